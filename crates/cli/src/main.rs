@@ -1,0 +1,3 @@
+//! The command `kopia-rs`.
+
+fn main() {}

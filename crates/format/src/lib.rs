@@ -1,0 +1,1 @@
+//! The bytes of Kopia repositories, turned into validated values

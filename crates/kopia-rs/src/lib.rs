@@ -1,0 +1,1 @@
+//! Reads Kopia repositories without kopia and restores snapshots at the speed of the hardware

@@ -1,0 +1,1 @@
+//! Opens Kopia repositories and reads contents, objects, manifests and snapshots

@@ -1,0 +1,1 @@
+//! Restores snapshots of Kopia repositories, planned by pack and written in parallel

@@ -1,0 +1,1 @@
+//! Reads the blobs of Kopia repositories from where they are stored

@@ -1,0 +1,1 @@
+//! Test repositories: the golden ones, damaged ones, and trees to compare with
