@@ -1,0 +1,135 @@
+//! One directory, entry by entry.
+//!
+//! `{"stream":"kopia:directory","entries":[…],"summary":{…}}`, where fields that are zero are left out. Entries are handed
+//! out as they are parsed, so that a folder of a million files needs no list of them. An entry that cannot be restored is
+//! handed out as [`Refused`] and costs only itself. Authority: `snapshot/manifest.go`, `snapshot/snapshotfs`.
+
+mod entry;
+mod summary;
+
+use std::borrow::Cow;
+use std::{fmt, io};
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+pub(crate) use entry::RawEntry;
+pub use entry::{Entry, EntryKind, Refused};
+pub use summary::{FailedEntry, Summary};
+
+use crate::{Error, Result, json};
+
+const WHAT: &str = "directory";
+
+/// Parses a directory that is whole in memory and returns what it says of itself.
+///
+/// # Errors
+/// [`Error::Corrupt`] if the JSON is malformed or no directory; entries before that place were handed out.
+pub fn read(bytes: &[u8], visit: impl FnMut(Result<Entry<'_>, Refused>)) -> Result<Option<Summary>> {
+    let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
+    finish(Document { visit }.deserialize(&mut json).and_then(|rest| json.end().map(|()| rest)))
+}
+
+/// Parses a directory from a stream; slower than [`read`], but holds no more than one entry.
+///
+/// # Errors
+/// As for [`read`]; the reader's own errors are returned as they are.
+pub fn read_stream(
+    reader: impl io::Read,
+    visit: impl FnMut(Result<Entry<'_>, Refused>),
+) -> io::Result<Result<Option<Summary>>> {
+    let mut json = serde_json::Deserializer::from_reader(reader);
+    match (Document { visit }).deserialize(&mut json).and_then(|rest| json.end().map(|()| rest)) {
+        Err(error) if error.is_io() => Err(error.into()),
+        document => Ok(finish(document)),
+    }
+}
+
+fn finish(document: serde_json::Result<Rest>) -> Result<Option<Summary>> {
+    let rest = document.map_err(|error| Error::corrupt(WHAT, error.to_string()))?;
+    match rest.stream.as_deref() {
+        Some("kopia:directory") => Ok(rest.summary),
+        found => Err(Error::corrupt(WHAT, format!("stream {found:?}, not kopia:directory"))),
+    }
+}
+
+/// What remains of the JSON after the entries.
+#[derive(Default)]
+struct Rest {
+    stream: Option<String>,
+    summary: Option<Summary>,
+}
+
+/// The visitor of the whole; entries go to `visit`.
+struct Document<F> {
+    visit: F,
+}
+
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> DeserializeSeed<'de> for Document<F> {
+    type Value = Rest;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Rest, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Document<F> {
+    type Value = Rest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a directory")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Rest, A::Error> {
+        let mut rest = Rest::default();
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "stream" => rest.stream = map.next_value()?,
+                "entries" => map.next_value_seed(Entries { visit: &mut self.visit })?,
+                "summary" => rest.summary = map.next_value()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(rest)
+    }
+}
+
+/// The visitor of the list of entries, or of `null` in an empty folder.
+struct Entries<'f, F> {
+    visit: &'f mut F,
+}
+
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> DeserializeSeed<'de> for Entries<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Entries<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries or null")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(raw) = seq.next_element::<Option<RawEntry<'de>>>()? {
+            if let Some(raw) = raw {
+                (self.visit)(raw.validate());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! One entry of a directory, as it is written and as it can be trusted.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Summary;
+use crate::{ObjectId, Timestamp};
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A file; its object holds its bytes.
+    File,
+    /// A folder; its object is a directory.
+    Directory,
+    /// A symbolic link; its object holds the bytes of its target.
+    Symlink,
+}
+
+/// A checked entry: its name is one path component and its object is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The name: not empty, not `.` or `..`, without `/` and NUL. U+FFFD stands for bytes that were not UTF-8.
+    pub name: Cow<'a, str>,
+    /// What the entry is.
+    pub kind: EntryKind,
+    /// Unix permission bits, `0o7777` at most: setuid, setgid and sticky are translated from Go's bits.
+    pub mode: u32,
+    /// The size of a file in bytes; 0 for folders.
+    pub size: u64,
+    /// When it was modified.
+    pub modified: Timestamp,
+    /// The owner's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Where its bytes are.
+    pub object: ObjectId,
+    /// For folders: totals of what is below.
+    pub summary: Option<Box<Summary>>,
+}
+
+impl Entry<'_> {
+    /// Copies what is borrowed.
+    pub fn into_owned(self) -> Entry<'static> {
+        Entry { name: Cow::Owned(self.name.into_owned()), ..self }
+    }
+}
+
+/// An entry that cannot be restored as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its name, for people: it may be no name at all.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "entry {:?}: {}", self.name, self.why)
+    }
+}
+
+/// An entry as kopia writes it, fields that are zero left out. Snapshots hold one for their root.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct RawEntry<'a> {
+    #[serde(borrow, skip_serializing_if = "str::is_empty")]
+    pub(crate) name: Cow<'a, str>,
+    #[serde(borrow, rename = "type", skip_serializing_if = "str::is_empty")]
+    pub(crate) kind: Cow<'a, str>,
+    #[serde(borrow, skip_serializing_if = "str::is_empty")]
+    pub(crate) mode: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) size: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mtime: Option<Timestamp>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) uid: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) gid: u32,
+    #[serde(borrow)]
+    pub(crate) obj: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) summ: Option<Box<Summary>>,
+}
+
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
+impl RawEntry<'static> {
+    /// Deserializes an entry, or `null`, that borrows nothing.
+    pub(crate) fn owned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let raw: Option<RawEntry<'_>> = Option::deserialize(deserializer)?;
+        Ok(raw.map(|raw| RawEntry {
+            name: Cow::Owned(raw.name.into_owned()),
+            kind: Cow::Owned(raw.kind.into_owned()),
+            mode: Cow::Owned(raw.mode.into_owned()),
+            obj: Cow::Owned(raw.obj.into_owned()),
+            ..raw
+        }))
+    }
+}
+
+impl<'a> RawEntry<'a> {
+    /// Checks everything, the name as well.
+    pub(crate) fn validate(self) -> Result<Entry<'a>, Refused> {
+        let why = match &*self.name {
+            "" => Some("has no name"),
+            "." | ".." => Some("would leave its folder"),
+            name if name.contains(['/', '\0']) => Some("has `/` or NUL in its name"),
+            _ => None,
+        };
+        match why {
+            Some(why) => Err(Refused { name: self.name.into_owned(), why: why.into() }),
+            None => self.validate_root(),
+        }
+    }
+
+    /// Checks everything but the name: that of a snapshot's root is a label only.
+    pub(crate) fn validate_root(self) -> Result<Entry<'a>, Refused> {
+        let checked = (|| {
+            let kind = match &*self.kind {
+                "f" => EntryKind::File,
+                "d" => EntryKind::Directory,
+                "s" => EntryKind::Symlink,
+                other => return Err(format!("has the unknown type {other:?}")),
+            };
+            let size = u64::try_from(self.size).map_err(|_| format!("has the size {}", self.size))?;
+            let mode = unix_mode(&self.mode).ok_or_else(|| format!("has the mode {:?}", self.mode))?;
+            let object = match &*self.obj {
+                "" => return Err("has no object".into()),
+                text => text.parse::<ObjectId>().map_err(|error| error.to_string())?,
+            };
+            Ok((kind, size, mode, object))
+        })();
+        match checked {
+            Ok((kind, size, mode, object)) => Ok(Entry {
+                name: self.name,
+                kind,
+                mode,
+                size,
+                modified: self.mtime.unwrap_or_default(),
+                uid: self.uid,
+                gid: self.gid,
+                object,
+                summary: self.summ,
+            }),
+            Err(why) => Err(Refused { name: self.name.into_owned(), why }),
+        }
+    }
+}
+
+/// Translates an octal string of Go's `FileMode` bits. None at all is mode 0.
+fn unix_mode(text: &str) -> Option<u32> {
+    const SPECIAL: [(u32, u32); 3] = [(1 << 23, 0o4000), (1 << 22, 0o2000), (1 << 20, 0o1000)];
+    if text.is_empty() {
+        return Some(0);
+    }
+    let go = u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok()?;
+    let special = SPECIAL.iter().filter(|(from, _)| go & from != 0).fold(0, |bits, (_, to)| bits | to);
+    Some(special | go & 0o777)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_modes() {
+        for (text, mode) in [
+            ("", Some(0)),
+            ("0644", Some(0o644)),
+            ("060000755", Some(0o6755)),
+            ("04000777", Some(0o1777)),
+            ("020000000755", Some(0o755)),
+            ("0o644", Some(0o644)),
+            ("0999", None),
+            ("-1", None),
+            ("0777777777777", None),
+        ] {
+            assert_eq!(unix_mode(text), mode, "{text}");
+        }
+    }
+}

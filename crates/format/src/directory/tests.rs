@@ -1,0 +1,91 @@
+use super::*;
+
+const JSON: &str = r#"{"stream":"kopia:directory","entries":[
+    {"name":"sub","type":"d","mode":"060000755","mtime":"2026-01-01T00:00:00Z","obj":"kaa","summ":{"size":5,"files":1,"symlinks":0,"dirs":1,"maxTime":"2026-01-01T00:00:00Z","numFailed":1,"errors":[{"path":"x","error":"no"}]}},
+    {"name":"a\u0026b","type":"f","mode":"0640","size":5,"mtime":"1969-12-31T23:59:59.5Z","uid":7,"gid":8,"obj":"bb"},
+    null,
+    {"name":"link","type":"s","mode":"0777","obj":"cc"},
+    {"name":"..","type":"f","obj":"bb"},
+    {"name":"a/b","type":"f","obj":"bb"},
+    {"name":"","type":"f","obj":"bb"},
+    {"name":"nul\u0000","type":"f","obj":"bb"},
+    {"name":"fifo","type":"p","obj":"bb"},
+    {"name":"lost","type":"f"},
+    {"name":"minus","type":"f","size":-1,"obj":"bb"},
+    {"name":"\ufffd","type":"f","obj":"Ixbb","new":{"x":[1]}}],
+    "summary":{"size":5,"files":1,"symlinks":1,"dirs":2,"maxTime":"2026-01-01T00:00:00Z","numFailed":0}}"#;
+
+fn all(json: &str) -> (Vec<Result<Entry<'static>, Refused>>, Result<Option<Summary>>) {
+    let mut entries = Vec::new();
+    let summary = read(json.as_bytes(), |entry| entries.push(entry.map(Entry::into_owned)));
+    (entries, summary)
+}
+
+#[test]
+fn entries_are_checked_one_by_one() {
+    let (entries, summary) = all(JSON);
+    assert_eq!(summary.unwrap().unwrap().dirs, 2);
+    let good: Vec<_> = entries.iter().flatten().collect();
+    assert_eq!(good.iter().map(|e| &*e.name).collect::<Vec<_>>(), ["sub", "a&b", "link", "\u{fffd}"]);
+    assert_eq!((good[0].kind, good[0].mode), (EntryKind::Directory, 0o6755));
+    assert_eq!(good[0].summary.as_ref().unwrap().errors[0].path, "x");
+    assert_eq!(
+        (good[1].kind, good[1].mode, good[1].size, good[1].uid, good[1].gid),
+        (EntryKind::File, 0o640, 5, 7, 8)
+    );
+    assert_eq!((good[1].modified.seconds(), good[1].modified.nanoseconds()), (-1, 500_000_000));
+    assert_eq!((good[2].kind, good[2].modified), (EntryKind::Symlink, crate::Timestamp::default()));
+    let refused: Vec<_> = entries.iter().filter_map(|e| e.as_ref().err()).map(ToString::to_string).collect();
+    assert_eq!(refused.len(), 7, "{refused:?}");
+    assert!(refused[0].contains("leave its folder") && refused[4].contains("unknown type \"p\""));
+}
+
+#[test]
+fn a_stream_gives_the_same() {
+    let mut entries = Vec::new();
+    let summary = read_stream(JSON.as_bytes(), |entry| entries.push(entry.map(Entry::into_owned))).unwrap();
+    assert_eq!((entries, summary), all(JSON));
+
+    struct Broken;
+    impl io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("gone"))
+        }
+    }
+    assert_eq!(read_stream(Broken, |_| ()).unwrap_err().to_string(), "gone");
+}
+
+#[test]
+fn empty_and_malformed() {
+    assert!(all(r#"{"stream":"kopia:directory","entries":null,"summary":null}"#).1.unwrap().is_none());
+    assert!(all(r#"{"stream":"kopia:directory"}"#).0.is_empty());
+    for bad in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        r#"{"stream":"kopia:indirect","entries":[]}"#,
+        "{\"stream\":\"kopia:directory\",",
+        &format!("{JSON}x"),
+    ] {
+        assert!(all(bad).1.is_err(), "{bad}");
+    }
+    assert!(
+        read(b"{\"stream\":\"\xff\"}", |_| ()).unwrap_err().to_string().contains("no UTF-8 at offset 11")
+    );
+}
+
+#[test]
+fn deep_nesting_does_not_overflow_the_stack() {
+    let deep = |field: &str| {
+        all(&format!(
+            r#"{{"stream":"kopia:directory","{field}":{}{}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        ))
+        .1
+    };
+    // Fields that nobody reads are skipped without recursion; those that are read have a depth limit.
+    assert!(deep("x").is_ok());
+    assert!(deep("entries").is_err() && deep("summary").is_err());
+}

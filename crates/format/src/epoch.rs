@@ -1,0 +1,199 @@
+//! Which epoch index blobs count, by their names alone.
+//!
+//! | name | what |
+//! |---|---|
+//! | `xn<E>_…` | an index blob written in epoch E |
+//! | `xs<E>_…` | epoch E compacted |
+//! | `xr<E1>_<E2>_…` | epochs E1 to E2 compacted |
+//! | `xe<E>` | epoch E has begun |
+//! | `xw<seconds>` | contents deleted at or before this Unix time are gone |
+//!
+//! Compactions of several blobs end in `-s<set>-c<n>`: the set is complete when n blobs share it.
+//! Authority: `internal/epoch/epoch_manager.go`, `epoch_range.go`, `epoch_utils.go`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::BlobId;
+
+/// The index blobs to read, and what is known without reading them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ActiveSet {
+    /// The index blobs that count, sorted.
+    pub blobs: Vec<BlobId>,
+    /// Deleted contents whose time is at or before this Unix time do not exist.
+    pub deletion_watermark: Option<i64>,
+    /// The epoch that is being written.
+    pub write_epoch: u64,
+    /// Compacted blobs that were left out because other blobs of their set are missing.
+    pub incomplete: Vec<BlobId>,
+}
+
+/// Blobs of one compaction, by the set that their names end in.
+type Sets<'a> = BTreeMap<&'a str, Vec<&'a BlobId>>;
+
+/// Chooses the index blobs that count among all blobs whose names begin with `x`.
+pub fn active_set(blobs: &[BlobId]) -> ActiveSet {
+    let mut uncompacted: BTreeMap<u64, Vec<&BlobId>> = BTreeMap::new();
+    let mut single: BTreeMap<u64, Sets<'_>> = BTreeMap::new();
+    let mut ranges: BTreeMap<(u64, u64), Sets<'_>> = BTreeMap::new();
+    let mut result = ActiveSet::default();
+    let names: BTreeSet<&BlobId> = blobs.iter().collect();
+    for blob in names {
+        match parse(blob.as_str()) {
+            Some(Name::Uncompacted(epoch)) => uncompacted.entry(epoch).or_default().push(blob),
+            Some(Name::Single(epoch)) => add(single.entry(epoch).or_default(), blob),
+            Some(Name::Range(first, last)) => add(ranges.entry((first, last)).or_default(), blob),
+            Some(Name::Marker(epoch)) => result.write_epoch = result.write_epoch.max(epoch),
+            Some(Name::Watermark(seconds)) => {
+                result.deletion_watermark = result.deletion_watermark.max(Some(seconds));
+            }
+            None => {}
+        }
+    }
+    let single = complete(single, &mut result.incomplete);
+    let ranges = complete(ranges, &mut result.incomplete);
+
+    let chain = longest_chain(ranges.keys().copied());
+    let mut active: Vec<&BlobId> = chain.iter().flat_map(|range| &ranges[range]).copied().collect();
+    let first = chain.last().map_or(0, |&(_, last)| last.saturating_add(1));
+    let last = result.write_epoch.saturating_add(1);
+    // By the epochs that names mention, not by counting: a marker may claim any epoch.
+    let epochs: BTreeSet<u64> = uncompacted.keys().chain(single.keys()).copied().collect();
+    for epoch in epochs.into_iter().filter(|epoch| (first..=last).contains(epoch)) {
+        // An epoch is settled, and its compaction final, once two later ones have begun.
+        let settled = epoch.checked_add(2).is_some_and(|later| later <= result.write_epoch);
+        match single.get(&epoch).filter(|_| settled) {
+            Some(set) => active.extend(set),
+            None => active.extend(uncompacted.get(&epoch).into_iter().flatten()),
+        }
+    }
+    result.blobs = active.into_iter().cloned().collect();
+    result.blobs.sort();
+    result
+}
+
+enum Name {
+    Uncompacted(u64),
+    Single(u64),
+    Range(u64, u64),
+    Marker(u64),
+    Watermark(i64),
+}
+
+/// Reads a name; names without the numbers they need are none of ours.
+fn parse(name: &str) -> Option<Name> {
+    let kind = name.get(..2)?;
+    let mut parts = name.get(2..)?.split('_');
+    let first = parts.next()?;
+    match kind {
+        "xn" => Some(Name::Uncompacted(first.parse().ok()?)),
+        "xs" => Some(Name::Single(first.parse().ok()?)),
+        "xe" => Some(Name::Marker(first.parse().ok()?)),
+        "xw" => Some(Name::Watermark(first.parse().ok()?)),
+        "xr" => {
+            let range = (first.parse().ok()?, parts.next()?.parse().ok()?);
+            parts.next()?;
+            (range.0 <= range.1).then_some(Name::Range(range.0, range.1))
+        }
+        _ => None,
+    }
+}
+
+/// Splits `…-s<set>-c<n>` into the set with its count, and the count.
+fn set_of(name: &str) -> Option<(&str, usize)> {
+    let (rest, count) = name.rsplit_once("-c")?;
+    let start = rest.rfind("-s")?;
+    Some((&name[start..], count.parse().ok()?))
+}
+
+fn add<'a>(sets: &mut Sets<'a>, blob: &'a BlobId) {
+    let name = blob.as_str();
+    sets.entry(set_of(name).map_or(name, |(set, _)| set)).or_default().push(blob);
+}
+
+/// Keeps the first complete set of each compaction.
+fn complete<'a, K: Ord + Copy>(
+    compactions: BTreeMap<K, Sets<'a>>,
+    incomplete: &mut Vec<BlobId>,
+) -> BTreeMap<K, Vec<&'a BlobId>> {
+    let mut result = BTreeMap::new();
+    for (key, sets) in compactions {
+        for (set, blobs) in sets {
+            let wanted = set_of(set).map_or(1, |(_, count)| count);
+            if blobs.len() < wanted {
+                incomplete.extend(blobs.into_iter().cloned());
+            } else {
+                result.insert(key, blobs);
+                break;
+            }
+        }
+    }
+    result
+}
+
+/// Finds the links from epoch 0 on that reach furthest, by the fewest links.
+fn longest_chain(ranges: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
+    // For each epoch that a chain reaches: how many links it takes, and the last of them. Ranges come sorted by their
+    // first epoch, so all ways to an epoch are known before a link that starts there is looked at.
+    let mut reached: BTreeMap<u64, (usize, Option<(u64, u64)>)> = BTreeMap::from([(0, (0, None))]);
+    for (first, last) in ranges {
+        let (Some(&(links, _)), Some(next)) = (reached.get(&first), last.checked_add(1)) else { continue };
+        let known = reached.get(&next).map_or(usize::MAX, |&(links, _)| links);
+        if links + 1 < known {
+            reached.insert(next, (links + 1, Some((first, last))));
+        }
+    }
+    let mut chain = Vec::new();
+    let mut end = reached.last_key_value().map_or(0, |(&end, _)| end);
+    while let Some(&(_, Some(link))) = reached.get(&end) {
+        chain.push(link);
+        end = link.0;
+    }
+    chain.reverse();
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn active(names: &str) -> Vec<String> {
+        let ids: Vec<_> = names.split_whitespace().map(|name| BlobId::new(name).unwrap()).collect();
+        active_set(&ids).blobs.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn which_blobs_count() {
+        for (present, expected) in [
+            // One epoch, and one written ahead.
+            ("xn0_a xn0_b xn1_c xn2_d", "xn0_a xn0_b xn1_c"),
+            // A compaction counts once two later epochs have begun.
+            ("xe1 xn0_a xs0_b xn1_c", "xn0_a xn1_c"),
+            ("xe2 xn0_a xs0_b xn1_c", "xn1_c xs0_b"),
+            // Of several compactions of one epoch the first complete one.
+            ("xe2 xn0_a xs0_b-s1-c2 xs0_c-s2-c1 xs0_d-s3-c1", "xs0_c-s2-c1"),
+            ("xe2 xn0_a xs0_b-s1-c2", "xn0_a"),
+            ("xe2 xn0_a xs0_b-s1-c2 xs0_c-s1-c2", "xs0_b-s1-c2 xs0_c-s1-c2"),
+            // All uncompacted blobs, whatever their set.
+            ("xn0_a-s1-c2 xn0_b-s2-c1", "xn0_a-s1-c2 xn0_b-s2-c1"),
+            // Ranges chain from epoch 0 on; the longest chain, then the fewest links.
+            ("xe9 xr0_1_a xr2_3_b xr0_3_c xn4_d xn1_e", "xn4_d xr0_3_c"),
+            ("xe9 xr0_1_a xr2_5_b xr0_3_c xn4_d xn6_e", "xn6_e xr0_1_a xr2_5_b"),
+            ("xe9 xr1_4_a xn0_b xn2_c", "xn0_b xn2_c"),
+            ("xe9 xr0_0_a xr1_1_b xn0_c xn1_d xn2_e", "xn2_e xr0_0_a xr1_1_b"),
+            // Names that are none.
+            ("xn_a xq0_b xr0_a xr0_1 xr3_1_a xnx_a xn-1_a x xs", ""),
+            ("xe18446744073709551615 xn18446744073709551615_a xs7_b", "xn18446744073709551615_a xs7_b"),
+        ] {
+            assert_eq!(active(present).join(" "), expected, "of {present}");
+        }
+    }
+
+    #[test]
+    fn markers() {
+        let ids = ["xw5", "xw70", "xwx", "xe3", "xe12", "xs0_a-s1-c2"].map(|name| BlobId::new(name).unwrap());
+        let set = active_set(&ids);
+        assert_eq!((set.deletion_watermark, set.write_epoch), (Some(70), 12));
+        assert_eq!(set.incomplete, [BlobId::new("xs0_a-s1-c2").unwrap()]);
+    }
+}

@@ -1,0 +1,145 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A version 1 blob with one pack name and the given (key, offset, packed length).
+fn v1(entries: &[(&[u8], u32, u32)]) -> Vec<u8> {
+    let key_size = entries.first().map_or(255, |(key, ..)| key.len());
+    let names = 8 + entries.len() * (key_size + 20);
+    let mut blob = vec![1, key_size as u8, 0, 20];
+    blob.extend((entries.len() as u32).to_be_bytes());
+    for (key, offset, length) in entries {
+        blob.extend_from_slice(key);
+        blob.extend([0, 0, 0x65, 0, 0, 7, 1, 3]);
+        blob.extend((names as u32).to_be_bytes());
+        blob.extend(offset.to_be_bytes());
+        blob.extend(length.to_be_bytes());
+    }
+    blob.extend(b"p12");
+    blob
+}
+
+/// A version 2 blob of one entry whose value is `value`, with packs `p12` and `q3` and two formats.
+fn v2(value: &[u8]) -> Vec<u8> {
+    let mut blob = vec![2, 3, 0, value.len() as u8, 0, 0, 0, 1, 0, 0, 0, 2, 2, 0, 0, 0, 100];
+    blob.extend([b'k', 0xaa, 0xbb]);
+    blob.extend_from_slice(value);
+    let names = (blob.len() + 2 * 5 + 2 * 6) as u32;
+    blob.push(3);
+    blob.extend(names.to_be_bytes());
+    blob.push(2);
+    blob.extend((names + 3).to_be_bytes());
+    blob.extend([0, 0, 0, 0, 2, 0]);
+    blob.extend([0, 0, 0x11, 0, 2, 0]);
+    blob.extend(b"p12q3");
+    blob
+}
+
+const VALUE: [u8; 19] = [0, 0, 0, 5, 0x80, 0, 1, 0, 0, 2, 0, 0, 1, 0, 0, 1, 1, 0, 0x21];
+
+#[test]
+fn version_1() {
+    let blob = v1(&[(&[0, 1, 2], 32, 128), (&[b'm', 1, 3], 1 << 31 | 160, 30)]);
+    let index = Index::parse(&blob).unwrap();
+    let entries: Vec<_> = index.entries().collect();
+    let first = Entry {
+        key: &[0, 1, 2],
+        timestamp: 0x6500_0007,
+        deleted: false,
+        pack: 0,
+        offset: 32,
+        packed_length: 128,
+        original_length: 100,
+        compression: 0,
+        format_version: 1,
+    };
+    let second = Entry {
+        key: &[b'm', 1, 3],
+        deleted: true,
+        offset: 160,
+        packed_length: 30,
+        original_length: 2,
+        ..first
+    };
+    assert_eq!(entries, [first, second]);
+    assert_eq!(index.packs(), [BlobId::new("p12").unwrap()]);
+}
+
+#[test]
+fn version_2_of_every_entry_size() {
+    for size in 16..=19 {
+        let blob = v2(&VALUE[..size]);
+        let index = Index::parse(&blob).unwrap();
+        let entry = index.entries().next().unwrap();
+        assert_eq!(entry.key, [b'k', 0xaa, 0xbb]);
+        assert_eq!((entry.timestamp, entry.deleted, entry.offset), (105, true, 256));
+        assert_eq!(index.packs()[entry.pack as usize].as_str(), "q3");
+        let high = if size == 19 { 1 << 24 } else { 0 };
+        assert_eq!((entry.original_length, entry.packed_length), (2 * high + 512, high + 256));
+        assert_eq!(entry.compression, if size > 16 { 0x1100 } else { 0 });
+    }
+}
+
+#[test]
+fn an_empty_index_may_state_any_key_size() {
+    assert!(Index::parse(v1(&[])).unwrap().is_empty());
+    assert!(Index::parse([2, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap().is_empty());
+}
+
+#[test]
+fn padding_is_ignored_and_cuts_are_not() {
+    for blob in [v1(&[(&[0, 1, 2], 32, 128)]), v2(&VALUE)] {
+        assert_eq!(Index::parse([&blob[..], &[9; 100]].concat()).unwrap().len(), 1);
+        for length in 0..blob.len() {
+            assert!(Index::parse(&blob[..length]).is_err(), "cut to {length} of {}", blob.len());
+        }
+    }
+}
+
+#[test]
+fn hostile_numbers() {
+    let broken = |at: usize, byte: u8| {
+        let mut blob = v2(&VALUE);
+        blob[at] = byte;
+        Index::parse(blob).unwrap_err().to_string()
+    };
+    assert!(broken(0, 3).contains("index version: 3"));
+    assert!(broken(1, 1).contains("keys of 1 bytes"));
+    assert!(broken(3, 20).contains("entries of 20 bytes"));
+    assert!(broken(4, 0xff).contains("do not fit"));
+    assert!(broken(8, 0xff).contains("packs do not fit"));
+    assert!(broken(12, 0xff).contains("formats do not fit"));
+    assert!(broken(17, b'!').contains("entry 0"));
+    assert!(broken(17 + 3 + 15, 2).contains("pack 2 of 2"));
+    assert!(broken(17 + 3 + 16, 2).contains("format 2 of 2"));
+    assert!(broken(17 + 3 + 19 + 1, 0xff).contains("pack name"));
+    assert!(broken(17 + 3 + 19 + 10 + 5, 1).contains("encryption key id"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_an_index_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), version in 1u8..3) {
+        if let Some(first) = bytes.first_mut() {
+            *first = version;
+        }
+        if let Ok(index) = Index::parse(&bytes) {
+            prop_assert_eq!(index.entries().count(), index.len());
+            for entry in index.entries() {
+                prop_assert!((entry.pack as usize) < index.packs().len());
+                prop_assert!(ContentId::from_key(entry.key).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn any_changed_byte_gives_an_index_or_an_error(at in 0usize..81, byte: u8) {
+        let mut blob = v2(&VALUE);
+        prop_assume!(at < blob.len());
+        blob[at] = byte;
+        if let Ok(index) = Index::parse(&blob) {
+            for entry in index.entries() {
+                prop_assert!((entry.pack as usize) < index.packs().len());
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Copies of the format blob that packs begin with, where the password cannot be changed.
+//!
+//! ```text
+//! replica   length u16 LE · bytes · HMAC-SHA256(key "kopia-repository", bytes) · length u16 LE
+//! ```
+//! The length covers bytes and HMAC. Authority: `repo/format/format_blob.go` (recovery).
+
+use crate::bytes::slice;
+
+/// How long bytes and HMAC of a replica can be together.
+const MAX_LENGTH: usize = 65_000;
+
+const HMAC_LENGTH: usize = 32;
+
+/// Finds a replica at the start of a pack, or else at its end: the bytes and their HMAC, which is not checked here.
+pub fn find_replica(pack: &[u8]) -> Option<(&[u8], &[u8])> {
+    at_start(pack).or_else(|| at_end(pack))
+}
+
+fn at_start(pack: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = length(pack.get(..2)?)?;
+    let stated_again = self::length(slice(pack, length.checked_add(2)?, 2)?)?;
+    split(slice(pack, 2, length).filter(|_| stated_again == length)?)
+}
+
+fn at_end(pack: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = pack.len().checked_sub(2)?;
+    let length = length(pack.get(rest..)?)?;
+    let start = rest.checked_sub(length)?;
+    let stated_before = self::length(slice(pack, start.checked_sub(2)?, 2)?)?;
+    split(slice(pack, start, length).filter(|_| stated_before == length)?)
+}
+
+/// Kopia's one little-endian number.
+fn length(bytes: &[u8]) -> Option<usize> {
+    let [low, high] = *bytes.first_chunk()?;
+    let length = usize::from(high) << 8 | usize::from(low);
+    (HMAC_LENGTH + 1..=MAX_LENGTH).contains(&length).then_some(length)
+}
+
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(bytes.len().checked_sub(HMAC_LENGTH)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_either_end() {
+        let replica = [&[34, 0][..], b"{}", &[7; 32], &[34, 0]].concat();
+        let expected = Some((&b"{}"[..], &[7; 32][..]));
+        assert_eq!(find_replica(&[&replica[..], &[9; 50]].concat()), expected);
+        assert_eq!(find_replica(&[&[9; 50], &replica[..]].concat()), expected);
+        for cut in 0..replica.len() {
+            assert_eq!(find_replica(&replica[..cut]), None, "cut to {cut}");
+        }
+        assert_eq!(find_replica(&[0xff; 100]), None);
+        assert_eq!(find_replica(&[0; 100]), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! One snapshot manifest.
+//!
+//! Serialized in the shape of `kopia snapshot list --json`, fields in kopia's order, times in UTC. Authority:
+//! `snapshot/manifest.go`, `snapshot/stats.go`, `snapshot/source.go`.
+
+mod source;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use source::Source;
+
+use crate::directory::{Entry, RawEntry, Refused, Summary};
+use crate::manifest::Manifest;
+use crate::{Error, Result, Timestamp, json};
+
+const WHAT: &str = "snapshot";
+
+/// A point-in-time copy of one source.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Snapshot {
+    // The manifest's own id; what the data says is empty in most repositories.
+    id: String,
+    source: Source,
+    description: String,
+    start_time: Timestamp,
+    end_time: Timestamp,
+    stats: Stats,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    incomplete: String,
+    #[serde(deserialize_with = "RawEntry::owned")]
+    root_entry: Option<RawEntry<'static>>,
+    #[serde(deserialize_with = "json::null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+    #[serde(deserialize_with = "json::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pins: Vec<String>,
+}
+
+/// What the backup counted. Kopia 0.5 knew fewer of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Stats {
+    /// Bytes of all files.
+    pub total_size: i64,
+    /// Bytes of files that policies left out.
+    pub excluded_total_size: i64,
+    /// Files.
+    pub file_count: i64,
+    /// Files that were the same in an earlier snapshot.
+    pub cached_files: i64,
+    /// Files that were read.
+    pub non_cached_files: i64,
+    /// Folders.
+    pub dir_count: i64,
+    /// Files that policies left out.
+    pub excluded_file_count: i64,
+    /// Folders that policies left out.
+    pub excluded_dir_count: i64,
+    /// Errors that policies ignored.
+    pub ignored_error_count: i64,
+    /// Errors.
+    pub error_count: i64,
+}
+
+impl Snapshot {
+    /// Reads the snapshot that a manifest of type `snapshot` holds.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the manifest holds no snapshot.
+    pub fn parse(manifest: &Manifest) -> Result<Self> {
+        let data = manifest.data.as_ref().ok_or_else(|| Error::corrupt(WHAT, "the manifest has no data"))?;
+        let mut snapshot: Self = json::parse(WHAT, data.get().as_bytes())?;
+        snapshot.id = manifest.id.to_string();
+        Ok(snapshot)
+    }
+
+    /// Returns the id of its manifest.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns what was backed up: a label of user, host and path.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Returns what the user wrote about it.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Returns when the backup began. Snapshots are ordered by it.
+    pub fn start_time(&self) -> Timestamp {
+        self.start_time
+    }
+
+    /// Returns when the backup ended.
+    pub fn end_time(&self) -> Timestamp {
+        self.end_time
+    }
+
+    /// Returns what the backup counted.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Returns why the snapshot is only a part, such as `checkpoint` or `canceled`, or `None` if it is complete.
+    pub fn incomplete(&self) -> Option<&str> {
+        Some(&*self.incomplete).filter(|reason| !reason.is_empty())
+    }
+
+    /// Returns tags, whose keys begin with `tag:`.
+    pub fn tags(&self) -> &BTreeMap<String, String> {
+        &self.tags
+    }
+
+    /// Returns the pins that keep it from being deleted.
+    pub fn pins(&self) -> &[String] {
+        &self.pins
+    }
+
+    /// Returns totals of the tree, and what the backup could not read.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.root_entry.as_ref()?.summ.as_deref()
+    }
+
+    /// Returns the root: a folder or a single file. Its name is that of the folder really read.
+    ///
+    /// # Errors
+    /// [`Refused`] if there is none or it cannot be restored.
+    pub fn root(&self) -> Result<Entry<'static>, Refused> {
+        let none = || Refused { name: String::new(), why: "the snapshot has no root".into() };
+        self.root_entry.clone().ok_or_else(none)?.validate_root()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(data: &str) -> Result<Snapshot> {
+        let list = format!(
+            r#"{{"entries":[{{"id":"0d85","labels":{{}},"modified":"2026-01-01T00:00:00Z","data":{data}}}]}}"#
+        );
+        Snapshot::parse(&crate::manifest::parse(list.as_bytes())?[0])
+    }
+
+    #[test]
+    fn json_has_the_shape_of_kopias() {
+        let data = r#"{"id":"","source":{"host":"media","userName":"app","path":"/data"},"description":"first","startTime":"2026-01-02T03:04:05Z","endTime":"2026-01-02T08:34:05.50+05:30","stats":{"totalSize":161348,"excludedTotalSize":0,"fileCount":6,"cachedFiles":0,"nonCachedFiles":6,"dirCount":3,"excludedFileCount":0,"excludedDirCount":0,"ignoredErrorCount":0,"errorCount":0},"rootEntry":{"name":"a","type":"d","mode":"0755","mtime":"2022-07-05T05:46:40Z","obj":"kf6","summ":{"size":161348,"files":6,"symlinks":1,"dirs":3,"maxTime":"2022-06-23T16:00:00Z","numFailed":0}},"tags":{"tag:env":"prod"},"storageStats":{},"pins":["keep"]}"#;
+        let expected = data
+            .replace(r#""id":"""#, r#""id":"0d85""#)
+            .replace("08:34:05.50+05:30", "03:04:05.5Z")
+            .replace(r#","storageStats":{}"#, "");
+        let snapshot = snapshot(data).unwrap();
+        assert_eq!(serde_json::to_string(&snapshot).unwrap(), expected);
+        assert_eq!(snapshot.source().to_string(), "app@media:/data");
+        assert_eq!(snapshot.incomplete(), None);
+        assert_eq!(snapshot.root().unwrap().mode, 0o755);
+    }
+
+    #[test]
+    fn old_and_unfinished_ones() {
+        let old = snapshot(r#"{"source":{"host":"h","userName":"u","path":"/"},"startTime":"2020-01-01T00:00:00Z","endTime":"2020-01-01T00:00:00Z","stats":{"dirCount":1},"incomplete":"checkpoint","rootEntry":null,"tags":null}"#).unwrap();
+        assert_eq!(old.incomplete(), Some("checkpoint"));
+        assert!(old.root().unwrap_err().why.contains("no root"));
+        assert!(snapshot("null").is_err());
+        assert!(snapshot("[1]").is_err());
+    }
+}
