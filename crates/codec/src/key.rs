@@ -1,1 +1,182 @@
-//! To come.
+//! From a password to the format blob's plaintext.
+//!
+//! The password and the repository's unique id give the *format key*; it opens the envelope around the block format in
+//! `kopia.repository` (and the one in `kopia.blobcfg`). What is in there, the master key and the hash secret, is for
+//! [`cipher`](crate::cipher) and [`hash`](crate::hash). The authorities are Kopia's `internal/crypto` and
+//! `repo/format`.
+//!
+//! ```
+//! use kopia_codec::key::{KeyDerivation, Password};
+//!
+//! let derivation = KeyDerivation::from_name("scrypt-65536-8-1")?;
+//! let unique_id = [1; 32];
+//! let key = derivation.derive(&Password::from("correct horse"), &unique_id)?;
+//! assert!(key.open(&unique_id, &[0; 100]).is_err());
+//! # Ok::<(), kopia_codec::Error>(())
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::cipher::Encryption;
+use crate::cipher::sealed::{Key, Sealed};
+use crate::{Error, Result};
+
+/// The shortest salt that Kopia takes, in bytes. Unique ids have 32.
+const SHORTEST_SALT: usize = 16;
+
+/// A repository's password, which is wiped from memory when dropped and never printed.
+#[derive(Clone)]
+pub struct Password(Zeroizing<Vec<u8>>);
+
+impl Password {
+    /// Takes a password as it is: any bytes, nothing trimmed, empty allowed.
+    pub fn new(password: impl Into<Vec<u8>>) -> Self {
+        Self(Zeroizing::new(password.into()))
+    }
+
+    /// The password's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<String> for Password {
+    fn from(password: String) -> Self {
+        Self::new(password)
+    }
+}
+
+impl From<&str> for Password {
+    fn from(password: &str) -> Self {
+        Self::new(password)
+    }
+}
+
+impl From<Vec<u8>> for Password {
+    fn from(password: Vec<u8>) -> Self {
+        Self::new(password)
+    }
+}
+
+impl From<&[u8]> for Password {
+    fn from(password: &[u8]) -> Self {
+        Self::new(password)
+    }
+}
+
+impl fmt::Debug for Password {
+    /// Shows nothing of it, not even its length.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// How a password becomes a key, by Kopia's name for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyDerivation {
+    /// `scrypt-65536-8-1`, Kopia's default: 64 MiB of memory, some 150 ms.
+    Scrypt65536,
+    /// `pbkdf2-sha256-600000`: some 70 ms.
+    Pbkdf2Sha256,
+}
+
+impl KeyDerivation {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Scrypt65536, Self::Pbkdf2Sha256];
+
+    /// Finds a derivation by the format blob's `keyAlgo`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] for any other name, such as the ones that only Kopia's tests use.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|derivation| derivation.name() == name);
+        found.ok_or_else(|| Error::Unsupported { what: "key derivation", found: name.into() })
+    }
+
+    /// Kopia's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scrypt65536 => "scrypt-65536-8-1",
+            Self::Pbkdf2Sha256 => "pbkdf2-sha256-600000",
+        }
+    }
+
+    /// Derives the format key; `salt` is the format blob's `uniqueID`. Slow on purpose.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if the salt has fewer than 16 bytes. A wrong password is noticed only by
+    /// [`FormatKey::open`].
+    pub fn derive(self, password: &Password, salt: &[u8]) -> Result<FormatKey> {
+        if salt.len() < SHORTEST_SALT {
+            let why = format!("{} bytes, fewer than {SHORTEST_SALT}", salt.len());
+            return Err(Error::corrupt("unique id", why));
+        }
+        let mut key = FormatKey(Zeroizing::new([0; 32]));
+        match self {
+            Self::Scrypt65536 => {
+                let params =
+                    scrypt::Params::new(16, 8, 1).expect("Kopia's parameters are within scrypt's limits");
+                scrypt::scrypt(password.as_bytes(), salt, &params, key.0.as_mut())
+                    .expect("scrypt can give 32 bytes");
+            }
+            Self::Pbkdf2Sha256 => {
+                pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, 600_000, key.0.as_mut());
+            }
+        }
+        Ok(key)
+    }
+}
+
+/// The key that a password gives: it opens the format blob and nothing else.
+#[derive(Clone)]
+pub struct FormatKey(Zeroizing<Key>);
+
+impl FormatKey {
+    /// Opens `nonce ‖ ciphertext ‖ tag`, the format blob's `encryptedBlockFormat` of kind `AES256_GCM`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAuthentic`]: the password is wrong, or else the blob is damaged. [`Error::Corrupt`]: too short.
+    pub fn open(&self, unique_id: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let sealed = Sealed::split("encrypted block format", sealed)?;
+        let (key, associated) = self.expand(unique_id);
+        let mut plain = Zeroizing::new(Vec::new());
+        sealed.open(Encryption::Aes256GcmHmacSha256, &key, associated.as_ref(), &mut plain)?;
+        Ok(plain)
+    }
+
+    /// Seals `plain` under a nonce, which must never be used twice with the same key and unique id.
+    #[cfg(any(test, feature = "seal"))]
+    pub fn seal(&self, unique_id: &[u8], nonce: [u8; 12], plain: &[u8]) -> Vec<u8> {
+        let (key, associated) = self.expand(unique_id);
+        crate::cipher::sealed::seal(Encryption::Aes256GcmHmacSha256, &key, nonce, associated.as_ref(), plain)
+    }
+
+    /// The AES key and the associated data.
+    fn expand(&self, unique_id: &[u8]) -> (Zeroizing<Key>, Zeroizing<Key>) {
+        let hkdf = Hkdf::<Sha256>::new(Some(unique_id), self.0.as_ref());
+        let expand = |purpose: &[u8]| {
+            let mut key = Zeroizing::new([0; 32]);
+            hkdf.expand(purpose, key.as_mut()).expect("HKDF can give 32 bytes");
+            key
+        };
+        (expand(b"AES"), expand(b"CHECKSUM"))
+    }
+}
+
+impl fmt::Debug for FormatKey {
+    /// Shows nothing of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FormatKey(..)")
+    }
+}

@@ -80,7 +80,7 @@ mod tests {
             r#"{"inputMetadata":[{"id":"n1","length":5,"timestamp":"x"},{"id":"n2"}],"outputMetadata":[{"id":"n3"}]}"#,
         );
         assert_eq!(
-            active_set(&ids(&["n1", "n2", "n3", "n4", UPGRADE_MARKER]), &[done.clone()]),
+            active_set(&ids(&["n1", "n2", "n3", "n4", UPGRADE_MARKER]), std::slice::from_ref(&done)),
             ids(&["n3", "n4"])
         );
         assert_eq!(active_set(&ids(&["n1", "n2"]), &[done]), ids(&["n1", "n2"]), "its output is missing");

@@ -1,1 +1,32 @@
-//! Opens Kopia repositories and reads contents, objects, manifests and snapshots
+//! Opens Kopia repositories and reads contents, objects, manifests and snapshots.
+//!
+//! This crate joins three others: `kopia-storage` reads blobs, `kopia-codec` opens them, `kopia-format` says what the
+//! bytes mean. It writes nothing anywhere; `kopia-restore` builds on it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`repository`](Repository) | opening: keys, indexes, one merged table |
+//! | [`content`] | one content, from its place in a pack to plain bytes |
+//! | [`object`] | files and directories as the contents they consist of |
+//! | [`snapshot`](Snapshot) | what was backed up, and when |
+//! | [`entry`](Entry) | files, folders and links of a snapshot |
+//! | [`select`] | from what a person types to the entry that is meant |
+//!
+//! All handles are cheap to clone and may cross threads.
+
+pub mod content;
+mod entry;
+mod error;
+mod index;
+pub mod object;
+mod repository;
+mod sealing;
+pub mod select;
+mod snapshot;
+mod table;
+
+pub use entry::{Directory, Entry};
+pub use error::{Error, Result};
+pub use repository::{Repository, Status};
+pub use snapshot::{Snapshot, Snapshots};
+pub use table::Place;

@@ -1,1 +1,27 @@
-//! Restores snapshots of Kopia repositories, planned by pack and written in parallel
+//! Restores snapshots of Kopia repositories, planned by pack and written in parallel.
+//!
+//! A planner walks the snapshot's directories and gathers batches of some thousand files; contents of a batch are sorted
+//! by pack and offset, so that each is read and decoded once, wherever it is needed; workers write small files whole and
+//! large ones in pieces. Everything is written below one folder in the target and moved to its final name at the end, so
+//! nothing is ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does) and is the only
+//! one that writes to the local system.
+//!
+//! The way of a file: [`restore`] → `plan` (entry → contents → places) → `schedule` (places → reads) → `queue` →
+//! `execute` (read → decode → write) → `destination` (handles, attributes, final name).
+
+mod destination;
+mod error;
+mod execute;
+mod observer;
+mod options;
+mod outcome;
+mod plan;
+mod queue;
+mod restore;
+mod schedule;
+
+pub use error::{Error, Result};
+pub use observer::Observer;
+pub use options::{Options, Sync};
+pub use outcome::{Cause, Notes, Outcome, Problem};
+pub use restore::{restore, restore_observed};

@@ -1,0 +1,54 @@
+//! RustCrypto's ciphers: no C compiler needed. Also what the tests hold aws-lc against.
+
+use aes_gcm::aead::AeadInOut as _;
+use aes_gcm::{Aes256Gcm, KeyInit as _};
+use chacha20poly1305::ChaCha20Poly1305;
+
+use super::Encryption;
+use super::sealed::{Key, Sealed};
+#[cfg(any(test, feature = "seal"))]
+use super::sealed::{NONCE, TAG};
+use crate::{Error, Result};
+
+/// Opens `sealed` into `out`, which has the ciphertext's length.
+pub(super) fn open(
+    encryption: Encryption,
+    key: &Key,
+    sealed: &Sealed<'_>,
+    associated: &[u8],
+    out: &mut [u8],
+) -> Result<()> {
+    // These crates work in place only.
+    out.copy_from_slice(sealed.ciphertext);
+    let (nonce, tag) = (sealed.nonce.into(), sealed.tag.into());
+    let opened = match encryption {
+        Encryption::Aes256GcmHmacSha256 => {
+            Aes256Gcm::new(key.into()).decrypt_inout_detached(nonce, associated, out.into(), tag)
+        }
+        Encryption::ChaCha20Poly1305HmacSha256 => {
+            ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(nonce, associated, out.into(), tag)
+        }
+    };
+    opened.map_err(|_| Error::NotAuthentic)
+}
+
+/// Encrypts `text` where it is and gives the tag.
+#[cfg(any(test, feature = "seal"))]
+pub(super) fn seal(
+    encryption: Encryption,
+    key: &Key,
+    nonce: [u8; NONCE],
+    associated: &[u8],
+    text: &mut [u8],
+) -> [u8; TAG] {
+    let nonce = (&nonce).into();
+    let tag = match encryption {
+        Encryption::Aes256GcmHmacSha256 => {
+            Aes256Gcm::new(key.into()).encrypt_inout_detached(nonce, associated, text.into())
+        }
+        Encryption::ChaCha20Poly1305HmacSha256 => {
+            ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(nonce, associated, text.into())
+        }
+    };
+    tag.expect("a text in memory is shorter than the ciphers' limits").into()
+}

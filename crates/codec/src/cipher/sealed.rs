@@ -1,0 +1,64 @@
+//! `nonce ‖ ciphertext ‖ tag`, as contents, index blobs and the format blob have it.
+
+#[cfg(feature = "native")]
+use super::native as backend;
+#[cfg(not(feature = "native"))]
+use super::pure as backend;
+use super::{Encryption, OVERHEAD};
+use crate::{Error, Result};
+
+/// Bytes of a nonce, for both ciphers.
+pub(crate) const NONCE: usize = 12;
+/// Bytes of a tag, for both ciphers.
+pub(crate) const TAG: usize = 16;
+
+pub(crate) type Key = [u8; 32];
+
+pub(crate) struct Sealed<'a> {
+    pub(super) nonce: &'a [u8; NONCE],
+    pub(super) ciphertext: &'a [u8],
+    pub(super) tag: &'a [u8; TAG],
+}
+
+impl<'a> Sealed<'a> {
+    /// Finds the parts; `what` names the whole in the error.
+    pub(crate) fn split(what: &'static str, stored: &'a [u8]) -> Result<Self> {
+        stored
+            .split_first_chunk()
+            .and_then(|(nonce, rest)| {
+                let (ciphertext, tag) = rest.split_last_chunk()?;
+                Some(Self { nonce, ciphertext, tag })
+            })
+            .ok_or_else(|| Error::corrupt(what, format!("{} bytes, fewer than {OVERHEAD}", stored.len())))
+    }
+
+    /// Replaces the contents of `out` by the plaintext, or by nothing where it is not authentic.
+    pub(crate) fn open(
+        &self,
+        encryption: Encryption,
+        key: &Key,
+        associated: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        // Fills only what is new; all of it is overwritten.
+        out.resize(self.ciphertext.len(), 0);
+        // A backend may leave unauthenticated bytes behind.
+        backend::open(encryption, key, self, associated, out).inspect_err(|_| out.clear())
+    }
+}
+
+#[cfg(any(test, feature = "seal"))]
+pub(crate) fn seal(
+    encryption: Encryption,
+    key: &Key,
+    nonce: [u8; NONCE],
+    associated: &[u8],
+    plain: &[u8],
+) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(plain.len() + OVERHEAD);
+    stored.extend_from_slice(&nonce);
+    stored.extend_from_slice(plain);
+    let tag = backend::seal(encryption, key, nonce, associated, &mut stored[NONCE..]);
+    stored.extend_from_slice(&tag);
+    stored
+}

@@ -1,0 +1,39 @@
+//! What a hash gives.
+
+use std::fmt;
+
+/// A keyed hash of up to 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest {
+    /// Zero behind `length`, so that the derived comparisons hold.
+    bytes: [u8; 32],
+    length: u8,
+}
+
+impl Digest {
+    /// Takes the first `length` bytes, which are no more than 32 and than there are.
+    pub(super) fn cut(full: &[u8], length: usize) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..length].copy_from_slice(&full[..length]);
+        // At most 32.
+        Self { bytes, length: length as u8 }
+    }
+
+    /// The digest: 16, 28 or 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl AsRef<[u8]> for Digest {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Debug for Digest {
+    /// Writes lower-case hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong in a repository, each with the thing it went wrong with.
+
+use kopia_format::{BlobId, ContentId, ObjectId};
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Says what could not be read, and why. What the user can do about it is the caller's to say.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no `kopia.repository` at the place.
+    #[error("{location} holds no Kopia repository: it has no blob kopia.repository")]
+    NotARepository {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// The format blob does not open with the password.
+    #[error(
+        "the password does not open the repository at {location} (or its blob kopia.repository is damaged)"
+    )]
+    WrongPassword {
+        /// Where the repository is.
+        location: String,
+    },
+    /// An upgrade is under way, so that the layout may change at any moment.
+    #[error("the repository is being upgraded by {owner}: {message}")]
+    Locked {
+        /// Who upgrades it.
+        owner: String,
+        /// What the owner says.
+        message: String,
+    },
+    /// The repository asks for something that is not known here.
+    #[error("{place}: unsupported {what}: {found}")]
+    Unsupported {
+        /// The blob or content that asks for it.
+        place: String,
+        /// The kind of thing, such as `hash`.
+        what: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// A blob is not what it should be.
+    #[error("blob {blob} is corrupt: {why}")]
+    CorruptBlob {
+        /// The blob.
+        blob: BlobId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A content is not what it should be.
+    #[error("content {content} is corrupt: {why} (blob {blob}, offset {offset}, {length} bytes)")]
+    CorruptContent {
+        /// The content.
+        content: ContentId,
+        /// The pack it lies in.
+        blob: BlobId,
+        /// Where it begins there, in bytes.
+        offset: u64,
+        /// How many bytes it has there.
+        length: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No index knows a content.
+    #[error("content {content} is in no index")]
+    ContentNotFound {
+        /// The content.
+        content: ContentId,
+    },
+    /// An object's contents are there, but do not make the object.
+    #[error("object {object} is corrupt: {why}")]
+    CorruptObject {
+        /// The object.
+        object: ObjectId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A snapshot's manifest is not what it should be.
+    #[error("snapshot {id} is corrupt: {why}")]
+    CorruptSnapshot {
+        /// The snapshot.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no such snapshot, source or path.
+    #[error("{what} not found")]
+    NotFound {
+        /// What was asked for, in words.
+        what: String,
+        /// What there is instead, such as the sources of the repository.
+        candidates: Vec<String>,
+    },
+    /// Several things answer to the name.
+    #[error("{what} is ambiguous")]
+    Ambiguous {
+        /// What was asked for, in words.
+        what: String,
+        /// The things that answer to it.
+        candidates: Vec<String>,
+    },
+    /// A time or `incomplete` was given, but the name is an id, which leaves nothing to choose.
+    #[error("{id} is an id, so neither a time nor `incomplete` can choose")]
+    NothingToChoose {
+        /// The id.
+        id: String,
+    },
+    /// A path leads through something that is no folder, or a folder was read as a file.
+    #[error("{path} is not a {wanted}")]
+    WrongKind {
+        /// The path.
+        path: String,
+        /// What was wanted: `folder` or `file`.
+        wanted: &'static str,
+    },
+    /// The store could not be read.
+    #[error(transparent)]
+    Storage(#[from] kopia_storage::Error),
+}
+
+impl Error {
+    /// Says that `blob` is corrupt or unsupported, as the format says.
+    pub(crate) fn blob(blob: &BlobId, error: kopia_format::Error) -> Self {
+        match error {
+            kopia_format::Error::Unsupported { what, found } => {
+                Self::Unsupported { place: format!("blob {blob}"), what, found }
+            }
+            error => Self::CorruptBlob { blob: blob.clone(), why: error.to_string() },
+        }
+    }
+
+    /// Says that `object` is corrupt.
+    pub(crate) fn object(object: ObjectId, why: impl ToString) -> Self {
+        Self::CorruptObject { object, why: why.to_string() }
+    }
+}

@@ -1,0 +1,145 @@
+//! From an object to its contents, in order.
+
+use kopia_format::indirect::{self, Piece};
+use kopia_format::{ContentId, ObjectId};
+
+use crate::content::MAX_LENGTH;
+use crate::{Error, Repository, Result};
+
+/// How deep lists may nest, whatever their ids say: a list that contains itself ends here.
+const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
+
+/// A run of an object's bytes that one content holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Where it begins in the object, in bytes.
+    pub start: u64,
+    /// How many bytes it has, where that is known: not for a whole object with `Z`.
+    pub length: Option<u64>,
+    /// The content that holds it.
+    pub content: ContentId,
+    /// Whether the content begins with a compression header of its own (`Z`).
+    pub compressed: bool,
+}
+
+/// Walks an object's contents in order.
+///
+/// A run's length is what the lists say, or the index for an object of one content. After an error there is nothing more.
+#[derive(Debug)]
+pub struct Pieces {
+    repository: Repository,
+    /// Pieces still to be walked, of each level, the next one last.
+    stack: Vec<Vec<Piece>>,
+    /// The object itself, until it is looked at.
+    whole: Option<ObjectId>,
+}
+
+impl Pieces {
+    /// Starts at the front of an object.
+    pub fn new(repository: &Repository, object: ObjectId) -> Self {
+        Self { repository: repository.clone(), stack: Vec::new(), whole: Some(object) }
+    }
+
+    /// Reads a list and puts its pieces on the stack, moved to where the object has them.
+    fn descend(&mut self, object: ObjectId, list: ObjectId, start: u64, length: Option<u64>) -> Result<()> {
+        if self.stack.len() == MAX_DEPTH {
+            return Err(Error::object(object, format!("lists nest more than {MAX_DEPTH} deep")));
+        }
+        let bytes = self.repository.read_object(list)?;
+        let mut pieces = indirect::parse(&bytes).map_err(|error| Error::object(object, error))?;
+        let total = pieces.last().map_or(0, |last| last.start + last.length);
+        if length.is_some_and(|length| length != total) {
+            let length = length.unwrap_or_default();
+            return Err(Error::object(
+                object,
+                format!("its pieces have {total} bytes, its list says {length}"),
+            ));
+        }
+        for piece in &mut pieces {
+            let moved = piece.start.checked_add(start);
+            piece.start =
+                moved.ok_or_else(|| Error::object(object, "its pieces have more than 2^64 bytes"))?;
+        }
+        pieces.reverse();
+        self.stack.push(pieces);
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Option<Run>> {
+        if let Some(object) = self.whole.take() {
+            let Some(list) = object.list() else { return self.single(object).map(Some) };
+            self.descend(object, list, 0, None)?;
+        }
+        while let Some(level) = self.stack.last_mut() {
+            let Some(Piece { start, length, object }) = level.pop() else {
+                self.stack.pop();
+                continue;
+            };
+            match object.list() {
+                Some(list) => self.descend(object, list, start, Some(length))?,
+                None => {
+                    let (content, compressed) = (object.content(), object.is_compressed());
+                    return Ok(Some(Run { start, length: Some(length), content, compressed }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// An object that is one content.
+    fn single(&self, object: ObjectId) -> Result<Run> {
+        let (content, compressed) = (object.content(), object.is_compressed());
+        let place = self.repository.find(&content)?;
+        let length = (!compressed).then_some(place.original_length.into());
+        Ok(Run { start: 0, length, content, compressed })
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Run>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if step.is_err() {
+            self.stack.clear();
+        }
+        step.transpose()
+    }
+}
+
+impl Repository {
+    /// Reads the bytes of one run.
+    ///
+    /// # Errors
+    /// As for [`Repository::read_content`]; [`Error::CorruptObject`] if the run has another length than its list says.
+    pub fn read_run(&self, run: &Run) -> Result<Vec<u8>> {
+        let object = ObjectId::of_content(run.content);
+        let mut bytes = self.read_content(&run.content)?;
+        if run.compressed {
+            bytes =
+                self.with_decoder(|decoder| decoder.decompress_headed(&run.content, &bytes, run.length))?;
+        }
+        match run.length {
+            Some(length) if length != bytes.len() as u64 => {
+                Err(Error::object(object, format!("it has {} bytes, its list says {length}", bytes.len())))
+            }
+            _ => Ok(bytes),
+        }
+    }
+
+    /// Reads a whole object into memory; for lists and directories, whose size is bounded by what the pack holds.
+    ///
+    /// # Errors
+    /// As for [`Self::read_run`]; [`Error::CorruptObject`] if it has more than 256 MiB.
+    pub fn read_object(&self, object: ObjectId) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for run in Pieces::new(self, object) {
+            let run = self.read_run(&run?)?;
+            if bytes.len() + run.len() > MAX_LENGTH {
+                return Err(Error::object(object, format!("it has more than {MAX_LENGTH} bytes")));
+            }
+            if bytes.is_empty() { bytes = run } else { bytes.extend(run) }
+        }
+        Ok(bytes)
+    }
+}

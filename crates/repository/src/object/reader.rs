@@ -1,0 +1,104 @@
+//! Reads an object as a file is read.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kopia_format::ObjectId;
+
+use super::{Pieces, Run};
+use crate::{Error, Repository, Result};
+
+/// An open object: `Read`, `Seek` and reads at any place from many threads.
+///
+/// The list of runs is read when it is opened; the bytes are read as they are asked for, one content at a time, and the
+/// last content is kept.
+#[derive(Debug)]
+pub struct ObjectReader {
+    repository: Repository,
+    runs: Vec<Run>,
+    length: u64,
+    position: u64,
+    last: Mutex<Option<(u64, Arc<Vec<u8>>)>>,
+}
+
+impl ObjectReader {
+    /// Opens an object.
+    ///
+    /// # Errors
+    /// As for [`Pieces`] and, for compressed objects of old, [`Repository::read_run`].
+    pub fn open(repository: &Repository, object: ObjectId) -> Result<Self> {
+        let mut runs = Pieces::new(repository, object).collect::<Result<Vec<_>>>()?;
+        let mut last = None;
+        // Only reading tells how long a compressed object is.
+        if let [run @ Run { length: None, .. }] = &mut runs[..] {
+            let bytes = repository.read_run(run)?;
+            run.length = Some(bytes.len() as u64);
+            last = Some((0, Arc::new(bytes)));
+        }
+        let length = runs.last().map_or(0, |run| run.start + run.length.unwrap_or_default());
+        Ok(Self { repository: repository.clone(), runs, length, position: 0, last: Mutex::new(last) })
+    }
+
+    /// Returns the length of the object in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Reads from `offset` on into `buffer` and returns how many bytes were read: 0 at the end of the object, and never
+    /// more than to the end of one content.
+    ///
+    /// # Errors
+    /// As for [`Repository::read_run`].
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let after = self.runs.partition_point(|run| run.start <= offset);
+        let Some(run) = after.checked_sub(1).map(|number| &self.runs[number]) else { return Ok(0) };
+        if buffer.is_empty() || offset >= self.length {
+            return Ok(0);
+        }
+        let bytes = self.bytes(run)?;
+        let rest =
+            usize::try_from(offset - run.start).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn bytes(&self, run: &Run) -> Result<Arc<Vec<u8>>> {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((start, bytes)) = &*last()
+            && *start == run.start
+        {
+            return Ok(bytes.clone());
+        }
+        let bytes = Arc::new(self.repository.read_run(run)?);
+        *last() = Some((run.start, bytes.clone()));
+        Ok(bytes)
+    }
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.read_at(buffer, self.position).map_err(io::Error::other)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for ObjectReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(delta) => self.length.checked_add_signed(delta),
+            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
+        };
+        self.position =
+            target.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
+        Ok(self.position)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}

@@ -1,0 +1,189 @@
+//! The open repository.
+
+mod open;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kopia_codec::key::Password;
+use kopia_format::repository_blob::{RepositoryBlob, RepositoryFormat};
+use kopia_format::{BlobId, ContentId};
+use kopia_storage::BlobStore;
+
+use crate::content::Decoder;
+use crate::index::Indexes;
+use crate::sealing::Sealing;
+use crate::table::Place;
+use crate::{Error, Result};
+
+/// An open repository. Clones share everything.
+#[derive(Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Box<dyn BlobStore>,
+    blob: RepositoryBlob,
+    format: RepositoryFormat,
+    sealing: Sealing,
+    indexes: Indexes,
+    opening: Duration,
+    /// Decoders that no thread uses at the moment.
+    decoders: Mutex<Vec<Decoder>>,
+}
+
+/// What a repository is, for people and programs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Status {
+    /// Where it is.
+    pub location: String,
+    /// The format version: 1, 2 or 3.
+    pub format_version: u32,
+    /// The version of kopia that created it; empty for builds without one.
+    pub created_by: String,
+    /// The hash of contents.
+    pub hash: String,
+    /// The encryption of contents.
+    pub encryption: String,
+    /// The error correction and its percentage of overhead, if there is any.
+    pub error_correction: Option<(String, u32)>,
+    /// The splitter of files.
+    pub splitter: String,
+    /// The key derivation of the password.
+    pub key_derivation: String,
+    /// Whether index blobs are managed in epochs.
+    pub epochs: bool,
+    /// The version of new index blobs.
+    pub index_version: u32,
+    /// Index blobs that were read.
+    pub index_blobs: usize,
+    /// Contents, without deleted ones.
+    pub contents: u64,
+    /// Contents that are marked deleted and can still be read.
+    pub deleted_contents: u64,
+    /// Packs that the index names.
+    pub packs: usize,
+    /// Bytes that contents take in packs.
+    pub packed_bytes: u64,
+    /// Bytes of contents when opened and decompressed.
+    pub original_bytes: u64,
+    /// How long opening took.
+    pub opening: Duration,
+}
+
+impl Repository {
+    /// Opens a repository: derives the key while index blobs are listed, then merges all indexes that count.
+    ///
+    /// Opening needs `kopia.repository`, the list of index blobs and the index blobs; nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::NotARepository`], [`Error::WrongPassword`], [`Error::Locked`] during an upgrade,
+    /// [`Error::Unsupported`] for algorithms or required features not known here, [`Error::CorruptBlob`] naming the
+    /// format or index blob, [`Error::Storage`].
+    pub fn open(store: impl BlobStore, password: &Password) -> Result<Self> {
+        open::open(Box::new(store), password)
+    }
+
+    /// Returns the store that blobs are read from.
+    pub fn store(&self) -> &dyn BlobStore {
+        &*self.inner.store
+    }
+
+    /// Finds a content in the index, deleted ones that are still readable included.
+    ///
+    /// # Errors
+    /// [`Error::ContentNotFound`].
+    pub fn find(&self, content: &ContentId) -> Result<Place> {
+        self.inner.indexes.table.find(content).ok_or(Error::ContentNotFound { content: *content })
+    }
+
+    /// Returns the name of the pack with this number, from a [`Place`] of this repository.
+    ///
+    /// # Panics
+    /// If the number is from no place of this repository.
+    pub fn pack(&self, number: u32) -> &BlobId {
+        self.inner.indexes.table.pack(number)
+    }
+
+    /// Calls `visit` for every content of the index, deleted ones that are still readable included.
+    pub fn for_each_content(&self, visit: impl FnMut(ContentId, Place)) {
+        self.inner.indexes.table.for_each(visit);
+    }
+
+    /// Reads one content.
+    ///
+    /// # Errors
+    /// [`Error::ContentNotFound`], [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
+    pub fn read_content(&self, content: &ContentId) -> Result<Vec<u8>> {
+        let place = self.find(content)?;
+        let (offset, length) = (place.offset.into(), place.packed_length as usize);
+        let stored = self.store().read_range(self.pack(place.pack), offset, length, Vec::new())?;
+        self.with_decoder(|decoder| Ok(decoder.decode(self, content, &place, &stored)?.to_vec()))
+    }
+
+    /// Says whether `plain` hashes to the id of a content.
+    pub fn verify_content(&self, content: &ContentId, plain: &[u8]) -> bool {
+        self.sealing().names(content, plain)
+    }
+
+    /// Describes the repository; counts contents, which takes a moment for millions of them.
+    pub fn status(&self) -> Status {
+        let Inner { blob, format, indexes, .. } = &*self.inner;
+        let ecc = Some((format.ecc.clone(), format.ecc_overhead_percent));
+        let mut status = Status {
+            location: self.store().location(),
+            format_version: format.version,
+            created_by: blob.build_version.clone(),
+            hash: format.hash.clone(),
+            encryption: format.encryption.clone(),
+            error_correction: ecc.filter(|(name, percent)| !name.is_empty() && *percent > 0),
+            splitter: format.splitter.clone(),
+            key_derivation: blob.key_algorithm.clone(),
+            epochs: format.epochs,
+            index_version: format.index_version,
+            index_blobs: indexes.blobs,
+            contents: 0,
+            deleted_contents: 0,
+            packs: indexes.table.pack_count(),
+            packed_bytes: 0,
+            original_bytes: 0,
+            opening: self.inner.opening,
+        };
+        indexes.table.for_each(|_, place| {
+            if place.deleted {
+                status.deleted_contents += 1;
+            } else {
+                status.contents += 1;
+                status.packed_bytes += u64::from(place.packed_length);
+                status.original_bytes += u64::from(place.original_length);
+            }
+        });
+        debug_assert_eq!(status.contents + status.deleted_contents, indexes.table.len() as u64);
+        status
+    }
+
+    pub(crate) fn sealing(&self) -> &Sealing {
+        &self.inner.sealing
+    }
+
+    pub(crate) fn manifest_contents(&self) -> &[ContentId] {
+        self.inner.indexes.table.manifests()
+    }
+
+    /// Lends a decoder that kept its buffers from earlier work.
+    pub(crate) fn with_decoder<R>(&self, work: impl FnOnce(&mut Decoder) -> R) -> R {
+        let decoders = || self.inner.decoders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decoder = decoders().pop().unwrap_or_default();
+        let result = work(&mut decoder);
+        decoders().push(decoder);
+        result
+    }
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repository").field("location", &self.store().location()).finish_non_exhaustive()
+    }
+}

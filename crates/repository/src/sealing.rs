@@ -1,0 +1,103 @@
+//! How blobs and contents of this repository are sealed: error correction around encryption.
+
+use kopia_codec::cipher::{Cipher, Encryption};
+use kopia_codec::ecc::Ecc;
+use kopia_codec::hash::{HashAlgorithm, Hasher};
+use kopia_format::repository_blob::RepositoryFormat;
+use kopia_format::{BlobId, ContentId};
+
+/// The keys and algorithms of an open repository.
+#[derive(Debug)]
+pub(crate) struct Sealing {
+    cipher: Cipher,
+    ecc: Option<Ecc>,
+    hasher: Hasher,
+    hash: HashAlgorithm,
+}
+
+impl Sealing {
+    /// Takes algorithms and keys from the format.
+    pub(crate) fn new(format: &RepositoryFormat) -> kopia_codec::Result<Self> {
+        let hash = HashAlgorithm::from_name(&format.hash)?;
+        let encryption = Encryption::from_name(&format.encryption)?;
+        let ecc = match (&*format.ecc, format.ecc_overhead_percent) {
+            ("", _) | (_, 0) => None,
+            (name, percent) => Some(Ecc::new(name, percent)?),
+        };
+        Ok(Self {
+            cipher: Cipher::new(encryption, &format.master_key),
+            ecc,
+            hasher: Hasher::new(hash, &format.secret)?,
+            hash,
+        })
+    }
+
+    /// Returns the length of content hashes in bytes.
+    pub(crate) fn hash_length(&self) -> usize {
+        self.hash.output_len()
+    }
+
+    /// Opens sealed bytes into `plain`; `scratch` holds them in between where they carry error correction.
+    pub(crate) fn open(
+        &self,
+        iv: &[u8],
+        stored: &[u8],
+        scratch: &mut Vec<u8>,
+        plain: &mut Vec<u8>,
+    ) -> kopia_codec::Result<()> {
+        match &self.ecc {
+            None => self.cipher.open(iv, stored, plain),
+            Some(ecc) => {
+                let repair = ecc.decode(stored, scratch)?;
+                if repair.damaged_shards > 0 {
+                    tracing::warn!(shards = repair.damaged_shards, "damage repaired by error correction");
+                }
+                self.cipher.open(iv, scratch, plain)
+            }
+        }
+    }
+
+    /// Says whether `plain` is the content that `id` names.
+    pub(crate) fn names(&self, id: &ContentId, plain: &[u8]) -> bool {
+        self.hasher.hash(plain).as_bytes() == id.hash()
+    }
+}
+
+/// The initialization vector of a content: the last 16 bytes of its hash.
+pub(crate) fn content_iv(id: &ContentId) -> &[u8] {
+    let hash = id.hash();
+    &hash[hash.len().saturating_sub(16)..]
+}
+
+/// The initialization vector of an index blob: the 32 hexadecimal digits before the first `-` of its name, or its end.
+pub(crate) fn blob_iv(id: &BlobId) -> Option<[u8; 16]> {
+    let name = id.as_str();
+    let name = name.split_once('-').map_or(name, |(name, _)| name);
+    let digits = name.as_bytes().get(name.len().checked_sub(32)?..)?;
+    let mut iv = [0; 16];
+    for (byte, pair) in iv.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+    }
+    Some(iv)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initialization_vectors() {
+        let id: ContentId = format!("k{}", "0123456789abcdef".repeat(4)).parse().unwrap();
+        assert_eq!(content_iv(&id), &id.hash()[16..]);
+        let short: ContentId = "ab".parse().unwrap();
+        assert_eq!(content_iv(&short), [0xab]);
+
+        let blob = |name: &str| blob_iv(&BlobId::new(name).unwrap());
+        let iv = Some([0x11; 16]);
+        assert_eq!(blob(&format!("xn0_{}-s5ac8-c1", "1".repeat(32))), iv);
+        assert_eq!(blob(&format!("n{}", "1".repeat(32))), iv);
+        assert_eq!(blob("n123-s5"), None);
+        assert_eq!(blob(&format!("n{}é", "z".repeat(32))), None);
+    }
+}

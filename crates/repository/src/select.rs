@@ -1,0 +1,191 @@
+//! From what a person types to the entry that is meant.
+//!
+//! A name is tried in this order: `latest`; `user@host:/path`, where the longest source path that is a prefix counts and
+//! the rest is a path below it; the full id of a snapshot; the id of an object; the beginning of a snapshot's id, at
+//! least four digits long and unique. Each may be followed by `/a/path/below`.
+
+use kopia_format::snapshot::Source;
+use kopia_format::{ObjectId, Timestamp};
+
+use crate::{Entry, Error, Repository, Result, Snapshot, Snapshots};
+
+/// The shortest beginning of an id that is accepted.
+const MIN_PREFIX: usize = 4;
+
+/// A name and what narrows its choice.
+#[derive(Debug, Clone)]
+pub struct Query<'a> {
+    /// What the person typed.
+    pub name: &'a str,
+    /// Only snapshots that began by then.
+    pub at: Option<At>,
+    /// Whether unfinished snapshots may be chosen.
+    pub incomplete: bool,
+    /// Owner and group of an entry that is named by object id alone.
+    pub owner: (u32, u32),
+    /// The time of such an entry.
+    pub now: Timestamp,
+}
+
+/// A bound for the time at which a snapshot began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Before this instant: the end of the unit that was named, such as a day.
+    Before(Timestamp),
+    /// At this instant at the latest.
+    Until(Timestamp),
+}
+
+/// What a query found.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The snapshot, unless an object was named.
+    pub snapshot: Option<Snapshot>,
+    /// The entry: the root, or what lies at the path below it.
+    pub entry: Entry,
+    /// The path below the root, empty for the root.
+    pub path: String,
+}
+
+impl At {
+    fn admits(self, time: Timestamp) -> bool {
+        match self {
+            Self::Before(bound) => time < bound,
+            Self::Until(bound) => time <= bound,
+        }
+    }
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Before(bound) => write!(f, "before {bound}"),
+            Self::Until(bound) => write!(f, "by {bound}"),
+        }
+    }
+}
+
+impl Repository {
+    /// Finds what a query names.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::Ambiguous`] with what there is instead; [`Error::NothingToChoose`] if a time or
+    /// `incomplete` comes with an id; as for [`Repository::snapshots`] and [`Entry::at`].
+    pub fn select(&self, query: &Query<'_>) -> Result<Selection> {
+        let name = query.name.trim_end_matches('/');
+        let (head, path) = name.split_once('/').unwrap_or((name, ""));
+        // Objects need no list of snapshots, so that they can be had even when it is damaged. A snapshot's id is made of
+        // digits alone and would be an object's as well, so only those with a letter of their own come first.
+        let object = head.parse::<ObjectId>().ok();
+        if let Some(object) =
+            object.filter(|id| id.is_directory() || id.indirection() > 0 || id.is_compressed())
+        {
+            return self.object(query, head, object, path);
+        }
+        let snapshots = self.snapshots()?;
+        if head == "latest" {
+            let sources = snapshots.sources();
+            if let [_, _, ..] = sources[..] {
+                let candidates = sources.iter().map(ToString::to_string).collect();
+                return Err(Error::Ambiguous { what: "latest".into(), candidates });
+            }
+            return found(choose(&snapshots, query, None)?, path);
+        }
+        if let Ok(source) = name.parse::<Source>() {
+            let (source, path) = split(&snapshots, source);
+            return found(choose(&snapshots, query, Some(&source))?, &path);
+        }
+        if let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.id() == head) {
+            query.must_not_narrow(head)?;
+            return found(snapshot, path);
+        }
+        if let Some(object) = object.filter(|object| self.find(&object.content()).is_ok()) {
+            return self.object(query, head, object, path);
+        }
+        query.must_not_narrow(head)?;
+        found(by_prefix(&snapshots, head)?, path)
+    }
+
+    fn object(&self, query: &Query<'_>, head: &str, object: ObjectId, path: &str) -> Result<Selection> {
+        query.must_not_narrow(head)?;
+        let root = Entry::of_object(self, object, query.owner, query.now)?;
+        Ok(Selection { snapshot: None, entry: root.at(path)?, path: path.into() })
+    }
+}
+
+impl Query<'_> {
+    fn must_not_narrow(&self, id: &str) -> Result<()> {
+        match self.at.is_some() || self.incomplete {
+            true => Err(Error::NothingToChoose { id: id.into() }),
+            false => Ok(()),
+        }
+    }
+
+    fn admits(&self, snapshot: &Snapshot) -> bool {
+        (self.incomplete || snapshot.manifest().incomplete().is_none())
+            && self.at.is_none_or(|at| at.admits(snapshot.start_time()))
+    }
+}
+
+fn found(snapshot: &Snapshot, path: &str) -> Result<Selection> {
+    let entry = snapshot.root()?.at(path)?;
+    Ok(Selection { snapshot: Some(snapshot.clone()), entry, path: path.into() })
+}
+
+/// Chooses the newest snapshot of a source, or of all.
+fn choose<'s>(snapshots: &'s Snapshots, query: &Query<'_>, source: Option<&Source>) -> Result<&'s Snapshot> {
+    let of_source = |snapshot: &Snapshot| source.is_none_or(|source| snapshot.source() == source);
+    let newest = snapshots.newest(|snapshot| of_source(snapshot) && query.admits(snapshot));
+    newest.ok_or_else(|| {
+        let same: Vec<_> = snapshots.iter().filter(|snapshot| of_source(snapshot)).collect();
+        let mut what = String::from(if query.incomplete { "snapshot" } else { "complete snapshot" });
+        source.iter().for_each(|source| what += &format!(" of {source}"));
+        query.at.iter().for_each(|at| what += &format!(" {at}"));
+        let candidates = match &same[..] {
+            [] => snapshots.sources().iter().map(ToString::to_string).collect(),
+            same => same.iter().map(|snapshot| describe(snapshot)).collect(),
+        };
+        Error::NotFound { what, candidates }
+    })
+}
+
+/// Finds the longest source path that the path begins with, component by component; the rest is a path below it.
+fn split(snapshots: &Snapshots, wanted: Source) -> (Source, String) {
+    let candidates = snapshots
+        .sources()
+        .into_iter()
+        .filter(|source| source.user == wanted.user && source.host == wanted.host);
+    let rest = |source: &Source| {
+        let rest = wanted.path.strip_prefix(source.path.trim_end_matches('/'))?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_string())
+    };
+    let longest = candidates
+        .filter_map(|source| Some((source, rest(source)?)))
+        .max_by_key(|(source, _)| source.path.len());
+    match longest {
+        Some((source, rest)) => (source.clone(), rest),
+        None => (wanted, String::new()),
+    }
+}
+
+fn by_prefix<'s>(snapshots: &'s Snapshots, prefix: &str) -> Result<&'s Snapshot> {
+    let digits = prefix.len() >= MIN_PREFIX && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let matching: Vec<_> =
+        snapshots.iter().filter(|snapshot| digits && snapshot.id().starts_with(prefix)).collect();
+    match &matching[..] {
+        [snapshot] => Ok(snapshot),
+        [] => Err(Error::NotFound {
+            what: format!("snapshot, source or object {prefix:?}"),
+            candidates: snapshots.sources().iter().map(ToString::to_string).collect(),
+        }),
+        several => Err(Error::Ambiguous {
+            what: format!("snapshot {prefix:?}"),
+            candidates: several.iter().map(|snapshot| describe(snapshot)).collect(),
+        }),
+    }
+}
+
+fn describe(snapshot: &Snapshot) -> String {
+    let note = snapshot.manifest().incomplete().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{} {} {}{note}", snapshot.id(), snapshot.start_time(), snapshot.source())
+}

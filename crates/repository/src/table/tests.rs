@@ -1,0 +1,127 @@
+use kopia_format::index::Index;
+
+use super::*;
+
+/// One entry of a version 2 index: key, seconds, deleted, pack, offset.
+type Row<'a> = (&'a [u8], u32, bool, &'a str, u32);
+
+/// Writes a version 2 index blob.
+fn index(rows: &[Row<'_>]) -> Index<Vec<u8>> {
+    let key_size = rows[0].0.len();
+    let mut blob = vec![2, key_size as u8, 0, 16];
+    blob.extend((rows.len() as u32).to_be_bytes());
+    blob.extend((rows.len() as u32).to_be_bytes());
+    blob.extend([1, 0, 0, 0, 0]);
+    for (number, (key, seconds, deleted, _, offset)) in rows.iter().enumerate() {
+        blob.extend_from_slice(key);
+        blob.extend(seconds.to_be_bytes());
+        blob.extend((offset | u32::from(*deleted) << 31).to_be_bytes());
+        blob.extend([0, 0, 5, 0, 0, 33]);
+        blob.extend((number as u16).to_be_bytes());
+    }
+    let mut name_at = blob.len() + rows.len() * 5 + 6;
+    for (.., pack, _) in rows {
+        blob.push(pack.len() as u8);
+        blob.extend((name_at as u32).to_be_bytes());
+        name_at += pack.len();
+    }
+    blob.extend([0, 0, 0x11, 0, 2, 0]);
+    rows.iter().for_each(|(.., pack, _)| blob.extend(pack.as_bytes()));
+    Index::parse(blob).unwrap()
+}
+
+fn table(hash_length: usize, watermark: Option<i64>, rows: &[Row<'_>]) -> Table {
+    let builder = Builder::new(hash_length);
+    rows.iter().for_each(|&row| builder.add(&index(&[row])).unwrap());
+    builder.finish(watermark)
+}
+
+#[test]
+fn of_two_rows_the_right_one_wins() {
+    let key = &[0, 0xaa, 0xbb][..];
+    let id = ContentId::from_key(key).unwrap();
+    for (rows, offset) in [
+        ([(key, 5, false, "p1", 1), (key, 6, false, "p0", 2)], Some(2)),
+        ([(key, 6, false, "p1", 1), (key, 5, false, "p2", 2)], Some(1)),
+        ([(key, 5, true, "p2", 1), (key, 5, false, "p1", 2)], Some(2)),
+        ([(key, 5, false, "p2", 1), (key, 5, false, "p1", 2)], Some(1)),
+        // A deletion up to the watermark hides the older row too.
+        ([(key, 9, true, "p1", 1), (key, 5, false, "p1", 2)], None),
+        ([(key, 10, true, "p1", 1), (key, 5, false, "p1", 2)], Some(1)),
+    ] {
+        for rows in [rows, [rows[1], rows[0]]] {
+            let table = table(16, Some(9), &rows);
+            assert_eq!(table.find(&id).map(|place| place.offset), offset, "{rows:?}");
+            assert_eq!(table.len(), usize::from(offset.is_some()));
+        }
+    }
+}
+
+#[test]
+fn manifests_that_are_not_deleted() {
+    let table = table(
+        16,
+        None,
+        &[
+            (&[b'm', 1], 1, false, "q1", 0),
+            (&[b'm', 2], 1, true, "q1", 0),
+            (&[b'k', 3], 1, false, "q2", 0),
+            (&[0, 1], 1, false, "p", 0),
+        ],
+    );
+    assert_eq!(table.manifests(), [ContentId::new(Some('m'), &[1]).unwrap()]);
+    assert_eq!((table.len(), table.pack_count()), (4, 3));
+    assert_eq!(
+        table.pack(table.find(&ContentId::new(Some('k'), &[3]).unwrap()).unwrap().pack).as_str(),
+        "q2"
+    );
+}
+
+#[test]
+fn every_row_is_found_however_hashes_are_spread() {
+    for (hash_length, spread) in [(16, 0xff), (16, 0x00), (28, 0xff), (32, 0x01)] {
+        let mut keys = Vec::new();
+        let mut state = 1u64;
+        for _ in 0..2000 {
+            let mut key = vec![0];
+            for _ in 0..hash_length {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                key.push((state >> 56) as u8);
+            }
+            // All in one shard, and with `spread` 0 all near its end.
+            key[1] = 7;
+            key[2..10].iter_mut().for_each(|byte| *byte |= !spread);
+            keys.push(key);
+        }
+        keys.sort();
+        keys.dedup();
+        let builder = Builder::new(hash_length);
+        for (number, key) in keys.iter().enumerate() {
+            builder.add(&index(&[(key, 1, false, "p", number as u32)])).unwrap();
+        }
+        let table = builder.finish(None);
+        for (number, key) in keys.iter().enumerate() {
+            let id = ContentId::from_key(key).unwrap();
+            assert_eq!(table.find(&id).unwrap().offset, number as u32);
+            let other = ContentId::new(Some('k'), id.hash()).unwrap();
+            assert_eq!(table.find(&other), None);
+        }
+        let mut seen = 0;
+        table.for_each(|id, place| {
+            assert_eq!(table.find(&id), Some(place));
+            seen += 1;
+        });
+        assert_eq!(seen, keys.len());
+    }
+}
+
+#[test]
+fn longer_hashes_than_the_repository_has() {
+    let long = [0; 33];
+    assert!(Builder::new(16).add(&index(&[(&long, 1, false, "p", 0)])).unwrap_err().contains("longer hash"));
+    assert!(Builder::new(28).add(&index(&[(&long, 1, false, "p", 0)])).is_ok());
+    assert_eq!(
+        table(16, None, &[(&[0, 1], 1, false, "p", 0)]).find(&ContentId::from_key(&long).unwrap()),
+        None
+    );
+}

@@ -1,0 +1,64 @@
+//! Where entries are written: a tree of folders that is reached by handles alone.
+//!
+//! The target is as little trusted as the repository: somebody may plant links in it while we write. So no path is ever
+//! given to the system: every folder is opened from its parent's handle, without following links, and its device and
+//! inode are compared with those of the folder that was made.
+//!
+//! What does not exist yet is written below one folder, `TARGET/.kopia-rs-restore-<root object>` ([`staging`]), and moved
+//! to its final name when all is written ([`merge`]): nothing is ever visible with wrong content, and a fresh restore pays
+//! a single rename for each entry of its root. The staging folder is open to its owner alone, so that modes, owners and
+//! special bits are nobody else's to use before they are final.
+
+pub(crate) mod folder;
+pub(crate) mod handles;
+pub(crate) mod merge;
+pub(crate) mod metadata;
+pub(crate) mod remove;
+pub(crate) mod staging;
+pub(crate) mod target;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+
+/// Device and inode: which folder this is, whatever its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(handle: impl AsFd) -> io::Result<Self> {
+        Ok(Self::from(&rustix::fs::fstat(handle)?))
+    }
+}
+
+impl From<&Stat> for Identity {
+    fn from(stat: &Stat) -> Self {
+        Self { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+/// How folders are opened: never through a link.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Opens a folder by its name in another.
+pub(crate) fn open_folder(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(parent, name, FOLDER, Mode::empty())?)
+}
+
+/// Looks at an entry without following it; `None` if there is none.
+pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<Option<Stat>> {
+    match rustix::fs::statat(parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says whether an entry is a folder itself, not a link to one.
+pub(crate) fn is_folder(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}

@@ -1,0 +1,156 @@
+//! One folder of the restore, while anything below it is unfinished.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use kopia_format::ObjectId;
+
+use super::Identity;
+use super::metadata::Attributes;
+
+/// A folder. Children hold their parent, so a folder lives as long as anything below it is unfinished.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) parent: Option<Arc<Folder>>,
+    /// Empty for the root.
+    pub(crate) name: Box<str>,
+    pub(crate) object: ObjectId,
+    pub(crate) depth: usize,
+    pub(crate) attributes: Attributes,
+    pub(crate) kind: FolderKind,
+    /// Children that are not finished, and one for the planner while it still adds some.
+    pending: AtomicU64,
+    /// Which folder it is in the staging tree, once it is made there.
+    made: OnceLock<io::Result<Identity>>,
+}
+
+/// How a folder gets to its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FolderKind {
+    /// The target has it already: what is new in it is staged in a folder of the same path, and moved into it.
+    Existing,
+    /// The target has its parent but not the folder: it is moved there as a whole and gets its attributes after that,
+    /// because an ordinary user cannot move a read-only folder.
+    Moved,
+    /// It lies in a folder that is new itself, and is finished where it is.
+    Inner,
+}
+
+impl Folder {
+    /// Makes the root, which the target always has.
+    pub(crate) fn root(object: ObjectId, attributes: Attributes) -> Arc<Self> {
+        Arc::new(Self {
+            parent: None,
+            name: "".into(),
+            object,
+            depth: 0,
+            attributes,
+            kind: FolderKind::Existing,
+            pending: AtomicU64::new(1),
+            made: OnceLock::new(),
+        })
+    }
+
+    /// Makes a child, which its parent waits for.
+    pub(crate) fn child(
+        self: &Arc<Self>,
+        name: &str,
+        object: ObjectId,
+        attributes: Attributes,
+        kind: FolderKind,
+    ) -> Arc<Self> {
+        self.expect_one();
+        Arc::new(Self {
+            parent: Some(self.clone()),
+            name: name.into(),
+            object,
+            depth: self.depth + 1,
+            attributes,
+            kind,
+            pending: AtomicU64::new(1),
+            made: OnceLock::new(),
+        })
+    }
+
+    /// Notes that one more child is to be finished.
+    pub(crate) fn expect_one(&self) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a child is finished, or that the planner adds no more; says whether that was the last thing.
+    pub(crate) fn one_done(&self) -> bool {
+        // Everything that was written before by other threads must be seen by the one that finishes the folder.
+        self.pending.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Makes the folder if no thread has yet; all get the same answer.
+    pub(crate) fn made(&self, make: impl FnOnce() -> io::Result<Identity>) -> Result<Identity, &io::Error> {
+        self.made.get_or_init(make).as_ref().copied()
+    }
+
+    /// Returns which folder it is if it was made.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.made.get()?.as_ref().ok().copied()
+    }
+
+    /// Says whether the folder was tried and could not be made.
+    pub(crate) fn failed(&self) -> bool {
+        matches!(self.made.get(), Some(Err(_)))
+    }
+
+    /// Returns the folder and all it lies in, innermost first.
+    pub(crate) fn ancestors(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |folder| folder.parent.as_ref())
+    }
+
+    /// Returns the path of an entry in this folder, or of the folder itself for an empty name.
+    pub(crate) fn path_of(self: &Arc<Self>, name: &str) -> String {
+        let mut names: Vec<&str> = self.ancestors().map(|folder| &*folder.name).collect();
+        names.reverse();
+        names.push(name);
+        names.retain(|name| !name.is_empty());
+        names.join("/")
+    }
+}
+
+/// Children hold their parents, so dropping the innermost of a deep chain would recurse through all of it.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let mut parent = self.parent.take();
+        while let Some(mut folder) = parent.and_then(Arc::into_inner) {
+            parent = folder.parent.take();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
+        parent.child(name, "kaa".parse().unwrap(), Attributes::default(), FolderKind::Inner)
+    }
+
+    #[test]
+    fn the_last_child_finishes_it() {
+        let root = Folder::root("kaa".parse().unwrap(), Attributes::default());
+        let child = folder(&root, "a");
+        root.expect_one();
+        assert!(!root.one_done(), "the planner");
+        assert!(!root.one_done(), "a file");
+        assert!(child.one_done());
+        assert!(root.one_done(), "the child");
+        assert_eq!(child.path_of("x"), "a/x");
+        assert_eq!(root.path_of(""), "");
+    }
+
+    #[test]
+    fn a_deep_chain_is_dropped_without_recursion() {
+        let mut folder_ = Folder::root("kaa".parse().unwrap(), Attributes::default());
+        for _ in 0..200_000 {
+            folder_ = folder(&folder_, "d");
+        }
+        assert_eq!(folder_.depth, 200_000);
+    }
+}

@@ -1,0 +1,177 @@
+//! Open folders of the staging tree, a few for each worker.
+//!
+//! A worker writes many files of one folder one after the other, so its handle is worth keeping; but trees may be deeper
+//! than a process may have files open. So only the folders used last are kept, and others are opened again from the
+//! nearest one that is: downwards in as few system calls as the length of paths allows (`openat2`, which follows no link
+//! on the way), upwards by `..`, where device and inode say whether it is still the folder that it was.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::folder::Folder;
+use super::{FOLDER, Identity, open_folder};
+
+/// How many folders all workers keep open together.
+pub(crate) const OPEN: usize = 32;
+
+/// The longest path that is given to the system at once; its limit is 4096 with the final NUL.
+const PATH: usize = 4000;
+
+/// One worker's open folders.
+pub(crate) struct Handles<'a> {
+    root: BorrowedFd<'a>,
+    limit: usize,
+    /// The one used last in front.
+    open: VecDeque<(Arc<Folder>, Rc<OwnedFd>)>,
+    /// Whether `openat2` works here: it needs Linux 5.6, and sandboxes may refuse it.
+    openat2: bool,
+}
+
+impl<'a> Handles<'a> {
+    /// Starts at the staging folder, sharing [`OPEN`] handles with all `workers`.
+    pub(crate) fn new(root: BorrowedFd<'a>, workers: usize) -> Self {
+        Self { root, limit: (OPEN / workers).max(1), open: VecDeque::new(), openat2: true }
+    }
+
+    /// Opens a folder, making it and those it lies in where that was not done yet.
+    ///
+    /// # Errors
+    /// What the system says; also if the folder could not be made before, or another one lies in its place.
+    pub(crate) fn open(&mut self, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
+        if let Some(found) = self.open.iter().position(|(open, _)| Arc::ptr_eq(open, folder)) {
+            if found > 0 {
+                let entry = self.open.remove(found).expect("it was found there");
+                self.open.push_front(entry);
+            }
+            return Ok(self.open[0].1.clone());
+        }
+        let handle = Rc::new(self.reach(folder)?);
+        self.keep(folder, &handle);
+        Ok(handle)
+    }
+
+    /// Forgets a folder that is finished.
+    pub(crate) fn forget(&mut self, folder: &Arc<Folder>) {
+        self.open.retain(|(open, _)| !Arc::ptr_eq(open, folder));
+    }
+
+    /// Goes from a folder that is open up to its parent, and keeps that open.
+    pub(crate) fn open_parent(&mut self, folder: &Arc<Folder>, handle: BorrowedFd<'_>) {
+        let Some(parent) = folder.parent.as_ref().filter(|parent| parent.parent.is_some()) else { return };
+        if self.open.iter().any(|(open, _)| Arc::ptr_eq(open, parent)) {
+            return;
+        }
+        // A failure only means that the parent is opened from above when it is needed.
+        if let Ok(up) = rustix::fs::openat(handle, "..", FOLDER, Mode::empty())
+            && Identity::of(&up).is_ok_and(|identity| parent.identity() == Some(identity))
+        {
+            self.keep(parent, &Rc::new(up));
+        }
+    }
+
+    fn keep(&mut self, folder: &Arc<Folder>, handle: &Rc<OwnedFd>) {
+        self.open.truncate(self.limit - 1);
+        self.open.push_front((folder.clone(), handle.clone()));
+    }
+
+    /// Opens a folder from the nearest one that is open.
+    fn reach(&mut self, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
+        let mut below = Vec::new();
+        let mut start = None;
+        for ancestor in folder.ancestors().take_while(|ancestor| ancestor.parent.is_some()) {
+            if let Some((_, handle)) = self.open.iter().find(|(open, _)| Arc::ptr_eq(open, ancestor)) {
+                start = Some(handle.clone());
+                break;
+            }
+            below.push(ancestor.clone());
+        }
+        below.reverse();
+        let mut current: Option<OwnedFd> = None;
+        let mut rest = &below[..];
+        while !rest.is_empty() {
+            let from = match (&current, &start) {
+                (Some(handle), _) => handle.as_fd(),
+                (None, Some(handle)) => handle.as_fd(),
+                (None, None) => self.root,
+            };
+            // Those that exist are opened many at a time; the first that does not is made.
+            let known = rest.iter().take_while(|folder| folder.identity().is_some()).count();
+            let (next, count) = match known {
+                0 => (make(from, &rest[0])?, 1),
+                _ => descend(&mut self.openat2, from, &rest[..known])?,
+            };
+            if Some(Identity::of(&next)?) != rest[count - 1].identity() {
+                return Err(io::Error::other("the folder was replaced while the restore ran"));
+            }
+            current = Some(next);
+            rest = &rest[count..];
+        }
+        match current {
+            Some(handle) => Ok(handle),
+            // The root itself: a handle of our own to the same folder.
+            None => Ok(self.root.try_clone_to_owned()?),
+        }
+    }
+}
+
+/// Makes a folder unless another thread just did, and opens it.
+fn make(parent: BorrowedFd<'_>, folder: &Folder) -> io::Result<OwnedFd> {
+    let mut opened = None;
+    let identity = folder.made(|| {
+        rustix::fs::mkdirat(parent, &*folder.name, Mode::RWXU)?;
+        let handle = open_folder(parent, &folder.name)?;
+        let identity = Identity::of(&handle)?;
+        opened = Some(handle);
+        Ok(identity)
+    });
+    match (identity, opened) {
+        (Ok(_), Some(handle)) => Ok(handle),
+        (Ok(_), None) => open_folder(parent, &folder.name),
+        (Err(error), _) => Err(copy(error)),
+    }
+}
+
+/// Opens as many nested folders at once as one path can name; returns the innermost and how many they were.
+fn descend(
+    openat2: &mut bool,
+    from: BorrowedFd<'_>,
+    folders: &[Arc<Folder>],
+) -> io::Result<(OwnedFd, usize)> {
+    if *openat2 && folders.len() > 1 {
+        let mut path = String::new();
+        let mut count = 0;
+        for folder in folders {
+            if count > 0 && path.len() + 1 + folder.name.len() > PATH {
+                break;
+            }
+            if count > 0 {
+                path.push('/');
+            }
+            path.push_str(&folder.name);
+            count += 1;
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::openat2(from, &path, flags, Mode::empty(), resolve) {
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => *openat2 = false,
+            // A rename elsewhere in the tree may ask for another try; going one by one is one.
+            Err(Errno::AGAIN) => {}
+            result => return Ok((result?, count)),
+        }
+    }
+    Ok((open_folder(from, &folders[0].name)?, 1))
+}
+
+/// `io::Error` cannot be cloned, but what the system says is a number.
+pub(crate) fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

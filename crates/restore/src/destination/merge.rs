@@ -1,0 +1,180 @@
+//! Moves what was staged to its final names.
+//!
+//! Every entry is moved at the highest level that the target does not have, so a fresh restore moves the entries of the
+//! root and nothing else. Folders that the target had already are walked, deepest first; in them a file replaces a file or
+//! link of the same name in one step, and what is in the way of another kind goes, unless it is a folder with something in it.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Dir, Mode, RenameFlags};
+use rustix::io::Errno;
+
+use super::folder::Folder;
+use super::handles::Handles;
+use super::metadata::Metadata;
+use super::staging::Staging;
+use super::target::Target;
+use super::{is_folder, look, open_folder};
+use crate::outcome::{Cause, Tally};
+
+/// What the planner found out about the target, and what is to be done at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Merge {
+    /// Folders that the target had, each after those it lies in; the first is the root.
+    pub(crate) existing: Vec<Arc<Folder>>,
+    /// Folders that are moved as a whole, and get their attributes then.
+    pub(crate) moved: Vec<Arc<Folder>>,
+}
+
+/// Everything that moving needs at hand.
+pub(crate) struct Mover<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) staging: &'a Staging,
+    pub(crate) tally: &'a Tally<'a>,
+    pub(crate) metadata: Metadata<'a>,
+    /// Whether the target folder itself gets the root's attributes.
+    pub(crate) root_attributes: bool,
+    /// The mode of the target folder, if it had to be changed for writing.
+    pub(crate) mode_before: Option<u32>,
+}
+
+impl Mover<'_> {
+    /// Moves everything and sets the attributes that had to wait, but for those of the target folder itself.
+    pub(crate) fn run(&mut self, merge: &Merge) {
+        let mut handles = Handles::new(self.staging.handle(), 1);
+        let mut moved: HashMap<*const Folder, Vec<&Arc<Folder>>> = HashMap::new();
+        for folder in &merge.moved {
+            let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+            moved.entry(parent).or_default().push(folder);
+        }
+        for folder in merge.existing.iter().rev() {
+            let folders = moved.remove(&Arc::as_ptr(folder)).unwrap_or_default();
+            if let Err(error) = self.fill(folder, &mut handles, &folders) {
+                self.tally.problem(folder.path_of(""), error);
+            }
+        }
+    }
+
+    /// Moves what was staged in one folder, then finishes it.
+    fn fill(
+        &mut self,
+        folder: &Arc<Folder>,
+        handles: &mut Handles<'_>,
+        moved: &[&Arc<Folder>],
+    ) -> io::Result<()> {
+        let destination = open_existing(self.target.folder.as_fd(), folder)?;
+        let is_root = folder.parent.is_none();
+        let before = rustix::fs::fstat(&destination)?.st_mode & 0o7777;
+        let mut opened_up = false;
+        if is_root || folder.identity().is_some() {
+            let source = handles.open(folder)?;
+            for name in names(source.as_fd())? {
+                let result = match move_entry(source.as_fd(), destination.as_fd(), &name) {
+                    // The target's own folder may be read-only; it gets its final mode below.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !opened_up => {
+                        opened_up = true;
+                        rustix::fs::fchmod(&destination, Mode::from_raw_mode(before | 0o700))?;
+                        move_entry(source.as_fd(), destination.as_fd(), &name)
+                    }
+                    result => result,
+                };
+                if let Err(error) = result {
+                    self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), in_the_way(error));
+                }
+            }
+            if let Some(parent) = folder.parent.as_ref().filter(|_| !is_root) {
+                // What could not be moved keeps it there; the whole staging folder is removed at the end anyway.
+                let _ = rustix::fs::unlinkat(&*handles.open(parent)?, &*folder.name, AtFlags::REMOVEDIR);
+            }
+        }
+        for child in moved {
+            if let Err(error) = self.finish_moved(destination.as_fd(), child) {
+                self.tally.problem(child.path_of(""), error);
+            }
+        }
+        match is_root {
+            true => self.mode_before = opened_up.then_some(before),
+            false => self.metadata.finish_folder(destination.as_fd(), &folder.attributes)?,
+        }
+        Ok(())
+    }
+
+    /// Sets the attributes of the target folder itself, after the staging folder is gone from it.
+    pub(crate) fn finish_root(&mut self, merge: &Merge) {
+        let Some(root) = merge.existing.first() else { return };
+        let folder = self.target.folder.as_fd();
+        let result = match (self.root_attributes, self.mode_before) {
+            (true, _) => self.metadata.finish_folder(folder, &root.attributes),
+            (false, Some(mode)) => {
+                rustix::fs::fchmod(folder, Mode::from_raw_mode(mode)).map_err(io::Error::from)
+            }
+            (false, None) => Ok(()),
+        };
+        if let Err(error) = result {
+            self.tally.problem(root.path_of(""), error);
+        }
+    }
+
+    /// Sets the attributes of a folder in its final place.
+    fn finish_moved(&mut self, parent: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<()> {
+        // One that could not be made or moved has its problem already.
+        let Some(identity) = folder.identity() else { return Ok(()) };
+        let Some(stat) = look(parent, &*folder.name)? else { return Ok(()) };
+        if super::Identity::from(&stat) != identity {
+            return Ok(());
+        }
+        let handle = open_folder(parent, &folder.name)?;
+        self.metadata.finish_folder(handle.as_fd(), &folder.attributes)
+    }
+}
+
+/// Opens a folder of the target component by component, without following links.
+pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
+    let mut names: Vec<&str> = folder.ancestors().map(|folder| &*folder.name).collect();
+    names.pop();
+    names.iter().rev().try_fold(root.try_clone_to_owned()?, |handle, name| open_folder(handle.as_fd(), name))
+}
+
+fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if !matches!(&name[..], b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Moves one entry, replacing what may be replaced.
+fn move_entry(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
+        Ok(()) => return Ok(()),
+        // Old file systems cannot refuse to replace; what is there decides below.
+        Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let new = look(from, name)?.is_some_and(|stat| is_folder(&stat));
+    let old = look(to, name)?.map(|stat| is_folder(&stat));
+    match (new, old) {
+        (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
+        (true, Some(false)) => rustix::fs::unlinkat(to, name, AtFlags::empty())?,
+        // A rename replaces a file by a file, and an empty folder by a folder.
+        _ => {}
+    }
+    Ok(rustix::fs::renameat(from, name, to, name)?)
+}
+
+/// Says in words what stood in the way.
+fn in_the_way(error: io::Error) -> Cause {
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOTEMPTY | Errno::EXIST) => {
+            Cause::Entry("a folder with something in it is in the way".into())
+        }
+        Some(Errno::XDEV) => Cause::Entry("the folder lies on another file system than the target".into()),
+        _ => error.into(),
+    }
+}

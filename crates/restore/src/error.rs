@@ -1,0 +1,46 @@
+//! What ends a restore before its end.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Says why nothing, or no more, could be restored. What concerns single entries is a [`crate::Problem`] instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The repository could not be read at all.
+    #[error(transparent)]
+    Repository(#[from] kopia_repository::Error),
+    /// The target is the repository, lies in it or holds it.
+    #[error("{} and the repository {} overlap", target.display(), repository.display())]
+    Overlap {
+        /// Where to restore to.
+        target: PathBuf,
+        /// Where the repository is.
+        repository: PathBuf,
+    },
+    /// A folder was to be restored, but the target is none.
+    #[error("{} is not a folder", target.display())]
+    NotAFolder {
+        /// Where to restore to.
+        target: PathBuf,
+    },
+    /// Another restore into the same target is under way.
+    #[error("another restore into {} is running", target.display())]
+    Busy {
+        /// Where to restore to.
+        target: PathBuf,
+    },
+    /// The target failed in a way that would hit every entry, such as a full disk.
+    #[error("{}: {what}", path.display())]
+    Target {
+        /// The folder or file.
+        path: PathBuf,
+        /// What was to be done.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,242 @@
+//! Reads, decodes and writes: what every worker does.
+//!
+//! A worker takes one read of a batch, gets its bytes from the pack, decodes each content once and writes it wherever the
+//! batch needs it. A small file is created, written and finished in one go; a large one is written in pieces by whoever
+//! has them, and finished by whoever wrote the last.
+
+mod entries;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kopia_repository::content::Decoder;
+use kopia_repository::{Place, Repository};
+use rustix::io::Errno;
+
+pub(crate) use entries::{LargeFile, SmallEntry};
+
+use crate::destination::folder::{Folder, FolderKind};
+use crate::destination::handles::Handles;
+use crate::destination::metadata::{Metadata, Natural};
+use crate::destination::staging::Staging;
+use crate::destination::target::Target;
+use crate::outcome::{Cause, Tally};
+use crate::plan::batch::{Batch, Item, Part, Use};
+use crate::queue::Queue;
+use crate::schedule::Read;
+use crate::{Error, Options, Sync};
+
+/// What all threads of a restore share.
+pub(crate) struct Shared<'a> {
+    pub(crate) repository: &'a Repository,
+    pub(crate) queue: Queue<Batch>,
+    pub(crate) tally: &'a Tally<'a>,
+    pub(crate) options: &'a Options,
+    pub(crate) target: &'a Target,
+    pub(crate) staging: &'a Staging,
+    pub(crate) natural: Natural,
+    stop: AtomicBool,
+    fatal: Mutex<Option<Error>>,
+}
+
+impl<'a> Shared<'a> {
+    pub(crate) fn new(
+        repository: &'a Repository,
+        options: &'a Options,
+        tally: &'a Tally<'a>,
+        target: &'a Target,
+        staging: &'a Staging,
+    ) -> io::Result<Self> {
+        let natural = Natural::probe(staging.handle())?;
+        let (stop, fatal) = Default::default();
+        Ok(Self { repository, queue: Queue::new(), tally, options, target, staging, natural, stop, fatal })
+    }
+
+    /// Says whether the restore was given up.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends the restore because of something that would hit every entry.
+    fn give_up(&self, error: Error) {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.stop.store(true, Ordering::Relaxed);
+        self.queue.abort();
+    }
+
+    /// Returns why the restore was given up.
+    pub(crate) fn fatal(&self) -> Option<Error> {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// One thread's tools.
+pub(crate) struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    handles: Handles<'a>,
+    metadata: Metadata<'a>,
+    decoder: Decoder,
+    /// What packs are read into where they are not mapped.
+    buffer: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    /// Makes one of `workers`.
+    pub(crate) fn new(shared: &'a Shared<'a>, workers: usize) -> Self {
+        Self {
+            shared,
+            handles: Handles::new(shared.staging.handle(), workers),
+            metadata: Metadata::new(shared.natural, shared.tally),
+            decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Works until nothing is left to do.
+    pub(crate) fn run(mut self) {
+        while let Some((batch, number)) = self.shared.queue.take() {
+            match batch.part(number) {
+                Part::Read(read) => self.read(&batch, read),
+                Part::Empty(items) => items.iter().for_each(|item| self.deliver(item, None, Ok(&[]))),
+            }
+        }
+    }
+
+    /// Reads a range of a pack; if that fails as a whole, content by content, so that only what is damaged is lost.
+    fn read(&mut self, batch: &Batch, read: &Read) {
+        let uses = &batch.uses[read.uses.clone()];
+        let pack = self.shared.repository.pack(read.pack);
+        let length = (read.bytes.end - read.bytes.start) as usize;
+        let buffer = std::mem::take(&mut self.buffer);
+        match self.shared.repository.store().read_range(pack, read.bytes.start, length, buffer) {
+            Ok(bytes) => {
+                for same in same_place(uses) {
+                    let start = (u64::from(same[0].place.offset) - read.bytes.start) as usize;
+                    let stored = &bytes[start..start + same[0].place.packed_length as usize];
+                    self.decode(batch, same, stored);
+                }
+                self.buffer = bytes.into_buffer();
+            }
+            Err(error) => {
+                tracing::debug!(%error, "reading content by content");
+                for same in same_place(uses) {
+                    let Place { offset, packed_length, .. } = same[0].place;
+                    let store = self.shared.repository.store();
+                    match store.read_range(pack, offset.into(), packed_length as usize, Vec::new()) {
+                        Ok(stored) => self.decode(batch, same, &stored),
+                        Err(error) => self.fail(batch, same, kopia_repository::Error::from(error).into()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Decodes a content and writes it everywhere.
+    fn decode(&mut self, batch: &Batch, uses: &[Use], stored: &[u8]) {
+        if self.shared.stopped() {
+            return;
+        }
+        // The decoder keeps the plain bytes, and the worker is needed to write them.
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let (content, place) = (uses[0].content, uses[0].place);
+        match decoder.decode(self.shared.repository, &content, &place, stored) {
+            Ok(plain) => {
+                for item in uses.iter().filter(|item| item.compressed.is_none()) {
+                    self.deliver(&batch.items[item.item], Some(item), Ok(plain));
+                }
+                if uses.iter().any(|item| item.compressed.is_some()) {
+                    let headed = plain.to_vec();
+                    for item in uses {
+                        let Some(length) = item.compressed else { continue };
+                        let plain = decoder.decompress_headed(&content, &headed, length).map_err(Cause::from);
+                        self.deliver(
+                            &batch.items[item.item],
+                            Some(item),
+                            plain.as_deref().map_err(Clone::clone),
+                        );
+                    }
+                }
+            }
+            Err(error) => self.fail(batch, uses, error.into()),
+        }
+        self.decoder = decoder;
+    }
+
+    fn fail(&mut self, batch: &Batch, uses: &[Use], cause: Cause) {
+        for item in uses {
+            self.deliver(&batch.items[item.item], Some(item), Err(cause.clone()));
+        }
+    }
+
+    fn deliver(&mut self, item: &Item, used: Option<&Use>, plain: Result<&[u8], Cause>) {
+        if self.shared.stopped() {
+            return;
+        }
+        match item {
+            Item::Small(entry) => self.small(entry, plain),
+            Item::Large(file) => self.piece(file, used, plain),
+        }
+    }
+
+    /// Notes that a child of a folder is finished, and finishes those folders that waited for nothing else.
+    pub(crate) fn child_done(&mut self, folder: Arc<Folder>) {
+        let mut next = Some(folder);
+        while let Some(folder) = next.take_if(|folder| folder.one_done()) {
+            if !self.shared.stopped()
+                && let Err(error) = self.finish_folder(&folder)
+            {
+                // What it lies in has its own problem if it could not be made.
+                if !folder.ancestors().skip(1).any(|ancestor| ancestor.failed()) {
+                    self.entry_failed(&folder, "", error);
+                }
+            }
+            self.handles.forget(&folder);
+            next = folder.parent.clone();
+        }
+    }
+
+    fn finish_folder(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
+        match folder.kind {
+            // Finished where they end up.
+            FolderKind::Existing => {}
+            FolderKind::Moved => drop(self.handles.open(folder)?),
+            FolderKind::Inner => {
+                let handle = self.handles.open(folder)?;
+                // Its mode may keep us from going up through it.
+                self.handles.open_parent(folder, std::os::fd::AsFd::as_fd(&*handle));
+                self.metadata.finish_folder(std::os::fd::AsFd::as_fd(&*handle), &folder.attributes)?;
+                if self.shared.options.sync == Sync::Files {
+                    rustix::fs::fsync(&*handle)?;
+                }
+            }
+        }
+        self.shared.tally.folder();
+        Ok(())
+    }
+
+    /// Reports that an entry could not be written, or ends the restore if no entry could.
+    fn entry_failed(&self, folder: &Arc<Folder>, name: &str, error: io::Error) {
+        match Errno::from_io_error(&error) {
+            Some(
+                Errno::NOSPC
+                | Errno::DQUOT
+                | Errno::IO
+                | Errno::ROFS
+                | Errno::STALE
+                | Errno::NODEV
+                | Errno::NXIO
+                | Errno::NOTCONN
+                | Errno::MFILE
+                | Errno::NFILE,
+            ) => self.shared.give_up(self.shared.target.error("cannot be written any more", error)),
+            Some(Errno::EXIST) => self.shared.tally.problem(folder.path_of(name), crate::plan::doubled()),
+            _ => self.shared.tally.problem(folder.path_of(name), error),
+        }
+    }
+}
+
+/// Cuts uses, sorted by place, into runs of the same content.
+fn same_place(uses: &[Use]) -> impl Iterator<Item = &[Use]> {
+    uses.chunk_by(|a, b| a.place.range() == b.place.range() && a.content == b.content)
+}

@@ -1,0 +1,239 @@
+//! Writing one entry: whole, or piece by piece.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustix::fs::{AtFlags, FallocateFlags};
+use rustix::io::Errno;
+
+use super::Worker;
+use crate::Sync;
+use crate::destination::folder::Folder;
+use crate::destination::handles;
+use crate::destination::metadata::Attributes;
+use crate::outcome::Cause;
+use crate::plan::batch::Use;
+
+/// From this size on room is reserved before writing: below it costs more than it saves (+34 % at 4 KiB).
+const RESERVE: u64 = 1 << 20;
+
+/// A file of one content, or a link.
+#[derive(Debug)]
+pub(crate) struct SmallEntry {
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) name: Box<str>,
+    pub(crate) attributes: Attributes,
+    /// The size that its entry states, in bytes.
+    pub(crate) size: u64,
+    pub(crate) symlink: bool,
+}
+
+/// A file of several contents, while they are written.
+#[derive(Debug)]
+pub(crate) struct LargeFile {
+    entry: SmallEntry,
+    handle: OnceLock<io::Result<OwnedFd>>,
+    /// Pieces that are not written, and one for the planner while it still adds some.
+    pending: AtomicU64,
+    written: AtomicU64,
+    failed: Mutex<Option<Cause>>,
+}
+
+impl LargeFile {
+    pub(crate) fn new(entry: SmallEntry) -> Self {
+        let (written, failed) = Default::default();
+        Self { entry, handle: OnceLock::new(), pending: AtomicU64::new(1), written, failed }
+    }
+
+    /// Notes that one more piece is to be written.
+    pub(crate) fn expect_one(&self) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a piece is lost; the first reason is kept.
+    pub(crate) fn fail(&self, cause: Cause) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
+    }
+}
+
+impl Worker<'_> {
+    /// Writes and finishes a small file or link.
+    pub(super) fn small(&mut self, entry: &SmallEntry, plain: Result<&[u8], Cause>) {
+        let path = || entry.folder.path_of(&entry.name);
+        match plain {
+            Err(cause) => self.shared.tally.problem(path(), cause),
+            Ok(bytes) => {
+                let written = match entry.symlink {
+                    true => self.symlink(entry, bytes),
+                    false => self.file(entry, bytes),
+                };
+                match written {
+                    Ok(()) if entry.symlink => self.shared.tally.symlink(),
+                    Ok(()) => {
+                        self.shared.tally.bytes(bytes.len() as u64);
+                        self.file_is_there(entry, bytes.len() as u64);
+                    }
+                    // The folder has its own problem.
+                    Err(_) if entry.folder.ancestors().any(|folder| folder.failed()) => {}
+                    Err(error) => self.entry_failed(&entry.folder, &entry.name, error),
+                }
+            }
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    fn file(&mut self, entry: &SmallEntry, bytes: &[u8]) -> io::Result<()> {
+        let folder = self.handles.open(&entry.folder)?;
+        let file = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes)?;
+        let result = self.fill(&file, entry, bytes);
+        if result.is_err() {
+            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+        }
+        result
+    }
+
+    fn fill(&mut self, file: &OwnedFd, entry: &SmallEntry, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() as u64 >= RESERVE {
+            reserve(file, bytes.len() as u64)?;
+        }
+        write_at(file, bytes, 0)?;
+        self.metadata.finish_file(file.as_fd(), &entry.attributes)?;
+        self.sync(file)
+    }
+
+    fn symlink(&mut self, entry: &SmallEntry, target: &[u8]) -> io::Result<()> {
+        let folder = self.handles.open(&entry.folder)?;
+        // An empty target or one with NUL is refused by the system, and that is what is reported.
+        rustix::fs::symlinkat(target, &*folder, &*entry.name)?;
+        self.metadata.finish_symlink(folder.as_fd(), &entry.name, &entry.attributes)
+    }
+
+    /// Writes a piece of a large file.
+    pub(super) fn piece(&mut self, file: &Arc<LargeFile>, used: Option<&Use>, plain: Result<&[u8], Cause>) {
+        match (plain, used) {
+            (Ok(bytes), Some(used)) if used.length.is_some_and(|length| length != bytes.len() as u64) => {
+                let stated = used.length.unwrap_or_default();
+                let why =
+                    format!("content {} has {} bytes, its list says {stated}", used.content, bytes.len());
+                file.fail(Cause::Entry(why));
+            }
+            (Ok(bytes), used) => {
+                let offset = used.map_or(0, |used| used.offset);
+                if let Err(error) = self.write_piece(file, bytes, offset) {
+                    // A full disk ends everything at once; the rest is told when the file is finished.
+                    file.fail(handles::copy(&error).into());
+                    if matches!(
+                        Errno::from_io_error(&error),
+                        Some(Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)
+                    ) {
+                        self.entry_failed(&file.entry.folder, &file.entry.name, error);
+                    }
+                }
+            }
+            (Err(cause), _) => file.fail(cause),
+        }
+        self.large_file_one_done(file);
+    }
+
+    fn write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let handle = file.handle.get_or_init(|| {
+            let entry = &file.entry;
+            let folder = self.handles.open(&entry.folder)?;
+            let handle = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes)?;
+            if entry.size >= RESERVE {
+                reserve(&handle, entry.size)?;
+            }
+            Ok(handle)
+        });
+        let handle = handle.as_ref().map_err(handles::copy)?;
+        write_at(handle, bytes, offset)?;
+        file.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.shared.tally.bytes(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Notes that a piece is written or lost, or that the planner adds no more, and finishes the file after the last.
+    pub(crate) fn large_file_one_done(&mut self, file: &Arc<LargeFile>) {
+        if file.pending.fetch_sub(1, Ordering::AcqRel) != 1 || self.shared.stopped() {
+            return;
+        }
+        let entry = &file.entry;
+        let failed = file.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let written = file.written.load(Ordering::Relaxed);
+        let result = match (failed, file.handle.get()) {
+            (Some(cause), _) => Err(cause),
+            (None, Some(Ok(handle))) => self.finish_large(handle, entry, written).map_err(Cause::from),
+            (None, Some(Err(error))) => Err(handles::copy(error).into()),
+            (None, None) => Err(Cause::Entry("it has no pieces".into())),
+        };
+        match result {
+            Ok(()) => self.file_is_there(entry, written),
+            Err(cause) => {
+                // Only what this restore made is removed: with two entries of one name the other one made it.
+                if matches!(file.handle.get(), Some(Ok(_)))
+                    && let Ok(folder) = self.handles.open(&entry.folder)
+                {
+                    let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+                }
+                match cause {
+                    _ if entry.folder.ancestors().any(|folder| folder.failed()) => {}
+                    Cause::Target(error) => {
+                        self.entry_failed(&entry.folder, &entry.name, handles::copy(&error))
+                    }
+                    cause => self.shared.tally.problem(entry.folder.path_of(&entry.name), cause),
+                }
+            }
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    fn finish_large(&mut self, handle: &OwnedFd, entry: &SmallEntry, written: u64) -> io::Result<()> {
+        // The room that was reserved may be more than the pieces had.
+        if entry.size > written {
+            rustix::fs::ftruncate(handle, written)?;
+        }
+        self.metadata.finish_file(handle.as_fd(), &entry.attributes)?;
+        self.sync(handle)
+    }
+
+    fn sync(&self, file: &OwnedFd) -> io::Result<()> {
+        match self.shared.options.sync {
+            Sync::Files => Ok(rustix::fs::fsync(file)?),
+            Sync::None | Sync::Filesystem => Ok(()),
+        }
+    }
+
+    /// Counts a file, and says so if the repository has another size for it than its entry.
+    fn file_is_there(&self, entry: &SmallEntry, length: u64) {
+        self.shared.tally.file();
+        if length != entry.size {
+            let why = format!("it has {length} bytes, its entry says {}", entry.size);
+            self.shared.tally.problem(entry.folder.path_of(&entry.name), Cause::Entry(why));
+        }
+    }
+}
+
+/// Reserves room for a file, where the file system can.
+fn reserve(file: &OwnedFd, length: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

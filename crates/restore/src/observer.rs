@@ -1,0 +1,22 @@
+//! What a caller can watch while a restore runs.
+
+use crate::Problem;
+
+/// Is told what happens, from many threads at once; every method may be called thousands of times a second.
+pub trait Observer: Sync {
+    /// One more file, folder or link is written.
+    fn entry(&self) {}
+
+    /// This many more bytes of files are written.
+    fn bytes(&self, count: u64) {
+        let _ = count;
+    }
+
+    /// An entry is missing, doubled or incomplete.
+    fn problem(&self, problem: &Problem) {
+        let _ = problem;
+    }
+}
+
+/// Watches nothing.
+impl Observer for () {}

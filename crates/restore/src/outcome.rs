@@ -1,0 +1,206 @@
+//! What a restore did, and what it could not do.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Observer;
+
+/// How many problems an [`Outcome`] keeps; observers are told of all.
+const KEPT: usize = 10_000;
+
+/// The end of a restore that ran to the end.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Files that are there with all their bytes.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Symbolic links.
+    pub symlinks: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Entries that are missing, doubled or incomplete. Nothing else counts as a problem.
+    pub problem_count: u64,
+    /// The first 10,000 of them.
+    pub problems: Vec<Problem>,
+    /// Attributes that could not be set.
+    pub notes: Notes,
+}
+
+/// Attributes that could not be set although the entries are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Notes {
+    /// Entries whose owner or group could not be set; they belong to the running user.
+    pub owners: u64,
+    /// Entries that lost setuid, setgid or sticky bits, most because their owner could not be set.
+    pub special_bits: u64,
+    /// Entries whose time the file system cannot hold.
+    pub times: u64,
+    /// Entries whose names were not UTF-8 when they were backed up: U+FFFD stands for what kopia did not keep.
+    pub names: u64,
+}
+
+/// One entry that is missing, doubled or incomplete.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// Its path below the root of the restore, empty for the root.
+    pub path: String,
+    /// What is wrong.
+    pub cause: Cause,
+}
+
+/// Why an entry is missing, doubled or incomplete.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The repository does not have its bytes; the error names blob and offset.
+    Repository(Arc<kopia_repository::Error>),
+    /// The target did not take it.
+    Target(Arc<io::Error>),
+    /// The entry itself cannot be restored.
+    Entry(String),
+}
+
+impl Notes {
+    /// Says whether every attribute was set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.path.is_empty() { "." } else { &self.path };
+        // A name may hold line breaks and escapes, which must not reach a terminal as they are.
+        let quoted = format!("{path:?}");
+        let plain = quoted.len() == path.len() + 2;
+        write!(f, "{}: {}", if plain { path } else { &quoted }, self.cause)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository(error) => error.fmt(f),
+            Self::Target(error) => error.fmt(f),
+            Self::Entry(why) => why.fmt(f),
+        }
+    }
+}
+
+impl From<kopia_repository::Error> for Cause {
+    fn from(error: kopia_repository::Error) -> Self {
+        Self::Repository(Arc::new(error))
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self::Target(Arc::new(error))
+    }
+}
+
+/// Counts while threads work.
+pub(crate) struct Tally<'a> {
+    observer: &'a dyn Observer,
+    files: AtomicU64,
+    folders: AtomicU64,
+    symlinks: AtomicU64,
+    bytes: AtomicU64,
+    owners: AtomicU64,
+    special_bits: AtomicU64,
+    times: AtomicU64,
+    names: AtomicU64,
+    problem_count: AtomicU64,
+    problems: Mutex<Vec<Problem>>,
+}
+
+/// An attribute that could not be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Note {
+    Owner,
+    SpecialBits,
+    Time,
+    Name,
+}
+
+impl<'a> Tally<'a> {
+    pub(crate) fn new(observer: &'a dyn Observer) -> Self {
+        Self {
+            observer,
+            files: AtomicU64::default(),
+            folders: AtomicU64::default(),
+            symlinks: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            owners: AtomicU64::default(),
+            special_bits: AtomicU64::default(),
+            times: AtomicU64::default(),
+            names: AtomicU64::default(),
+            problem_count: AtomicU64::default(),
+            problems: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn file(&self) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    pub(crate) fn folder(&self) {
+        self.folders.fetch_add(1, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    pub(crate) fn symlink(&self) {
+        self.symlinks.fetch_add(1, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    pub(crate) fn bytes(&self, count: u64) {
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+        self.observer.bytes(count);
+    }
+
+    pub(crate) fn note(&self, note: Note) {
+        let counter = match note {
+            Note::Owner => &self.owners,
+            Note::SpecialBits => &self.special_bits,
+            Note::Time => &self.times,
+            Note::Name => &self.names,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn problem(&self, path: String, cause: impl Into<Cause>) {
+        let problem = Problem { path, cause: cause.into() };
+        self.observer.problem(&problem);
+        self.problem_count.fetch_add(1, Ordering::Relaxed);
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        if problems.len() < KEPT {
+            problems.push(problem);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Outcome {
+        let mut problems = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        problems.sort_by(|a, b| a.path.cmp(&b.path));
+        Outcome {
+            files: self.files.into_inner(),
+            folders: self.folders.into_inner(),
+            symlinks: self.symlinks.into_inner(),
+            bytes: self.bytes.into_inner(),
+            problem_count: self.problem_count.into_inner(),
+            problems,
+            notes: Notes {
+                owners: self.owners.into_inner(),
+                special_bits: self.special_bits.into_inner(),
+                times: self.times.into_inner(),
+                names: self.names.into_inner(),
+            },
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Some thousand entries, and in which order their contents are read.
+
+use kopia_format::ContentId;
+use kopia_repository::Place;
+use kopia_repository::object::Run;
+use kopia_storage::ReadProfile;
+
+use super::{BYTES, ENTRIES, LARGE_FILES};
+use crate::execute::{LargeFile, SmallEntry};
+use crate::queue::Parts;
+use crate::schedule::{self, Limits, Read};
+
+/// How many contents one read serves at most, so that all workers have something to do.
+const CONTENTS: usize = 128;
+
+/// How many files without bytes one worker makes in a row.
+const EMPTY: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) items: Vec<Item>,
+    /// What is needed from packs; sorted by place once the batch is scheduled.
+    pub(crate) uses: Vec<Use>,
+    pub(crate) reads: Vec<Read>,
+    /// Entries that need nothing from packs.
+    pub(crate) empty: Vec<Item>,
+    pub(crate) large_files: usize,
+    bytes: u64,
+}
+
+/// What a content is needed for.
+pub(crate) enum Item {
+    Small(SmallEntry),
+    Large(std::sync::Arc<LargeFile>),
+}
+
+/// One content that one entry needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Use {
+    pub(crate) place: Place,
+    pub(crate) content: ContentId,
+    /// Whether the content begins with a compression header of its own (`Z`), and how long it is without.
+    pub(crate) compressed: Option<Option<u64>>,
+    /// Where it belongs in the file, in bytes.
+    pub(crate) offset: u64,
+    /// How long the lists say that it is, where there are lists.
+    pub(crate) length: Option<u64>,
+    /// The number of the entry in [`Batch::items`].
+    pub(crate) item: usize,
+}
+
+/// A part of a batch that one worker does in a row.
+pub(crate) enum Part<'b> {
+    Read(&'b Read),
+    Empty(&'b [Item]),
+}
+
+impl Batch {
+    /// Adds an entry, or a piece of one, with the content that it needs.
+    pub(crate) fn add(&mut self, item: Item, place: Place, run: &Run) {
+        let item_number = self.items.len();
+        self.items.push(item);
+        self.bytes += u64::from(place.original_length);
+        self.uses.push(Use {
+            place,
+            content: run.content,
+            compressed: run.compressed.then_some(run.length),
+            offset: run.start,
+            length: run.length,
+            item: item_number,
+        });
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.items.len() + self.empty.len() >= ENTRIES
+            || self.bytes >= BYTES
+            || self.large_files >= LARGE_FILES
+    }
+
+    /// Puts reads into the order of packs.
+    pub(crate) fn schedule(&mut self, profile: ReadProfile) {
+        let limits = Limits { gap: profile.merge_gap, bytes: profile.merge_limit as u64, contents: CONTENTS };
+        self.reads = schedule::schedule(&mut self.uses, |item| item.place, limits);
+    }
+
+    pub(crate) fn part(&self, number: usize) -> Part<'_> {
+        match self.reads.get(number) {
+            Some(read) => Part::Read(read),
+            None => {
+                let start = (number - self.reads.len()) * EMPTY;
+                Part::Empty(&self.empty[start..(start + EMPTY).min(self.empty.len())])
+            }
+        }
+    }
+}
+
+impl Parts for Batch {
+    fn count(&self) -> usize {
+        self.reads.len() + self.empty.len().div_ceil(EMPTY)
+    }
+}

@@ -1,0 +1,137 @@
+//! Hands batches from the planner to the workers.
+//!
+//! A batch stays at the front until its last read is taken, so workers never wait for each other between batches; the
+//! planner is held up while two batches wait, which bounds the memory of a restore.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// How many batches may wait, the one being worked on included.
+const WAITING: usize = 2;
+
+/// Something that consists of a number of parts.
+pub(crate) trait Parts {
+    fn count(&self) -> usize;
+}
+
+pub(crate) struct Queue<B> {
+    state: Mutex<State<B>>,
+    changed: Condvar,
+}
+
+struct State<B> {
+    waiting: VecDeque<Arc<Waiting<B>>>,
+    closed: bool,
+}
+
+struct Waiting<B> {
+    batch: Arc<B>,
+    next: AtomicUsize,
+}
+
+impl<B: Parts> Queue<B> {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::new(State { waiting: VecDeque::new(), closed: false }), changed: Condvar::new() }
+    }
+
+    /// Adds a batch once there is room; drops it if the queue is closed.
+    pub(crate) fn push(&self, batch: B) {
+        let mut state = self.lock();
+        while state.waiting.len() >= WAITING && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.closed && batch.count() > 0 {
+            state.waiting.push_back(Arc::new(Waiting { batch: Arc::new(batch), next: AtomicUsize::new(0) }));
+            self.changed.notify_all();
+        }
+    }
+
+    /// Takes the next part, waiting for one; `None` once the queue is closed and empty.
+    pub(crate) fn take(&self) -> Option<(Arc<B>, usize)> {
+        let mut state = self.lock();
+        loop {
+            if let Some(front) = state.waiting.front().cloned() {
+                let number = front.next.fetch_add(1, Ordering::Relaxed);
+                let count = front.batch.count();
+                if number + 1 >= count {
+                    state.waiting.pop_front();
+                    self.changed.notify_all();
+                }
+                if number < count {
+                    return Some((front.batch.clone(), number));
+                }
+                continue;
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Says that no more batches come; those that wait are still worked on.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Throws away what waits, and closes.
+    pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        state.waiting.clear();
+        state.closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<B>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Parts for Vec<u32> {
+        fn count(&self) -> usize {
+            self.len()
+        }
+    }
+
+    #[test]
+    fn every_part_is_taken_once() {
+        let queue = Queue::<Vec<u32>>::new();
+        let mut taken: Vec<u32> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut taken = Vec::new();
+                        while let Some((batch, number)) = queue.take() {
+                            taken.push(batch[number]);
+                        }
+                        taken
+                    })
+                })
+                .collect();
+            for start in (0..1000).step_by(10) {
+                queue.push((start..start + 10).collect());
+                queue.push(Vec::new());
+            }
+            queue.close();
+            workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        });
+        taken.sort_unstable();
+        assert_eq!(taken, (0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_aborted_queue_holds_up_nobody() {
+        let queue = Queue::<Vec<u32>>::new();
+        queue.push(vec![1]);
+        queue.push(vec![2]);
+        queue.abort();
+        queue.push(vec![3]);
+        assert!(queue.take().is_none());
+    }
+}

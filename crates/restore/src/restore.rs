@@ -1,0 +1,95 @@
+//! A restore from its first step to its last.
+
+use std::path::Path;
+
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
+use kopia_repository::object::Pieces;
+
+use crate::destination::merge::Mover;
+use crate::destination::metadata::Metadata;
+use crate::destination::staging::Staging;
+use crate::destination::target::Target;
+use crate::execute::{Shared, Worker};
+use crate::outcome::Tally;
+use crate::plan::Planner;
+use crate::{Observer, Options, Outcome, Result, Sync};
+
+/// Restores an entry and all below it.
+///
+/// A folder's contents go into `target`, which gets the folder's own attributes as well. A file or link becomes `target`,
+/// or goes into it by its own name if `target` is a folder or ends in `/`. What is missing of `target` is created; what
+/// has the same path as an entry is replaced, never followed or written through; the rest is left alone.
+///
+/// # Errors
+/// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry: then
+/// the folder `.kopia-rs-restore-…` in the target holds what was done, and the next restore removes it. What concerns
+/// single entries is in the outcome's problems.
+pub fn restore(entry: &Entry, target: impl AsRef<Path>, options: &Options) -> Result<Outcome> {
+    restore_observed(entry, target, options, &())
+}
+
+/// As [`restore`], telling an observer what happens.
+///
+/// # Errors
+/// As for [`restore`].
+pub fn restore_observed(
+    entry: &Entry,
+    target: impl AsRef<Path>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    readable(entry)?;
+    let target = Target::open(entry, target.as_ref())?;
+    let staging = Staging::open(&target, entry.object())?;
+    let tally = Tally::new(observer);
+    let shared = Shared::new(entry.repository(), options, &tally, &target, &staging);
+    let shared = shared.map_err(|source| target.error("cannot be written", source))?;
+
+    let workers = options.workers();
+    let merge = std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| Worker::new(&shared, workers + 1).run());
+        }
+        let planner = Planner::new(&shared, Worker::new(&shared, workers + 1), &target, options.max_depth);
+        let merge = planner.run(entry);
+        shared.queue.close();
+        merge
+    });
+    if let Some(error) = shared.fatal() {
+        return Err(error);
+    }
+
+    if options.sync != Sync::None {
+        target.sync()?;
+    }
+    let root_attributes = options.root_attributes && entry.kind() == EntryKind::Directory;
+    let metadata = Metadata::new(shared.natural, &tally);
+    let mut mover = Mover {
+        target: &target,
+        staging: &staging,
+        tally: &tally,
+        metadata,
+        root_attributes,
+        mode_before: None,
+    };
+    mover.run(&merge);
+    staging.remove(&target)?;
+    mover.finish_root(&merge);
+    if options.sync != Sync::None {
+        target.sync()?;
+    }
+    drop(shared);
+    Ok(tally.finish())
+}
+
+/// Reads the root before anything is created: a root that is gone leaves nothing to restore.
+fn readable(entry: &Entry) -> Result<()> {
+    for run in Pieces::new(entry.repository(), entry.object()) {
+        let run = run?;
+        if entry.kind() == EntryKind::Directory {
+            entry.repository().read_run(&run)?;
+        }
+    }
+    Ok(())
+}
