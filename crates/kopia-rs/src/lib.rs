@@ -1,1 +1,135 @@
-//! Reads Kopia repositories without kopia and restores snapshots at the speed of the hardware
+//! Reads [Kopia](https://kopia.io) repositories without kopia and restores snapshots at the speed of the hardware.
+//!
+//! No kopia binary, no connect step, no configuration, no cache folder: a folder and a password. Repositories are only
+//! ever read. This crate holds no code of its own; it gathers what the crates below it offer and is the guide to them.
+//!
+//! # From a folder to a restored tree
+//!
+//! ```
+//! use kopia_rs::{FilesystemStore, Password, Repository, restore};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/tricky/repo");
+//! # let scratch = tempfile::tempdir()?;
+//! # let target = scratch.path().join("restored");
+//! let store = FilesystemStore::open(folder)?;
+//! let repository = Repository::open(store, &Password::new("golden"))?;
+//! for snapshot in &repository.snapshots()? {
+//!     println!("{} {} {}", snapshot.id(), snapshot.source(), snapshot.start_time());
+//! }
+//!
+//! let snapshots = repository.snapshots()?;
+//! let newest = snapshots.latest(&"mover@volsync-system:/data".parse()?)?;
+//! let outcome = restore::restore(&newest.root()?, &target, &restore::Options::default())?;
+//! assert!(outcome.problems.is_empty());
+//! # assert!(outcome.files > 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`restore::restore`] returns `Err` if nothing, or no more, could be restored. Damage that concerns single entries costs
+//! only these: they are listed in [`restore::Outcome::problems`], each with its path and the blob that is to blame. What is
+//! restored appears in the target only when it is whole. [`restore::Options`] default to what is safe, and a
+//! [`restore::Observer`] watches while it runs.
+//!
+//! # Reading without restoring
+//!
+//! An [`Entry`] is a file, folder or link that knows its repository, so it can be read wherever it goes: entries and all
+//! other handles are `Clone + Send + Sync + 'static`. An open file is `Read + Seek`, and
+//! [`read_at`](ObjectReader::read_at) serves many threads at once.
+//!
+//! ```
+//! use std::io::Read;
+//!
+//! use kopia_rs::{EntryKind, FilesystemStore, Password, Repository};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let repository = Repository::open(FilesystemStore::open(folder)?, &Password::new("golden"))?;
+//! let snapshots = repository.snapshots()?;
+//! let root = snapshots.latest(&"app@media:/data".parse()?)?.root()?;
+//! for entry in root.directory()?.entries {
+//!     if entry.kind() == EntryKind::File {
+//!         println!("{:>12} {:04o} {}", entry.size(), entry.mode(), entry.name());
+//!     }
+//! }
+//!
+//! let mut text = String::new();
+//! root.at("hello.txt")?.open()?.read_to_string(&mut text)?;
+//! assert!(!text.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Naming things as people do
+//!
+//! [`Repository::select`] understands what the command understands: `latest`, `user@host:/path`, ids, the beginning of
+//! an id, each with a path below, and a point in time.
+//!
+//! ```
+//! use kopia_rs::select::{At, Query};
+//! use kopia_rs::{FilesystemStore, Password, Repository, Timestamp};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let repository = Repository::open(FilesystemStore::open(folder)?, &Password::new("golden"))?;
+//! let february = repository.select(&Query {
+//!     name: "app@media:/data/hello.txt",
+//!     at: Some(At::Before("2026-03-01T00:00:00Z".parse()?)),
+//!     incomplete: false,
+//!     owner: (0, 0),
+//!     now: Timestamp::default(),
+//! });
+//! // A source with this very path exists, and its only snapshot is newer than that.
+//! assert!(matches!(february, Err(kopia_rs::Error::NotFound { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # When it cannot be read
+//!
+//! [`Error`] says what a caller may do about it: nothing there, wrong password, corrupt (with blob and offset),
+//! unsupported, not found or ambiguous (with what there is instead), and failures of the [`storage`].
+//!
+//! ```
+//! use kopia_rs::{Error, FilesystemStore, Password, Repository};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! match Repository::open(FilesystemStore::open(folder)?, &Password::new("guess")) {
+//!     Err(Error::WrongPassword { location }) => println!("{location}: try again"),
+//!     other => panic!("{other:?}"),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things are
+//!
+//! | crate | what |
+//! |---|---|
+//! | `kopia-format` | bytes into validated values |
+//! | `kopia-codec` | keys, ciphers, hashes, compression, error correction |
+//! | `kopia-storage`, here [`storage`] | blobs and where they are |
+//! | `kopia-repository`, here at the top and in [`select`] | opening, looking up, reading |
+//! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
+//!
+//! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C compiler and is
+//! slower.
+
+pub use kopia_codec::key::Password;
+pub use kopia_format::directory::{EntryKind, FailedEntry, Refused, Summary};
+pub use kopia_format::snapshot::{Snapshot as SnapshotManifest, Source, Stats};
+pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
+pub use kopia_repository::object::ObjectReader;
+pub use kopia_repository::{Directory, Entry, Error, Place, Repository, Result, Snapshot, Snapshots, Status};
+pub use kopia_storage::FilesystemStore;
+
+/// Blobs and where they are stored.
+pub mod storage {
+    pub use kopia_storage::*;
+}
+
+/// From what a person types to the entry that is meant.
+pub mod select {
+    pub use kopia_repository::select::{At, Query, Selection};
+}
+
+/// Restoring to a folder of the local system.
+pub mod restore {
+    pub use kopia_restore::{
+        Cause, Error, Notes, Observer, Options, Outcome, Problem, Result, Sync, restore, restore_observed,
+    };
+}

@@ -18,9 +18,10 @@ pub(crate) mod staging;
 pub(crate) mod target;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 /// Device and inode: which folder this is, whatever its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +50,33 @@ pub(crate) fn open_folder(parent: BorrowedFd<'_>, name: &str) -> io::Result<Owne
     Ok(rustix::fs::openat(parent, name, FOLDER, Mode::empty())?)
 }
 
+/// Opens a folder that is to be changed, and gives ourselves the right to do so where only its mode forbids it.
+///
+/// Its final mode is set afterwards, or the folder is removed.
+pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let opened = match rustix::fs::openat(parent, name, FOLDER, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            // A folder that its owner may not read can be changed through the path of a handle that needs no right.
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+            rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)?;
+            rustix::fs::openat(parent, name, FOLDER, Mode::empty())?
+        }
+        result => result?,
+    };
+    let mode = rustix::fs::fstat(&opened)?.st_mode & 0o7777;
+    if mode & 0o700 != 0o700 {
+        // Another owner's folder stays as it is; using it will tell what is not allowed.
+        let _ = rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode | 0o700));
+    }
+    Ok(opened)
+}
+
 /// Looks at an entry without following it; `None` if there is none.
 pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
-        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

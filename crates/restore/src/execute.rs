@@ -173,6 +173,7 @@ impl<'a> Worker<'a> {
         if self.shared.stopped() {
             return;
         }
+        let plain = plain.and_then(|bytes| as_long_as_stated(used, bytes));
         match item {
             Item::Small(entry) => self.small(entry, plain),
             Item::Large(file) => self.piece(file, used, plain),
@@ -211,28 +212,42 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        self.shared.tally.folder();
+        // A single file has no folder of its own.
+        if folder.parent.is_some() || self.shared.target.name.is_none() {
+            self.shared.tally.folder();
+        }
         Ok(())
     }
 
     /// Reports that an entry could not be written, or ends the restore if no entry could.
     fn entry_failed(&self, folder: &Arc<Folder>, name: &str, error: io::Error) {
         match Errno::from_io_error(&error) {
-            Some(
-                Errno::NOSPC
-                | Errno::DQUOT
-                | Errno::IO
-                | Errno::ROFS
-                | Errno::STALE
-                | Errno::NODEV
-                | Errno::NXIO
-                | Errno::NOTCONN
-                | Errno::MFILE
-                | Errno::NFILE,
-            ) => self.shared.give_up(self.shared.target.error("cannot be written any more", error)),
+            _ if is_fatal(&error) => {
+                self.shared.give_up(self.shared.target.error("cannot be written any more", error));
+            }
             Some(Errno::EXIST) => self.shared.tally.problem(folder.path_of(name), crate::plan::doubled()),
             _ => self.shared.tally.problem(folder.path_of(name), error),
         }
+    }
+}
+
+/// Says whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to be opened.
+fn is_fatal(error: &io::Error) -> bool {
+    use Errno as E;
+    let errno = Errno::from_io_error(error);
+    let all =
+        [E::NOSPC, E::DQUOT, E::IO, E::ROFS, E::STALE, E::NODEV, E::NXIO, E::NOTCONN, E::MFILE, E::NFILE];
+    errno.is_some_and(|errno| all.contains(&errno))
+}
+
+/// Refuses a content that has another length than the list that it stands in says.
+fn as_long_as_stated<'b>(used: Option<&Use>, bytes: &'b [u8]) -> Result<&'b [u8], Cause> {
+    match used {
+        Some(Use { length: Some(length), content, .. }) if *length != bytes.len() as u64 => {
+            let why = format!("content {content} has {} bytes, its list says {length}", bytes.len());
+            Err(Cause::Entry(why))
+        }
+        _ => Ok(bytes),
     }
 }
 

@@ -65,14 +65,7 @@ pub fn restore_observed(
     }
     let root_attributes = options.root_attributes && entry.kind() == EntryKind::Directory;
     let metadata = Metadata::new(shared.natural, &tally);
-    let mut mover = Mover {
-        target: &target,
-        staging: &staging,
-        tally: &tally,
-        metadata,
-        root_attributes,
-        mode_before: None,
-    };
+    let mut mover = Mover { target: &target, staging: &staging, tally: &tally, metadata, root_attributes };
     mover.run(&merge);
     staging.remove(&target)?;
     mover.finish_root(&merge);

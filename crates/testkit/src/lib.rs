@@ -1,1 +1,30 @@
-//! Test repositories: the golden ones, damaged ones, and trees to compare with
+//! Test repositories: the golden ones, damaged ones, written ones, and trees to compare with.
+//!
+//! A dev-dependency of the other crates, never published and never a normal dependency. Everything here is for tests, so
+//! what goes wrong panics with the path it went wrong at.
+//!
+//! * [`golden`]: the repositories in `testdata/golden`, and what each snapshot in them must restore;
+//! * [`tree`]: reads a real folder and says how it differs from what is expected;
+//! * [`damage`]: copies a repository and breaks one blob of it;
+//! * [`writer`]: writes small repositories of its own.
+//!
+//! ```
+//! use kopia_testkit::golden;
+//! use kopia_testkit::tree::{Compare, Tree, compare};
+//!
+//! let restored = tempfile::tempdir()?;
+//! for case in golden::cases() {
+//!     for (listed, expected) in case.pairs() {
+//!         // Open case.repository with case.password, restore snapshot listed.id, then:
+//!         let actual = Tree::scan(restored.path());
+//!         let differences = compare(&expected.load(), &actual, &Compare::settable());
+//! #       assert!(!differences.is_empty(), "{} was not restored", listed.id);
+//!     }
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+pub mod damage;
+pub mod golden;
+pub mod tree;
+pub mod writer;

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, Mode, RenameFlags};
+use rustix::fs::{AtFlags, Dir, RenameFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
@@ -17,7 +17,7 @@ use super::handles::Handles;
 use super::metadata::Metadata;
 use super::staging::Staging;
 use super::target::Target;
-use super::{is_folder, look, open_folder};
+use super::{is_folder, look, open_folder, open_to_change};
 use crate::outcome::{Cause, Tally};
 
 /// What the planner found out about the target, and what is to be done at the end.
@@ -37,8 +37,6 @@ pub(crate) struct Mover<'a> {
     pub(crate) metadata: Metadata<'a>,
     /// Whether the target folder itself gets the root's attributes.
     pub(crate) root_attributes: bool,
-    /// The mode of the target folder, if it had to be changed for writing.
-    pub(crate) mode_before: Option<u32>,
 }
 
 impl Mover<'_> {
@@ -67,21 +65,10 @@ impl Mover<'_> {
     ) -> io::Result<()> {
         let destination = open_existing(self.target.folder.as_fd(), folder)?;
         let is_root = folder.parent.is_none();
-        let before = rustix::fs::fstat(&destination)?.st_mode & 0o7777;
-        let mut opened_up = false;
         if is_root || folder.identity().is_some() {
             let source = handles.open(folder)?;
             for name in names(source.as_fd())? {
-                let result = match move_entry(source.as_fd(), destination.as_fd(), &name) {
-                    // The target's own folder may be read-only; it gets its final mode below.
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !opened_up => {
-                        opened_up = true;
-                        rustix::fs::fchmod(&destination, Mode::from_raw_mode(before | 0o700))?;
-                        move_entry(source.as_fd(), destination.as_fd(), &name)
-                    }
-                    result => result,
-                };
-                if let Err(error) = result {
+                if let Err(error) = move_entry(source.as_fd(), destination.as_fd(), &name) {
                     self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), in_the_way(error));
                 }
             }
@@ -96,23 +83,19 @@ impl Mover<'_> {
             }
         }
         match is_root {
-            true => self.mode_before = opened_up.then_some(before),
-            false => self.metadata.finish_folder(destination.as_fd(), &folder.attributes)?,
+            true => Ok(()),
+            false => self.metadata.finish_folder(destination.as_fd(), &folder.attributes),
         }
-        Ok(())
     }
 
     /// Sets the attributes of the target folder itself, after the staging folder is gone from it.
     pub(crate) fn finish_root(&mut self, merge: &Merge) {
         let Some(root) = merge.existing.first() else { return };
         let folder = self.target.folder.as_fd();
-        let result = match (self.root_attributes, self.mode_before) {
-            (true, _) => self.metadata.finish_folder(folder, &root.attributes),
-            (false, Some(mode)) => {
-                rustix::fs::fchmod(folder, Mode::from_raw_mode(mode)).map_err(io::Error::from)
-            }
-            (false, None) => Ok(()),
-        };
+        if !self.root_attributes {
+            return;
+        }
+        let result = self.metadata.finish_folder(folder, &root.attributes);
         if let Err(error) = result {
             self.tally.problem(root.path_of(""), error);
         }
@@ -131,11 +114,15 @@ impl Mover<'_> {
     }
 }
 
-/// Opens a folder of the target component by component, without following links.
+/// Opens a folder of the target component by component, without following links. Its mode is no obstacle: the restore
+/// sets it at the end, as that of every folder that it goes through.
 pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
     let mut names: Vec<&str> = folder.ancestors().map(|folder| &*folder.name).collect();
     names.pop();
-    names.iter().rev().try_fold(root.try_clone_to_owned()?, |handle, name| open_folder(handle.as_fd(), name))
+    names
+        .iter()
+        .rev()
+        .try_fold(root.try_clone_to_owned()?, |handle, name| open_to_change(handle.as_fd(), name.as_bytes()))
 }
 
 fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {

@@ -1,12 +1,12 @@
 //! Removes what an interrupted restore left, without following anything.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
 
-use super::{FOLDER, Identity, is_folder, look};
+use super::{FOLDER, Identity, is_folder, look, open_to_change};
 
 /// Removes an entry and, if it is a folder, all below it.
 ///
@@ -19,12 +19,12 @@ pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> 
         Err(error) => return Err(error.into()),
     }
     let mut above: Vec<(Identity, Vec<u8>)> = Vec::new();
-    let mut current = open_for_removal(parent, name.as_bytes())?;
+    let mut current = open_to_change(parent, name.as_bytes())?;
     let mut current_name = name.as_bytes().to_vec();
     loop {
         match first_folder_left(&current)? {
             Some(child) => {
-                let next = open_for_removal(current.as_fd(), &child)?;
+                let next = open_to_change(current.as_fd(), &child)?;
                 above.push((Identity::of(&current)?, current_name));
                 (current, current_name) = (next, child);
             }
@@ -57,24 +57,6 @@ fn first_folder_left(folder: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
         }
     }
     Ok(None)
-}
-
-/// Opens a folder and gives ourselves the right to empty it: its mode may be final already, and anything.
-fn open_for_removal(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    let opened = match rustix::fs::openat(parent, name, FOLDER, Mode::empty()) {
-        Err(Errno::ACCESS) => {
-            // A folder that its owner may not read can be changed through the path of a handle that needs no right.
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-            rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)?;
-            rustix::fs::openat(parent, name, FOLDER, Mode::empty())?
-        }
-        result => result?,
-    };
-    if rustix::fs::fstat(&opened)?.st_mode & 0o300 != 0o300 {
-        rustix::fs::fchmod(&opened, Mode::RWXU)?;
-    }
-    Ok(opened)
 }
 
 #[cfg(test)]

@@ -47,9 +47,9 @@ impl Target {
             move |source| Error::Target { path, what, source }
         };
         if let Some(repository) = entry.repository().store().folder() {
-            refuse_overlap(&folder, &repository)
-                .map_err(error("cannot be looked at"))?
-                .map_or(Ok(()), Err)?;
+            // A single file does no harm beside the repository, only in it.
+            let overlap = refuse_overlap(&folder, &repository, name.is_none());
+            overlap.map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
         }
         match fs::metadata(&folder) {
             Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: folder }),
@@ -87,8 +87,9 @@ fn unnamed(path: &Path) -> Error {
     Error::Target { path: path.into(), what: "cannot be the target", source }
 }
 
-/// Compares devices and inodes of both and of all folders that they lie in, so that links and mounts deceive nobody.
-fn refuse_overlap(target: &Path, repository: &Path) -> std::io::Result<Option<Error>> {
+/// Compares devices and inodes of both and of all folders that they lie in, so that links and mounts deceive nobody. That
+/// the repository lies in the target matters only if the target is restored as a `whole`.
+fn refuse_overlap(target: &Path, repository: &Path, whole: bool) -> std::io::Result<Option<Error>> {
     let overlap = || Error::Overlap { target: target.into(), repository: repository.into() };
     let existing = target.ancestors().find_map(|path| {
         // The last ancestor of a relative path is "", the current folder.
@@ -102,7 +103,7 @@ fn refuse_overlap(target: &Path, repository: &Path) -> std::io::Result<Option<Er
             return Ok(Some(overlap()));
         }
     }
-    if let Ok(target_path) = fs::canonicalize(target) {
+    if whole && let Ok(target_path) = fs::canonicalize(target) {
         let target_identity = identity(&target_path)?;
         for ancestor in repository_path.ancestors() {
             if identity(ancestor)? == target_identity {

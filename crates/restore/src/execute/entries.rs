@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rustix::fs::{AtFlags, FallocateFlags};
 use rustix::io::Errno;
 
-use super::Worker;
+use super::{Worker, is_fatal};
 use crate::Sync;
 use crate::destination::folder::Folder;
 use crate::destination::handles;
@@ -112,27 +112,18 @@ impl Worker<'_> {
 
     /// Writes a piece of a large file.
     pub(super) fn piece(&mut self, file: &Arc<LargeFile>, used: Option<&Use>, plain: Result<&[u8], Cause>) {
-        match (plain, used) {
-            (Ok(bytes), Some(used)) if used.length.is_some_and(|length| length != bytes.len() as u64) => {
-                let stated = used.length.unwrap_or_default();
-                let why =
-                    format!("content {} has {} bytes, its list says {stated}", used.content, bytes.len());
-                file.fail(Cause::Entry(why));
-            }
-            (Ok(bytes), used) => {
+        match plain {
+            Ok(bytes) => {
                 let offset = used.map_or(0, |used| used.offset);
                 if let Err(error) = self.write_piece(file, bytes, offset) {
                     // A full disk ends everything at once; the rest is told when the file is finished.
                     file.fail(handles::copy(&error).into());
-                    if matches!(
-                        Errno::from_io_error(&error),
-                        Some(Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)
-                    ) {
+                    if is_fatal(&error) {
                         self.entry_failed(&file.entry.folder, &file.entry.name, error);
                     }
                 }
             }
-            (Err(cause), _) => file.fail(cause),
+            Err(cause) => file.fail(cause),
         }
         self.large_file_one_done(file);
     }

@@ -1,0 +1,126 @@
+//! Repositories that somebody wrote to do harm.
+
+use std::fs;
+
+use crate::common::{Place, file, folder, link, names, problems};
+use kopia_format::ContentId;
+use serde_json::json;
+
+#[test]
+fn names_that_would_leave_the_target_are_refused_one_by_one() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let bad = ["..", ".", "", "/etc/passwd", "a/b", "../up", "nul\0"];
+        let mut entries: Vec<_> = bad.iter().map(|name| file(name, &bytes, 5)).collect();
+        let inner = writer.directory(&[file("x", &bytes, 5)]);
+        entries.push(folder("..", &inner));
+        entries.push(link("../link", &bytes));
+        entries.push(file("good", &bytes, 5));
+        folder("data", &writer.directory(&entries))
+    });
+    let outcome = place.restore(&root, "out/target");
+    assert_eq!((outcome.files, outcome.problem_count), (1, 9), "{:?}", problems(&outcome));
+    assert_eq!(names(&place.path("out/target")), ["good"]);
+    assert_eq!(names(&place.path("out")), ["target"]);
+}
+
+#[test]
+fn of_two_entries_of_one_name_the_first_is_restored_and_the_second_reported() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let (one, two) = (writer.file(b"one"), writer.file(b"two!"));
+        let inner = writer.directory(&[file("x", &one, 3)]);
+        let entries = [folder("d", &inner), folder("d", &inner), file("f", &one, 3), file("f", &two, 4)];
+        folder("data", &writer.directory(&entries))
+    });
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 2);
+    assert!(problems(&outcome)[1].starts_with("f: another entry"), "{:?}", problems(&outcome));
+    assert_eq!(fs::read(place.path("target/f")).unwrap(), b"one");
+    assert_eq!(names(&place.path("target")), ["d", "f"]);
+}
+
+#[test]
+fn doubled_names_that_are_no_neighbours_are_reported_too() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let one = writer.file(b"one");
+        let inner = writer.directory(&[file("x", &one, 3)]);
+        let entries = [folder("n", &inner), file("a", &one, 3), file("n", &one, 3), link("a", &one)];
+        folder("data", &writer.directory(&entries))
+    });
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 2, "{:?}", problems(&outcome));
+    assert!(problems(&outcome).iter().all(|problem| problem.contains("another entry")));
+    assert_eq!(names(&place.path("target")), ["a", "n"]);
+}
+
+#[test]
+fn a_folder_that_contains_itself_ends() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let id: ContentId = "k00112233445566778899aabbccddeeff".parse().unwrap();
+        let json = json!({"stream": "kopia:directory", "entries": [folder("again", &id.to_string())]});
+        writer.forge(id, json.to_string().as_bytes());
+        folder("data", &id.to_string())
+    });
+    let outcome = place.restore(&root, "target");
+    assert_eq!(problems(&outcome), ["again: the folder contains itself"]);
+}
+
+#[test]
+fn lists_that_contain_themselves_or_lie_end() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let list = |id: &str, length: u64| {
+            json!({"stream": "kopia:indirect", "entries": [{"l": length, "o": id}]}).to_string()
+        };
+        let cycle: ContentId = "x00112233445566778899aabbccddeeff".parse().unwrap();
+        writer.forge(cycle, list(&format!("I{cycle}"), 5).as_bytes());
+        let bytes = writer.file(b"hello");
+        let long = writer.content(Some('x'), list(&bytes, 6).as_bytes());
+        let huge = writer.content(Some('x'), list(&bytes, i64::MAX as u64).as_bytes());
+        let entries = [
+            file("cycle", &format!("I{cycle}"), 5),
+            file("good", &bytes, 5),
+            file("huge", &format!("I{huge}"), 5),
+            file("long", &format!("I{long}"), 6),
+            file("lost", "00112233445566778899aabbccddeeff", 5),
+        ];
+        folder("data", &writer.directory(&entries))
+    });
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 4, "{:?}", problems(&outcome));
+    assert_eq!(names(&place.path("target")), ["good"]);
+}
+
+#[test]
+fn a_size_that_is_not_true_is_reported() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        folder("data", &writer.directory(&[file("long", &bytes, 4), file("short", &bytes, 1 << 40)]))
+    });
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 2);
+    assert_eq!(fs::read(place.path("target/short")).unwrap(), b"hello");
+}
+
+#[test]
+fn too_deep_is_said_and_the_rest_restored() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let mut inner = writer.directory(&[file("deepest", &bytes, 5)]);
+        for _ in 0..20 {
+            inner = writer.directory(&[folder("d", &inner), file("f", &bytes, 5)]);
+        }
+        folder("data", &inner)
+    });
+    let mut options = kopia_restore::Options::default();
+    options.max_depth = 10;
+    let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    assert_eq!(outcome.files, 11);
+    assert_eq!(problems(&outcome), [format!("{}d: folders are nested more than 10 deep", "d/".repeat(10))]);
+}

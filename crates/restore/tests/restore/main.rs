@@ -1,0 +1,6 @@
+//! Restores of repositories that the tests write themselves: what kopia would never write, and targets that nobody wants.
+
+mod common;
+mod deep;
+mod existing;
+mod hostile;

@@ -1,0 +1,60 @@
+//! Blobs that are kept open.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kopia_format::BlobId;
+
+use super::OpenBlob;
+
+/// How many blobs are kept open.
+///
+/// Reads come sorted by pack, so a few packs are in use at a time, one a thread. More would cost file handles, of which a
+/// process may have as few as 64, and count as resident memory where they are mapped: a pack has some 20 MiB.
+/// To open and map a pack anew costs as much as reading some 60 KiB.
+const CAPACITY: usize = 16;
+
+/// Keeps the blobs that were used last.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    /// The one used last comes first. So few are found faster by looking at all of them than by hashing.
+    blobs: Mutex<Vec<Arc<OpenBlob>>>,
+}
+
+impl Cache {
+    /// Returns a blob, if it is open.
+    pub(super) fn get(&self, id: &BlobId) -> Option<Arc<OpenBlob>> {
+        let mut blobs = self.lock();
+        let place = blobs.iter().position(|blob| blob.id() == id)?;
+        blobs[..=place].rotate_right(1);
+        blobs.first().cloned()
+    }
+
+    /// Keeps a blob, unless another thread was faster; returns the one that is kept.
+    pub(super) fn insert(&self, blob: Arc<OpenBlob>) -> Arc<OpenBlob> {
+        let mut blobs = self.lock();
+        if let Some(first) = blobs.iter().find(|other| other.id() == blob.id()) {
+            return Arc::clone(first);
+        }
+        let evicted = if blobs.len() >= CAPACITY { blobs.pop() } else { None };
+        blobs.insert(0, Arc::clone(&blob));
+        drop(blobs);
+        // Unmapping takes a while, so it happens outside the lock.
+        drop(evicted);
+        blob
+    }
+
+    /// Keeps this blob no longer.
+    pub(super) fn forget(&self, blob: &Arc<OpenBlob>) {
+        self.lock().retain(|other| !Arc::ptr_eq(other, blob));
+    }
+
+    /// Keeps no blob any longer.
+    pub(super) fn clear(&self) {
+        drop(std::mem::take(&mut *self.lock()));
+    }
+
+    // No code panics while it holds the lock, so a poisoned list is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<OpenBlob>>> {
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,117 @@
+//! A blob's file, kept open.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, OnceLock};
+
+use kopia_format::BlobId;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::Map;
+use super::kind::Kind;
+
+/// A map and the range of it that was asked for.
+pub(super) type MapPart = (Arc<Map>, Range<usize>);
+
+/// An open file, its length when it was opened, and its map once one is wanted.
+#[derive(Debug)]
+pub(super) struct OpenBlob {
+    id: BlobId,
+    file: File,
+    length: u64,
+    map: OnceLock<Option<Arc<Map>>>,
+}
+
+impl OpenBlob {
+    /// Opens a file below `folder`.
+    pub(super) fn open(folder: impl AsFd, path: &[u8], id: &BlobId) -> io::Result<Self> {
+        // NONBLOCK means nothing to a file, but a named pipe in its place cannot hold us up. A file with a lease of another
+        // program (Samba's) is refused with it; that is given up soon.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let open = |flags| rustix::fs::openat(folder.as_fd(), path, flags, Mode::empty());
+        let file = match open(flags | OFlags::NONBLOCK) {
+            Err(Errno::AGAIN) => open(flags)?,
+            result => result?,
+        };
+        let length = checked_length(&rustix::fs::fstat(&file)?)?;
+        Ok(Self { id: id.clone(), file: file.into(), length, map: OnceLock::new() })
+    }
+
+    pub(super) fn id(&self) -> &BlobId {
+        &self.id
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns the length in bytes when the file was opened.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Returns the length in bytes as of now.
+    pub(super) fn length_now(&self) -> io::Result<u64> {
+        checked_length(&rustix::fs::fstat(&self.file)?)
+    }
+
+    /// Returns a range, which lies within the length, as a part of the map; `None` if there can be no map.
+    ///
+    /// # Errors
+    /// Why the range cannot be handed out.
+    pub(super) fn mapped(&self, offset: u64, length: usize) -> Result<Option<MapPart>, Errno> {
+        let Some(map) = self.map.get_or_init(|| self.new_map().map(Arc::new)) else { return Ok(None) };
+        let start = usize::try_from(offset).map_err(|_| Errno::OVERFLOW)?;
+        let range = start..start + length;
+        map.populate(range.clone()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::FAULT))?;
+        // A file that was cut short within its last page reads as zeros from there on, without a complaint.
+        let unchanged = self.length_now().is_ok_and(|now| now == self.length);
+        Ok(unchanged.then(|| (Arc::clone(map), range)))
+    }
+
+    fn new_map(&self) -> Option<Map> {
+        let suits = matches!(Kind::of(&self.file), Kind::Local { maps: true });
+        suits.then(|| Map::new(&self.file, usize::try_from(self.length).ok()?).ok())?
+    }
+
+    /// Copies a range, which lies within the length, into `buffer` and returns that.
+    pub(super) fn copied(&self, offset: u64, length: usize, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        // What the buffer holds stays in it, as zeroing it would cost half as much again as reading.
+        buffer.truncate(length);
+        buffer.try_reserve_exact(length - buffer.len())?;
+        buffer.resize(length, 0);
+        self.file.read_exact_at(&mut buffer, offset)?;
+        Ok(buffer)
+    }
+
+    /// Has the kernel begin to read a range into its page cache.
+    pub(super) fn will_need(&self, offset: u64, length: usize) {
+        // Zero bytes would mean all.
+        if let Some(length) =
+            std::num::NonZeroU64::new((length as u64).min(self.length.saturating_sub(offset)))
+        {
+            #[cfg(target_os = "linux")]
+            let _ = rustix::fs::fadvise(&self.file, offset, Some(length), rustix::fs::Advice::WillNeed);
+            #[cfg(not(target_os = "linux"))]
+            let _ = length;
+        }
+    }
+}
+
+/// Returns the length of a file below `folder`.
+pub(super) fn file_length(folder: impl AsFd, path: &[u8]) -> io::Result<u64> {
+    checked_length(&rustix::fs::statat(folder, path, AtFlags::empty())?)
+}
+
+/// Returns the length of what must be a regular file.
+pub(super) fn checked_length(stat: &Stat) -> io::Result<u64> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+        FileType::Directory => Err(Errno::ISDIR.into()),
+        _ => Err(io::Error::other("not a regular file")),
+    }
+}

@@ -1,0 +1,142 @@
+//! What every store can do.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kopia_format::BlobId;
+
+use crate::{BlobBytes, Result};
+
+/// Reads blobs.
+///
+/// Stores are shared between threads, and all calls may come at once. Blobs never change once they are written, but they can
+/// appear and vanish at any time, as kopia's maintenance runs beside readers: what was listed may be
+/// [not found](crate::Error::is_not_found) when it is read. [`conformance::check`](crate::conformance::check) tests all that
+/// is said here. It corresponds to `Reader` in Kopia's `repo/blob/storage.go`.
+pub trait BlobStore: Send + Sync + Debug + 'static {
+    /// Returns what to call the store in messages, such as the folder's path.
+    fn location(&self) -> String;
+
+    /// Returns the folder of the local system that holds the blobs, if there is one.
+    ///
+    /// Who writes files uses it to keep out of the repository.
+    fn folder(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Lists all blobs whose id begins with `prefix`, sorted by id, each once.
+    ///
+    /// # Errors
+    /// [`Error::List`](crate::Error::List) if a part of the store cannot be listed.
+    fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>>;
+
+    /// Returns the length of a blob in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) and [`Error::Read`](crate::Error::Read).
+    fn length(&self, id: &BlobId) -> Result<u64>;
+
+    /// Reads a whole blob of at most [`WHOLE_BLOB_LIMIT`] bytes.
+    ///
+    /// # Errors
+    /// As [`read_range`](Self::read_range), and [`Error::TooLarge`](crate::Error::TooLarge).
+    fn read(&self, id: &BlobId) -> Result<Vec<u8>>;
+
+    /// Reads exactly `length` bytes at `offset`.
+    ///
+    /// `buffer` is memory to use if the store has to copy, whatever it holds; [`BlobBytes::into_buffer`] gives it back. The
+    /// length is compared with the blob's before anything is allocated, so it may come from a hostile index.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound), [`Error::Short`](crate::Error::Short) if the blob ends before the range
+    /// does, and [`Error::Read`](crate::Error::Read).
+    fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes>;
+
+    /// Says that a range will be read soon, so that the store can begin to fetch it.
+    ///
+    /// It is a hint: it cannot fail, and need not do anything.
+    fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
+        let _ = (id, offset, length);
+    }
+
+    /// Returns how this store likes to be read.
+    fn profile(&self) -> ReadProfile;
+}
+
+/// The largest blob that [`BlobStore::read`] reads, in bytes: 2 GiB.
+///
+/// Only the format blob, index blobs and compaction logs are read whole. The largest of them are index blobs made by
+/// compaction, which kopia splits at 16 million contents: some 850 MB, and twice that with the most error correction.
+pub const WHOLE_BLOB_LIMIT: u64 = 2 << 30;
+
+/// A blob in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobInfo {
+    /// Its name.
+    pub id: BlobId,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// How a store likes to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadProfile {
+    /// The largest number of unwanted bytes between two wanted ranges for which reading both at once is no slower than
+    /// reading each alone.
+    pub merge_gap: u64,
+    /// The number of bytes after which a merged read should end, so that work spreads over threads and buffers stay small.
+    /// A single range may be longer.
+    pub merge_limit: usize,
+    /// How many reads to keep under way at once where the bytes are not in memory yet, by threads or by
+    /// [`BlobStore::will_need`].
+    pub parallel_reads: usize,
+}
+
+impl ReadProfile {
+    /// Memory: nothing is gained by merging, but a call less.
+    pub const MEMORY: Self = Self { merge_gap: 4 << 10, merge_limit: 1 << 20, parallel_reads: 1 };
+
+    /// A local disk. A cold random read takes an SSD as long as 64 KiB more of a sequential one; a warm one costs a system
+    /// call and the page tables, some 32 KiB worth. 8 threads get 2.5 times as many cold reads done as one, 32 hardly more.
+    pub const LOCAL: Self = Self { merge_gap: 32 << 10, merge_limit: 1 << 20, parallel_reads: 8 };
+
+    /// A network: a round trip costs as much as hundreds of KiB, and many can be under way.
+    pub const NETWORK: Self = Self { merge_gap: 256 << 10, merge_limit: 4 << 20, parallel_reads: 16 };
+}
+
+/// A shared store is a store, so that a test can keep a hand on the wrapper that it gave away.
+#[deny(clippy::missing_trait_methods)]
+impl<S: BlobStore + ?Sized> BlobStore for Arc<S> {
+    fn location(&self) -> String {
+        (**self).location()
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        (**self).folder()
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
+        (**self).list(prefix)
+    }
+
+    fn length(&self, id: &BlobId) -> Result<u64> {
+        (**self).length(id)
+    }
+
+    fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+        (**self).read(id)
+    }
+
+    fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
+        (**self).read_range(id, offset, length, buffer)
+    }
+
+    fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
+        (**self).will_need(id, offset, length);
+    }
+
+    fn profile(&self) -> ReadProfile {
+        (**self).profile()
+    }
+}

@@ -1,0 +1,235 @@
+//! Writes small repositories, with whatever lies in them a test needs.
+//!
+//! What comes out is what kopia would write, as far as a reader can tell: format blob, packs, an index blob, manifests.
+//! Directories are JSON that the test gives, so that they can hold what kopia never writes.
+//!
+//! ```
+//! use kopia_testkit::writer::RepositoryWriter;
+//! use serde_json::json;
+//!
+//! let mut writer = RepositoryWriter::new();
+//! let file = writer.file(b"hello");
+//! let root = writer.directory(&[json!({"name": "a", "type": "f", "mode": "0644", "size": 5, "obj": file})]);
+//! writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+//! assert!(writer.finish().iter().any(|(name, _)| name == "kopia.repository"));
+//! ```
+
+mod blobs;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use kopia_codec::cipher::{Cipher, Encryption};
+use kopia_codec::hash::{HashAlgorithm, Hasher};
+use kopia_format::{BlobId, ContentId, ObjectId};
+use serde_json::{Value, json};
+
+/// The password of everything that is written here.
+pub const PASSWORD: &str = "written";
+
+/// The key of the hash and that of the encryption.
+const SECRET: [u8; 32] = [7; 32];
+
+/// A repository under construction.
+pub struct RepositoryWriter {
+    cipher: Cipher,
+    hasher: Hasher,
+    /// Fields of the inner format that differ from the usual ones.
+    format: BTreeMap<String, Value>,
+    /// Files longer than this are split, in bytes.
+    piece: usize,
+    /// A pack is closed once it has this many bytes.
+    pack_size: usize,
+    /// The pack being filled for data, and for metadata.
+    packs: [Pack; 2],
+    blobs: Vec<(String, Vec<u8>)>,
+    entries: BTreeMap<ContentId, Entry>,
+    manifests: Vec<Value>,
+}
+
+#[derive(Default)]
+struct Pack {
+    name: Option<BlobId>,
+    bytes: Vec<u8>,
+}
+
+/// Where a content was put.
+struct Entry {
+    pack: BlobId,
+    offset: u32,
+    packed_length: u32,
+    original_length: u32,
+}
+
+impl Default for RepositoryWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RepositoryWriter {
+    /// Starts a repository of format version 3 with kopia's default algorithms, without compression.
+    pub fn new() -> Self {
+        Self {
+            cipher: Cipher::new(Encryption::Aes256GcmHmacSha256, &SECRET),
+            hasher: Hasher::new(HashAlgorithm::Blake2b256_128, &SECRET).expect("the key is short enough"),
+            format: BTreeMap::new(),
+            piece: 4 << 20,
+            pack_size: 20 << 20,
+            packs: Default::default(),
+            blobs: Vec::new(),
+            entries: BTreeMap::new(),
+            manifests: Vec::new(),
+        }
+    }
+
+    /// Splits files into pieces of this many bytes.
+    pub fn piece_size(mut self, bytes: usize) -> Self {
+        self.piece = bytes;
+        self
+    }
+
+    /// Closes packs at this many bytes.
+    pub fn pack_size(mut self, bytes: usize) -> Self {
+        self.pack_size = bytes;
+        self
+    }
+
+    /// Replaces a field of the inner format, such as `requiredFeatures`.
+    pub fn format(mut self, field: &str, value: Value) -> Self {
+        self.format.insert(field.into(), value);
+        self
+    }
+
+    /// Adds a content unless it is there.
+    pub fn content(&mut self, prefix: Option<char>, plain: &[u8]) -> ContentId {
+        let hash = self.hasher.hash(plain);
+        let id = ContentId::new(prefix, hash.as_bytes()).expect("a hash is long enough");
+        if !self.entries.contains_key(&id) {
+            self.forge(id, plain);
+        }
+        id
+    }
+
+    /// Adds a content under an id that is not its hash: something that only an attacker with the keys could write.
+    pub fn forge(&mut self, id: ContentId, plain: &[u8]) {
+        let sealed = self.cipher.seal(id.hash(), nonce(&id), plain);
+        let kind = usize::from(id.prefix().is_some());
+        let letter = ['p', 'q'][kind];
+        let number = self.blobs.len() * 2 + kind;
+        let pack = &mut self.packs[kind];
+        let name = pack.name.get_or_insert_with(|| {
+            BlobId::new(&format!("{letter}{number:032x}-s0123456789abcdef")).expect("it is a name")
+        });
+        let entry = Entry {
+            pack: name.clone(),
+            offset: pack.bytes.len() as u32 + 32,
+            packed_length: sealed.len() as u32,
+            original_length: plain.len() as u32,
+        };
+        pack.bytes.extend(sealed);
+        self.entries.insert(id, entry);
+        if self.packs[kind].bytes.len() >= self.pack_size {
+            self.close_pack(kind);
+        }
+    }
+
+    /// Adds an object, split into pieces where it is long, and returns its id as text.
+    pub fn file(&mut self, bytes: &[u8]) -> String {
+        self.object(None, bytes).to_string()
+    }
+
+    /// Adds a directory with these entries, in their order.
+    pub fn directory(&mut self, entries: &[Value]) -> String {
+        let json = json!({"stream": "kopia:directory", "entries": entries, "summary": null});
+        self.object(Some('k'), json.to_string().as_bytes()).to_string()
+    }
+
+    /// Adds an object whose contents have a prefix.
+    pub fn object(&mut self, prefix: Option<char>, bytes: &[u8]) -> ObjectId {
+        if bytes.len() <= self.piece {
+            return ObjectId::of_content(self.content(prefix, bytes));
+        }
+        let mut start = 0;
+        let mut pieces = Vec::new();
+        for piece in bytes.chunks(self.piece) {
+            let content = self.content(prefix, piece);
+            pieces.push(json!({"s": start, "l": piece.len(), "o": content}));
+            start += piece.len();
+        }
+        let list = json!({"stream": "kopia:indirect", "entries": pieces});
+        let list = self.object(Some(prefix.unwrap_or('x')), list.to_string().as_bytes());
+        format!("I{list}").parse().expect("a list of lists is an object")
+    }
+
+    /// Adds a snapshot of `user@host:/path` whose root is the given directory entry, and returns its id.
+    pub fn snapshot(&mut self, source: &str, root: Value) -> String {
+        let (user, rest) = source.split_once('@').expect("user@host:/path");
+        let (host, path) = rest.split_once(':').expect("user@host:/path");
+        let number = self.manifests.len();
+        let time = format!("2026-01-01T00:00:{number:02}Z");
+        self.manifest(json!({
+            "source": {"host": host, "userName": user, "path": path},
+            "startTime": time,
+            "endTime": time,
+            "rootEntry": root,
+        }))
+    }
+
+    /// Adds a snapshot manifest with the given data, and returns its id.
+    pub fn manifest(&mut self, data: Value) -> String {
+        let id = format!("{:032x}", self.manifests.len() + 0xabc0);
+        let labels = json!({"type": "snapshot"});
+        self.manifests
+            .push(json!({"id": id, "labels": labels, "modified": "2026-01-01T00:00:00Z", "data": data}));
+        id
+    }
+
+    /// Writes what is left and returns all blobs by name.
+    pub fn finish(mut self) -> Vec<(String, Vec<u8>)> {
+        let manifests = json!({"entries": self.manifests});
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(manifests.to_string().as_bytes()).expect("memory takes everything");
+        self.content(Some('m'), &gzip.finish().expect("memory takes everything"));
+        self.close_pack(0);
+        self.close_pack(1);
+
+        let index = blobs::index(&self.entries);
+        let name = format!("xn0_{}-s0123456789abcdef-c1", hex(self.hasher.hash(&index).as_bytes()));
+        let iv = self.hasher.hash(&index);
+        let sealed = self.cipher.seal(iv.as_bytes(), [9; 12], &index);
+        self.blobs.push((name, sealed));
+        self.blobs.push(("kopia.repository".into(), blobs::format(&SECRET, &self.format)));
+        self.blobs
+    }
+
+    /// Writes all blobs into a folder, flat, as one with `.shards` that says so.
+    pub fn finish_in(self, folder: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#)?;
+        for (name, bytes) in self.finish() {
+            std::fs::write(folder.join(format!("{name}.f")), bytes)?;
+        }
+        Ok(())
+    }
+
+    fn close_pack(&mut self, kind: usize) {
+        let pack = std::mem::take(&mut self.packs[kind]);
+        if let Some(name) = pack.name {
+            let preamble = [0x55; 32];
+            self.blobs.push((name.to_string(), [&preamble[..], &pack.bytes].concat()));
+        }
+    }
+}
+
+/// Kopia takes random ones; equal ones make equal repositories.
+fn nonce(id: &ContentId) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce.iter_mut().zip(id.hash()).for_each(|(to, from)| *to = *from);
+    nonce
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

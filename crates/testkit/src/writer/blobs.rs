@@ -1,0 +1,86 @@
+//! The blobs around the packs: the index and the format.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kopia_codec::key::{KeyDerivation, Password};
+use kopia_format::{BlobId, ContentId};
+use serde_json::{Value, json};
+
+use super::{Entry, PASSWORD};
+
+/// The salt of the password.
+const UNIQUE_ID: [u8; 32] = [3; 32];
+
+/// The time of all entries, in seconds since 1970.
+const TIME: u32 = 1_767_225_600;
+
+/// Writes an index of version 2; the layout stands in `kopia_format::index`.
+pub(super) fn index(entries: &BTreeMap<ContentId, Entry>) -> Vec<u8> {
+    let key_size = 17;
+    let mut packs: Vec<&BlobId> = entries.values().map(|entry| &entry.pack).collect();
+    packs.sort();
+    packs.dedup();
+    let mut blob = vec![2, key_size, 0, 19];
+    blob.extend((entries.len() as u32).to_be_bytes());
+    blob.extend((packs.len() as u32).to_be_bytes());
+    blob.push(1);
+    blob.extend(TIME.to_be_bytes());
+    for (id, entry) in entries {
+        let pack = packs.binary_search(&&entry.pack).expect("every pack is listed") as u32;
+        blob.push(id.prefix_byte());
+        blob.extend(id.hash());
+        blob.extend([0; 4]);
+        blob.extend(entry.offset.to_be_bytes());
+        blob.extend(&entry.original_length.to_be_bytes()[1..]);
+        blob.extend(&entry.packed_length.to_be_bytes()[1..]);
+        blob.extend((pack as u16).to_be_bytes());
+        blob.push(0);
+        blob.push((pack >> 16) as u8);
+        blob.push(((entry.original_length >> 24) << 4 | entry.packed_length >> 24) as u8);
+    }
+    let mut name_at = blob.len() + packs.len() * 5 + 6;
+    for pack in &packs {
+        blob.push(pack.as_str().len() as u8);
+        blob.extend((name_at as u32).to_be_bytes());
+        name_at += pack.as_str().len();
+    }
+    blob.extend([0, 0, 0, 0, 2, 0]);
+    packs.iter().for_each(|pack| blob.extend(pack.as_str().as_bytes()));
+    blob
+}
+
+/// Writes the format blob, with fields of the inner format replaced.
+pub(super) fn format(secret: &[u8; 32], replaced: &BTreeMap<String, Value>) -> Vec<u8> {
+    let mut format = json!({
+        "hash": "BLAKE2B-256-128",
+        "encryption": "AES256-GCM-HMAC-SHA256",
+        "secret": STANDARD.encode(secret),
+        "masterKey": STANDARD.encode(secret),
+        "version": 3,
+        "maxPackSize": 20 << 20,
+        "indexVersion": 2,
+        "epochParameters": {"Enabled": true},
+        "splitter": "DYNAMIC-4M-BUZHASH",
+        "enablePasswordChange": true,
+    });
+    for (field, value) in replaced {
+        format[field] = value.clone();
+    }
+    let plain = json!({"format": format}).to_string();
+    // The cheaper of the two derivations.
+    let key = KeyDerivation::Pbkdf2Sha256
+        .derive(&Password::from(PASSWORD), &UNIQUE_ID)
+        .expect("the salt is long enough");
+    let sealed = key.seal(&UNIQUE_ID, [5; 12], plain.as_bytes());
+    let blob = json!({
+        "tool": "kopia-testkit",
+        "buildVersion": "",
+        "uniqueID": STANDARD.encode(UNIQUE_ID),
+        "keyAlgo": KeyDerivation::Pbkdf2Sha256.name(),
+        "encryption": "AES256_GCM",
+        "encryptedBlockFormat": STANDARD.encode(sealed),
+    });
+    blob.to_string().into_bytes()
+}
