@@ -45,7 +45,8 @@ fn blobs() -> Vec<(BlobId, Vec<u8>)> {
         ("_log_20260601120000_4e31_1780315200_1780315201_1_abcdef", 7),
     ];
     // Every byte depends on its place and its blob.
-    let bytes = |seed: usize, length: usize| (0..length).map(|at| (at * 31 + at / 251 + seed) as u8).collect();
+    let bytes =
+        |seed: usize, length: usize| (0..length).map(|at| (at * 31 + at / 251 + seed) as u8).collect();
     names.iter().enumerate().map(|(seed, &(name, length))| (id(name), bytes(seed, length))).collect()
 }
 
@@ -64,7 +65,10 @@ fn empty(store: &impl BlobStore) {
 
 fn lists(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
     let whole = blobs[5].0.as_str();
-    for prefix in ["", "k", "kopia.", "x", "xe7", "xe70", "xn", "xn0_", "xn0_4", "p", "p4e", "p4e3", "P", "_", "y", whole] {
+    for prefix in [
+        "", "k", "kopia.", "x", "xe7", "xe70", "xn", "xn0_", "xn0_4", "p", "p4e", "p4e3", "P", "_", "y",
+        whole,
+    ] {
         let mut wanted: Vec<BlobInfo> = blobs
             .iter()
             .filter(|(id, _)| id.as_str().starts_with(prefix))
@@ -86,7 +90,9 @@ fn ranges(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
     let mut buffer = vec![0xaa; 3];
     for (id, bytes) in blobs {
         let end = bytes.len();
-        for (start, length) in [(0, end), (0, 0), (end, 0), (0, 1), (1, 5), (end / 2, 4096), (end.saturating_sub(1), 1)] {
+        for (start, length) in
+            [(0, end), (0, 0), (end, 0), (0, 1), (1, 5), (end / 2, 4096), (end.saturating_sub(1), 1)]
+        {
             let Some(wanted) = bytes.get(start..start + length) else { continue };
             store.will_need(id, start as u64, length);
             let found = ok(store.read_range(id, start as u64, length, buffer), (id, start, length));
@@ -99,14 +105,26 @@ fn ranges(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
 fn outside(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
     for (id, bytes) in blobs {
         let end = bytes.len() as u64;
-        let ranges = [(0, end + 1), (end, 1), (end + 1, 0), (u64::MAX, 1), (1, u64::MAX), (0, u64::MAX / 2), (u64::MAX, 0)];
+        let ranges = [
+            (0, end + 1),
+            (end, 1),
+            (end + 1, 0),
+            (u64::MAX, 1),
+            (1, u64::MAX),
+            (0, u64::MAX / 2),
+            (u64::MAX, 0),
+        ];
         for (offset, length) in ranges {
             let Ok(length) = usize::try_from(length) else { continue };
             store.will_need(id, offset, length);
             let (wanted_at, wanted) = (offset, length as u64);
             match store.read_range(id, offset, length, Vec::new()) {
                 Err(Error::Short { blob, offset, wanted: asked, length, .. }) => {
-                    assert_eq!((&blob, offset, asked, length), (id, wanted_at, wanted, end), "what Short says");
+                    assert_eq!(
+                        (&blob, offset, asked, length),
+                        (id, wanted_at, wanted, end),
+                        "what Short says"
+                    );
                 }
                 other => panic!("{id}: {wanted} bytes at {offset} of {end}: {other:?}"),
             }

@@ -82,19 +82,17 @@ pub enum Error {
     },
     /// Text does not say where a repository is.
     #[error("{text:?} is not a location: {why}")]
-    Location {
+    BadLocation {
         /// The text.
         text: String,
         /// What is wrong with it.
         why: &'static str,
     },
     /// The location is of a kind that cannot be read yet.
-    #[error("repositories in {kind} ({scheme}:) cannot be read yet")]
-    UnsupportedLocation {
-        /// The scheme of the location, such as `s3`.
-        scheme: String,
+    #[error("repositories in {name} cannot be read yet, only folders of local and mounted file systems")]
+    UnsupportedBackend {
         /// What people call it, such as `Amazon S3`.
-        kind: &'static str,
+        name: String,
     },
 }
 

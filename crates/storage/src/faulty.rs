@@ -68,7 +68,7 @@ impl<S: BlobStore> FaultyStore<S> {
 
     fn is_there(&self, id: &BlobId) -> Result<()> {
         match self.missing.contains(id) {
-            true => Err(Error::NotFound { location: self.location(), blob: id.clone() }),
+            true => Err(Error::not_found(id, self.location())),
             false => Ok(()),
         }
     }
@@ -80,11 +80,11 @@ impl<S: BlobStore> FaultyStore<S> {
         let (location, blob) = (self.location(), id.clone());
         if is_due(self.fail_every) {
             let source = io::Error::other("this read was told to fail");
-            return Err(Error::Read { location, blob, offset, source });
+            return Err(Error::Read { place: location, blob, offset, source });
         }
         if is_due(self.short_every) {
             let length = offset.saturating_add(wanted).saturating_sub(1);
-            return Err(Error::Short { location, blob, offset, wanted, length });
+            return Err(Error::Short { place: location, blob, offset, wanted, length });
         }
         Ok(())
     }

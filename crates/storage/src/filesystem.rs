@@ -1,143 +1,215 @@
-//! A repository in a folder of a local or mounted file system.
+//! Blobs as files in a folder, on a local or mounted disk.
 //!
-//! A blob is one file, `NAME.f`, below folders made of the first bytes of its name ([`shards`]). The folder may be a
-//! symbolic link. Nothing is ever created or changed in it.
-//!
-//! # Maps or plain reads
-//!
-//! With [`IoMode::Auto`] ranges of files on local file systems are handed out as parts of kept maps, without a copy. A
-//! plain look at a map ends the process with SIGBUS if the file was cut short or its disk cannot be read. So before a
-//! range is handed out, the length of the file is checked, and the system is told to make its pages present
-//! (`MADV_POPULATE_READ`), which fails with an error instead. Where that fails the range is read plainly, which says
-//! what is wrong with which blob at which byte; on kernels that do not know the request (before 5.14) everything is.
-//!
-//! One window stays: if somebody cuts a file short after its pages were made present and before they are looked at, or
-//! if the system drops a page meanwhile and the disk then fails, the process ends with SIGBUS. Kopia never cuts a blob
-//! short, and removing one is harmless. Who cannot rule it out uses [`IoMode::Pread`], which never maps. Network file
-//! systems, FUSE and whatever is not known as local are always read plainly.
-//!
-//! Authority: `repo/blob/filesystem/filesystem_storage.go`.
+//! The blob `ID` is the file `ID.f`, in folders cut from the front of its name as the file `.shards` says. Nothing is ever
+//! written or created here, not even a `.shards` that is missing. Authority: Kopia's `repo/blob/filesystem` and
+//! `repo/blob/sharded`.
 
-mod files;
-mod list;
-mod local;
+mod cache;
+mod kind;
+mod listing;
+mod map;
+mod open_blob;
 mod shards;
+#[cfg(test)]
+mod tests;
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_format::BlobId;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
-use self::files::Files;
-use self::shards::Shards;
-use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result};
+use crate::error::check_range;
+use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 
-/// How ranges of files are read.
+use cache::Cache;
+use kind::Kind;
+pub(crate) use map::Map;
+use open_blob::OpenBlob;
+use shards::Shards;
+
+/// How ranges of blobs are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IoMode {
-    /// By maps on local file systems, otherwise by plain reads.
+    /// By memory maps where that is fast and reasonably safe, by `pread` elsewhere.
+    ///
+    /// Maps are used on file systems known to be local. Reading and decrypting from a map takes two thirds of the time of
+    /// `pread`. A map hides errors, though: to touch a page that the disk cannot deliver, or that lies beyond the end of a file
+    /// cut short meanwhile, is a SIGBUS. So a range is handed out only after the kernel has read it
+    /// (`MADV_POPULATE_READ`, Linux 5.14); if it cannot, `pread` is used, whose error names blob and offset.
+    ///
+    /// A window remains: between that and the use of the bytes, someone may cut the file short, or memory may run low and a
+    /// page that is dropped cannot be read again. Kopia never changes a blob's file, and removes files, which is harmless.
     #[default]
     Auto,
-    /// By plain reads (`pread`) only.
+    /// By `pread` only: every error is reported, none can end the process.
     Pread,
 }
 
-/// Reads a repository in a folder.
+/// Reads blobs from a folder.
 #[derive(Debug)]
 pub struct FilesystemStore {
-    root: PathBuf,
+    path: PathBuf,
+    folder: OwnedFd,
     shards: Shards,
-    files: Files,
-    local: bool,
+    kind: Kind,
+    /// Whether maps may be used; cleared when the kernel turns out not to know `MADV_POPULATE_READ`.
+    maps: AtomicBool,
+    cache: Cache,
 }
 
 impl FilesystemStore {
-    /// Opens the repository in the folder `root`, with [`IoMode::Auto`].
+    /// Opens the folder `path`, which may be a symbolic link, to be read as suits it best.
     ///
     /// # Errors
-    /// As [`Self::open_with`].
-    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(root, IoMode::Auto)
+    /// As for [`Self::open_with`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, IoMode::Auto)
     }
 
-    /// Opens the repository in the folder `root`. Whether it holds a repository is not looked at.
+    /// Opens the folder `path`, which may be a symbolic link. Whether it holds a repository is not asked here.
     ///
     /// # Errors
-    /// [`Error::Open`] if it does not exist, is no folder or may not be read; [`Error::Layout`] for a broken `.shards`.
-    pub fn open_with(root: impl AsRef<Path>, io: IoMode) -> Result<Self> {
-        let at = |source| Error::Open { path: root.as_ref().to_owned(), source };
-        // A later change of the working directory must not move the repository.
-        let root = std::path::absolute(&root).map_err(at)?;
-        fs::read_dir(&root).map_err(at)?;
-        let local = File::open(&root).is_ok_and(|folder| local::is_local(&folder));
-        let shards = read_shards(&root.join(shards::FILE))?.unwrap_or_default();
-        Ok(Self { root, shards, files: Files::new(io), local })
+    /// [`Error::Open`] if there is no such folder, if it is no folder or must not be read, and [`Error::Layout`] if its
+    /// `.shards` makes no sense.
+    pub fn open_with(path: impl AsRef<Path>, mode: IoMode) -> Result<Self> {
+        let path = path.as_ref();
+        let error = |path: &Path, source| Error::Open { place: path.display().to_string(), source };
+        // The current folder may change later.
+        let path = std::path::absolute(path).map_err(|source| error(path, source))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(&path, flags, Mode::empty());
+        let folder = folder.map_err(|errno| error(&path, errno.into()))?;
+        let shards_file = path.join(shards::FILE_NAME);
+        let shards = match shards::read(&folder).map_err(|source| error(&shards_file, source))? {
+            None => Shards::default(),
+            Some(json) => Shards::parse(&json)
+                .map_err(|why| Error::Layout { place: shards_file.display().to_string(), why })?,
+        };
+        let kind = Kind::of(&folder);
+        let maps = AtomicBool::new(mode == IoMode::Auto && Map::IS_SUPPORTED);
+        Ok(Self { path, folder, shards, kind, maps, cache: Cache::default() })
     }
 
-    /// Returns where the blob's file is to be.
-    fn path(&self, id: &BlobId) -> Result<PathBuf> {
-        let path = self.shards.path(id).map(|path| self.root.join(path));
-        path.ok_or_else(|| Error::NotFound { location: self.location(), blob: id.clone() })
-    }
-}
-
-#[deny(clippy::missing_trait_methods, reason = "there is nothing to inherit")]
-impl BlobStore for FilesystemStore {
-    fn location(&self) -> String {
-        self.root.display().to_string()
+    /// Returns the path of a blob's file below the folder, or an error if no file can have it.
+    fn file(&self, id: &BlobId) -> Result<Vec<u8>> {
+        self.shards.file(id).ok_or_else(|| Error::not_found(id, self.location()))
     }
 
-    fn folder(&self) -> Option<PathBuf> {
-        Some(self.root.clone())
+    fn read_error(&self, id: &BlobId, offset: u64, source: std::io::Error) -> Error {
+        match Errno::from_io_error(&source) {
+            // A name too long for the file system cannot be there either.
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Error::not_found(id, self.location()),
+            _ => Error::Read { blob: id.clone(), place: self.location(), offset, source },
+        }
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
-        list::list(&self.root, prefix)
+    fn open_blob(&self, id: &BlobId) -> Result<Arc<OpenBlob>> {
+        let file = self.file(id)?;
+        let open = || OpenBlob::open(&self.folder, &file, id);
+        let opened = open().or_else(|error| match Errno::from_io_error(&error) {
+            // Some of the files that are open are ours.
+            Some(Errno::MFILE | Errno::NFILE) => {
+                self.cache.clear();
+                open()
+            }
+            _ => Err(error),
+        });
+        Ok(Arc::new(opened.map_err(|source| self.read_error(id, 0, source))?))
     }
 
-    fn length(&self, id: &BlobId) -> Result<u64> {
-        let path = self.path(id)?;
-        files::length(&files::open(&path, id)?, &path, id)
-    }
-
-    fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
-        files::read(&self.path(id)?, id)
-    }
-
-    fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
-        self.files.read_range(id, || self.path(id), offset, length, buffer)
-    }
-
-    fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
-        self.files.will_need(id, || self.path(id), offset, length);
-    }
-
-    /// These numbers are estimates, not measurements. On a local file system a gap costs pages to bring in and a read
-    /// costs little, and the system reads ahead anyway; on others each read may be a round trip.
-    fn profile(&self) -> ReadProfile {
-        match self.local {
-            true => ReadProfile { merge_gap: 4 << 10, merge_limit: 1 << 20, parallel_reads: 2 },
-            false => ReadProfile { merge_gap: 256 << 10, merge_limit: 4 << 20, parallel_reads: 16 },
+    /// Reads a range of a blob that is open.
+    fn range(&self, blob: &OpenBlob, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
+        let id = blob.id();
+        check_range(id, || self.location(), (offset, length), blob.length())?;
+        if length > 0 && self.maps.load(Ordering::Relaxed) {
+            match blob.mapped(offset, length) {
+                Ok(Some((map, range))) => return Ok(BlobBytes::mapped(map, range, buffer)),
+                Err(Errno::INVAL) => self.maps.store(false, Ordering::Relaxed),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        match blob.copied(offset, length, buffer) {
+            Ok(buffer) => Ok(buffer.into()),
+            Err(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+                let length_now = blob.length_now().map_err(|source| self.read_error(id, offset, source))?;
+                check_range(id, || self.location(), (offset, length), length_now)
+                    .and(Err(self.read_error(id, offset, source)))
+            }
+            Err(source) => Err(self.read_error(id, offset, source)),
         }
     }
 }
 
-/// Reads `.shards`. None if there is none; it is not made then.
-fn read_shards(path: &Path) -> Result<Option<Shards>> {
-    let at = |source| Error::Open { path: path.to_owned(), source };
-    let file = match files::open_regular(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(at)?,
-    };
-    let mut bytes = Vec::new();
-    file.take(shards::FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(at)?;
-    let shards = match bytes.len() as u64 > shards::FILE_LIMIT {
-        true => Err(format!("it is longer than {} bytes", shards::FILE_LIMIT)),
-        false => Shards::parse(&bytes),
-    };
-    shards.map(Some).map_err(|why| Error::Layout { place: path.display().to_string(), why })
+/// Tells whether a file that was kept open may be to blame: it was replaced, or its server has forgotten it.
+fn may_be_stale(error: &Error) -> bool {
+    match error {
+        Error::Short { .. } => true,
+        Error::Read { source, .. } => Errno::from_io_error(source) == Some(Errno::STALE),
+        _ => false,
+    }
 }
 
-#[cfg(test)]
-mod tests;
+impl BlobStore for FilesystemStore {
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
+        listing::list(&self.folder, prefix, self.profile().parallel_reads).map_err(|(folder, source)| {
+            Error::List { place: self.path.join(folder).display().to_string(), source }
+        })
+    }
+
+    fn length(&self, id: &BlobId) -> Result<u64> {
+        let length = open_blob::file_length(&self.folder, &self.file(id)?);
+        length.map_err(|source| self.read_error(id, 0, source))
+    }
+
+    fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+        let error = |source| self.read_error(id, 0, source);
+        let blob = self.open_blob(id)?;
+        let length = blob.length();
+        if length > WHOLE_BLOB_LIMIT {
+            return Err(Error::TooLarge { blob: id.clone(), place: self.location(), length });
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length as usize).map_err(|full| error(full.into()))?;
+        blob.file().take(length).read_to_end(&mut bytes).map_err(error)?;
+        check_range(id, || self.location(), (0, length as usize), bytes.len() as u64)?;
+        Ok(bytes)
+    }
+
+    fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
+        if let Some(blob) = self.cache.get(id) {
+            match self.range(&blob, offset, length, buffer) {
+                Err(error) if may_be_stale(&error) => self.cache.forget(&blob),
+                result => return result,
+            }
+            return self.range(&self.cache.insert(self.open_blob(id)?), offset, length, Vec::new());
+        }
+        self.range(&self.cache.insert(self.open_blob(id)?), offset, length, buffer)
+    }
+
+    fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
+        let blob = self.cache.get(id).or_else(|| Some(self.cache.insert(self.open_blob(id).ok()?)));
+        if let Some(blob) = blob {
+            blob.will_need(offset, length);
+        }
+    }
+
+    fn profile(&self) -> ReadProfile {
+        match self.kind {
+            Kind::Local { .. } => ReadProfile::LOCAL,
+            Kind::Other => ReadProfile::NETWORK,
+        }
+    }
+}

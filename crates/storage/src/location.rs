@@ -124,14 +124,17 @@ mod tests {
 
     #[test]
     fn bad_urls_are_refused() {
-        for text in ["", "filesystem://", "filesystem://srv", "filesystem:///srv/../etc", "filesystem:///.."] {
+        for text in ["", "filesystem://", "filesystem://srv", "filesystem:///srv/../etc", "filesystem:///.."]
+        {
             assert!(matches!(text.parse::<Location>(), Err(Error::BadLocation { .. })), "{text}");
         }
     }
 
     #[test]
     fn other_storage_is_named() {
-        for (text, name) in [("s3://b/p", "S3"), ("gs://b", "Google Cloud Storage"), ("foo+bar://x", "foo+bar://")] {
+        for (text, name) in
+            [("s3://b/p", "S3"), ("gs://b", "Google Cloud Storage"), ("foo+bar://x", "foo+bar://")]
+        {
             match Location::parse(text) {
                 Err(Error::UnsupportedBackend { name: found }) => assert_eq!(found, name),
                 other => panic!("{text}: {other:?}"),

@@ -44,7 +44,7 @@ impl MemoryStore {
 
     fn get(&self, id: &BlobId) -> Result<Arc<[u8]>> {
         let blobs = self.blobs.read().unwrap_or_else(PoisonError::into_inner);
-        let missing = || Error::NotFound { location: self.location(), blob: id.clone() };
+        let missing = || Error::not_found(id, self.location());
         blobs.get(id).map(Arc::clone).ok_or_else(missing)
     }
 }
@@ -85,7 +85,7 @@ impl BlobStore for MemoryStore {
         let start = usize::try_from(offset).ok();
         let range = start.and_then(|start| Some(start..start.checked_add(length)?));
         let part = range.and_then(|range| bytes.get(range)).ok_or_else(|| Error::Short {
-            location: self.location(),
+            place: self.location(),
             blob: id.clone(),
             offset,
             wanted: length as u64,
@@ -111,7 +111,8 @@ mod tests {
     fn conforms() {
         crate::conformance::check(|blobs| blobs.iter().cloned().collect::<MemoryStore>());
         crate::conformance::check(|blobs| {
-            Box::new(blobs.iter().cloned().collect::<MemoryStore>()) as Box<dyn BlobStore>
+            std::sync::Arc::new(blobs.iter().cloned().collect::<MemoryStore>())
+                as std::sync::Arc<dyn BlobStore>
         });
     }
 
