@@ -108,6 +108,7 @@ impl Repository {
 
     fn object(&self, query: &Query<'_>, head: &str, object: ObjectId, path: &str) -> Result<Selection> {
         query.must_not_narrow(head)?;
+        self.find(&object.content())?;
         let root = Entry::of_object(self, object, query.owner, query.now)?;
         Ok(Selection { snapshot: None, entry: root.at(path)?, path: path.into() })
     }

@@ -85,7 +85,16 @@ impl fmt::Display for Problem {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Repository(error) => error.fmt(f),
+            Self::Repository(error) => {
+                error.fmt(f)?;
+                // What the system said to a store, for example that a permission is missing.
+                let mut source = std::error::Error::source(&**error);
+                while let Some(cause) = source {
+                    write!(f, ": {cause}")?;
+                    source = cause.source();
+                }
+                Ok(())
+            }
             Self::Target(error) => error.fmt(f),
             Self::Entry(why) => why.fmt(f),
         }

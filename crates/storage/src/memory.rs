@@ -99,7 +99,7 @@ impl BlobStore for MemoryStore {
     fn will_need(&self, _id: &BlobId, _offset: u64, _length: usize) {}
 
     fn profile(&self) -> ReadProfile {
-        ReadProfile { merge_gap: 0, merge_limit: 1 << 20, parallel_reads: 1 }
+        ReadProfile::MEMORY
     }
 }
 
@@ -110,10 +110,13 @@ mod tests {
     #[test]
     fn conforms() {
         crate::conformance::check(|blobs| blobs.iter().cloned().collect::<MemoryStore>());
-        crate::conformance::check(|blobs| {
-            std::sync::Arc::new(blobs.iter().cloned().collect::<MemoryStore>())
-                as std::sync::Arc<dyn BlobStore>
-        });
+    }
+
+    #[test]
+    fn pointers_to_stores_conform() {
+        let store = |blobs: &[(BlobId, Vec<u8>)]| blobs.iter().cloned().collect::<MemoryStore>();
+        crate::conformance::check(|blobs| Arc::new(store(blobs)) as Arc<dyn BlobStore>);
+        crate::conformance::check(|blobs| Box::new(store(blobs)) as Box<dyn BlobStore>);
     }
 
     #[test]

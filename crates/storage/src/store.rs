@@ -105,38 +105,52 @@ impl ReadProfile {
     pub const NETWORK: Self = Self { merge_gap: 256 << 10, merge_limit: 4 << 20, parallel_reads: 16 };
 }
 
-/// A shared store is a store, so that a test can keep a hand on the wrapper that it gave away.
-#[deny(clippy::missing_trait_methods)]
-impl<S: BlobStore + ?Sized> BlobStore for Arc<S> {
-    fn location(&self) -> String {
-        (**self).location()
-    }
+/// Makes pointers to stores stores, so that a test can keep a hand on the wrapper that it gave away, and a store whose kind is
+/// known only at run time can be given to who wants any store.
+macro_rules! forward {
+    ($pointer:ident) => {
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: BlobStore + ?Sized> BlobStore for $pointer<S> {
+            fn location(&self) -> String {
+                (**self).location()
+            }
 
-    fn folder(&self) -> Option<PathBuf> {
-        (**self).folder()
-    }
+            fn folder(&self) -> Option<PathBuf> {
+                (**self).folder()
+            }
 
-    fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
-        (**self).list(prefix)
-    }
+            fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
+                (**self).list(prefix)
+            }
 
-    fn length(&self, id: &BlobId) -> Result<u64> {
-        (**self).length(id)
-    }
+            fn length(&self, id: &BlobId) -> Result<u64> {
+                (**self).length(id)
+            }
 
-    fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
-        (**self).read(id)
-    }
+            fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+                (**self).read(id)
+            }
 
-    fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
-        (**self).read_range(id, offset, length, buffer)
-    }
+            fn read_range(
+                &self,
+                id: &BlobId,
+                offset: u64,
+                length: usize,
+                buffer: Vec<u8>,
+            ) -> Result<BlobBytes> {
+                (**self).read_range(id, offset, length, buffer)
+            }
 
-    fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
-        (**self).will_need(id, offset, length);
-    }
+            fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
+                (**self).will_need(id, offset, length);
+            }
 
-    fn profile(&self) -> ReadProfile {
-        (**self).profile()
-    }
+            fn profile(&self) -> ReadProfile {
+                (**self).profile()
+            }
+        }
+    };
 }
+
+forward!(Arc);
+forward!(Box);

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-const MODES: [IoMode; 2] = [IoMode::Auto, IoMode::Pread];
+const MODES: [IoMode; 2] = [IoMode::Map, IoMode::Pread];
 const LAYOUTS: [Option<&str>; 5] = [
     None,
     Some(r#"{"default":[1,3],"maxNonShardedLength":20}"#),
@@ -93,7 +93,7 @@ fn other_files_are_no_blobs() {
     symlink(".", folder.path().join("loop")).unwrap();
     put(folder.path(), "elsewhere", b"linked");
     symlink("elsewhere", folder.path().join("linked.f")).unwrap();
-    let store = FilesystemStore::open(folder.path()).unwrap();
+    let store = FilesystemStore::open_with(folder.path(), IoMode::Map).unwrap();
     assert_eq!(names(&store, ""), ["linked"]);
     assert_eq!(store.list("").unwrap()[0].length, 6);
     let bytes = store.read_range(&id("linked"), 0, 6, Vec::new()).unwrap();
@@ -180,7 +180,7 @@ fn few_files_stay_open() {
         for (i, bytes) in kept.iter().enumerate() {
             assert_eq!(
                 (&**bytes, bytes.is_mapped()),
-                (&[i as u8; 4][..], mode == IoMode::Auto && has_maps(folder.path()))
+                (&[i as u8; 4][..], mode == IoMode::Map && has_maps(folder.path()))
             );
         }
     }
@@ -248,10 +248,26 @@ fn many_folders_are_listed_by_many_threads() {
 
 #[test]
 fn nothing_is_written() {
-    let folder = TempDir::new().unwrap();
-    let store = FilesystemStore::open(folder.path()).unwrap();
-    store.list("").unwrap();
-    store.read(&id("kopia.repository")).unwrap_err();
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert_eq!(store.folder().unwrap(), folder.path());
+    let pack = "p0638154a08df93c269693324852cef8c-s291f6eac802fb207147";
+    for mode in MODES {
+        // Kopia would make a `.shards` here.
+        let folder = TempDir::new().unwrap();
+        put(folder.path(), "p06/381/54a08df93c269693324852cef8c-s291f6eac802fb207147.f", &[1; 5000]);
+        let modified = |path: &str| fs::metadata(folder.path().join(path)).unwrap().modified().unwrap();
+        let before = ["", "p06", "p06/381"].map(modified);
+
+        let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
+        assert_eq!(names(&store, ""), [pack]);
+        store.will_need(&id(pack), 0, 5000);
+        assert_eq!(store.length(&id(pack)).unwrap(), 5000);
+        assert_eq!(store.read(&id(pack)).unwrap(), [1; 5000]);
+        assert_eq!(*store.read_range(&id(pack), 4990, 10, Vec::new()).unwrap(), [1; 10]);
+        store.read_range(&id(pack), 4990, 11, Vec::new()).unwrap_err();
+        store.read(&id("kopia.repository")).unwrap_err();
+        assert_eq!(store.folder().unwrap(), folder.path());
+
+        // Whatever comes into a folder or leaves it changes its time.
+        assert_eq!(["", "p06", "p06/381"].map(modified), before, "{mode:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
