@@ -1,3 +1,30 @@
 //! The command `kopia-rs`.
+//!
+//! `args` is what clap reads, `session` opens the repository, `commands` has one module for each command, and each of
+//! them returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure). Exit codes are decided here and nowhere else.
 
-fn main() {}
+mod args;
+mod commands;
+mod error;
+mod output;
+mod progress;
+mod report;
+mod session;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Modes come from the snapshot; the library corrects what a mask takes away, which costs a call for each file.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let status = match commands::run(&args::Args::parse()) {
+        Ok(exit) => exit.status(),
+        Err(failure) => {
+            failure.report();
+            failure.status()
+        }
+    };
+    ExitCode::from(status)
+}

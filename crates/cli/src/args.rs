@@ -1,0 +1,160 @@
+//! The command line, as clap reads it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use kopia_rs::{Source, restore};
+
+use crate::time::When;
+
+/// Restores snapshots of Kopia repositories without kopia.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kopia-rs",
+    version,
+    max_term_width = 100,
+    // Without a command clap would print the help alone; every failure is to say `error:`.
+    arg_required_else_help = false,
+    after_help = "WHAT is `latest`, user@host:/path, a snapshot's id or at least four digits of it, or an object's id,\n\
+                  each with /a/path/below.\n\n\
+                  The password is taken from --password-file, else from KOPIA_PASSWORD, else asked for on a terminal.\n\n\
+                  Exit status: 0 everything is there; 1 failed; 2 wrong usage; 3 ended, but entries are missing or\n\
+                  incomplete."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of all commands")]
+pub(crate) struct Global {
+    /// The folder of the repository, also as filesystem:///absolute/path.
+    #[arg(long, global = true, env = "KOPIA_REPOSITORY", hide_env_values = true, value_name = "DIR")]
+    pub(crate) repository: Option<OsString>,
+    /// A file that holds the password; one line break at its end is cut.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Write the result to standard output as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How packs are read: mapped into memory where that is safe, or never.
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub(crate) io: Io,
+    /// Show neither progress nor notes.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what the repository is and holds.
+    Status,
+    /// List snapshots.
+    Snapshots(Snapshots),
+    /// List a folder.
+    Ls(Ls),
+    /// Write a file's bytes to standard output.
+    Cat(What),
+    /// Restore a folder, file or link.
+    Restore(Restore),
+}
+
+/// A thing to read, and which of its snapshots.
+#[derive(Debug, clap::Args)]
+pub(crate) struct What {
+    /// What to read: `latest`, user@host:/path, an id, each with /a/path/below.
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: String,
+    /// The newest snapshot made by then: 2026-03, 2026-03-02, "2026-03-02 10:30", or RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<When>,
+    /// Choose among unfinished snapshots as well.
+    #[arg(long)]
+    pub(crate) incomplete: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Snapshots {
+    /// Only those of user@host:/path.
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: Option<Source>,
+    /// Show unfinished snapshots as well; --json always does.
+    #[arg(long)]
+    pub(crate) incomplete: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ls {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// Show mode, owner, size and time.
+    #[arg(long, short)]
+    pub(crate) long: bool,
+    /// Show what lies in folders, and in theirs.
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// Where to: a folder's contents go into it; a file or link becomes it, or goes into it if it is a folder or ends
+    /// in /.
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: PathBuf,
+    /// How many threads decode and write; by default as many as there are cores for this process.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) parallel: Option<u16>,
+    /// Leave owner, mode and times of TARGET itself alone.
+    #[arg(long)]
+    pub(crate) no_root_attributes: bool,
+    /// How many folders may be nested.
+    #[arg(long, value_name = "N", default_value_t = restore::Options::default().max_depth)]
+    pub(crate) max_depth: usize,
+    /// Compare every content with its hash; the encryption authenticates it in any case.
+    #[arg(long)]
+    pub(crate) verify_hashes: bool,
+    /// What is forced to disk before the end: nothing, the target's file system once, or every file.
+    #[arg(long, value_name = "WHAT", default_value = "none")]
+    pub(crate) sync: Sync,
+    /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
+    #[arg(long)]
+    pub(crate) strict_attributes: bool,
+    /// Write every problem to this file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Io {
+    /// Map packs into memory on local file systems.
+    Auto,
+    /// Never map anything.
+    Pread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sync {
+    /// As cp and tar do.
+    None,
+    /// Once, before anything gets its final name.
+    Filesystem,
+    /// Every file when it is written.
+    Files,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,26 @@
+//! One module for each command.
+
+mod cat;
+mod ls;
+mod restore;
+mod snapshots;
+mod status;
+
+use crate::args::{Args, Command};
+use crate::error::{Exit, Failure};
+use crate::session::Session;
+
+/// Carries out what was asked for.
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let open = || Session::open(&args.global);
+    match &args.command {
+        Command::Status => status::run(&open()?),
+        Command::Snapshots(args) => snapshots::run(&open()?, args),
+        Command::Ls(args) => ls::run(&open()?, args),
+        Command::Cat(_) if args.global.json => {
+            Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
+        }
+        Command::Cat(args) => cat::run(&open()?, args),
+        Command::Restore(args) => restore::run(&open()?, args),
+    }
+}

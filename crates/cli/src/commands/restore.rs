@@ -1,0 +1,123 @@
+//! `restore WHAT TARGET`: the main job.
+
+mod result;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Instant;
+
+use kopia_rs::restore::{self, Notes, Options, Outcome};
+use kopia_rs::select::Selection;
+
+use super::snapshots::failed;
+use crate::args::{self, Sync};
+use crate::error::{Exit, Failure};
+use crate::output::{self, count, say, thousands};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session, args: &args::Restore) -> Result<Exit, Failure> {
+    let selection = session.select(&args.what)?;
+    announce(session, &selection, &args.target);
+    let folder = session.repository.store().folder();
+    let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
+    let progress = Progress::new(&selection.entry, report);
+    let start = Instant::now();
+    let restored = progress.watch(session.quiet, || {
+        restore::restore_observed(&selection.entry, &args.target, &options(args), &progress)
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    let reported = progress.finish();
+    let outcome = restored?;
+    reported?;
+
+    tell_notes(session, &outcome.notes);
+    let exit = judge(&outcome, args.strict_attributes);
+    let written = match session.json {
+        true => output::json(&result::json(&selection, &args.target, &outcome, seconds)),
+        false => result::text(&outcome, &args.target, seconds).map_err(Failure::output),
+    };
+    // The restore is done, and its end matters more than whether somebody reads of it.
+    written.or_else(|failure| if failure.status() == 0 { Ok(()) } else { Err(failure) })?;
+    Ok(exit)
+}
+
+fn options(args: &args::Restore) -> Options {
+    let mut options = Options::default();
+    options.parallel = args.parallel.and_then(|number| NonZeroUsize::new(number.into()));
+    options.root_attributes = !args.no_root_attributes;
+    options.max_depth = args.max_depth;
+    options.verify_hashes = args.verify_hashes;
+    options.sync = match args.sync {
+        Sync::None => restore::Sync::None,
+        Sync::Filesystem => restore::Sync::Filesystem,
+        Sync::Files => restore::Sync::Files,
+    };
+    options
+}
+
+/// Says what was chosen, and what it lacks since it was made.
+fn announce(session: &Session, selection: &Selection, target: &Path) {
+    let what = match &selection.snapshot {
+        Some(snapshot) => {
+            let path =
+                if selection.path.is_empty() { String::new() } else { format!(", {}", selection.path) };
+            format!(
+                "snapshot {} of {} from {}{path}",
+                snapshot.id(),
+                snapshot.source(),
+                snapshot.start_time()
+            )
+        }
+        None => format!("object {}", selection.entry.object()),
+    };
+    session.note(&format!("restoring {what} to {}", target.display()));
+    if let Some(reason) = selection.snapshot.as_ref().and_then(|snapshot| snapshot.manifest().incomplete()) {
+        session.note(&format!("the snapshot is incomplete: {reason}"));
+    }
+    for line in selection.entry.summary().map(failed).unwrap_or_default() {
+        session.note(&line);
+    }
+}
+
+/// Decides whether everything is there; what is not has been named already.
+fn judge(outcome: &Outcome, strict: bool) -> Exit {
+    let lost = |number: u64| match number {
+        1 => "1 entry is missing, doubled or incomplete".to_string(),
+        number => format!("{} entries are missing, doubled or incomplete", thousands(number)),
+    };
+    if outcome.problem_count > 0 {
+        say(format_args!("error: {}", lost(outcome.problem_count)));
+        say(
+            "hint: another snapshot or another copy of the repository may have them; --report FILE lists them all",
+        );
+        return Exit::Partial;
+    }
+    if strict && !outcome.notes.is_empty() {
+        say("error: some attributes could not be restored, and --strict-attributes was given");
+        return Exit::Partial;
+    }
+    Exit::Complete
+}
+
+/// Says which attributes could not be set.
+fn tell_notes(session: &Session, notes: &Notes) {
+    let user = rustix::process::geteuid().as_raw();
+    let entries = |number| count(number, "entry", "entries");
+    let texts = [
+        (
+            notes.owners,
+            format!("could not be given the right owner, only user {user}; run as root to keep owners"),
+        ),
+        (notes.special_bits, "lost setuid, setgid or sticky bits, which need the right owner".into()),
+        (
+            notes.times,
+            "could not be given the right time, which the file system of the target cannot hold".into(),
+        ),
+        (notes.names, "had a name that was not UTF-8; kopia kept U+FFFD for what it could not write".into()),
+    ];
+    for (number, text) in texts.iter().filter(|(number, _)| *number > 0) {
+        session.note(&format!("{} {text}", entries(*number)));
+    }
+}

@@ -1,0 +1,101 @@
+//! What a restore did, for people and programs.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use kopia_rs::restore::{Notes, Outcome};
+use kopia_rs::select::Selection;
+use serde::Serialize;
+
+use crate::output::{self, count, shown, size};
+use crate::report::Line;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Json<'a> {
+    /// Absent if an object was named by its id.
+    snapshot: Option<SnapshotJson>,
+    object: String,
+    /// The path below the snapshot's root.
+    path: &'a str,
+    target: String,
+    files: u64,
+    folders: u64,
+    symlinks: u64,
+    bytes: u64,
+    problem_count: u64,
+    /// The first 10,000; `--report` has all.
+    problems: Vec<Line<'a>>,
+    notes: NotesJson,
+    /// What the backup itself could not read.
+    made_with_failed_files: i64,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SnapshotJson {
+    id: String,
+    source: String,
+    start_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotesJson {
+    owners: u64,
+    special_bits: u64,
+    times: u64,
+    names: u64,
+}
+
+/// Writes one line.
+pub(super) fn text(outcome: &Outcome, target: &Path, seconds: f64) -> io::Result<()> {
+    let Outcome { files, folders, symlinks, bytes, .. } = outcome;
+    let files = count(*files, "file", "files");
+    let folders = count(*folders, "folder", "folders");
+    let links = count(*symlinks, "link", "links");
+    let target = target.display().to_string();
+    let mut out = output::out();
+    let size = size(*bytes);
+    writeln!(
+        out,
+        "restored {files} ({size}), {folders} and {links} to {} in {seconds:.1} s",
+        shown(&target)
+    )?;
+    out.flush()
+}
+
+/// Gathers what `--json` prints.
+pub(super) fn json<'a>(
+    selection: &'a Selection,
+    target: &Path,
+    outcome: &'a Outcome,
+    seconds: f64,
+) -> Json<'a> {
+    let Notes { owners, special_bits, times, names, .. } = outcome.notes;
+    let snapshot = selection.snapshot.as_ref().map(|snapshot| SnapshotJson {
+        id: snapshot.id().into(),
+        source: snapshot.source().to_string(),
+        start_time: snapshot.start_time().to_string(),
+        incomplete: snapshot.manifest().incomplete().map(Into::into),
+    });
+    Json {
+        snapshot,
+        object: selection.entry.object().to_string(),
+        path: &selection.path,
+        target: target.display().to_string(),
+        files: outcome.files,
+        folders: outcome.folders,
+        symlinks: outcome.symlinks,
+        bytes: outcome.bytes,
+        problem_count: outcome.problem_count,
+        problems: outcome.problems.iter().map(Line::from).collect(),
+        notes: NotesJson { owners, special_bits, times, names },
+        made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),
+        seconds,
+    }
+}

@@ -1,0 +1,138 @@
+//! `status`: what the repository is and holds.
+
+use std::io::Write;
+
+use kopia_rs::{Result as RepositoryResult, Snapshots, Status};
+use serde::Serialize;
+
+use crate::error::{Exit, Failure};
+use crate::output::{self, count, shown, size, thousands};
+use crate::session::Session;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Json<'a> {
+    location: &'a str,
+    format_version: u32,
+    created_by: &'a str,
+    hash: &'a str,
+    encryption: &'a str,
+    error_correction: Option<&'a str>,
+    error_correction_percent: Option<u32>,
+    splitter: &'a str,
+    key_derivation: &'a str,
+    epochs: bool,
+    index_version: u32,
+    index_blobs: usize,
+    contents: u64,
+    deleted_contents: u64,
+    packs: usize,
+    packed_bytes: u64,
+    original_bytes: u64,
+    opening_seconds: f64,
+    /// Absent if the list of snapshots cannot be read.
+    sources: Option<Vec<SourceJson>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SourceJson {
+    source: String,
+    snapshots: usize,
+    incomplete: usize,
+    /// When the newest one began.
+    newest: String,
+}
+
+pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
+    let status = session.repository.status();
+    let snapshots = session.repository.snapshots();
+    let sources = sources(&snapshots);
+    if session.json {
+        output::json(&json(&status, sources))?;
+    } else {
+        text(&status, sources.as_deref()).map_err(Failure::output)?;
+    }
+    snapshots?;
+    Ok(Exit::Complete)
+}
+
+fn sources(snapshots: &RepositoryResult<Snapshots>) -> Option<Vec<SourceJson>> {
+    let snapshots = snapshots.as_ref().ok()?;
+    let describe = |source: &kopia_rs::Source| {
+        let of_source = || snapshots.iter().filter(|snapshot| snapshot.source() == source);
+        let newest = of_source().map(|snapshot| snapshot.start_time()).max().unwrap_or_default();
+        SourceJson {
+            source: source.to_string(),
+            snapshots: of_source().count(),
+            incomplete: of_source().filter(|snapshot| snapshot.manifest().incomplete().is_some()).count(),
+            newest: newest.to_string(),
+        }
+    };
+    Some(snapshots.sources().into_iter().map(describe).collect())
+}
+
+fn json(status: &Status, sources: Option<Vec<SourceJson>>) -> Json<'_> {
+    Json {
+        location: &status.location,
+        format_version: status.format_version,
+        created_by: &status.created_by,
+        hash: &status.hash,
+        encryption: &status.encryption,
+        error_correction: status.error_correction.as_ref().map(|(name, _)| &**name),
+        error_correction_percent: status.error_correction.as_ref().map(|(_, percent)| *percent),
+        splitter: &status.splitter,
+        key_derivation: &status.key_derivation,
+        epochs: status.epochs,
+        index_version: status.index_version,
+        index_blobs: status.index_blobs,
+        contents: status.contents,
+        deleted_contents: status.deleted_contents,
+        packs: status.packs,
+        packed_bytes: status.packed_bytes,
+        original_bytes: status.original_bytes,
+        opening_seconds: status.opening.as_secs_f64(),
+        sources,
+    }
+}
+
+fn text(status: &Status, sources: Option<&[SourceJson]>) -> std::io::Result<()> {
+    let mut out = output::out();
+    let mut row = |name: &str, value: String| writeln!(out, "{name:<18}{}", shown(&value));
+    row("repository", status.location.clone())?;
+    let creator = match &*status.created_by {
+        "" => String::new(),
+        version => format!(", created by kopia {version}"),
+    };
+    row("format", format!("version {}{creator}", status.format_version))?;
+    row("hash", status.hash.clone())?;
+    row("encryption", status.encryption.clone())?;
+    if let Some((name, percent)) = &status.error_correction {
+        row("error correction", format!("{name}, {percent} %"))?;
+    }
+    row("splitter", status.splitter.clone())?;
+    row("key derivation", status.key_derivation.clone())?;
+    let kind = if status.epochs { ", in epochs" } else { "" };
+    let blobs = count(status.index_blobs as u64, "blob", "blobs");
+    row("index", format!("version {}{kind}, {blobs}", status.index_version))?;
+    let deleted = match status.deleted_contents {
+        0 => String::new(),
+        deleted => format!(", and {} deleted ones", thousands(deleted)),
+    };
+    let packs = count(status.packs as u64, "pack", "packs");
+    row("contents", format!("{} in {packs}{deleted}", thousands(status.contents)))?;
+    row("size", format!("{} stored, {} plain", size(status.packed_bytes), size(status.original_bytes)))?;
+    row("opened in", format!("{} ms", status.opening.as_millis()))?;
+    let sources = sources.unwrap_or_default();
+    for (number, source) in sources.iter().enumerate() {
+        let snapshots = count(source.snapshots as u64, "snapshot", "snapshots");
+        let incomplete = match source.incomplete {
+            0 => String::new(),
+            incomplete => format!(" ({incomplete} incomplete)"),
+        };
+        let text = format!("{}: {snapshots}{incomplete}, newest {}", source.source, source.newest);
+        row(if number == 0 { "sources" } else { "" }, text)?;
+    }
+    out.flush()
+}

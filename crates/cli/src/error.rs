@@ -1,0 +1,128 @@
+//! What a failure means to the person at the keyboard: its exit status, its message, and what can be done.
+//!
+//! The library's errors name the thing that is wrong; advice and exit codes live here alone.
+
+mod advice;
+
+use std::error::Error as StdError;
+use std::io;
+
+use kopia_rs::{restore, storage};
+
+use crate::output::{escape, say};
+
+/// How a command ended that did end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything is there.
+    Complete,
+    /// Something is missing or incomplete; each thing was named already.
+    Partial,
+}
+
+/// Why a command could not be carried out.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+    /// What there is instead.
+    candidates: Vec<String>,
+    hints: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Failed,
+    Usage,
+    /// Who reads our output wants no more of it, as `head` does.
+    BrokenPipe,
+}
+
+impl Failure {
+    /// The thing cannot be done.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Failed, message: message.into(), candidates: Vec::new(), hints: Vec::new() }
+    }
+
+    /// The thing was asked for in the wrong way.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Usage, ..Self::failed(message) }
+    }
+
+    /// Standard output does not take what is written to it.
+    pub(crate) fn output(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self { kind: Kind::BrokenPipe, ..Self::failed("") },
+            _ => Self::failed(format!("standard output: {error}")),
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Writes message, candidates and hints to standard error.
+    pub(crate) fn report(&self) {
+        if self.kind == Kind::BrokenPipe {
+            return;
+        }
+        say(format_args!("error: {}", escape(&self.message)));
+        for candidate in &self.candidates {
+            say(format_args!("    {}", escape(candidate)));
+        }
+        for hint in &self.hints {
+            say(format_args!("hint: {}", escape(hint)));
+        }
+    }
+
+    /// Returns the exit status. One that nobody is left to hear is success, as is the reader's choice.
+    pub(crate) fn status(&self) -> u8 {
+        match self.kind {
+            Kind::BrokenPipe => 0,
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+        }
+    }
+}
+
+impl Exit {
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Partial => 3,
+        }
+    }
+}
+
+impl From<kopia_rs::Error> for Failure {
+    fn from(error: kopia_rs::Error) -> Self {
+        advice::repository(error)
+    }
+}
+
+impl From<storage::Error> for Failure {
+    fn from(error: storage::Error) -> Self {
+        advice::storage(&error)
+    }
+}
+
+impl From<restore::Error> for Failure {
+    fn from(error: restore::Error) -> Self {
+        advice::restore(error)
+    }
+}
+
+/// Joins an error and its causes, each said once.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,120 @@
+//! What can be done about an error, variant by variant.
+
+use std::error::Error as StdError;
+use std::io;
+
+use kopia_rs::{Error, restore, storage};
+
+use super::{Failure, chain};
+
+const FORMAT_BLOB: &str = "kopia.repository";
+
+/// Damage cannot be undone by reading, but a copy or kopia itself may help.
+const ANOTHER_COPY: &str =
+    "another copy of the repository may have it undamaged; what does not need it can still be restored";
+
+pub(super) fn repository(error: Error) -> Failure {
+    let failure = Failure::failed(chain(&error));
+    match error {
+        Error::NotARepository { .. } => failure.hint(
+            "give the folder that holds the file kopia.repository.f (or .f files in folders, as kopia made it)",
+        ),
+        Error::WrongPassword { .. } => failure
+            .hint("blanks and line breaks at the end belong to a password in KOPIA_PASSWORD; --password-file cuts one line break")
+            .hint("if the password is right, put kopia.repository back from another copy, or have kopia rebuild it: `kopia repository repair filesystem --path=DIR`"),
+        Error::Locked { .. } => failure.hint("wait until the upgrade has ended; only then its layout is settled"),
+        Error::Unsupported { .. } => {
+            failure.hint("a newer version of kopia-rs may know it; kopia itself can restore it if it does")
+        }
+        Error::CorruptBlob { ref blob, .. } if blob.as_str() == FORMAT_BLOB => failure.hint(
+            "put it back from another copy of the repository, or have kopia rebuild it: `kopia repository repair filesystem --path=DIR`",
+        ),
+        Error::CorruptBlob { ref blob, .. } if blob.as_str().starts_with(['n', 'x', 'm']) => failure
+            .hint("put it back from another copy of the repository, or have kopia rebuild indexes: `kopia index recover`"),
+        Error::CorruptBlob { .. } | Error::CorruptContent { .. } | Error::CorruptObject { .. } => failure.hint(ANOTHER_COPY),
+        Error::ContentNotFound { .. } => {
+            failure.hint("an index blob may be missing, or maintenance removed the content; compare with another copy")
+        }
+        Error::CorruptSnapshot { .. } => failure.hint("choose another snapshot: `kopia-rs snapshots` lists them"),
+        Error::NotFound { candidates, .. } => {
+            let hint = match candidates.is_empty() {
+                true => "`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete` all snapshots",
+                false => "the list above is what there is; `kopia-rs snapshots --incomplete` shows everything",
+            };
+            Failure { candidates, ..failure }.hint(hint)
+        }
+        Error::Ambiguous { candidates, .. } => {
+            Failure { candidates, ..failure }.hint("name one of these, as they stand here or by id")
+        }
+        Error::NothingToChoose { id } => Failure::usage(format!(
+            "{id:?} is taken for an id, which names one thing: --at and --incomplete can choose nothing there"
+        ))
+        .hint("give `latest` or user@host:/path to choose among snapshots"),
+        Error::WrongKind { .. } => failure.hint("`kopia-rs ls -l` shows what it is"),
+        Error::Storage(error) => storage(&error),
+        // The library may come to know more errors than this command.
+        _ => failure,
+    }
+}
+
+pub(super) fn storage(error: &storage::Error) -> Failure {
+    let failure = Failure::failed(chain(error));
+    let kind = io_kind(error);
+    match error {
+        storage::Error::BadLocation { .. } => {
+            Failure::usage(chain(error)).hint("give a folder, or filesystem:///absolute/path")
+        }
+        storage::Error::UnsupportedBackend { .. } => {
+            failure.hint("copy or mount it (for example with rclone) and give the folder")
+        }
+        _ if kind == Some(io::ErrorKind::PermissionDenied) => {
+            failure.hint("run as a user who may read the repository's files and folders, or as root")
+        }
+        storage::Error::Open { .. } => {
+            failure.hint("give the folder of the repository with --repository or KOPIA_REPOSITORY")
+        }
+        storage::Error::NotFound { .. } | storage::Error::Short { .. } => failure.hint(ANOTHER_COPY),
+        storage::Error::Layout { .. } => failure.hint("put .shards back from another copy of the repository"),
+        storage::Error::Read { .. } => {
+            failure.hint("look at the system's log: the disk or the network may be failing")
+        }
+        _ => failure,
+    }
+}
+
+pub(super) fn restore(error: restore::Error) -> Failure {
+    let failure = Failure::failed(chain(&error));
+    match error {
+        restore::Error::Repository(error) => repository(error),
+        restore::Error::Overlap { .. } => {
+            failure.hint("nothing was written; choose a target outside the repository that does not hold it")
+        }
+        restore::Error::NotAFolder { .. } => {
+            failure.hint("a folder can only be restored into a folder; nothing was written")
+        }
+        restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),
+        restore::Error::Target { ref source, .. } => match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                failure.hint("make room and run the same command again")
+            }
+            io::ErrorKind::PermissionDenied => {
+                failure.hint("choose a target that you may write to, or run as root")
+            }
+            io::ErrorKind::ReadOnlyFilesystem => failure.hint("choose a target that can be written to"),
+            _ => failure,
+        },
+        _ => failure,
+    }
+}
+
+/// Finds what the system said, however deep it lies.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        next = error.source();
+    }
+    None
+}

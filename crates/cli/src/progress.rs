@@ -1,0 +1,153 @@
+//! What a restore shows while it runs: a bar on a terminal, a plain line every few seconds elsewhere, and problems.
+
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kopia_rs::restore::{Observer, Problem};
+use kopia_rs::{Entry, EntryKind};
+
+use crate::output::{escape, say, size, thousands};
+use crate::report::Report;
+
+/// How many problems standard error is told of.
+const SHOWN: u64 = 100;
+/// How often a bar is drawn.
+const DRAW: Duration = Duration::from_millis(100);
+/// How often a line is written where nothing can be drawn.
+const LINE: Duration = Duration::from_secs(5);
+
+/// Counts what is done, and shows it.
+pub(crate) struct Progress {
+    entries: AtomicU64,
+    bytes: AtomicU64,
+    problems: AtomicU64,
+    total: Option<Total>,
+    start: Instant,
+    bar: ProgressBar,
+    report: Option<Report>,
+}
+
+/// What the backup counted, where it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Total {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(entry: &Entry, report: Option<Report>) -> Self {
+        let total = Total::of(entry);
+        let bar = ProgressBar::hidden();
+        if let Some(Total { bytes, .. }) = total {
+            bar.set_length(bytes);
+        }
+        bar.set_style(style(total.is_some()));
+        let (entries, bytes, problems) = Default::default();
+        Self { entries, bytes, problems, total, start: Instant::now(), bar, report }
+    }
+
+    /// Does the work and shows how it gets on, unless `quiet`.
+    pub(crate) fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
+        if quiet {
+            return work();
+        }
+        let terminal = io::stderr().is_terminal();
+        if terminal {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        let (done, end) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let every = if terminal { DRAW } else { LINE };
+                while end.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    if terminal { self.draw() } else { say(self.line()) }
+                }
+            });
+            let result = work();
+            drop(done);
+            self.bar.finish_and_clear();
+            result
+        })
+    }
+
+    /// Says how many problems were not shown, and closes the report.
+    pub(crate) fn finish(self) -> Result<(), crate::error::Failure> {
+        let more = self.problems.into_inner().saturating_sub(SHOWN);
+        if more > 0 {
+            say(format_args!("error: … and {} more", thousands(more)));
+        }
+        self.report.map_or(Ok(()), Report::finish)
+    }
+
+    fn draw(&self) {
+        self.bar.set_position(self.bytes.load(Ordering::Relaxed));
+        let entries = thousands(self.entries.load(Ordering::Relaxed));
+        self.bar.set_message(match self.total {
+            Some(total) => format!("{entries} of {} entries", thousands(total.entries)),
+            None => format!("{entries} entries"),
+        });
+    }
+
+    /// The state as one line.
+    fn line(&self) -> String {
+        let (entries, bytes) = (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        let seconds = self.start.elapsed().as_secs_f64();
+        let rate = size((bytes as f64 / seconds.max(0.001)) as u64);
+        let (entries, done) = (thousands(entries), size(bytes));
+        match self.total {
+            Some(total) => {
+                // An empty tree is done from the start.
+                let percent = (bytes.saturating_mul(100)).checked_div(total.bytes).unwrap_or(100).min(100);
+                let (all, whole) = (thousands(total.entries), size(total.bytes));
+                format!("{entries} of {all} entries, {done} of {whole} ({percent} %), {rate}/s")
+            }
+            None => format!("{entries} entries, {done}, {rate}/s"),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn entry(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn bytes(&self, count: u64) {
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn problem(&self, problem: &Problem) {
+        if let Some(report) = &self.report {
+            report.push(problem);
+        }
+        if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
+            let path = if problem.path.is_empty() { "." } else { &problem.path };
+            let text = format!("{path}: {}", problem.cause);
+            self.bar.suspend(|| say(format_args!("error: {}", escape(&text))));
+        }
+    }
+}
+
+impl Total {
+    fn of(entry: &Entry) -> Option<Self> {
+        if entry.kind() != EntryKind::Directory {
+            return Some(Self { entries: 1, bytes: entry.size() });
+        }
+        let summary = entry.summary()?;
+        let number = |number| u64::try_from(number).unwrap_or_default();
+        let entries = number(summary.files) + number(summary.symlinks) + number(summary.dirs);
+        Some(Self { entries, bytes: number(summary.size) })
+    }
+}
+
+fn style(total: bool) -> ProgressStyle {
+    let template = match total {
+        true => {
+            "{wide_bar} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {msg}  {eta} left"
+        }
+        false => "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,101 @@
+//! Problems as JSON: lines of `--report` and elements of `restore --json`.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use kopia_rs::restore::{Cause, Problem};
+use kopia_rs::{Error, storage};
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// One entry that is missing, doubled or incomplete.
+#[derive(Debug, Serialize)]
+pub(crate) struct Line<'a> {
+    path: &'a str,
+    /// `repository`: its bytes cannot be had; `target`: they cannot be written; `entry`: it cannot be restored anywhere.
+    kind: &'static str,
+    message: String,
+    /// The blob that is damaged or missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blob: Option<&'a str>,
+}
+
+impl<'a> From<&'a Problem> for Line<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        let (kind, blob) = match &problem.cause {
+            Cause::Repository(error) => ("repository", blob(error)),
+            Cause::Target(_) => ("target", None),
+            _ => ("entry", None),
+        };
+        Self { path: &problem.path, kind, message: problem.cause.to_string(), blob }
+    }
+}
+
+fn blob(error: &Error) -> Option<&str> {
+    match error {
+        Error::CorruptBlob { blob, .. } | Error::CorruptContent { blob, .. } => Some(blob.as_str()),
+        Error::Storage(
+            storage::Error::NotFound { blob, .. }
+            | storage::Error::Read { blob, .. }
+            | storage::Error::Short { blob, .. }
+            | storage::Error::TooLarge { blob, .. },
+        ) => Some(blob.as_str()),
+        _ => None,
+    }
+}
+
+/// The file that all problems go to, one a line.
+pub(crate) struct Report {
+    path: PathBuf,
+    file: Mutex<Inner>,
+}
+
+struct Inner {
+    file: BufWriter<File>,
+    error: Option<io::Error>,
+}
+
+impl Report {
+    /// Makes the file, or empties it: an old report must not be taken for this one. Nothing is ever written into a
+    /// repository, so the file may not lie in its folder.
+    pub(crate) fn create(path: &Path, repository: Option<&Path>) -> Result<Self, Failure> {
+        let refuse = |error| failure(path, &error);
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = parent.canonicalize().map_err(refuse)?;
+        let repository = repository.and_then(|folder| folder.canonicalize().ok());
+        if repository.is_some_and(|repository| parent.starts_with(repository)) {
+            return Err(Failure::failed(format!(
+                "the report {} would lie in the repository",
+                path.display()
+            )));
+        }
+        let file = File::create(path).map_err(refuse)?;
+        let inner = Inner { file: BufWriter::new(file), error: None };
+        Ok(Self { path: path.into(), file: Mutex::new(inner) })
+    }
+
+    /// Writes a line. The first error is kept until [`Self::finish`].
+    pub(crate) fn push(&self, problem: &Problem) {
+        let mut inner = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = serde_json::to_writer(&mut inner.file, &Line::from(problem))
+            .map_err(io::Error::from)
+            .and_then(|()| inner.file.write_all(b"\n"));
+        if let Err(error) = written {
+            inner.error.get_or_insert(error);
+        }
+    }
+
+    /// Says whether every line was written.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        let mut inner = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let flushed = inner.file.flush();
+        inner.error.map_or(flushed, Err).map_err(|error| failure(&self.path, &error))
+    }
+}
+
+fn failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!("the report {} cannot be written: {error}", path.display()))
+}

@@ -1,0 +1,167 @@
+//! Points in time as people write them.
+//!
+//! RFC 3339 or a beginning of it: `2026`, `2026-03`, `2026-03-02`, `2026-03-02T10`, `…:30`, `…:05`, `…:05.25`, with `T` or
+//! a blank, with or without a zone. What is named is a unit, and its end is the bound: `2026-03-02` means before midnight
+//! at the end of that day, as in kopia. A fraction names an instant, which is its own bound.
+
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Span};
+use kopia_rs::Timestamp;
+use kopia_rs::select::At;
+
+/// A time from the command line.
+#[derive(Debug, Clone)]
+pub(crate) struct When {
+    /// The bound that it means.
+    pub(crate) at: At,
+    /// What to tell the user if the local zone was assumed.
+    pub(crate) assumed: Option<String>,
+}
+
+/// The last part that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Year,
+    Month,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Fraction,
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text, &TimeZone::system())
+    }
+}
+
+impl When {
+    fn parse(text: &str, local: &TimeZone) -> Result<Self, String> {
+        const FORMS: &str =
+            "write 2026, 2026-03, 2026-03-02, \"2026-03-02 10:30\" or RFC 3339 as in 2026-03-02T10:30:00Z";
+        let (start, unit, offset) = parts(text).ok_or_else(|| format!("this is no time; {FORMS}"))?;
+        let zone = offset.map_or_else(|| local.clone(), TimeZone::fixed);
+        let bound = bound(start, unit, &zone).map_err(|_| "no such time".to_string())?;
+        let instant = timestamp(bound)?;
+        let at = if unit == Unit::Fraction { At::Until(instant) } else { At::Before(instant) };
+        let local = || format!("{text:?} is local time: {} {}", word(at), zoned(bound, local));
+        Ok(Self { at, assumed: offset.is_none().then(local) })
+    }
+}
+
+fn word(at: At) -> &'static str {
+    match at {
+        At::Before(_) => "before",
+        At::Until(_) => "at or before",
+    }
+}
+
+fn zoned(time: jiff::Timestamp, zone: &TimeZone) -> String {
+    let zoned = time.to_zoned(zone.clone());
+    format!("{} ({time})", zoned.strftime("%Y-%m-%d %H:%M:%S%.f %:z"))
+}
+
+/// Shows a time in the local zone, to the second.
+pub(crate) fn local(time: Timestamp, format: &str) -> String {
+    let shown = jiff::Timestamp::new(time.seconds(), 0)
+        .map(|time| time.to_zoned(TimeZone::system()).strftime(format).to_string());
+    shown.unwrap_or_else(|_| time.to_string())
+}
+
+/// Returns the present time.
+pub(crate) fn now() -> Timestamp {
+    timestamp(jiff::Timestamp::now()).unwrap_or_default()
+}
+
+fn timestamp(time: jiff::Timestamp) -> Result<Timestamp, String> {
+    let nanoseconds = time.as_nanosecond();
+    let seconds = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).map_err(|error| error.to_string())?;
+    let rest = nanoseconds.rem_euclid(1_000_000_000) as u32;
+    Timestamp::new(seconds, rest).map_err(|error| error.to_string())
+}
+
+/// Returns the end of the unit that begins at `start`, or the instant itself.
+fn bound(start: DateTime, unit: Unit, zone: &TimeZone) -> Result<jiff::Timestamp, jiff::Error> {
+    let days = match unit {
+        Unit::Year => Some(Span::new().years(1)),
+        Unit::Month => Some(Span::new().months(1)),
+        Unit::Day => Some(Span::new().days(1)),
+        _ => None,
+    };
+    if let Some(span) = days {
+        return zone.to_timestamp(start.checked_add(span)?);
+    }
+    // Where clocks are set back, an hour comes twice and both are meant: hence the later one.
+    let start = zone.to_ambiguous_zoned(start).later()?.timestamp();
+    match unit {
+        Unit::Hour => start.checked_add(SignedDuration::from_hours(1)),
+        Unit::Minute => start.checked_add(SignedDuration::from_mins(1)),
+        Unit::Second => start.checked_add(SignedDuration::from_secs(1)),
+        _ => Ok(start),
+    }
+}
+
+/// Takes a text apart. A zone needs at least an hour before it.
+fn parts(text: &str) -> Option<(DateTime, Unit, Option<Offset>)> {
+    let mut rest = text;
+    let mut fields = [0, 1, 1, 0, 0, 0];
+    fields[0] = number(&mut rest, 4)?;
+    let units = [Unit::Year, Unit::Month, Unit::Day, Unit::Hour, Unit::Minute, Unit::Second];
+    let mut unit = Unit::Year;
+    for (place, separators) in [(1, "-"), (2, "-"), (3, "Tt "), (4, ":"), (5, ":")] {
+        match rest.strip_prefix(|c| separators.contains(c)) {
+            Some(after) => rest = after,
+            None => break,
+        }
+        fields[place] = number(&mut rest, 2)?;
+        unit = units[place];
+    }
+    let mut nanoseconds = 0;
+    if let (Unit::Second, Some(after)) = (unit, rest.strip_prefix('.')) {
+        rest = after;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let value = i32::try_from(number(&mut rest, digits).filter(|_| (1..=9).contains(&digits))?).ok()?;
+        nanoseconds = value * 10_i32.pow(9 - digits as u32);
+        unit = Unit::Fraction;
+    }
+    let offset = match rest {
+        "" => None,
+        _ if matches!(unit, Unit::Year | Unit::Month | Unit::Day) => return None,
+        zone => Some(offset(zone)?),
+    };
+    let [year, month, day, hour, minute, second] = fields.map(|field| field as i16);
+    let (month, day, hour) = (month as i8, day as i8, hour as i8);
+    let start = DateTime::new(year, month, day, hour, minute as i8, second as i8, nanoseconds).ok()?;
+    Some((start, unit, offset))
+}
+
+fn offset(text: &str) -> Option<Offset> {
+    if matches!(text, "Z" | "z") {
+        return Some(Offset::UTC);
+    }
+    let (sign, mut rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let hours = number(&mut rest, 2)?;
+    rest = rest.strip_prefix(':')?;
+    let minutes = number(&mut rest, 2).filter(|minutes| *minutes < 60 && rest.is_empty())?;
+    Offset::from_seconds(sign * (hours * 3600 + minutes * 60) as i32).ok()
+}
+
+/// Takes a number of just so many digits.
+fn number(rest: &mut &str, digits: usize) -> Option<u32> {
+    let (number, after) = rest.split_at_checked(digits)?;
+    *rest = after;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests;

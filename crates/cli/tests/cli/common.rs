@@ -1,0 +1,138 @@
+//! What the tests share: the binary with nothing around it, and what it said.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use kopia_testkit::golden;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::Value;
+
+/// The command with nothing in its environment but a home folder that does not exist.
+pub(crate) struct KopiaRs {
+    command: Command,
+}
+
+/// What the command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl KopiaRs {
+    pub(crate) fn new(arguments: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kopia-rs"));
+        command.env_clear().env("HOME", "/nonexistent").env("TZ", "UTC").stdin(Stdio::null());
+        command.args(arguments.split_whitespace());
+        Self { command }
+    }
+
+    /// The command with a golden repository.
+    pub(crate) fn golden(name: &str, arguments: &str) -> Self {
+        let case = golden::case(name);
+        Self::new(arguments).repository(&case.repository).env("KOPIA_PASSWORD", &case.password)
+    }
+
+    /// The command with a repository that [`written`] wrote.
+    pub(crate) fn written(repository: &Path, arguments: &str) -> Self {
+        Self::new(arguments).repository(repository).env("KOPIA_PASSWORD", PASSWORD)
+    }
+
+    pub(crate) fn repository(self, path: &Path) -> Self {
+        self.arg("--repository").arg(path)
+    }
+
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without_password(mut self) -> Self {
+        self.command.env_remove("KOPIA_PASSWORD");
+        self
+    }
+
+    pub(crate) fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stdout(to);
+        self
+    }
+
+    pub(crate) fn in_folder(mut self, path: &Path) -> Self {
+        self.command.current_dir(path);
+        self
+    }
+
+    pub(crate) fn run(mut self) -> Ran {
+        let child = self.command.stderr(Stdio::piped());
+        let output = child.output().expect("the binary runs");
+        let stderr = String::from_utf8(output.stderr).expect("messages are UTF-8");
+        let ran = Ran { code: output.status.code(), stdout: output.stdout, stderr };
+        let said = ran.stderr.lines().any(|line| line.starts_with("error:"));
+        assert_eq!(said, ran.code != Some(0), "`error:` and exit status do not agree: {ran:?}");
+        ran
+    }
+}
+
+impl Ran {
+    /// Asserts the exit status.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        self
+    }
+
+    /// Asserts that standard error says all of these.
+    #[track_caller]
+    pub(crate) fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stderr.contains(text), "{text:?} is not in:\n{}", self.stderr);
+        }
+        self
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("output is UTF-8")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.stdout).expect("output is JSON")
+    }
+}
+
+/// A folder of its own for each test, removed at its end.
+pub(crate) struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Writes a repository.
+pub(crate) fn written(path: &Path, write: impl FnOnce(&mut RepositoryWriter)) {
+    let mut writer = RepositoryWriter::new();
+    write(&mut writer);
+    writer.finish_in(path).expect("a repository");
+}
+
+/// The names in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<_> = entries.map(|entry| name(entry).into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}

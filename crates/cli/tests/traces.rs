@@ -1,0 +1,125 @@
+//! What the system sees of a restore: nothing is written to the repository, and nobody's home is looked at.
+//!
+//! Needs `strace`; without it there is nothing to see, and the test says so.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use kopia_testkit::damage::copy_repository;
+use kopia_testkit::golden;
+
+/// System calls that change something where a path of the repository stands in them.
+const WRITING: [&str; 14] = [
+    "O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "mkdir", "unlink", "rename", "chmod", "chown", "utimens",
+    "truncate", "link", "mknod", "setxattr",
+];
+
+#[test]
+fn the_repository_is_only_read_and_no_home_is_touched() {
+    if Command::new("strace").arg("--version").output().is_err() {
+        eprintln!("strace is not on PATH: nothing was tested");
+        return;
+    }
+    for name in ["epochs", "compacted-v0.8.4", "sources"] {
+        let case = golden::case(name);
+        let place = tempfile::tempdir().unwrap();
+        let repository = copy_repository(&case);
+        let before = listing(&repository.path());
+        let log = place.path().join("log");
+        let home = place.path().join("home");
+        let target = place.path().join("target");
+        let id = &case.pairs()[0].0.id;
+        let status = Command::new("strace")
+            .args(["-f", "-qq", "-s", "4096", "-e", "trace=%file,%desc", "-o"])
+            .arg(&log)
+            .arg(env!("CARGO_BIN_EXE_kopia-rs"))
+            .args(["restore", id])
+            .arg(&target)
+            .arg("--repository")
+            .arg(repository.path())
+            .env_clear()
+            .env("KOPIA_PASSWORD", &case.password)
+            .env("HOME", &home)
+            .env("XDG_CONFIG_HOME", home.join("config"))
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(0));
+        assert_eq!(listing(&repository.path()), before);
+
+        let log = fs::read_to_string(&log).unwrap();
+        let repository = repository.path().display().to_string();
+        let home = home.display().to_string();
+        assert!(log.lines().count() > 100 && log.contains(&repository), "the trace shows the restore");
+        let writes: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains(&repository) && !line.contains("execve("))
+            .filter(|line| WRITING.iter().any(|call| line.contains(call)))
+            .collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+        // Blobs are opened below the folder's handle: only reading there as well.
+        let opened: Vec<_> =
+            log.lines().filter(|line| line.contains(".f\"") && line.contains("openat(")).collect();
+        assert!(!opened.is_empty() && opened.iter().all(|line| line.contains("O_RDONLY")), "{opened:#?}");
+        let homes: Vec<_> =
+            log.lines().filter(|line| line.contains(&home) && !line.contains("execve(")).collect();
+        assert!(homes.is_empty(), "{homes:#?}");
+        for foreign in ["/root/", "/etc/kopia", ".config", ".cache"] {
+            assert!(!log.lines().any(|line| line.contains(foreign) && line.contains("O_CREAT")), "{foreign}");
+        }
+    }
+}
+
+#[test]
+fn a_repository_that_nobody_may_write_is_enough() {
+    let case = golden::case("epochs");
+    let place = tempfile::tempdir().unwrap();
+    let repository = copy_repository(&case);
+    // Format and layout were always there for reading; take even the right to write away.
+    for (path, is_folder) in entries(&repository.path()) {
+        fs::set_permissions(path, fs::Permissions::from_mode(if is_folder { 0o555 } else { 0o444 })).unwrap();
+    }
+    let before = listing(&repository.path());
+    let output = Command::new(env!("CARGO_BIN_EXE_kopia-rs"))
+        .args(["restore", &case.pairs()[0].0.id])
+        .arg(place.path().join("target"))
+        .arg("--repository")
+        .arg(repository.path())
+        .env_clear()
+        .env("KOPIA_PASSWORD", &case.password)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(listing(&repository.path()), before);
+    for (path, is_folder) in entries(&repository.path()) {
+        let _ = is_folder.then(|| fs::set_permissions(path, fs::Permissions::from_mode(0o755)));
+    }
+}
+
+/// All paths below a folder, itself first.
+fn entries(folder: &Path) -> Vec<(std::path::PathBuf, bool)> {
+    let mut all = vec![(folder.to_path_buf(), true)];
+    let mut next = 0;
+    while next < all.len() {
+        if all[next].1 {
+            let inside = fs::read_dir(&all[next].0).unwrap().map(|entry| entry.unwrap());
+            let inside: Vec<_> =
+                inside.map(|entry| (entry.path(), entry.file_type().unwrap().is_dir())).collect();
+            all.extend(inside);
+        }
+        next += 1;
+    }
+    all
+}
+
+/// Every path with its size and time of change.
+fn listing(folder: &Path) -> Vec<String> {
+    let describe = |(path, _): (std::path::PathBuf, bool)| {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        format!("{} {} {:?}", path.display(), metadata.len(), metadata.modified().unwrap())
+    };
+    let mut lines: Vec<_> = entries(folder).into_iter().map(describe).collect();
+    lines.sort();
+    lines
+}
