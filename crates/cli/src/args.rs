@@ -133,9 +133,11 @@ pub(crate) struct Restore {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Io {
-    /// Map packs into memory on local file systems.
+    /// As measured best: by pread.
     Auto,
-    /// Never map anything.
+    /// By memory maps on local file systems.
+    Map,
+    /// Never by maps.
     Pread,
 }
 

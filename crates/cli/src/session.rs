@@ -2,10 +2,9 @@
 
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::Arc;
 
 use kopia_rs::select::{Query, Selection};
-use kopia_rs::storage::{BlobStore, IoMode, Location};
+use kopia_rs::storage::{IoMode, Location};
 use kopia_rs::{Password, Repository};
 
 use crate::args::{Global, Io, What};
@@ -29,11 +28,14 @@ impl Session {
         })?;
         let mode = match global.io {
             Io::Auto => IoMode::Auto,
+            Io::Map => IoMode::Map,
             Io::Pread => IoMode::Pread,
         };
-        let store: Arc<dyn BlobStore> = Location::parse(repository)?.open(mode)?.into();
+        let store = Location::parse(repository)?.open(mode)?;
         let repository = Repository::open(store, &password(global)?)?;
-        Ok(Self { repository, json: global.json, quiet: global.quiet })
+        let session = Self { repository, json: global.json, quiet: global.quiet };
+        session.repository.warnings().iter().for_each(|warning| session.note(warning));
+        Ok(session)
     }
 
     /// Finds what WHAT means, and says which instant --at means if that was not plain.

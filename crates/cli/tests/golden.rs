@@ -124,16 +124,16 @@ fn every_folder_of_the_test_data_is_a_case() {
 }
 
 fn copy_readable(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    fs::create_dir(to).expect("the copy can be made");
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).expect("the copy can be made");
+    for entry in fs::read_dir(from).expect("the copy can be made") {
+        let entry = entry.expect("the copy can be made");
         let path = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("the copy can be made").is_dir() {
             copy_readable(&entry.path(), &path);
         } else {
-            fs::copy(entry.path(), &path).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            fs::copy(entry.path(), &path).expect("the copy can be made");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("the copy can be made");
         }
     }
 }

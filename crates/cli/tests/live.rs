@@ -30,7 +30,8 @@ fn kopia(place: &Path, arguments: &[&str]) -> Output {
 fn kopia_rs(repository: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kopia-rs"));
     command.args(arguments).arg("--repository").arg(repository);
-    let output = command.env_clear().env("KOPIA_PASSWORD", PASSWORD).output().unwrap();
+    let output =
+        command.env_clear().env("KOPIA_PASSWORD", PASSWORD).output().expect("the file system answers");
     assert!(output.status.success(), "kopia-rs {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
 }

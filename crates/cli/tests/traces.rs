@@ -11,9 +11,9 @@ use kopia_testkit::damage::copy_repository;
 use kopia_testkit::golden;
 
 /// System calls that change something where a path of the repository stands in them.
-const WRITING: [&str; 14] = [
+const WRITING: [&str; 15] = [
     "O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "mkdir", "unlink", "rename", "chmod", "chown", "utimens",
-    "truncate", "link", "mknod", "setxattr",
+    "truncate", "linkat(", "symlink", "mknod", "setxattr",
 ];
 
 #[test]
@@ -103,9 +103,12 @@ fn entries(folder: &Path) -> Vec<(std::path::PathBuf, bool)> {
     let mut next = 0;
     while next < all.len() {
         if all[next].1 {
-            let inside = fs::read_dir(&all[next].0).unwrap().map(|entry| entry.unwrap());
-            let inside: Vec<_> =
-                inside.map(|entry| (entry.path(), entry.file_type().unwrap().is_dir())).collect();
+            let inside = fs::read_dir(&all[next].0)
+                .expect("the file system answers")
+                .map(|entry| entry.expect("the file system answers"));
+            let inside: Vec<_> = inside
+                .map(|entry| (entry.path(), entry.file_type().expect("the file system answers").is_dir()))
+                .collect();
             all.extend(inside);
         }
         next += 1;
@@ -116,8 +119,13 @@ fn entries(folder: &Path) -> Vec<(std::path::PathBuf, bool)> {
 /// Every path with its size and time of change.
 fn listing(folder: &Path) -> Vec<String> {
     let describe = |(path, _): (std::path::PathBuf, bool)| {
-        let metadata = fs::symlink_metadata(&path).unwrap();
-        format!("{} {} {:?}", path.display(), metadata.len(), metadata.modified().unwrap())
+        let metadata = fs::symlink_metadata(&path).expect("the file system answers");
+        format!(
+            "{} {} {:?}",
+            path.display(),
+            metadata.len(),
+            metadata.modified().expect("the file system answers")
+        )
     };
     let mut lines: Vec<_> = entries(folder).into_iter().map(describe).collect();
     lines.sort();

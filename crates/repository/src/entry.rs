@@ -197,10 +197,8 @@ impl Entry {
                 Ok(child) if child.name() == component && found.is_none() => found = Some(child),
                 _ => {}
             })?;
-            entry = found.ok_or_else(|| Error::NotFound {
-                what: format!("{walked} in the snapshot"),
-                candidates: Vec::new(),
-            })?;
+            entry = found
+                .ok_or_else(|| Error::NotFound { what: format!("path {walked}"), candidates: Vec::new() })?;
         }
         Ok(entry)
     }

@@ -28,6 +28,7 @@ struct Inner {
     format: RepositoryFormat,
     sealing: Sealing,
     indexes: Indexes,
+    warnings: Vec<String>,
     opening: Duration,
     /// Decoders that no thread uses at the moment.
     decoders: Mutex<Vec<Decoder>>,
@@ -89,6 +90,11 @@ impl Repository {
     /// Returns the store that blobs are read from.
     pub fn store(&self) -> &dyn BlobStore {
         &*self.inner.store
+    }
+
+    /// Returns what the repository wants said to whoever reads it, such as features that are not known here.
+    pub fn warnings(&self) -> &[String] {
+        &self.inner.warnings
     }
 
     /// Finds a content in the index, deleted ones that are still readable included.

@@ -102,8 +102,9 @@ impl Repository {
         if let Some(object) = object.filter(|object| self.find(&object.content()).is_ok()) {
             return self.object(query, head, object, path);
         }
+        let snapshot = by_prefix(&snapshots, head)?;
         query.must_not_narrow(head)?;
-        found(by_prefix(&snapshots, head)?, path)
+        found(snapshot, path)
     }
 
     fn object(&self, query: &Query<'_>, head: &str, object: ObjectId, path: &str) -> Result<Selection> {

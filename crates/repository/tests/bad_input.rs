@@ -1,5 +1,7 @@
 //! Repositories that cannot be opened: each says which blob and what about it.
 
+#![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
+
 use kopia_codec::key::Password;
 use kopia_repository::select::{At, Query};
 use kopia_repository::{Error, Repository, Result};

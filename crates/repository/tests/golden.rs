@@ -1,5 +1,7 @@
 //! Every repository that kopia wrote for us: the list of snapshots equals kopia's own, and every content is what its id says.
 
+#![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
+
 use kopia_codec::key::Password;
 use kopia_format::directory::EntryKind;
 use kopia_repository::content::Decoder;

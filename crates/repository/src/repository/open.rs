@@ -33,12 +33,14 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Rep
         (format, listing.join().expect("listing returns its errors"))
     });
     let format = format?;
-    check(&format)?;
+    let warnings = check(&format)?;
     let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
     let indexes = index::load(&*store, &sealing, format.epochs, listing?)?;
     let opening = start.elapsed();
     let decoders = Mutex::default();
-    Ok(Repository { inner: Arc::new(Inner { store, blob, format, sealing, indexes, opening, decoders }) })
+    Ok(Repository {
+        inner: Arc::new(Inner { store, blob, format, sealing, indexes, warnings, opening, decoders }),
+    })
 }
 
 fn unseal(
@@ -56,22 +58,21 @@ fn unseal(
     RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
 }
 
-/// Refuses what must not be read, or not by us.
-fn check(format: &RepositoryFormat) -> Result<()> {
+/// Refuses what must not be read, or not by us; returns what is to be said all the same.
+fn check(format: &RepositoryFormat) -> Result<Vec<String>> {
     if let Some(lock) = format.upgrade_lock.as_ref().filter(|lock| lock.in_force(now())) {
         return Err(Error::Locked { owner: lock.owner_id.clone(), message: lock.message.clone() });
     }
+    let mut warnings = Vec::new();
     for feature in &format.required_features {
         if KNOWN_FEATURES.contains(&&*feature.feature) {
             continue;
         }
         let wish = &feature.if_not_understood;
         if wish.warn {
-            tracing::warn!(
-                feature = feature.feature,
-                message = wish.message,
-                "the repository uses an unknown feature"
-            );
+            let (name, message) = (&feature.feature, &wish.message);
+            warnings
+                .push(format!("the repository uses the feature {name}, which is not known here: {message}"));
             continue;
         }
         let upgrade = match &*wish.upgrade_to_version {
@@ -84,7 +85,7 @@ fn check(format: &RepositoryFormat) -> Result<()> {
             found: [&feature.feature, " ", &wish.message, &upgrade].concat().trim_end().into(),
         });
     }
-    Ok(())
+    Ok(warnings)
 }
 
 fn codec_error(id: &BlobId, error: kopia_codec::Error) -> Error {

@@ -93,7 +93,7 @@ pub(super) fn find<const H: usize>(shards: &[Vec<Row<H>>], id: &ContentId) -> Op
 
 /// Narrows the search: starts where an evenly spread hash would lie and doubles the step until the key is enclosed.
 fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usize> {
-    let guess = (fraction(&key.0) as u128 * rows.len() as u128 >> 64) as usize;
+    let guess = ((u128::from(fraction(&key.0)) * rows.len() as u128) >> 64) as usize;
     let mut step = 8;
     if rows.get(guess).is_some_and(|row| row.key() < *key) {
         let mut start = guess;

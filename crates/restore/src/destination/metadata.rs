@@ -213,7 +213,7 @@ impl<'a> Metadata<'a> {
 
     fn compare_time(&self, stat: &rustix::fs::Stat, wanted: &Attributes) {
         let (seconds, nanoseconds) = (wanted.modified.seconds(), wanted.modified.nanoseconds());
-        if (stat.st_mtime as i64, stat.st_mtime_nsec as u32) != (seconds, nanoseconds) {
+        if i128::from(stat.st_mtime) != i128::from(seconds) || stat.st_mtime_nsec as u32 != nanoseconds {
             self.tally.note(Note::Time);
         }
     }

@@ -40,10 +40,9 @@ impl Staging {
             made => made.map_err(|errno| error(errno.into()))?,
         }
         let handle = open_folder(folder, &name).map_err(error)?;
-        match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Err(Error::Busy { target: target.path.clone() }),
-            // Some network file systems have no locks; then nothing warns of a second restore.
-            Ok(()) | Err(_) => {}
+        // Some network file systems have no locks; then nothing warns of a second restore.
+        if rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Err(Error::Busy { target: target.path.clone() });
         }
         Ok(Self { handle, name })
     }
