@@ -133,3 +133,8 @@ pub mod restore {
         Cause, Error, Notes, Observer, Options, Outcome, Problem, Result, Sync, restore, restore_observed,
     };
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -27,6 +27,14 @@ pub struct Directory {
     pub summary: Option<Summary>,
 }
 
+/// A folder whose JSON is in memory, or is yet to be read because it is long.
+#[derive(Debug)]
+pub struct Fetched {
+    repository: Repository,
+    object: ObjectId,
+    json: Option<Result<Vec<u8>>>,
+}
+
 impl Entry {
     pub(crate) fn new(repository: &Repository, entry: directory::Entry<'static>) -> Self {
         Self { repository: repository.clone(), entry }
@@ -156,27 +164,21 @@ impl Entry {
     /// # Errors
     /// [`Error::WrongKind`] if it is none, [`Error::CorruptObject`] if it is damaged (entries before that place were
     /// visited), and as for [`Repository::read_object`].
-    pub fn for_each(&self, mut visit: impl FnMut(Result<Entry, Refused>)) -> Result<Option<Summary>> {
-        if self.entry.kind != EntryKind::Directory {
-            return Err(self.wrong_kind("folder"));
-        }
+    pub fn for_each(&self, visit: impl FnMut(Result<Entry, Refused>)) -> Result<Option<Summary>> {
+        self.fetch().for_each(visit)
+    }
+
+    /// Reads and decodes a folder's JSON, so that parsing it later waits for nothing; many may be fetched at once.
+    ///
+    /// A long one is left to be read as it is parsed.
+    pub fn fetch(&self) -> Fetched {
         let object = self.entry.object;
-        let visit = |entry: Result<directory::Entry<'_>, Refused>| {
-            visit(entry.map(|entry| Self::new(&self.repository, entry.into_owned())));
+        let json = match self.entry.kind {
+            EntryKind::Directory if object.indirection() == 0 => Some(self.repository.read_object(object)),
+            EntryKind::Directory => None,
+            EntryKind::File | EntryKind::Symlink => Some(Err(self.wrong_kind("folder"))),
         };
-        let summary = match object.indirection() {
-            0 => directory::read(&self.repository.read_object(object)?, visit),
-            _ => {
-                let reader = ObjectReader::open(&self.repository, object)?;
-                if reader.length() <= STREAMED {
-                    directory::read(&self.repository.read_object(object)?, visit)
-                } else {
-                    let reader = std::io::BufReader::with_capacity(1 << 16, reader);
-                    directory::read_stream(reader, visit).map_err(|error| Error::object(object, error))?
-                }
-            }
-        };
-        summary.map_err(|error| Error::object(object, error))
+        Fetched { repository: self.repository.clone(), object, json }
     }
 
     /// Returns the entry at a path below this one; empty components are skipped.
@@ -209,5 +211,31 @@ impl Entry {
             name => name.to_string(),
         };
         Error::WrongKind { path, wanted }
+    }
+}
+
+impl Fetched {
+    /// As [`Entry::for_each`].
+    ///
+    /// # Errors
+    /// As for [`Entry::for_each`].
+    pub fn for_each(self, mut visit: impl FnMut(Result<Entry, Refused>)) -> Result<Option<Summary>> {
+        let Self { repository, object, json } = self;
+        let visit = |entry: Result<directory::Entry<'_>, Refused>| {
+            visit(entry.map(|entry| Entry::new(&repository, entry.into_owned())));
+        };
+        let summary = match json {
+            Some(json) => directory::read(&json?, visit),
+            None => {
+                let reader = ObjectReader::open(&repository, object)?;
+                if reader.length() <= STREAMED {
+                    directory::read(&repository.read_object(object)?, visit)
+                } else {
+                    let reader = std::io::BufReader::with_capacity(1 << 16, reader);
+                    directory::read_stream(reader, visit).map_err(|error| Error::object(object, error))?
+                }
+            }
+        };
+        summary.map_err(|error| Error::object(object, error))
     }
 }

@@ -25,7 +25,7 @@ pub mod select;
 mod snapshot;
 mod table;
 
-pub use entry::{Directory, Entry};
+pub use entry::{Directory, Entry, Fetched};
 pub use error::{Error, Result};
 pub use repository::{Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use kopia_format::ObjectId;
 use kopia_format::directory::EntryKind;
 use kopia_repository::object::{Pieces, Run};
-use kopia_repository::{Entry, Repository};
+use kopia_repository::{Entry, Fetched};
+use rayon::prelude::*;
 
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
@@ -28,6 +29,9 @@ const ENTRIES: usize = 16_384;
 const BYTES: u64 = 128 << 20;
 const LARGE_FILES: usize = 32;
 
+/// How many folders are read at once.
+const FOLDERS: usize = 32;
+
 /// Walks the tree on one thread.
 pub(crate) struct Planner<'a> {
     shared: &'a Shared<'a>,
@@ -38,6 +42,8 @@ pub(crate) struct Planner<'a> {
     merge: Merge,
     /// Folders still to be walked, the next one last.
     folders: Vec<Arc<Folder>>,
+    /// Folders found in the one that is being walked, in their order.
+    folders_found: Vec<Arc<Folder>>,
 }
 
 impl<'a> Planner<'a> {
@@ -48,7 +54,16 @@ impl<'a> Planner<'a> {
         max_depth: usize,
     ) -> Self {
         let (batch, merge) = Default::default();
-        Self { shared, worker, target, max_depth, batch, merge, folders: Vec::new() }
+        Self {
+            shared,
+            worker,
+            target,
+            max_depth,
+            batch,
+            merge,
+            folders: Vec::new(),
+            folders_found: Vec::new(),
+        }
     }
 
     /// Plans everything below a root and returns what is to be done at the end.
@@ -62,27 +77,33 @@ impl<'a> Planner<'a> {
             }
             _ => self.folders.push(folder),
         }
-        while let Some(folder) = self.folders.pop() {
-            if self.shared.stopped() {
-                break;
+        while !self.folders.is_empty() && !self.shared.stopped() {
+            // The next folders are read at once; on many cores one thread could not keep the workers busy.
+            let next = self.folders.split_off(self.folders.len().saturating_sub(FOLDERS));
+            let fetch = |folder: &Arc<Folder>| Entry::of_directory(root.repository(), folder.object).fetch();
+            let fetched: Vec<_> = next.par_iter().map(fetch).collect();
+            let mut below = Vec::new();
+            for (folder, fetched) in next.into_iter().zip(fetched).rev() {
+                self.visit(&folder, fetched);
+                self.leave(folder);
+                below.push(std::mem::take(&mut self.folders_found));
             }
-            self.visit(&folder, root.repository());
-            self.leave(folder);
+            // What lies in the first of them comes first.
+            self.folders.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
         }
         self.hand_over();
         self.merge
     }
 
     /// Plans the entries of a folder; its folders come next, in their order.
-    fn visit(&mut self, folder: &Arc<Folder>, repository: &Repository) {
-        let first = self.folders.len();
+    fn visit(&mut self, folder: &Arc<Folder>, fetched: Fetched) {
         let existing = match folder.kind {
             FolderKind::Existing => open_existing(self.target.folder.as_fd(), folder).ok(),
             FolderKind::Moved | FolderKind::Inner => None,
         };
         // Kopia sorts entries by name, so two of one name are neighbours.
         let mut last = String::new();
-        let read = Entry::of_directory(repository, folder.object).for_each(|entry| match entry {
+        let read = fetched.for_each(|entry| match entry {
             _ if self.shared.stopped() => {}
             Err(refused) => self.problem(folder, &refused.name, Cause::Entry(refused.why)),
             Ok(entry) if entry.name() == last => self.problem(folder, entry.name(), doubled()),
@@ -111,7 +132,6 @@ impl<'a> Planner<'a> {
         if let Err(error) = read {
             self.shared.tally.problem(folder.path_of(""), error);
         }
-        self.folders[first..].reverse();
     }
 
     /// Plans a folder, unless it is nested too deep or in itself.
@@ -129,7 +149,7 @@ impl<'a> Planner<'a> {
             FolderKind::Moved => self.merge.moved.push(folder.clone()),
             FolderKind::Inner => {}
         }
-        self.folders.push(folder);
+        self.folders_found.push(folder);
     }
 
     /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
