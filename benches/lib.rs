@@ -1,0 +1,8 @@
+//! Criterion benches of the hot parts, each one file beside this one:
+//!
+//! ```sh
+//! cargo bench --package kopia-rs-benches --bench codec
+//! cargo bench --package kopia-rs-benches --bench read
+//! cargo bench --package kopia-rs-benches --bench restore
+//! ```
+//! Figures wander by 10 to 40 % on a shared machine: compare before and after in pairs, and believe no ratio below 1.15.
