@@ -19,6 +19,10 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Modes come from the snapshot; the library corrects what a mask takes away, which costs a call for each file.
     rustix::process::umask(rustix::fs::Mode::empty());
+    // Large files are open while their pieces are written; 64 at once, as some containers have it, are few.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
     let status = match commands::run(&args::Args::parse()) {
         Ok(exit) => exit.status(),
         Err(failure) => {

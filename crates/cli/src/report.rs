@@ -1,7 +1,8 @@
 //! Problems as JSON: lines of `--report` and elements of `restore --json`.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -72,7 +73,24 @@ impl Report {
                 path.display()
             )));
         }
-        let file = File::create(path).map_err(refuse)?;
+        // A link of either kind could lead to a blob, so it is not followed and the file is emptied only when it is known.
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+            .open(path)
+            .map_err(refuse)?;
+        let metadata = file.metadata().map_err(refuse)?;
+        if metadata.is_file() && metadata.nlink() > 1 {
+            return Err(Failure::failed(format!(
+                "the report {} has other names (hard links)",
+                path.display()
+            )));
+        }
+        if metadata.is_file() {
+            file.set_len(0).map_err(refuse)?;
+        }
         let inner = Inner { file: BufWriter::new(file), error: None };
         Ok(Self { path: path.into(), file: Mutex::new(inner) })
     }

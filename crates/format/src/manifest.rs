@@ -48,11 +48,11 @@ impl Manifest {
 pub fn parse(bytes: &[u8]) -> Result<Vec<Manifest>> {
     #[derive(Deserialize)]
     struct Raw {
-        #[serde(default, deserialize_with = "json::null_as_default")]
-        entries: Vec<Option<Manifest>>,
+        #[serde(default, deserialize_with = "json::without_nulls")]
+        entries: Vec<Manifest>,
     }
     let raw: Raw = json::parse("manifest list", bytes)?;
-    Ok(raw.entries.into_iter().flatten().collect())
+    Ok(raw.entries)
 }
 
 /// Keeps the latest state of each id, then drops the deleted ones.

@@ -61,7 +61,13 @@ impl FromStr for Timestamp {
     /// Reads RFC 3339; the offset may be any that jiff accepts, such as `+05:53`.
     fn from_str(text: &str) -> Result<Self> {
         let time: jiff::Timestamp = text.parse().map_err(|_| {
-            Error::corrupt("time", format!("{:?} is not RFC 3339", text.chars().take(40).collect::<String>()))
+            Error::corrupt(
+                "time",
+                format!(
+                    "{:?} is no time in RFC 3339 of the years -9999 to 9999",
+                    text.chars().take(40).collect::<String>()
+                ),
+            )
         })?;
         let total = time.as_nanosecond();
         Ok(Self {

@@ -127,11 +127,19 @@ impl Entry {
     /// Opens a file.
     ///
     /// # Errors
-    /// [`Error::WrongKind`] for folders; as for [`ObjectReader::open`].
+    /// [`Error::WrongKind`] for folders; [`Error::CorruptObject`] if its object has another size than the entry says; as
+    /// for [`ObjectReader::open`].
     pub fn open(&self) -> Result<ObjectReader> {
-        match self.entry.kind {
-            EntryKind::Directory => Err(self.wrong_kind("file")),
-            EntryKind::File | EntryKind::Symlink => ObjectReader::open(&self.repository, self.entry.object),
+        if self.entry.kind == EntryKind::Directory {
+            return Err(self.wrong_kind("file"));
+        }
+        let reader = ObjectReader::open(&self.repository, self.entry.object)?;
+        match reader.length() == self.entry.size {
+            true => Ok(reader),
+            false => {
+                let why = format!("it has {} bytes, its entry says {}", reader.length(), self.entry.size);
+                Err(Error::object(self.entry.object, why))
+            }
         }
     }
 

@@ -91,8 +91,7 @@ impl Repository {
             }
             return found(choose(&snapshots, query, None)?, path);
         }
-        if let Ok(source) = name.parse::<Source>() {
-            let (source, path) = split(&snapshots, source);
+        if let Some((source, path)) = split(&snapshots, query.name) {
             return found(choose(&snapshots, query, Some(&source))?, &path);
         }
         if let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.id() == head) {
@@ -151,22 +150,19 @@ fn choose<'s>(snapshots: &'s Snapshots, query: &Query<'_>, source: Option<&Sourc
     })
 }
 
-/// Finds the longest source path that the path begins with, component by component; the rest is a path below it.
-fn split(snapshots: &Snapshots, wanted: Source) -> (Source, String) {
-    let candidates = snapshots
-        .sources()
-        .into_iter()
-        .filter(|source| source.user == wanted.user && source.host == wanted.host);
+/// Finds the source that `user@host:/path` means and the path below it: the longest source that it begins with, component
+/// by component. Sources are compared as they are written, because a user's name may hold `@` itself.
+fn split(snapshots: &Snapshots, name: &str) -> Option<(Source, String)> {
     let rest = |source: &Source| {
-        let rest = wanted.path.strip_prefix(source.path.trim_end_matches('/'))?;
+        let source = source.to_string();
+        let rest = name.strip_prefix(source.trim_end_matches('/'))?;
         (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_string())
     };
-    let longest = candidates
-        .filter_map(|source| Some((source, rest(source)?)))
-        .max_by_key(|(source, _)| source.path.len());
+    let known = snapshots.sources().into_iter().filter_map(|source| Some((source, rest(source)?)));
+    let longest = known.max_by_key(|(source, _)| source.to_string().len());
     match longest {
-        Some((source, rest)) => (source.clone(), rest),
-        None => (wanted, String::new()),
+        Some((source, rest)) => Some((source.clone(), rest)),
+        None => Some((name.parse().ok()?, String::new())),
     }
 }
 

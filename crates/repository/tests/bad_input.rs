@@ -69,7 +69,10 @@ fn algorithms_and_features_that_are_unknown_are_named() {
         let error = error(&with(field, value));
         assert!(error.contains(expected) && error.contains("kopia.repository"), "{field}: {error}");
     }
-    assert!(open(&with("requiredFeatures", feature(true))).is_ok());
+    let warned = open(&with("requiredFeatures", feature(true))).unwrap();
+    assert!(warned.warnings()[0].contains("time-travel") && warned.warnings()[0].contains("go back"));
+    let known = json!([{"feature": "index-v2", "ifNotUnderstood": {"warn": false}}]);
+    assert!(open(&with("requiredFeatures", known)).unwrap().warnings().is_empty());
 }
 
 #[test]
@@ -186,4 +189,40 @@ fn names_select_in_their_order() {
         );
     }
     assert!(matches!(error(&query("app@host:/data/sub/f/x")), Error::WrongKind { .. }));
+}
+
+#[test]
+fn sources_are_found_as_they_are_written() {
+    let mut writer = RepositoryWriter::new();
+    let root = writer.directory(&[]);
+    let entry = json!({"name": "data", "type": "d", "obj": root});
+    let whole = writer.manifest(json!({
+        "source": {"host": "host", "userName": "root", "path": "/"},
+        "startTime": "2026-06-01T00:00:00Z", "endTime": "2026-06-01T00:00:00Z", "rootEntry": entry,
+    }));
+    let domain = writer.manifest(json!({
+        "source": {"host": "host", "userName": "user@domain", "path": "/data"},
+        "startTime": "2026-06-01T00:00:00Z", "endTime": "2026-06-01T00:00:00Z", "rootEntry": entry,
+    }));
+    let repository = open(&store(writer)).unwrap();
+    for (name, id) in [
+        ("root@host:/", whole),
+        ("user@domain@host:/data", domain.clone()),
+        ("user@domain@host:/data/", domain),
+    ] {
+        let query = Query { name, at: None, incomplete: false, owner: (0, 0), now: Default::default() };
+        assert_eq!(repository.select(&query).unwrap().snapshot.unwrap().id(), id, "{name}");
+    }
+}
+
+#[test]
+fn a_file_of_another_size_than_its_entry_says_is_not_opened() {
+    let mut writer = RepositoryWriter::new();
+    let bytes = writer.file(b"hello");
+    let root = writer.directory(&[json!({"name": "f", "type": "f", "size": 99, "obj": bytes})]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+    let repository = open(&store(writer)).unwrap();
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    let error = root.at("f").unwrap().open().unwrap_err();
+    assert!(error.to_string().contains("it has 5 bytes, its entry says 99"), "{error}");
 }

@@ -33,6 +33,12 @@ pub enum Error {
         /// Where to restore to.
         target: PathBuf,
     },
+    /// The system gives this process no thread.
+    #[error("no thread can be started")]
+    Threads {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The target failed in a way that would hit every entry, such as a full disk.
     #[error("{}: {what}", path.display())]
     Target {

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 pub(crate) use entries::{LargeFile, SmallEntry};
 
 use crate::destination::folder::{Folder, FolderKind};
-use crate::destination::handles::Handles;
+use crate::destination::handles::{self, Handles};
 use crate::destination::metadata::{Metadata, Natural};
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
@@ -95,6 +95,7 @@ impl<'a> Worker<'a> {
 
     /// Works until nothing is left to do.
     pub(crate) fn run(mut self) {
+        let _guard = AbortOnPanic(&self.shared.queue);
         while let Some((batch, number)) = self.shared.queue.take() {
             match batch.part(number) {
                 Part::Read(read) => self.read(&batch, read),
@@ -188,7 +189,8 @@ impl<'a> Worker<'a> {
                 && let Err(error) = self.finish_folder(&folder)
             {
                 // What it lies in has its own problem if it could not be made.
-                if !folder.ancestors().skip(1).any(|ancestor| ancestor.failed()) {
+                let above = folder.parent.as_ref().is_some_and(|parent| parent.is_lost());
+                if !above || is_fatal(&error) {
                     self.entry_failed(&folder, "", error);
                 }
             }
@@ -199,9 +201,12 @@ impl<'a> Worker<'a> {
 
     fn finish_folder(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
         match folder.kind {
-            // Finished where they end up.
-            FolderKind::Existing => {}
-            FolderKind::Moved => drop(self.handles.open(folder)?),
+            // Finished where they end up. One that nothing is staged in was never made.
+            FolderKind::Existing => folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?,
+            FolderKind::Moved => {
+                self.handles.open(folder)?;
+                folder.parent.iter().for_each(|parent| parent.one_staged());
+            }
             FolderKind::Inner => {
                 let handle = self.handles.open(folder)?;
                 // Its mode may keep us from going up through it.
@@ -238,6 +243,17 @@ fn is_fatal(error: &io::Error) -> bool {
     let all =
         [E::NOSPC, E::DQUOT, E::IO, E::ROFS, E::STALE, E::NODEV, E::NXIO, E::NOTCONN, E::MFILE, E::NFILE];
     errno.is_some_and(|errno| all.contains(&errno))
+}
+
+/// Lets nobody wait for a thread that panicked.
+pub(crate) struct AbortOnPanic<'a>(pub(crate) &'a Queue<Batch>);
+
+impl Drop for AbortOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abort();
+        }
+    }
 }
 
 /// Refuses a content that has another length than the list that it stands in says.

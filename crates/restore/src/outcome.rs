@@ -14,7 +14,7 @@ const KEPT: usize = 10_000;
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Files that are there with all their bytes.
+    /// Files that were written with all their bytes. One that could not be moved to its place is a problem as well.
     pub files: u64,
     /// Folders.
     pub folders: u64,
@@ -38,7 +38,9 @@ pub struct Notes {
     pub owners: u64,
     /// Entries that lost setuid, setgid or sticky bits, most because their owner could not be set.
     pub special_bits: u64,
-    /// Entries whose time the file system cannot hold.
+    /// Folders of the target that belong to another user and have another mode.
+    pub modes: u64,
+    /// Entries whose time the file system cannot hold, and folders of another user whose time is another.
     pub times: u64,
     /// Entries whose names were not UTF-8 when they were backed up: U+FFFD stands for what kopia did not keep.
     pub names: u64,
@@ -122,6 +124,7 @@ pub(crate) struct Tally<'a> {
     bytes: AtomicU64,
     owners: AtomicU64,
     special_bits: AtomicU64,
+    modes: AtomicU64,
     times: AtomicU64,
     names: AtomicU64,
     problem_count: AtomicU64,
@@ -133,6 +136,7 @@ pub(crate) struct Tally<'a> {
 pub(crate) enum Note {
     Owner,
     SpecialBits,
+    Mode,
     Time,
     Name,
 }
@@ -147,6 +151,7 @@ impl<'a> Tally<'a> {
             bytes: AtomicU64::default(),
             owners: AtomicU64::default(),
             special_bits: AtomicU64::default(),
+            modes: AtomicU64::default(),
             times: AtomicU64::default(),
             names: AtomicU64::default(),
             problem_count: AtomicU64::default(),
@@ -154,8 +159,9 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub(crate) fn file(&self) {
+    pub(crate) fn file(&self, length: u64) {
         self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(length, Ordering::Relaxed);
         self.observer.entry();
     }
 
@@ -169,8 +175,8 @@ impl<'a> Tally<'a> {
         self.observer.entry();
     }
 
-    pub(crate) fn bytes(&self, count: u64) {
-        self.bytes.fetch_add(count, Ordering::Relaxed);
+    /// Says that bytes were written, of files that may still fail.
+    pub(crate) fn written(&self, count: u64) {
         self.observer.bytes(count);
     }
 
@@ -178,6 +184,7 @@ impl<'a> Tally<'a> {
         let counter = match note {
             Note::Owner => &self.owners,
             Note::SpecialBits => &self.special_bits,
+            Note::Mode => &self.modes,
             Note::Time => &self.times,
             Note::Name => &self.names,
         };
@@ -207,6 +214,7 @@ impl<'a> Tally<'a> {
             notes: Notes {
                 owners: self.owners.into_inner(),
                 special_bits: self.special_bits.into_inner(),
+                modes: self.modes.into_inner(),
                 times: self.times.into_inner(),
                 names: self.names.into_inner(),
             },

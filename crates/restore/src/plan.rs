@@ -1,8 +1,8 @@
 //! Walks the snapshot and gathers batches of bounded size.
 //!
 //! A batch is all that is known of some thousand files: names, attributes, and for every content its place in a pack. The
-//! planner keeps two batches ahead of the workers and nothing else, so memory does not grow with the number of files. It
-//! decides about order and writes nothing itself, but for folders that turn out to be finished when it leaves them.
+//! planner keeps two batches ahead of the workers, so memory does not grow with the number of files; only folders that
+//! are unfinished, or that the target has already, are kept. It decides about order and writes nothing itself, but for folders that turn out to be finished when it leaves them.
 
 pub(crate) mod batch;
 
@@ -18,7 +18,6 @@ use rayon::prelude::*;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
 use crate::destination::metadata::Attributes;
-use crate::destination::target::Target;
 use crate::destination::{is_folder, look};
 use crate::execute::{LargeFile, Shared, SmallEntry, Worker};
 use crate::outcome::{Cause, Note};
@@ -36,8 +35,6 @@ const FOLDERS: usize = 32;
 pub(crate) struct Planner<'a> {
     shared: &'a Shared<'a>,
     worker: Worker<'a>,
-    target: &'a Target,
-    max_depth: usize,
     batch: Batch,
     merge: Merge,
     /// Folders still to be walked, the next one last.
@@ -47,30 +44,16 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(
-        shared: &'a Shared<'a>,
-        worker: Worker<'a>,
-        target: &'a Target,
-        max_depth: usize,
-    ) -> Self {
+    pub(crate) fn new(shared: &'a Shared<'a>, worker: Worker<'a>) -> Self {
         let (batch, merge) = Default::default();
-        Self {
-            shared,
-            worker,
-            target,
-            max_depth,
-            batch,
-            merge,
-            folders: Vec::new(),
-            folders_found: Vec::new(),
-        }
+        Self { shared, worker, batch, merge, folders: Vec::new(), folders_found: Vec::new() }
     }
 
     /// Plans everything below a root and returns what is to be done at the end.
     pub(crate) fn run(mut self, root: &Entry) -> Merge {
         let folder = Folder::root(root.object(), root.into());
         self.merge.existing.push(folder.clone());
-        match (&self.target.name, root.kind()) {
+        match (&self.shared.target.name, root.kind()) {
             (Some(name), EntryKind::File | EntryKind::Symlink) => {
                 self.leaf(&folder, name, root);
                 self.leave(folder);
@@ -98,7 +81,7 @@ impl<'a> Planner<'a> {
     /// Plans the entries of a folder; its folders come next, in their order.
     fn visit(&mut self, folder: &Arc<Folder>, fetched: Fetched) {
         let existing = match folder.kind {
-            FolderKind::Existing => open_existing(self.target.folder.as_fd(), folder).ok(),
+            FolderKind::Existing => open_existing(self.shared.target.folder.as_fd(), folder).ok(),
             FolderKind::Moved | FolderKind::Inner => None,
         };
         // Kopia sorts entries by name, so two of one name are neighbours.
@@ -118,6 +101,10 @@ impl<'a> Planner<'a> {
                         let found = existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
                         let kind = match (folder.kind, found) {
                             (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
+                                // Nothing can be moved to another file system.
+                                if stat.st_dev != self.shared.target.device {
+                                    return self.problem(folder, entry.name(), mounted());
+                                }
                                 FolderKind::Existing
                             }
                             (FolderKind::Existing, _) => FolderKind::Moved,
@@ -136,8 +123,8 @@ impl<'a> Planner<'a> {
 
     /// Plans a folder, unless it is nested too deep or in itself.
     fn folder(&mut self, parent: &Arc<Folder>, entry: &Entry, kind: FolderKind) {
-        if parent.depth >= self.max_depth {
-            let why = format!("folders are nested more than {} deep", self.max_depth);
+        if parent.depth >= self.shared.options.max_depth {
+            let why = format!("folders are nested more than {} deep", self.shared.options.max_depth);
             return self.problem(parent, entry.name(), Cause::Entry(why));
         }
         if parent.ancestors().any(|ancestor| ancestor.object == entry.object()) {
@@ -162,14 +149,24 @@ impl<'a> Planner<'a> {
             size: entry.size(),
             symlink: entry.kind() == EntryKind::Symlink,
         };
-        // No content is read for a file without bytes.
-        if entry.size() == 0 && !small.symlink {
+        // No content is read for a file without bytes; the index tells whether it has none.
+        let object = entry.object();
+        let place = || self.shared.repository.find(&object.content());
+        let single = object.indirection() == 0 && !object.is_compressed();
+        if entry.size() == 0
+            && !small.symlink
+            && single
+            && place().is_ok_and(|place| place.original_length == 0)
+        {
             self.batch.empty.push(Item::Small(small));
             return self.hand_over_when_full();
         }
         let mut runs = Pieces::new(entry.repository(), entry.object());
         match (runs.next(), runs.next()) {
             (Some(Ok(run)), None) => self.whole(small, &run, entry.object()),
+            (Some(_), Some(_)) if small.symlink => {
+                self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
+            }
             (Some(Ok(first)), Some(second)) => {
                 self.pieces(small, [Ok(first), second].into_iter().chain(runs))
             }
@@ -240,7 +237,12 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// What is said of a folder that lies on another file system than the target.
+fn mounted() -> Cause {
+    Cause::Entry("another file system is mounted there; restore this folder into it by itself".into())
+}
+
 /// What is said of the second entry of a name.
 pub(crate) fn doubled() -> Cause {
-    Cause::Entry("another entry of the folder has this name; that one is restored".into())
+    Cause::Entry("another entry of the folder has this name; only one of them is restored".into())
 }

@@ -6,14 +6,14 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::object::Pieces;
 
-use crate::destination::merge::Mover;
+use crate::destination::merge::{Merge, Mover};
 use crate::destination::metadata::Metadata;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
-use crate::execute::{Shared, Worker};
+use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::outcome::Tally;
 use crate::plan::Planner;
-use crate::{Observer, Options, Outcome, Result, Sync};
+use crate::{Error, Observer, Options, Outcome, Result, Sync};
 
 /// Restores an entry and all below it.
 ///
@@ -22,9 +22,9 @@ use crate::{Observer, Options, Outcome, Result, Sync};
 /// has the same path as an entry is replaced, never followed or written through; the rest is left alone.
 ///
 /// # Errors
-/// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry: then
-/// the folder `.kopia-rs-restore-…` in the target holds what was done, and the next restore removes it. What concerns
-/// single entries is in the outcome's problems.
+/// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry. Until
+/// everything is written it lies in the folder `.kopia-rs-restore-…` of the target; one that a killed restore left is removed
+/// by the next. What concerns single entries is in the outcome's problems.
 pub fn restore(entry: &Entry, target: impl AsRef<Path>, options: &Options) -> Result<Outcome> {
     restore_observed(entry, target, options, &())
 }
@@ -46,17 +46,11 @@ pub fn restore_observed(
     let shared = Shared::new(entry.repository(), options, &tally, &target, &staging);
     let shared = shared.map_err(|source| target.error("cannot be written", source))?;
 
-    let workers = options.workers();
-    let merge = std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| Worker::new(&shared, workers + 1).run());
-        }
-        let planner = Planner::new(&shared, Worker::new(&shared, workers + 1), &target, options.max_depth);
-        let merge = planner.run(entry);
-        shared.queue.close();
-        merge
-    });
+    let merge = work(&shared, entry)?;
     if let Some(error) = shared.fatal() {
+        // What was done would only take up the room that is missing; why it failed matters more than whether this does.
+        let _ = staging.remove(&target);
+        target.close_again();
         return Err(error);
     }
 
@@ -74,6 +68,27 @@ pub fn restore_observed(
     }
     drop(shared);
     Ok(tally.finish())
+}
+
+/// Plans on this thread and works on others.
+fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
+    let workers = shared.options.workers();
+    std::thread::scope(|scope| {
+        let _guard = AbortOnPanic(&shared.queue);
+        for number in 0..workers {
+            let work = || Worker::new(shared, workers + 1).run();
+            match std::thread::Builder::new().spawn_scoped(scope, work) {
+                // Fewer do as well, where the number of threads is limited.
+                Err(source) if number == 0 => return Err(Error::Threads { source }),
+                Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let planner = Planner::new(shared, Worker::new(shared, workers + 1));
+        let merge = planner.run(root);
+        shared.queue.close();
+        Ok(merge)
+    })
 }
 
 /// Reads the root before anything is created: a root that is gone leaves nothing to restore.

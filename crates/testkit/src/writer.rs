@@ -84,8 +84,9 @@ impl RepositoryWriter {
         }
     }
 
-    /// Splits files into pieces of this many bytes.
+    /// Splits files into pieces of this many bytes; lists of pieces are split as well, so there is a least size.
     pub fn piece_size(mut self, bytes: usize) -> Self {
+        assert!(bytes >= 500, "a list of two pieces must be shorter than they are");
         self.piece = bytes;
         self
     }

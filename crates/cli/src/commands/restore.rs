@@ -111,6 +111,7 @@ fn tell_notes(session: &Session, notes: &Notes) {
             format!("could not be given the right owner, only user {user}; run as root to keep owners"),
         ),
         (notes.special_bits, "lost setuid, setgid or sticky bits, which need the right owner".into()),
+        (notes.modes, "belong to another user and keep their own mode; run as root to change it".into()),
         (
             notes.times,
             "could not be given the right time, which the file system of the target cannot hold".into(),

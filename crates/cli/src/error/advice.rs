@@ -35,7 +35,7 @@ pub(super) fn repository(error: Error) -> Failure {
         Error::ContentNotFound { .. } => {
             failure.hint("an index blob may be missing, or maintenance removed the content; compare with another copy")
         }
-        Error::CorruptSnapshot { .. } => failure.hint("choose another snapshot: `kopia-rs snapshots` lists them"),
+        Error::CorruptSnapshot { .. } => failure.hint("a folder can still be restored by its object id (`k…`), if it is known; kopia can delete the snapshot"),
         Error::NotFound { candidates, .. } => {
             let hint = match candidates.is_empty() {
                 true => "`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete` all snapshots",

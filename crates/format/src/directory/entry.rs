@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Summary;
 use crate::{ObjectId, Timestamp};
@@ -76,8 +76,8 @@ pub(crate) struct RawEntry<'a> {
     pub(crate) mode: Cow<'a, str>,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) size: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mtime: Option<Timestamp>,
+    #[serde(borrow, serialize_with = "time_in_utc", skip_serializing_if = "str::is_empty")]
+    pub(crate) mtime: Cow<'a, str>,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) uid: u32,
     #[serde(skip_serializing_if = "is_zero")]
@@ -92,6 +92,13 @@ fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
 }
 
+fn time_in_utc<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match text.parse::<Timestamp>() {
+        Ok(time) => serializer.collect_str(&time),
+        Err(_) => serializer.serialize_str(text),
+    }
+}
+
 impl RawEntry<'static> {
     /// Deserializes an entry, or `null`, that borrows nothing.
     pub(crate) fn owned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
@@ -100,6 +107,7 @@ impl RawEntry<'static> {
             name: Cow::Owned(raw.name.into_owned()),
             kind: Cow::Owned(raw.kind.into_owned()),
             mode: Cow::Owned(raw.mode.into_owned()),
+            mtime: Cow::Owned(raw.mtime.into_owned()),
             obj: Cow::Owned(raw.obj.into_owned()),
             ..raw
         }))
@@ -136,15 +144,19 @@ impl<'a> RawEntry<'a> {
                 "" => return Err("has no object".into()),
                 text => text.parse::<ObjectId>().map_err(|error| error.to_string())?,
             };
-            Ok((kind, size, mode, object))
+            let modified = match &*self.mtime {
+                "" => Timestamp::default(),
+                text => text.parse().map_err(|error: crate::Error| error.to_string())?,
+            };
+            Ok((kind, size, mode, object, modified))
         })();
         match checked {
-            Ok((kind, size, mode, object)) => Ok(Entry {
+            Ok((kind, size, mode, object, modified)) => Ok(Entry {
                 name: self.name,
                 kind,
                 mode,
                 size,
-                modified: self.mtime.unwrap_or_default(),
+                modified,
                 uid: self.uid,
                 gid: self.gid,
                 object,

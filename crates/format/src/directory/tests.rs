@@ -12,6 +12,7 @@ const JSON: &str = r#"{"stream":"kopia:directory","entries":[
     {"name":"fifo","type":"p","obj":"bb"},
     {"name":"lost","type":"f"},
     {"name":"minus","type":"f","size":-1,"obj":"bb"},
+    {"name":"late","type":"f","mtime":"yesterday","obj":"bb"},
     {"name":"\ufffd","type":"f","obj":"Ixbb","new":{"x":[1]}}],
     "summary":{"size":5,"files":1,"symlinks":1,"dirs":2,"maxTime":"2026-01-01T00:00:00Z","numFailed":0}}"#;
 
@@ -36,7 +37,7 @@ fn entries_are_checked_one_by_one() {
     assert_eq!((good[1].modified.seconds(), good[1].modified.nanoseconds()), (-1, 500_000_000));
     assert_eq!((good[2].kind, good[2].modified), (EntryKind::Symlink, crate::Timestamp::default()));
     let refused: Vec<_> = entries.iter().filter_map(|e| e.as_ref().err()).map(ToString::to_string).collect();
-    assert_eq!(refused.len(), 7, "{refused:?}");
+    assert_eq!(refused.len(), 8, "{refused:?}");
     assert!(refused[0].contains("leave its folder") && refused[4].contains("unknown type \"p\""));
 }
 

@@ -46,6 +46,11 @@ pub(super) fn parse(
     let formats_start = packs_start.and_then(|start| start.checked_add(packs.len()));
     let formats = table(formats_start, format_count, FORMAT_SIZE, "formats")?;
 
+    // Names that overlap would take far more memory than the blob.
+    let names: usize = packs.chunks_exact(PACK_SIZE).map(|pack| usize::from(pack[0])).sum();
+    if names > bytes.len() {
+        return Err(Error::corrupt(WHAT, format!("pack names of {names} bytes in {} bytes", bytes.len())));
+    }
     let packs = packs
         .chunks_exact(PACK_SIZE)
         .map(|pack| pack_name(bytes, uint(&pack[1..]) as u32, pack[0]))

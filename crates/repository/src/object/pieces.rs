@@ -6,8 +6,11 @@ use kopia_format::{ContentId, ObjectId};
 use crate::content::MAX_LENGTH;
 use crate::{Error, Repository, Result};
 
-/// How deep lists may nest, whatever their ids say: a list that contains itself ends here.
+/// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces, ends here.
 const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
+
+/// The most runs of one object that are kept at once: 128 TiB at kopia's usual 4 MiB, 4 TiB at its smallest pieces.
+pub(super) const MAX_RUNS: usize = 32 << 20;
 
 /// A run of an object's bytes that one content holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,20 +35,23 @@ pub struct Pieces {
     stack: Vec<Vec<Piece>>,
     /// The object itself, until it is looked at.
     whole: Option<ObjectId>,
+    /// How many lists are being read for which this object is a part of a list.
+    depth: usize,
 }
 
 impl Pieces {
     /// Starts at the front of an object.
     pub fn new(repository: &Repository, object: ObjectId) -> Self {
-        Self { repository: repository.clone(), stack: Vec::new(), whole: Some(object) }
+        Self { repository: repository.clone(), stack: Vec::new(), whole: Some(object), depth: 0 }
     }
 
     /// Reads a list and puts its pieces on the stack, moved to where the object has them.
     fn descend(&mut self, object: ObjectId, list: ObjectId, start: u64, length: Option<u64>) -> Result<()> {
-        if self.stack.len() == MAX_DEPTH {
+        let depth = self.depth + self.stack.len() + 1;
+        if depth > MAX_DEPTH {
             return Err(Error::object(object, format!("lists nest more than {MAX_DEPTH} deep")));
         }
-        let bytes = self.repository.read_object(list)?;
+        let bytes = read_whole(Self { depth, ..Self::new(&self.repository, list) }, list)?;
         let mut pieces = indirect::parse(&bytes).map_err(|error| Error::object(object, error))?;
         let total = pieces.last().map_or(0, |last| last.start + last.length);
         if length.is_some_and(|length| length != total) {
@@ -132,14 +138,19 @@ impl Repository {
     /// # Errors
     /// As for [`Self::read_run`]; [`Error::CorruptObject`] if it has more than 256 MiB.
     pub fn read_object(&self, object: ObjectId) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        for run in Pieces::new(self, object) {
-            let run = self.read_run(&run?)?;
-            if bytes.len() + run.len() > MAX_LENGTH {
-                return Err(Error::object(object, format!("it has more than {MAX_LENGTH} bytes")));
-            }
-            if bytes.is_empty() { bytes = run } else { bytes.extend(run) }
-        }
-        Ok(bytes)
+        read_whole(Pieces::new(self, object), object)
     }
+}
+
+fn read_whole(pieces: Pieces, object: ObjectId) -> Result<Vec<u8>> {
+    let repository = pieces.repository.clone();
+    let mut bytes = Vec::new();
+    for run in pieces {
+        let run = repository.read_run(&run?)?;
+        if bytes.len() + run.len() > MAX_LENGTH {
+            return Err(Error::object(object, format!("it has more than {MAX_LENGTH} bytes")));
+        }
+        if bytes.is_empty() { bytes = run } else { bytes.extend(run) }
+    }
+    Ok(bytes)
 }

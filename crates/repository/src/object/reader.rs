@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_format::ObjectId;
 
+use super::pieces::MAX_RUNS;
 use super::{Pieces, Run};
 use crate::{Error, Repository, Result};
 
@@ -27,7 +28,13 @@ impl ObjectReader {
     /// # Errors
     /// As for [`Pieces`] and, for compressed objects of old, [`Repository::read_run`].
     pub fn open(repository: &Repository, object: ObjectId) -> Result<Self> {
-        let mut runs = Pieces::new(repository, object).collect::<Result<Vec<_>>>()?;
+        let mut runs = Vec::new();
+        for run in Pieces::new(repository, object) {
+            if runs.len() == MAX_RUNS {
+                return Err(Error::object(object, format!("it has more than {MAX_RUNS} pieces")));
+            }
+            runs.push(run?);
+        }
         let mut last = None;
         // Only reading tells how long a compressed object is.
         if let [run @ Run { length: None, .. }] = &mut runs[..] {

@@ -13,8 +13,8 @@ use crate::index::{self, Listing};
 use crate::sealing::Sealing;
 use crate::{Error, Result};
 
-/// The features that this reader understands: none has been given out by kopia yet.
-const KNOWN_FEATURES: [&str; 0] = [];
+/// The features that this reader understands: those that kopia does (`repo/open.go`).
+const KNOWN_FEATURES: [&str; 2] = ["index-v1", "index-v2"];
 
 pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Repository> {
     let start = Instant::now();
@@ -28,9 +28,11 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Rep
 
     // Deriving the key takes some 150 ms of one core and 64 MiB; listing mostly waits for the disk.
     let (format, listing) = std::thread::scope(|scope| {
-        let listing = scope.spawn(|| Listing::read(&*store));
+        let listing = std::thread::Builder::new().spawn_scoped(scope, || Listing::read(&*store));
         let format = unseal(&id, &blob, password, &location);
-        (format, listing.join().expect("listing returns its errors"))
+        // Where no thread can be had, one does both.
+        let listing = listing.map(|thread| thread.join().expect("listing returns its errors"));
+        (format, listing.unwrap_or_else(|_| Listing::read(&*store)))
     });
     let format = format?;
     let warnings = check(&format)?;

@@ -21,6 +21,8 @@ pub(crate) struct Folder {
     pub(crate) kind: FolderKind,
     /// Children that are not finished, and one for the planner while it still adds some.
     pending: AtomicU64,
+    /// Entries that lie finished in it in the staging tree, and are to be moved from there.
+    staged: AtomicU64,
     /// Which folder it is in the staging tree, once it is made there.
     made: OnceLock<io::Result<Identity>>,
 }
@@ -48,6 +50,7 @@ impl Folder {
             attributes,
             kind: FolderKind::Existing,
             pending: AtomicU64::new(1),
+            staged: AtomicU64::new(0),
             made: OnceLock::new(),
         })
     }
@@ -69,6 +72,7 @@ impl Folder {
             attributes,
             kind,
             pending: AtomicU64::new(1),
+            staged: AtomicU64::new(0),
             made: OnceLock::new(),
         })
     }
@@ -94,9 +98,24 @@ impl Folder {
         self.made.get()?.as_ref().ok().copied()
     }
 
-    /// Says whether the folder was tried and could not be made.
-    pub(crate) fn failed(&self) -> bool {
-        matches!(self.made.get(), Some(Err(_)))
+    /// Returns why the folder could not be made, if that was tried.
+    pub(crate) fn failure(&self) -> Option<&io::Error> {
+        self.made.get()?.as_ref().err()
+    }
+
+    /// Says whether this folder or one that it lies in could not be made, which is a problem of that folder.
+    pub(crate) fn is_lost(self: &Arc<Self>) -> bool {
+        self.ancestors().any(|folder| folder.failure().is_some())
+    }
+
+    /// Notes that an entry lies finished in the staging tree.
+    pub(crate) fn one_staged(&self) {
+        self.staged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many entries must be there to be moved.
+    pub(crate) fn staged(&self) -> u64 {
+        self.staged.load(Ordering::Relaxed)
     }
 
     /// Returns the folder and all it lies in, innermost first.

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::folder::Folder;
 use super::{FOLDER, Identity, open_folder};
 
-/// How many folders all workers keep open together.
+/// How many folders all workers keep open together; each keeps one, however many there are.
 pub(crate) const OPEN: usize = 32;
 
 /// The longest path that is given to the system at once; its limit is 4096 with the final NUL.
@@ -102,9 +102,10 @@ impl<'a> Handles<'a> {
             };
             // Those that exist are opened many at a time; the first that does not is made.
             let known = rest.iter().take_while(|folder| folder.identity().is_some()).count();
+            let names: Vec<&str> = rest[..known].iter().map(|folder| &*folder.name).collect();
             let (next, count) = match known {
                 0 => (make(from, &rest[0])?, 1),
-                _ => descend(&mut self.openat2, from, &rest[..known])?,
+                _ => descend(&mut self.openat2, from, &names)?,
             };
             if Some(Identity::of(&next)?) != rest[count - 1].identity() {
                 return Err(io::Error::other("the folder was replaced while the restore ran"));
@@ -138,34 +139,28 @@ fn make(parent: BorrowedFd<'_>, folder: &Folder) -> io::Result<OwnedFd> {
 }
 
 /// Opens as many nested folders at once as one path can name; returns the innermost and how many they were.
-fn descend(
+pub(crate) fn descend(
     openat2: &mut bool,
     from: BorrowedFd<'_>,
-    folders: &[Arc<Folder>],
+    names: &[&str],
 ) -> io::Result<(OwnedFd, usize)> {
-    if *openat2 && folders.len() > 1 {
-        let mut path = String::new();
-        let mut count = 0;
-        for folder in folders {
-            if count > 0 && path.len() + 1 + folder.name.len() > PATH {
-                break;
-            }
-            if count > 0 {
-                path.push('/');
-            }
-            path.push_str(&folder.name);
-            count += 1;
-        }
+    if *openat2 && names.len() > 1 {
+        let mut length = 0;
+        let fitting = names.iter().take_while(|name| {
+            length += name.len() + 1;
+            length <= PATH
+        });
+        let count = fitting.count().max(1);
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::openat2(from, &path, flags, Mode::empty(), resolve) {
+        match rustix::fs::openat2(from, names[..count].join("/"), flags, Mode::empty(), resolve) {
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => *openat2 = false,
             // A rename elsewhere in the tree may ask for another try; going one by one is one.
             Err(Errno::AGAIN) => {}
             result => return Ok((result?, count)),
         }
     }
-    Ok((open_folder(from, &folders[0].name)?, 1))
+    Ok((open_folder(from, names[0])?, 1))
 }
 
 /// `io::Error` cannot be cloned, but what the system says is a number.

@@ -4,7 +4,7 @@
 //! root and nothing else. Folders that the target had already are walked, deepest first; in them a file replaces a file or
 //! link of the same name in one step, and what is in the way of another kind goes, unless it is a folder with something in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Dir, RenameFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
-use super::handles::Handles;
+use super::handles::{Handles, descend};
 use super::metadata::Metadata;
 use super::staging::Staging;
 use super::target::Target;
@@ -48,28 +48,48 @@ impl Mover<'_> {
             let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
             moved.entry(parent).or_default().push(folder);
         }
+        let mut existing: HashMap<*const Folder, HashSet<&[u8]>> = HashMap::new();
+        for folder in &merge.existing {
+            let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+            existing.entry(parent).or_default().insert(folder.name.as_bytes());
+        }
         for folder in merge.existing.iter().rev() {
-            let folders = moved.remove(&Arc::as_ptr(folder)).unwrap_or_default();
-            if let Err(error) = self.fill(folder, &mut handles, &folders) {
+            let key = Arc::as_ptr(folder);
+            let moved = moved.remove(&key).unwrap_or_default();
+            let existing = existing.remove(&key).unwrap_or_default();
+            if let Err(error) = self.fill(folder, &mut handles, &moved, &existing) {
                 self.tally.problem(folder.path_of(""), error);
             }
         }
     }
 
-    /// Moves what was staged in one folder, then finishes it.
+    /// Moves what was staged in one folder, then finishes it. Those of its folders that `exist` in the target were
+    /// filled before.
     fn fill(
         &mut self,
         folder: &Arc<Folder>,
         handles: &mut Handles<'_>,
         moved: &[&Arc<Folder>],
+        exist: &HashSet<&[u8]>,
     ) -> io::Result<()> {
         let destination = open_existing(self.target.folder.as_fd(), folder)?;
         let is_root = folder.parent.is_none();
+        let mut stuck = HashSet::new();
         if is_root || folder.identity().is_some() {
             let source = handles.open(folder)?;
-            for name in names(source.as_fd())? {
+            let mut names = names(source.as_fd())?;
+            names.retain(|name| !exist.contains(&name[..]));
+            if (names.len() as u64) < folder.staged() {
+                let lost = folder.staged() - names.len() as u64;
+                let why = format!(
+                    "{lost} of its entries vanished from the unfinished folder before they could be moved"
+                );
+                self.tally.problem(folder.path_of(""), Cause::Entry(why));
+            }
+            for name in names {
                 if let Err(error) = move_entry(source.as_fd(), destination.as_fd(), &name) {
                     self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), in_the_way(error));
+                    stuck.insert(name);
                 }
             }
             if let Some(parent) = folder.parent.as_ref().filter(|_| !is_root) {
@@ -77,14 +97,15 @@ impl Mover<'_> {
                 let _ = rustix::fs::unlinkat(&*handles.open(parent)?, &*folder.name, AtFlags::REMOVEDIR);
             }
         }
-        for child in moved {
+        // One that could not be made or moved has its problem already.
+        for child in moved.iter().filter(|child| !stuck.contains(child.name.as_bytes())) {
             if let Err(error) = self.finish_moved(destination.as_fd(), child) {
                 self.tally.problem(child.path_of(""), error);
             }
         }
         match is_root {
             true => Ok(()),
-            false => self.metadata.finish_folder(destination.as_fd(), &folder.attributes),
+            false => self.metadata.finish_existing(destination.as_fd(), &folder.attributes),
         }
     }
 
@@ -93,9 +114,9 @@ impl Mover<'_> {
         let Some(root) = merge.existing.first() else { return };
         let folder = self.target.folder.as_fd();
         if !self.root_attributes {
-            return;
+            return self.target.close_again();
         }
-        let result = self.metadata.finish_folder(folder, &root.attributes);
+        let result = self.metadata.finish_existing(folder, &root.attributes);
         if let Err(error) = result {
             self.tally.problem(root.path_of(""), error);
         }
@@ -103,26 +124,36 @@ impl Mover<'_> {
 
     /// Sets the attributes of a folder in its final place.
     fn finish_moved(&mut self, parent: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<()> {
-        // One that could not be made or moved has its problem already.
         let Some(identity) = folder.identity() else { return Ok(()) };
-        let Some(stat) = look(parent, &*folder.name)? else { return Ok(()) };
-        if super::Identity::from(&stat) != identity {
-            return Ok(());
-        }
         let handle = open_folder(parent, &folder.name)?;
+        if super::Identity::of(&handle)? != identity {
+            return Err(io::Error::other("the folder was replaced while the restore ran"));
+        }
         self.metadata.finish_folder(handle.as_fd(), &folder.attributes)
     }
 }
 
-/// Opens a folder of the target component by component, without following links. Its mode is no obstacle: the restore
-/// sets it at the end, as that of every folder that it goes through.
+/// Opens a folder of the target without following links. Its mode is no obstacle: the restore sets it at the end, as that
+/// of every folder that it goes through.
 pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
     let mut names: Vec<&str> = folder.ancestors().map(|folder| &*folder.name).collect();
     names.pop();
-    names
-        .iter()
-        .rev()
-        .try_fold(root.try_clone_to_owned()?, |handle, name| open_to_change(handle.as_fd(), name.as_bytes()))
+    names.reverse();
+    let mut handle = root.try_clone_to_owned()?;
+    let mut openat2 = true;
+    let mut rest = &names[..];
+    while let [first, ..] = rest {
+        // All but the last at once, which are only gone through; one that is closed to us is opened up by itself.
+        let (through, _) = rest.split_at(rest.len() - 1);
+        let many =
+            if through.is_empty() { None } else { descend(&mut openat2, handle.as_fd(), through).ok() };
+        let (next, count) = match many {
+            Some(opened) => opened,
+            None => (open_to_change(handle.as_fd(), first.as_bytes())?, 1),
+        };
+        (handle, rest) = (next, &rest[count..]);
+    }
+    Ok(handle)
 }
 
 fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {

@@ -127,6 +127,24 @@ impl<'a> Metadata<'a> {
         self.set_times(folder, wanted)
     }
 
+    /// As [`Self::finish_folder`], for a folder that was there before: one of another user keeps what it has, and that
+    /// is noted. The root of a volume often is one.
+    pub(crate) fn finish_existing(&mut self, folder: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
+        match self.finish_folder(folder, wanted) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {}
+            result => return result,
+        }
+        let stat = rustix::fs::fstat(folder)?;
+        if (stat.st_uid, stat.st_gid) != (wanted.uid, wanted.gid) {
+            self.tally.note(Note::Owner);
+        }
+        if stat.st_mode & 0o7777 != wanted.mode {
+            self.tally.note(Note::Mode);
+        }
+        self.compare_time(&stat, wanted);
+        Ok(())
+    }
+
     /// Sets owner and time of a link itself. Its mode means nothing.
     pub(crate) fn finish_symlink(
         &mut self,
@@ -171,7 +189,8 @@ impl<'a> Metadata<'a> {
         let gid = (wanted.gid != u32::MAX).then(|| Gid::from_raw(wanted.gid));
         if !self.refused.contains(&owner) {
             match change(uid, gid) {
-                Ok(()) => return Ok(true),
+                Ok(()) if uid.is_some() && gid.is_some() => return Ok(true),
+                Ok(()) => {}
                 // INVAL: a number that the user namespace does not map.
                 Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => {}
                 Err(error) => return Err(error.into()),

@@ -9,13 +9,14 @@ use rustix::io::Errno;
 
 use super::remove::remove_tree;
 use super::target::Target;
-use super::{is_folder, look, open_folder};
+use super::{Identity, is_folder, look, open_folder, open_to_change};
 use crate::{Error, Result};
 
 /// What the names of staging folders begin with.
 pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
 
-/// The staging folder of this restore. It is locked while we work, so that two restores do not remove each other's.
+/// The staging folder of this restore. It is locked from before it is used until it is gone, so that two restores do not
+/// remove each other's.
 #[derive(Debug)]
 pub(crate) struct Staging {
     handle: OwnedFd,
@@ -27,24 +28,32 @@ impl Staging {
     pub(crate) fn open(target: &Target, root: ObjectId) -> Result<Self> {
         let folder = target.folder.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
-        for name in leftovers(folder).map_err(error)? {
-            if !lock(folder, &name).map_err(error)? {
-                return Err(Error::Busy { target: target.path.clone() });
-            }
-            tracing::info!(name, "removing what an interrupted restore left");
-            remove_tree(folder, &name).map_err(error)?;
-        }
+        let busy = || Error::Busy { target: target.path.clone() };
         let name = format!("{PREFIX}{root}");
-        match rustix::fs::mkdirat(folder, &*name, Mode::RWXU) {
-            Err(Errno::EXIST) => return Err(Error::Busy { target: target.path.clone() }),
-            made => made.map_err(|errno| error(errno.into()))?,
+        // Beside a single file others may be at work, in a folder that everybody shares.
+        let leftovers = match target.name {
+            None => leftovers(folder).map_err(error)?,
+            Some(_) => vec![name.clone()],
+        };
+        for leftover in leftovers {
+            let Some(handle) = open_own(folder, &leftover).map_err(error)? else { continue };
+            if !lock(&handle, folder, &leftover).map_err(error)? {
+                return Err(busy());
+            }
+            tracing::info!(leftover, "removing what an interrupted restore left");
+            remove_tree(folder, &leftover, Some(Identity::of(&handle).map_err(error)?)).map_err(error)?;
         }
+        let make = || rustix::fs::mkdirat(folder, &*name, Mode::RWXU);
+        let made = make().or_else(|errno| match errno {
+            Errno::ACCESS if target.open_up() => make(),
+            errno => Err(errno),
+        });
+        made.map_err(|errno| error(errno.into()))?;
         let handle = open_folder(folder, &name).map_err(error)?;
-        // Some network file systems have no locks; then nothing warns of a second restore.
-        if rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err(Error::Busy { target: target.path.clone() });
+        match lock(&handle, folder, &name).map_err(error)? {
+            true => Ok(Self { handle, name }),
+            false => Err(busy()),
         }
-        Ok(Self { handle, name })
     }
 
     /// Returns the folder's handle.
@@ -54,19 +63,18 @@ impl Staging {
 
     /// Removes the folder and whatever could not be moved out of it.
     pub(crate) fn remove(&self, target: &Target) -> Result<()> {
-        let removed = remove_tree(target.folder.as_fd(), &self.name);
+        let removed = Identity::of(&self.handle)
+            .and_then(|identity| remove_tree(target.folder.as_fd(), &self.name, Some(identity)));
         removed.map_err(|source| target.error("the unfinished folder cannot be removed", source))
     }
 }
 
-/// Finds staging folders in the target.
+/// Finds the names of staging folders in the target.
 fn leftovers(target: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(target)? {
-        let entry = entry?;
-        if let Ok(name) = entry.file_name().to_str()
+        if let Ok(name) = entry?.file_name().to_str()
             && name.starts_with(PREFIX)
-            && look(target, name)?.is_some_and(|stat| is_folder(&stat))
         {
             names.push(name.to_string());
         }
@@ -74,12 +82,22 @@ fn leftovers(target: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Says whether nobody holds the lock of a staging folder.
-fn lock(target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
-    // A folder that we may not even open cannot be in use by a restore of ours; removing it will tell.
-    let Ok(handle) = open_folder(target, name) else { return Ok(true) };
-    match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Ok(()) | Err(_) => Ok(true),
+/// Opens a staging folder that was left; `None` for what is no folder or another user's, which is none of ours.
+fn open_own(target: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
+    let Some(stat) = look(target, name)? else { return Ok(None) };
+    if !is_folder(&stat) || stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Ok(None);
     }
+    open_to_change(target, name.as_bytes()).map(Some)
+}
+
+/// Takes the lock of a staging folder; says whether it is ours and the folder still has its name: another restore may
+/// just have removed it, and made a new one.
+fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    // Some network file systems have no locks; then nothing warns of a second restore.
+    if rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Ok(false);
+    }
+    let named = look(target, name)?.map(|stat| Identity::from(&stat));
+    Ok(named == Some(Identity::of(handle)?))
 }

@@ -1,10 +1,11 @@
 //! What the caller calls the target: opened, created where it is missing, refused where it is the repository.
 
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
+use std::{fs, io};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
@@ -21,6 +22,10 @@ pub(crate) struct Target {
     pub(crate) path: PathBuf,
     /// For a single file or link: the name it gets in the folder.
     pub(crate) name: Option<String>,
+    /// The file system of the folder.
+    pub(crate) device: u64,
+    /// The folder's mode, if it had to be changed so that its owner may write in it.
+    pub(crate) mode_before: OnceLock<u32>,
 }
 
 impl Target {
@@ -46,21 +51,48 @@ impl Target {
             let path = folder.clone();
             move |source| Error::Target { path, what, source }
         };
-        if let Some(repository) = entry.repository().store().folder() {
-            // A single file does no harm beside the repository, only in it.
-            let overlap = refuse_overlap(&folder, &repository, name.is_none());
-            overlap.map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
+        if name.is_some() && fs::symlink_metadata(path).is_ok_and(|found| is_special(&found)) {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a folder");
+            return Err(Error::Target { path: path.into(), what: "cannot be replaced", source });
         }
+        let repository = entry.repository().store().folder();
+        // A single file does no harm beside the repository, only in it.
+        let overlaps = |folder: &Path| match &repository {
+            Some(repository) => refuse_overlap(folder, repository, name.is_none()),
+            None => Ok(None),
+        };
+        overlaps(&folder).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
         match fs::metadata(&folder) {
             Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: folder }),
             Ok(_) => {}
-            Err(_) => fs::create_dir_all(&folder).map_err(error("cannot be created"))?,
+            Err(_) => {
+                refuse_detour(&folder).map_err(error("cannot be created"))?;
+                fs::create_dir_all(&folder).map_err(error("cannot be created"))?;
+            }
         }
         // The caller may well name a link; what lies below it is ours and never reached through one.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(&folder, flags, Mode::empty());
         let handle = handle.map_err(|errno| error("cannot be opened")(errno.into()))?;
-        Ok(Self { folder: handle, path: folder, name })
+        // Once more, now that the folder is there and cannot become another one.
+        overlaps(&folder).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
+        let stat = rustix::fs::fstat(&handle).map_err(|errno| error("cannot be looked at")(errno.into()))?;
+        Ok(Self { folder: handle, path: folder, name, device: stat.st_dev, mode_before: OnceLock::new() })
+    }
+
+    /// Lets the owner of a read-only folder write in it while the restore runs; says whether that changed anything.
+    pub(crate) fn open_up(&self) -> bool {
+        let Ok(stat) = rustix::fs::fstat(&self.folder) else { return false };
+        let mode = stat.st_mode & 0o7777;
+        let changed = rustix::fs::fchmod(&self.folder, Mode::from_raw_mode(mode | 0o700)).is_ok();
+        changed && self.mode_before.set(mode).is_ok()
+    }
+
+    /// Takes back what [`Self::open_up`] did.
+    pub(crate) fn close_again(&self) {
+        if let Some(&mode) = self.mode_before.get() {
+            let _ = rustix::fs::fchmod(&self.folder, Mode::from_raw_mode(mode));
+        }
     }
 
     /// Forces everything that was written to the target's file system to disk.
@@ -74,6 +106,23 @@ impl Target {
     }
 }
 
+/// Devices, pipes and sockets are not replaced when a person names one: it is a slip more often than a wish.
+fn is_special(metadata: &fs::Metadata) -> bool {
+    !(metadata.is_file() || metadata.is_dir() || metadata.is_symlink())
+}
+
+/// Refuses a path that leads back up out of a folder that does not exist: where that ends is known only after creating it.
+fn refuse_detour(folder: &Path) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    match missing.filter_map(|path| path.components().next_back()).any(|last| last == Component::ParentDir) {
+        true => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it leads back out of a folder that does not exist",
+        )),
+        false => Ok(()),
+    }
+}
+
 fn entry_name(entry: &Entry, path: &Path) -> Result<String> {
     let name = entry.name();
     // The name of a snapshot's root is a label that nobody has checked.
@@ -82,8 +131,7 @@ fn entry_name(entry: &Entry, path: &Path) -> Result<String> {
 }
 
 fn unnamed(path: &Path) -> Error {
-    let source =
-        std::io::Error::new(std::io::ErrorKind::InvalidInput, "give the name that the file is to have");
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "give the name that the file is to have");
     Error::Target { path: path.into(), what: "cannot be the target", source }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustix::fs::{AtFlags, FallocateFlags};
 use rustix::io::Errno;
@@ -34,17 +34,25 @@ pub(crate) struct SmallEntry {
 #[derive(Debug)]
 pub(crate) struct LargeFile {
     entry: SmallEntry,
-    handle: OnceLock<io::Result<OwnedFd>>,
+    handle: RwLock<Handle>,
     /// Pieces that are not written, and one for the planner while it still adds some.
     pending: AtomicU64,
     written: AtomicU64,
     failed: Mutex<Option<Cause>>,
 }
 
+#[derive(Debug)]
+enum Handle {
+    /// No piece was written yet.
+    New,
+    Open(OwnedFd),
+    Failed(io::Error),
+}
+
 impl LargeFile {
     pub(crate) fn new(entry: SmallEntry) -> Self {
         let (written, failed) = Default::default();
-        Self { entry, handle: OnceLock::new(), pending: AtomicU64::new(1), written, failed }
+        Self { entry, handle: RwLock::new(Handle::New), pending: AtomicU64::new(1), written, failed }
     }
 
     /// Notes that one more piece is to be written.
@@ -70,13 +78,16 @@ impl Worker<'_> {
                     false => self.file(entry, bytes),
                 };
                 match written {
-                    Ok(()) if entry.symlink => self.shared.tally.symlink(),
+                    Ok(()) if entry.symlink => {
+                        entry.folder.one_staged();
+                        self.shared.tally.symlink();
+                    }
                     Ok(()) => {
-                        self.shared.tally.bytes(bytes.len() as u64);
+                        self.shared.tally.written(bytes.len() as u64);
                         self.file_is_there(entry, bytes.len() as u64);
                     }
-                    // The folder has its own problem.
-                    Err(_) if entry.folder.ancestors().any(|folder| folder.failed()) => {}
+                    // Its folder could not be made, and that is reported when the folder is finished.
+                    Err(error) if entry.folder.is_lost() && !is_fatal(&error) => {}
                     Err(error) => self.entry_failed(&entry.folder, &entry.name, error),
                 }
             }
@@ -96,7 +107,7 @@ impl Worker<'_> {
 
     fn fill(&mut self, file: &OwnedFd, entry: &SmallEntry, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() as u64 >= RESERVE {
-            reserve(file, bytes.len() as u64)?;
+            reserve(file, bytes.len() as u64);
         }
         write_at(file, bytes, 0)?;
         self.metadata.finish_file(file.as_fd(), &entry.attributes)?;
@@ -129,20 +140,33 @@ impl Worker<'_> {
     }
 
     fn write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let handle = file.handle.get_or_init(|| {
-            let entry = &file.entry;
-            let folder = self.handles.open(&entry.folder)?;
-            let handle = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes)?;
-            if entry.size >= RESERVE {
-                reserve(&handle, entry.size)?;
+        loop {
+            // Many threads write at once; only making the file is for one.
+            match &*file.handle.read().unwrap_or_else(PoisonError::into_inner) {
+                Handle::New => {}
+                Handle::Open(handle) => {
+                    write_at(handle, bytes, offset)?;
+                    break;
+                }
+                Handle::Failed(error) => return Err(handles::copy(error)),
             }
-            Ok(handle)
-        });
-        let handle = handle.as_ref().map_err(handles::copy)?;
-        write_at(handle, bytes, offset)?;
+            let mut handle = file.handle.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*handle, Handle::New) {
+                *handle = self.create(&file.entry).map_or_else(Handle::Failed, Handle::Open);
+            }
+        }
         file.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.shared.tally.bytes(bytes.len() as u64);
+        self.shared.tally.written(bytes.len() as u64);
         Ok(())
+    }
+
+    fn create(&mut self, entry: &SmallEntry) -> io::Result<OwnedFd> {
+        let folder = self.handles.open(&entry.folder)?;
+        let handle = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes)?;
+        if entry.size >= RESERVE {
+            reserve(&handle, entry.size);
+        }
+        Ok(handle)
     }
 
     /// Notes that a piece is written or lost, or that the planner adds no more, and finishes the file after the last.
@@ -153,26 +177,30 @@ impl Worker<'_> {
         let entry = &file.entry;
         let failed = file.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let written = file.written.load(Ordering::Relaxed);
-        let result = match (failed, file.handle.get()) {
+        // Closed here: the batch that it was planned in may live on.
+        let handle = std::mem::replace(
+            &mut *file.handle.write().unwrap_or_else(PoisonError::into_inner),
+            Handle::Failed(io::ErrorKind::BrokenPipe.into()),
+        );
+        // Only what this restore made is removed: with two entries of one name the other one made it.
+        let made = matches!(handle, Handle::Open(_));
+        let result = match (failed, handle) {
             (Some(cause), _) => Err(cause),
-            (None, Some(Ok(handle))) => self.finish_large(handle, entry, written).map_err(Cause::from),
-            (None, Some(Err(error))) => Err(handles::copy(error).into()),
-            (None, None) => Err(Cause::Entry("it has no pieces".into())),
+            (None, Handle::Open(handle)) => self.finish_large(&handle, entry, written).map_err(Cause::from),
+            (None, Handle::Failed(error)) => Err(error.into()),
+            (None, Handle::New) => Err(Cause::Entry("it has no pieces".into())),
         };
         match result {
             Ok(()) => self.file_is_there(entry, written),
             Err(cause) => {
-                // Only what this restore made is removed: with two entries of one name the other one made it.
-                if matches!(file.handle.get(), Some(Ok(_)))
-                    && let Ok(folder) = self.handles.open(&entry.folder)
-                {
+                if made && let Ok(folder) = self.handles.open(&entry.folder) {
                     let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
                 }
                 match cause {
-                    _ if entry.folder.ancestors().any(|folder| folder.failed()) => {}
-                    Cause::Target(error) => {
-                        self.entry_failed(&entry.folder, &entry.name, handles::copy(&error))
+                    Cause::Target(error) if is_fatal(&error) || !entry.folder.is_lost() => {
+                        self.entry_failed(&entry.folder, &entry.name, handles::copy(&error));
                     }
+                    Cause::Target(_) => {}
                     cause => self.shared.tally.problem(entry.folder.path_of(&entry.name), cause),
                 }
             }
@@ -198,7 +226,8 @@ impl Worker<'_> {
 
     /// Counts a file, and says so if the repository has another size for it than its entry.
     fn file_is_there(&self, entry: &SmallEntry, length: u64) {
-        self.shared.tally.file();
+        self.shared.tally.file(length);
+        entry.folder.one_staged();
         if length != entry.size {
             let why = format!("it has {length} bytes, its entry says {}", entry.size);
             self.shared.tally.problem(entry.folder.path_of(&entry.name), Cause::Entry(why));
@@ -206,11 +235,13 @@ impl Worker<'_> {
     }
 }
 
-/// Reserves room for a file, where the file system can.
-fn reserve(file: &OwnedFd, length: u64) -> io::Result<()> {
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
-        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
-        Err(error) => Err(error.into()),
+/// Reserves room for a file, where the file system can and has as much: the size is only what an entry says, and half a
+/// reservation would take the room from other files. Whether there is enough, writing will tell.
+fn reserve(file: &OwnedFd, length: u64) {
+    let Ok(stat) = rustix::fs::fstatvfs(file) else { return };
+    let fits = length <= stat.f_bavail.saturating_mul(stat.f_frsize);
+    if fits && rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length).is_err() {
+        let _ = rustix::fs::ftruncate(file, 0);
     }
 }
 

@@ -116,6 +116,11 @@ fn the_repository_is_no_target_nor_in_one() {
         let result = kopia_restore::restore(&root, place.path(target), &Options::default());
         assert!(matches!(result, Err(Error::Overlap { .. })), "{target}: {result:?}");
     }
+    // Where such a path leads is known only once its folders are there, and they must not be made to find out.
+    for target in ["missing/../repo", "missing/../repo/new", "missing/deeper/../../repo"] {
+        let result = kopia_restore::restore(&root, place.path(target), &Options::default());
+        assert!(matches!(result, Err(Error::Target { .. })), "{target}: {result:?}");
+    }
     assert_eq!(names(&place.path("repo")), before);
     assert_eq!(names(&place.path("")), ["alias", "repo"]);
 }
@@ -161,4 +166,49 @@ fn the_roots_attributes_can_be_left() {
     assert_eq!(fs::metadata(place.path("target")).unwrap().mode() & 0o7777, 0o710);
     place.restore(&root, "target");
     assert_eq!(fs::metadata(place.path("target")).unwrap().mode() & 0o7777, 0o755);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_beside_one_of_its_name_is_reported() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let one = writer.directory(&[file("one", &bytes, 5)]);
+        let two = writer.directory(&[file("two", &bytes, 5)]);
+        let entries = [folder("d", &one), file("m", &bytes, 5), folder("d", &two)];
+        folder("data", &writer.directory(&entries))
+    });
+    fs::create_dir_all(place.path("target/d")).unwrap();
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 1, "{:?}", problems(&outcome));
+    assert_eq!(names(&place.path("target")), ["d", "m"]);
+    assert_eq!(names(&place.path("target/d")).len(), 1);
+}
+
+#[test]
+fn devices_and_pipes_are_not_replaced_when_they_are_named() {
+    let place = Place::new();
+    let root = root(&place);
+    let pipe = place.path("pipe");
+    let mode = rustix::fs::Mode::RUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let result = kopia_restore::restore(&root.at("f").unwrap(), &pipe, &Options::default());
+    assert!(matches!(result, Err(Error::Target { .. })), "{result:?}");
+    assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+}
+
+#[test]
+fn staging_folders_of_others_and_files_of_that_name_are_left_alone() {
+    let place = Place::new();
+    let root = root(&place);
+    fs::create_dir(place.path("target")).unwrap();
+    fs::write(place.path("target/.kopia-rs-restore-note"), b"mine").unwrap();
+    assert_eq!(place.restore(&root, "target").problem_count, 0);
+    assert_eq!(fs::read(place.path("target/.kopia-rs-restore-note")).unwrap(), b"mine");
+    // A restore that is under way holds its lock.
+    fs::create_dir(place.path("target/.kopia-rs-restore-kabc")).unwrap();
+    let held = fs::File::open(place.path("target/.kopia-rs-restore-kabc")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let result = kopia_restore::restore(&root, place.path("target"), &Options::default());
+    assert!(matches!(result, Err(Error::Busy { .. })), "{result:?}");
 }

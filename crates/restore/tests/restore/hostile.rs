@@ -108,6 +108,49 @@ fn a_size_that_is_not_true_is_reported() {
 }
 
 #[test]
+fn a_false_size_of_a_large_file_costs_nothing_but_a_word() {
+    let place = Place::new();
+    let mut writer = kopia_testkit::writer::RepositoryWriter::new().piece_size(1000);
+    let bytes = writer.file(&[7; 3000]);
+    let entries = [file("none", &bytes, 0), file("vast", &bytes, 1 << 60), file("wide", &bytes, 1 << 40)];
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", folder("data", &root));
+    let root = place.finish("repo", writer);
+    fs::create_dir(place.path("target")).unwrap();
+    fs::write(place.path("target/vast"), b"precious").unwrap();
+    let outcome = place.restore(&root, "target");
+    assert_eq!((outcome.files, outcome.problem_count), (3, 3), "{:?}", problems(&outcome));
+    for name in ["none", "vast", "wide"] {
+        assert_eq!(fs::read(place.path("target").join(name)).unwrap(), [7; 3000], "{name}");
+    }
+}
+
+#[test]
+fn a_link_longer_than_a_content_is_no_file() {
+    let place = Place::new();
+    let mut writer = kopia_testkit::writer::RepositoryWriter::new().piece_size(1000);
+    let bytes = writer.file(&[b'x'; 1500]);
+    let root = writer.directory(&[link("l", &bytes)]);
+    writer.snapshot("app@host:/data", folder("data", &root));
+    let outcome = place.restore(&place.finish("repo", writer), "target");
+    assert_eq!(outcome.problem_count, 1);
+    assert!(names(&place.path("target")).is_empty());
+}
+
+#[test]
+fn lists_whose_lists_are_themselves_end() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let id: ContentId = "x07070707070707070707070707070707".parse().unwrap();
+        let list = json!({"stream": "kopia:indirect", "entries": [{"l": 5, "o": format!("II{id}")}]});
+        writer.forge(id, list.to_string().as_bytes());
+        folder("data", &writer.directory(&[file("f", &format!("I{id}"), 5)]))
+    });
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 1, "{:?}", problems(&outcome));
+}
+
+#[test]
 fn too_deep_is_said_and_the_rest_restored() {
     let place = Place::new();
     let root = place.root("repo", |writer| {

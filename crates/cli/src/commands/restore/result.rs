@@ -48,6 +48,7 @@ struct SnapshotJson {
 struct NotesJson {
     owners: u64,
     special_bits: u64,
+    modes: u64,
     times: u64,
     names: u64,
 }
@@ -76,7 +77,7 @@ pub(super) fn json<'a>(
     outcome: &'a Outcome,
     seconds: f64,
 ) -> Json<'a> {
-    let Notes { owners, special_bits, times, names, .. } = outcome.notes;
+    let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
     let snapshot = selection.snapshot.as_ref().map(|snapshot| SnapshotJson {
         id: snapshot.id().into(),
         source: snapshot.source().to_string(),
@@ -94,7 +95,7 @@ pub(super) fn json<'a>(
         bytes: outcome.bytes,
         problem_count: outcome.problem_count,
         problems: outcome.problems.iter().map(Line::from).collect(),
-        notes: NotesJson { owners, special_bits, times, names },
+        notes: NotesJson { owners, special_bits, modes, times, names },
         made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),
         seconds,
     }
