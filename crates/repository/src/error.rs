@@ -115,6 +115,12 @@ pub enum Error {
         /// What was wanted: `folder` or `file`.
         wanted: &'static str,
     },
+    /// The system gives this process no thread.
+    #[error("no thread can be started: {why}")]
+    Threads {
+        /// What the system said.
+        why: String,
+    },
     /// The store could not be read.
     #[error(transparent)]
     Storage(#[from] kopia_storage::Error),

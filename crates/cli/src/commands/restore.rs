@@ -111,10 +111,13 @@ fn tell_notes(session: &Session, notes: &Notes) {
             format!("could not be given the right owner, only user {user}; run as root to keep owners"),
         ),
         (notes.special_bits, "lost setuid, setgid or sticky bits, which need the right owner".into()),
-        (notes.modes, "belong to another user and keep their own mode; run as root to change it".into()),
+        (
+            notes.modes,
+            "kept another mode, because the folder belongs to another user; run as root to change it".into(),
+        ),
         (
             notes.times,
-            "could not be given the right time, which the file system of the target cannot hold".into(),
+            "kept another time: the file system cannot hold it, or the folder belongs to another user".into(),
         ),
         (notes.names, "had a name that was not UTF-8; kopia kept U+FFFD for what it could not write".into()),
     ];

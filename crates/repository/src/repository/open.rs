@@ -19,6 +19,7 @@ const KNOWN_FEATURES: [&str; 2] = ["index-v1", "index-v2"];
 pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Repository> {
     let start = Instant::now();
     let location = store.location();
+    have_threads()?;
     let id = BlobId::new(BLOB_ID).expect("the constant is a name");
     let bytes = store.read(&id).map_err(|error| match error.is_not_found() {
         true => Error::NotARepository { location: location.clone() },
