@@ -46,6 +46,17 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Rep
     })
 }
 
+/// Starts rayon's threads, unless the program did: left to itself, rayon panics where it gets none.
+fn have_threads() -> Result<()> {
+    match rayon::ThreadPoolBuilder::new().build_global() {
+        // Only what the system says is a source; that there are threads already is not an error here.
+        Err(error) if std::error::Error::source(&error).is_some() => {
+            Err(Error::Threads { why: error.to_string() })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn unseal(
     id: &BlobId,
     blob: &RepositoryBlob,
