@@ -46,13 +46,15 @@ pub fn restore_observed(
     let shared = Shared::new(entry.repository(), options, &tally, &target, &staging);
     let shared = shared.map_err(|source| target.error("cannot be written", source))?;
 
-    let merge = work(&shared, entry)?;
-    if let Some(error) = shared.fatal() {
-        // What was done would only take up the room that is missing; why it failed matters more than whether this does.
-        let _ = staging.remove(&target);
-        target.close_again();
-        return Err(error);
-    }
+    let merge = match work(&shared, entry) {
+        Ok(merge) => merge,
+        Err(error) => {
+            // What was done would only take up room; why it failed matters more than whether this does.
+            let _ = staging.remove(&target);
+            target.close_again();
+            return Err(error);
+        }
+    };
 
     if options.sync != Sync::None {
         target.sync()?;
@@ -70,10 +72,10 @@ pub fn restore_observed(
     Ok(tally.finish())
 }
 
-/// Plans on this thread and works on others.
+/// Plans on this thread and works on others, until everything is staged or nothing more can be.
 fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
     let workers = shared.options.workers();
-    std::thread::scope(|scope| {
+    let merge = std::thread::scope(|scope| {
         let _guard = AbortOnPanic(&shared.queue);
         for number in 0..workers {
             let work = || Worker::new(shared, workers + 1).run();
@@ -88,7 +90,8 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
         let merge = planner.run(root);
         shared.queue.close();
         Ok(merge)
-    })
+    })?;
+    shared.fatal().map_or(Ok(merge), Err)
 }
 
 /// Reads the root before anything is created: a root that is gone leaves nothing to restore.
