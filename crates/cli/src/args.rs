@@ -123,6 +123,15 @@ pub(crate) struct Restore {
     /// What is forced to disk before the end: nothing, the target's file system once, or every file.
     #[arg(long, value_name = "WHAT", default_value = "none")]
     pub(crate) sync: Sync,
+    /// Leave blocks of zeros out of files, as holes that take no room on the disk.
+    #[arg(long)]
+    pub(crate) sparse: bool,
+    /// What stays of written files in the system's memory: only the small ones, or everything.
+    #[arg(long, value_name = "WHAT", default_value = "auto")]
+    pub(crate) page_cache: PageCache,
+    /// How many MiB may be read ahead from networks and spinning disks.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(crate) read_ahead: u64,
     /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
     #[arg(long)]
     pub(crate) strict_attributes: bool,
@@ -149,6 +158,14 @@ pub(crate) enum Sync {
     Filesystem,
     /// Every file when it is written.
     Files,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageCache {
+    /// Files of up to a megabyte.
+    Auto,
+    /// Everything, for programs that read it at once.
+    Keep,
 }
 
 #[cfg(test)]

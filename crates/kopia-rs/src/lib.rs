@@ -130,7 +130,8 @@ pub mod select {
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Cause, Error, Notes, Observer, Options, Outcome, Problem, Result, Sync, restore, restore_observed,
+        Cause, Error, Notes, Observer, Options, Outcome, PageCache, Problem, Result, Sync, restore,
+        restore_observed,
     };
 }
 

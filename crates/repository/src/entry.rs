@@ -1,7 +1,9 @@
 //! Files, folders and links of a snapshot.
 
+use std::sync::OnceLock;
+
 use kopia_format::directory::{self, EntryKind, Refused, Summary};
-use kopia_format::{ObjectId, Timestamp};
+use kopia_format::{ContentId, ObjectId, Timestamp};
 
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
@@ -187,6 +189,30 @@ impl Entry {
             EntryKind::File | EntryKind::Symlink => Some(Err(self.wrong_kind("folder"))),
         };
         Fetched { repository: self.repository.clone(), object, json }
+    }
+
+    /// As [`Self::fetch`], of many folders: their contents are read pack by pack, neighbours at once.
+    pub fn fetch_all(repository: &Repository, folders: &[ObjectId]) -> Vec<Fetched> {
+        // Lists of pieces, compressed objects and what fails are read one by one.
+        let plain = |object: &&ObjectId| object.indirection() == 0 && !object.is_compressed();
+        let contents: Vec<ContentId> = folders.iter().filter(plain).map(ObjectId::content).collect();
+        let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
+        repository.read_many(&contents, |number, bytes| {
+            if let Ok(bytes) = bytes {
+                slots[number].get_or_init(|| bytes.to_vec());
+            }
+        });
+        let mut slots = slots.into_iter();
+        let fetch = |object: &ObjectId| {
+            let read = plain(&object).then(|| slots.next()?.into_inner()).flatten();
+            match read {
+                Some(json) => {
+                    Fetched { repository: repository.clone(), object: *object, json: Some(Ok(json)) }
+                }
+                None => Self::of_directory(repository, *object).fetch(),
+            }
+        };
+        folders.iter().map(fetch).collect()
     }
 
     /// Returns the entry at a path below this one; empty components are skipped.

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`repository`](Repository) | opening: keys, indexes, one merged table |
 //! | [`content`] | one content, from its place in a pack to plain bytes |
+//! | [`read`] | many contents: range by range, each decoded once |
+//! | [`schedule`] | in which order contents are read: by pack, neighbours together |
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
@@ -19,7 +21,9 @@ mod entry;
 mod error;
 mod index;
 pub mod object;
+pub mod read;
 mod repository;
+pub mod schedule;
 mod sealing;
 pub mod select;
 mod snapshot;

@@ -10,7 +10,7 @@ use kopia_format::repository_blob::{RepositoryBlob, RepositoryFormat};
 use kopia_format::{BlobId, ContentId};
 use kopia_storage::BlobStore;
 
-use crate::content::Decoder;
+use crate::content::{Decoder, Stored};
 use crate::index::Indexes;
 use crate::sealing::Sealing;
 use crate::table::Place;
@@ -124,9 +124,9 @@ impl Repository {
     /// [`Error::ContentNotFound`], [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
     pub fn read_content(&self, content: &ContentId) -> Result<Vec<u8>> {
         let place = self.find(content)?;
-        let (offset, length) = (place.offset.into(), place.packed_length as usize);
-        let stored = self.store().read_range(self.pack(place.pack), offset, length, Vec::new())?;
-        self.with_decoder(|decoder| Ok(decoder.decode(self, content, &place, &stored)?.to_vec()))
+        let bytes = self.read_stored(&place)?;
+        let stored = Stored { id: *content, place, bytes: &bytes };
+        self.with_decoder(|decoder| Ok(decoder.decode(self, &stored)?.to_vec()))
     }
 
     /// Says whether `plain` hashes to the id of a content.

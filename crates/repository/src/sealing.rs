@@ -61,6 +61,14 @@ impl Sealing {
     pub(crate) fn names(&self, id: &ContentId, plain: &[u8]) -> bool {
         self.hasher.hash(plain).as_bytes() == id.hash()
     }
+
+    /// As [`Self::names`], of several contents: side by side where that is faster.
+    pub(crate) fn name_all(&self, contents: &[(&ContentId, &[u8])]) -> Vec<bool> {
+        let plain: Vec<&[u8]> = contents.iter().map(|(_, plain)| *plain).collect();
+        let mut digests = Vec::new();
+        self.hasher.hash_many(&plain, &mut digests);
+        std::iter::zip(contents, &digests).map(|((id, _), digest)| digest.as_bytes() == id.hash()).collect()
+    }
 }
 
 /// The initialization vector of a content: the last 16 bytes of its hash.

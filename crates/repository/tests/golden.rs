@@ -4,7 +4,7 @@
 
 use kopia_codec::key::Password;
 use kopia_format::directory::EntryKind;
-use kopia_repository::content::Decoder;
+use kopia_repository::content::{Decoder, Stored};
 use kopia_repository::object::ObjectReader;
 use kopia_repository::{Entry, Repository};
 use kopia_storage::FilesystemStore;
@@ -61,7 +61,7 @@ fn every_content_hashes_to_its_id() {
                 );
                 match stored {
                     Ok(stored) => {
-                        let plain = decoder.decode(&repository, &id, &place, &stored);
+                        let plain = decoder.decode(&repository, &Stored { id, place, bytes: &stored });
                         let plain = plain.unwrap_or_else(|error| panic!("{}: {error}", case.name));
                         assert!(repository.verify_content(&id, plain));
                         read += 1;

@@ -4,18 +4,23 @@
 //! batch needs it. A small file is created, written and finished in one go; a large one is written in pieces by whoever
 //! has them, and finished by whoever wrote the last.
 
+mod bytes;
 mod entries;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kopia_repository::Repository;
 use kopia_repository::content::Decoder;
-use kopia_repository::{Place, Repository};
+use kopia_repository::schedule::{Limits, Read};
+use kopia_storage::{BlobBytes, ReadAhead};
 use rustix::io::Errno;
 
+use bytes::Bytes;
 pub(crate) use entries::{LargeFile, SmallEntry};
 
+use crate::ahead::{Ahead, Task};
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::handles::{self, Handles};
 use crate::destination::metadata::{Metadata, Natural};
@@ -23,19 +28,25 @@ use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::outcome::{Cause, Tally};
 use crate::plan::batch::{Batch, Item, Part, Use};
-use crate::queue::Queue;
-use crate::schedule::Read;
 use crate::{Error, Options, Sync};
+
+/// How many bytes one read has at least where hashes are verified, if there are as many side by side.
+const VERIFIED_AT_ONCE: u64 = 8 << 20;
 
 /// What all threads of a restore share.
 pub(crate) struct Shared<'a> {
     pub(crate) repository: &'a Repository,
-    pub(crate) queue: Queue<Batch>,
+    pub(crate) ahead: Ahead,
     pub(crate) tally: &'a Tally<'a>,
     pub(crate) options: &'a Options,
     pub(crate) target: &'a Target,
     pub(crate) staging: &'a Staging,
     pub(crate) natural: Natural,
+    pub(crate) bytes: Bytes,
+    /// How reads are merged.
+    pub(crate) limits: Limits,
+    /// Whether workers tell the store what they will read.
+    announce: bool,
     stop: AtomicBool,
     fatal: Mutex<Option<Error>>,
 }
@@ -49,8 +60,30 @@ impl<'a> Shared<'a> {
         staging: &'a Staging,
     ) -> io::Result<Self> {
         let natural = Natural::probe(staging.handle())?;
+        let block = rustix::fs::fstat(staging.handle())?.st_blksize;
+        let bytes = Bytes::new(options, usize::try_from(block).unwrap_or_default());
+        let profile = repository.store().profile();
+        let announce = profile.ahead == ReadAhead::Hints;
+        let mut limits = Limits::from(profile);
+        if options.verify_hashes {
+            // Several of the largest contents at once, so that their hashes are computed side by side.
+            limits.bytes = limits.bytes.max(VERIFIED_AT_ONCE);
+        }
         let (stop, fatal) = Default::default();
-        Ok(Self { repository, queue: Queue::new(), tally, options, target, staging, natural, stop, fatal })
+        Ok(Self {
+            repository,
+            ahead: Ahead::new(options.read_ahead),
+            announce,
+            limits,
+            tally,
+            options,
+            target,
+            staging,
+            natural,
+            bytes,
+            stop,
+            fatal,
+        })
     }
 
     /// Says whether the restore was given up.
@@ -62,7 +95,7 @@ impl<'a> Shared<'a> {
     fn give_up(&self, error: Error) {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stop.store(true, Ordering::Relaxed);
-        self.queue.abort();
+        self.ahead.abort();
     }
 
     /// Returns why the restore was given up.
@@ -77,6 +110,8 @@ pub(crate) struct Worker<'a> {
     handles: Handles<'a>,
     metadata: Metadata<'a>,
     decoder: Decoder,
+    /// For contents that begin with a compression header of their own.
+    headed: Decoder,
     /// What packs are read into where they are not mapped.
     buffer: Vec<u8>,
 }
@@ -89,84 +124,61 @@ impl<'a> Worker<'a> {
             handles: Handles::new(shared.staging.handle(), workers),
             metadata: Metadata::new(shared.natural, shared.tally),
             decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
+            headed: Decoder::new(),
             buffer: Vec::new(),
         }
     }
 
     /// Works until nothing is left to do.
     pub(crate) fn run(mut self) {
-        let _guard = AbortOnPanic(&self.shared.queue);
-        while let Some((batch, number)) = self.shared.queue.take() {
+        let _guard = AbortOnPanic(&self.shared.ahead);
+        while let Some(Task { batch, number, bytes, held }) = self.shared.ahead.take() {
+            if self.shared.announce {
+                batch.to_announce(number).for_each(|read| self.shared.repository.announce(read));
+            }
             match batch.part(number) {
-                Part::Read(read) => self.read(&batch, read),
+                Part::Read(read) => self.read(&batch, read, bytes),
                 Part::Empty(items) => items.iter().for_each(|item| self.deliver(item, None, Ok(&[]))),
             }
-        }
-    }
-
-    /// Reads a range of a pack; if that fails as a whole, content by content, so that only what is damaged is lost.
-    fn read(&mut self, batch: &Batch, read: &Read) {
-        let uses = &batch.uses[read.uses.clone()];
-        let pack = self.shared.repository.pack(read.pack);
-        let length = (read.bytes.end - read.bytes.start) as usize;
-        let buffer = std::mem::take(&mut self.buffer);
-        match self.shared.repository.store().read_range(pack, read.bytes.start, length, buffer) {
-            Ok(bytes) => {
-                for same in same_place(uses) {
-                    let start = (u64::from(same[0].place.offset) - read.bytes.start) as usize;
-                    let stored = &bytes[start..start + same[0].place.packed_length as usize];
-                    self.decode(batch, same, stored);
-                }
-                self.buffer = bytes.into_buffer();
-            }
-            Err(error) => {
-                tracing::debug!(%error, "reading content by content");
-                for same in same_place(uses) {
-                    let Place { offset, packed_length, .. } = same[0].place;
-                    let store = self.shared.repository.store();
-                    match store.read_range(pack, offset.into(), packed_length as usize, Vec::new()) {
-                        Ok(stored) => self.decode(batch, same, &stored),
-                        Err(error) => self.fail(batch, same, kopia_repository::Error::from(error).into()),
-                    }
-                }
+            if held > 0 {
+                self.shared.ahead.done(held, std::mem::take(&mut self.buffer));
             }
         }
     }
 
-    /// Decodes a content and writes it everywhere.
-    fn decode(&mut self, batch: &Batch, uses: &[Use], stored: &[u8]) {
-        if self.shared.stopped() {
-            return;
-        }
+    /// Decodes what a range of a pack serves and writes it.
+    fn read(&mut self, batch: &Batch, read: &Read, ahead: Option<BlobBytes>) {
+        let repository = self.shared.repository;
+        let bytes = ahead.or_else(|| {
+            let buffer = std::mem::take(&mut self.buffer);
+            let read = repository.read_pack(read, buffer);
+            read.inspect_err(|error| tracing::debug!(%error, "reading content by content")).ok()
+        });
         // The decoder keeps the plain bytes, and the worker is needed to write them.
         let mut decoder = std::mem::take(&mut self.decoder);
-        let (content, place) = (uses[0].content, uses[0].place);
-        match decoder.decode(self.shared.repository, &content, &place, stored) {
-            Ok(plain) => {
-                for item in uses.iter().filter(|item| item.compressed.is_none()) {
-                    self.deliver(&batch.items[item.item], Some(item), Ok(plain));
-                }
-                if uses.iter().any(|item| item.compressed.is_some()) {
-                    let headed = plain.to_vec();
-                    for item in uses {
-                        let Some(length) = item.compressed else { continue };
-                        let plain = decoder.decompress_headed(&content, &headed, length).map_err(Cause::from);
-                        self.deliver(
-                            &batch.items[item.item],
-                            Some(item),
-                            plain.as_deref().map_err(Clone::clone),
-                        );
-                    }
-                }
-            }
-            Err(error) => self.fail(batch, uses, error.into()),
-        }
+        let uses = &batch.uses[read.uses.clone()];
+        repository.decode_read(&mut decoder, read, uses, bytes.as_deref(), |same, plain| {
+            self.distribute(batch, same, plain.map_err(Cause::from));
+        });
         self.decoder = decoder;
+        if let Some(bytes) = bytes {
+            self.buffer = bytes.into_buffer();
+        }
     }
 
-    fn fail(&mut self, batch: &Batch, uses: &[Use], cause: Cause) {
+    /// Writes a content everywhere.
+    fn distribute(&mut self, batch: &Batch, uses: &[Use], plain: Result<&[u8], Cause>) {
         for item in uses {
-            self.deliver(&batch.items[item.item], Some(item), Err(cause.clone()));
+            let entry = &batch.items[item.item];
+            match (&plain, item.compressed) {
+                (Ok(headed), Some(length)) => {
+                    let mut decoder = std::mem::take(&mut self.headed);
+                    let plain = decoder.decompress_headed(&item.content, headed, length).map_err(Cause::from);
+                    self.deliver(entry, Some(item), plain.as_deref().map_err(Clone::clone));
+                    self.headed = decoder;
+                }
+                (plain, _) => self.deliver(entry, Some(item), plain.as_ref().copied().map_err(Clone::clone)),
+            }
         }
     }
 
@@ -246,7 +258,7 @@ fn is_fatal(error: &io::Error) -> bool {
 }
 
 /// Lets nobody wait for a thread that panicked.
-pub(crate) struct AbortOnPanic<'a>(pub(crate) &'a Queue<Batch>);
+pub(crate) struct AbortOnPanic<'a>(pub(crate) &'a Ahead);
 
 impl Drop for AbortOnPanic<'_> {
     fn drop(&mut self) {
@@ -265,9 +277,4 @@ fn as_long_as_stated<'b>(used: Option<&Use>, bytes: &'b [u8]) -> Result<&'b [u8]
         }
         _ => Ok(bytes),
     }
-}
-
-/// Cuts uses, sorted by place, into runs of the same content.
-fn same_place(uses: &[Use]) -> impl Iterator<Item = &[Use]> {
-    uses.chunk_by(|a, b| a.place.range() == b.place.range() && a.content == b.content)
 }

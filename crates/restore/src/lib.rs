@@ -6,9 +6,10 @@
 //! nothing is ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does) and is the only
 //! one that writes to the local system.
 //!
-//! The way of a file: [`restore`] → `plan` (entry → contents → places) → `schedule` (places → reads) → `queue` →
+//! The way of a file: [`restore`] → `plan` (entry → contents → places → reads) → `queue` → `ahead` (where reads take long) →
 //! `execute` (read → decode → write) → `destination` (handles, attributes, final name).
 
+mod ahead;
 mod destination;
 mod error;
 mod execute;
@@ -18,10 +19,9 @@ mod outcome;
 mod plan;
 mod queue;
 mod restore;
-mod schedule;
 
 pub use error::{Error, Result};
 pub use observer::Observer;
-pub use options::{Options, Sync};
+pub use options::{Options, PageCache, Sync};
 pub use outcome::{Cause, Notes, Outcome, Problem};
 pub use restore::{restore, restore_observed};

@@ -17,6 +17,14 @@ pub struct Options {
     pub verify_hashes: bool,
     /// What is forced to disk before the restore ends.
     pub sync: Sync,
+    /// Whether blocks of zeros are left out of files, as holes that take no room. Off by default: files get the room that
+    /// they need, so that the disk cannot be full later.
+    pub sparse: bool,
+    /// What stays of the written bytes in the system's memory.
+    pub page_cache: PageCache,
+    /// How many bytes may be read ahead of the workers where the store's reads take long: 64 MiB by default. One read may
+    /// have more by itself.
+    pub read_ahead: u64,
 }
 
 /// What is forced to disk.
@@ -32,6 +40,18 @@ pub enum Sync {
     Files,
 }
 
+/// What stays of written bytes in the system's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PageCache {
+    /// Files of up to a megabyte; of larger ones nothing, where the system can do that (Linux 6.14; ext4, XFS). Their pages
+    /// are used again and again, which costs less than new ones and pushes nothing else out of memory.
+    #[default]
+    Auto,
+    /// Everything, for programs that read it at once.
+    Keep,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -40,6 +60,9 @@ impl Default for Options {
             max_depth: 10_000,
             verify_hashes: false,
             sync: Sync::None,
+            sparse: false,
+            page_cache: PageCache::Auto,
+            read_ahead: 64 << 20,
         }
     }
 }

@@ -13,7 +13,6 @@ use kopia_format::ObjectId;
 use kopia_format::directory::EntryKind;
 use kopia_repository::object::{Pieces, Run};
 use kopia_repository::{Entry, Fetched};
-use rayon::prelude::*;
 
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
@@ -28,8 +27,9 @@ const ENTRIES: usize = 16_384;
 const BYTES: u64 = 128 << 20;
 const LARGE_FILES: usize = 32;
 
-/// How many folders are read at once.
-const FOLDERS: usize = 32;
+/// How many folders are read at once, and how many bytes of them are in memory.
+const FOLDERS: usize = 256;
+const FOLDER_BYTES: u64 = 8 << 20;
 
 /// Walks the tree on one thread.
 pub(crate) struct Planner<'a> {
@@ -62,9 +62,9 @@ impl<'a> Planner<'a> {
         }
         while !self.folders.is_empty() && !self.shared.stopped() {
             // The next folders are read at once; on many cores one thread could not keep the workers busy.
-            let next = self.folders.split_off(self.folders.len().saturating_sub(FOLDERS));
-            let fetch = |folder: &Arc<Folder>| Entry::of_directory(root.repository(), folder.object).fetch();
-            let fetched: Vec<_> = next.par_iter().map(fetch).collect();
+            let next = self.next_folders();
+            let objects: Vec<ObjectId> = next.iter().map(|folder| folder.object).collect();
+            let fetched = Entry::fetch_all(root.repository(), &objects);
             let mut below = Vec::new();
             for (folder, fetched) in next.into_iter().zip(fetched).rev() {
                 self.visit(&folder, fetched);
@@ -76,6 +76,18 @@ impl<'a> Planner<'a> {
         }
         self.hand_over();
         self.merge
+    }
+
+    /// Takes the folders to be read next: many, as long as they are short together.
+    fn next_folders(&mut self) -> Vec<Arc<Folder>> {
+        let mut bytes = 0;
+        let fits = self.folders.iter().rev().take(FOLDERS).take_while(|folder| {
+            let place = self.shared.repository.find(&folder.object.content());
+            bytes += place.map_or(0, |place| u64::from(place.original_length));
+            bytes <= FOLDER_BYTES
+        });
+        let count = fits.count().max(1);
+        self.folders.split_off(self.folders.len().saturating_sub(count))
     }
 
     /// Plans the entries of a folder; its folders come next, in their order.
@@ -232,8 +244,8 @@ impl<'a> Planner<'a> {
 
     fn hand_over(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
-        batch.schedule(self.shared.repository.store().profile());
-        self.shared.queue.push(batch);
+        batch.schedule(self.shared.limits);
+        self.shared.ahead.queue().push(batch);
     }
 }
 

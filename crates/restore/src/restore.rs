@@ -5,6 +5,7 @@ use std::path::Path;
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::object::Pieces;
+use kopia_storage::ReadAhead;
 
 use crate::destination::merge::{Merge, Mover};
 use crate::destination::metadata::Metadata;
@@ -76,7 +77,11 @@ pub fn restore_observed(
 fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
     let workers = shared.options.workers();
     let merge = std::thread::scope(|scope| {
-        let _guard = AbortOnPanic(&shared.queue);
+        let _guard = AbortOnPanic(&shared.ahead);
+        let profile = shared.repository.store().profile();
+        if profile.ahead == ReadAhead::Threads {
+            shared.ahead.start(scope, shared.repository, profile.parallel_reads);
+        }
         for number in 0..workers {
             let work = || Worker::new(shared, workers + 1).run();
             match std::thread::Builder::new().spawn_scoped(scope, work) {
@@ -88,7 +93,7 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
         }
         let planner = Planner::new(shared, Worker::new(shared, workers + 1));
         let merge = planner.run(root);
-        shared.queue.close();
+        shared.ahead.queue().close();
         Ok(merge)
     })?;
     shared.fatal().map_or(Ok(merge), Err)

@@ -5,6 +5,7 @@
 //! `repo/blob/sharded`.
 
 mod cache;
+mod disk;
 mod kind;
 mod listing;
 mod map;
@@ -27,6 +28,7 @@ use crate::error::check_range;
 use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 
 use cache::Cache;
+use disk::Disk;
 use kind::Kind;
 pub(crate) use map::Map;
 use open_blob::OpenBlob;
@@ -63,6 +65,7 @@ pub struct FilesystemStore {
     folder: OwnedFd,
     shards: Shards,
     kind: Kind,
+    disk: Disk,
     /// Whether maps may be used; cleared when the kernel turns out not to know `MADV_POPULATE_READ`.
     maps: AtomicBool,
     cache: Cache,
@@ -96,9 +99,9 @@ impl FilesystemStore {
             Some(json) => Shards::parse(&json)
                 .map_err(|why| Error::Layout { place: shards_file.display().to_string(), why })?,
         };
-        let kind = Kind::of(&folder);
+        let (kind, disk) = (Kind::of(&folder), Disk::of(&folder));
         let maps = AtomicBool::new(mode == IoMode::Map && Map::IS_SUPPORTED);
-        Ok(Self { path, folder, shards, kind, maps, cache: Cache::default() })
+        Ok(Self { path, folder, shards, kind, disk, maps, cache: Cache::default() })
     }
 
     /// Returns the path of a blob's file below the folder, or an error if no file can have it.
@@ -213,9 +216,11 @@ impl BlobStore for FilesystemStore {
     }
 
     fn profile(&self) -> ReadProfile {
-        match self.kind {
-            Kind::Local { .. } => ReadProfile::LOCAL,
-            Kind::Other => ReadProfile::NETWORK,
+        match (self.kind, self.disk) {
+            (Kind::Local { .. }, Disk::Other) => ReadProfile::LOCAL,
+            (Kind::Local { .. }, Disk::Spinning) => ReadProfile::SPINNING,
+            (Kind::Local { .. }, Disk::SpinningArray) => ReadProfile::SPINNING_ARRAY,
+            (Kind::Other, _) => ReadProfile::NETWORK,
         }
     }
 }

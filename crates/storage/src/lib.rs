@@ -48,4 +48,4 @@ pub use faulty::FaultyStore;
 pub use filesystem::{FilesystemStore, IoMode};
 pub use location::Location;
 pub use memory::MemoryStore;
-pub use store::{BlobInfo, BlobStore, ReadProfile, WHOLE_BLOB_LIMIT};
+pub use store::{BlobInfo, BlobStore, ReadAhead, ReadProfile, WHOLE_BLOB_LIMIT};

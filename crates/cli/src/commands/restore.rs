@@ -10,7 +10,7 @@ use kopia_rs::restore::{self, Notes, Options, Outcome};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
-use crate::args::{self, Sync};
+use crate::args::{self, PageCache, Sync};
 use crate::error::{Exit, Failure};
 use crate::output::{self, count, say, thousands};
 use crate::progress::Progress;
@@ -54,6 +54,12 @@ fn options(args: &args::Restore) -> Options {
         Sync::Filesystem => restore::Sync::Filesystem,
         Sync::Files => restore::Sync::Files,
     };
+    options.sparse = args.sparse;
+    options.page_cache = match args.page_cache {
+        PageCache::Auto => restore::PageCache::Auto,
+        PageCache::Keep => restore::PageCache::Keep,
+    };
+    options.read_ahead = args.read_ahead << 20;
     options
 }
 

@@ -1,17 +1,17 @@
 //! Some thousand entries, and in which order their contents are read.
 
 use kopia_format::ContentId;
-use kopia_repository::Place;
 use kopia_repository::object::Run;
-use kopia_storage::ReadProfile;
+use kopia_repository::schedule::{self, Limits, Read};
+use kopia_repository::{Place, read};
 
 use super::{BYTES, ENTRIES, LARGE_FILES};
 use crate::execute::{LargeFile, SmallEntry};
 use crate::queue::Parts;
-use crate::schedule::{self, Limits, Read};
 
-/// How many contents one read serves at most, so that all workers have something to do.
-const CONTENTS: usize = 128;
+/// How many reads ahead of itself a worker announces scattered ones. Cold random reads of 4 to 64 KiB came 3.5 times as
+/// fast with 128 announced as with none.
+const ANNOUNCED: usize = 128;
 
 /// How many files without bytes one worker makes in a row.
 const EMPTY: usize = 64;
@@ -78,9 +78,15 @@ impl Batch {
     }
 
     /// Puts reads into the order of packs.
-    pub(crate) fn schedule(&mut self, profile: ReadProfile) {
-        let limits = Limits { gap: profile.merge_gap, bytes: profile.merge_limit as u64, contents: CONTENTS };
+    pub(crate) fn schedule(&mut self, limits: Limits) {
         self.reads = schedule::schedule(&mut self.uses, |item| item.place, limits);
+    }
+
+    /// Returns the reads to announce when a part is taken: those a good way ahead of it that do not follow on.
+    pub(crate) fn to_announce(&self, number: usize) -> impl Iterator<Item = &Read> {
+        let first = if number == 0 { 1 } else { number + ANNOUNCED };
+        let last = (number + ANNOUNCED).min(self.reads.len().saturating_sub(1));
+        self.reads.iter().take(last + 1).skip(first).filter(|read| !read.follows)
     }
 
     pub(crate) fn part(&self, number: usize) -> Part<'_> {
@@ -91,6 +97,16 @@ impl Batch {
                 Part::Empty(&self.empty[start..(start + EMPTY).min(self.empty.len())])
             }
         }
+    }
+}
+
+impl read::Use for Use {
+    fn content(&self) -> ContentId {
+        self.content
+    }
+
+    fn place(&self) -> Place {
+        self.place
     }
 }
 

@@ -5,3 +5,5 @@ mod damage;
 mod deep;
 mod existing;
 mod hostile;
+mod reading;
+mod writing;

@@ -1,35 +1,57 @@
-//! In which order a batch is read: pure, so that it can be tested without a repository.
+//! In which order contents are read: pure, so that it can be tested without a repository.
 //!
 //! Contents are sorted by pack and offset, so that packs are read front to back whatever order the files have. Uses of one
-//! content come to lie side by side: it is read and decoded once. Neighbours are merged into ranges that one worker reads
-//! at once.
+//! content come to lie side by side: it is read and decoded once. Neighbours are merged into ranges that are read at once.
 
 use std::ops::Range;
 
-use kopia_repository::Place;
+use kopia_storage::ReadProfile;
+
+use crate::Place;
+
+/// The most contents in one range, so that all threads have something to do.
+const CONTENTS: usize = 128;
 
 /// How ranges may be merged.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// The most bytes between two contents that are read along and thrown away.
-    pub(crate) gap: u64,
-    /// The most bytes that one worker reads at once, unless a single content has more.
-    pub(crate) bytes: u64,
-    /// The most contents in one range, so that all workers have something to do.
-    pub(crate) contents: usize,
+    pub gap: u64,
+    /// The most bytes that are read at once, unless a single content has more.
+    pub bytes: u64,
+    /// The most contents in one range, so that all threads have something to do.
+    pub contents: usize,
+}
+
+impl From<ReadProfile> for Limits {
+    fn from(profile: ReadProfile) -> Self {
+        Self { gap: profile.merge_gap, bytes: profile.merge_limit as u64, contents: CONTENTS }
+    }
 }
 
 /// A range of a pack, and the contents in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Read {
-    pub(crate) pack: u32,
-    pub(crate) bytes: Range<u64>,
+pub struct Read {
+    /// The number of the pack; [`crate::Repository::pack`] has the name.
+    pub pack: u32,
+    /// The range of the pack, in bytes.
+    pub bytes: Range<u64>,
     /// Which of the sorted uses it serves.
-    pub(crate) uses: Range<usize>,
+    pub uses: Range<usize>,
+    /// Whether it begins where the read before it ends, or a little later in the same pack: the system reads on by itself.
+    pub follows: bool,
+}
+
+impl Read {
+    /// Returns how many bytes are read.
+    pub fn length(&self) -> usize {
+        // Both ends are sums of two 32-bit numbers.
+        (self.bytes.end - self.bytes.start) as usize
+    }
 }
 
 /// Sorts `uses` by their place and cuts them into reads.
-pub(crate) fn schedule<U>(uses: &mut [U], place: impl Fn(&U) -> Place, limits: Limits) -> Vec<Read> {
+pub fn schedule<U>(uses: &mut [U], place: impl Fn(&U) -> Place, limits: Limits) -> Vec<Read> {
     uses.sort_by_key(|item| {
         let place = place(item);
         (place.pack, place.offset)
@@ -51,7 +73,10 @@ pub(crate) fn schedule<U>(uses: &mut [U], place: impl Fn(&U) -> Place, limits: L
             }
         }
         contents = 1;
-        reads.push(Read { pack: place.pack, bytes, uses: number..number + 1 });
+        let follows = reads.last().is_some_and(|read| {
+            read.pack == place.pack && bytes.start <= read.bytes.end.saturating_add(limits.gap)
+        });
+        reads.push(Read { pack: place.pack, bytes, uses: number..number + 1, follows });
     }
     reads
 }

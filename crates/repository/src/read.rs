@@ -1,0 +1,147 @@
+//! Reading many contents: range by range, each content decoded once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kopia_format::ContentId;
+use kopia_storage::ReadAhead;
+use rayon::prelude::*;
+
+use crate::content::{Decoder, Stored};
+use crate::schedule::{self, Limits, Read};
+use crate::{Error, Place, Repository, Result};
+
+/// What needs a content.
+pub trait Use {
+    /// Returns the content.
+    fn content(&self) -> ContentId;
+
+    /// Returns where the content lies.
+    fn place(&self) -> Place;
+}
+
+/// A content that the index has, and its number among those that were asked for.
+struct Wanted {
+    number: usize,
+    content: ContentId,
+    place: Place,
+}
+
+impl Use for Wanted {
+    fn content(&self) -> ContentId {
+        self.content
+    }
+
+    fn place(&self) -> Place {
+        self.place
+    }
+}
+
+impl Repository {
+    /// Reads the bytes of a range of a pack; `buffer` is memory to use.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn read_pack(&self, read: &Read, buffer: Vec<u8>) -> Result<kopia_storage::BlobBytes> {
+        Ok(self.store().read_range(self.pack(read.pack), read.bytes.start, read.length(), buffer)?)
+    }
+
+    /// Tells the store that a range will be read soon.
+    pub fn announce(&self, read: &Read) {
+        self.store().will_need(self.pack(read.pack), read.bytes.start, read.length());
+    }
+
+    /// Decodes what a range serves, each content once, and gives it to `visit` with all its uses.
+    ///
+    /// `bytes` are those of the range. If it could not be read as a whole, it is read content by content, so that only
+    /// what is damaged is lost.
+    pub fn decode_read<U: Use>(
+        &self,
+        decoder: &mut Decoder,
+        read: &Read,
+        uses: &[U],
+        bytes: Option<&[u8]>,
+        mut visit: impl FnMut(&[U], Result<&[u8]>),
+    ) {
+        let groups: Vec<&[U]> = same_content(uses).collect();
+        let Some(bytes) = bytes else {
+            for same in groups {
+                let (content, place) = (same[0].content(), same[0].place());
+                match self.read_stored(&place) {
+                    Ok(bytes) => {
+                        let stored = Stored { id: content, place, bytes: &bytes };
+                        visit(same, decoder.decode(self, &stored));
+                    }
+                    Err(error) => visit(same, Err(error)),
+                }
+            }
+            return;
+        };
+        let stored = groups.iter().map(|same| {
+            let (id, place) = (same[0].content(), same[0].place());
+            let start = (u64::from(place.offset) - read.bytes.start) as usize;
+            Stored { id, place, bytes: &bytes[start..start + place.packed_length as usize] }
+        });
+        decoder.decode_many(self, &stored.collect::<Vec<_>>(), |number, plain| visit(groups[number], plain));
+    }
+
+    /// Reads and decodes many contents, pack by pack with neighbours merged, and gives each to `visit` with its number
+    /// in `contents`; several threads do so at once, in no order.
+    pub fn read_many(&self, contents: &[ContentId], visit: impl Fn(usize, Result<&[u8], &Error>) + Sync) {
+        let mut wanted = Vec::with_capacity(contents.len());
+        for (number, &content) in contents.iter().enumerate() {
+            match self.find(&content) {
+                Ok(place) => wanted.push(Wanted { number, content, place }),
+                Err(error) => visit(number, Err(&error)),
+            }
+        }
+        let reads = schedule::schedule(&mut wanted, Wanted::place, Limits::from(self.store().profile()));
+        self.side_by_side(&reads, |read| {
+            let bytes = self.read_pack(read, Vec::new()).ok();
+            self.with_decoder(|decoder| {
+                self.decode_read(
+                    decoder,
+                    read,
+                    &wanted[read.uses.clone()],
+                    bytes.as_deref(),
+                    |same, plain| {
+                        same.iter().for_each(|one| visit(one.number, plain.as_ref().copied()));
+                    },
+                );
+            });
+        });
+    }
+
+    /// Works on many items at once, as many as the store likes to have read.
+    fn side_by_side<T: Sync>(&self, items: &[T], work: impl Fn(&T) + Sync) {
+        let profile = self.store().profile();
+        if profile.ahead == ReadAhead::Hints || items.len() < 2 {
+            return items.par_iter().for_each(&work);
+        }
+        let next = AtomicUsize::new(0);
+        let take = || {
+            while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                work(item);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..profile.parallel_reads.min(items.len()) {
+                // Fewer do as well, where the number of threads is limited.
+                if std::thread::Builder::new().spawn_scoped(scope, take).is_err() {
+                    break;
+                }
+            }
+            take();
+        });
+    }
+
+    /// Reads the stored bytes of one content.
+    pub(crate) fn read_stored(&self, place: &Place) -> Result<kopia_storage::BlobBytes> {
+        let (offset, length) = (place.offset.into(), place.packed_length as usize);
+        Ok(self.store().read_range(self.pack(place.pack), offset, length, Vec::new())?)
+    }
+}
+
+/// Cuts uses, sorted by place, into runs of the same content.
+fn same_content<U: Use>(uses: &[U]) -> impl Iterator<Item = &[U]> {
+    uses.chunk_by(|a, b| a.place().range() == b.place().range() && a.content() == b.content())
+}
