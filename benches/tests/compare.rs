@@ -1,9 +1,10 @@
 //! The comparison from its arguments to its table, with the one contestant that every machine has.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::process::{Command, Output};
 
-fn compare(args: &[&std::ffi::OsStr]) -> Output {
+fn compare<A: AsRef<OsStr>>(args: &[A]) -> Output {
     // Only what is there in any case, so that the test is the same everywhere.
     Command::new(env!("CARGO_BIN_EXE_compare")).args(args).env("PATH", "/usr/bin:/bin").output().unwrap()
 }
@@ -14,15 +15,17 @@ fn a_tiny_set_becomes_table_chart_and_figures() {
     let file = |name: &str| place.path().join(name).into_os_string();
     let (work, readme, chart, json) = (file("work"), file("readme"), file("chart"), file("json"));
     fs::write(&readme, "before\n<!-- comparison -->\n<!-- /comparison -->\nafter\n").unwrap();
-    let mut args = vec!["--work".as_ref(), &*work];
-    args.extend(["--scale", "0.05", "--rounds", "2", "--only", "cp"].map(AsRef::as_ref));
-    args.extend(["--readme".as_ref(), &*readme, "--chart".as_ref(), &*chart, "--json".as_ref(), &*json]);
+    let mut args: Vec<OsString> =
+        ["--scale", "0.05", "--rounds", "2", "--only", "cp"].map(OsString::from).to_vec();
+    for (name, value) in [("--work", &work), ("--readme", &readme), ("--chart", &chart), ("--json", &json)] {
+        args.extend([name.into(), value.clone()]);
+    }
     let output = compare(&args);
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{messages}");
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(
-        table.contains("small: 50 files") && table.contains("| cp -a of the plain tree | 0.0"),
+        table.contains("small: 50 files") && table.contains("| cp -a of the plain tree | "),
         "{table}"
     );
     let text = fs::read_to_string(&readme).unwrap();
@@ -30,14 +33,14 @@ fn a_tiny_set_becomes_table_chart_and_figures() {
     assert_eq!(fs::read_to_string(&chart).unwrap().matches("<rect").count(), 3);
     assert!(!place.path().join("work/restored").exists(), "restored folders are removed");
 
-    let again = compare(&["--from".as_ref(), &*json]);
+    let again = compare(&[OsStr::new("--from"), &json]);
     assert_eq!(String::from_utf8(again.stdout).unwrap(), table);
 }
 
 #[test]
 fn unknown_contestants_are_refused() {
     let place = tempfile::tempdir().unwrap();
-    let output = compare(&["--work".as_ref(), place.path().as_os_str(), "--only".as_ref(), "tar".as_ref()]);
+    let output = compare(&["--only", "tar", "--work", &place.path().to_string_lossy()]);
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("error: tar is none of kopia-rs, floor"));
 }

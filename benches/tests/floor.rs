@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use kopia_rs_benches::noise::Noise;
 use kopia_testkit::golden;
 use kopia_testkit::tree::{Compare, Tree, compare};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
@@ -22,7 +23,8 @@ fn write(folder: &Path) {
     let owner = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
     let mut writer = RepositoryWriter::new().piece_size(4096).pack_size(64 << 10);
-    let bytes: Vec<u8> = (0..100_000u32).map(|number| (number * number >> 7) as u8).collect();
+    let mut bytes = Vec::new();
+    Noise::new(1).bytes(100_000, &mut bytes);
     let mut file = |name: &str, length: usize, mode: &str| {
         let object = writer.file(&bytes[..length]);
         json!({"name": name, "type": "f", "mode": mode, "size": length, "obj": object, "uid": owner, "gid": group,
