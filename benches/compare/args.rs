@@ -38,8 +38,8 @@ pub(crate) struct Args {
     /// Keep the restored folders.
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Render figures that --json wrote, and measure nothing.
-    #[arg(long, value_name = "FILE", conflicts_with = "work")]
+    /// Begin with figures that --json wrote: sets that are measured now replace theirs. Without --work, measure nothing.
+    #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
     /// Write the table into this file, between its markers.
     #[arg(long, value_name = "FILE")]

@@ -89,7 +89,6 @@ impl Repositories {
                 let config = serde_json::json!({
                     "repositories": [{"label": "main", "url": repository}],
                     "sources": [{"path": self.tree, "label": "data"}],
-                    "cache_dir": place.join("cache"),
                 });
                 // JSON is YAML.
                 fs::write(config_of(&repository), config.to_string())?;
@@ -134,6 +133,7 @@ pub(crate) fn rustic(program: &Path, repository: &Path, home: &Path, args: &[&st
         .and_args(args)
 }
 
+/// Vykar's cache cannot be switched off, but it lies in the home folder, so that a new one begins without.
 pub(crate) fn vykar(program: &Path, repository: &Path, home: &Path, args: &[&str]) -> Step {
     Step::new(program, ["--config"])
         .arg(config_of(repository))

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::figures::{Figures, SetFigures};
-use crate::table::{short, size, thousands};
+use crate::table::{head, short};
 
 /// All lengths are in pixels.
 const WIDTH: f64 = 760.0;
@@ -37,7 +37,7 @@ pub(crate) fn svg(figures: &Figures) -> String {
 fn group(body: &mut String, set: &SetFigures, mut y: f64) -> f64 {
     let mut add =
         |line: std::fmt::Arguments<'_>| writeln!(body, "{line}").expect("a string takes everything");
-    let title = format!("{}: {} files, {}; seconds", set.name, thousands(set.files), size(set.bytes));
+    let title = format!("{}; seconds", head(set));
     add(format_args!("<text class=\"head\" x=\"0\" y=\"{}\">{}</text>", y + HEAD - 12.0, escaped(&title)));
     y += HEAD;
     let rows: Vec<_> = set.rows.iter().filter_map(|row| Some((row, row.median()?.wall_s))).collect();

@@ -31,7 +31,7 @@ pub(crate) struct Place<'a> {
     pub(crate) repositories: &'a Repositories,
     /// The folder of this restore alone: caches and logs go here.
     pub(crate) folder: PathBuf,
-    /// What a contestant keeps from one round to the next.
+    /// What this contestant keeps from one round to the next.
     pub(crate) kept: PathBuf,
 }
 
@@ -116,10 +116,20 @@ impl Contestant {
         self.tool() == Tool::Floor
     }
 
+    /// Returns what it reads.
+    pub(crate) fn input(self, repositories: &Repositories) -> PathBuf {
+        match self.tool() {
+            Tool::KopiaRs | Tool::Floor => repositories.of(Tool::Kopia),
+            Tool::Kopia => repositories.kopias_own(),
+            Tool::Cp => repositories.tree.clone(),
+            tool @ (Tool::Restic | Tool::Rustic | Tool::Vykar) => repositories.of(tool),
+        }
+    }
+
     /// Returns what is done before the first round, and not measured.
     pub(crate) fn preparation(self, place: &Place<'_>) -> Result<Vec<Step>> {
         match self {
-            Self::KopiaWarm => place.kopia(&place.kept, &place.kept.join("restored"), &[]),
+            Self::KopiaWarm => place.kopia(&place.kept, &place.folder.join("prepared"), &[]),
             _ => Ok(Vec::new()),
         }
     }

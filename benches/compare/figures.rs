@@ -75,6 +75,28 @@ impl SetFigures {
 }
 
 impl Figures {
+    /// Takes over the sets of earlier figures that were not measured anew; in their place, if they were.
+    ///
+    /// # Errors
+    /// If both do not belong together.
+    pub(crate) fn merged_into(mut self, earlier: Self) -> crate::Result<Self> {
+        let alike = (&self.machine, &self.versions, self.rounds)
+            == (&earlier.machine, &earlier.versions, earlier.rounds)
+            && self.scale.total_cmp(&earlier.scale).is_eq();
+        if !alike {
+            return Err("the earlier figures are of another machine, other versions, rounds or sizes".into());
+        }
+        let mut sets = earlier.sets;
+        for set in self.sets {
+            match sets.iter_mut().find(|old| old.name == set.name) {
+                Some(old) => *old = set,
+                None => sets.push(set),
+            }
+        }
+        self.sets = sets;
+        Ok(self)
+    }
+
     /// Returns names and labels of all contestants, in their order.
     pub(crate) fn contestants(&self) -> Vec<(&str, &str)> {
         let mut contestants = Vec::new();
@@ -168,6 +190,17 @@ mod tests {
         assert_eq!(small.row("kopia-cold").and_then(Row::median).unwrap().wall_s, 31.5);
         assert_eq!(small.row("floor").and_then(Row::median).unwrap().peak_mib, None);
         assert_eq!(figures.sets[1].row("kopia-cold").and_then(Row::median), None);
+    }
+
+    #[test]
+    fn sets_measured_anew_replace_earlier_ones() {
+        let mut new = made_up();
+        new.sets.remove(0);
+        new.sets[0].files = 2;
+        let merged = new.merged_into(made_up()).unwrap();
+        let sets: Vec<_> = merged.sets.iter().map(|set| (&*set.name, set.files)).collect();
+        assert_eq!(sets, [("small", 100_000), ("huge", 2)]);
+        assert!(merged.merged_into(Figures { rounds: 9, ..made_up() }).is_err());
     }
 
     #[test]

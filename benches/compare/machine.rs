@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 
 /// What a reader must know of a machine.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     /// That a process may use.

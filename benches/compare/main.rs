@@ -57,9 +57,11 @@ fn run(args: &Args) -> Result<()> {
     if let Some(Command::Measure { output, errors, command }) = &args.command {
         return step::measure(output, errors, command);
     }
-    let figures = match (&args.from, &args.work) {
-        (Some(from), _) => serde_json::from_slice(&fs::read(from)?)?,
-        (None, Some(work)) => measure(args, work)?,
+    let earlier = args.from.as_deref().map(read).transpose()?;
+    let measured = args.work.as_ref().map(|work| measure(args, work)).transpose()?;
+    let figures = match (measured, earlier) {
+        (Some(measured), Some(earlier)) => measured.merged_into(earlier)?,
+        (Some(figures), None) | (None, Some(figures)) => figures,
         (None, None) => return Err("--work or --from is needed".into()),
     };
     // First, so that nothing that was measured is lost if something else cannot be written.
@@ -76,6 +78,11 @@ fn run(args: &Args) -> Result<()> {
         fs::write(file, text.map_err(|error| format!("{}: {error}", file.display()))?)?;
     }
     Ok(())
+}
+
+fn read(file: &Path) -> Result<Figures> {
+    let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
 fn measure(args: &Args, work: &Path) -> Result<Figures> {

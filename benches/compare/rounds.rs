@@ -1,8 +1,9 @@
 //! The restores themselves, round by round.
 //!
-//! In each round every contestant restores once, so that whatever changes on the machine meanwhile hits all. Restored
-//! folders stay until the end where there is room, as some file systems are slow after many files were removed. After
-//! each restore, outside its time, what it wrote is forced to disk, so that it does not slow the next one down.
+//! In each round every contestant restores once, so that whatever changes on the machine meanwhile hits all; each round
+//! begins with another one. Restored folders stay until the end where there is room, as some file systems are slow after
+//! many files were removed. Outside its time, what a contestant reads is brought into the page cache before, as far as
+//! that can hold it, and what it wrote is forced to disk afterwards, so that it does not slow the next one down.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -17,8 +18,8 @@ use crate::sets::{Set, count};
 use crate::step::Taken;
 use crate::tools::Tools;
 
-/// How much more than the tree a restore may need: kopia keeps every content in its cache.
-const ROOM: u64 = 3;
+/// How many times the tree's bytes a restore may need: kopia keeps every content in its cache as well.
+const ROOM: u64 = 2;
 
 /// Room for all else, in bytes.
 const SPARE: u64 = 1 << 30;
@@ -47,11 +48,13 @@ impl Comparison<'_> {
         };
         let mut rows: Vec<Row> = self.contestants.iter().map(row).collect();
         for round in 0..self.args.rounds {
-            for (contestant, row) in self.contestants.iter().zip(&mut rows) {
+            for turn in 0..rows.len() {
+                let number = (turn + round) % rows.len();
+                let (contestant, row) = (self.contestants[number], &mut rows[number]);
                 if row.trouble.is_some() {
                     continue;
                 }
-                self.make_room(bytes)?;
+                self.make_room(set, bytes)?;
                 let restored = self.restored();
                 let place = Place {
                     tools: self.tools,
@@ -61,7 +64,7 @@ impl Comparison<'_> {
                 };
                 let head =
                     format!("{}, round {} of {}: {}", set.name(), round + 1, self.args.rounds, row.label);
-                match run(*contestant, &place, round == 0) {
+                match run(contestant, &place, round == 0) {
                     Ok(Ran::Whole(taken)) => {
                         eprintln!("{head}: {:.2} s, {:.2} CPU s", taken.wall_s, taken.cpu_s);
                         row.runs.push(taken);
@@ -93,7 +96,7 @@ impl Comparison<'_> {
     fn folder_of(&self, set: Set, tree: &Path) -> String {
         match set {
             Set::Real => {
-                let path: String = tree.display().to_string();
+                let path = tree.display().to_string();
                 format!("real{}", path.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))
             }
             _ => format!("{}-{}", set.name(), self.args.scale),
@@ -104,14 +107,14 @@ impl Comparison<'_> {
         self.work.join("restored")
     }
 
-    fn make_room(&self, bytes: u64) -> Result<()> {
+    fn make_room(&self, set: Set, bytes: u64) -> Result<()> {
         let stat = rustix::fs::statvfs(self.work)?;
         if stat.f_bavail.saturating_mul(stat.f_frsize) < bytes.saturating_mul(ROOM).saturating_add(SPARE) {
             eprintln!("warning: too little room to keep what was restored; it is removed now");
-            let kept = |name: &str| name.contains("-kept-");
+            let kept = format!("{}-kept-", set.name());
             for entry in fs::read_dir(self.restored())? {
                 let entry = entry?;
-                if !kept(&entry.file_name().to_string_lossy()) {
+                if !entry.file_name().to_string_lossy().starts_with(&kept) {
                     fs::remove_dir_all(entry.path())?;
                 }
             }
@@ -142,6 +145,7 @@ fn run(contestant: Contestant, place: &Place<'_>, first: bool) -> Result<Ran> {
             step.run(&place.kept.join(format!("step-{number}.log")))?;
         }
     }
+    warm(&contestant.input(place.repositories))?;
     let mut taken: Option<Taken> = None;
     for (number, step) in contestant.steps(place)?.iter().enumerate() {
         let (mut step_taken, output) = step.run(&place.folder.join(format!("step-{number}.log")))?;
@@ -158,4 +162,21 @@ fn run(contestant: Contestant, place: &Place<'_>, first: bool) -> Result<Ran> {
         }
     }
     Ok(Ran::Whole(taken))
+}
+
+/// Reads everything below a folder, so that it lies in the page cache.
+fn warm(folder: &Path) -> Result<()> {
+    let mut ahead = vec![folder.to_owned()];
+    while let Some(folder) = ahead.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                ahead.push(entry.path());
+            } else if kind.is_file() {
+                std::io::copy(&mut File::open(entry.path())?, &mut std::io::sink())?;
+            }
+        }
+    }
+    Ok(())
 }

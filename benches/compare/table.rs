@@ -27,7 +27,7 @@ pub(crate) fn markdown(figures: &Figures) -> String {
     }
     line(format_args!(""));
     line(format_args!(
-        "{date}; {}, {} cores, {} GiB; Linux {}, {}; medians of {rounds} rounds, without a final sync.{scaled}\n{}.",
+        "{date}; {}, {} cores, {} GiB; Linux {}, {}; medians of {rounds} rounds, page cache warm, without a final sync.{scaled}\n{}.",
         machine.processor,
         machine.cores,
         machine.memory_gib,
@@ -38,7 +38,8 @@ pub(crate) fn markdown(figures: &Figures) -> String {
     text
 }
 
-fn head(set: &SetFigures) -> String {
+/// Says what a set is.
+pub(crate) fn head(set: &SetFigures) -> String {
     let files = if set.files == 1 { "1 file".into() } else { format!("{} files", thousands(set.files)) };
     format!("{}: {files}, {}", set.name, size(set.bytes))
 }
@@ -68,14 +69,14 @@ pub(crate) fn short(number: f64) -> String {
     }
 }
 
-pub(crate) fn size(bytes: u64) -> String {
+fn size(bytes: u64) -> String {
     match bytes {
         ..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 
-pub(crate) fn thousands(number: u64) -> String {
+fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let parts: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     parts.join(",")
@@ -96,7 +97,7 @@ mod tests {
 | vykar & co | failed | – |
 | cp & co | – | 7.0 (× 0.57) / 14 / 100 |
 
-2001-02-03; An <imaginary> processor, 2 cores, 24 GiB; Linux 1.2.3, ext4; medians of 3 rounds, without a final sync.
+2001-02-03; An <imaginary> processor, 2 cores, 24 GiB; Linux 1.2.3, ext4; medians of 3 rounds, page cache warm, without a final sync.
 kopia-rs 0.1.0, kopia 0.23.1.
 ";
         assert_eq!(markdown(&crate::figures::made_up()), expected);

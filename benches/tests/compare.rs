@@ -24,10 +24,7 @@ fn a_tiny_set_becomes_table_chart_and_figures() {
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{messages}");
     let table = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        table.contains("small: 50 files") && table.contains("| cp -a of the plain tree | "),
-        "{table}"
-    );
+    assert!(table.contains("small: 50 files") && table.contains("| cp -a of the plain tree | "), "{table}");
     let text = fs::read_to_string(&readme).unwrap();
     assert!(text.starts_with("before\n<!-- comparison -->\n| wall s") && text.ends_with("-->\nafter\n"));
     assert_eq!(fs::read_to_string(&chart).unwrap().matches("<rect").count(), 3);
