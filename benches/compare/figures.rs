@@ -75,26 +75,28 @@ impl SetFigures {
 }
 
 impl Figures {
-    /// Takes over the sets of earlier figures that were not measured anew; in their place, if they were.
+    /// Begins with the sets of earlier figures.
     ///
     /// # Errors
     /// If both do not belong together.
-    pub(crate) fn merged_into(mut self, earlier: Self) -> crate::Result<Self> {
-        let alike = (&self.machine, &self.versions, self.rounds)
-            == (&earlier.machine, &earlier.versions, earlier.rounds)
+    pub(crate) fn take_up(&mut self, earlier: Self) -> crate::Result<()> {
+        let alike = self.machine == earlier.machine
+            && self.versions == earlier.versions
+            && self.rounds == earlier.rounds
             && self.scale.total_cmp(&earlier.scale).is_eq();
         if !alike {
             return Err("the earlier figures are of another machine, other versions, rounds or sizes".into());
         }
-        let mut sets = earlier.sets;
-        for set in self.sets {
-            match sets.iter_mut().find(|old| old.name == set.name) {
-                Some(old) => *old = set,
-                None => sets.push(set),
-            }
+        self.sets = earlier.sets;
+        Ok(())
+    }
+
+    /// Adds a set, in place of an earlier one of its name.
+    pub(crate) fn put(&mut self, set: SetFigures) {
+        match self.sets.iter_mut().find(|old| old.name == set.name) {
+            Some(old) => *old = set,
+            None => self.sets.push(set),
         }
-        self.sets = sets;
-        Ok(self)
     }
 
     /// Returns names and labels of all contestants, in their order.
@@ -194,13 +196,13 @@ mod tests {
 
     #[test]
     fn sets_measured_anew_replace_earlier_ones() {
-        let mut new = made_up();
-        new.sets.remove(0);
-        new.sets[0].files = 2;
-        let merged = new.merged_into(made_up()).unwrap();
-        let sets: Vec<_> = merged.sets.iter().map(|set| (&*set.name, set.files)).collect();
-        assert_eq!(sets, [("small", 100_000), ("huge", 2)]);
-        assert!(merged.merged_into(Figures { rounds: 9, ..made_up() }).is_err());
+        let mut figures = Figures { sets: Vec::new(), ..made_up() };
+        figures.take_up(made_up()).unwrap();
+        figures.put(SetFigures { name: "huge".into(), files: 2, bytes: 0, rows: Vec::new() });
+        figures.put(SetFigures { name: "real".into(), files: 3, bytes: 0, rows: Vec::new() });
+        let sets: Vec<_> = figures.sets.iter().map(|set| (&*set.name, set.files)).collect();
+        assert_eq!(sets, [("small", 100_000), ("huge", 2), ("real", 3)]);
+        assert!(figures.take_up(Figures { rounds: 9, ..made_up() }).is_err());
     }
 
     #[test]

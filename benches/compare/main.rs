@@ -58,16 +58,11 @@ fn run(args: &Args) -> Result<()> {
         return step::measure(output, errors, command);
     }
     let earlier = args.from.as_deref().map(read).transpose()?;
-    let measured = args.work.as_ref().map(|work| measure(args, work)).transpose()?;
-    let figures = match (measured, earlier) {
-        (Some(measured), Some(earlier)) => measured.merged_into(earlier)?,
-        (Some(figures), None) | (None, Some(figures)) => figures,
+    let figures = match (&args.work, earlier) {
+        (Some(work), earlier) => measure(args, work, earlier)?,
+        (None, Some(earlier)) => earlier,
         (None, None) => return Err("--work or --from is needed".into()),
     };
-    // First, so that nothing that was measured is lost if something else cannot be written.
-    if let Some(file) = &args.json {
-        fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")?;
-    }
     let table = table::markdown(&figures);
     print!("{table}");
     if let Some(file) = &args.chart {
@@ -85,7 +80,7 @@ fn read(file: &Path) -> Result<Figures> {
     serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
-fn measure(args: &Args, work: &Path) -> Result<Figures> {
+fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures> {
     fs::create_dir_all(work)?;
     let work = &work.canonicalize()?;
     let machine = Machine::look(work)?;
@@ -103,8 +98,13 @@ fn measure(args: &Args, work: &Path) -> Result<Figures> {
         scale: args.scale,
         sets: Vec::new(),
     };
+    earlier.map_or(Ok(()), |earlier| figures.take_up(earlier))?;
     for set in sets(args) {
-        figures.sets.push(comparison.set(set)?);
+        figures.put(comparison.set(set)?);
+        // At once, so that it is not lost if another set fails.
+        if let Some(file) = &args.json {
+            fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")?;
+        }
     }
     if !args.keep {
         comparison.clean()?;
