@@ -19,7 +19,7 @@
 //! target/release/compare --work /mnt/comparison --tree /usr --json figures.json --readme README.md --chart restores.svg
 //! KOPIA_PASSWORD=… target/release/floor REPOSITORY latest TARGET --half write
 //! ```
-//! The full comparison takes 30 GB and more than half an hour. With less room, measure one set after the other, each time in
+//! With a tree of 5 GB, plan for 40 GB. With less room, measure one set after the other, each time in
 //! an empty `--work`, and let `--from` and `--json` gather the figures in one file. `--scale 1` is a rehearsal of two minutes.
 //! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were
 //! removed, so mount a fresh one with a journal; memory that a virtual machine touches for the first time costs 2 s a GiB,
