@@ -1,3 +1,5 @@
+//! Measures the hot parts and whole restores.
+//!
 //! Criterion benches of the hot parts, each one file beside this one:
 //!
 //! ```sh
@@ -6,3 +8,22 @@
 //! cargo bench --package kopia-rs-benches --bench restore
 //! ```
 //! Figures wander by 10 to 40 % on a shared machine: compare before and after in pairs, and believe no ratio below 1.15.
+//!
+//! Two programs for Linux measure whole restores. `compare` has kopia-rs and every other tool on PATH (kopia, restic, rustic,
+//! vykar, cp) restore the same trees, checks what they restored, and renders table and chart; without kopia, which makes the
+//! repositories, only the others take part. `floor` is the least that restoring a kopia repository costs, and one of the
+//! contestants:
+//!
+//! ```sh
+//! cargo build --release --package kopia-rs-cli --package kopia-rs-benches --bins
+//! target/release/compare --work /mnt/comparison --tree /usr --json figures.json --readme README.md --chart restores.svg
+//! KOPIA_PASSWORD=… target/release/floor REPOSITORY latest TARGET --half write
+//! ```
+//! With a tree of 5 GB, plan for 40 GB. With less room, measure one set after the other, each time in
+//! an empty `--work`, and let `--from` and `--json` gather the figures in one file. `--scale 1` is a rehearsal of two minutes.
+//! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were
+//! removed, so mount a fresh one with a journal; memory that a virtual machine touches for the first time costs 2 s a GiB,
+//! so believe medians and processor times. Nothing else may run meanwhile.
+
+pub mod noise;
+pub mod usage;

@@ -1,0 +1,93 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::sets::Set;
+
+/// Compares restores by kopia-rs with those by other tools that are on PATH, and with its floor.
+#[derive(Debug, Parser)]
+#[command(version, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    /// Where trees, repositories and restored folders go; trees and repositories are kept and used again.
+    #[arg(long, value_name = "DIR", required_unless_present = "from")]
+    pub(crate) work: Option<PathBuf>,
+    /// What is restored; by default all sets, `real` if there is --tree.
+    #[arg(long, value_delimiter = ',', value_name = "SET,…")]
+    pub(crate) sets: Vec<Set>,
+    /// The tree of the set `real`.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tree: Option<PathBuf>,
+    /// How often each contestant restores each set.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) rounds: usize,
+    /// How large sets are, in percent of their usual size; `real` is as large as it is.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0, value_parser = scale)]
+    pub(crate) scale: f64,
+    /// Only these contestants, such as kopia-rs,floor,restic.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub(crate) only: Vec<String>,
+    /// The kopia-rs to be measured; by default the one beside this program, else that on PATH.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kopia_rs: Option<PathBuf>,
+    /// What to call the version of a tool whose binary does not know it.
+    #[arg(long, value_name = "TOOL=VERSION", value_parser = version_of)]
+    pub(crate) version_of: Vec<(String, String)>,
+    /// Keep the restored folders.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Begin with figures that --json wrote: sets that are measured now replace theirs. Without --work, measure nothing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    /// Write the table into this file, between its markers.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) readme: Option<PathBuf>,
+    /// Write a chart of the wall times, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chart: Option<PathBuf>,
+    /// Write all figures.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one command and say what it took; how the other processes measure.
+    #[command(hide = true)]
+    Measure {
+        /// Where its standard output goes.
+        #[arg(long)]
+        output: PathBuf,
+        /// Where its standard error goes.
+        #[arg(long)]
+        errors: PathBuf,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 1000.0 => Ok(percent),
+        _ => Err("a number above 0, 1000 at most".into()),
+    }
+}
+
+fn version_of(text: &str) -> Result<(String, String), String> {
+    let (tool, version) = text.split_once('=').ok_or("TOOL=VERSION")?;
+    Ok((tool.into(), version.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,98 @@
+//! The chart: a group of horizontal bars for each set, as long as the wall time. Each set has a scale of its own.
+
+use std::fmt::Write;
+
+use crate::figures::{Figures, SetFigures};
+use crate::table::{head, short};
+
+/// All lengths are in pixels.
+const WIDTH: f64 = 760.0;
+const LABELS: f64 = 230.0;
+/// Room for the number behind the longest bar.
+const NUMBERS: f64 = 130.0;
+const ROW: f64 = 20.0;
+const BAR: f64 = 14.0;
+const HEAD: f64 = 34.0;
+
+/// No background, and colours that can be read on a light and on a dark one.
+const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#24292f}.head{font-weight:600}.number{fill:#57606a}\
+.bar{fill:#afb8c1}.floor{fill:#d8dee4}.kopia-rs{fill:#1a7f37}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.number{fill:#9198a1}.bar{fill:#656c76}.floor{fill:#3d444d}\
+.kopia-rs{fill:#3fb950}}";
+
+/// Draws all sets.
+pub(crate) fn svg(figures: &Figures) -> String {
+    let mut body = String::new();
+    let mut y = 0.0;
+    for set in &figures.sets {
+        y = group(&mut body, set, y);
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {y}\" width=\"{WIDTH}\" height=\"{y}\" \
+         role=\"img\" aria-label=\"Seconds that restores take\">\n<style>{STYLE}</style>\n{body}</svg>\n"
+    )
+}
+
+/// Draws one set below `y`, and returns where it ends.
+fn group(body: &mut String, set: &SetFigures, mut y: f64) -> f64 {
+    let mut add =
+        |line: std::fmt::Arguments<'_>| writeln!(body, "{line}").expect("a string takes everything");
+    let title = format!("{}; seconds", head(set));
+    add(format_args!("<text class=\"head\" x=\"0\" y=\"{}\">{}</text>", y + HEAD - 12.0, escaped(&title)));
+    y += HEAD;
+    let rows: Vec<_> = set.rows.iter().filter_map(|row| Some((row, row.median()?.wall_s))).collect();
+    let longest = rows.iter().map(|(_, wall)| *wall).fold(f64::MIN_POSITIVE, f64::max);
+    for (row, wall) in rows {
+        let class = match &*row.contestant {
+            "kopia-rs" => "kopia-rs",
+            name if name.starts_with("floor") => "floor",
+            _ => "bar",
+        };
+        let length = (wall / longest * (WIDTH - LABELS - NUMBERS)).max(1.0);
+        let text = y + 11.5;
+        add(format_args!(
+            "<text x=\"{}\" y=\"{text}\" text-anchor=\"end\">{}</text>",
+            LABELS - 8.0,
+            escaped(&row.label)
+        ));
+        add(format_args!(
+            "<rect class=\"{class}\" x=\"{LABELS}\" y=\"{y}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\"/>"
+        ));
+        let ratio = set.reference().filter(|_| row.contestant != "kopia-rs");
+        let ratio = ratio.map_or(String::new(), |reference| format!(" (× {})", short(wall / reference)));
+        add(format_args!(
+            "<text class=\"number\" x=\"{:.1}\" y=\"{text}\">{}{ratio}</text>",
+            LABELS + length + 6.0,
+            short(wall)
+        ));
+        y += ROW;
+    }
+    y + 8.0
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_become_bars() {
+        let svg = svg(&crate::figures::made_up());
+        // Four with figures: one contestant failed, another is incomplete.
+        assert_eq!(svg.matches("<rect").count(), 5);
+        assert_eq!(svg.matches("class=\"kopia-rs\"").count(), 2);
+        assert!(svg.contains("viewBox=\"0 0 760 184\""), "{svg}");
+        assert!(svg.contains("width=\"400.0\"") && svg.contains(">32 (× 21)</text>"), "{svg}");
+        assert!(svg.contains(">kopia-cold &amp; co</text>"), "{svg}");
+        assert!(svg.contains("prefers-color-scheme:dark"));
+    }
+
+    #[test]
+    fn nothing_measured_is_an_empty_chart() {
+        let figures = Figures { sets: Vec::new(), ..crate::figures::made_up() };
+        assert!(!svg(&figures).contains("<rect"));
+    }
+}

@@ -1,0 +1,124 @@
+//! The table of a README.
+
+use std::fmt::Write;
+
+use crate::figures::{Figures, SetFigures, Trouble};
+use crate::step::Taken;
+
+/// Writes all figures as Markdown: a row for each contestant, a column for each set.
+pub(crate) fn markdown(figures: &Figures) -> String {
+    let Figures { date, machine, rounds, sets, .. } = figures;
+    let mut text = String::new();
+    let mut line =
+        |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string takes everything");
+    let heads: String = sets.iter().map(|set| format!(" {} |", head(set))).collect();
+    line(format_args!("| wall s (× kopia-rs) / CPU s / peak MiB |{heads}"));
+    line(format_args!("|---|{}", "---|".repeat(sets.len())));
+    for (contestant, label) in figures.contestants() {
+        let cells: String = sets.iter().map(|set| format!(" {} |", cell(set, contestant))).collect();
+        let strong = if contestant == "kopia-rs" { "**" } else { "" };
+        line(format_args!("| {strong}{label}{strong} |{cells}"));
+    }
+    let versions: Vec<_> =
+        figures.versions.iter().map(|(tool, version)| format!("{tool} {version}")).collect();
+    let mut scaled = String::new();
+    if figures.scale != 100.0 {
+        scaled = format!(" Sets have {} % of their usual size.", figures.scale);
+    }
+    line(format_args!(""));
+    line(format_args!(
+        "{date}; {}, {} cores, {} GiB; Linux {}, {}; medians of {rounds} rounds, page cache warm, without a final sync.{scaled}\n{}.",
+        machine.processor,
+        machine.cores,
+        machine.memory_gib,
+        machine.kernel,
+        machine.file_system,
+        versions.join(", "),
+    ));
+    text
+}
+
+/// Says what a set is.
+pub(crate) fn head(set: &SetFigures) -> String {
+    let files = if set.files == 1 { "1 file".into() } else { format!("{} files", thousands(set.files)) };
+    format!("{}: {files}, {}", set.name, size(set.bytes))
+}
+
+fn cell(set: &SetFigures, contestant: &str) -> String {
+    let Some(row) = set.row(contestant) else { return "–".into() };
+    match (&row.trouble, row.median()) {
+        (Some(Trouble::Failed(_)), _) => "failed".into(),
+        (Some(Trouble::Incomplete(_)), _) => "incomplete".into(),
+        (None, None) => "–".into(),
+        (None, Some(Taken { wall_s, cpu_s, peak_mib })) => {
+            let ratio = set.reference().filter(|_| contestant != "kopia-rs");
+            let ratio =
+                ratio.map_or(String::new(), |reference| format!(" (× {})", short(wall_s / reference)));
+            let peak = peak_mib.map_or("–".into(), |peak| format!("{peak:.0}"));
+            format!("{}{ratio} / {} / {peak}", short(wall_s), short(cpu_s))
+        }
+    }
+}
+
+/// A number with two digits that say something, three from a hundred on.
+pub(crate) fn short(number: f64) -> String {
+    match number {
+        ..0.995 => format!("{number:.2}"),
+        ..9.95 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        ..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let parts: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    parts.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_become_a_table() {
+        let expected = "\
+| wall s (× kopia-rs) / CPU s / peak MiB | small: 100,000 files, 492 MB | huge: 1 file, 3.2 GB |
+|---|---|---|
+| **kopia-rs & co** | 1.5 / 3.0 / 100 | 12 / 25 / 100 |
+| floor & co | 1.0 (× 0.67) / 2.0 / – | – |
+| kopia-cold & co | 32 (× 21) / 63 / 100 | incomplete |
+| vykar & co | failed | – |
+| cp & co | – | 7.0 (× 0.57) / 14 / 100 |
+
+2001-02-03; An <imaginary> processor, 2 cores, 24 GiB; Linux 1.2.3, ext4; medians of 3 rounds, page cache warm, without a final sync.
+kopia-rs 0.1.0, kopia 0.23.1.
+";
+        assert_eq!(markdown(&crate::figures::made_up()), expected);
+    }
+
+    #[test]
+    fn reduced_sets_are_said_to_be() {
+        let figures = Figures { scale: 0.5, ..crate::figures::made_up() };
+        assert!(markdown(&figures).contains("Sets have 0.5 % of their usual size."));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (number, text) in
+            [(0.0, "0.00"), (0.994, "0.99"), (0.996, "1.0"), (9.94, "9.9"), (9.96, "10"), (123.4, "123")]
+        {
+            assert_eq!(short(number), text);
+        }
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(thousands),
+            ["0", "999", "1,000", "1,234,567"].map(String::from)
+        );
+    }
+}

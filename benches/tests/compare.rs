@@ -1,0 +1,45 @@
+//! The comparison from its arguments to its table, with the one contestant that every machine has.
+
+#![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::process::{Command, Output};
+
+fn compare<A: AsRef<OsStr>>(args: &[A]) -> Output {
+    // Only what is there in any case, so that the test is the same everywhere.
+    Command::new(env!("CARGO_BIN_EXE_compare")).args(args).env("PATH", "/usr/bin:/bin").output().unwrap()
+}
+
+#[test]
+fn a_tiny_set_becomes_table_chart_and_figures() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str| place.path().join(name).into_os_string();
+    let (work, readme, chart, json) = (file("work"), file("readme"), file("chart"), file("json"));
+    fs::write(&readme, "before\n<!-- comparison -->\n<!-- /comparison -->\nafter\n").unwrap();
+    let mut args: Vec<OsString> =
+        ["--scale", "0.05", "--rounds", "2", "--only", "cp"].map(OsString::from).to_vec();
+    for (name, value) in [("--work", &work), ("--readme", &readme), ("--chart", &chart), ("--json", &json)] {
+        args.extend([name.into(), value.clone()]);
+    }
+    let output = compare(&args);
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{messages}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("small: 50 files") && table.contains("| cp -a of the plain tree | "), "{table}");
+    let text = fs::read_to_string(&readme).unwrap();
+    assert!(text.starts_with("before\n<!-- comparison -->\n| wall s") && text.ends_with("-->\nafter\n"));
+    assert_eq!(fs::read_to_string(&chart).unwrap().matches("<rect").count(), 3);
+    assert!(!place.path().join("work/restored").exists(), "restored folders are removed");
+
+    let again = compare(&[OsStr::new("--from"), &json]);
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), table);
+}
+
+#[test]
+fn unknown_contestants_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let output = compare(&["--only", "tar", "--work", &place.path().to_string_lossy()]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error: tar is none of kopia-rs, floor"));
+}
