@@ -1,18 +1,20 @@
 //! Files and links, in the fewest system calls known.
 
 use std::ffi::CStr;
+use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, FallocateFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
-use rustix::io::{Errno, Result};
+use rustix::io::{Errno, ReadWriteFlags, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plan::{Attributes, Leaf};
 
-/// From this size on room is reserved before writing; below, it costs more than it saves.
-const RESERVE: u64 = 1 << 20;
+/// From this size on room is reserved before writing, and writes leave no copy in memory; below, both cost more than they
+/// save. In bytes.
+const LARGE: u64 = 1 << 20;
 
 /// Handles that are open besides folders and large files, and some more.
 const OTHERS: usize = 256;
@@ -73,7 +75,7 @@ fn create(folder: BorrowedFd<'_>, leaf: &Leaf) -> Result<OwnedFd> {
     // The umask is zero, so this is the final mode.
     let mode = Mode::from_raw_mode(leaf.attributes.mode & !SPECIAL);
     let file = rustix::fs::openat(folder, &leaf.name, flags, mode)?;
-    if leaf.size >= RESERVE {
+    if leaf.size >= LARGE {
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, leaf.size) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(error) => return Err(error),
@@ -82,9 +84,18 @@ fn create(folder: BorrowedFd<'_>, leaf: &Leaf) -> Result<OwnedFd> {
     Ok(file)
 }
 
+/// Pieces of large files leave no copy in memory (`RWF_DONTCACHE`, Linux 6.14), where the file system can do that.
 fn write(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Result<()> {
+    static UNCACHED: AtomicBool = AtomicBool::new(true);
+    let uncached = ReadWriteFlags::from_bits_retain(0x80);
     while !bytes.is_empty() {
-        match rustix::io::pwrite(file, bytes, offset) {
+        let large = bytes.len() as u64 >= LARGE && UNCACHED.load(Ordering::Relaxed);
+        let written = match large {
+            true => rustix::io::pwritev2(file, &[IoSlice::new(bytes)], offset, uncached),
+            false => rustix::io::pwrite(file, bytes, offset),
+        };
+        match written {
+            Err(Errno::OPNOTSUPP) if large => UNCACHED.store(false, Ordering::Relaxed),
             Ok(count) => {
                 bytes = &bytes[count..];
                 offset += count as u64;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use kopia_repository::Repository;
-use kopia_repository::content::Decoder;
+use kopia_repository::content::{Decoder, Stored};
 use kopia_rs_benches::noise::Noise;
 use rustix::fs::Mode;
 
@@ -105,8 +105,9 @@ impl<'a> Job<'a> {
         for same in uses.chunk_by(|a, b| a.content == b.content) {
             let Use { place, content, .. } = &same[0];
             let start = (place.range().start - read.bytes.start) as usize;
-            let stored = &bytes[start..start + place.packed_length as usize];
-            let plain = decoder.decode(self.repository, content, place, stored)?;
+            let bytes = &bytes[start..start + place.packed_length as usize];
+            let stored = Stored { id: *content, place: *place, bytes };
+            let plain = decoder.decode(self.repository, &stored)?;
             if self.half.is_none() {
                 same.iter().try_for_each(|item| self.write(worker, item.leaf, item.offset, plain))?;
             }
