@@ -59,6 +59,11 @@ impl HugeIndex {
         Self { derivation, ..self }
     }
 
+    /// Returns the plain bytes of an index blob, the one with this number of so many contents.
+    pub fn index(&self, number: u64, contents: u64) -> Vec<u8> {
+        Entries::new(number, contents).index(self.version)
+    }
+
     /// Gives each blob to `write`, one after the other.
     ///
     /// # Errors
@@ -78,8 +83,7 @@ impl HugeIndex {
             let until = u128::from(self.contents) * u128::from(number + 1) / u128::from(self.blobs);
             let count = until as u64 - written;
             written += count;
-            let index = Entries::new(number, count).index(self.version);
-            let (name, bytes) = writer.seal_index(&index);
+            let (name, bytes) = writer.seal_index(&self.index(number, count));
             write(self.name(name), bytes)?;
         }
         writer.finish().into_iter().try_for_each(|(name, bytes)| write(self.name(name), bytes))

@@ -1,6 +1,7 @@
 //! One row of the table, and the search among rows.
 
 use kopia_format::ContentId;
+use kopia_format::index::Entry;
 
 use super::Place;
 
@@ -20,30 +21,44 @@ pub(super) struct Row<const H: usize> {
     offset: u32,
     packed_length: u32,
     original_length: u32,
+    /// Seconds since 1970, which decide between rows of one content. All times after 2106 are the same.
+    pub(super) time: u32,
 }
 
 /// What rows are ordered by.
 type Key<const H: usize> = ([u8; H], u8, u8);
 
 impl<const H: usize> Row<H> {
-    /// Joins key and place; `None` if the hash is longer than rows hold.
-    pub(super) fn new(id: &ContentId, place: &Place) -> Option<Self> {
-        let (hash, prefix, length) = key(id)?;
-        let deleted = if place.deleted { DELETED } else { 0 };
+    /// Takes an entry of an index blob; `None` if its hash is longer than rows hold.
+    pub(super) fn new(entry: &Entry<'_>, pack: u32) -> Option<Self> {
+        let (&prefix, tail) = entry.key.split_first()?;
+        let hash = match tail.try_into() {
+            Ok(hash) => hash,
+            // Shorter than is usual.
+            Err(_) => padded(tail)?,
+        };
+        let deleted = if entry.deleted { DELETED } else { 0 };
         Some(Self {
             hash,
             prefix,
-            length,
-            compression: place.compression,
-            pack: place.pack,
-            offset: place.offset & !DELETED | deleted,
-            packed_length: place.packed_length,
-            original_length: place.original_length,
+            length: tail.len() as u8,
+            // Kopia's numbers have 16 bits; what is larger stays unknown.
+            compression: u16::try_from(entry.compression).unwrap_or(u16::MAX),
+            pack,
+            offset: entry.offset & !DELETED | deleted,
+            packed_length: entry.packed_length,
+            original_length: entry.original_length,
+            time: u32::try_from(entry.timestamp).unwrap_or(u32::MAX),
         })
     }
 
     pub(super) fn key(&self) -> Key<H> {
         (self.hash, self.prefix, self.length)
+    }
+
+    /// Where the row lies within its shard if hashes are evenly spread, as a fraction of 2⁶⁴.
+    pub(super) fn fraction(&self) -> u64 {
+        fraction(&self.hash)
     }
 
     pub(super) fn is_deleted(&self) -> bool {
@@ -72,9 +87,14 @@ impl<const H: usize> Row<H> {
 }
 
 fn key<const H: usize>(id: &ContentId) -> Option<Key<H>> {
-    let mut hash = [0; H];
-    hash.get_mut(..id.hash().len())?.copy_from_slice(id.hash());
-    Some((hash, id.prefix_byte(), id.hash().len() as u8))
+    Some((padded(id.hash())?, id.prefix_byte(), id.hash().len() as u8))
+}
+
+/// Fills up with zeros; `None` if the hash is longer.
+fn padded<const H: usize>(hash: &[u8]) -> Option<[u8; H]> {
+    let mut padded = [0; H];
+    padded.get_mut(..hash.len())?.copy_from_slice(hash);
+    Some(padded)
 }
 
 /// The shard that a hash belongs to.
@@ -116,6 +136,6 @@ fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usiz
 }
 
 /// Where a hash lies within its shard, as a fraction of 2⁶⁴: the eight bytes after the first.
-fn fraction(hash: &[u8]) -> u64 {
-    hash.iter().skip(1).take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))
+fn fraction<const H: usize>(hash: &[u8; H]) -> u64 {
+    hash[1..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
