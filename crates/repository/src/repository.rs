@@ -75,7 +75,7 @@ pub struct Status {
 }
 
 impl Repository {
-    /// Opens a repository: derives the key while index blobs are listed, then merges all indexes that count.
+    /// Opens a repository: derives the key while index blobs are listed and read, then merges all indexes that count.
     ///
     /// Opening needs `kopia.repository`, the list of index blobs and the index blobs; nothing is written.
     ///

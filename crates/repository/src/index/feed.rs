@@ -14,9 +14,12 @@ use kopia_storage::{BlobInfo, BlobStore};
 
 use queue::{Blob, Queue};
 
-/// How many bytes may be read and not yet merged: what 8 reads at once bring from a fast disk while the key is derived.
+/// How many bytes may be read and not yet merged: as many as scrypt takes, so that reading ahead does not set the peak of a
+/// small process.
 ///
-/// The same as scrypt takes meanwhile, so that reading ahead does not set the peak of a small process.
+/// Budgets of 1 to 128 MiB opened ten million contents, or 30,000 index blobs, in the same time on 2 cores, warm or cold;
+/// of 30,000 small blobs the budget stays in the peak (377 MiB with 1, 435 with 64, 489 with 128). More cores want several
+/// blobs at once: one of half a million contents has 17 MB.
 pub(crate) const BUDGET: u64 = 64 << 20;
 
 /// How many reads are under way at once at most, whatever the store would like.

@@ -53,7 +53,7 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Rep
     })
 }
 
-/// Lists the index blobs and reads those that probably count, until the feed is closed.
+/// Lists the index blobs and has those read that probably count.
 fn read_ahead<'scope>(
     feed: &'scope Feed<'_>,
     scope: &'scope Scope<'scope, '_>,

@@ -32,17 +32,14 @@ fn take_all(feed: &Feed<'_>) -> BTreeSet<String> {
     all
 }
 
-/// Waits until no more is read.
-fn settled(store: &CountingStore<MemoryStore>) -> usize {
-    let (mut before, mut since) = (0, Instant::now());
-    while since.elapsed() < Duration::from_millis(50) {
-        let now = store.calls().whole.len();
-        if now != before {
-            (before, since) = (now, Instant::now());
-        }
-        std::thread::sleep(Duration::from_millis(1));
+/// Waits until so many blobs are read, and a little longer for any too many; returns how many there are.
+fn settled(store: &CountingStore<MemoryStore>, reads: usize) -> usize {
+    let start = Instant::now();
+    while store.calls().whole.len() < reads && start.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(1));
     }
-    before
+    thread::sleep(Duration::from_millis(20));
+    store.calls().whole.len()
 }
 
 #[test]
@@ -53,7 +50,7 @@ fn no_more_than_the_budget_is_read_ahead() {
         let _closing = feed.closing();
         feed.guess(listed.clone());
         feed.start_readers(scope);
-        assert_eq!(settled(&store), 20);
+        assert_eq!(settled(&store, 20), 20);
         assert_eq!(feed.lock().held, 200);
         feed.choose(listed.clone());
         assert_eq!(take_all(&feed), names(&listed));
@@ -70,7 +67,7 @@ fn a_wrong_guess_makes_room_for_the_right_blobs() {
         let _closing = feed.closing();
         feed.guess(listed[..60].to_vec());
         feed.start_readers(scope);
-        settled(&store);
+        settled(&store, 20);
         feed.choose(listed[15..].to_vec());
         assert_eq!(take_all(&feed), names(&listed[15..]));
         assert_eq!(feed.lock().held, 0);
@@ -86,10 +83,10 @@ fn a_blob_beyond_the_budget_is_read_alone_once_it_counts() {
         let _closing = feed.closing();
         feed.guess(listed.clone());
         feed.start_readers(scope);
-        assert_eq!(settled(&store), 0);
+        assert_eq!(settled(&store, 0), 0);
         feed.choose(listed.clone());
         let first = feed.take().unwrap();
-        assert_eq!((settled(&store), feed.lock().held), (1, 300));
+        assert_eq!((settled(&store, 1), feed.lock().held), (1, 300));
         drop(first);
         assert_eq!(take_all(&feed), names(&listed[1..]));
     });
@@ -117,7 +114,7 @@ fn what_is_extracted_is_not_taken() {
         let _closing = feed.closing();
         feed.guess(listed[..7].to_vec());
         feed.start_readers(scope);
-        settled(&store);
+        settled(&store, 5);
         // Two that were read, one that was to be read, one that nobody knows of.
         let wanted = [0, 2, 6, 9].map(|number| listed[number].clone());
         let extracted = feed.extract(&wanted);
