@@ -113,8 +113,8 @@ pub(super) fn find<const H: usize>(shards: &[Vec<Row<H>>], id: &ContentId) -> Op
 
 /// Narrows the search: starts where an evenly spread hash would lie and doubles the step until the key is enclosed.
 fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usize> {
-    let guess = ((u128::from(fraction(&key.0)) * rows.len() as u128) >> 64) as usize;
-    let mut step = 8;
+    let guess = guess(rows, fraction(&key.0));
+    let mut step = 4;
     if rows.get(guess).is_some_and(|row| row.key() < *key) {
         let mut start = guess;
         loop {
@@ -132,6 +132,17 @@ fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usiz
             return start..end;
         }
         (end, step) = (start, step * 2);
+    }
+}
+
+/// Guesses where a hash lies. Of n rows the first guess is some √n/2 off; how far, the hash found there tells quite well.
+fn guess<const H: usize>(rows: &[Row<H>], fraction: u64) -> usize {
+    let part = |fraction: u64| ((u128::from(fraction) * rows.len() as u128) >> 64) as usize;
+    let first = part(fraction);
+    let Some(found) = rows.get(first).map(Row::fraction) else { return first };
+    match fraction.checked_sub(found) {
+        Some(ahead) => (first + part(ahead)).min(rows.len() - 1),
+        None => first.saturating_sub(part(found - fraction)),
     }
 }
 
