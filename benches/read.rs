@@ -5,41 +5,71 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
+use kopia_format::index::Index;
 use kopia_repository::Repository;
 use kopia_storage::MemoryStore;
-use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use kopia_testkit::huge::HugeIndex;
+use kopia_testkit::writer::PASSWORD;
 use serde_json::json;
 
-/// As many contents as a repository of some 100 GB has.
-const CONTENTS: u32 = 100_000;
+fn store(huge: &HugeIndex) -> MemoryStore {
+    let store = MemoryStore::new();
+    let insert = |name: String, bytes: Vec<u8>| {
+        store.insert(name.parse().expect("a name"), bytes);
+        Ok(())
+    };
+    huge.for_each_blob(insert).expect("memory takes everything");
+    store
+}
 
-fn store(contents: u32) -> (MemoryStore, Vec<ContentId>) {
-    let mut writer = RepositoryWriter::new();
-    let ids = (0..contents).map(|number| writer.content(None, &number.to_be_bytes())).collect();
-    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().expect("a name"), bytes));
-    (blobs.collect(), ids)
+fn parse(c: &mut Criterion) {
+    const ENTRIES: u64 = 100_000;
+    let mut group = c.benchmark_group("parse an index blob of 100,000 entries");
+    group.throughput(Throughput::Elements(ENTRIES));
+    for version in [1, 2] {
+        let bytes = HugeIndex::new(0, 0).version(version).index(0, ENTRIES);
+        group.bench_function(format!("version {version}"), |bencher| {
+            bencher.iter(|| Index::parse(black_box(&bytes)).expect("it is one"));
+        });
+        let index = Index::parse(&bytes).expect("it is one");
+        group.bench_function(format!("entries of version {version}"), |bencher| {
+            bencher.iter(|| index.entries().map(|entry| u64::from(entry.offset)).sum::<u64>());
+        });
+    }
 }
 
 fn open(c: &mut Criterion) {
     let password = Password::from(PASSWORD);
     let mut group = c.benchmark_group("open, key derivation of 70 ms included");
-    group.sample_size(20);
-    for contents in [1, CONTENTS] {
-        let (store, _) = store(contents);
-        group.bench_function(format!("{contents} contents"), |bencher| {
+    group.sample_size(10);
+    for (contents, blobs) in [(0, 0), (100_000, 1), (100_000, 2000), (1_000_000, 1), (1_000_000, 100)] {
+        let store = store(&HugeIndex::new(contents, blobs));
+        group.bench_function(format!("{contents} contents in {blobs} index blobs"), |bencher| {
             bencher.iter(|| Repository::open(store.clone(), &password).expect("it opens"));
         });
     }
 }
 
 fn find(c: &mut Criterion) {
-    let (store, ids) = store(CONTENTS);
+    let store = store(&HugeIndex::new(1_000_000, 10));
     let repository = Repository::open(store, &Password::from(PASSWORD)).expect("it opens");
-    let mut next = ids.iter().cycle();
-    c.bench_function("find one of 100,000 contents", |bencher| {
-        bencher
-            .iter(|| repository.find(black_box(next.next().expect("it goes round"))).expect("it is there"));
-    });
+    let mut ids = Vec::new();
+    repository.for_each_content(|id, _| ids.push(id));
+    // In an order that no cache foresees: this step and the number of contents have no common factor.
+    let scattered = (0..ids.len()).map(|number| ids[number * 611_953 % ids.len()]);
+    let present: Vec<ContentId> = scattered.collect();
+    let absent: Vec<_> =
+        present.iter().map(|id| ContentId::new(Some('z'), id.hash()).expect("an id")).collect();
+    let mut group = c.benchmark_group("find one of 1,000,000 contents");
+    for (name, ids, found) in [("hit", &present, true), ("miss", &absent, false)] {
+        let mut next = ids.iter().cycle();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let id = black_box(next.next().expect("it goes round"));
+                assert_eq!(repository.find(id).is_ok(), found);
+            });
+        });
+    }
 }
 
 fn directory(c: &mut Criterion) {
@@ -65,5 +95,5 @@ fn directory(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, open, find, directory);
+criterion_group!(benches, parse, open, find, directory);
 criterion_main!(benches);

@@ -75,7 +75,7 @@ pub struct Status {
 }
 
 impl Repository {
-    /// Opens a repository: derives the key while index blobs are listed, then merges all indexes that count.
+    /// Opens a repository: derives the key while index blobs are listed and read, then merges all indexes that count.
     ///
     /// Opening needs `kopia.repository`, the list of index blobs and the index blobs; nothing is written.
     ///
@@ -134,11 +134,12 @@ impl Repository {
         self.sealing().names(content, plain)
     }
 
-    /// Describes the repository; counts contents, which takes a moment for millions of them.
+    /// Describes the repository.
     pub fn status(&self) -> Status {
         let Inner { blob, format, indexes, .. } = &*self.inner;
         let ecc = Some((format.ecc.clone(), format.ecc_overhead_percent));
-        let mut status = Status {
+        let totals = indexes.table.totals();
+        Status {
             location: self.store().location(),
             format_version: format.version,
             created_by: blob.build_version.clone(),
@@ -150,24 +151,13 @@ impl Repository {
             epochs: format.epochs,
             index_version: format.index_version,
             index_blobs: indexes.blobs,
-            contents: 0,
-            deleted_contents: 0,
+            contents: totals.contents,
+            deleted_contents: totals.deleted,
             packs: indexes.table.pack_count(),
-            packed_bytes: 0,
-            original_bytes: 0,
+            packed_bytes: totals.packed_bytes,
+            original_bytes: totals.original_bytes,
             opening: self.inner.opening,
-        };
-        indexes.table.for_each(|_, place| {
-            if place.deleted {
-                status.deleted_contents += 1;
-            } else {
-                status.contents += 1;
-                status.packed_bytes += u64::from(place.packed_length);
-                status.original_bytes += u64::from(place.original_length);
-            }
-        });
-        debug_assert_eq!(status.contents + status.deleted_contents, indexes.table.len() as u64);
-        status
+        }
     }
 
     pub(crate) fn sealing(&self) -> &Sealing {

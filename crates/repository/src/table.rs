@@ -1,13 +1,14 @@
 //! All active indexes, merged once into one sorted table.
 //!
-//! A repository of ten million contents must fit, so a content takes 36 bytes (52 where hashes are longer than 16 bytes)
+//! A repository of ten million contents must fit, so a content takes 40 bytes (56 where hashes are longer than 16 bytes)
 //! and pack names are kept once. The rows are cut into 256 shards by the first byte of the hash: index blobs are added
-//! from many threads with little waiting, shards are sorted in parallel, and only one shard at a time is held twice.
+//! from many threads with little waiting, shards are sorted in parallel, where they are.
 //!
 //! Hashes are evenly spread, so a lookup starts where the hash should lie and gallops from there: two or three cache
 //! misses instead of the fifteen of a binary search. The rule of what wins is `repo/content/index/merged.go`.
 
 mod builder;
+mod merge;
 mod row;
 
 pub(crate) use builder::Builder;
@@ -40,6 +41,39 @@ pub(crate) struct Table {
     packs: Vec<BlobId>,
     /// Contents that hold manifests and are not deleted.
     manifests: Vec<ContentId>,
+    totals: Totals,
+}
+
+/// How many contents a table holds, and how large they are.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Contents, without deleted ones.
+    pub(crate) contents: u64,
+    /// Contents that are marked deleted and can still be read.
+    pub(crate) deleted: u64,
+    /// Bytes that contents take in packs, without deleted ones.
+    pub(crate) packed_bytes: u64,
+    /// Bytes of contents when opened and decompressed, without deleted ones.
+    pub(crate) original_bytes: u64,
+}
+
+impl Totals {
+    fn count(&mut self, place: &Place) {
+        if place.deleted {
+            self.deleted += 1;
+        } else {
+            self.contents += 1;
+            self.packed_bytes += u64::from(place.packed_length);
+            self.original_bytes += u64::from(place.original_length);
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.contents += other.contents;
+        self.deleted += other.deleted;
+        self.packed_bytes += other.packed_bytes;
+        self.original_bytes += other.original_bytes;
+    }
 }
 
 #[derive(Debug)]
@@ -62,11 +96,17 @@ impl Table {
     }
 
     /// Returns the number of contents, deleted ones included.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         match &self.rows {
             Rows::Short(shards) => shards.iter().map(Vec::len).sum(),
             Rows::Long(shards) => shards.iter().map(Vec::len).sum(),
         }
+    }
+
+    /// Returns the sums over all contents.
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Calls `visit` for every content, in the order of hashes.
@@ -94,4 +134,4 @@ impl Table {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

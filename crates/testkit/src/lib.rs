@@ -6,7 +6,8 @@
 //! * [`golden`]: the repositories in `testdata/golden`, and what each snapshot in them must restore;
 //! * [`tree`]: reads a real folder and says how it differs from what is expected;
 //! * [`damage`]: copies a repository and breaks one blob of it;
-//! * [`writer`]: writes small repositories of its own.
+//! * [`writer`]: writes small repositories of its own;
+//! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs.
 //!
 //! ```
 //! use kopia_testkit::golden;
@@ -26,5 +27,6 @@
 
 pub mod damage;
 pub mod golden;
+pub mod huge;
 pub mod tree;
 pub mod writer;

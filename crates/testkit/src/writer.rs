@@ -22,6 +22,7 @@ use std::path::Path;
 
 use kopia_codec::cipher::{Cipher, Encryption};
 use kopia_codec::hash::{HashAlgorithm, Hasher};
+use kopia_codec::key::KeyDerivation;
 use kopia_format::{BlobId, ContentId, ObjectId};
 use serde_json::{Value, json};
 
@@ -35,6 +36,7 @@ const SECRET: [u8; 32] = [7; 32];
 pub struct RepositoryWriter {
     cipher: Cipher,
     hasher: Hasher,
+    derivation: KeyDerivation,
     /// Fields of the inner format that differ from the usual ones.
     format: BTreeMap<String, Value>,
     /// Files longer than this are split, in bytes.
@@ -74,6 +76,8 @@ impl RepositoryWriter {
         Self {
             cipher: Cipher::new(Encryption::Aes256GcmHmacSha256, &SECRET),
             hasher: Hasher::new(HashAlgorithm::Blake2b256_128, &SECRET).expect("the key is short enough"),
+            // The cheaper of the two.
+            derivation: KeyDerivation::Pbkdf2Sha256,
             format: BTreeMap::new(),
             piece: 4 << 20,
             pack_size: 20 << 20,
@@ -94,6 +98,12 @@ impl RepositoryWriter {
     /// Closes packs at this many bytes.
     pub fn pack_size(mut self, bytes: usize) -> Self {
         self.pack_size = bytes;
+        self
+    }
+
+    /// Takes the password to the key in this way; the usual one here is PBKDF2, kopia's is scrypt.
+    pub fn key_derivation(mut self, derivation: KeyDerivation) -> Self {
+        self.derivation = derivation;
         self
     }
 
@@ -196,13 +206,18 @@ impl RepositoryWriter {
         self.close_pack(0);
         self.close_pack(1);
 
-        let index = blobs::index(&self.entries);
-        let name = format!("xn0_{}-s0123456789abcdef-c1", hex(self.hasher.hash(&index).as_bytes()));
-        let iv = self.hasher.hash(&index);
-        let sealed = self.cipher.seal(iv.as_bytes(), [9; 12], &index);
-        self.blobs.push((name, sealed));
-        self.blobs.push(("kopia.repository".into(), blobs::format(&SECRET, &self.format)));
+        let index = self.seal_index(&blobs::index(&self.entries));
+        self.blobs.push(index);
+        let format = blobs::format(&SECRET, self.derivation, &self.format);
+        self.blobs.push(("kopia.repository".into(), format));
         self.blobs
+    }
+
+    /// Seals the bytes of an index and returns the blob, an uncompacted one of epoch 0, with its name.
+    pub fn seal_index(&self, index: &[u8]) -> (String, Vec<u8>) {
+        let hash = self.hasher.hash(index);
+        let name = format!("xn0_{}-s0123456789abcdef-c1", hex(hash.as_bytes()));
+        (name, self.cipher.seal(hash.as_bytes(), [9; 12], index))
     }
 
     /// Writes all blobs into a folder, flat, as one with `.shards` that says so.

@@ -1,6 +1,8 @@
 //! Opening, step by step.
 
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
+use std::thread::Scope;
 use std::time::{Instant, SystemTime};
 
 use kopia_codec::key::{KeyDerivation, Password};
@@ -9,7 +11,7 @@ use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
 use super::{Inner, Repository};
-use crate::index::{self, Listing};
+use crate::index::{self, BUDGET, Feed, Listing};
 use crate::sealing::Sealing;
 use crate::{Error, Result};
 
@@ -27,23 +29,43 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Rep
     })?;
     let blob = RepositoryBlob::parse(&bytes).map_err(|error| Error::blob(&id, error))?;
 
-    // Deriving the key takes some 150 ms of one core and 64 MiB; listing mostly waits for the disk.
-    let (format, listing) = std::thread::scope(|scope| {
-        let listing = std::thread::Builder::new().spawn_scoped(scope, || Listing::read(&*store));
-        let format = unseal(&id, &blob, password, &location);
-        // Where no thread can be had, one does both.
-        let listing = listing.map(|thread| thread.join().expect("listing returns its errors"));
-        (format, listing.unwrap_or_else(|_| Listing::read(&*store)))
-    });
-    let format = format?;
-    let warnings = check(&format)?;
-    let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
-    let indexes = index::load(&*store, &sealing, format.epochs, listing?)?;
+    let feed = Feed::new(&*store, BUDGET);
+    let (format, sealing, warnings, indexes) = std::thread::scope(|scope| {
+        let _closing = feed.closing();
+        // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the disk.
+        let (sender, listed) = std::sync::mpsc::sync_channel(1);
+        let ahead = std::thread::Builder::new().spawn_scoped(scope, || read_ahead(&feed, scope, sender));
+        let format = unseal(&id, &blob, password, &location)?;
+        let warnings = check(&format)?;
+        let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
+        let listing = match ahead {
+            Ok(_) => listed.recv().expect("what is listed, or an error, is sent first of all"),
+            // Where no thread can be had, one does it all.
+            Err(_) => Listing::read(&*store),
+        };
+        let indexes = index::load(&feed, scope, &sealing, format.epochs, listing?)?;
+        Ok::<_, Error>((format, sealing, warnings, indexes))
+    })?;
     let opening = start.elapsed();
     let decoders = Mutex::default();
     Ok(Repository {
         inner: Arc::new(Inner { store, blob, format, sealing, indexes, warnings, opening, decoders }),
     })
+}
+
+/// Lists the index blobs and has those read that probably count.
+fn read_ahead<'scope>(
+    feed: &'scope Feed<'_>,
+    scope: &'scope Scope<'scope, '_>,
+    listed: SyncSender<Result<Listing>>,
+) {
+    let listing = Listing::read(feed.store());
+    if let Ok(listing) = &listing {
+        feed.guess(listing.likely());
+        feed.start_readers(scope);
+    }
+    // Nobody waits for it where the password is wrong.
+    let _ = listed.send(listing);
 }
 
 /// Starts rayon's threads, unless the program did: left to itself, rayon panics where it gets none.

@@ -1,40 +1,30 @@
 //! Adds index blobs from many threads, then sorts and merges.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use kopia_format::index::{Entry, Index};
-use kopia_format::{BlobId, ContentId};
+use kopia_format::BlobId;
+use kopia_format::index::Index;
 use rayon::prelude::*;
 
+use super::merge::{Merged, merge};
 use super::row::{self, Row};
-use super::{Place, Rows, Shards, Table};
+use super::{Rows, Shards, Table};
 
 const LOCK: &str = "no thread panics while it holds this lock";
 
-/// Rows that are still to be sorted, with what decides between two of the same content.
+/// The bytes of the smallest entry of an index blob without its hash: the prefix, and 16 in version 2.
+const SMALLEST_ENTRY: usize = 17;
+
+/// Rows that are still to be sorted.
 pub(crate) struct Builder {
     rows: Growing,
     packs: Mutex<Packs>,
 }
 
 enum Growing {
-    Short(Vec<Mutex<Vec<Timed<16>>>>),
-    Long(Vec<Mutex<Vec<Timed<32>>>>),
-}
-
-/// A row and the seconds at which it was written, as two words so that no byte is lost to alignment.
-#[derive(Clone, Copy)]
-struct Timed<const H: usize> {
-    row: Row<H>,
-    time: [u32; 2],
-}
-
-impl<const H: usize> Timed<H> {
-    fn time(&self) -> u64 {
-        u64::from(self.time[0]) << 32 | u64::from(self.time[1])
-    }
+    Short(Vec<Mutex<Vec<Row<16>>>>),
+    Long(Vec<Mutex<Vec<Row<32>>>>),
 }
 
 /// Pack names, each kept once.
@@ -45,11 +35,12 @@ struct Packs {
 }
 
 impl Builder {
-    /// Starts a table for hashes of `hash_length` bytes.
-    pub(crate) fn new(hash_length: usize) -> Self {
+    /// Starts a table for hashes of `hash_length` bytes and index blobs of `bytes` bytes in all.
+    pub(crate) fn new(hash_length: usize, bytes: u64) -> Self {
+        let rows = bytes / (hash_length + SMALLEST_ENTRY) as u64;
         let rows = match hash_length {
-            ..=16 => Growing::Short(empty()),
-            _ => Growing::Long(empty()),
+            ..=16 => Growing::Short(empty(rows)),
+            _ => Growing::Long(empty(rows)),
         };
         Self { rows, packs: Mutex::default() }
     }
@@ -68,18 +59,19 @@ impl Builder {
 
     /// Sorts, keeps one row of each content, and drops deleted ones up to the watermark (seconds since 1970).
     pub(crate) fn finish(self, watermark: Option<i64>) -> Table {
-        let packs = self.packs.into_inner().expect(LOCK).names;
-        let (rows, manifests) = match self.rows {
+        let Packs { numbers, names: packs } = self.packs.into_inner().expect(LOCK);
+        drop(numbers);
+        let (rows, merged) = match self.rows {
             Growing::Short(shards) => {
-                let (shards, manifests) = finish(shards, &packs, watermark);
-                (Rows::Short(shards), manifests)
+                let (shards, merged) = finish(shards, &packs, watermark);
+                (Rows::Short(shards), merged)
             }
             Growing::Long(shards) => {
-                let (shards, manifests) = finish(shards, &packs, watermark);
-                (Rows::Long(shards), manifests)
+                let (shards, merged) = finish(shards, &packs, watermark);
+                (Rows::Long(shards), merged)
             }
         };
-        Table { rows, packs, manifests }
+        Table { rows, packs, manifests: merged.manifests, totals: merged.totals }
     }
 }
 
@@ -100,12 +92,24 @@ impl Packs {
     }
 }
 
-fn empty<const H: usize>() -> Vec<Mutex<Vec<Timed<H>>>> {
-    (0..256).map(|_| Mutex::default()).collect()
+/// Makes empty shards with address space for so many evenly spread rows.
+///
+/// Memory is used only where rows are written, and a vector that has enough need not move while it grows.
+fn empty<const H: usize>(rows: u64) -> Vec<Mutex<Vec<Row<H>>>> {
+    let mean = rows / 256;
+    // Few shards have more than four standard deviations above the mean.
+    let capacity = usize::try_from(mean + 4 * mean.isqrt()).unwrap_or(0);
+    let shard = || {
+        let mut shard = Vec::new();
+        // Lengths of blobs may lie; without the space, vectors grow as they must.
+        let _ = shard.try_reserve_exact(capacity);
+        Mutex::new(shard)
+    };
+    (0..256).map(|_| shard()).collect()
 }
 
 fn add<const H: usize, T: AsRef<[u8]>>(
-    shards: &[Mutex<Vec<Timed<H>>>],
+    shards: &[Mutex<Vec<Row<H>>>],
     index: &Index<T>,
     packs: &[u32],
 ) -> Result<(), String> {
@@ -115,63 +119,33 @@ fn add<const H: usize, T: AsRef<[u8]>>(
         let number = row::shard(&first.key[1..]);
         let mut shard = shards[number].lock().expect(LOCK);
         while let Some(entry) = entries.next_if(|entry| row::shard(&entry.key[1..]) == number) {
-            let timed = timed(&entry, packs)?;
+            let row = Row::new(&entry, packs[entry.pack as usize]).ok_or_else(|| {
+                format!(
+                    "a content has a hash of {} bytes, longer than this repository's",
+                    entry.key.len() - 1
+                )
+            })?;
             // Doubling would leave half of a large table unused.
             if shard.len() == shard.capacity() {
                 let more = (shard.len() / 4).max(16);
                 shard.reserve_exact(more);
             }
-            shard.push(timed);
+            shard.push(row);
         }
     }
     Ok(())
 }
 
-fn timed<const H: usize>(entry: &Entry<'_>, packs: &[u32]) -> Result<Timed<H>, String> {
-    let id = ContentId::from_key(entry.key).map_err(|error| error.to_string())?;
-    let place = Place {
-        pack: packs[entry.pack as usize],
-        offset: entry.offset,
-        packed_length: entry.packed_length,
-        original_length: entry.original_length,
-        // Kopia's numbers have 16 bits; what is larger stays unknown.
-        compression: u16::try_from(entry.compression).unwrap_or(u16::MAX),
-        deleted: entry.deleted,
-    };
-    let row = Row::new(&id, &place)
-        .ok_or_else(|| format!("content {id} has a longer hash than this repository"))?;
-    Ok(Timed { row, time: [(entry.timestamp >> 32) as u32, entry.timestamp as u32] })
-}
-
 fn finish<const H: usize>(
-    shards: Vec<Mutex<Vec<Timed<H>>>>,
+    shards: Vec<Mutex<Vec<Row<H>>>>,
     packs: &[BlobId],
     watermark: Option<i64>,
-) -> (Shards<H>, Vec<ContentId>) {
-    let shards: Shards<H> = shards
-        .into_par_iter()
-        .map(|shard| {
-            let mut rows = shard.into_inner().expect(LOCK);
-            rows.sort_unstable_by(|a, b| a.row.key().cmp(&b.row.key()).then_with(|| preferred(a, b, packs)));
-            rows.dedup_by(|later, kept| later.row.key() == kept.row.key());
-            // Only after merging: a deletion that is gone must not bring an older entry back.
-            rows.retain(|timed| {
-                let gone = watermark.is_some_and(|mark| i128::from(timed.time()) <= i128::from(mark));
-                !(timed.row.is_deleted() && gone)
-            });
-            rows.iter().map(|timed| timed.row).collect()
-        })
-        .collect();
-    let live = |row: &&Row<H>| row.is_manifest() && !row.is_deleted();
-    let manifests = shards.iter().flatten().filter(live).map(Row::id).collect();
-    (shards, manifests)
-}
-
-/// Orders two rows of one content, the one that counts first: the later, then the one that is not deleted, then the
-/// greater pack name.
-fn preferred<const H: usize>(a: &Timed<H>, b: &Timed<H>, packs: &[BlobId]) -> Ordering {
-    let by_time = b.time().cmp(&a.time());
-    by_time
-        .then_with(|| a.row.is_deleted().cmp(&b.row.is_deleted()))
-        .then_with(|| packs[b.row.pack as usize].cmp(&packs[a.row.pack as usize]))
+) -> (Shards<H>, Merged) {
+    let merge = |shard: Mutex<Vec<Row<H>>>| {
+        let mut rows = shard.into_inner().expect(LOCK);
+        let merged = merge(&mut rows, packs, watermark);
+        (rows, merged)
+    };
+    let (shards, merged): (Shards<H>, Vec<Merged>) = shards.into_par_iter().map(merge).unzip();
+    (shards, merged.into_iter().sum())
 }

@@ -1,6 +1,7 @@
 //! One row of the table, and the search among rows.
 
 use kopia_format::ContentId;
+use kopia_format::index::Entry;
 
 use super::Place;
 
@@ -20,30 +21,44 @@ pub(super) struct Row<const H: usize> {
     offset: u32,
     packed_length: u32,
     original_length: u32,
+    /// Seconds since 1970, which decide between rows of one content. All times after 2106 are the same.
+    pub(super) time: u32,
 }
 
 /// What rows are ordered by.
 type Key<const H: usize> = ([u8; H], u8, u8);
 
 impl<const H: usize> Row<H> {
-    /// Joins key and place; `None` if the hash is longer than rows hold.
-    pub(super) fn new(id: &ContentId, place: &Place) -> Option<Self> {
-        let (hash, prefix, length) = key(id)?;
-        let deleted = if place.deleted { DELETED } else { 0 };
+    /// Takes an entry of an index blob; `None` if its hash is longer than rows hold.
+    pub(super) fn new(entry: &Entry<'_>, pack: u32) -> Option<Self> {
+        let (&prefix, tail) = entry.key.split_first()?;
+        let hash = match tail.try_into() {
+            Ok(hash) => hash,
+            // Shorter than is usual.
+            Err(_) => padded(tail)?,
+        };
+        let deleted = if entry.deleted { DELETED } else { 0 };
         Some(Self {
             hash,
             prefix,
-            length,
-            compression: place.compression,
-            pack: place.pack,
-            offset: place.offset & !DELETED | deleted,
-            packed_length: place.packed_length,
-            original_length: place.original_length,
+            length: tail.len() as u8,
+            // Kopia's numbers have 16 bits; what is larger stays unknown.
+            compression: u16::try_from(entry.compression).unwrap_or(u16::MAX),
+            pack,
+            offset: entry.offset & !DELETED | deleted,
+            packed_length: entry.packed_length,
+            original_length: entry.original_length,
+            time: u32::try_from(entry.timestamp).unwrap_or(u32::MAX),
         })
     }
 
     pub(super) fn key(&self) -> Key<H> {
         (self.hash, self.prefix, self.length)
+    }
+
+    /// Where the row lies within its shard if hashes are evenly spread, as a fraction of 2⁶⁴.
+    pub(super) fn fraction(&self) -> u64 {
+        fraction(&self.hash)
     }
 
     pub(super) fn is_deleted(&self) -> bool {
@@ -72,9 +87,14 @@ impl<const H: usize> Row<H> {
 }
 
 fn key<const H: usize>(id: &ContentId) -> Option<Key<H>> {
-    let mut hash = [0; H];
-    hash.get_mut(..id.hash().len())?.copy_from_slice(id.hash());
-    Some((hash, id.prefix_byte(), id.hash().len() as u8))
+    Some((padded(id.hash())?, id.prefix_byte(), id.hash().len() as u8))
+}
+
+/// Fills up with zeros; `None` if the hash is longer.
+fn padded<const H: usize>(hash: &[u8]) -> Option<[u8; H]> {
+    let mut padded = [0; H];
+    padded.get_mut(..hash.len())?.copy_from_slice(hash);
+    Some(padded)
 }
 
 /// The shard that a hash belongs to.
@@ -93,8 +113,8 @@ pub(super) fn find<const H: usize>(shards: &[Vec<Row<H>>], id: &ContentId) -> Op
 
 /// Narrows the search: starts where an evenly spread hash would lie and doubles the step until the key is enclosed.
 fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usize> {
-    let guess = ((u128::from(fraction(&key.0)) * rows.len() as u128) >> 64) as usize;
-    let mut step = 8;
+    let guess = guess(rows, fraction(&key.0));
+    let mut step = 4;
     if rows.get(guess).is_some_and(|row| row.key() < *key) {
         let mut start = guess;
         loop {
@@ -115,7 +135,18 @@ fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usiz
     }
 }
 
+/// Guesses where a hash lies. Of n rows the first guess is some √n/2 off; how far, the hash found there tells quite well.
+fn guess<const H: usize>(rows: &[Row<H>], fraction: u64) -> usize {
+    let part = |fraction: u64| ((u128::from(fraction) * rows.len() as u128) >> 64) as usize;
+    let first = part(fraction);
+    let Some(found) = rows.get(first).map(Row::fraction) else { return first };
+    match fraction.checked_sub(found) {
+        Some(ahead) => (first + part(ahead)).min(rows.len() - 1),
+        None => first.saturating_sub(part(found - fraction)),
+    }
+}
+
 /// Where a hash lies within its shard, as a fraction of 2⁶⁴: the eight bytes after the first.
-fn fraction(hash: &[u8]) -> u64 {
-    hash.iter().skip(1).take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))
+fn fraction<const H: usize>(hash: &[u8; H]) -> u64 {
+    hash[1..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

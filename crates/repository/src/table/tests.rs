@@ -3,10 +3,10 @@ use kopia_format::index::Index;
 use super::*;
 
 /// One entry of a version 2 index: key, seconds, deleted, pack, offset.
-type Row<'a> = (&'a [u8], u32, bool, &'a str, u32);
+pub(crate) type Row<'a> = (&'a [u8], u32, bool, &'a str, u32);
 
 /// Writes a version 2 index blob.
-fn index(rows: &[Row<'_>]) -> Index<Vec<u8>> {
+pub(crate) fn index(rows: &[Row<'_>]) -> Vec<u8> {
     let key_size = rows[0].0.len();
     let mut blob = vec![2, key_size as u8, 0, 16];
     blob.extend((rows.len() as u32).to_be_bytes());
@@ -27,12 +27,16 @@ fn index(rows: &[Row<'_>]) -> Index<Vec<u8>> {
     }
     blob.extend([0, 0, 0x11, 0, 2, 0]);
     rows.iter().for_each(|(.., pack, _)| blob.extend(pack.as_bytes()));
-    Index::parse(blob).unwrap()
+    blob
+}
+
+fn parsed(rows: &[Row<'_>]) -> Index<Vec<u8>> {
+    Index::parse(index(rows)).unwrap()
 }
 
 fn table(hash_length: usize, watermark: Option<i64>, rows: &[Row<'_>]) -> Table {
-    let builder = Builder::new(hash_length);
-    rows.iter().for_each(|&row| builder.add(&index(&[row])).unwrap());
+    let builder = Builder::new(hash_length, 0);
+    rows.iter().for_each(|&row| builder.add(&parsed(&[row])).unwrap());
     builder.finish(watermark)
 }
 
@@ -95,9 +99,9 @@ fn every_row_is_found_however_hashes_are_spread() {
         }
         keys.sort();
         keys.dedup();
-        let builder = Builder::new(hash_length);
+        let builder = Builder::new(hash_length, 0);
         for (number, key) in keys.iter().enumerate() {
-            builder.add(&index(&[(key, 1, false, "p", number as u32)])).unwrap();
+            builder.add(&parsed(&[(key, 1, false, "p", number as u32)])).unwrap();
         }
         let table = builder.finish(None);
         for (number, key) in keys.iter().enumerate() {
@@ -118,8 +122,13 @@ fn every_row_is_found_however_hashes_are_spread() {
 #[test]
 fn longer_hashes_than_the_repository_has() {
     let long = [0; 33];
-    assert!(Builder::new(16).add(&index(&[(&long, 1, false, "p", 0)])).unwrap_err().contains("longer hash"));
-    assert!(Builder::new(28).add(&index(&[(&long, 1, false, "p", 0)])).is_ok());
+    assert!(
+        Builder::new(16, 0)
+            .add(&parsed(&[(&long, 1, false, "p", 0)]))
+            .unwrap_err()
+            .contains("hash of 32 bytes")
+    );
+    assert!(Builder::new(28, 0).add(&parsed(&[(&long, 1, false, "p", 0)])).is_ok());
     assert_eq!(
         table(16, None, &[(&[0, 1], 1, false, "p", 0)]).find(&ContentId::from_key(&long).unwrap()),
         None

@@ -52,7 +52,11 @@ pub(super) fn index(entries: &BTreeMap<ContentId, Entry>) -> Vec<u8> {
 }
 
 /// Writes the format blob, with fields of the inner format replaced.
-pub(super) fn format(secret: &[u8; 32], replaced: &BTreeMap<String, Value>) -> Vec<u8> {
+pub(super) fn format(
+    secret: &[u8; 32],
+    derivation: KeyDerivation,
+    replaced: &BTreeMap<String, Value>,
+) -> Vec<u8> {
     let mut format = json!({
         "hash": "BLAKE2B-256-128",
         "encryption": "AES256-GCM-HMAC-SHA256",
@@ -69,16 +73,13 @@ pub(super) fn format(secret: &[u8; 32], replaced: &BTreeMap<String, Value>) -> V
         format[field] = value.clone();
     }
     let plain = json!({"format": format}).to_string();
-    // The cheaper of the two derivations.
-    let key = KeyDerivation::Pbkdf2Sha256
-        .derive(&Password::from(PASSWORD), &UNIQUE_ID)
-        .expect("the salt is long enough");
+    let key = derivation.derive(&Password::from(PASSWORD), &UNIQUE_ID).expect("the salt is long enough");
     let sealed = key.seal(&UNIQUE_ID, [5; 12], plain.as_bytes());
     let blob = json!({
         "tool": "kopia-testkit",
         "buildVersion": "",
         "uniqueID": STANDARD.encode(UNIQUE_ID),
-        "keyAlgo": KeyDerivation::Pbkdf2Sha256.name(),
+        "keyAlgo": derivation.name(),
         "encryption": "AES256_GCM",
         "encryptedBlockFormat": STANDARD.encode(sealed),
     });

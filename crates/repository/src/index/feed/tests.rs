@@ -1,0 +1,146 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kopia_storage::{CountingStore, FaultyStore, MemoryStore};
+
+use super::*;
+
+/// Blobs of `length` bytes each, `x000`, `x001`, …
+fn store(count: usize, length: usize) -> (Arc<CountingStore<MemoryStore>>, Vec<BlobInfo>) {
+    let store = CountingStore::new(MemoryStore::new());
+    for number in 0..count {
+        store.inner().insert(format!("x{number:03}").parse().unwrap(), vec![number as u8; length]);
+    }
+    let listed = store.inner().list("x").unwrap();
+    (Arc::new(store), listed)
+}
+
+fn names(blobs: &[BlobInfo]) -> BTreeSet<String> {
+    blobs.iter().map(|blob| blob.id.to_string()).collect()
+}
+
+/// Takes all that comes; each blob must come once.
+fn take_all(feed: &Feed<'_>) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    while let Some(mut taken) = feed.take() {
+        for blob in taken.blobs() {
+            assert!(all.insert(blob.listed.id.to_string()), "{} came twice", blob.listed.id);
+            blob.bytes.unwrap();
+        }
+    }
+    all
+}
+
+/// Waits until so many blobs are read, and a little longer for any too many; returns how many there are.
+fn settled(store: &CountingStore<MemoryStore>, reads: usize) -> usize {
+    let start = Instant::now();
+    while store.calls().whole.len() < reads && start.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread::sleep(Duration::from_millis(20));
+    store.calls().whole.len()
+}
+
+#[test]
+fn no_more_than_the_budget_is_read_ahead() {
+    let (store, listed) = store(100, 10);
+    let feed = Feed::new(&store, 205);
+    thread::scope(|scope| {
+        let _closing = feed.closing();
+        feed.guess(listed.clone());
+        feed.start_readers(scope);
+        assert_eq!(settled(&store, 20), 20);
+        assert_eq!(feed.lock().held, 200);
+        feed.choose(listed.clone());
+        assert_eq!(take_all(&feed), names(&listed));
+        assert_eq!(feed.lock().held, 0);
+    });
+    assert_eq!(store.calls().whole.len(), 100, "nothing is read twice");
+}
+
+#[test]
+fn a_wrong_guess_makes_room_for_the_right_blobs() {
+    let (store, listed) = store(100, 10);
+    let feed = Feed::new(&store, 205);
+    thread::scope(|scope| {
+        let _closing = feed.closing();
+        feed.guess(listed[..60].to_vec());
+        feed.start_readers(scope);
+        settled(&store, 20);
+        feed.choose(listed[15..].to_vec());
+        assert_eq!(take_all(&feed), names(&listed[15..]));
+        assert_eq!(feed.lock().held, 0);
+    });
+    assert_eq!(store.calls().whole.len(), 100, "what was guessed right is not read again");
+}
+
+#[test]
+fn a_blob_beyond_the_budget_is_read_alone_once_it_counts() {
+    let (store, listed) = store(3, 300);
+    let feed = Feed::new(&store, 205);
+    thread::scope(|scope| {
+        let _closing = feed.closing();
+        feed.guess(listed.clone());
+        feed.start_readers(scope);
+        assert_eq!(settled(&store, 0), 0);
+        feed.choose(listed.clone());
+        let first = feed.take().unwrap();
+        assert_eq!((settled(&store, 1), feed.lock().held), (1, 300));
+        drop(first);
+        assert_eq!(take_all(&feed), names(&listed[1..]));
+    });
+}
+
+#[test]
+fn without_threads_takers_read() {
+    let (store, listed) = store(100, 10);
+    let feed = Feed::new(&store, 205);
+    feed.guess(listed.clone());
+    feed.choose(listed.clone());
+    let taken: Vec<_> = thread::scope(|scope| {
+        let takers: Vec<_> = (0..3).map(|_| scope.spawn(|| take_all(&feed))).collect();
+        takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect()
+    });
+    assert_eq!(taken.len(), 100);
+    assert_eq!(taken.into_iter().collect::<BTreeSet<_>>(), names(&listed));
+}
+
+#[test]
+fn what_is_extracted_is_not_taken() {
+    let (store, listed) = store(10, 10);
+    let feed = Feed::new(&store, 55);
+    thread::scope(|scope| {
+        let _closing = feed.closing();
+        feed.guess(listed[..7].to_vec());
+        feed.start_readers(scope);
+        settled(&store, 5);
+        // Two that were read, one that was to be read, one that nobody knows of.
+        let wanted = [0, 2, 6, 9].map(|number| listed[number].clone());
+        let extracted = feed.extract(&wanted);
+        assert_eq!(extracted.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, false]);
+        feed.choose(listed[..6].iter().filter(|blob| !wanted.contains(blob)).cloned().collect());
+        assert_eq!(take_all(&feed).len(), 4);
+        assert_eq!(feed.lock().held, 0);
+    });
+}
+
+#[test]
+fn stopping_ends_takers_and_choosing_starts_anew() {
+    let (inner, listed) = store(50, 10);
+    let store = FaultyStore::new(inner.inner().clone()).delay(Duration::from_millis(1));
+    let feed = Feed::new(&store, 1000);
+    thread::scope(|scope| {
+        let _closing = feed.closing();
+        feed.guess(listed.clone());
+        feed.start_readers(scope);
+        for _ in 0..5 {
+            feed.choose(listed.clone());
+            drop(feed.take());
+            feed.stop();
+            assert!(feed.take().is_none());
+        }
+        feed.choose(listed.clone());
+        assert_eq!(take_all(&feed), names(&listed));
+    });
+}

@@ -1,0 +1,97 @@
+//! From sealed index blobs to one table.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Scope};
+
+use kopia_format::BlobId;
+use kopia_format::index::Index;
+use kopia_storage::BlobInfo;
+
+use super::feed::{BUDGET, Feed};
+use crate::sealing::{Sealing, blob_iv};
+use crate::table::{Builder, Table};
+use crate::{Error, Result};
+
+/// As many sealed bytes are worth a thread: opening and merging them takes some 5 ms.
+const BYTES_A_THREAD: u64 = 1 << 20;
+
+/// Merges these index blobs by as many threads as there are cores, each blob as it comes.
+///
+/// # Errors
+/// The first one: an index blob that cannot be read, opened or parsed.
+pub(super) fn merge<'scope>(
+    feed: &'scope Feed<'_>,
+    scope: &'scope Scope<'scope, '_>,
+    sealing: &Sealing,
+    blobs: Vec<BlobInfo>,
+    watermark: Option<i64>,
+) -> Result<Table> {
+    let bytes = blobs.iter().fold(0u64, |sum, blob| sum.saturating_add(blob.length));
+    feed.choose(blobs);
+    feed.start_readers(scope);
+    let builder = Builder::new(sealing.hash_length(), bytes);
+    let failure = Mutex::new(None);
+    let threads = rayon::current_num_threads().min((bytes / BYTES_A_THREAD) as usize).max(1);
+    let work = || {
+        if let Err(error) = add_all(feed, sealing, &builder, BUDGET / threads as u64) {
+            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            feed.stop();
+        }
+    };
+    thread::scope(|scope| {
+        // Where no more threads can be had, fewer do it all.
+        let _others: Vec<_> =
+            (1..threads).map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+        work();
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(builder.finish(watermark)),
+    }
+}
+
+/// Adds what the feed gives until nothing more comes. Buffers of more than `keep` bytes are not kept for the next blob.
+fn add_all(feed: &Feed<'_>, sealing: &Sealing, builder: &Builder, keep: u64) -> Result<()> {
+    let mut opener = Opener::new(sealing);
+    while let Some(mut taken) = feed.take() {
+        for blob in taken.blobs() {
+            let id = &blob.listed.id;
+            let index =
+                Index::parse(opener.open(id, blob.bytes?)?).map_err(|error| Error::blob(id, error))?;
+            builder.add(&index).map_err(|why| Error::CorruptBlob { blob: id.clone(), why })?;
+            drop(index);
+            opener.shrink(keep);
+        }
+    }
+    Ok(())
+}
+
+/// Opens blobs whose keys are made from their names, into buffers that it keeps.
+pub(super) struct Opener<'a> {
+    sealing: &'a Sealing,
+    scratch: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl<'a> Opener<'a> {
+    pub(super) fn new(sealing: &'a Sealing) -> Self {
+        Self { sealing, scratch: Vec::new(), plain: Vec::new() }
+    }
+
+    /// Opens one blob; the sealed bytes are freed as soon as they are opened.
+    pub(super) fn open(&mut self, blob: &BlobId, stored: Vec<u8>) -> Result<&[u8]> {
+        let corrupt = |why: String| Error::CorruptBlob { blob: blob.clone(), why };
+        let iv = blob_iv(blob).ok_or_else(|| corrupt("its name holds no initialization vector".into()))?;
+        let opened = self.sealing.open(&iv, &stored, &mut self.scratch, &mut self.plain);
+        opened.map_err(|error| corrupt(error.to_string()))?;
+        Ok(&self.plain)
+    }
+
+    fn shrink(&mut self, keep: u64) {
+        for buffer in [&mut self.scratch, &mut self.plain] {
+            if buffer.capacity() as u64 > keep {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
