@@ -65,7 +65,13 @@ fn decompress(c: &mut Criterion) {
     let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(&plain).expect("memory takes everything");
     deflate.write_all(&plain).expect("memory takes everything");
+    let mut s2 = minlz::Writer::new(Vec::new());
+    s2.write_all(&plain).and_then(|()| s2.flush()).expect("memory takes everything");
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    lz4.write_all(&plain).expect("memory takes everything");
     let streams = [
+        (Compression::S2Default, s2.get_ref().clone()),
+        (Compression::Lz4, lz4.finish().expect("it ends")),
         (Compression::Zstd, zstd::bulk::compress(&plain, 3).expect("it compresses")),
         (Compression::Gzip, gzip.finish().expect("it ends")),
         (Compression::DeflateDefault, deflate.finish().expect("it ends")),

@@ -1,15 +1,16 @@
-//! Opening and looking up: index blobs, the merged table, directories.
+//! Opening, looking up and planning: index blobs, the merged table, directories, the order of reads.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kopia_codec::key::Password;
-use kopia_format::ContentId;
 use kopia_format::index::Index;
-use kopia_repository::Repository;
-use kopia_storage::MemoryStore;
+use kopia_format::{ContentId, ObjectId};
+use kopia_repository::schedule::{self, Limits};
+use kopia_repository::{Entry, Place, Repository};
+use kopia_storage::{MemoryStore, ReadProfile};
 use kopia_testkit::huge::HugeIndex;
-use kopia_testkit::writer::PASSWORD;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
 fn store(huge: &HugeIndex) -> MemoryStore {
@@ -95,5 +96,78 @@ fn directory(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, parse, open, find, directory);
+/// What planning costs besides parsing folders: sorting the places of a batch and merging neighbours.
+fn schedule(c: &mut Criterion) {
+    const USES: u64 = 16_384;
+    let limits = Limits::from(ReadProfile::LOCAL);
+    // Files come by folder and name, which is nearly the order of packs; or after many snapshots in hardly any.
+    for (name, step) in [("in the order of packs", 1), ("scattered", 6151)] {
+        let places: Vec<Place> = (0..USES)
+            .map(|number| {
+                let slot = number * step % USES;
+                Place {
+                    pack: (slot / 4096) as u32,
+                    offset: (slot % 4096 * 5000) as u32,
+                    packed_length: 5000,
+                    original_length: 9000,
+                    compression: 0,
+                    deleted: false,
+                }
+            })
+            .collect();
+        let mut group = c.benchmark_group("schedule 16,384 contents");
+        group.throughput(Throughput::Elements(USES));
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched_ref(
+                || places.clone(),
+                |places| schedule::schedule(black_box(places), |&place| place, limits),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+}
+
+/// A tree of 1,000 folders, from the root's id to parsed entries.
+fn walk(c: &mut Criterion) {
+    let mut writer = RepositoryWriter::new();
+    let empty = writer.file(b"");
+    let entry = |name: String, kind: &str, object: &str| json!({"name": name, "type": kind, "mode": "0755", "obj": object});
+    let folders: Vec<_> = (0..1000)
+        .map(|folder| {
+            let files: Vec<_> = (0..10).map(|file| entry(format!("{folder}-{file}"), "f", &empty)).collect();
+            entry(format!("folder-{folder}"), "d", &writer.directory(&files))
+        })
+        .collect();
+    let objects: Vec<ObjectId> = folders
+        .iter()
+        .map(|folder| folder["obj"].as_str().expect("an id").parse().expect("it was made so"))
+        .collect();
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().expect("a name"), bytes));
+    let repository =
+        Repository::open(blobs.collect::<MemoryStore>(), &Password::from(PASSWORD)).expect("it opens");
+    let mut group = c.benchmark_group("read 1,000 folders of 10 entries");
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("pack by pack", |bencher| {
+        bencher.iter(|| {
+            let mut left = &objects[..];
+            while !left.is_empty() {
+                let fetched = Entry::fetch_some(&repository, left.iter().copied());
+                left = &left[fetched.len()..];
+                for folder in fetched {
+                    folder.for_each(|entry| drop(black_box(entry))).expect("it is whole");
+                }
+            }
+        });
+    });
+    group.bench_function("one by one", |bencher| {
+        bencher.iter(|| {
+            for object in &objects {
+                let folder = Entry::of_directory(&repository, *object);
+                folder.for_each(|entry| drop(black_box(entry))).expect("it is whole");
+            }
+        });
+    });
+}
+
+criterion_group!(benches, parse, open, find, directory, walk, schedule);
 criterion_main!(benches);

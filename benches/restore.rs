@@ -75,5 +75,26 @@ fn restore(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, restore);
+/// From a folder and a password to a restored file: what a restore costs at least, nearly all of it the key.
+fn whole(c: &mut Criterion) {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    root(&place.path().join("repository"), |writer| vec![file(writer, 0, 1000)]);
+    let mut count = 0;
+    let mut fresh = || {
+        count += 1;
+        place.path().join(format!("target-{count}"))
+    };
+    c.bench_function("open and restore one file", |bencher| {
+        let restore = |target| {
+            let store = FilesystemStore::open(place.path().join("repository")).expect("it is there");
+            let repository = Repository::open(store, &Password::from(PASSWORD)).expect("it opens");
+            let snapshots = repository.snapshots().expect("snapshots");
+            let root = snapshots.iter().next().expect("one snapshot").root().expect("a root");
+            kopia_restore::restore(&root, target, &kopia_restore::Options::default()).expect("it ends")
+        };
+        bencher.iter_batched(&mut fresh, restore, BatchSize::PerIteration);
+    });
+}
+
+criterion_group!(benches, restore, whole);
 criterion_main!(benches);

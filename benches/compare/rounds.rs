@@ -54,7 +54,7 @@ impl Comparison<'_> {
                 if row.trouble.is_some() {
                     continue;
                 }
-                self.make_room(set, bytes)?;
+                self.make_room(set, files, bytes)?;
                 let restored = self.restored();
                 let place = Place {
                     tools: self.tools,
@@ -107,9 +107,13 @@ impl Comparison<'_> {
         self.work.join("restored")
     }
 
-    fn make_room(&self, set: Set, bytes: u64) -> Result<()> {
+    fn make_room(&self, set: Set, files: u64, bytes: u64) -> Result<()> {
         let stat = rustix::fs::statvfs(self.work)?;
-        if stat.f_bavail.saturating_mul(stat.f_frsize) < bytes.saturating_mul(ROOM).saturating_add(SPARE) {
+        let bytes_fit =
+            stat.f_bavail.saturating_mul(stat.f_frsize) >= bytes.saturating_mul(ROOM).saturating_add(SPARE);
+        // Some file systems have no fixed number of files, and state none.
+        let files_fit = stat.f_files == 0 || stat.f_favail >= files.saturating_mul(ROOM);
+        if !bytes_fit || !files_fit {
             eprintln!("warning: too little room to keep what was restored; it is removed now");
             let kept = format!("{}-kept-", set.name());
             for entry in fs::read_dir(self.restored())? {

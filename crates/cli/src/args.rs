@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use kopia_rs::verify::Shard;
 use kopia_rs::{Source, restore};
 
 use crate::time::When;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Cat(What),
     /// Restore a folder, file or link.
     Restore(Restore),
+    /// Prove what can be restored: read, decode and hash contents, and say which paths damage costs.
+    Verify(Verify),
 }
 
 /// A thing to read, and which of its snapshots.
@@ -138,6 +141,35 @@ pub(crate) struct Restore {
     /// Write every problem to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// What to verify, and no more: `latest`, user@host:/path, an id, each with /a/path/below. Without it, everything.
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Option<String>,
+    /// The newest snapshot made by then.
+    #[arg(long, value_name = "TIME", requires = "what")]
+    pub(crate) at: Option<When>,
+    /// Choose among unfinished snapshots as well.
+    #[arg(long, requires = "what")]
+    pub(crate) incomplete: bool,
+    /// Read only part I, counted from 0, of N equal parts of the packs; all N together are everything.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Read only so many percent of the packs, the first ones by name.
+    #[arg(long, value_name = "P", value_parser = percent)]
+    pub(crate) percent: Option<f64>,
+    /// Write everything that is wrong to this file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err("a percentage is above 0, and 100 at most".into()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@ mod ls;
 mod restore;
 mod snapshots;
 mod status;
+mod verify;
 
 use crate::args::{Args, Command};
 use crate::error::{Exit, Failure};
@@ -22,5 +23,6 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         }
         Command::Cat(args) => cat::run(&open()?, args),
         Command::Restore(args) => restore::run(&open()?, args),
+        Command::Verify(args) => verify::run(&open()?, args),
     }
 }

@@ -10,10 +10,10 @@ use kopia_rs::restore::{Observer, Problem};
 use kopia_rs::{Entry, EntryKind};
 
 use crate::output::{escape, say, size, thousands};
-use crate::report::Report;
+use crate::report::{Line, Report};
 
 /// How many problems standard error is told of.
-const SHOWN: u64 = 100;
+pub(crate) const SHOWN: u64 = 100;
 /// How often a bar is drawn.
 const DRAW: Duration = Duration::from_millis(100);
 /// How often a line is written where nothing can be drawn.
@@ -51,26 +51,7 @@ impl Progress {
 
     /// Does the work and shows how it gets on, unless `quiet`.
     pub(crate) fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
-        if quiet {
-            return work();
-        }
-        let terminal = io::stderr().is_terminal();
-        if terminal {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        let (done, end) = mpsc::channel::<()>();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let every = if terminal { DRAW } else { LINE };
-                while end.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                    if terminal { self.draw() } else { say(self.line()) }
-                }
-            });
-            let result = work();
-            drop(done);
-            self.bar.finish_and_clear();
-            result
-        })
+        watch(quiet, &self.bar, || self.draw(), || self.line(), work)
     }
 
     /// Says how many problems were not shown, and closes the report.
@@ -109,6 +90,36 @@ impl Progress {
     }
 }
 
+/// Does the work; meanwhile draws the bar on a terminal, or says a line every few seconds elsewhere, unless `quiet`.
+pub(crate) fn watch<R>(
+    quiet: bool,
+    bar: &ProgressBar,
+    draw: impl Fn() + Send,
+    line: impl Fn() -> String + Send,
+    work: impl FnOnce() -> R,
+) -> R {
+    if quiet {
+        return work();
+    }
+    let terminal = io::stderr().is_terminal();
+    if terminal {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    let (done, end) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let every = if terminal { DRAW } else { LINE };
+            while end.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                if terminal { draw() } else { say(line()) }
+            }
+        });
+        let result = work();
+        drop(done);
+        bar.finish_and_clear();
+        result
+    })
+}
+
 impl Observer for Progress {
     fn entry(&self) {
         self.entries.fetch_add(1, Ordering::Relaxed);
@@ -120,7 +131,7 @@ impl Observer for Progress {
 
     fn problem(&self, problem: &Problem) {
         if let Some(report) = &self.report {
-            report.push(problem);
+            report.push(&Line::from(problem));
         }
         if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
             let path = if problem.path.is_empty() { "." } else { &problem.path };
@@ -142,7 +153,7 @@ impl Total {
     }
 }
 
-fn style(total: bool) -> ProgressStyle {
+pub(crate) fn style(total: bool) -> ProgressStyle {
     let template = match total {
         true => {
             "{wide_bar} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {msg}  {eta} left"

@@ -35,7 +35,8 @@ impl<'a> From<&'a Problem> for Line<'a> {
     }
 }
 
-fn blob(error: &Error) -> Option<&str> {
+/// Returns the blob that an error is about.
+pub(crate) fn blob(error: &Error) -> Option<&str> {
     match error {
         Error::CorruptBlob { blob, .. } | Error::CorruptContent { blob, .. } => Some(blob.as_str()),
         Error::Storage(
@@ -96,9 +97,9 @@ impl Report {
     }
 
     /// Writes a line. The first error is kept until [`Self::finish`].
-    pub(crate) fn push(&self, problem: &Problem) {
+    pub(crate) fn push(&self, line: &impl Serialize) {
         let mut inner = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = serde_json::to_writer(&mut inner.file, &Line::from(problem))
+        let written = serde_json::to_writer(&mut inner.file, line)
             .map_err(io::Error::from)
             .and_then(|()| inner.file.write_all(b"\n"));
         if let Err(error) = written {

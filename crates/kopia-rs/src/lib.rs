@@ -127,6 +127,11 @@ pub mod select {
     pub use kopia_repository::select::{At, Query, Selection};
 }
 
+/// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].
+pub mod verify {
+    pub use kopia_repository::verify::*;
+}
+
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{

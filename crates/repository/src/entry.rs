@@ -11,6 +11,10 @@ use crate::{Error, Repository, Result};
 /// Directories longer than this are parsed as a stream, so that a folder of a million files takes no memory of its own.
 const STREAMED: u64 = 16 << 20;
 
+/// How many folders are read at once, and how many bytes of them are in memory.
+const FOLDERS: usize = 256;
+const FOLDER_BYTES: u64 = 8 << 20;
+
 /// A file, folder or link, with the repository that it can be read from.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -191,8 +195,18 @@ impl Entry {
         Fetched { repository: self.repository.clone(), object, json }
     }
 
-    /// As [`Self::fetch`], of many folders: their contents are read pack by pack, neighbours at once.
-    pub fn fetch_all(repository: &Repository, folders: &[ObjectId]) -> Vec<Fetched> {
+    /// As [`Self::fetch`], of the first of many folders: as many as are short together, but at least one. Their contents are
+    /// read pack by pack, neighbours at once.
+    pub fn fetch_some(repository: &Repository, folders: impl Iterator<Item = ObjectId>) -> Vec<Fetched> {
+        let mut bytes = 0;
+        let mut folders: Vec<ObjectId> = folders.take(FOLDERS).collect();
+        let short = folders.iter().take_while(|folder| {
+            let place = repository.find(&folder.content());
+            bytes += place.map_or(0, |place| u64::from(place.original_length));
+            bytes <= FOLDER_BYTES
+        });
+        let count = short.count().max(1);
+        folders.truncate(count);
         // Lists of pieces, compressed objects and what fails are read one by one.
         let plain = |object: &&ObjectId| object.indirection() == 0 && !object.is_compressed();
         let contents: Vec<ContentId> = folders.iter().filter(plain).map(ObjectId::content).collect();

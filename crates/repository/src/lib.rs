@@ -12,6 +12,7 @@
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
+//! | [`verify`] | proof of what can be read |
 //! | [`select`] | from what a person types to the entry that is meant |
 //!
 //! All handles are cheap to clone and may cross threads.
@@ -28,6 +29,7 @@ mod sealing;
 pub mod select;
 mod snapshot;
 mod table;
+pub mod verify;
 
 pub use entry::{Directory, Entry, Fetched};
 pub use error::{Error, Result};

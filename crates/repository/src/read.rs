@@ -112,7 +112,7 @@ impl Repository {
     }
 
     /// Works on many items at once, as many as the store likes to have read.
-    fn side_by_side<T: Sync>(&self, items: &[T], work: impl Fn(&T) + Sync) {
+    pub(crate) fn side_by_side<T: Sync>(&self, items: &[T], work: impl Fn(&T) + Sync) {
         let profile = self.store().profile();
         if profile.ahead == ReadAhead::Hints || items.len() < 2 {
             return items.par_iter().for_each(&work);

@@ -164,6 +164,10 @@ impl Repository {
         &self.inner.sealing
     }
 
+    pub(crate) fn pack_count(&self) -> usize {
+        self.inner.indexes.table.pack_count()
+    }
+
     pub(crate) fn manifest_contents(&self) -> &[ContentId] {
         self.inner.indexes.table.manifests()
     }

@@ -6,6 +6,7 @@ use kopia_codec::key::Password;
 use kopia_format::directory::EntryKind;
 use kopia_repository::content::{Decoder, Stored};
 use kopia_repository::object::ObjectReader;
+use kopia_repository::verify::Options;
 use kopia_repository::{Entry, Repository};
 use kopia_storage::FilesystemStore;
 use kopia_testkit::golden::{self, Case};
@@ -129,4 +130,14 @@ fn visit(entry: &Entry, visitor: &mut impl FnMut(&Entry)) {
             visit(&child, visitor);
         }
     }
+}
+
+#[test]
+fn every_repository_verifies() {
+    golden::cases().par_iter().for_each(|case| {
+        let repository = open(case);
+        let report = repository.verify(&Options::default(), &()).unwrap();
+        assert!(report.is_sound(), "{}: {report:?}", case.name);
+        assert!(report.contents.of > 0 && report.contents.verified == report.contents.of, "{}", case.name);
+    });
 }

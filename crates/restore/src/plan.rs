@@ -27,10 +27,6 @@ const ENTRIES: usize = 16_384;
 const BYTES: u64 = 128 << 20;
 const LARGE_FILES: usize = 32;
 
-/// How many folders are read at once, and how many bytes of them are in memory.
-const FOLDERS: usize = 256;
-const FOLDER_BYTES: u64 = 8 << 20;
-
 /// Walks the tree on one thread.
 pub(crate) struct Planner<'a> {
     shared: &'a Shared<'a>,
@@ -62,11 +58,11 @@ impl<'a> Planner<'a> {
         }
         while !self.folders.is_empty() && !self.shared.stopped() {
             // The next folders are read at once; on many cores one thread could not keep the workers busy.
-            let next = self.next_folders();
-            let objects: Vec<ObjectId> = next.iter().map(|folder| folder.object).collect();
-            let fetched = Entry::fetch_all(root.repository(), &objects);
+            let objects = self.folders.iter().rev().map(|folder| folder.object);
+            let fetched = Entry::fetch_some(root.repository(), objects);
+            let next = self.folders.split_off(self.folders.len() - fetched.len());
             let mut below = Vec::new();
-            for (folder, fetched) in next.into_iter().zip(fetched).rev() {
+            for (folder, fetched) in next.into_iter().rev().zip(fetched) {
                 self.visit(&folder, fetched);
                 self.leave(folder);
                 below.push(std::mem::take(&mut self.folders_found));
@@ -76,18 +72,6 @@ impl<'a> Planner<'a> {
         }
         self.hand_over();
         self.merge
-    }
-
-    /// Takes the folders to be read next: many, as long as they are short together.
-    fn next_folders(&mut self) -> Vec<Arc<Folder>> {
-        let mut bytes = 0;
-        let fits = self.folders.iter().rev().take(FOLDERS).take_while(|folder| {
-            let place = self.shared.repository.find(&folder.object.content());
-            bytes += place.map_or(0, |place| u64::from(place.original_length));
-            bytes <= FOLDER_BYTES
-        });
-        let count = fits.count().max(1);
-        self.folders.split_off(self.folders.len().saturating_sub(count))
     }
 
     /// Plans the entries of a folder; its folders come next, in their order.

@@ -7,3 +7,4 @@ mod failing;
 mod listing;
 mod restoring;
 mod selecting;
+mod verifying;

@@ -12,7 +12,7 @@ use kopia_format::{BlobId, ContentId};
 use kopia_repository::{Entry, Repository};
 use kopia_restore::Options;
 use kopia_storage::{
-    BlobBytes, BlobInfo, BlobStore, FaultyStore, MemoryStore, ReadAhead, ReadProfile, Result,
+    BlobBytes, BlobInfo, BlobStore, CountingStore, FaultyStore, MemoryStore, ReadAhead, ReadProfile, Result,
 };
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
@@ -112,18 +112,19 @@ fn blobs() -> MemoryStore {
     }
     let root = writer.directory(&folders);
     writer.snapshot("app@host:/data", folder("data", &root));
-    writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob)).collect()
+    writer.finish().into_iter().map(|(name, blob)| (name.parse().expect("a name"), blob)).collect()
 }
 
 fn open(store: impl BlobStore) -> Entry {
-    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-    repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+    let repository = Repository::open(store, &Password::from(PASSWORD)).expect("it opens");
+    let snapshots = repository.snapshots().expect("snapshots");
+    snapshots.iter().next().expect("one snapshot").root().expect("a root")
 }
 
 fn assert_all_there(place: &Place) {
     for number in 0..FILES {
         let path = place.path("target").join(format!("d{:02}/f{}", number / 10, number % 10));
-        assert!(fs::read(&path).unwrap() == bytes_of(number), "{}", path.display());
+        assert!(fs::read(&path).expect("it is there") == bytes_of(number), "{}", path.display());
     }
 }
 
@@ -188,6 +189,20 @@ fn a_range_that_fails_is_read_content_by_content() {
         assert_eq!((outcome.files, outcome.problem_count), (FILES as u64, 0), "{ahead:?}");
         assert_all_there(&place);
     }
+}
+
+#[test]
+fn folders_that_are_neighbours_are_read_at_once() {
+    let place = Place::new();
+    let store = Arc::new(CountingStore::new(blobs()));
+    let root = open(store.clone());
+    store.take();
+    let outcome = kopia_restore::restore(&root, place.path("target"), &Options::default()).unwrap();
+    assert_eq!((outcome.files, outcome.folders), (FILES as u64, 21));
+    let reads = store.take().ranges;
+    let folders = reads.iter().filter(|read| read.blob.as_str().starts_with('q')).count();
+    // The root twice (before anything is created, and to plan), and its twenty folders, which lie in three packs.
+    assert!(folders <= 5, "{folders} reads for 21 folders");
 }
 
 #[test]

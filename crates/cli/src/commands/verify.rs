@@ -1,0 +1,135 @@
+//! `verify [WHAT]`: what can be restored, and what damage costs.
+
+mod result;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified};
+
+use crate::args;
+use crate::error::{Exit, Failure};
+use crate::output::{self, count, escape, say, size, thousands};
+use crate::progress::{self, SHOWN};
+use crate::report::Report;
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failure> {
+    let mut options = Options::default();
+    options.part = Part { shard: args.shard.unwrap_or_default(), percent: args.percent };
+    let selection = args.what.as_ref().map(|what| {
+        session.select(&args::What { what: what.clone(), at: args.at.clone(), incomplete: args.incomplete })
+    });
+    let selection = selection.transpose()?;
+    let folder = session.repository.store().folder();
+    let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
+    let progress = Progress::new(report);
+    let start = Instant::now();
+    let verified = progress.watch(session.quiet, || match &selection {
+        Some(selection) => {
+            let snapshot = selection.snapshot.as_ref();
+            Ok(session.repository.verify_entry(snapshot, &selection.entry, &options, &progress))
+        }
+        None => session.repository.verify(&options, &progress),
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    let reported = progress.finish();
+    let verified = verified?;
+    reported?;
+    match session.json {
+        true => output::json(&result::json(&verified, seconds))?,
+        false => result::text(&verified, seconds).map_err(Failure::output)?,
+    }
+    Ok(judge(&verified))
+}
+
+/// Decides whether anything is wrong; what is has been named already.
+fn judge(verified: &Verified) -> Exit {
+    if verified.is_sound() {
+        return Exit::Complete;
+    }
+    let damage = count(verified.damage_count, "content", "contents");
+    let losses = count(verified.loss_count, "entry of a snapshot is", "entries of snapshots are");
+    say(format_args!("error: {damage} cannot be read; {losses} lost"));
+    Exit::Partial
+}
+
+/// Counts what is read, and shows it.
+struct Progress {
+    total: AtomicU64,
+    bytes: AtomicU64,
+    problems: AtomicU64,
+    start: Instant,
+    bar: ProgressBar,
+    report: Option<Report>,
+}
+
+impl Progress {
+    fn new(report: Option<Report>) -> Self {
+        let bar = ProgressBar::hidden();
+        bar.set_style(progress::style(false));
+        let (total, bytes, problems) = Default::default();
+        Self { total, bytes, problems, start: Instant::now(), bar, report }
+    }
+
+    fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
+        let draw = || self.bar.set_position(self.bytes.load(Ordering::Relaxed));
+        progress::watch(quiet, &self.bar, draw, || self.line(), work)
+    }
+
+    fn line(&self) -> String {
+        let (bytes, total) = (self.bytes.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
+        let rate = bytes as f64 / self.start.elapsed().as_secs_f64().max(0.001);
+        match total {
+            0 => "walking folders".into(),
+            total => format!("{} of {} read, {}/s", size(bytes), size(total), size(rate as u64)),
+        }
+    }
+
+    /// Says one thing that is wrong, unless there were many already.
+    fn problem(&self, text: &str) {
+        if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
+            self.bar.suspend(|| say(format_args!("error: {}", escape(text))));
+        }
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        let more = self.problems.into_inner().saturating_sub(SHOWN);
+        if more > 0 {
+            say(format_args!("error: … and {} more", thousands(more)));
+        }
+        self.report.map_or(Ok(()), Report::finish)
+    }
+}
+
+impl Observer for Progress {
+    fn total(&self, bytes: u64) {
+        self.total.store(bytes, Ordering::Relaxed);
+        self.bar.set_length(bytes);
+        self.bar.set_style(progress::style(true));
+    }
+
+    fn content(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn damage(&self, damage: &Damage) {
+        if let Some(report) = &self.report {
+            report.push(&result::DamageLine::from(damage));
+        }
+        self.problem(&result::message(&damage.error));
+    }
+
+    fn loss(&self, loss: &Loss) {
+        if let Some(report) = &self.report {
+            report.push(&result::LossLine::from(loss));
+        }
+        let snapshot = loss
+            .snapshot
+            .as_ref()
+            .map(|snapshot| format!("{} {}: ", snapshot.source(), snapshot.start_time()));
+        let path = if loss.path.is_empty() { "." } else { &loss.path };
+        self.problem(&format!("{}{path}: {}", snapshot.unwrap_or_default(), loss.why));
+    }
+}

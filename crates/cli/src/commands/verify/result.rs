@@ -1,0 +1,150 @@
+//! What was verified, for people and programs.
+
+use std::io::{self, Write};
+
+use kopia_rs::Error;
+use kopia_rs::verify::{Coverage, Damage, Loss, Report};
+use serde::Serialize;
+
+use crate::output::{self, count, size, thousands};
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Json<'a> {
+    packs: CoverageJson,
+    contents: CoverageJson,
+    stored_bytes: CoverageJson,
+    plain_bytes: u64,
+    folders: u64,
+    files: u64,
+    damage_count: u64,
+    /// The first 10,000; `--report` has all.
+    damage: Vec<DamageLine<'a>>,
+    loss_count: u64,
+    /// The first 10,000; `--report` has all.
+    losses: Vec<LossLine<'a>>,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct CoverageJson {
+    verified: u64,
+    of: u64,
+}
+
+/// A content that cannot be read.
+#[derive(Debug, Serialize)]
+pub(super) struct DamageLine<'a> {
+    kind: &'static str,
+    content: String,
+    blob: &'a str,
+    offset: u64,
+    message: String,
+}
+
+/// An entry that cannot be restored as it was.
+#[derive(Debug, Serialize)]
+pub(super) struct LossLine<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    path: &'a str,
+    message: &'a str,
+}
+
+impl From<Coverage> for CoverageJson {
+    fn from(coverage: Coverage) -> Self {
+        Self { verified: coverage.verified, of: coverage.of }
+    }
+}
+
+impl<'a> From<&'a Damage> for DamageLine<'a> {
+    fn from(damage: &'a Damage) -> Self {
+        Self {
+            kind: "content",
+            content: damage.content.to_string(),
+            blob: damage.pack.as_str(),
+            offset: damage.offset,
+            message: message(&damage.error),
+        }
+    }
+}
+
+impl<'a> From<&'a Loss> for LossLine<'a> {
+    fn from(loss: &'a Loss) -> Self {
+        Self {
+            kind: "entry",
+            snapshot: loss.snapshot.as_ref().map(kopia_rs::Snapshot::id),
+            source: loss.snapshot.as_ref().map(|snapshot| snapshot.source().to_string()),
+            path: &loss.path,
+            message: &loss.why,
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+pub(super) fn message(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+pub(super) fn json(report: &Report, seconds: f64) -> Json<'_> {
+    Json {
+        packs: report.packs.into(),
+        contents: report.contents.into(),
+        stored_bytes: report.stored_bytes.into(),
+        plain_bytes: report.plain_bytes,
+        folders: report.folders,
+        files: report.files,
+        damage_count: report.damage_count,
+        damage: report.damage.iter().map(DamageLine::from).collect(),
+        loss_count: report.loss_count,
+        losses: report.losses.iter().map(LossLine::from).collect(),
+        seconds,
+    }
+}
+
+pub(super) fn text(report: &Report, seconds: f64) -> io::Result<()> {
+    let mut out = output::out();
+    let mut row = |name: &str, value: String| writeln!(out, "{name:<10}{value}");
+    let of = |coverage: Coverage| format!("{} of {}", thousands(coverage.verified), thousands(coverage.of));
+    row("contents", format!("{}, in {} packs", of(report.contents), of(report.packs)))?;
+    let stored = report.stored_bytes;
+    let rate = size((stored.verified as f64 / seconds.max(0.001)) as u64);
+    row(
+        "size",
+        format!(
+            "{} of {} stored, {} plain, {rate}/s",
+            size(stored.verified),
+            size(stored.of),
+            size(report.plain_bytes)
+        ),
+    )?;
+    row(
+        "folders",
+        format!(
+            "{}, with {}",
+            thousands(report.folders),
+            count(report.files, "file or link", "files and links")
+        ),
+    )?;
+    let damage = match report.damage_count {
+        0 => "none".into(),
+        contents => format!(
+            "{}, {} of snapshots",
+            count(contents, "content", "contents"),
+            count(report.loss_count, "entry", "entries")
+        ),
+    };
+    row("damage", damage)?;
+    out.flush()
+}

@@ -1,0 +1,59 @@
+//! `verify`.
+
+use std::fs;
+
+use kopia_testkit::{damage, golden};
+use serde_json::Value;
+
+use crate::common::{KopiaRs, Place};
+
+#[test]
+fn a_sound_repository_is_said_to_be_sound() {
+    let ran = KopiaRs::golden("sources", "verify").run().exits(0);
+    assert!(ran.text().contains("damage    none"), "{ran:?}");
+    let json = KopiaRs::golden("sources", "verify --json").run().exits(0).json();
+    assert_eq!(json["contents"]["verified"], json["contents"]["of"]);
+    assert_eq!((&json["damageCount"], &json["lossCount"]), (&0.into(), &0.into()));
+    let part = KopiaRs::golden("sources", "verify latest --json").run().exits(0).json();
+    assert!(part["contents"]["of"].as_u64() < json["contents"]["of"].as_u64());
+}
+
+#[test]
+fn damage_is_named_with_what_it_costs() {
+    let place = Place::new();
+    let case = golden::case("sources");
+    let copy = damage::copy_repository(&case);
+    // Every pack of files is gone; folders are still there.
+    let packs = copy.blobs("p");
+    assert!(!packs.is_empty());
+    packs.iter().for_each(damage::Blob::delete);
+    let report = place.path("report");
+    let ran = KopiaRs::new("verify --json --report")
+        .arg(&report)
+        .repository(&copy.path())
+        .env("KOPIA_PASSWORD", &case.password)
+        .run()
+        .exits(3)
+        .says(&["hello.txt", "cannot be read"]);
+    let json = ran.json();
+    let losses = json["losses"].as_array().expect("a list");
+    assert!(losses.iter().any(|loss| loss["path"] == "hello.txt" && loss["source"].is_string()), "{json}");
+    let lines = fs::read_to_string(&report).expect("it was written");
+    let wanted =
+        json["damageCount"].as_u64().expect("a number") + json["lossCount"].as_u64().expect("a number");
+    assert_eq!(lines.lines().count() as u64, wanted);
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+}
+
+#[test]
+fn parts_that_make_no_sense_are_refused() {
+    for arguments in [
+        "verify --shard 2/2",
+        "verify --shard 1",
+        "verify --percent 0",
+        "verify --percent 101",
+        "verify --at 2026",
+    ] {
+        KopiaRs::golden("sources", arguments).run().exits(2);
+    }
+}

@@ -1,0 +1,178 @@
+//! Proves what can be read: every content of the index, or of one snapshot, and every object that is made of them.
+//!
+//! First the folders are walked: each must parse, and every content that a folder, file or link needs must be in the index.
+//! Then contents are read pack by pack, each range once; every one must open, decompress, and have its length and its
+//! hash. Where something is wrong, the trees are walked once more to say which paths of which snapshots it costs.
+//!
+//! `kopia snapshot verify` and `kopia content verify` (`snapshot/snapshotfs/snapshot_verifier.go`,
+//! `repo/content/content_manager_iterate.go`) ask the same questions apart from each other.
+
+mod contents;
+mod losses;
+mod part;
+mod walk;
+
+use std::collections::HashSet;
+
+use kopia_format::{BlobId, ContentId};
+
+use crate::{Entry, Error, Repository, Result, Snapshot};
+
+pub use part::{Part, Shard};
+use walk::Walk;
+
+/// How many damaged contents and lost entries a [`Report`] keeps; observers are told of all.
+const KEPT: usize = 10_000;
+
+/// What is verified.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Only contents of this part of the packs. Folders are walked in every part.
+    pub part: Part,
+}
+
+/// Is told what happens, from many threads at once.
+pub trait Observer: Sync {
+    /// So many stored bytes of contents are to be read.
+    fn total(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// A content of so many stored bytes was looked at.
+    fn content(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// A content cannot be read.
+    fn damage(&self, damage: &Damage) {
+        let _ = damage;
+    }
+
+    /// An entry of a snapshot cannot be restored as it was.
+    fn loss(&self, loss: &Loss) {
+        let _ = loss;
+    }
+}
+
+/// Watches nothing.
+impl Observer for () {}
+
+/// What was verified, and what is wrong.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Packs whose contents were read, of those that hold any that are wanted.
+    pub packs: Coverage,
+    /// Contents that were read, of those that are wanted. Contents marked deleted are not.
+    pub contents: Coverage,
+    /// Stored bytes of contents that were read, of those that are wanted.
+    pub stored_bytes: Coverage,
+    /// Plain bytes that were hashed.
+    pub plain_bytes: u64,
+    /// Different folders that were walked.
+    pub folders: u64,
+    /// Different files and links in them.
+    pub files: u64,
+    /// Contents that cannot be read.
+    pub damage_count: u64,
+    /// The first 10,000 of them, by pack and offset.
+    pub damage: Vec<Damage>,
+    /// Entries that cannot be restored as they were, each as often as there are snapshots with it.
+    pub loss_count: u64,
+    /// The first 10,000 of them.
+    pub losses: Vec<Loss>,
+}
+
+/// How much of something was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// What was looked at.
+    pub verified: u64,
+    /// What there is.
+    pub of: u64,
+}
+
+/// A content that cannot be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The content.
+    pub content: ContentId,
+    /// Its pack.
+    pub pack: BlobId,
+    /// Where it lies there, in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub error: Error,
+}
+
+/// An entry that cannot be restored as it was.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Loss {
+    /// The snapshot that has it; nothing where an object was named.
+    pub snapshot: Option<Snapshot>,
+    /// Its path below the root, empty for the root.
+    pub path: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl Report {
+    /// Says whether nothing is wrong with what was looked at.
+    pub fn is_sound(&self) -> bool {
+        self.damage_count == 0 && self.loss_count == 0
+    }
+}
+
+impl Repository {
+    /// Verifies everything: all contents of the index and all snapshots.
+    ///
+    /// # Errors
+    /// As for [`Repository::snapshots`]. Everything else that is wrong is in the report.
+    pub fn verify(&self, options: &Options, observer: &dyn Observer) -> Result<Report> {
+        let snapshots = self.snapshots()?;
+        let roots = snapshots.iter().map(|snapshot| Ok((Some(snapshot.clone()), snapshot.root()?)));
+        Ok(verify(self, &roots.collect::<Result<Vec<_>>>()?, None, options, observer))
+    }
+
+    /// Verifies an entry and all below it, and the contents that they need.
+    ///
+    /// `snapshot` is the one that the entry belongs to, for the report.
+    pub fn verify_entry(
+        &self,
+        snapshot: Option<&Snapshot>,
+        entry: &Entry,
+        options: &Options,
+        observer: &dyn Observer,
+    ) -> Report {
+        let roots = [(snapshot.cloned(), entry.clone())];
+        verify(self, &roots, Some(HashSet::new()), options, observer)
+    }
+}
+
+/// Verifies what lies below some roots, and the contents that they need if there is a set for these, otherwise all.
+fn verify(
+    repository: &Repository,
+    roots: &[(Option<Snapshot>, Entry)],
+    needed: Option<HashSet<ContentId>>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Report {
+    let mut walk = Walk::new(repository, needed);
+    roots.iter().for_each(|(_, root)| walk.add(root));
+    walk.run();
+    let mut report = Report { folders: walk.folders, files: walk.files, ..Report::default() };
+    let damaged = contents::verify(repository, walk.needed.as_ref(), options, observer, &mut report);
+    if !damaged.is_empty() || !walk.incomplete.is_empty() {
+        losses::list(repository, roots, &damaged, &walk.incomplete, &mut |loss| {
+            observer.loss(&loss);
+            report.loss_count += 1;
+            if report.losses.len() < KEPT {
+                report.losses.push(loss);
+            }
+        });
+    }
+    report
+}

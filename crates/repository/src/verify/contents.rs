@@ -1,0 +1,160 @@
+//! Reads contents pack by pack and compares each with its hash.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use kopia_format::ContentId;
+
+use super::{Coverage, Damage, KEPT, Observer, Options, Report};
+use crate::content::Decoder;
+use crate::read::Use;
+use crate::schedule::{self, Limits};
+use crate::{Place, Repository};
+
+/// About how many contents are listed at once: 60 MB.
+const LISTED: u64 = 1 << 20;
+
+/// How many bytes are read at once, so that the largest contents are hashed side by side, too.
+const READ: u64 = 8 << 20;
+
+/// A content of the packs that are looked at.
+struct Wanted {
+    content: ContentId,
+    place: Place,
+}
+
+impl Use for Wanted {
+    fn content(&self) -> ContentId {
+        self.content
+    }
+
+    fn place(&self) -> Place {
+        self.place
+    }
+}
+
+/// What there is in a pack of what is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Amount {
+    contents: u64,
+    bytes: u64,
+}
+
+/// Verifies the contents of `needed`, or all that are not marked deleted; returns those that cannot be read.
+pub(super) fn verify(
+    repository: &Repository,
+    needed: Option<&HashSet<ContentId>>,
+    options: &Options,
+    observer: &dyn Observer,
+    report: &mut Report,
+) -> HashSet<ContentId> {
+    // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
+    let is_wanted =
+        |id: &ContentId, place: &Place| needed.map_or(!place.deleted, |needed| needed.contains(id));
+    let mut amounts = vec![Amount::default(); repository.pack_count()];
+    repository.for_each_content(|id, place| {
+        if is_wanted(&id, &place) {
+            let amount = &mut amounts[place.pack as usize];
+            amount.contents += 1;
+            amount.bytes += u64::from(place.packed_length);
+        }
+    });
+    let mut packs: Vec<u32> =
+        (0..).zip(&amounts).filter(|(_, amount)| amount.contents > 0).map(|(pack, _)| pack).collect();
+    packs.sort_by_key(|&pack| repository.pack(pack));
+    let sum = |packs: &[u32]| {
+        packs.iter().map(|&pack| amounts[pack as usize]).fold(Amount::default(), |sum, amount| Amount {
+            contents: sum.contents + amount.contents,
+            bytes: sum.bytes + amount.bytes,
+        })
+    };
+    let (all, count) = (sum(&packs), packs.len() as u64);
+    let chosen = options.part.choose(packs);
+    let part = sum(&chosen);
+    report.packs = Coverage { verified: chosen.len() as u64, of: count };
+    report.contents = Coverage { verified: part.contents, of: all.contents };
+    report.stored_bytes = Coverage { verified: part.bytes, of: all.bytes };
+    observer.total(part.bytes);
+
+    let run = Run {
+        repository,
+        observer,
+        plain_bytes: AtomicU64::new(0),
+        damage: Mutex::default(),
+        tools: Mutex::default(),
+    };
+    let mut rest = &chosen[..];
+    while !rest.is_empty() {
+        let mut listed = 0;
+        let fits = rest.iter().take_while(|&&pack| {
+            let before = listed;
+            listed += amounts[pack as usize].contents;
+            before < LISTED
+        });
+        let (batch, after) = rest.split_at(fits.count());
+        run.packs(batch, is_wanted);
+        rest = after;
+    }
+    report.plain_bytes = run.plain_bytes.into_inner();
+    let mut damage = run.damage.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let damaged: HashSet<ContentId> = damage.iter().map(|damage| damage.content).collect();
+    damage.sort_by(|a, b| (&a.pack, a.offset).cmp(&(&b.pack, b.offset)));
+    report.damage_count = damage.len() as u64;
+    damage.truncate(KEPT);
+    report.damage = damage;
+    damaged
+}
+
+/// What all threads share.
+struct Run<'a> {
+    repository: &'a Repository,
+    observer: &'a dyn Observer,
+    plain_bytes: AtomicU64,
+    damage: Mutex<Vec<Damage>>,
+    /// Decoders and memory to read into, of threads that are between two reads.
+    tools: Mutex<Vec<(Decoder, Vec<u8>)>>,
+}
+
+impl Run<'_> {
+    /// Reads some packs.
+    fn packs(&self, packs: &[u32], is_wanted: impl Fn(&ContentId, &Place) -> bool) {
+        let packs: HashSet<u32> = packs.iter().copied().collect();
+        let mut wanted = Vec::new();
+        self.repository.for_each_content(|content, place| {
+            if packs.contains(&place.pack) && is_wanted(&content, &place) {
+                wanted.push(Wanted { content, place });
+            }
+        });
+        let mut limits = Limits::from(self.repository.store().profile());
+        limits.bytes = limits.bytes.max(READ);
+        let reads = schedule::schedule(&mut wanted, Wanted::place, limits);
+        let tools = || self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        self.repository.side_by_side(&reads, |read| {
+            let (mut decoder, buffer) =
+                tools().pop().unwrap_or_else(|| (Decoder::new().verify_hashes(true), Vec::new()));
+            let bytes = self.repository.read_pack(read, buffer).ok();
+            let uses = &wanted[read.uses.clone()];
+            self.repository.decode_read(&mut decoder, read, uses, bytes.as_deref(), |same, plain| {
+                self.content(&same[0], plain);
+            });
+            tools().push((decoder, bytes.map(kopia_storage::BlobBytes::into_buffer).unwrap_or_default()));
+        });
+    }
+
+    fn content(&self, wanted: &Wanted, plain: crate::Result<&[u8]>) {
+        match plain {
+            Ok(plain) => {
+                self.plain_bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
+            }
+            Err(error) => {
+                let pack = self.repository.pack(wanted.place.pack).clone();
+                let damage =
+                    Damage { content: wanted.content, pack, offset: wanted.place.offset.into(), error };
+                self.observer.damage(&damage);
+                self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
+            }
+        }
+        self.observer.content(wanted.place.packed_length.into());
+    }
+}

@@ -1,0 +1,103 @@
+//! A stated part of the packs.
+
+use std::str::FromStr;
+
+/// Which packs are looked at: all, unless a shard or a percentage is given. Packs are split by the order of their names,
+/// which are random, so every part is a sample of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Part {
+    /// One of several shards.
+    pub shard: Shard,
+    /// So many percent of the shard's packs, the first ones, rounded up; all without it.
+    pub percent: Option<f64>,
+}
+
+/// One of several parts of equal size that make up the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    number: u32,
+    of: u32,
+}
+
+impl Part {
+    /// Chooses from things that are in order.
+    pub(super) fn choose<T>(self, mut all: Vec<T>) -> Vec<T> {
+        // The product of a 32-bit number and a length of a list in memory.
+        let cut = |number: u32, length: usize| {
+            (u128::from(number) * length as u128 / u128::from(self.shard.of)) as usize
+        };
+        let (start, end) = (cut(self.shard.number, all.len()), cut(self.shard.number + 1, all.len()));
+        all.truncate(end);
+        let mut part = all.split_off(start);
+        if let Some(percent) = self.percent {
+            let count = (part.len() as f64 * percent.clamp(0.0, 100.0) / 100.0).ceil();
+            part.truncate(count as usize);
+        }
+        part
+    }
+}
+
+impl Shard {
+    /// Returns shard `number`, counted from 0, of `of`; nothing if there is no such shard.
+    pub fn new(number: u32, of: u32) -> Option<Self> {
+        (number < of).then_some(Self { number, of })
+    }
+}
+
+/// The whole.
+impl Default for Shard {
+    fn default() -> Self {
+        Self { number: 0, of: 1 }
+    }
+}
+
+/// Reads `i/n`, with i from 0 to n - 1.
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers =
+            text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        let shard = numbers.and_then(|(number, of)| Self::new(number, of));
+        shard.ok_or_else(|| "a shard is i/n with i from 0 to n - 1, such as 0/4".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_make_up_the_whole() {
+        for length in [0, 1, 7, 100] {
+            for of in [1, 2, 3, 8, 101] {
+                let all: Vec<usize> = (0..length).collect();
+                let shards = (0..of).map(|number| Shard::new(number, of).unwrap());
+                let parts = shards.map(|shard| Part { shard, percent: None }.choose(all.clone()));
+                let parts: Vec<_> = parts.collect();
+                assert_eq!(parts.concat(), all, "{length} in {of}");
+                let lengths = parts.iter().map(Vec::len);
+                assert!(lengths.clone().max().unwrap() - lengths.min().unwrap() <= 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_percentage_is_rounded_up() {
+        let choose = |percent| Part { percent: Some(percent), ..Part::default() }.choose(vec![0; 10]).len();
+        for (percent, expected) in
+            [(0.0, 0), (0.1, 1), (10.0, 1), (11.0, 2), (100.0, 10), (250.0, 10), (-1.0, 0)]
+        {
+            assert_eq!(choose(percent), expected, "{percent} %");
+        }
+    }
+
+    #[test]
+    fn shards_are_read() {
+        assert_eq!("0/1".parse(), Ok(Shard::default()));
+        assert_eq!("3/4".parse(), Ok(Shard { number: 3, of: 4 }));
+        for text in ["", "1", "4/4", "0/0", "-1/4", "a/b", "1/2/3"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What verifying finds, and what it says is lost.
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use std::sync::Arc;
+
+use kopia_codec::key::Password;
+use kopia_format::BlobId;
+use kopia_repository::Repository;
+use kopia_repository::verify::{Coverage, Options, Part, Shard};
+use kopia_storage::{CountingStore, MemoryStore};
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::{Value, json};
+
+fn entry(name: &str, kind: &str, object: &str) -> Value {
+    json!({"name": name, "type": kind, "mode": "0755", "mtime": "2020-01-02T03:04:05Z", "obj": object})
+}
+
+/// Two snapshots of a source: the folder `same` is in both, `a` only in the first, and a file of several pieces only in the
+/// second. Each file's content has a pack of its own.
+fn blobs() -> MemoryStore {
+    let mut writer = RepositoryWriter::new().piece_size(1000).pack_size(1);
+    let inner: Vec<_> =
+        (0..5u8).map(|number| entry(&format!("f{number}"), "f", &writer.file(&[number; 500]))).collect();
+    let same = writer.directory(&inner);
+    let a = entry("a", "f", &writer.file(b"only in the first"));
+    let large: Vec<u8> = (10..15u8).flat_map(|number| [number; 1000]).collect();
+    let b = entry("b", "f", &writer.file(&large));
+    for extra in [a, b] {
+        let root = writer.directory(&[entry("same", "d", &same), extra]);
+        writer.snapshot("app@host:/data", entry("data", "d", &root));
+    }
+    writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob)).collect()
+}
+
+fn open(store: MemoryStore) -> Repository {
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+}
+
+/// The pack of the content with these plain bytes.
+fn pack_of(store: &MemoryStore, plain: &[u8]) -> BlobId {
+    let repository = open(store.clone());
+    let mut found = None;
+    repository.for_each_content(|id, place| {
+        if repository.read_content(&id).is_ok_and(|bytes| bytes == plain) {
+            found = Some(repository.pack(place.pack).clone());
+        }
+    });
+    found.unwrap()
+}
+
+fn losses(report: &kopia_repository::verify::Report) -> Vec<String> {
+    let mut paths: Vec<_> = report.losses.iter().map(|loss| loss.path.clone()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_sound_repository_is_covered_exactly_and_read_once() {
+    let store = Arc::new(CountingStore::new(blobs()));
+    let repository = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
+    store.take();
+    let report = repository.verify(&Options::default(), &()).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    let contents = repository.status().contents;
+    assert_eq!(report.contents, Coverage { verified: contents, of: contents });
+    assert_eq!(report.packs.verified, report.packs.of);
+    assert_eq!(report.stored_bytes.verified, report.stored_bytes.of);
+    assert_eq!((report.folders, report.files), (3, 7), "what both snapshots share counts once");
+    let ranges = store.take().ranges;
+    let mut packs: Vec<_> =
+        ranges.iter().map(|read| &read.blob).filter(|blob| blob.as_str().starts_with('p')).collect();
+    let reads = packs.len();
+    packs.sort();
+    packs.dedup();
+    assert_eq!(reads, packs.len(), "each pack of files is read once");
+}
+
+#[test]
+fn shards_make_up_the_whole() {
+    let repository = open(blobs());
+    let of = repository.verify(&Options::default(), &()).unwrap();
+    let mut verified = (0, 0, 0);
+    for number in 0..4 {
+        let mut options = Options::default();
+        options.part = Part { shard: Shard::new(number, 4).unwrap(), percent: None };
+        let report = repository.verify(&options, &()).unwrap();
+        assert_eq!((report.contents.of, report.packs.of), (of.contents.of, of.packs.of));
+        verified.0 += report.contents.verified;
+        verified.1 += report.packs.verified;
+        verified.2 += report.plain_bytes;
+    }
+    assert_eq!(verified, (of.contents.of, of.packs.of, of.plain_bytes));
+    let mut options = Options::default();
+    options.part.percent = Some(50.0);
+    let half = repository.verify(&options, &()).unwrap();
+    assert_eq!(half.packs.verified, half.packs.of.div_ceil(2));
+}
+
+#[test]
+fn damage_is_told_with_every_path_that_it_costs() {
+    for damage in ["flip", "delete", "cut"] {
+        let store = blobs();
+        let pack = pack_of(&store, &[3; 500]);
+        let mut bytes = store.remove(&pack).unwrap().to_vec();
+        match damage {
+            "flip" => {
+                bytes[40] ^= 1;
+                store.insert(pack.clone(), bytes);
+            }
+            "cut" => store.insert(pack.clone(), bytes[..100].to_vec()),
+            _ => {}
+        }
+        let repository = open(store);
+        let report = repository.verify(&Options::default(), &()).unwrap();
+        assert_eq!(report.damage_count, 1, "{damage}: {report:?}");
+        assert_eq!((&report.damage[0].pack, report.damage[0].offset), (&pack, 32));
+        assert!(report.damage[0].error.to_string().contains(pack.as_str()), "{damage}");
+        assert_eq!(losses(&report), ["same/f3", "same/f3"], "{damage}: in both snapshots");
+        let ids: std::collections::HashSet<_> =
+            report.losses.iter().map(|loss| loss.snapshot.as_ref().unwrap().id().to_string()).collect();
+        assert_eq!(ids.len(), 2);
+        assert!(report.losses[0].why.contains(pack.as_str()), "{:?}", report.losses[0]);
+    }
+}
+
+#[test]
+fn a_lost_piece_costs_its_file_and_a_lost_folder_all_below() {
+    let store = blobs();
+    store.remove(&pack_of(&store, &[12; 1000]));
+    let report = open(store).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.damage_count, losses(&report)), (1, vec!["b".to_string()]));
+
+    // Folders lie in packs whose names begin with q.
+    let store = blobs();
+    let repository = open(store.clone());
+    let snapshots = repository.snapshots().unwrap();
+    let root = snapshots.iter().next().unwrap().root().unwrap();
+    let same = root.at("same").unwrap().object();
+    let place = repository.find(&same.content()).unwrap();
+    store.remove(repository.pack(place.pack));
+    let report = open(store).verify(&Options::default(), &()).unwrap();
+    assert_eq!(losses(&report), ["same", "same"]);
+}
+
+#[test]
+fn one_entry_is_verified_by_itself() {
+    let store = blobs();
+    store.remove(&pack_of(&store, b"only in the first"));
+    let repository = open(store);
+    let snapshots = repository.snapshots().unwrap();
+    for snapshot in &snapshots {
+        let root = snapshot.root().unwrap();
+        let same = root.at("same").unwrap();
+        let report = repository.verify_entry(Some(snapshot), &same, &Options::default(), &());
+        assert!(report.is_sound(), "{report:?}");
+        // Five files and the folder itself.
+        assert_eq!(report.contents, Coverage { verified: 6, of: 6 });
+        let whole = repository.verify_entry(Some(snapshot), &root, &Options::default(), &());
+        let has_a = root.at("a").is_ok();
+        assert_eq!(whole.is_sound(), !has_a);
+        assert_eq!(losses(&whole), if has_a { vec!["a"] } else { vec![] });
+    }
+}
+
+#[test]
+fn a_content_with_another_hash_is_found() {
+    let mut writer = RepositoryWriter::new();
+    writer.forge("0123456789abcdef0123456789abcdef".parse().unwrap(), b"something else");
+    let root = writer.directory(&[entry("forged", "f", "0123456789abcdef0123456789abcdef")]);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.damage_count, losses(&report)), (1, vec!["forged".to_string()]));
+    assert!(report.damage[0].error.to_string().contains("its hash is not its id"));
+}
+
+#[test]
+fn folders_that_contain_themselves_or_cannot_be_parsed_end() {
+    let mut writer = RepositoryWriter::new();
+    let own: kopia_format::ContentId = "k0123456789abcdef0123456789abcdef".parse().unwrap();
+    let json = json!({"stream": "kopia:directory", "entries": [entry("again", "d", &own.to_string())], "summary": null});
+    writer.forge(own, json.to_string().as_bytes());
+    let nonsense = writer.content(Some('k'), b"no folder");
+    let missing = "kffffffffffffffffffffffffffffffff";
+    let root = writer.directory(&[
+        entry("self", "d", &own.to_string()),
+        entry("nonsense", "d", &nonsense.to_string()),
+        entry("missing", "d", missing),
+        entry("../outside", "f", missing),
+    ]);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!(losses(&report), ["../outside", "missing", "nonsense", "self", "self/again"]);
+}
