@@ -44,10 +44,23 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     Ok(judge(&verified))
 }
 
-/// Decides whether anything is wrong; what is has been named already.
+/// Decides whether anything is wrong, and names the packs; what is lost has been named already.
 fn judge(verified: &Verified) -> Exit {
     if verified.is_sound() {
         return Exit::Complete;
+    }
+    let packs: Vec<&[Damage]> = verified.damage.chunk_by(|a, b| a.pack == b.pack).collect();
+    for damage in packs.iter().take(SHOWN as usize) {
+        let (first, contents) = (&damage[0], count(damage.len() as u64, "content", "contents"));
+        let why = result::message(&first.error);
+        say(format_args!(
+            "error: pack {}: {contents} cannot be read; the first: {}",
+            first.pack,
+            escape(&why)
+        ));
+    }
+    if packs.len() as u64 > SHOWN {
+        say(format_args!("error: … and {} more packs", thousands(packs.len() as u64 - SHOWN)));
     }
     let damage = count(verified.damage_count, "content", "contents");
     let losses = count(verified.loss_count, "entry of a snapshot is", "entries of snapshots are");
@@ -118,7 +131,7 @@ impl Observer for Progress {
         if let Some(report) = &self.report {
             report.push(&result::DamageLine::from(damage));
         }
-        self.problem(&result::message(&damage.error));
+        // A pack that is gone has thousands of contents: they are told pack by pack, at the end.
     }
 
     fn loss(&self, loss: &Loss) {
