@@ -42,7 +42,7 @@ pub struct Decoder {
     /// Decompressed.
     plain: Vec<u8>,
     /// Plain contents whose hashes are computed side by side.
-    group: Vec<Vec<u8>>,
+    group: Vec<u8>,
 }
 
 /// A content as its pack has it.
@@ -101,26 +101,48 @@ impl Decoder {
         let mut start = 0;
         while start < stored.len() {
             let group = &stored[start..start + group_length(&stored[start..])];
-            let mut kept = std::mem::take(&mut self.group);
-            kept.resize_with(kept.len().max(group.len()), Vec::new);
-            let opened: Vec<Result<()>> = std::iter::zip(group, &mut kept)
-                .map(|(stored, kept)| self.open(repository, stored).map(|plain| std::mem::swap(plain, kept)))
-                .collect();
-            let named = std::iter::zip(group, &kept).map(|(stored, kept)| (&stored.id, &kept[..]));
-            let named = repository.sealing().name_all(&named.collect::<Vec<_>>());
-            for (number, (opened, named)) in std::iter::zip(opened, named).enumerate() {
-                visit(
-                    start + number,
-                    match opened {
-                        Ok(()) if named => Ok(&kept[number]),
-                        Ok(()) => Err(other_hash(repository, &group[number])),
-                        Err(error) => Err(error),
-                    },
-                );
+            if let [only] = group {
+                visit(start, self.decode(repository, only));
+            } else {
+                self.decode_group(repository, group, |number, plain| visit(start + number, plain));
             }
-            self.group = kept;
             start += group.len();
         }
+    }
+
+    /// Decodes some contents and hashes them side by side.
+    fn decode_group(
+        &mut self,
+        repository: &Repository,
+        group: &[Stored<'_>],
+        mut visit: impl FnMut(usize, Result<&[u8]>),
+    ) {
+        // One buffer for all: a buffer for each would keep the size of the largest content that it ever held.
+        let mut kept = std::mem::take(&mut self.group);
+        kept.clear();
+        let opened: Vec<Result<Range<usize>>> = group
+            .iter()
+            .map(|stored| {
+                let start = kept.len();
+                kept.extend_from_slice(self.open(repository, stored)?);
+                Ok(start..kept.len())
+            })
+            .collect();
+        let plain =
+            |opened: &Result<Range<usize>>| opened.as_ref().map_or(&[][..], |range| &kept[range.clone()]);
+        let named = std::iter::zip(group, &opened).map(|(stored, opened)| (&stored.id, plain(opened)));
+        let named = repository.sealing().name_all(&named.collect::<Vec<_>>());
+        for (number, (opened, named)) in std::iter::zip(opened, named).enumerate() {
+            visit(
+                number,
+                match opened {
+                    Ok(range) if named => Ok(&kept[range]),
+                    Ok(_) => Err(other_hash(repository, &group[number])),
+                    Err(error) => Err(error),
+                },
+            );
+        }
+        self.group = kept;
     }
 
     /// Opens and decompresses a content.
