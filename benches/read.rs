@@ -6,6 +6,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use kopia_codec::key::Password;
 use kopia_format::index::Index;
 use kopia_format::{ContentId, ObjectId};
+use kopia_repository::read::Use;
 use kopia_repository::schedule::{self, Limits};
 use kopia_repository::{Entry, Place, Repository};
 use kopia_storage::{MemoryStore, ReadProfile};
@@ -96,23 +97,37 @@ fn directory(c: &mut Criterion) {
     });
 }
 
+/// A use whose content does not matter.
+#[derive(Clone)]
+struct Placed(Place);
+
+impl Use for Placed {
+    fn content(&self) -> ContentId {
+        ContentId::new(None, &[0; 16]).expect("an id")
+    }
+
+    fn place(&self) -> Place {
+        self.0
+    }
+}
+
 /// What planning costs besides parsing folders: sorting the places of a batch and merging neighbours.
 fn schedule(c: &mut Criterion) {
     const USES: u64 = 16_384;
     let limits = Limits::from(ReadProfile::LOCAL);
     // Files come by folder and name, which is nearly the order of packs; or after many snapshots in hardly any.
     for (name, step) in [("in the order of packs", 1), ("scattered", 6151)] {
-        let places: Vec<Place> = (0..USES)
+        let places: Vec<Placed> = (0..USES)
             .map(|number| {
                 let slot = number * step % USES;
-                Place {
+                Placed(Place {
                     pack: (slot / 4096) as u32,
                     offset: (slot % 4096 * 5000) as u32,
                     packed_length: 5000,
                     original_length: 9000,
                     compression: 0,
                     deleted: false,
-                }
+                })
             })
             .collect();
         let mut group = c.benchmark_group("schedule 16,384 contents");
@@ -120,7 +135,7 @@ fn schedule(c: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
                 || places.clone(),
-                |places| schedule::schedule(black_box(places), |&place| place, limits),
+                |places| schedule::schedule(black_box(places), limits),
                 BatchSize::LargeInput,
             );
         });

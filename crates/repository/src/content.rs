@@ -21,7 +21,15 @@ const GROUP_BYTES: u64 = 16 << 20;
 /// The largest plain content that is read: the most that an index of version 2 can state.
 pub const MAX_LENGTH: usize = 1 << 28;
 
+/// The most stored bytes of a content: twice as many with the most error correction, and some for seals and headers.
+const MAX_STORED: u32 = 2 * MAX_LENGTH as u32 + (1 << 20);
+
 impl Place {
+    /// Says whether a content can be so large; an index of an attacker may say anything.
+    pub(crate) fn is_plausible(&self) -> bool {
+        self.packed_length <= MAX_STORED && self.original_length as usize <= MAX_LENGTH
+    }
+
     /// Returns the bytes of the pack that the content takes.
     pub fn range(&self) -> Range<u64> {
         let start = u64::from(self.offset);
@@ -120,6 +128,7 @@ impl Decoder {
         // One buffer for all: a buffer for each would keep the size of the largest content that it ever held.
         let mut kept = std::mem::take(&mut self.group);
         kept.clear();
+        kept.reserve_exact(group.iter().map(|stored| stored.place.original_length as usize).sum());
         let opened: Vec<Result<Range<usize>>> = group
             .iter()
             .map(|stored| {
@@ -149,6 +158,9 @@ impl Decoder {
     fn open(&mut self, repository: &Repository, stored: &Stored<'_>) -> Result<&mut Vec<u8>> {
         let Stored { id, place, bytes } = stored;
         let error = |error| content_error(repository, id, place, error);
+        if !place.is_plausible() {
+            return Err(implausible(repository, id, place));
+        }
         let sealing = repository.sealing();
         sealing.open(content_iv(id), bytes, &mut self.sealed, &mut self.opened).map_err(error)?;
         let length = place.original_length as usize;
@@ -163,9 +175,6 @@ impl Decoder {
                     compression.name()
                 );
                 return Err(corrupt(repository, id, place, why));
-            }
-            if length > MAX_LENGTH {
-                return Err(corrupt(repository, id, place, format!("index says {length} plain bytes")));
             }
             self.decompressor.decompress(compression, stream, length, &mut self.plain).map_err(error)?;
             &mut self.plain
@@ -229,6 +238,17 @@ pub(crate) fn corrupt(repository: &Repository, id: &ContentId, place: &Place, wh
         length: place.packed_length.into(),
         why,
     }
+}
+
+/// Says that a content cannot be as large as the index says.
+pub(crate) fn implausible(repository: &Repository, id: &ContentId, place: &Place) -> Error {
+    let Place { packed_length, original_length, .. } = place;
+    corrupt(
+        repository,
+        id,
+        place,
+        format!("index says {packed_length} stored and {original_length} plain bytes"),
+    )
 }
 
 fn content_error(repository: &Repository, id: &ContentId, place: &Place, error: kopia_codec::Error) -> Error {

@@ -188,7 +188,9 @@ impl Entry {
     pub fn fetch(&self) -> Fetched {
         let object = self.entry.object;
         let json = match self.entry.kind {
-            EntryKind::Directory if object.indirection() == 0 => Some(self.repository.read_object(object)),
+            EntryKind::Directory if object.indirection() == 0 && !object.is_compressed() => {
+                Some(self.repository.read_object(object))
+            }
             EntryKind::Directory => None,
             EntryKind::File | EntryKind::Symlink => Some(Err(self.wrong_kind("folder"))),
         };
@@ -207,7 +209,7 @@ impl Entry {
         });
         let count = short.count().max(1);
         folders.truncate(count);
-        // Lists of pieces, compressed objects and what fails are read one by one.
+        // Lists of pieces, compressed objects and what fails are read when they are parsed, one by one.
         let plain = |object: &&ObjectId| object.indirection() == 0 && !object.is_compressed();
         let contents: Vec<ContentId> = folders.iter().filter(plain).map(ObjectId::content).collect();
         let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
@@ -219,12 +221,7 @@ impl Entry {
         let mut slots = slots.into_iter();
         let fetch = |object: &ObjectId| {
             let read = plain(&object).then(|| slots.next()?.into_inner()).flatten();
-            match read {
-                Some(json) => {
-                    Fetched { repository: repository.clone(), object: *object, json: Some(Ok(json)) }
-                }
-                None => Self::of_directory(repository, *object).fetch(),
-            }
+            Fetched { repository: repository.clone(), object: *object, json: read.map(Ok) }
         };
         folders.iter().map(fetch).collect()
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::ContentId;
-use kopia_storage::ReadAhead;
+use kopia_storage::{ReadAhead, ReadProfile};
 use rayon::prelude::*;
 
 use crate::content::{Decoder, Stored};
@@ -94,8 +94,8 @@ impl Repository {
                 Err(error) => visit(number, Err(&error)),
             }
         }
-        let reads = schedule::schedule(&mut wanted, Wanted::place, Limits::from(self.store().profile()));
-        self.side_by_side(&reads, |read| {
+        let reads = schedule::schedule(&mut wanted, Limits::from(self.store().profile()));
+        side_by_side(self.store().profile(), &reads, |read| {
             let bytes = self.read_pack(read, Vec::new()).ok();
             self.with_decoder(|decoder| {
                 self.decode_read(
@@ -111,34 +111,33 @@ impl Repository {
         });
     }
 
-    /// Works on many items at once, as many as the store likes to have read.
-    pub(crate) fn side_by_side<T: Sync>(&self, items: &[T], work: impl Fn(&T) + Sync) {
-        let profile = self.store().profile();
-        if profile.ahead == ReadAhead::Hints || items.len() < 2 {
-            return items.par_iter().for_each(&work);
-        }
-        let next = AtomicUsize::new(0);
-        let take = || {
-            while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                work(item);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..profile.parallel_reads.min(items.len()) {
-                // Fewer do as well, where the number of threads is limited.
-                if std::thread::Builder::new().spawn_scoped(scope, take).is_err() {
-                    break;
-                }
-            }
-            take();
-        });
-    }
-
     /// Reads the stored bytes of one content.
     pub(crate) fn read_stored(&self, place: &Place) -> Result<kopia_storage::BlobBytes> {
         let (offset, length) = (place.offset.into(), place.packed_length as usize);
         Ok(self.store().read_range(self.pack(place.pack), offset, length, Vec::new())?)
     }
+}
+
+/// Works on many items at once, as many as a store of this profile likes to have read.
+pub(crate) fn side_by_side<T: Sync>(profile: ReadProfile, items: &[T], work: impl Fn(&T) + Sync) {
+    if profile.ahead == ReadAhead::Hints || items.len() < 2 {
+        return items.par_iter().for_each(&work);
+    }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(item);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..profile.parallel_reads.min(items.len()) {
+            // Fewer do as well, where the number of threads is limited.
+            if std::thread::Builder::new().spawn_scoped(scope, take).is_err() {
+                break;
+            }
+        }
+        take();
+    });
 }
 
 /// Cuts uses, sorted by place, into runs of the same content.

@@ -10,7 +10,7 @@ use kopia_format::repository_blob::{RepositoryBlob, RepositoryFormat};
 use kopia_format::{BlobId, ContentId};
 use kopia_storage::BlobStore;
 
-use crate::content::{Decoder, Stored};
+use crate::content::{Decoder, Stored, implausible};
 use crate::index::Indexes;
 use crate::sealing::Sealing;
 use crate::table::Place;
@@ -23,6 +23,8 @@ pub struct Repository {
 }
 
 struct Inner {
+    /// Whether what cannot be read is left out instead of ending the work.
+    degraded: bool,
     store: Box<dyn BlobStore>,
     blob: RepositoryBlob,
     format: RepositoryFormat,
@@ -84,7 +86,28 @@ impl Repository {
     /// [`Error::Unsupported`] for algorithms or required features not known here, [`Error::CorruptBlob`] naming the
     /// format or index blob, [`Error::Storage`].
     pub fn open(store: impl BlobStore, password: &Password) -> Result<Self> {
-        open::open(Box::new(store), password)
+        open::open(Box::new(store), password, false)
+    }
+
+    /// Opens a repository that is damaged, as far as that can be done.
+    ///
+    /// Index blobs that cannot be read are left out, and the index that every pack ends in is read besides: what was written
+    /// is found again, as long as its pack is there. [`Self::losses`] says what was lost. Snapshots and contents that were
+    /// deleted may be back, where an index blob that is lost was the only one to say so.
+    ///
+    /// # Errors
+    /// As for [`Self::open`], but for index blobs.
+    pub fn open_degraded(store: impl BlobStore, password: &Password) -> Result<Self> {
+        open::open(Box::new(store), password, true)
+    }
+
+    /// Returns what could not be read of a repository that was opened degraded, each as a sentence.
+    pub fn losses(&self) -> &[String] {
+        &self.inner.indexes.losses
+    }
+
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.inner.degraded
     }
 
     /// Returns the store that blobs are read from.
@@ -100,9 +123,14 @@ impl Repository {
     /// Finds a content in the index, deleted ones that are still readable included.
     ///
     /// # Errors
-    /// [`Error::ContentNotFound`].
+    /// [`Error::ContentNotFound`], and [`Error::CorruptContent`] if the index says that it has more than 256 MiB.
     pub fn find(&self, content: &ContentId) -> Result<Place> {
-        self.inner.indexes.table.find(content).ok_or(Error::ContentNotFound { content: *content })
+        let place = self.inner.indexes.table.find(content);
+        let place = place.ok_or(Error::ContentNotFound { content: *content })?;
+        match place.is_plausible() {
+            true => Ok(place),
+            false => Err(implausible(self, content, &place)),
+        }
     }
 
     /// Returns the name of the pack with this number, from a [`Place`] of this repository.

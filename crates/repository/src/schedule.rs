@@ -8,6 +8,7 @@ use std::ops::Range;
 use kopia_storage::ReadProfile;
 
 use crate::Place;
+use crate::read::Use;
 
 /// The most contents in one range, so that all threads have something to do.
 const CONTENTS: usize = 128;
@@ -51,14 +52,15 @@ impl Read {
 }
 
 /// Sorts `uses` by their place and cuts them into reads.
-pub fn schedule<U>(uses: &mut [U], place: impl Fn(&U) -> Place, limits: Limits) -> Vec<Read> {
-    uses.sort_by_key(|item| {
-        let place = place(item);
-        (place.pack, place.offset)
+pub fn schedule<U: Use>(uses: &mut [U], limits: Limits) -> Vec<Read> {
+    uses.sort_by(|a, b| {
+        let key = |place: Place| (place.pack, place.offset, place.packed_length);
+        // An index of an attacker can put several contents at one place.
+        key(a.place()).cmp(&key(b.place())).then_with(|| a.content().cmp(&b.content()))
     });
     let mut reads: Vec<Read> = Vec::new();
     let mut contents = 0;
-    for (number, place) in uses.iter().map(place).enumerate() {
+    for (number, place) in uses.iter().map(Use::place).enumerate() {
         let bytes = place.range();
         if let Some(read) = reads.last_mut().filter(|read| read.pack == place.pack) {
             let merged = read.bytes.start..read.bytes.end.max(bytes.end);
@@ -89,10 +91,20 @@ mod tests {
         Place { pack, offset, packed_length, original_length: 0, compression: 0, deleted: false }
     }
 
+    impl Use for Place {
+        fn content(&self) -> kopia_format::ContentId {
+            kopia_format::ContentId::new(None, &[0; 16]).unwrap()
+        }
+
+        fn place(&self) -> Place {
+            *self
+        }
+    }
+
     fn reads(places: &[(u32, u32, u32)], limits: Limits) -> Vec<(u32, Range<u64>, usize)> {
         let mut uses: Vec<_> =
             places.iter().map(|&(pack, offset, length)| place(pack, offset, length)).collect();
-        let reads = schedule(&mut uses, |&place| place, limits);
+        let reads = schedule(&mut uses, limits);
         let covered: Vec<_> = reads.iter().flat_map(|read| read.uses.clone()).collect();
         assert_eq!(covered, (0..places.len()).collect::<Vec<_>>(), "each use is served once");
         for read in &reads {

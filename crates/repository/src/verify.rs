@@ -76,7 +76,7 @@ pub struct Report {
     pub files: u64,
     /// Contents that cannot be read.
     pub damage_count: u64,
-    /// The first 10,000 of them, by pack and offset.
+    /// 10,000 of them at most, by pack and offset.
     pub damage: Vec<Damage>,
     /// Entries that cannot be restored as they were, each as often as there are snapshots with it.
     pub loss_count: u64,

@@ -1,8 +1,8 @@
 //! Reads ahead of the workers, for stores whose reads take long: networks and disks that spin.
 //!
 //! Threads take parts from the queue, read what they need and put it where workers take it from. Many reads are under way
-//! at once, but all that is read and not yet written stays within a budget of bytes. Where bytes are in memory or nearly
-//! so, workers read for themselves: handing bytes from one thread to another gains nothing there.
+//! at once, but all that is read and not yet written stays within a budget of bytes, entries included. Where bytes are in
+//! memory or nearly so, workers read for themselves: handing bytes from one thread to another gains nothing there.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,12 +14,15 @@ use kopia_storage::BlobBytes;
 use crate::plan::batch::{Batch, Part};
 use crate::queue::Queue;
 
+/// What an entry that waits counts for in the budget, in bytes: its name, attributes and place.
+const ENTRY: u64 = 256;
+
 /// A part of a batch, perhaps with its bytes.
 pub(crate) struct Task {
     pub(crate) batch: Arc<Batch>,
     pub(crate) number: usize,
-    /// What was read ahead; nothing if it is still to be read, or could not be.
-    pub(crate) bytes: Option<BlobBytes>,
+    /// What was read ahead, or nothing; within, nothing if that failed.
+    pub(crate) bytes: Option<Option<BlobBytes>>,
     /// How many bytes of the budget it holds.
     pub(crate) held: u64,
 }
@@ -28,6 +31,9 @@ pub(crate) struct Task {
 pub(crate) struct Ahead {
     queue: Queue<Batch>,
     budget: u64,
+    /// Held by the reader that takes a part and waits for room for it: parts are read in their order, and a large one is not
+    /// passed by small ones for ever.
+    turn: Mutex<()>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -49,8 +55,8 @@ struct State {
 impl Ahead {
     /// Starts with an empty queue and a budget in bytes.
     pub(crate) fn new(budget: u64) -> Self {
-        let (state, changed) = Default::default();
-        Self { queue: Queue::new(), budget, state, changed }
+        let (turn, state, changed) = Default::default();
+        Self { queue: Queue::new(), budget, turn, state, changed }
     }
 
     /// The queue that the planner fills.
@@ -58,39 +64,58 @@ impl Ahead {
         &self.queue
     }
 
-    /// Starts threads that read ahead, before there are workers.
+    /// Lets workers wait for readers that are still to be started; they do until what is returned is dropped, at least.
+    pub(crate) fn expect_readers(&self) -> Reader<'_> {
+        let mut state = self.lock();
+        state.readers += 1;
+        state.started = true;
+        Reader(self)
+    }
+
+    /// Starts threads that read ahead.
     pub(crate) fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         repository: &'scope Repository,
         readers: usize,
     ) {
+        let mut count = 0;
         for _ in 0..readers {
-            self.lock().readers += 1;
-            let read = || self.read(repository);
-            // Fewer do as well, where the number of threads is limited; with none, workers read for themselves.
+            let reader = self.expect_readers();
+            let read = move || self.read(repository, reader);
+            // Fewer do as well, where the number of threads is limited.
             if std::thread::Builder::new().spawn_scoped(scope, read).is_err() {
-                self.lock().readers -= 1;
-                return;
+                break;
             }
-            self.lock().started = true;
+            count += 1;
         }
+        // With none, workers read for themselves.
+        self.lock().started = count > 0;
+        self.changed.notify_all();
     }
 
     /// Reads ahead until nothing is left to read.
-    fn read(&self, repository: &Repository) {
-        let _leave = Leave(self);
-        while let Some((batch, number)) = self.queue.take() {
-            let mut task = Task { batch, number, bytes: None, held: 0 };
+    fn read(&self, repository: &Repository, _reader: Reader<'_>) {
+        while let Some((batch, number, buffer, held)) = self.next() {
+            let mut task = Task { batch, number, bytes: None, held };
             if let Part::Read(read) = task.batch.part(number) {
-                task.held = read.length() as u64;
-                let Some(buffer) = self.wait_for_room(task.held) else { return };
-                // What fails is read again content by content, so that only what is damaged is lost.
-                task.bytes = repository.read_pack(read, buffer).ok();
+                task.bytes = Some(repository.read_pack(read, buffer).ok());
             }
             self.lock().ready.push_back(task);
             self.changed.notify_all();
         }
+    }
+
+    /// Takes the next part, once there is room for it; with memory to read into, and what it holds of the budget.
+    fn next(&self) -> Option<(Arc<Batch>, usize, Vec<u8>, u64)> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (batch, number) = self.queue.take()?;
+        let (length, entries) = match batch.part(number) {
+            Part::Read(read) => (read.length() as u64, read.uses.len()),
+            Part::Empty(items) => (0, items.len()),
+        };
+        let (buffer, held) = self.wait_for_room(length, entries as u64 * ENTRY)?;
+        Some((batch, number, buffer, held))
     }
 
     /// Takes the next task, waiting for one; `None` when nothing is left to do.
@@ -114,7 +139,9 @@ impl Ahead {
     pub(crate) fn done(&self, held: u64, buffer: Vec<u8>) {
         let mut state = self.lock();
         state.held -= held;
-        if state.buffers.len() < state.readers {
+        // One that grew for a single huge content would stay that large.
+        let limit = self.budget / state.readers.max(1) as u64;
+        if (1..=limit).contains(&(buffer.capacity() as u64)) && state.buffers.len() < state.readers {
             state.buffers.push(buffer);
         }
         drop(state);
@@ -130,16 +157,22 @@ impl Ahead {
         self.changed.notify_all();
     }
 
-    /// Waits until so many bytes fit into the budget, and returns memory for them; one read may exceed it by itself.
-    fn wait_for_room(&self, length: u64) -> Option<Vec<u8>> {
+    /// Waits until so many bytes fit into the budget, and returns memory for those that are read, and what all that holds
+    /// of the budget; one part may exceed it by itself.
+    fn wait_for_room(&self, length: u64, more: u64) -> Option<(Vec<u8>, u64)> {
         let mut state = self.lock();
         loop {
             if state.aborted {
                 return None;
             }
-            if state.held == 0 || state.held + length <= self.budget {
-                state.held += length;
-                return Some(state.buffers.pop().unwrap_or_default());
+            // A buffer that was used before may be larger than what is read into it.
+            let memory = |buffer: &Vec<u8>| length.max(buffer.capacity() as u64);
+            let buffer = if length > 0 { state.buffers.last() } else { None };
+            let held = buffer.map_or(length, memory) + more;
+            if state.held == 0 || state.held + held <= self.budget {
+                state.held += held;
+                let buffer = if length > 0 { state.buffers.pop() } else { None };
+                return Some((buffer.unwrap_or_default(), held));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -150,10 +183,10 @@ impl Ahead {
     }
 }
 
-/// Notes that a reader ends, even by a panic: workers must not wait for it.
-struct Leave<'a>(&'a Ahead);
+/// One who reads ahead. Workers must not wait for it when it ends, even by a panic.
+pub(crate) struct Reader<'a>(&'a Ahead);
 
-impl Drop for Leave<'_> {
+impl Drop for Reader<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.abort();

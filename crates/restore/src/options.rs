@@ -22,8 +22,8 @@ pub struct Options {
     pub sparse: bool,
     /// What stays of the written bytes in the system's memory.
     pub page_cache: PageCache,
-    /// How many bytes may be read ahead of the workers where the store's reads take long: 64 MiB by default. One read may
-    /// have more by itself.
+    /// How many bytes may be read ahead of the workers, or wait for them, where the store's reads take long: 64 MiB by
+    /// default. One read may have more by itself.
     pub read_ahead: u64,
 }
 
@@ -44,8 +44,9 @@ pub enum Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PageCache {
-    /// Files of up to a megabyte; of larger ones nothing, where the system can do that (Linux 6.14; ext4, XFS). Their pages
-    /// are used again and again, which costs less than new ones and pushes nothing else out of memory.
+    /// What is written in pieces of less than a megabyte; of larger pieces nothing, where Linux (from 6.14 on) and the file
+    /// system can do that. Their pages are used again and again, which costs less than new ones and pushes nothing else out
+    /// of memory.
     #[default]
     Auto,
     /// Everything, for programs that read it at once.

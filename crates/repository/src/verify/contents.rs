@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use kopia_format::ContentId;
 
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
-use crate::content::Decoder;
-use crate::read::Use;
+use crate::content::{Decoder, implausible};
+use crate::read::{Use, side_by_side};
 use crate::schedule::{self, Limits};
 use crate::{Place, Repository};
 
@@ -81,7 +81,7 @@ pub(super) fn verify(
         repository,
         observer,
         plain_bytes: AtomicU64::new(0),
-        damage: Mutex::default(),
+        found: Mutex::default(),
         tools: Mutex::default(),
     };
     let mut rest = &chosen[..];
@@ -97,13 +97,18 @@ pub(super) fn verify(
         rest = after;
     }
     report.plain_bytes = run.plain_bytes.into_inner();
-    let mut damage = run.damage.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let damaged: HashSet<ContentId> = damage.iter().map(|damage| damage.content).collect();
+    let Found { damaged, mut damage } = run.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     damage.sort_by(|a, b| (&a.pack, a.offset).cmp(&(&b.pack, b.offset)));
-    report.damage_count = damage.len() as u64;
-    damage.truncate(KEPT);
+    report.damage_count = damaged.len() as u64;
     report.damage = damage;
     damaged
+}
+
+/// What cannot be read: all of it, and more about the first.
+#[derive(Default)]
+struct Found {
+    damaged: HashSet<ContentId>,
+    damage: Vec<Damage>,
 }
 
 /// What all threads share.
@@ -111,7 +116,7 @@ struct Run<'a> {
     repository: &'a Repository,
     observer: &'a dyn Observer,
     plain_bytes: AtomicU64,
-    damage: Mutex<Vec<Damage>>,
+    found: Mutex<Found>,
     /// Decoders and memory to read into, of threads that are between two reads.
     tools: Mutex<Vec<(Decoder, Vec<u8>)>>,
 }
@@ -123,14 +128,20 @@ impl Run<'_> {
         let mut wanted = Vec::new();
         self.repository.for_each_content(|content, place| {
             if packs.contains(&place.pack) && is_wanted(&content, &place) {
-                wanted.push(Wanted { content, place });
+                let one = Wanted { content, place };
+                match place.is_plausible() {
+                    true => wanted.push(one),
+                    // What nobody can have written is not read either.
+                    false => self.content(&one, Err(implausible(self.repository, &content, &place))),
+                }
             }
         });
-        let mut limits = Limits::from(self.repository.store().profile());
+        let profile = self.repository.store().profile();
+        let mut limits = Limits::from(profile);
         limits.bytes = limits.bytes.max(READ);
-        let reads = schedule::schedule(&mut wanted, Wanted::place, limits);
+        let reads = schedule::schedule(&mut wanted, limits);
         let tools = || self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        self.repository.side_by_side(&reads, |read| {
+        side_by_side(profile, &reads, |read| {
             let (mut decoder, buffer) =
                 tools().pop().unwrap_or_else(|| (Decoder::new().verify_hashes(true), Vec::new()));
             let bytes = self.repository.read_pack(read, buffer).ok();
@@ -152,7 +163,11 @@ impl Run<'_> {
                 let damage =
                     Damage { content: wanted.content, pack, offset: wanted.place.offset.into(), error };
                 self.observer.damage(&damage);
-                self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.damaged.insert(damage.content);
+                if found.damage.len() < KEPT {
+                    found.damage.push(damage);
+                }
             }
         }
         self.observer.content(wanted.place.packed_length.into());

@@ -51,8 +51,8 @@ impl Bytes {
     pub(crate) fn write(&self, file: impl AsFd, bytes: &[u8], offset: u64) -> io::Result<()> {
         let Some(hole) = self.hole else { return self.write_all(&file, bytes, offset) };
         let mut start = offset;
-        for run in runs(bytes, offset, hole) {
-            if !is_zero(run) {
+        for (zero, run) in runs(bytes, offset, hole) {
+            if !zero {
                 self.write_all(&file, run, start)?;
             }
             start += run.len() as u64;
@@ -119,7 +119,7 @@ impl Bytes {
 }
 
 /// Cuts bytes that lie at `offset` of a file into runs that are zero or not, block by block of the file.
-fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = &[u8]> {
+fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = (bool, &[u8])> {
     let mut rest = bytes;
     let mut position = offset;
     std::iter::from_fn(move || {
@@ -137,7 +137,7 @@ fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = &[u8]> 
         let (run, after) = rest.split_at(length);
         rest = after;
         position += length as u64;
-        (!run.is_empty()).then_some(run)
+        Some((zero?, run))
     })
 }
 
@@ -152,7 +152,8 @@ mod tests {
 
     /// Lengths of the runs, negative for zeros.
     fn lengths(bytes: &[u8], offset: u64) -> Vec<isize> {
-        let signed = |run: &[u8]| if is_zero(run) { -(run.len() as isize) } else { run.len() as isize };
+        let signed =
+            |(zero, run): (bool, &[u8])| if zero { -(run.len() as isize) } else { run.len() as isize };
         runs(bytes, offset, 4).map(signed).collect()
     }
 

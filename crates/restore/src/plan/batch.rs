@@ -79,7 +79,7 @@ impl Batch {
 
     /// Puts reads into the order of packs.
     pub(crate) fn schedule(&mut self, limits: Limits) {
-        self.reads = schedule::schedule(&mut self.uses, |item| item.place, limits);
+        self.reads = schedule::schedule(&mut self.uses, limits);
     }
 
     /// Returns the reads to announce when a part is taken: those a good way ahead of it that do not follow on.

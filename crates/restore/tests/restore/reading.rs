@@ -206,6 +206,29 @@ fn folders_that_are_neighbours_are_read_at_once() {
 }
 
 #[test]
+fn many_empty_and_equal_files_count_in_the_budget_and_all_arrive() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let empty = writer.file(b"");
+    let same = writer.file(b"the same in all");
+    let entries: Vec<_> = (0..5000)
+        .flat_map(|number| {
+            [file(&format!("e{number:04}"), &empty, 0), file(&format!("s{number:04}"), &same, 15)]
+        })
+        .collect();
+    let root = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", root);
+    let blobs: MemoryStore =
+        writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob)).collect();
+    let root = open(Distant::new(blobs));
+    let mut options = one_worker();
+    // Less than a single part has.
+    options.read_ahead = 1000;
+    let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    assert_eq!((outcome.files, outcome.problem_count, outcome.bytes), (10_000, 0, 75_000));
+}
+
+#[test]
 fn hashes_are_compared_where_that_is_asked_for() {
     let place = Place::new();
     let mut writer = RepositoryWriter::new();

@@ -14,6 +14,13 @@ pub(super) enum Disk {
     Other,
 }
 
+/// Who makes disks that spin, as disks say it themselves (`ATA` is what Linux says for all SATA disks). Virtual disks and
+/// network volumes say that they spin as well, without knowing; one reader at a time would be the wrong one for them.
+const MAKERS: [&str; 9] = ["ATA", "SEAGATE", "Seagate", "HGST", "HITACHI", "Hitachi", "TOSHIBA", "WD", "WDC"];
+
+/// What is in the models of virtual SATA disks.
+const VIRTUAL: [&str; 3] = ["QEMU", "VBOX", "Virtual"];
+
 impl Disk {
     /// Looks at the disk below an open file.
     pub(super) fn of(file: impl AsFd) -> Self {
@@ -44,9 +51,11 @@ impl Disk {
                 return if spins { Self::SpinningArray } else { Self::Other };
             }
         }
-        let rotational = std::fs::read_to_string(device.join("queue/rotational"));
-        // Virtual disks say so as well, without knowing.
-        match name.starts_with("sd") && rotational.is_ok_and(|text| text.trim() == "1") {
+        let read =
+            |file: &str| std::fs::read_to_string(device.join(file)).unwrap_or_default().trim().to_string();
+        let (vendor, model) = (read("device/vendor"), read("device/model"));
+        let made = MAKERS.contains(&&*vendor) && !VIRTUAL.iter().any(|part| model.contains(part));
+        match name.starts_with("sd") && made && read("queue/rotational") == "1" {
             true => Self::Spinning,
             false => Self::Other,
         }
@@ -61,12 +70,22 @@ mod tests {
     fn disk(device: &str) -> Disk {
         let place = tempfile::tempdir().unwrap();
         let path = |name: &str| place.path().join(name);
-        for (name, rotational) in
-            [("sda", "1"), ("sdb", "1"), ("sdc", "0"), ("vda", "1"), ("dm-0", "1"), ("md0", "1")]
-        {
-            std::fs::create_dir_all(path(name).join("queue")).unwrap();
-            std::fs::create_dir_all(path(name).join("slaves")).unwrap();
+        for (name, vendor, model, rotational) in [
+            ("sda", "ATA     ", "ST8000NM0055", "1"),
+            ("sdb", "SEAGATE ", "ST8000NM0065", "1"),
+            ("sdc", "ATA     ", "Samsung SSD 870", "0"),
+            ("sdd", "Msft    ", "Virtual Disk", "1"),
+            ("sde", "ATA     ", "QEMU HARDDISK", "1"),
+            ("vda", "", "", "1"),
+            ("dm-0", "", "", "1"),
+            ("md0", "", "", "1"),
+        ] {
+            for folder in ["queue", "slaves", "device"] {
+                std::fs::create_dir_all(path(name).join(folder)).unwrap();
+            }
             std::fs::write(path(name).join("queue/rotational"), format!("{rotational}\n")).unwrap();
+            std::fs::write(path(name).join("device/vendor"), format!("{vendor}\n")).unwrap();
+            std::fs::write(path(name).join("device/model"), format!("{model}\n")).unwrap();
         }
         std::fs::create_dir(path("sda/sda1")).unwrap();
         std::fs::write(path("sda/sda1/partition"), "1\n").unwrap();
@@ -83,6 +102,8 @@ mod tests {
             ("sda", Disk::Spinning),
             ("sda/sda1", Disk::Spinning),
             ("sdc", Disk::Other),
+            ("sdd", Disk::Other),
+            ("sde", Disk::Other),
             ("vda", Disk::Other),
             ("dm-0", Disk::Spinning),
             ("md0", Disk::SpinningArray),
