@@ -7,12 +7,15 @@ mod snapshots;
 mod status;
 mod verify;
 
+use std::sync::Arc;
+
 use crate::args::{Args, Command};
 use crate::error::{Exit, Failure};
+use crate::interrupt::Interrupt;
 use crate::session::Session;
 
 /// Carries out what was asked for.
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {
     let open = || Session::open(&args.global);
     match &args.command {
         Command::Status => status::run(&open()?),
@@ -22,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
         }
         Command::Cat(args) => cat::run(&open()?, args),
-        Command::Restore(args) => restore::run(&open()?, args),
+        Command::Restore(args) => restore::run(&open()?, args, interrupt),
         Command::Verify(args) => verify::run(&open()?, args),
     }
 }

@@ -9,6 +9,7 @@ use std::io;
 
 use kopia_rs::{restore, storage};
 
+use crate::interrupt;
 use crate::output::{escape, say};
 
 /// How a command ended that did end.
@@ -34,6 +35,8 @@ pub(crate) struct Failure {
 enum Kind {
     Failed,
     Usage,
+    /// A signal came.
+    Stopped(i32),
     /// Who reads our output wants no more of it, as `head` does.
     BrokenPipe,
 }
@@ -47,6 +50,12 @@ impl Failure {
     /// The thing was asked for in the wrong way.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { kind: Kind::Usage, ..Self::failed(message) }
+    }
+
+    /// A signal ended the work.
+    pub(crate) fn stopped(signal: i32, error: &restore::Error) -> Self {
+        let message = format!("{}: {error}", interrupt::name(signal));
+        Self { kind: Kind::Stopped(signal), ..Self::failed(message) }
     }
 
     /// Standard output does not take what is written to it.
@@ -82,6 +91,7 @@ impl Failure {
             Kind::BrokenPipe => 0,
             Kind::Failed => 1,
             Kind::Usage => 2,
+            Kind::Stopped(signal) => interrupt::status(signal),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod error;
+mod interrupt;
 mod output;
 mod progress;
 mod report;
@@ -23,7 +24,9 @@ fn main() -> ExitCode {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
-    let status = match commands::run(&args::Args::parse()) {
+    let args = args::Args::parse();
+    let interrupt = interrupt::Interrupt::install();
+    let status = match commands::run(&args, &interrupt) {
         Ok(exit) => exit.status(),
         Err(failure) => {
             failure.report();

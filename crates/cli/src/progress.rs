@@ -1,6 +1,7 @@
 //! What a restore shows while it runs: a bar on a terminal, a plain line every few seconds elsewhere, and problems.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kopia_rs::restore::{Observer, Problem};
 use kopia_rs::{Entry, EntryKind};
 
+use crate::interrupt::Interrupt;
 use crate::output::{escape, say, size, thousands};
 use crate::report::{Line, Report};
 
@@ -28,6 +30,7 @@ pub(crate) struct Progress {
     start: Instant,
     bar: ProgressBar,
     report: Option<Report>,
+    interrupt: Arc<Interrupt>,
 }
 
 /// What the backup counted, where it did.
@@ -38,7 +41,7 @@ struct Total {
 }
 
 impl Progress {
-    pub(crate) fn new(entry: &Entry, report: Option<Report>) -> Self {
+    pub(crate) fn new(entry: &Entry, report: Option<Report>, interrupt: Arc<Interrupt>) -> Self {
         let total = Total::of(entry);
         let bar = ProgressBar::hidden();
         if let Some(Total { bytes, .. }) = total {
@@ -46,7 +49,7 @@ impl Progress {
         }
         bar.set_style(style(total.is_some()));
         let (entries, bytes, problems) = Default::default();
-        Self { entries, bytes, problems, total, start: Instant::now(), bar, report }
+        Self { entries, bytes, problems, total, start: Instant::now(), bar, report, interrupt }
     }
 
     /// Does the work and shows how it gets on, unless `quiet`.
@@ -121,6 +124,10 @@ pub(crate) fn watch<R>(
 }
 
 impl Observer for Progress {
+    fn stop(&self) -> bool {
+        self.interrupt.signal().is_some()
+    }
+
     fn entry(&self) {
         self.entries.fetch_add(1, Ordering::Relaxed);
     }

@@ -33,6 +33,12 @@ pub enum Error {
         /// Where to restore to.
         target: PathBuf,
     },
+    /// The observer said so.
+    #[error("the restore was stopped; what was done lies in {}", unfinished.display())]
+    Stopped {
+        /// The folder that holds it; the next restore into the same target removes it.
+        unfinished: PathBuf,
+    },
     /// The system gives this process no thread.
     #[error("no thread can be started")]
     Threads {

@@ -86,8 +86,11 @@ impl<'a> Shared<'a> {
         })
     }
 
-    /// Says whether the restore was given up.
+    /// Says whether the restore was given up, or is to be.
     pub(crate) fn stopped(&self) -> bool {
+        if !self.stop.load(Ordering::Relaxed) && self.tally.wants_no_more() {
+            self.give_up(Error::Stopped { unfinished: self.staging.path(self.target) });
+        }
         self.stop.load(Ordering::Relaxed)
     }
 
@@ -147,9 +150,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Decodes what a range of a pack serves and writes it.
-    fn read(&mut self, batch: &Batch, read: &Read, ahead: Option<BlobBytes>) {
+    fn read(&mut self, batch: &Batch, read: &Read, ahead: Option<Option<BlobBytes>>) {
         let repository = self.shared.repository;
-        let bytes = ahead.or_else(|| {
+        let bytes = ahead.unwrap_or_else(|| {
             let buffer = std::mem::take(&mut self.buffer);
             let read = repository.read_pack(read, buffer);
             read.inspect_err(|error| tracing::debug!(%error, "reading content by content")).ok()

@@ -4,6 +4,12 @@ use crate::Problem;
 
 /// Is told what happens, from many threads at once; every method may be called thousands of times a second.
 pub trait Observer: Sync {
+    /// Says whether to stop. Nothing new is begun after that, and the restore ends with
+    /// [`Error::Stopped`](crate::Error::Stopped).
+    fn stop(&self) -> bool {
+        false
+    }
+
     /// One more file, folder or link is written.
     fn entry(&self) {}
 

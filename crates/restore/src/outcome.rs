@@ -159,6 +159,11 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Says whether whoever watches wants no more.
+    pub(crate) fn wants_no_more(&self) -> bool {
+        self.observer.stop()
+    }
+
     pub(crate) fn file(&self, length: u64) {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(length, Ordering::Relaxed);

@@ -50,8 +50,11 @@ pub fn restore_observed(
     let merge = match work(&shared, entry) {
         Ok(merge) => merge,
         Err(error) => {
-            // What was done would only take up room; why it failed matters more than whether this does.
-            let _ = staging.remove(&target);
+            // What was done would only take up room; why it failed matters more than whether this does. Who stops a restore
+            // does not want to wait for it.
+            if !matches!(error, Error::Stopped { .. }) {
+                let _ = staging.remove(&target);
+            }
             target.close_again();
             return Err(error);
         }
@@ -79,9 +82,8 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
     let merge = std::thread::scope(|scope| {
         let _guard = AbortOnPanic(&shared.ahead);
         let profile = shared.repository.store().profile();
-        if profile.ahead == ReadAhead::Threads {
-            shared.ahead.start(scope, shared.repository, profile.parallel_reads);
-        }
+        // Workers come first: where threads are few, they are what is needed.
+        let ahead = (profile.ahead == ReadAhead::Threads).then(|| shared.ahead.expect_readers());
         for number in 0..workers {
             let work = || Worker::new(shared, workers + 1).run();
             match std::thread::Builder::new().spawn_scoped(scope, work) {
@@ -91,6 +93,10 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
                 Ok(_) => {}
             }
         }
+        if ahead.is_some() {
+            shared.ahead.start(scope, shared.repository, profile.parallel_reads);
+        }
+        drop(ahead);
         let planner = Planner::new(shared, Worker::new(shared, workers + 1));
         let merge = planner.run(root);
         shared.ahead.queue().close();

@@ -4,6 +4,7 @@ mod result;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use kopia_rs::restore::{self, Notes, Options, Outcome};
@@ -12,24 +13,33 @@ use kopia_rs::select::Selection;
 use super::snapshots::failed;
 use crate::args::{self, PageCache, Sync};
 use crate::error::{Exit, Failure};
+use crate::interrupt::Interrupt;
 use crate::output::{self, count, say, thousands};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::session::Session;
 
-pub(crate) fn run(session: &Session, args: &args::Restore) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    session: &Session,
+    args: &args::Restore,
+    interrupt: &Arc<Interrupt>,
+) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
     announce(session, &selection, &args.target);
     let folder = session.repository.store().folder();
     let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
-    let progress = Progress::new(&selection.entry, report);
+    let progress = Progress::new(&selection.entry, report, interrupt.clone());
+    interrupt.will_ask();
     let start = Instant::now();
     let restored = progress.watch(session.quiet, || {
         restore::restore_observed(&selection.entry, &args.target, &options(args), &progress)
     });
     let seconds = start.elapsed().as_secs_f64();
     let reported = progress.finish();
-    let outcome = restored?;
+    let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {
+        (restore::Error::Stopped { .. }, Some(signal)) => Failure::stopped(signal, &error),
+        _ => error.into(),
+    })?;
     reported?;
 
     tell_notes(session, &outcome.notes);

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified};
 
 use crate::args;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, chain};
 use crate::output::{self, count, escape, say, size, thousands};
 use crate::progress::{self, SHOWN};
 use crate::report::Report;
@@ -52,7 +52,7 @@ fn judge(verified: &Verified) -> Exit {
     let packs: Vec<&[Damage]> = verified.damage.chunk_by(|a, b| a.pack == b.pack).collect();
     for damage in packs.iter().take(SHOWN as usize) {
         let (first, contents) = (&damage[0], count(damage.len() as u64, "content", "contents"));
-        let why = result::message(&first.error);
+        let why = chain(&first.error);
         say(format_args!(
             "error: pack {}: {contents} cannot be read; the first: {}",
             first.pack,

@@ -7,4 +7,5 @@ mod failing;
 mod listing;
 mod restoring;
 mod selecting;
+mod stopping;
 mod verifying;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use kopia_format::ObjectId;
 use rustix::fs::{Dir, FlockOperation, Mode};
@@ -54,6 +55,11 @@ impl Staging {
             true => Ok(Self { handle, name }),
             false => Err(busy()),
         }
+    }
+
+    /// Returns the folder's path, for messages only.
+    pub(crate) fn path(&self, target: &Target) -> PathBuf {
+        target.path.join(&self.name)
     }
 
     /// Returns the folder's handle.

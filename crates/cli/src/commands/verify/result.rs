@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use kopia_rs::Error;
 use kopia_rs::verify::{Coverage, Damage, Loss, Report};
 use serde::Serialize;
 
+use crate::error::chain;
 use crate::output::{self, count, size, thousands};
 
 /// What `--json` prints.
@@ -68,7 +68,7 @@ impl<'a> From<&'a Damage> for DamageLine<'a> {
             content: damage.content.to_string(),
             blob: damage.pack.as_str(),
             offset: damage.offset,
-            message: message(&damage.error),
+            message: chain(&damage.error),
         }
     }
 }
@@ -83,18 +83,6 @@ impl<'a> From<&'a Loss> for LossLine<'a> {
             message: &loss.why,
         }
     }
-}
-
-/// An error and what caused it, in one line.
-pub(super) fn message(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 pub(super) fn json(report: &Report, seconds: f64) -> Json<'_> {
