@@ -46,6 +46,9 @@ pub(crate) struct Global {
     /// How packs are read: mapped into memory where that is safe, or never.
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub(crate) io: Io,
+    /// Open a damaged repository as far as that can be done: leave out index blobs that cannot be read, and ask the packs.
+    #[arg(long, global = true)]
+    pub(crate) degraded: bool,
     /// Show neither progress nor notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,

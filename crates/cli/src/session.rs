@@ -32,9 +32,18 @@ impl Session {
             Io::Pread => IoMode::Pread,
         };
         let store = Location::parse(repository)?.open(mode)?;
-        let repository = Repository::open(store, &password(global)?)?;
+        let open = if global.degraded { Repository::open_degraded } else { Repository::open };
+        let repository = open(store, &password(global)?)?;
         let session = Self { repository, json: global.json, quiet: global.quiet };
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
+        session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
+        if global.degraded {
+            let snapshots = session.repository.snapshots()?;
+            snapshots
+                .lost()
+                .iter()
+                .for_each(|loss| session.note(&format!("lost: of the list of snapshots: {loss}")));
+        }
         Ok(session)
     }
 

@@ -18,17 +18,20 @@ pub struct Snapshot {
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     list: Vec<Snapshot>,
+    lost: Vec<String>,
 }
 
 impl Repository {
     /// Reads the list of snapshots: one read for each run of neighbouring manifest contents.
     ///
     /// # Errors
-    /// As for [`Repository::read_content`] and [`Error::CorruptSnapshot`]: a list with gaps would be a lie.
+    /// As for [`Repository::read_content`] and [`Error::CorruptSnapshot`]: a list with gaps would be a lie. A repository that
+    /// was opened degraded has them in [`Snapshots::lost`] instead.
     pub fn snapshots(&self) -> Result<Snapshots> {
         let states = self.manifest_contents().par_iter().map(|content| self.manifests(content));
-        let states = states.collect::<Result<Vec<_>>>()?;
-        let mut list = manifest::latest(states.into_iter().flatten())
+        let mut lost = Vec::new();
+        let states = self.all_or_some(states.collect(), &mut lost)?;
+        let parsed = manifest::latest(states.into_iter().flatten())
             .iter()
             .filter(|manifest| manifest.is_snapshot())
             .map(|manifest| {
@@ -38,11 +41,21 @@ impl Repository {
                 })?;
                 Ok(Snapshot { repository: self.clone(), manifest: snapshot })
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect();
+        let mut list = self.all_or_some(parsed, &mut lost)?;
         list.sort_by_cached_key(|snapshot| {
             (snapshot.source().to_string(), snapshot.order(), snapshot.id().to_string())
         });
-        Ok(Snapshots { list })
+        Ok(Snapshots { list, lost })
+    }
+
+    /// Fails if one failed; a degraded repository goes on with the others.
+    fn all_or_some<T>(&self, results: Vec<Result<T>>, lost: &mut Vec<String>) -> Result<Vec<T>> {
+        if !self.is_degraded() {
+            return results.into_iter().collect();
+        }
+        let keep = |result: Result<T>| result.map_err(|error| lost.push(error.to_string())).ok();
+        Ok(results.into_iter().filter_map(keep).collect())
     }
 
     fn manifests(&self, content: &ContentId) -> Result<Vec<Manifest>> {
@@ -101,6 +114,11 @@ impl Snapshots {
     /// Returns all of them, grouped by source, each group by time.
     pub fn iter(&self) -> std::slice::Iter<'_, Snapshot> {
         self.list.iter()
+    }
+
+    /// Returns what could not be read of the list, if the repository was opened degraded: why, each as a sentence.
+    pub fn lost(&self) -> &[String] {
+        &self.lost
     }
 
     /// Returns the sources, sorted.

@@ -30,7 +30,8 @@ pub(super) fn repository(error: Error) -> Failure {
             "put it back from another copy of the repository, or have kopia rebuild it: `kopia repository repair filesystem --path=DIR`",
         ),
         Error::CorruptBlob { ref blob, .. } if blob.as_str().starts_with(['n', 'x', 'm']) => failure
-            .hint("put it back from another copy of the repository, or have kopia rebuild indexes: `kopia index recover`"),
+            .hint("put it back from another copy of the repository, or have kopia rebuild indexes: `kopia index recover`")
+            .hint("--degraded leaves it out and asks the packs what they hold"),
         Error::CorruptBlob { .. } | Error::CorruptContent { .. } | Error::CorruptObject { .. } => failure.hint(ANOTHER_COPY),
         Error::ContentNotFound { .. } => {
             failure.hint("an index blob may be missing, or maintenance removed the content; compare with another copy")

@@ -57,3 +57,16 @@ fn parts_that_make_no_sense_are_refused() {
         KopiaRs::golden("sources", arguments).run().exits(2);
     }
 }
+
+#[test]
+fn a_damaged_index_names_the_flag_that_goes_without_it() {
+    let case = golden::case("sources");
+    let copy = damage::copy_repository(&case);
+    let index = &copy.blobs("xn")[0];
+    index.truncate(30);
+    let command = |arguments: &str| {
+        KopiaRs::new(arguments).repository(&copy.path()).env("KOPIA_PASSWORD", &case.password).run()
+    };
+    command("verify").exits(1).says(&[&index.id, "--degraded"]);
+    command("verify --degraded").exits(0).says(&["note: lost: index blob ", &index.id]);
+}

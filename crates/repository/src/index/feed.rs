@@ -12,7 +12,8 @@ use std::thread::{self, Scope};
 
 use kopia_storage::{BlobInfo, BlobStore};
 
-use queue::{Blob, Queue};
+pub(super) use queue::Blob;
+use queue::Queue;
 
 /// How many bytes may be read and not yet merged: as many as scrypt takes, so that reading ahead does not set the peak of a
 /// small process.

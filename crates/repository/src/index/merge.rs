@@ -5,35 +5,38 @@ use std::thread::{self, Scope};
 
 use kopia_format::BlobId;
 use kopia_format::index::Index;
-use kopia_storage::BlobInfo;
+use kopia_storage::{BlobInfo, WHOLE_BLOB_LIMIT};
 
-use super::feed::{BUDGET, Feed};
+use super::Losses;
+use super::feed::{BUDGET, Blob, Feed};
 use crate::sealing::{Sealing, blob_iv};
-use crate::table::{Builder, Table};
+use crate::table::Builder;
 use crate::{Error, Result};
 
 /// As many sealed bytes are worth a thread: opening and merging them takes some 5 ms.
 const BYTES_A_THREAD: u64 = 1 << 20;
 
-/// Merges these index blobs by as many threads as there are cores, each blob as it comes.
+/// Adds these index blobs to a table, by as many threads as there are cores, each blob as it comes.
 ///
 /// # Errors
-/// The first one: an index blob that cannot be read, opened or parsed.
+/// The first one: an index blob that cannot be read, opened or parsed. With `losses` these are told there instead.
 pub(super) fn merge<'scope>(
     feed: &'scope Feed<'_>,
     scope: &'scope Scope<'scope, '_>,
     sealing: &Sealing,
     blobs: Vec<BlobInfo>,
-    watermark: Option<i64>,
-) -> Result<Table> {
-    let bytes = blobs.iter().fold(0u64, |sum, blob| sum.saturating_add(blob.length));
+    losses: Option<&Losses>,
+) -> Result<Builder> {
+    // A longer one cannot be read.
+    let length = |blob: &BlobInfo| blob.length.min(WHOLE_BLOB_LIMIT);
+    let bytes = blobs.iter().fold(0u64, |sum, blob| sum.saturating_add(length(blob)));
     feed.choose(blobs);
     feed.start_readers(scope);
     let builder = Builder::new(sealing.hash_length(), bytes);
     let failure = Mutex::new(None);
     let threads = rayon::current_num_threads().min((bytes / BYTES_A_THREAD) as usize).max(1);
     let work = || {
-        if let Err(error) = add_all(feed, sealing, &builder, BUDGET / threads as u64) {
+        if let Err(error) = add_all(feed, sealing, &builder, BUDGET / threads as u64, losses) {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             feed.stop();
         }
@@ -46,24 +49,39 @@ pub(super) fn merge<'scope>(
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
-        None => Ok(builder.finish(watermark)),
+        None => Ok(builder),
     }
 }
 
 /// Adds what the feed gives until nothing more comes. Buffers of more than `keep` bytes are not kept for the next blob.
-fn add_all(feed: &Feed<'_>, sealing: &Sealing, builder: &Builder, keep: u64) -> Result<()> {
+fn add_all(
+    feed: &Feed<'_>,
+    sealing: &Sealing,
+    builder: &Builder,
+    keep: u64,
+    losses: Option<&Losses>,
+) -> Result<()> {
     let mut opener = Opener::new(sealing);
     while let Some(mut taken) = feed.take() {
-        for blob in taken.blobs() {
-            let id = &blob.listed.id;
-            let index =
-                Index::parse(opener.open(id, blob.bytes?)?).map_err(|error| Error::blob(id, error))?;
-            builder.add(&index).map_err(|why| Error::CorruptBlob { blob: id.clone(), why })?;
-            drop(index);
+        for Blob { listed: BlobInfo { id, .. }, bytes } in taken.blobs() {
+            match (add(&mut opener, builder, &id, bytes), losses) {
+                (Err(error), Some(losses)) => losses.add(format!("index blob {id}: {error}")),
+                (result, _) => result?,
+            }
             opener.shrink(keep);
         }
     }
     Ok(())
+}
+
+fn add(
+    opener: &mut Opener<'_>,
+    builder: &Builder,
+    id: &BlobId,
+    bytes: kopia_storage::Result<Vec<u8>>,
+) -> Result<()> {
+    let index = Index::parse(opener.open(id, bytes?)?).map_err(|error| Error::blob(id, error))?;
+    builder.add(&index).map_err(|why| Error::CorruptBlob { blob: id.clone(), why })
 }
 
 /// Opens blobs whose keys are made from their names, into buffers that it keeps.

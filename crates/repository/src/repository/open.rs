@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// The features that this reader understands: those that kopia does (`repo/open.go`).
 const KNOWN_FEATURES: [&str; 2] = ["index-v1", "index-v2"];
 
-pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Repository> {
+pub(super) fn open(store: Box<dyn BlobStore>, password: &Password, degraded: bool) -> Result<Repository> {
     let start = Instant::now();
     let location = store.location();
     have_threads()?;
@@ -43,13 +43,23 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password) -> Result<Rep
             // Where no thread can be had, one does it all.
             Err(_) => Listing::read(&*store),
         };
-        let indexes = index::load(&feed, scope, &sealing, format.epochs, listing?)?;
+        let indexes = index::load(&feed, scope, &sealing, format.epochs, listing?, degraded)?;
         Ok::<_, Error>((format, sealing, warnings, indexes))
     })?;
     let opening = start.elapsed();
     let decoders = Mutex::default();
     Ok(Repository {
-        inner: Arc::new(Inner { store, blob, format, sealing, indexes, warnings, opening, decoders }),
+        inner: Arc::new(Inner {
+            degraded,
+            store,
+            blob,
+            format,
+            sealing,
+            indexes,
+            warnings,
+            opening,
+            decoders,
+        }),
     })
 }
 

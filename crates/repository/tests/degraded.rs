@@ -1,0 +1,96 @@
+//! Repositories without their indexes: the packs know what they hold.
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use std::collections::HashSet;
+
+use kopia_codec::key::Password;
+use kopia_repository::Repository;
+use kopia_repository::verify::Options;
+use kopia_storage::FilesystemStore;
+use kopia_testkit::damage::{self, RepositoryCopy};
+use kopia_testkit::golden::{self, Case};
+use rayon::prelude::*;
+
+fn open(copy: &RepositoryCopy, case: &Case) -> Repository {
+    let store = FilesystemStore::open(copy.path()).unwrap();
+    Repository::open_degraded(store, &Password::from(&*case.password))
+        .unwrap_or_else(|error| panic!("{}: {error}", case.name))
+}
+
+/// Every snapshot that kopia lists is there, and can be read whole.
+fn assert_whole(repository: &Repository, case: &Case) {
+    let snapshots = repository.snapshots().unwrap();
+    assert_eq!(snapshots.lost(), [""; 0], "{}", case.name);
+    let found: HashSet<_> = snapshots.iter().map(|snapshot| snapshot.id().to_string()).collect();
+    for listed in &case.listed {
+        assert!(found.contains(&listed.id.to_string()), "{}: {}", case.name, listed.id);
+        let snapshot = snapshots.iter().find(|snapshot| snapshot.id() == listed.id).unwrap();
+        let report =
+            repository.verify_entry(Some(snapshot), &snapshot.root().unwrap(), &Options::default(), &());
+        assert!(report.is_sound(), "{}: {report:?}", case.name);
+    }
+}
+
+#[test]
+fn every_repository_is_read_without_any_index_blob() {
+    golden::cases().par_iter().for_each(|case| {
+        let copy = damage::copy_repository(case);
+        for prefix in ["x", "n", "m"] {
+            copy.blobs(prefix).iter().for_each(damage::Blob::delete);
+        }
+        let repository = open(&copy, case);
+        assert_eq!(repository.status().index_blobs, 0);
+        assert_whole(&repository, case);
+    });
+}
+
+#[test]
+fn damaged_index_blobs_are_named_and_made_up_for() {
+    let case = golden::case("sources");
+    let copy = damage::copy_repository(&case);
+    let indexes: Vec<_> = ["xn", "n"].iter().flat_map(|prefix| copy.blobs(prefix)).collect();
+    assert!(!indexes.is_empty());
+    indexes.iter().for_each(|blob| blob.truncate(40));
+    let repository = open(&copy, &case);
+    assert_eq!(repository.losses().len(), indexes.len());
+    assert!(repository.losses()[0].starts_with("index blob "), "{:?}", repository.losses());
+    assert_whole(&repository, &case);
+}
+
+#[test]
+fn a_pack_without_its_own_index_is_a_loss_and_no_more() {
+    let case = golden::case("sources");
+    let copy = damage::copy_repository(&case);
+    let pack = &copy.blobs("p")[0];
+    pack.append(b"something after the end");
+    let repository = open(&copy, &case);
+    assert_eq!(repository.losses().len(), 1);
+    assert!(repository.losses()[0].contains(&pack.id), "{:?}", repository.losses());
+    // The index blobs are there.
+    assert_whole(&repository, &case);
+}
+
+#[test]
+fn lost_manifests_are_said_and_end_nothing() {
+    let case = golden::case("sources");
+    let copy = damage::copy_repository(&case);
+    let whole = open(&copy, &case);
+    let all = whole.snapshots().unwrap().iter().count();
+    let mut places = Vec::new();
+    whole.for_each_content(|id, place| {
+        if id.prefix() == Some('m') && !place.deleted {
+            places.push((whole.pack(place.pack).to_string(), place.range()));
+        }
+    });
+    assert!(all > 0 && !places.is_empty());
+    for (pack, range) in places {
+        copy.blob(&pack).zero(range.start as usize..range.end as usize);
+    }
+    let repository = open(&copy, &case);
+    let snapshots = repository.snapshots().unwrap();
+    assert!(!snapshots.lost().is_empty());
+    assert_eq!(snapshots.iter().count(), 0);
+    let strict =
+        Repository::open(FilesystemStore::open(copy.path()).unwrap(), &Password::from(&*case.password));
+    assert!(strict.unwrap().snapshots().is_err(), "a list with gaps is not given unasked");
+}
