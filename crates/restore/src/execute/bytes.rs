@@ -83,20 +83,17 @@ impl Bytes {
         Ok(())
     }
 
-    #[cfg(target_os = "linux")]
     fn write_some(
         &self,
         file: std::os::fd::BorrowedFd<'_>,
         bytes: &[u8],
         offset: u64,
     ) -> rustix::io::Result<usize> {
-        use rustix::io::ReadWriteFlags;
-
-        /// `RWF_DONTCACHE` of `linux/fs.h`, Linux 6.14.
-        const DONTCACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
-
+        #[cfg(target_os = "linux")]
         if bytes.len() >= UNCACHED && self.uncached.load(Ordering::Relaxed) {
-            match rustix::io::pwritev2(file, &[io::IoSlice::new(bytes)], offset, DONTCACHE) {
+            // `RWF_DONTCACHE` of `linux/fs.h`, Linux 6.14.
+            let flags = rustix::io::ReadWriteFlags::from_bits_retain(0x80);
+            match rustix::io::pwritev2(file, &[io::IoSlice::new(bytes)], offset, flags) {
                 // The kernel or the file system knows no such writes, or a sandbox no such call.
                 Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
                     self.uncached.store(false, Ordering::Relaxed);
@@ -104,16 +101,6 @@ impl Bytes {
                 result => return result,
             }
         }
-        rustix::io::pwrite(file, bytes, offset)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn write_some(
-        &self,
-        file: std::os::fd::BorrowedFd<'_>,
-        bytes: &[u8],
-        offset: u64,
-    ) -> rustix::io::Result<usize> {
         rustix::io::pwrite(file, bytes, offset)
     }
 }
