@@ -114,6 +114,9 @@ pub(crate) struct Restore {
     /// in /.
     #[arg(value_name = "TARGET")]
     pub(crate) target: PathBuf,
+    /// Say what would be written, kept and deleted, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// What happens to files and links that TARGET has already: they are kept if all their bytes are right (`verify`), or if
     /// size and time are (`skip`), and replaced otherwise; always replaced (`overwrite`); or left alone, as a problem.
     #[arg(long, value_name = "HOW", default_value = "verify")]

@@ -5,7 +5,7 @@
 //! has them, and finished by whoever wrote the last.
 
 mod bytes;
-mod check;
+pub(crate) mod check;
 mod entries;
 mod large;
 

@@ -18,6 +18,7 @@ mod observer;
 mod options;
 mod outcome;
 mod plan;
+mod preview;
 mod queue;
 mod restore;
 
@@ -25,4 +26,5 @@ pub use error::{Error, Result};
 pub use observer::Observer;
 pub use options::{Existing, Options, PageCache, Sync};
 pub use outcome::{Cause, Notes, Outcome, Problem, Salvaged};
+pub use preview::{Action, Change, Preview, preview};
 pub use restore::{restore, restore_observed};

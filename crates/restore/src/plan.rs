@@ -242,7 +242,7 @@ impl There {
 }
 
 /// What is said where nothing may be replaced.
-fn exists() -> Cause {
+pub(crate) fn exists() -> Cause {
     Cause::Entry("it exists already".into())
 }
 
@@ -252,7 +252,7 @@ fn unlisted(error: &std::io::Error) -> String {
 }
 
 /// What is said of a folder that lies on another file system than the target.
-fn mounted() -> Cause {
+pub(crate) fn mounted() -> Cause {
     Cause::Entry("another file system is mounted there; restore this folder into it by itself".into())
 }
 

@@ -1,5 +1,6 @@
 //! `restore WHAT TARGET`: the main job.
 
+mod dry_run;
 mod result;
 
 use std::num::NonZeroUsize;
@@ -25,6 +26,9 @@ pub(crate) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
+    if args.dry_run {
+        return dry_run::run(session, &selection, &args.target, &options(args));
+    }
     announce(session, &selection, &args.target);
     let folder = session.repository.store().folder();
     let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;

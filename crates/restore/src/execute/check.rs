@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use kopia_repository::Repository;
 use kopia_repository::object::Run;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -92,7 +93,8 @@ impl Worker<'_> {
         if entry.symlink {
             let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
             let Some(stat) = look(folder, name)? else { return Ok(false) };
-            let right = run.is_some_and(|run| self.is_content(&run, target.to_bytes()));
+            let right =
+                run.is_some_and(|run| self.shared.repository.verify_content(&run.content, target.to_bytes()));
             if right {
                 self.metadata.correct_symlink(folder, name, &stat, &entry.attributes)?;
             }
@@ -115,16 +117,7 @@ impl Worker<'_> {
 
     /// Reads where a piece belongs and says whether it is there; its bytes are in `compared` then.
     pub(super) fn read_and_compare(&mut self, file: BorrowedFd<'_>, run: &Run) -> bool {
-        let Some(length) = run.length.filter(|&length| length <= LONGEST) else { return false };
-        let mut bytes = std::mem::take(&mut self.compared);
-        bytes.resize(length as usize, 0);
-        let right = read_exact(file, &mut bytes, run.start).is_ok() && self.is_content(run, &bytes);
-        self.compared = bytes;
-        right
-    }
-
-    fn is_content(&self, run: &Run, bytes: &[u8]) -> bool {
-        self.shared.repository.verify_content(&run.content, bytes)
+        is_right(self.shared.repository, file, run, &mut self.compared)
     }
 
     /// Removes what an interrupted restore left of an entry, if it did.
@@ -137,8 +130,23 @@ impl Worker<'_> {
     }
 }
 
+/// Reads where a piece belongs and says whether it is there; its bytes are in `bytes` then.
+pub(crate) fn is_right(
+    repository: &Repository,
+    file: BorrowedFd<'_>,
+    run: &Run,
+    bytes: &mut Vec<u8>,
+) -> bool {
+    // What an object names by its compressed bytes cannot be compared.
+    let Some(length) = run.length.filter(|&length| length <= LONGEST && !run.compressed) else {
+        return false;
+    };
+    bytes.resize(length as usize, 0);
+    read_exact(file, bytes, run.start).is_ok() && repository.verify_content(&run.content, bytes)
+}
+
 /// Opens a file that was there before, and returns its size. What is no file, or has other names, is none of ours.
-pub(super) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, u64)> {
+pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, u64)> {
     // A pipe that has just taken its place must not hold us up.
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;

@@ -9,6 +9,7 @@ mod delta;
 mod existing;
 mod extra;
 mod hostile;
+mod preview;
 mod reading;
 mod resuming;
 mod salvage;
