@@ -13,4 +13,5 @@ mod preview;
 mod reading;
 mod resuming;
 mod salvage;
+mod swapping;
 mod writing;
