@@ -21,6 +21,7 @@ mod plan;
 mod preview;
 mod queue;
 mod restore;
+mod shard;
 
 pub use error::{Error, Result};
 pub use observer::Observer;
@@ -28,3 +29,4 @@ pub use options::{Existing, Options, PageCache, Sync};
 pub use outcome::{Cause, Notes, Outcome, Problem, Salvaged};
 pub use preview::{Action, Change, Preview, preview};
 pub use restore::{restore, restore_observed};
+pub use shard::Part;

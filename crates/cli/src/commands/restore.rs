@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::restore::{self, Notes, Options, Outcome};
+use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
@@ -53,7 +53,7 @@ pub(crate) fn run(
     let exit = judge(&outcome, args.strict_attributes);
     let written = match session.json {
         true => output::json(&result::json(&selection, &args.target, &outcome, seconds)),
-        false => result::text(&outcome, &args.target, seconds).map_err(Failure::output),
+        false => result::text(&outcome, &args.target, args.shard, seconds).map_err(Failure::output),
     };
     // The restore is done, and its end matters more than whether somebody reads of it.
     written.or_else(|failure| if failure.status() == 0 { Ok(()) } else { Err(failure) })?;
@@ -88,6 +88,11 @@ fn options(args: &args::Restore) -> Options {
     options.keep_lost_found = args.keep_lost_found;
     options.fail_fast = args.fail_fast;
     options.salvage = args.salvage;
+    options.part = match (args.shard, args.finish) {
+        (Some(shard), _) => Part::Shard(shard),
+        (None, Some(of)) => Part::Finish(of),
+        (None, None) => Part::Whole,
+    };
     options
 }
 

@@ -121,6 +121,24 @@ fn pieces_that_are_lost_are_named_and_the_rest_is_saved() {
     assert_eq!(names(&target), ["d", "large.partial"]);
 }
 
+#[test]
+fn shards_and_their_end() {
+    let place = Place::new();
+    let (repository, target) = (repository(&place), place.path("target"));
+    let ran = |options: &str| restore(&repository, &target, options).run();
+    ran("--finish 2").exits(1).says(&["of 2 shards, these have not come to their end: 0, 1", "hint: "]);
+    let first = ran("--shard 0/2").exits(0);
+    assert!(first.text().contains("restored shard 0 of 2, "), "{}", first.text());
+    ran("--finish 2").exits(1).says(&["to their end: 1"]);
+    ran("--shard 1/2").exits(0);
+    ran("--finish 2").exits(0);
+    assert_eq!(names(&target), ["d", "large"]);
+    assert!(fs::read(target.join("large")).expect("read") == large());
+    for wrong in ["--shard 2/2", "--shard 1/0", "--shard x", "--finish 0", "--shard 0/2 --finish 2"] {
+        ran(wrong).exits(2);
+    }
+}
+
 /// Runs a script in a mount namespace of its own; says whether this machine lets us.
 fn in_namespace(script: &str, arguments: &[&Path]) -> Option<std::process::Output> {
     let may = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|ran| ran.status.success());

@@ -17,6 +17,8 @@ use super::{SmallEntry, Worker};
 use crate::destination::folder::Folder;
 use crate::destination::look;
 use crate::destination::merge::open_existing;
+use crate::destination::metadata::{found_as_settable, has_time};
+use crate::outcome::Cause;
 use crate::plan::batch::{Check, Found, Item};
 use crate::plan::existing::Old;
 
@@ -44,12 +46,58 @@ impl Worker<'_> {
     pub(super) fn check(&mut self, check: &Check) {
         if !self.shared.stopped() {
             match (&check.item, check.run) {
+                (Item::Small(entry), _) if self.shared.options.is_finish() => self.finish_entry(entry),
                 (Item::Small(entry), run) => self.check_small(entry, run, check.found),
                 (Item::Large(file), Some(run)) => self.check_piece(file, run),
                 (Item::Large(file), None) => self.large_file_one_done(file),
             }
         }
         self.shared.checks.done();
+    }
+
+    /// Finishes an entry that a shard has written.
+    fn finish_entry(&mut self, entry: &SmallEntry) {
+        let path = entry.folder.path_of(&entry.name);
+        let result = match self.shared.torn(&path) {
+            Some(why) => {
+                self.discard(entry, Found { old: None, left: true });
+                Err(Cause::Entry(why))
+            }
+            None => self.take_share(entry).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Cause::Entry("no shard has written it".into()),
+                _ => error.into(),
+            }),
+        };
+        match result {
+            Ok(_) if entry.symlink => {
+                entry.folder.one_staged();
+                self.shared.tally.symlink();
+            }
+            Ok(size) => {
+                self.shared.tally.written(size);
+                self.file_is_there(entry, size);
+            }
+            Err(cause) => self.shared.tally.problem(path, cause),
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    /// Gives what a shard wrote its attributes, where they are missing; returns how many bytes a file has.
+    fn take_share(&mut self, entry: &SmallEntry) -> io::Result<u64> {
+        let folder = self.handles.open(&entry.folder)?;
+        let stat = look(folder.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
+        if entry.symlink {
+            self.metadata.correct_symlink(folder.as_fd(), &entry.name, &stat, &entry.attributes)?;
+            return Ok(0);
+        }
+        // One that is finished may not be ours to open.
+        if has_time(&stat, &entry.attributes) && found_as_settable(&stat, &entry.attributes).is_some() {
+            return Ok(u64::try_from(stat.st_size).unwrap_or_default());
+        }
+        let (file, size) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY)?;
+        self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        self.sync(&file)?;
+        Ok(size)
     }
 
     fn check_small(&mut self, entry: &SmallEntry, run: Option<Run>, found: Found) {

@@ -16,6 +16,7 @@ use crate::destination::{handles, partial};
 use crate::outcome::Cause;
 use crate::plan::batch::{Found, Item, Use};
 use crate::plan::existing::Old;
+use crate::shard;
 
 /// A file of several contents, while they are written.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct LargeFile {
     handle: RwLock<Handle>,
     /// Pieces that are not settled, and one for the planner while it still adds some.
     pending: AtomicU64,
+    /// Where the last piece ends, of all that the planner saw.
+    end: AtomicU64,
     /// Bytes of pieces that are where they belong.
     there: AtomicU64,
     /// Whether any piece was written.
@@ -111,9 +114,14 @@ impl Handle {
 
 impl LargeFile {
     pub(crate) fn new(entry: SmallEntry, found: Found) -> Self {
-        let (there, changed, compared, failed) = Default::default();
+        let (end, there, changed, compared, failed) = Default::default();
         let (handle, pending) = (RwLock::new(Handle::New), AtomicU64::new(1));
-        Self { entry, found, handle, pending, there, changed, compared, failed }
+        Self { entry, found, handle, pending, end, there, changed, compared, failed }
+    }
+
+    /// Notes that a piece ends somewhere, whoever writes it.
+    pub(crate) fn ends_at(&self, end: u64) {
+        self.end.fetch_max(end, Ordering::Relaxed);
     }
 
     /// Notes that one more piece is to be settled.
@@ -189,8 +197,11 @@ impl Worker<'_> {
             self.open_base(file);
         }
         let length = run.length.unwrap_or_default();
+        let sharded = self.shared.options.is_shard();
         let handle = file.handle.read().unwrap_or_else(PoisonError::into_inner);
-        let right = handle.reading().is_some_and(|source| self.read_and_compare(source, &run));
+        // Where several write a file that nobody has begun, nothing need be read.
+        let read = |source: &BorrowedFd<'_>| !sharded || shard::may_hold(source, run.start, length);
+        let right = handle.reading().filter(read).is_some_and(|source| self.read_and_compare(source, &run));
         let filled = handle.is_filled();
         drop(handle);
         match right {
@@ -220,6 +231,18 @@ impl Worker<'_> {
     fn open_base(&mut self, file: &LargeFile) {
         let mut handle = file.handle.write().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*handle, Handle::New) {
+            return;
+        }
+        if self.shared.options.is_shard() {
+            let folder = self.handles.open(&file.entry.folder);
+            let opened = folder.and_then(|folder| shard::open(&*folder, &file.entry.name));
+            *handle = match opened {
+                Ok(file) => Handle::Filled { file, old: None },
+                Err(error) => {
+                    file.fail_to_write(&error);
+                    Handle::Failed(error)
+                }
+            };
             return;
         }
         if file.found.left {
@@ -337,6 +360,9 @@ impl Worker<'_> {
             std::mem::replace(&mut *file.handle.write().unwrap_or_else(PoisonError::into_inner), closed);
         // Only what this restore made is removed: with two entries of one name the other one made it.
         let staged = handle.is_staged();
+        if self.shared.options.is_shard() {
+            return self.finish_share(file, &handle);
+        }
         let mut failed = file.take_failed();
         let result = match failed.cause.take() {
             Some(cause) => self.salvage(file, &handle, failed, &cause).then_some(true).ok_or(cause),
@@ -361,6 +387,29 @@ impl Worker<'_> {
             }
             Err(Cause::Target(_)) => {}
             Err(cause) => self.shared.tally.problem(entry.folder.path_of(&entry.name), cause),
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    /// Leaves a file to the other shards, and to who finishes the restore.
+    fn finish_share(&mut self, file: &LargeFile, handle: &Handle) {
+        let entry = &file.entry;
+        // What somebody left there may be longer, and who finishes the restore does not know where the file ends.
+        let end = file.end.load(Ordering::Relaxed);
+        if let Some(open) = handle.writing()
+            && let Ok(stat) = rustix::fs::fstat(open)
+            && u64::try_from(stat.st_size).is_ok_and(|size| size > end)
+            && let Err(errno) = rustix::fs::ftruncate(open, end)
+        {
+            file.fail_to_write(&errno.into());
+        }
+        let path = entry.folder.path_of(&entry.name);
+        match file.take_failed().cause {
+            None => self.shared.tally.share(file.there.load(Ordering::Relaxed)),
+            Some(cause) => {
+                self.shared.tear(path.clone(), cause.to_string());
+                self.shared.tally.problem(path, cause);
+            }
         }
         self.child_done(entry.folder.clone());
     }

@@ -13,5 +13,6 @@ mod preview;
 mod reading;
 mod resuming;
 mod salvage;
+mod shards;
 mod swapping;
 mod writing;
