@@ -5,5 +5,6 @@ mod damage;
 mod deep;
 mod existing;
 mod hostile;
+mod living;
 mod reading;
 mod writing;
