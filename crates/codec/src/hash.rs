@@ -18,9 +18,10 @@ use blake2b_simd::many::{HashManyJob, hash_many};
 use hmac::{Hmac, KeyInit as _, Mac, SimpleHmac};
 use sha2::{Sha224, Sha256};
 use sha3::{Sha3_224, Sha3_256};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing, optimization_barrier, zeroize_stack};
 
 pub use self::digest::Digest;
+use crate::wipe::STACK;
 use crate::{Error, Result};
 
 /// A hash by Kopia's name for it.
@@ -108,7 +109,7 @@ impl HashAlgorithm {
     }
 }
 
-/// A hash with its key. Clones share the key.
+/// A hash with its key, which is wiped with the last clone: clones share it.
 #[derive(Clone)]
 pub struct Hasher {
     algorithm: HashAlgorithm,
@@ -129,16 +130,12 @@ enum State {
     HmacSha3_256(SimpleHmac<Sha3_256>),
 }
 
-impl Hasher {
-    /// Takes the format's `hash` and `secret`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] for a secret that the algorithm cannot take, which Kopia refuses too: one longer than 64
-    /// bytes for BLAKE2b, longer than 32 bytes for BLAKE2s, empty for BLAKE2S-128.
-    pub fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Self> {
+impl State {
+    /// Apart from [`Hasher::new`], so that what it leaves on the stack lies where that wipes.
+    #[inline(never)]
+    fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Arc<Self>> {
         let any = "HMAC takes keys of any length";
-        let state = match algorithm {
+        Ok(Arc::new(match algorithm {
             HashAlgorithm::Blake2b256 | HashAlgorithm::Blake2b256_128 => {
                 check_secret(algorithm, secret, 0..=64)?;
                 State::Blake2b(blake2b_simd::Params::new().hash_length(32).key(secret).clone())
@@ -173,8 +170,41 @@ impl Hasher {
             HashAlgorithm::HmacSha3_256 => {
                 State::HmacSha3_256(SimpleHmac::new_from_slice(secret).expect(any))
             }
-        };
-        Ok(Self { algorithm, state: Arc::new(state) })
+        }))
+    }
+}
+
+impl Drop for State {
+    /// Wipes what does not wipe itself.
+    fn drop(&mut self) {
+        let any = "HMAC takes keys of any length";
+        match self {
+            Self::Blake2b(params) => *params = blake2b_simd::Params::new(),
+            Self::Blake3(hasher) => hasher.zeroize(),
+            Self::HmacSha3_224(mac) => *mac = SimpleHmac::new_from_slice(&[]).expect(any),
+            Self::HmacSha3_256(mac) => *mac = SimpleHmac::new_from_slice(&[]).expect(any),
+            Self::Blake2s128(_)
+            | Self::Blake2s256(_)
+            | Self::Blake2sUnkeyed
+            | Self::HmacSha224(_)
+            | Self::HmacSha256(_) => {}
+        }
+        // What is never read again would not be written otherwise.
+        optimization_barrier(self);
+    }
+}
+
+impl Hasher {
+    /// Takes the format's `hash` and `secret`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] for a secret that the algorithm cannot take, which Kopia refuses too: one longer than 64
+    /// bytes for BLAKE2b, longer than 32 bytes for BLAKE2s, empty for BLAKE2S-128.
+    pub fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Self> {
+        let state = State::new(algorithm, secret);
+        zeroize_stack::<STACK>();
+        Ok(Self { algorithm, state: state? })
     }
 
     /// The algorithm given to [`Hasher::new`].
