@@ -114,6 +114,26 @@ pub(crate) struct Restore {
     /// in /.
     #[arg(value_name = "TARGET")]
     pub(crate) target: PathBuf,
+    /// What happens to files and links that TARGET has already: they are kept if all their bytes are right (`verify`), or if
+    /// size and time are (`skip`), and replaced otherwise; always replaced (`overwrite`); or left alone, as a problem.
+    #[arg(long, value_name = "HOW", default_value = "verify")]
+    pub(crate) existing: Existing,
+    /// Write into large files of TARGET where they differ, instead of replacing them whole; a run that is killed leaves them
+    /// with old and new pieces until the next one has come to its end.
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Delete what TARGET has and the snapshot has not, once everything is written. Never on another file system.
+    #[arg(long)]
+    pub(crate) delete_extra: bool,
+    /// With --delete-extra: leave the folder lost+found of TARGET.
+    #[arg(long, requires = "delete_extra")]
+    pub(crate) keep_lost_found: bool,
+    /// End at the first problem.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Write files of which pieces are lost as NAME.partial, with zeros in their place.
+    #[arg(long)]
+    pub(crate) salvage: bool,
     /// How many threads decode and write; by default as many as there are cores for this process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallel: Option<u16>,
@@ -193,6 +213,15 @@ pub(crate) enum Sync {
     Filesystem,
     /// Every file when it is written.
     Files,
+}
+
+/// What happens to files that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Existing {
+    Verify,
+    Skip,
+    Overwrite,
+    Error,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

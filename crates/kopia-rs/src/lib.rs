@@ -135,8 +135,8 @@ pub mod verify {
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Cause, Error, Notes, Observer, Options, Outcome, PageCache, Problem, Result, Sync, restore,
-        restore_observed,
+        Cause, Error, Existing, Notes, Observer, Options, Outcome, PageCache, Problem, Result, Salvaged,
+        Sync, restore, restore_observed,
     };
 }
 

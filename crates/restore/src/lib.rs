@@ -10,6 +10,7 @@
 //! `execute` (read → decode → write) → `destination` (handles, attributes, final name).
 
 mod ahead;
+mod checks;
 mod destination;
 mod error;
 mod execute;
@@ -22,6 +23,6 @@ mod restore;
 
 pub use error::{Error, Result};
 pub use observer::Observer;
-pub use options::{Options, PageCache, Sync};
-pub use outcome::{Cause, Notes, Outcome, Problem};
+pub use options::{Existing, Options, PageCache, Sync};
+pub use outcome::{Cause, Notes, Outcome, Problem, Salvaged};
 pub use restore::{restore, restore_observed};

@@ -52,7 +52,7 @@ pub fn restore_observed(
         Err(error) => {
             // What was done would only take up room; why it failed matters more than whether this does. Who stops a restore
             // does not want to wait for it.
-            if !matches!(error, Error::Stopped { .. }) {
+            if !matches!(error, Error::Stopped { .. } | Error::Problem { .. }) {
                 let _ = staging.remove(&target);
             }
             target.close_again();
@@ -65,7 +65,14 @@ pub fn restore_observed(
     }
     let root_attributes = options.root_attributes && entry.kind() == EntryKind::Directory;
     let metadata = Metadata::new(shared.natural, &tally);
-    let mut mover = Mover { target: &target, staging: &staging, tally: &tally, metadata, root_attributes };
+    let mut mover = Mover {
+        target: &target,
+        staging: &staging,
+        tally: &tally,
+        metadata,
+        root_attributes,
+        delete_extra: options.delete_extra,
+    };
     mover.run(&merge);
     staging.remove(&target)?;
     mover.finish_root(&merge);
@@ -80,7 +87,7 @@ pub fn restore_observed(
 fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
     let workers = shared.options.workers();
     let merge = std::thread::scope(|scope| {
-        let _guard = AbortOnPanic(&shared.ahead);
+        let _guard = AbortOnPanic(shared);
         let profile = shared.repository.store().profile();
         // Workers come first: where threads are few, they are what is needed.
         let ahead = (profile.ahead == ReadAhead::Threads).then(|| shared.ahead.expect_readers());

@@ -11,7 +11,7 @@ use kopia_rs::restore::{self, Notes, Options, Outcome};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
-use crate::args::{self, PageCache, Sync};
+use crate::args::{self, Existing, PageCache, Sync};
 use crate::error::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, count, say, thousands};
@@ -43,6 +43,9 @@ pub(crate) fn run(
     reported?;
 
     tell_notes(session, &outcome.notes);
+    for mount in &outcome.mounts_kept {
+        session.note(&format!("{mount} was not deleted: something is mounted there"));
+    }
     let exit = judge(&outcome, args.strict_attributes);
     let written = match session.json {
         true => output::json(&result::json(&selection, &args.target, &outcome, seconds)),
@@ -70,6 +73,17 @@ fn options(args: &args::Restore) -> Options {
         PageCache::Keep => restore::PageCache::Keep,
     };
     options.read_ahead = args.read_ahead << 20;
+    options.existing = match args.existing {
+        Existing::Verify => restore::Existing::Verify,
+        Existing::Skip => restore::Existing::Skip,
+        Existing::Overwrite => restore::Existing::Overwrite,
+        Existing::Error => restore::Existing::Error,
+    };
+    options.in_place = args.in_place;
+    options.delete_extra = args.delete_extra;
+    options.keep_lost_found = args.keep_lost_found;
+    options.fail_fast = args.fail_fast;
+    options.salvage = args.salvage;
     options
 }
 

@@ -93,6 +93,9 @@ pub(super) fn restore(error: restore::Error) -> Failure {
         restore::Error::NotAFolder { .. } => {
             failure.hint("a folder can only be restored into a folder; nothing was written")
         }
+        restore::Error::Problem { .. } => {
+            failure.hint("the same command takes up what was done; without --fail-fast it goes on to the end")
+        }
         restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),
         restore::Error::Target { ref source, .. } => match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

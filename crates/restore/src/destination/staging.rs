@@ -22,10 +22,13 @@ pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
 pub(crate) struct Staging {
     handle: OwnedFd,
     name: String,
+    /// Whether an interrupted restore of the same root left it.
+    left: bool,
 }
 
 impl Staging {
-    /// Makes the folder for a root, and removes what interrupted restores left in the target.
+    /// Makes the folder for a root, or takes up what an interrupted restore of that root left; removes what restores of other
+    /// roots left in the target.
     pub(crate) fn open(target: &Target, root: ObjectId) -> Result<Self> {
         let folder = target.folder.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
@@ -36,13 +39,23 @@ impl Staging {
             None => leftovers(folder).map_err(error)?,
             Some(_) => vec![name.clone()],
         };
+        let mut taken_up = None;
         for leftover in leftovers {
             let Some(handle) = open_own(folder, &leftover).map_err(error)? else { continue };
             if !lock(&handle, folder, &leftover).map_err(error)? {
                 return Err(busy());
             }
+            if leftover == name {
+                tracing::info!(leftover, "taking up what an interrupted restore left");
+                taken_up = Some(handle);
+                continue;
+            }
             tracing::info!(leftover, "removing what an interrupted restore left");
-            remove_tree(folder, &leftover, Some(Identity::of(&handle).map_err(error)?)).map_err(error)?;
+            let identity = Identity::of(&handle).map_err(error)?;
+            remove_tree(folder, leftover.as_bytes(), Some(identity)).map_err(error)?;
+        }
+        if let Some(handle) = taken_up {
+            return Ok(Self { handle, name, left: true });
         }
         let make = || rustix::fs::mkdirat(folder, &*name, Mode::RWXU);
         let made = make().or_else(|errno| match errno {
@@ -52,9 +65,14 @@ impl Staging {
         made.map_err(|errno| error(errno.into()))?;
         let handle = open_folder(folder, &name).map_err(error)?;
         match lock(&handle, folder, &name).map_err(error)? {
-            true => Ok(Self { handle, name }),
+            true => Ok(Self { handle, name, left: false }),
             false => Err(busy()),
         }
+    }
+
+    /// Says whether an interrupted restore left the folder, with what it had done in it.
+    pub(crate) fn is_left(&self) -> bool {
+        self.left
     }
 
     /// Returns the folder's path, for messages only.
@@ -70,8 +88,8 @@ impl Staging {
     /// Removes the folder and whatever could not be moved out of it.
     pub(crate) fn remove(&self, target: &Target) -> Result<()> {
         let removed = Identity::of(&self.handle)
-            .and_then(|identity| remove_tree(target.folder.as_fd(), &self.name, Some(identity)));
-        removed.map_err(|source| target.error("the unfinished folder cannot be removed", source))
+            .and_then(|identity| remove_tree(target.folder.as_fd(), self.name.as_bytes(), Some(identity)));
+        removed.map(drop).map_err(|source| target.error("the unfinished folder cannot be removed", source))
     }
 }
 
