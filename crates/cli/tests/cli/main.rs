@@ -5,7 +5,11 @@
 mod common;
 mod failing;
 mod listing;
+mod memory;
+mod password;
 mod restoring;
+mod secrets;
 mod selecting;
 mod stopping;
+mod terminal;
 mod verifying;
