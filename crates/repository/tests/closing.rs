@@ -30,7 +30,14 @@ fn nothing_secret_stays_when_a_repository_is_closed() {
     if let Some(place) = std::env::var_os(PLACE) {
         return open_and_close(Path::new(&place));
     }
-    for case in ["sources", "kdf-pbkdf2", "hash-hmac-sha256", "hash-blake3-256", "hash-hmac-sha3-256"] {
+    for case in [
+        "sources",
+        "kdf-pbkdf2",
+        "hash-hmac-sha256",
+        "hash-blake2s-256",
+        "hash-blake3-256",
+        "hash-hmac-sha3-256",
+    ] {
         let password: String = DROWSSAP.chars().rev().collect();
         let copy = copy_repository(&golden::case(case));
         fs::write(copy.path().join(FILE), &password).unwrap();
