@@ -1,16 +1,13 @@
 //! From the global options to an open repository, and from WHAT to an entry.
 
-use std::io::{self, IsTerminal};
-use std::os::unix::ffi::OsStringExt;
-
+use kopia_rs::Repository;
 use kopia_rs::select::{Query, Selection};
 use kopia_rs::storage::{IoMode, Location};
-use kopia_rs::{Password, Repository};
 
 use crate::args::{Global, Io, What};
 use crate::error::Failure;
 use crate::output::{escape, say};
-use crate::time;
+use crate::{password, time};
 
 /// What a command works with.
 pub(crate) struct Session {
@@ -33,7 +30,7 @@ impl Session {
         };
         let store = Location::parse(repository)?.open(mode)?;
         let open = if global.degraded { Repository::open_degraded } else { Repository::open };
-        let repository = open(store, &password(global)?)?;
+        let repository = open(store, &password::get(global)?)?;
         let session = Self { repository, json: global.json, quiet: global.quiet };
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
@@ -70,28 +67,4 @@ impl Session {
             say(format_args!("note: {}", escape(text)));
         }
     }
-}
-
-/// Gets the password from the file, the environment or the terminal, in this order: what was asked for now comes first.
-fn password(global: &Global) -> Result<Password, Failure> {
-    if let Some(path) = &global.password_file {
-        let mut bytes = std::fs::read(path).map_err(|error| {
-            Failure::failed(format!("the password file {} cannot be read: {error}", path.display()))
-        })?;
-        if bytes.ends_with(b"\n") {
-            bytes.truncate(bytes.len() - if bytes.ends_with(b"\r\n") { 2 } else { 1 });
-        }
-        return Ok(Password::new(bytes));
-    }
-    if let Some(password) = std::env::var_os("KOPIA_PASSWORD") {
-        return Ok(Password::new(password.into_vec()));
-    }
-    if !io::stdin().is_terminal() {
-        return Err(Failure::failed("no password is given, and there is no terminal to ask for it")
-            .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file"));
-    }
-    let password = rpassword::prompt_password("Password of the repository: ");
-    password
-        .map(Password::from)
-        .map_err(|error| Failure::failed(format!("the password cannot be asked for: {error}")))
 }
