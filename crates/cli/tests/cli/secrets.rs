@@ -143,9 +143,12 @@ fn where_blobs_are_damaged() {
 }
 
 /// The format blob opens, and what is in it makes no sense: its values must not be quoted, as they may be keys.
+/// What is done to the format.
+type Change = fn(&mut Value);
+
 #[test]
 fn where_the_format_makes_no_sense() {
-    let changes: [(&str, fn(&mut Value)); 10] = [
+    let changes: [(&str, Change); 10] = [
         ("no list", |format| format["masterKey"] = json!([format["masterKey"].clone()])),
         ("no base64", |format| {
             format["masterKey"] = json!(format!("{}!", format["masterKey"].as_str().unwrap()));
