@@ -35,6 +35,9 @@ const SHORTEST_SALT: usize = 16;
 /// What scrypt works on, in bytes: 128 × r × p. Who has it can try passwords without scrypt's cost.
 const SCRYPT_BLOCK: usize = 128 * 8;
 
+/// A fuzzer opens hundreds of repositories a second; what it builds with `--cfg fuzzing` opens none of kopia's.
+const PBKDF2_ROUNDS: u32 = if cfg!(fuzzing) { 1 } else { 600_000 };
+
 /// A repository's password, which is wiped from memory when dropped and never printed.
 #[derive(Clone)]
 pub struct Password(Zeroizing<Vec<u8>>);
@@ -142,7 +145,7 @@ impl KeyDerivation {
                 scrypt::scrypt(password.as_bytes(), salt, &params, key).expect("scrypt can give 32 bytes");
             }
             Self::Pbkdf2Sha256 => {
-                pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, 600_000, key);
+                pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, PBKDF2_ROUNDS, key);
             }
         }
     }

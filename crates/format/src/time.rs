@@ -42,11 +42,14 @@ impl Timestamp {
         self.nanoseconds
     }
 
-    /// Returns the time that is `nanoseconds` later, or the latest time there is.
+    /// Returns the time that is `nanoseconds` later, or the latest or earliest time there is.
     pub fn saturating_add(&self, nanoseconds: i128) -> Self {
         let total = self.as_nanoseconds().saturating_add(nanoseconds);
-        let seconds = i64::try_from(total.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
-        Self { seconds, nanoseconds: total.rem_euclid(1_000_000_000) as u32 }
+        match i64::try_from(total.div_euclid(1_000_000_000)) {
+            Ok(seconds) => Self { seconds, nanoseconds: total.rem_euclid(1_000_000_000) as u32 },
+            Err(_) if total > 0 => Self { seconds: i64::MAX, nanoseconds: 999_999_999 },
+            Err(_) => Self { seconds: i64::MIN, nanoseconds: 0 },
+        }
     }
 
     /// Returns nanoseconds since 1970.
@@ -129,6 +132,7 @@ mod tests {
         let time = Timestamp::new(-1, 999_999_999).unwrap();
         assert_eq!(time.saturating_add(1), Timestamp::default());
         assert_eq!(time.saturating_add(i128::MAX).seconds(), i64::MAX);
+        assert_eq!(time.saturating_add(i128::MIN).seconds(), i64::MIN);
         assert!(Timestamp::new(0, 1_000_000_000).is_err());
         assert!(Timestamp::new(i64::MAX, 0).is_err());
     }

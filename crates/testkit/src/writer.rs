@@ -139,7 +139,7 @@ impl RepositoryWriter {
 
     /// Adds a content under an id that is not its hash: something that only an attacker with the keys could write.
     pub fn forge(&mut self, id: ContentId, plain: &[u8]) {
-        let sealed = self.cipher.seal(iv(id.hash()), nonce(&id), plain);
+        let sealed = self.seal_content(&id, plain);
         let kind = usize::from(id.prefix().is_some());
         let letter = ['p', 'q'][kind];
         let number = self.blobs.len() * 2 + kind;
@@ -231,8 +231,18 @@ impl RepositoryWriter {
 
         let index = self.seal_index(&blobs::index(&self.entries, blobs::TIME));
         self.blobs.push(index);
-        let format = blobs::format(&SECRET, self.derivation, &self.format);
-        self.blobs.push(("kopia.repository".into(), format));
+        let format = self.format_blob();
+        self.blobs.push(format);
+    }
+
+    /// Returns the format blob with its name.
+    pub fn format_blob(&self) -> (String, Vec<u8>) {
+        ("kopia.repository".into(), blobs::format(&SECRET, self.derivation, &self.format))
+    }
+
+    /// Seals a content of an id that need not be its hash, for tests that make packs of their own.
+    pub fn seal_content(&self, id: &ContentId, plain: &[u8]) -> Vec<u8> {
+        self.cipher.seal(iv(id.hash()), nonce(id), plain)
     }
 
     /// Seals the bytes of an index and returns the blob, an uncompacted one of epoch 0, with its name.

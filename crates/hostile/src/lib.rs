@@ -1,0 +1,66 @@
+//! What a hostile repository can do, and the proof that it can do no harm.
+//!
+//! A repository is input from a stranger: whoever can write into it decides every byte of it, and who has its keys decides
+//! what lies under the encryption, too. Whatever that is, there must be no panic, no hang, no unbounded memory, and nothing
+//! written outside the target.
+//!
+//! * [`TARGETS`] are the bodies of the fuzz targets in `fuzz/`: one for each parser and decoder, and one for a whole small
+//!   repository ([`repository`]). The package's tests replay `fuzz/corpus-seeds` through the same functions, so that plain
+//!   `cargo test` notices when a find comes back.
+//! * The example `seeds` takes the seeds out of the golden repositories.
+//! * `tests/bombs` has what a fuzzer does not reach: few bytes that claim, or unpack to, very many.
+//!
+//! Never published and never a normal dependency. A body panics where a promise is broken; that is what it is there for.
+//!
+//! ```
+//! let target = kopia_hostile::target("directory").expect("there is one");
+//! (target.run)(br#"{"stream":"kopia:directory","entries":[{"name":"..","type":"f","obj":"00"}]}"#);
+//! ```
+
+pub mod codec;
+pub mod format;
+pub mod repository;
+mod scratch;
+pub mod storage;
+
+/// A parser or decoder, and how it is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name of the fuzz target, and of the folder of its seeds.
+    pub name: &'static str,
+    /// Tries the bytes.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: [Target; 21] = [
+    Target { name: "index_v1", run: format::index_v1 },
+    Target { name: "index_v2", run: format::index_v2 },
+    Target { name: "directory", run: format::directory },
+    Target { name: "manifest", run: format::manifest },
+    Target { name: "snapshot", run: format::snapshot },
+    Target { name: "format_blob", run: format::format_blob },
+    Target { name: "indirect", run: format::indirect },
+    Target { name: "epoch", run: format::epoch },
+    Target { name: "compaction_log", run: format::compaction_log },
+    Target { name: "object_id", run: format::object_id },
+    Target { name: "names", run: format::names },
+    Target { name: "time", run: format::time },
+    Target { name: "postamble", run: format::postamble },
+    Target { name: "shards", run: storage::shards },
+    Target { name: "gzip", run: codec::gzip },
+    Target { name: "deflate", run: codec::deflate },
+    Target { name: "zstd", run: codec::zstd },
+    Target { name: "s2", run: codec::s2 },
+    Target { name: "lz4", run: codec::lz4 },
+    Target { name: "ecc", run: codec::ecc },
+    Target { name: "repository", run: repository::repository },
+];
+
+/// Finds a target by its name.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.into_iter().find(|target| target.name == name)
+}
