@@ -68,6 +68,27 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Prove what can be restored: read, decode and hash contents, and say which paths damage costs.
     Verify(Verify),
+    /// Do what VolSync's Kopia mover does in a Job: restore as its environment says. Called as entry.sh, it is this command.
+    #[command(after_help = "Its settings are the variables of the Job; --variables lists them.\n\n\
+                            Exit status: 0 everything is there, or there is no backup yet; 1 failed or incomplete; 2 wrong\n\
+                            usage; 128 + n ended by signal n.")]
+    Mover(Mover),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Mover {
+    /// What to do: restore; backup and maintenance are done by the original script. Without it, DIRECTION says so.
+    #[arg(value_name = "OP")]
+    pub(crate) operations: Vec<String>,
+    /// Write the result to this file as Prometheus text.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics_file: Option<PathBuf>,
+    /// Where the container's message goes, one line of JSON, if that file exists.
+    #[arg(long, value_name = "FILE", default_value = crate::mover::TERMINATION_LOG)]
+    pub(crate) termination_log: PathBuf,
+    /// List the variables that movers are given, and what is done with each.
+    #[arg(long)]
+    pub(crate) variables: bool,
 }
 
 /// A thing to read, and which of its snapshots.

@@ -3,7 +3,7 @@
 mod cat;
 mod ls;
 mod restore;
-mod snapshots;
+pub(crate) mod snapshots;
 mod status;
 mod verify;
 
@@ -27,5 +27,6 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Cat(args) => cat::run(&open()?, args),
         Command::Restore(args) => restore::run(&open()?, args, interrupt),
         Command::Verify(args) => verify::run(&open()?, args),
+        Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),
     }
 }

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod error;
 mod interrupt;
+mod mover;
 mod output;
 mod progress;
 mod report;
@@ -24,8 +25,19 @@ fn main() -> ExitCode {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
-    let args = args::Args::parse();
+    let name = std::env::args_os().next();
+    let arguments = mover::called_with(std::env::args_os());
+    let args = match args::Args::try_parse_from(&arguments) {
+        Ok(args) => args,
+        Err(error) if mover::is_called(&arguments) && error.use_stderr() => {
+            return ExitCode::from(mover::wrong_usage(&error));
+        }
+        Err(error) => error.exit(),
+    };
     let interrupt = interrupt::Interrupt::install();
+    if let args::Command::Mover(mover) = &args.command {
+        return ExitCode::from(mover::run(name.as_deref(), &args.global, mover, &interrupt));
+    }
     let status = match commands::run(&args, &interrupt) {
         Ok(exit) => exit.status(),
         Err(failure) => {

@@ -1,0 +1,293 @@
+//! A restore Job from its environment to its end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kopia_rs::restore::{self, Notes, Options, Outcome, Sync};
+use kopia_rs::storage::{IoMode, Location};
+use kopia_rs::{Entry, Repository, Snapshot};
+
+use super::arguments::Arguments;
+use super::backend::{self, Choice, Place};
+use super::ending::{Counts, Ending, Result as How, SnapshotFacts};
+use super::environment::{Environment, Variable};
+use super::journal::Journal;
+use super::selection::{self, Found};
+use super::sentence::{Sentence, Trouble};
+use super::settings::Settings;
+use super::{configuration, count, dispatch, memory, metrics, missing, room};
+use crate::commands::snapshots::failed;
+use crate::diagnosis;
+use crate::error::chain;
+use crate::interrupt::{self, Interrupt};
+use crate::output::{size, thousands};
+use crate::progress::{Manner, Progress};
+
+/// What a restore works with.
+pub(crate) struct Job<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) journal: &'a Journal,
+    pub(crate) interrupt: &'a Arc<Interrupt>,
+    pub(crate) metrics_file: Option<&'a Path>,
+}
+
+impl Job<'_> {
+    /// Does it all, and says how it ended.
+    pub(crate) fn run(&self) -> Ending {
+        self.restore().unwrap_or_else(|ending| ending)
+    }
+
+    fn restore(&self) -> Result<Ending, Ending> {
+        self.journal.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
+        let structured = configuration::structured(self.environment)?;
+        let choice = backend::choose(self.environment, structured.as_ref())?;
+        choice.warnings.iter().for_each(|warning| self.journal.warn(warning));
+        let folder = self.folder(&choice)?;
+        let settings = Settings::read(self.environment, structured.as_ref())?;
+        self.announce(&settings, &choice.place);
+        self.metrics(&choice.place)?;
+        let target = room::is_there(&settings.target)?;
+
+        let repository = self.open(&folder, &settings)?;
+        let status = repository.status();
+        memory::check(status.contents.saturating_add(status.deleted_contents))?;
+        let snapshots = repository.snapshots().map_err(|error| {
+            Ending::failed(Sentence::unable("list snapshots", &chain(&error), &advice(&error)))
+        })?;
+        let snapshot = match settings.wanted.choose(&snapshots) {
+            Found::Snapshot(snapshot) => snapshot,
+            Found::Nothing => return Err(missing::identity(&repository, &snapshots, &settings)),
+            Found::NoneFits(trouble) => {
+                let what = format!("restore {}", settings.wanted.identity);
+                return Err(missing::with_others(
+                    Ending::failed(trouble.unable(&what)),
+                    &snapshots,
+                    &settings,
+                ));
+            }
+        };
+        let root = self.root(snapshot)?;
+        room::check(&target, root.summary(), settings.arguments.sparse, self.journal)?;
+        self.write(snapshot, &root, &settings)
+    }
+
+    /// Returns the folder of the repository. Other storage is the original script's, if it was named.
+    fn folder(&self, choice: &Choice) -> Result<std::path::PathBuf, Ending> {
+        let (name, by) = match &choice.place {
+            Place::Folder(path) => return Ok(path.clone()),
+            Place::Network { name, by } => (name, by),
+        };
+        let cannot = format!("{by} names {name}, which kopia-rs cannot read yet");
+        if self.environment.has(Variable::Fallback) {
+            self.journal.warn(&format!("{cannot}; the original script restores"));
+            let trouble = dispatch::become_original(self.environment, &["restore".into()]);
+            return Err(Ending::failed(trouble.unable("run the original script")));
+        }
+        // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
+        let overruled = !choice.warnings.is_empty();
+        let advice = if overruled { format!("remove {by}, or ") } else { String::new() };
+        let advice = format!("{advice}set KOPIA_RS_FALLBACK to the original script to have it restore");
+        Err(Trouble::new(cannot, advice).into())
+    }
+
+    /// Says what is about to be done, and which settings do not matter.
+    fn announce(&self, settings: &Settings, place: &Place) {
+        let journal = self.journal;
+        journal.note(|facts| {
+            facts.identity = Some(settings.wanted.identity.to_string());
+            facts.repository = match place {
+                Place::Folder(path) => Some(path.display().to_string()),
+                Place::Network { name, .. } => Some(name.clone()),
+            };
+        });
+        journal.info(&format!(
+            "{}, target {}",
+            selection::describe(&settings.wanted, place),
+            settings.target.display()
+        ));
+        settings.arguments.notes.iter().for_each(|note| journal.info(note));
+        configuration::manual(self.environment).iter().for_each(|warning| journal.warn(warning));
+        let not_needed = self.environment.not_needed();
+        if !not_needed.is_empty() {
+            journal.info(&format!("not needed here: {}", not_needed.join(", ")));
+        }
+        let unknown = self.environment.unknown();
+        if !unknown.is_empty() {
+            journal.warn(&format!("not known and ignored: {}", unknown.join(", ")));
+        }
+    }
+
+    fn metrics(&self, place: &Place) -> Result<(), Trouble> {
+        let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
+        let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
+        metrics::check(file, place)?;
+        self.journal.write_metrics_to(file);
+        Ok(())
+    }
+
+    fn open(&self, folder: &Path, settings: &Settings) -> Result<Repository, Ending> {
+        let store = Location::Folder(folder.into()).open(IoMode::Auto).map_err(kopia_rs::Error::from);
+        let repository = store.and_then(|store| Repository::open(store, &settings.password));
+        let repository = repository
+            .map_err(|error| missing::repository(&diagnosis::Place::look(folder), &error, settings))?;
+        self.journal.info(&format!("Repository connected: {}", folder.display()));
+        repository.warnings().iter().for_each(|warning| self.journal.warn(warning));
+        Ok(repository)
+    }
+
+    /// Says which snapshot it is and what its backup lacks, and returns its root.
+    fn root(&self, snapshot: &Snapshot) -> Result<Entry, Ending> {
+        let journal = self.journal;
+        let facts = SnapshotFacts::of(snapshot);
+        journal.note(|all| all.snapshot = Some(facts));
+        journal.info(&format!("Selected snapshot with id: {}", snapshot.id()));
+        let root = snapshot
+            .root()
+            .map_err(|error| Ending::failed(Sentence::unable("restore", &chain(&error), &advice(&error))))?;
+        let held = root.summary().map_or_else(String::new, |summary| {
+            let number = |number: i64| u64::try_from(number).unwrap_or_default();
+            let files = count(number(summary.files), "file", "files");
+            format!(", {files}, {}", size(number(summary.size)))
+        });
+        journal.info(&format!("it began {}{held}", snapshot.start_time()));
+        for line in root.summary().map(failed).unwrap_or_default() {
+            journal.warn(&format!("the backup was {}", line.trim_start()));
+        }
+        Ok(root)
+    }
+
+    fn write(&self, snapshot: &Snapshot, root: &Entry, settings: &Settings) -> Result<Ending, Ending> {
+        let progress = Progress::new(root, None, self.interrupt.clone(), Manner::Log);
+        let options = options(settings);
+        self.interrupt.will_ask();
+        let restored =
+            progress.watch(|| restore::restore_observed(root, &settings.target, &options, &progress));
+        // It has no report that could fail to be written.
+        let _ = progress.finish();
+        let identity = &settings.wanted.identity;
+        let outcome = restored.map_err(|error| match (&error, self.interrupt.signal()) {
+            (restore::Error::Stopped { .. }, Some(signal)) => {
+                let cause = format!("{}: {error}", interrupt::name(signal));
+                Ending::new(How::Stopped(signal), Sentence::unable("finish", &cause, ""))
+            }
+            _ => Ending::failed(Sentence::unable(
+                &format!("restore {identity}"),
+                &chain(&error),
+                &target_advice(&error),
+            )),
+        })?;
+        self.journal.note(|facts| facts.counts = Some(Counts::from(&outcome)));
+        self.tell(&outcome);
+        Ok(judge(snapshot, &outcome, settings))
+    }
+
+    /// Says what was done and which attributes could not be set.
+    fn tell(&self, outcome: &Outcome) {
+        let journal = self.journal;
+        let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
+        let user = rustix::process::geteuid().as_raw();
+        let lines = [
+            (
+                owners,
+                format!(
+                    "ownership could not be set on {}, which belong to user {user}; run the mover as the owner \
+                     (moverSecurityContext) or privileged",
+                    entries(owners)
+                ),
+            ),
+            (
+                special_bits,
+                format!(
+                    "{} lost setuid, setgid or sticky bits, which need the right owner",
+                    entries(special_bits)
+                ),
+            ),
+            (modes, format!("{} kept another mode, because they belong to another user", entries(modes))),
+            (
+                times,
+                format!(
+                    "{} kept another time, which their file system cannot hold or their owner must set",
+                    entries(times)
+                ),
+            ),
+            (names, format!("{} had names that were not UTF-8 when they were backed up", entries(names))),
+        ];
+        lines.iter().filter(|(number, _)| *number > 0).for_each(|(_, line)| journal.warn(line));
+        for mount in &outcome.mounts_kept {
+            journal.warn(&format!("{mount} was not deleted: something is mounted there"));
+        }
+        let (files, bytes) = (count(outcome.files, "file", "files"), size(outcome.bytes));
+        let folders = count(outcome.folders, "folder", "folders");
+        let links = count(outcome.symlinks, "link", "links");
+        let (kept, deleted) = (thousands(outcome.kept), thousands(outcome.deleted));
+        journal.info(&format!(
+            "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that were right already, deleted {deleted}"
+        ));
+    }
+}
+
+fn options(settings: &Settings) -> Options {
+    let Arguments { parallel, existing, sparse, in_place, salvage, verify_hashes, .. } = settings.arguments;
+    let mut options = Options::default();
+    options.sync = Sync::Filesystem;
+    options.keep_lost_found = true;
+    options.delete_extra = settings.delete_extra;
+    options.parallel = parallel;
+    options.existing = existing;
+    options.sparse = sparse;
+    options.in_place = in_place;
+    options.salvage = salvage;
+    options.verify_hashes = verify_hashes;
+    options
+}
+
+/// Decides whether everything is there.
+fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending {
+    let identity = &settings.wanted.identity;
+    let from = format!("{identity} from {}", snapshot.start_time());
+    if outcome.problem_count > 0 {
+        let what = format!("restore {} of {from} completely", entries(outcome.problem_count));
+        let first = outcome.problems.first().map(ToString::to_string).unwrap_or_default();
+        let sentence = Sentence::unable(&what, &first, "the lines above name each");
+        return Ending::new(How::Partial, sentence);
+    }
+    let Notes { owners, special_bits, modes, times, .. } = outcome.notes;
+    let attributes = owners + special_bits + modes + times;
+    if settings.arguments.strict && attributes > 0 {
+        let cause = format!("{} lack their owner, mode or time", entries(attributes));
+        let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
+        return Ending::failed(Sentence::unable(&format!("restore {from} exactly"), &cause, advice));
+    }
+    let (files, bytes) =
+        (count(outcome.files + outcome.kept, "file", "files"), size(outcome.bytes + outcome.bytes_kept));
+    Ending::new(How::Restored, Sentence::restored(&format!("{from}, {files}, {bytes}")))
+}
+
+fn entries(number: u64) -> String {
+    count(number, "entry", "entries")
+}
+
+/// Says what can be done about an error of the repository.
+fn advice(error: &kopia_rs::Error) -> String {
+    let (_, hints) = crate::error::Failure::advice(error);
+    hints.into_iter().next().unwrap_or_default()
+}
+
+/// Says what can be done about an error that ended the restore.
+fn target_advice(error: &restore::Error) -> String {
+    use std::io::ErrorKind;
+    match error {
+        restore::Error::Repository(error) => advice(error),
+        restore::Error::Overlap { .. } => "mount the repository and the volume apart".into(),
+        restore::Error::Busy { .. } => "wait for the other pod to end".into(),
+        restore::Error::Target { source, .. } => match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "enlarge the volume".into(),
+            ErrorKind::PermissionDenied => {
+                "set moverSecurityContext to a user that may write to the volume, or fsGroup".into()
+            }
+            ErrorKind::ReadOnlyFilesystem => "mount the volume for writing".into(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    }
+}
