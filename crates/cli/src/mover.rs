@@ -14,8 +14,10 @@
 //! | `missing` | whether there being nothing to restore is well |
 //! | `memory`, `room` | what is looked at before the first write |
 //! | `journal`, `ending`, `sentence`, `discovery` | the log and its last lines |
+//! | `advice` | errors in the few words that a last line has room for |
 //! | `termination`, `metrics` | the same for programs |
 
+mod advice;
 mod arguments;
 mod backend;
 mod configuration;

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use kopia_rs::restore::{Notes, Outcome};
 use kopia_rs::{Snapshot, Source};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::sentence::Sentence;
 use crate::diagnosis::identity::Identity;
 use crate::interrupt;
 
 /// How a restore ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Result {
     /// Everything is there.
     Restored,
@@ -28,6 +27,20 @@ pub(crate) enum Result {
     Usage,
     /// A signal came.
     Stopped(i32),
+}
+
+impl Serialize for Result {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Restored => "restored",
+            Self::Nothing => "nothing",
+            Self::Missing => "missing",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Stopped(_) => "stopped",
+        })
+    }
 }
 
 /// The end of a restore.

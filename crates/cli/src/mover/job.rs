@@ -15,10 +15,9 @@ use super::journal::Journal;
 use super::selection::{self, Found};
 use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
-use super::{configuration, count, dispatch, memory, metrics, missing, room};
+use super::{advice, configuration, count, dispatch, memory, metrics, missing, room};
 use crate::commands::snapshots::failed;
 use crate::diagnosis;
-use crate::error::chain;
 use crate::interrupt::{self, Interrupt};
 use crate::output::{size, thousands};
 use crate::progress::{Manner, Progress};
@@ -51,9 +50,9 @@ impl Job<'_> {
         let repository = self.open(&folder, &settings)?;
         let status = repository.status();
         memory::check(status.contents.saturating_add(status.deleted_contents))?;
-        let snapshots = repository.snapshots().map_err(|error| {
-            Ending::failed(Sentence::unable("list snapshots", &chain(&error), &advice(&error)))
-        })?;
+        let snapshots = repository
+            .snapshots()
+            .map_err(|error| Ending::failed(advice::repository("list snapshots", &error)))?;
         let snapshot = match settings.wanted.choose(&snapshots) {
             Found::Snapshot(snapshot) => snapshot,
             Found::Nothing => return Err(missing::identity(&repository, &snapshots, &settings)),
@@ -265,29 +264,4 @@ fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending 
 
 fn entries(number: u64) -> String {
     count(number, "entry", "entries")
-}
-
-/// Says what can be done about an error of the repository.
-fn advice(error: &kopia_rs::Error) -> String {
-    let (_, hints) = crate::error::Failure::advice(error);
-    hints.into_iter().next().unwrap_or_default()
-}
-
-/// Says what can be done about an error that ended the restore.
-fn target_advice(error: &restore::Error) -> String {
-    use std::io::ErrorKind;
-    match error {
-        restore::Error::Repository(error) => advice(error),
-        restore::Error::Overlap { .. } => "mount the repository and the volume apart".into(),
-        restore::Error::Busy { .. } => "wait for the other pod to end".into(),
-        restore::Error::Target { source, .. } => match source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "enlarge the volume".into(),
-            ErrorKind::PermissionDenied => {
-                "set moverSecurityContext to a user that may write to the volume, or fsGroup".into()
-            }
-            ErrorKind::ReadOnlyFilesystem => "mount the volume for writing".into(),
-            _ => String::new(),
-        },
-        _ => String::new(),
-    }
 }

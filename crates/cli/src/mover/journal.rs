@@ -49,11 +49,6 @@ impl Journal {
         say(format_args!("WARN: {}", escape(text)));
     }
 
-    /// Says what went wrong, and is not the end.
-    pub(crate) fn error(&self, text: &str) {
-        say(format_args!("ERROR: {}", escape(text)));
-    }
-
     /// Adds to what the account will say.
     pub(crate) fn note(&self, add: impl FnOnce(&mut Facts)) {
         if let Some(facts) = &mut *self.facts.lock().unwrap_or_else(PoisonError::into_inner) {

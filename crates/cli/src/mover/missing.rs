@@ -28,7 +28,7 @@ pub(crate) fn repository(place: &Place, error: &Error, settings: &Settings) -> E
             let sentence = Sentence::nothing(&identity, &finding.fact(), &finding.change());
             Ending::new(how(settings.on_missing), sentence)
         }
-        Some(finding) => Ending::failed(Sentence::whole(&finding.last_line())),
+        Some(finding) => Ending::failed(Sentence::of(finding)),
         None => Ending::failed(Sentence::unable("open the repository", &chain(error), "")),
     };
     findings
@@ -63,7 +63,7 @@ pub(crate) fn identity(repository: &Repository, snapshots: &Snapshots, settings:
         return Ending::failed(doubt.unable(&format!("tell whether {wanted} has snapshots")));
     }
     let sentence = match identity::no_snapshot(snapshots, wanted) {
-        Some(finding) => Sentence::whole(&finding.last_line()),
+        Some(finding) => Sentence::of(&finding),
         None => Sentence::nothing(&wanted.to_string(), "the repository has none of it", ""),
     };
     with_others(Ending::new(how(settings.on_missing), sentence), snapshots, settings)

@@ -42,10 +42,10 @@ pub(crate) fn check(
     for finding in space::target(&target.given, summary) {
         match finding {
             Finding::ReadOnlyTarget { .. } => {
-                return Err(Ending::failed(Sentence::whole(&finding.last_line())));
+                return Err(Ending::failed(Sentence::of(&finding)));
             }
             Finding::NoSpace { .. } | Finding::NoFiles { .. } if is_certain => {
-                return Err(Ending::failed(Sentence::whole(&finding.last_line())));
+                return Err(Ending::failed(Sentence::of(&finding)));
             }
             // Whether it refuses is found by writing; capabilities and servers may say otherwise.
             _ => journal.warn(&finding.sentence()),

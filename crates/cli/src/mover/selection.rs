@@ -106,6 +106,7 @@ impl Wanted {
     fn out_of_range(&self, candidates: usize) -> Trouble {
         let qualified = if self.as_of.is_some() { " by that time" } else { "" };
         let there = count(candidates as u64, "complete snapshot", "complete snapshots");
+        let are = if candidates == 1 { "is" } else { "are" };
         if self.shallow == Some(0) {
             return Trouble::new(
                 "KOPIA_SHALLOW is 0, which leaves no snapshot",
@@ -113,7 +114,7 @@ impl Wanted {
             );
         }
         Trouble::new(
-            format!("previous is {}, but there are {there}{qualified}", self.previous),
+            format!("previous is {}, but there {are} {there}{qualified}", self.previous),
             format!("set previous to {} or less", candidates.saturating_sub(1)),
         )
     }

@@ -6,10 +6,18 @@
 
 use std::fmt;
 
+use crate::diagnosis::Finding;
 use crate::output::escape;
 
 /// The longest sentence, in bytes.
 pub(crate) const LONGEST: usize = 250;
+
+/// What sentences begin with.
+const UNABLE: &str = "ERROR: unable to ";
+const NOTHING: &str = "No eligible snapshots found for ";
+
+/// How much of a name may stand in a sentence that has too many bytes, or in one that fails.
+const NAMES: usize = 100;
 
 /// What stands for what was cut.
 const CUT: &str = "…";
@@ -21,12 +29,17 @@ pub(crate) struct Sentence(String);
 impl Sentence {
     /// Something could not be done, and why; `advice` says what to change and is the last thing to be cut.
     pub(crate) fn unable(what: &str, why: &str, advice: &str) -> Self {
-        Self::fit(&format!("ERROR: unable to {what}: "), why, advice)
+        Self::fit(&format!("{UNABLE}{}: ", cut(&escape(what), NAMES)), why, advice)
     }
 
     /// There is nothing to restore; `why` says so of what, `advice` what to change.
     pub(crate) fn nothing(identity: &str, why: &str, advice: &str) -> Self {
-        Self::fit("No eligible snapshots found for ", &format!("{identity}; {why}"), advice)
+        let identity = escape(identity);
+        let whole = Self::fit(NOTHING, &format!("{identity}; {why}"), advice);
+        match whole.0.contains(CUT) {
+            true => Self::fit(NOTHING, &format!("{}; {why}", cut(&identity, NAMES)), advice),
+            false => whole,
+        }
     }
 
     /// Everything is restored.
@@ -34,9 +47,18 @@ impl Sentence {
         Self::fit("Snapshot restore completed successfully: ", what, "")
     }
 
-    /// Takes a sentence that has the right form already, and cuts it where it is too long.
-    pub(crate) fn whole(text: &str) -> Self {
-        Self::fit("", text, "")
+    /// Says what was found, and what to change.
+    pub(crate) fn of(finding: &Finding) -> Self {
+        let line = finding.last_line();
+        let is_kept = [UNABLE, NOTHING].iter().any(|words| line.starts_with(words)) && line.len() <= LONGEST;
+        match finding {
+            _ if is_kept => Self(line),
+            // Names that leave no room for the words that the filter wants.
+            Finding::NoSnapshot { wanted, .. } => {
+                Self::nothing(&wanted.to_string(), &finding.fact(), &finding.change())
+            }
+            _ => Self::unable("open the repository", &finding.fact(), &finding.change()),
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -133,7 +155,6 @@ mod tests {
                 Sentence::unable(&text, &text, &text),
                 Sentence::nothing(&text, &text, &text),
                 Sentence::restored(&text),
-                Sentence::whole(&text),
             ] {
                 assert!(sentence.as_str().len() <= LONGEST, "{sentence}");
                 assert!(!sentence.as_str().contains(['\n', '\u{1b}']), "{sentence}");
