@@ -135,8 +135,8 @@ pub mod verify {
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Cause, Error, Existing, Notes, Observer, Options, Outcome, PageCache, Problem, Result, Salvaged,
-        Sync, restore, restore_observed,
+        Action, Cause, Change, Error, Existing, Notes, Observer, Options, Outcome, PageCache, Part, Preview,
+        Problem, Result, Salvaged, Sync, preview, restore, restore_observed,
     };
 }
 

@@ -43,6 +43,17 @@ pub enum Error {
         /// The folder that holds what was done, as for [`Self::Stopped`].
         unfinished: PathBuf,
     },
+    /// Not all shards are through.
+    #[error("of {of} shards, these have not come to their end: {}", list(missing))]
+    Shards {
+        /// The numbers of those that left no mark.
+        missing: Vec<u32>,
+        /// How many there are.
+        of: u32,
+    },
+    /// A single file cannot be restored in shards.
+    #[error("only a folder can be restored in shards")]
+    NoShards,
     /// The observer said so.
     #[error("the restore was stopped; what was done lies in {}", unfinished.display())]
     Stopped {
@@ -66,4 +77,8 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn list(numbers: &[u32]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

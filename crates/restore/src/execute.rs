@@ -5,7 +5,7 @@
 //! has them, and finished by whoever wrote the last.
 
 mod bytes;
-mod check;
+pub(crate) mod check;
 mod entries;
 mod large;
 
@@ -36,6 +36,7 @@ use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::outcome::{Cause, Tally};
 use crate::plan::batch::{Batch, Item, Part, Use};
+use crate::shard::Torn;
 use crate::{Error, Options, Sync};
 
 /// How many bytes one read has at least where hashes are verified, if there are as many side by side.
@@ -58,6 +59,8 @@ pub(crate) struct Shared<'a> {
     announce: bool,
     /// Whether the target's file system lets files share bytes, as far as is known.
     clones: AtomicBool,
+    /// Files that are not whole: of this shard, or of all where the restore is finished.
+    torn: Mutex<Torn>,
     stop: AtomicBool,
     fatal: Mutex<Option<Error>>,
 }
@@ -69,6 +72,7 @@ impl<'a> Shared<'a> {
         tally: &'a Tally<'a>,
         target: &'a Target,
         staging: &'a Staging,
+        torn: Torn,
     ) -> io::Result<Self> {
         let natural = Natural::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
@@ -87,6 +91,7 @@ impl<'a> Shared<'a> {
             checks: Checks::default(),
             announce,
             clones: AtomicBool::new(true),
+            torn: Mutex::new(torn),
             limits,
             tally,
             options,
@@ -119,6 +124,21 @@ impl<'a> Shared<'a> {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stop.store(true, Ordering::Relaxed);
         self.abort();
+    }
+
+    /// Notes that a file is not whole although some of it is there.
+    fn tear(&self, path: String, why: String) {
+        self.torn.lock().unwrap_or_else(PoisonError::into_inner).insert(path, why);
+    }
+
+    /// Says why a file is not whole, if it is not.
+    fn torn(&self, path: &str) -> Option<String> {
+        self.torn.lock().unwrap_or_else(PoisonError::into_inner).remove(path)
+    }
+
+    /// Returns the files that are not whole.
+    pub(crate) fn take_torn(&self) -> Torn {
+        std::mem::take(&mut *self.torn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets nobody wait for anybody any more.
@@ -256,6 +276,10 @@ impl<'a> Worker<'a> {
 
     fn finish_folder(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
         match folder.kind {
+            // Others may still write in it; who finishes the restore finishes the folder.
+            _ if self.shared.options.is_shard() => {
+                return folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)));
+            }
             // Finished where they end up. One that nothing is staged in was never made.
             FolderKind::Existing => folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?,
             FolderKind::Moved => {

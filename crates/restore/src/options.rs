@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use crate::Part;
+
 /// How a restore is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,6 +43,8 @@ pub struct Options {
     /// Whether a file of several pieces of which some are lost is written all the same, under `NAME.partial`, with zeros in
     /// their place. If that name is taken or too long, the file is called `.kopia-rs-partial-` and eight hexadecimal digits.
     pub salvage: bool,
+    /// Whether only a part is restored, beside other processes that restore the others.
+    pub part: Part,
 }
 
 /// What happens to a file or link that the target has already. Folders are filled whatever this says.
@@ -103,11 +107,22 @@ impl Default for Options {
             keep_lost_found: false,
             fail_fast: false,
             salvage: false,
+            part: Part::Whole,
         }
     }
 }
 
 impl Options {
+    /// Says whether other processes write into the same unfinished folder at the same time.
+    pub(crate) fn is_shard(&self) -> bool {
+        matches!(self.part, Part::Shard(_))
+    }
+
+    /// Says whether everything is written and only has to get to its place.
+    pub(crate) fn is_finish(&self) -> bool {
+        matches!(self.part, Part::Finish(_))
+    }
+
     /// Returns the number of threads that decode and write.
     pub(crate) fn workers(&self) -> usize {
         // The standard library knows affinity and cgroup quotas.

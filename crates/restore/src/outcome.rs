@@ -229,6 +229,11 @@ impl<'a> Tally<'a> {
         self.observer.entry();
     }
 
+    /// Counts bytes of a file of which this process writes a part.
+    pub(crate) fn share(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn folder(&self) {
         self.folders.fetch_add(1, Ordering::Relaxed);
         self.observer.entry();

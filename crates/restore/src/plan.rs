@@ -14,12 +14,13 @@ use std::sync::Arc;
 use kopia_format::directory::EntryKind;
 use kopia_repository::{Entry, Fetched};
 
-use crate::Existing;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
 use crate::destination::{is_folder, look};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Cause, Note};
+use crate::shard::Share;
+use crate::{Existing, Part};
 use batch::{Batch, Found};
 use existing::{Left, Names, Old};
 
@@ -34,6 +35,8 @@ pub(crate) struct Planner<'a> {
     worker: Worker<'a>,
     batch: Batch,
     merge: Merge,
+    /// What falls to this process, if others restore the rest.
+    share: Option<Share>,
     /// Folders still to be walked, the next one last.
     folders: Vec<Arc<Folder>>,
     /// Folders found in the one that is being walked, in their order.
@@ -41,9 +44,13 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(shared: &'a Shared<'a>, worker: Worker<'a>) -> Self {
+    pub(crate) fn new(shared: &'a Shared<'a>, worker: Worker<'a>, root: &Entry) -> Self {
         let (batch, merge) = Default::default();
-        Self { shared, worker, batch, merge, folders: Vec::new(), folders_found: Vec::new() }
+        let share = match shared.options.part {
+            Part::Shard(shard) => Some(Share::new(shard, root)),
+            Part::Whole | Part::Finish(_) => None,
+        };
+        Self { shared, worker, batch, merge, share, folders: Vec::new(), folders_found: Vec::new() }
     }
 
     /// Plans everything below a root and returns what is to be done at the end.
@@ -106,6 +113,7 @@ impl<'a> Planner<'a> {
                 }
                 extras.as_mut().and_then(|extras| extras.take(entry.name()));
                 let left = there.left.as_mut().is_some_and(|left| left.take_up(&entry));
+                let left = left || self.share.is_some();
                 match entry.kind() {
                     EntryKind::Directory => {
                         let kind = there.kind(self.shared, folder, &entry);
@@ -138,6 +146,7 @@ impl<'a> Planner<'a> {
     /// Opens the folder of the target, if it was there before.
     fn existing(&self, folder: &Arc<Folder>) -> Option<OwnedFd> {
         match folder.kind {
+            _ if self.shared.options.is_shard() => None,
             FolderKind::Existing => open_existing(self.shared.target.folder.as_fd(), folder).ok(),
             FolderKind::Moved | FolderKind::Inner => None,
         }
@@ -145,7 +154,7 @@ impl<'a> Planner<'a> {
 
     /// Lists what an interrupted restore left of the folder.
     fn left(&mut self, folder: &Arc<Folder>) -> Option<Left> {
-        match folder.left {
+        match folder.left && !self.shared.options.is_shard() {
             true => self.worker.open(folder).and_then(Left::read).ok(),
             false => None,
         }
@@ -219,6 +228,8 @@ impl There {
     fn kind(&self, shared: &Shared<'_>, parent: &Folder, entry: &Entry) -> Result<FolderKind, Cause> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
         match (parent.kind, found) {
+            // It is made, and left as it is made.
+            _ if shared.options.is_shard() => Ok(FolderKind::Inner),
             (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
                 // Nothing can be moved to another file system.
                 match stat.st_dev == shared.target.device {
@@ -242,7 +253,7 @@ impl There {
 }
 
 /// What is said where nothing may be replaced.
-fn exists() -> Cause {
+pub(crate) fn exists() -> Cause {
     Cause::Entry("it exists already".into())
 }
 
@@ -252,7 +263,7 @@ fn unlisted(error: &std::io::Error) -> String {
 }
 
 /// What is said of a folder that lies on another file system than the target.
-fn mounted() -> Cause {
+pub(crate) fn mounted() -> Cause {
     Cause::Entry("another file system is mounted there; restore this folder into it by itself".into())
 }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::remove::remove_tree;
 use super::target::Target;
 use super::{Identity, is_folder, look, open_folder, open_to_change};
-use crate::{Error, Result};
+use crate::{Error, Options, Result};
 
 /// What the names of staging folders begin with.
 pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
@@ -29,7 +29,10 @@ pub(crate) struct Staging {
 impl Staging {
     /// Makes the folder for a root, or takes up what an interrupted restore of that root left; removes what restores of other
     /// roots left in the target.
-    pub(crate) fn open(target: &Target, root: ObjectId) -> Result<Self> {
+    pub(crate) fn open(target: &Target, root: ObjectId, options: &Options) -> Result<Self> {
+        if options.is_shard() {
+            return Self::share(target, root);
+        }
         let folder = target.folder.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
         let busy = || Error::Busy { target: target.path.clone() };
@@ -70,6 +73,30 @@ impl Staging {
         }
     }
 
+    /// Makes the folder for a root, or opens it beside others that write in it.
+    fn share(target: &Target, root: ObjectId) -> Result<Self> {
+        let folder = target.folder.as_fd();
+        let error = |source: io::Error| target.error("cannot be written", source);
+        let name = format!("{PREFIX}{root}");
+        match rustix::fs::mkdirat(folder, &*name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(error(errno.into())),
+        }
+        let Some(handle) = open_own(folder, &name).map_err(error)? else {
+            return Err(error(io::Error::other(format!("{name} is no folder of this user"))));
+        };
+        // Some network file systems have no locks; then nothing warns of a restore of the whole.
+        match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => Err(Error::Busy { target: target.path.clone() }),
+            _ => Ok(Self { handle, name, left: true }),
+        }
+    }
+
+    /// Returns the folder's name in the target.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Says whether an interrupted restore left the folder, with what it had done in it.
     pub(crate) fn is_left(&self) -> bool {
         self.left
@@ -83,6 +110,13 @@ impl Staging {
     /// Returns the folder's handle.
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
+    }
+
+    /// Removes the folder if it was not there before.
+    pub(crate) fn remove_new(&self, target: &Target) {
+        if !self.left {
+            let _ = self.remove(target);
+        }
     }
 
     /// Removes the folder and whatever could not be moved out of it.

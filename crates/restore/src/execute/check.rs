@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use kopia_repository::Repository;
 use kopia_repository::object::Run;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -16,6 +17,8 @@ use super::{SmallEntry, Worker};
 use crate::destination::folder::Folder;
 use crate::destination::look;
 use crate::destination::merge::open_existing;
+use crate::destination::metadata::{found_as_settable, has_time};
+use crate::outcome::Cause;
 use crate::plan::batch::{Check, Found, Item};
 use crate::plan::existing::Old;
 
@@ -43,12 +46,58 @@ impl Worker<'_> {
     pub(super) fn check(&mut self, check: &Check) {
         if !self.shared.stopped() {
             match (&check.item, check.run) {
+                (Item::Small(entry), _) if self.shared.options.is_finish() => self.finish_entry(entry),
                 (Item::Small(entry), run) => self.check_small(entry, run, check.found),
                 (Item::Large(file), Some(run)) => self.check_piece(file, run),
                 (Item::Large(file), None) => self.large_file_one_done(file),
             }
         }
         self.shared.checks.done();
+    }
+
+    /// Finishes an entry that a shard has written.
+    fn finish_entry(&mut self, entry: &SmallEntry) {
+        let path = entry.folder.path_of(&entry.name);
+        let result = match self.shared.torn(&path) {
+            Some(why) => {
+                self.discard(entry, Found { old: None, left: true });
+                Err(Cause::Entry(why))
+            }
+            None => self.take_share(entry).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Cause::Entry("no shard has written it".into()),
+                _ => error.into(),
+            }),
+        };
+        match result {
+            Ok(_) if entry.symlink => {
+                entry.folder.one_staged();
+                self.shared.tally.symlink();
+            }
+            Ok(size) => {
+                self.shared.tally.written(size);
+                self.file_is_there(entry, size);
+            }
+            Err(cause) => self.shared.tally.problem(path, cause),
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    /// Gives what a shard wrote its attributes, where they are missing; returns how many bytes a file has.
+    fn take_share(&mut self, entry: &SmallEntry) -> io::Result<u64> {
+        let folder = self.handles.open(&entry.folder)?;
+        let stat = look(folder.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
+        if entry.symlink {
+            self.metadata.correct_symlink(folder.as_fd(), &entry.name, &stat, &entry.attributes)?;
+            return Ok(0);
+        }
+        // One that is finished may not be ours to open.
+        if has_time(&stat, &entry.attributes) && found_as_settable(&stat, &entry.attributes).is_some() {
+            return Ok(u64::try_from(stat.st_size).unwrap_or_default());
+        }
+        let (file, size) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY)?;
+        self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        self.sync(&file)?;
+        Ok(size)
     }
 
     fn check_small(&mut self, entry: &SmallEntry, run: Option<Run>, found: Found) {
@@ -92,7 +141,8 @@ impl Worker<'_> {
         if entry.symlink {
             let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
             let Some(stat) = look(folder, name)? else { return Ok(false) };
-            let right = run.is_some_and(|run| self.is_content(&run, target.to_bytes()));
+            let right =
+                run.is_some_and(|run| self.shared.repository.verify_content(&run.content, target.to_bytes()));
             if right {
                 self.metadata.correct_symlink(folder, name, &stat, &entry.attributes)?;
             }
@@ -115,16 +165,7 @@ impl Worker<'_> {
 
     /// Reads where a piece belongs and says whether it is there; its bytes are in `compared` then.
     pub(super) fn read_and_compare(&mut self, file: BorrowedFd<'_>, run: &Run) -> bool {
-        let Some(length) = run.length.filter(|&length| length <= LONGEST) else { return false };
-        let mut bytes = std::mem::take(&mut self.compared);
-        bytes.resize(length as usize, 0);
-        let right = read_exact(file, &mut bytes, run.start).is_ok() && self.is_content(run, &bytes);
-        self.compared = bytes;
-        right
-    }
-
-    fn is_content(&self, run: &Run, bytes: &[u8]) -> bool {
-        self.shared.repository.verify_content(&run.content, bytes)
+        is_right(self.shared.repository, file, run, &mut self.compared)
     }
 
     /// Removes what an interrupted restore left of an entry, if it did.
@@ -137,8 +178,23 @@ impl Worker<'_> {
     }
 }
 
+/// Reads where a piece belongs and says whether it is there; its bytes are in `bytes` then.
+pub(crate) fn is_right(
+    repository: &Repository,
+    file: BorrowedFd<'_>,
+    run: &Run,
+    bytes: &mut Vec<u8>,
+) -> bool {
+    // What an object names by its compressed bytes cannot be compared.
+    let Some(length) = run.length.filter(|&length| length <= LONGEST && !run.compressed) else {
+        return false;
+    };
+    bytes.resize(length as usize, 0);
+    read_exact(file, bytes, run.start).is_ok() && repository.verify_content(&run.content, bytes)
+}
+
 /// Opens a file that was there before, and returns its size. What is no file, or has other names, is none of ours.
-pub(super) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, u64)> {
+pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, u64)> {
     // A pipe that has just taken its place must not hold us up.
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;

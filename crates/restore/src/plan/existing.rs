@@ -15,11 +15,11 @@ use crate::{Existing, Options};
 
 /// The names in a folder, of which those that the snapshot has are taken away.
 #[derive(Default)]
-pub(super) struct Names(HashMap<Box<[u8]>, FileType>);
+pub(crate) struct Names(HashMap<Box<[u8]>, FileType>);
 
 impl Names {
     /// Lists a folder.
-    pub(super) fn read(folder: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn read(folder: BorrowedFd<'_>) -> io::Result<Self> {
         let mut names = HashMap::new();
         for entry in Dir::read_from(folder)? {
             let entry = entry?;
@@ -41,12 +41,12 @@ impl Names {
     }
 
     /// Takes a name away and returns what has it.
-    pub(super) fn take(&mut self, name: &str) -> Option<FileType> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<FileType> {
         self.0.remove(name.as_bytes())
     }
 
     /// Returns what the snapshot does not have, but for folders that are kept in the root of the target.
-    pub(super) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
+    pub(crate) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
         let kept = |name: &[u8], kind| {
             is_root
                 && kind == FileType::Directory

@@ -19,6 +19,10 @@ use crate::outcome::{Cause, Note};
 impl Planner<'_> {
     /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
     pub(super) fn leaf(&mut self, folder: &Arc<Folder>, name: &str, entry: &Entry, mut found: Found) {
+        let begins = self.share.as_mut().map(|share| share.next(entry.size()));
+        if entry.object().indirection() == 0 && !self.has(begins, 0) {
+            return;
+        }
         folder.expect_one();
         let small = SmallEntry {
             folder: folder.clone(),
@@ -42,6 +46,10 @@ impl Planner<'_> {
                 return self.worker.child_done(small.folder);
             }
             _ => {}
+        }
+        if self.shared.options.is_finish() {
+            self.batch.checks.push(Check { item: Item::Small(small), run: None, found });
+            return self.hand_over_when_full();
         }
         let object = entry.object();
         if object.is_compressed() {
@@ -71,7 +79,7 @@ impl Planner<'_> {
                 self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
             }
             (Some(Ok(first)), Some(second)) => {
-                self.pieces(small, [Ok(first), second].into_iter().chain(runs), found)
+                self.pieces(small, [Ok(first), second].into_iter().chain(runs), found, begins)
             }
             (Some(Err(error)), _) => {
                 self.worker.discard(&small, found);
@@ -83,6 +91,14 @@ impl Planner<'_> {
             }
         }
         self.hand_over_when_full();
+    }
+
+    /// Says whether what begins somewhere in an entry is restored by this process.
+    fn has(&self, place: Option<u64>, offset: u64) -> bool {
+        match (&self.share, place) {
+            (Some(share), Some(place)) => share.has(place.saturating_add(offset)),
+            _ => true,
+        }
     }
 
     fn whole(&mut self, small: SmallEntry, run: Run, object: ObjectId, found: Found) {
@@ -103,6 +119,7 @@ impl Planner<'_> {
         small: SmallEntry,
         runs: impl Iterator<Item = kopia_repository::Result<Run>>,
         found: Found,
+        place: Option<u64>,
     ) {
         let size = small.size;
         let file = Arc::new(LargeFile::new(small, found));
@@ -118,6 +135,10 @@ impl Planner<'_> {
                 }
             };
             planned = run.start.saturating_add(run.length.unwrap_or(0));
+            file.ends_at(planned);
+            if !self.has(place, run.start) {
+                continue;
+            }
             file.expect_one();
             match found.is_nothing() {
                 true => self.piece(file.clone(), run),

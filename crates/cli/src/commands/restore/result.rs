@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kopia_rs::restore::{Notes, Outcome};
 use kopia_rs::select::Selection;
+use kopia_rs::verify::Shard;
 use serde::Serialize;
 
 use crate::output::{self, count, shown, size, thousands};
@@ -58,7 +59,7 @@ struct NotesJson {
 }
 
 /// Writes one line.
-pub(super) fn text(outcome: &Outcome, target: &Path, seconds: f64) -> io::Result<()> {
+pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, seconds: f64) -> io::Result<()> {
     let Outcome { files, folders, symlinks, bytes, kept, deleted, .. } = outcome;
     let files = count(*files, "file", "files");
     let folders = count(*folders, "folder", "folders");
@@ -66,6 +67,13 @@ pub(super) fn text(outcome: &Outcome, target: &Path, seconds: f64) -> io::Result
     let target = target.display().to_string();
     let mut out = output::out();
     let size = size(*bytes);
+    if let Some(shard) = shard {
+        // Folders are made by whoever comes first, and large files are everybody's.
+        let (number, of) = (shard.number(), shard.of());
+        writeln!(out, "restored shard {number} of {of}, {size}, to {} in {seconds:.1} s", shown(&target))?;
+        writeln!(out, "when all are through: restore --finish {of}")?;
+        return out.flush();
+    }
     write!(out, "restored {files} ({size}), {folders} and {links} to {}", shown(&target))?;
     if *kept > 0 {
         write!(out, ", kept {} that {} right", thousands(*kept), if *kept == 1 { "was" } else { "were" })?;
