@@ -13,6 +13,7 @@
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
 //! | [`verify`] | proof of what can be read |
+//! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
 //! | [`select`] | from what a person types to the entry that is meant |
 //!
 //! All handles are cheap to clone and may cross threads.
@@ -29,10 +30,11 @@ mod sealing;
 pub mod select;
 mod snapshot;
 mod table;
+pub mod unindexed;
 pub mod verify;
 
 pub use entry::{Directory, Entry, Fetched};
 pub use error::{Error, Result};
-pub use repository::{Repository, Status};
+pub use repository::{OpenOptions, Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};
 pub use table::Place;

@@ -9,6 +9,7 @@
 //! | [`filesystem`] | a folder on a local or mounted disk | `repo/blob/filesystem`, `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`counting`] | a wrapper that records what is asked | |
+//! | [`changing`] | a wrapper that changes what is there at a chosen moment | |
 //! | [`faulty`] | a wrapper that fails on purpose | `internal/blobtesting/faulty.go` |
 //! | [`conformance`] | what every store must do, as a test to call | `internal/blobtesting/verify.go` |
 //! | [`location`] | how people write down where a repository is | |
@@ -32,6 +33,7 @@
 //! ```
 
 mod bytes;
+pub mod changing;
 pub mod conformance;
 pub mod counting;
 mod error;
@@ -42,6 +44,7 @@ pub mod memory;
 mod store;
 
 pub use bytes::BlobBytes;
+pub use changing::ChangingStore;
 pub use counting::CountingStore;
 pub use error::{Error, Result};
 pub use faulty::FaultyStore;
