@@ -12,7 +12,9 @@
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
+//! | [`unnamed`] | packs that no index names |
 //! | [`verify`] | proof of what can be read |
+//! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`select`] | from what a person types to the entry that is meant |
 //!
 //! All handles are cheap to clone and may cross threads.
@@ -20,6 +22,7 @@
 pub mod content;
 mod entry;
 mod error;
+pub mod format_blob;
 mod index;
 pub mod object;
 pub mod read;
@@ -29,10 +32,12 @@ mod sealing;
 pub mod select;
 mod snapshot;
 mod table;
+pub mod unnamed;
 pub mod verify;
 
 pub use entry::{Directory, Entry, Fetched};
 pub use error::{Error, Result};
+pub use format_blob::FormatBlob;
 pub use repository::{Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};
 pub use table::Place;

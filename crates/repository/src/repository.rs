@@ -16,6 +16,8 @@ use crate::sealing::Sealing;
 use crate::table::Place;
 use crate::{Error, Result};
 
+pub(crate) use open::unseal;
+
 /// An open repository. Clones share everything.
 #[derive(Clone)]
 pub struct Repository {
