@@ -8,7 +8,7 @@
 //! | opening failed | [`unopened`] |
 //! | an identity has no snapshot | [`identity::no_snapshot`], [`identity::nearest`] |
 //! | is the location mounted and empty? | [`Place::look`] |
-//! | before a target is written | [`space::target`] |
+//! | before a target is written | [`space::target`], [`pace::measure`] |
 //! | one sentence | [`Finding::sentence`], [`Finding::brief`], [`Finding::last_line`] |
 //!
 //! What is looked at is bounded by an [`Effort`], because folders may be huge, slow or hostile: links below the location
@@ -21,6 +21,7 @@ pub(crate) mod identity;
 pub(crate) mod ids;
 pub(crate) mod mounts;
 pub(crate) mod neighbours;
+pub(crate) mod pace;
 pub(crate) mod packs;
 pub(crate) mod password;
 pub(crate) mod place;

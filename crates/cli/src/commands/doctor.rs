@@ -14,7 +14,7 @@ use kopia_rs::{FormatBlob, Password, Repository, Snapshots};
 
 use crate::args::{self, Global, What};
 use crate::diagnosis::{
-    Effort, Finding, Place, Unopened, Weight, access, format_blob, identity, packs, unopened,
+    Effort, Finding, Place, Unopened, Weight, access, format_blob, identity, pace, packs, unopened,
 };
 use crate::error::{Exit, Failure};
 use crate::output::{self, say};
@@ -107,7 +107,10 @@ fn look_for(session: &Session, args: &args::Doctor, snapshots: &Snapshots, repor
     let Some(name) = &args.what else { return };
     let what = What { what: name.clone(), at: args.at.clone(), incomplete: args.incomplete };
     match session.find(&what) {
-        Ok(selection) => report.found = Some(selection),
+        Ok(selection) => {
+            report.pace = args.target.as_ref().and_then(|_| pace::measure(&session.repository));
+            report.found = Some(selection);
+        }
         Err(error) => {
             let no_snapshot = identity::not_found(snapshots, &error, name);
             report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error)));

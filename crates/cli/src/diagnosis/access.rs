@@ -178,17 +178,12 @@ impl Survey {
                     if depth == 0 && !is_needed(name) {
                         continue;
                     }
-                    match entry.file_type() {
-                        Ok(kind) if kind.is_dir() => {
-                            if self.look(&entry.path(), READ | PASS) {
-                                next.push(entry.path());
-                            }
-                        }
-                        Ok(_) if name.ends_with(b".f") && files < FILES_A_FOLDER => {
-                            files += 1;
-                            self.look(&entry.path(), READ);
-                        }
-                        _ => {}
+                    let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                    if is_folder && self.look(&entry.path(), READ | PASS) {
+                        next.push(entry.path());
+                    } else if !is_folder && name.ends_with(b".f") && files < FILES_A_FOLDER {
+                        files += 1;
+                        self.look(&entry.path(), READ);
                     }
                 }
             }
@@ -282,4 +277,80 @@ fn sorted(ids: impl Iterator<Item = u32>) -> Vec<u32> {
 
 fn octal<S: serde::Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format!("{mode:04o}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: u32 = 999;
+
+    fn ids(gids: &[u32]) -> Ids {
+        Ids { uid: US, gids: gids.to_vec() }
+    }
+
+    /// What would help against files of these owners, groups and modes, seen so many times.
+    fn against(files: &[(u32, u32, u32, usize)], remote: bool) -> Remedy {
+        let ids = ids(&[US]);
+        let kinds = files.iter().map(|&(uid, gid, mode, seen)| {
+            let kind = Kind { uid, gid, mode, want: READ };
+            let refused = if kind.lets(ids.uid, &ids.gids) { 0 } else { seen };
+            (kind, Tally { seen, refused })
+        });
+        remedy(&kinds.collect(), &ids, remote)
+    }
+
+    fn run_as(user: Option<u32>, group: Option<u32>, groups: &[u32]) -> Remedy {
+        let supplemental_groups = groups.to_vec();
+        Remedy::RunAs(SecurityContext {
+            run_as_user: user,
+            run_as_group: group,
+            fs_group: None,
+            supplemental_groups,
+        })
+    }
+
+    #[test]
+    fn a_group_helps_where_groups_may_read() {
+        assert_eq!(against(&[(1000, 2000, 0o640, 5)], true), run_as(None, None, &[2000]));
+        let two = [(1000, 2000, 0o640, 5), (1001, 2001, 0o640, 5), (0, 0, 0o644, 5)];
+        assert_eq!(against(&two, true), run_as(None, None, &[2000, 2001]));
+    }
+
+    #[test]
+    fn the_owner_helps_where_only_owners_may_read() {
+        // As kopia writes.
+        assert_eq!(against(&[(1000, 1000, 0o600, 5)], true), run_as(Some(1000), Some(1000), &[]));
+        assert_eq!(against(&[(0, 0, 0o600, 5), (0, 0, 0o644, 1)], true), run_as(Some(0), Some(0), &[]));
+        let mixed = [(1000, 1000, 0o600, 5), (1001, 2001, 0o640, 5)];
+        assert_eq!(against(&mixed, true), run_as(Some(1000), Some(1000), &[2001]));
+    }
+
+    #[test]
+    fn nobody_helps_where_several_wrote() {
+        let mixed = [(1000, 1000, 0o600, 5), (568, 568, 0o600, 7)];
+        assert_eq!(against(&mixed, true), Remedy::Chown { uid: 568, gid: 568 });
+        // What we may read now must stay so.
+        let ours = [(1000, 1000, 0o600, 5), (US, US, 0o600, 7)];
+        assert_eq!(against(&ours, true), Remedy::Chown { uid: US, gid: US });
+        // Kubelet can change a volume of its own.
+        let fs_group = SecurityContext { fs_group: Some(568), ..SecurityContext::default() };
+        assert_eq!(against(&mixed, false), Remedy::RunAs(fs_group));
+    }
+
+    #[test]
+    fn modes_do_not_explain_everything() {
+        let kind = Kind { uid: 0, gid: 0, mode: 0o644, want: READ };
+        let kinds = BTreeMap::from([(kind, Tally { seen: 1, refused: 1 })]);
+        assert_eq!(remedy(&kinds, &ids(&[US]), true), Remedy::Elsewhere);
+    }
+
+    #[test]
+    fn the_first_class_that_fits_decides() {
+        let lets = |uid, gid, mode, want| Kind { uid, gid, mode, want }.lets(US, &[US, 5]);
+        assert!(!lets(US, US, 0o077, READ), "an owner who may not is no other");
+        assert!(!lets(0, 5, 0o707, READ), "nor is a group");
+        assert!(lets(0, 0, 0o001, PASS) && !lets(0, 0, 0o001, READ | PASS));
+        assert!(lets(0, 5, 0o050, READ | PASS) && !lets(0, 5, 0o050, WRITE));
+    }
 }

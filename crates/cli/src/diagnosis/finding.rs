@@ -44,6 +44,8 @@ pub(crate) enum Finding {
         /// The nearest ancestor that exists.
         #[serde(serialize_with = "path")]
         existing: PathBuf,
+        /// Whether that lies in a volume; `None` where the system does not tell.
+        in_volume: Option<bool>,
     },
     /// The location is something else.
     NotAFolder {

@@ -99,6 +99,42 @@ pub(crate) fn layout(folder: &Path) -> Option<Layout> {
     is_file("kopia.repository").then_some(Layout::ObjectStore)
 }
 
+/// Says whether a folder holds packs of a repository of its own: files that are named as packs by the folders on their way.
+pub(crate) fn holds_packs(root: &Path, effort: Effort) -> bool {
+    let mut budget = effort.budget();
+    let mut queue = VecDeque::from([(0, root.to_path_buf(), Vec::new())]);
+    while let Some((level, folder, joined)) = queue.pop_front() {
+        if !budget.folder() {
+            break;
+        }
+        let Ok(entries) = folder.read_dir() else { continue };
+        for entry in entries {
+            if !budget.entry() {
+                break;
+            }
+            let Ok(entry) = entry else { break };
+            let id = [&joined, entry.file_name().as_encoded_bytes()].concat();
+            if id.strip_suffix(b".f").is_some_and(is_pack) {
+                return true;
+            }
+            if level < LEVELS && begins_pack(&id) && is_folder(&entry) {
+                queue.push_back((level + 1, entry.path(), id));
+            }
+        }
+    }
+    false
+}
+
+/// Says whether a name is that of a pack: `p` or `q`, 32 digits, and perhaps a session after a `-`.
+fn is_pack(name: &[u8]) -> bool {
+    let stem = name.split(|&byte| byte == b'-').next().unwrap_or_default();
+    stem.len() == 33 && begins_pack(stem)
+}
+
+fn begins_pack(name: &[u8]) -> bool {
+    matches!(name, [b'p' | b'q', digits @ ..] if digits.iter().take(32).all(u8::is_ascii_hexdigit))
+}
+
 /// A hand-written `.shards` may put the format blob into folders as well.
 fn stores_format_blob(folder: &Path) -> bool {
     let id = BlobId::new("kopia.repository").expect("the constant is a name");
@@ -231,6 +267,22 @@ mod tests {
     }
 
     #[test]
+    fn packs_are_known_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!holds_packs(folder.path(), Effort::Hint));
+        for case in golden::cases() {
+            assert!(holds_packs(&case.repository, Effort::Hint), "{}", case.name);
+            // One level above, they are the packs of another folder.
+            assert!(!holds_packs(case.repository.parent().unwrap(), Effort::Hint), "{}", case.name);
+        }
+        for other in ["p", "postgres/base", "q/0/1", "pictures/abc"] {
+            fs::create_dir_all(folder.path().join(other)).unwrap();
+            fs::write(folder.path().join(other).join("data.f"), "").unwrap();
+        }
+        assert!(!holds_packs(folder.path(), Effort::Hint));
+    }
+
+    #[test]
     fn hostile_folders_end_the_search() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
@@ -246,18 +298,19 @@ mod tests {
         // Beyond a link is another's.
         repository(&root.join("elsewhere/x/y/repo"), "sources");
         assert_eq!(found(&given), []);
-        // Far more folders than a hint may look into, and then a repository at the deepest level.
-        let mut deep = given.join("deep");
-        for _ in 0..300 {
-            deep.push("d");
-        }
-        fs::create_dir_all(&deep).unwrap();
-        for number in 0..600 {
+        // More folders than may be looked into, and deeper ones.
+        fs::create_dir_all(given.join("d/d/d/d/d/d/d/d/d/d")).unwrap();
+        for number in 0..30 {
             fs::create_dir_all(given.join(format!("wide/{number}/x"))).unwrap();
         }
-        let mut budget = Effort::Hint.budget();
         let place = Place::look_among(&given, None);
+        let mut budget = Budget { folders: 20, ..Effort::Doctor.budget() };
         assert_eq!(below(&place, &given, LEVELS, &mut budget), []);
         assert_eq!(budget.folders, 0, "the search ends with its budget");
+        let mut budget = Budget { until: std::time::Instant::now(), ..Effort::Doctor.budget() };
+        repository(&given.join("repo"), "sources");
+        assert_eq!(below(&place, &given, LEVELS, &mut budget), [], "and with its time");
+        let mut budget = Effort::Doctor.budget();
+        assert_eq!(below(&place, &given, LEVELS, &mut budget).len(), 1);
     }
 }

@@ -94,7 +94,13 @@ impl Place {
     pub(crate) fn is_not_mounted(&self) -> bool {
         matches!(self.state, State::Folder | State::Missing)
             && self.contents == Contents::Nothing
-            && self.mount.as_ref().is_some_and(|mount| mount.point == Path::new("/"))
+            && self.is_in_volume() == Some(false)
+    }
+
+    /// Says whether something other than the root file system is mounted at [`Self::existing`] or above it; `None` where the
+    /// system does not tell.
+    pub(crate) fn is_in_volume(&self) -> Option<bool> {
+        self.mount.as_ref().map(|mount| mount.point != Path::new("/"))
     }
 }
 

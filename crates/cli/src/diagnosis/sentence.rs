@@ -16,6 +16,9 @@ use crate::output::{count, escape, size, thousands};
 #[allow(dead_code, reason = "it is for the mover")]
 pub(crate) const LAST_LINE: usize = 250;
 
+/// How many repositories a sentence lists.
+const LISTED: usize = 5;
+
 /// What is cut off is shown by this.
 const ELLIPSIS: &str = "…";
 
@@ -50,7 +53,10 @@ impl Finding {
     pub(crate) fn fact(&self) -> String {
         let fact = match self {
             Self::Elsewhere { given, missing, found, more } => elsewhere(given, *missing, found, *more),
-            Self::Missing { given, existing } => {
+            Self::Missing { given, in_volume: Some(false), .. } => {
+                format!("{} does not exist, and no volume is mounted on the way to it", given.display())
+            }
+            Self::Missing { given, existing, .. } => {
                 format!("{} does not exist; {} does", given.display(), existing.display())
             }
             Self::NotAFolder { given, what } => format!("{} is a {what}, not a folder", given.display()),
@@ -65,9 +71,11 @@ impl Finding {
             Self::EmptyMount { existing, source, file_system } => {
                 format!("{} is empty: {source} ({file_system}) is mounted there", existing.display())
             }
+            Self::NoRepository { given, holds } if holds.is_empty() => {
+                format!("{} is empty", given.display())
+            }
             Self::NoRepository { given, holds } => {
-                let holds = if holds.is_empty() { "nothing".into() } else { holds.join(", ") };
-                format!("{} holds no repository, but {holds}", given.display())
+                format!("{} holds no repository, but {}", given.display(), holds.join(", "))
             }
             Self::FormatBlobMissing { given, replicas } => {
                 format!(
@@ -117,6 +125,9 @@ impl Finding {
         let change = match self {
             Self::Elsewhere { found, .. } => {
                 found.first().map(|first| set_repository(first, found.len())).unwrap_or_default()
+            }
+            Self::Missing { in_volume: Some(false), .. } => {
+                "mount the volume with the repository there, or set KOPIA_REPOSITORY to the folder that holds it".into()
             }
             Self::Missing { .. } => "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f".into(),
             Self::NotAFolder { .. } => "give a folder".into(),
@@ -233,9 +244,11 @@ fn elsewhere(given: &Path, missing: bool, found: &[Neighbour], more: usize) -> S
             }
         },
         several => {
-            let paths: Vec<_> = several.iter().map(|one| one.path.display().to_string()).collect();
-            let number = thousands((several.len() + more) as u64);
-            let ellipsis = if more > 0 { ", …" } else { "" };
+            let paths: Vec<_> =
+                several.iter().take(LISTED).map(|one| one.path.display().to_string()).collect();
+            let number = several.len() + more;
+            let ellipsis = if number > paths.len() { ", …" } else { "" };
+            let number = thousands(number as u64);
             format!("{is}, but {number} lie near it: {}{ellipsis}", paths.join(", "))
         }
     }
@@ -246,9 +259,10 @@ fn set_repository(first: &Neighbour, number: usize) -> String {
         return "add .f to the name of every file, or copy it with `kopia repository sync-to filesystem`"
             .into();
     }
-    let which = if number > 1 { "to the right one, as in " } else { "" };
+    let which = if number > 1 { "the right one, such as " } else { "" };
     match first.path.to_str() {
-        Some(path) => format!("set {which}KOPIA_REPOSITORY=filesystem://{path}"),
+        Some(path) if number == 1 => format!("set KOPIA_REPOSITORY=filesystem://{path}"),
+        Some(path) => format!("set KOPIA_REPOSITORY to {which}filesystem://{path}"),
         // A URL is text.
         None => format!("give {which}--repository {}", first.path.display()),
     }
@@ -402,6 +416,141 @@ fn no_snapshot_line(wanted: &Source, nearest: &[Identity], probable: bool, ident
     if whole.len() <= LAST_LINE {
         return whole;
     }
+    let (short, set) = (escape(&short()).into_owned(), escape(&set).into_owned());
     // The first words must stay: the controller looks for them.
-    join(&escape(&short()), &escape(&set), LAST_LINE)
+    const LEAST: usize = 50;
+    match LAST_LINE.checked_sub(set.len() + 2) {
+        Some(room) if room >= LEAST && !set.is_empty() => format!("{}: {set}", cut(&short, room)),
+        _ => cut(&short, LAST_LINE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::diagnosis::ids::Ids;
+
+    fn neighbour(path: &str, relation: Relation) -> Neighbour {
+        Neighbour { path: path.into(), relation, layout: Layout::Folder }
+    }
+
+    fn elsewhere(given: &str, found: &[(&str, Relation)]) -> Finding {
+        let found = found.iter().map(|(path, relation)| neighbour(path, *relation)).collect();
+        Finding::Elsewhere { given: given.into(), missing: false, found, more: 0 }
+    }
+
+    fn no_snapshot(wanted: &str, nearest: &[&str], probable: bool) -> Finding {
+        let identity = |source: &&str| Identity {
+            source: source.parse().unwrap(),
+            snapshots: 24,
+            incomplete: false,
+            newest_id: String::new(),
+            newest_start: "2026-03-01T10:20:30.123456789Z".parse().unwrap(),
+            newest_end: Timestamp::default(),
+        };
+        let wanted = wanted.parse().unwrap();
+        let nearest: Vec<_> = nearest.iter().map(identity).collect();
+        let identities = nearest.len();
+        Finding::NoSnapshot { wanted, nearest, probable, identities }
+    }
+
+    fn refused(path: PathBuf) -> Finding {
+        let context =
+            SecurityContext { run_as_user: Some(1000), run_as_group: Some(1000), ..Default::default() };
+        Finding::Refused(Refusals {
+            path,
+            is_folder: true,
+            uid: 1000,
+            gid: 1000,
+            mode: 0o700,
+            refused: 1943,
+            looked_at: 3409,
+            ids: Ids { uid: 999, gids: vec![999, 2000] },
+            remedy: Remedy::RunAs(context),
+        })
+    }
+
+    #[test]
+    fn the_case_that_this_was_made_for() {
+        let below = elsewhere("/repository", &[("/repository/repository", Relation::Below)]);
+        assert_eq!(
+            below.last_line(),
+            "ERROR: unable to open the repository: /repository holds no repository, but one lies below it, at \
+             /repository/repository: set KOPIA_REPOSITORY=filesystem:///repository/repository"
+        );
+        let above = elsewhere("/kopia/repository", &[("/kopia", Relation::Above)]);
+        assert!(above.last_line().ends_with("above it, at /kopia: set KOPIA_REPOSITORY=filesystem:///kopia"));
+        let identity = no_snapshot("atuin@default:/data", &["atuin-src@default:/data"], true);
+        assert_eq!(
+            identity.last_line(),
+            "No eligible snapshots found for atuin@default:/data; the repository has atuin-src@default:/data \
+             (24 snapshots, newest 2026-03-01T10:20:30Z): \
+             set sourceIdentity: {sourceName: atuin-src, sourceNamespace: default}"
+        );
+    }
+
+    #[test]
+    fn another_application_is_never_offered_to_be_restored() {
+        let line = no_snapshot("new@default:/data", &["plex@default:/data"], false).last_line();
+        assert!(!line.contains("sourceIdentity"), "{line}");
+        assert!(
+            no_snapshot("new@default:/data", &[], false)
+                .last_line()
+                .ends_with("the repository has none at all")
+        );
+    }
+
+    #[test]
+    fn refusals_name_both_sides() {
+        assert_eq!(
+            refused("/repository/p".into()).last_line(),
+            "ERROR: unable to open the repository: /repository/p refuses user 999 with groups 999, 2000: its owner is \
+             1000:1000, its mode 0700; 1,943 of 3,409 looked at refuse: run as user 1000 (securityContext: {runAsUser: 1000, \
+             runAsGroup: 1000})"
+        );
+    }
+
+    #[test]
+    fn last_lines_fit_whatever_the_names_are() {
+        let name = "ä".repeat(300);
+        let source = format!("{name}@{name}:/{name}");
+        let long = format!("/{name}");
+        let findings = [
+            elsewhere(&long, &[(&format!("/{name}/{name}"), Relation::Below)]),
+            elsewhere(&long, &[(&long, Relation::Below), ("/a", Relation::Below)]),
+            no_snapshot(&source, &[&source], true),
+            no_snapshot(&source, &["a@b:/c"], true),
+            no_snapshot("a@b:/c", &[&source], true),
+            no_snapshot("a@b:/c", &[&source], false),
+            refused(long.clone().into()),
+            Finding::NoRepository { given: "/a\nb\u{1b}".into(), holds: vec![name.clone(); 5] },
+            Finding::NoSpace { target: long.into(), needed: u64::MAX, free: 0 },
+        ];
+        for finding in findings {
+            let line = finding.last_line();
+            assert!(line.len() <= LAST_LINE, "{} bytes: {line}", line.len());
+            assert!(
+                line.starts_with("ERROR: unable to ") || line.starts_with("No eligible snapshots found for ")
+            );
+            assert!(!line.contains(char::is_control), "{line:?}");
+            (0..300).for_each(|most| assert!(finding.brief(most).len() <= most, "{most}"));
+        }
+        // What to change is there as long as it fits.
+        let line = no_snapshot(&source, &["a@b:/c"], true).last_line();
+        assert!(
+            line.ends_with(
+                ": set sourceIdentity: {sourceName: a, sourceNamespace: b, sourcePathOverride: /c}"
+            )
+        );
+        // And names of the usual lengths fit whole.
+        let app = "home-assistant-database";
+        let line = no_snapshot(
+            &format!("{app}@home-automation:/data"),
+            &[&format!("{app}-src@home-automation:/data")],
+            true,
+        );
+        assert!(!line.last_line().contains(ELLIPSIS), "{}", line.last_line());
+    }
 }

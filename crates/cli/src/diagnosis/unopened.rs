@@ -68,22 +68,30 @@ fn wrong_password(it: Unopened<'_>, effort: Effort) -> Option<Finding> {
 fn no_format_blob(it: Unopened<'_>, effort: Effort) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Blobs beside which the format blob should be are better evidence than another repository.
-    if it.store.is_some_and(has_blobs) {
+    if neighbours::holds_packs(&it.place.given, effort) {
         let (given, replicas) = (it.place.given.clone(), replicas(it, effort));
         findings.push(Finding::FormatBlobMissing { given, replicas });
     }
-    findings.extend(elsewhere(it.place, effort));
-    findings.extend(access::of_repository(it.place, effort).map(Finding::Refused));
-    if findings.is_empty() {
-        findings.extend(nothing_there(it.place));
+    let refused = access::of_repository(it.place, effort).map(Finding::Refused);
+    let mut elsewhere = elsewhere(it.place, effort);
+    // What refuses us may hide what seems to be missing, but not what was found.
+    if refused.is_some() {
+        elsewhere.retain(|finding| matches!(finding, Finding::Elsewhere { .. }));
     }
+    findings.extend(elsewhere);
+    findings.extend(refused);
     findings
 }
 
-fn elsewhere(place: &Place, effort: Effort) -> Option<Finding> {
+/// Looks for repositories nearby, and says why there may be none where one should be.
+fn elsewhere(place: &Place, effort: Effort) -> Vec<Finding> {
     let neighbours::Search { found, more } = neighbours::search(place, effort);
     let missing = place.state == State::Missing;
-    (!found.is_empty()).then(|| Finding::Elsewhere { given: place.given.clone(), missing, found, more })
+    // One above or below says enough. One in another volume may be another's.
+    let is_near = found.first().is_some_and(|first| first.relation != neighbours::Relation::Beside);
+    let given = place.given.clone();
+    let elsewhere = (!found.is_empty()).then_some(Finding::Elsewhere { given, missing, found, more });
+    elsewhere.into_iter().chain(if is_near { None } else { nothing_there(place) }).collect()
 }
 
 /// Says why an empty or missing folder may be so.
@@ -98,7 +106,9 @@ fn nothing_there(place: &Place) -> Option<Finding> {
     }
     match &place.contents {
         _ if place.is_not_mounted() => Some(Finding::NotMounted { given, existing }),
-        _ if place.state == State::Missing => Some(Finding::Missing { given, existing }),
+        _ if place.state == State::Missing => {
+            Some(Finding::Missing { given, existing, in_volume: place.is_in_volume() })
+        }
         Contents::Nothing => Some(Finding::NoRepository { given, holds: Vec::new() }),
         Contents::Some(names) => Some(Finding::NoRepository { given, holds: names.clone() }),
         Contents::Unknown => None,
@@ -111,26 +121,9 @@ fn storage(place: &Place, error: &storage::Error, effort: Effort) -> Vec<Finding
         return vec![Finding::Refused(refusals)];
     }
     match (error, place.state) {
-        (storage::Error::Open { .. }, State::Missing | State::Other(_)) => {
-            elsewhere(place, effort).into_iter().chain(nothing_there(place)).collect()
-        }
+        (storage::Error::Open { .. }, State::Missing | State::Other(_)) => elsewhere(place, effort),
         _ => Vec::new(),
     }
-}
-
-/// Says whether blobs of a repository lie here: packs or index blobs. Stops at the first.
-fn has_blobs(store: &dyn BlobStore) -> bool {
-    // Each of these prefixes leads only into folders whose names begin so.
-    ["xn0_", "xs", "q0", "n0", "qa", "p0", "q", "n"].iter().any(|prefix| {
-        store.list(prefix).is_ok_and(|blobs| blobs.iter().any(|blob| is_blob(blob.id.as_str())))
-    })
-}
-
-/// Says whether a name is that of a pack or an index blob: letters and 32 digits.
-fn is_blob(name: &str) -> bool {
-    let stem = name.split_once('-').map_or(name, |(stem, _)| stem);
-    let digits = stem.get(stem.len().saturating_sub(32)..).unwrap_or_default();
-    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Finding {

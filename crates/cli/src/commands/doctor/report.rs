@@ -23,6 +23,8 @@ pub(super) struct Report {
     /// What WHAT means.
     pub(super) found: Option<Selection>,
     target: Option<space::Room>,
+    /// How many plain bytes a second can be read.
+    pub(super) pace: Option<f64>,
     /// Where the replica of the format blob was written to.
     pub(super) saved: Option<PathBuf>,
     pub(super) notes: Vec<String>,
@@ -46,6 +48,9 @@ pub(super) struct Json<'a> {
     found: Option<FoundJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a space::Room>,
+    /// How long it takes to read and decode what was found; writing it may take longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reading_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     saved_format_blob: Option<String>,
 }
@@ -85,6 +90,7 @@ impl Report {
             identities: Vec::new(),
             found: None,
             target: None,
+            pace: None,
             saved: None,
             notes: Vec::new(),
             findings: Vec::new(),
@@ -103,6 +109,10 @@ impl Report {
         let findings = space::target(target, self.needs());
         findings.into_iter().for_each(|finding| self.fatal(finding));
         self.target = space::Room::of(target);
+    }
+
+    fn reading_seconds(&self) -> Option<f64> {
+        Some(self.needs()?.bytes as f64 / self.pace?)
     }
 
     fn needs(&self) -> Option<space::Needs> {
@@ -124,6 +134,7 @@ impl Report {
             identities: self.opened.as_ref().map(|_| &*self.identities),
             found: self.found.as_ref().map(|selection| found(selection, self.needs())),
             target: self.target.as_ref(),
+            reading_seconds: self.reading_seconds(),
             saved_format_blob: self.saved.as_ref().map(|path| path.to_string_lossy().into_owned()),
         }
     }
@@ -176,6 +187,11 @@ impl Report {
                 inodes.unwrap_or_default()
             );
             row("target", &text)?;
+        }
+        if let (Some(seconds), Some(pace)) = (self.reading_seconds(), self.pace) {
+            let (minutes, pace) = ((seconds / 60.0).ceil() as u64, size(pace as u64));
+            let minutes = count(minutes, "minute", "minutes");
+            row("time", &format!("{minutes} to read it at {pace}/s; a slow target takes longer"))?;
         }
         out.flush()
     }
