@@ -134,11 +134,6 @@ pub mod select {
     pub use kopia_repository::select::{At, Query, Selection};
 }
 
-/// Packs that no index names: [`Repository::unnamed_packs`].
-pub mod unnamed {
-    pub use kopia_repository::unnamed::*;
-}
-
 /// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].
 pub mod verify {
     pub use kopia_repository::verify::*;

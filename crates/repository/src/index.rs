@@ -26,7 +26,6 @@ pub(crate) use feed::{BUDGET, Feed};
 pub(crate) use listing::Listing;
 use losses::Losses;
 use merge::Opener;
-pub(crate) use recover::read_pack_index;
 
 /// How often everything is listed anew because a blob vanished: maintenance may run beside us.
 const ATTEMPTS: usize = 5;

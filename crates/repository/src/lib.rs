@@ -12,7 +12,6 @@
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
-//! | [`unnamed`] | packs that no index names |
 //! | [`verify`] | proof of what can be read |
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`select`] | from what a person types to the entry that is meant |
@@ -32,7 +31,6 @@ mod sealing;
 pub mod select;
 mod snapshot;
 mod table;
-pub mod unnamed;
 pub mod verify;
 
 pub use entry::{Directory, Entry, Fetched};

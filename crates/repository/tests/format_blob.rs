@@ -128,7 +128,7 @@ fn forged_and_damaged_replicas_do_no_harm() {
     let pack = |number: usize| format!("p{number:032x}").parse().unwrap();
     let store = MemoryStore::new();
     // Another repository's, nonsense, and one of an endless number of bytes.
-    let other = golden::case("format-v2").repository.join("kopia.repository.f");
+    let other = golden::case("password-changed").repository.join("kopia.repository.f");
     let other = std::fs::read(other).unwrap();
     for (number, blob) in [&other[..], b"{}", &[b' '; 15_000], &[0xff; 40]].into_iter().enumerate() {
         store.insert(pack(number), forged(blob));

@@ -28,7 +28,7 @@ pub(super) fn add_packs(
     let mut packs = store.list("p")?;
     packs.extend(store.list("q")?);
     side_by_side(store.profile(), &packs, |pack| {
-        let added = read_pack_index(store, sealing, pack).and_then(|bytes| {
+        let added = read(store, sealing, pack).and_then(|bytes| {
             let index = Index::parse(bytes).map_err(|error| Error::blob(&pack.id, error))?;
             builder.add(&index).map_err(|why| Error::CorruptBlob { blob: pack.id.clone(), why })
         });
@@ -40,7 +40,7 @@ pub(super) fn add_packs(
 }
 
 /// Reads and opens the index at the end of a pack.
-pub(crate) fn read_pack_index(store: &dyn BlobStore, sealing: &Sealing, pack: &BlobInfo) -> Result<Vec<u8>> {
+fn read(store: &dyn BlobStore, sealing: &Sealing, pack: &BlobInfo) -> Result<Vec<u8>> {
     let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };
     let length = pack.length.min(postamble::MAX_LENGTH as u64);
     let end = store.read_range(&pack.id, pack.length - length, length as usize, Vec::new())?;
