@@ -30,6 +30,11 @@ impl Place {
         self.packed_length <= MAX_STORED && self.original_length as usize <= MAX_LENGTH
     }
 
+    /// Says whether it is the same part of the same pack as another.
+    pub(crate) fn is_where(&self, other: &Self) -> bool {
+        self.pack == other.pack && self.range() == other.range()
+    }
+
     /// Returns the bytes of the pack that the content takes.
     pub fn range(&self) -> Range<u64> {
         let start = u64::from(self.offset);

@@ -5,30 +5,47 @@
 
 mod feed;
 mod listing;
+mod living;
+mod looks;
 mod losses;
 mod merge;
 mod recover;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicBool;
 use std::thread::Scope;
 
 use kopia_format::compaction::{self, CompactionLog};
-use kopia_format::epoch;
+use kopia_format::{BlobId, epoch};
 use kopia_storage::BlobInfo;
 use rayon::prelude::*;
 
 use crate::sealing::Sealing;
-use crate::table::Table;
+use crate::table::{PackNames, Table};
 use crate::{Error, Result};
 
 pub(crate) use feed::{BUDGET, Feed};
 pub(crate) use listing::Listing;
+pub(crate) use living::{Living, Source};
 use losses::Losses;
+pub(crate) use losses::Lost;
 use merge::Opener;
+pub(crate) use recover::own_index;
 
-/// How often everything is listed anew because a blob vanished: maintenance may run beside us.
-const ATTEMPTS: usize = 5;
+/// How often everything is tried anew because a blob vanished: maintenance may run beside us.
+pub(crate) const ATTEMPTS: usize = 5;
+
+/// How indexes are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Whether index blobs are managed in epochs.
+    pub(crate) epochs: bool,
+    /// Whether index blobs that cannot be read are losses, and what packs say of themselves is added.
+    pub(crate) degraded: bool,
+    /// Whether contents that were deleted long ago are kept, too.
+    pub(crate) deleted: bool,
+}
 
 /// The merged table and what it was made from.
 #[derive(Debug)]
@@ -36,46 +53,69 @@ pub(crate) struct Indexes {
     pub(crate) table: Table,
     pub(crate) blobs: usize,
     /// What could not be read, where that was allowed.
-    pub(crate) losses: Vec<String>,
+    pub(crate) lost: Lost,
+    /// What was there to be read.
+    listing: Listing,
+    /// The packs that were asked as well, as a hash of their names.
+    packs: Option<u64>,
+    /// Whether somebody who missed something had the blobs listed again.
+    confirmed: AtomicBool,
 }
 
 /// Reads all index blobs that count, in parallel, and merges them. If one vanishes meanwhile, lists anew.
 ///
-/// With `degraded`, index blobs that cannot be read are losses, and what packs say of themselves is added.
-///
+/// Packs that are `known` keep their numbers; the names of others are returned, in the order of theirs.
 /// Readers are started in `scope`, and end once the feed is closed.
 pub(crate) fn load<'scope>(
     feed: &'scope Feed<'_>,
     scope: &'scope Scope<'scope, '_>,
     sealing: &Sealing,
-    epochs: bool,
+    (rules, known): (Rules, &PackNames),
     mut listing: Listing,
-    degraded: bool,
-) -> Result<Indexes> {
-    if degraded {
-        return load_once(feed, scope, sealing, epochs, &listing, Some(Losses::default()));
-    }
+) -> Result<(Indexes, Vec<BlobId>)> {
     for _ in 1..ATTEMPTS {
-        match load_once(feed, scope, sealing, epochs, &listing, None) {
+        let losses = rules.degraded.then(|| Losses::new(false));
+        match load_once(feed, scope, sealing, (rules, known), &listing, losses) {
             Err(Error::Storage(error)) if error.is_not_found() => {
-                tracing::debug!(%error, "an index blob vanished; listing anew");
-                listing = Listing::read(feed.store())?;
+                let anew = Listing::read(feed.store())?;
+                if anew == listing {
+                    break;
+                }
+                tracing::debug!(%error, "an index blob vanished; listed anew");
+                listing = anew;
             }
-            result => return result,
+            loaded => return Ok(loaded?.with(listing)),
         }
     }
-    load_once(feed, scope, sealing, epochs, &listing, None)
+    let losses = rules.degraded.then(|| Losses::new(true));
+    Ok(load_once(feed, scope, sealing, (rules, known), &listing, losses)?.with(listing))
+}
+
+/// What was read at one go.
+struct Loaded {
+    table: Table,
+    new_packs: Vec<BlobId>,
+    blobs: usize,
+    lost: Lost,
+    packs: Option<u64>,
+}
+
+impl Loaded {
+    fn with(self, listing: Listing) -> (Indexes, Vec<BlobId>) {
+        let Self { table, new_packs, blobs, lost, packs } = self;
+        (Indexes { table, blobs, lost, listing, packs, confirmed: AtomicBool::new(false) }, new_packs)
+    }
 }
 
 fn load_once<'scope>(
     feed: &'scope Feed<'_>,
     scope: &'scope Scope<'scope, '_>,
     sealing: &Sealing,
-    epochs: bool,
+    (rules, known): (Rules, &PackNames),
     listing: &Listing,
     losses: Option<Losses>,
-) -> Result<Indexes> {
-    let (blobs, watermark) = if epochs {
+) -> Result<Loaded> {
+    let (blobs, watermark) = if rules.epochs {
         let active = epoch::active_set(&listing::ids(&listing.epochs));
         if let Some(losses) = &losses {
             let left_out = active.incomplete.iter();
@@ -88,12 +128,14 @@ fn load_once<'scope>(
         (listing::infos(&listing.plain, active), None)
     };
     let count = blobs.len();
-    let builder = merge::merge(feed, scope, sealing, blobs, losses.as_ref())?;
+    let builder = merge::merge(feed, scope, sealing, known, blobs, losses.as_ref())?;
+    let mut packs = None;
     if let Some(losses) = &losses {
-        recover::add_packs(feed.store(), sealing, &builder, losses)?;
+        packs = Some(recover::add_packs(feed.store(), sealing, &builder, losses)?);
     }
-    let losses = losses.map(Losses::into_sorted).unwrap_or_default();
-    Ok(Indexes { table: builder.finish(watermark), blobs: count, losses })
+    let lost = losses.map(Losses::into_sorted).unwrap_or_default();
+    let (table, new_packs) = builder.finish(watermark.filter(|_| !rules.deleted));
+    Ok(Loaded { table, new_packs, blobs: count, lost, packs })
 }
 
 /// Opens the compaction logs: those that were read already, and the rest.
@@ -116,8 +158,7 @@ fn read_logs(
     let logs = logs.par_iter().zip(early.par_iter_mut()).filter_map(|(log, early)| {
         match (read(log, early.take()), losses) {
             (Err(error), Some(losses)) => {
-                losses.add(format!("compaction log {}: {error}", log.id));
-                None
+                losses.take(&format!("compaction log {}", log.id), error).err().map(Err)
             }
             (result, _) => Some(result),
         }

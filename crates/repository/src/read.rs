@@ -7,6 +7,7 @@ use kopia_storage::{ReadAhead, ReadProfile};
 use rayon::prelude::*;
 
 use crate::content::{Decoder, Stored};
+use crate::index::ATTEMPTS;
 use crate::schedule::{self, Limits, Read};
 use crate::{Error, Place, Repository, Result};
 
@@ -53,7 +54,7 @@ impl Repository {
     /// Decodes what a range serves, each content once, and gives it to `visit` with all its uses.
     ///
     /// `bytes` are those of the range. If it could not be read as a whole, it is read content by content, so that only
-    /// what is damaged is lost.
+    /// what is damaged is lost; contents whose pack is gone are read where they lie by now.
     pub fn decode_read<U: Use>(
         &self,
         decoder: &mut Decoder,
@@ -66,8 +67,8 @@ impl Repository {
         let Some(bytes) = bytes else {
             for same in groups {
                 let (content, place) = (same[0].content(), same[0].place());
-                match self.read_stored(&place) {
-                    Ok(bytes) => {
+                match self.read_stored(&content, place) {
+                    Ok((place, bytes)) => {
                         let stored = Stored { id: content, place, bytes: &bytes };
                         visit(same, decoder.decode(self, &stored));
                     }
@@ -111,10 +112,26 @@ impl Repository {
         });
     }
 
-    /// Reads the stored bytes of one content.
-    pub(crate) fn read_stored(&self, place: &Place) -> Result<kopia_storage::BlobBytes> {
-        let (offset, length) = (place.offset.into(), place.packed_length as usize);
-        Ok(self.store().read_range(self.pack(place.pack), offset, length, Vec::new())?)
+    /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies elsewhere by now, it is
+    /// read there; also returns where it was read.
+    pub(crate) fn read_stored(
+        &self,
+        content: &ContentId,
+        mut place: Place,
+    ) -> Result<(Place, kopia_storage::BlobBytes)> {
+        let (living, source) = self.living();
+        let mut attempts = 1;
+        loop {
+            let (offset, length) = (place.offset.into(), place.packed_length as usize);
+            match self.store().read_range(self.pack(place.pack), offset, length, Vec::new()) {
+                Ok(bytes) => return Ok((place, bytes)),
+                Err(error) => {
+                    let moved = living.find_again(source, content, &place, &error);
+                    place = moved.filter(|_| attempts < ATTEMPTS).ok_or(error)?;
+                    attempts += 1;
+                }
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The open repository.
 
 mod open;
+mod options;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,27 +12,32 @@ use kopia_format::{BlobId, ContentId};
 use kopia_storage::BlobStore;
 
 use crate::content::{Decoder, Stored, implausible};
-use crate::index::Indexes;
+use crate::index::{Indexes, Living, Lost, Source};
 use crate::sealing::Sealing;
 use crate::table::Place;
 use crate::{Error, Result};
 
 pub(crate) use open::unseal;
+pub use options::OpenOptions;
 
 /// An open repository. Clones share everything.
+///
+/// Others may write to it meanwhile. What was found stays readable as long as it is anywhere: a content whose pack is gone
+/// is looked up again in the indexes as they are by then.
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// Whether what cannot be read is left out instead of ending the work.
-    degraded: bool,
+    options: OpenOptions,
     store: Box<dyn BlobStore>,
     blob: RepositoryBlob,
     format: RepositoryFormat,
     sealing: Sealing,
-    indexes: Indexes,
+    indexes: Living,
+    /// What opening had to leave out.
+    lost: Lost,
     warnings: Vec<String>,
     opening: Duration,
     /// Decoders that no thread uses at the moment.
@@ -88,28 +94,49 @@ impl Repository {
     /// [`Error::Unsupported`] for algorithms or required features not known here, [`Error::CorruptBlob`] naming the
     /// format or index blob, [`Error::Storage`].
     pub fn open(store: impl BlobStore, password: &Password) -> Result<Self> {
-        open::open(Box::new(store), password, false)
+        Self::open_with(store, password, &OpenOptions::default())
     }
 
-    /// Opens a repository that is damaged, as far as that can be done.
-    ///
-    /// Index blobs that cannot be read are left out, and the index that every pack ends in is read besides: what was written
-    /// is found again, as long as its pack is there. [`Self::losses`] says what was lost. Snapshots and contents that were
-    /// deleted may be back, where an index blob that is lost was the only one to say so.
+    /// Opens a repository as [`OpenOptions`] say.
     ///
     /// # Errors
-    /// As for [`Self::open`], but for index blobs.
+    /// As for [`Self::open`]; if it is opened degraded, index blobs cause none.
+    pub fn open_with(store: impl BlobStore, password: &Password, options: &OpenOptions) -> Result<Self> {
+        open::open(Box::new(store), password, options)
+    }
+
+    /// Opens a repository that is damaged, as far as that can be done: with [`OpenOptions::degraded`].
+    ///
+    /// # Errors
+    /// As for [`Self::open_with`].
     pub fn open_degraded(store: impl BlobStore, password: &Password) -> Result<Self> {
-        open::open(Box::new(store), password, true)
+        Self::open_with(store, password, &OpenOptions { degraded: true, ..OpenOptions::default() })
     }
 
     /// Returns what could not be read of a repository that was opened degraded, each as a sentence.
     pub fn losses(&self) -> &[String] {
-        &self.inner.indexes.losses
+        &self.inner.lost.sentences
     }
 
-    pub(crate) fn is_degraded(&self) -> bool {
-        self.inner.degraded
+    /// Returns those of them that are of index blobs.
+    pub(crate) fn lost_indexes(&self) -> &[String] {
+        &self.inner.lost.sentences[..self.inner.lost.of_indexes]
+    }
+
+    /// Returns how it was opened.
+    pub fn options(&self) -> &OpenOptions {
+        &self.inner.options
+    }
+
+    /// Reads the indexes anew if others have written some, or removed some, since they were read; says whether that was so.
+    ///
+    /// It need not be called for what was found before: contents that others move are found again without it. While
+    /// indexes are read anew, the old ones stay in memory, too.
+    ///
+    /// # Errors
+    /// As for [`Self::open`]. What was known before stays so.
+    pub fn refresh(&self) -> Result<bool> {
+        self.inner.indexes.refresh(self.source())
     }
 
     /// Returns the store that blobs are read from.
@@ -127,7 +154,7 @@ impl Repository {
     /// # Errors
     /// [`Error::ContentNotFound`], and [`Error::CorruptContent`] if the index says that it has more than 256 MiB.
     pub fn find(&self, content: &ContentId) -> Result<Place> {
-        let place = self.inner.indexes.table.find(content);
+        let place = self.inner.indexes.find(self.source(), content);
         let place = place.ok_or(Error::ContentNotFound { content: *content })?;
         match place.is_plausible() {
             true => Ok(place),
@@ -135,17 +162,17 @@ impl Repository {
         }
     }
 
-    /// Returns the name of the pack with this number, from a [`Place`] of this repository.
+    /// Returns the name of the pack with this number, from a [`Place`] of this repository. It stays the same.
     ///
     /// # Panics
     /// If the number is from no place of this repository.
     pub fn pack(&self, number: u32) -> &BlobId {
-        self.inner.indexes.table.pack(number)
+        self.inner.indexes.packs().get(number).expect("it is the number of a pack of this repository")
     }
 
     /// Calls `visit` for every content of the index, deleted ones that are still readable included.
     pub fn for_each_content(&self, visit: impl FnMut(ContentId, Place)) {
-        self.inner.indexes.table.for_each(visit);
+        self.inner.indexes.kept().table.for_each(visit);
     }
 
     /// Reads one content.
@@ -154,7 +181,7 @@ impl Repository {
     /// [`Error::ContentNotFound`], [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
     pub fn read_content(&self, content: &ContentId) -> Result<Vec<u8>> {
         let place = self.find(content)?;
-        let bytes = self.read_stored(&place)?;
+        let (place, bytes) = self.read_stored(content, place)?;
         let stored = Stored { id: *content, place, bytes: &bytes };
         self.with_decoder(|decoder| Ok(decoder.decode(self, &stored)?.to_vec()))
     }
@@ -166,7 +193,8 @@ impl Repository {
 
     /// Describes the repository.
     pub fn status(&self) -> Status {
-        let Inner { blob, format, indexes, .. } = &*self.inner;
+        let Inner { blob, format, .. } = &*self.inner;
+        let indexes = self.inner.indexes.now();
         let ecc = Some((format.ecc.clone(), format.ecc_overhead_percent));
         let totals = indexes.table.totals();
         Status {
@@ -194,12 +222,18 @@ impl Repository {
         &self.inner.sealing
     }
 
-    pub(crate) fn pack_count(&self) -> usize {
-        self.inner.indexes.table.pack_count()
+    /// Returns the indexes as they are now, for who must not see them change.
+    pub(crate) fn indexes(&self) -> Arc<Indexes> {
+        self.inner.indexes.kept()
     }
 
-    pub(crate) fn manifest_contents(&self) -> &[ContentId] {
-        self.inner.indexes.table.manifests()
+    /// Returns the living indexes and where they are read from.
+    pub(crate) fn living(&self) -> (&Living, Source<'_>) {
+        (&self.inner.indexes, self.source())
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source { store: self.store(), sealing: self.sealing() }
     }
 
     /// Lends a decoder that kept its buffers from earlier work.

@@ -72,6 +72,14 @@ impl Repository {
     /// [`Error::NotFound`] and [`Error::Ambiguous`] with what there is instead; [`Error::NothingToChoose`] if a time or
     /// `incomplete` comes with an id; as for [`Repository::snapshots`] and [`Entry::at`].
     pub fn select(&self, query: &Query<'_>) -> Result<Selection> {
+        match self.select_once(query) {
+            // It may have been written since the indexes were read.
+            Err(Error::NotFound { .. }) if self.refresh().unwrap_or_default() => self.select_once(query),
+            selected => selected,
+        }
+    }
+
+    fn select_once(&self, query: &Query<'_>) -> Result<Selection> {
         let name = query.name.trim_end_matches('/');
         let (head, path) = name.split_once('/').unwrap_or((name, ""));
         // Objects need no list of snapshots, so that they can be had even when it is damaged. A snapshot's id is made of

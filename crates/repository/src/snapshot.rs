@@ -1,10 +1,14 @@
 //! What was backed up, and when.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use kopia_format::manifest::{self, Manifest};
 use kopia_format::snapshot::{Snapshot as Manifested, Source};
-use kopia_format::{ContentId, Timestamp};
+use kopia_format::{ContentId, ManifestId, Timestamp};
 use rayon::prelude::*;
 
+use crate::index::{ATTEMPTS, Indexes};
 use crate::{Entry, Error, Repository, Result};
 
 /// A snapshot of a repository. What it was made of is in [`Self::manifest`].
@@ -12,6 +16,7 @@ use crate::{Entry, Error, Repository, Result};
 pub struct Snapshot {
     repository: Repository,
     manifest: Manifested,
+    deleted: bool,
 }
 
 /// All snapshots of a repository, incomplete ones too, grouped by source, each group by time.
@@ -24,22 +29,51 @@ pub struct Snapshots {
 impl Repository {
     /// Reads the list of snapshots: one read for each run of neighbouring manifest contents.
     ///
+    /// It is the list as of when indexes were read, or of later if others have since removed what it was made of. A
+    /// repository opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) lists deleted snapshots, too.
+    ///
     /// # Errors
     /// As for [`Repository::read_content`] and [`Error::CorruptSnapshot`]: a list with gaps would be a lie. A repository that
     /// was opened degraded has them in [`Snapshots::lost`] instead.
     pub fn snapshots(&self) -> Result<Snapshots> {
-        let states = self.manifest_contents().par_iter().map(|content| self.manifests(content));
+        for _ in 1..ATTEMPTS {
+            let indexes = self.indexes();
+            let snapshots = self.snapshots_of(&indexes);
+            // Others replaced manifests, and removed the old ones before they were read.
+            let gap = snapshots.as_ref().map_or(true, |snapshots| !snapshots.lost.is_empty());
+            if !gap || Arc::ptr_eq(&indexes, &self.indexes()) {
+                return snapshots;
+            }
+        }
+        self.snapshots_of(&self.indexes())
+    }
+
+    /// Lists the snapshots that these indexes know.
+    fn snapshots_of(&self, indexes: &Indexes) -> Result<Snapshots> {
         let mut lost = Vec::new();
-        let states = self.all_or_some(states.collect(), &mut lost)?;
-        let parsed = manifest::latest(states.into_iter().flatten())
-            .iter()
-            .filter(|manifest| manifest.is_snapshot())
-            .map(|manifest| {
-                let snapshot = Manifested::parse(manifest).map_err(|error| Error::CorruptSnapshot {
+        let manifests = indexes.table.manifests();
+        let read = |contents: &[ContentId]| -> Vec<Result<Vec<Manifest>>> {
+            contents.par_iter().map(|content| self.manifests(content)).collect()
+        };
+        let live: Vec<_> = self.all_or_some(read(&manifests.live), &mut lost)?.concat();
+        let mut back = Vec::new();
+        if self.options().deleted {
+            let mut states = read(&manifests.deleted);
+            // Packs that hold nothing else are removed sooner or later, as they should be.
+            let gone = |error: &Error| matches!(error, Error::Storage(error) if error.is_not_found());
+            states.retain(|state| !state.as_ref().is_err_and(gone));
+            back = brought_back(&live, self.all_or_some(states, &mut lost)?.concat());
+        }
+        let live = manifest::latest(live).into_iter().map(|manifest| (manifest, false));
+        let parsed = live
+            .chain(back.into_iter().map(|manifest| (manifest, true)))
+            .filter(|(manifest, _)| manifest.is_snapshot())
+            .map(|(manifest, deleted)| {
+                let snapshot = Manifested::parse(&manifest).map_err(|error| Error::CorruptSnapshot {
                     id: manifest.id.to_string(),
                     why: error.to_string(),
                 })?;
-                Ok(Snapshot { repository: self.clone(), manifest: snapshot })
+                Ok(Snapshot { repository: self.clone(), manifest: snapshot, deleted })
             })
             .collect();
         let mut list = self.all_or_some(parsed, &mut lost)?;
@@ -51,7 +85,7 @@ impl Repository {
 
     /// Fails if one failed; a degraded repository goes on with the others.
     fn all_or_some<T>(&self, results: Vec<Result<T>>, lost: &mut Vec<String>) -> Result<Vec<T>> {
-        if !self.is_degraded() {
+        if !self.options().degraded {
             return results.into_iter().collect();
         }
         let keep = |result: Result<T>| result.map_err(|error| lost.push(error.to_string())).ok();
@@ -92,6 +126,11 @@ impl Snapshot {
         self.manifest.start_time()
     }
 
+    /// Says whether it was deleted, and is listed because [`OpenOptions::deleted`](crate::OpenOptions::deleted) says so.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
     /// Returns its root: a folder or a single file.
     ///
     /// # Errors
@@ -128,23 +167,32 @@ impl Snapshots {
         sources
     }
 
-    /// Returns the newest complete snapshot of a source.
+    /// Returns the newest complete snapshot of a source; a deleted one only if there is no other.
     ///
     /// # Errors
     /// [`Error::NotFound`] with the sources there are.
     pub fn latest(&self, source: &Source) -> Result<&Snapshot> {
         let complete =
-            |snapshot: &&Snapshot| snapshot.source() == source && snapshot.manifest.incomplete().is_none();
-        self.iter().filter(complete).max_by_key(|snapshot| snapshot.order()).ok_or_else(|| Error::NotFound {
+            |snapshot: &Snapshot| snapshot.source() == source && snapshot.manifest.incomplete().is_none();
+        self.newest(complete).ok_or_else(|| Error::NotFound {
             what: format!("complete snapshot of {source}"),
             candidates: self.sources().iter().map(ToString::to_string).collect(),
         })
     }
 
-    /// Returns the newest of those that `wanted` accepts.
+    /// Returns the newest of those that `wanted` accepts; a deleted one only if there is no other.
     pub(crate) fn newest(&self, wanted: impl Fn(&Snapshot) -> bool) -> Option<&Snapshot> {
-        self.iter().filter(|snapshot| wanted(snapshot)).max_by_key(|snapshot| snapshot.order())
+        let wanted = self.iter().filter(|snapshot| wanted(snapshot));
+        wanted.max_by_key(|snapshot| (!snapshot.deleted, snapshot.order()))
     }
+}
+
+/// Returns the last state of manifests that are deleted: that of a manifest's tombstone counts for nothing.
+fn brought_back(live: &[Manifest], deleted: Vec<Manifest>) -> Vec<Manifest> {
+    let counts: HashSet<ManifestId> =
+        manifest::latest(live.iter().cloned()).into_iter().map(|manifest| manifest.id).collect();
+    let states = live.iter().cloned().chain(deleted).filter(|manifest| !manifest.deleted);
+    manifest::latest(states).into_iter().filter(|manifest| !counts.contains(&manifest.id)).collect()
 }
 
 impl<'a> IntoIterator for &'a Snapshots {

@@ -9,11 +9,13 @@
 
 mod builder;
 mod merge;
+mod names;
 mod row;
 
 pub(crate) use builder::Builder;
+pub(crate) use names::PackNames;
 
-use kopia_format::{BlobId, ContentId};
+use kopia_format::ContentId;
 
 use row::Row;
 
@@ -38,10 +40,19 @@ pub struct Place {
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Rows,
-    packs: Vec<BlobId>,
-    /// Contents that hold manifests and are not deleted.
-    manifests: Vec<ContentId>,
+    /// Which packs its indexes name, by number: those that entries of deleted contents name, too.
+    named: Vec<bool>,
+    manifests: Manifests,
     totals: Totals,
+}
+
+/// Contents that hold manifests.
+#[derive(Debug, Default)]
+pub(crate) struct Manifests {
+    /// Those that count.
+    pub(crate) live: Vec<ContentId>,
+    /// Those that are marked deleted and can still be read.
+    pub(crate) deleted: Vec<ContentId>,
 }
 
 /// How many contents a table holds, and how large they are.
@@ -117,19 +128,19 @@ impl Table {
         }
     }
 
-    /// Returns the contents that hold manifests and are not deleted.
-    pub(crate) fn manifests(&self) -> &[ContentId] {
+    /// Returns the contents that hold manifests.
+    pub(crate) fn manifests(&self) -> &Manifests {
         &self.manifests
     }
 
-    /// Returns the name of a pack.
-    pub(crate) fn pack(&self, number: u32) -> &BlobId {
-        &self.packs[number as usize]
+    /// Says whether an index entry names the pack of this number.
+    pub(crate) fn names(&self, pack: usize) -> bool {
+        self.named.get(pack).is_some_and(|named| *named)
     }
 
     /// Returns the number of packs that indexes name.
     pub(crate) fn pack_count(&self) -> usize {
-        self.packs.len()
+        self.named.iter().filter(|named| **named).count()
     }
 }
 

@@ -16,6 +16,7 @@ use std::collections::HashSet;
 
 use kopia_format::{BlobId, ContentId};
 
+use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Entry, Error, Repository, Result, Snapshot};
 
 pub use part::{Part, Shard};
@@ -82,6 +83,9 @@ pub struct Report {
     pub loss_count: u64,
     /// The first 10,000 of them.
     pub losses: Vec<Loss>,
+    /// Packs that no index entry names, if everything was verified. That is not damage by itself; but an index blob that is
+    /// missing altogether shows in nothing else.
+    pub unindexed: Vec<UnindexedPack>,
 }
 
 /// How much of something was looked at.
@@ -127,14 +131,19 @@ impl Report {
 }
 
 impl Repository {
-    /// Verifies everything: all contents of the index and all snapshots.
+    /// Verifies everything: all contents of the index and all snapshots that are not deleted. Packs that no index entry names
+    /// say what they hold.
     ///
     /// # Errors
-    /// As for [`Repository::snapshots`]. Everything else that is wrong is in the report.
+    /// As for [`Repository::snapshots`] and [`Repository::unindexed_packs`]. Everything else that is wrong is in the report.
     pub fn verify(&self, options: &Options, observer: &dyn Observer) -> Result<Report> {
         let snapshots = self.snapshots()?;
-        let roots = snapshots.iter().map(|snapshot| Ok((Some(snapshot.clone()), snapshot.root()?)));
-        Ok(verify(self, &roots.collect::<Result<Vec<_>>>()?, None, options, observer))
+        // Of deleted ones nothing is promised.
+        let live = snapshots.iter().filter(|snapshot| !snapshot.is_deleted());
+        let roots = live.map(|snapshot| Ok((Some(snapshot.clone()), snapshot.root()?)));
+        let mut report = verify(self, &roots.collect::<Result<Vec<_>>>()?, None, options, observer);
+        report.unindexed = self.unindexed_packs(Packs::All)?;
+        Ok(report)
     }
 
     /// Verifies an entry and all below it, and the contents that they need.

@@ -119,11 +119,13 @@ fn a_damaged_index_blob_is_named() {
 #[test]
 fn a_damaged_manifest_is_named_and_not_passed_over() {
     let store = with("version", json!(3));
-    // The manifests are the last content of the last pack.
-    let name = damage(&store, "q", |bytes| {
-        let at = bytes.len() - 20;
-        bytes[at] ^= 1;
+    let mut place = None;
+    open(&store).unwrap().for_each_content(|id, found| {
+        if id.prefix() == Some('m') {
+            place = Some(found);
+        }
     });
+    let name = damage(&store, "q", |bytes| bytes[place.unwrap().range().start as usize + 20] ^= 1);
     let error = open(&store).unwrap().snapshots().unwrap_err().to_string();
     assert!(error.contains("content m") && error.contains(&name), "{error}");
 }

@@ -10,6 +10,7 @@
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`counting`] | a wrapper that records what is asked | |
+//! | [`changing`] | a wrapper that changes what is there at a chosen moment | |
 //! | [`faulty`] | a wrapper that fails on purpose | `internal/blobtesting/faulty.go` |
 //! | [`conformance`] | what every store must do, as a test to call | `internal/blobtesting/verify.go` |
 //! | [`location`] | how people write down where a repository is | |
@@ -33,6 +34,7 @@
 //! ```
 
 mod bytes;
+pub mod changing;
 pub mod conformance;
 pub mod counting;
 mod error;
@@ -44,6 +46,7 @@ pub mod overlay;
 mod store;
 
 pub use bytes::BlobBytes;
+pub use changing::ChangingStore;
 pub use counting::CountingStore;
 pub use error::{Error, Result};
 pub use faulty::FaultyStore;

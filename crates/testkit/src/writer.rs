@@ -15,6 +15,9 @@
 //! ```
 
 mod blobs;
+mod living;
+
+pub use living::{Change, Living};
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -31,6 +34,9 @@ pub const PASSWORD: &str = "written";
 
 /// The key of the hash and that of the encryption.
 const SECRET: [u8; 32] = [7; 32];
+
+/// What packs begin with; kopia takes random bytes.
+const PREAMBLE: [u8; 32] = [0x55; 32];
 
 /// A repository under construction.
 pub struct RepositoryWriter {
@@ -57,6 +63,7 @@ struct Pack {
 }
 
 /// Where a content was put.
+#[derive(Clone)]
 struct Entry {
     pack: BlobId,
     offset: u32,
@@ -135,7 +142,7 @@ impl RepositoryWriter {
         });
         let entry = Entry {
             pack: name.clone(),
-            offset: pack.bytes.len() as u32 + 32,
+            offset: (PREAMBLE.len() + pack.bytes.len()) as u32,
             packed_length: sealed.len() as u32,
             original_length: plain.len() as u32,
         };
@@ -199,6 +206,17 @@ impl RepositoryWriter {
 
     /// Writes what is left and returns all blobs by name.
     pub fn finish(mut self) -> Vec<(String, Vec<u8>)> {
+        self.close();
+        self.blobs
+    }
+
+    /// As [`Self::finish`], of a repository that goes on changing.
+    pub fn finish_living(mut self) -> (Vec<(String, Vec<u8>)>, Living) {
+        self.close();
+        (self.blobs.clone(), Living::new(self))
+    }
+
+    fn close(&mut self) {
         let manifests = json!({"entries": self.manifests});
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         gzip.write_all(manifests.to_string().as_bytes()).expect("memory takes everything");
@@ -206,11 +224,10 @@ impl RepositoryWriter {
         self.close_pack(0);
         self.close_pack(1);
 
-        let index = self.seal_index(&blobs::index(&self.entries));
+        let index = self.seal_index(&blobs::index(&self.entries, blobs::TIME));
         self.blobs.push(index);
         let format = blobs::format(&SECRET, self.derivation, &self.format);
         self.blobs.push(("kopia.repository".into(), format));
-        self.blobs
     }
 
     /// Seals the bytes of an index and returns the blob, an uncompacted one of epoch 0, with its name.
@@ -233,9 +250,28 @@ impl RepositoryWriter {
     fn close_pack(&mut self, kind: usize) {
         let pack = std::mem::take(&mut self.packs[kind]);
         if let Some(name) = pack.name {
-            let preamble = [0x55; 32];
-            self.blobs.push((name.to_string(), [&preamble[..], &pack.bytes].concat()));
+            let bytes = [&PREAMBLE[..], &pack.bytes].concat();
+            let bytes = self.with_own_index(&name, bytes, &self.entries, blobs::TIME);
+            self.blobs.push((name.to_string(), bytes));
         }
+    }
+
+    /// Ends a pack as kopia does: with an index of its own, and where that lies.
+    fn with_own_index(
+        &self,
+        pack: &BlobId,
+        mut bytes: Vec<u8>,
+        entries: &BTreeMap<ContentId, Entry>,
+        time: u32,
+    ) -> Vec<u8> {
+        let own = entries.iter().filter(|(_, entry)| entry.pack == *pack);
+        let index = blobs::index(&own.map(|(id, entry)| (*id, entry.clone())).collect(), time);
+        let iv = self.hasher.hash(&index);
+        let sealed = self.cipher.seal(iv.as_bytes(), [9; 12], &index);
+        let postamble = blobs::postamble(iv.as_bytes(), bytes.len() as u64, sealed.len() as u64);
+        bytes.extend(sealed);
+        bytes.extend(postamble);
+        bytes
     }
 }
 

@@ -6,7 +6,7 @@ use kopia_storage::{BlobInfo, BlobStore};
 use crate::Result;
 
 /// The blobs that may hold indexes, listed before it is known which kind counts. Each list is sorted by id.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Listing {
     pub(super) epochs: Vec<BlobInfo>,
     pub(super) plain: Vec<BlobInfo>,

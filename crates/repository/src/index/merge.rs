@@ -10,7 +10,7 @@ use kopia_storage::{BlobInfo, WHOLE_BLOB_LIMIT};
 use super::Losses;
 use super::feed::{BUDGET, Blob, Feed};
 use crate::sealing::{Sealing, blob_iv};
-use crate::table::Builder;
+use crate::table::{Builder, PackNames};
 use crate::{Error, Result};
 
 /// As many sealed bytes are worth a thread: opening and merging them takes some 5 ms.
@@ -24,6 +24,7 @@ pub(super) fn merge<'scope>(
     feed: &'scope Feed<'_>,
     scope: &'scope Scope<'scope, '_>,
     sealing: &Sealing,
+    known: &PackNames,
     blobs: Vec<BlobInfo>,
     losses: Option<&Losses>,
 ) -> Result<Builder> {
@@ -32,7 +33,7 @@ pub(super) fn merge<'scope>(
     let bytes = blobs.iter().fold(0u64, |sum, blob| sum.saturating_add(length(blob)));
     feed.choose(blobs);
     feed.start_readers(scope);
-    let builder = Builder::new(sealing.hash_length(), bytes);
+    let builder = Builder::new(sealing.hash_length(), bytes, known);
     let failure = Mutex::new(None);
     let threads = rayon::current_num_threads().min((bytes / BYTES_A_THREAD) as usize).max(1);
     let work = || {
@@ -65,7 +66,7 @@ fn add_all(
     while let Some(mut taken) = feed.take() {
         for Blob { listed: BlobInfo { id, .. }, bytes } in taken.blobs() {
             match (add(&mut opener, builder, &id, bytes), losses) {
-                (Err(error), Some(losses)) => losses.add(format!("index blob {id}: {error}")),
+                (Err(error), Some(losses)) => losses.take(&format!("index blob {id}"), error)?,
                 (result, _) => result?,
             }
             opener.shrink(keep);

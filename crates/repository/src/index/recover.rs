@@ -2,6 +2,8 @@
 //!
 //! Authority: `repo/content/content_index_recovery.go`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use kopia_format::index::Index;
 use kopia_format::postamble::{self, Postamble};
 use kopia_storage::{BlobInfo, BlobStore};
@@ -15,7 +17,7 @@ use crate::{Error, Result};
 /// The longest index of one pack that is read, in bytes. A pack of 20 MB has some thousand contents.
 const MAX_INDEX: u64 = 64 << 20;
 
-/// Adds what all packs say of themselves.
+/// Adds what all packs say of themselves; returns a hash of their names.
 ///
 /// # Errors
 /// If the packs cannot be listed. One that cannot be read is a loss.
@@ -24,23 +26,43 @@ pub(super) fn add_packs(
     sealing: &Sealing,
     builder: &Builder,
     losses: &Losses,
-) -> Result<()> {
-    let mut packs = store.list("p")?;
-    packs.extend(store.list("q")?);
+) -> Result<u64> {
+    let packs = list(store)?;
     side_by_side(store.profile(), &packs, |pack| {
-        let added = read(store, sealing, pack).and_then(|bytes| {
-            let index = Index::parse(bytes).map_err(|error| Error::blob(&pack.id, error))?;
+        let added = own_index(store, sealing, pack).and_then(|index| {
             builder.add(&index).map_err(|why| Error::CorruptBlob { blob: pack.id.clone(), why })
         });
-        if let Err(error) = added {
-            losses.add(format!("pack {} does not say what it holds: {error}", pack.id));
+        match added {
+            // Removed since it was listed: what counted of it is in packs that were there by then.
+            Err(Error::Storage(error)) if error.is_not_found() => {}
+            Err(error) => {
+                losses.add_of_packs(format!("pack {} does not say what it holds: {error}", pack.id))
+            }
+            Ok(()) => {}
         }
     });
-    Ok(())
+    Ok(names(&packs))
+}
+
+/// Lists all packs.
+pub(super) fn list(store: &dyn BlobStore) -> Result<Vec<BlobInfo>> {
+    let mut packs = store.list("p")?;
+    packs.extend(store.list("q")?);
+    Ok(packs)
+}
+
+/// Makes a hash of the names of packs.
+pub(super) fn names(packs: &[BlobInfo]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    packs.iter().for_each(|pack| pack.id.hash(&mut hasher));
+    hasher.finish()
 }
 
 /// Reads and opens the index at the end of a pack.
-fn read(store: &dyn BlobStore, sealing: &Sealing, pack: &BlobInfo) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// [`Error::CorruptBlob`] and [`Error::Unsupported`] if there is none that can be read, and [`Error::Storage`].
+pub(crate) fn own_index(store: &dyn BlobStore, sealing: &Sealing, pack: &BlobInfo) -> Result<Index<Vec<u8>>> {
     let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };
     let length = pack.length.min(postamble::MAX_LENGTH as u64);
     let end = store.read_range(&pack.id, pack.length - length, length as usize, Vec::new())?;
@@ -52,5 +74,5 @@ fn read(store: &dyn BlobStore, sealing: &Sealing, pack: &BlobInfo) -> Result<Vec
     let stored = store.read_range(&pack.id, offset, length as usize, Vec::new())?;
     let mut plain = Vec::new();
     sealing.open(&iv, &stored, &mut Vec::new(), &mut plain).map_err(|error| corrupt(error.to_string()))?;
-    Ok(plain)
+    Index::parse(plain).map_err(|error| Error::blob(&pack.id, error))
 }

@@ -39,7 +39,8 @@ fn load_ahead(store: &dyn BlobStore, ahead: &[usize]) -> Result<Indexes> {
         let listing = Listing::read(store).unwrap();
         feed.guess(ahead.iter().map(|&number| listing.epochs[number].clone()).collect());
         feed.start_readers(scope);
-        load(&feed, scope, &sealing(), true, listing, false)
+        let rules = Rules { epochs: true, degraded: false, deleted: false };
+        Ok(load(&feed, scope, &sealing(), (rules, &PackNames::default()), listing)?.0)
     })
 }
 

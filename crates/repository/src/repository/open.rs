@@ -10,15 +10,20 @@ use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, RepositoryFormat};
 use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
-use super::{Inner, Repository};
-use crate::index::{self, BUDGET, Feed, Listing};
+use super::{Inner, OpenOptions, Repository};
+use crate::index::{self, BUDGET, Feed, Listing, Living, Rules};
 use crate::sealing::Sealing;
+use crate::table::PackNames;
 use crate::{Error, Result};
 
 /// The features that this reader understands: those that kopia does (`repo/open.go`).
 const KNOWN_FEATURES: [&str; 2] = ["index-v1", "index-v2"];
 
-pub(super) fn open(store: Box<dyn BlobStore>, password: &Password, degraded: bool) -> Result<Repository> {
+pub(super) fn open(
+    store: Box<dyn BlobStore>,
+    password: &Password,
+    options: &OpenOptions,
+) -> Result<Repository> {
     let start = Instant::now();
     let location = store.location();
     have_threads()?;
@@ -30,7 +35,7 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password, degraded: boo
     let blob = RepositoryBlob::parse(&bytes).map_err(|error| Error::blob(&id, error))?;
 
     let feed = Feed::new(&*store, BUDGET);
-    let (format, sealing, warnings, indexes) = std::thread::scope(|scope| {
+    let (format, sealing, warnings, (rules, mut indexes, packs)) = std::thread::scope(|scope| {
         let _closing = feed.closing();
         // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the disk.
         let (sender, listed) = std::sync::mpsc::sync_channel(1);
@@ -43,19 +48,23 @@ pub(super) fn open(store: Box<dyn BlobStore>, password: &Password, degraded: boo
             // Where no thread can be had, one does it all.
             Err(_) => Listing::read(&*store),
         };
-        let indexes = index::load(&feed, scope, &sealing, format.epochs, listing?, degraded)?;
-        Ok::<_, Error>((format, sealing, warnings, indexes))
+        let rules = Rules { epochs: format.epochs, degraded: options.degraded, deleted: options.deleted };
+        let (indexes, packs) = index::load(&feed, scope, &sealing, (rules, &PackNames::default()), listing?)?;
+        Ok::<_, Error>((format, sealing, warnings, (rules, indexes, packs)))
     })?;
     let opening = start.elapsed();
+    let lost = std::mem::take(&mut indexes.lost);
+    let indexes = Living::new(rules, (indexes, packs));
     let decoders = Mutex::default();
     Ok(Repository {
         inner: Arc::new(Inner {
-            degraded,
+            options: options.clone(),
             store,
             blob,
             format,
             sealing,
             indexes,
+            lost,
             warnings,
             opening,
             decoders,

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::merge::{Merged, merge};
 use super::row::{self, Row};
-use super::{Rows, Shards, Table};
+use super::{PackNames, Rows, Shards, Table};
 
 const LOCK: &str = "no thread panics while it holds this lock";
 
@@ -28,21 +28,25 @@ enum Growing {
 }
 
 /// Pack names, each kept once.
-#[derive(Default)]
 struct Packs {
     numbers: HashMap<BlobId, u32>,
     names: Vec<BlobId>,
+    /// How many were known before; these keep their numbers.
+    known: usize,
+    /// Which were named by what was added, by number.
+    named: Vec<bool>,
 }
 
 impl Builder {
-    /// Starts a table for hashes of `hash_length` bytes and index blobs of `bytes` bytes in all.
-    pub(crate) fn new(hash_length: usize, bytes: u64) -> Self {
+    /// Starts a table for hashes of `hash_length` bytes and index blobs of `bytes` bytes in all; packs that are `known` keep
+    /// their numbers.
+    pub(crate) fn new(hash_length: usize, bytes: u64, known: &PackNames) -> Self {
         let rows = bytes / (hash_length + SMALLEST_ENTRY) as u64;
         let rows = match hash_length {
             ..=16 => Growing::Short(empty(rows)),
             _ => Growing::Long(empty(rows)),
         };
-        Self { rows, packs: Mutex::default() }
+        Self { rows, packs: Mutex::new(Packs::new(known)) }
     }
 
     /// Adds all entries of an index blob.
@@ -58,37 +62,50 @@ impl Builder {
     }
 
     /// Sorts, keeps one row of each content, and drops deleted ones up to the watermark (seconds since 1970).
-    pub(crate) fn finish(self, watermark: Option<i64>) -> Table {
-        let Packs { numbers, names: packs } = self.packs.into_inner().expect(LOCK);
+    ///
+    /// Besides the table, returns the names of packs that were not known before, in the order of their numbers.
+    pub(crate) fn finish(self, watermark: Option<i64>) -> (Table, Vec<BlobId>) {
+        let Packs { numbers, mut names, known, named } = self.packs.into_inner().expect(LOCK);
         drop(numbers);
         let (rows, merged) = match self.rows {
             Growing::Short(shards) => {
-                let (shards, merged) = finish(shards, &packs, watermark);
+                let (shards, merged) = finish(shards, &names, watermark);
                 (Rows::Short(shards), merged)
             }
             Growing::Long(shards) => {
-                let (shards, merged) = finish(shards, &packs, watermark);
+                let (shards, merged) = finish(shards, &names, watermark);
                 (Rows::Long(shards), merged)
             }
         };
-        Table { rows, packs, manifests: merged.manifests, totals: merged.totals }
+        let table = Table { rows, named, manifests: merged.manifests, totals: merged.totals };
+        (table, names.split_off(known))
     }
 }
 
 impl Packs {
+    fn new(known: &PackNames) -> Self {
+        let names: Vec<BlobId> = known.iter().cloned().collect();
+        let numbers = names.iter().cloned().zip(0..).collect();
+        Self { numbers, known: names.len(), named: vec![false; names.len()], names }
+    }
+
     /// Returns the number of each name, a new one where it was not seen before.
-    fn number(&mut self, names: &[BlobId]) -> Vec<u32> {
-        let Self { numbers, names: known } = self;
+    fn number(&mut self, wanted: &[BlobId]) -> Vec<u32> {
+        let Self { numbers, names, named, .. } = self;
         let mut number = |name: &BlobId| match numbers.get(name) {
-            Some(&number) => number,
+            Some(&number) => {
+                named[number as usize] = true;
+                number
+            }
             None => {
-                let number = known.len() as u32;
-                known.push(name.clone());
+                let number = names.len() as u32;
+                names.push(name.clone());
+                named.push(true);
                 numbers.insert(name.clone(), number);
                 number
             }
         };
-        names.iter().map(&mut number).collect()
+        wanted.iter().map(&mut number).collect()
     }
 }
 

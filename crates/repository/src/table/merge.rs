@@ -3,22 +3,23 @@
 use std::cmp::Ordering;
 use std::iter::Sum;
 
-use kopia_format::{BlobId, ContentId};
+use kopia_format::BlobId;
 
-use super::Totals;
 use super::row::Row;
+use super::{Manifests, Totals};
 
 /// What is found out about rows in passing.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
-    pub(super) manifests: Vec<ContentId>,
+    pub(super) manifests: Manifests,
     pub(super) totals: Totals,
 }
 
 impl Sum for Merged {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
         parts.fold(Self::default(), |mut sum, part| {
-            sum.manifests.extend(part.manifests);
+            sum.manifests.live.extend(part.manifests.live);
+            sum.manifests.deleted.extend(part.manifests.deleted);
             sum.totals.add(&part.totals);
             sum
         })
@@ -40,8 +41,9 @@ pub(super) fn merge<const H: usize>(
         let gone = row.is_deleted() && watermark.is_some_and(|mark| i64::from(row.time) <= mark);
         if !gone {
             merged.totals.count(&row.place());
-            if row.is_manifest() && !row.is_deleted() {
-                merged.manifests.push(row.id());
+            if row.is_manifest() {
+                let manifests = &mut merged.manifests;
+                if row.is_deleted() { &mut manifests.deleted } else { &mut manifests.live }.push(row.id());
             }
         }
         !gone

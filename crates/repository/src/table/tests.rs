@@ -1,3 +1,4 @@
+use kopia_format::BlobId;
 use kopia_format::index::Index;
 
 use super::*;
@@ -35,9 +36,9 @@ fn parsed(rows: &[Row<'_>]) -> Index<Vec<u8>> {
 }
 
 fn table(hash_length: usize, watermark: Option<i64>, rows: &[Row<'_>]) -> Table {
-    let builder = Builder::new(hash_length, 0);
+    let builder = Builder::new(hash_length, 0, &PackNames::default());
     rows.iter().for_each(|&row| builder.add(&parsed(&[row])).unwrap());
-    builder.finish(watermark)
+    builder.finish(watermark).0
 }
 
 #[test]
@@ -62,23 +63,33 @@ fn of_two_rows_the_right_one_wins() {
 }
 
 #[test]
-fn manifests_that_are_not_deleted() {
-    let table = table(
-        16,
-        None,
-        &[
-            (&[b'm', 1], 1, false, "q1", 0),
-            (&[b'm', 2], 1, true, "q1", 0),
-            (&[b'k', 3], 1, false, "q2", 0),
-            (&[0, 1], 1, false, "p", 0),
-        ],
-    );
-    assert_eq!(table.manifests(), [ContentId::new(Some('m'), &[1]).unwrap()]);
-    assert_eq!((table.len(), table.pack_count()), (4, 3));
-    assert_eq!(
-        table.pack(table.find(&ContentId::new(Some('k'), &[3]).unwrap()).unwrap().pack).as_str(),
-        "q2"
-    );
+fn manifests_deleted_or_not() {
+    let rows: [Row<'_>; 4] = [
+        (&[b'm', 1], 1, false, "q1", 0),
+        (&[b'm', 2], 1, true, "q1", 0),
+        (&[b'k', 3], 1, false, "q2", 0),
+        (&[0, 1], 1, false, "p", 0),
+    ];
+    let id = |hash| ContentId::new(Some('m'), &[hash]).unwrap();
+    let all = table(16, None, &rows);
+    assert_eq!((&all.manifests().live[..], &all.manifests().deleted[..]), (&[id(1)][..], &[id(2)][..]));
+    assert_eq!((all.len(), all.pack_count()), (4, 3));
+    assert!(table(16, Some(1), &rows).manifests().deleted.is_empty());
+}
+
+#[test]
+fn packs_that_were_known_keep_their_numbers() {
+    let known: Vec<_> = ["q1", "p0", "q0"].iter().map(|name| name.parse().unwrap()).collect();
+    let builder = Builder::new(16, 0, &PackNames::from(known));
+    let rows: [Row<'_>; 3] =
+        [(&[0, 1], 1, false, "new", 0), (&[0, 2], 1, false, "p0", 0), (&[0, 3], 1, false, "newer", 0)];
+    rows.iter().for_each(|&row| builder.add(&parsed(&[row])).unwrap());
+    let (table, new) = builder.finish(None);
+    let pack = |hash| table.find(&ContentId::new(None, &[hash]).unwrap()).unwrap().pack;
+    assert_eq!((pack(1), pack(2), pack(3)), (3, 1, 4));
+    assert_eq!(new.iter().map(BlobId::as_str).collect::<Vec<_>>(), ["new", "newer"]);
+    let named: Vec<_> = (0..6).filter(|&pack| table.names(pack)).collect();
+    assert_eq!((named, table.pack_count()), (vec![1, 3, 4], 3));
 }
 
 #[test]
@@ -99,11 +110,11 @@ fn every_row_is_found_however_hashes_are_spread() {
         }
         keys.sort();
         keys.dedup();
-        let builder = Builder::new(hash_length, 0);
+        let builder = Builder::new(hash_length, 0, &PackNames::default());
         for (number, key) in keys.iter().enumerate() {
             builder.add(&parsed(&[(key, 1, false, "p", number as u32)])).unwrap();
         }
-        let table = builder.finish(None);
+        let (table, _) = builder.finish(None);
         for (number, key) in keys.iter().enumerate() {
             let id = ContentId::from_key(key).unwrap();
             assert_eq!(table.find(&id).unwrap().offset, number as u32);
@@ -123,12 +134,12 @@ fn every_row_is_found_however_hashes_are_spread() {
 fn longer_hashes_than_the_repository_has() {
     let long = [0; 33];
     assert!(
-        Builder::new(16, 0)
+        Builder::new(16, 0, &PackNames::default())
             .add(&parsed(&[(&long, 1, false, "p", 0)]))
             .unwrap_err()
             .contains("hash of 32 bytes")
     );
-    assert!(Builder::new(28, 0).add(&parsed(&[(&long, 1, false, "p", 0)])).is_ok());
+    assert!(Builder::new(28, 0, &PackNames::default()).add(&parsed(&[(&long, 1, false, "p", 0)])).is_ok());
     assert_eq!(
         table(16, None, &[(&[0, 1], 1, false, "p", 0)]).find(&ContentId::from_key(&long).unwrap()),
         None

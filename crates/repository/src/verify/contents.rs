@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_format::ContentId;
 
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
 use crate::content::{Decoder, implausible};
+use crate::index::Indexes;
 use crate::read::{Use, side_by_side};
 use crate::schedule::{self, Limits};
-use crate::{Place, Repository};
+use crate::{Error, Place, Repository};
 
 /// About how many contents are listed at once: 60 MB.
 const LISTED: u64 = 1 << 20;
@@ -52,8 +53,10 @@ pub(super) fn verify(
     // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
     let is_wanted =
         |id: &ContentId, place: &Place| needed.map_or(!place.deleted, |needed| needed.contains(id));
-    let mut amounts = vec![Amount::default(); repository.pack_count()];
-    repository.for_each_content(|id, place| {
+    // What others do to the indexes meanwhile must not change what is counted.
+    let indexes = repository.indexes();
+    let mut amounts = vec![Amount::default(); repository.living().0.packs().len()];
+    indexes.table.for_each(|id, place| {
         if is_wanted(&id, &place) {
             let amount = &mut amounts[place.pack as usize];
             amount.contents += 1;
@@ -79,7 +82,9 @@ pub(super) fn verify(
 
     let run = Run {
         repository,
+        indexes,
         observer,
+        all: needed.is_none(),
         plain_bytes: AtomicU64::new(0),
         found: Mutex::default(),
         tools: Mutex::default(),
@@ -97,7 +102,11 @@ pub(super) fn verify(
         rest = after;
     }
     report.plain_bytes = run.plain_bytes.into_inner();
-    let Found { damaged, mut damage } = run.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Found { damaged, mut damage, gone } = run.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (coverage, gone) in [(&mut report.contents, gone.contents), (&mut report.stored_bytes, gone.bytes)] {
+        coverage.verified -= gone;
+        coverage.of -= gone;
+    }
     damage.sort_by(|a, b| (&a.pack, a.offset).cmp(&(&b.pack, b.offset)));
     report.damage_count = damaged.len() as u64;
     report.damage = damage;
@@ -109,12 +118,17 @@ pub(super) fn verify(
 struct Found {
     damaged: HashSet<ContentId>,
     damage: Vec<Damage>,
+    /// What others removed meanwhile, from the indexes too.
+    gone: Amount,
 }
 
 /// What all threads share.
 struct Run<'a> {
     repository: &'a Repository,
+    indexes: Arc<Indexes>,
     observer: &'a dyn Observer,
+    /// Whether everything that the indexes hold is wanted.
+    all: bool,
     plain_bytes: AtomicU64,
     found: Mutex<Found>,
     /// Decoders and memory to read into, of threads that are between two reads.
@@ -126,7 +140,7 @@ impl Run<'_> {
     fn packs(&self, packs: &[u32], is_wanted: impl Fn(&ContentId, &Place) -> bool) {
         let packs: HashSet<u32> = packs.iter().copied().collect();
         let mut wanted = Vec::new();
-        self.repository.for_each_content(|content, place| {
+        self.indexes.table.for_each(|content, place| {
             if packs.contains(&place.pack) && is_wanted(&content, &place) {
                 let one = Wanted { content, place };
                 match place.is_plausible() {
@@ -158,6 +172,11 @@ impl Run<'_> {
             Ok(plain) => {
                 self.plain_bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
             }
+            Err(error) if self.is_gone(&wanted.content, &error) => {
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.gone.contents += 1;
+                found.gone.bytes += u64::from(wanted.place.packed_length);
+            }
             Err(error) => {
                 let pack = self.repository.pack(wanted.place.pack).clone();
                 let damage =
@@ -171,5 +190,11 @@ impl Run<'_> {
             }
         }
         self.observer.content(wanted.place.packed_length.into());
+    }
+
+    /// Says whether a content was there when indexes were read, and was then removed because nobody needs it any more.
+    fn is_gone(&self, content: &ContentId, error: &Error) -> bool {
+        let missing = matches!(error, Error::Storage(error) if error.is_not_found());
+        self.all && missing && self.repository.find(content).map_or(true, |place| place.deleted)
     }
 }

@@ -13,11 +13,11 @@ use super::{Entry, PASSWORD};
 /// The salt of the password.
 const UNIQUE_ID: [u8; 32] = [3; 32];
 
-/// The time of all entries, in seconds since 1970.
-const TIME: u32 = 1_767_225_600;
+/// The time of entries when they are written first, in seconds since 1970.
+pub(super) const TIME: u32 = 1_767_225_600;
 
 /// Writes an index of version 2; the layout stands in `kopia_format::index`.
-pub(super) fn index(entries: &BTreeMap<ContentId, Entry>) -> Vec<u8> {
+pub(super) fn index(entries: &BTreeMap<ContentId, Entry>, time: u32) -> Vec<u8> {
     let key_size = 17;
     let mut packs: Vec<&BlobId> = entries.values().map(|entry| &entry.pack).collect();
     packs.sort();
@@ -26,7 +26,7 @@ pub(super) fn index(entries: &BTreeMap<ContentId, Entry>) -> Vec<u8> {
     blob.extend((entries.len() as u32).to_be_bytes());
     blob.extend((packs.len() as u32).to_be_bytes());
     blob.push(1);
-    blob.extend(TIME.to_be_bytes());
+    blob.extend(time.to_be_bytes());
     for (id, entry) in entries {
         let pack = packs.binary_search(&&entry.pack).expect("every pack is listed") as u32;
         blob.push(id.prefix_byte());
@@ -49,6 +49,27 @@ pub(super) fn index(entries: &BTreeMap<ContentId, Entry>) -> Vec<u8> {
     blob.extend([0, 0, 0, 0, 2, 0]);
     packs.iter().for_each(|pack| blob.extend(pack.as_str().as_bytes()));
     blob
+}
+
+/// Writes the end of a pack; the layout stands in `kopia_format::postamble`.
+pub(super) fn postamble(iv: &[u8], offset: u64, length: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    uvarint(&mut bytes, 1);
+    uvarint(&mut bytes, iv.len() as u64);
+    bytes.extend(iv);
+    uvarint(&mut bytes, offset);
+    uvarint(&mut bytes, length);
+    bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
+    bytes.push(bytes.len() as u8);
+    bytes
+}
+
+fn uvarint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
 }
 
 /// Writes the format blob, with fields of the inner format replaced.

@@ -1,0 +1,15 @@
+//! How a repository is opened.
+
+/// What may be left out, and what is taken in besides, when a repository is opened. By default nothing: opening fails
+/// rather than to lack something.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Leave out index blobs that cannot be read, and read the index that every pack ends in besides: what was written is
+    /// found again, as long as its pack is there. [`Repository::losses`](crate::Repository::losses) says what was lost.
+    /// Snapshots and contents that were deleted may be back, where an index blob that is lost was the only one to say so.
+    pub degraded: bool,
+    /// Take in contents that are marked deleted, however long ago, as long as their packs are there, and with them the
+    /// snapshots that were deleted: [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.
+    pub deleted: bool,
+}
