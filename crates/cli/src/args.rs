@@ -119,6 +119,36 @@ pub(crate) struct Restore {
     /// in /.
     #[arg(value_name = "TARGET")]
     pub(crate) target: PathBuf,
+    /// Say what would be written, kept and deleted, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// What happens to files and links that TARGET has already: they are kept if all their bytes are right (`verify`), or if
+    /// size and time are (`skip`), and replaced otherwise; always replaced (`overwrite`); or left alone, as a problem.
+    #[arg(long, value_name = "HOW", default_value = "verify")]
+    pub(crate) existing: Existing,
+    /// Write into large files of TARGET where they differ, instead of replacing them whole; a run that is killed leaves them
+    /// with old and new pieces until the next one has come to its end.
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Delete what TARGET has and the snapshot has not, once everything is written. Never on another file system.
+    #[arg(long)]
+    pub(crate) delete_extra: bool,
+    /// With --delete-extra: leave the folder lost+found of TARGET.
+    #[arg(long, requires = "delete_extra")]
+    pub(crate) keep_lost_found: bool,
+    /// End at the first problem.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Write files of which pieces are lost as NAME.partial, with zeros in their place.
+    #[arg(long)]
+    pub(crate) salvage: bool,
+    /// Restore only part I, counted from 0, of N parts that other processes restore into the same TARGET; nothing is visible
+    /// before --finish.
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["finish", "dry_run", "delete_extra", "in_place", "salvage"])]
+    pub(crate) shard: Option<Shard>,
+    /// Finish what N shards restored: all must have come to their end.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["dry_run", "in_place", "salvage"])]
+    pub(crate) finish: Option<u32>,
     /// How many threads decode and write; by default as many as there are cores for this process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallel: Option<u16>,
@@ -217,6 +247,15 @@ pub(crate) enum Sync {
     Filesystem,
     /// Every file when it is written.
     Files,
+}
+
+/// What happens to files that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Existing {
+    Verify,
+    Skip,
+    Overwrite,
+    Error,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

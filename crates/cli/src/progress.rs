@@ -142,7 +142,10 @@ impl Observer for Progress {
         }
         if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
             let path = if problem.path.is_empty() { "." } else { &problem.path };
-            let text = format!("{path}: {}", problem.cause);
+            let mut text = format!("{path}: {}", problem.cause);
+            if let Some(salvaged) = &problem.salvaged {
+                text.push_str(&format!("; {salvaged}"));
+            }
             self.bar.suspend(|| say(format_args!("error: {}", escape(&text))));
         }
     }

@@ -22,6 +22,16 @@ pub(crate) struct Line<'a> {
     /// The blob that is damaged or missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     blob: Option<&'a str>,
+    /// What could be saved of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salvaged: Option<SalvagedLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct SalvagedLine<'a> {
+    path: &'a str,
+    /// Begin and end of every range of bytes that is lost.
+    lost: Vec<(u64, u64)>,
 }
 
 impl<'a> From<&'a Problem> for Line<'a> {
@@ -31,7 +41,11 @@ impl<'a> From<&'a Problem> for Line<'a> {
             Cause::Target(_) => ("target", None),
             _ => ("entry", None),
         };
-        Self { path: &problem.path, kind, message: problem.cause.to_string(), blob }
+        let salvaged = problem.salvaged.as_ref().map(|salvaged| SalvagedLine {
+            path: &salvaged.path,
+            lost: salvaged.lost.iter().map(|range| (range.start, range.end)).collect(),
+        });
+        Self { path: &problem.path, kind, message: problem.cause.to_string(), blob, salvaged }
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod folder;
 pub(crate) mod handles;
 pub(crate) mod merge;
 pub(crate) mod metadata;
+pub(crate) mod partial;
 pub(crate) mod remove;
 pub(crate) mod staging;
 pub(crate) mod target;

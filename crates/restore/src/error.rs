@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::Problem;
+
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,10 +35,30 @@ pub enum Error {
         /// Where to restore to.
         target: PathBuf,
     },
+    /// Something could not be restored, and that was to end the restore.
+    #[error("{problem}; what was done lies in {}", unfinished.display())]
+    Problem {
+        /// The first problem.
+        problem: Problem,
+        /// The folder that holds what was done, as for [`Self::Stopped`].
+        unfinished: PathBuf,
+    },
+    /// Not all shards are through.
+    #[error("of {of} shards, these have not come to their end: {}", list(missing))]
+    Shards {
+        /// The numbers of those that left no mark.
+        missing: Vec<u32>,
+        /// How many there are.
+        of: u32,
+    },
+    /// A single file cannot be restored in shards.
+    #[error("only a folder can be restored in shards")]
+    NoShards,
     /// The observer said so.
     #[error("the restore was stopped; what was done lies in {}", unfinished.display())]
     Stopped {
-        /// The folder that holds it; the next restore into the same target removes it.
+        /// The folder that holds it. The next restore of the same root into the same target takes it up, one of another root
+        /// removes it.
         unfinished: PathBuf,
     },
     /// The system gives this process no thread.
@@ -55,4 +77,8 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn list(numbers: &[u32]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -5,9 +5,13 @@
 //! has them, and finished by whoever wrote the last.
 
 mod bytes;
+pub(crate) mod check;
 mod entries;
+mod large;
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,16 +22,21 @@ use kopia_storage::{BlobBytes, ReadAhead};
 use rustix::io::Errno;
 
 use bytes::Bytes;
-pub(crate) use entries::{LargeFile, SmallEntry};
+use check::InTarget;
+pub(crate) use entries::SmallEntry;
+pub(crate) use large::LargeFile;
 
 use crate::ahead::{Ahead, Task};
+use crate::checks::Checks;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::handles::{self, Handles};
 use crate::destination::metadata::{Metadata, Natural};
+use crate::destination::partial;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::outcome::{Cause, Tally};
 use crate::plan::batch::{Batch, Item, Part, Use};
+use crate::shard::Torn;
 use crate::{Error, Options, Sync};
 
 /// How many bytes one read has at least where hashes are verified, if there are as many side by side.
@@ -37,6 +46,7 @@ const VERIFIED_AT_ONCE: u64 = 8 << 20;
 pub(crate) struct Shared<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) ahead: Ahead,
+    pub(crate) checks: Checks,
     pub(crate) tally: &'a Tally<'a>,
     pub(crate) options: &'a Options,
     pub(crate) target: &'a Target,
@@ -47,6 +57,10 @@ pub(crate) struct Shared<'a> {
     pub(crate) limits: Limits,
     /// Whether workers tell the store what they will read.
     announce: bool,
+    /// Whether the target's file system lets files share bytes, as far as is known.
+    clones: AtomicBool,
+    /// Files that are not whole: of this shard, or of all where the restore is finished.
+    torn: Mutex<Torn>,
     stop: AtomicBool,
     fatal: Mutex<Option<Error>>,
 }
@@ -58,6 +72,7 @@ impl<'a> Shared<'a> {
         tally: &'a Tally<'a>,
         target: &'a Target,
         staging: &'a Staging,
+        torn: Torn,
     ) -> io::Result<Self> {
         let natural = Natural::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
@@ -73,7 +88,10 @@ impl<'a> Shared<'a> {
         Ok(Self {
             repository,
             ahead: Ahead::new(options.read_ahead),
+            checks: Checks::default(),
             announce,
+            clones: AtomicBool::new(true),
+            torn: Mutex::new(torn),
             limits,
             tally,
             options,
@@ -88,8 +106,15 @@ impl<'a> Shared<'a> {
 
     /// Says whether the restore was given up, or is to be.
     pub(crate) fn stopped(&self) -> bool {
-        if !self.stop.load(Ordering::Relaxed) && self.tally.wants_no_more() {
-            self.give_up(Error::Stopped { unfinished: self.staging.path(self.target) });
+        if !self.stop.load(Ordering::Relaxed) {
+            let unfinished = || self.staging.path(self.target);
+            if self.tally.wants_no_more() {
+                self.give_up(Error::Stopped { unfinished: unfinished() });
+            } else if self.options.fail_fast
+                && let Some(problem) = self.tally.first_problem()
+            {
+                self.give_up(Error::Problem { problem, unfinished: unfinished() });
+            }
         }
         self.stop.load(Ordering::Relaxed)
     }
@@ -98,7 +123,28 @@ impl<'a> Shared<'a> {
     fn give_up(&self, error: Error) {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stop.store(true, Ordering::Relaxed);
+        self.abort();
+    }
+
+    /// Notes that a file is not whole although some of it is there.
+    fn tear(&self, path: String, why: String) {
+        self.torn.lock().unwrap_or_else(PoisonError::into_inner).insert(path, why);
+    }
+
+    /// Says why a file is not whole, if it is not.
+    fn torn(&self, path: &str) -> Option<String> {
+        self.torn.lock().unwrap_or_else(PoisonError::into_inner).remove(path)
+    }
+
+    /// Returns the files that are not whole.
+    pub(crate) fn take_torn(&self) -> Torn {
+        std::mem::take(&mut *self.torn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets nobody wait for anybody any more.
+    fn abort(&self) {
         self.ahead.abort();
+        self.checks.abort();
     }
 
     /// Returns why the restore was given up.
@@ -111,12 +157,15 @@ impl<'a> Shared<'a> {
 pub(crate) struct Worker<'a> {
     shared: &'a Shared<'a>,
     handles: Handles<'a>,
+    in_target: InTarget,
     metadata: Metadata<'a>,
     decoder: Decoder,
     /// For contents that begin with a compression header of their own.
     headed: Decoder,
     /// What packs are read into where they are not mapped.
     buffer: Vec<u8>,
+    /// What is read of files that may be right already.
+    compared: Vec<u8>,
 }
 
 impl<'a> Worker<'a> {
@@ -129,18 +178,26 @@ impl<'a> Worker<'a> {
             decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
             headed: Decoder::new(),
             buffer: Vec::new(),
+            compared: Vec::new(),
+            in_target: InTarget::default(),
         }
+    }
+
+    /// Opens a folder of the staging tree.
+    pub(crate) fn open(&mut self, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
+        self.handles.open(folder)
     }
 
     /// Works until nothing is left to do.
     pub(crate) fn run(mut self) {
-        let _guard = AbortOnPanic(&self.shared.ahead);
+        let _guard = AbortOnPanic(self.shared);
         while let Some(Task { batch, number, bytes, held }) = self.shared.ahead.take() {
             if self.shared.announce {
                 batch.to_announce(number).for_each(|read| self.shared.repository.announce(read));
             }
             match batch.part(number) {
                 Part::Read(read) => self.read(&batch, read, bytes),
+                Part::Check(checks) => checks.iter().for_each(|check| self.check(check)),
                 Part::Empty(items) => items.iter().for_each(|item| self.deliver(item, None, Ok(&[]))),
             }
             if held > 0 {
@@ -192,7 +249,10 @@ impl<'a> Worker<'a> {
         let plain = plain.and_then(|bytes| as_long_as_stated(used, bytes));
         match item {
             Item::Small(entry) => self.small(entry, plain),
-            Item::Large(file) => self.piece(file, used, plain),
+            Item::Large(file) => match used {
+                Some(used) => self.piece(file, used, plain),
+                None => self.large_file_one_done(file),
+            },
         }
     }
 
@@ -216,17 +276,23 @@ impl<'a> Worker<'a> {
 
     fn finish_folder(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
         match folder.kind {
+            // Others may still write in it; who finishes the restore finishes the folder.
+            _ if self.shared.options.is_shard() => {
+                return folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)));
+            }
             // Finished where they end up. One that nothing is staged in was never made.
             FolderKind::Existing => folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?,
             FolderKind::Moved => {
-                self.handles.open(folder)?;
+                let handle = self.handles.open(folder)?;
+                partial::name_all(handle.as_fd(), folder, self.shared.tally);
                 folder.parent.iter().for_each(|parent| parent.one_staged());
             }
             FolderKind::Inner => {
                 let handle = self.handles.open(folder)?;
                 // Its mode may keep us from going up through it.
-                self.handles.open_parent(folder, std::os::fd::AsFd::as_fd(&*handle));
-                self.metadata.finish_folder(std::os::fd::AsFd::as_fd(&*handle), &folder.attributes)?;
+                self.handles.open_parent(folder, handle.as_fd());
+                partial::name_all(handle.as_fd(), folder, self.shared.tally);
+                self.metadata.finish_folder(handle.as_fd(), &folder.attributes)?;
                 if self.shared.options.sync == Sync::Files {
                     rustix::fs::fsync(&*handle)?;
                 }
@@ -261,7 +327,7 @@ fn is_fatal(error: &io::Error) -> bool {
 }
 
 /// Lets nobody wait for a thread that panicked.
-pub(crate) struct AbortOnPanic<'a>(pub(crate) &'a Ahead);
+pub(crate) struct AbortOnPanic<'a>(pub(crate) &'a Shared<'a>);
 
 impl Drop for AbortOnPanic<'_> {
     fn drop(&mut self) {

@@ -10,6 +10,7 @@
 //! `execute` (read → decode → write) → `destination` (handles, attributes, final name).
 
 mod ahead;
+mod checks;
 mod destination;
 mod error;
 mod execute;
@@ -17,11 +18,15 @@ mod observer;
 mod options;
 mod outcome;
 mod plan;
+mod preview;
 mod queue;
 mod restore;
+mod shard;
 
 pub use error::{Error, Result};
 pub use observer::Observer;
-pub use options::{Options, PageCache, Sync};
-pub use outcome::{Cause, Notes, Outcome, Problem};
+pub use options::{Existing, Options, PageCache, Sync};
+pub use outcome::{Cause, Notes, Outcome, Problem, Salvaged};
+pub use preview::{Action, Change, Preview, preview};
 pub use restore::{restore, restore_observed};
+pub use shard::Part;

@@ -10,12 +10,17 @@ pub trait Observer: Sync {
         false
     }
 
-    /// One more file, folder or link is written.
+    /// One more file, folder or link is there.
     fn entry(&self) {}
 
-    /// This many more bytes of files are written.
+    /// This many more bytes of files are written, or found to be there already.
     fn bytes(&self, count: u64) {
         let _ = count;
+    }
+
+    /// An entry that the snapshot does not have was deleted, with all below it.
+    fn deleted(&self, path: &str) {
+        let _ = path;
     }
 
     /// An entry is missing, doubled or incomplete.

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use crate::Part;
+
 /// How a restore is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,6 +27,41 @@ pub struct Options {
     /// How many bytes may be read ahead of the workers, or wait for them, where the store's reads take long: 64 MiB by
     /// default. One read may have more by itself.
     pub read_ahead: u64,
+    /// What happens to files and links that the target has already.
+    pub existing: Existing,
+    /// Whether large files of the target are changed where they differ, instead of being replaced whole. Faster, and takes no
+    /// room beside them; but a restore that is killed then leaves such a file with old pieces beside new ones, until the next
+    /// restore has come to its end. Files with several names (hard links) are replaced all the same.
+    pub in_place: bool,
+    /// Whether what the target has and the snapshot has not is deleted, once everything is written. Never on another file
+    /// system: what is mounted in the target stays, and [`Outcome::mounts_kept`](crate::Outcome::mounts_kept) names it.
+    pub delete_extra: bool,
+    /// Whether the folder `lost+found` of the target is no extra: file systems make it for themselves.
+    pub keep_lost_found: bool,
+    /// Whether the first problem ends the restore.
+    pub fail_fast: bool,
+    /// Whether a file of several pieces of which some are lost is written all the same, under `NAME.partial`, with zeros in
+    /// their place. If that name is taken or too long, the file is called `.kopia-rs-partial-` and eight hexadecimal digits.
+    pub salvage: bool,
+    /// Whether only a part is restored, beside other processes that restore the others.
+    pub part: Part,
+}
+
+/// What happens to a file or link that the target has already. Folders are filled whatever this says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Existing {
+    /// It is read, and kept if all its bytes hash to the contents of the snapshot. Otherwise it is replaced whole; pieces of it
+    /// that are right need not be read from the repository.
+    #[default]
+    Verify,
+    /// A file is kept without being read if its size and its time to the nanosecond are those of the snapshot. Otherwise as
+    /// [`Self::Verify`].
+    Skip,
+    /// It is replaced.
+    Overwrite,
+    /// It is left alone, and that is a problem.
+    Error,
 }
 
 /// What is forced to disk.
@@ -64,11 +101,28 @@ impl Default for Options {
             sparse: false,
             page_cache: PageCache::Auto,
             read_ahead: 64 << 20,
+            existing: Existing::Verify,
+            in_place: false,
+            delete_extra: false,
+            keep_lost_found: false,
+            fail_fast: false,
+            salvage: false,
+            part: Part::Whole,
         }
     }
 }
 
 impl Options {
+    /// Says whether other processes write into the same unfinished folder at the same time.
+    pub(crate) fn is_shard(&self) -> bool {
+        matches!(self.part, Part::Shard(_))
+    }
+
+    /// Says whether everything is written and only has to get to its place.
+    pub(crate) fn is_finish(&self) -> bool {
+        matches!(self.part, Part::Finish(_))
+    }
+
     /// Returns the number of threads that decode and write.
     pub(crate) fn workers(&self) -> usize {
         // The standard library knows affinity and cgroup quotas.

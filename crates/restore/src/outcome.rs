@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,9 @@ use crate::Observer;
 
 /// How many problems an [`Outcome`] keeps; observers are told of all.
 const KEPT: usize = 10_000;
+
+/// How many lost ranges of one file a message names.
+const SHOWN: usize = 5;
 
 /// The end of a restore that ran to the end.
 #[derive(Debug, Default)]
@@ -22,6 +26,14 @@ pub struct Outcome {
     pub symlinks: u64,
     /// Bytes of these files.
     pub bytes: u64,
+    /// Files and links that the target had already, with all their bytes.
+    pub kept: u64,
+    /// Bytes that were there already and right: of files that were kept, and of pieces of files that were not.
+    pub bytes_kept: u64,
+    /// Entries that the snapshot does not have and that were deleted; a folder with all below it is one.
+    pub deleted: u64,
+    /// What is mounted in the target, is no part of the snapshot, and was therefore not deleted.
+    pub mounts_kept: Vec<String>,
     /// Entries that are missing, doubled or incomplete. Nothing else counts as a problem.
     pub problem_count: u64,
     /// The first 10,000 of them.
@@ -53,6 +65,18 @@ pub struct Problem {
     pub path: String,
     /// What is wrong.
     pub cause: Cause,
+    /// What could be saved of a file that is not whole, if that was asked for.
+    pub salvaged: Option<Salvaged>,
+}
+
+/// A file of which pieces are lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Salvaged {
+    /// Where it lies below the target.
+    pub path: String,
+    /// Which of its bytes are lost and zero, in order.
+    pub lost: Vec<Range<u64>>,
 }
 
 /// Why an entry is missing, doubled or incomplete.
@@ -80,7 +104,25 @@ impl fmt::Display for Problem {
         // A name may hold line breaks and escapes, which must not reach a terminal as they are.
         let quoted = format!("{path:?}");
         let plain = quoted.len() == path.len() + 2;
-        write!(f, "{}: {}", if plain { path } else { &quoted }, self.cause)
+        write!(f, "{}: {}", if plain { path } else { &quoted }, self.cause)?;
+        match &self.salvaged {
+            Some(salvaged) => write!(f, "; {salvaged}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Salvaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes: u64 = self.lost.iter().map(|range| range.end - range.start).sum();
+        write!(f, "the rest is in {:?}, with {bytes} bytes of zeros at", self.path)?;
+        for (number, range) in self.lost.iter().take(SHOWN).enumerate() {
+            write!(f, "{} {}..{}", if number == 0 { "" } else { "," }, range.start, range.end)?;
+        }
+        match self.lost.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more places"),
+        }
     }
 }
 
@@ -122,6 +164,10 @@ pub(crate) struct Tally<'a> {
     folders: AtomicU64,
     symlinks: AtomicU64,
     bytes: AtomicU64,
+    kept: AtomicU64,
+    bytes_kept: AtomicU64,
+    deleted: AtomicU64,
+    mounts_kept: Mutex<Vec<String>>,
     owners: AtomicU64,
     special_bits: AtomicU64,
     modes: AtomicU64,
@@ -149,6 +195,10 @@ impl<'a> Tally<'a> {
             folders: AtomicU64::default(),
             symlinks: AtomicU64::default(),
             bytes: AtomicU64::default(),
+            kept: AtomicU64::default(),
+            bytes_kept: AtomicU64::default(),
+            deleted: AtomicU64::default(),
+            mounts_kept: Mutex::default(),
             owners: AtomicU64::default(),
             special_bits: AtomicU64::default(),
             modes: AtomicU64::default(),
@@ -164,10 +214,24 @@ impl<'a> Tally<'a> {
         self.observer.stop()
     }
 
+    /// Returns the first problem, if there is one.
+    pub(crate) fn first_problem(&self) -> Option<Problem> {
+        // Asked for every file: the counter is cheaper than the lock.
+        if self.problem_count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
+    }
+
     pub(crate) fn file(&self, length: u64) {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(length, Ordering::Relaxed);
         self.observer.entry();
+    }
+
+    /// Counts bytes of a file of which this process writes a part.
+    pub(crate) fn share(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn folder(&self) {
@@ -185,6 +249,29 @@ impl<'a> Tally<'a> {
         self.observer.bytes(count);
     }
 
+    /// Counts a file or link that the target had already.
+    pub(crate) fn kept(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    /// Says that bytes were there already, of files that may still fail.
+    pub(crate) fn found(&self, count: u64) {
+        self.bytes_kept.fetch_add(count, Ordering::Relaxed);
+        self.observer.bytes(count);
+    }
+
+    /// Counts an entry that was deleted with all below it.
+    pub(crate) fn deleted(&self, path: &str) {
+        self.deleted.fetch_add(1, Ordering::Relaxed);
+        self.observer.deleted(path);
+    }
+
+    /// Notes a mount that was not deleted.
+    pub(crate) fn mount_kept(&self, path: String) {
+        self.mounts_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
     pub(crate) fn note(&self, note: Note) {
         let counter = match note {
             Note::Owner => &self.owners,
@@ -197,23 +284,34 @@ impl<'a> Tally<'a> {
     }
 
     pub(crate) fn problem(&self, path: String, cause: impl Into<Cause>) {
-        let problem = Problem { path, cause: cause.into() };
+        self.salvaged(path, cause, None);
+    }
+
+    /// As [`Self::problem`], of a file that was saved in part.
+    pub(crate) fn salvaged(&self, path: String, cause: impl Into<Cause>, salvaged: Option<Salvaged>) {
+        let problem = Problem { path, cause: cause.into(), salvaged };
         self.observer.problem(&problem);
-        self.problem_count.fetch_add(1, Ordering::Relaxed);
         let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
         if problems.len() < KEPT {
             problems.push(problem);
         }
+        self.problem_count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn finish(self) -> Outcome {
         let mut problems = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut mounts_kept = self.mounts_kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        mounts_kept.sort();
         Outcome {
             files: self.files.into_inner(),
             folders: self.folders.into_inner(),
             symlinks: self.symlinks.into_inner(),
             bytes: self.bytes.into_inner(),
+            kept: self.kept.into_inner(),
+            bytes_kept: self.bytes_kept.into_inner(),
+            deleted: self.deleted.into_inner(),
+            mounts_kept,
             problem_count: self.problem_count.into_inner(),
             problems,
             notes: Notes {

@@ -5,22 +5,24 @@
 //! are unfinished, or that the target has already, are kept. It decides about order and writes nothing itself, but for folders that turn out to be finished when it leaves them.
 
 pub(crate) mod batch;
+pub(crate) mod existing;
+mod leaf;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use kopia_format::ObjectId;
 use kopia_format::directory::EntryKind;
-use kopia_repository::object::{Pieces, Run};
 use kopia_repository::{Entry, Fetched};
 
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
-use crate::destination::metadata::Attributes;
 use crate::destination::{is_folder, look};
-use crate::execute::{LargeFile, Shared, SmallEntry, Worker};
+use crate::execute::{Shared, Worker};
 use crate::outcome::{Cause, Note};
-use batch::{Batch, Item};
+use crate::shard::Share;
+use crate::{Existing, Part};
+use batch::{Batch, Found};
+use existing::{Left, Names, Old};
 
 /// When a batch is handed over: entries, bytes of plain contents, and files written in pieces, which stay open meanwhile.
 const ENTRIES: usize = 16_384;
@@ -33,6 +35,8 @@ pub(crate) struct Planner<'a> {
     worker: Worker<'a>,
     batch: Batch,
     merge: Merge,
+    /// What falls to this process, if others restore the rest.
+    share: Option<Share>,
     /// Folders still to be walked, the next one last.
     folders: Vec<Arc<Folder>>,
     /// Folders found in the one that is being walked, in their order.
@@ -40,18 +44,25 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(shared: &'a Shared<'a>, worker: Worker<'a>) -> Self {
+    pub(crate) fn new(shared: &'a Shared<'a>, worker: Worker<'a>, root: &Entry) -> Self {
         let (batch, merge) = Default::default();
-        Self { shared, worker, batch, merge, folders: Vec::new(), folders_found: Vec::new() }
+        let share = match shared.options.part {
+            Part::Shard(shard) => Some(Share::new(shard, root)),
+            Part::Whole | Part::Finish(_) => None,
+        };
+        Self { shared, worker, batch, merge, share, folders: Vec::new(), folders_found: Vec::new() }
     }
 
     /// Plans everything below a root and returns what is to be done at the end.
     pub(crate) fn run(mut self, root: &Entry) -> Merge {
-        let folder = Folder::root(root.object(), root.into());
+        let folder = Folder::root(root.object(), root.into(), self.shared.staging.is_left());
         self.merge.existing.push(folder.clone());
         match (&self.shared.target.name, root.kind()) {
             (Some(name), EntryKind::File | EntryKind::Symlink) => {
-                self.leaf(&folder, name, root);
+                let there = There { existing: self.existing(&folder), left: self.left(&folder) };
+                let named = there.left.as_ref().is_some_and(|left| left.has(name, root.kind()));
+                let found = there.found(self.shared, name, root, named);
+                self.leaf(&folder, name, root, found);
                 self.leave(folder);
             }
             _ => self.folders.push(folder),
@@ -70,21 +81,29 @@ impl<'a> Planner<'a> {
             // What lies in the first of them comes first.
             self.folders.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
         }
-        self.hand_over();
-        self.merge
+        // What was found to be wrong has to be read after all.
+        loop {
+            self.hand_over();
+            let wrong = self.shared.checks.wait();
+            if wrong.is_empty() {
+                return self.merge;
+            }
+            self.take_back(wrong);
+        }
     }
 
     /// Plans the entries of a folder; its folders come next, in their order.
     fn visit(&mut self, folder: &Arc<Folder>, fetched: Fetched) {
-        let existing = match folder.kind {
-            FolderKind::Existing => open_existing(self.shared.target.folder.as_fd(), folder).ok(),
-            FolderKind::Moved | FolderKind::Inner => None,
-        };
+        let mut there = There { existing: self.existing(folder), left: self.left(folder) };
+        let mut extras = self.names_of(folder, &there);
         // Kopia sorts entries by name, so two of one name are neighbours.
         let mut last = String::new();
         let read = fetched.for_each(|entry| match entry {
             _ if self.shared.stopped() => {}
-            Err(refused) => self.problem(folder, &refused.name, Cause::Entry(refused.why)),
+            Err(refused) => {
+                extras.as_mut().and_then(|extras| extras.take(&refused.name));
+                self.problem(folder, &refused.name, Cause::Entry(refused.why));
+            }
             Ok(entry) if entry.name() == last => self.problem(folder, entry.name(), doubled()),
             Ok(entry) => {
                 last.clear();
@@ -92,123 +111,85 @@ impl<'a> Planner<'a> {
                 if entry.name().contains('\u{fffd}') {
                     self.shared.tally.note(Note::Name);
                 }
+                extras.as_mut().and_then(|extras| extras.take(entry.name()));
+                let left = there.left.as_mut().is_some_and(|left| left.take_up(&entry));
+                let left = left || self.share.is_some();
                 match entry.kind() {
                     EntryKind::Directory => {
-                        let found = existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
-                        let kind = match (folder.kind, found) {
-                            (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
-                                // Nothing can be moved to another file system.
-                                if stat.st_dev != self.shared.target.device {
-                                    return self.problem(folder, entry.name(), mounted());
-                                }
-                                FolderKind::Existing
-                            }
-                            (FolderKind::Existing, _) => FolderKind::Moved,
-                            _ => FolderKind::Inner,
-                        };
-                        self.folder(folder, &entry, kind);
+                        let kind = there.kind(self.shared, folder, &entry);
+                        let planned = kind.and_then(|kind| self.folder(folder, &entry, kind, left));
+                        if let Err(cause) = planned {
+                            self.problem(folder, entry.name(), cause);
+                            there.left.iter().for_each(|left| left.remove(entry.name().as_bytes()));
+                        }
                     }
-                    EntryKind::File | EntryKind::Symlink => self.leaf(folder, entry.name(), &entry),
+                    EntryKind::File | EntryKind::Symlink => {
+                        let found = there.found(self.shared, entry.name(), &entry, left);
+                        self.leaf(folder, entry.name(), &entry, found);
+                    }
                 }
             }
         });
-        if let Err(error) = read {
-            self.shared.tally.problem(folder.path_of(""), error);
+        if let Some(left) = there.left {
+            left.remove_rest();
+        }
+        match (read, extras) {
+            // What the rest of the list would have named is not known.
+            (Err(error), _) => self.shared.tally.problem(folder.path_of(""), error),
+            (Ok(_), Some(extras)) if !self.shared.stopped() => {
+                folder.set_extras(extras.into_extras(folder.parent.is_none(), self.shared.options));
+            }
+            (Ok(_), _) => {}
         }
     }
 
+    /// Opens the folder of the target, if it was there before.
+    fn existing(&self, folder: &Arc<Folder>) -> Option<OwnedFd> {
+        match folder.kind {
+            _ if self.shared.options.is_shard() => None,
+            FolderKind::Existing => open_existing(self.shared.target.folder.as_fd(), folder).ok(),
+            FolderKind::Moved | FolderKind::Inner => None,
+        }
+    }
+
+    /// Lists what an interrupted restore left of the folder.
+    fn left(&mut self, folder: &Arc<Folder>) -> Option<Left> {
+        match folder.left && !self.shared.options.is_shard() {
+            true => self.worker.open(folder).and_then(Left::read).ok(),
+            false => None,
+        }
+    }
+
+    /// Lists the folder of the target, if what the snapshot does not have is to be deleted.
+    fn names_of(&self, folder: &Arc<Folder>, there: &There) -> Option<Names> {
+        let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
+        let names = Names::read(existing.as_fd());
+        names.inspect_err(|error| self.problem(folder, "", Cause::Entry(unlisted(error)))).ok()
+    }
+
     /// Plans a folder, unless it is nested too deep or in itself.
-    fn folder(&mut self, parent: &Arc<Folder>, entry: &Entry, kind: FolderKind) {
+    fn folder(
+        &mut self,
+        parent: &Arc<Folder>,
+        entry: &Entry,
+        kind: FolderKind,
+        left: bool,
+    ) -> Result<(), Cause> {
         if parent.depth >= self.shared.options.max_depth {
-            let why = format!("folders are nested more than {} deep", self.shared.options.max_depth);
-            return self.problem(parent, entry.name(), Cause::Entry(why));
+            let most = self.shared.options.max_depth;
+            return Err(Cause::Entry(format!("folders are nested more than {most} deep")));
         }
         if parent.ancestors().any(|ancestor| ancestor.object == entry.object()) {
-            return self.problem(parent, entry.name(), Cause::Entry("the folder contains itself".into()));
+            return Err(Cause::Entry("the folder contains itself".into()));
         }
-        let folder = parent.child(entry.name(), entry.object(), entry.into(), kind);
+        let folder = parent.child(entry.name(), entry.object(), entry.into(), kind, left);
         match kind {
             FolderKind::Existing => self.merge.existing.push(folder.clone()),
             FolderKind::Moved => self.merge.moved.push(folder.clone()),
             FolderKind::Inner => {}
         }
         self.folders_found.push(folder);
-    }
-
-    /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
-    fn leaf(&mut self, folder: &Arc<Folder>, name: &str, entry: &Entry) {
-        folder.expect_one();
-        let small = SmallEntry {
-            folder: folder.clone(),
-            name: name.into(),
-            attributes: Attributes::from(entry),
-            size: entry.size(),
-            symlink: entry.kind() == EntryKind::Symlink,
-        };
-        // No content is read for a file without bytes; the index tells whether it has none.
-        let object = entry.object();
-        let place = || self.shared.repository.find(&object.content());
-        let single = object.indirection() == 0 && !object.is_compressed();
-        if entry.size() == 0
-            && !small.symlink
-            && single
-            && place().is_ok_and(|place| place.original_length == 0)
-        {
-            self.batch.empty.push(Item::Small(small));
-            return self.hand_over_when_full();
-        }
-        let mut runs = Pieces::new(entry.repository(), entry.object());
-        match (runs.next(), runs.next()) {
-            (Some(Ok(run)), None) => self.whole(small, &run, entry.object()),
-            (Some(_), Some(_)) if small.symlink => {
-                self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
-            }
-            (Some(Ok(first)), Some(second)) => {
-                self.pieces(small, [Ok(first), second].into_iter().chain(runs))
-            }
-            (Some(Err(error)), _) => self.lost(small, error.into()),
-            (None, _) => self.batch.empty.push(Item::Small(small)),
-        }
-        self.hand_over_when_full();
-    }
-
-    fn whole(&mut self, small: SmallEntry, run: &Run, object: ObjectId) {
-        match self.shared.repository.find(&run.content) {
-            Ok(place) => self.batch.add(Item::Small(small), place, run),
-            Err(error) => {
-                tracing::debug!(%object, %error, "no place");
-                self.lost(small, error.into());
-            }
-        }
-    }
-
-    fn pieces(&mut self, small: SmallEntry, runs: impl Iterator<Item = kopia_repository::Result<Run>>) {
-        let file = Arc::new(LargeFile::new(small));
-        self.batch.large_files += 1;
-        for run in runs {
-            let place = run.and_then(|run| Ok((run, self.shared.repository.find(&run.content)?)));
-            match place {
-                Ok((run, place)) => {
-                    file.expect_one();
-                    self.batch.add(Item::Large(file.clone()), place, &run);
-                }
-                Err(error) => {
-                    file.fail(error.into());
-                    break;
-                }
-            }
-            if self.batch.is_full() {
-                self.hand_over();
-                self.batch.large_files += 1;
-            }
-        }
-        self.worker.large_file_one_done(&file);
-    }
-
-    /// A file whose contents cannot even be named.
-    fn lost(&mut self, entry: SmallEntry, cause: Cause) {
-        self.problem(&entry.folder, &entry.name, cause);
-        self.worker.child_done(entry.folder);
+        Ok(())
     }
 
     /// Notes that no more is added to a folder, and finishes it if everything in it is.
@@ -223,18 +204,66 @@ impl<'a> Planner<'a> {
     fn hand_over_when_full(&mut self) {
         if self.batch.is_full() {
             self.hand_over();
+            let wrong = self.shared.checks.take();
+            self.take_back(wrong);
         }
     }
 
     fn hand_over(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         batch.schedule(self.shared.limits);
+        self.shared.checks.add(batch.checks.len());
         self.shared.ahead.queue().push(batch);
     }
 }
 
+/// What is there already of the folder that is being planned.
+struct There {
+    existing: Option<OwnedFd>,
+    left: Option<Left>,
+}
+
+impl There {
+    /// Says how a folder gets to its place.
+    fn kind(&self, shared: &Shared<'_>, parent: &Folder, entry: &Entry) -> Result<FolderKind, Cause> {
+        let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
+        match (parent.kind, found) {
+            // It is made, and left as it is made.
+            _ if shared.options.is_shard() => Ok(FolderKind::Inner),
+            (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
+                // Nothing can be moved to another file system.
+                match stat.st_dev == shared.target.device {
+                    true => Ok(FolderKind::Existing),
+                    false => Err(mounted()),
+                }
+            }
+            (FolderKind::Existing, Some(Ok(Some(_)))) if shared.options.existing == Existing::Error => {
+                Err(exists())
+            }
+            (FolderKind::Existing, _) => Ok(FolderKind::Moved),
+            _ => Ok(FolderKind::Inner),
+        }
+    }
+
+    /// Says what is there already of a file or link.
+    fn found(&self, shared: &Shared<'_>, name: &str, entry: &Entry, left: bool) -> Found {
+        let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
+        Found { old: stat.map(|stat| Old::decide(&stat, entry, shared.options)), left }
+    }
+}
+
+/// What is said where nothing may be replaced.
+pub(crate) fn exists() -> Cause {
+    Cause::Entry("it exists already".into())
+}
+
+/// What is said of a folder in which nothing can be deleted.
+fn unlisted(error: &std::io::Error) -> String {
+    format!("the target's folder cannot be listed, so nothing is deleted in it: {error}")
+}
+
 /// What is said of a folder that lies on another file system than the target.
-fn mounted() -> Cause {
+pub(crate) fn mounted() -> Cause {
     Cause::Entry("another file system is mounted there; restore this folder into it by itself".into())
 }
 

@@ -14,7 +14,8 @@ use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::outcome::Tally;
 use crate::plan::Planner;
-use crate::{Error, Observer, Options, Outcome, Result, Sync};
+use crate::shard;
+use crate::{Error, Observer, Options, Outcome, Part, Result, Sync};
 
 /// Restores an entry and all below it.
 ///
@@ -41,10 +42,22 @@ pub fn restore_observed(
     observer: &dyn Observer,
 ) -> Result<Outcome> {
     readable(entry)?;
+    if options.part != Part::Whole && entry.kind() != EntryKind::Directory {
+        return Err(Error::NoShards);
+    }
     let target = Target::open(entry, target.as_ref())?;
-    let staging = Staging::open(&target, entry.object())?;
+    let staging = Staging::open(&target, entry.object(), options)?;
+    let torn = match options.part {
+        Part::Finish(of) => {
+            shard::marks(&target, &staging, of).inspect_err(|_| staging.remove_new(&target))?
+        }
+        Part::Whole | Part::Shard(_) => Default::default(),
+    };
+    if let Part::Shard(shard) = options.part {
+        shard::unmark(&target, &staging, shard);
+    }
     let tally = Tally::new(observer);
-    let shared = Shared::new(entry.repository(), options, &tally, &target, &staging);
+    let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, torn);
     let shared = shared.map_err(|source| target.error("cannot be written", source))?;
 
     let merge = match work(&shared, entry) {
@@ -52,7 +65,8 @@ pub fn restore_observed(
         Err(error) => {
             // What was done would only take up room; why it failed matters more than whether this does. Who stops a restore
             // does not want to wait for it.
-            if !matches!(error, Error::Stopped { .. }) {
+            if !matches!(error, Error::Stopped { .. } | Error::Problem { .. }) && options.part == Part::Whole
+            {
                 let _ = staging.remove(&target);
             }
             target.close_again();
@@ -63,11 +77,26 @@ pub fn restore_observed(
     if options.sync != Sync::None {
         target.sync()?;
     }
+    if let Part::Shard(shard) = options.part {
+        shard::mark(&target, &staging, shard, &shared.take_torn())?;
+        drop(shared);
+        return Ok(tally.finish());
+    }
     let root_attributes = options.root_attributes && entry.kind() == EntryKind::Directory;
     let metadata = Metadata::new(shared.natural, &tally);
-    let mut mover = Mover { target: &target, staging: &staging, tally: &tally, metadata, root_attributes };
+    let mut mover = Mover {
+        target: &target,
+        staging: &staging,
+        tally: &tally,
+        metadata,
+        root_attributes,
+        delete_extra: options.delete_extra,
+    };
     mover.run(&merge);
     staging.remove(&target)?;
+    if let Part::Finish(of) = options.part {
+        shard::remove_marks(&target, &staging, of);
+    }
     mover.finish_root(&merge);
     if options.sync != Sync::None {
         target.sync()?;
@@ -80,7 +109,7 @@ pub fn restore_observed(
 fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
     let workers = shared.options.workers();
     let merge = std::thread::scope(|scope| {
-        let _guard = AbortOnPanic(&shared.ahead);
+        let _guard = AbortOnPanic(shared);
         let profile = shared.repository.store().profile();
         // Workers come first: where threads are few, they are what is needed.
         let ahead = (profile.ahead == ReadAhead::Threads).then(|| shared.ahead.expect_readers());
@@ -97,7 +126,7 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
             shared.ahead.start(scope, shared.repository, profile.parallel_reads);
         }
         drop(ahead);
-        let planner = Planner::new(shared, Worker::new(shared, workers + 1));
+        let planner = Planner::new(shared, Worker::new(shared, workers + 1), root);
         let merge = planner.run(root);
         shared.ahead.queue().close();
         Ok(merge)

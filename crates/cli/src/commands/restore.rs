@@ -1,5 +1,6 @@
 //! `restore WHAT TARGET`: the main job.
 
+mod dry_run;
 mod result;
 
 use std::num::NonZeroUsize;
@@ -7,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::restore::{self, Notes, Options, Outcome};
+use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
-use crate::args::{self, PageCache, Sync};
+use crate::args::{self, Existing, PageCache, Sync};
 use crate::error::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, count, say, thousands};
@@ -25,6 +26,9 @@ pub(crate) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
+    if args.dry_run {
+        return dry_run::run(session, &selection, &args.target, &options(args));
+    }
     announce(session, &selection, &args.target);
     let folder = session.repository.store().folder();
     let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
@@ -43,10 +47,13 @@ pub(crate) fn run(
     reported?;
 
     tell_notes(session, &outcome.notes);
+    for mount in &outcome.mounts_kept {
+        session.note(&format!("{mount} was not deleted: something is mounted there"));
+    }
     let exit = judge(&outcome, args.strict_attributes);
     let written = match session.json {
         true => output::json(&result::json(&selection, &args.target, &outcome, seconds)),
-        false => result::text(&outcome, &args.target, seconds).map_err(Failure::output),
+        false => result::text(&outcome, &args.target, args.shard, seconds).map_err(Failure::output),
     };
     // The restore is done, and its end matters more than whether somebody reads of it.
     written.or_else(|failure| if failure.status() == 0 { Ok(()) } else { Err(failure) })?;
@@ -70,6 +77,22 @@ fn options(args: &args::Restore) -> Options {
         PageCache::Keep => restore::PageCache::Keep,
     };
     options.read_ahead = args.read_ahead << 20;
+    options.existing = match args.existing {
+        Existing::Verify => restore::Existing::Verify,
+        Existing::Skip => restore::Existing::Skip,
+        Existing::Overwrite => restore::Existing::Overwrite,
+        Existing::Error => restore::Existing::Error,
+    };
+    options.in_place = args.in_place;
+    options.delete_extra = args.delete_extra;
+    options.keep_lost_found = args.keep_lost_found;
+    options.fail_fast = args.fail_fast;
+    options.salvage = args.salvage;
+    options.part = match (args.shard, args.finish) {
+        (Some(shard), _) => Part::Shard(shard),
+        (None, Some(of)) => Part::Finish(of),
+        (None, None) => Part::Whole,
+    };
     options
 }
 

@@ -133,6 +133,13 @@ pub(super) fn restore(error: restore::Error) -> Failure {
         restore::Error::NotAFolder { .. } => {
             failure.hint("a folder can only be restored into a folder; nothing was written")
         }
+        restore::Error::Problem { .. } => {
+            failure.hint("the same command takes up what was done; without --fail-fast it goes on to the end")
+        }
+        restore::Error::Shards { .. } => {
+            failure.hint("run `restore --shard I/N` for each of them, with the same snapshot and target")
+        }
+        restore::Error::NoShards => failure.hint("leave --shard and --finish out"),
         restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),
         restore::Error::Target { ref source, .. } => match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -42,6 +42,16 @@ impl Shard {
     pub fn new(number: u32, of: u32) -> Option<Self> {
         (number < of).then_some(Self { number, of })
     }
+
+    /// Returns its number, counted from 0.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// Returns how many shards there are.
+    pub fn of(self) -> u32 {
+        self.of
+    }
 }
 
 /// The whole.

@@ -1,13 +1,15 @@
 //! One folder of the restore, while anything below it is unfinished.
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kopia_format::ObjectId;
 
 use super::Identity;
 use super::metadata::Attributes;
+use crate::outcome::Cause;
 
 /// A folder. Children hold their parent, so a folder lives as long as anything below it is unfinished.
 #[derive(Debug)]
@@ -19,12 +21,29 @@ pub(crate) struct Folder {
     pub(crate) depth: usize,
     pub(crate) attributes: Attributes,
     pub(crate) kind: FolderKind,
+    /// Whether an interrupted restore left it in the staging tree.
+    pub(crate) left: bool,
     /// Children that are not finished, and one for the planner while it still adds some.
     pending: AtomicU64,
     /// Entries that lie finished in it in the staging tree, and are to be moved from there.
     staged: AtomicU64,
     /// Which folder it is in the staging tree, once it is made there.
     made: OnceLock<io::Result<Identity>>,
+    /// What the target's folder has and the snapshot has not.
+    extras: OnceLock<Vec<Box<[u8]>>>,
+    /// Files of which pieces are lost, and that still need a name.
+    partial: Mutex<Vec<Partial>>,
+}
+
+/// A file of which pieces are lost, under a name of its own in the staging tree.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    /// The name of its entry.
+    pub(crate) name: Box<str>,
+    /// Its name as long as nothing better is known.
+    pub(crate) temporary: String,
+    pub(crate) cause: Cause,
+    pub(crate) lost: Vec<Range<u64>>,
 }
 
 /// How a folder gets to its place.
@@ -41,7 +60,7 @@ pub(crate) enum FolderKind {
 
 impl Folder {
     /// Makes the root, which the target always has.
-    pub(crate) fn root(object: ObjectId, attributes: Attributes) -> Arc<Self> {
+    pub(crate) fn root(object: ObjectId, attributes: Attributes, left: bool) -> Arc<Self> {
         Arc::new(Self {
             parent: None,
             name: "".into(),
@@ -49,9 +68,12 @@ impl Folder {
             depth: 0,
             attributes,
             kind: FolderKind::Existing,
+            left,
             pending: AtomicU64::new(1),
             staged: AtomicU64::new(0),
             made: OnceLock::new(),
+            extras: OnceLock::new(),
+            partial: Mutex::default(),
         })
     }
 
@@ -62,6 +84,7 @@ impl Folder {
         object: ObjectId,
         attributes: Attributes,
         kind: FolderKind,
+        left: bool,
     ) -> Arc<Self> {
         self.expect_one();
         Arc::new(Self {
@@ -71,9 +94,12 @@ impl Folder {
             depth: self.depth + 1,
             attributes,
             kind,
+            left,
             pending: AtomicU64::new(1),
             staged: AtomicU64::new(0),
             made: OnceLock::new(),
+            extras: OnceLock::new(),
+            partial: Mutex::default(),
         })
     }
 
@@ -118,6 +144,26 @@ impl Folder {
         self.staged.load(Ordering::Relaxed)
     }
 
+    /// Keeps the names of what the snapshot does not have, until everything is written.
+    pub(crate) fn set_extras(&self, names: Vec<Box<[u8]>>) {
+        let _ = self.extras.set(names);
+    }
+
+    /// Returns what the target's folder has and the snapshot has not; nothing where that is not known.
+    pub(crate) fn extras(&self) -> &[Box<[u8]>] {
+        self.extras.get().map_or(&[], |names| names)
+    }
+
+    /// Keeps a file of which pieces are lost, until the names of all others are taken.
+    pub(crate) fn add_partial(&self, partial: Partial) {
+        self.partial.lock().unwrap_or_else(PoisonError::into_inner).push(partial);
+    }
+
+    /// Returns the files that still need a name.
+    pub(crate) fn take_partial(&self) -> Vec<Partial> {
+        std::mem::take(&mut *self.partial.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Returns the folder and all it lies in, innermost first.
     pub(crate) fn ancestors(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
         std::iter::successors(Some(self), |folder| folder.parent.as_ref())
@@ -148,12 +194,12 @@ mod tests {
     use super::*;
 
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
-        parent.child(name, "kaa".parse().unwrap(), Attributes::default(), FolderKind::Inner)
+        parent.child(name, "kaa".parse().unwrap(), Attributes::default(), FolderKind::Inner, false)
     }
 
     #[test]
     fn the_last_child_finishes_it() {
-        let root = Folder::root("kaa".parse().unwrap(), Attributes::default());
+        let root = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
         let child = folder(&root, "a");
         root.expect_one();
         assert!(!root.one_done(), "the planner");
@@ -166,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_deep_chain_is_dropped_without_recursion() {
-        let mut folder_ = Folder::root("kaa".parse().unwrap(), Attributes::default());
+        let mut folder_ = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
         for _ in 0..200_000 {
             folder_ = folder(&folder_, "d");
         }

@@ -15,7 +15,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
-use super::{FOLDER, Identity, open_folder};
+use super::{FOLDER, Identity, open_folder, open_to_change};
 
 /// How many folders all workers keep open together; each keeps one, however many there are.
 pub(crate) const OPEN: usize = 32;
@@ -125,8 +125,11 @@ impl<'a> Handles<'a> {
 fn make(parent: BorrowedFd<'_>, folder: &Folder) -> io::Result<OwnedFd> {
     let mut opened = None;
     let identity = folder.made(|| {
-        rustix::fs::mkdirat(parent, &*folder.name, Mode::RWXU)?;
-        let handle = open_folder(parent, &folder.name)?;
+        let handle = match rustix::fs::mkdirat(parent, &*folder.name, Mode::RWXU) {
+            // An interrupted restore may have given it its final mode already.
+            Err(Errno::EXIST) if folder.left => open_to_change(parent, folder.name.as_bytes())?,
+            made => made.map(|()| open_folder(parent, &folder.name))??,
+        };
         let identity = Identity::of(&handle)?;
         opened = Some(handle);
         Ok(identity)

@@ -15,6 +15,8 @@ use rustix::io::Errno;
 use super::folder::Folder;
 use super::handles::{Handles, descend};
 use super::metadata::Metadata;
+use super::partial;
+use super::remove::remove_tree;
 use super::staging::Staging;
 use super::target::Target;
 use super::{is_folder, look, open_folder, open_to_change};
@@ -37,6 +39,8 @@ pub(crate) struct Mover<'a> {
     pub(crate) metadata: Metadata<'a>,
     /// Whether the target folder itself gets the root's attributes.
     pub(crate) root_attributes: bool,
+    /// Whether what the snapshot does not have is deleted.
+    pub(crate) delete_extra: bool,
 }
 
 impl Mover<'_> {
@@ -87,7 +91,7 @@ impl Mover<'_> {
                 self.tally.problem(folder.path_of(""), Cause::Entry(why));
             }
             for name in names {
-                if let Err(error) = move_entry(source.as_fd(), destination.as_fd(), &name) {
+                if let Err(error) = self.move_entry(source.as_fd(), destination.as_fd(), folder, &name) {
                     self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), in_the_way(error));
                     stuck.insert(name);
                 }
@@ -101,6 +105,12 @@ impl Mover<'_> {
         for child in moved.iter().filter(|child| !stuck.contains(child.name.as_bytes())) {
             if let Err(error) = self.finish_moved(destination.as_fd(), child) {
                 self.tally.problem(child.path_of(""), error);
+            }
+        }
+        partial::name_all(destination.as_fd(), folder, self.tally);
+        for name in folder.extras() {
+            if let Err(error) = self.delete(destination.as_fd(), folder, name) {
+                self.tally.problem(folder.path_of(&String::from_utf8_lossy(name)), not_deleted(&error));
             }
         }
         match is_root {
@@ -130,6 +140,42 @@ impl Mover<'_> {
             return Err(io::Error::other("the folder was replaced while the restore ran"));
         }
         self.metadata.finish_folder(handle.as_fd(), &folder.attributes)
+    }
+
+    /// Moves one entry, replacing what may be replaced.
+    fn move_entry(
+        &self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        folder: &Arc<Folder>,
+        name: &[u8],
+    ) -> io::Result<()> {
+        match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
+            // Old file systems cannot refuse to replace; what is there decides below.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let new = look(from, name)?.is_some_and(|stat| is_folder(&stat));
+        let old = look(to, name)?.map(|stat| is_folder(&stat));
+        match (new, old) {
+            (false, Some(true)) if self.delete_extra => self.delete(to, folder, name)?,
+            (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
+            (true, Some(false)) => rustix::fs::unlinkat(to, name, AtFlags::empty())?,
+            // A rename replaces a file by a file, and an empty folder by a folder.
+            _ => {}
+        }
+        Ok(rustix::fs::renameat(from, name, to, name)?)
+    }
+
+    /// Deletes an entry with all below it, but for what is mounted there.
+    fn delete(&self, parent: BorrowedFd<'_>, folder: &Arc<Folder>, name: &[u8]) -> io::Result<()> {
+        let mounts = remove_tree(parent, name, None)?;
+        if mounts.is_empty() {
+            self.tally.deleted(&folder.path_of(&String::from_utf8_lossy(name)));
+        }
+        mounts.iter().for_each(|mount| self.tally.mount_kept(folder.path_of(mount)));
+        Ok(())
     }
 }
 
@@ -167,23 +213,9 @@ fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-/// Moves one entry, replacing what may be replaced.
-fn move_entry(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
-    match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
-        Ok(()) => return Ok(()),
-        // Old file systems cannot refuse to replace; what is there decides below.
-        Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let new = look(from, name)?.is_some_and(|stat| is_folder(&stat));
-    let old = look(to, name)?.map(|stat| is_folder(&stat));
-    match (new, old) {
-        (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
-        (true, Some(false)) => rustix::fs::unlinkat(to, name, AtFlags::empty())?,
-        // A rename replaces a file by a file, and an empty folder by a folder.
-        _ => {}
-    }
-    Ok(rustix::fs::renameat(from, name, to, name)?)
+/// Says that something is still there.
+fn not_deleted(error: &io::Error) -> Cause {
+    Cause::Entry(format!("the snapshot does not have it, but it cannot be deleted: {error}"))
 }
 
 /// Says in words what stood in the way.

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kopia_format::Timestamp;
 use kopia_repository::Entry;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
 use crate::outcome::{Note, Tally};
@@ -52,14 +52,21 @@ pub(crate) struct Natural {
 impl Natural {
     /// Makes a file in the staging folder, looks at it and removes it.
     pub(crate) fn probe(staging: BorrowedFd<'_>) -> io::Result<Self> {
-        const NAME: &str = ".probe";
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(staging, NAME, flags, Mode::from_raw_mode(0o777))?;
+        // An interrupted restore may have left anything in the folder.
+        let mut free = 0;
+        let (name, file) = loop {
+            let name = format!(".probe-{free}");
+            match rustix::fs::openat(staging, &*name, flags, Mode::from_raw_mode(0o777)) {
+                Err(Errno::EXIST) => free += 1,
+                file => break (name, file?),
+            }
+        };
         let before = rustix::fs::fstat(&file)?;
         let odd = Timestamp::new(1_000_000_000, 123_456_789).unwrap_or_default();
         let set = rustix::fs::futimens(&file, &timestamps(odd));
         let after = rustix::fs::fstat(&file);
-        rustix::fs::unlinkat(staging, NAME, AtFlags::empty())?;
+        rustix::fs::unlinkat(staging, &*name, AtFlags::empty())?;
         set?;
         Ok(Self {
             uid: before.st_uid,
@@ -92,15 +99,17 @@ impl<'a> Metadata<'a> {
         Self { natural, tally, refused: HashSet::new() }
     }
 
-    /// Makes a file for writing: with its final mode where nothing else is to be set, otherwise for nobody but us.
+    /// Makes a file for writing, or for more: with its final mode where nothing else is to be set, otherwise for nobody but
+    /// us.
     pub(crate) fn create(
         &self,
         folder: BorrowedFd<'_>,
         name: &str,
         wanted: &Attributes,
+        access: OFlags,
     ) -> io::Result<OwnedFd> {
         let mode = if self.natural.suits(wanted) { wanted.mode } else { 0o600 };
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))?)
     }
 
@@ -113,6 +122,40 @@ impl<'a> Metadata<'a> {
             self.check_special_bits(file, wanted)?;
         }
         self.set_times(file, wanted)
+    }
+
+    /// Sets what differs of a file that was there before.
+    pub(crate) fn correct_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
+        let stat = rustix::fs::fstat(file)?;
+        let has_owner = (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid);
+        if !has_owner || stat.st_mode & 0o7777 != wanted.mode {
+            let owned =
+                has_owner || self.change_owner(wanted, |uid, gid| rustix::fs::fchown(file, uid, gid))?;
+            rustix::fs::fchmod(file, Mode::from_raw_mode(self.allowed_mode(wanted, owned)))?;
+            self.check_special_bits(file, wanted)?;
+        }
+        match has_time(&stat, wanted) {
+            true => Ok(()),
+            false => self.set_times(file, wanted),
+        }
+    }
+
+    /// As [`Self::finish_symlink`], of a link that was there before.
+    pub(crate) fn correct_symlink(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &str,
+        stat: &Stat,
+        wanted: &Attributes,
+    ) -> io::Result<()> {
+        let owner = |uid, gid| rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
+        if (stat.st_uid, stat.st_gid) != (wanted.uid, wanted.gid) {
+            self.change_owner(wanted, owner)?;
+        }
+        match has_time(stat, wanted) {
+            true => Ok(()),
+            false => self.set_symlink_times(folder, name, wanted),
+        }
     }
 
     /// Sets everything of a folder that nothing is written in any more.
@@ -157,6 +200,10 @@ impl<'a> Metadata<'a> {
                 rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
             })?;
         }
+        self.set_symlink_times(folder, name, wanted)
+    }
+
+    fn set_symlink_times(&self, folder: BorrowedFd<'_>, name: &str, wanted: &Attributes) -> io::Result<()> {
         let times = timestamps(wanted.modified);
         rustix::fs::utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
         if self.time_is_in_doubt(wanted) {
@@ -230,12 +277,26 @@ impl<'a> Metadata<'a> {
         !self.natural.nanoseconds || !(0..1 << 31).contains(&wanted.modified.seconds())
     }
 
-    fn compare_time(&self, stat: &rustix::fs::Stat, wanted: &Attributes) {
-        let (seconds, nanoseconds) = (wanted.modified.seconds(), wanted.modified.nanoseconds());
-        if i128::from(stat.st_mtime) != i128::from(seconds) || stat.st_mtime_nsec as u32 != nanoseconds {
+    fn compare_time(&self, stat: &Stat, wanted: &Attributes) {
+        if !has_time(stat, wanted) {
             self.tally.note(Note::Time);
         }
     }
+}
+
+/// Says whether an entry has its owner, if its mode is right and its owner as right as it can be.
+pub(crate) fn found_as_settable(stat: &Stat, wanted: &Attributes) -> Option<bool> {
+    let has_owner = (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid);
+    let user = rustix::process::geteuid();
+    let settable = has_owner || (!user.is_root() && stat.st_uid == user.as_raw());
+    let mode = if has_owner { wanted.mode } else { wanted.mode & !SETUID_SETGID };
+    (settable && stat.st_mode & 0o7777 == mode).then_some(has_owner)
+}
+
+/// Says whether an entry has its time, to the nanosecond.
+pub(crate) fn has_time(stat: &Stat, wanted: &Attributes) -> bool {
+    let (seconds, nanoseconds) = (wanted.modified.seconds(), wanted.modified.nanoseconds());
+    i128::from(stat.st_mtime) == i128::from(seconds) && stat.st_mtime_nsec as u32 == nanoseconds
 }
 
 /// The modification time to set; the time of access is left.

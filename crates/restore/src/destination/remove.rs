@@ -1,77 +1,151 @@
-//! Removes what an interrupted restore left, without following anything.
+//! Removes what an interrupted restore left, and what the snapshot does not have, without following anything.
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, Mode};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::{FOLDER, Identity, is_folder, look, open_to_change};
 
-/// Removes an entry and, if it is a folder, all below it; where an identity is given, only the folder of that identity.
+/// Removes an entry and, if it is a folder, all below it but what is mounted there; where an identity is given, only the
+/// folder of that identity. Returns the paths of what is mounted, which begin with the name.
 ///
 /// Folders are emptied one after the other, going down by name and up by `..`, so that the number of open files does not
 /// grow with depth; device and inode say whether `..` is where we came from.
-pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &str, wanted: Option<Identity>) -> io::Result<()> {
-    if wanted.is_none() {
-        match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            Err(Errno::ISDIR | Errno::PERM) => {}
-            Err(error) => return Err(error.into()),
-        }
+pub(crate) fn remove_tree(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    wanted: Option<Identity>,
+) -> io::Result<Vec<String>> {
+    let mut mounts = Mounts::default();
+    let Some(stat) = look(parent, name)? else { return Ok(mounts.found) };
+    if !is_folder(&stat) && wanted.is_none() {
+        mounts.unless_mounted(name, rustix::fs::unlinkat(parent, name, AtFlags::empty()))?;
+        return Ok(mounts.found);
     }
-    if look(parent, name)?.is_none() {
-        return Ok(());
+    if is_mounted(parent, name)? {
+        mounts.note(name);
+        return Ok(mounts.found);
     }
-    let mut current = open_to_change(parent, name.as_bytes())?;
+    let mut current = open_to_change(parent, name)?;
     if wanted.is_some_and(|wanted| Identity::of(&current).is_ok_and(|found| found != wanted)) {
         return Err(io::Error::other("another folder has taken its place"));
     }
-    // The folders above the one that is open, each with the names of its folders that are still to be removed.
-    let mut above: Vec<(Identity, Vec<CString>)> = Vec::new();
-    let mut left = remove_files(&current)?;
+    mounts.path.push(name.to_vec());
+    let mut level = Level::empty(&current, &mut mounts)?;
+    let mut above: Vec<Level> = Vec::new();
     loop {
-        match left.last() {
-            Some(child) => match rustix::fs::unlinkat(&current, &**child, AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => drop(left.pop()),
-                Err(_) => {
-                    let next = open_to_change(current.as_fd(), child.to_bytes())?;
-                    above.push((Identity::of(&current)?, left));
-                    left = remove_files(&next)?;
-                    current = next;
-                }
-            },
-            None => {
-                let Some((identity, left_above)) = above.pop() else { break };
-                let up = rustix::fs::openat(&current, "..", FOLDER, Mode::empty())?;
-                if Identity::of(&up)? != identity {
-                    return Err(io::Error::other("the folder was moved while it was removed"));
-                }
-                // Empty now, so the next round removes it by name.
-                (current, left) = (up, left_above);
+        if let Some(child) = level.folders.pop() {
+            let child = child.as_bytes();
+            if rustix::fs::unlinkat(&current, child, AtFlags::REMOVEDIR).is_ok() {
+                continue;
             }
-        }
-    }
-    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
-}
-
-/// Removes everything in a folder that is no folder itself, and returns the names of its folders.
-fn remove_files(folder: &OwnedFd) -> io::Result<Vec<CString>> {
-    let mut folders = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
+            if look(current.as_fd(), child)?.is_none() {
+                continue;
+            }
+            if is_mounted(current.as_fd(), child)? {
+                mounts.note(child);
+                level.keeps = true;
+                continue;
+            }
+            current = open_to_change(current.as_fd(), child)?;
+            mounts.path.push(child.to_vec());
+            let below = Level::empty(&current, &mut mounts)?;
+            above.push(std::mem::replace(&mut level, below));
             continue;
         }
-        match look(folder.as_fd(), name)? {
-            Some(stat) if is_folder(&stat) => folders.push(name.to_owned()),
-            Some(_) => rustix::fs::unlinkat(folder, name, AtFlags::empty())?,
-            None => {}
+        let Some(mut upper) = above.pop() else { break };
+        current = rustix::fs::openat(&current, "..", FOLDER, Mode::empty())?;
+        if Identity::of(&current)? != upper.identity {
+            return Err(io::Error::other("the folder was moved while it was removed"));
+        }
+        let done = mounts.path.pop().unwrap_or_default();
+        match level.keeps {
+            true => upper.keeps = true,
+            false => rustix::fs::unlinkat(&current, &*done, AtFlags::REMOVEDIR)?,
+        }
+        level = upper;
+    }
+    if !level.keeps {
+        rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?;
+    }
+    Ok(mounts.found)
+}
+
+/// A folder that is being emptied.
+struct Level {
+    identity: Identity,
+    /// Its folders that are still to be removed.
+    folders: Vec<CString>,
+    /// Whether it has to stay, because something is mounted in it.
+    keeps: bool,
+}
+
+impl Level {
+    /// Removes everything in a folder that is no folder itself.
+    fn empty(folder: &OwnedFd, mounts: &mut Mounts) -> io::Result<Self> {
+        let mut level = Self { identity: Identity::of(folder)?, folders: Vec::new(), keeps: false };
+        for entry in Dir::read_from(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            match look(folder.as_fd(), name)? {
+                Some(stat) if is_folder(&stat) => level.folders.push(name.to_owned()),
+                Some(_) => {
+                    let removed = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+                    level.keeps |= mounts.unless_mounted(name.to_bytes(), removed)?;
+                }
+                None => {}
+            }
+        }
+        Ok(level)
+    }
+}
+
+/// What is mounted below an entry, and therefore stays.
+#[derive(Default)]
+struct Mounts {
+    /// The names of the folders that lead to the one that is being emptied.
+    path: Vec<Vec<u8>>,
+    found: Vec<String>,
+}
+
+impl Mounts {
+    fn note(&mut self, name: &[u8]) {
+        let names: Vec<_> = self.path.iter().map(|name| &name[..]).chain([name]).collect();
+        self.found.push(String::from_utf8_lossy(&names.join(&b'/')).into_owned());
+    }
+
+    /// Says whether a file could not be removed because something is mounted on it.
+    fn unless_mounted(&mut self, name: &[u8], removed: rustix::io::Result<()>) -> io::Result<bool> {
+        match removed {
+            Ok(()) | Err(Errno::NOENT) => Ok(false),
+            Err(Errno::BUSY) => {
+                self.note(name);
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
         }
     }
-    Ok(folders)
+}
+
+/// Says whether a folder is where something is mounted, be it a part of the same file system.
+fn is_mounted(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(parent, name, flags, Mode::empty(), resolve) {
+        Ok(_) => Ok(false),
+        Err(Errno::XDEV) => Ok(true),
+        // Before Linux 5.6, and in sandboxes that know no such call, a mount of the same file system shows only when it is to be removed.
+        Err(_) => {
+            let device = |stat: Option<rustix::fs::Stat>| stat.map(|stat| stat.st_dev);
+            Ok(device(look(parent, name)?) != Some(rustix::fs::fstat(parent)?.st_dev))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -97,11 +171,11 @@ mod tests {
             fs::set_permissions(tree.join(path), fs::Permissions::from_mode(mode)).unwrap();
         }
         let parent = fs::File::open(dir.path()).unwrap();
-        remove_tree(parent.as_fd(), "tree", None).unwrap();
+        remove_tree(parent.as_fd(), b"tree", None).unwrap();
         assert!(!tree.exists() && outside.join("kept").exists());
-        remove_tree(parent.as_fd(), "tree", None).unwrap();
+        remove_tree(parent.as_fd(), b"tree", None).unwrap();
         symlink(&outside, &tree).unwrap();
-        remove_tree(parent.as_fd(), "tree", None).unwrap();
+        remove_tree(parent.as_fd(), b"tree", None).unwrap();
         assert!(outside.join("kept").exists());
     }
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::remove::remove_tree;
 use super::target::Target;
 use super::{Identity, is_folder, look, open_folder, open_to_change};
-use crate::{Error, Result};
+use crate::{Error, Options, Result};
 
 /// What the names of staging folders begin with.
 pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
@@ -22,11 +22,17 @@ pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
 pub(crate) struct Staging {
     handle: OwnedFd,
     name: String,
+    /// Whether an interrupted restore of the same root left it.
+    left: bool,
 }
 
 impl Staging {
-    /// Makes the folder for a root, and removes what interrupted restores left in the target.
-    pub(crate) fn open(target: &Target, root: ObjectId) -> Result<Self> {
+    /// Makes the folder for a root, or takes up what an interrupted restore of that root left; removes what restores of other
+    /// roots left in the target.
+    pub(crate) fn open(target: &Target, root: ObjectId, options: &Options) -> Result<Self> {
+        if options.is_shard() {
+            return Self::share(target, root);
+        }
         let folder = target.folder.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
         let busy = || Error::Busy { target: target.path.clone() };
@@ -36,13 +42,23 @@ impl Staging {
             None => leftovers(folder).map_err(error)?,
             Some(_) => vec![name.clone()],
         };
+        let mut taken_up = None;
         for leftover in leftovers {
             let Some(handle) = open_own(folder, &leftover).map_err(error)? else { continue };
             if !lock(&handle, folder, &leftover).map_err(error)? {
                 return Err(busy());
             }
+            if leftover == name {
+                tracing::info!(leftover, "taking up what an interrupted restore left");
+                taken_up = Some(handle);
+                continue;
+            }
             tracing::info!(leftover, "removing what an interrupted restore left");
-            remove_tree(folder, &leftover, Some(Identity::of(&handle).map_err(error)?)).map_err(error)?;
+            let identity = Identity::of(&handle).map_err(error)?;
+            remove_tree(folder, leftover.as_bytes(), Some(identity)).map_err(error)?;
+        }
+        if let Some(handle) = taken_up {
+            return Ok(Self { handle, name, left: true });
         }
         let make = || rustix::fs::mkdirat(folder, &*name, Mode::RWXU);
         let made = make().or_else(|errno| match errno {
@@ -52,9 +68,38 @@ impl Staging {
         made.map_err(|errno| error(errno.into()))?;
         let handle = open_folder(folder, &name).map_err(error)?;
         match lock(&handle, folder, &name).map_err(error)? {
-            true => Ok(Self { handle, name }),
+            true => Ok(Self { handle, name, left: false }),
             false => Err(busy()),
         }
+    }
+
+    /// Makes the folder for a root, or opens it beside others that write in it.
+    fn share(target: &Target, root: ObjectId) -> Result<Self> {
+        let folder = target.folder.as_fd();
+        let error = |source: io::Error| target.error("cannot be written", source);
+        let name = format!("{PREFIX}{root}");
+        match rustix::fs::mkdirat(folder, &*name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(error(errno.into())),
+        }
+        let Some(handle) = open_own(folder, &name).map_err(error)? else {
+            return Err(error(io::Error::other(format!("{name} is no folder of this user"))));
+        };
+        // Some network file systems have no locks; then nothing warns of a restore of the whole.
+        match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => Err(Error::Busy { target: target.path.clone() }),
+            _ => Ok(Self { handle, name, left: true }),
+        }
+    }
+
+    /// Returns the folder's name in the target.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says whether an interrupted restore left the folder, with what it had done in it.
+    pub(crate) fn is_left(&self) -> bool {
+        self.left
     }
 
     /// Returns the folder's path, for messages only.
@@ -67,11 +112,18 @@ impl Staging {
         self.handle.as_fd()
     }
 
+    /// Removes the folder if it was not there before.
+    pub(crate) fn remove_new(&self, target: &Target) {
+        if !self.left {
+            let _ = self.remove(target);
+        }
+    }
+
     /// Removes the folder and whatever could not be moved out of it.
     pub(crate) fn remove(&self, target: &Target) -> Result<()> {
         let removed = Identity::of(&self.handle)
-            .and_then(|identity| remove_tree(target.folder.as_fd(), &self.name, Some(identity)));
-        removed.map_err(|source| target.error("the unfinished folder cannot be removed", source))
+            .and_then(|identity| remove_tree(target.folder.as_fd(), self.name.as_bytes(), Some(identity)));
+        removed.map(drop).map_err(|source| target.error("the unfinished folder cannot be removed", source))
     }
 }
 

@@ -32,21 +32,7 @@ impl Target {
     /// Opens the target of an entry. A folder's contents go into the target; a file or link becomes the target, or goes
     /// into it by its own name if it is a folder or ends in `/`. Folders that are missing are created.
     pub(crate) fn open(entry: &Entry, path: &Path) -> Result<Self> {
-        let (folder, name) = match entry.kind() {
-            EntryKind::Directory => (path.to_path_buf(), None),
-            EntryKind::File | EntryKind::Symlink
-                if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") =>
-            {
-                (path.to_path_buf(), Some(entry_name(entry, path)?))
-            }
-            EntryKind::File | EntryKind::Symlink => {
-                let name = path.file_name().and_then(|name| name.to_str());
-                let name = name.ok_or_else(|| unnamed(path))?;
-                // The parent of a plain name is "", which stands for the current folder.
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                (parent.unwrap_or(Path::new(".")).to_path_buf(), Some(name.to_string()))
-            }
-        };
+        let (folder, name) = locate(entry, path)?;
         let error = |what| {
             let path = folder.clone();
             move |source| Error::Target { path, what, source }
@@ -56,11 +42,7 @@ impl Target {
             return Err(Error::Target { path: path.into(), what: "cannot be replaced", source });
         }
         let repository = entry.repository().store().folder();
-        // A single file does no harm beside the repository, only in it.
-        let overlaps = |folder: &Path| match &repository {
-            Some(repository) => refuse_overlap(folder, repository, name.is_none()),
-            None => Ok(None),
-        };
+        let overlaps = |folder: &Path| overlap(folder, repository.as_deref(), name.is_none());
         overlaps(&folder).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
         match fs::metadata(&folder) {
             Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: folder }),
@@ -106,6 +88,25 @@ impl Target {
     }
 }
 
+/// Returns the folder that entries go into, and for a file or link the name that it gets there.
+pub(crate) fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
+    Ok(match entry.kind() {
+        EntryKind::Directory => (path.to_path_buf(), None),
+        EntryKind::File | EntryKind::Symlink
+            if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") =>
+        {
+            (path.to_path_buf(), Some(entry_name(entry, path)?))
+        }
+        EntryKind::File | EntryKind::Symlink => {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| unnamed(path))?;
+            // The parent of a plain name is "", which stands for the current folder.
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            (parent.unwrap_or(Path::new(".")).to_path_buf(), Some(name.to_string()))
+        }
+    })
+}
+
 /// Devices, pipes and sockets are not replaced when a person names one: it is a slip more often than a wish.
 fn is_special(metadata: &fs::Metadata) -> bool {
     !(metadata.is_file() || metadata.is_dir() || metadata.is_symlink())
@@ -133,6 +134,16 @@ fn entry_name(entry: &Entry, path: &Path) -> Result<String> {
 fn unnamed(path: &Path) -> Error {
     let source = io::Error::new(io::ErrorKind::InvalidInput, "give the name that the file is to have");
     Error::Target { path: path.into(), what: "cannot be the target", source }
+}
+
+/// Refuses a target that overlaps with the repository, if that is a folder. A single file does no harm beside the
+/// repository, only in it.
+pub(crate) fn overlap(
+    target: &Path,
+    repository: Option<&Path>,
+    whole: bool,
+) -> std::io::Result<Option<Error>> {
+    repository.map_or(Ok(None), |repository| refuse_overlap(target, repository, whole))
 }
 
 /// Compares devices and inodes of both and of all folders that they lie in, so that links and mounts deceive nobody. That

@@ -60,6 +60,11 @@ impl Bytes {
         Ok(())
     }
 
+    /// Writes at an offset of a file that may have other bytes there, so that nothing is left out.
+    pub(crate) fn overwrite(&self, file: impl AsFd, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all(file, bytes, offset)
+    }
+
     /// Sets the length of a file whose end may be a hole.
     pub(crate) fn end(&self, file: impl AsFd, length: u64) -> io::Result<()> {
         match self.hole {

@@ -1,10 +1,13 @@
 //! Some thousand entries, and in which order their contents are read.
 
+use std::sync::Arc;
+
 use kopia_format::ContentId;
 use kopia_repository::object::Run;
 use kopia_repository::schedule::{self, Limits, Read};
 use kopia_repository::{Place, read};
 
+use super::existing::Old;
 use super::{BYTES, ENTRIES, LARGE_FILES};
 use crate::execute::{LargeFile, SmallEntry};
 use crate::queue::Parts;
@@ -16,6 +19,9 @@ const ANNOUNCED: usize = 128;
 /// How many files without bytes one worker makes in a row.
 const EMPTY: usize = 64;
 
+/// How many files, or pieces of large ones, one worker checks in a row.
+const CHECKED: usize = 16;
+
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) items: Vec<Item>,
@@ -24,14 +30,41 @@ pub(crate) struct Batch {
     pub(crate) reads: Vec<Read>,
     /// Entries that need nothing from packs.
     pub(crate) empty: Vec<Item>,
+    /// What may be there already.
+    pub(crate) checks: Vec<Check>,
     pub(crate) large_files: usize,
     bytes: u64,
 }
 
 /// What a content is needed for.
+#[derive(Debug)]
 pub(crate) enum Item {
     Small(SmallEntry),
-    Large(std::sync::Arc<LargeFile>),
+    Large(Arc<LargeFile>),
+}
+
+/// A file, link or piece whose bytes may be there already.
+pub(crate) struct Check {
+    pub(crate) item: Item,
+    /// The content that it should be; a file without bytes has none.
+    pub(crate) run: Option<Run>,
+    pub(crate) found: Found,
+}
+
+/// Where bytes may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// What is to be done about what the target has, if it has something.
+    pub(crate) old: Option<Old>,
+    /// Whether an interrupted restore left something in the staging tree.
+    pub(crate) left: bool,
+}
+
+impl Found {
+    /// Says whether there is nothing that could spare work.
+    pub(crate) fn is_nothing(self) -> bool {
+        !self.left && matches!(self.old, None | Some(Old::Replace))
+    }
 }
 
 /// One content that one entry needs.
@@ -52,6 +85,7 @@ pub(crate) struct Use {
 /// A part of a batch that one worker does in a row.
 pub(crate) enum Part<'b> {
     Read(&'b Read),
+    Check(&'b [Check]),
     Empty(&'b [Item]),
 }
 
@@ -72,7 +106,7 @@ impl Batch {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.items.len() + self.empty.len() >= ENTRIES
+        self.items.len() + self.empty.len() + self.checks.len() >= ENTRIES
             || self.bytes >= BYTES
             || self.large_files >= LARGE_FILES
     }
@@ -90,14 +124,22 @@ impl Batch {
     }
 
     pub(crate) fn part(&self, number: usize) -> Part<'_> {
-        match self.reads.get(number) {
-            Some(read) => Part::Read(read),
-            None => {
-                let start = (number - self.reads.len()) * EMPTY;
-                Part::Empty(&self.empty[start..(start + EMPTY).min(self.empty.len())])
-            }
+        if let Some(read) = self.reads.get(number) {
+            return Part::Read(read);
+        }
+        let number = number - self.reads.len();
+        let checked = self.checks.len().div_ceil(CHECKED);
+        match number < checked {
+            true => Part::Check(some(&self.checks, number, CHECKED)),
+            false => Part::Empty(some(&self.empty, number - checked, EMPTY)),
         }
     }
+}
+
+/// Returns one of the parts that all are cut into.
+fn some<T>(all: &[T], number: usize, length: usize) -> &[T] {
+    let start = number * length;
+    &all[start..(start + length).min(all.len())]
 }
 
 impl read::Use for Use {
@@ -112,6 +154,6 @@ impl read::Use for Use {
 
 impl Parts for Batch {
     fn count(&self) -> usize {
-        self.reads.len() + self.empty.len().div_ceil(EMPTY)
+        self.reads.len() + self.checks.len().div_ceil(CHECKED) + self.empty.len().div_ceil(EMPTY)
     }
 }

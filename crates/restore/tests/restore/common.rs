@@ -6,6 +6,7 @@ use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Options, Outcome};
 use kopia_storage::FilesystemStore;
+use kopia_testkit::tree::{Compare, Tree, compare};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
 
@@ -72,4 +73,11 @@ pub(crate) fn names(path: &Path) -> Vec<String> {
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
     names.sort();
     names
+}
+
+/// Compares two restored trees: every name, byte and attribute.
+pub(crate) fn assert_same(expected: &Path, found: &Path) {
+    let (expected, found) = (Tree::scan(expected), Tree::scan(found));
+    let differences = compare(&expected, &found, &Compare::settable());
+    assert!(differences.is_empty(), "{differences:#?}");
 }

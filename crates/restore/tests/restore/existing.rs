@@ -142,11 +142,16 @@ fn single_files_and_links_go_where_they_are_sent() {
     let (one, link) = (root.at("d/f").unwrap(), root.at("l").unwrap());
     fs::create_dir(place.path("folder")).unwrap();
     fs::write(place.path("folder/kept"), b"mine").unwrap();
-    for (target, result) in
-        [("new", "new"), ("folder", "folder/f"), ("made/here/", "made/here/f"), ("new", "new")]
-    {
+    for (target, result, files) in [
+        ("new", "new", 1),
+        ("folder", "folder/f", 1),
+        ("made/here/", "made/here/f", 1),
+        // It is there, and right.
+        ("new", "new", 0),
+    ] {
         let outcome = place.restore(&one, target);
-        assert_eq!((outcome.files, outcome.problem_count, outcome.folders), (1, 0, 0), "{target}");
+        let counts = (outcome.files, outcome.kept, outcome.problem_count, outcome.folders);
+        assert_eq!(counts, (files, 1 - files, 0, 0), "{target}");
         assert_eq!(fs::read(place.path(result)).unwrap(), b"hello");
     }
     place.restore(&link, "folder");

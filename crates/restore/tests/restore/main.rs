@@ -1,9 +1,18 @@
 //! Restores of repositories that the tests write themselves: what kopia would never write, and targets that nobody wants.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
 mod common;
 mod damage;
 mod deep;
+mod delta;
 mod existing;
+mod extra;
 mod hostile;
+mod preview;
 mod reading;
+mod resuming;
+mod salvage;
+mod shards;
+mod swapping;
 mod writing;

@@ -178,8 +178,8 @@ fn what_is_read_ahead_stays_within_its_budget() {
 
 #[test]
 fn a_range_that_fails_is_read_content_by_content() {
-    let place = Place::new();
     for ahead in [ReadAhead::Hints, ReadAhead::Threads] {
+        let place = Place::new();
         let mut store = Distant::new(blobs());
         // A file's content, sealed, but not two of them.
         store.longest = 1550;

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use kopia_rs::restore::{Notes, Outcome};
 use kopia_rs::select::Selection;
+use kopia_rs::verify::Shard;
 use serde::Serialize;
 
-use crate::output::{self, count, shown, size};
+use crate::output::{self, count, shown, size, thousands};
 use crate::report::Line;
 
 /// What `--json` prints.
@@ -24,6 +25,10 @@ pub(super) struct Json<'a> {
     folders: u64,
     symlinks: u64,
     bytes: u64,
+    kept: u64,
+    bytes_kept: u64,
+    deleted: u64,
+    mounts_kept: &'a [String],
     problem_count: u64,
     /// The first 10,000; `--report` has all.
     problems: Vec<Line<'a>>,
@@ -54,19 +59,29 @@ struct NotesJson {
 }
 
 /// Writes one line.
-pub(super) fn text(outcome: &Outcome, target: &Path, seconds: f64) -> io::Result<()> {
-    let Outcome { files, folders, symlinks, bytes, .. } = outcome;
+pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, seconds: f64) -> io::Result<()> {
+    let Outcome { files, folders, symlinks, bytes, kept, deleted, .. } = outcome;
     let files = count(*files, "file", "files");
     let folders = count(*folders, "folder", "folders");
     let links = count(*symlinks, "link", "links");
     let target = target.display().to_string();
     let mut out = output::out();
     let size = size(*bytes);
-    writeln!(
-        out,
-        "restored {files} ({size}), {folders} and {links} to {} in {seconds:.1} s",
-        shown(&target)
-    )?;
+    if let Some(shard) = shard {
+        // Folders are made by whoever comes first, and large files are everybody's.
+        let (number, of) = (shard.number(), shard.of());
+        writeln!(out, "restored shard {number} of {of}, {size}, to {} in {seconds:.1} s", shown(&target))?;
+        writeln!(out, "when all are through: restore --finish {of}")?;
+        return out.flush();
+    }
+    write!(out, "restored {files} ({size}), {folders} and {links} to {}", shown(&target))?;
+    if *kept > 0 {
+        write!(out, ", kept {} that {} right", thousands(*kept), if *kept == 1 { "was" } else { "were" })?;
+    }
+    if *deleted > 0 {
+        write!(out, ", deleted {}", thousands(*deleted))?;
+    }
+    writeln!(out, " in {seconds:.1} s")?;
     out.flush()
 }
 
@@ -93,6 +108,10 @@ pub(super) fn json<'a>(
         folders: outcome.folders,
         symlinks: outcome.symlinks,
         bytes: outcome.bytes,
+        kept: outcome.kept,
+        bytes_kept: outcome.bytes_kept,
+        deleted: outcome.deleted,
+        mounts_kept: &outcome.mounts_kept,
         problem_count: outcome.problem_count,
         problems: outcome.problems.iter().map(Line::from).collect(),
         notes: NotesJson { owners, special_bits, modes, times, names },

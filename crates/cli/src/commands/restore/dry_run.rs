@@ -1,0 +1,112 @@
+//! `restore --dry-run`: what would happen.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use kopia_rs::restore::{self, Action, Change, Options, Preview};
+use kopia_rs::select::Selection;
+use serde::Serialize;
+
+use crate::error::{Exit, Failure};
+use crate::output::{self, count, escape, say, shown, size, thousands};
+use crate::report::Line;
+use crate::session::Session;
+
+/// One entry, a line.
+#[derive(Debug, Serialize)]
+struct Json<'a> {
+    action: &'static str,
+    path: &'a str,
+    /// `folder` or `file`; what is deleted may be anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    bytes: u64,
+}
+
+/// The last line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sum<'a> {
+    action: &'static str,
+    written: u64,
+    bytes: u64,
+    folders: u64,
+    kept: u64,
+    deleted: u64,
+    problems: Vec<Line<'a>>,
+}
+
+pub(super) fn run(
+    session: &Session,
+    selection: &Selection,
+    target: &Path,
+    options: &Options,
+) -> Result<Exit, Failure> {
+    let mut out = io::BufWriter::new(output::out());
+    let mut written = Ok(());
+    let preview = restore::preview(&selection.entry, target, options, |change| {
+        if written.is_ok() {
+            written = tell(&mut out, session.json, change);
+        }
+    })?;
+    written.map_err(Failure::output)?;
+    for problem in &preview.problems {
+        say(format_args!("error: {}", escape(&problem.to_string())));
+    }
+    sum(&mut out, session.json, &preview, target).and_then(|()| out.flush()).map_err(Failure::output)?;
+    Ok(if preview.problems.is_empty() { Exit::Complete } else { Exit::Partial })
+}
+
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Write => "write",
+        Action::Replace => "replace",
+        Action::Change => "change",
+        Action::Keep => "keep",
+        Action::Delete => "delete",
+        _ => "other",
+    }
+}
+
+fn tell(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
+    let action = word(change.action);
+    match json {
+        true => {
+            let kind = match (change.action, change.folder) {
+                (Action::Delete, _) => None,
+                (_, true) => Some("folder"),
+                (_, false) => Some("file"),
+            };
+            serde_json::to_writer(
+                &mut *out,
+                &Json { action, path: &change.path, kind, bytes: change.bytes },
+            )?;
+            writeln!(out)
+        }
+        false => {
+            writeln!(out, "{action:<8}{}{}", shown(&change.path), if change.folder { "/" } else { "" })
+        }
+    }
+}
+
+fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io::Result<()> {
+    let Preview { written, bytes, folders, kept, deleted, problems, .. } = preview;
+    if json {
+        let (written, bytes, folders) = (*written, *bytes, *folders);
+        let problems = problems.iter().map(Line::from).collect();
+        let sum = Sum { action: "sum", written, bytes, folders, kept: *kept, deleted: *deleted, problems };
+        serde_json::to_writer(&mut *out, &sum)?;
+        return writeln!(out);
+    }
+    let target = target.display().to_string();
+    writeln!(
+        out,
+        "would write {} ({}) and make {} in {}, keep {}, delete {}",
+        count(*written, "file or link", "files and links"),
+        size(*bytes),
+        count(*folders, "folder", "folders"),
+        shown(&target),
+        thousands(*kept),
+        thousands(*deleted),
+    )
+}

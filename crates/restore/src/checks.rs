@@ -1,0 +1,73 @@
+//! What is to be checked before it is known whether it must be read from the repository.
+//!
+//! The planner hands out checks with its batches; a worker that finds other bytes than the snapshot's gives the piece back,
+//! and the planner plans it as any other. The planner ends only when no check is out any more.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use kopia_repository::object::Run;
+
+use crate::plan::batch::Item;
+
+/// A piece that has to be read from the repository.
+pub(crate) type Wrong = (Item, Run);
+
+#[derive(Default)]
+pub(crate) struct Checks {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Checks that are handed out and not done.
+    out: usize,
+    wrong: Vec<Wrong>,
+    aborted: bool,
+}
+
+impl Checks {
+    /// Notes that checks are handed out.
+    pub(crate) fn add(&self, count: usize) {
+        self.lock().out += count;
+    }
+
+    /// Notes that one is done.
+    pub(crate) fn done(&self) {
+        let mut state = self.lock();
+        state.out = state.out.saturating_sub(1);
+        if state.out == 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Gives a piece back to the planner.
+    pub(crate) fn give_back(&self, item: Item, run: Run) {
+        self.lock().wrong.push((item, run));
+        self.changed.notify_all();
+    }
+
+    /// Takes what was given back so far.
+    pub(crate) fn take(&self) -> Vec<Wrong> {
+        std::mem::take(&mut self.lock().wrong)
+    }
+
+    /// Waits until something is given back and takes it; nothing once no check is out.
+    pub(crate) fn wait(&self) -> Vec<Wrong> {
+        let mut state = self.lock();
+        while state.out > 0 && state.wrong.is_empty() && !state.aborted {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::take(&mut state.wrong)
+    }
+
+    /// Lets nobody wait any more.
+    pub(crate) fn abort(&self) {
+        self.lock().aborted = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

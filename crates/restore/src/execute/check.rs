@@ -1,0 +1,221 @@
+//! Is it there already? Reads what the target or an interrupted restore has, and compares its hash with the snapshot's.
+//!
+//! Bytes are right if they hash to the content that belongs there; nothing else is trusted. What is wrong goes back to the
+//! planner, which plans to read it from the repository.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kopia_repository::Repository;
+use kopia_repository::object::Run;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{SmallEntry, Worker};
+use crate::destination::folder::Folder;
+use crate::destination::look;
+use crate::destination::merge::open_existing;
+use crate::destination::metadata::{found_as_settable, has_time};
+use crate::outcome::Cause;
+use crate::plan::batch::{Check, Found, Item};
+use crate::plan::existing::Old;
+
+/// The longest content that is compared: more than kopia's longest piece. A longer one is restored without being compared.
+const LONGEST: u64 = 64 << 20;
+
+/// The folder of the target that was used last.
+#[derive(Default)]
+pub(super) struct InTarget(Option<(Arc<Folder>, Rc<OwnedFd>)>);
+
+impl InTarget {
+    /// Opens a folder that the target had before.
+    pub(super) fn open(&mut self, root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
+        if let Some((_, handle)) = self.0.as_ref().filter(|(open, _)| Arc::ptr_eq(open, folder)) {
+            return Ok(handle.clone());
+        }
+        let handle = Rc::new(open_existing(root, folder)?);
+        self.0 = Some((folder.clone(), handle.clone()));
+        Ok(handle)
+    }
+}
+
+impl Worker<'_> {
+    /// Looks whether the bytes of a file, link or piece are there already.
+    pub(super) fn check(&mut self, check: &Check) {
+        if !self.shared.stopped() {
+            match (&check.item, check.run) {
+                (Item::Small(entry), _) if self.shared.options.is_finish() => self.finish_entry(entry),
+                (Item::Small(entry), run) => self.check_small(entry, run, check.found),
+                (Item::Large(file), Some(run)) => self.check_piece(file, run),
+                (Item::Large(file), None) => self.large_file_one_done(file),
+            }
+        }
+        self.shared.checks.done();
+    }
+
+    /// Finishes an entry that a shard has written.
+    fn finish_entry(&mut self, entry: &SmallEntry) {
+        let path = entry.folder.path_of(&entry.name);
+        let result = match self.shared.torn(&path) {
+            Some(why) => {
+                self.discard(entry, Found { old: None, left: true });
+                Err(Cause::Entry(why))
+            }
+            None => self.take_share(entry).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Cause::Entry("no shard has written it".into()),
+                _ => error.into(),
+            }),
+        };
+        match result {
+            Ok(_) if entry.symlink => {
+                entry.folder.one_staged();
+                self.shared.tally.symlink();
+            }
+            Ok(size) => {
+                self.shared.tally.written(size);
+                self.file_is_there(entry, size);
+            }
+            Err(cause) => self.shared.tally.problem(path, cause),
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    /// Gives what a shard wrote its attributes, where they are missing; returns how many bytes a file has.
+    fn take_share(&mut self, entry: &SmallEntry) -> io::Result<u64> {
+        let folder = self.handles.open(&entry.folder)?;
+        let stat = look(folder.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
+        if entry.symlink {
+            self.metadata.correct_symlink(folder.as_fd(), &entry.name, &stat, &entry.attributes)?;
+            return Ok(0);
+        }
+        // One that is finished may not be ours to open.
+        if has_time(&stat, &entry.attributes) && found_as_settable(&stat, &entry.attributes).is_some() {
+            return Ok(u64::try_from(stat.st_size).unwrap_or_default());
+        }
+        let (file, size) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY)?;
+        self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        self.sync(&file)?;
+        Ok(size)
+    }
+
+    fn check_small(&mut self, entry: &SmallEntry, run: Option<Run>, found: Found) {
+        let folder = &entry.folder;
+        let root = self.shared.target.folder.as_fd();
+        if found.old == Some(Old::Compare)
+            && let Ok(existing) = self.in_target.open(root, folder)
+            && self.is_there(existing.as_fd(), entry, run).unwrap_or(false)
+        {
+            self.discard(entry, found);
+            self.shared.tally.kept();
+            self.shared.tally.found(if entry.symlink { 0 } else { entry.size });
+            return self.child_done(folder.clone());
+        }
+        if found.left
+            && let Ok(staged) = self.handles.open(folder)
+            && self.is_there(staged.as_fd(), entry, run).unwrap_or(false)
+        {
+            match entry.symlink {
+                true => {
+                    folder.one_staged();
+                    self.shared.tally.symlink();
+                }
+                false => {
+                    self.shared.tally.found(entry.size);
+                    self.file_is_there(entry, entry.size);
+                }
+            }
+            return self.child_done(folder.clone());
+        }
+        self.discard(entry, found);
+        match run {
+            Some(run) => self.shared.checks.give_back(Item::Small(entry.clone()), run),
+            None => self.small(entry, Ok(&[])),
+        }
+    }
+
+    /// Says whether an entry of a folder has the right bytes; if so, gives it the right attributes.
+    fn is_there(&mut self, folder: BorrowedFd<'_>, entry: &SmallEntry, run: Option<Run>) -> io::Result<bool> {
+        let name = &*entry.name;
+        if entry.symlink {
+            let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
+            let Some(stat) = look(folder, name)? else { return Ok(false) };
+            let right =
+                run.is_some_and(|run| self.shared.repository.verify_content(&run.content, target.to_bytes()));
+            if right {
+                self.metadata.correct_symlink(folder, name, &stat, &entry.attributes)?;
+            }
+            return Ok(right);
+        }
+        let (file, size) = open_file(folder, name, OFlags::RDONLY)?;
+        if size != entry.size {
+            return Ok(false);
+        }
+        let right = match run {
+            None => size == 0,
+            Some(run) => self.read_and_compare(file.as_fd(), &Run { length: Some(size), ..run }),
+        };
+        if right {
+            self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+            self.sync(&file)?;
+        }
+        Ok(right)
+    }
+
+    /// Reads where a piece belongs and says whether it is there; its bytes are in `compared` then.
+    pub(super) fn read_and_compare(&mut self, file: BorrowedFd<'_>, run: &Run) -> bool {
+        is_right(self.shared.repository, file, run, &mut self.compared)
+    }
+
+    /// Removes what an interrupted restore left of an entry, if it did.
+    pub(crate) fn discard(&mut self, entry: &SmallEntry, found: Found) {
+        if found.left
+            && let Ok(folder) = self.handles.open(&entry.folder)
+        {
+            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+        }
+    }
+}
+
+/// Reads where a piece belongs and says whether it is there; its bytes are in `bytes` then.
+pub(crate) fn is_right(
+    repository: &Repository,
+    file: BorrowedFd<'_>,
+    run: &Run,
+    bytes: &mut Vec<u8>,
+) -> bool {
+    // What an object names by its compressed bytes cannot be compared.
+    let Some(length) = run.length.filter(|&length| length <= LONGEST && !run.compressed) else {
+        return false;
+    };
+    bytes.resize(length as usize, 0);
+    read_exact(file, bytes, run.start).is_ok() && repository.verify_content(&run.content, bytes)
+}
+
+/// Opens a file that was there before, and returns its size. What is no file, or has other names, is none of ours.
+pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, u64)> {
+    // A pipe that has just taken its place must not hold us up.
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok((file, u64::try_from(stat.st_size).unwrap_or_default()))
+}
+
+fn read_exact(file: BorrowedFd<'_>, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pread(file, &mut *bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                bytes = &mut bytes[count..];
+                offset += count as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! What is there already of a folder that is to be restored: in the target, and in what an interrupted restore left.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
+use rustix::fs::{Dir, FileType, Stat};
+
+use crate::destination::metadata::{Attributes, found_as_settable, has_time};
+use crate::destination::{look, remove, staging};
+use crate::{Existing, Options};
+
+/// The names in a folder, of which those that the snapshot has are taken away.
+#[derive(Default)]
+pub(crate) struct Names(HashMap<Box<[u8]>, FileType>);
+
+impl Names {
+    /// Lists a folder.
+    pub(crate) fn read(folder: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut names = HashMap::new();
+        for entry in Dir::read_from(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                // Not every file system says it here.
+                FileType::Unknown => match look(folder, name)? {
+                    Some(stat) => FileType::from_raw_mode(stat.st_mode),
+                    None => continue,
+                },
+                kind => kind,
+            };
+            names.insert(name.to_bytes().into(), kind);
+        }
+        Ok(Self(names))
+    }
+
+    /// Takes a name away and returns what has it.
+    pub(crate) fn take(&mut self, name: &str) -> Option<FileType> {
+        self.0.remove(name.as_bytes())
+    }
+
+    /// Returns what the snapshot does not have, but for folders that are kept in the root of the target.
+    pub(crate) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
+        let kept = |name: &[u8], kind| {
+            is_root
+                && kind == FileType::Directory
+                && (name.starts_with(staging::PREFIX.as_bytes())
+                    || options.keep_lost_found && name == b"lost+found")
+        };
+        let mut names: Vec<_> =
+            self.0.into_iter().filter(|(name, kind)| !kept(name, *kind)).map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// What an interrupted restore left in one folder of the staging tree.
+pub(super) struct Left {
+    folder: Rc<OwnedFd>,
+    names: Names,
+}
+
+impl Left {
+    pub(super) fn read(folder: Rc<OwnedFd>) -> io::Result<Self> {
+        let names = Names::read(folder.as_fd())?;
+        Ok(Self { folder, names })
+    }
+
+    /// Says whether something of the right kind is left of an entry.
+    pub(super) fn has(&self, name: &str, kind: EntryKind) -> bool {
+        self.names.0.get(name.as_bytes()) == Some(&file_type(kind))
+    }
+
+    /// Says whether what is left of an entry can be taken up; if something else has its name, that is removed.
+    pub(super) fn take_up(&mut self, entry: &Entry) -> bool {
+        let wanted = file_type(entry.kind());
+        match self.names.take(entry.name()) {
+            None => false,
+            Some(found) if found == wanted => true,
+            Some(_) => {
+                self.remove(entry.name().as_bytes());
+                false
+            }
+        }
+    }
+
+    /// Removes what is left of no entry of the folder.
+    pub(super) fn remove_rest(self) {
+        for name in self.names.0.keys() {
+            self.remove(name);
+        }
+    }
+
+    /// What cannot be removed is found in the way by whoever needs its name.
+    pub(super) fn remove(&self, name: &[u8]) {
+        if let Err(error) = remove::remove_tree(self.folder.as_fd(), name, None) {
+            tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");
+        }
+    }
+}
+
+/// What is to be done about an entry that the target has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Old {
+    /// Nothing there helps: what is restored goes to its place, whatever is in it.
+    Replace,
+    /// It may have the right bytes, so it is read.
+    Compare,
+    /// It is taken for right by its size, time and attributes.
+    Trust {
+        /// Whether it has another owner than the snapshot's, because no other can be set.
+        owner: bool,
+    },
+    /// It is not to be replaced.
+    Refuse,
+}
+
+impl Old {
+    /// Decides about a file or link, and what the target has in its place.
+    pub(crate) fn decide(found: &Stat, entry: &Entry, options: &Options) -> Self {
+        let attributes = Attributes::from(entry);
+        let kind = FileType::from_raw_mode(found.st_mode);
+        let wanted = file_type(entry.kind());
+        match options.existing {
+            Existing::Error => Self::Refuse,
+            // What has other names is not ours to change, not even its owner and time.
+            _ if kind != wanted || found.st_nlink != 1 => Self::Replace,
+            Existing::Skip
+                if kind == FileType::RegularFile
+                    && u64::try_from(found.st_size) == Ok(entry.size())
+                    && has_time(found, &attributes) =>
+            {
+                // Where something else is to be put right, it is opened anyway.
+                found_as_settable(found, &attributes)
+                    .map_or(Self::Compare, |owner| Self::Trust { owner: !owner })
+            }
+            Existing::Verify | Existing::Skip => Self::Compare,
+            Existing::Overwrite if options.in_place => Self::Compare,
+            Existing::Overwrite => Self::Replace,
+        }
+    }
+}
+
+fn file_type(kind: EntryKind) -> FileType {
+    match kind {
+        EntryKind::Directory => FileType::Directory,
+        EntryKind::File => FileType::RegularFile,
+        EntryKind::Symlink => FileType::Symlink,
+    }
+}

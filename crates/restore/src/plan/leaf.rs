@@ -1,0 +1,199 @@
+//! Planning one file or link.
+
+use std::sync::Arc;
+
+use kopia_format::ObjectId;
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
+use kopia_repository::object::{Pieces, Run};
+
+use super::batch::{Check, Found, Item};
+use super::existing::Old;
+use super::{Planner, exists};
+use crate::checks::Wrong;
+use crate::destination::folder::Folder;
+use crate::destination::metadata::Attributes;
+use crate::execute::{LargeFile, SmallEntry};
+use crate::outcome::{Cause, Note};
+
+impl Planner<'_> {
+    /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
+    pub(super) fn leaf(&mut self, folder: &Arc<Folder>, name: &str, entry: &Entry, mut found: Found) {
+        let begins = self.share.as_mut().map(|share| share.next(entry.size()));
+        if entry.object().indirection() == 0 && !self.has(begins, 0) {
+            return;
+        }
+        folder.expect_one();
+        let small = SmallEntry {
+            folder: folder.clone(),
+            name: name.into(),
+            attributes: Attributes::from(entry),
+            size: entry.size(),
+            symlink: entry.kind() == EntryKind::Symlink,
+        };
+        match found.old {
+            Some(Old::Refuse) => {
+                self.worker.discard(&small, found);
+                return self.lost(small, exists());
+            }
+            Some(Old::Trust { owner }) => {
+                self.worker.discard(&small, found);
+                if owner {
+                    self.shared.tally.note(Note::Owner);
+                }
+                self.shared.tally.found(small.size);
+                self.shared.tally.kept();
+                return self.worker.child_done(small.folder);
+            }
+            _ => {}
+        }
+        if self.shared.options.is_finish() {
+            self.batch.checks.push(Check { item: Item::Small(small), run: None, found });
+            return self.hand_over_when_full();
+        }
+        let object = entry.object();
+        if object.is_compressed() {
+            // Such a content is named by its compressed bytes, which what is there cannot be compared with.
+            self.worker.discard(&small, found);
+            found = Found { old: found.old.map(|_| Old::Replace), left: false };
+        }
+        // No content is read for a file without bytes; the index tells whether it has none.
+        let place = || self.shared.repository.find(&object.content());
+        let single = object.indirection() == 0 && !object.is_compressed();
+        if entry.size() == 0
+            && !small.symlink
+            && single
+            && place().is_ok_and(|place| place.original_length == 0)
+        {
+            match found.is_nothing() {
+                true => self.batch.empty.push(Item::Small(small)),
+                false => self.batch.checks.push(Check { item: Item::Small(small), run: None, found }),
+            }
+            return self.hand_over_when_full();
+        }
+        let mut runs = Pieces::new(entry.repository(), entry.object());
+        match (runs.next(), runs.next()) {
+            (Some(Ok(run)), None) => self.whole(small, run, entry.object(), found),
+            (Some(_), Some(_)) if small.symlink => {
+                self.worker.discard(&small, found);
+                self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
+            }
+            (Some(Ok(first)), Some(second)) => {
+                self.pieces(small, [Ok(first), second].into_iter().chain(runs), found, begins)
+            }
+            (Some(Err(error)), _) => {
+                self.worker.discard(&small, found);
+                self.lost(small, error.into());
+            }
+            (None, _) => {
+                self.worker.discard(&small, found);
+                self.batch.empty.push(Item::Small(small));
+            }
+        }
+        self.hand_over_when_full();
+    }
+
+    /// Says whether what begins somewhere in an entry is restored by this process.
+    fn has(&self, place: Option<u64>, offset: u64) -> bool {
+        match (&self.share, place) {
+            (Some(share), Some(place)) => share.has(place.saturating_add(offset)),
+            _ => true,
+        }
+    }
+
+    fn whole(&mut self, small: SmallEntry, run: Run, object: ObjectId, found: Found) {
+        if !found.is_nothing() {
+            return self.batch.checks.push(Check { item: Item::Small(small), run: Some(run), found });
+        }
+        match self.shared.repository.find(&run.content) {
+            Ok(place) => self.batch.add(Item::Small(small), place, &run),
+            Err(error) => {
+                tracing::debug!(%object, %error, "no place");
+                self.lost(small, error.into());
+            }
+        }
+    }
+
+    fn pieces(
+        &mut self,
+        small: SmallEntry,
+        runs: impl Iterator<Item = kopia_repository::Result<Run>>,
+        found: Found,
+        place: Option<u64>,
+    ) {
+        let size = small.size;
+        let file = Arc::new(LargeFile::new(small, found));
+        self.batch.large_files += 1;
+        let mut planned = 0;
+        for run in runs {
+            let run = match run {
+                Ok(run) => run,
+                Err(error) => {
+                    // How long the pieces are that the list would have named is not known.
+                    file.fail(error.into(), planned..size.max(planned));
+                    break;
+                }
+            };
+            planned = run.start.saturating_add(run.length.unwrap_or(0));
+            file.ends_at(planned);
+            if !self.has(place, run.start) {
+                continue;
+            }
+            file.expect_one();
+            match found.is_nothing() {
+                true => self.piece(file.clone(), run),
+                false => {
+                    self.batch.checks.push(Check { item: Item::Large(file.clone()), run: Some(run), found });
+                }
+            }
+            if self.batch.is_full() {
+                self.hand_over_when_full();
+                self.batch.large_files += 1;
+            }
+        }
+        self.worker.large_file_one_done(&file);
+    }
+
+    /// Plans to read a piece of a large file.
+    fn piece(&mut self, file: Arc<LargeFile>, run: Run) {
+        match self.shared.repository.find(&run.content) {
+            Ok(place) => self.batch.add(Item::Large(file), place, &run),
+            Err(error) => {
+                file.fail(error.into(), run.start..run.start.saturating_add(run.length.unwrap_or(0)));
+                self.worker.large_file_one_done(&file);
+            }
+        }
+    }
+
+    /// Plans what was found not to be there after all.
+    pub(super) fn take_back(&mut self, wrong: Vec<Wrong>) {
+        let mut last = None;
+        for (item, run) in wrong {
+            match item {
+                Item::Small(small) => {
+                    let found = Found { old: None, left: false };
+                    let object = ObjectId::of_content(run.content);
+                    self.whole(small, run, object, found);
+                }
+                Item::Large(file) => {
+                    // It is open until it is written.
+                    if last != Some(Arc::as_ptr(&file)) {
+                        last = Some(Arc::as_ptr(&file));
+                        self.batch.large_files += 1;
+                    }
+                    self.piece(file, run);
+                }
+            }
+            if self.batch.is_full() {
+                self.hand_over();
+                last = None;
+            }
+        }
+    }
+
+    /// A file whose contents cannot even be named.
+    fn lost(&mut self, entry: SmallEntry, cause: Cause) {
+        self.problem(&entry.folder, &entry.name, cause);
+        self.worker.child_done(entry.folder);
+    }
+}

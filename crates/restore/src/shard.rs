@@ -1,0 +1,182 @@
+//! One restore by several processes, each of which writes a part.
+//!
+//! All write into the same unfinished folder of a target that they share. What each writes is decided by where entries and
+//! pieces lie in the order in which the snapshot is walked, counted in bytes, so nobody has to speak to anybody. A shard
+//! that is through leaves a mark beside the folder, with the files that it could not write whole; whoever finishes the restore
+//! demands all marks, sets attributes and moves everything to its place.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use kopia_repository::Entry;
+use kopia_repository::verify::Shard;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::destination::staging::Staging;
+use crate::destination::target::Target;
+use crate::{Error, Result};
+
+/// Which part of a restore is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// What falls to one of several processes. Nothing gets its final name, nor does the target's own content matter.
+    Shard(Shard),
+    /// What is left to do when so many shards are through: attributes, names, and what is to be deleted.
+    Finish(u32),
+}
+
+/// What an entry counts for besides its bytes: making a file costs about as much as writing so many.
+const ENTRY: u64 = 4096;
+
+/// How many bytes in a row fall to one shard at most, so that each reads packs in long pieces; and at least.
+const LONGEST: u64 = 8 << 20;
+const SHORTEST: u64 = 4096;
+
+/// How many times a shard has its turn, if the snapshot is not so large that it has more.
+const TURNS: u64 = 16;
+
+/// Decides what falls to a shard.
+#[derive(Debug)]
+pub(crate) struct Share {
+    shard: Shard,
+    /// How many bytes in a row fall to one.
+    unit: u64,
+    /// Bytes that were walked, entries included.
+    position: u64,
+}
+
+impl Share {
+    pub(crate) fn new(shard: Shard, root: &Entry) -> Self {
+        let bytes = root.summary().and_then(|summary| u64::try_from(summary.size).ok());
+        let turns = TURNS * u64::from(shard.of());
+        let unit = bytes.map_or(LONGEST, |bytes| (bytes / turns).clamp(SHORTEST, LONGEST));
+        Self { shard, unit, position: 0 }
+    }
+
+    /// Goes on to the next entry and returns where it begins.
+    pub(crate) fn next(&mut self, size: u64) -> u64 {
+        let start = self.position;
+        self.position = start.saturating_add(ENTRY).saturating_add(size);
+        start
+    }
+
+    /// Says whether what begins somewhere falls to this shard.
+    pub(crate) fn has(&self, position: u64) -> bool {
+        (position / self.unit) % u64::from(self.shard.of()) == u64::from(self.shard.number())
+    }
+}
+
+/// Files that a shard could not write whole, each with the reason.
+pub(crate) type Torn = HashMap<String, String>;
+
+/// Removes the mark of a shard that begins anew.
+pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) {
+    let _ = rustix::fs::unlinkat(&target.folder, name(staging, shard), AtFlags::empty());
+}
+
+/// Leaves the mark of a shard that is through.
+pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, torn: &Torn) -> Result<()> {
+    let mut text = Vec::new();
+    for (path, why) in torn {
+        text.extend([path.as_bytes(), b"\0", why.as_bytes(), b"\0"].concat());
+    }
+    let (name, folder) = (name(staging, shard), target.folder.as_fd());
+    let new = format!("{name}.new");
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let written = rustix::fs::openat(folder, &*new, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(std::io::Error::from)
+        .and_then(|file| {
+            let mut file = std::fs::File::from(file);
+            file.write_all(&text)?;
+            file.sync_all()?;
+            Ok(rustix::fs::renameat(folder, &*new, folder, &*name)?)
+        });
+    written.map_err(|source| target.error("the mark of the shard cannot be written", source))
+}
+
+/// Reads the marks of all shards.
+///
+/// # Errors
+/// [`Error::Shards`] if one is missing.
+pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn> {
+    let (mut torn, mut missing) = (Torn::new(), Vec::new());
+    for shard in shards(of) {
+        match read(target, &name(staging, shard)) {
+            Ok(text) => {
+                let mut fields = text.split('\0').map(ToString::to_string);
+                while let (Some(path), Some(why)) = (fields.next(), fields.next()) {
+                    torn.insert(path, why);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(shard.number()),
+            Err(error) => return Err(target.error("the mark of a shard cannot be read", error)),
+        }
+    }
+    match missing.is_empty() {
+        true => Ok(torn),
+        false => Err(Error::Shards { missing, of }),
+    }
+}
+
+/// Removes the marks of all shards, once what they stand for is in its place.
+pub(crate) fn remove_marks(target: &Target, staging: &Staging, of: u32) {
+    shards(of).for_each(|shard| unmark(target, staging, shard));
+}
+
+fn shards(of: u32) -> impl Iterator<Item = Shard> {
+    (0..of).filter_map(move |number| Shard::new(number, of))
+}
+
+fn name(staging: &Staging, shard: Shard) -> String {
+    format!("{}.shard-{}-of-{}", staging.name(), shard.number(), shard.of())
+}
+
+fn read(target: &Target, name: &str) -> std::io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&target.folder, name, flags, Mode::empty())?;
+    let mut text = String::new();
+    std::fs::File::from(file).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Opens a file that several shards write, or makes it.
+pub(crate) fn open(folder: impl AsFd, name: &str) -> std::io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let stat = rustix::fs::fstat(&file)?;
+    match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
+        rustix::fs::FileType::RegularFile if stat.st_nlink == 1 => Ok(file),
+        _ => Err(Errno::EXIST.into()),
+    }
+}
+
+/// Says whether a range of a file may hold something: a shard that begins finds holes, which need not be read.
+pub(crate) fn may_hold(file: impl AsFd, start: u64, length: u64) -> bool {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(start)) {
+        Ok(data) => data < start.saturating_add(length),
+        Err(Errno::NXIO) => false,
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_falls_to_one_shard() {
+        let share = |number| Share { shard: Shard::new(number, 3).unwrap(), unit: 100, position: 0 };
+        let mut shares = [share(0), share(1), share(2)];
+        for at in [0, 99, 100, 250, 299, 300, 12_345, u64::MAX] {
+            assert_eq!(shares.iter().filter(|share| share.has(at)).count(), 1, "{at}");
+        }
+        assert_eq!((shares[0].next(10), shares[0].next(u64::MAX)), (0, ENTRY + 10));
+        assert_eq!(shares[0].next(1), u64::MAX);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a dry run says is what the restore does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use kopia_repository::Entry;
+use kopia_restore::{Action, Existing, Options, Preview};
+use kopia_testkit::tree::Tree;
+use kopia_testkit::writer::RepositoryWriter;
+
+use crate::common::{Place, file, folder, link, problems};
+
+fn large() -> Vec<u8> {
+    (0..10_000_u32).flat_map(|number| number.to_le_bytes()).collect()
+}
+
+fn root(place: &Place) -> Entry {
+    let mut writer = RepositoryWriter::new().piece_size(4000);
+    let (hello, bytes, empty) = (writer.file(b"hello"), writer.file(&large()), writer.file(b""));
+    let inner = writer.directory(&[link("l", &hello), file("small", &hello, 5)]);
+    let entries = [folder("d", &inner), file("empty", &empty, 0), file("large", &bytes, 40_000)];
+    let root = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", root);
+    place.finish("repo", writer)
+}
+
+/// The changes but those that keep, a line each, and what they are in all.
+fn preview(place: &Place, root: &Entry, options: &Options) -> (BTreeSet<String>, Preview) {
+    let mut lines = BTreeSet::new();
+    let preview = kopia_restore::preview(root, place.path("target"), options, |change| {
+        if change.action != Action::Keep {
+            lines.insert(format!("{:?} {}", change.action, change.path));
+        }
+    });
+    (lines, preview.unwrap())
+}
+
+fn set(lines: &[&str]) -> BTreeSet<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn nothing_is_made_for_a_target_that_is_not_there() {
+    let place = Place::new();
+    let root = root(&place);
+    let (lines, preview) = preview(&place, &root, &Options::default());
+    assert_eq!(lines, set(&["Write d", "Write d/l", "Write d/small", "Write empty", "Write large"]));
+    assert_eq!((preview.written, preview.bytes, preview.folders, preview.kept), (4, 40_005, 1, 0));
+    assert!(!place.path("target").exists());
+}
+
+#[test]
+fn it_says_what_the_restore_does() {
+    let place = Place::new();
+    let root = root(&place);
+    for in_place in [false, true] {
+        place.restore(&root, "target");
+        fs::write(place.path("target/large"), b"other").unwrap();
+        fs::remove_file(place.path("target/empty")).unwrap();
+        fs::remove_file(place.path("target/d/l")).unwrap();
+        symlink("elsewhere", place.path("target/d/l")).unwrap();
+        fs::create_dir_all(place.path("target/extra/deep")).unwrap();
+        fs::write(place.path("target/d/extra"), b"x").unwrap();
+        let mut options = Options::default();
+        (options.delete_extra, options.in_place) = (true, in_place);
+        let before = Tree::scan(place.path("target"));
+        let (lines, preview) = preview(&place, &root, &options);
+        let change = if in_place { "Change large" } else { "Replace large" };
+        let expected = ["Delete d/extra", "Delete extra", "Replace d/l", change, "Write empty"];
+        assert_eq!(lines, set(&expected));
+        assert_eq!(Tree::scan(place.path("target")).entries(), before.entries(), "nothing was changed");
+
+        let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+        let done = (outcome.files + outcome.symlinks, outcome.bytes, outcome.kept, outcome.deleted);
+        assert_eq!((preview.written, preview.bytes, preview.kept, preview.deleted), done);
+    }
+}
+
+#[test]
+fn what_would_be_refused_is_said() {
+    let place = Place::new();
+    let root = root(&place);
+    fs::create_dir(place.path("target")).unwrap();
+    fs::write(place.path("target/d"), b"mine").unwrap();
+    fs::write(place.path("target/large"), b"mine").unwrap();
+    let mut options = Options::default();
+    options.existing = Existing::Error;
+    let (lines, preview) = preview(&place, &root, &options);
+    let told: Vec<_> = preview.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["d: it exists already", "large: it exists already"]);
+    assert_eq!(lines, set(&["Write empty"]));
+    let result = kopia_restore::preview(&root, place.path("repo"), &options, |_| ());
+    assert!(matches!(result, Err(kopia_restore::Error::Overlap { .. })), "{result:?}");
+}

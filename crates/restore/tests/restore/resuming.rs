@@ -1,0 +1,217 @@
+//! What interrupted restores leave, taken up by the next.
+
+use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kopia_repository::Entry;
+use kopia_restore::{Error, Observer, Options};
+use kopia_testkit::writer::RepositoryWriter;
+
+use crate::common::{Place, assert_same, file, folder, link, names, problems};
+
+fn large() -> Vec<u8> {
+    (0..10_000_u32).flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// `d/inner/small`, `d/l` → "hello", `empty`, `large` in ten pieces.
+fn root(place: &Place) -> Entry {
+    let mut writer = RepositoryWriter::new().piece_size(4000);
+    let (hello, bytes, empty) = (writer.file(b"hello"), writer.file(&large()), writer.file(b""));
+    let inner = writer.directory(&[file("small", &hello, 5)]);
+    let d = writer.directory(&[folder("inner", &inner), link("l", &hello)]);
+    let entries = [folder("d", &d), file("empty", &empty, 0), file("large", &bytes, 40_000)];
+    let root = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", root);
+    place.finish("repo", writer)
+}
+
+/// Where a restore of the root keeps what is unfinished.
+fn staging(place: &Place, root: &Entry) -> PathBuf {
+    place.path("target").join(format!(".kopia-rs-restore-{}", root.object()))
+}
+
+fn assert_as_fresh(place: &Place, root: &Entry) {
+    kopia_restore::restore(root, place.path("fresh"), &Options::default()).unwrap();
+    assert_same(&place.path("fresh"), &place.path("target"));
+}
+
+#[test]
+fn what_is_right_is_taken_up_and_the_rest_is_not() {
+    let place = Place::new();
+    let root = root(&place);
+    let left = staging(&place, &root);
+    fs::create_dir_all(left.join("d/inner")).unwrap();
+    fs::write(left.join("d/inner/small"), b"hello").unwrap();
+    symlink("other", left.join("d/l")).unwrap();
+    fs::write(left.join("empty"), b"not empty").unwrap();
+    // Half of it was written when the restore was killed, one piece wrongly.
+    let mut bytes = large();
+    bytes[20_000..].fill(0);
+    bytes[5000] ^= 1;
+    fs::write(left.join("large"), &bytes).unwrap();
+    // Modes that only a finished folder and file have.
+    fs::set_permissions(left.join("large"), fs::Permissions::from_mode(0o400)).unwrap();
+    fs::set_permissions(left.join("d/inner"), fs::Permissions::from_mode(0o500)).unwrap();
+    // What no restore of this root leaves.
+    fs::write(left.join("stranger"), b"x").unwrap();
+    fs::create_dir_all(left.join("d/strange/folder")).unwrap();
+    fs::write(left.join(".probe-0"), b"").unwrap();
+    let inode = fs::metadata(left.join("large")).unwrap().ino();
+
+    let outcome = place.restore(&root, "target");
+    assert_eq!((outcome.files, outcome.problem_count), (3, 0), "{:?}", problems(&outcome));
+    // The small file and four of ten pieces.
+    assert_eq!(outcome.bytes_kept, 5 + 16_000);
+    assert_eq!(fs::metadata(place.path("target/large")).unwrap().ino(), inode);
+    assert_as_fresh(&place, &root);
+}
+
+#[test]
+fn things_of_another_kind_do_not_hold_up_anything() {
+    let place = Place::new();
+    let root = root(&place);
+    let left = staging(&place, &root);
+    fs::create_dir_all(left.join("large/full")).unwrap();
+    fs::create_dir_all(left.join("empty")).unwrap();
+    fs::create_dir_all(left.join("d/l/full")).unwrap();
+    fs::write(place.path("outside"), b"precious").unwrap();
+    symlink(place.path("outside"), left.join("d/inner")).unwrap();
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    assert_eq!(fs::read(place.path("outside")).unwrap(), b"precious");
+    assert_as_fresh(&place, &root);
+}
+
+#[test]
+fn links_and_files_with_other_names_are_not_taken_up() {
+    let place = Place::new();
+    let root = root(&place);
+    let left = staging(&place, &root);
+    fs::create_dir_all(&left).unwrap();
+    fs::write(place.path("outside"), [0; 40_000]).unwrap();
+    fs::hard_link(place.path("outside"), left.join("large")).unwrap();
+    symlink(place.path("outside"), left.join("empty")).unwrap();
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    assert_eq!(fs::read(place.path("outside")).unwrap(), [0; 40_000]);
+    assert_as_fresh(&place, &root);
+}
+
+#[test]
+fn what_was_moved_already_is_kept() {
+    let place = Place::new();
+    let root = root(&place);
+    place.restore(&root, "target");
+    // As if it had been killed between two renames.
+    let left = staging(&place, &root);
+    fs::create_dir(&left).unwrap();
+    fs::rename(place.path("target/large"), left.join("large")).unwrap();
+    fs::create_dir(left.join("d")).unwrap();
+    let outcome = place.restore(&root, "target");
+    assert_eq!((outcome.files, outcome.kept, outcome.problem_count), (1, 3, 0), "{:?}", problems(&outcome));
+    assert_as_fresh(&place, &root);
+}
+
+#[test]
+fn a_file_that_cannot_be_finished_is_not_moved_half_written() {
+    let place = Place::new();
+    let root = root(&place);
+    let left = staging(&place, &root);
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("large"), [7; 40_000]).unwrap();
+    for pack in kopia_testkit::damage::blobs(&place.path("repo"), "p") {
+        pack.delete();
+    }
+    let outcome = place.restore(&root, "target");
+    assert!(problems(&outcome).iter().any(|problem| problem.starts_with("large: ")));
+    assert_eq!(names(&place.path("target")), ["d", "empty"]);
+    assert_eq!(names(&place.path("target/d")), ["inner"]);
+}
+
+/// Stops after some entries.
+struct Stopping {
+    entries: AtomicU64,
+    after: u64,
+}
+
+impl Observer for Stopping {
+    fn stop(&self) -> bool {
+        self.entries.load(Ordering::Relaxed) >= self.after
+    }
+
+    fn entry(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_restore_that_is_stopped_again_and_again_comes_to_its_end() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let folders: Vec<_> = (0..40_u8)
+        .map(|number| {
+            let files: Vec<_> = (0..10_u8)
+                .map(|inner| {
+                    let bytes = writer.file(&[number, inner]);
+                    file(&format!("f{inner}"), &bytes, 2)
+                })
+                .collect();
+            folder(&format!("d{number}"), &writer.directory(&files))
+        })
+        .collect();
+    let root = folder("data", &writer.directory(&folders));
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let mut stops = 0;
+    for after in (20..).step_by(40) {
+        let observer = Stopping { entries: AtomicU64::new(0), after };
+        let target = place.path("target");
+        match kopia_restore::restore_observed(&root, &target, &Options::default(), &observer) {
+            Err(Error::Stopped { unfinished }) => {
+                stops += 1;
+                assert_eq!(unfinished, staging(&place, &root));
+                assert_eq!(names(&target).len(), 1, "nothing else is visible");
+            }
+            outcome => {
+                assert_eq!(outcome.unwrap().problem_count, 0);
+                break;
+            }
+        }
+    }
+    assert!(stops > 3, "{stops}");
+    assert_as_fresh(&place, &root);
+}
+
+#[test]
+fn fail_fast_ends_with_the_first_problem_and_leaves_what_was_done() {
+    let place = Place::new();
+    let root = root(&place);
+    let pack = &kopia_testkit::damage::blobs(&place.path("repo"), "p")[0];
+    let whole = pack.read();
+    pack.flip_bit(40, 0);
+    let mut options = Options::default();
+    options.fail_fast = true;
+    let error = kopia_restore::restore(&root, place.path("target"), &options).unwrap_err();
+    let Error::Problem { problem, unfinished } = error else { panic!("{error}") };
+    assert!(["d/l", "d/inner/small"].contains(&&*problem.path), "{problem}");
+    assert!(unfinished.is_dir());
+    pack.write(&whole);
+    kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    assert_as_fresh(&place, &root);
+}
+
+#[test]
+fn half_a_file_in_place_is_put_right() {
+    let place = Place::new();
+    let root = root(&place);
+    place.restore(&root, "target");
+    let path = place.path("target/large");
+    fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[0; 30_000], 5000).unwrap();
+    let mut options = Options::default();
+    options.in_place = true;
+    let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    assert_eq!((outcome.files, outcome.problem_count), (1, 0));
+    assert_as_fresh(&place, &root);
+}
