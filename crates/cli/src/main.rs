@@ -1,10 +1,12 @@
 //! The command `kopia-rs`.
 //!
-//! `args` is what clap reads, `session` opens the repository, `commands` has one module for each command, and each of
-//! them returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure). Exit codes are decided here and nowhere else.
+//! `args` is what clap reads, `session` opens the repository, `commands` has one module for each command, `diagnosis` finds
+//! out why something cannot be done. Each command
+//! returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure). Exit codes are decided here and nowhere else.
 
 mod args;
 mod commands;
+mod diagnosis;
 mod error;
 mod interrupt;
 mod mover;
