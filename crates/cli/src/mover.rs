@@ -10,7 +10,8 @@
 //! | `environment` | the table of all variables |
 //! | `backend`, `configuration` | where the repository is |
 //! | `settings`, `selection`, `arguments` | what is wanted of it |
-//! | `job` | the restore, step by step |
+//! | `job` | from the environment to the snapshot, step by step |
+//! | `write` | the restore itself, and whether everything is there |
 //! | `missing` | whether there being nothing to restore is well |
 //! | `memory`, `room` | what is looked at before the first write |
 //! | `journal`, `ending`, `sentence`, `discovery` | the log and its last lines |
@@ -35,6 +36,7 @@ mod selection;
 mod sentence;
 mod settings;
 mod termination;
+mod write;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;

@@ -67,7 +67,7 @@ impl Job<'_> {
         };
         let root = self.root(snapshot)?;
         room::check(&target, root.summary(), settings.arguments.sparse, self.journal)?;
-        self.write(snapshot, &root, &settings)
+        write::restore(self, snapshot, &root, &settings)
     }
 
     /// Returns the folder of the repository. Other storage is the original script's, if it was named.
@@ -140,128 +140,17 @@ impl Job<'_> {
         let facts = SnapshotFacts::of(snapshot);
         journal.note(|all| all.snapshot = Some(facts));
         journal.info(&format!("Selected snapshot with id: {}", snapshot.id()));
-        let root = snapshot
-            .root()
-            .map_err(|error| Ending::failed(Sentence::unable("restore", &chain(&error), &advice(&error))))?;
+        let root = snapshot.root().map_err(|error| Ending::failed(advice::repository("restore", &error)))?;
         let held = root.summary().map_or_else(String::new, |summary| {
             let number = |number: i64| u64::try_from(number).unwrap_or_default();
             let files = count(number(summary.files), "file", "files");
             format!(", {files}, {}", size(number(summary.size)))
         });
-        journal.info(&format!("it began {}{held}", snapshot.start_time()));
-        for line in root.summary().map(failed).unwrap_or_default() {
-            journal.warn(&format!("the backup was {}", line.trim_start()));
+        journal.info(&format!("the snapshot began {}{held}", snapshot.start_time()));
+        for (number, line) in root.summary().map(failed).unwrap_or_default().iter().enumerate() {
+            let subject = if number == 0 { "the backup was " } else { "" };
+            journal.warn(&format!("{subject}{line}"));
         }
         Ok(root)
     }
-
-    fn write(&self, snapshot: &Snapshot, root: &Entry, settings: &Settings) -> Result<Ending, Ending> {
-        let progress = Progress::new(root, None, self.interrupt.clone(), Manner::Log);
-        let options = options(settings);
-        self.interrupt.will_ask();
-        let restored =
-            progress.watch(|| restore::restore_observed(root, &settings.target, &options, &progress));
-        // It has no report that could fail to be written.
-        let _ = progress.finish();
-        let identity = &settings.wanted.identity;
-        let outcome = restored.map_err(|error| match (&error, self.interrupt.signal()) {
-            (restore::Error::Stopped { .. }, Some(signal)) => {
-                let cause = format!("{}: {error}", interrupt::name(signal));
-                Ending::new(How::Stopped(signal), Sentence::unable("finish", &cause, ""))
-            }
-            _ => Ending::failed(Sentence::unable(
-                &format!("restore {identity}"),
-                &chain(&error),
-                &target_advice(&error),
-            )),
-        })?;
-        self.journal.note(|facts| facts.counts = Some(Counts::from(&outcome)));
-        self.tell(&outcome);
-        Ok(judge(snapshot, &outcome, settings))
-    }
-
-    /// Says what was done and which attributes could not be set.
-    fn tell(&self, outcome: &Outcome) {
-        let journal = self.journal;
-        let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
-        let user = rustix::process::geteuid().as_raw();
-        let lines = [
-            (
-                owners,
-                format!(
-                    "ownership could not be set on {}, which belong to user {user}; run the mover as the owner \
-                     (moverSecurityContext) or privileged",
-                    entries(owners)
-                ),
-            ),
-            (
-                special_bits,
-                format!(
-                    "{} lost setuid, setgid or sticky bits, which need the right owner",
-                    entries(special_bits)
-                ),
-            ),
-            (modes, format!("{} kept another mode, because they belong to another user", entries(modes))),
-            (
-                times,
-                format!(
-                    "{} kept another time, which their file system cannot hold or their owner must set",
-                    entries(times)
-                ),
-            ),
-            (names, format!("{} had names that were not UTF-8 when they were backed up", entries(names))),
-        ];
-        lines.iter().filter(|(number, _)| *number > 0).for_each(|(_, line)| journal.warn(line));
-        for mount in &outcome.mounts_kept {
-            journal.warn(&format!("{mount} was not deleted: something is mounted there"));
-        }
-        let (files, bytes) = (count(outcome.files, "file", "files"), size(outcome.bytes));
-        let folders = count(outcome.folders, "folder", "folders");
-        let links = count(outcome.symlinks, "link", "links");
-        let (kept, deleted) = (thousands(outcome.kept), thousands(outcome.deleted));
-        journal.info(&format!(
-            "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that were right already, deleted {deleted}"
-        ));
-    }
-}
-
-fn options(settings: &Settings) -> Options {
-    let Arguments { parallel, existing, sparse, in_place, salvage, verify_hashes, .. } = settings.arguments;
-    let mut options = Options::default();
-    options.sync = Sync::Filesystem;
-    options.keep_lost_found = true;
-    options.delete_extra = settings.delete_extra;
-    options.parallel = parallel;
-    options.existing = existing;
-    options.sparse = sparse;
-    options.in_place = in_place;
-    options.salvage = salvage;
-    options.verify_hashes = verify_hashes;
-    options
-}
-
-/// Decides whether everything is there.
-fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending {
-    let identity = &settings.wanted.identity;
-    let from = format!("{identity} from {}", snapshot.start_time());
-    if outcome.problem_count > 0 {
-        let what = format!("restore {} of {from} completely", entries(outcome.problem_count));
-        let first = outcome.problems.first().map(ToString::to_string).unwrap_or_default();
-        let sentence = Sentence::unable(&what, &first, "the lines above name each");
-        return Ending::new(How::Partial, sentence);
-    }
-    let Notes { owners, special_bits, modes, times, .. } = outcome.notes;
-    let attributes = owners + special_bits + modes + times;
-    if settings.arguments.strict && attributes > 0 {
-        let cause = format!("{} lack their owner, mode or time", entries(attributes));
-        let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
-        return Ending::failed(Sentence::unable(&format!("restore {from} exactly"), &cause, advice));
-    }
-    let (files, bytes) =
-        (count(outcome.files + outcome.kept, "file", "files"), size(outcome.bytes + outcome.bytes_kept));
-    Ending::new(How::Restored, Sentence::restored(&format!("{from}, {files}, {bytes}")))
-}
-
-fn entries(number: u64) -> String {
-    count(number, "entry", "entries")
 }
