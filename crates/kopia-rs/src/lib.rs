@@ -134,6 +134,11 @@ pub mod select {
     pub use kopia_repository::select::{At, Query, Selection};
 }
 
+/// Packs that no index names, and whether the list of snapshots is whole.
+pub mod unindexed {
+    pub use kopia_repository::unindexed::*;
+}
+
 /// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].
 pub mod verify {
     pub use kopia_repository::verify::*;

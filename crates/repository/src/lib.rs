@@ -13,11 +13,8 @@
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
 //! | [`verify`] | proof of what can be read |
-<<<<<<< HEAD
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
-=======
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
->>>>>>> 4fe6e8e5e859a42b1fa2a265105eb6c6f5124034
 //! | [`select`] | from what a person types to the entry that is meant |
 //!
 //! All handles are cheap to clone and may cross threads.
@@ -40,11 +37,7 @@ pub mod verify;
 
 pub use entry::{Directory, Entry, Fetched};
 pub use error::{Error, Result};
-<<<<<<< HEAD
 pub use format_blob::FormatBlob;
-pub use repository::{Repository, Status};
-=======
 pub use repository::{OpenOptions, Repository, Status};
->>>>>>> 4fe6e8e5e859a42b1fa2a265105eb6c6f5124034
 pub use snapshot::{Snapshot, Snapshots};
 pub use table::Place;

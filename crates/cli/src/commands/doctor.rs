@@ -95,8 +95,8 @@ fn examine(
         Err(error) => report.fatal(Finding::failed(&error)),
     }
     report.findings.extend(access::of_repository(place, Effort::Doctor).map(Finding::Refused));
-    match packs::unnamed(&repository) {
-        Ok(unnamed) => report.findings.extend(unnamed),
+    match packs::unindexed(&repository) {
+        Ok(packs) => report.findings.extend(packs),
         Err(error) => report.findings.push(Finding::failed(&error)),
     }
     Ok(())

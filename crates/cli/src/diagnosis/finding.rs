@@ -103,17 +103,18 @@ pub(crate) enum Finding {
     /// Index blobs, packs or the list of snapshots have gaps; the repository was opened without them.
     Losses { losses: Vec<String> },
     /// Packs that no index names.
-    UnnamedPacks {
-        /// Packs of file contents.
-        data: usize,
-        /// Packs of folders and snapshots.
-        metadata: usize,
-        /// What the latter hold that is known from nowhere else: contents, and those of snapshots and policies among them.
-        contents: usize,
-        manifests: usize,
-        /// How many of them do not say what they hold.
-        unreadable: usize,
-        /// One of them all.
+    UnindexedPacks {
+        packs: usize,
+        /// How many belong to somebody who writes at the moment, or was cut off.
+        open: usize,
+        /// How many of the others hold, or may hold, manifests that no index has: snapshots may be missing.
+        hiding: usize,
+        /// How many do not say what they hold.
+        silent: usize,
+        /// Contents that no index has: those of manifests, and others.
+        manifests: u64,
+        others: u64,
+        /// One of the packs.
         example: String,
     },
     /// An identity has no snapshot.
@@ -168,7 +169,7 @@ impl Finding {
     /// Says how much it matters.
     pub(crate) fn weight(&self) -> Weight {
         match self {
-            Self::NoPassword | Self::UnnamedPacks { manifests: 0, unreadable: 0, .. } => Weight::Note,
+            Self::NoPassword | Self::UnindexedPacks { hiding: 0, .. } => Weight::Note,
             _ => Weight::Problem,
         }
     }

@@ -1,28 +1,30 @@
 //! Packs that no index names.
 
+use kopia_rs::unindexed::{Packs, UnindexedPack};
 use kopia_rs::{Repository, Result};
 
 use super::Finding;
 
-/// How many packs are asked what they hold.
-const ASKED: usize = 10_000;
-
-/// Looks for packs that no index names, and asks those that may hold snapshots; `None` if there are none.
+/// Looks for packs that no index names, and asks them what they hold; `None` if there are none.
 ///
 /// # Errors
-/// If packs cannot be listed.
-pub(crate) fn unnamed(repository: &Repository) -> Result<Option<Finding>> {
-    let unnamed = repository.unnamed_packs(ASKED)?;
-    let holds = || unnamed.metadata.iter().map(|pack| &pack.holds);
-    let read = || holds().filter_map(|holds| holds.as_ref().ok()?.as_ref());
-    let example = unnamed.metadata.first().map(|pack| &pack.blob).or(unnamed.data.first());
-    let Some(example) = example else { return Ok(None) };
-    Ok(Some(Finding::UnnamedPacks {
-        data: unnamed.data.len(),
-        metadata: unnamed.metadata.len(),
-        manifests: read().map(|holds| holds.manifests).sum(),
-        contents: read().map(|holds| holds.contents).sum(),
-        unreadable: holds().filter(|holds| !matches!(holds, Ok(Some(_)))).count(),
-        example: example.to_string(),
+/// If packs or index blobs cannot be listed.
+pub(crate) fn unindexed(repository: &Repository) -> Result<Option<Finding>> {
+    let packs = repository.unindexed_packs(Packs::All)?;
+    let hides = |pack: &&UnindexedPack| pack.may_hide(Some('m')) && !pack.session_open;
+    let unknown = |manifests: bool| {
+        let held = packs.iter().flat_map(|pack| &pack.holds);
+        held.filter(|(prefix, _)| (**prefix == Some('m')) == manifests).map(|(_, held)| held.unknown).sum()
+    };
+    // One that hides something says more than one that does not.
+    let Some(example) = packs.iter().find(hides).or(packs.first()) else { return Ok(None) };
+    Ok(Some(Finding::UnindexedPacks {
+        packs: packs.len(),
+        open: packs.iter().filter(|pack| pack.session_open).count(),
+        hiding: packs.iter().filter(hides).count(),
+        silent: packs.iter().filter(|pack| pack.error.is_some()).count(),
+        manifests: unknown(true),
+        others: unknown(false),
+        example: example.id.to_string(),
     }))
 }

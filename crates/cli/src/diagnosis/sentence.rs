@@ -101,7 +101,7 @@ impl Finding {
                 };
                 format!("the repository is damaged: {}{more}", losses.first().map_or("", |first| first))
             }
-            Self::UnnamedPacks { .. } => self.unnamed_packs(),
+            Self::UnindexedPacks { .. } => self.unindexed_packs(),
             Self::NoSnapshot { wanted, nearest, probable, identities } => {
                 format!("there is no snapshot of {wanted}; {}", has(nearest, *probable, *identities))
             }
@@ -152,11 +152,11 @@ impl Finding {
             Self::NoPassword => "set KOPIA_PASSWORD or give --password-file".into(),
             Self::Failed { changes, .. } => changes.first().cloned().unwrap_or_default(),
             Self::Losses { .. } => "put what is lost back from another copy of the repository".into(),
-            Self::UnnamedPacks { manifests: 0, .. } => {
-                "a backup that runs or was killed, or maintenance, leaves such packs".into()
+            Self::UnindexedPacks { hiding: 0, .. } => {
+                "a backup that runs or was cut off, or maintenance, leaves such packs".into()
             }
-            Self::UnnamedPacks { .. } => {
-                "an index blob may be lost, unless a backup runs; --degraded takes in what packs hold".into()
+            Self::UnindexedPacks { .. } => {
+                "an index blob may be lost; --degraded takes in what packs say they hold".into()
             }
             Self::NoSnapshot { nearest, probable: true, .. } => {
                 nearest.first().map_or_else(String::new, |first| {
@@ -173,24 +173,25 @@ impl Finding {
         escape(&change).into_owned()
     }
 
-    fn unnamed_packs(&self) -> String {
-        let Self::UnnamedPacks { data, metadata, manifests, contents, unreadable, example } = self else {
+    fn unindexed_packs(&self) -> String {
+        let Self::UnindexedPacks { packs, open, silent, manifests, others, example, .. } = self else {
             return String::new();
         };
-        let packs = count((data + metadata) as u64, "pack is", "packs are");
-        let mut text = format!("{packs} named by no index, such as {example}");
-        if *contents > 0 {
-            let contents = count(*contents as u64, "content", "contents");
-            text +=
-                &format!("; they hold {contents} of folders and snapshots that are known from nowhere else");
+        let mut text = format!("{} named by no index", count(*packs as u64, "pack is", "packs are"));
+        if *open > 0 {
+            text += &format!(", {} of a session that has not ended", thousands(*open as u64));
+        }
+        if manifests + others > 0 {
+            let contents = count(manifests + others, "content", "contents");
+            text += &format!(", with {contents} that are known from nowhere else");
         }
         if *manifests > 0 {
-            text += &format!(", {} of snapshots or policies", thousands(*manifests as u64));
+            text += &format!(", {} of snapshots or policies", thousands(*manifests));
         }
-        if *unreadable > 0 {
-            text += &format!("; {} not say what they hold", count(*unreadable as u64, "does", "do"));
+        if *silent > 0 {
+            text += &format!("; {} not say what they hold", count(*silent as u64, "does", "do"));
         }
-        text
+        format!("{text}, such as {example}")
     }
 }
 
