@@ -3,24 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kopia_rs::restore::{self, Notes, Options, Outcome, Sync};
-use kopia_rs::storage::{IoMode, Location};
+use kopia_rs::storage::{BlobStore, IoMode, Location};
 use kopia_rs::{Entry, Repository, Snapshot};
 
-use super::arguments::Arguments;
 use super::backend::{self, Choice, Place};
-use super::ending::{Counts, Ending, Result as How, SnapshotFacts};
+use super::ending::{Ending, SnapshotFacts};
 use super::environment::{Environment, Variable};
 use super::journal::Journal;
 use super::selection::{self, Found};
-use super::sentence::{Sentence, Trouble};
+use super::sentence::Trouble;
 use super::settings::Settings;
-use super::{advice, configuration, count, dispatch, memory, metrics, missing, room};
+use super::{advice, configuration, count, dispatch, memory, metrics, missing, room, write};
 use crate::commands::snapshots::failed;
-use crate::diagnosis;
-use crate::interrupt::{self, Interrupt};
-use crate::output::{size, thousands};
-use crate::progress::{Manner, Progress};
+use crate::interrupt::Interrupt;
+use crate::output::size;
 
 /// What a restore works with.
 pub(crate) struct Job<'a> {
@@ -66,7 +62,7 @@ impl Job<'_> {
             }
         };
         let root = self.root(snapshot)?;
-        room::check(&target, root.summary(), settings.arguments.sparse, self.journal)?;
+        room::check(&target, &root, settings.arguments.sparse, self.journal)?;
         write::restore(self, snapshot, &root, &settings)
     }
 
@@ -125,10 +121,13 @@ impl Job<'_> {
     }
 
     fn open(&self, folder: &Path, settings: &Settings) -> Result<Repository, Ending> {
-        let store = Location::Folder(folder.into()).open(IoMode::Auto).map_err(kopia_rs::Error::from);
-        let repository = store.and_then(|store| Repository::open(store, &settings.password));
-        let repository = repository
-            .map_err(|error| missing::repository(&diagnosis::Place::look(folder), &error, settings))?;
+        let store = Location::Folder(folder.into()).open(IoMode::Auto);
+        let store: Arc<dyn BlobStore> = match store {
+            Ok(store) => store.into(),
+            Err(error) => return Err(missing::repository(folder, None, &error.into(), settings)),
+        };
+        let repository = Repository::open(store.clone(), &settings.password)
+            .map_err(|error| missing::repository(folder, Some(&*store), &error, settings))?;
         self.journal.info(&format!("Repository connected: {}", folder.display()));
         repository.warnings().iter().for_each(|warning| self.journal.warn(warning));
         Ok(repository)

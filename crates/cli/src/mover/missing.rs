@@ -5,13 +5,16 @@
 //! backups replaced by empty ones. So only two things count as «no backup yet»: an empty volume, and a list of snapshots that is
 //! whole and has none of this identity.
 
-use kopia_rs::{Error, Repository, Snapshots, Source, storage};
+use std::path::Path;
+
+use kopia_rs::storage::{self, BlobStore};
+use kopia_rs::{Error, Repository, Snapshots, Source};
 
 use super::arguments::OnMissing;
 use super::ending::{Ending, Result as How};
 use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
-use crate::diagnosis::{self, Effort, Finding, Place, identity, place};
+use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity, place};
 use crate::error::chain;
 
 /// How often a backup that is just being written is waited for, and how long each time.
@@ -19,8 +22,15 @@ const LOOKS: u32 = 5;
 const BETWEEN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Says why a repository could not be opened, and whether that is because there is none yet.
-pub(crate) fn repository(place: &Place, error: &Error, settings: &Settings) -> Ending {
-    let findings = diagnosis::unopened(place, error, Some(&settings.password), Effort::Hint);
+pub(crate) fn repository(
+    folder: &Path,
+    store: Option<&dyn BlobStore>,
+    error: &Error,
+    settings: &Settings,
+) -> Ending {
+    let place = &Place::look(folder);
+    let it = Unopened { place, store, error, password: Some(&settings.password) };
+    let findings = diagnosis::unopened(it, Effort::Hint);
     let first = findings.first();
     let ending = match first {
         Some(finding) if is_no_backup_yet(place, error, finding, settings.on_missing) => {

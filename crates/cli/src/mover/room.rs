@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use kopia_rs::Summary;
+use kopia_rs::Entry;
 
 use super::ending::Ending;
 use super::journal::Journal;
 use super::sentence::{Sentence, Trouble};
+use crate::diagnosis::Finding;
 use crate::diagnosis::place::{Contents, Place, State};
-use crate::diagnosis::{Finding, space};
+use crate::diagnosis::space::{self, Needs, Room};
+use crate::output::size;
 
 /// File systems that store files as long as they are, so that what does not fit does not fit. Others compress.
 const PLAIN: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "tmpfs", "vfat"];
@@ -31,15 +33,13 @@ pub(crate) fn is_there(target: &Path) -> Result<Place, Trouble> {
 
 /// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an empty one can be
 /// certain to be too small.
-pub(crate) fn check(
-    target: &Place,
-    summary: Option<&Summary>,
-    sparse: bool,
-    journal: &Journal,
-) -> Result<(), Ending> {
+pub(crate) fn check(target: &Place, root: &Entry, sparse: bool, journal: &Journal) -> Result<(), Ending> {
+    if let Some(room) = Room::of(&target.given) {
+        journal.info(&format!("the target has {} free", size(room.free_bytes)));
+    }
     let file_system = target.mount.as_ref().map_or("", |mount| &mount.file_system);
     let is_certain = target.contents == Contents::Nothing && !sparse && PLAIN.contains(&file_system);
-    for finding in space::target(&target.given, summary) {
+    for finding in space::target(&target.given, Needs::of(root)) {
         match finding {
             Finding::ReadOnlyTarget { .. } => {
                 return Err(Ending::failed(Sentence::of(&finding)));
@@ -52,4 +52,11 @@ pub(crate) fn check(
         }
     }
     Ok(())
+}
+
+/// Says who may write to a target that refused us, if that can be told.
+pub(crate) fn refused(target: &Path) -> Option<Sentence> {
+    let findings = space::target(target, None);
+    let refused = findings.iter().find(|finding| matches!(finding, Finding::TargetRefused(_)));
+    refused.map(Sentence::of)
 }

@@ -1,5 +1,7 @@
 //! The restore itself: how it is done, what is said of it, and whether everything is there.
 
+use std::io::ErrorKind;
+
 use kopia_rs::restore::{self, Notes, Options, Outcome, Sync};
 use kopia_rs::{Entry, Snapshot};
 
@@ -9,7 +11,7 @@ use super::job::Job;
 use super::journal::Journal;
 use super::sentence::Sentence;
 use super::settings::Settings;
-use super::{advice, count};
+use super::{advice, count, room};
 use crate::interrupt;
 use crate::output::{size, thousands};
 use crate::progress::{Manner, Progress};
@@ -32,11 +34,24 @@ pub(crate) fn restore(
             let cause = format!("{}: {error}", interrupt::name(signal));
             Ending::new(How::Stopped(signal), Sentence::unable("finish", &cause, ""))
         }
-        _ => Ending::failed(advice::target(&format!("restore {}", settings.wanted.identity), &error)),
+        _ => {
+            let refused = error_kind(&error) == Some(ErrorKind::PermissionDenied);
+            let told = refused.then(|| room::refused(&settings.target)).flatten();
+            let what = format!("restore {}", settings.wanted.identity);
+            Ending::failed(told.unwrap_or_else(|| advice::target(&what, &error)))
+        }
     })?;
     job.journal.note(|facts| facts.counts = Some(Counts::from(&outcome)));
     tell(job.journal, &outcome);
     Ok(judge(snapshot, &outcome, settings))
+}
+
+/// What the system said of the target.
+fn error_kind(error: &restore::Error) -> Option<ErrorKind> {
+    match error {
+        restore::Error::Target { source, .. } => Some(source.kind()),
+        _ => None,
+    }
 }
 
 fn options(settings: &Settings) -> Options {
@@ -69,7 +84,10 @@ fn tell(journal: &Journal, outcome: &Outcome) {
         ),
         (
             special_bits,
-            format!("{} lost setuid, setgid or sticky bits, which need the right owner", entries(special_bits)),
+            format!(
+                "{} lost setuid, setgid or sticky bits, which need the right owner",
+                entries(special_bits)
+            ),
         ),
         (modes, format!("{} kept another mode, because they belong to another user", entries(modes))),
         (
