@@ -57,6 +57,9 @@ use sentence::{Sentence, Trouble};
 /// Where the container's message goes unless a pod says otherwise.
 pub(crate) const TERMINATION_LOG: &str = termination::DEFAULT;
 
+/// What the script calls an operation that it does not know.
+const UNKNOWN: &str = "unknown";
+
 /// Says whether arguments call the mover, so that whatever is wrong with them is told in its way.
 pub(crate) fn is_called(arguments: &[OsString]) -> bool {
     arguments.get(1).is_some_and(|first| first == "mover")
@@ -92,11 +95,12 @@ pub(crate) fn run(
         return journal.end(&usage(&format!("{option} is not for the mover"), "its settings are variables"));
     }
     match dispatch::task(&args.operations, &environment) {
-        Err(Usage(sentence)) => journal.end(&Ending::new(Result::Usage, sentence)),
+        Err(Usage(sentence)) => journal.end(&Ending::new(Result::Usage, sentence).of(UNKNOWN)),
         Ok(Task::Original(operations)) => {
-            journal.info(&format!("{} is for the original script", described(&operations, &environment)));
+            let operation = described(&operations, &environment);
+            journal.info(&format!("{operation} is for the original script"));
             let trouble = dispatch::become_original(&environment, &operations);
-            journal.end(&Ending::failed(trouble.unable("run the original script")))
+            journal.end(&Ending::failed(trouble.unable("run the original script")).of(&operation))
         }
         Ok(Task::Restore) if waits(name, &environment) => {
             journal.warn(
@@ -122,10 +126,7 @@ fn waits(name: Option<&OsStr>, environment: &Environment) -> bool {
 
 fn described(operations: &[String], environment: &Environment) -> String {
     match operations {
-        [] => {
-            let direction = environment.text(Variable::Direction).ok().flatten().unwrap_or_default();
-            format!("DIRECTION={direction}")
-        }
+        [] => environment.text(Variable::Direction).ok().flatten().unwrap_or(UNKNOWN).into(),
         operations => operations.join(" "),
     }
 }
@@ -146,7 +147,7 @@ fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static
 }
 
 fn usage(cause: &str, advice: &str) -> Ending {
-    Ending::new(Result::Usage, Sentence::unable("start", cause, advice))
+    Ending::new(Result::Usage, Sentence::unable("start", cause, advice)).of(UNKNOWN)
 }
 
 fn stopped(signal: i32, unfinished: &str) -> Ending {

@@ -48,6 +48,8 @@ impl Serialize for Result {
 pub(crate) struct Ending {
     result: Result,
     sentence: Sentence,
+    /// What was to be done.
+    operation: String,
     /// What comes before the last lines, each a line.
     details: Vec<String>,
     /// What was asked for and not found, and what there is instead.
@@ -57,7 +59,13 @@ pub(crate) struct Ending {
 
 impl Ending {
     pub(crate) fn new(result: Result, sentence: Sentence) -> Self {
-        Self { result, sentence, details: Vec::new(), wanted: None, identities: Vec::new() }
+        let operation = "restore".into();
+        Self { result, sentence, operation, details: Vec::new(), wanted: None, identities: Vec::new() }
+    }
+
+    /// Says that it was something else than a restore that ended so.
+    pub(crate) fn of(self, operation: &str) -> Self {
+        Self { operation: operation.into(), ..self }
     }
 
     pub(crate) fn failed(sentence: Sentence) -> Self {
@@ -104,7 +112,7 @@ impl Ending {
         }
         lines.extend([
             "INFO: === OPERATION SUMMARY ===".into(),
-            "INFO: OPERATION_TYPE: restore".into(),
+            format!("INFO: OPERATION_TYPE: {}", self.operation),
             format!("INFO: OPERATION_RESULT: {word}"),
             format!("INFO: EXIT_CODE: {}", self.status()),
             "INFO: === Done ===".into(),

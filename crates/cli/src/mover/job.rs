@@ -49,9 +49,13 @@ impl Job<'_> {
         let snapshots = repository
             .snapshots()
             .map_err(|error| Ending::failed(advice::repository("list snapshots", &error)))?;
+        let snapshots = match settings.wanted.choose(&snapshots) {
+            Found::Nothing => missing::certain(&repository, &settings.wanted.identity)?,
+            _ => snapshots,
+        };
         let snapshot = match settings.wanted.choose(&snapshots) {
             Found::Snapshot(snapshot) => snapshot,
-            Found::Nothing => return Err(missing::identity(&repository, &snapshots, &settings)),
+            Found::Nothing => return Err(missing::identity(&snapshots, &settings)),
             Found::NoneFits(trouble) => {
                 let what = format!("restore {}", settings.wanted.identity);
                 return Err(missing::with_others(

@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn text_is_well_formed() {
-        let mut facts = Facts { identity: Some("a\"b\\@h:/data".into()), ..Facts::default() };
+        let mut facts = Facts::default();
+        facts.identity = Some("a\"b\\@h:/data".into());
         facts.counts = Some(super::super::ending::Counts { files: 7, ..Default::default() });
         let text = text(&facts);
         assert!(text.contains("\nkopia_rs_restore_files{identity=\"a\\\"b\\\\@h:/data\"} 7\n"), "{text}");

@@ -8,8 +8,10 @@
 use std::path::Path;
 
 use kopia_rs::storage::{self, BlobStore};
+use kopia_rs::unindexed::ManifestCoverage;
 use kopia_rs::{Error, Repository, Snapshots, Source};
 
+use super::advice;
 use super::arguments::OnMissing;
 use super::ending::{Ending, Result as How};
 use super::sentence::{Sentence, Trouble};
@@ -66,12 +68,9 @@ fn is_no_backup_yet(place: &Place, error: &Error, finding: &Finding, on_missing:
     on_missing == Some(OnMissing::Continue) && is_empty && !is_elsewhere
 }
 
-/// Says that an identity has no snapshot, if that is certain.
-pub(crate) fn identity(repository: &Repository, snapshots: &Snapshots, settings: &Settings) -> Ending {
+/// Says that an identity has no snapshot, which must be certain.
+pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> Ending {
     let wanted = &settings.wanted.identity;
-    if let Err(doubt) = certain(repository, wanted) {
-        return Ending::failed(doubt.unable(&format!("tell whether {wanted} has snapshots")));
-    }
     let sentence = match identity::no_snapshot(snapshots, wanted) {
         Some(finding) => Sentence::of(&finding),
         None => Sentence::nothing(&wanted.to_string(), "the repository has none of it", ""),
@@ -98,32 +97,41 @@ fn how(on_missing: Option<OnMissing>) -> How {
     }
 }
 
-/// Makes sure that no snapshot of the identity was overlooked: the list must be whole, and no pack outside the index may hold more
-/// of it. A backup that is just being written is waited for.
-fn certain(repository: &Repository, wanted: &Source) -> Result<(), Trouble> {
+/// Lists the snapshots once more, and makes sure that none of the identity is overlooked: the list must be whole, and no pack
+/// outside the index may hold more of it. A backup that is just being written is waited for.
+pub(crate) fn certain(repository: &Repository, wanted: &Source) -> Result<Snapshots, Ending> {
+    let what = format!("tell whether {wanted} has snapshots");
     let mut looks = 0;
     loop {
-        let coverage = repository.manifest_coverage().map_err(|error| Trouble::new(chain(&error), ""))?;
-        // What was written meanwhile is no longer nothing; the next try will restore it.
-        if coverage.snapshots.iter().any(|snapshot| snapshot.source() == wanted) {
-            return Err(Trouble::new("its first backup has just been made", "try again"));
-        }
-        if coverage.is_complete() {
-            return Ok(());
+        let coverage = repository.manifest_coverage();
+        let coverage = coverage.map_err(|error| Ending::failed(advice::repository(&what, &error)))?;
+        let has_one = coverage.snapshots.iter().any(|snapshot| snapshot.source() == wanted);
+        if has_one || coverage.is_complete() {
+            return Ok(coverage.snapshots);
         }
         looks += 1;
-        let Some(pack) = coverage.hiding.first() else {
-            let lost = coverage.lost_indexes.first().cloned().unwrap_or_default();
-            return Err(Trouble::new(format!("the list of snapshots has gaps: {lost}"), ""));
-        };
-        if looks > LOOKS || !coverage.hiding.iter().any(|pack| pack.session_open) {
-            let more = coverage.hiding.len() - 1;
-            let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-            return Err(Trouble::new(
-                format!("pack {}{more} may hold some that no index names", pack.id),
-                "look with kopia-rs doctor; kopia index recover puts them back",
-            ));
+        let is_written = coverage.hiding.iter().any(|pack| pack.session_open);
+        if looks > LOOKS || !is_written {
+            return Err(Ending::failed(doubt(&coverage).unable(&what)));
         }
         std::thread::sleep(BETWEEN);
     }
+}
+
+/// Says why a list may not be whole.
+fn doubt(coverage: &ManifestCoverage) -> Trouble {
+    let Some(pack) = coverage.hiding.first() else {
+        let lost = coverage.lost_indexes.iter().chain(coverage.snapshots.lost()).next();
+        return Trouble::new(format!("the list has gaps: {}", lost.map_or("", |lost| lost)), "");
+    };
+    let more = match coverage.hiding.len() {
+        1 => String::new(),
+        all => format!(" (and {} more)", all - 1),
+    };
+    let cause = format!("pack {}{more} may hold some that no index names", pack.id);
+    let advice = match pack.session_open {
+        true => "a backup is being written or was cut off; try again, or look with kopia-rs doctor",
+        false => "look with kopia-rs doctor; kopia index recover puts them back",
+    };
+    Trouble::new(cause, advice)
 }

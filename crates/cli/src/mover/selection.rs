@@ -149,3 +149,41 @@ pub(crate) fn describe(wanted: &Wanted, place: &Place) -> String {
         Place::Network { name, .. } => text + &format!(", repository in {name}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(variables: &[(&str, &str)]) -> Result<Wanted, String> {
+        let who = [("KOPIA_OVERRIDE_USERNAME", "app"), ("KOPIA_OVERRIDE_HOSTNAME", "media")];
+        let all = who.iter().chain(variables);
+        let environment = all.map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Wanted::read(&environment, None).map_err(|trouble| trouble.to_string())
+    }
+
+    #[test]
+    fn a_destination_restores_what_its_source_calls_data() {
+        let path = |variables: &[(&str, &str)]| wanted(variables).unwrap().identity.path;
+        assert_eq!(path(&[("DATA_DIR", "/restore/data")]), "/data");
+        assert_eq!(path(&[("DATA_DIR", "/data")]), "/data");
+        assert_eq!(path(&[("DATA_DIR", "/mnt/x")]), "/mnt/x");
+        let overridden = [("DATA_DIR", "/restore/data"), ("KOPIA_SOURCE_PATH_OVERRIDE", "/var/lib/db")];
+        assert_eq!(path(&overridden), "/var/lib/db");
+        assert!(wanted(&[]).unwrap_err().contains("DATA_DIR must be defined"));
+    }
+
+    #[test]
+    fn what_is_wanted_is_described() {
+        let variables = [
+            ("DATA_DIR", "/restore/data"),
+            ("KOPIA_RESTORE_AS_OF", "2026-01-02T01:00:00+01:00"),
+            ("KOPIA_PREVIOUS", "2"),
+            ("KOPIA_SHALLOW", "3"),
+        ];
+        let text = describe(&wanted(&variables).unwrap(), &Place::Folder("/repository".into()));
+        assert_eq!(
+            text,
+            "identity app@media:/data, as of 2026-01-02T00:00:00Z, previous 2, repository /repository"
+        );
+    }
+}

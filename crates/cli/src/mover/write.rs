@@ -55,7 +55,8 @@ fn error_kind(error: &restore::Error) -> Option<ErrorKind> {
 }
 
 fn options(settings: &Settings) -> Options {
-    let Arguments { parallel, existing, sparse, in_place, salvage, verify_hashes, .. } = settings.arguments;
+    let Arguments { parallel, existing, sparse, in_place, salvage, verify_hashes, skip, .. } =
+        settings.arguments;
     let mut options = Options::default();
     options.sync = Sync::Filesystem;
     options.keep_lost_found = true;
@@ -66,6 +67,8 @@ fn options(settings: &Settings) -> Options {
     options.in_place = in_place;
     options.salvage = salvage;
     options.verify_hashes = verify_hashes;
+    (options.skip_owners, options.skip_permissions, options.skip_times) =
+        (skip.owners, skip.permissions, skip.times);
     options
 }
 

@@ -80,7 +80,8 @@ fn m01_restores_by_every_name_and_hands_over_the_rest() {
     }
     let unknown = job().called("entry.sh").arguments(&["--frobnicate"]).run();
     unknown.exits(2).ends_with(&["--frobnicate"]);
-    job().arguments(&["mover", "destroy"]).run().exits(2).says(&["unknown operation: destroy"]);
+    let unknown = job().arguments(&["mover", "destroy"]).run().exits(2);
+    unknown.says(&["unknown operation: destroy", "OPERATION_TYPE: unknown"]);
     // Without the script there is a clear error, and ourselves are no script.
     let missing = job().arguments(&["mover", "backup"]).env("KOPIA_RS_FALLBACK", "/nonexistent/script").run();
     missing.exits(1).ends_with(&[
@@ -89,7 +90,7 @@ fn m01_restores_by_every_name_and_hands_over_the_rest() {
         "KOPIA_RS_FALLBACK",
     ]);
     let usual = job().arguments(&["mover", "backup"]).without("KOPIA_RS_FALLBACK").run();
-    usual.exits(1).ends_with(&["/mover-kopia/entry.original.sh"]);
+    usual.exits(1).says(&["OPERATION_TYPE: backup"]).ends_with(&["/mover-kopia/entry.original.sh"]);
     let ours =
         job().arguments(&["mover", "backup"]).env("KOPIA_RS_FALLBACK", env!("CARGO_BIN_EXE_kopia-rs")).run();
     ours.exits(1).ends_with(&["is kopia-rs itself"]);
@@ -277,16 +278,28 @@ fn m07_no_snapshot_is_well_only_if_none_can_be_hidden() {
     let mut two = RepositoryWriter::new().pack_size(1);
     snapshot(&mut two, APP, "2026-01-01T00:00:00Z");
     snapshot(&mut two, "new@media:/data", "2026-01-02T00:00:00Z");
+    let mut index = None;
     for (name, bytes) in two.finish() {
         let path = hidden.repository().join(format!("{name}.f"));
-        if name.starts_with(['p', 'q']) && !path.exists() {
-            fs::write(path, bytes).unwrap();
+        match &*name {
+            pack if pack.starts_with(['p', 'q']) && !path.exists() => fs::write(path, bytes).unwrap(),
+            blob if blob.starts_with('x') => index = Some((name, bytes)),
+            _ => {}
         }
     }
     let ran = hidden.job("new@media:/data").run().exits(1);
     ran.ends_with(&["ERROR: unable to tell whether new@media:/data has snapshots: pack q"]);
     // What is in the list needs no proof.
     hidden.job(APP).run().exits(0);
+    // While the session that wrote the pack goes on, its index may be still to come; then the snapshot is there.
+    fs::write(hidden.repository().join("s0123-s0123456789abcdef.f"), "").unwrap();
+    let job = hidden.job("new@media:/data");
+    let child = job.spawn();
+    let (name, index) = index.expect("there is one index blob");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    fs::write(hidden.repository().join("new"), index).unwrap();
+    fs::rename(hidden.repository().join("new"), hidden.repository().join(format!("{name}.f"))).unwrap();
+    job.ended(child).exits(0).ends_with(&["Snapshot restore completed successfully: new@media:/data"]);
 }
 
 #[test]
@@ -347,6 +360,14 @@ fn m09_an_empty_volume_is_a_first_deployment_and_an_empty_folder_is_none() {
         assert_eq!(names(&pod.repository()).len(), holds.len(), "nothing is created");
         holds.iter().for_each(|name| fs::remove_dir(pod.repository().join(name)).unwrap());
     }
+    // A repository one level below is none that is yet to come, whatever was said.
+    let below = pod.repository().join("below");
+    let mut writer = RepositoryWriter::new();
+    snapshot(&mut writer, APP, "2026-01-01T00:00:00Z");
+    writer.finish_in(&below).unwrap();
+    let ran = job().env("KOPIA_RS_ON_MISSING", "continue").run().exits(1);
+    ran.ends_with(&[&format!("set KOPIA_REPOSITORY=filesystem://{}", below.display())]);
+    fs::remove_dir_all(below).unwrap();
     // Anything else in it, and it is not empty.
     fs::write(pod.repository().join("file"), "").unwrap();
     if let Some(job) = with_mounts(job().env("KOPIA_RS_ON_MISSING", "continue"), &volume(&pod.repository())) {
@@ -507,6 +528,11 @@ fn m14_additional_arguments_are_those_of_kopias_restore() {
     }
     let ran = pod.job("new@media:/data").additional(&["--on-missing=fail"]).run();
     ran.exits(1);
+    fs::remove_file(pod.volume().join("text")).unwrap();
+    pod.job(APP).additional(&["--skip-owners", "--skip-permissions", "--skip-times"]).run().exits(0);
+    let metadata = fs::metadata(pod.volume().join("text")).unwrap();
+    assert_eq!(metadata.mode() & 0o7777, 0o600);
+    assert!(metadata.mtime() > 1_767_225_600, "it is as old as its backup");
     // What exists is left alone, and that is a problem.
     fs::write(pod.volume().join("text"), "mine").unwrap();
     pod.job(APP).additional(&["--no-overwrite-files"]).run().exits(1);

@@ -14,5 +14,6 @@ mod reading;
 mod resuming;
 mod salvage;
 mod shards;
+mod skipping;
 mod swapping;
 mod writing;
