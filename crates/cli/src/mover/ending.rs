@@ -48,6 +48,13 @@ impl Serialize for Result {
 pub(crate) struct Ending {
     result: Result,
     sentence: Sentence,
+    /// Boxed, because every step may return an ending instead of what comes next.
+    context: Box<Context>,
+}
+
+/// What is said around the sentence.
+#[derive(Debug)]
+struct Context {
     /// What was to be done.
     operation: String,
     /// What comes before the last lines, each a line.
@@ -60,12 +67,14 @@ pub(crate) struct Ending {
 impl Ending {
     pub(crate) fn new(result: Result, sentence: Sentence) -> Self {
         let operation = "restore".into();
-        Self { result, sentence, operation, details: Vec::new(), wanted: None, identities: Vec::new() }
+        let context = Context { operation, details: Vec::new(), wanted: None, identities: Vec::new() };
+        Self { result, sentence, context: context.into() }
     }
 
     /// Says that it was something else than a restore that ended so.
-    pub(crate) fn of(self, operation: &str) -> Self {
-        Self { operation: operation.into(), ..self }
+    pub(crate) fn of(mut self, operation: &str) -> Self {
+        self.context.operation = operation.into();
+        self
     }
 
     pub(crate) fn failed(sentence: Sentence) -> Self {
@@ -74,14 +83,14 @@ impl Ending {
 
     /// Adds a line before the last ones.
     pub(crate) fn detail(mut self, line: impl Into<String>) -> Self {
-        self.details.push(line.into());
+        self.context.details.push(line.into());
         self
     }
 
     /// Adds what was looked for in vain, and what there is instead.
     pub(crate) fn instead(mut self, wanted: &Source, identities: Vec<Identity>) -> Self {
-        self.wanted = Some(wanted.clone());
-        self.identities = identities;
+        self.context.wanted = Some(wanted.clone());
+        self.context.identities = identities;
         self
     }
 
@@ -90,7 +99,7 @@ impl Ending {
     }
 
     pub(crate) fn identities(&self) -> &[Identity] {
-        &self.identities
+        &self.context.identities
     }
 
     /// Returns the exit status.
@@ -106,13 +115,13 @@ impl Ending {
     /// Writes what comes before the list of identities, in the words of the script.
     pub(crate) fn summary(&self) -> Vec<String> {
         let word = if self.status() == 0 { "SUCCESS" } else { "FAILURE" };
-        let mut lines = self.details.clone();
+        let mut lines = self.context.details.clone();
         if matches!(self.result, Result::Nothing | Result::Missing) {
             lines.push("=== No data will be restored ===".into());
         }
         lines.extend([
             "INFO: === OPERATION SUMMARY ===".into(),
-            format!("INFO: OPERATION_TYPE: {}", self.operation),
+            format!("INFO: OPERATION_TYPE: {}", self.context.operation),
             format!("INFO: OPERATION_RESULT: {word}"),
             format!("INFO: EXIT_CODE: {}", self.status()),
             "INFO: === Done ===".into(),
@@ -121,7 +130,7 @@ impl Ending {
             lines.push("ERROR: there is nothing to restore, and that was to be a failure".into());
         }
         // The controller takes the identity that was asked for from this line.
-        lines.extend(self.wanted.iter().map(|wanted| {
+        lines.extend(self.context.wanted.iter().map(|wanted| {
             let wanted = wanted.to_string();
             format!("No snapshots found for {}", crate::output::escape(&wanted))
         }));

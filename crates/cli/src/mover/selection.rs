@@ -94,9 +94,9 @@ impl Wanted {
                 format!("set restoreAsOf to {oldest} (the oldest) or later"),
             ));
         }
-        let newest_first = candidates.iter().rev();
+        let mut newest_first = candidates.iter().rev();
         let place = usize::try_from(self.previous).unwrap_or(usize::MAX);
-        match newest_first.skip(place).next().filter(|_| self.shallow != Some(0)) {
+        match newest_first.nth(place).filter(|_| self.shallow != Some(0)) {
             Some(snapshot) => Found::Snapshot(snapshot),
             None => Found::NoneFits(self.out_of_range(candidates.len())),
         }

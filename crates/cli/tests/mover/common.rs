@@ -180,7 +180,7 @@ impl Job {
     }
 
     /// Runs it as another user, with a binary that this user may run.
-    pub(crate) fn as_user(mut self, user: u32, binary: &Path) -> Self {
+    pub(crate) fn run_as(mut self, user: u32, binary: &Path) -> Self {
         (self.user, self.binary) = (Some(user), binary.into());
         self
     }

@@ -403,7 +403,7 @@ fn m11_everything_comes_back_as_it_was() {
     pod.golden(&case, &listed.source.to_string()).run().exits(0);
     let mut what = Compare::settable();
     (what.owners, what.special_bits) = (is_root(), is_root());
-    let differences = compare(&expected.load(), &Tree::scan(&pod.volume()), &what);
+    let differences = compare(&expected.load(), &Tree::scan(pod.volume()), &what);
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
@@ -420,7 +420,7 @@ fn m12_nothing_is_demanded_of_the_pod() {
     fs::create_dir(pod.volume().join("lost+found")).unwrap();
     fs::set_permissions(pod.volume().join("lost+found"), fs::Permissions::from_mode(0o700)).unwrap();
     let job = || pod.job(APP).env("KOPIA_ENABLE_FILE_DELETION", "true");
-    job().as_user(SOMEBODY, &binary).run().exits(0);
+    job().run_as(SOMEBODY, &binary).run().exits(0);
     assert_eq!(restored(&pod), "2026-01-02T00:00:00Z");
     assert_eq!(names(&pod.volume()), ["lost+found", "text"]);
 
@@ -605,8 +605,8 @@ fn m17_what_a_restore_does_not_need_may_be_unreadable() {
     assert!(opened.success());
     let (listed, expected) = case.pairs().pop().unwrap();
     let job = pod.golden(&case, &listed.source.to_string()).repository(&repository);
-    job.as_user(SOMEBODY, &binary).run().exits(0);
-    let differences = compare(&expected.load(), &Tree::scan(&pod.volume()), &{
+    job.run_as(SOMEBODY, &binary).run().exits(0);
+    let differences = compare(&expected.load(), &Tree::scan(pod.volume()), &{
         let mut what = Compare::settable();
         (what.owners, what.special_bits) = (false, false);
         what
@@ -682,7 +682,7 @@ fn m20_every_repository_that_kopia_wrote_is_restored() {
             ran.says(&[&listed.id]);
             let mut what = Compare::settable();
             (what.owners, what.special_bits) = (is_root(), is_root());
-            let differences = compare(&expected.load(), &Tree::scan(&pod.volume()), &what);
+            let differences = compare(&expected.load(), &Tree::scan(pod.volume()), &what);
             assert!(differences.is_empty(), "{} {source}: {differences:#?}", case.name);
             restored += 1;
         }

@@ -165,12 +165,12 @@ fn e08_files_of_another_user_are_named_with_the_user_that_may_read_them() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         std::os::unix::fs::chown(&path, Some(1000), Some(1000)).unwrap();
     }
-    let ran = pod.job(APP).as_user(SOMEBODY, &binary).run().exits(1);
+    let ran = pod.job(APP).run_as(SOMEBODY, &binary).run().exits(1);
     let ran =
         ran.ends_with(&["refuses user 65532", "its owner is 1000:1000, its mode 0700", "runAsUser: 1000"]);
     ran.never_says(&["create", "No eligible"]);
     std::os::unix::fs::chown(pod.volume(), Some(1000), Some(1000)).unwrap();
-    pod.job(APP).as_user(1000, &binary).run().exits(0);
+    pod.job(APP).run_as(1000, &binary).run().exits(0);
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -241,7 +241,7 @@ fn e10_ownership_that_could_not_be_set_is_counted_and_said() {
         manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
     });
     let binary = pod.binary_for(SOMEBODY);
-    let job = || pod.job(APP).as_user(SOMEBODY, &binary);
+    let job = || pod.job(APP).run_as(SOMEBODY, &binary);
     let ran = job().run().exits(0).says(&["WARN: ownership could not be set on 3 entries", "user 65532"]);
     assert_eq!(ran.message.unwrap()["counts"]["ownersNotSet"], json!(3));
     // As an error on request.
