@@ -16,7 +16,7 @@
 //! | `memory`, `room` | what is looked at before the first write |
 //! | `journal`, `ending`, `sentence`, `discovery` | the log and its last lines |
 //! | `advice` | errors in the few words that a last line has room for |
-//! | `termination`, `metrics` | the same for programs |
+//! | `facts`, `termination`, `metrics` | the same for programs |
 
 mod advice;
 mod arguments;
@@ -26,6 +26,7 @@ mod discovery;
 mod dispatch;
 mod ending;
 mod environment;
+mod facts;
 mod job;
 mod journal;
 mod memory;
@@ -46,7 +47,6 @@ pub(crate) use dispatch::arguments as called_with;
 
 use crate::args::{self, Global};
 use crate::interrupt::{self, Interrupt};
-use crate::output;
 use dispatch::{Task, Usage};
 use ending::{Ending, Result};
 use environment::{Environment, Variable};
@@ -159,9 +159,4 @@ impl From<Trouble> for Ending {
     fn from(trouble: Trouble) -> Self {
         Self::failed(trouble.unable("restore"))
     }
-}
-
-/// Shows a number with its noun.
-fn count(number: u64, one: &str, many: &str) -> String {
-    output::count(number, one, many)
 }

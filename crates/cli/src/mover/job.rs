@@ -7,16 +7,17 @@ use kopia_rs::storage::{BlobStore, IoMode, Location};
 use kopia_rs::{Entry, Repository, Snapshot};
 
 use super::backend::{self, Choice, Place};
-use super::ending::{Ending, SnapshotFacts};
+use super::ending::Ending;
 use super::environment::{Environment, Variable};
+use super::facts::SnapshotFacts;
 use super::journal::Journal;
 use super::selection::{self, Found};
 use super::sentence::Trouble;
 use super::settings::Settings;
-use super::{advice, configuration, count, dispatch, memory, metrics, missing, room, write};
+use super::{advice, configuration, dispatch, memory, metrics, missing, room, write};
 use crate::commands::snapshots::failed;
 use crate::interrupt::Interrupt;
-use crate::output::size;
+use crate::output::{count, size};
 
 /// What a restore works with.
 pub(crate) struct Job<'a> {

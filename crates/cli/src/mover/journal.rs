@@ -11,7 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::discovery;
-use super::ending::{Ending, Facts};
+use super::ending::Ending;
+use super::facts::Facts;
 use super::sentence::Sentence;
 use super::{metrics, termination};
 use crate::output::{escape, say};

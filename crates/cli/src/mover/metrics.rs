@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::backend::Place;
-use super::ending::Facts;
+use super::facts::Facts;
 use super::sentence::Trouble;
 
 /// Finds out before the restore whether the file may be written: nothing is ever written into a repository.
@@ -111,7 +111,7 @@ mod tests {
     fn text_is_well_formed() {
         let mut facts = Facts::default();
         facts.identity = Some("a\"b\\@h:/data".into());
-        facts.counts = Some(super::super::ending::Counts { files: 7, ..Default::default() });
+        facts.counts = Some(super::super::facts::Counts { files: 7, ..Default::default() });
         let text = text(&facts);
         assert!(text.contains("\nkopia_rs_restore_files{identity=\"a\\\"b\\\\@h:/data\"} 7\n"), "{text}");
         for lines in text.lines().collect::<Vec<_>>().chunks(3) {

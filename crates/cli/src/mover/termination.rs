@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::ending::Facts;
+use super::facts::Facts;
 
 /// Where kubelet puts the file unless a pod says otherwise.
 pub(crate) const DEFAULT: &str = "/dev/termination-log";

@@ -6,14 +6,15 @@ use kopia_rs::restore::{self, Notes, Options, Outcome, Sync};
 use kopia_rs::{Entry, Snapshot};
 
 use super::arguments::Arguments;
-use super::ending::{Counts, Ending, Result as How};
+use super::ending::{Ending, Result as How};
+use super::facts::Counts;
 use super::job::Job;
 use super::journal::Journal;
 use super::sentence::Sentence;
 use super::settings::Settings;
-use super::{advice, count, room};
+use super::{advice, room};
 use crate::interrupt;
-use crate::output::{size, thousands};
+use crate::output::{count, size, thousands};
 use crate::progress::{Manner, Progress};
 
 /// Restores a snapshot and says how that ended.

@@ -383,7 +383,7 @@ pub(crate) fn state(folder: &Path) -> Vec<String> {
             let metadata = path.symlink_metadata().unwrap();
             let (mode, time) = (metadata.mode(), (metadata.mtime(), metadata.mtime_nsec()));
             let bytes = if metadata.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
-            all.push(format!("{} {mode:o} {time:?} {}", path.display(), kopia_hash(&bytes)));
+            all.push(format!("{} {mode:o} {time:?} {}", path.display(), fingerprint(&bytes)));
             if metadata.is_dir() {
                 folders.push(path);
             }
@@ -393,7 +393,7 @@ pub(crate) fn state(folder: &Path) -> Vec<String> {
     all
 }
 
-fn kopia_hash(bytes: &[u8]) -> u64 {
+fn fingerprint(bytes: &[u8]) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
