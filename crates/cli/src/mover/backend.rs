@@ -116,9 +116,18 @@ fn network(variable: Variable, repository: Option<&str>) -> Choice {
         _ => Backend::S3,
     };
     let overruled = repository.filter(|text| variable != Variable::Repository && !text.starts_with("s3://"));
-    let warning = |text| format!("{} is set and goes before KOPIA_REPOSITORY={text}", variable.name());
+    let warning =
+        |text| format!("{} is set and goes before KOPIA_REPOSITORY={}", variable.name(), shown(text));
     let place = Place::Network { name: backend.to_string(), by: variable.name() };
     Choice { place, warnings: overruled.map(warning).into_iter().collect() }
+}
+
+/// Shows where a repository is, unless that may hold a password.
+fn shown(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, _)) if scheme != "filesystem" => format!("{scheme}://…"),
+        _ => text.into(),
+    }
 }
 
 impl Backend {
@@ -207,6 +216,8 @@ mod tests {
         assert_eq!(choice.place, Place::Folder("/repository".into()));
         assert!(choice.warnings[0].contains("SFTP_HOST is set and ignored"));
         assert!(chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "s3://b/p")]).warnings.is_empty());
+        let choice = chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "sftp://me:hush@host/p")]);
+        assert!(choice.warnings[0].ends_with("KOPIA_REPOSITORY=sftp://…"), "{choice:?}");
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Facts {
         self.seconds = (elapsed.as_secs_f64() * 1000.0).round() / 1000.0;
     }
 
+    /// Returns what has room everywhere: paths and identities may be long.
+    pub(crate) fn shortest(&self) -> Self {
+        let (result, message) = (self.result, self.message.clone());
+        Self { version: self.version, exit_code: self.exit_code, result, message, ..Self::default() }
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         self.exit_code == 0
     }

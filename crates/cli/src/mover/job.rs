@@ -39,6 +39,7 @@ impl Job<'_> {
         let choice = backend::choose(self.environment, structured.as_ref())?;
         choice.warnings.iter().for_each(|warning| self.journal.warn(warning));
         let folder = self.folder(&choice)?;
+        crate::prepare();
         let settings = Settings::read(self.environment, structured.as_ref())?;
         self.announce(&settings, &choice.place);
         self.metrics(&choice.place)?;

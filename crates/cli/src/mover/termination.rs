@@ -12,6 +12,9 @@ use super::facts::Facts;
 /// Where kubelet puts the file unless a pod says otherwise.
 pub(crate) const DEFAULT: &str = "/dev/termination-log";
 
+/// How much of it kubelet takes, in bytes.
+const LONGEST: usize = 4096;
+
 /// Writes the message if the file is there. Outside a pod it is not, and is not made.
 pub(crate) fn write(path: &Path, facts: &Facts) -> io::Result<()> {
     // Whatever has that name must neither lead elsewhere nor keep the end waiting.
@@ -22,6 +25,9 @@ pub(crate) fn write(path: &Path, facts: &Facts) -> io::Result<()> {
     }
     file.set_len(0)?;
     let mut line = serde_json::to_vec(facts)?;
+    if line.len() >= LONGEST {
+        line = serde_json::to_vec(&facts.shortest())?;
+    }
     line.push(b'\n');
     file.write_all(&line)
 }

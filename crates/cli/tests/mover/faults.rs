@@ -213,7 +213,8 @@ fn e09_names_of_any_length_leave_room_for_the_sentence() {
         snapshot(writer, "b\n{\"id\"\u{1b}[31m@h:/x", "2026-01-01T00:00:00Z");
         snapshot(writer, "c@h:/x", "2026-01-01T00:00:00Z");
     });
-    for wanted in [long("b"), "b\n@h:/x".into(), "c@i:/x".into()] {
+    let endless = format!("c@h:/{}", "long/".repeat(1000));
+    for wanted in [long("b"), "b\n@h:/x".into(), "c@i:/x".into(), endless] {
         for on_missing in ["continue", "fail"] {
             let ran = pod.job(&wanted).env("KOPIA_RS_ON_MISSING", on_missing).run();
             let ran =

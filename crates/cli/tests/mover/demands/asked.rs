@@ -14,11 +14,18 @@ use super::{APP, pod};
 /// A stand-in for the original script, which writes down how it was called.
 fn script(pod: &Pod) -> PathBuf {
     let path = pod.path("original.sh");
+    let called = pod.path("called").display().to_string();
     let text =
-        format!("#!/bin/sh\n{{ echo \"$@\"; /usr/bin/env; }} > {}\nexit 7\n", pod.path("called").display());
+        format!("#!/bin/sh\n{{ echo \"$@\"; echo umask $(umask); /usr/bin/env; }} > {called}\nexit 7\n");
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
+}
+
+/// The mask that programs inherit from these tests.
+fn own_umask() -> String {
+    let output = Command::new("sh").args(["-c", "umask"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().into()
 }
 
 /// Runs what the original script is to do, and returns how that was called.
@@ -54,6 +61,8 @@ fn m01_restores_by_every_name_and_hands_over_the_rest() {
         let (called, all) = handed_over(&pod, &job).expect("the script is run");
         assert_eq!(called, arguments);
         assert!(all.contains("MARK=kept\n") && all.contains("KOPIA_PASSWORD=written\n"), "{all}");
+        // A restore sets modes itself; what others make must not be everybody's.
+        assert!(all.contains(&format!("umask {}\n", own_umask())), "{all}");
     }
     for (arguments, direction) in [
         (&["mover"][..], ""),
@@ -272,7 +281,8 @@ fn m14_additional_arguments_are_those_of_kopias_restore() {
     assert_eq!(restored(&pod), "2026-01-02T00:00:00Z");
     for refused in ["--frobnicate", "--shallow=1", "--snapshot-time=2026-01-01", "--parallel=many", "extra"] {
         let ran = pod.job(APP).additional(&["--parallel=2", refused]).run().exits(1);
-        ran.ends_with(&["ERROR: unable to restore: KOPIA_ADDITIONAL_ARGS holds", refused]);
+        let name = refused.split('=').next().unwrap();
+        ran.ends_with(&["ERROR: unable to restore: KOPIA_ADDITIONAL_ARGS holds", name]);
     }
     let ran = pod.job("new@media:/data").additional(&["--on-missing=fail"]).run();
     ran.exits(1);
