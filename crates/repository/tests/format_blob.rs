@@ -146,7 +146,7 @@ fn forged_and_damaged_replicas_do_no_harm() {
     );
 
     // At the end of a pack, where kopia looks as well.
-    let mut end = vec![9; 5000];
+    let mut end: Vec<u8> = (0..5000u32).map(|number| (number * number / 7) as u8).collect();
     let forged = forged(genuine.bytes());
     end.extend(&forged[..forged.len() - 100]);
     store.insert(pack(13), end);

@@ -65,10 +65,14 @@ fn examine(
 ) -> Result<(), Failure> {
     let Some(password) = password else {
         // Without one, it can be told whether there is something to open.
-        let error = FormatBlob::read(&**store).err();
-        let it = |error| Unopened { place, store: Some(&**store), error, password: None };
-        let findings = error.iter().flat_map(|error| unopened(it(error), Effort::Doctor));
-        findings.chain([Finding::NoPassword]).for_each(|finding| report.fatal(finding));
+        let findings = match FormatBlob::read(&**store) {
+            Ok(_) => vec![Finding::NoPassword],
+            Err(error) => {
+                let it = Unopened { place, store: Some(&**store), error: &error, password: None };
+                unopened(it, Effort::Doctor)
+            }
+        };
+        findings.into_iter().for_each(|finding| report.fatal(finding));
         return Ok(());
     };
     let open = if global.degraded { Repository::open_degraded } else { Repository::open };
@@ -92,9 +96,15 @@ fn examine(
     report.identities = snapshots.as_ref().map(identity::all).unwrap_or_default();
     match snapshots {
         Ok(snapshots) => look_for(&Session::new(repository.clone(), global), args, &snapshots, report),
-        Err(error) => report.fatal(Finding::failed(&error)),
+        Err(error) => {
+            let it = Unopened { place, store: Some(&**store), error: &error, password: Some(&password) };
+            unopened(it, Effort::Doctor).into_iter().for_each(|finding| report.fatal(finding));
+        }
     }
-    report.findings.extend(access::of_repository(place, Effort::Doctor).map(Finding::Refused));
+    let is_refused = |finding: &Finding| matches!(finding, Finding::Refused(_));
+    if !report.findings.iter().any(is_refused) {
+        report.findings.extend(access::of_repository(place, Effort::Doctor).map(Finding::Refused));
+    }
     match packs::unindexed(&repository) {
         Ok(packs) => report.findings.extend(packs),
         Err(error) => report.findings.push(Finding::failed(&error)),

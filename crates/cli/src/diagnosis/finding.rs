@@ -96,7 +96,7 @@ pub(crate) enum Finding {
         /// What would open it.
         variant: Option<Variant>,
     },
-    /// No password was given, so that nothing was looked at that needs one.
+    /// No password was given, so that the repository was not opened.
     NoPassword,
     /// Something that the library's error says already; the advice about it is the same everywhere.
     Failed { cause: Cause, message: String, changes: Vec<String> },
@@ -169,7 +169,7 @@ impl Finding {
     /// Says how much it matters.
     pub(crate) fn weight(&self) -> Weight {
         match self {
-            Self::NoPassword | Self::UnindexedPacks { hiding: 0, .. } => Weight::Note,
+            Self::UnindexedPacks { hiding: 0, .. } => Weight::Note,
             _ => Weight::Problem,
         }
     }

@@ -74,8 +74,8 @@ fn no_format_blob(it: Unopened<'_>, effort: Effort) -> Vec<Finding> {
     }
     let refused = access::of_repository(it.place, effort).map(Finding::Refused);
     let mut elsewhere = elsewhere(it.place, effort);
-    // What refuses us may hide what seems to be missing, but not what was found.
-    if refused.is_some() {
+    // What refuses us may hide what seems to be missing, but not what was found; and nothing is missing where packs are.
+    if refused.is_some() || !findings.is_empty() {
         elsewhere.retain(|finding| matches!(finding, Finding::Elsewhere { .. }));
     }
     findings.extend(elsewhere);

@@ -6,7 +6,7 @@ use std::io;
 use kopia_rs::{Error, Repository, restore, storage};
 
 use super::{Failure, chain};
-use crate::diagnosis::{self, Effort, Finding, Unopened, identity};
+use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity};
 
 const FORMAT_BLOB: &str = "kopia.repository";
 
@@ -45,6 +45,10 @@ pub(super) fn unopened(it: Unopened<'_>) -> Failure {
 pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) -> Failure {
     let snapshots = matches!(error, Error::NotFound { .. }).then(|| repository.snapshots().ok()).flatten();
     let finding = snapshots.and_then(|snapshots| identity::not_found(&snapshots, &error, name));
+    if let (Error::Storage(_), Some(folder)) = (&error, repository.store().folder()) {
+        let (place, store) = (Place::look(&folder), repository.store());
+        return unopened(Unopened { place: &place, store: Some(store), error: &error, password: None });
+    }
     let failure = self::repository(error);
     match finding {
         Some(finding @ Finding::NoSnapshot { probable: true, .. }) => {

@@ -3,6 +3,7 @@
 //! What is restored, byte for byte, is tested in `golden`; what damage costs is tested with the crates below.
 
 mod common;
+mod doctor;
 mod existing;
 mod failing;
 mod listing;
