@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use zeroize::Zeroizing;
 
 use super::backend::Backend;
 use super::sentence::Trouble;
@@ -162,8 +165,9 @@ variables! {
 }
 
 /// The variables of a process. One that is empty is taken for one that is not set: a Secret has no other way to leave it out.
-#[derive(Clone)]
-pub(crate) struct Environment(BTreeMap<OsString, OsString>);
+///
+/// Many hold secrets, so these copies are wiped.
+pub(crate) struct Environment(BTreeMap<OsString, Zeroizing<Vec<u8>>>);
 
 impl Environment {
     /// Takes the variables of this process.
@@ -173,7 +177,8 @@ impl Environment {
 
     /// Returns the value as it is, for paths and passwords.
     pub(crate) fn raw(&self, variable: Variable) -> Option<&OsStr> {
-        self.0.get(OsStr::new(variable.name())).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        let value = self.0.get(OsStr::new(variable.name())).filter(|value| !value.is_empty());
+        value.map(|value| OsStr::from_bytes(value))
     }
 
     /// Says whether a variable is set to something.
@@ -225,7 +230,7 @@ impl Environment {
 
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        Self(variables.into_iter().map(|(name, value)| (name, value.into_vec().into())).collect())
     }
 }
 
@@ -247,8 +252,6 @@ pub(crate) fn table() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStringExt;
-
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
