@@ -28,7 +28,8 @@ impl<S: BlobStore> ChangingStore<S> {
         Self { inner, calls: AtomicU64::new(0), events: Mutex::default() }
     }
 
-    /// Lets `event` happen when the `n`-th call comes, before it reaches the store; in place of what was to happen then.
+    /// Lets `event` happen when the `n`-th call comes, before it reaches the store; in place of what was to happen then. All
+    /// other calls wait for it to end, so it must not call this store itself.
     #[must_use]
     pub fn before_call(self, n: u64, event: impl FnOnce() + Send + 'static) -> Self {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).insert(n, Box::new(event));
@@ -42,9 +43,12 @@ impl<S: BlobStore> ChangingStore<S> {
 
     fn turn(&self) {
         let turn = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let event = self.events.lock().unwrap_or_else(PoisonError::into_inner).remove(&turn);
-        if let Some(event) = event {
-            event();
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        // All that are due, in their order, whichever thread came first; nobody calls meanwhile.
+        while events.first_key_value().is_some_and(|(due, _)| *due <= turn) {
+            if let Some((_, event)) = events.pop_first() {
+                event();
+            }
         }
     }
 }

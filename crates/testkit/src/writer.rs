@@ -69,6 +69,7 @@ struct Entry {
     offset: u32,
     packed_length: u32,
     original_length: u32,
+    deleted: bool,
 }
 
 impl Default for RepositoryWriter {
@@ -145,6 +146,7 @@ impl RepositoryWriter {
             offset: (PREAMBLE.len() + pack.bytes.len()) as u32,
             packed_length: sealed.len() as u32,
             original_length: plain.len() as u32,
+            deleted: false,
         };
         pack.bytes.extend(sealed);
         self.entries.insert(id, entry);
@@ -217,10 +219,7 @@ impl RepositoryWriter {
     }
 
     fn close(&mut self) {
-        let manifests = json!({"entries": self.manifests});
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        gzip.write_all(manifests.to_string().as_bytes()).expect("memory takes everything");
-        self.content(Some('m'), &gzip.finish().expect("memory takes everything"));
+        self.content(Some('m'), &manifest_list(&self.manifests));
         self.close_pack(0);
         self.close_pack(1);
 
@@ -273,6 +272,13 @@ impl RepositoryWriter {
         bytes.extend(postamble);
         bytes
     }
+}
+
+/// Writes what a content of manifests holds.
+fn manifest_list(manifests: &[Value]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(json!({"entries": manifests}).to_string().as_bytes()).expect("memory takes everything");
+    gzip.finish().expect("memory takes everything")
 }
 
 /// Kopia takes random ones; equal ones make equal repositories.

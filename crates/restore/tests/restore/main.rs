@@ -9,6 +9,7 @@ mod delta;
 mod existing;
 mod extra;
 mod hostile;
+mod living;
 mod preview;
 mod reading;
 mod resuming;

@@ -32,7 +32,7 @@ pub(super) fn index(entries: &BTreeMap<ContentId, Entry>, time: u32) -> Vec<u8> 
         blob.push(id.prefix_byte());
         blob.extend(id.hash());
         blob.extend([0; 4]);
-        blob.extend(entry.offset.to_be_bytes());
+        blob.extend((entry.offset | u32::from(entry.deleted) << 31).to_be_bytes());
         blob.extend(&entry.original_length.to_be_bytes()[1..]);
         blob.extend(&entry.packed_length.to_be_bytes()[1..]);
         blob.extend((pack as u16).to_be_bytes());

@@ -1,0 +1,225 @@
+//! Packs that no index names, contents that are marked deleted, and whether a list of snapshots is whole.
+
+#![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kopia_codec::key::Password;
+use kopia_format::{BlobId, ContentId};
+use kopia_repository::unindexed::{Held, Packs};
+use kopia_repository::{OpenOptions, Repository, verify};
+use kopia_storage::{BlobStore, CountingStore, MemoryStore};
+use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
+use serde_json::json;
+
+/// Two snapshots of a file each, in packs of their own.
+fn written() -> (MemoryStore, Living, [String; 2]) {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let ids = [&b"first"[..], b"second"].map(|bytes| {
+        let file = writer.file(bytes);
+        let entry = json!({"name": "f", "type": "f", "mode": "0644", "size": bytes.len(), "obj": file});
+        let root = writer.directory(&[entry]);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}))
+    });
+    let (blobs, living) = writer.finish_living();
+    (blobs.into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect(), living, ids)
+}
+
+fn apply(store: &MemoryStore, change: Change) {
+    for (name, bytes) in change.added {
+        store.insert(name.parse().unwrap(), bytes);
+    }
+    for name in change.removed {
+        store.remove(&name.parse().unwrap()).unwrap();
+    }
+}
+
+fn open(store: impl BlobStore) -> Repository {
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+}
+
+fn open_with(store: &MemoryStore, degraded: bool, deleted: bool) -> Repository {
+    let mut options = OpenOptions::default();
+    (options.degraded, options.deleted) = (degraded, deleted);
+    Repository::open_with(store.clone(), &Password::from(PASSWORD), &options).unwrap()
+}
+
+fn ids(store: &MemoryStore, prefix: &str) -> Vec<BlobId> {
+    store.list(prefix).unwrap().into_iter().map(|blob| blob.id).collect()
+}
+
+fn names(packs: &[kopia_repository::unindexed::UnindexedPack]) -> Vec<BlobId> {
+    packs.iter().map(|pack| pack.id.clone()).collect()
+}
+
+fn snapshots(repository: &Repository) -> Vec<(String, bool)> {
+    let snapshots = repository.snapshots().unwrap();
+    snapshots.iter().map(|snapshot| (snapshot.id().to_string(), snapshot.is_deleted())).collect()
+}
+
+#[test]
+fn a_sound_repository_has_none_and_its_list_is_whole() {
+    let (store, ..) = written();
+    let counting = Arc::new(CountingStore::new(store));
+    let repository = open(counting.clone());
+    counting.take();
+    assert!(repository.unindexed_packs(Packs::All).unwrap().is_empty());
+    let calls = counting.take();
+    assert_eq!((calls.lists.len(), calls.ranges.len()), (3, 0), "p, q, s: no pack is asked");
+    let coverage = repository.manifest_coverage().unwrap();
+    assert!(coverage.is_complete());
+    assert_eq!(coverage.snapshots.iter().count(), 2);
+}
+
+#[test]
+fn packs_of_an_index_that_is_gone_say_what_they_hold() {
+    let (store, ..) = written();
+    let all = open(store.clone());
+    let mut manifest = None;
+    all.for_each_content(|id, place| {
+        if id.prefix() == Some('m') {
+            manifest = Some((id, all.pack(place.pack).clone()));
+        }
+    });
+    let (manifest, pack) = manifest.unwrap();
+    store.remove(&ids(&store, "x")[0]).unwrap();
+    let repository = open(store.clone());
+    assert_eq!(repository.snapshots().unwrap().iter().count(), 0, "that is all that the index says");
+    let found = repository.unindexed_packs(Packs::Metadata).unwrap();
+    assert_eq!(names(&found), ids(&store, "q"));
+    assert_eq!(repository.unindexed_packs(Packs::All).unwrap().len(), 5);
+    let one = found.iter().find(|found| found.id == pack).unwrap();
+    assert_eq!(one.holds, BTreeMap::from([(Some('m'), Held { contents: 1, unknown: 1 })]));
+    assert_eq!(one.newest.unwrap().to_string(), "2026-01-01T00:00:00Z");
+    assert!(one.may_hide(Some('m')) && !one.may_hide(Some('k')) && !one.session_open);
+    assert_eq!(repository.contents_of_pack(&one.id).unwrap(), [manifest]);
+    let coverage = repository.manifest_coverage().unwrap();
+    assert!(!coverage.is_complete());
+    assert_eq!(names(&coverage.hiding), [pack]);
+    let report = repository.verify(&verify::Options::default(), &()).unwrap();
+    assert_eq!(report.unindexed.len(), 5);
+    assert!(report.is_sound(), "it is said and does not count as damage");
+    // Whoever asks the packs has them all.
+    let degraded = open_with(&store, true, false);
+    assert!(degraded.unindexed_packs(Packs::All).unwrap().is_empty());
+    let coverage = degraded.manifest_coverage().unwrap();
+    assert!(coverage.is_complete() && coverage.snapshots.iter().count() == 2);
+}
+
+#[test]
+fn packs_that_cannot_say_what_they_hold_may_hide_anything() {
+    let (store, ..) = written();
+    store.insert("q0123456789abcdef-s99".parse().unwrap(), *b"cut off while it was written");
+    store.insert("p0123456789abcdef-s99".parse().unwrap(), Vec::new());
+    let repository = open(store.clone());
+    let found = repository.unindexed_packs(Packs::All).unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|pack| pack.error.is_some() && pack.may_hide(Some('m')) && !pack.session_open));
+    let coverage = repository.manifest_coverage().unwrap();
+    assert_eq!((coverage.is_complete(), coverage.hiding.len()), (false, 1), "manifests lie in q packs");
+    // The session that writes them has not ended.
+    store.insert("s5555-s99".parse().unwrap(), *b"a marker");
+    assert!(repository.unindexed_packs(Packs::All).unwrap().iter().all(|pack| pack.session_open));
+    store.remove(&"s5555-s99".parse().unwrap());
+    store.insert("s5555-s98".parse().unwrap(), *b"a marker of another");
+    assert!(!repository.unindexed_packs(Packs::All).unwrap()[0].session_open);
+}
+
+#[test]
+fn what_is_written_and_indexed_meanwhile_is_no_surprise() {
+    let (store, mut living, [first, _]) = written();
+    let repository = open(store.clone());
+    // New packs and an index for them; the old packs are still there, and nobody names them any more.
+    let mut rewritten = living.rewrite();
+    let old_packs = rewritten.removed.split_off(1);
+    apply(&store, rewritten);
+    let found = repository.unindexed_packs(Packs::All).unwrap();
+    assert_eq!(found.len(), old_packs.len());
+    // Everything that the old ones hold is in the index at its new place.
+    assert!(found.iter().all(|pack| !pack.may_hide(Some('m')) && !pack.may_hide(None)));
+    assert!(repository.manifest_coverage().unwrap().is_complete());
+    // A snapshot that is deleted meanwhile is missing in the list that coverage is said of.
+    apply(&store, living.delete_snapshot(&first));
+    let coverage = repository.manifest_coverage().unwrap();
+    assert!(coverage.is_complete());
+    assert_eq!(coverage.snapshots.iter().count(), 1);
+}
+
+#[test]
+fn a_list_that_lacks_something_is_not_whole() {
+    let (store, ..) = written();
+    let index = ids(&store, "x")[0].clone();
+    let bytes = store.read(&index).unwrap();
+    store.insert(index.clone(), bytes[..50].to_vec());
+    let coverage = open_with(&store, true, false).manifest_coverage().unwrap();
+    assert_eq!((coverage.is_complete(), coverage.lost_indexes.len()), (false, 1));
+    assert_eq!(coverage.snapshots.iter().count(), 2, "nothing is missing, but nobody knows");
+    store.insert(index, bytes);
+    // A pack of files that does not say what it holds is lost to recovery, and has no manifests.
+    let pack = ids(&store, "p")[0].clone();
+    let longer = [&store.read(&pack).unwrap()[..], b"something behind it"].concat();
+    store.insert(pack, longer);
+    let degraded = open_with(&store, true, false);
+    assert_eq!(degraded.losses().len(), 1);
+    assert!(degraded.manifest_coverage().unwrap().is_complete());
+    // A manifest that cannot be read.
+    let mut manifest = None;
+    degraded.for_each_content(|id, place| {
+        if id.prefix() == Some('m') {
+            manifest = Some(degraded.pack(place.pack).clone());
+        }
+    });
+    store.remove(&manifest.unwrap()).unwrap();
+    let coverage = open_with(&store, true, false).manifest_coverage().unwrap();
+    assert_eq!((coverage.is_complete(), coverage.snapshots.lost().len()), (false, 1));
+    assert!(open(store).manifest_coverage().is_err());
+}
+
+#[test]
+fn deleted_snapshots_come_back_where_that_is_asked_for() {
+    let (store, mut living, [first, second]) = written();
+    apply(&store, living.delete_snapshot(&first));
+    let kept = [(second.clone(), false)];
+    let both = [(first.clone(), true), (second.clone(), false)];
+    for degraded in [false, true] {
+        assert_eq!(snapshots(&open_with(&store, degraded, false)), kept);
+        assert_eq!(snapshots(&open_with(&store, degraded, true)), both, "it has a tombstone");
+    }
+    // Manifests are compacted: the tombstone is gone, and the old list is marked deleted; then everything of the first is.
+    apply(&store, living.compact_manifests(|id| id == second));
+    let file =
+        open(store.clone()).snapshots().unwrap().iter().next().unwrap().root().unwrap().object().content();
+    apply(&store, living.mark_deleted(|id| id.prefix() == Some('k') && *id != file));
+    assert_eq!(snapshots(&open_with(&store, true, false)), kept);
+    assert_eq!(snapshots(&open_with(&store, true, true)), both);
+    // Long ago: no index says any more that they were there.
+    apply(&store, living.forget_deleted());
+    assert_eq!(snapshots(&open_with(&store, false, false)), kept);
+    let deleted = open_with(&store, true, true);
+    assert_eq!(snapshots(&deleted), both);
+    let old =
+        deleted.snapshots().unwrap().iter().find(|snapshot| snapshot.is_deleted()).unwrap().root().unwrap();
+    let entry = old.at("f").unwrap();
+    assert_eq!(deleted.read_object(entry.object()).unwrap(), b"first");
+    assert!(deleted.verify(&verify::Options::default(), &()).unwrap().is_sound());
+    // The newest that is not deleted counts, and a deleted one where there is no other.
+    assert_eq!(deleted.snapshots().unwrap().latest(&"app@host:/data".parse().unwrap()).unwrap().id(), second);
+    apply(&store, living.delete_snapshot(&second));
+    let deleted = open_with(&store, true, true);
+    assert_eq!(snapshots(&deleted), [(first.clone(), true), (second.clone(), true)]);
+    assert_eq!(deleted.snapshots().unwrap().latest(&"app@host:/data".parse().unwrap()).unwrap().id(), second);
+    // Their packs are removed at last: nothing is said of what was deleted on purpose.
+    apply(&store, living.collect_garbage());
+    let deleted = open_with(&store, false, true);
+    assert_eq!(snapshots(&deleted), [(second, true)]);
+}
+
+#[test]
+fn ids_of_contents_of_a_pack_that_is_not_there() {
+    let (store, ..) = written();
+    let repository = open(store);
+    assert!(repository.contents_of_pack(&"q0".parse().unwrap()).is_err());
+    let id: ContentId = "k00".parse().unwrap();
+    assert!(repository.find(&id).is_err());
+}
