@@ -10,6 +10,7 @@ mod diagnosis;
 mod error;
 mod interrupt;
 mod output;
+mod password;
 mod progress;
 mod report;
 mod session;
@@ -18,14 +19,19 @@ mod time;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
     // Modes come from the snapshot; the library corrects what a mask takes away, which costs a call for each file.
     rustix::process::umask(rustix::fs::Mode::empty());
     // Large files are open while their pieces are written; 64 at once, as some containers have it, are few.
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    // No crash may write keys and plain data down. Linux runs the program that cores are piped to whatever the limit is,
+    // but for a limit of 1. To make the process undumpable would take its own files in /proc away from it.
+    let limit = getrlimit(Resource::Core);
+    let least = limit.maximum.map_or(1, |maximum| maximum.min(1));
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(least), ..limit });
     let args = args::Args::parse();
     let interrupt = interrupt::Interrupt::install();
     let status = match commands::run(&args, &interrupt) {

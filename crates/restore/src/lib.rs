@@ -6,6 +6,9 @@
 //! nothing is ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does) and is the only
 //! one that writes to the local system.
 //!
+//! What is there already, in the target or left by a restore that was killed, is compared by hash before it is read from the
+//! repository: `checks` are handed out like reads, and what is wrong comes back to the planner.
+//!
 //! The way of a file: [`restore`] → `plan` (entry → contents → places → reads) → `queue` → `ahead` (where reads take long) →
 //! `execute` (read → decode → write) → `destination` (handles, attributes, final name).
 

@@ -20,13 +20,15 @@ use crate::{Error, Observer, Options, Outcome, Part, Result, Sync};
 /// Restores an entry and all below it.
 ///
 /// A folder's contents go into `target`, which gets the folder's own attributes as well. A file or link becomes `target`,
-/// or goes into it by its own name if `target` is a folder or ends in `/`. What is missing of `target` is created; what
-/// has the same path as an entry is replaced, never followed or written through; the rest is left alone.
+/// or goes into it by its own name if `target` is a folder or ends in `/`. What is missing of `target` is created. A file
+/// that is there already is kept if all its bytes are right, and otherwise replaced, never followed or written through,
+/// unless [`Options`] say otherwise; what the snapshot does not have is left alone, unless they say that too.
 ///
 /// # Errors
 /// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry. Until
-/// everything is written it lies in the folder `.kopia-rs-restore-…` of the target; one that a killed restore left is removed
-/// by the next. What concerns single entries is in the outcome's problems.
+/// everything is written it lies in the folder `.kopia-rs-restore-…` of the target. One that a killed restore left is taken
+/// up by the next of the same entry, which compares it by hash, and removed by one of another. What concerns single entries
+/// is in the outcome's problems.
 pub fn restore(entry: &Entry, target: impl AsRef<Path>, options: &Options) -> Result<Outcome> {
     restore_observed(entry, target, options, &())
 }

@@ -115,6 +115,12 @@ impl RepositoryWriter {
         self
     }
 
+    /// Names contents by another hash; before the first of them.
+    pub fn hash(mut self, algorithm: HashAlgorithm) -> Self {
+        self.hasher = Hasher::new(algorithm, &SECRET).expect("the key is short enough");
+        self.format("hash", algorithm.name().into())
+    }
+
     /// Replaces a field of the inner format, such as `requiredFeatures`.
     pub fn format(mut self, field: &str, value: Value) -> Self {
         self.format.insert(field.into(), value);
@@ -133,7 +139,7 @@ impl RepositoryWriter {
 
     /// Adds a content under an id that is not its hash: something that only an attacker with the keys could write.
     pub fn forge(&mut self, id: ContentId, plain: &[u8]) {
-        let sealed = self.cipher.seal(id.hash(), nonce(&id), plain);
+        let sealed = self.cipher.seal(iv(id.hash()), nonce(&id), plain);
         let kind = usize::from(id.prefix().is_some());
         let letter = ['p', 'q'][kind];
         let number = self.blobs.len() * 2 + kind;
@@ -233,7 +239,7 @@ impl RepositoryWriter {
     pub fn seal_index(&self, index: &[u8]) -> (String, Vec<u8>) {
         let hash = self.hasher.hash(index);
         let name = format!("xn0_{}-s0123456789abcdef-c1", hex(hash.as_bytes()));
-        (name, self.cipher.seal(hash.as_bytes(), [9; 12], index))
+        (name, self.cipher.seal(iv(hash.as_bytes()), [9; 12], index))
     }
 
     /// Writes all blobs into a folder, flat, as one with `.shards` that says so.
@@ -279,6 +285,11 @@ fn manifest_list(manifests: &[Value]) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(json!({"entries": manifests}).to_string().as_bytes()).expect("memory takes everything");
     gzip.finish().expect("memory takes everything")
+}
+
+/// What a content is sealed with besides its key: the last 16 bytes of its hash.
+fn iv(hash: &[u8]) -> &[u8] {
+    &hash[hash.len().saturating_sub(16)..]
 }
 
 /// Kopia takes random ones; equal ones make equal repositories.

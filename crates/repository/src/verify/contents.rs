@@ -16,8 +16,11 @@ use crate::{Error, Place, Repository};
 /// About how many contents are listed at once: 60 MB.
 const LISTED: u64 = 1 << 20;
 
-/// How many bytes are read at once, so that the largest contents are hashed side by side, too.
-const READ: u64 = 8 << 20;
+/// How many bytes are read at once: four of kopia's largest usual contents, so that they are hashed side by side, too.
+const READ: u64 = 17 << 20;
+
+/// About how many bytes all threads have read at once, at most: on many cores each reads less.
+const READ_IN_ALL: u64 = 192 << 20;
 
 /// A content of the packs that are looked at.
 struct Wanted {
@@ -152,7 +155,8 @@ impl Run<'_> {
         });
         let profile = self.repository.store().profile();
         let mut limits = Limits::from(profile);
-        limits.bytes = limits.bytes.max(READ);
+        let threads = rayon::current_num_threads().max(profile.parallel_reads) as u64;
+        limits.bytes = limits.bytes.max((READ_IN_ALL / threads).min(READ));
         let reads = schedule::schedule(&mut wanted, limits);
         let tools = || self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         side_by_side(profile, &reads, |read| {

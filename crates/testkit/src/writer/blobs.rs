@@ -18,7 +18,8 @@ pub(super) const TIME: u32 = 1_767_225_600;
 
 /// Writes an index of version 2; the layout stands in `kopia_format::index`.
 pub(super) fn index(entries: &BTreeMap<ContentId, Entry>, time: u32) -> Vec<u8> {
-    let key_size = 17;
+    // Hashes are all of one length; a byte before each says what kind of content it is.
+    let key_size = entries.keys().next().map_or(17, |id| 1 + id.hash().len() as u8);
     let mut packs: Vec<&BlobId> = entries.values().map(|entry| &entry.pack).collect();
     packs.sort();
     packs.dedup();

@@ -1,0 +1,218 @@
+//! The end of a large file: whole, kept as it was, saved in part, or lost.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use rustix::fs::AtFlags;
+
+use super::{Failed, Handle, LargeFile};
+use crate::destination::folder::Partial;
+use crate::destination::{handles, partial};
+use crate::execute::{SmallEntry, Worker, is_fatal};
+use crate::outcome::Cause;
+use crate::plan::batch::Item;
+
+impl Worker<'_> {
+    /// Notes that a piece is settled or lost, or that the planner adds no more, and finishes the file after the last.
+    pub(crate) fn large_file_one_done(&mut self, file: &Arc<LargeFile>) {
+        if file.pending.fetch_sub(1, Ordering::AcqRel) != 1 || self.shared.stopped() {
+            return;
+        }
+        let entry = &file.entry;
+        // Closed here: the batch that it was planned in may live on.
+        let closed = Handle::Failed(io::ErrorKind::BrokenPipe.into());
+        let handle =
+            std::mem::replace(&mut *file.handle.write().unwrap_or_else(PoisonError::into_inner), closed);
+        // Only what this restore made is removed: with two entries of one name the other one made it.
+        let staged = handle.is_staged();
+        if self.shared.options.is_shard() {
+            return self.finish_share(file, &handle);
+        }
+        let mut failed = file.take_failed();
+        let result = match failed.cause.take() {
+            Some(cause) => self.salvage(file, &handle, failed, &cause).then_some(true).ok_or(cause),
+            None => match self.finish(file, handle) {
+                Ok(Some(kept_staged)) => Ok(kept_staged),
+                // It goes on: the file is looked at and written anew.
+                Ok(None) => return,
+                Err(cause) => Err(cause),
+            },
+        };
+        let keep_staged = *result.as_ref().unwrap_or(&false);
+        if staged
+            && !keep_staged
+            && let Ok(folder) = self.handles.open(&entry.folder)
+        {
+            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+        }
+        match result {
+            Ok(_) => {}
+            Err(Cause::Target(error)) if is_fatal(&error) || !entry.folder.is_lost() => {
+                self.entry_failed(&entry.folder, &entry.name, handles::copy(&error));
+            }
+            Err(Cause::Target(_)) => {}
+            Err(cause) => self.shared.tally.problem(entry.folder.path_of(&entry.name), cause),
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    /// Leaves a file to the other shards, and to who finishes the restore.
+    fn finish_share(&mut self, file: &LargeFile, handle: &Handle) {
+        let entry = &file.entry;
+        // What somebody left there may be longer, and who finishes the restore does not know where the file ends.
+        let end = file.end.load(Ordering::Relaxed);
+        if let Some(open) = handle.writing()
+            && let Ok(stat) = rustix::fs::fstat(open)
+            && u64::try_from(stat.st_size).is_ok_and(|size| size > end)
+            && let Err(errno) = rustix::fs::ftruncate(open, end)
+        {
+            file.fail_to_write(&errno.into());
+        }
+        let path = entry.folder.path_of(&entry.name);
+        match file.take_failed().cause {
+            None => self.shared.tally.share(file.there.load(Ordering::Relaxed)),
+            Some(cause) => {
+                self.shared.tear(path.clone(), cause.to_string());
+                self.shared.tally.problem(path, cause);
+            }
+        }
+        self.child_done(entry.folder.clone());
+    }
+
+    /// Finishes a file that is whole. Says whether what is staged of it, if anything is, is to be moved to its place; nothing
+    /// if the file has to be written after all.
+    fn finish(&mut self, file: &Arc<LargeFile>, handle: Handle) -> Result<Option<bool>, Cause> {
+        let entry = &file.entry;
+        let there = file.there.load(Ordering::Relaxed);
+        let unchanged = !file.changed.load(Ordering::Relaxed);
+        match handle {
+            Handle::Made(made) | Handle::Replacing { file: made, .. } => {
+                // The room that was reserved may be more than the pieces had.
+                if entry.size > there {
+                    rustix::fs::ftruncate(&made, there).map_err(io::Error::from)?;
+                }
+                self.shared.bytes.end(&made, there)?;
+                self.metadata.finish_file(made.as_fd(), &entry.attributes)?;
+                self.sync(&made)?;
+                self.file_is_there(entry, there);
+            }
+            Handle::Filled { old: Some(old), .. } if unchanged && self.keep(entry, &old, there) => {
+                self.count_kept(entry, there);
+                return Ok(Some(false));
+            }
+            Handle::Filled { file: filled, .. } => {
+                self.finish_filled(entry, &filled, there)?;
+                self.file_is_there(entry, there);
+            }
+            Handle::InPlace(filled) => {
+                self.finish_filled(entry, &filled, there)?;
+                match unchanged {
+                    true => self.count_kept(entry, there),
+                    false => self.file_in_place_is_there(entry, there),
+                }
+            }
+            Handle::Old(old) if self.keep(entry, &old, there) => {
+                self.shared.tally.found(there);
+                self.count_kept(entry, there);
+            }
+            Handle::Old(old) => {
+                let right = file.differs();
+                *file.handle.write().unwrap_or_else(PoisonError::into_inner) = Handle::Old(old);
+                for run in right {
+                    self.shared.checks.give_back(Item::Large(file.clone()), run);
+                }
+                return Ok(None);
+            }
+            Handle::Failed(error) => return Err(error.into()),
+            Handle::New | Handle::Nothing => return Err(Cause::Entry("it has no pieces".into())),
+        }
+        Ok(Some(true))
+    }
+
+    fn finish_filled(&mut self, entry: &SmallEntry, file: &OwnedFd, length: u64) -> io::Result<()> {
+        if u64::try_from(rustix::fs::fstat(file)?.st_size) != Ok(length) {
+            rustix::fs::ftruncate(file, length)?;
+        }
+        self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        self.sync(file)
+    }
+
+    /// Keeps the target's own file as it is, if it has the right length and takes the right attributes.
+    fn keep(&mut self, entry: &SmallEntry, old: &OwnedFd, length: u64) -> bool {
+        let size = rustix::fs::fstat(old).map(|stat| stat.st_size).unwrap_or(-1);
+        u64::try_from(size) == Ok(length)
+            && self.metadata.correct_file(old.as_fd(), &entry.attributes).is_ok()
+            && self.sync(old).is_ok()
+    }
+
+    /// Keeps what there is of a file of which pieces are lost, if that was asked for; says whether it did.
+    fn salvage(&mut self, file: &LargeFile, handle: &Handle, failed: Failed, cause: &Cause) -> bool {
+        let entry = &file.entry;
+        let there = file.there.load(Ordering::Relaxed);
+        let wanted = self.shared.options.salvage && !failed.beyond_help && there > 0 && handle.is_staged();
+        let Some(staged) = handle.writing().filter(|_| wanted) else { return false };
+        let lost = in_order(failed.lost);
+        let result = self.blank(staged, &lost, entry.size).and_then(|()| {
+            let folder = self.handles.open(&entry.folder)?;
+            self.metadata.correct_file(staged, &entry.attributes)?;
+            let temporary = partial::temporary(&entry.folder.path_of(&entry.name));
+            rustix::fs::renameat(&*folder, &*entry.name, &*folder, &*temporary)?;
+            Ok(temporary)
+        });
+        match result {
+            Ok(temporary) => {
+                let (name, cause) = (entry.name.clone(), cause.clone());
+                entry.folder.add_partial(Partial { name, temporary, cause, lost });
+                entry.folder.one_staged();
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "what is left of a file cannot be kept");
+                false
+            }
+        }
+    }
+
+    /// Fills the lost parts of a file with zeros.
+    fn blank(&self, file: BorrowedFd<'_>, lost: &[Range<u64>], size: u64) -> io::Result<()> {
+        let before = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or_default();
+        let zeros = vec![0; 1 << 20];
+        for range in lost {
+            // What lies beyond the end is zero when the end is moved there.
+            let (mut start, end) = (range.start, range.end.min(before));
+            while start < end {
+                let count = (end - start).min(zeros.len() as u64);
+                self.shared.bytes.overwrite(file, &zeros[..count as usize], start)?;
+                start += count;
+            }
+        }
+        let end = lost.last().map_or(0, |last| last.end).max(size);
+        Ok(rustix::fs::ftruncate(file, end)?)
+    }
+}
+
+/// Sorts ranges and joins those that meet.
+fn in_order(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+        match joined.last_mut().filter(|last| range.start <= last.end) {
+            Some(last) => last.end = last.end.max(range.end),
+            None => joined.push(range),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_ranges_are_joined() {
+        assert_eq!(in_order(vec![8..10, 0..4, 4..6, 9..12, 7..7]), [0..6, 8..12]);
+    }
+}

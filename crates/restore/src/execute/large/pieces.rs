@@ -1,0 +1,199 @@
+//! Getting the pieces of a large file to their places: read from the repository, or there already.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use kopia_repository::object::Run;
+use rustix::fs::{AtFlags, OFlags};
+
+use super::{Handle, LargeFile};
+use crate::destination::handles;
+use crate::execute::check::open_file;
+use crate::execute::{SmallEntry, Worker, is_fatal};
+use crate::outcome::Cause;
+use crate::plan::batch::{Item, Use};
+use crate::plan::existing::Old;
+use crate::shard;
+
+impl Worker<'_> {
+    /// Writes a piece that was read from the repository.
+    pub(in crate::execute) fn piece(
+        &mut self,
+        file: &Arc<LargeFile>,
+        used: &Use,
+        plain: Result<&[u8], Cause>,
+    ) {
+        match plain {
+            Ok(bytes) => {
+                if self.write_piece(file, bytes, used.offset) {
+                    self.shared.tally.written(bytes.len() as u64);
+                }
+            }
+            Err(cause) => {
+                let length = used.length.unwrap_or_else(|| used.place.original_length.into());
+                file.fail(cause, used.offset..used.offset.saturating_add(length));
+            }
+        }
+        self.large_file_one_done(file);
+    }
+
+    /// Looks whether a piece is there already, and gives it back to the planner if not.
+    pub(in crate::execute) fn check_piece(&mut self, file: &Arc<LargeFile>, run: Run) {
+        let give_back = |run| self.shared.checks.give_back(Item::Large(file.clone()), run);
+        if matches!(*file.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::New) {
+            self.open_base(file);
+        }
+        let length = run.length.unwrap_or_default();
+        let sharded = self.shared.options.is_shard();
+        let handle = file.handle.read().unwrap_or_else(PoisonError::into_inner);
+        // Where several write a file that nobody has begun, nothing need be read.
+        let read = |source: &BorrowedFd<'_>| !sharded || shard::may_hold(source, run.start, length);
+        let right = handle.reading().filter(read).is_some_and(|source| self.read_and_compare(source, &run));
+        let filled = handle.is_filled();
+        drop(handle);
+        match right {
+            true if filled => {
+                file.there.fetch_add(length, Ordering::Relaxed);
+                self.shared.tally.found(length);
+            }
+            // It may be kept as it is; that is known at the end.
+            true if file.settle(run) => {}
+            true => {
+                let bytes = std::mem::take(&mut self.compared);
+                if self.write_piece(file, &bytes, run.start) {
+                    self.shared.tally.found(length);
+                }
+                self.compared = bytes;
+            }
+            false if filled => return give_back(run),
+            false => {
+                file.differs().into_iter().for_each(give_back);
+                return give_back(run);
+            }
+        }
+        self.large_file_one_done(file);
+    }
+
+    /// Opens what pieces can be compared with, if there is anything.
+    fn open_base(&mut self, file: &LargeFile) {
+        let mut handle = file.handle.write().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*handle, Handle::New) {
+            return;
+        }
+        if self.shared.options.is_shard() {
+            let folder = self.handles.open(&file.entry.folder);
+            let opened = folder.and_then(|folder| shard::open(&*folder, &file.entry.name));
+            *handle = match opened {
+                Ok(file) => Handle::Filled { file, old: None },
+                Err(error) => {
+                    file.fail_to_write(&error);
+                    Handle::Failed(error)
+                }
+            };
+            return;
+        }
+        if file.found.left {
+            let left = self.handles.open(&file.entry.folder).and_then(|folder| {
+                // It may have its final mode already.
+                let opened = open_file(folder.as_fd(), &file.entry.name, OFlags::RDWR);
+                opened.inspect_err(|_| {
+                    let _ = rustix::fs::unlinkat(&*folder, &*file.entry.name, AtFlags::empty());
+                })
+            });
+            if let Ok((left, _)) = left {
+                *handle = Handle::Filled { file: left, old: None };
+                return;
+            }
+        }
+        *handle = self.open_old(file).unwrap_or(Handle::Nothing);
+    }
+
+    /// Opens the target's own file, where that may help.
+    fn open_old(&mut self, file: &LargeFile) -> Option<Handle> {
+        if file.found.old != Some(Old::Compare) {
+            return None;
+        }
+        let (root, entry) = (self.shared.target.folder.as_fd(), &file.entry);
+        let folder = self.in_target.open(root, &entry.folder).ok()?;
+        if self.shared.options.in_place
+            && let Ok((old, _)) = open_file(folder.as_fd(), &entry.name, OFlags::RDWR)
+        {
+            return Some(Handle::InPlace(old));
+        }
+        let (old, size) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY).ok()?;
+        if let Some(shared) = self.share(entry, &old) {
+            return Some(Handle::Filled { file: shared, old: Some(old) });
+        }
+        if size != entry.size {
+            file.differs();
+        }
+        Some(Handle::Old(old))
+    }
+
+    /// Makes a new file that shares the bytes of an old one, where the file system can do that.
+    fn share(&mut self, entry: &SmallEntry, old: &OwnedFd) -> Option<OwnedFd> {
+        if !self.shared.clones.load(Ordering::Relaxed) {
+            return None;
+        }
+        let folder = self.handles.open(&entry.folder).ok()?;
+        let new = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::RDWR).ok()?;
+        if rustix::fs::ioctl_ficlone(&new, old).is_err() {
+            self.shared.clones.store(false, Ordering::Relaxed);
+            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+            return None;
+        }
+        Some(new)
+    }
+
+    /// Writes bytes of a file; says whether that could be done.
+    fn write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> bool {
+        match self.try_write_piece(file, bytes, offset) {
+            Ok(()) => {
+                file.there.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                true
+            }
+            Err(error) => {
+                // A full disk ends everything at once; the rest is told when the file is finished.
+                file.fail_to_write(&error);
+                if is_fatal(&error) {
+                    self.entry_failed(&file.entry.folder, &file.entry.name, error);
+                }
+                false
+            }
+        }
+    }
+
+    fn try_write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.changed.store(true, Ordering::Relaxed);
+        loop {
+            // Many threads write at once; only making the file is for one.
+            let handle = file.handle.read().unwrap_or_else(PoisonError::into_inner);
+            match (&*handle, handle.writing()) {
+                (Handle::Failed(error), _) => return Err(handles::copy(error)),
+                (_, Some(file)) if handle.is_filled() => {
+                    return self.shared.bytes.overwrite(file, bytes, offset);
+                }
+                (_, Some(file)) => return self.shared.bytes.write(file, bytes, offset),
+                (_, None) => drop(handle),
+            }
+            let mut handle = file.handle.write().unwrap_or_else(PoisonError::into_inner);
+            if handle.writing().is_none() {
+                let made = self.create(&file.entry);
+                *handle = match (std::mem::replace(&mut *handle, Handle::New), made) {
+                    (_, Err(error)) => Handle::Failed(error),
+                    (Handle::Old(old), Ok(file)) => Handle::Replacing { file, old },
+                    (_, Ok(file)) => Handle::Made(file),
+                };
+            }
+        }
+    }
+
+    fn create(&mut self, entry: &SmallEntry) -> io::Result<OwnedFd> {
+        let folder = self.handles.open(&entry.folder)?;
+        let handle = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
+        self.shared.bytes.reserve(&handle, entry.size);
+        Ok(handle)
+    }
+}
