@@ -11,6 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::output::say;
+use crate::password;
 
 /// How long a command that can stop by itself may take for it.
 const PATIENCE: Duration = Duration::from_millis(900);
@@ -62,9 +63,11 @@ impl Interrupt {
             thread::sleep(PATIENCE);
             unfinished = "; what was done lies in the folder .kopia-rs-restore-… of the target";
         }
+        // The line of the question has no end.
+        let line = if password::show_typing() { "\n" } else { "" };
         match self.last_words.get() {
             Some(words) => words(signal, unfinished),
-            None => say(format_args!("error: stopped by {}{unfinished}", name(signal))),
+            None => say(format_args!("{line}error: stopped by {}{unfinished}", name(signal))),
         }
         std::process::exit(i32::from(status(signal)));
     }

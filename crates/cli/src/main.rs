@@ -11,6 +11,7 @@ mod error;
 mod interrupt;
 mod mover;
 mod output;
+mod password;
 mod progress;
 mod report;
 mod session;
@@ -19,6 +20,7 @@ mod time;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
     let name = std::env::args_os().next();
@@ -45,13 +47,17 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Has the system let this process write as it wants to. Programs that it becomes would inherit that, so not before it is known
-/// that it stays what it is.
+/// Has the system let this process write as it wants to, and write nothing down when it crashes. Programs that it becomes would
+/// inherit that, so not before it is known that it stays what it is.
 pub(crate) fn prepare() {
     // Modes come from the snapshot; the library corrects what a mask takes away, which costs a call for each file.
     rustix::process::umask(rustix::fs::Mode::empty());
     // Large files are open while their pieces are written; 64 at once, as some containers have it, are few.
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    // No crash may write keys and plain data down. Linux runs the program that cores are piped to whatever the limit is,
+    // but for a limit of 1. To make the process undumpable would take its own files in /proc away from it.
+    let limit = getrlimit(Resource::Core);
+    let least = limit.maximum.map_or(1, |maximum| maximum.min(1));
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(least), ..limit });
 }

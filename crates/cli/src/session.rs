@@ -1,7 +1,6 @@
 //! From the global options to an open repository, and from WHAT to an entry.
 
-use std::io::{self, IsTerminal, Read};
-use std::os::unix::ffi::OsStringExt;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use crate::args::{Global, Io, What};
 use crate::diagnosis::{Place, Unopened};
 use crate::error::Failure;
 use crate::output::{escape, say};
-use crate::time;
+use crate::{password, time};
 
 /// What a command works with.
 pub(crate) struct Session {
@@ -32,7 +31,7 @@ impl Session {
             Failure::unopened(Unopened { place: &place, store, error: &error, password })
         };
         let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
-        let password = password(global)?.ok_or_else(no_password)?;
+        let password = password::get(global)?;
         let open = if global.degraded { Repository::open_degraded } else { Repository::open };
         let repository = open(store.clone(), &password)
             .map_err(|error| unopened(error, Some(&*store), Some(&password)))?;
@@ -121,33 +120,4 @@ fn read_format_blob(path: &Path) -> Result<FormatBlob, Failure> {
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FORMAT_BLOB).read_to_end(&mut bytes));
     read.map_err(|error| Failure::failed(what(&error)))?;
     FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)))
-}
-
-/// Gets the password from the file, the environment or the terminal, in this order: what was asked for now comes first.
-/// `None` if there is none of them.
-pub(crate) fn password(global: &Global) -> Result<Option<Password>, Failure> {
-    if let Some(path) = &global.password_file {
-        let mut bytes = std::fs::read(path).map_err(|error| {
-            Failure::failed(format!("the password file {} cannot be read: {error}", path.display()))
-        })?;
-        if bytes.ends_with(b"\n") {
-            bytes.truncate(bytes.len() - if bytes.ends_with(b"\r\n") { 2 } else { 1 });
-        }
-        return Ok(Some(Password::new(bytes)));
-    }
-    if let Some(password) = std::env::var_os("KOPIA_PASSWORD") {
-        return Ok(Some(Password::new(password.into_vec())));
-    }
-    if !io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    let password = rpassword::prompt_password("Password of the repository: ");
-    password
-        .map(|password| Some(Password::from(password)))
-        .map_err(|error| Failure::failed(format!("the password cannot be asked for: {error}")))
-}
-
-fn no_password() -> Failure {
-    Failure::failed("no password is given, and there is no terminal to ask for it")
-        .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file")
 }

@@ -18,13 +18,16 @@ pub(crate) mod sealed;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use hkdf::Hkdf;
+use hmac::digest::FixedOutput as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, zeroize_stack};
 
 use self::sealed::{Key, NONCE, Sealed, TAG};
+use crate::wipe::STACK;
 use crate::{Error, Result};
 
 /// Bytes by which a sealed content is longer than its plaintext.
@@ -64,22 +67,19 @@ impl Encryption {
     }
 }
 
-/// A cipher with its secret. Cloning copies some 200 bytes.
+/// A cipher with its secret, which is wiped with the last clone: clones share it.
 #[derive(Clone)]
 pub struct Cipher {
     encryption: Encryption,
     /// Has taken the secret in: deriving a content's key works on a copy (150 ns).
-    mac: Hmac<Sha256>,
+    mac: Arc<Hmac<Sha256>>,
 }
 
 impl Cipher {
     /// Takes the format's `encryption` and `masterKey`.
     pub fn new(encryption: Encryption, master_key: &[u8]) -> Self {
-        let mut secret = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(Some(b"encryption"), master_key)
-            .expand(b"", secret.as_mut())
-            .expect("HKDF can give 32 bytes");
-        let mac = Hmac::new_from_slice(secret.as_ref()).expect("HMAC takes keys of any length");
+        let mac = keyed(master_key);
+        zeroize_stack::<STACK>();
         Self { encryption, mac }
     }
 
@@ -109,10 +109,22 @@ impl Cipher {
     }
 
     fn key(&self, iv: &[u8]) -> Zeroizing<Key> {
-        let mut mac = self.mac.clone();
+        let mut mac = Hmac::clone(&self.mac);
         mac.update(iv);
-        Zeroizing::new(mac.finalize().into_bytes().into())
+        let mut key = Zeroizing::new([0; 32]);
+        mac.finalize_into((&mut *key).into());
+        key
     }
+}
+
+/// Apart from [`Cipher::new`], so that what it leaves on the stack lies where that wipes.
+#[inline(never)]
+fn keyed(master_key: &[u8]) -> Arc<Hmac<Sha256>> {
+    let mut secret = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(Some(b"encryption"), master_key)
+        .expand(b"", secret.as_mut())
+        .expect("HKDF can give 32 bytes");
+    Arc::new(Hmac::new_from_slice(secret.as_ref()).expect("HMAC takes keys of any length"))
 }
 
 impl fmt::Debug for Cipher {

@@ -18,10 +18,14 @@ use blake2b_simd::many::{HashManyJob, hash_many};
 use hmac::{Hmac, KeyInit as _, Mac, SimpleHmac};
 use sha2::{Sha224, Sha256};
 use sha3::{Sha3_224, Sha3_256};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing, optimization_barrier, zeroize_stack};
 
 pub use self::digest::Digest;
+use crate::wipe::STACK;
 use crate::{Error, Result};
+
+/// How much of the stack is wiped after a hash, in bytes: some copies of a state of BLAKE3, which has 1.9 KiB, lie on it.
+const COPIES: usize = 16 << 10;
 
 /// A hash by Kopia's name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +112,7 @@ impl HashAlgorithm {
     }
 }
 
-/// A hash with its key. Clones share the key.
+/// A hash with its key, which is wiped with the last clone: clones share it.
 #[derive(Clone)]
 pub struct Hasher {
     algorithm: HashAlgorithm,
@@ -129,16 +133,12 @@ enum State {
     HmacSha3_256(SimpleHmac<Sha3_256>),
 }
 
-impl Hasher {
-    /// Takes the format's `hash` and `secret`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] for a secret that the algorithm cannot take, which Kopia refuses too: one longer than 64
-    /// bytes for BLAKE2b, longer than 32 bytes for BLAKE2s, empty for BLAKE2S-128.
-    pub fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Self> {
+impl State {
+    /// Apart from [`Hasher::new`], so that what it leaves on the stack lies where that wipes.
+    #[inline(never)]
+    fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Arc<Self>> {
         let any = "HMAC takes keys of any length";
-        let state = match algorithm {
+        Ok(Arc::new(match algorithm {
             HashAlgorithm::Blake2b256 | HashAlgorithm::Blake2b256_128 => {
                 check_secret(algorithm, secret, 0..=64)?;
                 State::Blake2b(blake2b_simd::Params::new().hash_length(32).key(secret).clone())
@@ -173,8 +173,41 @@ impl Hasher {
             HashAlgorithm::HmacSha3_256 => {
                 State::HmacSha3_256(SimpleHmac::new_from_slice(secret).expect(any))
             }
-        };
-        Ok(Self { algorithm, state: Arc::new(state) })
+        }))
+    }
+}
+
+impl Drop for State {
+    /// Wipes what does not wipe itself.
+    fn drop(&mut self) {
+        let any = "HMAC takes keys of any length";
+        match self {
+            Self::Blake2b(params) => *params = blake2b_simd::Params::new(),
+            Self::Blake3(hasher) => hasher.zeroize(),
+            Self::HmacSha3_224(mac) => *mac = SimpleHmac::new_from_slice(&[]).expect(any),
+            Self::HmacSha3_256(mac) => *mac = SimpleHmac::new_from_slice(&[]).expect(any),
+            Self::Blake2s128(_)
+            | Self::Blake2s256(_)
+            | Self::Blake2sUnkeyed
+            | Self::HmacSha224(_)
+            | Self::HmacSha256(_) => {}
+        }
+        // What is never read again would not be written otherwise.
+        optimization_barrier(self);
+    }
+}
+
+impl Hasher {
+    /// Takes the format's `hash` and `secret`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] for a secret that the algorithm cannot take, which Kopia refuses too: one longer than 64
+    /// bytes for BLAKE2b, longer than 32 bytes for BLAKE2s, empty for BLAKE2S-128.
+    pub fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Self> {
+        let state = State::new(algorithm, secret);
+        zeroize_stack::<STACK>();
+        Ok(Self { algorithm, state: state? })
     }
 
     /// The algorithm given to [`Hasher::new`].
@@ -184,6 +217,20 @@ impl Hasher {
 
     /// Hashes a content's plaintext.
     pub fn hash(&self, data: &[u8]) -> Digest {
+        match &*self.state {
+            // Their copies do not wipe themselves.
+            State::Blake3(_) | State::HmacSha3_224(_) | State::HmacSha3_256(_) => {
+                let digest = self.hash_only(data);
+                zeroize_stack::<COPIES>();
+                digest
+            }
+            _ => self.hash_only(data),
+        }
+    }
+
+    /// Apart from [`Self::hash`], so that what it leaves on the stack lies where that wipes.
+    #[inline(never)]
+    fn hash_only(&self, data: &[u8]) -> Digest {
         let cut = |bytes: &[u8]| Digest::cut(bytes, self.algorithm.output_len());
         match &*self.state {
             State::Blake2b(params) => cut(params.hash(data).as_bytes()),

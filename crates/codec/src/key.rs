@@ -22,14 +22,18 @@ use std::fmt;
 
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, zeroize_stack};
 
 use crate::cipher::Encryption;
 use crate::cipher::sealed::{Key, Sealed};
+use crate::wipe::{self, STACK};
 use crate::{Error, Result};
 
 /// The shortest salt that Kopia takes, in bytes. Unique ids have 32.
 const SHORTEST_SALT: usize = 16;
+
+/// What scrypt works on, in bytes: 128 × r × p. Who has it can try passwords without scrypt's cost.
+const SCRYPT_BLOCK: usize = 128 * 8;
 
 /// A repository's password, which is wiped from memory when dropped and never printed.
 #[derive(Clone)]
@@ -121,25 +125,34 @@ impl KeyDerivation {
             let why = format!("{} bytes, fewer than {SHORTEST_SALT}", salt.len());
             return Err(Error::corrupt("unique id", why));
         }
-        let mut key = FormatKey(Zeroizing::new([0; 32]));
+        let mut key = FormatKey(Box::default());
+        self.derive_into(password, salt, &mut key.0);
+        zeroize_stack::<STACK>();
+        wipe::freed::<SCRYPT_BLOCK>();
+        Ok(key)
+    }
+
+    /// Apart from [`Self::derive`], so that what it leaves on the stack lies where that wipes.
+    #[inline(never)]
+    fn derive_into(self, password: &Password, salt: &[u8], key: &mut Key) {
         match self {
             Self::Scrypt65536 => {
                 let params =
                     scrypt::Params::new(16, 8, 1).expect("Kopia's parameters are within scrypt's limits");
-                scrypt::scrypt(password.as_bytes(), salt, &params, key.0.as_mut())
-                    .expect("scrypt can give 32 bytes");
+                scrypt::scrypt(password.as_bytes(), salt, &params, key).expect("scrypt can give 32 bytes");
             }
             Self::Pbkdf2Sha256 => {
-                pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, 600_000, key.0.as_mut());
+                pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, 600_000, key);
             }
         }
-        Ok(key)
     }
 }
 
 /// The key that a password gives: it opens the format blob and nothing else.
+///
+/// It stays at one place in memory, which is wiped: moving a value leaves a copy behind.
 #[derive(Clone)]
-pub struct FormatKey(Zeroizing<Key>);
+pub struct FormatKey(Box<Zeroizing<Key>>);
 
 impl FormatKey {
     /// Opens `nonce ‖ ciphertext ‖ tag`, the format blob's `encryptedBlockFormat` of kind `AES256_GCM`.
@@ -149,10 +162,17 @@ impl FormatKey {
     /// [`Error::NotAuthentic`]: the password is wrong, or else the blob is damaged. [`Error::Corrupt`]: too short.
     pub fn open(&self, unique_id: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let sealed = Sealed::split("encrypted block format", sealed)?;
-        let (key, associated) = self.expand(unique_id);
         let mut plain = Zeroizing::new(Vec::new());
-        sealed.open(Encryption::Aes256GcmHmacSha256, &key, associated.as_ref(), &mut plain)?;
-        Ok(plain)
+        let opened = self.open_into(unique_id, &sealed, &mut plain);
+        zeroize_stack::<STACK>();
+        opened.map(|()| plain)
+    }
+
+    /// Apart from [`Self::open`], so that what it leaves on the stack lies where that wipes.
+    #[inline(never)]
+    fn open_into(&self, unique_id: &[u8], sealed: &Sealed<'_>, plain: &mut Vec<u8>) -> Result<()> {
+        let (key, associated) = self.expand(unique_id);
+        sealed.open(Encryption::Aes256GcmHmacSha256, &key, associated.as_ref(), plain)
     }
 
     /// Seals `plain` under a nonce, which must never be used twice with the same key and unique id.
@@ -164,7 +184,7 @@ impl FormatKey {
 
     /// The AES key and the associated data.
     fn expand(&self, unique_id: &[u8]) -> (Zeroizing<Key>, Zeroizing<Key>) {
-        let hkdf = Hkdf::<Sha256>::new(Some(unique_id), self.0.as_ref());
+        let hkdf = Hkdf::<Sha256>::new(Some(unique_id), &**self.0);
         let expand = |purpose: &[u8]| {
             let mut key = Zeroizing::new([0; 32]);
             hkdf.expand(purpose, key.as_mut()).expect("HKDF can give 32 bytes");

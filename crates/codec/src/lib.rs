@@ -23,5 +23,6 @@ pub mod ecc;
 mod error;
 pub mod hash;
 pub mod key;
+mod wipe;
 
 pub use error::{Error, Result};

@@ -12,7 +12,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 pub use feature::{RequiredFeature, Understanding};
 pub use lock::UpgradeLock;
@@ -186,6 +186,12 @@ impl RepositoryFormat {
             required_features: raw.required_features.unwrap_or_default(),
         })
     }
+
+    /// Wipes both keys, once whoever needs them has them.
+    pub fn forget_keys(&mut self) {
+        self.secret.zeroize();
+        self.master_key.zeroize();
+    }
 }
 
 impl fmt::Debug for RepositoryFormat {
@@ -210,8 +216,11 @@ fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Zer
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Self::Value, E> {
+            // Made large enough at once: what a vector grows out of is not wiped.
+            let mut bytes = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(text.len())));
             // The decoder's own words would show bytes of the text.
-            STANDARD.decode(text).map(Zeroizing::new).map_err(|_| E::custom("no base64"))
+            STANDARD.decode_vec(text, &mut bytes).map_err(|_| E::custom("no base64"))?;
+            Ok(bytes)
         }
 
         fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {

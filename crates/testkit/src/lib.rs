@@ -7,7 +7,8 @@
 //! * [`tree`]: reads a real folder and says how it differs from what is expected;
 //! * [`damage`]: copies a repository and breaks one blob of it;
 //! * [`writer`]: writes small repositories of its own;
-//! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs.
+//! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs;
+//! * [`secrets`]: what must not be seen of a repository, and [`memory`], where to look for it.
 //!
 //! ```
 //! use kopia_testkit::golden;
@@ -28,5 +29,7 @@
 pub mod damage;
 pub mod golden;
 pub mod huge;
+pub mod memory;
+pub mod secrets;
 pub mod tree;
 pub mod writer;

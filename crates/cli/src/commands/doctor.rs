@@ -18,6 +18,7 @@ use crate::diagnosis::{
 };
 use crate::error::{Exit, Failure};
 use crate::output::{self, say};
+use crate::password;
 use crate::session::{self, Session};
 use report::Report;
 
@@ -38,7 +39,7 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
         }
     };
     if let Some(store) = store {
-        let password = session::password(global)?;
+        let password = password::get_if_any(global)?;
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;
         }

@@ -107,15 +107,16 @@ struct Survey {
 /// nothing refuses us.
 pub(crate) fn of_repository(place: &Place, effort: Effort) -> Option<Refusals> {
     let mut survey = Survey::default();
-    if survey.way(place) && place.state == State::Folder {
-        let may_list = survey.look(&place.given, READ | PASS);
-        for name in ["kopia.repository.f", ".shards"] {
-            survey.look(&place.given.join(name), READ);
-        }
-        if may_list {
-            survey.blobs(&place.given, &mut effort.budget());
-        }
+    if survey.root(place) {
+        survey.blobs(&place.given, &mut effort.budget());
     }
+    survey.judge(place)
+}
+
+/// Looks at the folders on the way to a repository, its folder, and the files that it must have there.
+pub(crate) fn of_folder(place: &Place) -> Option<Refusals> {
+    let mut survey = Survey::default();
+    survey.root(place);
     survey.judge(place)
 }
 
@@ -155,6 +156,18 @@ impl Survey {
         let mut folders: Vec<&Path> = place.given.ancestors().skip(1).collect();
         folders.reverse();
         folders.into_iter().all(|folder| self.look(folder, PASS))
+    }
+
+    /// Looks at the way to a repository, at its folder, and at what must be there; says whether the folder can be listed.
+    fn root(&mut self, place: &Place) -> bool {
+        if !self.way(place) || place.state != State::Folder {
+            return false;
+        }
+        let may_list = self.look(&place.given, READ | PASS);
+        for name in ["kopia.repository.f", ".shards"] {
+            self.look(&place.given.join(name), READ);
+        }
+        may_list
     }
 
     /// Looks at folders and files of blobs that reading needs, level by level.

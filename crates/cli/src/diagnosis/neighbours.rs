@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{DirEntry, FileType};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use kopia_rs::storage::BlobStore;
@@ -13,7 +14,7 @@ use kopia_rs::{BlobId, FilesystemStore};
 use serde::Serialize;
 
 use super::finding::path;
-use super::place::{Place, State};
+use super::place::{Place, SYSTEM, State};
 use super::{Budget, Effort};
 
 /// How many levels are searched below the location.
@@ -64,16 +65,26 @@ pub(crate) struct Search {
     pub(crate) found: Vec<Neighbour>,
     /// Further ones, which were dropped.
     pub(crate) more: usize,
+    /// The first folder below the location that must not be looked into: one may lie there.
+    pub(crate) closed: Option<PathBuf>,
+}
+
+/// What a search below a folder found: levels, paths and layouts.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Below {
+    found: Vec<(usize, PathBuf, Layout)>,
+    closed: Option<PathBuf>,
 }
 
 /// Searches near a location that holds no repository itself.
 pub(crate) fn search(place: &Place, effort: Effort) -> Search {
     let mut budget = effort.budget();
-    let mut found = Vec::new();
+    let (mut found, mut closed) = (Vec::new(), None);
     if place.state == State::Folder {
-        let neighbours = below(place, &place.given, LEVELS, &mut budget);
+        let below = below(place, &place.given, LEVELS, &mut budget);
+        closed = below.closed;
         found.extend(
-            neighbours.into_iter().map(|(level, path, layout)| (level, Relation::Below, path, layout)),
+            below.found.into_iter().map(|(level, path, layout)| (level, Relation::Below, path, layout)),
         );
     }
     for (level, ancestor) in place.given.ancestors().enumerate().skip(1) {
@@ -87,7 +98,7 @@ pub(crate) fn search(place: &Place, effort: Effort) -> Search {
     let more = found.len().saturating_sub(KEPT);
     found.truncate(KEPT);
     let neighbour = |(_, relation, path, layout)| Neighbour { path, relation, layout };
-    Search { found: found.into_iter().map(neighbour).collect(), more }
+    Search { found: found.into_iter().map(neighbour).collect(), more, closed }
 }
 
 /// Says whether a folder is a repository, and how its blobs are named.
@@ -157,7 +168,7 @@ fn beside(place: &Place, budget: &mut Budget) -> Vec<(usize, PathBuf, Layout)> {
     let mut found: Vec<(usize, PathBuf, Layout)> = Vec::new();
     for root in roots {
         let here = layout(&root).map(|layout| (1, root.clone(), layout));
-        for new in here.into_iter().chain(below(place, &root, LEVELS_BESIDE, budget)) {
+        for new in here.into_iter().chain(below(place, &root, LEVELS_BESIDE, budget).found) {
             if !found.iter().any(|(_, path, _)| *path == new.1) {
                 found.push(new);
             }
@@ -166,21 +177,30 @@ fn beside(place: &Place, budget: &mut Budget) -> Vec<(usize, PathBuf, Layout)> {
     found
 }
 
-/// Searches below a folder, level by level, and not below what was found. Returns levels, paths and layouts.
-fn below(place: &Place, root: &Path, levels: usize, budget: &mut Budget) -> Vec<(usize, PathBuf, Layout)> {
-    let mut found = Vec::new();
+/// Searches below a folder, level by level, and not below what was found.
+fn below(place: &Place, root: &Path, levels: usize, budget: &mut Budget) -> Below {
+    let mut below = Below::default();
     let mut queue = VecDeque::from([(0, root.to_path_buf())]);
     while let Some((level, folder)) = queue.pop_front() {
         if !budget.folder() {
             break;
         }
-        let Ok(entries) = folder.read_dir() else { continue };
+        let entries = match folder.read_dir() {
+            Ok(entries) => entries,
+            Err(error) => {
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    below.closed.get_or_insert(folder);
+                }
+                continue;
+            }
+        };
         for entry in entries {
             if !budget.entry() {
                 break;
             }
             let Ok(entry) = entry else { break };
-            if !is_folder(&entry) {
+            let is_system = SYSTEM.iter().any(|name| entry.file_name() == *name);
+            if is_system || !is_folder(&entry) {
                 continue;
             }
             let path = entry.path();
@@ -188,13 +208,13 @@ fn below(place: &Place, root: &Path, levels: usize, budget: &mut Budget) -> Vec<
                 continue;
             }
             match layout(&path) {
-                Some(layout) => found.push((level + 1, path, layout)),
+                Some(layout) => below.found.push((level + 1, path, layout)),
                 None if level + 1 < levels => queue.push_back((level + 1, path)),
                 None => {}
             }
         }
     }
-    found
+    below
 }
 
 /// Links are not followed: they may lead anywhere, and in circles.
@@ -305,12 +325,12 @@ mod tests {
         }
         let place = Place::look_among(&given, None);
         let mut budget = Budget { folders: 20, ..Effort::Doctor.budget() };
-        assert_eq!(below(&place, &given, LEVELS, &mut budget), []);
+        assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default());
         assert_eq!(budget.folders, 0, "the search ends with its budget");
         let mut budget = Budget { until: std::time::Instant::now(), ..Effort::Doctor.budget() };
         repository(&given.join("repo"), "sources");
-        assert_eq!(below(&place, &given, LEVELS, &mut budget), [], "and with its time");
+        assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default(), "and with its time");
         let mut budget = Effort::Doctor.budget();
-        assert_eq!(below(&place, &given, LEVELS, &mut budget).len(), 1);
+        assert_eq!(below(&place, &given, LEVELS, &mut budget).found.len(), 1);
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kopia_rs::{FormatBlob, Password};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::Effort;
 
@@ -33,12 +34,7 @@ pub(crate) fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Op
     ];
     if effort == Effort::Doctor {
         candidates.push((Variant::WithLineBreak, [bytes, b"\n"].concat().into()));
-        let decoded = STANDARD.decode(bytes.trim_ascii()).ok();
-        candidates.extend(decoded.map(|mut decoded| {
-            // As `echo` gives it to base64.
-            decoded.truncate(without_line_break(&decoded).len());
-            (Variant::FromBase64, Password::new(decoded))
-        }));
+        candidates.extend(decoded(bytes).map(|decoded| (Variant::FromBase64, decoded)));
     }
     candidates.into_iter().find_map(|(variant, candidate)| {
         if tried.iter().any(|tried| tried.as_bytes() == candidate.as_bytes()) {
@@ -47,6 +43,14 @@ pub(crate) fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Op
         tried.push(candidate.clone());
         blob.open(&candidate).is_ok().then_some(variant)
     })
+}
+
+/// Undoes base64, and the line break that `echo` gives to it.
+fn decoded(text: &[u8]) -> Option<Password> {
+    // What was decoded before an error is wiped as well.
+    let mut bytes = Zeroizing::new(vec![0; text.len()]);
+    let length = STANDARD.decode_slice(text.trim_ascii(), &mut bytes[..]).ok()?;
+    Some(without_line_break(&bytes[..length]).into())
 }
 
 /// Takes all line breaks from the end.

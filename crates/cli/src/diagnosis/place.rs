@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::mounts::{Mount, Mounts};
 
 /// What may lie in an empty volume: what file systems put there by themselves.
-const SYSTEM: [&str; 3] = ["lost+found", ".snapshot", ".zfs"];
+pub(super) const SYSTEM: [&str; 3] = ["lost+found", ".snapshot", ".zfs"];
 
 /// How many names are read to show some.
 const NAMES_READ: usize = 64;

@@ -67,31 +67,45 @@ fn wrong_password(it: Unopened<'_>, effort: Effort) -> Option<Finding> {
 /// There is a folder, and no format blob in it.
 fn no_format_blob(it: Unopened<'_>, effort: Effort) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // Blobs beside which the format blob should be are better evidence than another repository.
-    if neighbours::holds_packs(&it.place.given, effort) {
+    // Packs beside which the format blob should be are better evidence than another repository.
+    let has_packs = neighbours::holds_packs(&it.place.given, effort);
+    if has_packs {
         let (given, replicas) = (it.place.given.clone(), replicas(it, effort));
         findings.push(Finding::FormatBlobMissing { given, replicas });
     }
-    let refused = access::of_repository(it.place, effort).map(Finding::Refused);
+    let refused = match has_packs {
+        true => access::of_repository(it.place, effort),
+        // What else lies here is not ours.
+        false => access::of_folder(it.place),
+    };
     let mut elsewhere = elsewhere(it.place, effort);
     // What refuses us may hide what seems to be missing, but not what was found; and nothing is missing where packs are.
-    if refused.is_some() || !findings.is_empty() {
+    if refused.is_some() || has_packs {
         elsewhere.retain(|finding| matches!(finding, Finding::Elsewhere { .. }));
     }
     findings.extend(elsewhere);
-    findings.extend(refused);
+    findings.extend(refused.map(Finding::Refused));
     findings
 }
 
 /// Looks for repositories nearby, and says why there may be none where one should be.
 fn elsewhere(place: &Place, effort: Effort) -> Vec<Finding> {
-    let neighbours::Search { found, more } = neighbours::search(place, effort);
+    let neighbours::Search { found, more, closed } = neighbours::search(place, effort);
     let missing = place.state == State::Missing;
     // One above or below says enough. One in another volume may be another's.
     let is_near = found.first().is_some_and(|first| first.relation != neighbours::Relation::Beside);
     let given = place.given.clone();
-    let elsewhere = (!found.is_empty()).then_some(Finding::Elsewhere { given, missing, found, more });
-    elsewhere.into_iter().chain(if is_near { None } else { nothing_there(place) }).collect()
+    let mut findings = Vec::new();
+    if !found.is_empty() {
+        findings.push(Finding::Elsewhere { given, missing, found, more });
+    }
+    if !is_near {
+        // kopia's folders are closed to others, and what cannot be looked into may be one.
+        let closed = closed.and_then(|closed| access::of_folder(&Place::look(&closed)));
+        findings.extend(closed.map(Finding::Refused));
+        findings.extend(nothing_there(place));
+    }
+    findings
 }
 
 /// Says why an empty or missing folder may be so.

@@ -316,6 +316,29 @@ fn run_outside(shared: &Shared) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).expect("it runs"))
 }
 
+/// Both at once: one level off, and closed. What it is cannot be seen from outside.
+#[test]
+fn a_folder_that_may_be_the_repository_is_named() {
+    if !is_root() {
+        eprintln!("not tested: only root can be somebody else");
+        return;
+    }
+    let shared = Shared::new();
+    let volume = shared.place.path("volume");
+    fs::create_dir_all(volume.join("lost+found")).unwrap();
+    fs::set_permissions(&volume, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(volume.join("lost+found"), fs::Permissions::from_mode(0o700)).unwrap();
+    let repository = volume.join("repository");
+    fs::rename(&shared.repository, &repository).unwrap();
+    let shared = Shared { repository: volume, ..shared };
+    let refuses = format!("{} refuses user {NOBODY}", repository.display());
+    let (code, said) = shared.run("doctor", NOBODY, NOBODY);
+    assert!(code == Some(1) && said.contains(&refuses) && said.contains("runAsUser: 1000"), "{said}");
+    // Who may look sees what it is.
+    let (code, said) = shared.run("doctor", 1000, 1000);
+    assert!(code == Some(1) && said.contains("one lies below it"), "{said}");
+}
+
 #[test]
 fn where_several_users_wrote_no_single_one_is_named() {
     if !is_root() {

@@ -45,35 +45,6 @@ fn where_the_repository_is() {
 }
 
 #[test]
-fn passwords() {
-    let place = Place::new();
-    let file = place.path("password");
-    let with_file = |text: &str| {
-        fs::write(&file, text).unwrap();
-        KopiaRs::golden("sources", "status").arg("--password-file").arg(&file)
-    };
-    // The file counts more than the environment, and loses one line break.
-    for text in ["golden", "golden\n", "golden\r\n"] {
-        with_file(text).env("KOPIA_PASSWORD", "wrong").run().exits(0);
-        with_file(text).without_password().run().exits(0);
-    }
-    for text in ["golden\n\n", "golden ", "", "Golden"] {
-        with_file(text).run().exits(1).says(&["password"]);
-    }
-    let changed = KopiaRs::golden("password-changed", "status");
-    changed.run().exits(0);
-    // An empty password is one, and is tried.
-    let set =
-        |password: &str| KopiaRs::golden("sources", "status").env("KOPIA_PASSWORD", password).run().exits(1);
-    set("").says(&["the password does not open"]);
-    set("golden\n").says(&["the password does not open", "hint:"]);
-    let none = KopiaRs::golden("sources", "status").without_password().run().exits(1);
-    none.says(&["no password is given", "KOPIA_PASSWORD", "--password-file"]);
-    let missing = KopiaRs::golden("sources", "status").arg("--password-file").arg(place.path("missing"));
-    missing.run().exits(1).says(&["missing"]);
-}
-
-#[test]
 fn nothing_is_written_before_everything_is_known() {
     let place = Place::new();
     let target = place.path("a/target");

@@ -2,12 +2,18 @@
 //!
 //! What is restored, byte for byte, is tested in `golden`; what damage costs is tested with the crates below.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 mod common;
 mod doctor;
 mod existing;
 mod failing;
 mod listing;
+mod memory;
+mod password;
 mod restoring;
+mod secrets;
 mod selecting;
 mod stopping;
+mod terminal;
 mod verifying;

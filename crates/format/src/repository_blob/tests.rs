@@ -50,6 +50,15 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn keys_can_be_forgotten() {
+    let format = r#"{"format":{"version":1,"hash":"h","secret":"c2VjcmV0","masterKey":"a2V5"}}"#;
+    let mut format = RepositoryFormat::parse(format.as_bytes()).unwrap();
+    assert_eq!((&format.secret[..], &format.master_key[..]), (&b"secret"[..], &b"key"[..]));
+    format.forget_keys();
+    assert!(format.secret.is_empty() && format.master_key.is_empty());
+}
+
+#[test]
 fn unknown_versions_are_refused() {
     for version in [0, 4, 99] {
         let format = format!(r#"{{"format":{{"version":{version},"hash":"h"}}}}"#);

@@ -40,9 +40,10 @@ pub(super) fn open(
         // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the disk.
         let (sender, listed) = std::sync::mpsc::sync_channel(1);
         let ahead = std::thread::Builder::new().spawn_scoped(scope, || read_ahead(&feed, scope, sender));
-        let format = unseal(&id, &blob, password, &location)?;
+        let mut format = unseal(&id, &blob, password, &location)?;
         let warnings = check(&format)?;
         let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
+        format.forget_keys();
         let listing = match ahead {
             Ok(_) => listed.recv().expect("what is listed, or an error, is sent first of all"),
             // Where no thread can be had, one does it all.

@@ -189,9 +189,8 @@ impl Report {
             row("target", &text)?;
         }
         if let (Some(seconds), Some(pace)) = (self.reading_seconds(), self.pace) {
-            let (minutes, pace) = ((seconds / 60.0).ceil() as u64, size(pace as u64));
-            let minutes = count(minutes, "minute", "minutes");
-            row("time", &format!("{minutes} to read it at {pace}/s; a slow target takes longer"))?;
+            let (time, pace) = (duration(seconds), size(pace as u64));
+            row("time", &format!("{time} to read it at {pace}/s; a slow target takes longer"))?;
         }
         out.flush()
     }
@@ -206,5 +205,14 @@ fn found(found: &Selection, needs: Option<space::Needs>) -> FoundJson {
         path: found.path.clone(),
         bytes: needs.map(|needs| needs.bytes),
         files: needs.map(|needs| needs.files),
+    }
+}
+
+/// Shows a time as people say it.
+fn duration(seconds: f64) -> String {
+    match seconds.ceil() as u64 {
+        seconds if seconds < 120 => count(seconds, "second", "seconds"),
+        seconds if seconds < 7200 => count(seconds.div_ceil(60), "minute", "minutes"),
+        seconds => count(seconds.div_ceil(3600), "hour", "hours"),
     }
 }

@@ -1,0 +1,62 @@
+//! A terminal with nobody before it but the test.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Child;
+
+use rustix::fs::OFlags;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
+const QUESTION: &str = "Password of the repository: ";
+
+pub(crate) struct Terminal {
+    outside: File,
+    inside: File,
+}
+
+impl Terminal {
+    pub(crate) fn open() -> Self {
+        let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&outside).expect("a terminal");
+        unlockpt(&outside).expect("a terminal");
+        let name = ptsname(&outside, Vec::new()).expect("a terminal");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OFlags::NOCTTY.bits() as i32);
+        let inside = options.open(std::ffi::OsStr::from_bytes(name.to_bytes())).expect("a terminal");
+        Self { outside: outside.into(), inside }
+    }
+
+    /// The end for the command.
+    pub(crate) fn inside(&self) -> File {
+        self.inside.try_clone().expect("a descriptor")
+    }
+
+    /// Waits for the question, which must be all that is said before the answer.
+    pub(crate) fn wait_for_question(&self, child: &mut Child) {
+        let mut said = [0; QUESTION.len()];
+        child.stderr.as_mut().expect("a pipe").read_exact(&mut said).expect("the command asks");
+        assert_eq!(std::str::from_utf8(&said), Ok(QUESTION));
+        assert!(!self.shows_typing());
+    }
+
+    /// Waits for the question, types a line, and sees that the terminal shows no more than its end.
+    pub(crate) fn answer(&mut self, child: &mut Child, line: &str) {
+        self.wait_for_question(child);
+        self.outside.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
+        let mut shown = [0; 2];
+        self.outside.read_exact(&mut shown).expect("the terminal shows it");
+        assert_eq!(&shown, b"\r\n");
+    }
+
+    /// Types Ctrl-D.
+    pub(crate) fn end_input(&mut self) {
+        self.outside.write_all(b"\x04").expect("the terminal takes it");
+    }
+
+    pub(crate) fn shows_typing(&self) -> bool {
+        tcgetattr(&self.inside).expect("it is a terminal").local_modes.contains(LocalModes::ECHO)
+    }
+}
