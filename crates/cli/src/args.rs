@@ -49,6 +49,9 @@ pub(crate) struct Global {
     /// Open a damaged repository as far as that can be done: leave out index blobs that cannot be read, and ask the packs.
     #[arg(long, global = true)]
     pub(crate) degraded: bool,
+    /// Use this copy of a format blob that is lost or damaged, as `doctor --save-format-blob` found it in a pack.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) format_blob: Option<PathBuf>,
     /// Show neither progress nor notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -66,8 +69,31 @@ pub(crate) enum Command {
     Cat(What),
     /// Restore a folder, file or link.
     Restore(Restore),
+    /// Say why the repository cannot be opened, a snapshot not be found or a target not be written, and what to change.
+    Doctor(Doctor),
     /// Prove what can be restored: read, decode and hash contents, and say which paths damage costs.
     Verify(Verify),
+    /// Do what VolSync's Kopia mover does in a Job: restore as its environment says. Called as entry.sh, it is this command.
+    #[command(after_help = "Its settings are the variables of the Job; --variables lists them.\n\n\
+                            Exit status: 0 everything is there, or there is no backup yet; 1 failed or incomplete; 2 wrong\n\
+                            usage; 128 + n ended by signal n.")]
+    Mover(Mover),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Mover {
+    /// What to do: restore; backup and maintenance are done by the original script. Without it, DIRECTION says so.
+    #[arg(value_name = "OP")]
+    pub(crate) operations: Vec<String>,
+    /// Write the result to this file as Prometheus text.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics_file: Option<PathBuf>,
+    /// Where the container's message goes, one line of JSON, if that file exists.
+    #[arg(long, value_name = "FILE", default_value = crate::mover::TERMINATION_LOG)]
+    pub(crate) termination_log: PathBuf,
+    /// List the variables that movers are given, and what is done with each.
+    #[arg(long)]
+    pub(crate) variables: bool,
 }
 
 /// A thing to read, and which of its snapshots.
@@ -174,6 +200,25 @@ pub(crate) struct Restore {
     /// Write every problem to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// What cannot be found: `latest`, user@host:/path, an id, each with /a/path/below.
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Option<String>,
+    /// The newest snapshot made by then.
+    #[arg(long, value_name = "TIME", requires = "what")]
+    pub(crate) at: Option<When>,
+    /// Choose among unfinished snapshots as well.
+    #[arg(long, requires = "what")]
+    pub(crate) incomplete: bool,
+    /// A folder that something is to be restored to: whether it can be written to and, with WHAT, has room for that.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) target: Option<PathBuf>,
+    /// Look for a replica of the format blob in packs and write it to this file, which must be new, for --format-blob.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_format_blob: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,9 +1,10 @@
 //! One module for each command.
 
 mod cat;
+mod doctor;
 mod ls;
 mod restore;
-mod snapshots;
+pub(crate) mod snapshots;
 mod status;
 mod verify;
 
@@ -17,6 +18,7 @@ use crate::session::Session;
 /// Carries out what was asked for.
 pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {
     let open = || Session::open(&args.global);
+    let global = &args.global;
     match &args.command {
         Command::Status => status::run(&open()?),
         Command::Snapshots(args) => snapshots::run(&open()?, args),
@@ -26,6 +28,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         }
         Command::Cat(args) => cat::run(&open()?, args),
         Command::Restore(args) => restore::run(&open()?, args, interrupt),
+        Command::Doctor(args) => doctor::run(global, args),
         Command::Verify(args) => verify::run(&open()?, args),
+        Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),
     }
 }

@@ -7,8 +7,9 @@ mod advice;
 use std::error::Error as StdError;
 use std::io;
 
-use kopia_rs::{restore, storage};
+use kopia_rs::{Repository, restore, storage};
 
+use crate::diagnosis::Unopened;
 use crate::interrupt;
 use crate::output::{escape, say};
 
@@ -66,9 +67,24 @@ impl Failure {
         }
     }
 
+    /// A repository cannot be opened.
+    pub(crate) fn unopened(it: Unopened<'_>) -> Self {
+        advice::unopened(it)
+    }
+
+    /// A name stands for nothing, or cannot be looked up.
+    pub(crate) fn not_selected(error: kopia_rs::Error, repository: &Repository, name: &str) -> Self {
+        advice::not_selected(error, repository, name)
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Says what an error is, and what can be done about it.
+    pub(crate) fn advice(error: &kopia_rs::Error) -> (String, Vec<String>) {
+        (chain(error), advice::hints(error))
     }
 
     /// Writes message, candidates and hints to standard error.

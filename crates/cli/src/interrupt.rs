@@ -2,8 +2,8 @@
 //!
 //! Without a handler they would do nothing where this is the first process of a container.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -16,13 +16,17 @@ use crate::password;
 /// How long a command that can stop by itself may take for it.
 const PATIENCE: Duration = Duration::from_millis(900);
 
+/// What is said when a signal ends the process. It is told the signal and where unfinished work lies.
+type LastWords = Box<dyn Fn(i32, &str) + Send + Sync>;
+
 /// The signal that came, and what to do about it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Interrupt {
     /// 0 while none came.
     signal: AtomicI32,
     /// Whether the command asks for signals and stops by itself.
     asked: AtomicBool,
+    last_words: OnceLock<LastWords>,
 }
 
 impl Interrupt {
@@ -42,6 +46,11 @@ impl Interrupt {
         self.asked.store(true, Ordering::Relaxed);
     }
 
+    /// Has this said instead of a plain line when a signal ends the process.
+    pub(crate) fn say_at_the_end(&self, words: impl Fn(i32, &str) + Send + Sync + 'static) {
+        let _ = self.last_words.set(Box::new(words));
+    }
+
     /// Returns the signal that came.
     pub(crate) fn signal(&self) -> Option<i32> {
         Some(self.signal.load(Ordering::Relaxed)).filter(|&signal| signal != 0)
@@ -56,7 +65,10 @@ impl Interrupt {
         }
         // The line of the question has no end.
         let line = if password::show_typing() { "\n" } else { "" };
-        say(format_args!("{line}error: stopped by {}{unfinished}", name(signal)));
+        match self.last_words.get() {
+            Some(words) => words(signal, unfinished),
+            None => say(format_args!("{line}error: stopped by {}{unfinished}", name(signal))),
+        }
         std::process::exit(i32::from(status(signal)));
     }
 }

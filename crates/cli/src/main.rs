@@ -1,12 +1,15 @@
 //! The command `kopia-rs`.
 //!
-//! `args` is what clap reads, `session` opens the repository, `commands` has one module for each command, and each of
-//! them returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure). Exit codes are decided here and nowhere else.
+//! `args` is what clap reads, `session` opens the repository, `commands` has one module for each command, `diagnosis` finds
+//! out why something cannot be done. Each command
+//! returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure). Exit codes are decided here and nowhere else.
 
 mod args;
 mod commands;
+mod diagnosis;
 mod error;
 mod interrupt;
+mod mover;
 mod output;
 mod password;
 mod progress;
@@ -20,6 +23,33 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
+    let name = std::env::args_os().next();
+    let arguments = mover::called_with(std::env::args_os());
+    let args = match args::Args::try_parse_from(&arguments) {
+        Ok(args) => args,
+        Err(error) if mover::is_called(&arguments) && error.use_stderr() => {
+            return ExitCode::from(mover::wrong_usage(&error));
+        }
+        Err(error) => error.exit(),
+    };
+    let interrupt = interrupt::Interrupt::install();
+    if let args::Command::Mover(mover) = &args.command {
+        return ExitCode::from(mover::run(name.as_deref(), &args.global, mover, &interrupt));
+    }
+    prepare();
+    let status = match commands::run(&args, &interrupt) {
+        Ok(exit) => exit.status(),
+        Err(failure) => {
+            failure.report();
+            failure.status()
+        }
+    };
+    ExitCode::from(status)
+}
+
+/// Has the system let this process write as it wants to, and write nothing down when it crashes. Programs that it becomes would
+/// inherit that, so not before it is known that it stays what it is.
+pub(crate) fn prepare() {
     // Modes come from the snapshot; the library corrects what a mask takes away, which costs a call for each file.
     rustix::process::umask(rustix::fs::Mode::empty());
     // Large files are open while their pieces are written; 64 at once, as some containers have it, are few.
@@ -30,14 +60,4 @@ fn main() -> ExitCode {
     let limit = getrlimit(Resource::Core);
     let least = limit.maximum.map_or(1, |maximum| maximum.min(1));
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(least), ..limit });
-    let args = args::Args::parse();
-    let interrupt = interrupt::Interrupt::install();
-    let status = match commands::run(&args, &interrupt) {
-        Ok(exit) => exit.status(),
-        Err(failure) => {
-            failure.report();
-            failure.status()
-        }
-    };
-    ExitCode::from(status)
 }

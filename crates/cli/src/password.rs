@@ -27,15 +27,22 @@ static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Gets the password from the file, the environment or the terminal, in this order: what was asked for now comes first.
 pub(crate) fn get(global: &Global) -> Result<Password, Failure> {
+    get_if_any(global)?.ok_or_else(|| {
+        Failure::failed("no password is given, and there is no terminal to ask for it")
+            .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file")
+    })
+}
+
+/// As [`get`], or `None` if there is no password, and no terminal to ask for it.
+pub(crate) fn get_if_any(global: &Global) -> Result<Option<Password>, Failure> {
     if let Some(path) = &global.password_file {
-        return from_file(path);
+        return from_file(path).map(Some);
     }
     if let Some(password) = std::env::var_os("KOPIA_PASSWORD") {
-        return Ok(Password::new(password.into_vec()));
+        return Ok(Some(Password::new(password.into_vec())));
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::failed("no password is given, and there is no terminal to ask for it")
-            .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file"));
+        return Ok(None);
     }
     let asked = ask();
     show_typing();
@@ -46,6 +53,7 @@ pub(crate) fn get(global: &Global) -> Result<Password, Failure> {
     asked
         .map_err(|error| Failure::failed(format!("the password cannot be asked for: {error}")))?
         .ok_or_else(|| Failure::failed("no password was typed"))
+        .map(Some)
 }
 
 fn from_file(path: &Path) -> Result<Password, Failure> {

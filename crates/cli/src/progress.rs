@@ -21,8 +21,35 @@ const DRAW: Duration = Duration::from_millis(100);
 /// How often a line is written where nothing can be drawn.
 const LINE: Duration = Duration::from_secs(5);
 
+/// For whom progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// For nobody; problems are told all the same.
+    Quiet,
+    /// For people: a bar where it can be drawn.
+    Person,
+    /// For a log whose lines begin with their level.
+    Log,
+}
+
+impl Manner {
+    /// Shows it to people, unless they want to see none.
+    pub(crate) fn unless(quiet: bool) -> Self {
+        if quiet { Self::Quiet } else { Self::Person }
+    }
+
+    fn line(self) -> &'static str {
+        if self == Self::Log { "INFO: " } else { "" }
+    }
+
+    fn problem(self) -> &'static str {
+        if self == Self::Log { "ERROR: " } else { "error: " }
+    }
+}
+
 /// Counts what is done, and shows it.
 pub(crate) struct Progress {
+    manner: Manner,
     entries: AtomicU64,
     bytes: AtomicU64,
     problems: AtomicU64,
@@ -41,7 +68,12 @@ struct Total {
 }
 
 impl Progress {
-    pub(crate) fn new(entry: &Entry, report: Option<Report>, interrupt: Arc<Interrupt>) -> Self {
+    pub(crate) fn new(
+        entry: &Entry,
+        report: Option<Report>,
+        interrupt: Arc<Interrupt>,
+        manner: Manner,
+    ) -> Self {
         let total = Total::of(entry);
         let bar = ProgressBar::hidden();
         if let Some(Total { bytes, .. }) = total {
@@ -49,19 +81,19 @@ impl Progress {
         }
         bar.set_style(style(total.is_some()));
         let (entries, bytes, problems) = Default::default();
-        Self { entries, bytes, problems, total, start: Instant::now(), bar, report, interrupt }
+        Self { manner, entries, bytes, problems, total, start: Instant::now(), bar, report, interrupt }
     }
 
-    /// Does the work and shows how it gets on, unless `quiet`.
-    pub(crate) fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
-        watch(quiet, &self.bar, || self.draw(), || self.line(), work)
+    /// Does the work and shows how it gets on.
+    pub(crate) fn watch<R>(&self, work: impl FnOnce() -> R) -> R {
+        watch(self.manner, &self.bar, || self.draw(), || self.line(), work)
     }
 
     /// Says how many problems were not shown, and closes the report.
     pub(crate) fn finish(self) -> Result<(), crate::error::Failure> {
         let more = self.problems.into_inner().saturating_sub(SHOWN);
         if more > 0 {
-            say(format_args!("error: … and {} more", thousands(more)));
+            say(format_args!("{}… and {} more", self.manner.problem(), thousands(more)));
         }
         self.report.map_or(Ok(()), Report::finish)
     }
@@ -93,18 +125,18 @@ impl Progress {
     }
 }
 
-/// Does the work; meanwhile draws the bar on a terminal, or says a line every few seconds elsewhere, unless `quiet`.
+/// Does the work; meanwhile draws the bar on a terminal, or says a line every few seconds elsewhere.
 pub(crate) fn watch<R>(
-    quiet: bool,
+    manner: Manner,
     bar: &ProgressBar,
     draw: impl Fn() + Send,
     line: impl Fn() -> String + Send,
     work: impl FnOnce() -> R,
 ) -> R {
-    if quiet {
+    if manner == Manner::Quiet {
         return work();
     }
-    let terminal = io::stderr().is_terminal();
+    let terminal = manner == Manner::Person && io::stderr().is_terminal();
     if terminal {
         bar.set_draw_target(ProgressDrawTarget::stderr());
     }
@@ -113,7 +145,7 @@ pub(crate) fn watch<R>(
         scope.spawn(move || {
             let every = if terminal { DRAW } else { LINE };
             while end.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                if terminal { draw() } else { say(line()) }
+                if terminal { draw() } else { say(format_args!("{}{}", manner.line(), line())) }
             }
         });
         let result = work();
@@ -146,7 +178,8 @@ impl Observer for Progress {
             if let Some(salvaged) = &problem.salvaged {
                 text.push_str(&format!("; {salvaged}"));
             }
-            self.bar.suspend(|| say(format_args!("error: {}", escape(&text))));
+            let text = format!("{}{}", self.manner.problem(), escape(&text));
+            self.bar.suspend(|| say(text));
         }
     }
 }

@@ -1,10 +1,15 @@
 //! From the global options to an open repository, and from WHAT to an entry.
 
-use kopia_rs::Repository;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
 use kopia_rs::select::{Query, Selection};
-use kopia_rs::storage::{IoMode, Location};
+use kopia_rs::storage::{self, BlobStore, IoMode, Location, OverlayStore};
+use kopia_rs::{Error, FormatBlob, Password, Repository};
 
 use crate::args::{Global, Io, What};
+use crate::diagnosis::{Place, Unopened};
 use crate::error::Failure;
 use crate::output::{escape, say};
 use crate::{password, time};
@@ -19,19 +24,18 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the repository that the options name.
     pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
-        let repository = global.repository.as_ref().filter(|text| !text.is_empty()).ok_or_else(|| {
-            Failure::usage("no repository is given")
-                .hint("give its folder with --repository or KOPIA_REPOSITORY")
-        })?;
-        let mode = match global.io {
-            Io::Auto => IoMode::Auto,
-            Io::Map => IoMode::Map,
-            Io::Pread => IoMode::Pread,
+        let location = location(global)?;
+        let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
+            let Location::Folder(folder) = &location else { return error.into() };
+            let place = Place::look(folder);
+            Failure::unopened(Unopened { place: &place, store, error: &error, password })
         };
-        let store = Location::parse(repository)?.open(mode)?;
+        let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
+        let password = password::get(global)?;
         let open = if global.degraded { Repository::open_degraded } else { Repository::open };
-        let repository = open(store, &password::get(global)?)?;
-        let session = Self { repository, json: global.json, quiet: global.quiet };
+        let repository = open(store.clone(), &password)
+            .map_err(|error| unopened(error, Some(&*store), Some(&password)))?;
+        let session = Self::new(repository, global);
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
         if global.degraded {
@@ -44,8 +48,18 @@ impl Session {
         Ok(session)
     }
 
-    /// Finds what WHAT means, and says which instant --at means if that was not plain.
+    /// Works with an open repository.
+    pub(crate) fn new(repository: Repository, global: &Global) -> Self {
+        Self { repository, json: global.json, quiet: global.quiet }
+    }
+
+    /// As [`Self::find`], with advice where nothing is found.
     pub(crate) fn select(&self, what: &What) -> Result<Selection, Failure> {
+        self.find(what).map_err(|error| Failure::not_selected(error, &self.repository, &what.what))
+    }
+
+    /// Finds what WHAT means, and says which instant --at means if that was not plain.
+    pub(crate) fn find(&self, what: &What) -> kopia_rs::Result<Selection> {
         if let Some(assumed) = what.at.as_ref().and_then(|when| when.assumed.as_ref()) {
             self.note(assumed);
         }
@@ -58,7 +72,7 @@ impl Session {
             owner,
             now: time::now(),
         };
-        Ok(self.repository.select(&query)?)
+        self.repository.select(&query)
     }
 
     /// Says something that changes nothing.
@@ -67,4 +81,43 @@ impl Session {
             say(format_args!("note: {}", escape(text)));
         }
     }
+}
+
+/// The longest format blob that is read from a file, in bytes. Real ones have some 1100.
+const MAX_FORMAT_BLOB: u64 = 1 << 20;
+
+/// Says where the repository is.
+pub(crate) fn location(global: &Global) -> Result<Location, Failure> {
+    let repository = global.repository.as_ref().filter(|text| !text.is_empty()).ok_or_else(|| {
+        Failure::usage("no repository is given").hint("give its folder with --repository or KOPIA_REPOSITORY")
+    })?;
+    Ok(Location::parse(repository)?)
+}
+
+/// Opens the store there, with another format blob put over it if one is given. The inner error is the store's.
+pub(crate) fn store(
+    location: &Location,
+    global: &Global,
+) -> Result<storage::Result<Arc<dyn BlobStore>>, Failure> {
+    let mode = match global.io {
+        Io::Auto => IoMode::Auto,
+        Io::Map => IoMode::Map,
+        Io::Pread => IoMode::Pread,
+    };
+    let format_blob = global.format_blob.as_deref().map(read_format_blob).transpose()?;
+    Ok(location.open(mode).map(|store| match format_blob {
+        Some(blob) => {
+            Arc::new(OverlayStore::new(store, FormatBlob::id(), blob.bytes())) as Arc<dyn BlobStore>
+        }
+        None => store.into(),
+    }))
+}
+
+fn read_format_blob(path: &Path) -> Result<FormatBlob, Failure> {
+    let what =
+        |error: &dyn std::fmt::Display| format!("the format blob {} cannot be used: {error}", path.display());
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FORMAT_BLOB).read_to_end(&mut bytes));
+    read.map_err(|error| Failure::failed(what(&error)))?;
+    FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)))
 }

@@ -115,7 +115,9 @@ pub use kopia_format::directory::{EntryKind, FailedEntry, Refused, Summary};
 pub use kopia_format::snapshot::{Snapshot as SnapshotManifest, Source, Stats};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_repository::object::ObjectReader;
-pub use kopia_repository::{Directory, Entry, Error, Place, Repository, Result, Snapshot, Snapshots, Status};
+pub use kopia_repository::{
+    Directory, Entry, Error, FormatBlob, Place, Repository, Result, Snapshot, Snapshots, Status,
+};
 pub use kopia_storage::FilesystemStore;
 
 /// Blobs and where they are stored.
@@ -123,9 +125,19 @@ pub mod storage {
     pub use kopia_storage::*;
 }
 
+/// The one blob that everything begins with, and its replicas.
+pub mod format_blob {
+    pub use kopia_repository::format_blob::*;
+}
+
 /// From what a person types to the entry that is meant.
 pub mod select {
     pub use kopia_repository::select::{At, Query, Selection};
+}
+
+/// Packs that no index names, and whether the list of snapshots is whole.
+pub mod unindexed {
+    pub use kopia_repository::unindexed::*;
 }
 
 /// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].

@@ -13,6 +13,7 @@
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
 //! | [`verify`] | proof of what can be read |
+//! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
 //! | [`select`] | from what a person types to the entry that is meant |
 //!
@@ -21,6 +22,7 @@
 pub mod content;
 mod entry;
 mod error;
+pub mod format_blob;
 mod index;
 pub mod object;
 pub mod read;
@@ -35,6 +37,7 @@ pub mod verify;
 
 pub use entry::{Directory, Entry, Fetched};
 pub use error::{Error, Result};
+pub use format_blob::FormatBlob;
 pub use repository::{OpenOptions, Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};
 pub use table::Place;

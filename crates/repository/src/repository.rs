@@ -17,6 +17,7 @@ use crate::sealing::Sealing;
 use crate::table::Place;
 use crate::{Error, Result};
 
+pub(crate) use open::unseal;
 pub use options::OpenOptions;
 
 /// An open repository. Clones share everything.

@@ -15,6 +15,7 @@ pub(crate) mod merge;
 pub(crate) mod metadata;
 pub(crate) mod partial;
 pub(crate) mod remove;
+mod skip;
 pub(crate) mod staging;
 pub(crate) mod target;
 

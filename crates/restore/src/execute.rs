@@ -174,7 +174,7 @@ impl<'a> Worker<'a> {
         Self {
             shared,
             handles: Handles::new(shared.staging.handle(), workers),
-            metadata: Metadata::new(shared.natural, shared.tally),
+            metadata: Metadata::new(shared.natural, shared.options, shared.tally),
             decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
             headed: Decoder::new(),
             buffer: Vec::new(),

@@ -12,6 +12,12 @@ pub struct Options {
     pub parallel: Option<NonZeroUsize>,
     /// Whether the target folder itself gets owner, mode and times of the snapshot's root.
     pub root_attributes: bool,
+    /// Whether entries keep the owner that they get here, the running user.
+    pub skip_owners: bool,
+    /// Whether entries keep the mode that they get here: nobody but their owner may read them.
+    pub skip_permissions: bool,
+    /// Whether entries keep the time at which they were written here.
+    pub skip_times: bool,
     /// How many folders may be nested: 10,000 by default.
     pub max_depth: usize,
     /// Whether every content's hash is compared with its id. Off by default, as in kopia: the encryption authenticates
@@ -95,6 +101,9 @@ impl Default for Options {
         Self {
             parallel: None,
             root_attributes: true,
+            skip_owners: false,
+            skip_permissions: false,
+            skip_times: false,
             max_depth: 10_000,
             verify_hashes: false,
             sync: Sync::None,

@@ -83,6 +83,7 @@ fn whole(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
     for (id, bytes) in blobs {
         assert_eq!(ok(store.length(id), id), bytes.len() as u64, "length of {id}");
         assert!(ok(store.read(id), id) == *bytes, "read of {id}");
+        ok(store.modified(id), id);
     }
 }
 
@@ -139,6 +140,7 @@ fn missing(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
         store.will_need(&id, 0, 1);
         let errors = [
             store.length(&id).map(drop),
+            store.modified(&id).map(drop),
             store.read(&id).map(drop),
             store.read_range(&id, 0, 0, Vec::new()).map(drop),
         ];

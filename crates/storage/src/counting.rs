@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
@@ -25,7 +26,7 @@ pub struct Calls {
     pub whole: Vec<BlobId>,
     /// The prefixes that were listed, in order.
     pub lists: Vec<String>,
-    /// How many lengths were asked for.
+    /// How many lengths and times were asked for.
     pub lengths: usize,
     /// How many hints were given.
     pub hints: usize,
@@ -86,6 +87,11 @@ impl<S: BlobStore> BlobStore for CountingStore<S> {
     fn length(&self, id: &BlobId) -> Result<u64> {
         self.record().lengths += 1;
         self.inner.length(id)
+    }
+
+    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
+        self.record().lengths += 1;
+        self.inner.modified(id)
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

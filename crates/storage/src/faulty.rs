@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kopia_format::BlobId;
 
@@ -109,6 +109,12 @@ impl<S: BlobStore> BlobStore for FaultyStore<S> {
         self.wait();
         self.is_there(id)?;
         self.inner.length(id)
+    }
+
+    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
+        self.wait();
+        self.is_there(id)?;
+        self.inner.modified(id)
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

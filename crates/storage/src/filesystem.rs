@@ -19,6 +19,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use kopia_format::BlobId;
 use rustix::fs::{Mode, OFlags};
@@ -181,6 +182,11 @@ impl BlobStore for FilesystemStore {
     fn length(&self, id: &BlobId) -> Result<u64> {
         let length = open_blob::file_length(&self.folder, &self.file(id)?);
         length.map_err(|source| self.read_error(id, 0, source))
+    }
+
+    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
+        let modified = open_blob::file_modified(&self.folder, &self.file(id)?);
+        modified.map_err(|source| self.read_error(id, 0, source))
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

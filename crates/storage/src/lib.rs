@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`filesystem`] | a folder on a local or mounted disk | `repo/blob/filesystem`, `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
+//! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`counting`] | a wrapper that records what is asked | |
 //! | [`changing`] | a wrapper that changes what is there at a chosen moment | |
 //! | [`faulty`] | a wrapper that fails on purpose | `internal/blobtesting/faulty.go` |
@@ -41,6 +42,7 @@ pub mod faulty;
 pub mod filesystem;
 pub mod location;
 pub mod memory;
+pub mod overlay;
 mod store;
 
 pub use bytes::BlobBytes;
@@ -51,4 +53,5 @@ pub use faulty::FaultyStore;
 pub use filesystem::{FilesystemStore, IoMode};
 pub use location::Location;
 pub use memory::MemoryStore;
+pub use overlay::OverlayStore;
 pub use store::{BlobInfo, BlobStore, ReadAhead, ReadProfile, WHOLE_BLOB_LIMIT};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
@@ -74,6 +75,10 @@ impl BlobStore for MemoryStore {
 
     fn length(&self, id: &BlobId) -> Result<u64> {
         Ok(self.get(id)?.len() as u64)
+    }
+
+    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
+        self.get(id).map(|_| None)
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
@@ -36,6 +37,14 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) and [`Error::Read`](crate::Error::Read).
     fn length(&self, id: &BlobId) -> Result<u64>;
+
+    /// Returns when a blob was written, as far as the store knows; copying a repository may have changed it.
+    ///
+    /// # Errors
+    /// As [`length`](Self::length).
+    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
+        self.length(id).map(|_| None)
+    }
 
     /// Reads a whole blob of at most [`WHOLE_BLOB_LIMIT`] bytes.
     ///
@@ -148,6 +157,10 @@ macro_rules! forward {
 
             fn length(&self, id: &BlobId) -> Result<u64> {
                 (**self).length(id)
+            }
+
+            fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
+                (**self).modified(id)
             }
 
             fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

@@ -16,7 +16,7 @@ use crate::args::{self, Existing, PageCache, Sync};
 use crate::error::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, count, say, thousands};
-use crate::progress::Progress;
+use crate::progress::{Manner, Progress};
 use crate::report::Report;
 use crate::session::Session;
 
@@ -32,12 +32,11 @@ pub(crate) fn run(
     announce(session, &selection, &args.target);
     let folder = session.repository.store().folder();
     let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
-    let progress = Progress::new(&selection.entry, report, interrupt.clone());
+    let progress = Progress::new(&selection.entry, report, interrupt.clone(), Manner::unless(session.quiet));
     interrupt.will_ask();
     let start = Instant::now();
-    let restored = progress.watch(session.quiet, || {
-        restore::restore_observed(&selection.entry, &args.target, &options(args), &progress)
-    });
+    let restored = progress
+        .watch(|| restore::restore_observed(&selection.entry, &args.target, &options(args), &progress));
     let seconds = start.elapsed().as_secs_f64();
     let reported = progress.finish();
     let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {

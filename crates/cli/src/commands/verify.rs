@@ -11,7 +11,7 @@ use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified
 use crate::args;
 use crate::error::{Exit, Failure, chain};
 use crate::output::{self, count, escape, say, size, thousands};
-use crate::progress::{self, SHOWN};
+use crate::progress::{self, Manner, SHOWN};
 use crate::report::Report;
 use crate::session::Session;
 
@@ -88,7 +88,7 @@ impl Progress {
 
     fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
         let draw = || self.bar.set_position(self.bytes.load(Ordering::Relaxed));
-        progress::watch(quiet, &self.bar, draw, || self.line(), work)
+        progress::watch(Manner::unless(quiet), &self.bar, draw, || self.line(), work)
     }
 
     fn line(&self) -> String {

@@ -3,9 +3,10 @@
 use std::error::Error as StdError;
 use std::io;
 
-use kopia_rs::{Error, restore, storage};
+use kopia_rs::{Error, Repository, restore, storage};
 
 use super::{Failure, chain};
+use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity};
 
 const FORMAT_BLOB: &str = "kopia.repository";
 
@@ -14,48 +15,91 @@ const ANOTHER_COPY: &str =
     "another copy of the repository may have it undamaged; what does not need it can still be restored";
 
 pub(super) fn repository(error: Error) -> Failure {
-    let failure = Failure::failed(chain(&error));
+    let failure = Failure { hints: hints(&error), ..Failure::failed(chain(&error)) };
     match error {
-        Error::NotARepository { .. } => failure.hint(
-            "give the folder that holds the file kopia.repository.f (or .f files in folders, as kopia made it)",
-        ),
-        Error::WrongPassword { .. } => failure
-            .hint("blanks and line breaks at the end belong to a password in KOPIA_PASSWORD; --password-file cuts one line break")
-            .hint("if the password is right, put kopia.repository back from another copy, or have kopia rebuild it: `kopia repository repair filesystem --path=DIR`"),
-        Error::Locked { .. } => failure.hint("wait until the upgrade has ended; only then its layout is settled"),
-        Error::Unsupported { .. } => {
-            failure.hint("a newer version of kopia-rs may know it; kopia itself can restore it if it does")
-        }
-        Error::CorruptBlob { ref blob, .. } if blob.as_str() == FORMAT_BLOB => failure.hint(
-            "put it back from another copy of the repository, or have kopia rebuild it: `kopia repository repair filesystem --path=DIR`",
-        ),
-        Error::CorruptBlob { ref blob, .. } if blob.as_str().starts_with(['n', 'x', 'm']) => failure
-            .hint("put it back from another copy of the repository, or have kopia rebuild indexes: `kopia index recover`")
-            .hint("--degraded leaves it out and asks the packs what they hold"),
-        Error::CorruptBlob { .. } | Error::CorruptContent { .. } | Error::CorruptObject { .. } => failure.hint(ANOTHER_COPY),
-        Error::ContentNotFound { .. } => {
-            failure.hint("an index blob may be missing, or maintenance removed the content; compare with another copy")
-        }
-        Error::CorruptSnapshot { .. } => failure.hint("a folder can still be restored by its object id (`k…`), if it is known; kopia can delete the snapshot"),
-        Error::NotFound { candidates, .. } => {
-            let hint = match candidates.is_empty() {
-                true => "`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete` all snapshots",
-                false => "the list above is what there is; `kopia-rs snapshots --incomplete` shows everything",
-            };
-            Failure { candidates, ..failure }.hint(hint)
-        }
-        Error::Ambiguous { candidates, .. } => {
-            Failure { candidates, ..failure }.hint("name one of these, as they stand here or by id")
+        Error::NotFound { candidates, .. } | Error::Ambiguous { candidates, .. } => {
+            Failure { candidates, ..failure }
         }
         Error::NothingToChoose { id } => Failure::usage(format!(
             "{id:?} is taken for an id, which names one thing: --at and --incomplete can choose nothing there"
         ))
         .hint("give `latest` or user@host:/path to choose among snapshots"),
-        Error::WrongKind { .. } => failure.hint("`kopia-rs ls -l` shows what it is"),
         Error::Storage(error) => storage(&error),
         // The library may come to know more errors than this command.
         _ => failure,
     }
+}
+
+/// As [`repository`], of one that cannot be opened: what is found there helps more than what an error alone can tell.
+pub(super) fn unopened(it: Unopened<'_>) -> Failure {
+    let findings = diagnosis::unopened(it, Effort::Hint);
+    let failure = Failure { hints: hints(it.error), ..Failure::failed(chain(it.error)) };
+    match findings.into_iter().next() {
+        // These say no more than the error does.
+        None | Some(Finding::Failed { .. } | Finding::WrongPassword { variant: None }) => failure,
+        Some(finding) => Failure { hints: vec![finding.sentence()], ..failure },
+    }
+}
+
+/// As [`repository`], of a name that stands for nothing: an identity may be nearly right.
+pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) -> Failure {
+    let snapshots = matches!(error, Error::NotFound { .. }).then(|| repository.snapshots().ok()).flatten();
+    let finding = snapshots.and_then(|snapshots| identity::not_found(&snapshots, &error, name));
+    if let (Error::Storage(_), Some(folder)) = (&error, repository.store().folder()) {
+        let (place, store) = (Place::look(&folder), repository.store());
+        return unopened(Unopened { place: &place, store: Some(store), error: &error, password: None });
+    }
+    let failure = self::repository(error);
+    match finding {
+        Some(finding @ Finding::NoSnapshot { probable: true, .. }) => {
+            Failure { hints: vec![finding.sentence()], ..failure }
+        }
+        _ => failure,
+    }
+}
+
+/// Says what can be done about an error.
+pub(super) fn hints(error: &Error) -> Vec<String> {
+    let hints: &[&str] = match error {
+        Error::NotARepository { .. } => &[
+            "give the folder that holds the file kopia.repository.f (or .f files in folders, as kopia made it)",
+        ],
+        Error::WrongPassword { .. } => &[
+            "blanks and line breaks at the end belong to a password in KOPIA_PASSWORD; --password-file cuts one line break",
+            "if the password is right, kopia.repository may be damaged: `kopia-rs doctor` looks for a replica of it",
+        ],
+        Error::Locked { .. } => &["wait until the upgrade has ended; only then its layout is settled"],
+        Error::Unsupported { .. } => {
+            &["a newer version of kopia-rs may know it; kopia itself can restore it if it does"]
+        }
+        Error::CorruptBlob { blob, .. } if blob.as_str() == FORMAT_BLOB => &[
+            "put it back from another copy of the repository, or let `kopia-rs doctor` look for a replica in packs",
+        ],
+        Error::CorruptBlob { blob, .. } if blob.as_str().starts_with(['n', 'x', 'm']) => &[
+            "--degraded leaves it out and asks the packs what they hold",
+            "put it back from another copy of the repository, or have kopia rebuild indexes: `kopia index recover`",
+        ],
+        Error::CorruptBlob { .. } | Error::CorruptContent { .. } | Error::CorruptObject { .. } => {
+            &[ANOTHER_COPY]
+        }
+        Error::ContentNotFound { .. } => {
+            &["an index blob may be missing, or maintenance removed the content; compare with another copy"]
+        }
+        Error::CorruptSnapshot { .. } => &[
+            "a folder can still be restored by its object id (`k…`), if it is known; kopia can delete the snapshot",
+        ],
+        Error::NotFound { candidates, .. } if candidates.is_empty() => {
+            &["`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete` all snapshots"]
+        }
+        Error::NotFound { .. } => {
+            &["the list above is what there is; `kopia-rs snapshots --incomplete` shows everything"]
+        }
+        Error::Ambiguous { .. } => &["name one of these, as they stand here or by id"],
+        Error::WrongKind { .. } => &["`kopia-rs ls -l` shows what it is"],
+        Error::Storage(error) => return storage(error).hints,
+        _ => &[],
+    };
+    hints.iter().map(|hint| (*hint).into()).collect()
 }
 
 pub(super) fn storage(error: &storage::Error) -> Failure {

@@ -99,7 +99,7 @@ fn have_threads() -> Result<()> {
     }
 }
 
-fn unseal(
+pub(crate) fn unseal(
     id: &BlobId,
     blob: &RepositoryBlob,
     password: &Password,

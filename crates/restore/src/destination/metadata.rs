@@ -14,9 +14,11 @@ use kopia_repository::Entry;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
+use super::skip::Skip;
+use crate::Options;
 use crate::outcome::{Note, Tally};
 
-const SETUID_SETGID: u32 = 0o6000;
+pub(super) const SETUID_SETGID: u32 = 0o6000;
 const SPECIAL: u32 = 0o7000;
 
 /// What an entry gets besides its bytes.
@@ -89,14 +91,23 @@ impl Natural {
 /// One worker's way of setting attributes.
 pub(crate) struct Metadata<'a> {
     natural: Natural,
+    skip: Skip,
     tally: &'a Tally<'a>,
     /// Owners that could not be set: asking again for every file would cost two system calls each.
     refused: HashSet<(u32, u32)>,
 }
 
 impl<'a> Metadata<'a> {
-    pub(crate) fn new(natural: Natural, tally: &'a Tally<'a>) -> Self {
-        Self { natural, tally, refused: HashSet::new() }
+    pub(crate) fn new(natural: Natural, options: &Options, tally: &'a Tally<'a>) -> Self {
+        Self { natural, skip: options.into(), tally, refused: HashSet::new() }
+    }
+
+    /// Returns what is to be set of an open file or folder.
+    fn wanted(&self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Attributes> {
+        if self.skip.is_nothing() {
+            return Ok(*wanted);
+        }
+        Ok(self.skip.adjust(wanted, &rustix::fs::fstat(file)?))
     }
 
     /// Makes a file for writing, or for more: with its final mode where nothing else is to be set, otherwise for nobody but
@@ -108,14 +119,18 @@ impl<'a> Metadata<'a> {
         wanted: &Attributes,
         access: OFlags,
     ) -> io::Result<OwnedFd> {
-        let mode = if self.natural.suits(wanted) { wanted.mode } else { 0o600 };
+        let at_once = self.natural.suits(wanted) && !self.skip.permissions();
+        let mode = if at_once { wanted.mode } else { 0o600 };
         let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))?)
     }
 
     /// Sets what [`Self::create`] left, once all bytes are written.
     pub(crate) fn finish_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
-        if !self.natural.suits(wanted) {
+        let at_once = self.natural.suits(wanted);
+        let wanted = &self.wanted(file, wanted)?;
+        // What is wanted may suit once something is left, but the file was not made so.
+        if !at_once || !self.natural.suits(wanted) {
             let owned = self.set_owner(file, wanted)?;
             let mode = self.allowed_mode(wanted, owned);
             rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
@@ -127,6 +142,7 @@ impl<'a> Metadata<'a> {
     /// Sets what differs of a file that was there before.
     pub(crate) fn correct_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
         let stat = rustix::fs::fstat(file)?;
+        let wanted = &self.skip.adjust(wanted, &stat);
         let has_owner = (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid);
         if !has_owner || stat.st_mode & 0o7777 != wanted.mode {
             let owned =
@@ -148,6 +164,7 @@ impl<'a> Metadata<'a> {
         stat: &Stat,
         wanted: &Attributes,
     ) -> io::Result<()> {
+        let wanted = &self.skip.adjust(wanted, stat);
         let owner = |uid, gid| rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
         if (stat.st_uid, stat.st_gid) != (wanted.uid, wanted.gid) {
             self.change_owner(wanted, owner)?;
@@ -160,6 +177,7 @@ impl<'a> Metadata<'a> {
 
     /// Sets everything of a folder that nothing is written in any more.
     pub(crate) fn finish_folder(&mut self, folder: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
+        let wanted = &self.wanted(folder, wanted)?;
         rustix::fs::fchmod(folder, Mode::from_raw_mode(wanted.mode))?;
         let owned = self.set_owner(folder, wanted)?;
         let mode = self.allowed_mode(wanted, owned);
@@ -173,6 +191,7 @@ impl<'a> Metadata<'a> {
     /// As [`Self::finish_folder`], for a folder that was there before: one of another user keeps what it has, and that
     /// is noted. The root of a volume often is one.
     pub(crate) fn finish_existing(&mut self, folder: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
+        let wanted = &self.wanted(folder, wanted)?;
         match self.finish_folder(folder, wanted) {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {}
             result => return result,
@@ -195,6 +214,10 @@ impl<'a> Metadata<'a> {
         name: &str,
         wanted: &Attributes,
     ) -> io::Result<()> {
+        if !self.skip.is_nothing() {
+            let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            return self.correct_symlink(folder, name, &stat, wanted);
+        }
         if !self.natural.owner_suits(wanted) {
             self.change_owner(wanted, |uid, gid| {
                 rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use kopia_format::ObjectId;
-use rustix::fs::{Dir, FlockOperation, Mode};
+use rustix::fs::{Dir, FlockOperation, Mode, Stat};
 use rustix::io::Errno;
 
 use super::remove::remove_tree;
@@ -65,8 +65,16 @@ impl Staging {
             Errno::ACCESS if target.open_up() => make(),
             errno => Err(errno),
         });
-        made.map_err(|errno| error(errno.into()))?;
-        let handle = open_folder(folder, &name).map_err(error)?;
+        match made {
+            // Another restore made it since the target was looked through.
+            Err(Errno::EXIST) if is_ours_or_gone(folder, &name).map_err(error)? => return Err(busy()),
+            made => made.map_err(|errno| error(errno.into()))?,
+        }
+        let handle = match open_folder(folder, &name) {
+            // Another one has taken it up meanwhile, and come to its end.
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Err(busy()),
+            handle => handle.map_err(error)?,
+        };
         match lock(&handle, folder, &name).map_err(error)? {
             true => Ok(Self { handle, name, left: false }),
             false => Err(busy()),
@@ -142,11 +150,23 @@ fn leftovers(target: BorrowedFd<'_>) -> io::Result<Vec<String>> {
 
 /// Opens a staging folder that was left; `None` for what is no folder or another user's, which is none of ours.
 fn open_own(target: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
-    let Some(stat) = look(target, name)? else { return Ok(None) };
-    if !is_folder(&stat) || stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Ok(None);
+    match look(target, name)? {
+        Some(stat) if is_own(&stat) => match open_to_change(target, name.as_bytes()) {
+            // The restore that it belonged to has just removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            handle => handle.map(Some),
+        },
+        _ => Ok(None),
     }
-    open_to_change(target, name.as_bytes()).map(Some)
+}
+
+/// Says whether a name stands for a staging folder of this user, or for nothing any more.
+fn is_ours_or_gone(target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    Ok(look(target, name)?.is_none_or(|stat| is_own(&stat)))
+}
+
+fn is_own(stat: &Stat) -> bool {
+    is_folder(stat) && stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
 /// Takes the lock of a staging folder; says whether it is ours and the folder still has its name: another restore may

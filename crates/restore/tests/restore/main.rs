@@ -15,5 +15,6 @@ mod reading;
 mod resuming;
 mod salvage;
 mod shards;
+mod skipping;
 mod swapping;
 mod writing;

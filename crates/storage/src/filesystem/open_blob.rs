@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use kopia_format::BlobId;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -105,6 +106,15 @@ impl OpenBlob {
 /// Returns the length of a file below `folder`.
 pub(super) fn file_length(folder: impl AsFd, path: &[u8]) -> io::Result<u64> {
     checked_length(&rustix::fs::statat(folder, path, AtFlags::empty())?)
+}
+
+/// Returns when a file below `folder` was written, if the time can be expressed.
+pub(super) fn file_modified(folder: impl AsFd, path: &[u8]) -> io::Result<Option<SystemTime>> {
+    let stat = rustix::fs::statat(folder, path, AtFlags::empty())?;
+    checked_length(&stat)?;
+    let (seconds, nanoseconds) = (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0));
+    let since = u64::try_from(seconds).ok().map(|seconds| Duration::new(seconds, nanoseconds));
+    Ok(since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)))
 }
 
 /// Returns the length of what must be a regular file.

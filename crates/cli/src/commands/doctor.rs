@@ -1,0 +1,161 @@
+//! `doctor [WHAT]`: why a repository cannot be opened, a snapshot not be found, or a target not be written.
+//!
+//! What is found are `diagnosis`'s values; here they are asked for in the order in which a restore would come upon them, and
+//! shown.
+
+mod report;
+mod save;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kopia_rs::storage::{BlobStore, Location};
+use kopia_rs::{FormatBlob, Password, Repository, Snapshots};
+
+use crate::args::{self, Global, What};
+use crate::diagnosis::{
+    Effort, Finding, Place, Unopened, Weight, access, format_blob, identity, pace, packs, unopened,
+};
+use crate::error::{Exit, Failure};
+use crate::output::{self, say};
+use crate::password;
+use crate::session::{self, Session};
+use report::Report;
+
+pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure> {
+    let location = session::location(global)?;
+    let Location::Folder(folder) = &location else {
+        return Err(Failure::failed("only folders can be looked at"));
+    };
+    let place = Place::look(folder);
+    let mut report = Report::new(&place);
+    let store = session::store(&location, global)?;
+    let store = match store {
+        Ok(store) => Some(store),
+        Err(error) => {
+            let it = Unopened { place: &place, store: None, error: &error.into(), password: None };
+            unopened(it, Effort::Doctor).into_iter().for_each(|finding| report.fatal(finding));
+            None
+        }
+    };
+    if let Some(store) = store {
+        let password = password::get_if_any(global)?;
+        if let Some(file) = &args.save_format_blob {
+            save(&store, password.as_ref(), file, &mut report)?;
+        }
+        examine(global, args, &place, &store, password, &mut report)?;
+    }
+    if let Some(target) = &args.target {
+        report.look_at_target(target);
+    }
+    match global.json {
+        true => output::json(&report.json())?,
+        false => report.text().map_err(Failure::output)?,
+    }
+    judge(&report)
+}
+
+/// Opens the repository and looks into it.
+fn examine(
+    global: &Global,
+    args: &args::Doctor,
+    place: &Place,
+    store: &Arc<dyn BlobStore>,
+    password: Option<Password>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let Some(password) = password else {
+        // Without one, it can be told whether there is something to open.
+        let findings = match FormatBlob::read(&**store) {
+            Ok(_) => vec![Finding::NoPassword],
+            Err(error) => {
+                let it = Unopened { place, store: Some(&**store), error: &error, password: None };
+                unopened(it, Effort::Doctor)
+            }
+        };
+        findings.into_iter().for_each(|finding| report.fatal(finding));
+        return Ok(());
+    };
+    let open = if global.degraded { Repository::open_degraded } else { Repository::open };
+    let repository = match open(store.clone(), &password) {
+        Ok(repository) => repository,
+        Err(error) => {
+            let it = Unopened { place, store: Some(&**store), error: &error, password: Some(&password) };
+            let findings = unopened(it, Effort::Doctor);
+            // What is lost can be told by opening it without.
+            let degraded = || Repository::open_degraded(store.clone(), &password).ok();
+            let index = findings.iter().any(Finding::is_damaged_index);
+            let losses = index.then(degraded).flatten().as_ref().and_then(losses);
+            findings.into_iter().chain(losses).for_each(|finding| report.fatal(finding));
+            return Ok(());
+        }
+    };
+    report.findings.extend(losses(&repository));
+    report.notes = repository.warnings().to_vec();
+    let snapshots = repository.snapshots();
+    report.opened = Some(repository.status());
+    report.identities = snapshots.as_ref().map(identity::all).unwrap_or_default();
+    match snapshots {
+        Ok(snapshots) => look_for(&Session::new(repository.clone(), global), args, &snapshots, report),
+        Err(error) => {
+            let it = Unopened { place, store: Some(&**store), error: &error, password: Some(&password) };
+            unopened(it, Effort::Doctor).into_iter().for_each(|finding| report.fatal(finding));
+        }
+    }
+    let is_refused = |finding: &Finding| matches!(finding, Finding::Refused(_));
+    if !report.findings.iter().any(is_refused) {
+        report.findings.extend(access::of_repository(place, Effort::Doctor).map(Finding::Refused));
+    }
+    match packs::unindexed(&repository) {
+        Ok(packs) => report.findings.extend(packs),
+        Err(error) => report.findings.push(Finding::failed(&error)),
+    }
+    Ok(())
+}
+
+/// Looks for what cannot be found.
+fn look_for(session: &Session, args: &args::Doctor, snapshots: &Snapshots, report: &mut Report) {
+    let Some(name) = &args.what else { return };
+    let what = What { what: name.clone(), at: args.at.clone(), incomplete: args.incomplete };
+    match session.find(&what) {
+        Ok(selection) => {
+            report.pace = args.target.as_ref().and_then(|_| pace::measure(&session.repository));
+            report.found = Some(selection);
+        }
+        Err(error) => {
+            let no_snapshot = identity::not_found(snapshots, &error, name);
+            report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error)));
+        }
+    }
+}
+
+fn losses(repository: &Repository) -> Option<Finding> {
+    let mut losses = repository.losses().to_vec();
+    losses.extend(repository.snapshots().iter().flat_map(|snapshots| snapshots.lost().to_vec()));
+    (!losses.is_empty()).then_some(Finding::Losses { losses })
+}
+
+/// Looks for a replica of the format blob and saves it.
+fn save(
+    store: &Arc<dyn BlobStore>,
+    password: Option<&Password>,
+    file: &Path,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let (replicas, replica) = format_blob::search(&**store, password, Effort::Doctor);
+    let replica = replica.ok_or_else(|| Failure::failed(replicas.why_none()))?;
+    save::save(file, replica.bytes(), store.folder().as_deref())?;
+    report.saved = Some(file.into());
+    Ok(())
+}
+
+/// Decides about the exit status; what is why has been shown, and is said once more as an error.
+fn judge(report: &Report) -> Result<Exit, Failure> {
+    let problems = || report.findings.iter().filter(|finding| finding.weight() == Weight::Problem);
+    let Some(first) = problems().next() else { return Ok(Exit::Complete) };
+    if report.is_fatal {
+        return Err(Failure::failed(first.sentence()));
+    }
+    problems().for_each(|problem| say(format_args!("error: {}", problem.sentence())));
+    Ok(Exit::Partial)
+}

@@ -1,0 +1,336 @@
+//! Repositories near a location that holds none.
+//!
+//! What writes and what restores often see a volume at different levels: one has `/kopia/repository`, the other mounts the
+//! same volume at `/repository`. So it is searched below, level by level, and above; and if there is none, beside: in other
+//! volumes.
+
+use std::collections::VecDeque;
+use std::fs::{DirEntry, FileType};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kopia_rs::storage::BlobStore;
+use kopia_rs::{BlobId, FilesystemStore};
+use serde::Serialize;
+
+use super::finding::path;
+use super::place::{Place, SYSTEM, State};
+use super::{Budget, Effort};
+
+/// How many levels are searched below the location.
+const LEVELS: usize = 6;
+
+/// How many levels are searched elsewhere.
+const LEVELS_BESIDE: usize = 2;
+
+/// How many repositories are kept.
+const KEPT: usize = 10;
+
+/// File systems that are no volumes.
+const NO_VOLUMES: [&str; 4] = ["tmpfs", "ramfs", "overlay", "squashfs"];
+
+/// A repository near a location.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Neighbour {
+    #[serde(serialize_with = "path")]
+    pub(crate) path: PathBuf,
+    pub(crate) relation: Relation,
+    pub(crate) layout: Layout,
+}
+
+/// Where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Relation {
+    Below,
+    Above,
+    /// In the same folder or another volume.
+    Beside,
+}
+
+/// How its blobs are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Layout {
+    /// As a folder's repository is.
+    Folder,
+    /// Without `.f`, as they are in object stores: somebody copied or mounted one.
+    ObjectStore,
+}
+
+/// What a search found, nearest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Search {
+    pub(crate) found: Vec<Neighbour>,
+    /// Further ones, which were dropped.
+    pub(crate) more: usize,
+    /// The first folder below the location that must not be looked into: one may lie there.
+    pub(crate) closed: Option<PathBuf>,
+}
+
+/// What a search below a folder found: levels, paths and layouts.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Below {
+    found: Vec<(usize, PathBuf, Layout)>,
+    closed: Option<PathBuf>,
+}
+
+/// Searches near a location that holds no repository itself.
+pub(crate) fn search(place: &Place, effort: Effort) -> Search {
+    let mut budget = effort.budget();
+    let (mut found, mut closed) = (Vec::new(), None);
+    if place.state == State::Folder {
+        let below = below(place, &place.given, LEVELS, &mut budget);
+        closed = below.closed;
+        found.extend(
+            below.found.into_iter().map(|(level, path, layout)| (level, Relation::Below, path, layout)),
+        );
+    }
+    for (level, ancestor) in place.given.ancestors().enumerate().skip(1) {
+        found.extend(layout(ancestor).map(|layout| (level, Relation::Above, ancestor.into(), layout)));
+    }
+    if found.is_empty() {
+        let beside = beside(place, &mut budget).into_iter();
+        found.extend(beside.map(|(level, path, layout)| (level, Relation::Beside, path, layout)));
+    }
+    found.sort_by(|a, b| (a.3, a.0, a.1, &a.2).cmp(&(b.3, b.0, b.1, &b.2)));
+    let more = found.len().saturating_sub(KEPT);
+    found.truncate(KEPT);
+    let neighbour = |(_, relation, path, layout)| Neighbour { path, relation, layout };
+    Search { found: found.into_iter().map(neighbour).collect(), more, closed }
+}
+
+/// Says whether a folder is a repository, and how its blobs are named.
+pub(crate) fn layout(folder: &Path) -> Option<Layout> {
+    let is_file = |name: &str| folder.join(name).metadata().is_ok_and(|metadata| metadata.is_file());
+    if is_file("kopia.repository.f") || is_file(".shards") && stores_format_blob(folder) {
+        return Some(Layout::Folder);
+    }
+    is_file("kopia.repository").then_some(Layout::ObjectStore)
+}
+
+/// Says whether a folder holds packs of a repository of its own: files that are named as packs by the folders on their way.
+pub(crate) fn holds_packs(root: &Path, effort: Effort) -> bool {
+    let mut budget = effort.budget();
+    let mut queue = VecDeque::from([(0, root.to_path_buf(), Vec::new())]);
+    while let Some((level, folder, joined)) = queue.pop_front() {
+        if !budget.folder() {
+            break;
+        }
+        let Ok(entries) = folder.read_dir() else { continue };
+        for entry in entries {
+            if !budget.entry() {
+                break;
+            }
+            let Ok(entry) = entry else { break };
+            let id = [&joined, entry.file_name().as_encoded_bytes()].concat();
+            if id.strip_suffix(b".f").is_some_and(is_pack) {
+                return true;
+            }
+            if level < LEVELS && begins_pack(&id) && is_folder(&entry) {
+                queue.push_back((level + 1, entry.path(), id));
+            }
+        }
+    }
+    false
+}
+
+/// Says whether a name is that of a pack: `p` or `q`, 32 digits, and perhaps a session after a `-`.
+fn is_pack(name: &[u8]) -> bool {
+    let stem = name.split(|&byte| byte == b'-').next().unwrap_or_default();
+    stem.len() == 33 && begins_pack(stem)
+}
+
+fn begins_pack(name: &[u8]) -> bool {
+    matches!(name, [b'p' | b'q', digits @ ..] if digits.iter().take(32).all(u8::is_ascii_hexdigit))
+}
+
+/// A hand-written `.shards` may put the format blob into folders as well.
+fn stores_format_blob(folder: &Path) -> bool {
+    let id = BlobId::new("kopia.repository").expect("the constant is a name");
+    FilesystemStore::open(folder).is_ok_and(|store| store.length(&id).is_ok())
+}
+
+/// Searches in volumes mounted elsewhere, and in the folder that the location would lie in.
+fn beside(place: &Place, budget: &mut Budget) -> Vec<(usize, PathBuf, Layout)> {
+    let root = Path::new("/");
+    let parent = match place.state {
+        State::Missing => Some(&*place.existing),
+        _ => place.existing.parent(),
+    };
+    let mut roots: Vec<PathBuf> =
+        parent.filter(|parent| *parent != root).map(PathBuf::from).into_iter().collect();
+    let volumes = place.mounts.iter().flat_map(|mounts| mounts.iter()).filter(|mount| {
+        mount.point != root && !mount.is_special() && !NO_VOLUMES.contains(&&*mount.file_system)
+    });
+    roots.extend(volumes.map(|mount| mount.point.clone()));
+    let mut found: Vec<(usize, PathBuf, Layout)> = Vec::new();
+    for root in roots {
+        let here = layout(&root).map(|layout| (1, root.clone(), layout));
+        for new in here.into_iter().chain(below(place, &root, LEVELS_BESIDE, budget).found) {
+            if !found.iter().any(|(_, path, _)| *path == new.1) {
+                found.push(new);
+            }
+        }
+    }
+    found
+}
+
+/// Searches below a folder, level by level, and not below what was found.
+fn below(place: &Place, root: &Path, levels: usize, budget: &mut Budget) -> Below {
+    let mut below = Below::default();
+    let mut queue = VecDeque::from([(0, root.to_path_buf())]);
+    while let Some((level, folder)) = queue.pop_front() {
+        if !budget.folder() {
+            break;
+        }
+        let entries = match folder.read_dir() {
+            Ok(entries) => entries,
+            Err(error) => {
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    below.closed.get_or_insert(folder);
+                }
+                continue;
+            }
+        };
+        for entry in entries {
+            if !budget.entry() {
+                break;
+            }
+            let Ok(entry) = entry else { break };
+            let is_system = SYSTEM.iter().any(|name| entry.file_name() == *name);
+            if is_system || !is_folder(&entry) {
+                continue;
+            }
+            let path = entry.path();
+            if place.mounts.as_ref().is_some_and(|mounts| mounts.is_special(&path)) {
+                continue;
+            }
+            match layout(&path) {
+                Some(layout) => below.found.push((level + 1, path, layout)),
+                None if level + 1 < levels => queue.push_back((level + 1, path)),
+                None => {}
+            }
+        }
+    }
+    below
+}
+
+/// Links are not followed: they may lead anywhere, and in circles.
+fn is_folder(entry: &DirEntry) -> bool {
+    entry.file_type().as_ref().is_ok_and(FileType::is_dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use kopia_testkit::golden;
+
+    use super::*;
+
+    /// A folder with a repository of each layout that the golden ones have.
+    fn repository(path: &Path, layout: &str) {
+        let copy = kopia_testkit::damage::copy_repository(&golden::case(layout));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(
+            std::process::Command::new("cp").arg("-a").arg(copy.path()).arg(path).status().unwrap().success()
+        );
+    }
+
+    fn found(given: &Path) -> Vec<(PathBuf, Relation)> {
+        let search = search(&Place::look_among(given, None), Effort::Doctor);
+        search.found.into_iter().map(|neighbour| (neighbour.path, neighbour.relation)).collect()
+    }
+
+    #[test]
+    fn above_below_and_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let volume = root.join("volume");
+        let at = volume.join("repository");
+        repository(&at, "sources");
+        // What kopia leaves behind where it looked in vain.
+        fs::write(volume.join(".shards"), r#"{"default":[1,3],"maxNonShardedLength":20}"#).unwrap();
+        assert_eq!(found(&volume), [(at.clone(), Relation::Below)]);
+        assert_eq!(found(&root), [(at.clone(), Relation::Below)]);
+        assert_eq!(found(&at.join("repository/deeper")), [(at.clone(), Relation::Above)]);
+        assert_eq!(found(&at.join("p")), [(at.clone(), Relation::Above)]);
+        assert_eq!(found(&at.join("kopia.repository.f")), [(at.clone(), Relation::Above)]);
+        assert_eq!(found(&volume.join("kopia")), [(at.clone(), Relation::Beside)]);
+        fs::create_dir(volume.join("kopia")).unwrap();
+        assert_eq!(found(&volume.join("kopia")), [(at.clone(), Relation::Beside)]);
+        // Several: the nearest first.
+        repository(&volume.join("a/b/c"), "sources");
+        repository(&volume.join("z"), "sources");
+        let several = [at, volume.join("z"), volume.join("a/b/c")].map(|path| (path, Relation::Below));
+        assert_eq!(found(&volume), several);
+    }
+
+    #[test]
+    fn every_layout_is_recognized() {
+        let folder = tempfile::tempdir().unwrap();
+        for case in golden::cases() {
+            assert_eq!(layout(&case.repository), Some(Layout::Folder), "{}", case.name);
+        }
+        fs::write(folder.path().join(".shards"), r#"{"default":[3],"maxNonShardedLength":2}"#).unwrap();
+        assert_eq!(layout(folder.path()), None);
+        fs::create_dir(folder.path().join("kop")).unwrap();
+        fs::write(folder.path().join("kop/ia.repository.f"), "{}").unwrap();
+        assert_eq!(layout(folder.path()), Some(Layout::Folder));
+        let bucket = folder.path().join("bucket");
+        fs::create_dir(&bucket).unwrap();
+        fs::write(bucket.join("kopia.repository"), "{}").unwrap();
+        assert_eq!(layout(&bucket), Some(Layout::ObjectStore));
+    }
+
+    #[test]
+    fn packs_are_known_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!holds_packs(folder.path(), Effort::Hint));
+        for case in golden::cases() {
+            assert!(holds_packs(&case.repository, Effort::Hint), "{}", case.name);
+            // One level above, they are the packs of another folder.
+            assert!(!holds_packs(case.repository.parent().unwrap(), Effort::Hint), "{}", case.name);
+        }
+        for other in ["p", "postgres/base", "q/0/1", "pictures/abc"] {
+            fs::create_dir_all(folder.path().join(other)).unwrap();
+            fs::write(folder.path().join(other).join("data.f"), "").unwrap();
+        }
+        assert!(!holds_packs(folder.path(), Effort::Hint));
+    }
+
+    #[test]
+    fn hostile_folders_end_the_search() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let given = root.join("given");
+        fs::create_dir_all(given.join("a/b")).unwrap();
+        symlink("..", given.join("a/loop")).unwrap();
+        symlink(&root, given.join("a/b/up")).unwrap();
+        symlink("self", given.join("self")).unwrap();
+        for name in ["kopia.repository.f", ".shards", "a/kopia.repository.f", "a/.shards"] {
+            let made = std::process::Command::new("mkfifo").arg(given.join(name)).status();
+            assert!(made.unwrap().success());
+        }
+        // Beyond a link is another's.
+        repository(&root.join("elsewhere/x/y/repo"), "sources");
+        assert_eq!(found(&given), []);
+        // More folders than may be looked into, and deeper ones.
+        fs::create_dir_all(given.join("d/d/d/d/d/d/d/d/d/d")).unwrap();
+        for number in 0..30 {
+            fs::create_dir_all(given.join(format!("wide/{number}/x"))).unwrap();
+        }
+        let place = Place::look_among(&given, None);
+        let mut budget = Budget { folders: 20, ..Effort::Doctor.budget() };
+        assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default());
+        assert_eq!(budget.folders, 0, "the search ends with its budget");
+        let mut budget = Budget { until: std::time::Instant::now(), ..Effort::Doctor.budget() };
+        repository(&given.join("repo"), "sources");
+        assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default(), "and with its time");
+        let mut budget = Effort::Doctor.budget();
+        assert_eq!(below(&place, &given, LEVELS, &mut budget).found.len(), 1);
+    }
+}

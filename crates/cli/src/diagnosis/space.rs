@@ -1,0 +1,146 @@
+//! Whether a target can be written to, and has room for what is to be restored.
+
+use std::path::{Path, PathBuf};
+
+use kopia_rs::{Entry, EntryKind};
+use rustix::fs::{StatVfs, StatVfsMountFlags};
+use serde::Serialize;
+
+use super::Finding;
+use super::access;
+use super::finding::path;
+use super::place::{Place, State};
+
+/// What a restore needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// The sizes of all files, in bytes.
+    pub(crate) bytes: u64,
+    pub(crate) files: u64,
+    /// Files, links and folders.
+    pub(crate) entries: u64,
+}
+
+/// What is free where a target is, or will be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Room {
+    #[serde(serialize_with = "path")]
+    pub(crate) path: PathBuf,
+    pub(crate) free_bytes: u64,
+    /// How many entries can be made; `None` where the file system makes inodes as it needs them.
+    pub(crate) free_inodes: Option<u64>,
+    #[serde(skip)]
+    block: u64,
+    #[serde(skip)]
+    is_read_only: bool,
+}
+
+impl Needs {
+    /// Takes what an entry says of itself; `None` where a folder does not say what it holds.
+    pub(crate) fn of(entry: &Entry) -> Option<Self> {
+        if entry.kind() != EntryKind::Directory {
+            return Some(Self { bytes: entry.size(), files: 1, entries: 1 });
+        }
+        // One that is named by its object id has the summary inside.
+        let read = || entry.for_each(|_| {}).ok().flatten();
+        let summary = entry.summary().cloned().or_else(read)?;
+        let number = |number: i64| u64::try_from(number).unwrap_or(0);
+        let entries = [summary.files, summary.symlinks, summary.dirs].map(number);
+        Some(Self {
+            bytes: number(summary.size),
+            files: number(summary.files),
+            entries: entries.into_iter().fold(0, u64::saturating_add),
+        })
+    }
+}
+
+impl Room {
+    /// Asks the file system that a target is in, or its nearest ancestor that exists.
+    pub(crate) fn of(target: &Path) -> Option<Self> {
+        let path = Place::look(target).existing;
+        let StatVfs { f_bfree, f_bavail, f_ffree, f_favail, f_files, f_frsize, f_flag, .. } =
+            rustix::fs::statvfs(&path).ok()?;
+        // Root may use what is kept back for it.
+        let is_root = rustix::process::geteuid().is_root();
+        let (blocks, inodes) = if is_root { (f_bfree, f_ffree) } else { (f_bavail, f_favail) };
+        Some(Self {
+            path,
+            free_bytes: blocks.saturating_mul(f_frsize),
+            free_inodes: (f_files > 0).then_some(inodes),
+            block: f_frsize,
+            is_read_only: f_flag.contains(StatVfsMountFlags::RDONLY),
+        })
+    }
+
+    /// Says what it lacks.
+    fn lacks(&self, needs: Needs) -> Vec<Finding> {
+        let target = self.path.clone();
+        let mut findings = Vec::new();
+        // The last block of a file is half full, on the average.
+        let needed = needs.bytes.saturating_add(needs.files.saturating_mul(self.block / 2));
+        if needed > self.free_bytes {
+            findings.push(Finding::NoSpace { target: target.clone(), needed, free: self.free_bytes });
+        }
+        if let Some(free) = self.free_inodes.filter(|free| needs.entries > *free) {
+            findings.push(Finding::NoFiles { target, needed: needs.entries, free });
+        }
+        findings
+    }
+}
+
+/// Looks at a target before anything is written to it.
+///
+/// What it holds already, and what a quota allows, is not known here: a restore over an older one may need less, and room may
+/// run out earlier.
+pub(crate) fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
+    let place = Place::look(target);
+    if let State::Other(what) = place.state {
+        return vec![Finding::NotAFolder { given: place.given, what }];
+    }
+    let Some(room) = Room::of(target) else { return Vec::new() };
+    let mut findings = Vec::new();
+    if room.is_read_only {
+        findings.push(Finding::ReadOnlyTarget { target: room.path.clone() });
+    } else {
+        findings.extend(access::of_target(&place).map(Finding::TargetRefused));
+    }
+    findings.extend(needs.iter().flat_map(|needs| room.lacks(*needs)));
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_inodes_must_do() {
+        let room = Room {
+            path: "/t".into(),
+            free_bytes: 1000,
+            free_inodes: Some(10),
+            block: 100,
+            is_read_only: false,
+        };
+        let lacks = |bytes, files, entries| room.lacks(Needs { bytes, files, entries }).len();
+        assert_eq!(lacks(500, 10, 10), 0);
+        assert_eq!(lacks(501, 10, 10), 1);
+        assert_eq!(lacks(500, 10, 11), 1);
+        assert_eq!(lacks(u64::MAX, u64::MAX, u64::MAX), 2);
+        // As btrfs has it.
+        let endless = Room { free_inodes: None, ..room };
+        assert_eq!(endless.lacks(Needs { bytes: 0, files: 0, entries: u64::MAX }), []);
+    }
+
+    #[test]
+    fn what_is_there_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Room::of(&folder.path().join("a/b")).unwrap();
+        assert_eq!(room.path, folder.path().canonicalize().unwrap());
+        assert!(room.free_bytes > 0);
+        assert_eq!(target(&folder.path().join("a/b"), None), []);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(matches!(&target(&file, None)[..], [Finding::NotAFolder { .. }]));
+    }
+}

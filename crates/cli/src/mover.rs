@@ -1,0 +1,162 @@
+//! `mover`: what VolSync's Kopia mover does in a restore Job, without its script and without kopia.
+//!
+//! The controller starts `/mover-kopia/entry.sh restore` with some eighty variables, and sees of it an exit status and the end of
+//! a log. Both stay as they are where they are right; they differ where the script says that all is well and nothing was
+//! restored, or deletes first and looks afterwards.
+//!
+//! | module | what |
+//! |---|---|
+//! | `dispatch` | what was called, and becoming the original script for what is not ours |
+//! | `environment` | the table of all variables |
+//! | `backend`, `configuration` | where the repository is |
+//! | `settings`, `selection`, `arguments` | what is wanted of it |
+//! | `job` | from the environment to the snapshot, step by step |
+//! | `write` | the restore itself, and whether everything is there |
+//! | `missing` | whether there being nothing to restore is well |
+//! | `memory`, `room` | what is looked at before the first write |
+//! | `journal`, `ending`, `sentence`, `discovery` | the log and its last lines |
+//! | `advice` | errors in the few words that a last line has room for |
+//! | `facts`, `termination`, `metrics` | the same for programs |
+
+mod advice;
+mod arguments;
+mod backend;
+mod configuration;
+mod discovery;
+mod dispatch;
+mod ending;
+mod environment;
+mod facts;
+mod job;
+mod journal;
+mod memory;
+mod metrics;
+mod missing;
+mod room;
+mod selection;
+mod sentence;
+mod settings;
+mod termination;
+mod write;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::sync::Arc;
+
+pub(crate) use dispatch::arguments as called_with;
+
+use crate::args::{self, Global};
+use crate::interrupt::{self, Interrupt};
+use dispatch::{Task, Usage};
+use ending::{Ending, Result};
+use environment::{Environment, Variable};
+use job::Job;
+use journal::Journal;
+use sentence::{Sentence, Trouble};
+
+/// Where the container's message goes unless a pod says otherwise.
+pub(crate) const TERMINATION_LOG: &str = termination::DEFAULT;
+
+/// What the script calls an operation that it does not know.
+const UNKNOWN: &str = "unknown";
+
+/// Says whether arguments call the mover, so that whatever is wrong with them is told in its way.
+pub(crate) fn is_called(arguments: &[OsString]) -> bool {
+    arguments.get(1).is_some_and(|first| first == "mover")
+}
+
+/// Says that it was called in the wrong way, and returns the exit status.
+pub(crate) fn wrong_usage(error: &clap::Error) -> u8 {
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    Journal::new(TERMINATION_LOG.as_ref())
+        .end(&usage(first, "the operations are restore, backup and maintenance"))
+}
+
+/// Does what the Job asks for, and returns the exit status.
+pub(crate) fn run(
+    name: Option<&OsStr>,
+    global: &Global,
+    args: &args::Mover,
+    interrupt: &Arc<Interrupt>,
+) -> u8 {
+    if args.variables {
+        let written = std::io::stdout().write_all(environment::table().as_bytes());
+        return u8::from(written.is_err());
+    }
+    let journal = Arc::new(Journal::new(&args.termination_log));
+    let last = journal.clone();
+    interrupt.say_at_the_end(move |signal, unfinished| {
+        let _ = last.end(&stopped(signal, unfinished));
+    });
+    let environment = Environment::own();
+    if let Some(option) = foreign_option(global, &environment) {
+        return journal.end(&usage(&format!("{option} is not for the mover"), "its settings are variables"));
+    }
+    match dispatch::task(&args.operations, &environment) {
+        Err(Usage(sentence)) => journal.end(&Ending::new(Result::Usage, sentence).of(UNKNOWN)),
+        Ok(Task::Original(operations)) => {
+            let operation = described(&operations, &environment);
+            journal.info(&format!("{operation} is for the original script"));
+            let trouble = dispatch::become_original(&environment, &operations);
+            journal.end(&Ending::failed(trouble.unable("run the original script")).of(&operation))
+        }
+        Ok(Task::Restore) if waits(name, &environment) => {
+            journal.warn(
+                "DEBUG_MOVER is set: nothing is restored until the annotation enable-debug-mover is removed",
+            );
+            journal.warn("to restore in this pod, run `kopia-rs mover restore` in it; kopia-rs doctor, ls and others work, too");
+            loop {
+                std::thread::park();
+            }
+        }
+        Ok(Task::Restore) => {
+            let metrics_file = args.metrics_file.as_deref();
+            let job = Job { environment: &environment, journal: &journal, interrupt, metrics_file };
+            journal.end(&job.run())
+        }
+    }
+}
+
+/// In debug mode the script sleeps, and its copy elsewhere works: here it is the name that makes the difference.
+fn waits(name: Option<&OsStr>, environment: &Environment) -> bool {
+    dispatch::is_entry(name) && environment.raw(Variable::DebugMover) == Some(OsStr::new("1"))
+}
+
+fn described(operations: &[String], environment: &Environment) -> String {
+    match operations {
+        [] => environment.text(Variable::Direction).ok().flatten().unwrap_or(UNKNOWN).into(),
+        operations => operations.join(" "),
+    }
+}
+
+/// Finds an option of other commands that means nothing here. The repository is read as the script does, so an option that
+/// names another one than the variable must not be passed over.
+fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static str> {
+    let repository = global.repository.as_deref().filter(|text| !text.is_empty());
+    [
+        (repository != environment.raw(Variable::Repository), "--repository"),
+        (global.password_file.is_some(), "--password-file"),
+        (global.json, "--json"),
+        (global.degraded, "--degraded"),
+        (global.format_blob.is_some(), "--format-blob"),
+    ]
+    .into_iter()
+    .find_map(|(given, name)| given.then_some(name))
+}
+
+fn usage(cause: &str, advice: &str) -> Ending {
+    Ending::new(Result::Usage, Sentence::unable("start", cause, advice)).of(UNKNOWN)
+}
+
+fn stopped(signal: i32, unfinished: &str) -> Ending {
+    let cause = format!("stopped by {}{unfinished}", interrupt::name(signal));
+    Ending::new(Result::Stopped(signal), Sentence::unable("finish", &cause, ""))
+}
+
+impl From<Trouble> for Ending {
+    fn from(trouble: Trouble) -> Self {
+        Self::failed(trouble.unable("restore"))
+    }
+}

@@ -1,0 +1,46 @@
+//! What went wrong, in the few words that a last line has room for, and what can be done about it in a cluster.
+
+use std::io::ErrorKind;
+
+use kopia_rs::{Error, restore};
+
+use super::sentence::Sentence;
+use crate::error::{Failure, chain};
+
+const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
+
+/// Says that something could not be done with the repository.
+pub(crate) fn repository(what: &str, error: &Error) -> Sentence {
+    match error {
+        // The blob is what somebody has to look at, and stands at the end of the long message.
+        Error::CorruptContent { blob, offset, why, .. } => {
+            Sentence::unable(what, &format!("blob {blob} is damaged at offset {offset}: {why}"), DAMAGED)
+        }
+        Error::CorruptBlob { .. } | Error::CorruptObject { .. } | Error::ContentNotFound { .. } => {
+            Sentence::unable(what, &chain(error), DAMAGED)
+        }
+        _ => {
+            let (cause, changes) = Failure::advice(error);
+            Sentence::unable(what, &cause, changes.first().map_or("", |first| first))
+        }
+    }
+}
+
+/// Says that a restore was given up.
+pub(crate) fn target(what: &str, error: &restore::Error) -> Sentence {
+    let advice = match error {
+        restore::Error::Repository(error) => return repository(what, error),
+        restore::Error::Overlap { .. } => "mount the repository and the volume apart",
+        restore::Error::Busy { .. } => "wait for the other pod to end",
+        restore::Error::Target { source, .. } => match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "enlarge the volume",
+            ErrorKind::PermissionDenied => {
+                "set moverSecurityContext to a user that may write to the volume, or fsGroup"
+            }
+            ErrorKind::ReadOnlyFilesystem => "mount the volume for writing",
+            _ => "",
+        },
+        _ => "",
+    };
+    Sentence::unable(what, &chain(error), advice)
+}

@@ -1,0 +1,140 @@
+//! How a restore ended.
+
+use kopia_rs::Source;
+use serde::{Serialize, Serializer};
+
+use super::sentence::Sentence;
+use crate::diagnosis::identity::Identity;
+use crate::interrupt;
+
+/// How a restore ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Result {
+    /// Everything is there.
+    Restored,
+    /// There was nothing to restore, which is right on a first deployment.
+    Nothing,
+    /// As [`Self::Nothing`], where something was demanded.
+    Missing,
+    /// Some entries are missing or incomplete, and the others are there.
+    Partial,
+    /// Nothing, or not enough, could be done.
+    Failed,
+    /// It was called in the wrong way.
+    Usage,
+    /// A signal came.
+    Stopped(i32),
+}
+
+impl Serialize for Result {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Restored => "restored",
+            Self::Nothing => "nothing",
+            Self::Missing => "missing",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Stopped(_) => "stopped",
+        })
+    }
+}
+
+/// The end of a restore.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    result: Result,
+    sentence: Sentence,
+    /// Boxed, because every step may return an ending instead of what comes next.
+    context: Box<Context>,
+}
+
+/// What is said around the sentence.
+#[derive(Debug)]
+struct Context {
+    /// What was to be done.
+    operation: String,
+    /// What comes before the last lines, each a line.
+    details: Vec<String>,
+    /// What was asked for and not found, and what there is instead.
+    wanted: Option<Source>,
+    identities: Vec<Identity>,
+}
+
+impl Ending {
+    pub(crate) fn new(result: Result, sentence: Sentence) -> Self {
+        let operation = "restore".into();
+        let context = Context { operation, details: Vec::new(), wanted: None, identities: Vec::new() };
+        Self { result, sentence, context: context.into() }
+    }
+
+    /// Says that it was something else than a restore that ended so.
+    pub(crate) fn of(mut self, operation: &str) -> Self {
+        self.context.operation = operation.into();
+        self
+    }
+
+    pub(crate) fn failed(sentence: Sentence) -> Self {
+        Self::new(Result::Failed, sentence)
+    }
+
+    /// Adds a line before the last ones.
+    pub(crate) fn detail(mut self, line: impl Into<String>) -> Self {
+        self.context.details.push(line.into());
+        self
+    }
+
+    /// Adds what was looked for in vain, and what there is instead.
+    pub(crate) fn instead(mut self, wanted: &Source, identities: Vec<Identity>) -> Self {
+        self.context.wanted = Some(wanted.clone());
+        self.context.identities = identities;
+        self
+    }
+
+    pub(crate) fn result(&self) -> Result {
+        self.result
+    }
+
+    pub(crate) fn sentence(&self) -> &Sentence {
+        &self.sentence
+    }
+
+    pub(crate) fn identities(&self) -> &[Identity] {
+        &self.context.identities
+    }
+
+    /// Returns the exit status.
+    pub(crate) fn status(&self) -> u8 {
+        match self.result {
+            Result::Restored | Result::Nothing => 0,
+            Result::Missing | Result::Partial | Result::Failed => 1,
+            Result::Usage => 2,
+            Result::Stopped(signal) => interrupt::status(signal),
+        }
+    }
+
+    /// Writes what comes before the list of identities, in the words of the script.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let word = if self.status() == 0 { "SUCCESS" } else { "FAILURE" };
+        let mut lines = self.context.details.clone();
+        if matches!(self.result, Result::Nothing | Result::Missing) {
+            lines.push("=== No data will be restored ===".into());
+        }
+        lines.extend([
+            "INFO: === OPERATION SUMMARY ===".into(),
+            format!("INFO: OPERATION_TYPE: {}", self.context.operation),
+            format!("INFO: OPERATION_RESULT: {word}"),
+            format!("INFO: EXIT_CODE: {}", self.status()),
+            "INFO: === Done ===".into(),
+        ]);
+        if self.status() != 0 && !self.sentence.as_str().starts_with("ERROR: ") {
+            lines.push("ERROR: there is nothing to restore, and that was to be a failure".into());
+        }
+        // The controller takes the identity that was asked for from this line.
+        lines.extend(self.context.wanted.iter().map(|wanted| {
+            let wanted = wanted.to_string();
+            format!("No snapshots found for {}", crate::output::escape(&wanted))
+        }));
+        lines
+    }
+}

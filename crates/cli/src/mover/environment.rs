@@ -1,0 +1,309 @@
+//! The environment of a Job: one table of every variable that the controller sets or its documentation names.
+//!
+//! Code asks for variables by this table alone, `kopia-rs mover --variables` prints it, and tests go through it: what is not in
+//! it is not known here, and a Job is told so.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use zeroize::Zeroizing;
+
+use super::backend::Backend;
+use super::sentence::Trouble;
+
+/// What a variable means to a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It is read and obeyed.
+    Used,
+    /// It is accepted and changes nothing, because what it configures does not exist here.
+    NotNeeded,
+    /// It chooses a backend that cannot be read yet, so that the restore is refused.
+    Chooses(Backend),
+    /// It configures such a backend, and means nothing by itself.
+    Serves(Backend),
+}
+
+/// Defines the table: one line for each variable.
+macro_rules! variables {
+    ($($variable:ident $name:literal $role:expr, $about:literal;)*) => {
+        /// A variable of the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Variable { $($variable),* }
+
+        impl Variable {
+            /// Every variable, in the order of the table.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variable),*];
+
+            /// Returns its name.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$variable => $name),* }
+            }
+
+            /// Returns what it means to a restore.
+            pub(crate) fn role(self) -> Role {
+                match self { $(Self::$variable => $role),* }
+            }
+
+            /// Returns what is done with it, or why nothing is.
+            pub(crate) fn about(self) -> &'static str {
+                match self { $(Self::$variable => $about),* }
+            }
+        }
+    };
+}
+
+use Role::{Chooses, NotNeeded, Serves, Used};
+
+variables! {
+    DataDir "DATA_DIR" Used, "the folder that is restored into; it must exist";
+    Password "KOPIA_PASSWORD" Used, "the repository's password";
+    Repository "KOPIA_REPOSITORY" Used, "where the repository is: filesystem:///absolute/path, or a path";
+    StructuredConfig "KOPIA_STRUCTURED_REPOSITORY_CONFIG" Used, "kopia's own configuration as JSON; goes before KOPIA_REPOSITORY";
+    ManualConfig "KOPIA_MANUAL_CONFIG" NotNeeded, "says how to create a repository and its cache; looked at only to say when it is no JSON";
+    Username "KOPIA_OVERRIDE_USERNAME" Used, "the user of the identity to restore";
+    Hostname "KOPIA_OVERRIDE_HOSTNAME" Used, "the host of the identity to restore";
+    SourcePath "KOPIA_SOURCE_PATH_OVERRIDE" Used, "the path of the identity; else /data for /restore/data, else DATA_DIR";
+    AsOf "KOPIA_RESTORE_AS_OF" Used, "the newest snapshot that began at this instant (RFC 3339) or before";
+    Previous "KOPIA_PREVIOUS" Used, "how many newer snapshots to pass over";
+    Shallow "KOPIA_SHALLOW" Used, "the number of snapshots to choose among, counted after KOPIA_PREVIOUS; the newest of them is taken";
+    FileDeletion "KOPIA_ENABLE_FILE_DELETION" Used, "true: delete what the snapshot does not have, once all of it is restored; lost+found stays";
+    AdditionalArgs "KOPIA_ADDITIONAL_ARGS" Used, "options for the restore, joined by |VOLSYNC_ARG_SEP|";
+    Discover "KOPIA_DISCOVER_SNAPSHOTS" Used, "true: list identities where none fits";
+    Direction "DIRECTION" Used, "what to do where no operation is given: destination restores, source and maintenance go to the original script";
+    DebugMover "DEBUG_MOVER" Used, "1: wait for a signal instead of restoring, if called as entry.sh";
+    OnMissing "KOPIA_RS_ON_MISSING" Used, "where there is nothing to restore: continue exits 0, fail exits 1";
+    Fallback "KOPIA_RS_FALLBACK" Used, "the original script, for other operations and, if this is set, other backends";
+    MetricsFile "KOPIA_RS_METRICS_FILE" Used, "where to write Prometheus text, as with --metrics-file";
+
+    CacheDir "KOPIA_CACHE_DIR" NotNeeded, "there is no cache";
+    CacheDirectory "KOPIA_CACHE_DIRECTORY" NotNeeded, "there is no cache";
+    CacheCapacity "KOPIA_CACHE_CAPACITY_BYTES" NotNeeded, "there is no cache";
+    MetadataCacheLimit "KOPIA_METADATA_CACHE_SIZE_LIMIT_MB" NotNeeded, "there is no cache";
+    ContentCacheLimit "KOPIA_CONTENT_CACHE_SIZE_LIMIT_MB" NotNeeded, "there is no cache";
+    SkipCacheConfig "KOPIA_SKIP_CACHE_CONFIG" NotNeeded, "there is no cache";
+    ForceCacheRebuild "KOPIA_FORCE_CACHE_REBUILD" NotNeeded, "there is no cache";
+    ConfigPath "KOPIA_CONFIG_PATH" NotNeeded, "no configuration file is written or read";
+    GlobalPolicyFile "KOPIA_GLOBAL_POLICY_FILE" NotNeeded, "policies are for backups; a restore writes none";
+    RepositoryConfigFile "KOPIA_REPOSITORY_CONFIG_FILE" NotNeeded, "actions and limits of backups";
+    PrivilegedMover "PRIVILEGED_MOVER" NotNeeded, "what the process may do is found by doing it";
+    LogLevel "KOPIA_LOG_LEVEL" NotNeeded, "the log has one level";
+    FileLogLevel "KOPIA_FILE_LOG_LEVEL" NotNeeded, "no log files are written";
+    LogDir "KOPIA_LOG_DIR" NotNeeded, "no log files are written";
+    LogDirMaxFiles "KOPIA_LOG_DIR_MAX_FILES" NotNeeded, "no log files are written";
+    LogDirMaxAge "KOPIA_LOG_DIR_MAX_AGE" NotNeeded, "no log files are written";
+    LogDirMaxSize "KOPIA_LOG_DIR_MAX_SIZE_MB" NotNeeded, "no log files are written";
+    ContentLogDirMaxFiles "KOPIA_CONTENT_LOG_DIR_MAX_FILES" NotNeeded, "no log files are written";
+    ContentLogDirMaxAge "KOPIA_CONTENT_LOG_DIR_MAX_AGE" NotNeeded, "no log files are written";
+    ContentLogDirMaxSize "KOPIA_CONTENT_LOG_DIR_MAX_SIZE_MB" NotNeeded, "no log files are written";
+    CheckForUpdates "KOPIA_CHECK_FOR_UPDATES" NotNeeded, "nothing is looked for on the network";
+    Compression "KOPIA_COMPRESSION" NotNeeded, "for backups";
+    Parallelism "KOPIA_PARALLELISM" NotNeeded, "for backups; KOPIA_ADDITIONAL_ARGS=--parallel=N is for restores";
+    BeforeSnapshot "KOPIA_BEFORE_SNAPSHOT" NotNeeded, "for backups";
+    AfterSnapshot "KOPIA_AFTER_SNAPSHOT" NotNeeded, "for backups";
+    RetainHourly "KOPIA_RETAIN_HOURLY" NotNeeded, "for backups";
+    RetainDaily "KOPIA_RETAIN_DAILY" NotNeeded, "for backups";
+    RetainWeekly "KOPIA_RETAIN_WEEKLY" NotNeeded, "for backups";
+    RetainMonthly "KOPIA_RETAIN_MONTHLY" NotNeeded, "for backups";
+    RetainYearly "KOPIA_RETAIN_YEARLY" NotNeeded, "for backups";
+    RetainLatest "KOPIA_RETAIN_LATEST" NotNeeded, "for backups";
+    FsPath "KOPIA_FS_PATH" NotNeeded, "no mover reads it; KOPIA_REPOSITORY says where the repository is";
+    CustomCa "CUSTOM_CA" NotNeeded, "certificates are for networks; a folder has none";
+    HttpProxy "HTTP_PROXY" NotNeeded, "a folder is not reached through a proxy";
+    HttpsProxy "HTTPS_PROXY" NotNeeded, "a folder is not reached through a proxy";
+    NoProxy "NO_PROXY" NotNeeded, "a folder is not reached through a proxy";
+    HttpProxyLower "http_proxy" NotNeeded, "a folder is not reached through a proxy";
+    HttpsProxyLower "https_proxy" NotNeeded, "a folder is not reached through a proxy";
+    NoProxyLower "no_proxy" NotNeeded, "a folder is not reached through a proxy";
+
+    S3Bucket "KOPIA_S3_BUCKET" Chooses(Backend::S3), "goes before every KOPIA_REPOSITORY";
+    S3Endpoint "KOPIA_S3_ENDPOINT" Serves(Backend::S3), "";
+    S3DisableTls "KOPIA_S3_DISABLE_TLS" Serves(Backend::S3), "";
+    AwsAccessKey "AWS_ACCESS_KEY_ID" Serves(Backend::S3), "";
+    AwsSecretKey "AWS_SECRET_ACCESS_KEY" Serves(Backend::S3), "";
+    AwsSessionToken "AWS_SESSION_TOKEN" Serves(Backend::S3), "";
+    AwsRegion "AWS_REGION" Serves(Backend::S3), "";
+    AwsDefaultRegion "AWS_DEFAULT_REGION" Serves(Backend::S3), "";
+    AwsProfile "AWS_PROFILE" Serves(Backend::S3), "";
+    AwsEndpoint "AWS_S3_ENDPOINT" Serves(Backend::S3), "";
+    AwsDisableTls "AWS_S3_DISABLE_TLS" Serves(Backend::S3), "";
+    AzureContainer "KOPIA_AZURE_CONTAINER" Chooses(Backend::Azure), "goes before a KOPIA_REPOSITORY of filesystem://";
+    KopiaAzureAccount "KOPIA_AZURE_STORAGE_ACCOUNT" Serves(Backend::Azure), "";
+    KopiaAzureKey "KOPIA_AZURE_STORAGE_KEY" Serves(Backend::Azure), "";
+    AzureAccountName "AZURE_ACCOUNT_NAME" Serves(Backend::Azure), "";
+    AzureAccountKey "AZURE_ACCOUNT_KEY" Serves(Backend::Azure), "";
+    AzureAccountSas "AZURE_ACCOUNT_SAS" Serves(Backend::Azure), "";
+    AzureEndpointSuffix "AZURE_ENDPOINT_SUFFIX" Serves(Backend::Azure), "";
+    AzureStorageAccount "AZURE_STORAGE_ACCOUNT" Serves(Backend::Azure), "";
+    AzureStorageKey "AZURE_STORAGE_KEY" Serves(Backend::Azure), "";
+    AzureSasToken "AZURE_STORAGE_SAS_TOKEN" Serves(Backend::Azure), "";
+    GcsBucket "KOPIA_GCS_BUCKET" Chooses(Backend::Gcs), "goes before a KOPIA_REPOSITORY of filesystem://";
+    PlainGcsBucket "GCS_BUCKET" Serves(Backend::Gcs), "";
+    GoogleProject "GOOGLE_PROJECT_ID" Serves(Backend::Gcs), "";
+    GoogleCredentials "GOOGLE_APPLICATION_CREDENTIALS" Serves(Backend::Gcs), "";
+    B2Bucket "KOPIA_B2_BUCKET" Chooses(Backend::B2), "unless KOPIA_REPOSITORY is filesystem://";
+    B2Account "B2_ACCOUNT_ID" Serves(Backend::B2), "";
+    B2Key "B2_APPLICATION_KEY" Serves(Backend::B2), "";
+    WebDavUrl "WEBDAV_URL" Chooses(Backend::WebDav), "unless KOPIA_REPOSITORY is filesystem://";
+    WebDavUsername "WEBDAV_USERNAME" Serves(Backend::WebDav), "";
+    WebDavPassword "WEBDAV_PASSWORD" Serves(Backend::WebDav), "";
+    SftpHost "SFTP_HOST" Chooses(Backend::Sftp), "unless KOPIA_REPOSITORY is filesystem://";
+    SftpPort "SFTP_PORT" Serves(Backend::Sftp), "";
+    SftpUsername "SFTP_USERNAME" Serves(Backend::Sftp), "";
+    SftpPassword "SFTP_PASSWORD" Serves(Backend::Sftp), "";
+    SftpPath "SFTP_PATH" Serves(Backend::Sftp), "";
+    SftpKnownHosts "SFTP_KNOWN_HOSTS" Serves(Backend::Sftp), "";
+    SftpKnownHostsData "SFTP_KNOWN_HOSTS_DATA" Serves(Backend::Sftp), "";
+    SftpKeyFile "SFTP_KEY_FILE" Serves(Backend::Sftp), "";
+    RcloneRemotePath "RCLONE_REMOTE_PATH" Chooses(Backend::Rclone), "unless KOPIA_REPOSITORY is filesystem://";
+    RcloneExe "RCLONE_EXE" Serves(Backend::Rclone), "";
+    RcloneConfig "RCLONE_CONFIG" Serves(Backend::Rclone), "";
+    DriveFolder "GOOGLE_DRIVE_FOLDER_ID" Chooses(Backend::GoogleDrive), "unless KOPIA_REPOSITORY is filesystem://";
+    DriveCredentials "GOOGLE_DRIVE_CREDENTIALS" Serves(Backend::GoogleDrive), "";
+}
+
+/// The variables of a process. One that is empty is taken for one that is not set: a Secret has no other way to leave it out.
+///
+/// Many hold secrets, so these copies are wiped.
+pub(crate) struct Environment(BTreeMap<OsString, Zeroizing<Vec<u8>>>);
+
+impl Environment {
+    /// Takes the variables of this process.
+    pub(crate) fn own() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// Returns the value as it is, for paths and passwords.
+    pub(crate) fn raw(&self, variable: Variable) -> Option<&OsStr> {
+        let value = self.0.get(OsStr::new(variable.name())).filter(|value| !value.is_empty());
+        value.map(|value| OsStr::from_bytes(value))
+    }
+
+    /// Says whether a variable is set to something.
+    pub(crate) fn has(&self, variable: Variable) -> bool {
+        self.raw(variable).is_some()
+    }
+
+    /// Returns the value as text.
+    pub(crate) fn text(&self, variable: Variable) -> Result<Option<&str>, Trouble> {
+        let Some(value) = self.raw(variable) else { return Ok(None) };
+        let text = value.to_str().ok_or_else(|| Trouble::setting(variable.name(), "is not UTF-8"))?;
+        Ok(Some(text))
+    }
+
+    /// Returns a number.
+    pub(crate) fn number(&self, variable: Variable) -> Result<Option<u64>, Trouble> {
+        let Some(text) = self.text(variable)? else { return Ok(None) };
+        let number = text.trim().parse();
+        let why = |_| Trouble::setting(variable.name(), format!("is {text:?}, not a number from 0 on"));
+        number.map(Some).map_err(why)
+    }
+
+    /// Says whether a variable is `true`.
+    pub(crate) fn is_true(&self, variable: Variable) -> Result<bool, Trouble> {
+        match self.text(variable)? {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Trouble::setting(
+                variable.name(),
+                format!("is {other:?}, neither \"true\" nor \"false\""),
+            )),
+        }
+    }
+
+    /// Returns the names of variables that are set and not needed.
+    pub(crate) fn not_needed(&self) -> Vec<&'static str> {
+        let not_needed = |variable: &&Variable| matches!(variable.role(), NotNeeded | Serves(_));
+        let set = Variable::ALL.iter().filter(not_needed).filter(|variable| self.has(**variable));
+        set.map(|variable| variable.name()).collect()
+    }
+
+    /// Returns the names of variables that look as if they were meant for a mover and are not in the table.
+    pub(crate) fn unknown(&self) -> Vec<String> {
+        let known = |name: &str| Variable::ALL.iter().any(|variable| variable.name() == name);
+        let names = self.0.keys().filter_map(|name| name.to_str());
+        names.filter(|name| name.starts_with("KOPIA_") && !known(name)).map(Into::into).collect()
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name, value.into_vec().into())).collect())
+    }
+}
+
+/// Writes the table in Markdown.
+pub(crate) fn table() -> String {
+    let mut table = String::from("| variable | what is done with it |\n|---|---|\n");
+    for variable in Variable::ALL {
+        let about = variable.about();
+        let what = match variable.role() {
+            Used => format!("used: {about}"),
+            NotNeeded => format!("not needed: {about}"),
+            Chooses(backend) => format!("refused: {backend} cannot be read yet; {about}"),
+            Serves(backend) => format!("not needed: belongs to {backend}"),
+        };
+        let _ = writeln!(table, "| `{}` | {what} |", variable.name());
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn every_name_stands_there_once() {
+        let mut names: Vec<_> = Variable::ALL.iter().map(|variable| variable.name()).collect();
+        assert_eq!(table().lines().count(), names.len() + 2);
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn an_empty_value_is_none() {
+        let environment =
+            environment(&[("KOPIA_PREVIOUS", ""), ("DATA_DIR", "/x"), ("KOPIA_SHALLOW", " 3 ")]);
+        assert_eq!(environment.number(Variable::Previous).unwrap(), None);
+        assert!(!environment.has(Variable::Previous));
+        assert_eq!(environment.number(Variable::Shallow).unwrap(), Some(3));
+        assert_eq!(environment.raw(Variable::DataDir), Some(OsStr::new("/x")));
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        let environment = environment(&[("KOPIA_PREVIOUS", "-1"), ("KOPIA_ENABLE_FILE_DELETION", "yes")]);
+        let says = |trouble: Trouble| trouble.to_string();
+        assert!(
+            says(environment.number(Variable::Previous).unwrap_err()).contains("KOPIA_PREVIOUS is \"-1\"")
+        );
+        let deletion = environment.is_true(Variable::FileDeletion).unwrap_err();
+        assert!(says(deletion).contains("KOPIA_ENABLE_FILE_DELETION is \"yes\""));
+        let bytes = OsString::from_vec(vec![0xff]);
+        let environment: Environment = [("KOPIA_RESTORE_AS_OF".into(), bytes)].into_iter().collect();
+        assert!(
+            says(environment.text(Variable::AsOf).unwrap_err()).contains("KOPIA_RESTORE_AS_OF is not UTF-8")
+        );
+    }
+
+    #[test]
+    fn what_changes_nothing_is_named() {
+        let environment = environment(&[
+            ("KOPIA_CACHE_DIR", "/cache"),
+            ("AWS_REGION", "eu"),
+            ("DATA_DIR", "/d"),
+            ("KOPIA_FOO", "x"),
+            ("PATH", "/bin"),
+        ]);
+        assert_eq!(environment.not_needed(), ["KOPIA_CACHE_DIR", "AWS_REGION"]);
+        assert_eq!(environment.unknown(), ["KOPIA_FOO"]);
+    }
+}

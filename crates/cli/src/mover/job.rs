@@ -1,0 +1,161 @@
+//! A restore Job from its environment to its end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kopia_rs::storage::{BlobStore, IoMode, Location};
+use kopia_rs::{Entry, Repository, Snapshot};
+
+use super::backend::{self, Choice, Place};
+use super::ending::Ending;
+use super::environment::{Environment, Variable};
+use super::facts::SnapshotFacts;
+use super::journal::Journal;
+use super::selection::{self, Found};
+use super::sentence::Trouble;
+use super::settings::Settings;
+use super::{advice, configuration, dispatch, memory, metrics, missing, room, write};
+use crate::commands::snapshots::failed;
+use crate::interrupt::Interrupt;
+use crate::output::{count, size};
+
+/// What a restore works with.
+pub(crate) struct Job<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) journal: &'a Journal,
+    pub(crate) interrupt: &'a Arc<Interrupt>,
+    pub(crate) metrics_file: Option<&'a Path>,
+}
+
+impl Job<'_> {
+    /// Does it all, and says how it ended.
+    pub(crate) fn run(&self) -> Ending {
+        self.restore().unwrap_or_else(|ending| ending)
+    }
+
+    fn restore(&self) -> Result<Ending, Ending> {
+        self.journal.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
+        let structured = configuration::structured(self.environment)?;
+        let choice = backend::choose(self.environment, structured.as_ref())?;
+        choice.warnings.iter().for_each(|warning| self.journal.warn(warning));
+        let folder = self.folder(&choice)?;
+        crate::prepare();
+        let settings = Settings::read(self.environment, structured.as_ref())?;
+        self.announce(&settings, &choice.place);
+        self.metrics(&choice.place)?;
+        let target = room::is_there(&settings.target)?;
+
+        let repository = self.open(&folder, &settings)?;
+        let status = repository.status();
+        memory::check(status.contents.saturating_add(status.deleted_contents))?;
+        let snapshots = repository
+            .snapshots()
+            .map_err(|error| Ending::failed(advice::repository("list snapshots", &error)))?;
+        let snapshots = match settings.wanted.choose(&snapshots) {
+            Found::Nothing => missing::certain(&repository, &settings.wanted.identity)?,
+            _ => snapshots,
+        };
+        let snapshot = match settings.wanted.choose(&snapshots) {
+            Found::Snapshot(snapshot) => snapshot,
+            Found::Nothing => return Err(missing::identity(&snapshots, &settings)),
+            Found::NoneFits(trouble) => {
+                let what = format!("restore {}", settings.wanted.identity);
+                return Err(missing::with_others(
+                    Ending::failed(trouble.unable(&what)),
+                    &snapshots,
+                    &settings,
+                ));
+            }
+        };
+        let root = self.root(snapshot)?;
+        room::check(&target, &root, settings.arguments.sparse, self.journal)?;
+        write::restore(self, snapshot, &root, &settings)
+    }
+
+    /// Returns the folder of the repository. Other storage is the original script's, if it was named.
+    fn folder(&self, choice: &Choice) -> Result<std::path::PathBuf, Ending> {
+        let (name, by) = match &choice.place {
+            Place::Folder(path) => return Ok(path.clone()),
+            Place::Network { name, by } => (name, by),
+        };
+        let cannot = format!("{by} names {name}, which kopia-rs cannot read yet");
+        if self.environment.has(Variable::Fallback) {
+            self.journal.warn(&format!("{cannot}; the original script restores"));
+            let trouble = dispatch::become_original(self.environment, &["restore".into()]);
+            return Err(Ending::failed(trouble.unable("run the original script")));
+        }
+        // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
+        let overruled = !choice.warnings.is_empty();
+        let advice = if overruled { format!("remove {by}, or ") } else { String::new() };
+        let advice = format!("{advice}set KOPIA_RS_FALLBACK to the original script to have it restore");
+        Err(Trouble::new(cannot, advice).into())
+    }
+
+    /// Says what is about to be done, and which settings do not matter.
+    fn announce(&self, settings: &Settings, place: &Place) {
+        let journal = self.journal;
+        journal.note(|facts| {
+            facts.identity = Some(settings.wanted.identity.to_string());
+            facts.repository = match place {
+                Place::Folder(path) => Some(path.display().to_string()),
+                Place::Network { name, .. } => Some(name.clone()),
+            };
+        });
+        journal.info(&format!(
+            "{}, target {}",
+            selection::describe(&settings.wanted, place),
+            settings.target.display()
+        ));
+        settings.arguments.notes.iter().for_each(|note| journal.info(note));
+        configuration::manual(self.environment).iter().for_each(|warning| journal.warn(warning));
+        let not_needed = self.environment.not_needed();
+        if !not_needed.is_empty() {
+            journal.info(&format!("not needed here: {}", not_needed.join(", ")));
+        }
+        let unknown = self.environment.unknown();
+        if !unknown.is_empty() {
+            journal.warn(&format!("not known and ignored: {}", unknown.join(", ")));
+        }
+    }
+
+    fn metrics(&self, place: &Place) -> Result<(), Trouble> {
+        let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
+        let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
+        metrics::check(file, place)?;
+        self.journal.write_metrics_to(file);
+        Ok(())
+    }
+
+    fn open(&self, folder: &Path, settings: &Settings) -> Result<Repository, Ending> {
+        let store = Location::Folder(folder.into()).open(IoMode::Auto);
+        let store: Arc<dyn BlobStore> = match store {
+            Ok(store) => store.into(),
+            Err(error) => return Err(missing::repository(folder, None, &error.into(), settings)),
+        };
+        let repository = Repository::open(store.clone(), &settings.password)
+            .map_err(|error| missing::repository(folder, Some(&*store), &error, settings))?;
+        self.journal.info(&format!("Repository connected: {}", folder.display()));
+        repository.warnings().iter().for_each(|warning| self.journal.warn(warning));
+        Ok(repository)
+    }
+
+    /// Says which snapshot it is and what its backup lacks, and returns its root.
+    fn root(&self, snapshot: &Snapshot) -> Result<Entry, Ending> {
+        let journal = self.journal;
+        let facts = SnapshotFacts::of(snapshot);
+        journal.note(|all| all.snapshot = Some(facts));
+        journal.info(&format!("Selected snapshot with id: {}", snapshot.id()));
+        let root = snapshot.root().map_err(|error| Ending::failed(advice::repository("restore", &error)))?;
+        let held = root.summary().map_or_else(String::new, |summary| {
+            let number = |number: i64| u64::try_from(number).unwrap_or_default();
+            let files = count(number(summary.files), "file", "files");
+            format!(", {files}, {}", size(number(summary.size)))
+        });
+        journal.info(&format!("the snapshot began {}{held}", snapshot.start_time()));
+        for (number, line) in root.summary().map(failed).unwrap_or_default().iter().enumerate() {
+            let subject = if number == 0 { "the backup was " } else { "" };
+            journal.warn(&format!("{subject}{line}"));
+        }
+        Ok(root)
+    }
+}

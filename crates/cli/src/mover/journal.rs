@@ -1,0 +1,86 @@
+//! What a restore says: lines while it runs, and at its end one account of it, in three forms.
+//!
+//! Everything goes to standard error, signals and wrong usage included: two streams of a container are not kept in order, and the
+//! end of the log is what the controller shows. The account ends the log, goes as JSON into the file from which kubelet takes
+//! the container's message, and as Prometheus text where that was asked for. It is given once, whoever is first: the restore
+//! itself, or the signal that ends it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::discovery;
+use super::ending::Ending;
+use super::facts::Facts;
+use super::sentence::Sentence;
+use super::{metrics, termination};
+use crate::output::{escape, say};
+
+/// The lines of a restore, and the account of it.
+pub(crate) struct Journal {
+    facts: Mutex<Option<Facts>>,
+    start: Instant,
+    termination_log: PathBuf,
+    metrics_file: Mutex<Option<PathBuf>>,
+}
+
+impl Journal {
+    pub(crate) fn new(termination_log: &Path) -> Self {
+        Self {
+            facts: Mutex::new(Some(Facts::default())),
+            start: Instant::now(),
+            termination_log: termination_log.into(),
+            metrics_file: Mutex::new(None),
+        }
+    }
+
+    /// Has metrics written at the end. Not before it is known that the file may be written.
+    pub(crate) fn write_metrics_to(&self, file: &Path) {
+        *self.metrics_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.into());
+    }
+
+    /// Says what is going on.
+    pub(crate) fn info(&self, text: &str) {
+        say(format_args!("INFO: {}", escape(text)));
+    }
+
+    /// Says what deserves a look.
+    pub(crate) fn warn(&self, text: &str) {
+        say(format_args!("WARN: {}", escape(text)));
+    }
+
+    /// Adds to what the account will say.
+    pub(crate) fn note(&self, add: impl FnOnce(&mut Facts)) {
+        if let Some(facts) = &mut *self.facts.lock().unwrap_or_else(PoisonError::into_inner) {
+            add(facts);
+        }
+    }
+
+    /// Gives the account, and returns the exit status. Who comes second waits until the first is done.
+    pub(crate) fn end(&self, ending: &Ending) -> u8 {
+        let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = ending.status();
+        let Some(mut account) = facts.take() else { return status };
+        account.conclude(ending, self.start.elapsed());
+        if let Some(file) = &*self.metrics_file.lock().unwrap_or_else(PoisonError::into_inner)
+            && let Err(error) = metrics::write(file, &account)
+        {
+            self.warn(&format!("the metrics file {} cannot be written: {error}", file.display()));
+        }
+        // What it reports of is over; that it cannot be reported changes nothing.
+        let _ = termination::write(&self.termination_log, &account);
+        write_end(ending);
+        status
+    }
+}
+
+/// Writes the end of the log in one piece, so that nothing can come between its lines.
+fn write_end(ending: &Ending) {
+    let sentence: &Sentence = ending.sentence();
+    let mut lines = ending.summary();
+    lines.extend(discovery::lines(ending.identities(), sentence.as_str().len()));
+    lines.push(sentence.to_string());
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

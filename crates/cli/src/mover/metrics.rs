@@ -1,0 +1,149 @@
+//! The account of a restore as Prometheus text, for a collector that reads files.
+
+use std::fmt::{Display, Write as _};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::backend::Place;
+use super::facts::Facts;
+use super::sentence::Trouble;
+
+/// Finds out before the restore whether the file may be written: nothing is ever written into a repository.
+pub(crate) fn check(file: &Path, place: &Place) -> Result<(), Trouble> {
+    let name = format!("the metrics file {}", file.display());
+    let refuse = |error: io::Error| Trouble::new(format!("{name} cannot be written: {error}"), "");
+    let folder = folder(file).canonicalize().map_err(refuse)?;
+    if file.file_name().is_none() || file.is_dir() {
+        return Err(Trouble::new(format!("{name} is a folder"), "name a file"));
+    }
+    let Place::Folder(repository) = place else { return Ok(()) };
+    match repository.canonicalize().is_ok_and(|repository| folder.starts_with(repository)) {
+        true => Err(Trouble::new(format!("{name} would lie in the repository"), "name a file elsewhere")),
+        false => Ok(()),
+    }
+}
+
+/// Writes the file in one step: who reads it sees the old text or the new one.
+pub(crate) fn write(file: &Path, facts: &Facts) -> io::Result<()> {
+    let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    // Collectors take files by their ending, which this one does not have.
+    let mut new = std::ffi::OsString::from(".");
+    new.push(name);
+    new.push(format!(".{}.new", std::process::id()));
+    let new = folder(file).join(new);
+    // One that was left by a process of the same number, as all containers' first ones are.
+    let _ = fs::remove_file(&new);
+    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
+    let done = written.and_then(|mut opened| {
+        opened.write_all(text(facts).as_bytes())?;
+        fs::rename(&new, file)
+    });
+    if done.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    done
+}
+
+fn folder(file: &Path) -> PathBuf {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+}
+
+/// Writes all metrics; those that are not known are left out.
+fn text(facts: &Facts) -> String {
+    let mut text = String::new();
+    let mut metric = |name: &str, help: &str, value: &dyn Display| {
+        let _ = writeln!(
+            text,
+            "# HELP kopia_rs_restore_{name} {help}\n# TYPE kopia_rs_restore_{name} gauge\nkopia_rs_restore_{name}{} {value}",
+            labels(facts)
+        );
+    };
+    metric("success", "Whether the last restore ended well.", &u8::from(facts.is_success()));
+    metric("exit_code", "The exit status of the last restore.", &facts.exit_code());
+    metric("duration_seconds", "How long it took.", &facts.seconds());
+    metric("end_timestamp_seconds", "When it ended, in seconds since 1970.", &crate::time::now().seconds());
+    if let Some(snapshot) = &facts.snapshot {
+        metric(
+            "snapshot_timestamp_seconds",
+            "When the restored snapshot began, in seconds since 1970.",
+            &snapshot.start_seconds(),
+        );
+        metric("failed_in_backup", "Entries that the backup could not read.", &snapshot.failed_in_backup());
+    }
+    let Some(counts) = &facts.counts else { return text };
+    for (name, help, value) in [
+        ("files", "Files that were written.", counts.files),
+        ("folders", "Folders of the snapshot.", counts.folders),
+        ("symlinks", "Symbolic links that were written.", counts.symlinks),
+        ("bytes", "Bytes of the files that were written.", counts.bytes),
+        ("kept", "Files and links that were there already.", counts.kept),
+        ("deleted", "Entries that were deleted because the snapshot does not have them.", counts.deleted),
+        ("problems", "Entries that are missing, doubled or incomplete.", counts.problems),
+        ("owners_not_set", "Entries whose owner could not be set.", counts.owners_not_set),
+        ("special_bits_lost", "Entries that lost setuid, setgid or sticky bits.", counts.special_bits_lost),
+        ("modes_not_set", "Folders that kept another mode.", counts.modes_not_set),
+        ("times_not_set", "Entries that kept another time.", counts.times_not_set),
+        (
+            "names_changed",
+            "Entries whose names were not UTF-8 when they were backed up.",
+            counts.names_changed,
+        ),
+    ] {
+        metric(name, help, &value);
+    }
+    text
+}
+
+/// The identity, so that restores of many applications can be told apart.
+fn labels(facts: &Facts) -> String {
+    let Some(identity) = &facts.identity else { return String::new() };
+    let escaped = identity.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
+    format!("{{identity=\"{escaped}\"}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_well_formed() {
+        let mut facts = Facts::default();
+        facts.identity = Some("a\"b\\@h:/data".into());
+        facts.counts = Some(super::super::facts::Counts { files: 7, ..Default::default() });
+        let text = text(&facts);
+        assert!(text.contains("\nkopia_rs_restore_files{identity=\"a\\\"b\\\\@h:/data\"} 7\n"), "{text}");
+        for lines in text.lines().collect::<Vec<_>>().chunks(3) {
+            let [help, kind, value] = lines else { panic!("{lines:?}") };
+            let name = help.split(' ').nth(2).unwrap();
+            assert_eq!(*kind, format!("# TYPE {name} gauge"));
+            assert!(value.starts_with(&format!("{name}{{")), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_never_in_the_repository() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("restore.prom");
+        for _ in 0..2 {
+            write(&file, &Facts::default()).unwrap();
+            assert!(fs::read_to_string(&file).unwrap().contains("kopia_rs_restore_success 1\n"));
+            assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+        }
+        let repository = place.path().join("repository");
+        fs::create_dir_all(repository.join("p")).unwrap();
+        let inside = Place::Folder(repository.clone());
+        for bad in [
+            "repository/x.prom",
+            "repository/p/x.prom",
+            "repository/../repository/x",
+            "missing/x",
+            "repository",
+        ] {
+            assert!(check(&place.path().join(bad), &inside).is_err(), "{bad}");
+        }
+        check(&file, &inside).unwrap();
+        assert!(write(Path::new("/nonexistent/x"), &Facts::default()).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! Whether it is well that there is nothing to restore.
+//!
+//! On a first deployment there is no backup yet, and the application must come up. But a volume that is not mounted, a wrong
+//! folder, a wrong password or a damaged index look much the same, and an application that starts empty then has its good
+//! backups replaced by empty ones. So only two things count as «no backup yet»: an empty volume, and a list of snapshots that is
+//! whole and has none of this identity.
+
+use std::path::Path;
+
+use kopia_rs::storage::{self, BlobStore};
+use kopia_rs::unindexed::ManifestCoverage;
+use kopia_rs::{Error, Repository, Snapshots, Source};
+
+use super::advice;
+use super::arguments::OnMissing;
+use super::ending::{Ending, Result as How};
+use super::sentence::{Sentence, Trouble};
+use super::settings::Settings;
+use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity, place};
+use crate::error::chain;
+
+/// How often a backup that is just being written is waited for, and how long each time.
+const LOOKS: u32 = 5;
+const BETWEEN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Says why a repository could not be opened, and whether that is because there is none yet.
+pub(crate) fn repository(
+    folder: &Path,
+    store: Option<&dyn BlobStore>,
+    error: &Error,
+    settings: &Settings,
+) -> Ending {
+    let place = &Place::look(folder);
+    let it = Unopened { place, store, error, password: Some(&settings.password) };
+    let findings = diagnosis::unopened(it, Effort::Hint);
+    let first = findings.first();
+    let ending = match first {
+        Some(finding) if is_no_backup_yet(place, error, finding, settings.on_missing) => {
+            let identity = settings.wanted.identity.to_string();
+            let sentence = Sentence::nothing(&identity, &finding.fact(), &finding.change());
+            Ending::new(how(settings.on_missing), sentence)
+        }
+        Some(finding) => Ending::failed(Sentence::of(finding)),
+        None => Ending::failed(Sentence::unable("open the repository", &chain(error), "")),
+    };
+    findings
+        .iter()
+        .skip(1)
+        .fold(ending, |ending, finding| ending.detail(format!("INFO: {}", finding.sentence())))
+}
+
+/// Says whether a location without a repository is one where none was made yet.
+fn is_no_backup_yet(place: &Place, error: &Error, finding: &Finding, on_missing: Option<OnMissing>) -> bool {
+    let nobody_there = match error {
+        Error::NotARepository { .. } => place.state == place::State::Folder,
+        Error::Storage(storage::Error::Open { .. }) => place.state == place::State::Missing,
+        _ => false,
+    };
+    if !nobody_there {
+        return false;
+    }
+    if place.is_empty_mount() {
+        return true;
+    }
+    // An export that is not mounted looks like this, too, so somebody must have said that it is well.
+    let is_empty = place.state == place::State::Missing || place.contents == place::Contents::Nothing;
+    let is_elsewhere = matches!(finding, Finding::Elsewhere { .. } | Finding::FormatBlobMissing { .. });
+    on_missing == Some(OnMissing::Continue) && is_empty && !is_elsewhere
+}
+
+/// Says that an identity has no snapshot, which must be certain.
+pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> Ending {
+    let wanted = &settings.wanted.identity;
+    let sentence = match identity::no_snapshot(snapshots, wanted) {
+        Some(finding) => Sentence::of(&finding),
+        None => Sentence::nothing(&wanted.to_string(), "the repository has none of it", ""),
+    };
+    with_others(Ending::new(how(settings.on_missing), sentence), snapshots, settings)
+}
+
+/// Adds the identities that there are, best first, if they are to be listed.
+pub(crate) fn with_others(ending: Ending, snapshots: &Snapshots, settings: &Settings) -> Ending {
+    const MOST: usize = 3;
+    let wanted = &settings.wanted.identity;
+    let others = if settings.discover {
+        identity::nearest(identity::all(snapshots), wanted, MOST)
+    } else {
+        Vec::new()
+    };
+    ending.instead(wanted, others)
+}
+
+fn how(on_missing: Option<OnMissing>) -> How {
+    match on_missing {
+        Some(OnMissing::Fail) => How::Missing,
+        Some(OnMissing::Continue) | None => How::Nothing,
+    }
+}
+
+/// Lists the snapshots once more, and makes sure that none of the identity is overlooked: the list must be whole, and no pack
+/// outside the index may hold more of it. A backup that is just being written is waited for.
+pub(crate) fn certain(repository: &Repository, wanted: &Source) -> Result<Snapshots, Ending> {
+    let what = format!("tell whether {wanted} has snapshots");
+    let mut looks = 0;
+    loop {
+        let coverage = repository.manifest_coverage();
+        let coverage = coverage.map_err(|error| Ending::failed(advice::repository(&what, &error)))?;
+        let has_one = coverage.snapshots.iter().any(|snapshot| snapshot.source() == wanted);
+        if has_one || coverage.is_complete() {
+            return Ok(coverage.snapshots);
+        }
+        looks += 1;
+        let is_written = coverage.hiding.iter().any(|pack| pack.session_open);
+        if looks > LOOKS || !is_written {
+            return Err(Ending::failed(doubt(&coverage).unable(&what)));
+        }
+        std::thread::sleep(BETWEEN);
+    }
+}
+
+/// Says why a list may not be whole.
+fn doubt(coverage: &ManifestCoverage) -> Trouble {
+    let Some(pack) = coverage.hiding.first() else {
+        let lost = coverage.lost_indexes.iter().chain(coverage.snapshots.lost()).next();
+        return Trouble::new(format!("the list has gaps: {}", lost.map_or("", |lost| lost)), "");
+    };
+    let more = match coverage.hiding.len() {
+        1 => String::new(),
+        all => format!(" (and {} more)", all - 1),
+    };
+    let cause = format!("pack {}{more} may hold some that no index names", pack.id);
+    let advice = match pack.session_open {
+        true => "a backup is being written or was cut off; try again, or look with kopia-rs doctor",
+        false => "look with kopia-rs doctor; kopia index recover puts them back",
+    };
+    Trouble::new(cause, advice)
+}

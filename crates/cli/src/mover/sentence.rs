@@ -1,0 +1,164 @@
+//! The last line: one sentence that says what happened and what to change.
+//!
+//! The controller keeps only lines of the log that match its filter, cuts what is left to the last 1,024 bytes and shows that in
+//! the status of the ReplicationDestination. So the sentence is the last line, alone, short, and of a form that the filter
+//! keeps.
+
+use std::fmt;
+
+use crate::diagnosis::Finding;
+use crate::output::escape;
+
+/// The longest sentence, in bytes.
+pub(crate) const LONGEST: usize = 250;
+
+/// What sentences begin with.
+const UNABLE: &str = "ERROR: unable to ";
+const NOTHING: &str = "No eligible snapshots found for ";
+
+/// How much of a name may stand in a sentence that has too many bytes, or in one that fails.
+const NAMES: usize = 100;
+
+/// What stands for what was cut.
+const CUT: &str = "…";
+
+/// A line of at most [`LONGEST`] bytes that the controller's filter keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sentence(String);
+
+impl Sentence {
+    /// Something could not be done, and why; `advice` says what to change and is the last thing to be cut.
+    pub(crate) fn unable(what: &str, why: &str, advice: &str) -> Self {
+        Self::fit(&format!("{UNABLE}{}: ", cut(&escape(what), NAMES)), why, advice)
+    }
+
+    /// There is nothing to restore; `why` says so of what, `advice` what to change.
+    pub(crate) fn nothing(identity: &str, why: &str, advice: &str) -> Self {
+        let identity = escape(identity);
+        let whole = Self::fit(NOTHING, &format!("{identity}; {why}"), advice);
+        match whole.0.contains(CUT) {
+            true => Self::fit(NOTHING, &format!("{}; {why}", cut(&identity, NAMES)), advice),
+            false => whole,
+        }
+    }
+
+    /// Everything is restored.
+    pub(crate) fn restored(what: &str) -> Self {
+        Self::fit("Snapshot restore completed successfully: ", what, "")
+    }
+
+    /// Says what was found, and what to change.
+    pub(crate) fn of(finding: &Finding) -> Self {
+        let line = finding.last_line();
+        let is_kept = [UNABLE, NOTHING].iter().any(|words| line.starts_with(words)) && line.len() <= LONGEST;
+        match finding {
+            _ if is_kept => Self(line),
+            // Names that leave no room for the words that the filter wants.
+            Finding::NoSnapshot { wanted, .. } => {
+                Self::nothing(&wanted.to_string(), &finding.fact(), &finding.change())
+            }
+            _ => Self::unable("open the repository", &finding.fact(), &finding.change()),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Joins the parts. What is too long loses the end of the cause first: the advice is what helps.
+    fn fit(lead: &str, cause: &str, advice: &str) -> Self {
+        let [lead, cause, advice] = [lead, cause, advice].map(escape);
+        let advice = if advice.is_empty() { String::new() } else { format!(": {advice}") };
+        if lead.len() + cause.len() + advice.len() <= LONGEST {
+            return Self(format!("{lead}{cause}{advice}"));
+        }
+        // Advice that leaves no room for a cause is no advice.
+        let advice = cut(&advice, LONGEST.saturating_sub(lead.len() + 40));
+        let cause = cut(&cause, LONGEST.saturating_sub(lead.len() + advice.len()));
+        Self(cut(&format!("{lead}{cause}{advice}"), LONGEST))
+    }
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Cuts a text to so many bytes, and says so by an ellipsis.
+fn cut(text: &str, length: usize) -> String {
+    if text.len() <= length {
+        return text.into();
+    }
+    let end = (0..=length.saturating_sub(CUT.len())).rev().find(|&end| text.is_char_boundary(end));
+    format!("{}{CUT}", &text[..end.unwrap_or_default()])
+}
+
+/// Why a restore could not even begin: a cause, and what to change about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    cause: String,
+    advice: String,
+}
+
+impl Trouble {
+    pub(crate) fn new(cause: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { cause: cause.into(), advice: advice.into() }
+    }
+
+    /// A variable has a value that makes no sense.
+    pub(crate) fn setting(name: &str, why: impl fmt::Display) -> Self {
+        Self::new(format!("{name} {why}"), "")
+    }
+
+    /// A variable is missing.
+    pub(crate) fn unset(name: &str) -> Self {
+        Self::new(format!("{name} must be defined"), "")
+    }
+
+    /// Says what could not be done because of it.
+    pub(crate) fn unable(&self, what: &str) -> Sentence {
+        Sentence::unable(what, &self.cause, &self.advice)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)?;
+        if self.advice.is_empty() { Ok(()) } else { write!(f, ": {}", self.advice) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_outlives_a_long_cause() {
+        let advice = "set KOPIA_REPOSITORY=filesystem:///repository/repository";
+        let short = Sentence::unable("open /repository", "no repository is there", advice);
+        assert_eq!(
+            short.as_str(),
+            "ERROR: unable to open /repository: no repository is there: \
+             set KOPIA_REPOSITORY=filesystem:///repository/repository"
+        );
+        let long = Sentence::unable("open /repository", &"very ".repeat(100), advice);
+        assert_eq!(long.as_str().len(), LONGEST);
+        assert!(long.as_str().ends_with(&format!("…: {advice}")), "{long}");
+    }
+
+    #[test]
+    fn nothing_makes_it_longer_or_more_than_a_line() {
+        for text in ["x".repeat(1000), "ä\n".repeat(500), "\u{10ffff}".repeat(300), "\u{1b}[31m".repeat(90)]
+        {
+            for sentence in [
+                Sentence::unable(&text, &text, &text),
+                Sentence::nothing(&text, &text, &text),
+                Sentence::restored(&text),
+            ] {
+                assert!(sentence.as_str().len() <= LONGEST, "{sentence}");
+                assert!(!sentence.as_str().contains(['\n', '\u{1b}']), "{sentence}");
+            }
+        }
+    }
+}

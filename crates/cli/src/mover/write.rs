@@ -1,0 +1,142 @@
+//! The restore itself: how it is done, what is said of it, and whether everything is there.
+
+use std::io::ErrorKind;
+
+use kopia_rs::restore::{self, Notes, Options, Outcome, Sync};
+use kopia_rs::{Entry, Snapshot};
+
+use super::arguments::Arguments;
+use super::ending::{Ending, Result as How};
+use super::facts::Counts;
+use super::job::Job;
+use super::journal::Journal;
+use super::sentence::Sentence;
+use super::settings::Settings;
+use super::{advice, room};
+use crate::interrupt;
+use crate::output::{count, size, thousands};
+use crate::progress::{Manner, Progress};
+
+/// Restores a snapshot and says how that ended.
+pub(crate) fn restore(
+    job: &Job<'_>,
+    snapshot: &Snapshot,
+    root: &Entry,
+    settings: &Settings,
+) -> Result<Ending, Ending> {
+    let progress = Progress::new(root, None, job.interrupt.clone(), Manner::Log);
+    let options = options(settings);
+    job.interrupt.will_ask();
+    let restored = progress.watch(|| restore::restore_observed(root, &settings.target, &options, &progress));
+    // It has no report that could fail to be written.
+    let _ = progress.finish();
+    let outcome = restored.map_err(|error| match (&error, job.interrupt.signal()) {
+        (restore::Error::Stopped { .. }, Some(signal)) => {
+            let cause = format!("{}: {error}", interrupt::name(signal));
+            Ending::new(How::Stopped(signal), Sentence::unable("finish", &cause, ""))
+        }
+        _ => {
+            let refused = error_kind(&error) == Some(ErrorKind::PermissionDenied);
+            let told = refused.then(|| room::refused(&settings.target)).flatten();
+            let what = format!("restore {}", settings.wanted.identity);
+            Ending::failed(told.unwrap_or_else(|| advice::target(&what, &error)))
+        }
+    })?;
+    job.journal.note(|facts| facts.counts = Some(Counts::from(&outcome)));
+    tell(job.journal, &outcome);
+    Ok(judge(snapshot, &outcome, settings))
+}
+
+/// What the system said of the target.
+fn error_kind(error: &restore::Error) -> Option<ErrorKind> {
+    match error {
+        restore::Error::Target { source, .. } => Some(source.kind()),
+        _ => None,
+    }
+}
+
+fn options(settings: &Settings) -> Options {
+    let Arguments { parallel, existing, sparse, in_place, salvage, verify_hashes, skip, .. } =
+        settings.arguments;
+    let mut options = Options::default();
+    options.sync = Sync::Filesystem;
+    options.keep_lost_found = true;
+    options.delete_extra = settings.delete_extra;
+    options.parallel = parallel;
+    options.existing = existing;
+    options.sparse = sparse;
+    options.in_place = in_place;
+    options.salvage = salvage;
+    options.verify_hashes = verify_hashes;
+    (options.skip_owners, options.skip_permissions, options.skip_times) =
+        (skip.owners, skip.permissions, skip.times);
+    options
+}
+
+/// Says what was done and which attributes could not be set.
+fn tell(journal: &Journal, outcome: &Outcome) {
+    let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
+    let user = rustix::process::geteuid().as_raw();
+    let lines = [
+        (
+            owners,
+            format!(
+                "ownership could not be set on {}, which belong to user {user}; run the mover as the owner \
+                 (moverSecurityContext) or privileged",
+                entries(owners)
+            ),
+        ),
+        (
+            special_bits,
+            format!(
+                "{} lost setuid, setgid or sticky bits, which need the right owner",
+                entries(special_bits)
+            ),
+        ),
+        (modes, format!("{} kept another mode, because they belong to another user", entries(modes))),
+        (
+            times,
+            format!(
+                "{} kept another time: the file system cannot hold it, or they belong to another user",
+                entries(times)
+            ),
+        ),
+        (names, format!("{} had names that were not UTF-8 when they were backed up", entries(names))),
+    ];
+    lines.iter().filter(|(number, _)| *number > 0).for_each(|(_, line)| journal.warn(line));
+    for mount in &outcome.mounts_kept {
+        journal.warn(&format!("{mount} was not deleted: something is mounted there"));
+    }
+    let (files, bytes) = (count(outcome.files, "file", "files"), size(outcome.bytes));
+    let folders = count(outcome.folders, "folder", "folders");
+    let links = count(outcome.symlinks, "link", "links");
+    let (kept, deleted) = (thousands(outcome.kept), thousands(outcome.deleted));
+    journal.info(&format!(
+        "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that were right already, deleted {deleted}"
+    ));
+}
+
+/// Decides whether everything is there.
+fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending {
+    let from = format!("{} from {}", settings.wanted.identity, snapshot.start_time());
+    if outcome.problem_count > 0 {
+        let what = format!("restore {} of {from} completely", entries(outcome.problem_count));
+        let first = outcome.problems.first().map(ToString::to_string).unwrap_or_default();
+        let sentence = Sentence::unable(&what, &first, "the lines above name each");
+        return Ending::new(How::Partial, sentence);
+    }
+    let Notes { owners, special_bits, modes, times, .. } = outcome.notes;
+    let attributes = owners + special_bits + modes + times;
+    if settings.arguments.strict && attributes > 0 {
+        let cause = format!("{} lack their owner, mode or time", entries(attributes));
+        let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
+        return Ending::failed(Sentence::unable(&format!("restore {from} exactly"), &cause, advice));
+    }
+    let files = count(outcome.files + outcome.kept, "file", "files");
+    let bytes = size(outcome.bytes + outcome.bytes_kept);
+    Ending::new(How::Restored, Sentence::restored(&format!("{from}, {files}, {bytes}")))
+}
+
+fn entries(number: u64) -> String {
+    count(number, "entry", "entries")
+}

@@ -1,0 +1,179 @@
+//! What a pod gives and takes: signals, limits, the container's message, metrics.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::common::{Pod, file, folder, manifest, names, restored, snapshot};
+use crate::namespace::with_mounts;
+
+const APP: &str = "app@media:/data";
+
+fn pod() -> Pod {
+    let pod = Pod::new();
+    pod.write(|writer| {
+        snapshot(writer, APP, "2026-01-01T00:00:00Z");
+    });
+    pod
+}
+
+#[test]
+fn a_signal_ends_it_within_a_second_and_the_log_says_where_it_stopped() {
+    let pod = Pod::new();
+    pod.write(|writer| {
+        let folders: Vec<_> = (0..100)
+            .map(|number| {
+                let files: Vec<_> =
+                    (0..150).map(|n| file(writer, &format!("f{n:03}"), &format!("{number} {n}"))).collect();
+                folder(writer, &format!("d{number:03}"), &files)
+            })
+            .collect();
+        let root = folder(writer, "data", &folders);
+        manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
+    });
+    let job = pod.job(APP).additional(&["--parallel=1"]);
+    let child = job.spawn();
+    let start = Instant::now();
+    while !names(&pod.volume()).iter().any(|name| name.starts_with(".kopia-rs-restore-")) {
+        assert!(start.elapsed() < Duration::from_secs(60), "the restore does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ran = job.ended(child).exits(143);
+    let left = names(&pod.volume());
+    let [unfinished] = &left[..] else { panic!("{left:?}") };
+    let ran = ran.ends_with(&["ERROR: unable to finish: SIGTERM", unfinished]);
+    let message = ran.message.unwrap();
+    assert_eq!((&message["result"], &message["exitCode"]), (&json!("stopped"), &json!(143)));
+    // The next pod ends it.
+    job.run().exits(0);
+    assert_eq!(names(&pod.volume()).len(), 100);
+}
+
+#[test]
+fn the_message_is_one_line_of_json_in_a_file_that_exists() {
+    let pod = pod();
+    let ran = pod.job(APP).run().exits(0);
+    let message = ran.message.unwrap();
+    for (key, value) in [
+        ("result", json!("restored")),
+        ("exitCode", json!(0)),
+        ("identity", json!(APP)),
+        ("repository", json!(pod.repository())),
+    ] {
+        assert_eq!(message[key], value, "{message}");
+    }
+    assert_eq!(message["snapshot"]["startTime"], json!("2026-01-01T00:00:00Z"));
+    assert_eq!(message["counts"]["files"], json!(1));
+    // An older message is not left behind a shorter one.
+    let log = pod.path("termination-log");
+    fs::write(&log, "x".repeat(5000)).unwrap();
+    assert_eq!(pod.job(APP).command().output().unwrap().status.code(), Some(0));
+    assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), 1);
+    // Where there is none, none is made; and nobody is led elsewhere by it.
+    fs::remove_file(&log).unwrap();
+    assert!(pod.job(APP).run().exits(0).message.is_none());
+    assert!(!log.exists());
+    fs::write(pod.path("other"), "mine").unwrap();
+    std::os::unix::fs::symlink(pod.path("other"), &log).unwrap();
+    let mut job = pod.job(APP);
+    job.termination_log = None;
+    job.arg("--termination-log").arg(&log).run().exits(0);
+    assert_eq!(fs::read_to_string(pod.path("other")).unwrap(), "mine");
+}
+
+#[test]
+fn metrics_are_written_whole_at_every_end() {
+    let pod = pod();
+    let file = pod.path("restore.prom");
+    let value = |name: &str| {
+        let text = fs::read_to_string(&file).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("kopia_rs_restore_{name}{{identity=\"{APP}\"}} ")));
+        line.unwrap_or_else(|| panic!("{name} is not in {text}")).rsplit_once(' ').unwrap().1.to_owned()
+    };
+    pod.job(APP).arg("--metrics-file").arg(&file).run().exits(0);
+    assert_eq!((&*value("success"), &*value("files"), &*value("exit_code")), ("1", "1", "0"));
+    assert_eq!(value("snapshot_timestamp_seconds"), "1767225600");
+    pod.job(APP).env("KOPIA_RS_METRICS_FILE", &file).env("KOPIA_PREVIOUS", "5").run().exits(1);
+    assert_eq!((&*value("success"), &*value("exit_code")), ("0", "1"));
+    assert_eq!(names(&pod.path("")), ["repository", "restore.prom", "termination-log", "volume"]);
+}
+
+#[test]
+fn a_memory_limit_that_is_too_low_is_an_error_before_the_first_write() {
+    let pod = pod();
+    let limits = pod.path("cgroup");
+    fs::create_dir_all(limits.join("memory")).unwrap();
+    for (megabytes, code) in [(255, 1), (256, 0)] {
+        let bytes = (megabytes << 20).to_string();
+        fs::write(limits.join("memory.max"), &bytes).unwrap();
+        fs::write(limits.join("memory/memory.limit_in_bytes"), &bytes).unwrap();
+        let setup = format!("mount --bind '{}' /sys/fs/cgroup", limits.display());
+        let Some(job) = with_mounts(pod.job(APP), &setup) else { return };
+        let ran = job.run().exits(code);
+        if code == 1 {
+            ran.ends_with(&[
+                "the memory limit is 255 MiB",
+                "needs 256 MiB",
+                "moverResources.limits.memory to 256Mi",
+            ]);
+            assert!(names(&pod.volume()).is_empty());
+        }
+    }
+    assert_eq!(restored(&pod), "2026-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_volume_that_is_too_small_is_an_error_before_the_first_write() {
+    let pod = Pod::new();
+    pod.write(|writer| {
+        let entries = [file(writer, "text", "x")];
+        let mut root = folder(writer, "data", &entries);
+        root["summ"] = json!({"size": 50 << 20, "files": 1, "symlinks": 0, "dirs": 1, "maxTime": "2026-01-01T00:00:00Z", "numFailed": 0});
+        manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
+    });
+    let setup = format!("mount -t tmpfs -o size=8m volume '{}'", pod.volume().display());
+    let Some(job) = with_mounts(pod.job(APP), &setup) else { return };
+    let ran = job.run().exits(1);
+    ran.ends_with(&["ERROR: unable to restore", "the snapshot needs 52.4 MB", "free"]);
+    // One that holds something may hold what is restored.
+    let full = format!("{setup}; echo mine > '{}/text'", pod.volume().display());
+    if let Some(job) = with_mounts(pod.job(APP), &full) {
+        job.run().exits(0).says(&["WARN: the snapshot needs 52.4 MB"]);
+    }
+}
+
+#[test]
+fn what_the_backup_could_not_read_is_said() {
+    let pod = Pod::new();
+    pod.write(|writer| {
+        let entries = [file(writer, "text", "x")];
+        let mut root = folder(writer, "data", &entries);
+        root["summ"] = json!({"size": 1, "files": 1, "symlinks": 0, "dirs": 1, "maxTime": "2026-01-01T00:00:00Z", "numFailed": 2,
+            "errors": [{"path": "secret/key", "error": "permission denied"}]});
+        manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
+    });
+    let ran = pod.job(APP).run().exits(0);
+    let ran = ran.says(&["WARN: the backup was made with 2 failed files", "secret/key: permission denied"]);
+    assert_eq!(ran.message.unwrap()["snapshot"]["failedInBackup"], json!(2));
+}
+
+#[test]
+fn two_pods_on_one_volume_do_not_mix() {
+    let pod = pod();
+    // The lock of a restore that runs: whoever comes second is told.
+    let first = pod.job(APP);
+    let children: Vec<_> = (0..4).map(|_| first.spawn()).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        let busy = log.lines().last().unwrap().contains("another restore into");
+        assert!(output.status.success() || busy, "{log}");
+    }
+    assert_eq!(restored(&pod), "2026-01-01T00:00:00Z");
+    assert_eq!(names(&pod.volume()), ["text"]);
+}

@@ -1,0 +1,185 @@
+//! The format blob by itself, and its replicas in packs.
+//!
+//! Opening a repository needs this one blob above all others, and no index helps where it is lost. kopia puts replicas at the
+//! start of packs, where the password cannot be changed (`repo/format/format_blob.go`, recovery). They carry a checksum
+//! whose key is public, so that only the password tells a replica that is genuine.
+
+use std::time::{Instant, SystemTime};
+
+use kopia_codec::hash::{HashAlgorithm, Hasher};
+use kopia_codec::key::Password;
+use kopia_format::BlobId;
+use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, find_replica};
+use kopia_storage::{BlobInfo, BlobStore};
+
+use crate::repository::unseal;
+use crate::{Error, Result};
+
+/// The key of the checksum of replicas.
+const CHECKSUM_KEY: &[u8] = b"kopia-repository";
+
+/// How many bytes at either end of a pack are read. Format blobs have some 1100.
+const READ: u64 = 16 << 10;
+
+/// How many different replicas are kept: more than one stands in packs only after an upgrade.
+const KEPT: usize = 16;
+
+/// A format blob: how a password becomes the key of the repository.
+#[derive(Debug, Clone)]
+pub struct FormatBlob {
+    blob: RepositoryBlob,
+    bytes: Vec<u8>,
+}
+
+/// What a format blob says to who has the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The format version: 1, 2 or 3.
+    pub format_version: u32,
+    /// Whether index blobs are managed in epochs.
+    pub epochs: bool,
+}
+
+/// A format blob that packs hold a copy of.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Replica {
+    /// The blob.
+    pub blob: FormatBlob,
+    /// The newest pack that has it, as far as the store knows times.
+    pub pack: BlobId,
+    /// When that pack was written.
+    pub modified: Option<SystemTime>,
+    /// How many of the packs that were read have it.
+    pub packs: usize,
+}
+
+/// What a search for replicas found.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Replicas {
+    /// Different ones, that of the newest pack first.
+    pub found: Vec<Replica>,
+    /// How many packs were read.
+    pub read: usize,
+    /// How many of them could not be read.
+    pub unreadable: usize,
+    /// How many packs there are.
+    pub packs: usize,
+}
+
+impl FormatBlob {
+    /// The name of the blob.
+    pub fn id() -> BlobId {
+        BlobId::new(BLOB_ID).expect("the constant is a name")
+    }
+
+    /// Parses the bytes of a format blob.
+    ///
+    /// # Errors
+    /// [`Error::CorruptBlob`], [`Error::Unsupported`].
+    pub fn parse(bytes: impl Into<Vec<u8>>) -> Result<Self> {
+        let bytes = bytes.into();
+        let blob = RepositoryBlob::parse(&bytes).map_err(|error| Error::blob(&Self::id(), error))?;
+        Ok(Self { blob, bytes })
+    }
+
+    /// Reads the format blob of a store.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; [`Error::NotARepository`] if there is none, and [`Error::Storage`].
+    pub fn read(store: &dyn BlobStore) -> Result<Self> {
+        let bytes = store.read(&Self::id()).map_err(|error| match error.is_not_found() {
+            true => Error::NotARepository { location: store.location() },
+            false => Error::Storage(error),
+        })?;
+        Self::parse(bytes)
+    }
+
+    /// Returns its bytes, as they stand in the blob.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Opens it with a password; it takes some 150 ms and 64 MiB.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::CorruptBlob`], [`Error::Unsupported`].
+    pub fn open(&self, password: &Password) -> Result<Opened> {
+        let format = unseal(&Self::id(), &self.blob, password, BLOB_ID)?;
+        Ok(Opened { format_version: format.version, epochs: format.epochs })
+    }
+}
+
+impl Replicas {
+    /// Searches the packs of a store, the newest first, until `most` were read or `until` has come.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if packs cannot be listed. Packs that cannot be read are only counted.
+    pub fn search(store: &dyn BlobStore, most: usize, until: Instant) -> Result<Self> {
+        let mut packs = store.list("p")?;
+        packs.extend(store.list("q")?);
+        let mut packs: Vec<(Option<SystemTime>, BlobInfo)> = packs
+            .into_iter()
+            .map(|pack| {
+                // A listing can be long, and asking for each time takes as long again.
+                let in_time = Instant::now() < until;
+                (in_time.then(|| store.modified(&pack.id).ok().flatten()).flatten(), pack)
+            })
+            .collect();
+        packs.sort_unstable_by(|a, b| b.cmp(a));
+        let mut replicas = Self { packs: packs.len(), ..Self::default() };
+        for (modified, pack) in packs.into_iter().take(most) {
+            if Instant::now() >= until {
+                break;
+            }
+            replicas.read += 1;
+            match read(store, &pack) {
+                Ok(None) => {}
+                Ok(Some(bytes)) => replicas.add(bytes, pack.id, modified),
+                Err(_) => replicas.unreadable += 1,
+            }
+        }
+        Ok(replicas)
+    }
+
+    /// Chooses the replica that opens with the password and is of the newest format: packs from before an upgrade have the
+    /// old one, and a copy of a repository may have lost the times of its packs.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`] if none opens.
+    pub fn best(&self, password: &Password) -> Result<&Replica> {
+        let opened =
+            self.found.iter().filter_map(|replica| Some((replica.blob.open(password).ok()?, replica)));
+        // Of equal ones the first is that of the newest pack; `max_by_key` would take the last.
+        let best = opened.rev().max_by_key(|(opened, _)| *opened);
+        best.map(|(_, replica)| replica).ok_or_else(|| Error::WrongPassword { location: BLOB_ID.into() })
+    }
+
+    fn add(&mut self, bytes: Vec<u8>, pack: BlobId, modified: Option<SystemTime>) {
+        if let Some(known) = self.found.iter_mut().find(|known| known.blob.bytes == bytes) {
+            known.packs += 1;
+        } else if let (true, Ok(blob)) = (self.found.len() < KEPT, FormatBlob::parse(bytes)) {
+            self.found.push(Replica { blob, pack, modified, packs: 1 });
+        }
+    }
+}
+
+/// Reads the replica of a pack, if it has one at either end.
+fn read(store: &dyn BlobStore, pack: &BlobInfo) -> Result<Option<Vec<u8>>> {
+    let length = pack.length.min(READ);
+    for offset in [0, pack.length - length] {
+        let bytes = store.read_range(&pack.id, offset, length as usize, Vec::new())?;
+        if let Some(blob) = find_replica(&bytes).and_then(checked) {
+            return Ok(Some(blob.to_vec()));
+        }
+    }
+    Ok(None)
+}
+
+/// Compares the checksum.
+fn checked<'a>((blob, checksum): (&'a [u8], &[u8])) -> Option<&'a [u8]> {
+    let hasher = Hasher::new(HashAlgorithm::HmacSha256, CHECKSUM_KEY).ok()?;
+    (hasher.hash(blob).as_bytes() == checksum).then_some(blob)
+}

@@ -1,0 +1,92 @@
+//! Attributes that are left as they are.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use kopia_restore::Options;
+use kopia_testkit::writer::RepositoryWriter;
+
+use crate::common::{Place, file, folder, link};
+
+/// When the entries were modified.
+const THEN: i64 = 1_577_934_245;
+
+/// Owner, mode and time of an entry itself.
+fn attributes(path: &Path) -> (u32, u32, i64) {
+    let metadata = path.symlink_metadata().unwrap();
+    (metadata.uid(), metadata.mode() & 0o7777, metadata.mtime())
+}
+
+#[test]
+fn what_is_skipped_stays_as_it_is() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let [text, goal] = [writer.file(b"text"), writer.file(b"goal")];
+    let mut run = file("run", &text, 4);
+    run["mode"] = "040000755".into();
+    let mut entries = [run, link("link", &goal), folder("sub", &writer.directory(&[file("text", &text, 4)]))];
+    let mut root = folder("data", &writer.directory(&[]));
+    // Only root can give files away, so only there this shows anything of owners.
+    let foreign =
+        if rustix::process::geteuid().is_root() { 1000 } else { rustix::process::geteuid().as_raw() };
+    entries.iter_mut().for_each(|entry| entry["uid"] = foreign.into());
+    root["obj"] = writer.directory(&entries).into();
+    root["uid"] = foreign.into();
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let own = rustix::process::geteuid().as_raw();
+
+    let restore = |name: &str, change: fn(&mut Options)| {
+        let target = place.path(name);
+        fs::create_dir(&target).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+        let mut options = Options::default();
+        change(&mut options);
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!((outcome.problem_count, outcome.notes.owners), (0, 0), "{name}: {:?}", outcome.problems);
+        ["", "run", "link", "sub", "sub/text"].map(|entry| attributes(&target.join(entry)))
+    };
+
+    let all = restore("all", |_| {});
+    assert_eq!(all.map(|(owner, ..)| owner)[..4], [foreign; 4]);
+    assert_eq!(all.map(|(_, mode, _)| mode), [0o755, 0o4755, 0o777, 0o755, 0o644]);
+    assert_eq!(all.map(|(.., time)| time), [THEN; 5]);
+
+    let owners = restore("owners", |options| options.skip_owners = true);
+    assert_eq!(owners.map(|(owner, ..)| owner), [own; 5]);
+    // Setuid would lend the rights of the running user.
+    let setuid = if own == foreign { 0o4755 } else { 0o755 };
+    assert_eq!(owners.map(|(_, mode, _)| mode), [0o755, setuid, 0o777, 0o755, 0o644]);
+    assert_eq!(owners.map(|(.., time)| time), [THEN; 5]);
+
+    let permissions = restore("permissions", |options| options.skip_permissions = true);
+    assert_eq!(permissions.map(|(owner, ..)| owner)[..4], [foreign; 4]);
+    assert_eq!(permissions.map(|(_, mode, _)| mode), [0o711, 0o600, 0o777, 0o700, 0o600]);
+
+    let times = restore("times", |options| options.skip_times = true);
+    assert_eq!(times.map(|(_, mode, _)| mode), [0o755, 0o4755, 0o777, 0o755, 0o644]);
+    assert!(times.iter().all(|(.., time)| *time > THEN), "{times:?}");
+}
+
+#[test]
+fn what_is_there_already_keeps_what_is_skipped() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let [text, goal] = [writer.file(b"text"), writer.file(b"goal")];
+    let entries = [file("text", &text, 4), link("link", &goal)];
+    let root = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let target = place.path("target");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("text"), "text").unwrap();
+    fs::set_permissions(target.join("text"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("goal", target.join("link")).unwrap();
+    let before = ["text", "link"].map(|name| attributes(&target.join(name)));
+    let mut options = Options::default();
+    (options.skip_owners, options.skip_permissions, options.skip_times) = (true, true, true);
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!((outcome.kept, outcome.problem_count), (2, 0));
+    assert_eq!(["text", "link"].map(|name| attributes(&target.join(name))), before);
+}

@@ -1,0 +1,120 @@
+//! A store with one blob of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use kopia_format::BlobId;
+
+use crate::error::check_range;
+use crate::{BlobBytes, BlobInfo, BlobStore, ReadProfile, Result};
+
+/// Wraps a store and puts one blob over it, in place of one of the same name: so a repository can be read whose format blob
+/// is lost, and nothing need be written to it.
+///
+/// ```
+/// use kopia_storage::{BlobStore, MemoryStore, OverlayStore};
+///
+/// let store = OverlayStore::new(MemoryStore::new(), "kopia.repository".parse()?, b"{}".to_vec());
+/// assert_eq!(store.read(&"kopia.repository".parse()?)?, b"{}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct OverlayStore<S> {
+    inner: S,
+    id: BlobId,
+    bytes: Arc<[u8]>,
+}
+
+impl<S> OverlayStore<S> {
+    /// Puts a blob over `inner`.
+    pub fn new(inner: S, id: BlobId, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self { inner, id, bytes: bytes.into() }
+    }
+
+    fn is_own(&self, id: &BlobId) -> bool {
+        *id == self.id
+    }
+}
+
+#[deny(clippy::missing_trait_methods, reason = "a wrapper forwards everything")]
+impl<S: BlobStore> BlobStore for OverlayStore<S> {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        self.inner.folder()
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
+        let mut blobs = self.inner.list(prefix)?;
+        if self.id.as_str().starts_with(prefix) {
+            let own = BlobInfo { id: self.id.clone(), length: self.bytes.len() as u64 };
+            match blobs.binary_search_by(|blob| blob.id.cmp(&self.id)) {
+                Ok(place) => blobs[place] = own,
+                Err(place) => blobs.insert(place, own),
+            }
+        }
+        Ok(blobs)
+    }
+
+    fn length(&self, id: &BlobId) -> Result<u64> {
+        if self.is_own(id) { Ok(self.bytes.len() as u64) } else { self.inner.length(id) }
+    }
+
+    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
+        if self.is_own(id) { Ok(None) } else { self.inner.modified(id) }
+    }
+
+    fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+        if self.is_own(id) { Ok(self.bytes.to_vec()) } else { self.inner.read(id) }
+    }
+
+    fn read_range(&self, id: &BlobId, offset: u64, length: usize, mut buffer: Vec<u8>) -> Result<BlobBytes> {
+        if !self.is_own(id) {
+            return self.inner.read_range(id, offset, length, buffer);
+        }
+        check_range(id, || self.location(), (offset, length), self.bytes.len() as u64)?;
+        let start = offset as usize;
+        buffer.clear();
+        buffer.extend_from_slice(&self.bytes[start..start + length]);
+        Ok(buffer.into())
+    }
+
+    fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
+        if !self.is_own(id) {
+            self.inner.will_need(id, offset, length);
+        }
+    }
+
+    fn profile(&self) -> ReadProfile {
+        self.inner.profile()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryStore;
+
+    /// A store that holds all of these, one of them only as the overlay, and under it perhaps another one of that name.
+    fn store(blobs: &[(BlobId, Vec<u8>)], own: usize, under: bool) -> Box<dyn BlobStore> {
+        let inner: MemoryStore = blobs.iter().cloned().collect();
+        let Some((id, bytes)) = blobs.get(own) else { return Box::new(inner) };
+        inner.remove(id);
+        if under {
+            inner.insert(id.clone(), *b"another");
+        }
+        Box::new(OverlayStore::new(inner, id.clone(), bytes.clone()))
+    }
+
+    #[test]
+    fn conforms() {
+        for own in [0, 3, 8] {
+            for under in [false, true] {
+                crate::conformance::check(|blobs| store(blobs, own, under));
+            }
+        }
+    }
+}
