@@ -21,7 +21,7 @@ use crate::time::When;
                   each with /a/path/below.\n\n\
                   The password is taken from --password-file, else from KOPIA_PASSWORD, else asked for on a terminal.\n\n\
                   Exit status: 0 everything is there; 1 failed; 2 wrong usage; 3 ended, but entries are missing or\n\
-                  incomplete, or verify found damage; 128 + n ended by signal n."
+                  incomplete, or verify or doctor found damage; 128 + n ended by signal n."
 )]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -8,6 +8,7 @@ mod entry;
 mod summary;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::{fmt, io};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -19,6 +20,9 @@ pub use summary::{FailedEntry, Summary};
 use crate::{Error, Result, json};
 
 const WHAT: &str = "directory";
+
+/// The longest entry of a stream, in bytes: a real one holds a name, numbers, and for a folder ten paths with errors.
+const LONGEST: usize = 4 << 20;
 
 /// Parses a directory that is whole in memory and returns what it says of itself.
 ///
@@ -32,15 +36,43 @@ pub fn read(bytes: &[u8], visit: impl FnMut(Result<Entry<'_>, Refused>)) -> Resu
 /// Parses a directory from a stream; slower than [`read`], but holds no more than one entry.
 ///
 /// # Errors
-/// As for [`read`]; the reader's own errors are returned as they are.
+/// As for [`read`], and if an entry has more than 4 MiB; the reader's own errors are returned as they are.
 pub fn read_stream(
     reader: impl io::Read,
-    visit: impl FnMut(Result<Entry<'_>, Refused>),
+    mut visit: impl FnMut(Result<Entry<'_>, Refused>),
 ) -> io::Result<Result<Option<Summary>>> {
-    let mut json = serde_json::Deserializer::from_reader(reader);
+    let left = Cell::new(LONGEST);
+    let visit = |entry: Result<Entry<'_>, Refused>| {
+        left.set(LONGEST);
+        visit(entry);
+    };
+    let mut json = serde_json::Deserializer::from_reader(Metered { reader, left: &left });
     match (Document { visit }).deserialize(&mut json).and_then(|rest| json.end().map(|()| rest)) {
+        Err(error) if error.is_io() && left.get() == 0 => {
+            let why = format!("an entry has more than {LONGEST} bytes");
+            Ok(Err(Error::corrupt(WHAT, why)))
+        }
         Err(error) if error.is_io() => Err(error.into()),
         document => Ok(finish(document)),
+    }
+}
+
+/// Reads until nothing is left of what an entry may have.
+struct Metered<'a, R> {
+    reader: R,
+    left: &'a Cell<usize>,
+}
+
+impl<R: io::Read> io::Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let most = buffer.len().min(left);
+        let count = self.reader.read(&mut buffer[..most])?;
+        self.left.set(left - count);
+        Ok(count)
     }
 }
 

@@ -27,12 +27,47 @@ pub enum Error {
     },
 }
 
+/// The longest explanation, in bytes. Explanations quote what they complain of, which may be hundreds of megabytes, and
+/// reports keep thousands of them.
+const LONGEST: usize = 1000;
+
 impl Error {
     pub(crate) fn corrupt(what: &'static str, why: impl Into<String>) -> Self {
-        Self::Corrupt { what, why: why.into() }
+        Self::Corrupt { what, why: cut(why.into()) }
     }
 
     pub(crate) fn unsupported(what: &'static str, found: impl ToString) -> Self {
-        Self::Unsupported { what, found: found.to_string() }
+        Self::Unsupported { what, found: cut(found.to_string()) }
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST {
+        // The end often says where.
+        let end = text.split_off(boundary(&text, text.len() - LONGEST / 4));
+        text.truncate(boundary(&text, LONGEST * 3 / 4));
+        text.push_str(" … ");
+        text.push_str(&end);
+        text.shrink_to_fit();
+    }
+    text
+}
+
+/// The last place at or before `at` where a text can be cut.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_explanations_keep_their_ends() {
+        let text = format!("invalid type: string {:?} at line 7", "é".repeat(1 << 20));
+        let Error::Corrupt { why, .. } = Error::corrupt("test", text) else { panic!("it is corrupt") };
+        assert!(why.starts_with("invalid type: string \"éé") && why.ends_with("éé\" at line 7"), "{why}");
+        assert!(why.len() <= LONGEST + 8 && why.contains("é … é"), "{why}");
+        assert_eq!(Error::corrupt("test", "short").to_string(), "test: short");
     }
 }

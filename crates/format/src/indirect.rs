@@ -9,6 +9,10 @@ use crate::{Error, ObjectId, Result, json};
 
 const WHAT: &str = "list of pieces";
 
+/// The most pieces that a list may have: 16 TiB at kopia's usual 4 MiB, and more than a list of 256 MiB has room for where
+/// ids are as long as kopia's.
+pub const MAX_PIECES: usize = 4 << 20;
+
 /// One piece of a split object. It may be split itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
@@ -23,12 +27,12 @@ pub struct Piece {
 /// Parses a list and checks that its pieces follow each other from 0 on without gap, overlap or empty piece.
 ///
 /// # Errors
-/// [`Error::Corrupt`] with the number of the piece.
+/// [`Error::Corrupt`] with the number of the piece; if there are more than [`MAX_PIECES`].
 pub fn parse(bytes: &[u8]) -> Result<Vec<Piece>> {
     #[derive(Deserialize)]
     struct Raw {
         stream: String,
-        #[serde(default, deserialize_with = "json::null_as_default")]
+        #[serde(default, deserialize_with = "json::at_most::<_, _, MAX_PIECES>")]
         entries: Vec<RawPiece>,
     }
     #[derive(Deserialize)]

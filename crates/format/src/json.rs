@@ -1,6 +1,10 @@
 //! JSON from a repository: UTF-8 is checked once, fast, so that strings can be borrowed from the bytes.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 
 use crate::{Error, Result};
 
@@ -37,30 +41,71 @@ where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct List<T>(std::marker::PhantomData<T>);
+    deserializer.deserialize_any(List::<T>::new(usize::MAX, Beyond::Refused))
+}
 
-    impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for List<T> {
-        type Value = Vec<T>;
+/// As [`without_nulls`], but no more than the first `N`; the rest is skipped.
+pub(crate) fn first<'de, D, T, const N: usize>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_any(List::<T>::new(N, Beyond::Skipped))
+}
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a list or null")
-        }
+/// As [`without_nulls`], but more than `N` are an error.
+pub(crate) fn at_most<'de, D, T, const N: usize>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_any(List::<T>::new(N, Beyond::Refused))
+}
 
-        fn visit_unit<E>(self) -> std::result::Result<Vec<T>, E> {
-            Ok(Vec::new())
-        }
+/// The visitor of a list, or of `null`.
+struct List<T> {
+    most: usize,
+    beyond: Beyond,
+    items: PhantomData<T>,
+}
 
-        fn visit_seq<A: serde::de::SeqAccess<'de>>(
-            self,
-            mut seq: A,
-        ) -> std::result::Result<Vec<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(item) = seq.next_element::<Option<T>>()? {
-                list.extend(item);
-            }
-            Ok(list)
-        }
+/// What happens to items beyond the most that are wanted.
+#[derive(Clone, Copy)]
+enum Beyond {
+    Skipped,
+    Refused,
+}
+
+impl<T> List<T> {
+    fn new(most: usize, beyond: Beyond) -> Self {
+        Self { most, beyond, items: PhantomData }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list or null")
     }
 
-    deserializer.deserialize_any(List(std::marker::PhantomData))
+    fn visit_unit<E>(self) -> std::result::Result<Vec<T>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while list.len() < self.most {
+            match seq.next_element::<Option<T>>()? {
+                Some(item) => list.extend(item),
+                None => return Ok(list),
+            }
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            if let Beyond::Refused = self.beyond {
+                return Err(A::Error::custom(format_args!("more than {} entries", self.most)));
+            }
+        }
+        Ok(list)
+    }
 }

@@ -8,6 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Summary;
 use crate::{ObjectId, Timestamp};
 
+/// The longest name that is believed, in bytes: no file system has longer ones.
+const MAX_NAME: usize = 4096;
+
+/// How many characters of what is refused are shown: reports keep thousands of them.
+const SHOWN: usize = 256;
+
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntryKind {
@@ -52,10 +58,21 @@ impl Entry<'_> {
 /// An entry that cannot be restored as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Its name, for people: it may be no name at all.
+    /// Its name, for people: it may be no name at all. A longer one is cut after 256 characters.
     pub name: String,
     /// What is wrong with it.
     pub why: String,
+}
+
+impl Refused {
+    fn new(name: &str, why: String) -> Self {
+        Self { name: shown(name), why }
+    }
+}
+
+/// Copies the beginning of a text.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 impl fmt::Display for Refused {
@@ -121,10 +138,11 @@ impl<'a> RawEntry<'a> {
             "" => Some("has no name"),
             "." | ".." => Some("would leave its folder"),
             name if name.contains(['/', '\0']) => Some("has `/` or NUL in its name"),
+            name if name.len() > MAX_NAME => Some("has a name of more than 4096 bytes"),
             _ => None,
         };
         match why {
-            Some(why) => Err(Refused { name: self.name.into_owned(), why: why.into() }),
+            Some(why) => Err(Refused::new(&self.name, why.into())),
             None => self.validate_root(),
         }
     }
@@ -136,10 +154,11 @@ impl<'a> RawEntry<'a> {
                 "f" => EntryKind::File,
                 "d" => EntryKind::Directory,
                 "s" => EntryKind::Symlink,
-                other => return Err(format!("has the unknown type {other:?}")),
+                other => return Err(format!("has the unknown type {:?}", shown(other))),
             };
             let size = u64::try_from(self.size).map_err(|_| format!("has the size {}", self.size))?;
-            let mode = unix_mode(&self.mode).ok_or_else(|| format!("has the mode {:?}", self.mode))?;
+            let mode =
+                unix_mode(&self.mode).ok_or_else(|| format!("has the mode {:?}", shown(&self.mode)))?;
             let object = match &*self.obj {
                 "" => return Err("has no object".into()),
                 text => text.parse::<ObjectId>().map_err(|error| error.to_string())?,
@@ -162,7 +181,7 @@ impl<'a> RawEntry<'a> {
                 object,
                 summary: self.summ,
             }),
-            Err(why) => Err(Refused { name: self.name.into_owned(), why }),
+            Err(why) => Err(Refused::new(&self.name, why)),
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Summary {
     #[serde(rename = "numIgnoredErrors", skip_serializing_if = "is_zero")]
     pub ignored_errors: i64,
     /// The first ten of them.
-    #[serde(deserialize_with = "json::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "json::first::<_, _, 10>", skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FailedEntry>,
 }
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use super::{DELETED, ENCRYPTION_OVERHEAD, Entry, Header, pack_name, records};
+use super::{DELETED, ENCRYPTION_OVERHEAD, Entry, Header, WHAT, pack_name, records};
 use crate::bytes::uint;
-use crate::{BlobId, Result};
+use crate::{BlobId, Error, Result};
 
 pub(super) const ENTRY_SIZES: RangeInclusive<u16> = 20..=20;
 
@@ -16,11 +16,17 @@ pub(super) type Packs = HashMap<(u32, u8), u32>;
 pub(super) fn parse(bytes: &[u8], header: &Header) -> Result<(Packs, Vec<BlobId>)> {
     let mut numbers = Packs::new();
     let mut packs = Vec::new();
-    let mut last = None;
+    let (mut last, mut names) = (None, 0);
     for record in records(bytes, header)? {
         let place = name_place(&record[header.key_size..]);
         // Neighbours often lie in the same pack.
         if last != Some(place) && !numbers.contains_key(&place) {
+            // Each name is written once; names that overlap would take far more memory than the blob.
+            names += usize::from(place.1);
+            if names > bytes.len() {
+                let why = format!("pack names of more than {names} bytes in {} bytes", bytes.len());
+                return Err(Error::corrupt(WHAT, why));
+            }
             packs.push(pack_name(bytes, place.0, place.1)?);
             numbers.insert(place, packs.len() as u32 - 1);
         }
