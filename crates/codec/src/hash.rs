@@ -217,15 +217,10 @@ impl Hasher {
 
     /// Hashes a content's plaintext.
     pub fn hash(&self, data: &[u8]) -> Digest {
-        match &*self.state {
-            // Their copies do not wipe themselves.
-            State::Blake3(_) | State::HmacSha3_224(_) | State::HmacSha3_256(_) => {
-                let digest = self.hash_only(data);
-                zeroize_stack::<COPIES>();
-                digest
-            }
-            _ => self.hash_only(data),
-        }
+        let digest = self.hash_only(data);
+        // Not all copies of the state wipe themselves, and moving one leaves another behind.
+        zeroize_stack::<COPIES>();
+        digest
     }
 
     /// Apart from [`Self::hash`], so that what it leaves on the stack lies where that wipes.
