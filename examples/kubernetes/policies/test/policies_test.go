@@ -1,22 +1,25 @@
 // Package policies runs the policies of the folders beside it by the API server's own code: its admission plugin, called as the
 // server calls it, with Jobs as the controller of VolSync's kopia fork makes them and with Jobs of others.
 //
-// Kubernetes 1.36 and later know the policies as v1, 1.34 and 1.35 as v1beta1; go.mod and kubernetes-1.35.mod are one of each.
+// The plugin runs policies of the version v1. Those of v1beta1 are read by their own types and become v1, as in a server that
+// stores one and runs the other: their fields are the same.
 package policies
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	v1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/api/admissionregistration/v1beta1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -29,13 +32,12 @@ import (
 	"k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/features"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/discovery"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/openapi"
@@ -49,21 +51,48 @@ var update = flag.Bool("update", false, "write the expected Jobs anew")
 var sets = map[string][]string{
 	"nfs":   {"restore-image.yaml", "repository-nfs.yaml", "jitter.yaml"},
 	"claim": {"restore-image.yaml", "repository-claim.yaml", "jitter.yaml"},
-	// Both by mistake: the first one wins, and nothing is mounted twice.
-	"both": {"restore-image.yaml", "repository-nfs.yaml", "repository-claim.yaml", "jitter.yaml"},
 }
 
 // client is a cluster without a server, which has the published schemas of one.
-type client struct{ kubernetes.Interface }
+type client struct{ *fake.Clientset }
 
-func (c client) Discovery() discovery.DiscoveryInterface { return schemas{c.Interface.Discovery()} }
+func (c client) Discovery() discovery.DiscoveryInterfaces { return schemas{c.Clientset.Discovery()} }
 
-type schemas struct{ discovery.DiscoveryInterface }
+type schemas struct{ discovery.DiscoveryInterfaces }
 
 func (schemas) OpenAPIV3() openapi.Client { return openapitest.NewEmbeddedFileClient() }
 
-// version is the version of the policies that this version of Kubernetes runs.
-func version() string { return path.Base(reflect.TypeOf(mutating.Policy{}).PkgPath()) }
+// The versions of the policies' API, each with a folder of its own.
+var versions = []string{"v1", "v1beta1"}
+
+// asV1 makes objects of v1beta1 such of v1, which must lose nothing.
+func asV1(t *testing.T, object runtime.Object) runtime.Object {
+	t.Helper()
+	var converted runtime.Object
+	switch object.(type) {
+	case *v1beta1.MutatingAdmissionPolicy:
+		converted = &v1.MutatingAdmissionPolicy{}
+	case *v1beta1.MutatingAdmissionPolicyBinding:
+		converted = &v1.MutatingAdmissionPolicyBinding{}
+	default:
+		t.Fatalf("%T is no policy of v1beta1", object)
+	}
+	before, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before = bytes.ReplaceAll(before, []byte(v1beta1.SchemeGroupVersion.String()), []byte(v1.SchemeGroupVersion.String()))
+	decoder := json.NewDecoder(bytes.NewReader(before))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(converted); err != nil {
+		t.Fatal(err)
+	}
+	after, err := json.Marshal(converted)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Fatalf("%v: %s became %s", err, before, after)
+	}
+	return converted
+}
 
 // decode reads every document of a file, and refuses unknown and doubled fields.
 func decode(t *testing.T, file string) []runtime.Object {
@@ -97,22 +126,23 @@ func job(t *testing.T, file string) *batchv1.Job {
 }
 
 // server is the chain of admission plugins of a server that has these policies.
-func server(t *testing.T, files []string) admission.MutationInterface {
+func server(t *testing.T, version string, files []string) admission.MutationInterface {
 	t.Helper()
 	objects := []runtime.Object{namespace("media"), namespace("other")}
 	for _, file := range files {
-		documents := decode(t, filepath.Join("..", version(), file))
+		documents := decode(t, filepath.Join("..", version, file))
 		if len(documents) != 2 {
 			t.Fatalf("%s: a policy and its binding are expected", file)
 		}
-		_ = documents[0].(*mutating.Policy)
-		_ = documents[1].(*mutating.PolicyBinding)
-		objects = append(objects, documents...)
-	}
-	if err := utilfeature.DefaultMutableFeatureGate.SetFromMap(map[string]bool{
-		string(features.MutatingAdmissionPolicy): true,
-	}); err != nil {
-		t.Fatal(err)
+		if version == "v1beta1" {
+			documents[0], documents[1] = asV1(t, documents[0]), asV1(t, documents[1])
+		}
+		policy, binding := documents[0].(*mutating.Policy), documents[1].(*mutating.PolicyBinding)
+		if binding.Spec.PolicyName != policy.Name {
+			t.Fatalf("%s: %s is not bound", file, policy.Name)
+		}
+		setDefaults(policy.Spec.MatchConstraints)
+		objects = append(objects, policy, binding)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -120,7 +150,7 @@ func server(t *testing.T, files []string) admission.MutationInterface {
 	shared := informers.NewSharedInformerFactory(cluster, 0)
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(batchv1.SchemeGroupVersion.WithKind("Job"), meta.RESTScopeNamespace)
-	initialize := initializer.New(cluster, dynamicfake.NewSimpleDynamicClient(scheme.Scheme), shared, nil,
+	initialize := initializer.New(cluster, dynamicfake.NewSimpleDynamicClient(scheme.Scheme), shared, authorizerfactory.NewAlwaysDenyAuthorizer(),
 		utilfeature.DefaultFeatureGate, compatibility.DefaultBuildEffectiveVersion(), ctx.Done(), mapper)
 	plugins := admission.NewPlugins()
 	mutating.Register(plugins)
@@ -132,6 +162,26 @@ func server(t *testing.T, files []string) admission.MutationInterface {
 	shared.Start(ctx.Done())
 	shared.WaitForCacheSync(ctx.Done())
 	return chain.(admission.MutationInterface)
+}
+
+// setDefaults does what the server does before it stores a policy.
+func setDefaults(match *v1.MatchResources) {
+	if match.NamespaceSelector == nil {
+		match.NamespaceSelector = &metav1.LabelSelector{}
+	}
+	if match.ObjectSelector == nil {
+		match.ObjectSelector = &metav1.LabelSelector{}
+	}
+	if match.MatchPolicy == nil {
+		equivalent := v1.Equivalent
+		match.MatchPolicy = &equivalent
+	}
+	all := v1.AllScopes
+	for i := range match.ResourceRules {
+		if match.ResourceRules[i].Scope == nil {
+			match.ResourceRules[i].Scope = &all
+		}
+	}
 }
 
 type noConfig struct{}
@@ -157,6 +207,8 @@ func admit(t *testing.T, server admission.MutationInterface, new, old *batchv1.J
 	if err != nil {
 		t.Fatalf("%s refused: %v", operation, err)
 	}
+	// The conversions in between leave it out.
+	stored.SetGroupVersionKind(batchv1.SchemeGroupVersion.WithKind("Job"))
 	return stored
 }
 
@@ -176,6 +228,15 @@ func text(t *testing.T, job *batchv1.Job) []byte {
 	return text
 }
 
+// eachVersion runs a test for both versions of the API and every set of policies.
+func eachVersion(t *testing.T, test func(t *testing.T, set string, server admission.MutationInterface)) {
+	for _, version := range versions {
+		for set, files := range sets {
+			t.Run(version+"/"+set, func(t *testing.T) { test(t, set, server(t, version, files)) })
+		}
+	}
+}
+
 func each(t *testing.T, folder string, test func(t *testing.T, name string, job *batchv1.Job)) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("jobs", folder, "*.yaml"))
@@ -190,38 +251,36 @@ func each(t *testing.T, folder string, test func(t *testing.T, name string, job 
 }
 
 func TestMovers(t *testing.T) {
-	for set, files := range sets {
-		t.Run(set, func(t *testing.T) {
-			server := server(t, files)
-			each(t, "ours", func(t *testing.T, name string, made *batchv1.Job) {
-				stored := admit(t, server, made, nil)
-				expected := filepath.Join("expected", set, name)
-				if *update {
-					os.MkdirAll(filepath.Dir(expected), 0o755)
-					os.WriteFile(expected, text(t, stored), 0o644)
+	eachVersion(t, func(t *testing.T, set string, server admission.MutationInterface) {
+		each(t, "ours", func(t *testing.T, name string, made *batchv1.Job) {
+			stored := admit(t, server, made, nil)
+			expected := filepath.Join("expected", set, name)
+			if *update {
+				if err := os.MkdirAll(filepath.Dir(expected), 0o755); err != nil {
+					t.Fatal(err)
 				}
-				same(t, "created", job(t, expected), stored)
-				same(t, "created again", stored, admit(t, server, stored, nil))
-				// The controller writes its own template whenever it looks at the Job. What is stored cannot be changed, so it
-				// must come out as it was.
-				same(t, "written by the controller", stored, admit(t, server, made, stored))
-				same(t, "updated as it is", stored, admit(t, server, stored, stored))
-				same(t, "of the time before the policies", made, admit(t, server, made, made))
-			})
+				if err := os.WriteFile(expected, text(t, stored), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			same(t, "created", job(t, expected), stored)
+			same(t, "created again", stored, admit(t, server, stored, nil))
+			// The controller writes its own template whenever it looks at the Job. What is stored cannot be changed, so it
+			// must come out as it was.
+			same(t, "written by the controller", stored, admit(t, server, made, stored))
+			same(t, "updated as it is", stored, admit(t, server, stored, stored))
+			same(t, "of the time before the policies", made, admit(t, server, made, made))
 		})
-	}
+	})
 }
 
 func TestJobsOfOthers(t *testing.T) {
-	for set, files := range sets {
-		t.Run(set, func(t *testing.T) {
-			server := server(t, files)
-			each(t, "foreign", func(t *testing.T, _ string, made *batchv1.Job) {
-				same(t, "created", made, admit(t, server, made, nil))
-				same(t, "updated", made, admit(t, server, made, made))
-			})
+	eachVersion(t, func(t *testing.T, _ string, server admission.MutationInterface) {
+		each(t, "foreign", func(t *testing.T, _ string, made *batchv1.Job) {
+			same(t, "created", made, admit(t, server, made, nil))
+			same(t, "updated", made, admit(t, server, made, made))
 		})
-	}
+	})
 }
 
 // Each policy does its own part, whichever others there are.
@@ -234,7 +293,7 @@ func TestPoliciesAlone(t *testing.T) {
 	}
 	for policy, jobs := range changed {
 		t.Run(strings.TrimSuffix(policy, ".yaml"), func(t *testing.T) {
-			server := server(t, []string{policy})
+			server := server(t, "v1", []string{policy})
 			var got []string
 			each(t, "ours", func(t *testing.T, name string, made *batchv1.Job) {
 				stored := admit(t, server, made, nil)
@@ -252,7 +311,7 @@ func TestPoliciesAlone(t *testing.T) {
 
 // A volume or an init container that a Job brings with it stays, and is not doubled.
 func TestWhatIsThereStays(t *testing.T) {
-	server := server(t, sets["nfs"])
+	server := server(t, "v1", sets["nfs"])
 	made := job(t, "jobs/ours/backup.yaml")
 	made.Spec.Template.Spec.InitContainers = []corev1.Container{{Name: "mine", Image: "docker.io/library/busybox:1.37"}}
 	stored := admit(t, server, made, nil)
