@@ -55,7 +55,9 @@ def pod_problems(job):
 def validate(document):
     if document["apiVersion"].startswith("volsync.backube/"):
         validator = jsonschema.Draft202012Validator(VOLSYNC, format_checker=jsonschema.FormatChecker())
-        validator.validate(document)
+        error = jsonschema.exceptions.best_match(validator.iter_errors(document))
+        if error:
+            raise error
         return
     version = VERSIONS.get(document["apiVersion"], "1.37")
     kubernetes_validate.validate(document, version, strict=True)
@@ -77,7 +79,9 @@ def main(files):
             try:
                 validate(document)
             except Exception as error:  # Whatever a validator says is a finding.
-                print(f"{name}: FAILED: {error}")
+                # A schema's error shows the whole schema and document otherwise.
+                where = getattr(error, "json_path", "")
+                print(f"{name}: FAILED: {where} {getattr(error, 'message', error)}")
                 failed += 1
             else:
                 print(f"{name}: ok")
