@@ -1,0 +1,94 @@
+"""Validates the manifests: Kubernetes' own kinds against its published schemas, those of VolSync against volsync.yaml.
+
+Prints a line for each document, and how many are right.
+"""
+
+import collections
+import pathlib
+import sys
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+FOLDER = pathlib.Path(__file__).parent
+IMAGE = "registry.example.com/kopia-rs:"
+# v1beta1 of the policies left the schemas with 1.37.
+VERSIONS = {"admissionregistration.k8s.io/v1beta1": "1.35"}
+VOLSYNC = yaml.safe_load((FOLDER / "volsync.yaml").read_text())
+
+
+class Strict(yaml.SafeLoader):
+    """Refuses keys that stand twice in one mapping: the later one would win without a word."""
+
+
+def mapping(loader, node, deep=False):
+    keys = collections.Counter(key.value for key, _ in node.value)
+    doubled = [key for key, count in keys.items() if count > 1]
+    if doubled:
+        raise yaml.YAMLError(f"{node.start_mark}: doubled: {doubled}")
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, lambda loader, node: mapping(loader, node, True))
+
+
+def pod_problems(job):
+    """What every pod of ours must have, which no schema says."""
+    spec = job["spec"]["template"]["spec"]
+    if not spec["containers"][0]["image"].startswith(IMAGE):
+        return
+    volumes = {volume["name"] for volume in spec.get("volumes", [])}
+    for container in spec["containers"]:
+        security = container.get("securityContext", {})
+        if security.get("readOnlyRootFilesystem") is not True or security.get("capabilities") != {"drop": ["ALL"]}:
+            yield "a container is not locked down"
+        if container.get("resources", {}).get("limits") != {"memory": "256Mi"}:
+            yield "a container has another limit than 256Mi of memory"
+        for mount in container.get("volumeMounts", []):
+            if mount["name"] not in volumes:
+                yield f"no volume {mount['name']}"
+            if mount["name"] == "repository" and mount.get("readOnly") is not True:
+                yield "the repository can be written"
+
+
+def validate(document):
+    if document["apiVersion"].startswith("volsync.backube/"):
+        validator = jsonschema.Draft202012Validator(VOLSYNC, format_checker=jsonschema.FormatChecker())
+        error = jsonschema.exceptions.best_match(validator.iter_errors(document))
+        if error:
+            raise error
+        return
+    version = VERSIONS.get(document["apiVersion"], "1.37")
+    kubernetes_validate.validate(document, version, strict=True)
+    if document["kind"] == "Job":
+        problems = list(pod_problems(document))
+        if problems:
+            raise ValueError("; ".join(problems))
+
+
+def main(files):
+    passed = failed = 0
+    for file in files:
+        documents = list(yaml.load_all(pathlib.Path(file).read_text(), Strict))
+        if not documents:
+            print(f"{file}: EMPTY")
+            failed += 1
+        for document in documents:
+            name = f"{file}: {document.get('kind')} {document['metadata'].get('name', '')}"
+            try:
+                validate(document)
+            except Exception as error:  # Whatever a validator says is a finding.
+                # A schema's error shows the whole schema and document otherwise.
+                where = getattr(error, "json_path", "")
+                print(f"{name}: FAILED: {where} {getattr(error, 'message', error)}")
+                failed += 1
+            else:
+                print(f"{name}: ok")
+                passed += 1
+    print(f"{passed} {failed}")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(sys.argv[1:]) else 0)
