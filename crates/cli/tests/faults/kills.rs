@@ -65,7 +65,8 @@ fn kill(way: &Way) {
             let what = format!("{} round {round}, killed after {moment:?} of {length:?}", way.name);
             let found = scanned(&target);
             assert_right_under_final_names(&found, &old, &new, way, &what);
-            let is_unfinished = |entry: &&Entry| entry.path.starts_with(UNFINISHED);
+            let is_unfinished =
+                |entry: &&Entry| entry.path.starts_with(UNFINISHED) && entry.kind == Kind::Directory;
             let folders: Vec<_> = names(&found).filter(is_unfinished).collect();
             assert!(folders.len() <= 1, "{what}: {folders:?}");
             unfinished += folders.len();
