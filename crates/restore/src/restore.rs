@@ -64,12 +64,12 @@ pub fn restore_observed(
 
     let merge = match work(&shared, entry) {
         Ok(merge) => merge,
-        Err(error) => {
-            // What was done would only take up room; why it failed matters more than whether this does. Who stops a restore
-            // does not want to wait for it.
-            if !matches!(error, Error::Stopped { .. } | Error::Problem { .. }) && options.part == Part::Whole
-            {
-                let _ = staging.remove(&target);
+        Err(mut error) => {
+            // What was done stays: the next restore takes it up, be it that a volume is enlarged or comes back.
+            match &mut error {
+                Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
+                Error::Stopped { .. } | Error::Problem { .. } => {}
+                _ => staging.remove_new(&target),
             }
             target.close_again();
             return Err(error);

@@ -55,12 +55,20 @@ fn kill(way: &Way) {
     let length = Instant::now();
     commands().iter_mut().for_each(run);
     let length = length.elapsed();
+    // Most of the time goes by before the repository is open; half of the moments come after that.
+    let opening = Instant::now();
+    run(&mut place.command("status"));
+    let opening = opening.elapsed().min(length);
     assert_same(&new, &target, way.name);
     for round in 0..rounds {
         fill(&place, &target, way);
         // What takes up a restore may be killed as well.
         for _ in 0..=numbers.next() % 3 {
-            let moment = length.mul_f64((numbers.next() % 1000) as f64 / 1000.0);
+            let fraction = (numbers.next() % 1000) as f64 / 1000.0;
+            let moment = match numbers.next() % 2 {
+                0 => length.mul_f64(fraction),
+                _ => opening + (length - opening).mul_f64(fraction),
+            };
             killed += usize::from(killed_after(commands(), moment));
             let what = format!("{} round {round}, killed after {moment:?} of {length:?}", way.name);
             let found = scanned(&target);

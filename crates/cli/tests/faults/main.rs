@@ -8,3 +8,4 @@
 mod common;
 mod handles;
 mod kills;
+mod room;
