@@ -9,3 +9,4 @@ mod common;
 mod handles;
 mod kills;
 mod room;
+mod signals;
