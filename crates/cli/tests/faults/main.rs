@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 
+mod bombs;
 mod common;
 mod handles;
 mod kills;
