@@ -3,7 +3,7 @@
 //! Without a handler they would do nothing where this is the first process of a container.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,10 @@ use crate::output::say;
 use crate::password;
 
 /// How long a command that can stop by itself may take for it.
-const PATIENCE: Duration = Duration::from_millis(900);
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// How long the last line may take: a pipe may be full, and its reader asleep.
+const LAST_LINE: Duration = Duration::from_millis(150);
 
 /// What is said when a signal ends the process. It is told the signal and where unfinished work lies.
 type LastWords = Box<dyn Fn(i32, &str) + Send + Sync>;
@@ -56,7 +59,7 @@ impl Interrupt {
         Some(self.signal.load(Ordering::Relaxed)).filter(|&signal| signal != 0)
     }
 
-    fn came(&self, signal: i32) {
+    fn came(self: &Arc<Self>, signal: i32) {
         let again = self.signal.swap(signal, Ordering::Relaxed) != 0;
         let mut unfinished = "";
         if self.asked.load(Ordering::Relaxed) && !again {
@@ -65,10 +68,19 @@ impl Interrupt {
         }
         // The line of the question has no end.
         let line = if password::show_typing() { "\n" } else { "" };
-        match self.last_words.get() {
-            Some(words) => words(signal, unfinished),
-            None => say(format_args!("{line}error: stopped by {}{unfinished}", name(signal))),
-        }
+        let (told, wait) = mpsc::channel();
+        let interrupt = self.clone();
+        let tell = move || {
+            match interrupt.last_words.get() {
+                Some(words) => words(signal, unfinished),
+                None => say(format_args!("{line}error: stopped by {}{unfinished}", name(signal))),
+            }
+            // Nobody waits any more if it took too long.
+            let _ = told.send(());
+        };
+        // Where no thread is to be had, nothing is said.
+        let _ = thread::Builder::new().name("last line".into()).spawn(tell);
+        let _ = wait.recv_timeout(LAST_LINE);
         std::process::exit(i32::from(status(signal)));
     }
 }

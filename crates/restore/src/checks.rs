@@ -23,6 +23,8 @@ struct State {
     /// Checks that are handed out and not done.
     out: usize,
     wrong: Vec<Wrong>,
+    /// Large files that were begun and are not finished.
+    large_files: usize,
     aborted: bool,
 }
 
@@ -56,6 +58,33 @@ impl Checks {
     pub(crate) fn wait(&self) -> Vec<Wrong> {
         let mut state = self.lock();
         while state.out > 0 && state.wrong.is_empty() && !state.aborted {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::take(&mut state.wrong)
+    }
+
+    /// Notes that a large file is begun.
+    pub(crate) fn large_file_begun(&self) {
+        self.lock().large_files += 1;
+    }
+
+    /// Notes that a large file is finished, and closed.
+    pub(crate) fn large_file_done(&self) {
+        let mut state = self.lock();
+        state.large_files = state.large_files.saturating_sub(1);
+        self.changed.notify_all();
+    }
+
+    /// Says whether as many large files are begun as may be open.
+    pub(crate) fn are_large_files(&self, most: usize) -> bool {
+        let state = self.lock();
+        state.large_files >= most && !state.aborted
+    }
+
+    /// Waits until a large file is finished where too many are begun, or something is given back, and takes that.
+    pub(crate) fn wait_for_large_file(&self, most: usize) -> Vec<Wrong> {
+        let mut state = self.lock();
+        while state.large_files >= most && state.wrong.is_empty() && !state.aborted {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::take(&mut state.wrong)

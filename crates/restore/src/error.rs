@@ -76,6 +76,8 @@ pub enum Error {
         what: &'static str,
         /// What the system said.
         source: io::Error,
+        /// The folder that holds what was done, as for [`Self::Stopped`], where anything was.
+        unfinished: Option<PathBuf>,
     },
 }
 

@@ -34,6 +34,7 @@ use crate::destination::metadata::{Metadata, Natural};
 use crate::destination::partial;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
+use crate::open_files::OpenFiles;
 use crate::outcome::{Cause, Tally};
 use crate::plan::batch::{Batch, Item, Part, Use};
 use crate::shard::Torn;
@@ -52,6 +53,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) target: &'a Target,
     pub(crate) staging: &'a Staging,
     pub(crate) natural: Natural,
+    /// How many files may be open.
+    pub(crate) open_files: OpenFiles,
     pub(crate) bytes: Bytes,
     /// How reads are merged.
     pub(crate) limits: Limits,
@@ -98,6 +101,7 @@ impl<'a> Shared<'a> {
             target,
             staging,
             natural,
+            open_files: OpenFiles::of_process(options.workers()),
             bytes,
             stop,
             fatal,
@@ -169,11 +173,12 @@ pub(crate) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    /// Makes one of `workers`.
-    pub(crate) fn new(shared: &'a Shared<'a>, workers: usize) -> Self {
+    /// Makes one of those that write, or the planner's.
+    pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
+        let OpenFiles { workers, folders, .. } = shared.open_files;
         Self {
             shared,
-            handles: Handles::new(shared.staging.handle(), workers),
+            handles: Handles::new(shared.staging.handle(), folders / (workers + 1)),
             metadata: Metadata::new(shared.natural, shared.options, shared.tally),
             decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
             headed: Decoder::new(),

@@ -18,6 +18,7 @@ mod destination;
 mod error;
 mod execute;
 mod observer;
+mod open_files;
 mod options;
 mod outcome;
 mod plan;

@@ -88,7 +88,7 @@ pub fn preview(
     visit: impl FnMut(&Change),
 ) -> Result<Preview> {
     let (path, name) = locate(entry, target.as_ref())?;
-    let error = |what, source| Error::Target { path: path.clone(), what, source };
+    let error = |what, source| Error::Target { path: path.clone(), what, source, unfinished: None };
     let repository = entry.repository().store().folder();
     let overlap = overlap(&path, repository.as_deref(), name.is_none());
     overlap.map_err(|source| error("cannot be looked at", source))?.map_or(Ok(()), Err)?;

@@ -64,12 +64,12 @@ pub fn restore_observed(
 
     let merge = match work(&shared, entry) {
         Ok(merge) => merge,
-        Err(error) => {
-            // What was done would only take up room; why it failed matters more than whether this does. Who stops a restore
-            // does not want to wait for it.
-            if !matches!(error, Error::Stopped { .. } | Error::Problem { .. }) && options.part == Part::Whole
-            {
-                let _ = staging.remove(&target);
+        Err(mut error) => {
+            // What was done stays: the next restore takes it up, be it that a volume is enlarged or comes back.
+            match &mut error {
+                Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
+                Error::Stopped { .. } | Error::Problem { .. } => {}
+                _ => staging.remove_new(&target),
             }
             target.close_again();
             return Err(error);
@@ -109,14 +109,14 @@ pub fn restore_observed(
 
 /// Plans on this thread and works on others, until everything is staged or nothing more can be.
 fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
-    let workers = shared.options.workers();
+    let workers = shared.open_files.workers;
     let merge = std::thread::scope(|scope| {
         let _guard = AbortOnPanic(shared);
         let profile = shared.repository.store().profile();
         // Workers come first: where threads are few, they are what is needed.
         let ahead = (profile.ahead == ReadAhead::Threads).then(|| shared.ahead.expect_readers());
         for number in 0..workers {
-            let work = || Worker::new(shared, workers + 1).run();
+            let work = || Worker::new(shared).run();
             match std::thread::Builder::new().spawn_scoped(scope, work) {
                 // Fewer do as well, where the number of threads is limited.
                 Err(source) if number == 0 => return Err(Error::Threads { source }),
@@ -125,10 +125,14 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
             }
         }
         if ahead.is_some() {
-            shared.ahead.start(scope, shared.repository, profile.parallel_reads);
+            shared.ahead.start(
+                scope,
+                shared.repository,
+                profile.parallel_reads.min(2 * shared.open_files.workers.max(8)),
+            );
         }
         drop(ahead);
-        let planner = Planner::new(shared, Worker::new(shared, workers + 1), root);
+        let planner = Planner::new(shared, Worker::new(shared), root);
         let merge = planner.run(root);
         shared.ahead.queue().close();
         Ok(merge)

@@ -17,6 +17,7 @@
 mod blobs;
 mod living;
 
+pub use kopia_format::ContentId;
 pub use living::{Change, Living};
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use std::path::Path;
 use kopia_codec::cipher::{Cipher, Encryption};
 use kopia_codec::hash::{HashAlgorithm, Hasher};
 use kopia_codec::key::KeyDerivation;
-use kopia_format::{BlobId, ContentId, ObjectId};
+use kopia_format::{BlobId, ObjectId};
 use serde_json::{Value, json};
 
 /// The password of everything that is written here.

@@ -145,6 +145,17 @@ pub(super) fn restore(error: restore::Error) -> Failure {
         }
         restore::Error::NoShards => failure.hint("leave --shard and --finish out"),
         restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),
+        restore::Error::Target { ref source, unfinished: Some(ref unfinished), .. } => {
+            let first = match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room",
+                io::ErrorKind::ReadOnlyFilesystem => "make the target writable",
+                _ => "look at the system's log, mend what it names",
+            };
+            let done = unfinished.display();
+            failure.hint(format!(
+                "{first} and run the same command again: it takes up what was done, which lies in {done}"
+            ))
+        }
         restore::Error::Target { ref source, .. } => match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 failure.hint("make room and run the same command again")

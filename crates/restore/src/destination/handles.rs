@@ -17,9 +17,6 @@ use rustix::io::Errno;
 use super::folder::Folder;
 use super::{FOLDER, Identity, open_folder, open_to_change};
 
-/// How many folders all workers keep open together; each keeps one, however many there are.
-pub(crate) const OPEN: usize = 32;
-
 /// The longest path that is given to the system at once; its limit is 4096 with the final NUL.
 const PATH: usize = 4000;
 
@@ -34,9 +31,9 @@ pub(crate) struct Handles<'a> {
 }
 
 impl<'a> Handles<'a> {
-    /// Starts at the staging folder, sharing [`OPEN`] handles with all `workers`.
-    pub(crate) fn new(root: BorrowedFd<'a>, workers: usize) -> Self {
-        Self { root, limit: (OPEN / workers).max(1), open: VecDeque::new(), openat2: true }
+    /// Starts at the staging folder; `limit` handles are kept open.
+    pub(crate) fn new(root: BorrowedFd<'a>, limit: usize) -> Self {
+        Self { root, limit: limit.max(1), open: VecDeque::new(), openat2: true }
     }
 
     /// Opens a folder, making it and those it lies in where that was not done yet.

@@ -35,11 +35,16 @@ impl Target {
         let (folder, name) = locate(entry, path)?;
         let error = |what| {
             let path = folder.clone();
-            move |source| Error::Target { path, what, source }
+            move |source| Error::Target { path, what, source, unfinished: None }
         };
         if name.is_some() && fs::symlink_metadata(path).is_ok_and(|found| is_special(&found)) {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a folder");
-            return Err(Error::Target { path: path.into(), what: "cannot be replaced", source });
+            return Err(Error::Target {
+                path: path.into(),
+                what: "cannot be replaced",
+                source,
+                unfinished: None,
+            });
         }
         let repository = entry.repository().store().folder();
         let overlaps = |folder: &Path| overlap(folder, repository.as_deref(), name.is_none());
@@ -84,7 +89,7 @@ impl Target {
 
     /// Says what could not be done with the target.
     pub(crate) fn error(&self, what: &'static str, source: impl Into<std::io::Error>) -> Error {
-        Error::Target { path: self.path.clone(), what, source: source.into() }
+        Error::Target { path: self.path.clone(), what, source: source.into(), unfinished: None }
     }
 }
 
@@ -133,7 +138,7 @@ fn entry_name(entry: &Entry, path: &Path) -> Result<String> {
 
 fn unnamed(path: &Path) -> Error {
     let source = io::Error::new(io::ErrorKind::InvalidInput, "give the name that the file is to have");
-    Error::Target { path: path.into(), what: "cannot be the target", source }
+    Error::Target { path: path.into(), what: "cannot be the target", source, unfinished: None }
 }
 
 /// Refuses a target that overlaps with the repository, if that is a folder. A single file does no harm beside the

@@ -122,6 +122,8 @@ impl Planner<'_> {
         place: Option<u64>,
     ) {
         let size = small.size;
+        self.wait_for_large_file();
+        self.shared.checks.large_file_begun();
         let file = Arc::new(LargeFile::new(small, found));
         self.batch.large_files += 1;
         let mut planned = 0;
@@ -152,6 +154,16 @@ impl Planner<'_> {
             }
         }
         self.worker.large_file_one_done(&file);
+    }
+
+    /// Waits until one more file may be open. Those that are begun get all their pieces meanwhile.
+    fn wait_for_large_file(&mut self) {
+        let most = self.shared.open_files.large_files;
+        while self.shared.checks.are_large_files(most) {
+            self.hand_over();
+            let wrong = self.shared.checks.wait_for_large_file(most);
+            self.take_back(wrong);
+        }
     }
 
     /// Plans to read a piece of a large file.

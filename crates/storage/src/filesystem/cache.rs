@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kopia_format::BlobId;
+use rustix::process::{Resource, getrlimit};
 
 use super::OpenBlob;
 
@@ -14,10 +15,20 @@ use super::OpenBlob;
 const CAPACITY: usize = 16;
 
 /// Keeps the blobs that were used last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cache {
+    capacity: usize,
     /// The one used last comes first. So few are found faster by looking at all of them than by hashing.
     blobs: Mutex<Vec<Arc<OpenBlob>>>,
+}
+
+impl Default for Cache {
+    /// Keeps at most an eighth of the files that this process may have open.
+    fn default() -> Self {
+        let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+        let capacity = limit.map_or(CAPACITY, |limit| (limit / 8).clamp(1, CAPACITY));
+        Self { capacity, blobs: Mutex::default() }
+    }
 }
 
 impl Cache {
@@ -35,7 +46,7 @@ impl Cache {
         if let Some(first) = blobs.iter().find(|other| other.id() == blob.id()) {
             return Arc::clone(first);
         }
-        let evicted = if blobs.len() >= CAPACITY { blobs.pop() } else { None };
+        let evicted = if blobs.len() >= self.capacity { blobs.pop() } else { None };
         blobs.insert(0, Arc::clone(&blob));
         drop(blobs);
         // Unmapping takes a while, so it happens outside the lock.

@@ -29,11 +29,17 @@ impl Worker<'_> {
         // Only what this restore made is removed: with two entries of one name the other one made it.
         let staged = handle.is_staged();
         if self.shared.options.is_shard() {
-            return self.finish_share(file, &handle);
+            self.finish_share(file, &handle);
+            drop(handle);
+            return self.shared.checks.large_file_done();
         }
         let mut failed = file.take_failed();
         let result = match failed.cause.take() {
-            Some(cause) => self.salvage(file, &handle, failed, &cause).then_some(true).ok_or(cause),
+            Some(cause) => {
+                let saved = self.salvage(file, &handle, failed, &cause);
+                drop(handle);
+                saved.then_some(true).ok_or(cause)
+            }
             None => match self.finish(file, handle) {
                 Ok(Some(kept_staged)) => Ok(kept_staged),
                 // It goes on: the file is looked at and written anew.
@@ -41,6 +47,7 @@ impl Worker<'_> {
                 Err(cause) => Err(cause),
             },
         };
+        self.shared.checks.large_file_done();
         let keep_staged = *result.as_ref().unwrap_or(&false);
         if staged
             && !keep_staged

@@ -1,0 +1,97 @@
+//! Repositories that are small and unfold without end: every command ends, within memory that is bounded by the system.
+
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use kopia_testkit::writer::{ContentId, RepositoryWriter};
+use serde_json::{Value, json};
+
+use crate::common::{NEW, Place, clean, entry};
+
+/// KiB of address space: a thread takes 2 MiB for its stack, and up to 64 MiB for what it allocates.
+const MEMORY: u32 = 1 << 20;
+
+/// What hangs is ended after this time.
+const WATCHDOG: Duration = Duration::from_secs(100);
+
+/// Runs a command within bounded memory.
+#[track_caller]
+fn bounded(command: &Command) -> Output {
+    let mut bounded = Command::new("sh");
+    bounded.args(["-c", &format!("ulimit -v {MEMORY}; exec \"$@\""), "sh"]);
+    bounded.arg(command.get_program()).args(command.get_args());
+    clean(&mut bounded);
+    let start = Instant::now();
+    let mut child = bounded.stderr(tempfile::tempfile().unwrap()).stdout(Stdio::null()).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > WATCHDOG {
+            child.kill().unwrap();
+            panic!("it does not end: {command:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// Runs every command that walks folders, and asserts how each ends.
+fn walk(place: &Place, damage: i32) {
+    let target = place.path("target");
+    let mut ls = place.command("ls");
+    ls.args(["-R", NEW]);
+    let mut doctor = place.command("doctor");
+    doctor.arg(NEW);
+    let commands = [
+        (place.restore(NEW, &target, "--quiet --parallel 2 --dry-run"), 3),
+        (place.restore(NEW, &target, "--quiet --parallel 2 --max-depth 2000"), 3),
+        (place.command("verify"), damage),
+        (ls, 3),
+        // It looks at what stands in the way of opening and finding, not at every folder.
+        (doctor, 0),
+    ];
+    for (command, code) in commands {
+        let ended = bounded(&command).status.code();
+        assert_eq!(ended, Some(code), "{command:?}");
+    }
+    // Deeper than a path may be.
+    assert!(Command::new("rm").arg("-rf").arg(&target).status().unwrap().success());
+}
+
+#[test]
+fn a_folder_that_contains_itself() {
+    let place = Place::of(|writer, version| {
+        let id: ContentId = format!("k0011223344556677{version:016x}").parse().unwrap();
+        let again = entry("d", "again", "0755", &id.to_string(), 0);
+        let folder = json!({"stream": "kopia:directory", "entries": [again]});
+        writer.forge(id, folder.to_string().as_bytes());
+        entry("d", "data", "0755", &id.to_string(), 0)
+    });
+    walk(&place, 3);
+}
+
+#[test]
+fn folders_in_folders_in_folders() {
+    walk(&Place::of(chain), 0);
+}
+
+/// Three times as many levels as any command goes down.
+fn chain(writer: &mut RepositoryWriter, _: u64) -> Value {
+    let mut inner = writer.directory(&[]);
+    for _ in 0..30_000 {
+        inner = writer.directory(&[entry("d", "d", "0755", &inner, 0)]);
+    }
+    entry("d", "data", "0755", &inner, 0)
+}
+
+#[test]
+fn folders_that_are_the_same_a_million_million_times() {
+    let place = Place::of(|writer, _| {
+        let mut inner = writer.directory(&[]);
+        for _ in 0..40 {
+            inner =
+                writer.directory(&[entry("d", "a", "0755", &inner, 0), entry("d", "b", "0755", &inner, 0)]);
+        }
+        entry("d", "data", "0755", &inner, 0)
+    });
+    // Each object is looked at once, wherever it lies.
+    assert_eq!(bounded(&place.command("verify")).status.code(), Some(0));
+}

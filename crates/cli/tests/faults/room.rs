@@ -1,0 +1,112 @@
+//! Targets with too little room, or none: one clear error, the unfinished folder stays, and a second run with room ends well.
+
+use std::path::Path;
+use std::process::Output;
+
+use crate::common::{NEW, Place, UNFINISHED, assert_same, in_namespace};
+
+/// Restores with too little room, says how that ended, makes room, restores again and copies what came out.
+const TWICE: &str = r#"
+    ended=0
+    timeout 60 "$0" restore app@host:/new "$2" --repository "$1" || ended=$?
+    echo "ended $ended"
+    ls -A "$2"
+    mount -o remount,size=64m,nr_inodes=10000 "$2"
+    "$0" restore app@host:/new "$2" --delete-extra --repository "$1"
+    cp -a "$2" "$3"
+"#;
+
+fn twice(mount: &str, fill: bool, why: &str) {
+    let place = Place::new();
+    let new = place.fresh(NEW);
+    let [target, result] = ["target", "result"].map(|name| place.path(name));
+    std::fs::create_dir(&target).unwrap();
+    let old = r#""$0" restore app@host:/old "$2" --repository "$1" --quiet"#;
+    let before = if fill { old } else { "" };
+    let script = format!("mount -t tmpfs -o {mount} tmpfs \"$2\"\n{before}\n{TWICE}");
+    let Some(output) = in_namespace(&script, &[&place.repository(), &target, &result]) else { return };
+    let left = stopped(&output, &target, why);
+    assert_eq!(left.iter().filter(|name| name.starts_with(UNFINISHED)).count(), 1, "{left:?}");
+    assert!(fill || left.len() == 1, "{left:?}");
+    assert_same(&new, &result, mount);
+}
+
+/// Asserts that the first restore stopped with one error and the second ended well; returns what the first left.
+#[track_caller]
+fn stopped(output: &Output, target: &Path, why: &str) -> Vec<String> {
+    let [said, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    let all = format!("{said}\n{told}");
+    assert!(output.status.success(), "{all}");
+    let mut left = said.lines().skip_while(|line| *line != "ended 1");
+    assert!(left.next().is_some(), "{all}");
+    let errors: Vec<_> = told.lines().filter(|line| line.starts_with("error:")).collect();
+    let [error] = &errors[..] else { panic!("{all}") };
+    assert!(error.contains(&*target.to_string_lossy()) && error.contains(why), "{all}");
+    assert!(told.contains("hint:"), "{all}");
+    let names: Vec<_> = left.take_while(|line| !line.starts_with("restored")).map(str::to_owned).collect();
+    for name in names.iter().filter(|name| name.starts_with(UNFINISHED)) {
+        assert!(told.contains(&**name), "the unfinished folder is not named: {all}");
+    }
+    names
+}
+
+#[test]
+fn a_full_disk() {
+    twice("size=400k", false, "No space left on device");
+}
+
+#[test]
+fn a_disk_that_is_full_of_the_older_tree() {
+    twice("size=3m", true, "No space left on device");
+}
+
+#[test]
+fn no_inodes_left() {
+    twice("size=64m,nr_inodes=100", false, "No space left on device");
+}
+
+#[test]
+fn a_read_only_target() {
+    let place = Place::new();
+    let target = place.path("target");
+    std::fs::create_dir(&target).unwrap();
+    let script = r#"
+        mount -t tmpfs tmpfs "$2"
+        mount -o remount,ro "$2"
+        ended=0
+        "$0" restore app@host:/new "$2" --repository "$1" || ended=$?
+        echo "ended $ended"
+        ls -A "$2"
+    "#;
+    let Some(output) = in_namespace(script, &[&place.repository(), &target]) else { return };
+    assert_eq!(stopped(&output, &target, "Read-only file system"), [""; 0]);
+}
+
+#[test]
+fn a_quota_that_is_used_up() {
+    let place = Place::new();
+    let new = place.fresh(NEW);
+    let [target, result] = ["target", "result"].map(|name| place.path(name));
+    std::fs::create_dir(&target).unwrap();
+    // Root is bound by no quota. Linux has them on tmpfs since 6.6.
+    let script = r#"
+        chmod 755 "$4"
+        mount -t tmpfs -o size=64m,mode=777,usrquota,usrquota_block_hardlimit=400k tmpfs "$2" || { echo none; exit 0; }
+        as="setpriv --reuid 65532 --regid 65532 --clear-groups"
+        $as test -x "$0" || { echo none; exit 0; }
+        ended=0
+        $as "$0" restore app@host:/new "$2" --repository "$1" || ended=$?
+        echo "ended $ended"
+        ls -A "$2"
+        "$0" restore app@host:/new "$2" --repository "$1"
+        cp -a "$2" "$3"
+    "#;
+    let folder = target.parent().unwrap();
+    let Some(output) = in_namespace(script, &[&place.repository(), &target, &result, folder]) else { return };
+    if output.stdout.starts_with(b"none") {
+        eprintln!("skipped: no quotas, or nobody else may run the binary here");
+        return;
+    }
+    stopped(&output, &target, "Disk quota exceeded");
+    assert_same(&new, &result, "quota");
+}
