@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use kopia_rs::verify::Shard;
-use kopia_rs::{Source, restore};
+use kopia_rs::{OpenOptions, Source, restore};
 
 use crate::time::When;
 
@@ -49,12 +49,24 @@ pub(crate) struct Global {
     /// Open a damaged repository as far as that can be done: leave out index blobs that cannot be read, and ask the packs.
     #[arg(long, global = true)]
     pub(crate) degraded: bool,
+    /// Take in what was deleted and is still there: snapshots, and contents whose packs maintenance has not removed yet.
+    #[arg(long, global = true)]
+    pub(crate) deleted: bool,
     /// Use this copy of a format blob that is lost or damaged, as `doctor --save-format-blob` found it in a pack.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) format_blob: Option<PathBuf>,
     /// Show neither progress nor notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+}
+
+impl Global {
+    /// How the repository is opened.
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        let mut options = OpenOptions::default();
+        (options.degraded, options.deleted) = (self.degraded, self.deleted);
+        options
+    }
 }
 
 #[derive(Debug, Subcommand)]

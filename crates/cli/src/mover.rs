@@ -140,6 +140,7 @@ fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static
         (global.password_file.is_some(), "--password-file"),
         (global.json, "--json"),
         (global.degraded, "--degraded"),
+        (global.deleted, "--deleted"),
         (global.format_blob.is_some(), "--format-blob"),
     ]
     .into_iter()

@@ -32,8 +32,7 @@ impl Session {
         };
         let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
         let password = password::get(global)?;
-        let open = if global.degraded { Repository::open_degraded } else { Repository::open };
-        let repository = open(store.clone(), &password)
+        let repository = Repository::open_with(store.clone(), &password, &global.open_options())
             .map_err(|error| unopened(error, Some(&*store), Some(&password)))?;
         let session = Self::new(repository, global);
         session.repository.warnings().iter().for_each(|warning| session.note(warning));

@@ -76,8 +76,7 @@ fn examine(
         findings.into_iter().for_each(|finding| report.fatal(finding));
         return Ok(());
     };
-    let open = if global.degraded { Repository::open_degraded } else { Repository::open };
-    let repository = match open(store.clone(), &password) {
+    let repository = match Repository::open_with(store.clone(), &password, &global.open_options()) {
         Ok(repository) => repository,
         Err(error) => {
             let it = Unopened { place, store: Some(&**store), error: &error, password: Some(&password) };

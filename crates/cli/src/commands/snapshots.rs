@@ -91,6 +91,7 @@ fn totals(snapshot: &Snapshot) -> (u64, u64) {
 fn notes(snapshot: &Snapshot) -> String {
     let manifest = snapshot.manifest();
     let mut notes = Vec::new();
+    notes.extend(snapshot.is_deleted().then(|| "deleted".to_owned()));
     notes.extend(manifest.incomplete().map(|reason| format!("incomplete: {reason}")));
     notes.extend(manifest.pins().iter().map(|pin| format!("pin {pin}")));
     let tag =
