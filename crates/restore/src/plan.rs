@@ -16,7 +16,7 @@ use kopia_repository::{Entry, Fetched};
 
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
-use crate::destination::{is_folder, look};
+use crate::destination::{Identity, is_folder, look};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Cause, Note};
 use crate::shard::Share;
@@ -136,8 +136,16 @@ impl<'a> Planner<'a> {
         match (read, extras) {
             // What the rest of the list would have named is not known.
             (Err(error), _) => self.shared.tally.problem(folder.path_of(""), error),
-            (Ok(_), Some(extras)) if !self.shared.stopped() => {
-                folder.set_extras(extras.into_extras(folder.parent.is_none(), self.shared.options));
+            (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
+                match extras.take_unread(summary.as_ref()) {
+                    Ok(kept) => kept.iter().for_each(|name| self.problem(folder, name, unread())),
+                    Err(cause) => return self.problem(folder, "", cause),
+                }
+                let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
+                let listed = there.existing.as_ref().and_then(|listed| Identity::of(listed).ok());
+                if let Some(listed) = listed {
+                    folder.set_extras(listed, names);
+                }
             }
             (Ok(_), _) => {}
         }
@@ -250,6 +258,11 @@ impl There {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
         Found { old: stat.map(|stat| Old::decide(&stat, entry, shared.options)), left }
     }
+}
+
+/// What is said of an entry of the target that the backup could not read.
+pub(crate) fn unread() -> Cause {
+    Cause::Entry("the backup could not read it, so it is not deleted".into())
 }
 
 /// What is said where nothing may be replaced.

@@ -20,7 +20,7 @@ use crate::destination::{Identity, is_folder, look, open_folder};
 use crate::execute::check::{is_right, open_file};
 use crate::outcome::Cause;
 use crate::plan::existing::{Names, Old};
-use crate::plan::{doubled, exists, mounted};
+use crate::plan::{doubled, exists, mounted, unread};
 use crate::{Error, Existing, Options, Problem, Result};
 
 /// How many entries are compared with the target at once.
@@ -184,7 +184,14 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
         });
         match (read, extras) {
             (Err(error), _) => self.problem(place.path.clone(), error.into()),
-            (Ok(_), Some(extras)) => {
+            (Ok(summary), Some(mut extras)) => {
+                match extras.take_unread(summary.as_ref()) {
+                    Ok(kept) => kept.iter().for_each(|name| self.problem(place.path_of(name), unread())),
+                    Err(cause) => {
+                        self.problem(place.path.clone(), cause);
+                        extras = Names::default();
+                    }
+                }
                 for name in extras.into_extras(is_root, self.options) {
                     self.preview.deleted += 1;
                     let path = place.path_of(&String::from_utf8_lossy(&name));

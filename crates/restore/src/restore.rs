@@ -15,7 +15,7 @@ use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::outcome::Tally;
 use crate::plan::Planner;
 use crate::shard;
-use crate::{Error, Observer, Options, Outcome, Part, Result, Sync};
+use crate::{Error, Existing, Observer, Options, Outcome, Part, Result, Sync};
 
 /// Restores an entry and all below it.
 ///
@@ -93,6 +93,7 @@ pub fn restore_observed(
         metadata,
         root_attributes,
         delete_extra: options.delete_extra,
+        refuse_existing: options.existing == Existing::Error,
     };
     mover.run(&merge);
     staging.remove(&target)?;

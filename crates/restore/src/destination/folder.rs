@@ -30,7 +30,7 @@ pub(crate) struct Folder {
     /// Which folder it is in the staging tree, once it is made there.
     made: OnceLock<io::Result<Identity>>,
     /// What the target's folder has and the snapshot has not.
-    extras: OnceLock<Vec<Box<[u8]>>>,
+    extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
     /// Files of which pieces are lost, and that still need a name.
     partial: Mutex<Vec<Partial>>,
 }
@@ -145,13 +145,14 @@ impl Folder {
     }
 
     /// Keeps the names of what the snapshot does not have, until everything is written.
-    pub(crate) fn set_extras(&self, names: Vec<Box<[u8]>>) {
-        let _ = self.extras.set(names);
+    pub(crate) fn set_extras(&self, listed: Identity, names: Vec<Box<[u8]>>) {
+        let _ = self.extras.set((listed, names));
     }
 
-    /// Returns what the target's folder has and the snapshot has not; nothing where that is not known.
-    pub(crate) fn extras(&self) -> &[Box<[u8]>] {
-        self.extras.get().map_or(&[], |names| names)
+    /// Returns which folder of the target was listed, and what it has and the snapshot has not; nothing where that is not
+    /// known.
+    pub(crate) fn extras(&self) -> Option<(Identity, &[Box<[u8]>])> {
+        self.extras.get().map(|(listed, names)| (*listed, &names[..]))
     }
 
     /// Keeps a file of which pieces are lost, until the names of all others are taken.

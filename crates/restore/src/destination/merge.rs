@@ -41,6 +41,8 @@ pub(crate) struct Mover<'a> {
     pub(crate) root_attributes: bool,
     /// Whether what the snapshot does not have is deleted.
     pub(crate) delete_extra: bool,
+    /// Whether nothing is replaced, not even what came after the restore began.
+    pub(crate) refuse_existing: bool,
 }
 
 impl Mover<'_> {
@@ -92,7 +94,11 @@ impl Mover<'_> {
             }
             for name in names {
                 if let Err(error) = self.move_entry(source.as_fd(), destination.as_fd(), folder, &name) {
-                    self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), in_the_way(error));
+                    let cause = match error.kind() {
+                        io::ErrorKind::AlreadyExists if self.refuse_existing => crate::plan::exists(),
+                        _ => in_the_way(error),
+                    };
+                    self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), cause);
                     stuck.insert(name);
                 }
             }
@@ -108,7 +114,15 @@ impl Mover<'_> {
             }
         }
         partial::name_all(destination.as_fd(), folder, self.tally);
-        for name in folder.extras() {
+        let (listed, extras) = folder.extras().unzip();
+        let extras = extras.filter(|extras| !extras.is_empty()).unwrap_or_default();
+        // Another folder may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
+        if !extras.is_empty() && listed != Some(super::Identity::of(&destination)?) {
+            let why = "the folder was replaced while the restore ran, so nothing is deleted in it";
+            self.tally.problem(folder.path_of(""), Cause::Entry(why.into()));
+            return Ok(());
+        }
+        for name in extras {
             if let Err(error) = self.delete(destination.as_fd(), folder, name) {
                 self.tally.problem(folder.path_of(&String::from_utf8_lossy(name)), not_deleted(&error));
             }
@@ -158,6 +172,9 @@ impl Mover<'_> {
         }
         let new = look(from, name)?.is_some_and(|stat| is_folder(&stat));
         let old = look(to, name)?.map(|stat| is_folder(&stat));
+        if self.refuse_existing && old.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         match (new, old) {
             (false, Some(true)) if self.delete_extra => self.delete(to, folder, name)?,
             (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,

@@ -5,12 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use kopia_format::directory::EntryKind;
+use kopia_format::directory::{EntryKind, Summary};
 use kopia_repository::Entry;
 use rustix::fs::{Dir, FileType, Stat};
 
 use crate::destination::metadata::{Attributes, found_as_settable, has_time};
 use crate::destination::{look, remove, staging};
+use crate::outcome::Cause;
 use crate::{Existing, Options};
 
 /// The names in a folder, of which those that the snapshot has are taken away.
@@ -43,6 +44,28 @@ impl Names {
     /// Takes a name away and returns what has it.
     pub(crate) fn take(&mut self, name: &str) -> Option<FileType> {
         self.0.remove(name.as_bytes())
+    }
+
+    /// Takes away what the backup could not read, and returns it: that the snapshot does not have it says nothing.
+    ///
+    /// # Errors
+    /// Why nothing may be deleted, if it is not known what the backup did not read.
+    pub(crate) fn take_unread(&mut self, summary: Option<&Summary>) -> Result<Vec<String>, Cause> {
+        let Some(summary) = summary else { return Ok(Vec::new()) };
+        if !summary.incomplete.is_empty() {
+            return Err(Cause::Entry(
+                "its backup did not come to its end, so nothing is deleted in it".into(),
+            ));
+        }
+        let lost = summary.failed.saturating_add(summary.ignored_errors);
+        if !self.0.is_empty() && i64::try_from(summary.errors.len()).is_ok_and(|named| named < lost) {
+            let why = "the backup could not read entries that it does not name, so nothing is deleted in it";
+            return Err(Cause::Entry(why.into()));
+        }
+        // Paths begin at the snapshot's root, which need not be the root of this restore: the last name has to do.
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+        let names = summary.errors.iter().map(|error| last(&error.path));
+        Ok(names.filter(|name| self.take(name).is_some()).collect())
     }
 
     /// Returns what the snapshot does not have, but for folders that are kept in the root of the target.

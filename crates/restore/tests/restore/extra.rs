@@ -103,3 +103,90 @@ fn a_file_that_is_lost_keeps_what_the_target_has() {
     assert_eq!((outcome.problem_count, outcome.deleted), (2, 0), "{:?}", problems(&outcome));
     assert_eq!(fs::read(place.path("target/f")).unwrap(), b"older");
 }
+
+/// What a backup that could not read everything left of a folder with `f`.
+fn partly_read(place: &Place, summary: &str) -> Entry {
+    place.root("repo", |writer| {
+        let hello = file("f", &writer.file(b"hello"), 5);
+        let list = format!(r#"{{"stream":"kopia:directory","entries":[{hello}],"summary":{summary}}}"#);
+        folder("data", &writer.object(Some('k'), list.as_bytes()).to_string())
+    })
+}
+
+#[test]
+fn what_the_backup_could_not_read_is_no_extra() {
+    for (summary, deleted, problem) in [
+        (
+            r#"{"numFailed":1,"errors":[{"path":"secret","error":"permission denied"}]}"#,
+            1,
+            "secret: the backup could not read it, so it is not deleted",
+        ),
+        (
+            r#"{"numIgnoredErrors":2,"errors":[{"path":"other","error":"permission denied"}]}"#,
+            0,
+            "the backup could not read entries that it does not name, so nothing is deleted in it",
+        ),
+        (
+            r#"{"incomplete":"canceled"}"#,
+            0,
+            "its backup did not come to its end, so nothing is deleted in it",
+        ),
+    ] {
+        let place = Place::new();
+        let root = partly_read(&place, summary);
+        fs::create_dir_all(place.path("target/secret/deep")).unwrap();
+        fs::write(place.path("target/extra"), b"x").unwrap();
+        let mut options = Options::default();
+        options.delete_extra = true;
+        let preview = kopia_restore::preview(&root, place.path("target"), &options, |_| ()).unwrap();
+        assert_eq!((preview.deleted, preview.problems.len()), (deleted, 1), "{summary}");
+        let outcome = mirror(&place, &root, false);
+        assert_eq!(outcome.deleted, deleted, "{summary}");
+        let told = problems(&outcome);
+        assert!(told.len() == 1 && told[0].ends_with(problem), "{told:?}");
+        assert!(place.path("target/secret/deep").is_dir());
+        assert_eq!(place.path("target/extra").exists(), deleted == 0);
+    }
+}
+
+/// Changes the target as soon as the first bytes are written.
+struct Meanwhile<F>(std::sync::Once, F);
+
+impl<F: Fn() + Sync> kopia_restore::Observer for Meanwhile<F> {
+    fn bytes(&self, _: u64) {
+        self.0.call_once(&self.1);
+    }
+}
+
+#[test]
+fn nothing_is_deleted_in_a_folder_that_took_the_place_of_another() {
+    let place = Place::new();
+    let root = root(&place);
+    for path in ["target/d", "other"] {
+        fs::create_dir_all(place.path(path)).unwrap();
+        fs::write(place.path(path).join("g"), path).unwrap();
+    }
+    let swap = || {
+        fs::rename(place.path("target/d"), place.path("was")).unwrap();
+        fs::rename(place.path("other"), place.path("target/d")).unwrap();
+    };
+    let observer = Meanwhile(std::sync::Once::new(), swap);
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let outcome = kopia_restore::restore_observed(&root, place.path("target"), &options, &observer).unwrap();
+    assert_eq!(outcome.deleted, 0, "{:?}", problems(&outcome));
+    assert_eq!(fs::read(place.path("target/d/g")).unwrap(), b"other");
+}
+
+#[test]
+fn what_came_meanwhile_is_not_replaced_where_nothing_may_be() {
+    let place = Place::new();
+    let root = root(&place);
+    fs::create_dir_all(place.path("target")).unwrap();
+    let observer = Meanwhile(std::sync::Once::new(), || fs::write(place.path("target/f"), b"mine").unwrap());
+    let mut options = Options::default();
+    options.existing = kopia_restore::Existing::Error;
+    let outcome = kopia_restore::restore_observed(&root, place.path("target"), &options, &observer).unwrap();
+    assert_eq!(problems(&outcome), ["f: it exists already"]);
+    assert_eq!(fs::read(place.path("target/f")).unwrap(), b"mine");
+}
