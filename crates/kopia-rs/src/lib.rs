@@ -116,7 +116,7 @@ pub use kopia_format::snapshot::{Snapshot as SnapshotManifest, Source, Stats};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_repository::object::ObjectReader;
 pub use kopia_repository::{
-    Directory, Entry, Error, FormatBlob, Place, Repository, Result, Snapshot, Snapshots, Status,
+    Directory, Entry, Error, FormatBlob, OpenOptions, Place, Repository, Result, Snapshot, Snapshots, Status,
 };
 pub use kopia_storage::FilesystemStore;
 

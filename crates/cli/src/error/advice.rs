@@ -91,9 +91,9 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         Error::NotFound { candidates, .. } if candidates.is_empty() => {
             &["`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete` all snapshots"]
         }
-        Error::NotFound { .. } => {
-            &["the list above is what there is; `kopia-rs snapshots --incomplete` shows everything, --deleted more"]
-        }
+        Error::NotFound { .. } => &[
+            "the list above is what there is; `kopia-rs snapshots --incomplete` shows everything, --deleted more",
+        ],
         Error::Ambiguous { .. } => &["name one of these, as they stand here or by id"],
         Error::WrongKind { .. } => &["`kopia-rs ls -l` shows what it is"],
         Error::Storage(error) => return storage(error).hints,
