@@ -188,6 +188,15 @@ pub(crate) struct Restore {
     /// Leave owner, mode and times of TARGET itself alone.
     #[arg(long)]
     pub(crate) no_root_attributes: bool,
+    /// Everything belongs to who runs this.
+    #[arg(long)]
+    pub(crate) skip_owners: bool,
+    /// Leave modes as they come: nobody but their owner may read what is restored.
+    #[arg(long)]
+    pub(crate) skip_permissions: bool,
+    /// Leave times as they come: those of the restore.
+    #[arg(long)]
+    pub(crate) skip_times: bool,
     /// How many folders may be nested.
     #[arg(long, value_name = "N", default_value_t = restore::Options::default().max_depth)]
     pub(crate) max_depth: usize,

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kopia_rs::storage::{BlobStore, Location};
+use kopia_rs::unindexed::Packs;
 use kopia_rs::{FormatBlob, Password, Repository, Snapshots};
 
 use crate::args::{self, Global, What};
@@ -105,7 +106,7 @@ fn examine(
     if !report.findings.iter().any(is_refused) {
         report.findings.extend(access::of_repository(place, Effort::Doctor).map(Finding::Refused));
     }
-    match packs::unindexed(&repository) {
+    match packs::unindexed(&repository, Packs::All) {
         Ok(packs) => report.findings.extend(packs),
         Err(error) => report.findings.push(Finding::failed(&error)),
     }

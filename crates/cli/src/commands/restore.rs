@@ -63,6 +63,9 @@ fn options(args: &args::Restore) -> Options {
     let mut options = Options::default();
     options.parallel = args.parallel.and_then(|number| NonZeroUsize::new(number.into()));
     options.root_attributes = !args.no_root_attributes;
+    options.skip_owners = args.skip_owners;
+    options.skip_permissions = args.skip_permissions;
+    options.skip_times = args.skip_times;
     options.max_depth = args.max_depth;
     options.verify_hashes = args.verify_hashes;
     options.sync = match args.sync {

@@ -9,8 +9,8 @@ use super::Finding;
 ///
 /// # Errors
 /// If packs or index blobs cannot be listed.
-pub(crate) fn unindexed(repository: &Repository) -> Result<Option<Finding>> {
-    let packs = repository.unindexed_packs(Packs::All)?;
+pub(crate) fn unindexed(repository: &Repository, which: Packs) -> Result<Option<Finding>> {
+    let packs = repository.unindexed_packs(which)?;
     let hides = |pack: &&UnindexedPack| pack.may_hide(Some('m')) && !pack.session_open;
     let unknown = |manifests: bool| {
         let held = packs.iter().flat_map(|pack| &pack.holds);

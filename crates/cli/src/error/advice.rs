@@ -3,10 +3,11 @@
 use std::error::Error as StdError;
 use std::io;
 
+use kopia_rs::unindexed::Packs;
 use kopia_rs::{Error, Repository, restore, storage};
 
 use super::{Failure, chain};
-use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity};
+use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity, packs};
 
 const FORMAT_BLOB: &str = "kopia.repository";
 
@@ -41,7 +42,8 @@ pub(super) fn unopened(it: Unopened<'_>) -> Failure {
     }
 }
 
-/// As [`repository`], of a name that stands for nothing: an identity may be nearly right.
+/// As [`repository`], of a name that stands for nothing: an identity may be nearly right, or an index blob be lost that
+/// knew it.
 pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) -> Failure {
     let snapshots = matches!(error, Error::NotFound { .. }).then(|| repository.snapshots().ok()).flatten();
     let finding = snapshots.and_then(|snapshots| identity::not_found(&snapshots, &error, name));
@@ -49,7 +51,12 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
         let (place, store) = (Place::look(&folder), repository.store());
         return unopened(Unopened { place: &place, store: Some(store), error: &error, password: None });
     }
-    let failure = self::repository(error);
+    let missing = matches!(error, Error::NotFound { .. } | Error::ContentNotFound { .. });
+    let hidden = missing.then(|| packs::unindexed(repository, Packs::Metadata).ok()).flatten().flatten();
+    let mut failure = self::repository(error);
+    if let Some(hidden @ Finding::UnindexedPacks { hiding: 1.., .. }) = hidden {
+        failure.hints.insert(0, hidden.sentence());
+    }
     match finding {
         Some(finding @ Finding::NoSnapshot { probable: true, .. }) => {
             Failure { hints: vec![finding.sentence()], ..failure }
@@ -88,9 +95,9 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         Error::CorruptSnapshot { .. } => &[
             "a folder can still be restored by its object id (`k…`), if it is known; kopia can delete the snapshot",
         ],
-        Error::NotFound { candidates, .. } if candidates.is_empty() => {
-            &["`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete` all snapshots"]
-        }
+        Error::NotFound { candidates, .. } if candidates.is_empty() => &[
+            "`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete --deleted` all snapshots",
+        ],
         Error::NotFound { .. } => &[
             "the list above is what there is; `kopia-rs snapshots --incomplete` shows everything, --deleted more",
         ],

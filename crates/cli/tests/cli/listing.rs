@@ -1,8 +1,10 @@
 //! `status`, `snapshots`, `ls` and `cat`.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::path::Path;
 
 use kopia_testkit::golden;
+use kopia_testkit::writer::RepositoryWriter;
 use serde_json::{Value, json};
 
 use crate::common::{KopiaRs, Place, written};
@@ -202,4 +204,64 @@ fn a_reader_that_wants_no_more_is_no_failure() {
         .run()
         .exits(1)
         .says(&["standard output: No space"]);
+}
+
+#[test]
+fn what_was_deleted_is_there_where_that_is_asked_for() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    let mut writer = RepositoryWriter::new();
+    let file = writer.file(b"deleted too early");
+    let entry = json!({"name": "f", "type": "f", "mode": "0644", "size": 17, "obj": file});
+    let root = writer.directory(&[entry]);
+    let id =
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    let (blobs, mut living) = writer.finish_living();
+    write(&repository, blobs);
+    write(&repository, living.delete_snapshot(&id).added);
+
+    let run = |arguments: &str| KopiaRs::written(&repository, arguments).run();
+    assert!(!run("snapshots").exits(0).text().contains(&id));
+    run("cat app@host:/data/f").exits(1).says(&["--deleted"]);
+    let listed = run("snapshots --deleted").exits(0);
+    assert!(listed.text().contains(&id) && listed.text().contains("  deleted"), "{}", listed.text());
+    assert_eq!(run("cat --deleted app@host:/data/f").exits(0).stdout, b"deleted too early");
+    assert_eq!(run(&format!("cat --deleted {id}/f")).exits(0).stdout, b"deleted too early");
+}
+
+#[test]
+fn what_is_not_found_may_be_in_packs_that_no_index_names() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    let after = |backups: usize| {
+        let mut writer = RepositoryWriter::new().pack_size(1);
+        for source in ["app@host:/data", "db@host:/data"].iter().take(backups) {
+            let file = writer.file(source.as_bytes());
+            let entry = json!({"name": "f", "type": "f", "mode": "0644", "size": source.len(), "obj": file});
+            let root = writer.directory(&[entry]);
+            writer.snapshot(source, json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+        }
+        writer.finish()
+    };
+    write(&repository, after(1));
+    let run = |arguments: &str| KopiaRs::written(&repository, arguments).run();
+    let nothing = run("cat db@host:/data/f").exits(1);
+    assert!(!nothing.stderr.contains("--degraded"), "{}", nothing.stderr);
+    // The second backup, whose index is gone.
+    write(&repository, after(2).into_iter().filter(|(name, _)| name.starts_with(['p', 'q'])).collect());
+    run("cat db@host:/data/f").exits(1).says(&[
+        "named by no index",
+        "of snapshots or policies",
+        "--degraded",
+    ]);
+    assert_eq!(run("cat --degraded db@host:/data/f").exits(0).stdout, b"db@host:/data");
+}
+
+/// Writes blobs as files.
+fn write(repository: &Path, blobs: Vec<(String, Vec<u8>)>) {
+    fs::create_dir_all(repository).unwrap();
+    fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();
+    for (name, bytes) in blobs {
+        fs::write(repository.join(format!("{name}.f")), bytes).unwrap();
+    }
 }

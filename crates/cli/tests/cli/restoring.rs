@@ -46,6 +46,22 @@ fn the_root_can_keep_its_attributes() {
 }
 
 #[test]
+fn attributes_can_be_left_as_they_come() {
+    let place = Place::new();
+    let target = place.path("target");
+    restore("c3bc --skip-owners --skip-permissions --skip-times", &target).run().exits(0);
+    let file = fs::metadata(target.join("hello.txt")).unwrap();
+    let folder = fs::metadata(target.join("sub")).unwrap();
+    assert_eq!((file.mode() & 0o7777, folder.mode() & 0o7777), (0o600, 0o700));
+    assert!(file.mtime() > 1_750_000_000 && folder.mtime() > 1_750_000_000);
+    assert_eq!(file.uid(), rustix::process::geteuid().as_raw());
+    let other = place.path("other");
+    restore("c3bc", &other).run().exits(0);
+    assert!(fs::metadata(other.join("hello.txt")).unwrap().mtime() < 1_700_000_000);
+    assert_eq!(fs::metadata(other.join("sub")).unwrap().mode() & 0o7777, 0o755);
+}
+
+#[test]
 fn a_file_becomes_the_target_or_goes_into_it() {
     let place = Place::new();
     fs::create_dir(place.path("folder")).unwrap();
