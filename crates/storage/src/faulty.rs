@@ -17,6 +17,7 @@ use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result};
 pub struct FaultyStore<S> {
     inner: S,
     reads: AtomicU64,
+    passed: u64,
     fail_every: u64,
     short_every: u64,
     delay: Duration,
@@ -27,7 +28,13 @@ impl<S: BlobStore> FaultyStore<S> {
     /// Wraps `inner`; nothing fails yet.
     pub fn new(inner: S) -> Self {
         let (reads, missing) = (AtomicU64::new(0), BTreeSet::new());
-        Self { inner, reads, fail_every: 0, short_every: 0, delay: Duration::ZERO, missing }
+        Self { inner, reads, passed: 0, fail_every: 0, short_every: 0, delay: Duration::ZERO, missing }
+    }
+
+    /// Lets the first `n` reads pass; the others are counted from 1 after them.
+    #[must_use]
+    pub fn after(self, n: u64) -> Self {
+        Self { passed: n, ..self }
     }
 
     /// Lets every `n`-th read fail with [`Error::Read`]; 1 is each, 0 is none.
@@ -76,7 +83,8 @@ impl<S: BlobStore> FaultyStore<S> {
     /// Counts a read of `wanted` bytes at `offset` and fails if it is its turn.
     fn turn(&self, id: &BlobId, offset: u64, wanted: u64) -> Result<()> {
         let turn = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
-        let is_due = |every: u64| every != 0 && turn.is_multiple_of(every);
+        let turn = turn.saturating_sub(self.passed);
+        let is_due = |every: u64| every != 0 && turn != 0 && turn.is_multiple_of(every);
         let (location, blob) = (self.location(), id.clone());
         if is_due(self.fail_every) {
             let source = io::Error::other("this read was told to fail");

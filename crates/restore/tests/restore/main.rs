@@ -8,6 +8,7 @@ mod deep;
 mod delta;
 mod existing;
 mod extra;
+mod failing;
 mod hostile;
 mod living;
 mod preview;
