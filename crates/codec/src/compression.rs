@@ -116,6 +116,11 @@ impl Decompressor {
                 Err(format!("it ends after {} of {length} bytes", out.len()))
             }
             Expect::Exactly(limit) | Expect::Within(limit) if out.len() > limit => Err(too_long(limit)),
+            // Libzstd takes blocks that are longer than the format allows; they are refused here whether the length is known
+            // or not.
+            Expect::Within(_) if out.len() > format.at_most(stream.len()) => {
+                Err(format!("{} bytes cannot hold {}", stream.len(), out.len()))
+            }
             _ => Ok(()),
         });
         done.map_err(|why| {
