@@ -143,6 +143,19 @@ fn a_lost_piece_costs_its_file_and_a_lost_folder_all_below() {
 }
 
 #[test]
+fn files_without_bytes_are_never_lost() {
+    let mut writer = RepositoryWriter::new();
+    let object = writer.file(b"");
+    let root = writer.directory(&[entry("empty", "f", &object)]);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let store: MemoryStore = blobs.collect();
+    store.remove(&pack_of(&store, b""));
+    let report = open(store).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.damage_count, report.loss_count), (1, 0), "{report:?}");
+}
+
+#[test]
 fn one_entry_is_verified_by_itself() {
     let store = blobs();
     store.remove(&pack_of(&store, b"only in the first"));

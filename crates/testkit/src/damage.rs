@@ -9,11 +9,15 @@
 //! // … copy.path() is a repository with one wrong bit.
 //! ```
 
+mod kind;
+
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+
+pub use kind::{Blobs, Change, Damage};
 
 /// A copy of a repository that may be damaged; removed when dropped.
 #[derive(Debug)]

@@ -13,6 +13,7 @@
 //! ```
 
 mod pairs;
+mod rekey;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+use crate::damage::{self, Blobs};
 use crate::tree::Tree;
 
 /// One golden repository, as its `case.json` describes it.
@@ -119,6 +121,27 @@ impl Case {
     /// When they do not pair one to one: then the case itself is wrong.
     pub fn pairs(&self) -> Vec<(Listed, Expected)> {
         pairs::pairs(self)
+    }
+
+    /// The blobs of the repository.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be read.
+    pub fn blobs(&self) -> Blobs {
+        damage::blobs(&self.repository, "").into_iter().map(|blob| (blob.id.clone(), blob.read())).collect()
+    }
+
+    /// The blobs of the repository, with a format blob that takes no time to open: for tests that open it often.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be read.
+    pub fn cheap_blobs(&self) -> Blobs {
+        let mut blobs = self.blobs();
+        let format = blobs.get_mut("kopia.repository").expect("every repository has a format blob");
+        *format = rekey::rekeyed(format, &self.password);
+        blobs
     }
 }
 

@@ -8,7 +8,8 @@
 //! * [`damage`]: copies a repository and breaks one blob of it;
 //! * [`writer`]: writes small repositories of its own;
 //! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs;
-//! * [`secrets`]: what must not be seen of a repository, and [`memory`], where to look for it.
+//! * [`secrets`]: what must not be seen of a repository, and [`memory`], where to look for it;
+//! * [`random`]: numbers that look random and are the same each time.
 //!
 //! ```
 //! use kopia_testkit::golden;
@@ -30,6 +31,10 @@ pub mod damage;
 pub mod golden;
 pub mod huge;
 pub mod memory;
+pub mod random;
+mod scratch;
 pub mod secrets;
 pub mod tree;
 pub mod writer;
+
+pub use scratch::scratch;

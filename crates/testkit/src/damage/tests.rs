@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::golden;
+use crate::random::Random;
 
 /// Names of the blobs that a damage changed, added or removed.
 fn changed_by(damage: impl FnOnce(&RepositoryCopy)) -> BTreeSet<String> {
@@ -91,4 +92,39 @@ fn a_copy_is_removed_with_its_handle() {
 #[should_panic(expected = "no blob")]
 fn a_blob_that_is_not_there_is_named() {
     copy_repository(&golden::case("tricky")).blob("pmissing");
+}
+
+#[test]
+fn every_kind_of_damage_is_another_one() {
+    let blobs: Blobs = [("p1", 1000), ("p2", 10), ("p3", 1)]
+        .map(|(id, length)| (id.to_owned(), Random::of(id).bytes(length)))
+        .into();
+    for (id, bytes) in &blobs {
+        let other = if id == "p1" { "p2" } else { "p1" };
+        let list = || Damage::every(bytes.len(), Some(other), 3, &mut Random::new(1));
+        assert_eq!(list(), list());
+        assert_eq!(list().len(), 21);
+        for damage in list() {
+            let changes = damage.changes(id, &blobs);
+            assert_eq!(changes.len(), if matches!(damage, Damage::Swap(_)) { 2 } else { 1 });
+            for change in changes {
+                assert_ne!(change.after.as_ref(), blobs.get(&change.id), "{id}: {damage}");
+            }
+        }
+    }
+}
+
+#[test]
+fn changes_are_done_to_copies() {
+    let case = golden::case("tricky");
+    let copy = copy_repository(&case);
+    let (blobs, id) = (case.blobs(), first_pack(&copy).id);
+    let other = copy.blobs("q").remove(0).id;
+    copy.change(&Damage::Swap(other.clone()).changes(&id, &blobs));
+    assert_eq!(
+        (copy.blob(&id).read(), copy.blob(&other).read()),
+        (blobs[&other].clone(), blobs[&id].clone())
+    );
+    copy.change(&Damage::Delete.changes(&id, &blobs));
+    assert!(copy.blobs(&id).is_empty());
 }

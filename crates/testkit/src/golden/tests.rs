@@ -78,3 +78,19 @@ fn a_case_that_does_not_pair_is_refused() {
     case.listed.clear();
     case.pairs();
 }
+
+#[test]
+fn a_cheaper_key_changes_the_format_blob_alone() {
+    for name in ["era-v0.5.2", "tricky", "password-changed"] {
+        let case = case(name);
+        let (mut blobs, mut cheap) = (case.blobs(), case.cheap_blobs());
+        let format = |blobs: &mut Blobs| -> serde_json::Value {
+            serde_json::from_slice(&blobs.remove("kopia.repository").unwrap()).unwrap()
+        };
+        let (before, after) = (format(&mut blobs), format(&mut cheap));
+        assert_eq!(blobs, cheap);
+        assert_eq!(before["keyAlgo"], "scrypt-65536-8-1");
+        assert_eq!(after["keyAlgo"], "kopia-rs-testing-only");
+        assert_eq!(before["uniqueID"], after["uniqueID"]);
+    }
+}

@@ -1,5 +1,7 @@
 //! The entries of one index blob, and both forms that kopia writes them in.
 
+use crate::random::Random;
+
 /// One content in this many is metadata, with the prefix `k` and in a `q` pack.
 const METADATA: u64 = 20;
 
@@ -33,7 +35,7 @@ pub(super) struct Entries {
 impl Entries {
     /// Forges `count` contents of the index blob with this number.
     pub(super) fn new(blob: u64, count: u64) -> Self {
-        let mut random = Random(blob << 40);
+        let mut random = Random::new(blob << 40);
         let (mut entries, mut packs) = (Vec::with_capacity(count as usize), Vec::new());
         // The pack being filled, its contents and its length, for data and for metadata.
         let mut open = [(0u32, A_PACK, 0u32); 2];
@@ -118,18 +120,5 @@ impl Entries {
         blob.extend([0, 0, 0, 0, 2, 0]);
         self.packs.iter().for_each(|pack| blob.extend(pack.as_bytes()));
         blob
-    }
-}
-
-/// SplitMix64: numbers that look random and are the same each time.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ value >> 31
     }
 }
