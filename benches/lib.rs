@@ -6,6 +6,7 @@
 //! cargo bench --package kopia-rs-benches --bench codec
 //! cargo bench --package kopia-rs-benches --bench read
 //! cargo bench --package kopia-rs-benches --bench restore
+//! cargo bench --package kopia-rs-benches --bench verify
 //! ```
 //! Figures wander by 10 to 40 % on a shared machine: compare before and after in pairs, and believe no ratio below 1.15.
 //!

@@ -184,6 +184,37 @@ fn what_is_mounted_in_the_target_is_neither_deleted_nor_gone_into() {
 }
 
 #[test]
+fn a_replacement_shares_what_is_right_where_the_file_system_can() {
+    let place = Place::new();
+    let repository = repository(&place);
+    let [target, disk, result] = ["target", "disk", "result"].map(|name| place.path(name));
+    fs::create_dir(&target).expect("made");
+    // The least that XFS takes; hardly any of it is written.
+    fs::File::create(&disk).and_then(|file| file.set_len(320 << 20)).expect("made");
+    let script = r#"
+        PATH="$PATH:/usr/sbin:/sbin"
+        mkfs.xfs -q "$3" && mount -o loop "$3" "$2" || { echo none; exit 0; }
+        "$0" restore latest "$2/there" --repository "$1"
+        printf x | dd of="$2/there/large" bs=1 seek=17001 conv=notrunc status=none
+        # What is open stays, and shares.
+        exec 3<"$2/there/large"
+        "$0" restore latest "$2/there" --repository "$1"
+        sync --file-system "$2"
+        filefrag -v "$2/there/large" | grep -c shared
+        cp "$2/there/large" "$4"
+    "#;
+    let Some(output) = in_namespace(script, &[&repository, &target, &disk, &result]) else { return };
+    if output.stdout.starts_with(b"none") {
+        eprintln!("skipped: no XFS here");
+        return;
+    }
+    // One extent on each side of the piece that was wrong.
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().last(), Some("2"));
+    assert_eq!(fs::read(result).expect("copied"), large());
+}
+
+#[test]
 fn what_another_user_may_not_change_is_replaced_or_said() {
     if !rustix::process::geteuid().is_root() {
         return;

@@ -1,9 +1,13 @@
 //! Targets with too little room, or none: one clear error, the unfinished folder stays, and a second run with room ends well.
+//! And memory for less than one file.
 
 use std::path::Path;
 use std::process::Output;
 
-use crate::common::{NEW, Place, UNFINISHED, assert_same, in_namespace};
+use kopia_testkit::writer::RepositoryWriter;
+use serde_json::Value;
+
+use crate::common::{NEW, Numbers, Place, UNFINISHED, assert_same, entry, in_namespace};
 
 /// Restores with too little room, says how that ended, makes room, restores again and copies what came out.
 const TWICE: &str = r#"
@@ -109,4 +113,47 @@ fn a_quota_that_is_used_up() {
     }
     stopped(&output, &target, "Disk quota exceeded");
     assert_same(&new, &result, "quota");
+}
+
+/// A file larger than the memory that there will be, and a folder with many.
+fn much(writer: &mut RepositoryWriter, version: u64) -> Value {
+    let piece = Numbers(version).bytes(4000);
+    let bytes = piece.repeat(MEMORY / piece.len() + 1000);
+    let large = entry("f", "large", "0644", &writer.file(&bytes), bytes.len());
+    let small = writer.file(b"small");
+    let many = (0..20_000).map(|number| entry("f", &format!("f{number:05}"), "0644", &small, 5));
+    let many = writer.directory(&many.collect::<Vec<_>>());
+    let root = writer.directory(&[large, entry("d", "many", "0755", &many, 0)]);
+    entry("d", "data", "0755", &root, 0)
+}
+
+/// What a mover of VolSync should do with, in bytes.
+const MEMORY: usize = 256 << 20;
+
+#[test]
+fn memory_for_less_than_one_file() {
+    let place = Place::of(much);
+    let target = place.path("target");
+    // What it reads and writes, as far as the kernel keeps it, counts as well.
+    let script = r#"
+        group=/sys/fs/cgroup/memory limit=memory.limit_in_bytes
+        [ -d "$group" ] || { group=/sys/fs/cgroup limit=memory.max; }
+        group=$group/kopia-rs-$$
+        mkdir "$group" 2>/dev/null && echo 268435456 2>/dev/null >"$group/$limit" || { echo none; exit 0; }
+        ended=0
+        sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' - "$group" \
+            "$0" restore app@host:/new "$2" --repository "$1" || ended=$?
+        rmdir "$group"
+        echo "ended $ended"
+        stat -c %s "$2/large"
+        ls "$2/many" | wc -l
+    "#;
+    let Some(output) = in_namespace(script, &[&place.repository(), &target]) else { return };
+    if output.stdout.starts_with(b"none") {
+        eprintln!("skipped: memory cannot be limited here");
+        return;
+    }
+    let [said, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    let size = MEMORY / 4000 * 4000 + 4_000_000;
+    assert!(said.ends_with(&format!("ended 0\n{size}\n20000\n")), "{said}\n{told}");
 }
