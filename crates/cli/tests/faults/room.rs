@@ -160,3 +160,29 @@ fn memory_for_less_than_one_file() {
     let size = MEMORY / 4000 * 4000 + 4_000_000;
     assert!(said.ends_with(&format!("ended 0\n{size}\n20000\n")), "{said}\n{told}");
 }
+
+#[test]
+fn a_disk_that_takes_less_than_it_says() {
+    let place = Place::of(much);
+    let [pool, target] = ["pool", "target"].map(|name| place.path(name));
+    for folder in [&pool, &target] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    // Thin storage: the file system has room, what lies under it has not, and that comes out when it is written back.
+    let script = r#"
+        PATH="$PATH:/usr/sbin:/sbin"
+        mount -t tmpfs -o size=64m tmpfs "$2"
+        truncate -s 1G "$2/disk"
+        mkfs.ext4 -qF -E nodiscard "$2/disk" && mount -o loop "$2/disk" "$3" || { echo none; exit 0; }
+        ended=0
+        "$0" restore app@host:/new "$3" --repository "$1" --sync filesystem || ended=$?
+        echo "ended $ended"
+    "#;
+    let Some(output) = in_namespace(script, &[&place.repository(), &pool, &target]) else { return };
+    if output.stdout.starts_with(b"none") {
+        eprintln!("skipped: no loop devices here");
+        return;
+    }
+    let [said, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(said.ends_with("ended 1\n") && told.contains("error: "), "{said}\n{told}");
+}
