@@ -172,7 +172,7 @@ impl<'a> Planner<'a> {
     fn names_of(&self, folder: &Arc<Folder>, there: &There) -> Option<Names> {
         let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
         let names = Names::read(existing.as_fd());
-        names.inspect_err(|error| self.problem(folder, "", Cause::Entry(unlisted(error)))).ok()
+        names.inspect_err(|error| self.problem(folder, "", unlisted(error))).ok()
     }
 
     /// Plans a folder, unless it is nested too deep or in itself.
@@ -271,8 +271,8 @@ pub(crate) fn exists() -> Cause {
 }
 
 /// What is said of a folder in which nothing can be deleted.
-fn unlisted(error: &std::io::Error) -> String {
-    format!("the target's folder cannot be listed, so nothing is deleted in it: {error}")
+pub(crate) fn unlisted(error: &std::io::Error) -> Cause {
+    Cause::Entry(format!("the target's folder cannot be listed, so nothing is deleted in it: {error}"))
 }
 
 /// What is said of a folder that lies on another file system than the target.

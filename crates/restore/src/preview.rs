@@ -3,31 +3,18 @@
 //! It walks as the restore does and decides as the restore does, reads what the target has where only its bytes can tell,
 //! and creates nothing, not even for a moment.
 
+mod walk;
+
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kopia_format::ObjectId;
-use kopia_format::directory::EntryKind;
-use kopia_repository::object::Pieces;
-use kopia_repository::{Entry, Fetched};
+use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags};
 
 use crate::destination::target::{locate, overlap};
-use crate::destination::{Identity, is_folder, look, open_folder};
-use crate::execute::check::{is_right, open_file};
-use crate::outcome::Cause;
-use crate::plan::existing::{Names, Old};
-use crate::plan::{doubled, exists, mounted, unread};
-use crate::{Error, Existing, Options, Problem, Result};
-
-/// How many entries are compared with the target at once.
-const COMPARED: usize = 4096;
-
-/// How many folders of the target are open meanwhile.
-const OPEN: usize = 16;
+use crate::{Error, Options, Problem, Result};
+use walk::Walk;
 
 /// What would happen to one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,252 +88,10 @@ pub fn preview(
         }
         Err(_) => None,
     };
-    let device = handle.as_ref().and_then(|handle| rustix::fs::fstat(&**handle).ok()).map(|stat| stat.st_dev);
-    let mut walk = Walk { options, device, visit, preview: Preview::default(), waiting: Vec::new(), open: 0 };
-    let root = Place { path: String::new(), objects: vec![entry.object()], handle };
+    let mut walk = Walk::new(options, handle, visit);
     match name {
-        Some(name) => walk.leaf(&root, &name, entry),
-        None => walk.folders(entry, root),
+        Some(name) => walk.single(entry, &name),
+        None => walk.folders(entry),
     }
-    walk.compare();
-    Ok(walk.preview)
-}
-
-/// A folder that is to be walked.
-struct Place {
-    path: String,
-    /// It, and the folders that it lies in.
-    objects: Vec<ObjectId>,
-    /// The target's folder, if it has one.
-    handle: Option<Arc<OwnedFd>>,
-}
-
-impl Place {
-    fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_string() } else { format!("{}/{name}", self.path) }
-    }
-}
-
-/// A file or link that the target may have already.
-struct Waiting {
-    entry: Entry,
-    name: String,
-    path: String,
-    folder: Arc<OwnedFd>,
-}
-
-struct Walk<'a, V> {
-    options: &'a Options,
-    device: Option<u64>,
-    visit: V,
-    preview: Preview,
-    waiting: Vec<Waiting>,
-    /// How many folders those that wait may hold open.
-    open: usize,
-}
-
-impl<V: FnMut(&Change)> Walk<'_, V> {
-    fn folders(&mut self, root: &Entry, place: Place) {
-        let mut places = vec![place];
-        while !places.is_empty() {
-            let objects = places.iter().rev().filter_map(|place| place.objects.last().copied());
-            let fetched = Entry::fetch_some(root.repository(), objects);
-            let next = places.split_off(places.len() - fetched.len());
-            let mut below = Vec::new();
-            for (place, fetched) in next.into_iter().rev().zip(fetched) {
-                let is_root = place.path.is_empty();
-                below.push(self.folder(place, fetched, is_root));
-            }
-            places.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
-        }
-    }
-
-    /// Looks at the entries of a folder and returns its folders.
-    fn folder(&mut self, place: Place, fetched: Fetched, is_root: bool) -> Vec<Place> {
-        let mut found = Vec::new();
-        let listed = place.handle.as_ref().filter(|_| self.options.delete_extra);
-        let mut extras = listed.and_then(|handle| Names::read(handle.as_fd()).ok());
-        let mut last = String::new();
-        let read = fetched.for_each(|entry| match entry {
-            Err(refused) => {
-                extras.as_mut().and_then(|extras| extras.take(&refused.name));
-                self.problem(place.path_of(&refused.name), Cause::Entry(refused.why));
-            }
-            Ok(entry) if entry.name() == last => self.problem(place.path_of(&last), doubled()),
-            Ok(entry) => {
-                entry.name().clone_into(&mut last);
-                extras.as_mut().and_then(|extras| extras.take(&last));
-                match entry.kind() {
-                    EntryKind::Directory => found.extend(self.inner(&place, &entry)),
-                    EntryKind::File | EntryKind::Symlink => self.leaf(&place, entry.name(), &entry),
-                }
-            }
-        });
-        match (read, extras) {
-            (Err(error), _) => self.problem(place.path.clone(), error.into()),
-            (Ok(summary), Some(mut extras)) => {
-                match extras.take_unread(summary.as_ref()) {
-                    Ok(kept) => kept.iter().for_each(|name| self.problem(place.path_of(name), unread())),
-                    Err(cause) => {
-                        self.problem(place.path.clone(), cause);
-                        extras = Names::default();
-                    }
-                }
-                for name in extras.into_extras(is_root, self.options) {
-                    self.preview.deleted += 1;
-                    let path = place.path_of(&String::from_utf8_lossy(&name));
-                    self.tell(path, Action::Delete, false, 0);
-                }
-            }
-            (Ok(_), None) => {}
-        }
-        self.open += 1;
-        if self.open >= OPEN {
-            self.compare();
-        }
-        found
-    }
-
-    /// Looks at a folder in another; returns it if it is to be walked.
-    fn inner(&mut self, parent: &Place, entry: &Entry) -> Option<Place> {
-        let path = parent.path_of(entry.name());
-        if parent.objects.len() > self.options.max_depth {
-            let why = format!("folders are nested more than {} deep", self.options.max_depth);
-            self.problem(path, Cause::Entry(why));
-            return None;
-        }
-        if parent.objects.contains(&entry.object()) {
-            self.problem(path, Cause::Entry("the folder contains itself".into()));
-            return None;
-        }
-        let handle = parent.handle.as_ref();
-        let stat = handle.and_then(|handle| look(handle.as_fd(), entry.name()).ok().flatten());
-        let handle = match stat {
-            Some(stat) if is_folder(&stat) && Some(stat.st_dev) != self.device => {
-                self.problem(path, mounted());
-                return None;
-            }
-            Some(stat) if is_folder(&stat) => {
-                let opened = handle.and_then(|handle| open_folder(handle.as_fd(), entry.name()).ok());
-                opened.filter(|opened| Identity::of(opened).is_ok_and(|found| found == Identity::from(&stat)))
-            }
-            Some(_) if self.options.existing == Existing::Error => {
-                self.problem(path, exists());
-                return None;
-            }
-            Some(_) => {
-                self.preview.folders += 1;
-                self.tell(path.clone(), Action::Replace, true, 0);
-                None
-            }
-            None => {
-                self.preview.folders += 1;
-                self.tell(path.clone(), Action::Write, true, 0);
-                None
-            }
-        };
-        let mut objects = parent.objects.clone();
-        objects.push(entry.object());
-        Some(Place { path, objects, handle: handle.map(Arc::new) })
-    }
-
-    fn leaf(&mut self, place: &Place, name: &str, entry: &Entry) {
-        let path = place.path_of(name);
-        let handle = place.handle.as_ref();
-        let found = handle.and_then(|handle| Some((handle, look(handle.as_fd(), name).ok()??)));
-        match found.map(|(handle, stat)| (handle, Old::decide(&stat, entry, self.options))) {
-            None => self.written(path, Action::Write, entry),
-            Some((_, Old::Replace)) => self.written(path, Action::Replace, entry),
-            Some((_, Old::Refuse)) => self.problem(path, exists()),
-            Some((_, Old::Trust { .. })) => self.kept(path, entry),
-            Some((folder, Old::Compare)) => {
-                let (entry, name, folder) = (entry.clone(), name.to_string(), folder.clone());
-                self.waiting.push(Waiting { entry, name, path, folder });
-                if self.waiting.len() >= COMPARED {
-                    self.compare();
-                }
-            }
-        }
-    }
-
-    /// Compares those that wait with the target, side by side.
-    fn compare(&mut self) {
-        self.open = 0;
-        let waiting = std::mem::take(&mut self.waiting);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let (mut buffer, mut compared) = (Vec::new(), Vec::new());
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(waiting) = waiting.get(number) else { return compared };
-                compared.push((number, is_there(waiting, &mut buffer)));
-            }
-        };
-        let mut right = vec![false; waiting.len()];
-        std::thread::scope(|scope| {
-            let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..self.options.workers().min(waiting.len())).map_while(start).collect();
-            let mut compared = work();
-            others.into_iter().filter_map(|other| other.join().ok()).for_each(|more| compared.extend(more));
-            compared.into_iter().for_each(|(number, there)| right[number] = there);
-        });
-        for (Waiting { entry, path, .. }, right) in waiting.into_iter().zip(right) {
-            let large = entry.kind() == EntryKind::File && entry.object().indirection() > 0;
-            match right {
-                true => self.kept(path, &entry),
-                false if large && self.options.in_place => self.written(path, Action::Change, &entry),
-                false => self.written(path, Action::Replace, &entry),
-            }
-        }
-    }
-
-    fn written(&mut self, path: String, action: Action, entry: &Entry) {
-        let bytes = if entry.kind() == EntryKind::File { entry.size() } else { 0 };
-        self.preview.written += 1;
-        self.preview.bytes += bytes;
-        self.tell(path, action, false, bytes);
-    }
-
-    fn kept(&mut self, path: String, entry: &Entry) {
-        self.preview.kept += 1;
-        self.tell(path, Action::Keep, false, entry.size());
-    }
-
-    fn tell(&mut self, path: String, action: Action, folder: bool, bytes: u64) {
-        (self.visit)(&Change { path, action, folder, bytes });
-    }
-
-    fn problem(&mut self, path: String, cause: Cause) {
-        self.preview.problems.push(Problem { path, cause, salvaged: None });
-    }
-}
-
-/// Says whether the target's file or link has the right bytes.
-fn is_there(waiting: &Waiting, buffer: &mut Vec<u8>) -> bool {
-    let Waiting { entry, name, folder, .. } = waiting;
-    let (repository, object) = (entry.repository(), entry.object());
-    let mut runs = Pieces::new(repository, object);
-    if entry.kind() == EntryKind::Symlink {
-        let target = rustix::fs::readlinkat(folder, &**name, Vec::new());
-        return match (target, runs.next(), runs.next()) {
-            (Ok(target), Some(Ok(run)), None) => repository.verify_content(&run.content, target.to_bytes()),
-            _ => false,
-        };
-    }
-    match open_file(folder.as_fd(), name, OFlags::RDONLY) {
-        Ok((file, size)) if size == entry.size() => runs.all(|run| match run {
-            Ok(run) => {
-                let length = run.length.or((object.indirection() == 0).then_some(size));
-                size == 0
-                    || is_right(
-                        repository,
-                        file.as_fd(),
-                        &kopia_repository::object::Run { length, ..run },
-                        buffer,
-                    )
-            }
-            Err(_) => false,
-        }),
-        _ => false,
-    }
+    Ok(walk.end())
 }

@@ -235,12 +235,15 @@ fn not_deleted(error: &io::Error) -> Cause {
     Cause::Entry(format!("the snapshot does not have it, but it cannot be deleted: {error}"))
 }
 
+/// What is said of what cannot get to its place.
+pub(crate) fn full_folder() -> Cause {
+    Cause::Entry("a folder with something in it is in the way".into())
+}
+
 /// Says in words what stood in the way.
 fn in_the_way(error: io::Error) -> Cause {
     match Errno::from_io_error(&error) {
-        Some(Errno::NOTEMPTY | Errno::EXIST) => {
-            Cause::Entry("a folder with something in it is in the way".into())
-        }
+        Some(Errno::NOTEMPTY | Errno::EXIST) => full_folder(),
         Some(Errno::XDEV) => Cause::Entry("the folder lies on another file system than the target".into()),
         _ => error.into(),
     }

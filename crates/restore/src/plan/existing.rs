@@ -41,6 +41,10 @@ impl Names {
         Ok(Self(names))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes a name away and returns what has it.
     pub(crate) fn take(&mut self, name: &str) -> Option<FileType> {
         self.0.remove(name.as_bytes())

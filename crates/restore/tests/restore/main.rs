@@ -12,6 +12,7 @@ mod failing;
 mod hostile;
 mod living;
 mod preview;
+mod random;
 mod reading;
 mod resuming;
 mod salvage;

@@ -115,8 +115,8 @@ impl Worker<'_> {
                 self.file_is_there(entry, there);
             }
             Handle::InPlace(filled) => {
-                self.finish_filled(entry, &filled, there)?;
-                match unchanged {
+                let cut = self.finish_filled(entry, &filled, there)?;
+                match unchanged && !cut {
                     true => self.count_kept(entry, there),
                     false => self.file_in_place_is_there(entry, there),
                 }
@@ -139,12 +139,15 @@ impl Worker<'_> {
         Ok(Some(true))
     }
 
-    fn finish_filled(&mut self, entry: &SmallEntry, file: &OwnedFd, length: u64) -> io::Result<()> {
-        if u64::try_from(rustix::fs::fstat(file)?.st_size) != Ok(length) {
+    /// Gives a file that has all its pieces its length and attributes; says whether it had another length.
+    fn finish_filled(&mut self, entry: &SmallEntry, file: &OwnedFd, length: u64) -> io::Result<bool> {
+        let cut = u64::try_from(rustix::fs::fstat(file)?.st_size) != Ok(length);
+        if cut {
             rustix::fs::ftruncate(file, length)?;
         }
         self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
-        self.sync(file)
+        self.sync(file)?;
+        Ok(cut)
     }
 
     /// Keeps the target's own file as it is, if it has the right length and takes the right attributes.

@@ -1,0 +1,223 @@
+//! Trees that are made up, restored over others that are made up, in every way: what comes out is worked out beforehand, and
+//! a preview says what happens.
+//!
+//! `KOPIA_RS_RANDOM` is the number of rounds.
+
+mod node;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use kopia_codec::key::KeyDerivation;
+use kopia_restore::{Action, Existing, Options, Outcome, Preview};
+use kopia_testkit::random::Random;
+use kopia_testkit::tree::{Compare, Tree, compare};
+use kopia_testkit::writer::RepositoryWriter;
+
+use crate::common::{Place, problems};
+use node::{Node, PIECE, What, one_of};
+
+/// What the promises make of an old tree and a snapshot.
+struct Model<'a> {
+    options: &'a Options,
+    /// Paths that are not restored, because of what is in their way.
+    stuck: BTreeSet<String>,
+}
+
+impl Model<'_> {
+    fn merged(&mut self, path: &str, old: Option<&Node>, new: &Node) -> Node {
+        let Some(old) = old else { return new.clone() };
+        match (&old.what, &new.what) {
+            (What::Folder(before), What::Folder(after)) => {
+                let mut all = BTreeMap::new();
+                for (name, node) in after {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+                    all.insert(name.clone(), self.merged(&path, before.get(name), node));
+                }
+                for (name, node) in before {
+                    let is_folder = matches!(node.what, What::Folder(_));
+                    let lost_and_found =
+                        self.options.keep_lost_found && path.is_empty() && name == "lost+found";
+                    if !self.options.delete_extra || lost_and_found && is_folder {
+                        all.entry(name.clone()).or_insert_with(|| node.clone());
+                    }
+                }
+                Node { what: What::Folder(all), ..new.clone() }
+            }
+            _ if self.options.existing == Existing::Error => self.stuck(path, old),
+            (What::Folder(entries), _) if !entries.is_empty() && !self.options.delete_extra => {
+                self.stuck(path, old)
+            }
+            (What::File(before), What::File(after))
+                if self.options.existing == Existing::Skip
+                    && before.len() == after.len()
+                    && (old.time, old.mode) == (new.time, new.mode) =>
+            {
+                old.clone()
+            }
+            _ => new.clone(),
+        }
+    }
+
+    fn stuck(&mut self, path: &str, old: &Node) -> Node {
+        self.stuck.insert(path.to_owned());
+        old.clone()
+    }
+}
+
+fn options(random: &mut Random) -> Options {
+    let mut options = Options::default();
+    let all = [Existing::Verify, Existing::Verify, Existing::Skip, Existing::Overwrite, Existing::Error];
+    options.existing = one_of(random, &all);
+    options.delete_extra = random.within(0..2) > 0;
+    options.keep_lost_found = random.within(0..2) > 0;
+    options.in_place = random.within(0..3) == 0;
+    options.sparse = random.within(0..4) == 0;
+    options.verify_hashes = random.within(0..4) == 0;
+    options.parallel = NonZeroUsize::new(1 + random.within(0..3));
+    options
+}
+
+/// Inode numbers by path, of all that lies below a folder.
+fn inodes(folder: &Path) -> BTreeMap<String, u64> {
+    let inode = |path: &str| fs::symlink_metadata(folder.join(path)).unwrap().ino();
+    let tree = Tree::scan(folder);
+    tree.entries().iter().map(|entry| (entry.path.clone(), inode(&entry.path))).collect()
+}
+
+/// Says what of a preview did not come true.
+fn untrue(actions: &[(Action, String, bool)], [before, after]: [&BTreeMap<String, u64>; 2]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let deleted: BTreeSet<&str> =
+        actions.iter().filter(|action| action.0 == Action::Delete).map(|action| &*action.1).collect();
+    let is_deleted = |path: &str| path.match_indices('/').any(|(end, _)| deleted.contains(&path[..end]));
+    for (action, path, folder) in actions {
+        let (old, new) = (before.get(path), after.get(path));
+        let is_gone = deleted.contains(&**path) || is_deleted(path);
+        let is_true = match action {
+            Action::Write => (old.is_none() || is_gone) && new.is_some(),
+            Action::Replace => old.is_some() && new.is_some() && old != new && !is_gone,
+            Action::Change | Action::Keep => old.is_some() && old == new && !folder,
+            Action::Delete => old.is_some() && old != new,
+            _ => false,
+        };
+        if !is_true {
+            wrong.push(format!("{action:?} {path}: inode {old:?}, then {new:?}"));
+        }
+    }
+    let told: BTreeSet<&str> = actions.iter().map(|action| &*action.1).collect();
+    for (path, inode) in after.iter().filter(|(path, _)| !path.is_empty()) {
+        if before.get(path) != Some(inode) && !told.contains(&**path) {
+            wrong.push(format!("{path} is another one, and nothing was said"));
+        }
+    }
+    for path in before.keys().filter(|path| !after.contains_key(*path)) {
+        let above = path.match_indices('/').any(|(end, _)| told.contains(&path[..end]));
+        if !told.contains(&**path) && !above {
+            wrong.push(format!("{path} is gone, and nothing was said"));
+        }
+    }
+    wrong
+}
+
+/// A preview, and everything that it tells.
+fn preview(
+    root: &kopia_repository::Entry,
+    target: &Path,
+    options: &Options,
+) -> (Preview, Vec<(Action, String, bool)>) {
+    let mut actions = Vec::new();
+    let preview = kopia_restore::preview(root, target, options, |change| {
+        actions.push((change.action, change.path.clone(), change.folder));
+    });
+    (preview.unwrap(), actions)
+}
+
+fn restore(root: &kopia_repository::Entry, target: &Path, options: &Options) -> Outcome {
+    kopia_restore::restore(root, target, options).unwrap()
+}
+
+fn paths<'a>(problems: impl IntoIterator<Item = &'a kopia_restore::Problem>) -> BTreeSet<String> {
+    problems.into_iter().map(|problem| problem.path.clone()).collect()
+}
+
+/// Restores one made-up tree over another and returns what is wrong.
+fn round(seed: u64) -> Vec<String> {
+    let mut random = Random::of(&format!("restore {seed}"));
+    let new = Node::folder(&mut random, 0);
+    let old = new.before(&mut random);
+    let options = options(&mut random);
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new().piece_size(PIECE).key_derivation(KeyDerivation::TestingOnly);
+    let root = new.entry(&mut writer, "data");
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let [target, wanted] = ["target", "wanted"].map(|name| place.path(name));
+    // Links in the target point to the first.
+    let [outside, elsewhere] = ["outside", "elsewhere"].map(|name| place.path(name));
+    [&outside, &elsewhere].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    let is_there = random.within(0..8) > 0;
+    if is_there {
+        old.make(&target, &outside);
+    }
+    let mut model = Model { options: &options, stuck: BTreeSet::new() };
+    let merged = model.merged("", is_there.then_some(&old), &new);
+    merged.make(&wanted, &elsewhere);
+
+    let mut wrong = Vec::new();
+    let scan = |path: &Path| if path.exists() { Tree::scan(path) } else { Tree::new(Vec::new()) };
+    let around = Tree::scan(&outside);
+    let (before, inodes_before) = (scan(&target), if is_there { inodes(&target) } else { BTreeMap::new() });
+    let (preview, actions) = preview(&root, &target, &options);
+    if scan(&target) != before {
+        wrong.push("the preview changed the target".to_owned());
+    }
+    let outcome = restore(&root, &target, &options);
+    wrong.extend(compare(&Tree::scan(&wanted), &Tree::scan(&target), &Compare::settable()));
+    wrong.extend(untrue(&actions, [&inodes_before, &inodes(&target)]));
+    if Tree::scan(&outside) != around {
+        wrong.push("something outside was changed".to_owned());
+    }
+    let stuck = [&paths(&outcome.problems), &paths(&preview.problems)];
+    if stuck != [&model.stuck; 2] {
+        wrong.push(format!("problems, previewed problems {stuck:?}, wanted {:?}", model.stuck));
+    }
+    let (said, done) = ((preview.kept, preview.deleted), (outcome.kept, outcome.deleted));
+    if said != done {
+        wrong.push(format!("kept, deleted: {said:?} in the preview, then {done:?}"));
+    }
+    // What is in the way of a file is found when that is to be moved to its place.
+    let (said, done) = ((preview.written, preview.bytes), (outcome.files + outcome.symlinks, outcome.bytes));
+    if said != done && model.stuck.is_empty() {
+        wrong.push(format!("written, bytes: {said:?} in the preview, then {done:?}"));
+    }
+    // What is right already is left alone.
+    let mut verified = options.clone();
+    verified.existing = Existing::Verify;
+    let again = restore(&root, &target, &verified);
+    if model.stuck.is_empty()
+        && options.existing != Existing::Skip
+        && again.files + again.symlinks + again.deleted > 0
+    {
+        wrong.push(format!("it was not right at once: {:?}", problems(&again)));
+    }
+    let flags = [
+        ("delete_extra", options.delete_extra),
+        ("in_place", options.in_place),
+        ("sparse", options.sparse),
+        ("verify_hashes", options.verify_hashes),
+    ];
+    let flags: Vec<_> = flags.iter().filter(|flag| flag.1).map(|flag| flag.0).collect();
+    let what = format!("round {seed}, {:?} {}", options.existing, flags.join(" "));
+    wrong.iter().map(|wrong| format!("{what}: {wrong}")).collect()
+}
+
+#[test]
+fn any_tree_over_any_other() {
+    let rounds = std::env::var("KOPIA_RS_RANDOM").map_or(300, |rounds| rounds.parse().unwrap());
+    let wrong: Vec<_> = (0..rounds).flat_map(round).take(20).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
