@@ -50,6 +50,8 @@ pub enum Error {
         missing: Vec<u32>,
         /// How many there are.
         of: u32,
+        /// Other numbers of shards that left marks here.
+        others: Vec<u32>,
     },
     /// A single file cannot be restored in shards.
     #[error("only a folder can be restored in shards")]

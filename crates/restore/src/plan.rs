@@ -111,7 +111,9 @@ impl<'a> Planner<'a> {
                 if entry.name().contains('\u{fffd}') {
                     self.shared.tally.note(Note::Name);
                 }
-                extras.as_mut().and_then(|extras| extras.take(entry.name()));
+                if let (Some(extras), Some(existing)) = (&mut extras, &there.existing) {
+                    extras.take_or_look(existing.as_fd(), entry.name());
+                }
                 let left = there.left.as_mut().is_some_and(|left| left.take_up(&entry));
                 let left = left || self.share.is_some();
                 match entry.kind() {

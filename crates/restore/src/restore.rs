@@ -1,5 +1,6 @@
 //! A restore from its first step to its last.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use kopia_format::directory::EntryKind;
@@ -9,7 +10,7 @@ use kopia_storage::ReadAhead;
 
 use crate::destination::merge::{Merge, Mover};
 use crate::destination::metadata::Metadata;
-use crate::destination::staging::Staging;
+use crate::destination::staging::{Staging, remove_marks};
 use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::outcome::Tally;
@@ -97,8 +98,9 @@ pub fn restore_observed(
     };
     mover.run(&merge);
     staging.remove(&target)?;
-    if let Part::Finish(of) = options.part {
-        shard::remove_marks(&target, &staging, of);
+    if options.is_finish() {
+        // What they stand for is in its place; without their folder they mean nothing.
+        let _ = remove_marks(target.folder.as_fd(), staging.name());
     }
     mover.finish_root(&merge);
     if options.sync != Sync::None {

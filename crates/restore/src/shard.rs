@@ -14,7 +14,7 @@ use kopia_repository::verify::Shard;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::destination::staging::Staging;
+use crate::destination::staging::{self, Staging};
 use crate::destination::target::Target;
 use crate::{Error, Result};
 
@@ -108,6 +108,8 @@ pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn>
     let (mut torn, mut missing) = (Torn::new(), Vec::new());
     for shard in shards(of) {
         match read(target, &name(staging, shard)) {
+            // What it stood for is gone.
+            Ok(_) if !staging.is_left() => missing.push(shard.number()),
             Ok(text) => {
                 let mut fields = text.split('\0').map(ToString::to_string);
                 while let (Some(path), Some(why)) = (fields.next(), fields.next()) {
@@ -118,15 +120,15 @@ pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn>
             Err(error) => return Err(target.error("the mark of a shard cannot be read", error)),
         }
     }
-    match missing.is_empty() {
-        true => Ok(torn),
-        false => Err(Error::Shards { missing, of }),
+    if missing.is_empty() {
+        return Ok(torn);
     }
-}
-
-/// Removes the marks of all shards, once what they stand for is in its place.
-pub(crate) fn remove_marks(target: &Target, staging: &Staging, of: u32) {
-    shards(of).for_each(|shard| unmark(target, staging, shard));
+    let marks = staging::marks_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
+    let others = marks.iter().filter_map(|mark| mark.rsplit_once("-of-")?.1.parse().ok());
+    let mut others: Vec<u32> = others.filter(|other| *other != of).collect();
+    others.sort_unstable();
+    others.dedup();
+    Err(Error::Shards { missing, of, others })
 }
 
 fn shards(of: u32) -> impl Iterator<Item = Shard> {

@@ -147,6 +147,13 @@ pub(super) fn restore(error: restore::Error) -> Failure {
         restore::Error::Problem { .. } => {
             failure.hint("the same command takes up what was done; without --fail-fast it goes on to the end")
         }
+        restore::Error::Shards { ref others, .. } if !others.is_empty() => {
+            let others: Vec<_> = others.iter().map(|other| format!("--finish {other}")).collect();
+            failure.hint(format!(
+                "marks of another number of shards are there: did you mean {}?",
+                others.join(" or ")
+            ))
+        }
         restore::Error::Shards { .. } => {
             failure.hint("run `restore --shard I/N` for each of them, with the same snapshot and target")
         }

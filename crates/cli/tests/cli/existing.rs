@@ -130,6 +130,7 @@ fn shards_and_their_end() {
     let first = ran("--shard 0/2").exits(0);
     assert!(first.text().contains("restored shard 0 of 2, "), "{}", first.text());
     ran("--finish 2").exits(1).says(&["to their end: 1"]);
+    ran("--finish 3").exits(1).says(&["to their end: 0, 1, 2", "did you mean --finish 2?"]);
     ran("--shard 1/2").exits(0);
     ran("--finish 2").exits(0);
     assert_eq!(names(&target), ["d", "large"]);

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use kopia_format::ObjectId;
-use rustix::fs::{Dir, FlockOperation, Mode, Stat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, Stat};
 use rustix::io::Errno;
 
 use super::remove::remove_tree;
@@ -38,9 +38,9 @@ impl Staging {
         let busy = || Error::Busy { target: target.path.clone() };
         let name = format!("{PREFIX}{root}");
         // Beside a single file others may be at work, in a folder that everybody shares.
-        let leftovers = match target.name {
+        let (leftovers, marks) = match target.name {
             None => leftovers(folder).map_err(error)?,
-            Some(_) => vec![name.clone()],
+            Some(_) => (vec![name.clone()], Vec::new()),
         };
         let mut taken_up = None;
         for leftover in leftovers {
@@ -54,9 +54,13 @@ impl Staging {
                 continue;
             }
             tracing::info!(leftover, "removing what an interrupted restore left");
+            remove_all(folder, marks.iter().filter(|mark| is_of(mark, &leftover))).map_err(error)?;
             let identity = Identity::of(&handle).map_err(error)?;
             remove_tree(folder, leftover.as_bytes(), Some(identity)).map_err(error)?;
         }
+        // Of all other roots there is nothing left.
+        let own = |mark: &&String| options.is_finish() && is_of(mark, &name);
+        remove_all(folder, marks.iter().filter(|mark| !own(mark))).map_err(error)?;
         if let Some(handle) = taken_up {
             return Ok(Self { handle, name, left: true });
         }
@@ -87,7 +91,9 @@ impl Staging {
         let error = |source: io::Error| target.error("cannot be written", source);
         let name = format!("{PREFIX}{root}");
         match rustix::fs::mkdirat(folder, &*name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            // The marks of a folder that is gone stand for nothing.
+            Ok(()) => remove_marks(folder, &name).map_err(error)?,
+            Err(Errno::EXIST) => {}
             Err(errno) => return Err(error(errno.into())),
         }
         let Some(handle) = open_own(folder, &name).map_err(error)? else {
@@ -135,17 +141,49 @@ impl Staging {
     }
 }
 
-/// Finds the names of staging folders in the target.
-fn leftovers(target: BorrowedFd<'_>) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
+/// Finds the names of staging folders in the target, and of marks that shards left beside them.
+fn leftovers(target: BorrowedFd<'_>) -> io::Result<(Vec<String>, Vec<String>)> {
+    let (mut folders, mut marks) = (Vec::new(), Vec::new());
     for entry in Dir::read_from(target)? {
         if let Ok(name) = entry?.file_name().to_str()
             && name.starts_with(PREFIX)
         {
-            names.push(name.to_string());
+            if is_mark(name.as_bytes()) { &mut marks } else { &mut folders }.push(name.to_string());
         }
     }
-    Ok(names)
+    Ok((folders, marks))
+}
+
+/// Says whether a name is that of a mark: what stands behind a dot, which no object has in its name.
+pub(crate) fn is_mark(name: &[u8]) -> bool {
+    name.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.contains(&b'.'))
+}
+
+/// Finds the marks beside one staging folder.
+pub(crate) fn marks_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<String>> {
+    let (_, mut marks) = leftovers(target)?;
+    marks.retain(|mark| is_of(mark, name));
+    Ok(marks)
+}
+
+/// Removes the marks beside one staging folder.
+pub(crate) fn remove_marks(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    remove_all(target, marks_of(target, name)?.iter())
+}
+
+fn remove_all<'m>(target: BorrowedFd<'_>, marks: impl Iterator<Item = &'m String>) -> io::Result<()> {
+    for mark in marks {
+        match rustix::fs::unlinkat(target, &**mark, AtFlags::empty()) {
+            // A folder is no mark.
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+fn is_of(mark: &str, name: &str) -> bool {
+    mark.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Opens a staging folder that was left; `None` for what is no folder or another user's, which is none of ours.

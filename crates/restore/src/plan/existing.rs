@@ -16,7 +16,11 @@ use crate::{Existing, Options};
 
 /// The names in a folder, of which those that the snapshot has are taken away.
 #[derive(Default)]
-pub(crate) struct Names(HashMap<Box<[u8]>, FileType>);
+pub(crate) struct Names {
+    names: HashMap<Box<[u8]>, FileType>,
+    /// Whether the file system finds entries by other names than theirs, as where upper and lower case are one.
+    folds: bool,
+}
 
 impl Names {
     /// Lists a folder.
@@ -38,23 +42,36 @@ impl Names {
             };
             names.insert(name.to_bytes().into(), kind);
         }
-        Ok(Self(names))
+        Ok(Self { names, folds: false })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.names.is_empty()
     }
 
     /// Takes a name away and returns what has it.
     pub(crate) fn take(&mut self, name: &str) -> Option<FileType> {
-        self.0.remove(name.as_bytes())
+        self.names.remove(name.as_bytes())
+    }
+
+    /// Takes away the name of an entry that the snapshot has. If it is not listed and there all the same, another name is
+    /// taken for it, and nobody can say which.
+    pub(crate) fn take_or_look(&mut self, folder: BorrowedFd<'_>, name: &str) {
+        if self.take(name).is_none() && !self.folds && !self.is_empty() {
+            self.folds = !matches!(look(folder, name), Ok(None));
+        }
     }
 
     /// Takes away what the backup could not read, and returns it: that the snapshot does not have it says nothing.
     ///
     /// # Errors
-    /// Why nothing may be deleted, if it is not known what the backup did not read.
+    /// Why nothing may be deleted: if it is not known what the backup did not read, or which names are those of the
+    /// snapshot.
     pub(crate) fn take_unread(&mut self, summary: Option<&Summary>) -> Result<Vec<String>, Cause> {
+        if self.folds && !self.names.is_empty() {
+            let why = "the file system takes one of its names for another, so nothing is deleted in it";
+            return Err(Cause::Entry(why.into()));
+        }
         let Some(summary) = summary else { return Ok(Vec::new()) };
         if !summary.incomplete.is_empty() {
             return Err(Cause::Entry(
@@ -62,7 +79,7 @@ impl Names {
             ));
         }
         let lost = summary.failed.saturating_add(summary.ignored_errors);
-        if !self.0.is_empty() && i64::try_from(summary.errors.len()).is_ok_and(|named| named < lost) {
+        if !self.names.is_empty() && i64::try_from(summary.errors.len()).is_ok_and(|named| named < lost) {
             let why = "the backup could not read entries that it does not name, so nothing is deleted in it";
             return Err(Cause::Entry(why.into()));
         }
@@ -72,16 +89,16 @@ impl Names {
         Ok(names.filter(|name| self.take(name).is_some()).collect())
     }
 
-    /// Returns what the snapshot does not have, but for folders that are kept in the root of the target.
+    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished folders, marks of
+    /// shards, and `lost+found` on request.
     pub(crate) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
         let kept = |name: &[u8], kind| {
-            is_root
-                && kind == FileType::Directory
-                && (name.starts_with(staging::PREFIX.as_bytes())
-                    || options.keep_lost_found && name == b"lost+found")
+            let is_folder = kind == FileType::Directory;
+            let is_ours = name.starts_with(staging::PREFIX.as_bytes()) && is_folder || staging::is_mark(name);
+            is_root && (is_ours || options.keep_lost_found && is_folder && name == b"lost+found")
         };
         let mut names: Vec<_> =
-            self.0.into_iter().filter(|(name, kind)| !kept(name, *kind)).map(|(name, _)| name).collect();
+            self.names.into_iter().filter(|(name, kind)| !kept(name, *kind)).map(|(name, _)| name).collect();
         names.sort_unstable();
         names
     }
@@ -101,7 +118,7 @@ impl Left {
 
     /// Says whether something of the right kind is left of an entry.
     pub(super) fn has(&self, name: &str, kind: EntryKind) -> bool {
-        self.names.0.get(name.as_bytes()) == Some(&file_type(kind))
+        self.names.names.get(name.as_bytes()) == Some(&file_type(kind))
     }
 
     /// Says whether what is left of an entry can be taken up; if something else has its name, that is removed.
@@ -119,7 +136,7 @@ impl Left {
 
     /// Removes what is left of no entry of the folder.
     pub(super) fn remove_rest(self) {
-        for name in self.names.0.keys() {
+        for name in self.names.names.keys() {
             self.remove(name);
         }
     }
@@ -179,5 +196,33 @@ fn file_type(kind: EntryKind) -> FileType {
         EntryKind::Directory => FileType::Directory,
         EntryKind::File => FileType::RegularFile,
         EntryKind::Symlink => FileType::Symlink,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_too_much_where_names_are_taken_for_others() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = fs::File::open(place.path()).unwrap();
+        let folder = folder.as_fd();
+        fs::write(place.path().join("FOO"), b"").unwrap();
+        let mut names = Names::read(folder).unwrap();
+        names.take_or_look(folder, "foo");
+        assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
+        assert_eq!(names.into_extras(true, &Options::default()), [b"FOO".as_slice().into()]);
+        // It was not listed by this name, and is there: as on a file system that has it by both.
+        let mut names = Names::read(folder).unwrap();
+        fs::rename(place.path().join("FOO"), place.path().join("foo")).unwrap();
+        names.take_or_look(folder, "foo");
+        assert!(names.take_unread(None).is_err());
+        // Where nothing is left over, it does not matter.
+        let mut names = Names::read(folder).unwrap();
+        names.take_or_look(folder, "foo");
+        assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
     }
 }

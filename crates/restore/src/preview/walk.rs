@@ -116,7 +116,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             Ok(entry) if entry.name() == last => self.problem(place.path_of(&last), doubled()),
             Ok(entry) => {
                 entry.name().clone_into(&mut last);
-                extras.as_mut().and_then(|extras| extras.take(&last));
+                if let (Some(extras), Some(existing)) = (&mut extras, &place.handle) {
+                    extras.take_or_look(existing.as_fd(), &last);
+                }
                 match entry.kind() {
                     EntryKind::Directory => found.extend(self.inner(&place, &entry)),
                     EntryKind::File | EntryKind::Symlink => self.leaf(&place, entry.name(), &entry),

@@ -90,14 +90,17 @@ fn nothing_is_finished_before_all_are_through() {
     let place = Place::new();
     let root = root(&place);
     let error = part(&place, &root, Part::Finish(3)).unwrap_err();
-    assert!(matches!(&error, Error::Shards { missing, of: 3 } if missing == &[0, 1, 2]), "{error}");
+    assert!(
+        matches!(&error, Error::Shards { missing, of: 3, others } if missing == &[0, 1, 2] && others.is_empty()),
+        "{error}"
+    );
     assert!(names(&place.path("target")).is_empty(), "nothing is left of the attempt");
     part(&place, &root, shard(1, 3)).unwrap();
     let error = part(&place, &root, Part::Finish(3)).unwrap_err();
     assert_eq!(error.to_string(), "of 3 shards, these have not come to their end: 0, 2");
     // Marks of another number of shards are no help.
     let error = part(&place, &root, Part::Finish(2)).unwrap_err();
-    assert!(matches!(error, Error::Shards { .. }), "{error}");
+    assert!(matches!(&error, Error::Shards { others, .. } if others == &[3]), "{error}");
     for number in [0, 2, 1] {
         // The second of number 1, as of a pod that was started again.
         part(&place, &root, shard(number, 3)).unwrap();
@@ -140,6 +143,39 @@ fn a_file_of_which_one_shard_lost_a_piece_is_not_finished() {
     assert!(problem.starts_with("d0/large: content "), "{problem}");
     assert!(!place.path("target/d0/large").exists());
     assert!(place.path("target/d1/large").exists());
+}
+
+#[test]
+fn marks_go_with_what_they_stand_for() {
+    let place = Place::new();
+    let root = root(&place);
+    let other = root.at("d3").unwrap();
+    let target = place.path("target");
+    let marks = || names(&target).into_iter().filter(|name| name.contains(".shard-")).count();
+    for number in 0..2 {
+        part(&place, &root, shard(number, 2)).unwrap();
+    }
+    assert_eq!(marks(), 2);
+    // A restore of something else removes what the shards did, and a mirror deletes nothing but what is too much.
+    let mut mirror = Options::default();
+    mirror.delete_extra = true;
+    let outcome = kopia_restore::restore(&other, &target, &mirror).unwrap();
+    assert_eq!((outcome.deleted, outcome.problem_count, marks()), (0, 0, 0));
+    // One that was begun anew finds marks of what is gone: nobody may take them for done.
+    let stale = format!(".kopia-rs-restore-{}.shard-1-of-2", root.object());
+    fs::write(target.join(&stale), b"").unwrap();
+    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[0, 1]), "{error}");
+    part(&place, &root, shard(0, 2)).unwrap();
+    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[1]), "{error}");
+    part(&place, &root, shard(1, 2)).unwrap();
+    // Nor are they deleted before they are asked for.
+    mirror.part = Part::Finish(2);
+    let outcome = kopia_restore::restore(&root, &target, &mirror).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    place.restore(&root, "fresh");
+    assert_same(&place.path("fresh"), &target);
 }
 
 #[test]
