@@ -25,7 +25,7 @@ pub(crate) mod pace;
 pub(crate) mod packs;
 pub(crate) mod password;
 pub(crate) mod place;
-mod sentence;
+pub(crate) mod sentence;
 pub(crate) mod space;
 mod unopened;
 

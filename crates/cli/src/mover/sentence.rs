@@ -6,7 +6,11 @@
 
 use std::fmt;
 
+use kopia_rs::Source;
+
 use crate::diagnosis::Finding;
+use crate::diagnosis::identity::{Identity, SourceIdentity};
+use crate::diagnosis::sentence::has;
 use crate::output::escape;
 
 /// The longest sentence, in bytes.
@@ -49,15 +53,31 @@ impl Sentence {
 
     /// Says what was found, and what to change.
     pub(crate) fn of(finding: &Finding) -> Self {
-        let line = finding.last_line();
-        let is_kept = [UNABLE, NOTHING].iter().any(|words| line.starts_with(words)) && line.len() <= LONGEST;
-        match finding {
-            _ if is_kept => Self(line),
-            // Names that leave no room for the words that the filter wants.
-            Finding::NoSnapshot { wanted, .. } => {
-                Self::nothing(&wanted.to_string(), &finding.fact(), &finding.change())
+        let what = match finding {
+            Finding::NoSnapshot { wanted, nearest, probable, identities } => {
+                return Self::no_snapshot(wanted, nearest, *probable, *identities);
             }
-            _ => Self::unable("open the repository", &finding.fact(), &finding.change()),
+            Finding::NoSpace { .. }
+            | Finding::NoFiles { .. }
+            | Finding::ReadOnlyTarget { .. }
+            | Finding::TargetRefused(_) => "restore",
+            _ => "open the repository",
+        };
+        Self::unable(what, &finding.fact(), &finding.change())
+    }
+
+    /// Names the identity that is probably meant, and how to ask for it. Numbers and times give way to long names.
+    fn no_snapshot(wanted: &Source, nearest: &[Identity], probable: bool, identities: usize) -> Self {
+        let wanted = wanted.to_string();
+        let all = has(nearest, probable, identities);
+        let Some(first) = nearest.first().filter(|_| probable) else {
+            return Self::nothing(&wanted, &all, "");
+        };
+        let set = format!("set {}", SourceIdentity::of(&first.source));
+        let whole = Self::fit(NOTHING, &format!("{wanted}; {all}"), &set);
+        match whole.0.contains(CUT) {
+            true => Self::nothing(&wanted, &format!("the repository has {}", first.source), &set),
+            false => whole,
         }
     }
 
@@ -130,35 +150,4 @@ impl fmt::Display for Trouble {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn advice_outlives_a_long_cause() {
-        let advice = "set KOPIA_REPOSITORY=filesystem:///repository/repository";
-        let short = Sentence::unable("open /repository", "no repository is there", advice);
-        assert_eq!(
-            short.as_str(),
-            "ERROR: unable to open /repository: no repository is there: \
-             set KOPIA_REPOSITORY=filesystem:///repository/repository"
-        );
-        let long = Sentence::unable("open /repository", &"very ".repeat(100), advice);
-        assert_eq!(long.as_str().len(), LONGEST);
-        assert!(long.as_str().ends_with(&format!("…: {advice}")), "{long}");
-    }
-
-    #[test]
-    fn nothing_makes_it_longer_or_more_than_a_line() {
-        for text in ["x".repeat(1000), "ä\n".repeat(500), "\u{10ffff}".repeat(300), "\u{1b}[31m".repeat(90)]
-        {
-            for sentence in [
-                Sentence::unable(&text, &text, &text),
-                Sentence::nothing(&text, &text, &text),
-                Sentence::restored(&text),
-            ] {
-                assert!(sentence.as_str().len() <= LONGEST, "{sentence}");
-                assert!(!sentence.as_str().contains(['\n', '\u{1b}']), "{sentence}");
-            }
-        }
-    }
-}
+mod tests;

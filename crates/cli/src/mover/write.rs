@@ -14,7 +14,7 @@ use super::sentence::Sentence;
 use super::settings::Settings;
 use super::{advice, room};
 use crate::interrupt;
-use crate::output::{count, size, thousands};
+use crate::output::{self, count, size, thousands};
 use crate::progress::{Manner, Progress};
 
 /// Restores a snapshot and says how that ended.
@@ -39,7 +39,14 @@ pub(crate) fn restore(
             let refused = error_kind(&error) == Some(ErrorKind::PermissionDenied);
             let told = refused.then(|| room::refused(&settings.target)).flatten();
             let what = format!("restore {}", settings.wanted.identity);
-            Ending::failed(told.unwrap_or_else(|| advice::target(&what, &error)))
+            let ending = Ending::failed(told.unwrap_or_else(|| advice::target(&what, &error)));
+            match &error {
+                restore::Error::Target { unfinished: Some(unfinished), .. } => ending.detail(format!(
+                    "INFO: what was done lies in {}, and the next Job takes it up",
+                    output::escape(&unfinished.display().to_string())
+                )),
+                _ => ending,
+            }
         }
     })?;
     job.journal.note(|facts| facts.counts = Some(Counts::from(&outcome)));

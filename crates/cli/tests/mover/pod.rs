@@ -148,6 +148,20 @@ fn a_volume_that_is_too_small_is_an_error_before_the_first_write() {
 }
 
 #[test]
+fn a_volume_that_fills_up_says_so_and_what_was_done_is_taken_up() {
+    let pod = Pod::new();
+    pod.write(|writer| {
+        let entries = [file(writer, "text", "x"), file(writer, "large", &"much ".repeat(400_000))];
+        let root = folder(writer, "data", &entries);
+        manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
+    });
+    let setup = format!("mount -t tmpfs -o size=1m volume '{}'", pod.volume().display());
+    let Some(job) = with_mounts(pod.job(APP), &setup) else { return };
+    let ran = job.run().exits(1).says(&["INFO: what was done lies in ", "/.kopia-rs-restore-"]);
+    ran.ends_with(&["ERROR: unable to restore", "No space left on device", "enlarge the volume"]);
+}
+
+#[test]
 fn what_the_backup_could_not_read_is_said() {
     let pod = Pod::new();
     pod.write(|writer| {

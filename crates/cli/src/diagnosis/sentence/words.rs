@@ -1,0 +1,186 @@
+//! What sentences are made of: a word or a clause for each thing that was found.
+
+use std::path::Path;
+
+use kopia_rs::Timestamp;
+
+use crate::diagnosis::access::{Refusals, Remedy, SecurityContext};
+use crate::diagnosis::format_blob::Replicas;
+use crate::diagnosis::identity::Identity;
+use crate::diagnosis::neighbours::{Layout, Neighbour, Relation};
+use crate::diagnosis::password::Variant;
+use crate::output::{count, thousands};
+
+/// How many repositories a sentence lists.
+const LISTED: usize = 5;
+
+pub(super) fn elsewhere(given: &Path, missing: bool, found: &[Neighbour], more: usize) -> String {
+    let given = given.display();
+    let is = if missing { format!("{given} does not exist") } else { format!("{given} holds no repository") };
+    let where_ = |neighbour: &Neighbour| match neighbour.relation {
+        Relation::Below => "below it",
+        Relation::Above => "above it",
+        Relation::Beside => "elsewhere",
+    };
+    match found {
+        [] => is,
+        [one] => match one.layout {
+            Layout::Folder => format!("{is}, but one lies {}, at {}", where_(one), one.path.display()),
+            Layout::ObjectStore => {
+                format!("{is}, but {} holds the blobs of an object store, without .f", one.path.display())
+            }
+        },
+        several => {
+            let paths: Vec<_> =
+                several.iter().take(LISTED).map(|one| one.path.display().to_string()).collect();
+            let number = several.len() + more;
+            let ellipsis = if number > paths.len() { ", …" } else { "" };
+            let number = thousands(number as u64);
+            format!("{is}, but {number} lie near it: {}{ellipsis}", paths.join(", "))
+        }
+    }
+}
+
+pub(super) fn set_repository(first: &Neighbour, number: usize) -> String {
+    if first.layout == Layout::ObjectStore {
+        return "add .f to the name of every file, or copy it with `kopia repository sync-to filesystem`"
+            .into();
+    }
+    let which = if number > 1 { "the right one, such as " } else { "" };
+    match first.path.to_str() {
+        Some(path) if number == 1 => format!("set KOPIA_REPOSITORY=filesystem://{path}"),
+        Some(path) => format!("set KOPIA_REPOSITORY to {which}filesystem://{path}"),
+        // A URL is text.
+        None => format!("give {which}--repository {}", first.path.display()),
+    }
+}
+
+pub(super) fn refused(refusals: &Refusals) -> String {
+    let Refusals { path, uid, gid, mode, refused, looked_at, ids, .. } = refusals;
+    let groups: Vec<_> = ids.gids.iter().map(ToString::to_string).collect();
+    let (s, groups) = (if groups.len() == 1 { "" } else { "s" }, groups.join(", "));
+    let more = match refused {
+        1 => String::new(),
+        _ => format!("; {} of {} looked at refuse", thousands(*refused as u64), thousands(*looked_at as u64)),
+    };
+    format!(
+        "{} refuses user {} with group{s} {groups}: its owner is {uid}:{gid}, its mode {mode:04o}{more}",
+        path.display(),
+        ids.uid
+    )
+}
+
+pub(super) fn remedy(refusals: &Refusals) -> String {
+    match &refusals.remedy {
+        Remedy::RunAs(context) => format!("{} (securityContext: {context})", person(context)),
+        Remedy::Chown { uid, gid } => {
+            format!(
+                "no user may read all of it; on the file server, run chown -R {uid}:{gid} on the repository"
+            )
+        }
+        Remedy::Elsewhere => {
+            "the mode would allow it, so look at access lists, SELinux, or root_squash of the file server"
+                .into()
+        }
+    }
+}
+
+/// Says to a person without pods what a context means.
+fn person(context: &SecurityContext) -> String {
+    match (context.run_as_user, &context.supplemental_groups[..]) {
+        (Some(uid), _) => format!("run as user {uid}"),
+        (None, [first, ..]) => format!("run in group {first}"),
+        (None, []) => "run as its owner".into(),
+    }
+}
+
+impl std::fmt::Display for SecurityContext {
+    /// As YAML on one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let field = |name: &str, value: Option<u32>| value.map(|value| format!("{name}: {value}"));
+        let mut fields: Vec<String> = [
+            field("runAsUser", self.run_as_user),
+            field("runAsGroup", self.run_as_group),
+            field("fsGroup", self.fs_group),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !self.supplemental_groups.is_empty() {
+            fields.push(format!("supplementalGroups: {:?}", self.supplemental_groups));
+        }
+        write!(f, "{{{}}}", fields.join(", "))
+    }
+}
+
+pub(super) fn replicas_fact(replicas: &Replicas) -> String {
+    match (replicas.searched, replicas.found, replicas.opens) {
+        (false, ..) => String::new(),
+        (true, 0, _) => format!("; none of {} packs read has a replica", thousands(replicas.read as u64)),
+        (true, _, Some(false)) => "; packs have replicas of it, but the password opens none of them".into(),
+        (true, ..) => format!("; pack {} has a replica of it", replicas.pack.as_deref().unwrap_or_default()),
+    }
+}
+
+pub(super) fn use_replica(replicas: &Replicas) -> &'static str {
+    match (replicas.searched, replicas.found, replicas.opens) {
+        (true, 0, _) => "put kopia.repository.f back from another copy of the repository",
+        (true, _, Some(false)) => "give the password that the repository had when those packs were written",
+        (true, ..) => "save it with doctor --save-format-blob FILE, and read with --format-blob FILE",
+        (false, ..) => "put it back from another copy, or let kopia-rs doctor look for a replica in packs",
+    }
+}
+
+pub(super) fn wrong_password(variant: Option<Variant>) -> &'static str {
+    match variant {
+        None => "the password does not open the repository",
+        Some(Variant::WithoutLineBreak) => {
+            "the password opens the repository without its trailing line break"
+        }
+        Some(Variant::WithoutBlanks) => "the password opens the repository without the blanks around it",
+        Some(Variant::WithoutQuotes) => "the password opens the repository without the quotes around it",
+        Some(Variant::WithLineBreak) => "the password opens the repository with a line break after it",
+        Some(Variant::FromBase64) => "the password opens the repository once it is decoded from base64",
+    }
+}
+
+pub(super) fn right_password(variant: Option<Variant>) -> &'static str {
+    match variant {
+        None => "set KOPIA_PASSWORD to the password that the backups are made with",
+        Some(Variant::WithoutLineBreak) => "take the line break out of KOPIA_PASSWORD (printf, or echo -n)",
+        Some(Variant::WithoutBlanks) => "take the blanks out of KOPIA_PASSWORD",
+        Some(Variant::WithoutQuotes) => "take the quotes out of KOPIA_PASSWORD",
+        Some(Variant::WithLineBreak) => "add the line break that the backups are made with to KOPIA_PASSWORD",
+        Some(Variant::FromBase64) => "encode it once, not twice (stringData of a Secret takes it as it is)",
+    }
+}
+
+/// Says which identities have snapshots.
+pub(crate) fn has(nearest: &[Identity], probable: bool, identities: usize) -> String {
+    let Some(first) = nearest.first() else { return "the repository has none at all".into() };
+    let others = match (probable, identities) {
+        (_, 1) => String::new(),
+        (true, more) => format!(" and {} more", thousands(more as u64 - 1)),
+        (false, all) => {
+            return format!(
+                "the repository has {} others, such as {}",
+                thousands(all as u64),
+                first.describe()
+            );
+        }
+    };
+    format!("the repository has {}{others}", first.describe())
+}
+
+impl Identity {
+    /// Says how many snapshots it has, and of when.
+    pub(crate) fn describe(&self) -> String {
+        let one = if self.incomplete { "unfinished snapshot" } else { "snapshot" };
+        let snapshots = count(self.snapshots as u64, one, &format!("{one}s"));
+        format!("{} ({snapshots}, newest {})", self.source, to_second(self.newest_start))
+    }
+}
+
+fn to_second(time: Timestamp) -> String {
+    Timestamp::new(time.seconds(), 0).unwrap_or(time).to_string()
+}
