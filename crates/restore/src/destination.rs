@@ -74,6 +74,19 @@ pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<
     Ok(opened)
 }
 
+/// Lets the owner of a file read and write it, where only its mode forbids that.
+///
+/// Its final mode is set afterwards.
+pub(crate) fn let_write(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&place)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
+        return Err(Errno::ACCESS.into());
+    }
+    Ok(rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RUSR | Mode::WUSR)?)
+}
+
 /// Looks at an entry without following it; `None` if there is none.
 pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {

@@ -90,7 +90,12 @@ impl Staging {
         let folder = target.folder.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
         let name = format!("{PREFIX}{root}");
-        match rustix::fs::mkdirat(folder, &*name, Mode::RWXU) {
+        let make = || rustix::fs::mkdirat(folder, &*name, Mode::RWXU);
+        let made = make().or_else(|errno| match errno {
+            Errno::ACCESS if target.open_up() => make(),
+            errno => Err(errno),
+        });
+        match made {
             // The marks of a folder that is gone stand for nothing.
             Ok(()) => remove_marks(folder, &name).map_err(error)?,
             Err(Errno::EXIST) => {}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use kopia_repository::Entry;
 use kopia_restore::{Action, Existing, Options, Preview};
@@ -93,4 +93,53 @@ fn what_would_be_refused_is_said() {
     assert_eq!(lines, set(&["Write empty"]));
     let result = kopia_restore::preview(&root, place.path("repo"), &options, |_| ());
     assert!(matches!(result, Err(kopia_restore::Error::Overlap { .. })), "{result:?}");
+}
+
+#[test]
+fn folders_in_the_way_of_files_are_told() {
+    let place = Place::new();
+    let root = root(&place);
+    fs::create_dir_all(place.path("target/empty")).unwrap();
+    fs::create_dir_all(place.path("target/large/full")).unwrap();
+    let mut options = Options::default();
+    let (lines, told) = preview(&place, &root, &options);
+    assert_eq!(lines, set(&["Replace empty", "Write d", "Write d/l", "Write d/small"]));
+    let told: Vec<_> = told.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["large: a folder with something in it is in the way"]);
+    options.delete_extra = true;
+    let (lines, told) = preview(&place, &root, &options);
+    let expected = [
+        "Delete empty",
+        "Delete large",
+        "Write d",
+        "Write d/l",
+        "Write d/small",
+        "Write empty",
+        "Write large",
+    ];
+    assert_eq!(lines, set(&expected));
+    assert_eq!((told.deleted, told.problems.len()), (2, 0));
+    let outcome = kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    assert_eq!((outcome.deleted, outcome.problem_count), (2, 0));
+}
+
+#[test]
+fn what_may_not_be_written_or_listed_is_told() {
+    if rustix::process::geteuid().is_root() {
+        // Root may do everything.
+        return;
+    }
+    let place = Place::new();
+    let root = root(&place);
+    place.restore(&root, "target");
+    fs::write(place.path("target/large"), b"other").unwrap();
+    fs::set_permissions(place.path("target/large"), fs::Permissions::from_mode(0o400)).unwrap();
+    fs::set_permissions(place.path("target/d"), fs::Permissions::from_mode(0o300)).unwrap();
+    let mut options = Options::default();
+    (options.in_place, options.delete_extra) = (true, true);
+    let (lines, _) = preview(&place, &root, &options);
+    assert!(lines.contains("Replace large"), "{lines:?}");
+    kopia_restore::restore(&root, place.path("target"), &options).unwrap();
+    place.restore(&root, "fresh");
+    crate::common::assert_same(&place.path("fresh"), &place.path("target"));
 }

@@ -162,6 +162,7 @@ fn marks_go_with_what_they_stand_for() {
     let outcome = kopia_restore::restore(&other, &target, &mirror).unwrap();
     assert_eq!((outcome.deleted, outcome.problem_count, marks()), (0, 0, 0));
     // One that was begun anew finds marks of what is gone: nobody may take them for done.
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
     let stale = format!(".kopia-rs-restore-{}.shard-1-of-2", root.object());
     fs::write(target.join(&stale), b"").unwrap();
     let error = part(&place, &root, Part::Finish(2)).unwrap_err();

@@ -25,17 +25,20 @@ fn what_is_skipped_stays_as_it_is() {
     let [text, goal] = [writer.file(b"text"), writer.file(b"goal")];
     let mut run = file("run", &text, 4);
     run["mode"] = "040000755".into();
-    let mut entries = [run, link("link", &goal), folder("sub", &writer.directory(&[file("text", &text, 4)]))];
+    let (own, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let mut inner = file("text", &text, 4);
+    (inner["uid"], inner["gid"]) = (own.into(), group.into());
+    let mut entries = [run, link("link", &goal), folder("sub", &writer.directory(&[inner]))];
     let mut root = folder("data", &writer.directory(&[]));
     // Only root can give files away, so only there this shows anything of owners.
-    let foreign =
-        if rustix::process::geteuid().is_root() { 1000 } else { rustix::process::geteuid().as_raw() };
-    entries.iter_mut().for_each(|entry| entry["uid"] = foreign.into());
+    let foreign = if rustix::process::geteuid().is_root() { 1000 } else { own };
+    for entry in &mut entries {
+        (entry["uid"], entry["gid"]) = (foreign.into(), group.into());
+    }
     root["obj"] = writer.directory(&entries).into();
-    root["uid"] = foreign.into();
+    (root["uid"], root["gid"]) = (foreign.into(), group.into());
     writer.snapshot("app@host:/data", root);
     let root = place.finish("repo", writer);
-    let own = rustix::process::geteuid().as_raw();
 
     let restore = |name: &str, change: fn(&mut Options)| {
         let target = place.path(name);

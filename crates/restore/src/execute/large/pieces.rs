@@ -9,7 +9,7 @@ use kopia_repository::object::Run;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Handle, LargeFile};
-use crate::destination::handles;
+use crate::destination::{handles, let_write};
 use crate::execute::check::open_file;
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
@@ -96,8 +96,14 @@ impl Worker<'_> {
         }
         if file.found.left {
             let left = self.handles.open(&file.entry.folder).and_then(|folder| {
-                // It may have its final mode already.
-                let opened = open_file(folder.as_fd(), &file.entry.name, OFlags::RDWR);
+                let open = || open_file(folder.as_fd(), &file.entry.name, OFlags::RDWR);
+                let opened = open().or_else(|error| match error.kind() {
+                    // It may have its final mode already.
+                    io::ErrorKind::PermissionDenied => {
+                        let_write(folder.as_fd(), &file.entry.name).and_then(|()| open())
+                    }
+                    _ => Err(error),
+                });
                 opened.inspect_err(|_| {
                     let _ = rustix::fs::unlinkat(&*folder, &*file.entry.name, AtFlags::empty());
                 })
