@@ -81,11 +81,15 @@ pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>)
     let after = AFTER_A_FOLDER.into_iter().find(|variable| environment.has(*variable));
     match (repository, after) {
         (Some(text), None) => Ok(Choice { place: folder(text)?, warnings: Vec::new() }),
-        (Some(text), Some(after)) if is_url => {
-            let warning =
-                format!("{} is set and ignored, because KOPIA_REPOSITORY goes before it", after.name());
-            Ok(Choice { place: folder(text)?, warnings: vec![warning] })
-        }
+        (Some(text), Some(after)) if is_url => match folder(text)? {
+            // The script knows the storage by its variable and does not read such a URL.
+            Place::Network { .. } => Ok(network(after, repository)),
+            place => {
+                let warning =
+                    format!("{} is set and ignored, because KOPIA_REPOSITORY goes before it", after.name());
+                Ok(Choice { place, warnings: vec![warning] })
+            }
+        },
         (_, Some(variable)) => Ok(network(variable, repository)),
         (None, None) => Err(Trouble::new(
             "no repository is given",
@@ -115,10 +119,13 @@ fn network(variable: Variable, repository: Option<&str>) -> Choice {
         super::environment::Role::Chooses(backend) => backend,
         _ => Backend::S3,
     };
-    let overruled = repository.filter(|text| variable != Variable::Repository && !text.starts_with("s3://"));
+    let name = backend.to_string();
+    // A Secret holds both, and a URL of the same storage contradicts nothing.
+    let same = |text: &str| matches!(folder(text), Ok(Place::Network { name: url, .. }) if url == name);
+    let overruled = repository.filter(|text| variable != Variable::Repository && !same(text));
     let warning =
         |text| format!("{} is set and goes before KOPIA_REPOSITORY={}", variable.name(), shown(text));
-    let place = Place::Network { name: backend.to_string(), by: variable.name() };
+    let place = Place::Network { name, by: variable.name() };
     Choice { place, warnings: overruled.map(warning).into_iter().collect() }
 }
 
@@ -218,6 +225,21 @@ mod tests {
         assert!(chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "s3://b/p")]).warnings.is_empty());
         let choice = chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "sftp://me:hush@host/p")]);
         assert!(choice.warnings[0].ends_with("KOPIA_REPOSITORY=sftp://…"), "{choice:?}");
+    }
+
+    #[test]
+    fn a_url_of_the_same_storage_contradicts_nothing() {
+        for (variable, url, name) in [
+            ("KOPIA_S3_BUCKET", "s3://b/p", "S3"),
+            ("KOPIA_AZURE_CONTAINER", "azure://c", "Azure Blob Storage"),
+            ("KOPIA_GCS_BUCKET", "gcs://b", "Google Cloud Storage"),
+            ("KOPIA_B2_BUCKET", "b2://b", "Backblaze B2"),
+            ("SFTP_HOST", "sftp://h/p", "SFTP"),
+        ] {
+            let choice = chosen(&[(variable, "x"), ("KOPIA_REPOSITORY", url)]);
+            assert_eq!(choice.place, Place::Network { name: name.into(), by: variable });
+            assert!(choice.warnings.is_empty(), "{choice:?}");
+        }
     }
 
     #[test]
