@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kopia_testkit::random::Random;
 use kopia_testkit::tree::{Compare, Tree, compare};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
@@ -99,22 +100,6 @@ pub(crate) fn in_namespace(script: &str, arguments: &[&Path]) -> Option<std::pro
     Some(command.stdout(Stdio::piped()).output().unwrap())
 }
 
-/// Numbers that are as good as random, and the same in every run.
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next() as u8).collect()
-    }
-}
-
 /// Folders of small files, closed ones among them, links, and large files of which some pieces differ between the versions.
 fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
     let mut entries = Vec::new();
@@ -126,7 +111,7 @@ fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
         let inner: Vec<_> = (0..15)
             .map(|file| {
                 let changed = if (file + folder) % 5 == 0 { version } else { 0 };
-                let bytes = Numbers(folder * 1000 + file * 10 + changed).bytes(50 + file as usize * 20);
+                let bytes = Random::new(folder * 1000 + file * 10 + changed).bytes(50 + file as usize * 20);
                 let mode = ["0644", "0400", "04755"][file as usize % 3];
                 entry("f", &format!("f{file:02}"), mode, &writer.file(&bytes), bytes.len())
             })
@@ -138,7 +123,7 @@ fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
         entries.push(entry("d", &format!("d{folder:02}"), "0755", &outer, 0));
     }
     for large in 0..4_u64 {
-        let mut bytes = Numbers(large + 77).bytes(150_000 + large as usize);
+        let mut bytes = Random::new(large + 77).bytes(150_000 + large as usize);
         if version == 1 && large > 0 {
             bytes[large as usize * 20_000..][..9000].fill(large as u8);
             bytes.truncate(150_000 - large as usize * 1000);

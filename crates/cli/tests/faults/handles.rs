@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
+use kopia_testkit::random::Random;
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::Value;
 
-use crate::common::{NEW, Numbers, OLD, Place, assert_same, clean, entry, run};
+use crate::common::{NEW, OLD, Place, assert_same, clean, entry, run};
 
 /// How many files may be open.
 const LIMITS: [u32; 2] = [64, 24];
@@ -48,7 +49,7 @@ fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
     const FILES: u64 = 150;
     let piece = |file: u64, piece: u64| {
         let changed = if piece == 1 { version } else { 0 };
-        Numbers(file * 100 + piece * 10 + changed).bytes(4000)
+        Random::new(file * 100 + piece * 10 + changed).bytes(4000)
     };
     for number in 0..3 {
         (0..FILES).for_each(|file| _ = writer.content(None, &piece(file, number)));
@@ -61,7 +62,7 @@ fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
         .collect();
     let mut inner = writer.directory(&[]);
     for level in 0..60_u64 {
-        let bytes = Numbers(level + version).bytes(100);
+        let bytes = Random::new(level + version).bytes(100);
         let file = entry("f", "file", "0644", &writer.file(&bytes), 100);
         inner = writer.directory(&[entry("d", "deeper", "0755", &inner, 0), file]);
     }

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use kopia_testkit::random::Random;
 use kopia_testkit::tree::{Entry, Kind, Tree};
 
-use crate::common::{NEW, Numbers, OLD, Place, UNFINISHED, assert_same, run};
+use crate::common::{NEW, OLD, Place, UNFINISHED, assert_same, run};
 
 /// A way to restore: the options of each command that it takes, and what lies in the target before.
 struct Way {
@@ -48,7 +49,7 @@ fn kill(way: &Way) {
     let (old, new) = (place.fresh(OLD), place.fresh(NEW));
     let target = place.path("target");
     let commands = || way.steps.iter().map(|step| place.restore(NEW, &target, step)).collect::<Vec<_>>();
-    let mut numbers = Numbers(way.name.len() as u64);
+    let mut numbers = Random::new(way.name.len() as u64);
     let (mut killed, mut unfinished, mut moved) = (0, 0, 0);
 
     fill(&place, &target, way);

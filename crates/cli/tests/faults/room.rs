@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::process::Output;
 
+use kopia_testkit::random::Random;
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::Value;
 
-use crate::common::{NEW, Numbers, Place, UNFINISHED, assert_same, entry, in_namespace};
+use crate::common::{NEW, Place, UNFINISHED, assert_same, entry, in_namespace};
 
 /// Restores with too little room, says how that ended, makes room, restores again and copies what came out.
 const TWICE: &str = r#"
@@ -120,7 +121,7 @@ fn a_quota_that_is_used_up() {
 
 /// A file larger than the memory that there will be, and a folder with many.
 fn much(writer: &mut RepositoryWriter, version: u64) -> Value {
-    let piece = Numbers(version).bytes(4000);
+    let piece = Random::new(version).bytes(4000);
     let bytes = piece.repeat(MEMORY / piece.len() + 1000);
     let large = entry("f", "large", "0644", &writer.file(&bytes), bytes.len());
     let small = writer.file(b"small");

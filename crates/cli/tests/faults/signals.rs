@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use kopia_testkit::random::Random;
 use kopia_testkit::writer::RepositoryWriter;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::common::{NEW, Numbers, Place, UNFINISHED, entry, run};
+use crate::common::{NEW, Place, UNFINISHED, entry, run};
 
 /// What hangs is ended after this time. A process that stops takes a second at most, on a machine that has time for it.
 const WATCHDOG: Duration = Duration::from_secs(20);
@@ -58,7 +59,7 @@ fn at_any_moment_of_any_command() {
             ls
         },
     ];
-    let mut numbers = Numbers(1);
+    let mut numbers = Random::new(1);
     let mut signalled = 0;
     for make in commands {
         let start = Instant::now();
