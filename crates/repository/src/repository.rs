@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kopia_codec::key::Password;
 use kopia_format::repository_blob::{RepositoryBlob, RepositoryFormat};
-use kopia_format::{BlobId, ContentId};
+use kopia_format::{BlobId, ContentId, ObjectId};
 use kopia_storage::BlobStore;
 
 use crate::content::{Decoder, Stored, implausible};
@@ -147,6 +147,14 @@ impl Repository {
     /// Returns what the repository wants said to whoever reads it, such as features that are not known here.
     pub fn warnings(&self) -> &[String] {
         &self.inner.warnings
+    }
+
+    /// Says whether the index knows that an object has no bytes: then no content has to be read for it.
+    pub fn is_empty(&self, object: ObjectId) -> bool {
+        let place = || self.find(&object.content());
+        object.indirection() == 0
+            && !object.is_compressed()
+            && place().is_ok_and(|place| place.original_length == 0)
     }
 
     /// Finds a content in the index, deleted ones that are still readable included.

@@ -7,7 +7,7 @@ use kopia_format::{ContentId, ObjectId};
 
 use super::Loss;
 use crate::object::Pieces;
-use crate::{Entry, Place, Repository, Snapshot};
+use crate::{Entry, Repository, Snapshot};
 
 /// A folder that is being walked.
 struct Level {
@@ -121,13 +121,11 @@ impl Search<'_> {
         {
             return Some(why);
         }
-        // No content is read for a file without bytes.
-        let needless = |place: &Place| {
-            place.original_length == 0 && object.indirection() == 0 && !object.is_compressed()
-        };
         for run in Pieces::new(self.repository, object) {
             match run.and_then(|run| self.repository.find(&run.content).map(|place| (run, place))) {
-                Ok((run, place)) if self.damaged.contains(&run.content) && !needless(&place) => {
+                Ok((run, place))
+                    if self.damaged.contains(&run.content) && !self.repository.is_empty(object) =>
+                {
                     let pack = self.repository.pack(place.pack);
                     return Some(format!(
                         "content {} in pack {pack} at {} cannot be read",

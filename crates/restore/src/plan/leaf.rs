@@ -57,14 +57,7 @@ impl Planner<'_> {
             self.worker.discard(&small, found);
             found = Found { old: found.old.map(|_| Old::Replace), left: false };
         }
-        // No content is read for a file without bytes; the index tells whether it has none.
-        let place = || self.shared.repository.find(&object.content());
-        let single = object.indirection() == 0 && !object.is_compressed();
-        if entry.size() == 0
-            && !small.symlink
-            && single
-            && place().is_ok_and(|place| place.original_length == 0)
-        {
+        if entry.size() == 0 && !small.symlink && self.shared.repository.is_empty(object) {
             match found.is_nothing() {
                 true => self.batch.empty.push(Item::Small(small)),
                 false => self.batch.checks.push(Check { item: Item::Small(small), run: None, found }),
