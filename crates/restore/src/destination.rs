@@ -61,7 +61,7 @@ pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<
             // A folder that its owner may not read can be changed through the path of a handle that needs no right.
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-            rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)?;
+            set_mode(&place, Mode::RWXU)?;
             rustix::fs::openat(parent, name, FOLDER, Mode::empty())?
         }
         result => result?,
@@ -84,7 +84,12 @@ pub(crate) fn let_write(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
         return Err(Errno::ACCESS.into());
     }
-    Ok(rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RUSR | Mode::WUSR)?)
+    set_mode(&place, Mode::RUSR | Mode::WUSR)
+}
+
+/// Sets the mode of what a handle stands for that was opened without any right to it.
+fn set_mode(place: &OwnedFd, mode: Mode) -> io::Result<()> {
+    Ok(rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), mode)?)
 }
 
 /// Looks at an entry without following it; `None` if there is none.

@@ -146,11 +146,13 @@ impl Folder {
 
     /// Keeps the names of what the snapshot does not have, until everything is written.
     pub(crate) fn set_extras(&self, listed: Identity, names: Vec<Box<[u8]>>) {
-        let _ = self.extras.set((listed, names));
+        if !names.is_empty() {
+            let _ = self.extras.set((listed, names));
+        }
     }
 
-    /// Returns which folder of the target was listed, and what it has and the snapshot has not; nothing where that is not
-    /// known.
+    /// Returns which folder of the target was listed, and what it has and the snapshot has not; nothing where there is nothing
+    /// more, or that is not known.
     pub(crate) fn extras(&self) -> Option<(Identity, &[Box<[u8]>])> {
         self.extras.get().map(|(listed, names)| (*listed, &names[..]))
     }

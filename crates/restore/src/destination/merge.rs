@@ -114,17 +114,17 @@ impl Mover<'_> {
             }
         }
         partial::name_all(destination.as_fd(), folder, self.tally);
-        let (listed, extras) = folder.extras().unzip();
-        let extras = extras.filter(|extras| !extras.is_empty()).unwrap_or_default();
-        // Another folder may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
-        if !extras.is_empty() && listed != Some(super::Identity::of(&destination)?) {
-            let why = "the folder was replaced while the restore ran, so nothing is deleted in it";
-            self.tally.problem(folder.path_of(""), Cause::Entry(why.into()));
-            return Ok(());
-        }
-        for name in extras {
-            if let Err(error) = self.delete(destination.as_fd(), folder, name) {
-                self.tally.problem(folder.path_of(&String::from_utf8_lossy(name)), not_deleted(&error));
+        if let Some((listed, extras)) = folder.extras() {
+            // Another folder may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
+            if listed != super::Identity::of(&destination)? {
+                let why = "the folder was replaced while the restore ran, so nothing is deleted in it";
+                self.tally.problem(folder.path_of(""), Cause::Entry(why.into()));
+                return Ok(());
+            }
+            for name in extras {
+                if let Err(error) = self.delete(destination.as_fd(), folder, name) {
+                    self.tally.problem(folder.path_of(&String::from_utf8_lossy(name)), not_deleted(&error));
+                }
             }
         }
         match is_root {

@@ -64,12 +64,7 @@ impl Staging {
         if let Some(handle) = taken_up {
             return Ok(Self { handle, name, left: true });
         }
-        let make = || rustix::fs::mkdirat(folder, &*name, Mode::RWXU);
-        let made = make().or_else(|errno| match errno {
-            Errno::ACCESS if target.open_up() => make(),
-            errno => Err(errno),
-        });
-        match made {
+        match make(target, &name) {
             // Another restore made it since the target was looked through.
             Err(Errno::EXIST) if is_ours_or_gone(folder, &name).map_err(error)? => return Err(busy()),
             made => made.map_err(|errno| error(errno.into()))?,
@@ -90,12 +85,7 @@ impl Staging {
         let folder = target.folder.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
         let name = format!("{PREFIX}{root}");
-        let make = || rustix::fs::mkdirat(folder, &*name, Mode::RWXU);
-        let made = make().or_else(|errno| match errno {
-            Errno::ACCESS if target.open_up() => make(),
-            errno => Err(errno),
-        });
-        match made {
+        match make(target, &name) {
             // The marks of a folder that is gone stand for nothing.
             Ok(()) => remove_marks(folder, &name).map_err(error)?,
             Err(Errno::EXIST) => {}
@@ -144,6 +134,15 @@ impl Staging {
             .and_then(|identity| remove_tree(target.folder.as_fd(), self.name.as_bytes(), Some(identity)));
         removed.map(drop).map_err(|source| target.error("the unfinished folder cannot be removed", source))
     }
+}
+
+/// Makes a staging folder, if need be in a target that its owner may not write in yet.
+fn make(target: &Target, name: &str) -> rustix::io::Result<()> {
+    let make = || rustix::fs::mkdirat(target.folder.as_fd(), name, Mode::RWXU);
+    make().or_else(|errno| match errno {
+        Errno::ACCESS if target.open_up() => make(),
+        errno => Err(errno),
+    })
 }
 
 /// Finds the names of staging folders in the target, and of marks that shards left beside them.

@@ -20,6 +20,11 @@ impl Place {
         Self { dir: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// Makes it in memory, for tests that restore hundreds of times.
+    pub(crate) fn in_memory() -> Self {
+        Self { dir: kopia_testkit::scratch() }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

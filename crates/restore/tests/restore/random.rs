@@ -150,7 +150,7 @@ fn round(seed: u64) -> Vec<String> {
     let new = Node::folder(&mut random, 0);
     let old = new.before(&mut random);
     let options = options(&mut random);
-    let place = Place::new();
+    let place = Place::in_memory();
     let mut writer = RepositoryWriter::new().piece_size(PIECE).key_derivation(KeyDerivation::TestingOnly);
     let root = new.entry(&mut writer, "data");
     writer.snapshot("app@host:/data", root);
