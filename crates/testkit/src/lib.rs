@@ -4,6 +4,7 @@
 //! what goes wrong panics with the path it went wrong at.
 //!
 //! * [`golden`]: the repositories in `testdata/golden`, and what each snapshot in them must restore;
+//! * [`faults`]: the repositories in `testdata/faults`, made after public bug reports;
 //! * [`tree`]: reads a real folder and says how it differs from what is expected;
 //! * [`damage`]: copies a repository and breaks one blob of it;
 //! * [`writer`]: writes small repositories of its own;
@@ -28,6 +29,7 @@
 //! ```
 
 pub mod damage;
+pub mod faults;
 pub mod golden;
 pub mod huge;
 pub mod memory;
