@@ -2,22 +2,23 @@
 //!
 //! Without a handler they would do nothing where this is the first process of a container.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::output::say;
+use crate::output::say_last;
 use crate::password;
 
-/// How long a command that can stop by itself may take for it.
-const PATIENCE: Duration = Duration::from_millis(800);
+/// How long the process may go on after a signal. The last line may take all that is left of it: a pipe may be full, and
+/// its reader asleep.
+const LONGEST: Duration = Duration::from_millis(950);
 
-/// How long the last line may take: a pipe may be full, and its reader asleep.
-const LAST_LINE: Duration = Duration::from_millis(150);
+/// How much of that a command may take to stop by itself.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// What is said when a signal ends the process. It is told the signal and where unfinished work lies.
 type LastWords = Box<dyn Fn(i32, &str) + Send + Sync>;
@@ -25,11 +26,20 @@ type LastWords = Box<dyn Fn(i32, &str) + Send + Sync>;
 /// The signal that came, and what to do about it.
 #[derive(Default)]
 pub(crate) struct Interrupt {
-    /// 0 while none came.
+    /// 0 while none came. Changed only while `asks` is locked.
     signal: AtomicI32,
     /// Whether the command asks for signals and stops by itself.
-    asked: AtomicBool,
+    asks: Mutex<bool>,
     last_words: OnceLock<LastWords>,
+}
+
+/// Who ends the process after a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// The command itself, unless it takes too long.
+    ByCommand,
+    /// The thread that waits for signals: nothing has been written, or a second signal came.
+    AtOnce,
 }
 
 impl Interrupt {
@@ -44,9 +54,27 @@ impl Interrupt {
         interrupt
     }
 
-    /// Says that the command will ask for signals from now on.
+    /// Announces that the command asks for signals from now on, before it writes anything. Does not return if one came
+    /// already: the process ends then, and its last line knows of nothing that was written.
     pub(crate) fn will_ask(&self) {
-        self.asked.store(true, Ordering::Relaxed);
+        while !self.may_go_on() {
+            thread::park();
+        }
+    }
+
+    /// Makes the command one that asks for signals, unless one came already.
+    fn may_go_on(&self) -> bool {
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        *asks = self.signal().is_none();
+        *asks
+    }
+
+    /// Records a signal and decides who ends the process. This and [`Self::may_go_on`] exclude each other: a command
+    /// that begins to write always has its time to stop.
+    fn arrive(&self, signal: i32) -> Stop {
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = self.signal.swap(signal, Ordering::Relaxed) != 0;
+        if *asks && !again { Stop::ByCommand } else { Stop::AtOnce }
     }
 
     /// Has this said instead of a plain line when a signal ends the process.
@@ -60,9 +88,9 @@ impl Interrupt {
     }
 
     fn came(self: &Arc<Self>, signal: i32) {
-        let again = self.signal.swap(signal, Ordering::Relaxed) != 0;
+        let start = Instant::now();
         let mut unfinished = "";
-        if self.asked.load(Ordering::Relaxed) && !again {
+        if self.arrive(signal) == Stop::ByCommand {
             thread::sleep(PATIENCE);
             unfinished = "; what was done lies in the folder .kopia-rs-restore-… of the target";
         }
@@ -73,14 +101,14 @@ impl Interrupt {
         let tell = move || {
             match interrupt.last_words.get() {
                 Some(words) => words(signal, unfinished),
-                None => say(format_args!("{line}error: stopped by {}{unfinished}", name(signal))),
+                None => say_last(format_args!("{line}error: stopped by {}{unfinished}", name(signal))),
             }
             // Nobody waits any more if it took too long.
             let _ = told.send(());
         };
         // Where no thread is to be had, nothing is said.
         let _ = thread::Builder::new().name("last line".into()).spawn(tell);
-        let _ = wait.recv_timeout(LAST_LINE);
+        let _ = wait.recv_timeout(LONGEST.saturating_sub(start.elapsed()));
         std::process::exit(i32::from(status(signal)));
     }
 }
@@ -97,5 +125,43 @@ pub(crate) fn name(signal: i32) -> &'static str {
         SIGINT => "SIGINT",
         SIGHUP => "SIGHUP",
         _ => "a signal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn a_command_stops_by_itself_only_if_it_asked_before_the_signal() {
+        let asked = Interrupt::default();
+        assert!(asked.may_go_on());
+        assert_eq!(asked.arrive(SIGTERM), Stop::ByCommand);
+        assert_eq!(asked.signal(), Some(SIGTERM));
+        assert_eq!(asked.arrive(SIGINT), Stop::AtOnce, "who signals twice waits for nobody");
+        let late = Interrupt::default();
+        assert_eq!(late.arrive(SIGTERM), Stop::AtOnce);
+        assert!(!late.may_go_on() && !late.may_go_on());
+        assert_eq!(late.arrive(SIGTERM), Stop::AtOnce, "a command that may not go on does not ask");
+    }
+
+    /// Whoever comes first, both sides must see it the same way: a command that goes on has its time to stop.
+    #[test]
+    fn a_signal_and_a_command_that_begins_agree_who_was_first() {
+        for _ in 0..2000 {
+            let (interrupt, both) = (Interrupt::default(), Barrier::new(2));
+            let (goes_on, stop) = thread::scope(|scope| {
+                let command = scope.spawn(|| {
+                    both.wait();
+                    interrupt.may_go_on()
+                });
+                both.wait();
+                let stop = interrupt.arrive(SIGTERM);
+                (command.join().unwrap_or_default(), stop)
+            });
+            assert_eq!(goes_on, stop == Stop::ByCommand);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -16,9 +17,21 @@ pub(crate) fn out() -> Out {
     BufWriter::with_capacity(1 << 16, io::stdout().lock())
 }
 
+/// Held while lines are written to standard error.
+static LINES: Mutex<()> = Mutex::new(());
+
 /// Writes a line to standard error, in one piece. Nothing can be done if that fails, and `eprintln!` would panic.
 pub(crate) fn say(text: impl fmt::Display) {
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let text = format!("{text}\n");
+    let _lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Writes the last lines of the process: other threads that have something to say wait until it ends.
+pub(crate) fn say_last(text: impl fmt::Display) {
+    let text = format!("{text}\n");
+    std::mem::forget(LINES.lock().unwrap_or_else(PoisonError::into_inner));
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes one value as JSON.

@@ -270,6 +270,15 @@ mod tests {
     }
 
     #[test]
+    fn a_small_tree_is_searched_however_slow_the_machine_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        repository(&root.join("repository"), "sources");
+        let mut budget = Budget { until: std::time::Instant::now(), ..Effort::Hint.budget() };
+        assert_eq!(below(&Place::look_among(&root, None), &root, LEVELS, &mut budget).found.len(), 1);
+    }
+
+    #[test]
     fn every_layout_is_recognized() {
         let folder = tempfile::tempdir().unwrap();
         for case in golden::cases() {
@@ -327,7 +336,7 @@ mod tests {
         let mut budget = Budget { folders: 20, ..Effort::Doctor.budget() };
         assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default());
         assert_eq!(budget.folders, 0, "the search ends with its budget");
-        let mut budget = Budget { until: std::time::Instant::now(), ..Effort::Doctor.budget() };
+        let mut budget = Budget { unhurried: 0, until: std::time::Instant::now(), ..Effort::Doctor.budget() };
         repository(&given.join("repo"), "sources");
         assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default(), "and with its time");
         let mut budget = Effort::Doctor.budget();

@@ -5,7 +5,6 @@
 //! the container's message, and as Prometheus text where that was asked for. It is given once, whoever is first: the restore
 //! itself, or the signal that ends it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -15,7 +14,7 @@ use super::ending::Ending;
 use super::facts::Facts;
 use super::sentence::Sentence;
 use super::{metrics, termination};
-use crate::output::{escape, say};
+use crate::output::{escape, say, say_last};
 
 /// The lines of a restore, and the account of it.
 pub(crate) struct Journal {
@@ -75,12 +74,11 @@ impl Journal {
     }
 }
 
-/// Writes the end of the log in one piece, so that nothing can come between its lines.
+/// Writes the end of the log in one piece: nothing comes between its lines, and nothing after them.
 fn write_end(ending: &Ending) {
     let sentence: &Sentence = ending.sentence();
     let mut lines = ending.summary();
     lines.extend(discovery::lines(ending.identities(), sentence.as_str().len()));
     lines.push(sentence.to_string());
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    say_last(lines.join("\n"));
 }

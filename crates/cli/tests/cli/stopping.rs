@@ -1,5 +1,6 @@
 //! Signals while a restore runs.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,29 +38,14 @@ fn a_signal_leaves_nothing_but_the_unfinished_folder() {
     let repository = repository(&place);
     for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let target = place.path(&format!("target-{status}"));
-        let child = Command::new(env!("CARGO_BIN_EXE_kopia-rs"))
-            .args(["restore", "latest", "--quiet", "--parallel", "1", "--repository"])
-            .args([&repository])
-            .arg(&target)
-            .env("KOPIA_PASSWORD", PASSWORD)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
-        let start = Instant::now();
-        let begun =
-            || target.exists() && names(&target).iter().any(|name| name.starts_with(".kopia-rs-restore-"));
-        while !begun() {
-            assert!(start.elapsed() < Duration::from_secs(60), "the restore does not begin");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        kill_process(Pid::from_child(&child), signal).expect("it runs");
-        let ended = child.wait_with_output().expect("it ends");
-        let said = String::from_utf8(ended.stderr).expect("UTF-8");
-        assert_eq!(ended.status.code(), Some(status), "{said}");
-        let left = names(&target);
-        let [unfinished] = &left[..] else { panic!("{left:?}") };
-        let last = said.lines().last().expect("a line");
-        assert!(last.starts_with("error: SIG") && last.contains(&**unfinished), "{said}");
+        // On a machine that has no time the restore may be over before the signal, or take longer to stop than it may.
+        let stopped = (0..8).any(|_| {
+            if target.exists() {
+                std::fs::remove_dir_all(&target).unwrap();
+            }
+            stops_by_itself(&repository, &target, signal, status)
+        });
+        assert!(stopped, "the restore never stopped by itself");
     }
     // The next one removes what was left and restores everything.
     let target = place.path("target-143");
@@ -68,4 +54,37 @@ fn a_signal_leaves_nothing_but_the_unfinished_folder() {
     assert_eq!(ran.code, Some(3));
     assert_eq!(names(&target).len(), 300);
     assert_eq!(names(&target.join("d299")).len(), 200);
+}
+
+/// Signals a restore that has begun; returns whether it was stopped in the middle, and named what it left.
+fn stops_by_itself(repository: &Path, target: &Path, signal: Signal, status: i32) -> bool {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kopia-rs"))
+        .args(["restore", "latest", "--quiet", "--parallel", "1", "--repository"])
+        .args([repository, target])
+        .env("KOPIA_PASSWORD", PASSWORD)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let start = Instant::now();
+    let begun = || target.exists() && names(target).iter().any(|name| name.starts_with(".kopia-rs-restore-"));
+    while !begun() && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "the restore does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = kill_process(Pid::from_child(&child), signal);
+    let ended = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8(ended.stderr).expect("UTF-8");
+    // Sizes are not true here, which is 3 at the end.
+    if ended.status.code() == Some(3) {
+        return false;
+    }
+    assert_eq!(ended.status.code(), Some(status), "{said}");
+    let left = names(target);
+    let [unfinished] = &left[..] else { panic!("{left:?}") };
+    let last = said.lines().last().expect("a line");
+    assert!(last.starts_with("error: ") && last.contains("SIG"), "{said}");
+    let in_time = last.contains(&**unfinished);
+    assert!(in_time || last.contains(".kopia-rs-restore-…"), "{said}");
+    in_time
 }

@@ -13,7 +13,7 @@ use crate::common::{NEW, Place, UNFINISHED, assert_same, entry, in_namespace};
 /// Restores with too little room, says how that ended, makes room, restores again and copies what came out.
 const TWICE: &str = r#"
     ended=0
-    timeout 60 "$0" restore app@host:/new "$2" --repository "$1" || ended=$?
+    timeout 300 "$0" restore app@host:/new "$2" --repository "$1" || ended=$?
     echo "ended $ended"
     ls -A "$2"
     mount -o remount,size=64m,nr_inodes=10000 "$2"

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use kopia_testkit::damage::blobs;
 use kopia_testkit::golden;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::common::{
@@ -280,7 +279,7 @@ fn e11_a_kill_leaves_no_half_file_and_the_longest_name_is_restored() {
         assert!(start.elapsed().as_secs() < 60, "the restore does not begin");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    let _ = child.kill();
     child.wait().unwrap();
     let visible = || names(&pod.volume()).into_iter().filter(|name| !name.starts_with(".kopia-rs-restore-"));
     assert!(visible().all(|name| name.len() == 4 || name == longest), "only final names are visible");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::common::{Pod, file, folder, manifest, names, restored, snapshot};
+use crate::common::{Job, Pod, file, folder, manifest, names, restored, snapshot};
 use crate::namespace::with_mounts;
 
 const APP: &str = "app@media:/data";
@@ -34,22 +34,38 @@ fn a_signal_ends_it_within_a_second_and_the_log_says_where_it_stopped() {
         manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
     });
     let job = pod.job(APP).additional(&["--parallel=1"]);
-    let child = job.spawn();
-    let start = Instant::now();
-    while !names(&pod.volume()).iter().any(|name| name.starts_with(".kopia-rs-restore-")) {
-        assert!(start.elapsed() < Duration::from_secs(60), "the restore does not begin");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    let ran = job.ended(child).exits(143);
-    let left = names(&pod.volume());
-    let [unfinished] = &left[..] else { panic!("{left:?}") };
-    let ran = ran.ends_with(&["ERROR: unable to finish: SIGTERM", unfinished]);
-    let message = ran.message.unwrap();
-    assert_eq!((&message["result"], &message["exitCode"]), (&json!("stopped"), &json!(143)));
+    // On a machine that has no time the restore may be over before the signal, or take longer to stop than it may.
+    assert!((0..8).any(|_| stops_by_itself(&pod, &job)), "the restore never stopped by itself");
     // The next pod ends it.
     job.run().exits(0);
     assert_eq!(names(&pod.volume()).len(), 100);
+}
+
+/// Signals a restore that has begun; returns whether it was stopped in the middle, and named what it left.
+fn stops_by_itself(pod: &Pod, job: &Job) -> bool {
+    for name in names(&pod.volume()) {
+        fs::remove_dir_all(pod.volume().join(name)).unwrap();
+    }
+    let mut child = job.spawn();
+    let start = Instant::now();
+    let begun = || names(&pod.volume()).iter().any(|name| name.starts_with(".kopia-rs-restore-"));
+    while !begun() && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "the restore does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+    let ran = job.ended(child);
+    if ran.code == Some(0) {
+        return false;
+    }
+    let left = names(&pod.volume());
+    let [unfinished] = &left[..] else { panic!("{left:?}") };
+    let ran = ran.exits(143).ends_with(&["ERROR: unable to finish: ", "SIGTERM"]);
+    let message = ran.message.as_ref().unwrap();
+    assert_eq!((&message["result"], &message["exitCode"]), (&json!("stopped"), &json!(143)));
+    let in_time = ran.last().contains(&**unfinished);
+    assert!(in_time || ran.last().contains(".kopia-rs-restore-…"), "{}", ran.log);
+    in_time
 }
 
 #[test]
