@@ -1,7 +1,8 @@
-//! What is to be checked before it is known whether it must be read from the repository.
+//! What comes back from the workers to the planner.
 //!
 //! The planner hands out checks with its batches; a worker that finds other bytes than the snapshot's gives the piece back,
-//! and the planner plans it as any other. The planner ends only when no check is out any more.
+//! and the planner plans it as any other. Pieces of a file that is changed in place come back as well, once all of them
+//! have been decoded. So the planner ends only when no part of a batch is out any more.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +21,7 @@ pub(crate) struct Checks {
 
 #[derive(Default)]
 struct State {
-    /// Checks that are handed out and not done.
+    /// Parts of batches that are handed out and not done.
     out: usize,
     wrong: Vec<Wrong>,
     /// Large files that were begun and are not finished.
@@ -29,7 +30,7 @@ struct State {
 }
 
 impl Checks {
-    /// Notes that checks are handed out.
+    /// Notes that parts of a batch are handed out.
     pub(crate) fn add(&self, count: usize) {
         self.lock().out += count;
     }
@@ -54,7 +55,7 @@ impl Checks {
         std::mem::take(&mut self.lock().wrong)
     }
 
-    /// Waits until something is given back and takes it; nothing once no check is out.
+    /// Waits until something is given back and takes it; returns nothing once no part is out.
     pub(crate) fn wait(&self) -> Vec<Wrong> {
         let mut state = self.lock();
         while state.out > 0 && state.wrong.is_empty() && !state.aborted {

@@ -208,6 +208,7 @@ impl<'a> Worker<'a> {
             if held > 0 {
                 self.shared.ahead.done(held, std::mem::take(&mut self.buffer));
             }
+            self.shared.checks.done();
         }
     }
 

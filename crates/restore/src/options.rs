@@ -35,8 +35,9 @@ pub struct Options {
     pub read_ahead: u64,
     /// What happens to files and links that the target has already.
     pub existing: Existing,
-    /// Whether large files of the target are changed where they differ, instead of being replaced whole. Faster, and takes no
-    /// room beside them; but a restore that is killed then leaves such a file with old pieces beside new ones, until the next
+    /// Whether large files of the target are changed where they differ, instead of being replaced whole. That takes no room
+    /// beside them. Pieces that differ are decoded twice: nothing is written before all of them can be had, so damage in the
+    /// repository leaves the file as it was. But a restore that is killed then leaves such a file with old pieces beside new ones, until the next
     /// restore has come to its end. Files with several names (hard links) are replaced all the same.
     pub in_place: bool,
     /// Whether what the target has and the snapshot has not is deleted, once everything is written. Never on another file

@@ -19,6 +19,7 @@ use crate::destination::merge::{Merge, open_existing};
 use crate::destination::{Identity, is_folder, look};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Cause, Note};
+use crate::queue::Parts;
 use crate::shard::Share;
 use crate::{Existing, Part};
 use batch::{Batch, Found};
@@ -222,7 +223,7 @@ impl<'a> Planner<'a> {
     fn hand_over(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         batch.schedule(self.shared.limits);
-        self.shared.checks.add(batch.checks.len());
+        self.shared.checks.add(batch.count());
         self.shared.ahead.queue().push(batch);
     }
 }

@@ -52,7 +52,6 @@ impl Worker<'_> {
                 (Item::Large(file), None) => self.large_file_one_done(file),
             }
         }
-        self.shared.checks.done();
     }
 
     /// Finishes an entry that a shard has written.

@@ -14,7 +14,7 @@ use kopia_repository::object::Run;
 use super::SmallEntry;
 use crate::destination::handles;
 use crate::outcome::Cause;
-use crate::plan::batch::Found;
+use crate::plan::batch::{Found, Use};
 
 /// A file of several contents, while they are written.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct LargeFile {
     there: AtomicU64,
     /// Whether any piece was written.
     changed: AtomicBool,
+    /// Pieces in which the target's own file differs, as far as they are decoded, if it is changed in place.
+    decoded: Mutex<Decoded>,
     compared: Mutex<Compared>,
     failed: Mutex<Failed>,
 }
@@ -41,6 +43,15 @@ struct Compared {
     differs: bool,
     /// Pieces of it that are right.
     right: Vec<Run>,
+}
+
+/// What is known of the pieces that are to be written into the target's own file. None is written before all of them have
+/// been decoded once, so that damage in the repository leaves the file as it was.
+#[derive(Debug, Default)]
+struct Decoded {
+    pieces: Vec<Run>,
+    /// Whether all were decoded, and are now written.
+    all: bool,
 }
 
 /// Why a file is not whole.
@@ -112,9 +123,9 @@ impl Handle {
 
 impl LargeFile {
     pub(crate) fn new(entry: SmallEntry, found: Found) -> Self {
-        let (end, there, changed, compared, failed) = Default::default();
+        let (end, there, changed, decoded, compared, failed) = Default::default();
         let (handle, pending) = (RwLock::new(Handle::New), AtomicU64::new(1));
-        Self { entry, found, handle, pending, end, there, changed, compared, failed }
+        Self { entry, found, handle, pending, end, there, changed, decoded, compared, failed }
     }
 
     /// Notes that a piece ends somewhere, whoever writes it.
@@ -158,6 +169,29 @@ impl LargeFile {
             self.there.fetch_sub(run.length.unwrap_or_default(), Ordering::Relaxed);
         }
         right
+    }
+
+    /// Notes that a piece can be had, if it is to be written into the target's own file and it is not known yet that all
+    /// such pieces can; returns whether that is so, and the piece must not be written yet.
+    fn waits_for_others(&self, used: &Use) -> bool {
+        if !matches!(*self.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::InPlace(_)) {
+            return false;
+        }
+        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if !decoded.all {
+            let (start, length, content) = (used.offset, used.length, used.content);
+            decoded.pieces.push(Run { start, length, content, compressed: used.compressed.is_some() });
+        }
+        !decoded.all
+    }
+
+    /// Returns the pieces that were all decoded and are now to be written into the target's own file.
+    fn take_decoded(&self) -> Vec<Run> {
+        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        decoded.all = true;
+        let pieces = std::mem::take(&mut decoded.pieces);
+        pieces.iter().for_each(|_| self.expect_one());
+        pieces
     }
 
     /// Takes a piece of the target's own file for settled, unless that file has to be replaced.

@@ -10,6 +10,7 @@ mod existing;
 mod extra;
 mod failing;
 mod hostile;
+mod in_place;
 mod living;
 mod preview;
 mod random;

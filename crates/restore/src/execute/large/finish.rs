@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use kopia_repository::object::Run;
 use rustix::fs::AtFlags;
 
 use super::{Failed, Handle, LargeFile};
@@ -36,6 +37,7 @@ impl Worker<'_> {
         let mut failed = file.take_failed();
         let result = match failed.cause.take() {
             Some(cause) => {
+                let cause = if_mixed(file, &handle, cause);
                 let saved = self.salvage(file, &handle, failed, &cause);
                 drop(handle);
                 saved.then_some(true).ok_or(cause)
@@ -115,6 +117,11 @@ impl Worker<'_> {
                 self.file_is_there(entry, there);
             }
             Handle::InPlace(filled) => {
+                let decoded = file.take_decoded();
+                if !decoded.is_empty() {
+                    self.go_on(file, Handle::InPlace(filled), decoded);
+                    return Ok(None);
+                }
                 let cut = self.finish_filled(entry, &filled, there)?;
                 match unchanged && !cut {
                     true => self.count_kept(entry, there),
@@ -127,16 +134,21 @@ impl Worker<'_> {
             }
             Handle::Old(old) => {
                 let right = file.differs();
-                *file.handle.write().unwrap_or_else(PoisonError::into_inner) = Handle::Old(old);
-                for run in right {
-                    self.shared.checks.give_back(Item::Large(file.clone()), run);
-                }
+                self.go_on(file, Handle::Old(old), right);
                 return Ok(None);
             }
             Handle::Failed(error) => return Err(error.into()),
             Handle::New | Handle::Nothing => return Err(Cause::Entry("it has no pieces".into())),
         }
         Ok(Some(true))
+    }
+
+    /// Goes on with a file that seemed to be finished: pieces of it are to be written.
+    fn go_on(&self, file: &Arc<LargeFile>, handle: Handle, pieces: Vec<Run>) {
+        *file.handle.write().unwrap_or_else(PoisonError::into_inner) = handle;
+        for run in pieces {
+            self.shared.checks.give_back(Item::Large(file.clone()), run);
+        }
     }
 
     /// Gives a file that has all its pieces its length and attributes; says whether it had another length.
@@ -202,6 +214,17 @@ impl Worker<'_> {
         let end = lost.last().map_or(0, |last| last.end).max(size);
         Ok(rustix::fs::ftruncate(file, end)?)
     }
+}
+
+/// Adds to the reason why a file is not whole that the target's own one was changed already, if it was.
+fn if_mixed(file: &LargeFile, handle: &Handle, cause: Cause) -> Cause {
+    if !matches!(handle, Handle::InPlace(_)) || !file.changed.load(Ordering::Relaxed) {
+        return cause;
+    }
+    let (there, size) = (file.there.load(Ordering::Relaxed), file.entry.size);
+    Cause::Entry(format!(
+        "{cause}; the file was changed in place: {there} of its {size} bytes are the snapshot's, the others are older"
+    ))
 }
 
 /// Sorts ranges and joins those that meet.

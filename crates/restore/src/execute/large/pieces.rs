@@ -26,6 +26,7 @@ impl Worker<'_> {
         plain: Result<&[u8], Cause>,
     ) {
         match plain {
+            Ok(_) if file.waits_for_others(used) => {}
             Ok(bytes) => {
                 if self.write_piece(file, bytes, used.offset) {
                     self.shared.tally.written(bytes.len() as u64);
