@@ -1,16 +1,25 @@
 //! The list of pieces of a split object.
 //!
-//! `{"stream":"kopia:indirect","entries":[{"s":start,"l":length,"o":"object id"},…]}`, where a start of 0 is left out.
-//! Authority: `repo/object/object_reader.go`, `object_writer.go`.
+//! `{"stream":"kopia:indirect","entries":[{"s":start,"l":length,"o":"object id"},…]}`, where a start or length of 0 is left
+//! out. Authority: `repo/object/object_reader.go`, `object_writer.go`.
+//!
+//! Kopia uploads a large file in parts and joins their lists. A part without bytes leaves a piece of length 0: the last part
+//! of a file whose size is a multiple of the part's, or all parts after the end of a file that shrank while it was read.
+
+mod document;
+
+use std::io;
 
 use serde::Deserialize;
+use serde::de::DeserializeSeed;
 
 use crate::{Error, ObjectId, Result, json};
+use document::Document;
 
 const WHAT: &str = "list of pieces";
 
-/// The most pieces that a list may have: 16 TiB at kopia's usual 4 MiB, and more than a list of 256 MiB has room for where
-/// ids are as long as kopia's.
+/// The most pieces with bytes that lists may have together while they are read, one in another: 16 TiB at kopia's usual
+/// 4 MiB. They take 224 MiB of memory.
 pub const MAX_PIECES: usize = 4 << 20;
 
 /// One piece of a split object. It may be split itself.
@@ -24,83 +33,86 @@ pub struct Piece {
     pub object: ObjectId,
 }
 
-/// Parses a list and checks that its pieces follow each other from 0 on without gap, overlap or empty piece.
+/// Parses a list and checks that its pieces follow each other from 0 on without gap or overlap.
+///
+/// Pieces of length 0 add nothing, so they are left out, wherever they stand.
 ///
 /// # Errors
-/// [`Error::Corrupt`] with the number of the piece; if there are more than [`MAX_PIECES`].
-pub fn parse(bytes: &[u8]) -> Result<Vec<Piece>> {
-    #[derive(Deserialize)]
-    struct Raw {
-        stream: String,
-        #[serde(default, deserialize_with = "json::at_most::<_, _, MAX_PIECES>")]
-        entries: Vec<RawPiece>,
+/// [`Error::Corrupt`] with the number of the piece; if more than `most`, or [`MAX_PIECES`], of them have bytes.
+pub fn parse(bytes: &[u8], most: usize) -> Result<Vec<Piece>> {
+    let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
+    let mut pieces = Pieces::new(most);
+    let stream = Document { pieces: &mut pieces }.deserialize(&mut json);
+    pieces.finish(stream.and_then(|stream| json.end().map(|()| stream)))
+}
+
+/// As [`parse`], of a list that is not in memory as a whole; slower.
+///
+/// # Errors
+/// As for [`parse`]; the reader's own errors are returned as they are.
+pub fn parse_stream(reader: impl io::Read, most: usize) -> io::Result<Result<Vec<Piece>>> {
+    let mut json = serde_json::Deserializer::from_reader(reader);
+    let mut pieces = Pieces::new(most);
+    let stream = Document { pieces: &mut pieces }.deserialize(&mut json);
+    match stream.and_then(|stream| json.end().map(|()| stream)) {
+        Err(error) if error.is_io() => Err(error.into()),
+        stream => Ok(pieces.finish(stream)),
     }
-    #[derive(Deserialize)]
-    struct RawPiece {
-        #[serde(default)]
-        s: i64,
-        #[serde(default)]
-        l: i64,
-        o: ObjectId,
+}
+
+/// A piece as it is written.
+#[derive(Deserialize)]
+struct RawPiece {
+    #[serde(default)]
+    s: i64,
+    #[serde(default)]
+    l: i64,
+    o: ObjectId,
+}
+
+/// The pieces that were parsed so far.
+struct Pieces {
+    list: Vec<Piece>,
+    most: usize,
+    /// How many pieces there were, those of length 0 included.
+    number: usize,
+    /// Where the next one begins.
+    end: u64,
+}
+
+impl Pieces {
+    fn new(most: usize) -> Self {
+        Self { list: Vec::new(), most: most.min(MAX_PIECES), number: 0, end: 0 }
     }
-    let raw: Raw = json::parse(WHAT, bytes)?;
-    if raw.stream != "kopia:indirect" {
-        return Err(Error::corrupt(WHAT, format!("stream {:?}, not kopia:indirect", raw.stream)));
+
+    /// Checks a piece and adds it unless it has no bytes.
+    fn add(&mut self, RawPiece { s, l, o: object }: RawPiece) -> Result<(), String> {
+        let number = self.number;
+        self.number += 1;
+        let bad = |why: String| format!("piece {number} ({object}): {why}");
+        let length = u64::try_from(l).map_err(|_| bad(format!("length {l}")))?;
+        if length == 0 {
+            return Ok(());
+        }
+        let start = u64::try_from(s).ok().filter(|&start| start == self.end);
+        let start = start.ok_or_else(|| bad(format!("starts at {s}, not at {}", self.end)))?;
+        self.end = start.checked_add(length).ok_or_else(|| bad(format!("length {l} at {s}")))?;
+        if self.list.len() == self.most {
+            return Err(format!("more pieces than are kept at once, {MAX_PIECES}"));
+        }
+        self.list.push(Piece { start, length, object });
+        Ok(())
     }
-    let mut end = 0;
-    raw.entries
-        .into_iter()
-        .enumerate()
-        .map(|(number, RawPiece { s, l, o: object })| {
-            let bad = |why: String| Error::corrupt(WHAT, format!("piece {number} ({object}): {why}"));
-            let length = u64::try_from(l).ok().filter(|&length| length > 0);
-            let length = length.ok_or_else(|| bad(format!("length {l}")))?;
-            let start = u64::try_from(s).ok().filter(|&start| start == end);
-            let start = start.ok_or_else(|| bad(format!("starts at {s}, not at {end}")))?;
-            end = start.checked_add(length).ok_or_else(|| bad(format!("length {l} at {s}")))?;
-            Ok(Piece { start, length, object })
-        })
-        .collect()
+
+    /// Returns the list if the whole document is one; `stream` is what it says that it is.
+    fn finish(self, stream: serde_json::Result<String>) -> Result<Vec<Piece>> {
+        let stream = stream.map_err(|error| Error::corrupt(WHAT, error.to_string()))?;
+        if stream != "kopia:indirect" {
+            return Err(Error::corrupt(WHAT, format!("stream {stream:?}, not kopia:indirect")));
+        }
+        Ok(self.list)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn list(entries: &str) -> Result<Vec<Piece>> {
-        parse(format!(r#"{{"stream":"kopia:indirect","entries":{entries}}}"#).as_bytes())
-    }
-
-    #[test]
-    fn pieces_follow_each_other() {
-        let pieces = list(r#"[{"l":5,"o":"aa"},{"s":5,"l":7,"o":"Ixbb"}]"#).unwrap();
-        assert_eq!((pieces[0].start, pieces[0].length), (0, 5));
-        assert_eq!((pieces[1].start, pieces[1].length, pieces[1].object.indirection()), (5, 7, 1));
-        assert_eq!(list("null").unwrap(), []);
-    }
-
-    #[test]
-    fn lies_are_refused() {
-        for (entries, why) in [
-            (r#"[{"s":1,"l":5,"o":"aa"}]"#, "starts at 1, not at 0"),
-            (r#"[{"l":5,"o":"aa"},{"s":6,"l":1,"o":"bb"}]"#, "piece 1 (bb): starts at 6, not at 5"),
-            (r#"[{"l":5,"o":"aa"},{"s":4,"l":1,"o":"bb"}]"#, "starts at 4"),
-            (r#"[{"l":5,"o":"aa"},{"s":-1,"l":1,"o":"bb"}]"#, "starts at -1"),
-            (r#"[{"l":0,"o":"aa"}]"#, "length 0"),
-            (r#"[{"l":-1,"o":"aa"}]"#, "length -1"),
-            (
-                r#"[{"l":9223372036854775807,"o":"aa"},{"s":9223372036854775807,"l":9223372036854775807,"o":"aa"},{"s":-2,"l":9,"o":"aa"}]"#,
-                "starts at -2",
-            ),
-            (r#"[{"l":1}]"#, "missing field"),
-            (r#"[{"l":1,"o":"!"}]"#, "object"),
-        ] {
-            let error = list(entries).map_err(|error| error.to_string());
-            assert!(
-                matches!(&error, Err(text) if text.contains(why) || why == "object"),
-                "{entries}: {error:?}"
-            );
-        }
-        assert!(parse(br#"{"stream":"kopia:directory","entries":[]}"#).is_err());
-    }
-}
+mod tests;

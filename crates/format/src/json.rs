@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 
 use crate::{Error, Result};
 
@@ -41,7 +41,7 @@ where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(List::<T>::new(usize::MAX, Beyond::Refused))
+    deserializer.deserialize_any(List::<T>::new(usize::MAX))
 }
 
 /// As [`without_nulls`], but no more than the first `N`; the rest is skipped.
@@ -50,35 +50,18 @@ where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(List::<T>::new(N, Beyond::Skipped))
+    deserializer.deserialize_any(List::<T>::new(N))
 }
 
-/// As [`without_nulls`], but more than `N` are an error.
-pub(crate) fn at_most<'de, D, T, const N: usize>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    deserializer.deserialize_any(List::<T>::new(N, Beyond::Refused))
-}
-
-/// The visitor of a list, or of `null`.
+/// The visitor of a list, or of `null`. Items beyond the `most` that are wanted are skipped.
 struct List<T> {
     most: usize,
-    beyond: Beyond,
     items: PhantomData<T>,
 }
 
-/// What happens to items beyond the most that are wanted.
-#[derive(Clone, Copy)]
-enum Beyond {
-    Skipped,
-    Refused,
-}
-
 impl<T> List<T> {
-    fn new(most: usize, beyond: Beyond) -> Self {
-        Self { most, beyond, items: PhantomData }
+    fn new(most: usize) -> Self {
+        Self { most, items: PhantomData }
     }
 }
 
@@ -101,11 +84,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
                 None => return Ok(list),
             }
         }
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            if let Beyond::Refused = self.beyond {
-                return Err(A::Error::custom(format_args!("more than {} entries", self.most)));
-            }
-        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(list)
     }
 }

@@ -97,7 +97,7 @@ pub fn format_blob(bytes: &[u8]) {
 /// Lists of pieces: those that parse follow each other without a gap.
 pub fn indirect(bytes: &[u8]) {
     let mut end = 0;
-    for piece in kopia_format::indirect::parse(bytes).unwrap_or_default() {
+    for piece in kopia_format::indirect::parse(bytes, 1 << 16).unwrap_or_default() {
         assert!(piece.start == end && piece.length > 0);
         end += piece.length;
     }

@@ -36,6 +36,9 @@ pub const PASSWORD: &str = "written";
 /// The key of the hash and that of the encryption.
 const SECRET: [u8; 32] = [7; 32];
 
+/// What gzip is called in contents and indexes.
+const GZIP: u32 = 0x1000;
+
 /// What packs begin with; kopia takes random bytes.
 const PREAMBLE: [u8; 32] = [0x55; 32];
 
@@ -71,6 +74,8 @@ struct Entry {
     packed_length: u32,
     original_length: u32,
     deleted: bool,
+    /// The number of the compression; 0 for none.
+    compression: u32,
 }
 
 impl Default for RepositoryWriter {
@@ -140,6 +145,22 @@ impl RepositoryWriter {
 
     /// Adds a content under an id that is not its hash: something that only an attacker with the keys could write.
     pub fn forge(&mut self, id: ContentId, plain: &[u8]) {
+        self.forge_as(id, plain, plain.len());
+    }
+
+    /// As [`Self::forge`], of which the index says another length.
+    pub fn forge_as(&mut self, id: ContentId, plain: &[u8], length: usize) {
+        self.add(id, plain, length, 0);
+    }
+
+    /// As [`Self::forge`], compressed by gzip: a repository of some kilobytes holds contents of many megabytes.
+    pub fn forge_gzip(&mut self, id: ContentId, plain: &[u8]) {
+        let packed = [&GZIP.to_be_bytes()[..], &gzip(plain)].concat();
+        self.add(id, &packed, plain.len(), GZIP);
+    }
+
+    /// Puts a content into its pack, and what the index is to say of it.
+    fn add(&mut self, id: ContentId, plain: &[u8], length: usize, compression: u32) {
         let sealed = self.seal_content(&id, plain);
         let kind = usize::from(id.prefix().is_some());
         let letter = ['p', 'q'][kind];
@@ -152,8 +173,9 @@ impl RepositoryWriter {
             pack: name.clone(),
             offset: (PREAMBLE.len() + pack.bytes.len()) as u32,
             packed_length: sealed.len() as u32,
-            original_length: plain.len() as u32,
+            original_length: length as u32,
             deleted: false,
+            compression,
         };
         pack.bytes.extend(sealed);
         self.entries.insert(id, entry);
@@ -293,8 +315,13 @@ impl RepositoryWriter {
 
 /// Writes what a content of manifests holds.
 fn manifest_list(manifests: &[Value]) -> Vec<u8> {
+    gzip(json!({"entries": manifests}).to_string().as_bytes())
+}
+
+/// Compresses bytes, as contents of manifests always are.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    gzip.write_all(json!({"entries": manifests}).to_string().as_bytes()).expect("memory takes everything");
+    gzip.write_all(bytes).expect("memory takes everything");
     gzip.finish().expect("memory takes everything")
 }
 

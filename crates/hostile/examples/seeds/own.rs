@@ -37,6 +37,13 @@ pub(crate) fn add(seeds: &mut Seeds) {
             &[&[percent, 3][..], b"hello kopia, this is repaired"].concat(),
         );
     }
+    for (shape, pieces) in [
+        ("last without bytes", &[(0, 5, "0a"), (5, 5, "0b"), (10, 0, "0c")][..]),
+        ("first and middle without bytes", &[(0, 0, "0c"), (0, 5, "0a"), (5, 0, "Ix0c"), (5, 5, "0b")]),
+        ("no bytes at all", &[(0, 0, "0c"), (0, 0, "0c")]),
+    ] {
+        seeds.add("indirect", shape, &list(pieces));
+    }
     repositories(seeds);
 }
 
@@ -98,6 +105,35 @@ fn repositories(seeds: &mut Seeds) {
             (b'p', b"kopia".to_vec()),
             (b'x', list(&[(0, 82, "x06")])),
             (b'x', list(&[(0, 5, "03"), (5, 5, "04")])),
+        ],
+    );
+    add(
+        "pieces without bytes",
+        &[
+            (b'k', directory(&[file("f", "Ix02", 10), file("g", "Ix05", 0), file("h", "Ix06", 5)])),
+            (b'x', list(&[(0, 0, "04"), (0, 5, "03"), (5, 0, "Ix05"), (5, 5, "03"), (10, 0, "04")])),
+            (b'p', b"hello".to_vec()),
+            (b'p', Vec::new()),
+            (b'x', list(&[(0, 0, "04"), (0, 0, "0f")])),
+            (b'x', list(&[(0, 5, "03"), (5, 0, "04")])),
+        ],
+    );
+    add(
+        "names with slashes",
+        &[
+            (
+                b'k',
+                directory(&[
+                    folder("dev", "k03"),
+                    file("/dev/sda", "02", 5),
+                    file("/var/lib/db.tar", "02", 5),
+                    file("var//lib/./log", "02", 5),
+                    file("var/lib/db.tar/no", "02", 5),
+                    file("../up", "02", 5),
+                ]),
+            ),
+            (b'p', b"hello".to_vec()),
+            (b'k', directory(&[file("sda", "02", 5), file("sdb", "02", 5)])),
         ],
     );
     let gzip = [&[0, 0, 0x10, 0][..], &gzip(b"hello kopia")].concat();

@@ -1,16 +1,17 @@
 //! From an object to its contents, in order.
 
-use kopia_format::indirect::{self, Piece};
+use kopia_format::indirect::{MAX_PIECES, Piece};
 use kopia_format::{ContentId, ObjectId};
 
+use super::list;
 use crate::content::MAX_LENGTH;
 use crate::{Error, Repository, Result};
 
 /// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces, ends here.
 const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
 
-/// The most runs of one object that are kept at once: 128 TiB at kopia's usual 4 MiB, 4 TiB at its smallest pieces.
-pub(super) const MAX_RUNS: usize = 32 << 20;
+/// The most runs of one object that are kept at once: 16 TiB at kopia's usual 4 MiB. They take 256 MiB of memory.
+pub(super) const MAX_RUNS: usize = MAX_PIECES;
 
 /// A run of an object's bytes that one content holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +31,22 @@ pub struct Run {
 /// A run's length is what the lists say, or the index for an object of one content. After an error there is nothing more.
 #[derive(Debug)]
 pub struct Pieces {
-    repository: Repository,
+    pub(super) repository: Repository,
     /// Pieces still to be walked, of each level, the next one last.
     stack: Vec<Vec<Piece>>,
     /// The object itself, until it is looked at.
     whole: Option<ObjectId>,
     /// How many lists are being read for which this object is a part of a list.
     depth: usize,
+    /// How many pieces may be kept at once.
+    most: usize,
 }
 
 impl Pieces {
     /// Starts at the front of an object.
     pub fn new(repository: &Repository, object: ObjectId) -> Self {
-        Self { repository: repository.clone(), stack: Vec::new(), whole: Some(object), depth: 0 }
+        let whole = Some(object);
+        Self { repository: repository.clone(), stack: Vec::new(), whole, depth: 0, most: MAX_PIECES }
     }
 
     /// Reads a list and puts its pieces on the stack, moved to where the object has them.
@@ -51,8 +55,8 @@ impl Pieces {
         if depth > MAX_DEPTH {
             return Err(Error::object(object, format!("lists nest more than {MAX_DEPTH} deep")));
         }
-        let bytes = read_whole(Self { depth, ..Self::new(&self.repository, list) }, list)?;
-        let mut pieces = indirect::parse(&bytes).map_err(|error| Error::object(object, error))?;
+        let most = self.most - self.stack.iter().map(Vec::len).sum::<usize>();
+        let mut pieces = list::read(object, Self { depth, most, ..Self::new(&self.repository, list) }, most)?;
         let total = pieces.last().map_or(0, |last| last.start + last.length);
         if length.is_some_and(|length| length != total) {
             let length = length.unwrap_or_default();

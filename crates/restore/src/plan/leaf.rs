@@ -57,15 +57,15 @@ impl Planner<'_> {
             self.worker.discard(&small, found);
             found = Found { old: found.old.map(|_| Old::Replace), left: false };
         }
-        if entry.size() == 0 && !small.symlink && self.shared.repository.is_empty(object) {
-            match found.is_nothing() {
-                true => self.batch.empty.push(Item::Small(small)),
-                false => self.batch.checks.push(Check { item: Item::Small(small), run: None, found }),
-            }
+        let is_empty = entry.size() == 0 && !small.symlink;
+        if is_empty && self.shared.repository.is_empty(object) {
+            self.empty(small, found);
             return self.hand_over_when_full();
         }
         let mut runs = Pieces::new(entry.repository(), entry.object());
         match (runs.next(), runs.next()) {
+            // Every shard reads the list; what is no more than one content is written by one of them.
+            (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.worker.child_done(small.folder),
             (Some(Ok(run)), None) => self.whole(small, run, entry.object(), found),
             (Some(_), Some(_)) if small.symlink => {
                 self.worker.discard(&small, found);
@@ -78,6 +78,8 @@ impl Planner<'_> {
                 self.worker.discard(&small, found);
                 self.lost(small, error.into());
             }
+            // Its list has pieces without bytes alone.
+            (None, _) if is_empty => self.empty(small, found),
             (None, _) => {
                 self.worker.discard(&small, found);
                 self.batch.empty.push(Item::Small(small));
@@ -91,6 +93,15 @@ impl Planner<'_> {
         match (&self.share, place) {
             (Some(share), Some(place)) => share.has(place.saturating_add(offset)),
             _ => true,
+        }
+    }
+
+    /// Plans a file without bytes.
+    fn empty(&mut self, small: SmallEntry, found: Found) {
+        if found.is_nothing() {
+            self.batch.empty.push(Item::Small(small));
+        } else {
+            self.batch.checks.push(Check { item: Item::Small(small), run: None, found });
         }
     }
 

@@ -297,11 +297,17 @@ fn is_there(waiting: &Waiting, buffer: &mut Vec<u8>) -> bool {
         };
     }
     match open_file(folder.as_fd(), name, OFlags::RDONLY) {
-        Ok((file, size)) if size == entry.size() => runs.all(|run| {
-            let Ok(run) = run else { return false };
-            let length = run.length.or((object.indirection() == 0).then_some(size));
-            size == 0 || is_right(repository, file.as_fd(), &Run { length, ..run }, buffer)
-        }),
+        Ok((file, size)) if size == entry.size() => {
+            let mut end = 0;
+            let right = runs.all(|run| {
+                let Ok(run) = run else { return false };
+                let length = run.length.or((object.indirection() == 0).then_some(size));
+                end = run.start.saturating_add(length.unwrap_or_default());
+                size == 0 || is_right(repository, file.as_fd(), &Run { length, ..run }, buffer)
+            });
+            // A list may have fewer bytes than its entry says, or none at all.
+            right && end == size
+        }
         _ => false,
     }
 }

@@ -6,6 +6,7 @@ mod common;
 mod damage;
 mod deep;
 mod delta;
+mod empty_pieces;
 mod existing;
 mod extra;
 mod failing;

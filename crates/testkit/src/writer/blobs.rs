@@ -23,13 +23,17 @@ pub(super) fn index(entries: &BTreeMap<ContentId, Entry>, time: u32) -> Vec<u8> 
     let mut packs: Vec<&BlobId> = entries.values().map(|entry| &entry.pack).collect();
     packs.sort();
     packs.dedup();
+    let mut compressions: Vec<u32> = entries.values().map(|entry| entry.compression).collect();
+    compressions.sort_unstable();
+    compressions.dedup();
     let mut blob = vec![2, key_size, 0, 19];
     blob.extend((entries.len() as u32).to_be_bytes());
     blob.extend((packs.len() as u32).to_be_bytes());
-    blob.push(1);
+    blob.push(compressions.len() as u8);
     blob.extend(time.to_be_bytes());
     for (id, entry) in entries {
         let pack = packs.binary_search(&&entry.pack).expect("every pack is listed") as u32;
+        let compression = compressions.binary_search(&entry.compression).expect("every one is listed");
         blob.push(id.prefix_byte());
         blob.extend(id.hash());
         blob.extend([0; 4]);
@@ -37,17 +41,20 @@ pub(super) fn index(entries: &BTreeMap<ContentId, Entry>, time: u32) -> Vec<u8> 
         blob.extend(&entry.original_length.to_be_bytes()[1..]);
         blob.extend(&entry.packed_length.to_be_bytes()[1..]);
         blob.extend((pack as u16).to_be_bytes());
-        blob.push(0);
+        blob.push(compression as u8);
         blob.push((pack >> 16) as u8);
         blob.push(((entry.original_length >> 24) << 4 | entry.packed_length >> 24) as u8);
     }
-    let mut name_at = blob.len() + packs.len() * 5 + 6;
+    let mut name_at = blob.len() + packs.len() * 5 + compressions.len() * 6;
     for pack in &packs {
         blob.push(pack.as_str().len() as u8);
         blob.extend((name_at as u32).to_be_bytes());
         name_at += pack.as_str().len();
     }
-    blob.extend([0, 0, 0, 0, 2, 0]);
+    for compression in compressions {
+        blob.extend(compression.to_be_bytes());
+        blob.extend([2, 0]);
+    }
     packs.iter().for_each(|pack| blob.extend(pack.as_str().as_bytes()));
     blob
 }

@@ -163,6 +163,7 @@ impl Living {
             packed_length: sealed.len() as u32,
             original_length: list.len() as u32,
             deleted: false,
+            compression: 0,
         };
         self.writer.entries.insert(id, entry);
         let bytes = [&PREAMBLE[..], &sealed].concat();

@@ -1,0 +1,61 @@
+use super::*;
+
+fn list(entries: &str) -> Result<Vec<Piece>> {
+    let json = format!(r#"{{"stream":"kopia:indirect","entries":{entries}}}"#);
+    let streamed = parse_stream(json.as_bytes(), MAX_PIECES).unwrap();
+    let parsed = parse(json.as_bytes(), MAX_PIECES);
+    assert_eq!(parsed.as_ref().ok(), streamed.as_ref().ok(), "{entries}");
+    parsed
+}
+
+#[test]
+fn pieces_follow_each_other() {
+    let pieces = list(r#"[{"l":5,"o":"aa"},{"s":5,"l":7,"o":"Ixbb"}]"#).unwrap();
+    assert_eq!((pieces[0].start, pieces[0].length), (0, 5));
+    assert_eq!((pieces[1].start, pieces[1].length, pieces[1].object.indirection()), (5, 7, 1));
+    assert_eq!(list("null").unwrap(), []);
+}
+
+#[test]
+fn pieces_without_bytes_add_nothing() {
+    let whole = list(r#"[{"l":5,"o":"aa"},{"s":5,"l":7,"o":"bb"}]"#).unwrap();
+    for entries in [
+        r#"[{"o":"cc"},{"l":5,"o":"aa"},{"s":5,"l":7,"o":"bb"}]"#,
+        r#"[{"l":5,"o":"aa"},{"s":5,"o":"Ixcc"},{"s":5,"l":7,"o":"bb"}]"#,
+        r#"[{"l":5,"o":"aa"},{"s":5,"l":7,"o":"bb"},{"s":12,"l":0,"o":"cc"},{"s":12,"o":"cc"}]"#,
+        r#"[{"l":5,"o":"aa"},{"s":99,"o":"cc"},{"s":5,"l":7,"o":"bb"}]"#,
+    ] {
+        assert_eq!(list(entries).unwrap(), whole, "{entries}");
+    }
+    assert_eq!(list(r#"[{"o":"cc"},{"l":0,"o":"cc"}]"#).unwrap(), []);
+}
+
+#[test]
+fn more_pieces_than_are_wanted_are_refused() {
+    let json = br#"{"stream":"kopia:indirect","entries":[{"l":5,"o":"aa"},{"s":5,"o":"bb"},{"s":5,"l":7,"o":"bb"}]}"#;
+    assert_eq!(parse(json, 2).unwrap().len(), 2);
+    assert!(parse(json, 1).unwrap_err().to_string().contains("more pieces than are kept at once"));
+}
+
+#[test]
+fn lies_are_refused() {
+    for (entries, why) in [
+        (r#"[{"s":1,"l":5,"o":"aa"}]"#, "starts at 1, not at 0"),
+        (r#"[{"l":5,"o":"aa"},{"s":6,"l":1,"o":"bb"}]"#, "piece 1 (bb): starts at 6, not at 5"),
+        (r#"[{"l":5,"o":"aa"},{"s":4,"l":1,"o":"bb"}]"#, "starts at 4"),
+        (r#"[{"l":5,"o":"aa"},{"o":"cc"},{"s":-1,"l":1,"o":"bb"}]"#, "piece 2 (bb): starts at -1"),
+        (r#"[{"l":-1,"o":"aa"}]"#, "length -1"),
+        (
+            r#"[{"l":9223372036854775807,"o":"aa"},{"s":9223372036854775807,"l":9223372036854775807,"o":"aa"},{"s":-2,"l":9,"o":"aa"}]"#,
+            "starts at -2",
+        ),
+        (r#"[{"l":1}]"#, "missing field"),
+        (r#"[{"l":1,"o":"!"}]"#, "object"),
+    ] {
+        let error = list(entries).map_err(|error| error.to_string());
+        assert!(matches!(&error, Err(text) if text.contains(why) || why == "object"), "{entries}: {error:?}");
+    }
+    assert!(parse(br#"{"stream":"kopia:directory","entries":[]}"#, 1).is_err());
+    assert!(parse(br#"{"entries":[]}"#, 1).is_err());
+    assert!(parse_stream(&br#"{"stream":"kopia:indirect","entries":[]} x"#[..], 1).unwrap().is_err());
+}

@@ -1,0 +1,77 @@
+//! Reads lists of pieces, whatever their length, with no more in memory than their pieces.
+
+use std::io::{self, Read};
+
+use kopia_format::ObjectId;
+use kopia_format::indirect::{self, Piece};
+
+use super::Pieces;
+use crate::{Error, Repository, Result};
+
+/// The longest content of a list, in bytes. Kopia splits lists as it does files, into 16 MiB at most.
+const LONGEST: u64 = 32 << 20;
+
+/// Lists longer than this are parsed as a stream.
+const STREAMED: usize = 16 << 20;
+
+/// Reads and parses the list of `object`, which `contents` walks; `most` pieces are wanted.
+pub(super) fn read(object: ObjectId, contents: Pieces, most: usize) -> Result<Vec<Piece>> {
+    let corrupt = |error| Error::object(object, error);
+    let mut contents = Contents { object, contents, bytes: Vec::new(), at: 0, failed: None };
+    let mut start = Vec::new();
+    while start.len() <= STREAMED {
+        match contents.next()? {
+            Some(bytes) if start.is_empty() => start = bytes,
+            Some(bytes) => start.extend(bytes),
+            None => return indirect::parse(&start, most).map_err(corrupt),
+        }
+    }
+    match indirect::parse_stream(io::BufReader::new(start.chain(&mut contents)), most) {
+        Ok(parsed) => parsed.map_err(corrupt),
+        Err(error) => Err(contents.failed.take().unwrap_or_else(|| Error::object(object, error))),
+    }
+}
+
+/// The contents of a list, one after the other.
+struct Contents {
+    object: ObjectId,
+    contents: Pieces,
+    /// The content that is being read, and how far.
+    bytes: Vec<u8>,
+    at: usize,
+    /// Why a read failed.
+    failed: Option<Error>,
+}
+
+impl Contents {
+    /// Reads the next content.
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(run) = self.contents.next().transpose()? else { return Ok(None) };
+        let repository: &Repository = &self.contents.repository;
+        let length = repository.find(&run.content)?.original_length.into();
+        if run.length.unwrap_or_default().max(length) > LONGEST {
+            let why = format!("its list has a content of {length} bytes, more than {LONGEST}");
+            return Err(Error::object(self.object, why));
+        }
+        repository.read_run(&run).map(Some)
+    }
+}
+
+impl Read for &mut Contents {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.bytes.len() {
+            match self.next() {
+                Ok(Some(bytes)) => (self.bytes, self.at) = (bytes, 0),
+                Ok(None) => return Ok(0),
+                Err(error) => {
+                    self.failed = Some(error);
+                    return Err(io::ErrorKind::Other.into());
+                }
+            }
+        }
+        let count = buffer.len().min(self.bytes.len() - self.at);
+        buffer[..count].copy_from_slice(&self.bytes[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}

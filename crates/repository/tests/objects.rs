@@ -1,0 +1,143 @@
+//! Objects of several pieces: what their lists may say, and what is refused.
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use std::io::Read;
+
+use kopia_codec::key::Password;
+use kopia_format::ObjectId;
+use kopia_repository::object::ObjectReader;
+use kopia_repository::verify::Options;
+use kopia_repository::{Repository, Result};
+use kopia_storage::{FilesystemStore, MemoryStore};
+use kopia_testkit::faults;
+use kopia_testkit::writer::{ContentId, PASSWORD, RepositoryWriter};
+use serde_json::json;
+
+/// Writes a list of pieces and returns the object that it makes.
+fn list(writer: &mut RepositoryWriter, pieces: &[(u64, u64, &str)]) -> String {
+    let pieces = pieces.iter().map(|(start, length, object)| json!({"s": start, "l": length, "o": object}));
+    let list = json!({"stream": "kopia:indirect", "entries": pieces.collect::<Vec<_>>()});
+    format!("I{}", writer.object(Some('x'), list.to_string().as_bytes()))
+}
+
+fn open(writer: RepositoryWriter) -> Repository {
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+}
+
+/// Reads an object as a whole, and once more byte by byte from wherever they are.
+fn read(repository: &Repository, object: &str) -> Result<Vec<u8>> {
+    let object: ObjectId = object.parse().unwrap();
+    let mut reader = ObjectReader::open(repository, object)?;
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).unwrap();
+    assert_eq!(reader.length(), bytes.len() as u64);
+    assert_eq!(repository.read_object(object)?, bytes);
+    for (offset, byte) in bytes.iter().enumerate() {
+        let mut found = [0];
+        assert_eq!(reader.read_at(&mut found, offset as u64).unwrap(), 1);
+        assert_eq!(found[0], *byte, "at {offset}");
+    }
+    assert_eq!(reader.read_at(&mut [0], bytes.len() as u64).unwrap(), 0);
+    Ok(bytes)
+}
+
+#[test]
+fn pieces_without_bytes_add_nothing_wherever_they_stand() {
+    let mut writer = RepositoryWriter::new();
+    let (hello, kopia, nothing) = (writer.file(b"hello"), writer.file(b"kopia"), writer.file(b""));
+    let empty = list(&mut writer, &[(0, 0, &nothing), (0, 0, &nothing)]);
+    let inner = list(&mut writer, &[(0, 0, &empty), (0, 5, &kopia), (5, 0, &nothing)]);
+    // The object of a piece without bytes is not looked at, as nothing is needed of it.
+    let missing = "ffffffffffffffffffffffffffffffff";
+    let objects = [
+        list(&mut writer, &[(0, 5, &hello), (5, 5, &kopia), (10, 0, &nothing)]),
+        list(&mut writer, &[(0, 0, &nothing), (0, 5, &hello), (5, 0, &empty), (5, 5, &inner)]),
+        list(&mut writer, &[(0, 5, &hello), (5, 5, &inner), (10, 0, missing), (10, 0, missing)]),
+    ];
+    let one = list(&mut writer, &[(0, 5, &hello), (5, 0, &nothing), (5, 0, &nothing)]);
+    let repository = open(writer);
+    for object in objects {
+        assert_eq!(read(&repository, &object).unwrap(), b"hellokopia", "{object}");
+    }
+    assert_eq!(read(&repository, &one).unwrap(), b"hello");
+    assert_eq!(read(&repository, &empty).unwrap(), b"");
+}
+
+#[test]
+fn a_file_of_exactly_two_parts_reads_as_kopia_reads_it() {
+    let store = FilesystemStore::open(faults::repository("pieces-empty")).unwrap();
+    let repository = Repository::open(store, &Password::from(faults::PASSWORD)).unwrap();
+    let snapshots = repository.snapshots().unwrap();
+    for entry in snapshots.iter().next().unwrap().root().unwrap().directory().unwrap().entries {
+        let mut bytes = Vec::new();
+        entry.open().unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, entry.size(), "{}", entry.name());
+        assert!(entry.size() >= 1 << 20 && entry.object().indirection() > 0, "{}", entry.name());
+    }
+    let report = repository.verify(&Options::default(), &()).unwrap();
+    assert!(report.is_sound() && report.files > 0, "{report:?}");
+}
+
+#[test]
+fn the_pieces_of_a_list_have_as_many_bytes_as_the_list_above_says() {
+    for (length, sound) in [(9, false), (10, true), (11, false)] {
+        let mut writer = RepositoryWriter::new();
+        let (hello, kopia) = (writer.file(b"hello"), writer.file(b"kopia"));
+        let inner = list(&mut writer, &[(0, 5, &hello), (5, 5, &kopia)]);
+        let outer = list(&mut writer, &[(0, length, &inner), (length, 5, &hello)]);
+        let found = read(&open(writer), &outer).map_err(|error| error.to_string());
+        if sound {
+            assert_eq!(found.unwrap(), b"hellokopiahello");
+        } else {
+            let error = found.unwrap_err();
+            assert!(error.contains(&format!("its pieces have 10 bytes, its list says {length}")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_content_has_as_many_bytes_as_its_index_says() {
+    for (length, sound) in [(4, false), (5, true), (6, false)] {
+        let mut writer = RepositoryWriter::new();
+        let id: ContentId = "00000000000000000000000000000001".parse().unwrap();
+        writer.forge_as(id, b"hello", length);
+        let found = open(writer).read_content(&id).map_err(|error| error.to_string());
+        if sound {
+            assert_eq!(found.unwrap(), b"hello");
+        } else {
+            let error = found.unwrap_err();
+            assert!(error.contains(&format!("5 plain bytes, index says {length}")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn lists_that_are_too_long_are_refused_by_a_limit_that_is_named() {
+    let mut writer = RepositoryWriter::new();
+    let piece = writer.file(b"x");
+    let mut text = br#"{"stream":"kopia:indirect","entries":["#.to_vec();
+    text.resize(33 << 20, b' ');
+    text.extend(format!(r#"{{"l":1,"o":"{piece}"}}]}}"#).as_bytes());
+    let id: ContentId = "x00000000000000000000000000000001".parse().unwrap();
+    writer.forge_gzip(id, &text);
+    let error = read(&open(writer), &format!("I{id}")).unwrap_err().to_string();
+    assert!(error.contains(&format!("object I{id}")) && error.contains("more than 33554432"), "{error}");
+}
+
+#[test]
+fn a_long_list_is_read_piece_by_piece() {
+    let mut writer = RepositoryWriter::new();
+    let (hello, kopia) = (writer.file(b"hello"), writer.file(b"kopia"));
+    let mut text = br#"{"stream":"kopia:indirect","entries":["#.to_vec();
+    text.resize(18 << 20, b' ');
+    text.extend(format!(r#"{{"l":5,"o":"{hello}"}},{{"s":5,"l":5,"o":"{kopia}"}}]}}"#).as_bytes());
+    let list = writer.object(Some('x'), &text);
+    assert!(list.indirection() > 0);
+    let object = format!("I{list}");
+    let mut found = Vec::new();
+    let repository = open(writer);
+    ObjectReader::open(&repository, object.parse().unwrap()).unwrap().read_to_end(&mut found).unwrap();
+    assert_eq!(found, b"hellokopia");
+}
