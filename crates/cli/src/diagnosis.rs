@@ -11,6 +11,8 @@
 //! | before a target is written | [`space::target`], [`pace::measure`] |
 //! | one sentence | [`Finding::sentence`], [`Finding::brief`], [`Finding::last_line`] |
 //!
+//! Advice has two voices ([`Voice`]): people at a terminal run commands, readers of a pod's log change manifests.
+//!
 //! What is looked at is bounded by an [`Effort`], because folders may be huge, slow or hostile: links below the location
 //! are never followed, and only regular files are opened, without waiting.
 
@@ -28,12 +30,14 @@ pub(crate) mod place;
 pub(crate) mod sentence;
 pub(crate) mod space;
 mod unopened;
+pub(crate) mod voice;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use finding::{Finding, Weight};
 pub(crate) use place::Place;
 pub(crate) use unopened::{Unopened, unopened};
+pub(crate) use voice::Voice;
 
 /// How much may be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

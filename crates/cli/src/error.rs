@@ -9,7 +9,7 @@ use std::io;
 
 use kopia_rs::{Repository, restore, storage};
 
-use crate::diagnosis::Unopened;
+use crate::diagnosis::{Unopened, Voice};
 use crate::interrupt;
 use crate::output::{escape, say};
 
@@ -82,9 +82,9 @@ impl Failure {
         self
     }
 
-    /// Says what an error is, and what can be done about it.
-    pub(crate) fn advice(error: &kopia_rs::Error) -> (String, Vec<String>) {
-        (chain(error), advice::hints(error))
+    /// Returns what an error is, and what can be done about it.
+    pub(crate) fn advice(error: &kopia_rs::Error, voice: Voice) -> (String, Vec<String>) {
+        (chain(error), advice::hints(error, voice))
     }
 
     /// Writes message, candidates and hints to standard error.
@@ -129,7 +129,7 @@ impl From<kopia_rs::Error> for Failure {
 
 impl From<storage::Error> for Failure {
     fn from(error: storage::Error) -> Self {
-        advice::storage(&error)
+        advice::storage(&error, Voice::here())
     }
 }
 

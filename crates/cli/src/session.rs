@@ -9,7 +9,7 @@ use kopia_rs::storage::{self, BlobStore, IoMode, Location, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository};
 
 use crate::args::{Global, Io, What};
-use crate::diagnosis::{Place, Unopened};
+use crate::diagnosis::{Place, Unopened, Voice};
 use crate::error::Failure;
 use crate::output::{escape, say};
 use crate::{password, time};
@@ -28,7 +28,8 @@ impl Session {
         let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
             let Location::Folder(folder) = &location else { return error.into() };
             let place = Place::look(folder);
-            Failure::unopened(Unopened { place: &place, store, error: &error, password })
+            let voice = Voice::here();
+            Failure::unopened(Unopened { place: &place, store, error: &error, password, voice })
         };
         let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
         let password = password::get(global)?;

@@ -15,7 +15,7 @@ use kopia_rs::{FormatBlob, Password, Repository, Snapshots};
 
 use crate::args::{self, Global, What};
 use crate::diagnosis::{
-    Effort, Finding, Place, Unopened, Weight, access, format_blob, identity, pace, packs, unopened,
+    Effort, Finding, Place, Unopened, Voice, Weight, access, format_blob, identity, pace, packs, unopened,
 };
 use crate::error::{Exit, Failure};
 use crate::output::{self, say};
@@ -28,13 +28,13 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
     let Location::Folder(folder) = &location else {
         return Err(Failure::failed("only folders can be looked at"));
     };
-    let place = Place::look(folder);
+    let (place, voice) = (Place::look(folder), Voice::here());
     let mut report = Report::new(&place);
     let store = session::store(&location, global)?;
     let store = match store {
         Ok(store) => Some(store),
         Err(error) => {
-            let it = Unopened { place: &place, store: None, error: &error.into(), password: None };
+            let it = Unopened { place: &place, store: None, error: &error.into(), password: None, voice };
             unopened(it, Effort::Doctor).into_iter().for_each(|finding| report.fatal(finding));
             None
         }
@@ -65,12 +65,13 @@ fn examine(
     password: Option<Password>,
     report: &mut Report,
 ) -> Result<(), Failure> {
+    let voice = Voice::here();
     let Some(password) = password else {
         // Without one, it can be told whether there is something to open.
         let findings = match FormatBlob::read(&**store) {
             Ok(_) => vec![Finding::NoPassword],
             Err(error) => {
-                let it = Unopened { place, store: Some(&**store), error: &error, password: None };
+                let it = Unopened { place, store: Some(&**store), error: &error, password: None, voice };
                 unopened(it, Effort::Doctor)
             }
         };
@@ -80,7 +81,8 @@ fn examine(
     let repository = match Repository::open_with(store.clone(), &password, &global.open_options()) {
         Ok(repository) => repository,
         Err(error) => {
-            let it = Unopened { place, store: Some(&**store), error: &error, password: Some(&password) };
+            let it =
+                Unopened { place, store: Some(&**store), error: &error, password: Some(&password), voice };
             let findings = unopened(it, Effort::Doctor);
             // What is lost can be told by opening it without.
             let degraded = || Repository::open_degraded(store.clone(), &password).ok();
@@ -98,7 +100,8 @@ fn examine(
     match snapshots {
         Ok(snapshots) => look_for(&Session::new(repository.clone(), global), args, &snapshots, report),
         Err(error) => {
-            let it = Unopened { place, store: Some(&**store), error: &error, password: Some(&password) };
+            let it =
+                Unopened { place, store: Some(&**store), error: &error, password: Some(&password), voice };
             unopened(it, Effort::Doctor).into_iter().for_each(|finding| report.fatal(finding));
         }
     }
@@ -108,7 +111,7 @@ fn examine(
     }
     match packs::unindexed(&repository, Packs::All) {
         Ok(packs) => report.findings.extend(packs),
-        Err(error) => report.findings.push(Finding::failed(&error)),
+        Err(error) => report.findings.push(Finding::failed(&error, Voice::here())),
     }
     Ok(())
 }
@@ -124,7 +127,7 @@ fn look_for(session: &Session, args: &args::Doctor, snapshots: &Snapshots, repor
         }
         Err(error) => {
             let no_snapshot = identity::not_found(snapshots, &error, name);
-            report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error)));
+            report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error, Voice::here())));
         }
     }
 }
@@ -154,8 +157,8 @@ fn judge(report: &Report) -> Result<Exit, Failure> {
     let problems = || report.findings.iter().filter(|finding| finding.weight() == Weight::Problem);
     let Some(first) = problems().next() else { return Ok(Exit::Complete) };
     if report.is_fatal {
-        return Err(Failure::failed(first.sentence()));
+        return Err(Failure::failed(first.sentence(Voice::here())));
     }
-    problems().for_each(|problem| say(format_args!("error: {}", problem.sentence())));
+    problems().for_each(|problem| say(format_args!("error: {}", problem.sentence(Voice::here()))));
     Ok(Exit::Partial)
 }

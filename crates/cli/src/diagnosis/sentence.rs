@@ -4,8 +4,8 @@ mod words;
 
 use std::path::Path;
 
-use super::Finding;
 use super::identity::SourceIdentity;
+use super::{Finding, Voice};
 use crate::output::{count, escape, size, thousands};
 pub(crate) use words::has;
 use words::{
@@ -14,8 +14,8 @@ use words::{
 
 impl Finding {
     /// Says in one sentence, on one line, what is so and what to change.
-    pub(crate) fn sentence(&self) -> String {
-        let (fact, change) = (self.fact(), self.change());
+    pub(crate) fn sentence(&self, voice: Voice) -> String {
+        let (fact, change) = (self.fact(), self.change(voice));
         if change.is_empty() { fact } else { format!("{fact}: {change}") }
     }
 
@@ -91,46 +91,58 @@ impl Finding {
     }
 
     /// Says what to change, or nothing.
-    pub(crate) fn change(&self) -> String {
+    pub(crate) fn change(&self, voice: Voice) -> String {
         let change = match self {
             Self::Elsewhere { found, .. } => {
                 found.first().map(|first| set_repository(first, found.len())).unwrap_or_default()
             }
-            Self::Missing { in_volume: Some(false), .. } => {
-                "mount the volume with the repository there, or set KOPIA_REPOSITORY to the folder that holds it".into()
-            }
-            Self::Missing { .. } => "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f".into(),
+            Self::Missing { in_volume: Some(false), .. } => voice
+                .choose(
+                    "mount the disk or share with the repository there, or give the folder that holds it",
+                    "mount the volume with the repository there, or set KOPIA_REPOSITORY to the folder that holds it",
+                )
+                .into(),
+            Self::Missing { .. } | Self::NoRepository { .. } => voice
+                .choose(
+                    "give the folder that holds kopia.repository.f",
+                    "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f",
+                )
+                .into(),
             Self::NotAFolder { .. } => "give a folder".into(),
-            Self::Refused(refusals) | Self::TargetRefused(refusals) => remedy(refusals),
+            Self::Refused(refusals) | Self::TargetRefused(refusals) => remedy(refusals, voice),
             Self::NotMounted { existing, given } => {
                 let point = if existing == Path::new("/") { given } else { existing };
-                format!(
+                let pod = format!(
                     "mount the volume with the repository there (volumeMounts: mountPath {})",
                     point.display()
-                )
+                );
+                voice.choose("mount the disk or share with the repository there".into(), pod)
             }
             Self::EmptyMount { .. } => {
                 "mount the volume or export that backups are written to; or no backup was made yet".into()
             }
-            Self::NoRepository { .. } => {
-                "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f".into()
-            }
             Self::FormatBlobMissing { replicas, .. } | Self::FormatBlobDamaged { replicas, .. } => {
                 use_replica(replicas).into()
             }
-            Self::WrongPassword { variant } => right_password(*variant).into(),
-            Self::NoPassword => "set KOPIA_PASSWORD or give --password-file".into(),
+            Self::WrongPassword { variant } => right_password(*variant, voice).into(),
+            Self::NoPassword => voice
+                .choose("set KOPIA_PASSWORD or give --password-file", "set KOPIA_PASSWORD in the repository's Secret")
+                .into(),
             Self::Failed { changes, .. } => changes.first().cloned().unwrap_or_default(),
             Self::Losses { .. } => "put what is lost back from another copy of the repository".into(),
             Self::UnindexedPacks { hiding: 0, .. } => {
                 "a backup that runs or was cut off, or maintenance, leaves such packs".into()
             }
             Self::UnindexedPacks { .. } => {
-                "an index blob may be lost; --degraded takes in what packs say they hold".into()
+                let degraded = voice.choose("--degraded", "additionalArgs: [--degraded]");
+                format!("an index blob may be lost; {degraded} takes in what packs say they hold")
             }
             Self::NoSnapshot { nearest, probable: true, .. } => {
                 nearest.first().map_or_else(String::new, |first| {
-                    format!("name that one; with VolSync, set {}", SourceIdentity::of(&first.source))
+                    voice.choose(
+                        format!("did you mean {}?", first.source),
+                        format!("set {}", SourceIdentity::of(&first.source)),
+                    )
                 })
             }
             Self::NoSnapshot { .. } => {
@@ -138,7 +150,9 @@ impl Finding {
             }
             Self::NoSpace { .. } => "make room, or enlarge the volume".into(),
             Self::NoFiles { .. } => "choose a file system with more inodes".into(),
-            Self::ReadOnlyTarget { .. } => "mount it for writing (readOnly: false)".into(),
+            Self::ReadOnlyTarget { .. } => {
+                voice.choose("mount it for writing", "mount it for writing (readOnly: false)").into()
+            }
         };
         escape(&change).into_owned()
     }

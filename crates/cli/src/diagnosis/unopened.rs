@@ -6,7 +6,7 @@ use kopia_rs::{Error, FormatBlob, Password};
 use super::access;
 use super::finding::Cause;
 use super::place::{Contents, Place, State};
-use super::{Effort, Finding, format_blob, neighbours, password};
+use super::{Effort, Finding, Voice, format_blob, neighbours, password};
 use crate::error::Failure;
 
 /// How many things are named that could have been meant.
@@ -22,6 +22,7 @@ pub(crate) struct Unopened<'a> {
     pub(crate) error: &'a Error,
     /// Only needed to tell why it does not fit.
     pub(crate) password: Option<&'a Password>,
+    pub(crate) voice: Voice,
 }
 
 /// Finds out why a repository cannot be opened: the most likely cause first, and always at least one.
@@ -37,7 +38,7 @@ pub(crate) fn unopened(it: Unopened<'_>, effort: Effort) -> Vec<Finding> {
         _ => Vec::new(),
     };
     if findings.is_empty() {
-        findings.push(Finding::failed(it.error));
+        findings.push(Finding::failed(it.error, it.voice));
     }
     findings
 }
@@ -142,7 +143,7 @@ fn storage(place: &Place, error: &storage::Error, effort: Effort) -> Vec<Finding
 
 impl Finding {
     /// Makes a finding of an error that says everything itself.
-    pub(crate) fn failed(error: &Error) -> Self {
+    pub(crate) fn failed(error: &Error, voice: Voice) -> Self {
         let cause = match error {
             Error::Locked { .. } => Cause::Upgrading,
             Error::Unsupported { .. } => Cause::Unsupported,
@@ -155,7 +156,7 @@ impl Finding {
             Error::NotFound { .. } | Error::Ambiguous { .. } => Cause::NotFound,
             _ => Cause::Other,
         };
-        let (message, mut changes) = Failure::advice(error);
+        let (message, mut changes) = Failure::advice(error, voice);
         if let Error::NotFound { candidates, .. } | Error::Ambiguous { candidates, .. } = error
             && !candidates.is_empty()
         {

@@ -7,7 +7,7 @@ use kopia_rs::unindexed::Packs;
 use kopia_rs::{Error, Repository, restore, storage};
 
 use super::{Failure, chain};
-use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity, packs};
+use crate::diagnosis::{self, Effort, Finding, Place, Unopened, Voice, identity, packs};
 
 const FORMAT_BLOB: &str = "kopia.repository";
 
@@ -16,7 +16,7 @@ const ANOTHER_COPY: &str =
     "another copy of the repository may have it undamaged; what does not need it can still be restored";
 
 pub(super) fn repository(error: Error) -> Failure {
-    let failure = Failure { hints: hints(&error), ..Failure::failed(chain(&error)) };
+    let failure = Failure { hints: hints(&error, Voice::here()), ..Failure::failed(chain(&error)) };
     match error {
         Error::NotFound { candidates, .. } | Error::Ambiguous { candidates, .. } => {
             Failure { candidates, ..failure }
@@ -25,7 +25,7 @@ pub(super) fn repository(error: Error) -> Failure {
             "{id:?} is taken for an id, which names one thing: --at and --incomplete can choose nothing there"
         ))
         .hint("give `latest` or user@host:/path to choose among snapshots"),
-        Error::Storage(error) => storage(&error),
+        Error::Storage(error) => storage(&error, Voice::here()),
         // The library may come to know more errors than this command.
         _ => failure,
     }
@@ -34,11 +34,11 @@ pub(super) fn repository(error: Error) -> Failure {
 /// As [`repository`], of one that cannot be opened: what is found there helps more than what an error alone can tell.
 pub(super) fn unopened(it: Unopened<'_>) -> Failure {
     let findings = diagnosis::unopened(it, Effort::Hint);
-    let failure = Failure { hints: hints(it.error), ..Failure::failed(chain(it.error)) };
+    let failure = Failure { hints: hints(it.error, it.voice), ..Failure::failed(chain(it.error)) };
     match findings.into_iter().next() {
         // These say no more than the error does.
         None | Some(Finding::Failed { .. } | Finding::WrongPassword { variant: None }) => failure,
-        Some(finding) => Failure { hints: vec![finding.sentence()], ..failure },
+        Some(finding) => Failure { hints: vec![finding.sentence(it.voice)], ..failure },
     }
 }
 
@@ -49,28 +49,41 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
     let finding = snapshots.and_then(|snapshots| identity::not_found(&snapshots, &error, name));
     if let (Error::Storage(_), Some(folder)) = (&error, repository.store().folder()) {
         let (place, store) = (Place::look(&folder), repository.store());
-        return unopened(Unopened { place: &place, store: Some(store), error: &error, password: None });
+        let voice = Voice::here();
+        return unopened(Unopened {
+            place: &place,
+            store: Some(store),
+            error: &error,
+            password: None,
+            voice,
+        });
     }
     let missing = matches!(error, Error::NotFound { .. } | Error::ContentNotFound { .. });
     let hidden = missing.then(|| packs::unindexed(repository, Packs::Metadata).ok()).flatten().flatten();
     let mut failure = self::repository(error);
     if let Some(hidden @ Finding::UnindexedPacks { hiding: 1.., .. }) = hidden {
-        failure.hints.insert(0, hidden.sentence());
+        failure.hints.insert(0, hidden.sentence(Voice::here()));
     }
     match finding {
         Some(finding @ Finding::NoSnapshot { probable: true, .. }) => {
-            Failure { hints: vec![finding.sentence()], ..failure }
+            Failure { hints: vec![finding.sentence(Voice::here())], ..failure }
         }
         _ => failure,
     }
 }
 
-/// Says what can be done about an error.
-pub(super) fn hints(error: &Error) -> Vec<String> {
+/// Returns what can be done about an error, the most helpful first.
+pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
     let hints: &[&str] = match error {
+        Error::NotARepository { .. } if voice == Voice::Pod => {
+            &["set KOPIA_REPOSITORY to the folder that holds kopia.repository.f"]
+        }
         Error::NotARepository { .. } => &[
             "give the folder that holds the file kopia.repository.f (or .f files in folders, as kopia made it)",
         ],
+        Error::WrongPassword { .. } if voice == Voice::Pod => {
+            &["set KOPIA_PASSWORD in the repository's Secret to the password that the backups are made with"]
+        }
         Error::WrongPassword { .. } => &[
             "blanks and line breaks at the end belong to a password in KOPIA_PASSWORD; --password-file cuts one line break",
             "if the password is right, kopia.repository may be damaged: `kopia-rs doctor` looks for a replica of it",
@@ -83,7 +96,10 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
             "put it back from another copy of the repository, or let `kopia-rs doctor` look for a replica in packs",
         ],
         Error::CorruptBlob { blob, .. } if blob.as_str().starts_with(['n', 'x', 'm']) => &[
-            "--degraded leaves it out and asks the packs what they hold",
+            voice.choose(
+                "--degraded leaves it out and asks the packs what they hold",
+                "additionalArgs: [--degraded] leaves it out and asks the packs what they hold",
+            ),
             "put it back from another copy of the repository, or have kopia rebuild indexes: `kopia index recover`",
         ],
         Error::CorruptBlob { .. } | Error::CorruptContent { .. } | Error::CorruptObject { .. } => {
@@ -103,13 +119,13 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         ],
         Error::Ambiguous { .. } => &["name one of these, as they stand here or by id"],
         Error::WrongKind { .. } => &["`kopia-rs ls -l` shows what it is"],
-        Error::Storage(error) => return storage(error).hints,
+        Error::Storage(error) => return storage(error, voice).hints,
         _ => &[],
     };
     hints.iter().map(|hint| (*hint).into()).collect()
 }
 
-pub(super) fn storage(error: &storage::Error) -> Failure {
+pub(super) fn storage(error: &storage::Error, voice: Voice) -> Failure {
     let failure = Failure::failed(chain(error));
     let kind = io_kind(error);
     match error {
@@ -119,17 +135,20 @@ pub(super) fn storage(error: &storage::Error) -> Failure {
         storage::Error::UnsupportedBackend { .. } => {
             failure.hint("copy or mount it (for example with rclone) and give the folder")
         }
-        _ if kind == Some(io::ErrorKind::PermissionDenied) => {
-            failure.hint("run as a user who may read the repository's files and folders, or as root")
-        }
-        storage::Error::Open { .. } => {
-            failure.hint("give the folder of the repository with --repository or KOPIA_REPOSITORY")
-        }
+        _ if kind == Some(io::ErrorKind::PermissionDenied) => failure.hint(voice.choose(
+            "run as a user who may read the repository's files and folders, or as root",
+            "set the securityContext to a user who may read the repository's files and folders",
+        )),
+        storage::Error::Open { .. } => failure.hint(voice.choose(
+            "give the folder of the repository with --repository or KOPIA_REPOSITORY",
+            "set KOPIA_REPOSITORY to the folder of the repository",
+        )),
         storage::Error::NotFound { .. } | storage::Error::Short { .. } => failure.hint(ANOTHER_COPY),
         storage::Error::Layout { .. } => failure.hint("put .shards back from another copy of the repository"),
-        storage::Error::Read { .. } => {
-            failure.hint("look at the system's log: the disk or the network may be failing")
-        }
+        storage::Error::Read { .. } => failure.hint(voice.choose(
+            "look at the system's log: the disk or the network may be failing",
+            "look at the node's log: the disk or the network may be failing",
+        )),
         _ => failure,
     }
 }

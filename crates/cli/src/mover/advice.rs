@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use kopia_rs::{Error, restore};
 
 use super::sentence::Sentence;
+use crate::diagnosis::Voice;
 use crate::error::{Failure, chain};
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
@@ -20,7 +21,7 @@ pub(crate) fn repository(what: &str, error: &Error) -> Sentence {
             Sentence::unable(what, &chain(error), DAMAGED)
         }
         _ => {
-            let (cause, changes) = Failure::advice(error);
+            let (cause, changes) = Failure::advice(error, Voice::Pod);
             Sentence::unable(what, &cause, changes.first().map_or("", |first| first))
         }
     }

@@ -16,7 +16,7 @@ use super::arguments::OnMissing;
 use super::ending::{Ending, Result as How};
 use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
-use crate::diagnosis::{self, Effort, Finding, Place, Unopened, identity, place};
+use crate::diagnosis::{self, Effort, Finding, Place, Unopened, Voice, identity, place};
 use crate::error::chain;
 
 /// How often a backup that is just being written is waited for, and how long each time.
@@ -31,13 +31,13 @@ pub(crate) fn repository(
     settings: &Settings,
 ) -> Ending {
     let place = &Place::look(folder);
-    let it = Unopened { place, store, error, password: Some(&settings.password) };
+    let it = Unopened { place, store, error, password: Some(&settings.password), voice: Voice::Pod };
     let findings = diagnosis::unopened(it, Effort::Hint);
     let first = findings.first();
     let ending = match first {
         Some(finding) if is_no_backup_yet(place, error, finding, settings.on_missing) => {
             let identity = settings.wanted.identity.to_string();
-            let sentence = Sentence::nothing(&identity, &finding.fact(), &finding.change());
+            let sentence = Sentence::nothing(&identity, &finding.fact(), &finding.change(Voice::Pod));
             Ending::new(how(settings.on_missing), sentence)
         }
         Some(finding) => Ending::failed(Sentence::of(finding)),
@@ -46,7 +46,7 @@ pub(crate) fn repository(
     findings
         .iter()
         .skip(1)
-        .fold(ending, |ending, finding| ending.detail(format!("INFO: {}", finding.sentence())))
+        .fold(ending, |ending, finding| ending.detail(format!("INFO: {}", finding.sentence(Voice::Pod))))
 }
 
 /// Says whether a location without a repository is one where none was made yet.

@@ -7,9 +7,9 @@ use kopia_rs::Entry;
 use super::ending::Ending;
 use super::journal::Journal;
 use super::sentence::{Sentence, Trouble};
-use crate::diagnosis::Finding;
 use crate::diagnosis::place::{Contents, Place, State};
 use crate::diagnosis::space::{self, Needs, Room};
+use crate::diagnosis::{Finding, Voice};
 use crate::output::size;
 
 /// File systems that store files as long as they are, so that what does not fit does not fit. Others compress.
@@ -48,7 +48,7 @@ pub(crate) fn check(target: &Place, root: &Entry, sparse: bool, journal: &Journa
                 return Err(Ending::failed(Sentence::of(&finding)));
             }
             // Whether it refuses is found by writing; capabilities and servers may say otherwise.
-            _ => journal.warn(&finding.sentence()),
+            _ => journal.warn(&finding.sentence(Voice::Pod)),
         }
     }
     Ok(())

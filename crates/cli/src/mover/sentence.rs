@@ -8,9 +8,9 @@ use std::fmt;
 
 use kopia_rs::Source;
 
-use crate::diagnosis::Finding;
 use crate::diagnosis::identity::{Identity, SourceIdentity};
 use crate::diagnosis::sentence::has;
+use crate::diagnosis::{Finding, Voice};
 use crate::output::escape;
 
 /// The longest sentence, in bytes.
@@ -63,7 +63,7 @@ impl Sentence {
             | Finding::TargetRefused(_) => "restore",
             _ => "open the repository",
         };
-        Self::unable(what, &finding.fact(), &finding.change())
+        Self::unable(what, &finding.fact(), &finding.change(Voice::Pod))
     }
 
     /// Names the identity that is probably meant, and how to ask for it. Numbers and times give way to long names.

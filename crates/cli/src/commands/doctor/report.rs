@@ -8,7 +8,7 @@ use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use crate::diagnosis::identity::Identity;
-use crate::diagnosis::{Finding, Place, Weight, space};
+use crate::diagnosis::{Finding, Place, Voice, Weight, space};
 use crate::output::{self, count, shown, size, thousands};
 
 /// How many identities are listed.
@@ -124,7 +124,7 @@ impl Report {
             finding,
             weight: finding.weight(),
             fact: finding.fact(),
-            change: finding.change(),
+            change: finding.change(Voice::here()),
         };
         Json {
             location: self.location.to_string_lossy().into_owned(),
@@ -146,7 +146,7 @@ impl Report {
         for finding in &self.findings {
             let weight = if finding.weight() == Weight::Problem { "problem" } else { "note" };
             row(weight, &finding.fact())?;
-            let change = finding.change();
+            let change = finding.change(Voice::here());
             if !change.is_empty() {
                 row("", &format!("→ {change}"))?;
             }

@@ -9,6 +9,7 @@ use crate::diagnosis::format_blob::Replicas;
 use crate::diagnosis::identity::Identity;
 use crate::diagnosis::neighbours::{Layout, Neighbour, Relation};
 use crate::diagnosis::password::Variant;
+use crate::diagnosis::voice::Voice;
 use crate::output::{count, thousands};
 
 /// How many repositories a sentence lists.
@@ -70,9 +71,16 @@ pub(super) fn refused(refusals: &Refusals) -> String {
     )
 }
 
-pub(super) fn remedy(refusals: &Refusals) -> String {
+pub(super) fn remedy(refusals: &Refusals, voice: Voice) -> String {
     match &refusals.remedy {
-        Remedy::RunAs(context) => format!("{} (securityContext: {context})", person(context)),
+        Remedy::RunAs(context) => {
+            let pod = match context.run_as_user {
+                // Kubelet does that, whoever the process is.
+                None if context.fs_group.is_some() => format!("set the securityContext: {context}"),
+                _ => format!("{} (securityContext: {context})", person(context)),
+            };
+            voice.choose(person(context), pod)
+        }
         Remedy::Chown { uid, gid } => {
             format!(
                 "no user may read all of it; on the file server, run chown -R {uid}:{gid} on the repository"
@@ -88,8 +96,12 @@ pub(super) fn remedy(refusals: &Refusals) -> String {
 /// Says to a person without pods what a context means.
 fn person(context: &SecurityContext) -> String {
     match (context.run_as_user, &context.supplemental_groups[..]) {
+        (Some(0), _) => "run as root".into(),
         (Some(uid), _) => format!("run as user {uid}"),
         (None, [first, ..]) => format!("run in group {first}"),
+        (None, []) if context.fs_group.is_some() => {
+            "no user but root may read all of it; run as root, or give it one owner with chown -R".into()
+        }
         (None, []) => "run as its owner".into(),
     }
 }
@@ -144,14 +156,17 @@ pub(super) fn wrong_password(variant: Option<Variant>) -> &'static str {
     }
 }
 
-pub(super) fn right_password(variant: Option<Variant>) -> &'static str {
+pub(super) fn right_password(variant: Option<Variant>, voice: Voice) -> &'static str {
     match variant {
         None => "set KOPIA_PASSWORD to the password that the backups are made with",
         Some(Variant::WithoutLineBreak) => "take the line break out of KOPIA_PASSWORD (printf, or echo -n)",
         Some(Variant::WithoutBlanks) => "take the blanks out of KOPIA_PASSWORD",
         Some(Variant::WithoutQuotes) => "take the quotes out of KOPIA_PASSWORD",
         Some(Variant::WithLineBreak) => "add the line break that the backups are made with to KOPIA_PASSWORD",
-        Some(Variant::FromBase64) => "encode it once, not twice (stringData of a Secret takes it as it is)",
+        Some(Variant::FromBase64) => voice.choose(
+            "give it decoded",
+            "encode it once, not twice (stringData of a Secret takes it as it is)",
+        ),
     }
 }
 
