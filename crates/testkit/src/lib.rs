@@ -10,6 +10,7 @@
 //! * [`writer`]: writes small repositories of its own;
 //! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs;
 //! * [`secrets`]: what must not be seen of a repository, and [`memory`], where to look for it;
+//! * [`refuse`]: file systems that refuse or ignore what they are asked;
 //! * [`random`]: numbers that look random and are the same each time.
 //!
 //! ```
@@ -34,6 +35,7 @@ pub mod golden;
 pub mod huge;
 pub mod memory;
 pub mod random;
+pub mod refuse;
 mod scratch;
 pub mod secrets;
 pub mod tree;

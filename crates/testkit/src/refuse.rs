@@ -1,0 +1,151 @@
+//! File systems that refuse system calls, or take them and do nothing: seccomp plays them, for one thread and all that it
+//! starts, programs included.
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+
+use libc::c_long;
+use rustix::io::Errno;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+/// A kind of system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Changes a mode.
+    Chmod,
+    /// Changes a mode to one with setuid, setgid or sticky bits.
+    ChmodSpecial,
+    /// Changes an owner or group.
+    Chown,
+    /// Sets times.
+    Utimes,
+    /// Closes a file, which then stays open.
+    Close,
+    /// Forces one file to disk.
+    Fsync,
+    /// Forces a file system to disk.
+    Syncfs,
+    /// Opens a file to make it with another mode than 0600.
+    CreateWithMode,
+}
+
+/// The numbers that a kind of calls has, each with the argument that is the mode.
+fn numbers(call: Call) -> Vec<(c_long, u8)> {
+    // Later architectures have no calls by path alone.
+    #[cfg(target_arch = "x86_64")]
+    let (chmod, chown, utimes) = (
+        [(libc::SYS_chmod, 1)],
+        [(libc::SYS_chown, 0), (libc::SYS_lchown, 0)],
+        [(libc::SYS_utime, 0), (libc::SYS_utimes, 0), (libc::SYS_futimesat, 0)],
+    );
+    #[cfg(not(target_arch = "x86_64"))]
+    let (chmod, chown, utimes) = ([], [], []);
+    let mut all: Vec<(c_long, u8)> = Vec::new();
+    match call {
+        Call::Chmod | Call::ChmodSpecial => {
+            all.extend([(libc::SYS_fchmod, 1), (libc::SYS_fchmodat, 2), (libc::SYS_fchmodat2, 2)]);
+            all.extend::<[(c_long, u8); _]>(chmod);
+        }
+        Call::Chown => {
+            all.extend([(libc::SYS_fchown, 0), (libc::SYS_fchownat, 0)]);
+            all.extend::<[(c_long, u8); _]>(chown);
+        }
+        Call::Utimes => {
+            all.push((libc::SYS_utimensat, 0));
+            all.extend::<[(c_long, u8); _]>(utimes);
+        }
+        Call::Close => all.push((libc::SYS_close, 0)),
+        Call::Fsync => all.extend([(libc::SYS_fsync, 0), (libc::SYS_fdatasync, 0)]),
+        Call::Syncfs => all.push((libc::SYS_syncfs, 0)),
+        Call::CreateWithMode => all.push((libc::SYS_openat, 3)),
+    }
+    all
+}
+
+/// Under which conditions a call is refused; none is always.
+fn rules(call: Call, mode: u8) -> Vec<SeccompRule> {
+    let masked = |argument, mask, value| {
+        let operator = SeccompCmpOp::MaskedEq(mask);
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value).expect("an argument")
+    };
+    let bits = |bits: &[u64], more: &[SeccompCondition]| {
+        let rule = |bit: &u64| [vec![masked(mode, *bit, *bit)], more.to_vec()].concat();
+        bits.iter().map(|bit| SeccompRule::new(rule(bit)).expect("conditions")).collect()
+    };
+    match call {
+        Call::ChmodSpecial => bits(&[0o4000, 0o2000, 0o1000], &[]),
+        // Every mode with more than the owner's rights, of files that must not be there.
+        Call::CreateWithMode => {
+            let create = (libc::O_CREAT | libc::O_EXCL) as u64;
+            let create = masked(2, create, create);
+            bits(&[0o100, 0o040, 0o020, 0o010, 0o004, 0o002, 0o001], &[create])
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Runs something in a thread of its own in which calls fail with an error, or do nothing and succeed if there is none;
+/// `None` where the system has no seccomp filters.
+pub fn refusing<T: Send>(refused: &[(Call, Option<Errno>)], run: impl FnOnce() -> T + Send) -> Option<T> {
+    let work = || {
+        for &(call, error) in refused {
+            if let Err(error) = refuse(call, error) {
+                eprintln!("skipped: no seccomp filters here: {error}");
+                return None;
+            }
+        }
+        Some(run())
+    };
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+fn refuse(call: Call, error: Option<Errno>) -> Result<(), Box<dyn std::error::Error>> {
+    let rules: BTreeMap<i64, Vec<SeccompRule>> =
+        numbers(call).into_iter().map(|(number, mode)| (number, rules(call, mode))).collect();
+    let action = SeccompAction::Errno(error.map_or(0, |errno| errno.raw_os_error() as u32));
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, std::env::consts::ARCH.try_into()?)?;
+    let program: BpfProgram = filter.try_into()?;
+    Ok(seccompiler::apply_filter(&program)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions, Permissions};
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn calls_are_refused_or_do_nothing_in_one_thread_only() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        fs::write(&path, b"").unwrap();
+        let set = |mode| fs::set_permissions(&path, Permissions::from_mode(mode));
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o7777;
+        set(0o600).unwrap();
+        let Some(error) = refusing(&[(Call::Chmod, Some(Errno::PERM))], || set(0o644).unwrap_err()) else {
+            return;
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+        refusing(&[(Call::Chmod, None)], || set(0o644).unwrap()).unwrap();
+        assert_eq!(mode(), 0o600);
+        refusing(&[(Call::ChmodSpecial, Some(Errno::PERM))], || {
+            set(0o4755).unwrap_err();
+            set(0o1755).unwrap_err();
+            set(0o755).unwrap();
+        })
+        .unwrap();
+        assert_eq!(mode(), 0o755);
+        refusing(&[(Call::CreateWithMode, Some(Errno::INVAL))], || {
+            let make = |name: &str, mode| {
+                OpenOptions::new().write(true).create_new(true).mode(mode).open(place.path().join(name))
+            };
+            make("a", 0o644).unwrap_err();
+            make("a", 0o600).unwrap();
+        })
+        .unwrap();
+        set(0o600).unwrap();
+    }
+}
