@@ -148,8 +148,8 @@ pub mod verify {
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Action, Cause, Change, Error, Existing, Notes, Observer, Options, Outcome, PageCache, Part, Preview,
-        Problem, Result, Salvaged, Sync, preview, restore, restore_observed,
+        Action, Attribute, Cause, Change, Error, Existing, Notes, Observer, Options, Outcome, PageCache,
+        Part, Preview, Problem, Result, Salvaged, Sync, preview, restore, restore_observed,
     };
 }
 

@@ -11,13 +11,17 @@
 
 pub(crate) mod folder;
 pub(crate) mod handles;
+pub(crate) mod keep;
 pub(crate) mod merge;
 pub(crate) mod metadata;
 pub(crate) mod partial;
+pub(crate) mod probe;
 pub(crate) mod remove;
-mod skip;
+pub(crate) mod skip;
 pub(crate) mod staging;
+mod subject;
 pub(crate) mod target;
+pub(crate) mod unset;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -90,6 +94,13 @@ pub(crate) fn let_write(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> {
 /// Sets the mode of what a handle stands for that was opened without any right to it.
 fn set_mode(place: &OwnedFd, mode: Mode) -> io::Result<()> {
     Ok(rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), mode)?)
+}
+
+/// Closes a file that was written and returns what the system says of it: FUSE, NFS, CIFS and CephFS may report only now
+/// that bytes did not get to their place.
+pub(crate) fn close(file: OwnedFd) -> io::Result<()> {
+    // Not tried again after EINTR either: Linux has closed it by then, and another thread may have its number.
+    nix::unistd::close(file).map_err(io::Error::from)
 }
 
 /// Looks at an entry without following it; `None` if there is none.

@@ -30,8 +30,9 @@ use crate::ahead::{Ahead, Task};
 use crate::checks::Checks;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::handles::{self, Handles};
-use crate::destination::metadata::{Metadata, Natural};
+use crate::destination::metadata::Metadata;
 use crate::destination::partial;
+use crate::destination::probe::ProbedDefaults;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::open_files::OpenFiles;
@@ -52,7 +53,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) options: &'a Options,
     pub(crate) target: &'a Target,
     pub(crate) staging: &'a Staging,
-    pub(crate) natural: Natural,
+    pub(crate) defaults: ProbedDefaults,
     /// How many files may be open.
     pub(crate) open_files: OpenFiles,
     pub(crate) bytes: Bytes,
@@ -77,7 +78,7 @@ impl<'a> Shared<'a> {
         staging: &'a Staging,
         torn: Torn,
     ) -> io::Result<Self> {
-        let natural = Natural::probe(staging.handle())?;
+        let defaults = ProbedDefaults::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
         let bytes = Bytes::new(options, usize::try_from(block).unwrap_or_default());
         let profile = repository.store().profile();
@@ -100,7 +101,7 @@ impl<'a> Shared<'a> {
             options,
             target,
             staging,
-            natural,
+            defaults,
             open_files: OpenFiles::of_process(options.workers()),
             bytes,
             stop,
@@ -162,7 +163,7 @@ pub(crate) struct Worker<'a> {
     shared: &'a Shared<'a>,
     handles: Handles<'a>,
     in_target: InTarget,
-    metadata: Metadata<'a>,
+    metadata: Metadata,
     decoder: Decoder,
     /// For contents that begin with a compression header of their own.
     headed: Decoder,
@@ -178,8 +179,12 @@ impl<'a> Worker<'a> {
         let OpenFiles { workers, folders, .. } = shared.open_files;
         Self {
             shared,
-            handles: Handles::new(shared.staging.handle(), folders / (workers + 1)),
-            metadata: Metadata::new(shared.natural, shared.options, shared.tally),
+            handles: Handles::new(
+                shared.staging.handle(),
+                folders / (workers + 1),
+                shared.defaults.creator.sets_modes || shared.options.skip_permissions,
+            ),
+            metadata: Metadata::new(shared.defaults, shared.options),
             decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
             headed: Decoder::new(),
             buffer: Vec::new(),
@@ -298,7 +303,8 @@ impl<'a> Worker<'a> {
                 // Its mode may keep us from going up through it.
                 self.handles.open_parent(folder, handle.as_fd());
                 partial::name_all(handle.as_fd(), folder, self.shared.tally);
-                self.metadata.finish_folder(handle.as_fd(), &folder.attributes)?;
+                let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes)?;
+                self.shared.tally.unset(unset, || folder.path_of(""));
                 if self.shared.options.sync == Sync::Files {
                     rustix::fs::fsync(&*handle)?;
                 }

@@ -30,7 +30,7 @@ mod shard;
 pub use error::{Error, Result};
 pub use observer::Observer;
 pub use options::{Existing, Options, PageCache, Sync};
-pub use outcome::{Cause, Notes, Outcome, Problem, Salvaged};
+pub use outcome::{Attribute, Cause, Notes, Outcome, Problem, Salvaged};
 pub use preview::{Action, Change, Preview, preview};
 pub use restore::{restore, restore_observed};
 pub use shard::Part;

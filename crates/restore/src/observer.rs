@@ -1,6 +1,6 @@
 //! What a caller can watch while a restore runs.
 
-use crate::Problem;
+use crate::{Attribute, Problem};
 
 /// Is told what happens, from many threads at once; every method may be called thousands of times a second.
 pub trait Observer: Sync {
@@ -21,6 +21,11 @@ pub trait Observer: Sync {
     /// An entry that the snapshot does not have was deleted, with all below it.
     fn deleted(&self, path: &str) {
         let _ = path;
+    }
+
+    /// An attribute of an entry is not as in the snapshot. The path is that below the root of the restore.
+    fn attribute(&self, path: &str, attribute: Attribute) {
+        let _ = (path, attribute);
     }
 
     /// An entry is missing, doubled or incomplete.

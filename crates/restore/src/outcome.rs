@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Observer;
+use crate::destination::unset::Unset;
 
 /// How many problems an [`Outcome`] keeps; observers are told of all.
 const KEPT: usize = 10_000;
@@ -46,16 +47,32 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Notes {
-    /// Entries whose owner or group could not be set; they belong to the running user.
+    /// Entries whose owner or group could not be set.
     pub owners: u64,
-    /// Entries that lost setuid, setgid or sticky bits, most because their owner could not be set.
+    /// Entries that lost setuid, setgid or sticky bits, because their owner could not be set or the file system has none.
     pub special_bits: u64,
-    /// Folders of the target that belong to another user and have another mode.
+    /// Entries whose permissions could not be set.
     pub modes: u64,
-    /// Entries whose time the file system cannot hold, and folders of another user whose time is another.
+    /// Entries whose time could not be set, or that the file system cannot hold.
     pub times: u64,
     /// Entries whose names were not UTF-8 when they were backed up: U+FFFD stands for what kopia did not keep.
     pub names: u64,
+}
+
+/// An attribute of an entry that is not as in the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// Owner or group.
+    Owner,
+    /// Setuid, setgid or sticky bits, which are lost.
+    SpecialBits,
+    /// Permissions.
+    Mode,
+    /// Modification time.
+    Time,
+    /// The name was not UTF-8 when it was backed up.
+    Name,
 }
 
 /// One entry that is missing, doubled or incomplete.
@@ -177,16 +194,6 @@ pub(crate) struct Tally<'a> {
     problems: Mutex<Vec<Problem>>,
 }
 
-/// An attribute that could not be set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Note {
-    Owner,
-    SpecialBits,
-    Mode,
-    Time,
-    Name,
-}
-
 impl<'a> Tally<'a> {
     pub(crate) fn new(observer: &'a dyn Observer) -> Self {
         Self {
@@ -272,15 +279,26 @@ impl<'a> Tally<'a> {
         self.mounts_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
 
-    pub(crate) fn note(&self, note: Note) {
-        let counter = match note {
-            Note::Owner => &self.owners,
-            Note::SpecialBits => &self.special_bits,
-            Note::Mode => &self.modes,
-            Note::Time => &self.times,
-            Note::Name => &self.names,
+    /// Counts an attribute that is not as in the snapshot.
+    pub(crate) fn note(&self, path: &str, attribute: Attribute) {
+        let counter = match attribute {
+            Attribute::Owner => &self.owners,
+            Attribute::SpecialBits => &self.special_bits,
+            Attribute::Mode => &self.modes,
+            Attribute::Time => &self.times,
+            Attribute::Name => &self.names,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.observer.attribute(path, attribute);
+    }
+
+    /// Counts what could not be set of an entry.
+    pub(crate) fn unset(&self, unset: Unset, path: impl FnOnce() -> String) {
+        // Most entries have everything, and no path need be put together.
+        if unset != Unset::default() {
+            let path = path();
+            unset.attributes().for_each(|attribute| self.note(&path, attribute));
+        }
     }
 
     pub(crate) fn problem(&self, path: String, cause: impl Into<Cause>) {

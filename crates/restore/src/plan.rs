@@ -18,7 +18,7 @@ use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
 use crate::destination::{Identity, is_folder, look};
 use crate::execute::{Shared, Worker};
-use crate::outcome::{Cause, Note};
+use crate::outcome::{Attribute, Cause};
 use crate::queue::Parts;
 use crate::shard::Share;
 use crate::{Existing, Part};
@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
                 last.clear();
                 last.push_str(entry.name());
                 if entry.name().contains('\u{fffd}') {
-                    self.shared.tally.note(Note::Name);
+                    self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
                 }
                 if let (Some(extras), Some(existing)) = (&mut extras, &there.existing) {
                     extras.take_or_look(existing.as_fd(), entry.name());
@@ -259,7 +259,10 @@ impl There {
     /// Says what is there already of a file or link.
     fn found(&self, shared: &Shared<'_>, name: &str, entry: &Entry, left: bool) -> Found {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
-        Found { old: stat.map(|stat| Old::decide(&stat, entry, shared.options)), left }
+        Found {
+            old: stat.map(|stat| Old::decide(&stat, entry, shared.options, shared.defaults.creator)),
+            left,
+        }
     }
 }
 

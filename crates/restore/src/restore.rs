@@ -86,7 +86,7 @@ pub fn restore_observed(
         return Ok(tally.finish());
     }
     let root_attributes = options.root_attributes && entry.kind() == EntryKind::Directory;
-    let metadata = Metadata::new(shared.natural, options, &tally);
+    let metadata = Metadata::new(shared.defaults, options);
     let mut mover = Mover {
         target: &target,
         staging: &staging,

@@ -24,6 +24,8 @@ const PATH: usize = 4000;
 pub(crate) struct Handles<'a> {
     root: BorrowedFd<'a>,
     limit: usize,
+    /// Whether modes can be set later, so that a directory is nobody else's until it is finished.
+    sets_modes: bool,
     /// The one used last in front.
     open: VecDeque<(Arc<Folder>, Rc<OwnedFd>)>,
     /// Whether `openat2` works here: it needs Linux 5.6, and sandboxes may refuse it.
@@ -31,9 +33,10 @@ pub(crate) struct Handles<'a> {
 }
 
 impl<'a> Handles<'a> {
-    /// Starts at the staging folder; `limit` handles are kept open.
-    pub(crate) fn new(root: BorrowedFd<'a>, limit: usize) -> Self {
-        Self { root, limit: limit.max(1), open: VecDeque::new(), openat2: true }
+    /// Starts at the staging folder; `limit` handles are kept open. Where modes cannot be set later, directories are made
+    /// with their permissions.
+    pub(crate) fn new(root: BorrowedFd<'a>, limit: usize, sets_modes: bool) -> Self {
+        Self { root, limit: limit.max(1), sets_modes, open: VecDeque::new(), openat2: true }
     }
 
     /// Opens a folder, making it and those it lies in where that was not done yet.
@@ -101,7 +104,7 @@ impl<'a> Handles<'a> {
             let known = rest.iter().take_while(|folder| folder.identity().is_some()).count();
             let names: Vec<&str> = rest[..known].iter().map(|folder| &*folder.name).collect();
             let (next, count) = match known {
-                0 => (make(from, &rest[0])?, 1),
+                0 => (make(from, &rest[0], self.sets_modes)?, 1),
                 _ => descend(&mut self.openat2, from, &names)?,
             };
             if Some(Identity::of(&next)?) != rest[count - 1].identity() {
@@ -119,10 +122,11 @@ impl<'a> Handles<'a> {
 }
 
 /// Makes a folder unless another thread just did, and opens it.
-fn make(parent: BorrowedFd<'_>, folder: &Folder) -> io::Result<OwnedFd> {
+fn make(parent: BorrowedFd<'_>, folder: &Folder, sets_modes: bool) -> io::Result<OwnedFd> {
+    let mode = if sets_modes { 0o700 } else { folder.attributes.mode & 0o777 | 0o700 };
     let mut opened = None;
     let identity = folder.made(|| {
-        let handle = match rustix::fs::mkdirat(parent, &*folder.name, Mode::RWXU) {
+        let handle = match rustix::fs::mkdirat(parent, &*folder.name, Mode::from_raw_mode(mode)) {
             // An interrupted restore may have given it its final mode already.
             Err(Errno::EXIST) if folder.left => open_to_change(parent, folder.name.as_bytes())?,
             made => made.map(|()| open_folder(parent, &folder.name))??,
@@ -168,5 +172,57 @@ pub(crate) fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::folder::FolderKind;
+    use super::super::metadata::Attributes;
+    use super::*;
+
+    fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
+        parent.child(name, "kaa".parse().unwrap(), Attributes::default(), FolderKind::Inner, false)
+    }
+
+    #[test]
+    fn a_parent_is_reached_through_its_child_only_if_it_is_still_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        let root_handle = fs::File::open(place.path()).unwrap();
+        let root = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
+        let parent = folder(&root, "parent");
+        let child = folder(&parent, "child");
+        let mut handles = Handles::new(root_handle.as_fd(), 1, true);
+        let open = handles.open(&child).unwrap();
+        handles.open_parent(&child, open.as_fd());
+        assert!(Arc::ptr_eq(&handles.open[0].0, &parent));
+        // Somebody moves the child elsewhere: the way back would lead out.
+        handles.open.clear();
+        fs::create_dir(place.path().join("elsewhere")).unwrap();
+        fs::rename(place.path().join("parent/child"), place.path().join("elsewhere/child")).unwrap();
+        handles.open_parent(&child, open.as_fd());
+        assert!(handles.open.is_empty(), "another directory was taken for the parent");
+        // The parent itself is still where it was.
+        handles.open(&parent).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_was_replaced_is_not_used() {
+        let place = tempfile::tempdir().unwrap();
+        let root_handle = fs::File::open(place.path()).unwrap();
+        let root = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
+        let parent = folder(&root, "parent");
+        let child = folder(&parent, "child");
+        let mut handles = Handles::new(root_handle.as_fd(), 1, true);
+        handles.open(&child).unwrap();
+        handles.forget(&child);
+        fs::rename(place.path().join("parent"), place.path().join("moved")).unwrap();
+        fs::create_dir_all(place.path().join("parent/child")).unwrap();
+        for replaced in [&parent, &child] {
+            let error = handles.open(replaced).unwrap_err();
+            assert!(error.to_string().contains("replaced"), "{error}");
+        }
     }
 }

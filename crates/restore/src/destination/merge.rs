@@ -36,7 +36,7 @@ pub(crate) struct Mover<'a> {
     pub(crate) target: &'a Target,
     pub(crate) staging: &'a Staging,
     pub(crate) tally: &'a Tally<'a>,
-    pub(crate) metadata: Metadata<'a>,
+    pub(crate) metadata: Metadata,
     /// Whether the target folder itself gets the root's attributes.
     pub(crate) root_attributes: bool,
     /// Whether what the snapshot does not have is deleted.
@@ -48,7 +48,7 @@ pub(crate) struct Mover<'a> {
 impl Mover<'_> {
     /// Moves everything and sets the attributes that had to wait, but for those of the target folder itself.
     pub(crate) fn run(&mut self, merge: &Merge) {
-        let mut handles = Handles::new(self.staging.handle(), 1);
+        let mut handles = Handles::new(self.staging.handle(), 1, true);
         let mut moved: HashMap<*const Folder, Vec<&Arc<Folder>>> = HashMap::new();
         for folder in &merge.moved {
             let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
@@ -127,10 +127,11 @@ impl Mover<'_> {
                 }
             }
         }
-        match is_root {
-            true => Ok(()),
-            false => self.metadata.finish_existing(destination.as_fd(), &folder.attributes),
+        if !is_root {
+            let unset = self.metadata.finish_existing(destination.as_fd(), &folder.attributes)?;
+            self.tally.unset(unset, || folder.path_of(""));
         }
+        Ok(())
     }
 
     /// Sets the attributes of the target folder itself, after the staging folder is gone from it.
@@ -140,9 +141,9 @@ impl Mover<'_> {
         if !self.root_attributes {
             return self.target.close_again();
         }
-        let result = self.metadata.finish_existing(folder, &root.attributes);
-        if let Err(error) = result {
-            self.tally.problem(root.path_of(""), error);
+        match self.metadata.finish_existing(folder, &root.attributes) {
+            Ok(unset) => self.tally.unset(unset, || root.path_of("")),
+            Err(error) => self.tally.problem(root.path_of(""), error),
         }
     }
 
@@ -153,7 +154,9 @@ impl Mover<'_> {
         if super::Identity::of(&handle)? != identity {
             return Err(io::Error::other("the folder was replaced while the restore ran"));
         }
-        self.metadata.finish_folder(handle.as_fd(), &folder.attributes)
+        let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes)?;
+        self.tally.unset(unset, || folder.path_of(""));
+        Ok(())
     }
 
     /// Moves one entry, replacing what may be replaced.

@@ -1,25 +1,31 @@
 //! Owner, mode and times of what was written.
 //!
 //! The order is the system's, not ours to choose: changing the owner of a file clears setuid and setgid, so its mode comes
-//! after its owner. For a folder it is the other way round: without the capability FSETID, setting a mode drops setgid
-//! where the group is not one's own, while changing a folder's owner drops nothing. Whatever was asked for, special bits
-//! are looked at afterwards.
+//! after its owner. For a directory it is the other way round: without the capability FSETID, setting a mode drops setgid
+//! where the group is not one's own, while changing a directory's owner drops nothing.
+//!
+//! No attribute is worth an entry's bytes: what the target refuses to set is left and told ([`Unset`]). Some file systems
+//! (CIFS, blobfuse, drvfs) take an owner, mode or time and do nothing, so each is looked at when it is set for the first time,
+//! and special bits always are.
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use kopia_format::Timestamp;
 use kopia_repository::Entry;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 
+use super::keep::may_keep;
+use super::probe::ProbedDefaults;
 use super::skip::Skip;
+use super::subject::{Kind, Subject, is_refusal};
+use super::unset::Unset;
 use crate::Options;
-use crate::outcome::{Note, Tally};
 
 pub(super) const SETUID_SETGID: u32 = 0o6000;
-const SPECIAL: u32 = 0o7000;
+pub(super) const SPECIAL: u32 = 0o7000;
+pub(super) const SETUID: u32 = 0o4000;
 
 /// What an entry gets besides its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,295 +43,369 @@ impl From<&Entry> for Attributes {
     }
 }
 
-/// What files get here without being asked for: a probe in the staging folder tells.
-///
-/// One probe is enough: all folders of the staging tree belong to who made it and get their own attributes only when
-/// nothing is written in them any more, so umask, setgid and default access lists are the same in all of them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Natural {
-    uid: u32,
-    gid: u32,
-    /// Permission bits that a new file does not get.
-    masked: u32,
-    /// Whether the file system keeps nanoseconds.
-    nanoseconds: bool,
-}
-
-impl Natural {
-    /// Makes a file in the staging folder, looks at it and removes it.
-    pub(crate) fn probe(staging: BorrowedFd<'_>) -> io::Result<Self> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // An interrupted restore may have left anything in the folder.
-        let mut free = 0;
-        let (name, file) = loop {
-            let name = format!(".probe-{free}");
-            match rustix::fs::openat(staging, &*name, flags, Mode::from_raw_mode(0o777)) {
-                Err(Errno::EXIST) => free += 1,
-                file => break (name, file?),
-            }
-        };
-        let before = rustix::fs::fstat(&file)?;
-        let odd = Timestamp::new(1_000_000_000, 123_456_789).unwrap_or_default();
-        let set = rustix::fs::futimens(&file, &timestamps(odd));
-        let after = rustix::fs::fstat(&file);
-        rustix::fs::unlinkat(staging, &*name, AtFlags::empty())?;
-        set?;
-        Ok(Self {
-            uid: before.st_uid,
-            gid: before.st_gid,
-            masked: !before.st_mode & 0o777,
-            nanoseconds: after?.st_mtime_nsec as u64 == 123_456_789,
-        })
-    }
-
-    /// Says whether a file made with its final mode has its final owner and mode at once.
-    fn suits(&self, wanted: &Attributes) -> bool {
-        self.owner_suits(wanted) && wanted.mode & SPECIAL == 0 && wanted.mode & self.masked == 0
-    }
-
-    fn owner_suits(&self, wanted: &Attributes) -> bool {
-        (self.uid, self.gid) == (wanted.uid, wanted.gid)
-    }
-}
-
 /// One worker's way of setting attributes.
-pub(crate) struct Metadata<'a> {
-    natural: Natural,
+pub(crate) struct Metadata {
+    defaults: ProbedDefaults,
     skip: Skip,
-    tally: &'a Tally<'a>,
     /// Owners that could not be set: asking again for every file would cost two system calls each.
     refused: HashSet<(u32, u32)>,
+    /// What was seen to hold once, so that it need not be looked at again.
+    seen: HashSet<Seen>,
 }
 
-impl<'a> Metadata<'a> {
-    pub(crate) fn new(natural: Natural, options: &Options, tally: &'a Tally<'a>) -> Self {
-        Self { natural, skip: options.into(), tally, refused: HashSet::new() }
+/// An attribute that an entry of some kind really had after it was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Seen {
+    /// A file had the mode that it was created with.
+    Created(u32),
+    Mode(Kind, u32),
+    Owner(Kind, Option<u32>, Option<u32>),
+    Time(Kind),
+}
+
+/// Which halves of an entry's owner are right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owned {
+    uid: bool,
+    gid: bool,
+}
+
+impl Owned {
+    const BOTH: Self = Self { uid: true, gid: true };
+
+    fn compare((uid, gid): (u32, u32), wanted: &Attributes) -> Self {
+        Self { uid: uid == wanted.uid, gid: gid == wanted.gid }
     }
 
-    /// Returns what is to be set of an open file or folder.
-    fn wanted(&self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Attributes> {
+    /// Returns the mode without the special bits that would lend somebody else's rights to everybody: setuid and setgid are
+    /// for the right owner only. A directory lends nothing, but would pass on the wrong group.
+    fn allowed_mode(self, kind: Kind, mode: u32) -> u32 {
+        match kind {
+            _ if self == Self::BOTH => mode,
+            Kind::Directory if self.gid => mode & !SETUID,
+            Kind::File | Kind::Directory | Kind::Symlink => mode & !SETUID_SETGID,
+        }
+    }
+}
+
+impl Metadata {
+    pub(crate) fn new(defaults: ProbedDefaults, options: &Options) -> Self {
+        Self { defaults, skip: options.into(), refused: HashSet::new(), seen: HashSet::new() }
+    }
+
+    /// Returns what is to be set of an entry.
+    fn wanted(&self, subject: Subject<'_>, wanted: &Attributes) -> io::Result<Attributes> {
         if self.skip.is_nothing() {
             return Ok(*wanted);
         }
-        Ok(self.skip.adjust(wanted, &rustix::fs::fstat(file)?))
+        Ok(self.skip.adjust(wanted, &subject.stat()?))
     }
 
     /// Makes a file for writing, or for more: with its final mode where nothing else is to be set, otherwise for nobody but
     /// us.
     pub(crate) fn create(
         &self,
-        folder: BorrowedFd<'_>,
+        directory: BorrowedFd<'_>,
         name: &str,
         wanted: &Attributes,
         access: OFlags,
     ) -> io::Result<OwnedFd> {
-        let at_once = self.natural.suits(wanted) && !self.skip.permissions();
-        let mode = if at_once { wanted.mode } else { 0o600 };
         let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))?)
+        let create = |mode: u32| rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode));
+        let mode = self.creation_mode(wanted);
+        match create(mode) {
+            // Some file systems take a mode only where they can hold it.
+            Err(errno) if mode != 0o600 && is_refusal(errno) => Ok(create(0o600)?),
+            file => Ok(file?),
+        }
+    }
+
+    fn creation_mode(&self, wanted: &Attributes) -> u32 {
+        if self.skip.permissions() {
+            0o600
+        } else if self.defaults.suits(wanted) {
+            wanted.mode
+        } else if self.defaults.creator.sets_modes {
+            0o600
+        } else {
+            // The only chance to get it.
+            wanted.mode & 0o777
+        }
     }
 
     /// Sets what [`Self::create`] left, once all bytes are written.
-    pub(crate) fn finish_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
-        let at_once = self.natural.suits(wanted);
+    pub(crate) fn finish_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Unset> {
+        let file = Subject::File(file);
+        let created_so = self.defaults.suits(wanted) && !self.skip.permissions();
         let wanted = &self.wanted(file, wanted)?;
         // What is wanted may suit once something is left, but the file was not made so.
-        if !at_once || !self.natural.suits(wanted) {
-            let owned = self.set_owner(file, wanted)?;
-            let mode = self.allowed_mode(wanted, owned);
-            rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
-            self.check_special_bits(file, wanted)?;
+        let mut unset = match created_so && self.defaults.suits(wanted) && self.is_as_created(file, wanted)? {
+            true => Unset::default(),
+            false => self.set_owner_and_mode(file, None, wanted)?,
+        };
+        unset.time = !self.set_time(file, wanted)?;
+        Ok(unset)
+    }
+
+    /// Looks whether a file has the owner and mode that it was created with; of each mode the first tells for all.
+    fn is_as_created(&mut self, file: Subject<'_>, wanted: &Attributes) -> io::Result<bool> {
+        let created = Seen::Created(wanted.mode);
+        if self.seen.contains(&created) {
+            return Ok(true);
         }
-        self.set_times(file, wanted)
+        let stat = file.stat()?;
+        let is_right = has_owner(&stat, wanted) && stat.st_mode & 0o7777 == wanted.mode;
+        if is_right {
+            self.seen.insert(created);
+        }
+        Ok(is_right)
+    }
+
+    /// Returns whether a file or symlink of the target that has the right bytes may be kept.
+    pub(crate) fn may_keep(&self, stat: &Stat, wanted: &Attributes) -> bool {
+        may_keep(stat, &self.skip.adjust(wanted, stat), self.defaults.creator)
     }
 
     /// Sets what differs of a file that was there before.
-    pub(crate) fn correct_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
-        let stat = rustix::fs::fstat(file)?;
-        let wanted = &self.skip.adjust(wanted, &stat);
-        let has_owner = (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid);
-        if !has_owner || stat.st_mode & 0o7777 != wanted.mode {
-            let owned =
-                has_owner || self.change_owner(wanted, |uid, gid| rustix::fs::fchown(file, uid, gid))?;
-            rustix::fs::fchmod(file, Mode::from_raw_mode(self.allowed_mode(wanted, owned)))?;
-            self.check_special_bits(file, wanted)?;
-        }
-        match has_time(&stat, wanted) {
-            true => Ok(()),
-            false => self.set_times(file, wanted),
-        }
+    pub(crate) fn correct_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Unset> {
+        let file = Subject::File(file);
+        self.correct(file, &file.stat()?, wanted)
     }
 
-    /// As [`Self::finish_symlink`], of a link that was there before.
+    /// Sets what differs of a symlink that was there before.
     pub(crate) fn correct_symlink(
         &mut self,
-        folder: BorrowedFd<'_>,
+        directory: BorrowedFd<'_>,
         name: &str,
         stat: &Stat,
         wanted: &Attributes,
-    ) -> io::Result<()> {
+    ) -> io::Result<Unset> {
+        self.correct(Subject::Symlink(directory, name), stat, wanted)
+    }
+
+    fn correct(&mut self, subject: Subject<'_>, stat: &Stat, wanted: &Attributes) -> io::Result<Unset> {
         let wanted = &self.skip.adjust(wanted, stat);
-        let owner = |uid, gid| rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
-        if (stat.st_uid, stat.st_gid) != (wanted.uid, wanted.gid) {
-            self.change_owner(wanted, owner)?;
+        let has_mode = subject.kind() == Kind::Symlink || stat.st_mode & 0o7777 == wanted.mode;
+        let mut unset = Unset::default();
+        if !has_owner(stat, wanted) || !has_mode {
+            unset = self.set_owner_and_mode(subject, Some(stat), wanted)?;
         }
-        match has_time(stat, wanted) {
-            true => Ok(()),
-            false => self.set_symlink_times(folder, name, wanted),
-        }
+        unset.time = !has_time(stat, wanted) && !self.set_time(subject, wanted)?;
+        Ok(unset)
     }
 
-    /// Sets everything of a folder that nothing is written in any more.
-    pub(crate) fn finish_folder(&mut self, folder: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
-        let wanted = &self.wanted(folder, wanted)?;
-        rustix::fs::fchmod(folder, Mode::from_raw_mode(wanted.mode))?;
-        let owned = self.set_owner(folder, wanted)?;
-        let mode = self.allowed_mode(wanted, owned);
-        if mode != wanted.mode {
-            rustix::fs::fchmod(folder, Mode::from_raw_mode(mode))?;
-        }
-        self.check_special_bits(folder, wanted)?;
-        self.set_times(folder, wanted)
+    /// Sets everything of a directory that this restore made and that nothing is written in any more.
+    pub(crate) fn finish_directory(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        wanted: &Attributes,
+    ) -> io::Result<Unset> {
+        let directory = Subject::Directory(directory);
+        let wanted = &self.wanted(directory, wanted)?;
+        let mut unset = self.set_owner_and_mode(directory, None, wanted)?;
+        unset.time = !self.set_time(directory, wanted)?;
+        Ok(unset)
     }
 
-    /// As [`Self::finish_folder`], for a folder that was there before: one of another user keeps what it has, and that
-    /// is noted. The root of a volume often is one.
-    pub(crate) fn finish_existing(&mut self, folder: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
-        let wanted = &self.wanted(folder, wanted)?;
-        match self.finish_folder(folder, wanted) {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {}
-            result => return result,
-        }
-        let stat = rustix::fs::fstat(folder)?;
-        if (stat.st_uid, stat.st_gid) != (wanted.uid, wanted.gid) {
-            self.tally.note(Note::Owner);
-        }
-        if stat.st_mode & 0o7777 != wanted.mode {
-            self.tally.note(Note::Mode);
-        }
-        self.compare_time(&stat, wanted);
-        Ok(())
+    /// As [`Self::finish_directory`], for one that was there before: it may be another user's and then keeps what it has. The
+    /// root of a volume often is one.
+    pub(crate) fn finish_existing(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        wanted: &Attributes,
+    ) -> io::Result<Unset> {
+        let directory = Subject::Directory(directory);
+        let stat = directory.stat()?;
+        let wanted = &self.skip.adjust(wanted, &stat);
+        let mut unset = self.set_owner_and_mode(directory, Some(&stat), wanted)?;
+        unset.time = !self.set_time(directory, wanted)?;
+        Ok(unset)
     }
 
-    /// Sets owner and time of a link itself. Its mode means nothing.
+    /// Sets owner and time of a new symlink. Its mode means nothing.
     pub(crate) fn finish_symlink(
         &mut self,
-        folder: BorrowedFd<'_>,
+        directory: BorrowedFd<'_>,
         name: &str,
         wanted: &Attributes,
-    ) -> io::Result<()> {
+    ) -> io::Result<Unset> {
+        let symlink = Subject::Symlink(directory, name);
         if !self.skip.is_nothing() {
-            let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            return self.correct_symlink(folder, name, &stat, wanted);
+            return self.correct(symlink, &symlink.stat()?, wanted);
         }
-        if !self.natural.owner_suits(wanted) {
-            self.change_owner(wanted, |uid, gid| {
-                rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-            })?;
-        }
-        self.set_symlink_times(folder, name, wanted)
+        let owned = if self.defaults.owner_suits(wanted) {
+            Owned::BOTH
+        } else {
+            self.change_owner(symlink, None, wanted)?
+        };
+        let time = !self.set_time(symlink, wanted)?;
+        Ok(Unset { owner: owned != Owned::BOTH, time, ..Unset::default() })
     }
 
-    fn set_symlink_times(&self, folder: BorrowedFd<'_>, name: &str, wanted: &Attributes) -> io::Result<()> {
-        let times = timestamps(wanted.modified);
-        rustix::fs::utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
-        if self.time_is_in_doubt(wanted) {
-            let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            self.compare_time(&stat, wanted);
+    /// Sets owner, group and mode in the order that the kind of entry needs. `found` is what an entry had that this restore
+    /// did not make.
+    fn set_owner_and_mode(
+        &mut self,
+        subject: Subject<'_>,
+        found: Option<&Stat>,
+        wanted: &Attributes,
+    ) -> io::Result<Unset> {
+        let kind = subject.kind();
+        let mut has = None;
+        if kind == Kind::Directory {
+            has = Some(self.set_mode(subject, wanted.mode)?);
         }
-        Ok(())
+        let owned = self.set_owner(subject, found, wanted)?;
+        let allowed = owned.allowed_mode(kind, wanted.mode);
+        let has = match has {
+            _ if kind == Kind::Symlink => wanted.mode,
+            // Special bits may not have outlived the new owner.
+            Some(has) if allowed == wanted.mode && wanted.mode & SPECIAL == 0 => has,
+            Some(_) if allowed == wanted.mode => subject.stat()?.st_mode & 0o7777,
+            Some(_) | None => self.set_mode(subject, allowed)?,
+        };
+        Ok(Unset { owner: owned != Owned::BOTH, ..Unset::of_mode(has, wanted.mode) })
     }
 
-    /// Sets owner and group; says whether both are now what was wanted.
-    fn set_owner(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<bool> {
-        if self.natural.owner_suits(wanted) {
-            // True of what this restore made; a folder that was there before may belong to anybody.
-            let stat = rustix::fs::fstat(file)?;
-            if (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid) {
-                return Ok(true);
+    /// Sets the mode and returns the one that the entry has then.
+    fn set_mode(&mut self, subject: Subject<'_>, mode: u32) -> io::Result<u32> {
+        let set = Seen::Mode(subject.kind(), mode);
+        match subject.chmod(mode) {
+            // FAT takes permissions, but none of these bits.
+            Err(errno) if is_refusal(errno) && mode & SPECIAL != 0 => {
+                let _ = subject.chmod(mode & 0o777);
             }
+            Err(errno) if is_refusal(errno) => {}
+            Err(errno) => return Err(errno.into()),
+            // Whether special bits stay depends on the owner of each entry.
+            Ok(()) if mode & SPECIAL == 0 && self.seen.contains(&set) => return Ok(mode),
+            Ok(()) => {}
         }
-        self.change_owner(wanted, |uid, gid| rustix::fs::fchown(file, uid, gid))
+        let has = subject.stat()?.st_mode & 0o7777;
+        if has == mode {
+            self.seen.insert(set);
+        }
+        Ok(has)
+    }
+
+    /// Sets owner and group; returns which of them are right then.
+    fn set_owner(
+        &mut self,
+        subject: Subject<'_>,
+        found: Option<&Stat>,
+        wanted: &Attributes,
+    ) -> io::Result<Owned> {
+        let made = match found {
+            // Below a setgid directory the group may be another one than that of the probe.
+            None if self.defaults.owner_suits(wanted) => Some(subject.stat()?),
+            _ => None,
+        };
+        let found = found.or(made.as_ref());
+        if found.is_some_and(|stat| has_owner(stat, wanted)) {
+            return Ok(Owned::BOTH);
+        }
+        self.change_owner(subject, found, wanted)
     }
 
     fn change_owner(
         &mut self,
+        subject: Subject<'_>,
+        found: Option<&Stat>,
         wanted: &Attributes,
-        change: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Owned> {
         let owner = (wanted.uid, wanted.gid);
+        let surely = wanted.mode & SETUID_SETGID != 0;
         // The two numbers that mean «leave as it is» to the system.
-        let uid = (wanted.uid != u32::MAX).then(|| Uid::from_raw(wanted.uid));
-        let gid = (wanted.gid != u32::MAX).then(|| Gid::from_raw(wanted.gid));
+        let [uid, gid] = [wanted.uid, wanted.gid].map(|id| (id != u32::MAX).then_some(id));
         if !self.refused.contains(&owner) {
-            match change(uid, gid) {
-                Ok(()) if uid.is_some() && gid.is_some() => return Ok(true),
-                Ok(()) => {}
-                // INVAL: a number that the user namespace does not map.
-                Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => {}
-                Err(error) => return Err(error.into()),
+            match self.chown(subject, uid, gid, surely) {
+                Ok(owned) if uid.is_some() && gid.is_some() => {
+                    return Ok(owned.unwrap_or(Owned::BOTH));
+                }
+                Ok(_) => {}
+                Err(errno) if is_refusal(errno) => {}
+                Err(errno) => return Err(errno.into()),
             }
             self.refused.insert(owner);
         }
+        let before = found.map_or((self.defaults.creator.uid, self.defaults.creator.gid), |stat| {
+            (stat.st_uid, stat.st_gid)
+        });
+        let mut owned = Owned::compare(before, wanted);
         // The group alone may be one of ours.
-        if self.natural.gid != wanted.gid {
-            let _ = change(None, gid);
+        if !owned.gid
+            && let Ok(changed) = self.chown(subject, None, gid, surely)
+        {
+            owned.gid = changed.is_none_or(|changed| changed.gid);
         }
-        self.tally.note(Note::Owner);
-        Ok(false)
+        Ok(owned)
     }
 
-    /// Setuid and setgid are for the right owner only: another one would lend its rights to everybody.
-    fn allowed_mode(&self, wanted: &Attributes, owned: bool) -> u32 {
-        if owned { wanted.mode } else { wanted.mode & !SETUID_SETGID }
+    /// Changes owner and group. Returns what the entry has then, compared with that, unless it was looked at before and need
+    /// not be again.
+    fn chown(
+        &mut self,
+        subject: Subject<'_>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        surely: bool,
+    ) -> rustix::io::Result<Option<Owned>> {
+        subject.chown(uid, gid)?;
+        let set = Seen::Owner(subject.kind(), uid, gid);
+        if !surely && self.seen.contains(&set) {
+            return Ok(None);
+        }
+        let stat = subject.stat()?;
+        let owned = Owned {
+            uid: uid.is_none_or(|uid| uid == stat.st_uid),
+            gid: gid.is_none_or(|gid| gid == stat.st_gid),
+        };
+        if owned == Owned::BOTH {
+            self.seen.insert(set);
+        }
+        Ok(Some(owned))
     }
 
-    fn check_special_bits(&self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
-        if wanted.mode & SPECIAL != 0 && rustix::fs::fstat(file)?.st_mode & 0o7777 != wanted.mode {
-            self.tally.note(Note::SpecialBits);
+    /// Sets the modification time; returns whether the entry has it then.
+    fn set_time(&mut self, subject: Subject<'_>, wanted: &Attributes) -> io::Result<bool> {
+        let set = Seen::Time(subject.kind());
+        match subject.utimens(&timestamps(wanted.modified)) {
+            Ok(()) if !self.is_in_doubt(wanted) && self.seen.contains(&set) => return Ok(true),
+            Ok(()) => {}
+            Err(errno) if is_refusal(errno) => {}
+            Err(errno) => return Err(errno.into()),
         }
-        Ok(())
-    }
-
-    fn set_times(&self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<()> {
-        rustix::fs::futimens(file, &timestamps(wanted.modified))?;
-        if self.time_is_in_doubt(wanted) {
-            self.compare_time(&rustix::fs::fstat(file.as_fd())?, wanted);
+        let has = has_time(&subject.stat()?, wanted);
+        if has {
+            self.seen.insert(set);
         }
-        Ok(())
+        Ok(has)
     }
 
     /// Every file system holds 1970 to 2037; others may be cut off without an error.
-    fn time_is_in_doubt(&self, wanted: &Attributes) -> bool {
-        !self.natural.nanoseconds || !(0..1 << 31).contains(&wanted.modified.seconds())
-    }
-
-    fn compare_time(&self, stat: &Stat, wanted: &Attributes) {
-        if !has_time(stat, wanted) {
-            self.tally.note(Note::Time);
-        }
+    fn is_in_doubt(&self, wanted: &Attributes) -> bool {
+        !self.defaults.exact_times || !(0..1 << 31).contains(&wanted.modified.seconds())
     }
 }
 
-/// Says whether an entry has its owner, if its mode is right and its owner as right as it can be.
-pub(crate) fn found_as_settable(stat: &Stat, wanted: &Attributes) -> Option<bool> {
-    let has_owner = (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid);
-    let user = rustix::process::geteuid();
-    let settable = has_owner || (!user.is_root() && stat.st_uid == user.as_raw());
-    let mode = if has_owner { wanted.mode } else { wanted.mode & !SETUID_SETGID };
-    (settable && stat.st_mode & 0o7777 == mode).then_some(has_owner)
+/// Returns whether an entry has its owner and group.
+pub(super) fn has_owner(stat: &Stat, wanted: &Attributes) -> bool {
+    (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid)
 }
 
-/// Says whether an entry has its time, to the nanosecond.
+/// Returns whether an entry has its time, to the nanosecond.
 pub(crate) fn has_time(stat: &Stat, wanted: &Attributes) -> bool {
     let (seconds, nanoseconds) = (wanted.modified.seconds(), wanted.modified.nanoseconds());
     i128::from(stat.st_mtime) == i128::from(seconds) && stat.st_mtime_nsec as u32 == nanoseconds
 }
 
-/// The modification time to set; the time of access is left.
-fn timestamps(modified: Timestamp) -> Timestamps {
+/// Returns the modification time to set; the time of access is left.
+pub(super) fn timestamps(modified: Timestamp) -> Timestamps {
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: modified.seconds(), tv_nsec: modified.nanoseconds().into() },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,13 @@
 use kopia_format::Timestamp;
 use rustix::fs::Stat;
 
-use super::metadata::{Attributes, SETUID_SETGID};
+use super::is_folder;
+use super::metadata::{Attributes, SETUID, SETUID_SETGID, has_owner};
 use crate::Options;
 
 /// What is left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Skip {
+pub(crate) struct Skip {
     owners: bool,
     permissions: bool,
     times: bool,
@@ -22,24 +23,25 @@ impl From<&Options> for Skip {
 
 impl Skip {
     /// Says whether everything is restored.
-    pub(super) fn is_nothing(self) -> bool {
+    pub(crate) fn is_nothing(self) -> bool {
         self == Self::default()
     }
 
     /// Says whether entries keep the mode that they get here.
-    pub(super) fn permissions(self) -> bool {
+    pub(crate) fn permissions(self) -> bool {
         self.permissions
     }
 
     /// Makes what an entry has what is wanted of it, where that is to be left.
-    pub(super) fn adjust(self, wanted: &Attributes, stat: &Stat) -> Attributes {
+    pub(crate) fn adjust(self, wanted: &Attributes, stat: &Stat) -> Attributes {
         let mut adjusted = *wanted;
         if self.owners {
-            let differs = (stat.st_uid, stat.st_gid) != (wanted.uid, wanted.gid);
-            (adjusted.uid, adjusted.gid) = (stat.st_uid, stat.st_gid);
-            if differs {
-                adjusted.mode &= !SETUID_SETGID;
+            // A directory passes its group on, whoever owns it.
+            let lends_nothing = is_folder(stat) && stat.st_gid == wanted.gid;
+            if !has_owner(stat, wanted) {
+                adjusted.mode &= if lends_nothing { !SETUID } else { !SETUID_SETGID };
             }
+            (adjusted.uid, adjusted.gid) = (stat.st_uid, stat.st_gid);
         }
         if self.permissions {
             adjusted.mode = stat.st_mode & 0o7777;

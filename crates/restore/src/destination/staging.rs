@@ -8,6 +8,7 @@ use kopia_format::ObjectId;
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, Stat};
 use rustix::io::Errno;
 
+use super::probe::creator_in;
 use super::remove::remove_tree;
 use super::target::Target;
 use super::{Identity, is_folder, look, open_folder, open_to_change};
@@ -65,8 +66,11 @@ impl Staging {
             return Ok(Self { handle, name, left: true });
         }
         match make(target, &name) {
-            // Another restore made it since the target was looked through.
-            Err(Errno::EXIST) if is_ours_or_gone(folder, &name).map_err(error)? => return Err(busy()),
+            Err(Errno::EXIST) => match look(folder, &*name).map_err(error)? {
+                Some(stat) if !is_own(folder, &stat) => return Err(error(not_ours(&name, &stat))),
+                // Another restore made it since the target was looked through.
+                _ => return Err(busy()),
+            },
             made => made.map_err(|errno| error(errno.into()))?,
         }
         let handle = match open_folder(folder, &name) {
@@ -74,6 +78,11 @@ impl Staging {
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Err(busy()),
             handle => handle.map_err(error)?,
         };
+        // In a target where others may rename, one of theirs may have taken its place.
+        let stat = rustix::fs::fstat(&handle).map_err(|errno| error(errno.into()))?;
+        if !is_own(folder, &stat) {
+            return Err(error(not_ours(&name, &stat)));
+        }
         match lock(&handle, folder, &name).map_err(error)? {
             true => Ok(Self { handle, name, left: false }),
             false => Err(busy()),
@@ -92,7 +101,11 @@ impl Staging {
             Err(errno) => return Err(error(errno.into())),
         }
         let Some(handle) = open_own(folder, &name).map_err(error)? else {
-            return Err(error(io::Error::other(format!("{name} is no folder of this user"))));
+            return Err(match look(folder, &*name).map_err(error)? {
+                Some(stat) => error(not_ours(&name, &stat)),
+                // Whoever finished the restore has just removed it.
+                None => Error::Busy { target: target.path.clone() },
+            });
         };
         // Some network file systems have no locks; then nothing warns of a restore of the whole.
         match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) {
@@ -193,7 +206,7 @@ fn is_of(mark: &str, name: &str) -> bool {
 /// Opens a staging folder that was left; `None` for what is no folder or another user's, which is none of ours.
 fn open_own(target: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
     match look(target, name)? {
-        Some(stat) if is_own(&stat) => match open_to_change(target, name.as_bytes()) {
+        Some(stat) if is_own(target, &stat) => match open_to_change(target, name.as_bytes()) {
             // The restore that it belonged to has just removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             handle => handle.map(Some),
@@ -202,13 +215,18 @@ fn open_own(target: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Says whether a name stands for a staging folder of this user, or for nothing any more.
-fn is_ours_or_gone(target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
-    Ok(look(target, name)?.is_none_or(|stat| is_own(&stat)))
+/// Returns whether a staging directory is this user's, or whose all is that this process makes in the target: on NFS with
+/// `root_squash` and CIFS with `uid=` that is somebody else, who could change all of it anyhow.
+fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
+    let is_users = || stat.st_uid == rustix::process::geteuid().as_raw();
+    let is_creators = || creator_in(target).is_ok_and(|creator| creator.uid == stat.st_uid);
+    is_folder(stat) && (is_users() || is_creators())
 }
 
-fn is_own(stat: &Stat) -> bool {
-    is_folder(stat) && stat.st_uid == rustix::process::geteuid().as_raw()
+/// Describes what is in the way of the staging directory.
+fn not_ours(name: &str, stat: &Stat) -> io::Error {
+    let what = if is_folder(stat) { "belongs to another user" } else { "is not a folder" };
+    io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} in it {what}; remove it first"))
 }
 
 /// Takes the lock of a staging folder; says whether it is ours and the folder still has its name: another restore may
@@ -220,4 +238,49 @@ fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool
     }
     let named = look(target, name)?.map(|stat| Identity::from(&stat));
     Ok(named == Some(Identity::of(handle)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::chown;
+
+    use super::*;
+    use crate::Part;
+
+    fn target(path: &std::path::Path) -> Target {
+        Target {
+            folder: fs::File::open(path).unwrap().into(),
+            path: path.into(),
+            name: None,
+            device: 0,
+            mode_before: std::sync::OnceLock::new(),
+        }
+    }
+
+    #[test]
+    fn another_users_staging_folder_is_not_used() {
+        let place = tempfile::tempdir().unwrap();
+        let root: ObjectId = "kaa".parse().unwrap();
+        let planted = place.path().join(format!("{PREFIX}kaa"));
+        fs::create_dir(&planted).unwrap();
+        fs::write(planted.join("planted"), b"evil").unwrap();
+        if chown(&planted, Some(65534), Some(65534)).is_err() {
+            return eprintln!("skipped: only root can make a folder of another user");
+        }
+        let target = target(place.path());
+        let shard = Options {
+            part: Part::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
+            ..Options::default()
+        };
+        for options in [Options::default(), shard] {
+            let error = Staging::open(&target, root, &options).unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("belongs to another user"), "{source}");
+            assert_eq!(fs::read(planted.join("planted")).unwrap(), b"evil");
+        }
+        // The same name of our own is taken up.
+        chown(&planted, Some(0), Some(0)).unwrap();
+        assert!(Staging::open(&target, root, &Options::default()).unwrap().is_left());
+    }
 }

@@ -182,3 +182,38 @@ fn identity(path: &Path) -> std::io::Result<Identity> {
     let metadata = fs::metadata(path)?;
     Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn target(path: &Path, flags: OFlags) -> Target {
+        let folder = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        Target { folder, path: path.into(), name: None, device: 0, mode_before: OnceLock::new() }
+    }
+
+    #[test]
+    fn a_folder_gets_back_the_mode_that_it_had() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("target");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o2550)).unwrap();
+        let target = target(&path, OFlags::RDONLY);
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        let before = mode();
+        assert!(target.open_up());
+        assert_eq!(mode() & 0o700, 0o700);
+        target.close_again();
+        assert_eq!(mode(), before);
+    }
+
+    #[test]
+    fn the_error_of_the_sync_is_returned() {
+        let place = tempfile::tempdir().unwrap();
+        target(place.path(), OFlags::RDONLY).sync().unwrap();
+        // Such a handle cannot be synced.
+        target(place.path(), OFlags::PATH).sync().unwrap_err();
+    }
+}

@@ -10,20 +10,31 @@ use std::sync::Arc;
 
 use kopia_repository::Repository;
 use kopia_repository::object::Run;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::{SmallEntry, Worker};
 use crate::destination::folder::Folder;
+use crate::destination::keep::found_as_settable;
 use crate::destination::look;
 use crate::destination::merge::open_existing;
-use crate::destination::metadata::{found_as_settable, has_time};
+use crate::destination::metadata::has_time;
+use crate::destination::unset::Unset;
 use crate::outcome::Cause;
 use crate::plan::batch::{Check, Found, Item};
 use crate::plan::existing::Old;
 
 /// The longest content that is compared: more than kopia's longest piece. A longer one is restored without being compared.
 const LONGEST: u64 = 64 << 20;
+
+/// Where an entry lies that may be right already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the target, where it was before the restore.
+    Target,
+    /// In the staging tree, where an interrupted restore left it.
+    Staging,
+}
 
 /// The folder of the target that was used last.
 #[derive(Default)]
@@ -86,17 +97,24 @@ impl Worker<'_> {
         let folder = self.handles.open(&entry.folder)?;
         let stat = look(folder.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
         if entry.symlink {
-            self.metadata.correct_symlink(folder.as_fd(), &entry.name, &stat, &entry.attributes)?;
+            let unset =
+                self.metadata.correct_symlink(folder.as_fd(), &entry.name, &stat, &entry.attributes)?;
+            self.shared.tally.unset(unset, || entry.path());
             return Ok(0);
         }
         // One that is finished may not be ours to open.
-        if has_time(&stat, &entry.attributes) && found_as_settable(&stat, &entry.attributes).is_some() {
-            return Ok(u64::try_from(stat.st_size).unwrap_or_default());
+        let creator = self.shared.defaults.creator;
+        if has_time(&stat, &entry.attributes)
+            && found_as_settable(&stat, &entry.attributes, creator).is_some()
+        {
+            self.shared.tally.unset(Unset::of(&stat, &entry.attributes), || entry.path());
+            return Ok(size(&stat));
         }
-        let (file, size) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY)?;
-        self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        let (file, stat) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY)?;
+        let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        self.shared.tally.unset(unset, || entry.path());
         self.sync(&file)?;
-        Ok(size)
+        Ok(size(&stat))
     }
 
     fn check_small(&mut self, entry: &SmallEntry, run: Option<Run>, found: Found) {
@@ -104,7 +122,7 @@ impl Worker<'_> {
         let root = self.shared.target.folder.as_fd();
         if found.old == Some(Old::Compare)
             && let Ok(existing) = self.in_target.open(root, folder)
-            && self.is_there(existing.as_fd(), entry, run).unwrap_or(false)
+            && self.is_there(existing.as_fd(), entry, run, Place::Target).unwrap_or(false)
         {
             self.discard(entry, found);
             self.shared.tally.kept();
@@ -113,7 +131,7 @@ impl Worker<'_> {
         }
         if found.left
             && let Ok(staged) = self.handles.open(folder)
-            && self.is_there(staged.as_fd(), entry, run).unwrap_or(false)
+            && self.is_there(staged.as_fd(), entry, run, Place::Staging).unwrap_or(false)
         {
             match entry.symlink {
                 true => {
@@ -135,31 +153,46 @@ impl Worker<'_> {
     }
 
     /// Says whether an entry of a folder has the right bytes; if so, gives it the right attributes.
-    fn is_there(&mut self, folder: BorrowedFd<'_>, entry: &SmallEntry, run: Option<Run>) -> io::Result<bool> {
+    fn is_there(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        entry: &SmallEntry,
+        run: Option<Run>,
+        place: Place,
+    ) -> io::Result<bool> {
         let name = &*entry.name;
         if entry.symlink {
             let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
             let Some(stat) = look(folder, name)? else { return Ok(false) };
             let right =
                 run.is_some_and(|run| self.shared.repository.verify_content(&run.content, target.to_bytes()));
-            if right {
-                self.metadata.correct_symlink(folder, name, &stat, &entry.attributes)?;
+            if !right || !self.may_stay(&stat, entry, place) {
+                return Ok(false);
             }
-            return Ok(right);
+            let unset = self.metadata.correct_symlink(folder, name, &stat, &entry.attributes)?;
+            self.shared.tally.unset(unset, || entry.path());
+            return Ok(true);
         }
-        let (file, size) = open_file(folder, name, OFlags::RDONLY)?;
-        if size != entry.size {
+        let (file, stat) = open_file(folder, name, OFlags::RDONLY)?;
+        let length = size(&stat);
+        if length != entry.size || !self.may_stay(&stat, entry, place) {
             return Ok(false);
         }
         let right = match run {
-            None => size == 0,
-            Some(run) => self.read_and_compare(file.as_fd(), &Run { length: Some(size), ..run }),
+            None => length == 0,
+            Some(run) => self.read_and_compare(file.as_fd(), &Run { length: Some(length), ..run }),
         };
         if right {
-            self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+            let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+            self.shared.tally.unset(unset, || entry.path());
             self.sync(&file)?;
         }
         Ok(right)
+    }
+
+    /// Returns whether a file or link with the right bytes may stay the one that it is. Nobody else gets into the staging tree.
+    fn may_stay(&self, stat: &Stat, entry: &SmallEntry, place: Place) -> bool {
+        place == Place::Staging || self.metadata.may_keep(stat, &entry.attributes)
     }
 
     /// Reads where a piece belongs and says whether it is there; its bytes are in `compared` then.
@@ -192,8 +225,8 @@ pub(crate) fn is_right(
     read_exact(file, bytes, run.start).is_ok() && repository.verify_content(&run.content, bytes)
 }
 
-/// Opens a file that was there before, and returns its size. What is no file, or has other names, is none of ours.
-pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, u64)> {
+/// Opens a file that was there before. Fails unless it is a regular file with a single hard link.
+pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, Stat)> {
     // A pipe that has just taken its place must not hold us up.
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
@@ -201,7 +234,12 @@ pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> i
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    Ok((file, u64::try_from(stat.st_size).unwrap_or_default()))
+    Ok((file, stat))
+}
+
+/// Returns the size of a file in bytes.
+pub(crate) fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or_default()
 }
 
 fn read_exact(file: BorrowedFd<'_>, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
@@ -217,4 +255,22 @@ fn read_exact(file: BorrowedFd<'_>, mut bytes: &mut [u8], mut offset: u64) -> io
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_ends_early_is_not_read_as_what_was_read_before() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        std::fs::write(&path, b"abc").unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        let mut bytes = *b"abcabc";
+        assert!(read_exact(file.as_fd(), &mut bytes, 0).is_err());
+        assert!(read_exact(file.as_fd(), &mut bytes[..3], 3).is_err());
+        read_exact(file.as_fd(), &mut bytes[..2], 1).unwrap();
+        assert_eq!(&bytes[..2], b"bc");
+    }
 }

@@ -8,8 +8,10 @@ use rustix::fs::{AtFlags, OFlags};
 
 use super::{Worker, is_fatal};
 use crate::Sync;
+use crate::destination::close;
 use crate::destination::folder::Folder;
 use crate::destination::metadata::Attributes;
+use crate::destination::unset::Unset;
 use crate::outcome::Cause;
 
 /// A file of one content, or a link.
@@ -23,10 +25,17 @@ pub(crate) struct SmallEntry {
     pub(crate) symlink: bool,
 }
 
+impl SmallEntry {
+    /// Returns its path below the root of the restore.
+    pub(crate) fn path(&self) -> String {
+        self.folder.path_of(&self.name)
+    }
+}
+
 impl Worker<'_> {
     /// Writes and finishes a small file or link.
     pub(super) fn small(&mut self, entry: &SmallEntry, plain: Result<&[u8], Cause>) {
-        let path = || entry.folder.path_of(&entry.name);
+        let path = || entry.path();
         match plain {
             Err(cause) => self.shared.tally.problem(path(), cause),
             Ok(bytes) => {
@@ -35,13 +44,15 @@ impl Worker<'_> {
                     false => self.file(entry, bytes),
                 };
                 match written {
-                    Ok(()) if entry.symlink => {
-                        entry.folder.one_staged();
-                        self.shared.tally.symlink();
-                    }
-                    Ok(()) => {
-                        self.shared.tally.written(bytes.len() as u64);
-                        self.file_is_there(entry, bytes.len() as u64);
+                    Ok(unset) => {
+                        self.shared.tally.unset(unset, path);
+                        if entry.symlink {
+                            entry.folder.one_staged();
+                            self.shared.tally.symlink();
+                        } else {
+                            self.shared.tally.written(bytes.len() as u64);
+                            self.file_is_there(entry, bytes.len() as u64);
+                        }
                     }
                     // Its folder could not be made, and that is reported when the folder is finished.
                     Err(error) if entry.folder.is_lost() && !is_fatal(&error) => {}
@@ -52,25 +63,28 @@ impl Worker<'_> {
         self.child_done(entry.folder.clone());
     }
 
-    fn file(&mut self, entry: &SmallEntry, bytes: &[u8]) -> io::Result<()> {
+    fn file(&mut self, entry: &SmallEntry, bytes: &[u8]) -> io::Result<Unset> {
         let folder = self.handles.open(&entry.folder)?;
         let file = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
-        let result = self.fill(&file, entry, bytes);
+        let filled = self.fill(&file, entry, bytes);
+        let closed = close(file);
+        let result = filled.and_then(|unset| closed.map(|()| unset));
         if result.is_err() {
             let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
         }
         result
     }
 
-    fn fill(&mut self, file: &OwnedFd, entry: &SmallEntry, bytes: &[u8]) -> io::Result<()> {
+    fn fill(&mut self, file: &OwnedFd, entry: &SmallEntry, bytes: &[u8]) -> io::Result<Unset> {
         self.shared.bytes.reserve(file, bytes.len() as u64);
         self.shared.bytes.write(file, bytes, 0)?;
         self.shared.bytes.end(file, bytes.len() as u64)?;
-        self.metadata.finish_file(file.as_fd(), &entry.attributes)?;
-        self.sync(file)
+        let unset = self.metadata.finish_file(file.as_fd(), &entry.attributes)?;
+        self.sync(file)?;
+        Ok(unset)
     }
 
-    fn symlink(&mut self, entry: &SmallEntry, target: &[u8]) -> io::Result<()> {
+    fn symlink(&mut self, entry: &SmallEntry, target: &[u8]) -> io::Result<Unset> {
         let folder = self.handles.open(&entry.folder)?;
         // An empty target or one with NUL is refused by the system, and that is what is reported.
         rustix::fs::symlinkat(target, &*folder, &*entry.name)?;

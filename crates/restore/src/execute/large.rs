@@ -110,6 +110,15 @@ impl Handle {
         }
     }
 
+    /// Returns the file that pieces were written to, to be closed.
+    fn into_writing(self) -> Option<OwnedFd> {
+        match self {
+            Self::Made(file) | Self::Filled { file, .. } | Self::InPlace(file) => Some(file),
+            Self::Replacing { file, .. } => Some(file),
+            Self::New | Self::Nothing | Self::Old(_) | Self::Failed(_) => None,
+        }
+    }
+
     /// Says whether a piece that is right needs no writing.
     fn is_filled(&self) -> bool {
         matches!(self, Self::Filled { .. } | Self::InPlace(_))

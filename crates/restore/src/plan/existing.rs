@@ -9,7 +9,8 @@ use kopia_format::directory::{EntryKind, Summary};
 use kopia_repository::Entry;
 use rustix::fs::{Dir, FileType, Stat};
 
-use crate::destination::metadata::{Attributes, found_as_settable, has_time};
+use crate::destination::keep::{Creator, found_as_settable};
+use crate::destination::metadata::{Attributes, has_time};
 use crate::destination::{look, remove, staging};
 use crate::outcome::Cause;
 use crate::{Existing, Options};
@@ -167,7 +168,7 @@ pub(crate) enum Old {
 
 impl Old {
     /// Decides about a file or link, and what the target has in its place.
-    pub(crate) fn decide(found: &Stat, entry: &Entry, options: &Options) -> Self {
+    pub(crate) fn decide(found: &Stat, entry: &Entry, options: &Options, creator: Creator) -> Self {
         let attributes = Attributes::from(entry);
         let kind = FileType::from_raw_mode(found.st_mode);
         let wanted = file_type(entry.kind());
@@ -181,7 +182,7 @@ impl Old {
                     && has_time(found, &attributes) =>
             {
                 // Where something else is to be put right, it is opened anyway.
-                found_as_settable(found, &attributes)
+                found_as_settable(found, &attributes, creator)
                     .map_or(Self::Compare, |owner| Self::Trust { owner: !owner })
             }
             Existing::Verify | Existing::Skip => Self::Compare,

@@ -14,7 +14,7 @@ use crate::checks::Wrong;
 use crate::destination::folder::Folder;
 use crate::destination::metadata::Attributes;
 use crate::execute::{LargeFile, SmallEntry};
-use crate::outcome::{Cause, Note};
+use crate::outcome::{Attribute, Cause};
 
 impl Planner<'_> {
     /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
@@ -39,7 +39,7 @@ impl Planner<'_> {
             Some(Old::Trust { owner }) => {
                 self.worker.discard(&small, found);
                 if owner {
-                    self.shared.tally.note(Note::Owner);
+                    self.shared.tally.note(&small.folder.path_of(&small.name), Attribute::Owner);
                 }
                 self.shared.tally.found(small.size);
                 self.shared.tally.kept();

@@ -8,12 +8,14 @@ use kopia_format::ObjectId;
 use kopia_format::directory::EntryKind;
 use kopia_repository::object::{Pieces, Run};
 use kopia_repository::{Entry, Fetched};
-use rustix::fs::{Access, AtFlags, OFlags, accessat};
+use rustix::fs::{Access, AtFlags, OFlags, Stat, accessat};
 
 use super::{Action, Change, Preview};
+use crate::destination::keep::{Creator, may_keep};
 use crate::destination::merge::full_folder;
+use crate::destination::skip::Skip;
 use crate::destination::{Identity, is_folder, look, open_folder};
-use crate::execute::check::{is_right, open_file};
+use crate::execute::check::{is_right, open_file, size};
 use crate::outcome::Cause;
 use crate::plan::existing::{Names, Old};
 use crate::plan::{doubled, exists, mounted, unlisted, unread};
@@ -53,6 +55,7 @@ pub(super) struct Walk<'a, V> {
     /// The target, if it is there.
     target: Option<Arc<OwnedFd>>,
     device: Option<u64>,
+    creator: Creator,
     visit: V,
     preview: Preview,
     waiting: Vec<Waiting>,
@@ -64,7 +67,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     pub(super) fn new(options: &'a Options, target: Option<Arc<OwnedFd>>, visit: V) -> Self {
         let stat = target.as_ref().and_then(|target| rustix::fs::fstat(&**target).ok());
         let device = stat.map(|stat| stat.st_dev);
-        Self { options, target, device, visit, preview: Preview::default(), waiting: Vec::new(), open: 0 }
+        let creator = target.as_ref().map_or_else(Creator::of_process, Creator::expected_in);
+        let (preview, waiting) = (Preview::default(), Vec::new());
+        Self { options, target, device, creator, visit, preview, waiting, open: 0 }
     }
 
     /// Compares what is left and returns what was found.
@@ -196,7 +201,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let handle = place.handle.as_ref();
         let found = handle.and_then(|handle| Some((handle, look(handle.as_fd(), name).ok()??)));
         let Some((folder, stat)) = found else { return self.written(path, Action::Write, entry) };
-        match Old::decide(&stat, entry, self.options) {
+        match Old::decide(&stat, entry, self.options, self.creator) {
             Old::Replace if is_folder(&stat) => self.instead_of_folder(folder, name, path, entry),
             Old::Replace => self.written(path, Action::Replace, entry),
             Old::Refuse => self.problem(path, exists()),
@@ -229,31 +234,32 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         self.open = 0;
         let waiting = std::mem::take(&mut self.waiting);
         let next = AtomicUsize::new(0);
+        let keeper = Keeper { skip: self.options.into(), creator: self.creator };
         let work = || {
             let (mut buffer, mut compared) = (Vec::new(), Vec::new());
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(waiting) = waiting.get(number) else { return compared };
-                compared.push((number, is_there(waiting, &mut buffer)));
+                compared.push((number, present(waiting, keeper, &mut buffer)));
             }
         };
-        let mut right = vec![false; waiting.len()];
+        let mut found = vec![Present::default(); waiting.len()];
         std::thread::scope(|scope| {
             let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
             let others: Vec<_> = (1..self.options.workers().min(waiting.len())).map_while(start).collect();
             let mut compared = work();
             others.into_iter().filter_map(|other| other.join().ok()).for_each(|more| compared.extend(more));
-            compared.into_iter().for_each(|(number, there)| right[number] = there);
+            compared.into_iter().for_each(|(number, present)| found[number] = present);
         });
-        for (Waiting { entry, path, name, folder }, right) in waiting.into_iter().zip(right) {
+        for (Waiting { entry, path, name, folder }, found) in waiting.into_iter().zip(found) {
             let large = entry.kind() == EntryKind::File && entry.object().indirection() > 0;
             let writable = || accessat(&folder, &*name, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
-            match right {
-                true => self.kept(path, &entry),
-                false if large && self.options.in_place && writable() => {
-                    self.written(path, Action::Change, &entry)
-                }
-                false => self.written(path, Action::Replace, &entry),
+            if found.is_right && found.may_stay {
+                self.kept(path, &entry);
+            } else if large && self.options.in_place && found.may_stay && writable() {
+                self.written(path, Action::Change, &entry);
+            } else {
+                self.written(path, Action::Replace, &entry);
             }
         }
     }
@@ -284,30 +290,52 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     }
 }
 
-/// Says whether the target's file or link has the right bytes.
-fn is_there(waiting: &Waiting, buffer: &mut Vec<u8>) -> bool {
+/// What the target has in place of a file or link.
+#[derive(Debug, Clone, Copy, Default)]
+struct Present {
+    /// Whether it has the right bytes.
+    is_right: bool,
+    /// Whether it may be kept, or changed in place.
+    may_stay: bool,
+}
+
+/// What decides whether a file may stay.
+#[derive(Debug, Clone, Copy)]
+struct Keeper {
+    skip: Skip,
+    creator: Creator,
+}
+
+impl Keeper {
+    fn may_keep(self, stat: &Stat, entry: &Entry) -> bool {
+        may_keep(stat, &self.skip.adjust(&entry.into(), stat), self.creator)
+    }
+}
+
+/// Compares the target's file or link with the snapshot's.
+fn present(waiting: &Waiting, keeper: Keeper, buffer: &mut Vec<u8>) -> Present {
     let Waiting { entry, name, folder, .. } = waiting;
     let (repository, object) = (entry.repository(), entry.object());
     let mut runs = Pieces::new(repository, object);
     if entry.kind() == EntryKind::Symlink {
         let target = rustix::fs::readlinkat(folder, &**name, Vec::new());
-        return match (target, runs.next(), runs.next()) {
+        let is_right = match (target, runs.next(), runs.next()) {
             (Ok(target), Some(Ok(run)), None) => repository.verify_content(&run.content, target.to_bytes()),
             _ => false,
         };
+        let stat = look(folder.as_fd(), &**name).ok().flatten();
+        return Present { is_right, may_stay: stat.is_some_and(|stat| keeper.may_keep(&stat, entry)) };
     }
-    match open_file(folder.as_fd(), name, OFlags::RDONLY) {
-        Ok((file, size)) if size == entry.size() => {
-            let mut end = 0;
-            let right = runs.all(|run| {
-                let Ok(run) = run else { return false };
-                let length = run.length.or((object.indirection() == 0).then_some(size));
-                end = run.start.saturating_add(length.unwrap_or_default());
-                size == 0 || is_right(repository, file.as_fd(), &Run { length, ..run }, buffer)
-            });
-            // A list may have fewer bytes than its entry says, or none at all.
-            right && end == size
-        }
-        _ => false,
-    }
+    let Ok((file, stat)) = open_file(folder.as_fd(), name, OFlags::RDONLY) else { return Present::default() };
+    let (may_stay, length) = (keeper.may_keep(&stat, entry), size(&stat));
+    let mut end = 0;
+    let right = length == entry.size()
+        && runs.all(|run| {
+            let Ok(run) = run else { return false };
+            let whole = run.length.or((object.indirection() == 0).then_some(length));
+            end = run.start.saturating_add(whole.unwrap_or_default());
+            length == 0 || is_right(repository, file.as_fd(), &Run { length: whole, ..run }, buffer)
+        });
+    // A list may have fewer bytes than its entry says, or none at all.
+    Present { is_right: right && end == length, may_stay }
 }

@@ -112,15 +112,21 @@ fn a_false_size_of_a_large_file_costs_nothing_but_a_word() {
     let place = Place::new();
     let mut writer = kopia_testkit::writer::RepositoryWriter::new().piece_size(1000);
     let bytes = writer.file(&[7; 3000]);
-    let entries = [file("none", &bytes, 0), file("vast", &bytes, 1 << 60), file("wide", &bytes, 1 << 40)];
+    let entries = [
+        file("none", &bytes, 0),
+        // There is room for that much, so it is reserved and must be cut off.
+        file("roomy", &bytes, 3 << 20),
+        file("vast", &bytes, 1 << 60),
+        file("wide", &bytes, 1 << 40),
+    ];
     let root = writer.directory(&entries);
     writer.snapshot("app@host:/data", folder("data", &root));
     let root = place.finish("repo", writer);
     fs::create_dir(place.path("target")).unwrap();
     fs::write(place.path("target/vast"), b"precious").unwrap();
     let outcome = place.restore(&root, "target");
-    assert_eq!((outcome.files, outcome.problem_count), (3, 3), "{:?}", problems(&outcome));
-    for name in ["none", "vast", "wide"] {
+    assert_eq!((outcome.files, outcome.problem_count), (4, 4), "{:?}", problems(&outcome));
+    for name in ["none", "roomy", "vast", "wide"] {
         assert_eq!(fs::read(place.path("target").join(name)).unwrap(), [7; 3000], "{name}");
     }
 }

@@ -16,6 +16,7 @@ mod living;
 mod preview;
 mod random;
 mod reading;
+mod refusing;
 mod resuming;
 mod salvage;
 mod shards;

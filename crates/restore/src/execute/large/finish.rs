@@ -11,7 +11,8 @@ use rustix::fs::AtFlags;
 
 use super::{Failed, Handle, LargeFile};
 use crate::destination::folder::Partial;
-use crate::destination::{handles, partial};
+use crate::destination::{close, handles, partial};
+use crate::execute::check::size;
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
 use crate::plan::batch::Item;
@@ -30,17 +31,14 @@ impl Worker<'_> {
         // Only what this restore made is removed: with two entries of one name the other one made it.
         let staged = handle.is_staged();
         if self.shared.options.is_shard() {
-            self.finish_share(file, &handle);
-            drop(handle);
+            self.finish_share(file, handle);
             return self.shared.checks.large_file_done();
         }
         let mut failed = file.take_failed();
         let result = match failed.cause.take() {
             Some(cause) => {
                 let cause = if_mixed(file, &handle, cause);
-                let saved = self.salvage(file, &handle, failed, &cause);
-                drop(handle);
-                saved.then_some(true).ok_or(cause)
+                self.salvage(file, handle, failed, &cause).then_some(true).ok_or(cause)
             }
             None => match self.finish(file, handle) {
                 Ok(Some(kept_staged)) => Ok(kept_staged),
@@ -69,18 +67,17 @@ impl Worker<'_> {
     }
 
     /// Leaves a file to the other shards, and to who finishes the restore.
-    fn finish_share(&mut self, file: &LargeFile, handle: &Handle) {
+    fn finish_share(&mut self, file: &LargeFile, handle: Handle) {
         let entry = &file.entry;
-        // What somebody left there may be longer, and who finishes the restore does not know where the file ends.
-        let end = file.end.load(Ordering::Relaxed);
-        if let Some(open) = handle.writing()
-            && let Ok(stat) = rustix::fs::fstat(open)
-            && u64::try_from(stat.st_size).is_ok_and(|size| size > end)
-            && let Err(errno) = rustix::fs::ftruncate(open, end)
+        if let Some(open) = handle.into_writing()
+            && let Err(error) = self.end_share(open, file.end.load(Ordering::Relaxed))
         {
-            file.fail_to_write(&errno.into());
+            file.fail_to_write(&error);
+            if is_fatal(&error) {
+                self.entry_failed(&entry.folder, &entry.name, error);
+            }
         }
-        let path = entry.folder.path_of(&entry.name);
+        let path = entry.path();
         match file.take_failed().cause {
             None => self.shared.tally.share(file.there.load(Ordering::Relaxed)),
             Some(cause) => {
@@ -89,6 +86,16 @@ impl Worker<'_> {
             }
         }
         self.child_done(entry.folder.clone());
+    }
+
+    /// Cuts and closes a file of which others may write the rest.
+    fn end_share(&self, open: OwnedFd, end: u64) -> io::Result<()> {
+        // What somebody left there may be longer, and who finishes the restore does not know where the file ends.
+        if rustix::fs::fstat(&open).is_ok_and(|stat| size(&stat) > end) {
+            rustix::fs::ftruncate(&open, end)?;
+        }
+        self.sync(&open)?;
+        close(open)
     }
 
     /// Finishes a file that is whole. Says whether what is staged of it, if anything is, is to be moved to its place; nothing
@@ -104,8 +111,10 @@ impl Worker<'_> {
                     rustix::fs::ftruncate(&made, there).map_err(io::Error::from)?;
                 }
                 self.shared.bytes.end(&made, there)?;
-                self.metadata.finish_file(made.as_fd(), &entry.attributes)?;
+                let unset = self.metadata.finish_file(made.as_fd(), &entry.attributes)?;
                 self.sync(&made)?;
+                close(made)?;
+                self.shared.tally.unset(unset, || entry.path());
                 self.file_is_there(entry, there);
             }
             Handle::Filled { old: Some(old), .. } if unchanged && self.keep(entry, &old, there) => {
@@ -113,7 +122,7 @@ impl Worker<'_> {
                 return Ok(Some(false));
             }
             Handle::Filled { file: filled, .. } => {
-                self.finish_filled(entry, &filled, there)?;
+                self.finish_filled(entry, filled, there)?;
                 self.file_is_there(entry, there);
             }
             Handle::InPlace(filled) => {
@@ -122,7 +131,7 @@ impl Worker<'_> {
                     self.go_on(file, Handle::InPlace(filled), decoded);
                     return Ok(None);
                 }
-                let cut = self.finish_filled(entry, &filled, there)?;
+                let cut = self.finish_filled(entry, filled, there)?;
                 match unchanged && !cut {
                     true => self.count_kept(entry, there),
                     false => self.file_in_place_is_there(entry, there),
@@ -151,36 +160,48 @@ impl Worker<'_> {
         }
     }
 
-    /// Gives a file that has all its pieces its length and attributes; says whether it had another length.
-    fn finish_filled(&mut self, entry: &SmallEntry, file: &OwnedFd, length: u64) -> io::Result<bool> {
-        let cut = u64::try_from(rustix::fs::fstat(file)?.st_size) != Ok(length);
+    /// Gives a file that has all its pieces its length and attributes; returns whether it had another length.
+    fn finish_filled(&mut self, entry: &SmallEntry, file: OwnedFd, length: u64) -> io::Result<bool> {
+        let cut = u64::try_from(rustix::fs::fstat(&file)?.st_size) != Ok(length);
         if cut {
-            rustix::fs::ftruncate(file, length)?;
+            rustix::fs::ftruncate(&file, length)?;
         }
-        self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
-        self.sync(file)?;
+        let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+        self.sync(&file)?;
+        close(file)?;
+        self.shared.tally.unset(unset, || entry.path());
         Ok(cut)
     }
 
     /// Keeps the target's own file as it is, if it has the right length and takes the right attributes.
     fn keep(&mut self, entry: &SmallEntry, old: &OwnedFd, length: u64) -> bool {
-        let size = rustix::fs::fstat(old).map(|stat| stat.st_size).unwrap_or(-1);
-        u64::try_from(size) == Ok(length)
-            && self.metadata.correct_file(old.as_fd(), &entry.attributes).is_ok()
-            && self.sync(old).is_ok()
+        let wanted = &entry.attributes;
+        let Ok(stat) = rustix::fs::fstat(old) else { return false };
+        if u64::try_from(stat.st_size) != Ok(length) || !self.metadata.may_keep(&stat, wanted) {
+            return false;
+        }
+        let Ok(unset) = self.metadata.correct_file(old.as_fd(), wanted) else { return false };
+        if self.sync(old).is_err() {
+            return false;
+        }
+        self.shared.tally.unset(unset, || entry.path());
+        true
     }
 
     /// Keeps what there is of a file of which pieces are lost, if that was asked for; says whether it did.
-    fn salvage(&mut self, file: &LargeFile, handle: &Handle, failed: Failed, cause: &Cause) -> bool {
+    fn salvage(&mut self, file: &LargeFile, handle: Handle, failed: Failed, cause: &Cause) -> bool {
         let entry = &file.entry;
         let there = file.there.load(Ordering::Relaxed);
         let wanted = self.shared.options.salvage && !failed.beyond_help && there > 0 && handle.is_staged();
-        let Some(staged) = handle.writing().filter(|_| wanted) else { return false };
+        let Some(staged) = handle.into_writing().filter(|_| wanted) else { return false };
         let lost = in_order(failed.lost);
-        let result = self.blank(staged, &lost, entry.size).and_then(|()| {
+        let result = self.blank(staged.as_fd(), &lost, entry.size).and_then(|()| {
             let folder = self.handles.open(&entry.folder)?;
-            self.metadata.correct_file(staged, &entry.attributes)?;
-            let temporary = partial::temporary(&entry.folder.path_of(&entry.name));
+            let temporary = partial::temporary(&entry.path());
+            let unset = self.metadata.correct_file(staged.as_fd(), &entry.attributes)?;
+            self.sync(&staged)?;
+            close(staged)?;
+            self.shared.tally.unset(unset, || entry.folder.path_of(&temporary));
             rustix::fs::renameat(&*folder, &*entry.name, &*folder, &*temporary)?;
             Ok(temporary)
         });

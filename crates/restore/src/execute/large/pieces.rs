@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, OFlags};
 
 use super::{Handle, LargeFile};
 use crate::destination::{handles, let_write};
-use crate::execute::check::open_file;
+use crate::execute::check::{open_file, size};
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
 use crate::plan::batch::{Item, Use};
@@ -125,15 +125,16 @@ impl Worker<'_> {
         let (root, entry) = (self.shared.target.folder.as_fd(), &file.entry);
         let folder = self.in_target.open(root, &entry.folder).ok()?;
         if self.shared.options.in_place
-            && let Ok((old, _)) = open_file(folder.as_fd(), &entry.name, OFlags::RDWR)
+            && let Ok((old, stat)) = open_file(folder.as_fd(), &entry.name, OFlags::RDWR)
+            && self.metadata.may_keep(&stat, &entry.attributes)
         {
             return Some(Handle::InPlace(old));
         }
-        let (old, size) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY).ok()?;
+        let (old, stat) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY).ok()?;
         if let Some(shared) = self.share(entry, &old) {
             return Some(Handle::Filled { file: shared, old: Some(old) });
         }
-        if size != entry.size {
+        if size(&stat) != entry.size || !self.metadata.may_keep(&stat, &entry.attributes) {
             file.differs();
         }
         Some(Handle::Old(old))

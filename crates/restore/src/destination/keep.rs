@@ -1,0 +1,182 @@
+//! Whether a file that the target has already may stay the file that it is.
+//!
+//! Whoever opened a file for writing can write in it ever after, whatever its owner and mode become. So a file with the right
+//! bytes is kept only if nobody could have opened it so far who will not be allowed to afterwards; otherwise a new
+//! file with the same bytes takes its place.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{FileType, Stat, Uid};
+
+use super::metadata::{Attributes, SETUID_SETGID, has_owner, has_time};
+
+/// Permission bits that let others than the owner write.
+const GROUP_WRITE: u32 = 0o020;
+const OTHER_WRITE: u32 = 0o002;
+
+const SETGID: u32 = 0o2000;
+
+/// Whose the files are that this process makes, and what can be changed of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Creator {
+    /// Who runs this process.
+    pub(crate) user: u32,
+    /// Whose its files become: somebody else's on NFS with `root_squash` and on CIFS with `uid=`.
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Whether they can be given to others.
+    pub(crate) may_give: bool,
+    /// Whether their modes can be changed.
+    pub(crate) sets_modes: bool,
+}
+
+impl Creator {
+    /// Looks whether a file that this process has just made can be given away.
+    pub(super) fn of_made(file: &OwnedFd, made: &Stat, sets_modes: bool) -> Self {
+        let user = rustix::process::geteuid();
+        let owns = || rustix::fs::fstat(file).is_ok_and(|stat| stat.st_uid == user.as_raw());
+        // Somebody else's can be made one's own first, where owners can be set.
+        let may_give =
+            user.is_root() && (owns() || rustix::fs::fchown(file, Some(Uid::ROOT), None).is_ok() && owns());
+        Self { user: user.as_raw(), uid: made.st_uid, gid: made.st_gid, may_give, sets_modes }
+    }
+
+    /// Returns what holds on file systems that keep owners and modes.
+    pub(crate) fn of_process() -> Self {
+        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        let may_give = user.is_root();
+        Self { user: user.as_raw(), uid: user.as_raw(), gid: group.as_raw(), may_give, sets_modes: true }
+    }
+
+    /// Guesses from the kind of file system that a directory lies in, where nothing may be written.
+    pub(crate) fn expected_in(directory: impl AsFd) -> Self {
+        let process = Self::of_process();
+        let lacks_owners =
+            rustix::fs::fstatfs(&directory).is_ok_and(|stat| OWNERLESS.contains(&(stat.f_type as u32)));
+        match rustix::fs::fstat(&directory) {
+            Ok(found) if lacks_owners => {
+                let (uid, gid) = (found.st_uid, found.st_gid);
+                Self { uid, gid, may_give: false, sets_modes: false, ..process }
+            }
+            Ok(found) if found.st_mode & SETGID != 0 => Self { gid: found.st_gid, ..process },
+            _ => process,
+        }
+    }
+
+    /// Returns whether a file is this process's own: nobody else ever was its owner, or the one that all files have here.
+    fn owns(self, stat: &Stat) -> bool {
+        stat.st_uid == self.uid && (self.uid == self.user || !self.may_give)
+    }
+}
+
+/// File systems on which all files have one owner, by their numbers in `linux/magic.h`: FAT, exFAT, SMB 1, CIFS and SMB 2.
+const OWNERLESS: [u32; 5] = [0x4d44, 0x2011_bab0, 0x517b, 0xff53_4d42, 0xfe53_4d42];
+
+/// Returns whether a file of the target with the right bytes may be kept and given its attributes.
+pub(crate) fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
+    let owner = stat.st_uid == wanted.uid || creator.owns(stat);
+    let surplus = stat.st_mode & !wanted.mode;
+    let same_group = stat.st_gid == wanted.gid || (!creator.may_give && stat.st_gid == creator.gid);
+    let group = surplus & GROUP_WRITE == 0 && (stat.st_mode & GROUP_WRITE == 0 || same_group);
+    let others = surplus & OTHER_WRITE == 0;
+    // Nobody writes in a symlink, whose mode means nothing.
+    let is_symlink = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    // Where modes are not to be changed, a new file lets in as many as the old one.
+    let is_nobody_elses = is_symlink || owner && (group && others || !creator.sets_modes);
+    // What another user's entry lacks, an ordinary user can only give to a new one.
+    let has_mode = is_symlink || stat.st_mode & 0o7777 == wanted.mode;
+    let is_correctable =
+        creator.user == 0 || stat.st_uid == creator.uid || (has_mode && has_time(stat, wanted));
+    is_nobody_elses && is_correctable
+}
+
+/// Returns whether an entry has its owner, if its mode is right and its owner as right as it can be.
+pub(crate) fn found_as_settable(stat: &Stat, wanted: &Attributes, creator: Creator) -> Option<bool> {
+    let has_owner = has_owner(stat, wanted);
+    let settable = has_owner || (!creator.may_give && stat.st_uid == creator.uid);
+    let mode = if has_owner { wanted.mode } else { wanted.mode & !SETUID_SETGID };
+    (settable && stat.st_mode & 0o7777 == mode).then_some(has_owner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: Creator = Creator { user: 0, uid: 0, gid: 0, may_give: true, sets_modes: true };
+    const USER: Creator = Creator { user: 1000, uid: 1000, gid: 1000, may_give: false, sets_modes: true };
+    /// Root on an NFS share with `root_squash`.
+    const SQUASHED: Creator = Creator { user: 0, uid: 65534, gid: 65534, may_give: false, sets_modes: true };
+
+    /// A file with the given owner, group and mode.
+    fn stat(uid: u32, gid: u32, mode: u32) -> Stat {
+        let mut stat = rustix::fs::stat("/").unwrap();
+        (stat.st_uid, stat.st_gid, stat.st_mode) = (uid, gid, 0o100_000 | mode);
+        (stat.st_mtime, stat.st_mtime_nsec) = (0, 0);
+        stat
+    }
+
+    fn wanted(uid: u32, gid: u32, mode: u32) -> Attributes {
+        Attributes { mode, uid, gid, modified: Default::default() }
+    }
+
+    #[test]
+    fn a_file_that_others_may_hold_open_is_not_kept() {
+        let keeps = |(uid, gid, mode): (u32, u32, u32), (owner, group, then), creator| {
+            may_keep(&stat(uid, gid, mode), &wanted(owner, group, then), creator)
+        };
+        // The right owner, ourselves, or who owns all files here.
+        assert!(keeps((7, 7, 0o755), (7, 7, 0o4755), ROOT));
+        assert!(keeps((0, 0, 0o755), (7, 7, 0o4755), ROOT));
+        assert!(keeps((1000, 1000, 0o644), (7, 7, 0o600), USER));
+        assert!(keeps((65534, 65534, 0o644), (7, 7, 0o600), SQUASHED));
+        // Somebody else.
+        assert!(!keeps((7, 7, 0o644), (0, 0, 0o644), ROOT));
+        assert!(!keeps((7, 7, 0o644), (8, 8, 0o644), ROOT));
+        assert!(!keeps((7, 7, 0o644), (0, 0, 0o644), USER));
+        assert!(!keeps((7, 7, 0o644), (0, 0, 0o644), SQUASHED));
+        let gives = Creator { may_give: true, ..SQUASHED };
+        assert!(!keeps((65534, 65534, 0o644), (0, 0, 0o4755), gives), "nobody's would become root's");
+        // The group could write, and afterwards cannot.
+        assert!(!keeps((0, 5, 0o664), (0, 5, 0o644), ROOT));
+        assert!(!keeps((0, 5, 0o664), (0, 6, 0o664), ROOT));
+        assert!(keeps((0, 5, 0o664), (0, 5, 0o664), ROOT));
+        assert!(keeps((0, 5, 0o644), (0, 6, 0o664), ROOT));
+        // Everybody could.
+        assert!(!keeps((0, 0, 0o646), (0, 0, 0o644), ROOT));
+        assert!(keeps((0, 0, 0o646), (0, 0, 0o666), ROOT));
+        // A new file would be as open to them.
+        assert!(keeps((1000, 1000, 0o664), (7, 7, 0o664), USER), "its group cannot be set");
+        assert!(keeps((1000, 1000, 0o777), (7, 7, 0o644), Creator { sets_modes: false, ..USER }));
+    }
+
+    #[test]
+    fn a_symlink_is_nobody_elses_to_change() {
+        let mut link = stat(7, 7, 0o777);
+        link.st_mode = 0o120_777;
+        assert!(may_keep(&link, &wanted(0, 0, 0o644), ROOT));
+        assert!(may_keep(&link, &wanted(7, 7, 0o644), USER));
+        link.st_mtime = 1;
+        assert!(!may_keep(&link, &wanted(7, 7, 0o644), USER), "its time cannot be corrected");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_corrected_is_not_kept() {
+        let keeps = |then, creator| may_keep(&stat(7, 7, 0o644), &wanted(7, 7, then), creator);
+        assert!(keeps(0o644, USER) && keeps(0o600, ROOT));
+        assert!(!keeps(0o600, USER));
+    }
+
+    #[test]
+    fn an_owner_that_can_be_set_is_not_as_settable() {
+        let found =
+            |uid, mode, then, creator| found_as_settable(&stat(uid, 7, mode), &wanted(7, 7, then), creator);
+        assert_eq!(found(7, 0o4755, 0o4755, ROOT), Some(true));
+        assert_eq!(found(7, 0o755, 0o4755, ROOT), None);
+        assert_eq!(found(0, 0o755, 0o755, ROOT), None, "root can give it away");
+        assert_eq!(found(1000, 0o755, 0o755, USER), Some(false));
+        assert_eq!(found(1000, 0o755, 0o4755, USER), Some(false), "setuid is not for the wrong owner");
+        assert_eq!(found(1000, 0o4755, 0o4755, USER), None);
+        assert_eq!(found(65534, 0o755, 0o755, SQUASHED), Some(false));
+        assert_eq!(found(8, 0o755, 0o755, USER), None, "it is neither right nor what a new one would get");
+    }
+}

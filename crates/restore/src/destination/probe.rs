@@ -1,0 +1,87 @@
+//! What files get here without being asked for, and which attributes can be set: a file made for the purpose tells.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use kopia_format::Timestamp;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::keep::Creator;
+use super::metadata::{Attributes, SPECIAL, timestamps};
+use super::subject::is_refusal;
+
+/// The defaults of the staging directory.
+///
+/// One probe is enough: all directories of the staging tree belong to who made it and get their own attributes only when
+/// nothing is written in them any more, so umask, setgid and default access lists are the same in all of them. What a
+/// probe cannot know, such as whether this very mode or owner can be set, [`Metadata`](super::metadata::Metadata) looks
+/// at when it sets it for the first time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProbedDefaults {
+    pub(crate) creator: Creator,
+    /// Permission bits that a new file does not get.
+    masked: u32,
+    /// Whether times can be set, to the nanosecond.
+    pub(super) exact_times: bool,
+}
+
+impl ProbedDefaults {
+    /// Makes a file in the staging directory, looks at it and removes it. Only that it cannot be made is an error.
+    pub(crate) fn probe(staging: BorrowedFd<'_>) -> io::Result<Self> {
+        let (name, file) = make(staging)?;
+        let probed = Self::of(&file);
+        rustix::fs::unlinkat(staging, &*name, AtFlags::empty())?;
+        probed
+    }
+
+    fn of(file: &OwnedFd) -> io::Result<Self> {
+        let made = rustix::fs::fstat(file)?;
+        let odd = Timestamp::new(1_000_000_000, 123_456_789).unwrap_or_default();
+        let timed = rustix::fs::futimens(file, &timestamps(odd)).is_ok();
+        let after = rustix::fs::fstat(file)?;
+        let exact_times =
+            timed && (after.st_mtime, after.st_mtime_nsec as u64) == (1_000_000_000, 123_456_789);
+        Ok(Self { creator: creator(file)?, masked: !made.st_mode & 0o777, exact_times })
+    }
+
+    /// Returns whether a file made with its final mode has its final owner and mode at once.
+    pub(super) fn suits(&self, wanted: &Attributes) -> bool {
+        self.owner_suits(wanted) && wanted.mode & SPECIAL == 0 && wanted.mode & self.masked == 0
+    }
+
+    pub(super) fn owner_suits(&self, wanted: &Attributes) -> bool {
+        (self.creator.uid, self.creator.gid) == (wanted.uid, wanted.gid)
+    }
+}
+
+/// Makes a file under a name that is free: an interrupted restore may have left anything.
+fn make(directory: BorrowedFd<'_>) -> io::Result<(String, OwnedFd)> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let (mut free, mut mode) = (0, 0o777);
+    loop {
+        let name = format!(".kopia-rs-probe-{free}");
+        match rustix::fs::openat(directory, &*name, flags, Mode::from_raw_mode(mode)) {
+            Err(Errno::EXIST) => free += 1,
+            // Some file systems take a mode only where they can hold it.
+            Err(errno) if is_refusal(errno) && mode != 0o600 => mode = 0o600,
+            file => return Ok((name, file?)),
+        }
+    }
+}
+
+/// Finds out whose the files are that this process makes in a directory.
+pub(super) fn creator_in(directory: BorrowedFd<'_>) -> io::Result<Creator> {
+    let (name, file) = make(directory)?;
+    let creator = creator(&file);
+    rustix::fs::unlinkat(directory, &*name, AtFlags::empty())?;
+    creator
+}
+
+fn creator(file: &OwnedFd) -> io::Result<Creator> {
+    let made = rustix::fs::fstat(file)?;
+    let other = if made.st_mode & 0o777 == 0o640 { 0o600 } else { 0o640 };
+    let sets_modes = rustix::fs::fchmod(file, Mode::from_raw_mode(other)).is_ok()
+        && rustix::fs::fstat(file)?.st_mode & 0o7777 == other;
+    Ok(Creator::of_made(file, &made, sets_modes))
+}
