@@ -99,7 +99,7 @@ pub(crate) fn run(
         Ok(Task::Original(operations)) => {
             let operation = described(&operations, &environment);
             journal.info(&format!("{operation} is for the original script"));
-            let trouble = dispatch::become_original(&environment, &operations);
+            let trouble = dispatch::become_original(&environment, &operations, &journal);
             journal.end(&Ending::failed(trouble.unable("run the original script")).of(&operation))
         }
         Ok(Task::Restore) if waits(name, &environment) => {

@@ -9,7 +9,7 @@ use kopia_rs::storage::{self, BlobStore, IoMode, Location, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository};
 
 use crate::args::{Global, Io, What};
-use crate::diagnosis::{Place, Unopened, Voice};
+use crate::diagnosis::{Finding, Place, Unopened, Voice, neighbours};
 use crate::error::Failure;
 use crate::output::{escape, say};
 use crate::{password, time};
@@ -32,6 +32,12 @@ impl Session {
             Failure::unopened(Unopened { place: &place, store, error: &error, password, voice })
         };
         let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
+        if let Location::Folder(folder) = &location
+            && neighbours::is_cache(folder)
+        {
+            let (finding, voice) = (Finding::Cache { given: folder.clone() }, Voice::here());
+            return Err(Failure::failed(finding.fact()).hint(finding.change(voice)));
+        }
         let password = password::get(global)?;
         let repository = Repository::open_with(store.clone(), &password, &global.open_options())
             .map_err(|error| unopened(error, Some(&*store), Some(&password)))?;

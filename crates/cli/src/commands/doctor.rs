@@ -15,7 +15,8 @@ use kopia_rs::{FormatBlob, Password, Repository, Snapshots};
 
 use crate::args::{self, Global, What};
 use crate::diagnosis::{
-    Effort, Finding, Place, Unopened, Voice, Weight, access, format_blob, identity, pace, packs, unopened,
+    Effort, Finding, Place, Unopened, Voice, Weight, access, format_blob, identity, neighbours, pace, packs,
+    unopened,
 };
 use crate::error::{Exit, Failure};
 use crate::output::{self, say};
@@ -39,7 +40,9 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
             None
         }
     };
-    if let Some(store) = store {
+    if neighbours::is_cache(folder) {
+        report.fatal(Finding::Cache { given: folder.clone() });
+    } else if let Some(store) = store {
         let password = password::get_if_any(global)?;
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;

@@ -71,6 +71,11 @@ pub(crate) enum Finding {
         source: String,
         file_system: String,
     },
+    /// The location is kopia's cache of a repository.
+    Cache {
+        #[serde(serialize_with = "path")]
+        given: PathBuf,
+    },
     /// The location holds other things.
     NoRepository {
         #[serde(serialize_with = "path")]

@@ -5,8 +5,8 @@
 //! volumes.
 
 use std::collections::VecDeque;
-use std::fs::{DirEntry, FileType};
-use std::io;
+use std::fs::{DirEntry, File, FileType};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use kopia_rs::storage::BlobStore;
@@ -28,6 +28,16 @@ const KEPT: usize = 10;
 
 /// File systems that are no volumes.
 const NO_VOLUMES: [&str; 4] = ["tmpfs", "ramfs", "overlay", "squashfs"];
+
+/// The directories of a cache of kopia.
+const CACHES: [&str; 7] =
+    ["contents", "metadata", "indexes", "index-blobs", "own-writes", "blob-list", "server-contents"];
+
+/// How many names of a directory are looked at.
+const NAMES: usize = 10_000;
+
+/// How much of a tag file is read, in bytes.
+const TAG: u64 = 1024;
 
 /// A repository near a location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,11 +113,50 @@ pub(crate) fn search(place: &Place, effort: Effort) -> Search {
 
 /// Says whether a folder is a repository, and how its blobs are named.
 pub(crate) fn layout(folder: &Path) -> Option<Layout> {
-    let is_file = |name: &str| folder.join(name).metadata().is_ok_and(|metadata| metadata.is_file());
-    if is_file("kopia.repository.f") || is_file(".shards") && stores_format_blob(folder) {
+    if is_file(&folder.join("kopia.repository.f"))
+        || is_file(&folder.join(".shards")) && stores_format_blob(folder)
+    {
         return Some(Layout::Folder);
     }
-    is_file("kopia.repository").then_some(Layout::ObjectStore)
+    (is_file(&folder.join("kopia.repository")) && !is_cache(folder)).then_some(Layout::ObjectStore)
+}
+
+/// Returns whether a directory is a cache that kopia keeps of a repository: it holds a copy of the format blob under the name
+/// that an object store would give it, but neither indexes nor packs of its own.
+pub(crate) fn is_cache(directory: &Path) -> bool {
+    if is_file(&directory.join("kopia.repository.f")) {
+        return false;
+    }
+    let has_part = CACHES.iter().any(|name| directory.join(name).is_dir());
+    (has_part || has_cache_tag(directory)) && !has_packs_beside(directory)
+}
+
+/// Returns whether packs, or the directories that they are sorted into, lie in a directory itself.
+fn has_packs_beside(directory: &Path) -> bool {
+    let Ok(entries) = directory.read_dir() else { return false };
+    entries.flatten().take(NAMES).any(|entry| {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        matches!(name, b"p" | b"q") || is_pack(name.strip_suffix(b".f").unwrap_or(name))
+    })
+}
+
+/// Returns whether a directory has the tag that kopia gives to its caches, and tools for backups leave out.
+fn has_cache_tag(directory: &Path) -> bool {
+    let path = directory.join("CACHEDIR.TAG");
+    if !is_file(&path) {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(TAG).read_to_end(&mut start));
+    let contains = |words: &[u8]| start.windows(words.len()).any(|window| window == words);
+    read.is_ok()
+        && start.starts_with(b"Signature: 8a477f597d28d172789f06886806bc55")
+        && contains(b"created by Kopia")
+}
+
+fn is_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file())
 }
 
 /// Says whether a folder holds packs of a repository of its own: files that are named as packs by the folders on their way.
@@ -293,6 +342,55 @@ mod tests {
         fs::create_dir(&bucket).unwrap();
         fs::write(bucket.join("kopia.repository"), "{}").unwrap();
         assert_eq!(layout(&bucket), Some(Layout::ObjectStore));
+    }
+
+    /// A cache as kopia 0.23 leaves it, without what was cached.
+    fn cache(at: &Path) {
+        for name in ["blob-list", "contents/b4", "index-blobs", "indexes", "metadata/60", "own-writes"] {
+            fs::create_dir_all(at.join(name)).unwrap();
+        }
+        fs::write(at.join("contents/.shards"), r#"{"default":[2],"maxNonShardedLength":2}"#).unwrap();
+        for name in ["kopia.repository", "kopia.blobcfg"] {
+            fs::write(at.join(name), "{}").unwrap();
+        }
+        let tag = "Signature: 8a477f597d28d172789f06886806bc55\n#\n# This file is a cache directory tag created by Kopia - Fast";
+        fs::write(at.join("CACHEDIR.TAG"), tag).unwrap();
+    }
+
+    #[test]
+    fn a_cache_is_no_repository() {
+        let place = tempfile::tempdir().unwrap();
+        // What lies beside a temporary directory is that of other tests.
+        let root = place.path().canonicalize().unwrap().join("volume/root");
+        let at = root.join("cache");
+        cache(&at);
+        assert!(is_cache(&at) && layout(&at).is_none());
+        assert_eq!(found(&root), []);
+        assert_eq!(found(&root.join("repository")), []);
+        assert_eq!(found(&at), []);
+        // By its tag alone, as without contents; by its parts alone, as older ones are.
+        for name in ["blob-list", "contents", "index-blobs", "indexes", "metadata", "own-writes"] {
+            fs::remove_dir_all(at.join(name)).unwrap();
+        }
+        assert!(is_cache(&at) && layout(&at).is_none());
+        fs::remove_file(at.join("CACHEDIR.TAG")).unwrap();
+        assert!(!is_cache(&at) && layout(&at) == Some(Layout::ObjectStore));
+        fs::create_dir(at.join("contents")).unwrap();
+        assert!(is_cache(&at) && layout(&at).is_none());
+        // A repository stays one, whatever tag or folders somebody gave it.
+        repository(&root.join("a/repository"), "sources");
+        cache(&root.join("a/repository"));
+        assert_eq!(found(&root), [(root.join("a/repository"), Relation::Below)]);
+        let bucket = root.join("bucket");
+        fs::create_dir(&bucket).unwrap();
+        fs::write(bucket.join("kopia.repository"), "{}").unwrap();
+        fs::write(bucket.join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55\n# mine")
+            .unwrap();
+        assert_eq!(layout(&bucket), Some(Layout::ObjectStore));
+        cache(&bucket);
+        assert_eq!(layout(&bucket), None);
+        fs::write(bucket.join(format!("p{:032x}-s8919df8024960d5b147", 7)), "").unwrap();
+        assert_eq!(layout(&bucket), Some(Layout::ObjectStore), "packs are no cache's");
     }
 
     #[test]

@@ -41,6 +41,9 @@ impl Finding {
             Self::EmptyMount { existing, source, file_system } => {
                 format!("{} is empty: {source} ({file_system}) is mounted there", existing.display())
             }
+            Self::Cache { given } => {
+                format!("{} is kopia's cache of a repository, and no repository itself", given.display())
+            }
             Self::NoRepository { given, holds } if holds.is_empty() => {
                 format!("{} is empty", given.display())
             }
@@ -102,7 +105,7 @@ impl Finding {
                     "mount the volume with the repository there, or set KOPIA_REPOSITORY to the folder that holds it",
                 )
                 .into(),
-            Self::Missing { .. } | Self::NoRepository { .. } => voice
+            Self::Missing { .. } | Self::Cache { .. } | Self::NoRepository { .. } => voice
                 .choose(
                     "give the folder that holds kopia.repository.f",
                     "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f",

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use kopia_rs::restore::Existing;
 
 use super::sentence::Trouble;
-use options::{Meaning, Switch, Value, find};
+use options::{Meaning, Switch, Value, find, find_own};
 
 /// What stands between two arguments.
 const SEPARATOR: &str = "|VOLSYNC_ARG_SEP|";
@@ -28,6 +28,8 @@ pub(crate) struct Arguments {
     pub(crate) in_place: bool,
     pub(crate) salvage: bool,
     pub(crate) verify_hashes: bool,
+    /// Whether a damaged repository is opened as far as that can be done.
+    pub(crate) degraded: bool,
     pub(crate) skip: Skip,
     /// Whether an attribute that cannot be set is a failure.
     pub(crate) strict: bool,
@@ -98,6 +100,37 @@ pub(crate) fn parse(text: &str) -> Result<Arguments, Trouble> {
     Ok(arguments)
 }
 
+/// What is left of arguments for a program that does not know ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Foreign {
+    /// The arguments of kopia, joined as they came; empty if there are none.
+    pub(crate) rest: String,
+    /// The names of those that were taken out.
+    pub(crate) taken: Vec<&'static str>,
+}
+
+/// Takes out the options that kopia does not have, with their values. Everything else stays as it is, right or wrong.
+pub(crate) fn without_own(text: &str) -> Foreign {
+    let mut foreign = Foreign::default();
+    let mut kept = Vec::new();
+    let mut arguments = text.split(SEPARATOR);
+    while let Some(argument) = arguments.next() {
+        let (name, value) =
+            argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
+        match name.strip_prefix("--").and_then(find_own) {
+            Some((own, has_value)) => {
+                foreign.taken.push(own);
+                if has_value && value.is_none() {
+                    arguments.next();
+                }
+            }
+            None => kept.push(argument),
+        }
+    }
+    foreign.rest = kept.join(SEPARATOR);
+    foreign
+}
+
 /// Says what is wrong with a name.
 fn unknown(name: &str) -> String {
     let known = |word: &str| find(word).is_some();
@@ -140,6 +173,7 @@ impl Arguments {
             Switch::InPlace => self.in_place = on,
             Switch::Salvage => self.salvage = on,
             Switch::VerifyHashes => self.verify_hashes = on,
+            Switch::Degraded => self.degraded = on,
         }
         Ok(())
     }
@@ -183,6 +217,7 @@ mod tests {
             "--mode=local",
             "--overwrite-files",
             "--overwrite-directories=true",
+            "--degraded",
         ])
         .unwrap();
         let skip = Skip { owners: true, permissions: true, times: true };
@@ -194,6 +229,7 @@ mod tests {
             skip,
             strict: true,
             on_missing: Some(OnMissing::Fail),
+            degraded: true,
             ..Arguments::default()
         };
         assert_eq!(all, expected);
@@ -218,6 +254,32 @@ mod tests {
         for (note, start) in read.notes.iter().zip(starts) {
             assert!(note.starts_with(start), "{note}");
         }
+    }
+
+    #[test]
+    fn what_kopia_does_not_know_is_taken_out_for_it() {
+        let without = |arguments: &[&str]| {
+            let Foreign { rest, taken } = without_own(&arguments.join(SEPARATOR));
+            (rest, taken.join(" "))
+        };
+        for (own, taken) in [
+            (&["--on-missing=fail"][..], "on-missing"),
+            (&["--on-missing", "fail"], "on-missing"),
+            (&["--degraded", "--no-in-place", "--salvage=true"], "degraded in-place salvage"),
+            (&["--verify-hashes"], "verify-hashes"),
+            (&[], ""),
+        ] {
+            // Alone, and among others that stay as they are, whether kopia takes them or not.
+            assert_eq!(without(own), (String::new(), taken.into()));
+            let all = [&["--parallel", "8", "--x=VOLUME_A"], own, &["--log-level=debug", "fail"]].concat();
+            let rest = ["--parallel", "8", "--x=VOLUME_A", "--log-level=debug", "fail"].join(SEPARATOR);
+            assert_eq!(without(&all), (rest, taken.into()));
+        }
+        // Every option that is ours is one that is known.
+        for name in ["on-missing", "degraded", "in-place", "salvage", "verify-hashes"] {
+            assert!(find(name).is_some() && find_own(name).is_some(), "{name}");
+        }
+        assert!(find_own("parallel").is_none() && find_own("no-progress").is_none());
     }
 
     #[test]

@@ -59,9 +59,8 @@ const AFTER_A_FOLDER: [Variable; 5] = [
 /// Finds out where the repository is.
 pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>) -> Result<Choice, Trouble> {
     let repository = environment.text(Variable::Repository)?;
-    if let Some(structured) = structured {
-        let place = structured.place.clone();
-        let same = repository.is_none_or(|text| folder(text).is_ok_and(|found| found == place));
+    if let Some(place) = structured.and_then(|structured| structured.place.clone()) {
+        let same = repository.is_none_or(|text| folder(text).is_ok_and(|found| is_same(&found, &place)));
         let warning =
             "KOPIA_STRUCTURED_REPOSITORY_CONFIG and KOPIA_REPOSITORY name different places; the first counts";
         let warnings = if same { Vec::new() } else { vec![warning.into()] };
@@ -95,6 +94,15 @@ pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>)
             "no repository is given",
             "set KOPIA_REPOSITORY=filesystem:///absolute/path in the repository's Secret",
         )),
+    }
+}
+
+/// Returns whether two settings agree. Of storage that cannot be read, only the kind is known.
+fn is_same(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Folder(one), Place::Folder(other)) => one == other,
+        (Place::Network { name: one, .. }, Place::Network { name: other, .. }) => one == other,
+        _ => false,
     }
 }
 
@@ -240,6 +248,28 @@ mod tests {
             assert_eq!(choice.place, Place::Network { name: name.into(), by: variable });
             assert!(choice.warnings.is_empty(), "{choice:?}");
         }
+    }
+
+    #[test]
+    fn a_structured_configuration_goes_first_if_it_names_a_place() {
+        let structured = |place: Option<Place>| Structured { place, username: None, hostname: None };
+        let s3 = structured(Some(Place::Network { name: "S3".into(), by: "X" }));
+        let folder = structured(Some(Place::Folder("/a".into())));
+        for (repository, structured, is_contradiction) in [
+            ("s3://b/p", &s3, false),
+            ("filesystem:///a", &s3, true),
+            ("filesystem:///a", &folder, false),
+            ("/b", &folder, true),
+            ("gcs://b", &s3, true),
+        ] {
+            let environment = [("KOPIA_REPOSITORY".into(), repository.into())].into_iter().collect();
+            let choice = choose(&environment, Some(structured)).unwrap();
+            assert_eq!(Some(choice.place), structured.place);
+            assert_eq!(!choice.warnings.is_empty(), is_contradiction, "{repository} {structured:?}");
+        }
+        let environment = [("KOPIA_REPOSITORY".into(), "/b".into())].into_iter().collect();
+        let choice = choose(&environment, Some(&structured(None))).unwrap();
+        assert_eq!((choice.place, choice.warnings), (Place::Folder("/b".into()), Vec::new()));
     }
 
     #[test]

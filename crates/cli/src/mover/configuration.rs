@@ -1,11 +1,11 @@
 //! The two JSON documents that a Job may carry.
 //!
 //! KOPIA_STRUCTURED_REPOSITORY_CONFIG is what kopia keeps about a connection (`repo/local_config.go`): only the place and
-//! the identity in it matter here. KOPIA_MANUAL_CONFIG says how a repository is created and cached, which a restore does neither.
+//! the identity in it matter here. One without a place is what `policyConfig` is also used for, and changes no place. KOPIA_MANUAL_CONFIG says how a repository is created and cached, which a restore does neither.
 
 use std::path::{Component, Path};
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::backend::{Backend, Place};
 use super::environment::{Environment, Variable};
@@ -14,60 +14,71 @@ use super::sentence::Trouble;
 /// What a structured configuration says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Structured {
-    pub(crate) place: Place,
+    /// `None` where it says nothing of it, but only how a connection behaves.
+    pub(crate) place: Option<Place>,
     /// The identity of the connection, which counts where the environment gives none.
     pub(crate) username: Option<String>,
     pub(crate) hostname: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct LocalConfig {
-    storage: Option<Storage>,
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    hostname: String,
-}
+/// The variable, and the field of a ReplicationDestination that sets it.
+pub(crate) const NAME: &str = "KOPIA_STRUCTURED_REPOSITORY_CONFIG";
 
-#[derive(Deserialize)]
-struct Storage {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    config: Folder,
-}
-
-#[derive(Default, Deserialize)]
-struct Folder {
-    path: Option<String>,
-}
-
-const NAME: &str = "KOPIA_STRUCTURED_REPOSITORY_CONFIG";
+/// What kopia calls the storage that is a server of its own, to which it connects by `apiServer` in place of `storage`.
+const SERVER: &str = "a Kopia repository server";
 
 /// Reads the structured configuration, if there is one.
 pub(crate) fn structured(environment: &Environment) -> Result<Option<Structured>, Trouble> {
     let Some(text) = environment.text(Variable::StructuredConfig)? else { return Ok(None) };
     // What serde says may quote the document, and that may hold keys.
-    let bad = |_| Trouble::setting(NAME, "is not the JSON of a kopia configuration");
-    let config: LocalConfig = serde_json::from_str(text).map_err(bad)?;
-    let Some(storage) = config.storage else { return Err(Trouble::setting(NAME, "has no storage")) };
-    let place = match (&*storage.kind, storage.config.path) {
-        ("filesystem", Some(path)) if is_plain(&path) => Place::Folder(path.into()),
-        ("filesystem", Some(path)) => {
-            let why = format!("has the path {path:?}, which is not absolute or holds ..");
-            return Err(Trouble::setting(NAME, why));
-        }
-        ("filesystem", None) => return Err(Trouble::setting(NAME, "has a storage without path")),
-        (kind, _) => {
-            let name = match Backend::of_type(kind) {
-                Backend::Other => kind.into(),
-                backend => backend.to_string(),
-            };
-            Place::Network { name, by: NAME }
+    let bad = || Trouble::setting(NAME, "is not the JSON of a kopia configuration");
+    let config: Value = serde_json::from_str(text).map_err(|_| bad())?;
+    let config = config.as_object().ok_or_else(bad)?;
+    let identity = |name: &str| match field(config, name) {
+        None => Ok(None),
+        Some(value) => {
+            value.as_str().map(|text| Some(text.to_owned()).filter(|text| !text.is_empty())).ok_or_else(bad)
         }
     };
-    let given = |text: String| Some(text).filter(|text| !text.is_empty());
-    Ok(Some(Structured { place, username: given(config.username), hostname: given(config.hostname) }))
+    let (username, hostname) = (identity("username")?, identity("hostname")?);
+    let storage = match field(config, "storage") {
+        None => None,
+        Some(storage) => Some(storage.as_object().ok_or_else(bad)?),
+    };
+    // As in kopia, the server goes before the storage.
+    let place = if field(config, "apiServer").is_some() {
+        Some(Place::Network { name: SERVER.into(), by: NAME })
+    } else {
+        storage.map(place).transpose()?
+    };
+    Ok(Some(Structured { place, username, hostname }))
+}
+
+/// Reads `storage`: a type and what that needs.
+fn place(storage: &Map<String, Value>) -> Result<Place, Trouble> {
+    let kind = field(storage, "type").and_then(Value::as_str);
+    let kind = kind.ok_or_else(|| Trouble::setting(NAME, "has a storage without type"))?;
+    if kind != "filesystem" {
+        let name = match Backend::of_type(kind) {
+            Backend::Other => format!("storage of the type {kind:?}"),
+            backend => backend.to_string(),
+        };
+        return Ok(Place::Network { name, by: NAME });
+    }
+    let config = field(storage, "config").and_then(Value::as_object);
+    match config.and_then(|config| field(config, "path")).and_then(Value::as_str) {
+        Some(path) if is_plain(path) => Ok(Place::Folder(path.into())),
+        Some(path) => {
+            Err(Trouble::setting(NAME, format!("has the path {path:?}, which is not absolute or holds ..")))
+        }
+        None => Err(Trouble::setting(NAME, "has a storage without path")),
+    }
+}
+
+/// Returns the value of a key as Go finds it: in any case, where no key is written exactly so. `null` is no value.
+fn field<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let folded = || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    object.get(name).or_else(folded).filter(|value| !value.is_null())
 }
 
 fn is_plain(path: &str) -> bool {
@@ -96,15 +107,56 @@ mod tests {
         let json = r#"{"storage":{"type":"filesystem","config":{"path":"/repository","dirShards":null}},
             "caching":{"maxCacheSize":5},"hostname":"media","username":"app","enableActions":false}"#;
         let read_config = read(json).unwrap().unwrap();
-        assert_eq!(read_config.place, Place::Folder("/repository".into()));
+        assert_eq!(read_config.place, Some(Place::Folder("/repository".into())));
         assert_eq!(
             (read_config.username.as_deref(), read_config.hostname.as_deref()),
             (Some("app"), Some("media"))
         );
         let s3 = read(r#"{"storage":{"type":"s3","config":{"bucket":"b"}}}"#).unwrap().unwrap();
-        assert_eq!(s3.place, Place::Network { name: "S3".into(), by: NAME });
         assert_eq!(s3.username, None);
         assert_eq!(structured(&std::iter::empty().collect()).unwrap(), None);
+    }
+
+    #[test]
+    fn every_kind_of_storage_is_named() {
+        let name = |json: &str| match read(json).unwrap().unwrap().place {
+            Some(Place::Network { name, by: NAME }) => name,
+            other => panic!("{json}: {other:?}"),
+        };
+        for (kind, expected) in [
+            ("s3", "S3"),
+            ("azureBlob", "Azure Blob Storage"),
+            ("gcs", "Google Cloud Storage"),
+            ("b2", "Backblaze B2"),
+            ("webdav", "WebDAV"),
+            ("sftp", "SFTP"),
+            ("rclone", "rclone"),
+            ("gdrive", "Google Drive"),
+            ("flux", "storage of the type \"flux\""),
+            ("Filesystem", "storage of the type \"Filesystem\""),
+        ] {
+            let json = format!(r#"{{"storage":{{"type":"{kind}","config":{{"path":"/repository"}}}}}}"#);
+            assert_eq!(name(&json), expected);
+        }
+        let server = r#""apiServer":{"url":"https://kopia:51515","serverCertFingerprint":"ab"}"#;
+        assert_eq!(name(&format!("{{{server}}}")), SERVER);
+        let both = format!(r#"{{"storage":{{"type":"filesystem","config":{{"path":"/r"}}}},{server}}}"#);
+        assert_eq!(name(&both), SERVER, "the server goes first");
+    }
+
+    #[test]
+    fn keys_are_gos() {
+        let json = r#"{"Storage":{"TYPE":"filesystem","Config":{"Path":"/repository"}},"apiserver":null,"userName":"app"}"#;
+        let read_config = read(json).unwrap().unwrap();
+        assert_eq!(read_config.place, Some(Place::Folder("/repository".into())));
+        assert_eq!(read_config.username.as_deref(), Some("app"));
+    }
+
+    #[test]
+    fn one_without_a_place_changes_none() {
+        for json in ["{}", r#"{"storage":null}"#, r#"{"enableActions":true,"uploadLimits":{}}"#] {
+            assert_eq!(read(json).unwrap().unwrap().place, None, "{json}");
+        }
     }
 
     #[test]
@@ -112,7 +164,9 @@ mod tests {
         for json in [
             "{",
             "[]",
-            "{}",
+            r#"{"storage":"hush"}"#,
+            r#"{"storage":{"config":{"path":"/r"}}}"#,
+            r#"{"username":5}"#,
             r#"{"storage":{"type":"filesystem","config":{}}}"#,
             r#"{"storage":{"type":"filesystem","config":{"path":"rel"}}}"#,
             r#"{"storage":{"type":"filesystem","config":{"path":"/a/../b"}}}"#,

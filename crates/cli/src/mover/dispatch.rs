@@ -5,7 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::arguments::{self, Foreign};
 use super::environment::{Environment, Variable};
+use super::journal::Journal;
 use super::sentence::{Sentence, Trouble};
 
 /// The name under which the controller starts the mover.
@@ -73,13 +75,31 @@ pub(crate) fn task(operations: &[String], environment: &Environment) -> Result<T
     }
 }
 
-/// Becomes the original script, with the same environment. Returns only if that cannot be done.
-pub(crate) fn become_original(environment: &Environment, operations: &[String]) -> Trouble {
+/// Becomes the original script, with the same environment but for options that only this program has. Returns only if that
+/// cannot be done.
+pub(crate) fn become_original(
+    environment: &Environment,
+    operations: &[String],
+    journal: &Journal,
+) -> Trouble {
     let path = match original(environment) {
         Ok(path) => path,
         Err(trouble) => return trouble,
     };
-    let error = Command::new(&path).args(operations).exec();
+    let mut script = Command::new(&path);
+    script.args(operations);
+    let arguments = environment.text(Variable::AdditionalArgs).ok().flatten().map(arguments::without_own);
+    if let Some(Foreign { rest, taken }) = arguments.filter(|foreign| !foreign.taken.is_empty()) {
+        let name = Variable::AdditionalArgs.name();
+        if rest.is_empty() {
+            script.env_remove(name)
+        } else {
+            script.env(name, rest)
+        };
+        let taken: Vec<_> = taken.iter().map(|option| format!("--{option}")).collect();
+        journal.warn(&format!("the original script does not know {}, which is left out", taken.join(", ")));
+    }
+    let error = script.exec();
     Trouble::new(format!("{} cannot be run: {error}", path.display()), "")
 }
 
@@ -159,11 +179,12 @@ mod tests {
         let link = folder.path().join("entry.sh");
         std::os::unix::fs::symlink(&own, &link).unwrap();
         let missing = folder.path().join("missing");
+        let journal = Journal::new(&folder.path().join("log"));
         for (path, says) in [(&own, "itself"), (&link, "itself"), (&missing, "not there")] {
             let environment = [("KOPIA_RS_FALLBACK".into(), path.into())].into_iter().collect();
-            assert!(become_original(&environment, &[]).to_string().contains(says));
+            assert!(become_original(&environment, &[], &journal).to_string().contains(says));
         }
         let environment = [("KOPIA_RS_FALLBACK".into(), "bash".into())].into_iter().collect();
-        assert!(become_original(&environment, &[]).to_string().contains("absolute"));
+        assert!(become_original(&environment, &[], &journal).to_string().contains("absolute"));
     }
 }

@@ -56,8 +56,9 @@ struct Context {
     operation: String,
     /// What comes before the last lines, each a line.
     details: Vec<String>,
-    /// What was asked for and not found, and what there is instead.
+    /// What was asked for and has no snapshot at all.
     wanted: Option<Source>,
+    /// What there is instead.
     identities: Vec<Identity>,
 }
 
@@ -84,9 +85,14 @@ impl Ending {
         self
     }
 
-    /// Adds what was looked for in vain, and what there is instead.
-    pub(crate) fn instead(mut self, wanted: &Source, identities: Vec<Identity>) -> Self {
+    /// Adds what has no snapshot. The controller shows that in a line of its own, so it must be true.
+    pub(crate) fn without_snapshots(mut self, wanted: &Source) -> Self {
         self.context.wanted = Some(wanted.clone());
+        self
+    }
+
+    /// Adds what there is instead.
+    pub(crate) fn instead(mut self, identities: Vec<Identity>) -> Self {
         self.context.identities = identities;
         self
     }

@@ -75,7 +75,8 @@ variables! {
     Direction "DIRECTION" Used, "what to do where no operation is given: destination restores, source and maintenance go to the original script";
     DebugMover "DEBUG_MOVER" Used, "1: wait for a signal instead of restoring, if called as entry.sh";
     OnMissing "KOPIA_RS_ON_MISSING" Used, "where there is nothing to restore: continue exits 0, fail exits 1";
-    Fallback "KOPIA_RS_FALLBACK" Used, "the original script, for other operations and, if this is set, other backends";
+    Degraded "KOPIA_RS_DEGRADED" Used, "true: open a damaged repository as far as that can be done, as with --degraded";
+    Fallback "KOPIA_RS_FALLBACK" Used, "the original script, for other operations and, if this is set, other storage";
     MetricsFile "KOPIA_RS_METRICS_FILE" Used, "where to write Prometheus text, as with --metrics-file";
 
     CacheDir "KOPIA_CACHE_DIR" NotNeeded, "there is no cache";
@@ -242,7 +243,11 @@ pub(crate) fn table() -> String {
         let what = match variable.role() {
             Used => format!("used: {about}"),
             NotNeeded => format!("not needed: {about}"),
-            Chooses(backend) => format!("refused: {backend} cannot be read yet; {about}"),
+            Chooses(backend) => {
+                format!(
+                    "refused: {backend} cannot be read yet, unless KOPIA_RS_FALLBACK names the original script; {about}"
+                )
+            }
             Serves(backend) => format!("not needed: belongs to {backend}"),
         };
         let _ = writeln!(table, "| `{}` | {what} |", variable.name());

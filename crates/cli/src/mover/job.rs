@@ -4,18 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kopia_rs::storage::{BlobStore, IoMode, Location};
-use kopia_rs::{Entry, Repository, Snapshot};
+use kopia_rs::{Entry, OpenOptions, Repository, Snapshot};
 
 use super::backend::{self, Choice, Place};
-use super::ending::Ending;
+use super::ending::{Ending, Result as How};
 use super::environment::{Environment, Variable};
 use super::facts::SnapshotFacts;
 use super::journal::Journal;
-use super::selection::{self, Found};
-use super::sentence::Trouble;
+use super::selection::{self, Found, Wanted};
+use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
 use super::{advice, configuration, dispatch, memory, metrics, missing, room, write};
 use crate::commands::snapshots::failed;
+use crate::diagnosis::{Finding, neighbours};
 use crate::interrupt::Interrupt;
 use crate::output::{count, size};
 
@@ -36,6 +37,11 @@ impl Job<'_> {
     fn restore(&self) -> Result<Ending, Ending> {
         self.journal.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
         let structured = configuration::structured(self.environment)?;
+        if structured.as_ref().is_some_and(|structured| structured.place.is_none()) {
+            let name = configuration::NAME;
+            self.journal
+                .info(&format!("{name} names no storage; the other variables say where the repository is"));
+        }
         let choice = backend::choose(self.environment, structured.as_ref())?;
         choice.warnings.iter().for_each(|warning| self.journal.warn(warning));
         let folder = self.folder(&choice)?;
@@ -52,8 +58,13 @@ impl Job<'_> {
             .snapshots()
             .map_err(|error| Ending::failed(advice::repository("list snapshots", &error)))?;
         let snapshots = match settings.wanted.choose(&snapshots) {
-            Found::Nothing => missing::certain(&repository, &settings.wanted.identity)?,
-            _ => snapshots,
+            Found::Snapshot(_) => snapshots,
+            Found::Nothing => missing::certain(&repository, &settings.wanted)?,
+            // What is said of those that there are holds, whatever may be hidden beside them.
+            Found::NoneFits(_) => missing::certain(&repository, &settings.wanted).unwrap_or_else(|ending| {
+                self.journal.warn(ending.sentence().cause());
+                snapshots
+            }),
         };
         let snapshot = match settings.wanted.choose(&snapshots) {
             Found::Snapshot(snapshot) => snapshot,
@@ -67,9 +78,31 @@ impl Job<'_> {
                 ));
             }
         };
+        let doubt =
+            if settings.degraded { self.doubt(&repository, snapshot, &settings.wanted)? } else { None };
         let root = self.root(snapshot)?;
         room::check(&target, &root, settings.arguments.sparse, self.journal)?;
-        write::restore(self, snapshot, &root, &settings)
+        let ending = write::restore(self, snapshot, &root, &settings)?;
+        Ok(match doubt {
+            Some(doubt) if ending.result() == How::Restored => Ending::new(How::Partial, doubt),
+            _ => ending,
+        })
+    }
+
+    /// Returns why the snapshot that was chosen may not be the one that was meant: the list of a damaged repository has gaps.
+    /// One that was named by its very time is meant.
+    fn doubt(
+        &self,
+        repository: &Repository,
+        snapshot: &Snapshot,
+        wanted: &Wanted,
+    ) -> Result<Option<Sentence>, Ending> {
+        let gaps = missing::gaps(repository)?;
+        gaps.iter().for_each(|gap| self.journal.warn(gap));
+        let Some(first) = gaps.first().filter(|_| !wanted.names(snapshot)) else { return Ok(None) };
+        let time = snapshot.start_time();
+        let what = format!("tell whether {time} is the newest snapshot of {}", wanted.identity);
+        Ok(Some(Sentence::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"))))
     }
 
     /// Returns the folder of the repository. Other storage is the original script's, if it was named.
@@ -81,7 +114,7 @@ impl Job<'_> {
         let cannot = format!("{by} names {name}, which kopia-rs cannot read yet");
         if self.environment.has(Variable::Fallback) {
             self.journal.warn(&format!("{cannot}; the original script restores"));
-            let trouble = dispatch::become_original(self.environment, &["restore".into()]);
+            let trouble = dispatch::become_original(self.environment, &["restore".into()], self.journal);
             return Err(Ending::failed(trouble.unable("run the original script")));
         }
         // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
@@ -132,10 +165,16 @@ impl Job<'_> {
             Ok(store) => store.into(),
             Err(error) => return Err(missing::repository(folder, None, &error.into(), settings)),
         };
-        let repository = Repository::open(store.clone(), &settings.password)
+        if neighbours::is_cache(folder) {
+            return Err(Ending::failed(Sentence::of(&Finding::Cache { given: folder.into() })));
+        }
+        let mut options = OpenOptions::default();
+        options.degraded = settings.degraded;
+        let repository = Repository::open_with(store.clone(), &settings.password, &options)
             .map_err(|error| missing::repository(folder, Some(&*store), &error, settings))?;
         self.journal.info(&format!("Repository connected: {}", folder.display()));
         repository.warnings().iter().for_each(|warning| self.journal.warn(warning));
+        repository.losses().iter().for_each(|loss| self.journal.warn(&format!("lost: {loss}")));
         Ok(repository)
     }
 

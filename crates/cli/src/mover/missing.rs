@@ -9,11 +9,12 @@ use std::path::Path;
 
 use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::unindexed::ManifestCoverage;
-use kopia_rs::{Error, Repository, Snapshots, Source};
+use kopia_rs::{Error, Repository, Snapshots};
 
 use super::advice;
 use super::arguments::OnMissing;
 use super::ending::{Ending, Result as How};
+use super::selection::{Found, Wanted};
 use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
 use crate::diagnosis::{self, Effort, Finding, Place, Unopened, Voice, identity, place};
@@ -75,7 +76,8 @@ pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> Ending {
         Some(finding) => Sentence::of(&finding),
         None => Sentence::nothing(&wanted.to_string(), "the repository has none of it", ""),
     };
-    with_others(Ending::new(how(settings.on_missing), sentence), snapshots, settings)
+    let ending = Ending::new(how(settings.on_missing), sentence).without_snapshots(wanted);
+    with_others(ending, snapshots, settings)
 }
 
 /// Adds the identities that there are, best first, if they are to be listed.
@@ -87,7 +89,7 @@ pub(crate) fn with_others(ending: Ending, snapshots: &Snapshots, settings: &Sett
     } else {
         Vec::new()
     };
-    ending.instead(wanted, others)
+    ending.instead(others)
 }
 
 fn how(on_missing: Option<OnMissing>) -> How {
@@ -97,16 +99,19 @@ fn how(on_missing: Option<OnMissing>) -> How {
     }
 }
 
-/// Lists the snapshots once more, and makes sure that none of the identity is overlooked: the list must be whole, and no pack
-/// outside the index may hold more of it. A backup that is just being written is waited for.
-pub(crate) fn certain(repository: &Repository, wanted: &Source) -> Result<Snapshots, Ending> {
-    let what = format!("tell whether {wanted} has snapshots");
+/// Lists the snapshots once more, and makes sure that the one that is wanted is not overlooked: the list must be whole, and no
+/// pack outside the index may hold more of it. A backup that is just being written is waited for.
+pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapshots, Ending> {
+    let mut what = format!("tell whether {} has snapshots", wanted.identity);
     let mut looks = 0;
     loop {
-        let coverage = repository.manifest_coverage();
-        let coverage = coverage.map_err(|error| Ending::failed(advice::repository(&what, &error)))?;
-        let has_one = coverage.snapshots.iter().any(|snapshot| snapshot.source() == wanted);
-        if has_one || coverage.is_complete() {
+        let coverage = coverage(repository, &what)?;
+        match wanted.choose(&coverage.snapshots) {
+            Found::Snapshot(_) => return Ok(coverage.snapshots),
+            Found::NoneFits(_) => what = format!("tell which snapshots {} has", wanted.identity),
+            Found::Nothing => {}
+        }
+        if coverage.is_complete() {
             return Ok(coverage.snapshots);
         }
         looks += 1;
@@ -116,6 +121,20 @@ pub(crate) fn certain(repository: &Repository, wanted: &Source) -> Result<Snapsh
         }
         std::thread::sleep(BETWEEN);
     }
+}
+
+/// Returns what the list of snapshots of a damaged repository lacks, or may lack, each as a sentence. What a backup that runs
+/// at the moment has written is not missing yet; and what lost index blobs named, packs have told.
+pub(crate) fn gaps(repository: &Repository) -> Result<Vec<String>, Ending> {
+    let coverage = coverage(repository, "list snapshots")?;
+    let lost = coverage.snapshots.lost().iter().map(|lost| format!("the list of snapshots has gaps: {lost}"));
+    let hiding = coverage.hiding.iter().filter(|pack| !pack.session_open);
+    let hiding = hiding.map(|pack| format!("pack {} may hold snapshots that no index names", pack.id));
+    Ok(lost.chain(hiding).collect())
+}
+
+fn coverage(repository: &Repository, what: &str) -> Result<ManifestCoverage, Ending> {
+    repository.manifest_coverage().map_err(|error| Ending::failed(advice::repository(what, &error)))
 }
 
 /// Says why a list may not be whole.

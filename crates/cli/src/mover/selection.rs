@@ -102,6 +102,11 @@ impl Wanted {
         }
     }
 
+    /// Returns whether a snapshot is named by the very instant at which it began, so that no other one can be meant.
+    pub(crate) fn names(&self, snapshot: &Snapshot) -> bool {
+        self.as_of == Some(snapshot.start_time()) && self.previous == 0
+    }
+
     /// Says that the window lies beyond the oldest snapshot.
     fn out_of_range(&self, candidates: usize) -> Trouble {
         let qualified = if self.as_of.is_some() { " by that time" } else { "" };

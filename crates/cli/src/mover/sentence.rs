@@ -81,6 +81,11 @@ impl Sentence {
         }
     }
 
+    /// Returns what it says without calling it an error.
+    pub(crate) fn cause(&self) -> &str {
+        self.0.strip_prefix("ERROR: ").unwrap_or(&self.0)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

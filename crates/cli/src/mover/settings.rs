@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) delete_extra: bool,
     /// What was said about having nothing to restore, if anything was.
     pub(crate) on_missing: Option<OnMissing>,
+    /// Whether a damaged repository is opened as far as that can be done.
+    pub(crate) degraded: bool,
     /// Whether identities are listed where none fits.
     pub(crate) discover: bool,
 }
@@ -40,6 +42,7 @@ impl Settings {
             password: Password::new(password.as_bytes()),
             delete_extra: environment.is_true(Variable::FileDeletion)? || arguments.delete_extra,
             on_missing: on_missing.or(arguments.on_missing),
+            degraded: environment.is_true(Variable::Degraded)? || arguments.degraded,
             discover: environment.is_true(Variable::Discover)?,
             arguments,
         })

@@ -503,6 +503,24 @@ fn a_format_blob_without_replicas_or_with_one_bit_wrong() {
 }
 
 #[test]
+fn a_cache_of_kopia_is_called_one() {
+    let place = Place::new();
+    let cache = place.path("cache");
+    fs::create_dir_all(cache.join("contents")).unwrap();
+    fs::write(cache.join("kopia.repository"), "{}").unwrap();
+    let fact = format!("{} is kopia's cache of a repository, and no repository itself", cache.display());
+    let ran = doctor(&cache, "--json").run().exits(1).says(&[&fact]);
+    assert_eq!(kinds(&ran), ["cache"]);
+    for command in ["status", "snapshots", "verify"] {
+        let ran = KopiaRs::written(&cache, command).run().exits(1).says(&[&fact]);
+        assert!(ran.stderr.contains("hint: give the folder that holds kopia.repository.f"), "{}", ran.stderr);
+    }
+    // Nor is it offered to whoever looks beside it.
+    let ran = doctor(&place.path(""), "").run().exits(1);
+    assert!(!ran.stderr.contains("lies below"), "{}", ran.stderr);
+}
+
+#[test]
 fn an_identity_that_is_nearly_right_is_named() {
     let repository = golden::case("sources").repository;
     // A person is asked, a pod's log says what to write into the manifest.

@@ -30,6 +30,7 @@ pub(super) enum Switch {
     InPlace,
     Salvage,
     VerifyHashes,
+    Degraded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +44,17 @@ const NO_CACHE: &str = "there is no cache";
 const NO_LOG_FILES: &str = "no log files are written";
 const ONE_IDENTITY: &str = "sourceIdentity says what to restore";
 
-/// Every option that is known: those of kopia's restore, those of `kopia repository connect` and of all its commands that people
-/// set, and our own.
+/// The options that kopia does not have.
+const OWN: &[(&str, Meaning)] = &[
+    ("on-missing", Meaning::Value(Value::OnMissing)),
+    ("degraded", Meaning::Switch(Switch::Degraded)),
+    ("in-place", Meaning::Switch(Switch::InPlace)),
+    ("salvage", Meaning::Switch(Switch::Salvage)),
+    ("verify-hashes", Meaning::Switch(Switch::VerifyHashes)),
+];
+
+/// The options of kopia that are known: those of its restore, and those of `kopia repository connect` and of all its commands
+/// that people set.
 const OPTIONS: &[(&str, Meaning)] = &[
     ("parallel", Meaning::Value(Value::Parallel)),
     ("skip-existing", Meaning::Switch(Switch::SkipExisting)),
@@ -70,11 +80,6 @@ const OPTIONS: &[(&str, Meaning)] = &[
     ("shallow", Meaning::Refused("placeholders cannot be written")),
     ("shallow-minsize", Meaning::Refused("placeholders cannot be written")),
     ("snapshot-time", Meaning::Refused("restoreAsOf chooses by time")),
-    // Ours.
-    ("on-missing", Meaning::Value(Value::OnMissing)),
-    ("in-place", Meaning::Switch(Switch::InPlace)),
-    ("salvage", Meaning::Switch(Switch::Salvage)),
-    ("verify-hashes", Meaning::Switch(Switch::VerifyHashes)),
     // Of all of kopia's commands.
     ("progress", Meaning::Moot("progress is a line every few seconds")),
     ("progress-update-interval", Meaning::MootValue("progress is a line every few seconds")),
@@ -102,7 +107,16 @@ const OPTIONS: &[(&str, Meaning)] = &[
 
 /// Finds an option by its name or by `no-` and its name.
 pub(super) fn find(name: &str) -> Option<(&'static str, Meaning, bool)> {
-    let known = |name: &str| OPTIONS.iter().find(|(known, _)| *known == name);
+    find_in(OPTIONS, name).or_else(|| find_in(OWN, name))
+}
+
+/// Returns whether an option is one that kopia does not know, and whether a value follows it.
+pub(super) fn find_own(name: &str) -> Option<(&'static str, bool)> {
+    find_in(OWN, name).map(|(name, meaning, _)| (name, matches!(meaning, Meaning::Value(_))))
+}
+
+fn find_in(options: &'static [(&str, Meaning)], name: &str) -> Option<(&'static str, Meaning, bool)> {
+    let known = |name: &str| options.iter().find(|(known, _)| *known == name);
     match known(name) {
         Some((name, meaning)) => Some((name, *meaning, true)),
         None => known(name.strip_prefix("no-")?).map(|(name, meaning)| (*name, *meaning, false)),

@@ -193,6 +193,16 @@ fn m03_other_backends_are_named_and_handed_over_only_on_request() {
         assert_eq!(called, "restore");
         assert!(log.contains(&format!("WARN: {variable} names {name}")), "{log}");
     }
+    // What the script does not know is not left for kopia to stumble over.
+    let job = || pod.job(APP).env("KOPIA_S3_BUCKET", "b").env("KOPIA_RS_FALLBACK", &script);
+    let both = job().additional(&["--on-missing", "fail", "--parallel=2", "--degraded"]);
+    let (_, log) = handed_over(&pod, &both).expect("the script is run");
+    assert!(log.contains("\nKOPIA_ADDITIONAL_ARGS=--parallel=2\n"), "{log}");
+    assert!(log.contains("WARN: the original script does not know --on-missing, --degraded"), "{log}");
+    let (_, log) = handed_over(&pod, &job().additional(&["--in-place"])).expect("the script is run");
+    assert!(!log.contains("KOPIA_ADDITIONAL_ARGS"), "{log}");
+    let (_, log) = handed_over(&pod, &job().additional(&["--x=A|B", "-y"])).expect("the script is run");
+    assert!(log.contains("\nKOPIA_ADDITIONAL_ARGS=--x=A|B|VOLSYNC_ARG_SEP|-y\n"), "{log}");
     assert!(names(&pod.volume()).is_empty());
 }
 
@@ -243,6 +253,26 @@ fn m05_a_structured_configuration_says_where_and_who() {
     let s3 = config(json!({"type": "s3", "config": {"bucket": "b", "secretAccessKey": "hush"}}));
     let ran = pod.job(APP).env("KOPIA_STRUCTURED_REPOSITORY_CONFIG", s3).run().exits(1).never_says(&["hush"]);
     ran.ends_with(&["KOPIA_STRUCTURED_REPOSITORY_CONFIG names S3"]);
+    // A server, and whatever else kopia may come to know, is the script's.
+    let script = script(&pod);
+    let server =
+        json!({"apiServer": {"url": "https://kopia:51515", "serverCertFingerprint": "ab"}}).to_string();
+    let b2 = config(json!({"type": "b2", "config": {"bucket": "b"}}));
+    let new = config(json!({"type": "new", "config": {}}));
+    for (config, name) in
+        [(server, "a Kopia repository server"), (b2, "Backblaze B2"), (new, "storage of the type \"new\"")]
+    {
+        let job = pod.job(APP).env("KOPIA_STRUCTURED_REPOSITORY_CONFIG", config);
+        let named = format!("KOPIA_STRUCTURED_REPOSITORY_CONFIG names {name}");
+        job.run().exits(1).ends_with(&[&format!("{named}, which kopia-rs cannot read yet")]);
+        let (called, log) =
+            handed_over(&pod, &job.env("KOPIA_RS_FALLBACK", &script)).expect("the script is run");
+        assert!(called == "restore" && log.contains(&format!("WARN: {named}")), "{log}");
+    }
+    // One that names no place leaves it to the variables.
+    let limits = json!({"enableActions": false, "throttlingLimits": {}}).to_string();
+    let ran = pod.job(APP).env("KOPIA_STRUCTURED_REPOSITORY_CONFIG", limits).run().exits(0);
+    ran.says(&["INFO: KOPIA_STRUCTURED_REPOSITORY_CONFIG names no storage"]);
     let bad =
         pod.job(APP).env("KOPIA_STRUCTURED_REPOSITORY_CONFIG", "{hush").run().exits(1).never_says(&["hush"]);
     bad.ends_with(&["KOPIA_STRUCTURED_REPOSITORY_CONFIG is not the JSON"]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
-use crate::common::{Pod, file, folder, manifest, names, snapshot, state};
+use crate::common::{Job, Pod, file, folder, manifest, names, restored, snapshot, state};
 use crate::controller;
 use crate::namespace::{volume, with_mounts};
 
@@ -48,6 +48,81 @@ fn m07_no_snapshot_is_well_only_if_none_can_be_hidden() {
     fs::write(hidden.repository().join("new"), index).unwrap();
     fs::rename(hidden.repository().join("new"), hidden.repository().join(format!("{name}.f"))).unwrap();
     job.ended(child).exits(0).ends_with(&["Snapshot restore completed successfully: new@media:/data"]);
+}
+
+/// The controller puts «No snapshots found» above everything else that a status says.
+#[test]
+fn m07_no_snapshots_found_is_said_only_where_it_is_true() {
+    const LINE: &str = "No snapshots found";
+    let pod = pod();
+    let absent = pod.job("new@media:/data").env("KOPIA_RS_ON_MISSING", "fail").run().exits(1);
+    absent.says(&["No snapshots found for new@media:/data"]);
+    // There are some, and not the one that was asked for.
+    for (name, value) in
+        [("KOPIA_PREVIOUS", "7"), ("KOPIA_RESTORE_AS_OF", "2020-01-01T00:00:00Z"), ("KOPIA_SHALLOW", "0")]
+    {
+        let ran = pod.job(APP).env(name, value).run().exits(1).never_says(&[LINE]);
+        let available = controller::discover(&controller::status(&ran.log)).available;
+        assert_eq!(available.len(), 1, "what there is is still listed: {}", ran.log);
+    }
+    let unfinished = Pod::new();
+    unfinished.write(|writer| {
+        let root = folder(writer, "data", &[]);
+        manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({"incomplete": "checkpoint"}));
+    });
+    unfinished.job(APP).run().exits(1).never_says(&[LINE]);
+    // Nobody knows.
+    for job in [
+        pod.job(APP).env("KOPIA_PASSWORD", "wrong"),
+        pod.job(APP).repository(&pod.path("elsewhere")),
+        pod.job(APP).env("KOPIA_PREVIOUS", "x"),
+        pod.job("new@media:/data").env("DATA_DIR", "/nonexistent"),
+    ] {
+        job.run().exits(1).never_says(&[LINE]);
+    }
+    let index = &kopia_testkit::damage::blobs(&pod.repository(), "x")[0];
+    index.flip_bit(index.read().len() / 2, 0);
+    for job in [pod.job("new@media:/data"), pod.job(APP)] {
+        let ran = job.run().exits(1).never_says(&[LINE, "No data will be restored"]);
+        ran.ends_with(&["blob x", "additionalArgs: [--degraded]"]);
+    }
+}
+
+/// A damaged index blob: without it, packs are asked what they hold.
+#[test]
+fn a_damaged_repository_is_restored_from_on_request() {
+    let pod = pod();
+    let index = &kopia_testkit::damage::blobs(&pod.repository(), "x")[0];
+    index.flip_bit(index.read().len() / 2, 0);
+    let degraded: [fn(Job) -> Job; 2] =
+        [|job| job.additional(&["--degraded"]), |job| job.env("KOPIA_RS_DEGRADED", "true")];
+    for degraded in degraded {
+        let ran = degraded(pod.job(APP)).run().exits(0).says(&["WARN: lost: ", "blob x"]);
+        ran.ends_with(&["Snapshot restore completed successfully: app@media:/data from 2026-01-02"]);
+        assert_eq!(restored(&pod), "2026-01-02T00:00:00Z");
+        fs::remove_file(pod.volume().join("text")).unwrap();
+        // What is not in a list with gaps may be missing, which is no first deployment.
+        let ran = degraded(pod.job("new@media:/data")).run().exits(1);
+        ran.never_says(&["No data will be restored", "No snapshots found"]);
+    }
+    pod.job(APP).env("KOPIA_RS_DEGRADED", "false").run().exits(1);
+    pod.job(APP)
+        .env("KOPIA_RS_DEGRADED", "maybe")
+        .run()
+        .exits(1)
+        .ends_with(&["KOPIA_RS_DEGRADED is \"maybe\""]);
+    // A pack that does not say what it holds may hold a newer snapshot: everything is restored, and that is no success,
+    // unless this very snapshot was asked for.
+    fs::write(pod.repository().join(format!("q{:032x}-s0123456789abcdef147.f", 7)), "nonsense").unwrap();
+    let job = || pod.job(APP).additional(&["--degraded"]);
+    let ran = job().run().exits(1).says(&["may hold snapshots that no index names"]);
+    let ran = ran.ends_with(&[
+        "tell whether 2026-01-02T00:00:00Z is the newest",
+        "set restoreAsOf to 2026-01-02T00:00:00Z",
+    ]);
+    assert_eq!(ran.message.unwrap()["result"], json!("partial"));
+    assert_eq!(restored(&pod), "2026-01-02T00:00:00Z");
+    job().env("KOPIA_RESTORE_AS_OF", "2026-01-02T00:00:00Z").run().exits(0);
 }
 
 #[test]

@@ -138,6 +138,17 @@ fn m16_a_cache_is_neither_needed_nor_touched() {
     let job = limits.iter().fold(pod.job(APP), |job, name| job.env(name, "1"));
     job.env("KOPIA_CACHE_DIR", &cache).env("KOPIA_SKIP_CACHE_CONFIG", "true").run().exits(0);
     assert_eq!(state(&cache), before);
+    // A warm one holds a copy of the format blob; it is no repository, and none is said to lie in it.
+    fs::create_dir_all(cache.join("contents")).unwrap();
+    fs::copy(pod.repository().join("kopia.repository.f"), cache.join("kopia.repository")).unwrap();
+    for on_missing in ["continue", "fail"] {
+        let job = pod.job(APP).env("KOPIA_RS_ON_MISSING", on_missing);
+        let ran = job.repository(&cache).run().exits(1).never_says(&["No data will be restored"]);
+        ran.ends_with(&["is kopia's cache of a repository", "set KOPIA_REPOSITORY to the folder"]);
+    }
+    fs::remove_dir_all(pod.repository()).unwrap();
+    let ran = pod.job(APP).run().exits(1);
+    ran.ends_with(&["ERROR: unable to open the repository"]).never_says(&[&cache.display().to_string()]);
 }
 
 #[test]
