@@ -9,8 +9,8 @@ use std::time::{Instant, SystemTime};
 use kopia_codec::hash::{HashAlgorithm, Hasher};
 use kopia_codec::key::Password;
 use kopia_format::BlobId;
-use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, find_replica};
-use kopia_storage::{BlobInfo, BlobStore};
+use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, RepositoryFormat, find_replica};
+use kopia_storage::{BlobInfo, BlobStore, MAX_COPIES};
 
 use crate::repository::unseal;
 use crate::{Error, Result};
@@ -90,11 +90,38 @@ impl FormatBlob {
     /// # Errors
     /// As [`Self::parse`]; [`Error::NotARepository`] if there is none, and [`Error::Storage`].
     pub fn read(store: &dyn BlobStore) -> Result<Self> {
-        let bytes = store.read(&Self::id()).map_err(|error| match error.is_not_found() {
-            true => Error::NotARepository { location: store.location() },
-            false => Error::Storage(error),
+        let bytes = store.read(&Self::id()).map_err(|error| {
+            if error.is_not_found() {
+                return Error::NotARepository { location: store.location() };
+            }
+            Error::Storage(error)
         })?;
-        Self::parse(bytes)
+        Self::parse(bytes).or_else(|error| Self::copies(store).next().ok_or(error))
+    }
+
+    /// Returns the copies that can be parsed, where the store has several.
+    fn copies(store: &dyn BlobStore) -> impl Iterator<Item = Self> {
+        let copies = (0..MAX_COPIES).map(|number| store.read_copy(&Self::id(), number, 0, None));
+        copies.filter_map(|copy| Self::parse(copy.ok()??).ok())
+    }
+
+    /// Opens it with a password, or another copy of it that the store has.
+    pub(crate) fn unseal(&mut self, store: &dyn BlobStore, password: &Password) -> Result<RepositoryFormat> {
+        let location = store.location();
+        unseal(&Self::id(), &self.blob, password, &location).or_else(|error| {
+            for copy in Self::copies(store).filter(|copy| copy.bytes != self.bytes) {
+                if let Ok(format) = unseal(&Self::id(), &copy.blob, password, &location) {
+                    *self = copy;
+                    return Ok(format);
+                }
+            }
+            Err(error)
+        })
+    }
+
+    /// Returns what it says.
+    pub(crate) fn into_blob(self) -> RepositoryBlob {
+        self.blob
     }
 
     /// Returns its bytes, as they stand in the blob.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::ContentId;
-use kopia_storage::{ReadAhead, ReadProfile};
+use kopia_storage::{MAX_COPIES, ReadAhead, ReadProfile};
 use rayon::prelude::*;
 
 use crate::content::{Decoder, Stored};
@@ -70,7 +70,13 @@ impl Repository {
                 match self.read_stored(&content, place) {
                     Ok((place, bytes)) => {
                         let stored = Stored { id: content, place, bytes: &bytes };
-                        visit(same, decoder.decode(self, &stored));
+                        match decoder.decode(self, &stored) {
+                            Ok(plain) => visit(same, Ok(plain)),
+                            Err(error) => match self.decode_copy(decoder, &content, place, error) {
+                                Ok(plain) => visit(same, Ok(&plain)),
+                                Err(error) => visit(same, Err(error)),
+                            },
+                        }
                     }
                     Err(error) => visit(same, Err(error)),
                 }
@@ -82,7 +88,45 @@ impl Repository {
             let start = (u64::from(place.offset) - read.bytes.start) as usize;
             Stored { id, place, bytes: &bytes[start..start + place.packed_length as usize] }
         });
-        decoder.decode_many(self, &stored.collect::<Vec<_>>(), |number, plain| visit(groups[number], plain));
+        let mut damaged = Vec::new();
+        decoder.decode_many(self, &stored.collect::<Vec<_>>(), |number, plain| match plain {
+            Ok(plain) => visit(groups[number], Ok(plain)),
+            Err(error) => damaged.push((groups[number], error)),
+        });
+        for (same, error) in damaged {
+            match self.decode_copy(decoder, &same[0].content(), same[0].place(), error) {
+                Ok(plain) => visit(same, Ok(&plain)),
+                Err(error) => visit(same, Err(error)),
+            }
+        }
+    }
+
+    /// Decodes a content from another copy of its pack, where the store has several; `error` says what is wrong with the
+    /// usual one, and is returned if no other is better.
+    pub(crate) fn decode_copy(
+        &self,
+        decoder: &mut Decoder,
+        content: &ContentId,
+        place: Place,
+        error: Error,
+    ) -> Result<Vec<u8>> {
+        if !matches!(error, Error::CorruptContent { .. }) || !place.is_plausible() {
+            return Err(error);
+        }
+        let (offset, length) = (place.offset.into(), place.packed_length as usize);
+        for number in 0..MAX_COPIES {
+            match self.store().read_copy(self.pack(place.pack), number, offset, Some(length)) {
+                Ok(None) => break,
+                Ok(Some(bytes)) => {
+                    if let Ok(plain) = decoder.decode(self, &Stored { id: *content, place, bytes: &bytes }) {
+                        return Ok(plain.to_vec());
+                    }
+                }
+                // Another one may be longer.
+                Err(_) => {}
+            }
+        }
+        Err(error)
     }
 
     /// Reads and decodes many contents, pack by pack with neighbours merged, and gives each to `visit` with its number

@@ -191,7 +191,10 @@ impl Repository {
         let place = self.find(content)?;
         let (place, bytes) = self.read_stored(content, place)?;
         let stored = Stored { id: *content, place, bytes: &bytes };
-        self.with_decoder(|decoder| Ok(decoder.decode(self, &stored)?.to_vec()))
+        self.with_decoder(|decoder| match decoder.decode(self, &stored) {
+            Ok(plain) => Ok(plain.to_vec()),
+            Err(error) => self.decode_copy(decoder, content, place, error),
+        })
     }
 
     /// Says whether `plain` hashes to the id of a content.

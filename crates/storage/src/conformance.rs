@@ -27,6 +27,7 @@ pub fn check<S: BlobStore>(mut make: impl FnMut(&[(BlobId, Vec<u8>)]) -> S) {
     ranges(&store, &blobs);
     outside(&store, &blobs);
     missing(&store, &blobs);
+    copies(&store, &blobs);
     at_once(&store, &blobs);
     sizes(&store);
 }
@@ -133,6 +134,21 @@ fn outside(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
     }
 }
 
+/// Copies, where a store has several, are all alike if none is damaged.
+fn copies(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
+    for (id, bytes) in blobs {
+        let half = bytes.len() / 2;
+        let mut number = 0;
+        while let Some(copy) = ok(store.read_copy(id, number, 0, None), id) {
+            assert!(copy == *bytes, "copy {number} of {id}");
+            let range = ok(store.read_copy(id, number, half as u64, Some(bytes.len() - half)), id);
+            assert!(range.is_some_and(|range| range == bytes[half..]), "a range of copy {number} of {id}");
+            number += 1;
+        }
+        assert!(number != 1, "{id} has no other copy than the usual one");
+    }
+}
+
 fn missing(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
     // One that differs in its end, one that another begins with, one beyond all.
     let names = [format!("{}0", blobs[5].0), "p4e311fa0".into(), "zzz".into(), "p".repeat(255)];
@@ -149,6 +165,10 @@ fn missing(store: &impl BlobStore, blobs: &[(BlobId, Vec<u8>)]) {
                 Err(Error::NotFound { blob, .. }) => assert_eq!(blob, id),
                 other => panic!("{id} is not there: {other:?}"),
             }
+        }
+        match store.read_copy(&id, 0, 0, None) {
+            Ok(None) | Err(Error::NotFound { .. }) => {}
+            other => panic!("{id} has a copy and is not there: {other:?}"),
         }
     }
 }

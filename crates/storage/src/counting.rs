@@ -104,6 +104,16 @@ impl<S: BlobStore> BlobStore for CountingStore<S> {
         self.inner.read_range(id, offset, length, buffer)
     }
 
+    fn read_copy(
+        &self,
+        id: &BlobId,
+        number: usize,
+        offset: u64,
+        length: Option<usize>,
+    ) -> Result<Option<Vec<u8>>> {
+        self.inner.read_copy(id, number, offset, length)
+    }
+
     fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
         self.record().hints += 1;
         self.inner.will_need(id, offset, length);

@@ -72,14 +72,6 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// The file `.shards` does not say where blobs lie.
-    #[error("{place} does not describe where blobs lie: {why}")]
-    Layout {
-        /// The file.
-        place: String,
-        /// What is wrong with it.
-        why: String,
-    },
     /// Text does not say where a repository is.
     #[error("{text:?} is not a location: {why}")]
     BadLocation {

@@ -140,6 +140,18 @@ impl<S: BlobStore> BlobStore for FaultyStore<S> {
         self.inner.read_range(id, offset, length, buffer)
     }
 
+    fn read_copy(
+        &self,
+        id: &BlobId,
+        number: usize,
+        offset: u64,
+        length: Option<usize>,
+    ) -> Result<Option<Vec<u8>>> {
+        self.wait();
+        self.is_there(id)?;
+        self.inner.read_copy(id, number, offset, length)
+    }
+
     fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
         self.inner.will_need(id, offset, length);
     }

@@ -1,21 +1,25 @@
-//! Blobs as files in a folder, on a local or mounted disk.
+//! Blobs as files in a directory, on a local or mounted disk.
 //!
-//! The blob `ID` is the file `ID.f`, in folders cut from the front of its name as the file `.shards` says. Nothing is ever
-//! written or created here, not even a `.shards` that is missing. Authority: Kopia's `repo/blob/filesystem` and
-//! `repo/blob/sharded`.
+//! The blob `ID` is the file `ID.f`, in directories cut from the front of its name as the file `.shards` says. Blobs that
+//! lie elsewhere are found, too: in a copy or a mount of a bucket they have no `.f`; `.shards` may be lost or wrong; a
+//! layout may be changed halfway. Files of other programs between them are no blobs. Nothing is ever written or created
+//! here, not even a `.shards` that is missing. Authority: Kopia's `repo/blob/filesystem` and `repo/blob/sharded`.
 
 mod cache;
 mod disk;
+mod form;
 mod kind;
+mod layout;
 mod listing;
 mod map;
+mod names;
 mod open_blob;
 mod shards;
 #[cfg(test)]
 mod tests;
 
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +35,7 @@ use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result, WHOLE_BL
 use cache::Cache;
 use disk::Disk;
 use kind::Kind;
+use layout::Layout;
 pub(crate) use map::Map;
 use open_blob::OpenBlob;
 use shards::Shards;
@@ -64,7 +69,9 @@ pub enum IoMode {
 pub struct FilesystemStore {
     path: PathBuf,
     folder: OwnedFd,
-    shards: Shards,
+    layout: Layout,
+    /// What is wrong with `.shards`.
+    layout_problem: Option<String>,
     kind: Kind,
     disk: Disk,
     /// Whether maps may be used; cleared when the kernel turns out not to know `MADV_POPULATE_READ`.
@@ -84,8 +91,7 @@ impl FilesystemStore {
     /// Opens the folder `path`, which may be a symbolic link. Whether it holds a repository is not asked here.
     ///
     /// # Errors
-    /// [`Error::Open`] if there is no such folder, if it is no folder or must not be read, and [`Error::Layout`] if its
-    /// `.shards` makes no sense.
+    /// [`Error::Open`] if there is no such folder, if it is no folder, or if it or its `.shards` must not be read.
     pub fn open_with(path: impl AsRef<Path>, mode: IoMode) -> Result<Self> {
         let path = path.as_ref();
         let error = |path: &Path, source| Error::Open { place: path.display().to_string(), source };
@@ -95,41 +101,87 @@ impl FilesystemStore {
         let folder = rustix::fs::open(&path, flags, Mode::empty());
         let folder = folder.map_err(|errno| error(&path, errno.into()))?;
         let shards_file = path.join(shards::FILE_NAME);
-        let shards = match shards::read(&folder).map_err(|source| error(&shards_file, source))? {
-            None => Shards::default(),
-            Some(json) => Shards::parse(&json)
-                .map_err(|why| Error::Layout { place: shards_file.display().to_string(), why })?,
+        let (shards, layout_problem) = match shards::read(&folder)
+            .map_err(|source| error(&shards_file, source))?
+            .map(|json| Shards::parse(&json))
+        {
+            None => (Shards::default(), None),
+            Some(Ok(shards)) => (shards, None),
+            // Blobs are found without it.
+            Some(Err(why)) => (
+                Shards::default(),
+                Some(format!("{} does not describe where blobs lie: {why}", shards_file.display())),
+            ),
         };
         let (kind, disk) = (Kind::of(&folder), Disk::of(&folder));
         let maps = AtomicBool::new(mode == IoMode::Map && Map::IS_SUPPORTED);
-        Ok(Self { path, folder, shards, kind, disk, maps, cache: Cache::default() })
+        let layout = Layout::new(shards);
+        Ok(Self { path, folder, layout, layout_problem, kind, disk, maps, cache: Cache::default() })
     }
 
-    /// Returns the path of a blob's file below the folder, or an error if no file can have it.
-    fn file(&self, id: &BlobId) -> Result<Vec<u8>> {
-        self.shards.file(id).ok_or_else(|| Error::not_found(id, self.location()))
+    /// Returns what is wrong with the file `.shards`, as a sentence. Blobs are found all the same.
+    pub fn layout_problem(&self) -> Option<&str> {
+        self.layout_problem.as_deref()
+    }
+
+    /// Does something with the file of a blob, given its path below the folder.
+    fn with_file<R>(&self, id: &BlobId, work: impl Fn(&[u8]) -> std::io::Result<R>) -> Result<R> {
+        let done = self.layout.find(self.folder.as_fd(), id, work);
+        done.map_err(|source| self.read_error(id, 0, source))
     }
 
     fn read_error(&self, id: &BlobId, offset: u64, source: std::io::Error) -> Error {
-        match Errno::from_io_error(&source) {
-            // A name too long for the file system cannot be there either.
-            Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Error::not_found(id, self.location()),
-            _ => Error::Read { blob: id.clone(), place: self.location(), offset, source },
+        if layout::is_absent(&source) {
+            return Error::not_found(id, self.location());
         }
+        Error::Read { blob: id.clone(), place: self.location(), offset, source }
     }
 
     fn open_blob(&self, id: &BlobId) -> Result<Arc<OpenBlob>> {
-        let file = self.file(id)?;
-        let open = || OpenBlob::open(&self.folder, &file, id);
-        let opened = open().or_else(|error| match Errno::from_io_error(&error) {
-            // Some of the files that are open are ours.
-            Some(Errno::MFILE | Errno::NFILE) => {
-                self.cache.clear();
-                open()
+        self.with_file(id, |file| {
+            let open = || OpenBlob::open(&self.folder, file, id);
+            open().or_else(|error| match Errno::from_io_error(&error) {
+                // Some of the files that are open are ours.
+                Some(Errno::MFILE | Errno::NFILE) => {
+                    self.cache.clear();
+                    open()
+                }
+                _ => Err(error),
+            })
+        })
+        .map(Arc::new)
+    }
+
+    /// Reads all of a blob that is open.
+    fn whole(&self, blob: &OpenBlob) -> Result<Vec<u8>> {
+        let (id, length) = (blob.id(), blob.length());
+        let error = |source| self.read_error(id, 0, source);
+        if length > WHOLE_BLOB_LIMIT {
+            return Err(Error::TooLarge { blob: id.clone(), place: self.location(), length });
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length as usize).map_err(|full| error(full.into()))?;
+        blob.file().take(length).read_to_end(&mut bytes).map_err(error)?;
+        check_range(id, || self.location(), (0, length as usize), bytes.len() as u64)?;
+        Ok(bytes)
+    }
+
+    /// Returns what can be read of the copies of a blob, if there are several.
+    fn read_copies(&self, id: &BlobId, read: impl Fn(usize) -> Result<Option<Vec<u8>>>) -> Option<Vec<u8>> {
+        let copies = self.layout.copies(self.folder.as_fd(), id).len();
+        (0..copies).find_map(|number| read(number).ok().flatten())
+    }
+
+    /// As [`BlobStore::read_range`], of the copy that is read usually.
+    fn usual_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
+        if let Some(blob) = self.cache.get(id) {
+            match self.range(&blob, offset, length, buffer) {
+                Err(error) if may_be_stale(&error) => self.cache.forget(&blob),
+                result => return result,
             }
-            _ => Err(error),
-        });
-        Ok(Arc::new(opened.map_err(|source| self.read_error(id, 0, source))?))
+            return self.range(&self.cache.insert(self.open_blob(id)?), offset, length, Vec::new());
+        }
+        self.range(&self.cache.insert(self.open_blob(id)?), offset, length, buffer)
     }
 
     /// Reads a range of a blob that is open.
@@ -174,44 +226,60 @@ impl BlobStore for FilesystemStore {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
-        listing::list(&self.folder, prefix, self.profile().parallel_reads).map_err(|(folder, source)| {
-            Error::List { place: self.path.join(folder).display().to_string(), source }
+        let listed = self.layout.list(self.folder.as_fd(), prefix, self.profile().parallel_reads);
+        listed.map(|listing| listing.blobs).map_err(|(folder, source)| Error::List {
+            place: self.path.join(folder).display().to_string(),
+            source,
         })
     }
 
     fn length(&self, id: &BlobId) -> Result<u64> {
-        let length = open_blob::file_length(&self.folder, &self.file(id)?);
-        length.map_err(|source| self.read_error(id, 0, source))
+        self.with_file(id, |file| open_blob::file_length(&self.folder, file))
     }
 
     fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        let modified = open_blob::file_modified(&self.folder, &self.file(id)?);
-        modified.map_err(|source| self.read_error(id, 0, source))
+        self.with_file(id, |file| open_blob::file_modified(&self.folder, file))
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
-        let error = |source| self.read_error(id, 0, source);
-        let blob = self.open_blob(id)?;
-        let length = blob.length();
-        if length > WHOLE_BLOB_LIMIT {
-            return Err(Error::TooLarge { blob: id.clone(), place: self.location(), length });
+        match self.open_blob(id).and_then(|blob| self.whole(&blob)) {
+            Err(error @ Error::Read { .. }) => {
+                self.read_copies(id, |number| self.read_copy(id, number, 0, None)).ok_or(error)
+            }
+            result => result,
         }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length as usize).map_err(|full| error(full.into()))?;
-        blob.file().take(length).read_to_end(&mut bytes).map_err(error)?;
-        check_range(id, || self.location(), (0, length as usize), bytes.len() as u64)?;
-        Ok(bytes)
     }
 
     fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
-        if let Some(blob) = self.cache.get(id) {
-            match self.range(&blob, offset, length, buffer) {
-                Err(error) if may_be_stale(&error) => self.cache.forget(&blob),
-                result => return result,
+        match self.usual_range(id, offset, length, buffer) {
+            // It may be damaged in one place and whole in another.
+            Err(error @ (Error::Short { .. } | Error::Read { .. })) => {
+                let copy = |number| self.read_copy(id, number, offset, Some(length));
+                self.read_copies(id, copy).map(BlobBytes::from).ok_or(error)
             }
-            return self.range(&self.cache.insert(self.open_blob(id)?), offset, length, Vec::new());
+            result => result,
         }
-        self.range(&self.cache.insert(self.open_blob(id)?), offset, length, buffer)
+    }
+
+    fn read_copy(
+        &self,
+        id: &BlobId,
+        number: usize,
+        offset: u64,
+        length: Option<usize>,
+    ) -> Result<Option<Vec<u8>>> {
+        let copies = self.layout.copies(self.folder.as_fd(), id);
+        let Some(file) = copies.get(number).filter(|_| copies.len() > 1) else { return Ok(None) };
+        let open = OpenBlob::open(&self.folder, file, id);
+        let blob = open.map_err(|source| self.read_error(id, 0, source))?;
+        match length {
+            None => self.whole(&blob).map(Some),
+            Some(length) => {
+                check_range(id, || self.location(), (offset, length), blob.length())?;
+                let copied = blob.copied(offset, length, Vec::new());
+                copied.map(Some).map_err(|source| self.read_error(id, offset, source))
+            }
+        }
     }
 
     fn will_need(&self, id: &BlobId, offset: u64, length: usize) {

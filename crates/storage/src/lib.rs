@@ -54,4 +54,4 @@ pub use filesystem::{FilesystemStore, IoMode};
 pub use location::Location;
 pub use memory::MemoryStore;
 pub use overlay::OverlayStore;
-pub use store::{BlobInfo, BlobStore, ReadAhead, ReadProfile, WHOLE_BLOB_LIMIT};
+pub use store::{BlobInfo, BlobStore, MAX_COPIES, ReadAhead, ReadProfile, WHOLE_BLOB_LIMIT};

@@ -82,6 +82,16 @@ impl<S: BlobStore> BlobStore for OverlayStore<S> {
         Ok(buffer.into())
     }
 
+    fn read_copy(
+        &self,
+        id: &BlobId,
+        number: usize,
+        offset: u64,
+        length: Option<usize>,
+    ) -> Result<Option<Vec<u8>>> {
+        if self.is_own(id) { Ok(None) } else { self.inner.read_copy(id, number, offset, length) }
+    }
+
     fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
         if !self.is_own(id) {
             self.inner.will_need(id, offset, length);

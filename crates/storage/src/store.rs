@@ -62,6 +62,25 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
     /// does, and [`Error::Read`](crate::Error::Read).
     fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes>;
 
+    /// Reads a range, or all without a `length`, of one of several copies of a blob, numbered from 0 and [`MAX_COPIES`] at
+    /// most; `None` if there are no several copies, or not so many.
+    ///
+    /// A store may hold a blob twice, such as a directory whose layout was being changed. What the other functions give is
+    /// one of them, the whole one as far as lengths tell; who finds its bytes damaged can try them all.
+    ///
+    /// # Errors
+    /// As [`read_range`](Self::read_range).
+    fn read_copy(
+        &self,
+        id: &BlobId,
+        number: usize,
+        offset: u64,
+        length: Option<usize>,
+    ) -> Result<Option<Vec<u8>>> {
+        let _ = (id, number, offset, length);
+        Ok(None)
+    }
+
     /// Says that a range will be read soon, so that the store can begin to fetch it.
     ///
     /// It is a hint: it cannot fail, and need not do anything.
@@ -78,6 +97,9 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
 /// Only the format blob, index blobs and compaction logs are read whole. The largest of them are index blobs made by
 /// compaction, which kopia splits at 16 million contents: some 850 MB, and twice that with the most error correction.
 pub const WHOLE_BLOB_LIMIT: u64 = 2 << 30;
+
+/// How many copies of a blob a store has at most.
+pub const MAX_COPIES: usize = 8;
 
 /// A blob in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,6 +197,16 @@ macro_rules! forward {
                 buffer: Vec<u8>,
             ) -> Result<BlobBytes> {
                 (**self).read_range(id, offset, length, buffer)
+            }
+
+            fn read_copy(
+                &self,
+                id: &BlobId,
+                number: usize,
+                offset: u64,
+                length: Option<usize>,
+            ) -> Result<Option<Vec<u8>>> {
+                (**self).read_copy(id, number, offset, length)
             }
 
             fn will_need(&self, id: &BlobId, offset: u64, length: usize) {

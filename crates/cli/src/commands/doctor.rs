@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kopia_rs::storage::{BlobStore, Location};
 use kopia_rs::unindexed::Packs;
-use kopia_rs::{FormatBlob, Password, Repository, Snapshots};
+use kopia_rs::{FilesystemStore, FormatBlob, Password, Repository, Snapshots};
 
 use crate::args::{self, Global, What};
 use crate::diagnosis::{
@@ -97,6 +97,7 @@ fn examine(
     };
     report.findings.extend(losses(&repository));
     report.notes = repository.warnings().to_vec();
+    report.notes.extend(layout_problem(place));
     let snapshots = repository.snapshots();
     report.opened = Some(repository.status());
     report.identities = snapshots.as_ref().map(identity::all).unwrap_or_default();
@@ -133,6 +134,12 @@ fn look_for(session: &Session, args: &args::Doctor, snapshots: &Snapshots, repor
             report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error, Voice::here())));
         }
     }
+}
+
+/// Says that `.shards` makes no sense, which is no matter here, and is to kopia.
+fn layout_problem(place: &Place) -> Option<String> {
+    let store = FilesystemStore::open(&place.given).ok()?;
+    store.layout_problem().map(|problem| format!("{problem}; blobs were found all the same"))
 }
 
 fn losses(repository: &Repository) -> Option<Finding> {

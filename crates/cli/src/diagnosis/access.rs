@@ -164,7 +164,7 @@ impl Survey {
             return false;
         }
         let may_list = self.look(&place.given, READ | PASS);
-        for name in ["kopia.repository.f", ".shards"] {
+        for name in ["kopia.repository.f", "kopia.repository", ".shards"] {
             self.look(&place.given.join(name), READ);
         }
         may_list
@@ -194,7 +194,7 @@ impl Survey {
                     let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                     if is_folder && self.look(&entry.path(), READ | PASS) {
                         next.push(entry.path());
-                    } else if !is_folder && name.ends_with(b".f") && files < FILES_A_FOLDER {
+                    } else if !is_folder && is_blob(name) && files < FILES_A_FOLDER {
                         files += 1;
                         self.look(&entry.path(), READ);
                     }
@@ -230,6 +230,11 @@ fn lets_us(path: &Path, want: u32) -> bool {
 /// maintenance, which other users may have written, are not.
 fn is_needed(name: &[u8]) -> bool {
     matches!(name.first(), Some(b'p' | b'q' | b'n' | b'm' | b'x'))
+}
+
+/// Returns whether a file may be a blob; in a copy of an object store it has no `.f`.
+fn is_blob(name: &[u8]) -> bool {
+    name.ends_with(b".f") || !name.contains(&b'.')
 }
 
 impl Kind {

@@ -164,7 +164,6 @@ pub(crate) enum Cause {
     Unsupported,
     DamagedIndex,
     DamagedBlob,
-    BadLayout,
     NotFound,
     Storage,
     Other,

@@ -65,7 +65,7 @@ pub(crate) enum Relation {
 pub(crate) enum Layout {
     /// As a folder's repository is.
     Folder,
-    /// Without `.f`, as they are in object stores: somebody copied or mounted one.
+    /// Without `.f`, as they are in object stores: somebody copied or mounted one. It can be read as it is.
     ObjectStore,
 }
 
@@ -174,7 +174,8 @@ pub(crate) fn holds_packs(root: &Path, effort: Effort) -> bool {
             }
             let Ok(entry) = entry else { break };
             let id = [&joined, entry.file_name().as_encoded_bytes()].concat();
-            if id.strip_suffix(b".f").is_some_and(is_pack) {
+            // Copies of object stores have no `.f`.
+            if is_pack(id.strip_suffix(b".f").unwrap_or(&id)) {
                 return true;
             }
             if level < LEVELS && begins_pack(&id) && is_folder(&entry) {
@@ -188,7 +189,7 @@ pub(crate) fn holds_packs(root: &Path, effort: Effort) -> bool {
 /// Says whether a name is that of a pack: `p` or `q`, 32 digits, and perhaps a session after a `-`.
 fn is_pack(name: &[u8]) -> bool {
     let stem = name.split(|&byte| byte == b'-').next().unwrap_or_default();
-    stem.len() == 33 && begins_pack(stem)
+    stem.len() == 33 && begins_pack(stem) && !name.contains(&b'.')
 }
 
 fn begins_pack(name: &[u8]) -> bool {
@@ -402,6 +403,8 @@ mod tests {
             // One level above, they are the packs of another folder.
             assert!(!holds_packs(case.repository.parent().unwrap(), Effort::Hint), "{}", case.name);
         }
+        let flat = kopia_testkit::faults::repository("copy-of-bucket");
+        assert!(holds_packs(&flat, Effort::Hint), "in a copy of a bucket, too");
         for other in ["p", "postgres/base", "q/0/1", "pictures/abc"] {
             fs::create_dir_all(folder.path().join(other)).unwrap();
             fs::write(folder.path().join(other).join("data.f"), "").unwrap();

@@ -107,7 +107,7 @@ impl Finding {
                 .into(),
             Self::Missing { .. } | Self::Cache { .. } | Self::NoRepository { .. } => voice
                 .choose(
-                    "give the folder that holds kopia.repository.f",
+                    "give the folder that holds kopia.repository.f, or kopia.repository in a copy of a bucket",
                     "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f",
                 )
                 .into(),

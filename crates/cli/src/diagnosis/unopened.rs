@@ -151,7 +151,6 @@ impl Finding {
                 Cause::DamagedIndex
             }
             Error::CorruptBlob { .. } | Error::CorruptContent { .. } => Cause::DamagedBlob,
-            Error::Storage(storage::Error::Layout { .. }) => Cause::BadLayout,
             Error::Storage(_) => Cause::Storage,
             Error::NotFound { .. } | Error::Ambiguous { .. } => Cause::NotFound,
             _ => Cause::Other,

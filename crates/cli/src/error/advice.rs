@@ -79,7 +79,7 @@ pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
             &["set KOPIA_REPOSITORY to the folder that holds kopia.repository.f"]
         }
         Error::NotARepository { .. } => &[
-            "give the folder that holds the file kopia.repository.f (or .f files in folders, as kopia made it)",
+            "give the directory that holds the file kopia.repository.f, or kopia.repository in a copy of a bucket",
         ],
         Error::WrongPassword { .. } if voice == Voice::Pod => {
             &["set KOPIA_PASSWORD in the repository's Secret to the password that the backups are made with"]
@@ -144,7 +144,6 @@ pub(super) fn storage(error: &storage::Error, voice: Voice) -> Failure {
             "set KOPIA_REPOSITORY to the folder of the repository",
         )),
         storage::Error::NotFound { .. } | storage::Error::Short { .. } => failure.hint(ANOTHER_COPY),
-        storage::Error::Layout { .. } => failure.hint("put .shards back from another copy of the repository"),
         storage::Error::Read { .. } => failure.hint(voice.choose(
             "look at the system's log: the disk or the network may be failing",
             "look at the node's log: the disk or the network may be failing",

@@ -8,6 +8,7 @@ mod common;
 mod doctor;
 mod existing;
 mod failing;
+mod layouts;
 mod listing;
 mod memory;
 mod password;

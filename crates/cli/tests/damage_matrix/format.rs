@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use kopia_rs::{FilesystemStore, Password, Repository};
-use kopia_testkit::damage::{Blobs, Damage, copy_repository};
+use kopia_testkit::damage::{Blobs, Change, Damage, copy_repository};
 use kopia_testkit::golden::Case;
 use kopia_testkit::random::Random;
 
@@ -52,7 +52,7 @@ fn format_blobs() {
     tally.finish("format blobs");
 }
 
-/// Where `.shards` is wrong, blobs are looked for in wrong places: they are missing, and that is said.
+/// Whatever becomes of `.shards`, blobs are found where they lie.
 #[test]
 fn layouts() {
     let tally = Tally::default();
@@ -70,18 +70,56 @@ fn layouts() {
                     Some(bytes) => fs::write(path, bytes).unwrap(),
                     None => fs::remove_file(path).unwrap(),
                 }
-                // Without the file, blobs lie where old versions of kopia put them.
-                let is_whole = after.is_none() && bytes.windows(5).any(|text| text == b"[3,3]");
-                let fate = if is_whole { Fate::Kept } else { Fate::Either };
-                match open(&copy.path(), &case) {
-                    Err(error) if is_whole => vec![format!("it did not open, although it could: {error}")],
-                    Err(_) => Vec::new(),
-                    Ok(repository) => indexes::restore_all(&sound, &repository, |_| fate, &tally),
-                }
+                restore_all(&sound, &copy.path(), &tally)
             });
         });
     }
     tally.finish("layouts");
+}
+
+/// Every blob lies in its right place and in another, and one of the two is damaged: the whole one counts.
+#[test]
+fn copies() {
+    let tally = Tally::default();
+    for case in cases(&["layout-shards", "tricky"]) {
+        let sound = Sound::new(case.clone(), case.cheap_blobs(), false);
+        let kinds = ["kopia.repository", "p", "q", "x", "n"];
+        let ids = kinds.iter().filter_map(|kind| sound.ids(kind).next());
+        let all = ids.flat_map(|id| {
+            let damages = crate::damages(&case.name, id, &sound.blobs).into_iter();
+            damages.flat_map(move |damage| [(id, damage.clone(), false), (id, damage, true)])
+        });
+        each(all.collect::<Vec<_>>(), |(id, damage, is_in_right_place)| {
+            let changes = damage.changes(id, &sound.blobs);
+            let place = if is_in_right_place { "right place" } else { "other place" };
+            tally.case(&format!("{}: {id} in its {place} {damage}", case.name), || {
+                let copy = copy_repository(&case);
+                copy.blob("kopia.repository").write(&sound.blobs["kopia.repository"]);
+                for Change { id, after } in &changes {
+                    let other = copy.path().join(id);
+                    if is_in_right_place {
+                        fs::write(other, &sound.blobs[id]).unwrap();
+                        match after {
+                            Some(bytes) => copy.blob(id).write(bytes),
+                            None => copy.blob(id).delete(),
+                        }
+                    } else if let Some(bytes) = after {
+                        fs::write(other, bytes).unwrap();
+                    }
+                }
+                restore_all(&sound, &copy.path(), &tally)
+            });
+        });
+    }
+    tally.finish("copies");
+}
+
+/// Restores all snapshots of a directory, of which nothing is lost; returns what is wrong.
+fn restore_all(sound: &Sound, repository: &Path, tally: &Tally) -> Vec<String> {
+    match open(repository, &sound.case) {
+        Err(error) => vec![format!("it did not open, although it could: {error}")],
+        Ok(repository) => indexes::restore_all(sound, &repository, |_| Fate::Kept, tally),
+    }
 }
 
 fn other(sound: &Sound) -> Vec<u8> {

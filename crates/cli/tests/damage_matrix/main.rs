@@ -10,7 +10,7 @@
 //! | [`packs`] | `p`, `q` | each case opened once, from memory |
 //! | [`indexes`] | `n`, `xn`, `xs`, `xr`, `xe`, `xw`, `m`; packs in degraded mode | opened anew for each case, strict and degraded |
 //! | [`corrected`] | `p`, `q`, index blobs of repositories with error correction | as many shards as can be repaired, and one more |
-//! | [`format`] | `kopia.repository`, `.shards` | opened anew for each case |
+//! | [`format`] | `kopia.repository`, `.shards`; one of two copies of a blob | opened anew for each case |
 //! | [`command`] | one of each kind | the real binary on files, strict and degraded: exit codes, names of blobs, and nothing written but the target |
 //!
 //! [`shards`] says which damage error correction must repair. Nothing may be reported lost then; where it is more than that,

@@ -5,7 +5,7 @@ use std::thread::{self, Scope};
 
 use kopia_format::BlobId;
 use kopia_format::index::Index;
-use kopia_storage::{BlobInfo, WHOLE_BLOB_LIMIT};
+use kopia_storage::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 
 use super::Losses;
 use super::feed::{BUDGET, Blob, Feed};
@@ -65,7 +65,9 @@ fn add_all(
     let mut opener = Opener::new(sealing);
     while let Some(mut taken) = feed.take() {
         for Blob { listed: BlobInfo { id, .. }, bytes } in taken.blobs() {
-            match (add(&mut opener, builder, &id, bytes), losses) {
+            let added = add(&mut opener, builder, &id, bytes)
+                .or_else(|error| add_copy(feed, &mut opener, builder, &id, error));
+            match (added, losses) {
                 (Err(error), Some(losses)) => losses.take(&format!("index blob {id}"), error)?,
                 (result, _) => result?,
             }
@@ -83,6 +85,31 @@ fn add(
 ) -> Result<()> {
     let index = Index::parse(opener.open(id, bytes?)?).map_err(|error| Error::blob(id, error))?;
     builder.add(&index).map_err(|why| Error::CorruptBlob { blob: id.clone(), why })
+}
+
+/// Adds an index blob from another copy, where the store has several; `error` says what is wrong with the usual one.
+fn add_copy(
+    feed: &Feed<'_>,
+    opener: &mut Opener<'_>,
+    builder: &Builder,
+    id: &BlobId,
+    error: Error,
+) -> Result<()> {
+    if matches!(error, Error::CorruptBlob { .. }) {
+        for number in 0..MAX_COPIES {
+            match feed.store().read_copy(id, number, 0, None) {
+                Ok(None) => break,
+                Ok(Some(bytes)) => {
+                    if add(opener, builder, id, Ok(bytes)).is_ok() {
+                        return Ok(());
+                    }
+                }
+                // Another one may be longer.
+                Err(_) => {}
+            }
+        }
+    }
+    Err(error)
 }
 
 /// Opens blobs whose keys are made from their names, into buffers that it keeps.

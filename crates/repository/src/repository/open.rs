@@ -14,7 +14,7 @@ use super::{Inner, OpenOptions, Repository};
 use crate::index::{self, BUDGET, Feed, Listing, Living, Rules};
 use crate::sealing::Sealing;
 use crate::table::PackNames;
-use crate::{Error, Result};
+use crate::{Error, FormatBlob, Result};
 
 /// The features that this reader understands: those that kopia does (`repo/open.go`).
 const KNOWN_FEATURES: [&str; 2] = ["index-v1", "index-v2"];
@@ -25,14 +25,9 @@ pub(super) fn open(
     options: &OpenOptions,
 ) -> Result<Repository> {
     let start = Instant::now();
-    let location = store.location();
     have_threads()?;
-    let id = BlobId::new(BLOB_ID).expect("the constant is a name");
-    let bytes = store.read(&id).map_err(|error| match error.is_not_found() {
-        true => Error::NotARepository { location: location.clone() },
-        false => Error::Storage(error),
-    })?;
-    let blob = RepositoryBlob::parse(&bytes).map_err(|error| Error::blob(&id, error))?;
+    let id = FormatBlob::id();
+    let mut blob = FormatBlob::read(&*store)?;
 
     let feed = Feed::new(&*store, BUDGET);
     let (format, sealing, warnings, (rules, mut indexes, packs)) = std::thread::scope(|scope| {
@@ -40,7 +35,7 @@ pub(super) fn open(
         // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the disk.
         let (sender, listed) = std::sync::mpsc::sync_channel(1);
         let ahead = std::thread::Builder::new().spawn_scoped(scope, || read_ahead(&feed, scope, sender));
-        let mut format = unseal(&id, &blob, password, &location)?;
+        let mut format = blob.unseal(&*store, password)?;
         let warnings = check(&format)?;
         let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
         format.forget_keys();
@@ -61,7 +56,7 @@ pub(super) fn open(
         inner: Arc::new(Inner {
             options: options.clone(),
             store,
-            blob,
+            blob: blob.into_blob(),
             format,
             sealing,
             indexes,

@@ -1,83 +1,154 @@
-//! Listing the blobs of a folder.
+//! Listing the blobs of a directory.
 //!
-//! As kopia does, it takes every file for a blob that has the right extension, wherever it lies: a misplaced blob is listed
-//! and then not found, which tells more than a repository that seems to be empty. Folders are read level by level, by
-//! several threads where there are many: on a network, each costs round trips.
+//! As kopia does, it takes every file for a blob that is named as one, wherever it lies. Directories are read level by
+//! level, by several threads where there are many: on a network, each costs round trips.
 
+use std::cmp::Reverse;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use kopia_format::BlobId;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::form::Form;
+use super::names::{self, Named};
 use super::open_blob::checked_length;
-use super::shards::EXTENSION;
+use super::shards::Shards;
 use crate::BlobInfo;
 
-/// The longest blob id in bytes.
-const MAX_ID: usize = 255;
+/// How many directories are worth a thread.
+const DIRECTORIES_A_THREAD: usize = 16;
 
-/// How many folders are worth a thread.
-const FOLDERS_A_THREAD: usize = 16;
+/// The blobs that were found, and where those lie that are not in their right place.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Sorted by id, each once; of several copies the longest, as no blob is longer than it was written.
+    pub(super) blobs: Vec<BlobInfo>,
+    /// The forms of those that are not in their right place.
+    pub(super) forms: Vec<Form>,
+    /// Paths of those that no form gives, or of which another copy is shorter.
+    pub(super) moved: Vec<(BlobId, Vec<u8>)>,
+}
 
-/// A folder below the repository's.
+/// A directory below the repository's.
 #[derive(Default)]
-struct Folder {
-    /// Its path; empty for the repository's folder itself.
+struct Directory {
+    /// Its path; empty for the repository's directory itself.
     path: Vec<u8>,
     /// The names on the path, joined: the beginning of the ids of all blobs in it.
     joined: Vec<u8>,
+    /// The lengths of these names.
+    lengths: Vec<usize>,
 }
 
-/// What a folder holds.
+/// What a directory holds.
 #[derive(Default)]
 struct Found {
+    /// Blobs in their right places.
     blobs: Vec<BlobInfo>,
-    folders: Vec<Folder>,
+    /// All others.
+    misplaced: Vec<Misplaced>,
+    directories: Vec<Directory>,
 }
 
-type Failure = (PathBuf, io::Error);
+/// A blob that is not where `.shards` says.
+struct Misplaced {
+    blob: BlobInfo,
+    form: Arc<Form>,
+    /// Its path, if that is spelled otherwise than the form gives it.
+    path: Option<Vec<u8>>,
+}
+
+/// The directory that could not be listed, and why.
+pub(super) type Failure = (PathBuf, io::Error);
+
+/// What is listed.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    root: BorrowedFd<'a>,
+    shards: &'a Shards,
+    prefix: &'a [u8],
+}
 
 /// Lists the blobs below `root` whose ids begin with `prefix`, sorted.
 ///
 /// # Errors
-/// The folder that could not be listed, and why.
-pub(super) fn list(root: impl AsFd, prefix: &str, threads: usize) -> Result<Vec<BlobInfo>, Failure> {
-    let root = root.as_fd();
-    let mut blobs = Vec::new();
-    let mut level = vec![Folder::default()];
+/// The directory that could not be listed, and why.
+pub(super) fn list(
+    root: BorrowedFd<'_>,
+    shards: &Shards,
+    prefix: &str,
+    threads: usize,
+) -> Result<Listing, Failure> {
+    let task = Task { root, shards, prefix: prefix.as_bytes() };
+    let (mut blobs, mut misplaced) = (Vec::new(), Vec::new());
+    let mut level = vec![Directory::default()];
     while !level.is_empty() {
-        let found = read_level(root, &level, prefix.as_bytes(), threads)?;
+        let found = read_level(task, &level, threads)?;
         level = Vec::new();
         for part in found {
             blobs.extend(part.blobs);
-            level.extend(part.folders);
+            misplaced.extend(part.misplaced);
+            level.extend(part.directories);
         }
     }
-    blobs.sort_unstable();
-    blobs.dedup_by(|a, b| a.id == b.id);
-    Ok(blobs)
+    let mut listing = if misplaced.is_empty() {
+        Listing { blobs, ..Listing::default() }
+    } else {
+        merge(shards, blobs, misplaced)
+    };
+    listing.blobs.sort_unstable();
+    // The same file may be found twice while others rename what lies around it.
+    listing.blobs.dedup_by(|a, b| a.id == b.id);
+    Ok(listing)
 }
 
-fn read_level(
-    root: BorrowedFd<'_>,
-    level: &[Folder],
-    prefix: &[u8],
-    threads: usize,
-) -> Result<Vec<Found>, Failure> {
-    let threads = threads.min(level.len() / FOLDERS_A_THREAD).max(1);
+/// Merges blobs in their right places with others, and chooses among copies.
+fn merge(shards: &Shards, blobs: Vec<BlobInfo>, misplaced: Vec<Misplaced>) -> Listing {
+    let mut listing = Listing::default();
+    for Misplaced { form, .. } in &misplaced {
+        if listing.forms.last() != Some(&**form) && !listing.forms.contains(form) {
+            listing.forms.push((**form).clone());
+        }
+    }
+    let found = blobs.into_iter().map(|blob| (blob, None));
+    let mut all: Vec<(BlobInfo, Option<Misplaced>)> =
+        found.chain(misplaced.into_iter().map(|one| (one.blob.clone(), Some(one)))).collect();
+    all.sort_by(|(a, a_at), (b, b_at)| {
+        let key = |blob: &BlobInfo, is_misplaced| (Reverse(blob.length), is_misplaced);
+        a.id.cmp(&b.id).then_with(|| key(a, a_at.is_some()).cmp(&key(b, b_at.is_some())))
+    });
+    for copies in all.chunk_by(|(a, _), (b, _)| a.id == b.id) {
+        let (blob, at) = &copies[0];
+        let differ = copies.iter().any(|(other, _)| other.length != blob.length);
+        let respelled = at.as_ref().and_then(|at| at.path.clone());
+        if differ || respelled.is_some() {
+            let path = respelled.or_else(|| match at {
+                Some(at) => at.form.file(&blob.id),
+                None => shards.file(&blob.id),
+            });
+            listing.moved.extend(path.map(|path| (blob.id.clone(), path)));
+        }
+        listing.blobs.push(blob.clone());
+    }
+    listing
+}
+
+fn read_level(task: Task<'_>, level: &[Directory], threads: usize) -> Result<Vec<Found>, Failure> {
+    let threads = threads.min(level.len() / DIRECTORIES_A_THREAD).max(1);
     if threads == 1 {
-        return Ok(vec![read_folders(root, level, prefix)?]);
+        return Ok(vec![read_directories(task, level)?]);
     }
     thread::scope(|scope| {
         let parts: Vec<_> = level
             .chunks(level.len().div_ceil(threads))
             .map(|part| {
-                (part, thread::Builder::new().spawn_scoped(scope, || read_folders(root, part, prefix)))
+                (part, thread::Builder::new().spawn_scoped(scope, move || read_directories(task, part)))
             })
             .collect();
         parts
@@ -85,30 +156,31 @@ fn read_level(
             .map(|(part, thread)| match thread {
                 Ok(thread) => thread.join().expect("listing returns its errors"),
                 // No more threads may be had.
-                Err(_) => read_folders(root, part, prefix),
+                Err(_) => read_directories(task, part),
             })
             .collect()
     })
 }
 
-fn read_folders(root: BorrowedFd<'_>, folders: &[Folder], prefix: &[u8]) -> Result<Found, Failure> {
+fn read_directories(task: Task<'_>, directories: &[Directory]) -> Result<Found, Failure> {
     let mut found = Found::default();
-    for folder in folders {
-        read_folder(root, folder, prefix, &mut found)
-            .map_err(|errno| (std::ffi::OsString::from_vec(folder.path.clone()).into(), errno.into()))?;
+    for directory in directories {
+        read_directory(task, directory, &mut found)
+            .map_err(|errno| (std::ffi::OsString::from_vec(directory.path.clone()).into(), errno.into()))?;
     }
     Ok(found)
 }
 
-fn read_folder(root: BorrowedFd<'_>, folder: &Folder, prefix: &[u8], found: &mut Found) -> Result<(), Errno> {
-    let is_root = folder.path.is_empty();
-    let path = if is_root { b"." } else { &folder.path[..] };
+fn read_directory(task: Task<'_>, directory: &Directory, found: &mut Found) -> Result<(), Errno> {
+    let is_root = directory.path.is_empty();
+    let path = if is_root { b"." } else { &directory.path[..] };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let handle = match rustix::fs::openat(root, path, flags, Mode::empty()) {
+    let handle = match rustix::fs::openat(task.root, path, flags, Mode::empty()) {
         // It has vanished since it was listed, or something else took its place.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !is_root => return Ok(()),
         result => result?,
     };
+    let mut forms: [Option<Arc<Form>>; 2] = [None, None];
     let mut entries = Dir::read_from(&handle)?;
     while let Some(entry) = entries.read() {
         let entry = match entry {
@@ -118,54 +190,83 @@ fn read_folder(root: BorrowedFd<'_>, folder: &Folder, prefix: &[u8], found: &mut
         let name = entry.file_name().to_bytes();
         let mut kind = entry.file_type();
         if kind != FileType::Directory
-            && let Some(id) = blob_id(&folder.joined, name, prefix)
+            && let Some(named) = blob(&directory.joined, name, task.prefix)
         {
             // A link is followed, as reading will do. It may have vanished since it was listed.
             match rustix::fs::statat(&handle, name, AtFlags::empty()) {
                 Ok(stat) => match checked_length(&stat) {
-                    Ok(length) => found.blobs.push(BlobInfo { id, length }),
+                    Ok(length) => found.add(task.shards, directory, (named, name, length), &mut forms),
                     Err(_) if kind == FileType::Unknown => kind = FileType::from_raw_mode(stat.st_mode),
                     Err(_) => {}
                 },
                 Err(Errno::NOENT | Errno::LOOP) => {}
                 Err(errno) => return Err(errno),
             }
-        } else if kind == FileType::Unknown && leads_to(&folder.joined, name, prefix) {
+        } else if kind == FileType::Unknown && leads_to(&directory.joined, name, task.prefix) {
             let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW);
             kind = stat.map_or(kind, |stat| FileType::from_raw_mode(stat.st_mode));
         }
-        if kind == FileType::Directory && leads_to(&folder.joined, name, prefix) && !is_foreign(is_root, name)
-        {
-            let path = if is_root { name.to_vec() } else { [path, name].join(&b'/') };
-            found.folders.push(Folder { path, joined: [&folder.joined, name].concat() });
+        if kind == FileType::Directory && leads_to(&directory.joined, name, task.prefix) {
+            found.directories.push(directory.below(name));
         }
     }
     Ok(())
 }
 
-/// Returns the id of the blob that the file `name` is, if it is one and begins with `prefix`.
-fn blob_id(joined: &[u8], name: &[u8], prefix: &[u8]) -> Option<BlobId> {
-    let stem = name.strip_suffix(EXTENSION)?;
-    // macOS puts files named `._…` beside others on foreign file systems.
-    if stem.is_empty() || stem.starts_with(b"._") {
+impl Directory {
+    /// Returns the directory `name` in this one.
+    fn below(&self, name: &[u8]) -> Self {
+        Self {
+            path: self.path_of(name),
+            joined: [&self.joined, name].concat(),
+            lengths: [&self.lengths[..], &[name.len()]].concat(),
+        }
+    }
+
+    fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        if self.path.is_empty() { name.to_vec() } else { [&self.path, name].join(&b'/') }
+    }
+}
+
+impl Found {
+    fn add(
+        &mut self,
+        shards: &Shards,
+        directory: &Directory,
+        (named, name, length): (Named, &[u8], u64),
+        forms: &mut [Option<Arc<Form>>; 2],
+    ) {
+        let Named { id, extension, respelled } = named;
+        if extension && !respelled && shards.is_at(&id, &directory.lengths) {
+            return self.blobs.push(BlobInfo { id, length });
+        }
+        let lengths = || directory.lengths.clone();
+        let form = forms[usize::from(extension)]
+            .get_or_insert_with(|| Arc::new(Form { lengths: lengths(), extension }));
+        let path = respelled.then(|| directory.path_of(name));
+        self.misplaced.push(Misplaced { blob: BlobInfo { id, length }, form: Arc::clone(form), path });
+    }
+}
+
+/// Returns the blob that the file `name` is, if it is one and begins with `prefix`.
+fn blob(joined: &[u8], name: &[u8], prefix: &[u8]) -> Option<Named> {
+    if !may_begin(joined, name, prefix) {
         return None;
     }
-    let id = [joined, stem].concat();
-    let is_wanted = id.starts_with(prefix);
-    is_wanted.then(|| BlobId::new(str::from_utf8(&id).ok()?).ok())?
+    names::blob(joined, name).filter(|named| named.id.as_str().as_bytes().starts_with(prefix))
 }
 
-/// Tells whether ids that begin with `prefix` can lie in the folder `name`.
+/// Returns whether ids that begin with `prefix` can lie in the directory `name`.
 fn leads_to(joined: &[u8], name: &[u8], prefix: &[u8]) -> bool {
-    let known = joined.len().min(prefix.len());
-    // The folder was chosen because `joined` fits.
-    let (rest, length) = (&prefix[known..], joined.len() + name.len());
-    !matches!(name, b"." | b"..") && length < MAX_ID && (name.starts_with(rest) || rest.starts_with(name))
+    may_begin(joined, name, prefix) && names::may_hold_blobs(joined, name)
 }
 
-/// Tells whether a folder is put there by systems, often unreadable, and cannot hold blobs.
-fn is_foreign(in_root: bool, name: &[u8]) -> bool {
-    matches!(name, b"lost+found" | b"@eaDir" | b"#recycle") || in_root && name.starts_with(b".")
+/// Returns whether a name and `prefix` agree as far as both go, in upper or lower case.
+fn may_begin(joined: &[u8], name: &[u8], prefix: &[u8]) -> bool {
+    // The directory was chosen because `joined` fits.
+    let rest = &prefix[joined.len().min(prefix.len())..];
+    let known = rest.len().min(name.len());
+    name[..known].eq_ignore_ascii_case(&rest[..known])
 }
 
 #[cfg(test)]
@@ -173,20 +274,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_complete_blobs_have_ids() {
-        let id = |name: &str| blob_id(b"n6a", name.as_bytes(), b"n6").map(String::from);
-        assert_eq!(id("b12.f").as_deref(), Some("n6ab12"));
-        for other in [".f", "b12.f.tmp.0123", "b12", "b12.f~", "._b12.f", ".nfs0001"] {
-            assert_eq!(id(other), None, "{other}");
+    fn only_blobs_that_begin_so_are_found() {
+        let id = |joined: &str, name: &str, prefix: &str| {
+            blob(joined.as_bytes(), name.as_bytes(), prefix.as_bytes()).map(|named| String::from(named.id))
+        };
+        assert_eq!(id("n6a", "b12.f", "n6").as_deref(), Some("n6ab12"));
+        assert_eq!(id("n6a", "b12.f", "n6ab12").as_deref(), Some("n6ab12"));
+        for (joined, name, prefix) in
+            [("p", "1.f", "n"), ("n6a", "b12.f", "n6ab12f"), ("n6a", "b12.f", "n6ab12."), ("", "xe7.f", "X")]
+        {
+            assert_eq!(id(joined, name, prefix), None, "{name}");
         }
-        assert_eq!(blob_id(b"", b"\xff.f", b""), None);
-        assert_eq!(blob_id(b"n\xc3", b"\xa9.f", b"").unwrap().as_str(), "né");
-        assert_eq!(blob_id(b"p", b"1.f", b"n"), None);
     }
 
     #[test]
-    fn only_folders_on_the_way_are_read() {
+    fn only_directories_on_the_way_are_read() {
         assert!(leads_to(b"", b"p", b"p12"));
+        assert!(leads_to(b"", b"P", b"p12"));
         assert!(leads_to(b"p", b"123", b"p12"));
         assert!(leads_to(b"p", b"1", b"p12"));
         assert!(leads_to(b"p12", b"xyz", b"p12"));
@@ -195,6 +299,25 @@ mod tests {
         assert!(!leads_to(b"", b"q", b"p12"));
         assert!(!leads_to(b"p", b"2", b"p12"));
         assert!(!leads_to(b"", b"..", b""));
+        assert!(!leads_to(b"", b".stversions", b""));
         assert!(!leads_to(&[b'a'; 250], b"12345", b""));
+    }
+
+    #[test]
+    fn the_longest_copy_counts_and_then_the_one_in_the_right_place() {
+        let shards = Shards::parse(br#"{"default":[1]}"#).unwrap();
+        let info = |id: &str, length| BlobInfo { id: BlobId::new(id).unwrap(), length };
+        let form = Arc::new(Form { lengths: Vec::new(), extension: false });
+        let misplaced =
+            |id, length| Misplaced { blob: info(id, length), form: Arc::clone(&form), path: None };
+        let merged = merge(
+            &shards,
+            vec![info("pa", 5), info("pb", 5), info("pc", 5)],
+            vec![misplaced("pa", 5), misplaced("pb", 4), misplaced("pc", 6), misplaced("pd", 7)],
+        );
+        assert_eq!(merged.blobs, [info("pa", 5), info("pb", 5), info("pc", 6), info("pd", 7)]);
+        assert_eq!(merged.forms, [(*form).clone()]);
+        let moved: Vec<_> = merged.moved.iter().map(|(id, path)| (id.as_str(), &path[..])).collect();
+        assert_eq!(moved, [("pb", &b"p/b.f"[..]), ("pc", b"pc")], "what the wrong copy could be taken for");
     }
 }

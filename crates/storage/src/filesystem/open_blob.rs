@@ -108,6 +108,12 @@ pub(super) fn file_length(folder: impl AsFd, path: &[u8]) -> io::Result<u64> {
     checked_length(&rustix::fs::statat(folder, path, AtFlags::empty())?)
 }
 
+/// Returns the length of a file below `folder`, and its device and inode, by which two names of one file are known.
+pub(super) fn file_stat(folder: impl AsFd, path: &[u8]) -> io::Result<(u64, (u64, u64))> {
+    let stat = rustix::fs::statat(folder, path, AtFlags::empty())?;
+    Ok((checked_length(&stat)?, (stat.st_dev, stat.st_ino)))
+}
+
 /// Returns when a file below `folder` was written, if the time can be expressed.
 pub(super) fn file_modified(folder: impl AsFd, path: &[u8]) -> io::Result<Option<SystemTime>> {
     let stat = rustix::fs::statat(folder, path, AtFlags::empty())?;

@@ -5,14 +5,18 @@
 //! ```
 //! Authority: Kopia's `repo/blob/sharded/sharded_parameters.go`.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::marker::PhantomData;
 use std::os::fd::AsFd;
 
 use kopia_format::BlobId;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::form::path;
 
 /// The name of the file, in the repository's folder.
 pub(super) const FILE_NAME: &str = ".shards";
@@ -41,18 +45,100 @@ impl Default for Shards {
     }
 }
 
-#[derive(Deserialize)]
+/// The file's JSON, read as Go reads it: names of fields in any case, unknown ones ignored, the last of doubled ones
+/// counts, `null` empties a list and leaves a number as it is.
+#[derive(Default)]
 struct Json {
-    default: Option<Vec<i64>>,
-    #[serde(rename = "maxNonShardedLength")]
-    unsharded_length: Option<i64>,
-    overrides: Option<Vec<JsonOverride>>,
+    default: Option<Vec<Option<i64>>>,
+    unsharded_length: i64,
+    overrides: Option<Vec<Option<JsonOverride>>>,
 }
 
-#[derive(Deserialize)]
+/// A prefix with directories of its own.
+#[derive(Default)]
 struct JsonOverride {
-    prefix: Option<Box<str>>,
-    shards: Option<Vec<i64>>,
+    prefix: Box<str>,
+    shards: Option<Vec<Option<i64>>>,
+}
+
+/// An object whose fields are read one by one, in the order in which they stand.
+trait Fields: Default {
+    /// Reads the value of a field, whose name is in lower case.
+    fn field<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error>;
+}
+
+impl Fields for Json {
+    fn field<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error> {
+        match name {
+            "default" => self.default = map.next_value()?,
+            "maxnonshardedlength" => {
+                self.unsharded_length = map.next_value::<Option<i64>>()?.unwrap_or(self.unsharded_length);
+            }
+            "overrides" => self.overrides = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+impl Fields for JsonOverride {
+    fn field<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error> {
+        match name {
+            "prefix" => {
+                if let Some(prefix) = map.next_value::<Option<Box<str>>>()? {
+                    self.prefix = prefix;
+                }
+            }
+            "shards" => self.shards = map.next_value()?,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}
+
+/// Reads an object field by field.
+struct FieldVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Fields> Visitor<'de> for FieldVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<T, M::Error> {
+        let mut object = T::default();
+        while let Some(name) = map.next_key::<String>()? {
+            object.field(&folded(&name), &mut map)?;
+        }
+        Ok(object)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonOverride {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor(PhantomData))
+    }
+}
+
+/// Returns a name in lower case as Go folds it: two letters outside ASCII are other cases of letters within.
+fn folded(name: &str) -> String {
+    let fold = |letter: char| match letter {
+        'ſ' => 's',
+        '\u{212a}' => 'k',
+        letter => letter.to_ascii_lowercase(),
+    };
+    name.chars().map(fold).collect()
 }
 
 /// Reads the file, if there is one.
@@ -63,12 +149,15 @@ pub(super) fn read(folder: impl AsFd) -> io::Result<Option<Vec<u8>>> {
         result => File::from(result?),
     };
     let mut json = Vec::new();
-    file.take(MAX_LENGTH + 1).read_to_end(&mut json)?;
-    Ok(Some(json))
+    match file.take(MAX_LENGTH + 1).read_to_end(&mut json) {
+        // A directory of that name says nothing.
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+        result => result.map(|_| Some(json)),
+    }
 }
 
 impl Shards {
-    /// Reads the file's JSON. What is missing or null is empty, as in Go; what follows the first value is ignored.
+    /// Reads the file's JSON. What is missing is empty, as in Go; what follows the first value is ignored.
     ///
     /// # Errors
     /// Why it makes no sense.
@@ -78,11 +167,11 @@ impl Shards {
         }
         let mut values = serde_json::Deserializer::from_slice(json).into_iter::<Json>();
         let json = values.next().ok_or("it is empty")?.map_err(|error| error.to_string())?;
-        let overrides = json.overrides.unwrap_or_default().into_iter();
+        let overrides = json.overrides.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
         Ok(Self {
-            unsharded_length: json.unsharded_length.map_or(0, |length| usize::try_from(length).unwrap_or(0)),
+            unsharded_length: usize::try_from(json.unsharded_length).unwrap_or(0),
             overrides: overrides
-                .map(|part| Ok((part.prefix.unwrap_or_default(), lengths(part.shards)?)))
+                .map(|part| Ok((part.prefix, lengths(part.shards)?)))
                 .collect::<Result<_, String>>()?,
             default: lengths(json.default)?,
         })
@@ -90,37 +179,37 @@ impl Shards {
 
     /// Returns the path of a blob's file, such as `p/1a0/0d….f`; `None` if no file can have it.
     pub(super) fn file(&self, id: &BlobId) -> Option<Vec<u8>> {
+        path(id, self.lengths(id), true)
+    }
+
+    /// Returns whether a blob lies in the right place if its file has the extension and its directories have names of
+    /// these lengths.
+    pub(super) fn is_at(&self, id: &BlobId, directories: &[usize]) -> bool {
+        let mut rest = id.as_str().len();
+        let cut = self.lengths(id).iter().map_while(|&length| {
+            rest = rest.checked_sub(length).filter(|rest| *rest > 0)?;
+            Some(length)
+        });
+        cut.filter(|length| *length > 0).eq(directories.iter().copied())
+    }
+
+    /// Returns the lengths of the directory names that are cut from the front of an id.
+    fn lengths(&self, id: &BlobId) -> &[usize] {
         let name = id.as_str();
-        let mut rest = name.as_bytes();
-        let mut path = Vec::with_capacity(rest.len() + 8);
-        if rest.len() > self.unsharded_length {
-            let own = self.overrides.iter().find(|(prefix, _)| name.starts_with(&**prefix));
-            for &length in own.map_or(&self.default, |(_, shards)| shards) {
-                if rest.len() <= length {
-                    break;
-                }
-                let (folder, after) = rest.split_at(length);
-                // An id from a hostile index must not lead out of the repository.
-                if matches!(folder, b"." | b"..") {
-                    return None;
-                }
-                if !folder.is_empty() {
-                    path.extend_from_slice(folder);
-                    path.push(b'/');
-                }
-                rest = after;
-            }
+        if name.len() <= self.unsharded_length {
+            return &[];
         }
-        path.extend_from_slice(rest);
-        path.extend_from_slice(EXTENSION);
-        Some(path)
+        let own = self.overrides.iter().find(|(prefix, _)| name.starts_with(&**prefix));
+        own.map_or(&self.default, |(_, shards)| shards)
     }
 }
 
-/// Checks lengths of folder names. Zero stands for no folder; on a negative one kopia itself crashes.
-fn lengths(shards: Option<Vec<i64>>) -> Result<Vec<usize>, String> {
-    let check =
-        |length| usize::try_from(length).map_err(|_| format!("{length} is no length of a folder's name"));
+/// Checks lengths of directory names. Zero stands for no directory; on a negative one kopia itself crashes.
+fn lengths(shards: Option<Vec<Option<i64>>>) -> Result<Vec<usize>, String> {
+    let check = |length: Option<i64>| {
+        let length = length.unwrap_or_default();
+        usize::try_from(length).map_err(|_| format!("{length} is no length of a directory's name"))
+    };
     shards.unwrap_or_default().into_iter().map(check).collect()
 }
 
@@ -187,6 +276,48 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_read_as_go_reads_them() {
+        let kopias = parse(r#"{"default":[1,3],"maxNonShardedLength":20}"#);
+        for same in [
+            r#"{"DEFAULT":[1,3],"MAXNONSHARDEDLENGTH":20}"#,
+            r#"{"Default":[1,3],"maxnonshardedlength":20,"somethingElse":{"default":[9]},"x":null}"#,
+            r#"{"default":[9],"maxNonShardedLength":7,"Default":[1,3],"MaxNonShardedLength":20}"#,
+            r#"{"maxNon\u017fhardedLength":20,"default":[1,3]}"#,
+            r#"{"maxNonShardedLength":20,"default":[2],"maxNonShardedLength":null,"default":[1,3]}"#,
+            r#"{"default":[1,3],"maxNonShardedLength":20,"overrides":[{"prefix":"p"}],"overrides":null}"#,
+        ] {
+            assert_eq!(parse(same), kopias, "{same}");
+        }
+        let flat = parse(r#"{"default":[1,3],"maxNonShardedLength":20,"default":null}"#);
+        assert_eq!(flat, parse(r#"{"maxNonShardedLength":20}"#));
+        assert_eq!(parse("null"), parse("{}"));
+        assert_eq!(parse(r#"{"default":[null,2]}"#), parse(r#"{"default":[0,2]}"#));
+        // An override that is null has an empty prefix, which all ids have, and no directories.
+        let all = parse(r#"{"default":[1],"overrides":[null,{"prefix":"p","shards":[2]}]}"#);
+        assert_eq!(file(&all, "pabc"), "pabc.f");
+        let own = parse(r#"{"default":[1],"overrides":[{"PREFIX":"q","prefix":"p","Shards":[2]}]}"#);
+        assert_eq!((file(&own, "pabc"), file(&own, "qabc")), ("pa/bc.f".into(), "q/abc.f".into()));
+    }
+
+    #[test]
+    fn the_right_place_is_known_without_its_path() {
+        let shards = parse(
+            r#"{"default":[1,0,3],"maxNonShardedLength":5,"overrides":[{"prefix":"q","shards":[4,4]}]}"#,
+        );
+        for (id, directories) in
+            [("p1234567", &[1, 3][..]), ("p12", &[]), ("q1234567", &[4]), ("q12345678", &[4, 4])]
+        {
+            let id = BlobId::new(id).unwrap();
+            assert!(shards.is_at(&id, directories), "{id}");
+            for other in [&[2][..], &[1, 3, 1], &[1], &[4, 3]] {
+                assert!(!shards.is_at(&id, other), "{id} {other:?}");
+            }
+            let path = shards.file(&id).unwrap();
+            assert_eq!(path.iter().filter(|&&byte| byte == b'/').count(), directories.len());
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for bad in [
             "",
@@ -195,6 +326,12 @@ mod tests {
             r#"{"default":[-1]}"#,
             r#"{"default":["a"]}"#,
             r#"{"default":[1.5]}"#,
+            r#"{"default":[1.0]}"#,
+            r#"{"default":5}"#,
+            r#"{"maxNonShardedLength":"20"}"#,
+            r#"{"overrides":[5]}"#,
+            "[1,3]",
+            "\u{feff}{}",
         ] {
             assert!(Shards::parse(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -39,6 +39,11 @@ fn names(store: &FilesystemStore, prefix: &str) -> Vec<String> {
     store.list(prefix).unwrap().into_iter().map(|blob| blob.id.into()).collect()
 }
 
+/// Writes a blob's file where a layout has it.
+fn put_blob(folder: &Path, shards: &Shards, id: &BlobId, bytes: &[u8]) {
+    put(folder, String::from_utf8(shards.file(id).unwrap()).unwrap(), bytes);
+}
+
 #[test]
 fn conforms_in_every_layout_and_mode() {
     for layout in LAYOUTS {
@@ -53,9 +58,7 @@ fn conforms_in_every_layout_and_mode() {
                         Shards::parse(json.as_bytes()).unwrap()
                     }
                 };
-                for (id, bytes) in blobs {
-                    put(folder.path(), String::from_utf8(shards.file(id).unwrap()).unwrap(), bytes);
-                }
+                blobs.iter().for_each(|(id, bytes)| put_blob(folder.path(), &shards, id, bytes));
                 let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
                 folders.borrow_mut().push(folder);
                 store
@@ -64,19 +67,231 @@ fn conforms_in_every_layout_and_mode() {
     }
 }
 
+/// What `.shards` may be where blobs lie otherwise.
+const WRONG: [Option<&str>; 6] = [
+    None,
+    Some(""),
+    Some("garbage"),
+    Some(r#"{"default":[2],"maxNonShardedLength":5}"#),
+    Some(r#"{"default":[1,3],"maxNonShardedLength":20}"#),
+    Some(r#"{"default":[],"maxNonShardedLength":20}"#),
+];
+
+/// Layouts in which blobs are found whatever `.shards` says: the lengths of directories, the longest id without any, and
+/// whether files have the extension.
+const FOUND: [(&[usize], usize, bool); 8] = [
+    (&[], 0, false),
+    (&[], 0, true),
+    (&[1, 3], 20, true),
+    (&[3, 3], 20, true),
+    (&[1, 3], 20, false),
+    // Neither of kopia's: found by listing, even before anybody lists.
+    (&[2, 2], 10, true),
+    (&[4], 0, true),
+    (&[6, 2], 12, false),
+];
+
+/// Other programs' files between the blobs.
+fn clutter(folder: &Path) {
+    for other in [
+        ".DS_Store",
+        "Thumbs.db",
+        "p/.DS_Store",
+        "p/4e3/desktop.ini",
+        "@eaDir/p4e311fa000288c4db0b21c580277169b@SynoResource",
+        "p/4e3/@eaDir/11fa000288c4db0b21c580277169b-s5539d401c55174a7147.f",
+        ".stversions/p/4e3/11fa000288c4db0b21c580277169b~20260101-120000.f",
+        ".stfolder/marker",
+        "p/4e3/.nfs000000000001a2b3",
+        "p/4e3/11fa000288c4db0b21c580277169b.f.tmp.0011223344556677",
+        "p4e311fa000288c4db0b21c580277169b-s5539d401c55174a7147 (1).f",
+        "p4e311fa000288c4db0b21c580277169b-s5539d401c55174a7147 (1)",
+        "xn0_4e311fa000288c4db0b21c580277169b-s5539d401c55174a7147-c1.sync-conflict-20260101-120000-ABCDEFG",
+        "xe7 (conflicted copy).f",
+        "kopia.repository.sync-conflict-20260101-120000-ABCDEFG",
+        "README.md",
+    ] {
+        put(folder, other, b"another program's");
+    }
+}
+
+#[test]
+fn conforms_wherever_blobs_lie_and_whatever_lies_between_them() {
+    let wrong = WRONG.iter().enumerate();
+    let all = FOUND.iter().flat_map(|found| wrong.clone().map(move |wrong| (found, wrong)));
+    for (&(lengths, longest, extension), (number, wrong)) in all {
+        let folders = RefCell::new(Vec::new());
+        crate::conformance::check(|blobs| {
+            let folder = TempDir::new().unwrap();
+            for (id, bytes) in blobs {
+                let lengths = if id.as_str().len() > longest { lengths } else { &[] };
+                let path = form::path(id, lengths, extension).unwrap();
+                put(folder.path(), String::from_utf8(path).unwrap(), bytes);
+            }
+            clutter(folder.path());
+            if let Some(json) = wrong {
+                put(folder.path(), ".shards", json.as_bytes());
+            }
+            let store = FilesystemStore::open(folder.path()).unwrap();
+            if number % 2 == 0 {
+                store.list("").unwrap();
+            }
+            folders.borrow_mut().push(folder);
+            store
+        });
+    }
+}
+
+#[test]
+fn conforms_with_layouts_mixed() {
+    for both in [false, true] {
+        let folders = RefCell::new(Vec::new());
+        crate::conformance::check(|blobs| {
+            let folder = TempDir::new().unwrap();
+            put(folder.path(), ".shards", br#"{"default":[3,3],"maxNonShardedLength":20}"#);
+            for (number, (id, bytes)) in blobs.iter().enumerate() {
+                let (lengths, extension) = [(&[][..], false), (&[1, 3], true), (&[3, 3], true)][number % 3];
+                let lengths = if id.as_str().len() > 20 { lengths } else { &[] };
+                let path = form::path(id, lengths, extension).unwrap();
+                put(folder.path(), String::from_utf8(path).unwrap(), bytes);
+                if both {
+                    put(folder.path(), id.as_str(), bytes);
+                }
+            }
+            let store = FilesystemStore::open(folder.path()).unwrap();
+            folders.borrow_mut().push(folder);
+            store
+        });
+    }
+}
+
+#[test]
+fn of_two_copies_the_whole_one_is_read() {
+    let pack = id("p0638154a08df93c269693324852cef8c-s291f6eac802fb207147");
+    let right = "p/063/8154a08df93c269693324852cef8c-s291f6eac802fb207147.f";
+    for (listed, in_right, in_other) in [
+        (false, &b"whole pack"[..], &b"whole"[..]),
+        (false, b"whole", b"whole pack"),
+        (true, b"whole pack", b"whole"),
+        (true, b"whole", b"whole pack"),
+        (true, b"", b"whole pack"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
+        put(folder.path(), right, in_right);
+        put(folder.path(), pack.as_str(), in_other);
+        // Another one, in whose form the store comes to trust.
+        let other = id("q0638154a08df93c269693324852cef8c");
+        put(folder.path(), other.as_str(), b"other");
+        let store = FilesystemStore::open(folder.path()).unwrap();
+        assert_eq!(store.read(&other).unwrap(), b"other");
+        if listed {
+            assert_eq!(store.list("p").unwrap(), [BlobInfo { id: pack.clone(), length: 10 }]);
+            assert_eq!(store.read(&pack).unwrap(), b"whole pack");
+            assert_eq!(store.length(&pack).unwrap(), 10);
+        }
+        assert_eq!(*store.read_range(&pack, 6, 4, Vec::new()).unwrap(), *b"pack", "{listed} {in_right:?}");
+        assert!(matches!(store.read_range(&pack, 6, 5, Vec::new()), Err(Error::Short { .. })));
+    }
+}
+
+#[test]
+fn all_copies_can_be_read_once() {
+    let pack = id("p0638154a08df93c269693324852cef8c");
+    let folder = TempDir::new().unwrap();
+    put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
+    put(folder.path(), "p/063/8154a08df93c269693324852cef8c.f", b"damaged");
+    let store = || FilesystemStore::open(folder.path()).unwrap();
+    assert_eq!(store().read_copy(&pack, 0, 0, None).unwrap(), None, "there is but one");
+    // Another name of the same file is no other copy.
+    fs::hard_link(
+        folder.path().join("p/063/8154a08df93c269693324852cef8c.f"),
+        folder.path().join("p0638154a08df93c269693324852cef8c.f"),
+    )
+    .unwrap();
+    assert_eq!(store().read_copy(&pack, 0, 0, None).unwrap(), None);
+    put(folder.path(), pack.as_str(), b"undamag");
+    let store = store();
+    let copies: Vec<_> = (0..3).map(|number| store.read_copy(&pack, number, 1, Some(3)).unwrap()).collect();
+    assert_eq!(copies, [Some(b"ama".to_vec()), Some(b"nda".to_vec()), None]);
+}
+
+#[test]
+fn names_in_upper_case_are_found() {
+    let folder = TempDir::new().unwrap();
+    put(folder.path(), ".SHARDS", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
+    put(folder.path(), "KOPIA.REPOSITORY.F", b"{}");
+    put(folder.path(), "P/063/8154A08DF93C269693324852CEF8C.F", b"upper");
+    put(folder.path(), "Q/063/8154a08df93c269693324852cef8c.f", b"mixed");
+    let all = ["kopia.repository", "p0638154a08df93c269693324852cef8c", "q0638154a08df93c269693324852cef8c"];
+    for listed in [false, true] {
+        let store = FilesystemStore::open(folder.path()).unwrap();
+        if listed {
+            assert_eq!(names(&store, ""), all);
+            assert_eq!(names(&store, "P"), [""; 0]);
+        }
+        assert_eq!(all.map(|name| store.read(&id(name)).unwrap()), [&b"{}"[..], b"upper", b"mixed"]);
+    }
+}
+
+#[test]
+fn a_search_for_what_is_missing_ends() {
+    let folder = TempDir::new().unwrap();
+    put(folder.path(), "zz/z.f", b"");
+    let store = FilesystemStore::open(folder.path()).unwrap();
+    for number in 0..100 {
+        assert!(store.read(&id(&format!("p{number:031}"))).unwrap_err().is_not_found());
+    }
+    // Nobody searches any more; a listing finds what is there by now.
+    let late = id("p00000000000000000000000000000007");
+    put(folder.path(), "p0/000/0000000000000000000000000007.f", b"late");
+    assert!(store.read(&late).unwrap_err().is_not_found());
+    assert_eq!(names(&store, "p"), [late.as_str()]);
+    assert_eq!(store.read(&late).unwrap(), b"late");
+}
+
+#[test]
+fn every_blob_of_every_golden_repository_is_listed() {
+    let repositories = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/repos");
+    let mut count = 0;
+    for case in fs::read_dir(repositories).unwrap() {
+        let repository = case.unwrap().path().join("repo");
+        let store = FilesystemStore::open(&repository).unwrap();
+        assert_eq!(store.layout_problem(), None);
+        let mut files: Vec<String> = Vec::new();
+        let mut level = vec![(repository.clone(), String::new())];
+        while let Some((folder, joined)) = level.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let name = joined.clone() + entry.file_name().to_str().unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    level.push((entry.path(), name));
+                } else {
+                    files.extend(name.strip_suffix(".f").map(String::from));
+                }
+            }
+        }
+        files.sort();
+        assert_eq!(names(&store, ""), files, "{}", repository.display());
+        count += 1;
+    }
+    assert!(count > 60);
+}
+
 #[test]
 fn blobs_lie_where_kopia_puts_them() {
     let folder = TempDir::new().unwrap();
     let pack = "p0638154a08df93c269693324852cef8c-s291f6eac802fb207147";
-    put(folder.path(), "p06/381/54a08df93c269693324852cef8c-s291f6eac802fb207147.f", b"old");
+    put(folder.path(), "p06/381/54a08df93c269693324852cef8c-s291f6eac802fb207147.f", b"old one");
     put(folder.path(), "p/063/8154a08df93c269693324852cef8c-s291f6eac802fb207147.f", b"new one");
     put(folder.path(), "kopia.repository.f", b"{}");
     let read = || FilesystemStore::open(folder.path()).unwrap().read(&id(pack)).unwrap();
-    assert_eq!(read(), b"old");
+    assert_eq!(read(), b"old one");
     put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
     assert_eq!(read(), b"new one");
     let store = FilesystemStore::open(folder.path()).unwrap();
     assert_eq!(names(&store, ""), ["kopia.repository", pack]);
+    assert_eq!(store.read(&id(pack)).unwrap(), b"new one", "listing changes nothing where both are whole");
 }
 
 #[test]
@@ -225,9 +440,13 @@ fn what_cannot_be_opened_says_why() {
     assert_eq!(names(&store, "n"), ["n"]);
 
     put(folder.path(), "repository/.shards", b"not json");
-    let error = FilesystemStore::open(folder.path().join("repository")).unwrap_err();
-    assert!(matches!(error, Error::Layout { .. }), "{error:?}");
-    assert!(error.to_string().contains("repository/.shards does not describe"), "{error}");
+    let store = FilesystemStore::open(folder.path().join("repository")).unwrap();
+    let problem = store.layout_problem().unwrap();
+    assert!(problem.contains("repository/.shards does not describe where blobs lie"), "{problem}");
+    assert_eq!(names(&store, "n"), ["n"]);
+    fs::remove_file(folder.path().join("repository/.shards")).unwrap();
+    fs::create_dir(folder.path().join("repository/.shards")).unwrap();
+    assert_eq!(names(&FilesystemStore::open(folder.path().join("repository")).unwrap(), "n"), ["n"]);
 }
 
 #[test]

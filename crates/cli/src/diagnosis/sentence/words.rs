@@ -7,7 +7,7 @@ use kopia_rs::Timestamp;
 use crate::diagnosis::access::{Refusals, Remedy, SecurityContext};
 use crate::diagnosis::format_blob::Replicas;
 use crate::diagnosis::identity::Identity;
-use crate::diagnosis::neighbours::{Layout, Neighbour, Relation};
+use crate::diagnosis::neighbours::{Neighbour, Relation};
 use crate::diagnosis::password::Variant;
 use crate::diagnosis::voice::Voice;
 use crate::output::{count, thousands};
@@ -25,12 +25,7 @@ pub(super) fn elsewhere(given: &Path, missing: bool, found: &[Neighbour], more: 
     };
     match found {
         [] => is,
-        [one] => match one.layout {
-            Layout::Folder => format!("{is}, but one lies {}, at {}", where_(one), one.path.display()),
-            Layout::ObjectStore => {
-                format!("{is}, but {} holds the blobs of an object store, without .f", one.path.display())
-            }
-        },
+        [one] => format!("{is}, but one lies {}, at {}", where_(one), one.path.display()),
         several => {
             let paths: Vec<_> =
                 several.iter().take(LISTED).map(|one| one.path.display().to_string()).collect();
@@ -43,10 +38,6 @@ pub(super) fn elsewhere(given: &Path, missing: bool, found: &[Neighbour], more: 
 }
 
 pub(super) fn set_repository(first: &Neighbour, number: usize) -> String {
-    if first.layout == Layout::ObjectStore {
-        return "add .f to the name of every file, or copy it with `kopia repository sync-to filesystem`"
-            .into();
-    }
     let which = if number > 1 { "the right one, such as " } else { "" };
     match first.path.to_str() {
         Some(path) if number == 1 => format!("set KOPIA_REPOSITORY=filesystem://{path}"),

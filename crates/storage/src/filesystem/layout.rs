@@ -1,0 +1,233 @@
+//! Where the blobs of a directory lie: where `.shards` says, and otherwise where they are found.
+//!
+//! Copies of repositories lose or change their layout: a copy of a bucket has neither `.f` nor `.shards`, a sync client
+//! leaves `.shards` out, a change of the layout was interrupted. So a blob that is not in its right place is looked
+//! for in the forms that are usual, and in those that listings came across. A blob in its right place costs nothing
+//! more than to open it.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use kopia_format::BlobId;
+use rustix::io::Errno;
+
+use super::form::Form;
+use super::listing::{self, Listing};
+use super::open_blob::file_stat;
+use super::shards::Shards;
+use crate::MAX_COPIES;
+
+/// How many forms are kept. Two or three are usual; a hand-written `.shards` may have one for each prefix.
+const MAX_FORMS: usize = 64;
+
+/// How many searches for a missing blob may find nothing before nobody searches any more: each reads the directories
+/// on the way to it.
+const MAX_FRUITLESS: usize = 4;
+
+/// The layout of a directory, as far as it is known.
+#[derive(Debug)]
+pub(super) struct Layout {
+    shards: Shards,
+    /// Usual forms, then those that were found.
+    forms: RwLock<Vec<Form>>,
+    /// What is tried first: 0 for the right place, otherwise a form by its number, plus one. It is the form that the last
+    /// misplaced blob had, as others have it, too.
+    first: AtomicUsize,
+    /// Blobs whose path no form gives, or of which another copy is shorter.
+    moved: RwLock<HashMap<BlobId, Vec<u8>>>,
+    has_moved: AtomicBool,
+    /// The prefixes that were listed: what has them and was not found is not there.
+    listed: RwLock<Vec<String>>,
+    fruitless: AtomicUsize,
+    /// Paths of blobs of which several copies were asked for.
+    copies: Mutex<HashMap<BlobId, Arc<[Vec<u8>]>>>,
+}
+
+impl Layout {
+    pub(super) fn new(shards: Shards) -> Self {
+        Self {
+            shards,
+            forms: RwLock::new(Form::usual()),
+            first: AtomicUsize::new(0),
+            moved: RwLock::default(),
+            has_moved: AtomicBool::new(false),
+            listed: RwLock::default(),
+            fruitless: AtomicUsize::new(0),
+            copies: Mutex::default(),
+        }
+    }
+
+    /// Lists the blobs whose ids begin with `prefix`, and keeps where they lie.
+    pub(super) fn list(
+        &self,
+        root: BorrowedFd<'_>,
+        prefix: &str,
+        threads: usize,
+    ) -> Result<Listing, listing::Failure> {
+        let mut listing = listing::list(root, &self.shards, prefix, threads)?;
+        self.learn(std::mem::take(&mut listing.forms));
+        let moved = std::mem::take(&mut listing.moved);
+        if !moved.is_empty() || self.has_moved.load(Ordering::Acquire) {
+            let mut all = self.moved.write().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|id, _| !id.as_str().starts_with(prefix));
+            all.extend(moved);
+            self.has_moved.store(!all.is_empty(), Ordering::Release);
+        }
+        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        if !listed.iter().any(|known| prefix.starts_with(&**known)) {
+            listed.retain(|known| !known.starts_with(prefix));
+            listed.push(prefix.to_owned());
+        }
+        Ok(listing)
+    }
+
+    /// Does something with the file of a blob, wherever it is: `work` gets its path, and is called again as long as there
+    /// is no such file.
+    pub(super) fn find<R>(
+        &self,
+        root: BorrowedFd<'_>,
+        id: &BlobId,
+        work: impl Fn(&[u8]) -> io::Result<R>,
+    ) -> io::Result<R> {
+        if let Some(path) = self.moved(id) {
+            match work(&path) {
+                Err(error) if is_absent(&error) => {}
+                result => return result,
+            }
+        }
+        let first = self.first.load(Ordering::Relaxed);
+        let place = if first == 0 { self.shards.file(id) } else { self.form(first - 1, id) };
+        match place.map(|path| work(&path)) {
+            None => {}
+            Some(Err(error)) if is_absent(&error) => {}
+            Some(result) => return result,
+        }
+        self.find_misplaced(root, id, first, work)
+    }
+
+    #[cold]
+    fn find_misplaced<R>(
+        &self,
+        root: BorrowedFd<'_>,
+        id: &BlobId,
+        first: usize,
+        work: impl Fn(&[u8]) -> io::Result<R>,
+    ) -> io::Result<R> {
+        if first != 0
+            && let Some(path) = self.shards.file(id)
+        {
+            match work(&path) {
+                Err(error) if is_absent(&error) => {}
+                result => return result,
+            }
+        }
+        let mut number = 0;
+        let mut is_searched = false;
+        loop {
+            let count = self.forms.read().unwrap_or_else(PoisonError::into_inner).len();
+            while number < count {
+                let place = self.form(number, id).filter(|_| number + 1 != first);
+                number += 1;
+                match place.map(|path| work(&path)) {
+                    None => {}
+                    Some(Err(error)) if is_absent(&error) => {}
+                    Some(result) => {
+                        if result.is_ok() {
+                            self.first.store(number, Ordering::Relaxed);
+                        }
+                        return result;
+                    }
+                }
+            }
+            if is_searched || !self.search(root, id) {
+                return Err(Errno::NOENT.into());
+            }
+            is_searched = true;
+            if let Some(path) = self.moved(id) {
+                match work(&path) {
+                    Err(error) if is_absent(&error) => {}
+                    result => return result,
+                }
+            }
+        }
+    }
+
+    /// Searches for a blob whose kind was not listed yet; returns whether it is there.
+    fn search(&self, root: BorrowedFd<'_>, id: &BlobId) -> bool {
+        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let is_known = listed.iter().any(|prefix| id.as_str().starts_with(&**prefix));
+        drop(listed);
+        if is_known || self.fruitless.load(Ordering::Relaxed) >= MAX_FRUITLESS {
+            return false;
+        }
+        let Ok(listing) = listing::list(root, &self.shards, id.as_str(), 1) else { return false };
+        let is_there = listing.blobs.iter().any(|blob| blob.id == *id);
+        if is_there {
+            self.learn(listing.forms);
+            let mut moved = self.moved.write().unwrap_or_else(PoisonError::into_inner);
+            moved.extend(listing.moved);
+            self.has_moved.store(!moved.is_empty(), Ordering::Release);
+        } else {
+            self.fruitless.fetch_add(1, Ordering::Relaxed);
+        }
+        is_there
+    }
+
+    /// Returns the paths of all copies of a blob, the longest first, then the one in the right place.
+    pub(super) fn copies(&self, root: BorrowedFd<'_>, id: &BlobId) -> Arc<[Vec<u8>]> {
+        let lock = || self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(id) {
+            return Arc::clone(known);
+        }
+        let mut paths: Vec<Vec<u8>> = self.shards.file(id).into_iter().chain(self.moved(id)).collect();
+        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        paths.extend(forms.iter().filter_map(|form| form.file(id)));
+        drop(forms);
+        let mut found: Vec<(u64, (u64, u64), Vec<u8>)> = Vec::new();
+        for path in paths {
+            // Several names of one file are one copy.
+            if let Ok((length, identity)) = file_stat(root, &path)
+                && found.len() < MAX_COPIES
+                && !found.iter().any(|(_, other, _)| *other == identity)
+            {
+                found.push((length, identity, path));
+            }
+        }
+        found.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
+        let copies: Arc<[Vec<u8>]> = found.into_iter().map(|(.., path)| path).collect();
+        lock().insert(id.clone(), Arc::clone(&copies));
+        copies
+    }
+
+    fn moved(&self, id: &BlobId) -> Option<Vec<u8>> {
+        if !self.has_moved.load(Ordering::Acquire) {
+            return None;
+        }
+        self.moved.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn form(&self, number: usize, id: &BlobId) -> Option<Vec<u8>> {
+        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        forms.get(number)?.file(id)
+    }
+
+    fn learn(&self, found: Vec<Form>) {
+        if found.is_empty() {
+            return;
+        }
+        let mut forms = self.forms.write().unwrap_or_else(PoisonError::into_inner);
+        for form in found {
+            if forms.len() < MAX_FORMS && !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+    }
+}
+
+/// Returns whether an error says that there is no such file. A name too long for the file system cannot be there either.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG))
+}
