@@ -22,6 +22,9 @@ pub(crate) struct Line<'a> {
     /// The blob that is damaged or missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     blob: Option<&'a str>,
+    /// The object that has the bytes of an entry that has no place of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
     /// What could be saved of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     salvaged: Option<SalvagedLine<'a>>,
@@ -41,11 +44,15 @@ impl<'a> From<&'a Problem> for Line<'a> {
             Cause::Target(_) => ("target", None),
             _ => ("entry", None),
         };
+        let object = match &problem.cause {
+            Cause::Refused(refused) => refused.object.map(|object| object.to_string()),
+            _ => None,
+        };
         let salvaged = problem.salvaged.as_ref().map(|salvaged| SalvagedLine {
             path: &salvaged.path,
             lost: salvaged.lost.iter().map(|range| (range.start, range.end)).collect(),
         });
-        Self { path: &problem.path, kind, message: problem.cause.to_string(), blob, salvaged }
+        Self { path: &problem.path, kind, message: problem.cause.to_string(), blob, object, salvaged }
     }
 }
 

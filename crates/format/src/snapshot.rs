@@ -131,7 +131,7 @@ impl Snapshot {
     /// # Errors
     /// [`Refused`] if there is none or it cannot be restored.
     pub fn root(&self) -> Result<Entry<'static>, Refused> {
-        let none = || Refused { name: String::new(), why: "the snapshot has no root".into() };
+        let none = || Refused { name: String::new(), why: "the snapshot has no root".into(), object: None };
         self.root_entry.clone().ok_or_else(none)?.validate_root()
     }
 }

@@ -116,7 +116,8 @@ pub use kopia_format::snapshot::{Snapshot as SnapshotManifest, Source, Stats};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_repository::object::ObjectReader;
 pub use kopia_repository::{
-    Directory, Entry, Error, FormatBlob, OpenOptions, Place, Repository, Result, Snapshot, Snapshots, Status,
+    Directory, DirectorySource, Entry, Error, FormatBlob, MAX_WAITING, OpenOptions, Place, Repository,
+    Result, Snapshot, Snapshots, Status, Trail,
 };
 pub use kopia_storage::FilesystemStore;
 

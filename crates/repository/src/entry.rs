@@ -1,25 +1,33 @@
 //! Files, folders and links of a snapshot.
 
-use std::sync::OnceLock;
+mod fetched;
+mod source;
+mod trail;
+
+use std::sync::Arc;
 
 use kopia_format::directory::{self, EntryKind, Refused, Summary};
-use kopia_format::{ContentId, ObjectId, Timestamp};
+use kopia_format::{ObjectId, Timestamp};
+
+pub use fetched::Fetched;
+pub use source::DirectorySource;
+use source::Placed;
+pub use trail::{MAX_WAITING, Trail};
 
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
 
-/// Directories longer than this are parsed as a stream, so that a folder of a million files takes no memory of its own.
-const STREAMED: u64 = 16 << 20;
-
-/// How many folders are read at once, and how many bytes of them are in memory.
-const FOLDERS: usize = 256;
-const FOLDER_BYTES: u64 = 8 << 20;
+/// Why an entry is left out that has the name of another one.
+pub const DOUBLED: &str = "another entry of the folder has this name; only one of them is restored";
 
 /// A file, folder or link, with the repository that it can be read from.
 #[derive(Debug, Clone)]
 pub struct Entry {
     repository: Repository,
     entry: directory::Entry<'static>,
+    implied: bool,
+    /// What the names of other entries put into this directory.
+    placed: Option<Arc<Vec<Placed>>>,
 }
 
 /// A folder's entries.
@@ -33,17 +41,18 @@ pub struct Directory {
     pub summary: Option<Summary>,
 }
 
-/// A folder whose JSON is in memory, or is yet to be read because it is long.
-#[derive(Debug)]
-pub struct Fetched {
-    repository: Repository,
-    object: ObjectId,
-    json: Option<Result<Vec<u8>>>,
-}
-
 impl Entry {
     pub(crate) fn new(repository: &Repository, entry: directory::Entry<'static>) -> Self {
-        Self { repository: repository.clone(), entry }
+        Self { repository: repository.clone(), entry, implied: false, placed: None }
+    }
+
+    /// Makes a directory that nothing but the name of an entry says that there is. It has the entry's owner and time.
+    fn implied(repository: &Repository, object: ObjectId, name: &str, entry: &directory::Entry<'_>) -> Self {
+        let mut directory = Self::of_directory(repository, object);
+        directory.entry.name = name.to_owned().into();
+        directory.entry.modified = entry.modified;
+        (directory.entry.uid, directory.entry.gid) = (entry.uid, entry.gid);
+        Self { implied: true, ..directory }
     }
 
     /// Makes the entry of an object that is known by its id alone: a folder if the id says so, otherwise a file.
@@ -120,9 +129,21 @@ impl Entry {
         (self.entry.uid, self.entry.gid)
     }
 
-    /// Returns the object that holds its bytes.
+    /// Returns the object that holds its bytes. That of an implied directory is the directory whose entries imply it.
     pub fn object(&self) -> ObjectId {
         self.entry.object
+    }
+
+    /// Returns whether it is a directory that the snapshot does not have as such: nothing but the name of an entry, such as
+    /// `var/lib/db.tar`, says that there is one. It has mode 0755, and owner and time of that entry.
+    pub fn is_implied(&self) -> bool {
+        self.implied
+    }
+
+    /// Returns what the entries of a directory are read from.
+    pub fn source(&self) -> DirectorySource {
+        let (object, implied, placed) = (self.entry.object, self.implied, self.placed.clone());
+        DirectorySource { object, implied, placed }
     }
 
     /// Returns a folder's totals.
@@ -175,55 +196,15 @@ impl Entry {
 
     /// Calls `visit` for each entry of a folder as it is parsed, and returns the totals of what is below.
     ///
+    /// Every name is a single component. An entry whose name leads into directories, such as `var/lib/db.tar`, is visited
+    /// there: they are visited as directories of this one, [implied](Self::is_implied) where the snapshot does not have them.
+    /// Of several entries of one name the first is visited; the others are refused.
+    ///
     /// # Errors
     /// [`Error::WrongKind`] if it is none, [`Error::CorruptObject`] if it is damaged (entries before that place were
     /// visited), and as for [`Repository::read_object`].
     pub fn for_each(&self, visit: impl FnMut(Result<Entry, Refused>)) -> Result<Option<Summary>> {
         self.fetch().for_each(visit)
-    }
-
-    /// Reads and decodes a folder's JSON, so that parsing it later waits for nothing; many may be fetched at once.
-    ///
-    /// A long one is left to be read as it is parsed.
-    pub fn fetch(&self) -> Fetched {
-        let object = self.entry.object;
-        let json = match self.entry.kind {
-            EntryKind::Directory if object.indirection() == 0 && !object.is_compressed() => {
-                Some(self.repository.read_object(object))
-            }
-            EntryKind::Directory => None,
-            EntryKind::File | EntryKind::Symlink => Some(Err(self.wrong_kind("folder"))),
-        };
-        Fetched { repository: self.repository.clone(), object, json }
-    }
-
-    /// As [`Self::fetch`], of the first of many folders: as many as are short together, but at least one. Their contents are
-    /// read pack by pack, neighbours at once.
-    pub fn fetch_some(repository: &Repository, folders: impl Iterator<Item = ObjectId>) -> Vec<Fetched> {
-        let mut bytes = 0;
-        let mut folders: Vec<ObjectId> = folders.take(FOLDERS).collect();
-        let short = folders.iter().take_while(|folder| {
-            let place = repository.find(&folder.content());
-            bytes += place.map_or(0, |place| u64::from(place.original_length));
-            bytes <= FOLDER_BYTES
-        });
-        let count = short.count().max(1);
-        folders.truncate(count);
-        // Lists of pieces, compressed objects and what fails are read when they are parsed, one by one.
-        let plain = |object: &&ObjectId| object.indirection() == 0 && !object.is_compressed();
-        let contents: Vec<ContentId> = folders.iter().filter(plain).map(ObjectId::content).collect();
-        let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
-        repository.read_many(&contents, |number, bytes| {
-            if let Ok(bytes) = bytes {
-                slots[number].get_or_init(|| bytes.to_vec());
-            }
-        });
-        let mut slots = slots.into_iter();
-        let fetch = |object: &ObjectId| {
-            let read = plain(&object).then(|| slots.next()?.into_inner()).flatten();
-            Fetched { repository: repository.clone(), object: *object, json: read.map(Ok) }
-        };
-        folders.iter().map(fetch).collect()
     }
 
     /// Returns the entry at a path below this one; empty components are skipped.
@@ -256,31 +237,5 @@ impl Entry {
             name => name.to_string(),
         };
         Error::WrongKind { path, wanted }
-    }
-}
-
-impl Fetched {
-    /// As [`Entry::for_each`].
-    ///
-    /// # Errors
-    /// As for [`Entry::for_each`].
-    pub fn for_each(self, mut visit: impl FnMut(Result<Entry, Refused>)) -> Result<Option<Summary>> {
-        let Self { repository, object, json } = self;
-        let visit = |entry: Result<directory::Entry<'_>, Refused>| {
-            visit(entry.map(|entry| Entry::new(&repository, entry.into_owned())));
-        };
-        let summary = match json {
-            Some(json) => directory::read(&json?, visit),
-            None => {
-                let reader = ObjectReader::open(&repository, object)?;
-                if reader.length() <= STREAMED {
-                    directory::read(&repository.read_object(object)?, visit)
-                } else {
-                    let reader = std::io::BufReader::with_capacity(1 << 16, reader);
-                    directory::read_stream(reader, visit).map_err(|error| Error::object(object, error))?
-                }
-            }
-        };
-        summary.map_err(|error| Error::object(object, error))
     }
 }

@@ -20,7 +20,7 @@
 //! All handles are cheap to clone and may cross threads.
 
 pub mod content;
-mod entry;
+pub(crate) mod entry;
 mod error;
 pub mod format_blob;
 mod index;
@@ -35,7 +35,7 @@ mod table;
 pub mod unindexed;
 pub mod verify;
 
-pub use entry::{Directory, Entry, Fetched};
+pub use entry::{DOUBLED, Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 pub use error::{Error, Result};
 pub use format_blob::FormatBlob;
 pub use repository::{OpenOptions, Repository, Status};

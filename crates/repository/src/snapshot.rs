@@ -131,7 +131,7 @@ impl Snapshot {
         self.deleted
     }
 
-    /// Returns its root: a folder or a single file.
+    /// Returns its root: a folder or a single file. One without a name has the last one of the path that was backed up.
     ///
     /// # Errors
     /// [`Error::CorruptSnapshot`] if the manifest names none.
@@ -140,7 +140,12 @@ impl Snapshot {
             id: self.id().into(),
             why: refused.to_string(),
         };
-        Ok(Entry::new(&self.repository, self.manifest.root().map_err(corrupt)?))
+        let mut root = self.manifest.root().map_err(corrupt)?;
+        if root.name.split('/').all(|name| matches!(name, "" | "." | "..")) {
+            let last = self.source().path.rsplit('/').find(|name| !name.is_empty());
+            root.name = last.unwrap_or_default().to_owned().into();
+        }
+        Ok(Entry::new(&self.repository, root))
     }
 
     /// What snapshots of a source are ordered by.

@@ -14,7 +14,7 @@ mod walk;
 
 use std::collections::HashSet;
 
-use kopia_format::{BlobId, ContentId};
+use kopia_format::{BlobId, ContentId, ObjectId};
 
 use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Entry, Error, Repository, Result, Snapshot};
@@ -22,8 +22,10 @@ use crate::{Entry, Error, Repository, Result, Snapshot};
 pub use part::{Part, Shard};
 use walk::Walk;
 
-/// How many damaged contents and lost entries a [`Report`] keeps; observers are told of all.
+/// How many damaged contents and lost entries a [`Report`] keeps, and about how many bytes of paths; observers are told of
+/// all.
 const KEPT: usize = 10_000;
+const KEPT_BYTES: usize = 16 << 20;
 
 /// What is verified.
 #[derive(Debug, Clone, Default)]
@@ -119,6 +121,8 @@ pub struct Loss {
     pub snapshot: Option<Snapshot>,
     /// Its path below the root, empty for the root.
     pub path: String,
+    /// The object that it names: it has what is left of it.
+    pub object: Option<ObjectId>,
     /// What is wrong.
     pub why: String,
 }
@@ -139,9 +143,19 @@ impl Repository {
     pub fn verify(&self, options: &Options, observer: &dyn Observer) -> Result<Report> {
         let snapshots = self.snapshots()?;
         // Of deleted ones nothing is promised.
-        let live = snapshots.iter().filter(|snapshot| !snapshot.is_deleted());
-        let roots = live.map(|snapshot| Ok((Some(snapshot.clone()), snapshot.root()?)));
-        let mut report = verify(self, &roots.collect::<Result<Vec<_>>>()?, None, options, observer);
+        let (mut roots, mut rootless) = (Vec::new(), Vec::new());
+        for snapshot in snapshots.iter().filter(|snapshot| !snapshot.is_deleted()) {
+            match snapshot.root() {
+                Ok(root) => roots.push((Some(snapshot.clone()), root)),
+                Err(error) => rootless.push(Loss {
+                    snapshot: Some(snapshot.clone()),
+                    path: String::new(),
+                    object: None,
+                    why: error.to_string(),
+                }),
+            }
+        }
+        let mut report = verify(self, (&roots, rootless), None, options, observer);
         report.unindexed = self.unindexed_packs(Packs::All)?;
         Ok(report)
     }
@@ -157,31 +171,36 @@ impl Repository {
         observer: &dyn Observer,
     ) -> Report {
         let roots = [(snapshot.cloned(), entry.clone())];
-        verify(self, &roots, Some(HashSet::new()), options, observer)
+        verify(self, (&roots, Vec::new()), Some(HashSet::new()), options, observer)
     }
 }
 
-/// Verifies what lies below some roots, and the contents that they need if there is a set for these, otherwise all.
+/// Verifies what lies below some roots, beside what is lost anyway, and the contents that they need if there is a set for these,
+/// otherwise all.
 fn verify(
     repository: &Repository,
-    roots: &[(Option<Snapshot>, Entry)],
+    (roots, lost): (&[(Option<Snapshot>, Entry)], Vec<Loss>),
     needed: Option<HashSet<ContentId>>,
     options: &Options,
     observer: &dyn Observer,
 ) -> Report {
     let mut walk = Walk::new(repository, needed);
-    roots.iter().for_each(|(_, root)| walk.add(root));
+    roots.iter().for_each(|(_, root)| walk.add_root(root));
     walk.run();
     let mut report = Report { folders: walk.folders, files: walk.files, ..Report::default() };
     let damaged = contents::verify(repository, walk.needed.as_ref(), options, observer, &mut report);
-    if !damaged.is_empty() || !walk.incomplete.is_empty() {
-        losses::list(repository, roots, &damaged, &walk.incomplete, &mut |loss| {
-            observer.loss(&loss);
-            report.loss_count += 1;
-            if report.losses.len() < KEPT {
-                report.losses.push(loss);
-            }
-        });
+    let mut kept_bytes = 0;
+    let mut tell = |loss: Loss| {
+        observer.loss(&loss);
+        report.loss_count += 1;
+        if report.losses.len() < KEPT && kept_bytes < KEPT_BYTES {
+            kept_bytes += loss.path.len();
+            report.losses.push(loss);
+        }
+    };
+    lost.into_iter().for_each(&mut tell);
+    if !damaged.is_empty() || !walk.suspects.is_empty() || walk.roots_suspect {
+        losses::list(repository, roots, &damaged, &walk.suspects, &mut tell);
     }
     report
 }

@@ -15,16 +15,22 @@ fn entry(name: &str, kind: &str, object: &str) -> Value {
     json!({"name": name, "type": kind, "mode": "0755", "mtime": "2020-01-02T03:04:05Z", "obj": object})
 }
 
+fn file(name: &str, object: &str, size: usize) -> Value {
+    let mut file = entry(name, "f", object);
+    file["size"] = json!(size);
+    file
+}
+
 /// Two snapshots of a source: the folder `same` is in both, `a` only in the first, and a file of several pieces only in the
 /// second. Each file's content has a pack of its own.
 fn blobs() -> MemoryStore {
     let mut writer = RepositoryWriter::new().piece_size(1000).pack_size(1);
     let inner: Vec<_> =
-        (0..5u8).map(|number| entry(&format!("f{number}"), "f", &writer.file(&[number; 500]))).collect();
+        (0..5u8).map(|number| file(&format!("f{number}"), &writer.file(&[number; 500]), 500)).collect();
     let same = writer.directory(&inner);
-    let a = entry("a", "f", &writer.file(b"only in the first"));
+    let a = file("a", &writer.file(b"only in the first"), 17);
     let large: Vec<u8> = (10..15u8).flat_map(|number| [number; 1000]).collect();
-    let b = entry("b", "f", &writer.file(&large));
+    let b = file("b", &writer.file(&large), 5000);
     for extra in [a, b] {
         let root = writer.directory(&[entry("same", "d", &same), extra]);
         writer.snapshot("app@host:/data", entry("data", "d", &root));
@@ -179,7 +185,7 @@ fn one_entry_is_verified_by_itself() {
 fn a_content_with_another_hash_is_found() {
     let mut writer = RepositoryWriter::new();
     writer.forge("0123456789abcdef0123456789abcdef".parse().unwrap(), b"something else");
-    let root = writer.directory(&[entry("forged", "f", "0123456789abcdef0123456789abcdef")]);
+    let root = writer.directory(&[file("forged", "0123456789abcdef0123456789abcdef", 14)]);
     writer.snapshot("app@host:/data", entry("data", "d", &root));
     let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
     let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
@@ -205,4 +211,76 @@ fn folders_that_contain_themselves_or_cannot_be_parsed_end() {
     let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
     let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
     assert_eq!(losses(&report), ["../outside", "missing", "nonsense", "self", "self/again"]);
+}
+
+/// Verifies what a writer has written, and returns what is lost, as people read it.
+fn said(writer: RepositoryWriter) -> Vec<String> {
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.damage_count, report.loss_count), (0, report.losses.len() as u64));
+    assert_eq!(report.is_sound(), report.losses.is_empty());
+    report.losses.iter().map(|loss| format!("{}: {}", loss.path, loss.why)).collect()
+}
+
+#[test]
+fn what_a_restore_would_refuse_is_lost() {
+    let (mut writer, mut expected) = (RepositoryWriter::new().piece_size(500), Vec::new());
+    let (hello, long) = (writer.file(b"hello"), writer.file(&[7; 1200]));
+    let inner = writer.directory(&[file("x", &hello, 5)]);
+    let entries = [
+        entry("a", "d", &inner),
+        entry("n", "d", &inner),
+        file("../up", &hello, 5),
+        file("a", &hello, 5),
+        file("longer", &hello, 4),
+        file("n/x", &hello, 5),
+        file("shorter", &long, 1201),
+        file("twice", &hello, 5),
+        file("twice", &long, 1200),
+        entry("way", "s", &long),
+    ];
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let doubled =
+        "another entry of the folder has this name; only one of them is restored; its bytes are in object";
+    for (path, why) in [
+        ("../up", format!("would leave its folder; its bytes are in object {hello}")),
+        ("a", format!("{} {inner}", doubled.replace("its bytes are", "what is in it is"))),
+        ("longer", "it has 5 bytes, its entry says 4".into()),
+        ("n/x", format!("{doubled} {hello}")),
+        ("shorter", "it has 1200 bytes, its entry says 1201".into()),
+        ("twice", format!("{doubled} {long}")),
+        ("way", "it is a link whose target is longer than one content".into()),
+    ] {
+        expected.push(format!("{path}: {why}"));
+    }
+    let mut found = said(writer);
+    found.sort();
+    // Where names lead into folders, folders come last.
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn names_that_lead_into_folders_are_sound() {
+    let mut writer = RepositoryWriter::new();
+    let hello = writer.file(b"hello");
+    let inner = writer.directory(&[file("x", &hello, 5)]);
+    let entries = [entry("var", "d", &inner), file("/dev/sda", &hello, 5), file("var/lib/db.tar", &hello, 5)];
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    assert_eq!(said(writer), [""; 0]);
+}
+
+#[test]
+fn a_snapshot_without_a_root_is_lost_and_the_others_are_verified() {
+    let mut writer = RepositoryWriter::new();
+    let hello = writer.file(b"hello");
+    let root = writer.directory(&[file("x", &hello, 4)]);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    writer.manifest(json!({"source": {"host": "host", "userName": "app", "path": "/other"},
+        "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-01T00:00:00Z", "rootEntry": null}));
+    let said = said(writer);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("the snapshot has no root"), "{said:?}");
+    assert_eq!(said[1], "x: it has 5 bytes, its entry says 4");
 }

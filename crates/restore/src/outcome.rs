@@ -6,11 +6,14 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kopia_format::directory::Refused;
+
 use crate::Observer;
 use crate::destination::unset::Unset;
 
-/// How many problems an [`Outcome`] keeps; observers are told of all.
-const KEPT: usize = 10_000;
+/// How many problems an [`Outcome`] keeps, and about how many bytes of paths; observers are told of all.
+pub(crate) const KEPT: usize = 10_000;
+pub(crate) const KEPT_BYTES: usize = 16 << 20;
 
 /// How many lost ranges of one file a message names.
 const SHOWN: usize = 5;
@@ -37,7 +40,7 @@ pub struct Outcome {
     pub mounts_kept: Vec<String>,
     /// Entries that are missing, doubled or incomplete. Nothing else counts as a problem.
     pub problem_count: u64,
-    /// The first 10,000 of them.
+    /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
     /// Attributes that could not be set.
     pub notes: Notes,
@@ -106,6 +109,8 @@ pub enum Cause {
     Target(Arc<io::Error>),
     /// The entry itself cannot be restored.
     Entry(String),
+    /// The entry has no place of its own below the target: its name says none, or that of another entry.
+    Refused(Refused),
 }
 
 impl Notes {
@@ -158,6 +163,7 @@ impl fmt::Display for Cause {
             }
             Self::Target(error) => error.fmt(f),
             Self::Entry(why) => why.fmt(f),
+            Self::Refused(refused) => refused.reason().fmt(f),
         }
     }
 }
@@ -165,6 +171,12 @@ impl fmt::Display for Cause {
 impl From<kopia_repository::Error> for Cause {
     fn from(error: kopia_repository::Error) -> Self {
         Self::Repository(Arc::new(error))
+    }
+}
+
+impl From<Refused> for Cause {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
     }
 }
 
@@ -191,7 +203,8 @@ pub(crate) struct Tally<'a> {
     times: AtomicU64,
     names: AtomicU64,
     problem_count: AtomicU64,
-    problems: Mutex<Vec<Problem>>,
+    /// Those that are kept, and how many bytes their paths have.
+    problems: Mutex<(Vec<Problem>, usize)>,
 }
 
 impl<'a> Tally<'a> {
@@ -227,7 +240,7 @@ impl<'a> Tally<'a> {
         if self.problem_count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).0.first().cloned()
     }
 
     pub(crate) fn file(&self, length: u64) {
@@ -309,15 +322,18 @@ impl<'a> Tally<'a> {
     pub(crate) fn salvaged(&self, path: String, cause: impl Into<Cause>, salvaged: Option<Salvaged>) {
         let problem = Problem { path, cause: cause.into(), salvaged };
         self.observer.problem(&problem);
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if problems.len() < KEPT {
+        let mut kept = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let (problems, bytes) = &mut *kept;
+        if problems.len() < KEPT && *bytes < KEPT_BYTES {
+            *bytes += problem.path.len();
             problems.push(problem);
         }
+        drop(kept);
         self.problem_count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn finish(self) -> Outcome {
-        let mut problems = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mut problems, _) = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         let mut mounts_kept = self.mounts_kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         mounts_kept.sort();

@@ -12,10 +12,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_format::directory::EntryKind;
-use kopia_repository::{Entry, Fetched};
+use kopia_repository::{Entry, Fetched, MAX_WAITING};
 
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
+use crate::destination::metadata::Attributes;
 use crate::destination::{Identity, is_folder, look};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Attribute, Cause};
@@ -56,7 +57,7 @@ impl<'a> Planner<'a> {
 
     /// Plans everything below a root and returns what is to be done at the end.
     pub(crate) fn run(mut self, root: &Entry) -> Merge {
-        let folder = Folder::root(root.object(), root.into(), self.shared.staging.is_left());
+        let folder = Folder::root(root.source(), root.into(), self.shared.staging.is_left());
         self.merge.existing.push(folder.clone());
         match (&self.shared.target.name, root.kind()) {
             (Some(name), EntryKind::File | EntryKind::Symlink) => {
@@ -70,8 +71,8 @@ impl<'a> Planner<'a> {
         }
         while !self.folders.is_empty() && !self.shared.stopped() {
             // The next folders are read at once; on many cores one thread could not keep the workers busy.
-            let objects = self.folders.iter().rev().map(|folder| folder.object);
-            let fetched = Entry::fetch_some(root.repository(), objects);
+            let sources = self.folders.iter().rev().map(|folder| folder.source.clone());
+            let fetched = Entry::fetch_some(root.repository(), sources);
             let next = self.folders.split_off(self.folders.len() - fetched.len());
             let mut below = Vec::new();
             for (folder, fetched) in next.into_iter().rev().zip(fetched) {
@@ -97,18 +98,13 @@ impl<'a> Planner<'a> {
     fn visit(&mut self, folder: &Arc<Folder>, fetched: Fetched) {
         let mut there = There { existing: self.existing(folder), left: self.left(folder) };
         let mut extras = self.names_of(folder, &there);
-        // Kopia sorts entries by name, so two of one name are neighbours.
-        let mut last = String::new();
         let read = fetched.for_each(|entry| match entry {
             _ if self.shared.stopped() => {}
             Err(refused) => {
                 extras.as_mut().and_then(|extras| extras.take(&refused.name));
-                self.problem(folder, &refused.name, Cause::Entry(refused.why));
+                self.problem(folder, &refused.name.clone(), refused.into());
             }
-            Ok(entry) if entry.name() == last => self.problem(folder, entry.name(), doubled()),
             Ok(entry) => {
-                last.clear();
-                last.push_str(entry.name());
                 if entry.name().contains('\u{fffd}') {
                     self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
                 }
@@ -183,17 +179,22 @@ impl<'a> Planner<'a> {
         &mut self,
         parent: &Arc<Folder>,
         entry: &Entry,
-        kind: FolderKind,
+        (kind, attributes): (FolderKind, Attributes),
         left: bool,
     ) -> Result<(), Cause> {
         if parent.depth >= self.shared.options.max_depth {
             let most = self.shared.options.max_depth;
             return Err(Cause::Entry(format!("folders are nested more than {most} deep")));
         }
-        if parent.ancestors().any(|ancestor| ancestor.object == entry.object()) {
+        if self.folders.len() + self.folders_found.len() >= MAX_WAITING {
+            return Err(Cause::Entry(waiting()));
+        }
+        let source = entry.source();
+        let itself = source.object();
+        if itself.is_some() && parent.ancestors().any(|ancestor| ancestor.source.object() == itself) {
             return Err(Cause::Entry("the folder contains itself".into()));
         }
-        let folder = parent.child(entry.name(), entry.object(), entry.into(), kind, left);
+        let folder = parent.child(entry.name(), source, attributes, kind, left);
         match kind {
             FolderKind::Existing => self.merge.existing.push(folder.clone()),
             FolderKind::Moved => self.merge.moved.push(folder.clone()),
@@ -235,10 +236,23 @@ struct There {
 }
 
 impl There {
-    /// Says how a folder gets to its place.
-    fn kind(&self, shared: &Shared<'_>, parent: &Folder, entry: &Entry) -> Result<FolderKind, Cause> {
+    /// Says how a folder gets to its place, and what it gets there besides what is in it.
+    fn kind(
+        &self,
+        shared: &Shared<'_>,
+        parent: &Folder,
+        entry: &Entry,
+    ) -> Result<(FolderKind, Attributes), Cause> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
-        match (parent.kind, found) {
+        let attributes = if entry.is_implied() {
+            // As of any folder that is made on the way: one that is there stays as it is.
+            let there = found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
+            let there = there.filter(|stat| is_folder(stat));
+            there.map_or_else(|| shared.defaults.of_directory(entry), Attributes::found)
+        } else {
+            Attributes::from(entry)
+        };
+        let kind = match (parent.kind, found) {
             // It is made, and left as it is made.
             _ if shared.options.is_shard() => Ok(FolderKind::Inner),
             (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
@@ -253,7 +267,8 @@ impl There {
             }
             (FolderKind::Existing, _) => Ok(FolderKind::Moved),
             _ => Ok(FolderKind::Inner),
-        }
+        };
+        Ok((kind?, attributes))
     }
 
     /// Says what is there already of a file or link.
@@ -264,6 +279,11 @@ impl There {
             left,
         }
     }
+}
+
+/// What is said of a folder beyond those that are kept in memory.
+pub(crate) fn waiting() -> String {
+    format!("more than {MAX_WAITING} folders are still to be restored; restore this one by itself")
 }
 
 /// What is said of an entry of the target that the backup could not read.
@@ -288,5 +308,5 @@ pub(crate) fn mounted() -> Cause {
 
 /// What is said of the second entry of a name.
 pub(crate) fn doubled() -> Cause {
-    Cause::Entry("another entry of the folder has this name; only one of them is restored".into())
+    Cause::Entry(kopia_repository::DOUBLED.into())
 }

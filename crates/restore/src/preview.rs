@@ -61,6 +61,8 @@ pub struct Preview {
     /// Entries that would be deleted, each with all below it.
     pub deleted: u64,
     /// What could not be restored, as far as that can be known without reading the repository's files.
+    pub problem_count: u64,
+    /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
 }
 

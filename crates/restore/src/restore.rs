@@ -85,7 +85,8 @@ pub fn restore_observed(
         drop(shared);
         return Ok(tally.finish());
     }
-    let root_attributes = options.root_attributes && entry.kind() == EntryKind::Directory;
+    let has_attributes = entry.kind() == EntryKind::Directory && !entry.is_implied();
+    let root_attributes = options.root_attributes && has_attributes;
     let metadata = Metadata::new(shared.defaults, options);
     let mut mover = Mover {
         target: &target,

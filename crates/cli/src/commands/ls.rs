@@ -1,8 +1,9 @@
 //! `ls WHAT`: the entries of a folder, or of all folders below it.
 
 use std::io::{self, Write};
+use std::iter;
 
-use kopia_rs::{Entry, EntryKind, Refused};
+use kopia_rs::{Entry, EntryKind, MAX_WAITING, Trail};
 use serde::Serialize;
 
 use crate::args::Ls;
@@ -62,30 +63,47 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
 
 impl Lister {
     /// Shows what is in a folder, and if asked what is in its folders. Only the first must be readable.
+    ///
+    /// Folders that nothing but names imply are not shown: what lies in them is, by its whole name.
     fn tree(&mut self, root: &Entry, recursive: bool) -> Result<(), Failure> {
-        let mut folders = vec![(root.clone(), String::new(), 0)];
-        while let Some((folder, prefix, depth)) = folders.pop() {
+        let mut folders = vec![(root.source(), Trail::root(&root.source()))];
+        while let Some((source, trail)) = folders.pop() {
             let below = folders.len();
-            let visited = folder.for_each(|entry| match entry {
-                Ok(entry) => {
-                    let path = format!("{prefix}{}", entry.name());
-                    self.show(&path, &entry);
-                    if recursive && entry.kind() == EntryKind::Directory {
-                        folders.push((entry, path + "/", depth + 1));
+            let prefix = trail.path_of("") + if trail.depth() == 0 { "" } else { "/" };
+            let fetched = Entry::fetch_some(root.repository(), iter::once(source));
+            let visited = fetched.into_iter().map(|folder| {
+                folder.for_each(|entry| match entry {
+                    Ok(entry) => {
+                        if !entry.is_implied() {
+                            self.show(&format!("{prefix}{}", entry.name()), &entry);
+                        }
+                        if entry.is_implied() || recursive && entry.kind() == EntryKind::Directory {
+                            let source = entry.source();
+                            folders.push((source.clone(), trail.child(entry.name(), &source)));
+                        }
                     }
-                }
-                Err(Refused { name, why }) => self.problem(&format!("{prefix}{name}"), &why),
+                    Err(refused) => self.problem(&format!("{prefix}{}", refused.name), &refused.reason()),
+                })
             });
-            match visited {
-                Err(error) if depth == 0 => {
+            match visited.collect::<Result<Vec<_>, _>>() {
+                Err(error) if trail.depth() == 0 => {
                     self.flush().map_err(Failure::output)?;
                     return Err(error.into());
                 }
                 Err(error) => self.problem(&prefix, &chain(&error)),
                 Ok(_) => {}
             }
-            if depth == MAX_DEPTH && folders.len() > below {
-                self.problem(&prefix, &format!("folders nest more than {MAX_DEPTH} deep"));
+            let beyond = match folders.len() {
+                len if len > below && trail.depth() == MAX_DEPTH => {
+                    Some(format!("folders nest more than {MAX_DEPTH} deep"))
+                }
+                len if len > MAX_WAITING => {
+                    Some(format!("more than {MAX_WAITING} folders are still to be listed"))
+                }
+                _ => None,
+            };
+            if let Some(why) = beyond {
+                self.problem(&prefix, &why);
                 folders.truncate(below);
             }
             if self.broken.is_some() {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
+use kopia_rs::restore::{self, Cause, Notes, Options, Outcome, Part, Problem};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
@@ -130,9 +130,18 @@ fn judge(outcome: &Outcome, strict: bool) -> Exit {
     };
     if outcome.problem_count > 0 {
         say(format_args!("error: {}", lost(outcome.problem_count)));
-        say(
-            "hint: another snapshot or another copy of the repository may have them; --report FILE lists them all",
-        );
+        let is_refused = |problem: &Problem| matches!(problem.cause, Cause::Refused(_));
+        if outcome.problems.iter().any(is_refused) {
+            say(
+                "hint: what has no place of its own is still there: `kopia-rs cat OBJECT` writes the bytes of a file, \
+                 `kopia-rs restore OBJECT FOLDER` what is in a folder; --report FILE lists all objects",
+            );
+        }
+        if !outcome.problems.iter().all(is_refused) {
+            say(
+                "hint: another snapshot or another copy of the repository may have them; --report FILE lists them all",
+            );
+        }
         return Exit::Partial;
     }
     if strict && !outcome.notes.is_empty() {

@@ -62,6 +62,11 @@ fn judge(verified: &Verified) -> Exit {
     if packs.len() as u64 > SHOWN {
         say(format_args!("error: … and {} more packs", thousands(packs.len() as u64 - SHOWN)));
     }
+    if verified.damage_count == 0 {
+        let entries = count(verified.loss_count, "entry of a snapshot", "entries of snapshots");
+        say(format_args!("error: {entries} cannot be restored as it was"));
+        return Exit::Partial;
+    }
     let damage = count(verified.damage_count, "content", "contents");
     let losses = count(verified.loss_count, "entry of a snapshot is", "entries of snapshots are");
     say(format_args!("error: {damage} cannot be read; {losses} lost"));

@@ -15,6 +15,7 @@ mod password;
 mod restoring;
 mod secrets;
 mod selecting;
+mod slashes;
 mod stopping;
 mod terminal;
 mod verifying;

@@ -25,10 +25,12 @@ pub enum EntryKind {
     Symlink,
 }
 
-/// A checked entry: its name is one path component and its object is there.
+/// A checked entry: its name does not leave its directory, and its object is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The name: not empty, not `.` or `..`, without `/` and NUL. U+FFFD stands for bytes that were not UTF-8.
+    /// The name: one component, or several with one `/` between each two where the name leads into directories, as that of
+    /// `kopia snapshot create --stdin-file=/var/lib/db.tar` does. None is empty, `.` or `..` or has NUL in it. U+FFFD stands
+    /// for bytes that were not UTF-8.
     pub name: Cow<'a, str>,
     /// What the entry is.
     pub kind: EntryKind,
@@ -62,11 +64,19 @@ pub struct Refused {
     pub name: String,
     /// What is wrong with it.
     pub why: String,
+    /// The object that holds its bytes, if it names one.
+    pub object: Option<ObjectId>,
 }
 
 impl Refused {
-    fn new(name: &str, why: String) -> Self {
-        Self { name: shown(name), why }
+    /// Returns what is wrong with it, and where what it has can be found all the same.
+    pub fn reason(&self) -> String {
+        let Self { why, object, .. } = self;
+        match object {
+            Some(object) if object.is_directory() => format!("{why}; what is in it is in object {object}"),
+            Some(object) => format!("{why}; its bytes are in object {object}"),
+            None => why.clone(),
+        }
     }
 }
 
@@ -77,7 +87,7 @@ fn shown(text: &str) -> String {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "entry {:?}: {}", self.name, self.why)
+        write!(f, "entry {:?}: {}", self.name, self.reason())
     }
 }
 
@@ -133,18 +143,15 @@ impl RawEntry<'static> {
 
 impl<'a> RawEntry<'a> {
     /// Checks everything, the name as well.
-    pub(crate) fn validate(self) -> Result<Entry<'a>, Refused> {
-        let why = match &*self.name {
-            "" => Some("has no name"),
-            "." | ".." => Some("would leave its folder"),
-            name if name.contains(['/', '\0']) => Some("has `/` or NUL in its name"),
-            name if name.len() > MAX_NAME => Some("has a name of more than 4096 bytes"),
-            _ => None,
-        };
-        match why {
-            Some(why) => Err(Refused::new(&self.name, why.into())),
-            None => self.validate_root(),
+    pub(crate) fn validate(mut self) -> Result<Entry<'a>, Refused> {
+        match checked_name(std::mem::take(&mut self.name)) {
+            Ok(name) => Self { name, ..self }.validate_root(),
+            Err((name, why)) => Err(Self { name, ..self }.refuse(why.into())),
         }
+    }
+
+    fn refuse(&self, why: String) -> Refused {
+        Refused { name: shown(&self.name), why, object: self.obj.parse().ok() }
     }
 
     /// Checks everything but the name: that of a snapshot's root is a label only.
@@ -181,9 +188,30 @@ impl<'a> RawEntry<'a> {
                 object,
                 summary: self.summ,
             }),
-            Err(why) => Err(Refused::new(&self.name, why)),
+            Err(why) => Err(self.refuse(why)),
         }
     }
+}
+
+/// Checks a name. One that leads into directories is returned without what says nothing: `/` at its beginning and end, empty
+/// components and `.`.
+fn checked_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, &'static str)> {
+    let why = match &*name {
+        "" => "has no name",
+        "." => "would leave its folder",
+        text if text.contains('\0') => "has NUL in its name",
+        text if text.len() > MAX_NAME => "has a name of more than 4096 bytes",
+        text if text.split('/').any(|component| component == "..") => "would leave its folder",
+        text if !text.contains('/') => return Ok(name),
+        text => {
+            let components: Vec<_> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+            if !components.is_empty() {
+                return Ok(components.join("/").into());
+            }
+            "has no name"
+        }
+    };
+    Err((name, why))
 }
 
 /// Translates an octal string of Go's `FileMode` bits. None at all is mode 0.

@@ -6,7 +6,7 @@ const JSON: &str = r#"{"stream":"kopia:directory","entries":[
     null,
     {"name":"link","type":"s","mode":"0777","obj":"cc"},
     {"name":"..","type":"f","obj":"bb"},
-    {"name":"a/b","type":"f","obj":"bb"},
+    {"name":"a/../b","type":"f","obj":"bb"},
     {"name":"","type":"f","obj":"bb"},
     {"name":"nul\u0000","type":"f","obj":"bb"},
     {"name":"fifo","type":"p","obj":"bb"},
@@ -39,6 +39,35 @@ fn entries_are_checked_one_by_one() {
     let refused: Vec<_> = entries.iter().filter_map(|e| e.as_ref().err()).map(ToString::to_string).collect();
     assert_eq!(refused.len(), 8, "{refused:?}");
     assert!(refused[0].contains("leave its folder") && refused[4].contains("unknown type \"p\""));
+}
+
+#[test]
+fn names_may_lead_into_directories_and_never_out() {
+    let read = |name: &str, object: &str| {
+        let entry = serde_json::json!({"name": name, "type": "f", "obj": object});
+        let json = serde_json::json!({"stream": "kopia:directory", "entries": [entry]});
+        all(&json.to_string()).0.remove(0)
+    };
+    for (name, expected) in [
+        ("/dev/nvme1n1", "dev/nvme1n1"),
+        ("var/lib/db.tar", "var/lib/db.tar"),
+        ("//a//b/./c/", "a/b/c"),
+        ("./a", "a"),
+        ("a/", "a"),
+        ("...", "..."),
+        ("a/..b/c..", "a/..b/c.."),
+    ] {
+        assert_eq!(read(name, "bb").unwrap().name, expected, "{name}");
+    }
+    for name in
+        ["/", "./.", "", ".", "..", "../up", "a/..", "/../a", "a/../../b", "a/b\0", &"a/".repeat(2049)]
+    {
+        let refused = read(name, "Ixbb").unwrap_err();
+        assert_eq!(refused.object, Some("Ixbb".parse().unwrap()), "{name}");
+        assert!(refused.to_string().ends_with("; its bytes are in object Ixbb"), "{refused}");
+    }
+    assert_eq!(read("..", "no id").unwrap_err().object, None);
+    assert!(read("..", "kbb").unwrap_err().reason().ends_with("; what is in it is in object kbb"));
 }
 
 #[test]

@@ -73,6 +73,7 @@ impl Walk {
             let _ = folder.for_each(|entry| match entry {
                 Ok(entry) if self.entries > 0 => {
                     self.entries -= 1;
+                    assert!(!matches!(entry.name(), "" | "." | "..") && !entry.name().contains(['/', '\0']));
                     match entry.kind() {
                         EntryKind::Directory => folders.push((entry, depth + 1)),
                         EntryKind::File | EntryKind::Symlink => small &= self.leaf(&entry),

@@ -2,19 +2,21 @@
 
 use std::collections::HashSet;
 
-use kopia_format::directory::EntryKind;
+use kopia_format::directory::{EntryKind, Refused};
 use kopia_format::{ContentId, ObjectId};
 
 use super::Loss;
+use crate::entry::{DOUBLED, DirectorySource};
 use crate::object::Pieces;
 use crate::{Entry, Repository, Snapshot};
 
 /// A folder that is being walked.
 struct Level {
-    object: ObjectId,
-    path: String,
-    /// Folders in it that are still to be walked: paths and objects.
-    below: Vec<(String, ObjectId)>,
+    source: DirectorySource,
+    /// Its name, empty for the root. Paths are made only of what is lost: those of all that waits could take any memory.
+    name: Box<str>,
+    /// Folders in it that are still to be walked, by name.
+    below: Vec<(Box<str>, DirectorySource)>,
     /// Whether anything in it is lost.
     lost: bool,
 }
@@ -23,54 +25,59 @@ struct Level {
 struct Search<'a> {
     repository: &'a Repository,
     damaged: &'a HashSet<ContentId>,
-    incomplete: &'a HashSet<ObjectId>,
+    suspects: &'a HashSet<ObjectId>,
     /// Folders in which nothing is lost; they are walked once, however many snapshots have them.
     sound: HashSet<ObjectId>,
 }
 
-/// Lists every entry that needs a damaged content, or cannot be read for another reason.
+/// What is told of: a path, why it is lost, and the object that has what is left of it.
+type Tell<'t> = dyn FnMut(String, String, Option<ObjectId>) + 't;
+
+/// Lists every entry that needs a damaged content, or cannot be restored for another reason. Where no content is damaged, only
+/// entries of suspect folders are looked at.
 pub(super) fn list(
     repository: &Repository,
     roots: &[(Option<Snapshot>, Entry)],
     damaged: &HashSet<ContentId>,
-    incomplete: &HashSet<ObjectId>,
+    suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(Loss),
 ) {
-    let mut search = Search { repository, damaged, incomplete, sound: HashSet::new() };
+    let mut search = Search { repository, damaged, suspects, sound: HashSet::new() };
     for (snapshot, root) in roots {
-        let mut lost = |path: String, why: String| visit(Loss { snapshot: snapshot.clone(), path, why });
-        if let Some(why) = search.why_lost(root.object()) {
-            lost(String::new(), why);
+        let mut lost = |path, why, object| visit(Loss { snapshot: snapshot.clone(), path, object, why });
+        if let Some(why) = search.why_lost(root) {
+            lost(String::new(), why, Some(root.object()));
         }
         if root.kind() == EntryKind::Directory {
-            search.folder(root.object(), &mut lost);
+            search.folder(root.source(), &mut lost);
         }
     }
 }
 
 impl Search<'_> {
     /// Walks a folder and all below it.
-    fn folder(&mut self, root: ObjectId, lost: &mut dyn FnMut(String, String)) {
-        let mut levels = vec![self.read(root, String::new(), lost)];
+    fn folder(&mut self, root: DirectorySource, lost: &mut Tell<'_>) {
+        let mut levels = Vec::new();
+        self.enter(&mut levels, "".into(), root, lost);
         while let Some(level) = levels.last_mut() {
             match level.below.pop() {
                 // A folder that contains itself would never end.
-                Some((path, object)) if levels.iter().any(|level| level.object == object) => {
-                    if self.why_lost(object).is_none() {
-                        lost(path, "the folder contains itself".into());
+                Some((name, source)) if contains(&levels, &source) => {
+                    if self.why_object_lost(source.object).is_none() {
+                        lost(path(&levels, &name), "the folder contains itself".into(), source.object());
                     }
                     levels.iter_mut().for_each(|level| level.lost = true);
                 }
-                Some((_, object)) if self.sound.contains(&object) => {}
-                Some((path, object)) => levels.push(self.read(object, path, lost)),
+                Some((_, source)) if source.is_whole() && self.sound.contains(&source.object) => {}
+                Some((name, source)) => self.enter(&mut levels, name, source, lost),
                 None => {
                     let Some(level) = levels.pop() else { return };
                     match levels.last_mut() {
                         Some(above) if level.lost => above.lost = true,
                         _ => {}
                     }
-                    if !level.lost {
-                        self.sound.insert(level.object);
+                    if !level.lost && level.source.is_whole() {
+                        self.sound.insert(level.source.object);
                     }
                 }
             }
@@ -78,46 +85,88 @@ impl Search<'_> {
     }
 
     /// Reads one folder and tells of the entries in it that are lost.
-    fn read(&self, object: ObjectId, path: String, lost: &mut dyn FnMut(String, String)) -> Level {
-        let mut level = Level { object, path, below: Vec::new(), lost: false };
-        let within = |name: &str| match &*level.path {
-            "" => name.to_string(),
-            path => format!("{path}/{name}"),
+    fn enter(&self, levels: &mut Vec<Level>, name: Box<str>, source: DirectorySource, lost: &mut Tell<'_>) {
+        levels.push(Level { source: source.clone(), name, below: Vec::new(), lost: false });
+        let suspect = !source.is_whole() || self.suspects.contains(&source.object);
+        let (mut below, mut any_lost) = (Vec::new(), false);
+        let mut names: HashSet<Box<str>> = HashSet::new();
+        let mut tell = |name: &str, why, object| {
+            any_lost = true;
+            lost(path(levels, name), why, object);
         };
-        let read = Entry::of_directory(self.repository, object).for_each(|entry| match entry {
+        let fetched = Entry::fetch_some(self.repository, std::iter::once(source.clone()));
+        let read = fetched.into_iter().next().expect("one was asked for").for_each(|entry| match entry {
             Ok(entry) => {
-                if let Some(why) = self.why_lost(entry.object()) {
-                    level.lost = true;
-                    lost(within(entry.name()), why);
+                if suspect && !names.insert(entry.name().into()) {
+                    let doubled = Refused {
+                        name: entry.name().into(),
+                        why: DOUBLED.into(),
+                        object: Some(entry.object()),
+                    };
+                    return tell(entry.name(), doubled.reason(), doubled.object);
+                }
+                if (suspect || !self.damaged.is_empty())
+                    && let Some(why) = self.why_lost(&entry)
+                {
+                    tell(entry.name(), why, Some(entry.object()));
                 }
                 if entry.kind() == EntryKind::Directory {
-                    level.below.push((within(entry.name()), entry.object()));
+                    below.push((entry.name().into(), entry.source()));
                 }
             }
-            Err(refused) => {
-                level.lost = true;
-                lost(within(&refused.name), refused.why);
-            }
+            Err(refused) => tell(&refused.name, refused.reason(), refused.object),
         });
         if let Err(error) = read {
-            level.lost = true;
+            any_lost = true;
             // What its contents lack was told where the folder was an entry.
-            if self.why_lost(object).is_none() {
-                lost(level.path.clone(), error.to_string());
+            if self.why_object_lost(source.object).is_none() {
+                lost(path(levels, ""), error.to_string(), source.object());
             }
         }
         // Walked from the end.
-        level.below.reverse();
-        level
+        below.reverse();
+        if let Some(level) = levels.last_mut() {
+            (level.below, level.lost) = (below, any_lost);
+        }
+    }
+
+    /// Says why an entry cannot be restored as it was, if that is so.
+    fn why_lost(&self, entry: &Entry) -> Option<String> {
+        if entry.is_implied() {
+            return None;
+        }
+        let object = entry.object();
+        if let Some(why) = self.why_object_lost(object) {
+            return Some(why);
+        }
+        // What a restore says of them.
+        match entry.kind() {
+            EntryKind::File => {
+                let length = self.length(object)?;
+                let differs = length != entry.size();
+                differs.then(|| format!("it has {length} bytes, its entry says {}", entry.size()))
+            }
+            EntryKind::Symlink => Pieces::new(self.repository, object)
+                .nth(1)
+                .map(|_| "it is a link whose target is longer than one content".into()),
+            EntryKind::Directory => None,
+        }
+    }
+
+    /// Returns how many bytes an object has, unless only its compressed bytes tell.
+    fn length(&self, object: ObjectId) -> Option<u64> {
+        let mut length = 0;
+        for run in Pieces::new(self.repository, object) {
+            let run = run.ok()?;
+            length = run.start + run.length?;
+        }
+        Some(length)
     }
 
     /// Says why an object cannot be read whole, if that is so.
-    fn why_lost(&self, object: ObjectId) -> Option<String> {
-        if !self.incomplete.contains(&object) && self.damaged.is_empty() {
-            return None;
-        }
+    fn why_object_lost(&self, object: ObjectId) -> Option<String> {
         if let Some(list) = object.list()
-            && let Some(why) = self.why_lost(list)
+            && let Some(why) = self.why_object_lost(list)
         {
             return Some(why);
         }
@@ -138,4 +187,16 @@ impl Search<'_> {
         }
         None
     }
+}
+
+/// Returns whether a folder is one of those that are being walked.
+fn contains(levels: &[Level], source: &DirectorySource) -> bool {
+    let object = source.object();
+    object.is_some() && levels.iter().any(|level| level.source.object() == object)
+}
+
+/// Returns the path of an entry of the innermost folder, or of that folder itself for an empty name.
+fn path(levels: &[Level], name: &str) -> String {
+    let names = levels.iter().map(|level| &*level.name).chain([name]);
+    names.filter(|name| !name.is_empty()).collect::<Vec<_>>().join("/")
 }

@@ -1,6 +1,7 @@
 //! Walks folders once each, however many snapshots have them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 use kopia_format::directory::EntryKind;
 use kopia_format::{ContentId, ObjectId};
@@ -8,58 +9,102 @@ use kopia_format::{ContentId, ObjectId};
 use crate::object::Pieces;
 use crate::{Entry, Repository, Result};
 
-/// The folders, files and links below some roots.
+/// The folders, files and links below some roots. What is kept is no more than the index has, whatever folders say.
 pub(super) struct Walk<'a> {
     repository: &'a Repository,
     /// Folders still to be walked.
     folders_left: Vec<ObjectId>,
     seen: HashSet<ObjectId>,
+    /// Those of `seen` that cannot be read whole.
+    broken: HashSet<ObjectId>,
+    /// How many bytes objects of several pieces have.
+    lengths: HashMap<ObjectId, u64>,
     /// The contents that all these need, if they are asked for.
     pub(super) needed: Option<HashSet<ContentId>>,
-    /// Objects that cannot be read whole, and folders with entries that cannot be restored.
-    pub(super) incomplete: HashSet<ObjectId>,
+    /// Folders that cannot be read whole, or that may have entries that cannot be restored as they were.
+    pub(super) suspects: HashSet<ObjectId>,
+    /// Whether that may be so of a root.
+    pub(super) roots_suspect: bool,
     pub(super) folders: u64,
     pub(super) files: u64,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(repository: &'a Repository, needed: Option<HashSet<ContentId>>) -> Self {
-        let (seen, incomplete) = Default::default();
-        Self { repository, folders_left: Vec::new(), seen, needed, incomplete, folders: 0, files: 0 }
+        Self {
+            repository,
+            folders_left: Vec::new(),
+            seen: HashSet::new(),
+            broken: HashSet::new(),
+            lengths: HashMap::new(),
+            needed,
+            suspects: HashSet::new(),
+            roots_suspect: false,
+            folders: 0,
+            files: 0,
+        }
     }
 
-    /// Adds an entry; a folder is walked later.
-    pub(super) fn add(&mut self, entry: &Entry) {
+    /// Adds a root.
+    pub(super) fn add_root(&mut self, root: &Entry) {
+        let source = root.source();
+        self.roots_suspect |= !source.is_whole();
+        if !root.is_implied() {
+            self.roots_suspect |= !self.add(root);
+        }
+        for entry in source.placed_entries(self.repository) {
+            self.add(&entry);
+        }
+    }
+
+    /// Adds an entry; a folder is walked later. Returns whether it can be restored as it is, as far as its contents are in the
+    /// index.
+    fn add(&mut self, entry: &Entry) -> bool {
         let object = entry.object();
-        if !self.seen.insert(object) {
-            return;
+        if self.repository.find(&object.content()).is_err() {
+            return false;
         }
-        match entry.kind() {
-            EntryKind::Directory => {
-                self.folders += 1;
-                self.folders_left.push(object);
+        if self.seen.insert(object) {
+            match entry.kind() {
+                EntryKind::Directory => {
+                    self.folders += 1;
+                    self.folders_left.push(object);
+                }
+                EntryKind::File | EntryKind::Symlink => self.files += 1,
             }
-            EntryKind::File | EntryKind::Symlink => self.files += 1,
+            if self.contents(object).is_err() {
+                self.broken.insert(object);
+            }
         }
-        if self.contents(object).is_err() {
-            self.incomplete.insert(object);
-        }
+        !self.broken.contains(&object)
+            && match entry.kind() {
+                EntryKind::Directory => true,
+                EntryKind::File => self.length(object).is_none_or(|length| length == entry.size()),
+                EntryKind::Symlink => object.indirection() == 0,
+            }
     }
 
     /// Walks all folders.
     pub(super) fn run(&mut self) {
+        let hasher = std::hash::RandomState::new();
+        let mut names = HashSet::new();
         while !self.folders_left.is_empty() {
             let next = self.folders_left.iter().rev().copied();
             let fetched = Entry::fetch_some(self.repository, next);
             let folders = self.folders_left.split_off(self.folders_left.len() - fetched.len());
             for (folder, fetched) in folders.into_iter().rev().zip(fetched) {
-                let mut refused = false;
-                let read = fetched.for_each(|entry| match entry {
-                    Ok(entry) => self.add(&entry),
-                    Err(_) => refused = true,
+                names.clear();
+                let mut sound = true;
+                let read = fetched.for_each_as_it_stands(|entry| match entry {
+                    Ok(entry) => {
+                        // A hash of each name will do: what is suspected is looked at by path later.
+                        sound &= !entry.name().contains('/') && names.insert(hasher.hash_one(entry.name()));
+                        sound &= self.add(&entry);
+                    }
+                    Err(_) => sound = false,
                 });
-                if refused || read.is_err() {
-                    self.incomplete.insert(folder);
+                if !sound || read.is_err() {
+                    self.suspects.insert(folder);
                 }
             }
         }
@@ -70,13 +115,27 @@ impl<'a> Walk<'a> {
         if let Some(list) = object.list() {
             self.contents(list)?;
         }
+        let mut length = 0;
         for run in Pieces::new(self.repository, object) {
-            let content = run?.content;
-            self.repository.find(&content)?;
+            let run = run?;
+            self.repository.find(&run.content)?;
             if let Some(needed) = &mut self.needed {
-                needed.insert(content);
+                needed.insert(run.content);
             }
+            length = run.start + run.length.unwrap_or_default();
+        }
+        if object.indirection() > 0 {
+            self.lengths.insert(object, length);
         }
         Ok(())
+    }
+
+    /// Returns how many bytes an object has, unless only its compressed bytes tell.
+    fn length(&self, object: ObjectId) -> Option<u64> {
+        if object.indirection() > 0 {
+            return self.lengths.get(&object).copied();
+        }
+        let place = self.repository.find(&object.content()).ok()?;
+        (!object.is_compressed()).then_some(place.original_length.into())
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use kopia_format::ObjectId;
+use kopia_repository::DirectorySource;
 
 use super::Identity;
 use super::metadata::Attributes;
@@ -17,7 +17,7 @@ pub(crate) struct Folder {
     pub(crate) parent: Option<Arc<Folder>>,
     /// Empty for the root.
     pub(crate) name: Box<str>,
-    pub(crate) object: ObjectId,
+    pub(crate) source: DirectorySource,
     pub(crate) depth: usize,
     pub(crate) attributes: Attributes,
     pub(crate) kind: FolderKind,
@@ -60,11 +60,11 @@ pub(crate) enum FolderKind {
 
 impl Folder {
     /// Makes the root, which the target always has.
-    pub(crate) fn root(object: ObjectId, attributes: Attributes, left: bool) -> Arc<Self> {
+    pub(crate) fn root(source: DirectorySource, attributes: Attributes, left: bool) -> Arc<Self> {
         Arc::new(Self {
             parent: None,
             name: "".into(),
-            object,
+            source,
             depth: 0,
             attributes,
             kind: FolderKind::Existing,
@@ -81,7 +81,7 @@ impl Folder {
     pub(crate) fn child(
         self: &Arc<Self>,
         name: &str,
-        object: ObjectId,
+        source: DirectorySource,
         attributes: Attributes,
         kind: FolderKind,
         left: bool,
@@ -90,7 +90,7 @@ impl Folder {
         Arc::new(Self {
             parent: Some(self.clone()),
             name: name.into(),
-            object,
+            source,
             depth: self.depth + 1,
             attributes,
             kind,
@@ -196,13 +196,17 @@ impl Drop for Folder {
 mod tests {
     use super::*;
 
+    fn source() -> DirectorySource {
+        "kaa".parse::<kopia_format::ObjectId>().unwrap().into()
+    }
+
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
-        parent.child(name, "kaa".parse().unwrap(), Attributes::default(), FolderKind::Inner, false)
+        parent.child(name, source(), Attributes::default(), FolderKind::Inner, false)
     }
 
     #[test]
     fn the_last_child_finishes_it() {
-        let root = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
+        let root = Folder::root(source(), Attributes::default(), false);
         let child = folder(&root, "a");
         root.expect_one();
         assert!(!root.one_done(), "the planner");
@@ -215,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_deep_chain_is_dropped_without_recursion() {
-        let mut folder_ = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
+        let mut folder_ = Folder::root(source(), Attributes::default(), false);
         for _ in 0..200_000 {
             folder_ = folder(&folder_, "d");
         }

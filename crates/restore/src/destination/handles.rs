@@ -184,14 +184,24 @@ mod tests {
     use super::*;
 
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
-        parent.child(name, "kaa".parse().unwrap(), Attributes::default(), FolderKind::Inner, false)
+        parent.child(
+            name,
+            "kaa".parse::<kopia_format::ObjectId>().unwrap().into(),
+            Attributes::default(),
+            FolderKind::Inner,
+            false,
+        )
     }
 
     #[test]
     fn a_parent_is_reached_through_its_child_only_if_it_is_still_the_same() {
         let place = tempfile::tempdir().unwrap();
         let root_handle = fs::File::open(place.path()).unwrap();
-        let root = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
+        let root = Folder::root(
+            "kaa".parse::<kopia_format::ObjectId>().unwrap().into(),
+            Attributes::default(),
+            false,
+        );
         let parent = folder(&root, "parent");
         let child = folder(&parent, "child");
         let mut handles = Handles::new(root_handle.as_fd(), 1, true);
@@ -212,7 +222,11 @@ mod tests {
     fn a_directory_that_was_replaced_is_not_used() {
         let place = tempfile::tempdir().unwrap();
         let root_handle = fs::File::open(place.path()).unwrap();
-        let root = Folder::root("kaa".parse().unwrap(), Attributes::default(), false);
+        let root = Folder::root(
+            "kaa".parse::<kopia_format::ObjectId>().unwrap().into(),
+            Attributes::default(),
+            false,
+        );
         let parent = folder(&root, "parent");
         let child = folder(&parent, "child");
         let mut handles = Handles::new(root_handle.as_fd(), 1, true);

@@ -43,6 +43,15 @@ impl From<&Entry> for Attributes {
     }
 }
 
+impl Attributes {
+    /// Returns what something of the target has, so that it stays as it is.
+    pub(crate) fn found(stat: &Stat) -> Self {
+        let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        let modified = Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or_default();
+        Self { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, modified }
+    }
+}
+
 /// One worker's way of setting attributes.
 pub(crate) struct Metadata {
     defaults: ProbedDefaults,

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use kopia_format::Timestamp;
+use kopia_repository::Entry;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -43,6 +44,12 @@ impl ProbedDefaults {
         let exact_times =
             timed && (after.st_mtime, after.st_mtime_nsec as u64) == (1_000_000_000, 123_456_789);
         Ok(Self { creator: creator(file)?, masked: !made.st_mode & 0o777, exact_times })
+    }
+
+    /// Returns what a directory gets that nothing but the name of an entry asks for.
+    pub(crate) fn of_directory(&self, entry: &Entry) -> Attributes {
+        let (uid, gid) = (self.creator.uid, self.creator.gid);
+        Attributes { mode: entry.mode() & !self.masked, uid, gid, modified: entry.modified() }
     }
 
     /// Returns whether a file made with its final mode has its final owner and mode at once.

@@ -129,11 +129,12 @@ fn refuse_detour(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Returns the name of a file or link. That of a snapshot's root is a label that nobody has checked: where it leads somewhere,
+/// the last component counts.
 fn entry_name(entry: &Entry, path: &Path) -> Result<String> {
-    let name = entry.name();
-    // The name of a snapshot's root is a label that nobody has checked.
-    let usable = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
-    usable.then(|| name.to_string()).ok_or_else(|| unnamed(path))
+    let last = entry.name().rsplit('/').find(|name| !matches!(*name, "" | "."));
+    let usable = last.filter(|name| *name != ".." && !name.contains('\0'));
+    usable.map(ToString::to_string).ok_or_else(|| unnamed(path))
 }
 
 fn unnamed(path: &Path) -> Error {

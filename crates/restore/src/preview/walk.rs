@@ -4,10 +4,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kopia_format::ObjectId;
 use kopia_format::directory::EntryKind;
 use kopia_repository::object::{Pieces, Run};
-use kopia_repository::{Entry, Fetched};
+use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 use rustix::fs::{Access, AtFlags, OFlags, Stat, accessat};
 
 use super::{Action, Change, Preview};
@@ -16,9 +15,9 @@ use crate::destination::merge::full_folder;
 use crate::destination::skip::Skip;
 use crate::destination::{Identity, is_folder, look, open_folder};
 use crate::execute::check::{is_right, open_file, size};
-use crate::outcome::Cause;
+use crate::outcome::{Cause, KEPT, KEPT_BYTES};
 use crate::plan::existing::{Names, Old};
-use crate::plan::{doubled, exists, mounted, unlisted, unread};
+use crate::plan::{exists, mounted, unlisted, unread, waiting};
 use crate::{Existing, Options, Problem};
 
 /// How many entries are compared with the target at once.
@@ -29,16 +28,15 @@ const OPEN: usize = 16;
 
 /// A folder that is to be walked.
 struct Place {
-    path: String,
-    /// It, and the folders that it lies in.
-    objects: Vec<ObjectId>,
+    source: DirectorySource,
+    trail: Trail,
     /// The target's folder, if it has one.
     handle: Option<Arc<OwnedFd>>,
 }
 
 impl Place {
     fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_string() } else { format!("{}/{name}", self.path) }
+        self.trail.path_of(name)
     }
 }
 
@@ -46,7 +44,7 @@ impl Place {
 struct Waiting {
     entry: Entry,
     name: String,
-    path: String,
+    trail: Trail,
     folder: Arc<OwnedFd>,
 }
 
@@ -61,6 +59,10 @@ pub(super) struct Walk<'a, V> {
     waiting: Vec<Waiting>,
     /// How many folders those that wait may hold open.
     open: usize,
+    /// How many folders are still to be walked, without those found in the one that is being walked.
+    waiting_folders: usize,
+    /// How many bytes the paths of problems have.
+    kept_bytes: usize,
 }
 
 impl<'a, V: FnMut(&Change)> Walk<'a, V> {
@@ -69,7 +71,19 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let device = stat.map(|stat| stat.st_dev);
         let creator = target.as_ref().map_or_else(Creator::of_process, Creator::expected_in);
         let (preview, waiting) = (Preview::default(), Vec::new());
-        Self { options, target, device, creator, visit, preview, waiting, open: 0 }
+        let (waiting_folders, kept_bytes) = (0, 0);
+        Self {
+            options,
+            target,
+            device,
+            creator,
+            visit,
+            preview,
+            waiting,
+            open: 0,
+            waiting_folders,
+            kept_bytes,
+        }
     }
 
     /// Compares what is left and returns what was found.
@@ -84,20 +98,22 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     }
 
     fn root(&self, entry: &Entry) -> Place {
-        Place { path: String::new(), objects: vec![entry.object()], handle: self.target.clone() }
+        let source = entry.source();
+        Place { trail: Trail::root(&source), source, handle: self.target.clone() }
     }
 
     /// Looks at a snapshot that is a folder.
     pub(super) fn folders(&mut self, root: &Entry) {
         let mut places = vec![self.root(root)];
         while !places.is_empty() {
-            let objects = places.iter().rev().filter_map(|place| place.objects.last().copied());
-            let fetched = Entry::fetch_some(root.repository(), objects);
+            let sources = places.iter().rev().map(|place| place.source.clone());
+            let fetched = Entry::fetch_some(root.repository(), sources);
             let next = places.split_off(places.len() - fetched.len());
             let mut below = Vec::new();
             for (place, fetched) in next.into_iter().rev().zip(fetched) {
-                let is_root = place.path.is_empty();
+                let is_root = place.trail.depth() == 0;
                 below.push(self.folder(place, fetched, is_root));
+                self.waiting_folders = places.len() + below.iter().map(Vec::len).sum::<usize>();
             }
             places.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
         }
@@ -109,34 +125,34 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let listed = place.handle.as_ref().filter(|_| self.options.delete_extra);
         let listed = listed.map(|handle| Names::read(handle.as_fd())).transpose();
         let mut extras = listed.unwrap_or_else(|error| {
-            self.problem(place.path.clone(), unlisted(&error));
+            self.problem(place.path_of(""), unlisted(&error));
             None
         });
-        let mut last = String::new();
         let read = fetched.for_each(|entry| match entry {
             Err(refused) => {
                 extras.as_mut().and_then(|extras| extras.take(&refused.name));
-                self.problem(place.path_of(&refused.name), Cause::Entry(refused.why));
+                self.problem(place.path_of(&refused.name), refused.into());
             }
-            Ok(entry) if entry.name() == last => self.problem(place.path_of(&last), doubled()),
             Ok(entry) => {
-                entry.name().clone_into(&mut last);
                 if let (Some(extras), Some(existing)) = (&mut extras, &place.handle) {
-                    extras.take_or_look(existing.as_fd(), &last);
+                    extras.take_or_look(existing.as_fd(), entry.name());
                 }
                 match entry.kind() {
+                    EntryKind::Directory if self.waiting_folders + found.len() >= MAX_WAITING => {
+                        self.problem(place.path_of(entry.name()), Cause::Entry(waiting()));
+                    }
                     EntryKind::Directory => found.extend(self.inner(&place, &entry)),
                     EntryKind::File | EntryKind::Symlink => self.leaf(&place, entry.name(), &entry),
                 }
             }
         });
         match (read, extras) {
-            (Err(error), _) => self.problem(place.path.clone(), error.into()),
+            (Err(error), _) => self.problem(place.path_of(""), error.into()),
             (Ok(summary), Some(mut extras)) => {
                 match extras.take_unread(summary.as_ref()) {
                     Ok(kept) => kept.iter().for_each(|name| self.problem(place.path_of(name), unread())),
                     Err(cause) => {
-                        self.problem(place.path.clone(), cause);
+                        self.problem(place.path_of(""), cause);
                         extras = Names::default();
                     }
                 }
@@ -156,12 +172,13 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     /// Looks at a folder in another; returns it if it is to be walked.
     fn inner(&mut self, parent: &Place, entry: &Entry) -> Option<Place> {
         let path = parent.path_of(entry.name());
-        if parent.objects.len() > self.options.max_depth {
+        if parent.trail.depth() >= self.options.max_depth {
             let why = format!("folders are nested more than {} deep", self.options.max_depth);
             self.problem(path, Cause::Entry(why));
             return None;
         }
-        if parent.objects.contains(&entry.object()) {
+        let source = entry.source();
+        if parent.trail.contains(&source) {
             self.problem(path, Cause::Entry("the folder contains itself".into()));
             return None;
         }
@@ -191,9 +208,8 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 None
             }
         };
-        let mut objects = parent.objects.clone();
-        objects.push(entry.object());
-        Some(Place { path, objects, handle: handle.map(Arc::new) })
+        let trail = parent.trail.child(entry.name(), &source);
+        Some(Place { source, trail, handle: handle.map(Arc::new) })
     }
 
     fn leaf(&mut self, place: &Place, name: &str, entry: &Entry) {
@@ -208,7 +224,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             Old::Trust { .. } => self.kept(path, entry),
             Old::Compare => {
                 let (entry, name, folder) = (entry.clone(), name.to_string(), folder.clone());
-                self.waiting.push(Waiting { entry, name, path, folder });
+                self.waiting.push(Waiting { entry, name, trail: place.trail.clone(), folder });
                 if self.waiting.len() >= COMPARED {
                     self.compare();
                 }
@@ -251,7 +267,8 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             others.into_iter().filter_map(|other| other.join().ok()).for_each(|more| compared.extend(more));
             compared.into_iter().for_each(|(number, present)| found[number] = present);
         });
-        for (Waiting { entry, path, name, folder }, found) in waiting.into_iter().zip(found) {
+        for (Waiting { entry, trail, name, folder }, found) in waiting.into_iter().zip(found) {
+            let path = trail.path_of(&name);
             let large = entry.kind() == EntryKind::File && entry.object().indirection() > 0;
             let writable = || accessat(&folder, &*name, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
             if found.is_right && found.may_stay {
@@ -286,7 +303,11 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     }
 
     fn problem(&mut self, path: String, cause: Cause) {
-        self.preview.problems.push(Problem { path, cause, salvaged: None });
+        self.preview.problem_count += 1;
+        if self.preview.problems.len() < KEPT && self.kept_bytes < KEPT_BYTES {
+            self.kept_bytes += path.len();
+            self.preview.problems.push(Problem { path, cause, salvaged: None });
+        }
     }
 }
 

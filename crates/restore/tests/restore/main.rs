@@ -21,5 +21,6 @@ mod resuming;
 mod salvage;
 mod shards;
 mod skipping;
+mod slashes;
 mod swapping;
 mod writing;

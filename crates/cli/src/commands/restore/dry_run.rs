@@ -53,8 +53,12 @@ pub(super) fn run(
     for problem in &preview.problems {
         say(format_args!("error: {}", escape(&problem.to_string())));
     }
+    let more = preview.problem_count.saturating_sub(preview.problems.len() as u64);
+    if more > 0 {
+        say(format_args!("error: … and {} more", thousands(more)));
+    }
     sum(&mut out, session.json, &preview, target).and_then(|()| out.flush()).map_err(Failure::output)?;
-    Ok(if preview.problems.is_empty() { Exit::Complete } else { Exit::Partial })
+    Ok(if preview.problem_count == 0 { Exit::Complete } else { Exit::Partial })
 }
 
 fn word(action: Action) -> &'static str {

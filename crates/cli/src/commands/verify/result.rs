@@ -52,6 +52,8 @@ pub(super) struct LossLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
     path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
     message: &'a str,
 }
 
@@ -80,6 +82,7 @@ impl<'a> From<&'a Loss> for LossLine<'a> {
             snapshot: loss.snapshot.as_ref().map(kopia_rs::Snapshot::id),
             source: loss.snapshot.as_ref().map(|snapshot| snapshot.source().to_string()),
             path: &loss.path,
+            object: loss.object.map(|object| object.to_string()),
             message: &loss.why,
         }
     }
@@ -125,9 +128,15 @@ pub(super) fn text(report: &Report, seconds: f64) -> io::Result<()> {
             count(report.files, "file or link", "files and links")
         ),
     )?;
-    let damage = match report.damage_count {
-        0 => "none".into(),
-        contents => format!(
+    let damage = match (report.damage_count, report.loss_count) {
+        (0, 0) => "none".into(),
+        (0, entries) => {
+            format!(
+                "none, but {} of snapshots cannot be restored as it was",
+                count(entries, "entry", "entries")
+            )
+        }
+        (contents, _) => format!(
             "{}, {} of snapshots",
             count(contents, "content", "contents"),
             count(report.loss_count, "entry", "entries")

@@ -1,0 +1,188 @@
+//! What the entries of a directory are read from.
+//!
+//! An entry may have a name with `/`: `kopia snapshot create --stdin-file=/var/lib/db.tar` and Velero's copies of block
+//! volumes make such. It stands in one directory and belongs below it, where its name leads, so the directories of its name
+//! are taken for entries as well, and where the snapshot has them itself the entry is put among theirs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use kopia_format::ObjectId;
+use kopia_format::directory::{self, EntryKind, Refused, Summary};
+
+use super::{Entry, MAX_WAITING};
+use crate::{Repository, Result};
+
+/// The most entries of one directory whose names may have `/`.
+const MOST: usize = 1 << 16;
+
+/// What the entries of a directory are read from: its object, and the entries that names with `/` put into it.
+///
+/// It is cheap to clone, and makes a [`Fetched`](super::Fetched) by [`Entry::fetch_some`].
+#[derive(Debug, Clone)]
+pub struct DirectorySource {
+    pub(crate) object: ObjectId,
+    /// Whether nothing but names says that there is such a directory. Then the object is that of the directory with these names.
+    pub(super) implied: bool,
+    pub(super) placed: Option<Arc<Vec<Placed>>>,
+}
+
+/// An entry that its name puts into a directory.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    /// What is left of its name, at least one component.
+    path: Box<str>,
+    entry: Arc<directory::Entry<'static>>,
+}
+
+impl DirectorySource {
+    /// Returns the object that the directory is, unless nothing but the names of entries says that there is one.
+    pub fn object(&self) -> Option<ObjectId> {
+        (!self.implied).then_some(self.object)
+    }
+
+    /// Returns whether the object alone says what is in the directory.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.implied && self.placed.is_none()
+    }
+
+    /// Returns the entries that names put into the directory, or below it.
+    pub(crate) fn placed_entries<'s>(
+        &'s self,
+        repository: &'s Repository,
+    ) -> impl Iterator<Item = Entry> + 's {
+        let placed = self.placed.iter().flat_map(|placed| placed.iter());
+        placed.map(|placed| Entry::new(repository, (*placed.entry).clone()))
+    }
+}
+
+impl From<ObjectId> for DirectorySource {
+    fn from(object: ObjectId) -> Self {
+        Self { object, implied: false, placed: None }
+    }
+}
+
+/// Visits entries as their directory has them.
+pub(super) type Visit<'v> = dyn FnMut(Result<directory::Entry<'_>, Refused>) + 'v;
+
+/// Returns why an entry is left out that has the name of another one.
+pub(super) fn doubled(name: &str, object: ObjectId) -> Refused {
+    Refused { name: name.into(), why: super::DOUBLED.into(), object: Some(object) }
+}
+
+/// Reads a directory and visits its entries, each by a name of one component: first files and links, then directories.
+///
+/// `read` reads the directory as it is, once or twice.
+pub(super) fn merge(
+    repository: &Repository,
+    source: &DirectorySource,
+    read: impl Fn(&mut Visit<'_>) -> Result<Option<Summary>>,
+    visit: &mut dyn FnMut(Result<Entry, Refused>),
+) -> Result<Option<Summary>> {
+    let (mut directories, mut placed) = (Vec::new(), Vec::new());
+    let mut last = String::new();
+    let summary = read(&mut |entry| match entry {
+        Err(refused) => visit(Err(refused)),
+        Ok(entry) if entry.name.contains('/') && placed.len() == MOST => {
+            let why = format!("its folder has more than {MOST} names with `/`");
+            visit(Err(Refused { name: entry.name.into_owned(), why, object: Some(entry.object) }));
+        }
+        Ok(entry) if entry.name.contains('/') => {
+            let entry = entry.into_owned();
+            placed.push(Placed { path: (&*entry.name).into(), entry: entry.into() });
+        }
+        Ok(entry) if entry.name == last => visit(Err(doubled(&last, entry.object))),
+        Ok(entry) => {
+            last.clear();
+            last.push_str(&entry.name);
+            let entry = Entry::new(repository, entry.into_owned());
+            if entry.kind() != EntryKind::Directory {
+                visit(Ok(entry));
+            } else if directories.len() == MAX_WAITING {
+                let why = format!("its folder has more than {MAX_WAITING} folders");
+                visit(Err(Refused { name: entry.name().into(), why, object: Some(entry.object()) }));
+            } else {
+                directories.push((entry, Vec::new()));
+            }
+        }
+    });
+    placed.extend(source.placed.iter().flat_map(|placed| placed.iter().cloned()));
+    if !placed.is_empty() {
+        let taken = names_of(&placed, &directories, &read);
+        place(repository, source, placed, (&mut directories, taken), visit);
+    }
+    for (mut entry, placed) in directories {
+        if !placed.is_empty() {
+            entry.placed = Some(Arc::new(placed));
+        }
+        visit(Ok(entry));
+    }
+    summary
+}
+
+/// A directory, and what is put into it.
+type Directories = Vec<(Entry, Vec<Placed>)>;
+
+/// What has a name: the number of a directory, or something that nothing can be put into.
+type Taken = HashMap<Box<str>, Option<usize>>;
+
+/// Finds what the directory has by the first components of names.
+fn names_of(
+    placed: &[Placed],
+    directories: &Directories,
+    read: impl Fn(&mut Visit<'_>) -> Result<Option<Summary>>,
+) -> Taken {
+    let first = |placed: &Placed| placed.path.split('/').next().unwrap_or_default().into();
+    let wanted: HashSet<Box<str>> = placed.iter().map(first).collect();
+    let names = directories.iter().map(|(entry, _)| entry.name()).enumerate();
+    let named = names.filter(|(_, name)| wanted.contains(*name));
+    let mut taken: Taken = named.map(|(number, name)| (name.into(), Some(number))).collect();
+    // What is wrong with the directory was said when it was read first.
+    let _ = read(&mut |entry| {
+        if let Ok(entry) = entry
+            && wanted.contains(&*entry.name)
+        {
+            taken.entry((&*entry.name).into()).or_insert(None);
+        }
+    });
+    taken
+}
+
+/// Puts entries where their names lead. What the directory has itself comes before them.
+fn place(
+    repository: &Repository,
+    source: &DirectorySource,
+    placed: Vec<Placed>,
+    (directories, mut taken): (&mut Directories, Taken),
+    visit: &mut dyn FnMut(Result<Entry, Refused>),
+) {
+    for Placed { path, entry } in placed {
+        let (name, rest) = path.split_once('/').map_or((&*path, None), |(name, rest)| (name, Some(rest)));
+        let own =
+            |entry: directory::Entry<'static>| directory::Entry { name: name.to_owned().into(), ..entry };
+        match (taken.get(name), rest) {
+            (Some(_), None) => visit(Err(doubled(name, entry.object))),
+            (None, None) if entry.kind == EntryKind::Directory => {
+                taken.insert(name.into(), Some(directories.len()));
+                let entry = own(Arc::unwrap_or_clone(entry));
+                directories.push((Entry::new(repository, entry), Vec::new()));
+            }
+            (None, None) => {
+                taken.insert(name.into(), None);
+                visit(Ok(Entry::new(repository, own(Arc::unwrap_or_clone(entry)))));
+            }
+            (Some(Some(number)), Some(rest)) => {
+                directories[*number].1.push(Placed { path: rest.into(), entry });
+            }
+            (Some(None), Some(_)) => {
+                let why = format!("its name leads through {name:?}, which is no folder");
+                visit(Err(Refused { name: (&*path).into(), why, object: Some(entry.object) }));
+            }
+            (None, Some(rest)) => {
+                taken.insert(name.into(), Some(directories.len()));
+                let directory = Entry::implied(repository, source.object, name, &entry);
+                directories.push((directory, vec![Placed { path: rest.into(), entry }]));
+            }
+        }
+    }
+}

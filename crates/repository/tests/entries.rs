@@ -1,0 +1,205 @@
+//! What is in a directory: names that lead into directories, and which of several entries of one name counts.
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use std::io::Read;
+
+use kopia_codec::key::Password;
+use kopia_format::directory::EntryKind;
+use kopia_repository::{Entry, Repository};
+use kopia_storage::MemoryStore;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::{Value, json};
+
+fn entry(name: &str, kind: &str, object: &str, size: usize) -> Value {
+    json!({"name": name, "type": kind, "mode": "0640", "mtime": "2020-01-02T03:04:05Z", "obj": object, "size": size})
+}
+
+fn open(writer: RepositoryWriter) -> Repository {
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+}
+
+/// Writes a repository whose root has the given entries, and opens the root.
+fn root(write: impl FnOnce(&mut RepositoryWriter) -> Vec<Value>) -> Entry {
+    let mut writer = RepositoryWriter::new();
+    let entries = write(&mut writer);
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", entry("data", "d", &root, 0));
+    let repository = open(writer);
+    let snapshots = repository.snapshots().unwrap();
+    snapshots.iter().next().unwrap().root().unwrap()
+}
+
+/// Lists everything below a directory, files with their bytes, and what is refused with the reason.
+fn tree(entry: &Entry, path: &str, lines: &mut Vec<String>) {
+    let directory = entry.directory().unwrap();
+    for refused in directory.refused {
+        lines.push(format!("{path}{} refused: {}", refused.name, refused.why));
+    }
+    for child in directory.entries {
+        let name = child.name();
+        assert!(!name.contains('/'), "{name}");
+        if child.kind() == EntryKind::Directory {
+            lines.push(format!("{path}{name}/{}", if child.is_implied() { " implied" } else { "" }));
+            tree(&child, &format!("{path}{name}/"), lines);
+        } else {
+            let mut text = String::new();
+            child.open().unwrap().read_to_string(&mut text).unwrap();
+            lines.push(format!("{path}{name} {text}"));
+            // What is listed is found by its path.
+            assert_eq!(child.mode(), 0o640);
+        }
+    }
+}
+
+fn listed(root: &Entry) -> Vec<String> {
+    let mut lines = Vec::new();
+    tree(root, "", &mut lines);
+    lines
+}
+
+#[test]
+fn names_lead_into_directories() {
+    let root = root(|writer| {
+        let (one, two) = (writer.file(b"one"), writer.file(b"two"));
+        let deep = writer.directory(&[]);
+        let inner = writer.directory(&[entry("own", "f", &one, 3), entry("deep", "d", &deep, 0)]);
+        vec![
+            entry("dev", "d", &inner, 0),
+            entry("more/inner", "d", &inner, 0),
+            entry("/dev/nvme1n1", "f", &two, 3),
+            entry("dev/deep//x", "f", &two, 3),
+            entry("plain", "f", &one, 3),
+            entry("var/lib/db.tar", "f", &one, 3),
+            entry("./var/lib/log/", "f", &two, 3),
+        ]
+    });
+    assert_eq!(
+        listed(&root),
+        [
+            "plain one",
+            "dev/",
+            "dev/own one",
+            "dev/nvme1n1 two",
+            "dev/deep/",
+            "dev/deep/x two",
+            "more/ implied",
+            "more/inner/",
+            "more/inner/own one",
+            "more/inner/deep/",
+            "var/ implied",
+            "var/lib/ implied",
+            "var/lib/db.tar one",
+            "var/lib/log two",
+        ]
+    );
+    for (path, size) in [("var/lib/db.tar", 3), ("/dev/nvme1n1", 3), ("more/inner/own", 3)] {
+        let found = root.at(path).unwrap();
+        assert_eq!((found.size(), found.name()), (size, path.rsplit('/').next().unwrap()), "{path}");
+    }
+    let lib = root.at("var/lib").unwrap();
+    assert!(lib.is_implied() && lib.mode() == 0o755, "{lib:?}");
+    assert_eq!(lib.modified(), root.at("var/lib/log").unwrap().modified());
+    assert!(root.at("var/lib/nothing").is_err());
+}
+
+#[test]
+fn what_the_directory_has_itself_comes_first() {
+    let root = root(|writer| {
+        let (one, two) = (writer.file(b"one"), writer.file(b"two"));
+        let inner = writer.directory(&[entry("own", "f", &one, 3)]);
+        vec![
+            entry("d", "d", &inner, 0),
+            entry("/d/own", "f", &two, 3),
+            entry("/f", "f", &two, 3),
+            entry("/f/below", "f", &two, 3),
+            entry("a/b", "f", &one, 3),
+            entry("a/b", "f", &two, 3),
+            entry("a/b/c", "f", &two, 3),
+            entry("d/own/x", "f", &two, 3),
+            entry("d/../up", "f", &two, 3),
+        ]
+    });
+    let doubled = "refused: another entry of the folder has this name; only one of them is restored";
+    let no_folder = |name: &str| format!("refused: its name leads through {name:?}, which is no folder");
+    let expected = [
+        "d/../up refused: would leave its folder".to_string(),
+        format!("f/below {}", no_folder("f")),
+        "f two".into(),
+        "d/".into(),
+        format!("d/own {doubled}"),
+        format!("d/own/x {}", no_folder("own")),
+        "d/own one".into(),
+        "a/ implied".into(),
+        format!("a/b {doubled}"),
+        format!("a/b/c {}", no_folder("b")),
+        "a/b one".into(),
+    ];
+    assert_eq!(listed(&root), expected);
+}
+
+#[test]
+fn long_directories_know_such_names_too() {
+    let root = root(|writer| {
+        let one = writer.file(b"one");
+        let inner = writer.directory(&[entry("own", "f", &one, 3)]);
+        let mut entries = vec![entry("d", "d", &inner, 0)];
+        // More than 16 MiB, which are parsed as a stream.
+        let long = "n".repeat(200);
+        entries.extend((0..60_000).map(|number| entry(&format!("{long}{number}"), "f", &one, 3)));
+        entries.push(entry("d/x", "f", &one, 3));
+        entries.push(entry("z\\u{2028}/\"x\\\"", "f", &one, 3));
+        entries
+    });
+    let (mut names, mut directories) = (0, Vec::new());
+    root.for_each(|entry| {
+        let entry = entry.unwrap();
+        names += 1;
+        if entry.kind() == EntryKind::Directory {
+            directories.push(entry);
+        }
+    })
+    .unwrap();
+    assert_eq!(names, 60_002);
+    assert_eq!(listed(&directories[0]), ["own one", "x one"]);
+    assert!(directories[1].is_implied());
+    assert_eq!(listed(&directories[1]), ["\"x\\\" one"]);
+}
+
+#[test]
+fn escaped_slashes_are_slashes() {
+    let root = root(|writer| {
+        let one = writer.file(b"one");
+        let json = |name: &str| {
+            format!(
+                r#"{{"stream":"kopia:directory","entries":[{{"name":"{name}","type":"f","mode":"0640","size":3,"obj":"{one}"}}]}}"#
+            )
+        };
+        let escapes = [r"a\/b", r"a\u002fb", r"a\u002Fb"].map(json);
+        let objects = escapes.map(|json| writer.object(Some('k'), json.as_bytes()).to_string());
+        objects
+            .iter()
+            .enumerate()
+            .map(|(number, object)| entry(&format!("d{number}"), "d", object, 0))
+            .collect()
+    });
+    for number in 0..3 {
+        assert_eq!(listed(&root.at(&format!("d{number}")).unwrap()), ["a/ implied", "a/b one"], "{number}");
+    }
+}
+
+#[test]
+fn a_root_without_a_name_has_that_of_its_source() {
+    let mut writer = RepositoryWriter::new();
+    let one = writer.file(b"one");
+    let mut root = entry("", "f", &one, 3);
+    root.as_object_mut().unwrap().remove("name");
+    writer.snapshot("app@host:/srv/disk.img", root.clone());
+    writer.snapshot("app@host:/", root);
+    let repository = open(writer);
+    let snapshots = repository.snapshots().unwrap();
+    let names: Vec<_> =
+        snapshots.iter().map(|snapshot| snapshot.root().unwrap().name().to_string()).collect();
+    assert_eq!(names, ["", "disk.img"]);
+}
