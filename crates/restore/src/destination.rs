@@ -14,6 +14,7 @@ pub(crate) mod handles;
 pub(crate) mod keep;
 pub(crate) mod merge;
 pub(crate) mod metadata;
+pub(crate) mod mounts;
 pub(crate) mod partial;
 pub(crate) mod probe;
 pub(crate) mod remove;

@@ -36,8 +36,12 @@ pub struct Outcome {
     pub bytes_kept: u64,
     /// Entries that the snapshot does not have and that were deleted; a folder with all below it is one.
     pub deleted: u64,
-    /// What is mounted in the target, is no part of the snapshot, and was therefore not deleted.
+    /// What is mounted in the target or a subvolume of its own, is no part of the snapshot, and was therefore not deleted.
     pub mounts_kept: Vec<String>,
+    /// Directories of the target that another restore is at work in, and in which therefore nothing was deleted.
+    pub restores_kept: Vec<String>,
+    /// Entries that the snapshot does not have and that were not deleted, because not all of the snapshot was restored.
+    pub extras_kept: u64,
     /// Entries that are missing, doubled or incomplete. Nothing else counts as a problem.
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
@@ -197,6 +201,10 @@ pub(crate) struct Tally<'a> {
     bytes_kept: AtomicU64,
     deleted: AtomicU64,
     mounts_kept: Mutex<Vec<String>>,
+    restores_kept: Mutex<Vec<String>>,
+    extras_kept: AtomicU64,
+    /// Problems with what the snapshot does not have, in [`Self::problem_count`] as well.
+    extra_problems: AtomicU64,
     owners: AtomicU64,
     special_bits: AtomicU64,
     modes: AtomicU64,
@@ -219,6 +227,9 @@ impl<'a> Tally<'a> {
             bytes_kept: AtomicU64::default(),
             deleted: AtomicU64::default(),
             mounts_kept: Mutex::default(),
+            restores_kept: Mutex::default(),
+            extras_kept: AtomicU64::default(),
+            extra_problems: AtomicU64::default(),
             owners: AtomicU64::default(),
             special_bits: AtomicU64::default(),
             modes: AtomicU64::default(),
@@ -292,6 +303,27 @@ impl<'a> Tally<'a> {
         self.mounts_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
 
+    /// Notes a directory in which nothing was deleted, because another restore is at work there.
+    pub(crate) fn restore_kept(&self, path: String) {
+        self.restores_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// Counts what was not deleted because not all of the snapshot was restored.
+    pub(crate) fn extras_kept(&self, count: u64) {
+        self.extras_kept.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Returns whether everything that the snapshot has is restored so far.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.problem_count.load(Ordering::Relaxed) == self.extra_problems.load(Ordering::Relaxed)
+    }
+
+    /// As [`Self::problem`], of what the snapshot does not have.
+    pub(crate) fn extra_problem(&self, path: String, cause: impl Into<Cause>) {
+        self.extra_problems.fetch_add(1, Ordering::Relaxed);
+        self.problem(path, cause);
+    }
+
     /// Counts an attribute that is not as in the snapshot.
     pub(crate) fn note(&self, path: &str, attribute: Attribute) {
         let counter = match attribute {
@@ -335,8 +367,11 @@ impl<'a> Tally<'a> {
     pub(crate) fn finish(self) -> Outcome {
         let (mut problems, _) = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut mounts_kept = self.mounts_kept.into_inner().unwrap_or_else(PoisonError::into_inner);
-        mounts_kept.sort();
+        let sorted = |paths: Mutex<Vec<String>>| {
+            let mut paths = paths.into_inner().unwrap_or_else(PoisonError::into_inner);
+            paths.sort();
+            paths
+        };
         Outcome {
             files: self.files.into_inner(),
             folders: self.folders.into_inner(),
@@ -345,7 +380,9 @@ impl<'a> Tally<'a> {
             kept: self.kept.into_inner(),
             bytes_kept: self.bytes_kept.into_inner(),
             deleted: self.deleted.into_inner(),
-            mounts_kept,
+            mounts_kept: sorted(self.mounts_kept),
+            restores_kept: sorted(self.restores_kept),
+            extras_kept: self.extras_kept.into_inner(),
             problem_count: self.problem_count.into_inner(),
             problems,
             notes: Notes {

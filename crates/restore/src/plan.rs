@@ -17,6 +17,7 @@ use kopia_repository::{Entry, Fetched, MAX_WAITING};
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
 use crate::destination::metadata::Attributes;
+use crate::destination::mounts::is_boundary;
 use crate::destination::{Identity, is_folder, look};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Attribute, Cause};
@@ -137,8 +138,10 @@ impl<'a> Planner<'a> {
             (Err(error), _) => self.shared.tally.problem(folder.path_of(""), error),
             (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
                 match extras.take_unread(summary.as_ref()) {
-                    Ok(kept) => kept.iter().for_each(|name| self.problem(folder, name, unread())),
-                    Err(cause) => return self.problem(folder, "", cause),
+                    Ok(kept) => {
+                        kept.iter().for_each(|name| self.extra_problem(folder, name, unread()));
+                    }
+                    Err(cause) => return self.extra_problem(folder, "", cause),
                 }
                 let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
                 let listed = there.existing.as_ref().and_then(|listed| Identity::of(listed).ok());
@@ -171,7 +174,7 @@ impl<'a> Planner<'a> {
     fn names_of(&self, folder: &Arc<Folder>, there: &There) -> Option<Names> {
         let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
         let names = Names::read(existing.as_fd());
-        names.inspect_err(|error| self.problem(folder, "", unlisted(error))).ok()
+        names.inspect_err(|error| self.extra_problem(folder, "", unlisted(error))).ok()
     }
 
     /// Plans a folder, unless it is nested too deep or in itself.
@@ -211,6 +214,11 @@ impl<'a> Planner<'a> {
 
     fn problem(&self, folder: &Arc<Folder>, name: &str, cause: Cause) {
         self.shared.tally.problem(folder.path_of(name), cause);
+    }
+
+    /// As [`Self::problem`], of what the snapshot does not have.
+    fn extra_problem(&self, folder: &Arc<Folder>, name: &str, cause: Cause) {
+        self.shared.tally.extra_problem(folder.path_of(name), cause);
     }
 
     fn hand_over_when_full(&mut self) {
@@ -256,10 +264,14 @@ impl There {
             // It is made, and left as it is made.
             _ if shared.options.is_shard() => Ok(FolderKind::Inner),
             (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
-                // Nothing can be moved to another file system.
-                match stat.st_dev == shared.target.device {
-                    true => Ok(FolderKind::Existing),
-                    false => Err(mounted()),
+                // Nothing can be moved to another file system, nor to another mount of the same.
+                let directory = self.existing.as_ref().map(AsFd::as_fd);
+                let is_boundary =
+                    |directory| is_boundary(directory, entry.name().as_bytes(), &stat, shared.target.device);
+                if directory.map_or(Ok(false), is_boundary)? {
+                    Err(mounted())
+                } else {
+                    Ok(FolderKind::Existing)
                 }
             }
             (FolderKind::Existing, Some(Ok(Some(_)))) if shared.options.existing == Existing::Error => {
@@ -301,9 +313,9 @@ pub(crate) fn unlisted(error: &std::io::Error) -> Cause {
     Cause::Entry(format!("the target's folder cannot be listed, so nothing is deleted in it: {error}"))
 }
 
-/// What is said of a folder that lies on another file system than the target.
+/// What is said of a folder that is a mount point or subvolume.
 pub(crate) fn mounted() -> Cause {
-    Cause::Entry("another file system is mounted there; restore this folder into it by itself".into())
+    Cause::Entry("another file system or volume lies there; restore this folder into it by itself".into())
 }
 
 /// What is said of the second entry of a name.

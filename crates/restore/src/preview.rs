@@ -3,6 +3,7 @@
 //! It walks as the restore does and decides as the restore does, reads what the target has where only its bytes can tell,
 //! and creates nothing, not even for a moment.
 
+mod extras;
 mod walk;
 
 use std::fs;
@@ -60,6 +61,12 @@ pub struct Preview {
     pub kept: u64,
     /// Entries that would be deleted, each with all below it.
     pub deleted: u64,
+    /// What would not be deleted, as [`Outcome::mounts_kept`](crate::Outcome::mounts_kept) has it.
+    pub mounts_kept: Vec<String>,
+    /// Where nothing would be deleted, as [`Outcome::restores_kept`](crate::Outcome::restores_kept) has it.
+    pub restores_kept: Vec<String>,
+    /// What would not be deleted, as [`Outcome::extras_kept`](crate::Outcome::extras_kept) has it.
+    pub extras_kept: u64,
     /// What could not be restored, as far as that can be known without reading the repository's files.
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.

@@ -46,9 +46,7 @@ pub(crate) fn run(
     reported?;
 
     tell_notes(session, &outcome.notes);
-    for mount in &outcome.mounts_kept {
-        session.note(&format!("{mount} was not deleted: something is mounted there"));
-    }
+    tell_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
     let exit = judge(&outcome, args.strict_attributes);
     let written = match session.json {
         true => output::json(&result::json(&selection, &args.target, &outcome, seconds)),
@@ -149,6 +147,23 @@ fn judge(outcome: &Outcome, strict: bool) -> Exit {
         return Exit::Partial;
     }
     Exit::Complete
+}
+
+/// Names what `--delete-extra` left alone, and why.
+fn tell_kept(session: &Session, mounts: &[String], restores: &[String], extras: u64) {
+    for mount in mounts {
+        session.note(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
+    }
+    for restore in restores {
+        session.note(&format!("nothing was deleted in {restore}: another restore is at work there"));
+    }
+    if extras > 0 {
+        session.note(&format!(
+            "nothing was deleted, because not all of the snapshot is restored; {} that it does not have {} left",
+            count(extras, "entry", "entries"),
+            if extras == 1 { "was" } else { "were" }
+        ));
+    }
 }
 
 /// Says which attributes could not be set.

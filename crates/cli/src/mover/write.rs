@@ -112,7 +112,16 @@ fn tell(journal: &Journal, outcome: &Outcome) {
     ];
     lines.iter().filter(|(number, _)| *number > 0).for_each(|(_, line)| journal.warn(line));
     for mount in &outcome.mounts_kept {
-        journal.warn(&format!("{mount} was not deleted: something is mounted there"));
+        journal.warn(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
+    }
+    for restore in &outcome.restores_kept {
+        journal.warn(&format!("nothing was deleted in {restore}: another restore is at work there"));
+    }
+    if outcome.extras_kept > 0 {
+        journal.warn(&format!(
+            "nothing was deleted, because not all of the snapshot is restored; the volume keeps {} that it does not have",
+            entries(outcome.extras_kept)
+        ));
     }
     let (files, bytes) = (count(outcome.files, "file", "files"), size(outcome.bytes));
     let folders = count(outcome.folders, "folder", "folders");

@@ -11,6 +11,7 @@ mod failing;
 mod layouts;
 mod listing;
 mod memory;
+mod mounts;
 mod password;
 mod restoring;
 mod secrets;

@@ -3,6 +3,8 @@
 //! Every entry is moved at the highest level that the target does not have, so a fresh restore moves the entries of the
 //! root and nothing else. Folders that the target had already are walked, deepest first; in them a file replaces a file or
 //! link of the same name in one step, and what is in the way of another kind goes, unless it is a folder with something in it.
+//!
+//! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,8 +18,8 @@ use super::folder::Folder;
 use super::handles::{Handles, descend};
 use super::metadata::Metadata;
 use super::partial;
-use super::remove::remove_tree;
-use super::staging::Staging;
+use super::remove::{Kept, remove_extra, would_keep};
+use super::staging::{self, Staging};
 use super::target::Target;
 use super::{is_folder, look, open_folder, open_to_change};
 use crate::outcome::{Cause, Tally};
@@ -45,6 +47,12 @@ pub(crate) struct Mover<'a> {
     pub(crate) refuse_existing: bool,
 }
 
+/// A file that waits in the staging tree because a directory with something in it has its name.
+struct Waiting<'m> {
+    folder: &'m Arc<Folder>,
+    name: Vec<u8>,
+}
+
 impl Mover<'_> {
     /// Moves everything and sets the attributes that had to wait, but for those of the target folder itself.
     pub(crate) fn run(&mut self, merge: &Merge) {
@@ -59,25 +67,148 @@ impl Mover<'_> {
             let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
             existing.entry(parent).or_default().insert(folder.name.as_bytes());
         }
+        let (mut waiting, mut failed) = (Vec::new(), HashSet::new());
         for folder in merge.existing.iter().rev() {
             let key = Arc::as_ptr(folder);
             let moved = moved.remove(&key).unwrap_or_default();
             let existing = existing.remove(&key).unwrap_or_default();
-            if let Err(error) = self.fill(folder, &mut handles, &moved, &existing) {
+            let filled = self.fill(folder, &mut handles, &moved, &existing, &mut waiting);
+            let finished = filled.and_then(|destination| {
+                // What is deleted in it later changes its time.
+                if self.delete_extra { Ok(()) } else { self.finish(folder, destination.as_fd()) }
+            });
+            if let Err(error) = finished {
+                self.tally.problem(folder.path_of(""), error);
+                failed.insert(key);
+            }
+        }
+        if self.delete_extra {
+            self.mirror(merge, waiting, &failed, &mut handles);
+        }
+    }
+
+    /// Deletes what the snapshot does not have, if all that it has was restored, and finishes the folders.
+    fn mirror(
+        &mut self,
+        merge: &Merge,
+        waiting: Vec<Waiting<'_>>,
+        failed: &HashSet<*const Folder>,
+        handles: &mut Handles<'_>,
+    ) {
+        let is_whole = self.tally.is_whole();
+        for Waiting { folder, name } in waiting {
+            if let Err(error) = self.replace_directory(folder, &name, handles, is_whole) {
+                let path = folder.path_of(&String::from_utf8_lossy(&name));
+                self.tally.problem(path, in_the_way(error));
+            }
+        }
+        let is_whole = self.tally.is_whole();
+        let in_use = if is_whole { self.in_use(merge) } else { HashSet::new() };
+        for folder in merge.existing.iter().rev().filter(|folder| !failed.contains(&Arc::as_ptr(folder))) {
+            let finished = open_existing(self.target.folder.as_fd(), folder).and_then(|destination| {
+                match folder.extras() {
+                    Some((_, extras)) if !is_whole => self.tally.extras_kept(extras.len() as u64),
+                    Some(_) if in_use.contains(&Arc::as_ptr(folder)) => {
+                        self.tally.restore_kept(folder.path_of(""));
+                    }
+                    Some((listed, extras)) => {
+                        self.delete_extras(destination.as_fd(), folder, listed, extras)?
+                    }
+                    None => {}
+                }
+                self.finish(folder, destination.as_fd())
+            });
+            if let Err(error) = finished {
                 self.tally.problem(folder.path_of(""), error);
             }
         }
     }
 
-    /// Moves what was staged in one folder, then finishes it. Those of its folders that `exist` in the target were
-    /// filled before.
-    fn fill(
-        &mut self,
+    /// Finds the folders that another restore is at work in, or in one that they lie in: what it puts there is no extra.
+    fn in_use(&self, merge: &Merge) -> HashSet<*const Folder> {
+        let with_extras = merge.existing.iter().filter(|folder| folder.extras().is_some());
+        let concerned: HashSet<_> = with_extras.flat_map(Folder::ancestors).map(Arc::as_ptr).collect();
+        let mut in_use = HashSet::new();
+        // Each comes after those that it lies in. In the target itself nobody else is at work: its lock is ours.
+        for folder in merge.existing.iter().filter(|folder| concerned.contains(&Arc::as_ptr(folder))) {
+            let Some(parent) = &folder.parent else { continue };
+            let is_in_use = || {
+                let opened = open_existing(self.target.folder.as_fd(), folder);
+                opened.and_then(|directory| staging::is_in_use(directory.as_fd())).unwrap_or(true)
+            };
+            if in_use.contains(&Arc::as_ptr(parent)) || is_in_use() {
+                in_use.insert(Arc::as_ptr(folder));
+            }
+        }
+        in_use
+    }
+
+    /// Deletes what the snapshot does not have in one folder.
+    fn delete_extras(
+        &self,
+        destination: BorrowedFd<'_>,
         folder: &Arc<Folder>,
+        listed: super::Identity,
+        extras: &[Box<[u8]>],
+    ) -> io::Result<()> {
+        // Another folder may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
+        if listed != super::Identity::of(destination)? {
+            let why = "the folder was replaced while the restore ran, so nothing is deleted in it";
+            self.tally.extra_problem(folder.path_of(""), Cause::Entry(why.into()));
+            return Ok(());
+        }
+        for name in extras {
+            if let Err(error) = self.delete(destination, folder, name) {
+                let path = folder.path_of(&String::from_utf8_lossy(name));
+                self.tally.extra_problem(path, not_deleted(&error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a file or link in the place of a directory, which goes only where all of the snapshot was restored, or if it is
+    /// empty.
+    fn replace_directory(
+        &self,
+        folder: &Arc<Folder>,
+        name: &[u8],
+        handles: &mut Handles<'_>,
+        is_whole: bool,
+    ) -> io::Result<()> {
+        let destination = open_existing(self.target.folder.as_fd(), folder)?;
+        if is_whole {
+            let kept = would_keep(destination.as_fd(), name)?;
+            if !kept.is_nothing() {
+                self.note_kept(folder, kept);
+                return Err(Errno::NOTEMPTY.into());
+            }
+            self.delete(destination.as_fd(), folder, name)?;
+        } else {
+            rustix::fs::unlinkat(&destination, name, AtFlags::REMOVEDIR)?;
+        }
+        let source = handles.open(folder)?;
+        Ok(rustix::fs::renameat(&*source, name, &destination, name)?)
+    }
+
+    /// Sets the attributes of a folder that the target had, but for the target itself.
+    fn finish(&mut self, folder: &Arc<Folder>, destination: BorrowedFd<'_>) -> io::Result<()> {
+        if folder.parent.is_none() {
+            return Ok(());
+        }
+        let unset = self.metadata.finish_existing(destination, &folder.attributes)?;
+        self.tally.unset(unset, || folder.path_of(""));
+        Ok(())
+    }
+
+    /// Moves what was staged in one folder. Those of its folders that `exist` in the target were filled before.
+    fn fill<'m>(
+        &mut self,
+        folder: &'m Arc<Folder>,
         handles: &mut Handles<'_>,
         moved: &[&Arc<Folder>],
         exist: &HashSet<&[u8]>,
-    ) -> io::Result<()> {
+        waiting: &mut Vec<Waiting<'m>>,
+    ) -> io::Result<OwnedFd> {
         let destination = open_existing(self.target.folder.as_fd(), folder)?;
         let is_root = folder.parent.is_none();
         let mut stuck = HashSet::new();
@@ -93,7 +224,11 @@ impl Mover<'_> {
                 self.tally.problem(folder.path_of(""), Cause::Entry(why));
             }
             for name in names {
-                if let Err(error) = self.move_entry(source.as_fd(), destination.as_fd(), folder, &name) {
+                if let Err(error) = self.move_entry(source.as_fd(), destination.as_fd(), &name) {
+                    if self.delete_extra && error.kind() == io::ErrorKind::IsADirectory {
+                        waiting.push(Waiting { folder, name });
+                        continue;
+                    }
                     let cause = match error.kind() {
                         io::ErrorKind::AlreadyExists if self.refuse_existing => crate::plan::exists(),
                         _ => in_the_way(error),
@@ -114,24 +249,7 @@ impl Mover<'_> {
             }
         }
         partial::name_all(destination.as_fd(), folder, self.tally);
-        if let Some((listed, extras)) = folder.extras() {
-            // Another folder may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
-            if listed != super::Identity::of(&destination)? {
-                let why = "the folder was replaced while the restore ran, so nothing is deleted in it";
-                self.tally.problem(folder.path_of(""), Cause::Entry(why.into()));
-                return Ok(());
-            }
-            for name in extras {
-                if let Err(error) = self.delete(destination.as_fd(), folder, name) {
-                    self.tally.problem(folder.path_of(&String::from_utf8_lossy(name)), not_deleted(&error));
-                }
-            }
-        }
-        if !is_root {
-            let unset = self.metadata.finish_existing(destination.as_fd(), &folder.attributes)?;
-            self.tally.unset(unset, || folder.path_of(""));
-        }
-        Ok(())
+        Ok(destination)
     }
 
     /// Sets the attributes of the target folder itself, after the staging folder is gone from it.
@@ -160,13 +278,10 @@ impl Mover<'_> {
     }
 
     /// Moves one entry, replacing what may be replaced.
-    fn move_entry(
-        &self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        folder: &Arc<Folder>,
-        name: &[u8],
-    ) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system says; `IsADirectory` if a directory has to go first and may do so only once everything is restored.
+    fn move_entry(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
         match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
             // Old file systems cannot refuse to replace; what is there decides below.
@@ -179,7 +294,7 @@ impl Mover<'_> {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         match (new, old) {
-            (false, Some(true)) if self.delete_extra => self.delete(to, folder, name)?,
+            (false, Some(true)) if self.delete_extra => return Err(io::ErrorKind::IsADirectory.into()),
             (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
             (true, Some(false)) => rustix::fs::unlinkat(to, name, AtFlags::empty())?,
             // A rename replaces a file by a file, and an empty folder by a folder.
@@ -188,14 +303,19 @@ impl Mover<'_> {
         Ok(rustix::fs::renameat(from, name, to, name)?)
     }
 
-    /// Deletes an entry with all below it, but for what is mounted there.
+    /// Deletes an entry with all below it, but for what is mounted there or another restore is at work on.
     fn delete(&self, parent: BorrowedFd<'_>, folder: &Arc<Folder>, name: &[u8]) -> io::Result<()> {
-        let mounts = remove_tree(parent, name, None)?;
-        if mounts.is_empty() {
+        let kept = remove_extra(parent, name)?;
+        if kept.is_nothing() {
             self.tally.deleted(&folder.path_of(&String::from_utf8_lossy(name)));
         }
-        mounts.iter().for_each(|mount| self.tally.mount_kept(folder.path_of(mount)));
+        self.note_kept(folder, kept);
         Ok(())
+    }
+
+    fn note_kept(&self, folder: &Arc<Folder>, kept: Kept) {
+        kept.mounts.iter().for_each(|mount| self.tally.mount_kept(folder.path_of(mount)));
+        kept.restores.iter().for_each(|restore| self.tally.restore_kept(folder.path_of(restore)));
     }
 }
 

@@ -4,147 +4,209 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
 
-use super::{FOLDER, Identity, is_folder, look, open_to_change};
+use super::mounts::{is_boundary, is_mounted};
+use super::{FOLDER, Identity, is_folder, look, open_to_change, staging};
 
-/// Removes an entry and, if it is a folder, all below it but what is mounted there; where an identity is given, only the
-/// folder of that identity. Returns the paths of what is mounted, which begin with the name.
-///
-/// Folders are emptied one after the other, going down by name and up by `..`, so that the number of open files does not
+/// What stays of a tree that is removed: paths that begin with the name of the tree.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Where something is mounted, or a subvolume begins.
+    pub(crate) mounts: Vec<String>,
+    /// Directories that another restore is at work in.
+    pub(crate) restores: Vec<String>,
+}
+
+impl Kept {
+    /// Returns whether all of the tree goes.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.mounts.is_empty() && self.restores.is_empty()
+    }
+}
+
+/// Removes an entry and, if it is a directory, all below it but what is mounted there; where an identity is given, only the
+/// directory of that identity.
+pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>) -> io::Result<Kept> {
+    walk(parent, name, wanted, Manner { removes: true, spares_restores: false })
+}
+
+/// Removes what the snapshot does not have, but for what is mounted there, and for what another restore is at work on.
+pub(crate) fn remove_extra(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Kept> {
+    walk(parent, name, None, Manner { removes: true, spares_restores: true })
+}
+
+/// Finds out what [`remove_extra`] would keep.
+pub(crate) fn would_keep(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Kept> {
+    walk(parent, name, None, Manner { removes: false, spares_restores: true })
+}
+
+/// How a tree is walked.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    /// Whether anything is removed at all.
+    removes: bool,
+    /// Whether directories with an unfinished restore in them are left alone.
+    spares_restores: bool,
+}
+
+/// Directories are emptied one after the other, going down by name and up by `..`, so that the number of open files does not
 /// grow with depth; device and inode say whether `..` is where we came from.
-pub(crate) fn remove_tree(
-    parent: BorrowedFd<'_>,
-    name: &[u8],
-    wanted: Option<Identity>,
-) -> io::Result<Vec<String>> {
-    let mut mounts = Mounts::default();
-    let Some(stat) = look(parent, name)? else { return Ok(mounts.found) };
-    if !is_folder(&stat) && wanted.is_none() {
-        mounts.unless_mounted(name, rustix::fs::unlinkat(parent, name, AtFlags::empty()))?;
-        return Ok(mounts.found);
+fn walk(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>, manner: Manner) -> io::Result<Kept> {
+    let mut walk = Walk { manner, path: Vec::new(), kept: Kept::default() };
+    let Some(stat) = look(parent, name)? else { return Ok(walk.kept) };
+    if !is_folder(&stat) {
+        if wanted.is_some() {
+            return Err(replaced());
+        }
+        walk.remove_file(parent, name)?;
+        return Ok(walk.kept);
     }
-    if is_mounted(parent, name)? {
-        mounts.note(name);
-        return Ok(mounts.found);
+    if is_boundary(parent, name, &stat, rustix::fs::fstat(parent)?.st_dev)? {
+        walk.note_mount(name);
+        return Ok(walk.kept);
     }
-    let mut current = open_to_change(parent, name)?;
+    let mut current = walk.open(parent, name)?;
     if wanted.is_some_and(|wanted| Identity::of(&current).is_ok_and(|found| found != wanted)) {
-        return Err(io::Error::other("another folder has taken its place"));
+        return Err(replaced());
     }
-    mounts.path.push(name.to_vec());
-    let mut level = Level::empty(&current, &mut mounts)?;
+    walk.path.push(name.to_vec());
+    let mut level = walk.empty(&current)?;
     let mut above: Vec<Level> = Vec::new();
     loop {
-        if let Some(child) = level.folders.pop() {
+        if let Some(child) = level.directories.pop() {
             let child = child.as_bytes();
-            if rustix::fs::unlinkat(&current, child, AtFlags::REMOVEDIR).is_ok() {
+            if manner.removes && rustix::fs::unlinkat(&current, child, AtFlags::REMOVEDIR).is_ok() {
                 continue;
             }
             if look(current.as_fd(), child)?.is_none() {
                 continue;
             }
             if is_mounted(current.as_fd(), child)? {
-                mounts.note(child);
+                walk.note_mount(child);
                 level.keeps = true;
                 continue;
             }
-            current = open_to_change(current.as_fd(), child)?;
-            mounts.path.push(child.to_vec());
-            let below = Level::empty(&current, &mut mounts)?;
+            current = walk.open(current.as_fd(), child)?;
+            walk.path.push(child.to_vec());
+            let below = walk.empty(&current)?;
             above.push(std::mem::replace(&mut level, below));
             continue;
         }
         let Some(mut upper) = above.pop() else { break };
-        current = rustix::fs::openat(&current, "..", FOLDER, Mode::empty())?;
-        if Identity::of(&current)? != upper.identity {
-            return Err(io::Error::other("the folder was moved while it was removed"));
-        }
-        let done = mounts.path.pop().unwrap_or_default();
-        match level.keeps {
-            true => upper.keeps = true,
-            false => rustix::fs::unlinkat(&current, &*done, AtFlags::REMOVEDIR)?,
+        current = go_up(current.as_fd(), upper.identity)?;
+        let done = walk.path.pop().unwrap_or_default();
+        if level.keeps {
+            upper.keeps = true;
+        } else if manner.removes {
+            rustix::fs::unlinkat(&current, &*done, AtFlags::REMOVEDIR)?;
         }
         level = upper;
     }
-    if !level.keeps {
+    if manner.removes && !level.keeps {
         rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?;
     }
-    Ok(mounts.found)
+    Ok(walk.kept)
 }
 
-/// A folder that is being emptied.
+/// Opens the directory that another one lies in.
+///
+/// # Errors
+/// What the system says; also if it is not the directory that was gone down from.
+fn go_up(from: BorrowedFd<'_>, expected: Identity) -> io::Result<OwnedFd> {
+    let up = rustix::fs::openat(from, "..", FOLDER, Mode::empty())?;
+    if Identity::of(&up)? != expected {
+        return Err(io::Error::other("the directory was moved while it was removed"));
+    }
+    Ok(up)
+}
+
+fn replaced() -> io::Error {
+    io::Error::other("something else has taken its place")
+}
+
+/// A directory that is being emptied.
 struct Level {
     identity: Identity,
-    /// Its folders that are still to be removed.
-    folders: Vec<CString>,
-    /// Whether it has to stay, because something is mounted in it.
+    /// Its directories that are still to be removed.
+    directories: Vec<CString>,
+    /// Whether it has to stay, because something in it does.
     keeps: bool,
 }
 
-impl Level {
-    /// Removes everything in a folder that is no folder itself.
-    fn empty(folder: &OwnedFd, mounts: &mut Mounts) -> io::Result<Self> {
-        let mut level = Self { identity: Identity::of(folder)?, folders: Vec::new(), keeps: false };
-        for entry in Dir::read_from(folder)? {
+struct Walk {
+    manner: Manner,
+    /// The names of the directories that lead to the one that is being emptied.
+    path: Vec<Vec<u8>>,
+    kept: Kept,
+}
+
+impl Walk {
+    fn open(&self, parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+        if self.manner.removes {
+            return open_to_change(parent, name);
+        }
+        Ok(rustix::fs::openat(parent, name, FOLDER, Mode::empty())?)
+    }
+
+    /// Removes all files of a directory, and lists its directories.
+    fn empty(&mut self, directory: &OwnedFd) -> io::Result<Level> {
+        let identity = Identity::of(directory)?;
+        let mut level = Level { identity, directories: Vec::new(), keeps: false };
+        // Before anything goes: whatever lies beside an unfinished restore may be what that has just put there.
+        if self.manner.spares_restores && staging::is_in_use(directory.as_fd())? {
+            self.kept.restores.push(self.path_of(None));
+            level.keeps = true;
+            return Ok(level);
+        }
+        for entry in Dir::read_from(directory)? {
             let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            match look(folder.as_fd(), name)? {
-                Some(stat) if is_folder(&stat) => level.folders.push(name.to_owned()),
-                Some(_) => {
-                    let removed = rustix::fs::unlinkat(folder, name, AtFlags::empty());
-                    level.keeps |= mounts.unless_mounted(name.to_bytes(), removed)?;
+            match look(directory.as_fd(), name)? {
+                // A subvolume is no mount, and an empty one could be removed like a directory.
+                Some(stat) if is_folder(&stat) && stat.st_dev != identity.device => {
+                    self.note_mount(name.to_bytes());
+                    level.keeps = true;
                 }
+                Some(stat) if is_folder(&stat) => level.directories.push(name.to_owned()),
+                Some(_) => level.keeps |= self.remove_file(directory.as_fd(), name.to_bytes())?,
                 None => {}
             }
         }
         Ok(level)
     }
-}
 
-/// What is mounted below an entry, and therefore stays.
-#[derive(Default)]
-struct Mounts {
-    /// The names of the folders that lead to the one that is being emptied.
-    path: Vec<Vec<u8>>,
-    found: Vec<String>,
-}
-
-impl Mounts {
-    fn note(&mut self, name: &[u8]) {
-        let names: Vec<_> = self.path.iter().map(|name| &name[..]).chain([name]).collect();
-        self.found.push(String::from_utf8_lossy(&names.join(&b'/')).into_owned());
-    }
-
-    /// Says whether a file could not be removed because something is mounted on it.
-    fn unless_mounted(&mut self, name: &[u8], removed: rustix::io::Result<()>) -> io::Result<bool> {
-        match removed {
+    /// Removes a file; returns whether it stays because something is mounted on it.
+    fn remove_file(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
+        if !self.manner.removes {
+            let mounted = is_mounted(parent, name)?;
+            if mounted {
+                self.note_mount(name);
+            }
+            return Ok(mounted);
+        }
+        match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(false),
             Err(Errno::BUSY) => {
-                self.note(name);
+                self.note_mount(name);
                 Ok(true)
             }
             Err(error) => Err(error.into()),
         }
     }
-}
 
-/// Says whether a folder is where something is mounted, be it a part of the same file system.
-fn is_mounted(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
-    match rustix::fs::openat2(parent, name, flags, Mode::empty(), resolve) {
-        Ok(_) => Ok(false),
-        Err(Errno::XDEV) => Ok(true),
-        // Before Linux 5.6, and in sandboxes that know no such call, a mount of the same file system shows only when it is to be removed.
-        Err(_) => {
-            let device = |stat: Option<rustix::fs::Stat>| stat.map(|stat| stat.st_dev);
-            Ok(device(look(parent, name)?) != Some(rustix::fs::fstat(parent)?.st_dev))
-        }
+    fn note_mount(&mut self, name: &[u8]) {
+        let path = self.path_of(Some(name));
+        self.kept.mounts.push(path);
+    }
+
+    fn path_of(&self, name: Option<&[u8]>) -> String {
+        let names: Vec<_> = self.path.iter().map(|name| &name[..]).chain(name).collect();
+        String::from_utf8_lossy(&names.join(&b'/')).into_owned()
     }
 }
 
@@ -152,8 +214,13 @@ fn is_mounted(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
 
     use super::*;
+
+    fn open(path: &Path) -> fs::File {
+        fs::File::open(path).unwrap()
+    }
 
     #[test]
     fn everything_below_goes_and_nothing_beside() {
@@ -170,12 +237,82 @@ mod tests {
         for (path, mode) in [("a/d", 0o000), ("a", 0o555)] {
             fs::set_permissions(tree.join(path), fs::Permissions::from_mode(mode)).unwrap();
         }
-        let parent = fs::File::open(dir.path()).unwrap();
+        let parent = open(dir.path());
         remove_tree(parent.as_fd(), b"tree", None).unwrap();
         assert!(!tree.exists() && outside.join("kept").exists());
         remove_tree(parent.as_fd(), b"tree", None).unwrap();
         symlink(&outside, &tree).unwrap();
         remove_tree(parent.as_fd(), b"tree", None).unwrap();
         assert!(outside.join("kept").exists());
+    }
+
+    #[test]
+    fn only_the_directory_that_is_meant_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = open(dir.path());
+        fs::create_dir_all(dir.path().join("tree/inner")).unwrap();
+        fs::create_dir(dir.path().join("meant")).unwrap();
+        let meant = Identity::of(open(&dir.path().join("meant"))).unwrap();
+        assert!(remove_tree(parent.as_fd(), b"tree", Some(meant)).is_err());
+        assert!(dir.path().join("tree/inner").is_dir());
+        fs::write(dir.path().join("file"), b"x").unwrap();
+        assert!(remove_tree(parent.as_fd(), b"file", Some(meant)).is_err());
+        assert!(dir.path().join("file").is_file());
+        remove_tree(parent.as_fd(), b"meant", Some(meant)).unwrap();
+        assert!(!dir.path().join("meant").exists());
+    }
+
+    #[test]
+    fn the_way_up_leads_where_the_way_down_began() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::create_dir(dir.path().join("other")).unwrap();
+        let (a, b) = (open(&dir.path().join("a")), open(&dir.path().join("a/b")));
+        let expected = Identity::of(&a).unwrap();
+        assert_eq!(Identity::of(go_up(b.as_fd(), expected).unwrap()).unwrap(), expected);
+        // Somebody moves it elsewhere, where nothing is ours to remove.
+        fs::rename(dir.path().join("a/b"), dir.path().join("other/b")).unwrap();
+        assert!(go_up(b.as_fd(), expected).is_err());
+    }
+
+    #[test]
+    fn what_another_restore_is_at_work_on_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = open(dir.path());
+        let make = |path: &str| {
+            fs::create_dir_all(dir.path().join(path)).unwrap();
+            fs::write(dir.path().join(path).join("file"), b"x").unwrap();
+        };
+        // One that runs, the shards of one, and two that were killed.
+        let running = "tree/a/.kopia-rs-restore-k01";
+        for path in ["tree/a/deep", running, "tree/b/.kopia-rs-restore-k02", "tree/c/.kopia-rs-restore-k03"] {
+            make(path);
+        }
+        fs::write(dir.path().join("tree/b/.kopia-rs-restore-k02.shard-1-of-2"), b"").unwrap();
+        fs::write(dir.path().join("tree/c/.kopia-rs-restore-k04.shard-1-of-2"), b"").unwrap();
+        let lock = open(&dir.path().join(running));
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+        let sorted = |mut kept: Kept| {
+            kept.restores.sort();
+            kept
+        };
+        let expected = Kept { mounts: Vec::new(), restores: vec!["tree/a".into(), "tree/b".into()] };
+        assert_eq!(sorted(would_keep(parent.as_fd(), b"tree").unwrap()), expected);
+        assert!(
+            dir.path().join("tree/c/.kopia-rs-restore-k03/file").exists(),
+            "nothing is removed by looking"
+        );
+        assert_eq!(sorted(remove_extra(parent.as_fd(), b"tree").unwrap()), expected);
+        for path in
+            ["tree/a/deep/file", "tree/a/.kopia-rs-restore-k01/file", "tree/b/.kopia-rs-restore-k02/file"]
+        {
+            assert!(dir.path().join(path).exists(), "{path}");
+        }
+        assert!(!dir.path().join("tree/c").exists());
+        // It came to its end.
+        drop(lock);
+        fs::remove_file(dir.path().join("tree/b/.kopia-rs-restore-k02.shard-1-of-2")).unwrap();
+        assert!(remove_extra(parent.as_fd(), b"tree").unwrap().is_nothing());
+        assert!(!dir.path().join("tree").exists());
     }
 }

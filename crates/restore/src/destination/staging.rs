@@ -183,6 +183,26 @@ pub(crate) fn marks_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<Str
     Ok(marks)
 }
 
+/// Returns whether a restore is at work in a directory: an unfinished folder in it is locked, or shards have left something
+/// beside one.
+pub(crate) fn is_in_use(directory: BorrowedFd<'_>) -> io::Result<bool> {
+    let (folders, marks) = leftovers(directory)?;
+    Ok(folders
+        .iter()
+        .any(|folder| marks.iter().any(|mark| is_of(mark, folder)) || is_locked(directory, folder)))
+}
+
+/// Returns whether a restore holds the lock of an unfinished folder. Where that cannot be known, one might.
+fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
+    match open_folder(directory, name) {
+        Ok(handle) => rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared).is_err(),
+        Err(error) => {
+            let errno = Errno::from_io_error(&error);
+            !matches!(errno, Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+        }
+    }
+}
+
 /// Removes the marks beside one staging folder.
 pub(crate) fn remove_marks(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     remove_all(target, marks_of(target, name)?.iter())

@@ -9,11 +9,13 @@ use kopia_repository::object::{Pieces, Run};
 use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 use rustix::fs::{Access, AtFlags, OFlags, Stat, accessat};
 
+use super::extras::{Extras, is_empty};
 use super::{Action, Change, Preview};
 use crate::destination::keep::{Creator, may_keep};
 use crate::destination::merge::full_folder;
+use crate::destination::mounts::is_boundary;
 use crate::destination::skip::Skip;
-use crate::destination::{Identity, is_folder, look, open_folder};
+use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::execute::check::{is_right, open_file, size};
 use crate::outcome::{Cause, KEPT, KEPT_BYTES};
 use crate::plan::existing::{Names, Old};
@@ -32,6 +34,8 @@ struct Place {
     trail: Trail,
     /// The target's folder, if it has one.
     handle: Option<Arc<OwnedFd>>,
+    /// Whether another restore is at work in a folder that it lies in.
+    in_use: bool,
 }
 
 impl Place {
@@ -55,7 +59,8 @@ pub(super) struct Walk<'a, V> {
     device: Option<u64>,
     creator: Creator,
     visit: V,
-    preview: Preview,
+    pub(super) preview: Preview,
+    extras: Extras,
     waiting: Vec<Waiting>,
     /// How many folders those that wait may hold open.
     open: usize,
@@ -70,7 +75,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let stat = target.as_ref().and_then(|target| rustix::fs::fstat(&**target).ok());
         let device = stat.map(|stat| stat.st_dev);
         let creator = target.as_ref().map_or_else(Creator::of_process, Creator::expected_in);
-        let (preview, waiting) = (Preview::default(), Vec::new());
+        let (preview, extras, waiting) = (Preview::default(), Extras::default(), Vec::new());
         let (waiting_folders, kept_bytes) = (0, 0);
         Self {
             options,
@@ -79,6 +84,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             creator,
             visit,
             preview,
+            extras,
             waiting,
             open: 0,
             waiting_folders,
@@ -89,7 +95,14 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     /// Compares what is left and returns what was found.
     pub(super) fn end(mut self) -> Preview {
         self.compare();
+        let extras = std::mem::take(&mut self.extras);
+        self.settle(extras);
         self.preview
+    }
+
+    /// Returns whether everything that the snapshot has would be restored, as far as is known.
+    pub(super) fn is_whole(&self, extra_problems: u64) -> bool {
+        self.preview.problem_count == extra_problems
     }
 
     /// Looks at a snapshot that is a file or link, which gets this name.
@@ -99,7 +112,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
 
     fn root(&self, entry: &Entry) -> Place {
         let source = entry.source();
-        Place { trail: Trail::root(&source), source, handle: self.target.clone() }
+        Place { trail: Trail::root(&source), source, handle: self.target.clone(), in_use: false }
     }
 
     /// Looks at a snapshot that is a folder.
@@ -120,12 +133,15 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     }
 
     /// Looks at the entries of a folder and returns its folders.
-    fn folder(&mut self, place: Place, fetched: Fetched, is_root: bool) -> Vec<Place> {
+    fn folder(&mut self, mut place: Place, fetched: Fetched, is_root: bool) -> Vec<Place> {
         let mut found = Vec::new();
+        if let Some(handle) = place.handle.as_ref().filter(|_| self.options.delete_extra && !is_root) {
+            place.in_use |= staging::is_in_use(handle.as_fd()).unwrap_or(true);
+        }
         let listed = place.handle.as_ref().filter(|_| self.options.delete_extra);
         let listed = listed.map(|handle| Names::read(handle.as_fd())).transpose();
         let mut extras = listed.unwrap_or_else(|error| {
-            self.problem(place.path_of(""), unlisted(&error));
+            self.extra_problem(place.path_of(""), unlisted(&error));
             None
         });
         let read = fetched.for_each(|entry| match entry {
@@ -150,14 +166,18 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             (Err(error), _) => self.problem(place.path_of(""), error.into()),
             (Ok(summary), Some(mut extras)) => {
                 match extras.take_unread(summary.as_ref()) {
-                    Ok(kept) => kept.iter().for_each(|name| self.problem(place.path_of(name), unread())),
+                    Ok(kept) => {
+                        kept.iter().for_each(|name| self.extra_problem(place.path_of(name), unread()));
+                    }
                     Err(cause) => {
-                        self.problem(place.path_of(""), cause);
+                        self.extra_problem(place.path_of(""), cause);
                         extras = Names::default();
                     }
                 }
-                for name in extras.into_extras(is_root, self.options) {
-                    self.deleted(place.path_of(&String::from_utf8_lossy(&name)));
+                if let Some(handle) = &place.handle {
+                    let names = extras.into_extras(is_root, self.options);
+                    let path_of = |name: &str| place.path_of(name);
+                    self.extras.add(handle.as_fd(), place.path_of(""), place.in_use, names, path_of);
                 }
             }
             (Ok(_), None) => {}
@@ -185,7 +205,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let handle = parent.handle.as_ref();
         let stat = handle.and_then(|handle| look(handle.as_fd(), entry.name()).ok().flatten());
         let handle = match stat {
-            Some(stat) if is_folder(&stat) && Some(stat.st_dev) != self.device => {
+            Some(stat) if is_folder(&stat) && self.is_boundary(handle, entry.name(), &stat) => {
                 self.problem(path, mounted());
                 return None;
             }
@@ -209,7 +229,14 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             }
         };
         let trail = parent.trail.child(entry.name(), &source);
-        Some(Place { source, trail, handle: handle.map(Arc::new) })
+        Some(Place { source, trail, handle: handle.map(Arc::new), in_use: parent.in_use })
+    }
+
+    fn is_boundary(&self, parent: Option<&Arc<OwnedFd>>, name: &str, stat: &Stat) -> bool {
+        let is_boundary = |parent: &Arc<OwnedFd>| {
+            is_boundary(parent.as_fd(), name.as_bytes(), stat, self.device.unwrap_or(stat.st_dev))
+        };
+        parent.is_some_and(|parent| is_boundary(parent).unwrap_or(false))
     }
 
     fn leaf(&mut self, place: &Place, name: &str, entry: &Entry) {
@@ -218,7 +245,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let found = handle.and_then(|handle| Some((handle, look(handle.as_fd(), name).ok()??)));
         let Some((folder, stat)) = found else { return self.written(path, Action::Write, entry) };
         match Old::decide(&stat, entry, self.options, self.creator) {
-            Old::Replace if is_folder(&stat) => self.instead_of_folder(folder, name, path, entry),
+            Old::Replace if is_folder(&stat) => self.instead_of_folder(place, folder, name, path, entry),
             Old::Replace => self.written(path, Action::Replace, entry),
             Old::Refuse => self.problem(path, exists()),
             Old::Trust { .. } => self.kept(path, entry),
@@ -233,15 +260,21 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     }
 
     /// A folder is where a file or link is to be: an empty one is replaced, any other goes only where extras do.
-    fn instead_of_folder(&mut self, parent: &OwnedFd, name: &str, path: String, entry: &Entry) {
+    fn instead_of_folder(
+        &mut self,
+        place: &Place,
+        parent: &OwnedFd,
+        name: &str,
+        path: String,
+        entry: &Entry,
+    ) {
         if self.options.delete_extra {
-            self.deleted(path.clone());
-            return self.written(path, Action::Write, entry);
+            return self.extras.add_in_the_way(parent, name, &place.path_of(""), path, entry);
         }
-        let names = open_folder(parent.as_fd(), name).and_then(|folder| Names::read(folder.as_fd()));
-        match names.is_ok_and(|names| names.is_empty()) {
-            true => self.written(path, Action::Replace, entry),
-            false => self.problem(path, full_folder()),
+        if is_empty(parent, name) {
+            self.written(path, Action::Replace, entry);
+        } else {
+            self.problem(path, full_folder());
         }
     }
 
@@ -281,14 +314,14 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         }
     }
 
-    fn written(&mut self, path: String, action: Action, entry: &Entry) {
+    pub(super) fn written(&mut self, path: String, action: Action, entry: &Entry) {
         let bytes = if entry.kind() == EntryKind::File { entry.size() } else { 0 };
         self.preview.written += 1;
         self.preview.bytes += bytes;
         self.tell(path, action, false, bytes);
     }
 
-    fn deleted(&mut self, path: String) {
+    pub(super) fn deleted(&mut self, path: String) {
         self.preview.deleted += 1;
         self.tell(path, Action::Delete, false, 0);
     }
@@ -302,7 +335,13 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         (self.visit)(&Change { path, action, folder, bytes });
     }
 
-    fn problem(&mut self, path: String, cause: Cause) {
+    /// As [`Self::problem`], of what the snapshot does not have.
+    fn extra_problem(&mut self, path: String, cause: Cause) {
+        self.extras.problems += 1;
+        self.problem(path, cause);
+    }
+
+    pub(super) fn problem(&mut self, path: String, cause: Cause) {
         self.preview.problem_count += 1;
         if self.preview.problems.len() < KEPT && self.kept_bytes < KEPT_BYTES {
             self.kept_bytes += path.len();

@@ -69,7 +69,7 @@ fn full_folders_in_the_way_go_too() {
 }
 
 #[test]
-fn nothing_is_deleted_where_the_snapshots_folder_cannot_be_read() {
+fn nothing_is_deleted_where_a_folder_of_the_snapshot_cannot_be_read() {
     let place = Place::new();
     let root = place.root("repo", |writer| {
         let bytes = writer.file(b"hello");
@@ -85,23 +85,96 @@ fn nothing_is_deleted_where_the_snapshots_folder_cannot_be_read() {
         fs::write(place.path(path), b"mine").unwrap();
     }
     let outcome = mirror(&place, &root, false);
-    assert_eq!((outcome.problem_count, outcome.deleted), (1, 1), "{:?}", problems(&outcome));
+    assert_eq!((outcome.problem_count, outcome.deleted), (1, 0), "{:?}", problems(&outcome));
+    assert_eq!(outcome.extras_kept, 1, "those of the folder itself are not known");
     assert_eq!(names(&place.path("target/d")), ["g", "other"]);
-    assert_eq!(names(&place.path("target")), ["d", "f"]);
+    assert_eq!(names(&place.path("target")), ["d", "extra", "f"]);
 }
 
 #[test]
-fn a_file_that_is_lost_keeps_what_the_target_has() {
+fn nothing_is_deleted_where_not_all_of_the_snapshot_is_restored() {
     let place = Place::new();
     let root = root(&place);
-    fs::create_dir_all(place.path("target")).unwrap();
+    fs::create_dir_all(place.path("target/d/f/full")).unwrap();
+    fs::create_dir_all(place.path("target/live")).unwrap();
+    fs::write(place.path("target/live/db"), b"the only copy").unwrap();
     fs::write(place.path("target/f"), b"older").unwrap();
     for pack in kopia_testkit::damage::blobs(&place.path("repo"), "p") {
         pack.delete();
     }
     let outcome = mirror(&place, &root, false);
     assert_eq!((outcome.problem_count, outcome.deleted), (2, 0), "{:?}", problems(&outcome));
+    assert_eq!(outcome.extras_kept, 1);
     assert_eq!(fs::read(place.path("target/f")).unwrap(), b"older");
+    assert!(place.path("target/d/f/full").is_dir() && place.path("target/live/db").is_file());
+}
+
+#[test]
+fn a_full_folder_in_the_way_goes_only_if_everything_else_is_restored() {
+    let place = Place::new();
+    let root = root(&place);
+    let write = |path: &str| {
+        fs::create_dir_all(place.path(path)).unwrap();
+        fs::write(place.path(path).join("precious"), b"x").unwrap();
+    };
+    write("target/f/full");
+    write("target/extra");
+    // What another restore is at work on is not replaced either, and that is a problem.
+    write("target/d/f/.kopia-rs-restore-k01");
+    let lock = fs::File::open(place.path("target/d/f/.kopia-rs-restore-k01")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let preview = kopia_restore::preview(&root, place.path("target"), &options, |_| ()).unwrap();
+    let outcome = mirror(&place, &root, false);
+    // Each directory in the way is looked at by itself; the extras go only after all of them.
+    let expected = ["d/f: a folder with something in it is in the way"];
+    assert_eq!(problems(&outcome), expected);
+    assert_eq!(preview.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    assert_eq!((outcome.deleted, outcome.extras_kept), (1, 1));
+    assert_eq!((preview.deleted, preview.extras_kept), (1, 1));
+    assert_eq!((&outcome.restores_kept, &preview.restores_kept), (&vec!["d/f".into()], &vec!["d/f".into()]));
+    assert!(place.path("target/d/f/.kopia-rs-restore-k01/precious").exists());
+    assert!(place.path("target/extra/precious").exists());
+}
+
+#[test]
+fn nothing_is_deleted_where_another_restore_is_at_work() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let inner = writer.directory(&[file("f", &bytes, 5)]);
+        let middle = writer.directory(&[folder("e", &inner), file("f", &bytes, 5)]);
+        folder("data", &writer.directory(&[folder("d", &middle), folder("g", &inner)]))
+    });
+    for path in ["d", "d/e", "g", "extra", "other/deep"] {
+        fs::create_dir_all(place.path("target").join(path)).unwrap();
+        fs::write(place.path("target").join(path).join("restored by another"), b"x").unwrap();
+    }
+    // One into a folder that the snapshot has, and shards of one into a folder that it has not.
+    fs::create_dir(place.path("target/d/.kopia-rs-restore-k01")).unwrap();
+    let lock = fs::File::open(place.path("target/d/.kopia-rs-restore-k01")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    fs::create_dir(place.path("target/other/deep/.kopia-rs-restore-k01")).unwrap();
+    fs::write(place.path("target/other/deep/.kopia-rs-restore-k01.shard-0-of-2"), b"").unwrap();
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let preview = kopia_restore::preview(&root, place.path("target"), &options, |_| ()).unwrap();
+    let outcome = mirror(&place, &root, false);
+    assert_eq!(problems(&outcome), [""; 0]);
+    assert_eq!(outcome.restores_kept, ["d", "d/e", "other/deep"]);
+    assert_eq!((preview.restores_kept, preview.deleted), (outcome.restores_kept, outcome.deleted));
+    assert_eq!(outcome.deleted, 2, "extra, and g's");
+    for path in ["d", "d/e", "other/deep"] {
+        assert!(place.path("target").join(path).join("restored by another").exists(), "{path}");
+    }
+    assert_eq!(names(&place.path("target")), ["d", "g", "other"]);
+    // Once it is through, what it left goes as well.
+    drop(lock);
+    fs::remove_file(place.path("target/other/deep/.kopia-rs-restore-k01.shard-0-of-2")).unwrap();
+    let outcome = mirror(&place, &root, false);
+    assert_eq!((outcome.deleted, outcome.restores_kept.len()), (4, 0), "{:?}", problems(&outcome));
+    assert_eq!(names(&place.path("target/d")), ["e", "f"]);
 }
 
 /// What a backup that could not read everything left of a folder with `f`.

@@ -164,7 +164,14 @@ fn round(seed: u64) -> Vec<String> {
         old.make(&target, &outside);
     }
     let mut model = Model { options: &options, stuck: BTreeSet::new() };
-    let merged = model.merged("", is_there.then_some(&old), &new);
+    let mut merged = model.merged("", is_there.then_some(&old), &new);
+    let mut keeps = options.clone();
+    keeps.delete_extra = false;
+    if options.delete_extra && !model.stuck.is_empty() {
+        // Nothing is deleted where not everything is restored.
+        model = Model { options: &keeps, stuck: BTreeSet::new() };
+        merged = model.merged("", is_there.then_some(&old), &new);
+    }
     merged.make(&wanted, &elsewhere);
 
     let mut wrong = Vec::new();
@@ -185,9 +192,10 @@ fn round(seed: u64) -> Vec<String> {
     if stuck != [&model.stuck; 2] {
         wrong.push(format!("problems, previewed problems {stuck:?}, wanted {:?}", model.stuck));
     }
-    let (said, done) = ((preview.kept, preview.deleted), (outcome.kept, outcome.deleted));
+    let said = (preview.kept, preview.deleted, preview.extras_kept);
+    let done = (outcome.kept, outcome.deleted, outcome.extras_kept);
     if said != done {
-        wrong.push(format!("kept, deleted: {said:?} in the preview, then {done:?}"));
+        wrong.push(format!("kept, deleted, not deleted: {said:?} in the preview, then {done:?}"));
     }
     // What is in the way of a file is found when that is to be moved to its place.
     let (said, done) = ((preview.written, preview.bytes), (outcome.files + outcome.symlinks, outcome.bytes));

@@ -33,6 +33,9 @@ struct Sum<'a> {
     folders: u64,
     kept: u64,
     deleted: u64,
+    mounts_kept: &'a [String],
+    restores_kept: &'a [String],
+    extras_kept: u64,
     problems: Vec<Line<'a>>,
 }
 
@@ -57,6 +60,7 @@ pub(super) fn run(
     if more > 0 {
         say(format_args!("error: … and {} more", thousands(more)));
     }
+    super::tell_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
     sum(&mut out, session.json, &preview, target).and_then(|()| out.flush()).map_err(Failure::output)?;
     Ok(if preview.problem_count == 0 { Exit::Complete } else { Exit::Partial })
 }
@@ -94,11 +98,20 @@ fn tell(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
 }
 
 fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io::Result<()> {
-    let Preview { written, bytes, folders, kept, deleted, problems, .. } = preview;
+    let Preview { written, bytes, folders, kept, deleted, .. } = preview;
     if json {
-        let (written, bytes, folders) = (*written, *bytes, *folders);
-        let problems = problems.iter().map(Line::from).collect();
-        let sum = Sum { action: "sum", written, bytes, folders, kept: *kept, deleted: *deleted, problems };
+        let sum = Sum {
+            action: "sum",
+            written: *written,
+            bytes: *bytes,
+            folders: *folders,
+            kept: *kept,
+            deleted: *deleted,
+            mounts_kept: &preview.mounts_kept,
+            restores_kept: &preview.restores_kept,
+            extras_kept: preview.extras_kept,
+            problems: preview.problems.iter().map(Line::from).collect(),
+        };
         serde_json::to_writer(&mut *out, &sum)?;
         return writeln!(out);
     }

@@ -29,6 +29,8 @@ pub(super) struct Json<'a> {
     bytes_kept: u64,
     deleted: u64,
     mounts_kept: &'a [String],
+    restores_kept: &'a [String],
+    extras_kept: u64,
     problem_count: u64,
     /// The first 10,000; `--report` has all.
     problems: Vec<Line<'a>>,
@@ -112,6 +114,8 @@ pub(super) fn json<'a>(
         bytes_kept: outcome.bytes_kept,
         deleted: outcome.deleted,
         mounts_kept: &outcome.mounts_kept,
+        restores_kept: &outcome.restores_kept,
+        extras_kept: outcome.extras_kept,
         problem_count: outcome.problem_count,
         problems: outcome.problems.iter().map(Line::from).collect(),
         notes: NotesJson { owners, special_bits, modes, times, names },

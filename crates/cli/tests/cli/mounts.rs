@@ -1,0 +1,83 @@
+//! `--delete-extra` beside mounts and subvolumes: nothing in them is deleted, whatever the snapshot has in their place.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::common::{Place, names};
+use crate::existing::{in_namespace, repository, restore};
+
+#[test]
+fn a_bind_mount_where_the_snapshot_has_a_folder_is_left_alone() {
+    let place = Place::new();
+    let (repository, target) = (repository(&place), place.path("target"));
+    restore(&repository, &target, "").run().exits(0);
+    let outside = place.path("outside");
+    fs::create_dir_all(outside.join("deep")).expect("made");
+    fs::write(outside.join("precious"), b"x").expect("written");
+    fs::write(target.join("extra"), b"x").expect("written");
+    let script = r#"
+        mount --bind "$3" "$2/d"
+        for options in "--dry-run --json" "--json"; do
+            ended=0
+            "$0" restore latest "$2" --delete-extra --repository "$1" $options | tail -1 || true
+        done
+    "#;
+    let Some(output) = in_namespace(script, &[&repository, &target, &outside]) else { return };
+    let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let [planned, done] = &lines[..] else { panic!("{out}\n{said}") };
+    for sum in [planned, done] {
+        assert_eq!((&sum["deleted"], &sum["extrasKept"]), (&json!(0), &json!(1)), "{out}\n{said}");
+        let problem = &sum["problems"][0];
+        assert_eq!(problem["path"], json!("d"), "{out}");
+        let message = problem["message"].as_str().expect("a message");
+        assert!(message.starts_with("another file system or volume lies there"), "{message}");
+    }
+    let note = "note: nothing was deleted, because not all of the snapshot is restored; 1 entry that it does not \
+                have was left";
+    assert!(said.contains(note), "{said}");
+    assert_eq!(names(&outside), ["deep", "precious"]);
+    assert_eq!(names(&target), ["d", "extra", "large"]);
+}
+
+#[test]
+fn btrfs_subvolumes_are_left_alone() {
+    let place = Place::new();
+    let repository = repository(&place);
+    let [target, disk] = ["target", "disk"].map(|name| place.path(name));
+    fs::create_dir(&target).expect("made");
+    // Hardly any of it is written.
+    fs::File::create(&disk).and_then(|file| file.set_len(256 << 20)).expect("made");
+    let script = r#"
+        PATH="$PATH:/usr/sbin:/sbin"
+        mkfs.btrfs -q "$3" && mount -o loop "$3" "$2" || { echo none; exit 0; }
+        # One that is too much, one in what is too much, an empty one, and one where the snapshot has a directory.
+        mkdir -p "$2/t/old" "$2/t/gone/deep"
+        for volume in full old/inner empty; do btrfs --quiet subvolume create "$2/t/$volume" >/dev/null; done
+        echo x >"$2/t/full/precious"; echo x >"$2/t/old/inner/precious"; echo x >"$2/t/old/gone"
+        "$0" restore latest "$2/t" --delete-extra --repository "$1" --dry-run --json | tail -1
+        "$0" restore latest "$2/t" --delete-extra --repository "$1" --json
+        cat "$2/t/full/precious" "$2/t/old/inner/precious"
+        ls "$2/t" "$2/t/old" | tr '\n' ' '; echo
+        rm -r "$2/t/d"; btrfs --quiet subvolume create "$2/t/d" >/dev/null; echo x >"$2/t/d/precious"
+        "$0" restore latest "$2/t" --delete-extra --repository "$1" || echo "ended $?"
+        cat "$2/t/d/precious"
+    "#;
+    let Some(output) = in_namespace(script, &[&repository, &target, &disk]) else { return };
+    if output.stdout.starts_with(b"none") {
+        eprintln!("skipped: no Btrfs here");
+        return;
+    }
+    let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = out.lines().collect();
+    let [planned, done, x, y, _] = lines[..5] else { panic!("{out}\n{said}") };
+    for sum in [planned, done] {
+        let sum: Value = serde_json::from_str(sum).expect("JSON");
+        assert_eq!(sum["mountsKept"], json!(["empty", "full", "old/inner"]), "{said}");
+        assert_eq!(sum["deleted"], json!(1), "gone");
+    }
+    assert_eq!((x, y), ("x", "x"));
+    assert!(!out.contains(" gone "), "{out}");
+    assert!(out.ends_with("ended 3\nx\n"), "{out}\n{said}");
+}

@@ -1,0 +1,116 @@
+//! Tells directories of the target's own file system from what is mounted in it.
+//!
+//! A device number alone does not: a bind mount has that of its file system, and a Btrfs subvolume has another without
+//! being mounted at all. Nothing is deleted in either, and nothing can be renamed into either.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
+use rustix::io::Errno;
+
+use super::look;
+
+/// Returns whether a directory belongs to another mount or device than the one that it is in.
+pub(crate) fn is_boundary(parent: BorrowedFd<'_>, name: &[u8], stat: &Stat, device: u64) -> io::Result<bool> {
+    Ok(stat.st_dev != device || is_mounted(parent, name)?)
+}
+
+/// Returns whether an entry is where something is mounted, be it a part of the same file system.
+///
+/// The first system call that knows the answer gives it: `statx` since Linux 5.8, `openat2` since 5.6, `/proc` since 3.15.
+/// Sandboxes refuse some of them.
+pub(crate) fn is_mounted(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
+    let known = by_statx(parent, name).or_else(|| by_openat2(parent, name)).or_else(|| by_proc(parent, name));
+    if let Some(mounted) = known {
+        return Ok(mounted);
+    }
+    // What is left to compare: a mount of the same file system shows only when it is to be removed (EBUSY).
+    let device = |stat: Option<Stat>| stat.map(|stat| stat.st_dev);
+    Ok(device(look(parent, name)?) != Some(rustix::fs::fstat(parent)?.st_dev))
+}
+
+fn by_statx(parent: BorrowedFd<'_>, name: &[u8]) -> Option<bool> {
+    let id = |name: &[u8], flags| {
+        let flags = flags | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let found = rustix::fs::statx(parent, name, flags, StatxFlags::MNT_ID).ok()?;
+        (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+    };
+    Some(id(name, AtFlags::empty())? != id(b"", AtFlags::EMPTY_PATH)?)
+}
+
+fn by_openat2(parent: BorrowedFd<'_>, name: &[u8]) -> Option<bool> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat2(parent, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
+        Ok(_) => Some(false),
+        Err(Errno::XDEV) => Some(true),
+        Err(_) => None,
+    }
+}
+
+fn by_proc(parent: BorrowedFd<'_>, name: &[u8]) -> Option<bool> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = rustix::fs::openat(parent, name, flags, Mode::empty()).ok()?;
+    Some(mount_id(entry.as_fd())? != mount_id(parent)?)
+}
+
+/// Reads which mount a handle belongs to.
+fn mount_id(handle: BorrowedFd<'_>) -> Option<u64> {
+    let mut text = String::new();
+    let info = std::fs::File::open(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).ok()?;
+    info.take(1 << 16).read_to_string(&mut text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Names the directory for the run of the same test in a mount namespace of its own.
+    const PLACE: &str = "KOPIA_RS_TEST_MOUNTS";
+
+    #[test]
+    fn a_bind_mount_of_the_same_file_system_is_seen_by_each_system_call() {
+        if let Some(place) = std::env::var_os(PLACE) {
+            return look_at(Path::new(&place));
+        }
+        let place = tempfile::tempdir().unwrap();
+        for directory in ["other", "bound", "plain"] {
+            std::fs::create_dir(place.path().join(directory)).unwrap();
+        }
+        std::fs::write(place.path().join("file"), b"").unwrap();
+        std::fs::write(place.path().join("bound-file"), b"").unwrap();
+        let script = r#"cd "$1" && mount --bind other bound && mount --bind file bound-file || exit 9
+            shift; exec "$@" --exact destination::mounts::tests::a_bind_mount_of_the_same_file_system_is_seen_by_each_system_call"#;
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(place.path());
+        command.arg(std::env::current_exe().unwrap()).env(PLACE, place.path());
+        match command.output() {
+            Ok(ran) if ran.status.code() == Some(101) => {
+                panic!("{}", String::from_utf8_lossy(&ran.stdout));
+            }
+            Ok(ran) if ran.status.success() => {
+                let said = String::from_utf8_lossy(&ran.stdout);
+                assert!(said.contains("1 passed"), "{said}");
+            }
+            _ => eprintln!("skipped: no mount namespaces here"),
+        }
+    }
+
+    fn look_at(place: &Path) {
+        let parent = std::fs::File::open(place).unwrap();
+        let parent = parent.as_fd();
+        for (name, mounted) in [("bound", true), ("bound-file", true), ("plain", false), ("file", false)] {
+            let name = name.as_bytes();
+            let expected = Some(mounted);
+            // Old kernels know not all of them, but one at least.
+            let answers = [by_statx(parent, name), by_openat2(parent, name), by_proc(parent, name)];
+            assert!(answers.iter().all(|answer| answer.is_none() || *answer == expected), "{answers:?}");
+            assert_eq!(by_proc(parent, name), expected);
+            assert_eq!(is_mounted(parent, name).unwrap(), mounted);
+        }
+    }
+}

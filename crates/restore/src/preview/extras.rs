@@ -1,0 +1,134 @@
+//! What would be deleted: decided at the end, because nothing is where not all of the snapshot can be restored.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use kopia_repository::Entry;
+
+use super::walk::Walk;
+use super::{Action, Change};
+use crate::destination::merge::full_folder;
+use crate::destination::open_folder;
+use crate::destination::remove::{Kept, would_keep};
+use crate::plan::existing::Names;
+
+/// What would be deleted, as far as all of the snapshot can be restored.
+#[derive(Default)]
+pub(super) struct Extras {
+    folders: Vec<Folder>,
+    in_the_way: Vec<InTheWay>,
+    /// Problems with what the snapshot does not have.
+    pub(super) problems: u64,
+}
+
+/// What one folder of the target has and the snapshot has not.
+struct Folder {
+    path: String,
+    /// Whether another restore is at work in it, or in one that it lies in.
+    in_use: bool,
+    /// Paths, and what stays of each.
+    extras: Vec<(String, Kept)>,
+}
+
+/// A directory where a file or link is to be.
+struct InTheWay {
+    path: String,
+    entry: Entry,
+    is_empty: bool,
+    kept: Kept,
+}
+
+impl Extras {
+    /// Notes what a folder has too much.
+    pub(super) fn add(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        path: String,
+        in_use: bool,
+        names: Vec<Box<[u8]>>,
+        path_of: impl Fn(&str) -> String,
+    ) {
+        if names.is_empty() {
+            return;
+        }
+        let kept = |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(folder, name) };
+        let extra = |name: Box<[u8]>| {
+            // What may not be looked at is not known to stay.
+            let kept = below(&path, kept(&name).unwrap_or_default());
+            (path_of(&String::from_utf8_lossy(&name)), kept)
+        };
+        let extras = names.into_iter().map(extra).collect();
+        self.folders.push(Folder { path, in_use, extras });
+    }
+
+    /// Notes a directory that would have to go before a file or link of its name is restored.
+    pub(super) fn add_in_the_way(
+        &mut self,
+        parent: &OwnedFd,
+        name: &str,
+        folder: &str,
+        path: String,
+        entry: &Entry,
+    ) {
+        let kept = would_keep(parent.as_fd(), name.as_bytes()).unwrap_or_default();
+        let is_empty = is_empty(parent, name);
+        self.in_the_way.push(InTheWay { path, entry: entry.clone(), is_empty, kept: below(folder, kept) });
+    }
+}
+
+/// Returns whether a directory has nothing in it.
+pub(super) fn is_empty(parent: &OwnedFd, name: &str) -> bool {
+    let names = open_folder(parent.as_fd(), name).and_then(|folder| Names::read(folder.as_fd()));
+    names.is_ok_and(|names| names.is_empty())
+}
+
+/// Puts the path of the folder before paths that begin in it.
+fn below(folder: &str, kept: Kept) -> Kept {
+    let whole = |path: String| if folder.is_empty() { path } else { format!("{folder}/{path}") };
+    Kept {
+        mounts: kept.mounts.into_iter().map(whole).collect(),
+        restores: kept.restores.into_iter().map(whole).collect(),
+    }
+}
+
+impl<V: FnMut(&Change)> Walk<'_, V> {
+    /// Decides what would be deleted, as the restore does once everything else is in its place.
+    pub(super) fn settle(&mut self, extras: Extras) {
+        let Extras { folders, in_the_way, problems } = extras;
+        let is_whole = self.is_whole(problems);
+        for InTheWay { path, entry, is_empty, kept } in in_the_way {
+            if is_whole && kept.is_nothing() {
+                self.deleted(path.clone());
+                self.written(path, Action::Write, &entry);
+            } else if !is_whole && is_empty {
+                self.written(path, Action::Replace, &entry);
+            } else {
+                if is_whole {
+                    self.note_kept(kept);
+                }
+                self.problem(path, full_folder());
+            }
+        }
+        let is_whole = self.is_whole(problems);
+        for Folder { path, in_use, extras } in folders {
+            match (is_whole, in_use) {
+                (false, _) => self.preview.extras_kept += extras.len() as u64,
+                (true, true) => self.preview.restores_kept.push(path),
+                (true, false) => {
+                    for (path, kept) in extras {
+                        if kept.is_nothing() {
+                            self.deleted(path);
+                        }
+                        self.note_kept(kept);
+                    }
+                }
+            }
+        }
+        self.preview.mounts_kept.sort();
+        self.preview.restores_kept.sort();
+    }
+
+    fn note_kept(&mut self, kept: Kept) {
+        self.preview.mounts_kept.extend(kept.mounts);
+        self.preview.restores_kept.extend(kept.restores);
+    }
+}
