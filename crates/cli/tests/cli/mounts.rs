@@ -19,8 +19,8 @@ fn a_bind_mount_where_the_snapshot_has_a_folder_is_left_alone() {
     let script = r#"
         mount --bind "$3" "$2/d"
         for options in "--dry-run --json" "--json"; do
-            ended=0
-            "$0" restore latest "$2" --delete-extra --repository "$1" $options | tail -1 || true
+            "$0" restore latest "$2" --delete-extra --repository "$1" $options >"$3.out" || true
+            grep -v '^{"action":"[^s]' "$3.out" | tr -d '\n'; echo
         done
     "#;
     let Some(output) = in_namespace(script, &[&repository, &target, &outside]) else { return };
@@ -51,13 +51,13 @@ fn btrfs_subvolumes_are_left_alone() {
     fs::File::create(&disk).and_then(|file| file.set_len(256 << 20)).expect("made");
     let script = r#"
         PATH="$PATH:/usr/sbin:/sbin"
-        mkfs.btrfs -q "$3" && mount -o loop "$3" "$2" || { echo none; exit 0; }
+        mkfs.btrfs -q "$3" >/dev/null && mount -o loop "$3" "$2" || { echo none; exit 0; }
         # One that is too much, one in what is too much, an empty one, and one where the snapshot has a directory.
         mkdir -p "$2/t/old" "$2/t/gone/deep"
         for volume in full old/inner empty; do btrfs --quiet subvolume create "$2/t/$volume" >/dev/null; done
         echo x >"$2/t/full/precious"; echo x >"$2/t/old/inner/precious"; echo x >"$2/t/old/gone"
         "$0" restore latest "$2/t" --delete-extra --repository "$1" --dry-run --json | tail -1
-        "$0" restore latest "$2/t" --delete-extra --repository "$1" --json
+        "$0" restore latest "$2/t" --delete-extra --repository "$1" --json | tr -d '\n'; echo
         cat "$2/t/full/precious" "$2/t/old/inner/precious"
         ls "$2/t" "$2/t/old" | tr '\n' ' '; echo
         rm -r "$2/t/d"; btrfs --quiet subvolume create "$2/t/d" >/dev/null; echo x >"$2/t/d/precious"
