@@ -16,14 +16,8 @@ use crate::controller;
 /// An ordinary user that no file names.
 pub(crate) const SOMEBODY: u32 = 65532;
 
-/// Variables that the controller sets in every destination Job, whatever is restored.
+/// What a Job has beside the variables in its manifest: the controller's proxies, and what kubelet adds.
 const ALWAYS: &[(&str, &str)] = &[
-    ("KOPIA_CACHE_DIR", "/cache"),
-    ("KOPIA_DISCOVER_SNAPSHOTS", "true"),
-    ("KOPIA_METADATA_CACHE_SIZE_LIMIT_MB", "5734"),
-    ("KOPIA_CONTENT_CACHE_SIZE_LIMIT_MB", "1638"),
-    ("KOPIA_CACHE_CAPACITY_BYTES", "8589934592"),
-    ("PRIVILEGED_MOVER", "0"),
     ("NO_PROXY", "10.0.0.0/8,.svc"),
     ("no_proxy", "10.0.0.0/8,.svc"),
     ("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
@@ -126,7 +120,10 @@ pub(crate) struct Ran {
 
 impl Job {
     pub(crate) fn new(binary: &Path) -> Self {
-        let environment = ALWAYS.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let always = ALWAYS.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let set = controller::variables("restore").into_iter();
+        let set = set.filter_map(|(name, value)| Some((name.into(), value?.into())));
+        let environment = always.chain(set).collect();
         let arguments = vec!["mover".into(), "restore".into()];
         let binary = binary.into();
         Self {

@@ -3,6 +3,9 @@
 //! It keeps some lines, takes the last 1,024 bytes of them as the status, and looks in the status of a failed Job for the
 //! identity that was asked for and those that there are. Its pattern language is Go's; the rules are written out here.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::Value;
 
 /// How much of the log reaches the status, in bytes.
@@ -13,6 +16,26 @@ const SEEN: usize = 900;
 
 /// The longest line that its scanner takes.
 pub(crate) const LONGEST_LINE: usize = 64 << 10;
+
+/// Returns the variables of a Job as the controller makes it, in the order of its manifest, which the tests of the admission
+/// policies use as well. `None` is a key of the Secret that need not be there.
+pub(crate) fn variables(job: &str) -> Vec<(String, Option<String>)> {
+    let jobs =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/kubernetes/policies/test/jobs/ours");
+    let manifest = fs::read_to_string(jobs.join(format!("{job}.yaml"))).unwrap();
+    let (_, rest) = manifest.split_once("          env:\n").expect("a container has variables");
+    let mut variables: Vec<(String, Option<String>)> = Vec::new();
+    for line in rest.lines().take_while(|line| line.starts_with("            ")) {
+        if let Some(name) = line.strip_prefix("            - name: ") {
+            variables.push((name.into(), None));
+        } else if let (Some(value), Some(last)) =
+            (line.strip_prefix("              value: "), variables.last_mut())
+        {
+            last.1 = Some(value.trim_matches(['\'', '"']).into());
+        }
+    }
+    variables
+}
 
 /// Returns what the status shows of a log.
 pub(crate) fn status(log: &str) -> String {

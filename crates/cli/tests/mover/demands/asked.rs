@@ -1,5 +1,6 @@
 //! What a Job asks for: operations, variables, places, identities, options.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::{Job, Pod, names, restored};
+use crate::common::{Job, Pod, names, restored, snapshot};
+use crate::controller;
 
 use super::{APP, pod};
 
@@ -176,6 +178,37 @@ const BACKENDS: [(&str, &str); 8] = [
     ("RCLONE_REMOTE_PATH", "rclone"),
     ("GOOGLE_DRIVE_FOLDER_ID", "Google Drive"),
 ];
+
+#[test]
+fn m02_jobs_are_as_the_controller_makes_them() {
+    let jobs: Vec<_> =
+        ["restore", "restore-plain", "restore-privileged"].map(controller::variables).into_iter().collect();
+    let names: BTreeSet<&str> = jobs.iter().flatten().map(|(name, _)| name.as_str()).collect();
+    // What it sets nowhere, by its source; what comes from files in the Secret; and what only some specs bring with them.
+    let elsewhere = "DIRECTION DEBUG_MOVER KOPIA_LOG_LEVEL KOPIA_FILE_LOG_LEVEL KOPIA_LOG_DIR_MAX_FILES KOPIA_LOG_DIR_MAX_AGE \
+        KOPIA_FORCE_CACHE_REBUILD KOPIA_FS_PATH KOPIA_COMPRESSION KOPIA_PARALLELISM KOPIA_RETAIN_DAILY KOPIA_BEFORE_SNAPSHOT \
+        GOOGLE_APPLICATION_CREDENTIALS GOOGLE_DRIVE_CREDENTIALS SFTP_KEY_FILE CUSTOM_CA KOPIA_SOURCE_PATH_OVERRIDE \
+        KOPIA_PREVIOUS KOPIA_SHALLOW KOPIA_GLOBAL_POLICY_FILE KOPIA_REPOSITORY_CONFIG_FILE \
+        HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy";
+    let elsewhere: BTreeSet<_> = elsewhere.split_whitespace().collect();
+    let contract = CONTRACT.split_whitespace().filter(|name| !elsewhere.contains(name));
+    assert_eq!(names, contract.collect(), "the manifests have every variable of the contract, and no other");
+    for variables in jobs {
+        let pod = Pod::new();
+        pod.write(|writer| {
+            snapshot(writer, APP, "2026-03-02T01:00:00Z");
+        });
+        let set = variables.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let job = set.fold(pod.job(APP), |job, (name, value)| job.env(name, value));
+        // What is in the pod is elsewhere here, and the path follows from where the volume is mounted.
+        let job = job.env("DATA_DIR", pod.volume()).repository(&pod.repository());
+        let ran = job.run().exits(0).never_says(&["WARN: not known"]);
+        ran.ends_with(&[
+            "Snapshot restore completed successfully: app@media:/data from 2026-03-02T01:00:00Z",
+        ]);
+        assert_eq!(restored(&pod), "2026-03-02T01:00:00Z");
+    }
+}
 
 #[test]
 fn m03_other_backends_are_named_and_handed_over_only_on_request() {

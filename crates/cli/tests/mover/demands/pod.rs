@@ -78,6 +78,27 @@ fn m12_nothing_is_demanded_of_the_pod() {
         .never_says(&["WARN: ownership"]);
     let metadata = fs::metadata(foreign.volume().join("text")).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (1000, 2000, 0o600));
+
+    // Root without any, as a Job is whose ReplicationDestination has no moverSecurityContext: what root wrote can be read, and
+    // owners are counted.
+    fs::remove_file(foreign.volume().join("text")).unwrap();
+    std::os::unix::fs::chown(foreign.volume(), Some(0), Some(0)).unwrap();
+    for path in [foreign.repository()].into_iter().chain(files(&foreign.repository())) {
+        let mode = if path.is_dir() { 0o700 } else { 0o600 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let none =
+        ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"].map(AsRef::as_ref);
+    let job = || foreign.job(APP).within(&none).env("PATH", "/usr/bin:/bin");
+    job().run().exits(0).says(&["WARN: ownership could not be set on 1 entry"]);
+    assert_eq!(fs::read_to_string(foreign.volume().join("text")).unwrap(), "x");
+    // What another user wrote it cannot read, which is said as of any other user.
+    std::os::unix::fs::chown(foreign.repository(), Some(1000), Some(1000)).unwrap();
+    job().run().exits(1).ends_with(&["refuses user 0", "run as user 1000"]);
+}
+
+fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
