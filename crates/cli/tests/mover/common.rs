@@ -257,6 +257,14 @@ impl Ran {
             assert!(block[1..block.len() - 1].iter().all(|line| line.starts_with('{')), "{block:#?}");
             assert!(controller::seen(&self.log).contains(block[0]), "the header is cut off");
         }
+        // Nobody who reads it has a terminal; and what has no name is not named.
+        for terminal in
+            ["hint:", "sudo", "--password-file cuts", "with --repository", "--report FILE", "or as root"]
+        {
+            assert!(!self.log.contains(terminal), "{terminal:?} is said to a pod:\n{}", self.log);
+        }
+        let is_nameless = |line: &str| ["\"\"", ": :", " : ", "  "].iter().any(|gap| line.contains(gap));
+        assert!(!is_nameless(last), "something has no name: {last}");
         let wrong = self.log.lines().any(|line| line.starts_with("ERROR:"));
         assert_eq!(wrong, self.code != Some(0), "ERROR: and exit status do not agree: {}", self.log);
         if let Some(message) = &self.message {
