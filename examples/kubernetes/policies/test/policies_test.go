@@ -286,10 +286,12 @@ func TestJobsOfOthers(t *testing.T) {
 // Each policy does its own part, whichever others there are.
 func TestPoliciesAlone(t *testing.T) {
 	changed := map[string][]string{
-		"restore-image.yaml":    {"restore.yaml"},
-		"repository-nfs.yaml":   {"backup.yaml", "maintenance-manual.yaml", "maintenance-scheduled.yaml", "restore.yaml"},
-		"repository-claim.yaml": {"backup.yaml", "maintenance-manual.yaml", "maintenance-scheduled.yaml", "restore.yaml"},
-		"jitter.yaml":           {"backup.yaml"},
+		"restore-image.yaml": {"restore-plain.yaml", "restore-privileged.yaml", "restore.yaml"},
+		"repository-nfs.yaml": {"backup.yaml", "maintenance-manual.yaml", "maintenance-scheduled.yaml", "restore-plain.yaml",
+			"restore-privileged.yaml", "restore.yaml"},
+		"repository-claim.yaml": {"backup.yaml", "maintenance-manual.yaml", "maintenance-scheduled.yaml", "restore-plain.yaml",
+			"restore-privileged.yaml", "restore.yaml"},
+		"jitter.yaml": {"backup.yaml"},
 	}
 	for policy, jobs := range changed {
 		t.Run(strings.TrimSuffix(policy, ".yaml"), func(t *testing.T) {
