@@ -3,7 +3,7 @@
 mod cat;
 mod doctor;
 mod ls;
-mod restore;
+pub(crate) mod restore;
 pub(crate) mod snapshots;
 mod status;
 mod verify;
@@ -27,7 +27,10 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
             Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
         }
         Command::Cat(args) => cat::run(&open()?, args),
-        Command::Restore(args) => restore::run(&open()?, args, interrupt),
+        Command::Restore(args) => {
+            restore::target::refuse_stream(&args.target)?;
+            restore::run(&open()?, args, interrupt)
+        }
         Command::Doctor(args) => doctor::run(global, args),
         Command::Verify(args) => verify::run(&open()?, args),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),

@@ -6,6 +6,7 @@ mod advice;
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 
 use kopia_rs::{Repository, restore, storage};
 
@@ -38,7 +39,7 @@ enum Kind {
     Usage,
     /// A signal came.
     Stopped(i32),
-    /// Who reads our output wants no more of it, as `head` does.
+    /// The reader of standard output has closed it, as `head` does.
     BrokenPipe,
 }
 
@@ -53,9 +54,14 @@ impl Failure {
         Self { kind: Kind::Usage, ..Self::failed(message) }
     }
 
-    /// A signal ended the work.
-    pub(crate) fn stopped(signal: i32, error: &restore::Error) -> Self {
-        let message = format!("{}: {error}", interrupt::name(signal));
+    /// A signal ended a restore, which had come so far.
+    pub(crate) fn stopped(signal: i32, percent: Option<u64>, unfinished: &Path) -> Self {
+        let percent = percent.map(|percent| format!(" at {percent} %")).unwrap_or_default();
+        let (signal_name, unfinished) = (interrupt::name(signal), unfinished.display());
+        let message = format!(
+            "{signal_name}: stopped{percent}; run the same command again to go on from there; \
+             what was done lies in {unfinished}"
+        );
         Self { kind: Kind::Stopped(signal), ..Self::failed(message) }
     }
 
@@ -101,7 +107,12 @@ impl Failure {
         }
     }
 
-    /// Returns the exit status. One that nobody is left to hear is success, as is the reader's choice.
+    /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by what it found.
+    pub(crate) fn unless_reader_left(self) -> Result<(), Self> {
+        if self.kind == Kind::BrokenPipe { Ok(()) } else { Err(self) }
+    }
+
+    /// Returns the exit status. A reader that has closed standard output (EPIPE) wants no more: that is no failure.
     pub(crate) fn status(&self) -> u8 {
         match self.kind {
             Kind::BrokenPipe => 0,
@@ -137,6 +148,11 @@ impl From<restore::Error> for Failure {
     fn from(error: restore::Error) -> Self {
         advice::restore(error)
     }
+}
+
+/// Returns whether the system did not allow something, however deep that lies.
+pub(crate) fn is_denied(error: &(dyn StdError + 'static)) -> bool {
+    advice::io_kind(error) == Some(io::ErrorKind::PermissionDenied)
 }
 
 /// Joins an error and its causes, each said once.

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT and SIGHUP: nothing new is begun, and the process ends within a second.
+//! SIGTERM, SIGINT and SIGHUP: nothing new is begun, and the process ends within a second. SIGUSR1: progress is shown once.
 //!
 //! Without a handler they would do nothing where this is the first process of a container.
 
@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::output::say_last;
-use crate::password;
+use crate::{password, progress};
 
 /// How long the process may go on after a signal. The last line may take all that is left of it: a pipe may be full, and
 /// its reader asleep.
@@ -46,9 +46,13 @@ impl Interrupt {
     /// Waits for signals on a thread of its own. Where there is none to be had, signals do what they always do.
     pub(crate) fn install() -> Arc<Self> {
         let interrupt = Arc::new(Self::default());
-        if let Ok(mut signals) = Signals::new([SIGTERM, SIGINT, SIGHUP]) {
+        if let Ok(mut signals) = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]) {
             let waiting = interrupt.clone();
-            let wait = move || signals.forever().for_each(|signal| waiting.came(signal));
+            let wait = move || {
+                for signal in signals.forever() {
+                    if signal == SIGUSR1 { progress::show_now() } else { waiting.came(signal) }
+                }
+            };
             let _ = thread::Builder::new().name("signals".into()).spawn(wait);
         }
         interrupt
@@ -101,7 +105,11 @@ impl Interrupt {
         let tell = move || {
             match interrupt.last_words.get() {
                 Some(words) => words(signal, unfinished),
-                None => say_last(format_args!("{line}error: stopped by {}{unfinished}", name(signal))),
+                None => {
+                    let again =
+                        if unfinished.is_empty() { "" } else { "; the same command goes on from there" };
+                    say_last(format_args!("{line}error: stopped by {}{unfinished}{again}", name(signal)));
+                }
             }
             // Nobody waits any more if it took too long.
             let _ = told.send(());

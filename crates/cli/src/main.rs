@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod diagnosis;
 mod error;
+mod foreign;
 mod interrupt;
 mod mover;
 mod output;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Err(error) if mover::is_called(&arguments) && error.use_stderr() => {
             return ExitCode::from(mover::wrong_usage(&error));
         }
-        Err(error) => error.exit(),
+        Err(error) => foreign::exit(error),
     };
     let interrupt = interrupt::Interrupt::install();
     if let args::Command::Mover(mover) = &args.command {
@@ -47,11 +48,12 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Has the system let this process write as it wants to, and write nothing down when it crashes. Programs that it becomes would
-/// inherit that, so not before it is known that it stays what it is.
+/// Raises the limit of open files and disables core dumps. A program that is executed in place of this one would inherit
+/// both, so the mover calls this only once it will not do that.
+///
+/// The umask stays as it is: modes of restored entries are set through handles, and everything else that is made belongs to
+/// whoever runs this, as open to others as the umask lets it be.
 pub(crate) fn prepare() {
-    // Modes come from the snapshot; the library corrects what a mask takes away, which costs a call for each file.
-    rustix::process::umask(rustix::fs::Mode::empty());
     // Large files are open while their pieces are written; 64 at once, as some containers have it, are few.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });

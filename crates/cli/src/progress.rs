@@ -2,12 +2,12 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kopia_rs::restore::{Observer, Problem};
+use kopia_rs::restore::{Cause, Observer, Problem};
 use kopia_rs::{Entry, EntryKind};
 
 use crate::interrupt::Interrupt;
@@ -20,6 +20,14 @@ pub(crate) const SHOWN: u64 = 100;
 const DRAW: Duration = Duration::from_millis(100);
 /// How often a line is written where nothing can be drawn.
 const LINE: Duration = Duration::from_secs(5);
+
+/// Whether a line is wanted now, whatever else is shown.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Has the command that runs say once how far it is.
+pub(crate) fn show_now() {
+    WANTED.store(true, Ordering::Relaxed);
+}
 
 /// For whom progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +61,11 @@ pub(crate) struct Progress {
     entries: AtomicU64,
     bytes: AtomicU64,
     problems: AtomicU64,
+    /// Problems whose bytes the repository could not give, and entries that were left alone as they exist.
+    unreadable: AtomicU64,
+    denied: AtomicU64,
+    refused: AtomicU64,
+    existing: AtomicU64,
     total: Option<Total>,
     start: Instant,
     bar: ProgressBar,
@@ -80,8 +93,39 @@ impl Progress {
             bar.set_length(bytes);
         }
         bar.set_style(style(total.is_some()));
-        let (entries, bytes, problems) = Default::default();
-        Self { manner, entries, bytes, problems, total, start: Instant::now(), bar, report, interrupt }
+        Self {
+            manner,
+            entries: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            problems: AtomicU64::default(),
+            unreadable: AtomicU64::default(),
+            denied: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            existing: AtomicU64::default(),
+            total,
+            start: Instant::now(),
+            bar,
+            report,
+            interrupt,
+        }
+    }
+
+    /// Returns what kinds of problems there were.
+    pub(crate) fn kinds(&self) -> Kinds {
+        Kinds {
+            unreadable: self.unreadable.load(Ordering::Relaxed),
+            denied: self.denied.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            existing: self.existing.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Returns how much of the bytes is done, if it is known how many there are.
+    pub(crate) fn percent(&self) -> Option<u64> {
+        let total = self.total?.bytes;
+        // An empty tree is done from the start.
+        let done = self.bytes.load(Ordering::Relaxed).saturating_mul(100);
+        Some(done.checked_div(total).unwrap_or(100).min(100))
     }
 
     /// Does the work and shows how it gets on.
@@ -115,8 +159,7 @@ impl Progress {
         let (entries, done) = (thousands(entries), size(bytes));
         match self.total {
             Some(total) => {
-                // An empty tree is done from the start.
-                let percent = (bytes.saturating_mul(100)).checked_div(total.bytes).unwrap_or(100).min(100);
+                let percent = self.percent().unwrap_or_default();
                 let (all, whole) = (thousands(total.entries), size(total.bytes));
                 format!("{entries} of {all} entries, {done} of {whole} ({percent} %), {rate}/s")
             }
@@ -125,7 +168,7 @@ impl Progress {
     }
 }
 
-/// Does the work; meanwhile draws the bar on a terminal, or says a line every few seconds elsewhere.
+/// Does the work; draws the bar on a terminal that can move its cursor, or says a line every few seconds elsewhere.
 pub(crate) fn watch<R>(
     manner: Manner,
     bar: &ProgressBar,
@@ -133,19 +176,24 @@ pub(crate) fn watch<R>(
     line: impl Fn() -> String + Send,
     work: impl FnOnce() -> R,
 ) -> R {
-    if manner == Manner::Quiet {
-        return work();
-    }
-    let terminal = manner == Manner::Person && io::stderr().is_terminal();
+    let terminal = manner == Manner::Person && io::stderr().is_terminal() && can_draw();
     if terminal {
         bar.set_draw_target(ProgressDrawTarget::stderr());
     }
     let (done, end) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            let every = if terminal { DRAW } else { LINE };
-            while end.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                if terminal { draw() } else { say(format_args!("{}{}", manner.line(), line())) }
+            let mut last = Instant::now();
+            while end.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
+                let wanted = WANTED.swap(false, Ordering::Relaxed);
+                let due = manner != Manner::Quiet && !terminal && last.elapsed() >= LINE;
+                if wanted || due {
+                    last = Instant::now();
+                    bar.suspend(|| say(format_args!("{}{}", manner.line(), line())));
+                }
+                if terminal {
+                    draw();
+                }
             }
         });
         let result = work();
@@ -153,6 +201,39 @@ pub(crate) fn watch<R>(
         bar.finish_and_clear();
         result
     })
+}
+
+/// Returns whether the terminal can move its cursor, as far as its name says.
+fn can_draw() -> bool {
+    std::env::var_os("TERM").is_none_or(|name| name != "dumb")
+}
+
+/// How many problems of some kinds there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Kinds {
+    /// Entries whose bytes the repository could not give.
+    pub(crate) unreadable: u64,
+    /// Those of them that this process is not allowed to read.
+    pub(crate) denied: u64,
+    /// Entries that have no place of their own below the target.
+    pub(crate) refused: u64,
+    /// Entries that exist and were left alone, as asked.
+    pub(crate) existing: u64,
+}
+
+impl Kinds {
+    /// Counts a problem.
+    pub(crate) fn add(&mut self, problem: &Problem) {
+        match &problem.cause {
+            Cause::Repository(error) => {
+                self.unreadable += 1;
+                self.denied += u64::from(crate::error::is_denied(&**error));
+            }
+            Cause::Refused(_) => self.refused += 1,
+            Cause::Exists => self.existing += 1,
+            _ => {}
+        }
+    }
 }
 
 impl Observer for Progress {
@@ -168,7 +249,21 @@ impl Observer for Progress {
         self.bytes.fetch_add(count, Ordering::Relaxed);
     }
 
+    fn resumed(&self) {
+        if self.manner == Manner::Person {
+            self.bar.suspend(|| {
+                say("note: going on from an interrupted restore: what it wrote is checked by hash and kept");
+            });
+        }
+    }
+
     fn problem(&self, problem: &Problem) {
+        let mut kinds = Kinds::default();
+        kinds.add(problem);
+        self.unreadable.fetch_add(kinds.unreadable, Ordering::Relaxed);
+        self.denied.fetch_add(kinds.denied, Ordering::Relaxed);
+        self.refused.fetch_add(kinds.refused, Ordering::Relaxed);
+        self.existing.fetch_add(kinds.existing, Ordering::Relaxed);
         if let Some(report) = &self.report {
             report.push(&Line::from(problem));
         }
@@ -199,7 +294,7 @@ impl Total {
 pub(crate) fn style(total: bool) -> ProgressStyle {
     let template = match total {
         true => {
-            "{wide_bar} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {msg}  {eta} left"
+            "{percent:>3} % {bar:16}  {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec:>11}  {eta:>3} left  {msg}"
         }
         false => "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}",
     };

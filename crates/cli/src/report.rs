@@ -16,7 +16,8 @@ use crate::error::Failure;
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'a> {
     path: &'a str,
-    /// `repository`: its bytes cannot be had; `target`: they cannot be written; `entry`: it cannot be restored anywhere.
+    /// `repository`: its bytes cannot be had; `target`: they cannot be written; `entry`: it cannot be restored anywhere;
+    /// `exists`: the target has it already, and it was left alone.
     kind: &'static str,
     message: String,
     /// The blob that is damaged or missing.
@@ -42,6 +43,7 @@ impl<'a> From<&'a Problem> for Line<'a> {
         let (kind, blob) = match &problem.cause {
             Cause::Repository(error) => ("repository", blob(error)),
             Cause::Target(_) => ("target", None),
+            Cause::Exists => ("exists", None),
             _ => ("entry", None),
         };
         let object = match &problem.cause {

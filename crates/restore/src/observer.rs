@@ -10,6 +10,9 @@ pub trait Observer: Sync {
         false
     }
 
+    /// The restore goes on from where an interrupted one stopped: what that wrote is compared by hash and kept.
+    fn resumed(&self) {}
+
     /// One more file, folder or link is there.
     fn entry(&self) {}
 

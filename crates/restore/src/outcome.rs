@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_format::directory::Refused;
@@ -28,12 +28,17 @@ pub struct Outcome {
     pub folders: u64,
     /// Symbolic links.
     pub symlinks: u64,
-    /// Bytes of these files.
+    /// Bytes of these files, whether they were written or reused.
     pub bytes: u64,
     /// Files and links that the target had already, with all their bytes.
     pub kept: u64,
-    /// Bytes that were there already and right: of files that were kept, and of pieces of files that were not.
+    /// Bytes that were there already and right: of files that were kept, of pieces of files that were not, and of what an
+    /// interrupted restore had written.
     pub bytes_kept: u64,
+    /// Those of [`Self::bytes_kept`] that are in [`Self::bytes`] as well, because their file had to be completed.
+    pub bytes_reused: u64,
+    /// Whether the restore went on from where an interrupted one had stopped.
+    pub resumed: bool,
     /// Entries that the snapshot does not have and that were deleted; a folder with all below it is one.
     pub deleted: u64,
     /// What is mounted in the target or a subvolume of its own, is no part of the snapshot, and was therefore not deleted.
@@ -115,6 +120,15 @@ pub enum Cause {
     Entry(String),
     /// The entry has no place of its own below the target: its name says none, or that of another entry.
     Refused(Refused),
+    /// The target has it already, and [`Existing::Error`](crate::Existing::Error) leaves that alone.
+    Exists,
+}
+
+impl Outcome {
+    /// Returns how many bytes all files have that are there now: those that were restored, and those that were kept.
+    pub fn bytes_there(&self) -> u64 {
+        (self.bytes + self.bytes_kept).saturating_sub(self.bytes_reused)
+    }
 }
 
 impl Notes {
@@ -168,6 +182,7 @@ impl fmt::Display for Cause {
             Self::Target(error) => error.fmt(f),
             Self::Entry(why) => why.fmt(f),
             Self::Refused(refused) => refused.reason().fmt(f),
+            Self::Exists => f.write_str("it exists already"),
         }
     }
 }
@@ -199,6 +214,8 @@ pub(crate) struct Tally<'a> {
     bytes: AtomicU64,
     kept: AtomicU64,
     bytes_kept: AtomicU64,
+    bytes_reused: AtomicU64,
+    resumed: AtomicBool,
     deleted: AtomicU64,
     mounts_kept: Mutex<Vec<String>>,
     restores_kept: Mutex<Vec<String>>,
@@ -225,6 +242,8 @@ impl<'a> Tally<'a> {
             bytes: AtomicU64::default(),
             kept: AtomicU64::default(),
             bytes_kept: AtomicU64::default(),
+            bytes_reused: AtomicU64::default(),
+            resumed: AtomicBool::default(),
             deleted: AtomicU64::default(),
             mounts_kept: Mutex::default(),
             restores_kept: Mutex::default(),
@@ -254,15 +273,24 @@ impl<'a> Tally<'a> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).0.first().cloned()
     }
 
-    pub(crate) fn file(&self, length: u64) {
+    /// Counts a file, of which so many bytes were there before.
+    pub(crate) fn file(&self, length: u64, reused: u64) {
         self.files.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(length, Ordering::Relaxed);
+        self.share(length, reused);
         self.observer.entry();
     }
 
-    /// Counts bytes of a file of which this process writes a part.
-    pub(crate) fn share(&self, bytes: u64) {
+    /// Counts bytes of a file of which this process writes a part; so many of them were there before.
+    pub(crate) fn share(&self, bytes: u64, reused: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_kept.fetch_add(reused, Ordering::Relaxed);
+        self.bytes_reused.fetch_add(reused, Ordering::Relaxed);
+    }
+
+    /// Notes that the restore goes on from where an interrupted one stopped.
+    pub(crate) fn resumed(&self) {
+        self.resumed.store(true, Ordering::Relaxed);
+        self.observer.resumed();
     }
 
     pub(crate) fn folder(&self) {
@@ -281,14 +309,14 @@ impl<'a> Tally<'a> {
     }
 
     /// Counts a file or link that the target had already.
-    pub(crate) fn kept(&self) {
+    pub(crate) fn kept(&self, bytes: u64) {
         self.kept.fetch_add(1, Ordering::Relaxed);
+        self.bytes_kept.fetch_add(bytes, Ordering::Relaxed);
         self.observer.entry();
     }
 
     /// Says that bytes were there already, of files that may still fail.
     pub(crate) fn found(&self, count: u64) {
-        self.bytes_kept.fetch_add(count, Ordering::Relaxed);
         self.observer.bytes(count);
     }
 
@@ -379,6 +407,8 @@ impl<'a> Tally<'a> {
             bytes: self.bytes.into_inner(),
             kept: self.kept.into_inner(),
             bytes_kept: self.bytes_kept.into_inner(),
+            bytes_reused: self.bytes_reused.into_inner(),
+            resumed: self.resumed.into_inner(),
             deleted: self.deleted.into_inner(),
             mounts_kept: sorted(self.mounts_kept),
             restores_kept: sorted(self.restores_kept),

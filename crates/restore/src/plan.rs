@@ -275,7 +275,7 @@ impl There {
                 }
             }
             (FolderKind::Existing, Some(Ok(Some(_)))) if shared.options.existing == Existing::Error => {
-                Err(exists())
+                Err(Cause::Exists)
             }
             (FolderKind::Existing, _) => Ok(FolderKind::Moved),
             _ => Ok(FolderKind::Inner),
@@ -301,11 +301,6 @@ pub(crate) fn waiting() -> String {
 /// What is said of an entry of the target that the backup could not read.
 pub(crate) fn unread() -> Cause {
     Cause::Entry("the backup could not read it, so it is not deleted".into())
-}
-
-/// What is said where nothing may be replaced.
-pub(crate) fn exists() -> Cause {
-    Cause::Entry("it exists already".into())
 }
 
 /// What is said of a folder in which nothing can be deleted.

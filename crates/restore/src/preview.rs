@@ -7,13 +7,18 @@ mod extras;
 mod walk;
 
 use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use kopia_repository::Entry;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 
-use crate::destination::target::{locate, overlap};
+use crate::destination::staging;
+use crate::destination::target::find;
 use crate::{Error, Options, Problem, Result};
 use walk::Walk;
 
@@ -83,19 +88,23 @@ pub fn preview(
     options: &Options,
     visit: impl FnMut(&Change),
 ) -> Result<Preview> {
-    let (path, name) = locate(entry, target.as_ref())?;
+    let (path, name) = find(entry, target.as_ref())?;
     let error = |what, source| Error::Target { path: path.clone(), what, source, unfinished: None };
-    let repository = entry.repository().store().folder();
-    let overlap = overlap(&path, repository.as_deref(), name.is_none());
-    overlap.map_err(|source| error("cannot be looked at", source))?.map_or(Ok(()), Err)?;
-    let handle = match fs::metadata(&path) {
-        Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: path }),
-        Ok(_) => {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let opened = rustix::fs::open(&path, flags, Mode::empty());
-            Some(Arc::new(opened.map_err(|errno| error("cannot be opened", errno.into()))?))
+    let handle = if path.is_dir() {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(&path, flags, Mode::empty());
+        let opened = opened.map_err(|errno| error("cannot be opened", errno.into()))?;
+        may_write(&path, true).map_err(|source| error("cannot be written", source))?;
+        let busy = staging::is_busy(opened.as_fd(), entry.object(), name.is_some());
+        if busy.map_err(|source| error("cannot be written", source))? {
+            return Err(Error::Busy { target: path });
         }
-        Err(_) => None,
+        Some(Arc::new(opened))
+    } else {
+        let parent = path.ancestors().skip(1).find(|path| path.as_os_str().is_empty() || path.exists());
+        let parent = parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        may_write(parent, false).map_err(|source| error("cannot be created", source))?;
+        None
     };
     let mut walk = Walk::new(options, handle, visit);
     match name {
@@ -103,4 +112,20 @@ pub fn preview(
         None => walk.folders(entry),
     }
     Ok(walk.end())
+}
+
+/// Asks the system whether entries can be made in a folder. The owner of the target needs no right: the restore gives it.
+fn may_write(folder: &Path, is_target: bool) -> io::Result<()> {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    match rustix::fs::accessat(CWD, folder, access, AtFlags::EACCESS) {
+        Err(Errno::ACCESS) if is_target && owns(folder) => Ok(()),
+        // What the system cannot answer is found out by writing.
+        Err(errno @ (Errno::ACCESS | Errno::ROFS | Errno::NOTDIR)) => Err(errno.into()),
+        _ => Ok(()),
+    }
+}
+
+fn owns(folder: &Path) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    fs::metadata(folder).is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user)
 }

@@ -10,6 +10,7 @@ use kopia_storage::ReadAhead;
 
 use crate::destination::merge::{Merge, Mover};
 use crate::destination::metadata::Metadata;
+use crate::destination::probe::ProbedDefaults;
 use crate::destination::staging::{Staging, remove_marks};
 use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
@@ -49,11 +50,18 @@ pub fn restore_observed(
         return Err(Error::NoShards);
     }
     let target = Target::open(entry, target.as_ref())?;
-    let staging = Staging::open(&target, entry.object(), options)?;
-    let torn = match options.part {
-        Part::Finish(of) => {
-            shard::marks(&target, &staging, of).inspect_err(|_| staging.remove_new(&target))?
+    let staging = Staging::open(&target, entry.object(), options).inspect_err(|_| target.remove_new())?;
+    let give_up = || {
+        if let Ok(defaults) = ProbedDefaults::probe(staging.handle()) {
+            target.set_usual_mode(defaults.directory_mode());
         }
+        staging.remove_new(&target);
+        if !staging.is_left() {
+            target.settle_mode();
+        }
+    };
+    let torn = match options.part {
+        Part::Finish(of) => shard::marks(&target, &staging, of).inspect_err(|_| give_up())?,
         Part::Whole | Part::Shard(_) => Default::default(),
     };
     if let Part::Shard(shard) = options.part {
@@ -62,6 +70,10 @@ pub fn restore_observed(
     let tally = Tally::new(observer);
     let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, torn);
     let shared = shared.map_err(|source| target.error("cannot be written", source))?;
+    target.set_usual_mode(shared.defaults.directory_mode());
+    if options.part == Part::Whole && staging.is_left() {
+        tally.resumed();
+    }
 
     let merge = match work(&shared, entry) {
         Ok(merge) => merge,
@@ -70,9 +82,12 @@ pub fn restore_observed(
             match &mut error {
                 Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
                 Error::Stopped { .. } | Error::Problem { .. } => {}
-                _ => staging.remove_new(&target),
+                _ => give_up(),
             }
-            target.close_again();
+            // A new folder stays closed to others as long as something unfinished lies in it.
+            if !target.is_new() {
+                target.settle_mode();
+            }
             return Err(error);
         }
     };

@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod result;
+pub(crate) mod target;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -13,12 +14,14 @@ use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
 use crate::args::{self, Existing, PageCache, Sync};
+use crate::diagnosis::{Effort, Finding, Place, Voice, access};
 use crate::error::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::output::{self, count, say, thousands};
-use crate::progress::{Manner, Progress};
+use crate::output::{self, count, say};
+use crate::progress::{Kinds, Manner, Progress, SHOWN};
 use crate::report::Report;
 use crate::session::Session;
+use crate::time;
 
 pub(crate) fn run(
     session: &Session,
@@ -26,34 +29,40 @@ pub(crate) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
+    target::refuse_archive(&selection.entry, &args.target)?;
+    let folder = session.repository.store().folder();
+    let report = || args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose();
     if args.dry_run {
-        return dry_run::run(session, &selection, &args.target, &options(args));
+        announce(session, &selection, &args.target);
+        return dry_run::run(session, &selection, args, report()?);
     }
     announce(session, &selection, &args.target);
-    let folder = session.repository.store().folder();
-    let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
+    let report = report()?;
     let progress = Progress::new(&selection.entry, report, interrupt.clone(), Manner::unless(session.quiet));
     interrupt.will_ask();
     let start = Instant::now();
     let restored = progress
         .watch(|| restore::restore_observed(&selection.entry, &args.target, &options(args), &progress));
     let seconds = start.elapsed().as_secs_f64();
+    let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
     let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {
-        (restore::Error::Stopped { .. }, Some(signal)) => Failure::stopped(signal, &error),
+        (restore::Error::Stopped { unfinished }, Some(signal)) => {
+            Failure::stopped(signal, percent, unfinished)
+        }
         _ => error.into(),
     })?;
     reported?;
 
     tell_notes(session, &outcome.notes);
     tell_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
-    let exit = judge(&outcome, args.strict_attributes);
+    let exit = judge(session, &outcome, kinds, args);
     let written = match session.json {
         true => output::json(&result::json(&selection, &args.target, &outcome, seconds)),
         false => result::text(&outcome, &args.target, args.shard, seconds).map_err(Failure::output),
     };
     // The restore is done, and its end matters more than whether somebody reads of it.
-    written.or_else(|failure| if failure.status() == 0 { Ok(()) } else { Err(failure) })?;
+    written.or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }
 
@@ -101,13 +110,9 @@ fn announce(session: &Session, selection: &Selection, target: &Path) {
     let what = match &selection.snapshot {
         Some(snapshot) => {
             let path =
-                if selection.path.is_empty() { String::new() } else { format!(", {}", selection.path) };
-            format!(
-                "snapshot {} of {} from {}{path}",
-                snapshot.id(),
-                snapshot.source(),
-                snapshot.start_time()
-            )
+                if selection.path.is_empty() { String::new() } else { format!("{} of ", selection.path) };
+            let time = time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");
+            format!("{path}{}, {time} (snapshot {}),", snapshot.source(), output::short(snapshot.id()))
         }
         None => format!("object {}", selection.entry.object()),
     };
@@ -120,29 +125,46 @@ fn announce(session: &Session, selection: &Selection, target: &Path) {
     }
 }
 
-/// Decides whether everything is there; what is not has been named already.
-fn judge(outcome: &Outcome, strict: bool) -> Exit {
-    let lost = |number: u64| match number {
-        1 => "1 entry is missing, doubled or incomplete".to_string(),
-        number => format!("{} entries are missing, doubled or incomplete", thousands(number)),
-    };
+/// Sums up what could not be restored; each has been named already, up to a number.
+fn sum_up(session: &Session, problems: u64, kinds: Kinds, has_report: bool) {
+    let lost = problems.saturating_sub(kinds.existing);
+    if kinds.existing > 0 {
+        let existing =
+            count(kinds.existing, "entry exists already and was", "entries exist already and were");
+        say(format_args!("error: {existing} left alone, as --existing error asks for"));
+    }
+    if lost > 0 {
+        let lost = count(lost, "entry is", "entries are");
+        say(format_args!("error: {lost} missing, doubled or incomplete"));
+    }
+    if kinds.denied > 0 {
+        let folder = session.repository.store().folder();
+        let refusals = folder.and_then(|folder| access::of_repository(&Place::look(&folder), Effort::Hint));
+        let hint = refusals.map(|refusals| Finding::Refused(refusals).sentence(Voice::here()));
+        let hint = hint.unwrap_or_else(|| "run as a user who may read all of the repository".into());
+        say(format_args!("hint: {hint}"));
+    }
+    if kinds.refused > 0 {
+        say(
+            "hint: what has no place of its own is still there: `kopia-rs cat OBJECT` writes the bytes of a file, \
+             `kopia-rs restore OBJECT FOLDER` what is in a folder",
+        );
+    }
+    if kinds.unreadable > kinds.denied {
+        say("hint: another snapshot or another copy of the repository may have what could not be read");
+    }
+    if problems > SHOWN && !has_report {
+        say("hint: --report FILE lists them all");
+    }
+}
+
+/// Decides whether everything is there.
+fn judge(session: &Session, outcome: &Outcome, kinds: Kinds, args: &args::Restore) -> Exit {
     if outcome.problem_count > 0 {
-        say(format_args!("error: {}", lost(outcome.problem_count)));
-        let is_refused = |problem: &Problem| matches!(problem.cause, Cause::Refused(_));
-        if outcome.problems.iter().any(is_refused) {
-            say(
-                "hint: what has no place of its own is still there: `kopia-rs cat OBJECT` writes the bytes of a file, \
-                 `kopia-rs restore OBJECT FOLDER` what is in a folder; --report FILE lists all objects",
-            );
-        }
-        if !outcome.problems.iter().all(is_refused) {
-            say(
-                "hint: another snapshot or another copy of the repository may have them; --report FILE lists them all",
-            );
-        }
+        sum_up(session, outcome.problem_count, kinds, args.report.is_some());
         return Exit::Partial;
     }
-    if strict && !outcome.notes.is_empty() {
+    if args.strict_attributes && !outcome.notes.is_empty() {
         say("error: some attributes could not be restored, and --strict-attributes was given");
         return Exit::Partial;
     }

@@ -149,7 +149,7 @@ fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending 
         return Ending::failed(Sentence::unable(&format!("restore {from} exactly"), &cause, advice));
     }
     let files = count(outcome.files + outcome.kept, "file", "files");
-    let bytes = size(outcome.bytes + outcome.bytes_kept);
+    let bytes = size(outcome.bytes_there());
     Ending::new(How::Restored, Sentence::restored(&format!("{from}, {files}, {bytes}")))
 }
 

@@ -59,6 +59,17 @@ impl KopiaRs {
         self
     }
 
+    /// Has a shell set the umask first.
+    pub(crate) fn umask(self, mask: &str) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("umask {mask}; exec \"$0\" \"$@\"")]);
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        command.env_clear().stdin(Stdio::null());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.command.get_current_dir().unwrap_or(Path::new(".")));
+        Self { command }
+    }
+
     pub(crate) fn stdout(mut self, to: impl Into<Stdio>) -> Self {
         self.command.stdout(to);
         self

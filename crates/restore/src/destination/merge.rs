@@ -230,7 +230,7 @@ impl Mover<'_> {
                         continue;
                     }
                     let cause = match error.kind() {
-                        io::ErrorKind::AlreadyExists if self.refuse_existing => crate::plan::exists(),
+                        io::ErrorKind::AlreadyExists if self.refuse_existing => Cause::Exists,
                         _ => in_the_way(error),
                     };
                     self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), cause);
@@ -256,8 +256,11 @@ impl Mover<'_> {
     pub(crate) fn finish_root(&mut self, merge: &Merge) {
         let Some(root) = merge.existing.first() else { return };
         let folder = self.target.folder.as_fd();
+        if !self.root_attributes || self.metadata.skips_permissions() {
+            self.target.settle_mode();
+        }
         if !self.root_attributes {
-            return self.target.close_again();
+            return;
         }
         match self.metadata.finish_existing(folder, &root.attributes) {
             Ok(unset) => self.tally.unset(unset, || root.path_of("")),

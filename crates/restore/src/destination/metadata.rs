@@ -102,6 +102,11 @@ impl Metadata {
         Self { defaults, skip: options.into(), refused: HashSet::new(), seen: HashSet::new() }
     }
 
+    /// Returns whether modes are left as they are.
+    pub(crate) fn skips_permissions(&self) -> bool {
+        self.skip.permissions()
+    }
+
     /// Returns what is to be set of an entry.
     fn wanted(&self, subject: Subject<'_>, wanted: &Attributes) -> io::Result<Attributes> {
         if self.skip.is_nothing() {

@@ -52,6 +52,11 @@ impl ProbedDefaults {
         Attributes { mode: entry.mode() & !self.masked, uid, gid, modified: entry.modified() }
     }
 
+    /// Returns the permission bits that a new directory gets here.
+    pub(crate) fn directory_mode(&self) -> u32 {
+        0o777 & !self.masked
+    }
+
     /// Returns whether a file made with its final mode has its final owner and mode at once.
     pub(super) fn suits(&self, wanted: &Attributes) -> bool {
         self.owner_suits(wanted) && wanted.mode & SPECIAL == 0 && wanted.mode & self.masked == 0

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::probe::creator_in;
 use super::remove::remove_tree;
+use super::subject::is_refusal;
 use super::target::Target;
 use super::{Identity, is_folder, look, open_folder, open_to_change};
 use crate::{Error, Options, Result};
@@ -17,7 +18,8 @@ use crate::{Error, Options, Result};
 /// What the names of staging folders begin with.
 pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
 
-/// The staging folder of this restore. It is locked from before it is used until it is gone, so that two restores do not
+/// The staging folder of this restore. It is open to its owner alone, and has the sticky bit if the target was created for
+/// this restore, so that a later run knows it. It is locked from before it is used until it is gone, so that two restores do not
 /// remove each other's.
 #[derive(Debug)]
 pub(crate) struct Staging {
@@ -45,7 +47,7 @@ impl Staging {
         };
         let mut taken_up = None;
         for leftover in leftovers {
-            let Some(handle) = open_own(folder, &leftover).map_err(error)? else { continue };
+            let Some(handle) = open_own(target, &leftover).map_err(error)? else { continue };
             if !lock(&handle, folder, &leftover).map_err(error)? {
                 return Err(busy());
             }
@@ -67,7 +69,9 @@ impl Staging {
         }
         match make(target, &name) {
             Err(Errno::EXIST) => match look(folder, &*name).map_err(error)? {
-                Some(stat) if !is_own(folder, &stat) => return Err(error(not_ours(&name, &stat))),
+                Some(stat) if !is_own(folder, &stat) || !is_closed(&stat) => {
+                    return Err(error(not_ours(&name, &stat)));
+                }
                 // Another restore made it since the target was looked through.
                 _ => return Err(busy()),
             },
@@ -100,7 +104,7 @@ impl Staging {
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(error(errno.into())),
         }
-        let Some(handle) = open_own(folder, &name).map_err(error)? else {
+        let Some(handle) = open_own(target, &name).map_err(error)? else {
             return Err(match look(folder, &*name).map_err(error)? {
                 Some(stat) => error(not_ours(&name, &stat)),
                 // Whoever finished the restore has just removed it.
@@ -149,9 +153,26 @@ impl Staging {
     }
 }
 
+/// Returns whether another restore is at work in a target: of any root or, where a single file is restored, of the same.
+///
+/// Nothing is changed; the locks that are tried are given back at once.
+pub(crate) fn is_busy(target: BorrowedFd<'_>, root: ObjectId, single: bool) -> io::Result<bool> {
+    let folders = if single { vec![format!("{PREFIX}{root}")] } else { leftovers(target)?.0 };
+    Ok(folders.iter().any(|name| {
+        open_folder(target, name).is_ok_and(|handle| {
+            rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+        })
+    }))
+}
+
 /// Makes a staging folder, if need be in a target that its owner may not write in yet.
 fn make(target: &Target, name: &str) -> rustix::io::Result<()> {
-    let make = || rustix::fs::mkdirat(target.folder.as_fd(), name, Mode::RWXU);
+    let make_with = |mode| rustix::fs::mkdirat(target.folder.as_fd(), name, mode);
+    let make = || match make_with(if target.is_new() { Mode::RWXU | Mode::SVTX } else { Mode::RWXU }) {
+        // Some file systems take a mode only where they can hold it.
+        Err(errno) if target.is_new() && is_refusal(errno) => make_with(Mode::RWXU),
+        made => made,
+    };
     make().or_else(|errno| match errno {
         Errno::ACCESS if target.open_up() => make(),
         errno => Err(errno),
@@ -223,16 +244,37 @@ fn is_of(mark: &str, name: &str) -> bool {
     mark.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Opens a staging folder that was left; `None` for what is no folder or another user's, which is none of ours.
-fn open_own(target: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
-    match look(target, name)? {
-        Some(stat) if is_own(target, &stat) => match open_to_change(target, name.as_bytes()) {
-            // The restore that it belonged to has just removed it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            handle => handle.map(Some),
-        },
-        _ => Ok(None),
+/// Opens a staging folder that was left; `None` for what is not a folder, belongs to another user, or lets others write in
+/// it, who may have put anything there. Notes whether the target was created for it.
+fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
+    let folder = target.folder.as_fd();
+    if !look(folder, name)?.is_some_and(|stat| is_own(folder, &stat)) {
+        return Ok(None);
     }
+    let handle = match open_to_change(folder, name.as_bytes()) {
+        // The restore that it belonged to has just removed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        handle => handle?,
+    };
+    let stat = rustix::fs::fstat(&handle)?;
+    // Where no mode can be set, every folder is shown alike.
+    let is_open = !is_closed(&stat) && creator_in(folder)?.sets_modes;
+    if !is_own(folder, &stat) || is_open {
+        return Ok(None);
+    }
+    if stat.st_mode & 0o077 != 0 {
+        // Where modes mean nothing this changes nothing.
+        let _ = rustix::fs::fchmod(&handle, Mode::from_raw_mode(stat.st_mode & 0o7700));
+    }
+    if Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX) {
+        target.set_new();
+    }
+    Ok(Some(handle))
+}
+
+/// Returns whether nobody but a folder's owner may write in it.
+fn is_closed(stat: &Stat) -> bool {
+    stat.st_mode & 0o022 == 0
 }
 
 /// Returns whether a staging directory is this user's, or whose all is that this process makes in the target: on NFS with
@@ -245,7 +287,11 @@ fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
 
 /// Describes what is in the way of the staging directory.
 fn not_ours(name: &str, stat: &Stat) -> io::Error {
-    let what = if is_folder(stat) { "belongs to another user" } else { "is not a folder" };
+    let what = match is_folder(stat) {
+        false => "is not a folder",
+        true if is_closed(stat) => "belongs to another user",
+        true => "is a folder of another user, or others may write in it",
+    };
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} in it {what}; remove it first"))
 }
 

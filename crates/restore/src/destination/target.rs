@@ -1,10 +1,15 @@
 //! What the caller calls the target: opened, created where it is missing, refused where it is the repository.
+//!
+//! Directories on the way to the target get the mode that the umask leaves them. The target itself, if it is created here, is
+//! open to its owner alone until it gets its final mode: otherwise anybody whom the umask lets in could rename the unfinished
+//! folder in it, or leave files among those of the snapshot. A restore that is interrupted leaves it so.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, io};
 
 use kopia_format::directory::EntryKind;
@@ -13,6 +18,9 @@ use rustix::fs::{Mode, OFlags};
 
 use super::Identity;
 use crate::{Error, Result};
+
+/// What is said of targets that no restore replaces or writes through.
+const UNSUITABLE: &str = "cannot be replaced";
 
 /// The folder that entries are moved into at the end.
 #[derive(Debug)]
@@ -24,47 +32,64 @@ pub(crate) struct Target {
     pub(crate) name: Option<String>,
     /// The file system of the folder.
     pub(crate) device: u64,
-    /// The folder's mode, if it had to be changed so that its owner may write in it.
-    pub(crate) mode_before: OnceLock<u32>,
+    /// The mode that the folder has at the end unless the snapshot's root gives it one, where that is not the present one:
+    /// it had to be changed so that its owner may write in it, or is closed to others because it is new.
+    pub(crate) mode_after: OnceLock<u32>,
+    /// Whether this process created the folder.
+    created: bool,
+    /// Whether this restore created the folder, be it in a run that was interrupted.
+    new: AtomicBool,
 }
 
 impl Target {
     /// Opens the target of an entry. A folder's contents go into the target; a file or link becomes the target, or goes
     /// into it by its own name if it is a folder or ends in `/`. Folders that are missing are created.
     pub(crate) fn open(entry: &Entry, path: &Path) -> Result<Self> {
-        let (folder, name) = locate(entry, path)?;
+        let (folder, name) = find(entry, path)?;
         let error = |what| {
             let path = folder.clone();
             move |source| Error::Target { path, what, source, unfinished: None }
         };
-        if name.is_some() && fs::symlink_metadata(path).is_ok_and(|found| is_special(&found)) {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a folder");
-            return Err(Error::Target {
-                path: path.into(),
-                what: "cannot be replaced",
-                source,
-                unfinished: None,
-            });
-        }
+        let created = !folder.is_dir() && create(&folder).map_err(error("cannot be created"))?;
         let repository = entry.repository().store().folder();
         let overlaps = |folder: &Path| overlap(folder, repository.as_deref(), name.is_none());
-        overlaps(&folder).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
-        match fs::metadata(&folder) {
-            Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: folder }),
-            Ok(_) => {}
-            Err(_) => {
-                refuse_detour(&folder).map_err(error("cannot be created"))?;
-                fs::create_dir_all(&folder).map_err(error("cannot be created"))?;
-            }
-        }
         // The caller may well name a link; what lies below it is ours and never reached through one.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let link = if created { OFlags::NOFOLLOW } else { OFlags::empty() };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | link;
         let handle = rustix::fs::open(&folder, flags, Mode::empty());
         let handle = handle.map_err(|errno| error("cannot be opened")(errno.into()))?;
         // Once more, now that the folder is there and cannot become another one.
         overlaps(&folder).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
         let stat = rustix::fs::fstat(&handle).map_err(|errno| error("cannot be looked at")(errno.into()))?;
-        Ok(Self { folder: handle, path: folder, name, device: stat.st_dev, mode_before: OnceLock::new() })
+        let (new, mode_after) = (AtomicBool::new(created), OnceLock::new());
+        Ok(Self { folder: handle, path: folder, name, device: stat.st_dev, mode_after, created, new })
+    }
+
+    /// Returns whether this restore created the folder, be it in a run that was interrupted.
+    pub(crate) fn is_new(&self) -> bool {
+        self.new.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an interrupted run of this restore created the folder.
+    pub(crate) fn set_new(&self) {
+        self.new.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets the mode that a new folder has at the end unless the snapshot's root gives it one: that of any new folder here,
+    /// in permission bits.
+    pub(crate) fn set_usual_mode(&self, mode: u32) {
+        if self.is_new()
+            && let Ok(stat) = rustix::fs::fstat(&self.folder)
+        {
+            let _ = self.mode_after.set(stat.st_mode & 0o7000 | mode);
+        }
+    }
+
+    /// Removes the folder if this process created it and nothing is in it.
+    pub(crate) fn remove_new(&self) {
+        if self.created {
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     /// Lets the owner of a read-only folder write in it while the restore runs; says whether that changed anything.
@@ -72,12 +97,12 @@ impl Target {
         let Ok(stat) = rustix::fs::fstat(&self.folder) else { return false };
         let mode = stat.st_mode & 0o7777;
         let changed = rustix::fs::fchmod(&self.folder, Mode::from_raw_mode(mode | 0o700)).is_ok();
-        changed && self.mode_before.set(mode).is_ok()
+        changed && self.mode_after.set(mode).is_ok()
     }
 
-    /// Takes back what [`Self::open_up`] did.
-    pub(crate) fn close_again(&self) {
-        if let Some(&mode) = self.mode_before.get() {
+    /// Gives the folder the mode that it had before the restore or, if it is new, that of any new folder here.
+    pub(crate) fn settle_mode(&self) {
+        if let Some(&mode) = self.mode_after.get() {
             let _ = rustix::fs::fchmod(&self.folder, Mode::from_raw_mode(mode));
         }
     }
@@ -93,8 +118,38 @@ impl Target {
     }
 }
 
+/// As [`locate`], and refuses what no restore writes to. Nothing is created or changed.
+pub(crate) fn find(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
+    refuse_unsuitable(entry, path)?;
+    let (folder, name) = locate(entry, path)?;
+    let error = |what, source| Error::Target { path: folder.clone(), what, source, unfinished: None };
+    let repository = entry.repository().store().folder();
+    let overlap = overlap(&folder, repository.as_deref(), name.is_none());
+    overlap.map_err(|source| error("cannot be looked at", source))?.map_or(Ok(()), Err)?;
+    match fs::metadata(&folder) {
+        Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: folder }),
+        Ok(_) => {}
+        Err(_) => refuse_detour(&folder).map_err(|source| error("cannot be created", source))?,
+    }
+    Ok((folder, name))
+}
+
+/// Creates a folder that is open to its owner alone, in folders as the umask leaves them; returns whether it did, and not
+/// somebody else in the meantime.
+fn create(folder: &Path) -> io::Result<bool> {
+    // Without `.` at its end, which names no folder that is still to be created.
+    let folder: PathBuf = folder.components().collect();
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(false),
+        created => created.map(|()| true),
+    }
+}
+
 /// Returns the folder that entries go into, and for a file or link the name that it gets there.
-pub(crate) fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
+fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
     Ok(match entry.kind() {
         EntryKind::Directory => (path.to_path_buf(), None),
         EntryKind::File | EntryKind::Symlink
@@ -112,9 +167,37 @@ pub(crate) fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<Stri
     })
 }
 
-/// Devices, pipes and sockets are not replaced when a person names one: it is a slip more often than a wish.
-fn is_special(metadata: &fs::Metadata) -> bool {
-    !(metadata.is_file() || metadata.is_dir() || metadata.is_symlink())
+/// Refuses a target that is a device, pipe or socket, or a link to anything but a folder: replacing one is a slip more
+/// often than a wish (`/dev/stdout` is such a link), and writing through it is never safe. Only a link that is to be
+/// restored may replace a link.
+fn refuse_unsuitable(entry: &Entry, path: &Path) -> Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let leads_to = fs::metadata(path);
+    if found.is_file() || leads_to.as_ref().is_ok_and(fs::Metadata::is_dir) {
+        return Ok(());
+    }
+    let what = if found.is_symlink() {
+        if entry.kind() == EntryKind::Symlink && !lies_in_system(path) {
+            return Ok(());
+        }
+        let to = fs::read_link(path).unwrap_or_default();
+        let missing = if leads_to.is_err() { ", which cannot be reached" } else { "" };
+        format!("a link to {}{missing}", to.display())
+    } else if found.file_type().is_fifo() {
+        "a pipe".into()
+    } else if found.file_type().is_socket() {
+        "a socket".into()
+    } else {
+        "a device".into()
+    };
+    let source = io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}"));
+    Err(Error::Target { path: path.into(), what: UNSUITABLE, source, unfinished: None })
+}
+
+/// Returns whether a path lies where the system keeps its devices and processes.
+fn lies_in_system(path: &Path) -> bool {
+    let parent = path.parent().and_then(|parent| fs::canonicalize(parent).ok());
+    parent.is_some_and(|parent| ["/dev", "/proc", "/sys"].iter().any(|system| parent.starts_with(system)))
 }
 
 /// Refuses a path that leads back up out of a folder that does not exist: where that ends is known only after creating it.
@@ -144,11 +227,7 @@ fn unnamed(path: &Path) -> Error {
 
 /// Refuses a target that overlaps with the repository, if that is a folder. A single file does no harm beside the
 /// repository, only in it.
-pub(crate) fn overlap(
-    target: &Path,
-    repository: Option<&Path>,
-    whole: bool,
-) -> std::io::Result<Option<Error>> {
+fn overlap(target: &Path, repository: Option<&Path>, whole: bool) -> std::io::Result<Option<Error>> {
     repository.map_or(Ok(None), |repository| refuse_overlap(target, repository, whole))
 }
 

@@ -85,7 +85,7 @@ impl Worker<'_> {
             }
             Ok(size) => {
                 self.shared.tally.written(size);
-                self.file_is_there(entry, size);
+                self.file_is_there(entry, size, 0);
             }
             Err(cause) => self.shared.tally.problem(path, cause),
         }
@@ -125,8 +125,9 @@ impl Worker<'_> {
             && self.is_there(existing.as_fd(), entry, run, Place::Target).unwrap_or(false)
         {
             self.discard(entry, found);
-            self.shared.tally.kept();
-            self.shared.tally.found(if entry.symlink { 0 } else { entry.size });
+            let bytes = if entry.symlink { 0 } else { entry.size };
+            self.shared.tally.kept(bytes);
+            self.shared.tally.found(bytes);
             return self.child_done(folder.clone());
         }
         if found.left
@@ -140,7 +141,7 @@ impl Worker<'_> {
                 }
                 false => {
                     self.shared.tally.found(entry.size);
-                    self.file_is_there(entry, entry.size);
+                    self.file_is_there(entry, entry.size, entry.size);
                 }
             }
             return self.child_done(folder.clone());

@@ -51,7 +51,7 @@ impl Worker<'_> {
                             self.shared.tally.symlink();
                         } else {
                             self.shared.tally.written(bytes.len() as u64);
-                            self.file_is_there(entry, bytes.len() as u64);
+                            self.file_is_there(entry, bytes.len() as u64, 0);
                         }
                     }
                     // Its folder could not be made, and that is reported when the folder is finished.
@@ -98,21 +98,22 @@ impl Worker<'_> {
         }
     }
 
-    /// Counts a file, and says so if the repository has another size for it than its entry.
-    pub(super) fn file_is_there(&self, entry: &SmallEntry, length: u64) {
+    /// Counts a file, of which so many bytes were there before, and says so if the repository has another size for it than
+    /// its entry.
+    pub(super) fn file_is_there(&self, entry: &SmallEntry, length: u64, reused: u64) {
         entry.folder.one_staged();
-        self.file_in_place_is_there(entry, length);
+        self.file_in_place_is_there(entry, length, reused);
     }
 
     /// As [`Self::file_is_there`], of a file that is in its place already.
-    pub(super) fn file_in_place_is_there(&self, entry: &SmallEntry, length: u64) {
-        self.shared.tally.file(length);
+    pub(super) fn file_in_place_is_there(&self, entry: &SmallEntry, length: u64, reused: u64) {
+        self.shared.tally.file(length, reused);
         self.compare_length(entry, length);
     }
 
     /// Counts a file of the target that was right as it is.
     pub(super) fn count_kept(&self, entry: &SmallEntry, length: u64) {
-        self.shared.tally.kept();
+        self.shared.tally.kept(length);
         self.compare_length(entry, length);
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct LargeFile {
     end: AtomicU64,
     /// Bytes of pieces that are where they belong.
     there: AtomicU64,
+    /// Bytes of these that were there before this restore.
+    reused: AtomicU64,
     /// Whether any piece was written.
     changed: AtomicBool,
     /// Pieces in which the target's own file differs, as far as they are decoded, if it is changed in place.
@@ -132,9 +134,9 @@ impl Handle {
 
 impl LargeFile {
     pub(crate) fn new(entry: SmallEntry, found: Found) -> Self {
-        let (end, there, changed, decoded, compared, failed) = Default::default();
+        let (end, there, reused, changed, decoded, compared, failed) = Default::default();
         let (handle, pending) = (RwLock::new(Handle::New), AtomicU64::new(1));
-        Self { entry, found, handle, pending, end, there, changed, decoded, compared, failed }
+        Self { entry, found, handle, pending, end, there, reused, changed, decoded, compared, failed }
     }
 
     /// Notes that a piece ends somewhere, whoever writes it.

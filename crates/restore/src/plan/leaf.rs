@@ -7,9 +7,9 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::object::{Pieces, Run};
 
+use super::Planner;
 use super::batch::{Check, Found, Item};
 use super::existing::Old;
-use super::{Planner, exists};
 use crate::checks::Wrong;
 use crate::destination::folder::Folder;
 use crate::destination::metadata::Attributes;
@@ -34,15 +34,16 @@ impl Planner<'_> {
         match found.old {
             Some(Old::Refuse) => {
                 self.worker.discard(&small, found);
-                return self.lost(small, exists());
+                return self.lost(small, Cause::Exists);
             }
             Some(Old::Trust { owner }) => {
                 self.worker.discard(&small, found);
                 if owner {
                     self.shared.tally.note(&small.folder.path_of(&small.name), Attribute::Owner);
                 }
-                self.shared.tally.found(small.size);
-                self.shared.tally.kept();
+                let bytes = if small.symlink { 0 } else { small.size };
+                self.shared.tally.found(bytes);
+                self.shared.tally.kept(bytes);
                 return self.worker.child_done(small.folder);
             }
             _ => {}

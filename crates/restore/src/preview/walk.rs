@@ -19,7 +19,7 @@ use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::execute::check::{is_right, open_file, size};
 use crate::outcome::{Cause, KEPT, KEPT_BYTES};
 use crate::plan::existing::{Names, Old};
-use crate::plan::{exists, mounted, unlisted, unread, waiting};
+use crate::plan::{mounted, unlisted, unread, waiting};
 use crate::{Existing, Options, Problem};
 
 /// How many entries are compared with the target at once.
@@ -214,7 +214,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 opened.filter(|opened| Identity::of(opened).is_ok_and(|found| found == Identity::from(&stat)))
             }
             Some(_) if self.options.existing == Existing::Error => {
-                self.problem(path, exists());
+                self.problem(path, Cause::Exists);
                 return None;
             }
             Some(_) => {
@@ -247,7 +247,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         match Old::decide(&stat, entry, self.options, self.creator) {
             Old::Replace if is_folder(&stat) => self.instead_of_folder(place, folder, name, path, entry),
             Old::Replace => self.written(path, Action::Replace, entry),
-            Old::Refuse => self.problem(path, exists()),
+            Old::Refuse => self.problem(path, Cause::Exists),
             Old::Trust { .. } => self.kept(path, entry),
             Old::Compare => {
                 let (entry, name, folder) = (entry.clone(), name.to_string(), folder.clone());

@@ -23,4 +23,5 @@ mod shards;
 mod skipping;
 mod slashes;
 mod swapping;
+mod target;
 mod writing;

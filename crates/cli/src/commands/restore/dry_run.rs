@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use kopia_rs::restore::{self, Action, Change, Options, Preview};
+use kopia_rs::restore::{self, Action, Change, Preview};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
+use crate::args;
 use crate::error::{Exit, Failure};
 use crate::output::{self, count, escape, say, shown, size, thousands};
-use crate::report::Line;
+use crate::progress::{Kinds, SHOWN};
+use crate::report::{Line, Report};
 use crate::session::Session;
 
 /// One entry, a line.
@@ -42,27 +44,42 @@ struct Sum<'a> {
 pub(super) fn run(
     session: &Session,
     selection: &Selection,
-    target: &Path,
-    options: &Options,
+    args: &args::Restore,
+    report: Option<Report>,
 ) -> Result<Exit, Failure> {
     let mut out = io::BufWriter::new(output::out());
     let mut written = Ok(());
-    let preview = restore::preview(&selection.entry, target, options, |change| {
+    let target = &*args.target;
+    let preview = restore::preview(&selection.entry, target, &super::options(args), |change| {
         if written.is_ok() {
             written = tell(&mut out, session.json, change);
         }
     })?;
-    written.map_err(Failure::output)?;
-    for problem in &preview.problems {
-        say(format_args!("error: {}", escape(&problem.to_string())));
+    let mut kinds = Kinds::default();
+    for (number, problem) in preview.problems.iter().enumerate() {
+        kinds.add(problem);
+        if let Some(report) = &report {
+            report.push(&Line::from(problem));
+        }
+        if (number as u64) < SHOWN {
+            say(format_args!("error: {}", escape(&problem.to_string())));
+        }
     }
-    let more = preview.problem_count.saturating_sub(preview.problems.len() as u64);
-    if more > 0 {
-        say(format_args!("error: … and {} more", thousands(more)));
+    let (problems, named) = (preview.problem_count, SHOWN.min(preview.problems.len() as u64));
+    if problems > named {
+        say(format_args!("error: … and {} more", thousands(problems - named)));
     }
     super::tell_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
-    sum(&mut out, session.json, &preview, target).and_then(|()| out.flush()).map_err(Failure::output)?;
-    Ok(if preview.problem_count == 0 { Exit::Complete } else { Exit::Partial })
+    let written =
+        written.and_then(|()| sum(&mut out, session.json, &preview, target)).and_then(|()| out.flush());
+    // The exit status says what the restore would find, whether or not somebody reads the list to its end.
+    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    report.map_or(Ok(()), Report::finish)?;
+    if problems == 0 {
+        return Ok(Exit::Complete);
+    }
+    super::sum_up(session, problems, kinds, args.report.is_some());
+    Ok(Exit::Partial)
 }
 
 fn word(action: Action) -> &'static str {

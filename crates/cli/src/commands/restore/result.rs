@@ -27,6 +27,10 @@ pub(super) struct Json<'a> {
     bytes: u64,
     kept: u64,
     bytes_kept: u64,
+    /// Those of `bytesKept` that are in `bytes` as well.
+    bytes_reused: u64,
+    /// Whether the restore went on from where an interrupted one had stopped.
+    resumed: bool,
     deleted: u64,
     mounts_kept: &'a [String],
     restores_kept: &'a [String],
@@ -62,10 +66,7 @@ struct NotesJson {
 
 /// Writes one line.
 pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, seconds: f64) -> io::Result<()> {
-    let Outcome { files, folders, symlinks, bytes, kept, deleted, .. } = outcome;
-    let files = count(*files, "file", "files");
-    let folders = count(*folders, "folder", "folders");
-    let links = count(*symlinks, "link", "links");
+    let Outcome { bytes, bytes_reused, kept, deleted, resumed, .. } = outcome;
     let target = target.display().to_string();
     let mut out = output::out();
     let size = size(*bytes);
@@ -76,7 +77,7 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         writeln!(out, "when all are through: restore --finish {of}")?;
         return out.flush();
     }
-    write!(out, "restored {files} ({size}), {folders} and {links} to {}", shown(&target))?;
+    write!(out, "restored {} to {}", restored(outcome), shown(&target))?;
     if *kept > 0 {
         write!(out, ", kept {} that {} right", thousands(*kept), if *kept == 1 { "was" } else { "were" })?;
     }
@@ -84,7 +85,34 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         write!(out, ", deleted {}", thousands(*deleted))?;
     }
     writeln!(out, " in {seconds:.1} s")?;
+    let reused = output::size(*bytes_reused);
+    if *resumed {
+        writeln!(
+            out,
+            "went on from an interrupted restore: {reused} of it were right and were not written again"
+        )?;
+    } else if *bytes_reused > 0 {
+        writeln!(out, "of these files, {reused} were in the target already")?;
+    }
     out.flush()
+}
+
+/// Counts what was restored, leaving out what there is none of.
+fn restored(outcome: &Outcome) -> String {
+    let Outcome { files, folders, symlinks, bytes, .. } = outcome;
+    let size = size(*bytes);
+    let mut parts = Vec::new();
+    if *files > 0 || folders + symlinks == 0 {
+        parts.push(format!("{} ({size})", count(*files, "file", "files")));
+    }
+    if *folders > 0 {
+        parts.push(count(*folders, "folder", "folders"));
+    }
+    if *symlinks > 0 {
+        parts.push(count(*symlinks, "link", "links"));
+    }
+    let last = parts.pop().unwrap_or_default();
+    if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
 }
 
 /// Gathers what `--json` prints.
@@ -112,6 +140,8 @@ pub(super) fn json<'a>(
         bytes: outcome.bytes,
         kept: outcome.kept,
         bytes_kept: outcome.bytes_kept,
+        bytes_reused: outcome.bytes_reused,
+        resumed: outcome.resumed,
         deleted: outcome.deleted,
         mounts_kept: &outcome.mounts_kept,
         restores_kept: &outcome.restores_kept,

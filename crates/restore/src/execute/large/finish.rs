@@ -79,7 +79,10 @@ impl Worker<'_> {
         }
         let path = entry.path();
         match file.take_failed().cause {
-            None => self.shared.tally.share(file.there.load(Ordering::Relaxed)),
+            None => {
+                let reused = file.reused.load(Ordering::Relaxed);
+                self.shared.tally.share(file.there.load(Ordering::Relaxed), reused);
+            }
             Some(cause) => {
                 self.shared.tear(path.clone(), cause.to_string());
                 self.shared.tally.problem(path, cause);
@@ -103,6 +106,7 @@ impl Worker<'_> {
     fn finish(&mut self, file: &Arc<LargeFile>, handle: Handle) -> Result<Option<bool>, Cause> {
         let entry = &file.entry;
         let there = file.there.load(Ordering::Relaxed);
+        let reused = file.reused.load(Ordering::Relaxed);
         let unchanged = !file.changed.load(Ordering::Relaxed);
         match handle {
             Handle::Made(made) | Handle::Replacing { file: made, .. } => {
@@ -115,7 +119,7 @@ impl Worker<'_> {
                 self.sync(&made)?;
                 close(made)?;
                 self.shared.tally.unset(unset, || entry.path());
-                self.file_is_there(entry, there);
+                self.file_is_there(entry, there, reused);
             }
             Handle::Filled { old: Some(old), .. } if unchanged && self.keep(entry, &old, there) => {
                 self.count_kept(entry, there);
@@ -123,7 +127,7 @@ impl Worker<'_> {
             }
             Handle::Filled { file: filled, .. } => {
                 self.finish_filled(entry, filled, there)?;
-                self.file_is_there(entry, there);
+                self.file_is_there(entry, there, reused);
             }
             Handle::InPlace(filled) => {
                 let decoded = file.take_decoded();
@@ -134,7 +138,7 @@ impl Worker<'_> {
                 let cut = self.finish_filled(entry, filled, there)?;
                 match unchanged && !cut {
                     true => self.count_kept(entry, there),
-                    false => self.file_in_place_is_there(entry, there),
+                    false => self.file_in_place_is_there(entry, there, reused),
                 }
             }
             Handle::Old(old) if self.keep(entry, &old, there) => {

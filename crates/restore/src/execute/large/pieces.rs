@@ -57,6 +57,7 @@ impl Worker<'_> {
         match right {
             true if filled => {
                 file.there.fetch_add(length, Ordering::Relaxed);
+                file.reused.fetch_add(length, Ordering::Relaxed);
                 self.shared.tally.found(length);
             }
             // It may be kept as it is; that is known at the end.
@@ -64,6 +65,7 @@ impl Worker<'_> {
             true => {
                 let bytes = std::mem::take(&mut self.compared);
                 if self.write_piece(file, &bytes, run.start) {
+                    file.reused.fetch_add(length, Ordering::Relaxed);
                     self.shared.tally.found(length);
                 }
                 self.compared = bytes;

@@ -1,0 +1,203 @@
+//! The target itself, from its creation to its final mode.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kopia_repository::Entry;
+use kopia_restore::{Error, Observer, Options};
+
+use crate::common::{Place, assert_same, file, folder, names};
+
+fn root(place: &Place) -> Entry {
+    place.root("repo", |writer| {
+        let (a, b) = (writer.file(b"a"), writer.file(b"b"));
+        let inner = writer.directory(&[file("b", &b, 1)]);
+        folder("data", &writer.directory(&[file("a", &a, 1), folder("d", &inner)]))
+    })
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+/// What a new folder gets here.
+fn usual(place: &Place) -> u32 {
+    let path = place.path("usual");
+    let _ = fs::create_dir(&path);
+    mode(&path)
+}
+
+/// Notes the modes of a target and of the unfinished folder in it, and stops on request.
+struct Watch<'a> {
+    target: &'a Path,
+    seen: Mutex<Vec<(u32, u32)>>,
+    stop: AtomicBool,
+    resumed: AtomicBool,
+}
+
+impl<'a> Watch<'a> {
+    fn new(target: &'a Path, stop: bool) -> Self {
+        Self { target, seen: Mutex::default(), stop: stop.into(), resumed: false.into() }
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn resumed(&self) {
+        self.resumed.store(true, Ordering::Relaxed);
+    }
+
+    fn entry(&self) {
+        let unfinished = names(self.target).into_iter().find(|name| name.starts_with(".kopia-rs-restore-"));
+        let unfinished = unfinished.map(|name| mode(&self.target.join(name)) & 0o777);
+        self.seen.lock().unwrap().push((mode(self.target), unfinished.unwrap_or(0o700)));
+    }
+}
+
+#[test]
+fn a_new_target_is_closed_to_others_until_it_has_its_final_mode() {
+    let place = Place::new();
+    let root = root(&place);
+    for (name, root_attributes, skip_permissions, expected) in [
+        ("as-the-snapshot", true, false, 0o755),
+        ("no-root", false, false, usual(&place)),
+        ("no-modes", true, true, usual(&place)),
+    ] {
+        let target = place.path("on/the/way").join(name);
+        let mut options = Options::default();
+        options.root_attributes = root_attributes;
+        options.skip_permissions = skip_permissions;
+        let watch = Watch::new(&target, false);
+        kopia_restore::restore_observed(&root, &target, &options, &watch).unwrap();
+        let seen = watch.seen.into_inner().unwrap();
+        assert!(!seen.is_empty() && seen.iter().all(|modes| *modes == (0o700, 0o700)), "{name}: {seen:?}");
+        assert_eq!(mode(&target), expected, "{name}");
+        assert_eq!(mode(&place.path("on/the/way")), usual(&place));
+        assert!(!watch.resumed.into_inner());
+    }
+    // A single file's folder is one that anybody could have made.
+    kopia_restore::restore(&root.at("a").unwrap(), place.path("new/sub/"), &Options::default()).unwrap();
+    assert_eq!([mode(&place.path("new")), mode(&place.path("new/sub"))], [usual(&place); 2]);
+    assert_eq!(names(&place.path("new/sub")), ["a"]);
+}
+
+#[test]
+fn an_interrupted_restore_leaves_it_closed_and_the_next_one_opens_it() {
+    let place = Place::new();
+    let root = root(&place);
+    let target = place.path("target");
+    let mut options = Options::default();
+    options.root_attributes = false;
+    let stopped = kopia_restore::restore_observed(&root, &target, &options, &Watch::new(&target, true));
+    assert!(matches!(stopped, Err(Error::Stopped { .. })));
+    assert_eq!(mode(&target), 0o700);
+    let watch = Watch::new(&target, false);
+    let outcome = kopia_restore::restore_observed(&root, &target, &options, &watch).unwrap();
+    assert!(outcome.resumed && watch.resumed.into_inner());
+    assert!(watch.seen.into_inner().unwrap().iter().all(|modes| *modes == (0o700, 0o700)));
+    assert_eq!(mode(&target), usual(&place));
+
+    // One of another root does so as well.
+    let other = place.path("other");
+    let inner = root.at("d").unwrap();
+    kopia_restore::restore_observed(&root, &other, &options, &Watch::new(&other, true)).unwrap_err();
+    kopia_restore::restore(&inner, &other, &options).unwrap();
+    assert_eq!((mode(&other), names(&other)), (usual(&place), vec!["b".to_string()]));
+
+    // One that was there before is as it was, whatever happens.
+    let existing = place.path("existing");
+    fs::create_dir(&existing).unwrap();
+    fs::set_permissions(&existing, fs::Permissions::from_mode(0o2750)).unwrap();
+    kopia_restore::restore_observed(&root, &existing, &options, &Watch::new(&existing, true)).unwrap_err();
+    assert_eq!(mode(&existing), 0o2750);
+    kopia_restore::restore(&root, &existing, &options).unwrap();
+    assert_eq!(mode(&existing), 0o2750);
+}
+
+#[test]
+fn an_unfinished_folder_that_others_could_write_in_is_not_taken_up() {
+    let place = Place::new();
+    let root = root(&place);
+    let target = place.path("target");
+    kopia_restore::restore_observed(&root, &target, &Options::default(), &Watch::new(&target, true))
+        .unwrap_err();
+    let unfinished = target.join(format!(".kopia-rs-restore-{}", root.object()));
+    fs::write(unfinished.join("planted"), b"x").unwrap();
+    fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o1777)).unwrap();
+    let refused = kopia_restore::restore(&root, &target, &Options::default()).unwrap_err();
+    let Error::Target { source, .. } = &refused else { panic!("{refused:?}") };
+    assert!(source.to_string().contains("others may write in it"), "{source}");
+    assert_eq!(names(&unfinished), ["planted"]);
+    // Nor is it removed by a restore of another root.
+    kopia_restore::restore(&root.at("d").unwrap(), &target, &Options::default()).unwrap();
+    assert_eq!(names(&unfinished), ["planted"]);
+    // What others can only read is closed to them, and used.
+    fs::remove_file(unfinished.join("planted")).unwrap();
+    fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755)).unwrap();
+    let watch = Watch::new(&target, false);
+    kopia_restore::restore_observed(&root, &target, &Options::default(), &watch).unwrap();
+    assert!(watch.seen.into_inner().unwrap().iter().all(|(_, unfinished)| *unfinished == 0o700));
+}
+
+#[test]
+fn links_to_anything_but_a_folder_are_no_target() {
+    let place = Place::new();
+    let root = root(&place);
+    fs::write(place.path("precious"), b"precious").unwrap();
+    fs::create_dir(place.path("real")).unwrap();
+    for (name, to) in [("to-file", "precious"), ("to-nothing", "missing"), ("to-null", "/dev/null")] {
+        symlink(to, place.path(name)).unwrap();
+    }
+    symlink("real", place.path("to-folder")).unwrap();
+    for entry in [root.clone(), root.at("a").unwrap()] {
+        for (name, what) in
+            [("to-file", "a link to precious"), ("to-nothing", "missing"), ("to-null", "/dev/null")]
+        {
+            let restored = kopia_restore::restore(&entry, place.path(name), &Options::default());
+            let shown = kopia_restore::preview(&entry, place.path(name), &Options::default(), |_| {});
+            for error in [restored.unwrap_err(), shown.unwrap_err()] {
+                let Error::Target { source, what: "cannot be replaced", .. } = &error else {
+                    panic!("{error:?}")
+                };
+                assert!(source.to_string().contains(what), "{source}");
+            }
+            assert!(fs::symlink_metadata(place.path(name)).unwrap().is_symlink());
+        }
+    }
+    assert_eq!(fs::read(place.path("precious")).unwrap(), b"precious");
+    assert!(!place.path("missing").exists());
+    // A link to a folder stands for the folder.
+    kopia_restore::restore(&root, place.path("to-folder"), &Options::default()).unwrap();
+    kopia_restore::restore(&root, place.path("plain"), &Options::default()).unwrap();
+    assert_same(&place.path("plain"), &place.path("real"));
+}
+
+#[test]
+fn a_dry_run_is_refused_where_the_restore_is() {
+    let place = Place::new();
+    let root = root(&place);
+    let preview = |target: &Path| kopia_restore::preview(&root, target, &Options::default(), |_| {});
+    let restore = |target: &Path| kopia_restore::restore(&root, target, &Options::default());
+    fs::write(place.path("file"), b"x").unwrap();
+    for target in ["file", "file/below", "missing/../other", "repo", "repo/below"] {
+        let target = place.path(target);
+        let (shown, restored) = (preview(&target).unwrap_err(), restore(&target).unwrap_err());
+        assert_eq!(shown.to_string(), restored.to_string(), "{}", target.display());
+    }
+    // Another restore is at work there.
+    let busy = place.path("busy");
+    kopia_restore::restore_observed(&root, &busy, &Options::default(), &Watch::new(&busy, true)).unwrap_err();
+    let unfinished = fs::File::open(busy.join(format!(".kopia-rs-restore-{}", root.object()))).unwrap();
+    rustix::fs::flock(&unfinished, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    assert!(matches!(restore(&busy), Err(Error::Busy { .. })));
+    assert!(matches!(preview(&busy), Err(Error::Busy { .. })));
+    drop(unfinished);
+    assert_eq!(preview(&busy).unwrap().written, 2);
+    restore(&busy).unwrap();
+}
