@@ -1,8 +1,10 @@
 //! The command line, as clap reads it.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use kopia_rs::verify::Shard;
 use kopia_rs::{OpenOptions, Source, restore};
@@ -17,10 +19,15 @@ use crate::time::When;
     max_term_width = 100,
     // Without a command clap would print the help alone; every failure is to say `error:`.
     arg_required_else_help = false,
-    after_help = "WHAT is `latest`, user@host:/path, a snapshot's id or at least four digits of it, or an object's id,\n\
+    after_help = "WHAT is `latest`, user@host:/path, a snapshot's id or at least four digits of it, or an object's id, \
                   each with /a/path/below.\n\n\
                   The password is taken from --password-file, else from KOPIA_PASSWORD, else asked for on a terminal.\n\n\
-                  Exit status: 0 everything is there; 1 failed; 2 wrong usage; 3 ended, but entries are missing or\n\
+                  Examples:\n  \
+                  export KOPIA_REPOSITORY=/backups/kopia\n  \
+                  kopia-rs snapshots\n  \
+                  kopia-rs ls anna@laptop:/home/anna\n  \
+                  kopia-rs restore anna@laptop:/home/anna/photos restored\n\n\
+                  Exit status: 0 everything is there; 1 failed; 2 wrong usage; 3 ended, but entries are missing or \
                   incomplete, or verify or doctor found damage; 128 + n ended by signal n."
 )]
 pub(crate) struct Args {
@@ -49,13 +56,13 @@ pub(crate) struct Global {
     /// Open a damaged repository as far as that can be done: leave out index blobs that cannot be read, and ask the packs.
     #[arg(long, global = true)]
     pub(crate) degraded: bool,
-    /// Take in what was deleted and is still there: snapshots, and contents whose packs maintenance has not removed yet.
+    /// Use snapshots and contents that were deleted, too, as far as maintenance has not removed them yet.
     #[arg(long, global = true)]
     pub(crate) deleted: bool,
     /// Use this copy of a format blob that is lost or damaged, as `doctor --save-format-blob` found it in a pack.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) format_blob: Option<PathBuf>,
-    /// Show neither progress nor notes.
+    /// Show no progress and no notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
@@ -71,21 +78,35 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Say what the repository is and holds.
+    /// Show what the repository is and holds.
     Status,
     /// List snapshots.
+    #[command(
+        after_help = "Examples:\n  kopia-rs snapshots\n  kopia-rs snapshots anna@laptop:/home/anna --json"
+    )]
     Snapshots(Snapshots),
     /// List a folder.
+    #[command(after_help = "Examples:\n  kopia-rs ls -l latest\n  kopia-rs ls -R c5b35e31/docs\n\n\
+                            Line breaks and control characters in names are written as they are, but escaped on a \
+                            terminal; --null and --json are safe for programs.")]
     Ls(Ls),
     /// Write a file's bytes to standard output.
+    #[command(
+        after_help = "Example:\n  kopia-rs cat anna@laptop:/home/anna/notes.txt --at 2026-03 > notes.txt"
+    )]
     Cat(What),
     /// Restore a folder, file or link.
+    #[command(after_help = "Examples:\n  kopia-rs restore latest restored\n  \
+                            kopia-rs restore anna@laptop:/home/anna/photos photos --at 2026-03-02\n  \
+                            kopia-rs restore c5b35e31/etc/fstab . --dry-run\n\n\
+                            A restore that was interrupted goes on when the same command is run again. Signal USR1 shows \
+                            how far it is.")]
     Restore(Restore),
-    /// Say why the repository cannot be opened, a snapshot not be found or a target not be written, and what to change.
+    /// Find out why a repository, snapshot or target does not work, and what to change.
     Doctor(Doctor),
-    /// Prove what can be restored: read, decode and hash contents, and say which paths damage costs.
+    /// Check that backups can be restored; list files that damage affects.
     Verify(Verify),
-    /// Do what VolSync's Kopia mover does in a Job: restore as its environment says. Called as entry.sh, it is this command.
+    /// Restore as a VolSync mover (reads the Job's environment; the same when called as entry.sh).
     #[command(after_help = "Its settings are the variables of the Job; --variables lists them.\n\n\
                             Exit status: 0 everything is there, or there is no backup yet; 1 failed or incomplete; 2 wrong\n\
                             usage; 128 + n ended by signal n.")]
@@ -112,22 +133,22 @@ pub(crate) struct Mover {
 #[derive(Debug, clap::Args)]
 pub(crate) struct What {
     /// What to read: `latest`, user@host:/path, an id, each with /a/path/below.
-    #[arg(value_name = "WHAT")]
+    #[arg(value_name = "WHAT", value_parser = as_stored())]
     pub(crate) what: String,
     /// The newest snapshot made by then: 2026-03, 2026-03-02, "2026-03-02 10:30", or RFC 3339.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<When>,
-    /// Choose among unfinished snapshots as well.
+    /// Choose among unfinished snapshots, too.
     #[arg(long)]
     pub(crate) incomplete: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Snapshots {
-    /// Only those of user@host:/path.
+    /// Show only this source: user@host:/path.
     #[arg(value_name = "SOURCE")]
     pub(crate) source: Option<Source>,
-    /// Show unfinished snapshots as well; --json always does.
+    /// Show unfinished snapshots, too; --json always does.
     #[arg(long)]
     pub(crate) incomplete: bool,
 }
@@ -139,9 +160,12 @@ pub(crate) struct Ls {
     /// Show mode, owner, size and time.
     #[arg(long, short)]
     pub(crate) long: bool,
-    /// Show what lies in folders, and in theirs.
+    /// List the folders below, too.
     #[arg(long, short = 'R')]
     pub(crate) recursive: bool,
+    /// End each entry with a NUL byte instead of a line break, and escape nothing.
+    #[arg(long, short = '0', conflicts_with = "json")]
+    pub(crate) null: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -152,86 +176,85 @@ pub(crate) struct Restore {
     /// in /.
     #[arg(value_name = "TARGET")]
     pub(crate) target: PathBuf,
-    /// Say what would be written, kept and deleted, and do nothing.
+    /// Show what would be written, kept and deleted, and what would fail; change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// What happens to files and links that TARGET has already: they are kept if all their bytes are right (`verify`), or if
-    /// size and time are (`skip`), and replaced otherwise; always replaced (`overwrite`); or left alone, as a problem.
-    #[arg(long, value_name = "HOW", default_value = "verify")]
+    /// What to do with files and links that TARGET has already.
+    #[arg(help_heading = "What TARGET has already", long, value_name = "HOW", default_value = "verify")]
     pub(crate) existing: Existing,
     /// Write into large files of TARGET where they differ, instead of replacing them whole; a run that is killed leaves them
     /// with old and new pieces until the next one has come to its end.
-    #[arg(long)]
+    #[arg(help_heading = "What TARGET has already", long)]
     pub(crate) in_place: bool,
     /// Delete what TARGET has and the snapshot has not, once everything is written. Never on another file system.
-    #[arg(long)]
+    #[arg(help_heading = "What TARGET has already", long)]
     pub(crate) delete_extra: bool,
     /// With --delete-extra: leave the folder lost+found of TARGET.
-    #[arg(long, requires = "delete_extra")]
+    #[arg(help_heading = "What TARGET has already", long, requires = "delete_extra")]
     pub(crate) keep_lost_found: bool,
-    /// End at the first problem.
-    #[arg(long)]
+    /// Stop at the first error.
+    #[arg(help_heading = "Errors", long)]
     pub(crate) fail_fast: bool,
     /// Write files of which pieces are lost as NAME.partial, with zeros in their place.
-    #[arg(long)]
+    #[arg(help_heading = "Errors", long)]
     pub(crate) salvage: bool,
     /// Restore only part I, counted from 0, of N parts that other processes restore into the same TARGET; nothing is visible
     /// before --finish.
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["finish", "dry_run", "delete_extra", "in_place", "salvage"])]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "I/N", conflicts_with_all = ["finish", "dry_run", "delete_extra", "in_place", "salvage"])]
     pub(crate) shard: Option<Shard>,
     /// Finish what N shards restored: all must have come to their end.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["dry_run", "in_place", "salvage"])]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["dry_run", "in_place", "salvage"])]
     pub(crate) finish: Option<u32>,
     /// How many threads decode and write; by default as many as there are cores for this process.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallel: Option<u16>,
     /// Leave owner, mode and times of TARGET itself alone.
-    #[arg(long)]
+    #[arg(help_heading = "Attributes", long)]
     pub(crate) no_root_attributes: bool,
-    /// Everything belongs to who runs this.
-    #[arg(long)]
+    /// Do not restore owners: files belong to the current user.
+    #[arg(help_heading = "Attributes", long)]
     pub(crate) skip_owners: bool,
-    /// Leave modes as they come: nobody but their owner may read what is restored.
-    #[arg(long)]
+    /// Do not restore modes: only the owner of the files may read them.
+    #[arg(help_heading = "Attributes", long)]
     pub(crate) skip_permissions: bool,
-    /// Leave times as they come: those of the restore.
-    #[arg(long)]
+    /// Do not restore modification times.
+    #[arg(help_heading = "Attributes", long)]
     pub(crate) skip_times: bool,
     /// How many folders may be nested.
-    #[arg(long, value_name = "N", default_value_t = restore::Options::default().max_depth)]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "N", default_value_t = restore::Options::default().max_depth)]
     pub(crate) max_depth: usize,
     /// Compare every content with its hash; the encryption authenticates it in any case.
-    #[arg(long)]
+    #[arg(help_heading = "Speed, space and safety", long)]
     pub(crate) verify_hashes: bool,
     /// What is forced to disk before the end: nothing, the target's file system once, or every file.
-    #[arg(long, value_name = "WHAT", default_value = "none")]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "WHAT", default_value = "none")]
     pub(crate) sync: Sync,
     /// Leave blocks of zeros out of files, as holes that take no room on the disk.
-    #[arg(long)]
+    #[arg(help_heading = "Speed, space and safety", long)]
     pub(crate) sparse: bool,
     /// What stays of written files in the system's memory: only the small ones, or everything.
-    #[arg(long, value_name = "WHAT", default_value = "auto")]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "WHAT", default_value = "auto")]
     pub(crate) page_cache: PageCache,
     /// How many MiB may be read ahead from networks and spinning disks.
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub(crate) read_ahead: u64,
     /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
-    #[arg(long)]
+    #[arg(help_heading = "Errors", long)]
     pub(crate) strict_attributes: bool,
     /// Write every problem to this file, one JSON object a line.
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Errors", long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
     /// What cannot be found: `latest`, user@host:/path, an id, each with /a/path/below.
-    #[arg(value_name = "WHAT")]
+    #[arg(value_name = "WHAT", value_parser = as_stored())]
     pub(crate) what: Option<String>,
     /// The newest snapshot made by then.
     #[arg(long, value_name = "TIME", requires = "what")]
     pub(crate) at: Option<When>,
-    /// Choose among unfinished snapshots as well.
+    /// Choose among unfinished snapshots, too.
     #[arg(long, requires = "what")]
     pub(crate) incomplete: bool,
     /// A folder that something is to be restored to: whether it can be written to and, with WHAT, has room for that.
@@ -245,23 +268,37 @@ pub(crate) struct Doctor {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
     /// What to verify, and no more: `latest`, user@host:/path, an id, each with /a/path/below. Without it, everything.
-    #[arg(value_name = "WHAT")]
+    #[arg(value_name = "WHAT", value_parser = as_stored())]
     pub(crate) what: Option<String>,
     /// The newest snapshot made by then.
     #[arg(long, value_name = "TIME", requires = "what")]
     pub(crate) at: Option<When>,
-    /// Choose among unfinished snapshots as well.
+    /// Choose among unfinished snapshots, too.
     #[arg(long, requires = "what")]
     pub(crate) incomplete: bool,
     /// Read only part I, counted from 0, of N equal parts of the packs; all N together are everything.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
-    /// Read only so many percent of the packs, the first ones by name.
+    /// Read only so many percent of the packs, from a random one on: every run takes others.
     #[arg(long, value_name = "P", value_parser = percent)]
     pub(crate) percent: Option<f64>,
     /// Write everything that is wrong to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+/// Takes a name as kopia stores it: with U+FFFD for each byte that is not UTF-8.
+fn as_stored() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|text| stored(&text.into_vec()))
+}
+
+fn stored(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -294,9 +331,13 @@ pub(crate) enum Sync {
 /// What happens to files that are there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Existing {
+    /// Keep them if all their bytes are right, replace them otherwise.
     Verify,
+    /// Keep them if size and modification time are right, replace them otherwise.
     Skip,
+    /// Replace them.
     Overwrite,
+    /// Leave them alone, and call that an error.
     Error,
 }
 
@@ -315,5 +356,12 @@ mod tests {
     #[test]
     fn definitions_are_sound() {
         super::Args::command().debug_assert();
+    }
+
+    #[test]
+    fn names_are_taken_as_kopia_stores_them() {
+        assert_eq!(super::stored("ä/b".as_bytes()), "ä/b");
+        // Go replaces every byte of a sequence that is cut off.
+        assert_eq!(super::stored(b"a\xff/\xe2\x82b\xc3"), "a\u{fffd}/\u{fffd}\u{fffd}b\u{fffd}");
     }
 }

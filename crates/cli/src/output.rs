@@ -86,6 +86,16 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     if io::stdout().is_terminal() { escape(text) } else { Cow::Borrowed(text) }
 }
 
+/// Returns how many characters fit into a line of standard output, if it is a terminal.
+pub(crate) fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let columns = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| usize::from(size.ws_col));
+    Some(columns.filter(|&columns| columns > 0).unwrap_or(80))
+}
+
 /// Shows a size in powers of 1000, as kopia does.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -100,6 +110,15 @@ pub(crate) fn size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// How many characters of an id are shown where a whole one has no room. Commands take it, as they do any beginning of an
+/// id that no other id has.
+const SHORT: usize = 8;
+
+/// Shortens the id of a snapshot.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..SHORT).unwrap_or(id)
 }
 
 /// Shows a number with its noun: `1 file`, `2 files`, `12,345 files`.

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use kopia_rs::Password;
@@ -22,10 +22,53 @@ const LONGEST: usize = 1 << 16;
 /// The longest line that a terminal gives, in bytes.
 const LINE: usize = 4096;
 
+/// Where the password that was used came from.
+static USED: Mutex<Option<Used>> = Mutex::new(None);
+
+/// What is known of the password that was used last, for advice about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) source: Source,
+    pub(crate) is_empty: bool,
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    File(PathBuf),
+    Environment,
+    Prompt,
+}
+
+impl Source {
+    /// Finds out where the password comes from, if one is given or can be asked for: what was asked for now comes first.
+    fn of(global: &Global) -> Option<Self> {
+        if let Some(path) = &global.password_file {
+            return Some(Self::File(path.clone()));
+        }
+        if std::env::var_os("KOPIA_PASSWORD").is_some() {
+            return Some(Self::Environment);
+        }
+        io::stdin().is_terminal().then_some(Self::Prompt)
+    }
+}
+
+impl Used {
+    /// Returns what is known of the password that was used last.
+    pub(crate) fn last() -> Option<Self> {
+        USED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Returns whether the password has to be asked for.
+pub(crate) fn is_asked_for(global: &Global) -> bool {
+    Source::of(global) == Some(Source::Prompt)
+}
+
 /// How the terminal was before it stopped to show what is typed.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Gets the password from the file, the environment or the terminal, in this order: what was asked for now comes first.
+/// Gets the password from the file, the environment or the terminal, in this order.
 pub(crate) fn get(global: &Global) -> Result<Password, Failure> {
     get_if_any(global)?.ok_or_else(|| {
         Failure::failed("no password is given, and there is no terminal to ask for it")
@@ -35,15 +78,20 @@ pub(crate) fn get(global: &Global) -> Result<Password, Failure> {
 
 /// As [`get`], or `None` if there is no password, and no terminal to ask for it.
 pub(crate) fn get_if_any(global: &Global) -> Result<Option<Password>, Failure> {
-    if let Some(path) = &global.password_file {
-        return from_file(path).map(Some);
-    }
-    if let Some(password) = std::env::var_os("KOPIA_PASSWORD") {
-        return Ok(Some(Password::new(password.into_vec())));
-    }
-    if !io::stdin().is_terminal() {
-        return Ok(None);
-    }
+    let Some(source) = Source::of(global) else { return Ok(None) };
+    let password = match &source {
+        Source::File(path) => from_file(path)?,
+        Source::Environment => {
+            Password::new(std::env::var_os("KOPIA_PASSWORD").unwrap_or_default().into_vec())
+        }
+        Source::Prompt => typed()?,
+    };
+    let is_empty = password.as_bytes().is_empty();
+    *USED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Used { source, is_empty });
+    Ok(Some(password))
+}
+
+fn typed() -> Result<Password, Failure> {
     let asked = ask();
     show_typing();
     if !matches!(asked, Ok(Some(_))) {
@@ -53,7 +101,6 @@ pub(crate) fn get_if_any(global: &Global) -> Result<Option<Password>, Failure> {
     asked
         .map_err(|error| Failure::failed(format!("the password cannot be asked for: {error}")))?
         .ok_or_else(|| Failure::failed("no password was typed"))
-        .map(Some)
 }
 
 fn from_file(path: &Path) -> Result<Password, Failure> {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use kopia_rs::select::{Query, Selection};
 use kopia_rs::storage::{self, BlobStore, IoMode, Location, OverlayStore};
-use kopia_rs::{Error, FormatBlob, Password, Repository};
+use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot};
 
 use crate::args::{Global, Io, What};
 use crate::diagnosis::{Finding, Place, Unopened, Voice, neighbours};
 use crate::error::Failure;
-use crate::output::{escape, say};
+use crate::output::{self, escape, say};
 use crate::{password, time};
 
 /// What a command works with.
@@ -38,9 +38,23 @@ impl Session {
             let (finding, voice) = (Finding::Cache { given: folder.clone() }, Voice::here());
             return Err(Failure::failed(finding.fact()).hint(finding.change(voice)));
         }
-        let password = password::get(global)?;
-        let repository = Repository::open_with(store.clone(), &password, &global.open_options())
-            .map_err(|error| unopened(error, Some(&*store), Some(&password)))?;
+        let mut tries = 1;
+        if password::is_asked_for(global) {
+            // Nobody is asked for the password of what is not there.
+            FormatBlob::read(&*store).map_err(|error| unopened(error, Some(&*store), None))?;
+            tries = TRIES;
+        }
+        let repository = loop {
+            let password = password::get(global)?;
+            match Repository::open_with(store.clone(), &password, &global.open_options()) {
+                Ok(repository) => break repository,
+                Err(Error::WrongPassword { .. }) if tries > 1 => {
+                    tries -= 1;
+                    say("That password does not open the repository; try again.");
+                }
+                Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
+            }
+        };
         let session = Self::new(repository, global);
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
@@ -78,7 +92,19 @@ impl Session {
             owner,
             now: time::now(),
         };
-        self.repository.select(&query)
+        let selection = self.repository.select(&query)?;
+        if let (Some(older), Some(chosen)) = (&selection.passed_over, &selection.snapshot) {
+            let time = |snapshot: &Snapshot| time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");
+            self.note(&format!(
+                "{} has it newer ({}) than {} itself, of which the newest snapshot is {} ({})",
+                chosen.source(),
+                time(chosen),
+                older.source(),
+                output::short(older.id()),
+                time(older),
+            ));
+        }
+        Ok(selection)
     }
 
     /// Says something that changes nothing.
@@ -88,6 +114,9 @@ impl Session {
         }
     }
 }
+
+/// How often somebody may type a password.
+const TRIES: u32 = 3;
 
 /// The longest format blob that is read from a file, in bytes. Real ones have some 1100.
 const MAX_FORMAT_BLOB: u64 = 1 << 20;

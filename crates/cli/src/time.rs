@@ -45,12 +45,13 @@ impl When {
     fn parse(text: &str, local: &TimeZone) -> Result<Self, String> {
         const FORMS: &str =
             "write 2026, 2026-03, 2026-03-02, \"2026-03-02 10:30\" or RFC 3339 as in 2026-03-02T10:30:00Z";
-        let (start, unit, offset) = parts(text).ok_or_else(|| format!("this is no time; {FORMS}"))?;
+        let (start, unit, offset) =
+            parts(text).ok_or_else(|| format!("{text:?} is not understood; {FORMS}"))?;
         let zone = offset.map_or_else(|| local.clone(), TimeZone::fixed);
         let bound = bound(start, unit, &zone).map_err(|_| "no such time".to_string())?;
         let instant = timestamp(bound)?;
         let at = if unit == Unit::Fraction { At::Until(instant) } else { At::Before(instant) };
-        let local = || format!("{text:?} is local time: {} {}", word(at), zoned(bound, local));
+        let local = || format!("newest {} {}, as {text:?} is local time", word(at), zoned(bound, local));
         Ok(Self { at, assumed: offset.is_none().then(local) })
     }
 }

@@ -217,7 +217,11 @@ impl Entry {
         let mut walked = String::new();
         for component in path.split('/').filter(|component| !component.is_empty()) {
             if entry.kind() != EntryKind::Directory {
-                return Err(Error::WrongKind { path: walked, wanted: "folder" });
+                return Err(if walked.is_empty() {
+                    entry.wrong_kind("folder")
+                } else {
+                    Error::WrongKind { path: walked, wanted: "folder" }
+                });
             }
             walked = format!("{walked}/{component}");
             let mut found = None;

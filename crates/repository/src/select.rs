@@ -1,8 +1,8 @@
 //! From what a person types to the entry that is meant.
 //!
-//! A name is tried in this order: `latest`; `user@host:/path`, where the longest source path that is a prefix counts and
-//! the rest is a path below it; the full id of a snapshot; the id of an object; the beginning of a snapshot's id, at
-//! least four digits long and unique. Each may be followed by `/a/path/below`.
+//! A name is tried in this order: `latest`; `user@host:/path`, which is a source or lies below one; the full id of a
+//! snapshot; the id of an object; the beginning of a snapshot's id, at least four digits long and unique. Each may be followed
+//! by `/a/path/below`. Where a path lies below several sources, the newest snapshot that has it counts.
 
 use kopia_format::snapshot::Source;
 use kopia_format::{ObjectId, Timestamp};
@@ -45,6 +45,8 @@ pub struct Selection {
     pub entry: Entry,
     /// The path below the root, empty for the root.
     pub path: String,
+    /// The newest snapshot of the source that the name begins with, if another source has a newer one of the same path.
+    pub passed_over: Option<Snapshot>,
 }
 
 impl At {
@@ -99,8 +101,8 @@ impl Repository {
             }
             return found(choose(&snapshots, query, None)?, path);
         }
-        if let Some((source, path)) = split(&snapshots, query.name) {
-            return found(choose(&snapshots, query, Some(&source))?, &path);
+        if let Some(sources) = split(&snapshots, query.name) {
+            return newest_of(&snapshots, query, &sources);
         }
         if let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.id() == head) {
             query.must_not_narrow(head)?;
@@ -109,7 +111,7 @@ impl Repository {
         if let Some(object) = object.filter(|object| self.find(&object.content()).is_ok()) {
             return self.object(query, head, object, path);
         }
-        let snapshot = by_prefix(&snapshots, head)?;
+        let snapshot = by_prefix(&snapshots, head, query.name)?;
         query.must_not_narrow(head)?;
         found(snapshot, path)
     }
@@ -118,7 +120,7 @@ impl Repository {
         query.must_not_narrow(head)?;
         self.find(&object.content())?;
         let root = Entry::of_object(self, object, query.owner, query.now)?;
-        Ok(Selection { snapshot: None, entry: root.at(path)?, path: path.into() })
+        Ok(Selection { snapshot: None, entry: root.at(path)?, path: path.into(), passed_over: None })
     }
 }
 
@@ -138,7 +140,40 @@ impl Query<'_> {
 
 fn found(snapshot: &Snapshot, path: &str) -> Result<Selection> {
     let entry = snapshot.root()?.at(path)?;
-    Ok(Selection { snapshot: Some(snapshot.clone()), entry, path: path.into() })
+    Ok(Selection { snapshot: Some(snapshot.clone()), entry, path: path.into(), passed_over: None })
+}
+
+/// Chooses among several sources that a path lies in, with the path below each, longest source first: the newest snapshot that
+/// has it. The first source decides where none has.
+fn newest_of(snapshots: &Snapshots, query: &Query<'_>, sources: &[(Source, String)]) -> Result<Selection> {
+    let Some(((longest, rest), others)) = sources.split_first() else {
+        return Err(Error::NotFound { what: format!("source {:?}", query.name), candidates: Vec::new() });
+    };
+    let first = choose(snapshots, query, Some(longest)).and_then(|snapshot| found(snapshot, rest));
+    // As in the choice among the snapshots of one source.
+    let order =
+        |snapshot: &Snapshot| (!snapshot.is_deleted(), snapshot.start_time(), snapshot.manifest().end_time());
+    let bound = first.as_ref().ok().and_then(|selection| selection.snapshot.as_ref()).map(order);
+    let below = |snapshot: &Snapshot| {
+        others.iter().find(|(source, _)| snapshot.source() == source).map(|(_, rest)| rest.clone())
+    };
+    let mut newer: Vec<_> = snapshots
+        .iter()
+        .filter(|snapshot| query.admits(snapshot) && bound.is_none_or(|bound| order(snapshot) > bound))
+        .filter_map(|snapshot| Some((snapshot, below(snapshot)?)))
+        .collect();
+    newer.sort_by_key(|(snapshot, _)| std::cmp::Reverse(order(snapshot)));
+    for (snapshot, rest) in newer {
+        match found(snapshot, &rest) {
+            // The path came or went between two snapshots.
+            Err(Error::NotFound { .. } | Error::WrongKind { .. }) => {}
+            selection => {
+                let passed_over = first.ok().and_then(|first| first.snapshot);
+                return Ok(Selection { passed_over, ..selection? });
+            }
+        }
+    }
+    first
 }
 
 /// Chooses the newest snapshot of a source, or of all.
@@ -158,37 +193,72 @@ fn choose<'s>(snapshots: &'s Snapshots, query: &Query<'_>, source: Option<&Sourc
     })
 }
 
-/// Finds the source that `user@host:/path` means and the path below it: the longest source that it begins with, component
-/// by component. Sources are compared as they are written, because a user's name may hold `@` itself.
-fn split(snapshots: &Snapshots, name: &str) -> Option<(Source, String)> {
-    let rest = |source: &Source| {
-        let source = source.to_string();
-        let rest = name.strip_prefix(source.trim_end_matches('/'))?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_string())
-    };
-    let known = snapshots.sources().into_iter().filter_map(|source| Some((source, rest(source)?)));
-    let longest = known.max_by_key(|(source, _)| source.to_string().len());
-    match longest {
-        Some((source, rest)) => Some((source.clone(), rest)),
-        None => Some((name.parse().ok()?, String::new())),
+/// Finds the sources that `user@host:/path` lies in and the path below each, longest source first; a source of that name where
+/// there is none. They are compared component by component, as they are written, because a user's name may hold `@`.
+fn split(snapshots: &Snapshots, name: &str) -> Option<Vec<(Source, String)>> {
+    let known = snapshots.sources().into_iter();
+    let mut known: Vec<_> = known.filter_map(|source| Some((source.clone(), below(source, name)?))).collect();
+    known.sort_by_key(|(source, _)| std::cmp::Reverse(source.to_string().len()));
+    if known.is_empty() {
+        known.push((name.parse().ok()?, String::new()));
     }
+    Some(known)
 }
 
-fn by_prefix<'s>(snapshots: &'s Snapshots, prefix: &str) -> Result<&'s Snapshot> {
+/// Returns the path below a source that a name stands for, without `/` around it; nothing if the name lies elsewhere.
+fn below(source: &Source, name: &str) -> Option<String> {
+    let (mut source, mut name) = (source.to_string(), name.to_string());
+    if is_windows(&source) {
+        // Windows takes both, kopia stores the names of entries without either.
+        (source, name) = (source.replace('\\', "/"), name.replace('\\', "/"));
+    }
+    let rest = name.strip_prefix(source.trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_string())
+}
+
+/// Returns whether the path of a source begins with a drive, as `user@host:C:\folder` does, or names a share of a server.
+fn is_windows(source: &str) -> bool {
+    let path = source.split_once(':').map_or("", |(_, path)| path);
+    path.starts_with("\\\\")
+        || matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
+}
+
+fn by_prefix<'s>(snapshots: &'s Snapshots, prefix: &str, name: &str) -> Result<&'s Snapshot> {
     let digits = prefix.len() >= MIN_PREFIX && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
     let matching: Vec<_> =
         snapshots.iter().filter(|snapshot| digits && snapshot.id().starts_with(prefix)).collect();
     match &matching[..] {
         [snapshot] => Ok(snapshot),
-        [] => Err(Error::NotFound {
-            what: format!("snapshot, source or object {prefix:?}"),
-            candidates: snapshots.sources().iter().map(ToString::to_string).collect(),
-        }),
+        [] => Err(unknown(snapshots, prefix, name)),
         several => Err(Error::Ambiguous {
             what: format!("snapshot {prefix:?}"),
             candidates: several.iter().map(|snapshot| describe(snapshot)).collect(),
         }),
     }
+}
+
+/// Reports a name that stands for nothing: a path alone, or one with a host, is nearly a source.
+fn unknown(snapshots: &Snapshots, head: &str, name: &str) -> Error {
+    let is_path = name.starts_with(['/', '\\']) || is_windows(&format!(":{name}"));
+    let (host, path) = if is_path {
+        ("", Some(name))
+    } else {
+        name.split_once(':').map_or(("", None), |(host, path)| (host, Some(path)))
+    };
+    let mut sources = snapshots.sources();
+    let what = match path {
+        Some(path) => {
+            // Sources of that path come first, then those that it lies below; of these the longest.
+            sources.sort_by_key(|source| {
+                let rest = below(source, &format!("{}@{}:{path}", source.user, source.host));
+                let other_host = !host.is_empty() && source.host != host;
+                (rest.is_none(), rest.map(|rest| rest.len()), other_host)
+            });
+            format!("source {name:?}")
+        }
+        None => format!("snapshot, source or object {head:?}"),
+    };
+    Error::NotFound { what, candidates: sources.iter().map(ToString::to_string).collect() }
 }
 
 fn describe(snapshot: &Snapshot) -> String {

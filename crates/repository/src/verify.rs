@@ -33,6 +33,9 @@ const KEPT_BYTES: usize = 16 << 20;
 pub struct Options {
     /// Only contents of this part of the packs. Folders are walked in every part.
     pub part: Part,
+    /// Where a percentage of the packs begins, in their order: 0 is at the first one, 0.5 in the middle. Whoever verifies
+    /// now and then should take another one each time, such as a random one, or some packs are never read.
+    pub start: f64,
 }
 
 /// Is told what happens, from many threads at once.

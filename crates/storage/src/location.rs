@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::{BlobStore, Error, FilesystemStore, IoMode, Result};
 
 const FILESYSTEM: &str = "filesystem";
+const FILE: &str = "file";
 
 /// Where a repository is.
 ///
@@ -14,6 +15,7 @@ const FILESYSTEM: &str = "filesystem";
 /// |---|---|
 /// | `/srv/kopia`, `../kopia` | a folder |
 /// | `filesystem:///srv/kopia` | a folder, by its absolute path without `..`; as VolSync's `KOPIA_REPOSITORY` has it |
+/// | `file:///srv/kopia` | the same |
 /// | `s3://bucket/prefix` and others | storage that cannot be read yet |
 ///
 /// ```
@@ -45,7 +47,7 @@ impl Location {
         let Some((scheme, rest)) = text.to_str().and_then(split_scheme) else {
             return Ok(Self::Folder(text.into()));
         };
-        if scheme != FILESYSTEM {
+        if scheme != FILESYSTEM && scheme != FILE {
             return Err(Error::UnsupportedBackend { name: backend(&scheme) });
         }
         let path = Path::new(rest);

@@ -43,7 +43,10 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
     if neighbours::is_cache(folder) {
         report.fatal(Finding::Cache { given: folder.clone() });
     } else if let Some(store) = store {
-        let password = password::get_if_any(global)?;
+        // Nobody is asked for the password of what is not there.
+        let is_asked = password::is_asked_for(global);
+        let password =
+            if is_asked && FormatBlob::read(&*store).is_err() { None } else { password::get_if_any(global)? };
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;
         }
@@ -52,10 +55,9 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
     if let Some(target) = &args.target {
         report.look_at_target(target);
     }
-    match global.json {
-        true => output::json(&report.json())?,
-        false => report.text().map_err(Failure::output)?,
-    }
+    let written =
+        if global.json { output::json(&report.json()) } else { report.text().map_err(Failure::output) };
+    written.or_else(Failure::unless_reader_left)?;
     judge(&report)
 }
 
@@ -113,6 +115,8 @@ fn examine(
     if !report.findings.iter().any(is_refused) {
         report.findings.extend(access::of_repository(place, Effort::Doctor).map(Finding::Refused));
     }
+    // What cannot be listed is said below.
+    report.findings.extend(packs::missing(&repository).unwrap_or_default());
     match packs::unindexed(&repository, Packs::All) {
         Ok(packs) => report.findings.extend(packs),
         Err(error) => report.findings.push(Finding::failed(&error, Voice::here())),

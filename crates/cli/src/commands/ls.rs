@@ -35,7 +35,7 @@ struct Json<'a> {
 /// Where entries go.
 enum Sink {
     Json(JsonArray),
-    Text { out: Out, long: bool },
+    Text { out: Out, long: bool, null: bool },
 }
 
 struct Lister {
@@ -49,7 +49,7 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
     let entry = session.select(&args.what)?.entry;
     let sink = match session.json {
         true => Sink::Json(JsonArray::new()),
-        false => Sink::Text { out: output::out(), long: args.long },
+        false => Sink::Text { out: output::out(), long: args.long, null: args.null },
     };
     let mut lister = Lister { sink, exit: Exit::Complete, broken: None };
     if entry.kind() == EntryKind::Directory {
@@ -58,7 +58,12 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         let object = entry.object().to_string();
         lister.show(if entry.name().is_empty() { &object } else { entry.name() }, &entry);
     }
-    lister.finish().map_err(Failure::output)
+    let exit = lister.exit;
+    match lister.finish().map_err(Failure::output) {
+        // What was found before the reader left had its error.
+        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
+        finished => finished.map(|()| exit),
+    }
 }
 
 impl Lister {
@@ -139,11 +144,12 @@ impl Lister {
                 obj: entry.object().to_string(),
                 target,
             }),
-            Sink::Text { out, long } => {
+            Sink::Text { out, long, null } => {
                 let slash = if entry.kind() == EntryKind::Directory { "/" } else { "" };
                 let arrow = target.map(|target| format!(" -> {target}")).unwrap_or_default();
                 let details = if *long { details(entry) } else { String::new() };
-                writeln!(out, "{}", shown(&format!("{details}{path}{slash}{arrow}")))
+                let line = format!("{details}{path}{slash}{arrow}");
+                if *null { write!(out, "{line}\0") } else { writeln!(out, "{}", shown(&line)) }
             }
         };
         self.broken = self.broken.take().or(written.err());
@@ -161,13 +167,13 @@ impl Lister {
         }
     }
 
-    fn finish(mut self) -> io::Result<Exit> {
+    fn finish(mut self) -> io::Result<()> {
         self.broken.take().map_or(Ok(()), Err)?;
         self.flush()?;
         if let Sink::Json(array) = self.sink {
             array.finish()?;
         }
-        Ok(self.exit)
+        Ok(())
     }
 }
 

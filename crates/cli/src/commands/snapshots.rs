@@ -56,25 +56,88 @@ fn choose<'s>(snapshots: &'s Snapshots, args: &args::Snapshots) -> Result<Vec<&'
     Ok(chosen)
 }
 
+/// Writes a table, source by source, as wide as the terminal allows.
 fn list(snapshots: &[&Snapshot]) -> io::Result<()> {
     let mut out = output::out();
+    let rows: Vec<Row> = snapshots.iter().map(|snapshot| Row::of(snapshot)).collect();
+    let widths = Widths::of(&rows);
+    let room = output::width();
     let mut source = None;
-    for snapshot in snapshots {
+    for (snapshot, row) in snapshots.iter().zip(&rows) {
         if source != Some(snapshot.source()) {
             let gap = if source.is_some() { "\n" } else { "" };
             writeln!(out, "{gap}{}", shown(&snapshot.source().to_string()))?;
             source = Some(snapshot.source());
         }
-        let time = time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");
-        let (bytes, files) = totals(snapshot);
-        let files = count(files, "file", "files");
-        let line = format!("  {time}  {}  {:>9}  {files:>13}{}", snapshot.id(), size(bytes), notes(snapshot));
-        writeln!(out, "{}", shown(&line))?;
+        for line in row.lines(&widths, room) {
+            writeln!(out, "{}", shown(&line))?;
+        }
         for line in snapshot.manifest().summary().map(failed).unwrap_or_default() {
             writeln!(out, "      {}", shown(&line))?;
         }
     }
     out.flush()
+}
+
+/// A line of the table.
+struct Row {
+    time: String,
+    id: String,
+    size: String,
+    files: String,
+    notes: Vec<String>,
+}
+
+/// How wide the columns are, in characters.
+#[derive(Debug, Default)]
+struct Widths {
+    /// Names of zones differ in length between summer and winter.
+    time: usize,
+    files: usize,
+    /// All of the widest line with whole ids.
+    whole: usize,
+}
+
+impl Row {
+    fn of(snapshot: &Snapshot) -> Self {
+        let (bytes, files) = totals(snapshot);
+        Self {
+            time: time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z"),
+            id: snapshot.id().into(),
+            size: size(bytes),
+            files: count(files, "file", "files"),
+            notes: notes(snapshot),
+        }
+    }
+
+    /// Lays the row out. On a terminal that is too narrow for the table ids are short, and notes that have no room come in a
+    /// line of their own; programs get everything in one.
+    fn lines(&self, widths: &Widths, room: Option<usize>) -> Vec<String> {
+        let is_narrow = room.is_some_and(|room| widths.whole > room);
+        let id = if is_narrow { output::short(&self.id) } else { &self.id };
+        let (time, files) = (widths.time, widths.files);
+        let row = format!("  {:<time$}  {id}  {:>9}  {:>files$}", self.time, self.size, self.files);
+        let notes: String = self.notes.iter().map(|note| format!("  {note}")).collect();
+        let length = row.chars().count() + notes.chars().count();
+        if notes.is_empty() || room.is_none_or(|room| length <= room) {
+            return vec![row + &notes];
+        }
+        vec![row, format!("    {notes}")]
+    }
+}
+
+impl Widths {
+    fn of(rows: &[Row]) -> Self {
+        let widest = |text: fn(&Row) -> &String| rows.iter().map(|row| text(row).chars().count()).max();
+        let mut widths = Self {
+            time: widest(|row| &row.time).unwrap_or_default(),
+            files: widest(|row| &row.files).unwrap_or_default(),
+            whole: 0,
+        };
+        let lines = rows.iter().flat_map(|row| row.lines(&widths, None));
+        widths.whole = lines.map(|line| line.chars().count()).max().unwrap_or_default();
+        widths
+    }
 }
 
 /// Bytes and files, from the root's summary or, in old repositories, from what the backup counted.
@@ -88,7 +151,7 @@ fn totals(snapshot: &Snapshot) -> (u64, u64) {
 }
 
 /// What is special about a snapshot.
-fn notes(snapshot: &Snapshot) -> String {
+fn notes(snapshot: &Snapshot) -> Vec<String> {
     let manifest = snapshot.manifest();
     let mut notes = Vec::new();
     notes.extend(snapshot.is_deleted().then(|| "deleted".to_owned()));
@@ -99,7 +162,7 @@ fn notes(snapshot: &Snapshot) -> String {
     notes.extend(manifest.tags().iter().map(tag));
     notes
         .extend(Some(manifest.description()).filter(|text| !text.is_empty()).map(|text| format!("{text:?}")));
-    notes.iter().map(|note| format!("  {note}")).collect()
+    notes
 }
 
 /// Says what the backup could not read: the number, then the names that kopia kept.
@@ -123,4 +186,37 @@ pub(crate) fn failed(summary: &Summary) -> Vec<String> {
         lines.push(format!("  … and {unnamed} more, whose names kopia did not keep"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(time: &str, files: &str, notes: &[&str]) -> Row {
+        let notes = notes.iter().map(ToString::to_string).collect();
+        Row { time: time.into(), id: "c".repeat(32), size: "117.3 kB".into(), files: files.into(), notes }
+    }
+
+    #[test]
+    fn a_table_fits_the_terminal_and_its_columns_stand_below_each_other() {
+        let rows = [
+            row("2026-01-02 03:04:05 CET", "1 file", &["pin keep", "tag:of some length"]),
+            row("2026-07-02 03:04:05 CEST", "123,456 files", &[]),
+        ];
+        let widths = Widths::of(&rows);
+        let of = |room| rows.iter().flat_map(|row| row.lines(&widths, room)).collect::<Vec<_>>();
+        for room in [None, Some(200), Some(80)] {
+            let lines = of(room);
+            assert_eq!(lines[0].find("  cccccccc"), lines.last().unwrap().find("  cccccccc"), "{lines:?}");
+            let ends = |line: &String, word: &str| line.find(word).unwrap() + word.len();
+            assert_eq!(ends(&lines[0], " file"), ends(lines.last().unwrap(), " files"), "{lines:?}");
+        }
+        assert_eq!((of(None).len(), of(Some(200))), (2, of(None)));
+        let narrow = of(Some(80));
+        assert!(narrow.len() == 3 && narrow.iter().all(|line| line.chars().count() <= 80), "{narrow:?}");
+        assert!(
+            narrow[0].contains("  cccccccc  ") && narrow[1] == "      pin keep  tag:of some length",
+            "{narrow:?}"
+        );
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use kopia_rs::{Result as RepositoryResult, Snapshots, Status};
+use kopia_rs::{Result as RepositoryResult, Snapshots, Status, Timestamp};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
 use crate::output::{self, count, shown, size, thousands};
 use crate::session::Session;
+use crate::time;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -43,17 +44,20 @@ struct SourceJson {
     incomplete: usize,
     /// When the newest one began.
     newest: String,
+    #[serde(skip)]
+    newest_time: Timestamp,
 }
 
 pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
     let status = session.repository.status();
     let snapshots = session.repository.snapshots();
     let sources = sources(&snapshots);
-    if session.json {
-        output::json(&json(&status, sources))?;
+    let written = if session.json {
+        output::json(&json(&status, sources))
     } else {
-        text(&status, sources.as_deref()).map_err(Failure::output)?;
-    }
+        text(&status, sources.as_deref()).map_err(Failure::output)
+    };
+    written.or_else(Failure::unless_reader_left)?;
     snapshots?;
     Ok(Exit::Complete)
 }
@@ -68,6 +72,7 @@ fn sources(snapshots: &RepositoryResult<Snapshots>) -> Option<Vec<SourceJson>> {
             snapshots: of_source().count(),
             incomplete: of_source().filter(|snapshot| snapshot.manifest().incomplete().is_some()).count(),
             newest: newest.to_string(),
+            newest_time: newest,
         }
     };
     Some(snapshots.sources().into_iter().map(describe).collect())
@@ -123,7 +128,6 @@ fn text(status: &Status, sources: Option<&[SourceJson]>) -> std::io::Result<()> 
     let packs = count(status.packs as u64, "pack", "packs");
     row("contents", format!("{} in {packs}{deleted}", thousands(status.contents)))?;
     row("size", format!("{} stored, {} plain", size(status.packed_bytes), size(status.original_bytes)))?;
-    row("opened in", format!("{} ms", status.opening.as_millis()))?;
     let sources = sources.unwrap_or_default();
     for (number, source) in sources.iter().enumerate() {
         let snapshots = count(source.snapshots as u64, "snapshot", "snapshots");
@@ -131,7 +135,8 @@ fn text(status: &Status, sources: Option<&[SourceJson]>) -> std::io::Result<()> 
             0 => String::new(),
             incomplete => format!(" ({incomplete} incomplete)"),
         };
-        let text = format!("{}: {snapshots}{incomplete}, newest {}", source.source, source.newest);
+        let newest = time::local(source.newest_time, "%Y-%m-%d %H:%M");
+        let text = format!("{}: {snapshots}{incomplete}, newest {newest}", source.source);
         row(if number == 0 { "sources" } else { "" }, text)?;
     }
     out.flush()

@@ -2,6 +2,7 @@
 
 mod result;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -18,6 +19,12 @@ use crate::session::Session;
 pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failure> {
     let mut options = Options::default();
     options.part = Part { shard: args.shard.unwrap_or_default(), percent: args.percent };
+    if let Some(percent) = args.percent {
+        options.start = random();
+        session.note(&format!(
+            "{percent} % of the packs are read, from a random one on; the next run takes others"
+        ));
+    }
     let selection = args.what.as_ref().map(|what| {
         session.select(&args::What { what: what.clone(), at: args.at.clone(), incomplete: args.incomplete })
     });
@@ -37,11 +44,22 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let reported = progress.finish();
     let verified = verified?;
     reported?;
-    match session.json {
-        true => output::json(&result::json(&verified, seconds))?,
-        false => result::text(&verified, seconds).map_err(Failure::output)?,
-    }
-    Ok(judge(&verified))
+    let written = if session.json {
+        output::json(&result::json(&verified, seconds))
+    } else {
+        result::text(&verified, seconds).map_err(Failure::output)
+    };
+    // What was found matters more than whether somebody reads of it.
+    let exit = judge(&verified);
+    written.or_else(Failure::unless_reader_left)?;
+    Ok(exit)
+}
+
+/// Returns a random number from 0 to below 1.
+fn random() -> f64 {
+    // The standard library seeds its hashers at random. 53 bits are what a float holds.
+    let bits = RandomState::new().build_hasher().finish() >> 11;
+    bits as f64 / (1_u64 << 53) as f64
 }
 
 /// Decides whether anything is wrong, and names the packs; what is lost has been named already.

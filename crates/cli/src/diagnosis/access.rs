@@ -226,10 +226,22 @@ fn lets_us(path: &Path, want: u32) -> bool {
     rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) != Err(Errno::ACCESS)
 }
 
-/// Says whether a blob, or a folder of blobs, is read by anything: packs and indexes are; logs, sessions and the schedule of
-/// maintenance, which other users may have written, are not.
+/// Returns whether a blob, or a folder of blobs, is read by anything: packs and indexes are; logs, sessions and the schedule of
+/// maintenance, which other users may have written, are not. Nor is what does not have the name of a blob.
 fn is_needed(name: &[u8]) -> bool {
-    matches!(name.first(), Some(b'p' | b'q' | b'n' | b'm' | b'x'))
+    match name {
+        [b'p' | b'q' | b'n' | b'm', rest @ ..] => is_id(rest),
+        // Indexes of epochs: `xn0_…`, `xe…`, `xs…`, `xr…` and `xw…`.
+        [b'x'] => true,
+        [b'x', b'n' | b'e' | b's' | b'r' | b'w', rest @ ..] => is_id(rest),
+        _ => false,
+    }
+}
+
+/// Returns whether the rest of a name may be a number, digits, and what stands behind a `-`.
+fn is_id(rest: &[u8]) -> bool {
+    let stem = rest.split(|&byte| matches!(byte, b'-' | b'.')).next().unwrap_or_default();
+    stem.iter().all(|&byte| byte.is_ascii_hexdigit() || byte == b'_')
 }
 
 /// Returns whether a file may be a blob; in a copy of an object store it has no `.f`.
@@ -326,6 +338,16 @@ mod tests {
             fs_group: None,
             supplemental_groups,
         })
+    }
+
+    #[test]
+    fn only_blobs_that_are_read_matter() {
+        for name in ["p", "q12f", "n", "x", "xn0_", "xe3", "xw16", "p0a1b2c3d-s5f.f", "m01.f", "n0123.f"] {
+            assert!(is_needed(name.as_bytes()), "{name}");
+        }
+        for name in ["private", "photos", "nextcloud", "music", "xyz", "_lo", "s01", "kopia.log", ""] {
+            assert!(!is_needed(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

@@ -122,6 +122,13 @@ pub(crate) enum Finding {
         /// One of the packs.
         example: String,
     },
+    /// Packs that contents should be in are not there.
+    MissingPacks {
+        packs: usize,
+        contents: u64,
+        /// One of the packs.
+        example: String,
+    },
     /// An identity has no snapshot.
     NoSnapshot {
         #[serde(serialize_with = "text")]

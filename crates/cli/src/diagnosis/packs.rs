@@ -1,4 +1,4 @@
-//! Packs that no index names.
+//! Packs that no index names, and packs that are not there.
 
 use kopia_rs::unindexed::{Packs, UnindexedPack};
 use kopia_rs::{Repository, Result};
@@ -25,6 +25,20 @@ pub(crate) fn unindexed(repository: &Repository, which: Packs) -> Result<Option<
         silent: packs.iter().filter(|pack| pack.error.is_some()).count(),
         manifests: unknown(true),
         others: unknown(false),
+        example: example.id.to_string(),
+    }))
+}
+
+/// Looks for packs that are not there although contents should be in them; `None` if all are.
+///
+/// # Errors
+/// If packs or index blobs cannot be listed.
+pub(crate) fn missing(repository: &Repository) -> Result<Option<Finding>> {
+    let missing = repository.missing_packs()?;
+    let Some(example) = missing.first() else { return Ok(None) };
+    Ok(Some(Finding::MissingPacks {
+        packs: missing.len(),
+        contents: missing.iter().map(|pack| pack.contents).sum(),
         example: example.id.to_string(),
     }))
 }

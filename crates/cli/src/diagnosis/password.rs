@@ -20,6 +20,8 @@ pub(crate) enum Variant {
     WithoutQuotes,
     WithLineBreak,
     FromBase64,
+    WithoutMark,
+    FromUtf16,
 }
 
 /// Finds a variant of a wrong password that opens the format blob. Each one tried takes some 150 ms and 64 MiB; with little
@@ -32,6 +34,9 @@ pub(crate) fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Op
         (Variant::WithoutBlanks, bytes.trim_ascii().into()),
         (Variant::WithoutQuotes, without_quotes(bytes.trim_ascii()).into()),
     ];
+    candidates
+        .extend(bytes.strip_prefix(MARK).map(|rest| (Variant::WithoutMark, without_line_break(rest).into())));
+    candidates.extend(from_utf16(bytes).map(|text| (Variant::FromUtf16, text)));
     if effort == Effort::Doctor {
         candidates.push((Variant::WithLineBreak, [bytes, b"\n"].concat().into()));
         candidates.extend(decoded(bytes).map(|decoded| (Variant::FromBase64, decoded)));
@@ -43,6 +48,29 @@ pub(crate) fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Op
         tried.push(candidate.clone());
         blob.open(&candidate).is_ok().then_some(variant)
     })
+}
+
+/// What some editors write before UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Converts UTF-16 of either order, which a mark or every other byte gives away, to UTF-8 without its last line break.
+fn from_utf16(bytes: &[u8]) -> Option<Password> {
+    let is_little = bytes.starts_with(b"\xff\xfe") || bytes.get(1) == Some(&0);
+    let is_big = bytes.starts_with(b"\xfe\xff") || bytes.first() == Some(&0);
+    // The file's last line break may have been cut, of which one half is left.
+    let (pairs, _) = bytes.as_chunks::<2>();
+    if pairs.is_empty() || !is_little && !is_big {
+        return None;
+    }
+    let unit = |pair: &[u8; 2]| if is_little { u16::from_le_bytes(*pair) } else { u16::from_be_bytes(*pair) };
+    let units = pairs.iter().map(unit).skip_while(|&unit| unit == 0xfeff);
+    // No unit takes more than three bytes, so that nothing grows and leaves a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(3 * pairs.len()));
+    for decoded in char::decode_utf16(units) {
+        let mut buffer = Zeroizing::new([0; 4]);
+        text.extend_from_slice(decoded.ok()?.encode_utf8(&mut *buffer).as_bytes());
+    }
+    Some(without_line_break(&text).into())
 }
 
 /// Undoes base64, and the line break that `echo` gives to it.

@@ -75,6 +75,11 @@ impl Finding {
                 format!("the repository is damaged: {}{more}", losses.first().map_or("", |first| first))
             }
             Self::UnindexedPacks { .. } => self.unindexed_packs(),
+            Self::MissingPacks { packs, contents, example } => {
+                let packs = count(*packs as u64, "pack that indexes name is", "packs that indexes name are");
+                let contents = count(*contents, "content", "contents");
+                format!("{packs} not there, with {contents}, such as {example}")
+            }
             Self::NoSnapshot { wanted, nearest, probable, identities } => {
                 format!("there is no snapshot of {wanted}; {}", has(nearest, *probable, *identities))
             }
@@ -127,7 +132,7 @@ impl Finding {
             Self::FormatBlobMissing { replicas, .. } | Self::FormatBlobDamaged { replicas, .. } => {
                 use_replica(replicas).into()
             }
-            Self::WrongPassword { variant } => right_password(*variant, voice).into(),
+            Self::WrongPassword { variant } => right_password(*variant, voice),
             Self::NoPassword => voice
                 .choose("set KOPIA_PASSWORD or give --password-file", "set KOPIA_PASSWORD in the repository's Secret")
                 .into(),
@@ -139,6 +144,11 @@ impl Finding {
             Self::UnindexedPacks { .. } => {
                 let degraded = voice.choose("--degraded", "additionalArgs: [--degraded]");
                 format!("an index blob may be lost; {degraded} takes in what packs say they hold")
+            }
+            Self::MissingPacks { .. } => {
+                "put what is missing back from another copy of the repository; `kopia-rs verify` lists the files that \
+                 need it"
+                    .into()
             }
             Self::NoSnapshot { nearest, probable: true, .. } => {
                 nearest.first().map_or_else(String::new, |first| {

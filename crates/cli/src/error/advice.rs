@@ -8,6 +8,8 @@ use kopia_rs::{Error, Repository, restore, storage};
 
 use super::{Failure, chain};
 use crate::diagnosis::{self, Effort, Finding, Place, Unopened, Voice, identity, packs};
+use crate::output::thousands;
+use crate::password::{Source, Used};
 
 const FORMAT_BLOB: &str = "kopia.repository";
 
@@ -16,7 +18,7 @@ const ANOTHER_COPY: &str =
     "another copy of the repository may have it undamaged; what does not need it can still be restored";
 
 pub(super) fn repository(error: Error) -> Failure {
-    let failure = Failure { hints: hints(&error, Voice::here()), ..Failure::failed(chain(&error)) };
+    let failure = Failure { hints: hints(&error, Voice::here()), ..Failure::failed(message(&error)) };
     match error {
         Error::NotFound { candidates, .. } | Error::Ambiguous { candidates, .. } => {
             Failure { candidates, ..failure }
@@ -31,10 +33,39 @@ pub(super) fn repository(error: Error) -> Failure {
     }
 }
 
+/// Says what an error is. That the format blob may be damaged instead is a hint: it seldom is.
+fn message(error: &Error) -> String {
+    match error {
+        Error::WrongPassword { location } => {
+            format!("the password does not open the repository at {location}")
+        }
+        _ => chain(error),
+    }
+}
+
+/// Returns what the source of a wrong password has to do with it.
+fn about_password() -> Option<String> {
+    let Used { source, is_empty } = Used::last()?;
+    match (source, is_empty) {
+        (Source::File(path), true) => Some(format!("the password file {} is empty", path.display())),
+        (Source::File(path), false) => Some(format!(
+            "one line break at the end of {} was cut; blanks and further line breaks belong to the password",
+            path.display()
+        )),
+        (Source::Environment, true) => Some(
+            "KOPIA_PASSWORD is empty, which is a password, too; without it the password is asked for".into(),
+        ),
+        (Source::Environment, false) => {
+            Some("blanks and line breaks in KOPIA_PASSWORD belong to the password".into())
+        }
+        (Source::Prompt, _) => None,
+    }
+}
+
 /// As [`repository`], of one that cannot be opened: what is found there helps more than what an error alone can tell.
 pub(super) fn unopened(it: Unopened<'_>) -> Failure {
     let findings = diagnosis::unopened(it, Effort::Hint);
-    let failure = Failure { hints: hints(it.error, it.voice), ..Failure::failed(chain(it.error)) };
+    let failure = Failure { hints: hints(it.error, it.voice), ..Failure::failed(message(it.error)) };
     match findings.into_iter().next() {
         // These say no more than the error does.
         None | Some(Finding::Failed { .. } | Finding::WrongPassword { variant: None }) => failure,
@@ -64,12 +95,42 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
     if let Some(hidden @ Finding::UnindexedPacks { hiding: 1.., .. }) = hidden {
         failure.hints.insert(0, hidden.sentence(Voice::here()));
     }
+    if let Some(nearly) = nearly(name, &failure.candidates) {
+        failure.hints.insert(0, nearly);
+    }
     match finding {
         Some(finding @ Finding::NoSnapshot { probable: true, .. }) => {
             Failure { hints: vec![finding.sentence(Voice::here())], ..failure }
         }
         _ => failure,
     }
+}
+
+/// Returns what may have been meant by a name that stands for nothing.
+fn nearly(name: &str, candidates: &[String]) -> Option<String> {
+    let is_short_id = name.len() < 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_short_id {
+        return Some("of an id, at least four digits are needed".into());
+    }
+    if name.contains(char::REPLACEMENT_CHARACTER) {
+        return Some(
+            "names that are not UTF-8 are stored with \u{fffd} in their place: copy the name from `ls`"
+                .into(),
+        );
+    }
+    // A path alone, or one with a host, as kopia takes it.
+    let path = if name.starts_with('/') {
+        name
+    } else {
+        name.split_once(':').filter(|(host, _)| !host.contains('@'))?.1
+    };
+    let is_below = |source: &&String| {
+        let below =
+            source.split_once(':').and_then(|(_, root)| path.strip_prefix(root.trim_end_matches('/')));
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    };
+    let (identity, _) = candidates.iter().find(is_below)?.split_once(':')?;
+    Some(format!("did you mean {identity}:{path}?"))
 }
 
 /// Returns what can be done about an error, the most helpful first.
@@ -84,10 +145,11 @@ pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
         Error::WrongPassword { .. } if voice == Voice::Pod => {
             &["set KOPIA_PASSWORD in the repository's Secret to the password that the backups are made with"]
         }
-        Error::WrongPassword { .. } => &[
-            "blanks and line breaks at the end belong to a password in KOPIA_PASSWORD; --password-file cuts one line break",
-            "if the password is right, kopia.repository may be damaged: `kopia-rs doctor` looks for a replica of it",
-        ],
+        Error::WrongPassword { .. } => {
+            let damaged = "if the password is right, kopia.repository may be damaged: `kopia-rs doctor` looks for \
+                           a replica of it";
+            return about_password().into_iter().chain([damaged.into()]).collect();
+        }
         Error::Locked { .. } => &["wait until the upgrade has ended; only then its layout is settled"],
         Error::Unsupported { .. } => {
             &["a newer version of kopia-rs may know it; kopia itself can restore it if it does"]
@@ -114,9 +176,16 @@ pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
         Error::NotFound { candidates, .. } if candidates.is_empty() => &[
             "`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete --deleted` all snapshots",
         ],
-        Error::NotFound { .. } => &[
-            "the list above is what there is; `kopia-rs snapshots --incomplete` shows everything, --deleted more",
-        ],
+        Error::NotFound { .. } => {
+            &["unfinished or deleted snapshots are not among these: add --incomplete or --deleted"]
+        }
+        Error::Ambiguous { what, candidates } if what == "latest" => {
+            let first = candidates.first().map_or("", String::as_str);
+            let number = thousands(candidates.len() as u64);
+            return vec![format!(
+                "`latest` needs a source here: {number} exist; for example: kopia-rs ls {first}"
+            )];
+        }
         Error::Ambiguous { .. } => &["name one of these, as they stand here or by id"],
         Error::WrongKind { .. } => &["`kopia-rs ls -l` shows what it is"],
         Error::Storage(error) => return storage(error, voice).hints,
@@ -196,6 +265,10 @@ pub(super) fn restore(error: restore::Error) -> Failure {
                 failure.hint("choose a target that you may write to, or run as root")
             }
             io::ErrorKind::ReadOnlyFilesystem => failure.hint("choose a target that can be written to"),
+            // The target is a device, pipe or socket, or a link to something that is not a folder.
+            io::ErrorKind::InvalidInput if source.to_string().starts_with("it is a ") => failure
+                .hint("nothing was written; give the path of a folder, or of a file that is to be made or replaced")
+                .hint("`kopia-rs cat WHAT` writes a file's bytes to standard output"),
             _ => failure,
         },
         _ => failure,
@@ -203,7 +276,7 @@ pub(super) fn restore(error: restore::Error) -> Failure {
 }
 
 /// Finds what the system said, however deep it lies.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+pub(super) fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<io::Error>() {

@@ -683,3 +683,40 @@ fn a_target_is_looked_at_before_anything_is_written() {
         );
     }
 }
+
+#[test]
+fn packs_that_are_not_there_are_named() {
+    let copy = copy("sources");
+    let packs = copy.blobs("p");
+    let gone = &packs[0];
+    gone.delete();
+    let ran = doctor(&copy.path(), "--json").run().exits(3);
+    let finding = ran.json()["findings"][0].clone();
+    assert_eq!((&finding["kind"], &finding["packs"]), (&"missingPacks".into(), &1.into()));
+    assert_eq!(finding["example"], *gone.id);
+    assert!(finding["contents"].as_u64() > Some(0));
+    ran.says(&["1 pack that indexes name is not there", "another copy", "kopia-rs verify"]);
+}
+
+/// Other things may lie beside the blobs, and only who may not read a blob is told whose it is.
+#[test]
+fn only_what_is_needed_must_be_readable() {
+    if !is_root() {
+        eprintln!("not tested: only root can be somebody else");
+        return;
+    }
+    let shared = Shared::new();
+    shared.set(1000, 0o755, 0o644);
+    fs::create_dir(shared.path("private")).unwrap();
+    fs::set_permissions(shared.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(shared.run("doctor", NOBODY, NOBODY), (Some(0), String::new()));
+    // One pack: what is lost could be read by its owner.
+    let packs = kopia_testkit::damage::blobs(&shared.repository, "p");
+    packs.iter().for_each(|pack| fs::set_permissions(&pack.path, fs::Permissions::from_mode(0o600)).unwrap());
+    let target = tempfile::tempdir().unwrap();
+    fs::set_permissions(target.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let restore = format!("restore c3bc {}/new", target.path().display());
+    let (code, said) = shared.run(&restore, NOBODY, NOBODY);
+    assert!(code == Some(3) && said.contains("its owner is 1000:1000, its mode 0600"), "{said}");
+    assert!(said.contains("run as user 1000") && !said.contains("another copy"), "{said}");
+}

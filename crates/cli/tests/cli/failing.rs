@@ -28,6 +28,18 @@ fn wrong_usage() {
 }
 
 #[test]
+fn words_of_other_programs_are_answered() {
+    for (arguments, answer) in [
+        ("snapshot list", "hint: `kopia-rs snapshots`"),
+        ("find latest name", "hint: there is none yet; `kopia-rs ls -R WHAT`"),
+        ("restore latest target --exclude x", "hint: there is none yet; restore the folders"),
+    ] {
+        let ran = KopiaRs::golden("sources", arguments).run().exits(2).says(&[answer]);
+        assert!(!ran.stderr.contains("tip:"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn where_the_repository_is() {
     let repository = golden::case("sources").repository;
     let status = |place: String| {
@@ -36,6 +48,7 @@ fn where_the_repository_is() {
     status(format!("filesystem://{}", repository.canonicalize().unwrap().display())).exits(0);
     status(repository.display().to_string()).exits(0);
     status("filesystem://relative".into()).exits(2).says(&["filesystem://relative"]);
+    status(format!("file://{}", repository.canonicalize().unwrap().display())).exits(0);
     status("s3://bucket".into()).exits(1).says(&["S3"]);
     status("/nonexistent".into()).exits(1).says(&["/nonexistent", "No such file", "hint:"]);
     status(golden::root().display().to_string()).exits(1).says(&["holds no Kopia repository"]);

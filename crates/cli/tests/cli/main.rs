@@ -18,5 +18,6 @@ mod secrets;
 mod selecting;
 mod slashes;
 mod stopping;
+mod target;
 mod terminal;
 mod verifying;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use kopia_testkit::golden;
@@ -44,9 +45,13 @@ fn from_file_or_environment() {
 }
 
 fn asking(terminal: &Terminal) -> Child {
+    asking_for(terminal, "status", &golden::case("sources").repository)
+}
+
+fn asking_for(terminal: &Terminal, command: &str, repository: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_kopia-rs"))
-        .args(["status", "--repository"])
-        .arg(golden::case("sources").repository)
+        .args([command, "--repository"])
+        .arg(repository)
         .env_clear()
         .stdin(terminal.inside())
         .stdout(Stdio::piped())
@@ -57,10 +62,20 @@ fn asking(terminal: &Terminal) -> Child {
 
 #[test]
 fn typed() {
-    for (password, code, says) in [("golden", 0, ""), ("Golden", 1, "error: the password does not open")] {
+    const AGAIN: &str = "That password does not open the repository; try again.\n";
+    for (passwords, code, says) in [
+        (&["golden"][..], 0, ""),
+        (&["Golden", "golden"], 0, ""),
+        (&["Golden", "", "gold"], 1, "error: the password does not open"),
+    ] {
         let mut terminal = Terminal::open();
         let mut child = asking(&terminal);
-        terminal.answer(&mut child, password);
+        for (number, password) in passwords.iter().enumerate() {
+            if number > 0 {
+                terminal.wait_for(&mut child, AGAIN);
+            }
+            terminal.answer(&mut child, password);
+        }
         let ended = child.wait_with_output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(code), "{said}");
@@ -83,6 +98,18 @@ fn a_terminal_shows_typing_again_after_a_signal() {
 }
 
 #[test]
+fn nobody_is_asked_for_the_password_of_what_is_not_there() {
+    let place = Place::new();
+    for command in ["status", "doctor"] {
+        let terminal = Terminal::open();
+        let ended = asking_for(&terminal, command, &place.path("")).wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("error: ") && !said.contains("Password"), "{said}");
+    }
+}
+
+#[test]
 fn typed_nothing() {
     let mut terminal = Terminal::open();
     let mut child = asking(&terminal);
@@ -92,4 +119,37 @@ fn typed_nothing() {
     assert_eq!(ended.status.code(), Some(1));
     assert!(String::from_utf8(ended.stderr).unwrap().contains("error: no password was typed"));
     assert!(terminal.shows_typing());
+}
+
+/// What Windows editors write, and what is wrong with a password, is said of where it came from.
+#[test]
+fn advice_names_where_the_password_came_from() {
+    let place = Place::new();
+    let file = place.path("secret.txt");
+    let utf16 = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(order).collect()
+    };
+    let name = file.display().to_string();
+    for (bytes, advice) in [
+        (b"\"golden\"\n".to_vec(), format!("take the quotes out of {name}")),
+        (b" golden\n".to_vec(), format!("take the blanks out of {name}")),
+        (b"golden\n\n".to_vec(), format!("take the line break out of {name}")),
+        (b"\xef\xbb\xbfgolden\r\n".to_vec(), format!("save {name} as UTF-8 without a byte order mark")),
+        (utf16("golden\r\n", u16::to_le_bytes), format!("save {name} as UTF-8; it is UTF-16")),
+        (utf16("golden", u16::to_be_bytes), format!("save {name} as UTF-8; it is UTF-16")),
+        (Vec::new(), format!("the password file {name} is empty")),
+        (b"wrong".to_vec(), format!("one line break at the end of {name} was cut")),
+    ] {
+        fs::write(&file, &bytes).unwrap();
+        let ran = KopiaRs::golden("sources", "status --password-file").arg(&file).run().exits(1);
+        assert!(ran.stderr.contains(&advice), "{bytes:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("KOPIA_PASSWORD"), "{bytes:?}: {}", ran.stderr);
+    }
+    for (password, advice) in [
+        (" golden", "take the blanks out of KOPIA_PASSWORD"),
+        ("wrong", "blanks and line breaks in KOPIA_PASSWORD belong"),
+        ("", "KOPIA_PASSWORD is empty"),
+    ] {
+        KopiaRs::golden("sources", "status").env("KOPIA_PASSWORD", password).run().exits(1).says(&[advice]);
+    }
 }

@@ -21,7 +21,7 @@ fn a_folder_goes_into_the_target() {
     let ran = restore("c3bc", &target)
         .run()
         .exits(0)
-        .says(&["note: restoring snapshot c3bc32134c182e42c92f268ef49f84a0"]);
+        .says(&["note: restoring app@media:/data, 2026-03-02 03:04:05 UTC (snapshot c3bc3213), to "]);
     assert!(
         ran.text().starts_with("restored 7 files (117.3 kB), 3 folders and 1 link to "),
         "{}",

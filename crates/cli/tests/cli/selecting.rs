@@ -1,6 +1,13 @@
 //! How WHAT and --at choose.
 
-use crate::common::{KopiaRs, Ran};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use kopia_testkit::writer::RepositoryWriter;
+use serde_json::json;
+
+use crate::common::{KopiaRs, Place, Ran, written};
 
 fn ls(arguments: &str) -> Ran {
     KopiaRs::golden("sources", &format!("ls {arguments}")).run()
@@ -112,4 +119,109 @@ fn nothing_can_be_chosen_where_an_id_is_given() {
         ls(&format!("{id} --at 2026")).exits(2).says(&[id, "--at"]);
         ls(&format!("{id} --incomplete")).exits(2).says(&[id, "--incomplete"]);
     }
+}
+
+/// Adds a snapshot of one day of January: of a file, or of a folder with files, each named with what it holds.
+fn snapshot(writer: &mut RepositoryWriter, source: &str, day: u32, files: &[(&str, &str)]) {
+    let file = |writer: &mut RepositoryWriter, name: &str, text: &str| json!({"name": name, "type": "f", "mode": "0644", "size": text.len(), "obj": writer.file(text.as_bytes())});
+    let (user, rest) = source.split_once('@').unwrap();
+    let (host, path) = rest.split_once(':').unwrap();
+    let root = if let [("", text)] = files {
+        file(writer, path.rsplit('/').next().unwrap(), text)
+    } else {
+        let entries: Vec<_> = files.iter().map(|(name, text)| file(writer, name, text)).collect();
+        json!({"name": "root", "type": "d", "mode": "0755", "obj": writer.directory(&entries)})
+    };
+    let time = format!("2026-01-{day:02}T00:00:00Z");
+    let source = json!({"host": host, "userName": user, "path": path});
+    writer.manifest(json!({"source": source, "startTime": time, "endTime": time, "rootEntry": root}));
+}
+
+fn nested(place: &Place) -> PathBuf {
+    let repository = place.path("repository");
+    written(&repository, |writer| {
+        snapshot(writer, "u@h:/a/b.txt", 1, &[("", "own")]);
+        snapshot(writer, "u@h:/a", 2, &[("b.txt", "in a, first"), ("c", "c")]);
+        snapshot(writer, "u@h:/a", 14, &[("b.txt", "in a, second")]);
+        snapshot(writer, "u@h:/", 20, &[("other", "x")]);
+        snapshot(writer, "u@h:C:\\Users\\Bob", 3, &[("with space", "bob"), ("dir", "d")]);
+        snapshot(writer, "v@nas:/srv", 4, &[("name\u{fffd}\u{fffd}", "odd"), ("new\nline", "two lines")]);
+        snapshot(writer, "v@nas:/a", 5, &[("d", "d")]);
+    });
+    repository
+}
+
+#[test]
+fn a_path_below_several_sources_is_that_of_the_newest_snapshot_that_has_it() {
+    let place = Place::new();
+    let repository = nested(&place);
+    let cat = |arguments: &str| KopiaRs::written(&repository, &format!("cat {arguments}")).run();
+    let ran = cat("u@h:/a/b.txt")
+        .exits(0)
+        .says(&["note: u@h:/a has it newer (2026-01-14 ", "than u@h:/a/b.txt itself"]);
+    assert_eq!(ran.text(), "in a, second");
+    assert_eq!(cat("u@h:/a/b.txt --at 2026-01-10").exits(0).text(), "in a, first");
+    let own = cat("u@h:/a/b.txt --at 2026-01-01").exits(0);
+    assert_eq!((own.text(), own.stderr.contains("newer")), ("own", false));
+    // Only the newest snapshot of the source itself counts where nothing else has the path.
+    cat("u@h:/a/c").exits(1).says(&["/c"]);
+    assert_eq!(cat("u@h:/other").exits(0).text(), "x");
+}
+
+#[test]
+fn paths_of_windows_are_taken_as_windows_writes_them() {
+    let place = Place::new();
+    let repository = nested(&place);
+    for name in
+        ["u@h:C:\\Users\\Bob\\with space", "u@h:C:/Users/Bob/with space", "u@h:C:\\Users\\Bob/with space"]
+    {
+        assert_eq!(KopiaRs::written(&repository, "cat").arg(name).run().exits(0).text(), "bob", "{name}");
+    }
+    KopiaRs::written(&repository, "ls u@h:C:\\Users\\Bob\\").run().exits(0);
+    KopiaRs::written(&repository, "ls u@h:C:\\Users\\Bobby").run().exits(1);
+}
+
+#[test]
+fn what_stands_for_nothing_is_named_and_so_is_what_comes_near() {
+    let place = Place::new();
+    let repository = nested(&place);
+    let listed = |ran: &Ran| -> Vec<String> {
+        ran.stderr.lines().filter_map(|line| Some(line.strip_prefix("    ")?.to_string())).collect()
+    };
+    let ls = |what: &str| KopiaRs::written(&repository, "ls").arg(what).run().exits(1);
+    let ran = ls("/a").says(&["error: source \"/a\" not found"]);
+    assert_eq!(listed(&ran)[..2], ["u@h:/a", "v@nas:/a"]);
+    let ran = ls("/srv/x").says(&["error: source \"/srv/x\" not found"]);
+    assert_eq!(listed(&ran)[0], "v@nas:/srv");
+    let ran = ls("nas:/a").says(&["error: source \"nas:/a\" not found"]);
+    assert_eq!(listed(&ran)[0], "v@nas:/a");
+    let ran = ls("C:\\Users\\Bob").says(&["error: source \"C:\\\\Users\\\\Bob\" not found"]);
+    assert_eq!(listed(&ran)[0], "u@h:C:\\Users\\Bob");
+    // A snapshot of a single file has nothing below it.
+    let id = KopiaRs::written(&repository, "snapshots u@h:/a/b.txt --json").run().json()[0]["id"].clone();
+    ls(&format!("{}/below", id.as_str().unwrap())).says(&["error: b.txt is not a folder"]);
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_found_as_kopia_stored_them() {
+    let place = Place::new();
+    let repository = nested(&place);
+    let name = OsStr::from_bytes(b"v@nas:/srv/name\xe2\x82");
+    assert_eq!(KopiaRs::written(&repository, "cat").arg(name).run().exits(0).text(), "odd");
+    let target = place.path("target");
+    KopiaRs::written(&repository, "restore").arg(name).arg(&target).run().exits(0);
+    assert_eq!(std::fs::read(target).unwrap(), b"odd");
+}
+
+#[test]
+fn names_end_with_a_nul_byte_where_that_is_asked_for() {
+    let place = Place::new();
+    let repository = nested(&place);
+    let ls = |arguments: &str| {
+        KopiaRs::written(&repository, &format!("ls v@nas:/srv {arguments}")).run().exits(0).stdout
+    };
+    assert_eq!(ls("-0"), "name\u{fffd}\u{fffd}\0new\nline\0".as_bytes());
+    assert_eq!(ls("--null -R"), ls("-0"));
+    assert_eq!(ls("").iter().filter(|&&byte| byte == b'\n').count(), 3);
+    KopiaRs::written(&repository, "ls v@nas:/srv -0 --json").run().exits(2);
 }

@@ -42,6 +42,13 @@ impl Terminal {
         assert!(!self.shows_typing());
     }
 
+    /// Waits for words before the question.
+    pub(crate) fn wait_for(&self, child: &mut Child, words: &str) {
+        let mut said = vec![0; words.len()];
+        child.stderr.as_mut().expect("a pipe").read_exact(&mut said).expect("the command says it");
+        assert_eq!(std::str::from_utf8(&said), Ok(words));
+    }
+
     /// Waits for the question, types a line, and sees that the terminal shows no more than its end.
     pub(crate) fn answer(&mut self, child: &mut Child, line: &str) {
         self.wait_for_question(child);

@@ -46,6 +46,18 @@ fn damage_is_named_with_what_it_costs() {
 }
 
 #[test]
+fn a_percentage_takes_other_packs_each_time() {
+    let read = |_| {
+        let ran = KopiaRs::golden("sources", "verify --percent 10 --json").run().exits(0);
+        let json = ran.says(&["note: 10 % of the packs", "the next run takes others"]).json();
+        (json["packs"]["verified"].as_u64(), json["storedBytes"]["verified"].as_u64())
+    };
+    let runs: std::collections::HashSet<_> = (0..20).map(read).collect();
+    // As many packs each time; that they are the same twenty times is less likely than one in a million.
+    assert!(runs.len() > 1 && runs.iter().all(|run| run.0 == runs.iter().next().unwrap().0), "{runs:?}");
+}
+
+#[test]
 fn parts_that_make_no_sense_are_refused() {
     for arguments in [
         "verify --shard 2/2",

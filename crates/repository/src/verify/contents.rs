@@ -76,7 +76,7 @@ pub(super) fn verify(
         })
     };
     let (all, count) = (sum(&packs), packs.len() as u64);
-    let chosen = options.part.choose(packs);
+    let chosen = options.part.choose(packs, options.start);
     let part = sum(&chosen);
     report.packs = Coverage { verified: chosen.len() as u64, of: count };
     report.contents = Coverage { verified: part.contents, of: all.contents };

@@ -11,6 +11,7 @@ use crate::diagnosis::neighbours::{Neighbour, Relation};
 use crate::diagnosis::password::Variant;
 use crate::diagnosis::voice::Voice;
 use crate::output::{count, thousands};
+use crate::password::{Source, Used};
 
 /// How many repositories a sentence lists.
 const LISTED: usize = 5;
@@ -144,20 +145,43 @@ pub(super) fn wrong_password(variant: Option<Variant>) -> &'static str {
         Some(Variant::WithoutQuotes) => "the password opens the repository without the quotes around it",
         Some(Variant::WithLineBreak) => "the password opens the repository with a line break after it",
         Some(Variant::FromBase64) => "the password opens the repository once it is decoded from base64",
+        Some(Variant::WithoutMark) => {
+            "the password opens the repository without the byte order mark (BOM) before it"
+        }
+        Some(Variant::FromUtf16) => "the password opens the repository once it is converted from UTF-16",
     }
 }
 
-pub(super) fn right_password(variant: Option<Variant>, voice: Voice) -> &'static str {
+/// Advises about a wrong password. For people it names where the password came from; in a pod that is always the variable.
+pub(super) fn right_password(variant: Option<Variant>, voice: Voice) -> String {
+    let source = Used::last().filter(|_| voice == Voice::Person).map(|used| used.source);
+    let from = match &source {
+        Some(Source::File(path)) => path.display().to_string(),
+        Some(Source::Prompt) => "what is typed".into(),
+        Some(Source::Environment) | None => "KOPIA_PASSWORD".into(),
+    };
+    let Some(variant) = variant else {
+        return match source {
+            Some(Source::File(_)) => format!("put the password that the backups are made with into {from}"),
+            Some(Source::Prompt) => "type the password that the backups are made with".into(),
+            Some(Source::Environment) | None => {
+                "set KOPIA_PASSWORD to the password that the backups are made with".into()
+            }
+        };
+    };
     match variant {
-        None => "set KOPIA_PASSWORD to the password that the backups are made with",
-        Some(Variant::WithoutLineBreak) => "take the line break out of KOPIA_PASSWORD (printf, or echo -n)",
-        Some(Variant::WithoutBlanks) => "take the blanks out of KOPIA_PASSWORD",
-        Some(Variant::WithoutQuotes) => "take the quotes out of KOPIA_PASSWORD",
-        Some(Variant::WithLineBreak) => "add the line break that the backups are made with to KOPIA_PASSWORD",
-        Some(Variant::FromBase64) => voice.choose(
-            "give it decoded",
-            "encode it once, not twice (stringData of a Secret takes it as it is)",
+        Variant::WithoutLineBreak => format!("take the line break out of {from} (printf, or echo -n)"),
+        Variant::WithoutBlanks => format!("take the blanks out of {from}"),
+        Variant::WithoutQuotes => format!("take the quotes out of {from}"),
+        Variant::WithLineBreak => {
+            format!("add the line break that the backups are made with to {from}")
+        }
+        Variant::FromBase64 => voice.choose(
+            format!("decode {from} from base64"),
+            "encode it once, not twice (stringData of a Secret takes it as it is)".into(),
         ),
+        Variant::WithoutMark => format!("save {from} as UTF-8 without a byte order mark"),
+        Variant::FromUtf16 => format!("save {from} as UTF-8; it is UTF-16, as some editors on Windows write"),
     }
 }
 

@@ -1,0 +1,115 @@
+//! Words of kopia, restic and tar that this command does not have, and what to use instead.
+
+use clap::Error;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::output::say;
+
+/// Commands, each with what to use instead.
+const COMMANDS: [(&[&str], &str); 11] = [
+    (
+        &["snapshot", "snap", "list", "sources", "log", "history"],
+        "`kopia-rs snapshots` lists snapshots; `restore`, `verify` and `ls` are commands of their own",
+    ),
+    (
+        &["show", "dump", "get"],
+        "`kopia-rs cat WHAT` writes a file's bytes, `kopia-rs ls WHAT` lists a folder",
+    ),
+    (&["find", "search"], "there is none yet; `kopia-rs ls -R WHAT` lists all names, for grep"),
+    (
+        &["diff", "compare"],
+        "there is none yet; `kopia-rs restore WHAT DIR --dry-run` shows how a folder differs",
+    ),
+    (&["mount", "browse", "tui"], "there is none yet; `ls`, `cat` and `restore` need no mount"),
+    (&["export", "tar", "zip", "archive"], "there is none yet; restore into a folder and pack that"),
+    (&["check", "content"], "`kopia-rs verify` checks that everything can be read"),
+    (&["stats", "info", "du"], "`kopia-rs status` shows what the repository holds"),
+    (
+        &["repository", "repo", "connect", "init"],
+        "nothing has to be connected: give --repository DIR or KOPIA_REPOSITORY",
+    ),
+    (&["completions", "man"], "there are none yet; --help describes everything"),
+    (
+        &[
+            "backup",
+            "create",
+            "policy",
+            "maintenance",
+            "gc",
+            "delete",
+            "forget",
+            "prune",
+            "repair",
+            "copy",
+            "sync",
+        ],
+        "kopia-rs only reads repositories; kopia changes them",
+    ),
+];
+
+/// Options, each with what to use instead.
+const OPTIONS: [(&[&str], &str); 5] = [
+    (
+        &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
+        "there is none yet; restore the folders that are wanted one by one",
+    ),
+    (
+        &["--password", "-p"],
+        "a password is never an argument: use KOPIA_PASSWORD, --password-file or the prompt",
+    ),
+    (&["--config-file", "--config"], "no configuration is read: give --repository DIR or KOPIA_REPOSITORY"),
+    (
+        &["--host", "--path", "--tag", "--tags", "--user", "-H", "--all", "-a"],
+        "name a source: user@host:/path",
+    ),
+    (&["--target", "-t"], "the target is the second argument: restore WHAT TARGET"),
+];
+
+/// Shows an error of the command line, with what to use instead of a word that other programs have, and exits.
+pub(crate) fn exit(error: Error) -> ! {
+    let Some(hint) = hint(&error) else { error.exit() };
+    // What clap adds is about words that look alike, and about values that begin with a hyphen.
+    let text = error.render().to_string();
+    say(text.lines().next().unwrap_or_default());
+    say(format_args!("hint: {hint}"));
+    std::process::exit(error.exit_code());
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    let (kind, words): (_, &[(&[&str], &str)]) = match error.kind() {
+        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, &COMMANDS),
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, &OPTIONS),
+        _ => return None,
+    };
+    let Some(ContextValue::String(word)) = error.get(kind) else { return None };
+    words.iter().find(|(names, _)| names.contains(&&**word)).map(|(_, hint)| *hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn hint_of(arguments: &str) -> Option<&'static str> {
+        let arguments = std::iter::once("kopia-rs").chain(arguments.split_whitespace());
+        hint(&crate::args::Args::try_parse_from(arguments).unwrap_err())
+    }
+
+    #[test]
+    fn words_of_other_programs_have_an_answer() {
+        for (arguments, answer) in [
+            ("snapshot list", "kopia-rs snapshots"),
+            ("find latest x", "ls -R"),
+            ("diff a b", "--dry-run"),
+            ("mount latest", "no mount"),
+            ("show x", "kopia-rs cat"),
+            ("dump x", "kopia-rs cat"),
+            ("restore a b --exclude c", "one by one"),
+            ("status --password x", "never an argument"),
+        ] {
+            assert!(hint_of(arguments).is_some_and(|hint| hint.contains(answer)), "{arguments}");
+        }
+        assert_eq!([hint_of("nonsense"), hint_of("ls x --nonsense"), hint_of("restore x")], [None; 3]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Packs that the indexes need and the store does not have.
+
+use std::collections::HashSet;
+
+use kopia_format::BlobId;
+
+use crate::{Repository, Result};
+
+/// A pack that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingPack {
+    /// Its name.
+    pub id: BlobId,
+    /// How many contents it should hold, without deleted ones.
+    pub contents: u64,
+}
+
+impl Repository {
+    /// Finds packs that are not there although contents should be in them, sorted by name. Nothing is read but the lists of
+    /// packs; and the indexes, if they have changed since they were read: maintenance removes packs once no index names them.
+    ///
+    /// # Errors
+    /// [`Error::Storage`](crate::Error::Storage) if packs or index blobs cannot be listed, and as for
+    /// [`Repository::refresh`].
+    pub fn missing_packs(&self) -> Result<Vec<MissingPack>> {
+        let mut listed: HashSet<BlobId> = HashSet::new();
+        for prefix in ["p", "q"] {
+            listed.extend(self.store().list(prefix)?.into_iter().map(|info| info.id));
+        }
+        let missing = self.needed_but_not_in(&listed);
+        if missing.is_empty() || !self.refresh()? {
+            return Ok(missing);
+        }
+        Ok(self.needed_but_not_in(&listed))
+    }
+
+    fn needed_but_not_in(&self, listed: &HashSet<BlobId>) -> Vec<MissingPack> {
+        let indexes = self.indexes();
+        let mut contents = vec![0; self.living().0.packs().len()];
+        indexes.table.for_each(|_, place| {
+            if !place.deleted {
+                contents[place.pack as usize] += 1;
+            }
+        });
+        let needed = (0..).zip(contents).filter(|(_, contents)| *contents > 0);
+        let mut missing: Vec<_> = needed
+            .map(|(pack, contents)| MissingPack { id: self.pack(pack).clone(), contents })
+            .filter(|pack| !listed.contains(&pack.id))
+            .collect();
+        missing.sort_by(|a, b| a.id.cmp(&b.id));
+        missing
+    }
+}
