@@ -141,7 +141,12 @@ fn advice_names_where_the_password_came_from() {
         (b"wrong".to_vec(), format!("one line break at the end of {name} was cut")),
     ] {
         fs::write(&file, &bytes).unwrap();
-        let ran = KopiaRs::golden("sources", "status --password-file").arg(&file).run().exits(1);
+        let ran = KopiaRs::golden("sources", "status")
+            .without_password()
+            .arg("--password-file")
+            .arg(&file)
+            .run()
+            .exits(1);
         assert!(ran.stderr.contains(&advice), "{bytes:?}: {}", ran.stderr);
         assert!(!ran.stderr.contains("KOPIA_PASSWORD"), "{bytes:?}: {}", ran.stderr);
     }
