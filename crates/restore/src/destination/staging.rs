@@ -320,7 +320,9 @@ mod tests {
             path: path.into(),
             name: None,
             device: 0,
-            mode_before: std::sync::OnceLock::new(),
+            mode_after: std::sync::OnceLock::new(),
+            created: false,
+            new: false.into(),
         }
     }
 

@@ -36,9 +36,9 @@ pub(crate) struct Target {
     /// it had to be changed so that its owner may write in it, or is closed to others because it is new.
     pub(crate) mode_after: OnceLock<u32>,
     /// Whether this process created the folder.
-    created: bool,
+    pub(super) created: bool,
     /// Whether this restore created the folder, be it in a run that was interrupted.
-    new: AtomicBool,
+    pub(super) new: AtomicBool,
 }
 
 impl Target {
@@ -271,7 +271,15 @@ mod tests {
 
     fn target(path: &Path, flags: OFlags) -> Target {
         let folder = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        Target { folder, path: path.into(), name: None, device: 0, mode_before: OnceLock::new() }
+        Target {
+            folder,
+            path: path.into(),
+            name: None,
+            device: 0,
+            mode_after: OnceLock::new(),
+            created: false,
+            new: AtomicBool::default(),
+        }
     }
 
     #[test]
@@ -285,7 +293,7 @@ mod tests {
         let before = mode();
         assert!(target.open_up());
         assert_eq!(mode() & 0o700, 0o700);
-        target.close_again();
+        target.settle_mode();
         assert_eq!(mode(), before);
     }
 
