@@ -707,8 +707,8 @@ fn only_what_is_needed_must_be_readable() {
     }
     let shared = Shared::new();
     shared.set(1000, 0o755, 0o644);
-    fs::create_dir(shared.path("private")).unwrap();
-    fs::set_permissions(shared.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir(shared.path("documents")).unwrap();
+    fs::set_permissions(shared.path("documents"), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(shared.run("doctor", NOBODY, NOBODY), (Some(0), String::new()));
     // One pack: what is lost could be read by its owner.
     let packs = kopia_testkit::damage::blobs(&shared.repository, "p");
