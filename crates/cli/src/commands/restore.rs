@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::restore::{self, Cause, Notes, Options, Outcome, Part, Problem};
+use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
