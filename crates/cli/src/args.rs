@@ -241,7 +241,8 @@ pub(crate) struct Restore {
     /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
     #[arg(help_heading = "Errors", long)]
     pub(crate) strict_attributes: bool,
-    /// Write every problem to this file, one JSON object a line.
+    /// Write every problem to this file, one JSON object a line; with --strict-attributes every attribute that could not be set,
+    /// too.
     #[arg(help_heading = "Errors", long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@
 //! returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure). Exit codes are decided here and nowhere else.
 
 mod args;
+mod attributes;
 mod commands;
 mod diagnosis;
 mod error;

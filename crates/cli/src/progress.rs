@@ -7,12 +7,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kopia_rs::restore::{Cause, Observer, Problem};
+use kopia_rs::restore::{Attribute, Cause, Observer, Problem};
 use kopia_rs::{Entry, EntryKind};
 
 use crate::interrupt::Interrupt;
 use crate::output::{escape, say, size, thousands};
-use crate::report::{Line, Report};
+use crate::report::{AttributeLine, Line, Report};
 
 /// How many problems standard error is told of.
 pub(crate) const SHOWN: u64 = 100;
@@ -66,6 +66,8 @@ pub(crate) struct Progress {
     denied: AtomicU64,
     refused: AtomicU64,
     existing: AtomicU64,
+    /// Whether attributes that could not be set go to the report: they are problems then.
+    strict: bool,
     total: Option<Total>,
     start: Instant,
     bar: ProgressBar,
@@ -102,12 +104,19 @@ impl Progress {
             denied: AtomicU64::default(),
             refused: AtomicU64::default(),
             existing: AtomicU64::default(),
+            strict: false,
             total,
             start: Instant::now(),
             bar,
             report,
             interrupt,
         }
+    }
+
+    /// Reports attributes that could not be set as well.
+    pub(crate) fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
     }
 
     /// Returns what kinds of problems there were.
@@ -254,6 +263,12 @@ impl Observer for Progress {
             self.bar.suspend(|| {
                 say("note: going on from an interrupted restore: what it wrote is checked by hash and kept");
             });
+        }
+    }
+
+    fn attribute(&self, path: &str, attribute: Attribute) {
+        if let Some(report) = self.report.as_ref().filter(|_| self.strict) {
+            report.push(&AttributeLine::new(path, attribute));
         }
     }
 

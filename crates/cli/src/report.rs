@@ -6,10 +6,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use kopia_rs::restore::{Cause, Problem};
+use kopia_rs::restore::{Attribute, Cause, Problem};
 use kopia_rs::{Error, storage};
 use serde::Serialize;
 
+use crate::attributes;
 use crate::error::Failure;
 
 /// One entry that is missing, doubled or incomplete.
@@ -55,6 +56,23 @@ impl<'a> From<&'a Problem> for Line<'a> {
             lost: salvaged.lost.iter().map(|range| (range.start, range.end)).collect(),
         });
         Self { path: &problem.path, kind, message: problem.cause.to_string(), blob, object, salvaged }
+    }
+}
+
+/// An attribute of an entry that is not as in the snapshot.
+#[derive(Debug, Serialize)]
+pub(crate) struct AttributeLine<'a> {
+    path: &'a str,
+    /// Always `attribute`.
+    kind: &'static str,
+    attribute: &'static str,
+    message: &'static str,
+}
+
+impl<'a> AttributeLine<'a> {
+    pub(crate) fn new(path: &'a str, attribute: Attribute) -> Self {
+        let (attribute, message) = attributes::describe(attribute);
+        Self { path, kind: "attribute", attribute, message }
     }
 }
 

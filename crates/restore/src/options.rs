@@ -38,7 +38,8 @@ pub struct Options {
     /// Whether large files of the target are changed where they differ, instead of being replaced whole. That takes no room
     /// beside them. Pieces that differ are decoded twice: nothing is written before all of them can be had, so damage in the
     /// repository leaves the file as it was. But a restore that is killed then leaves such a file with old pieces beside new ones, until the next
-    /// restore has come to its end. Files with several names (hard links) are replaced all the same.
+    /// restore has come to its end. Files with several names (hard links), or that another user may have open for
+    /// writing, are replaced all the same.
     pub in_place: bool,
     /// Whether what the target has and the snapshot has not is deleted, once everything is written. Never on another file
     /// system: what is mounted in the target stays, and [`Outcome::mounts_kept`](crate::Outcome::mounts_kept) names it.
@@ -58,8 +59,9 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Existing {
-    /// It is read, and kept if all its bytes hash to the contents of the snapshot. Otherwise it is replaced whole; pieces of it
-    /// that are right need not be read from the repository.
+    /// It is read, and kept if all its bytes hash to the contents of the snapshot and nobody else may have it open for writing:
+    /// because it had another owner, or let others write. Otherwise it is replaced whole; pieces of it that are right need not
+    /// be read from the repository.
     #[default]
     Verify,
     /// A file is kept without being read if its size and its time to the nanosecond are those of the snapshot. Otherwise as
@@ -78,7 +80,8 @@ pub enum Sync {
     /// Nothing, as `cp`, `tar` and kopia do: the system writes when it likes.
     #[default]
     None,
-    /// The target's file system, once, after everything is written and before anything gets its final name.
+    /// The target's file system, once, after everything is written and before anything gets its final name. From Linux 5.8 on
+    /// the error of any file comes out then.
     Filesystem,
     /// Every file when it is finished; then as [`Self::Filesystem`].
     Files,

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
+use kopia_rs::restore::{self, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
 use crate::args::{self, Existing, PageCache, Sync};
+use crate::attributes;
 use crate::diagnosis::{Effort, Finding, Place, Voice, access};
 use crate::error::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -38,7 +39,8 @@ pub(crate) fn run(
     }
     announce(session, &selection, &args.target);
     let report = report()?;
-    let progress = Progress::new(&selection.entry, report, interrupt.clone(), Manner::unless(session.quiet));
+    let progress = Progress::new(&selection.entry, report, interrupt.clone(), Manner::unless(session.quiet))
+        .strict(args.strict_attributes);
     interrupt.will_ask();
     let start = Instant::now();
     let restored = progress
@@ -54,7 +56,9 @@ pub(crate) fn run(
     })?;
     reported?;
 
-    tell_notes(session, &outcome.notes);
+    for sentence in attributes::sentences(&outcome.notes, Voice::here()) {
+        session.note(&sentence);
+    }
     tell_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
     let exit = judge(session, &outcome, kinds, args);
     let written = match session.json {
@@ -165,7 +169,11 @@ fn judge(session: &Session, outcome: &Outcome, kinds: Kinds, args: &args::Restor
         return Exit::Partial;
     }
     if args.strict_attributes && !outcome.notes.is_empty() {
-        say("error: some attributes could not be restored, and --strict-attributes was given");
+        let what = attributes::list(&outcome.notes);
+        say(format_args!("error: not restored exactly, as --strict-attributes demands: {what}"));
+        if args.report.is_none() {
+            say("hint: --report FILE lists them all");
+        }
         return Exit::Partial;
     }
     Exit::Complete
@@ -185,30 +193,5 @@ fn tell_kept(session: &Session, mounts: &[String], restores: &[String], extras: 
             count(extras, "entry", "entries"),
             if extras == 1 { "was" } else { "were" }
         ));
-    }
-}
-
-/// Says which attributes could not be set.
-fn tell_notes(session: &Session, notes: &Notes) {
-    let user = rustix::process::geteuid().as_raw();
-    let entries = |number| count(number, "entry", "entries");
-    let texts = [
-        (
-            notes.owners,
-            format!("could not be given the right owner, only user {user}; run as root to keep owners"),
-        ),
-        (notes.special_bits, "lost setuid, setgid or sticky bits, which need the right owner".into()),
-        (
-            notes.modes,
-            "kept another mode, because the folder belongs to another user; run as root to change it".into(),
-        ),
-        (
-            notes.times,
-            "kept another time: the file system cannot hold it, or the folder belongs to another user".into(),
-        ),
-        (notes.names, "had a name that was not UTF-8; kopia kept U+FFFD for what it could not write".into()),
-    ];
-    for (number, text) in texts.iter().filter(|(number, _)| *number > 0) {
-        session.note(&format!("{} {text}", entries(*number)));
     }
 }

@@ -156,6 +156,14 @@ pub(crate) enum Finding {
     },
     /// The target refuses this process.
     TargetRefused(Refusals),
+    /// The target's file system keeps none of the attributes that the snapshot has.
+    LosesAttributes {
+        #[serde(serialize_with = "path")]
+        target: PathBuf,
+        file_system: String,
+        /// Whether that depends on its server and the way that it is mounted.
+        maybe: bool,
+    },
     /// The target cannot be written to, because its file system is mounted read-only.
     ReadOnlyTarget {
         #[serde(serialize_with = "path")]
@@ -180,7 +188,7 @@ impl Finding {
     /// Says how much it matters.
     pub(crate) fn weight(&self) -> Weight {
         match self {
-            Self::UnindexedPacks { hiding: 0, .. } => Weight::Note,
+            Self::UnindexedPacks { hiding: 0, .. } | Self::LosesAttributes { .. } => Weight::Note,
             _ => Weight::Problem,
         }
     }

@@ -91,6 +91,13 @@ impl Finding {
                 let (target, needed, free) = (target.display(), thousands(*needed), thousands(*free));
                 format!("the snapshot needs {needed} inodes, and {target} has {free} free")
             }
+            Self::LosesAttributes { target, file_system, maybe } => {
+                let verb = if *maybe { "may keep" } else { "keeps" };
+                let target = target.display();
+                format!(
+                    "{target} lies in a file system ({file_system}) that {verb} no owners, modes and special bits"
+                )
+            }
             Self::ReadOnlyTarget { target } => {
                 format!("{} lies in a file system that is mounted read-only", target.display())
             }
@@ -137,6 +144,9 @@ impl Finding {
                 .choose("set KOPIA_PASSWORD or give --password-file", "set KOPIA_PASSWORD in the repository's Secret")
                 .into(),
             Self::Failed { changes, .. } => changes.first().cloned().unwrap_or_default(),
+            Self::LosesAttributes { .. } => {
+                "all bytes are restored, and what could not be set is counted and said".into()
+            }
             Self::Losses { .. } => "put what is lost back from another copy of the repository".into(),
             Self::UnindexedPacks { hiding: 0, .. } => {
                 "a backup that runs or was cut off, or maintenance, leaves such packs".into()

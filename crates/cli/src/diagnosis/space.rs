@@ -89,6 +89,39 @@ impl Room {
     }
 }
 
+/// File systems without owners and modes of their own.
+const WITHOUT_ATTRIBUTES: [&str; 5] = ["vfat", "msdos", "exfat", "fuse.exfat", "ntfs"];
+
+/// Those on which it is for a server, a driver or the options of the mount to keep them.
+const MAYBE_WITHOUT: [&str; 14] = [
+    "9p",
+    "cifs",
+    "fuse.blobfuse",
+    "fuse.blobfuse2",
+    "fuse.gcsfuse",
+    "fuse.goofys",
+    "fuse.mountpoint-s3",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "fuse.sshfs",
+    "fuseblk",
+    "ntfs3",
+    "smb3",
+    "smbfs",
+];
+
+/// Looks whether a target lies in a file system that is known to lose attributes. Nothing is lost but them.
+pub(crate) fn loses_attributes(place: &Place) -> Option<Finding> {
+    let mount = place.mount.as_ref()?;
+    let file_system = &*mount.file_system;
+    let maybe = MAYBE_WITHOUT.contains(&file_system);
+    (maybe || WITHOUT_ATTRIBUTES.contains(&file_system)).then(|| Finding::LosesAttributes {
+        target: place.existing.clone(),
+        file_system: file_system.into(),
+        maybe,
+    })
+}
+
 /// Looks at a target before anything is written to it.
 ///
 /// What it holds already, and what a quota allows, is not known here: a restore over an older one may need less, and room may
@@ -106,6 +139,7 @@ pub(crate) fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
         findings.extend(access::of_target(&place).map(Finding::TargetRefused));
     }
     findings.extend(needs.iter().flat_map(|needs| room.lacks(*needs)));
+    findings.extend(loses_attributes(&place));
     findings
 }
 
@@ -130,6 +164,25 @@ mod tests {
         // As btrfs has it.
         let endless = Room { free_inodes: None, ..room };
         assert_eq!(endless.lacks(Needs { bytes: 0, files: 0, entries: u64::MAX }), []);
+    }
+
+    #[test]
+    fn lost_attributes_are_foreseen() {
+        let mut place = Place::look(Path::new("/"));
+        let mut found = |file_system: &str| {
+            place.mount = Some(crate::diagnosis::mounts::Mount {
+                point: "/".into(),
+                file_system: file_system.into(),
+                source: "somewhere".into(),
+            });
+            let finding = loses_attributes(&place)?;
+            assert_eq!(finding.weight(), crate::diagnosis::Weight::Note);
+            Some(finding.fact())
+        };
+        let fact = |verb| Some(format!("/ lies in a file system ({verb} no owners, modes and special bits"));
+        assert_eq!(found("vfat"), fact("vfat) that keeps"));
+        assert_eq!(found("cifs"), fact("cifs) that may keep"));
+        assert_eq!(found("ext4"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use kopia_rs::restore::{self, Notes, Options, Outcome, Sync};
+use kopia_rs::restore::{self, Options, Outcome, Sync};
 use kopia_rs::{Entry, Snapshot};
 
 use super::arguments::Arguments;
@@ -13,9 +13,10 @@ use super::journal::Journal;
 use super::sentence::Sentence;
 use super::settings::Settings;
 use super::{advice, room};
-use crate::interrupt;
+use crate::diagnosis::Voice;
 use crate::output::{self, count, size, thousands};
 use crate::progress::{Manner, Progress};
+use crate::{attributes, interrupt};
 
 /// Restores a snapshot and says how that ended.
 pub(crate) fn restore(
@@ -82,35 +83,7 @@ fn options(settings: &Settings) -> Options {
 
 /// Says what was done and which attributes could not be set.
 fn tell(journal: &Journal, outcome: &Outcome) {
-    let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
-    let user = rustix::process::geteuid().as_raw();
-    let lines = [
-        (
-            owners,
-            format!(
-                "ownership could not be set on {}, which belong to user {user}; run the mover as the owner \
-                 (moverSecurityContext) or privileged",
-                entries(owners)
-            ),
-        ),
-        (
-            special_bits,
-            format!(
-                "{} lost setuid, setgid or sticky bits, which need the right owner",
-                entries(special_bits)
-            ),
-        ),
-        (modes, format!("{} kept another mode, because they belong to another user", entries(modes))),
-        (
-            times,
-            format!(
-                "{} kept another time: the file system cannot hold it, or they belong to another user",
-                entries(times)
-            ),
-        ),
-        (names, format!("{} had names that were not UTF-8 when they were backed up", entries(names))),
-    ];
-    lines.iter().filter(|(number, _)| *number > 0).for_each(|(_, line)| journal.warn(line));
+    attributes::sentences(&outcome.notes, Voice::Pod).iter().for_each(|line| journal.warn(line));
     for mount in &outcome.mounts_kept {
         journal.warn(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
     }
@@ -141,10 +114,11 @@ fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending 
         let sentence = Sentence::unable(&what, &first, "the lines above name each");
         return Ending::new(How::Partial, sentence);
     }
-    let Notes { owners, special_bits, modes, times, .. } = outcome.notes;
-    let attributes = owners + special_bits + modes + times;
-    if settings.arguments.strict && attributes > 0 {
-        let cause = format!("{} lack their owner, mode or time", entries(attributes));
+    // Names are no matter of permission.
+    let mut notes = outcome.notes;
+    notes.names = 0;
+    if settings.arguments.strict && !notes.is_empty() {
+        let cause = format!("not as in the snapshot: {}", attributes::list(&notes));
         let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
         return Ending::failed(Sentence::unable(&format!("restore {from} exactly"), &cause, advice));
     }

@@ -159,5 +159,5 @@ fn what_cannot_be_kept_is_a_note_unless_it_must_be() {
         KopiaRs::golden("tricky", "restore latest").arg(place.path("t")).arg(arguments).run()
     };
     run("--sync=none").exits(0).says(&["note: 1 entry had a name that was not UTF-8"]);
-    run("--strict-attributes").exits(3).says(&["--strict-attributes"]);
+    run("--strict-attributes").exits(3).says(&["as --strict-attributes demands: 1 name"]);
 }

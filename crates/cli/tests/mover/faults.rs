@@ -243,13 +243,14 @@ fn e10_ownership_that_could_not_be_set_is_counted_and_said() {
     });
     let binary = pod.binary_for(SOMEBODY);
     let job = || pod.job(APP).run_as(SOMEBODY, &binary);
-    let ran = job().run().exits(0).says(&["WARN: ownership could not be set on 3 entries", "user 65532"]);
+    let ran =
+        job().run().exits(0).says(&["WARN: 3 entries could not be given the right owner", "user 65532"]);
     assert_eq!(ran.message.unwrap()["counts"]["ownersNotSet"], json!(3));
     // As an error on request.
     let strict = job().additional(&["--no-ignore-permission-errors"]).run().exits(1);
-    strict.ends_with(&["ERROR: unable to restore", "exactly: 3 entries lack their owner"]);
+    strict.ends_with(&["ERROR: unable to restore", "exactly: not as in the snapshot: 3 owners"]);
     // And with the right to do it, it is done.
-    let ran = pod.job(APP).run().exits(0).never_says(&["WARN: ownership"]);
+    let ran = pod.job(APP).run().exits(0).never_says(&["right owner"]);
     assert_eq!(ran.message.unwrap()["counts"]["ownersNotSet"], json!(0));
     assert_eq!(fs::metadata(pod.volume().join("f1")).unwrap().uid(), 1000);
 }

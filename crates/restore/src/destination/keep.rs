@@ -51,15 +51,20 @@ impl Creator {
     /// Guesses from the kind of file system that a directory lies in, where nothing may be written.
     pub(crate) fn expected_in(directory: impl AsFd) -> Self {
         let process = Self::of_process();
-        let lacks_owners =
-            rustix::fs::fstatfs(&directory).is_ok_and(|stat| OWNERLESS.contains(&(stat.f_type as u32)));
-        match rustix::fs::fstat(&directory) {
-            Ok(found) if lacks_owners => {
-                let (uid, gid) = (found.st_uid, found.st_gid);
-                Self { uid, gid, may_give: false, sets_modes: false, ..process }
-            }
-            Ok(found) if found.st_mode & SETGID != 0 => Self { gid: found.st_gid, ..process },
-            _ => process,
+        let kind = rustix::fs::fstatfs(&directory).map_or(0, |stat| stat.f_type as u32);
+        rustix::fs::fstat(&directory).map_or(process, |found| process.expected(kind, &found))
+    }
+
+    fn expected(self, file_system: u32, directory: &Stat) -> Self {
+        let (uid, gid) = (directory.st_uid, directory.st_gid);
+        if OWNERLESS.contains(&file_system) {
+            Self { uid, gid, may_give: false, sets_modes: false, ..self }
+        } else if SQUASHING.contains(&file_system) && self.user == 0 && uid == NOBODY {
+            Self { uid, gid, may_give: false, ..self }
+        } else if directory.st_mode & SETGID != 0 {
+            Self { gid, ..self }
+        } else {
+            self
         }
     }
 
@@ -71,6 +76,12 @@ impl Creator {
 
 /// File systems on which all files have one owner, by their numbers in `linux/magic.h`: FAT, exFAT, SMB 1, CIFS and SMB 2.
 const OWNERLESS: [u32; 5] = [0x4d44, 0x2011_bab0, 0x517b, 0xff53_4d42, 0xfe53_4d42];
+
+/// File systems whose server may give to nobody what root makes: NFS and FUSE.
+const SQUASHING: [u32; 2] = [0x6969, 0x6573_5546];
+
+/// What servers call nobody unless they are told otherwise.
+const NOBODY: u32 = 65534;
 
 /// Returns whether a file of the target with the right bytes may be kept and given its attributes.
 pub(crate) fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
@@ -157,6 +168,19 @@ mod tests {
         assert!(may_keep(&link, &wanted(7, 7, 0o644), USER));
         link.st_mtime = 1;
         assert!(!may_keep(&link, &wanted(7, 7, 0o644), USER), "its time cannot be corrected");
+    }
+
+    #[test]
+    fn who_makes_files_is_guessed_from_the_file_system() {
+        let expected = |file_system, uid, mode| ROOT.expected(file_system, &stat(uid, 5, mode));
+        let ext4 = 0xef53;
+        assert_eq!(expected(ext4, 65534, 0o755), ROOT);
+        assert_eq!(expected(ext4, 0, 0o2775), Creator { gid: 5, ..ROOT });
+        let cifs = Creator { uid: 7, gid: 5, may_give: false, sets_modes: false, ..ROOT };
+        assert_eq!(expected(0xff53_4d42, 7, 0o755), cifs);
+        assert_eq!(expected(0x6969, 65534, 0o755), Creator { gid: 5, ..SQUASHED });
+        assert_eq!(expected(0x6969, 7, 0o755), ROOT);
+        assert_eq!(USER.expected(0x6969, &stat(65534, 5, 0o755)), USER);
     }
 
     #[test]

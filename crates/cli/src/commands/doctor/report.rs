@@ -107,7 +107,10 @@ impl Report {
     /// Looks whether a target can be written to, and takes what was found.
     pub(super) fn look_at_target(&mut self, target: &Path) {
         let findings = space::target(target, self.needs());
-        findings.into_iter().for_each(|finding| self.fatal(finding));
+        for finding in findings {
+            self.is_fatal |= finding.weight() == Weight::Problem;
+            self.findings.push(finding);
+        }
         self.target = space::Room::of(target);
     }
 

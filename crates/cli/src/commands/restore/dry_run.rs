@@ -8,6 +8,7 @@ use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use crate::args;
+use crate::diagnosis::{Place, Voice, space};
 use crate::error::{Exit, Failure};
 use crate::output::{self, count, escape, say, shown, size, thousands};
 use crate::progress::{Kinds, SHOWN};
@@ -55,6 +56,9 @@ pub(super) fn run(
             written = tell(&mut out, session.json, change);
         }
     })?;
+    if let Some(finding) = space::loses_attributes(&Place::look(target)) {
+        session.note(&finding.sentence(Voice::here()));
+    }
     let mut kinds = Kinds::default();
     for (number, problem) in preview.problems.iter().enumerate() {
         kinds.add(problem);

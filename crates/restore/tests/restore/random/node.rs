@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +22,8 @@ pub(crate) struct Node {
     pub(crate) mode: u32,
     /// Seconds since 1970, and the same number of nanoseconds.
     pub(crate) time: u32,
+    /// Owner and group; an ordinary user has no choice.
+    pub(crate) owner: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,7 @@ impl Node {
             what: What::Folder(entries.collect()),
             mode: one_of(random, &[0o755, 0o700, 0o500]),
             time: time(random),
+            owner: owner(random),
         }
     }
 
@@ -53,7 +56,8 @@ impl Node {
             9 => What::File(random.bytes(PIECE * 3 + 17)),
             number => What::File(vec![number as u8; random.within(0..4)]),
         };
-        Self { what, mode: one_of(random, &[0o644, 0o600, 0o400, 0o755]), time: time(random) }
+        let modes = [0o644, 0o600, 0o400, 0o755, 0o4755, 0o664, 0o646];
+        Self { what, mode: one_of(random, &modes), time: time(random), owner: owner(random) }
     }
 
     /// Makes up what was there before: some of it is the same, some differs, some is missing, some is more.
@@ -84,9 +88,12 @@ impl Node {
             What::Link(target) if random.within(0..4) == 0 => target.push('x'),
             What::Link(_) | What::Linked(_) | What::Pipe => {}
         }
-        match random.within(0..6) {
+        match random.within(0..8) {
             0 => old.mode ^= 0o050,
             1 => old.time = time(random),
+            // Who could have opened it for writing then, and may not afterwards.
+            2 => old.mode ^= 0o022,
+            3 => old.owner = owner(random),
             _ => {}
         }
         old
@@ -94,9 +101,27 @@ impl Node {
 
     fn in_the_way(random: &mut Random) -> Self {
         match random.within(0..4) {
-            0 => Self { what: What::Pipe, mode: 0o600, time: time(random) },
-            1 => Self { what: What::Link("../outside".into()), mode: 0o777, time: time(random) },
+            0 => Self { what: What::Pipe, mode: 0o600, time: time(random), owner: owner(random) },
+            1 => Self {
+                what: What::Link("../outside".into()),
+                mode: 0o777,
+                time: time(random),
+                owner: owner(random),
+            },
             _ => Self::any(random, 2),
+        }
+    }
+
+    /// Lists all files below it with their bytes.
+    pub(crate) fn files(&self, path: &str) -> Vec<(String, Vec<u8>)> {
+        match &self.what {
+            What::File(bytes) | What::Linked(bytes) => vec![(path.to_owned(), bytes.clone())],
+            What::Folder(entries) => {
+                let path =
+                    |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+                entries.iter().flat_map(|(name, node)| node.files(&path(name))).collect()
+            }
+            What::Link(_) | What::Pipe => Vec::new(),
         }
     }
 
@@ -114,8 +139,10 @@ impl Node {
         let seconds = SystemTime::UNIX_EPOCH + Duration::from_secs(self.time.into());
         assert!(seconds < SystemTime::UNIX_EPOCH + Duration::from_secs(60), "it has two digits");
         let time = format!("1970-01-01T00:00:{:02}.{:09}Z", self.time, self.time);
-        json!({"name": name, "type": kind, "mode": format!("{:#o}", self.mode).replace("0o", "0"), "size": size,
-            "mtime": time, "obj": object})
+        // Go has its own bit for setuid.
+        let mode = self.mode & 0o777 | if self.mode & 0o4000 == 0 { 0 } else { 1 << 23 };
+        json!({"name": name, "type": kind, "mode": format!("0{mode:o}"), "size": size,
+            "mtime": time, "obj": object, "uid": self.owner, "gid": self.owner})
     }
 
     /// Makes it, with everything below; other names of files come to lie in `outside`.
@@ -135,6 +162,7 @@ impl Node {
             }
             What::Pipe => rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::from(0o600), 0).unwrap(),
         }
+        lchown(path, Some(self.owner), Some(self.owner)).unwrap();
         if !matches!(self.what, What::Link(_)) {
             fs::set_permissions(path, fs::Permissions::from_mode(self.mode)).unwrap();
         }
@@ -146,6 +174,12 @@ impl Node {
 
 fn name(random: &mut Random) -> String {
     one_of(random, &["a", "b", "c", "d", "e", "f", "lost+found", "é"]).to_owned()
+}
+
+/// Makes up an owner, most often root.
+fn owner(random: &mut Random) -> u32 {
+    let user = rustix::process::geteuid();
+    if user.is_root() { one_of(random, &[0, 0, 0, 1, 2]) } else { user.as_raw() }
 }
 
 fn time(random: &mut Random) -> u32 {

@@ -1,0 +1,93 @@
+//! What is said of attributes that could not be restored.
+
+use kopia_rs::restore::{Attribute, Notes};
+
+use crate::diagnosis::Voice;
+use crate::output::{count, thousands};
+
+/// Says for each kind of attribute how many entries lack it, why, and what to change.
+pub(crate) fn sentences(notes: &Notes, voice: Voice) -> Vec<String> {
+    let user = rustix::process::geteuid();
+    let owners = match (user.is_root(), voice) {
+        (true, _) => {
+            "although this runs as root: the file system keeps no owners, or maps them (NFS with root_squash, CIFS with \
+             uid=)"
+                .to_owned()
+        }
+        (false, Voice::Person) => {
+            format!("only user {}; run as root to keep owners", user.as_raw())
+        }
+        (false, Voice::Pod) => format!(
+            "only user {}; run the mover as the owner (moverSecurityContext) or privileged",
+            user.as_raw()
+        ),
+    };
+    let texts = [
+        (notes.owners, format!("could not be given the right owner, {owners}")),
+        (
+            notes.special_bits,
+            "lost setuid, setgid or sticky bits, which need the right owner and a file system that keeps them"
+                .into(),
+        ),
+        (
+            notes.modes,
+            "could not be given the right permissions: the file system does not take them, or another user owns the entry"
+                .into(),
+        ),
+        (
+            notes.times,
+            "could not be given the right time: the file system does not take or hold it, or another user owns the entry"
+                .into(),
+        ),
+        (notes.names, "had a name that was not UTF-8; kopia kept U+FFFD for what it could not write".into()),
+    ];
+    let texts = texts.iter().filter(|(number, _)| *number > 0);
+    texts.map(|(number, text)| format!("{} {text}", count(*number, "entry", "entries"))).collect()
+}
+
+/// Lists what is not as in the snapshot, with numbers.
+pub(crate) fn list(notes: &Notes) -> String {
+    let all = [
+        (notes.owners, "owner", "owners"),
+        (notes.special_bits, "entry without its special bits", "entries without their special bits"),
+        (notes.modes, "mode", "modes"),
+        (notes.times, "time", "times"),
+        (notes.names, "name", "names"),
+    ];
+    let all = all.iter().filter(|(number, ..)| *number > 0);
+    let all: Vec<_> = all
+        .map(|(number, one, many)| {
+            format!("{} {}", thousands(*number), if *number == 1 { one } else { many })
+        })
+        .collect();
+    all.join(", ")
+}
+
+/// Names an attribute for programs, and says for people what became of it.
+pub(crate) fn describe(attribute: Attribute) -> (&'static str, &'static str) {
+    match attribute {
+        Attribute::Owner => ("owner", "its owner or group could not be set"),
+        Attribute::SpecialBits => ("specialBits", "it lost setuid, setgid or sticky bits"),
+        Attribute::Mode => ("mode", "its permissions could not be set"),
+        Attribute::Time => ("time", "its modification time could not be set"),
+        Attribute::Name => ("name", "its name was not UTF-8 when it was backed up"),
+        _ => ("other", "an attribute could not be set"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_so_is_said() {
+        let mut notes = Notes::default();
+        assert_eq!((list(&notes), sentences(&notes, Voice::Person)), (String::new(), Vec::new()));
+        (notes.owners, notes.special_bits, notes.times) = (1200, 1, 2);
+        assert_eq!(list(&notes), "1,200 owners, 1 entry without its special bits, 2 times");
+        let said = sentences(&notes, Voice::Person);
+        assert_eq!(said.len(), 3);
+        assert!(said[1].starts_with("1 entry lost setuid"), "{said:?}");
+        assert!(said.iter().all(|line| !line.contains("mover")), "{said:?}");
+    }
+}
