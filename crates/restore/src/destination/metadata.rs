@@ -229,11 +229,7 @@ impl Metadata {
         wanted: &Attributes,
     ) -> io::Result<Unset> {
         let directory = Subject::Directory(directory);
-        let stat = directory.stat()?;
-        let wanted = &self.skip.adjust(wanted, &stat);
-        let mut unset = self.set_owner_and_mode(directory, Some(&stat), wanted)?;
-        unset.time = !self.set_time(directory, wanted)?;
-        Ok(unset)
+        self.correct(directory, &directory.stat()?, wanted)
     }
 
     /// Sets owner and time of a new symlink. Its mode means nothing.
@@ -296,7 +292,8 @@ impl Metadata {
             Ok(()) => {}
         }
         let has = subject.stat()?.st_mode & 0o7777;
-        if has == mode {
+        // Where nothing is changed it may have had it before.
+        if has == mode && self.defaults.creator.sets_modes {
             self.seen.insert(set);
         }
         Ok(has)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use kopia_testkit::refuse::{Call, refusing};
 use rustix::io::Errno;
@@ -65,6 +65,27 @@ fn what_is_ignored_is_told_as_well() {
     assert_eq!(file, Unset { mode: false, ..EVERYTHING });
     assert_eq!(directory, EVERYTHING);
     assert_eq!(symlink, Unset { owner: true, time: true, ..Unset::default() });
+}
+
+#[test]
+fn what_one_entry_had_before_says_nothing_of_the_next() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = File::open(place.path()).unwrap();
+    let open = |name: &str, mode| {
+        let path = place.path().join(name);
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        File::open(path).unwrap()
+    };
+    let directories = [open("right", 0o711), open("wrong", 0o755)];
+    let own = fs::metadata(place.path()).unwrap();
+    let wanted = Attributes { uid: own.uid(), gid: own.gid(), ..wanted(0o711) };
+    let unset = refusing(&[(Call::Chmod, None)], || {
+        let mut metadata = metadata(&directory);
+        directories.each_ref().map(|made| metadata.finish_directory(made.as_fd(), &wanted).unwrap())
+    });
+    let Some(unset) = unset else { return };
+    assert_eq!(unset, [Unset::default(), Unset { mode: true, ..Unset::default() }]);
 }
 
 #[test]
