@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use kopia_repository::verify::Shard;
+
 use crate::Problem;
 
 /// The result of this crate's functions.
@@ -52,6 +54,14 @@ pub enum Error {
         of: u32,
         /// Other numbers of shards that left marks here.
         others: Vec<u32>,
+    },
+    /// Another process restores the same shard, or one of another number of shards.
+    #[error("shard {} of {} is being restored into {} by another process", shard.number(), shard.of(), target.display())]
+    ShardBusy {
+        /// Where to restore to.
+        target: PathBuf,
+        /// What the other process restores.
+        shard: Shard,
     },
     /// A single file cannot be restored in shards.
     #[error("only a folder can be restored in shards")]

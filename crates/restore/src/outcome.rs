@@ -47,6 +47,8 @@ pub struct Outcome {
     pub restores_kept: Vec<String>,
     /// Entries that the snapshot does not have and that were not deleted, because not all of the snapshot was restored.
     pub extras_kept: u64,
+    /// Whether the shards that were to be finished had been finished before, so that everything was there.
+    pub already_finished: bool,
     /// Entries that are missing, doubled or incomplete. Nothing else counts as a problem.
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
@@ -413,6 +415,7 @@ impl<'a> Tally<'a> {
             mounts_kept: sorted(self.mounts_kept),
             restores_kept: sorted(self.restores_kept),
             extras_kept: self.extras_kept.into_inner(),
+            already_finished: false,
             problem_count: self.problem_count.into_inner(),
             problems,
             notes: Notes {

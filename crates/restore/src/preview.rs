@@ -129,3 +129,21 @@ fn owns(folder: &Path) -> bool {
     let user = rustix::process::geteuid().as_raw();
     fs::metadata(folder).is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user)
 }
+
+/// Returns whether a target has all that a directory holds, with all its bytes. It stops at the first thing that it has not.
+pub(crate) fn is_there(entry: &Entry, target: &Path) -> Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(target, flags, Mode::empty());
+    let handle = opened.map_err(|errno| Error::Target {
+        path: target.into(),
+        what: "cannot be opened",
+        source: errno.into(),
+        unfinished: None,
+    })?;
+    let options = Options::default();
+    let mut walk = Walk::new(&options, Some(Arc::new(handle)), |_: &Change| ());
+    walk.until_different = true;
+    walk.folders(entry);
+    let Preview { written, folders, problem_count, .. } = walk.end();
+    Ok(written == 0 && folders == 0 && problem_count == 0)
+}

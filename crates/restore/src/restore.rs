@@ -16,7 +16,8 @@ use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::outcome::Tally;
 use crate::plan::Planner;
-use crate::shard;
+use crate::preview;
+use crate::shard::{self, Torn};
 use crate::{Error, Existing, Observer, Options, Outcome, Part, Result, Sync};
 
 /// Restores an entry and all below it.
@@ -50,23 +51,14 @@ pub fn restore_observed(
         return Err(Error::NoShards);
     }
     let target = Target::open(entry, target.as_ref())?;
-    let staging = Staging::open(&target, entry.object(), options).inspect_err(|_| target.remove_new())?;
-    let give_up = || {
-        if let Ok(defaults) = ProbedDefaults::probe(staging.handle()) {
-            target.set_usual_mode(defaults.directory_mode());
-        }
-        staging.remove_new(&target);
-        if !staging.is_left() {
-            target.settle_mode();
-        }
-    };
-    let torn = match options.part {
-        Part::Finish(of) => shard::marks(&target, &staging, of).inspect_err(|_| give_up())?,
-        Part::Whole | Part::Shard(_) => Default::default(),
-    };
-    if let Part::Shard(shard) = options.part {
-        shard::unmark(&target, &staging, shard);
+    let begun = begin(entry, &target, options)?;
+    let Begun { staging, lock, torn, already_finished } = begun;
+    let mut options = options.clone();
+    if already_finished {
+        // All its bytes have been compared.
+        options.existing = Existing::Skip;
     }
+    let options = &options;
     let tally = Tally::new(observer);
     let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, torn);
     let shared = shared.map_err(|source| target.error("cannot be written", source))?;
@@ -82,7 +74,7 @@ pub fn restore_observed(
             match &mut error {
                 Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
                 Error::Stopped { .. } | Error::Problem { .. } => {}
-                _ => give_up(),
+                _ => give_up(&target, &staging),
             }
             // A new folder stays closed to others as long as something unfinished lies in it.
             if !target.is_new() {
@@ -92,13 +84,13 @@ pub fn restore_observed(
         }
     };
 
-    if options.sync != Sync::None {
-        target.sync()?;
-    }
     if let Part::Shard(shard) = options.part {
         shard::mark(&target, &staging, shard, &shared.take_torn())?;
-        drop(shared);
+        drop((shared, lock));
         return Ok(tally.finish());
+    }
+    if options.sync != Sync::None {
+        target.sync()?;
     }
     let has_attributes = entry.kind() == EntryKind::Directory && !entry.is_implied();
     let root_attributes = options.root_attributes && has_attributes;
@@ -115,15 +107,70 @@ pub fn restore_observed(
     mover.run(&merge);
     staging.remove(&target)?;
     if options.is_finish() {
-        // What they stand for is in its place; without their folder they mean nothing.
-        let _ = remove_marks(target.folder.as_fd(), staging.name());
+        // What they stand for is in its place, and stays there.
+        target.sync()?;
+        remove_marks(target.folder.as_fd(), staging.name())
+            .map_err(|source| target.error("the marks of the shards cannot be removed", source))?;
     }
     mover.finish_root(&merge);
     if options.sync != Sync::None {
         target.sync()?;
     }
     drop(shared);
-    Ok(tally.finish())
+    let mut outcome = tally.finish();
+    outcome.already_finished = already_finished;
+    Ok(outcome)
+}
+
+/// What a restore needs before it can work.
+struct Begun {
+    staging: Staging,
+    lock: Option<shard::Lock>,
+    torn: Torn,
+    /// Whether a finish found that there is nothing to be finished any more.
+    already_finished: bool,
+}
+
+/// Opens the staging folder, and looks at what shards have left beside it.
+fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
+    let open = || Staging::open(target, entry.object(), options);
+    let staging = open().inspect_err(|_| target.remove_new())?;
+    let mut begun = Begun { staging, lock: None, torn: Torn::default(), already_finished: false };
+    match options.part {
+        Part::Whole => {}
+        Part::Shard(shard) => {
+            begun.lock = Some(shard::Lock::take(target, &begun.staging, shard)?);
+            shard::unmark(target, &begun.staging, shard)?;
+        }
+        Part::Finish(of) => match shard::marks(target, &begun.staging, of) {
+            Ok(torn) => begun.torn = torn,
+            // The last that a finish takes away is the marks, and it may be killed before it can say that it is through.
+            Err(Error::Shards { .. }) if preview::is_there(entry, &target.path).unwrap_or(false) => {
+                begun.already_finished = true;
+                if begun.staging.is_left() {
+                    // Shards that ran once more wrote what nobody needs.
+                    begun.staging.remove(target)?;
+                    begun.staging = open()?;
+                }
+            }
+            Err(error) => {
+                give_up(target, &begun.staging);
+                return Err(error);
+            }
+        },
+    }
+    Ok(begun)
+}
+
+/// Leaves a target as it was, where nothing was done in it.
+fn give_up(target: &Target, staging: &Staging) {
+    if let Ok(defaults) = ProbedDefaults::probe(staging.handle()) {
+        target.set_usual_mode(defaults.directory_mode());
+    }
+    staging.remove_new(target);
+    if !staging.is_left() {
+        target.settle_mode();
+    }
 }
 
 /// Plans on this thread and works on others, until everything is staged or nothing more can be.

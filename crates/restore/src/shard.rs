@@ -4,6 +4,9 @@
 //! pieces lie in the order in which the snapshot is walked, counted in bytes, so nobody has to speak to anybody. A shard
 //! that is through leaves a mark beside the folder, with the files that it could not write whole; whoever finishes the restore
 //! demands all marks, sets attributes and moves everything to its place.
+//!
+//! A mark outlives a crash only if what it vouches for does: everything is on disk before the mark is written, and a mark
+//! that is taken back is gone from the disk before anything is written again.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -11,7 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use kopia_repository::Entry;
 use kopia_repository::verify::Shard;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::destination::staging::{self, Staging};
@@ -75,13 +78,70 @@ impl Share {
 /// Files that a shard could not write whole, each with the reason.
 pub(crate) type Torn = HashMap<String, String>;
 
-/// Removes the mark of a shard that begins anew.
-pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) {
-    let _ = rustix::fs::unlinkat(&target.folder, name(staging, shard), AtFlags::empty());
+/// The lock of a shard, held while this is alive. Two processes that restored the same shard would take each other's files
+/// away, as would two of different numbers of shards; Kubernetes may run two pods of one index.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "it only has to stay open")] OwnedFd);
+
+impl Lock {
+    /// Takes the lock of a shard.
+    ///
+    /// # Errors
+    /// [`Error::ShardBusy`] if another process holds it, or that of a shard of another number.
+    pub(crate) fn take(target: &Target, staging: &Staging, shard: Shard) -> Result<Self> {
+        let error = |source: std::io::Error| target.error("the lock of the shard cannot be taken", source);
+        let busy = |shard| Error::ShardBusy { target: target.path.clone(), shard };
+        let folder = target.folder.as_fd();
+        let name = lock_name(staging, shard);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(folder, &*name, flags, Mode::RUSR | Mode::WUSR);
+        let file = file.map_err(|errno| error(errno.into()))?;
+        if is_held(&file) {
+            return Err(busy(shard));
+        }
+        // Each takes its own first and then looks for others, so that of two at least one sees the other.
+        for other in staging::marks_of(folder, staging.name()).map_err(error)? {
+            let Some(other) = of_lock(staging, &other).filter(|other| other.of() != shard.of()) else {
+                continue;
+            };
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let opened = rustix::fs::openat(folder, lock_name(staging, other), flags, Mode::empty());
+            if opened.is_ok_and(|file| is_held(&file)) {
+                return Err(busy(other));
+            }
+        }
+        Ok(Self(file))
+    }
 }
 
-/// Leaves the mark of a shard that is through.
+/// Takes a lock, unless another process holds it. Some network file systems have no locks; then nothing warns of one.
+fn is_held(file: &OwnedFd) -> bool {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+}
+
+fn lock_name(staging: &Staging, shard: Shard) -> String {
+    format!("{}{}{}-of-{}", staging.name(), staging::LOCK, shard.number(), shard.of())
+}
+
+/// Returns the shard that a lock file belongs to.
+fn of_lock(staging: &Staging, name: &str) -> Option<Shard> {
+    let (number, of) = name.strip_prefix(staging.name())?.strip_prefix(staging::LOCK)?.split_once("-of-")?;
+    Shard::new(number.parse().ok()?, of.parse().ok()?)
+}
+
+/// Takes back the mark of a shard that begins anew, before anything that it vouches for is changed.
+pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result<()> {
+    let error = |source| target.error("the mark of the shard cannot be removed", source);
+    match rustix::fs::unlinkat(&target.folder, name(staging, shard), AtFlags::empty()) {
+        Ok(()) => target.sync_names().map_err(error),
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(error(errno.into())),
+    }
+}
+
+/// Leaves the mark of a shard that is through, once all that it wrote is on disk.
 pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, torn: &Torn) -> Result<()> {
+    target.sync()?;
     let mut text = Vec::new();
     for (path, why) in torn {
         text.extend([path.as_bytes(), b"\0", why.as_bytes(), b"\0"].concat());
@@ -95,7 +155,8 @@ pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, torn: &Torn
             let mut file = std::fs::File::from(file);
             file.write_all(&text)?;
             file.sync_all()?;
-            Ok(rustix::fs::renameat(folder, &*new, folder, &*name)?)
+            rustix::fs::renameat(folder, &*new, folder, &*name)?;
+            target.sync_names()
         });
     written.map_err(|source| target.error("the mark of the shard cannot be written", source))
 }
@@ -124,7 +185,8 @@ pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn>
         return Ok(torn);
     }
     let marks = staging::marks_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
-    let others = marks.iter().filter_map(|mark| mark.rsplit_once("-of-")?.1.parse().ok());
+    let others = marks.iter().filter(|mark| mark.contains(".shard-"));
+    let others = others.filter_map(|mark| mark.rsplit_once("-of-")?.1.parse().ok());
     let mut others: Vec<u32> = others.filter(|other| *other != of).collect();
     others.sort_unstable();
     others.dedup();

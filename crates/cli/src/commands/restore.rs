@@ -59,6 +59,9 @@ pub(crate) fn run(
     for sentence in attributes::sentences(&outcome.notes, Voice::here()) {
         session.note(&sentence);
     }
+    if outcome.already_finished {
+        session.note("the shards had been finished before: everything is there");
+    }
     tell_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
     let exit = judge(session, &outcome, kinds, args);
     let written = match session.json {

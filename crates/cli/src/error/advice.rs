@@ -242,7 +242,12 @@ pub(super) fn restore(error: restore::Error) -> Failure {
             ))
         }
         restore::Error::Shards { .. } => {
-            failure.hint("run `restore --shard I/N` for each of them, with the same snapshot and target")
+            failure.hint("run `restore --shard I/N` for each of them, with the same snapshot and target").hint(
+                "if they were finished before and something is missing, a restore without --finish puts it right",
+            )
+        }
+        restore::Error::ShardBusy { .. } => {
+            failure.hint("wait for that process to end; only the numbers of one N may run at the same time")
         }
         restore::Error::NoShards => failure.hint("leave --shard and --finish out"),
         restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),

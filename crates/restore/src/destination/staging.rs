@@ -18,6 +18,9 @@ use crate::{Error, Options, Result};
 /// What the names of staging folders begin with.
 pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
 
+/// What stands behind a staging folder's name in those of its shards' locks.
+pub(crate) const LOCK: &str = ".lock-";
+
 /// The staging folder of this restore. It is open to its owner alone, and has the sticky bit if the target was created for
 /// this restore, so that a later run knows it. It is locked from before it is used until it is gone, so that two restores do not
 /// remove each other's.
@@ -99,8 +102,12 @@ impl Staging {
         let error = |source: io::Error| target.error("cannot be written", source);
         let name = format!("{PREFIX}{root}");
         match make(target, &name) {
-            // The marks of a folder that is gone stand for nothing.
-            Ok(()) => remove_marks(folder, &name).map_err(error)?,
+            // The marks of a folder that is gone stand for nothing; a lock may be another shard's that has just begun.
+            Ok(()) => {
+                let mut marks = marks_of(folder, &name).map_err(error)?;
+                marks.retain(|mark| !mark[name.len()..].starts_with(LOCK));
+                remove_all(folder, marks.iter()).map_err(error)?;
+            }
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(error(errno.into())),
         }

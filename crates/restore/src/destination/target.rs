@@ -112,6 +112,16 @@ impl Target {
         rustix::fs::syncfs(self.folder.as_fd()).map_err(|errno| self.error("cannot be synced to disk", errno))
     }
 
+    /// Forces to disk which names the target's folder has.
+    pub(crate) fn sync_names(&self) -> std::io::Result<()> {
+        use rustix::io::Errno as E;
+        match rustix::fs::fsync(&self.folder) {
+            // Some network file systems have nothing to sync in folders.
+            Ok(()) | Err(E::INVAL | E::BADF | E::NOSYS | E::OPNOTSUPP) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Says what could not be done with the target.
     pub(crate) fn error(&self, what: &'static str, source: impl Into<std::io::Error>) -> Error {
         Error::Target { path: self.path.clone(), what, source: source.into(), unfinished: None }

@@ -57,7 +57,9 @@ impl Worker<'_> {
     pub(super) fn check(&mut self, check: &Check) {
         if !self.shared.stopped() {
             match (&check.item, check.run) {
-                (Item::Small(entry), _) if self.shared.options.is_finish() => self.finish_entry(entry),
+                (Item::Small(entry), None) if self.shared.options.is_finish() && check.found.left => {
+                    self.finish_entry(entry);
+                }
                 (Item::Small(entry), run) => self.check_small(entry, run, check.found),
                 (Item::Large(file), Some(run)) => self.check_piece(file, run),
                 (Item::Large(file), None) => self.large_file_one_done(file),

@@ -48,7 +48,8 @@ impl Planner<'_> {
             }
             _ => {}
         }
-        if self.shared.options.is_finish() {
+        // What no shard has left there was moved to its place by a finish that was killed, or is restored now.
+        if self.shared.options.is_finish() && found.left {
             self.batch.checks.push(Check { item: Item::Small(small), run: None, found });
             return self.hand_over_when_full();
         }

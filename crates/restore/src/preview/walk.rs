@@ -58,6 +58,8 @@ pub(super) struct Walk<'a, V> {
     target: Option<Arc<OwnedFd>>,
     device: Option<u64>,
     creator: Creator,
+    /// Whether the first difference ends it.
+    pub(super) until_different: bool,
     visit: V,
     pub(super) preview: Preview,
     extras: Extras,
@@ -82,6 +84,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             target,
             device,
             creator,
+            until_different: false,
             visit,
             preview,
             extras,
@@ -118,7 +121,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     /// Looks at a snapshot that is a folder.
     pub(super) fn folders(&mut self, root: &Entry) {
         let mut places = vec![self.root(root)];
-        while !places.is_empty() {
+        while !places.is_empty() && !(self.until_different && self.differs()) {
             let sources = places.iter().rev().map(|place| place.source.clone());
             let fetched = Entry::fetch_some(root.repository(), sources);
             let next = places.split_off(places.len() - fetched.len());
@@ -130,6 +133,11 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             }
             places.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
         }
+    }
+
+    fn differs(&self) -> bool {
+        let Preview { written, folders, problem_count, .. } = self.preview;
+        written > 0 || folders > 0 || problem_count > 0
     }
 
     /// Looks at the entries of a folder and returns its folders.

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use kopia_repository::Entry;
 use kopia_repository::verify::Shard;
 use kopia_restore::{Error, Options, Outcome, Part, Result};
+use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::writer::RepositoryWriter;
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems};
@@ -177,6 +180,181 @@ fn marks_go_with_what_they_stand_for() {
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     place.restore(&root, "fresh");
     assert_same(&place.path("fresh"), &target);
+}
+
+/// Runs both shards of two.
+fn both(place: &Place, root: &Entry) {
+    for number in 0..2 {
+        part(place, root, shard(number, 2)).unwrap();
+    }
+}
+
+fn unfinished(place: &Place, root: &Entry) -> PathBuf {
+    place.path("target").join(format!(".kopia-rs-restore-{}", root.object()))
+}
+
+fn clear(place: &Place) {
+    let target = place.path("target");
+    for folder in names(&target) {
+        fs::set_permissions(target.join(folder), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::remove_dir_all(target).unwrap();
+}
+
+/// Does what a finish does, up to the moment at which it is killed.
+fn move_some(place: &Place, root: &Entry, count: usize) {
+    let staged = unfinished(place, root);
+    for name in names(&staged).into_iter().take(count) {
+        fs::set_permissions(staged.join(&name), fs::Permissions::from_mode(0o755)).unwrap();
+        // Folders that nothing is in are made by the finish.
+        fs::create_dir(staged.join(&name).join("empty")).unwrap();
+        fs::rename(staged.join(&name), place.path("target").join(&name)).unwrap();
+    }
+}
+
+#[test]
+fn a_finish_that_was_killed_is_taken_up() {
+    let place = Place::new();
+    let root = root(&place);
+    let whole = place.restore(&root, "fresh");
+    // After so many of the six folders were moved; then the unfinished folder goes, and then the marks.
+    for step in 0..=8 {
+        both(&place, &root);
+        move_some(&place, &root, step);
+        if step >= 7 {
+            fs::remove_dir_all(unfinished(&place, &root)).unwrap();
+        }
+        if step >= 8 {
+            fs::remove_file(
+                place.path("target").join(format!(".kopia-rs-restore-{}.shard-0-of-2", root.object())),
+            )
+            .unwrap();
+        }
+        let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+        assert_eq!(outcome.problem_count, 0, "step {step}: {:?}", problems(&outcome));
+        let all = outcome.files + outcome.symlinks + outcome.kept;
+        assert_eq!(all, whole.files + whole.symlinks, "step {step}");
+        assert_eq!(outcome.already_finished, step >= 7, "step {step}");
+        assert_same(&place.path("fresh"), &place.path("target"));
+        assert_eq!(names(&place.path("target")), names(&place.path("fresh")), "step {step}");
+        clear(&place);
+    }
+}
+
+#[test]
+fn a_finish_that_was_killed_in_a_folder_of_the_target_is_taken_up() {
+    let place = Place::new();
+    let root = root(&place);
+    place.restore(&root, "fresh");
+    // The target has an older version of one folder, so what is in it is moved piece by piece.
+    fs::create_dir_all(place.path("target/d0")).unwrap();
+    fs::write(place.path("target/d0/small05"), b"older").unwrap();
+    both(&place, &root);
+    let staged = unfinished(&place, &root).join("d0");
+    for name in ["large", "link", "small00"] {
+        fs::rename(staged.join(name), place.path("target/d0").join(name)).unwrap();
+    }
+    // One was moved and is not right, which is seen like anything else: it is restored.
+    fs::rename(staged.join("small01"), place.path("target/d0/small01")).unwrap();
+    fs::remove_file(place.path("target/d0/small01")).unwrap();
+    fs::write(place.path("target/d0/small01"), b"half").unwrap();
+    let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    assert_same(&place.path("fresh"), &place.path("target"));
+}
+
+#[test]
+fn what_is_finished_is_finished() {
+    let place = Place::new();
+    let root = root(&place);
+    both(&place, &root);
+    part(&place, &root, Part::Finish(2)).unwrap();
+    place.restore(&root, "fresh");
+    let before = names(&place.path("target"));
+    for _ in 0..2 {
+        let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+        let done = (outcome.already_finished, outcome.problem_count, outcome.files, outcome.kept);
+        assert_eq!(done, (true, 0, 0, 138));
+        // A shard that runs once more changes nothing that is there, and the end is the same.
+        part(&place, &root, shard(0, 2)).unwrap();
+    }
+    assert!(part(&place, &root, Part::Finish(2)).unwrap().already_finished);
+    assert_eq!(names(&place.path("target")), before);
+    assert_same(&place.path("fresh"), &place.path("target"));
+    // Where anything is not there, nothing is finished.
+    fs::set_permissions(place.path("target/d5"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_file(place.path("target/d5/small19")).unwrap();
+    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[0, 1]), "{error}");
+    assert_eq!(names(&place.path("target")), before, "nothing is left of the attempt");
+}
+
+/// Runs something as soon as the first bytes are written.
+struct Meanwhile<F>(std::sync::Once, F);
+
+impl<F: Fn() + Sync> kopia_restore::Observer for Meanwhile<F> {
+    fn bytes(&self, _: u64) {
+        self.0.call_once(&self.1);
+    }
+}
+
+#[test]
+fn the_same_shard_twice_at_once_is_refused() {
+    let place = Place::new();
+    let root = root(&place);
+    let meanwhile = || {
+        for (number, of) in [(0, 2), (0, 3), (1, 1)] {
+            let Some(other) = Shard::new(number, of) else { continue };
+            let result = part(&place, &root, Part::Shard(other));
+            assert!(matches!(&result, Err(Error::ShardBusy { shard, .. }) if shard.of() == 2), "{result:?}");
+        }
+        part(&place, &root, shard(1, 2)).unwrap();
+        assert!(matches!(part(&place, &root, Part::Finish(2)), Err(Error::Busy { .. })));
+    };
+    let mut options = Options::default();
+    options.part = shard(0, 2);
+    let observer = Meanwhile(std::sync::Once::new(), meanwhile);
+    let outcome = kopia_restore::restore_observed(&root, place.path("target"), &options, &observer).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    assert!(observer.0.is_completed());
+    // Its locks are no marks of other shards.
+    let error = part(&place, &root, Part::Finish(5)).unwrap_err();
+    assert!(matches!(&error, Error::Shards { others, .. } if others == &[2]), "{error}");
+    assert_eq!(part(&place, &root, Part::Finish(2)).unwrap().problem_count, 0);
+    place.restore(&root, "fresh");
+    assert_same(&place.path("fresh"), &place.path("target"));
+}
+
+struct Stopped;
+
+impl kopia_restore::Observer for Stopped {
+    fn stop(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_shard_that_begins_anew_takes_its_mark_back() {
+    let place = Place::new();
+    let root = root(&place);
+    both(&place, &root);
+    let mut options = Options::default();
+    options.part = shard(1, 2);
+    let result = kopia_restore::restore_observed(&root, place.path("target"), &options, &Stopped);
+    assert!(matches!(result, Err(Error::Stopped { .. })), "{result:?}");
+    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[1]), "{error}");
+}
+
+#[test]
+fn a_mark_is_left_only_once_everything_is_on_disk() {
+    let place = Place::new();
+    let root = root(&place);
+    let run = || part(&place, &root, shard(0, 1));
+    let Some(result) = refusing(&[(Call::Syncfs, Some(Errno::IO))], run) else { return };
+    assert!(matches!(result, Err(Error::Target { .. })), "{result:?}");
+    let error = part(&place, &root, Part::Finish(1)).unwrap_err();
+    assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[0]), "{error}");
 }
 
 #[test]
