@@ -30,11 +30,12 @@ pub(crate) mod place;
 pub(crate) mod sentence;
 pub(crate) mod space;
 mod unopened;
+pub(crate) mod upgrade;
 pub(crate) mod voice;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use finding::{Finding, Weight};
+pub(crate) use finding::{Cause, Finding, Weight};
 pub(crate) use place::Place;
 pub(crate) use unopened::{Unopened, unopened};
 pub(crate) use voice::Voice;

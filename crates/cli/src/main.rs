@@ -17,6 +17,7 @@ mod password;
 mod progress;
 mod report;
 mod session;
+mod stubs;
 mod time;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@
 //! | [`manifest`] | the lists of manifests | `repo/manifest` |
 //! | [`snapshot`] | one snapshot manifest | `snapshot/manifest.go` |
 //! | [`directory`] | one directory, entry by entry | `snapshot/manifest.go` |
+//! | [`stub`] | files that stand for others | `snapshot/snapshotfs/dir_rewriter.go` |
 //! | [`postamble`] | the end of a pack | `repo/content/content_index_recovery.go` |
 //! | [`time`] | points in time, to the nanosecond | `fs/utc_timestamp.go` |
 //!
@@ -40,6 +41,7 @@ pub mod manifest;
 pub mod postamble;
 pub mod repository_blob;
 pub mod snapshot;
+pub mod stub;
 pub mod time;
 
 pub use error::{Error, Result};

@@ -212,10 +212,10 @@ impl Decoder {
         Ok(plain)
     }
 
-    /// Unpacks gzip.
-    pub(crate) fn gunzip(&mut self, bytes: &[u8]) -> kopia_codec::Result<Vec<u8>> {
+    /// Unpacks gzip, into `most` bytes at most.
+    pub(crate) fn gunzip(&mut self, bytes: &[u8], most: usize) -> kopia_codec::Result<Vec<u8>> {
         let mut plain = Vec::new();
-        self.decompressor.decompress_within(Compression::Gzip, bytes, MAX_LENGTH, &mut plain)?;
+        self.decompressor.decompress_within(Compression::Gzip, bytes, most, &mut plain)?;
         Ok(plain)
     }
 }

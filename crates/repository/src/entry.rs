@@ -4,9 +4,11 @@ mod fetched;
 mod source;
 mod trail;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use kopia_format::directory::{self, EntryKind, Refused, Summary};
+use kopia_format::stub::{MAX_STUB, Stub};
 use kopia_format::{ObjectId, Timestamp};
 
 pub use fetched::Fetched;
@@ -179,6 +181,18 @@ impl Entry {
             EntryKind::Symlink => self.repository.read_object(self.entry.object),
             EntryKind::File | EntryKind::Directory => Err(self.wrong_kind("link")),
         }
+    }
+
+    /// Returns what a file stands for, if it is a stub: `kopia snapshot fix` puts one in place of what it cannot read, and
+    /// `kopia restore --shallow` in place of what it does not restore.
+    pub fn stub(&self) -> Option<Stub> {
+        let may_be = self.kind() == EntryKind::File && self.size() <= MAX_STUB;
+        if !may_be || Stub::kind_of(self.name()).is_none() {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        self.open().ok()?.read_to_end(&mut bytes).ok()?;
+        Stub::parse(self.name(), &bytes)
     }
 
     /// Reads a folder.

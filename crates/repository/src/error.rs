@@ -1,6 +1,6 @@
 //! What can go wrong in a repository, each with the thing it went wrong with.
 
-use kopia_format::{BlobId, ContentId, ObjectId};
+use kopia_format::{BlobId, ContentId, ObjectId, Timestamp};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,10 +24,15 @@ pub enum Error {
         location: String,
     },
     /// An upgrade is under way, so that the layout may change at any moment.
-    #[error("the repository is being upgraded by {owner}: {message}")]
+    #[error("the repository is being upgraded by {owner} since {since}: {message}")]
     Locked {
         /// Who upgrades it.
         owner: String,
+        /// When that was announced.
+        since: Timestamp,
+        /// The copy of `kopia.repository` from before the upgrade, if there is one. As long as the upgrade has not ended,
+        /// everything that was there before can be read by it.
+        backup: Option<BlobId>,
         /// What the owner says.
         message: String,
     },

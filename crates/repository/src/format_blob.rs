@@ -119,6 +119,18 @@ impl FormatBlob {
         })
     }
 
+    /// Reads and opens the copy of the format blob that kopia made before an upgrade.
+    pub(crate) fn before_upgrade(
+        store: &dyn BlobStore,
+        backup: &BlobId,
+        password: &Password,
+    ) -> Result<(Self, RepositoryFormat)> {
+        let bytes = store.read(backup)?;
+        let blob = RepositoryBlob::parse(&bytes).map_err(|error| Error::blob(backup, error))?;
+        let format = unseal(backup, &blob, password, &store.location())?;
+        Ok((Self { blob, bytes }, format))
+    }
+
     /// Returns what it says.
     pub(crate) fn into_blob(self) -> RepositoryBlob {
         self.blob

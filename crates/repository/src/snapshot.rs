@@ -1,15 +1,17 @@
 //! What was backed up, and when.
 
+mod reader;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use kopia_format::manifest::{self, Manifest};
 use kopia_format::snapshot::{Snapshot as Manifested, Source};
-use kopia_format::{ContentId, ManifestId, Timestamp};
-use rayon::prelude::*;
+use kopia_format::{ManifestId, Timestamp};
 
 use crate::index::{ATTEMPTS, Indexes};
 use crate::{Entry, Error, Repository, Result};
+use reader::ManifestReader;
 
 /// A snapshot of a repository. What it was made of is in [`Self::manifest`].
 #[derive(Debug, Clone)]
@@ -24,6 +26,7 @@ pub struct Snapshot {
 pub struct Snapshots {
     list: Vec<Snapshot>,
     lost: Vec<String>,
+    hides_deleted: bool,
 }
 
 impl Repository {
@@ -52,13 +55,13 @@ impl Repository {
     fn snapshots_of(&self, indexes: &Indexes) -> Result<Snapshots> {
         let mut lost = Vec::new();
         let manifests = indexes.table.manifests();
-        let read = |contents: &[ContentId]| -> Vec<Result<Vec<Manifest>>> {
-            contents.par_iter().map(|content| self.manifests(content)).collect()
-        };
-        let live: Vec<_> = self.all_or_some(read(&manifests.live), &mut lost)?.concat();
+        let mut reader = ManifestReader::new(self);
+        let live: Vec<_> = self.all_or_some(reader.read(&manifests.live), &mut lost)?.concat();
         let mut back = Vec::new();
+        let deleted = !manifests.deleted.is_empty() || live.iter().any(|manifest| manifest.deleted);
+        let hides_deleted = deleted && !self.options().deleted;
         if self.options().deleted {
-            let mut states = read(&manifests.deleted);
+            let mut states = reader.read(&manifests.deleted);
             // Packs that hold nothing else are removed sooner or later, as they should be.
             let gone = |error: &Error| matches!(error, Error::Storage(error) if error.is_not_found());
             states.retain(|state| !state.as_ref().is_err_and(gone));
@@ -80,7 +83,7 @@ impl Repository {
         list.sort_by_cached_key(|snapshot| {
             (snapshot.source().to_string(), snapshot.order(), snapshot.id().to_string())
         });
-        Ok(Snapshots { list, lost })
+        Ok(Snapshots { list, lost, hides_deleted })
     }
 
     /// Fails if one failed; a degraded repository goes on with the others.
@@ -90,18 +93,6 @@ impl Repository {
         }
         let keep = |result: Result<T>| result.map_err(|error| lost.push(error.to_string())).ok();
         Ok(results.into_iter().filter_map(keep).collect())
-    }
-
-    fn manifests(&self, content: &ContentId) -> Result<Vec<Manifest>> {
-        let bytes = self.read_content(content)?;
-        let corrupt = |why: String| {
-            let place = self.find(content)?;
-            Err(crate::content::corrupt(self, content, &place, why))
-        };
-        match self.with_decoder(|decoder| decoder.gunzip(&bytes)) {
-            Err(error) => corrupt(error.to_string()),
-            Ok(json) => manifest::parse(&json).or_else(|error| corrupt(error.to_string())),
-        }
     }
 }
 
@@ -163,6 +154,12 @@ impl Snapshots {
     /// Returns what could not be read of the list, if the repository was opened degraded: why, each as a sentence.
     pub fn lost(&self) -> &[String] {
         &self.lost
+    }
+
+    /// Returns whether something was deleted that may be a snapshot and may still be there: a repository opened with
+    /// [`OpenOptions::deleted`](crate::OpenOptions::deleted) tells. Never so where it was opened in this way.
+    pub fn hides_deleted(&self) -> bool {
+        self.hides_deleted
     }
 
     /// Returns the sources, sorted.

@@ -14,6 +14,7 @@ mod walk;
 
 use std::collections::HashSet;
 
+use kopia_format::stub::Stub;
 use kopia_format::{BlobId, ContentId, ObjectId};
 
 use crate::unindexed::{Packs, UnindexedPack};
@@ -88,6 +89,11 @@ pub struct Report {
     pub loss_count: u64,
     /// The first 10,000 of them.
     pub losses: Vec<Loss>,
+    /// Files that stand for others: `kopia snapshot fix` could not read these, or `kopia restore --shallow` did not restore them.
+    /// That is no damage of what is there.
+    pub stub_count: u64,
+    /// The first 100 of them, by the names that they have in their folders.
+    pub stubs: Vec<(String, Stub)>,
     /// Packs that no index entry names, if everything was verified. That is not damage by itself; but an index blob that is
     /// missing altogether shows in nothing else.
     pub unindexed: Vec<UnindexedPack>,
@@ -191,6 +197,7 @@ fn verify(
     roots.iter().for_each(|(_, root)| walk.add_root(root));
     walk.run();
     let mut report = Report { folders: walk.folders, files: walk.files, ..Report::default() };
+    (report.stub_count, report.stubs) = (walk.stub_count, std::mem::take(&mut walk.stubs));
     let damaged = contents::verify(repository, walk.needed.as_ref(), options, observer, &mut report);
     let mut kept_bytes = 0;
     let mut tell = |loss: Loss| {

@@ -228,3 +228,40 @@ fn a_file_of_another_size_than_its_entry_says_is_not_opened() {
     let error = root.at("f").unwrap().open().unwrap_err();
     assert!(error.to_string().contains("it has 5 bytes, its entry says 99"), "{error}");
 }
+
+#[test]
+fn manifests_that_take_too_much_memory_are_refused_by_name() {
+    let mut writer = RepositoryWriter::new();
+    let root = writer.directory(&[]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    for number in 1..=3 {
+        let data = json!({"source": {"host": "h", "userName": "u", "path": "/p"}, "description": "A".repeat(8 << 20),
+            "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-01T00:00:00Z", "rootEntry": {"name": "x", "type": "d", "obj": root}});
+        let list = json!({"entries": [{"id": format!("{number:032x}"), "labels": {"type": "snapshot"},
+            "modified": "2026-01-01T00:00:00Z", "data": data}]});
+        writer.content(Some('m'), &kopia_testkit::writer::gzip(list.to_string().as_bytes()));
+    }
+    let store = store(writer);
+    let error = open(&store).unwrap().snapshots().expect_err("one is too long").to_string();
+    assert!(error.contains("manifest 0000") && error.contains("more than 1048576"), "{error}");
+    let degraded = Repository::open_degraded(store, &Password::from(PASSWORD)).unwrap();
+    let snapshots = degraded.snapshots().unwrap();
+    assert_eq!((snapshots.iter().len(), snapshots.lost().len()), (1, 3));
+    assert!(!snapshots.hides_deleted());
+}
+
+#[test]
+fn an_upgrade_under_way_is_gone_around_where_that_is_asked_for() {
+    let lock =
+        json!({"ownerID": "root@host", "creationTime": "2020-01-01T00:00:00Z", "message": "upgrading"});
+    let store = with("upgradeLock", lock);
+    let degraded = || Repository::open_degraded(store.clone(), &Password::from(PASSWORD));
+    let error = degraded().expect_err("nothing says what was there before").to_string();
+    assert!(error.contains("by root@host since 2020-01-01T00:00:00Z: upgrading"), "{error}");
+    let before = with("version", json!(3)).read(&"kopia.repository".parse().unwrap()).unwrap();
+    store.insert("kopia.repository.backup.root@host".parse().unwrap(), before);
+    assert!(matches!(open(&store), Err(Error::Locked { backup: Some(_), .. })));
+    let repository = degraded().unwrap();
+    assert!(repository.warnings()[0].contains("it is read as it was before"), "{:?}", repository.warnings());
+    assert_eq!(repository.snapshots().unwrap().iter().len(), 1);
+}

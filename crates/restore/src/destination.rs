@@ -16,6 +16,7 @@ pub(crate) mod merge;
 pub(crate) mod metadata;
 pub(crate) mod mounts;
 pub(crate) mod partial;
+pub(crate) mod placeholder;
 pub(crate) mod probe;
 pub(crate) mod remove;
 pub(crate) mod skip;

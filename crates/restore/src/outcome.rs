@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_format::directory::Refused;
+use kopia_format::stub::Stub;
 
 use crate::Observer;
 use crate::destination::unset::Unset;
@@ -14,6 +15,9 @@ use crate::destination::unset::Unset;
 /// How many problems an [`Outcome`] keeps, and about how many bytes of paths; observers are told of all.
 pub(crate) const KEPT: usize = 10_000;
 pub(crate) const KEPT_BYTES: usize = 16 << 20;
+
+/// How many files that stand for others an [`Outcome`] keeps.
+const STUBS: usize = 100;
 
 /// How many lost ranges of one file a message names.
 const SHOWN: usize = 5;
@@ -55,6 +59,21 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Attributes that could not be set.
     pub notes: Notes,
+    /// Files that stand for others, which the snapshot does not have: `kopia snapshot fix` could not read them, or
+    /// `kopia restore --shallow` did not restore them before they were backed up. They are restored as they are.
+    pub stub_count: u64,
+    /// The first 100 of them.
+    pub stubs: Vec<FoundStub>,
+}
+
+/// A file that stands for another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundStub {
+    /// Its path below the root of the restore.
+    pub path: String,
+    /// What it stands for.
+    pub stub: Stub,
 }
 
 /// Attributes that could not be set although the entries are there.
@@ -229,6 +248,8 @@ pub(crate) struct Tally<'a> {
     modes: AtomicU64,
     times: AtomicU64,
     names: AtomicU64,
+    stub_count: AtomicU64,
+    stubs: Mutex<Vec<FoundStub>>,
     problem_count: AtomicU64,
     /// Those that are kept, and how many bytes their paths have.
     problems: Mutex<(Vec<Problem>, usize)>,
@@ -256,6 +277,8 @@ impl<'a> Tally<'a> {
             modes: AtomicU64::default(),
             times: AtomicU64::default(),
             names: AtomicU64::default(),
+            stub_count: AtomicU64::default(),
+            stubs: Mutex::default(),
             problem_count: AtomicU64::default(),
             problems: Mutex::default(),
         }
@@ -326,6 +349,15 @@ impl<'a> Tally<'a> {
     pub(crate) fn deleted(&self, path: &str) {
         self.deleted.fetch_add(1, Ordering::Relaxed);
         self.observer.deleted(path);
+    }
+
+    /// Notes a file that stands for another.
+    pub(crate) fn stub(&self, path: String, stub: Stub) {
+        self.stub_count.fetch_add(1, Ordering::Relaxed);
+        let mut stubs = self.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if stubs.len() < STUBS {
+            stubs.push(FoundStub { path, stub });
+        }
     }
 
     /// Notes a mount that was not deleted.
@@ -402,6 +434,7 @@ impl<'a> Tally<'a> {
             paths.sort();
             paths
         };
+        let stubs = self.stubs.into_inner().unwrap_or_else(PoisonError::into_inner);
         Outcome {
             files: self.files.into_inner(),
             folders: self.folders.into_inner(),
@@ -416,6 +449,8 @@ impl<'a> Tally<'a> {
             restores_kept: sorted(self.restores_kept),
             extras_kept: self.extras_kept.into_inner(),
             already_finished: false,
+            stub_count: self.stub_count.into_inner(),
+            stubs,
             problem_count: self.problem_count.into_inner(),
             problems,
             notes: Notes {

@@ -18,6 +18,7 @@ use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
+use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, is_folder, look};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Attribute, Cause};
@@ -65,6 +66,7 @@ impl<'a> Planner<'a> {
                 let there = There { existing: self.existing(&folder), left: self.left(&folder) };
                 let named = there.left.as_ref().is_some_and(|left| left.has(name, root.kind()));
                 let found = there.found(self.shared, name, root, named);
+                folder.set_placeholders(vec![name.as_str().into()]);
                 self.leaf(&folder, name, root, found);
                 self.leave(folder);
             }
@@ -99,6 +101,7 @@ impl<'a> Planner<'a> {
     fn visit(&mut self, folder: &Arc<Folder>, fetched: Fetched) {
         let mut there = There { existing: self.existing(folder), left: self.left(folder) };
         let mut extras = self.names_of(folder, &there);
+        let mut placeholders = self.placeholders_of(&there);
         let read = fetched.for_each(|entry| match entry {
             _ if self.shared.stopped() => {}
             Err(refused) => {
@@ -109,6 +112,7 @@ impl<'a> Planner<'a> {
                 if entry.name().contains('\u{fffd}') {
                     self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
                 }
+                placeholders.note(entry.name());
                 if let (Some(extras), Some(existing)) = (&mut extras, &there.existing) {
                     extras.take_or_look(existing.as_fd(), entry.name());
                 }
@@ -130,6 +134,7 @@ impl<'a> Planner<'a> {
                 }
             }
         });
+        folder.set_placeholders(placeholders.into_replaced());
         if let Some(left) = there.left {
             left.remove_rest();
         }
@@ -175,6 +180,12 @@ impl<'a> Planner<'a> {
         let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
         let names = Names::read(existing.as_fd());
         names.inspect_err(|error| self.extra_problem(folder, "", unlisted(error))).ok()
+    }
+
+    /// Lists placeholders of the target's folder. Where extras are deleted, they are some.
+    fn placeholders_of(&self, there: &There) -> Placeholders {
+        let existing = there.existing.as_ref().filter(|_| !self.shared.options.delete_extra);
+        existing.map_or_else(Placeholders::default, |existing| Placeholders::read(existing.as_fd()))
     }
 
     /// Plans a folder, unless it is nested too deep or in itself.

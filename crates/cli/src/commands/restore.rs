@@ -22,6 +22,7 @@ use crate::output::{self, count, say};
 use crate::progress::{Kinds, Manner, Progress, SHOWN};
 use crate::report::Report;
 use crate::session::Session;
+use crate::stubs;
 use crate::time;
 
 pub(crate) fn run(
@@ -61,6 +62,10 @@ pub(crate) fn run(
     }
     if outcome.already_finished {
         session.note("the shards had been finished before: everything is there");
+    }
+    let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
+    for line in stubs::lines(outcome.stub_count, found) {
+        session.note(&line);
     }
     tell_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
     let exit = judge(session, &outcome, kinds, args);

@@ -24,6 +24,9 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
     let visible: Vec<_> =
         chosen.iter().filter(|snapshot| args.incomplete || !incomplete(snapshot)).copied().collect();
     list(&visible).map_err(Failure::output)?;
+    if chosen.is_empty() && snapshots.hides_deleted() {
+        session.note("snapshots were deleted, of which some may still be there: --deleted shows them");
+    }
     match (chosen.len(), hidden) {
         (0, _) => session.note("the repository holds no snapshots"),
         (_, 0) => {}

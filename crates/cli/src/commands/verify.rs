@@ -15,6 +15,7 @@ use crate::output::{self, count, escape, say, size, thousands};
 use crate::progress::{self, Manner, SHOWN};
 use crate::report::Report;
 use crate::session::Session;
+use crate::stubs;
 
 pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failure> {
     let mut options = Options::default();
@@ -44,6 +45,9 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let reported = progress.finish();
     let verified = verified?;
     reported?;
+    for line in stubs::lines(verified.stub_count, verified.stubs.iter().map(|(name, stub)| (&**name, stub))) {
+        session.note(&line);
+    }
     let written = if session.json {
         output::json(&result::json(&verified, seconds))
     } else {

@@ -6,7 +6,7 @@ use kopia_rs::{Error, FormatBlob, Password};
 use super::access;
 use super::finding::Cause;
 use super::place::{Contents, Place, State};
-use super::{Effort, Finding, Voice, format_blob, neighbours, password};
+use super::{Effort, Finding, Voice, format_blob, neighbours, password, upgrade};
 use crate::error::Failure;
 
 /// How many things are named that could have been meant.
@@ -35,6 +35,11 @@ pub(crate) fn unopened(it: Unopened<'_>, effort: Effort) -> Vec<Finding> {
             vec![Finding::FormatBlobDamaged { given, why: why.clone(), replicas: replicas(it, effort) }]
         }
         Error::Storage(error) => storage(it.place, error, effort),
+        Error::Locked { .. } => vec![Finding::Failed {
+            cause: Cause::Upgrading,
+            message: it.error.to_string(),
+            changes: upgrade::changes(it.error, Some(&it.place.given), it.voice),
+        }],
         _ => Vec::new(),
     };
     if findings.is_empty() {

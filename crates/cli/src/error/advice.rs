@@ -7,7 +7,7 @@ use kopia_rs::unindexed::Packs;
 use kopia_rs::{Error, Repository, restore, storage};
 
 use super::{Failure, chain};
-use crate::diagnosis::{self, Effort, Finding, Place, Unopened, Voice, identity, packs};
+use crate::diagnosis::{self, Cause, Effort, Finding, Place, Unopened, Voice, identity, packs, upgrade};
 use crate::output::thousands;
 use crate::password::{Source, Used};
 
@@ -16,6 +16,10 @@ const FORMAT_BLOB: &str = "kopia.repository";
 /// Damage cannot be undone by reading, but a copy or kopia itself may help.
 const ANOTHER_COPY: &str =
     "another copy of the repository may have it undamaged; what does not need it can still be restored";
+
+/// What may be there where a list of snapshots is empty.
+const ALL_DELETED: &str = "all snapshots were deleted, of which some may still be there: --deleted takes them in, \
+                           and `kopia-rs snapshots --deleted` lists them";
 
 pub(super) fn repository(error: Error) -> Failure {
     let failure = Failure { hints: hints(&error, Voice::here()), ..Failure::failed(message(&error)) };
@@ -67,6 +71,9 @@ pub(super) fn unopened(it: Unopened<'_>) -> Failure {
     let findings = diagnosis::unopened(it, Effort::Hint);
     let failure = Failure { hints: hints(it.error, it.voice), ..Failure::failed(message(it.error)) };
     match findings.into_iter().next() {
+        Some(Finding::Failed { cause: Cause::Upgrading, changes, .. }) => {
+            Failure { hints: changes, ..failure }
+        }
         // These say no more than the error does.
         None | Some(Finding::Failed { .. } | Finding::WrongPassword { variant: None }) => failure,
         Some(finding) => Failure { hints: vec![finding.sentence(it.voice)], ..failure },
@@ -77,6 +84,7 @@ pub(super) fn unopened(it: Unopened<'_>) -> Failure {
 /// knew it.
 pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) -> Failure {
     let snapshots = matches!(error, Error::NotFound { .. }).then(|| repository.snapshots().ok()).flatten();
+    let deleted = snapshots.as_ref().is_some_and(|list| list.hides_deleted() && list.iter().len() == 0);
     let finding = snapshots.and_then(|snapshots| identity::not_found(&snapshots, &error, name));
     if let (Error::Storage(_), Some(folder)) = (&error, repository.store().folder()) {
         let (place, store) = (Place::look(&folder), repository.store());
@@ -97,6 +105,9 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
     }
     if let Some(nearly) = nearly(name, &failure.candidates) {
         failure.hints.insert(0, nearly);
+    }
+    if deleted {
+        failure.hints.insert(0, ALL_DELETED.into());
     }
     match finding {
         Some(finding @ Finding::NoSnapshot { probable: true, .. }) => {
@@ -150,7 +161,7 @@ pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
                            a replica of it";
             return about_password().into_iter().chain([damaged.into()]).collect();
         }
-        Error::Locked { .. } => &["wait until the upgrade has ended; only then its layout is settled"],
+        Error::Locked { .. } => return upgrade::changes(error, None, voice),
         Error::Unsupported { .. } => {
             &["a newer version of kopia-rs may know it; kopia itself can restore it if it does"]
         }

@@ -76,7 +76,10 @@ pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> Ending {
         Some(finding) => Sentence::of(&finding),
         None => Sentence::nothing(&wanted.to_string(), "the repository has none of it", ""),
     };
-    let ending = Ending::new(how(settings.on_missing), sentence).without_snapshots(wanted);
+    let mut ending = Ending::new(how(settings.on_missing), sentence).without_snapshots(wanted);
+    if snapshots.iter().len() == 0 && snapshots.hides_deleted() {
+        ending = ending.detail("INFO: snapshots were deleted, of which some may still be there");
+    }
     with_others(ending, snapshots, settings)
 }
 

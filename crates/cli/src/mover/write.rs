@@ -16,7 +16,7 @@ use super::{advice, room};
 use crate::diagnosis::Voice;
 use crate::output::{self, count, size, thousands};
 use crate::progress::{Manner, Progress};
-use crate::{attributes, interrupt};
+use crate::{attributes, interrupt, stubs};
 
 /// Restores a snapshot and says how that ended.
 pub(crate) fn restore(
@@ -84,6 +84,8 @@ fn options(settings: &Settings) -> Options {
 /// Says what was done and which attributes could not be set.
 fn tell(journal: &Journal, outcome: &Outcome) {
     attributes::sentences(&outcome.notes, Voice::Pod).iter().for_each(|line| journal.warn(line));
+    let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
+    stubs::lines(outcome.stub_count, found).iter().for_each(|line| journal.warn(line));
     for mount in &outcome.mounts_kept {
         journal.warn(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
     }

@@ -10,6 +10,7 @@ mod doctor;
 mod existing;
 mod failing;
 mod layouts;
+mod left_behind;
 mod listing;
 mod memory;
 mod mounts;

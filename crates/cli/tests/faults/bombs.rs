@@ -95,3 +95,30 @@ fn folders_that_are_the_same_a_million_million_times() {
     // Each object is looked at once, wherever it lies.
     assert_eq!(bounded(&place.command("verify")).status.code(), Some(0));
 }
+
+/// KiB of what a process may allocate and write, with some threads' stacks.
+const DATA: u32 = 200 << 10;
+
+#[test]
+fn long_paths_take_no_memory_for_each_folder_that_waits() {
+    let place = Place::of(|writer, _| {
+        let empty = writer.directory(&[]);
+        let folders: Vec<_> = (0..4000).map(|n| entry("d", &format!("f{n:04}"), "0755", &empty, 0)).collect();
+        let mut inner = writer.directory(&folders);
+        for _ in 0..40 {
+            inner = writer.directory(&[entry("d", &"n".repeat(4000), "0755", &inner, 0)]);
+        }
+        entry("d", "data", "0755", &inner, 0)
+    });
+    let mut ls = place.command("ls");
+    ls.args(["-R", NEW]);
+    // 640 MB of paths.
+    for command in
+        [place.restore(NEW, &place.path("target"), "--quiet --dry-run"), ls, place.command("verify")]
+    {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -d {DATA}; exec \"$@\""), "sh"]);
+        limited.arg(command.get_program()).args(command.get_args());
+        assert_eq!(bounded(&limited).status.code(), Some(0), "{command:?}");
+    }
+}

@@ -130,14 +130,21 @@ impl RawEntry<'static> {
     /// Deserializes an entry, or `null`, that borrows nothing.
     pub(crate) fn owned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
         let raw: Option<RawEntry<'_>> = Option::deserialize(deserializer)?;
-        Ok(raw.map(|raw| RawEntry {
-            name: Cow::Owned(raw.name.into_owned()),
-            kind: Cow::Owned(raw.kind.into_owned()),
-            mode: Cow::Owned(raw.mode.into_owned()),
-            mtime: Cow::Owned(raw.mtime.into_owned()),
-            obj: Cow::Owned(raw.obj.into_owned()),
-            ..raw
-        }))
+        Ok(raw.map(RawEntry::into_owned))
+    }
+}
+
+impl RawEntry<'_> {
+    /// Copies what is borrowed.
+    pub(crate) fn into_owned(self) -> RawEntry<'static> {
+        RawEntry {
+            name: Cow::Owned(self.name.into_owned()),
+            kind: Cow::Owned(self.kind.into_owned()),
+            mode: Cow::Owned(self.mode.into_owned()),
+            mtime: Cow::Owned(self.mtime.into_owned()),
+            obj: Cow::Owned(self.obj.into_owned()),
+            ..self
+        }
     }
 }
 

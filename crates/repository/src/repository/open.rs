@@ -6,7 +6,7 @@ use std::thread::Scope;
 use std::time::{Instant, SystemTime};
 
 use kopia_codec::key::{KeyDerivation, Password};
-use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, RepositoryFormat};
+use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, RepositoryFormat, UpgradeLock};
 use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
@@ -18,6 +18,9 @@ use crate::{Error, FormatBlob, Result};
 
 /// The features that this reader understands: those that kopia does (`repo/open.go`).
 const KNOWN_FEATURES: [&str; 2] = ["index-v1", "index-v2"];
+
+/// What kopia calls copies of the format blob from before an upgrade; the name of who upgrades follows.
+const BACKUP_PREFIX: &str = "kopia.repository.backup.";
 
 pub(super) fn open(
     store: Box<dyn BlobStore>,
@@ -36,7 +39,17 @@ pub(super) fn open(
         let (sender, listed) = std::sync::mpsc::sync_channel(1);
         let ahead = std::thread::Builder::new().spawn_scoped(scope, || read_ahead(&feed, scope, sender));
         let mut format = blob.unseal(&*store, password)?;
-        let warnings = check(&format)?;
+        let mut warnings = Vec::new();
+        if let Some(lock) = format.upgrade_lock.as_ref().filter(|lock| lock.in_force(now())) {
+            let locked = locked(lock, &*store);
+            let Error::Locked { backup: Some(backup), .. } = &locked else { return Err(locked) };
+            if !options.degraded {
+                return Err(locked);
+            }
+            (blob, format) = FormatBlob::before_upgrade(&*store, backup, password)?;
+            warnings.push(format!("{locked}; it is read as it was before, by {backup}"));
+        }
+        warnings.extend(check(&format)?);
         let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
         format.forget_keys();
         let listing = match ahead {
@@ -109,11 +122,20 @@ pub(crate) fn unseal(
     RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
 }
 
+/// Says that a repository is being upgraded. Of several copies of its format blob the oldest is from before that.
+fn locked(lock: &UpgradeLock, store: &dyn BlobStore) -> Error {
+    let backups = store.list(BACKUP_PREFIX).unwrap_or_default().into_iter();
+    let backup = backups.min_by_key(|backup| store.modified(&backup.id).ok().flatten());
+    Error::Locked {
+        owner: lock.owner_id.clone(),
+        since: lock.creation_time,
+        backup: backup.map(|backup| backup.id),
+        message: lock.message.clone(),
+    }
+}
+
 /// Refuses what must not be read, or not by us; returns what is to be said all the same.
 fn check(format: &RepositoryFormat) -> Result<Vec<String>> {
-    if let Some(lock) = format.upgrade_lock.as_ref().filter(|lock| lock.in_force(now())) {
-        return Err(Error::Locked { owner: lock.owner_id.clone(), message: lock.message.clone() });
-    }
     let mut warnings = Vec::new();
     for feature in &format.required_features {
         if KNOWN_FEATURES.contains(&&*feature.feature) {

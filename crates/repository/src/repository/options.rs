@@ -8,6 +8,8 @@ pub struct OpenOptions {
     /// Leave out index blobs that cannot be read, and read the index that every pack ends in besides: what was written is
     /// found again, as long as its pack is there. [`Repository::losses`](crate::Repository::losses) says what was lost.
     /// Snapshots and contents that were deleted may be back, where an index blob that is lost was the only one to say so.
+    ///
+    /// A repository that is being upgraded is read as it was before, where that is still known.
     pub degraded: bool,
     /// Take in contents that are marked deleted, however long ago, as long as their packs are there, and with them the
     /// snapshots that were deleted: [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.

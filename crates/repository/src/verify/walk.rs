@@ -4,10 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use kopia_format::directory::EntryKind;
+use kopia_format::stub::Stub;
 use kopia_format::{ContentId, ObjectId};
 
 use crate::object::Pieces;
 use crate::{Entry, Repository, Result};
+
+/// How many names of one folder are looked at for doubled ones.
+const NAMES: usize = 4 << 20;
+
+/// How many files that stand for others are kept.
+const STUBS: usize = 100;
 
 /// The folders, files and links below some roots. What is kept is no more than the index has, whatever folders say.
 pub(super) struct Walk<'a> {
@@ -27,6 +34,8 @@ pub(super) struct Walk<'a> {
     pub(super) roots_suspect: bool,
     pub(super) folders: u64,
     pub(super) files: u64,
+    pub(super) stub_count: u64,
+    pub(super) stubs: Vec<(String, Stub)>,
 }
 
 impl<'a> Walk<'a> {
@@ -42,6 +51,8 @@ impl<'a> Walk<'a> {
             roots_suspect: false,
             folders: 0,
             files: 0,
+            stub_count: 0,
+            stubs: Vec::new(),
         }
     }
 
@@ -75,6 +86,12 @@ impl<'a> Walk<'a> {
             if self.contents(object).is_err() {
                 self.broken.insert(object);
             }
+            if let Some(stub) = entry.stub() {
+                self.stub_count += 1;
+                if self.stubs.len() < STUBS {
+                    self.stubs.push((entry.name().into(), stub));
+                }
+            }
         }
         !self.broken.contains(&object)
             && match entry.kind() {
@@ -98,7 +115,8 @@ impl<'a> Walk<'a> {
                 let read = fetched.for_each_as_it_stands(|entry| match entry {
                     Ok(entry) => {
                         // A hash of each name will do: what is suspected is looked at by path later.
-                        sound &= !entry.name().contains('/') && names.insert(hasher.hash_one(entry.name()));
+                        let name = hasher.hash_one(entry.name());
+                        sound &= !entry.name().contains('/') && (names.len() == NAMES || names.insert(name));
                         sound &= self.add(&entry);
                     }
                     Err(_) => sound = false,

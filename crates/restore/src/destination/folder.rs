@@ -31,6 +31,8 @@ pub(crate) struct Folder {
     made: OnceLock<io::Result<Identity>>,
     /// What the target's folder has and the snapshot has not.
     extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
+    /// Entries that the target may have placeholders of.
+    placeholders: OnceLock<Vec<Box<str>>>,
     /// Files of which pieces are lost, and that still need a name.
     partial: Mutex<Vec<Partial>>,
 }
@@ -73,6 +75,7 @@ impl Folder {
             staged: AtomicU64::new(0),
             made: OnceLock::new(),
             extras: OnceLock::new(),
+            placeholders: OnceLock::new(),
             partial: Mutex::default(),
         })
     }
@@ -99,6 +102,7 @@ impl Folder {
             staged: AtomicU64::new(0),
             made: OnceLock::new(),
             extras: OnceLock::new(),
+            placeholders: OnceLock::new(),
             partial: Mutex::default(),
         })
     }
@@ -155,6 +159,18 @@ impl Folder {
     /// more, or that is not known.
     pub(crate) fn extras(&self) -> Option<(Identity, &[Box<[u8]>])> {
         self.extras.get().map(|(listed, names)| (*listed, &names[..]))
+    }
+
+    /// Keeps the names of entries that the target may have placeholders of, until they are restored.
+    pub(crate) fn set_placeholders(&self, names: Vec<Box<str>>) {
+        if !names.is_empty() {
+            let _ = self.placeholders.set(names);
+        }
+    }
+
+    /// Returns the entries that the target may have placeholders of.
+    pub(crate) fn placeholders(&self) -> &[Box<str>] {
+        self.placeholders.get().map_or(&[], |names| names)
     }
 
     /// Keeps a file of which pieces are lost, until the names of all others are taken.

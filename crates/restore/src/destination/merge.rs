@@ -17,11 +17,11 @@ use rustix::io::Errno;
 use super::folder::Folder;
 use super::handles::{Handles, descend};
 use super::metadata::Metadata;
-use super::partial;
 use super::remove::{Kept, remove_extra, would_keep};
 use super::staging::{self, Staging};
 use super::target::Target;
 use super::{is_folder, look, open_folder, open_to_change};
+use super::{partial, placeholder};
 use crate::outcome::{Cause, Tally};
 
 /// What the planner found out about the target, and what is to be done at the end.
@@ -249,7 +249,22 @@ impl Mover<'_> {
             }
         }
         partial::name_all(destination.as_fd(), folder, self.tally);
+        self.remove_placeholders(destination.as_fd(), folder);
         Ok(destination)
+    }
+
+    /// Removes what `kopia restore --shallow` left in place of entries that are restored now.
+    fn remove_placeholders(&self, destination: BorrowedFd<'_>, folder: &Arc<Folder>) {
+        for name in folder.placeholders() {
+            // What could not be restored keeps what says where it is.
+            if !matches!(look(destination, &**name), Ok(Some(_))) {
+                continue;
+            }
+            match placeholder::remove(destination, name) {
+                Ok(removed) => removed.iter().for_each(|name| self.tally.deleted(&folder.path_of(name))),
+                Err(error) => tracing::debug!(%error, name, "a placeholder cannot be removed"),
+            }
+        }
     }
 
     /// Sets the attributes of the target folder itself, after the staging folder is gone from it.

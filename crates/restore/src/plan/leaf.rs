@@ -23,6 +23,9 @@ impl Planner<'_> {
         if entry.object().indirection() == 0 && !self.has(begins, 0) {
             return;
         }
+        if let Some(stub) = entry.stub() {
+            self.shared.tally.stub(folder.path_of(name), stub);
+        }
         folder.expect_one();
         let small = SmallEntry {
             folder: folder.clone(),

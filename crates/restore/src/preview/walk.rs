@@ -14,6 +14,7 @@ use super::{Action, Change, Preview};
 use crate::destination::keep::{Creator, may_keep};
 use crate::destination::merge::full_folder;
 use crate::destination::mounts::is_boundary;
+use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::skip::Skip;
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::execute::check::{is_right, open_file, size};
@@ -110,7 +111,10 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
 
     /// Looks at a snapshot that is a file or link, which gets this name.
     pub(super) fn single(&mut self, entry: &Entry, name: &str) {
-        self.leaf(&self.root(entry), name, entry);
+        let place = self.root(entry);
+        self.leaf(&place, name, entry);
+        let placeholder = place.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), name));
+        placeholder.iter().for_each(|name| self.deleted(place.path_of(name)));
     }
 
     fn root(&self, entry: &Entry) -> Place {
@@ -152,12 +156,16 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             self.extra_problem(place.path_of(""), unlisted(&error));
             None
         });
+        let shallow = place.handle.as_ref().filter(|_| !self.options.delete_extra);
+        let mut placeholders =
+            shallow.map_or_else(Placeholders::default, |handle| Placeholders::read(handle.as_fd()));
         let read = fetched.for_each(|entry| match entry {
             Err(refused) => {
                 extras.as_mut().and_then(|extras| extras.take(&refused.name));
                 self.problem(place.path_of(&refused.name), refused.into());
             }
             Ok(entry) => {
+                placeholders.note(entry.name());
                 if let (Some(extras), Some(existing)) = (&mut extras, &place.handle) {
                     extras.take_or_look(existing.as_fd(), entry.name());
                 }
@@ -170,6 +178,10 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 }
             }
         });
+        for name in placeholders.into_replaced() {
+            let there = place.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), &name));
+            there.iter().for_each(|name| self.deleted(place.path_of(name)));
+        }
         match (read, extras) {
             (Err(error), _) => self.problem(place.path_of(""), error.into()),
             (Ok(summary), Some(mut extras)) => {

@@ -13,6 +13,7 @@ mod failing;
 mod hostile;
 mod in_place;
 mod living;
+mod placeholders;
 mod preview;
 mod random;
 mod reading;

@@ -51,7 +51,7 @@ pub(super) fn blob(joined: &[u8], name: &[u8]) -> Option<Named> {
     let has_upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
     let lower = if has_upper { Cow::from(text.to_ascii_lowercase()) } else { text.into() };
     let is_written_by_kopia = (has_upper || !extension) && is_kopias(&lower);
-    if !extension && !is_written_by_kopia || extension && !is_id(text) {
+    if !extension && !is_written_by_kopia || extension && !is_id(text) && !is_format_backup(text) {
         return None;
     }
     let id = BlobId::new(if is_written_by_kopia { &lower } else { text }).ok()?;
@@ -66,8 +66,20 @@ pub(super) fn may_hold_blobs(joined: &[u8], name: &[u8]) -> bool {
     whole.len() < MAX_ID && !matches!(name, b"." | b"..") && is_plausible(&whole)
 }
 
+/// Returns whether an id is that of the format blob from before an upgrade, which ends in the name of who upgrades.
+fn is_format_backup(id: &str) -> bool {
+    id.starts_with(FORMAT_BACKUP) && id.len() > FORMAT_BACKUP.len()
+}
+
 /// Returns whether an id can begin so.
 fn is_plausible(start: &[u8]) -> bool {
+    let is_backup = start
+        .get(..FORMAT_BACKUP.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(FORMAT_BACKUP.as_bytes()));
+    if is_backup {
+        // Such as user@host.
+        return !start.contains(&0);
+    }
     let dotted = start.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"kopia."));
     start
         .iter()
@@ -98,7 +110,7 @@ fn is_ending(part: &str) -> bool {
 fn is_kopias(id: &str) -> bool {
     let digits = |text: &str| text.len() >= MIN_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if WELL_KNOWN.contains(&id) || id.starts_with(FORMAT_BACKUP) && id.len() > FORMAT_BACKUP.len() {
+    if WELL_KNOWN.contains(&id) || is_format_backup(id) {
         return true;
     }
     if let Some(log) = id.strip_prefix("_log_") {
@@ -149,6 +161,7 @@ mod tests {
             "kopia.repository".into(),
             "kopia.maintenance".into(),
             "kopia.repository.backup.1f2e".into(),
+            "kopia.repository.backup.ops@my-host".into(),
         ] {
             for (file, extension) in [(name.clone(), false), (format!("{name}.f"), true)] {
                 let wanted = Named { id: BlobId::new(&name).unwrap(), extension, respelled: false };

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::output::{self, count, shown, size, thousands};
 use crate::report::Line;
+use crate::stubs;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -39,6 +40,10 @@ pub(super) struct Json<'a> {
     /// The first 10,000; `--report` has all.
     problems: Vec<Line<'a>>,
     notes: NotesJson,
+    /// Files that stand for others.
+    stub_count: u64,
+    /// The first 100 of them.
+    stubs: Vec<stubs::Json<'a>>,
     /// What the backup itself could not read.
     made_with_failed_files: i64,
     seconds: f64,
@@ -149,6 +154,8 @@ pub(super) fn json<'a>(
         problem_count: outcome.problem_count,
         problems: outcome.problems.iter().map(Line::from).collect(),
         notes: NotesJson { owners, special_bits, modes, times, names },
+        stub_count: outcome.stub_count,
+        stubs: outcome.stubs.iter().map(|found| stubs::Json::new(&found.path, &found.stub)).collect(),
         made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),
         seconds,
     }

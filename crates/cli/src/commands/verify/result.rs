@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::chain;
 use crate::output::{self, count, size, thousands};
+use crate::stubs;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,10 @@ pub(super) struct Json<'a> {
     loss_count: u64,
     /// The first 10,000; `--report` has all.
     losses: Vec<LossLine<'a>>,
+    /// Files that stand for others.
+    stub_count: u64,
+    /// The first 100 of them, by their names.
+    stubs: Vec<stubs::Json<'a>>,
     seconds: f64,
 }
 
@@ -100,6 +105,8 @@ pub(super) fn json(report: &Report, seconds: f64) -> Json<'_> {
         damage: report.damage.iter().map(DamageLine::from).collect(),
         loss_count: report.loss_count,
         losses: report.losses.iter().map(LossLine::from).collect(),
+        stub_count: report.stub_count,
+        stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
         seconds,
     }
 }

@@ -1,0 +1,98 @@
+//! Reads the lists of manifests, in bounded memory.
+
+use kopia_format::ContentId;
+use kopia_format::manifest::{self, Manifest};
+use rayon::prelude::*;
+
+use crate::content::{MAX_LENGTH, corrupt};
+use crate::{Error, Repository, Result};
+
+/// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.
+const LONGEST: usize = 1 << 20;
+
+/// How many bytes of manifests are kept in all: those of some 500,000 snapshots.
+const MOST: usize = 512 << 20;
+
+/// How many bytes of lists are in memory at once, apart from what is kept of them. One list may have more.
+const AT_ONCE: usize = 64 << 20;
+
+/// Reads lists of manifests and keeps what is said of snapshots.
+pub(super) struct ManifestReader<'a> {
+    repository: &'a Repository,
+    /// How many bytes are kept.
+    kept: usize,
+}
+
+impl<'a> ManifestReader<'a> {
+    pub(super) fn new(repository: &'a Repository) -> Self {
+        Self { repository, kept: 0 }
+    }
+
+    /// Reads contents that hold manifests, each as a result of its own.
+    pub(super) fn read(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
+        let packed: Vec<_> =
+            contents.par_iter().map(|content| self.repository.read_content(content)).collect();
+        let mut lists = contents.iter().zip(packed).peekable();
+        let mut read = Vec::with_capacity(contents.len());
+        while lists.peek().is_some() {
+            let mut length = 0;
+            let mut some = Vec::new();
+            while let Some(list) = lists.next_if(|(_, packed)| {
+                length += packed.as_deref().map_or(0, unpacked_length);
+                some.is_empty() || length <= AT_ONCE
+            }) {
+                some.push(list);
+            }
+            let parsed: Vec<_> =
+                some.into_par_iter().map(|(content, packed)| self.parse(content, &packed?)).collect();
+            for list in parsed {
+                let kept = list.as_ref().map_or(0, |list| list.iter().map(length_of).sum());
+                self.kept += kept;
+                let content = &contents[read.len()];
+                read.push(if self.kept > MOST && kept > 0 {
+                    self.corrupt(content, too_many())
+                } else {
+                    list
+                });
+            }
+        }
+        read
+    }
+
+    /// Unpacks a list and takes out of it what is said of snapshots, and of what is deleted.
+    fn parse(&self, content: &ContentId, packed: &[u8]) -> Result<Vec<Manifest>> {
+        let limit = unpacked_length(packed).min(MAX_LENGTH);
+        let json = match self.repository.with_decoder(|decoder| decoder.gunzip(packed, limit)) {
+            Ok(json) => json,
+            Err(error) => return self.corrupt(content, error.to_string()),
+        };
+        let mut manifests =
+            manifest::parse(&json).or_else(|error| self.corrupt(content, error.to_string()))?;
+        manifests.retain(|manifest| manifest.deleted || manifest.is_snapshot());
+        match manifests.iter().find(|manifest| length_of(manifest) > LONGEST) {
+            None => Ok(manifests),
+            Some(long) => {
+                let (id, length) = (&long.id, length_of(long));
+                self.corrupt(content, format!("manifest {id} has {length} bytes, more than {LONGEST}"))
+            }
+        }
+    }
+
+    fn corrupt<T>(&self, content: &ContentId, why: String) -> Result<T, Error> {
+        let place = self.repository.find(content)?;
+        Err(corrupt(self.repository, content, &place, why))
+    }
+}
+
+/// Returns how many bytes a list has when it is unpacked, as gzip's last four bytes say; more are never unpacked.
+fn unpacked_length(packed: &[u8]) -> usize {
+    packed.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
+}
+
+fn length_of(manifest: &Manifest) -> usize {
+    manifest.data.as_ref().map_or(0, |data| data.get().len())
+}
+
+fn too_many() -> String {
+    format!("manifests of snapshots have more than {MOST} bytes in all")
+}

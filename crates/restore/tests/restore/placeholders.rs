@@ -1,0 +1,117 @@
+//! Placeholders of `kopia restore --shallow`, in the target and in the snapshot.
+
+use std::fs;
+
+use kopia_repository::Entry;
+use kopia_restore::{Action, Options, preview};
+use serde_json::json;
+
+use crate::common::{Place, file, folder, names, problems};
+
+fn root(place: &Place) -> Entry {
+    place.root("repo", |writer| {
+        let hello = writer.file(b"hello");
+        let inner = writer.directory(&[file("x", &hello, 5)]);
+        let lost = "00112233445566778899aabbccddeeff";
+        let entries = [
+            folder("d", &inner),
+            file("f", &hello, 5),
+            file("lost", lost, 5),
+            file("own.kopia-entry", &hello, 5),
+        ];
+        folder("data", &writer.directory(&entries))
+    })
+}
+
+fn placeholder(name: &str) -> String {
+    json!({"name": name, "type": "f", "mode": "0644", "mtime": "2020-01-02T03:04:05Z", "obj": "0a1b"})
+        .to_string()
+}
+
+/// A target as `kopia restore --shallow` leaves it, with some things that only look like placeholders.
+fn shallow(place: &Place) {
+    let target = place.path("target");
+    for directory in ["d.kopia-entry", "d", "elsewhere.kopia-entry"] {
+        fs::create_dir_all(target.join(directory)).unwrap();
+    }
+    for name in [
+        "d.kopia-entry/.kopia-entry",
+        "f.kopia-entry",
+        "lost.kopia-entry",
+        "d/x.kopia-entry",
+        "other.kopia-entry",
+    ] {
+        fs::write(target.join(name), placeholder(name)).unwrap();
+    }
+    fs::write(target.join("own"), "").unwrap();
+}
+
+const LEFT: [&str; 7] =
+    ["d", "elsewhere.kopia-entry", "f", "lost.kopia-entry", "other.kopia-entry", "own", "own.kopia-entry"];
+
+#[test]
+fn they_go_when_what_they_stand_for_is_restored() {
+    let place = Place::new();
+    let root = root(&place);
+    shallow(&place);
+    let target = place.path("target");
+    let mut deleted = Vec::new();
+    let seen = preview(&root, &target, &Options::default(), |change| {
+        deleted.extend((change.action == Action::Delete).then(|| change.path.clone()));
+    });
+    deleted.sort();
+    // A dry run does not know what cannot be read.
+    assert_eq!(deleted, ["d.kopia-entry", "d/x.kopia-entry", "f.kopia-entry", "lost.kopia-entry"]);
+    assert_eq!(seen.unwrap().deleted, 4);
+    let outcome = place.restore(&root, "target");
+    assert_eq!((outcome.deleted, outcome.problem_count), (3, 1), "{:?}", problems(&outcome));
+    assert_eq!((names(&target), names(&target.join("d"))), (LEFT.map(Into::into).into(), vec!["x".into()]));
+    assert_eq!(outcome.stub_count, 0, "one of the snapshot has only the name of a placeholder");
+}
+
+#[test]
+fn what_only_looks_like_one_stays() {
+    let place = Place::new();
+    let root = root(&place);
+    let target = place.path("target");
+    fs::create_dir_all(target.join("d.kopia-entry")).unwrap();
+    fs::write(target.join("d.kopia-entry/.kopia-entry"), placeholder("d")).unwrap();
+    fs::write(target.join("d.kopia-entry/mine"), "").unwrap();
+    fs::write(target.join("f.kopia-entry"), "notes of mine").unwrap();
+    let outcome = place.restore(&root, "target");
+    assert_eq!(outcome.deleted, 0);
+    assert_eq!(names(&target), ["d", "d.kopia-entry", "f", "f.kopia-entry", "own.kopia-entry"]);
+}
+
+#[test]
+fn one_of_a_single_file_goes_too() {
+    let place = Place::new();
+    let root = root(&place);
+    let target = place.path("target");
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("other.kopia-entry"), placeholder("f")).unwrap();
+    let outcome = kopia_restore::restore(&root.at("f").unwrap(), target.join("other"), &Options::default());
+    assert_eq!(outcome.unwrap().deleted, 1);
+    assert_eq!(names(&target), ["other"]);
+}
+
+#[test]
+fn those_of_the_snapshot_are_restored_as_they_are_and_told() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let text = placeholder("report.pdf");
+        let stub = writer.file(text.as_bytes());
+        let inner = writer.directory(&[file(".kopia-entry", &stub, text.len())]);
+        let entries = [folder("d.kopia-entry", &inner), file("report.pdf.kopia-entry", &stub, text.len())];
+        folder("data", &writer.directory(&entries))
+    });
+    let outcome = place.restore(&root, "target");
+    assert_eq!((outcome.stub_count, outcome.deleted, outcome.problem_count), (2, 0, 0));
+    let mut paths: Vec<_> = outcome.stubs.iter().map(|found| (&*found.path, &*found.stub.name)).collect();
+    paths.sort_unstable();
+    assert_eq!(
+        paths,
+        [("d.kopia-entry/.kopia-entry", "report.pdf"), ("report.pdf.kopia-entry", "report.pdf")]
+    );
+    assert_eq!(place.restore(&root, "target").kept, 2);
+}
