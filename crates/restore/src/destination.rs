@@ -5,8 +5,8 @@
 //! inode are compared with those of the folder that was made.
 //!
 //! What does not exist yet is written below one folder, `TARGET/.kopia-rs-restore-<root object>` ([`staging`]), and moved
-//! to its final name when all is written ([`merge`]): nothing is ever visible with wrong content, and a fresh restore pays
-//! a single rename for each entry of its root. The staging folder is open to its owner alone, so that modes, owners and
+//! to its final name when all is written ([`merge`]), or before if room is short (`room`): nothing is ever visible with wrong
+//! content, and a fresh restore pays a single rename for each entry of its root. The staging folder is open to its owner alone, so that modes, owners and
 //! special bits are nobody else's to use before they are final.
 
 pub(crate) mod folder;

@@ -79,7 +79,22 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The target failed in a way that would hit every entry, such as a full disk.
+    /// The target has no room for the rest. What was done is in its place, as far as it replaces something, or in the
+    /// unfinished folder.
+    #[error("{}: there is no room for the rest{}", target.display(), more(*missing))]
+    NoRoom {
+        /// Where to restore to.
+        target: PathBuf,
+        /// How many bytes more must be free at least, as far as that is known.
+        missing: Option<u64>,
+        /// Whether a large file was to be replaced, so that less is needed with [`crate::Options::in_place`].
+        in_place_helps: bool,
+        /// What the system said.
+        source: io::Error,
+        /// The folder that holds what is not in its place yet, as for [`Self::Stopped`].
+        unfinished: PathBuf,
+    },
+    /// The target failed in a way that would hit every entry, such as a failing disk.
     #[error("{}: {what}", path.display())]
     Target {
         /// The folder or file.
@@ -91,6 +106,10 @@ pub enum Error {
         /// The folder that holds what was done, as for [`Self::Stopped`], where anything was.
         unfinished: Option<PathBuf>,
     },
+}
+
+fn more(missing: Option<u64>) -> String {
+    missing.map_or(String::new(), |bytes| format!(", which takes at least {bytes} bytes more"))
 }
 
 fn list(numbers: &[u32]) -> String {

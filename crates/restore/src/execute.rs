@@ -8,6 +8,7 @@ mod bytes;
 pub(crate) mod check;
 mod entries;
 mod large;
+mod publish;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,6 +39,7 @@ use crate::destination::target::Target;
 use crate::open_files::OpenFiles;
 use crate::outcome::{Cause, Tally};
 use crate::plan::batch::{Batch, Item, Part, Use};
+use crate::room::{Finished, Postponed, Room};
 use crate::shard::Torn;
 use crate::{Error, Options, Sync};
 
@@ -53,6 +55,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) options: &'a Options,
     pub(crate) target: &'a Target,
     pub(crate) staging: &'a Staging,
+    pub(crate) room: Room,
     pub(crate) defaults: ProbedDefaults,
     /// How many files may be open.
     pub(crate) open_files: OpenFiles,
@@ -101,6 +104,7 @@ impl<'a> Shared<'a> {
             options,
             target,
             staging,
+            room: Room::new(options),
             defaults,
             open_files: OpenFiles::of_process(options.workers()),
             bytes,
@@ -125,7 +129,7 @@ impl<'a> Shared<'a> {
     }
 
     /// Ends the restore because of something that would hit every entry.
-    fn give_up(&self, error: Error) {
+    pub(crate) fn give_up(&self, error: Error) {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.stop.store(true, Ordering::Relaxed);
         self.abort();
@@ -274,6 +278,10 @@ impl<'a> Worker<'a> {
             if !self.shared.stopped()
                 && let Err(error) = self.finish_folder(&folder)
             {
+                if self.shared.room.may_postpone(&error) {
+                    self.handles.forget(&folder);
+                    return self.shared.room.postpone(Postponed::Folder(folder), &error);
+                }
                 // What it lies in has its own problem if it could not be made.
                 let above = folder.parent.as_ref().is_some_and(|parent| parent.is_lost());
                 if !above || is_fatal(&error) {
@@ -292,11 +300,22 @@ impl<'a> Worker<'a> {
                 return folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)));
             }
             // Finished where they end up. One that nothing is staged in was never made.
-            FolderKind::Existing => folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?,
+            FolderKind::Existing => {
+                folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?;
+                if folder.parent.is_some() && folder.identity().is_some() {
+                    self.shared.room.keep_finished(|| Finished::Folder(folder.clone()));
+                }
+            }
             FolderKind::Moved => {
                 let handle = self.handles.open(folder)?;
                 partial::name_all(handle.as_fd(), folder, self.shared.tally);
-                folder.parent.iter().for_each(|parent| parent.one_staged());
+                if let Some(parent) = &folder.parent {
+                    parent.one_staged();
+                    if folder.replaces() {
+                        let (folder, name) = (parent.clone(), folder.name.clone());
+                        self.shared.room.keep_finished(|| Finished::Entry { folder, name });
+                    }
+                }
             }
             FolderKind::Inner => {
                 let handle = self.handles.open(folder)?;

@@ -2,8 +2,8 @@
 //!
 //! A planner walks the snapshot's directories and gathers batches of some thousand files; contents of a batch are sorted
 //! by pack and offset, so that each is read and decoded once, wherever it is needed; workers write small files whole and
-//! large ones in pieces. Everything is written below one folder in the target and moved to its final name at the end, so
-//! nothing is ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does) and is the only
+//! large ones in pieces. Everything is written below one folder in the target and moved to its final name at the end, or as
+//! soon as it is whole where room is short (`room`), so nothing is ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does) and is the only
 //! one that writes to the local system.
 //!
 //! What is there already, in the target or left by a restore that was killed, is compared by hash before it is read from the
@@ -25,6 +25,7 @@ mod plan;
 mod preview;
 mod queue;
 mod restore;
+mod room;
 mod shard;
 
 pub use error::{Error, Result};

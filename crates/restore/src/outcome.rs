@@ -328,6 +328,11 @@ impl<'a> Tally<'a> {
         self.observer.entry();
     }
 
+    /// Returns the bytes of files that were written or there already.
+    pub(crate) fn bytes_there(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed).saturating_add(self.bytes_kept.load(Ordering::Relaxed))
+    }
+
     /// Says that bytes were written, of files that may still fail.
     pub(crate) fn written(&self, count: u64) {
         self.observer.bytes(count);

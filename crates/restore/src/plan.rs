@@ -7,6 +7,7 @@
 pub(crate) mod batch;
 pub(crate) mod existing;
 mod leaf;
+mod rounds;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::destination::merge::{Merge, open_existing};
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder::Placeholders;
-use crate::destination::{Identity, is_folder, look};
+use crate::destination::{Identity, is_folder, look, staging};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Attribute, Cause};
 use crate::queue::Parts;
@@ -27,6 +28,7 @@ use crate::shard::Share;
 use crate::{Existing, Part};
 use batch::{Batch, Found};
 use existing::{Left, Names, Old};
+use rounds::Rounds;
 
 /// When a batch is handed over: entries, bytes of plain contents, and files written in pieces, which stay open meanwhile.
 const ENTRIES: usize = 16_384;
@@ -39,6 +41,7 @@ pub(crate) struct Planner<'a> {
     worker: Worker<'a>,
     batch: Batch,
     merge: Merge,
+    rounds: Rounds,
     /// What falls to this process, if others restore the rest.
     share: Option<Share>,
     /// Folders still to be walked, the next one last.
@@ -54,7 +57,8 @@ impl<'a> Planner<'a> {
             Part::Shard(shard) => Some(Share::new(shard, root)),
             Part::Whole | Part::Finish(_) => None,
         };
-        Self { shared, worker, batch, merge, share, folders: Vec::new(), folders_found: Vec::new() }
+        let rounds = Rounds::new(shared, root);
+        Self { shared, worker, batch, merge, rounds, share, folders: Vec::new(), folders_found: Vec::new() }
     }
 
     /// Plans everything below a root and returns what is to be done at the end.
@@ -86,12 +90,17 @@ impl<'a> Planner<'a> {
             // What lies in the first of them comes first.
             self.folders.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
         }
-        // What was found to be wrong has to be read after all.
+        self.end_rounds();
+        self.merge
+    }
+
+    /// Waits until everything that was handed out is done. What is found to be wrong has to be read after all.
+    fn drain(&mut self) {
         loop {
             self.hand_over();
             let wrong = self.shared.checks.wait();
             if wrong.is_empty() {
-                return self.merge;
+                return;
             }
             self.take_back(wrong);
         }
@@ -102,6 +111,8 @@ impl<'a> Planner<'a> {
         let mut there = There { existing: self.existing(folder), left: self.left(folder) };
         let mut extras = self.names_of(folder, &there);
         let mut placeholders = self.placeholders_of(&there);
+        let is_root = folder.parent.is_none();
+        let mut has_tag = false;
         let read = fetched.for_each(|entry| match entry {
             _ if self.shared.stopped() => {}
             Err(refused) => {
@@ -109,6 +120,7 @@ impl<'a> Planner<'a> {
                 self.problem(folder, &refused.name.clone(), refused.into());
             }
             Ok(entry) => {
+                has_tag |= is_root && staging::is_tag(entry.name());
                 if entry.name().contains('\u{fffd}') {
                     self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
                 }
@@ -120,8 +132,8 @@ impl<'a> Planner<'a> {
                 let left = left || self.share.is_some();
                 match entry.kind() {
                     EntryKind::Directory => {
-                        let kind = there.kind(self.shared, folder, &entry);
-                        let planned = kind.and_then(|kind| self.folder(folder, &entry, kind, left));
+                        let placing = there.placing(self.shared, folder, &entry);
+                        let planned = placing.and_then(|placing| self.folder(folder, &entry, placing, left));
                         if let Err(cause) = planned {
                             self.problem(folder, entry.name(), cause);
                             there.left.iter().for_each(|left| left.remove(entry.name().as_bytes()));
@@ -137,6 +149,9 @@ impl<'a> Planner<'a> {
         folder.set_placeholders(placeholders.into_replaced());
         if let Some(left) = there.left {
             left.remove_rest();
+        }
+        if is_root && !has_tag && read.is_ok() {
+            self.shared.staging.tag();
         }
         match (read, extras) {
             // What the rest of the list would have named is not known.
@@ -193,7 +208,7 @@ impl<'a> Planner<'a> {
         &mut self,
         parent: &Arc<Folder>,
         entry: &Entry,
-        (kind, attributes): (FolderKind, Attributes),
+        Placing { kind, replaces, attributes }: Placing,
         left: bool,
     ) -> Result<(), Cause> {
         if parent.depth >= self.shared.options.max_depth {
@@ -208,7 +223,11 @@ impl<'a> Planner<'a> {
         if itself.is_some() && parent.ancestors().any(|ancestor| ancestor.source.object() == itself) {
             return Err(Cause::Entry("the folder contains itself".into()));
         }
+        self.take_room_for_folder();
         let folder = parent.child(entry.name(), source, attributes, kind, left);
+        if replaces {
+            folder.set_replaces();
+        }
         match kind {
             FolderKind::Existing => self.merge.existing.push(folder.clone()),
             FolderKind::Moved => self.merge.moved.push(folder.clone()),
@@ -254,14 +273,17 @@ struct There {
     left: Option<Left>,
 }
 
+/// How a folder gets to its place.
+struct Placing {
+    kind: FolderKind,
+    /// Whether it replaces something else than a folder.
+    replaces: bool,
+    attributes: Attributes,
+}
+
 impl There {
     /// Says how a folder gets to its place, and what it gets there besides what is in it.
-    fn kind(
-        &self,
-        shared: &Shared<'_>,
-        parent: &Folder,
-        entry: &Entry,
-    ) -> Result<(FolderKind, Attributes), Cause> {
+    fn placing(&self, shared: &Shared<'_>, parent: &Folder, entry: &Entry) -> Result<Placing, Cause> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
         let attributes = if entry.is_implied() {
             // As of any folder that is made on the way: one that is there stays as it is.
@@ -273,7 +295,7 @@ impl There {
         };
         let kind = match (parent.kind, found) {
             // It is made, and left as it is made.
-            _ if shared.options.is_shard() => Ok(FolderKind::Inner),
+            _ if shared.options.is_shard() => Ok((FolderKind::Inner, false)),
             (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
                 // Nothing can be moved to another file system, nor to another mount of the same.
                 let directory = self.existing.as_ref().map(AsFd::as_fd);
@@ -282,31 +304,38 @@ impl There {
                 if directory.map_or(Ok(false), is_boundary)? {
                     Err(mounted())
                 } else {
-                    Ok(FolderKind::Existing)
+                    Ok((FolderKind::Existing, false))
                 }
             }
             (FolderKind::Existing, Some(Ok(Some(_)))) if shared.options.existing == Existing::Error => {
                 Err(Cause::Exists)
             }
-            (FolderKind::Existing, _) => Ok(FolderKind::Moved),
-            _ => Ok(FolderKind::Inner),
+            (FolderKind::Existing, found) => Ok((FolderKind::Moved, matches!(found, Some(Ok(Some(_)))))),
+            _ => Ok((FolderKind::Inner, false)),
         };
-        Ok((kind?, attributes))
+        let (kind, replaces) = kind?;
+        Ok(Placing { kind, replaces, attributes })
     }
 
     /// Says what is there already of a file or link.
     fn found(&self, shared: &Shared<'_>, name: &str, entry: &Entry, left: bool) -> Found {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
-        Found {
-            old: stat.map(|stat| Old::decide(&stat, entry, shared.options, shared.defaults.creator)),
-            left,
-        }
+        let frees = stat.as_ref().filter(|stat| !is_folder(stat)).map(freed_bytes);
+        let decide = |stat| Old::decide(&stat, entry, shared.options, shared.defaults.creator);
+        Found { old: stat.map(decide), left, frees }
     }
 }
 
 /// What is said of a folder beyond those that are kept in memory.
 pub(crate) fn waiting() -> String {
     format!("more than {MAX_WAITING} folders are still to be restored; restore this one by itself")
+}
+
+/// Returns the bytes that are freed when an entry is replaced: none as long as it has other names.
+pub(crate) fn freed_bytes(stat: &rustix::fs::Stat) -> u64 {
+    // Blocks of 512 bytes, whatever the file system's unit is.
+    let bytes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    if stat.st_nlink > 1 { 0 } else { bytes }
 }
 
 /// What is said of an entry of the target that the backup could not read.

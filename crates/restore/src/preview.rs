@@ -72,6 +72,13 @@ pub struct Preview {
     pub restores_kept: Vec<String>,
     /// What would not be deleted, as [`Outcome::extras_kept`](crate::Outcome::extras_kept) has it.
     pub extras_kept: u64,
+    /// How many bytes must be free so that everything can be written before anything is replaced.
+    pub room: u64,
+    /// How many bytes must be free at least: each file that replaces another frees the older one's bytes before the next is
+    /// written, as the restore does where room is short. What is deleted frees nothing before the end.
+    pub least_room: u64,
+    /// How many bytes are free now, where that is known.
+    pub free: Option<u64>,
     /// What could not be restored, as far as that can be known without reading the repository's files.
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.

@@ -27,9 +27,12 @@ use crate::{Error, Existing, Observer, Options, Outcome, Part, Result, Sync};
 /// that is there already is kept if all its bytes are right, and otherwise replaced, never followed or written through,
 /// unless [`Options`] say otherwise; what the snapshot does not have is left alone, unless they say that too.
 ///
+/// Until everything is written it lies in the folder `.kopia-rs-restore-…` of the target; only what replaces something gets
+/// to its place before that, once it is whole and if there is too little room for both.
+///
 /// # Errors
-/// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry. Until
-/// everything is written it lies in the folder `.kopia-rs-restore-…` of the target. One that a killed restore left is taken
+/// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry. The folder of
+/// what is unfinished stays then. One that a killed restore left is taken
 /// up by the next of the same entry, which compares it by hash, and removed by one of another. What concerns single entries
 /// is in the outcome's problems.
 pub fn restore(entry: &Entry, target: impl AsRef<Path>, options: &Options) -> Result<Outcome> {
@@ -73,7 +76,7 @@ pub fn restore_observed(
             // What was done stays: the next restore takes it up, be it that a volume is enlarged or comes back.
             match &mut error {
                 Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
-                Error::Stopped { .. } | Error::Problem { .. } => {}
+                Error::Stopped { .. } | Error::Problem { .. } | Error::NoRoom { .. } => {}
                 _ => give_up(&target, &staging),
             }
             // A new folder stays closed to others as long as something unfinished lies in it.

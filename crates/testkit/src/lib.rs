@@ -11,6 +11,7 @@
 //! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs;
 //! * [`secrets`]: what must not be seen of a repository, and [`memory`], where to look for it;
 //! * [`refuse`]: file systems that refuse or ignore what they are asked;
+//! * [`tmpfs`]: a small file system in memory, for disks that fill up;
 //! * [`random`]: numbers that look random and are the same each time.
 //!
 //! ```
@@ -38,6 +39,7 @@ pub mod random;
 pub mod refuse;
 mod scratch;
 pub mod secrets;
+pub mod tmpfs;
 pub mod tree;
 pub mod writer;
 

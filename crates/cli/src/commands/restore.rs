@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod result;
+mod room;
 pub(crate) mod target;
 
 use std::num::NonZeroUsize;
@@ -39,6 +40,9 @@ pub(crate) fn run(
         return dry_run::run(session, &selection, args, report()?);
     }
     announce(session, &selection, &args.target);
+    if let Some(note) = room::note(&selection.entry, args) {
+        session.note(&note);
+    }
     let report = report()?;
     let progress = Progress::new(&selection.entry, report, interrupt.clone(), Manner::unless(session.quiet))
         .strict(args.strict_attributes);

@@ -73,13 +73,23 @@ impl Room {
         })
     }
 
+    /// Returns how many bytes everything takes here.
+    fn needed(&self, needs: Needs) -> u64 {
+        // The last block of a file is half full, on the average.
+        needs.bytes.saturating_add(needs.files.saturating_mul(self.block / 2))
+    }
+
+    /// Returns whether there is too little room for the bytes of all files.
+    pub(crate) fn lacks_bytes(&self, needs: Needs) -> bool {
+        self.needed(needs) > self.free_bytes
+    }
+
     /// Says what it lacks.
     fn lacks(&self, needs: Needs) -> Vec<Finding> {
         let target = self.path.clone();
         let mut findings = Vec::new();
-        // The last block of a file is half full, on the average.
-        let needed = needs.bytes.saturating_add(needs.files.saturating_mul(self.block / 2));
-        if needed > self.free_bytes {
+        if self.lacks_bytes(needs) {
+            let needed = self.needed(needs);
             findings.push(Finding::NoSpace { target: target.clone(), needed, free: self.free_bytes });
         }
         if let Some(free) = self.free_inodes.filter(|free| needs.entries > *free) {

@@ -8,7 +8,7 @@ use kopia_rs::{Error, Repository, restore, storage};
 
 use super::{Failure, chain};
 use crate::diagnosis::{self, Cause, Effort, Finding, Place, Unopened, Voice, identity, packs, upgrade};
-use crate::output::thousands;
+use crate::output::{self, thousands};
 use crate::password::{Source, Used};
 
 const FORMAT_BLOB: &str = "kopia.repository";
@@ -262,6 +262,19 @@ pub(super) fn restore(error: restore::Error) -> Failure {
         }
         restore::Error::NoShards => failure.hint("leave --shard and --finish out"),
         restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),
+        restore::Error::NoRoom { missing, in_place_helps, ref unfinished, .. } => {
+            let room = missing.map_or("room".into(), |bytes| format!("{} of room", output::size(bytes)));
+            let done = unfinished.display();
+            let failure = failure.hint(format!(
+                "make {room} and run the same command again: it takes up what was done, which is in its place or in {done}"
+            ));
+            match in_place_helps {
+                true => failure.hint(
+                    "with --in-place, large files are changed where they differ and take no room beside them",
+                ),
+                false => failure,
+            }
+        }
         restore::Error::Target { ref source, unfinished: Some(ref unfinished), .. } => {
             let first = match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room",

@@ -7,6 +7,7 @@ use kopia_rs::{Error, restore};
 use super::sentence::Sentence;
 use crate::diagnosis::Voice;
 use crate::error::{Failure, chain};
+use crate::output::size;
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
 
@@ -32,6 +33,11 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> Sentence {
     let advice = match error {
         restore::Error::Repository(error) => return repository(what, error),
         restore::Error::Overlap { .. } => "mount the repository and the volume apart",
+        restore::Error::NoRoom { missing: Some(missing), .. } => {
+            let advice = format!("enlarge the volume by at least {}", size(*missing));
+            return Sentence::unable(what, &chain(error), &advice);
+        }
+        restore::Error::NoRoom { .. } => "enlarge the volume",
         restore::Error::Busy { .. } => "wait for the other pod to end",
         restore::Error::Target { source, .. } => match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "enlarge the volume",

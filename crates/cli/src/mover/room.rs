@@ -47,6 +47,13 @@ pub(crate) fn check(target: &Place, root: &Entry, sparse: bool, journal: &Journa
             Finding::NoSpace { .. } | Finding::NoFiles { .. } if is_certain => {
                 return Err(Ending::failed(Sentence::of(&finding)));
             }
+            Finding::NoSpace { .. } | Finding::NoFiles { .. } if target.contents != Contents::Nothing => {
+                journal.warn(&finding.sentence(Voice::Pod));
+                journal.info(
+                    "what is right already takes no room; where room is short, each file replaces the older one as soon as \
+                     it is whole",
+                );
+            }
             // Whether it refuses is found by writing; capabilities and servers may say otherwise.
             _ => journal.warn(&finding.sentence(Voice::Pod)),
         }

@@ -42,7 +42,8 @@ pub(crate) fn restore(
             let what = format!("restore {}", settings.wanted.identity);
             let ending = Ending::failed(told.unwrap_or_else(|| advice::target(&what, &error)));
             match &error {
-                restore::Error::Target { unfinished: Some(unfinished), .. } => ending.detail(format!(
+                restore::Error::Target { unfinished: Some(unfinished), .. }
+                | restore::Error::NoRoom { unfinished, .. } => ending.detail(format!(
                     "INFO: what was done lies in {}, and the next Job takes it up",
                     output::escape(&unfinished.display().to_string())
                 )),

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use kopia_testkit::random::Random;
+use kopia_testkit::tmpfs;
 use kopia_testkit::tree::{Entry, Kind, Tree};
 
 use crate::common::{NEW, OLD, Place, UNFINISHED, assert_same, run};
@@ -38,21 +39,38 @@ fn a_restore_in_place() {
 }
 
 #[test]
+fn a_rollback_with_little_room() {
+    let way = Way { name: "little room", steps: &["--delete-extra"], over_old: true, in_place: false };
+    let Some(mount) = tmpfs::mounted() else {
+        let folder = tempfile::tempdir().unwrap();
+        return tmpfs::rerun("kills::a_rollback_with_little_room", folder.path());
+    };
+    // A new folder of 15 small files, the unfinished folders and the largest file have room; all that changes has not.
+    let place = Place::new();
+    run(&mut place.restore(OLD, &mount.join("target"), ""));
+    tmpfs::resize(&mount, tmpfs::used(&mount) + (300 << 10));
+    kill_in(&way, &place, &mount.join("target"));
+}
+
+#[test]
 fn a_restore_in_shards() {
     let steps = &["--shard 0/2", "--shard 1/2", "--finish 2"];
     kill(&Way { name: "shards", steps, over_old: false, in_place: false });
 }
 
 fn kill(way: &Way) {
-    let rounds = std::env::var("KOPIA_RS_KILLS").map_or(5, |rounds| rounds.parse().unwrap());
     let place = Place::new();
+    kill_in(way, &place, &place.path("target"));
+}
+
+fn kill_in(way: &Way, place: &Place, target: &Path) {
+    let rounds = std::env::var("KOPIA_RS_KILLS").map_or(5, |rounds| rounds.parse().unwrap());
     let (old, new) = (place.fresh(OLD), place.fresh(NEW));
-    let target = place.path("target");
-    let commands = || way.steps.iter().map(|step| place.restore(NEW, &target, step)).collect::<Vec<_>>();
+    let commands = || way.steps.iter().map(|step| place.restore(NEW, target, step)).collect::<Vec<_>>();
     let mut numbers = Random::new(way.name.len() as u64);
     let (mut killed, mut unfinished, mut moved) = (0, 0, 0);
 
-    fill(&place, &target, way);
+    fill(place, target, way);
     let length = Instant::now();
     commands().iter_mut().for_each(run);
     let length = length.elapsed();
@@ -60,9 +78,9 @@ fn kill(way: &Way) {
     let opening = Instant::now();
     run(&mut place.command("status"));
     let opening = opening.elapsed().min(length);
-    assert_same(&new, &target, way.name);
+    assert_same(&new, target, way.name);
     for round in 0..rounds {
-        fill(&place, &target, way);
+        fill(place, target, way);
         // What takes up a restore may be killed as well.
         for _ in 0..=numbers.next() % 3 {
             let fraction = (numbers.next() % 1000) as f64 / 1000.0;
@@ -72,7 +90,7 @@ fn kill(way: &Way) {
             };
             killed += usize::from(killed_after(commands(), moment));
             let what = format!("{} round {round}, killed after {moment:?} of {length:?}", way.name);
-            let found = scanned(&target);
+            let found = scanned(target);
             assert_right_under_final_names(&found, &old, &new, way, &what);
             let is_unfinished =
                 |entry: &&Entry| entry.path.starts_with(UNFINISHED) && entry.kind == Kind::Directory;
@@ -82,7 +100,7 @@ fn kill(way: &Way) {
             moved += usize::from(folders.len() == 1 && names(&found).count() > 1);
         }
         commands().iter_mut().for_each(run);
-        assert_same(&new, &target, &format!("{} round {round}", way.name));
+        assert_same(&new, target, &format!("{} round {round}", way.name));
     }
     eprintln!(
         "{}: {rounds} rounds, {killed} killed, {unfinished} with an unfinished folder, {moved} with that and more",

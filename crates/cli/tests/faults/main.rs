@@ -9,5 +9,6 @@ mod bombs;
 mod common;
 mod handles;
 mod kills;
+mod rollback;
 mod room;
 mod signals;

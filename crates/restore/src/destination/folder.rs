@@ -2,14 +2,15 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kopia_repository::DirectorySource;
 
-use super::Identity;
 use super::metadata::Attributes;
+use super::{Identity, handles};
 use crate::outcome::Cause;
+use crate::room;
 
 /// A folder. Children hold their parent, so a folder lives as long as anything below it is unfinished.
 #[derive(Debug)]
@@ -29,6 +30,12 @@ pub(crate) struct Folder {
     staged: AtomicU64,
     /// Which folder it is in the staging tree, once it is made there.
     made: OnceLock<io::Result<Identity>>,
+    /// Held by who makes it.
+    making: Mutex<()>,
+    /// Whether it replaces something else than a folder.
+    replaces: AtomicBool,
+    /// Whether its counterpart in the staging tree was removed when nothing was left in it.
+    removed: AtomicBool,
     /// What the target's folder has and the snapshot has not.
     extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
     /// Entries that the target may have placeholders of.
@@ -74,6 +81,9 @@ impl Folder {
             pending: AtomicU64::new(1),
             staged: AtomicU64::new(0),
             made: OnceLock::new(),
+            making: Mutex::new(()),
+            replaces: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
             extras: OnceLock::new(),
             placeholders: OnceLock::new(),
             partial: Mutex::default(),
@@ -101,6 +111,9 @@ impl Folder {
             pending: AtomicU64::new(1),
             staged: AtomicU64::new(0),
             made: OnceLock::new(),
+            making: Mutex::new(()),
+            replaces: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
             extras: OnceLock::new(),
             placeholders: OnceLock::new(),
             partial: Mutex::default(),
@@ -118,9 +131,20 @@ impl Folder {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Makes the folder if no thread has yet; all get the same answer.
-    pub(crate) fn made(&self, make: impl FnOnce() -> io::Result<Identity>) -> Result<Identity, &io::Error> {
-        self.made.get_or_init(make).as_ref().copied()
+    /// Makes the folder if no thread has yet; all get the same answer, unless there was no room: that is tried again.
+    pub(crate) fn made(&self, make: impl FnOnce() -> io::Result<Identity>) -> io::Result<Identity> {
+        let known = || self.made.get().map(|made| made.as_ref().copied().map_err(handles::copy));
+        if let Some(known) = known() {
+            return known;
+        }
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known() {
+            return known;
+        }
+        match make() {
+            Err(error) if room::is_full(&error) => Err(error),
+            made => self.made.get_or_init(|| made).as_ref().copied().map_err(handles::copy),
+        }
     }
 
     /// Returns which folder it is if it was made.
@@ -146,6 +170,31 @@ impl Folder {
     /// Returns how many entries must be there to be moved.
     pub(crate) fn staged(&self) -> u64 {
         self.staged.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an entry was moved from the staging tree to its place before the end.
+    pub(crate) fn one_published(&self) {
+        self.staged.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that the folder replaces something else than a folder.
+    pub(crate) fn set_replaces(&self) {
+        self.replaces.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the folder replaces something else than a folder.
+    pub(crate) fn replaces(&self) -> bool {
+        self.replaces.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its counterpart in the staging tree is gone.
+    pub(crate) fn set_removed(&self) {
+        self.removed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether there is a folder in the staging tree that may have something in it.
+    pub(crate) fn is_in_staging(&self) -> bool {
+        self.identity().is_some() && !self.removed.load(Ordering::Relaxed)
     }
 
     /// Keeps the names of what the snapshot does not have, until everything is written.

@@ -138,7 +138,7 @@ fn make(parent: BorrowedFd<'_>, folder: &Folder, sets_modes: bool) -> io::Result
     match (identity, opened) {
         (Ok(_), Some(handle)) => Ok(handle),
         (Ok(_), None) => open_folder(parent, &folder.name),
-        (Err(error), _) => Err(copy(error)),
+        (Err(error), _) => Err(error),
     }
 }
 

@@ -212,10 +212,11 @@ impl Mover<'_> {
         let destination = open_existing(self.target.folder.as_fd(), folder)?;
         let is_root = folder.parent.is_none();
         let mut stuck = HashSet::new();
-        if is_root || folder.identity().is_some() {
+        if is_root || folder.is_in_staging() {
             let source = handles.open(folder)?;
             let mut names = names(source.as_fd())?;
-            names.retain(|name| !exist.contains(&name[..]));
+            let is_tag = |name: &[u8]| is_root && self.staging.is_our_tag(name);
+            names.retain(|name| !exist.contains(&name[..]) && !is_tag(name));
             if (names.len() as u64) < folder.staged() {
                 let lost = folder.staged() - names.len() as u64;
                 let why = format!(

@@ -3,9 +3,10 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_format::ObjectId;
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, Stat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::probe::creator_in;
@@ -21,6 +22,13 @@ pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
 /// What stands behind a staging folder's name in those of its shards' locks.
 pub(crate) const LOCK: &str = ".lock-";
 
+/// Marks a folder that backups leave out, see <https://bford.info/cachedir/>.
+const TAG: &str = "CACHEDIR.TAG";
+
+const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
+# What a restore of kopia-rs has written so far. The same restore takes it up; it is gone when that has come to its end.
+";
+
 /// The staging folder of this restore. It is open to its owner alone, and has the sticky bit if the target was created for
 /// this restore, so that a later run knows it. It is locked from before it is used until it is gone, so that two restores do not
 /// remove each other's.
@@ -30,6 +38,8 @@ pub(crate) struct Staging {
     name: String,
     /// Whether an interrupted restore of the same root left it.
     left: bool,
+    /// Whether the tag in it is ours, and no entry of the snapshot.
+    has_tag: AtomicBool,
 }
 
 impl Staging {
@@ -68,7 +78,7 @@ impl Staging {
         let own = |mark: &&String| options.is_finish() && is_of(mark, &name);
         remove_all(folder, marks.iter().filter(|mark| !own(mark))).map_err(error)?;
         if let Some(handle) = taken_up {
-            return Ok(Self { handle, name, left: true });
+            return Ok(Self::new(handle, name, true));
         }
         match make(target, &name) {
             Err(Errno::EXIST) => match look(folder, &*name).map_err(error)? {
@@ -91,9 +101,13 @@ impl Staging {
             return Err(error(not_ours(&name, &stat)));
         }
         match lock(&handle, folder, &name).map_err(error)? {
-            true => Ok(Self { handle, name, left: false }),
+            true => Ok(Self::new(handle, name, false)),
             false => Err(busy()),
         }
+    }
+
+    fn new(handle: OwnedFd, name: String, left: bool) -> Self {
+        Self { handle, name, left, has_tag: AtomicBool::new(false) }
     }
 
     /// Makes the folder for a root, or opens it beside others that write in it.
@@ -121,7 +135,7 @@ impl Staging {
         // Some network file systems have no locks; then nothing warns of a restore of the whole.
         match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) {
             Err(Errno::WOULDBLOCK) => Err(Error::Busy { target: target.path.clone() }),
-            _ => Ok(Self { handle, name, left: true }),
+            _ => Ok(Self::new(handle, name, true)),
         }
     }
 
@@ -143,6 +157,35 @@ impl Staging {
     /// Returns the folder's handle.
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
+    }
+
+    /// Puts a tag into the folder that keeps it out of backups, which do without it if there is no room. The snapshot's root
+    /// must have no entry of that name, nor of one that some file system may take for it.
+    pub(crate) fn tag(&self) {
+        self.has_tag.store(true, Ordering::Relaxed);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.handle, TAG, flags, Mode::RUSR | Mode::WUSR);
+        let written = file.and_then(|file| rustix::io::pwrite(file, TAG_TEXT, 0));
+        let _ = written.inspect_err(|errno| tracing::debug!(%errno, "no {TAG}"));
+    }
+
+    /// Takes the tag away, if it is ours.
+    pub(crate) fn untag(&self) {
+        if self.has_tag.load(Ordering::Relaxed) {
+            let _ = rustix::fs::unlinkat(&self.handle, TAG, AtFlags::empty());
+        }
+    }
+
+    /// Puts the tag back after [`Self::untag`].
+    pub(crate) fn tag_again(&self) {
+        if self.has_tag.load(Ordering::Relaxed) {
+            self.tag();
+        }
+    }
+
+    /// Returns whether a name in the folder is that of our tag.
+    pub(crate) fn is_our_tag(&self, name: &[u8]) -> bool {
+        name == TAG.as_bytes() && self.has_tag.load(Ordering::Relaxed)
     }
 
     /// Removes the folder if it was not there before.
@@ -184,6 +227,23 @@ fn make(target: &Target, name: &str) -> rustix::io::Result<()> {
         Errno::ACCESS if target.open_up() => make(),
         errno => Err(errno),
     })
+}
+
+/// Returns whether an entry may take the place of our tag.
+pub(crate) fn is_tag(name: &str) -> bool {
+    name.eq_ignore_ascii_case(TAG)
+}
+
+/// Returns whether the target has anything but what restores left unfinished.
+pub(crate) fn has_others(target: impl AsFd) -> io::Result<bool> {
+    for entry in Dir::read_from(target)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && !name.starts_with(PREFIX.as_bytes()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Finds the names of staging folders in the target, and of marks that shards left beside them.

@@ -72,7 +72,7 @@ impl Worker<'_> {
         let path = entry.folder.path_of(&entry.name);
         let result = match self.shared.torn(&path) {
             Some(why) => {
-                self.discard(entry, Found { old: None, left: true });
+                self.discard(entry, Found { left: true, ..Found::default() });
                 Err(Cause::Entry(why))
             }
             None => self.take_share(entry).map_err(|error| match error.kind() {
@@ -138,7 +138,7 @@ impl Worker<'_> {
         {
             match entry.symlink {
                 true => {
-                    folder.one_staged();
+                    self.is_staged(entry);
                     self.shared.tally.symlink();
                 }
                 false => {

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use kopia_format::ObjectId;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Worker, is_fatal};
@@ -13,6 +14,8 @@ use crate::destination::folder::Folder;
 use crate::destination::metadata::Attributes;
 use crate::destination::unset::Unset;
 use crate::outcome::Cause;
+use crate::plan::batch::Found;
+use crate::room::{Finished, Postponed};
 
 /// A file of one content, or a link.
 #[derive(Debug, Clone)]
@@ -23,6 +26,9 @@ pub(crate) struct SmallEntry {
     /// The size that its entry states, in bytes.
     pub(crate) size: u64,
     pub(crate) symlink: bool,
+    pub(crate) object: ObjectId,
+    /// The bytes that are freed when it replaces what the target has, if that is something else than a folder.
+    pub(crate) frees: Option<u64>,
 }
 
 impl SmallEntry {
@@ -47,12 +53,16 @@ impl Worker<'_> {
                     Ok(unset) => {
                         self.shared.tally.unset(unset, path);
                         if entry.symlink {
-                            entry.folder.one_staged();
+                            self.is_staged(entry);
                             self.shared.tally.symlink();
                         } else {
                             self.shared.tally.written(bytes.len() as u64);
                             self.file_is_there(entry, bytes.len() as u64, 0);
                         }
+                    }
+                    Err(error) if self.shared.room.may_postpone(&error) => {
+                        let (entry, found) = (entry.clone(), Found::default());
+                        return self.shared.room.postpone(Postponed::Entry { entry, found }, &error);
                     }
                     // Its folder could not be made, and that is reported when the folder is finished.
                     Err(error) if entry.folder.is_lost() && !is_fatal(&error) => {}
@@ -88,7 +98,11 @@ impl Worker<'_> {
         let folder = self.handles.open(&entry.folder)?;
         // An empty target or one with NUL is refused by the system, and that is what is reported.
         rustix::fs::symlinkat(target, &*folder, &*entry.name)?;
-        self.metadata.finish_symlink(folder.as_fd(), &entry.name, &entry.attributes)
+        let result = self.metadata.finish_symlink(folder.as_fd(), &entry.name, &entry.attributes);
+        if result.is_err() {
+            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+        }
+        result
     }
 
     pub(super) fn sync(&self, file: &OwnedFd) -> io::Result<()> {
@@ -98,10 +112,19 @@ impl Worker<'_> {
         }
     }
 
+    /// Notes that an entry lies finished in the staging tree.
+    pub(super) fn is_staged(&self, entry: &SmallEntry) {
+        entry.folder.one_staged();
+        if entry.frees.is_some() {
+            let (folder, name) = (entry.folder.clone(), entry.name.clone());
+            self.shared.room.keep_finished(|| Finished::Entry { folder, name });
+        }
+    }
+
     /// Counts a file, of which so many bytes were there before, and says so if the repository has another size for it than
     /// its entry.
     pub(super) fn file_is_there(&self, entry: &SmallEntry, length: u64, reused: u64) {
-        entry.folder.one_staged();
+        self.is_staged(entry);
         self.file_in_place_is_there(entry, length, reused);
     }
 

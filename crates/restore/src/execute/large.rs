@@ -35,6 +35,8 @@ pub(crate) struct LargeFile {
     /// Pieces in which the target's own file differs, as far as they are decoded, if it is changed in place.
     decoded: Mutex<Decoded>,
     compared: Mutex<Compared>,
+    /// Whether the disk was full when some of it was written: then all of it is tried again.
+    no_room: AtomicBool,
     failed: Mutex<Failed>,
 }
 
@@ -134,9 +136,22 @@ impl Handle {
 
 impl LargeFile {
     pub(crate) fn new(entry: SmallEntry, found: Found) -> Self {
-        let (end, there, reused, changed, decoded, compared, failed) = Default::default();
+        let (end, there, reused, changed, decoded, compared, no_room, failed) = Default::default();
         let (handle, pending) = (RwLock::new(Handle::New), AtomicU64::new(1));
-        Self { entry, found, handle, pending, end, there, reused, changed, decoded, compared, failed }
+        Self {
+            entry,
+            found,
+            handle,
+            pending,
+            end,
+            there,
+            reused,
+            changed,
+            decoded,
+            compared,
+            no_room,
+            failed,
+        }
     }
 
     /// Notes that a piece ends somewhere, whoever writes it.
@@ -164,6 +179,11 @@ impl LargeFile {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.cause.get_or_insert(handles::copy(error).into());
         failed.beyond_help = true;
+    }
+
+    /// Returns whether the disk was full when some of it was written.
+    pub(crate) fn found_no_room(&self) -> bool {
+        self.no_room.load(Ordering::Relaxed)
     }
 
     fn take_failed(&self) -> Failed {

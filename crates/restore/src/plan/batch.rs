@@ -52,12 +52,14 @@ pub(crate) struct Check {
 }
 
 /// Where bytes may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Found {
     /// What is to be done about what the target has, if it has something.
     pub(crate) old: Option<Old>,
     /// Whether an interrupted restore left something in the staging tree.
     pub(crate) left: bool,
+    /// The bytes that are freed when what the target has is replaced, if it has something that is no folder.
+    pub(crate) frees: Option<u64>,
 }
 
 impl Found {

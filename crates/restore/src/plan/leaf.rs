@@ -33,6 +33,8 @@ impl Planner<'_> {
             attributes: Attributes::from(entry),
             size: entry.size(),
             symlink: entry.kind() == EntryKind::Symlink,
+            object: entry.object(),
+            frees: found.frees,
         };
         match found.old {
             Some(Old::Refuse) => {
@@ -60,18 +62,25 @@ impl Planner<'_> {
         if object.is_compressed() {
             // Such a content is named by its compressed bytes, which what is there cannot be compared with.
             self.worker.discard(&small, found);
-            found = Found { old: found.old.map(|_| Old::Replace), left: false };
+            found = Found { old: found.old.map(|_| Old::Replace), left: false, ..found };
         }
-        let is_empty = entry.size() == 0 && !small.symlink;
+        self.take_room_for(&small, found);
+        self.contents(small, found, begins);
+    }
+
+    /// Plans the contents of a file or link.
+    pub(super) fn contents(&mut self, small: SmallEntry, found: Found, begins: Option<u64>) {
+        let object = small.object;
+        let is_empty = small.size == 0 && !small.symlink;
         if is_empty && self.shared.repository.is_empty(object) {
             self.empty(small, found);
             return self.hand_over_when_full();
         }
-        let mut runs = Pieces::new(entry.repository(), entry.object());
+        let mut runs = Pieces::new(self.shared.repository, object);
         match (runs.next(), runs.next()) {
             // Every shard reads the list; what is no more than one content is written by one of them.
             (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.worker.child_done(small.folder),
-            (Some(Ok(run)), None) => self.whole(small, run, entry.object(), found),
+            (Some(Ok(run)), None) => self.whole(small, run, object, found),
             (Some(_), Some(_)) if small.symlink => {
                 self.worker.discard(&small, found);
                 self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
@@ -150,6 +159,10 @@ impl Planner<'_> {
             if !self.has(place, run.start) {
                 continue;
             }
+            if file.found_no_room() {
+                // All of it is tried again.
+                break;
+            }
             file.expect_one();
             match found.is_nothing() {
                 true => self.piece(file.clone(), run),
@@ -192,7 +205,7 @@ impl Planner<'_> {
         for (item, run) in wrong {
             match item {
                 Item::Small(small) => {
-                    let found = Found { old: None, left: false };
+                    let found = Found::default();
                     let object = ObjectId::of_content(run.content);
                     self.whole(small, run, object, found);
                 }

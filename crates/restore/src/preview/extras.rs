@@ -98,9 +98,9 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
         for InTheWay { path, entry, is_empty, kept } in in_the_way {
             if is_whole && kept.is_nothing() {
                 self.deleted(path.clone());
-                self.written(path, Action::Write, &entry);
+                self.written(path, Action::Write, &entry, 0);
             } else if !is_whole && is_empty {
-                self.written(path, Action::Replace, &entry);
+                self.written(path, Action::Replace, &entry, 0);
             } else {
                 if is_whole {
                     self.note_kept(kept);

@@ -20,7 +20,8 @@ use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::execute::check::{is_right, open_file, size};
 use crate::outcome::{Cause, KEPT, KEPT_BYTES};
 use crate::plan::existing::{Names, Old};
-use crate::plan::{mounted, unlisted, unread, waiting};
+use crate::plan::{freed_bytes, mounted, unlisted, unread, waiting};
+use crate::room::{InTurn, Space};
 use crate::{Existing, Options, Problem};
 
 /// How many entries are compared with the target at once.
@@ -51,6 +52,8 @@ struct Waiting {
     name: String,
     trail: Trail,
     folder: Arc<OwnedFd>,
+    /// The bytes that are freed when it is replaced.
+    frees: u64,
 }
 
 pub(super) struct Walk<'a, V> {
@@ -63,6 +66,10 @@ pub(super) struct Walk<'a, V> {
     pub(super) until_different: bool,
     visit: V,
     pub(super) preview: Preview,
+    /// What is taken when each is put into its place at once.
+    in_turn: InTurn,
+    /// The file system's unit of room in bytes.
+    block: u64,
     extras: Extras,
     waiting: Vec<Waiting>,
     /// How many folders those that wait may hold open.
@@ -78,7 +85,11 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let stat = target.as_ref().and_then(|target| rustix::fs::fstat(&**target).ok());
         let device = stat.map(|stat| stat.st_dev);
         let creator = target.as_ref().map_or_else(Creator::of_process, Creator::expected_in);
-        let (preview, extras, waiting) = (Preview::default(), Extras::default(), Vec::new());
+        let block = target.as_ref().and_then(|target| rustix::fs::fstatvfs(&**target).ok());
+        let block = block.map_or(4096, |stat| stat.f_frsize);
+        let free = target.as_ref().map(|target| Space::free(&**target).bytes);
+        let preview = Preview { free, ..Preview::default() };
+        let (in_turn, extras, waiting) = (InTurn::default(), Extras::default(), Vec::new());
         let (waiting_folders, kept_bytes) = (0, 0);
         Self {
             options,
@@ -88,6 +99,8 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             until_different: false,
             visit,
             preview,
+            in_turn,
+            block,
             extras,
             waiting,
             open: 0,
@@ -101,6 +114,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         self.compare();
         let extras = std::mem::take(&mut self.extras);
         self.settle(extras);
+        self.preview.least_room = self.in_turn.most();
         self.preview
     }
 
@@ -237,13 +251,15 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 self.problem(path, Cause::Exists);
                 return None;
             }
-            Some(_) => {
+            Some(stat) => {
                 self.preview.folders += 1;
+                self.takes(self.block, freed_bytes(&stat));
                 self.tell(path.clone(), Action::Replace, true, 0);
                 None
             }
             None => {
                 self.preview.folders += 1;
+                self.takes(self.block, 0);
                 self.tell(path.clone(), Action::Write, true, 0);
                 None
             }
@@ -263,15 +279,18 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let path = place.path_of(name);
         let handle = place.handle.as_ref();
         let found = handle.and_then(|handle| Some((handle, look(handle.as_fd(), name).ok()??)));
-        let Some((folder, stat)) = found else { return self.written(path, Action::Write, entry) };
+        let Some((folder, stat)) = found else {
+            return self.written(path, Action::Write, entry, 0);
+        };
+        let frees = if is_folder(&stat) { 0 } else { freed_bytes(&stat) };
         match Old::decide(&stat, entry, self.options, self.creator) {
             Old::Replace if is_folder(&stat) => self.instead_of_folder(place, folder, name, path, entry),
-            Old::Replace => self.written(path, Action::Replace, entry),
+            Old::Replace => self.written(path, Action::Replace, entry, frees),
             Old::Refuse => self.problem(path, Cause::Exists),
             Old::Trust { .. } => self.kept(path, entry),
             Old::Compare => {
                 let (entry, name, folder) = (entry.clone(), name.to_string(), folder.clone());
-                self.waiting.push(Waiting { entry, name, trail: place.trail.clone(), folder });
+                self.waiting.push(Waiting { entry, name, trail: place.trail.clone(), folder, frees });
                 if self.waiting.len() >= COMPARED {
                     self.compare();
                 }
@@ -292,7 +311,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             return self.extras.add_in_the_way(parent, name, &place.path_of(""), path, entry);
         }
         if is_empty(parent, name) {
-            self.written(path, Action::Replace, entry);
+            self.written(path, Action::Replace, entry, 0);
         } else {
             self.problem(path, full_folder());
         }
@@ -320,25 +339,37 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             others.into_iter().filter_map(|other| other.join().ok()).for_each(|more| compared.extend(more));
             compared.into_iter().for_each(|(number, present)| found[number] = present);
         });
-        for (Waiting { entry, trail, name, folder }, found) in waiting.into_iter().zip(found) {
+        for (Waiting { entry, trail, name, folder, frees }, found) in waiting.into_iter().zip(found) {
             let path = trail.path_of(&name);
             let large = entry.kind() == EntryKind::File && entry.object().indirection() > 0;
             let writable = || accessat(&folder, &*name, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
             if found.is_right && found.may_stay {
                 self.kept(path, &entry);
             } else if large && self.options.in_place && found.may_stay && writable() {
-                self.written(path, Action::Change, &entry);
+                self.written(path, Action::Change, &entry, frees);
             } else {
-                self.written(path, Action::Replace, &entry);
+                self.written(path, Action::Replace, &entry, frees);
             }
         }
     }
 
-    pub(super) fn written(&mut self, path: String, action: Action, entry: &Entry) {
+    pub(super) fn written(&mut self, path: String, action: Action, entry: &Entry, frees: u64) {
+        let takes = Space::of(entry.size(), self.block).bytes;
+        match action {
+            // It grows where it is.
+            Action::Change => self.takes(takes.saturating_sub(frees), 0),
+            _ => self.takes(takes, frees),
+        }
         let bytes = if entry.kind() == EntryKind::File { entry.size() } else { 0 };
         self.preview.written += 1;
         self.preview.bytes += bytes;
         self.tell(path, action, false, bytes);
+    }
+
+    /// Counts the room that something takes, and frees once it is in its place.
+    fn takes(&mut self, bytes: u64, frees: u64) {
+        self.preview.room = self.preview.room.saturating_add(bytes);
+        self.in_turn.add(bytes, frees);
     }
 
     pub(super) fn deleted(&mut self, path: String) {

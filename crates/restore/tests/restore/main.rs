@@ -25,4 +25,5 @@ mod skipping;
 mod slashes;
 mod swapping;
 mod target;
+mod tight;
 mod writing;

@@ -3,7 +3,7 @@
 //!
 //! `KOPIA_RS_RANDOM` is the number of rounds.
 
-mod node;
+pub(crate) mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,14 +23,14 @@ use crate::common::{Place, problems};
 use node::{Node, PIECE, What, one_of};
 
 /// What the promises make of an old tree and a snapshot.
-struct Model<'a> {
-    options: &'a Options,
+pub(crate) struct Model<'a> {
+    pub(crate) options: &'a Options,
     /// Paths that are not restored, because of what is in their way.
-    stuck: BTreeSet<String>,
+    pub(crate) stuck: BTreeSet<String>,
 }
 
 impl Model<'_> {
-    fn merged(&mut self, path: &str, old: Option<&Node>, new: &Node) -> Node {
+    pub(crate) fn merged(&mut self, path: &str, old: Option<&Node>, new: &Node) -> Node {
         let Some(old) = old else { return new.clone() };
         match (&old.what, &new.what) {
             (What::Folder(before), What::Folder(after)) => {
@@ -70,7 +70,7 @@ impl Model<'_> {
     }
 }
 
-fn options(random: &mut Random) -> Options {
+pub(crate) fn options(random: &mut Random) -> Options {
     let mut options = Options::default();
     let all = [Existing::Verify, Existing::Verify, Existing::Skip, Existing::Overwrite, Existing::Error];
     options.existing = one_of(random, &all);

@@ -7,6 +7,7 @@ use kopia_rs::restore::{self, Action, Change, Preview};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
+use super::room;
 use crate::args;
 use crate::diagnosis::{Place, Voice, space};
 use crate::error::{Exit, Failure};
@@ -39,6 +40,11 @@ struct Sum<'a> {
     mounts_kept: &'a [String],
     restores_kept: &'a [String],
     extras_kept: u64,
+    /// How many bytes must be free, at most and at least, and how many are.
+    room: u64,
+    least_room: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free: Option<u64>,
     problems: Vec<Line<'a>>,
 }
 
@@ -131,6 +137,9 @@ fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io
             mounts_kept: &preview.mounts_kept,
             restores_kept: &preview.restores_kept,
             extras_kept: preview.extras_kept,
+            room: preview.room,
+            least_room: preview.least_room,
+            free: preview.free,
             problems: preview.problems.iter().map(Line::from).collect(),
         };
         serde_json::to_writer(&mut *out, &sum)?;
@@ -146,5 +155,6 @@ fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io
         shown(&target),
         thousands(*kept),
         thousands(*deleted),
-    )
+    )?;
+    room::of_preview(preview).map_or(Ok(()), |line| writeln!(out, "{line}"))
 }

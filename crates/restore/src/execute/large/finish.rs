@@ -15,7 +15,8 @@ use crate::destination::{close, handles, partial};
 use crate::execute::check::size;
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
-use crate::plan::batch::Item;
+use crate::plan::batch::{Found, Item};
+use crate::room::Postponed;
 
 impl Worker<'_> {
     /// Notes that a piece is settled or lost, or that the planner adds no more, and finishes the file after the last.
@@ -36,6 +37,10 @@ impl Worker<'_> {
         }
         let mut failed = file.take_failed();
         let result = match failed.cause.take() {
+            _ if file.found_no_room() => {
+                drop(handle);
+                Err(self.shared.room.error().into())
+            }
             Some(cause) => {
                 let cause = if_mixed(file, &handle, cause);
                 self.salvage(file, handle, failed, &cause).then_some(true).ok_or(cause)
@@ -57,6 +62,10 @@ impl Worker<'_> {
         }
         match result {
             Ok(_) => {}
+            Err(Cause::Target(error)) if self.shared.room.may_postpone(&error) => {
+                let (entry, found) = (entry.clone(), Found { left: false, ..file.found });
+                return self.shared.room.postpone(Postponed::Entry { entry, found }, &error);
+            }
             Err(Cause::Target(error)) if is_fatal(&error) || !entry.folder.is_lost() => {
                 self.entry_failed(&entry.folder, &entry.name, handles::copy(&error));
             }

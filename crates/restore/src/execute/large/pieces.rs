@@ -26,7 +26,7 @@ impl Worker<'_> {
         plain: Result<&[u8], Cause>,
     ) {
         match plain {
-            Ok(_) if file.waits_for_others(used) => {}
+            Ok(_) if file.found_no_room() || file.waits_for_others(used) => {}
             Ok(bytes) => {
                 if self.write_piece(file, bytes, used.offset) {
                     self.shared.tally.written(bytes.len() as u64);
@@ -42,6 +42,9 @@ impl Worker<'_> {
 
     /// Looks whether a piece is there already, and gives it back to the planner if not.
     pub(in crate::execute) fn check_piece(&mut self, file: &Arc<LargeFile>, run: Run) {
+        if file.found_no_room() {
+            return self.large_file_one_done(file);
+        }
         let give_back = |run| self.shared.checks.give_back(Item::Large(file.clone()), run);
         if matches!(*file.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::New) {
             self.open_base(file);
@@ -164,8 +167,13 @@ impl Worker<'_> {
                 file.there.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 true
             }
+            Err(error) if self.shared.room.may_postpone(&error) => {
+                file.no_room.store(true, Ordering::Relaxed);
+                self.shared.room.note_full(&error);
+                false
+            }
             Err(error) => {
-                // A full disk ends everything at once; the rest is told when the file is finished.
+                // A failing disk ends everything at once; the rest is told when the file is finished.
                 file.fail_to_write(&error);
                 if is_fatal(&error) {
                     self.entry_failed(&file.entry.folder, &file.entry.name, error);

@@ -1,0 +1,58 @@
+//! How much room a restore takes, said before it begins.
+
+use std::fs;
+
+use kopia_rs::Entry;
+use kopia_rs::restore::Preview;
+
+use crate::args;
+use crate::diagnosis::space::{Needs, Room};
+use crate::output::{shown, size};
+
+/// Returns what is to be said where a restore may take more room than there is.
+pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
+    let (room, needs) = (Room::of(&args.target)?, Needs::of(entry)?);
+    // What is written already counts in neither.
+    if args.finish.is_some() || !room.lacks_bytes(needs) {
+        return None;
+    }
+    let (free, needed) = (size(room.free_bytes), size(needs.bytes));
+    let target = args.target.display().to_string();
+    let target = shown(&target);
+    let is_empty = fs::read_dir(&args.target).map_or(true, |mut names| names.next().is_none());
+    Some(match (args.shard, is_empty || args.target.is_file()) {
+        (Some(_), _) => {
+            format!(
+                "{target} has {free} free; all shards together take up to {needed}, and free nothing before --finish"
+            )
+        }
+        (None, true) => format!("{target} has {free} free, and up to {needed} are to be written"),
+        (None, false) => {
+            let in_place = if args.in_place { "" } else { "; --in-place takes no room beside large files" };
+            format!(
+                "{target} has {free} free, and up to {needed} are to be written: where room is short, each file replaces \
+                 the older one as soon as it is whole{in_place}"
+            )
+        }
+    })
+}
+
+/// Returns what a dry run says of room.
+pub(super) fn of_preview(preview: &Preview) -> Option<String> {
+    let Preview { room, least_room, free, .. } = *preview;
+    let (all, least) = (size(room), size(least_room));
+    let free = free.filter(|free| *free < room)?;
+    Some(match free < least_room {
+        true => format!(
+            "it takes up to {all} beside what is there, and at least {least} where each file replaces the older one as soon \
+             as it is whole; {} are free, {} too little",
+            size(free),
+            size(least_room - free)
+        ),
+        false => format!(
+            "it takes up to {all} beside what is there, and {} are free: each file replaces the older one as soon as it is \
+             whole, which takes {least}",
+            size(free)
+        ),
+    })
+}

@@ -1,0 +1,77 @@
+//! Putting finished entries into their place before the end, because they free what they replace.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::Worker;
+use crate::Sync;
+use crate::destination::folder::Folder;
+use crate::destination::{is_folder, look};
+use crate::room::Finished;
+
+impl Worker<'_> {
+    /// Puts entries into their place; returns how many got there. What cannot stays staged, and the end says why.
+    ///
+    /// Nothing may be under way. What is forced to disk before entries get their names at the end is forced here as well.
+    pub(crate) fn publish(&mut self, finished: Vec<Finished>) -> usize {
+        let has_entries = finished.iter().any(|finished| matches!(finished, Finished::Entry { .. }));
+        if has_entries
+            && self.shared.options.sync == Sync::Filesystem
+            && let Err(error) = self.shared.target.sync()
+        {
+            self.shared.give_up(error);
+            return 0;
+        }
+        let mut count = 0;
+        for finished in finished {
+            let done = match &finished {
+                Finished::Entry { folder, name } => self.publish_entry(folder, name).inspect(|()| count += 1),
+                Finished::Folder(folder) => self.remove_emptied(folder),
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, ?finished, "left for the end");
+            }
+        }
+        count
+    }
+
+    fn publish_entry(&mut self, folder: &Arc<Folder>, name: &str) -> io::Result<()> {
+        let staged = self.handles.open(folder)?;
+        let existing = self.in_target.open(self.shared.target.folder.as_fd(), folder)?;
+        replace(staged.as_fd(), existing.as_fd(), name)?;
+        folder.one_published();
+        Ok(())
+    }
+
+    /// Removes the staged counterpart of a folder if nothing is left in it.
+    fn remove_emptied(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
+        let Some(parent) = folder.parent.as_ref().filter(|_| folder.staged() == 0) else { return Ok(()) };
+        let parent = self.handles.open(parent)?;
+        self.handles.forget(folder);
+        match rustix::fs::unlinkat(&*parent, &*folder.name, AtFlags::REMOVEDIR) {
+            Ok(()) => {
+                folder.set_removed();
+                Ok(())
+            }
+            // Something in it waits for the end.
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+/// Replaces a file or link by what is finished, in one step unless that is a folder. A folder is replaced at the end only.
+fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match look(to, name)? {
+        Some(stat) if is_folder(&stat) => return Err(Errno::ISDIR.into()),
+        Some(_) if look(from, name)?.is_some_and(|stat| is_folder(&stat)) => {
+            rustix::fs::unlinkat(to, name, AtFlags::empty())?;
+        }
+        _ => {}
+    }
+    Ok(rustix::fs::renameat(from, name, to, name)?)
+}

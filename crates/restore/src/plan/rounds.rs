@@ -1,0 +1,223 @@
+//! Rounds: no more is handed out than there is room for, and what finds none is tried again.
+
+use std::os::fd::AsFd;
+
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
+
+use super::Planner;
+use super::batch::Found;
+use crate::destination::{look, staging};
+use crate::execute::{Shared, SmallEntry};
+use crate::plan::existing::Old;
+use crate::room::{InTurn, Postponed, Space};
+use crate::{Error, Part};
+
+/// How many entries may find no room before the restore is given up.
+const MOST_STUCK: usize = 4096;
+
+/// No limit of a round is below this.
+const SMALLEST: u64 = 1 << 20;
+
+/// What the planner knows about room.
+pub(super) struct Rounds {
+    /// What may still be handed out in this round; `None` as long as there is room for everything.
+    left: Option<Space>,
+    /// What was free when the restore began.
+    at_first: Space,
+    /// The most bytes of one round. A quota may allow less than is free.
+    limit: u64,
+    /// The bytes that were handed out in this round.
+    handed_out: u64,
+    /// The file system's unit of room in bytes.
+    block: u64,
+    /// Whether the target had something before, so that putting files into their place may free room.
+    over_existing: bool,
+    /// What all takes at most, as far as that is known.
+    total: Option<Space>,
+    /// What found no room even when nothing else was under way.
+    stuck: Vec<Postponed>,
+    /// Whether what was replaced is known to be freed.
+    flushed: bool,
+}
+
+impl Rounds {
+    pub(super) fn new(shared: &Shared<'_>, root: &Entry) -> Self {
+        let target = shared.target;
+        let block = rustix::fs::fstatvfs(&target.folder).map_or(4096, |stat| stat.f_frsize);
+        let at_first = Space::free(&target.folder);
+        let total = match root.kind() {
+            EntryKind::Directory => root.summary().map(|summary| Space::of_all(summary, block)),
+            EntryKind::File | EntryKind::Symlink => Some(Space::of(root.size(), block)),
+        };
+        let is_there = || match &target.name {
+            Some(name) => look(target.folder.as_fd(), &**name).is_ok_and(|stat| stat.is_some()),
+            None => staging::has_others(&target.folder).unwrap_or(true),
+        };
+        let over_existing = shared.options.part == Part::Whole && is_there();
+        let fits = total.is_some_and(|total| at_first.but_a_reserve().has_room_for(total));
+        let left = (over_existing && !fits).then(|| at_first.but_a_reserve());
+        let (limit, handed_out, stuck, flushed) = (u64::MAX, 0, Vec::new(), false);
+        Self { left, at_first, limit, handed_out, block, over_existing, total, stuck, flushed }
+    }
+}
+
+impl Planner<'_> {
+    /// Takes room for a folder, which is made or has a counterpart in the staging tree.
+    pub(super) fn take_room_for_folder(&mut self) {
+        self.take_room(Space::of(1, self.rounds.block));
+    }
+
+    /// Takes room for a file or link, ending the round where there is too little.
+    pub(super) fn take_room_for(&mut self, entry: &SmallEntry, found: Found) {
+        let mut takes = Space::of(entry.size, self.rounds.block);
+        if self.shared.options.in_place && found.old == Some(Old::Compare) && entry.object.indirection() > 0 {
+            // It grows where it is.
+            takes = Space { bytes: takes.bytes.saturating_sub(entry.frees.unwrap_or(0)), inodes: 0 };
+        }
+        self.take_room(takes);
+    }
+
+    fn take_room(&mut self, takes: Space) {
+        let room = &self.shared.room;
+        let is_over = self.rounds.left.is_some_and(|left| !left.has_room_for(takes) || room.is_crowded());
+        if is_over || room.ran_out() {
+            self.end_round();
+        }
+        let rounds = &mut self.rounds;
+        rounds.handed_out = rounds.handed_out.saturating_add(takes.bytes);
+        rounds.left = rounds.left.map(|left| left.without(takes));
+    }
+
+    /// Waits until everything that was handed out is done, and makes room if there is little.
+    fn end_round(&mut self) {
+        self.drain();
+        if self.shared.stopped() {
+            return;
+        }
+        let postponed = self.shared.room.take_postponed();
+        let ran_out = !postponed.is_empty();
+        let (free, at_first) = (self.free(), self.rounds.at_first);
+        let is_scarce = free.bytes < at_first.bytes / 2 || free.inodes < at_first.inodes / 2;
+        if ran_out || is_scarce || self.shared.room.is_crowded() {
+            self.publish();
+        }
+        if ran_out {
+            let limit = (self.rounds.handed_out / 2).max(SMALLEST);
+            self.rounds.limit = self.rounds.limit.min(limit);
+            for one in postponed {
+                self.try_alone(one);
+            }
+        }
+        if ran_out || self.rounds.left.is_some() {
+            let Space { bytes, inodes } = self.free().but_a_reserve();
+            self.rounds.left = Some(Space { bytes: bytes.min(self.rounds.limit), inodes });
+        }
+        self.rounds.handed_out = 0;
+    }
+
+    /// Tries something once more with nothing else under way, as long as something can be put into its place to make room.
+    fn try_alone(&mut self, postponed: Postponed) {
+        let mut waiting = vec![postponed];
+        while !self.shared.stopped() {
+            for postponed in waiting {
+                match postponed {
+                    Postponed::Folder(folder) => {
+                        folder.expect_one();
+                        self.worker.child_done(folder);
+                    }
+                    Postponed::Entry { entry, found } => self.contents(entry, found, None),
+                }
+            }
+            self.drain();
+            waiting = self.shared.room.take_postponed();
+            if waiting.is_empty() {
+                return;
+            }
+            if self.publish() == 0 && !self.flush() {
+                self.rounds.stuck.append(&mut waiting);
+                if !self.rounds.over_existing || self.rounds.stuck.len() > MOST_STUCK {
+                    self.give_up_for_room();
+                }
+                return;
+            }
+        }
+    }
+
+    /// Tries everything that found no room once more, now that all else is done, the one that grows least first. Ends the
+    /// restore if that is in vain.
+    pub(super) fn end_rounds(&mut self) {
+        loop {
+            self.drain();
+            let mut waiting = std::mem::take(&mut self.rounds.stuck);
+            waiting.extend(self.shared.room.take_postponed());
+            if waiting.is_empty() || self.shared.stopped() {
+                return;
+            }
+            self.publish();
+            let block = self.rounds.block;
+            waiting.sort_by_key(|postponed| {
+                let (takes, frees) = postponed.bytes(block);
+                i128::from(takes) - i128::from(frees)
+            });
+            let count = waiting.len();
+            for one in waiting {
+                self.try_alone(one);
+            }
+            if self.rounds.stuck.len() >= count {
+                self.give_up_for_room();
+            }
+        }
+    }
+
+    /// Puts what is finished and replaces something into its place; returns how many entries.
+    fn publish(&mut self) -> usize {
+        let finished = self.shared.room.take_finished();
+        let count = self.worker.publish(finished);
+        if count > 0 {
+            tracing::info!(count, "put into place, because room is short");
+            self.rounds.flushed = false;
+        }
+        count
+    }
+
+    /// Has the file system free what was replaced, which some do late, and does without the tag of the unfinished folder;
+    /// returns whether that may have helped.
+    fn flush(&mut self) -> bool {
+        if !self.rounds.over_existing || std::mem::replace(&mut self.rounds.flushed, true) {
+            return false;
+        }
+        self.shared.staging.untag();
+        rustix::fs::syncfs(&self.shared.target.folder).is_ok()
+    }
+
+    fn free(&self) -> Space {
+        Space::free(&self.shared.target.folder)
+    }
+
+    /// Ends the restore because there is no room for the rest.
+    fn give_up_for_room(&mut self) {
+        let mut waiting = std::mem::take(&mut self.rounds.stuck);
+        waiting.extend(self.shared.room.take_postponed());
+        let (free, block) = (self.free().bytes, self.rounds.block);
+        let rest = || Some(self.rounds.total?.bytes.saturating_sub(self.shared.tally.bytes_there()));
+        let needed = match self.rounds.over_existing {
+            true => Some(waiting.iter().map(|postponed| postponed.bytes(block)).collect::<InTurn>().most()),
+            false => rest(),
+        };
+        let replaces = waiting.iter().any(|postponed| match postponed {
+            Postponed::Entry { entry, .. } => entry.frees.is_some() && entry.object.indirection() > 0,
+            Postponed::Folder(_) => false,
+        });
+        // What found no room is gone, and may have left some.
+        self.shared.staging.tag_again();
+        self.shared.give_up(Error::NoRoom {
+            target: self.shared.target.path.clone(),
+            // Where a quota is used up, what is free says nothing.
+            missing: needed.and_then(|needed| needed.checked_sub(free)).filter(|missing| *missing > 0),
+            in_place_helps: replaces && !self.shared.options.in_place,
+            source: self.shared.room.error(),
+            unfinished: self.shared.staging.path(self.shared.target),
+        });
+    }
+}

@@ -1,0 +1,274 @@
+//! Room in the target: what is free, what found none, and what can be put into its place to make some.
+//!
+//! A restore stages everything and moves it at the end, so over an older tree it takes room for both. Where that may be
+//! more than there is, the planner works in rounds ([`crate::plan`]): it hands out no more than fits, waits until that is
+//! written, and has what replaces something put into its place, which frees the older bytes. A disk that fills up all the
+//! same (a quota, others who write) ends the round: what found no room is postponed, and tried again by itself once
+//! everything that is finished is in its place. What found none even then is tried once more at the end.
+//!
+//! Every file is whole before it gets its name. A run that is killed leaves older files and newer ones; the next one keeps
+//! what is in its place and takes up what is staged.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kopia_format::directory::Summary;
+use rustix::io::Errno;
+
+use crate::destination::folder::Folder;
+use crate::execute::SmallEntry;
+use crate::plan::batch::Found;
+use crate::{Options, Part};
+
+/// How many finished entries are kept in mind so that they can be put into their place before the end: each takes some 60
+/// bytes of memory.
+const MOST_FINISHED: usize = 1 << 18;
+
+/// Bytes and inodes: what is free, or what something takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Space {
+    pub(crate) bytes: u64,
+    pub(crate) inodes: u64,
+}
+
+impl Space {
+    /// Asks the file system what is free; as much as there can be where it does not say.
+    pub(crate) fn free(folder: impl AsFd) -> Self {
+        let Ok(stat) = rustix::fs::fstatvfs(folder) else {
+            return Self { bytes: u64::MAX, inodes: u64::MAX };
+        };
+        // Root may use the blocks that are reserved for it, but not those that ext4 keeps for itself.
+        let kept = (stat.f_blocks / 50).min(4096);
+        let blocks = match rustix::process::geteuid().is_root() {
+            true => stat.f_bavail.max(stat.f_bfree.saturating_sub(kept)),
+            false => stat.f_bavail,
+        };
+        // Btrfs and others make inodes as they need them, and state none.
+        let inodes = if stat.f_files > 0 { stat.f_ffree } else { u64::MAX };
+        Self { bytes: blocks.saturating_mul(stat.f_frsize), inodes }
+    }
+
+    /// Returns what a file or folder of so many bytes takes.
+    pub(crate) fn of(bytes: u64, block: u64) -> Self {
+        Self { bytes: bytes.checked_next_multiple_of(block.max(1)).unwrap_or(u64::MAX), inodes: 1 }
+    }
+
+    /// Returns what everything below a folder takes at most.
+    pub(crate) fn of_all(summary: &Summary, block: u64) -> Self {
+        let number = |number: i64| u64::try_from(number).unwrap_or(0);
+        let inodes = [summary.files, summary.symlinks, summary.dirs].map(number);
+        let inodes = inodes.into_iter().fold(0, u64::saturating_add);
+        Self { bytes: number(summary.size).saturating_add(inodes.saturating_mul(block)), inodes }
+    }
+
+    /// Leaves a sixteenth out, for what nobody counts: lists of blocks, names, journals.
+    pub(crate) fn but_a_reserve(self) -> Self {
+        Self { bytes: self.bytes - self.bytes / 16, inodes: self.inodes - self.inodes / 16 }
+    }
+
+    /// Returns whether so much fits.
+    pub(crate) fn has_room_for(self, other: Self) -> bool {
+        self.bytes >= other.bytes && self.inodes >= other.inodes
+    }
+
+    /// Returns what is left when so much is taken.
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            inodes: self.inodes.saturating_sub(other.inodes),
+        }
+    }
+}
+
+/// Something that found no room.
+#[derive(Debug)]
+pub(crate) enum Postponed {
+    /// A file or link, of which nothing is left in the staging tree.
+    Entry { entry: SmallEntry, found: Found },
+    /// A folder that could not be made or finished; everything in it is finished.
+    Folder(Arc<Folder>),
+}
+
+impl Postponed {
+    /// Returns the bytes that it takes, and those that are freed when it gets to its place.
+    pub(crate) fn bytes(&self, block: u64) -> (u64, u64) {
+        match self {
+            Self::Entry { entry, .. } => (Space::of(entry.size, block).bytes, entry.frees.unwrap_or(0)),
+            Self::Folder(_) => (block, 0),
+        }
+    }
+}
+
+/// Something that lies finished in the staging tree.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    /// An entry of a folder that the target has, which replaces something else than a folder.
+    Entry { folder: Arc<Folder>, name: Box<str> },
+    /// The staged part of a folder that the target has: all that goes into it is staged or was moved already.
+    Folder(Arc<Folder>),
+}
+
+/// What workers tell the planner about room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// Whether nobody else writes into the staging tree.
+    is_ours: bool,
+    ran_out: AtomicBool,
+    is_crowded: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    postponed: Vec<Postponed>,
+    finished: Vec<Finished>,
+    /// What the system said last.
+    error: Option<Errno>,
+}
+
+impl Room {
+    pub(crate) fn new(options: &Options) -> Self {
+        let (ran_out, is_crowded, state) = Default::default();
+        Self { is_ours: options.part == Part::Whole, ran_out, is_crowded, state }
+    }
+
+    /// Returns whether an error is one of missing room, and what it hit may be postponed. Shards stage everything and share
+    /// what they write, so there it ends the restore.
+    pub(crate) fn may_postpone(&self, error: &io::Error) -> bool {
+        self.is_ours && is_full(error)
+    }
+
+    /// Postpones what found no room.
+    pub(crate) fn postpone(&self, postponed: Postponed, error: &io::Error) {
+        let mut state = self.lock();
+        state.postponed.push(postponed);
+        state.error = Errno::from_io_error(error);
+        self.ran_out.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the disk is full, before what found no room is postponed.
+    pub(crate) fn note_full(&self, error: &io::Error) {
+        self.lock().error = Errno::from_io_error(error);
+        self.ran_out.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether something was postponed since that was last asked for.
+    pub(crate) fn ran_out(&self) -> bool {
+        self.ran_out.load(Ordering::Relaxed)
+    }
+
+    /// Takes what was postponed. Nothing may be under way.
+    pub(crate) fn take_postponed(&self) -> Vec<Postponed> {
+        self.ran_out.store(false, Ordering::Relaxed);
+        std::mem::take(&mut self.lock().postponed)
+    }
+
+    /// Returns what the system said when there was no room.
+    pub(crate) fn error(&self) -> io::Error {
+        self.lock().error.unwrap_or(Errno::NOSPC).into()
+    }
+
+    /// Keeps in mind what can be put into its place; what is too much of that gets there at the end.
+    pub(crate) fn keep_finished(&self, finished: impl FnOnce() -> Finished) {
+        if !self.is_ours {
+            return;
+        }
+        let mut state = self.lock();
+        if state.finished.len() < MOST_FINISHED {
+            state.finished.push(finished());
+        } else {
+            self.is_crowded.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether no more finished entries can be kept in mind.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.is_crowded.load(Ordering::Relaxed)
+    }
+
+    /// Takes what can be put into its place.
+    pub(crate) fn take_finished(&self) -> Vec<Finished> {
+        self.is_crowded.store(false, Ordering::Relaxed);
+        std::mem::take(&mut self.lock().finished)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns whether an error says that a disk or a quota is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
+}
+
+/// The bytes that must be free where entries are written one after the other, each of which takes some, and frees some when
+/// it is in its place.
+#[derive(Debug, Default)]
+pub(crate) struct InTurn {
+    taken: i128,
+    most: i128,
+}
+
+impl InTurn {
+    /// Adds the next entry.
+    pub(crate) fn add(&mut self, takes: u64, frees: u64) {
+        self.most = self.most.max(self.taken.saturating_add(takes.into()));
+        self.taken = self.taken.saturating_add(i128::from(takes) - i128::from(frees));
+    }
+
+    /// Returns how many bytes must be free.
+    pub(crate) fn most(&self) -> u64 {
+        u64::try_from(self.most).unwrap_or(u64::MAX)
+    }
+}
+
+impl FromIterator<(u64, u64)> for InTurn {
+    fn from_iter<I: IntoIterator<Item = (u64, u64)>>(all: I) -> Self {
+        let mut in_turn = Self::default();
+        all.into_iter().for_each(|(takes, frees)| in_turn.add(takes, frees));
+        in_turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_freed_on_the_way_is_room_for_the_next() {
+        let most = |all: &[(u64, u64)]| all.iter().copied().collect::<InTurn>().most();
+        assert_eq!(most(&[]), 0);
+        assert_eq!(most(&[(100, 100), (90, 0)]), 100);
+        assert_eq!(most(&[(100, 20), (90, 90), (10, 10)]), 170);
+        // The first one frees more than it takes.
+        assert_eq!(most(&[(10, 500), (300, 0)]), 10);
+        assert_eq!(most(&[(u64::MAX, 0), (u64::MAX, 0)]), u64::MAX);
+    }
+
+    #[test]
+    fn space_is_counted_in_whole_blocks() {
+        assert_eq!(Space::of(1, 4096), Space { bytes: 4096, inodes: 1 });
+        assert_eq!(Space::of(0, 0), Space { bytes: 0, inodes: 1 });
+        assert_eq!(Space::of(u64::MAX, 4096).bytes, u64::MAX);
+        let free = Space { bytes: 1600, inodes: 16 };
+        assert_eq!(free.but_a_reserve(), Space { bytes: 1500, inodes: 15 });
+        assert!(free.has_room_for(Space { bytes: 1600, inodes: 16 }));
+        assert!(!free.has_room_for(Space { bytes: 1601, inodes: 1 }));
+        assert!(!free.has_room_for(Space { bytes: 1, inodes: 17 }));
+        assert_eq!(free.without(Space { bytes: 2000, inodes: 1 }), Space { bytes: 0, inodes: 15 });
+    }
+
+    #[test]
+    fn only_errors_of_missing_room_are_postponed_and_not_in_shards() {
+        let errors = [(Errno::NOSPC, true), (Errno::DQUOT, true), (Errno::IO, false), (Errno::ACCESS, false)];
+        let mut options = Options::default();
+        for (errno, full) in errors {
+            assert_eq!(Room::new(&options).may_postpone(&errno.into()), full, "{errno}");
+        }
+        options.part = Part::Finish(2);
+        assert!(!Room::new(&options).may_postpone(&Errno::NOSPC.into()));
+    }
+}

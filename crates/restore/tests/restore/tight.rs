@@ -1,0 +1,222 @@
+//! Trees that are made up, restored over others on disks with hardly any room: everything gets to its place if it can, and
+//! nothing wrong does if it cannot.
+//!
+//! `KOPIA_RS_RANDOM` is the number of rounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use kopia_codec::key::KeyDerivation;
+use kopia_restore::{Error, Options};
+use kopia_testkit::random::Random;
+use kopia_testkit::tmpfs;
+use kopia_testkit::tree::{Compare, Kind, Tree, compare};
+use kopia_testkit::writer::RepositoryWriter;
+
+use crate::common::{Place, file, folder, names};
+use crate::random::node::{Node, PIECE, What};
+use crate::random::{Model, options};
+
+/// A file here takes one page, whatever its size.
+const PAGE: u64 = 4096;
+
+/// Room for everything.
+const MUCH: u64 = 64 << 20;
+
+/// Returns how many pages more are used once a tree is in the place of another.
+fn growth(old: Option<&Node>, new: &Node) -> u64 {
+    let old = old.map(|old| &old.what);
+    match (&new.what, old) {
+        (What::Folder(entries), _) => {
+            let below = |name: &str| match old {
+                Some(What::Folder(before)) => before.get(name),
+                _ => None,
+            };
+            entries.iter().map(|(name, node)| growth(below(name), node)).sum()
+        }
+        (What::File(_), Some(What::File(before))) if !before.is_empty() => 0,
+        (What::File(after), _) => u64::from(!after.is_empty()),
+        _ => 0,
+    }
+}
+
+/// The bytes of all files below a folder but those of unfinished folders, by path.
+fn contents(target: &Path) -> BTreeMap<String, Option<String>> {
+    let tree = Tree::scan(target);
+    let files = tree
+        .entries()
+        .iter()
+        .filter(|entry| entry.kind == Kind::File && !entry.path.starts_with(".kopia-rs-"));
+    files.map(|entry| (entry.path.clone(), entry.sha256.clone())).collect()
+}
+
+/// Restores one made-up tree over another and returns what is wrong, and whether there was room.
+fn round(seed: u64, mount: &Path) -> (Vec<String>, bool) {
+    let mut random = Random::of(&format!("tight {seed}"));
+    let new = Node::folder(&mut random, 0);
+    let old = new.before(&mut random);
+    let options = options(&mut random);
+    let place = Place::in_memory();
+    let mut writer = RepositoryWriter::new().piece_size(PIECE).key_derivation(KeyDerivation::TestingOnly);
+    let root = new.entry(&mut writer, "data");
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let ([target, outside], wanted) =
+        (["target", "outside"].map(|name| mount.join(name)), place.path("wanted"));
+    let elsewhere = place.path("elsewhere");
+    [&outside, &elsewhere].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    old.make(&target, &outside);
+    let mut model = Model { options: &options, stuck: BTreeSet::new() };
+    let mut merged = model.merged("", Some(&old), &new);
+    let mut keeps = options.clone();
+    keeps.delete_extra = false;
+    if options.delete_extra && !model.stuck.is_empty() {
+        // Nothing is deleted where not everything is restored.
+        merged = Model { options: &keeps, stuck: BTreeSet::new() }.merged("", Some(&old), &new);
+    }
+    merged.make(&wanted, &elsewhere);
+
+    let pages = random.within(0..8) as u64;
+    // One file may be under way, and what it replaces is there until it is whole.
+    let must_fit = pages > growth(Some(&old), &new);
+    let before = contents(&target);
+    tmpfs::resize(mount, tmpfs::used(mount) + pages * PAGE);
+    let first = kopia_restore::restore(&root, &target, &options);
+    let mut wrong = Vec::new();
+    let fitted = match first {
+        Ok(_) => true,
+        Err(Error::NoRoom { ref unfinished, .. }) => {
+            if must_fit {
+                wrong.push(format!("{pages} pages are enough: {first:?}"));
+            }
+            if !unfinished.is_dir() {
+                wrong.push("nothing is left to be taken up".to_owned());
+            }
+            let after = contents(&wanted);
+            for (path, bytes) in contents(&target) {
+                let mixed = options.in_place && before.contains_key(&path);
+                if !mixed && ![before.get(&path), after.get(&path)].contains(&Some(&bytes)) {
+                    wrong.push(format!("{path} is neither the older nor the newer one"));
+                }
+            }
+            tmpfs::resize(mount, MUCH);
+            if let Err(error) = kopia_restore::restore(&root, &target, &options) {
+                wrong.push(format!("with room: {error:?}"));
+            }
+            false
+        }
+        Err(error) => {
+            wrong.push(format!("{error:?}"));
+            false
+        }
+    };
+    wrong.extend(compare(&Tree::scan(&wanted), &Tree::scan(&target), &Compare::settable()));
+    tmpfs::resize(mount, MUCH);
+    for folder in [&target, &outside] {
+        open_up(folder);
+        fs::remove_dir_all(folder).unwrap();
+    }
+    let what = format!("round {seed}, {pages} pages, {options:?}");
+    (wrong.iter().map(|wrong| format!("{what}: {wrong}")).collect(), fitted)
+}
+
+/// Lets an ordinary user delete closed folders.
+fn open_up(folder: &Path) {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            open_up(&entry.path());
+        }
+    }
+}
+
+#[test]
+fn any_tree_over_any_other_with_little_room() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        return tmpfs::rerun("tight::any_tree_over_any_other_with_little_room", &place.path("mount"));
+    };
+    let rounds = std::env::var("KOPIA_RS_RANDOM").map_or(200, |rounds| rounds.parse().unwrap());
+    let (mut wrong, mut fitted) = (Vec::new(), 0);
+    for seed in 0..rounds {
+        let (more, fits) = round(seed, &mount);
+        wrong.extend(more);
+        fitted += u64::from(fits);
+    }
+    eprintln!("{fitted} of {rounds} had room");
+    wrong.truncate(20);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!((1..rounds).contains(&fitted), "{fitted} of {rounds} had room");
+}
+
+/// A folder in which three files, of eight pages each, replace those of an older one, and the repository's root.
+fn three_files(place: &Place) -> kopia_repository::Entry {
+    place.root("repo", |writer| {
+        let files = (0..3_u8).map(|number| {
+            let object = writer.file(&[number + 1; 8 * PAGE as usize]);
+            file(&format!("f{number}"), &object, 8 * PAGE as usize)
+        });
+        let files: Vec<_> = files.collect();
+        folder("data", &writer.directory(&files))
+    })
+}
+
+#[test]
+fn what_is_replaced_makes_room_and_what_is_missing_is_said() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        let test = "tight::what_is_replaced_makes_room_and_what_is_missing_is_said";
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    let place = Place::new();
+    let root = three_files(&place);
+    let target = mount.join("target");
+    for (pages, fits) in [(9, true), (8, true), (7, false)] {
+        tmpfs::resize(&mount, MUCH);
+        let _ = fs::remove_dir_all(&target);
+        fs::create_dir(&target).unwrap();
+        for number in 0..3 {
+            fs::write(target.join(format!("f{number}")), [9; 8 * PAGE as usize]).unwrap();
+        }
+        tmpfs::resize(&mount, tmpfs::used(&mount) + pages * PAGE);
+        match kopia_restore::restore(&root, &target, &Options::default()) {
+            Ok(outcome) => assert!(fits && outcome.files == 3, "{outcome:?}"),
+            Err(Error::NoRoom { missing, source, unfinished, .. }) => {
+                assert!(!fits, "{pages} pages are enough");
+                // One page short; what could not be written is gone, and the folder is kept out of backups.
+                assert_eq!((missing, names(&unfinished)), (Some(2 * PAGE), vec!["CACHEDIR.TAG".to_owned()]));
+                assert_eq!(source.raw_os_error(), Some(28));
+                let tag = fs::read(unfinished.join("CACHEDIR.TAG")).unwrap();
+                assert!(tag.starts_with(b"Signature: 8a477f597d28d172789f06886806bc55\n"));
+                assert_eq!(tmpfs::used(&mount) / PAGE, 3 * 8 + 1);
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_snapshots_own_tag_is_restored_and_ours_never_is() {
+    let place = Place::new();
+    for name in ["CACHEDIR.TAG", "cachedir.tag", "other"] {
+        let repository = format!("repo-{name}");
+        let root = place.root(&repository, |writer| {
+            let tag = writer.file(b"the snapshot's");
+            folder("data", &writer.directory(&[file(name, &tag, 14)]))
+        });
+        // One that was interrupted may have left ours.
+        let target = format!("target-{name}");
+        let left = place.path(&target).join(format!(".kopia-rs-restore-{}", root.object()));
+        fs::create_dir_all(&left).unwrap();
+        fs::write(left.join("CACHEDIR.TAG"), b"Signature: 8a477f597d28d172789f06886806bc55\n").unwrap();
+        for _ in 0..2 {
+            assert_eq!(place.restore(&root, &target).problem_count, 0);
+            assert_eq!(names(&place.path(&target)), [name]);
+            assert_eq!(fs::read(place.path(&target).join(name)).unwrap(), b"the snapshot's");
+        }
+    }
+}
