@@ -126,6 +126,22 @@ fn a_damaged_repository_is_restored_from_on_request() {
 }
 
 #[test]
+fn m08_a_snapshot_of_one_file_goes_into_the_volume() {
+    for name in ["db.dump", ""] {
+        let pod = Pod::new();
+        pod.write(|writer| {
+            let root = file(writer, name, "all of it");
+            manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
+        });
+        pod.job(APP).run().exits(0);
+        let restored = names(&pod.volume());
+        let [restored] = &restored[..] else { panic!("{restored:?}") };
+        assert!(name.is_empty() || restored == name, "{restored}");
+        assert_eq!(fs::read_to_string(pod.volume().join(restored)).unwrap(), "all of it");
+    }
+}
+
+#[test]
 fn m08_every_other_failure_exits_1_with_an_error() {
     let pod = pod();
     let jobs = [
