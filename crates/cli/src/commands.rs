@@ -17,22 +17,25 @@ use crate::session::Session;
 
 /// Carries out what was asked for.
 pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {
-    let open = || Session::open(&args.global);
     let global = &args.global;
+    let with = |work: &dyn Fn(&Session) -> Result<Exit, Failure>| {
+        let session = Session::open(global)?;
+        work(&session).map(|exit| session.conclude(exit))
+    };
     match &args.command {
-        Command::Status => status::run(&open()?),
-        Command::Snapshots(args) => snapshots::run(&open()?, args),
-        Command::Ls(args) => ls::run(&open()?, args),
+        Command::Status => with(&|session| status::run(session)),
+        Command::Snapshots(args) => with(&|session| snapshots::run(session, args)),
+        Command::Ls(args) => with(&|session| ls::run(session, args)),
         Command::Cat(_) if args.global.json => {
             Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
         }
-        Command::Cat(args) => cat::run(&open()?, args),
+        Command::Cat(args) => with(&|session| cat::run(session, args)),
         Command::Restore(args) => {
             restore::target::refuse_stream(&args.target)?;
-            restore::run(&open()?, args, interrupt)
+            with(&|session| restore::run(session, args, interrupt))
         }
         Command::Doctor(args) => doctor::run(global, args),
-        Command::Verify(args) => verify::run(&open()?, args),
+        Command::Verify(args) => with(&|session| verify::run(session, args)),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),
     }
 }

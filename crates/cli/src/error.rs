@@ -83,6 +83,11 @@ impl Failure {
         advice::not_selected(error, repository, name)
     }
 
+    /// The list of snapshots cannot be read.
+    pub(crate) fn unlisted(error: kopia_rs::Error, repository: &Repository) -> Self {
+        advice::unlisted(error, repository)
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self

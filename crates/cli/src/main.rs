@@ -10,6 +10,7 @@ mod commands;
 mod diagnosis;
 mod error;
 mod foreign;
+mod gaps;
 mod interrupt;
 mod mover;
 mod output;

@@ -1,16 +1,18 @@
 //! From the global options to an open repository, and from WHAT to an entry.
 
+use std::cell::Cell;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use kopia_rs::select::{Query, Selection};
 use kopia_rs::storage::{self, BlobStore, IoMode, Location, OverlayStore};
-use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot};
+use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot, Snapshots, Source};
 
 use crate::args::{Global, Io, What};
 use crate::diagnosis::{Finding, Place, Unopened, Voice, neighbours};
-use crate::error::Failure;
+use crate::error::{Exit, Failure, chain};
+use crate::gaps::Gaps;
 use crate::output::{self, escape, say};
 use crate::{password, time};
 
@@ -19,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) repository: Repository,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
+    /// Whether something was taken from a list of snapshots that is known to be incomplete.
+    has_gaps: Cell<bool>,
 }
 
 impl Session {
@@ -59,7 +63,7 @@ impl Session {
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
         if global.degraded {
-            let snapshots = session.repository.snapshots()?;
+            let snapshots = session.snapshots()?;
             snapshots
                 .lost()
                 .iter()
@@ -70,12 +74,62 @@ impl Session {
 
     /// Works with an open repository.
     pub(crate) fn new(repository: Repository, global: &Global) -> Self {
-        Self { repository, json: global.json, quiet: global.quiet }
+        Self { repository, json: global.json, quiet: global.quiet, has_gaps: Cell::new(false) }
+    }
+
+    /// Lists the snapshots, with advice where that fails.
+    pub(crate) fn snapshots(&self) -> Result<Snapshots, Failure> {
+        self.repository.snapshots().map_err(|error| Failure::unlisted(error, &self.repository))
+    }
+
+    /// Says what is missing from the list of snapshots, or may be, of one source or of all.
+    pub(crate) fn tell_gaps(&self, source: Option<&Source>) {
+        self.tell(Gaps::find(&self.repository).map(|gaps| gaps.of_source(source)));
+    }
+
+    /// Says whether a newer snapshot may be missing than the one that was chosen from the list.
+    fn tell_newer(&self, selection: &Selection, what: &What) {
+        let head = what.what.split('/').next().unwrap_or_default();
+        // One that is named by its id is the right one, whatever the list lacks.
+        if let Some(snapshot) = selection.snapshot.as_ref().filter(|one| !one.id().starts_with(head)) {
+            self.tell(Gaps::find(&self.repository).map(|gaps| gaps.instead_of(snapshot, what)));
+        }
+    }
+
+    /// Says what is missing. It matters too much to be left out because nobody wants notes.
+    fn tell(&self, gaps: kopia_rs::Result<Gaps>) {
+        match gaps {
+            Ok(gaps) if gaps.is_empty() => {}
+            Ok(gaps) => {
+                let sentences = gaps.sentences();
+                sentences.iter().for_each(|sentence| say(format_args!("warning: {}", escape(sentence))));
+                say(format_args!("hint: {}", gaps.hint(&self.repository)));
+                self.has_gaps.set(true);
+            }
+            Err(error) => {
+                let why = chain(&error);
+                say(format_args!("warning: whether snapshots are missing is not known: {}", escape(&why)));
+            }
+        }
+    }
+
+    /// Decides about the exit status of a command that did what it should: with --degraded, what came from an incomplete list is
+    /// not complete either.
+    pub(crate) fn conclude(&self, exit: Exit) -> Exit {
+        if exit == Exit::Complete && self.has_gaps.get() && self.repository.options().degraded {
+            say("error: the list of snapshots is incomplete");
+            return Exit::Partial;
+        }
+        exit
     }
 
     /// As [`Self::find`], with advice where nothing is found.
     pub(crate) fn select(&self, what: &What) -> Result<Selection, Failure> {
-        self.find(what).map_err(|error| Failure::not_selected(error, &self.repository, &what.what))
+        let selection = self.find(what);
+        let selection =
+            selection.map_err(|error| Failure::not_selected(error, &self.repository, &what.what))?;
+        self.tell_newer(&selection, what);
+        Ok(selection)
     }
 
     /// Finds what WHAT means, and says which instant --at means if that was not plain.

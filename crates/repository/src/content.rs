@@ -9,7 +9,7 @@ use kopia_codec::compression::{Compression, Decompressor, split_header};
 use kopia_format::{ContentId, ObjectId};
 
 use crate::repository::Repository;
-use crate::sealing::content_iv;
+use crate::sealing::{Sealing, content_iv};
 use crate::table::Place;
 use crate::{Error, Result};
 
@@ -209,6 +209,25 @@ impl Decoder {
                 self.decompressor.decompress_within(compression, stream, limit, &mut plain)
             })
             .map_err(|error| Error::object(ObjectId::of_content(*id), error))?;
+        Ok(plain)
+    }
+
+    /// Opens and decompresses a content of a pack that no index names, as the pack's own index describes it.
+    pub(crate) fn decode_unindexed(
+        &mut self,
+        sealing: &Sealing,
+        id: &ContentId,
+        entry: &kopia_format::index::Entry<'_>,
+        stored: &[u8],
+    ) -> kopia_codec::Result<Vec<u8>> {
+        sealing.open(content_iv(id), stored, &mut self.sealed, &mut self.opened)?;
+        if entry.compression == 0 {
+            return Ok(self.opened.clone());
+        }
+        let (compression, stream) = split_header(&self.opened)?;
+        let limit = (entry.original_length as usize).min(MAX_LENGTH);
+        let mut plain = Vec::new();
+        self.decompressor.decompress_within(compression, stream, limit, &mut plain)?;
         Ok(plain)
     }
 

@@ -15,6 +15,15 @@ pub enum Error {
         /// Where it was looked for.
         location: String,
     },
+    /// There is a `kopia.repository`, and nothing that a repository has from its first moment on: it was not copied, or not
+    /// yet.
+    #[error("the repository at {location} is incomplete: it holds no {lacks}")]
+    Incomplete {
+        /// Where the repository is.
+        location: String,
+        /// What is not there: `index blobs`, or more.
+        lacks: &'static str,
+    },
     /// The format blob does not open with the password.
     #[error(
         "the password does not open the repository at {location} (or its blob kopia.repository is damaged)"

@@ -18,7 +18,7 @@ use std::thread::Scope;
 
 use kopia_format::compaction::{self, CompactionLog};
 use kopia_format::{BlobId, epoch};
-use kopia_storage::BlobInfo;
+use kopia_storage::{BlobInfo, BlobStore};
 use rayon::prelude::*;
 
 use crate::sealing::Sealing;
@@ -54,6 +54,9 @@ pub(crate) struct Indexes {
     pub(crate) blobs: usize,
     /// What could not be read, where that was allowed.
     pub(crate) lost: Lost,
+    /// Contents that were deleted by then (seconds since 1970) may be gone from the index while their packs are still
+    /// there; nothing if no index blob was ever compacted.
+    pub(crate) dropped_until: Option<i64>,
     /// What was there to be read.
     listing: Listing,
     /// The packs that were asked as well, as a hash of their names.
@@ -61,6 +64,10 @@ pub(crate) struct Indexes {
     /// Whether somebody who missed something had the blobs listed again.
     confirmed: AtomicBool,
 }
+
+/// How long kopia keeps what was deleted, at least, before an index blob is written without it, in seconds. Repositories
+/// with epochs say themselves how far that has come.
+const KEPT_AFTER_DELETION: i64 = 24 * 60 * 60;
 
 /// Reads all index blobs that count, in parallel, and merges them. If one vanishes meanwhile, lists anew.
 ///
@@ -75,20 +82,25 @@ pub(crate) fn load<'scope>(
 ) -> Result<(Indexes, Vec<BlobId>)> {
     for _ in 1..ATTEMPTS {
         let losses = rules.degraded.then(|| Losses::new(false));
-        match load_once(feed, scope, sealing, (rules, known), &listing, losses) {
-            Err(Error::Storage(error)) if error.is_not_found() => {
-                let anew = Listing::read(feed.store())?;
-                if anew == listing {
-                    break;
-                }
-                tracing::debug!(%error, "an index blob vanished; listed anew");
-                listing = anew;
-            }
-            loaded => return Ok(loaded?.with(listing)),
+        let loaded = load_once(feed, scope, sealing, (rules, known), &listing, losses);
+        // A list that was made while blobs came and went may lack both the old and the new.
+        let may_lack = match &loaded {
+            Err(Error::Storage(error)) => error.is_not_found(),
+            Ok(loaded) => loaded.blobs == 0,
+            Err(_) => false,
+        };
+        if !may_lack {
+            return loaded?.with(feed.store(), listing);
         }
+        let anew = Listing::read(feed.store())?;
+        if anew == listing {
+            break;
+        }
+        tracing::debug!("an index blob vanished; listed anew");
+        listing = anew;
     }
     let losses = rules.degraded.then(|| Losses::new(true));
-    Ok(load_once(feed, scope, sealing, (rules, known), &listing, losses)?.with(listing))
+    load_once(feed, scope, sealing, (rules, known), &listing, losses)?.with(feed.store(), listing)
 }
 
 /// What was read at one go.
@@ -98,12 +110,24 @@ struct Loaded {
     blobs: usize,
     lost: Lost,
     packs: Option<u64>,
+    dropped_until: Option<i64>,
 }
 
 impl Loaded {
-    fn with(self, listing: Listing) -> (Indexes, Vec<BlobId>) {
-        let Self { table, new_packs, blobs, lost, packs } = self;
-        (Indexes { table, blobs, lost, listing, packs, confirmed: AtomicBool::new(false) }, new_packs)
+    /// Refuses what kopia never leaves behind: it writes an index blob, and a pack that this names, when it creates a
+    /// repository.
+    fn with(self, store: &dyn BlobStore, listing: Listing) -> Result<(Indexes, Vec<BlobId>)> {
+        let Self { table, new_packs, blobs, lost, packs, dropped_until } = self;
+        let lacks = match (blobs, packs) {
+            (0, None) => Some("index blobs"),
+            (0, Some(_)) if table.pack_count() == 0 => Some("index blobs and no packs"),
+            _ => None,
+        };
+        if let Some(lacks) = lacks {
+            return Err(Error::Incomplete { location: store.location(), lacks });
+        }
+        let confirmed = AtomicBool::new(false);
+        Ok((Indexes { table, blobs, lost, dropped_until, listing, packs, confirmed }, new_packs))
     }
 }
 
@@ -128,6 +152,9 @@ fn load_once<'scope>(
         (listing::infos(&listing.plain, active), None)
     };
     let count = blobs.len();
+    if let (0, Some(losses)) = (count, &losses) {
+        losses.add("all index blobs: there is none".into());
+    }
     let builder = merge::merge(feed, scope, sealing, known, blobs, losses.as_ref())?;
     let mut packs = None;
     if let Some(losses) = &losses {
@@ -135,7 +162,11 @@ fn load_once<'scope>(
     }
     let lost = losses.map(Losses::into_sorted).unwrap_or_default();
     let (table, new_packs) = builder.finish(watermark.filter(|_| !rules.deleted));
-    Ok(Loaded { table, new_packs, blobs: count, lost, packs })
+    let dropped_until = match watermark {
+        None if !rules.epochs && !listing.logs.is_empty() => Some(table.newest() - KEPT_AFTER_DELETION),
+        watermark => watermark,
+    };
+    Ok(Loaded { table, new_packs, blobs: count, lost, packs, dropped_until })
 }
 
 /// Opens the compaction logs: those that were read already, and the rest.

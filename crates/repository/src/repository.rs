@@ -76,6 +76,8 @@ pub struct Status {
     pub deleted_contents: u64,
     /// Packs that the index names.
     pub packs: usize,
+    /// Those of them that hold contents which are not deleted.
+    pub living_packs: usize,
     /// Bytes that contents take in packs.
     pub packed_bytes: u64,
     /// Bytes of contents when opened and decompressed.
@@ -223,6 +225,7 @@ impl Repository {
             contents: totals.contents,
             deleted_contents: totals.deleted,
             packs: indexes.table.pack_count(),
+            living_packs: indexes.table.living_pack_count(),
             packed_bytes: totals.packed_bytes,
             original_bytes: totals.original_bytes,
             opening: self.inner.opening,

@@ -50,7 +50,8 @@ pub struct Selection {
 }
 
 impl At {
-    fn admits(self, time: Timestamp) -> bool {
+    /// Returns whether a snapshot that began at `time` may be chosen.
+    pub fn admits(self, time: Timestamp) -> bool {
         match self {
             Self::Before(bound) => time < bound,
             Self::Until(bound) => time <= bound,

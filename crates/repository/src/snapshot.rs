@@ -27,6 +27,8 @@ pub struct Snapshots {
     list: Vec<Snapshot>,
     lost: Vec<String>,
     hides_deleted: bool,
+    /// Manifests of which the last thing known is that they were deleted.
+    tombstones: Vec<ManifestId>,
 }
 
 impl Repository {
@@ -39,24 +41,30 @@ impl Repository {
     /// As for [`Repository::read_content`] and [`Error::CorruptSnapshot`]: a list with gaps would be a lie. A repository that
     /// was opened degraded has them in [`Snapshots::lost`] instead.
     pub fn snapshots(&self) -> Result<Snapshots> {
+        self.list_snapshots(self.options().degraded)
+    }
+
+    /// As [`Self::snapshots`]; with `degraded`, gaps are in [`Snapshots::lost`] and end nothing.
+    pub(crate) fn list_snapshots(&self, degraded: bool) -> Result<Snapshots> {
         for _ in 1..ATTEMPTS {
             let indexes = self.indexes();
-            let snapshots = self.snapshots_of(&indexes);
+            let snapshots = self.snapshots_of(&indexes, degraded);
             // Others replaced manifests, and removed the old ones before they were read.
             let gap = snapshots.as_ref().map_or(true, |snapshots| !snapshots.lost.is_empty());
             if !gap || Arc::ptr_eq(&indexes, &self.indexes()) {
                 return snapshots;
             }
         }
-        self.snapshots_of(&self.indexes())
+        self.snapshots_of(&self.indexes(), degraded)
     }
 
     /// Lists the snapshots that these indexes know.
-    fn snapshots_of(&self, indexes: &Indexes) -> Result<Snapshots> {
+    fn snapshots_of(&self, indexes: &Indexes, degraded: bool) -> Result<Snapshots> {
         let mut lost = Vec::new();
         let manifests = indexes.table.manifests();
         let mut reader = ManifestReader::new(self);
-        let live: Vec<_> = self.all_or_some(reader.read(&manifests.live), &mut lost)?.concat();
+        let live: Vec<_> = all_or_some(degraded, reader.read(&manifests.live), &mut lost)?.concat();
+        let tombstones = live.iter().filter(|state| state.deleted).map(|state| state.id.clone()).collect();
         let mut back = Vec::new();
         let deleted = !manifests.deleted.is_empty() || live.iter().any(|manifest| manifest.deleted);
         let hides_deleted = deleted && !self.options().deleted;
@@ -65,7 +73,7 @@ impl Repository {
             // Packs that hold nothing else are removed sooner or later, as they should be.
             let gone = |error: &Error| matches!(error, Error::Storage(error) if error.is_not_found());
             states.retain(|state| !state.as_ref().is_err_and(gone));
-            back = brought_back(&live, self.all_or_some(states, &mut lost)?.concat());
+            back = brought_back(&live, all_or_some(degraded, states, &mut lost)?.concat());
         }
         let live = manifest::latest(live).into_iter().map(|manifest| (manifest, false));
         let parsed = live
@@ -79,20 +87,11 @@ impl Repository {
                 Ok(Snapshot { repository: self.clone(), manifest: snapshot, deleted })
             })
             .collect();
-        let mut list = self.all_or_some(parsed, &mut lost)?;
+        let mut list = all_or_some(degraded, parsed, &mut lost)?;
         list.sort_by_cached_key(|snapshot| {
             (snapshot.source().to_string(), snapshot.order(), snapshot.id().to_string())
         });
-        Ok(Snapshots { list, lost, hides_deleted })
-    }
-
-    /// Fails if one failed; a degraded repository goes on with the others.
-    fn all_or_some<T>(&self, results: Vec<Result<T>>, lost: &mut Vec<String>) -> Result<Vec<T>> {
-        if !self.options().degraded {
-            return results.into_iter().collect();
-        }
-        let keep = |result: Result<T>| result.map_err(|error| lost.push(error.to_string())).ok();
-        Ok(results.into_iter().filter_map(keep).collect())
+        Ok(Snapshots { list, lost, hides_deleted, tombstones })
     }
 }
 
@@ -162,6 +161,11 @@ impl Snapshots {
         self.hides_deleted
     }
 
+    /// Returns the manifests of which the last thing known is that they were deleted.
+    pub(crate) fn tombstones(&self) -> &[ManifestId] {
+        &self.tombstones
+    }
+
     /// Returns the sources, sorted.
     pub fn sources(&self) -> Vec<&Source> {
         let mut sources: Vec<_> = self.iter().map(Snapshot::source).collect();
@@ -187,6 +191,15 @@ impl Snapshots {
         let wanted = self.iter().filter(|snapshot| wanted(snapshot));
         wanted.max_by_key(|snapshot| (!snapshot.deleted, snapshot.order()))
     }
+}
+
+/// Fails if one failed; degraded, it goes on with the others.
+fn all_or_some<T>(degraded: bool, results: Vec<Result<T>>, lost: &mut Vec<String>) -> Result<Vec<T>> {
+    if !degraded {
+        return results.into_iter().collect();
+    }
+    let keep = |result: Result<T>| result.map_err(|error| lost.push(error.to_string())).ok();
+    Ok(results.into_iter().filter_map(keep).collect())
 }
 
 /// Returns the last state of manifests that are deleted: that of a manifest's tombstone counts for nothing.

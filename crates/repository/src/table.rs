@@ -42,8 +42,12 @@ pub(crate) struct Table {
     rows: Rows,
     /// Which packs its indexes name, by number: those that entries of deleted contents name, too.
     named: Vec<bool>,
+    /// Which of them hold contents that are not deleted, by number.
+    living: Vec<bool>,
     manifests: Manifests,
     totals: Totals,
+    /// When the newest content was written or deleted, in seconds since 1970.
+    newest: u32,
 }
 
 /// Contents that hold manifests.
@@ -136,6 +140,16 @@ impl Table {
     /// Says whether an index entry names the pack of this number.
     pub(crate) fn names(&self, pack: usize) -> bool {
         self.named.get(pack).is_some_and(|named| *named)
+    }
+
+    /// Returns the number of packs that hold contents which are not deleted.
+    pub(crate) fn living_pack_count(&self) -> usize {
+        self.living.iter().filter(|living| **living).count()
+    }
+
+    /// Returns when the newest content was written or deleted, in seconds since 1970; 0 if there is none.
+    pub(crate) fn newest(&self) -> i64 {
+        self.newest.into()
     }
 
     /// Returns the number of packs that indexes name.

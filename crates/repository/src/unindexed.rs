@@ -6,6 +6,7 @@
 //! and what is deleted leaves the indexes some time before its packs are removed.
 
 mod coverage;
+mod hidden;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +20,7 @@ use crate::read::side_by_side;
 use crate::{Error, Repository, Result};
 
 pub use coverage::ManifestCoverage;
+pub use hidden::HiddenSnapshot;
 
 /// Which packs are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,9 @@ pub struct UnindexedPack {
     pub newest: Option<Timestamp>,
     /// Whether it belongs to a session of kopia that has not ended: it is writing at the moment, or was cut off.
     pub session_open: bool,
+    /// Whether everything in it may have been deleted long ago: then it leaves the indexes some time before the pack is
+    /// removed.
+    pub may_be_deleted: bool,
     /// Why it cannot say what it holds.
     pub error: Option<Error>,
 }
@@ -60,6 +65,13 @@ impl UnindexedPack {
     /// Says whether it holds contents of a prefix that no index has, or may do so because it cannot say.
     pub fn may_hide(&self, prefix: Option<char>) -> bool {
         self.error.is_some() || self.holds.get(&prefix).is_some_and(|held| held.unknown > 0)
+    }
+
+    /// Returns whether there is such a pack in a sound repository, too: it belongs to a backup that runs or was cut off, all
+    /// that it holds may have been deleted, or stands in the indexes at another place.
+    pub fn is_expected(&self) -> bool {
+        let is_known = self.error.is_none() && self.holds.values().all(|held| held.unknown == 0);
+        self.session_open || self.may_be_deleted || is_known
     }
 }
 
@@ -128,6 +140,7 @@ fn nothing(pack: &BlobInfo) -> UnindexedPack {
         holds: BTreeMap::new(),
         newest: None,
         session_open: false,
+        may_be_deleted: false,
         error: None,
     }
 }
@@ -142,6 +155,8 @@ fn describe(pack: &BlobInfo, index: &Index<Vec<u8>>, indexes: &Indexes) -> Unind
         newest = newest.max(entry.timestamp);
     }
     let newest = i64::try_from(newest).ok().filter(|&seconds| seconds > 0);
+    described.may_be_deleted =
+        newest.is_some_and(|newest| indexes.dropped_until.is_some_and(|until| newest <= until));
     described.newest = newest.and_then(|seconds| Timestamp::new(seconds, 0).ok());
     described
 }

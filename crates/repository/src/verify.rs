@@ -94,9 +94,11 @@ pub struct Report {
     pub stub_count: u64,
     /// The first 100 of them, by the names that they have in their folders.
     pub stubs: Vec<(String, Stub)>,
-    /// Packs that no index entry names, if everything was verified. That is not damage by itself; but an index blob that is
-    /// missing altogether shows in nothing else.
+    /// Packs that no index entry names, if everything was verified. There are some in sound repositories, too
+    /// ([`UnindexedPack::is_expected`]); but an index blob that is missing altogether shows in nothing else.
     pub unindexed: Vec<UnindexedPack>,
+    /// What cannot be read of the list of snapshots, each as a sentence, if everything was verified.
+    pub unlisted: Vec<String>,
 }
 
 /// How much of something was looked at.
@@ -137,9 +139,17 @@ pub struct Loss {
 }
 
 impl Report {
-    /// Says whether nothing is wrong with what was looked at.
+    /// Says whether nothing is wrong with what was looked at, and no index blob seems to be missing.
     pub fn is_sound(&self) -> bool {
-        self.damage_count == 0 && self.loss_count == 0
+        self.damage_count == 0
+            && self.loss_count == 0
+            && self.unlisted.is_empty()
+            && self.unexpected().next().is_none()
+    }
+
+    /// Returns the packs that an index blob should name that is missing.
+    pub fn unexpected(&self) -> impl Iterator<Item = &UnindexedPack> {
+        self.unindexed.iter().filter(|pack| !pack.is_expected())
     }
 }
 
@@ -148,9 +158,9 @@ impl Repository {
     /// say what they hold.
     ///
     /// # Errors
-    /// As for [`Repository::snapshots`] and [`Repository::unindexed_packs`]. Everything else that is wrong is in the report.
+    /// As for [`Repository::unindexed_packs`]. Everything else that is wrong is in the report.
     pub fn verify(&self, options: &Options, observer: &dyn Observer) -> Result<Report> {
-        let snapshots = self.snapshots()?;
+        let snapshots = self.list_snapshots(true)?;
         // Of deleted ones nothing is promised.
         let (mut roots, mut rootless) = (Vec::new(), Vec::new());
         for snapshot in snapshots.iter().filter(|snapshot| !snapshot.is_deleted()) {
@@ -165,6 +175,7 @@ impl Repository {
             }
         }
         let mut report = verify(self, (&roots, rootless), None, options, observer);
+        report.unlisted = snapshots.lost().to_vec();
         report.unindexed = self.unindexed_packs(Packs::All)?;
         Ok(report)
     }

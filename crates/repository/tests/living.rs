@@ -240,11 +240,18 @@ fn lost_packs_cost_one_look_and_moved_ones_are_found_all_the_same() {
 fn the_first_content_that_is_missing_has_the_index_listed_again() {
     let (memory, mut living) = written();
     let index = memory.list("x").unwrap().remove(0).id;
+    // There is another index, of another pack.
+    for (name, bytes) in RepositoryWriter::new().finish() {
+        if name.starts_with(['q', 'x']) {
+            assert!(memory.read(&name.parse().unwrap()).is_err(), "{name} is new");
+            memory.insert(name.parse().unwrap(), bytes);
+        }
+    }
     // The index is gone for the moment in which we list, as a list of several folders may miss both old and new.
     let bytes = memory.remove(&index).unwrap();
     let store = Arc::new(CountingStore::new(memory.clone()));
     let repository = open(store.clone());
-    assert_eq!(repository.status().contents, 0);
+    assert_eq!(repository.status().contents, 1);
     memory.insert(index, bytes);
     let all = plan(&open(memory.clone()));
     store.take();
@@ -260,6 +267,17 @@ fn the_first_content_that_is_missing_has_the_index_listed_again() {
     assert!(!repository.refresh().unwrap());
     apply(&memory, living.compact());
     assert!(repository.refresh().unwrap() && !repository.refresh().unwrap());
+}
+
+#[test]
+fn a_list_without_any_index_blob_is_made_again() {
+    let (memory, _) = written();
+    let index = memory.list("x").unwrap().remove(0).id;
+    let bytes = memory.remove(&index).unwrap();
+    let (back, id) = (memory.clone(), index);
+    // The format blob is read, and three kinds of index blobs are listed; then the index is there.
+    let store = ChangingStore::new(memory).before_call(5, move || back.insert(id, bytes));
+    assert!(open(store).status().contents > 1);
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn a_sound_repository_has_none_and_its_list_is_whole() {
 #[test]
 fn packs_of_an_index_that_is_gone_say_what_they_hold() {
     let (store, ..) = written();
+    let of_written = (ids(&store, "q"), ids(&store, "x"));
     let all = open(store.clone());
     let mut manifest = None;
     all.for_each_content(|id, place| {
@@ -83,11 +84,16 @@ fn packs_of_an_index_that_is_gone_say_what_they_hold() {
         }
     });
     let (manifest, pack) = manifest.unwrap();
-    store.remove(&ids(&store, "x")[0]).unwrap();
+    // Another index blob is left, which knows of other packs.
+    let other = RepositoryWriter::new();
+    for (name, bytes) in other.finish().into_iter().filter(|(name, _)| name.starts_with(['q', 'x'])) {
+        store.insert(name.parse().unwrap(), bytes);
+    }
+    store.remove(&of_written.1[0]).unwrap();
     let repository = open(store.clone());
     assert_eq!(repository.snapshots().unwrap().iter().count(), 0, "that is all that the index says");
     let found = repository.unindexed_packs(Packs::Metadata).unwrap();
-    assert_eq!(names(&found), ids(&store, "q"));
+    assert_eq!(names(&found), of_written.0);
     assert_eq!(repository.unindexed_packs(Packs::All).unwrap().len(), 5);
     let one = found.iter().find(|found| found.id == pack).unwrap();
     assert_eq!(one.holds, BTreeMap::from([(Some('m'), Held { contents: 1, unknown: 1 })]));
@@ -96,10 +102,14 @@ fn packs_of_an_index_that_is_gone_say_what_they_hold() {
     assert_eq!(repository.contents_of_pack(&one.id).unwrap(), [manifest]);
     let coverage = repository.manifest_coverage().unwrap();
     assert!(!coverage.is_complete());
-    assert_eq!(names(&coverage.hiding), [pack]);
+    assert_eq!(names(&coverage.hiding), [pack.clone()]);
+    assert_eq!((coverage.unread.len(), coverage.hidden.len()), (0, 2));
+    assert!(coverage.hidden.iter().all(|hidden| hidden.pack == pack && !hidden.is_expected));
+    assert!(!coverage.is_complete_for(&"app@host:/data".parse().unwrap()));
+    assert!(coverage.is_complete_for(&"other@host:/data".parse().unwrap()), "of that one nothing is hidden");
     let report = repository.verify(&verify::Options::default(), &()).unwrap();
-    assert_eq!(report.unindexed.len(), 5);
-    assert!(report.is_sound(), "it is said and does not count as damage");
+    assert_eq!((report.unindexed.len(), report.unexpected().count()), (5, 5));
+    assert!(report.damage_count == 0 && report.loss_count == 0 && !report.is_sound());
     // Whoever asks the packs has them all.
     let degraded = open_with(&store, true, false);
     assert!(degraded.unindexed_packs(Packs::All).unwrap().is_empty());
@@ -213,6 +223,113 @@ fn deleted_snapshots_come_back_where_that_is_asked_for() {
     apply(&store, living.collect_garbage());
     let deleted = open_with(&store, false, true);
     assert_eq!(snapshots(&deleted), [(second, true)]);
+}
+
+/// The newest index blob has not arrived, and with it the newer of two snapshots.
+fn newest_index_lost() -> MemoryStore {
+    let folder = kopia_testkit::faults::repository("index-newest-lost");
+    let store = kopia_storage::FilesystemStore::open(folder).unwrap();
+    store.list("").unwrap().into_iter().map(|blob| (blob.id.clone(), store.read(&blob.id).unwrap())).collect()
+}
+
+fn open_fault(store: &MemoryStore, degraded: bool) -> Repository {
+    let password = Password::from(kopia_testkit::faults::PASSWORD);
+    let open = if degraded { Repository::open_degraded } else { Repository::open };
+    open(store.clone(), &password).unwrap()
+}
+
+#[test]
+fn a_hidden_snapshot_is_known_by_its_manifest() {
+    let store = newest_index_lost();
+    let repository = open_fault(&store, false);
+    let coverage = repository.manifest_coverage().unwrap();
+    let [listed] = &coverage.snapshots.iter().collect::<Vec<_>>()[..] else { panic!("one is listed") };
+    let [hidden] = &coverage.hidden[..] else { panic!("{:?}", coverage.hidden) };
+    assert_eq!(&hidden.source, listed.source());
+    assert!(hidden.start_time > listed.start_time() && !hidden.is_incomplete && !hidden.is_expected);
+    assert_eq!(coverage.unread, []);
+    assert!(!coverage.is_complete() && !coverage.is_complete_for(&hidden.source));
+    let report = repository.verify(&verify::Options::default(), &()).unwrap();
+    let unexpected: Vec<_> = report.unexpected().map(|pack| pack.id.clone()).collect();
+    assert!(
+        !report.is_sound() && unexpected.len() == 2 && unexpected.contains(&hidden.pack),
+        "{unexpected:?}"
+    );
+    // Degraded, it is in the list, and nothing is left to say.
+    let degraded = open_fault(&store, true).manifest_coverage().unwrap();
+    assert!(degraded.snapshots.iter().any(|snapshot| snapshot.id() == hidden.id));
+    assert!(degraded.is_complete() && degraded.hidden.is_empty());
+}
+
+#[test]
+fn what_hides_in_a_sound_repository_is_expected() {
+    let hidden = open_fault(&newest_index_lost(), false).manifest_coverage().unwrap().hidden.remove(0);
+    let is_expected = |name: &str| {
+        let store = newest_index_lost();
+        store.insert(name.parse().unwrap(), Vec::new());
+        let repository = open_fault(&store, false);
+        let coverage = repository.manifest_coverage().unwrap();
+        let report = repository.verify(&verify::Options::default(), &()).unwrap();
+        assert_eq!(report.is_sound(), coverage.hidden[0].is_expected, "{name}");
+        assert!(!coverage.is_complete(), "expected or not, it is not in the list");
+        report.is_sound()
+    };
+    // A backup that is running, or was cut off.
+    let (_, session) = hidden.pack.as_str().split_once('-').unwrap();
+    assert!(is_expected(&format!("s0123456789abcdef0123456789abcdef-{session}")));
+    assert!(!is_expected("s0123456789abcdef0123456789abcdef-sffff"));
+    // What was deleted by then leaves the indexes before its packs are removed.
+    let seconds = hidden.start_time.seconds();
+    assert!(is_expected(&format!("xw{}", seconds + 3600)));
+    assert!(!is_expected(&format!("xw{}", seconds - 3600)));
+}
+
+#[test]
+fn a_pack_that_hides_nobody_knows_what() {
+    let store = newest_index_lost();
+    let pack = open_fault(&store, false).manifest_coverage().unwrap().hidden.remove(0).pack;
+    let bytes = store.read(&pack).unwrap();
+    store.insert(pack.clone(), bytes[..bytes.len() - 1].to_vec());
+    for degraded in [false, true] {
+        let coverage = open_fault(&store, degraded).manifest_coverage().unwrap();
+        assert_eq!(coverage.unread, [pack.clone()]);
+        assert_eq!(coverage.unread_unexpectedly().collect::<Vec<_>>(), [&pack]);
+        assert!(coverage.hidden.is_empty() && !coverage.is_complete());
+        assert!(!coverage.is_complete_for(&"any@host:/at/all".parse().unwrap()));
+    }
+    // Its manifest is damaged, and it says what it holds.
+    let contents = open_fault(&newest_index_lost(), true);
+    let mut place = None;
+    contents.for_each_content(|id, found| {
+        if id.prefix() == Some('m') && *contents.pack(found.pack) == pack {
+            place = Some(found);
+        }
+    });
+    let mut damaged = bytes;
+    damaged[place.unwrap().offset as usize] ^= 1;
+    store.insert(pack.clone(), damaged);
+    assert_eq!(open_fault(&store, false).manifest_coverage().unwrap().unread, [pack]);
+}
+
+#[test]
+fn a_repository_of_which_little_was_copied_is_incomplete() {
+    let lacks = |store: &MemoryStore, degraded: bool| {
+        let mut options = OpenOptions::default();
+        options.degraded = degraded;
+        match Repository::open_with(store.clone(), &Password::from(PASSWORD), &options) {
+            Err(kopia_repository::Error::Incomplete { lacks, .. }) => Some(lacks),
+            Err(error) => panic!("{error}"),
+            Ok(_) => None,
+        }
+    };
+    let (store, ..) = written();
+    store.remove(&ids(&store, "x")[0]).unwrap();
+    assert_eq!(lacks(&store, false), Some("index blobs"));
+    assert_eq!(lacks(&store, true), None, "packs know what they hold");
+    assert_eq!(open_with(&store, true, false).losses(), ["all index blobs: there is none"]);
+    ids(&store, "q").iter().chain(&ids(&store, "p")).for_each(|pack| drop(store.remove(pack).unwrap()));
+    assert_eq!(lacks(&store, false), Some("index blobs"));
+    assert_eq!(lacks(&store, true), Some("index blobs and no packs"));
 }
 
 #[test]

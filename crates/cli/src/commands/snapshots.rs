@@ -11,7 +11,8 @@ use crate::session::Session;
 use crate::time;
 
 pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Failure> {
-    let snapshots = session.repository.snapshots()?;
+    let snapshots = session.snapshots()?;
+    session.tell_gaps(args.source.as_ref());
     let chosen = choose(&snapshots, args)?;
     if session.json {
         let mut array = JsonArray::new();

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use kopia_rs::{Result as RepositoryResult, Snapshots, Status, Timestamp};
+use kopia_rs::{Snapshots, Status, Timestamp};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
@@ -29,6 +29,8 @@ struct Json<'a> {
     contents: u64,
     deleted_contents: u64,
     packs: usize,
+    /// Those of them that hold contents which are not deleted: what `verify` reads.
+    living_packs: usize,
     packed_bytes: u64,
     original_bytes: u64,
     opening_seconds: f64,
@@ -50,7 +52,7 @@ struct SourceJson {
 
 pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
     let status = session.repository.status();
-    let snapshots = session.repository.snapshots();
+    let snapshots = session.snapshots();
     let sources = sources(&snapshots);
     let written = if session.json {
         output::json(&json(&status, sources))
@@ -59,10 +61,11 @@ pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
     };
     written.or_else(Failure::unless_reader_left)?;
     snapshots?;
+    session.tell_gaps(None);
     Ok(Exit::Complete)
 }
 
-fn sources(snapshots: &RepositoryResult<Snapshots>) -> Option<Vec<SourceJson>> {
+fn sources(snapshots: &Result<Snapshots, Failure>) -> Option<Vec<SourceJson>> {
     let snapshots = snapshots.as_ref().ok()?;
     let describe = |source: &kopia_rs::Source| {
         let of_source = || snapshots.iter().filter(|snapshot| snapshot.source() == source);
@@ -95,6 +98,7 @@ fn json(status: &Status, sources: Option<Vec<SourceJson>>) -> Json<'_> {
         contents: status.contents,
         deleted_contents: status.deleted_contents,
         packs: status.packs,
+        living_packs: status.living_packs,
         packed_bytes: status.packed_bytes,
         original_bytes: status.original_bytes,
         opening_seconds: status.opening.as_secs_f64(),
@@ -121,11 +125,15 @@ fn text(status: &Status, sources: Option<&[SourceJson]>) -> std::io::Result<()> 
     let kind = if status.epochs { ", in epochs" } else { "" };
     let blobs = count(status.index_blobs as u64, "blob", "blobs");
     row("index", format!("version {}{kind}, {blobs}", status.index_version))?;
-    let deleted = match status.deleted_contents {
+    let others = match status.packs.saturating_sub(status.living_packs) as u64 {
         0 => String::new(),
-        deleted => format!(", and {} deleted ones", thousands(deleted)),
+        others => format!(", {} with nothing else", count(others, "pack", "packs")),
     };
-    let packs = count(status.packs as u64, "pack", "packs");
+    let deleted = match status.deleted_contents {
+        0 => others.replace("with nothing else", "without contents"),
+        deleted => format!(", and {} deleted ones{others}", thousands(deleted)),
+    };
+    let packs = count(status.living_packs as u64, "pack", "packs");
     row("contents", format!("{} in {packs}{deleted}", thousands(status.contents)))?;
     row("size", format!("{} stored, {} plain", size(status.packed_bytes), size(status.original_bytes)))?;
     let sources = sources.unwrap_or_default();

@@ -48,13 +48,16 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     for line in stubs::lines(verified.stub_count, verified.stubs.iter().map(|(name, stub)| (&**name, stub))) {
         session.note(&line);
     }
+    if selection.is_none() {
+        session.tell_gaps(None);
+    }
     let written = if session.json {
         output::json(&result::json(&verified, seconds))
     } else {
         result::text(&verified, seconds).map_err(Failure::output)
     };
     // What was found matters more than whether somebody reads of it.
-    let exit = judge(&verified);
+    let exit = judge(&verified, session.repository.options().degraded);
     written.or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }
@@ -67,9 +70,19 @@ fn random() -> f64 {
 }
 
 /// Decides whether anything is wrong, and names the packs; what is lost has been named already.
-fn judge(verified: &Verified) -> Exit {
+fn judge(verified: &Verified, degraded: bool) -> Exit {
     if verified.is_sound() {
         return Exit::Complete;
+    }
+    for what in &verified.unlisted {
+        say(format_args!("error: the list of snapshots is incomplete: {}", escape(what)));
+    }
+    if !verified.unlisted.is_empty() && !degraded {
+        say("hint: with --degraded, other commands go on with what can be read of the list");
+    }
+    tell_unindexed(verified, degraded);
+    if verified.damage_count + verified.loss_count == 0 {
+        return Exit::Partial;
     }
     let packs: Vec<&[Damage]> = verified.damage.chunk_by(|a, b| a.pack == b.pack).collect();
     for damage in packs.iter().take(SHOWN as usize) {
@@ -93,6 +106,39 @@ fn judge(verified: &Verified) -> Exit {
     let losses = count(verified.loss_count, "entry of a snapshot is", "entries of snapshots are");
     say(format_args!("error: {damage} cannot be read; {losses} lost"));
     Exit::Partial
+}
+
+/// Names the packs that an index blob should name that is missing.
+fn tell_unindexed(verified: &Verified, degraded: bool) {
+    let mut packs = verified.unexpected();
+    for pack in packs.by_ref().take(SHOWN as usize) {
+        let held = match &pack.error {
+            Some(error) => format!("does not say what it holds: {}", chain(error)),
+            None => {
+                let unknown = |manifests: bool| {
+                    let held = pack.holds.iter();
+                    let held = held.filter(|(prefix, _)| (**prefix == Some('m')) == manifests);
+                    held.map(|(_, held)| held.unknown).sum::<u64>()
+                };
+                let all = count(unknown(true) + unknown(false), "content", "contents");
+                let manifests = match unknown(true) {
+                    0 => String::new(),
+                    manifests => format!(", {} of snapshots or policies", thousands(manifests)),
+                };
+                format!("holds {all} known from nowhere else{manifests}")
+            }
+        };
+        say(format_args!("error: pack {} is named by no index, and {}", pack.id, escape(&held)));
+    }
+    let more = packs.count();
+    if more > 0 {
+        say(format_args!("error: … and {} more packs", thousands(more as u64)));
+    }
+    if verified.unexpected().next().is_some() && !degraded {
+        say(
+            "hint: an index blob may be lost, or not copied yet; --degraded takes in what packs say they hold",
+        );
+    }
 }
 
 /// Counts what is read, and shows it.

@@ -86,6 +86,11 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
     let snapshots = matches!(error, Error::NotFound { .. }).then(|| repository.snapshots().ok()).flatten();
     let deleted = snapshots.as_ref().is_some_and(|list| list.hides_deleted() && list.iter().len() == 0);
     let finding = snapshots.and_then(|snapshots| identity::not_found(&snapshots, &error, name));
+    let is_missing =
+        matches!(error, Error::NotFound { .. } | Error::Ambiguous { .. } | Error::NothingToChoose { .. });
+    if !is_missing && repository.snapshots().is_err() {
+        return unlisted(error, repository);
+    }
     if let (Error::Storage(_), Some(folder)) = (&error, repository.store().folder()) {
         let (place, store) = (Place::look(&folder), repository.store());
         let voice = Voice::here();
@@ -144,6 +149,23 @@ fn nearly(name: &str, candidates: &[String]) -> Option<String> {
     Some(format!("did you mean {identity}:{path}?"))
 }
 
+/// As [`repository`], of a list of snapshots that cannot be read: others can be listed without what is damaged.
+pub(super) fn unlisted(error: Error, repository: &Repository) -> Failure {
+    let mut failure = self::repository(error);
+    if !repository.options().degraded {
+        failure.hints.insert(
+            0,
+            Voice::here()
+                .choose(
+                    "--degraded lists what can be read, and says what is missing",
+                    "additionalArgs: [--degraded] takes what can be read of the list, and says what is missing",
+                )
+                .into(),
+        );
+    }
+    failure
+}
+
 /// Returns what can be done about an error, the most helpful first.
 pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
     let hints: &[&str] = match error {
@@ -162,6 +184,14 @@ pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
             return about_password().into_iter().chain([damaged.into()]).collect();
         }
         Error::Locked { .. } => return upgrade::changes(error, None, voice),
+        Error::Incomplete { lacks, .. } if *lacks == "index blobs" => &[
+            "copy what is missing of it, or wait until that is done",
+            voice.choose(
+                "if its packs are there, --degraded asks them what they hold",
+                "if its packs are there, additionalArgs: [--degraded] asks them what they hold",
+            ),
+        ],
+        Error::Incomplete { .. } => &["copy what is missing of it, or wait until that is done"],
         Error::Unsupported { .. } => {
             &["a newer version of kopia-rs may know it; kopia itself can restore it if it does"]
         }

@@ -78,8 +78,12 @@ impl Job<'_> {
                 ));
             }
         };
-        let doubt =
-            if settings.degraded { self.doubt(&repository, snapshot, &settings.wanted)? } else { None };
+        let doubt = if settings.degraded {
+            self.doubt(&repository, snapshot, &settings.wanted)?
+        } else {
+            self.warn_of_newer(&repository, snapshot, &settings.wanted);
+            None
+        };
         let root = self.root(snapshot)?;
         room::check(&target, &root, settings.arguments.sparse, self.journal)?;
         let ending = write::restore(self, snapshot, &root, &settings)?;
@@ -87,6 +91,20 @@ impl Job<'_> {
             Some(doubt) if ending.result() == How::Restored => Ending::new(How::Partial, doubt),
             _ => ending,
         })
+    }
+
+    /// Says that newer snapshots than the one that was chosen may be missing from the list.
+    fn warn_of_newer(&self, repository: &Repository, chosen: &Snapshot, wanted: &Wanted) {
+        match missing::newer(repository, wanted, chosen) {
+            Ok(newer) if newer.is_empty() => {}
+            Ok(newer) => {
+                newer.iter().for_each(|sentence| self.journal.warn(sentence));
+                self.journal.info("additionalArgs: [--degraded] takes in what packs say they hold");
+            }
+            Err(error) => {
+                self.journal.warn(&format!("whether newer snapshots are missing is not known: {error}"));
+            }
+        }
     }
 
     /// Returns why the snapshot that was chosen may not be the one that was meant: the list of a damaged repository has gaps.

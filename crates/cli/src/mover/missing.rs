@@ -9,7 +9,7 @@ use std::path::Path;
 
 use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::unindexed::ManifestCoverage;
-use kopia_rs::{Error, Repository, Snapshots};
+use kopia_rs::{Error, Repository, Snapshot, Snapshots};
 
 use super::advice;
 use super::arguments::OnMissing;
@@ -114,13 +114,13 @@ pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapsh
             Found::NoneFits(_) => what = format!("tell which snapshots {} has", wanted.identity),
             Found::Nothing => {}
         }
-        if coverage.is_complete() {
+        if wanted.identities().all(|identity| coverage.is_complete_for(&identity)) {
             return Ok(coverage.snapshots);
         }
         looks += 1;
         let is_written = coverage.hiding.iter().any(|pack| pack.session_open);
         if looks > LOOKS || !is_written {
-            return Err(Ending::failed(doubt(&coverage).unable(&what)));
+            return Err(Ending::failed(doubt(&coverage, wanted).unable(&what)));
         }
         std::thread::sleep(BETWEEN);
     }
@@ -131,7 +131,7 @@ pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapsh
 pub(crate) fn gaps(repository: &Repository) -> Result<Vec<String>, Ending> {
     let coverage = coverage(repository, "list snapshots")?;
     let lost = coverage.snapshots.lost().iter().map(|lost| format!("the list of snapshots has gaps: {lost}"));
-    let hiding = coverage.hiding.iter().filter(|pack| !pack.session_open);
+    let hiding = coverage.hiding.iter().filter(|pack| !pack.is_expected());
     let hiding = hiding.map(|pack| format!("pack {} may hold snapshots that no index names", pack.id));
     Ok(lost.chain(hiding).collect())
 }
@@ -140,9 +140,35 @@ fn coverage(repository: &Repository, what: &str) -> Result<ManifestCoverage, End
     repository.manifest_coverage().map_err(|error| Ending::failed(advice::repository(what, &error)))
 }
 
+/// Returns what speaks against a snapshot that was chosen from a whole list: newer ones that no index names. It is no error, as
+/// they may be in a sound repository as well; in one that is not, they are found with `--degraded`.
+pub(crate) fn newer(
+    repository: &Repository,
+    wanted: &Wanted,
+    chosen: &Snapshot,
+) -> kopia_rs::Result<Vec<String>> {
+    if wanted.names(chosen) || repository.hiding_packs()?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let coverage = repository.manifest_coverage()?;
+    let hidden =
+        coverage.hidden.iter().filter(|hidden| !hidden.is_expected && wanted.prefers(hidden, chosen));
+    let hidden = hidden.map(|hidden| {
+        let (time, pack) = (hidden.start_time, &hidden.pack);
+        format!("a newer snapshot, from {time}, is missing: its manifest lies in pack {pack}, which no index names")
+    });
+    let unread = coverage.unread_unexpectedly().map(|pack| {
+        format!("a newer snapshot may be missing: pack {pack} is named by no index, and damaged")
+    });
+    Ok(hidden.chain(unread).collect())
+}
+
 /// Says why a list may not be whole.
-fn doubt(coverage: &ManifestCoverage) -> Trouble {
-    let Some(pack) = coverage.hiding.first() else {
+fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> Trouble {
+    let hidden =
+        coverage.hidden.iter().find(|hidden| wanted.is_of(&hidden.source)).map(|hidden| &hidden.pack);
+    let suspect = hidden.or(coverage.unread.first());
+    let Some(pack) = coverage.hiding.iter().find(|pack| Some(&pack.id) == suspect) else {
         let lost = coverage.lost_indexes.iter().chain(coverage.snapshots.lost()).next();
         return Trouble::new(format!("the list has gaps: {}", lost.map_or("", |lost| lost)), "");
     };

@@ -1,5 +1,6 @@
 //! Which snapshot is restored: the newest complete one of exactly one identity, or an older one that was asked for.
 
+use kopia_rs::unindexed::HiddenSnapshot;
 use kopia_rs::{Snapshot, Snapshots, Source, Timestamp};
 
 use super::backend::Place;
@@ -105,6 +106,25 @@ impl Wanted {
     /// Returns whether a snapshot is named by the very instant at which it began, so that no other one can be meant.
     pub(crate) fn names(&self, snapshot: &Snapshot) -> bool {
         self.as_of == Some(snapshot.start_time()) && self.previous == 0
+    }
+
+    /// Returns whether it is a snapshot of the identity that would have been chosen instead of another, were it in the list.
+    pub(crate) fn prefers(&self, hidden: &HiddenSnapshot, chosen: &Snapshot) -> bool {
+        let in_time = self.as_of.is_none_or(|as_of| hidden.start_time <= as_of);
+        let is_newer = hidden.start_time > chosen.start_time();
+        self.is_of(&hidden.source) && in_time && is_newer && !hidden.is_incomplete
+    }
+
+    /// Returns whether a source is the identity. A path may be written with `/` at its end.
+    pub(crate) fn is_of(&self, source: &Source) -> bool {
+        self.identities().any(|identity| identity == *source)
+    }
+
+    /// Returns the identity in each way that it may be written.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = Source> {
+        let trimmed = self.identity.path.trim_end_matches('/');
+        let trimmed = Source { path: trimmed.into(), ..self.identity.clone() };
+        std::iter::once(self.identity.clone()).chain(Some(trimmed).filter(|source| !source.path.is_empty()))
     }
 
     /// Says that the window lies beyond the oldest snapshot.

@@ -9,6 +9,7 @@ mod common;
 mod doctor;
 mod existing;
 mod failing;
+mod incomplete;
 mod layouts;
 mod left_behind;
 mod listing;

@@ -314,3 +314,24 @@ fn e12_the_repository_is_only_read() {
         assert!(names(&pod.repository()).is_empty());
     }
 }
+
+#[test]
+fn snapshots_that_no_index_names_are_said_and_an_incomplete_copy_is_no_first_deployment() {
+    let pod = Pod::new();
+    let job = |identity, repository: &Path| {
+        pod.job(identity).repository(repository).env("KOPIA_PASSWORD", kopia_testkit::faults::PASSWORD)
+    };
+    let lost = kopia_testkit::faults::repository("index-newest-lost");
+    let newer = "a newer snapshot, from 2026-11-28T00:11:09.398341352Z, is missing";
+    job(APP, &lost).run().exits(0).says(&[newer, "which no index names", "--degraded"]);
+    // One that is named by its time is meant, and what is hidden of others does not matter.
+    let ran = job(APP, &lost).env("KOPIA_RESTORE_AS_OF", "2026-11-28T00:11:09Z").run();
+    ran.exits(0).never_says(&["is missing"]);
+    job("other@media:/data", &lost).run().exits(0).says(&["No eligible snapshots found"]);
+    let copy = pod.path("copy");
+    fs::create_dir(&copy).unwrap();
+    let blob = kopia_testkit::faults::repository("copy-of-bucket").join("kopia.repository");
+    fs::copy(blob, copy.join("kopia.repository")).unwrap();
+    let ran = job(APP, &copy).run().exits(1);
+    ran.never_says(&["No eligible", "No data will"]).ends_with(&["it holds no index blobs"]);
+}

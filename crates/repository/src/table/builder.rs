@@ -77,7 +77,8 @@ impl Builder {
                 (Rows::Long(shards), merged)
             }
         };
-        let table = Table { rows, named, manifests: merged.manifests, totals: merged.totals };
+        let Merged { manifests, totals, newest, living } = merged;
+        let table = Table { rows, named, living, manifests, totals, newest };
         (table, names.split_off(known))
     }
 }

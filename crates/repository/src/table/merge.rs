@@ -6,13 +6,31 @@ use std::iter::Sum;
 use kopia_format::BlobId;
 
 use super::row::Row;
-use super::{Manifests, Totals};
+use super::{Manifests, Place, Totals};
 
 /// What is found out about rows in passing.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) manifests: Manifests,
     pub(super) totals: Totals,
+    /// The time of the newest row.
+    pub(super) newest: u32,
+    /// Which packs hold contents that are not deleted, by number.
+    pub(super) living: Vec<bool>,
+}
+
+impl Merged {
+    fn count(&mut self, row: &Place, time: u32) {
+        self.totals.count(row);
+        self.newest = self.newest.max(time);
+        let pack = row.pack as usize;
+        if !row.deleted && !self.living.get(pack).is_some_and(|living| *living) {
+            if self.living.len() <= pack {
+                self.living.resize(pack + 1, false);
+            }
+            self.living[pack] = true;
+        }
+    }
 }
 
 impl Sum for Merged {
@@ -21,6 +39,11 @@ impl Sum for Merged {
             sum.manifests.live.extend(part.manifests.live);
             sum.manifests.deleted.extend(part.manifests.deleted);
             sum.totals.add(&part.totals);
+            sum.newest = sum.newest.max(part.newest);
+            if sum.living.len() < part.living.len() {
+                sum.living.resize(part.living.len(), false);
+            }
+            std::iter::zip(&mut sum.living, part.living).for_each(|(sum, part)| *sum |= part);
             sum
         })
     }
@@ -40,7 +63,7 @@ pub(super) fn merge<const H: usize>(
     rows.retain(|row| {
         let gone = row.is_deleted() && watermark.is_some_and(|mark| i64::from(row.time) <= mark);
         if !gone {
-            merged.totals.count(&row.place());
+            merged.count(&row.place(), row.time);
             if row.is_manifest() {
                 let manifests = &mut merged.manifests;
                 if row.is_deleted() { &mut manifests.deleted } else { &mut manifests.live }.push(row.id());

@@ -1,12 +1,15 @@
 //! Whether a list of snapshots is whole.
 
-use super::{Packs, UnindexedPack};
+use kopia_format::BlobId;
+use kopia_format::snapshot::Source;
+
+use super::{HiddenSnapshot, Packs, UnindexedPack, hidden};
 use crate::{Repository, Result, Snapshots};
 
 /// A list of snapshots, and what speaks against its being whole.
 ///
 /// Who concludes something from a snapshot that is *not* there, such as a restore that does nothing on the first deployment
-/// of an application, must know that it could not have been overlooked.
+/// of an application, must know that it could not have been overlooked. So must who takes the newest one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ManifestCoverage {
@@ -16,6 +19,10 @@ pub struct ManifestCoverage {
     pub lost_indexes: Vec<String>,
     /// Packs that no index names and that hold manifests no index has, or may hold some.
     pub hiding: Vec<UnindexedPack>,
+    /// The snapshots that are hidden there, newest first.
+    pub hidden: Vec<HiddenSnapshot>,
+    /// Those of the packs whose manifests cannot be read.
+    pub unread: Vec<BlobId>,
 }
 
 impl ManifestCoverage {
@@ -25,6 +32,20 @@ impl ManifestCoverage {
     pub fn is_complete(&self) -> bool {
         self.lost_indexes.is_empty() && self.snapshots.lost().is_empty() && self.hiding.is_empty()
     }
+
+    /// As [`Self::is_complete`], of the snapshots of a source: what packs hide of others does not matter.
+    pub fn is_complete_for(&self, source: &Source) -> bool {
+        self.lost_indexes.is_empty()
+            && self.snapshots.lost().is_empty()
+            && self.unread.is_empty()
+            && self.hidden.iter().all(|hidden| hidden.source != *source)
+    }
+
+    /// Returns the packs that hide nobody knows what, but for those that there are in sound repositories, too.
+    pub fn unread_unexpectedly(&self) -> impl Iterator<Item = &BlobId> {
+        let hiding = self.hiding.iter().filter(|pack| !pack.is_expected());
+        hiding.map(|pack| &pack.id).filter(|id| self.unread.contains(id))
+    }
 }
 
 impl Repository {
@@ -32,15 +53,23 @@ impl Repository {
     /// anyway, rewritten or marked deleted, do not count against it.
     ///
     /// # Errors
-    /// As for [`Repository::snapshots`] and [`Repository::unindexed_packs`].
+    /// As for [`Repository::snapshots`] and [`Repository::hiding_packs`].
     pub fn manifest_coverage(&self) -> Result<ManifestCoverage> {
         // Packs come first: what they need of newer indexes is then in the list, too.
-        let mut hiding = self.unindexed_packs(Packs::Metadata)?;
-        hiding.retain(|pack| pack.may_hide(Some('m')));
-        Ok(ManifestCoverage {
-            snapshots: self.snapshots()?,
-            lost_indexes: self.lost_indexes().to_vec(),
-            hiding,
-        })
+        let hiding = self.hiding_packs()?;
+        let snapshots = self.snapshots()?;
+        let hidden::Hidden { snapshots: hidden, unread } = hidden::find(self, &hiding, &snapshots);
+        Ok(ManifestCoverage { snapshots, lost_indexes: self.lost_indexes().to_vec(), hiding, hidden, unread })
+    }
+
+    /// Finds the packs that no index names and that hold manifests no index has, or may hold some. In a sound repository
+    /// that costs listing the packs with the prefix `q`, and no read.
+    ///
+    /// # Errors
+    /// As for [`Repository::unindexed_packs`].
+    pub fn hiding_packs(&self) -> Result<Vec<UnindexedPack>> {
+        let mut packs = self.unindexed_packs(Packs::Metadata)?;
+        packs.retain(|pack| pack.may_hide(Some('m')));
+        Ok(packs)
     }
 }

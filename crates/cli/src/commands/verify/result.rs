@@ -29,6 +29,10 @@ pub(super) struct Json<'a> {
     stub_count: u64,
     /// The first 100 of them, by their names.
     stubs: Vec<stubs::Json<'a>>,
+    /// Packs that an index blob should name that is missing.
+    unindexed_packs: Vec<&'a str>,
+    /// What cannot be read of the list of snapshots.
+    unlisted: &'a [String],
     seconds: f64,
 }
 
@@ -107,6 +111,8 @@ pub(super) fn json(report: &Report, seconds: f64) -> Json<'_> {
         losses: report.losses.iter().map(LossLine::from).collect(),
         stub_count: report.stub_count,
         stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
+        unlisted: &report.unlisted,
+        unindexed_packs: report.unexpected().map(|pack| pack.id.as_str()).collect(),
         seconds,
     }
 }
@@ -150,5 +156,12 @@ pub(super) fn text(report: &Report, seconds: f64) -> io::Result<()> {
         ),
     };
     row("damage", damage)?;
+    if !report.unlisted.is_empty() {
+        row("list", count(report.unlisted.len() as u64, "part cannot be read", "parts cannot be read"))?;
+    }
+    let unindexed = report.unexpected().count() as u64;
+    if unindexed > 0 {
+        row("unindexed", count(unindexed, "pack that no index names", "packs that no index names"))?;
+    }
     out.flush()
 }

@@ -1,0 +1,113 @@
+//! What is known to be missing from the list of snapshots.
+//!
+//! An index blob that was lost, or has not been copied yet, takes snapshots out of the list without a trace in what is left.
+//! But packs are there that no index names, and they know what they hold. To look for them costs a listing of the packs
+//! that hold manifests; they are read only if there are any.
+
+use kopia_rs::unindexed::{HiddenSnapshot, ManifestCoverage};
+use kopia_rs::{BlobId, Repository, Snapshot, Source};
+
+use crate::args::What;
+use crate::diagnosis::Voice;
+use crate::output::{count, thousands};
+
+/// How many snapshots or packs are named.
+const NAMED: usize = 5;
+
+/// What is missing from the list, or may be.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    /// Snapshots whose manifests lie in packs that no index names, newest first.
+    hidden: Vec<HiddenSnapshot>,
+    /// Packs that no index names, and of which nobody knows what they hold.
+    unread: Vec<BlobId>,
+    /// How many parts of the list cannot be read.
+    lost: usize,
+    /// Whether what is missing is newer than what was chosen.
+    newer: bool,
+}
+
+impl Gaps {
+    /// Looks for them. What is missing in a sound repository, too, is left out: what a backup that runs has written, and
+    /// what was deleted.
+    ///
+    /// # Errors
+    /// If packs or index blobs cannot be listed, or the list cannot be read.
+    pub(crate) fn find(repository: &Repository) -> kopia_rs::Result<Self> {
+        if !repository.options().degraded && repository.hiding_packs()?.is_empty() {
+            return Ok(Self::default());
+        }
+        Ok(Self::of(&repository.manifest_coverage()?))
+    }
+
+    fn of(coverage: &ManifestCoverage) -> Self {
+        let hidden = coverage.hidden.iter().filter(|hidden| !hidden.is_expected);
+        Self {
+            hidden: hidden.cloned().collect(),
+            unread: coverage.unread_unexpectedly().cloned().collect(),
+            lost: coverage.snapshots.lost().len(),
+            newer: false,
+        }
+    }
+
+    /// Keeps what could have been chosen instead of a snapshot.
+    pub(crate) fn instead_of(mut self, chosen: &Snapshot, what: &What) -> Self {
+        let source = (what.what != "latest").then(|| chosen.source());
+        self.hidden.retain(|hidden| {
+            source.is_none_or(|source| hidden.source == *source)
+                && hidden.start_time > chosen.start_time()
+                && (what.incomplete || !hidden.is_incomplete)
+                && what.at.as_ref().is_none_or(|when| when.at.admits(hidden.start_time))
+        });
+        self.newer = true;
+        self
+    }
+
+    /// Keeps what is of a source, where one is given.
+    pub(crate) fn of_source(mut self, source: Option<&Source>) -> Self {
+        self.hidden.retain(|hidden| source.is_none_or(|source| hidden.source == *source));
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hidden.is_empty() && self.unread.is_empty() && self.lost == 0
+    }
+
+    /// Returns a sentence for each of the first, and one for the rest.
+    pub(crate) fn sentences(&self) -> Vec<String> {
+        let newer = if self.newer { "newer " } else { "" };
+        let hidden = self.hidden.iter().map(|hidden| {
+            let HiddenSnapshot { source, start_time, pack, .. } = hidden;
+            format!(
+                "a {newer}snapshot of {source}, from {start_time}, is missing: its manifest lies in pack {pack}, \
+                 which no index names"
+            )
+        });
+        let unread = self.unread.iter().map(|pack| {
+            format!("a {newer}snapshot may be missing: pack {pack} is named by no index, and damaged")
+        });
+        let mut all: Vec<String> = hidden.chain(unread).collect();
+        let more = all.len().saturating_sub(NAMED);
+        if more > 0 {
+            all.truncate(NAMED);
+            all.push(format!("… and {} more", thousands(more as u64)));
+        }
+        if self.lost > 0 {
+            let parts = count(self.lost as u64, "part", "parts");
+            let newer = if self.newer { "a newer snapshot" } else { "snapshots" };
+            all.push(format!("{parts} of the list of snapshots cannot be read: {newer} may be missing"));
+        }
+        all
+    }
+
+    /// Returns what can be done about them.
+    pub(crate) fn hint(&self, repository: &Repository) -> &'static str {
+        if repository.options().degraded {
+            return "another copy of the repository may have them; a snapshot that is named by its id is not affected";
+        }
+        Voice::here().choose(
+            "an index blob may be lost, or not copied yet; --degraded takes in what packs say they hold",
+            "an index blob may be lost, or not copied yet; additionalArgs: [--degraded] takes in what packs say they hold",
+        )
+    }
+}

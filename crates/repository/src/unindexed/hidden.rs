@@ -1,0 +1,138 @@
+//! Snapshots whose manifests lie in packs that no index names.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use kopia_format::manifest::{self, Manifest};
+use kopia_format::snapshot::{Snapshot as SnapshotManifest, Source};
+use kopia_format::{BlobId, ManifestId, Timestamp};
+use kopia_storage::BlobInfo;
+
+use super::{UnindexedPack, held};
+use crate::index::own_index;
+use crate::read::side_by_side;
+use crate::{Error, Repository, Result, Snapshots};
+
+/// How many packs are read: where more hide something, the first of them say enough.
+const PACKS: usize = 256;
+
+/// How many bytes of manifests are unpacked in all: those of some 100,000 snapshots.
+const MOST: usize = 128 << 20;
+
+/// How many bytes one content with manifests has at most when it is unpacked.
+const LONGEST: usize = 32 << 20;
+
+/// A snapshot that is not in the list, because its manifest lies in a pack that no index names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HiddenSnapshot {
+    /// Its id.
+    pub id: String,
+    /// What was backed up.
+    pub source: Source,
+    /// When the backup began.
+    pub start_time: Timestamp,
+    /// Whether the backup did not come to its end.
+    pub is_incomplete: bool,
+    /// The pack with its manifest.
+    pub pack: BlobId,
+    /// Whether it may have been deleted on purpose, or is just being written: see [`UnindexedPack::may_be_deleted`] and
+    /// [`UnindexedPack::session_open`].
+    pub is_expected: bool,
+}
+
+/// What packs hide.
+#[derive(Debug, Default)]
+pub(super) struct Hidden {
+    /// Newest first.
+    pub(super) snapshots: Vec<HiddenSnapshot>,
+    /// Packs of which nobody knows what they hide.
+    pub(super) unread: Vec<BlobId>,
+}
+
+/// The states of manifests in a pack that no index names.
+struct States<'a> {
+    pack: &'a UnindexedPack,
+    manifests: Vec<Manifest>,
+}
+
+/// Reads the manifests in packs that may hide some, and keeps those of snapshots that a list has not.
+pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: &Snapshots) -> Hidden {
+    let (asked, rest) = packs.split_at(packs.len().min(PACKS));
+    let found = Mutex::new((Vec::new(), rest.iter().map(|pack| pack.id.clone()).collect::<Vec<_>>()));
+    let unpacked = AtomicUsize::new(0);
+    let numbers: Vec<usize> = (0..asked.len()).collect();
+    side_by_side(repository.store().profile(), &numbers, |&number| {
+        let pack = &asked[number];
+        let read = manifests(repository, pack, &unpacked);
+        let (states, unread) = &mut *found.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok(manifests) => states.push(States { pack, manifests }),
+            // Removed meanwhile, as what nobody needs is.
+            Err(Error::Storage(error)) if error.is_not_found() => {}
+            Err(error) => {
+                tracing::debug!(pack = %pack.id, %error, "what a pack hides cannot be read");
+                unread.push(pack.id.clone());
+            }
+        }
+    });
+    let (states, mut unread) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    unread.sort();
+    let known: HashSet<&str> = snapshots.iter().map(|snapshot| snapshot.id()).collect();
+    let deleted: HashSet<&ManifestId> = snapshots.tombstones().iter().collect();
+    // The last state of each counts, wherever it lies: a pack may hide that a snapshot was deleted.
+    let packs: BTreeMap<ManifestId, &UnindexedPack> = states
+        .iter()
+        .flat_map(|states| states.manifests.iter().map(|manifest| (manifest.id.clone(), states.pack)))
+        .collect();
+    let mut snapshots: Vec<HiddenSnapshot> =
+        manifest::latest(states.into_iter().flat_map(|states| states.manifests))
+            .into_iter()
+            .filter(|manifest| manifest.is_snapshot() && !manifest.deleted)
+            .filter(|manifest| !deleted.contains(&manifest.id))
+            .filter_map(|manifest| Some((SnapshotManifest::parse(&manifest).ok()?, packs.get(&manifest.id)?)))
+            .filter(|(snapshot, _)| !known.contains(snapshot.id()))
+            .map(|(snapshot, pack)| HiddenSnapshot {
+                id: snapshot.id().into(),
+                source: snapshot.source().clone(),
+                start_time: snapshot.start_time(),
+                is_incomplete: snapshot.incomplete().is_some(),
+                pack: pack.id.clone(),
+                is_expected: pack.is_expected(),
+            })
+            .collect();
+    snapshots.sort_by(|a, b| b.start_time.cmp(&a.start_time).then_with(|| a.id.cmp(&b.id)));
+    Hidden { snapshots, unread }
+}
+
+/// Reads the manifests of a pack that no index has.
+///
+/// # Errors
+/// Also if more was unpacked by now than is kept.
+fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsize) -> Result<Vec<Manifest>> {
+    let store = repository.store();
+    let info = BlobInfo { id: pack.id.clone(), length: pack.length };
+    let index = own_index(store, repository.sealing(), &info)?;
+    let indexes = repository.indexes();
+    let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };
+    let mut all = Vec::new();
+    for (content, entry) in held(&index) {
+        if content.prefix() != Some('m') || indexes.table.find(&content).is_some() {
+            continue;
+        }
+        let (offset, length) = (u64::from(entry.offset & (u32::MAX >> 1)), entry.packed_length as usize);
+        let stored = store.read_range(&pack.id, offset, length, Vec::new())?;
+        let json = repository.with_decoder(|decoder| {
+            let plain = decoder.decode_unindexed(repository.sealing(), &content, &entry, &stored)?;
+            decoder.gunzip(&plain, LONGEST)
+        });
+        let json = json.map_err(|error| corrupt(format!("content {content}: {error}")))?;
+        if unpacked.fetch_add(json.len(), Ordering::Relaxed) + json.len() > MOST {
+            return Err(corrupt(format!("manifests have more than {MOST} bytes in all")));
+        }
+        all.extend(manifest::parse(&json).map_err(|error| corrupt(format!("content {content}: {error}")))?);
+    }
+    all.retain(|manifest| manifest.deleted || manifest.is_snapshot());
+    Ok(all)
+}
