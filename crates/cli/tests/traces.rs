@@ -2,10 +2,11 @@
 //!
 //! Needs `strace`; without it there is nothing to see, and the test says so.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use kopia_testkit::damage::copy_repository;
 use kopia_testkit::golden;
@@ -130,4 +131,53 @@ fn listing(folder: &Path) -> Vec<String> {
     let mut lines: Vec<_> = entries(folder).into_iter().map(describe).collect();
     lines.sort();
     lines
+}
+
+/// Restores a golden repository of 1,104 files with these options, and counts system calls by name; `None` without strace.
+fn counts(options: &[&str]) -> Option<BTreeMap<String, u64>> {
+    if Command::new("strace").arg("--version").output().is_err() {
+        eprintln!("strace is not on PATH: nothing was tested");
+        return None;
+    }
+    let case = golden::case("split-fixed-128k");
+    let place = tempfile::tempdir().unwrap();
+    let log = place.path().join("log");
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-e", "signal=none", "-o"])
+        .arg(&log)
+        .arg(env!("CARGO_BIN_EXE_kopia-rs"))
+        .args(["restore", "latest", "--quiet", "--skip-owners"])
+        .args(options)
+        .arg(place.path().join("target"))
+        .arg("--repository")
+        .arg(&case.repository)
+        .env_clear()
+        .env("KOPIA_PASSWORD", &case.password)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    let mut counts = BTreeMap::new();
+    for line in fs::read_to_string(&log).unwrap().lines() {
+        // The number of the thread, then the call; one that was interrupted is told twice.
+        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
+        if let Some((name, _)) = call.split_once('(')
+            && !name.starts_with('<')
+        {
+            *counts.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    Some(counts)
+}
+
+#[test]
+fn what_is_to_be_forced_to_disk_is() {
+    let Some(none) = counts(&[]) else { return };
+    let count = |counts: &BTreeMap<String, u64>, call: &str| counts.get(call).copied().unwrap_or_default();
+    assert_eq!((count(&none, "syncfs"), count(&none, "fsync")), (0, 0));
+    // Before anything gets its final name, and after.
+    let Some(once) = counts(&["--sync", "filesystem"]) else { return };
+    assert_eq!((count(&once, "syncfs"), count(&once, "fsync")), (2, 0));
+    let Some(files) = counts(&["--sync", "files"]) else { return };
+    assert_eq!((count(&files, "syncfs"), count(&files, "fsync")), (2, 1104));
 }

@@ -53,3 +53,26 @@ impl Skip {
         adjusted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setgid_directory_stays_one_where_its_group_is_right() {
+        let skip = Skip { owners: true, ..Skip::default() };
+        let adjusted = |kind: u32, (uid, gid): (u32, u32), mode| {
+            let mut stat = rustix::fs::stat("/").unwrap();
+            (stat.st_uid, stat.st_gid, stat.st_mode) = (uid, gid, kind | 0o755);
+            let adjusted = skip.adjust(&Attributes { mode, uid: 1, gid: 2, ..Attributes::default() }, &stat);
+            assert_eq!((adjusted.uid, adjusted.gid), (uid, gid));
+            adjusted.mode
+        };
+        let (file, directory) = (0o100_000, 0o040_000);
+        assert_eq!(adjusted(directory, (1, 2), 0o7755), 0o7755);
+        assert_eq!(adjusted(directory, (9, 2), 0o7755), 0o3755);
+        assert_eq!(adjusted(directory, (1, 9), 0o7755), 0o1755);
+        assert_eq!(adjusted(file, (1, 2), 0o6755), 0o6755);
+        assert_eq!(adjusted(file, (9, 2), 0o6755), 0o755);
+    }
+}

@@ -242,6 +242,9 @@ fn what_cannot_be_forced_to_disk_is_an_error() {
         let run = |refused| refusing(&[refused], || kopia_restore::restore(&root, &target, &options));
         let Some(ended) = run((call, Some(Errno::IO))) else { return };
         assert!(matches!(ended, Err(Error::Target { .. })), "{sync:?} {call:?}: {ended:?}");
+        // Nothing has its final name before all is on the disk.
+        let names = names(&target);
+        assert!(names.iter().all(|name| name.starts_with(".kopia-rs-restore-")), "{names:?}");
     }
     // Nobody asked for it.
     let target = place.path("unasked");
