@@ -79,6 +79,7 @@ mod tests {
         let done = log(
             r#"{"inputMetadata":[{"id":"n1","length":5,"timestamp":"x"},{"id":"n2"}],"outputMetadata":[{"id":"n3"}]}"#,
         );
+        assert_eq!((done.inputs(), done.outputs()), (&*ids(&["n1", "n2"]), &*ids(&["n3"])));
         assert_eq!(
             active_set(&ids(&["n1", "n2", "n3", "n4", UPGRADE_MARKER]), std::slice::from_ref(&done)),
             ids(&["n3", "n4"])

@@ -86,6 +86,23 @@ fn a_stream_gives_the_same() {
 }
 
 #[test]
+fn each_entry_of_a_stream_has_a_limit_and_all_together_have_none() {
+    let read = |lengths: &[usize]| {
+        let entry =
+            |length: &usize| format!(r#"{{"name":"a","type":"f","obj":"bb","x":"{}"}}"#, "x".repeat(*length));
+        let entries: Vec<_> = lengths.iter().map(entry).collect();
+        let document = format!(r#"{{"stream":"kopia:directory","entries":[{}]}}"#, entries.join(","));
+        let mut count = 0;
+        let read = read_stream(document.as_bytes(), |_| count += 1).unwrap();
+        (count, read.map(|_| ()).map_err(|error| error.to_string()))
+    };
+    assert_eq!(read(&[LONGEST / 2; 5]), (5, Ok(())));
+    let (count, refused) = read(&[LONGEST / 2, LONGEST / 2, LONGEST + 1, 1]);
+    assert_eq!(count, 2, "entries before it are handed out");
+    assert!(refused.unwrap_err().ends_with("an entry has more than 4194304 bytes"));
+}
+
+#[test]
 fn empty_and_malformed() {
     assert!(all(r#"{"stream":"kopia:directory","entries":null,"summary":null}"#).1.unwrap().is_none());
     assert!(all(r#"{"stream":"kopia:directory"}"#).0.is_empty());
@@ -99,6 +116,8 @@ fn empty_and_malformed() {
         &format!("{JSON}x"),
     ] {
         assert!(all(bad).1.is_err(), "{bad}");
+        // What is wrong with the bytes is not the reader's error.
+        assert!(read_stream(bad.as_bytes(), |_| ()).unwrap().is_err(), "{bad}");
     }
     assert!(
         read(b"{\"stream\":\"\xff\"}", |_| ()).unwrap_err().to_string().contains("no UTF-8 at offset 11")
