@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use kopia_rs::verify::Shard;
-use kopia_rs::{OpenOptions, Source, restore};
+use kopia_rs::{OpenOptions, restore};
 
 use crate::time::When;
 
@@ -146,8 +146,8 @@ pub(crate) struct What {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Snapshots {
     /// Show only this source: user@host:/path.
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: Option<Source>,
+    #[arg(value_name = "SOURCE", value_parser = as_stored())]
+    pub(crate) source: Option<String>,
     /// Show unfinished snapshots, too; --json always does.
     #[arg(long)]
     pub(crate) incomplete: bool,

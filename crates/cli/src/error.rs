@@ -88,6 +88,12 @@ impl Failure {
         advice::unlisted(error, repository)
     }
 
+    /// Adds what there is instead of a name that stands for nothing, and what may have been meant.
+    pub(crate) fn nearly(self, name: &str, candidates: Vec<String>) -> Self {
+        let hints = advice::nearly(name, &candidates).into_iter().collect();
+        Self { candidates, hints, ..self }
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self

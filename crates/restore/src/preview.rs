@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use crate::destination::staging;
 use crate::destination::target::find;
-use crate::{Error, Options, Problem, Result};
+use crate::{Error, Notes, Options, Problem, Result};
 use walk::Walk;
 
 /// What would happen to one entry.
@@ -83,6 +83,9 @@ pub struct Preview {
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
+    /// Names and owners that could not be restored exactly, and special bits with them, as far as that can be known without
+    /// trying.
+    pub notes: Notes,
 }
 
 /// Says what [`restore`](crate::restore()) would do with the same arguments, entry by entry.

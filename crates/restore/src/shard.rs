@@ -168,7 +168,7 @@ pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, torn: &Torn
 pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn> {
     let (mut torn, mut missing) = (Torn::new(), Vec::new());
     for shard in shards(of) {
-        match read(target, &name(staging, shard)) {
+        match read(target, staging, &name(staging, shard)) {
             // What it stood for is gone.
             Ok(_) if !staging.is_left() => missing.push(shard.number()),
             Ok(text) => {
@@ -201,9 +201,17 @@ fn name(staging: &Staging, shard: Shard) -> String {
     format!("{}.shard-{}-of-{}", staging.name(), shard.number(), shard.of())
 }
 
-fn read(target: &Target, name: &str) -> std::io::Result<String> {
+/// Reads a mark. Where others may write in the target, one of theirs could vouch for what no shard has written.
+fn read(target: &Target, staging: &Staging, name: &str) -> std::io::Result<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&target.folder, name, flags, Mode::empty())?;
+    let (mark, folder) = (rustix::fs::fstat(&file)?, rustix::fs::fstat(staging.handle())?);
+    let is_file = rustix::fs::FileType::from_raw_mode(mark.st_mode) == rustix::fs::FileType::RegularFile;
+    if !is_file || mark.st_uid != folder.st_uid {
+        return Err(std::io::Error::other(format!(
+            "{name} belongs to another user than what the shards wrote"
+        )));
+    }
     let mut text = String::new();
     std::fs::File::from(file).read_to_string(&mut text)?;
     Ok(text)

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::restore::{self, Options, Outcome, Part};
+use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
@@ -180,8 +180,13 @@ fn judge(session: &Session, outcome: &Outcome, kinds: Kinds, args: &args::Restor
         sum_up(session, outcome.problem_count, kinds, args.report.is_some());
         return Exit::Partial;
     }
-    if args.strict_attributes && !outcome.notes.is_empty() {
-        let what = attributes::list(&outcome.notes);
+    judge_attributes(&outcome.notes, args)
+}
+
+/// Decides whether attributes are as they are to be.
+fn judge_attributes(notes: &Notes, args: &args::Restore) -> Exit {
+    if args.strict_attributes && !notes.is_empty() {
+        let what = attributes::list(notes);
         say(format_args!("error: not restored exactly, as --strict-attributes demands: {what}"));
         if args.report.is_none() {
             say("hint: --report FILE lists them all");

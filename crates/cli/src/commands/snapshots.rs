@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use kopia_rs::{Snapshot, Snapshots, Summary};
+use kopia_rs::{Snapshot, Snapshots, Source, Summary};
 
 use crate::args;
 use crate::error::{Exit, Failure};
@@ -12,8 +12,9 @@ use crate::time;
 
 pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Failure> {
     let snapshots = session.snapshots()?;
-    session.tell_gaps(args.source.as_ref());
-    let chosen = choose(&snapshots, args)?;
+    let source = args.source.as_deref().map(|text| parse(&snapshots, text)).transpose()?;
+    session.tell_gaps(source.as_ref());
+    let chosen = choose(&snapshots, source.as_ref())?;
     if session.json {
         let mut array = JsonArray::new();
         chosen.iter().try_for_each(|snapshot| array.push(snapshot.manifest())).map_err(Failure::output)?;
@@ -39,8 +40,15 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
     Ok(Exit::Complete)
 }
 
-fn choose<'s>(snapshots: &'s Snapshots, args: &args::Snapshots) -> Result<Vec<&'s Snapshot>, Failure> {
-    let Some(source) = &args.source else { return Ok(snapshots.iter().collect()) };
+fn parse(snapshots: &Snapshots, text: &str) -> Result<Source, Failure> {
+    text.parse().map_err(|_| {
+        let candidates = snapshots.sources().iter().map(ToString::to_string).collect();
+        Failure::usage(format!("{text:?} is not a source: user@host:/path")).nearly(text, candidates)
+    })
+}
+
+fn choose<'s>(snapshots: &'s Snapshots, source: Option<&Source>) -> Result<Vec<&'s Snapshot>, Failure> {
+    let Some(source) = source else { return Ok(snapshots.iter().collect()) };
     // A folder may be written with `/` at its end.
     let path = match source.path.trim_end_matches('/') {
         "" => "/",

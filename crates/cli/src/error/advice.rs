@@ -123,7 +123,7 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
 }
 
 /// Returns what may have been meant by a name that stands for nothing.
-fn nearly(name: &str, candidates: &[String]) -> Option<String> {
+pub(super) fn nearly(name: &str, candidates: &[String]) -> Option<String> {
     let is_short_id = name.len() < 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_short_id {
         return Some("of an id, at least four digits are needed".into());

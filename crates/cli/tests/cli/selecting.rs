@@ -197,6 +197,8 @@ fn what_stands_for_nothing_is_named_and_so_is_what_comes_near() {
     assert_eq!(listed(&ran)[0], "v@nas:/a");
     let ran = ls("C:\\Users\\Bob").says(&["error: source \"C:\\\\Users\\\\Bob\" not found"]);
     assert_eq!(listed(&ran)[0], "u@h:C:\\Users\\Bob");
+    let ran = KopiaRs::written(&repository, "snapshots /srv").run().exits(2);
+    ran.says(&["error: \"/srv\" is not a source: user@host:/path", "hint: did you mean v@nas:/srv?"]);
     // A snapshot of a single file has nothing below it.
     let id = KopiaRs::written(&repository, "snapshots u@h:/a/b.txt --json").run().json()[0]["id"].clone();
     ls(&format!("{}/below", id.as_str().unwrap())).says(&["error: b.txt is not a folder"]);

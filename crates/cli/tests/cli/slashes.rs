@@ -44,7 +44,7 @@ fn they_are_restored_below_the_target() {
         ("app@media:/stdin-relative", "sub/dir/dump.sql"),
         ("default@default:/legacy-block", "dev/nvme1n1"),
     ] {
-        let target = place.path(&path.replace('/', "-"));
+        let target = place.path(&format!("{}-restored", path.replace('/', "-")));
         command(&format!("restore {source}")).arg(&target).arg("--dry-run").run().exits(0);
         assert!(!target.exists());
         for _ in 0..2 {

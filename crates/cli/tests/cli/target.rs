@@ -133,6 +133,14 @@ fn a_dry_run_ends_as_the_restore_does() {
     let line: Value = serde_json::from_str(&done.1).unwrap();
     assert_eq!((&line["path"], &line["kind"]), (&"hello.txt".into(), &"exists".into()));
     assert_eq!(done.0[1], "error: 1 entry exists already and was left alone, as --existing error asks for");
+    // The first error ends it where that is asked for, and attributes count where that is.
+    for more in ["", " --dry-run"] {
+        let ran =
+            KopiaRs::golden("sources", &format!("restore c3bc there --existing error --fail-fast{more}"));
+        ran.in_folder(&place.path("")).run().exits(1).says(&["hello.txt: it exists already", "--fail-fast"]);
+        let ran = KopiaRs::golden("tricky", &format!("restore latest odd-names --strict-attributes{more}"));
+        ran.in_folder(&place.path("")).run().exits(3).says(&["--strict-attributes"]);
+    }
     // Nobody reads the list, and the status is the same.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

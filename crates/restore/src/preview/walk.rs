@@ -64,6 +64,8 @@ pub(super) struct Walk<'a, V> {
     creator: Creator,
     /// Whether the first difference ends it.
     pub(super) until_different: bool,
+    /// The groups that this process may give its files to.
+    groups: Vec<u32>,
     visit: V,
     pub(super) preview: Preview,
     /// What is taken when each is put into its place at once.
@@ -91,12 +93,14 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let preview = Preview { free, ..Preview::default() };
         let (in_turn, extras, waiting) = (InTurn::default(), Extras::default(), Vec::new());
         let (waiting_folders, kept_bytes) = (0, 0);
+        let groups = rustix::process::getgroups().unwrap_or_default();
         Self {
             options,
             target,
             device,
             creator,
             until_different: false,
+            groups: groups.iter().map(|group| group.as_raw()).collect(),
             visit,
             preview,
             in_turn,
@@ -125,10 +129,25 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
 
     /// Looks at a snapshot that is a file or link, which gets this name.
     pub(super) fn single(&mut self, entry: &Entry, name: &str) {
+        self.note(entry);
         let place = self.root(entry);
         self.leaf(&place, name, entry);
         let placeholder = place.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), name));
         placeholder.iter().for_each(|name| self.deleted(place.path_of(name)));
+    }
+
+    /// Counts what cannot be restored exactly of an entry.
+    fn note(&mut self, entry: &Entry) {
+        self.preview.notes.names += u64::from(entry.name().contains('\u{fffd}'));
+        let Creator { uid, gid, may_give, .. } = self.creator;
+        let (wanted, group) = entry.owner();
+        let may_have_group = || group == gid || self.groups.contains(&group);
+        if self.options.skip_owners || may_give || wanted == uid && may_have_group() {
+            return;
+        }
+        self.preview.notes.owners += 1;
+        let lends = entry.kind() != EntryKind::Symlink && entry.mode() & 0o6000 != 0;
+        self.preview.notes.special_bits += u64::from(lends && !self.options.skip_permissions);
     }
 
     fn root(&self, entry: &Entry) -> Place {
@@ -138,6 +157,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
 
     /// Looks at a snapshot that is a folder.
     pub(super) fn folders(&mut self, root: &Entry) {
+        if self.options.root_attributes {
+            self.note(root);
+        }
         let mut places = vec![self.root(root)];
         while !places.is_empty() && !(self.until_different && self.differs()) {
             let sources = places.iter().rev().map(|place| place.source.clone());
@@ -180,6 +202,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             }
             Ok(entry) => {
                 placeholders.note(entry.name());
+                self.note(&entry);
                 if let (Some(extras), Some(existing)) = (&mut extras, &place.handle) {
                     extras.take_or_look(existing.as_fd(), entry.name());
                 }

@@ -1,13 +1,14 @@
 //! The target itself, from its creation to its final mode.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_repository::Entry;
-use kopia_restore::{Error, Observer, Options};
+use kopia_repository::verify::Shard;
+use kopia_restore::{Error, Observer, Options, Part};
 
 use crate::common::{Place, assert_same, file, folder, names};
 
@@ -200,4 +201,33 @@ fn a_dry_run_is_refused_where_the_restore_is() {
     drop(unfinished);
     assert_eq!(preview(&busy).unwrap().written, 2);
     restore(&busy).unwrap();
+}
+
+#[test]
+fn the_mark_of_another_user_vouches_for_nothing() {
+    let place = Place::new();
+    let root = root(&place);
+    let target = place.path("target");
+    let part = |part| {
+        let mut options = Options::default();
+        options.part = part;
+        kopia_restore::restore(&root, &target, &options)
+    };
+    part(Part::Shard(Shard::new(0, 2).unwrap())).unwrap();
+    let unfinished = format!(".kopia-rs-restore-{}", root.object());
+    let is_mark = |name: &String| name.starts_with(&unfinished) && name.contains(".shard-");
+    let mark = names(&target).into_iter().find(is_mark).unwrap();
+    // As if the second shard had come to its end.
+    let planted = target.join(mark.replace("shard-0", "shard-1"));
+    fs::copy(target.join(mark), &planted).unwrap();
+    if chown(&planted, Some(65534), Some(65534)).is_err() {
+        return eprintln!("not tested: only root can make a file of another user");
+    }
+    let refused = part(Part::Finish(2)).unwrap_err();
+    let Error::Target { source, .. } = &refused else { panic!("{refused:?}") };
+    assert!(source.to_string().contains("belongs to another user"), "{source}");
+    fs::remove_file(planted).unwrap();
+    part(Part::Shard(Shard::new(1, 2).unwrap())).unwrap();
+    assert_eq!(part(Part::Finish(2)).unwrap().problem_count, 0);
+    assert_eq!(names(&target), ["a", "d"]);
 }

@@ -86,7 +86,11 @@ pub(super) fn run(
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     report.map_or(Ok(()), Report::finish)?;
     if problems == 0 {
-        return Ok(Exit::Complete);
+        return Ok(super::judge_attributes(&preview.notes, args));
+    }
+    if args.fail_fast {
+        let first = preview.problems.first().map(ToString::to_string).unwrap_or_default();
+        return Err(Failure::failed(first).hint("without --fail-fast the restore would go on to the end"));
     }
     super::sum_up(session, problems, kinds, args.report.is_some());
     Ok(Exit::Partial)
