@@ -134,9 +134,6 @@ impl Session {
 
     /// Finds what WHAT means, and says which instant --at means if that was not plain.
     pub(crate) fn find(&self, what: &What) -> kopia_rs::Result<Selection> {
-        if let Some(assumed) = what.at.as_ref().and_then(|when| when.assumed.as_ref()) {
-            self.note(assumed);
-        }
         // Objects have neither owner nor time, so they get what a new file would have.
         let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let query = Query {
@@ -146,9 +143,15 @@ impl Session {
             owner,
             now: time::now(),
         };
-        let selection = self.repository.select(&query)?;
+        let selection = self.repository.select(&query);
+        let time = |snapshot: &Snapshot| time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");
+        if let Some(assumed) = what.at.as_ref().and_then(|when| when.assumed.as_ref()) {
+            let chosen = selection.as_ref().ok().and_then(|selection| selection.snapshot.as_ref());
+            let chosen = chosen.map(|chosen| format!(": {} of {}", output::short(chosen.id()), time(chosen)));
+            self.note(&format!("{assumed}{}", chosen.unwrap_or_default()));
+        }
+        let selection = selection?;
         if let (Some(older), Some(chosen)) = (&selection.passed_over, &selection.snapshot) {
-            let time = |snapshot: &Snapshot| time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");
             self.note(&format!(
                 "{} has it newer ({}) than {} itself, of which the newest snapshot is {} ({})",
                 chosen.source(),
