@@ -11,6 +11,14 @@ use super::access;
 use super::finding::path;
 use super::place::{Place, State};
 
+/// File systems that store files as long as they are, so that what does not fit does not fit. Others compress.
+const PLAIN: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "tmpfs", "vfat"];
+
+/// Returns whether files take as much room in a place as they are long.
+pub(crate) fn is_plain(place: &Place) -> bool {
+    place.mount.as_ref().is_some_and(|mount| PLAIN.contains(&&*mount.file_system))
+}
+
 /// What a restore needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Needs {

@@ -12,9 +12,6 @@ use crate::diagnosis::space::{self, Needs, Room};
 use crate::diagnosis::{Finding, Voice};
 use crate::output::size;
 
-/// File systems that store files as long as they are, so that what does not fit does not fit. Others compress.
-const PLAIN: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "tmpfs", "vfat"];
-
 /// Makes sure that the target is a folder that is there: what is mounted there is not made by us.
 pub(crate) fn is_there(target: &Path) -> Result<Place, Trouble> {
     let place = Place::look(target);
@@ -37,8 +34,7 @@ pub(crate) fn check(target: &Place, root: &Entry, sparse: bool, journal: &Journa
     if let Some(room) = Room::of(&target.given) {
         journal.info(&format!("the target has {} free", size(room.free_bytes)));
     }
-    let file_system = target.mount.as_ref().map_or("", |mount| &mount.file_system);
-    let is_certain = target.contents == Contents::Nothing && !sparse && PLAIN.contains(&file_system);
+    let is_certain = target.contents == Contents::Nothing && !sparse && space::is_plain(target);
     for finding in space::target(&target.given, Needs::of(root)) {
         match finding {
             Finding::ReadOnlyTarget { .. } => {

@@ -55,9 +55,12 @@ const ROLL_BACK: &str = r#"
     used=$(du -sk "$target" | cut -f 1)
     fallocate -l "$(( $(free "$target") - used * (100 - $4) / $4 ))k" "$2/ballast"
     before=$(free "$target")
+    foreseen=0
+    "$0" restore app@host:/new "$target" --delete-extra --repository "$1" $5 --dry-run >/dev/null 2>&1 || foreseen=$?
     ended=0
     "$0" restore app@host:/new "$target" --delete-extra --repository "$1" $5 || ended=$?
     sync -f "$target"
+    echo "foreseen $foreseen"
     echo "ended $ended, $before before, $(free "$target") KiB are free"
     cp -a "$target" "$6"
     if [ "$ended" != 0 ]; then
@@ -98,7 +101,7 @@ impl Ran {
     #[track_caller]
     fn assert_restored(&self, what: &str) {
         let (said, told) = self.text();
-        assert!(said.contains("ended 0,"), "{what}: {said}\n{told}");
+        assert!(said.contains("foreseen 0\nended 0,"), "{what}: {said}\n{told}");
         assert_same(&self.place.fresh(NEW), &self.result, what);
     }
 }
@@ -131,7 +134,7 @@ fn what_cannot_be_done_is_said_and_leaves_no_trace() {
     for file_system in ["tmpfs", "ext4"] {
         let Some(ran) = roll_back(file_system, "90", "--sync filesystem") else { continue };
         let (said, told) = ran.text();
-        assert!(said.starts_with("ended 1, "), "{said}\n{told}");
+        assert!(said.starts_with("foreseen 1\nended 1, "), "{said}\n{told}");
         let errors: Vec<_> = told.lines().filter(|line| line.starts_with("error:")).collect();
         assert_eq!(errors.len(), 1, "{told}");
         assert!(errors[0].contains("there is no room for the rest, which takes at least"), "{told}");
@@ -153,7 +156,7 @@ fn what_cannot_be_done_is_said_and_leaves_no_trace() {
             .split(|character: char| !character.is_ascii_digit())
             .filter_map(|number| number.parse().ok())
             .collect();
-        let (before, after) = (numbers[1], numbers[2]);
+        let (before, after) = (numbers[2], numbers[3]);
         assert!(before - after < 300, "{before} KiB were free, and now {after}");
         // In place there is room.
         assert!(said.ends_with("then ended 0\n"), "{said}\n{told}");

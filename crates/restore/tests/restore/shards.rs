@@ -204,7 +204,8 @@ fn clear(place: &Place) {
 /// Does what a finish does, up to the moment at which it is killed.
 fn move_some(place: &Place, root: &Entry, count: usize) {
     let staged = unfinished(place, root);
-    for name in names(&staged).into_iter().take(count) {
+    let staged_folders = names(&staged).into_iter().filter(|name| name != "CACHEDIR.TAG");
+    for name in staged_folders.take(count) {
         fs::set_permissions(staged.join(&name), fs::Permissions::from_mode(0o755)).unwrap();
         // Folders that nothing is in are made by the finish.
         fs::create_dir(staged.join(&name).join("empty")).unwrap();

@@ -85,6 +85,9 @@ pub(super) fn run(
     // The exit status says what the restore would find, whether or not somebody reads the list to its end.
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     report.map_or(Ok(()), Report::finish)?;
+    if let Some(failure) = room::failure(&preview, args) {
+        return Err(failure);
+    }
     if problems == 0 {
         return Ok(super::judge_attributes(&preview.notes, args));
     }

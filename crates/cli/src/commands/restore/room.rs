@@ -6,7 +6,9 @@ use kopia_rs::Entry;
 use kopia_rs::restore::Preview;
 
 use crate::args;
-use crate::diagnosis::space::{Needs, Room};
+use crate::diagnosis::Place;
+use crate::diagnosis::space::{self, Needs, Room};
+use crate::error::Failure;
 use crate::output::{shown, size};
 
 /// Returns what is to be said where a restore may take more room than there is.
@@ -34,6 +36,22 @@ pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
                  the older one as soon as it is whole{in_place}"
             )
         }
+    })
+}
+
+/// Returns how a restore will end for which there is certainly too little room.
+pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure> {
+    let missing = preview.least_room.checked_sub(preview.free?).filter(|missing| *missing > 0)?;
+    if args.sparse || !space::is_plain(&Place::look(&args.target)) {
+        return None;
+    }
+    let (target, missing) = (args.target.display().to_string(), size(missing));
+    let failure = Failure::failed(format!("{}: there is no room, {missing} more are needed", shown(&target)));
+    let failure = failure.hint(format!("make {missing} of room"));
+    Some(match args.in_place {
+        true => failure,
+        false => failure
+            .hint("with --in-place, large files are changed where they differ and take no room beside them"),
     })
 }
 
