@@ -95,6 +95,8 @@ pub(crate) fn strict(sound: &Sound, deleted: bool, changes: &[Change], tally: &T
     let store = sound::store(&sound.blobs);
     sound::change(&store, changes);
     match sound::open(&store, &sound.case, false) {
+        // The only one that counts is gone: no copy of a repository is whole without any.
+        Err(kopia_rs::Error::Incomplete { .. }) if deleted => Vec::new(),
         Err(error) => {
             let error = error.to_string();
             let named = changes.iter().any(|change| error.contains(&change.id));
@@ -106,10 +108,27 @@ pub(crate) fn strict(sound: &Sound, deleted: bool, changes: &[Change], tally: &T
             }
         }
         Ok(_) if !deleted && must_be_noticed(sound, changes) => vec!["nothing was noticed".to_owned()],
-        // Nobody can tell that an index blob is missing before something is looked for.
-        Ok(repository) if deleted => restore_all(sound, &repository, |_| Fate::Either, tally),
+        Ok(repository) if deleted => {
+            let mut complaints = restore_all(sound, &repository, |_| Fate::Either, tally);
+            complaints.extend(missing(sound, &repository));
+            complaints
+        }
         Ok(repository) => restore_all(sound, &repository, |content| fate_of(sound, content, changes), tally),
     }
+}
+
+/// Returns what is wrong with what is known of snapshots that are not in the list, because an index blob is gone.
+fn missing(sound: &Sound, repository: &Repository) -> Vec<String> {
+    let coverage = repository.manifest_coverage().unwrap();
+    let is_listed = |id: &str| coverage.snapshots.iter().any(|snapshot| snapshot.id() == id);
+    let missing: Vec<&str> =
+        sound.snapshots.iter().map(|snapshot| &*snapshot.id).filter(|id| !is_listed(id)).collect();
+    let unsaid = missing.iter().filter(|id| !coverage.hidden.iter().any(|hidden| hidden.id == **id));
+    let mut complaints: Vec<String> = unsaid.map(|id| format!("nothing is said of snapshot {id}")).collect();
+    if !missing.is_empty() && coverage.is_complete() {
+        complaints.push("the list is taken for whole".into());
+    }
+    complaints
 }
 
 /// What is in packs that are whole is found again.
