@@ -41,7 +41,7 @@ pub enum Error {
     #[error("{problem}; what was done lies in {}", unfinished.display())]
     Problem {
         /// The first problem.
-        problem: Problem,
+        problem: Box<Problem>,
         /// The folder that holds what was done, as for [`Self::Stopped`].
         unfinished: PathBuf,
     },

@@ -122,7 +122,7 @@ impl<'a> Shared<'a> {
             } else if self.options.fail_fast
                 && let Some(problem) = self.tally.first_problem()
             {
-                self.give_up(Error::Problem { problem, unfinished: unfinished() });
+                self.give_up(Error::Problem { problem: Box::new(problem), unfinished: unfinished() });
             }
         }
         self.stop.load(Ordering::Relaxed)

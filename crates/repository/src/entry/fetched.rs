@@ -41,7 +41,7 @@ impl Entry {
     /// A long one is left to be read as it is parsed.
     pub fn fetch(&self) -> Fetched {
         let source = self.source();
-        let plain = source.object().filter(|object| is_plain(object));
+        let plain = source.object().filter(is_plain);
         let json = match self.kind() {
             EntryKind::Directory => plain.map(|object| self.repository.read_object(object)),
             EntryKind::File | EntryKind::Symlink => Some(Err(self.wrong_kind("folder"))),

@@ -161,7 +161,10 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             self.note(root);
         }
         let mut places = vec![self.root(root)];
-        while !places.is_empty() && !(self.until_different && self.differs()) {
+        while !places.is_empty() {
+            if self.until_different && self.differs() {
+                break;
+            }
             let sources = places.iter().rev().map(|place| place.source.clone());
             let fetched = Entry::fetch_some(root.repository(), sources);
             let next = places.split_off(places.len() - fetched.len());
