@@ -120,6 +120,34 @@ mod tests {
     }
 
     #[test]
+    fn all_but_the_one_blob_is_the_inner_stores() {
+        let directory = tempfile::tempdir().unwrap();
+        let [own, other] = ["kopia.repository", "p0"].map(|name| BlobId::new(name).unwrap());
+        for name in [&own, &other] {
+            std::fs::write(directory.path().join(format!("{}.f", name.as_str())), "inner").unwrap();
+        }
+        let inner = Arc::new(crate::FilesystemStore::open(directory.path()).unwrap());
+        let store = OverlayStore::new(inner.clone(), own.clone(), *b"over it");
+        // Whoever must not write into the repository asks for its directory.
+        assert!(store.folder().is_some());
+        assert_eq!((store.folder(), store.location()), (inner.folder(), inner.location()));
+        assert!(store.modified(&other).unwrap().is_some());
+        assert_eq!(store.modified(&other).unwrap(), inner.modified(&other).unwrap());
+        assert_eq!(store.modified(&own).unwrap(), None, "nobody knows how old the bytes are");
+        assert_eq!((store.length(&own).unwrap(), store.length(&other).unwrap()), (7, 5));
+        assert_eq!(
+            (store.read(&own).unwrap(), store.read(&other).unwrap()),
+            (b"over it".to_vec(), b"inner".to_vec())
+        );
+        for number in 0..2 {
+            assert_eq!(store.read_copy(&own, number, 0, None).unwrap(), None);
+            let copy = |store: &dyn BlobStore| store.read_copy(&other, number, 0, None).unwrap();
+            assert_eq!(copy(&store), copy(&*inner));
+        }
+        assert_eq!(store.profile(), inner.profile());
+    }
+
+    #[test]
     fn conforms() {
         for own in [0, 3, 8] {
             for under in [false, true] {
