@@ -261,6 +261,32 @@ fn what_a_restore_would_refuse_is_lost() {
 }
 
 #[test]
+fn each_of_them_is_noticed_by_itself() {
+    for number in 0..6 {
+        let mut writer = RepositoryWriter::new().piece_size(500);
+        let (hello, long) = (writer.file(b"hello"), writer.file(&[7; 1200]));
+        let inner = writer.directory(&[file("x", &hello, 5)]);
+        let entries = [
+            vec![file("../up", &hello, 5)],
+            vec![file("longer", &hello, 4)],
+            vec![file("shorter", &long, 1201)],
+            vec![file("twice", &hello, 5), file("twice", &long, 1200)],
+            vec![entry("way", "s", &long)],
+            vec![entry("n", "d", &inner), file("n/x", &hello, 5)],
+        ];
+        let root = writer.directory(&entries[number]);
+        writer.snapshot("app@host:/data", entry("data", "d", &root));
+        assert_eq!(said(writer).len(), 1, "{:?}", entries[number]);
+    }
+    // A file and a folder of one name are no neighbours in kopia's order.
+    let mut writer = RepositoryWriter::new();
+    let (hello, inner) = (writer.file(b"hello"), writer.directory(&[]));
+    let root = writer.directory(&[entry("n", "d", &inner), file("a", &hello, 5), file("n", &hello, 5)]);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    assert_eq!(said(writer).len(), 1);
+}
+
+#[test]
 fn names_that_lead_into_folders_are_sound() {
     let mut writer = RepositoryWriter::new();
     let hello = writer.file(b"hello");

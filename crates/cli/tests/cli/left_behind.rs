@@ -16,7 +16,10 @@ fn command(name: &str, arguments: &str) -> KopiaRs {
 #[test]
 fn an_upgrade_that_was_abandoned_is_dated_and_has_ways_out() {
     let place = Place::new();
-    let backup = faults::repository("upgrade-abandoned").join("kop/ia./repository.backup.ops@media.f");
+    let backup = faults::repository("upgrade-abandoned")
+        .canonicalize()
+        .unwrap()
+        .join("kop/ia./repository.backup.ops@media.f");
     assert!(backup.is_file());
     let path = backup.to_str().unwrap();
     let refused = command("upgrade-abandoned", "snapshots").run().exits(1).says(&[
