@@ -140,7 +140,7 @@ pub enum Cause {
     /// The entry itself cannot be restored.
     Entry(String),
     /// The entry has no place of its own below the target: its name says none, or that of another entry.
-    Refused(Refused),
+    Refused(Box<Refused>),
     /// The target has it already, and [`Existing::Error`](crate::Existing::Error) leaves that alone.
     Exists,
 }
@@ -216,7 +216,7 @@ impl From<kopia_repository::Error> for Cause {
 
 impl From<Refused> for Cause {
     fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
+        Self::Refused(Box::new(refused))
     }
 }
 

@@ -1,5 +1,5 @@
-//! File systems that refuse system calls, or take them and do nothing: seccomp plays them, for one thread and all that it
-//! starts, programs included.
+//! File systems that refuse system calls, or take them and do nothing: seccomp plays them, for one thread and
+//! all that it starts, programs included.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -86,8 +86,8 @@ fn rules(call: Call, mode: u8) -> Vec<SeccompRule> {
     }
 }
 
-/// Runs something in a thread of its own in which calls fail with an error, or do nothing and succeed if there is none;
-/// `None` where the system has no seccomp filters.
+/// Runs something in a thread of its own in which calls fail with an error, or do nothing and succeed if
+/// there is none; `None` where the system has no seccomp filters.
 pub fn refusing<T: Send>(refused: &[(Call, Option<Errno>)], run: impl FnOnce() -> T + Send) -> Option<T> {
     let work = || {
         for &(call, error) in refused {

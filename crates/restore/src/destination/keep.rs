@@ -1,8 +1,8 @@
 //! Whether a file that the target has already may stay the file that it is.
 //!
-//! Whoever opened a file for writing can write in it ever after, whatever its owner and mode become. So a file with the right
-//! bytes is kept only if nobody could have opened it so far who will not be allowed to afterwards; otherwise a new
-//! file with the same bytes takes its place.
+//! Whoever opened a file for writing can write in it ever after, whatever its owner and mode become. So a
+//! file with the right bytes is kept only if nobody could have opened it so far who will not be allowed to
+//! afterwards; otherwise a new file with the same bytes takes its place.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -68,13 +68,15 @@ impl Creator {
         }
     }
 
-    /// Returns whether a file is this process's own: nobody else ever was its owner, or the one that all files have here.
+    /// Returns whether a file is this process's own: nobody else ever was its owner, or the one that all
+    /// files have here.
     fn owns(self, stat: &Stat) -> bool {
         stat.st_uid == self.uid && (self.uid == self.user || !self.may_give)
     }
 }
 
-/// File systems on which all files have one owner, by their numbers in `linux/magic.h`: FAT, exFAT, SMB 1, CIFS and SMB 2.
+/// File systems on which all files have one owner, by their numbers in `linux/magic.h`: FAT, exFAT, SMB 1,
+/// CIFS and SMB 2.
 const OWNERLESS: [u32; 5] = [0x4d44, 0x2011_bab0, 0x517b, 0xff53_4d42, 0xfe53_4d42];
 
 /// File systems whose server may give to nobody what root makes: NFS and FUSE.

@@ -1,12 +1,13 @@
 //! Owner, mode and times of what was written.
 //!
-//! The order is the system's, not ours to choose: changing the owner of a file clears setuid and setgid, so its mode comes
-//! after its owner. For a directory it is the other way round: without the capability FSETID, setting a mode drops setgid
-//! where the group is not one's own, while changing a directory's owner drops nothing.
+//! The order is the system's, not ours to choose: changing the owner of a file clears setuid and setgid, so
+//! its mode comes after its owner. For a directory it is the other way round: without the capability FSETID,
+//! setting a mode drops setgid where the group is not one's own, while changing a directory's owner drops
+//! nothing.
 //!
-//! No attribute is worth an entry's bytes: what the target refuses to set is left and told ([`Unset`]). Some file systems
-//! (CIFS, blobfuse, drvfs) take an owner, mode or time and do nothing, so each is looked at when it is set for the first time,
-//! and special bits always are.
+//! No attribute is worth an entry's bytes: what the target refuses to set is left and told ([`Unset`]). Some
+//! file systems (CIFS, blobfuse, drvfs) take an owner, mode or time and do nothing, so each is looked at when
+//! it is set for the first time, and special bits always are.
 
 use std::collections::HashSet;
 use std::io;
@@ -86,8 +87,8 @@ impl Owned {
         Self { uid: uid == wanted.uid, gid: gid == wanted.gid }
     }
 
-    /// Returns the mode without the special bits that would lend somebody else's rights to everybody: setuid and setgid are
-    /// for the right owner only. A directory lends nothing, but would pass on the wrong group.
+    /// Returns the mode without the special bits that would lend somebody else's rights to everybody: setuid
+    /// and setgid are for the right owner only. A directory lends nothing, but would pass on the wrong group.
     fn allowed_mode(self, kind: Kind, mode: u32) -> u32 {
         match kind {
             _ if self == Self::BOTH => mode,
@@ -115,8 +116,8 @@ impl Metadata {
         Ok(self.skip.adjust(wanted, &subject.stat()?))
     }
 
-    /// Makes a file for writing, or for more: with its final mode where nothing else is to be set, otherwise for nobody but
-    /// us.
+    /// Makes a file for writing, or for more: with its final mode where nothing else is to be set, otherwise
+    /// for nobody but us.
     pub(crate) fn create(
         &self,
         directory: BorrowedFd<'_>,
@@ -161,7 +162,8 @@ impl Metadata {
         Ok(unset)
     }
 
-    /// Looks whether a file has the owner and mode that it was created with; of each mode the first tells for all.
+    /// Looks whether a file has the owner and mode that it was created with; of each mode the first tells for
+    /// all.
     fn is_as_created(&mut self, file: Subject<'_>, wanted: &Attributes) -> io::Result<bool> {
         let created = Seen::Created(wanted.mode);
         if self.seen.contains(&created) {
@@ -221,8 +223,8 @@ impl Metadata {
         Ok(unset)
     }
 
-    /// As [`Self::finish_directory`], for one that was there before: it may be another user's and then keeps what it has. The
-    /// root of a volume often is one.
+    /// As [`Self::finish_directory`], for one that was there before: it may be another user's and then keeps
+    /// what it has. The root of a volume often is one.
     pub(crate) fn finish_existing(
         &mut self,
         directory: BorrowedFd<'_>,
@@ -252,8 +254,8 @@ impl Metadata {
         Ok(Unset { owner: owned != Owned::BOTH, time, ..Unset::default() })
     }
 
-    /// Sets owner, group and mode in the order that the kind of entry needs. `found` is what an entry had that this restore
-    /// did not make.
+    /// Sets owner, group and mode in the order that the kind of entry needs. `found` is what an entry had
+    /// that this restore did not make.
     fn set_owner_and_mode(
         &mut self,
         subject: Subject<'_>,
@@ -352,8 +354,8 @@ impl Metadata {
         Ok(owned)
     }
 
-    /// Changes owner and group. Returns what the entry has then, compared with that, unless it was looked at before and need
-    /// not be again.
+    /// Changes owner and group. Returns what the entry has then, compared with that, unless it was looked at
+    /// before and need not be again.
     fn chown(
         &mut self,
         subject: Subject<'_>,

@@ -1,4 +1,5 @@
-//! What files get here without being asked for, and which attributes can be set: a file made for the purpose tells.
+//! What files get here without being asked for, and which attributes can be set: a file made for the purpose
+//! tells.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,10 +15,10 @@ use super::subject::is_refusal;
 
 /// The defaults of the staging directory.
 ///
-/// One probe is enough: all directories of the staging tree belong to who made it and get their own attributes only when
-/// nothing is written in them any more, so umask, setgid and default access lists are the same in all of them. What a
-/// probe cannot know, such as whether this very mode or owner can be set, [`Metadata`](super::metadata::Metadata) looks
-/// at when it sets it for the first time.
+/// One probe is enough: all directories of the staging tree belong to who made it and get their own
+/// attributes only when nothing is written in them any more, so umask, setgid and default access lists are
+/// the same in all of them. What a probe cannot know, such as whether this very mode or owner can be set,
+/// [`Metadata`](super::metadata::Metadata) looks at when it sets it for the first time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProbedDefaults {
     pub(crate) creator: Creator,
@@ -28,7 +29,8 @@ pub(crate) struct ProbedDefaults {
 }
 
 impl ProbedDefaults {
-    /// Makes a file in the staging directory, looks at it and removes it. Only that it cannot be made is an error.
+    /// Makes a file in the staging directory, looks at it and removes it. Only that it cannot be made is an
+    /// error.
     pub(crate) fn probe(staging: BorrowedFd<'_>) -> io::Result<Self> {
         let (name, file) = make(staging)?;
         let probed = Self::of(&file);

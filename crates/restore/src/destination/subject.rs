@@ -1,4 +1,5 @@
-//! The system calls that read and set attributes, for an open file or directory and for a symlink by its name.
+//! The system calls that read and set attributes, for an open file or directory and for a symlink by its
+//! name.
 
 use std::os::fd::BorrowedFd;
 
@@ -69,8 +70,9 @@ impl Subject<'_> {
 
 /// Returns whether an error says that this attribute cannot be set here, and nothing of the entry's bytes.
 ///
-/// CIFS, Azure Files and FAT answer EPERM or EACCES, some FUSE file systems ENOSYS or EOPNOTSUPP, and EINVAL stands for
-/// ids that the user namespace does not map and for modes and times that the file system cannot hold.
+/// CIFS, Azure Files and FAT answer EPERM or EACCES, some FUSE file systems ENOSYS or EOPNOTSUPP, and EINVAL
+/// stands for ids that the user namespace does not map and for modes and times that the file system cannot
+/// hold.
 pub(super) fn is_refusal(errno: Errno) -> bool {
     matches!(errno, Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
 }

@@ -146,7 +146,13 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             return;
         }
         self.preview.notes.owners += 1;
-        let lends = entry.kind() != EntryKind::Symlink && entry.mode() & 0o6000 != 0;
+        // A directory of the right group keeps setgid, whoever owns it.
+        let lending = match entry.kind() {
+            EntryKind::Symlink => 0,
+            EntryKind::Directory if may_have_group() => 0o4000,
+            EntryKind::Directory | EntryKind::File => 0o6000,
+        };
+        let lends = entry.mode() & lending != 0;
         self.preview.notes.special_bits += u64::from(lends && !self.options.skip_permissions);
     }
 

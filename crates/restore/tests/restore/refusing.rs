@@ -1,5 +1,5 @@
-//! Targets that refuse attributes or forget them, and that report lost writes late: all bytes are there, and what is not so is
-//! told.
+//! Targets that refuse attributes or forget them, and that report lost writes late: all bytes are there, and
+//! what is not so is told.
 
 use std::fs;
 use std::num::NonZeroUsize;

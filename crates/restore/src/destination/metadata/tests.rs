@@ -21,7 +21,8 @@ fn metadata(directory: &File) -> Metadata {
     Metadata::new(ProbedDefaults::probe(directory.as_fd()).unwrap(), &Options::default())
 }
 
-/// Makes one entry of each kind, finishes each in a target that refuses calls, and returns what was left unset.
+/// Makes one entry of each kind, finishes each in a target that refuses calls, and returns what was left
+/// unset.
 fn finish_all(refused: &[(Call, Option<Errno>)], mode: u32) -> Option<[Unset; 3]> {
     let place = tempfile::tempdir().unwrap();
     let directory = File::open(place.path()).unwrap();
@@ -209,7 +210,8 @@ fn an_existing_directory_that_is_right_is_not_told() {
     assert!(unset.is_none_or(|unset| unset == Unset::default()), "{unset:?}");
 }
 
-/// Counts system calls that a healthy file system would not need: a file whose owner and mode were seen to hold costs none.
+/// Counts system calls that a healthy file system would not need: a file whose owner and mode were seen to
+/// hold costs none.
 #[test]
 fn what_held_once_is_not_looked_at_again() {
     let place = tempfile::tempdir().unwrap();
