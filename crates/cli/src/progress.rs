@@ -66,6 +66,7 @@ pub(crate) struct Progress {
     denied: AtomicU64,
     refused: AtomicU64,
     existing: AtomicU64,
+    unfit: AtomicU64,
     /// Whether attributes that could not be set go to the report: they are problems then.
     strict: bool,
     total: Option<Total>,
@@ -104,6 +105,7 @@ impl Progress {
             denied: AtomicU64::default(),
             refused: AtomicU64::default(),
             existing: AtomicU64::default(),
+            unfit: AtomicU64::default(),
             strict: false,
             total,
             start: Instant::now(),
@@ -126,6 +128,7 @@ impl Progress {
             denied: self.denied.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             existing: self.existing.load(Ordering::Relaxed),
+            unfit: self.unfit.load(Ordering::Relaxed),
         }
     }
 
@@ -228,6 +231,8 @@ pub(crate) struct Kinds {
     pub(crate) refused: u64,
     /// Entries that exist and were left alone, as asked.
     pub(crate) existing: u64,
+    /// Entries that the target's file system cannot hold.
+    pub(crate) unfit: u64,
 }
 
 impl Kinds {
@@ -240,6 +245,7 @@ impl Kinds {
             }
             Cause::Refused(_) => self.refused += 1,
             Cause::Exists => self.existing += 1,
+            Cause::Unfit(_) => self.unfit += 1,
             _ => {}
         }
     }
@@ -279,6 +285,7 @@ impl Observer for Progress {
         self.denied.fetch_add(kinds.denied, Ordering::Relaxed);
         self.refused.fetch_add(kinds.refused, Ordering::Relaxed);
         self.existing.fetch_add(kinds.existing, Ordering::Relaxed);
+        self.unfit.fetch_add(kinds.unfit, Ordering::Relaxed);
         if let Some(report) = &self.report {
             report.push(&Line::from(problem));
         }

@@ -43,7 +43,7 @@ impl<'a> From<&'a Problem> for Line<'a> {
     fn from(problem: &'a Problem) -> Self {
         let (kind, blob) = match &problem.cause {
             Cause::Repository(error) => ("repository", blob(error)),
-            Cause::Target(_) => ("target", None),
+            Cause::Target(_) | Cause::Unfit(_) => ("target", None),
             Cause::Exists => ("exists", None),
             _ => ("entry", None),
         };

@@ -151,7 +151,7 @@ pub mod verify {
 pub mod restore {
     pub use kopia_restore::{
         Action, Attribute, Cause, Change, Error, Existing, Notes, Observer, Options, Outcome, PageCache,
-        Part, Preview, Problem, Result, Salvaged, Sync, preview, restore, restore_observed,
+        Part, Preview, Problem, Result, Salvaged, Sync, folds_names, preview, restore, restore_observed,
     };
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod keep;
 pub(crate) mod merge;
 pub(crate) mod metadata;
 pub(crate) mod mounts;
+pub(crate) mod naming;
 pub(crate) mod partial;
 pub(crate) mod placeholder;
 pub(crate) mod probe;

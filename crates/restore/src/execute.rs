@@ -32,6 +32,7 @@ use crate::checks::Checks;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::handles::{self, Handles};
 use crate::destination::metadata::Metadata;
+use crate::destination::naming::{Folding, Made, refusal};
 use crate::destination::partial;
 use crate::destination::probe::ProbedDefaults;
 use crate::destination::staging::Staging;
@@ -59,6 +60,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) defaults: ProbedDefaults,
     /// How many files may be open.
     pub(crate) open_files: OpenFiles,
+    /// Which names are one in the target.
+    pub(crate) folding: Folding,
     pub(crate) bytes: Bytes,
     /// How reads are merged.
     pub(crate) limits: Limits,
@@ -106,6 +109,7 @@ impl<'a> Shared<'a> {
             staging,
             room: Room::new(options),
             defaults,
+            folding: Folding::probe(staging.handle()),
             open_files: OpenFiles::of_process(options.workers()),
             bytes,
             stop,
@@ -285,7 +289,7 @@ impl<'a> Worker<'a> {
                 // What it lies in has its own problem if it could not be made.
                 let above = folder.parent.as_ref().is_some_and(|parent| parent.is_lost());
                 if !above || is_fatal(&error) {
-                    self.entry_failed(&folder, "", error);
+                    self.directory_failed(&folder, error);
                 }
             }
             self.handles.forget(&folder);
@@ -337,14 +341,29 @@ impl<'a> Worker<'a> {
     }
 
     /// Reports that an entry could not be written, or ends the restore if no entry could.
-    fn entry_failed(&self, folder: &Arc<Folder>, name: &str, error: io::Error) {
-        match Errno::from_io_error(&error) {
+    fn entry_failed(&self, entry: &SmallEntry, error: io::Error) {
+        let made = if entry.symlink { Made::Symlink } else { Made::File };
+        self.failed(entry.path(), made, &entry.name, error, 0);
+    }
+
+    fn directory_failed(&self, folder: &Arc<Folder>, error: io::Error) {
+        let below = if folder.failure().is_some() { folder.below } else { 0 };
+        self.failed(folder.path_of(""), Made::Directory, &folder.name, error, below);
+    }
+
+    fn failed(&self, path: String, made: Made, name: &str, error: io::Error, below: u64) {
+        let errno = Errno::from_io_error(&error);
+        let cause = match errno {
             _ if is_fatal(&error) => {
-                self.shared.give_up(self.shared.target.error("cannot be written any more", error));
+                return self.shared.give_up(self.shared.target.error("cannot be written any more", error));
             }
-            Some(Errno::EXIST) => self.shared.tally.problem(folder.path_of(name), crate::plan::doubled()),
-            _ => self.shared.tally.problem(folder.path_of(name), error),
-        }
+            Some(Errno::EXIST) if self.shared.folding != Folding::Nothing => {
+                Cause::Unfit("the target's file system takes its name for that of another entry".into())
+            }
+            Some(Errno::EXIST) => crate::plan::doubled(),
+            _ => errno.and_then(|errno| refusal(made, name, errno)).unwrap_or_else(|| error.into()),
+        };
+        self.shared.tally.lost(path, cause, below);
     }
 }
 

@@ -28,6 +28,7 @@ mod restore;
 mod room;
 mod shard;
 
+pub use destination::naming::folds_names;
 pub use error::{Error, Result};
 pub use observer::Observer;
 pub use options::{Existing, Options, PageCache, Sync};

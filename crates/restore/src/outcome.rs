@@ -141,6 +141,8 @@ pub enum Cause {
     Entry(String),
     /// The entry has no place of its own below the target: its name says none, or that of another entry.
     Refused(Box<Refused>),
+    /// The target's file system cannot hold it: its name, its size, a link, or two names that are one there.
+    Unfit(String),
     /// The target has it already, and [`Existing::Error`](crate::Existing::Error) leaves that alone.
     Exists,
 }
@@ -201,7 +203,7 @@ impl fmt::Display for Cause {
                 Ok(())
             }
             Self::Target(error) => error.fmt(f),
-            Self::Entry(why) => why.fmt(f),
+            Self::Entry(why) | Self::Unfit(why) => why.fmt(f),
             Self::Refused(refused) => refused.reason().fmt(f),
             Self::Exists => f.write_str("it exists already"),
         }
@@ -378,6 +380,12 @@ impl<'a> Tally<'a> {
     /// Counts what was not deleted because not all of the snapshot was restored.
     pub(crate) fn extras_kept(&self, count: u64) {
         self.extras_kept.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// As [`Self::problem`], of an entry with which so many others are lost.
+    pub(crate) fn lost(&self, path: String, cause: impl Into<Cause>, below: u64) {
+        self.problem(path, cause);
+        self.problem_count.fetch_add(below, Ordering::Relaxed);
     }
 
     /// Returns whether everything that the snapshot has is restored so far.

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod existing;
+pub(crate) mod folding;
 mod leaf;
 mod rounds;
 
@@ -19,6 +20,7 @@ use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::{Merge, open_existing};
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
+use crate::destination::naming::Folding;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, is_folder, look, staging};
 use crate::execute::{Shared, Worker};
@@ -28,6 +30,7 @@ use crate::shard::Share;
 use crate::{Existing, Part};
 use batch::{Batch, Found};
 use existing::{Left, Names, Old};
+use folding::{Merged, Seen, below};
 use rounds::Rounds;
 
 /// When a batch is handed over: entries, bytes of plain contents, and files written in pieces, which stay open meanwhile.
@@ -113,13 +116,18 @@ impl<'a> Planner<'a> {
         let mut placeholders = self.placeholders_of(&there);
         let is_root = folder.parent.is_none();
         let mut has_tag = false;
-        let read = fetched.for_each(|entry| match entry {
+        let (folding, repository) = (self.shared.folding, self.shared.repository);
+        let read = folding::for_each(folding, repository, fetched, &folder.merged, |seen| match seen {
             _ if self.shared.stopped() => {}
-            Err(refused) => {
+            Seen::Refused(refused) => {
                 extras.as_mut().and_then(|extras| extras.take(&refused.name));
                 self.problem(folder, &refused.name.clone(), refused.into());
             }
-            Ok(entry) => {
+            Seen::Clash(clash) => {
+                let path = clash.path(&folder.path_of(""));
+                self.shared.tally.lost(path, clash.cause(), below(&clash.entry));
+            }
+            Seen::Entry(entry, merged) => {
                 has_tag |= is_root && staging::is_tag(entry.name());
                 if entry.name().contains('\u{fffd}') {
                     self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
@@ -133,9 +141,10 @@ impl<'a> Planner<'a> {
                 match entry.kind() {
                     EntryKind::Directory => {
                         let placing = there.placing(self.shared, folder, &entry);
-                        let planned = placing.and_then(|placing| self.folder(folder, &entry, placing, left));
+                        let planned =
+                            placing.and_then(|placing| self.folder(folder, (&entry, merged), placing, left));
                         if let Err(cause) = planned {
-                            self.problem(folder, entry.name(), cause);
+                            self.shared.tally.lost(folder.path_of(entry.name()), cause, below(&entry));
                             there.left.iter().for_each(|left| left.remove(entry.name().as_bytes()));
                         }
                     }
@@ -185,7 +194,10 @@ impl<'a> Planner<'a> {
     /// Lists what an interrupted restore left of the folder.
     fn left(&mut self, folder: &Arc<Folder>) -> Option<Left> {
         match folder.left && !self.shared.options.is_shard() {
-            true => self.worker.open(folder).and_then(Left::read).ok(),
+            true => {
+                let folds = self.shared.folding != Folding::Nothing;
+                self.worker.open(folder).and_then(|handle| Left::read(handle, folds)).ok()
+            }
             false => None,
         }
     }
@@ -207,7 +219,7 @@ impl<'a> Planner<'a> {
     fn folder(
         &mut self,
         parent: &Arc<Folder>,
-        entry: &Entry,
+        (entry, mut merged): (&Entry, Vec<Merged>),
         Placing { kind, replaces, attributes }: Placing,
         left: bool,
     ) -> Result<(), Cause> {
@@ -220,11 +232,19 @@ impl<'a> Planner<'a> {
         }
         let source = entry.source();
         let itself = source.object();
-        if itself.is_some() && parent.ancestors().any(|ancestor| ancestor.source.object() == itself) {
+        if itself.is_some() && parent.ancestors().any(|ancestor| ancestor.has(itself)) {
             return Err(Cause::Entry("the folder contains itself".into()));
         }
         self.take_room_for_folder();
-        let folder = parent.child(entry.name(), source, attributes, kind, left);
+        merged.retain(|merged| {
+            let itself = merged.source.object();
+            let is_cycle = itself.is_some() && parent.ancestors().any(|ancestor| ancestor.has(itself));
+            if is_cycle {
+                self.problem(parent, &merged.name, Cause::Entry("the folder contains itself".into()));
+            }
+            !is_cycle
+        });
+        let folder = parent.child(entry.name(), (source, merged, below(entry)), attributes, kind, left);
         if replaces {
             folder.set_replaces();
         }

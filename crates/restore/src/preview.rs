@@ -116,7 +116,7 @@ pub fn preview(
         may_write(parent, false).map_err(|source| error("cannot be created", source))?;
         None
     };
-    let mut walk = Walk::new(options, handle, visit);
+    let mut walk = Walk::new(options, entry.repository(), (&path, handle), visit);
     match name {
         Some(name) => walk.single(entry, &name),
         None => walk.folders(entry),
@@ -151,7 +151,7 @@ pub(crate) fn is_there(entry: &Entry, target: &Path) -> Result<bool> {
         unfinished: None,
     })?;
     let options = Options::default();
-    let mut walk = Walk::new(&options, Some(Arc::new(handle)), |_: &Change| ());
+    let mut walk = Walk::new(&options, entry.repository(), (target, Some(Arc::new(handle))), |_: &Change| ());
     walk.until_different = true;
     walk.folders(entry);
     let Preview { written, folders, problem_count, .. } = walk.end();

@@ -166,6 +166,12 @@ fn sum_up(session: &Session, problems: u64, kinds: Kinds, has_report: bool) {
              `kopia-rs restore OBJECT FOLDER` what is in a folder",
         );
     }
+    if kinds.unfit > 0 {
+        say(
+            "hint: nothing of what the target's file system does not take is damaged: restore it to another one, such as \
+             ext4, XFS or Btrfs",
+        );
+    }
     if kinds.unreadable > kinds.denied {
         say("hint: another snapshot or another copy of the repository may have what could not be read");
     }

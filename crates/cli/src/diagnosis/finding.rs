@@ -164,6 +164,11 @@ pub(crate) enum Finding {
         /// Whether that depends on its server and the way that it is mounted.
         maybe: bool,
     },
+    /// The target's file system takes names for one that differ in upper and lower case.
+    FoldsNames {
+        #[serde(serialize_with = "path")]
+        target: PathBuf,
+    },
     /// The target cannot be written to, because its file system is mounted read-only.
     ReadOnlyTarget {
         #[serde(serialize_with = "path")]
@@ -188,7 +193,9 @@ impl Finding {
     /// Says how much it matters.
     pub(crate) fn weight(&self) -> Weight {
         match self {
-            Self::UnindexedPacks { hiding: 0, .. } | Self::LosesAttributes { .. } => Weight::Note,
+            Self::UnindexedPacks { hiding: 0, .. }
+            | Self::LosesAttributes { .. }
+            | Self::FoldsNames { .. } => Weight::Note,
             _ => Weight::Problem,
         }
     }

@@ -98,6 +98,10 @@ impl Finding {
                     "{target} lies in a file system ({file_system}) that {verb} no owners, modes and special bits"
                 )
             }
+            Self::FoldsNames { target } => {
+                let target = target.display();
+                format!("{target} lies in a file system in which upper and lower case are one")
+            }
             Self::ReadOnlyTarget { target } => {
                 format!("{} lies in a file system that is mounted read-only", target.display())
             }
@@ -144,6 +148,11 @@ impl Finding {
                 .choose("set KOPIA_PASSWORD or give --password-file", "set KOPIA_PASSWORD in the repository's Secret")
                 .into(),
             Self::Failed { changes, .. } => changes.first().cloned().unwrap_or_default(),
+            Self::FoldsNames { .. } => {
+                "directories that differ only in case become one there, and of files the first is restored; \
+                 `restore --dry-run` names the others, and most names that the file system does not take"
+                    .into()
+            }
             Self::LosesAttributes { .. } => {
                 "all bytes are restored, and what could not be set is counted and said".into()
             }

@@ -158,6 +158,9 @@ pub(crate) fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
     }
     findings.extend(needs.iter().flat_map(|needs| room.lacks(*needs)));
     findings.extend(loses_attributes(&place));
+    if kopia_rs::restore::folds_names(target) {
+        findings.push(Finding::FoldsNames { target: room.path });
+    }
     findings
 }
 

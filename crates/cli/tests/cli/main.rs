@@ -9,6 +9,7 @@ mod common;
 mod doctor;
 mod existing;
 mod failing;
+mod folding;
 mod incomplete;
 mod layouts;
 mod left_behind;

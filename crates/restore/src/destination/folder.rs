@@ -10,6 +10,7 @@ use kopia_repository::DirectorySource;
 use super::metadata::Attributes;
 use super::{Identity, handles};
 use crate::outcome::Cause;
+use crate::plan::folding::Merged;
 use crate::room;
 
 /// A folder. Children hold their parent, so a folder lives as long as anything below it is unfinished.
@@ -19,6 +20,10 @@ pub(crate) struct Folder {
     /// Empty for the root.
     pub(crate) name: Box<str>,
     pub(crate) source: DirectorySource,
+    /// Further directories of the snapshot whose entries go into it.
+    pub(crate) merged: Vec<Merged>,
+    /// How many entries are lost if it cannot be made, besides itself.
+    pub(crate) below: u64,
     pub(crate) depth: usize,
     pub(crate) attributes: Attributes,
     pub(crate) kind: FolderKind,
@@ -74,6 +79,8 @@ impl Folder {
             parent: None,
             name: "".into(),
             source,
+            merged: Vec::new(),
+            below: 0,
             depth: 0,
             attributes,
             kind: FolderKind::Existing,
@@ -94,7 +101,7 @@ impl Folder {
     pub(crate) fn child(
         self: &Arc<Self>,
         name: &str,
-        source: DirectorySource,
+        (source, merged, below): (DirectorySource, Vec<Merged>, u64),
         attributes: Attributes,
         kind: FolderKind,
         left: bool,
@@ -104,6 +111,8 @@ impl Folder {
             parent: Some(self.clone()),
             name: name.into(),
             source,
+            merged,
+            below,
             depth: self.depth + 1,
             attributes,
             kind,
@@ -118,6 +127,11 @@ impl Folder {
             placeholders: OnceLock::new(),
             partial: Mutex::default(),
         })
+    }
+
+    /// Returns whether an object is one of those that it is made of.
+    pub(crate) fn has(&self, object: Option<kopia_format::ObjectId>) -> bool {
+        self.source.object() == object || self.merged.iter().any(|merged| merged.source.object() == object)
     }
 
     /// Notes that one more child is to be finished.
@@ -266,7 +280,7 @@ mod tests {
     }
 
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
-        parent.child(name, source(), Attributes::default(), FolderKind::Inner, false)
+        parent.child(name, (source(), Vec::new(), 0), Attributes::default(), FolderKind::Inner, false)
     }
 
     #[test]

@@ -186,7 +186,7 @@ mod tests {
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
         parent.child(
             name,
-            "kaa".parse::<kopia_format::ObjectId>().unwrap().into(),
+            ("kaa".parse::<kopia_format::ObjectId>().unwrap().into(), Vec::new(), 0),
             Attributes::default(),
             FolderKind::Inner,
             false,

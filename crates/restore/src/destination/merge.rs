@@ -216,7 +216,8 @@ impl Mover<'_> {
             let source = handles.open(folder)?;
             let mut names = names(source.as_fd())?;
             let is_tag = |name: &[u8]| is_root && self.staging.is_our_tag(name);
-            names.retain(|name| !exist.contains(&name[..]) && !is_tag(name));
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !is_tag(name));
+            let mut placed = HashSet::new();
             if (names.len() as u64) < folder.staged() {
                 let lost = folder.staged() - names.len() as u64;
                 let why = format!(
@@ -224,13 +225,18 @@ impl Mover<'_> {
                 );
                 self.tally.problem(folder.path_of(""), Cause::Entry(why));
             }
-            for name in names {
-                if let Err(error) = self.move_entry(source.as_fd(), destination.as_fd(), &name) {
+            for (name, inode) in names {
+                let moved = self.move_entry(source.as_fd(), destination.as_fd(), &name, &placed);
+                placed.insert(inode);
+                if let Err(error) = moved {
                     if self.delete_extra && error.kind() == io::ErrorKind::IsADirectory {
                         waiting.push(Waiting { folder, name });
                         continue;
                     }
                     let cause = match error.kind() {
+                        io::ErrorKind::InvalidFilename => Cause::Unfit(
+                            "the target's file system takes its name for that of another entry, which is restored".into(),
+                        ),
                         io::ErrorKind::AlreadyExists if self.refuse_existing => Cause::Exists,
                         _ => in_the_way(error),
                     };
@@ -299,8 +305,15 @@ impl Mover<'_> {
     /// Moves one entry, replacing what may be replaced.
     ///
     /// # Errors
-    /// What the system says; `IsADirectory` if a directory has to go first and may do so only once everything is restored.
-    fn move_entry(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    /// What the system says; `InvalidFilename` if what is there by this name was `placed` there by this restore, as in a
+    /// directory in which case is folded; `IsADirectory` if a directory has to go first and may do so only once everything is restored.
+    fn move_entry(
+        &self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &[u8],
+        placed: &HashSet<u64>,
+    ) -> io::Result<()> {
         match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
             // Old file systems cannot refuse to replace; what is there decides below.
@@ -308,7 +321,11 @@ impl Mover<'_> {
             Err(error) => return Err(error.into()),
         }
         let new = look(from, name)?.is_some_and(|stat| is_folder(&stat));
-        let old = look(to, name)?.map(|stat| is_folder(&stat));
+        let there = look(to, name)?;
+        if there.is_some_and(|there| placed.contains(&there.st_ino)) {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
+        let old = there.map(|stat| is_folder(&stat));
         if self.refuse_existing && old.is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -361,14 +378,17 @@ pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::R
     Ok(handle)
 }
 
-fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
+/// Lists names and inodes, in the order of names: if the target takes two for one, the first is kept.
+fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<(Vec<u8>, u64)>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
-        let name = entry?.file_name().to_bytes().to_vec();
+        let entry = entry?;
+        let name = entry.file_name().to_bytes().to_vec();
         if !matches!(&name[..], b"." | b"..") {
-            names.push(name);
+            names.push((name, entry.ino()));
         }
     }
+    names.sort_unstable();
     Ok(names)
 }
 
@@ -388,5 +408,101 @@ fn in_the_way(error: io::Error) -> Cause {
         Some(Errno::NOTEMPTY | Errno::EXIST) => full_folder(),
         Some(Errno::XDEV) => Cause::Entry("the folder lies on another file system than the target".into()),
         _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use kopia_format::ObjectId;
+
+    use super::*;
+    use crate::Options;
+    use crate::destination::Identity;
+    use crate::destination::folder::FolderKind;
+    use crate::destination::metadata::Attributes;
+    use crate::destination::probe::ProbedDefaults;
+
+    /// Runs something with a mover into a fresh target, and returns the problems.
+    fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) -> Vec<String> {
+        let place = tempfile::tempdir().unwrap();
+        let target = Target {
+            folder: fs::File::open(place.path()).unwrap().into(),
+            path: place.path().into(),
+            name: None,
+            device: 0,
+            mode_after: std::sync::OnceLock::new(),
+            created: false,
+            new: false.into(),
+        };
+        let object: ObjectId = "kaa".parse().unwrap();
+        let options = Options::default();
+        let staging = Staging::open(&target, object, &options).unwrap();
+        let defaults = ProbedDefaults::probe(staging.handle()).unwrap();
+        let tally = Tally::new(&());
+        let root = Folder::root(object.into(), Attributes::default(), false);
+        let mut mover = Mover {
+            target: &target,
+            staging: &staging,
+            tally: &tally,
+            metadata: Metadata::new(defaults, &options),
+            root_attributes: false,
+            delete_extra: false,
+            refuse_existing: false,
+        };
+        run(&mut mover, &root, place.path());
+        tally.finish().problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_vanished_from_the_unfinished_folder_is_told() {
+        let problems = with_mover(|mover, root, place| {
+            let staged = place.join(mover.staging.name());
+            for name in ["one", "two"] {
+                fs::write(staged.join(name), b"x").unwrap();
+                root.one_staged();
+            }
+            root.one_staged();
+            mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+        });
+        let vanished = "1 of its entries vanished from the unfinished folder before they could be moved";
+        assert_eq!(problems, [format!(".: {vanished}")]);
+    }
+
+    #[test]
+    fn a_moved_directory_that_was_replaced_gets_no_attributes() {
+        let problems = with_mover(|mover, root, place| {
+            let lists = (root.source.clone(), Vec::new(), 0);
+            let child = root.child("child", lists, Attributes::default(), FolderKind::Moved, false);
+            fs::create_dir(place.join("made")).unwrap();
+            let made = fs::File::open(place.join("made")).unwrap();
+            child.made(|| Identity::of(&made)).unwrap();
+            let parent = fs::File::open(place).unwrap();
+            // Somebody else's directory has the name.
+            fs::create_dir(place.join("child")).unwrap();
+            assert!(mover.finish_moved(parent.as_fd(), &child).is_err());
+            fs::remove_dir(place.join("child")).unwrap();
+            fs::rename(place.join("made"), place.join("child")).unwrap();
+            mover.finish_moved(parent.as_fd(), &child).unwrap();
+        });
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn what_this_restore_has_put_there_is_not_replaced() {
+        with_mover(|mover, _, place| {
+            let staged = place.join(mover.staging.name());
+            fs::write(staged.join("name"), b"second").unwrap();
+            fs::write(place.join("name"), b"first").unwrap();
+            let (from, to) = (fs::File::open(&staged).unwrap(), fs::File::open(place).unwrap());
+            // As where another name of what is being moved finds what was moved before.
+            let first = rustix::fs::statat(&to, "name", AtFlags::empty()).unwrap().st_ino;
+            let moved = mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::from([first]));
+            assert_eq!(moved.unwrap_err().kind(), io::ErrorKind::InvalidFilename);
+            assert_eq!(fs::read(place.join("name")).unwrap(), b"first");
+            mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::new()).unwrap();
+            assert_eq!(fs::read(place.join("name")).unwrap(), b"second");
+        });
     }
 }

@@ -66,7 +66,7 @@ impl Worker<'_> {
                     }
                     // Its folder could not be made, and that is reported when the folder is finished.
                     Err(error) if entry.folder.is_lost() && !is_fatal(&error) => {}
-                    Err(error) => self.entry_failed(&entry.folder, &entry.name, error),
+                    Err(error) => self.entry_failed(entry, error),
                 }
             }
         }

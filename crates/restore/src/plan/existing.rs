@@ -8,6 +8,7 @@ use std::rc::Rc;
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_repository::Entry;
 use rustix::fs::{Dir, FileType, Stat};
+use rustix::io::Errno;
 
 use crate::destination::keep::{Creator, found_as_settable};
 use crate::destination::metadata::{Attributes, has_time};
@@ -18,8 +19,11 @@ use crate::{Existing, Options};
 /// The names in a folder, of which those that the snapshot has are taken away.
 #[derive(Default)]
 pub(crate) struct Names {
-    names: HashMap<Box<[u8]>, FileType>,
-    /// Whether the file system finds entries by other names than theirs, as where upper and lower case are one.
+    /// What each name stands for: its kind and inode.
+    names: HashMap<Box<[u8]>, (FileType, u64)>,
+    /// The inodes of those that were taken away.
+    taken: Vec<u64>,
+    /// Whether the file system finds entries by other names than theirs, and it is not known by which.
     folds: bool,
 }
 
@@ -41,9 +45,9 @@ impl Names {
                 },
                 kind => kind,
             };
-            names.insert(name.to_bytes().into(), kind);
+            names.insert(name.to_bytes().into(), (kind, entry.ino()));
         }
-        Ok(Self { names, folds: false })
+        Ok(Self { names, ..Self::default() })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -52,14 +56,41 @@ impl Names {
 
     /// Takes a name away and returns what has it.
     pub(crate) fn take(&mut self, name: &str) -> Option<FileType> {
-        self.names.remove(name.as_bytes())
+        let (kind, inode) = self.names.remove(name.as_bytes())?;
+        self.taken.push(inode);
+        Some(kind)
     }
 
-    /// Takes away the name of an entry that the snapshot has. If it is not listed and there all the same, another name is
-    /// taken for it, and nobody can say which.
+    /// Takes away the name of an entry that the snapshot has. If it is not listed and there all the same, as where upper and
+    /// lower case are one, the inode says by which name it is listed; where it does not, nobody can say.
     pub(crate) fn take_or_look(&mut self, folder: BorrowedFd<'_>, name: &str) {
-        if self.take(name).is_none() && !self.folds && !self.is_empty() {
-            self.folds = !matches!(look(folder, name), Ok(None));
+        if self.take(name).is_some() || self.folds || self.is_empty() {
+            return;
+        }
+        let inode = match look(folder, name) {
+            Ok(Some(stat)) => stat.st_ino,
+            Ok(None) => return,
+            // What the file system does not take as a name, nothing in it has.
+            Err(error) if is_no_name(&error) => return,
+            Err(_) => return self.folds = true,
+        };
+        match self.take_by_inode(inode) {
+            Ok(Some(_)) => {}
+            Ok(None) => self.folds = !self.taken.contains(&inode),
+            Err(()) => self.folds = true,
+        }
+    }
+
+    /// Takes away the only name of an inode; an error if there are several, any of which may be meant.
+    fn take_by_inode(&mut self, inode: u64) -> Result<Option<FileType>, ()> {
+        let mut same = self.names.iter().filter(|(_, found)| found.1 == inode).map(|(name, _)| name);
+        match (same.next().cloned(), same.next()) {
+            (Some(_), Some(_)) => Err(()),
+            (None, _) => Ok(None),
+            (Some(listed), None) => {
+                self.taken.push(inode);
+                Ok(self.names.remove(&listed).map(|(kind, _)| kind))
+            }
         }
     }
 
@@ -98,8 +129,12 @@ impl Names {
             let is_ours = name.starts_with(staging::PREFIX.as_bytes()) && is_folder || staging::is_mark(name);
             is_root && (is_ours || options.keep_lost_found && is_folder && name == b"lost+found")
         };
-        let mut names: Vec<_> =
-            self.names.into_iter().filter(|(name, kind)| !kept(name, *kind)).map(|(name, _)| name).collect();
+        let mut names: Vec<_> = self
+            .names
+            .into_iter()
+            .filter(|(name, found)| !kept(name, found.0))
+            .map(|(name, _)| name)
+            .collect();
         names.sort_unstable();
         names
     }
@@ -109,23 +144,25 @@ impl Names {
 pub(super) struct Left {
     folder: Rc<OwnedFd>,
     names: Names,
+    /// Whether names may be listed otherwise than they were given.
+    folds: bool,
 }
 
 impl Left {
-    pub(super) fn read(folder: Rc<OwnedFd>) -> io::Result<Self> {
+    pub(super) fn read(folder: Rc<OwnedFd>, folds: bool) -> io::Result<Self> {
         let names = Names::read(folder.as_fd())?;
-        Ok(Self { folder, names })
+        Ok(Self { folder, names, folds })
     }
 
     /// Says whether something of the right kind is left of an entry.
     pub(super) fn has(&self, name: &str, kind: EntryKind) -> bool {
-        self.names.names.get(name.as_bytes()) == Some(&file_type(kind))
+        self.names.names.get(name.as_bytes()).is_some_and(|found| found.0 == file_type(kind))
     }
 
     /// Says whether what is left of an entry can be taken up; if something else has its name, that is removed.
     pub(super) fn take_up(&mut self, entry: &Entry) -> bool {
         let wanted = file_type(entry.kind());
-        match self.names.take(entry.name()) {
+        match self.names.take(entry.name()).or_else(|| self.take_folded(entry.name())) {
             None => false,
             Some(found) if found == wanted => true,
             Some(_) => {
@@ -133,6 +170,14 @@ impl Left {
                 false
             }
         }
+    }
+
+    fn take_folded(&mut self, name: &str) -> Option<FileType> {
+        if !self.folds || self.names.is_empty() {
+            return None;
+        }
+        let inode = look(self.folder.as_fd(), name).ok()??.st_ino;
+        self.names.take_by_inode(inode).ok()?
     }
 
     /// Removes what is left of no entry of the folder.
@@ -192,6 +237,10 @@ impl Old {
     }
 }
 
+fn is_no_name(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG))
+}
+
 fn file_type(kind: EntryKind) -> FileType {
     match kind {
         EntryKind::Directory => FileType::Directory,
@@ -220,7 +269,34 @@ mod tests {
         let mut names = Names::read(folder).unwrap();
         fs::rename(place.path().join("FOO"), place.path().join("foo")).unwrap();
         names.take_or_look(folder, "foo");
+        assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
+        assert_eq!(names.into_extras(true, &Options::default()), [b"".as_slice().into(); 0]);
+        // The inode says nothing where another one has come, or where two names have one.
+        fs::write(place.path().join("other"), b"").unwrap();
+        let mut names = Names::read(folder).unwrap();
+        fs::write(place.path().join("new"), b"").unwrap();
+        names.take_or_look(folder, "new");
         assert!(names.take_unread(None).is_err());
+        fs::hard_link(place.path().join("foo"), place.path().join("link")).unwrap();
+        let mut names = Names::read(folder).unwrap();
+        fs::hard_link(place.path().join("foo"), place.path().join("Link")).unwrap();
+        names.take_or_look(folder, "Link");
+        assert!(names.take_unread(None).is_err());
+        fs::remove_file(place.path().join("other")).unwrap();
+        for name in ["link", "Link", "new"] {
+            fs::remove_file(place.path().join(name)).unwrap();
+        }
+        // A second name of what was taken already.
+        let mut names = Names::read(folder).unwrap();
+        names.take("foo").unwrap();
+        fs::write(place.path().join("extra"), b"").unwrap();
+        let mut names = Names { names: Names::read(folder).unwrap().names, ..names };
+        names.names.remove(b"foo".as_slice());
+        fs::rename(place.path().join("foo"), place.path().join("Foo")).unwrap();
+        names.take_or_look(folder, "Foo");
+        assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
+        fs::remove_file(place.path().join("extra")).unwrap();
+        fs::rename(place.path().join("Foo"), place.path().join("foo")).unwrap();
         // Where nothing is left over, it does not matter.
         let mut names = Names::read(folder).unwrap();
         names.take_or_look(folder, "foo");

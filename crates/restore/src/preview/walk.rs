@@ -1,25 +1,28 @@
 //! Walks a snapshot beside the target and decides about every entry.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::object::{Pieces, Run};
-use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
-use rustix::fs::{Access, AtFlags, OFlags, Stat, accessat};
+use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Repository, Trail};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat, accessat};
 
 use super::extras::{Extras, is_empty};
 use super::{Action, Change, Preview};
 use crate::destination::keep::{Creator, may_keep};
 use crate::destination::merge::full_folder;
 use crate::destination::mounts::is_boundary;
+use crate::destination::naming::{Folding, Made, foresee_refusal};
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::skip::Skip;
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::execute::check::{is_right, open_file, size};
 use crate::outcome::{Cause, KEPT, KEPT_BYTES};
 use crate::plan::existing::{Names, Old};
+use crate::plan::folding::{self, Merged, Seen, below};
 use crate::plan::{freed_bytes, mounted, unlisted, unread, waiting};
 use crate::room::{InTurn, Space};
 use crate::{Existing, Options, Problem};
@@ -33,6 +36,7 @@ const OPEN: usize = 16;
 /// A folder that is to be walked.
 struct Place {
     source: DirectorySource,
+    merged: Vec<Merged>,
     trail: Trail,
     /// The target's folder, if it has one.
     handle: Option<Arc<OwnedFd>>,
@@ -62,6 +66,11 @@ pub(super) struct Walk<'a, V> {
     target: Option<Arc<OwnedFd>>,
     device: Option<u64>,
     creator: Creator,
+    /// Which names are one in the target.
+    folding: Folding,
+    repository: &'a Repository,
+    /// The nearest directory above a target that does not exist.
+    ground: Option<OwnedFd>,
     /// Whether the first difference ends it.
     pub(super) until_different: bool,
     /// The groups that this process may give its files to.
@@ -83,7 +92,14 @@ pub(super) struct Walk<'a, V> {
 }
 
 impl<'a, V: FnMut(&Change)> Walk<'a, V> {
-    pub(super) fn new(options: &'a Options, target: Option<Arc<OwnedFd>>, visit: V) -> Self {
+    pub(super) fn new(
+        options: &'a Options,
+        repository: &'a Repository,
+        (path, target): (&Path, Option<Arc<OwnedFd>>),
+        visit: V,
+    ) -> Self {
+        let open = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+        let ground = if target.is_some() { None } else { path.ancestors().find_map(open) };
         let stat = target.as_ref().and_then(|target| rustix::fs::fstat(&**target).ok());
         let device = stat.map(|stat| stat.st_dev);
         let creator = target.as_ref().map_or_else(Creator::of_process, Creator::expected_in);
@@ -99,6 +115,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             target,
             device,
             creator,
+            folding: Folding::foresee(path),
+            repository,
+            ground,
             until_different: false,
             groups: groups.iter().map(|group| group.as_raw()).collect(),
             visit,
@@ -158,7 +177,13 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
 
     fn root(&self, entry: &Entry) -> Place {
         let source = entry.source();
-        Place { trail: Trail::root(&source), source, handle: self.target.clone(), in_use: false }
+        Place {
+            trail: Trail::root(&source),
+            source,
+            merged: Vec::new(),
+            handle: self.target.clone(),
+            in_use: false,
+        }
     }
 
     /// Looks at a snapshot that is a folder.
@@ -204,12 +229,16 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let shallow = place.handle.as_ref().filter(|_| !self.options.delete_extra);
         let mut placeholders =
             shallow.map_or_else(Placeholders::default, |handle| Placeholders::read(handle.as_fd()));
-        let read = fetched.for_each(|entry| match entry {
-            Err(refused) => {
+        let (folding, merged) = (self.folding, std::mem::take(&mut place.merged));
+        let read = folding::for_each(folding, self.repository, fetched, &merged, |seen| match seen {
+            Seen::Refused(refused) => {
                 extras.as_mut().and_then(|extras| extras.take(&refused.name));
                 self.problem(place.path_of(&refused.name), refused.into());
             }
-            Ok(entry) => {
+            Seen::Clash(clash) => {
+                self.lost(clash.path(&place.path_of("")), clash.cause(), &clash.entry);
+            }
+            Seen::Entry(entry, merged) => {
                 placeholders.note(entry.name());
                 self.note(&entry);
                 if let (Some(extras), Some(existing)) = (&mut extras, &place.handle) {
@@ -217,9 +246,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 }
                 match entry.kind() {
                     EntryKind::Directory if self.waiting_folders + found.len() >= MAX_WAITING => {
-                        self.problem(place.path_of(entry.name()), Cause::Entry(waiting()));
+                        self.lost(place.path_of(entry.name()), Cause::Entry(waiting()), &entry);
                     }
-                    EntryKind::Directory => found.extend(self.inner(&place, &entry)),
+                    EntryKind::Directory => found.extend(self.inner(&place, &entry, merged)),
                     EntryKind::File | EntryKind::Symlink => self.leaf(&place, entry.name(), &entry),
                 }
             }
@@ -256,23 +285,23 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     }
 
     /// Looks at a folder in another; returns it if it is to be walked.
-    fn inner(&mut self, parent: &Place, entry: &Entry) -> Option<Place> {
+    fn inner(&mut self, parent: &Place, entry: &Entry, merged: Vec<Merged>) -> Option<Place> {
         let path = parent.path_of(entry.name());
         if parent.trail.depth() >= self.options.max_depth {
             let why = format!("folders are nested more than {} deep", self.options.max_depth);
-            self.problem(path, Cause::Entry(why));
+            self.lost(path, Cause::Entry(why), entry);
             return None;
         }
         let source = entry.source();
         if parent.trail.contains(&source) {
-            self.problem(path, Cause::Entry("the folder contains itself".into()));
+            self.lost(path, Cause::Entry("the folder contains itself".into()), entry);
             return None;
         }
         let handle = parent.handle.as_ref();
         let stat = handle.and_then(|handle| look(handle.as_fd(), entry.name()).ok().flatten());
         let handle = match stat {
             Some(stat) if is_folder(&stat) && self.is_boundary(handle, entry.name(), &stat) => {
-                self.problem(path, mounted());
+                self.lost(path, mounted(), entry);
                 return None;
             }
             Some(stat) if is_folder(&stat) => {
@@ -280,7 +309,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 opened.filter(|opened| Identity::of(opened).is_ok_and(|found| found == Identity::from(&stat)))
             }
             Some(_) if self.options.existing == Existing::Error => {
-                self.problem(path, Cause::Exists);
+                self.lost(path, Cause::Exists, entry);
                 return None;
             }
             Some(stat) => {
@@ -290,6 +319,10 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 None
             }
             None => {
+                if let Some(cause) = self.foresee_refusal(parent, Made::Directory, entry.name()) {
+                    self.lost(path, cause, entry);
+                    return None;
+                }
                 self.preview.folders += 1;
                 self.takes(self.block, 0);
                 self.tell(path.clone(), Action::Write, true, 0);
@@ -297,7 +330,13 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             }
         };
         let trail = parent.trail.child(entry.name(), &source);
-        Some(Place { source, trail, handle: handle.map(Arc::new), in_use: parent.in_use })
+        Some(Place { source, merged, trail, handle: handle.map(Arc::new), in_use: parent.in_use })
+    }
+
+    /// Foresees that the target's file system does not take an entry.
+    fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Cause> {
+        let ground = parent.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
+        foresee_refusal(made, name, ground.as_fd())
     }
 
     fn is_boundary(&self, parent: Option<&Arc<OwnedFd>>, name: &str, stat: &Stat) -> bool {
@@ -312,7 +351,11 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let handle = place.handle.as_ref();
         let found = handle.and_then(|handle| Some((handle, look(handle.as_fd(), name).ok()??)));
         let Some((folder, stat)) = found else {
-            return self.written(path, Action::Write, entry, 0);
+            let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
+            return match self.foresee_refusal(place, made, name) {
+                Some(cause) => self.problem(path, cause),
+                None => self.written(path, Action::Write, entry, 0),
+            };
         };
         let frees = if is_folder(&stat) { 0 } else { freed_bytes(&stat) };
         match Old::decide(&stat, entry, self.options, self.creator) {
@@ -422,6 +465,12 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     fn extra_problem(&mut self, path: String, cause: Cause) {
         self.extras.problems += 1;
         self.problem(path, cause);
+    }
+
+    /// As [`Self::problem`], of an entry with all below it.
+    fn lost(&mut self, path: String, cause: Cause, entry: &Entry) {
+        self.problem(path, cause);
+        self.preview.problem_count = self.preview.problem_count.saturating_add(below(entry));
     }
 
     pub(super) fn problem(&mut self, path: String, cause: Cause) {

@@ -67,7 +67,7 @@ impl Worker<'_> {
                 return self.shared.room.postpone(Postponed::Entry { entry, found }, &error);
             }
             Err(Cause::Target(error)) if is_fatal(&error) || !entry.folder.is_lost() => {
-                self.entry_failed(&entry.folder, &entry.name, handles::copy(&error));
+                self.entry_failed(entry, handles::copy(&error));
             }
             Err(Cause::Target(_)) => {}
             Err(cause) => self.shared.tally.problem(entry.folder.path_of(&entry.name), cause),
@@ -83,7 +83,7 @@ impl Worker<'_> {
         {
             file.fail_to_write(&error);
             if is_fatal(&error) {
-                self.entry_failed(&entry.folder, &entry.name, error);
+                self.entry_failed(entry, error);
             }
         }
         let path = entry.path();

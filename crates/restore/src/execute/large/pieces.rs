@@ -176,7 +176,7 @@ impl Worker<'_> {
                 // A failing disk ends everything at once; the rest is told when the file is finished.
                 file.fail_to_write(&error);
                 if is_fatal(&error) {
-                    self.entry_failed(&file.entry.folder, &file.entry.name, error);
+                    self.entry_failed(&file.entry, error);
                 }
                 false
             }
