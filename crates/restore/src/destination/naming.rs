@@ -196,7 +196,7 @@ pub(crate) fn refusal(made: Made, name: &str, errno: Errno) -> Option<Cause> {
         Errno::FBIG => "the target's file system takes no file of this size",
         _ => return None,
     };
-    Some(Cause::Unfit(format!("{why} ({})", std::io::Error::from(errno).kind())))
+    Some(Cause::Unfit(format!("{why} ({})", std::io::Error::from(errno))))
 }
 
 /// Foresees what [`refusal`] would say, by looking for the name in a directory of the target's file system.
