@@ -140,7 +140,7 @@ fn counts(options: &[&str]) -> Option<BTreeMap<String, u64>> {
         return None;
     }
     let case = golden::case("split-fixed-128k");
-    let place = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().expect("a temporary folder");
     let log = place.path().join("log");
     let status = Command::new("strace")
         .args(["-f", "-qq", "-e", "signal=none", "-o"])
@@ -155,10 +155,10 @@ fn counts(options: &[&str]) -> Option<BTreeMap<String, u64>> {
         .env("KOPIA_PASSWORD", &case.password)
         .stdout(Stdio::null())
         .status()
-        .unwrap();
+        .expect("strace runs");
     assert_eq!(status.code(), Some(0));
     let mut counts = BTreeMap::new();
-    for line in fs::read_to_string(&log).unwrap().lines() {
+    for line in fs::read_to_string(&log).expect("a log").lines() {
         // The number of the thread, then the call; one that was interrupted is told twice.
         let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
         if let Some((name, _)) = call.split_once('(')

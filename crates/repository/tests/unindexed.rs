@@ -102,7 +102,7 @@ fn packs_of_an_index_that_is_gone_say_what_they_hold() {
     assert_eq!(repository.contents_of_pack(&one.id).unwrap(), [manifest]);
     let coverage = repository.manifest_coverage().unwrap();
     assert!(!coverage.is_complete());
-    assert_eq!(names(&coverage.hiding), [pack.clone()]);
+    assert_eq!(names(&coverage.hiding), std::slice::from_ref(&pack));
     assert_eq!((coverage.unread.len(), coverage.hidden.len()), (0, 2));
     assert!(coverage.hidden.iter().all(|hidden| hidden.pack == pack && !hidden.is_expected));
     assert!(!coverage.is_complete_for(&"app@host:/data".parse().unwrap()));
@@ -292,7 +292,7 @@ fn a_pack_that_hides_nobody_knows_what() {
     store.insert(pack.clone(), bytes[..bytes.len() - 1].to_vec());
     for degraded in [false, true] {
         let coverage = open_fault(&store, degraded).manifest_coverage().unwrap();
-        assert_eq!(coverage.unread, [pack.clone()]);
+        assert_eq!(coverage.unread, std::slice::from_ref(&pack));
         assert_eq!(coverage.unread_unexpectedly().collect::<Vec<_>>(), [&pack]);
         assert!(coverage.hidden.is_empty() && !coverage.is_complete());
         assert!(!coverage.is_complete_for(&"any@host:/at/all".parse().unwrap()));

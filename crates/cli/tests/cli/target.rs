@@ -50,7 +50,7 @@ fn modes_that_a_umask_takes_bits_of_are_restored() {
     KopiaRs::golden("tricky", "restore latest open").in_folder(&place.path("")).umask("000").run().exits(0);
     KopiaRs::golden("tricky", "restore latest closed").in_folder(&place.path("")).umask("077").run().exits(0);
     KopiaRs::golden("tricky", "restore latest usual").in_folder(&place.path("")).umask("022").run().exits(0);
-    let tree = |name: &str| kopia_testkit::tree::Tree::scan(&place.path(name));
+    let tree = |name: &str| kopia_testkit::tree::Tree::scan(place.path(name));
     let settable = kopia_testkit::tree::Compare::settable();
     for other in ["closed", "usual"] {
         let differences = kopia_testkit::tree::compare(&tree("open"), &tree(other), &settable);

@@ -22,7 +22,7 @@ pub(crate) fn refuse_stream(target: &Path) -> Result<(), Failure> {
         Some(_) => text.starts_with(name),
         None => text == *name,
     });
-    if text != "-" && !is_open_file || target.is_dir() && text != "-" {
+    if text != "-" && (!is_open_file || target.is_dir()) {
         return Ok(());
     }
     let failure = Failure::usage(format!("{text} is no place to restore to"))
