@@ -106,8 +106,14 @@ pub fn restore_observed(
         root_attributes,
         delete_extra: options.delete_extra,
         refuse_existing: options.existing == Existing::Error,
+        no_room: None,
     };
     mover.run(&merge);
+    if let Some(source) = mover.no_room.take() {
+        // What has no name yet stays staged.
+        let (unfinished, target) = (staging.path(&target), target.path.clone());
+        return Err(Error::NoRoom { target, missing: None, in_place_helps: false, source, unfinished });
+    }
     staging.remove(&target)?;
     if options.is_finish() {
         // What they stand for is in its place, and stays there.

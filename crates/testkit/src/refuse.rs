@@ -27,6 +27,8 @@ pub enum Call {
     Fsync,
     /// Forces a file system to disk.
     Syncfs,
+    /// Gives an entry another name.
+    Rename,
     /// Opens a file to make it with another mode than 0600.
     CreateWithMode,
 }
@@ -59,6 +61,11 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
         Call::Close => all.push((libc::SYS_close, 0)),
         Call::Fsync => all.extend([(libc::SYS_fsync, 0), (libc::SYS_fdatasync, 0)]),
         Call::Syncfs => all.push((libc::SYS_syncfs, 0)),
+        Call::Rename => {
+            all.extend([(libc::SYS_renameat2, 0)]);
+            #[cfg(target_arch = "x86_64")]
+            all.extend([(libc::SYS_renameat, 0), (libc::SYS_rename, 0)]);
+        }
         Call::CreateWithMode => all.push((libc::SYS_openat, 3)),
     }
     all

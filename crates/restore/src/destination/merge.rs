@@ -23,6 +23,7 @@ use super::target::Target;
 use super::{is_folder, look, open_folder, open_to_change};
 use super::{partial, placeholder};
 use crate::outcome::{Cause, Tally};
+use crate::room;
 
 /// What the planner found out about the target, and what is to be done at the end.
 #[derive(Debug, Default)]
@@ -45,6 +46,8 @@ pub(crate) struct Mover<'a> {
     pub(crate) delete_extra: bool,
     /// Whether nothing is replaced, not even what came after the restore began.
     pub(crate) refuse_existing: bool,
+    /// What the system said when a directory had no room for a name.
+    pub(crate) no_room: Option<io::Error>,
 }
 
 /// A file that waits in the staging tree because a directory with something in it has its name.
@@ -95,14 +98,14 @@ impl Mover<'_> {
         failed: &HashSet<*const Folder>,
         handles: &mut Handles<'_>,
     ) {
-        let is_whole = self.tally.is_whole();
+        let is_whole = self.tally.is_whole() && self.no_room.is_none();
         for Waiting { folder, name } in waiting {
             if let Err(error) = self.replace_directory(folder, &name, handles, is_whole) {
                 let path = folder.path_of(&String::from_utf8_lossy(&name));
                 self.tally.problem(path, in_the_way(error));
             }
         }
-        let is_whole = self.tally.is_whole();
+        let is_whole = self.tally.is_whole() && self.no_room.is_none();
         let in_use = if is_whole { self.in_use(merge) } else { HashSet::new() };
         for folder in merge.existing.iter().rev().filter(|folder| !failed.contains(&Arc::as_ptr(folder))) {
             let finished = open_existing(self.target.folder.as_fd(), folder).and_then(|destination| {
@@ -231,6 +234,11 @@ impl Mover<'_> {
                 if let Err(error) = moved {
                     if self.delete_extra && error.kind() == io::ErrorKind::IsADirectory {
                         waiting.push(Waiting { folder, name });
+                        continue;
+                    }
+                    if room::is_full(&error) {
+                        self.no_room = Some(error);
+                        stuck.insert(name);
                         continue;
                     }
                     let cause = match error.kind() {
@@ -450,6 +458,7 @@ mod tests {
             root_attributes: false,
             delete_extra: false,
             refuse_existing: false,
+            no_room: None,
         };
         run(&mut mover, &root, place.path());
         tally.finish().problems.iter().map(ToString::to_string).collect()

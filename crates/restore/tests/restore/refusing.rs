@@ -333,3 +333,21 @@ fn a_file_that_another_user_may_hold_open_is_replaced() {
         assert_whole(&target, "replaced");
     }
 }
+
+#[test]
+fn what_a_directory_has_no_room_for_stays_staged() {
+    let place = Place::in_memory();
+    let root = tree(&place);
+    let (target, options) = (place.path("target"), Options::default());
+    let ended =
+        refusing(&[(Call::Rename, Some(Errno::NOSPC))], || kopia_restore::restore(&root, &target, &options));
+    let Some(ended) = ended else { return };
+    let Err(Error::NoRoom { unfinished, .. }) = ended else { panic!("{ended:?}") };
+    assert_eq!(names(&target).len(), 1, "nothing has its name");
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    let staged = inode(&unfinished.join("large"));
+    let outcome = restore(&root, &target, &options);
+    assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
+    assert_eq!(inode(&target.join("large")), staged, "it was taken up");
+    assert_whole(&target, "taken up");
+}
