@@ -1,5 +1,6 @@
 //! What can be done about an error, variant by variant.
 
+use std::cmp::Reverse;
 use std::error::Error as StdError;
 use std::io;
 
@@ -140,12 +141,18 @@ pub(super) fn nearly(name: &str, candidates: &[String]) -> Option<String> {
     } else {
         name.split_once(':').filter(|(host, _)| !host.contains('@'))?.1
     };
+    fn root(source: &str) -> &str {
+        source.split_once(':').map_or("", |(_, root)| root.trim_end_matches('/'))
+    }
     let is_below = |source: &&String| {
-        let below =
-            source.split_once(':').and_then(|(_, root)| path.strip_prefix(root.trim_end_matches('/')));
+        let below = path.strip_prefix(root(source));
         below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
     };
-    let (identity, _) = candidates.iter().find(is_below)?.split_once(':')?;
+    let (identity, _) = candidates
+        .iter()
+        .filter(is_below)
+        .min_by_key(|source| Reverse(root(source).len()))?
+        .split_once(':')?;
     Some(format!("did you mean {identity}:{path}?"))
 }
 
