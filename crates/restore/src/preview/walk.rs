@@ -160,8 +160,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         self.preview.notes.names += u64::from(entry.name().contains('\u{fffd}'));
         let Creator { uid, gid, may_give, .. } = self.creator;
         let (wanted, group) = entry.owner();
-        let may_have_group = || group == gid || self.groups.contains(&group);
-        if self.options.skip_owners || may_give || wanted == uid && may_have_group() {
+        let may_have_group = group == gid || self.groups.contains(&group);
+        let is_settable = may_give || (wanted == uid && may_have_group);
+        if self.options.skip_owners || is_settable {
             return;
         }
         self.preview.notes.owners += 1;
