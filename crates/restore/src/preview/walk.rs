@@ -169,7 +169,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         // A directory of the right group keeps setgid, whoever owns it.
         let lending = match entry.kind() {
             EntryKind::Symlink => 0,
-            EntryKind::Directory if may_have_group() => 0o4000,
+            EntryKind::Directory if may_have_group => 0o4000,
             EntryKind::Directory | EntryKind::File => 0o6000,
         };
         let lends = entry.mode() & lending != 0;
