@@ -10,8 +10,8 @@ pub(crate) fn sentences(notes: &Notes, voice: Voice) -> Vec<String> {
     let user = rustix::process::geteuid();
     let owners = match (user.is_root(), voice) {
         (true, _) => {
-            "although this runs as root: the file system keeps no owners, or maps them (NFS with root_squash, CIFS with \
-             uid=)"
+            "although this runs as root: it lacks the capability CHOWN, or the file system keeps no owners or maps them \
+             (NFS with root_squash, CIFS with uid=)"
                 .to_owned()
         }
         (false, Voice::Person) => {

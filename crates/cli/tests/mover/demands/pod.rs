@@ -90,7 +90,7 @@ fn m12_nothing_is_demanded_of_the_pod() {
     let none =
         ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"].map(AsRef::as_ref);
     let job = || foreign.job(APP).within(&none).env("PATH", "/usr/bin:/bin");
-    job().run().exits(0).says(&["WARN: ownership could not be set on 1 entry"]);
+    job().run().exits(0).says(&["WARN: 1 entry could not be given the right owner", "the capability CHOWN"]);
     assert_eq!(fs::read_to_string(foreign.volume().join("text")).unwrap(), "x");
     // What another user wrote it cannot read, which is said as of any other user.
     std::os::unix::fs::chown(foreign.repository(), Some(1000), Some(1000)).unwrap();
