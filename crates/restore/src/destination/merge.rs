@@ -218,8 +218,8 @@ impl Mover<'_> {
         if is_root || folder.is_in_staging() {
             let source = handles.open(folder)?;
             let mut names = names(source.as_fd())?;
-            let is_tag = |name: &[u8]| is_root && self.staging.is_our_tag(name);
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !is_tag(name));
+            let tag = if is_root { self.staging.our_tag() } else { None };
+            names.retain(|(name, inode)| !exist.contains(&name[..]) && Some(*inode) != tag);
             let mut placed = HashSet::new();
             if (names.len() as u64) < folder.staged() {
                 let lost = folder.staged() - names.len() as u64;

@@ -183,9 +183,10 @@ impl Staging {
         }
     }
 
-    /// Returns whether a name in the folder is that of our tag.
-    pub(crate) fn is_our_tag(&self, name: &[u8]) -> bool {
-        name == TAG.as_bytes() && self.has_tag.load(Ordering::Relaxed)
+    /// Returns the inode of our tag. Where case is folded, it may be listed by another name.
+    pub(crate) fn our_tag(&self) -> Option<u64> {
+        let tag = self.has_tag.load(Ordering::Relaxed).then(|| look(self.handle(), TAG));
+        Some(tag?.ok()??.st_ino)
     }
 
     /// Removes the folder if it was not there before.
