@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{FOLDER, Identity, look};
@@ -89,6 +89,10 @@ fn finds_by_other_case(directory: BorrowedFd<'_>, name: &[u8]) -> Option<bool> {
     if swapped == name {
         return None;
     }
+    // Held open, as in `finds`; only of a file is it known that opening it does nothing.
+    let is_file = FileType::from_raw_mode(look(directory, name).ok()??.st_mode) == FileType::RegularFile;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let _held = is_file.then(|| rustix::fs::openat(directory, name, flags, Mode::empty()));
     let other = look(directory, &*swapped).ok()?;
     // Afterwards, so that it is its own name by which it was found last.
     let own = Identity::from(&look(directory, name).ok()??);
@@ -102,7 +106,9 @@ fn swap_case(byte: u8) -> u8 {
 /// Makes a file and returns whether it is found by another name.
 fn finds(staging: BorrowedFd<'_>, name: &str, other: &str) -> Option<bool> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(staging, name, flags, Mode::RUSR | Mode::WUSR).ok()?;
+    // Held open while it is looked for: FUSE file systems that map names onto another directory may find it by the other
+    // name and then ask there for its attributes by that name.
+    let _held = rustix::fs::openat(staging, name, flags, Mode::RUSR | Mode::WUSR).ok()?;
     let found = look(staging, other);
     rustix::fs::unlinkat(staging, name, AtFlags::empty()).ok()?;
     Some(found.ok()?.is_some())
