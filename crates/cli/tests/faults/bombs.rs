@@ -112,13 +112,12 @@ fn long_paths_take_no_memory_for_each_folder_that_waits() {
     });
     let mut ls = place.command("ls");
     ls.args(["-R", NEW]);
-    // 640 MB of paths.
-    for command in
-        [place.restore(NEW, &place.path("target"), "--quiet --dry-run"), ls, place.command("verify")]
-    {
+    // 640 MB of paths. No file system here takes such names, which the dry run foresees.
+    let dry_run = place.restore(NEW, &place.path("target"), "--quiet --dry-run");
+    for (command, code) in [(dry_run, 3), (ls, 0), (place.command("verify"), 0)] {
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -d {DATA}; exec \"$@\""), "sh"]);
         limited.arg(command.get_program()).args(command.get_args());
-        assert_eq!(bounded(&limited).status.code(), Some(0), "{command:?}");
+        assert_eq!(bounded(&limited).status.code(), Some(code), "{command:?}");
     }
 }
