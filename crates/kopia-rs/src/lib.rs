@@ -75,9 +75,10 @@
 //!     incomplete: false,
 //!     owner: (0, 0),
 //!     now: Timestamp::default(),
-//! });
-//! // A source with this very path exists, and its only snapshot is newer than that.
-//! assert!(matches!(february, Err(kopia_rs::Error::NotFound { .. })));
+//! })?;
+//! // The only snapshot of the source with this very path is newer than that; one of `/data` has the file, too.
+//! assert_eq!(february.snapshot.map(|snapshot| snapshot.source().to_string()), Some("app@media:/data".into()));
+//! assert_eq!(february.path, "hello.txt");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -270,7 +270,7 @@ mod tests {
         fs::rename(place.path().join("FOO"), place.path().join("foo")).unwrap();
         names.take_or_look(folder, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
-        assert_eq!(names.into_extras(true, &Options::default()), [b"".as_slice().into(); 0]);
+        assert!(names.into_extras(true, &Options::default()).is_empty());
         // The inode says nothing where another one has come, or where two names have one.
         fs::write(place.path().join("other"), b"").unwrap();
         let mut names = Names::read(folder).unwrap();
