@@ -42,7 +42,7 @@ impl DirectorySource {
     }
 
     /// Returns whether the object alone says what is in the directory.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         !self.implied && self.placed.is_none()
     }
 

@@ -1,13 +1,17 @@
 //! The entries of a directory as the target can have them: where upper and lower case are one, directories whose names are
 //! one are merged, and of files and links the first is restored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Refused, Summary};
 use kopia_repository::{DirectorySource, Entry, Fetched, Repository};
 
 use crate::destination::naming::Folding;
 use crate::outcome::Cause;
+
+/// How many directories are merged into one at most. More than some are found in no tree but one made to use up memory.
+const MOST_MERGED: usize = 1 << 16;
 
 /// A directory whose entries go into another one, because the target takes its name for that one's.
 #[derive(Debug, Clone)]
@@ -92,6 +96,8 @@ pub(crate) fn for_each(
     }
     let mut taken: HashMap<String, Taken> = HashMap::new();
     let mut directories: Vec<(Entry, Vec<Merged>)> = Vec::new();
+    // The number of each directory, and an object that is read for it.
+    let mut sources: HashSet<(usize, ObjectId)> = HashSet::new();
     let mut see = |entry: Result<Entry, Refused>, within: Option<&str>| {
         let entry = match entry {
             Ok(entry) => entry,
@@ -104,14 +110,20 @@ pub(crate) fn for_each(
                 let directory = is_directory.then_some(directories.len());
                 taken.insert(key.into_owned(), Taken { name: entry.name().into(), directory });
                 if is_directory {
+                    sources.extend(whole(&entry.source()).map(|object| (directories.len(), object)));
                     directories.push((entry, Vec::new()));
                 } else {
                     visit(Seen::Entry(entry, Vec::new()));
                 }
             }
-            Some(Taken { directory: Some(number), .. }) if is_directory => {
-                let merged = Merged { name: entry.name().into(), source: entry.source() };
-                directories[*number].1.push(merged);
+            Some(Taken { directory: Some(number), .. })
+                if is_directory && directories[*number].1.len() < MOST_MERGED =>
+            {
+                let source = entry.source();
+                // What is the same has nothing more to merge, and would double with each level below it.
+                if whole(&source).is_none_or(|object| sources.insert((*number, object))) {
+                    directories[*number].1.push(Merged { name: entry.name().into(), source });
+                }
             }
             Some(Taken { name, .. }) => {
                 let (other, within) = (name.clone(), within.map(Into::into));
@@ -130,6 +142,11 @@ pub(crate) fn for_each(
         visit(Seen::Entry(entry, merged));
     }
     result
+}
+
+/// Returns the object of a directory, if that says all that is in it.
+fn whole(source: &DirectorySource) -> Option<ObjectId> {
+    source.object().filter(|_| source.is_whole())
 }
 
 /// Joins what is said of two directories that become one.
@@ -160,6 +177,42 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn directories_that_are_the_same_are_read_once() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RepositoryWriter::new();
+        let bytes = writer.file(b"x");
+        let folder =
+            |name: &str, object: &str| json!({"name": name, "type": "d", "mode": "0755", "obj": object});
+        let file = json!({"name": "f", "type": "f", "mode": "0644", "size": 1, "obj": bytes});
+        let mut object = writer.directory(&[file]);
+        let other = object.clone();
+        // Read as often as they are named, the lowest would be read 2^40 times.
+        for _ in 0..40 {
+            object = writer.directory(&[folder("a", &object), folder("A", &object)]);
+        }
+        let root = writer.directory(&[folder("a", &object), folder("A", &object), folder("Á", &other)]);
+        writer.snapshot("app@host:/data", folder("data", &root));
+        writer.finish_in(&place.path().join("repo")).unwrap();
+        let store = kopia_storage::FilesystemStore::open(place.path().join("repo")).unwrap();
+        let repository = Repository::open(store, &kopia_codec::key::Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let (mut next, mut depth) = (Some((root, Vec::new())), 0);
+        while let Some((directory, merged)) = next.take() {
+            for_each(Folding::Unicode, &repository, directory.fetch(), &merged, |seen| match seen {
+                Seen::Entry(entry, merged) if entry.name() == "a" => {
+                    assert!(merged.is_empty(), "{} at {depth}", merged.len());
+                    next = Some((entry, merged));
+                }
+                Seen::Entry(entry, _) => assert!(["f", "Á"].contains(&entry.name())),
+                Seen::Refused(_) | Seen::Clash(_) => unreachable!(),
+            })
+            .unwrap();
+            depth += 1;
+        }
+        assert_eq!(depth, 42);
+    }
 
     #[test]
     fn directories_are_merged_and_files_clash() {
