@@ -218,8 +218,8 @@ impl Mover<'_> {
         if is_root || folder.is_in_staging() {
             let source = handles.open(folder)?;
             let mut names = names(source.as_fd())?;
-            let tag = if is_root { self.staging.our_tag() } else { None };
-            names.retain(|(name, inode)| !exist.contains(&name[..]) && Some(*inode) != tag);
+            let is_tag = |name: &[u8]| is_root && self.staging.is_our_tag(name);
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !is_tag(name));
             let mut placed = HashSet::new();
             if (names.len() as u64) < folder.staged() {
                 let lost = folder.staged() - names.len() as u64;
@@ -496,6 +496,20 @@ mod tests {
             mover.finish_moved(parent.as_fd(), &child).unwrap();
         });
         assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn the_tag_stays_behind_however_it_is_listed() {
+        with_mover(|mover, root, place| {
+            let staged = place.join(mover.staging.name());
+            mover.staging.tag();
+            // As where case is folded, and inodes that are listed are made up.
+            fs::rename(staged.join("CACHEDIR.TAG"), staged.join("cachedir.tag")).unwrap();
+            fs::write(staged.join("file"), b"x").unwrap();
+            root.one_staged();
+            mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+            assert!(place.join("file").exists() && !place.join("cachedir.tag").exists());
+        });
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Staging {
         }
         match make(target, &name) {
             Err(Errno::EXIST) => match look(folder, &*name).map_err(error)? {
-                Some(stat) if !is_own(folder, &stat) || !is_closed(&stat) => {
+                Some(stat) if !is_own(folder, &stat) || !is_closed(&stat) || is_doubtful(folder, &stat) => {
                     return Err(error(not_ours(&name, &stat)));
                 }
                 // Another restore made it since the target was looked through.
@@ -97,7 +97,7 @@ impl Staging {
         };
         // In a target where others may rename, one of theirs may have taken its place.
         let stat = rustix::fs::fstat(&handle).map_err(|errno| error(errno.into()))?;
-        if !is_own(folder, &stat) {
+        if !is_own(folder, &stat) || is_doubtful(folder, &stat) {
             return Err(error(not_ours(&name, &stat)));
         }
         match lock(&handle, folder, &name).map_err(error)? {
@@ -183,10 +183,10 @@ impl Staging {
         }
     }
 
-    /// Returns the inode of our tag. Where case is folded, it may be listed by another name.
-    pub(crate) fn our_tag(&self) -> Option<u64> {
-        let tag = self.has_tag.load(Ordering::Relaxed).then(|| look(self.handle(), TAG));
-        Some(tag?.ok()??.st_ino)
+    /// Returns whether a name in the folder is that of our tag. Where case is folded, it may be listed by another one; the
+    /// snapshot's root has none that could be taken for it.
+    pub(crate) fn is_our_tag(&self, name: &[u8]) -> bool {
+        self.has_tag.load(Ordering::Relaxed) && name.eq_ignore_ascii_case(TAG.as_bytes())
     }
 
     /// Removes the folder if it was not there before.
@@ -316,7 +316,9 @@ fn is_of(mark: &str, name: &str) -> bool {
 /// it, who may have put anything there. Notes whether the target was created for it.
 fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
     let folder = target.folder.as_fd();
-    if !look(folder, name)?.is_some_and(|stat| is_own(folder, &stat)) {
+    // Before its mode is changed, and after that of what was opened.
+    let is_ours = |stat: &Stat| is_own(folder, stat) && !is_doubtful(folder, stat);
+    if !look(folder, name)?.is_some_and(|stat| is_ours(&stat)) {
         return Ok(None);
     }
     let handle = match open_to_change(folder, name.as_bytes()) {
@@ -327,7 +329,7 @@ fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
     let stat = rustix::fs::fstat(&handle)?;
     // Where no mode can be set, every folder is shown alike.
     let is_open = !is_closed(&stat) && creator_in(folder)?.sets_modes;
-    if !is_own(folder, &stat) || is_open {
+    if !is_ours(&stat) || is_open {
         return Ok(None);
     }
     if stat.st_mode & 0o077 != 0 {
@@ -353,10 +355,27 @@ fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
     is_folder(stat) && (is_users() || is_creators())
 }
 
+/// Returns whether a staging directory may be none: where others may rename in the target, any directory of this user may have
+/// been given the name. One that a restore made is closed to everybody else, where modes can be set.
+fn is_doubtful(target: BorrowedFd<'_>, stat: &Stat) -> bool {
+    let others_rename = || {
+        rustix::fs::fstat(target).map_or(true, |target| {
+            let is_sticky = Mode::from_raw_mode(target.st_mode).contains(Mode::SVTX);
+            let is_users = target.st_uid == rustix::process::geteuid().as_raw();
+            !is_users || (!is_closed(&target) && !is_sticky)
+        })
+    };
+    let sets_modes = || creator_in(target).map_or(true, |creator| creator.sets_modes);
+    stat.st_mode & 0o077 != 0 && others_rename() && sets_modes()
+}
+
 /// Describes what is in the way of the staging directory.
 fn not_ours(name: &str, stat: &Stat) -> io::Error {
     let what = match is_folder(stat) {
         false => "is not a folder",
+        true if is_closed(stat) && stat.st_uid == rustix::process::geteuid().as_raw() => {
+            "is open to others, unlike any that a restore leaves"
+        }
         true if is_closed(stat) => "belongs to another user",
         true => "is a folder of another user, or others may write in it",
     };
@@ -377,7 +396,7 @@ fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::chown;
+    use std::os::unix::fs::{PermissionsExt, chown};
 
     use super::*;
     use crate::Part;
@@ -418,5 +437,44 @@ mod tests {
         // The same name of our own is taken up.
         chown(&planted, Some(0), Some(0)).unwrap();
         assert!(Staging::open(&target, root, &Options::default()).unwrap().is_left());
+    }
+
+    #[test]
+    fn a_directory_that_others_may_have_renamed_is_left_alone() {
+        let mode = |path: &std::path::Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let root: ObjectId = "kaa".parse().unwrap();
+        let shard = Options {
+            part: Part::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
+            ..Options::default()
+        };
+        for name in ["kaa", "kbb"] {
+            let place = tempfile::tempdir().unwrap();
+            let target = target(place.path());
+            let renamed = place.path().join(format!("{PREFIX}{name}"));
+            fs::create_dir(&renamed).unwrap();
+            fs::write(renamed.join("precious"), b"x").unwrap();
+            mode(&renamed, 0o755);
+            mode(place.path(), 0o777);
+            for options in [&Options::default(), &shard] {
+                let opened = Staging::open(&target, root, options);
+                if name == "kaa" {
+                    let error = opened.unwrap_err();
+                    let source = std::error::Error::source(&error).unwrap().to_string();
+                    assert!(source.contains("is open to others"), "{source}");
+                } else {
+                    opened.unwrap();
+                }
+                assert!(renamed.join("precious").exists(), "{name}");
+                assert_eq!(fs::metadata(&renamed).unwrap().permissions().mode() & 0o777, 0o755);
+            }
+            // What a restore made is closed to others, and in a target with the sticky bit nobody else renames it.
+            mode(place.path(), if name == "kaa" { 0o777 } else { 0o1777 });
+            mode(&renamed, if name == "kaa" { 0o700 } else { 0o755 });
+            let staging = Staging::open(&target, root, &Options::default()).unwrap();
+            assert!(staging.is_left(), "the one that was renamed, or that was just made");
+            assert_eq!(renamed.exists(), name == "kaa");
+        }
     }
 }
