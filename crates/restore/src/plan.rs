@@ -29,7 +29,7 @@ use crate::queue::Parts;
 use crate::shard::Share;
 use crate::{Existing, Part};
 use batch::{Batch, Found};
-use existing::{Left, Names, Old};
+use existing::{Left, Names, Old, originals};
 use folding::{Merged, Seen, below};
 use rounds::Rounds;
 
@@ -113,6 +113,7 @@ impl<'a> Planner<'a> {
     fn visit(&mut self, folder: &Arc<Folder>, fetched: Fetched) {
         let mut there = There { existing: self.existing(folder), left: self.left(folder) };
         let mut extras = self.names_of(folder, &there);
+        let mut stubbed = Vec::new();
         let mut placeholders = self.placeholders_of(&there);
         let is_root = folder.parent.is_none();
         let mut has_tag = false;
@@ -135,6 +136,9 @@ impl<'a> Planner<'a> {
                 placeholders.note(entry.name());
                 if let (Some(extras), Some(existing)) = (&mut extras, &there.existing) {
                     extras.take_or_look(existing.as_fd(), entry.name());
+                    if !extras.is_empty() {
+                        stubbed.extend(originals(&entry));
+                    }
                 }
                 let left = there.left.as_mut().is_some_and(|left| left.take_up(&entry));
                 let left = left || self.share.is_some();
@@ -166,6 +170,10 @@ impl<'a> Planner<'a> {
             // What the rest of the list would have named is not known.
             (Err(error), _) => self.shared.tally.problem(folder.path_of(""), error),
             (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
+                if let Some(existing) = &there.existing {
+                    let kept = extras.take_originals(existing.as_fd(), stubbed);
+                    kept.iter().for_each(|name| self.extra_problem(folder, name, stub_alone()));
+                }
                 match extras.take_unread(summary.as_ref()) {
                     Ok(kept) => {
                         kept.iter().for_each(|name| self.extra_problem(folder, name, unread()));
@@ -361,6 +369,11 @@ pub(crate) fn freed_bytes(stat: &rustix::fs::Stat) -> u64 {
 /// What is said of an entry of the target that the backup could not read.
 pub(crate) fn unread() -> Cause {
     Cause::Entry("the backup could not read it, so it is not deleted".into())
+}
+
+/// What is said of an entry of the target of whose name the snapshot has a stub.
+pub(crate) fn stub_alone() -> Cause {
+    Cause::Entry("the snapshot has only a stub of it, so it is not deleted".into())
 }
 
 /// What is said of a folder in which nothing can be deleted.

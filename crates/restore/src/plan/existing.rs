@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use kopia_format::directory::{EntryKind, Summary};
+use kopia_format::stub::{INVALID_PREFIX, PLACEHOLDER_SUFFIX, Stub, StubKind};
 use kopia_repository::Entry;
 use rustix::fs::{Dir, FileType, Stat};
 use rustix::io::Errno;
@@ -92,6 +93,16 @@ impl Names {
                 Ok(self.names.remove(&listed).map(|(kind, _)| kind))
             }
         }
+    }
+
+    /// Takes away what the snapshot has only stubs of, and returns what was there: it may be the only copy.
+    pub(crate) fn take_originals(&mut self, folder: BorrowedFd<'_>, originals: Vec<String>) -> Vec<String> {
+        let mut is_taken = |name: &String| {
+            let before = self.names.len();
+            self.take_or_look(folder, name);
+            self.names.len() < before
+        };
+        originals.into_iter().filter(|name| is_taken(name)).collect()
     }
 
     /// Takes away what the backup could not read, and returns it: that the snapshot does not have it says nothing.
@@ -235,6 +246,31 @@ impl Old {
             Existing::Overwrite => Self::Replace,
         }
     }
+}
+
+/// Returns the names that the original of an entry may have beside it, if the entry is a stub. A placeholder of a directory is
+/// a directory as well.
+pub(crate) fn originals(entry: &Entry) -> Vec<String> {
+    let name = entry.name();
+    let Some(kind) = Stub::kind_of(name) else { return Vec::new() };
+    let named = match kind {
+        StubKind::Unreadable => name.strip_prefix(INVALID_PREFIX),
+        StubKind::Placeholder => name.strip_suffix(PLACEHOLDER_SUFFIX),
+    };
+    // The file in a placeholder of a directory has nothing but the suffix, and stands for no neighbour.
+    let Some(named) = named.filter(|named| !named.is_empty()) else { return Vec::new() };
+    let stub = match entry.kind() {
+        EntryKind::File => entry.stub(),
+        EntryKind::Directory if kind == StubKind::Placeholder => {
+            entry.at(PLACEHOLDER_SUFFIX).ok().and_then(|inner| inner.stub())
+        }
+        EntryKind::Directory | EntryKind::Symlink => None,
+    };
+    let Some(stub) = stub else { return Vec::new() };
+    let is_name = |name: &String| !matches!(&**name, "" | "." | "..") && !name.contains(['/', '\0']);
+    let mut names = vec![named.to_owned()];
+    names.extend(Some(stub.name).filter(|name| is_name(name) && *name != named));
+    names
 }
 
 fn is_no_name(error: &io::Error) -> bool {

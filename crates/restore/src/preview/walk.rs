@@ -21,9 +21,9 @@ use crate::destination::skip::Skip;
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::execute::check::{is_right, open_file, size};
 use crate::outcome::{Cause, KEPT, KEPT_BYTES};
-use crate::plan::existing::{Names, Old};
+use crate::plan::existing::{Names, Old, originals};
 use crate::plan::folding::{self, Merged, Seen, below};
-use crate::plan::{freed_bytes, mounted, unlisted, unread, waiting};
+use crate::plan::{freed_bytes, mounted, stub_alone, unlisted, unread, waiting};
 use crate::room::{InTurn, Space};
 use crate::{Existing, Options, Problem};
 
@@ -227,6 +227,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             self.extra_problem(place.path_of(""), unlisted(&error));
             None
         });
+        let mut stubbed = Vec::new();
         let shallow = place.handle.as_ref().filter(|_| !self.options.delete_extra);
         let mut placeholders =
             shallow.map_or_else(Placeholders::default, |handle| Placeholders::read(handle.as_fd()));
@@ -244,6 +245,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 self.note(&entry);
                 if let (Some(extras), Some(existing)) = (&mut extras, &place.handle) {
                     extras.take_or_look(existing.as_fd(), entry.name());
+                    if !extras.is_empty() {
+                        stubbed.extend(originals(&entry));
+                    }
                 }
                 match entry.kind() {
                     EntryKind::Directory if self.waiting_folders + found.len() >= MAX_WAITING => {
@@ -261,6 +265,10 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         match (read, extras) {
             (Err(error), _) => self.problem(place.path_of(""), error.into()),
             (Ok(summary), Some(mut extras)) => {
+                if let Some(handle) = &place.handle {
+                    let kept = extras.take_originals(handle.as_fd(), stubbed);
+                    kept.iter().for_each(|name| self.extra_problem(place.path_of(name), stub_alone()));
+                }
                 match extras.take_unread(summary.as_ref()) {
                     Ok(kept) => {
                         kept.iter().for_each(|name| self.extra_problem(place.path_of(name), unread()));

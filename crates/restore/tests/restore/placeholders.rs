@@ -115,3 +115,57 @@ fn those_of_the_snapshot_are_restored_as_they_are_and_told() {
     );
     assert_eq!(place.restore(&root, "target").kept, 2);
 }
+
+#[test]
+fn what_the_snapshot_has_only_a_stub_of_is_not_deleted() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let [hello, invalid, gone, shallow, inside] = [
+            "hello".to_owned(),
+            unreadable("bad"),
+            unreadable("restored since"),
+            placeholder("shallow"),
+            placeholder("inside"),
+        ]
+        .map(|text| (writer.file(text.as_bytes()), text.len()));
+        let stub = writer.directory(&[file(".kopia-entry", &inside.0, inside.1)]);
+        let entries = [
+            file("restored since", &hello.0, hello.1),
+            file(".INVALID.bad", &invalid.0, invalid.1),
+            file(".INVALID.no stub", &hello.0, hello.1),
+            file(".INVALID.restored since", &gone.0, gone.1),
+            folder("inside.kopia-entry", &stub),
+            file("shallow.kopia-entry", &shallow.0, shallow.1),
+        ];
+        folder("data", &writer.directory(&entries))
+    });
+    let target = place.path("target");
+    fs::create_dir_all(target.join("inside/deep")).unwrap();
+    fs::create_dir_all(target.join("inside.kopia-entry")).unwrap();
+    let copies = ["bad", "shallow", "inside/deep/file"];
+    let extras = ["no stub", "other", "inside.kopia-entry/inside"];
+    for name in copies.into_iter().chain(extras) {
+        fs::write(target.join(name), "good").unwrap();
+    }
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let seen = preview(&root, &target, &options, |_| ()).unwrap();
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    let mut told = problems(&outcome);
+    told.sort();
+    let expected = ["bad", "inside", "shallow"]
+        .map(|name| format!("{name}: the snapshot has only a stub of it, so it is not deleted"));
+    assert_eq!(told, expected);
+    let mut foreseen: Vec<_> = seen.problems.iter().map(ToString::to_string).collect();
+    foreseen.sort();
+    assert_eq!(foreseen, expected);
+    assert_eq!((seen.deleted, outcome.deleted), (3, 3));
+    assert!(copies.into_iter().all(|name| fs::read(target.join(name)).unwrap() == b"good"));
+    assert!(!extras.into_iter().any(|name| target.join(name).exists()));
+}
+
+/// What `kopia snapshot fix` puts in place of a file.
+fn unreadable(name: &str) -> String {
+    let entry: serde_json::Value = serde_json::from_str(&placeholder(name)).unwrap();
+    json!({"info": "Kopia replaced it.", "error": "gone", "entry": entry}).to_string()
+}
