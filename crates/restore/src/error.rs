@@ -80,13 +80,15 @@ pub enum Error {
         source: io::Error,
     },
     /// The target has no room for the rest. What was done is in its place, as far as it replaces something, or in the
-    /// unfinished folder.
+    /// unfinished folder; files that were changed in place may be mixed.
     #[error("{}: there is no room for the rest{}", target.display(), more(*missing))]
     NoRoom {
         /// Where to restore to.
         target: PathBuf,
         /// How many bytes more must be free at least, as far as that is known.
         missing: Option<u64>,
+        /// Paths in the target of files that were changed in place and have older bytes and newer ones, the first few.
+        mixed: Vec<String>,
         /// Whether a large file was to be replaced, so that less is needed with [`crate::Options::in_place`].
         in_place_helps: bool,
         /// What the system said.

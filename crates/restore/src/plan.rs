@@ -350,7 +350,7 @@ impl There {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
         let frees = stat.as_ref().filter(|stat| !is_folder(stat)).map(freed_bytes);
         let decide = |stat| Old::decide(&stat, entry, shared.options, shared.defaults.creator);
-        Found { old: stat.map(decide), left, frees }
+        Found { old: stat.map(decide), left, frees, mixed: false }
     }
 }
 

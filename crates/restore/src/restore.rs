@@ -112,7 +112,14 @@ pub fn restore_observed(
     if let Some(source) = mover.no_room.take() {
         // What has no name yet stays staged.
         let (unfinished, target) = (staging.path(&target), target.path.clone());
-        return Err(Error::NoRoom { target, missing: None, in_place_helps: false, source, unfinished });
+        return Err(Error::NoRoom {
+            target,
+            missing: None,
+            mixed: Vec::new(),
+            in_place_helps: false,
+            source,
+            unfinished,
+        });
     }
     staging.remove(&target)?;
     if options.is_finish() {

@@ -86,15 +86,31 @@ impl Space {
 #[derive(Debug)]
 pub(crate) enum Postponed {
     /// A file or link, of which nothing is left in the staging tree.
-    Entry { entry: SmallEntry, found: Found },
+    Entry {
+        entry: SmallEntry,
+        found: Found,
+        /// The bytes that the target's own file takes now, if it is changed in place.
+        takes: Option<u64>,
+    },
     /// A folder that could not be made or finished; everything in it is finished.
     Folder(Arc<Folder>),
 }
 
 impl Postponed {
-    /// Returns the bytes that it takes, and those that are freed when it gets to its place.
+    /// Returns the path of a file that has older bytes and newer ones.
+    pub(crate) fn mixed(&self) -> Option<String> {
+        match self {
+            Self::Entry { entry, found, .. } if found.mixed => Some(entry.path()),
+            Self::Entry { .. } | Self::Folder(_) => None,
+        }
+    }
+
+    /// Returns the bytes that it takes more, and those that are freed when it gets to its place.
     pub(crate) fn bytes(&self, block: u64) -> (u64, u64) {
         match self {
+            Self::Entry { entry, takes: Some(takes), .. } => {
+                (Space::of(entry.size, block).bytes.saturating_sub(*takes), 0)
+            }
             Self::Entry { entry, .. } => (Space::of(entry.size, block).bytes, entry.frees.unwrap_or(0)),
             Self::Folder(_) => (block, 0),
         }

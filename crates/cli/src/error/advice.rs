@@ -299,12 +299,16 @@ pub(super) fn restore(error: restore::Error) -> Failure {
         }
         restore::Error::NoShards => failure.hint("leave --shard and --finish out"),
         restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),
-        restore::Error::NoRoom { missing, in_place_helps, ref unfinished, .. } => {
+        restore::Error::NoRoom { missing, in_place_helps, ref mixed, ref unfinished, .. } => {
             let room = missing.map_or("room".into(), |bytes| format!("{} of room", output::size(bytes)));
             let done = unfinished.display();
             let failure = failure.hint(format!(
                 "make {room} and run the same command again: it takes up what was done, which is in its place or in {done}"
             ));
+            let failure = match &mixed[..] {
+                [] => failure,
+                mixed => failure.hint(Failure::of_mixed(mixed)),
+            };
             match in_place_helps {
                 true => failure.hint(
                     "with --in-place, large files are changed where they differ and take no room beside them",
@@ -338,6 +342,16 @@ pub(super) fn restore(error: restore::Error) -> Failure {
             _ => failure,
         },
         _ => failure,
+    }
+}
+
+impl Failure {
+    /// Says which files have older bytes and newer ones.
+    pub(crate) fn of_mixed(paths: &[String]) -> String {
+        format!(
+            "these were changed in place and have old and new pieces until a next run comes to its end: {}",
+            paths.join(", ")
+        )
     }
 }
 

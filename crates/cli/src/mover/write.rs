@@ -14,6 +14,7 @@ use super::sentence::Sentence;
 use super::settings::Settings;
 use super::{advice, room};
 use crate::diagnosis::Voice;
+use crate::error::Failure;
 use crate::output::{self, count, size, thousands};
 use crate::progress::{Manner, Progress};
 use crate::{attributes, interrupt, stubs};
@@ -43,10 +44,19 @@ pub(crate) fn restore(
             let ending = Ending::failed(told.unwrap_or_else(|| advice::target(&what, &error)));
             match &error {
                 restore::Error::Target { unfinished: Some(unfinished), .. }
-                | restore::Error::NoRoom { unfinished, .. } => ending.detail(format!(
-                    "INFO: what was done lies in {}, and the next Job takes it up",
-                    output::escape(&unfinished.display().to_string())
-                )),
+                | restore::Error::NoRoom { unfinished, .. } => {
+                    let ending = ending.detail(format!(
+                        "INFO: what was done lies in {}, and the next Job takes it up",
+                        output::escape(&unfinished.display().to_string())
+                    ));
+                    match &error {
+                        restore::Error::NoRoom { mixed, .. } if !mixed.is_empty() => {
+                            let mixed = Failure::of_mixed(mixed);
+                            ending.detail(format!("WARN: {}", output::escape(&mixed)))
+                        }
+                        _ => ending,
+                    }
+                }
                 _ => ending,
             }
         }

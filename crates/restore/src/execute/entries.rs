@@ -62,7 +62,10 @@ impl Worker<'_> {
                     }
                     Err(error) if self.shared.room.may_postpone(&error) => {
                         let (entry, found) = (entry.clone(), Found::default());
-                        return self.shared.room.postpone(Postponed::Entry { entry, found }, &error);
+                        return self
+                            .shared
+                            .room
+                            .postpone(Postponed::Entry { entry, found, takes: None }, &error);
                     }
                     // Its folder could not be made, and that is reported when the folder is finished.
                     Err(error) if entry.folder.is_lost() && !is_fatal(&error) => {}

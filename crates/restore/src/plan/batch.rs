@@ -60,6 +60,8 @@ pub(crate) struct Found {
     pub(crate) left: bool,
     /// The bytes that are freed when what the target has is replaced, if it has something that is no folder.
     pub(crate) frees: Option<u64>,
+    /// Whether what the target has was changed in place already, when it was tried before.
+    pub(crate) mixed: bool,
 }
 
 impl Found {

@@ -16,6 +16,9 @@ use crate::{Error, Part};
 /// How many entries may find no room before the restore is given up.
 const MOST_STUCK: usize = 4096;
 
+/// How many files that were changed in place an error names.
+const MOST_MIXED: usize = 8;
+
 /// No limit of a round is below this.
 const SMALLEST: u64 = 1 << 20;
 
@@ -126,7 +129,7 @@ impl Planner<'_> {
                         folder.expect_one();
                         self.worker.child_done(folder);
                     }
-                    Postponed::Entry { entry, found } => self.contents(entry, found, None),
+                    Postponed::Entry { entry, found, .. } => self.contents(entry, found, None),
                 }
             }
             self.drain();
@@ -209,12 +212,16 @@ impl Planner<'_> {
             Postponed::Entry { entry, .. } => entry.frees.is_some() && entry.object.indirection() > 0,
             Postponed::Folder(_) => false,
         });
+        let mut mixed: Vec<String> = waiting.iter().filter_map(Postponed::mixed).collect();
+        mixed.sort();
+        mixed.truncate(MOST_MIXED);
         // What found no room is gone, and may have left some.
         self.shared.staging.tag_again();
         self.shared.give_up(Error::NoRoom {
             target: self.shared.target.path.clone(),
             // Where a quota is used up, what is free says nothing.
             missing: needed.and_then(|needed| needed.checked_sub(free)).filter(|missing| *missing > 0),
+            mixed,
             in_place_helps: replaces && !self.shared.options.in_place,
             source: self.shared.room.error(),
             unfinished: self.shared.staging.path(self.shared.target),

@@ -220,3 +220,40 @@ fn a_snapshots_own_tag_is_restored_and_ours_never_is() {
         }
     }
 }
+
+#[test]
+fn what_was_changed_in_place_is_named_where_room_runs_out() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = Place::new();
+        fs::create_dir(place.path("mount")).unwrap();
+        let test = "tight::what_was_changed_in_place_is_named_where_room_runs_out";
+        return tmpfs::rerun(test, &place.path("mount"));
+    };
+    // Pieces of a page each, of which the last does not fit.
+    const PAGES: usize = 32;
+    let new: Vec<u8> = (0..PAGES).flat_map(|page| [page as u8 + 1; PAGE as usize]).collect();
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new().piece_size(PAGE as usize);
+    let bytes = writer.file(&new);
+    let inner = writer.directory(&[file("large", &bytes, new.len())]);
+    let root = folder("data", &writer.directory(&[folder("d", &inner)]));
+    writer.snapshot("app@host:/data", root);
+    let root = place.finish("repo", writer);
+    let target = mount.join("target");
+    fs::create_dir_all(target.join("d")).unwrap();
+    fs::write(target.join("d/large"), [200; 8 * PAGE as usize]).unwrap();
+    tmpfs::resize(&mount, tmpfs::used(&mount) + 10 * PAGE);
+    let mut options = Options::default();
+    options.in_place = true;
+    let ended = kopia_restore::restore(&root, &target, &options);
+    let Err(Error::NoRoom { mixed, missing, in_place_helps, .. }) = ended else { panic!("{ended:?}") };
+    assert_eq!((mixed, in_place_helps), (vec!["d/large".to_owned()], false));
+    let found = fs::read(target.join("d/large")).unwrap();
+    assert!(found != [200; 8 * PAGE as usize] && found != new);
+    // What the file has already needs no room: so much more is enough.
+    let missing = missing.unwrap();
+    assert!((14 * PAGE..=18 * PAGE).contains(&missing), "{missing}");
+    tmpfs::resize(&mount, tmpfs::used(&mount) + missing + 6 * PAGE);
+    assert_eq!(kopia_restore::restore(&root, &target, &options).unwrap().problem_count, 0);
+    assert!(fs::read(target.join("d/large")).unwrap() == new);
+}

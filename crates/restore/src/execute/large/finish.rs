@@ -35,6 +35,10 @@ impl Worker<'_> {
             self.finish_share(file, handle);
             return self.shared.checks.large_file_done();
         }
+        let takes = if let Handle::InPlace(own) = &handle { rustix::fs::fstat(own).ok() } else { None };
+        // Blocks of 512 bytes, whatever the file system's unit is.
+        let takes = takes.map(|stat| u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512));
+        let mixed = file.found.mixed || (takes.is_some() && file.changed.load(Ordering::Relaxed));
         let mut failed = file.take_failed();
         let result = match failed.cause.take() {
             _ if file.found_no_room() => {
@@ -63,8 +67,8 @@ impl Worker<'_> {
         match result {
             Ok(_) => {}
             Err(Cause::Target(error)) if self.shared.room.may_postpone(&error) => {
-                let (entry, found) = (entry.clone(), Found { left: false, ..file.found });
-                return self.shared.room.postpone(Postponed::Entry { entry, found }, &error);
+                let (entry, found) = (entry.clone(), Found { left: false, mixed, ..file.found });
+                return self.shared.room.postpone(Postponed::Entry { entry, found, takes }, &error);
             }
             Err(Cause::Target(error)) if is_fatal(&error) || !entry.folder.is_lost() => {
                 self.entry_failed(entry, handles::copy(&error));
