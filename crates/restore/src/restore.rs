@@ -54,7 +54,14 @@ pub fn restore_observed(
         return Err(Error::NoShards);
     }
     let target = Target::open(entry, target.as_ref())?;
-    let begun = begin(entry, &target, options)?;
+    // What had to be changed so that its owner may write in it is put right; a new folder stays closed to others as long as
+    // something unfinished lies in it.
+    let settle = || {
+        if !target.is_new() {
+            target.settle_mode();
+        }
+    };
+    let begun = begin(entry, &target, options).inspect_err(|_| settle())?;
     let Begun { staging, lock, torn, already_finished } = begun;
     let mut options = options.clone();
     if already_finished {
@@ -64,7 +71,8 @@ pub fn restore_observed(
     let options = &options;
     let tally = Tally::new(observer);
     let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, torn);
-    let shared = shared.map_err(|source| target.error("cannot be written", source))?;
+    let shared = shared.map_err(|source| target.error("cannot be written", source));
+    let shared = shared.inspect_err(|_| settle())?;
     target.set_usual_mode(shared.defaults.directory_mode());
     if options.part == Part::Whole && staging.is_left() {
         tally.resumed();
@@ -79,19 +87,27 @@ pub fn restore_observed(
                 Error::Stopped { .. } | Error::Problem { .. } | Error::NoRoom { .. } => {}
                 _ => give_up(&target, &staging),
             }
-            // A new folder stays closed to others as long as something unfinished lies in it.
-            if !target.is_new() {
-                target.settle_mode();
-            }
+            settle();
             return Err(error);
         }
     };
 
     if let Part::Shard(shard) = options.part {
+        // Others may still write in the target, so its mode stays.
         shard::mark(&target, &staging, shard, &shared.take_torn())?;
         drop((shared, lock));
         return Ok(tally.finish());
     }
+    put_in_place(entry, &shared, &merge).inspect_err(|_| settle())?;
+    drop(shared);
+    let mut outcome = tally.finish();
+    outcome.already_finished = already_finished;
+    Ok(outcome)
+}
+
+/// Moves what was staged to its place, and finishes the target.
+fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()> {
+    let Shared { options, target, staging, tally, .. } = *shared;
     if options.sync != Sync::None {
         target.sync()?;
     }
@@ -99,19 +115,19 @@ pub fn restore_observed(
     let root_attributes = options.root_attributes && has_attributes;
     let metadata = Metadata::new(shared.defaults, options);
     let mut mover = Mover {
-        target: &target,
-        staging: &staging,
-        tally: &tally,
+        target,
+        staging,
+        tally,
         metadata,
         root_attributes,
         delete_extra: options.delete_extra,
         refuse_existing: options.existing == Existing::Error,
         no_room: None,
     };
-    mover.run(&merge);
+    mover.run(merge);
     if let Some(source) = mover.no_room.take() {
         // What has no name yet stays staged.
-        let (unfinished, target) = (staging.path(&target), target.path.clone());
+        let (unfinished, target) = (staging.path(target), target.path.clone());
         return Err(Error::NoRoom {
             target,
             missing: None,
@@ -121,21 +137,18 @@ pub fn restore_observed(
             unfinished,
         });
     }
-    staging.remove(&target)?;
+    staging.remove(target)?;
     if options.is_finish() {
         // What they stand for is in its place, and stays there.
         target.sync()?;
         remove_marks(target.folder.as_fd(), staging.name())
             .map_err(|source| target.error("the marks of the shards cannot be removed", source))?;
     }
-    mover.finish_root(&merge);
+    mover.finish_root(merge);
     if options.sync != Sync::None {
         target.sync()?;
     }
-    drop(shared);
-    let mut outcome = tally.finish();
-    outcome.already_finished = already_finished;
-    Ok(outcome)
+    Ok(())
 }
 
 /// What a restore needs before it can work.
@@ -151,6 +164,7 @@ struct Begun {
 fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
     let open = || Staging::open(target, entry.object(), options);
     let staging = open().inspect_err(|_| target.remove_new())?;
+    target.open_up_if_closed();
     let mut begun = Begun { staging, lock: None, torn: Torn::default(), already_finished: false };
     match options.part {
         Part::Whole => {}
@@ -171,6 +185,7 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
             }
             Err(error) => {
                 give_up(target, &begun.staging);
+                target.remove_new();
                 return Err(error);
             }
         },

@@ -328,9 +328,11 @@ impl Mover<'_> {
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error.into()),
         }
-        let new = look(from, name)?.is_some_and(|stat| is_folder(&stat));
-        let there = look(to, name)?;
-        if there.is_some_and(|there| placed.contains(&there.st_ino)) {
+        let (staged, there) = (look(from, name)?, look(to, name)?);
+        let new = staged.is_some_and(|stat| is_folder(&stat));
+        // Inodes say nothing about what another file system has there.
+        let device = staged.map(|stat| stat.st_dev);
+        if there.is_some_and(|there| Some(there.st_dev) == device && placed.contains(&there.st_ino)) {
             return Err(io::ErrorKind::InvalidFilename.into());
         }
         let old = there.map(|stat| is_folder(&stat));

@@ -14,7 +14,8 @@ use std::{fs, io};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::Identity;
 use crate::{Error, Result};
@@ -98,6 +99,15 @@ impl Target {
         let mode = stat.st_mode & 0o7777;
         let changed = rustix::fs::fchmod(&self.folder, Mode::from_raw_mode(mode | 0o700)).is_ok();
         changed && self.mode_after.set(mode).is_ok()
+    }
+
+    /// As [`Self::open_up`], if its owner may not write in it: a restore that failed gave it back its mode, and the next one
+    /// takes up what lies in it.
+    pub(crate) fn open_up_if_closed(&self) {
+        let access = rustix::fs::accessat(&self.folder, ".", Access::WRITE_OK, AtFlags::EACCESS);
+        if access == Err(Errno::ACCESS) {
+            self.open_up();
+        }
     }
 
     /// Gives the folder the mode that it had before the restore or, if it is new, that of any new folder here.
