@@ -139,14 +139,18 @@ impl<'a> Shared<'a> {
         self.abort();
     }
 
-    /// Notes that a file is not whole although some of it is there.
-    fn tear(&self, path: String, why: String) {
+    /// Notes that a file is not whole although some of it is there or, with `/` at the end of its path, that it is not known
+    /// what all of a directory is.
+    pub(crate) fn tear(&self, path: String, why: String) {
         self.torn.lock().unwrap_or_else(PoisonError::into_inner).insert(path, why);
     }
 
-    /// Says why a file is not whole, if it is not.
-    fn torn(&self, path: &str) -> Option<String> {
-        self.torn.lock().unwrap_or_else(PoisonError::into_inner).remove(path)
+    /// Returns whether a shard could not write a file whole, or not read a directory that it lies in.
+    pub(crate) fn is_torn(&self, folder: &Arc<Folder>, name: &str) -> bool {
+        let torn = self.torn.lock().unwrap_or_else(PoisonError::into_inner);
+        !torn.is_empty()
+            && (torn.contains_key(&folder.path_of(name))
+                || folder.ancestors().any(|folder| torn.contains_key(&(folder.path_of("") + "/"))))
     }
 
     /// Returns the files that are not whole.

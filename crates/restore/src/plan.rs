@@ -116,6 +116,9 @@ impl<'a> Planner<'a> {
         let mut stubbed = Vec::new();
         let mut placeholders = self.placeholders_of(&there);
         let is_root = folder.parent.is_none();
+        if let Some(share) = &mut self.share {
+            share.begin(&folder.path_of(""));
+        }
         let mut has_tag = false;
         let (folding, repository) = (self.shared.folding, self.shared.repository);
         let read = folding::for_each(folding, repository, fetched, &folder.merged, |seen| match seen {
@@ -148,6 +151,9 @@ impl<'a> Planner<'a> {
                         let planned =
                             placing.and_then(|placing| self.folder(folder, (&entry, merged), placing, left));
                         if let Err(cause) = planned {
+                            if self.share.is_some() {
+                                self.shared.tear(folder.path_of(entry.name()) + "/", cause.to_string());
+                            }
                             self.shared.tally.lost(folder.path_of(entry.name()), cause, below(&entry));
                             there.left.iter().for_each(|left| left.remove(entry.name().as_bytes()));
                         }
@@ -168,7 +174,14 @@ impl<'a> Planner<'a> {
         }
         match (read, extras) {
             // What the rest of the list would have named is not known.
-            (Err(error), _) => self.shared.tally.problem(folder.path_of(""), error),
+            (Err(error), _) => {
+                let path = folder.path_of("");
+                if self.share.is_some() {
+                    // The other shards leave to this one what fell to it, and who finishes the restore has to know.
+                    self.shared.tear(format!("{path}/"), error.to_string());
+                }
+                self.shared.tally.problem(path, error);
+            }
             (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
                 if let Some(existing) = &there.existing {
                     let kept = extras.take_originals(existing.as_fd(), stubbed);

@@ -1,9 +1,10 @@
 //! One restore by several processes, each of which writes a part.
 //!
 //! All write into the same unfinished folder of a target that they share. What each writes is decided by where entries and
-//! pieces lie in the order in which the snapshot is walked, counted in bytes, so nobody has to speak to anybody. A shard
-//! that is through leaves a mark beside the folder, with the files that it could not write whole; whoever finishes the restore
-//! demands all marks, sets attributes and moves everything to its place.
+//! pieces lie in their directory, counted in bytes from a place that its path gives, so nobody has to speak to anybody, and a
+//! directory that one of them cannot read changes nothing about the others. A shard that is through leaves a mark beside the
+//! folder, with the files that it could not write whole and the directories that it could not read; whoever finishes the
+//! restore demands all marks, restores what these name, sets attributes and moves everything to its place.
 //!
 //! A mark outlives a crash only if what it vouches for does: everything is on disk before the mark is written, and a mark
 //! that is taken back is gone from the disk before anything is written again.
@@ -19,6 +20,7 @@ use rustix::io::Errno;
 
 use crate::destination::staging::{self, Staging};
 use crate::destination::target::Target;
+use crate::destination::{Identity, look};
 use crate::{Error, Result};
 
 /// Which part of a restore is done.
@@ -50,7 +52,7 @@ pub(crate) struct Share {
     shard: Shard,
     /// How many bytes in a row fall to one.
     unit: u64,
-    /// Bytes that were walked, entries included.
+    /// Bytes of the directory that were walked, entries included, and those that it began with.
     position: u64,
 }
 
@@ -60,6 +62,12 @@ impl Share {
         let turns = TURNS * u64::from(shard.of());
         let unit = bytes.map_or(LONGEST, |bytes| (bytes / turns).clamp(SHORTEST, LONGEST));
         Self { shard, unit, position: 0 }
+    }
+
+    /// Begins with a directory. Where that is depends on its path alone: what another shard could or could not read of other
+    /// directories must not matter, nor may the first entries of all directories fall to the same shard.
+    pub(crate) fn begin(&mut self, directory: &str) {
+        self.position = spread(directory) % self.unit.saturating_mul(self.shard.of().into());
     }
 
     /// Goes on to the next entry and returns where it begins.
@@ -75,7 +83,18 @@ impl Share {
     }
 }
 
-/// Files that a shard could not write whole, each with the reason.
+/// Returns a number that depends on a path, the same on every machine and in every build: FNV-1a, and the end of MurmurHash3,
+/// as the first alone hardly tells paths apart that differ at their end.
+fn spread(path: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
+/// Files that a shard could not write whole and, with `/` at their end, directories that it could not read to their end, each
+/// with the reason.
 pub(crate) type Torn = HashMap<String, String>;
 
 /// The lock of a shard, held while this is alive. Two processes that restored the same shard would take each other's files
@@ -94,11 +113,20 @@ impl Lock {
         let folder = target.folder.as_fd();
         let name = lock_name(staging, shard);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(folder, &*name, flags, Mode::RUSR | Mode::WUSR);
-        let file = file.map_err(|errno| error(errno.into()))?;
-        if is_held(&file) {
-            return Err(busy(shard));
-        }
+        let mut tries = 0;
+        let file = loop {
+            let file = rustix::fs::openat(folder, &*name, flags, Mode::RUSR | Mode::WUSR);
+            let file = file.map_err(|errno| error(errno.into()))?;
+            if is_held(&file) || tries == 100 {
+                return Err(busy(shard));
+            }
+            tries += 1;
+            // Whoever finished the restore may just have removed it; a lock without a name keeps nobody out.
+            let named = look(folder, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
+            if named == Some(Identity::of(&file).map_err(error)?) {
+                break file;
+            }
+        };
         // Each takes its own first and then looks for others, so that of two at least one sees the other.
         for other in staging::marks_of(folder, staging.name()).map_err(error)? {
             let Some(other) = of_lock(staging, &other).filter(|other| other.of() != shard.of()) else {
@@ -133,8 +161,8 @@ fn of_lock(staging: &Staging, name: &str) -> Option<Shard> {
 pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result<()> {
     let error = |source| target.error("the mark of the shard cannot be removed", source);
     match rustix::fs::unlinkat(&target.folder, name(staging, shard), AtFlags::empty()) {
-        Ok(()) => target.sync_names().map_err(error),
-        Err(Errno::NOENT) => Ok(()),
+        // One that is not there may have been taken back by a run that was killed before this was on disk.
+        Ok(()) | Err(Errno::NOENT) => target.sync_names().map_err(error),
         Err(errno) => Err(error(errno.into())),
     }
 }
@@ -250,5 +278,25 @@ mod tests {
         }
         assert_eq!((shares[0].next(10), shares[0].next(u64::MAX)), (0, ENTRY + 10));
         assert_eq!(shares[0].next(1), u64::MAX);
+    }
+
+    #[test]
+    fn a_directory_begins_where_its_path_says() {
+        let share = |number| Share { shard: Shard::new(number, 4).unwrap(), unit: 1 << 20, position: 0 };
+        let begins = |number: u32, walked: u64, path: &str| {
+            let mut share = share(number);
+            share.next(walked);
+            share.begin(path);
+            share.next(0)
+        };
+        assert_eq!((spread(""), spread("a")), (0xefd0_1f60_ba99_2926, 0x82a2_a958_a9be_ce5b));
+        let mut counts = [0; 4];
+        for number in 0..400 {
+            let path = format!("a/d{number}");
+            let begin = begins(0, 0, &path);
+            assert_eq!(begins(3, 12_345_678, &path), begin);
+            counts[(0..4).find(|number| share(*number).has(begin)).unwrap() as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
     }
 }

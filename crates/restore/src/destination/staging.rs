@@ -133,10 +133,13 @@ impl Staging {
             });
         };
         // Some network file systems have no locks; then nothing warns of a restore of the whole.
-        match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) {
-            Err(Errno::WOULDBLOCK) => Err(Error::Busy { target: target.path.clone() }),
-            _ => Ok(Self::new(handle, name, true)),
+        let locked = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared);
+        // Whoever finished the restore may just have removed it.
+        let named = look(folder, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
+        if locked == Err(Errno::WOULDBLOCK) || named != Some(Identity::of(&handle).map_err(error)?) {
+            return Err(Error::Busy { target: target.path.clone() });
         }
+        Ok(Self::new(handle, name, true))
     }
 
     /// Returns the folder's name in the target.
@@ -292,9 +295,19 @@ fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
     }
 }
 
-/// Removes the marks beside one staging folder.
+/// Removes the marks beside one staging folder that is gone, and the locks that no shard holds: one that has just begun may.
 pub(crate) fn remove_marks(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    remove_all(target, marks_of(target, name)?.iter())
+    for mark in marks_of(target, name)? {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let lock = mark[name.len()..].starts_with(LOCK);
+        let lock = lock.then(|| rustix::fs::openat(target, &*mark, flags, Mode::empty()).ok()).flatten();
+        let taken =
+            lock.as_ref().map(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive));
+        if taken != Some(Err(Errno::WOULDBLOCK)) {
+            remove_all(target, std::iter::once(&mark))?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_all<'m>(target: BorrowedFd<'_>, marks: impl Iterator<Item = &'m String>) -> io::Result<()> {

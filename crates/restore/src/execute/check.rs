@@ -70,17 +70,11 @@ impl Worker<'_> {
     /// Finishes an entry that a shard has written.
     fn finish_entry(&mut self, entry: &SmallEntry) {
         let path = entry.folder.path_of(&entry.name);
-        let result = match self.shared.torn(&path) {
-            Some(why) => {
-                self.discard(entry, Found { left: true, ..Found::default() });
-                Err(Cause::Entry(why))
-            }
-            None => self.take_share(entry).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Cause::Entry("no shard has written it".into()),
-                _ => error.into(),
-            }),
-        };
-        match result {
+        let taken = self.take_share(entry).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Cause::Entry("no shard has written it".into()),
+            _ => error.into(),
+        });
+        match taken {
             Ok(_) if entry.symlink => {
                 entry.folder.one_staged();
                 self.shared.tally.symlink();

@@ -1,5 +1,6 @@
 //! Planning one file or link.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_format::ObjectId;
@@ -12,7 +13,9 @@ use super::batch::{Check, Found, Item};
 use super::existing::Old;
 use crate::checks::Wrong;
 use crate::destination::folder::Folder;
+use crate::destination::look;
 use crate::destination::metadata::Attributes;
+use crate::execute::check::size;
 use crate::execute::{LargeFile, SmallEntry};
 use crate::outcome::{Attribute, Cause};
 
@@ -53,13 +56,19 @@ impl Planner<'_> {
             }
             _ => {}
         }
-        // What no shard has left there was moved to its place by a finish that was killed, or is restored now.
-        if self.shared.options.is_finish() && found.left {
+        // What no shard has left there was moved to its place by a finish that was killed, or is restored now. What is not
+        // whole is as good as what an interrupted restore left: it is compared, and what is missing of it is read.
+        if self.shared.options.is_finish() && found.left && self.is_torn(&small) {
+            if small.size == 0 {
+                self.discard(&small, found);
+                found.left = false;
+            }
+        } else if self.shared.options.is_finish() && found.left {
             self.batch.checks.push(Check { item: Item::Small(small), run: None, found });
             return self.hand_over_when_full();
         }
         let object = entry.object();
-        if object.is_compressed() {
+        if object.is_compressed() && self.share.is_none() {
             // Such a content is named by its compressed bytes, which what is there cannot be compared with.
             self.worker.discard(&small, found);
             found = Found { old: found.old.map(|_| Old::Replace), left: false, ..found };
@@ -82,24 +91,49 @@ impl Planner<'_> {
             (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.worker.child_done(small.folder),
             (Some(Ok(run)), None) => self.whole(small, run, object, found),
             (Some(_), Some(_)) if small.symlink => {
-                self.worker.discard(&small, found);
+                self.discard(&small, found);
                 self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
             }
             (Some(Ok(first)), Some(second)) => {
                 self.pieces(small, [Ok(first), second].into_iter().chain(runs), found, begins)
             }
             (Some(Err(error)), _) => {
-                self.worker.discard(&small, found);
+                self.discard(&small, found);
+                if self.share.is_some() {
+                    // Others may have written what falls to them.
+                    self.shared.tear(small.path(), error.to_string());
+                }
                 self.lost(small, error.into());
             }
             // Its list has pieces without bytes alone.
-            (None, _) if is_empty => self.empty(small, found),
+            (None, _) if is_empty || self.share.is_some() => self.empty(small, found),
             (None, _) => {
-                self.worker.discard(&small, found);
+                self.discard(&small, found);
                 self.batch.empty.push(Item::Small(small));
             }
         }
         self.hand_over_when_full();
+    }
+
+    /// Removes what an interrupted restore left of an entry; what several shards write none of them removes.
+    fn discard(&mut self, small: &SmallEntry, found: Found) {
+        if self.share.is_none() {
+            self.worker.discard(small, found);
+        }
+    }
+
+    /// Returns whether a file of which several shards may have written parts is not known to be whole: one of them said so, or
+    /// it has another size than its entry.
+    fn is_torn(&mut self, small: &SmallEntry) -> bool {
+        if small.object.indirection() == 0 {
+            return false;
+        }
+        let has_size = |folder: &OwnedFd| {
+            let found = look(folder.as_fd(), &*small.name).ok().flatten();
+            found.is_some_and(|stat| small.symlink || size(&stat) == small.size)
+        };
+        self.shared.is_torn(&small.folder, &small.name)
+            || !self.worker.open(&small.folder).is_ok_and(|folder| has_size(&folder))
     }
 
     /// Says whether what begins somewhere in an entry is restored by this process.
@@ -151,6 +185,8 @@ impl Planner<'_> {
                 Err(error) => {
                     // How long the pieces are that the list would have named is not known.
                     file.fail(error.into(), planned..size.max(planned));
+                    // Nor where the file ends, of which other shards may have written more: nothing is cut.
+                    file.ends_at(u64::MAX);
                     break;
                 }
             };

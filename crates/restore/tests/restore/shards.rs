@@ -4,11 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use kopia_repository::Entry;
+use kopia_codec::key::Password;
 use kopia_repository::verify::Shard;
+use kopia_repository::{Entry, Repository};
 use kopia_restore::{Error, Options, Outcome, Part, Result};
+use kopia_storage::FilesystemStore;
+use kopia_testkit::damage::{self, RepositoryCopy};
 use kopia_testkit::refuse::{Call, refusing};
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 
@@ -146,6 +149,77 @@ fn a_file_of_which_one_shard_lost_a_piece_is_not_finished() {
     assert!(problem.starts_with("d0/large: content "), "{problem}");
     assert!(!place.path("target/d0/large").exists());
     assert!(place.path("target/d1/large").exists());
+}
+
+/// Directories with a file of one piece and one of so many that its list is cut itself, each content in a pack of its own.
+fn scattered(place: &Place) -> Entry {
+    let mut writer = RepositoryWriter::new().piece_size(1000).pack_size(1);
+    let folders: Vec<Value> = (0..3_u32)
+        .map(|number| {
+            let mut entry = |name, size: u32| {
+                let bytes: Vec<u8> = (0..size / 4).flat_map(|at| (at * 5 + number).to_le_bytes()).collect();
+                file(name, &writer.file(&bytes), bytes.len())
+            };
+            let entries = [entry("long", 30_000), entry("one", 100)];
+            folder(&format!("d{number}"), &writer.directory(&entries))
+        })
+        .collect();
+    let mut root = folder("data", &writer.directory(&folders));
+    root["summ"] =
+        json!({"size": 90_300, "files": 6, "symlinks": 0, "dirs": 4, "maxTime": "2020-01-02T03:04:05Z"});
+    writer.snapshot("app@host:/data", root);
+    place.finish("repo", writer)
+}
+
+#[test]
+fn what_one_shard_could_not_read_is_restored_at_the_end() {
+    let place = Place::in_memory();
+    let root = scattered(&place);
+    place.restore(&root, "fresh");
+    let (mut directories, mut lists) = (0, 0);
+    for pack in 0..damage::blobs(&place.path("repo"), "q").len() {
+        let copy = RepositoryCopy::of(&place.path("repo"));
+        copy.blobs("q")[pack].delete();
+        let store = FilesystemStore::open(copy.path()).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        // Without manifests there is no snapshot, and without its root there is nothing to restore.
+        let Ok(snapshots) = repository.snapshots() else { continue };
+        let Some(Ok(damaged)) = snapshots.iter().next().map(|snapshot| snapshot.root()) else { continue };
+        if damaged.directory().is_err() {
+            continue;
+        }
+        // The other one is through before, or begins after.
+        for order in [[0, 1], [1, 0]] {
+            for number in order {
+                let root = if number == 0 { &damaged } else { &root };
+                let outcome = part(&place, root, shard(number, 2)).unwrap();
+                for problem in &outcome.problems {
+                    *(if problem.path.contains('/') { &mut lists } else { &mut directories }) += 1;
+                }
+            }
+            let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+            assert_eq!(outcome.problem_count, 0, "{pack}: {:?}", problems(&outcome));
+            assert_same(&place.path("fresh"), &place.path("target"));
+            clear(&place);
+        }
+    }
+    assert!(directories == 6 && lists >= 12, "{directories} directories, {lists} lists");
+}
+
+#[test]
+fn a_lock_that_is_held_outlives_the_finish() {
+    let place = Place::new();
+    let root = root(&place);
+    both(&place, &root);
+    let lock = place.path("target").join(format!(".kopia-rs-restore-{}.lock-0-of-2", root.object()));
+    // As of a shard that begins when its restore is being finished.
+    let held = fs::File::open(&lock).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    part(&place, &root, Part::Finish(2)).unwrap();
+    assert!(lock.exists(), "it is held");
+    drop(held);
+    assert!(part(&place, &root, Part::Finish(2)).unwrap().already_finished);
+    assert!(!lock.exists());
 }
 
 #[test]
