@@ -109,8 +109,14 @@ impl Session {
             Err(error) => {
                 let why = chain(&error);
                 say(format_args!("warning: whether snapshots are missing is not known: {}", escape(&why)));
+                self.has_gaps.set(true);
             }
         }
+    }
+
+    /// Returns whether the list of snapshots lacks some, or may, as was told.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.has_gaps.get()
     }
 
     /// Decides about the exit status of a command that did what it should: with --degraded, what came from an incomplete list is

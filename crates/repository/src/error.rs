@@ -42,6 +42,8 @@ pub enum Error {
         /// The copy of `kopia.repository` from before the upgrade, if there is one. As long as the upgrade has not ended,
         /// everything that was there before can be read by it.
         backup: Option<BlobId>,
+        /// How many such copies there are, with those of earlier upgrades: a rollback takes the oldest of them.
+        backups: usize,
         /// What the owner says.
         message: String,
     },

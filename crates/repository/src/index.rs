@@ -26,7 +26,7 @@ use crate::table::{PackNames, Table};
 use crate::{Error, Result};
 
 pub(crate) use feed::{BUDGET, Feed};
-pub(crate) use listing::Listing;
+pub(crate) use listing::{Listing, is_hashed};
 pub(crate) use living::{Living, Source};
 use losses::Losses;
 pub(crate) use losses::Lost;
@@ -158,7 +158,7 @@ fn load_once<'scope>(
     let builder = merge::merge(feed, scope, sealing, known, blobs, losses.as_ref())?;
     let mut packs = None;
     if let Some(losses) = &losses {
-        packs = Some(recover::add_packs(feed.store(), sealing, &builder, losses)?);
+        packs = Some(recover::add_packs(feed.store(), sealing, &builder, losses));
     }
     let lost = losses.map(Losses::into_sorted).unwrap_or_default();
     let (table, new_packs) = builder.finish(watermark.filter(|_| !rules.deleted));

@@ -32,7 +32,10 @@ impl Repository {
         if missing.is_empty() || !self.refresh()? {
             return Ok(missing);
         }
-        Ok(self.needed_but_not_in(&listed))
+        let mut missing = self.needed_but_not_in(&listed);
+        // Others may have written packs, and the indexes that name them, since packs were listed.
+        missing.retain(|pack| self.store().length(&pack.id).is_err_and(|error| error.is_not_found()));
+        Ok(missing)
     }
 
     fn needed_but_not_in(&self, listed: &HashSet<BlobId>) -> Vec<MissingPack> {

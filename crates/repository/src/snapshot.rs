@@ -12,6 +12,7 @@ use kopia_format::{ManifestId, Timestamp};
 use crate::index::{ATTEMPTS, Indexes};
 use crate::{Entry, Error, Repository, Result};
 use reader::ManifestReader;
+pub(crate) use reader::{LONGEST_LIST, too_long};
 
 /// A snapshot of a repository. What it was made of is in [`Self::manifest`].
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use kopia_format::index::{Entry, Index};
 use kopia_format::{BlobId, ContentId, Timestamp};
 use kopia_storage::BlobInfo;
 
-use crate::index::{Indexes, own_index};
+use crate::index::{Indexes, is_hashed, own_index};
 use crate::read::side_by_side;
 use crate::{Error, Repository, Result};
 
@@ -89,6 +89,8 @@ impl Repository {
             Packs::All => store.list("p")?,
         };
         listed.extend(store.list("q")?);
+        // Other files may have the extension of blobs.
+        listed.retain(|pack| is_hashed(&pack.id));
         // Listed after the packs: a session that has ended since has written its index.
         let markers = store.list("s")?;
         let open: HashSet<&str> = markers.iter().filter_map(|marker| session(&marker.id)).collect();

@@ -97,6 +97,8 @@ pub struct Report {
     /// Packs that no index entry names, if everything was verified. There are some in sound repositories, too
     /// ([`UnindexedPack::is_expected`]); but an index blob that is missing altogether shows in nothing else.
     pub unindexed: Vec<UnindexedPack>,
+    /// Why it is not known whether there are such packs, if everything was to be verified and that is so.
+    pub unsearched: Option<Error>,
     /// What cannot be read of the list of snapshots, each as a sentence, if everything was verified.
     pub unlisted: Vec<String>,
 }
@@ -139,11 +141,12 @@ pub struct Loss {
 }
 
 impl Report {
-    /// Says whether nothing is wrong with what was looked at, and no index blob seems to be missing.
+    /// Says whether nothing is wrong with what was looked at, and no index blob seems to be missing, or may be.
     pub fn is_sound(&self) -> bool {
         self.damage_count == 0
             && self.loss_count == 0
             && self.unlisted.is_empty()
+            && self.unsearched.is_none()
             && self.unexpected().next().is_none()
     }
 
@@ -158,7 +161,7 @@ impl Repository {
     /// say what they hold.
     ///
     /// # Errors
-    /// As for [`Repository::unindexed_packs`]. Everything else that is wrong is in the report.
+    /// As for [`Repository::snapshots`], unless the list can be read in part. Everything else that is wrong is in the report.
     pub fn verify(&self, options: &Options, observer: &dyn Observer) -> Result<Report> {
         let snapshots = self.list_snapshots(true)?;
         // Of deleted ones nothing is promised.
@@ -176,7 +179,10 @@ impl Repository {
         }
         let mut report = verify(self, (&roots, rootless), None, options, observer);
         report.unlisted = snapshots.lost().to_vec();
-        report.unindexed = self.unindexed_packs(Packs::All)?;
+        match self.unindexed_packs(Packs::All) {
+            Ok(packs) => report.unindexed = packs,
+            Err(error) => report.unsearched = Some(error),
+        }
         Ok(report)
     }
 

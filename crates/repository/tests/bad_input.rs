@@ -251,6 +251,24 @@ fn manifests_that_take_too_much_memory_are_refused_by_name() {
 }
 
 #[test]
+fn lists_of_manifests_that_take_too_much_memory_are_refused_by_name() {
+    let mut writer = RepositoryWriter::new();
+    let root = writer.directory(&[]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    for number in 1..=2 {
+        let id = kopia_format::ContentId::new(Some('m'), &[number; 16]).unwrap();
+        writer.forge_gzip(id, &vec![0; 33 << 20]);
+    }
+    let store = store(writer);
+    let error = open(&store).unwrap().snapshots().expect_err("two are too long").to_string();
+    let why = "a list of manifests has 34603008 bytes, more than 33554432";
+    assert!(error.contains("content m0101") && error.contains(why), "{error}");
+    let degraded = Repository::open_degraded(store, &Password::from(PASSWORD)).unwrap();
+    let snapshots = degraded.snapshots().unwrap();
+    assert_eq!((snapshots.iter().len(), snapshots.lost().len()), (1, 2));
+}
+
+#[test]
 fn an_upgrade_under_way_is_gone_around_where_that_is_asked_for() {
     let lock =
         json!({"ownerID": "root@host", "creationTime": "2020-01-01T00:00:00Z", "message": "upgrading"});
@@ -259,8 +277,14 @@ fn an_upgrade_under_way_is_gone_around_where_that_is_asked_for() {
     let error = degraded().expect_err("nothing says what was there before").to_string();
     assert!(error.contains("by root@host since 2020-01-01T00:00:00Z: upgrading"), "{error}");
     let before = with("version", json!(3)).read(&"kopia.repository".parse().unwrap()).unwrap();
-    store.insert("kopia.repository.backup.root@host".parse().unwrap(), before);
-    assert!(matches!(open(&store), Err(Error::Locked { backup: Some(_), .. })));
+    store.insert("kopia.repository.backup.Root@Host".parse().unwrap(), before);
+    assert!(matches!(open(&store), Err(Error::Locked { backup: Some(_), backups: 1, .. })));
+    // Upgrades that were completed leave theirs.
+    for other in ["kopia.repository.backup.another@host", "kopia.repository.backup.root"] {
+        store.insert(other.parse().unwrap(), *b"of another upgrade");
+    }
+    let Err(Error::Locked { backup: Some(backup), backups: 3, .. }) = open(&store) else { panic!() };
+    assert_eq!(backup.as_str(), "kopia.repository.backup.Root@Host");
     let repository = degraded().unwrap();
     assert!(repository.warnings()[0].contains("it is read as it was before"), "{:?}", repository.warnings());
     assert_eq!(repository.snapshots().unwrap().iter().len(), 1);

@@ -168,6 +168,20 @@ fn long_directories_know_such_names_too() {
 }
 
 #[test]
+fn names_lead_into_so_many_directories_at_most() {
+    let root = root(|writer| {
+        let one = writer.file(b"one");
+        let below = "a/".repeat(2_000);
+        (0..600).map(|number| entry(&format!("{number}/{below}f"), "f", &one, 3)).collect()
+    });
+    let directory = root.directory().unwrap();
+    let taken = (1 << 20) / 2_002;
+    assert_eq!((directory.entries.len(), directory.refused.len()), (taken, 600 - taken));
+    let why = "its folder has names that lead into more than 1048576 folders";
+    assert!(directory.refused.iter().all(|refused| refused.why == why));
+}
+
+#[test]
 fn escaped_slashes_are_slashes() {
     let root = root(|writer| {
         let one = writer.file(b"one");

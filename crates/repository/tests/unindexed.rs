@@ -9,7 +9,7 @@ use kopia_codec::key::Password;
 use kopia_format::{BlobId, ContentId};
 use kopia_repository::unindexed::{Held, Packs};
 use kopia_repository::{OpenOptions, Repository, verify};
-use kopia_storage::{BlobStore, CountingStore, MemoryStore};
+use kopia_storage::{BlobStore, ChangingStore, CountingStore, FaultyStore, MemoryStore};
 use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
 use serde_json::json;
 
@@ -120,8 +120,13 @@ fn packs_of_an_index_that_is_gone_say_what_they_hold() {
 #[test]
 fn packs_that_cannot_say_what_they_hold_may_hide_anything() {
     let (store, ..) = written();
-    store.insert("q0123456789abcdef-s99".parse().unwrap(), *b"cut off while it was written");
-    store.insert("p0123456789abcdef-s99".parse().unwrap(), Vec::new());
+    let digits = "0123456789abcdef0123456789abcdef";
+    store.insert(format!("q{digits}-s99").parse().unwrap(), *b"cut off while it was written");
+    store.insert(format!("p{digits}-s99").parse().unwrap(), Vec::new());
+    // What other programs left beside them is no pack, whatever its name ends in.
+    for other in ["pqr", "preadme", "q0123456789abcdef-s99", "notes", "me"] {
+        store.insert(other.parse().unwrap(), *b"a file of somebody");
+    }
     let repository = open(store.clone());
     let found = repository.unindexed_packs(Packs::All).unwrap();
     assert_eq!(found.len(), 2);
@@ -134,6 +139,23 @@ fn packs_that_cannot_say_what_they_hold_may_hide_anything() {
     store.remove(&"s5555-s99".parse().unwrap());
     store.insert("s5555-s98".parse().unwrap(), *b"a marker of another");
     assert!(!repository.unindexed_packs(Packs::All).unwrap()[0].session_open);
+}
+
+#[test]
+fn packs_that_cannot_be_listed_are_said_and_end_nothing() {
+    let (store, ..) = written();
+    for prefix in ["p", "q"] {
+        let unlisted = FaultyStore::new(store.clone()).unlisted(prefix);
+        let report = open(unlisted).verify(&verify::Options::default(), &()).unwrap();
+        assert!(report.unsearched.is_some() && !report.is_sound());
+        assert_eq!((report.contents.verified, report.damage_count), (report.contents.of, 0));
+        let unlisted = FaultyStore::new(store.clone()).unlisted(prefix);
+        let degraded = Repository::open_degraded(unlisted, &Password::from(PASSWORD)).unwrap();
+        let [loss] = degraded.losses() else { panic!("{:?}", degraded.losses()) };
+        assert!(loss.starts_with(&format!("all packs whose names begin with {prefix}: ")), "{loss}");
+        assert_eq!(degraded.snapshots().unwrap().iter().count(), 2);
+        assert!(!degraded.refresh().unwrap(), "it lacks the same as before");
+    }
 }
 
 #[test]
@@ -154,6 +176,28 @@ fn what_is_written_and_indexed_meanwhile_is_no_surprise() {
     let coverage = repository.manifest_coverage().unwrap();
     assert!(coverage.is_complete());
     assert_eq!(coverage.snapshots.iter().count(), 1);
+}
+
+#[test]
+fn packs_that_are_written_meanwhile_are_not_missing() {
+    let (store, mut living, _) = written();
+    let [first, second] = [living.rewrite(), living.rewrite()];
+    let counting = Arc::new(ChangingStore::new(store.clone()));
+    open(counting.clone());
+    let opening = counting.calls();
+    let change = |change: Change| {
+        let store = store.clone();
+        move || apply(&store, change)
+    };
+    // Packs are listed, p and q; then the indexes, as packs that they need are gone: by then these are gone as well.
+    let changing = ChangingStore::new(store.clone())
+        .before_call(opening + 1, change(first))
+        .before_call(opening + 3, change(second));
+    assert_eq!(open(changing).missing_packs().unwrap(), []);
+    let lost = ids(&store, "p")[0].clone();
+    store.remove(&lost).unwrap();
+    let missing = open(store).missing_packs().unwrap();
+    assert_eq!(missing.iter().map(|pack| &pack.id).collect::<Vec<_>>(), [&lost]);
 }
 
 #[test]

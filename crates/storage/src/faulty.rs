@@ -22,13 +22,15 @@ pub struct FaultyStore<S> {
     short_every: u64,
     delay: Duration,
     missing: BTreeSet<BlobId>,
+    unlisted: Vec<String>,
 }
 
 impl<S: BlobStore> FaultyStore<S> {
     /// Wraps `inner`; nothing fails yet.
     pub fn new(inner: S) -> Self {
         let (reads, missing) = (AtomicU64::new(0), BTreeSet::new());
-        Self { inner, reads, passed: 0, fail_every: 0, short_every: 0, delay: Duration::ZERO, missing }
+        let (delay, unlisted) = (Duration::ZERO, Vec::new());
+        Self { inner, reads, passed: 0, fail_every: 0, short_every: 0, delay, missing, unlisted }
     }
 
     /// Lets the first `n` reads pass; the others are counted from 1 after them.
@@ -59,6 +61,13 @@ impl<S: BlobStore> FaultyStore<S> {
     #[must_use]
     pub fn missing(mut self, blobs: impl IntoIterator<Item = BlobId>) -> Self {
         self.missing.extend(blobs);
+        self
+    }
+
+    /// Lets listings of blobs that begin so fail with [`Error::List`].
+    #[must_use]
+    pub fn unlisted(mut self, prefix: &str) -> Self {
+        self.unlisted.push(prefix.into());
         self
     }
 
@@ -110,6 +119,10 @@ impl<S: BlobStore> BlobStore for FaultyStore<S> {
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
         self.wait();
+        if self.unlisted.iter().any(|unlisted| unlisted == prefix) {
+            let source = io::Error::other("this listing was told to fail");
+            return Err(Error::List { place: self.location(), source });
+        }
         self.inner.list(prefix)
     }
 

@@ -91,7 +91,7 @@ impl FilesystemStore {
     /// Opens the folder `path`, which may be a symbolic link. Whether it holds a repository is not asked here.
     ///
     /// # Errors
-    /// [`Error::Open`] if there is no such folder, if it is no folder, or if it or its `.shards` must not be read.
+    /// [`Error::Open`] if there is no such folder, if it is no folder, or if it must not be read.
     pub fn open_with(path: impl AsRef<Path>, mode: IoMode) -> Result<Self> {
         let path = path.as_ref();
         let error = |path: &Path, source| Error::Open { place: path.display().to_string(), source };
@@ -101,17 +101,20 @@ impl FilesystemStore {
         let folder = rustix::fs::open(&path, flags, Mode::empty());
         let folder = folder.map_err(|errno| error(&path, errno.into()))?;
         let shards_file = path.join(shards::FILE_NAME);
-        let (shards, layout_problem) = match shards::read(&folder)
-            .map_err(|source| error(&shards_file, source))?
-            .map(|json| Shards::parse(&json))
-        {
-            None => (Shards::default(), None),
-            Some(Ok(shards)) => (shards, None),
-            // Blobs are found without it.
-            Some(Err(why)) => (
-                Shards::default(),
-                Some(format!("{} does not describe where blobs lie: {why}", shards_file.display())),
-            ),
+        // Blobs are found without it.
+        let without = |why: String| (Shards::default(), Some(format!("{} {why}", shards_file.display())));
+        let (shards, layout_problem) = match shards::read(&folder) {
+            Ok(None) => (Shards::default(), None),
+            Ok(Some(json)) => match Shards::parse(&json) {
+                Ok(shards) => (shards, None),
+                Err(why) => without(format!("does not describe where blobs lie: {why}")),
+            },
+            Err(source) => match Errno::from_io_error(&source) {
+                Some(Errno::ACCESS | Errno::PERM | Errno::IO) => {
+                    without(format!("cannot be read, which says where blobs lie: {source}"))
+                }
+                _ => return Err(error(&shards_file, source)),
+            },
         };
         let (kind, disk) = (Kind::of(&folder), Disk::of(&folder));
         let maps = AtomicBool::new(mode == IoMode::Map && Map::IS_SUPPORTED);

@@ -6,7 +6,7 @@ use kopia_rs::{Snapshot, Snapshots, Source, Summary};
 
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::output::{self, JsonArray, count, shown, size};
+use crate::output::{self, JsonArray, count, say, shown, size};
 use crate::session::Session;
 use crate::time;
 
@@ -15,11 +15,13 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
     let source = args.source.as_deref().map(|text| parse(&snapshots, text)).transpose()?;
     session.tell_gaps(source.as_ref());
     let chosen = choose(&snapshots, source.as_ref())?;
+    // A list that lacks all that there is must not be taken for that of an empty repository.
+    let lacks_all = chosen.is_empty() && session.has_gaps();
     if session.json {
         let mut array = JsonArray::new();
         chosen.iter().try_for_each(|snapshot| array.push(snapshot.manifest())).map_err(Failure::output)?;
         array.finish().map_err(Failure::output)?;
-        return Ok(Exit::Complete);
+        return Ok(concluded(lacks_all));
     }
     let incomplete = |snapshot: &&&Snapshot| snapshot.manifest().incomplete().is_some();
     let hidden = if args.incomplete { 0 } else { chosen.iter().filter(incomplete).count() };
@@ -30,6 +32,7 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
         session.note("snapshots were deleted, of which some may still be there: --deleted shows them");
     }
     match (chosen.len(), hidden) {
+        (0, _) if lacks_all => {}
         (0, _) => session.note("the repository holds no snapshots"),
         (_, 0) => {}
         (_, hidden) => {
@@ -37,7 +40,16 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
             session.note(&format!("{what} not shown; --incomplete shows all"));
         }
     }
-    Ok(Exit::Complete)
+    Ok(concluded(lacks_all))
+}
+
+/// Says that no snapshot is listed because all are missing, or may be.
+fn concluded(lacks_all: bool) -> Exit {
+    if lacks_all {
+        say("error: snapshots are missing from the list");
+        return Exit::Partial;
+    }
+    Exit::Complete
 }
 
 fn parse(snapshots: &Snapshots, text: &str) -> Result<Source, Failure> {

@@ -81,6 +81,10 @@ fn judge(verified: &Verified, degraded: bool) -> Exit {
         say("hint: with --degraded, other commands go on with what can be read of the list");
     }
     tell_unindexed(verified, degraded);
+    if let Some(error) = &verified.unsearched {
+        let why = chain(error);
+        say(format_args!("error: whether an index blob is missing is not known: {}", escape(&why)));
+    }
     if verified.damage_count + verified.loss_count == 0 {
         return Exit::Partial;
     }
@@ -136,7 +140,8 @@ fn tell_unindexed(verified: &Verified, degraded: bool) {
     }
     if verified.unexpected().next().is_some() && !degraded {
         say(
-            "hint: an index blob may be lost, or not copied yet; --degraded takes in what packs say they hold",
+            "hint: an index blob may be lost, or not copied yet; --degraded takes in what packs say they hold \
+             (while kopia maintenance runs with --safety=none this may pass by itself: verify again after it)",
         );
     }
 }

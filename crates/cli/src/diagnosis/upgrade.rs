@@ -13,11 +13,17 @@ const DEPTH: usize = 8;
 /// Returns what can be done about a repository that is locked by an upgrade. kopia itself waits without end for one whose owner
 /// is gone.
 pub(crate) fn changes(error: &Error, folder: Option<&Path>, voice: Voice) -> Vec<String> {
-    let Error::Locked { owner, backup, .. } = error else { return Vec::new() };
-    let undo =
-        "if nobody upgrades it any more, `kopia repository upgrade rollback --force` undoes the upgrade";
+    let Error::Locked { owner, backup, backups, .. } = error else { return Vec::new() };
+    let several = match backups {
+        0 | 1 => "",
+        // It goes by age, and the oldest may be from before an upgrade that was completed.
+        _ => ", but takes the oldest blob kopia.repository.backup.*: move those of other upgrades away first",
+    };
+    let undo = format!(
+        "if nobody upgrades it any more, `kopia repository upgrade rollback --force` undoes the upgrade{several}"
+    );
     let wait = format!("if {owner} still upgrades it, wait until that has ended");
-    let Some(backup) = backup else { return vec![undo.into(), wait] };
+    let Some(backup) = backup else { return vec![undo, wait] };
     let read = voice.choose(
         match folder.and_then(|folder| find(folder, backup.as_str(), 0)) {
             Some(path) => format!("--format-blob {} (or --degraded)", path.display()),

@@ -79,6 +79,19 @@ fn a_snapshot_that_no_index_names_is_said_to_be_missing() {
 }
 
 #[test]
+fn a_list_that_lacks_all_snapshots_is_not_that_of_an_empty_repository() {
+    let copy = RepositoryCopy::of(&faults::repository(NEWEST_INDEX_LOST));
+    let index = "x/n0_/6e960062e3951f30f6ec42fb575ef0f6-s0e5b9f8833993081147-c1.f";
+    fs::remove_file(copy.path().join(index)).unwrap();
+    for command in ["snapshots", "snapshots -q", "snapshots --json"] {
+        let ran = run(&copy.path(), command).run().exits(3);
+        let ran = ran.says(&["is missing", "--degraded", "error: snapshots are missing from the list"]);
+        assert!(!ran.stderr.contains("holds no snapshots"), "{}", ran.stderr);
+    }
+    assert_eq!(ids(&copy.path(), "--degraded snapshots --json").len(), 2);
+}
+
+#[test]
 fn verify_names_the_packs_that_no_index_names() {
     let repository = faults::repository(NEWEST_INDEX_LOST);
     let packs = [

@@ -13,8 +13,10 @@ use kopia_format::directory::{self, EntryKind, Refused, Summary};
 use super::{Entry, MAX_WAITING};
 use crate::{Repository, Result};
 
-/// The most entries of one directory whose names may have `/`.
+/// The most entries of one directory whose names may have `/`, and the most components that they have together: each may be a
+/// directory.
 const MOST: usize = 1 << 16;
+const MOST_COMPONENTS: usize = 1 << 20;
 
 /// What the entries of a directory are read from: its object, and the entries that names with `/` put into it.
 ///
@@ -30,9 +32,18 @@ pub struct DirectorySource {
 /// An entry that its name puts into a directory.
 #[derive(Debug, Clone)]
 pub(super) struct Placed {
-    /// What is left of its name, at least one component.
-    path: Box<str>,
+    /// Its name, which is shared by all that are made of it on the way.
+    name: Arc<str>,
+    /// Where that begins which is left of it, at least one component.
+    at: usize,
     entry: Arc<directory::Entry<'static>>,
+}
+
+impl Placed {
+    /// Returns what is left of its name.
+    fn path(&self) -> &str {
+        &self.name[self.at..]
+    }
 }
 
 impl DirectorySource {
@@ -80,6 +91,7 @@ pub(super) fn merge(
     visit: &mut dyn FnMut(Result<Entry, Refused>),
 ) -> Result<Option<Summary>> {
     let (mut directories, mut placed) = (Vec::new(), Vec::new());
+    let mut components = 0;
     let mut last = String::new();
     let summary = read(&mut |entry| match entry {
         Err(refused) => visit(Err(refused)),
@@ -88,8 +100,17 @@ pub(super) fn merge(
             visit(Err(Refused { name: entry.name.into_owned(), why, object: Some(entry.object) }));
         }
         Ok(entry) if entry.name.contains('/') => {
+            components += entry.name.split('/').count();
+            if components > MOST_COMPONENTS {
+                let why = format!("its folder has names that lead into more than {MOST_COMPONENTS} folders");
+                return visit(Err(Refused {
+                    name: entry.name.into_owned(),
+                    why,
+                    object: Some(entry.object),
+                }));
+            }
             let entry = entry.into_owned();
-            placed.push(Placed { path: (&*entry.name).into(), entry: entry.into() });
+            placed.push(Placed { name: (&*entry.name).into(), at: 0, entry: entry.into() });
         }
         Ok(entry) if entry.name == last => visit(Err(doubled(&last, entry.object))),
         Ok(entry) => {
@@ -132,7 +153,7 @@ fn names_of(
     directories: &Directories,
     read: impl Fn(&mut Visit<'_>) -> Result<Option<Summary>>,
 ) -> Taken {
-    let first = |placed: &Placed| placed.path.split('/').next().unwrap_or_default().into();
+    let first = |placed: &Placed| placed.path().split('/').next().unwrap_or_default().into();
     let wanted: HashSet<Box<str>> = placed.iter().map(first).collect();
     let names = directories.iter().map(|(entry, _)| entry.name()).enumerate();
     let named = names.filter(|(_, name)| wanted.contains(*name));
@@ -156,8 +177,13 @@ fn place(
     (directories, mut taken): (&mut Directories, Taken),
     visit: &mut dyn FnMut(Result<Entry, Refused>),
 ) {
-    for Placed { path, entry } in placed {
-        let (name, rest) = path.split_once('/').map_or((&*path, None), |(name, rest)| (name, Some(rest)));
+    for Placed { name: whole, at, entry } in placed {
+        let path = &whole[at..];
+        let (name, rest) = match path.split_once('/') {
+            Some((name, _)) => (name, Some(at + name.len() + 1)),
+            None => (path, None),
+        };
+        let below = |at, entry| Placed { name: Arc::clone(&whole), at, entry };
         let own =
             |entry: directory::Entry<'static>| directory::Entry { name: name.to_owned().into(), ..entry };
         match (taken.get(name), rest) {
@@ -172,16 +198,16 @@ fn place(
                 visit(Ok(Entry::new(repository, own(Arc::unwrap_or_clone(entry)))));
             }
             (Some(Some(number)), Some(rest)) => {
-                directories[*number].1.push(Placed { path: rest.into(), entry });
+                directories[*number].1.push(below(rest, entry));
             }
             (Some(None), Some(_)) => {
                 let why = format!("its name leads through {name:?}, which is no folder");
-                visit(Err(Refused { name: (&*path).into(), why, object: Some(entry.object) }));
+                visit(Err(Refused { name: path.into(), why, object: Some(entry.object) }));
             }
             (None, Some(rest)) => {
                 taken.insert(name.into(), Some(directories.len()));
                 let directory = Entry::implied(repository, source.object, name, &entry);
-                directories.push((directory, vec![Placed { path: rest.into(), entry }]));
+                directories.push((directory, vec![below(rest, entry)]));
             }
         }
     }

@@ -3,7 +3,7 @@
 use kopia_format::{BlobId, compaction, epoch};
 use kopia_storage::{BlobInfo, BlobStore};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// The blobs that may hold indexes, listed before it is known which kind counts. Each list is sorted by id.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +16,12 @@ pub(crate) struct Listing {
 impl Listing {
     /// Lists index blobs and compaction logs.
     pub(crate) fn read(store: &dyn BlobStore) -> Result<Self> {
-        Ok(Self { epochs: store.list("x")?, plain: store.list("n")?, logs: store.list("m")? })
+        let hashed = |prefix: &str| {
+            let mut listed = store.list(prefix)?;
+            listed.retain(|blob| is_hashed(&blob.id));
+            Ok::<_, Error>(listed)
+        };
+        Ok(Self { epochs: store.list("x")?, plain: hashed("n")?, logs: hashed("m")? })
     }
 
     /// Returns the blobs that count as far as names tell, in the order in which they are wanted.
@@ -31,6 +36,17 @@ impl Listing {
         let plain = infos(&self.plain, compaction::active_set(&ids(&self.plain), &[]));
         self.logs.iter().cloned().chain(plain).collect()
     }
+}
+
+/// The fewest hexadecimal digits in the name of a pack, an index blob or a log: a hash, or random bytes, of 16 bytes.
+const MIN_DIGITS: usize = 32;
+
+/// Returns whether kopia itself gives packs, index blobs or logs such an id: a letter and hexadecimal digits, perhaps a session
+/// and more. With the extension of blobs any file is one, such as what a program left beside them.
+pub(crate) fn is_hashed(id: &BlobId) -> bool {
+    let stem = id.as_str().split('-').next().unwrap_or_default();
+    let digits = stem.get(1..).unwrap_or_default();
+    digits.len() >= MIN_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 pub(super) fn ids(blobs: &[BlobInfo]) -> Vec<BlobId> {

@@ -17,17 +17,11 @@ use crate::{Error, Result};
 /// The longest index of one pack that is read, in bytes. A pack of 20 MB has some thousand contents.
 const MAX_INDEX: u64 = 64 << 20;
 
-/// Adds what all packs say of themselves; returns a hash of their names.
-///
-/// # Errors
-/// If the packs cannot be listed. One that cannot be read is a loss.
-pub(super) fn add_packs(
-    store: &dyn BlobStore,
-    sealing: &Sealing,
-    builder: &Builder,
-    losses: &Losses,
-) -> Result<u64> {
-    let packs = list(store)?;
+/// Adds what all packs say of themselves; returns a hash of their names. Packs that cannot be read, or listed, are losses.
+pub(super) fn add_packs(store: &dyn BlobStore, sealing: &Sealing, builder: &Builder, losses: &Losses) -> u64 {
+    let packs = list_some(store, |prefix, error| {
+        losses.add_of_packs(format!("all packs whose names begin with {prefix}: {error}"));
+    });
     side_by_side(store.profile(), &packs, |pack| {
         let added = own_index(store, sealing, pack).and_then(|index| {
             builder.add(&index).map_err(|why| Error::CorruptBlob { blob: pack.id.clone(), why })
@@ -41,7 +35,7 @@ pub(super) fn add_packs(
             Ok(()) => {}
         }
     });
-    Ok(names(&packs))
+    names(&packs)
 }
 
 /// Lists all packs.
@@ -49,6 +43,18 @@ pub(super) fn list(store: &dyn BlobStore) -> Result<Vec<BlobInfo>> {
     let mut packs = store.list("p")?;
     packs.extend(store.list("q")?);
     Ok(packs)
+}
+
+/// Lists all packs that can be listed; `fail` is told of the others by the beginning of their names.
+pub(super) fn list_some(store: &dyn BlobStore, mut fail: impl FnMut(&str, Error)) -> Vec<BlobInfo> {
+    let mut packs = Vec::new();
+    for prefix in ["p", "q"] {
+        match store.list(prefix) {
+            Ok(listed) => packs.extend(listed),
+            Err(error) => fail(prefix, error.into()),
+        }
+    }
+    packs
 }
 
 /// Makes a hash of the names of packs.

@@ -122,14 +122,24 @@ pub(crate) fn unseal(
     RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
 }
 
-/// Says that a repository is being upgraded. Of several copies of its format blob the oldest is from before that.
+/// Says that a repository is being upgraded. Of several copies of its format blob the one that is named after who upgrades it
+/// is from before that: earlier upgrades leave theirs.
 fn locked(lock: &UpgradeLock, store: &dyn BlobStore) -> Error {
-    let backups = store.list(BACKUP_PREFIX).unwrap_or_default().into_iter();
-    let backup = backups.min_by_key(|backup| store.modified(&backup.id).ok().flatten());
+    let backups = store.list(BACKUP_PREFIX).unwrap_or_default();
+    let is_owners = |id: &BlobId| {
+        let owner = id.as_str().get(BACKUP_PREFIX.len()..);
+        owner.is_some_and(|owner| owner.eq_ignore_ascii_case(&lock.owner_id))
+    };
+    let backup = match &backups[..] {
+        [only] => Some(only),
+        // The case of the name may have got lost.
+        several => several.iter().find(|backup| is_owners(&backup.id)),
+    };
     Error::Locked {
         owner: lock.owner_id.clone(),
         since: lock.creation_time,
-        backup: backup.map(|backup| backup.id),
+        backup: backup.map(|backup| backup.id.clone()),
+        backups: backups.len(),
         message: lock.message.clone(),
     }
 }

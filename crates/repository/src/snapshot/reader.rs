@@ -13,8 +13,12 @@ const LONGEST: usize = 1 << 20;
 /// How many bytes of manifests are kept in all: those of some 500,000 snapshots.
 const MOST: usize = 512 << 20;
 
-/// How many bytes of lists are in memory at once, apart from what is kept of them. One list may have more.
+/// How many bytes of lists are in memory at once, apart from what is kept of them: packed, and unpacked. One list may have
+/// more when it is unpacked.
 const AT_ONCE: usize = 64 << 20;
+
+/// The longest list that is read, in bytes as it is packed: one of some 150,000 snapshots.
+pub(crate) const LONGEST_LIST: u64 = 32 << 20;
 
 /// Reads lists of manifests and keeps what is said of snapshots.
 pub(super) struct ManifestReader<'a> {
@@ -30,8 +34,23 @@ impl<'a> ManifestReader<'a> {
 
     /// Reads contents that hold manifests, each as a result of its own.
     pub(super) fn read(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
-        let packed: Vec<_> =
-            contents.par_iter().map(|content| self.repository.read_content(content)).collect();
+        let mut read = Vec::with_capacity(contents.len());
+        while read.len() < contents.len() {
+            let rest = &contents[read.len()..];
+            let mut length = 0;
+            let batch = rest.iter().take_while(|content| {
+                length += self.length(content).min(LONGEST_LIST);
+                length <= AT_ONCE as u64
+            });
+            let count = batch.count().max(1);
+            read.extend(self.read_batch(&rest[..count]));
+        }
+        read
+    }
+
+    /// Reads some contents that have few bytes together before gzip is undone.
+    fn read_batch(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
+        let packed: Vec<_> = contents.par_iter().map(|content| self.read_packed(content)).collect();
         let mut lists = contents.iter().zip(packed).peekable();
         let mut read = Vec::with_capacity(contents.len());
         while lists.peek().is_some() {
@@ -57,6 +76,19 @@ impl<'a> ManifestReader<'a> {
             }
         }
         read
+    }
+
+    /// Returns how many bytes a content takes, stored or plain, as the index says.
+    fn length(&self, content: &ContentId) -> u64 {
+        let place = self.repository.find(content);
+        place.map_or(0, |place| place.packed_length.max(place.original_length).into())
+    }
+
+    fn read_packed(&self, content: &ContentId) -> Result<Vec<u8>> {
+        match self.length(content) {
+            length if length > LONGEST_LIST => self.corrupt(content, too_long(length)),
+            _ => self.repository.read_content(content),
+        }
     }
 
     /// Unpacks a list and takes out of it what is said of snapshots, and of what is deleted.
@@ -91,6 +123,11 @@ fn unpacked_length(packed: &[u8]) -> usize {
 
 fn length_of(manifest: &Manifest) -> usize {
     manifest.data.as_ref().map_or(0, |data| data.get().len())
+}
+
+/// Says that a list is too long to be read.
+pub(crate) fn too_long(length: u64) -> String {
+    format!("a list of manifests has {length} bytes, more than {LONGEST_LIST}")
 }
 
 fn too_many() -> String {

@@ -12,6 +12,7 @@ use kopia_storage::BlobInfo;
 use super::{UnindexedPack, held};
 use crate::index::own_index;
 use crate::read::side_by_side;
+use crate::snapshot::{LONGEST_LIST, too_long};
 use crate::{Error, Repository, Result, Snapshots};
 
 /// How many packs are read: where more hide something, the first of them say enough.
@@ -19,9 +20,6 @@ const PACKS: usize = 256;
 
 /// How many bytes of manifests are unpacked in all: those of some 100,000 snapshots.
 const MOST: usize = 128 << 20;
-
-/// How many bytes one content with manifests has at most when it is unpacked.
-const LONGEST: usize = 32 << 20;
 
 /// A snapshot that is not in the list, because its manifest lies in a pack that no index names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,11 +119,15 @@ fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsi
         if content.prefix() != Some('m') || indexes.table.find(&content).is_some() {
             continue;
         }
+        let longest = u64::from(entry.packed_length).max(entry.original_length.into());
+        if longest > LONGEST_LIST {
+            return Err(corrupt(format!("content {content}: {}", too_long(longest))));
+        }
         let (offset, length) = (u64::from(entry.offset & (u32::MAX >> 1)), entry.packed_length as usize);
         let stored = store.read_range(&pack.id, offset, length, Vec::new())?;
         let json = repository.with_decoder(|decoder| {
             let plain = decoder.decode_unindexed(repository.sealing(), &content, &entry, &stored)?;
-            decoder.gunzip(&plain, LONGEST)
+            decoder.gunzip(&plain, LONGEST_LIST as usize)
         });
         let json = json.map_err(|error| corrupt(format!("content {content}: {error}")))?;
         if unpacked.fetch_add(json.len(), Ordering::Relaxed) + json.len() > MOST {

@@ -12,7 +12,10 @@ use crate::{Entry, Repository, Snapshot};
 
 /// A folder that is being walked.
 struct Level {
-    source: DirectorySource,
+    /// Its object, if it is one. What names put into it is not kept: those of all that wait could take any memory.
+    object: Option<ObjectId>,
+    /// Whether the object alone says what is in it.
+    whole: bool,
     /// Its name, empty for the root. Paths are made only of what is lost: those of all that waits could take any memory.
     name: Box<str>,
     /// Folders in it that are still to be walked, by name.
@@ -76,8 +79,8 @@ impl Search<'_> {
                         Some(above) if level.lost => above.lost = true,
                         _ => {}
                     }
-                    if !level.lost && level.source.is_whole() {
-                        self.sound.insert(level.source.object);
+                    if let (false, true, Some(object)) = (level.lost, level.whole, level.object) {
+                        self.sound.insert(object);
                     }
                 }
             }
@@ -86,8 +89,9 @@ impl Search<'_> {
 
     /// Reads one folder and tells of the entries in it that are lost.
     fn enter(&self, levels: &mut Vec<Level>, name: Box<str>, source: DirectorySource, lost: &mut Tell<'_>) {
-        levels.push(Level { source: source.clone(), name, below: Vec::new(), lost: false });
-        let suspect = !source.is_whole() || self.suspects.contains(&source.object);
+        let (object, whole) = (source.object(), source.is_whole());
+        levels.push(Level { object, whole, name, below: Vec::new(), lost: false });
+        let suspect = !whole || self.suspects.contains(&source.object);
         let (mut below, mut any_lost) = (Vec::new(), false);
         let mut names: HashSet<Box<str>> = HashSet::new();
         let mut tell = |name: &str, why, object| {
@@ -192,7 +196,7 @@ impl Search<'_> {
 /// Returns whether a folder is one of those that are being walked.
 fn contains(levels: &[Level], source: &DirectorySource) -> bool {
     let object = source.object();
-    object.is_some() && levels.iter().any(|level| level.source.object() == object)
+    object.is_some() && levels.iter().any(|level| level.object == object)
 }
 
 /// Returns the path of an entry of the innermost folder, or of that folder itself for an empty name.

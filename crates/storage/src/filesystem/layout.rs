@@ -121,7 +121,12 @@ impl Layout {
         {
             match work(&path) {
                 Err(error) if is_absent(&error) => {}
-                result => return result,
+                result => {
+                    if result.is_ok() {
+                        self.first.store(0, Ordering::Relaxed);
+                    }
+                    return result;
+                }
             }
         }
         let mut number = 0;

@@ -47,9 +47,16 @@ pub(super) fn blob(joined: &[u8], name: &[u8]) -> Option<Named> {
         return None;
     }
     let text = str::from_utf8(&whole).ok()?;
-    // Kopia's names have no upper case.
-    let has_upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
-    let lower = if has_upper { Cow::from(text.to_ascii_lowercase()) } else { text.into() };
+    // Kopia's names have no upper case, but for the name of who upgrades.
+    let fixed = match has_backup_prefix(text.as_bytes()) {
+        true => &text[..FORMAT_BACKUP.len()],
+        false => text,
+    };
+    let has_upper = fixed.bytes().any(|byte| byte.is_ascii_uppercase());
+    let lower = match has_upper {
+        true => Cow::from(fixed.to_ascii_lowercase() + &text[fixed.len()..]),
+        false => text.into(),
+    };
     let is_written_by_kopia = (has_upper || !extension) && is_kopias(&lower);
     if !extension && !is_written_by_kopia || extension && !is_id(text) && !is_format_backup(text) {
         return None;
@@ -66,17 +73,22 @@ pub(super) fn may_hold_blobs(joined: &[u8], name: &[u8]) -> bool {
     whole.len() < MAX_ID && !matches!(name, b"." | b"..") && is_plausible(&whole)
 }
 
-/// Returns whether an id is that of the format blob from before an upgrade, which ends in the name of who upgrades.
+/// Returns whether an id is that of the format blob from before an upgrade, which ends in the name of who upgrades. Kopia's
+/// unfinished files go on with `.f.tmp.` or `.tmp.` where an id ends.
 fn is_format_backup(id: &str) -> bool {
-    id.starts_with(FORMAT_BACKUP) && id.len() > FORMAT_BACKUP.len()
+    let owner = id.strip_prefix(FORMAT_BACKUP).unwrap_or_default().to_ascii_lowercase();
+    !owner.is_empty() && !owner.contains(".f.") && !owner.contains(".tmp.")
+}
+
+/// Returns whether a name begins as that of the format blob from before an upgrade, in upper or lower case.
+fn has_backup_prefix(name: &[u8]) -> bool {
+    let start = name.get(..FORMAT_BACKUP.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(FORMAT_BACKUP.as_bytes()))
 }
 
 /// Returns whether an id can begin so.
 fn is_plausible(start: &[u8]) -> bool {
-    let is_backup = start
-        .get(..FORMAT_BACKUP.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(FORMAT_BACKUP.as_bytes()));
-    if is_backup {
+    if has_backup_prefix(start) {
         // Such as user@host.
         return !start.contains(&0);
     }
@@ -162,6 +174,7 @@ mod tests {
             "kopia.maintenance".into(),
             "kopia.repository.backup.1f2e".into(),
             "kopia.repository.backup.ops@my-host".into(),
+            "kopia.repository.backup.Ops@My-Host.example.org".into(),
         ] {
             for (file, extension) in [(name.clone(), false), (format!("{name}.f"), true)] {
                 let wanted = Named { id: BlobId::new(&name).unwrap(), extension, respelled: false };
@@ -179,6 +192,8 @@ mod tests {
         let upper = HASH.to_ascii_uppercase();
         assert_eq!(id("P", &format!("{upper}.F")), Some(format!("p{HASH}")));
         assert_eq!(id("", "Pabc.f").as_deref(), Some("Pabc"), "none of kopia's");
+        let owners = blob(b"", b"KOPIA.REPOSITORY.BACKUP.Ops@Media.F").unwrap();
+        assert_eq!((owners.id.as_str(), owners.respelled), ("kopia.repository.backup.Ops@Media", true));
     }
 
     #[test]
@@ -188,6 +203,9 @@ mod tests {
             // Unfinished or deleted files.
             &format!("{pack}.f.tmp.0123456789abcdef"),
             &format!("{pack}.tmp.0123"),
+            "kopia.repository.backup.ops@media.f.tmp.0123abcd",
+            "kopia.repository.backup.ops@media.tmp.0123abcd",
+            "KOPIA.REPOSITORY.BACKUP.OPS@MEDIA.F.TMP.0123ABCD",
             &format!("{pack}.3fae.partial"),
             &format!("{pack}.f.partial"),
             &format!("{pack}.6eF3a1B2"),

@@ -444,6 +444,13 @@ fn what_cannot_be_opened_says_why() {
     let problem = store.layout_problem().unwrap();
     assert!(problem.contains("repository/.shards does not describe where blobs lie"), "{problem}");
     assert_eq!(names(&store, "n"), ["n"]);
+    fs::set_permissions(folder.path().join("repository/.shards"), fs::Permissions::from_mode(0o000)).unwrap();
+    let store = FilesystemStore::open(folder.path().join("repository")).unwrap();
+    if !rustix::process::geteuid().is_root() {
+        let problem = store.layout_problem().unwrap();
+        assert!(problem.contains("repository/.shards cannot be read"), "{problem}");
+    }
+    assert_eq!(names(&store, "n"), ["n"]);
     fs::remove_file(folder.path().join("repository/.shards")).unwrap();
     fs::create_dir(folder.path().join("repository/.shards")).unwrap();
     assert_eq!(names(&FilesystemStore::open(folder.path().join("repository")).unwrap(), "n"), ["n"]);

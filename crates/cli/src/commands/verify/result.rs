@@ -33,6 +33,9 @@ pub(super) struct Json<'a> {
     unindexed_packs: Vec<&'a str>,
     /// What cannot be read of the list of snapshots.
     unlisted: &'a [String],
+    /// Why it is not known whether there are packs that an index blob should name that is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsearched: Option<String>,
     seconds: f64,
 }
 
@@ -112,6 +115,7 @@ pub(super) fn json(report: &Report, seconds: f64) -> Json<'_> {
         stub_count: report.stub_count,
         stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
         unlisted: &report.unlisted,
+        unsearched: report.unsearched.as_ref().map(|error| chain(error)),
         unindexed_packs: report.unexpected().map(|pack| pack.id.as_str()).collect(),
         seconds,
     }
@@ -158,6 +162,9 @@ pub(super) fn text(report: &Report, seconds: f64) -> io::Result<()> {
     row("damage", damage)?;
     if !report.unlisted.is_empty() {
         row("list", count(report.unlisted.len() as u64, "part cannot be read", "parts cannot be read"))?;
+    }
+    if report.unsearched.is_some() {
+        row("unindexed", "not known".into())?;
     }
     let unindexed = report.unexpected().count() as u64;
     if unindexed > 0 {
