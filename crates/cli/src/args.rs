@@ -186,7 +186,7 @@ pub(crate) struct Restore {
     /// with old and new pieces until the next one has come to its end.
     #[arg(help_heading = "What TARGET has already", long)]
     pub(crate) in_place: bool,
-    /// Delete what TARGET has and the snapshot has not, once everything is written. Never on another file system.
+    /// Delete what is in TARGET but not in the snapshot, once all of the snapshot is restored; never on another file system.
     #[arg(help_heading = "What TARGET has already", long)]
     pub(crate) delete_extra: bool,
     /// With --delete-extra: leave the folder lost+found of TARGET.
@@ -311,7 +311,7 @@ fn percent(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Io {
-    /// As measured best: by pread.
+    /// The fastest as measured, which is pread.
     Auto,
     /// By memory maps on local file systems.
     Map,

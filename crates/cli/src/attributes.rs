@@ -8,22 +8,20 @@ use crate::output::{count, thousands};
 /// Says for each kind of attribute how many entries lack it, why, and what to change.
 pub(crate) fn sentences(notes: &Notes, voice: Voice) -> Vec<String> {
     let user = rustix::process::geteuid();
-    let owners = match (user.is_root(), voice) {
-        (true, _) => {
-            "although this runs as root: it lacks the capability CHOWN, or the file system keeps no owners or maps them \
-             (NFS with root_squash, CIFS with uid=)"
-                .to_owned()
-        }
-        (false, Voice::Person) => {
-            format!("only user {}; run as root to keep owners", user.as_raw())
-        }
-        (false, Voice::Pod) => format!(
-            "only user {}; run the mover as the owner (moverSecurityContext) or privileged",
-            user.as_raw()
-        ),
+    let owners = if user.is_root() {
+        "could not be given the right owner, although this runs as root: it lacks the capability CHOWN, or the file system \
+         keeps no owners or maps them (NFS with root_squash, CIFS with uid=)"
+            .to_owned()
+    } else {
+        let (belong, their) = if notes.owners == 1 { ("belongs", "its") } else { ("belong", "their") };
+        let change = voice.choose(
+            "run as root to keep owners",
+            "run the mover as that owner (moverSecurityContext) or privileged",
+        );
+        format!("{belong} to user {} instead of {their} owner or group; {change}", user.as_raw())
     };
     let texts = [
-        (notes.owners, format!("could not be given the right owner, {owners}")),
+        (notes.owners, owners),
         (
             notes.special_bits,
             "lost setuid, setgid or sticky bits, which need the right owner and a file system that keeps them"

@@ -11,13 +11,19 @@ mod verify;
 use std::sync::Arc;
 
 use crate::args::{Args, Command};
-use crate::error::{Exit, Failure};
+use crate::error::{COMMAND, Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::session::Session;
 
 /// Carries out what was asked for.
 pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {
     let global = &args.global;
+    let _ = COMMAND.set(match &args.command {
+        Command::Cat(_) => "cat",
+        Command::Restore(_) => "restore",
+        Command::Verify(_) => "verify",
+        _ => "ls",
+    });
     let with = |work: &dyn Fn(&Session) -> Result<Exit, Failure>| {
         let session = Session::open(global)?;
         work(&session).map(|exit| session.conclude(exit))

@@ -7,12 +7,16 @@ mod advice;
 use std::error::Error as StdError;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use kopia_rs::{Repository, restore, storage};
+use kopia_rs::{Repository, Snapshots, restore, storage};
 
 use crate::diagnosis::{Unopened, Voice};
 use crate::interrupt;
 use crate::output::{escape, say};
+
+/// The command that runs, for examples in hints.
+pub(crate) static COMMAND: OnceLock<&str> = OnceLock::new();
 
 /// How a command ended that did end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +93,14 @@ impl Failure {
     }
 
     /// Adds what there is instead of a name that stands for nothing, and what may have been meant.
-    pub(crate) fn nearly(self, name: &str, candidates: Vec<String>) -> Self {
-        let hints = advice::nearly(name, &candidates).into_iter().collect();
+    pub(crate) fn nearly(self, name: &str, candidates: Vec<String>, snapshots: &Snapshots) -> Self {
+        let hints = advice::nearly(name, &candidates, Some(snapshots)).into_iter().collect();
         Self { candidates, hints, ..self }
+    }
+
+    /// Returns how the snapshots are listed that can be, where not all can.
+    pub(crate) fn how_to_list(voice: Voice) -> &'static str {
+        advice::how_to_list(voice)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

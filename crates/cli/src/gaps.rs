@@ -14,6 +14,9 @@ use crate::output::{count, thousands};
 /// How many snapshots or packs are named.
 const NAMED: usize = 5;
 
+/// What cannot be known where index blobs are lost: their packs may have told all that they named, but not if they are lost too.
+pub(crate) const UNKNOWN: &str = "index blobs are lost: snapshots whose packs are lost too are not known";
+
 /// What is missing from the list, or may be.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
@@ -23,6 +26,8 @@ pub(crate) struct Gaps {
     unread: Vec<BlobId>,
     /// How many parts of the list cannot be read.
     lost: usize,
+    /// Whether index blobs are lost that may have named snapshots of which nothing else is left.
+    indexes_lost: bool,
     /// Whether what is missing is newer than what was chosen.
     newer: bool,
 }
@@ -42,10 +47,17 @@ impl Gaps {
 
     fn of(coverage: &ManifestCoverage) -> Self {
         let hidden = coverage.hidden.iter().filter(|hidden| !hidden.is_expected);
+        let mut lost = coverage.snapshots.lost().len();
+        // kopia keeps manifests of policies and maintenance beside those of snapshots: a list is not empty by itself where
+        // index blobs are lost.
+        if coverage.snapshots.iter().len() == 0 {
+            lost += coverage.lost_indexes.len();
+        }
         Self {
             hidden: hidden.cloned().collect(),
             unread: coverage.unread_unexpectedly().cloned().collect(),
-            lost: coverage.snapshots.lost().len(),
+            lost,
+            indexes_lost: !coverage.lost_indexes.is_empty(),
             newer: false,
         }
     }
@@ -71,6 +83,11 @@ impl Gaps {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.hidden.is_empty() && self.unread.is_empty() && self.lost == 0
+    }
+
+    /// Returns what nobody can know. That is no gap: most lost index blobs named nothing that their packs do not tell.
+    pub(crate) fn unknown(&self) -> Option<&'static str> {
+        (self.indexes_lost && self.is_empty()).then_some(UNKNOWN)
     }
 
     /// Returns a sentence for each of the first, and one for the rest.

@@ -92,10 +92,12 @@ impl Progress {
     ) -> Self {
         let total = Total::of(entry);
         let bar = ProgressBar::hidden();
-        if let Some(Total { bytes, .. }) = total {
+        // A bar of 0 bytes would be full from the start.
+        let bytes = total.map(|total| total.bytes).filter(|&bytes| bytes > 0);
+        if let Some(bytes) = bytes {
             bar.set_length(bytes);
         }
-        bar.set_style(style(total.is_some()));
+        bar.set_style(style(bytes.is_some()));
         Self {
             manner,
             entries: AtomicU64::default(),
@@ -132,12 +134,10 @@ impl Progress {
         }
     }
 
-    /// Returns how much of the bytes is done, if it is known how many there are.
+    /// Returns how much of the bytes is done, or of the entries where there are no bytes, if it is known how many there are.
     pub(crate) fn percent(&self) -> Option<u64> {
-        let total = self.total?.bytes;
-        // An empty tree is done from the start.
-        let done = self.bytes.load(Ordering::Relaxed).saturating_mul(100);
-        Some(done.checked_div(total).unwrap_or(100).min(100))
+        let (entries, bytes) = (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        Some(self.total?.percent(entries, bytes))
     }
 
     /// Does the work and shows how it gets on.
@@ -302,6 +302,12 @@ impl Observer for Progress {
 }
 
 impl Total {
+    fn percent(self, entries: u64, bytes: u64) -> u64 {
+        // Empty files, folders and links have no bytes, and are work all the same.
+        let (done, total) = if self.bytes == 0 { (entries, self.entries) } else { (bytes, self.bytes) };
+        done.saturating_mul(100).checked_div(total).unwrap_or(100).min(100)
+    }
+
     fn of(entry: &Entry) -> Option<Self> {
         if entry.kind() != EntryKind::Directory {
             return Some(Self { entries: 1, bytes: entry.size() });
@@ -321,4 +327,16 @@ pub(crate) fn style(total: bool) -> ProgressStyle {
         false => "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_bytes_is_not_done_from_the_start() {
+        let percent = |entries, bytes, done| Total { entries, bytes }.percent(done, bytes / 4);
+        assert_eq!([percent(20, 0, 0), percent(20, 0, 5), percent(20, 0, 21)], [0, 25, 100]);
+        assert_eq!([percent(20, 400, 20), percent(0, 0, 0)], [25, 100]);
+    }
 }

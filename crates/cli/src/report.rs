@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kopia_rs::restore::{Attribute, Cause, Problem};
 use kopia_rs::{Error, storage};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::attributes;
@@ -122,7 +123,13 @@ impl Report {
             .truncate(false)
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(path)
-            .map_err(refuse)?;
+            .map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::LOOP) => Failure::failed(format!(
+                    "the report {} is a link, which is not followed: give the file itself",
+                    path.display()
+                )),
+                _ => failure(path, &error),
+            })?;
         let metadata = file.metadata().map_err(refuse)?;
         if metadata.is_file() && metadata.nlink() > 1 {
             return Err(Failure::failed(format!(

@@ -99,7 +99,9 @@ impl Session {
     /// Says what is missing. It matters too much to be left out because nobody wants notes.
     fn tell(&self, gaps: kopia_rs::Result<Gaps>) {
         match gaps {
-            Ok(gaps) if gaps.is_empty() => {}
+            Ok(gaps) if gaps.is_empty() => {
+                gaps.unknown().iter().for_each(|unknown| say(format_args!("warning: {unknown}")));
+            }
             Ok(gaps) => {
                 let sentences = gaps.sentences();
                 sentences.iter().for_each(|sentence| say(format_args!("warning: {}", escape(sentence))));

@@ -33,7 +33,7 @@ pub enum Error {
         location: String,
     },
     /// An upgrade is under way, so that the layout may change at any moment.
-    #[error("the repository is being upgraded by {owner} since {since}: {message}")]
+    #[error("{owner} has been upgrading the repository since {}{}", instant(since), parenthesized(message))]
     Locked {
         /// Who upgrades it.
         owner: String,
@@ -157,4 +157,13 @@ impl Error {
     pub(crate) fn object(object: ObjectId, why: impl ToString) -> Self {
         Self::CorruptObject { object, why: why.to_string() }
     }
+}
+
+/// Writes an instant as people read it.
+fn instant(time: &Timestamp) -> String {
+    time.to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+fn parenthesized(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
 }

@@ -121,7 +121,7 @@ impl Repository {
     }
 
     /// Returns those of them that are of index blobs.
-    pub(crate) fn lost_indexes(&self) -> &[String] {
+    pub fn lost_indexes(&self) -> &[String] {
         &self.inner.lost.sentences[..self.inner.lost.of_indexes]
     }
 

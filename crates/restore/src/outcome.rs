@@ -53,8 +53,11 @@ pub struct Outcome {
     pub extras_kept: u64,
     /// Whether the shards that were to be finished had been finished before, so that everything was there.
     pub already_finished: bool,
-    /// Entries that are missing, doubled or incomplete. Nothing else counts as a problem.
+    /// Entries that are missing, doubled or incomplete, and those that should have been deleted and could not be. Nothing else
+    /// counts as a problem.
     pub problem_count: u64,
+    /// Those of them that the snapshot does not have: they could not be deleted, or not even listed.
+    pub undeleted: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
     /// Attributes that could not be set.
@@ -465,6 +468,7 @@ impl<'a> Tally<'a> {
             stub_count: self.stub_count.into_inner(),
             stubs,
             problem_count: self.problem_count.into_inner(),
+            undeleted: self.extra_problems.into_inner(),
             problems,
             notes: Notes {
                 owners: self.owners.into_inner(),

@@ -81,6 +81,8 @@ pub struct Preview {
     pub free: Option<u64>,
     /// What could not be restored, as far as that can be known without reading the repository's files.
     pub problem_count: u64,
+    /// Those of them that could not be deleted, as [`Outcome::undeleted`](crate::Outcome::undeleted) has it.
+    pub undeleted: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
     /// Names and owners that could not be restored exactly, and special bits with them, as far as that can be known without

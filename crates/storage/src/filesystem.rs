@@ -43,7 +43,7 @@ use shards::Shards;
 /// How ranges of blobs are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IoMode {
-    /// As measured best: by `pread` everywhere.
+    /// The fastest as measured, which is `pread` everywhere.
     ///
     /// A restore touches each page of a pack once, so setting up page tables costs what copying costs: restoring 100,000
     /// small files, or one of 3 GiB, took the same CPU seconds both ways (2 cores, ext4, warm), but mapped packs count as

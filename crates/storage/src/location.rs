@@ -16,7 +16,7 @@ const FILE: &str = "file";
 /// | `/srv/kopia`, `../kopia` | a folder |
 /// | `filesystem:///srv/kopia` | a folder, by its absolute path without `..`; as VolSync's `KOPIA_REPOSITORY` has it |
 /// | `file:///srv/kopia` | the same |
-/// | `s3://bucket/prefix` and others | storage that cannot be read yet |
+/// | `s3://bucket/prefix`, `sftp:user@host:/path` and others | storage that cannot be read yet |
 ///
 /// ```
 /// use kopia_storage::{Error, Location};
@@ -45,7 +45,10 @@ impl Location {
         }
         // What is not UTF-8 is no URL but may be a path.
         let Some((scheme, rest)) = text.to_str().and_then(split_scheme) else {
-            return Ok(Self::Folder(text.into()));
+            return match text.to_str().and_then(network) {
+                Some(name) => Err(Error::UnsupportedBackend { name }),
+                None => Ok(Self::Folder(text.into())),
+            };
         };
         if scheme != FILESYSTEM && scheme != FILE {
             return Err(Error::UnsupportedBackend { name: backend(&scheme) });
@@ -85,9 +88,19 @@ fn split_scheme(text: &str) -> Option<(String, &str)> {
     is_scheme.then(|| (scheme.to_ascii_lowercase(), rest))
 }
 
+/// Returns the storage that `scheme:rest` names, as rclone and restic write it. A folder of such a name is written `./scheme:…`.
+fn network(text: &str) -> Option<String> {
+    let (scheme, _) = text.split_once(':')?;
+    known(&scheme.to_ascii_lowercase()).map(Into::into)
+}
+
 /// Names the storage that a scheme stands for.
 fn backend(scheme: &str) -> String {
-    let name = match scheme {
+    known(scheme).map_or_else(|| format!("{scheme}://"), Into::into)
+}
+
+fn known(scheme: &str) -> Option<&'static str> {
+    Some(match scheme {
         "s3" => "S3",
         "azure" | "azblob" => "Azure Blob Storage",
         "gcs" | "gs" => "Google Cloud Storage",
@@ -96,9 +109,8 @@ fn backend(scheme: &str) -> String {
         "webdav" | "webdavs" | "http" | "https" => "WebDAV",
         "rclone" => "rclone",
         "gdrive" => "Google Drive",
-        other => return format!("{other}://"),
-    };
-    name.into()
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +126,8 @@ mod tests {
             ("../kopia", "../kopia"),
             ("a:b", "a:b"),
             ("./s3://x", "./s3://x"),
+            ("./sftp:u@h:/x", "./sftp:u@h:/x"),
+            ("C:/x", "C:/x"),
             ("filesystem:///srv/kopia", "/srv/kopia"),
             ("filesystem:///", "/"),
             ("FileSystem:///a%20b", "/a%20b"),
@@ -134,9 +148,14 @@ mod tests {
 
     #[test]
     fn other_storage_is_named() {
-        for (text, name) in
-            [("s3://b/p", "S3"), ("gs://b", "Google Cloud Storage"), ("foo+bar://x", "foo+bar://")]
-        {
+        for (text, name) in [
+            ("s3://b/p", "S3"),
+            ("gs://b", "Google Cloud Storage"),
+            ("foo+bar://x", "foo+bar://"),
+            ("sftp:u@h:/x", "SFTP"),
+            ("B2:bucket", "Backblaze B2"),
+            ("rclone:r:p", "rclone"),
+        ] {
             match Location::parse(text) {
                 Err(Error::UnsupportedBackend { name: found }) => assert_eq!(found, name),
                 other => panic!("{text}: {other:?}"),

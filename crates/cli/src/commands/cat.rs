@@ -47,5 +47,8 @@ pub(crate) fn run(session: &Session, args: &What) -> Result<Exit, Failure> {
 
 /// Says how much of the file is there.
 fn stopped(error: Error, offset: u64) -> Failure {
-    Failure::from(error).hint(format!("the first {offset} bytes of the file were written"))
+    match offset {
+        0 => error.into(),
+        _ => Failure::from(error).hint(format!("the first {offset} bytes of the file were written")),
+    }
 }

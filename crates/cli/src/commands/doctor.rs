@@ -108,7 +108,14 @@ fn examine(
         Err(error) => {
             let it =
                 Unopened { place, store: Some(&**store), error: &error, password: Some(&password), voice };
-            unopened(it, Effort::Doctor).into_iter().for_each(|finding| report.fatal(finding));
+            for mut finding in unopened(it, Effort::Doctor) {
+                if let Finding::Failed { changes, .. } = &mut finding
+                    && !repository.options().degraded
+                {
+                    changes.insert(0, Failure::how_to_list(voice).into());
+                }
+                report.fatal(finding);
+            }
         }
     }
     let is_refused = |finding: &Finding| matches!(finding, Finding::Refused(_));

@@ -142,8 +142,8 @@ fn announce(session: &Session, selection: &Selection, target: &Path) {
 }
 
 /// Sums up what could not be restored; each has been named already, up to a number.
-fn sum_up(session: &Session, problems: u64, kinds: Kinds, has_report: bool) {
-    let lost = problems.saturating_sub(kinds.existing);
+fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_report: bool) {
+    let lost = problems.saturating_sub(kinds.existing + undeleted);
     if kinds.existing > 0 {
         let existing =
             count(kinds.existing, "entry exists already and was", "entries exist already and were");
@@ -152,6 +152,11 @@ fn sum_up(session: &Session, problems: u64, kinds: Kinds, has_report: bool) {
     if lost > 0 {
         let lost = count(lost, "entry is", "entries are");
         say(format_args!("error: {lost} missing, doubled or incomplete"));
+    }
+    if undeleted > 0 {
+        let entries = count(undeleted, "entry", "entries");
+        let but = if undeleted == problems { "everything is restored, but " } else { "" };
+        say(format_args!("error: {but}{entries} that the snapshot does not have could not be deleted"));
     }
     if kinds.denied > 0 {
         let folder = session.repository.store().folder();
@@ -183,7 +188,7 @@ fn sum_up(session: &Session, problems: u64, kinds: Kinds, has_report: bool) {
 /// Decides whether everything is there.
 fn judge(session: &Session, outcome: &Outcome, kinds: Kinds, args: &args::Restore) -> Exit {
     if outcome.problem_count > 0 {
-        sum_up(session, outcome.problem_count, kinds, args.report.is_some());
+        sum_up(session, outcome.problem_count, outcome.undeleted, kinds, args.report.is_some());
         return Exit::Partial;
     }
     judge_attributes(&outcome.notes, args)

@@ -55,7 +55,8 @@ fn concluded(lacks_all: bool) -> Exit {
 fn parse(snapshots: &Snapshots, text: &str) -> Result<Source, Failure> {
     text.parse().map_err(|_| {
         let candidates = snapshots.sources().iter().map(ToString::to_string).collect();
-        Failure::usage(format!("{text:?} is not a source: user@host:/path")).nearly(text, candidates)
+        Failure::usage(format!("{text:?} is not a source: user@host:/path"))
+            .nearly(text, candidates, snapshots)
     })
 }
 

@@ -51,13 +51,16 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     if selection.is_none() {
         session.tell_gaps(None);
     }
+    // A snapshot that was named is whole or not, whatever else is lost.
+    let lost = if selection.is_none() { session.repository.losses() } else { &[] };
+    let lost_indexes = if selection.is_none() { session.repository.lost_indexes().len() } else { 0 };
     let written = if session.json {
-        output::json(&result::json(&verified, seconds))
+        output::json(&result::json(&verified, lost, seconds))
     } else {
-        result::text(&verified, seconds).map_err(Failure::output)
+        result::text(&verified, lost_indexes, seconds).map_err(Failure::output)
     };
     // What was found matters more than whether somebody reads of it.
-    let exit = judge(&verified, session.repository.options().degraded);
+    let exit = judge(&verified, lost, session.repository.options().degraded);
     written.or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }
@@ -69,10 +72,12 @@ fn random() -> f64 {
     bits as f64 / (1_u64 << 53) as f64
 }
 
-/// Decides whether anything is wrong, and names the packs; what is lost has been named already.
-fn judge(verified: &Verified, degraded: bool) -> Exit {
+/// Decides whether anything is wrong, and names the packs and what was left out when the repository was opened; which entries
+/// are lost has been named already.
+fn judge(verified: &Verified, lost: &[String], degraded: bool) -> Exit {
+    lost.iter().for_each(|lost| say(format_args!("error: lost: {}", escape(lost))));
     if verified.is_sound() {
-        return Exit::Complete;
+        return if lost.is_empty() { Exit::Complete } else { Exit::Partial };
     }
     for what in &verified.unlisted {
         say(format_args!("error: the list of snapshots is incomplete: {}", escape(what)));
@@ -103,7 +108,8 @@ fn judge(verified: &Verified, degraded: bool) -> Exit {
     }
     if verified.damage_count == 0 {
         let entries = count(verified.loss_count, "entry of a snapshot", "entries of snapshots");
-        say(format_args!("error: {entries} cannot be restored as it was"));
+        let were = if verified.loss_count == 1 { "it was" } else { "they were" };
+        say(format_args!("error: {entries} cannot be restored as {were}"));
         return Exit::Partial;
     }
     let damage = count(verified.damage_count, "content", "contents");

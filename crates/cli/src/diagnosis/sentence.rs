@@ -70,7 +70,7 @@ impl Finding {
             Self::Losses { losses } => {
                 let more = match losses.len() {
                     0 | 1 => String::new(),
-                    more => format!(" (and {} more losses)", thousands(more as u64 - 1)),
+                    more => format!(" (and {})", count(more as u64 - 1, "more loss", "more losses")),
                 };
                 format!("the repository is damaged: {}{more}", losses.first().map_or("", |first| first))
             }
@@ -156,7 +156,10 @@ impl Finding {
             Self::LosesAttributes { .. } => {
                 "all bytes are restored, and what could not be set is counted and said".into()
             }
-            Self::Losses { .. } => "put what is lost back from another copy of the repository".into(),
+            Self::Losses { .. } => {
+                let degraded = voice.choose("--degraded", "additionalArgs: [--degraded]");
+                format!("put what is lost back from another copy of the repository; {degraded} reads on without it")
+            }
             Self::UnindexedPacks { hiding: 0, .. } => {
                 "a backup that runs or was cut off, or maintenance, leaves such packs".into()
             }

@@ -63,6 +63,14 @@ impl Needs {
     }
 }
 
+/// Returns whether a file system has room for bytes, but for no more files: what was given up is often removed again, so that a
+/// few inodes are free.
+pub(crate) fn has_no_inodes(target: &Path) -> bool {
+    const FEW: u64 = 16;
+    Room::of(target)
+        .is_some_and(|room| room.free_bytes > 0 && room.free_inodes.is_some_and(|free| free < FEW))
+}
+
 impl Room {
     /// Asks the file system that a target is in, or its nearest ancestor that exists.
     pub(crate) fn of(target: &Path) -> Option<Self> {

@@ -5,10 +5,12 @@ use std::error::Error as StdError;
 use std::io;
 
 use kopia_rs::unindexed::Packs;
-use kopia_rs::{Error, Repository, restore, storage};
+use kopia_rs::{Error, Repository, Snapshots, restore, storage};
 
-use super::{Failure, chain};
-use crate::diagnosis::{self, Cause, Effort, Finding, Place, Unopened, Voice, identity, packs, upgrade};
+use super::{COMMAND, Failure, chain};
+use crate::diagnosis::{
+    self, Cause, Effort, Finding, Place, Unopened, Voice, identity, packs, space, upgrade,
+};
 use crate::output::{self, thousands};
 use crate::password::{Source, Used};
 
@@ -17,6 +19,10 @@ const FORMAT_BLOB: &str = "kopia.repository";
 /// Damage cannot be undone by reading, but a copy or kopia itself may help.
 const ANOTHER_COPY: &str =
     "another copy of the repository may have it undamaged; what does not need it can still be restored";
+
+/// Room for bytes does not help where there are no inodes.
+const NO_INODES: &str =
+    "the file system has no inodes left: delete files there, or choose one with more inodes";
 
 /// What may be there where a list of snapshots is empty.
 const ALL_DELETED: &str = "all snapshots were deleted, of which some may still be there: --deleted takes them in, \
@@ -86,7 +92,7 @@ pub(super) fn unopened(it: Unopened<'_>) -> Failure {
 pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) -> Failure {
     let snapshots = matches!(error, Error::NotFound { .. }).then(|| repository.snapshots().ok()).flatten();
     let deleted = snapshots.as_ref().is_some_and(|list| list.hides_deleted() && list.iter().len() == 0);
-    let finding = snapshots.and_then(|snapshots| identity::not_found(&snapshots, &error, name));
+    let finding = snapshots.as_ref().and_then(|snapshots| identity::not_found(snapshots, &error, name));
     let is_missing =
         matches!(error, Error::NotFound { .. } | Error::Ambiguous { .. } | Error::NothingToChoose { .. });
     if !is_missing && repository.snapshots().is_err() {
@@ -105,11 +111,21 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
     }
     let missing = matches!(error, Error::NotFound { .. } | Error::ContentNotFound { .. });
     let hidden = missing.then(|| packs::unindexed(repository, Packs::Metadata).ok()).flatten().flatten();
+    let is_latest = matches!(&error, Error::Ambiguous { what, .. } if what == "latest");
     let mut failure = self::repository(error);
+    if let Some(first) = failure.candidates.first().filter(|_| is_latest) {
+        let number = thousands(failure.candidates.len() as u64);
+        let what = name.replacen("latest", first, 1);
+        let command = COMMAND.get().map_or("ls", |command| command);
+        let target = if command == "restore" { " TARGET" } else { "" };
+        failure.hints = vec![format!(
+            "`latest` needs a source here: {number} exist; for example: kopia-rs {command} {what}{target}"
+        )];
+    }
     if let Some(hidden @ Finding::UnindexedPacks { hiding: 1.., .. }) = hidden {
         failure.hints.insert(0, hidden.sentence(Voice::here()));
     }
-    if let Some(nearly) = nearly(name, &failure.candidates) {
+    if let Some(nearly) = nearly(name, &failure.candidates, snapshots.as_ref()) {
         failure.hints.insert(0, nearly);
     }
     if deleted {
@@ -124,7 +140,7 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
 }
 
 /// Returns what may have been meant by a name that stands for nothing.
-pub(super) fn nearly(name: &str, candidates: &[String]) -> Option<String> {
+pub(super) fn nearly(name: &str, candidates: &[String], snapshots: Option<&Snapshots>) -> Option<String> {
     let is_short_id = name.len() < 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_short_id {
         return Some("of an id, at least four digits are needed".into());
@@ -136,41 +152,65 @@ pub(super) fn nearly(name: &str, candidates: &[String]) -> Option<String> {
         );
     }
     // A path alone, or one with a host, as kopia takes it.
-    let path = if name.starts_with('/') {
-        name
+    let (host, path) = if name.starts_with('/') || has_drive(name) {
+        (None, name)
     } else {
-        name.split_once(':').filter(|(host, _)| !host.contains('@'))?.1
+        let (host, path) = name.split_once(':').filter(|(host, _)| !host.contains('@'))?;
+        (Some(host), path)
     };
     fn root(source: &str) -> &str {
-        source.split_once(':').map_or("", |(_, root)| root.trim_end_matches('/'))
+        source.split_once(':').map_or("", |(_, root)| root.trim_end_matches(['/', '\\']))
     }
     let is_below = |source: &&String| {
         let below = path.strip_prefix(root(source));
-        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        below.is_some_and(|below| below.is_empty() || below.starts_with(['/', '\\']))
     };
-    let (identity, _) = candidates
-        .iter()
-        .filter(is_below)
-        .min_by_key(|source| Reverse(root(source).len()))?
-        .split_once(':')?;
-    Some(format!("did you mean {identity}:{path}?"))
+    let longest = candidates.iter().filter(is_below).map(|source| root(source).len()).max()?;
+    let mut fit: Vec<&String> =
+        candidates.iter().filter(is_below).filter(|source| root(source).len() == longest).collect();
+    let is_there = |source: &&String| {
+        let identity = source.split_once(':').map_or("", |(identity, _)| identity);
+        identity.split_once('@').is_some_and(|(_, known)| Some(known) == host)
+    };
+    if fit.iter().any(is_there) {
+        fit.retain(is_there);
+    }
+    let newest = |source: &str| {
+        let all = snapshots.into_iter().flat_map(Snapshots::iter);
+        let of_source = all.filter(|snapshot| snapshot.source().to_string() == source);
+        of_source.map(kopia_rs::Snapshot::start_time).max()
+    };
+    let is_one = fit.len() == 1;
+    let best = fit.into_iter().min_by_key(|source| Reverse(newest(source)))?;
+    let (identity, _) = best.split_once(':')?;
+    Some(if is_one {
+        format!("did you mean {identity}:{path}?")
+    } else {
+        format!("give user and host, for example {identity}:{path}")
+    })
+}
+
+/// Returns whether a path begins with a drive of Windows, which is no host.
+fn has_drive(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    matches!(bytes, [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic())
 }
 
 /// As [`repository`], of a list of snapshots that cannot be read: others can be listed without what is damaged.
 pub(super) fn unlisted(error: Error, repository: &Repository) -> Failure {
     let mut failure = self::repository(error);
     if !repository.options().degraded {
-        failure.hints.insert(
-            0,
-            Voice::here()
-                .choose(
-                    "--degraded lists what can be read, and says what is missing",
-                    "additionalArgs: [--degraded] takes what can be read of the list, and says what is missing",
-                )
-                .into(),
-        );
+        failure.hints.insert(0, how_to_list(Voice::here()).into());
     }
     failure
+}
+
+/// Returns how the snapshots are listed that can be.
+pub(super) fn how_to_list(voice: Voice) -> &'static str {
+    voice.choose(
+        "--degraded lists what can be read, and says what is missing",
+        "additionalArgs: [--degraded] takes what can be read of the list, and says what is missing",
+    )
 }
 
 /// Returns what can be done about an error, the most helpful first.
@@ -192,10 +232,10 @@ pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
         }
         Error::Locked { .. } => return upgrade::changes(error, None, voice),
         Error::Incomplete { lacks, .. } if *lacks == "index blobs" => &[
-            "copy what is missing of it, or wait until that is done",
             voice.choose(
-                "if its packs are there, --degraded asks them what they hold",
-                "if its packs are there, additionalArgs: [--degraded] asks them what they hold",
+                "if its packs are there, --degraded asks them what they hold; otherwise copy what is missing of it, or \
+                 wait until that is done",
+                "additionalArgs: [--degraded] asks the packs that are there; otherwise copy what is missing of it",
             ),
         ],
         Error::Incomplete { .. } => &["copy what is missing of it, or wait until that is done"],
@@ -250,7 +290,8 @@ pub(super) fn storage(error: &storage::Error, voice: Voice) -> Failure {
             Failure::usage(chain(error)).hint("give a folder, or filesystem:///absolute/path")
         }
         storage::Error::UnsupportedBackend { .. } => {
-            failure.hint("copy or mount it (for example with rclone) and give the folder")
+            let failure = failure.hint("copy or mount it (for example with rclone) and give the folder");
+            failure.hint("for a folder of that name, write ./ before it")
         }
         _ if kind == Some(io::ErrorKind::PermissionDenied) => failure.hint(voice.choose(
             "run as a user who may read the repository's files and folders, or as root",
@@ -260,7 +301,9 @@ pub(super) fn storage(error: &storage::Error, voice: Voice) -> Failure {
             "give the folder of the repository with --repository or KOPIA_REPOSITORY",
             "set KOPIA_REPOSITORY to the folder of the repository",
         )),
-        storage::Error::NotFound { .. } | storage::Error::Short { .. } => failure.hint(ANOTHER_COPY),
+        storage::Error::NotFound { .. } => failure
+            .hint("another copy of the repository may have it; what does not need it can still be restored"),
+        storage::Error::Short { .. } => failure.hint(ANOTHER_COPY),
         storage::Error::Read { .. } => failure.hint(voice.choose(
             "look at the system's log: the disk or the network may be failing",
             "look at the node's log: the disk or the network may be failing",
@@ -299,11 +342,16 @@ pub(super) fn restore(error: restore::Error) -> Failure {
         }
         restore::Error::NoShards => failure.hint("leave --shard and --finish out"),
         restore::Error::Busy { .. } => failure.hint("wait for it to end, or choose another target"),
-        restore::Error::NoRoom { missing, in_place_helps, ref mixed, ref unfinished, .. } => {
+        restore::Error::NoRoom { ref target, missing, in_place_helps, ref mixed, ref unfinished, .. } => {
             let room = missing.map_or("room".into(), |bytes| format!("{} of room", output::size(bytes)));
             let done = unfinished.display();
+            let (failure, first) = if space::has_no_inodes(target) {
+                (failure.hint(NO_INODES), String::new())
+            } else {
+                (failure, format!("make {room} and "))
+            };
             let failure = failure.hint(format!(
-                "make {room} and run the same command again: it takes up what was done, which is in its place or in {done}"
+                "{first}run the same command again: it takes up what was done, which is in its place or in {done}"
             ));
             let failure = match &mixed[..] {
                 [] => failure,
@@ -316,8 +364,9 @@ pub(super) fn restore(error: restore::Error) -> Failure {
                 false => failure,
             }
         }
-        restore::Error::Target { ref source, unfinished: Some(ref unfinished), .. } => {
+        restore::Error::Target { ref path, ref source, unfinished: Some(ref unfinished), .. } => {
             let first = match source.kind() {
+                io::ErrorKind::StorageFull if space::has_no_inodes(path) => NO_INODES,
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room",
                 io::ErrorKind::ReadOnlyFilesystem => "make the target writable",
                 _ => "look at the system's log, mend what it names",
@@ -327,7 +376,10 @@ pub(super) fn restore(error: restore::Error) -> Failure {
                 "{first} and run the same command again: it takes up what was done, which lies in {done}"
             ))
         }
-        restore::Error::Target { ref source, .. } => match source.kind() {
+        restore::Error::Target { ref path, ref source, .. } => match source.kind() {
+            io::ErrorKind::StorageFull if space::has_no_inodes(path) => {
+                failure.hint(NO_INODES).hint("then run the same command again")
+            }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 failure.hint("make room and run the same command again")
             }

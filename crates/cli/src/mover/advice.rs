@@ -2,11 +2,11 @@
 
 use std::io::ErrorKind;
 
-use kopia_rs::{Error, restore};
+use kopia_rs::{Error, Repository, restore};
 
 use super::sentence::Sentence;
 use crate::diagnosis::Voice;
-use crate::error::{Failure, chain};
+use crate::error::{Failure, chain, is_denied};
 use crate::output::size;
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
@@ -14,17 +14,32 @@ const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says 
 /// Says that something could not be done with the repository.
 pub(crate) fn repository(what: &str, error: &Error) -> Sentence {
     match error {
-        // The blob is what somebody has to look at, and stands at the end of the long message.
-        Error::CorruptContent { blob, offset, why, .. } => {
-            Sentence::unable(what, &format!("blob {blob} is damaged at offset {offset}: {why}"), DAMAGED)
-        }
-        Error::CorruptBlob { .. } | Error::CorruptObject { .. } | Error::ContentNotFound { .. } => {
-            Sentence::unable(what, &chain(error), DAMAGED)
-        }
+        Error::CorruptContent { .. }
+        | Error::CorruptBlob { .. }
+        | Error::CorruptObject { .. }
+        | Error::ContentNotFound { .. } => Sentence::unable(what, &cause(error), DAMAGED),
         _ => {
             let (cause, changes) = Failure::advice(error, Voice::Pod);
             Sentence::unable(what, &cause, changes.first().map_or("", |first| first))
         }
+    }
+}
+
+/// As [`repository`], of the list of snapshots: the others can be listed without what is damaged.
+pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> Sentence {
+    if opened.options().degraded || is_denied(error) {
+        return repository(what, error);
+    }
+    Sentence::unable(what, &cause(error), "additionalArgs: [--degraded] takes what can be read of the list")
+}
+
+fn cause(error: &Error) -> String {
+    match error {
+        // The blob is what somebody has to look at, and stands at the end of the long message.
+        Error::CorruptContent { blob, offset, why, .. } => {
+            format!("blob {blob} is damaged at offset {offset}: {why}")
+        }
+        _ => chain(error),
     }
 }
 

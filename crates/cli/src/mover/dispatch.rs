@@ -70,7 +70,9 @@ pub(crate) fn task(operations: &[String], environment: &Environment) -> Result<T
             "no operation is given".into(),
             "give restore as argument, or set DIRECTION=destination",
         )),
-        Ok(Some(other)) => Err(usage(format!("unknown DIRECTION: {other}"), "destination restores")),
+        Ok(Some(other)) => {
+            Err(usage(format!("unknown DIRECTION: {other}"), "set DIRECTION=destination to restore"))
+        }
         Err(trouble) => Err(usage(trouble.to_string(), "")),
     }
 }
@@ -153,7 +155,11 @@ mod tests {
         assert_eq!(with(Some("maintenance"), &[]), original(&[]));
         assert!(with(None, &[]).unwrap_err().contains("no operation"));
         assert!(with(Some(""), &[]).unwrap_err().contains("no operation"));
-        assert!(with(Some("up"), &[]).unwrap_err().contains("unknown DIRECTION: up"));
+        assert!(
+            with(Some("up"), &[])
+                .unwrap_err()
+                .contains("unknown DIRECTION: up: set DIRECTION=destination to restore")
+        );
         assert!(with(None, &["restore", "destroy"]).unwrap_err().contains("unknown operation: destroy"));
         assert!(with(None, &["restore", "backup"]).unwrap_err().contains("a Job for each"));
     }

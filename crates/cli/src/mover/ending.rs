@@ -79,6 +79,14 @@ impl Ending {
         Self::new(Result::Failed, sentence)
     }
 
+    /// Adds to the sentence of a restore that succeeded what whoever reads no other line must know.
+    pub(crate) fn restored_but(mut self, what: &str) -> Self {
+        if self.result == Result::Restored {
+            self.sentence = self.sentence.and(what);
+        }
+        self
+    }
+
     /// Adds a line before the last ones.
     pub(crate) fn detail(mut self, line: impl Into<String>) -> Self {
         self.context.details.push(line.into());

@@ -21,6 +21,9 @@ pub(crate) struct Facts {
     pub(crate) snapshot: Option<SnapshotFacts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) counts: Option<Counts>,
+    /// How many newer snapshots are, or may be, missing from the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) newer_missing: Option<usize>,
     seconds: f64,
     message: String,
 }
@@ -68,8 +71,9 @@ impl Facts {
 
     /// Returns what has room everywhere: paths and identities may be long.
     pub(crate) fn shortest(&self) -> Self {
-        let (result, message) = (self.result, self.message.clone());
-        Self { version: self.version, exit_code: self.exit_code, result, message, ..Self::default() }
+        let (result, message, newer_missing) = (self.result, self.message.clone(), self.newer_missing);
+        let (version, exit_code) = (self.version, self.exit_code);
+        Self { version, exit_code, result, message, newer_missing, ..Self::default() }
     }
 
     pub(crate) fn is_success(&self) -> bool {

@@ -11,12 +11,14 @@ use super::ending::{Ending, Result as How};
 use super::environment::{Environment, Variable};
 use super::facts::SnapshotFacts;
 use super::journal::Journal;
+use super::missing::Newer;
 use super::selection::{self, Found, Wanted};
 use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
 use super::{advice, configuration, dispatch, memory, metrics, missing, room, write};
 use crate::commands::snapshots::failed;
 use crate::diagnosis::{Finding, neighbours};
+use crate::gaps::UNKNOWN;
 use crate::interrupt::Interrupt;
 use crate::output::{count, size};
 
@@ -56,7 +58,7 @@ impl Job<'_> {
         memory::check(status.contents.saturating_add(status.deleted_contents))?;
         let snapshots = repository
             .snapshots()
-            .map_err(|error| Ending::failed(advice::repository("list snapshots", &error)))?;
+            .map_err(|error| Ending::failed(advice::unlisted("list snapshots", &error, &repository)))?;
         let snapshots = match settings.wanted.choose(&snapshots) {
             Found::Snapshot(_) => snapshots,
             Found::Nothing => missing::certain(&repository, &settings.wanted)?,
@@ -78,33 +80,38 @@ impl Job<'_> {
                 ));
             }
         };
-        let doubt = if settings.degraded {
-            self.doubt(&repository, snapshot, &settings.wanted)?
+        let (doubt, newer) = if settings.degraded {
+            (self.doubt(&repository, snapshot, &settings.wanted)?, None)
         } else {
-            self.warn_of_newer(&repository, snapshot, &settings.wanted);
-            None
+            (None, self.warn_of_newer(&repository, snapshot, &settings.wanted))
         };
         let root = self.root(snapshot)?;
         room::check(&target, &root, settings.arguments.sparse, self.journal)?;
         let ending = write::restore(self, snapshot, &root, &settings)?;
         Ok(match doubt {
             Some(doubt) if ending.result() == How::Restored => Ending::new(How::Partial, doubt),
-            _ => ending,
+            _ => newer.into_iter().fold(ending, |ending, newer| ending.restored_but(&newer)),
         })
     }
 
-    /// Says that newer snapshots than the one that was chosen may be missing from the list.
-    fn warn_of_newer(&self, repository: &Repository, chosen: &Snapshot, wanted: &Wanted) {
-        match missing::newer(repository, wanted, chosen) {
-            Ok(newer) if newer.is_empty() => {}
-            Ok(newer) => {
-                newer.iter().for_each(|sentence| self.journal.warn(sentence));
-                self.journal.info("additionalArgs: [--degraded] takes in what packs say they hold");
-            }
-            Err(error) => {
+    /// Says that newer snapshots than the one that was chosen are, or may be, missing from the list, and returns what the last
+    /// line is to say of them.
+    fn warn_of_newer(&self, repository: &Repository, chosen: &Snapshot, wanted: &Wanted) -> Option<String> {
+        let Newer { hidden, unread } = missing::newer(repository, wanted, chosen)
+            .inspect_err(|error| {
                 self.journal.warn(&format!("whether newer snapshots are missing is not known: {error}"));
-            }
-        }
+            })
+            .unwrap_or_default();
+        hidden.iter().chain(&unread).for_each(|sentence| self.journal.warn(sentence));
+        let verb = match (hidden.len(), unread.len()) {
+            (0, 0) => return None,
+            (0, _) => "may be",
+            _ => "is",
+        };
+        self.journal.info("additionalArgs: [--degraded] takes in what packs say they hold");
+        self.journal.note(|facts| facts.newer_missing = Some(hidden.len() + unread.len()));
+        let looks = "additionalArgs: [--degraded] looks for it";
+        Some(format!("; a newer snapshot {verb} missing from the list, {looks}"))
     }
 
     /// Returns why the snapshot that was chosen may not be the one that was meant: the list of a damaged repository has gaps.
@@ -117,6 +124,9 @@ impl Job<'_> {
     ) -> Result<Option<Sentence>, Ending> {
         let gaps = missing::gaps(repository)?;
         gaps.iter().for_each(|gap| self.journal.warn(gap));
+        if !repository.lost_indexes().is_empty() {
+            self.journal.warn(UNKNOWN);
+        }
         let Some(first) = gaps.first().filter(|_| !wanted.names(snapshot)) else { return Ok(None) };
         let time = snapshot.start_time();
         let what = format!("tell whether {time} is the newest snapshot of {}", wanted.identity);

@@ -137,18 +137,23 @@ pub(crate) fn gaps(repository: &Repository) -> Result<Vec<String>, Ending> {
 }
 
 fn coverage(repository: &Repository, what: &str) -> Result<ManifestCoverage, Ending> {
-    repository.manifest_coverage().map_err(|error| Ending::failed(advice::repository(what, &error)))
+    repository.manifest_coverage().map_err(|error| Ending::failed(advice::unlisted(what, &error, repository)))
+}
+
+/// What speaks against a snapshot that was chosen, each as a sentence.
+#[derive(Debug, Default)]
+pub(crate) struct Newer {
+    /// Newer ones that no index names.
+    pub(crate) hidden: Vec<String>,
+    /// Packs that may hold some.
+    pub(crate) unread: Vec<String>,
 }
 
 /// Returns what speaks against a snapshot that was chosen from a whole list: newer ones that no index names. It is no error, as
 /// they may be in a sound repository as well; in one that is not, they are found with `--degraded`.
-pub(crate) fn newer(
-    repository: &Repository,
-    wanted: &Wanted,
-    chosen: &Snapshot,
-) -> kopia_rs::Result<Vec<String>> {
+pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot) -> kopia_rs::Result<Newer> {
     if wanted.names(chosen) || repository.hiding_packs()?.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Newer::default());
     }
     let coverage = repository.manifest_coverage()?;
     let hidden =
@@ -160,7 +165,7 @@ pub(crate) fn newer(
     let unread = coverage.unread_unexpectedly().map(|pack| {
         format!("a newer snapshot may be missing: pack {pack} is named by no index, and damaged")
     });
-    Ok(hidden.chain(unread).collect())
+    Ok(Newer { hidden: hidden.collect(), unread: unread.collect() })
 }
 
 /// Says why a list may not be whole.

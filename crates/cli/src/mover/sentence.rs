@@ -51,6 +51,12 @@ impl Sentence {
         Self::fit("Snapshot restore completed successfully: ", what, "")
     }
 
+    /// Returns it with something at its end that is not cut.
+    pub(crate) fn and(&self, what: &str) -> Self {
+        let what = escape(what);
+        Self(format!("{}{what}", cut(&self.0, LONGEST.saturating_sub(what.len()))))
+    }
+
     /// Says what was found, and what to change.
     pub(crate) fn of(finding: &Finding) -> Self {
         let what = match finding {

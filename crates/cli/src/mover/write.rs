@@ -113,8 +113,9 @@ fn tell(journal: &Journal, outcome: &Outcome) {
     let folders = count(outcome.folders, "folder", "folders");
     let links = count(outcome.symlinks, "link", "links");
     let (kept, deleted) = (thousands(outcome.kept), thousands(outcome.deleted));
+    let were = if outcome.kept == 1 { "was" } else { "were" };
     journal.info(&format!(
-        "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that were right already, deleted {deleted}"
+        "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that {were} right already, deleted {deleted}"
     ));
 }
 
@@ -122,7 +123,10 @@ fn tell(journal: &Journal, outcome: &Outcome) {
 fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending {
     let from = format!("{} from {}", settings.wanted.identity, snapshot.start_time());
     if outcome.problem_count > 0 {
-        let what = format!("restore {} of {from} completely", entries(outcome.problem_count));
+        let what = match outcome.problem_count.saturating_sub(outcome.undeleted) {
+            0 => format!("delete {} that the snapshot does not have", entries(outcome.undeleted)),
+            lost => format!("restore {} of {from} completely", entries(lost)),
+        };
         let first = outcome.problems.first().map(ToString::to_string).unwrap_or_default();
         let sentence = Sentence::unable(&what, &first, "the lines above name each");
         return Ending::new(How::Partial, sentence);

@@ -606,8 +606,10 @@ fn what_cannot_be_read_here_is_said_as_everywhere() {
     assert_eq!(cause(&open("version", json!(9))), "unsupported");
     assert_eq!(cause(&open("encryption", json!("SALSA20-HMAC"))), "unsupported");
     let lock = json!({"ownerID": "me", "creationTime": "2026-01-01T00:00:00Z", "message": "upgrading", "ioDrainTimeout": 900_000_000_000_u64});
-    let ran = open("upgradeLock", lock)
-        .says(&["is being upgraded by me since 2026-01-01T00:00:00Z: upgrading", "upgrade rollback --force"]);
+    let ran = open("upgradeLock", lock).says(&[
+        "me has been upgrading the repository since 2026-01-01 00:00:00 UTC (upgrading)",
+        "upgrade rollback --force",
+    ]);
     assert_eq!(cause(&ran), "upgrading");
     fs::write(place.path("version/.shards"), "{").unwrap();
     // That is no matter: blobs are found without it.

@@ -80,6 +80,8 @@ fn what_exists_is_kept_skipped_replaced_or_refused() {
         assert_eq!((&json["files"], &json["kept"]), (&json!(files), &json!(kept)), "{options}");
     }
     assert!(ran("").exits(0).text().contains(", kept 2 that were right in "));
+    let file = KopiaRs::written(&repository, "restore latest/large").arg(target.join("large")).run().exits(0);
+    assert!(file.text().ends_with("large is right already: nothing was written\n"), "{}", file.text());
     ran("--existing error").exits(3).says(&["error: d/small: it exists already", "large: it exists already"]);
     ran("--existing error --fail-fast")
         .exits(1)

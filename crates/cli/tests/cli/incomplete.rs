@@ -1,7 +1,7 @@
 //! Repositories of which something is missing: index blobs, manifests, or nearly all.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kopia_testkit::damage::RepositoryCopy;
 use kopia_testkit::faults;
@@ -167,10 +167,82 @@ fn an_incomplete_copy_is_no_empty_repository() {
     assert_eq!(ids(&repository, "--degraded snapshots --json").len(), 2);
 }
 
+/// Copies a repository without its index blobs, and without packs that begin so.
+fn without_indexes(place: &Place, packs: &str) -> PathBuf {
+    let repository = place.path("repository");
+    fs::create_dir(&repository).unwrap();
+    for entry in fs::read_dir(faults::repository("copy-of-bucket")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if !name.starts_with('x') && !name.starts_with(packs) {
+            fs::copy(&path, repository.join(name)).unwrap();
+        }
+    }
+    repository
+}
+
+#[test]
+fn a_list_that_is_empty_because_its_indexes_are_lost_is_not_complete() {
+    let place = Place::new();
+    let repository = without_indexes(&place, "q");
+    for command in ["snapshots", "status"] {
+        let ran = run(&repository, &format!("--degraded {command}")).run().exits(3);
+        let ran =
+            ran.says(&["cannot be read: snapshots may be missing", "the list of snapshots is incomplete"]);
+        assert!(!ran.stderr.contains("holds no snapshots"), "{}", ran.stderr);
+    }
+    let ran = run(&repository, "--degraded verify").run().exits(3);
+    let ran = ran.says(&["error: lost: all index blobs"]);
+    assert!(ran.text().contains("indexes   1 lost"), "{}", ran.text());
+}
+
+#[test]
+fn what_was_lost_together_with_its_index_is_said_to_be_unknown() {
+    let place = Place::new();
+    let repository = without_indexes(&place, &newest_manifests());
+    let unknown = "warning: index blobs are lost: snapshots whose packs are lost too are not known";
+    let ran = run(&repository, "--degraded snapshots --json").run().exits(0).says(&[unknown]);
+    assert_eq!(ran.json().as_array().unwrap().len(), 1);
+}
+
+/// The pack that has the manifest of the newest snapshot, and not that of the other.
+fn newest_manifests() -> String {
+    let mut packs: Vec<String> = fs::read_dir(faults::repository("copy-of-bucket"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with('q'))
+        .collect();
+    packs.retain(|pack| {
+        let place = Place::new();
+        let repository = without_indexes(&place, pack);
+        let ran = run(&repository, "--degraded snapshots --json").run();
+        ran.code == Some(0) && ran.json().as_array().is_some_and(|list| list.len() == 1)
+    });
+    packs.into_iter().next().expect("a pack with one manifest")
+}
+
+#[test]
+fn doctor_names_the_flag_that_goes_without_what_is_damaged() {
+    let ran = run(&faults::repository(MANIFEST_DAMAGED), "doctor").run().exits(1);
+    assert!(ran.text().contains("→ --degraded lists what can be read"), "{}", ran.text());
+    let copy = RepositoryCopy::of(&faults::repository(NEWEST_INDEX_LOST));
+    for entry in fs::read_dir(copy.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with('q') {
+            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        }
+    }
+    let ran = run(&copy.path(), "doctor").run().exits(1);
+    assert!(ran.text().contains("→ --degraded lists what can be read"), "{}", ran.text());
+}
+
 #[test]
 fn status_and_verify_count_the_same_packs() {
     let status = KopiaRs::golden("maintained-v3", "status --json").run().exits(0).json();
     let verified = KopiaRs::golden("maintained-v3", "verify --json").run().exits(0).json();
     assert_eq!(status["livingPacks"], verified["packs"]["of"]);
     assert_eq!(status["contents"], verified["contents"]["of"]);
+    let doctor = KopiaRs::golden("maintained-v3", "doctor").run();
+    let packs = format!("contents in {} packs", status["livingPacks"]);
+    assert!(doctor.text().contains(&packs), "{}", doctor.text());
 }

@@ -23,7 +23,7 @@ fn an_upgrade_that_was_abandoned_is_dated_and_has_ways_out() {
     assert!(backup.is_file());
     let path = backup.to_str().unwrap();
     let refused = command("upgrade-abandoned", "snapshots").run().exits(1).says(&[
-        "is being upgraded by ops@media since 2026-",
+        "ops@media has been upgrading the repository since 2026-",
         "`kopia repository upgrade rollback --force`",
         &format!("--format-blob {path}"),
     ]);

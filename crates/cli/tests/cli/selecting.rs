@@ -181,6 +181,11 @@ fn paths_of_windows_are_taken_as_windows_writes_them() {
     KopiaRs::written(&repository, "ls u@h:C:\\Users\\Bobby").run().exits(1);
 }
 
+#[track_caller]
+fn ran_hint(ran: &Ran, hint: &str) {
+    assert!(ran.stderr.contains(&format!("hint: {hint}")), "{}", ran.stderr);
+}
+
 #[test]
 fn what_stands_for_nothing_is_named_and_so_is_what_comes_near() {
     let place = Place::new();
@@ -199,6 +204,12 @@ fn what_stands_for_nothing_is_named_and_so_is_what_comes_near() {
     assert_eq!(listed(&ran)[0], "u@h:C:\\Users\\Bob");
     let ran = KopiaRs::written(&repository, "snapshots /srv").run().exits(2);
     ran.says(&["error: \"/srv\" is not a source: user@host:/path", "hint: did you mean v@nas:/srv?"]);
+    ran_hint(&ls("nas:/a"), "did you mean v@nas:/a?");
+    ran_hint(&ls("/a"), "give user and host, for example ");
+    ran_hint(&ls("C:\\Users\\Bob"), "did you mean u@h:C:\\Users\\Bob?");
+    let ran = KopiaRs::written(&repository, "restore latest").arg(place.path("target")).run().exits(1);
+    ran.says(&["for example: kopia-rs restore ", " TARGET"]);
+    KopiaRs::written(&repository, "cat latest/x").run().exits(1).says(&["for example: kopia-rs cat ", "/x"]);
     // A snapshot of a single file has nothing below it.
     let id = KopiaRs::written(&repository, "snapshots u@h:/a/b.txt --json").run().json()[0]["id"].clone();
     ls(&format!("{}/below", id.as_str().unwrap())).says(&["error: b.txt is not a folder"]);

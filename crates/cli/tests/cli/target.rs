@@ -61,7 +61,9 @@ fn modes_that_a_umask_takes_bits_of_are_restored() {
 #[test]
 fn streams_and_archives_are_refused_with_what_to_use_instead() {
     let place = Place::new();
-    for target in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/stderr"] {
+    for target in
+        ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/fd", "/proc/self/fd/", "/dev/stderr"]
+    {
         for what in ["c3bc", "c3bc/hello.txt", "c3bc/sub/link"] {
             for more in ["", " --dry-run"] {
                 // No password is asked for and no repository is opened.

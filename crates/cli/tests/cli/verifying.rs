@@ -80,5 +80,8 @@ fn a_damaged_index_names_the_flag_that_goes_without_it() {
         KopiaRs::new(arguments).repository(&copy.path()).env("KOPIA_PASSWORD", &case.password).run()
     };
     command("verify").exits(1).says(&[&index.id, "--degraded"]);
-    command("verify --degraded").exits(0).says(&["note: lost: index blob ", &index.id]);
+    let ran = command("verify --degraded").exits(3).says(&["error: lost: index blob ", &index.id]);
+    assert!(ran.text().contains("indexes   1 lost; the packs were asked instead"), "{}", ran.text());
+    // One that is named is whole all the same.
+    command("verify --degraded latest").exits(0);
 }

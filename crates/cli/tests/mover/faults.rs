@@ -243,8 +243,7 @@ fn e10_ownership_that_could_not_be_set_is_counted_and_said() {
     });
     let binary = pod.binary_for(SOMEBODY);
     let job = || pod.job(APP).run_as(SOMEBODY, &binary);
-    let ran =
-        job().run().exits(0).says(&["WARN: 3 entries could not be given the right owner", "user 65532"]);
+    let ran = job().run().exits(0).says(&["WARN: 3 entries belong to user 65532 instead of their owner"]);
     assert_eq!(ran.message.unwrap()["counts"]["ownersNotSet"], json!(3));
     // As an error on request.
     let strict = job().additional(&["--no-ignore-permission-errors"]).run().exits(1);
@@ -323,15 +322,42 @@ fn snapshots_that_no_index_names_are_said_and_an_incomplete_copy_is_no_first_dep
     };
     let lost = kopia_testkit::faults::repository("index-newest-lost");
     let newer = "a newer snapshot, from 2026-11-28T00:11:09.398341352Z, is missing";
-    job(APP, &lost).run().exits(0).says(&[newer, "which no index names", "--degraded"]);
+    let ran = job(APP, &lost).run().exits(0).says(&[newer, "which no index names", "--degraded"]);
+    let ran = ran.ends_with(&[
+        "Snapshot restore completed successfully",
+        "; a newer snapshot is missing from the list, additionalArgs: [--degraded] looks for it",
+    ]);
+    assert_eq!(ran.message.unwrap()["newerMissing"], json!(1));
     // One that is named by its time is meant, and what is hidden of others does not matter.
     let ran = job(APP, &lost).env("KOPIA_RESTORE_AS_OF", "2026-11-28T00:11:09Z").run();
     ran.exits(0).never_says(&["is missing"]);
     job("other@media:/data", &lost).run().exits(0).says(&["No eligible snapshots found"]);
+    let damaged = kopia_testkit::faults::repository("manifest-damaged");
+    let ran = job(APP, &damaged).run().exits(1);
+    ran.ends_with(&[
+        "unable to list snapshots: blob q",
+        "additionalArgs: [--degraded] takes what can be read",
+    ]);
     let copy = pod.path("copy");
     fs::create_dir(&copy).unwrap();
     let blob = kopia_testkit::faults::repository("copy-of-bucket").join("kopia.repository");
     fs::copy(blob, copy.join("kopia.repository")).unwrap();
     let ran = job(APP, &copy).run().exits(1);
     ran.never_says(&["No eligible", "No data will"]).ends_with(&["it holds no index blobs"]);
+}
+
+#[test]
+fn an_extra_that_cannot_be_deleted_is_no_entry_that_is_missing() {
+    if !is_root() {
+        return;
+    }
+    let pod = pod();
+    let binary = pod.binary_for(SOMEBODY);
+    let closed = pod.volume().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::write(closed.join("mine"), "x").unwrap();
+    let job = pod.job(APP).env("KOPIA_ENABLE_FILE_DELETION", "true").run_as(SOMEBODY, &binary);
+    let ran = job.run().exits(1);
+    ran.ends_with(&["ERROR: unable to delete 1 entry that the snapshot does not have: closed"]);
+    assert_eq!(names(&pod.volume()), ["closed", "text"]);
 }

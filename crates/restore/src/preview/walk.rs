@@ -473,6 +473,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     /// As [`Self::problem`], of what the snapshot does not have.
     fn extra_problem(&mut self, path: String, cause: Cause) {
         self.extras.problems += 1;
+        self.preview.undeleted += 1;
         self.problem(path, cause);
     }
 

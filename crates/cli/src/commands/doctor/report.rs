@@ -159,7 +159,7 @@ impl Report {
             row("saved", &format!("a replica of the format blob, in {}", path.display()))?;
         }
         if let Some(status) = &self.opened {
-            let packs = count(status.packs as u64, "pack", "packs");
+            let packs = count(status.living_packs as u64, "pack", "packs");
             let contents = thousands(status.contents);
             row(
                 "opened",

@@ -95,7 +95,7 @@ pub(super) fn run(
         let first = preview.problems.first().map(ToString::to_string).unwrap_or_default();
         return Err(Failure::failed(first).hint("without --fail-fast the restore would go on to the end"));
     }
-    super::sum_up(session, problems, kinds, args.report.is_some());
+    super::sum_up(session, problems, preview.undeleted, kinds, args.report.is_some());
     Ok(Exit::Partial)
 }
 

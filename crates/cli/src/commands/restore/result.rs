@@ -82,6 +82,11 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         writeln!(out, "when all are through: restore --finish {of}")?;
         return out.flush();
     }
+    let nothing = outcome.files + outcome.folders + outcome.symlinks + outcome.problem_count + deleted == 0;
+    if nothing && *kept > 0 && !resumed {
+        writeln!(out, "{} is right already: nothing was written", shown(&target))?;
+        return out.flush();
+    }
     write!(out, "restored {} to {}", restored(outcome), shown(&target))?;
     if *kept > 0 {
         write!(out, ", kept {} that {} right", thousands(*kept), if *kept == 1 { "was" } else { "were" })?;
@@ -91,7 +96,9 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
     }
     writeln!(out, " in {seconds:.1} s")?;
     let reused = output::size(*bytes_reused);
-    if *resumed {
+    if *resumed && *bytes_reused == 0 {
+        writeln!(out, "went on from an interrupted restore: its finished files were kept")?;
+    } else if *resumed {
         writeln!(
             out,
             "went on from an interrupted restore: {reused} of it were right and were not written again"

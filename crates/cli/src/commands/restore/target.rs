@@ -22,7 +22,8 @@ pub(crate) fn refuse_stream(target: &Path) -> Result<(), Failure> {
         Some(_) => text.starts_with(name),
         None => text == *name,
     });
-    if text != "-" && (!is_open_file || target.is_dir()) {
+    let is_list = ["/dev/fd", "/proc/self/fd"].contains(&text.trim_end_matches('/'));
+    if text != "-" && !is_list && (!is_open_file || target.is_dir()) {
         return Ok(());
     }
     let failure = Failure::usage(format!("{text} is no place to restore to"))

@@ -36,6 +36,8 @@ pub(super) struct Json<'a> {
     /// Why it is not known whether there are packs that an index blob should name that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsearched: Option<String>,
+    /// What was left out when the repository was opened with `--degraded`.
+    lost: &'a [String],
     seconds: f64,
 }
 
@@ -100,7 +102,7 @@ impl<'a> From<&'a Loss> for LossLine<'a> {
     }
 }
 
-pub(super) fn json(report: &Report, seconds: f64) -> Json<'_> {
+pub(super) fn json<'a>(report: &'a Report, lost: &'a [String], seconds: f64) -> Json<'a> {
     Json {
         packs: report.packs.into(),
         contents: report.contents.into(),
@@ -116,12 +118,13 @@ pub(super) fn json(report: &Report, seconds: f64) -> Json<'_> {
         stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
         unlisted: &report.unlisted,
         unsearched: report.unsearched.as_ref().map(|error| chain(error)),
+        lost,
         unindexed_packs: report.unexpected().map(|pack| pack.id.as_str()).collect(),
         seconds,
     }
 }
 
-pub(super) fn text(report: &Report, seconds: f64) -> io::Result<()> {
+pub(super) fn text(report: &Report, lost_indexes: usize, seconds: f64) -> io::Result<()> {
     let mut out = output::out();
     let mut row = |name: &str, value: String| writeln!(out, "{name:<10}{value}");
     let of = |coverage: Coverage| format!("{} of {}", thousands(coverage.verified), thousands(coverage.of));
@@ -149,8 +152,9 @@ pub(super) fn text(report: &Report, seconds: f64) -> io::Result<()> {
         (0, 0) => "none".into(),
         (0, entries) => {
             format!(
-                "none, but {} of snapshots cannot be restored as it was",
-                count(entries, "entry", "entries")
+                "none, but {} of snapshots cannot be restored as {}",
+                count(entries, "entry", "entries"),
+                if entries == 1 { "it was" } else { "they were" }
             )
         }
         (contents, _) => format!(
@@ -160,6 +164,9 @@ pub(super) fn text(report: &Report, seconds: f64) -> io::Result<()> {
         ),
     };
     row("damage", damage)?;
+    if lost_indexes > 0 {
+        row("indexes", format!("{} lost; the packs were asked instead", thousands(lost_indexes as u64)))?;
+    }
     if !report.unlisted.is_empty() {
         row("list", count(report.unlisted.len() as u64, "part cannot be read", "parts cannot be read"))?;
     }
