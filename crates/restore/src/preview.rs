@@ -79,6 +79,10 @@ pub struct Preview {
     pub least_room: u64,
     /// How many bytes are free now, where that is known.
     pub free: Option<u64>,
+    /// How many inodes must be free at least, counted as for [`Self::least_room`].
+    pub least_inodes: u64,
+    /// How many inodes are free now, where the file system states that.
+    pub free_inodes: Option<u64>,
     /// What could not be restored, as far as that can be known without reading the repository's files.
     pub problem_count: u64,
     /// Those of them that could not be deleted, as [`Outcome::undeleted`](crate::Outcome::undeleted) has it.

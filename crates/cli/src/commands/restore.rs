@@ -199,7 +199,8 @@ fn judge_attributes(notes: &Notes, args: &args::Restore) -> Exit {
     if args.strict_attributes && !notes.is_empty() {
         let what = attributes::list(notes);
         say(format_args!("error: not restored exactly, as --strict-attributes demands: {what}"));
-        if args.report.is_none() {
+        // A dry run counts attributes and lists none.
+        if args.report.is_none() && !args.dry_run {
             say("hint: --report FILE lists them all");
         }
         return Exit::Partial;

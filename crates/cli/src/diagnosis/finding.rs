@@ -146,6 +146,8 @@ pub(crate) enum Finding {
         target: PathBuf,
         needed: u64,
         free: u64,
+        /// Whether the bytes of the files alone are more than that; it depends on the file system otherwise.
+        certain: bool,
     },
     /// The target can take fewer files than the snapshot has.
     NoFiles {
@@ -194,6 +196,7 @@ impl Finding {
     pub(crate) fn weight(&self) -> Weight {
         match self {
             Self::UnindexedPacks { hiding: 0, .. }
+            | Self::NoSpace { certain: false, .. }
             | Self::LosesAttributes { .. }
             | Self::FoldsNames { .. } => Weight::Note,
             _ => Weight::Problem,

@@ -83,9 +83,10 @@ impl Finding {
             Self::NoSnapshot { wanted, nearest, probable, identities } => {
                 format!("there is no snapshot of {wanted}; {}", has(nearest, *probable, *identities))
             }
-            Self::NoSpace { target, needed, free } => {
+            Self::NoSpace { target, needed, free, certain } => {
                 let (target, needed, free) = (target.display(), size(*needed), size(*free));
-                format!("the snapshot needs {needed}, and {target} has {free} free")
+                let needs = if *certain { "needs" } else { "may need" };
+                format!("the snapshot {needs} {needed}, and {target} has {free} free")
             }
             Self::NoFiles { target, needed, free } => {
                 let (target, needed, free) = (target.display(), thousands(*needed), thousands(*free));

@@ -89,15 +89,21 @@ impl Room {
         })
     }
 
-    /// Returns how many bytes everything takes here.
-    fn needed(&self, needs: Needs) -> u64 {
+    /// Returns about how many bytes everything takes here.
+    pub(crate) fn needed(&self, needs: Needs) -> u64 {
         // The last block of a file is half full, on the average.
         needs.bytes.saturating_add(needs.files.saturating_mul(self.block / 2))
     }
 
-    /// Returns whether there is too little room for the bytes of all files.
+    /// Returns whether there may be too little room for all files.
     pub(crate) fn lacks_bytes(&self, needs: Needs) -> bool {
         self.needed(needs) > self.free_bytes
+    }
+
+    /// Returns whether there is too little room for the bytes of all files, however little each takes beside them: empty
+    /// files take no block at all, and some file systems keep small ones with their attributes.
+    fn surely_lacks_bytes(&self, needs: Needs) -> bool {
+        needs.bytes > self.free_bytes
     }
 
     /// Says what it lacks.
@@ -105,8 +111,12 @@ impl Room {
         let target = self.path.clone();
         let mut findings = Vec::new();
         if self.lacks_bytes(needs) {
-            let needed = self.needed(needs);
-            findings.push(Finding::NoSpace { target: target.clone(), needed, free: self.free_bytes });
+            findings.push(Finding::NoSpace {
+                target: target.clone(),
+                needed: self.needed(needs),
+                free: self.free_bytes,
+                certain: self.surely_lacks_bytes(needs),
+            });
         }
         if let Some(free) = self.free_inodes.filter(|free| needs.entries > *free) {
             findings.push(Finding::NoFiles { target, needed: needs.entries, free });
@@ -190,6 +200,14 @@ mod tests {
         assert_eq!(lacks(501, 10, 10), 1);
         assert_eq!(lacks(500, 10, 11), 1);
         assert_eq!(lacks(u64::MAX, u64::MAX, u64::MAX), 2);
+        // That blocks are half full is an average: only the bytes themselves are certain to be needed.
+        let certain = |bytes, files| match &room.lacks(Needs { bytes, files, entries: 0 })[..] {
+            [finding @ Finding::NoSpace { certain, .. }] => (*certain, finding.weight()),
+            findings => panic!("{findings:?}"),
+        };
+        assert_eq!(certain(0, 21), (false, crate::diagnosis::Weight::Note));
+        assert_eq!(certain(1000, 1), (false, crate::diagnosis::Weight::Note));
+        assert_eq!(certain(1001, 0), (true, crate::diagnosis::Weight::Problem));
         // As btrfs has it.
         let endless = Room { free_inodes: None, ..room };
         assert_eq!(endless.lacks(Needs { bytes: 0, files: 0, entries: u64::MAX }), []);

@@ -320,7 +320,7 @@ pub(super) fn restore(error: restore::Error) -> Failure {
             failure.hint("nothing was written; choose a target outside the repository that does not hold it")
         }
         restore::Error::NotAFolder { .. } => {
-            failure.hint("a folder can only be restored into a folder; nothing was written")
+            failure.hint("nothing was written; give a folder, or the path that a file is to have, as target")
         }
         restore::Error::Problem { .. } => {
             failure.hint("the same command takes up what was done; without --fail-fast it goes on to the end")

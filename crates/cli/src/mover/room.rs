@@ -40,7 +40,7 @@ pub(crate) fn check(target: &Place, root: &Entry, sparse: bool, journal: &Journa
             Finding::ReadOnlyTarget { .. } => {
                 return Err(Ending::failed(Sentence::of(&finding)));
             }
-            Finding::NoSpace { .. } | Finding::NoFiles { .. } if is_certain => {
+            Finding::NoSpace { certain: true, .. } | Finding::NoFiles { .. } if is_certain => {
                 return Err(Ending::failed(Sentence::of(&finding)));
             }
             Finding::NoSpace { .. } | Finding::NoFiles { .. } if target.contents != Contents::Nothing => {

@@ -42,6 +42,53 @@ fn a_bind_mount_where_the_snapshot_has_a_folder_is_left_alone() {
 }
 
 #[test]
+fn what_is_mounted_where_an_entry_is_to_be_is_foreseen() {
+    let place = Place::new();
+    let (repository, target) = (repository(&place), place.path("target"));
+    let outside = place.path("outside");
+    fs::create_dir_all(outside.join("directory")).expect("made");
+    fs::write(outside.join("file"), b"precious").expect("written");
+    let script = r#"
+        mkdir -p "$2/d"
+        # A file where a file is to be, one where a directory is to be, and a directory where a file is to be.
+        touch "$2/large" && mount --bind "$3/file" "$2/large"
+        for options in "--dry-run --json" "--json"; do
+            ended=0
+            "$0" restore latest "$2" --repository "$1" $options >"$3.out" || ended=$?
+            grep -v '^{"action":"[^s]' "$3.out" | tr -d '\n'; echo; echo "$ended"
+        done
+        umount "$2/large" && rm -r "$2" && mkdir -p "$2/large" && touch "$2/d"
+        mount --bind "$3/file" "$2/d" && mount --bind "$3/directory" "$2/large"
+        for options in "--dry-run --json" "--json"; do
+            ended=0
+            "$0" restore latest "$2" --repository "$1" $options >"$3.out" || ended=$?
+            grep -v '^{"action":"[^s]' "$3.out" | tr -d '\n'; echo; echo "$ended"
+        done
+    "#;
+    let Some(output) = in_namespace(script, &[&repository, &target, &outside]) else { return };
+    let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = out.lines().collect();
+    let told = |sum: &str| -> Vec<(String, String)> {
+        let sum: Value = serde_json::from_str(sum).unwrap_or_else(|error| panic!("{error}: {out}\n{said}"));
+        let text = |problem: &Value, key: &str| problem[key].as_str().expect("text").to_string();
+        let problems = sum["problems"].as_array().expect("problems").iter();
+        let mut told: Vec<_> = problems.map(|told| (text(told, "path"), text(told, "message"))).collect();
+        told.sort();
+        told
+    };
+    let [planned, "3", done, "3", planned_kinds, "3", done_kinds, "3"] = lines[..] else {
+        panic!("{out}\n{said}")
+    };
+    let busy = "Device or resource busy (os error 16)";
+    let busy = |names: &[&str]| names.iter().map(|name| (name.to_string(), busy.into())).collect::<Vec<_>>();
+    assert_eq!(told(planned), busy(&["large"]), "{said}");
+    assert_eq!(told(done), busy(&["large"]), "{said}");
+    assert_eq!(told(planned_kinds), busy(&["d", "large"]), "{said}");
+    assert_eq!(told(done_kinds), busy(&["d", "large"]), "{said}");
+    assert_eq!(fs::read(outside.join("file")).expect("there"), b"precious");
+}
+
+#[test]
 fn btrfs_subvolumes_are_left_alone() {
     let place = Place::new();
     let repository = repository(&place);

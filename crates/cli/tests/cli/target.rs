@@ -1,15 +1,18 @@
 //! Where a restore writes to, and where it does not: the umask, streams, archives, links, and what a dry run says of them.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use kopia_testkit::damage::copy_repository;
 use kopia_testkit::golden;
+use kopia_testkit::writer::PASSWORD;
 use serde_json::Value;
 
 use crate::common::{KopiaRs, Place, names};
+use crate::existing::{repository, restore};
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
@@ -143,11 +146,105 @@ fn a_dry_run_ends_as_the_restore_does() {
         let ran = KopiaRs::golden("tricky", &format!("restore latest odd-names --strict-attributes{more}"));
         ran.in_folder(&place.path("")).run().exits(3).says(&["--strict-attributes"]);
     }
+    let dry = KopiaRs::golden("tricky", "restore latest odd-names --strict-attributes --dry-run");
+    let dry = dry.in_folder(&place.path("")).run().exits(3);
+    assert!(!dry.stderr.contains("--report"), "it lists no attributes: {}", dry.stderr);
     // Nobody reads the list, and the status is the same.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let ran = KopiaRs::golden("sources", "restore c3bc there --existing error --dry-run");
     ran.in_folder(&place.path("")).stdout(Stdio::from(writer)).run().exits(3);
+}
+
+#[test]
+fn a_file_is_no_directory_whoever_asks() {
+    let place = Place::new();
+    fs::write(place.path("file"), "mine").unwrap();
+    for more in [" --dry-run", ""] {
+        for what in ["c3bc", "c3bc/hello.txt"] {
+            let ran = KopiaRs::golden("sources", &format!("restore {what} file/{more}"));
+            ran.in_folder(&place.path("")).run().exits(1).says(&["error: file is not a folder"]);
+        }
+    }
+    assert_eq!(fs::read_to_string(place.path("file")).unwrap(), "mine");
+}
+
+#[test]
+fn a_dry_run_warns_of_packs_that_are_missing() {
+    let damaged = copy_repository(&golden::case("sources"));
+    damaged.blobs("p")[0].delete();
+    let place = Place::new();
+    let command = KopiaRs::new("restore c3bc there --dry-run").repository(&damaged.path());
+    let ran = command.env("KOPIA_PASSWORD", "golden").in_folder(&place.path("")).run().exits(0);
+    ran.says(&["warning: 1 pack is missing: files that need it cannot be restored"]);
+    let ran = KopiaRs::golden("sources", "restore c3bc there --dry-run").in_folder(&place.path("")).run();
+    assert!(!ran.exits(0).stderr.contains("warning:"));
+}
+
+/// Runs a restore into a target as somebody who is not root, dry and for good, and returns the paths of the problems and the
+/// exit status of each.
+fn both_as_another(place: &Place, repository: &Path, options: &str) -> [(Vec<String>, Option<i32>); 2] {
+    let binary = place.path("kopia-rs");
+    fs::copy(env!("CARGO_BIN_EXE_kopia-rs"), &binary).unwrap();
+    ["--dry-run", ""].map(|more| {
+        let mut command = Command::new(&binary);
+        command.args(["restore", "latest", "--json"]).arg(place.path("target")).arg("--repository");
+        command.arg(repository).args(options.split_whitespace()).args(more.split_whitespace());
+        let output =
+            command.env_clear().env("KOPIA_PASSWORD", PASSWORD).uid(65534).gid(65534).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let last = if more.is_empty() { &*text } else { text.lines().last().unwrap_or_default() };
+        let sum: Value = serde_json::from_str(last)
+            .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+        let path = |problem: &Value| problem["path"].as_str().unwrap().to_string();
+        let mut paths: Vec<_> = sum["problems"].as_array().unwrap().iter().map(path).collect();
+        paths.sort();
+        (paths, output.status.code())
+    })
+}
+
+#[test]
+fn directories_that_refuse_are_foreseen() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested: only root can be somebody else");
+        return;
+    }
+    let place = Place::new();
+    let repository = repository(&place);
+    let target = place.path("target");
+    let set = |path: &Path, mode: u32, owner: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        chown(path, Some(owner), Some(owner)).unwrap();
+    };
+    set(&place.path(""), 0o755, 0);
+    for (mode, owner, kept, options, problems) in [
+        // Of somebody else, who lets nobody in, or nobody write.
+        (0o700, 0, false, "", &["d"][..]),
+        (0o755, 0, false, "", &["d/small"]),
+        (0o755, 0, false, "--delete-extra", &["d/small"]),
+        // All is right there but for what is to be deleted.
+        (0o755, 0, true, "", &[]),
+        (0o755, 0, true, "--delete-extra", &["d/extra"]),
+        // The owner opens it up.
+        (0o000, 65534, false, "", &[]),
+        (0o555, 65534, true, "--delete-extra", &[]),
+    ] {
+        let _ = fs::remove_dir_all(&target);
+        restore(&repository, &target, "--skip-owners").run().exits(0);
+        set(&target, 0o755, 65534);
+        fs::write(target.join("d/extra"), "x").unwrap();
+        if kept {
+            chown(target.join("d/small"), Some(65534), Some(65534)).unwrap();
+        } else {
+            fs::remove_file(target.join("d/small")).unwrap();
+        }
+        set(&target.join("d"), mode, owner);
+        let [dry, done] = both_as_another(&place, &repository, options);
+        let what = format!("{mode:o} of {owner} {options}");
+        assert_eq!((&dry.0[..], dry.1), (&done.0[..], done.1), "{what}");
+        assert_eq!(dry.0, problems, "{what}");
+        assert_eq!(dry.1, Some(if problems.is_empty() { 0 } else { 3 }), "{what}");
+    }
 }
 
 #[test]

@@ -72,6 +72,31 @@ fn no_inodes_left() {
 }
 
 #[test]
+fn a_dry_run_foresees_that_there_are_too_few_inodes() {
+    let place = Place::new();
+    let target = place.path("target");
+    std::fs::create_dir(&target).unwrap();
+    // Few enough for neither, and then more until all have one: both must end alike wherever that is.
+    let script = r#"
+        for inodes in 100 $(seq 540 1 620) 1000; do
+            mount -t tmpfs -o size=64m,nr_inodes=$inodes tmpfs "$2"
+            dry=0 done=0
+            "$0" restore app@host:/new "$2" --repository "$1" --dry-run >/dev/null 2>"$2.dry" || dry=$?
+            "$0" restore app@host:/new "$2" --repository "$1" --quiet >/dev/null 2>&1 || done=$?
+            umount "$2"
+            echo "$inodes $dry $done $(grep -c 'more inode.* needed' "$2.dry")"
+        done
+    "#;
+    let Some(output) = in_namespace(script, &[&place.repository(), &target]) else { return };
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(said.starts_with("100 1 1 1\n") && said.ends_with("\n1000 0 0 0\n"), "{said}{told}");
+    for line in said.lines() {
+        let [_, dry, done, _] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert_eq!(dry, done, "{said}{told}");
+    }
+}
+
+#[test]
 fn a_read_only_target() {
     let place = Place::new();
     let target = place.path("target");

@@ -164,6 +164,22 @@ fn a_volume_that_is_too_small_is_an_error_before_the_first_write() {
 }
 
 #[test]
+fn what_may_fit_is_tried() {
+    let pod = Pod::new();
+    pod.write(|writer| {
+        let entries = [file(writer, "text", "x")];
+        let mut root = folder(writer, "data", &entries);
+        root["summ"] = json!({"size": 1, "files": 20_000, "symlinks": 0, "dirs": 1, "maxTime": "2026-01-01T00:00:00Z", "numFailed": 0});
+        manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
+    });
+    let volume = pod.volume();
+    let setup = format!("mount -t tmpfs -o size=20m,nr_inodes=30000 volume '{}'", volume.display());
+    let Some(job) = with_mounts(pod.job(APP), &setup) else { return };
+    // That blocks are half full is an average, and files without bytes take none at all.
+    job.run().exits(0).says(&["WARN: the snapshot may need 41.0 MB"]);
+}
+
+#[test]
 fn a_volume_that_fills_up_says_so_and_what_was_done_is_taken_up() {
     let pod = Pod::new();
     pod.write(|writer| {

@@ -403,7 +403,7 @@ fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<(Vec<u8>, u64)>> {
 }
 
 /// Says that something is still there.
-fn not_deleted(error: &io::Error) -> Cause {
+pub(crate) fn not_deleted(error: &io::Error) -> Cause {
     Cause::Entry(format!("the snapshot does not have it, but it cannot be deleted: {error}"))
 }
 

@@ -149,9 +149,28 @@ pub(crate) fn find(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String
     match fs::metadata(&folder) {
         Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: folder }),
         Ok(_) => {}
-        Err(_) => refuse_detour(&folder).map_err(|source| error("cannot be created", source))?,
+        Err(_) => {
+            if let Some(target) = no_folder(&folder) {
+                return Err(Error::NotAFolder { target });
+            }
+            refuse_detour(&folder).map_err(|source| error("cannot be created", source))?;
+        }
     }
     Ok((folder, name))
+}
+
+/// Returns what is in the way of a folder that does not exist: something else of its name, or of one that it lies in, be it a
+/// link that leads nowhere.
+fn no_folder(folder: &Path) -> Option<PathBuf> {
+    // Without `/` at its end, which asks the system for folders alone.
+    let plain: PathBuf = folder.components().collect();
+    let nearest = plain.ancestors().find(|path| fs::symlink_metadata(path).is_ok())?;
+    let is_folder = match fs::metadata(nearest) {
+        Ok(metadata) => metadata.is_dir(),
+        // Another error says more.
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    };
+    (!is_folder).then(|| nearest.into())
 }
 
 /// Creates a folder that is open to its owner alone, in folders as the umask leaves them; returns whether it did, and not

@@ -3,10 +3,11 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kopia_repository::Entry;
+use rustix::io::Errno;
 
 use super::walk::Walk;
 use super::{Action, Change};
-use crate::destination::merge::full_folder;
+use crate::destination::merge::{full_folder, not_deleted};
 use crate::destination::open_folder;
 use crate::destination::remove::{Kept, would_keep};
 use crate::plan::existing::Names;
@@ -25,6 +26,8 @@ struct Folder {
     path: String,
     /// Whether another restore is at work in it, or in one that it lies in.
     in_use: bool,
+    /// Whether it refuses this process.
+    is_closed: bool,
     /// Paths, and what stays of each.
     extras: Vec<(String, Kept)>,
 }
@@ -43,7 +46,7 @@ impl Extras {
         &mut self,
         folder: BorrowedFd<'_>,
         path: String,
-        in_use: bool,
+        (in_use, is_closed): (bool, bool),
         names: Vec<Box<[u8]>>,
         path_of: impl Fn(&str) -> String,
     ) {
@@ -57,7 +60,7 @@ impl Extras {
             (path_of(&String::from_utf8_lossy(&name)), kept)
         };
         let extras = names.into_iter().map(extra).collect();
-        self.folders.push(Folder { path, in_use, extras });
+        self.folders.push(Folder { path, in_use, is_closed, extras });
     }
 
     /// Notes a directory that would have to go before a file or link of its name is restored.
@@ -99,7 +102,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
             if is_whole && kept.is_nothing() {
                 self.deleted(path.clone());
                 self.written(path, Action::Write, &entry, 0);
-            } else if !is_whole && is_empty {
+            } else if !is_whole && is_empty && kept.is_nothing() {
                 self.written(path, Action::Replace, &entry, 0);
             } else {
                 if is_whole {
@@ -109,10 +112,14 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
             }
         }
         let is_whole = self.is_whole(problems);
-        for Folder { path, in_use, extras } in folders {
+        for Folder { path, in_use, is_closed, extras } in folders {
             match (is_whole, in_use) {
                 (false, _) => self.preview.extras_kept += extras.len() as u64,
                 (true, true) => self.preview.restores_kept.push(path),
+                (true, false) if is_closed => {
+                    let cause = || not_deleted(&Errno::ACCESS.into());
+                    extras.into_iter().for_each(|(path, _)| self.extra_problem(path, cause()));
+                }
                 (true, false) => {
                     for (path, kept) in extras {
                         if kept.is_nothing() {

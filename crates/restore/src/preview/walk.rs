@@ -1,5 +1,6 @@
 //! Walks a snapshot beside the target and decides about every entry.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +10,13 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::object::{Pieces, Run};
 use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Repository, Trail};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat, accessat};
+use rustix::io::Errno;
 
 use super::extras::{Extras, is_empty};
 use super::{Action, Change, Preview};
 use crate::destination::keep::{Creator, may_keep};
 use crate::destination::merge::full_folder;
-use crate::destination::mounts::is_boundary;
+use crate::destination::mounts::{is_boundary, is_mounted};
 use crate::destination::naming::{Folding, Made, foresee_refusal};
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::skip::Skip;
@@ -42,12 +44,43 @@ struct Place {
     handle: Option<Arc<OwnedFd>>,
     /// Whether another restore is at work in a folder that it lies in.
     in_use: bool,
+    /// Whether this process may make no entries in the target's folder, nor give itself the right.
+    is_closed: bool,
 }
 
 impl Place {
     fn path_of(&self, name: &str) -> String {
         self.trail.path_of(name)
     }
+
+    /// Foresees that nothing may be put into the place of something that the target has.
+    fn foresee_in_place(&self, name: &str) -> Option<Cause> {
+        cannot_replace(self.is_closed, self.handle.as_deref()?, name)
+    }
+}
+
+/// Foresees that an entry of the target cannot be replaced: nothing can be renamed over what is mounted.
+fn cannot_replace(is_closed: bool, folder: &OwnedFd, name: &str) -> Option<Cause> {
+    if is_closed {
+        return Some(refused());
+    }
+    let is_mounted = is_mounted(folder.as_fd(), name.as_bytes()).unwrap_or(false);
+    is_mounted.then(|| io::Error::from(Errno::BUSY).into())
+}
+
+fn refused() -> Cause {
+    io::Error::from(Errno::ACCESS).into()
+}
+
+/// Returns whether a folder of the target refuses this process. Its owner gives itself the right.
+fn is_closed(folder: &OwnedFd, stat: &Stat) -> bool {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    let is_refused = || accessat(folder, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
+    !is_ours(stat) && is_refused()
+}
+
+fn is_ours(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
 /// A file or link that the target may have already.
@@ -56,6 +89,7 @@ struct Waiting {
     name: String,
     trail: Trail,
     folder: Arc<OwnedFd>,
+    is_closed: bool,
     /// The bytes that are freed when it is replaced.
     frees: u64,
 }
@@ -79,6 +113,7 @@ pub(super) struct Walk<'a, V> {
     pub(super) preview: Preview,
     /// What is taken when each is put into its place at once.
     in_turn: InTurn,
+    inodes_in_turn: InTurn,
     /// The file system's unit of room in bytes.
     block: u64,
     extras: Extras,
@@ -98,16 +133,27 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         (path, target): (&Path, Option<Arc<OwnedFd>>),
         visit: V,
     ) -> Self {
-        let open = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+        let open = |path: &Path| {
+            // The last ancestor of a relative path is "", the current folder.
+            let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+            rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()
+        };
         let ground = if target.is_some() { None } else { path.ancestors().find_map(open) };
         let stat = target.as_ref().and_then(|target| rustix::fs::fstat(&**target).ok());
         let device = stat.map(|stat| stat.st_dev);
         let creator = target.as_ref().map_or_else(Creator::of_process, Creator::expected_in);
-        let block = target.as_ref().and_then(|target| rustix::fs::fstatvfs(&**target).ok());
+        let existing = target.as_deref().or(ground.as_ref());
+        let block = existing.and_then(|existing| rustix::fs::fstatvfs(existing).ok());
         let block = block.map_or(4096, |stat| stat.f_frsize);
-        let free = target.as_ref().map(|target| Space::free(&**target).bytes);
-        let preview = Preview { free, ..Preview::default() };
-        let (in_turn, extras, waiting) = (InTurn::default(), Extras::default(), Vec::new());
+        let free = existing.map(Space::free);
+        let known = |amount: &u64| *amount < u64::MAX;
+        let preview = Preview {
+            free: free.map(|free| free.bytes).filter(known),
+            free_inodes: free.map(|free| free.inodes).filter(known),
+            ..Preview::default()
+        };
+        let (in_turn, inodes_in_turn) = (InTurn::default(), InTurn::default());
+        let (extras, waiting) = (Extras::default(), Vec::new());
         let (waiting_folders, kept_bytes) = (0, 0);
         let groups = rustix::process::getgroups().unwrap_or_default();
         Self {
@@ -123,6 +169,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             visit,
             preview,
             in_turn,
+            inodes_in_turn,
             block,
             extras,
             waiting,
@@ -138,6 +185,11 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let extras = std::mem::take(&mut self.extras);
         self.settle(extras);
         self.preview.least_room = self.in_turn.most();
+        self.preview.least_inodes = match self.inodes_in_turn.most() {
+            0 => 0,
+            // The unfinished folder is one more, and so is the target if it is to be made.
+            inodes => inodes.saturating_add(1 + u64::from(self.target.is_none())),
+        };
         self.preview
     }
 
@@ -184,6 +236,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             merged: Vec::new(),
             handle: self.target.clone(),
             in_use: false,
+            is_closed: false,
         }
     }
 
@@ -281,7 +334,8 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 if let Some(handle) = &place.handle {
                     let names = extras.into_extras(is_root, self.options);
                     let path_of = |name: &str| place.path_of(name);
-                    self.extras.add(handle.as_fd(), place.path_of(""), place.in_use, names, path_of);
+                    let (in_use, is_closed) = (place.in_use, place.is_closed);
+                    self.extras.add(handle.as_fd(), place.path_of(""), (in_use, is_closed), names, path_of);
                 }
             }
             (Ok(_), None) => {}
@@ -308,22 +362,38 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         }
         let handle = parent.handle.as_ref();
         let stat = handle.and_then(|handle| look(handle.as_fd(), entry.name()).ok().flatten());
+        let mut is_closed = false;
         let handle = match stat {
             Some(stat) if is_folder(&stat) && self.is_boundary(handle, entry.name(), &stat) => {
                 self.lost(path, mounted(), entry);
                 return None;
             }
             Some(stat) if is_folder(&stat) => {
-                let opened = handle.and_then(|handle| open_folder(handle.as_fd(), entry.name()).ok());
-                opened.filter(|opened| Identity::of(opened).is_ok_and(|found| found == Identity::from(&stat)))
+                let opened = handle.map(|handle| open_folder(handle.as_fd(), entry.name())).transpose();
+                let opened = match opened {
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_ours(&stat) => {
+                        self.lost(path, error.into(), entry);
+                        return None;
+                    }
+                    opened => opened.ok().flatten(),
+                };
+                let opened = opened
+                    .filter(|opened| Identity::of(opened).is_ok_and(|found| found == Identity::from(&stat)));
+                is_closed = opened.as_ref().is_some_and(|opened| self::is_closed(opened, &stat));
+                opened
             }
             Some(_) if self.options.existing == Existing::Error => {
                 self.lost(path, Cause::Exists, entry);
                 return None;
             }
             Some(stat) => {
+                if let Some(cause) = parent.foresee_in_place(entry.name()) {
+                    self.lost(path, cause, entry);
+                    return None;
+                }
                 self.preview.folders += 1;
-                self.takes(self.block, freed_bytes(&stat));
+                self.takes(self.block, 0, freed_bytes(&stat));
+                self.inodes_in_turn.add(1, 1);
                 self.tell(path.clone(), Action::Replace, true, 0);
                 None
             }
@@ -333,17 +403,23 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                     return None;
                 }
                 self.preview.folders += 1;
-                self.takes(self.block, 0);
+                // Some file systems keep a small folder with its attributes.
+                self.takes(self.block, 0, 0);
+                self.inodes_in_turn.add(1, 0);
                 self.tell(path.clone(), Action::Write, true, 0);
                 None
             }
         };
         let trail = parent.trail.child(entry.name(), &source);
-        Some(Place { source, merged, trail, handle: handle.map(Arc::new), in_use: parent.in_use })
+        let handle = handle.map(Arc::new);
+        Some(Place { source, merged, trail, handle, in_use: parent.in_use, is_closed })
     }
 
-    /// Foresees that the target's file system does not take an entry.
+    /// Foresees that the target does not take an entry.
     fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Cause> {
+        if parent.is_closed {
+            return Some(refused());
+        }
         let ground = parent.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
         foresee_refusal(made, name, ground.as_fd())
     }
@@ -369,12 +445,16 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let frees = if is_folder(&stat) { 0 } else { freed_bytes(&stat) };
         match Old::decide(&stat, entry, self.options, self.creator) {
             Old::Replace if is_folder(&stat) => self.instead_of_folder(place, folder, name, path, entry),
-            Old::Replace => self.written(path, Action::Replace, entry, frees),
+            Old::Replace => match place.foresee_in_place(name) {
+                Some(cause) => self.problem(path, cause),
+                None => self.written(path, Action::Replace, entry, frees),
+            },
             Old::Refuse => self.problem(path, Cause::Exists),
             Old::Trust { .. } => self.kept(path, entry),
             Old::Compare => {
                 let (entry, name, folder) = (entry.clone(), name.to_string(), folder.clone());
-                self.waiting.push(Waiting { entry, name, trail: place.trail.clone(), folder, frees });
+                let (trail, is_closed) = (place.trail.clone(), place.is_closed);
+                self.waiting.push(Waiting { entry, name, trail, folder, is_closed, frees });
                 if self.waiting.len() >= COMPARED {
                     self.compare();
                 }
@@ -391,13 +471,18 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         path: String,
         entry: &Entry,
     ) {
+        if place.is_closed {
+            return self.problem(path, refused());
+        }
         if self.options.delete_extra {
             return self.extras.add_in_the_way(parent, name, &place.path_of(""), path, entry);
         }
-        if is_empty(parent, name) {
-            self.written(path, Action::Replace, entry, 0);
-        } else {
+        if !is_empty(parent, name) {
             self.problem(path, full_folder());
+        } else if let Some(cause) = place.foresee_in_place(name) {
+            self.problem(path, cause);
+        } else {
+            self.written(path, Action::Replace, entry, 0);
         }
     }
 
@@ -423,7 +508,9 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             others.into_iter().filter_map(|other| other.join().ok()).for_each(|more| compared.extend(more));
             compared.into_iter().for_each(|(number, present)| found[number] = present);
         });
-        for (Waiting { entry, trail, name, folder, frees }, found) in waiting.into_iter().zip(found) {
+        for (Waiting { entry, trail, name, folder, is_closed, frees }, found) in
+            waiting.into_iter().zip(found)
+        {
             let path = trail.path_of(&name);
             let large = entry.kind() == EntryKind::File && entry.object().indirection() > 0;
             let writable = || accessat(&folder, &*name, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
@@ -431,6 +518,8 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 self.kept(path, &entry);
             } else if large && self.options.in_place && found.may_stay && writable() {
                 self.written(path, Action::Change, &entry, frees);
+            } else if let Some(cause) = cannot_replace(is_closed, &folder, &name) {
+                self.problem(path, cause);
             } else {
                 self.written(path, Action::Replace, &entry, frees);
             }
@@ -439,10 +528,15 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
 
     pub(super) fn written(&mut self, path: String, action: Action, entry: &Entry, frees: u64) {
         let takes = Space::of(entry.size(), self.block).bytes;
+        // File systems keep short targets of links with the attributes.
+        let least = if entry.kind() == EntryKind::File { takes } else { 0 };
         match action {
             // It grows where it is.
-            Action::Change => self.takes(takes.saturating_sub(frees), 0),
-            _ => self.takes(takes, frees),
+            Action::Change => self.takes(takes.saturating_sub(frees), least.saturating_sub(frees), 0),
+            _ => self.takes(takes, least, frees),
+        }
+        if action != Action::Change {
+            self.inodes_in_turn.add(1, u64::from(action == Action::Replace));
         }
         let bytes = if entry.kind() == EntryKind::File { entry.size() } else { 0 };
         self.preview.written += 1;
@@ -450,10 +544,10 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         self.tell(path, action, false, bytes);
     }
 
-    /// Counts the room that something takes, and frees once it is in its place.
-    fn takes(&mut self, bytes: u64, frees: u64) {
-        self.preview.room = self.preview.room.saturating_add(bytes);
-        self.in_turn.add(bytes, frees);
+    /// Counts the room that something takes at most and at least, and frees once it is in its place.
+    fn takes(&mut self, most: u64, least: u64, frees: u64) {
+        self.preview.room = self.preview.room.saturating_add(most);
+        self.in_turn.add(least, frees);
     }
 
     pub(super) fn deleted(&mut self, path: String) {
@@ -471,7 +565,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     }
 
     /// As [`Self::problem`], of what the snapshot does not have.
-    fn extra_problem(&mut self, path: String, cause: Cause) {
+    pub(super) fn extra_problem(&mut self, path: String, cause: Cause) {
         self.extras.problems += 1;
         self.preview.undeleted += 1;
         self.problem(path, cause);

@@ -186,10 +186,25 @@ fn a_dry_run_is_refused_where_the_restore_is() {
     let preview = |target: &Path| kopia_restore::preview(&root, target, &Options::default(), |_| {});
     let restore = |target: &Path| kopia_restore::restore(&root, target, &Options::default());
     fs::write(place.path("file"), b"x").unwrap();
-    for target in ["file", "file/below", "missing/../other", "repo", "repo/below"] {
+    symlink("nowhere", place.path("broken")).unwrap();
+    for target in [
+        "file",
+        "file/",
+        "file/.",
+        "file/below",
+        "broken/",
+        "broken/below",
+        "missing/../other",
+        "repo",
+        "repo/below",
+    ] {
         let target = place.path(target);
         let (shown, restored) = (preview(&target).unwrap_err(), restore(&target).unwrap_err());
         assert_eq!(shown.to_string(), restored.to_string(), "{}", target.display());
+    }
+    for target in ["file/", "file/below", "broken/", "broken/below"] {
+        let refused = preview(&place.path(target)).unwrap_err();
+        assert!(matches!(refused, Error::NotAFolder { .. }), "{target}: {refused}");
     }
     // Another restore is at work there.
     let busy = place.path("busy");

@@ -45,6 +45,10 @@ struct Sum<'a> {
     least_room: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     free: Option<u64>,
+    /// How many inodes must be free at least, and how many are.
+    least_inodes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_inodes: Option<u64>,
     problems: Vec<Line<'a>>,
 }
 
@@ -79,6 +83,7 @@ pub(super) fn run(
     if problems > named {
         say(format_args!("error: … and {} more", thousands(problems - named)));
     }
+    warn_of_missing(session);
     super::tell_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
     let written =
         written.and_then(|()| sum(&mut out, session.json, &preview, target)).and_then(|()| out.flush());
@@ -97,6 +102,24 @@ pub(super) fn run(
     }
     super::sum_up(session, problems, preview.undeleted, kinds, args.report.is_some());
     Ok(Exit::Partial)
+}
+
+/// Warns of packs that are not there. Which files need them is not known without reading lists of pieces.
+fn warn_of_missing(session: &Session) {
+    match session.repository.missing_packs() {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => {
+            let packs = count(missing.len() as u64, "pack is", "packs are");
+            let them = if missing.len() == 1 { "it" } else { "them" };
+            say(format_args!(
+                "warning: {packs} missing: files that need {them} cannot be restored; `kopia-rs verify` names such files"
+            ));
+        }
+        Err(error) => {
+            let error = error.to_string();
+            say(format_args!("warning: whether packs are missing is not known: {}", escape(&error)));
+        }
+    }
 }
 
 fn word(action: Action) -> &'static str {
@@ -147,6 +170,8 @@ fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io
             room: preview.room,
             least_room: preview.least_room,
             free: preview.free,
+            least_inodes: preview.least_inodes,
+            free_inodes: preview.free_inodes,
             problems: preview.problems.iter().map(Line::from).collect(),
         };
         serde_json::to_writer(&mut *out, &sum)?;

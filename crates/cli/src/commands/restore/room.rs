@@ -1,6 +1,7 @@
 //! How much room a restore takes, said before it begins.
 
 use std::fs;
+use std::path::Path;
 
 use kopia_rs::Entry;
 use kopia_rs::restore::Preview;
@@ -9,7 +10,7 @@ use crate::args;
 use crate::diagnosis::Place;
 use crate::diagnosis::space::{self, Needs, Room};
 use crate::error::Failure;
-use crate::output::{shown, size};
+use crate::output::{count, shown, size};
 
 /// Returns what is to be said where a restore may take more room than there is.
 pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
@@ -18,35 +19,61 @@ pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
     if args.finish.is_some() || !room.lacks_bytes(needs) {
         return None;
     }
-    let (free, needed) = (size(room.free_bytes), size(needs.bytes));
+    let (free, needed) = (size(room.free_bytes), size(room.needed(needs)));
     let target = args.target.display().to_string();
     let target = shown(&target);
-    let is_empty = fs::read_dir(&args.target).map_or(true, |mut names| names.next().is_none());
+    let is_empty = !has(&args.target, |name| !name.starts_with(UNFINISHED));
     Some(match (args.shard, is_empty || args.target.is_file()) {
         (Some(_), _) => {
             format!(
-                "{target} has {free} free; all shards together take up to {needed}, and free nothing before --finish"
+                "{target} has {free} free; all shards together may take {needed}, and free nothing before --finish"
             )
         }
-        (None, true) => format!("{target} has {free} free, and up to {needed} are to be written"),
+        (None, true) => format!("{target} has {free} free, and the snapshot may take {needed}"),
         (None, false) => {
             let in_place = if args.in_place { "" } else { "; --in-place takes no room beside large files" };
             format!(
-                "{target} has {free} free, and up to {needed} are to be written: where room is short, each file replaces \
+                "{target} has {free} free, and the snapshot may take {needed}: where room is short, each file replaces \
                  the older one as soon as it is whole{in_place}"
             )
         }
     })
 }
 
+/// What the names of unfinished restores begin with.
+const UNFINISHED: &str = ".kopia-rs-restore-";
+
+/// Returns whether a directory has a name of some kind.
+fn has(directory: &Path, is: impl Fn(&str) -> bool) -> bool {
+    let names = fs::read_dir(directory).into_iter().flatten().flatten();
+    names.into_iter().any(|entry| is(&entry.file_name().to_string_lossy()))
+}
+
 /// Returns how a restore will end for which there is certainly too little room.
 pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure> {
-    let missing = preview.least_room.checked_sub(preview.free?).filter(|missing| *missing > 0)?;
-    if args.sparse || !space::is_plain(&Place::look(&args.target)) {
+    let lacks = |least: u64, free: Option<u64>| least.checked_sub(free?).filter(|missing| *missing > 0);
+    // Holes take no room.
+    let missing = lacks(preview.least_room, preview.free).filter(|_| !args.sparse);
+    let missing_inodes = lacks(preview.least_inodes, preview.free_inodes);
+    if missing.is_none() && missing_inodes.is_none() {
         return None;
     }
-    let (target, missing) = (args.target.display().to_string(), size(missing));
-    let failure = Failure::failed(format!("{}: there is no room, {missing} more are needed", shown(&target)));
+    // What an interrupted restore has left is taken up, or goes first.
+    let is_unfinished = has(&args.target, |name| name.starts_with(UNFINISHED));
+    if is_unfinished || !space::is_plain(&Place::look(&args.target)) {
+        return None;
+    }
+    let target = args.target.display().to_string();
+    let target = shown(&target);
+    let Some(missing) = missing else {
+        let inodes = count(missing_inodes?, "more inode is", "more inodes are");
+        let failure = Failure::failed(format!("{target}: there is no room, {inodes} needed"));
+        return Some(failure.hint(
+            "the file system has too few inodes left: delete files there, or choose one with more inodes",
+        ));
+    };
+    let missing = size(missing);
+    let failure = Failure::failed(format!("{target}: there is no room, {missing} more are needed"));
     let failure = failure.hint(format!("make {missing} of room"));
     Some(match args.in_place {
         true => failure,

@@ -129,7 +129,7 @@ fn last_lines_fit_whatever_the_names_are() {
         no_snapshot("a@b:/c", &[&source], false),
         refused(long.clone().into()),
         Finding::NoRepository { given: "/a\nb\u{1b}".into(), holds: vec![name.clone(); 5] },
-        Finding::NoSpace { target: long.into(), needed: u64::MAX, free: 0 },
+        Finding::NoSpace { target: long.into(), needed: u64::MAX, free: 0, certain: true },
     ];
     for finding in findings {
         let line = line(&finding);
