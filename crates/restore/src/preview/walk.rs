@@ -187,8 +187,8 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         self.preview.least_room = self.in_turn.most();
         self.preview.least_inodes = match self.inodes_in_turn.most() {
             0 => 0,
-            // The unfinished folder is one more, and so is the target if it is to be made.
-            inodes => inodes.saturating_add(1 + u64::from(self.target.is_none())),
+            // The unfinished folder and its tag are two more, and the target is one if it is to be made.
+            inodes => inodes.saturating_add(2 + u64::from(self.target.is_none())),
         };
         self.preview
     }
