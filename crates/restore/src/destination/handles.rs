@@ -193,17 +193,18 @@ mod tests {
         )
     }
 
+    fn parent_and_child() -> (Arc<Folder>, Arc<Folder>) {
+        let source = "kaa".parse::<kopia_format::ObjectId>().unwrap().into();
+        let parent = folder(&Folder::root(source, Attributes::default(), false), "parent");
+        let child = folder(&parent, "child");
+        (parent, child)
+    }
+
     #[test]
     fn a_parent_is_reached_through_its_child_only_if_it_is_still_the_same() {
         let place = tempfile::tempdir().unwrap();
         let root_handle = fs::File::open(place.path()).unwrap();
-        let root = Folder::root(
-            "kaa".parse::<kopia_format::ObjectId>().unwrap().into(),
-            Attributes::default(),
-            false,
-        );
-        let parent = folder(&root, "parent");
-        let child = folder(&parent, "child");
+        let (parent, child) = parent_and_child();
         let mut handles = Handles::new(root_handle.as_fd(), 1, true);
         let open = handles.open(&child).unwrap();
         handles.open_parent(&child, open.as_fd());
@@ -222,13 +223,7 @@ mod tests {
     fn a_directory_that_was_replaced_is_not_used() {
         let place = tempfile::tempdir().unwrap();
         let root_handle = fs::File::open(place.path()).unwrap();
-        let root = Folder::root(
-            "kaa".parse::<kopia_format::ObjectId>().unwrap().into(),
-            Attributes::default(),
-            false,
-        );
-        let parent = folder(&root, "parent");
-        let child = folder(&parent, "child");
+        let (parent, child) = parent_and_child();
         let mut handles = Handles::new(root_handle.as_fd(), 1, true);
         handles.open(&child).unwrap();
         handles.forget(&child);
