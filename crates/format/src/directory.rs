@@ -5,6 +5,7 @@
 //! handed out as [`Refused`] and costs only itself. Authority: `snapshot/manifest.go`, `snapshot/snapshotfs`.
 
 mod entry;
+mod refused;
 mod summary;
 
 use std::borrow::Cow;
@@ -14,7 +15,8 @@ use std::{fmt, io};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 pub(crate) use entry::RawEntry;
-pub use entry::{Entry, EntryKind, Refused};
+pub use entry::{Entry, EntryKind};
+pub use refused::{Refusal, Refused};
 pub use summary::{FailedEntry, Summary};
 
 use crate::{Error, Result, json};

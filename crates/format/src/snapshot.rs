@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use source::Source;
 
-use crate::directory::{Entry, RawEntry, Refused, Summary};
+use crate::directory::{Entry, RawEntry, Refusal, Refused, Summary};
 use crate::manifest::Manifest;
 use crate::{Error, Result, Timestamp, json};
 
@@ -131,7 +131,7 @@ impl Snapshot {
     /// # Errors
     /// [`Refused`] if there is none or it cannot be restored.
     pub fn root(&self) -> Result<Entry<'static>, Refused> {
-        let none = || Refused { name: String::new(), why: "the snapshot has no root".into(), object: None };
+        let none = || Refused { name: String::new(), why: Refusal::NoRoot, object: None };
         self.root_entry.clone().ok_or_else(none)?.validate_root()
     }
 }
@@ -165,7 +165,7 @@ mod tests {
     fn old_and_unfinished_ones() {
         let old = snapshot(r#"{"source":{"host":"h","userName":"u","path":"/"},"startTime":"2020-01-01T00:00:00Z","endTime":"2020-01-01T00:00:00Z","stats":{"dirCount":1},"incomplete":"checkpoint","rootEntry":null,"tags":null}"#).unwrap();
         assert_eq!(old.incomplete(), Some("checkpoint"));
-        assert!(old.root().unwrap_err().why.contains("no root"));
+        assert_eq!(old.root().unwrap_err().why, Refusal::NoRoot);
         assert!(snapshot("null").is_err());
         assert!(snapshot("[1]").is_err());
     }

@@ -19,9 +19,6 @@ pub use trail::{MAX_WAITING, Trail};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
 
-/// Why an entry is left out that has the name of another one.
-pub const DOUBLED: &str = "another entry of the folder has this name; only one of them is restored";
-
 /// A file, folder or link, with the repository that it can be read from.
 #[derive(Debug, Clone)]
 pub struct Entry {

@@ -36,7 +36,7 @@ mod table;
 pub mod unindexed;
 pub mod verify;
 
-pub use entry::{DOUBLED, Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
+pub use entry::{Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 pub use error::{Error, Result};
 pub use format_blob::FormatBlob;
 pub use missing::MissingPack;

@@ -13,7 +13,7 @@ mod rounds;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use kopia_format::directory::EntryKind;
+use kopia_format::directory::{EntryKind, Refusal};
 use kopia_repository::{Entry, Fetched, MAX_WAITING};
 
 use crate::destination::folder::{Folder, FolderKind};
@@ -401,5 +401,5 @@ pub(crate) fn mounted() -> Cause {
 
 /// What is said of the second entry of a name.
 pub(crate) fn doubled() -> Cause {
-    Cause::Entry(kopia_repository::DOUBLED.into())
+    Cause::Entry(Refusal::Doubled.to_string())
 }

@@ -1,18 +1,15 @@
 //! One entry of a directory, as it is written and as it can be trusted.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Summary;
+use super::refused::shown;
+use super::{Refusal, Refused, Summary};
 use crate::{ObjectId, Timestamp};
 
 /// The longest name that is believed, in bytes: no file system has longer ones.
 const MAX_NAME: usize = 4096;
-
-/// How many characters of what is refused are shown: reports keep thousands of them.
-const SHOWN: usize = 256;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,40 +51,6 @@ impl Entry<'_> {
     /// Copies what is borrowed.
     pub fn into_owned(self) -> Entry<'static> {
         Entry { name: Cow::Owned(self.name.into_owned()), ..self }
-    }
-}
-
-/// An entry that cannot be restored as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// Its name, for people: it may be no name at all. A longer one is cut after 256 characters.
-    pub name: String,
-    /// What is wrong with it.
-    pub why: String,
-    /// The object that holds its bytes, if it names one.
-    pub object: Option<ObjectId>,
-}
-
-impl Refused {
-    /// Returns what is wrong with it, and where what it has can be found all the same.
-    pub fn reason(&self) -> String {
-        let Self { why, object, .. } = self;
-        match object {
-            Some(object) if object.is_directory() => format!("{why}; what is in it is in object {object}"),
-            Some(object) => format!("{why}; its bytes are in object {object}"),
-            None => why.clone(),
-        }
-    }
-}
-
-/// Copies the beginning of a text.
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "entry {:?}: {}", self.name, self.reason())
     }
 }
 
@@ -153,69 +116,60 @@ impl<'a> RawEntry<'a> {
     pub(crate) fn validate(mut self) -> Result<Entry<'a>, Refused> {
         match checked_name(std::mem::take(&mut self.name)) {
             Ok(name) => Self { name, ..self }.validate_root(),
-            Err((name, why)) => Err(Self { name, ..self }.refuse(why.into())),
+            Err((name, why)) => Err(Self { name, ..self }.refuse(why)),
         }
-    }
-
-    fn refuse(&self, why: String) -> Refused {
-        Refused { name: shown(&self.name), why, object: self.obj.parse().ok() }
     }
 
     /// Checks everything but the name: that of a snapshot's root is a label only.
     pub(crate) fn validate_root(self) -> Result<Entry<'a>, Refused> {
-        let checked = (|| {
-            let kind = match &*self.kind {
-                "f" => EntryKind::File,
-                "d" => EntryKind::Directory,
-                "s" => EntryKind::Symlink,
-                other => return Err(format!("has the unknown type {:?}", shown(other))),
-            };
-            let size = u64::try_from(self.size).map_err(|_| format!("has the size {}", self.size))?;
-            let mode =
-                unix_mode(&self.mode).ok_or_else(|| format!("has the mode {:?}", shown(&self.mode)))?;
-            let object = match &*self.obj {
-                "" => return Err("has no object".into()),
-                text => text.parse::<ObjectId>().map_err(|error| error.to_string())?,
-            };
-            let modified = match &*self.mtime {
-                "" => Timestamp::default(),
-                text => text.parse().map_err(|error: crate::Error| error.to_string())?,
-            };
-            Ok((kind, size, mode, object, modified))
-        })();
-        match checked {
-            Ok((kind, size, mode, object, modified)) => Ok(Entry {
-                name: self.name,
-                kind,
-                mode,
-                size,
-                modified,
-                uid: self.uid,
-                gid: self.gid,
-                object,
-                summary: self.summ,
-            }),
+        match self.checked() {
+            Ok(entry) => Ok(Entry { name: self.name, summary: self.summ, ..entry }),
             Err(why) => Err(self.refuse(why)),
         }
     }
+
+    fn refuse(&self, why: Refusal) -> Refused {
+        Refused { name: shown(&self.name), why, object: self.obj.parse().ok() }
+    }
+
+    /// Parses everything but the name and the summary, which the caller moves rather than copies.
+    fn checked(&self) -> Result<Entry<'static>, Refusal> {
+        let kind = match &*self.kind {
+            "f" => EntryKind::File,
+            "d" => EntryKind::Directory,
+            "s" => EntryKind::Symlink,
+            other => return Err(Refusal::UnknownType { found: shown(other).into() }),
+        };
+        let size = u64::try_from(self.size).map_err(|_| Refusal::Size { found: self.size })?;
+        let mode = unix_mode(&self.mode).ok_or_else(|| Refusal::Mode { found: shown(&self.mode).into() })?;
+        let object = match &*self.obj {
+            "" => return Err(Refusal::NoObject),
+            text => text.parse().map_err(|error| Refusal::Object(Box::new(error)))?,
+        };
+        let modified = match &*self.mtime {
+            "" => Timestamp::default(),
+            text => text.parse().map_err(|error| Refusal::Time(Box::new(error)))?,
+        };
+        let (uid, gid) = (self.uid, self.gid);
+        Ok(Entry { name: "".into(), kind, mode, size, modified, uid, gid, object, summary: None })
+    }
 }
 
-/// Checks a name. One that leads into directories is returned without what says nothing: `/` at its beginning and end, empty
-/// components and `.`.
-fn checked_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, &'static str)> {
+/// Checks a name, and drops what does not matter of one that leads into directories: `/` at its ends, empty components, `.`.
+fn checked_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, Refusal)> {
     let why = match &*name {
-        "" => "has no name",
-        "." => "would leave its folder",
-        text if text.contains('\0') => "has NUL in its name",
-        text if text.len() > MAX_NAME => "has a name of more than 4096 bytes",
-        text if text.split('/').any(|component| component == "..") => "would leave its folder",
+        "" => Refusal::NoName,
+        "." => Refusal::Dot,
+        text if text.contains('\0') => Refusal::Nul,
+        text if text.len() > MAX_NAME => Refusal::NameTooLong { limit: MAX_NAME },
+        text if text.split('/').any(|component| component == "..") => Refusal::DotDot,
         text if !text.contains('/') => return Ok(name),
         text => {
             let components: Vec<_> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
             if !components.is_empty() {
                 return Ok(components.join("/").into());
             }
-            "has no name"
+            Refusal::NoName
         }
     };
     Err((name, why))

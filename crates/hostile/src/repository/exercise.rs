@@ -80,7 +80,7 @@ impl Walk {
                     }
                 }
                 Ok(_) => small = false,
-                Err(refused) => assert!(!refused.why.is_empty()),
+                Err(refused) => assert!(!refused.why.to_string().is_empty()),
             });
         }
         small

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kopia_format::ObjectId;
-use kopia_format::directory::{self, EntryKind, Refused, Summary};
+use kopia_format::directory::{self, EntryKind, Refusal, Refused, Summary};
 
 use super::{Entry, MAX_WAITING};
 use crate::{Repository, Result};
@@ -78,7 +78,7 @@ pub(super) type Visit<'v> = dyn FnMut(Result<directory::Entry<'_>, Refused>) + '
 
 /// Returns why an entry is left out that has the name of another one.
 pub(super) fn doubled(name: &str, object: ObjectId) -> Refused {
-    Refused { name: name.into(), why: super::DOUBLED.into(), object: Some(object) }
+    Refused { name: name.into(), why: Refusal::Doubled, object: Some(object) }
 }
 
 /// Reads a directory and visits its entries, each by a name of one component: first files and links, then directories.
@@ -96,13 +96,13 @@ pub(super) fn merge(
     let summary = read(&mut |entry| match entry {
         Err(refused) => visit(Err(refused)),
         Ok(entry) if entry.name.contains('/') && placed.len() == MOST => {
-            let why = format!("its folder has more than {MOST} names with `/`");
+            let why = Refusal::TooManyPaths { limit: MOST };
             visit(Err(Refused { name: entry.name.into_owned(), why, object: Some(entry.object) }));
         }
         Ok(entry) if entry.name.contains('/') => {
             components += entry.name.split('/').count();
             if components > MOST_COMPONENTS {
-                let why = format!("its folder has names that lead into more than {MOST_COMPONENTS} folders");
+                let why = Refusal::TooManyComponents { limit: MOST_COMPONENTS };
                 return visit(Err(Refused {
                     name: entry.name.into_owned(),
                     why,
@@ -120,7 +120,7 @@ pub(super) fn merge(
             if entry.kind() != EntryKind::Directory {
                 visit(Ok(entry));
             } else if directories.len() == MAX_WAITING {
-                let why = format!("its folder has more than {MAX_WAITING} folders");
+                let why = Refusal::TooManyDirectories { limit: MAX_WAITING };
                 visit(Err(Refused { name: entry.name().into(), why, object: Some(entry.object()) }));
             } else {
                 directories.push((entry, Vec::new()));
@@ -201,7 +201,7 @@ fn place(
                 directories[*number].1.push(below(rest, entry));
             }
             (Some(None), Some(_)) => {
-                let why = format!("its name leads through {name:?}, which is no folder");
+                let why = Refusal::NotADirectory { through: name.into() };
                 visit(Err(Refused { name: path.into(), why, object: Some(entry.object) }));
             }
             (None, Some(rest)) => {

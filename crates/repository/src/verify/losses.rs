@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use kopia_format::directory::{EntryKind, Refused};
+use kopia_format::directory::{EntryKind, Refusal, Refused};
 use kopia_format::{ContentId, ObjectId};
 
 use super::Loss;
-use crate::entry::{DOUBLED, DirectorySource};
+use crate::entry::DirectorySource;
 use crate::object::Pieces;
 use crate::{Entry, Repository, Snapshot};
 
@@ -104,7 +104,7 @@ impl Search<'_> {
                 if suspect && !names.insert(entry.name().into()) {
                     let doubled = Refused {
                         name: entry.name().into(),
-                        why: DOUBLED.into(),
+                        why: Refusal::Doubled,
                         object: Some(entry.object()),
                     };
                     return tell(entry.name(), doubled.reason(), doubled.object);
