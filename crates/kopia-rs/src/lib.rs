@@ -109,7 +109,7 @@
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //!
 //! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C compiler and is
-//! slower.
+//! slower; `testing` adds `storage::testing`: stores that count and fail, and the test that every store must pass.
 
 pub use kopia_codec::key::Password;
 pub use kopia_format::directory::{EntryKind, FailedEntry, Refusal, Refused, Summary};

@@ -12,7 +12,8 @@ use kopia_repository::read::Use;
 use kopia_repository::schedule::{self, Limits};
 use kopia_repository::verify::{self, Coverage};
 use kopia_repository::{Error, OpenOptions, Place, Repository};
-use kopia_storage::{BlobStore, ChangingStore, CountingStore, MemoryStore};
+use kopia_storage::testing::{ChangingStore, CountingStore};
+use kopia_storage::{BlobStore, MemoryStore};
 use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
 use serde_json::json;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use kopia_codec::key::Password;
 use kopia_format::BlobId;
 use kopia_repository::{Error, Repository, Result};
-use kopia_storage::{BlobBytes, BlobInfo, BlobStore, CountingStore, FaultyStore, MemoryStore, ReadProfile};
+use kopia_storage::testing::{CountingStore, FaultyStore};
+use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadProfile};
 use kopia_testkit::huge::HugeIndex;
 use kopia_testkit::writer::PASSWORD;
 

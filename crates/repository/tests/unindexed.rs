@@ -9,7 +9,8 @@ use kopia_codec::key::Password;
 use kopia_format::{BlobId, ContentId};
 use kopia_repository::unindexed::{Held, Packs};
 use kopia_repository::{OpenOptions, Repository, verify};
-use kopia_storage::{BlobStore, ChangingStore, CountingStore, FaultyStore, MemoryStore};
+use kopia_storage::testing::{ChangingStore, CountingStore, FaultyStore};
+use kopia_storage::{BlobStore, MemoryStore};
 use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
 use serde_json::json;
 

@@ -7,7 +7,8 @@ use kopia_codec::key::Password;
 use kopia_format::BlobId;
 use kopia_repository::Repository;
 use kopia_repository::verify::{Coverage, Options, Part, Shard};
-use kopia_storage::{CountingStore, MemoryStore};
+use kopia_storage::MemoryStore;
+use kopia_storage::testing::CountingStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
 

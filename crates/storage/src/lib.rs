@@ -9,11 +9,8 @@
 //! | [`filesystem`] | a folder on a local or mounted disk | `repo/blob/filesystem`, `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
-//! | [`counting`] | a wrapper that records what is asked | |
-//! | [`changing`] | a wrapper that changes what is there at a chosen moment | |
-//! | [`faulty`] | a wrapper that fails on purpose | `internal/blobtesting/faulty.go` |
-//! | [`conformance`] | what every store must do, as a test to call | `internal/blobtesting/verify.go` |
 //! | [`location`] | how people write down where a repository is | |
+//! | `testing` | stores for tests and what every store must do; needs the feature `testing` | `internal/blobtesting` |
 //!
 //! # Why blobs, and why blocking?
 //!
@@ -34,22 +31,17 @@
 //! ```
 
 mod bytes;
-pub mod changing;
-pub mod conformance;
-pub mod counting;
 mod error;
-pub mod faulty;
 pub mod filesystem;
 pub mod location;
 pub mod memory;
 pub mod overlay;
 mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use bytes::BlobBytes;
-pub use changing::ChangingStore;
-pub use counting::CountingStore;
 pub use error::{Error, Result};
-pub use faulty::FaultyStore;
 pub use filesystem::{FilesystemStore, IoMode};
 pub use location::Location;
 pub use memory::MemoryStore;

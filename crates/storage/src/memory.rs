@@ -125,14 +125,14 @@ mod tests {
 
     #[test]
     fn conforms() {
-        crate::conformance::check(|blobs| blobs.iter().cloned().collect::<MemoryStore>());
+        crate::testing::conformance::check(|blobs| blobs.iter().cloned().collect::<MemoryStore>());
     }
 
     #[test]
     fn pointers_to_stores_conform() {
         let store = |blobs: &[(BlobId, Vec<u8>)]| blobs.iter().cloned().collect::<MemoryStore>();
-        crate::conformance::check(|blobs| Arc::new(store(blobs)) as Arc<dyn BlobStore>);
-        crate::conformance::check(|blobs| Box::new(store(blobs)) as Box<dyn BlobStore>);
+        crate::testing::conformance::check(|blobs| Arc::new(store(blobs)) as Arc<dyn BlobStore>);
+        crate::testing::conformance::check(|blobs| Box::new(store(blobs)) as Box<dyn BlobStore>);
     }
 
     #[test]

@@ -151,7 +151,7 @@ mod tests {
     fn conforms() {
         for own in [0, 3, 8] {
             for under in [false, true] {
-                crate::conformance::check(|blobs| store(blobs, own, under));
+                crate::testing::conformance::check(|blobs| store(blobs, own, under));
             }
         }
     }

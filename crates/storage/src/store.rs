@@ -13,8 +13,8 @@ use crate::{BlobBytes, Result};
 ///
 /// Stores are shared between threads, and all calls may come at once. Blobs never change once they are written, but they can
 /// appear and vanish at any time, as kopia's maintenance runs beside readers: what was listed may be
-/// [not found](crate::Error::is_not_found) when it is read. [`conformance::check`](crate::conformance::check) tests all that
-/// is said here. It corresponds to `Reader` in Kopia's `repo/blob/storage.go`.
+/// [not found](crate::Error::is_not_found) when it is read. `testing::conformance::check` tests all that is said here; it
+/// needs the feature `testing`. The trait corresponds to `Reader` in Kopia's `repo/blob/storage.go`.
 pub trait BlobStore: Send + Sync + Debug + 'static {
     /// Returns what to call the store in messages, such as the folder's path.
     fn location(&self) -> String;

@@ -8,7 +8,8 @@ use kopia_codec::key::Password;
 use kopia_format::BlobId;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Options, Outcome};
-use kopia_storage::{BlobStore, FaultyStore, MemoryStore};
+use kopia_storage::testing::FaultyStore;
+use kopia_storage::{BlobStore, MemoryStore};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
 use crate::common::{Place, assert_same, file, folder, names, problems};

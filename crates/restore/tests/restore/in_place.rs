@@ -6,7 +6,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Options, Outcome, Result};
-use kopia_storage::{FaultyStore, MemoryStore};
+use kopia_storage::MemoryStore;
+use kopia_storage::testing::FaultyStore;
 use kopia_testkit::damage;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 

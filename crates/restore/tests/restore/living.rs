@@ -6,9 +6,8 @@ use std::sync::Arc;
 use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::Options;
-use kopia_storage::{
-    BlobBytes, BlobInfo, BlobStore, ChangingStore, CountingStore, MemoryStore, ReadAhead, ReadProfile, Result,
-};
+use kopia_storage::testing::{ChangingStore, CountingStore};
+use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadAhead, ReadProfile, Result};
 use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
 
 use crate::common::{Place, file, folder, link, problems};

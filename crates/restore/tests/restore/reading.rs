@@ -11,9 +11,8 @@ use kopia_codec::key::Password;
 use kopia_format::{BlobId, ContentId};
 use kopia_repository::{Entry, Repository};
 use kopia_restore::Options;
-use kopia_storage::{
-    BlobBytes, BlobInfo, BlobStore, CountingStore, FaultyStore, MemoryStore, ReadAhead, ReadProfile, Result,
-};
+use kopia_storage::testing::{CountingStore, FaultyStore};
+use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadAhead, ReadProfile, Result};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
 use crate::common::{Place, file, folder, problems};

@@ -49,7 +49,7 @@ fn conforms_in_every_layout_and_mode() {
     for layout in LAYOUTS {
         for mode in MODES {
             let folders = RefCell::new(Vec::new());
-            crate::conformance::check(|blobs| {
+            crate::testing::conformance::check(|blobs| {
                 let folder = TempDir::new().unwrap();
                 let shards = match layout {
                     None => Shards::default(),
@@ -121,7 +121,7 @@ fn conforms_wherever_blobs_lie_and_whatever_lies_between_them() {
     let all = FOUND.iter().flat_map(|found| wrong.clone().map(move |wrong| (found, wrong)));
     for (&(lengths, longest, extension), (number, wrong)) in all {
         let folders = RefCell::new(Vec::new());
-        crate::conformance::check(|blobs| {
+        crate::testing::conformance::check(|blobs| {
             let folder = TempDir::new().unwrap();
             for (id, bytes) in blobs {
                 let lengths = if id.as_str().len() > longest { lengths } else { &[] };
@@ -146,7 +146,7 @@ fn conforms_wherever_blobs_lie_and_whatever_lies_between_them() {
 fn conforms_with_layouts_mixed() {
     for both in [false, true] {
         let folders = RefCell::new(Vec::new());
-        crate::conformance::check(|blobs| {
+        crate::testing::conformance::check(|blobs| {
             let folder = TempDir::new().unwrap();
             put(folder.path(), ".shards", br#"{"default":[3,3],"maxNonShardedLength":20}"#);
             for (number, (id, bytes)) in blobs.iter().enumerate() {

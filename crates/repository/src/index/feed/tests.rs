@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kopia_storage::{CountingStore, FaultyStore, MemoryStore};
+use kopia_storage::MemoryStore;
+use kopia_storage::testing::{CountingStore, FaultyStore};
 
 use super::*;
 

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn conforms() {
-        crate::conformance::check(|blobs| ChangingStore::new(blobs.iter().cloned().collect::<MemoryStore>()));
+        crate::testing::conformance::check(|blobs| {
+            ChangingStore::new(blobs.iter().cloned().collect::<MemoryStore>())
+        });
     }
 
     #[test]

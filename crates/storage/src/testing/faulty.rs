@@ -189,7 +189,9 @@ mod tests {
 
     #[test]
     fn conforms_if_not_told_to_fail() {
-        crate::conformance::check(|blobs| FaultyStore::new(blobs.iter().cloned().collect::<MemoryStore>()));
+        crate::testing::conformance::check(|blobs| {
+            FaultyStore::new(blobs.iter().cloned().collect::<MemoryStore>())
+        });
     }
 
     #[test]

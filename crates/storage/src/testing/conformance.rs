@@ -14,7 +14,8 @@ use crate::{BlobInfo, BlobStore, Error, Result};
 /// If the store breaks the contract. This is for tests.
 ///
 /// ```
-/// use kopia_storage::{MemoryStore, conformance};
+/// use kopia_storage::MemoryStore;
+/// use kopia_storage::testing::conformance;
 ///
 /// conformance::check(|blobs| blobs.iter().cloned().collect::<MemoryStore>());
 /// ```

@@ -133,7 +133,9 @@ mod tests {
 
     #[test]
     fn conforms() {
-        crate::conformance::check(|blobs| CountingStore::new(blobs.iter().cloned().collect::<MemoryStore>()));
+        crate::testing::conformance::check(|blobs| {
+            CountingStore::new(blobs.iter().cloned().collect::<MemoryStore>())
+        });
     }
 
     #[test]
