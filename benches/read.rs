@@ -6,8 +6,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use kopia_codec::key::Password;
 use kopia_format::index::Index;
 use kopia_format::{ContentId, ObjectId};
-use kopia_repository::read::Use;
-use kopia_repository::schedule::{self, Limits};
+use kopia_repository::contents::Use;
+use kopia_repository::contents::schedule::{self, Limits};
 use kopia_repository::{Entry, Place, Repository};
 use kopia_storage::{MemoryStore, ReadProfile};
 use kopia_testkit::huge::HugeIndex;

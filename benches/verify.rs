@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kopia_codec::hash::HashAlgorithm;
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
-use kopia_repository::content::{Decoder, Stored};
+use kopia_repository::contents::decode::{Decoder, Stored};
 use kopia_repository::{Place, Repository, verify};
 use kopia_rs_benches::noise::Noise;
 use kopia_storage::FilesystemStore;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use kopia_repository::Repository;
-use kopia_repository::content::{Decoder, Stored};
+use kopia_repository::contents::decode::{Decoder, Stored};
 use kopia_rs_benches::noise::Noise;
 use rustix::fs::Mode;
 

@@ -5,13 +5,14 @@
 
 mod feed;
 mod listing;
-mod living;
-mod looks;
-mod losses;
+mod live;
 mod merge;
 mod recover;
+mod rescan;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::sync::atomic::AtomicBool;
 use std::thread::Scope;
@@ -21,17 +22,17 @@ use kopia_format::{BlobId, epoch};
 use kopia_storage::{BlobInfo, BlobStore};
 use rayon::prelude::*;
 
+use crate::index::table::{PackNames, Table};
 use crate::sealing::Sealing;
-use crate::table::{PackNames, Table};
 use crate::{Error, Result};
 
 pub(crate) use feed::{BUDGET, Feed};
 pub(crate) use listing::{Listing, is_hashed};
-pub(crate) use living::{Living, Source};
-use losses::Losses;
-pub(crate) use losses::Lost;
+pub(crate) use live::{Living, Source};
 use merge::Opener;
 pub(crate) use recover::own_index;
+use unreadable::Losses;
+pub(crate) use unreadable::Lost;
 
 /// How often everything is tried anew because a blob vanished: maintenance may run beside us.
 pub(crate) const ATTEMPTS: usize = 5;

@@ -6,9 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`repository`](Repository) | opening: keys, indexes, one merged table |
-//! | [`content`] | one content, from its place in a pack to plain bytes |
-//! | [`read`] | many contents: range by range, each decoded once |
-//! | [`schedule`] | in which order contents are read: by pack, neighbours together |
+//! | [`contents`] | contents, from their place in a pack to plain bytes, one or many |
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`entry`](Entry) | files, folders and links of a snapshot |
@@ -19,27 +17,24 @@
 //!
 //! All handles are cheap to clone and may cross threads.
 
-pub mod content;
+pub mod contents;
 pub(crate) mod entry;
 mod error;
 pub mod format_blob;
 mod index;
 mod missing;
 pub mod object;
-pub mod read;
 mod repository;
-pub mod schedule;
 mod sealing;
 pub mod select;
 mod snapshot;
-mod table;
 pub mod unindexed;
 pub mod verify;
 
 pub use entry::{Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 pub use error::{Error, Result};
 pub use format_blob::FormatBlob;
+pub use index::table::Place;
 pub use missing::MissingPack;
 pub use repository::{OpenOptions, Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};
-pub use table::Place;

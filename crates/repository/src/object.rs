@@ -4,9 +4,9 @@
 //! hands out contents in order, holding no more than one list of each level; [`ObjectReader`] reads through them.
 //! Authority: `repo/object/object_reader.go`.
 
+mod extents;
 mod list;
-mod pieces;
 mod reader;
 
-pub use pieces::{Pieces, Run};
+pub use extents::{Pieces, Run};
 pub use reader::ObjectReader;

@@ -11,10 +11,10 @@ use kopia_format::repository_blob::{RepositoryBlob, RepositoryFormat};
 use kopia_format::{BlobId, ContentId, ObjectId};
 use kopia_storage::BlobStore;
 
-use crate::content::{Decoder, Stored, implausible};
+use crate::contents::decode::{Decoder, Stored, implausible};
+use crate::index::table::Place;
 use crate::index::{Indexes, Living, Lost, Source};
 use crate::sealing::Sealing;
-use crate::table::Place;
 use crate::{Error, Result};
 
 pub(crate) use open::unseal;

@@ -15,8 +15,8 @@ use kopia_format::index::{Entry, Index};
 use kopia_format::{BlobId, ContentId, Timestamp};
 use kopia_storage::BlobInfo;
 
+use crate::contents::side_by_side;
 use crate::index::{Indexes, is_hashed, own_index};
-use crate::read::side_by_side;
 use crate::{Error, Repository, Result};
 
 pub use coverage::ManifestCoverage;

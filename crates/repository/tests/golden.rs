@@ -4,7 +4,7 @@
 
 use kopia_codec::key::Password;
 use kopia_format::directory::EntryKind;
-use kopia_repository::content::{Decoder, Stored};
+use kopia_repository::contents::decode::{Decoder, Stored};
 use kopia_repository::object::ObjectReader;
 use kopia_repository::verify::Options;
 use kopia_repository::{Entry, Repository};

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
-use kopia_repository::content::Decoder;
-use kopia_repository::read::Use;
-use kopia_repository::schedule::{self, Limits};
+use kopia_repository::contents::Use;
+use kopia_repository::contents::decode::Decoder;
+use kopia_repository::contents::schedule::{self, Limits};
 use kopia_repository::verify::{self, Coverage};
 use kopia_repository::{Error, OpenOptions, Place, Repository};
 use kopia_storage::testing::{ChangingStore, CountingStore};

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_repository::Repository;
-use kopia_repository::content::Decoder;
-use kopia_repository::schedule::{Limits, Read};
+use kopia_repository::contents::decode::Decoder;
+use kopia_repository::contents::schedule::{Limits, Read};
 use kopia_storage::{BlobBytes, ReadAhead};
 use rustix::io::Errno;
 

@@ -9,8 +9,8 @@ use kopia_storage::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 
 use super::Losses;
 use super::feed::{BUDGET, Blob, Feed};
+use crate::index::table::{Builder, PackNames};
 use crate::sealing::{Sealing, blob_iv};
-use crate::table::{Builder, PackNames};
 use crate::{Error, Result};
 
 /// As many sealed bytes are worth a thread: opening and merging them takes some 5 ms.

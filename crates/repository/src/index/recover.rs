@@ -9,9 +9,9 @@ use kopia_format::postamble::{self, Postamble};
 use kopia_storage::{BlobInfo, BlobStore};
 
 use super::Losses;
-use crate::read::side_by_side;
+use crate::contents::side_by_side;
+use crate::index::table::Builder;
 use crate::sealing::Sealing;
-use crate::table::Builder;
 use crate::{Error, Result};
 
 /// The longest index of one pack that is read, in bytes. A pack of 20 MB has some thousand contents.

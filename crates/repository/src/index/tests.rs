@@ -7,7 +7,7 @@ use kopia_storage::{BlobStore, MemoryStore};
 use kopia_testkit::writer::RepositoryWriter;
 
 use super::*;
-use crate::table::tests::{Row, index};
+use crate::index::table::tests::{Row, index};
 
 const KEY: &[u8] = &[0, 0xaa, 0xbb];
 const OTHER: &[u8] = &[0, 0xcc, 0xdd];

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_format::ObjectId;
 
-use super::pieces::MAX_RUNS;
+use super::extents::MAX_RUNS;
 use super::{Pieces, Run};
 use crate::{Error, Repository, Result};
 

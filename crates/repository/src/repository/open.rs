@@ -11,9 +11,9 @@ use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
 use super::{Inner, OpenOptions, Repository};
+use crate::index::table::PackNames;
 use crate::index::{self, BUDGET, Feed, Listing, Living, Rules};
 use crate::sealing::Sealing;
-use crate::table::PackNames;
 use crate::{Error, FormatBlob, Result};
 
 /// The features that this reader understands: those that kopia does (`repo/open.go`).

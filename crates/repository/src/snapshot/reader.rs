@@ -4,7 +4,7 @@ use kopia_format::ContentId;
 use kopia_format::manifest::{self, Manifest};
 use rayon::prelude::*;
 
-use crate::content::{MAX_LENGTH, corrupt};
+use crate::contents::decode::{MAX_LENGTH, corrupt};
 use crate::{Error, Repository, Result};
 
 /// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.

@@ -10,8 +10,8 @@ use kopia_format::{BlobId, ManifestId, Timestamp};
 use kopia_storage::BlobInfo;
 
 use super::{UnindexedPack, held};
+use crate::contents::side_by_side;
 use crate::index::own_index;
-use crate::read::side_by_side;
 use crate::snapshot::{LONGEST_LIST, too_long};
 use crate::{Error, Repository, Result, Snapshots};
 

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kopia_format::ContentId;
 
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
-use crate::content::{Decoder, implausible};
+use crate::contents::decode::{Decoder, implausible};
+use crate::contents::schedule::{self, Limits};
+use crate::contents::{Use, side_by_side};
 use crate::index::Indexes;
-use crate::read::{Use, side_by_side};
-use crate::schedule::{self, Limits};
 use crate::{Error, Place, Repository};
 
 /// About how many contents are listed at once: 60 MB.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use kopia_format::ContentId;
+use kopia_repository::contents::schedule::{self, Limits, Read};
 use kopia_repository::object::Run;
-use kopia_repository::schedule::{self, Limits, Read};
-use kopia_repository::{Place, read};
+use kopia_repository::{Place, contents};
 
 use super::existing::Old;
 use super::{BYTES, ENTRIES, LARGE_FILES};
@@ -146,7 +146,7 @@ fn some<T>(all: &[T], number: usize, length: usize) -> &[T] {
     &all[start..(start + length).min(all.len())]
 }
 
-impl read::Use for Use {
+impl contents::Use for Use {
     fn content(&self) -> ContentId {
         self.content
     }

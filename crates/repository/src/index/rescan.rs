@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use kopia_format::BlobId;
 use kopia_storage::{BlobInfo, Error};
 
-use crate::table::PackNames;
+use crate::index::table::PackNames;
 
 /// How many looks in a row may bring nothing before only every second, fourth, eighth … failure leads to another one. They
 /// would be that many only if packs vanished one by one, or a store did not keep what its lists promise.

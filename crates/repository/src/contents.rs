@@ -1,15 +1,18 @@
 //! Reading many contents: range by range, each content decoded once.
 
+pub mod decode;
+pub mod schedule;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::ContentId;
 use kopia_storage::{MAX_COPIES, ReadAhead, ReadProfile};
 use rayon::prelude::*;
 
-use crate::content::{Decoder, Stored};
+use crate::contents::decode::{Decoder, Stored};
 use crate::index::ATTEMPTS;
-use crate::schedule::{self, Limits, Read};
 use crate::{Error, Place, Repository, Result};
+use schedule::{Limits, Read};
 
 /// What needs a content.
 pub trait Use {

@@ -4,7 +4,7 @@ use kopia_format::indirect::{MAX_PIECES, Piece};
 use kopia_format::{ContentId, ObjectId};
 
 use super::list;
-use crate::content::MAX_LENGTH;
+use crate::contents::decode::MAX_LENGTH;
 use crate::{Error, Repository, Result};
 
 /// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces, ends here.

@@ -8,9 +8,9 @@ use std::ops::Range;
 use kopia_codec::compression::{Compression, Decompressor, split_header};
 use kopia_format::{ContentId, ObjectId};
 
+use crate::index::table::Place;
 use crate::repository::Repository;
 use crate::sealing::{Sealing, content_iv};
-use crate::table::Place;
 use crate::{Error, Result};
 
 /// How many contents are hashed side by side at most, and how many plain bytes: four lanes should be full to the end, but

@@ -8,7 +8,7 @@ use std::ops::Range;
 use kopia_storage::ReadProfile;
 
 use crate::Place;
-use crate::read::Use;
+use crate::contents::Use;
 
 /// The most contents in one range, so that all threads have something to do.
 const CONTENTS: usize = 128;

@@ -11,10 +11,10 @@ use arc_swap::{ArcSwap, Guard};
 use kopia_format::{BlobId, ContentId};
 use kopia_storage::BlobStore;
 
-use super::looks::Looks;
+use super::rescan::Looks;
 use super::{BUDGET, Feed, Indexes, Listing, Rules, load, recover};
+use crate::index::table::PackNames;
 use crate::sealing::Sealing;
-use crate::table::PackNames;
 use crate::{Error, Place, Result};
 
 /// Where indexes are read from.
