@@ -6,9 +6,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use kopia_codec::key::Password;
 use kopia_format::index::Index;
 use kopia_format::{ContentId, ObjectId};
-use kopia_repository::contents::Use;
+use kopia_repository::contents::Located;
 use kopia_repository::contents::schedule::{self, Limits};
-use kopia_repository::{Entry, Place, Repository};
+use kopia_repository::{ContentLocation, Entry, Repository};
 use kopia_storage::{MemoryStore, ReadProfile};
 use kopia_testkit::huge::HugeIndex;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
@@ -99,14 +99,14 @@ fn directory(c: &mut Criterion) {
 
 /// A use whose content does not matter.
 #[derive(Clone)]
-struct Placed(Place);
+struct Placed(ContentLocation);
 
-impl Use for Placed {
+impl Located for Placed {
     fn content(&self) -> ContentId {
         ContentId::new(None, &[0; 16]).expect("an id")
     }
 
-    fn place(&self) -> Place {
+    fn location(&self) -> ContentLocation {
         self.0
     }
 }
@@ -120,7 +120,7 @@ fn schedule(c: &mut Criterion) {
         let places: Vec<Placed> = (0..USES)
             .map(|number| {
                 let slot = number * step % USES;
-                Placed(Place {
+                Placed(ContentLocation {
                     pack: (slot / 4096) as u32,
                     offset: (slot % 4096 * 5000) as u32,
                     packed_length: 5000,

@@ -7,7 +7,7 @@ use kopia_codec::hash::HashAlgorithm;
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
 use kopia_repository::contents::decode::{Decoder, Stored};
-use kopia_repository::{Place, Repository, verify};
+use kopia_repository::{ContentLocation, Repository, verify};
 use kopia_rs_benches::noise::Noise;
 use kopia_storage::FilesystemStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
@@ -36,10 +36,11 @@ fn repository(folder: &std::path::Path, hash: HashAlgorithm) -> Repository {
 
 /// Reads each pack once and decodes and hashes what is in it, on all cores.
 fn alone(repository: &Repository) -> usize {
-    let mut contents: Vec<(ContentId, Place)> = Vec::new();
+    let mut contents: Vec<(ContentId, ContentLocation)> = Vec::new();
     repository.for_each_content(|content, place| contents.push((content, place)));
     contents.sort_by_key(|(_, place)| (place.pack, place.offset));
-    let packs: Vec<&[(ContentId, Place)]> = contents.chunk_by(|(_, a), (_, b)| a.pack == b.pack).collect();
+    let packs: Vec<&[(ContentId, ContentLocation)]> =
+        contents.chunk_by(|(_, a), (_, b)| a.pack == b.pack).collect();
     let (next, right) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         let (mut decoder, mut buffer) = (Decoder::new().verify_hashes(true), Vec::new());

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicUsize;
 
 use kopia_format::directory::EntryKind;
 use kopia_format::{ContentId, ObjectId};
-use kopia_repository::object::Pieces;
-use kopia_repository::{Entry, Place};
+use kopia_repository::object::Extents;
+use kopia_repository::{ContentLocation, Entry};
 
 use crate::Result;
 use crate::files::Handle;
@@ -53,7 +53,7 @@ pub(crate) enum Kind {
 /// A content that a leaf needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Use {
-    pub(crate) place: Place,
+    pub(crate) location: ContentLocation,
     pub(crate) content: ContentId,
     pub(crate) leaf: usize,
     /// Where it belongs in the file, in bytes.
@@ -111,13 +111,13 @@ impl Plan {
         let number = self.leaves.len();
         let before = self.uses.len();
         if entry.size() > 0 || entry.kind() == EntryKind::Symlink {
-            for run in Pieces::new(entry.repository(), entry.object()) {
-                let run = run?;
-                if run.compressed {
+            for extent in Extents::new(entry.repository(), entry.object()) {
+                let extent = extent?;
+                if extent.compressed {
                     return Err(unsupported(entry.object()).into());
                 }
-                let place = entry.repository().find(&run.content)?;
-                self.uses.push(Use { place, content: run.content, leaf: number, offset: run.start });
+                let location = entry.repository().find(&extent.content)?;
+                self.uses.push(Use { location, content: extent.content, leaf: number, offset: extent.start });
             }
         }
         let contents = self.uses.len() - before;
@@ -141,15 +141,15 @@ impl Plan {
         Ok(())
     }
 
-    /// Sorts uses by place, so that uses of one content lie side by side, and merges neighbours into reads.
+    /// Sorts uses by location, so that uses of one content lie side by side, and merges neighbours into reads.
     fn schedule(&mut self, root: &Entry, workers: usize) {
-        self.uses.sort_by_key(|item| (item.place.pack, item.place.offset));
-        let all: u64 = self.uses.iter().map(|item| u64::from(item.place.packed_length)).sum();
+        self.uses.sort_by_key(|item| (item.location.pack, item.location.offset));
+        let all: u64 = self.uses.iter().map(|item| u64::from(item.location.packed_length)).sum();
         let limit = (all / (workers as u64 * READS_PER_WORKER)).clamp(READ.start, READ.end);
         let gap = root.repository().store().profile().merge_gap;
-        for (number, Use { place, .. }) in self.uses.iter().enumerate() {
-            let bytes = place.range();
-            if let Some(read) = self.reads.last_mut().filter(|read| read.pack == place.pack) {
+        for (number, Use { location, .. }) in self.uses.iter().enumerate() {
+            let bytes = location.range();
+            if let Some(read) = self.reads.last_mut().filter(|read| read.pack == location.pack) {
                 let end = read.bytes.end.max(bytes.end);
                 let same = bytes.end <= read.bytes.end;
                 let near = bytes.start <= read.bytes.end + gap && end - read.bytes.start <= limit;
@@ -159,7 +159,7 @@ impl Plan {
                     continue;
                 }
             }
-            self.reads.push(Read { pack: place.pack, bytes, uses: number..number + 1 });
+            self.reads.push(Read { pack: location.pack, bytes, uses: number..number + 1 });
         }
     }
 }

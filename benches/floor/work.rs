@@ -38,7 +38,7 @@ impl<'a> Job<'a> {
     pub(crate) fn new(repository: &'a Repository, plan: Plan, half: Option<Half>) -> Self {
         let mut stand_in = Vec::new();
         if half == Some(Half::Write) {
-            let longest = plan.uses.iter().map(|item| item.place.original_length).max();
+            let longest = plan.uses.iter().map(|item| item.location.original_length).max();
             Noise::new(1).bytes(longest.unwrap_or_default() as usize, &mut stand_in);
             stand_in.iter_mut().for_each(|byte| *byte |= 1);
         }
@@ -92,7 +92,7 @@ impl<'a> Job<'a> {
         let uses = &self.plan.uses[read.uses.clone()];
         if self.half == Some(Half::Write) {
             return uses.iter().try_for_each(|item| {
-                let length = item.place.original_length as usize;
+                let length = item.location.original_length as usize;
                 self.write(worker, item.leaf, item.offset, &self.stand_in[..length])
             });
         }
@@ -103,10 +103,10 @@ impl<'a> Job<'a> {
         // The decoder keeps the plain bytes while the worker writes them.
         let mut decoder = std::mem::take(&mut worker.decoder);
         for same in uses.chunk_by(|a, b| a.content == b.content) {
-            let Use { place, content, .. } = &same[0];
-            let start = (place.range().start - read.bytes.start) as usize;
-            let bytes = &bytes[start..start + place.packed_length as usize];
-            let stored = Stored { id: *content, place: *place, bytes };
+            let Use { location, content, .. } = &same[0];
+            let start = (location.range().start - read.bytes.start) as usize;
+            let bytes = &bytes[start..start + location.packed_length as usize];
+            let stored = Stored { id: *content, location: *location, bytes };
             let plain = decoder.decode(self.repository, &stored)?;
             if self.half.is_none() {
                 same.iter().try_for_each(|item| self.write(worker, item.leaf, item.offset, plain))?;

@@ -11,32 +11,32 @@ use rayon::prelude::*;
 
 use crate::contents::decode::{Decoder, Stored};
 use crate::index::ATTEMPTS;
-use crate::{Error, Place, Repository, Result};
-use schedule::{Limits, Read};
+use crate::{ContentLocation, Error, Repository, Result};
+use schedule::{Limits, ReadStep};
 
 /// What needs a content.
-pub trait Use {
+pub trait Located {
     /// Returns the content.
     fn content(&self) -> ContentId;
 
     /// Returns where the content lies.
-    fn place(&self) -> Place;
+    fn location(&self) -> ContentLocation;
 }
 
 /// A content that the index has, and its number among those that were asked for.
 struct Wanted {
     number: usize,
     content: ContentId,
-    place: Place,
+    location: ContentLocation,
 }
 
-impl Use for Wanted {
+impl Located for Wanted {
     fn content(&self) -> ContentId {
         self.content
     }
 
-    fn place(&self) -> Place {
-        self.place
+    fn location(&self) -> ContentLocation {
+        self.location
     }
 }
 
@@ -45,12 +45,12 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn read_pack(&self, read: &Read, buffer: Vec<u8>) -> Result<kopia_storage::BlobBytes> {
+    pub fn read_pack(&self, read: &ReadStep, buffer: Vec<u8>) -> Result<kopia_storage::BlobBytes> {
         Ok(self.store().read_range(self.pack(read.pack), read.bytes.start, read.length(), buffer)?)
     }
 
     /// Tells the store that a range will be read soon.
-    pub fn announce(&self, read: &Read) {
+    pub fn announce(&self, read: &ReadStep) {
         self.store().will_need(self.pack(read.pack), read.bytes.start, read.length());
     }
 
@@ -58,10 +58,10 @@ impl Repository {
     ///
     /// `bytes` are those of the range. If it could not be read as a whole, it is read content by content, so that only
     /// what is damaged is lost; contents whose pack is gone are read where they lie by now.
-    pub fn decode_read<U: Use>(
+    pub fn decode_read<U: Located>(
         &self,
         decoder: &mut Decoder,
-        read: &Read,
+        read: &ReadStep,
         uses: &[U],
         bytes: Option<&[u8]>,
         mut visit: impl FnMut(&[U], Result<&[u8]>),
@@ -69,13 +69,13 @@ impl Repository {
         let groups: Vec<&[U]> = same_content(uses).collect();
         let Some(bytes) = bytes else {
             for same in groups {
-                let (content, place) = (same[0].content(), same[0].place());
-                match self.read_stored(&content, place) {
-                    Ok((place, bytes)) => {
-                        let stored = Stored { id: content, place, bytes: &bytes };
+                let (content, location) = (same[0].content(), same[0].location());
+                match self.read_stored(&content, location) {
+                    Ok((location, bytes)) => {
+                        let stored = Stored { id: content, location, bytes: &bytes };
                         match decoder.decode(self, &stored) {
                             Ok(plain) => visit(same, Ok(plain)),
-                            Err(error) => match self.decode_copy(decoder, &content, place, error) {
+                            Err(error) => match self.decode_copy(decoder, &content, location, error) {
                                 Ok(plain) => visit(same, Ok(&plain)),
                                 Err(error) => visit(same, Err(error)),
                             },
@@ -87,9 +87,9 @@ impl Repository {
             return;
         };
         let stored = groups.iter().map(|same| {
-            let (id, place) = (same[0].content(), same[0].place());
-            let start = (u64::from(place.offset) - read.bytes.start) as usize;
-            Stored { id, place, bytes: &bytes[start..start + place.packed_length as usize] }
+            let (id, location) = (same[0].content(), same[0].location());
+            let start = (u64::from(location.offset) - read.bytes.start) as usize;
+            Stored { id, location, bytes: &bytes[start..start + location.packed_length as usize] }
         });
         let mut damaged = Vec::new();
         decoder.decode_many(self, &stored.collect::<Vec<_>>(), |number, plain| match plain {
@@ -97,7 +97,7 @@ impl Repository {
             Err(error) => damaged.push((groups[number], error)),
         });
         for (same, error) in damaged {
-            match self.decode_copy(decoder, &same[0].content(), same[0].place(), error) {
+            match self.decode_copy(decoder, &same[0].content(), same[0].location(), error) {
                 Ok(plain) => visit(same, Ok(&plain)),
                 Err(error) => visit(same, Err(error)),
             }
@@ -110,18 +110,19 @@ impl Repository {
         &self,
         decoder: &mut Decoder,
         content: &ContentId,
-        place: Place,
+        location: ContentLocation,
         error: Error,
     ) -> Result<Vec<u8>> {
-        if !matches!(error, Error::CorruptContent { .. }) || !place.is_plausible() {
+        if !matches!(error, Error::CorruptContent { .. }) || !location.is_plausible() {
             return Err(error);
         }
-        let (offset, length) = (place.offset.into(), place.packed_length as usize);
+        let (offset, length) = (location.offset.into(), location.packed_length as usize);
         for number in 0..MAX_COPIES {
-            match self.store().read_copy(self.pack(place.pack), number, offset, Some(length)) {
+            match self.store().read_copy(self.pack(location.pack), number, offset, Some(length)) {
                 Ok(None) => break,
                 Ok(Some(bytes)) => {
-                    if let Ok(plain) = decoder.decode(self, &Stored { id: *content, place, bytes: &bytes }) {
+                    if let Ok(plain) = decoder.decode(self, &Stored { id: *content, location, bytes: &bytes })
+                    {
                         return Ok(plain.to_vec());
                     }
                 }
@@ -138,7 +139,7 @@ impl Repository {
         let mut wanted = Vec::with_capacity(contents.len());
         for (number, &content) in contents.iter().enumerate() {
             match self.find(&content) {
-                Ok(place) => wanted.push(Wanted { number, content, place }),
+                Ok(location) => wanted.push(Wanted { number, content, location }),
                 Err(error) => visit(number, Err(&error)),
             }
         }
@@ -164,17 +165,17 @@ impl Repository {
     pub(crate) fn read_stored(
         &self,
         content: &ContentId,
-        mut place: Place,
-    ) -> Result<(Place, kopia_storage::BlobBytes)> {
+        mut location: ContentLocation,
+    ) -> Result<(ContentLocation, kopia_storage::BlobBytes)> {
         let (living, source) = self.living();
         let mut attempts = 1;
         loop {
-            let (offset, length) = (place.offset.into(), place.packed_length as usize);
-            match self.store().read_range(self.pack(place.pack), offset, length, Vec::new()) {
-                Ok(bytes) => return Ok((place, bytes)),
+            let (offset, length) = (location.offset.into(), location.packed_length as usize);
+            match self.store().read_range(self.pack(location.pack), offset, length, Vec::new()) {
+                Ok(bytes) => return Ok((location, bytes)),
                 Err(error) => {
-                    let moved = living.find_again(source, content, &place, &error);
-                    place = moved.filter(|_| attempts < ATTEMPTS).ok_or(error)?;
+                    let moved = living.relocate(source, content, &location, &error);
+                    location = moved.filter(|_| attempts < ATTEMPTS).ok_or(error)?;
                     attempts += 1;
                 }
             }
@@ -204,7 +205,7 @@ pub(crate) fn side_by_side<T: Sync>(profile: ReadProfile, items: &[T], work: imp
     });
 }
 
-/// Cuts uses, sorted by place, into runs of the same content.
-fn same_content<U: Use>(uses: &[U]) -> impl Iterator<Item = &[U]> {
-    uses.chunk_by(|a, b| a.place().range() == b.place().range() && a.content() == b.content())
+/// Cuts uses, sorted by location, into runs of the same content.
+fn same_content<U: Located>(uses: &[U]) -> impl Iterator<Item = &[U]> {
+    uses.chunk_by(|a, b| a.location().range() == b.location().range() && a.content() == b.content())
 }

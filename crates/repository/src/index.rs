@@ -28,11 +28,11 @@ use crate::{Error, Result};
 
 pub(crate) use feed::{BUDGET, Feed};
 pub(crate) use listing::{Listing, is_hashed};
-pub(crate) use live::{Living, Source};
+pub(crate) use live::{LiveIndex, Source};
 use merge::Opener;
 pub(crate) use recover::own_index;
-use unreadable::Losses;
-pub(crate) use unreadable::Lost;
+pub(crate) use unreadable::Unreadable;
+use unreadable::UnreadableLog;
 
 /// How often everything is tried anew because a blob vanished: maintenance may run beside us.
 pub(crate) const ATTEMPTS: usize = 5;
@@ -54,7 +54,7 @@ pub(crate) struct Indexes {
     pub(crate) table: Table,
     pub(crate) blobs: usize,
     /// What could not be read, where that was allowed.
-    pub(crate) lost: Lost,
+    pub(crate) lost: Unreadable,
     /// Contents that were deleted by then (seconds since 1970) may be gone from the index while their packs are still
     /// there; nothing if no index blob was ever compacted.
     pub(crate) dropped_until: Option<i64>,
@@ -82,7 +82,7 @@ pub(crate) fn load<'scope>(
     mut listing: Listing,
 ) -> Result<(Indexes, Vec<BlobId>)> {
     for _ in 1..ATTEMPTS {
-        let losses = rules.degraded.then(|| Losses::new(false));
+        let losses = rules.degraded.then(|| UnreadableLog::new(false));
         let loaded = load_once(feed, scope, sealing, (rules, known), &listing, losses);
         // A list that was made while blobs came and went may lack both the old and the new.
         let may_lack = match &loaded {
@@ -100,7 +100,7 @@ pub(crate) fn load<'scope>(
         tracing::debug!("an index blob vanished; listed anew");
         listing = anew;
     }
-    let losses = rules.degraded.then(|| Losses::new(true));
+    let losses = rules.degraded.then(|| UnreadableLog::new(true));
     load_once(feed, scope, sealing, (rules, known), &listing, losses)?.with(feed.store(), listing)
 }
 
@@ -109,7 +109,7 @@ struct Loaded {
     table: Table,
     new_packs: Vec<BlobId>,
     blobs: usize,
-    lost: Lost,
+    lost: Unreadable,
     packs: Option<u64>,
     dropped_until: Option<i64>,
 }
@@ -138,7 +138,7 @@ fn load_once<'scope>(
     sealing: &Sealing,
     (rules, known): (Rules, &PackNames),
     listing: &Listing,
-    losses: Option<Losses>,
+    losses: Option<UnreadableLog>,
 ) -> Result<Loaded> {
     let (blobs, watermark) = if rules.epochs {
         let active = epoch::active_set(&listing::ids(&listing.epochs));
@@ -161,7 +161,7 @@ fn load_once<'scope>(
     if let Some(losses) = &losses {
         packs = Some(recover::add_packs(feed.store(), sealing, &builder, losses));
     }
-    let lost = losses.map(Losses::into_sorted).unwrap_or_default();
+    let lost = losses.map(UnreadableLog::into_sorted).unwrap_or_default();
     let (table, new_packs) = builder.finish(watermark.filter(|_| !rules.deleted));
     let dropped_until = match watermark {
         None if !rules.epochs && !listing.logs.is_empty() => Some(table.newest() - KEPT_AFTER_DELETION),
@@ -175,7 +175,7 @@ fn read_logs(
     feed: &Feed<'_>,
     sealing: &Sealing,
     logs: &[BlobInfo],
-    losses: Option<&Losses>,
+    losses: Option<&UnreadableLog>,
 ) -> Result<Vec<CompactionLog>> {
     let mut early = feed.extract(logs);
     let read = |log: &BlobInfo, early: Option<kopia_storage::Result<Vec<u8>>>| {

@@ -34,7 +34,7 @@ pub mod verify;
 pub use entry::{Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 pub use error::{Error, Result};
 pub use format_blob::FormatBlob;
-pub use index::table::Place;
+pub use index::table::ContentLocation;
 pub use missing::MissingPack;
 pub use repository::{OpenOptions, Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};

@@ -41,9 +41,9 @@ impl Repository {
     fn needed_but_not_in(&self, listed: &HashSet<BlobId>) -> Vec<MissingPack> {
         let indexes = self.indexes();
         let mut contents = vec![0; self.living().0.packs().len()];
-        indexes.table.for_each(|_, place| {
-            if !place.deleted {
-                contents[place.pack as usize] += 1;
+        indexes.table.for_each(|_, location| {
+            if !location.deleted {
+                contents[location.pack as usize] += 1;
             }
         });
         let needed = (0..).zip(contents).filter(|(_, contents)| *contents > 0);

@@ -1,6 +1,6 @@
 //! Objects as the contents they consist of.
 //!
-//! An object is one content, or a list of pieces that are objects themselves. [`Pieces`] walks the lists depth first and
+//! An object is one content, or a list of pieces that are objects themselves. [`Extents`] walks the lists depth first and
 //! hands out contents in order, holding no more than one list of each level; [`ObjectReader`] reads through them.
 //! Authority: `repo/object/object_reader.go`.
 
@@ -8,5 +8,5 @@ mod extents;
 mod list;
 mod reader;
 
-pub use extents::{Pieces, Run};
+pub use extents::{Extent, Extents};
 pub use reader::ObjectReader;

@@ -12,8 +12,8 @@ use kopia_format::{BlobId, ContentId, ObjectId};
 use kopia_storage::BlobStore;
 
 use crate::contents::decode::{Decoder, Stored, implausible};
-use crate::index::table::Place;
-use crate::index::{Indexes, Living, Lost, Source};
+use crate::index::table::ContentLocation;
+use crate::index::{Indexes, LiveIndex, Source, Unreadable};
 use crate::sealing::Sealing;
 use crate::{Error, Result};
 
@@ -35,9 +35,9 @@ struct Inner {
     blob: RepositoryBlob,
     format: RepositoryFormat,
     sealing: Sealing,
-    indexes: Living,
+    indexes: LiveIndex,
     /// What opening had to leave out.
-    lost: Lost,
+    lost: Unreadable,
     warnings: Vec<String>,
     opening: Duration,
     /// Decoders that no thread uses at the moment.
@@ -153,35 +153,35 @@ impl Repository {
 
     /// Says whether the index knows that an object has no bytes: then no content has to be read for it.
     pub fn is_empty(&self, object: ObjectId) -> bool {
-        let place = || self.find(&object.content());
+        let location = || self.find(&object.content());
         object.indirection() == 0
             && !object.is_compressed()
-            && place().is_ok_and(|place| place.original_length == 0)
+            && location().is_ok_and(|location| location.original_length == 0)
     }
 
     /// Finds a content in the index, deleted ones that are still readable included.
     ///
     /// # Errors
     /// [`Error::ContentNotFound`], and [`Error::CorruptContent`] if the index says that it has more than 256 MiB.
-    pub fn find(&self, content: &ContentId) -> Result<Place> {
-        let place = self.inner.indexes.find(self.source(), content);
-        let place = place.ok_or(Error::ContentNotFound { content: *content })?;
-        match place.is_plausible() {
-            true => Ok(place),
-            false => Err(implausible(self, content, &place)),
+    pub fn find(&self, content: &ContentId) -> Result<ContentLocation> {
+        let location = self.inner.indexes.locate(self.source(), content);
+        let location = location.ok_or(Error::ContentNotFound { content: *content })?;
+        match location.is_plausible() {
+            true => Ok(location),
+            false => Err(implausible(self, content, &location)),
         }
     }
 
-    /// Returns the name of the pack with this number, from a [`Place`] of this repository. It stays the same.
+    /// Returns the name of the pack with this number, from a [`ContentLocation`] of this repository. It stays the same.
     ///
     /// # Panics
-    /// If the number is from no place of this repository.
+    /// If the number is from no location of this repository.
     pub fn pack(&self, number: u32) -> &BlobId {
         self.inner.indexes.packs().get(number).expect("it is the number of a pack of this repository")
     }
 
     /// Calls `visit` for every content of the index, deleted ones that are still readable included.
-    pub fn for_each_content(&self, visit: impl FnMut(ContentId, Place)) {
+    pub fn for_each_content(&self, visit: impl FnMut(ContentId, ContentLocation)) {
         self.inner.indexes.kept().table.for_each(visit);
     }
 
@@ -190,18 +190,18 @@ impl Repository {
     /// # Errors
     /// [`Error::ContentNotFound`], [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
     pub fn read_content(&self, content: &ContentId) -> Result<Vec<u8>> {
-        let place = self.find(content)?;
-        let (place, bytes) = self.read_stored(content, place)?;
-        let stored = Stored { id: *content, place, bytes: &bytes };
+        let location = self.find(content)?;
+        let (location, bytes) = self.read_stored(content, location)?;
+        let stored = Stored { id: *content, location, bytes: &bytes };
         self.with_decoder(|decoder| match decoder.decode(self, &stored) {
             Ok(plain) => Ok(plain.to_vec()),
-            Err(error) => self.decode_copy(decoder, content, place, error),
+            Err(error) => self.decode_copy(decoder, content, location, error),
         })
     }
 
     /// Says whether `plain` hashes to the id of a content.
     pub fn verify_content(&self, content: &ContentId, plain: &[u8]) -> bool {
-        self.sealing().names(content, plain)
+        self.sealing().matches(content, plain)
     }
 
     /// Describes the repository.
@@ -242,7 +242,7 @@ impl Repository {
     }
 
     /// Returns the living indexes and where they are read from.
-    pub(crate) fn living(&self) -> (&Living, Source<'_>) {
+    pub(crate) fn living(&self) -> (&LiveIndex, Source<'_>) {
         (&self.inner.indexes, self.source())
     }
 

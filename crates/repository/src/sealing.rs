@@ -58,12 +58,12 @@ impl Sealing {
     }
 
     /// Says whether `plain` is the content that `id` names.
-    pub(crate) fn names(&self, id: &ContentId, plain: &[u8]) -> bool {
+    pub(crate) fn matches(&self, id: &ContentId, plain: &[u8]) -> bool {
         self.hasher.hash(plain).as_bytes() == id.hash()
     }
 
-    /// As [`Self::names`], of several contents: side by side where that is faster.
-    pub(crate) fn name_all(&self, contents: &[(&ContentId, &[u8])]) -> Vec<bool> {
+    /// As [`Self::matches`], of several contents: side by side where that is faster.
+    pub(crate) fn match_all(&self, contents: &[(&ContentId, &[u8])]) -> Vec<bool> {
         let plain: Vec<&[u8]> = contents.iter().map(|(_, plain)| *plain).collect();
         let mut digests = Vec::new();
         self.hasher.hash_many(&plain, &mut digests);

@@ -129,7 +129,7 @@ impl Repository {
         let indexes = self.indexes();
         let names = self.living().0.packs().iter().enumerate();
         let named: HashSet<&BlobId> =
-            names.filter(|(number, _)| indexes.table.names(*number)).map(|(_, name)| name).collect();
+            names.filter(|(number, _)| indexes.table.is_indexed(*number)).map(|(_, name)| name).collect();
         let unnamed = packs.iter().filter(|pack| !named.contains(&pack.id)).cloned().collect();
         (indexes, unnamed)
     }

@@ -62,7 +62,8 @@ fn every_content_hashes_to_its_id() {
                 );
                 match stored {
                     Ok(stored) => {
-                        let plain = decoder.decode(&repository, &Stored { id, place, bytes: &stored });
+                        let plain =
+                            decoder.decode(&repository, &Stored { id, location: place, bytes: &stored });
                         let plain = plain.unwrap_or_else(|error| panic!("{}: {error}", case.name));
                         assert!(repository.verify_content(&id, plain));
                         read += 1;

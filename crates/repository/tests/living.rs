@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
-use kopia_repository::contents::Use;
+use kopia_repository::contents::Located;
 use kopia_repository::contents::decode::Decoder;
 use kopia_repository::contents::schedule::{self, Limits};
 use kopia_repository::verify::{self, Coverage};
-use kopia_repository::{Error, OpenOptions, Place, Repository};
+use kopia_repository::{ContentLocation, Error, OpenOptions, Repository};
 use kopia_storage::testing::{ChangingStore, CountingStore};
 use kopia_storage::{BlobStore, MemoryStore};
 use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
@@ -153,14 +153,14 @@ fn manifests_that_are_replaced_at_every_moment() {
 
 /// A content as a restore plans it.
 #[derive(Clone, Copy)]
-struct Planned(ContentId, Place);
+struct Planned(ContentId, ContentLocation);
 
-impl Use for Planned {
+impl Located for Planned {
     fn content(&self) -> ContentId {
         self.0
     }
 
-    fn place(&self) -> Place {
+    fn location(&self) -> ContentLocation {
         self.1
     }
 }
@@ -189,7 +189,7 @@ fn read_planned(repository: &Repository, planned: &[Planned]) -> usize {
 
 fn plan(repository: &Repository) -> Vec<Planned> {
     let mut planned = Vec::new();
-    repository.for_each_content(|id, place| planned.push(Planned(id, place)));
+    repository.for_each_content(|id, location| planned.push(Planned(id, location)));
     planned
 }
 

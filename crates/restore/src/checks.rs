@@ -6,12 +6,12 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use kopia_repository::object::Run;
+use kopia_repository::object::Extent;
 
 use crate::plan::batch::Item;
 
 /// A piece that has to be read from the repository.
-pub(crate) type Wrong = (Item, Run);
+pub(crate) type Wrong = (Item, Extent);
 
 #[derive(Default)]
 pub(crate) struct Checks {
@@ -45,8 +45,8 @@ impl Checks {
     }
 
     /// Gives a piece back to the planner.
-    pub(crate) fn give_back(&self, item: Item, run: Run) {
-        self.lock().wrong.push((item, run));
+    pub(crate) fn give_back(&self, item: Item, extent: Extent) {
+        self.lock().wrong.push((item, extent));
         self.changed.notify_all();
     }
 

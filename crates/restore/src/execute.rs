@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_repository::Repository;
 use kopia_repository::contents::decode::Decoder;
-use kopia_repository::contents::schedule::{Limits, Read};
+use kopia_repository::contents::schedule::{Limits, ReadStep};
 use kopia_storage::{BlobBytes, ReadAhead};
 use rustix::io::Errno;
 
@@ -39,7 +39,7 @@ use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::open_files::OpenFiles;
 use crate::outcome::{Cause, Tally};
-use crate::plan::batch::{Batch, Item, Part, Use};
+use crate::plan::batch::{Batch, ContentRef, Item, Part};
 use crate::room::{Finished, Postponed, Room};
 use crate::shard::Torn;
 use crate::{Error, Options, Sync};
@@ -230,7 +230,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Decodes what a range of a pack serves and writes it.
-    fn read(&mut self, batch: &Batch, read: &Read, ahead: Option<Option<BlobBytes>>) {
+    fn read(&mut self, batch: &Batch, read: &ReadStep, ahead: Option<Option<BlobBytes>>) {
         let repository = self.shared.repository;
         let bytes = ahead.unwrap_or_else(|| {
             let buffer = std::mem::take(&mut self.buffer);
@@ -250,7 +250,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Writes a content everywhere.
-    fn distribute(&mut self, batch: &Batch, uses: &[Use], plain: Result<&[u8], Cause>) {
+    fn distribute(&mut self, batch: &Batch, uses: &[ContentRef], plain: Result<&[u8], Cause>) {
         for item in uses {
             let entry = &batch.items[item.item];
             match (&plain, item.compressed) {
@@ -265,7 +265,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn deliver(&mut self, item: &Item, used: Option<&Use>, plain: Result<&[u8], Cause>) {
+    fn deliver(&mut self, item: &Item, used: Option<&ContentRef>, plain: Result<&[u8], Cause>) {
         if self.shared.stopped() {
             return;
         }
@@ -392,9 +392,9 @@ impl Drop for AbortOnPanic<'_> {
 }
 
 /// Refuses a content that has another length than the list that it stands in says.
-fn as_long_as_stated<'b>(used: Option<&Use>, bytes: &'b [u8]) -> Result<&'b [u8], Cause> {
+fn as_long_as_stated<'b>(used: Option<&ContentRef>, bytes: &'b [u8]) -> Result<&'b [u8], Cause> {
     match used {
-        Some(Use { length: Some(length), content, .. }) if *length != bytes.len() as u64 => {
+        Some(ContentRef { length: Some(length), content, .. }) if *length != bytes.len() as u64 => {
             let why = format!("content {content} has {} bytes, its list says {length}", bytes.len());
             Err(Cause::Entry(why))
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
-use kopia_repository::object::Pieces;
+use kopia_repository::object::Extents;
 use kopia_storage::ReadAhead;
 
 use crate::destination::merge::{Merge, Mover};
@@ -239,10 +239,10 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
 
 /// Reads the root before anything is created: a root that is gone leaves nothing to restore.
 fn readable(entry: &Entry) -> Result<()> {
-    for run in Pieces::new(entry.repository(), entry.object()) {
-        let run = run?;
+    for extent in Extents::new(entry.repository(), entry.object()) {
+        let extent = extent?;
         if entry.kind() == EntryKind::Directory {
-            entry.repository().read_run(&run)?;
+            entry.repository().read_extent(&extent)?;
         }
     }
     Ok(())

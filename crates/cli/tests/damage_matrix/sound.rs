@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use kopia_repository::object::Pieces;
+use kopia_repository::object::Extents;
 use kopia_rs::storage::MemoryStore;
 use kopia_rs::{ContentId, Entry, EntryKind, ObjectId, Password, Repository, Result};
 use kopia_testkit::damage::{Blobs, Change};
@@ -245,6 +245,6 @@ fn gather(entry: &Entry, path: String, needs: &mut BTreeMap<String, Vec<ContentI
 /// The contents that an object consists of, those of its lists included.
 fn contents(repository: &Repository, object: ObjectId) -> Vec<ContentId> {
     let mut all = object.list().map(|list| contents(repository, list)).unwrap_or_default();
-    all.extend(Pieces::new(repository, object).map(|run| run.unwrap().content));
+    all.extend(Extents::new(repository, object).map(|extent| extent.unwrap().content));
     all
 }

@@ -1,4 +1,4 @@
-//! One content: from its place in a pack to plain bytes.
+//! One content: from its location in a pack to plain bytes.
 //!
 //! Authority: `repo/content/committed_read_manager.go`. Like kopia, reading relies on the encryption's authentication;
 //! [`Decoder::verify_hashes`] checks content ids as well.
@@ -8,7 +8,7 @@ use std::ops::Range;
 use kopia_codec::compression::{Compression, Decompressor, split_header};
 use kopia_format::{ContentId, ObjectId};
 
-use crate::index::table::Place;
+use crate::index::table::ContentLocation;
 use crate::repository::Repository;
 use crate::sealing::{Sealing, content_iv};
 use crate::{Error, Result};
@@ -24,7 +24,7 @@ pub const MAX_LENGTH: usize = 1 << 28;
 /// The most stored bytes of a content: twice as many with the most error correction, and some for seals and headers.
 const MAX_STORED: u32 = 2 * MAX_LENGTH as u32 + (1 << 20);
 
-impl Place {
+impl ContentLocation {
     /// Says whether a content can be so large; an index of an attacker may say anything.
     pub(crate) fn is_plausible(&self) -> bool {
         self.packed_length <= MAX_STORED && self.original_length as usize <= MAX_LENGTH
@@ -64,7 +64,7 @@ pub struct Stored<'a> {
     /// Its id.
     pub id: ContentId,
     /// What the index says of it.
-    pub place: Place,
+    pub location: ContentLocation,
     /// Its bytes in the pack.
     pub bytes: &'a [u8],
 }
@@ -89,7 +89,7 @@ impl Decoder {
     pub fn decode(&mut self, repository: &Repository, stored: &Stored<'_>) -> Result<&[u8]> {
         let verify = self.verify_hashes;
         let plain = self.open(repository, stored)?;
-        if verify && !repository.sealing().names(&stored.id, plain) {
+        if verify && !repository.sealing().matches(&stored.id, plain) {
             return Err(other_hash(repository, stored));
         }
         Ok(plain)
@@ -133,7 +133,7 @@ impl Decoder {
         // One buffer for all: a buffer for each would keep the size of the largest content that it ever held.
         let mut kept = std::mem::take(&mut self.group);
         kept.clear();
-        kept.reserve_exact(group.iter().map(|stored| stored.place.original_length as usize).sum());
+        kept.reserve_exact(group.iter().map(|stored| stored.location.original_length as usize).sum());
         let opened: Vec<Result<Range<usize>>> = group
             .iter()
             .map(|stored| {
@@ -145,7 +145,7 @@ impl Decoder {
         let plain =
             |opened: &Result<Range<usize>>| opened.as_ref().map_or(&[][..], |range| &kept[range.clone()]);
         let named = std::iter::zip(group, &opened).map(|(stored, opened)| (&stored.id, plain(opened)));
-        let named = repository.sealing().name_all(&named.collect::<Vec<_>>());
+        let named = repository.sealing().match_all(&named.collect::<Vec<_>>());
         for (number, (opened, named)) in std::iter::zip(opened, named).enumerate() {
             visit(
                 number,
@@ -161,32 +161,32 @@ impl Decoder {
 
     /// Opens and decompresses a content.
     fn open(&mut self, repository: &Repository, stored: &Stored<'_>) -> Result<&mut Vec<u8>> {
-        let Stored { id, place, bytes } = stored;
-        let error = |error| content_error(repository, id, place, error);
-        if !place.is_plausible() {
-            return Err(implausible(repository, id, place));
+        let Stored { id, location, bytes } = stored;
+        let error = |error| content_error(repository, id, location, error);
+        if !location.is_plausible() {
+            return Err(implausible(repository, id, location));
         }
         let sealing = repository.sealing();
         sealing.open(content_iv(id), bytes, &mut self.sealed, &mut self.opened).map_err(error)?;
-        let length = place.original_length as usize;
-        let plain = if place.compression == 0 {
+        let length = location.original_length as usize;
+        let plain = if location.compression == 0 {
             &mut self.opened
         } else {
             let (compression, stream) = split_header(&self.opened).map_err(error)?;
-            if compression.id() != u32::from(place.compression) {
+            if compression.id() != u32::from(location.compression) {
                 let why = format!(
                     "index says compression {:#06x}, it has {}",
-                    place.compression,
+                    location.compression,
                     compression.name()
                 );
-                return Err(corrupt(repository, id, place, why));
+                return Err(corrupt(repository, id, location, why));
             }
             self.decompressor.decompress(compression, stream, length, &mut self.plain).map_err(error)?;
             &mut self.plain
         };
         if plain.len() != length {
             let why = format!("{} plain bytes, index says {length}", plain.len());
-            return Err(corrupt(repository, id, place, why));
+            return Err(corrupt(repository, id, location, why));
         }
         Ok(plain)
     }
@@ -243,43 +243,53 @@ impl Decoder {
 fn group_length(stored: &[Stored<'_>]) -> usize {
     let mut bytes = 0;
     let fits = stored.iter().take(GROUP).take_while(|stored| {
-        bytes += u64::from(stored.place.original_length);
+        bytes += u64::from(stored.location.original_length);
         bytes <= GROUP_BYTES
     });
     fits.count().max(1)
 }
 
 fn other_hash(repository: &Repository, stored: &Stored<'_>) -> Error {
-    corrupt(repository, &stored.id, &stored.place, "its hash is not its id".into())
+    corrupt(repository, &stored.id, &stored.location, "its hash is not its id".into())
 }
 
 /// Says what is wrong with a content, and where it lies.
-pub(crate) fn corrupt(repository: &Repository, id: &ContentId, place: &Place, why: String) -> Error {
+pub(crate) fn corrupt(
+    repository: &Repository,
+    id: &ContentId,
+    location: &ContentLocation,
+    why: String,
+) -> Error {
     Error::CorruptContent {
         content: *id,
-        blob: repository.pack(place.pack).clone(),
-        offset: place.offset.into(),
-        length: place.packed_length.into(),
+        blob: repository.pack(location.pack).clone(),
+        offset: location.offset.into(),
+        length: location.packed_length.into(),
         why,
     }
 }
 
 /// Says that a content cannot be as large as the index says.
-pub(crate) fn implausible(repository: &Repository, id: &ContentId, place: &Place) -> Error {
-    let Place { packed_length, original_length, .. } = place;
+pub(crate) fn implausible(repository: &Repository, id: &ContentId, location: &ContentLocation) -> Error {
+    let ContentLocation { packed_length, original_length, .. } = location;
     corrupt(
         repository,
         id,
-        place,
+        location,
         format!("index says {packed_length} stored and {original_length} plain bytes"),
     )
 }
 
-fn content_error(repository: &Repository, id: &ContentId, place: &Place, error: kopia_codec::Error) -> Error {
+fn content_error(
+    repository: &Repository,
+    id: &ContentId,
+    location: &ContentLocation,
+    error: kopia_codec::Error,
+) -> Error {
     match error {
         kopia_codec::Error::Unsupported { what, found } => {
             Error::Unsupported { place: format!("content {id}"), what, found }
         }
-        error => corrupt(repository, id, place, error.to_string()),
+        error => corrupt(repository, id, location, error.to_string()),
     }
 }

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use kopia_storage::ReadProfile;
 
-use crate::Place;
-use crate::contents::Use;
+use crate::ContentLocation;
+use crate::contents::Located;
 
 /// The most contents in one range, so that all threads have something to do.
 const CONTENTS: usize = 128;
@@ -32,7 +32,7 @@ impl From<ReadProfile> for Limits {
 
 /// A range of a pack, and the contents in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
+pub struct ReadStep {
     /// The number of the pack; [`crate::Repository::pack`] has the name.
     pub pack: u32,
     /// The range of the pack, in bytes.
@@ -43,7 +43,7 @@ pub struct Read {
     pub follows: bool,
 }
 
-impl Read {
+impl ReadStep {
     /// Returns how many bytes are read.
     pub fn length(&self) -> usize {
         // Both ends are sums of two 32-bit numbers.
@@ -51,18 +51,18 @@ impl Read {
     }
 }
 
-/// Sorts `uses` by their place and cuts them into reads.
-pub fn schedule<U: Use>(uses: &mut [U], limits: Limits) -> Vec<Read> {
+/// Sorts `uses` by their location and cuts them into reads.
+pub fn schedule<U: Located>(uses: &mut [U], limits: Limits) -> Vec<ReadStep> {
     uses.sort_by(|a, b| {
-        let key = |place: Place| (place.pack, place.offset, place.packed_length);
-        // An index of an attacker can put several contents at one place.
-        key(a.place()).cmp(&key(b.place())).then_with(|| a.content().cmp(&b.content()))
+        let key = |location: ContentLocation| (location.pack, location.offset, location.packed_length);
+        // An index of an attacker can put several contents at one location.
+        key(a.location()).cmp(&key(b.location())).then_with(|| a.content().cmp(&b.content()))
     });
-    let mut reads: Vec<Read> = Vec::new();
+    let mut reads: Vec<ReadStep> = Vec::new();
     let mut contents = 0;
-    for (number, place) in uses.iter().map(Use::place).enumerate() {
-        let bytes = place.range();
-        if let Some(read) = reads.last_mut().filter(|read| read.pack == place.pack) {
+    for (number, location) in uses.iter().map(Located::location).enumerate() {
+        let bytes = location.range();
+        if let Some(read) = reads.last_mut().filter(|read| read.pack == location.pack) {
             let merged = read.bytes.start..read.bytes.end.max(bytes.end);
             let known = bytes.end <= read.bytes.end;
             let near = bytes.start <= read.bytes.end.saturating_add(limits.gap);
@@ -76,9 +76,9 @@ pub fn schedule<U: Use>(uses: &mut [U], limits: Limits) -> Vec<Read> {
         }
         contents = 1;
         let follows = reads.last().is_some_and(|read| {
-            read.pack == place.pack && bytes.start <= read.bytes.end.saturating_add(limits.gap)
+            read.pack == location.pack && bytes.start <= read.bytes.end.saturating_add(limits.gap)
         });
-        reads.push(Read { pack: place.pack, bytes, uses: number..number + 1, follows });
+        reads.push(ReadStep { pack: location.pack, bytes, uses: number..number + 1, follows });
     }
     reads
 }
@@ -87,23 +87,23 @@ pub fn schedule<U: Use>(uses: &mut [U], limits: Limits) -> Vec<Read> {
 mod tests {
     use super::*;
 
-    fn place(pack: u32, offset: u32, packed_length: u32) -> Place {
-        Place { pack, offset, packed_length, original_length: 0, compression: 0, deleted: false }
+    fn location(pack: u32, offset: u32, packed_length: u32) -> ContentLocation {
+        ContentLocation { pack, offset, packed_length, original_length: 0, compression: 0, deleted: false }
     }
 
-    impl Use for Place {
+    impl Located for ContentLocation {
         fn content(&self) -> kopia_format::ContentId {
             kopia_format::ContentId::new(None, &[0; 16]).unwrap()
         }
 
-        fn place(&self) -> Place {
+        fn location(&self) -> ContentLocation {
             *self
         }
     }
 
     fn reads(places: &[(u32, u32, u32)], limits: Limits) -> Vec<(u32, Range<u64>, usize)> {
         let mut uses: Vec<_> =
-            places.iter().map(|&(pack, offset, length)| place(pack, offset, length)).collect();
+            places.iter().map(|&(pack, offset, length)| location(pack, offset, length)).collect();
         let reads = schedule(&mut uses, limits);
         let covered: Vec<_> = reads.iter().flat_map(|read| read.uses.clone()).collect();
         assert_eq!(covered, (0..places.len()).collect::<Vec<_>>(), "each use is served once");

@@ -11,11 +11,11 @@ use arc_swap::{ArcSwap, Guard};
 use kopia_format::{BlobId, ContentId};
 use kopia_storage::BlobStore;
 
-use super::rescan::Looks;
+use super::rescan::Rescans;
 use super::{BUDGET, Feed, Indexes, Listing, Rules, load, recover};
 use crate::index::table::PackNames;
 use crate::sealing::Sealing;
-use crate::{Error, Place, Result};
+use crate::{ContentLocation, Error, Result};
 
 /// Where indexes are read from.
 #[derive(Clone, Copy)]
@@ -25,15 +25,15 @@ pub(crate) struct Source<'a> {
 }
 
 /// The table as of now, and what it takes to replace it.
-pub(crate) struct Living {
+pub(crate) struct LiveIndex {
     rules: Rules,
     current: ArcSwap<Indexes>,
     packs: PackNames,
     /// Held by who reads indexes anew: all others who miss something wait for what that brings.
-    looks: Mutex<Looks>,
+    looks: Mutex<Rescans>,
 }
 
-impl Living {
+impl LiveIndex {
     pub(crate) fn new(rules: Rules, (indexes, packs): (Indexes, Vec<BlobId>)) -> Self {
         Self { rules, current: ArcSwap::from_pointee(indexes), packs: packs.into(), looks: Mutex::default() }
     }
@@ -55,18 +55,18 @@ impl Living {
 
     /// Finds a content. Before the first one is said to be missing, index blobs are listed again: a list that was made
     /// while blobs came and went may lack some.
-    pub(crate) fn find(&self, source: Source<'_>, content: &ContentId) -> Option<Place> {
+    pub(crate) fn locate(&self, source: Source<'_>, content: &ContentId) -> Option<ContentLocation> {
         let indexes = self.now();
         indexes.table.find(content).or_else(|| {
             if indexes.confirmed.load(Ordering::Acquire) {
                 return None;
             }
-            self.find_missing(source, content)
+            self.locate_missing(source, content)
         })
     }
 
     #[cold]
-    fn find_missing(&self, source: Source<'_>, content: &ContentId) -> Option<Place> {
+    fn locate_missing(&self, source: Source<'_>, content: &ContentId) -> Option<ContentLocation> {
         let _looks = self.look_alone();
         if !self.now().confirmed.load(Ordering::Acquire) {
             let _ = self.reload_if_changed(source);
@@ -76,14 +76,14 @@ impl Living {
     }
 
     /// Finds where a content lies now, if that is elsewhere than where it could not be read.
-    pub(crate) fn find_again(
+    pub(crate) fn relocate(
         &self,
         source: Source<'_>,
         content: &ContentId,
-        failed: &Place,
+        failed: &ContentLocation,
         error: &kopia_storage::Error,
-    ) -> Option<Place> {
-        let elsewhere = || self.now().table.find(content).filter(|place| !place.is_where(failed));
+    ) -> Option<ContentLocation> {
+        let elsewhere = || self.now().table.find(content).filter(|location| !location.is_where(failed));
         elsewhere().or_else(|| {
             let mut looks = self.look_alone();
             // Somebody else may have looked meanwhile.
@@ -111,13 +111,13 @@ impl Living {
         self.reload_if_changed(source)
     }
 
-    fn look_alone(&self) -> MutexGuard<'_, Looks> {
+    fn look_alone(&self) -> MutexGuard<'_, Rescans> {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sees which packs are there, then reads indexes anew if they have changed. The order matters: what took the place of
     /// a pack that is gone was in an index before.
-    fn look(&self, source: Source<'_>, looks: &mut Looks) -> Result<()> {
+    fn look(&self, source: Source<'_>, looks: &mut Rescans) -> Result<()> {
         looks.saw(&recover::list(source.store)?, &self.packs);
         self.reload_if_changed(source).map(drop)
     }
@@ -125,7 +125,7 @@ impl Living {
     /// Who calls this holds the lock.
     fn reload_if_changed(&self, source: Source<'_>) -> Result<bool> {
         let packs = match self.rules.degraded {
-            true => Some(recover::names(&recover::list_some(source.store, |_, _| {}))),
+            true => Some(recover::fingerprint(&recover::list_some(source.store, |_, _| {}))),
             false => None,
         };
         let listing = Listing::read(source.store)?;
@@ -140,7 +140,7 @@ impl Living {
                 load(&feed, scope, source.sealing, (self.rules, &self.packs), listing)
             })
         })?;
-        // Names come first: whoever finds a place can then tell its pack.
+        // Names come first: whoever finds a location can then tell its pack.
         self.packs.add(packs);
         // Who missed something had this read, or will not learn more by having it read once more.
         indexes.confirmed.store(true, Ordering::Release);

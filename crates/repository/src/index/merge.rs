@@ -7,7 +7,7 @@ use kopia_format::BlobId;
 use kopia_format::index::Index;
 use kopia_storage::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 
-use super::Losses;
+use super::UnreadableLog;
 use super::feed::{BUDGET, Blob, Feed};
 use crate::index::table::{Builder, PackNames};
 use crate::sealing::{Sealing, blob_iv};
@@ -26,7 +26,7 @@ pub(super) fn merge<'scope>(
     sealing: &Sealing,
     known: &PackNames,
     blobs: Vec<BlobInfo>,
-    losses: Option<&Losses>,
+    losses: Option<&UnreadableLog>,
 ) -> Result<Builder> {
     // A longer one cannot be read.
     let length = |blob: &BlobInfo| blob.length.min(WHOLE_BLOB_LIMIT);
@@ -60,7 +60,7 @@ fn add_all(
     sealing: &Sealing,
     builder: &Builder,
     keep: u64,
-    losses: Option<&Losses>,
+    losses: Option<&UnreadableLog>,
 ) -> Result<()> {
     let mut opener = Opener::new(sealing);
     while let Some(mut taken) = feed.take() {

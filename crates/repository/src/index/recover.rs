@@ -8,7 +8,7 @@ use kopia_format::index::Index;
 use kopia_format::postamble::{self, Postamble};
 use kopia_storage::{BlobInfo, BlobStore};
 
-use super::Losses;
+use super::UnreadableLog;
 use crate::contents::side_by_side;
 use crate::index::table::Builder;
 use crate::sealing::Sealing;
@@ -18,7 +18,12 @@ use crate::{Error, Result};
 const MAX_INDEX: u64 = 64 << 20;
 
 /// Adds what all packs say of themselves; returns a hash of their names. Packs that cannot be read, or listed, are losses.
-pub(super) fn add_packs(store: &dyn BlobStore, sealing: &Sealing, builder: &Builder, losses: &Losses) -> u64 {
+pub(super) fn add_packs(
+    store: &dyn BlobStore,
+    sealing: &Sealing,
+    builder: &Builder,
+    losses: &UnreadableLog,
+) -> u64 {
     let packs = list_some(store, |prefix, error| {
         losses.add_of_packs(format!("all packs whose names begin with {prefix}: {error}"));
     });
@@ -35,7 +40,7 @@ pub(super) fn add_packs(store: &dyn BlobStore, sealing: &Sealing, builder: &Buil
             Ok(()) => {}
         }
     });
-    names(&packs)
+    fingerprint(&packs)
 }
 
 /// Lists all packs.
@@ -58,7 +63,7 @@ pub(super) fn list_some(store: &dyn BlobStore, mut fail: impl FnMut(&str, Error)
 }
 
 /// Makes a hash of the names of packs.
-pub(super) fn names(packs: &[BlobInfo]) -> u64 {
+pub(super) fn fingerprint(packs: &[BlobInfo]) -> u64 {
     let mut hasher = DefaultHasher::new();
     packs.iter().for_each(|pack| pack.id.hash(&mut hasher));
     hasher.finish()

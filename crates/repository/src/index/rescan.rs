@@ -13,22 +13,22 @@ use crate::index::table::PackNames;
 
 /// How many looks in a row may bring nothing before only every second, fourth, eighth … failure leads to another one. They
 /// would be that many only if packs vanished one by one, or a store did not keep what its lists promise.
-const PATIENCE: u32 = 4;
+const MAX_FRUITLESS: u32 = 4;
 
 /// What was seen when somebody looked.
 #[derive(Debug, Default)]
-pub(super) struct Looks {
+pub(super) struct Rescans {
     /// How long packs were at the last look, by number; nothing for those that were gone.
     lengths: Vec<Option<u64>>,
     /// Packs for whose sake somebody looked in vain.
     in_vain: HashSet<u32>,
-    /// Looks in a row that brought nothing.
+    /// Rescans in a row that brought nothing.
     fruitless: u32,
     /// Failures since the last look.
     failures: u64,
 }
 
-impl Looks {
+impl Rescans {
     /// Says whether a look may help against a failure to read from a pack.
     pub(super) fn may_help(&mut self, pack: u32, error: &Error) -> bool {
         let seen = self.lengths.get(pack as usize);
@@ -42,7 +42,7 @@ impl Looks {
             return false;
         }
         self.failures += 1;
-        if self.failures < 1 << self.fruitless.saturating_sub(PATIENCE).min(32) {
+        if self.failures < 1 << self.fruitless.saturating_sub(MAX_FRUITLESS).min(32) {
             return false;
         }
         self.failures = 0;
@@ -82,7 +82,7 @@ mod tests {
     fn what_was_seen_is_not_looked_at_again() {
         let names: Vec<BlobId> = ["p0", "p1", "p2"].iter().map(|name| name.parse().unwrap()).collect();
         let names = PackNames::from(names);
-        let mut looks = Looks::default();
+        let mut looks = Rescans::default();
         assert!(looks.may_help(0, &gone()));
         looks.saw(&[BlobInfo { id: "p1".parse().unwrap(), length: 7 }], &names);
         looks.ended(0, false);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn patience_ends() {
-        let mut looks = Looks::default();
+        let mut looks = Rescans::default();
         let mut count = 0;
         for pack in 0..100_000 {
             if looks.may_help(pack, &gone()) {

@@ -21,7 +21,7 @@ use row::Row;
 
 /// Where a content lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct ContentLocation {
     /// The number of its pack; [`crate::Repository::pack`] has the name.
     pub pack: u32,
     /// Where it begins in the pack, in bytes.
@@ -73,13 +73,13 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    fn count(&mut self, place: &Place) {
-        if place.deleted {
+    fn count(&mut self, location: &ContentLocation) {
+        if location.deleted {
             self.deleted += 1;
         } else {
             self.contents += 1;
-            self.packed_bytes += u64::from(place.packed_length);
-            self.original_bytes += u64::from(place.original_length);
+            self.packed_bytes += u64::from(location.packed_length);
+            self.original_bytes += u64::from(location.original_length);
         }
     }
 
@@ -103,7 +103,7 @@ type Shards<const H: usize> = Vec<Vec<Row<H>>>;
 
 impl Table {
     /// Finds a content, deleted or not.
-    pub(crate) fn find(&self, id: &ContentId) -> Option<Place> {
+    pub(crate) fn find(&self, id: &ContentId) -> Option<ContentLocation> {
         match &self.rows {
             Rows::Short(shards) => row::find(shards, id),
             Rows::Long(shards) => row::find(shards, id),
@@ -125,10 +125,10 @@ impl Table {
     }
 
     /// Calls `visit` for every content, in the order of hashes.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(ContentId, Place)) {
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(ContentId, ContentLocation)) {
         match &self.rows {
-            Rows::Short(shards) => shards.iter().flatten().for_each(|row| visit(row.id(), row.place())),
-            Rows::Long(shards) => shards.iter().flatten().for_each(|row| visit(row.id(), row.place())),
+            Rows::Short(shards) => shards.iter().flatten().for_each(|row| visit(row.id(), row.location())),
+            Rows::Long(shards) => shards.iter().flatten().for_each(|row| visit(row.id(), row.location())),
         }
     }
 
@@ -138,7 +138,7 @@ impl Table {
     }
 
     /// Says whether an index entry names the pack of this number.
-    pub(crate) fn names(&self, pack: usize) -> bool {
+    pub(crate) fn is_indexed(&self, pack: usize) -> bool {
         self.named.get(pack).is_some_and(|named| *named)
     }
 

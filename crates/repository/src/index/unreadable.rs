@@ -6,7 +6,7 @@ use crate::{Error, Result};
 
 /// Sentences that threads add to.
 #[derive(Debug)]
-pub(crate) struct Losses {
+pub(crate) struct UnreadableLog {
     /// Whether a blob that is listed and not there is lost: it may have been removed in between.
     vanished: bool,
     of_indexes: Mutex<Vec<String>>,
@@ -15,14 +15,14 @@ pub(crate) struct Losses {
 
 /// What could not be read, each as a sentence, sorted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lost {
+pub(crate) struct Unreadable {
     /// Of index blobs, then of packs.
     pub(crate) sentences: Vec<String>,
     /// How many are of index blobs.
     pub(crate) of_indexes: usize,
 }
 
-impl Losses {
+impl UnreadableLog {
     pub(super) fn new(vanished: bool) -> Self {
         Self { vanished, of_indexes: Mutex::default(), of_packs: Mutex::default() }
     }
@@ -49,11 +49,11 @@ impl Losses {
     }
 
     /// Returns them, sorted.
-    pub(super) fn into_sorted(self) -> Lost {
+    pub(super) fn into_sorted(self) -> Unreadable {
         let [mut of_indexes, mut of_packs] = [self.of_indexes, self.of_packs]
             .map(|sentences| sentences.into_inner().unwrap_or_else(PoisonError::into_inner));
         of_indexes.sort();
         of_packs.sort();
-        Lost { of_indexes: of_indexes.len(), sentences: [of_indexes, of_packs].concat() }
+        Unreadable { of_indexes: of_indexes.len(), sentences: [of_indexes, of_packs].concat() }
     }
 }

@@ -10,12 +10,12 @@ use crate::{Error, Repository, Result};
 /// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces, ends here.
 const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
 
-/// The most runs of one object that are kept at once: 16 TiB at kopia's usual 4 MiB. They take 256 MiB of memory.
-pub(super) const MAX_RUNS: usize = MAX_PIECES;
+/// The most extents of one object that are kept at once: 16 TiB at kopia's usual 4 MiB. They take 256 MiB of memory.
+pub(super) const MAX_EXTENTS: usize = MAX_PIECES;
 
-/// A run of an object's bytes that one content holds.
+/// An extent of an object's bytes that one content holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
+pub struct Extent {
     /// Where it begins in the object, in bytes.
     pub start: u64,
     /// How many bytes it has, where that is known: not for a whole object with `Z`.
@@ -28,9 +28,9 @@ pub struct Run {
 
 /// Walks an object's contents in order.
 ///
-/// A run's length is what the lists say, or the index for an object of one content. After an error there is nothing more.
+/// An extent's length is what the lists say, or the index for an object of one content. After an error there is nothing more.
 #[derive(Debug)]
-pub struct Pieces {
+pub struct Extents {
     pub(super) repository: Repository,
     /// Pieces still to be walked, of each level, the next one last.
     stack: Vec<Vec<Piece>>,
@@ -42,7 +42,7 @@ pub struct Pieces {
     most: usize,
 }
 
-impl Pieces {
+impl Extents {
     /// Starts at the front of an object.
     pub fn new(repository: &Repository, object: ObjectId) -> Self {
         let whole = Some(object);
@@ -75,7 +75,7 @@ impl Pieces {
         Ok(())
     }
 
-    fn step(&mut self) -> Result<Option<Run>> {
+    fn step(&mut self) -> Result<Option<Extent>> {
         if let Some(object) = self.whole.take() {
             let Some(list) = object.list() else { return self.single(object).map(Some) };
             self.descend(object, list, 0, None)?;
@@ -89,7 +89,7 @@ impl Pieces {
                 Some(list) => self.descend(object, list, start, Some(length))?,
                 None => {
                     let (content, compressed) = (object.content(), object.is_compressed());
-                    return Ok(Some(Run { start, length: Some(length), content, compressed }));
+                    return Ok(Some(Extent { start, length: Some(length), content, compressed }));
                 }
             }
         }
@@ -97,16 +97,16 @@ impl Pieces {
     }
 
     /// An object that is one content.
-    fn single(&self, object: ObjectId) -> Result<Run> {
+    fn single(&self, object: ObjectId) -> Result<Extent> {
         let (content, compressed) = (object.content(), object.is_compressed());
-        let place = self.repository.find(&content)?;
-        let length = (!compressed).then_some(place.original_length.into());
-        Ok(Run { start: 0, length, content, compressed })
+        let location = self.repository.find(&content)?;
+        let length = (!compressed).then_some(location.original_length.into());
+        Ok(Extent { start: 0, length, content, compressed })
     }
 }
 
-impl Iterator for Pieces {
-    type Item = Result<Run>;
+impl Iterator for Extents {
+    type Item = Result<Extent>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let step = self.step();
@@ -118,18 +118,18 @@ impl Iterator for Pieces {
 }
 
 impl Repository {
-    /// Reads the bytes of one run.
+    /// Reads the bytes of one extent.
     ///
     /// # Errors
-    /// As for [`Repository::read_content`]; [`Error::CorruptObject`] if the run has another length than its list says.
-    pub fn read_run(&self, run: &Run) -> Result<Vec<u8>> {
-        let object = ObjectId::of_content(run.content);
-        let mut bytes = self.read_content(&run.content)?;
-        if run.compressed {
-            bytes =
-                self.with_decoder(|decoder| decoder.decompress_headed(&run.content, &bytes, run.length))?;
+    /// As for [`Repository::read_content`]; [`Error::CorruptObject`] if the extent has another length than its list says.
+    pub fn read_extent(&self, extent: &Extent) -> Result<Vec<u8>> {
+        let object = ObjectId::of_content(extent.content);
+        let mut bytes = self.read_content(&extent.content)?;
+        if extent.compressed {
+            bytes = self
+                .with_decoder(|decoder| decoder.decompress_headed(&extent.content, &bytes, extent.length))?;
         }
-        match run.length {
+        match extent.length {
             Some(length) if length != bytes.len() as u64 => {
                 Err(Error::object(object, format!("it has {} bytes, its list says {length}", bytes.len())))
             }
@@ -140,21 +140,21 @@ impl Repository {
     /// Reads a whole object into memory; for lists and directories, whose size is bounded by what the pack holds.
     ///
     /// # Errors
-    /// As for [`Self::read_run`]; [`Error::CorruptObject`] if it has more than 256 MiB.
+    /// As for [`Self::read_extent`]; [`Error::CorruptObject`] if it has more than 256 MiB.
     pub fn read_object(&self, object: ObjectId) -> Result<Vec<u8>> {
-        read_whole(Pieces::new(self, object), object)
+        read_whole(Extents::new(self, object), object)
     }
 }
 
-fn read_whole(pieces: Pieces, object: ObjectId) -> Result<Vec<u8>> {
+fn read_whole(pieces: Extents, object: ObjectId) -> Result<Vec<u8>> {
     let repository = pieces.repository.clone();
     let mut bytes = Vec::new();
-    for run in pieces {
-        let run = repository.read_run(&run?)?;
-        if bytes.len() + run.len() > MAX_LENGTH {
+    for extent in pieces {
+        let extent = repository.read_extent(&extent?)?;
+        if bytes.len() + extent.len() > MAX_LENGTH {
             return Err(Error::object(object, format!("it has more than {MAX_LENGTH} bytes")));
         }
-        if bytes.is_empty() { bytes = run } else { bytes.extend(run) }
+        if bytes.is_empty() { bytes = extent } else { bytes.extend(extent) }
     }
     Ok(bytes)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use kopia_format::ObjectId;
 use kopia_format::indirect::{self, Piece};
 
-use super::Pieces;
+use super::Extents;
 use crate::{Error, Repository, Result};
 
 /// The longest content of a list, in bytes. Kopia splits lists as it does files, into 16 MiB at most.
@@ -15,7 +15,7 @@ const LONGEST: u64 = 32 << 20;
 const STREAMED: usize = 16 << 20;
 
 /// Reads and parses the list of `object`, which `contents` walks; `most` pieces are wanted.
-pub(super) fn read(object: ObjectId, contents: Pieces, most: usize) -> Result<Vec<Piece>> {
+pub(super) fn read(object: ObjectId, contents: Extents, most: usize) -> Result<Vec<Piece>> {
     let corrupt = |error| Error::object(object, error);
     let mut contents = Contents { object, contents, bytes: Vec::new(), at: 0, failed: None };
     let mut start = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn read(object: ObjectId, contents: Pieces, most: usize) -> Result<Ve
 /// The contents of a list, one after the other.
 struct Contents {
     object: ObjectId,
-    contents: Pieces,
+    contents: Extents,
     /// The content that is being read, and how far.
     bytes: Vec<u8>,
     at: usize,
@@ -46,14 +46,14 @@ struct Contents {
 impl Contents {
     /// Reads the next content.
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        let Some(run) = self.contents.next().transpose()? else { return Ok(None) };
+        let Some(extent) = self.contents.next().transpose()? else { return Ok(None) };
         let repository: &Repository = &self.contents.repository;
-        let length = repository.find(&run.content)?.original_length.into();
-        if run.length.unwrap_or_default().max(length) > LONGEST {
+        let length = repository.find(&extent.content)?.original_length.into();
+        if extent.length.unwrap_or_default().max(length) > LONGEST {
             let why = format!("its list has a content of {length} bytes, more than {LONGEST}");
             return Err(Error::object(self.object, why));
         }
-        repository.read_run(&run).map(Some)
+        repository.read_extent(&extent).map(Some)
     }
 }
 

@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_format::ObjectId;
 
-use super::extents::MAX_RUNS;
-use super::{Pieces, Run};
+use super::extents::MAX_EXTENTS;
+use super::{Extent, Extents};
 use crate::{Error, Repository, Result};
 
 /// An open object: `Read`, `Seek` and reads at any place from many threads.
 ///
-/// The list of runs is read when it is opened; the bytes are read as they are asked for, one content at a time, and the
+/// The list of extents is read when it is opened; the bytes are read as they are asked for, one content at a time, and the
 /// last content is kept.
 #[derive(Debug)]
 pub struct ObjectReader {
     repository: Repository,
-    runs: Vec<Run>,
+    extents: Vec<Extent>,
     length: u64,
     position: u64,
     last: Mutex<Option<(u64, Arc<Vec<u8>>)>>,
@@ -26,24 +26,24 @@ impl ObjectReader {
     /// Opens an object.
     ///
     /// # Errors
-    /// As for [`Pieces`] and, for compressed objects of old, [`Repository::read_run`].
+    /// As for [`Extents`] and, for compressed objects of old, [`Repository::read_extent`].
     pub fn open(repository: &Repository, object: ObjectId) -> Result<Self> {
-        let mut runs = Vec::new();
-        for run in Pieces::new(repository, object) {
-            if runs.len() == MAX_RUNS {
-                return Err(Error::object(object, format!("it has more than {MAX_RUNS} pieces")));
+        let mut extents = Vec::new();
+        for extent in Extents::new(repository, object) {
+            if extents.len() == MAX_EXTENTS {
+                return Err(Error::object(object, format!("it has more than {MAX_EXTENTS} pieces")));
             }
-            runs.push(run?);
+            extents.push(extent?);
         }
         let mut last = None;
         // Only reading tells how long a compressed object is.
-        if let [run @ Run { length: None, .. }] = &mut runs[..] {
-            let bytes = repository.read_run(run)?;
-            run.length = Some(bytes.len() as u64);
+        if let [extent @ Extent { length: None, .. }] = &mut extents[..] {
+            let bytes = repository.read_extent(extent)?;
+            extent.length = Some(bytes.len() as u64);
             last = Some((0, Arc::new(bytes)));
         }
-        let length = runs.last().map_or(0, |run| run.start + run.length.unwrap_or_default());
-        Ok(Self { repository: repository.clone(), runs, length, position: 0, last: Mutex::new(last) })
+        let length = extents.last().map_or(0, |extent| extent.start + extent.length.unwrap_or_default());
+        Ok(Self { repository: repository.clone(), extents, length, position: 0, last: Mutex::new(last) })
     }
 
     /// Returns the length of the object in bytes.
@@ -55,30 +55,32 @@ impl ObjectReader {
     /// more than to the end of one content.
     ///
     /// # Errors
-    /// As for [`Repository::read_run`].
+    /// As for [`Repository::read_extent`].
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let after = self.runs.partition_point(|run| run.start <= offset);
-        let Some(run) = after.checked_sub(1).map(|number| &self.runs[number]) else { return Ok(0) };
+        let after = self.extents.partition_point(|extent| extent.start <= offset);
+        let Some(extent) = after.checked_sub(1).map(|number| &self.extents[number]) else { return Ok(0) };
         if buffer.is_empty() || offset >= self.length {
             return Ok(0);
         }
-        let bytes = self.bytes(run)?;
-        let rest =
-            usize::try_from(offset - run.start).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default();
+        let bytes = self.bytes(extent)?;
+        let rest = usize::try_from(offset - extent.start)
+            .ok()
+            .and_then(|skip| bytes.get(skip..))
+            .unwrap_or_default();
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         Ok(count)
     }
 
-    fn bytes(&self, run: &Run) -> Result<Arc<Vec<u8>>> {
+    fn bytes(&self, extent: &Extent) -> Result<Arc<Vec<u8>>> {
         let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((start, bytes)) = &*last()
-            && *start == run.start
+            && *start == extent.start
         {
             return Ok(bytes.clone());
         }
-        let bytes = Arc::new(self.repository.read_run(run)?);
-        *last() = Some((run.start, bytes.clone()));
+        let bytes = Arc::new(self.repository.read_extent(extent)?);
+        *last() = Some((extent.start, bytes.clone()));
         Ok(bytes)
     }
 }

@@ -12,7 +12,7 @@ use kopia_storage::BlobStore;
 
 use super::{Inner, OpenOptions, Repository};
 use crate::index::table::PackNames;
-use crate::index::{self, BUDGET, Feed, Listing, Living, Rules};
+use crate::index::{self, BUDGET, Feed, Listing, LiveIndex, Rules};
 use crate::sealing::Sealing;
 use crate::{Error, FormatBlob, Result};
 
@@ -63,7 +63,7 @@ pub(super) fn open(
     })?;
     let opening = start.elapsed();
     let lost = std::mem::take(&mut indexes.lost);
-    let indexes = Living::new(rules, (indexes, packs));
+    let indexes = LiveIndex::new(rules, (indexes, packs));
     let decoders = Mutex::default();
     Ok(Repository {
         inner: Arc::new(Inner {

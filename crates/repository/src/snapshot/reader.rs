@@ -80,8 +80,8 @@ impl<'a> ManifestReader<'a> {
 
     /// Returns how many bytes a content takes, stored or plain, as the index says.
     fn length(&self, content: &ContentId) -> u64 {
-        let place = self.repository.find(content);
-        place.map_or(0, |place| place.packed_length.max(place.original_length).into())
+        let location = self.repository.find(content);
+        location.map_or(0, |location| location.packed_length.max(location.original_length).into())
     }
 
     fn read_packed(&self, content: &ContentId) -> Result<Vec<u8>> {
@@ -111,8 +111,8 @@ impl<'a> ManifestReader<'a> {
     }
 
     fn corrupt<T>(&self, content: &ContentId, why: String) -> Result<T, Error> {
-        let place = self.repository.find(content)?;
-        Err(corrupt(self.repository, content, &place, why))
+        let location = self.repository.find(content)?;
+        Err(corrupt(self.repository, content, &location, why))
     }
 }
 

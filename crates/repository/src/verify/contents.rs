@@ -9,9 +9,9 @@ use kopia_format::ContentId;
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
 use crate::contents::decode::{Decoder, implausible};
 use crate::contents::schedule::{self, Limits};
-use crate::contents::{Use, side_by_side};
+use crate::contents::{Located, side_by_side};
 use crate::index::Indexes;
-use crate::{Error, Place, Repository};
+use crate::{ContentLocation, Error, Repository};
 
 /// About how many contents are listed at once: 60 MB.
 const LISTED: u64 = 1 << 20;
@@ -25,16 +25,16 @@ const READ_IN_ALL: u64 = 192 << 20;
 /// A content of the packs that are looked at.
 struct Wanted {
     content: ContentId,
-    place: Place,
+    location: ContentLocation,
 }
 
-impl Use for Wanted {
+impl Located for Wanted {
     fn content(&self) -> ContentId {
         self.content
     }
 
-    fn place(&self) -> Place {
-        self.place
+    fn location(&self) -> ContentLocation {
+        self.location
     }
 }
 
@@ -54,16 +54,17 @@ pub(super) fn verify(
     report: &mut Report,
 ) -> HashSet<ContentId> {
     // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
-    let is_wanted =
-        |id: &ContentId, place: &Place| needed.map_or(!place.deleted, |needed| needed.contains(id));
+    let is_wanted = |id: &ContentId, location: &ContentLocation| {
+        needed.map_or(!location.deleted, |needed| needed.contains(id))
+    };
     // What others do to the indexes meanwhile must not change what is counted.
     let indexes = repository.indexes();
     let mut amounts = vec![Amount::default(); repository.living().0.packs().len()];
-    indexes.table.for_each(|id, place| {
-        if is_wanted(&id, &place) {
-            let amount = &mut amounts[place.pack as usize];
+    indexes.table.for_each(|id, location| {
+        if is_wanted(&id, &location) {
+            let amount = &mut amounts[location.pack as usize];
             amount.contents += 1;
-            amount.bytes += u64::from(place.packed_length);
+            amount.bytes += u64::from(location.packed_length);
         }
     });
     let mut packs: Vec<u32> =
@@ -140,16 +141,16 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Reads some packs.
-    fn packs(&self, packs: &[u32], is_wanted: impl Fn(&ContentId, &Place) -> bool) {
+    fn packs(&self, packs: &[u32], is_wanted: impl Fn(&ContentId, &ContentLocation) -> bool) {
         let packs: HashSet<u32> = packs.iter().copied().collect();
         let mut wanted = Vec::new();
-        self.indexes.table.for_each(|content, place| {
-            if packs.contains(&place.pack) && is_wanted(&content, &place) {
-                let one = Wanted { content, place };
-                match place.is_plausible() {
+        self.indexes.table.for_each(|content, location| {
+            if packs.contains(&location.pack) && is_wanted(&content, &location) {
+                let one = Wanted { content, location };
+                match location.is_plausible() {
                     true => wanted.push(one),
                     // What nobody can have written is not read either.
-                    false => self.content(&one, Err(implausible(self.repository, &content, &place))),
+                    false => self.content(&one, Err(implausible(self.repository, &content, &location))),
                 }
             }
         });
@@ -179,12 +180,12 @@ impl Run<'_> {
             Err(error) if self.is_gone(&wanted.content, &error) => {
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.gone.contents += 1;
-                found.gone.bytes += u64::from(wanted.place.packed_length);
+                found.gone.bytes += u64::from(wanted.location.packed_length);
             }
             Err(error) => {
-                let pack = self.repository.pack(wanted.place.pack).clone();
+                let pack = self.repository.pack(wanted.location.pack).clone();
                 let damage =
-                    Damage { content: wanted.content, pack, offset: wanted.place.offset.into(), error };
+                    Damage { content: wanted.content, pack, offset: wanted.location.offset.into(), error };
                 self.observer.damage(&damage);
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.damaged.insert(damage.content);
@@ -193,12 +194,12 @@ impl Run<'_> {
                 }
             }
         }
-        self.observer.content(wanted.place.packed_length.into());
+        self.observer.content(wanted.location.packed_length.into());
     }
 
     /// Says whether a content was there when indexes were read, and was then removed because nobody needs it any more.
     fn is_gone(&self, content: &ContentId, error: &Error) -> bool {
         let missing = matches!(error, Error::Storage(error) if error.is_not_found());
-        self.all && missing && self.repository.find(content).map_or(true, |place| place.deleted)
+        self.all && missing && self.repository.find(content).map_or(true, |location| location.deleted)
     }
 }

@@ -7,7 +7,7 @@ use kopia_format::{ContentId, ObjectId};
 
 use super::Loss;
 use crate::entry::DirectorySource;
-use crate::object::Pieces;
+use crate::object::Extents;
 use crate::{Entry, Repository, Snapshot};
 
 /// A folder that is being walked.
@@ -150,7 +150,7 @@ impl Search<'_> {
                 let differs = length != entry.size();
                 differs.then(|| format!("it has {length} bytes, its entry says {}", entry.size()))
             }
-            EntryKind::Symlink => Pieces::new(self.repository, object)
+            EntryKind::Symlink => Extents::new(self.repository, object)
                 .nth(1)
                 .map(|_| "it is a link whose target is longer than one content".into()),
             EntryKind::Directory => None,
@@ -160,9 +160,9 @@ impl Search<'_> {
     /// Returns how many bytes an object has, unless only its compressed bytes tell.
     fn length(&self, object: ObjectId) -> Option<u64> {
         let mut length = 0;
-        for run in Pieces::new(self.repository, object) {
-            let run = run.ok()?;
-            length = run.start + run.length?;
+        for extent in Extents::new(self.repository, object) {
+            let extent = extent.ok()?;
+            length = extent.start + extent.length?;
         }
         Some(length)
     }
@@ -174,15 +174,17 @@ impl Search<'_> {
         {
             return Some(why);
         }
-        for run in Pieces::new(self.repository, object) {
-            match run.and_then(|run| self.repository.find(&run.content).map(|place| (run, place))) {
-                Ok((run, place))
-                    if self.damaged.contains(&run.content) && !self.repository.is_empty(object) =>
+        for extent in Extents::new(self.repository, object) {
+            match extent
+                .and_then(|extent| self.repository.find(&extent.content).map(|location| (extent, location)))
+            {
+                Ok((extent, location))
+                    if self.damaged.contains(&extent.content) && !self.repository.is_empty(object) =>
                 {
-                    let pack = self.repository.pack(place.pack);
+                    let pack = self.repository.pack(location.pack);
                     return Some(format!(
                         "content {} in pack {pack} at {} cannot be read",
-                        run.content, place.offset
+                        extent.content, location.offset
                     ));
                 }
                 Ok(_) => {}

@@ -7,7 +7,7 @@ use kopia_format::directory::EntryKind;
 use kopia_format::stub::Stub;
 use kopia_format::{ContentId, ObjectId};
 
-use crate::object::Pieces;
+use crate::object::Extents;
 use crate::{Entry, Repository, Result};
 
 /// How many names of one folder are looked at for doubled ones.
@@ -134,13 +134,13 @@ impl<'a> Walk<'a> {
             self.contents(list)?;
         }
         let mut length = 0;
-        for run in Pieces::new(self.repository, object) {
-            let run = run?;
-            self.repository.find(&run.content)?;
+        for extent in Extents::new(self.repository, object) {
+            let extent = extent?;
+            self.repository.find(&extent.content)?;
             if let Some(needed) = &mut self.needed {
-                needed.insert(run.content);
+                needed.insert(extent.content);
             }
-            length = run.start + run.length.unwrap_or_default();
+            length = extent.start + extent.length.unwrap_or_default();
         }
         if object.indirection() > 0 {
             self.lengths.insert(object, length);
@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
         if object.indirection() > 0 {
             return self.lengths.get(&object).copied();
         }
-        let place = self.repository.find(&object.content()).ok()?;
-        (!object.is_compressed()).then_some(place.original_length.into())
+        let location = self.repository.find(&object.content()).ok()?;
+        (!object.is_compressed()).then_some(location.original_length.into())
     }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kopia_repository::Repository;
-use kopia_repository::object::Run;
+use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -56,12 +56,12 @@ impl Worker<'_> {
     /// Looks whether the bytes of a file, link or piece are there already.
     pub(super) fn check(&mut self, check: &Check) {
         if !self.shared.stopped() {
-            match (&check.item, check.run) {
+            match (&check.item, check.extent) {
                 (Item::Small(entry), None) if self.shared.options.is_finish() && check.found.left => {
                     self.finish_entry(entry);
                 }
-                (Item::Small(entry), run) => self.check_small(entry, run, check.found),
-                (Item::Large(file), Some(run)) => self.check_piece(file, run),
+                (Item::Small(entry), extent) => self.check_small(entry, extent, check.found),
+                (Item::Large(file), Some(extent)) => self.check_piece(file, extent),
                 (Item::Large(file), None) => self.large_file_one_done(file),
             }
         }
@@ -113,12 +113,12 @@ impl Worker<'_> {
         Ok(size(&stat))
     }
 
-    fn check_small(&mut self, entry: &SmallEntry, run: Option<Run>, found: Found) {
+    fn check_small(&mut self, entry: &SmallEntry, extent: Option<Extent>, found: Found) {
         let folder = &entry.folder;
         let root = self.shared.target.folder.as_fd();
         if found.old == Some(Old::Compare)
             && let Ok(existing) = self.in_target.open(root, folder)
-            && self.is_there(existing.as_fd(), entry, run, Place::Target).unwrap_or(false)
+            && self.is_there(existing.as_fd(), entry, extent, Place::Target).unwrap_or(false)
         {
             self.discard(entry, found);
             let bytes = if entry.symlink { 0 } else { entry.size };
@@ -128,7 +128,7 @@ impl Worker<'_> {
         }
         if found.left
             && let Ok(staged) = self.handles.open(folder)
-            && self.is_there(staged.as_fd(), entry, run, Place::Staging).unwrap_or(false)
+            && self.is_there(staged.as_fd(), entry, extent, Place::Staging).unwrap_or(false)
         {
             match entry.symlink {
                 true => {
@@ -143,8 +143,8 @@ impl Worker<'_> {
             return self.child_done(folder.clone());
         }
         self.discard(entry, found);
-        match run {
-            Some(run) => self.shared.checks.give_back(Item::Small(entry.clone()), run),
+        match extent {
+            Some(extent) => self.shared.checks.give_back(Item::Small(entry.clone()), extent),
             None => self.small(entry, Ok(&[])),
         }
     }
@@ -154,15 +154,16 @@ impl Worker<'_> {
         &mut self,
         folder: BorrowedFd<'_>,
         entry: &SmallEntry,
-        run: Option<Run>,
+        extent: Option<Extent>,
         place: Place,
     ) -> io::Result<bool> {
         let name = &*entry.name;
         if entry.symlink {
             let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
             let Some(stat) = look(folder, name)? else { return Ok(false) };
-            let right =
-                run.is_some_and(|run| self.shared.repository.verify_content(&run.content, target.to_bytes()));
+            let right = extent.is_some_and(|extent| {
+                self.shared.repository.verify_content(&extent.content, target.to_bytes())
+            });
             if !right || !self.may_stay(&stat, entry, place) {
                 return Ok(false);
             }
@@ -175,9 +176,9 @@ impl Worker<'_> {
         if length != entry.size || !self.may_stay(&stat, entry, place) {
             return Ok(false);
         }
-        let right = match run {
+        let right = match extent {
             None => length == 0,
-            Some(run) => self.read_and_compare(file.as_fd(), &Run { length: Some(length), ..run }),
+            Some(extent) => self.read_and_compare(file.as_fd(), &Extent { length: Some(length), ..extent }),
         };
         if right {
             let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
@@ -193,8 +194,8 @@ impl Worker<'_> {
     }
 
     /// Reads where a piece belongs and says whether it is there; its bytes are in `compared` then.
-    pub(super) fn read_and_compare(&mut self, file: BorrowedFd<'_>, run: &Run) -> bool {
-        is_right(self.shared.repository, file, run, &mut self.compared)
+    pub(super) fn read_and_compare(&mut self, file: BorrowedFd<'_>, extent: &Extent) -> bool {
+        is_right(self.shared.repository, file, extent, &mut self.compared)
     }
 
     /// Removes what an interrupted restore left of an entry, if it did.
@@ -211,15 +212,15 @@ impl Worker<'_> {
 pub(crate) fn is_right(
     repository: &Repository,
     file: BorrowedFd<'_>,
-    run: &Run,
+    extent: &Extent,
     bytes: &mut Vec<u8>,
 ) -> bool {
     // What an object names by its compressed bytes cannot be compared.
-    let Some(length) = run.length.filter(|&length| length <= LONGEST && !run.compressed) else {
+    let Some(length) = extent.length.filter(|&length| length <= LONGEST && !extent.compressed) else {
         return false;
     };
     bytes.resize(length as usize, 0);
-    read_exact(file, bytes, run.start).is_ok() && repository.verify_content(&run.content, bytes)
+    read_exact(file, bytes, extent.start).is_ok() && repository.verify_content(&extent.content, bytes)
 }
 
 /// Opens a file that was there before. Fails unless it is a regular file with a single hard link.

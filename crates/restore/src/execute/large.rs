@@ -9,12 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use kopia_repository::object::Run;
+use kopia_repository::object::Extent;
 
 use super::SmallEntry;
 use crate::destination::handles;
 use crate::outcome::Cause;
-use crate::plan::batch::{Found, Use};
+use crate::plan::batch::{ContentRef, Found};
 
 /// A file of several contents, while they are written.
 #[derive(Debug)]
@@ -46,14 +46,14 @@ struct Compared {
     /// Whether it has to be replaced.
     differs: bool,
     /// Pieces of it that are right.
-    right: Vec<Run>,
+    right: Vec<Extent>,
 }
 
 /// What is known of the pieces that are to be written into the target's own file. None is written before all of them have
 /// been decoded once, so that damage in the repository leaves the file as it was.
 #[derive(Debug, Default)]
 struct Decoded {
-    pieces: Vec<Run>,
+    pieces: Vec<Extent>,
     /// Whether all were decoded, and are now written.
     all: bool,
 }
@@ -191,33 +191,33 @@ impl LargeFile {
     }
 
     /// Notes that the target's own file has to be replaced, and returns the pieces of it that were taken for settled.
-    fn differs(&self) -> Vec<Run> {
+    fn differs(&self) -> Vec<Extent> {
         let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         compared.differs = true;
         let right = std::mem::take(&mut compared.right);
-        for run in &right {
+        for extent in &right {
             self.expect_one();
-            self.there.fetch_sub(run.length.unwrap_or_default(), Ordering::Relaxed);
+            self.there.fetch_sub(extent.length.unwrap_or_default(), Ordering::Relaxed);
         }
         right
     }
 
     /// Notes that a piece can be had, if it is to be written into the target's own file and it is not known yet that all
     /// such pieces can; returns whether that is so, and the piece must not be written yet.
-    fn waits_for_others(&self, used: &Use) -> bool {
+    fn waits_for_others(&self, used: &ContentRef) -> bool {
         if !matches!(*self.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::InPlace(_)) {
             return false;
         }
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         if !decoded.all {
             let (start, length, content) = (used.offset, used.length, used.content);
-            decoded.pieces.push(Run { start, length, content, compressed: used.compressed.is_some() });
+            decoded.pieces.push(Extent { start, length, content, compressed: used.compressed.is_some() });
         }
         !decoded.all
     }
 
     /// Returns the pieces that were all decoded and are now to be written into the target's own file.
-    fn take_decoded(&self) -> Vec<Run> {
+    fn take_decoded(&self) -> Vec<Extent> {
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         decoded.all = true;
         let pieces = std::mem::take(&mut decoded.pieces);
@@ -226,11 +226,11 @@ impl LargeFile {
     }
 
     /// Takes a piece of the target's own file for settled, unless that file has to be replaced.
-    fn settle(&self, run: Run) -> bool {
+    fn settle(&self, extent: Extent) -> bool {
         let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         if !compared.differs {
-            self.there.fetch_add(run.length.unwrap_or_default(), Ordering::Relaxed);
-            compared.right.push(run);
+            self.there.fetch_add(extent.length.unwrap_or_default(), Ordering::Relaxed);
+            compared.right.push(extent);
         }
         !compared.differs
     }

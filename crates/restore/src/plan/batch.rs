@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use kopia_format::ContentId;
-use kopia_repository::contents::schedule::{self, Limits, Read};
-use kopia_repository::object::Run;
-use kopia_repository::{Place, contents};
+use kopia_repository::contents::schedule::{self, Limits, ReadStep};
+use kopia_repository::object::Extent;
+use kopia_repository::{ContentLocation, contents};
 
 use super::existing::Old;
 use super::{BYTES, ENTRIES, LARGE_FILES};
@@ -25,9 +25,9 @@ const CHECKED: usize = 16;
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) items: Vec<Item>,
-    /// What is needed from packs; sorted by place once the batch is scheduled.
-    pub(crate) uses: Vec<Use>,
-    pub(crate) reads: Vec<Read>,
+    /// What is needed from packs; sorted by location once the batch is scheduled.
+    pub(crate) uses: Vec<ContentRef>,
+    pub(crate) reads: Vec<ReadStep>,
     /// Entries that need nothing from packs.
     pub(crate) empty: Vec<Item>,
     /// What may be there already.
@@ -47,7 +47,7 @@ pub(crate) enum Item {
 pub(crate) struct Check {
     pub(crate) item: Item,
     /// The content that it should be; a file without bytes has none.
-    pub(crate) run: Option<Run>,
+    pub(crate) extent: Option<Extent>,
     pub(crate) found: Found,
 }
 
@@ -73,8 +73,8 @@ impl Found {
 
 /// One content that one entry needs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Use {
-    pub(crate) place: Place,
+pub(crate) struct ContentRef {
+    pub(crate) location: ContentLocation,
     pub(crate) content: ContentId,
     /// Whether the content begins with a compression header of its own (`Z`), and how long it is without.
     pub(crate) compressed: Option<Option<u64>>,
@@ -88,23 +88,23 @@ pub(crate) struct Use {
 
 /// A part of a batch that one worker does in a row.
 pub(crate) enum Part<'b> {
-    Read(&'b Read),
+    Read(&'b ReadStep),
     Check(&'b [Check]),
     Empty(&'b [Item]),
 }
 
 impl Batch {
     /// Adds an entry, or a piece of one, with the content that it needs.
-    pub(crate) fn add(&mut self, item: Item, place: Place, run: &Run) {
+    pub(crate) fn add(&mut self, item: Item, location: ContentLocation, extent: &Extent) {
         let item_number = self.items.len();
         self.items.push(item);
-        self.bytes += u64::from(place.original_length);
-        self.uses.push(Use {
-            place,
-            content: run.content,
-            compressed: run.compressed.then_some(run.length),
-            offset: run.start,
-            length: run.length,
+        self.bytes += u64::from(location.original_length);
+        self.uses.push(ContentRef {
+            location,
+            content: extent.content,
+            compressed: extent.compressed.then_some(extent.length),
+            offset: extent.start,
+            length: extent.length,
             item: item_number,
         });
     }
@@ -121,7 +121,7 @@ impl Batch {
     }
 
     /// Returns the reads to announce when a part is taken: those a good way ahead of it that do not follow on.
-    pub(crate) fn to_announce(&self, number: usize) -> impl Iterator<Item = &Read> {
+    pub(crate) fn to_announce(&self, number: usize) -> impl Iterator<Item = &ReadStep> {
         let first = if number == 0 { 1 } else { number + ANNOUNCED };
         let last = (number + ANNOUNCED).min(self.reads.len().saturating_sub(1));
         self.reads.iter().take(last + 1).skip(first).filter(|read| !read.follows)
@@ -146,13 +146,13 @@ fn some<T>(all: &[T], number: usize, length: usize) -> &[T] {
     &all[start..(start + length).min(all.len())]
 }
 
-impl contents::Use for Use {
+impl contents::Located for ContentRef {
     fn content(&self) -> ContentId {
         self.content
     }
 
-    fn place(&self) -> Place {
-        self.place
+    fn location(&self) -> ContentLocation {
+        self.location
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kopia_format::ObjectId;
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
-use kopia_repository::object::{Pieces, Run};
+use kopia_repository::object::{Extent, Extents};
 
 use super::Planner;
 use super::batch::{Check, Found, Item};
@@ -64,7 +64,7 @@ impl Planner<'_> {
                 found.left = false;
             }
         } else if self.shared.options.is_finish() && found.left {
-            self.batch.checks.push(Check { item: Item::Small(small), run: None, found });
+            self.batch.checks.push(Check { item: Item::Small(small), extent: None, found });
             return self.hand_over_when_full();
         }
         let object = entry.object();
@@ -85,17 +85,17 @@ impl Planner<'_> {
             self.empty(small, found);
             return self.hand_over_when_full();
         }
-        let mut runs = Pieces::new(self.shared.repository, object);
-        match (runs.next(), runs.next()) {
+        let mut extents = Extents::new(self.shared.repository, object);
+        match (extents.next(), extents.next()) {
             // Every shard reads the list; what is no more than one content is written by one of them.
             (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.worker.child_done(small.folder),
-            (Some(Ok(run)), None) => self.whole(small, run, object, found),
+            (Some(Ok(extent)), None) => self.whole(small, extent, object, found),
             (Some(_), Some(_)) if small.symlink => {
                 self.discard(&small, found);
                 self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
             }
             (Some(Ok(first)), Some(second)) => {
-                self.pieces(small, [Ok(first), second].into_iter().chain(runs), found, begins)
+                self.pieces(small, [Ok(first), second].into_iter().chain(extents), found, begins)
             }
             (Some(Err(error)), _) => {
                 self.discard(&small, found);
@@ -137,9 +137,9 @@ impl Planner<'_> {
     }
 
     /// Says whether what begins somewhere in an entry is restored by this process.
-    fn has(&self, place: Option<u64>, offset: u64) -> bool {
-        match (&self.share, place) {
-            (Some(share), Some(place)) => share.has(place.saturating_add(offset)),
+    fn has(&self, begins: Option<u64>, offset: u64) -> bool {
+        match (&self.share, begins) {
+            (Some(share), Some(begins)) => share.has(begins.saturating_add(offset)),
             _ => true,
         }
     }
@@ -149,18 +149,18 @@ impl Planner<'_> {
         if found.is_nothing() {
             self.batch.empty.push(Item::Small(small));
         } else {
-            self.batch.checks.push(Check { item: Item::Small(small), run: None, found });
+            self.batch.checks.push(Check { item: Item::Small(small), extent: None, found });
         }
     }
 
-    fn whole(&mut self, small: SmallEntry, run: Run, object: ObjectId, found: Found) {
+    fn whole(&mut self, small: SmallEntry, extent: Extent, object: ObjectId, found: Found) {
         if !found.is_nothing() {
-            return self.batch.checks.push(Check { item: Item::Small(small), run: Some(run), found });
+            return self.batch.checks.push(Check { item: Item::Small(small), extent: Some(extent), found });
         }
-        match self.shared.repository.find(&run.content) {
-            Ok(place) => self.batch.add(Item::Small(small), place, &run),
+        match self.shared.repository.find(&extent.content) {
+            Ok(location) => self.batch.add(Item::Small(small), location, &extent),
             Err(error) => {
-                tracing::debug!(%object, %error, "no place");
+                tracing::debug!(%object, %error, "no location");
                 self.lost(small, error.into());
             }
         }
@@ -169,9 +169,9 @@ impl Planner<'_> {
     fn pieces(
         &mut self,
         small: SmallEntry,
-        runs: impl Iterator<Item = kopia_repository::Result<Run>>,
+        extents: impl Iterator<Item = kopia_repository::Result<Extent>>,
         found: Found,
-        place: Option<u64>,
+        begins: Option<u64>,
     ) {
         let size = small.size;
         self.wait_for_large_file();
@@ -179,9 +179,9 @@ impl Planner<'_> {
         let file = Arc::new(LargeFile::new(small, found));
         self.batch.large_files += 1;
         let mut planned = 0;
-        for run in runs {
-            let run = match run {
-                Ok(run) => run,
+        for extent in extents {
+            let extent = match extent {
+                Ok(extent) => extent,
                 Err(error) => {
                     // How long the pieces are that the list would have named is not known.
                     file.fail(error.into(), planned..size.max(planned));
@@ -190,9 +190,9 @@ impl Planner<'_> {
                     break;
                 }
             };
-            planned = run.start.saturating_add(run.length.unwrap_or(0));
+            planned = extent.start.saturating_add(extent.length.unwrap_or(0));
             file.ends_at(planned);
-            if !self.has(place, run.start) {
+            if !self.has(begins, extent.start) {
                 continue;
             }
             if file.found_no_room() {
@@ -201,9 +201,13 @@ impl Planner<'_> {
             }
             file.expect_one();
             match found.is_nothing() {
-                true => self.piece(file.clone(), run),
+                true => self.piece(file.clone(), extent),
                 false => {
-                    self.batch.checks.push(Check { item: Item::Large(file.clone()), run: Some(run), found });
+                    self.batch.checks.push(Check {
+                        item: Item::Large(file.clone()),
+                        extent: Some(extent),
+                        found,
+                    });
                 }
             }
             if self.batch.is_full() {
@@ -225,11 +229,14 @@ impl Planner<'_> {
     }
 
     /// Plans to read a piece of a large file.
-    fn piece(&mut self, file: Arc<LargeFile>, run: Run) {
-        match self.shared.repository.find(&run.content) {
-            Ok(place) => self.batch.add(Item::Large(file), place, &run),
+    fn piece(&mut self, file: Arc<LargeFile>, extent: Extent) {
+        match self.shared.repository.find(&extent.content) {
+            Ok(location) => self.batch.add(Item::Large(file), location, &extent),
             Err(error) => {
-                file.fail(error.into(), run.start..run.start.saturating_add(run.length.unwrap_or(0)));
+                file.fail(
+                    error.into(),
+                    extent.start..extent.start.saturating_add(extent.length.unwrap_or(0)),
+                );
                 self.worker.large_file_one_done(&file);
             }
         }
@@ -238,12 +245,12 @@ impl Planner<'_> {
     /// Plans what was found not to be there after all.
     pub(super) fn take_back(&mut self, wrong: Vec<Wrong>) {
         let mut last = None;
-        for (item, run) in wrong {
+        for (item, extent) in wrong {
             match item {
                 Item::Small(small) => {
                     let found = Found::default();
-                    let object = ObjectId::of_content(run.content);
-                    self.whole(small, run, object, found);
+                    let object = ObjectId::of_content(extent.content);
+                    self.whole(small, extent, object, found);
                 }
                 Item::Large(file) => {
                     // It is open until it is written.
@@ -251,7 +258,7 @@ impl Planner<'_> {
                         last = Some(Arc::as_ptr(&file));
                         self.batch.large_files += 1;
                     }
-                    self.piece(file, run);
+                    self.piece(file, extent);
                 }
             }
             if self.batch.is_full() {

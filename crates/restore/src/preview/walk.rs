@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::directory::EntryKind;
-use kopia_repository::object::{Pieces, Run};
+use kopia_repository::object::{Extent, Extents};
 use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Repository, Trail};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat, accessat};
 use rustix::io::Errno;
@@ -612,11 +612,13 @@ impl Keeper {
 fn present(waiting: &Waiting, keeper: Keeper, buffer: &mut Vec<u8>) -> Present {
     let Waiting { entry, name, folder, .. } = waiting;
     let (repository, object) = (entry.repository(), entry.object());
-    let mut runs = Pieces::new(repository, object);
+    let mut extents = Extents::new(repository, object);
     if entry.kind() == EntryKind::Symlink {
         let target = rustix::fs::readlinkat(folder, &**name, Vec::new());
-        let is_right = match (target, runs.next(), runs.next()) {
-            (Ok(target), Some(Ok(run)), None) => repository.verify_content(&run.content, target.to_bytes()),
+        let is_right = match (target, extents.next(), extents.next()) {
+            (Ok(target), Some(Ok(extent)), None) => {
+                repository.verify_content(&extent.content, target.to_bytes())
+            }
             _ => false,
         };
         let stat = look(folder.as_fd(), &**name).ok().flatten();
@@ -626,11 +628,11 @@ fn present(waiting: &Waiting, keeper: Keeper, buffer: &mut Vec<u8>) -> Present {
     let (may_stay, length) = (keeper.may_keep(&stat, entry), size(&stat));
     let mut end = 0;
     let right = length == entry.size()
-        && runs.all(|run| {
-            let Ok(run) = run else { return false };
-            let whole = run.length.or((object.indirection() == 0).then_some(length));
-            end = run.start.saturating_add(whole.unwrap_or_default());
-            length == 0 || is_right(repository, file.as_fd(), &Run { length: whole, ..run }, buffer)
+        && extents.all(|extent| {
+            let Ok(extent) = extent else { return false };
+            let whole = extent.length.or((object.indirection() == 0).then_some(length));
+            end = extent.start.saturating_add(whole.unwrap_or_default());
+            length == 0 || is_right(repository, file.as_fd(), &Extent { length: whole, ..extent }, buffer)
         });
     // A list may have fewer bytes than its entry says, or none at all.
     Present { is_right: right && end == length, may_stay }

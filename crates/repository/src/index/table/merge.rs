@@ -6,7 +6,7 @@ use std::iter::Sum;
 use kopia_format::BlobId;
 
 use super::row::Row;
-use super::{Manifests, Place, Totals};
+use super::{ContentLocation, Manifests, Totals};
 
 /// What is found out about rows in passing.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    fn count(&mut self, row: &Place, time: u32) {
+    fn count(&mut self, row: &ContentLocation, time: u32) {
         self.totals.count(row);
         self.newest = self.newest.max(time);
         let pack = row.pack as usize;
@@ -63,7 +63,7 @@ pub(super) fn merge<const H: usize>(
     rows.retain(|row| {
         let gone = row.is_deleted() && watermark.is_some_and(|mark| i64::from(row.time) <= mark);
         if !gone {
-            merged.count(&row.place(), row.time);
+            merged.count(&row.location(), row.time);
             if row.is_manifest() {
                 let manifests = &mut merged.manifests;
                 if row.is_deleted() { &mut manifests.deleted } else { &mut manifests.live }.push(row.id());

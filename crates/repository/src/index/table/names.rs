@@ -1,6 +1,6 @@
 //! Names of packs, each with a number that it keeps.
 //!
-//! A [`Place`](super::Place) outlives the table that it was found in: what was planned before indexes were read anew is still
+//! A [`ContentLocation`](super::ContentLocation) outlives the table that it was found in: what was planned before indexes were read anew is still
 //! read by its number. So names are only ever added, and those of before stay where they are.
 
 use std::sync::OnceLock;

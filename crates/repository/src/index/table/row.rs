@@ -3,12 +3,12 @@
 use kopia_format::ContentId;
 use kopia_format::index::Entry;
 
-use super::Place;
+use super::ContentLocation;
 
 /// The top bit of an offset says that the content is deleted, as in index blobs.
 const DELETED: u32 = 1 << 31;
 
-/// A content: its hash, and its place packed tightly. Rows order by hash and then by prefix, so that the hashes of a
+/// A content: its hash, and its location packed tightly. Rows order by hash and then by prefix, so that the hashes of a
 /// shard are evenly spread whatever their prefixes are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<const H: usize> {
@@ -74,8 +74,8 @@ impl<const H: usize> Row<H> {
         ContentId::new(prefix, &self.hash[..usize::from(self.length)]).expect("rows are made from valid ids")
     }
 
-    pub(super) fn place(&self) -> Place {
-        Place {
+    pub(super) fn location(&self) -> ContentLocation {
+        ContentLocation {
             pack: self.pack,
             offset: self.offset & !DELETED,
             packed_length: self.packed_length,
@@ -103,12 +103,12 @@ pub(super) fn shard(hash: &[u8]) -> usize {
 }
 
 /// Finds a content in its shard.
-pub(super) fn find<const H: usize>(shards: &[Vec<Row<H>>], id: &ContentId) -> Option<Place> {
+pub(super) fn find<const H: usize>(shards: &[Vec<Row<H>>], id: &ContentId) -> Option<ContentLocation> {
     let key = key(id)?;
     let rows = &shards[shard(id.hash())][..];
     let window = window(rows, &key);
     let found = rows[window.clone()].binary_search_by_key(&key, Row::key).ok()?;
-    Some(rows[window.start + found].place())
+    Some(rows[window.start + found].location())
 }
 
 /// Narrows the search: starts where an evenly spread hash would lie and doubles the step until the key is enclosed.

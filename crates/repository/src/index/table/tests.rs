@@ -88,7 +88,7 @@ fn packs_that_were_known_keep_their_numbers() {
     let pack = |hash| table.find(&ContentId::new(None, &[hash]).unwrap()).unwrap().pack;
     assert_eq!((pack(1), pack(2), pack(3)), (3, 1, 4));
     assert_eq!(new.iter().map(BlobId::as_str).collect::<Vec<_>>(), ["new", "newer"]);
-    let named: Vec<_> = (0..6).filter(|&pack| table.names(pack)).collect();
+    let named: Vec<_> = (0..6).filter(|&pack| table.is_indexed(pack)).collect();
     assert_eq!((named, table.pack_count()), (vec![1, 3, 4], 3));
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use kopia_repository::object::Run;
+use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
 use super::{Failed, Handle, LargeFile};
@@ -170,10 +170,10 @@ impl Worker<'_> {
     }
 
     /// Goes on with a file that seemed to be finished: pieces of it are to be written.
-    fn go_on(&self, file: &Arc<LargeFile>, handle: Handle, pieces: Vec<Run>) {
+    fn go_on(&self, file: &Arc<LargeFile>, handle: Handle, pieces: Vec<Extent>) {
         *file.handle.write().unwrap_or_else(PoisonError::into_inner) = handle;
-        for run in pieces {
-            self.shared.checks.give_back(Item::Large(file.clone()), run);
+        for extent in pieces {
+            self.shared.checks.give_back(Item::Large(file.clone()), extent);
         }
     }
 

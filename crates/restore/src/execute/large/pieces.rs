@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use kopia_repository::object::Run;
+use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Handle, LargeFile};
@@ -13,7 +13,7 @@ use crate::destination::{handles, let_write};
 use crate::execute::check::{open_file, size};
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
-use crate::plan::batch::{Item, Use};
+use crate::plan::batch::{ContentRef, Item};
 use crate::plan::existing::Old;
 use crate::shard;
 
@@ -22,7 +22,7 @@ impl Worker<'_> {
     pub(in crate::execute) fn piece(
         &mut self,
         file: &Arc<LargeFile>,
-        used: &Use,
+        used: &ContentRef,
         plain: Result<&[u8], Cause>,
     ) {
         match plain {
@@ -33,7 +33,7 @@ impl Worker<'_> {
                 }
             }
             Err(cause) => {
-                let length = used.length.unwrap_or_else(|| used.place.original_length.into());
+                let length = used.length.unwrap_or_else(|| used.location.original_length.into());
                 file.fail(cause, used.offset..used.offset.saturating_add(length));
             }
         }
@@ -41,20 +41,21 @@ impl Worker<'_> {
     }
 
     /// Looks whether a piece is there already, and gives it back to the planner if not.
-    pub(in crate::execute) fn check_piece(&mut self, file: &Arc<LargeFile>, run: Run) {
+    pub(in crate::execute) fn check_piece(&mut self, file: &Arc<LargeFile>, extent: Extent) {
         if file.found_no_room() {
             return self.large_file_one_done(file);
         }
-        let give_back = |run| self.shared.checks.give_back(Item::Large(file.clone()), run);
+        let give_back = |extent| self.shared.checks.give_back(Item::Large(file.clone()), extent);
         if matches!(*file.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::New) {
             self.open_base(file);
         }
-        let length = run.length.unwrap_or_default();
+        let length = extent.length.unwrap_or_default();
         let sharded = self.shared.options.is_shard();
         let handle = file.handle.read().unwrap_or_else(PoisonError::into_inner);
         // Where several write a file that nobody has begun, nothing need be read.
-        let read = |source: &BorrowedFd<'_>| !sharded || shard::may_hold(source, run.start, length);
-        let right = handle.reading().filter(read).is_some_and(|source| self.read_and_compare(source, &run));
+        let read = |source: &BorrowedFd<'_>| !sharded || shard::may_hold(source, extent.start, length);
+        let right =
+            handle.reading().filter(read).is_some_and(|source| self.read_and_compare(source, &extent));
         let filled = handle.is_filled();
         drop(handle);
         match right {
@@ -64,19 +65,19 @@ impl Worker<'_> {
                 self.shared.tally.found(length);
             }
             // It may be kept as it is; that is known at the end.
-            true if file.settle(run) => {}
+            true if file.settle(extent) => {}
             true => {
                 let bytes = std::mem::take(&mut self.compared);
-                if self.write_piece(file, &bytes, run.start) {
+                if self.write_piece(file, &bytes, extent.start) {
                     file.reused.fetch_add(length, Ordering::Relaxed);
                     self.shared.tally.found(length);
                 }
                 self.compared = bytes;
             }
-            false if filled => return give_back(run),
+            false if filled => return give_back(extent),
             false => {
                 file.differs().into_iter().for_each(give_back);
-                return give_back(run);
+                return give_back(extent);
             }
         }
         self.large_file_one_done(file);
