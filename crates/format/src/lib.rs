@@ -7,7 +7,7 @@
 //! | module | what | Kopia's own source |
 //! |---|---|---|
 //! | [`id`] | blob, content, object and manifest ids | `repo/content/index/id.go`, `repo/object/objectid.go` |
-//! | [`repository_blob`] | the format blob, outside and inside | `repo/format` |
+//! | [`format_blob`] | the format blob, outside and inside | `repo/format` |
 //! | [`index`] | index blobs, versions 1 and 2 | `repo/content/index` |
 //! | [`epoch`] | which epoch index blobs count | `internal/epoch` |
 //! | [`compaction`] | which plain index blobs count | `repo/content/indexblob` |
@@ -33,13 +33,13 @@ pub mod compaction;
 pub mod directory;
 pub mod epoch;
 mod error;
+pub mod format_blob;
 pub mod id;
 pub mod index;
 pub mod indirect;
 mod json;
 pub mod manifest;
 pub mod postamble;
-pub mod repository_blob;
 pub mod snapshot;
 pub mod stub;
 pub mod time;

@@ -20,7 +20,7 @@ const WHAT: &str = "snapshot";
 /// A point-in-time copy of one source.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Snapshot {
+pub struct SnapshotManifest {
     // The manifest's own id; what the data says is empty in most repositories.
     id: String,
     source: Source,
@@ -64,7 +64,7 @@ pub struct Stats {
     pub error_count: i64,
 }
 
-impl Snapshot {
+impl SnapshotManifest {
     /// Reads the snapshot that a manifest of type `snapshot` holds.
     ///
     /// # Errors
@@ -140,11 +140,11 @@ impl Snapshot {
 mod tests {
     use super::*;
 
-    fn snapshot(data: &str) -> Result<Snapshot> {
+    fn snapshot(data: &str) -> Result<SnapshotManifest> {
         let list = format!(
             r#"{{"entries":[{{"id":"0d85","labels":{{}},"modified":"2026-01-01T00:00:00Z","data":{data}}}]}}"#
         );
-        Snapshot::parse(&crate::manifest::parse(list.as_bytes())?[0])
+        SnapshotManifest::parse(&crate::manifest::parse(list.as_bytes())?[0])
     }
 
     #[test]

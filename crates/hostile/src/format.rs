@@ -2,11 +2,11 @@
 
 use kopia_format::compaction::{self, CompactionLog};
 use kopia_format::directory::{self, Entry, Refused};
+use kopia_format::format_blob::{Envelope, RepositoryFormat, find_replica};
 use kopia_format::index::Index;
 use kopia_format::manifest;
 use kopia_format::postamble::Postamble;
-use kopia_format::repository_blob::{RepositoryBlob, RepositoryFormat, find_replica};
-use kopia_format::snapshot::{Snapshot, Source};
+use kopia_format::snapshot::{SnapshotManifest, Source};
 use kopia_format::{BlobId, ContentId, ManifestId, ObjectId, Timestamp};
 
 /// Index blobs of version 1, without the byte that says so.
@@ -58,7 +58,7 @@ pub fn manifest(bytes: &[u8]) {
     assert!(latest.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert!(latest.iter().all(|manifest| !manifest.deleted));
     latest.iter().filter(|manifest| manifest.is_snapshot()).for_each(|manifest| {
-        let _ = Snapshot::parse(manifest);
+        let _ = SnapshotManifest::parse(manifest);
     });
 }
 
@@ -74,18 +74,18 @@ pub fn snapshot(bytes: &[u8]) {
     assert_eq!(serde_json::to_vec(&second).expect("a snapshot can be written"), json);
 }
 
-fn one_snapshot(data: &[u8]) -> Option<Snapshot> {
+fn one_snapshot(data: &[u8]) -> Option<SnapshotManifest> {
     let before = br#"{"entries":[{"id":"0","modified":"2026-01-01T00:00:00Z","data":"#;
     let list = [before, data, b"}]}"].concat();
     match &manifest::parse(&list).ok()?[..] {
-        [manifest] => Snapshot::parse(manifest).ok(),
+        [manifest] => SnapshotManifest::parse(manifest).ok(),
         _ => None,
     }
 }
 
 /// The format blob, outside and inside, and replicas of it in packs.
 pub fn format_blob(bytes: &[u8]) {
-    let _ = RepositoryBlob::parse(bytes);
+    let _ = Envelope::parse(bytes);
     if let Some((replica, seal)) = find_replica(bytes) {
         assert!(replica.len() + seal.len() <= bytes.len());
     }

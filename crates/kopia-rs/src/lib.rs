@@ -113,7 +113,7 @@
 
 pub use kopia_codec::key::Password;
 pub use kopia_format::directory::{EntryKind, FailedEntry, Refusal, Refused, Summary};
-pub use kopia_format::snapshot::{Snapshot as SnapshotManifest, Source, Stats};
+pub use kopia_format::snapshot::{SnapshotManifest, Source, Stats};
 pub use kopia_format::stub::{Stub, StubKind};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_repository::object::ObjectReader;

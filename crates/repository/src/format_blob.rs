@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use kopia_codec::hash::{HashAlgorithm, Hasher};
 use kopia_codec::key::Password;
 use kopia_format::BlobId;
-use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, RepositoryFormat, find_replica};
+use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat, find_replica};
 use kopia_storage::{BlobInfo, BlobStore, MAX_COPIES};
 
 use crate::repository::unseal;
@@ -27,7 +27,7 @@ const KEPT: usize = 16;
 /// A format blob: how a password becomes the key of the repository.
 #[derive(Debug, Clone)]
 pub struct FormatBlob {
-    blob: RepositoryBlob,
+    blob: Envelope,
     bytes: Vec<u8>,
 }
 
@@ -81,7 +81,7 @@ impl FormatBlob {
     /// [`Error::CorruptBlob`], [`Error::Unsupported`].
     pub fn parse(bytes: impl Into<Vec<u8>>) -> Result<Self> {
         let bytes = bytes.into();
-        let blob = RepositoryBlob::parse(&bytes).map_err(|error| Error::blob(&Self::id(), error))?;
+        let blob = Envelope::parse(&bytes).map_err(|error| Error::blob(&Self::id(), error))?;
         Ok(Self { blob, bytes })
     }
 
@@ -126,13 +126,13 @@ impl FormatBlob {
         password: &Password,
     ) -> Result<(Self, RepositoryFormat)> {
         let bytes = store.read(backup)?;
-        let blob = RepositoryBlob::parse(&bytes).map_err(|error| Error::blob(backup, error))?;
+        let blob = Envelope::parse(&bytes).map_err(|error| Error::blob(backup, error))?;
         let format = unseal(backup, &blob, password, &store.location())?;
         Ok((Self { blob, bytes }, format))
     }
 
     /// Returns what it says.
-    pub(crate) fn into_blob(self) -> RepositoryBlob {
+    pub(crate) fn into_blob(self) -> Envelope {
         self.blob
     }
 

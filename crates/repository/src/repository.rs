@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kopia_codec::key::Password;
-use kopia_format::repository_blob::{RepositoryBlob, RepositoryFormat};
+use kopia_format::format_blob::{Envelope, RepositoryFormat};
 use kopia_format::{BlobId, ContentId, ObjectId};
 use kopia_storage::BlobStore;
 
@@ -32,7 +32,7 @@ pub struct Repository {
 struct Inner {
     options: OpenOptions,
     store: Box<dyn BlobStore>,
-    blob: RepositoryBlob,
+    blob: Envelope,
     format: RepositoryFormat,
     sealing: Sealing,
     indexes: LiveIndex,

@@ -3,7 +3,7 @@
 use kopia_codec::cipher::{Cipher, Encryption};
 use kopia_codec::ecc::Ecc;
 use kopia_codec::hash::{HashAlgorithm, Hasher};
-use kopia_format::repository_blob::RepositoryFormat;
+use kopia_format::format_blob::RepositoryFormat;
 use kopia_format::{BlobId, ContentId};
 
 /// The keys and algorithms of an open repository.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kopia_format::manifest::{self, Manifest};
-use kopia_format::snapshot::{Snapshot as Manifested, Source};
+use kopia_format::snapshot::{SnapshotManifest, Source};
 use kopia_format::{ManifestId, Timestamp};
 
 use crate::index::{ATTEMPTS, Indexes};
@@ -18,7 +18,7 @@ pub(crate) use reader::{LONGEST_LIST, too_long};
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     repository: Repository,
-    manifest: Manifested,
+    manifest: SnapshotManifest,
     deleted: bool,
 }
 
@@ -81,9 +81,8 @@ impl Repository {
             .chain(back.into_iter().map(|manifest| (manifest, true)))
             .filter(|(manifest, _)| manifest.is_snapshot())
             .map(|(manifest, deleted)| {
-                let snapshot = Manifested::parse(&manifest).map_err(|error| Error::CorruptSnapshot {
-                    id: manifest.id.to_string(),
-                    why: error.to_string(),
+                let snapshot = SnapshotManifest::parse(&manifest).map_err(|error| {
+                    Error::CorruptSnapshot { id: manifest.id.to_string(), why: error.to_string() }
                 })?;
                 Ok(Snapshot { repository: self.clone(), manifest: snapshot, deleted })
             })
@@ -98,7 +97,7 @@ impl Repository {
 
 impl Snapshot {
     /// Returns everything that its manifest says; it serializes to kopia's JSON.
-    pub fn manifest(&self) -> &Manifested {
+    pub fn manifest(&self) -> &SnapshotManifest {
         &self.manifest
     }
 

@@ -7,7 +7,7 @@ use kopia_codec::cipher::{Cipher, Encryption};
 use kopia_codec::compression::{Compression, Decompressor, split_header};
 use kopia_codec::ecc::Ecc;
 use kopia_codec::key::{KeyDerivation, Password};
-use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, RepositoryFormat};
+use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat};
 use kopia_format::{BlobId, ContentId, ObjectId};
 use kopia_repository::Repository;
 use kopia_storage::{BlobStore, FilesystemStore};
@@ -43,7 +43,7 @@ impl Keys {
     fn open(store: &FilesystemStore, case: &Case, seeds: &mut Seeds) -> Self {
         let outer = store.read(&BlobId::new(BLOB_ID).expect("a name")).expect("the format blob");
         seeds.add_json("format_blob", &outer);
-        let blob = RepositoryBlob::parse(&outer).expect("the format blob");
+        let blob = Envelope::parse(&outer).expect("the format blob");
         let derivation = KeyDerivation::from_name(&blob.key_algorithm).expect("a known derivation");
         let key = derivation.derive(&Password::from(&*case.password), &blob.unique_id).expect("a salt");
         let inner = key.open(&blob.unique_id, &blob.sealed_format).expect("the password");
@@ -131,7 +131,7 @@ fn manifests(seeds: &mut Seeds, json: &[u8]) {
     for manifest in kopia_format::manifest::parse(json).expect("a golden manifest") {
         let Some(data) = manifest.data.as_ref().filter(|_| manifest.is_snapshot()) else { continue };
         seeds.add_json("snapshot", data.get().as_bytes());
-        let snapshot = kopia_format::snapshot::Snapshot::parse(&manifest).expect("a golden snapshot");
+        let snapshot = kopia_format::snapshot::SnapshotManifest::parse(&manifest).expect("a golden snapshot");
         seeds.add("names", "source", snapshot.source().to_string().as_bytes());
         let json: serde_json::Value = serde_json::from_str(data.get()).expect("it was parsed");
         let time = json["startTime"].as_str().unwrap_or_default();

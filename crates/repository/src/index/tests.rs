@@ -1,7 +1,7 @@
 use std::thread;
 
 use kopia_format::ContentId;
-use kopia_format::repository_blob::RepositoryFormat;
+use kopia_format::format_blob::RepositoryFormat;
 use kopia_storage::testing::CountingStore;
 use kopia_storage::{BlobStore, MemoryStore};
 use kopia_testkit::writer::RepositoryWriter;

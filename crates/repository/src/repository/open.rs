@@ -6,7 +6,7 @@ use std::thread::Scope;
 use std::time::{Instant, SystemTime};
 
 use kopia_codec::key::{KeyDerivation, Password};
-use kopia_format::repository_blob::{BLOB_ID, RepositoryBlob, RepositoryFormat, UpgradeLock};
+use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat, UpgradeLock};
 use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
@@ -109,7 +109,7 @@ fn have_threads() -> Result<()> {
 
 pub(crate) fn unseal(
     id: &BlobId,
-    blob: &RepositoryBlob,
+    blob: &Envelope,
     password: &Password,
     location: &str,
 ) -> Result<RepositoryFormat> {

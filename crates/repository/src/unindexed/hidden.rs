@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use kopia_format::manifest::{self, Manifest};
-use kopia_format::snapshot::{Snapshot as SnapshotManifest, Source};
+use kopia_format::snapshot::{SnapshotManifest, Source};
 use kopia_format::{BlobId, ManifestId, Timestamp};
 use kopia_storage::BlobInfo;
 

@@ -4,13 +4,13 @@ const OUTSIDE: &str = r#"{"tool":"t","buildVersion":"v0.23.1","uniqueID":"OMu7zQ
 
 #[test]
 fn outside() {
-    let blob = RepositoryBlob::parse(OUTSIDE.as_bytes()).unwrap();
+    let blob = Envelope::parse(OUTSIDE.as_bytes()).unwrap();
     assert_eq!((&*blob.build_version, &*blob.key_algorithm), ("v0.23.1", "scrypt-65536-8-1"));
     assert_eq!((blob.unique_id, blob.sealed_format), (vec![0x38, 0xcb, 0xbb, 0xcd], vec![0xad, 0x03]));
     let other = OUTSIDE.replace("AES256_GCM", "NONE");
-    assert!(RepositoryBlob::parse(other.as_bytes()).unwrap_err().to_string().contains("NONE"));
+    assert!(Envelope::parse(other.as_bytes()).unwrap_err().to_string().contains("NONE"));
     for length in 0..OUTSIDE.len() {
-        assert!(RepositoryBlob::parse(&OUTSIDE.as_bytes()[..length]).is_err(), "cut to {length}");
+        assert!(Envelope::parse(&OUTSIDE.as_bytes()[..length]).is_err(), "cut to {length}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The format blob, `kopia.repository`: plain JSON outside, the repository's format sealed inside.
 //!
-//! [`RepositoryBlob`] is what anybody can read; [`RepositoryFormat`] is what only the password opens. Authority:
+//! [`Envelope`] is what anybody can read; [`RepositoryFormat`] is what only the password opens. Authority:
 //! `repo/format/format_blob.go`, `repo/format/repository_config.go`, `repo/format/upgrade_lock.go`.
 
 mod feature;
@@ -33,7 +33,7 @@ const DEFAULT_MAX_PACK_SIZE: u64 = 20 << 20;
 
 /// The outside of the format blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepositoryBlob {
+pub struct Envelope {
     /// What wrote it, for people.
     pub tool: String,
     /// The version of what wrote it, for people; empty for builds without one.
@@ -46,7 +46,7 @@ pub struct RepositoryBlob {
     pub sealed_format: Vec<u8>,
 }
 
-impl RepositoryBlob {
+impl Envelope {
     /// Parses the blob.
     ///
     /// # Errors
