@@ -9,22 +9,20 @@
 //! content, and a fresh restore pays a single rename for each entry of its root. The staging folder is open to its owner alone, so that modes, owners and
 //! special bits are nobody else's to use before they are final.
 
+pub(crate) mod compare;
+pub(crate) mod existing;
 pub(crate) mod folder;
 pub(crate) mod handles;
-pub(crate) mod keep;
+pub(crate) mod markers;
 pub(crate) mod merge;
 pub(crate) mod metadata;
 pub(crate) mod mounts;
 pub(crate) mod naming;
 pub(crate) mod partial;
 pub(crate) mod placeholder;
-pub(crate) mod probe;
 pub(crate) mod remove;
-pub(crate) mod skip;
 pub(crate) mod staging;
-mod subject;
 pub(crate) mod target;
-pub(crate) mod unset;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

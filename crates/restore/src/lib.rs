@@ -27,6 +27,7 @@ mod queue;
 mod restore;
 mod room;
 mod shard;
+mod tally;
 
 pub use destination::naming::folds_names;
 pub use error::{Error, Result};

@@ -9,6 +9,7 @@ pub(crate) mod existing;
 pub(crate) mod folding;
 mod leaf;
 mod rounds;
+mod shard_slice;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use kopia_format::directory::{EntryKind, Refusal};
 use kopia_repository::{Entry, Fetched, MAX_WAITING};
 
+use crate::destination::existing::open_existing;
 use crate::destination::folder::{Folder, FolderKind};
-use crate::destination::merge::{Merge, open_existing};
+use crate::destination::merge::Merge;
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
 use crate::destination::naming::Folding;
@@ -26,12 +28,12 @@ use crate::destination::{Identity, is_folder, look, staging};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Attribute, Cause};
 use crate::queue::Parts;
-use crate::shard::Share;
 use crate::{Existing, Part};
 use batch::{Batch, Found};
 use existing::{Left, Names, Old, originals};
 use folding::{Merged, Seen, below};
 use rounds::Rounds;
+use shard_slice::Share;
 
 /// When a batch is handed over: entries, bytes of plain contents, and files written in pieces, which stay open meanwhile.
 const ENTRIES: usize = 16_384;

@@ -8,16 +8,17 @@ use kopia_repository::Entry;
 use kopia_repository::object::Extents;
 use kopia_storage::ReadAhead;
 
+use crate::destination::markers;
 use crate::destination::merge::{Merge, Mover};
 use crate::destination::metadata::Metadata;
-use crate::destination::probe::ProbedDefaults;
+use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::{Staging, remove_marks};
 use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
-use crate::outcome::Tally;
 use crate::plan::Planner;
 use crate::preview;
-use crate::shard::{self, Torn};
+use crate::shard::Torn;
+use crate::tally::Tally;
 use crate::{Error, Existing, Observer, Options, Outcome, Part, Result, Sync};
 
 /// Restores an entry and all below it.
@@ -94,7 +95,7 @@ pub fn restore_observed(
 
     if let Part::Shard(shard) = options.part {
         // Others may still write in the target, so its mode stays.
-        shard::mark(&target, &staging, shard, &shared.take_torn())?;
+        markers::mark(&target, &staging, shard, &shared.take_torn())?;
         drop((shared, lock));
         return Ok(tally.finish());
     }
@@ -154,7 +155,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
 /// What a restore needs before it can work.
 struct Begun {
     staging: Staging,
-    lock: Option<shard::Lock>,
+    lock: Option<markers::Lock>,
     torn: Torn,
     /// Whether a finish found that there is nothing to be finished any more.
     already_finished: bool,
@@ -169,10 +170,10 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
     match options.part {
         Part::Whole => {}
         Part::Shard(shard) => {
-            begun.lock = Some(shard::Lock::take(target, &begun.staging, shard)?);
-            shard::unmark(target, &begun.staging, shard)?;
+            begun.lock = Some(markers::Lock::take(target, &begun.staging, shard)?);
+            markers::unmark(target, &begun.staging, shard)?;
         }
-        Part::Finish(of) => match shard::marks(target, &begun.staging, of) {
+        Part::Finish(of) => match markers::marks(target, &begun.staging, of) {
             Ok(torn) => begun.torn = torn,
             // The last that a finish takes away is the marks, and it may be killed before it can say that it is through.
             Err(Error::Shards { .. }) if preview::is_there(entry, &target.path).unwrap_or(false) => {

@@ -6,6 +6,8 @@
 //!
 //! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
 
+mod mirror;
+
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,16 +16,17 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, RenameFlags};
 use rustix::io::Errno;
 
+use super::existing::open_existing;
 use super::folder::Folder;
-use super::handles::{Handles, descend};
+use super::handles::Handles;
 use super::metadata::Metadata;
-use super::remove::{Kept, remove_extra, would_keep};
-use super::staging::{self, Staging};
+use super::staging::Staging;
 use super::target::Target;
-use super::{is_folder, look, open_folder, open_to_change};
+use super::{is_folder, look, open_folder};
 use super::{partial, placeholder};
-use crate::outcome::{Cause, Tally};
+use crate::outcome::Cause;
 use crate::room;
+use crate::tally::Tally;
 
 /// What the planner found out about the target, and what is to be done at the end.
 #[derive(Debug, Default)]
@@ -88,109 +91,6 @@ impl Mover<'_> {
         if self.delete_extra {
             self.mirror(merge, waiting, &failed, &mut handles);
         }
-    }
-
-    /// Deletes what the snapshot does not have, if all that it has was restored, and finishes the folders.
-    fn mirror(
-        &mut self,
-        merge: &Merge,
-        waiting: Vec<Waiting<'_>>,
-        failed: &HashSet<*const Folder>,
-        handles: &mut Handles<'_>,
-    ) {
-        let is_whole = self.tally.is_whole() && self.no_room.is_none();
-        for Waiting { folder, name } in waiting {
-            if let Err(error) = self.replace_directory(folder, &name, handles, is_whole) {
-                let path = folder.path_of(&String::from_utf8_lossy(&name));
-                self.tally.problem(path, in_the_way(error));
-            }
-        }
-        let is_whole = self.tally.is_whole() && self.no_room.is_none();
-        let in_use = if is_whole { self.in_use(merge) } else { HashSet::new() };
-        for folder in merge.existing.iter().rev().filter(|folder| !failed.contains(&Arc::as_ptr(folder))) {
-            let finished = open_existing(self.target.folder.as_fd(), folder).and_then(|destination| {
-                match folder.extras() {
-                    Some((_, extras)) if !is_whole => self.tally.extras_kept(extras.len() as u64),
-                    Some(_) if in_use.contains(&Arc::as_ptr(folder)) => {
-                        self.tally.restore_kept(folder.path_of(""));
-                    }
-                    Some((listed, extras)) => {
-                        self.delete_extras(destination.as_fd(), folder, listed, extras)?
-                    }
-                    None => {}
-                }
-                self.finish(folder, destination.as_fd())
-            });
-            if let Err(error) = finished {
-                self.tally.problem(folder.path_of(""), error);
-            }
-        }
-    }
-
-    /// Finds the folders that another restore is at work in, or in one that they lie in: what it puts there is no extra.
-    fn in_use(&self, merge: &Merge) -> HashSet<*const Folder> {
-        let with_extras = merge.existing.iter().filter(|folder| folder.extras().is_some());
-        let concerned: HashSet<_> = with_extras.flat_map(Folder::ancestors).map(Arc::as_ptr).collect();
-        let mut in_use = HashSet::new();
-        // Each comes after those that it lies in. In the target itself nobody else is at work: its lock is ours.
-        for folder in merge.existing.iter().filter(|folder| concerned.contains(&Arc::as_ptr(folder))) {
-            let Some(parent) = &folder.parent else { continue };
-            let is_in_use = || {
-                let opened = open_existing(self.target.folder.as_fd(), folder);
-                opened.and_then(|directory| staging::is_in_use(directory.as_fd())).unwrap_or(true)
-            };
-            if in_use.contains(&Arc::as_ptr(parent)) || is_in_use() {
-                in_use.insert(Arc::as_ptr(folder));
-            }
-        }
-        in_use
-    }
-
-    /// Deletes what the snapshot does not have in one folder.
-    fn delete_extras(
-        &self,
-        destination: BorrowedFd<'_>,
-        folder: &Arc<Folder>,
-        listed: super::Identity,
-        extras: &[Box<[u8]>],
-    ) -> io::Result<()> {
-        // Another folder may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
-        if listed != super::Identity::of(destination)? {
-            let why = "the folder was replaced while the restore ran, so nothing is deleted in it";
-            self.tally.extra_problem(folder.path_of(""), Cause::Entry(why.into()));
-            return Ok(());
-        }
-        for name in extras {
-            if let Err(error) = self.delete(destination, folder, name) {
-                let path = folder.path_of(&String::from_utf8_lossy(name));
-                self.tally.extra_problem(path, not_deleted(&error));
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts a file or link in the place of a directory, which goes only where all of the snapshot was restored, or if it is
-    /// empty.
-    fn replace_directory(
-        &self,
-        folder: &Arc<Folder>,
-        name: &[u8],
-        handles: &mut Handles<'_>,
-        is_whole: bool,
-    ) -> io::Result<()> {
-        let destination = open_existing(self.target.folder.as_fd(), folder)?;
-        if is_whole {
-            let kept = would_keep(destination.as_fd(), name)?;
-            if !kept.is_nothing() {
-                self.note_kept(folder, kept);
-                return Err(Errno::NOTEMPTY.into());
-            }
-            self.delete(destination.as_fd(), folder, name)?;
-        } else {
-            rustix::fs::unlinkat(&destination, name, AtFlags::REMOVEDIR)?;
-        }
-        let source = handles.open(folder)?;
-        Ok(rustix::fs::renameat(&*source, name, &destination, name)?)
     }
 
     /// Sets the attributes of a folder that the target had, but for the target itself.
@@ -348,44 +248,6 @@ impl Mover<'_> {
         }
         Ok(rustix::fs::renameat(from, name, to, name)?)
     }
-
-    /// Deletes an entry with all below it, but for what is mounted there or another restore is at work on.
-    fn delete(&self, parent: BorrowedFd<'_>, folder: &Arc<Folder>, name: &[u8]) -> io::Result<()> {
-        let kept = remove_extra(parent, name)?;
-        if kept.is_nothing() {
-            self.tally.deleted(&folder.path_of(&String::from_utf8_lossy(name)));
-        }
-        self.note_kept(folder, kept);
-        Ok(())
-    }
-
-    fn note_kept(&self, folder: &Arc<Folder>, kept: Kept) {
-        kept.mounts.iter().for_each(|mount| self.tally.mount_kept(folder.path_of(mount)));
-        kept.restores.iter().for_each(|restore| self.tally.restore_kept(folder.path_of(restore)));
-    }
-}
-
-/// Opens a folder of the target without following links. Its mode is no obstacle: the restore sets it at the end, as that
-/// of every folder that it goes through.
-pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
-    let mut names: Vec<&str> = folder.ancestors().map(|folder| &*folder.name).collect();
-    names.pop();
-    names.reverse();
-    let mut handle = root.try_clone_to_owned()?;
-    let mut openat2 = true;
-    let mut rest = &names[..];
-    while let [first, ..] = rest {
-        // All but the last at once, which are only gone through; one that is closed to us is opened up by itself.
-        let (through, _) = rest.split_at(rest.len() - 1);
-        let many =
-            if through.is_empty() { None } else { descend(&mut openat2, handle.as_fd(), through).ok() };
-        let (next, count) = match many {
-            Some(opened) => opened,
-            None => (open_to_change(handle.as_fd(), first.as_bytes())?, 1),
-        };
-        (handle, rest) = (next, &rest[count..]);
-    }
-    Ok(handle)
 }
 
 /// Lists names and inodes, in the order of names: if the target takes two for one, the first is kept.
@@ -422,112 +284,4 @@ fn in_the_way(error: io::Error) -> Cause {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use kopia_format::ObjectId;
-
-    use super::*;
-    use crate::Options;
-    use crate::destination::Identity;
-    use crate::destination::folder::FolderKind;
-    use crate::destination::metadata::Attributes;
-    use crate::destination::probe::ProbedDefaults;
-
-    /// Runs something with a mover into a fresh target, and returns the problems.
-    fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) -> Vec<String> {
-        let place = tempfile::tempdir().unwrap();
-        let target = Target {
-            folder: fs::File::open(place.path()).unwrap().into(),
-            path: place.path().into(),
-            name: None,
-            device: 0,
-            mode_after: std::sync::OnceLock::new(),
-            created: false,
-            new: false.into(),
-        };
-        let object: ObjectId = "kaa".parse().unwrap();
-        let options = Options::default();
-        let staging = Staging::open(&target, object, &options).unwrap();
-        let defaults = ProbedDefaults::probe(staging.handle()).unwrap();
-        let tally = Tally::new(&());
-        let root = Folder::root(object.into(), Attributes::default(), false);
-        let mut mover = Mover {
-            target: &target,
-            staging: &staging,
-            tally: &tally,
-            metadata: Metadata::new(defaults, &options),
-            root_attributes: false,
-            delete_extra: false,
-            refuse_existing: false,
-            no_room: None,
-        };
-        run(&mut mover, &root, place.path());
-        tally.finish().problems.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn what_vanished_from_the_unfinished_folder_is_told() {
-        let problems = with_mover(|mover, root, place| {
-            let staged = place.join(mover.staging.name());
-            for name in ["one", "two"] {
-                fs::write(staged.join(name), b"x").unwrap();
-                root.one_staged();
-            }
-            root.one_staged();
-            mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
-        });
-        let vanished = "1 of its entries vanished from the unfinished folder before they could be moved";
-        assert_eq!(problems, [format!(".: {vanished}")]);
-    }
-
-    #[test]
-    fn a_moved_directory_that_was_replaced_gets_no_attributes() {
-        let problems = with_mover(|mover, root, place| {
-            let lists = (root.source.clone(), Vec::new(), 0);
-            let child = root.child("child", lists, Attributes::default(), FolderKind::Moved, false);
-            fs::create_dir(place.join("made")).unwrap();
-            let made = fs::File::open(place.join("made")).unwrap();
-            child.made(|| Identity::of(&made)).unwrap();
-            let parent = fs::File::open(place).unwrap();
-            // Somebody else's directory has the name.
-            fs::create_dir(place.join("child")).unwrap();
-            assert!(mover.finish_moved(parent.as_fd(), &child).is_err());
-            fs::remove_dir(place.join("child")).unwrap();
-            fs::rename(place.join("made"), place.join("child")).unwrap();
-            mover.finish_moved(parent.as_fd(), &child).unwrap();
-        });
-        assert_eq!(problems, [""; 0]);
-    }
-
-    #[test]
-    fn the_tag_stays_behind_however_it_is_listed() {
-        with_mover(|mover, root, place| {
-            let staged = place.join(mover.staging.name());
-            mover.staging.tag();
-            // As where case is folded, and inodes that are listed are made up.
-            fs::rename(staged.join("CACHEDIR.TAG"), staged.join("cachedir.tag")).unwrap();
-            fs::write(staged.join("file"), b"x").unwrap();
-            root.one_staged();
-            mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
-            assert!(place.join("file").exists() && !place.join("cachedir.tag").exists());
-        });
-    }
-
-    #[test]
-    fn what_this_restore_has_put_there_is_not_replaced() {
-        with_mover(|mover, _, place| {
-            let staged = place.join(mover.staging.name());
-            fs::write(staged.join("name"), b"second").unwrap();
-            fs::write(place.join("name"), b"first").unwrap();
-            let (from, to) = (fs::File::open(&staged).unwrap(), fs::File::open(place).unwrap());
-            // As where another name of what is being moved finds what was moved before.
-            let first = rustix::fs::statat(&to, "name", AtFlags::empty()).unwrap().st_ino;
-            let moved = mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::from([first]));
-            assert_eq!(moved.unwrap_err().kind(), io::ErrorKind::InvalidFilename);
-            assert_eq!(fs::read(place.join("name")).unwrap(), b"first");
-            mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::new()).unwrap();
-            assert_eq!(fs::read(place.join("name")).unwrap(), b"second");
-        });
-    }
-}
+mod tests;

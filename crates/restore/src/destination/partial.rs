@@ -10,7 +10,8 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, Partial};
 use super::look;
-use crate::outcome::{Salvaged, Tally};
+use crate::outcome::Salvaged;
+use crate::tally::Tally;
 
 /// The longest name that file systems take, in bytes.
 const LONGEST: usize = 255;

@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use kopia_format::stub::{MAX_STUB, PLACEHOLDER_SUFFIX, Stub};
 use rustix::fs::{AtFlags, Dir, OFlags};
 
+use super::compare::open_file;
 use super::{is_folder, look, open_folder};
-use crate::execute::check::open_file;
 
 /// Names in a directory of the target that have something named like a placeholder.
 #[derive(Debug, Default)]

@@ -1,19 +1,26 @@
 //! The one folder that is there while a restore is unfinished.
 
+mod leftovers;
+mod ownership;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_format::ObjectId;
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::probe::creator_in;
+pub(crate) use leftovers::{has_others, is_busy, is_in_use, is_mark, marks_of, remove_marks};
+
+use leftovers::{is_of, leftovers, remove_all};
+use ownership::{is_closed, is_doubtful, is_own, lock, not_ours, open_own};
+
+use super::metadata::subject::is_refusal;
 use super::remove::remove_tree;
-use super::subject::is_refusal;
 use super::target::Target;
-use super::{Identity, is_folder, look, open_folder, open_to_change};
+use super::{Identity, look, open_folder};
 use crate::{Error, Options, Result};
 
 /// What the names of staging folders begin with.
@@ -207,18 +214,6 @@ impl Staging {
     }
 }
 
-/// Returns whether another restore is at work in a target: of any root or, where a single file is restored, of the same.
-///
-/// Nothing is changed; the locks that are tried are given back at once.
-pub(crate) fn is_busy(target: BorrowedFd<'_>, root: ObjectId, single: bool) -> io::Result<bool> {
-    let folders = if single { vec![format!("{PREFIX}{root}")] } else { leftovers(target)?.0 };
-    Ok(folders.iter().any(|name| {
-        open_folder(target, name).is_ok_and(|handle| {
-            rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
-        })
-    }))
-}
-
 /// Makes a staging folder, if need be in a target that its owner may not write in yet.
 fn make(target: &Target, name: &str) -> rustix::io::Result<()> {
     let make_with = |mode| rustix::fs::mkdirat(target.folder.as_fd(), name, mode);
@@ -238,256 +233,5 @@ pub(crate) fn is_tag(name: &str) -> bool {
     name.eq_ignore_ascii_case(TAG)
 }
 
-/// Returns whether the target has anything but what restores left unfinished.
-pub(crate) fn has_others(target: impl AsFd) -> io::Result<bool> {
-    for entry in Dir::read_from(target)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if !matches!(name, b"." | b"..") && !name.starts_with(PREFIX.as_bytes()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Finds the names of staging folders in the target, and of marks that shards left beside them.
-fn leftovers(target: BorrowedFd<'_>) -> io::Result<(Vec<String>, Vec<String>)> {
-    let (mut folders, mut marks) = (Vec::new(), Vec::new());
-    for entry in Dir::read_from(target)? {
-        if let Ok(name) = entry?.file_name().to_str()
-            && name.starts_with(PREFIX)
-        {
-            if is_mark(name.as_bytes()) { &mut marks } else { &mut folders }.push(name.to_string());
-        }
-    }
-    Ok((folders, marks))
-}
-
-/// Says whether a name is that of a mark: what stands behind a dot, which no object has in its name.
-pub(crate) fn is_mark(name: &[u8]) -> bool {
-    name.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.contains(&b'.'))
-}
-
-/// Finds the marks beside one staging folder.
-pub(crate) fn marks_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<String>> {
-    let (_, mut marks) = leftovers(target)?;
-    marks.retain(|mark| is_of(mark, name));
-    Ok(marks)
-}
-
-/// Returns whether a restore is at work in a directory: an unfinished folder in it is locked, or shards have left something
-/// beside one.
-pub(crate) fn is_in_use(directory: BorrowedFd<'_>) -> io::Result<bool> {
-    let (folders, marks) = leftovers(directory)?;
-    Ok(folders
-        .iter()
-        .any(|folder| marks.iter().any(|mark| is_of(mark, folder)) || is_locked(directory, folder)))
-}
-
-/// Returns whether a restore holds the lock of an unfinished folder. Where that cannot be known, one might.
-fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
-    match open_folder(directory, name) {
-        Ok(handle) => rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared).is_err(),
-        Err(error) => {
-            let errno = Errno::from_io_error(&error);
-            !matches!(errno, Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
-        }
-    }
-}
-
-/// Removes the marks beside one staging folder that is gone, and the locks that no shard holds: one that has just begun may.
-pub(crate) fn remove_marks(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    for mark in marks_of(target, name)? {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let lock = mark[name.len()..].starts_with(LOCK);
-        let lock = lock.then(|| rustix::fs::openat(target, &*mark, flags, Mode::empty()).ok()).flatten();
-        let taken =
-            lock.as_ref().map(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive));
-        if taken != Some(Err(Errno::WOULDBLOCK)) {
-            remove_all(target, std::iter::once(&mark))?;
-        }
-    }
-    Ok(())
-}
-
-fn remove_all<'m>(target: BorrowedFd<'_>, marks: impl Iterator<Item = &'m String>) -> io::Result<()> {
-    for mark in marks {
-        match rustix::fs::unlinkat(target, &**mark, AtFlags::empty()) {
-            // A folder is no mark.
-            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
-}
-
-fn is_of(mark: &str, name: &str) -> bool {
-    mark.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// Opens a staging folder that was left; `None` for what is not a folder, belongs to another user, or lets others write in
-/// it, who may have put anything there. Notes whether the target was created for it.
-fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
-    let folder = target.folder.as_fd();
-    // Before its mode is changed, and after that of what was opened.
-    let is_ours = |stat: &Stat| is_own(folder, stat) && !is_doubtful(folder, stat);
-    if !look(folder, name)?.is_some_and(|stat| is_ours(&stat)) {
-        return Ok(None);
-    }
-    let handle = match open_to_change(folder, name.as_bytes()) {
-        // The restore that it belonged to has just removed it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        handle => handle?,
-    };
-    let stat = rustix::fs::fstat(&handle)?;
-    // Where no mode can be set, every folder is shown alike.
-    let is_open = !is_closed(&stat) && creator_in(folder)?.sets_modes;
-    if !is_ours(&stat) || is_open {
-        return Ok(None);
-    }
-    if stat.st_mode & 0o077 != 0 {
-        // Where modes mean nothing this changes nothing.
-        let _ = rustix::fs::fchmod(&handle, Mode::from_raw_mode(stat.st_mode & 0o7700));
-    }
-    if Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX) {
-        target.set_new();
-    }
-    Ok(Some(handle))
-}
-
-/// Returns whether nobody but a folder's owner may write in it.
-fn is_closed(stat: &Stat) -> bool {
-    stat.st_mode & 0o022 == 0
-}
-
-/// Returns whether a staging directory is this user's, or whose all is that this process makes in the target: on NFS with
-/// `root_squash` and CIFS with `uid=` that is somebody else, who could change all of it anyhow.
-fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
-    let is_users = || stat.st_uid == rustix::process::geteuid().as_raw();
-    let is_creators = || creator_in(target).is_ok_and(|creator| creator.uid == stat.st_uid);
-    is_folder(stat) && (is_users() || is_creators())
-}
-
-/// Returns whether a staging directory may be none: where others may rename in the target, any directory of this user may have
-/// been given the name. One that a restore made is closed to everybody else, where modes can be set.
-fn is_doubtful(target: BorrowedFd<'_>, stat: &Stat) -> bool {
-    let others_rename = || {
-        rustix::fs::fstat(target).map_or(true, |target| {
-            let is_sticky = Mode::from_raw_mode(target.st_mode).contains(Mode::SVTX);
-            let is_users = target.st_uid == rustix::process::geteuid().as_raw();
-            !is_users || (!is_closed(&target) && !is_sticky)
-        })
-    };
-    let sets_modes = || creator_in(target).map_or(true, |creator| creator.sets_modes);
-    stat.st_mode & 0o077 != 0 && others_rename() && sets_modes()
-}
-
-/// Describes what is in the way of the staging directory.
-fn not_ours(name: &str, stat: &Stat) -> io::Error {
-    let what = match is_folder(stat) {
-        false => "is not a folder",
-        true if is_closed(stat) && stat.st_uid == rustix::process::geteuid().as_raw() => {
-            "is open to others, unlike any that a restore leaves"
-        }
-        true if is_closed(stat) => "belongs to another user",
-        true => "is a folder of another user, or others may write in it",
-    };
-    io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} in it {what}; remove it first"))
-}
-
-/// Takes the lock of a staging folder; says whether it is ours and the folder still has its name: another restore may
-/// just have removed it, and made a new one.
-fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
-    // Some network file systems have no locks; then nothing warns of a second restore.
-    if rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-        return Ok(false);
-    }
-    let named = look(target, name)?.map(|stat| Identity::from(&stat));
-    Ok(named == Some(Identity::of(handle)?))
-}
-
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt, chown};
-
-    use super::*;
-    use crate::Part;
-
-    fn target(path: &std::path::Path) -> Target {
-        Target {
-            folder: fs::File::open(path).unwrap().into(),
-            path: path.into(),
-            name: None,
-            device: 0,
-            mode_after: std::sync::OnceLock::new(),
-            created: false,
-            new: false.into(),
-        }
-    }
-
-    #[test]
-    fn another_users_staging_folder_is_not_used() {
-        let place = tempfile::tempdir().unwrap();
-        let root: ObjectId = "kaa".parse().unwrap();
-        let planted = place.path().join(format!("{PREFIX}kaa"));
-        fs::create_dir(&planted).unwrap();
-        fs::write(planted.join("planted"), b"evil").unwrap();
-        if chown(&planted, Some(65534), Some(65534)).is_err() {
-            return eprintln!("skipped: only root can make a folder of another user");
-        }
-        let target = target(place.path());
-        let shard = Options {
-            part: Part::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
-            ..Options::default()
-        };
-        for options in [Options::default(), shard] {
-            let error = Staging::open(&target, root, &options).unwrap_err();
-            let source = std::error::Error::source(&error).unwrap().to_string();
-            assert!(source.contains("belongs to another user"), "{source}");
-            assert_eq!(fs::read(planted.join("planted")).unwrap(), b"evil");
-        }
-        // The same name of our own is taken up.
-        chown(&planted, Some(0), Some(0)).unwrap();
-        assert!(Staging::open(&target, root, &Options::default()).unwrap().is_left());
-    }
-
-    #[test]
-    fn a_directory_that_others_may_have_renamed_is_left_alone() {
-        let mode = |path: &std::path::Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        };
-        let root: ObjectId = "kaa".parse().unwrap();
-        let shard = Options {
-            part: Part::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
-            ..Options::default()
-        };
-        for name in ["kaa", "kbb"] {
-            let place = tempfile::tempdir().unwrap();
-            let target = target(place.path());
-            let renamed = place.path().join(format!("{PREFIX}{name}"));
-            fs::create_dir(&renamed).unwrap();
-            fs::write(renamed.join("precious"), b"x").unwrap();
-            mode(&renamed, 0o755);
-            mode(place.path(), 0o777);
-            for options in [&Options::default(), &shard] {
-                let opened = Staging::open(&target, root, options);
-                if name == "kaa" {
-                    let error = opened.unwrap_err();
-                    let source = std::error::Error::source(&error).unwrap().to_string();
-                    assert!(source.contains("is open to others"), "{source}");
-                } else {
-                    opened.unwrap();
-                }
-                assert!(renamed.join("precious").exists(), "{name}");
-                assert_eq!(fs::metadata(&renamed).unwrap().permissions().mode() & 0o777, 0o755);
-            }
-            // What a restore made is closed to others, and in a target with the sticky bit nobody else renames it.
-            mode(place.path(), if name == "kaa" { 0o777 } else { 0o1777 });
-            mode(&renamed, if name == "kaa" { 0o700 } else { 0o755 });
-            let staging = Staging::open(&target, root, &Options::default()).unwrap();
-            assert!(staging.is_left(), "the one that was renamed, or that was just made");
-            assert_eq!(renamed.exists(), name == "kaa");
-        }
-    }
-}
+mod tests;

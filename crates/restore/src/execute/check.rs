@@ -4,28 +4,20 @@
 //! planner, which plans to read it from the repository.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use kopia_repository::Repository;
 use kopia_repository::object::Extent;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, OFlags, Stat};
 
 use super::{SmallEntry, Worker};
-use crate::destination::folder::Folder;
-use crate::destination::keep::found_as_settable;
+use crate::destination::compare::{is_right, open_file, size};
 use crate::destination::look;
-use crate::destination::merge::open_existing;
 use crate::destination::metadata::has_time;
-use crate::destination::unset::Unset;
+use crate::destination::metadata::keep::found_as_settable;
+use crate::destination::metadata::unset::Unset;
 use crate::outcome::Cause;
 use crate::plan::batch::{Check, Found, Item};
 use crate::plan::existing::Old;
-
-/// The longest content that is compared: more than kopia's longest piece. A longer one is restored without being compared.
-const LONGEST: u64 = 64 << 20;
 
 /// Where an entry lies that may be right already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,22 +26,6 @@ enum Place {
     Target,
     /// In the staging tree, where an interrupted restore left it.
     Staging,
-}
-
-/// The folder of the target that was used last.
-#[derive(Default)]
-pub(super) struct InTarget(Option<(Arc<Folder>, Rc<OwnedFd>)>);
-
-impl InTarget {
-    /// Opens a folder that the target had before.
-    pub(super) fn open(&mut self, root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
-        if let Some((_, handle)) = self.0.as_ref().filter(|(open, _)| Arc::ptr_eq(open, folder)) {
-            return Ok(handle.clone());
-        }
-        let handle = Rc::new(open_existing(root, folder)?);
-        self.0 = Some((folder.clone(), handle.clone()));
-        Ok(handle)
-    }
 }
 
 impl Worker<'_> {
@@ -205,70 +181,5 @@ impl Worker<'_> {
         {
             let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
         }
-    }
-}
-
-/// Reads where a piece belongs and says whether it is there; its bytes are in `bytes` then.
-pub(crate) fn is_right(
-    repository: &Repository,
-    file: BorrowedFd<'_>,
-    extent: &Extent,
-    bytes: &mut Vec<u8>,
-) -> bool {
-    // What an object names by its compressed bytes cannot be compared.
-    let Some(length) = extent.length.filter(|&length| length <= LONGEST && !extent.compressed) else {
-        return false;
-    };
-    bytes.resize(length as usize, 0);
-    read_exact(file, bytes, extent.start).is_ok() && repository.verify_content(&extent.content, bytes)
-}
-
-/// Opens a file that was there before. Fails unless it is a regular file with a single hard link.
-pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, Stat)> {
-    // A pipe that has just taken its place must not hold us up.
-    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
-    let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    Ok((file, stat))
-}
-
-/// Returns the size of a file in bytes.
-pub(crate) fn size(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_size).unwrap_or_default()
-}
-
-fn read_exact(file: BorrowedFd<'_>, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::pread(file, &mut *bytes, offset) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                bytes = &mut bytes[count..];
-                offset += count as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_ends_early_is_not_read_as_what_was_read_before() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("file");
-        std::fs::write(&path, b"abc").unwrap();
-        let file = std::fs::File::open(&path).unwrap();
-        let mut bytes = *b"abcabc";
-        assert!(read_exact(file.as_fd(), &mut bytes, 0).is_err());
-        assert!(read_exact(file.as_fd(), &mut bytes[..3], 3).is_err());
-        read_exact(file.as_fd(), &mut bytes[..2], 1).unwrap();
-        assert_eq!(&bytes[..2], b"bc");
     }
 }

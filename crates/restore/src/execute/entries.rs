@@ -12,7 +12,7 @@ use crate::Sync;
 use crate::destination::close;
 use crate::destination::folder::Folder;
 use crate::destination::metadata::Attributes;
-use crate::destination::unset::Unset;
+use crate::destination::metadata::unset::Unset;
 use crate::outcome::Cause;
 use crate::plan::batch::Found;
 use crate::room::{Finished, Postponed};

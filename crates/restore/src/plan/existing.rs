@@ -11,7 +11,7 @@ use kopia_repository::Entry;
 use rustix::fs::{Dir, FileType, Stat};
 use rustix::io::Errno;
 
-use crate::destination::keep::{Creator, found_as_settable};
+use crate::destination::metadata::keep::{Creator, found_as_settable};
 use crate::destination::metadata::{Attributes, has_time};
 use crate::destination::{look, remove, staging};
 use crate::outcome::Cause;

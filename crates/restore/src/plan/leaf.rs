@@ -12,10 +12,10 @@ use super::Planner;
 use super::batch::{Check, Found, Item};
 use super::existing::Old;
 use crate::checks::Wrong;
+use crate::destination::compare::size;
 use crate::destination::folder::Folder;
 use crate::destination::look;
 use crate::destination::metadata::Attributes;
-use crate::execute::check::size;
 use crate::execute::{LargeFile, SmallEntry};
 use crate::outcome::{Attribute, Cause};
 

@@ -14,14 +14,14 @@ use rustix::io::Errno;
 
 use super::extras::{Extras, is_empty};
 use super::{Action, Change, Preview};
-use crate::destination::keep::{Creator, may_keep};
+use crate::destination::compare::{is_right, open_file, size};
 use crate::destination::merge::full_folder;
+use crate::destination::metadata::keep::{Creator, may_keep};
+use crate::destination::metadata::skip::Skip;
 use crate::destination::mounts::{is_boundary, is_mounted};
 use crate::destination::naming::{Folding, Made, foresee_refusal};
 use crate::destination::placeholder::{self, Placeholders};
-use crate::destination::skip::Skip;
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
-use crate::execute::check::{is_right, open_file, size};
 use crate::outcome::{Cause, KEPT, KEPT_BYTES};
 use crate::plan::existing::{Names, Old, originals};
 use crate::plan::folding::{self, Merged, Seen, below};

@@ -10,9 +10,9 @@ use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
 use super::{Failed, Handle, LargeFile};
+use crate::destination::compare::size;
 use crate::destination::folder::Partial;
 use crate::destination::{close, handles, partial};
-use crate::execute::check::size;
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
 use crate::plan::batch::{Found, Item};

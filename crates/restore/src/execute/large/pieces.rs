@@ -9,8 +9,8 @@ use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Handle, LargeFile};
+use crate::destination::compare::{open_file, size};
 use crate::destination::{handles, let_write};
-use crate::execute::check::{open_file, size};
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
 use crate::plan::batch::{ContentRef, Item};

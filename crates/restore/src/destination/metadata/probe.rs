@@ -10,15 +10,16 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::keep::Creator;
-use super::metadata::{Attributes, SPECIAL, timestamps};
+use super::set::timestamps;
 use super::subject::is_refusal;
+use super::{Attributes, SPECIAL};
 
 /// The defaults of the staging directory.
 ///
 /// One probe is enough: all directories of the staging tree belong to who made it and get their own
 /// attributes only when nothing is written in them any more, so umask, setgid and default access lists are
 /// the same in all of them. What a probe cannot know, such as whether this very mode or owner can be set,
-/// [`Metadata`](super::metadata::Metadata) looks at when it sets it for the first time.
+/// [`Metadata`](super::Metadata) looks at when it sets it for the first time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProbedDefaults {
     pub(crate) creator: Creator,
@@ -85,7 +86,7 @@ fn make(directory: BorrowedFd<'_>) -> io::Result<(String, OwnedFd)> {
 }
 
 /// Finds out whose the files are that this process makes in a directory.
-pub(super) fn creator_in(directory: BorrowedFd<'_>) -> io::Result<Creator> {
+pub(in crate::destination) fn creator_in(directory: BorrowedFd<'_>) -> io::Result<Creator> {
     let (name, file) = make(directory)?;
     let creator = creator(&file);
     rustix::fs::unlinkat(directory, &*name, AtFlags::empty())?;

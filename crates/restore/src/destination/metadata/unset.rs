@@ -2,7 +2,7 @@
 
 use rustix::fs::Stat;
 
-use super::metadata::{Attributes, SPECIAL, has_owner, has_time};
+use super::{Attributes, SPECIAL, has_owner, has_time};
 use crate::Attribute;
 
 /// Which attributes of an entry could not be set.

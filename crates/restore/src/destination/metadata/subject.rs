@@ -73,6 +73,6 @@ impl Subject<'_> {
 /// CIFS, Azure Files and FAT answer EPERM or EACCES, some FUSE file systems ENOSYS or EOPNOTSUPP, and EINVAL
 /// stands for ids that the user namespace does not map and for modes and times that the file system cannot
 /// hold.
-pub(super) fn is_refusal(errno: Errno) -> bool {
+pub(in crate::destination) fn is_refusal(errno: Errno) -> bool {
     matches!(errno, Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)
 }

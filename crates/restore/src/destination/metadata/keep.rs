@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Stat, Uid};
 
-use super::metadata::{Attributes, SETUID_SETGID, has_owner, has_time};
+use super::{Attributes, SETUID_SETGID, has_owner, has_time};
 
 /// Permission bits that let others than the owner write.
 const GROUP_WRITE: u32 = 0o020;

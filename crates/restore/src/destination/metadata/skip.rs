@@ -3,8 +3,8 @@
 use kopia_format::Timestamp;
 use rustix::fs::Stat;
 
-use super::is_folder;
-use super::metadata::{Attributes, SETUID, SETUID_SETGID, has_owner};
+use super::super::is_folder;
+use super::{Attributes, SETUID, SETUID_SETGID, has_owner};
 use crate::Options;
 
 /// What is left as it is.

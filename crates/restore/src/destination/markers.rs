@@ -1,0 +1,165 @@
+//! What shards leave beside the unfinished folder: the lock that each holds, and the mark of each that is through.
+//!
+//! A mark outlives a crash only if what it vouches for does: everything is on disk before the mark is written, and a mark
+//! that is taken back is gone from the disk before anything is written again.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use kopia_repository::verify::Shard;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::staging::{self, Staging};
+use super::target::Target;
+use super::{Identity, look};
+use crate::shard::Torn;
+use crate::{Error, Result};
+
+/// The lock of a shard, held while this is alive. Two processes that restored the same shard would take each other's files
+/// away, as would two of different numbers of shards; Kubernetes may run two pods of one index.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "it only has to stay open")] OwnedFd);
+
+impl Lock {
+    /// Takes the lock of a shard.
+    ///
+    /// # Errors
+    /// [`Error::ShardBusy`] if another process holds it, or that of a shard of another number.
+    pub(crate) fn take(target: &Target, staging: &Staging, shard: Shard) -> Result<Self> {
+        let error = |source: std::io::Error| target.error("the lock of the shard cannot be taken", source);
+        let busy = |shard| Error::ShardBusy { target: target.path.clone(), shard };
+        let folder = target.folder.as_fd();
+        let name = lock_name(staging, shard);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut tries = 0;
+        let file = loop {
+            let file = rustix::fs::openat(folder, &*name, flags, Mode::RUSR | Mode::WUSR);
+            let file = file.map_err(|errno| error(errno.into()))?;
+            if is_held(&file) || tries == 100 {
+                return Err(busy(shard));
+            }
+            tries += 1;
+            // Whoever finished the restore may just have removed it; a lock without a name keeps nobody out.
+            let named = look(folder, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
+            if named == Some(Identity::of(&file).map_err(error)?) {
+                break file;
+            }
+        };
+        // Each takes its own first and then looks for others, so that of two at least one sees the other.
+        for other in staging::marks_of(folder, staging.name()).map_err(error)? {
+            let Some(other) = of_lock(staging, &other).filter(|other| other.of() != shard.of()) else {
+                continue;
+            };
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let opened = rustix::fs::openat(folder, lock_name(staging, other), flags, Mode::empty());
+            if opened.is_ok_and(|file| is_held(&file)) {
+                return Err(busy(other));
+            }
+        }
+        Ok(Self(file))
+    }
+}
+
+/// Takes a lock, unless another process holds it. Some network file systems have no locks; then nothing warns of one.
+fn is_held(file: &OwnedFd) -> bool {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+}
+
+fn lock_name(staging: &Staging, shard: Shard) -> String {
+    format!("{}{}{}-of-{}", staging.name(), staging::LOCK, shard.number(), shard.of())
+}
+
+/// Returns the shard that a lock file belongs to.
+fn of_lock(staging: &Staging, name: &str) -> Option<Shard> {
+    let (number, of) = name.strip_prefix(staging.name())?.strip_prefix(staging::LOCK)?.split_once("-of-")?;
+    Shard::new(number.parse().ok()?, of.parse().ok()?)
+}
+
+/// Takes back the mark of a shard that begins anew, before anything that it vouches for is changed.
+pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result<()> {
+    let error = |source| target.error("the mark of the shard cannot be removed", source);
+    match rustix::fs::unlinkat(&target.folder, name(staging, shard), AtFlags::empty()) {
+        // One that is not there may have been taken back by a run that was killed before this was on disk.
+        Ok(()) | Err(Errno::NOENT) => target.sync_names().map_err(error),
+        Err(errno) => Err(error(errno.into())),
+    }
+}
+
+/// Leaves the mark of a shard that is through, once all that it wrote is on disk.
+pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, torn: &Torn) -> Result<()> {
+    target.sync()?;
+    let mut text = Vec::new();
+    for (path, why) in torn {
+        text.extend([path.as_bytes(), b"\0", why.as_bytes(), b"\0"].concat());
+    }
+    let (name, folder) = (name(staging, shard), target.folder.as_fd());
+    let new = format!("{name}.new");
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let written = rustix::fs::openat(folder, &*new, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(std::io::Error::from)
+        .and_then(|file| {
+            let mut file = std::fs::File::from(file);
+            file.write_all(&text)?;
+            file.sync_all()?;
+            rustix::fs::renameat(folder, &*new, folder, &*name)?;
+            target.sync_names()
+        });
+    written.map_err(|source| target.error("the mark of the shard cannot be written", source))
+}
+
+/// Reads the marks of all shards.
+///
+/// # Errors
+/// [`Error::Shards`] if one is missing.
+pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn> {
+    let (mut torn, mut missing) = (Torn::new(), Vec::new());
+    for shard in shards(of) {
+        match read(target, staging, &name(staging, shard)) {
+            // What it stood for is gone.
+            Ok(_) if !staging.is_left() => missing.push(shard.number()),
+            Ok(text) => {
+                let mut fields = text.split('\0').map(ToString::to_string);
+                while let (Some(path), Some(why)) = (fields.next(), fields.next()) {
+                    torn.insert(path, why);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(shard.number()),
+            Err(error) => return Err(target.error("the mark of a shard cannot be read", error)),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(torn);
+    }
+    let marks = staging::marks_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
+    let others = marks.iter().filter(|mark| mark.contains(".shard-"));
+    let others = others.filter_map(|mark| mark.rsplit_once("-of-")?.1.parse().ok());
+    let mut others: Vec<u32> = others.filter(|other| *other != of).collect();
+    others.sort_unstable();
+    others.dedup();
+    Err(Error::Shards { missing, of, others })
+}
+
+fn shards(of: u32) -> impl Iterator<Item = Shard> {
+    (0..of).filter_map(move |number| Shard::new(number, of))
+}
+
+fn name(staging: &Staging, shard: Shard) -> String {
+    format!("{}.shard-{}-of-{}", staging.name(), shard.number(), shard.of())
+}
+
+/// Reads a mark. Where others may write in the target, one of theirs could vouch for what no shard has written.
+fn read(target: &Target, staging: &Staging, name: &str) -> std::io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&target.folder, name, flags, Mode::empty())?;
+    let (mark, folder) = (rustix::fs::fstat(&file)?, rustix::fs::fstat(staging.handle())?);
+    let is_file = rustix::fs::FileType::from_raw_mode(mark.st_mode) == rustix::fs::FileType::RegularFile;
+    if !is_file || mark.st_uid != folder.st_uid {
+        return Err(std::io::Error::other(format!(
+            "{name} belongs to another user than what the shards wrote"
+        )));
+    }
+    let mut text = String::new();
+    std::fs::File::from(file).read_to_string(&mut text)?;
+    Ok(text)
+}

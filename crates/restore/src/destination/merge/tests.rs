@@ -1,0 +1,109 @@
+//! What moving does where somebody else is at work in the target.
+
+use std::fs;
+
+use kopia_format::ObjectId;
+
+use super::*;
+use crate::Options;
+use crate::destination::Identity;
+use crate::destination::folder::FolderKind;
+use crate::destination::metadata::Attributes;
+use crate::destination::metadata::probe::ProbedDefaults;
+
+/// Runs something with a mover into a fresh target, and returns the problems.
+fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) -> Vec<String> {
+    let place = tempfile::tempdir().unwrap();
+    let target = Target {
+        folder: fs::File::open(place.path()).unwrap().into(),
+        path: place.path().into(),
+        name: None,
+        device: 0,
+        mode_after: std::sync::OnceLock::new(),
+        created: false,
+        new: false.into(),
+    };
+    let object: ObjectId = "kaa".parse().unwrap();
+    let options = Options::default();
+    let staging = Staging::open(&target, object, &options).unwrap();
+    let defaults = ProbedDefaults::probe(staging.handle()).unwrap();
+    let tally = Tally::new(&());
+    let root = Folder::root(object.into(), Attributes::default(), false);
+    let mut mover = Mover {
+        target: &target,
+        staging: &staging,
+        tally: &tally,
+        metadata: Metadata::new(defaults, &options),
+        root_attributes: false,
+        delete_extra: false,
+        refuse_existing: false,
+        no_room: None,
+    };
+    run(&mut mover, &root, place.path());
+    tally.finish().problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_vanished_from_the_unfinished_folder_is_told() {
+    let problems = with_mover(|mover, root, place| {
+        let staged = place.join(mover.staging.name());
+        for name in ["one", "two"] {
+            fs::write(staged.join(name), b"x").unwrap();
+            root.one_staged();
+        }
+        root.one_staged();
+        mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+    });
+    let vanished = "1 of its entries vanished from the unfinished folder before they could be moved";
+    assert_eq!(problems, [format!(".: {vanished}")]);
+}
+
+#[test]
+fn a_moved_directory_that_was_replaced_gets_no_attributes() {
+    let problems = with_mover(|mover, root, place| {
+        let lists = (root.source.clone(), Vec::new(), 0);
+        let child = root.child("child", lists, Attributes::default(), FolderKind::Moved, false);
+        fs::create_dir(place.join("made")).unwrap();
+        let made = fs::File::open(place.join("made")).unwrap();
+        child.made(|| Identity::of(&made)).unwrap();
+        let parent = fs::File::open(place).unwrap();
+        // Somebody else's directory has the name.
+        fs::create_dir(place.join("child")).unwrap();
+        assert!(mover.finish_moved(parent.as_fd(), &child).is_err());
+        fs::remove_dir(place.join("child")).unwrap();
+        fs::rename(place.join("made"), place.join("child")).unwrap();
+        mover.finish_moved(parent.as_fd(), &child).unwrap();
+    });
+    assert_eq!(problems, [""; 0]);
+}
+
+#[test]
+fn the_tag_stays_behind_however_it_is_listed() {
+    with_mover(|mover, root, place| {
+        let staged = place.join(mover.staging.name());
+        mover.staging.tag();
+        // As where case is folded, and inodes that are listed are made up.
+        fs::rename(staged.join("CACHEDIR.TAG"), staged.join("cachedir.tag")).unwrap();
+        fs::write(staged.join("file"), b"x").unwrap();
+        root.one_staged();
+        mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+        assert!(place.join("file").exists() && !place.join("cachedir.tag").exists());
+    });
+}
+
+#[test]
+fn what_this_restore_has_put_there_is_not_replaced() {
+    with_mover(|mover, _, place| {
+        let staged = place.join(mover.staging.name());
+        fs::write(staged.join("name"), b"second").unwrap();
+        fs::write(place.join("name"), b"first").unwrap();
+        let (from, to) = (fs::File::open(&staged).unwrap(), fs::File::open(place).unwrap());
+        // As where another name of what is being moved finds what was moved before.
+        let first = rustix::fs::statat(&to, "name", AtFlags::empty()).unwrap().st_ino;
+        let moved = mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::from([first]));
+        assert_eq!(moved.unwrap_err().kind(), io::ErrorKind::InvalidFilename);
+        assert_eq!(fs::read(place.join("name")).unwrap(), b"first");
+        mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::new()).unwrap();
+        assert_eq!(fs::read(place.join("name")).unwrap(), b"second");
+    });
+}

@@ -1,0 +1,113 @@
+//! What restores have left in a directory: unfinished folders, and marks of shards beside them.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use kopia_format::ObjectId;
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::super::open_folder;
+use super::{LOCK, PREFIX};
+
+/// Returns whether another restore is at work in a target: of any root or, where a single file is restored, of the same.
+///
+/// Nothing is changed; the locks that are tried are given back at once.
+pub(crate) fn is_busy(target: BorrowedFd<'_>, root: ObjectId, single: bool) -> io::Result<bool> {
+    let folders = if single { vec![format!("{PREFIX}{root}")] } else { leftovers(target)?.0 };
+    Ok(folders.iter().any(|name| {
+        open_folder(target, name).is_ok_and(|handle| {
+            rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+        })
+    }))
+}
+
+/// Returns whether the target has anything but what restores left unfinished.
+pub(crate) fn has_others(target: impl AsFd) -> io::Result<bool> {
+    for entry in Dir::read_from(target)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && !name.starts_with(PREFIX.as_bytes()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Finds the names of staging folders in the target, and of marks that shards left beside them.
+pub(super) fn leftovers(target: BorrowedFd<'_>) -> io::Result<(Vec<String>, Vec<String>)> {
+    let (mut folders, mut marks) = (Vec::new(), Vec::new());
+    for entry in Dir::read_from(target)? {
+        if let Ok(name) = entry?.file_name().to_str()
+            && name.starts_with(PREFIX)
+        {
+            if is_mark(name.as_bytes()) { &mut marks } else { &mut folders }.push(name.to_string());
+        }
+    }
+    Ok((folders, marks))
+}
+
+/// Says whether a name is that of a mark: what stands behind a dot, which no object has in its name.
+pub(crate) fn is_mark(name: &[u8]) -> bool {
+    name.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.contains(&b'.'))
+}
+
+/// Finds the marks beside one staging folder.
+pub(crate) fn marks_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<String>> {
+    let (_, mut marks) = leftovers(target)?;
+    marks.retain(|mark| is_of(mark, name));
+    Ok(marks)
+}
+
+/// Returns whether a restore is at work in a directory: an unfinished folder in it is locked, or shards have left something
+/// beside one.
+pub(crate) fn is_in_use(directory: BorrowedFd<'_>) -> io::Result<bool> {
+    let (folders, marks) = leftovers(directory)?;
+    Ok(folders
+        .iter()
+        .any(|folder| marks.iter().any(|mark| is_of(mark, folder)) || is_locked(directory, folder)))
+}
+
+/// Returns whether a restore holds the lock of an unfinished folder. Where that cannot be known, one might.
+fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
+    match open_folder(directory, name) {
+        Ok(handle) => rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared).is_err(),
+        Err(error) => {
+            let errno = Errno::from_io_error(&error);
+            !matches!(errno, Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+        }
+    }
+}
+
+/// Removes the marks beside one staging folder that is gone, and the locks that no shard holds: one that has just begun may.
+pub(crate) fn remove_marks(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    for mark in marks_of(target, name)? {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let lock = mark[name.len()..].starts_with(LOCK);
+        let lock = lock.then(|| rustix::fs::openat(target, &*mark, flags, Mode::empty()).ok()).flatten();
+        let taken =
+            lock.as_ref().map(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive));
+        if taken != Some(Err(Errno::WOULDBLOCK)) {
+            remove_all(target, std::iter::once(&mark))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn remove_all<'m>(
+    target: BorrowedFd<'_>,
+    marks: impl Iterator<Item = &'m String>,
+) -> io::Result<()> {
+    for mark in marks {
+        match rustix::fs::unlinkat(target, &**mark, AtFlags::empty()) {
+            // A folder is no mark.
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn is_of(mark: &str, name: &str) -> bool {
+    mark.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+}

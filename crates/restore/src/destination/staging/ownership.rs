@@ -1,0 +1,92 @@
+//! Whose an unfinished folder is: one of another user, or that another user may have put there, is not used.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FlockOperation, Mode, Stat};
+use rustix::io::Errno;
+
+use super::super::metadata::probe::creator_in;
+use super::super::target::Target;
+use super::super::{Identity, is_folder, look, open_to_change};
+
+/// Opens a staging folder that was left; `None` for what is not a folder, belongs to another user, or lets others write in
+/// it, who may have put anything there. Notes whether the target was created for it.
+pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
+    let folder = target.folder.as_fd();
+    // Before its mode is changed, and after that of what was opened.
+    let is_ours = |stat: &Stat| is_own(folder, stat) && !is_doubtful(folder, stat);
+    if !look(folder, name)?.is_some_and(|stat| is_ours(&stat)) {
+        return Ok(None);
+    }
+    let handle = match open_to_change(folder, name.as_bytes()) {
+        // The restore that it belonged to has just removed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        handle => handle?,
+    };
+    let stat = rustix::fs::fstat(&handle)?;
+    // Where no mode can be set, every folder is shown alike.
+    let is_open = !is_closed(&stat) && creator_in(folder)?.sets_modes;
+    if !is_ours(&stat) || is_open {
+        return Ok(None);
+    }
+    if stat.st_mode & 0o077 != 0 {
+        // Where modes mean nothing this changes nothing.
+        let _ = rustix::fs::fchmod(&handle, Mode::from_raw_mode(stat.st_mode & 0o7700));
+    }
+    if Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX) {
+        target.set_new();
+    }
+    Ok(Some(handle))
+}
+
+/// Returns whether nobody but a folder's owner may write in it.
+pub(super) fn is_closed(stat: &Stat) -> bool {
+    stat.st_mode & 0o022 == 0
+}
+
+/// Returns whether a staging directory is this user's, or whose all is that this process makes in the target: on NFS with
+/// `root_squash` and CIFS with `uid=` that is somebody else, who could change all of it anyhow.
+pub(super) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
+    let is_users = || stat.st_uid == rustix::process::geteuid().as_raw();
+    let is_creators = || creator_in(target).is_ok_and(|creator| creator.uid == stat.st_uid);
+    is_folder(stat) && (is_users() || is_creators())
+}
+
+/// Returns whether a staging directory may be none: where others may rename in the target, any directory of this user may have
+/// been given the name. One that a restore made is closed to everybody else, where modes can be set.
+pub(super) fn is_doubtful(target: BorrowedFd<'_>, stat: &Stat) -> bool {
+    let others_rename = || {
+        rustix::fs::fstat(target).map_or(true, |target| {
+            let is_sticky = Mode::from_raw_mode(target.st_mode).contains(Mode::SVTX);
+            let is_users = target.st_uid == rustix::process::geteuid().as_raw();
+            !is_users || (!is_closed(&target) && !is_sticky)
+        })
+    };
+    let sets_modes = || creator_in(target).map_or(true, |creator| creator.sets_modes);
+    stat.st_mode & 0o077 != 0 && others_rename() && sets_modes()
+}
+
+/// Describes what is in the way of the staging directory.
+pub(super) fn not_ours(name: &str, stat: &Stat) -> io::Error {
+    let what = match is_folder(stat) {
+        false => "is not a folder",
+        true if is_closed(stat) && stat.st_uid == rustix::process::geteuid().as_raw() => {
+            "is open to others, unlike any that a restore leaves"
+        }
+        true if is_closed(stat) => "belongs to another user",
+        true => "is a folder of another user, or others may write in it",
+    };
+    io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} in it {what}; remove it first"))
+}
+
+/// Takes the lock of a staging folder; says whether it is ours and the folder still has its name: another restore may
+/// just have removed it, and made a new one.
+pub(super) fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    // Some network file systems have no locks; then nothing warns of a second restore.
+    if rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Ok(false);
+    }
+    let named = look(target, name)?.map(|stat| Identity::from(&stat));
+    Ok(named == Some(Identity::of(handle)?))
+}

@@ -1,0 +1,84 @@
+//! Whose a staging folder is, and what restores of others do with it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+
+use super::*;
+use crate::Part;
+
+fn target(path: &std::path::Path) -> Target {
+    Target {
+        folder: fs::File::open(path).unwrap().into(),
+        path: path.into(),
+        name: None,
+        device: 0,
+        mode_after: std::sync::OnceLock::new(),
+        created: false,
+        new: false.into(),
+    }
+}
+
+#[test]
+fn another_users_staging_folder_is_not_used() {
+    let place = tempfile::tempdir().unwrap();
+    let root: ObjectId = "kaa".parse().unwrap();
+    let planted = place.path().join(format!("{PREFIX}kaa"));
+    fs::create_dir(&planted).unwrap();
+    fs::write(planted.join("planted"), b"evil").unwrap();
+    if chown(&planted, Some(65534), Some(65534)).is_err() {
+        return eprintln!("skipped: only root can make a folder of another user");
+    }
+    let target = target(place.path());
+    let shard = Options {
+        part: Part::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
+        ..Options::default()
+    };
+    for options in [Options::default(), shard] {
+        let error = Staging::open(&target, root, &options).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("belongs to another user"), "{source}");
+        assert_eq!(fs::read(planted.join("planted")).unwrap(), b"evil");
+    }
+    // The same name of our own is taken up.
+    chown(&planted, Some(0), Some(0)).unwrap();
+    assert!(Staging::open(&target, root, &Options::default()).unwrap().is_left());
+}
+
+#[test]
+fn a_directory_that_others_may_have_renamed_is_left_alone() {
+    let mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let root: ObjectId = "kaa".parse().unwrap();
+    let shard = Options {
+        part: Part::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
+        ..Options::default()
+    };
+    for name in ["kaa", "kbb"] {
+        let place = tempfile::tempdir().unwrap();
+        let target = target(place.path());
+        let renamed = place.path().join(format!("{PREFIX}{name}"));
+        fs::create_dir(&renamed).unwrap();
+        fs::write(renamed.join("precious"), b"x").unwrap();
+        mode(&renamed, 0o755);
+        mode(place.path(), 0o777);
+        for options in [&Options::default(), &shard] {
+            let opened = Staging::open(&target, root, options);
+            if name == "kaa" {
+                let error = opened.unwrap_err();
+                let source = std::error::Error::source(&error).unwrap().to_string();
+                assert!(source.contains("is open to others"), "{source}");
+            } else {
+                opened.unwrap();
+            }
+            assert!(renamed.join("precious").exists(), "{name}");
+            assert_eq!(fs::metadata(&renamed).unwrap().permissions().mode() & 0o777, 0o755);
+        }
+        // What a restore made is closed to others, and in a target with the sticky bit nobody else renames it.
+        mode(place.path(), if name == "kaa" { 0o777 } else { 0o1777 });
+        mode(&renamed, if name == "kaa" { 0o700 } else { 0o755 });
+        let staging = Staging::open(&target, root, &Options::default()).unwrap();
+        assert!(staging.is_left(), "the one that was renamed, or that was just made");
+        assert_eq!(renamed.exists(), name == "kaa");
+    }
+}

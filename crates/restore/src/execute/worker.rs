@@ -1,0 +1,239 @@
+//! One thread's tools, and its way from a part of a batch to finished directories.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kopia_repository::contents::decode::Decoder;
+use kopia_repository::contents::schedule::ReadStep;
+use kopia_storage::BlobBytes;
+use rustix::io::Errno;
+
+use super::context::{AbortOnPanic, Shared};
+use super::entries::SmallEntry;
+use super::is_fatal;
+use crate::Sync;
+use crate::ahead::Task;
+use crate::destination::existing::InTarget;
+use crate::destination::folder::{Folder, FolderKind};
+use crate::destination::handles::{self, Handles};
+use crate::destination::metadata::Metadata;
+use crate::destination::naming::{Folding, Made, refusal};
+use crate::destination::partial;
+use crate::open_files::OpenFiles;
+use crate::outcome::Cause;
+use crate::plan::batch::{Batch, ContentRef, Item, Part};
+use crate::room::{Finished, Postponed};
+
+/// One thread's tools.
+pub(crate) struct Worker<'a> {
+    pub(super) shared: &'a Shared<'a>,
+    pub(super) handles: Handles<'a>,
+    pub(super) in_target: InTarget,
+    pub(super) metadata: Metadata,
+    decoder: Decoder,
+    /// For contents that begin with a compression header of their own.
+    headed: Decoder,
+    /// What packs are read into where they are not mapped.
+    buffer: Vec<u8>,
+    /// What is read of files that may be right already.
+    pub(super) compared: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    /// Makes one of those that write, or the planner's.
+    pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
+        let OpenFiles { workers, folders, .. } = shared.open_files;
+        Self {
+            shared,
+            handles: Handles::new(
+                shared.staging.handle(),
+                folders / (workers + 1),
+                shared.defaults.creator.sets_modes || shared.options.skip_permissions,
+            ),
+            metadata: Metadata::new(shared.defaults, shared.options),
+            decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
+            headed: Decoder::new(),
+            buffer: Vec::new(),
+            compared: Vec::new(),
+            in_target: InTarget::default(),
+        }
+    }
+
+    /// Opens a folder of the staging tree.
+    pub(crate) fn open(&mut self, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
+        self.handles.open(folder)
+    }
+
+    /// Works until nothing is left to do.
+    pub(crate) fn run(mut self) {
+        let _guard = AbortOnPanic(self.shared);
+        while let Some(Task { batch, number, bytes, held }) = self.shared.ahead.take() {
+            if self.shared.announce {
+                batch.to_announce(number).for_each(|read| self.shared.repository.announce(read));
+            }
+            match batch.part(number) {
+                Part::Read(read) => self.read(&batch, read, bytes),
+                Part::Check(checks) => checks.iter().for_each(|check| self.check(check)),
+                Part::Empty(items) => items.iter().for_each(|item| self.deliver(item, None, Ok(&[]))),
+            }
+            if held > 0 {
+                self.shared.ahead.done(held, std::mem::take(&mut self.buffer));
+            }
+            self.shared.checks.done();
+        }
+    }
+
+    /// Decodes what a range of a pack serves and writes it.
+    fn read(&mut self, batch: &Batch, read: &ReadStep, ahead: Option<Option<BlobBytes>>) {
+        let repository = self.shared.repository;
+        let bytes = ahead.unwrap_or_else(|| {
+            let buffer = std::mem::take(&mut self.buffer);
+            let read = repository.read_pack(read, buffer);
+            read.inspect_err(|error| tracing::debug!(%error, "reading content by content")).ok()
+        });
+        // The decoder keeps the plain bytes, and the worker is needed to write them.
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let uses = &batch.uses[read.uses.clone()];
+        repository.decode_read(&mut decoder, read, uses, bytes.as_deref(), |same, plain| {
+            self.distribute(batch, same, plain.map_err(Cause::from));
+        });
+        self.decoder = decoder;
+        if let Some(bytes) = bytes {
+            self.buffer = bytes.into_buffer();
+        }
+    }
+
+    /// Writes a content everywhere.
+    fn distribute(&mut self, batch: &Batch, uses: &[ContentRef], plain: Result<&[u8], Cause>) {
+        for item in uses {
+            let entry = &batch.items[item.item];
+            match (&plain, item.compressed) {
+                (Ok(headed), Some(length)) => {
+                    let mut decoder = std::mem::take(&mut self.headed);
+                    let plain = decoder.decompress_headed(&item.content, headed, length).map_err(Cause::from);
+                    self.deliver(entry, Some(item), plain.as_deref().map_err(Clone::clone));
+                    self.headed = decoder;
+                }
+                (plain, _) => self.deliver(entry, Some(item), plain.as_ref().copied().map_err(Clone::clone)),
+            }
+        }
+    }
+
+    fn deliver(&mut self, item: &Item, used: Option<&ContentRef>, plain: Result<&[u8], Cause>) {
+        if self.shared.stopped() {
+            return;
+        }
+        let plain = plain.and_then(|bytes| as_long_as_stated(used, bytes));
+        match item {
+            Item::Small(entry) => self.small(entry, plain),
+            Item::Large(file) => match used {
+                Some(used) => self.piece(file, used, plain),
+                None => self.large_file_one_done(file),
+            },
+        }
+    }
+
+    /// Notes that a child of a folder is finished, and finishes those folders that waited for nothing else.
+    pub(crate) fn child_done(&mut self, folder: Arc<Folder>) {
+        let mut next = Some(folder);
+        while let Some(folder) = next.take_if(|folder| folder.one_done()) {
+            if !self.shared.stopped()
+                && let Err(error) = self.finish_folder(&folder)
+            {
+                if self.shared.room.may_postpone(&error) {
+                    self.handles.forget(&folder);
+                    return self.shared.room.postpone(Postponed::Folder(folder), &error);
+                }
+                // What it lies in has its own problem if it could not be made.
+                let above = folder.parent.as_ref().is_some_and(|parent| parent.is_lost());
+                if !above || is_fatal(&error) {
+                    self.directory_failed(&folder, error);
+                }
+            }
+            self.handles.forget(&folder);
+            next = folder.parent.clone();
+        }
+    }
+
+    fn finish_folder(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
+        match folder.kind {
+            // Others may still write in it; who finishes the restore finishes the folder.
+            _ if self.shared.options.is_shard() => {
+                return folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)));
+            }
+            // Finished where they end up. One that nothing is staged in was never made.
+            FolderKind::Existing => {
+                folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?;
+                if folder.parent.is_some() && folder.identity().is_some() {
+                    self.shared.room.keep_finished(|| Finished::Folder(folder.clone()));
+                }
+            }
+            FolderKind::Moved => {
+                let handle = self.handles.open(folder)?;
+                partial::name_all(handle.as_fd(), folder, self.shared.tally);
+                if let Some(parent) = &folder.parent {
+                    parent.one_staged();
+                    if folder.replaces() {
+                        let (folder, name) = (parent.clone(), folder.name.clone());
+                        self.shared.room.keep_finished(|| Finished::Entry { folder, name });
+                    }
+                }
+            }
+            FolderKind::Inner => {
+                let handle = self.handles.open(folder)?;
+                // Its mode may keep us from going up through it.
+                self.handles.open_parent(folder, handle.as_fd());
+                partial::name_all(handle.as_fd(), folder, self.shared.tally);
+                let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes)?;
+                self.shared.tally.unset(unset, || folder.path_of(""));
+                if self.shared.options.sync == Sync::Files {
+                    rustix::fs::fsync(&*handle)?;
+                }
+            }
+        }
+        // A single file has no folder of its own.
+        if folder.parent.is_some() || self.shared.target.name.is_none() {
+            self.shared.tally.folder();
+        }
+        Ok(())
+    }
+
+    /// Reports that an entry could not be written, or ends the restore if no entry could.
+    pub(super) fn entry_failed(&self, entry: &SmallEntry, error: io::Error) {
+        let made = if entry.symlink { Made::Symlink } else { Made::File };
+        self.failed(entry.path(), made, &entry.name, error, 0);
+    }
+
+    fn directory_failed(&self, folder: &Arc<Folder>, error: io::Error) {
+        let below = if folder.failure().is_some() { folder.below } else { 0 };
+        self.failed(folder.path_of(""), Made::Directory, &folder.name, error, below);
+    }
+
+    fn failed(&self, path: String, made: Made, name: &str, error: io::Error, below: u64) {
+        let errno = Errno::from_io_error(&error);
+        let cause = match errno {
+            _ if is_fatal(&error) => {
+                return self.shared.give_up(self.shared.target.error("cannot be written any more", error));
+            }
+            Some(Errno::EXIST) if self.shared.folding != Folding::Nothing => {
+                Cause::Unfit("the target's file system takes its name for that of another entry".into())
+            }
+            Some(Errno::EXIST) => crate::plan::doubled(),
+            _ => errno.and_then(|errno| refusal(made, name, errno)).unwrap_or_else(|| error.into()),
+        };
+        self.shared.tally.lost(path, cause, below);
+    }
+}
+
+/// Refuses a content that has another length than the list that it stands in says.
+fn as_long_as_stated<'b>(used: Option<&ContentRef>, bytes: &'b [u8]) -> Result<&'b [u8], Cause> {
+    match used {
+        Some(ContentRef { length: Some(length), content, .. }) if *length != bytes.len() as u64 => {
+            let why = format!("content {content} has {} bytes, its list says {length}", bytes.len());
+            Err(Cause::Entry(why))
+        }
+        _ => Ok(bytes),
+    }
+}

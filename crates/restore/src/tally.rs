@@ -1,0 +1,263 @@
+//! Counts what a restore does while threads work, and tells the observer.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use kopia_format::stub::Stub;
+
+use crate::destination::metadata::unset::Unset;
+use crate::outcome::{FoundStub, KEPT, KEPT_BYTES};
+use crate::{Attribute, Cause, Notes, Observer, Outcome, Problem, Salvaged};
+
+/// How many files that stand for others an [`Outcome`] keeps.
+const STUBS: usize = 100;
+
+/// Counts while threads work.
+pub(crate) struct Tally<'a> {
+    observer: &'a dyn Observer,
+    files: AtomicU64,
+    folders: AtomicU64,
+    symlinks: AtomicU64,
+    bytes: AtomicU64,
+    kept: AtomicU64,
+    bytes_kept: AtomicU64,
+    bytes_reused: AtomicU64,
+    resumed: AtomicBool,
+    deleted: AtomicU64,
+    mounts_kept: Mutex<Vec<String>>,
+    restores_kept: Mutex<Vec<String>>,
+    extras_kept: AtomicU64,
+    /// Problems with what the snapshot does not have, in [`Self::problem_count`] as well.
+    extra_problems: AtomicU64,
+    owners: AtomicU64,
+    special_bits: AtomicU64,
+    modes: AtomicU64,
+    times: AtomicU64,
+    names: AtomicU64,
+    stub_count: AtomicU64,
+    stubs: Mutex<Vec<FoundStub>>,
+    problem_count: AtomicU64,
+    /// Those that are kept, and how many bytes their paths have.
+    problems: Mutex<(Vec<Problem>, usize)>,
+}
+
+impl<'a> Tally<'a> {
+    pub(crate) fn new(observer: &'a dyn Observer) -> Self {
+        Self {
+            observer,
+            files: AtomicU64::default(),
+            folders: AtomicU64::default(),
+            symlinks: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            kept: AtomicU64::default(),
+            bytes_kept: AtomicU64::default(),
+            bytes_reused: AtomicU64::default(),
+            resumed: AtomicBool::default(),
+            deleted: AtomicU64::default(),
+            mounts_kept: Mutex::default(),
+            restores_kept: Mutex::default(),
+            extras_kept: AtomicU64::default(),
+            extra_problems: AtomicU64::default(),
+            owners: AtomicU64::default(),
+            special_bits: AtomicU64::default(),
+            modes: AtomicU64::default(),
+            times: AtomicU64::default(),
+            names: AtomicU64::default(),
+            stub_count: AtomicU64::default(),
+            stubs: Mutex::default(),
+            problem_count: AtomicU64::default(),
+            problems: Mutex::default(),
+        }
+    }
+
+    /// Says whether whoever watches wants no more.
+    pub(crate) fn wants_no_more(&self) -> bool {
+        self.observer.stop()
+    }
+
+    /// Returns the first problem, if there is one.
+    pub(crate) fn first_problem(&self) -> Option<Problem> {
+        // Asked for every file: the counter is cheaper than the lock.
+        if self.problem_count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).0.first().cloned()
+    }
+
+    /// Counts a file, of which so many bytes were there before.
+    pub(crate) fn file(&self, length: u64, reused: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.share(length, reused);
+        self.observer.entry();
+    }
+
+    /// Counts bytes of a file of which this process writes a part; so many of them were there before.
+    pub(crate) fn share(&self, bytes: u64, reused: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_kept.fetch_add(reused, Ordering::Relaxed);
+        self.bytes_reused.fetch_add(reused, Ordering::Relaxed);
+    }
+
+    /// Notes that the restore goes on from where an interrupted one stopped.
+    pub(crate) fn resumed(&self) {
+        self.resumed.store(true, Ordering::Relaxed);
+        self.observer.resumed();
+    }
+
+    pub(crate) fn folder(&self) {
+        self.folders.fetch_add(1, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    pub(crate) fn symlink(&self) {
+        self.symlinks.fetch_add(1, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    /// Returns the bytes of files that were written or there already.
+    pub(crate) fn bytes_there(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed).saturating_add(self.bytes_kept.load(Ordering::Relaxed))
+    }
+
+    /// Says that bytes were written, of files that may still fail.
+    pub(crate) fn written(&self, count: u64) {
+        self.observer.bytes(count);
+    }
+
+    /// Counts a file or link that the target had already.
+    pub(crate) fn kept(&self, bytes: u64) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+        self.bytes_kept.fetch_add(bytes, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    /// Says that bytes were there already, of files that may still fail.
+    pub(crate) fn found(&self, count: u64) {
+        self.observer.bytes(count);
+    }
+
+    /// Counts an entry that was deleted with all below it.
+    pub(crate) fn deleted(&self, path: &str) {
+        self.deleted.fetch_add(1, Ordering::Relaxed);
+        self.observer.deleted(path);
+    }
+
+    /// Notes a file that stands for another.
+    pub(crate) fn stub(&self, path: String, stub: Stub) {
+        self.stub_count.fetch_add(1, Ordering::Relaxed);
+        let mut stubs = self.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if stubs.len() < STUBS {
+            stubs.push(FoundStub { path, stub });
+        }
+    }
+
+    /// Notes a mount that was not deleted.
+    pub(crate) fn mount_kept(&self, path: String) {
+        self.mounts_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// Notes a directory in which nothing was deleted, because another restore is at work there.
+    pub(crate) fn restore_kept(&self, path: String) {
+        self.restores_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// Counts what was not deleted because not all of the snapshot was restored.
+    pub(crate) fn extras_kept(&self, count: u64) {
+        self.extras_kept.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// As [`Self::problem`], of an entry with which so many others are lost.
+    pub(crate) fn lost(&self, path: String, cause: impl Into<Cause>, below: u64) {
+        self.problem(path, cause);
+        self.problem_count.fetch_add(below, Ordering::Relaxed);
+    }
+
+    /// Returns whether everything that the snapshot has is restored so far.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.problem_count.load(Ordering::Relaxed) == self.extra_problems.load(Ordering::Relaxed)
+    }
+
+    /// As [`Self::problem`], of what the snapshot does not have.
+    pub(crate) fn extra_problem(&self, path: String, cause: impl Into<Cause>) {
+        self.extra_problems.fetch_add(1, Ordering::Relaxed);
+        self.problem(path, cause);
+    }
+
+    /// Counts an attribute that is not as in the snapshot.
+    pub(crate) fn note(&self, path: &str, attribute: Attribute) {
+        let counter = match attribute {
+            Attribute::Owner => &self.owners,
+            Attribute::SpecialBits => &self.special_bits,
+            Attribute::Mode => &self.modes,
+            Attribute::Time => &self.times,
+            Attribute::Name => &self.names,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.observer.attribute(path, attribute);
+    }
+
+    /// Counts what could not be set of an entry.
+    pub(crate) fn unset(&self, unset: Unset, path: impl FnOnce() -> String) {
+        // Most entries have everything, and no path need be put together.
+        if unset != Unset::default() {
+            let path = path();
+            unset.attributes().for_each(|attribute| self.note(&path, attribute));
+        }
+    }
+
+    pub(crate) fn problem(&self, path: String, cause: impl Into<Cause>) {
+        self.salvaged(path, cause, None);
+    }
+
+    /// As [`Self::problem`], of a file that was saved in part.
+    pub(crate) fn salvaged(&self, path: String, cause: impl Into<Cause>, salvaged: Option<Salvaged>) {
+        let problem = Problem { path, cause: cause.into(), salvaged };
+        self.observer.problem(&problem);
+        let mut kept = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let (problems, bytes) = &mut *kept;
+        if problems.len() < KEPT && *bytes < KEPT_BYTES {
+            *bytes += problem.path.len();
+            problems.push(problem);
+        }
+        drop(kept);
+        self.problem_count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn finish(self) -> Outcome {
+        let (mut problems, _) = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        problems.sort_by(|a, b| a.path.cmp(&b.path));
+        let sorted = |paths: Mutex<Vec<String>>| {
+            let mut paths = paths.into_inner().unwrap_or_else(PoisonError::into_inner);
+            paths.sort();
+            paths
+        };
+        let stubs = self.stubs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Outcome {
+            files: self.files.into_inner(),
+            folders: self.folders.into_inner(),
+            symlinks: self.symlinks.into_inner(),
+            bytes: self.bytes.into_inner(),
+            kept: self.kept.into_inner(),
+            bytes_kept: self.bytes_kept.into_inner(),
+            bytes_reused: self.bytes_reused.into_inner(),
+            resumed: self.resumed.into_inner(),
+            deleted: self.deleted.into_inner(),
+            mounts_kept: sorted(self.mounts_kept),
+            restores_kept: sorted(self.restores_kept),
+            extras_kept: self.extras_kept.into_inner(),
+            already_finished: false,
+            stub_count: self.stub_count.into_inner(),
+            stubs,
+            problem_count: self.problem_count.into_inner(),
+            undeleted: self.extra_problems.into_inner(),
+            problems,
+            notes: Notes {
+                owners: self.owners.into_inner(),
+                special_bits: self.special_bits.into_inner(),
+                modes: self.modes.into_inner(),
+                times: self.times.into_inner(),
+                names: self.names.into_inner(),
+            },
+        }
+    }
+}
