@@ -159,24 +159,16 @@ impl Replicas {
     pub fn search(store: &dyn BlobStore, most: usize, until: Instant) -> Result<Self> {
         let mut packs = store.list("p")?;
         packs.extend(store.list("q")?);
-        let mut packs: Vec<(Option<SystemTime>, BlobInfo)> = packs
-            .into_iter()
-            .map(|pack| {
-                // A listing can be long, and asking for each time takes as long again.
-                let in_time = Instant::now() < until;
-                (in_time.then(|| store.modified(&pack.id).ok().flatten()).flatten(), pack)
-            })
-            .collect();
-        packs.sort_unstable_by(|a, b| b.cmp(a));
+        packs.sort_unstable_by(|a, b| (b.modified, b).cmp(&(a.modified, a)));
         let mut replicas = Self { packs: packs.len(), ..Self::default() };
-        for (modified, pack) in packs.into_iter().take(most) {
+        for pack in packs.into_iter().take(most) {
             if Instant::now() >= until {
                 break;
             }
             replicas.read += 1;
             match read(store, &pack) {
                 Ok(None) => {}
-                Ok(Some(bytes)) => replicas.add(bytes, pack.id, modified),
+                Ok(Some(bytes)) => replicas.add(bytes, pack),
                 Err(_) => replicas.unreadable += 1,
             }
         }
@@ -196,11 +188,11 @@ impl Replicas {
         best.map(|(_, replica)| replica).ok_or_else(|| Error::WrongPassword { location: BLOB_ID.into() })
     }
 
-    fn add(&mut self, bytes: Vec<u8>, pack: BlobId, modified: Option<SystemTime>) {
+    fn add(&mut self, bytes: Vec<u8>, pack: BlobInfo) {
         if let Some(known) = self.found.iter_mut().find(|known| known.blob.bytes == bytes) {
             known.packs += 1;
         } else if let (true, Ok(blob)) = (self.found.len() < KEPT, FormatBlob::parse(bytes)) {
-            self.found.push(Replica { blob, pack, modified, packs: 1 });
+            self.found.push(Replica { blob, pack: pack.id, modified: pack.modified, packs: 1 });
         }
     }
 }

@@ -119,7 +119,7 @@ impl Repository {
     /// # Errors
     /// Why it cannot say: [`Error::CorruptBlob`], [`Error::Unsupported`] or [`Error::Storage`].
     pub fn contents_of_pack(&self, pack: &BlobId) -> Result<Vec<ContentId>> {
-        let info = BlobInfo { id: pack.clone(), length: self.store().length(pack)? };
+        let info = BlobInfo::new(pack.clone(), self.store().length(pack)?);
         let index = own_index(self.store(), self.sealing(), &info)?;
         Ok(held(&index).map(|(content, _)| content).collect())
     }

@@ -8,6 +8,7 @@ use kopia_codec::hash::{HashAlgorithm, Hasher};
 use kopia_codec::key::Password;
 use kopia_repository::format_blob::Replicas;
 use kopia_repository::{Error, FormatBlob, Repository};
+use kopia_storage::testing::CountingStore;
 use kopia_storage::{BlobStore, FilesystemStore, MemoryStore, OverlayStore};
 use kopia_testkit::damage::{RepositoryCopy, copy_repository};
 use kopia_testkit::golden::{self, Case};
@@ -169,4 +170,14 @@ fn the_search_is_bounded() {
         store.insert(format!("p{number:032x}").parse().unwrap(), forged(&blob));
     }
     assert_eq!(search(&store).found.len(), 16);
+}
+
+#[test]
+fn the_search_asks_for_no_pack_but_those_it_reads() {
+    let case = golden::case("compacted-v0.23.1");
+    let store = CountingStore::new(FilesystemStore::open(&case.repository).unwrap());
+    let replicas = Replicas::search(&store, 2, Instant::now() + Duration::from_secs(600)).unwrap();
+    assert!(replicas.found[0].modified.is_some(), "the listing has the times");
+    let calls = store.take();
+    assert_eq!((calls.lists.len(), calls.lengths, calls.ranges.len()), (2, 0, replicas.read));
 }

@@ -23,7 +23,6 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use kopia_format::BlobId;
 use rustix::fs::{Mode, OFlags};
@@ -224,7 +223,7 @@ impl BlobStore for FilesystemStore {
         self.path.display().to_string()
     }
 
-    fn folder(&self) -> Option<PathBuf> {
+    fn directory(&self) -> Option<PathBuf> {
         Some(self.path.clone())
     }
 
@@ -238,10 +237,6 @@ impl BlobStore for FilesystemStore {
 
     fn length(&self, id: &BlobId) -> Result<u64> {
         self.with_file(id, |file| open_blob::file_length(&self.folder, file))
-    }
-
-    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        self.with_file(id, |file| open_blob::file_modified(&self.folder, file))
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

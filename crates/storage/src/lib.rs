@@ -30,20 +30,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blob;
 mod bytes;
 mod error;
 pub mod filesystem;
 pub mod location;
 pub mod memory;
 pub mod overlay;
+mod profile;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use blob::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 pub use bytes::BlobBytes;
 pub use error::{Error, Result};
 pub use filesystem::{FilesystemStore, IoMode};
 pub use location::Location;
 pub use memory::MemoryStore;
 pub use overlay::OverlayStore;
-pub use store::{BlobInfo, BlobStore, MAX_COPIES, ReadAhead, ReadProfile, WHOLE_BLOB_LIMIT};
+pub use profile::{ReadAhead, ReadProfile};
+pub use store::BlobStore;

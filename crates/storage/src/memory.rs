@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
@@ -63,22 +62,18 @@ impl BlobStore for MemoryStore {
         "memory".into()
     }
 
-    fn folder(&self) -> Option<PathBuf> {
+    fn directory(&self) -> Option<PathBuf> {
         None
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
         let blobs = self.blobs.read().unwrap_or_else(PoisonError::into_inner);
         let wanted = blobs.iter().filter(|(id, _)| id.as_str().starts_with(prefix));
-        Ok(wanted.map(|(id, bytes)| BlobInfo { id: id.clone(), length: bytes.len() as u64 }).collect())
+        Ok(wanted.map(|(id, bytes)| BlobInfo::new(id.clone(), bytes.len() as u64)).collect())
     }
 
     fn length(&self, id: &BlobId) -> Result<u64> {
         Ok(self.get(id)?.len() as u64)
-    }
-
-    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        self.get(id).map(|_| None)
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

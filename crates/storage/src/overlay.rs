@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
@@ -43,14 +42,14 @@ impl<S: BlobStore> BlobStore for OverlayStore<S> {
         self.inner.location()
     }
 
-    fn folder(&self) -> Option<PathBuf> {
-        self.inner.folder()
+    fn directory(&self) -> Option<PathBuf> {
+        self.inner.directory()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
         let mut blobs = self.inner.list(prefix)?;
         if self.id.as_str().starts_with(prefix) {
-            let own = BlobInfo { id: self.id.clone(), length: self.bytes.len() as u64 };
+            let own = BlobInfo::new(self.id.clone(), self.bytes.len() as u64);
             match blobs.binary_search_by(|blob| blob.id.cmp(&self.id)) {
                 Ok(place) => blobs[place] = own,
                 Err(place) => blobs.insert(place, own),
@@ -61,10 +60,6 @@ impl<S: BlobStore> BlobStore for OverlayStore<S> {
 
     fn length(&self, id: &BlobId) -> Result<u64> {
         if self.is_own(id) { Ok(self.bytes.len() as u64) } else { self.inner.length(id) }
-    }
-
-    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        if self.is_own(id) { Ok(None) } else { self.inner.modified(id) }
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
@@ -129,11 +124,12 @@ mod tests {
         let inner = Arc::new(crate::FilesystemStore::open(directory.path()).unwrap());
         let store = OverlayStore::new(inner.clone(), own.clone(), *b"over it");
         // Whoever must not write into the repository asks for its directory.
-        assert!(store.folder().is_some());
-        assert_eq!((store.folder(), store.location()), (inner.folder(), inner.location()));
-        assert!(store.modified(&other).unwrap().is_some());
-        assert_eq!(store.modified(&other).unwrap(), inner.modified(&other).unwrap());
-        assert_eq!(store.modified(&own).unwrap(), None, "nobody knows how old the bytes are");
+        assert!(store.directory().is_some());
+        assert_eq!((store.directory(), store.location()), (inner.directory(), inner.location()));
+        let (listed, below) = (store.list("").unwrap(), inner.list("").unwrap());
+        assert_eq!(listed[0], BlobInfo::new(own.clone(), 7), "nobody knows how old the bytes are");
+        assert!(listed[1].modified.is_some());
+        assert_eq!((listed.len(), &listed[1]), (2, &below[1]));
         assert_eq!((store.length(&own).unwrap(), store.length(&other).unwrap()), (7, 5));
         assert_eq!(
             (store.read(&own).unwrap(), store.read(&other).unwrap()),

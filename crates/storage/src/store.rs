@@ -1,32 +1,37 @@
-//! What every store can do.
+//! What every store can do, as a trait.
+//!
+//! Everything above this crate knows stores by this trait alone. It only reads: there is no call that could write to a
+//! repository.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
-use crate::{BlobBytes, Result};
+use crate::{BlobBytes, BlobInfo, ReadProfile, Result};
 
-/// Reads blobs.
+/// Reads blobs: `Reader` in Kopia's `repo/blob/storage.go`.
 ///
-/// Stores are shared between threads, and all calls may come at once. Blobs never change once they are written, but they can
-/// appear and vanish at any time, as kopia's maintenance runs beside readers: what was listed may be
-/// [not found](crate::Error::is_not_found) when it is read. `testing::conformance::check` tests all that is said here; it
-/// needs the feature `testing`. The trait corresponds to `Reader` in Kopia's `repo/blob/storage.go`.
+/// Stores are shared between threads, and all calls may come at once. Blobs never change once they are written, but they
+/// can appear and vanish at any time, as kopia's maintenance runs beside readers: what was listed may be
+/// [not found](crate::Error::is_not_found) when it is read. What a caller may do about an error, its
+/// [kind](crate::Error::kind) says. `testing::conformance::check` tests all that is said here; it needs the feature
+/// `testing`.
 pub trait BlobStore: Send + Sync + Debug + 'static {
-    /// Returns what to call the store in messages, such as the folder's path.
+    /// Returns what to call the store in messages, such as the path of its directory.
     fn location(&self) -> String;
 
-    /// Returns the folder of the local system that holds the blobs, if there is one.
+    /// Returns the directory of the local system that holds the blobs, if there is one.
     ///
-    /// Who writes files uses it to keep out of the repository.
-    fn folder(&self) -> Option<PathBuf> {
+    /// Whatever writes files keeps out of it.
+    fn directory(&self) -> Option<PathBuf> {
         None
     }
 
     /// Lists all blobs whose id begins with `prefix`, sorted by id, each once.
+    ///
+    /// A list is whole or an error: what could not be looked into is never left out as if nothing were there.
     ///
     /// # Errors
     /// [`Error::List`](crate::Error::List) if a part of the store cannot be listed.
@@ -38,15 +43,7 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
     /// [`Error::NotFound`](crate::Error::NotFound) and [`Error::Read`](crate::Error::Read).
     fn length(&self, id: &BlobId) -> Result<u64>;
 
-    /// Returns when a blob was written, as far as the store knows; copying a repository may have changed it.
-    ///
-    /// # Errors
-    /// As [`length`](Self::length).
-    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        self.length(id).map(|_| None)
-    }
-
-    /// Reads a whole blob of at most [`WHOLE_BLOB_LIMIT`] bytes.
+    /// Reads a whole blob of at most [`WHOLE_BLOB_LIMIT`](crate::WHOLE_BLOB_LIMIT) bytes.
     ///
     /// # Errors
     /// As [`read_range`](Self::read_range), and [`Error::TooLarge`](crate::Error::TooLarge).
@@ -54,19 +51,20 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
 
     /// Reads exactly `length` bytes at `offset`.
     ///
-    /// `buffer` is memory to use if the store has to copy, whatever it holds; [`BlobBytes::into_buffer`] gives it back. The
-    /// length is compared with the blob's before anything is allocated, so it may come from a hostile index.
+    /// `buffer` is memory to use if the store has to copy, whatever it holds; [`BlobBytes::into_buffer`] gives it back.
+    /// The length is compared with the blob's before anything is allocated, so it may come from a hostile index.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound), [`Error::Short`](crate::Error::Short) if the blob ends before the range
-    /// does, and [`Error::Read`](crate::Error::Read).
+    /// [`Error::NotFound`](crate::Error::NotFound), [`Error::Short`](crate::Error::Short) if the blob ends before the
+    /// range does, and [`Error::Read`](crate::Error::Read).
     fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes>;
 
-    /// Reads a range, or all without a `length`, of one of several copies of a blob, numbered from 0 and [`MAX_COPIES`] at
-    /// most; `None` if there are no several copies, or not so many.
+    /// Reads a range, or all without a `length`, of one of several copies of a blob.
     ///
-    /// A store may hold a blob twice, such as a directory whose layout was being changed. What the other functions give is
-    /// one of them, the whole one as far as lengths tell; who finds its bytes damaged can try them all.
+    /// Copies are numbered from 0, [`MAX_COPIES`](crate::MAX_COPIES) at most; `None` stands for a number that there is
+    /// not, and for all numbers where there is but one copy. A store may hold a blob twice, such as a directory whose
+    /// layout was being changed. The other functions read one of them, the longest; a caller that finds its bytes
+    /// damaged can try them all.
     ///
     /// # Errors
     /// As [`read_range`](Self::read_range).
@@ -81,86 +79,18 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
         Ok(None)
     }
 
-    /// Says that a range will be read soon, so that the store can begin to fetch it.
+    /// Announces a range that will be read soon, so that the store can begin to fetch it.
     ///
     /// It is a hint: it cannot fail, and need not do anything.
     fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
         let _ = (id, offset, length);
     }
 
-    /// Returns how this store likes to be read.
+    /// Returns how this store is read best.
     fn profile(&self) -> ReadProfile;
 }
 
-/// The largest blob that [`BlobStore::read`] reads, in bytes: 2 GiB.
-///
-/// Only the format blob, index blobs and compaction logs are read whole. The largest of them are index blobs made by
-/// compaction, which kopia splits at 16 million contents: some 850 MB, and twice that with the most error correction.
-pub const WHOLE_BLOB_LIMIT: u64 = 2 << 30;
-
-/// How many copies of a blob a store has at most.
-pub const MAX_COPIES: usize = 8;
-
-/// A blob in a listing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobInfo {
-    /// Its name.
-    pub id: BlobId,
-    /// Its length in bytes.
-    pub length: u64,
-}
-
-/// How a store likes to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadProfile {
-    /// The largest number of unwanted bytes between two wanted ranges for which reading both at once is no slower than
-    /// reading each alone.
-    pub merge_gap: u64,
-    /// The number of bytes after which a merged read should end, so that work spreads over threads and buffers stay small.
-    /// A single range may be longer.
-    pub merge_limit: usize,
-    /// How many threads may read at once where the bytes are not in memory yet.
-    pub parallel_reads: usize,
-    /// Who keeps them under way.
-    pub ahead: ReadAhead,
-}
-
-/// How bytes get into memory before they are needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadAhead {
-    /// Who needs bytes reads them, and announces those after them by [`BlobStore::will_need`], unless they follow on: the
-    /// system reads on by itself.
-    Hints,
-    /// Threads of their own read ahead, because a read takes so long that a core would stand still.
-    Threads,
-}
-
-impl ReadProfile {
-    /// Memory: nothing is gained by merging, but a call less.
-    pub const MEMORY: Self =
-        Self { merge_gap: 4 << 10, merge_limit: 1 << 20, parallel_reads: 1, ahead: ReadAhead::Hints };
-
-    /// A local disk. A cold random read takes an SSD as long as 64 KiB more of a sequential one; a warm one costs a system
-    /// call and the page tables, some 32 KiB worth. 8 threads get 2.5 times as many cold reads done as one, 32 hardly more;
-    /// hints of one thread 3.5 times as many.
-    pub const LOCAL: Self =
-        Self { merge_gap: 32 << 10, merge_limit: 1 << 20, parallel_reads: 8, ahead: ReadAhead::Hints };
-
-    /// One disk that spins: to seek costs as much as a megabyte, and two readers would make it seek all the time.
-    pub const SPINNING: Self =
-        Self { merge_gap: 1 << 20, merge_limit: 4 << 20, parallel_reads: 1, ahead: ReadAhead::Threads };
-
-    /// Several disks that spin, as one device: each can be at another place.
-    pub const SPINNING_ARRAY: Self =
-        Self { merge_gap: 512 << 10, merge_limit: 4 << 20, parallel_reads: 8, ahead: ReadAhead::Threads };
-
-    /// A network: a round trip costs as much as hundreds of KiB, and many can be under way.
-    pub const NETWORK: Self =
-        Self { merge_gap: 256 << 10, merge_limit: 4 << 20, parallel_reads: 16, ahead: ReadAhead::Threads };
-}
-
-/// Makes pointers to stores stores, so that a test can keep a hand on the wrapper that it gave away, and a store whose kind is
-/// known only at run time can be given to who wants any store.
+/// Implements `BlobStore` for `Arc<S>` and `Box<S>`: callers may box a store, and tests keep one handle of a wrapper.
 macro_rules! forward {
     ($pointer:ident) => {
         #[deny(clippy::missing_trait_methods)]
@@ -169,8 +99,8 @@ macro_rules! forward {
                 (**self).location()
             }
 
-            fn folder(&self) -> Option<PathBuf> {
-                (**self).folder()
+            fn directory(&self) -> Option<PathBuf> {
+                (**self).directory()
             }
 
             fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -179,10 +109,6 @@ macro_rules! forward {
 
             fn length(&self, id: &BlobId) -> Result<u64> {
                 (**self).length(id)
-            }
-
-            fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-                (**self).modified(id)
             }
 
             fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

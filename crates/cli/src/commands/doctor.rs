@@ -168,7 +168,7 @@ fn save(
 ) -> Result<(), Failure> {
     let (replicas, replica) = format_blob::search(&**store, password, Effort::Doctor);
     let replica = replica.ok_or_else(|| Failure::failed(replicas.why_none()))?;
-    save::save(file, replica.bytes(), store.folder().as_deref())?;
+    save::save(file, replica.bytes(), store.directory().as_deref())?;
     report.saved = Some(file.into());
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
     target::refuse_archive(&selection.entry, &args.target)?;
-    let folder = session.repository.store().folder();
+    let folder = session.repository.store().directory();
     let report = || args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose();
     if args.dry_run {
         announce(session, &selection, &args.target);
@@ -159,7 +159,7 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
         say(format_args!("error: {but}{entries} that the snapshot does not have could not be deleted"));
     }
     if kinds.denied > 0 {
-        let folder = session.repository.store().folder();
+        let folder = session.repository.store().directory();
         let refusals = folder.and_then(|folder| access::of_repository(&Place::look(&folder), Effort::Hint));
         let hint = refusals.map(|refusals| Finding::Refused(refusals).sentence(Voice::here()));
         let hint = hint.unwrap_or_else(|| "run as a user who may read all of the repository".into());

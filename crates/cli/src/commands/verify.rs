@@ -30,7 +30,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
         session.select(&args::What { what: what.clone(), at: args.at.clone(), incomplete: args.incomplete })
     });
     let selection = selection.transpose()?;
-    let folder = session.repository.store().folder();
+    let folder = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
     let progress = Progress::new(report);
     let start = Instant::now();

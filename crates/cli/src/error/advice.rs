@@ -98,7 +98,7 @@ pub(super) fn not_selected(error: Error, repository: &Repository, name: &str) ->
     if !is_missing && repository.snapshots().is_err() {
         return unlisted(error, repository);
     }
-    if let (Error::Storage(_), Some(folder)) = (&error, repository.store().folder()) {
+    if let (Error::Storage(_), Some(folder)) = (&error, repository.store().directory()) {
         let (place, store) = (Place::look(&folder), repository.store());
         let voice = Voice::here();
         return unopened(Unopened {

@@ -59,5 +59,9 @@ pub(super) fn infos(listed: &[BlobInfo], ids: Vec<BlobId>) -> Vec<BlobInfo> {
         let found = listed.binary_search_by(|blob| blob.id.cmp(id));
         found.map_or(0, |place| listed[place].length)
     };
-    ids.into_iter().map(|id| BlobInfo { length: length(&id), id }).collect()
+    let info = |id| {
+        let length = length(&id);
+        BlobInfo::new(id, length)
+    };
+    ids.into_iter().map(info).collect()
 }

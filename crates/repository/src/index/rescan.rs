@@ -84,7 +84,7 @@ mod tests {
         let names = PackNames::from(names);
         let mut looks = Rescans::default();
         assert!(looks.may_help(0, &gone()));
-        looks.saw(&[BlobInfo { id: "p1".parse().unwrap(), length: 7 }], &names);
+        looks.saw(&[BlobInfo::new("p1".parse().unwrap(), 7)], &names);
         looks.ended(0, false);
         assert!(!looks.may_help(0, &gone()) && !looks.may_help(2, &gone()), "both were gone");
         assert!(!looks.may_help(1, &short(7)), "it was as short as that");

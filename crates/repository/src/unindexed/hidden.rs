@@ -110,7 +110,7 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
 /// Also if more was unpacked by now than is kept.
 fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsize) -> Result<Vec<Manifest>> {
     let store = repository.store();
-    let info = BlobInfo { id: pack.id.clone(), length: pack.length };
+    let info = BlobInfo::new(pack.id.clone(), pack.length);
     let index = own_index(store, repository.sealing(), &info)?;
     let indexes = repository.indexes();
     let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };

@@ -52,7 +52,7 @@ impl Target {
             move |source| Error::Target { path, what, source, unfinished: None }
         };
         let created = !folder.is_dir() && create(&folder).map_err(error("cannot be created"))?;
-        let repository = entry.repository().store().folder();
+        let repository = entry.repository().store().directory();
         let overlaps = |folder: &Path| overlap(folder, repository.as_deref(), name.is_none());
         // The caller may well name a link; what lies below it is ours and never reached through one.
         let link = if created { OFlags::NOFOLLOW } else { OFlags::empty() };
@@ -143,7 +143,7 @@ pub(crate) fn find(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String
     refuse_unsuitable(entry, path)?;
     let (folder, name) = locate(entry, path)?;
     let error = |what, source| Error::Target { path: folder.clone(), what, source, unfinished: None };
-    let repository = entry.repository().store().folder();
+    let repository = entry.repository().store().directory();
     let overlap = overlap(&folder, repository.as_deref(), name.is_none());
     overlap.map_err(|source| error("cannot be looked at", source))?.map_or(Ok(()), Err)?;
     match fs::metadata(&folder) {

@@ -58,7 +58,7 @@ impl<S: BlobStore> BlobStore for Distant<S> {
         self.inner.location()
     }
 
-    fn folder(&self) -> Option<PathBuf> {
+    fn directory(&self) -> Option<PathBuf> {
         None
     }
 

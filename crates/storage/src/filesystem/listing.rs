@@ -5,19 +5,20 @@
 
 use std::cmp::Reverse;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::SystemTime;
 
 use kopia_format::BlobId;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::form::Form;
 use super::names::{self, Named};
-use super::open_blob::checked_length;
+use super::open_blob::{checked_length, modified};
 use super::shards::Shards;
 use crate::BlobInfo;
 
@@ -180,37 +181,84 @@ fn read_directory(task: Task<'_>, directory: &Directory, found: &mut Found) -> R
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !is_root => return Ok(()),
         result => result?,
     };
-    let mut forms: [Option<Arc<Form>>; 2] = [None, None];
     let mut entries = Dir::read_from(&handle)?;
+    let mut reader = Reader { task, directory, handle, forms: [None, None], found };
     while let Some(entry) = entries.read() {
-        let entry = match entry {
+        match entry {
             Err(Errno::NOENT) => break,
-            result => result?,
-        };
-        let name = entry.file_name().to_bytes();
-        let mut kind = entry.file_type();
-        if kind != FileType::Directory
-            && let Some(named) = blob(&directory.joined, name, task.prefix)
-        {
-            // A link is followed, as reading will do. It may have vanished since it was listed.
-            match rustix::fs::statat(&handle, name, AtFlags::empty()) {
-                Ok(stat) => match checked_length(&stat) {
-                    Ok(length) => found.add(task.shards, directory, (named, name, length), &mut forms),
-                    Err(_) if kind == FileType::Unknown => kind = FileType::from_raw_mode(stat.st_mode),
-                    Err(_) => {}
-                },
-                Err(Errno::NOENT | Errno::LOOP) => {}
-                Err(errno) => return Err(errno),
+            entry => {
+                let entry = entry?;
+                reader.add(entry.file_name().to_bytes(), entry.file_type())?;
             }
-        } else if kind == FileType::Unknown && leads_to(&directory.joined, name, task.prefix) {
-            let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW);
-            kind = stat.map_or(kind, |stat| FileType::from_raw_mode(stat.st_mode));
-        }
-        if kind == FileType::Directory && leads_to(&directory.joined, name, task.prefix) {
-            found.directories.push(directory.below(name));
         }
     }
     Ok(())
+}
+
+/// Reads one directory.
+struct Reader<'a> {
+    task: Task<'a>,
+    directory: &'a Directory,
+    handle: OwnedFd,
+    /// The forms of misplaced blobs, without the extension and with it: made once a directory.
+    forms: [Option<Arc<Form>>; 2],
+    found: &'a mut Found,
+}
+
+impl Reader<'_> {
+    /// Adds an entry, if it is a blob or a directory that may hold some.
+    fn add(&mut self, name: &[u8], mut kind: FileType) -> Result<(), Errno> {
+        let leads_on = || leads_to(&self.directory.joined, name, self.task.prefix);
+        if kind != FileType::Directory
+            && let Some(named) = blob(&self.directory.joined, name, self.task.prefix)
+        {
+            // A symbolic link is followed, as reading will do. It may have vanished since it was listed.
+            match rustix::fs::statat(&self.handle, name, AtFlags::empty()) {
+                Err(Errno::NOENT | Errno::LOOP) => {}
+                stat => {
+                    let stat = stat?;
+                    match checked_length(&stat) {
+                        Ok(length) => self.add_blob(named, name, length, modified(&stat)),
+                        Err(_) => kind = known(kind, || Ok(stat))?,
+                    }
+                }
+            }
+        } else if kind == FileType::Unknown && leads_on() {
+            kind = known(kind, || rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW))?;
+        }
+        if kind == FileType::Directory && leads_on() {
+            self.found.directories.push(self.directory.below(name));
+        }
+        Ok(())
+    }
+
+    fn add_blob(&mut self, named: Named, name: &[u8], length: u64, modified: Option<SystemTime>) {
+        let Named { id, extension, respelled } = named;
+        let directory = self.directory;
+        let is_right = extension && !respelled && self.task.shards.is_at(&id, &directory.lengths);
+        let blob = BlobInfo::new(id, length).with_modified(modified);
+        if is_right {
+            return self.found.blobs.push(blob);
+        }
+        let form = self.forms[usize::from(extension)]
+            .get_or_insert_with(|| Arc::new(Form { lengths: directory.lengths.clone(), extension }));
+        let path = respelled.then(|| directory.path_of(name));
+        self.found.misplaced.push(Misplaced { blob, form: Arc::clone(form), path });
+    }
+}
+
+/// Returns the type of an entry, by `stat` where the file system does not give it in the listing (DT_UNKNOWN).
+///
+/// # Errors
+/// Any but ENOENT: what cannot be looked at may be a directory full of blobs.
+fn known(kind: FileType, stat: impl FnOnce() -> Result<Stat, Errno>) -> Result<FileType, Errno> {
+    if kind != FileType::Unknown {
+        return Ok(kind);
+    }
+    match stat() {
+        Err(Errno::NOENT) => Ok(kind),
+        stat => Ok(FileType::from_raw_mode(stat?.st_mode)),
+    }
 }
 
 impl Directory {
@@ -225,26 +273,6 @@ impl Directory {
 
     fn path_of(&self, name: &[u8]) -> Vec<u8> {
         if self.path.is_empty() { name.to_vec() } else { [&self.path, name].join(&b'/') }
-    }
-}
-
-impl Found {
-    fn add(
-        &mut self,
-        shards: &Shards,
-        directory: &Directory,
-        (named, name, length): (Named, &[u8], u64),
-        forms: &mut [Option<Arc<Form>>; 2],
-    ) {
-        let Named { id, extension, respelled } = named;
-        if extension && !respelled && shards.is_at(&id, &directory.lengths) {
-            return self.blobs.push(BlobInfo { id, length });
-        }
-        let lengths = || directory.lengths.clone();
-        let form = forms[usize::from(extension)]
-            .get_or_insert_with(|| Arc::new(Form { lengths: lengths(), extension }));
-        let path = respelled.then(|| directory.path_of(name));
-        self.misplaced.push(Misplaced { blob: BlobInfo { id, length }, form: Arc::clone(form), path });
     }
 }
 
@@ -304,9 +332,20 @@ mod tests {
     }
 
     #[test]
+    fn the_type_of_an_entry_is_asked_for_where_it_is_not_listed() {
+        let here = || rustix::fs::stat(".");
+        assert_eq!(known(FileType::Unknown, here), Ok(FileType::Directory));
+        assert_eq!(known(FileType::Unknown, || Err(Errno::NOENT)), Ok(FileType::Unknown), "it has vanished");
+        for errno in [Errno::ACCESS, Errno::IO, Errno::STALE] {
+            assert_eq!(known(FileType::Unknown, || Err(errno)), Err(errno));
+        }
+        assert_eq!(known(FileType::Symlink, || panic!("it is known")), Ok(FileType::Symlink));
+    }
+
+    #[test]
     fn the_longest_copy_counts_and_then_the_one_in_the_right_place() {
         let shards = Shards::parse(br#"{"default":[1]}"#).unwrap();
-        let info = |id: &str, length| BlobInfo { id: BlobId::new(id).unwrap(), length };
+        let info = |id: &str, length| BlobInfo::new(BlobId::new(id).unwrap(), length);
         let form = Arc::new(Form { lengths: Vec::new(), extension: false });
         let misplaced =
             |id, length| Misplaced { blob: info(id, length), form: Arc::clone(&form), path: None };

@@ -114,13 +114,11 @@ pub(super) fn file_stat(folder: impl AsFd, path: &[u8]) -> io::Result<(u64, (u64
     Ok((checked_length(&stat)?, (stat.st_dev, stat.st_ino)))
 }
 
-/// Returns when a file below `folder` was written, if the time can be expressed.
-pub(super) fn file_modified(folder: impl AsFd, path: &[u8]) -> io::Result<Option<SystemTime>> {
-    let stat = rustix::fs::statat(folder, path, AtFlags::empty())?;
-    checked_length(&stat)?;
-    let (seconds, nanoseconds) = (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0));
-    let since = u64::try_from(seconds).ok().map(|seconds| Duration::new(seconds, nanoseconds));
-    Ok(since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)))
+/// Returns when a file was written, if the time can be expressed.
+pub(super) fn modified(stat: &Stat) -> Option<SystemTime> {
+    let (seconds, nanoseconds) =
+        (u64::try_from(stat.st_mtime).ok()?, u32::try_from(stat.st_mtime_nsec).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
 }
 
 /// Returns the length of what must be a regular file.

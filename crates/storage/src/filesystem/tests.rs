@@ -186,7 +186,8 @@ fn of_two_copies_the_whole_one_is_read() {
         let store = FilesystemStore::open(folder.path()).unwrap();
         assert_eq!(store.read(&other).unwrap(), b"other");
         if listed {
-            assert_eq!(store.list("p").unwrap(), [BlobInfo { id: pack.clone(), length: 10 }]);
+            let [whole] = &store.list("p").unwrap()[..] else { panic!("it is listed once") };
+            assert_eq!((&whole.id, whole.length), (&pack, 10));
             assert_eq!(store.read(&pack).unwrap(), b"whole pack");
             assert_eq!(store.length(&pack).unwrap(), 10);
         }
@@ -457,6 +458,35 @@ fn what_cannot_be_opened_says_why() {
 }
 
 #[test]
+fn a_listing_has_the_times_of_files() {
+    let directory = TempDir::new().unwrap();
+    let times = [("p1.f", 1_700_000_000), ("p2", 5), ("q/1/2.f", 0)];
+    for (path, seconds) in times {
+        put(directory.path(), path, b"1");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(seconds, 7);
+        fs::File::options()
+            .write(true)
+            .open(directory.path().join(path))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+    }
+    put(directory.path(), "q3.f", b"before 1970");
+    let before = std::time::UNIX_EPOCH - std::time::Duration::from_secs(1000);
+    fs::File::options()
+        .write(true)
+        .open(directory.path().join("q3.f"))
+        .unwrap()
+        .set_modified(before)
+        .unwrap();
+    let listed = FilesystemStore::open(directory.path()).unwrap().list("").unwrap();
+    let since = |blob: &BlobInfo| Some(blob.modified?.duration_since(std::time::UNIX_EPOCH).unwrap());
+    let found: Vec<_> = listed.iter().map(|blob| (blob.id.as_str(), since(blob))).collect();
+    let at = |seconds| Some(std::time::Duration::new(seconds, 7));
+    assert_eq!(found, [("p1", at(1_700_000_000)), ("q12", at(0)), ("q3", None)]);
+}
+
+#[test]
 fn many_folders_are_listed_by_many_threads() {
     let folder = TempDir::new().unwrap();
     put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":2}"#);
@@ -490,7 +520,7 @@ fn nothing_is_written() {
         assert_eq!(*store.read_range(&id(pack), 4990, 10, Vec::new()).unwrap(), [1; 10]);
         store.read_range(&id(pack), 4990, 11, Vec::new()).unwrap_err();
         store.read(&id("kopia.repository")).unwrap_err();
-        assert_eq!(store.folder().unwrap(), folder.path());
+        assert_eq!(store.directory().unwrap(), folder.path());
 
         // Whatever comes into a folder or leaves it changes its time.
         assert_eq!(["", "p06", "p06/381"].map(modified), before, "{mode:?}");

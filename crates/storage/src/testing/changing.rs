@@ -5,7 +5,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
@@ -68,8 +67,8 @@ impl<S: BlobStore> BlobStore for ChangingStore<S> {
         self.inner.location()
     }
 
-    fn folder(&self) -> Option<PathBuf> {
-        self.inner.folder()
+    fn directory(&self) -> Option<PathBuf> {
+        self.inner.directory()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -80,11 +79,6 @@ impl<S: BlobStore> BlobStore for ChangingStore<S> {
     fn length(&self, id: &BlobId) -> Result<u64> {
         self.turn();
         self.inner.length(id)
-    }
-
-    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        self.turn();
-        self.inner.modified(id)
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

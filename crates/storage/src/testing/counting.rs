@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use kopia_format::BlobId;
 
@@ -26,7 +25,7 @@ pub struct Calls {
     pub whole: Vec<BlobId>,
     /// The prefixes that were listed, in order.
     pub lists: Vec<String>,
-    /// How many lengths and times were asked for.
+    /// How many lengths were asked for.
     pub lengths: usize,
     /// How many hints were given.
     pub hints: usize,
@@ -75,8 +74,8 @@ impl<S: BlobStore> BlobStore for CountingStore<S> {
         self.inner.location()
     }
 
-    fn folder(&self) -> Option<PathBuf> {
-        self.inner.folder()
+    fn directory(&self) -> Option<PathBuf> {
+        self.inner.directory()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -87,11 +86,6 @@ impl<S: BlobStore> BlobStore for CountingStore<S> {
     fn length(&self, id: &BlobId) -> Result<u64> {
         self.record().lengths += 1;
         self.inner.length(id)
-    }
-
-    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        self.record().lengths += 1;
-        self.inner.modified(id)
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kopia_format::BlobId;
 
@@ -113,8 +113,8 @@ impl<S: BlobStore> BlobStore for FaultyStore<S> {
         self.inner.location()
     }
 
-    fn folder(&self) -> Option<PathBuf> {
-        self.inner.folder()
+    fn directory(&self) -> Option<PathBuf> {
+        self.inner.directory()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -130,12 +130,6 @@ impl<S: BlobStore> BlobStore for FaultyStore<S> {
         self.wait();
         self.is_there(id)?;
         self.inner.length(id)
-    }
-
-    fn modified(&self, id: &BlobId) -> Result<Option<SystemTime>> {
-        self.wait();
-        self.is_there(id)?;
-        self.inner.modified(id)
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
