@@ -14,6 +14,7 @@
 
 mod ahead;
 mod checks;
+mod decide;
 mod destination;
 mod error;
 mod execute;

@@ -5,7 +5,6 @@
 //! are unfinished, or that the target has already, are kept. It decides about order and writes nothing itself, but for folders that turn out to be finished when it leaves them.
 
 pub(crate) mod batch;
-pub(crate) mod existing;
 pub(crate) mod folding;
 mod leaf;
 mod rounds;
@@ -17,6 +16,9 @@ use std::sync::Arc;
 use kopia_format::directory::{EntryKind, Refusal};
 use kopia_repository::{Entry, Fetched, MAX_WAITING};
 
+use crate::decide::existing::{Found, Old, freed_bytes};
+use crate::decide::extras::{Names, originals, stub_alone, unlisted, unread};
+use crate::decide::leftovers::Left;
 use crate::destination::existing::open_existing;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::Merge;
@@ -29,8 +31,7 @@ use crate::execute::{Shared, Worker};
 use crate::outcome::{Attribute, Cause};
 use crate::queue::Parts;
 use crate::{Existing, Part};
-use batch::{Batch, Found};
-use existing::{Left, Names, Old, originals};
+use batch::Batch;
 use folding::{Merged, Seen, below};
 use rounds::Rounds;
 use shard_slice::Share;
@@ -372,28 +373,6 @@ impl There {
 /// What is said of a folder beyond those that are kept in memory.
 pub(crate) fn waiting() -> String {
     format!("more than {MAX_WAITING} folders are still to be restored; restore this one by itself")
-}
-
-/// Returns the bytes that are freed when an entry is replaced: none as long as it has other names.
-pub(crate) fn freed_bytes(stat: &rustix::fs::Stat) -> u64 {
-    // Blocks of 512 bytes, whatever the file system's unit is.
-    let bytes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
-    if stat.st_nlink > 1 { 0 } else { bytes }
-}
-
-/// What is said of an entry of the target that the backup could not read.
-pub(crate) fn unread() -> Cause {
-    Cause::Entry("the backup could not read it, so it is not deleted".into())
-}
-
-/// What is said of an entry of the target of whose name the snapshot has a stub.
-pub(crate) fn stub_alone() -> Cause {
-    Cause::Entry("the snapshot has only a stub of it, so it is not deleted".into())
-}
-
-/// What is said of a folder in which nothing can be deleted.
-pub(crate) fn unlisted(error: &std::io::Error) -> Cause {
-    Cause::Entry(format!("the target's folder cannot be listed, so nothing is deleted in it: {error}"))
 }
 
 /// What is said of a folder that is a mount point or subvolume.

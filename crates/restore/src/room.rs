@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kopia_format::directory::Summary;
 use rustix::io::Errno;
 
+use crate::decide::existing::Found;
 use crate::destination::folder::Folder;
 use crate::execute::SmallEntry;
-use crate::plan::batch::Found;
 use crate::{Options, Part};
 
 /// How many finished entries are kept in mind so that they can be put into their place before the end: each takes some 60

@@ -10,14 +10,15 @@ use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags, Stat};
 
 use super::{SmallEntry, Worker};
+use crate::decide::existing::Found;
+use crate::decide::existing::Old;
 use crate::destination::compare::{is_right, open_file, size};
 use crate::destination::look;
 use crate::destination::metadata::has_time;
 use crate::destination::metadata::keep::found_as_settable;
 use crate::destination::metadata::unset::Unset;
 use crate::outcome::Cause;
-use crate::plan::batch::{Check, Found, Item};
-use crate::plan::existing::Old;
+use crate::plan::batch::{Check, Item};
 
 /// Where an entry lies that may be right already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

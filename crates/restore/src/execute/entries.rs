@@ -9,12 +9,12 @@ use rustix::fs::{AtFlags, OFlags};
 
 use super::{Worker, is_fatal};
 use crate::Sync;
+use crate::decide::existing::Found;
 use crate::destination::close;
 use crate::destination::folder::Folder;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::unset::Unset;
 use crate::outcome::Cause;
-use crate::plan::batch::Found;
 use crate::room::{Finished, Postponed};
 
 /// A file of one content, or a link.

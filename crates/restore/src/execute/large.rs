@@ -12,9 +12,10 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use kopia_repository::object::Extent;
 
 use super::SmallEntry;
+use crate::decide::existing::Found;
 use crate::destination::handles;
 use crate::outcome::Cause;
-use crate::plan::batch::{ContentRef, Found};
+use crate::plan::batch::ContentRef;
 
 /// A file of several contents, while they are written.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use kopia_repository::contents::schedule::{self, Limits, ReadStep};
 use kopia_repository::object::Extent;
 use kopia_repository::{ContentLocation, contents};
 
-use super::existing::Old;
 use super::{BYTES, ENTRIES, LARGE_FILES};
+use crate::decide::existing::Found;
 use crate::execute::{LargeFile, SmallEntry};
 use crate::queue::Parts;
 
@@ -49,26 +49,6 @@ pub(crate) struct Check {
     /// The content that it should be; a file without bytes has none.
     pub(crate) extent: Option<Extent>,
     pub(crate) found: Found,
-}
-
-/// Where bytes may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Found {
-    /// What is to be done about what the target has, if it has something.
-    pub(crate) old: Option<Old>,
-    /// Whether an interrupted restore left something in the staging tree.
-    pub(crate) left: bool,
-    /// The bytes that are freed when what the target has is replaced, if it has something that is no folder.
-    pub(crate) frees: Option<u64>,
-    /// Whether what the target has was changed in place already, when it was tried before.
-    pub(crate) mixed: bool,
-}
-
-impl Found {
-    /// Says whether there is nothing that could spare work.
-    pub(crate) fn is_nothing(self) -> bool {
-        !self.left && matches!(self.old, None | Some(Old::Replace))
-    }
 }
 
 /// One content that one entry needs.

@@ -9,9 +9,10 @@ use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
 
 use super::Planner;
-use super::batch::{Check, Found, Item};
-use super::existing::Old;
+use super::batch::{Check, Item};
 use crate::checks::Wrong;
+use crate::decide::existing::Found;
+use crate::decide::existing::Old;
 use crate::destination::compare::size;
 use crate::destination::folder::Folder;
 use crate::destination::look;

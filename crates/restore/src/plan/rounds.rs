@@ -6,10 +6,10 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 
 use super::Planner;
-use super::batch::Found;
+use crate::decide::existing::Found;
+use crate::decide::existing::Old;
 use crate::destination::{look, staging};
 use crate::execute::{Shared, SmallEntry};
-use crate::plan::existing::Old;
 use crate::room::{InTurn, Postponed, Space};
 use crate::{Error, Part};
 

@@ -7,10 +7,10 @@ use rustix::io::Errno;
 
 use super::walk::Walk;
 use super::{Action, Change};
+use crate::decide::extras::Names;
 use crate::destination::merge::{full_folder, not_deleted};
 use crate::destination::open_folder;
 use crate::destination::remove::{Kept, would_keep};
-use crate::plan::existing::Names;
 
 /// What would be deleted, as far as all of the snapshot can be restored.
 #[derive(Default)]

@@ -14,6 +14,8 @@ use rustix::io::Errno;
 
 use super::extras::{Extras, is_empty};
 use super::{Action, Change, Preview};
+use crate::decide::existing::{Old, freed_bytes};
+use crate::decide::extras::{Names, originals, stub_alone, unlisted, unread};
 use crate::destination::compare::{is_right, open_file, size};
 use crate::destination::merge::full_folder;
 use crate::destination::metadata::keep::{Creator, may_keep};
@@ -23,9 +25,8 @@ use crate::destination::naming::{Folding, Made, foresee_refusal};
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::outcome::{Cause, KEPT, KEPT_BYTES};
-use crate::plan::existing::{Names, Old, originals};
 use crate::plan::folding::{self, Merged, Seen, below};
-use crate::plan::{freed_bytes, mounted, stub_alone, unlisted, unread, waiting};
+use crate::plan::{mounted, waiting};
 use crate::room::{InTurn, Space};
 use crate::{Existing, Options, Problem};
 

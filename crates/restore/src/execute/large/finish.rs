@@ -10,12 +10,13 @@ use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
 use super::{Failed, Handle, LargeFile};
+use crate::decide::existing::Found;
 use crate::destination::compare::size;
 use crate::destination::folder::Partial;
 use crate::destination::{close, handles, partial};
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
-use crate::plan::batch::{Found, Item};
+use crate::plan::batch::Item;
 use crate::room::Postponed;
 
 impl Worker<'_> {

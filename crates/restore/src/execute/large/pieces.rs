@@ -9,12 +9,12 @@ use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Handle, LargeFile};
+use crate::decide::existing::Old;
 use crate::destination::compare::{open_file, size};
 use crate::destination::{handles, let_write};
 use crate::execute::{SmallEntry, Worker, is_fatal};
 use crate::outcome::Cause;
 use crate::plan::batch::{ContentRef, Item};
-use crate::plan::existing::Old;
 use crate::shard;
 
 impl Worker<'_> {

@@ -1,27 +1,24 @@
-//! What is there already of a folder that is to be restored: in the target, and in what an interrupted restore left.
+//! What the target has in a directory and the snapshot has not: that alone may be deleted, if it is known to be that.
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
+use std::os::fd::BorrowedFd;
 
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::stub::{INVALID_PREFIX, PLACEHOLDER_SUFFIX, Stub, StubKind};
 use kopia_repository::Entry;
-use rustix::fs::{Dir, FileType, Stat};
+use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
-use crate::destination::metadata::keep::{Creator, found_as_settable};
-use crate::destination::metadata::{Attributes, has_time};
-use crate::destination::{look, remove, staging};
+use crate::Options;
+use crate::destination::{look, staging};
 use crate::outcome::Cause;
-use crate::{Existing, Options};
 
 /// The names in a folder, of which those that the snapshot has are taken away.
 #[derive(Default)]
 pub(crate) struct Names {
     /// What each name stands for: its kind and inode.
-    names: HashMap<Box<[u8]>, (FileType, u64)>,
+    pub(super) names: HashMap<Box<[u8]>, (FileType, u64)>,
     /// The inodes of those that were taken away.
     taken: Vec<u64>,
     /// Whether the file system finds entries by other names than theirs, and it is not known by which.
@@ -83,7 +80,7 @@ impl Names {
     }
 
     /// Takes away the only name of an inode; an error if there are several, any of which may be meant.
-    fn take_by_inode(&mut self, inode: u64) -> Result<Option<FileType>, ()> {
+    pub(super) fn take_by_inode(&mut self, inode: u64) -> Result<Option<FileType>, ()> {
         let mut same = self.names.iter().filter(|(_, found)| found.1 == inode).map(|(name, _)| name);
         match (same.next().cloned(), same.next()) {
             (Some(_), Some(_)) => Err(()),
@@ -151,103 +148,6 @@ impl Names {
     }
 }
 
-/// What an interrupted restore left in one folder of the staging tree.
-pub(super) struct Left {
-    folder: Rc<OwnedFd>,
-    names: Names,
-    /// Whether names may be listed otherwise than they were given.
-    folds: bool,
-}
-
-impl Left {
-    pub(super) fn read(folder: Rc<OwnedFd>, folds: bool) -> io::Result<Self> {
-        let names = Names::read(folder.as_fd())?;
-        Ok(Self { folder, names, folds })
-    }
-
-    /// Says whether something of the right kind is left of an entry.
-    pub(super) fn has(&self, name: &str, kind: EntryKind) -> bool {
-        self.names.names.get(name.as_bytes()).is_some_and(|found| found.0 == file_type(kind))
-    }
-
-    /// Says whether what is left of an entry can be taken up; if something else has its name, that is removed.
-    pub(super) fn take_up(&mut self, entry: &Entry) -> bool {
-        let wanted = file_type(entry.kind());
-        match self.names.take(entry.name()).or_else(|| self.take_folded(entry.name())) {
-            None => false,
-            Some(found) if found == wanted => true,
-            Some(_) => {
-                self.remove(entry.name().as_bytes());
-                false
-            }
-        }
-    }
-
-    fn take_folded(&mut self, name: &str) -> Option<FileType> {
-        if !self.folds || self.names.is_empty() {
-            return None;
-        }
-        let inode = look(self.folder.as_fd(), name).ok()??.st_ino;
-        self.names.take_by_inode(inode).ok()?
-    }
-
-    /// Removes what is left of no entry of the folder.
-    pub(super) fn remove_rest(self) {
-        for name in self.names.names.keys() {
-            self.remove(name);
-        }
-    }
-
-    /// What cannot be removed is found in the way by whoever needs its name.
-    pub(super) fn remove(&self, name: &[u8]) {
-        if let Err(error) = remove::remove_tree(self.folder.as_fd(), name, None) {
-            tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");
-        }
-    }
-}
-
-/// What is to be done about an entry that the target has already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Old {
-    /// Nothing there helps: what is restored goes to its place, whatever is in it.
-    Replace,
-    /// It may have the right bytes, so it is read.
-    Compare,
-    /// It is taken for right by its size, time and attributes.
-    Trust {
-        /// Whether it has another owner than the snapshot's, because no other can be set.
-        owner: bool,
-    },
-    /// It is not to be replaced.
-    Refuse,
-}
-
-impl Old {
-    /// Decides about a file or link, and what the target has in its place.
-    pub(crate) fn decide(found: &Stat, entry: &Entry, options: &Options, creator: Creator) -> Self {
-        let attributes = Attributes::from(entry);
-        let kind = FileType::from_raw_mode(found.st_mode);
-        let wanted = file_type(entry.kind());
-        match options.existing {
-            Existing::Error => Self::Refuse,
-            // What has other names is not ours to change, not even its owner and time.
-            _ if kind != wanted || found.st_nlink != 1 => Self::Replace,
-            Existing::Skip
-                if kind == FileType::RegularFile
-                    && u64::try_from(found.st_size) == Ok(entry.size())
-                    && has_time(found, &attributes) =>
-            {
-                // Where something else is to be put right, it is opened anyway.
-                found_as_settable(found, &attributes, creator)
-                    .map_or(Self::Compare, |owner| Self::Trust { owner: !owner })
-            }
-            Existing::Verify | Existing::Skip => Self::Compare,
-            Existing::Overwrite if options.in_place => Self::Compare,
-            Existing::Overwrite => Self::Replace,
-        }
-    }
-}
-
 /// Returns the names that the original of an entry may have beside it, if the entry is a stub. A placeholder of a directory is
 /// a directory as well.
 pub(crate) fn originals(entry: &Entry) -> Vec<String> {
@@ -273,21 +173,29 @@ pub(crate) fn originals(entry: &Entry) -> Vec<String> {
     names
 }
 
-fn is_no_name(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG))
+/// What is said of an entry of the target that the backup could not read.
+pub(crate) fn unread() -> Cause {
+    Cause::Entry("the backup could not read it, so it is not deleted".into())
 }
 
-fn file_type(kind: EntryKind) -> FileType {
-    match kind {
-        EntryKind::Directory => FileType::Directory,
-        EntryKind::File => FileType::RegularFile,
-        EntryKind::Symlink => FileType::Symlink,
-    }
+/// What is said of an entry of the target of whose name the snapshot has a stub.
+pub(crate) fn stub_alone() -> Cause {
+    Cause::Entry("the snapshot has only a stub of it, so it is not deleted".into())
+}
+
+/// What is said of a folder in which nothing can be deleted.
+pub(crate) fn unlisted(error: &std::io::Error) -> Cause {
+    Cause::Entry(format!("the target's folder cannot be listed, so nothing is deleted in it: {error}"))
+}
+
+fn is_no_name(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::fd::AsFd;
 
     use super::*;
 

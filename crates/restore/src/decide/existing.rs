@@ -1,0 +1,78 @@
+//! What happens to a file or link that the target has already.
+
+use kopia_repository::Entry;
+use rustix::fs::{FileType, Stat};
+
+use super::file_type;
+use crate::destination::metadata::keep::{Creator, found_as_settable};
+use crate::destination::metadata::{Attributes, has_time};
+use crate::{Existing, Options};
+
+/// Where bytes may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Found {
+    /// What is to be done about what the target has, if it has something.
+    pub(crate) old: Option<Old>,
+    /// Whether an interrupted restore left something in the staging tree.
+    pub(crate) left: bool,
+    /// The bytes that are freed when what the target has is replaced, if it has something that is no folder.
+    pub(crate) frees: Option<u64>,
+    /// Whether what the target has was changed in place already, when it was tried before.
+    pub(crate) mixed: bool,
+}
+
+impl Found {
+    /// Says whether there is nothing that could spare work.
+    pub(crate) fn is_nothing(self) -> bool {
+        !self.left && matches!(self.old, None | Some(Old::Replace))
+    }
+}
+
+/// What is to be done about an entry that the target has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Old {
+    /// Nothing there helps: what is restored goes to its place, whatever is in it.
+    Replace,
+    /// It may have the right bytes, so it is read.
+    Compare,
+    /// It is taken for right by its size, time and attributes.
+    Trust {
+        /// Whether it has another owner than the snapshot's, because no other can be set.
+        owner: bool,
+    },
+    /// It is not to be replaced.
+    Refuse,
+}
+
+impl Old {
+    /// Decides about a file or link, and what the target has in its place.
+    pub(crate) fn decide(found: &Stat, entry: &Entry, options: &Options, creator: Creator) -> Self {
+        let attributes = Attributes::from(entry);
+        let kind = FileType::from_raw_mode(found.st_mode);
+        let wanted = file_type(entry.kind());
+        match options.existing {
+            Existing::Error => Self::Refuse,
+            // What has other names is not ours to change, not even its owner and time.
+            _ if kind != wanted || found.st_nlink != 1 => Self::Replace,
+            Existing::Skip
+                if kind == FileType::RegularFile
+                    && u64::try_from(found.st_size) == Ok(entry.size())
+                    && has_time(found, &attributes) =>
+            {
+                // Where something else is to be put right, it is opened anyway.
+                found_as_settable(found, &attributes, creator)
+                    .map_or(Self::Compare, |owner| Self::Trust { owner: !owner })
+            }
+            Existing::Verify | Existing::Skip => Self::Compare,
+            Existing::Overwrite if options.in_place => Self::Compare,
+            Existing::Overwrite => Self::Replace,
+        }
+    }
+}
+
+/// Returns the bytes that are freed when an entry is replaced: none as long as it has other names.
+pub(crate) fn freed_bytes(stat: &rustix::fs::Stat) -> u64 {
+    // Blocks of 512 bytes, whatever the file system's unit is.
+    let bytes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    if stat.st_nlink > 1 { 0 } else { bytes }
+}
