@@ -1,4 +1,6 @@
-//! The one place that cuts slices: a cursor whose every read is checked.
+//! Checked reads from byte slices: a cursor, ranges, and big-endian numbers.
+//!
+//! Parsers take bytes of hostile input through these, or through arrays whose lengths the compiler knows.
 
 use crate::{Error, Result};
 
@@ -26,15 +28,15 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// [`Error::Corrupt`] with the offset if fewer are left.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let slice = slice(self.bytes, self.position, length).ok_or_else(|| {
-            let left = self.bytes.len() - self.position;
-            Error::corrupt(
-                self.what,
-                format!("{length} bytes wanted at offset {}, {left} left", self.position),
-            )
-        })?;
-        self.position += length;
-        Ok(slice)
+        let start = self.position;
+        let end = start.checked_add(length);
+        let Some((end, taken)) = end.and_then(|end| Some((end, self.bytes.get(start..end)?))) else {
+            let left = self.bytes.len().saturating_sub(start);
+            let why = format!("{length} bytes wanted at offset {start}, {left} left");
+            return Err(Error::corrupt(self.what, why));
+        };
+        self.position = end;
+        Ok(taken)
     }
 
     /// Returns the next byte.
@@ -83,7 +85,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Returns `length` bytes from `offset` on, or `None` if they are not all there.
+/// Returns `length` bytes from `offset` on, or `None` if the slice ends before them.
 pub(crate) fn slice(bytes: &[u8], offset: usize, length: usize) -> Option<&[u8]> {
     bytes.get(offset..offset.checked_add(length)?)
 }

@@ -71,9 +71,8 @@ impl<R: io::Read> io::Read for Metered<'_, R> {
         if left == 0 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let most = buffer.len().min(left);
-        let count = self.reader.read(&mut buffer[..most])?;
-        self.left.set(left - count);
+        let count = self.reader.by_ref().take(left as u64).read(buffer)?;
+        self.left.set(left.saturating_sub(count));
         Ok(count)
     }
 }

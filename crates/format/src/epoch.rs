@@ -54,7 +54,8 @@ pub fn active_set(blobs: &[BlobId]) -> ActiveSet {
     let ranges = complete(ranges, &mut result.incomplete);
 
     let chain = longest_chain(ranges.keys().copied());
-    let mut active: Vec<&BlobId> = chain.iter().flat_map(|range| &ranges[range]).copied().collect();
+    let mut active: Vec<&BlobId> =
+        chain.iter().filter_map(|range| ranges.get(range)).flatten().copied().collect();
     let first = chain.last().map_or(0, |&(_, last)| last.saturating_add(1));
     let last = result.write_epoch.saturating_add(1);
     // By the epochs that names mention, not by counting: a marker may claim any epoch.
@@ -139,8 +140,9 @@ fn longest_chain(ranges: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
     for (first, last) in ranges {
         let (Some(&(links, _)), Some(next)) = (reached.get(&first), last.checked_add(1)) else { continue };
         let known = reached.get(&next).map_or(usize::MAX, |&(links, _)| links);
-        if links + 1 < known {
-            reached.insert(next, (links + 1, Some((first, last))));
+        let links = links.saturating_add(1);
+        if links < known {
+            reached.insert(next, (links, Some((first, last))));
         }
     }
     let mut chain = Vec::new();

@@ -44,7 +44,7 @@ impl Error {
 fn cut(mut text: String) -> String {
     if text.len() > LONGEST {
         // The end often says where.
-        let end = text.split_off(boundary(&text, text.len() - LONGEST / 4));
+        let end = text.split_off(boundary(&text, text.len().saturating_sub(LONGEST / 4)));
         text.truncate(boundary(&text, LONGEST * 3 / 4));
         text.push_str(" … ");
         text.push_str(&end);

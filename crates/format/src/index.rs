@@ -56,7 +56,7 @@ struct Header {
 
 impl Header {
     fn stride(&self) -> usize {
-        self.key_size + self.entry_size
+        self.key_size.saturating_add(self.entry_size)
     }
 }
 
@@ -123,8 +123,8 @@ impl<T: AsRef<[u8]>> Index<T> {
             _ => v2::parse(&mut cursor, bytes.as_ref(), &mut header)
                 .map(|(version, packs)| (Version::V2(version), packs))?,
         };
-        for (number, record) in records(bytes.as_ref(), &header)?.enumerate() {
-            ContentId::from_key(&record[..header.key_size])
+        for (number, (key, _)) in records(bytes.as_ref(), &header)?.enumerate() {
+            ContentId::from_key(key)
                 .map_err(|error| Error::corrupt(WHAT, format!("entry {number}: {error}")))?;
         }
         Ok(Self { bytes, header, version, packs })
@@ -149,25 +149,31 @@ impl<T: AsRef<[u8]>> Index<T> {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         // `parse` has cut the same records before.
         let records = records(self.bytes.as_ref(), &self.header).ok();
-        records.into_iter().flatten().map(|record| {
-            let (key, value) = record.split_at(self.header.key_size);
-            match &self.version {
-                Version::V1(packs) => v1::entry(key, value, packs),
-                Version::V2(tables) => v2::entry(key, value, tables),
-            }
+        records.into_iter().flatten().map(|(key, value)| match &self.version {
+            Version::V1(packs) => v1::entry(key, value, packs),
+            Version::V2(tables) => v2::entry(key, value, tables),
         })
     }
 }
 
-/// Cuts the entries, each with its key; their sum is checked.
-fn records<'a>(bytes: &'a [u8], header: &Header) -> Result<std::slice::ChunksExact<'a, u8>> {
+/// Cuts the entries into keys and values, after their sum was checked.
+fn records<'a>(
+    bytes: &'a [u8],
+    header: &Header,
+) -> Result<impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + use<'a>> {
     let stride = header.stride().max(1);
     let all = header.count.checked_mul(stride).and_then(|length| slice(bytes, header.start, length));
     let all = all.ok_or_else(|| {
         let (count, length) = (header.count, bytes.len());
         Error::corrupt(WHAT, format!("{count} entries of {stride} bytes do not fit into {length} bytes"))
     })?;
-    Ok(all.chunks_exact(stride))
+    let key_size = header.key_size;
+    Ok(all.chunks_exact(stride).map(move |record| record.split_at(key_size)))
+}
+
+/// Returns the fields that all values of a version have, as an array.
+fn fixed<const N: usize>(value: &[u8]) -> &[u8; N] {
+    value.first_chunk().expect("`Index::parse` compares the size of entries with what the version demands")
 }
 
 /// Reads the name of a pack that an index blob holds.

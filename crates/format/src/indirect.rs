@@ -88,7 +88,7 @@ impl Pieces {
     /// Checks a piece and adds it unless it has no bytes.
     fn add(&mut self, RawPiece { s, l, o: object }: RawPiece) -> Result<(), String> {
         let number = self.number;
-        self.number += 1;
+        self.number = number.saturating_add(1);
         let bad = |why: String| format!("piece {number} ({object}): {why}");
         let length = u64::try_from(l).map_err(|_| bad(format!("length {l}")))?;
         if length == 0 {

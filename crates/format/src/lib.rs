@@ -28,6 +28,8 @@
 //! # Ok::<(), kopia_format::Error>(())
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod bytes;
 pub mod compaction;
 pub mod directory;

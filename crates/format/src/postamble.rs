@@ -33,10 +33,11 @@ impl Postamble {
     pub fn parse(end: &[u8]) -> Result<Self> {
         let bad = |why: &str| Error::corrupt(WHAT, why);
         let (&length, rest) = end.split_last().ok_or_else(|| bad("the pack is empty"))?;
-        let start =
-            rest.len().checked_sub(length.into()).ok_or_else(|| bad("is longer than what was read"))?;
+        let start = rest.len().checked_sub(length.into());
+        let sealed =
+            start.and_then(|start| rest.get(start..)).ok_or_else(|| bad("is longer than what was read"))?;
         let (fields, checksum) =
-            rest[start..].split_last_chunk::<4>().ok_or_else(|| bad("is shorter than its checksum"))?;
+            sealed.split_last_chunk::<4>().ok_or_else(|| bad("is shorter than its checksum"))?;
         if u64::from(crc32(fields)) != uint(checksum) {
             return Err(bad("has a wrong checksum"));
         }

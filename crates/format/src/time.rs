@@ -54,7 +54,7 @@ impl Timestamp {
 
     /// Returns nanoseconds since 1970.
     pub fn as_nanoseconds(&self) -> i128 {
-        i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanoseconds)
+        i128::from(self.seconds).saturating_mul(1_000_000_000).saturating_add(self.nanoseconds.into())
     }
 }
 

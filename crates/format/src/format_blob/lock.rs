@@ -29,9 +29,10 @@ pub struct UpgradeLock {
 impl UpgradeLock {
     /// Says whether the layout may be changing at `now`, so that nobody may read.
     pub fn in_force(&self, now: Timestamp) -> bool {
-        let drain = i128::from(self.max_permitted_clock_drift) + 2 * i128::from(self.io_drain_timeout);
-        let notice = i128::from(self.advance_notice_duration);
-        notice < drain || now >= self.creation_time.saturating_add(notice - drain)
+        let timeout = i128::from(self.io_drain_timeout);
+        let drain = i128::from(self.max_permitted_clock_drift).saturating_add(timeout.saturating_mul(2));
+        let left = i128::from(self.advance_notice_duration).saturating_sub(drain);
+        left < 0 || now >= self.creation_time.saturating_add(left)
     }
 }
 

@@ -79,8 +79,8 @@ impl FromStr for ObjectId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        let levels = text.bytes().take_while(|&byte| byte == b'I').count();
         let rest = text.trim_start_matches('I');
-        let levels = text.len() - rest.len();
         let indirection = u8::try_from(levels)
             .ok()
             .filter(|&levels| levels <= Self::MAX_INDIRECTION)

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{DELETED, Entry, Header, WHAT, pack_name, records};
+use super::{DELETED, Entry, Header, WHAT, fixed, pack_name, records};
 use crate::bytes::{Cursor, slice, uint};
 use crate::{BlobId, Error, Result};
 
@@ -47,18 +47,16 @@ pub(super) fn parse(
     let formats = table(formats_start, format_count, FORMAT_SIZE, "formats")?;
 
     // Names that overlap would take far more memory than the blob.
-    let names: usize = packs.chunks_exact(PACK_SIZE).map(|pack| usize::from(pack[0])).sum();
+    let (packs, _) = packs.as_chunks::<PACK_SIZE>();
+    let names: usize = packs.iter().map(|&[length, ..]| usize::from(length)).sum();
     if names > bytes.len() {
         return Err(Error::corrupt(WHAT, format!("pack names of {names} bytes in {} bytes", bytes.len())));
     }
-    let packs = packs
-        .chunks_exact(PACK_SIZE)
-        .map(|pack| pack_name(bytes, uint(&pack[1..]) as u32, pack[0]))
-        .collect::<Result<Vec<_>>>()?;
-    let formats = formats.chunks_exact(FORMAT_SIZE).map(format).collect::<Result<Vec<_>>>()?;
+    let pack = |[length, offset @ ..]: &[u8; PACK_SIZE]| pack_name(bytes, uint(offset) as u32, *length);
+    let packs = packs.iter().map(pack).collect::<Result<Vec<_>>>()?;
+    let formats = formats.as_chunks().0.iter().map(format).collect::<Result<Vec<_>>>()?;
 
-    for (number, record) in entries.enumerate() {
-        let value = &record[header.key_size..];
+    for (number, (_, value)) in entries.enumerate() {
         let (pack, format) = (pack_number(value) as usize, format_number(value));
         if pack >= packs.len() || format >= formats.len() {
             let why = format!(
@@ -72,7 +70,7 @@ pub(super) fn parse(
     Ok((Tables { base_time, formats }, packs))
 }
 
-fn format(bytes: &[u8]) -> Result<Format> {
+fn format(bytes: &[u8; FORMAT_SIZE]) -> Result<Format> {
     match bytes[5] {
         0 => Ok(Format { compression: uint(&bytes[..4]) as u32, version: bytes[4] }),
         // Kopia reserves the number for repositories with several keys and writes none.
@@ -82,7 +80,7 @@ fn format(bytes: &[u8]) -> Result<Format> {
 
 fn pack_number(value: &[u8]) -> u32 {
     let high = value.get(17).map_or(0, |&byte| u32::from(byte) << 16);
-    high | uint(&value[14..16]) as u32
+    high | uint(&fixed::<16>(value)[14..16]) as u32
 }
 
 fn format_number(value: &[u8]) -> usize {
@@ -90,17 +88,18 @@ fn format_number(value: &[u8]) -> usize {
 }
 
 pub(super) fn entry<'a>(key: &'a [u8], value: &'a [u8], tables: &Tables) -> Entry<'a> {
-    let offset = uint(&value[4..8]) as u32;
+    let fields: &[u8; 16] = fixed(value);
+    let offset = uint(&fields[4..8]) as u32;
     let high = value.get(18).map_or(0, |&byte| u32::from(byte));
     let format = tables.formats.get(format_number(value)).copied().unwrap_or_default();
     Entry {
         key,
-        timestamp: u64::from(tables.base_time) + uint(&value[..4]),
+        timestamp: uint(&fields[..4]).saturating_add(tables.base_time.into()),
         deleted: offset & DELETED != 0,
         pack: pack_number(value),
         offset: offset & !DELETED,
-        original_length: (high >> 4) << 24 | uint(&value[8..11]) as u32,
-        packed_length: (high & 15) << 24 | uint(&value[11..14]) as u32,
+        original_length: (high >> 4) << 24 | uint(&fields[8..11]) as u32,
+        packed_length: (high & 15) << 24 | uint(&fields[11..14]) as u32,
         compression: format.compression,
         format_version: format.version,
     }
