@@ -1,7 +1,7 @@
-//! Which plain index blobs count: the logs of compactions beside them.
+//! Which index blobs are active without epochs: the logs of compactions beside them tell.
 //!
-//! Without epochs, index blobs are named `n…`. A compaction writes new ones and an `m…` log of what they replace; the old
-//! ones stay for a while. Authority: `repo/content/indexblob/index_blob_manager_v0.go`.
+//! Without epochs, index blobs are named `n…`. A compaction writes new ones and an `m…` log of what they
+//! replace; the old ones stay for a while. Authority: `repo/content/indexblob/index_blob_manager_v0.go`.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use crate::{BlobId, Result, json};
 
-/// The marker that an upgrade leaves among the `n` blobs. It is plain text.
+/// The marker that an upgrade leaves among the `n` blobs; it is plain text, not an index.
 const UPGRADE_MARKER: &str =
     "n00000000000000000000000000000000-repository_unreadable_by_this_kopia_version_upgrade_required";
 
-/// One compaction: these blobs were written in place of those.
+/// One compaction: its outputs replace its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompactionLog {
     inputs: Vec<BlobId>,
@@ -54,7 +54,7 @@ impl CompactionLog {
     }
 }
 
-/// Returns the `n` blobs that count: all of `present`, less the inputs of every log whose outputs are all there.
+/// Returns the active `n` blobs: `present` without the inputs of logs whose outputs are all present.
 pub fn active_set(present: &[BlobId], logs: &[CompactionLog]) -> Vec<BlobId> {
     let present: BTreeSet<&BlobId> = present.iter().filter(|id| id.as_str() != UPGRADE_MARKER).collect();
     let done = logs.iter().filter(|log| log.outputs.iter().all(|id| present.contains(id)));

@@ -1,8 +1,9 @@
 //! One directory, entry by entry.
 //!
-//! `{"stream":"kopia:directory","entries":[…],"summary":{…}}`, where fields that are zero are left out. Entries are handed
-//! out as they are parsed, so that a folder of a million files needs no list of them. An entry that cannot be restored is
-//! handed out as [`Refused`] and costs only itself. Authority: `snapshot/manifest.go`, `snapshot/snapshotfs`.
+//! `{"stream":"kopia:directory","entries":[…],"summary":{…}}`, where fields that are zero are left out.
+//! Entries are handed out as they are parsed, so that a directory of a million files needs no list of them.
+//! An entry that cannot be restored is handed out as [`Refused`] and costs only itself. Authority:
+//! `snapshot/manifest.go`, `snapshot/snapshotfs`.
 
 mod entry;
 mod refused;
@@ -23,19 +24,19 @@ use crate::{Error, Result, json};
 
 const WHAT: &str = "directory";
 
-/// The longest entry of a stream, in bytes: a real one holds a name, numbers, and for a folder ten paths with errors.
+/// The longest entry of a stream, in bytes. A real one has a name, numbers, and up to ten paths with errors.
 const LONGEST: usize = 4 << 20;
 
-/// Parses a directory that is whole in memory and returns what it says of itself.
+/// Parses a directory that is whole in memory, visits its entries, and returns its summary.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if the JSON is malformed or no directory; entries before that place were handed out.
+/// [`Error::Corrupt`] if the JSON is malformed or no directory; entries before that place were visited.
 pub fn read(bytes: &[u8], visit: impl FnMut(Result<Entry<'_>, Refused>)) -> Result<Option<Summary>> {
     let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
     finish(Document { visit }.deserialize(&mut json).and_then(|rest| json.end().map(|()| rest)))
 }
 
-/// Parses a directory from a stream; slower than [`read`], but holds no more than one entry.
+/// Parses a directory from a stream; slower than [`read`], but holds one entry at a time.
 ///
 /// # Errors
 /// As for [`read`], and if an entry has more than 4 MiB; the reader's own errors are returned as they are.
@@ -59,7 +60,7 @@ pub fn read_stream(
     }
 }
 
-/// Reads until nothing is left of what an entry may have.
+/// A reader that fails once an entry has used up its `left` bytes.
 struct Metered<'a, R> {
     reader: R,
     left: &'a Cell<usize>,
@@ -92,7 +93,7 @@ struct Rest {
     summary: Option<Summary>,
 }
 
-/// The visitor of the whole; entries go to `visit`.
+/// The visitor of the whole document; entries go to `visit`.
 struct Document<F> {
     visit: F,
 }
@@ -126,7 +127,7 @@ impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Document<F> {
     }
 }
 
-/// The visitor of the list of entries, or of `null` in an empty folder.
+/// The visitor of the list of entries, or of `null` in an empty directory.
 struct Entries<'f, F> {
     visit: &'f mut F,
 }

@@ -1,4 +1,4 @@
-//! Which epoch index blobs count, by their names alone.
+//! Which index blobs of epochs are active, by their names alone.
 //!
 //! | name | what |
 //! |---|---|
@@ -15,23 +15,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::BlobId;
 
-/// The index blobs to read, and what is known without reading them.
+/// The index blobs to read, and what their names tell without reading them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ActiveSet {
-    /// The index blobs that count, sorted.
+    /// The active index blobs, sorted.
     pub blobs: Vec<BlobId>,
     /// Deleted contents whose time is at or before this Unix time do not exist.
     pub deletion_watermark: Option<i64>,
     /// The epoch that is being written.
     pub write_epoch: u64,
-    /// Compacted blobs that were left out because other blobs of their set are missing.
+    /// Compacted blobs that are left out because other blobs of their set are missing.
     pub incomplete: Vec<BlobId>,
 }
 
 /// Blobs of one compaction, by the set that their names end in.
 type Sets<'a> = BTreeMap<&'a str, Vec<&'a BlobId>>;
 
-/// Chooses the index blobs that count among all blobs whose names begin with `x`.
+/// Chooses the active index blobs among all blobs whose names begin with `x`.
 pub fn active_set(blobs: &[BlobId]) -> ActiveSet {
     let mut uncompacted: BTreeMap<u64, Vec<&BlobId>> = BTreeMap::new();
     let mut single: BTreeMap<u64, Sets<'_>> = BTreeMap::new();
@@ -58,7 +58,7 @@ pub fn active_set(blobs: &[BlobId]) -> ActiveSet {
         chain.iter().filter_map(|range| ranges.get(range)).flatten().copied().collect();
     let first = chain.last().map_or(0, |&(_, last)| last.saturating_add(1));
     let last = result.write_epoch.saturating_add(1);
-    // By the epochs that names mention, not by counting: a marker may claim any epoch.
+    // Iterates over the epochs in names, not over a range of numbers: a marker may claim any epoch.
     let epochs: BTreeSet<u64> = uncompacted.keys().chain(single.keys()).copied().collect();
     for epoch in epochs.into_iter().filter(|epoch| (first..=last).contains(epoch)) {
         // An epoch is settled, and its compaction final, once two later ones have begun.
@@ -81,7 +81,7 @@ enum Name {
     Watermark(i64),
 }
 
-/// Reads a name; names without the numbers they need are none of ours.
+/// Parses a name; returns `None` if it lacks the numbers that its kind needs.
 fn parse(name: &str) -> Option<Name> {
     let kind = name.get(..2)?;
     let mut parts = name.get(2..)?.split('_');
@@ -132,10 +132,10 @@ fn complete<'a, K: Ord + Copy>(
     result
 }
 
-/// Finds the links from epoch 0 on that reach furthest, by the fewest links.
+/// Finds the chain of ranges from epoch 0 that reaches furthest, with the fewest links.
 fn longest_chain(ranges: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
-    // For each epoch that a chain reaches: how many links it takes, and the last of them. Ranges come sorted by their
-    // first epoch, so all ways to an epoch are known before a link that starts there is looked at.
+    // For each epoch that a chain reaches: the number of links, and the last of them. Ranges come sorted by
+    // their first epoch, so all chains to an epoch are known before a link that starts there is visited.
     let mut reached: BTreeMap<u64, (usize, Option<(u64, u64)>)> = BTreeMap::from([(0, (0, None))]);
     for (first, last) in ranges {
         let (Some(&(links, _)), Some(next)) = (reached.get(&first), last.checked_add(1)) else { continue };

@@ -1,9 +1,9 @@
-//! What can be wrong with bytes.
+//! What can be wrong with the bytes of a repository.
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Says what is wrong with bytes or text.
+/// What is wrong with bytes or text.
 ///
 /// Which blob or object they came from is not known here; `kopia-repository` adds it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,8 +27,8 @@ pub enum Error {
     },
 }
 
-/// The longest explanation, in bytes. Explanations quote what they complain of, which may be hundreds of megabytes, and
-/// reports keep thousands of them.
+/// The longest explanation, in bytes. Explanations quote hostile input, which may be hundreds of megabytes,
+/// and reports keep thousands of them.
 const LONGEST: usize = 1000;
 
 impl Error {
@@ -53,7 +53,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// The last place at or before `at` where a text can be cut.
+/// Returns the last character boundary at or before `at`.
 fn boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

@@ -1,6 +1,6 @@
 //! The format blob, `kopia.repository`: plain JSON outside, the repository's format sealed inside.
 //!
-//! [`Envelope`] is what anybody can read; [`RepositoryFormat`] is what only the password opens. Authority:
+//! Anybody can read the [`Envelope`]; only the password opens the [`RepositoryFormat`]. Authority:
 //! `repo/format/format_blob.go`, `repo/format/repository_config.go`, `repo/format/upgrade_lock.go`.
 
 mod feature;
@@ -28,15 +28,15 @@ const WHAT: &str = "format blob";
 /// The only cipher of the format blob.
 const ENCRYPTION: &str = "AES256_GCM";
 
-/// The packs of repositories that state no size.
+/// The pack size of repositories that state none, in bytes.
 const DEFAULT_MAX_PACK_SIZE: u64 = 20 << 20;
 
 /// The outside of the format blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// What wrote it, for people.
+    /// The program that wrote it, for people.
     pub tool: String,
-    /// The version of what wrote it, for people; empty for builds without one.
+    /// The version of that program, for people; empty for builds without one.
     pub build_version: String,
     /// The salt of the password, unique to the repository.
     pub unique_id: Vec<u8>,
@@ -50,7 +50,8 @@ impl Envelope {
     /// Parses the blob.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if it is not the JSON that kopia writes; [`Error::Unsupported`] for another encryption.
+    /// [`Error::Corrupt`] if it is not the JSON that kopia writes; [`Error::Unsupported`] for another
+    /// encryption.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -92,7 +93,7 @@ pub struct RepositoryFormat {
     pub encryption: String,
     /// The name of the error correction, empty for none.
     pub ecc: String,
-    /// How many percent of the bytes are there for error correction, 0 for none.
+    /// The share of error correction, in percent of the bytes; 0 for none.
     pub ecc_overhead_percent: u32,
     /// The key of the hash.
     pub secret: Zeroizing<Vec<u8>>,
@@ -100,9 +101,9 @@ pub struct RepositoryFormat {
     pub master_key: Zeroizing<Vec<u8>>,
     /// The format version: 1, 2 or 3.
     pub version: u32,
-    /// How large packs may grow, in bytes.
+    /// The size at which kopia finishes a pack, in bytes.
     pub max_pack_size: u64,
-    /// The version of index blobs that kopia writes now; older ones stay.
+    /// The version of the index blobs that kopia writes now; older blobs remain.
     pub index_version: u32,
     /// Whether index blobs are managed in epochs.
     pub epochs: bool,
@@ -110,14 +111,14 @@ pub struct RepositoryFormat {
     pub splitter: String,
     /// Whether the password can be changed; if not, packs hold replicas of the format blob.
     pub password_change: bool,
-    /// An upgrade that is announced or under way.
+    /// The upgrade that is announced or under way, if any.
     pub upgrade_lock: Option<UpgradeLock>,
     /// What a reader must understand.
     pub required_features: Vec<RequiredFeature>,
 }
 
 impl RepositoryFormat {
-    /// Parses the opened inside of the blob.
+    /// Parses the inside of the blob, once it is decrypted.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if it is not the JSON that kopia writes, without quoting any of it;
@@ -187,7 +188,7 @@ impl RepositoryFormat {
         })
     }
 
-    /// Wipes both keys, once whoever needs them has them.
+    /// Wipes both keys, once ciphers and hashes were made of them.
     pub fn forget_keys(&mut self) {
         self.secret.zeroize();
         self.master_key.zeroize();
@@ -204,7 +205,7 @@ impl fmt::Debug for RepositoryFormat {
     }
 }
 
-/// Reads standard base64, or `null` for nothing, straight into memory that is wiped.
+/// Decodes standard base64, or `null` for nothing, straight into memory that is wiped when dropped.
 fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Zeroizing<Vec<u8>>, D::Error> {
     struct Text;
 
@@ -216,9 +217,9 @@ fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Zer
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Self::Value, E> {
-            // Made large enough at once: what a vector grows out of is not wiped.
+            // Large enough from the start: memory that a vector outgrows is not wiped.
             let mut bytes = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(text.len())));
-            // The decoder's own words would show bytes of the text.
+            // The decoder's own error would show bytes of the text.
             STANDARD.decode_vec(text, &mut bytes).map_err(|_| E::custom("no base64"))?;
             Ok(bytes)
         }

@@ -1,6 +1,6 @@
 //! The ids of blobs, contents, objects and manifests.
 //!
-//! All are validated when they are made, deserialized ones too. Authority: `repo/blob/storage.go`,
+//! All are validated when they are made, also when they are deserialized. Authority: `repo/blob/storage.go`,
 //! `repo/content/index/id.go`, `repo/object/objectid.go`.
 
 mod blob;

@@ -1,15 +1,17 @@
 //! Index blobs: which content lies where, in which pack.
 //!
-//! [`Index::parse`] checks the whole blob once; after that every accessor is plain arithmetic. Numbers are big-endian.
-//! Authority: `repo/content/index/index_v1.go`, `index_v2.go`.
+//! [`Index::parse`] checks the whole blob once; after that every accessor is plain arithmetic. Numbers are
+//! big-endian. Authority: `repo/content/index/index_v1.go`, `index_v2.go`.
 //!
 //! ```text
 //! version 1   header  ver=1 u8 · key size u8 · entry size u16 (20) · count u32
 //!             entry   key · time u48 · format version u8 · pack name length u8 · pack name offset u32
 //!                     · offset u32 (top bit: deleted) · packed length u32
-//! version 2   header  ver=2 u8 · key size u8 · entry size u16 (16–19) · count u32 · packs u32 · formats u8 · base time u32
+//! version 2   header  ver=2 u8 · key size u8 · entry size u16 (16–19) · count u32 · packs u32 · formats u8
+//!                     · base time u32
 //!             entry   key · time since base u32 · offset u32 (top bit: deleted) · original length u24
-//!                     · packed length u24 · pack number u16 · [format number u8] · [pack number bits 16–23 u8]
+//!                     · packed length u24 · pack number u16 · [format number u8]
+//!                     · [pack number bits 16–23 u8]
 //!                     · [bits 24–27 of the original, then of the packed length: u8]
 //!             pack    name length u8 · name offset u32
 //!             format  compression u32 · format version u8 · encryption key id u8
@@ -28,7 +30,7 @@ const WHAT: &str = "index";
 /// The bytes that encryption adds to a content: nonce and tag.
 const ENCRYPTION_OVERHEAD: u32 = 28;
 
-/// The top bit of an offset says that the content is deleted.
+/// The top bit of an offset: the content is deleted.
 const DELETED: u32 = 1 << 31;
 
 /// The key size that an index without entries may state.
@@ -90,10 +92,11 @@ pub struct Entry<'a> {
 }
 
 impl<T: AsRef<[u8]>> Index<T> {
-    /// Checks all of `bytes`: sizes, counts, every key, pack name and format.
+    /// Parses an index blob and checks all of it: sizes, counts, every key, pack name and format.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] with the offset or entry; [`Error::Unsupported`] for an unknown version or encryption key.
+    /// [`Error::Corrupt`] with the offset or entry; [`Error::Unsupported`] for an unknown version or
+    /// encryption key.
     pub fn parse(bytes: T) -> Result<Self> {
         let mut cursor = Cursor::new(WHAT, bytes.as_ref());
         let number = cursor.u8()?;
@@ -135,19 +138,19 @@ impl<T: AsRef<[u8]>> Index<T> {
         self.header.count
     }
 
-    /// Says whether there are no entries.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.header.count == 0
     }
 
-    /// Returns the packs that entries lie in.
+    /// Returns the names of the packs, by their numbers.
     pub fn packs(&self) -> &[BlobId] {
         &self.packs
     }
 
-    /// Returns the entries in the order of their keys, as they were written.
+    /// Returns the entries in the order in which they were written, that of their keys.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        // `parse` has cut the same records before.
+        // `parse` cut the same records before, so this cannot fail.
         let records = records(self.bytes.as_ref(), &self.header).ok();
         records.into_iter().flatten().map(|(key, value)| match &self.version {
             Version::V1(packs) => v1::entry(key, value, packs),

@@ -1,10 +1,11 @@
 //! The list of pieces of a split object.
 //!
-//! `{"stream":"kopia:indirect","entries":[{"s":start,"l":length,"o":"object id"},…]}`, where a start or length of 0 is left
-//! out. Authority: `repo/object/object_reader.go`, `object_writer.go`.
+//! `{"stream":"kopia:indirect","entries":[{"s":start,"l":length,"o":"object id"},…]}`, where a start or
+//! length of 0 is left out. Authority: `repo/object/object_reader.go`, `object_writer.go`.
 //!
-//! Kopia uploads a large file in parts and joins their lists. A part without bytes leaves a piece of length 0: the last part
-//! of a file whose size is a multiple of the part's, or all parts after the end of a file that shrank while it was read.
+//! Kopia uploads a large file in parts and joins their lists. A part without bytes leaves a piece of length
+//! 0: the last part of a file whose size is a multiple of the part's, or all parts after the end of a file
+//! that shrank while it was read.
 
 mod document;
 
@@ -18,8 +19,8 @@ use document::Document;
 
 const WHAT: &str = "list of pieces";
 
-/// The most pieces with bytes that lists may have together while they are read, one in another: 16 TiB at kopia's usual
-/// 4 MiB. They take 224 MiB of memory.
+/// The most pieces with bytes that nested lists may have together while they are read: 16 TiB at kopia's
+/// usual 4 MiB. They take 224 MiB of memory.
 pub const MAX_PIECES: usize = 4 << 20;
 
 /// One piece of a split object. It may be split itself.
@@ -38,7 +39,8 @@ pub struct Piece {
 /// Pieces of length 0 add nothing, so they are left out, wherever they stand.
 ///
 /// # Errors
-/// [`Error::Corrupt`] with the number of the piece; if more than `most`, or [`MAX_PIECES`], of them have bytes.
+/// [`Error::Corrupt`] with the number of the piece; if more than `most`, or [`MAX_PIECES`], of them have
+/// bytes.
 pub fn parse(bytes: &[u8], most: usize) -> Result<Vec<Piece>> {
     let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
     let mut pieces = Pieces::new(most);
@@ -46,7 +48,7 @@ pub fn parse(bytes: &[u8], most: usize) -> Result<Vec<Piece>> {
     pieces.finish(stream.and_then(|stream| json.end().map(|()| stream)))
 }
 
-/// As [`parse`], of a list that is not in memory as a whole; slower.
+/// Parses a list from a stream; slower than [`parse`], but the document is never whole in memory.
 ///
 /// # Errors
 /// As for [`parse`]; the reader's own errors are returned as they are.
@@ -70,11 +72,11 @@ struct RawPiece {
     o: ObjectId,
 }
 
-/// The pieces that were parsed so far.
+/// The pieces parsed so far.
 struct Pieces {
     list: Vec<Piece>,
     most: usize,
-    /// How many pieces there were, those of length 0 included.
+    /// How many pieces there were, including those of length 0.
     number: usize,
     /// Where the next one begins.
     end: u64,
@@ -104,7 +106,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Returns the list if the whole document is one; `stream` is what it says that it is.
+    /// Returns the list if the document was parsed to its end and names itself `kopia:indirect`.
     fn finish(self, stream: serde_json::Result<String>) -> Result<Vec<Piece>> {
         let stream = stream.map_err(|error| Error::corrupt(WHAT, error.to_string()))?;
         if stream != "kopia:indirect" {

@@ -13,7 +13,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8])
     serde_json::from_str(text(what, bytes)?).map_err(|error| Error::corrupt(what, error.to_string()))
 }
 
-/// As [`parse`], but the error shows the place only: serde's own words may quote the value, and it may be a key.
+/// Parses as [`parse`], but errors give line and column only: serde's message may quote a key.
 pub(crate) fn parse_secret<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T> {
     serde_json::from_str(text(what, bytes)?).map_err(|error| {
         Error::corrupt(what, format!("unexpected JSON at line {} column {}", error.line(), error.column()))
@@ -26,7 +26,7 @@ pub(crate) fn text<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a str> {
         .map_err(|error| Error::corrupt(what, format!("no UTF-8 at offset {}", error.valid_up_to())))
 }
 
-/// Reads a field that kopia may write as `null` for its zero value.
+/// Deserializes a field that kopia may write as `null` for its zero value.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -35,7 +35,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a list, or `null`, without the `null`s in it, which take no memory then.
+/// Deserializes a list, or `null`, and drops the `null`s in it, so that they take no memory.
 pub(crate) fn without_nulls<'de, D, T>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -44,7 +44,7 @@ where
     deserializer.deserialize_any(List::<T>::new(usize::MAX))
 }
 
-/// As [`without_nulls`], but no more than the first `N`; the rest is skipped.
+/// Deserializes as [`without_nulls`], but keeps only the first `N` items and skips the rest.
 pub(crate) fn first<'de, D, T, const N: usize>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
 where
     D: serde::Deserializer<'de>,

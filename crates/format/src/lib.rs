@@ -1,21 +1,22 @@
 //! The bytes of Kopia repositories, turned into validated values.
 //!
-//! Every parser takes a byte slice, checks all geometry once with checked arithmetic, and returns a value whose accessors
-//! cannot fail. There is no I/O here, no thread and no key: what is encrypted or compressed arrives as plain bytes. In the
-//! chain of crates this is the lowest link; `kopia-storage` and `kopia-repository` build on it.
+//! Every parser takes a byte slice, checks all geometry once with checked arithmetic, and returns a value
+//! whose accessors cannot fail. There is no I/O here, no thread and no key: what is encrypted or compressed
+//! arrives as plain bytes. In the chain of crates this is the lowest link; `kopia-storage` and
+//! `kopia-repository` build on it.
 //!
 //! | module | what | Kopia's own source |
 //! |---|---|---|
-//! | [`id`] | blob, content, object and manifest ids | `repo/content/index/id.go`, `repo/object/objectid.go` |
+//! | [`id`] | ids of blobs, contents, objects, manifests | `repo/content/index/id.go`, `repo/object/objectid.go` |
 //! | [`format_blob`] | the format blob, outside and inside | `repo/format` |
 //! | [`index`] | index blobs, versions 1 and 2 | `repo/content/index` |
-//! | [`epoch`] | which epoch index blobs count | `internal/epoch` |
-//! | [`compaction`] | which plain index blobs count | `repo/content/indexblob` |
+//! | [`epoch`] | which index blobs of epochs are active | `internal/epoch` |
+//! | [`compaction`] | which index blobs are active without epochs | `repo/content/indexblob` |
 //! | [`indirect`] | the pieces of a split object | `repo/object` |
 //! | [`manifest`] | the lists of manifests | `repo/manifest` |
 //! | [`snapshot`] | one snapshot manifest | `snapshot/manifest.go` |
 //! | [`directory`] | one directory, entry by entry | `snapshot/manifest.go` |
-//! | [`stub`] | files that stand for others | `snapshot/snapshotfs/dir_rewriter.go` |
+//! | [`stub`] | files in place of entries that were lost or left out | `snapshot/snapshotfs/dir_rewriter.go` |
 //! | [`postamble`] | the end of a pack | `repo/content/content_index_recovery.go` |
 //! | [`time`] | points in time, to the nanosecond | `fs/utc_timestamp.go` |
 //!

@@ -1,7 +1,8 @@
 //! The lists of manifests that `m` contents hold.
 //!
-//! Plain JSON, after content-level compression and then gzip were taken off:
-//! `{"entries":[{"id","labels":{…},"modified","deleted":bool,"data":{…}}]}`. Authority: `repo/manifest/serialized.go`.
+//! Plain JSON, once content compression and then gzip are removed:
+//! `{"entries":[{"id","labels":{…},"modified","deleted":bool,"data":{…}}]}`. Authority:
+//! `repo/manifest/serialized.go`.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +17,17 @@ pub const TYPE_LABEL: &str = "type";
 /// The value of [`TYPE_LABEL`] for snapshots.
 pub const TYPE_SNAPSHOT: &str = "snapshot";
 
-/// One manifest as one `m` content has it. Another content may hold a later state of the same id.
+/// One state of a manifest, from one `m` content. Another content may hold a later state of the same id.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Manifest {
-    /// The manifest's name; its data may repeat it or not.
+    /// The manifest's id; its data may or may not repeat it.
     pub id: ManifestId,
-    /// What the manifest is found by: `type` and, for snapshots, `hostname`, `username`, `path` and tags.
+    /// The labels it is looked up by: `type` and, for snapshots, `hostname`, `username`, `path` and tags.
     #[serde(default, deserialize_with = "json::null_as_default")]
     pub labels: BTreeMap<String, String>,
     /// When this state was written; the latest one of an id counts.
     pub modified: Timestamp,
-    /// Whether this state says that the manifest is gone.
+    /// Whether this state is a deletion.
     #[serde(default)]
     pub deleted: bool,
     /// The payload: JSON whose shape depends on the type. None for deleted ones.
@@ -35,7 +36,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Says whether this is a snapshot.
+    /// Returns whether this is a snapshot's manifest.
     pub fn is_snapshot(&self) -> bool {
         self.labels.get(TYPE_LABEL).is_some_and(|kind| kind == TYPE_SNAPSHOT)
     }

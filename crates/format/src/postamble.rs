@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! postamble   uvarint 1 (version) · uvarint iv length · iv · uvarint index offset · uvarint index length
-//! then        CRC-32 (IEEE) of the postamble u32 BE · length of postamble and CRC u8, the last byte of the pack
+//! then        CRC-32 (IEEE) of the postamble u32 BE
+//!             · length of postamble and CRC u8, the last byte of the pack
 //! ```
 //! Authority: `repo/content/content_index_recovery.go`.
 
@@ -11,7 +12,7 @@ use crate::{Error, Result};
 
 const WHAT: &str = "pack postamble";
 
-/// How many bytes at the end of a pack are enough to find any postamble.
+/// The longest postamble, in bytes: so many at the end of a pack are enough to find it.
 pub const MAX_LENGTH: usize = 256;
 
 /// Where a pack keeps its own index.
@@ -26,10 +27,11 @@ pub struct Postamble {
 }
 
 impl Postamble {
-    /// Reads the postamble that `end`, the last bytes of a pack (at best [`MAX_LENGTH`] of them), ends in.
+    /// Parses the postamble at the end of `end`, the last [`MAX_LENGTH`] bytes of a pack, or fewer.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if there is none or its checksum is wrong; [`Error::Unsupported`] for another version.
+    /// [`Error::Corrupt`] if there is none or its checksum is wrong; [`Error::Unsupported`] for another
+    /// version.
     pub fn parse(end: &[u8]) -> Result<Self> {
         let bad = |why: &str| Error::corrupt(WHAT, why);
         let (&length, rest) = end.split_last().ok_or_else(|| bad("the pack is empty"))?;

@@ -38,7 +38,7 @@ pub struct SnapshotManifest {
     pins: Vec<String>,
 }
 
-/// What the backup counted. Kopia 0.5 knew fewer of these.
+/// The backup's counters. Kopia 0.5 had fewer of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stats {
@@ -52,11 +52,11 @@ pub struct Stats {
     pub cached_files: i64,
     /// Files that were read.
     pub non_cached_files: i64,
-    /// Folders.
+    /// Directories.
     pub dir_count: i64,
     /// Files that policies left out.
     pub excluded_file_count: i64,
-    /// Folders that policies left out.
+    /// Directories that policies left out.
     pub excluded_dir_count: i64,
     /// Errors that policies ignored.
     pub ignored_error_count: i64,
@@ -65,7 +65,7 @@ pub struct Stats {
 }
 
 impl SnapshotManifest {
-    /// Reads the snapshot that a manifest of type `snapshot` holds.
+    /// Parses the data of a manifest of type `snapshot`.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the manifest holds no snapshot.
@@ -81,17 +81,17 @@ impl SnapshotManifest {
         &self.id
     }
 
-    /// Returns what was backed up: a label of user, host and path.
+    /// Returns what was backed up: a label made of user, host and path.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Returns what the user wrote about it.
+    /// Returns the user's description.
     pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// Returns when the backup began. Snapshots are ordered by it.
+    /// Returns when the backup began; snapshots are ordered by it.
     pub fn start_time(&self) -> Timestamp {
         self.start_time
     }
@@ -101,17 +101,17 @@ impl SnapshotManifest {
         self.end_time
     }
 
-    /// Returns what the backup counted.
+    /// Returns the backup's counters.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// Returns why the snapshot is only a part, such as `checkpoint` or `canceled`, or `None` if it is complete.
+    /// Returns why the snapshot is incomplete, such as `checkpoint` or `canceled`; `None` if it is complete.
     pub fn incomplete(&self) -> Option<&str> {
         Some(&*self.incomplete).filter(|reason| !reason.is_empty())
     }
 
-    /// Returns tags, whose keys begin with `tag:`.
+    /// Returns the tags; their keys begin with `tag:`.
     pub fn tags(&self) -> &BTreeMap<String, String> {
         &self.tags
     }
@@ -121,12 +121,12 @@ impl SnapshotManifest {
         &self.pins
     }
 
-    /// Returns totals of the tree, and what the backup could not read.
+    /// Returns totals of the tree, and which entries the backup could not read.
     pub fn summary(&self) -> Option<&Summary> {
         self.root_entry.as_ref()?.summ.as_deref()
     }
 
-    /// Returns the root: a folder or a single file. Its name is that of the folder really read.
+    /// Returns the root: a directory or a single file, named as the directory that was really read.
     ///
     /// # Errors
     /// [`Refused`] if there is none or it cannot be restored.

@@ -1,37 +1,39 @@
-//! Files that stand for others: what kopia leaves in place of what it could not read, or did not restore.
+//! Stubs: the files that kopia leaves in place of entries that it could not read, or did not restore.
 //!
-//! `kopia snapshot fix` replaces an entry that cannot be read by a file `.INVALID.NAME`, whose JSON says what was there and why it
-//! is gone. `kopia restore --shallow` writes a file `NAME.kopia-entry` in place of a file, and a directory `NAME.kopia-entry` with a
-//! file `.kopia-entry` in place of a directory; their JSON is the entry of the original. Authority:
-//! `snapshot/snapshotfs/dir_rewriter.go`, `fs/localfs/shallow_fs.go`.
+//! `kopia snapshot fix` replaces an entry that cannot be read by a file `.INVALID.NAME`, whose JSON says what
+//! was there and why it is gone. `kopia restore --shallow` writes a file `NAME.kopia-entry` in place of a
+//! file, and a directory `NAME.kopia-entry` with a file `.kopia-entry` in place of a directory; their JSON is
+//! the entry of the original. Authority: `snapshot/snapshotfs/dir_rewriter.go`, `fs/localfs/shallow_fs.go`.
 
 use serde::Deserialize;
 
 use crate::directory::RawEntry;
 use crate::{ObjectId, json};
 
-/// What the name of a file begins with that replaces an unreadable entry.
+/// The beginning of the name of a file that replaces an unreadable entry.
 pub const INVALID_PREFIX: &str = ".INVALID.";
 
-/// What the name of a placeholder ends with.
+/// The end of the name of a placeholder.
 pub const PLACEHOLDER_SUFFIX: &str = ".kopia-entry";
 
-/// The longest stub that is looked at, in bytes: a real one has some hundreds, and more for a directory with errors.
+/// The longest stub that is read, in bytes. A real one has some hundreds, and more for a directory with
+/// errors.
 pub const MAX_STUB: u64 = 1 << 20;
 
-/// Why a file stands for another.
+/// Why a stub stands for another entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StubKind {
     /// The original could not be read when `kopia snapshot fix` looked at it.
     Unreadable,
-    /// The original was not restored, or not backed up, as such: `kopia restore --shallow` left a placeholder.
+    /// The original was not restored, or not backed up, as such: `kopia restore --shallow` left a
+    /// placeholder.
     Placeholder,
 }
 
 /// A file that stands for another entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stub {
-    /// Why.
+    /// Why it stands there.
     pub kind: StubKind,
     /// The name of the original.
     pub name: String,
@@ -40,7 +42,7 @@ pub struct Stub {
 }
 
 impl Stub {
-    /// Returns what a file of this name may be a stub of.
+    /// Returns which kind of stub a file of this name may be.
     pub fn kind_of(name: &str) -> Option<StubKind> {
         if name.starts_with(INVALID_PREFIX) {
             Some(StubKind::Unreadable)
@@ -51,11 +53,11 @@ impl Stub {
         }
     }
 
-    /// Reads a file of this name; nothing if it is no stub.
+    /// Parses a file of this name; returns `None` if it is no stub.
     pub fn parse(name: &str, bytes: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Unreadable {
-            // Kopia's sentence and the error; without them it is somebody's file.
+            // Both fields are kopia's; a file without them is a user's own.
             #[serde(rename = "info")]
             _info: String,
             #[serde(rename = "error")]

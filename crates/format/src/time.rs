@@ -1,6 +1,7 @@
 //! Points in time, to the nanosecond.
 //!
-//! Kopia writes RFC 3339 with up to nine decimals; up to version 0.10.7 in local time with its offset, since then in UTC.
+//! Kopia writes RFC 3339 with up to nine decimals; up to version 0.10.7 in local time with its offset, since
+//! then in UTC.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +21,7 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Joins seconds and nanoseconds.
+    /// Makes a time of seconds and nanoseconds.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if there are 10⁹ nanoseconds or more, or the year is not within −9999 to 9999.
@@ -42,7 +43,7 @@ impl Timestamp {
         self.nanoseconds
     }
 
-    /// Returns the time that is `nanoseconds` later, or the latest or earliest time there is.
+    /// Returns the time `nanoseconds` later, clamped to the earliest and latest representable time.
     pub fn saturating_add(&self, nanoseconds: i128) -> Self {
         let total = self.as_nanoseconds().saturating_add(nanoseconds);
         match i64::try_from(total.div_euclid(1_000_000_000)) {
@@ -61,7 +62,7 @@ impl Timestamp {
 impl FromStr for Timestamp {
     type Err = Error;
 
-    /// Reads RFC 3339; the offset may be any that jiff accepts, such as `+05:53`.
+    /// Parses RFC 3339; the offset may be any that jiff accepts, such as `+05:53`.
     fn from_str(text: &str) -> Result<Self> {
         let time: jiff::Timestamp = text.parse().map_err(|_| {
             Error::corrupt(
@@ -81,7 +82,7 @@ impl FromStr for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// Writes RFC 3339 in UTC with `Z`, trailing zeros of the fraction cut, as kopia does.
+    /// Formats RFC 3339 in UTC with `Z`, without trailing zeros of the fraction, as kopia does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::new(self.seconds, self.nanoseconds as i32) {
             Ok(time) => write!(f, "{time}"),

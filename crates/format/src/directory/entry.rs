@@ -1,4 +1,4 @@
-//! One entry of a directory, as it is written and as it can be trusted.
+//! One entry of a directory: as it is written, and validated.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::refused::shown;
 use super::{Refusal, Refused, Summary};
 use crate::{ObjectId, Timestamp};
 
-/// The longest name that is believed, in bytes: no file system has longer ones.
+/// The longest name that is accepted, in bytes; no file system has longer ones.
 const MAX_NAME: usize = 4096;
 
 /// What an entry is.
@@ -16,7 +16,7 @@ const MAX_NAME: usize = 4096;
 pub enum EntryKind {
     /// A file; its object holds its bytes.
     File,
-    /// A folder; its object is a directory.
+    /// A directory; its object lists its entries.
     Directory,
     /// A symbolic link; its object holds the bytes of its target.
     Symlink,
@@ -25,30 +25,30 @@ pub enum EntryKind {
 /// A checked entry: its name does not leave its directory, and its object is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The name: one component, or several with one `/` between each two where the name leads into directories, as that of
-    /// `kopia snapshot create --stdin-file=/var/lib/db.tar` does. None is empty, `.` or `..` or has NUL in it. U+FFFD stands
-    /// for bytes that were not UTF-8.
+    /// The name: one component, or several joined by single `/` where it leads into directories, as
+    /// `kopia snapshot create --stdin-file=/var/lib/db.tar` writes it. No component is empty, `.` or `..`, or
+    /// contains NUL. U+FFFD stands for bytes that were not UTF-8.
     pub name: Cow<'a, str>,
     /// What the entry is.
     pub kind: EntryKind,
     /// Unix permission bits, `0o7777` at most: setuid, setgid and sticky are translated from Go's bits.
     pub mode: u32,
-    /// The size of a file in bytes; 0 for folders.
+    /// The size of a file in bytes; 0 for directories.
     pub size: u64,
-    /// When it was modified.
+    /// The modification time.
     pub modified: Timestamp,
-    /// The owner's number.
+    /// The owner's user id.
     pub uid: u32,
-    /// The group's number.
+    /// The group id.
     pub gid: u32,
-    /// Where its bytes are.
+    /// The object that holds its bytes.
     pub object: ObjectId,
-    /// For folders: totals of what is below.
+    /// For directories: totals of everything below.
     pub summary: Option<Box<Summary>>,
 }
 
 impl Entry<'_> {
-    /// Copies what is borrowed.
+    /// Copies borrowed text, so that the entry outlives the directory's bytes.
     pub fn into_owned(self) -> Entry<'static> {
         Entry { name: Cow::Owned(self.name.into_owned()), ..self }
     }
@@ -98,7 +98,7 @@ impl RawEntry<'static> {
 }
 
 impl RawEntry<'_> {
-    /// Copies what is borrowed.
+    /// Copies borrowed text, so that the entry outlives the directory's bytes.
     pub(crate) fn into_owned(self) -> RawEntry<'static> {
         RawEntry {
             name: Cow::Owned(self.name.into_owned()),
@@ -112,7 +112,7 @@ impl RawEntry<'_> {
 }
 
 impl<'a> RawEntry<'a> {
-    /// Checks everything, the name as well.
+    /// Validates everything, including the name.
     pub(crate) fn validate(mut self) -> Result<Entry<'a>, Refused> {
         match checked_name(std::mem::take(&mut self.name)) {
             Ok(name) => Self { name, ..self }.validate_root(),
@@ -120,7 +120,7 @@ impl<'a> RawEntry<'a> {
         }
     }
 
-    /// Checks everything but the name: that of a snapshot's root is a label only.
+    /// Validates everything but the name: that of a snapshot's root is only a label.
     pub(crate) fn validate_root(self) -> Result<Entry<'a>, Refused> {
         match self.checked() {
             Ok(entry) => Ok(Entry { name: self.name, summary: self.summ, ..entry }),
@@ -155,7 +155,7 @@ impl<'a> RawEntry<'a> {
     }
 }
 
-/// Checks a name, and drops what does not matter of one that leads into directories: `/` at its ends, empty components, `.`.
+/// Validates a name, and removes empty components and `.` from one with `/`.
 fn checked_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, Refusal)> {
     let why = match &*name {
         "" => Refusal::NoName,
@@ -175,7 +175,7 @@ fn checked_name(name: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, Refus
     Err((name, why))
 }
 
-/// Translates an octal string of Go's `FileMode` bits. None at all is mode 0.
+/// Translates an octal string of Go's `FileMode` bits to Unix permission bits; empty is mode 0.
 fn unix_mode(text: &str) -> Option<u32> {
     const SPECIAL: [(u32, u32); 3] = [(1 << 23, 0o4000), (1 << 22, 0o2000), (1 << 20, 0o1000)];
     if text.is_empty() {

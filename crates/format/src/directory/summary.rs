@@ -1,10 +1,10 @@
-//! What a folder says of everything below it.
+//! A directory's totals of everything below it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, json};
 
-/// Totals of a folder and all below it, and what the backup could not read there.
+/// Totals of a directory and everything below it, and what the backup could not read there.
 ///
 /// Serialized in the shape of kopia's own JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
@@ -16,12 +16,12 @@ pub struct Summary {
     pub files: i64,
     /// The number of symbolic links.
     pub symlinks: i64,
-    /// The number of folders, this one included.
+    /// The number of directories, this one included.
     pub dirs: i64,
     /// The latest modification time of a file below.
     #[serde(rename = "maxTime")]
     pub max_time: Timestamp,
-    /// Why the backup of this folder was not finished; empty if it was.
+    /// Why the backup of this directory was not finished; empty if it was.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub incomplete: String,
     /// How many entries the backup could not read.
@@ -41,7 +41,7 @@ pub struct Summary {
 pub struct FailedEntry {
     /// Its path below the snapshot's root.
     pub path: String,
-    /// What kopia said.
+    /// Kopia's error message.
     pub error: String,
 }
 

@@ -1,18 +1,18 @@
-//! What a reader must understand before it may read. Authority: `internal/feature/feature.go`.
+//! Features that a reader must understand before it may read. Authority: `internal/feature/feature.go`.
 
 use serde::Deserialize;
 
-/// Something that a repository uses and a reader must know of.
+/// A feature that a repository uses and a reader must understand.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RequiredFeature {
     /// Its name.
     pub feature: String,
-    /// What to do if the reader does not know it.
+    /// What to do if the reader does not understand it.
     #[serde(rename = "ifNotUnderstood", default)]
     pub if_not_understood: Understanding,
 }
 
-/// What a repository wants of a reader that does not know a feature.
+/// What a reader should do that does not understand a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Understanding {

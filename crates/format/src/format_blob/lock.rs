@@ -11,14 +11,14 @@ use crate::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpgradeLock {
-    /// Who upgrades.
+    /// The client that upgrades, by its own name.
     #[serde(rename = "ownerID")]
     pub owner_id: String,
     /// When it was announced.
     pub creation_time: Timestamp,
     /// How long before the upgrade it was announced.
     pub advance_notice_duration: i64,
-    /// How long operations under way may take to finish.
+    /// How long operations that are under way may take to finish.
     pub io_drain_timeout: i64,
     /// What to tell the user.
     pub message: String,
@@ -27,7 +27,7 @@ pub struct UpgradeLock {
 }
 
 impl UpgradeLock {
-    /// Says whether the layout may be changing at `now`, so that nobody may read.
+    /// Returns whether the layout may be changing at `now`, so that nobody may read.
     pub fn in_force(&self, now: Timestamp) -> bool {
         let timeout = i128::from(self.io_drain_timeout);
         let drain = i128::from(self.max_permitted_clock_drift).saturating_add(timeout.saturating_mul(2));

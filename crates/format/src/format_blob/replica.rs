@@ -1,4 +1,4 @@
-//! Copies of the format blob that packs begin with, where the password cannot be changed.
+//! Replicas of the format blob at the start of packs, where the password cannot be changed.
 //!
 //! ```text
 //! replica   length u16 LE · bytes · HMAC-SHA256(key "kopia-repository", bytes) · length u16 LE
@@ -7,12 +7,14 @@
 
 use crate::bytes::slice;
 
-/// How long bytes and HMAC of a replica can be together.
+/// The longest replica, HMAC included, in bytes.
 const MAX_LENGTH: usize = 65_000;
 
 const HMAC_LENGTH: usize = 32;
 
-/// Finds a replica at the start of a pack, or else at its end: the bytes and their HMAC, which is not checked here.
+/// Finds a replica at the start of a pack, or else at its end.
+///
+/// Returns its bytes and their HMAC, which is not checked here.
 pub fn find_replica(pack: &[u8]) -> Option<(&[u8], &[u8])> {
     at_start(pack).or_else(|| at_end(pack))
 }
@@ -31,7 +33,7 @@ fn at_end(pack: &[u8]) -> Option<(&[u8], &[u8])> {
     split(slice(pack, start, length).filter(|_| stated_before == length)?)
 }
 
-/// Kopia's one little-endian number.
+/// Parses the length of a replica, the format's only little-endian number.
 fn length(bytes: &[u8]) -> Option<usize> {
     let [low, high] = *bytes.first_chunk()?;
     let length = usize::from(high) << 8 | usize::from(low);

@@ -18,7 +18,7 @@ impl BlobId {
     /// Checks that `name` can be the name of a blob.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if it is empty, too long or could leave its folder.
+    /// [`Error::Corrupt`] if it is empty, too long or could lead out of its directory.
     pub fn new(name: &str) -> Result<Self> {
         check_name("blob id", name)?;
         Ok(Self(name.into()))
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_in_their_folder() {
+    fn names_stay_in_their_directory() {
         assert_eq!(BlobId::new("kopia.repository").unwrap().as_str(), "kopia.repository");
         for bad in ["", ".", "..", "a/b", "/etc/passwd", "a\0b", &"x".repeat(256)] {
             assert!(BlobId::new(bad).is_err(), "{bad:?}");

@@ -10,7 +10,8 @@ use crate::{Error, Result};
 
 /// The id of a content: an optional one-letter prefix `g`–`z` and 1–32 bytes of hash.
 ///
-/// Contents of files have no prefix, `k` are directories, `m` manifests, `x` lists of pieces. `Copy`, 34 bytes.
+/// Contents of files have no prefix, `k` are directories, `m` manifests, `x` lists of pieces. `Copy`, 34
+/// bytes.
 #[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContentId {
@@ -25,7 +26,7 @@ impl ContentId {
     /// The longest key of a content in an index: prefix and 32 bytes of hash.
     pub const MAX_KEY_LENGTH: usize = 33;
 
-    /// Joins a prefix and a hash.
+    /// Makes an id of a prefix and a hash.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the prefix is not `g`–`z` or the hash is empty or longer than 32 bytes.
@@ -45,7 +46,7 @@ impl ContentId {
         Ok(id)
     }
 
-    /// Reads a key of an index: the prefix byte (0 for none), then the hash.
+    /// Parses a key of an index: the prefix byte (0 for none), then the hash.
     ///
     /// # Errors
     /// As for [`Self::new`].
@@ -123,7 +124,7 @@ impl fmt::Debug for ContentId {
 impl FromStr for ContentId {
     type Err = Error;
 
-    /// Reads letter and lowercase hexadecimal digits, as kopia writes them.
+    /// Parses a letter and lowercase hexadecimal digits, as kopia writes them.
     fn from_str(text: &str) -> Result<Self> {
         let bad = |why: &str| {
             Error::corrupt("content id", format!("{:?} {why}", text.chars().take(80).collect::<String>()))

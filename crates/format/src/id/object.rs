@@ -1,4 +1,4 @@
-//! Object ids: a content, or a list of pieces, or a compressed content of old.
+//! Object ids: a content, a list of pieces, or a compressed content of format version 1.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::ContentId;
 use crate::{Error, Result};
 
-/// The id of an object: `I` for each level of lists, or `Z` for compressed bytes (format version 1), then a content id.
+/// The id of an object: `I` for each level of lists, or `Z` for compressed bytes (format version 1), then a
+/// content id.
 ///
-/// An `I` object's list is the object of the same id with one `I` less. A legacy `D` before the content id is accepted
-/// and means nothing.
+/// An `I` object's list is the object of the same id with one `I` less. A legacy `D` before the content id is
+/// accepted and ignored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectId {
@@ -26,7 +27,7 @@ impl ObjectId {
     /// Kopia's lists hold thousands of pieces each, so three levels address more than any file system holds.
     pub const MAX_INDIRECTION: u8 = 16;
 
-    /// Names the object that is one content.
+    /// Returns the id of the object that is one content.
     pub fn of_content(content: ContentId) -> Self {
         Self { indirection: 0, compressed: false, content }
     }
@@ -36,7 +37,7 @@ impl ObjectId {
         self.indirection
     }
 
-    /// Says whether the content begins with a compression header (`Z`).
+    /// Returns whether the content begins with a compression header (`Z`).
     pub fn is_compressed(&self) -> bool {
         self.compressed
     }
@@ -51,7 +52,7 @@ impl ObjectId {
         Some(Self { indirection: self.indirection.checked_sub(1)?, ..*self })
     }
 
-    /// Says whether the object is a folder: `k…`, or `I…k…` when its JSON was split.
+    /// Returns whether the object is a directory: `k…`, or `I…k…` if its JSON was split.
     pub fn is_directory(&self) -> bool {
         !self.compressed && self.content.prefix() == Some('k')
     }

@@ -1,4 +1,4 @@
-//! Version 1: every entry names its pack by the place of the name in the blob.
+//! Version 1: every entry refers to its pack by the offset and length of the name in the blob.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ type Value = [u8; 20];
 /// The numbers given to packs, by offset and length of the name.
 pub(super) type Packs = HashMap<(u32, u8), u32>;
 
-/// Gives each pack name a number, in the order in which entries mention them.
+/// Numbers the pack names in the order in which entries mention them.
 pub(super) fn parse(bytes: &[u8], header: &Header) -> Result<(Packs, Vec<BlobId>)> {
     let mut numbers = Packs::new();
     let mut packs = Vec::new();

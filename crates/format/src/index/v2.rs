@@ -23,7 +23,7 @@ struct Format {
     version: u8,
 }
 
-/// Reads the rest of the header and both tables, and checks that entries stay within them.
+/// Parses the rest of the header and both tables, and checks that entries stay within them.
 pub(super) fn parse(
     cursor: &mut Cursor<'_>,
     bytes: &[u8],

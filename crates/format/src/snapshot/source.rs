@@ -29,7 +29,7 @@ impl fmt::Display for Source {
 impl FromStr for Source {
     type Err = Error;
 
-    /// Reads `user@host:/path`. The user ends at the first `@`, the host at the first `:` after it.
+    /// Parses `user@host:/path`. The user ends at the first `@`, the host at the first `:` after it.
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.split_once('@').and_then(|(user, rest)| Some((user, rest.split_once(':')?)));
         match parts {
