@@ -21,15 +21,23 @@
 //! ```
 
 #[cfg(any(test, feature = "seal"))]
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "only tests write repositories")]
 mod encode;
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "single bytes index tables of 256, and logarithms below 255 are added in wider integers"
+)]
 mod galois;
+#[expect(clippy::arithmetic_side_effects, reason = "the module's first comment says why nothing overflows")]
 mod geometry;
 #[cfg(test)]
 mod tests;
+#[expect(clippy::arithmetic_side_effects, reason = "offsets of shards that the geometry counts")]
 mod unit;
 
 use self::geometry::{LENGTH, Parameters};
-use self::unit::{Unit, ZEROS};
+use self::unit::{Unit, padding};
 use crate::{Error, Result};
 
 const WHAT: &str = "error correction";
@@ -86,8 +94,8 @@ impl Ecc {
     fn decode_blocks(&self, stored: &[u8], out: &mut Vec<u8>) -> Result<Repair> {
         let geometry = self.parameters.geometry_of_stored(stored.len());
         let mut unit = Unit::new(stored, geometry);
-        let mut payload =
-            Payload { out, length: [0; LENGTH], seen: 0, missing: 0, room: geometry.capacity() - LENGTH };
+        let room = geometry.capacity().saturating_sub(LENGTH);
+        let mut payload = Payload { out, length: [0; LENGTH], seen: 0, missing: 0, room };
         let mut repair = Repair::default();
         let mut damaged = Vec::new();
         for block in 0..geometry.blocks {
@@ -96,7 +104,7 @@ impl Ecc {
             if damaged.len() > geometry.parity {
                 let why = format!(
                     "block {} of {}: {} of {} shards are damaged, no more than {} can be rebuilt",
-                    block + 1,
+                    block.saturating_add(1),
                     geometry.blocks,
                     damaged.len(),
                     geometry.shards(),
@@ -104,7 +112,7 @@ impl Ecc {
                 );
                 return Err(Error::corrupt(WHAT, why));
             }
-            repair.damaged_shards += damaged.len();
+            repair.damaged_shards = repair.damaged_shards.saturating_add(damaged.len());
             let damages_data = damaged.first().is_some_and(|&number| number < geometry.data);
             let rebuilt = if damages_data { unit.rebuild(block, &damaged) } else { Vec::new() };
             let mut rebuilt = damaged.iter().zip(&rebuilt).peekable();
@@ -114,9 +122,7 @@ impl Ecc {
                     None => unit.bytes(block, number),
                 };
                 payload.push(bytes)?;
-                if bytes.len() < geometry.shard {
-                    payload.push(&ZEROS[bytes.len()..geometry.shard])?;
-                }
+                payload.push(padding(bytes, geometry.shard))?;
             }
             if block == 0 {
                 unit.learn_length(u32::from_be_bytes(payload.length));
@@ -143,9 +149,10 @@ struct Payload<'a> {
 impl Payload<'_> {
     fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         if self.seen < LENGTH {
-            let (head, rest) = bytes.split_at(bytes.len().min(LENGTH - self.seen));
-            self.length[self.seen..self.seen + head.len()].copy_from_slice(head);
-            self.seen += head.len();
+            let unread = self.length.iter_mut().skip(self.seen);
+            let (head, rest) = bytes.split_at(bytes.len().min(unread.len()));
+            unread.zip(head).for_each(|(to, from)| *to = *from);
+            self.seen = self.seen.saturating_add(head.len());
             bytes = rest;
             if self.seen == LENGTH {
                 let length = u32::from_be_bytes(self.length);
@@ -156,9 +163,9 @@ impl Payload<'_> {
                 self.out.reserve(self.missing);
             }
         }
-        let taken = bytes.len().min(self.missing);
-        self.out.extend_from_slice(&bytes[..taken]);
-        self.missing -= taken;
+        let taken = bytes.get(..self.missing).unwrap_or(bytes);
+        self.out.extend_from_slice(taken);
+        self.missing = self.missing.saturating_sub(taken.len());
         Ok(())
     }
 }

@@ -14,6 +14,8 @@
 //! Features: `native` (default) takes aws-lc, zstd and libdeflate, built with a C compiler; `pure-rust` needs none.
 //! `seal` adds the writing side for programs that make test repositories.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 #[cfg(not(any(feature = "native", feature = "pure-rust")))]
 compile_error!("kopia-codec needs one of the features `native` (default) and `pure-rust`");
 

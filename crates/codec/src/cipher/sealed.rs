@@ -55,10 +55,11 @@ pub(crate) fn seal(
     associated: &[u8],
     plain: &[u8],
 ) -> Vec<u8> {
-    let mut stored = Vec::with_capacity(plain.len() + OVERHEAD);
+    let mut stored = Vec::with_capacity(plain.len().saturating_add(OVERHEAD));
     stored.extend_from_slice(&nonce);
     stored.extend_from_slice(plain);
-    let tag = backend::seal(encryption, key, nonce, associated, &mut stored[NONCE..]);
+    let (_, text) = stored.split_at_mut(NONCE);
+    let tag = backend::seal(encryption, key, nonce, associated, text);
     stored.extend_from_slice(&tag);
     stored
 }

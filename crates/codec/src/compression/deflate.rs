@@ -75,7 +75,8 @@ impl Deflate {
                 Status::StreamEnd => return Ok(()),
                 // Doubles at most, so memory follows the output.
                 Status::Ok | Status::BufError if out.len() == out.capacity() => {
-                    out.reserve((expect.limit() - out.len()).saturating_add(1).min(out.len().max(4096)));
+                    let left = expect.limit().saturating_sub(out.len());
+                    out.reserve(left.saturating_add(1).min(out.len().max(4096)));
                 }
                 Status::Ok | Status::BufError if taken == inflate.total_in() && held == out.len() => {
                     return Err("it ends early".into());

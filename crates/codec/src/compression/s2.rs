@@ -16,6 +16,11 @@
 
 use super::{Decoded, Expect, too_long};
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the hot loop: each tag is compared with input and output once, in units of at most 4 MiB"
+)]
 mod block;
 
 /// The most plain bytes of one chunk.
@@ -30,7 +35,7 @@ pub(super) fn decompress(stream: &[u8], expect: Expect, out: &mut Vec<u8>) -> De
     // None until the stream has identified itself.
     let mut max_block = None;
     while !rest.is_empty() {
-        let at = stream.len() - rest.len();
+        let at = stream.len().saturating_sub(rest.len());
         chunk(&mut rest, &mut max_block, &mut plain).map_err(|why| format!("chunk at byte {at}: {why}"))?;
     }
     plain.finish();
@@ -104,15 +109,14 @@ impl<'a> Plain<'a> {
         if length > max_block {
             return Err(format!("{length} plain bytes, more than a chunk may hold"));
         }
-        if length > self.limit - self.filled {
-            return Err(too_long(self.limit));
-        }
         let start = self.filled;
-        self.filled += length;
-        if self.out.len() < self.filled {
-            self.out.resize(self.filled, 0);
+        let end = start.checked_add(length).filter(|&end| end <= self.limit);
+        let end = end.ok_or_else(|| too_long(self.limit))?;
+        if self.out.len() < end {
+            self.out.resize(end, 0);
         }
-        Ok(&mut self.out[start..self.filled])
+        self.filled = end;
+        Ok(self.out.get_mut(start..end).expect("the output has grown to its new end"))
     }
 
     fn finish(self) {

@@ -3,7 +3,12 @@
 use super::galois::{Basis, add_product};
 use super::geometry::{CRC, Geometry, LARGEST_SHARD, LENGTH};
 
-pub(super) static ZEROS: [u8; LARGEST_SHARD] = [0; LARGEST_SHARD];
+static ZEROS: [u8; LARGEST_SHARD] = [0; LARGEST_SHARD];
+
+/// Returns the zeros that fill `bytes` up to the size of a shard.
+pub(super) fn padding(bytes: &[u8], shard: usize) -> &'static [u8] {
+    ZEROS.get(bytes.len()..shard).unwrap_or_default()
+}
 
 /// The stored bytes and their geometry.
 ///
@@ -69,9 +74,7 @@ impl<'a> Unit<'a> {
             Shard::Stored { crc, bytes } => {
                 let mut hasher = crc32fast::Hasher::new();
                 hasher.update(bytes);
-                if bytes.len() < self.geometry.shard {
-                    hasher.update(&ZEROS[bytes.len()..self.geometry.shard]);
-                }
+                hasher.update(padding(bytes, self.geometry.shard));
                 hasher.finalize() == crc
             }
             Shard::Zero => true,

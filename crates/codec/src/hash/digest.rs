@@ -11,15 +11,17 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Takes the first `length` bytes, which are no more than 32 and than there are.
+    /// Takes the first `length` bytes of a hash, an algorithm's output length: at most 32.
     pub(super) fn cut(full: &[u8], length: usize) -> Self {
         let mut bytes = [0; 32];
-        bytes[..length].copy_from_slice(&full[..length]);
-        // At most 32.
+        for (to, from) in bytes.iter_mut().zip(full).take(length) {
+            *to = *from;
+        }
         Self { bytes, length: length as u8 }
     }
 
-    /// The digest: 16, 28 or 32 bytes.
+    /// Returns the digest: 16, 28 or 32 bytes.
+    #[expect(clippy::indexing_slicing, reason = "no algorithm's output is longer than 32 bytes")]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
     }

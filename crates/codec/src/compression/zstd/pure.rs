@@ -46,7 +46,7 @@ impl Zstd {
                 self.frames
                     .decode_blocks(&mut stream, BlockDecodingStrategy::UptoBytes(1 << 20))
                     .map_err(|error| error.to_string())?;
-                if self.frames.can_collect() > limit - out.len() {
+                if self.frames.can_collect() > limit.saturating_sub(out.len()) {
                     return Err(too_long(limit));
                 }
                 self.frames.collect_to_writer(&mut *out).map_err(|error| error.to_string())?;
