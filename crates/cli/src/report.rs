@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use kopia_rs::restore::{Attribute, Cause, Problem};
-use kopia_rs::{Error, storage};
+use kopia_rs::{BlobId, Defect};
 use rustix::io::Errno;
 use serde::Serialize;
 
@@ -33,6 +33,22 @@ pub(crate) struct Line<'a> {
     salvaged: Option<SalvagedLine<'a>>,
 }
 
+/// What happened to an entry: a word for programs, a sentence for people, and what both are about.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReasonLine<'a> {
+    reason: &'static str,
+    message: String,
+    /// The content that is damaged or missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    /// The blob that is damaged or missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blob: Option<&'a str>,
+    /// Where in the blob that begins, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+}
+
 #[derive(Debug, Serialize)]
 struct SalvagedLine<'a> {
     path: &'a str,
@@ -43,7 +59,7 @@ struct SalvagedLine<'a> {
 impl<'a> From<&'a Problem> for Line<'a> {
     fn from(problem: &'a Problem) -> Self {
         let (kind, blob) = match &problem.cause {
-            Cause::Repository(error) => ("repository", blob(error)),
+            Cause::Repository(error) => ("repository", error.blob_id().map(BlobId::as_str)),
             Cause::Target(_) | Cause::Unfit(_) => ("target", None),
             Cause::Exists => ("exists", None),
             _ => ("entry", None),
@@ -57,6 +73,18 @@ impl<'a> From<&'a Problem> for Line<'a> {
             lost: salvaged.lost.iter().map(|range| (range.start, range.end)).collect(),
         });
         Self { path: &problem.path, kind, message: problem.cause.to_string(), blob, object, salvaged }
+    }
+}
+
+impl<'a> From<&'a Defect> for ReasonLine<'a> {
+    fn from(defect: &'a Defect) -> Self {
+        Self {
+            reason: defect.word(),
+            message: defect.to_string(),
+            content: defect.content_id().map(|content| content.to_string()),
+            blob: defect.blob_id().map(BlobId::as_str),
+            offset: defect.offset(),
+        }
     }
 }
 
@@ -74,20 +102,6 @@ impl<'a> AttributeLine<'a> {
     pub(crate) fn new(path: &'a str, attribute: Attribute) -> Self {
         let (attribute, message) = attributes::describe(attribute);
         Self { path, kind: "attribute", attribute, message }
-    }
-}
-
-/// Returns the blob that an error is about.
-pub(crate) fn blob(error: &Error) -> Option<&str> {
-    match error {
-        Error::CorruptBlob { blob, .. } | Error::CorruptContent { blob, .. } => Some(blob.as_str()),
-        Error::Storage(
-            storage::Error::NotFound { blob, .. }
-            | storage::Error::Read { blob, .. }
-            | storage::Error::Short { blob, .. }
-            | storage::Error::TooLarge { blob, .. },
-        ) => Some(blob.as_str()),
-        _ => None,
     }
 }
 

@@ -118,8 +118,8 @@ pub use kopia_format::stub::{Stub, StubKind};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_repository::object::ObjectReader;
 pub use kopia_repository::{
-    ContentLocation, Directory, DirectorySource, Entry, Error, FormatBlob, MAX_WAITING, MissingPack,
-    OpenOptions, Repository, Result, Snapshot, Snapshots, Status, Trail,
+    ContentLocation, Defect, Directory, DirectorySource, Entry, Error, FormatBlob, MAX_WAITING, MissingPack,
+    OpenOptions, Repository, Result, Snapshot, Snapshots, Status, Trail, Unreadable,
 };
 pub use kopia_storage::FilesystemStore;
 

@@ -143,6 +143,63 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the word that stands for this error in machine-readable output.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotARepository { .. } => "not_a_repository",
+            Self::Incomplete { .. } => "incomplete_repository",
+            Self::WrongPassword { .. } => "wrong_password",
+            Self::Locked { .. } => "locked",
+            Self::Unsupported { .. } => "unsupported",
+            Self::CorruptBlob { .. } => "corrupt_blob",
+            Self::CorruptContent { .. } => "corrupt_content",
+            Self::ContentNotFound { .. } => "not_in_index",
+            Self::CorruptObject { .. } => "corrupt_object",
+            Self::CorruptSnapshot { .. } => "corrupt_snapshot",
+            Self::NotFound { .. } => "not_found",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::NothingToChoose { .. } => "nothing_to_choose",
+            Self::WrongKind { .. } => "wrong_kind",
+            Self::Threads { .. } => "no_threads",
+            Self::Storage(error) if error.is_not_found() => "missing_blob",
+            Self::Storage(kopia_storage::Error::Short { .. }) => "truncated_blob",
+            Self::Storage(_) => "unreadable_blob",
+        }
+    }
+
+    /// Returns the content that the error is about, if it is about one.
+    pub fn content_id(&self) -> Option<ContentId> {
+        match self {
+            Self::CorruptContent { content, .. } | Self::ContentNotFound { content } => Some(*content),
+            _ => None,
+        }
+    }
+
+    /// Returns the blob that is missing or damaged, if the error is about one.
+    pub fn blob_id(&self) -> Option<&BlobId> {
+        use kopia_storage::Error as Store;
+        match self {
+            Self::CorruptBlob { blob, .. } | Self::CorruptContent { blob, .. } => Some(blob),
+            Self::Storage(
+                Store::NotFound { blob, .. }
+                | Store::Read { blob, .. }
+                | Store::Short { blob, .. }
+                | Store::TooLarge { blob, .. },
+            ) => Some(blob),
+            _ => None,
+        }
+    }
+
+    /// Returns where in that blob, in bytes, the damaged or unreadable range begins, if it is known.
+    pub fn offset(&self) -> Option<u64> {
+        use kopia_storage::Error as Store;
+        match self {
+            Self::CorruptContent { offset, .. }
+            | Self::Storage(Store::Read { offset, .. } | Store::Short { offset, .. }) => Some(*offset),
+            _ => None,
+        }
+    }
+
     /// Says that `blob` is corrupt or unsupported, as the format says.
     pub(crate) fn blob(blob: &BlobId, error: kopia_format::Error) -> Self {
         match error {

@@ -31,8 +31,9 @@ pub(crate) use listing::{Listing, is_hashed};
 pub(crate) use live::{LiveIndex, Source};
 use merge::Opener;
 pub(crate) use recover::own_index;
-pub(crate) use unreadable::Unreadable;
+pub use unreadable::Unreadable;
 use unreadable::UnreadableLog;
+pub(crate) use unreadable::UnreadableParts;
 
 /// How often everything is tried anew because a blob vanished: maintenance may run beside us.
 pub(crate) const ATTEMPTS: usize = 5;
@@ -54,7 +55,7 @@ pub(crate) struct Indexes {
     pub(crate) table: Table,
     pub(crate) blobs: usize,
     /// What could not be read, where that was allowed.
-    pub(crate) lost: Unreadable,
+    pub(crate) lost: UnreadableParts,
     /// Contents that were deleted by then (seconds since 1970) may be gone from the index while their packs are still
     /// there; nothing if no index blob was ever compacted.
     pub(crate) dropped_until: Option<i64>,
@@ -109,7 +110,7 @@ struct Loaded {
     table: Table,
     new_packs: Vec<BlobId>,
     blobs: usize,
-    lost: Unreadable,
+    lost: UnreadableParts,
     packs: Option<u64>,
     dropped_until: Option<i64>,
 }
@@ -144,7 +145,7 @@ fn load_once<'scope>(
         let active = epoch::active_set(&listing::ids(&listing.epochs));
         if let Some(losses) = &losses {
             let left_out = active.incomplete.iter();
-            left_out.for_each(|blob| losses.add(format!("index blob {blob}: others of its set are missing")));
+            left_out.for_each(|blob| losses.add(Unreadable::IncompleteSet(blob.clone())));
         }
         (listing::infos(&listing.epochs, active.blobs), active.deletion_watermark)
     } else {
@@ -154,7 +155,7 @@ fn load_once<'scope>(
     };
     let count = blobs.len();
     if let (0, Some(losses)) = (count, &losses) {
-        losses.add("all index blobs: there is none".into());
+        losses.add(Unreadable::NoIndexBlobs);
     }
     let builder = merge::merge(feed, scope, sealing, known, blobs, losses.as_ref())?;
     let mut packs = None;
@@ -190,7 +191,8 @@ fn read_logs(
     let logs = logs.par_iter().zip(early.par_iter_mut()).filter_map(|(log, early)| {
         match (read(log, early.take()), losses) {
             (Err(error), Some(losses)) => {
-                losses.take(&format!("compaction log {}", log.id), error).err().map(Err)
+                let part = |error| Unreadable::CompactionLog(log.id.clone(), error);
+                losses.take(error, part).err().map(Err)
             }
             (result, _) => Some(result),
         }

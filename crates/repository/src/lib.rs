@@ -18,6 +18,7 @@
 //! All handles are cheap to clone and may cross threads.
 
 pub mod contents;
+mod defect;
 pub(crate) mod entry;
 mod error;
 pub mod format_blob;
@@ -31,9 +32,11 @@ mod snapshot;
 pub mod unindexed;
 pub mod verify;
 
+pub use defect::Defect;
 pub use entry::{Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 pub use error::{Error, Result};
 pub use format_blob::FormatBlob;
+pub use index::Unreadable;
 pub use index::table::ContentLocation;
 pub use missing::MissingPack;
 pub use repository::{OpenOptions, Repository, Status};

@@ -13,7 +13,7 @@ use kopia_storage::BlobStore;
 
 use crate::contents::decode::{Decoder, Stored, implausible};
 use crate::index::table::ContentLocation;
-use crate::index::{Indexes, LiveIndex, Source, Unreadable};
+use crate::index::{Indexes, LiveIndex, Source, Unreadable, UnreadableParts};
 use crate::sealing::Sealing;
 use crate::{Error, Result};
 
@@ -37,7 +37,7 @@ struct Inner {
     sealing: Sealing,
     indexes: LiveIndex,
     /// What opening had to leave out.
-    lost: Unreadable,
+    lost: UnreadableParts,
     warnings: Vec<String>,
     opening: Duration,
     /// Decoders that no thread uses at the moment.
@@ -115,14 +115,14 @@ impl Repository {
         Self::open_with(store, password, &OpenOptions { degraded: true, ..OpenOptions::default() })
     }
 
-    /// Returns what could not be read of a repository that was opened degraded, each as a sentence.
-    pub fn losses(&self) -> &[String] {
-        &self.inner.lost.sentences
+    /// Returns what could not be read of a repository that was opened degraded.
+    pub fn losses(&self) -> &[Unreadable] {
+        &self.inner.lost.all
     }
 
-    /// Returns those of them that are of index blobs.
-    pub fn lost_indexes(&self) -> &[String] {
-        &self.inner.lost.sentences[..self.inner.lost.of_indexes]
+    /// Returns those of them that are parts of the indexes.
+    pub fn lost_indexes(&self) -> &[Unreadable] {
+        &self.inner.lost.all[..self.inner.lost.of_indexes]
     }
 
     /// Returns how it was opened.

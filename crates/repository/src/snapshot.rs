@@ -26,7 +26,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     list: Vec<Snapshot>,
-    lost: Vec<String>,
+    lost: Vec<Arc<Error>>,
     hides_deleted: bool,
     /// Manifests of which the last thing known is that they were deleted.
     tombstones: Vec<ManifestId>,
@@ -150,8 +150,8 @@ impl Snapshots {
         self.list.iter()
     }
 
-    /// Returns what could not be read of the list, if the repository was opened degraded: why, each as a sentence.
-    pub fn lost(&self) -> &[String] {
+    /// Returns why parts of the list could not be read, if the repository was opened degraded.
+    pub fn lost(&self) -> &[Arc<Error>] {
         &self.lost
     }
 
@@ -194,11 +194,11 @@ impl Snapshots {
 }
 
 /// Fails if one failed; degraded, it goes on with the others.
-fn all_or_some<T>(degraded: bool, results: Vec<Result<T>>, lost: &mut Vec<String>) -> Result<Vec<T>> {
+fn all_or_some<T>(degraded: bool, results: Vec<Result<T>>, lost: &mut Vec<Arc<Error>>) -> Result<Vec<T>> {
     if !degraded {
         return results.into_iter().collect();
     }
-    let keep = |result: Result<T>| result.map_err(|error| lost.push(error.to_string())).ok();
+    let keep = |result: Result<T>| result.map_err(|error| lost.push(Arc::new(error))).ok();
     Ok(results.into_iter().filter_map(keep).collect())
 }
 

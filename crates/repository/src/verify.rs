@@ -13,12 +13,13 @@ mod part;
 mod walk;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use kopia_format::stub::Stub;
 use kopia_format::{BlobId, ContentId, ObjectId};
 
 use crate::unindexed::{Packs, UnindexedPack};
-use crate::{Entry, Error, Repository, Result, Snapshot};
+use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
 
 pub use part::{Part, Shard};
 use walk::Walk;
@@ -99,8 +100,8 @@ pub struct Report {
     pub unindexed: Vec<UnindexedPack>,
     /// Why it is not known whether there are such packs, if everything was to be verified and that is so.
     pub unsearched: Option<Error>,
-    /// What cannot be read of the list of snapshots, each as a sentence, if everything was verified.
-    pub unlisted: Vec<String>,
+    /// Why parts of the list of snapshots cannot be read, if everything was verified.
+    pub unlisted: Vec<Arc<Error>>,
 }
 
 /// How much of something was looked at.
@@ -137,7 +138,7 @@ pub struct Loss {
     /// The object that it names: it has what is left of it.
     pub object: Option<ObjectId>,
     /// What is wrong.
-    pub why: String,
+    pub reason: Defect,
 }
 
 impl Report {
@@ -173,7 +174,7 @@ impl Repository {
                     snapshot: Some(snapshot.clone()),
                     path: String::new(),
                     object: None,
-                    why: error.to_string(),
+                    reason: error.into(),
                 }),
             }
         }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use kopia_codec::key::Password;
+use kopia_format::BlobId;
 use kopia_repository::Repository;
 use kopia_repository::verify::Options;
 use kopia_storage::FilesystemStore;
@@ -20,7 +21,7 @@ fn open(copy: &RepositoryCopy, case: &Case) -> Repository {
 /// Every snapshot that kopia lists is there, and can be read whole.
 fn assert_whole(repository: &Repository, case: &Case) {
     let snapshots = repository.snapshots().unwrap();
-    assert_eq!(snapshots.lost(), [""; 0], "{}", case.name);
+    assert!(snapshots.lost().is_empty(), "{}", case.name);
     let found: HashSet<_> = snapshots.iter().map(|snapshot| snapshot.id().to_string()).collect();
     for listed in &case.listed {
         assert!(found.contains(&listed.id.to_string()), "{}: {}", case.name, listed.id);
@@ -53,7 +54,10 @@ fn damaged_index_blobs_are_named_and_made_up_for() {
     indexes.iter().for_each(|blob| blob.truncate(40));
     let repository = open(&copy, &case);
     assert_eq!(repository.losses().len(), indexes.len());
-    assert!(repository.losses()[0].starts_with("index blob "), "{:?}", repository.losses());
+    let [first, ..] = repository.losses() else { panic!("there is one") };
+    assert!(first.to_string().starts_with("index blob "), "{first}");
+    assert_eq!((first.word(), first.blob_id().map(BlobId::as_str)), ("index_blob", Some(&*indexes[0].id)));
+    assert_eq!(first.error().map(kopia_repository::Error::word), Some("corrupt_blob"));
     assert_whole(&repository, &case);
 }
 
@@ -65,7 +69,9 @@ fn a_pack_without_its_own_index_is_a_loss_and_no_more() {
     pack.append(b"something after the end");
     let repository = open(&copy, &case);
     assert_eq!(repository.losses().len(), 1);
-    assert!(repository.losses()[0].contains(&pack.id), "{:?}", repository.losses());
+    let loss = &repository.losses()[0];
+    assert!(loss.to_string().contains(&pack.id) && loss.word() == "pack", "{loss:?}");
+    assert!(repository.lost_indexes().is_empty(), "{loss:?}");
     // The index blobs are there.
     assert_whole(&repository, &case);
 }

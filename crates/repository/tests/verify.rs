@@ -126,7 +126,15 @@ fn damage_is_told_with_every_path_that_it_costs() {
         let ids: std::collections::HashSet<_> =
             report.losses.iter().map(|loss| loss.snapshot.as_ref().unwrap().id().to_string()).collect();
         assert_eq!(ids.len(), 2);
-        assert!(report.losses[0].why.contains(pack.as_str()), "{:?}", report.losses[0]);
+        let reason = &report.losses[0].reason;
+        assert!(reason.to_string().contains(pack.as_str()), "{reason:?}");
+        let word = match damage {
+            "flip" => "corrupt_content",
+            "cut" => "truncated_blob",
+            _ => "missing_blob",
+        };
+        assert_eq!((reason.word(), reason.blob_id(), reason.offset()), (word, Some(&pack), Some(32)));
+        assert_eq!(reason.content_id(), Some(report.damage[0].content));
     }
 }
 
@@ -212,6 +220,16 @@ fn folders_that_contain_themselves_or_cannot_be_parsed_end() {
     let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
     let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
     assert_eq!(losses(&report), ["../outside", "missing", "nonsense", "self", "self/again"]);
+    let mut words: Vec<_> = report.losses.iter().map(|loss| (&*loss.path, loss.reason.word())).collect();
+    words.sort_unstable();
+    let wanted = [
+        ("../outside", "name_dot_dot"),
+        ("missing", "not_in_index"),
+        ("nonsense", "corrupt_object"),
+        ("self", "corrupt_content"),
+        ("self/again", "corrupt_content"),
+    ];
+    assert_eq!(words, wanted);
 }
 
 /// Verifies what a writer has written, and returns what is lost, as people read it.
@@ -220,7 +238,7 @@ fn said(writer: RepositoryWriter) -> Vec<String> {
     let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
     assert_eq!((report.damage_count, report.loss_count), (0, report.losses.len() as u64));
     assert_eq!(report.is_sound(), report.losses.is_empty());
-    report.losses.iter().map(|loss| format!("{}: {}", loss.path, loss.why)).collect()
+    report.losses.iter().map(|loss| format!("{}: {}", loss.path, loss.reason)).collect()
 }
 
 #[test]

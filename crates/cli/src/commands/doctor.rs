@@ -154,8 +154,9 @@ fn layout_problem(place: &Place) -> Option<String> {
 }
 
 fn losses(repository: &Repository) -> Option<Finding> {
-    let mut losses = repository.losses().to_vec();
-    losses.extend(repository.snapshots().iter().flat_map(|snapshots| snapshots.lost().to_vec()));
+    let mut losses: Vec<_> = repository.losses().iter().map(ToString::to_string).collect();
+    let snapshots = repository.snapshots().ok();
+    losses.extend(snapshots.iter().flat_map(|list| list.lost()).map(ToString::to_string));
     (!losses.is_empty()).then_some(Finding::Losses { losses })
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
+use kopia_rs::Unreadable;
 use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified};
 
 use crate::args;
@@ -74,13 +75,13 @@ fn random() -> f64 {
 
 /// Decides whether anything is wrong, and names the packs and what was left out when the repository was opened; which entries
 /// are lost has been named already.
-fn judge(verified: &Verified, lost: &[String], degraded: bool) -> Exit {
-    lost.iter().for_each(|lost| say(format_args!("error: lost: {}", escape(lost))));
+fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
+    lost.iter().for_each(|lost| say(format_args!("error: lost: {}", escape(&lost.to_string()))));
     if verified.is_sound() {
         return if lost.is_empty() { Exit::Complete } else { Exit::Partial };
     }
     for what in &verified.unlisted {
-        say(format_args!("error: the list of snapshots is incomplete: {}", escape(what)));
+        say(format_args!("error: the list of snapshots is incomplete: {}", escape(&what.to_string())));
     }
     if !verified.unlisted.is_empty() && !degraded {
         say("hint: with --degraded, other commands go on with what can be read of the list");
@@ -227,6 +228,6 @@ impl Observer for Progress {
             .as_ref()
             .map(|snapshot| format!("{} {}: ", snapshot.source(), snapshot.start_time()));
         let path = if loss.path.is_empty() { "." } else { &loss.path };
-        self.problem(&format!("{}{path}: {}", snapshot.unwrap_or_default(), loss.why));
+        self.problem(&format!("{}{path}: {}", snapshot.unwrap_or_default(), loss.reason));
     }
 }

@@ -174,8 +174,9 @@ fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> Trouble {
         coverage.hidden.iter().find(|hidden| wanted.is_of(&hidden.source)).map(|hidden| &hidden.pack);
     let suspect = hidden.or(coverage.unread.first());
     let Some(pack) = coverage.hiding.iter().find(|pack| Some(&pack.id) == suspect) else {
-        let lost = coverage.lost_indexes.iter().chain(coverage.snapshots.lost()).next();
-        return Trouble::new(format!("the list has gaps: {}", lost.map_or("", |lost| lost)), "");
+        let of_indexes = coverage.lost_indexes.iter().map(ToString::to_string);
+        let lost = of_indexes.chain(coverage.snapshots.lost().iter().map(ToString::to_string)).next();
+        return Trouble::new(format!("the list has gaps: {}", lost.unwrap_or_default()), "");
     };
     let more = match coverage.hiding.len() {
         1 => String::new(),

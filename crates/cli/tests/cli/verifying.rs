@@ -42,7 +42,15 @@ fn damage_is_named_with_what_it_costs() {
     let wanted =
         json["damageCount"].as_u64().expect("a number") + json["lossCount"].as_u64().expect("a number");
     assert_eq!(lines.lines().count() as u64, wanted);
-    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let (what, blob) = (&line["reason"], line["blob"].as_str().expect("the pack"));
+        assert!(*what == "missing_blob" && blob.starts_with('p'), "{line}");
+        assert!(
+            line["offset"].is_u64() && line["content"].is_string() && line["message"].is_string(),
+            "{line}"
+        );
+    }
 }
 
 #[test]
@@ -82,6 +90,10 @@ fn a_damaged_index_names_the_flag_that_goes_without_it() {
     command("verify").exits(1).says(&[&index.id, "--degraded"]);
     let ran = command("verify --degraded").exits(3).says(&["error: lost: index blob ", &index.id]);
     assert!(ran.text().contains("indexes   1 lost; the packs were asked instead"), "{}", ran.text());
+    let json = command("verify --degraded --json").exits(3).json();
+    let (sentence, part) = (&json["lost"][0], &json["lostParts"][0]);
+    assert_eq!((&part["message"], &part["part"]), (sentence, &"index_blob".into()));
+    assert_eq!((&part["blob"], &part["reason"]), (&(*index.id).into(), &"corrupt_blob".into()));
     // One that is named is whole all the same.
     command("verify --degraded app@media:/data").exits(0);
 }

@@ -212,7 +212,7 @@ fn pack_alone(sound: &Sound, changes: &[Change], tally: &Tally) -> Vec<String> {
     // Nobody can tell that a pack is missing which nothing names; and one with the bytes of another one speaks for that.
     let must_say =
         |pack: &&&str| changes.len() == 1 && changes[0].after.is_some() && sound.hides(&repository, pack);
-    let said = |pack: &str| repository.losses().iter().any(|loss| loss.contains(pack));
+    let said = |pack: &str| repository.losses().iter().any(|loss| loss.to_string().contains(pack));
     let unsaid = packs.iter().filter(must_say).filter(|pack| !said(pack));
     complaints.extend(unsaid.map(|pack| format!("nothing is said of {pack}: {:?}", repository.losses())));
     let fate_of = |content: &ContentId| match sound.fate_of(content, changes) {

@@ -7,8 +7,8 @@ use kopia_format::BlobId;
 use kopia_format::index::Index;
 use kopia_storage::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 
-use super::UnreadableLog;
 use super::feed::{BUDGET, Blob, Feed};
+use super::{Unreadable, UnreadableLog};
 use crate::index::table::{Builder, PackNames};
 use crate::sealing::{Sealing, blob_iv};
 use crate::{Error, Result};
@@ -68,7 +68,9 @@ fn add_all(
             let added = add(&mut opener, builder, &id, bytes)
                 .or_else(|error| add_copy(feed, &mut opener, builder, &id, error));
             match (added, losses) {
-                (Err(error), Some(losses)) => losses.take(&format!("index blob {id}"), error)?,
+                (Err(error), Some(losses)) => {
+                    losses.take(error, |error| Unreadable::IndexBlob(id, error))?;
+                }
                 (result, _) => result?,
             }
             opener.shrink(keep);

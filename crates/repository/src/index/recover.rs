@@ -8,7 +8,7 @@ use kopia_format::index::Index;
 use kopia_format::postamble::{self, Postamble};
 use kopia_storage::{BlobInfo, BlobStore};
 
-use super::UnreadableLog;
+use super::{Unreadable, UnreadableLog};
 use crate::contents::side_by_side;
 use crate::index::table::Builder;
 use crate::sealing::Sealing;
@@ -25,7 +25,7 @@ pub(super) fn add_packs(
     losses: &UnreadableLog,
 ) -> u64 {
     let packs = list_some(store, |prefix, error| {
-        losses.add_of_packs(format!("all packs whose names begin with {prefix}: {error}"));
+        losses.add(Unreadable::PackList(prefix, error.into()));
     });
     side_by_side(store.profile(), &packs, |pack| {
         let added = own_index(store, sealing, pack).and_then(|index| {
@@ -35,7 +35,7 @@ pub(super) fn add_packs(
             // Removed since it was listed: what counted of it is in packs that were there by then.
             Err(Error::Storage(error)) if error.is_not_found() => {}
             Err(error) => {
-                losses.add_of_packs(format!("pack {} does not say what it holds: {error}", pack.id))
+                losses.add(Unreadable::Pack(pack.id.clone(), error.into()));
             }
             Ok(()) => {}
         }
@@ -51,10 +51,10 @@ pub(super) fn list(store: &dyn BlobStore) -> Result<Vec<BlobInfo>> {
 }
 
 /// Lists all packs that can be listed; `fail` is told of the others by the beginning of their names.
-pub(super) fn list_some(store: &dyn BlobStore, mut fail: impl FnMut(&str, Error)) -> Vec<BlobInfo> {
+pub(super) fn list_some(store: &dyn BlobStore, mut fail: impl FnMut(char, Error)) -> Vec<BlobInfo> {
     let mut packs = Vec::new();
-    for prefix in ["p", "q"] {
-        match store.list(prefix) {
+    for prefix in ['p', 'q'] {
+        match store.list(prefix.encode_utf8(&mut [0; 4])) {
             Ok(listed) => packs.extend(listed),
             Err(error) => fail(prefix, error.into()),
         }

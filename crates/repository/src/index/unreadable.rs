@@ -1,59 +1,125 @@
-//! What a degraded repository has lost.
+//! What a degraded repository cannot read: gathered by threads, kept as data.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kopia_format::BlobId;
 
 use crate::{Error, Result};
 
-/// Sentences that threads add to.
+/// A part of the indexes that could not be read when a damaged repository was opened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// There is no index blob at all.
+    NoIndexBlobs,
+    /// An index blob.
+    IndexBlob(BlobId, Arc<Error>),
+    /// An index blob that counts only together with others, which are missing.
+    IncompleteSet(BlobId),
+    /// A log of compactions, which says which index blobs count.
+    CompactionLog(BlobId, Arc<Error>),
+    /// A pack, which therefore does not say what it holds.
+    Pack(BlobId, Arc<Error>),
+    /// The list of all packs whose names begin with this letter.
+    PackList(char, Arc<Error>),
+}
+
+impl Unreadable {
+    /// Returns the word that stands for it in machine-readable output.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NoIndexBlobs => "no_index_blobs",
+            Self::IndexBlob(..) => "index_blob",
+            Self::IncompleteSet(_) => "incomplete_set",
+            Self::CompactionLog(..) => "compaction_log",
+            Self::Pack(..) => "pack",
+            Self::PackList(..) => "pack_list",
+        }
+    }
+
+    /// Returns the blob that cannot be read, if it is one.
+    pub fn blob_id(&self) -> Option<&BlobId> {
+        match self {
+            Self::NoIndexBlobs | Self::PackList(..) => None,
+            Self::IndexBlob(blob, _)
+            | Self::IncompleteSet(blob)
+            | Self::CompactionLog(blob, _)
+            | Self::Pack(blob, _) => Some(blob),
+        }
+    }
+
+    /// Returns why it cannot be read, if that is more than that something is missing.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::NoIndexBlobs | Self::IncompleteSet(_) => None,
+            Self::IndexBlob(_, error)
+            | Self::CompactionLog(_, error)
+            | Self::Pack(_, error)
+            | Self::PackList(_, error) => Some(error),
+        }
+    }
+
+    /// Returns whether it is a pack: what indexes say is complete without it.
+    fn is_of_packs(&self) -> bool {
+        matches!(self, Self::Pack(..) | Self::PackList(..))
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoIndexBlobs => f.write_str("all index blobs: there is none"),
+            Self::IndexBlob(blob, error) => write!(f, "index blob {blob}: {error}"),
+            Self::IncompleteSet(blob) => write!(f, "index blob {blob}: others of its set are missing"),
+            Self::CompactionLog(blob, error) => write!(f, "compaction log {blob}: {error}"),
+            Self::Pack(blob, error) => write!(f, "pack {blob} does not say what it holds: {error}"),
+            Self::PackList(prefix, error) => {
+                write!(f, "all packs whose names begin with {prefix}: {error}")
+            }
+        }
+    }
+}
+
+/// Gathers what threads cannot read.
 #[derive(Debug)]
 pub(crate) struct UnreadableLog {
     /// Whether a blob that is listed and not there is lost: it may have been removed in between.
     vanished: bool,
-    of_indexes: Mutex<Vec<String>>,
-    of_packs: Mutex<Vec<String>>,
+    found: Mutex<Vec<Unreadable>>,
 }
 
-/// What could not be read, each as a sentence, sorted.
+/// What could not be read, sorted: parts of the indexes, then packs.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Unreadable {
-    /// Of index blobs, then of packs.
-    pub(crate) sentences: Vec<String>,
-    /// How many are of index blobs.
+pub(crate) struct UnreadableParts {
+    pub(crate) all: Vec<Unreadable>,
+    /// How many are no packs.
     pub(crate) of_indexes: usize,
 }
 
 impl UnreadableLog {
     pub(super) fn new(vanished: bool) -> Self {
-        Self { vanished, of_indexes: Mutex::default(), of_packs: Mutex::default() }
+        Self { vanished, found: Mutex::default() }
     }
 
-    /// Adds what is lost of index blobs.
-    pub(super) fn add(&self, what: String) {
-        self.of_indexes.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    pub(super) fn add(&self, part: Unreadable) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push(part);
     }
 
-    /// Adds what is lost of packs.
-    pub(super) fn add_of_packs(&self, what: String) {
-        self.of_packs.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-    }
-
-    /// Adds an error, unless it is one that listing anew may help against: that is returned.
-    pub(super) fn take(&self, what: &str, error: Error) -> Result<()> {
+    /// Adds what an error made unreadable, unless listing again may help: then it returns the error.
+    pub(super) fn take(&self, error: Error, part: impl FnOnce(Arc<Error>) -> Unreadable) -> Result<()> {
         match error {
             Error::Storage(ref missing) if missing.is_not_found() && !self.vanished => Err(error),
             error => {
-                self.add(format!("{what}: {error}"));
+                self.add(part(Arc::new(error)));
                 Ok(())
             }
         }
     }
 
-    /// Returns them, sorted.
-    pub(super) fn into_sorted(self) -> Unreadable {
-        let [mut of_indexes, mut of_packs] = [self.of_indexes, self.of_packs]
-            .map(|sentences| sentences.into_inner().unwrap_or_else(PoisonError::into_inner));
-        of_indexes.sort();
-        of_packs.sort();
-        Unreadable { of_indexes: of_indexes.len(), sentences: [of_indexes, of_packs].concat() }
+    pub(super) fn into_sorted(self) -> UnreadableParts {
+        let mut all = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all.sort_by_cached_key(|part| (part.is_of_packs(), part.to_string()));
+        UnreadableParts { of_indexes: all.iter().filter(|part| !part.is_of_packs()).count(), all }
     }
 }

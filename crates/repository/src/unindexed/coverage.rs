@@ -4,7 +4,7 @@ use kopia_format::BlobId;
 use kopia_format::snapshot::Source;
 
 use super::{HiddenSnapshot, Packs, UnindexedPack, hidden};
-use crate::{Repository, Result, Snapshots};
+use crate::{Repository, Result, Snapshots, Unreadable};
 
 /// A list of snapshots, and what speaks against its being whole.
 ///
@@ -15,8 +15,8 @@ use crate::{Repository, Result, Snapshots};
 pub struct ManifestCoverage {
     /// The list that this is said of.
     pub snapshots: Snapshots,
-    /// Index blobs that could not be read when the repository was opened degraded, each as a sentence.
-    pub lost_indexes: Vec<String>,
+    /// Parts of the indexes that could not be read when the repository was opened degraded.
+    pub lost_indexes: Vec<Unreadable>,
     /// Packs that no index names and that hold manifests no index has, or may hold some.
     pub hiding: Vec<UnindexedPack>,
     /// The snapshots that are hidden there, newest first.

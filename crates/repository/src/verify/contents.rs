@@ -1,6 +1,6 @@
 //! Reads contents pack by pack and compares each with its hash.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,6 +45,9 @@ struct Amount {
     bytes: u64,
 }
 
+/// Contents that cannot be read, each with the word for what is wrong with it.
+pub(super) type Damaged = HashMap<ContentId, &'static str>;
+
 /// Verifies the contents of `needed`, or all that are not marked deleted; returns those that cannot be read.
 pub(super) fn verify(
     repository: &Repository,
@@ -52,7 +55,7 @@ pub(super) fn verify(
     options: &Options,
     observer: &dyn Observer,
     report: &mut Report,
-) -> HashSet<ContentId> {
+) -> Damaged {
     // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
     let is_wanted = |id: &ContentId, location: &ContentLocation| {
         needed.map_or(!location.deleted, |needed| needed.contains(id))
@@ -120,7 +123,7 @@ pub(super) fn verify(
 /// What cannot be read: all of it, and more about the first.
 #[derive(Default)]
 struct Found {
-    damaged: HashSet<ContentId>,
+    damaged: Damaged,
     damage: Vec<Damage>,
     /// What others removed meanwhile, from the indexes too.
     gone: Amount,
@@ -188,7 +191,7 @@ impl Run<'_> {
                     Damage { content: wanted.content, pack, offset: wanted.location.offset.into(), error };
                 self.observer.damage(&damage);
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-                found.damaged.insert(damage.content);
+                found.damaged.insert(damage.content, damage.error.word());
                 if found.damage.len() < KEPT {
                     found.damage.push(damage);
                 }

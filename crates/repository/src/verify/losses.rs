@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Refusal, Refused};
-use kopia_format::{ContentId, ObjectId};
 
 use super::Loss;
+use super::contents::Damaged;
 use crate::entry::DirectorySource;
 use crate::object::Extents;
-use crate::{Entry, Repository, Snapshot};
+use crate::{Defect, Entry, Repository, Snapshot};
 
 /// A folder that is being walked.
 struct Level {
@@ -27,27 +28,28 @@ struct Level {
 /// Walks snapshots and looks for what is lost.
 struct Search<'a> {
     repository: &'a Repository,
-    damaged: &'a HashSet<ContentId>,
+    damaged: &'a Damaged,
     suspects: &'a HashSet<ObjectId>,
     /// Folders in which nothing is lost; they are walked once, however many snapshots have them.
     sound: HashSet<ObjectId>,
 }
 
 /// What is told of: a path, why it is lost, and the object that has what is left of it.
-type Tell<'t> = dyn FnMut(String, String, Option<ObjectId>) + 't;
+type Tell<'t> = dyn FnMut(String, Defect, Option<ObjectId>) + 't;
 
 /// Lists every entry that needs a damaged content, or cannot be restored for another reason. Where no content is damaged, only
 /// entries of suspect folders are looked at.
 pub(super) fn list(
     repository: &Repository,
     roots: &[(Option<Snapshot>, Entry)],
-    damaged: &HashSet<ContentId>,
+    damaged: &Damaged,
     suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(Loss),
 ) {
     let mut search = Search { repository, damaged, suspects, sound: HashSet::new() };
     for (snapshot, root) in roots {
-        let mut lost = |path, why, object| visit(Loss { snapshot: snapshot.clone(), path, object, why });
+        let mut lost =
+            |path, reason, object| visit(Loss { snapshot: snapshot.clone(), path, object, reason });
         if let Some(why) = search.why_lost(root) {
             lost(String::new(), why, Some(root.object()));
         }
@@ -67,7 +69,7 @@ impl Search<'_> {
                 // A folder that contains itself would never end.
                 Some((name, source)) if contains(&levels, &source) => {
                     if self.why_object_lost(source.object).is_none() {
-                        lost(path(&levels, &name), "the folder contains itself".into(), source.object());
+                        lost(path(&levels, &name), Defect::ContainsItself, source.object());
                     }
                     levels.iter_mut().for_each(|level| level.lost = true);
                 }
@@ -107,7 +109,8 @@ impl Search<'_> {
                         why: Refusal::Doubled,
                         object: Some(entry.object()),
                     };
-                    return tell(entry.name(), doubled.reason(), doubled.object);
+                    let object = doubled.object;
+                    return tell(entry.name(), doubled.into(), object);
                 }
                 if (suspect || !self.damaged.is_empty())
                     && let Some(why) = self.why_lost(&entry)
@@ -118,13 +121,13 @@ impl Search<'_> {
                     below.push((entry.name().into(), entry.source()));
                 }
             }
-            Err(refused) => tell(&refused.name, refused.reason(), refused.object),
+            Err(refused) => tell(&refused.name.clone(), refused.clone().into(), refused.object),
         });
         if let Err(error) = read {
             any_lost = true;
             // What its contents lack was told where the folder was an entry.
             if self.why_object_lost(source.object).is_none() {
-                lost(path(levels, ""), error.to_string(), source.object());
+                lost(path(levels, ""), error.into(), source.object());
             }
         }
         // Walked from the end.
@@ -135,7 +138,7 @@ impl Search<'_> {
     }
 
     /// Says why an entry cannot be restored as it was, if that is so.
-    fn why_lost(&self, entry: &Entry) -> Option<String> {
+    fn why_lost(&self, entry: &Entry) -> Option<Defect> {
         if entry.is_implied() {
             return None;
         }
@@ -146,13 +149,10 @@ impl Search<'_> {
         // What a restore says of them.
         match entry.kind() {
             EntryKind::File => {
-                let length = self.length(object)?;
-                let differs = length != entry.size();
-                differs.then(|| format!("it has {length} bytes, its entry says {}", entry.size()))
+                let (found, stated) = (self.length(object)?, entry.size());
+                (found != stated).then_some(Defect::Length { found, stated })
             }
-            EntryKind::Symlink => Extents::new(self.repository, object)
-                .nth(1)
-                .map(|_| "it is a link whose target is longer than one content".into()),
+            EntryKind::Symlink => Extents::new(self.repository, object).nth(1).map(|_| Defect::LongTarget),
             EntryKind::Directory => None,
         }
     }
@@ -168,27 +168,25 @@ impl Search<'_> {
     }
 
     /// Says why an object cannot be read whole, if that is so.
-    fn why_object_lost(&self, object: ObjectId) -> Option<String> {
+    fn why_object_lost(&self, object: ObjectId) -> Option<Defect> {
         if let Some(list) = object.list()
             && let Some(why) = self.why_object_lost(list)
         {
             return Some(why);
         }
         for extent in Extents::new(self.repository, object) {
-            match extent
-                .and_then(|extent| self.repository.find(&extent.content).map(|location| (extent, location)))
-            {
-                Ok((extent, location))
-                    if self.damaged.contains(&extent.content) && !self.repository.is_empty(object) =>
-                {
-                    let pack = self.repository.pack(location.pack);
-                    return Some(format!(
-                        "content {} in pack {pack} at {} cannot be read",
-                        extent.content, location.offset
-                    ));
-                }
-                Ok(_) => {}
-                Err(error) => return Some(error.to_string()),
+            let located = extent.and_then(|extent| {
+                let content = extent.content;
+                self.repository.find(&content).map(|location| (content, location))
+            });
+            let (content, location) = match located {
+                Ok(located) => located,
+                Err(error) => return Some(error.into()),
+            };
+            let word = self.damaged.get(&content).filter(|_| !self.repository.is_empty(object));
+            if let Some(&word) = word {
+                let blob = self.repository.pack(location.pack).clone();
+                return Some(Defect::Damaged { content, blob, offset: location.offset.into(), word });
             }
         }
         None

@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 
 use kopia_rs::verify::{Coverage, Damage, Loss, Report};
+use kopia_rs::{BlobId, Error, Unreadable};
 use serde::Serialize;
 
 use crate::error::chain;
 use crate::output::{self, count, size, thousands};
+use crate::report::ReasonLine;
 use crate::stubs;
 
 /// What `--json` prints.
@@ -32,13 +34,32 @@ pub(super) struct Json<'a> {
     /// Packs that an index blob should name that is missing.
     unindexed_packs: Vec<&'a str>,
     /// What cannot be read of the list of snapshots.
-    unlisted: &'a [String],
+    unlisted: Vec<String>,
+    /// The same as data.
+    unlisted_parts: Vec<PartLine<'a>>,
     /// Why it is not known whether there are packs that an index blob should name that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsearched: Option<String>,
     /// What was left out when the repository was opened with `--degraded`.
-    lost: &'a [String],
+    lost: Vec<String>,
+    /// The same as data.
+    lost_parts: Vec<PartLine<'a>>,
     seconds: f64,
+}
+
+/// A part of the indexes, or of the list of snapshots, that cannot be read.
+#[derive(Debug, Serialize)]
+struct PartLine<'a> {
+    /// What it is; of the list of snapshots always `snapshots`.
+    part: &'static str,
+    /// Why it cannot be read, if that is more than that something is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blob: Option<&'a str>,
+    message: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +75,7 @@ pub(super) struct DamageLine<'a> {
     content: String,
     blob: &'a str,
     offset: u64,
+    reason: &'static str,
     message: String,
 }
 
@@ -68,7 +90,32 @@ pub(super) struct LossLine<'a> {
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<String>,
-    message: &'a str,
+    #[serde(flatten)]
+    reason: ReasonLine<'a>,
+}
+
+impl<'a> From<&'a Unreadable> for PartLine<'a> {
+    fn from(part: &'a Unreadable) -> Self {
+        Self {
+            part: part.word(),
+            reason: part.error().map(Error::word),
+            content: None,
+            blob: part.blob_id().map(BlobId::as_str),
+            message: part.to_string(),
+        }
+    }
+}
+
+impl<'a> From<&'a Error> for PartLine<'a> {
+    fn from(error: &'a Error) -> Self {
+        Self {
+            part: "snapshots",
+            reason: Some(error.word()),
+            content: error.content_id().map(|content| content.to_string()),
+            blob: error.blob_id().map(BlobId::as_str),
+            message: error.to_string(),
+        }
+    }
 }
 
 impl From<Coverage> for CoverageJson {
@@ -84,6 +131,7 @@ impl<'a> From<&'a Damage> for DamageLine<'a> {
             content: damage.content.to_string(),
             blob: damage.pack.as_str(),
             offset: damage.offset,
+            reason: damage.error.word(),
             message: chain(&damage.error),
         }
     }
@@ -97,12 +145,12 @@ impl<'a> From<&'a Loss> for LossLine<'a> {
             source: loss.snapshot.as_ref().map(|snapshot| snapshot.source().to_string()),
             path: &loss.path,
             object: loss.object.map(|object| object.to_string()),
-            message: &loss.why,
+            reason: (&loss.reason).into(),
         }
     }
 }
 
-pub(super) fn json<'a>(report: &'a Report, lost: &'a [String], seconds: f64) -> Json<'a> {
+pub(super) fn json<'a>(report: &'a Report, lost: &'a [Unreadable], seconds: f64) -> Json<'a> {
     Json {
         packs: report.packs.into(),
         contents: report.contents.into(),
@@ -116,9 +164,11 @@ pub(super) fn json<'a>(report: &'a Report, lost: &'a [String], seconds: f64) -> 
         losses: report.losses.iter().map(LossLine::from).collect(),
         stub_count: report.stub_count,
         stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
-        unlisted: &report.unlisted,
+        unlisted: report.unlisted.iter().map(ToString::to_string).collect(),
+        unlisted_parts: report.unlisted.iter().map(|error| PartLine::from(&**error)).collect(),
         unsearched: report.unsearched.as_ref().map(|error| chain(error)),
-        lost,
+        lost: lost.iter().map(ToString::to_string).collect(),
+        lost_parts: lost.iter().map(PartLine::from).collect(),
         unindexed_packs: report.unexpected().map(|pack| pack.id.as_str()).collect(),
         seconds,
     }
