@@ -1,7 +1,7 @@
 //! Ciphers: one content or index blob, opened and checked.
 //!
-//! Each has a key of its own, derived from the master key and an *iv* that its name gives: the last 16 bytes of a
-//! content's hash, or the bytes in an index blob's id. The authority is Kopia's `repo/encryption`.
+//! Each has a key of its own, derived from the master key and an *iv* that its name gives: the last 16 bytes
+//! of a content's hash, or the bytes in an index blob's id. The authority is Kopia's `repo/encryption`.
 //!
 //! ```text
 //! secret = HKDF-SHA256(ikm = master key, salt = "encryption", info = "")       32 bytes
@@ -44,21 +44,21 @@ pub enum Encryption {
 }
 
 impl Encryption {
-    /// All of them.
+    /// All ciphers.
     pub const ALL: [Self; 2] = [Self::Aes256GcmHmacSha256, Self::ChaCha20Poly1305HmacSha256];
 
     /// Finds a cipher by the format's `encryption`.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] for any other name. Kopia up to 0.8.4 could write `AES-256-CTR`, `SALSA20-HMAC`, `NONE`
-    /// and others, which today's Kopia refuses as well.
+    /// [`Error::Unsupported`] for any other name. Kopia up to 0.8.4 could write `AES-256-CTR`,
+    /// `SALSA20-HMAC`, `NONE` and others, which today's Kopia refuses as well.
     pub fn from_name(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|encryption| encryption.name() == name);
         found.ok_or_else(|| Error::Unsupported { what: "encryption", found: name.into() })
     }
 
-    /// Kopia's name.
+    /// Returns Kopia's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Aes256GcmHmacSha256 => "AES256-GCM-HMAC-SHA256",
@@ -71,32 +71,32 @@ impl Encryption {
 #[derive(Clone)]
 pub struct Cipher {
     encryption: Encryption,
-    /// Has taken the secret in: deriving a content's key works on a copy (150 ns).
+    /// Keyed with the secret; deriving a content's key works on a copy (150 ns).
     mac: Arc<Hmac<Sha256>>,
 }
 
 impl Cipher {
-    /// Takes the format's `encryption` and `masterKey`.
+    /// Makes a cipher of the format's `encryption` and `masterKey`.
     pub fn new(encryption: Encryption, master_key: &[u8]) -> Self {
         let mac = keyed(master_key);
         zeroize_stack::<STACK>();
         Self { encryption, mac }
     }
 
-    /// The cipher given to [`Cipher::new`].
+    /// Returns the algorithm.
     pub fn encryption(&self) -> Encryption {
         self.encryption
     }
 
     /// Replaces the contents of `out` by the plaintext of `stored`, which is [`OVERHEAD`] bytes shorter.
     ///
-    /// The plaintext goes straight from `stored` to `out`, without a copy (feature `native`). Pass the same buffer
-    /// again without clearing it: only what it grows by is filled with zeros first.
+    /// The plaintext goes straight from `stored` to `out`, without a copy (feature `native`). Pass the same
+    /// buffer again without clearing it: only what it grows by is filled with zeros first.
     ///
     /// # Errors
     ///
-    /// [`Error::NotAuthentic`] if the tag does not fit, [`Error::Corrupt`] if `stored` is too short for one. `out` is
-    /// empty then.
+    /// [`Error::NotAuthentic`] if the tag does not fit, [`Error::Corrupt`] if `stored` is too short for one.
+    /// `out` is empty then.
     pub fn open(&self, iv: &[u8], stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let sealed = Sealed::split("encrypted content", stored).inspect_err(|_| out.clear())?;
         sealed.open(self.encryption, &self.key(iv), iv, out)
@@ -117,7 +117,7 @@ impl Cipher {
     }
 }
 
-/// Apart from [`Cipher::new`], so that what it leaves on the stack lies where that wipes.
+/// Derives the secret in a stack frame of its own, which [`Cipher::new`] wipes afterwards.
 #[inline(never)]
 fn keyed(master_key: &[u8]) -> Arc<Hmac<Sha256>> {
     let mut secret = Zeroizing::new([0; 32]);
@@ -128,7 +128,7 @@ fn keyed(master_key: &[u8]) -> Arc<Hmac<Sha256>> {
 }
 
 impl fmt::Debug for Cipher {
-    /// Shows the algorithm alone.
+    /// Shows only the algorithm.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cipher").field("encryption", &self.encryption).finish_non_exhaustive()
     }

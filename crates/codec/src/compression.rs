@@ -1,7 +1,7 @@
 //! One content, decompressed: every compressor Kopia has shipped, by the number it leaves before the stream.
 //!
-//! A compressed content is `header u32 BE ‖ stream`; [`split_header`] takes the two apart. The header names the
-//! compressor *and its level*, but a level only matters to the writer, so the ids fall into five formats:
+//! A compressed content is `header u32 BE ‖ stream`; [`split_header`] takes the two apart. The header names
+//! the compressor *and its level*, but a level only matters to the writer, so the ids fall into five formats:
 //!
 //! | ids | format | decoded by |
 //! |---|---|---|
@@ -11,10 +11,11 @@
 //! | `0x1400` | LZ4 frame; Kopia after 0.22.3 reads it no longer | lz4_flex |
 //! | `0x1500`–`0x1502` | deflate without any wrapper | libdeflate; flate2 where libdeflate cannot |
 //!
-//! Streams are hostile until shown otherwise: what they declare about themselves never sizes an allocation, only the
-//! length or limit that the caller gives does, and running past it is [`Error::Corrupt`].
+//! Streams are hostile until shown otherwise: what they declare about themselves never sizes an allocation,
+//! only the length or limit that the caller gives does, and running past it is [`Error::Corrupt`].
 //!
-//! Authority: Kopia's `repo/compression` (`compression_ids.go` for the numbers, `compressor_*.go` for names and formats).
+//! Authority: Kopia's `repo/compression` (`compression_ids.go` for the numbers, `compressor_*.go` for names
+//! and formats).
 //!
 //! ```
 //! use kopia_codec::compression::{Decompressor, split_header};
@@ -43,7 +44,7 @@ mod zstd;
 pub use id::Compression;
 use id::Format;
 
-/// How much plain text a caller expects, in bytes.
+/// How many plain bytes the caller expects.
 #[derive(Debug, Clone, Copy)]
 enum Expect {
     Exactly(usize),
@@ -57,7 +58,7 @@ impl Expect {
         }
     }
 
-    /// A sensible first capacity for the output of `stream` bytes; never above the limit.
+    /// Returns a first capacity for the output of `stream` bytes, never above the limit.
     fn first_capacity(self, stream: usize) -> usize {
         match self {
             Self::Exactly(length) => length,
@@ -66,8 +67,9 @@ impl Expect {
     }
 }
 
-/// Decompresses contents, one after the other; a worker keeps one, since setting up contexts costs up to 40 % of the
-/// time at contents of 16 KiB.
+/// Decompresses contents, one after the other.
+///
+/// Each worker keeps one: setting up contexts costs up to 40 % of the time at contents of 16 KiB.
 #[derive(Default)]
 pub struct Decompressor {
     zstd: zstd::Zstd,
@@ -83,8 +85,9 @@ impl Decompressor {
     /// Decompresses a stream whose plain length in bytes is known, as it is from the index.
     ///
     /// Afterwards `out` holds exactly `length` bytes, in place of whatever it held. Any other outcome is
-    /// [`Error::Corrupt`] and leaves `out` empty. Like Kopia, this ignores bytes after the end of a raw deflate stream;
-    /// the other formats allow none (gzip might miss a further member of exactly `length` bytes).
+    /// [`Error::Corrupt`] and leaves `out` empty. Like Kopia, this ignores bytes after the end of a raw
+    /// deflate stream; the other formats allow none (gzip might miss a further member of exactly `length`
+    /// bytes).
     pub fn decompress(
         &mut self,
         compression: Compression,
@@ -99,7 +102,8 @@ impl Decompressor {
     /// [`Compression::Gzip`], a manifest.
     ///
     /// Afterwards `out` holds the plain bytes, in place of whatever it held. More than `limit` of them is
-    /// [`Error::Corrupt`], as any damage is, and leaves `out` empty. Memory grows with the bytes that really come out.
+    /// [`Error::Corrupt`], as any damage is, and leaves `out` empty. Memory grows with the bytes that really
+    /// come out.
     pub fn decompress_within(
         &mut self,
         compression: Compression,
@@ -116,8 +120,8 @@ impl Decompressor {
                 Err(format!("it ends after {} of {length} bytes", out.len()))
             }
             Expect::Exactly(limit) | Expect::Within(limit) if out.len() > limit => Err(too_long(limit)),
-            // Libzstd takes blocks that are longer than the format allows; they are refused here whether the length is known
-            // or not.
+            // libzstd accepts blocks longer than the format allows. `dispatch` refuses them where the length
+            // is known; here it is not.
             Expect::Within(_) if out.len() > format.at_most(stream.len()) => {
                 Err(format!("{} bytes cannot hold {}", stream.len(), out.len()))
             }
@@ -145,21 +149,22 @@ impl Decompressor {
     }
 }
 
-/// What a format's decoder says: `out` holds what came out, or why it could not go on. [`Decompressor::run`] checks the
-/// length and empties `out` after an error.
+/// The result of a format's decoder: the output is in `out`, or the reason why it stopped.
+///
+/// [`Decompressor::run`] checks the length, and empties `out` after an error.
 type Decoded = Result<(), String>;
 
 fn too_long(limit: usize) -> String {
     format!("it holds more than {limit} bytes")
 }
 
-/// Appends what `reader` yields until its end, or one byte more than `out` may hold.
+/// Appends the rest of `reader` to `out`, up to one byte more than `limit`.
 fn read_within(reader: impl Read, limit: usize, out: &mut Vec<u8>) -> Decoded {
     let room = limit.saturating_sub(out.len()).saturating_add(1);
     reader.take(room as u64).read_to_end(out).map(drop).map_err(|error| error.to_string())
 }
 
-/// Splits compressed bytes into the compressor that their first four bytes name and the stream after them.
+/// Splits compressed bytes into the compressor, which the first four bytes name, and the stream.
 ///
 /// Fewer than four bytes are [`Error::Corrupt`], an unknown compressor is [`Error::Unsupported`].
 pub fn split_header(bytes: &[u8]) -> Result<(Compression, &[u8])> {

@@ -1,8 +1,9 @@
 //! Error correction: damaged bytes, repaired.
 //!
-//! A repository may be made with an overhead in percent for error correction. Then each content in a pack, each index
-//! blob and each local index is stored as shards with a CRC each, and Reed-Solomon parity shards beside them. It wraps
-//! the encrypted bytes: read, [`Ecc::decode`], then decrypt. The authority is Kopia's `repo/ecc`.
+//! A repository may be made with an overhead in percent for error correction. Then each content in a pack,
+//! each index blob and each local index is stored as shards with a CRC each, and Reed-Solomon parity shards
+//! beside them. It wraps the encrypted bytes: read, [`Ecc::decode`], then decrypt. The authority is Kopia's
+//! `repo/ecc`.
 //!
 //! ```
 //! use kopia_codec::ecc::Ecc;
@@ -48,21 +49,21 @@ pub struct Ecc {
     parameters: Parameters,
 }
 
-/// Says what [`Ecc::decode`] had to repair.
+/// What [`Ecc::decode`] repaired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Repair {
-    /// Shards whose CRC was wrong, data and parity, in all blocks. The payload is whole all the same.
+    /// Shards with a wrong CRC, data and parity, in all blocks. The payload is whole nevertheless.
     pub damaged_shards: usize,
 }
 
 impl Ecc {
-    /// Takes the format's `ecc` and `eccOverheadPercent`.
+    /// Makes the error correction of the format's `ecc` and `eccOverheadPercent`.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] for any algorithm but `REED-SOLOMON-CRC32`; [`Error::Corrupt`] for 0 percent, which
-    /// means no error correction at all: such a repository's bytes must not be decoded.
+    /// [`Error::Unsupported`] for any algorithm but `REED-SOLOMON-CRC32`; [`Error::Corrupt`] for 0 percent,
+    /// which means no error correction at all: such a repository's bytes must not be decoded.
     pub fn new(algorithm_name: &str, overhead_percent: u32) -> Result<Self> {
         if algorithm_name != "REED-SOLOMON-CRC32" {
             return Err(Error::Unsupported { what: WHAT, found: algorithm_name.into() });
@@ -75,13 +76,13 @@ impl Ecc {
 
     /// Replaces the contents of `out` by the payload of `stored`, repairing it where needed.
     ///
-    /// Where nothing is damaged this costs one CRC of each shard and one copy. A block survives the loss of as many
-    /// shards as it has parity shards.
+    /// Where nothing is damaged this costs one CRC of each shard and one copy. A block survives the loss of
+    /// as many shards as it has parity shards.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if a block has lost more shards than that, or if the length that is stored does not fit.
-    /// `out` is empty then.
+    /// [`Error::Corrupt`] if a block has lost more shards than that, or if the length that is stored does not
+    /// fit. `out` is empty then.
     pub fn decode(&self, stored: &[u8], out: &mut Vec<u8>) -> Result<Repair> {
         out.clear();
         let result = self.decode_blocks(stored, out);
@@ -132,15 +133,15 @@ impl Ecc {
     }
 }
 
-/// Takes the data shards one after the other, reads the length from the first bytes and keeps as many as it says.
+/// Collects the payload from data shards in order, after the length in front of it.
 ///
-/// The length can span shards, as they may be one byte long.
+/// The length can span shards, which may be one byte long.
 struct Payload<'a> {
     out: &'a mut Vec<u8>,
     length: [u8; LENGTH],
-    /// Bytes of `length` that have come.
+    /// How many bytes of `length` were read.
     seen: usize,
-    /// Bytes of the payload that have not come yet.
+    /// How many bytes of the payload are still missing.
     missing: usize,
     /// The longest payload that the shards could hold.
     room: usize,

@@ -1,9 +1,9 @@
-//! What can go wrong between stored bytes and plain ones.
+//! What can go wrong between stored and plain bytes.
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Says why bytes could not be decoded.
+/// Why bytes could not be decoded.
 ///
 /// Where they came from (blob, offset, content) is not known here; `kopia-repository` adds it.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum Error {
     /// The authentication tag does not fit: the key is wrong or the bytes are damaged.
     #[error("the bytes are not authentic: damaged, or sealed with another key")]
     NotAuthentic,
-    /// The bytes contradict themselves or what the index says of them.
+    /// The bytes contradict themselves or their index entry.
     #[error("{what}: {why}")]
     Corrupt {
         /// The thing being decoded, such as `zstd stream`.

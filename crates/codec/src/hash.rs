@@ -1,7 +1,8 @@
 //! Hashes, which name contents.
 //!
-//! A content's id is the keyed hash of its plaintext, before compression; the key is the format's `secret`. Reading
-//! does not need it, as the cipher authenticates; verifying does. The authority is Kopia's `repo/hashing`.
+//! A content's id is the keyed hash of its plaintext, before compression; the key is the format's `secret`.
+//! Reading does not need it, as the cipher authenticates; verifying does. The authority is Kopia's
+//! `repo/hashing`.
 
 mod digest;
 #[cfg(test)]
@@ -24,7 +25,8 @@ pub use self::digest::Digest;
 use crate::wipe::STACK;
 use crate::{Error, Result};
 
-/// How much of the stack is wiped after a hash, in bytes: some copies of a state of BLAKE3, which has 1.9 KiB, lie on it.
+/// How much of the stack is wiped after a hash, in bytes: it may hold several copies of BLAKE3's state (1.9
+/// KiB).
 const COPIES: usize = 16 << 10;
 
 /// A hash by Kopia's name for it.
@@ -56,7 +58,7 @@ pub enum HashAlgorithm {
 }
 
 impl HashAlgorithm {
-    /// All of them.
+    /// All hashes.
     pub const ALL: [Self; 11] = [
         Self::Blake2b256,
         Self::Blake2b256_128,
@@ -81,7 +83,7 @@ impl HashAlgorithm {
         found.ok_or_else(|| Error::Unsupported { what: "hash", found: name.into() })
     }
 
-    /// Kopia's name.
+    /// Returns Kopia's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Blake2b256 => "BLAKE2B-256",
@@ -98,7 +100,7 @@ impl HashAlgorithm {
         }
     }
 
-    /// Bytes of a digest: 16, 28 or 32.
+    /// Returns the size of a digest in bytes: 16, 28 or 32.
     pub const fn output_len(self) -> usize {
         match self {
             Self::Blake2b256_128 | Self::Blake2s128 | Self::Blake3_256_128 | Self::HmacSha256_128 => 16,
@@ -119,12 +121,12 @@ pub struct Hasher {
     state: Arc<State>,
 }
 
-/// The states have taken the key in; hashing works on copies of them.
+/// The keyed states; hashing works on copies of them.
 enum State {
     Blake2b(blake2b_simd::Params),
     Blake2s128(Blake2sMac<U16>),
     Blake2s256(Blake2sMac<U32>),
-    /// Kopia takes an empty key for no key.
+    /// Kopia treats an empty key as no key.
     Blake2sUnkeyed,
     Blake3(Box<blake3::Hasher>),
     HmacSha224(Hmac<Sha224>),
@@ -134,7 +136,7 @@ enum State {
 }
 
 impl State {
-    /// Apart from [`Hasher::new`], so that what it leaves on the stack lies where that wipes.
+    /// Keys a state in a stack frame of its own, which [`Hasher::new`] wipes afterwards.
     #[inline(never)]
     fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Arc<Self>> {
         let any = "HMAC takes keys of any length";
@@ -178,7 +180,7 @@ impl State {
 }
 
 impl Drop for State {
-    /// Wipes what does not wipe itself.
+    /// Wipes the states that do not wipe themselves.
     fn drop(&mut self) {
         let any = "HMAC takes keys of any length";
         match self {
@@ -192,25 +194,25 @@ impl Drop for State {
             | Self::HmacSha224(_)
             | Self::HmacSha256(_) => {}
         }
-        // What is never read again would not be written otherwise.
+        // The compiler would otherwise drop writes to memory that is never read again.
         optimization_barrier(self);
     }
 }
 
 impl Hasher {
-    /// Takes the format's `hash` and `secret`.
+    /// Makes a hash of the format's `hash` and `secret`.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] for a secret that the algorithm cannot take, which Kopia refuses too: one longer than 64
-    /// bytes for BLAKE2b, longer than 32 bytes for BLAKE2s, empty for BLAKE2S-128.
+    /// [`Error::Corrupt`] for a secret that the algorithm cannot use, which Kopia rejects, too: longer than
+    /// 64 bytes for BLAKE2b, longer than 32 bytes for BLAKE2s, empty for BLAKE2S-128.
     pub fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Result<Self> {
         let state = State::new(algorithm, secret);
         zeroize_stack::<STACK>();
         Ok(Self { algorithm, state: state? })
     }
 
-    /// The algorithm given to [`Hasher::new`].
+    /// Returns the algorithm.
     pub fn algorithm(&self) -> HashAlgorithm {
         self.algorithm
     }
@@ -218,12 +220,12 @@ impl Hasher {
     /// Hashes a content's plaintext.
     pub fn hash(&self, data: &[u8]) -> Digest {
         let digest = self.hash_only(data);
-        // Not all copies of the state wipe themselves, and moving one leaves another behind.
+        // Not all copies of the state wipe themselves, and moving a state leaves a copy behind.
         zeroize_stack::<COPIES>();
         digest
     }
 
-    /// Apart from [`Self::hash`], so that what it leaves on the stack lies where that wipes.
+    /// Hashes in a stack frame of its own, which [`Self::hash`] wipes afterwards.
     #[inline(never)]
     fn hash_only(&self, data: &[u8]) -> Digest {
         let cut = |bytes: &[u8]| Digest::cut(bytes, self.algorithm.output_len());
@@ -242,8 +244,8 @@ impl Hasher {
 
     /// Hashes several contents and replaces the contents of `out` by their digests, in order.
     ///
-    /// With BLAKE2b, Kopia's default, this is 2.4 times as fast as one after the other (2.56 against 1.05 GiB/s, 4 at a
-    /// time); best for contents of similar lengths. The other hashes gain nothing.
+    /// With BLAKE2b, Kopia's default, this is 2.4 times as fast as one after the other (2.56 against 1.05
+    /// GiB/s, 4 at a time); best for contents of similar lengths. The other hashes gain nothing.
     pub fn hash_many(&self, inputs: &[&[u8]], out: &mut Vec<Digest>) {
         out.clear();
         match &*self.state {
@@ -259,7 +261,7 @@ impl Hasher {
 }
 
 impl fmt::Debug for Hasher {
-    /// Shows the algorithm alone.
+    /// Shows only the algorithm.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hasher").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }

@@ -1,9 +1,9 @@
 //! From a password to the format blob's plaintext.
 //!
-//! The password and the repository's unique id give the *format key*; it opens the envelope around the block format in
-//! `kopia.repository` (and the one in `kopia.blobcfg`). What is in there, the master key and the hash secret, is for
-//! [`cipher`](crate::cipher) and [`hash`](crate::hash). The authorities are Kopia's `internal/crypto` and
-//! `repo/format`.
+//! The password and the repository's unique id give the *format key*; it opens the envelope around the block
+//! format in `kopia.repository` (and the one in `kopia.blobcfg`). It holds the master key for
+//! [`cipher`](crate::cipher) and the secret for [`hash`](crate::hash). The authorities are Kopia's
+//! `internal/crypto` and `repo/format`.
 //!
 //! ```
 //! use kopia_codec::key::{KeyDerivation, Password};
@@ -32,10 +32,12 @@ use crate::{Error, Result};
 /// The shortest salt that Kopia takes, in bytes. Unique ids have 32.
 const SHORTEST_SALT: usize = 16;
 
-/// What scrypt works on, in bytes: 128 × r × p. Who has it can try passwords without scrypt's cost.
+/// The size of scrypt's working block, in bytes: 128 × r × p. It allows trying passwords without scrypt's
+/// cost.
 const SCRYPT_BLOCK: usize = 128 * 8;
 
-/// A fuzzer opens hundreds of repositories a second; what it builds with `--cfg fuzzing` opens none of kopia's.
+/// The rounds of PBKDF2. Fuzzers open hundreds of repositories a second: builds with `--cfg fuzzing` open
+/// none of kopia's.
 const PBKDF2_ROUNDS: u32 = if cfg!(fuzzing) { 1 } else { 600_000 };
 
 /// A repository's password, which is wiped from memory when dropped and never printed.
@@ -43,12 +45,12 @@ const PBKDF2_ROUNDS: u32 = if cfg!(fuzzing) { 1 } else { 600_000 };
 pub struct Password(Zeroizing<Vec<u8>>);
 
 impl Password {
-    /// Takes a password as it is: any bytes, nothing trimmed, empty allowed.
+    /// Makes a password of any bytes; nothing is trimmed, and it may be empty.
     pub fn new(password: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(password.into()))
     }
 
-    /// The password's bytes.
+    /// Returns the password's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -93,14 +95,14 @@ pub enum KeyDerivation {
     Scrypt65536,
     /// `pbkdf2-sha256-600000`: some 70 ms.
     Pbkdf2Sha256,
-    /// `kopia-rs-testing-only`: no time, and no protection. For tests that open repositories thousands of times; kopia knows
-    /// nothing of it, and has one of its own for its own tests.
+    /// `kopia-rs-testing-only`: no time, and no protection. For tests that open repositories thousands of
+    /// times; kopia does not know it, and has another one for its own tests.
     #[cfg(any(test, feature = "seal"))]
     TestingOnly,
 }
 
 impl KeyDerivation {
-    /// Both of kopia's.
+    /// Both derivations that kopia has.
     pub const ALL: [Self; 2] = [Self::Scrypt65536, Self::Pbkdf2Sha256];
 
     /// Finds a derivation by the format blob's `keyAlgo`.
@@ -117,7 +119,7 @@ impl KeyDerivation {
         found.ok_or_else(|| Error::Unsupported { what: "key derivation", found: name.into() })
     }
 
-    /// Kopia's name.
+    /// Returns Kopia's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scrypt65536 => "scrypt-65536-8-1",
@@ -145,7 +147,7 @@ impl KeyDerivation {
         Ok(key)
     }
 
-    /// Apart from [`Self::derive`], so that what it leaves on the stack lies where that wipes.
+    /// Derives the key in a stack frame of its own, which [`Self::derive`] wipes afterwards.
     #[inline(never)]
     fn derive_into(self, password: &Password, salt: &[u8], key: &mut Key) {
         match self {
@@ -163,9 +165,9 @@ impl KeyDerivation {
     }
 }
 
-/// The key that a password gives: it opens the format blob and nothing else.
+/// The key derived from a password: it opens the format blob and nothing else.
 ///
-/// It stays at one place in memory, which is wiped: moving a value leaves a copy behind.
+/// It stays at one place in memory, which is wiped on drop: moving a value would leave a copy behind.
 #[derive(Clone)]
 pub struct FormatKey(Box<Zeroizing<Key>>);
 
@@ -174,7 +176,8 @@ impl FormatKey {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAuthentic`]: the password is wrong, or else the blob is damaged. [`Error::Corrupt`]: too short.
+    /// [`Error::NotAuthentic`]: the password is wrong, or the blob is damaged. [`Error::Corrupt`]: too
+    /// short.
     pub fn open(&self, unique_id: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let sealed = Sealed::split("encrypted block format", sealed)?;
         let mut plain = Zeroizing::new(Vec::new());
@@ -183,7 +186,7 @@ impl FormatKey {
         opened.map(|()| plain)
     }
 
-    /// Apart from [`Self::open`], so that what it leaves on the stack lies where that wipes.
+    /// Opens in a stack frame of its own, which [`Self::open`] wipes afterwards.
     #[inline(never)]
     fn open_into(&self, unique_id: &[u8], sealed: &Sealed<'_>, plain: &mut Vec<u8>) -> Result<()> {
         let (key, associated) = self.expand(unique_id);
@@ -197,7 +200,7 @@ impl FormatKey {
         crate::cipher::sealed::seal(Encryption::Aes256GcmHmacSha256, &key, nonce, associated.as_ref(), plain)
     }
 
-    /// The AES key and the associated data.
+    /// Derives the AES key and the associated data.
     fn expand(&self, unique_id: &[u8]) -> (Zeroizing<Key>, Zeroizing<Key>) {
         let hkdf = Hkdf::<Sha256>::new(Some(unique_id), &**self.0);
         let expand = |purpose: &[u8]| {

@@ -1,7 +1,8 @@
 //! Keys, ciphers, hashes, compression and error correction, as Kopia repositories use them.
 //!
-//! This crate holds the secrets. It turns stored bytes into plain ones and says when they are not what was written; it
-//! does no I/O and does not know what the bytes mean. In the chain of crates `kopia-repository` is its only user.
+//! This crate holds the secrets. It turns stored bytes into plain ones, and reports when they are not what
+//! was written; it does no I/O and does not know what the bytes mean. In the chain of crates
+//! `kopia-repository` is its only user.
 //!
 //! | module | what | Kopia's own source |
 //! |---|---|---|
@@ -11,8 +12,8 @@
 //! | [`compression`] | one content, decompressed | `repo/compression` |
 //! | [`ecc`] | damaged bytes, repaired | `repo/ecc` |
 //!
-//! Features: `native` (default) takes aws-lc, zstd and libdeflate, built with a C compiler; `pure-rust` needs none.
-//! `seal` adds the writing side for programs that make test repositories.
+//! Features: `native` (default) uses aws-lc, zstd and libdeflate, built with a C compiler; `pure-rust` needs
+//! none. `seal` adds the writing side for programs that make test repositories.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 

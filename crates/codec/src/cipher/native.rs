@@ -22,7 +22,7 @@ pub(super) fn open(
         .map_err(|_| Error::NotAuthentic)
 }
 
-/// Encrypts `text` where it is and gives the tag.
+/// Encrypts `text` in place and returns the tag.
 #[cfg(any(test, feature = "seal"))]
 pub(super) fn seal(
     encryption: Encryption,

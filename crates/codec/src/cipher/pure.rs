@@ -1,4 +1,4 @@
-//! RustCrypto's ciphers: no C compiler needed. Also what the tests hold aws-lc against.
+//! RustCrypto's ciphers, for builds without a C compiler; the tests compare aws-lc with them.
 
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes256Gcm, KeyInit as _};
@@ -32,7 +32,7 @@ pub(super) fn open(
     opened.map_err(|_| Error::NotAuthentic)
 }
 
-/// Encrypts `text` where it is and gives the tag.
+/// Encrypts `text` in place and returns the tag.
 #[cfg(any(test, feature = "seal"))]
 pub(super) fn seal(
     encryption: Encryption,

@@ -21,7 +21,7 @@ pub(crate) struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    /// Finds the parts; `what` names the whole in the error.
+    /// Splits stored bytes into their parts; `what` names them in the error.
     pub(crate) fn split(what: &'static str, stored: &'a [u8]) -> Result<Self> {
         stored
             .split_first_chunk()
@@ -32,7 +32,7 @@ impl<'a> Sealed<'a> {
             .ok_or_else(|| Error::corrupt(what, format!("{} bytes, fewer than {OVERHEAD}", stored.len())))
     }
 
-    /// Replaces the contents of `out` by the plaintext, or by nothing where it is not authentic.
+    /// Replaces the contents of `out` by the plaintext; empties it if the bytes are not authentic.
     pub(crate) fn open(
         &self,
         encryption: Encryption,
@@ -40,7 +40,7 @@ impl<'a> Sealed<'a> {
         associated: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        // Fills only what is new; all of it is overwritten.
+        // Zeros only what it grows by; the backend overwrites all of it.
         out.resize(self.ciphertext.len(), 0);
         // A backend may leave unauthenticated bytes behind.
         backend::open(encryption, key, self, associated, out).inspect_err(|_| out.clear())

@@ -1,8 +1,8 @@
 //! Deflate (RFC 1951), bare and as gzip (RFC 1952); pgzip writes plain gzip.
 //!
-//! libdeflate is 1.4 to 2.2 times as fast as zlib-rs, but wants all of the input, the exact size of the output, and a
-//! single member, and it does not say where in the input it stopped. Whatever it cannot vouch for goes to flate2, whose
-//! verdict counts.
+//! libdeflate is 1.4 to 2.2 times as fast as zlib-rs, but wants all of the input, the exact size of the
+//! output, and a single member, and does not report where in the input it stopped. flate2 decides wherever
+//! libdeflate fails.
 //!
 //! Authority: Kopia's `repo/compression/compressor_{gzip,pgzip,deflate}.go`.
 
@@ -24,8 +24,9 @@ impl Deflate {
     pub(super) fn gzip(&mut self, stream: &[u8], expect: Expect, out: &mut Vec<u8>) -> Decoded {
         #[cfg(feature = "native")]
         if let Expect::Exactly(length) = expect {
-            // A member ends in its length. Where the stream does not, libdeflate would stop before the stream's end.
-            // (Only a second member of the very same length slips through, and leaves the first, whole.)
+            // A member ends in its length. Where the stream does not, libdeflate would stop before the
+            // stream's end. (Only a second member of the very same length slips through, and leaves the
+            // first, whole.)
             let last = stream.last_chunk().map(|bytes| u32::from_le_bytes(*bytes));
             if last == u32::try_from(length).ok() {
                 out.resize(length, 0);
@@ -40,7 +41,8 @@ impl Deflate {
         read_within(MultiGzDecoder::new(stream), expect.limit(), out)
     }
 
-    /// Decodes a bare deflate stream and ignores what follows it: Kopia does, and libdeflate does not tell.
+    /// Decodes a bare deflate stream and ignores bytes after it, as Kopia does: libdeflate does not report
+    /// them.
     pub(super) fn raw(&mut self, stream: &[u8], expect: Expect, out: &mut Vec<u8>) -> Decoded {
         #[cfg(feature = "native")]
         if let Expect::Exactly(length) = expect {
@@ -53,17 +55,18 @@ impl Deflate {
         self.raw_in_steps(stream, expect, out)
     }
 
-    /// Decodes a bare deflate stream with a buffer that grows; flate2's readers would take a cut stream for a whole one.
+    /// Decodes a bare deflate stream into a growing buffer: flate2's readers take a truncated stream for a
+    /// whole one.
     fn raw_in_steps(&mut self, stream: &[u8], expect: Expect, out: &mut Vec<u8>) -> Decoded {
         let inflate = self.steps.get_or_insert_with(|| Decompress::new(false));
         inflate.reset(false);
         out.clear();
-        // The byte more lets the end of a stream that fills the buffer be seen without growing it.
+        // One byte more, so that a stream that just fills the buffer ends without growing it.
         out.reserve_exact(expect.first_capacity(stream.len()).saturating_add(1));
         loop {
             let taken = inflate.total_in();
             let held = out.len();
-            // In range: zlib has counted no more bytes than it was given.
+            // In range: zlib counts no more bytes than it was given.
             let rest = stream.get(taken as usize..).unwrap_or_default();
             let status = inflate
                 .decompress_vec(rest, out, FlushDecompress::None)
@@ -73,7 +76,7 @@ impl Deflate {
             }
             match status {
                 Status::StreamEnd => return Ok(()),
-                // Doubles at most, so memory follows the output.
+                // At most doubles, so that memory follows the output.
                 Status::Ok | Status::BufError if out.len() == out.capacity() => {
                     let left = expect.limit().saturating_sub(out.len());
                     out.reserve(left.saturating_add(1).min(out.len().max(4096)));

@@ -55,18 +55,21 @@ impl Compression {
         Self::DeflateBestCompression,
     ];
 
-    /// Finds the compressor of a header id; [`Error::Unsupported`] with the number in hex where there is none.
+    /// Finds the compressor of a header id.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with the number in hex for an unknown one.
     pub fn from_id(id: u32) -> Result<Self> {
         let known = Self::ALL.into_iter().find(|compression| compression.id() == id);
         known.ok_or_else(|| Error::Unsupported { what: "compression", found: format!("{id:#06x}") })
     }
 
-    /// The id that stands before a stream and in the index.
+    /// Returns the id, as it stands before a stream and in the index.
     pub const fn id(self) -> u32 {
         self as u32
     }
 
-    /// Kopia's name of the compressor, as policies spell it.
+    /// Returns Kopia's name, as policies spell it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -103,7 +106,7 @@ impl Compression {
     }
 }
 
-/// What the compressors of one row in the table of the module above have in common.
+/// A stream format: one row of the table in the module's documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Gzip,
@@ -114,7 +117,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What an error calls it.
+    /// Returns its name in errors.
     pub(super) const fn what(self) -> &'static str {
         match self {
             Self::Gzip => "gzip stream",
@@ -125,7 +128,8 @@ impl Format {
         }
     }
 
-    /// The most plain bytes that `stream` bytes can stand for, so that a length nobody can keep allocates nothing.
+    /// Returns the most plain bytes that `stream` bytes can hold, so that an impossible length allocates
+    /// nothing.
     pub(super) const fn at_most(self, stream: usize) -> usize {
         stream.saturating_mul(match self {
             // 258 bytes in two bits.

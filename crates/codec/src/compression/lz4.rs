@@ -1,7 +1,7 @@
 //! The LZ4 frame format, which Kopia wrote until 0.22.3.
 //!
-//! Every frame sets up buffers for blocks of up to 4 MiB, so small contents decode slowly (0.3 GiB/s at 16 KiB, 2 GiB/s
-//! at 4 MiB). Nobody has written them for years; not worth more code.
+//! Every frame sets up buffers for blocks of up to 4 MiB, so small contents decode slowly (0.3 GiB/s at 16
+//! KiB, 2 GiB/s at 4 MiB). Kopia has not written them for years: not worth more code.
 //!
 //! Authority: Kopia 0.22.3, `repo/compression/compressor_lz4.go`.
 
@@ -29,7 +29,7 @@ pub(super) fn decompress(stream: &[u8], expect: Expect, out: &mut Vec<u8>) -> De
     Ok(())
 }
 
-/// Notes whether a decoder wanted more than there is: lz4_flex takes the end of its input for the end of a frame.
+/// Records whether the decoder wanted more input: lz4_flex takes the end of its input for the end of a frame.
 struct Input<'a> {
     rest: &'a [u8],
     ran_out: bool,

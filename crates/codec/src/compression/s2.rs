@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Authority: the README of `s2` in github.com/klauspost/compress and its `reader.go`, which Kopia's
-//! `repo/compression/compressor_s2.go` uses. Kopia's blocks hold 1 MiB of plain bytes at most, the format's 4 MiB.
+//! `repo/compression/compressor_s2.go` uses. Kopia's blocks hold 1 MiB of plain bytes at most, the format's 4
+//! MiB.
 
 use super::{Decoded, Expect, too_long};
 
@@ -25,7 +26,7 @@ mod block;
 
 /// The most plain bytes of one chunk.
 const MAX_BLOCK: usize = 4 << 20;
-/// The same after a Snappy identifier.
+/// The most plain bytes of one chunk after a Snappy identifier.
 const MAX_SNAPPY_BLOCK: usize = 64 << 10;
 
 /// Decodes a stream.
@@ -81,15 +82,15 @@ fn checksum(body: &[u8]) -> Result<(u32, &[u8]), &'static str> {
 }
 
 fn verify(plain: &[u8], checksum: u32) -> Decoded {
-    // The rotation keeps checksums of data that holds checksums from going wrong, as Snappy's framing explains.
+    // Snappy's framing masks checksums, since a CRC of data that contains its own CRCs is weak.
     let found = crc32c::crc32c(plain).rotate_right(15).wrapping_add(0xa282_ead8);
     if found == checksum { Ok(()) } else { Err("its checksum does not fit".into()) }
 }
 
 /// The output, filled block by block.
 ///
-/// It keeps what the vector held before and writes over it: zeroes are needed, since safe code can only decode into
-/// initialised memory, only where the vector grows.
+/// It overwrites the vector's old contents: safe code decodes into initialised memory, so only growth costs
+/// zeroing.
 struct Plain<'a> {
     out: &'a mut Vec<u8>,
     filled: usize,
@@ -104,7 +105,7 @@ impl<'a> Plain<'a> {
         Self { out, filled: 0, limit: expect.limit() }
     }
 
-    /// The place of the next `length` bytes.
+    /// Returns the place for the next `length` bytes.
     fn next(&mut self, length: usize, max_block: usize) -> Result<&mut [u8], String> {
         if length > max_block {
             return Err(format!("{length} plain bytes, more than a chunk may hold"));

@@ -1,5 +1,6 @@
-//! What holds for all formats. The files in `testdata/vectors/compression` were written by Kopia's own compressors (LZ4:
-//! by the library it used), header included; [`ledger`] and [`weave`] make the same plain bytes again.
+//! What holds for all formats. The files in `testdata/vectors/compression` were written by Kopia's own
+//! compressors (LZ4: by the library it used), header included; [`ledger`] and [`weave`] make the same plain
+//! bytes again.
 
 use std::io::Write;
 

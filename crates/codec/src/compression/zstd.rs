@@ -1,7 +1,7 @@
 //! Zstandard (RFC 8878): frames and skippable frames, nothing else before, between or after them.
 //!
-//! Authority: Kopia's `repo/compression/compressor_zstd.go`. Frames carry a checksum, mostly no content size, and
-//! declare windows of up to 32 MiB. An empty content is an empty stream.
+//! Authority: Kopia's `repo/compression/compressor_zstd.go`. Frames carry a checksum, mostly no content size,
+//! and declare windows of up to 32 MiB. An empty content is an empty stream.
 
 #[cfg(feature = "native")]
 mod native;

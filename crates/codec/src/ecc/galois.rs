@@ -1,7 +1,7 @@
 //! Arithmetic in GF(2^8) with the polynomial 0x11D, and interpolation over it.
 //!
-//! Addition is XOR. Products come from one 64 KiB table: a row of it (256 bytes) stays in the first-level cache while
-//! a shard is multiplied by one coefficient.
+//! Addition is XOR. Products come from one 64 KiB table: a row of it (256 bytes) stays in the first-level
+//! cache while a shard is multiplied by one coefficient.
 
 /// Powers of the generator 2; `EXP[i]` is 2^i for i in 0..255.
 static EXP: [u8; 255] = exp();
@@ -47,7 +47,7 @@ const fn product() -> [[u8; 256]; 256] {
     table
 }
 
-/// Adds `coefficient` × `source` to `target`, byte by byte; a shorter source counts as filled up with zeros.
+/// Adds `coefficient` × `source` to `target`, byte by byte; a shorter source is padded with zeros.
 pub(super) fn add_product(target: &mut [u8], source: &[u8], coefficient: u8) {
     let row = &PRODUCT[usize::from(coefficient)];
     for (to, &from) in target.iter_mut().zip(source) {
@@ -57,11 +57,12 @@ pub(super) fn add_product(target: &mut [u8], source: &[u8], coefficient: u8) {
 
 /// The Lagrange basis over some points of the field.
 ///
-/// Kopia's code (klauspost/reedsolomon) is written with matrices: parity = V·T⁻¹·data, where V is the Vandermonde
-/// matrix `V[r][c] = r^c` and T its top square. V·T⁻¹ takes the values of a polynomial at 0..d to its values at any
-/// row r, so shard number r of a block *is* the value at r of the one polynomial of degree < d through the data
-/// shards. Any d shards give it back by interpolation: no matrix, nothing to invert or cache, and never a singular
-/// case. For 128 points the weights cost 16,256 look-ups, some 20 µs, and only in damaged blocks.
+/// Kopia's code (klauspost/reedsolomon) is written with matrices: parity = V·T⁻¹·data, where V is the
+/// Vandermonde matrix `V[r][c] = r^c` and T its top square. V·T⁻¹ takes the values of a polynomial at 0..d to
+/// its values at any row r, so shard number r of a block *is* the value at r of the one polynomial of degree
+/// < d through the data shards. Any d shards give it back by interpolation: no matrix, nothing to invert or
+/// cache, and never a singular case. For 128 points the weights cost 16,256 look-ups, some 20 µs, and only in
+/// damaged blocks.
 pub(super) struct Basis<'a> {
     points: &'a [u8],
     /// log of ∏ (point − other point), for each point.
@@ -75,7 +76,7 @@ impl<'a> Basis<'a> {
         Self { points, weights }
     }
 
-    /// How much each point's value adds to the value at `at`, which must not be one of the points.
+    /// Returns how much each point's value contributes to the value at `at`, which is not one of the points.
     pub(super) fn coefficients(&self, at: u8) -> impl Iterator<Item = u8> {
         let all = u16::from(log_of_distances(self.points, at));
         self.points.iter().zip(&self.weights).map(move |(&point, &weight)| {
@@ -86,7 +87,7 @@ impl<'a> Basis<'a> {
     }
 }
 
-/// log of the product of the distances from `at` to all `points` other than itself.
+/// Returns the logarithm of the product of the distances from `at` to all other `points`.
 fn log_of_distances(points: &[u8], at: u8) -> u8 {
     let sum: u32 = points.iter().filter(|&&p| p != at).map(|&p| u32::from(LOG[usize::from(p ^ at)])).sum();
     // Below 255, so the cast is exact.

@@ -1,7 +1,7 @@
 //! How many shards of which size a unit has.
 //!
-//! All counts and sizes here are at most 256 shards of 1024 bytes a block, and lengths are those of slices, so that
-//! no product can overflow: blocks · shards · size stays below the slice's length plus one block.
+//! All counts and sizes here are at most 256 shards of 1024 bytes a block, and lengths are those of slices,
+//! so that no product can overflow: blocks · shards · size stays below the slice's length plus one block.
 
 /// Bytes of the CRC before each shard.
 pub(super) const CRC: usize = 4;
@@ -13,7 +13,7 @@ pub(super) const LARGEST_SHARD: usize = 1024;
 const SMALL_DATA: usize = 6;
 const SMALL_PARITY: usize = 2;
 
-/// What a percentage means: the shards of a full block and their size in bytes.
+/// The shards of a full block and their size in bytes, which the percentage determines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parameters {
     pub(super) data: usize,
@@ -36,7 +36,7 @@ pub(super) struct Geometry {
 }
 
 impl Parameters {
-    /// `percent` is at least 1.
+    /// Computes the parameters of an overhead of at least 1 percent.
     ///
     /// Kopia computes with 32-bit floats; these integers give the same counts for all percentages (tested).
     pub(super) fn from_percent(percent: u32) -> Self {
@@ -47,10 +47,11 @@ impl Parameters {
             4..=6 => 128,
             _ => 64,
         };
-        // The overhead left after the CRCs, in percent, times the shard size: percent − 400/shard > 0 for all.
+        // The overhead left after the CRCs, in percent, times the shard size: percent − 400/shard > 0 for
+        // all.
         let left = (u64::from(percent) * shard).saturating_sub(100 * CRC as u64).max(1);
         let (data, parity) = match (128 * left / (100 * shard)).min(128) {
-            // One parity shard is too few. Two, then, and more data shards for them.
+            // At least two parity shards, then, and more data shards to keep the percentage.
             0 | 1 => ((200 * shard / left).clamp(128, 254), 2),
             parity => (128, parity),
         };
@@ -58,7 +59,7 @@ impl Parameters {
         Self { data: data as usize, parity: parity as usize, shard: shard as usize }
     }
 
-    /// Length with prefix up to which a payload gets 6 + 2 shards.
+    /// Returns the length, prefix included, up to which a payload gets 6 + 2 shards.
     fn small_in(self) -> usize {
         2 * CRC * (self.data + self.parity)
     }
@@ -67,12 +68,12 @@ impl Parameters {
         (SMALL_DATA + SMALL_PARITY) * (CRC + self.small_in().div_ceil(SMALL_DATA))
     }
 
-    /// Stored bytes of one full block.
+    /// Returns the stored size of one full block.
     fn block_out(self) -> usize {
         (self.data + self.parity) * (CRC + self.shard)
     }
 
-    /// The geometry that a reader takes for `stored` bytes.
+    /// Returns the geometry of a unit of `stored` bytes.
     pub(super) fn geometry_of_stored(self, stored: usize) -> Geometry {
         let shard_in = |shards: usize| stored.div_ceil(shards).max(CRC + 1) - CRC;
         if stored <= self.small_out() {
@@ -84,7 +85,7 @@ impl Parameters {
         }
     }
 
-    /// The geometry that a writer takes for `length` bytes, which include the length prefix.
+    /// Returns the geometry for `length` bytes to be written, the length prefix included.
     #[cfg(any(test, feature = "seal"))]
     pub(super) fn geometry_of_payload(self, length: usize) -> Geometry {
         let block_in = self.data * self.shard;
@@ -111,17 +112,17 @@ impl Geometry {
         Self { blocks: 1, data: SMALL_DATA, parity: SMALL_PARITY, shard, padded: true }
     }
 
-    /// All shards of a block.
+    /// Returns the number of shards of a block.
     pub(super) fn shards(self) -> usize {
         self.data + self.parity
     }
 
-    /// Bytes that the data shards of one block hold.
+    /// Returns how many bytes the data shards of one block hold.
     pub(super) fn block(self) -> usize {
         self.data * self.shard
     }
 
-    /// Bytes that the data shards of all blocks hold: length, payload and zeros.
+    /// Returns how many bytes the data shards of all blocks hold: length, payload and zeros.
     pub(super) fn capacity(self) -> usize {
         self.blocks * self.block()
     }

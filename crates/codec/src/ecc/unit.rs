@@ -13,21 +13,21 @@ pub(super) fn padding(bytes: &[u8], shard: usize) -> &'static [u8] {
 /// The stored bytes and their geometry.
 ///
 /// ```text
-/// parity shards of block 0, of block 1, … | data shards of block 0, of block 1, …     each: crc32 u32 BE ‖ shard
+/// parity shards of block 0, of block 1, … | data shards of block 0, of block 1, … each: crc32 u32 BE ‖ shard
 /// ```
 ///
-/// Shards are numbered as the code does: data 0..d, then parity d..d+p.
+/// Shards are numbered as the Reed-Solomon code numbers them: data 0..d, then parity d..d+p.
 pub(super) struct Unit<'a> {
     stored: &'a [u8],
     geometry: Geometry,
-    /// Bytes of the data shards, from the front, that a writer stores whatever they are.
+    /// How many bytes at the front of the data shards a writer always stores.
     written: usize,
 }
 
 enum Shard<'a> {
     /// The CRC is over the bytes, filled up with zeros to the shard's size.
     Stored { crc: u32, bytes: &'a [u8] },
-    /// In the zeros after the payload, which are not stored.
+    /// Among the zeros after the payload, which are not stored.
     Zero,
     /// The unit ends before it.
     Missing,
@@ -43,10 +43,11 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Takes the payload's length, once the first block has given it.
+    /// Sets the payload's length, which the first block contains.
     ///
-    /// Only this tells the zeros after the payload, which are not stored, from shards that a truncated unit has lost.
-    /// Kopia takes both for zeros and leaves it to the cipher to notice; here a small cut can still be repaired.
+    /// Only the length distinguishes zeros after the payload, which are not stored, from shards that a
+    /// truncated unit has lost. Kopia takes both for zeros and relies on the cipher; here a small cut can
+    /// still be repaired.
     pub(super) fn learn_length(&mut self, length: u32) {
         if !self.geometry.padded {
             self.written = (length as usize).saturating_add(LENGTH);
@@ -68,7 +69,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Whether a shard is what was written.
+    /// Returns whether a shard has the CRC that was written with it.
     pub(super) fn is_good(&self, block: usize, number: usize) -> bool {
         match self.shard(block, number) {
             Shard::Stored { crc, bytes } => {
@@ -82,7 +83,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// The bytes of a shard, without the zeros that are not stored.
+    /// Returns the stored bytes of a shard, without the zeros that are not stored.
     pub(super) fn bytes(&self, block: usize, number: usize) -> &'a [u8] {
         match self.shard(block, number) {
             Shard::Stored { bytes, .. } => bytes,
@@ -90,8 +91,8 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Rebuilds the damaged data shards of a block, in the order of `damaged`, which is sorted and leaves at least as
-    /// many good shards as there are data shards.
+    /// Rebuilds the damaged data shards of a block, in the order of `damaged`, which is sorted and leaves at
+    /// least as many good shards as there are data shards.
     pub(super) fn rebuild(&self, block: usize, damaged: &[usize]) -> Vec<Vec<u8>> {
         let Geometry { data, shard, .. } = self.geometry;
         // Shard numbers are below 256: Geometry allows no more shards in a block.

@@ -1,11 +1,11 @@
-//! What a hash gives.
+//! The output of a hash.
 
 use std::fmt;
 
 /// A keyed hash of up to 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
-    /// Zero behind `length`, so that the derived comparisons hold.
+    /// Zero after `length`, so that the derived comparisons hold.
     bytes: [u8; 32],
     length: u8,
 }
@@ -34,7 +34,7 @@ impl AsRef<[u8]> for Digest {
 }
 
 impl fmt::Debug for Digest {
-    /// Writes lower-case hex digits.
+    /// Writes lowercase hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }

@@ -11,15 +11,16 @@
 //!   11  copy of n + 1 bytes, offset u32 LE
 //! ```
 //!
-//! A copy may reach into the bytes it writes itself and then repeats them. The last offset is unset where a block begins.
+//! A copy may reach into the bytes it writes itself and then repeats them. The last offset is unset where a
+//! block begins.
 //!
 //! Authority: the README of `s2` in github.com/klauspost/compress.
 //!
 //! # Why it looks like this
 //!
-//! Most literals and copies are short, and a call of `memcpy` costs more than they do. So short ones move whole 16-byte
-//! steps wherever input and output have the room; what that writes too far, later tags write over, and a block must be
-//! filled to the byte.
+//! Most literals and copies are short, and a call of `memcpy` costs more than they do. So short ones move
+//! whole 16-byte steps wherever input and output have the room; later tags overwrite the excess, and a block
+//! must be filled to the byte.
 
 type Decoded<T = ()> = Result<T, &'static str>;
 
@@ -86,7 +87,7 @@ fn take<const N: usize>(tags: &mut &[u8]) -> Decoded<[u8; N]> {
     Ok(*bytes)
 }
 
-/// The length − 1 of a literal whose tag does not hold it.
+/// Reads the length − 1 of a literal that does not fit into its tag.
 fn long_literal(n: usize, tags: &mut &[u8]) -> Decoded<usize> {
     Ok(match n {
         60 => u32::from(take::<1>(tags)?[0]),
@@ -96,7 +97,7 @@ fn long_literal(n: usize, tags: &mut &[u8]) -> Decoded<usize> {
     } as usize)
 }
 
-/// The length of a repeat.
+/// Reads the length of a repeat.
 fn repeat(code: usize, tags: &mut &[u8]) -> Decoded<usize> {
     Ok(match code {
         5 => 8 + usize::from(take::<1>(tags)?[0]),
@@ -136,7 +137,7 @@ const TOO_FULL: &str = "its block holds more than it says";
 /// Copies `length` bytes from `offset` before `at` to `out[at..]` and returns where they end.
 #[inline(always)]
 fn copy(offset: usize, length: usize, out: &mut [u8], at: usize) -> Decoded<usize> {
-    // Wraps around for 0, so one comparison finds both.
+    // 0 wraps around to the largest number, so one comparison rejects both.
     if offset.wrapping_sub(1) >= at {
         return Err("an offset points before its block, or repeats one that was never set");
     }
@@ -160,7 +161,7 @@ fn copy(offset: usize, length: usize, out: &mut [u8], at: usize) -> Decoded<usiz
     Ok(end)
 }
 
-/// Does the copies that are long, self-repeating within a step, or near the end of the block.
+/// Copies where the range is long, repeats itself within a step, or is near the end of the block.
 fn far(offset: usize, length: usize, out: &mut [u8], at: usize) {
     let end = at + length;
     if offset >= length {

@@ -14,9 +14,9 @@ pub(in super::super) struct Zstd {
 impl Zstd {
     /// Decodes the frames of a stream.
     ///
-    /// Always in one call: then the output is the window, and a declared window allocates nothing. Where the length is
-    /// not known, the buffer grows fourfold until the stream fits. That costs nothing for streams compressed to more
-    /// than a quarter, and at worst 1.3 times the work once more.
+    /// Always in one call: then the output is the window, and a declared window allocates nothing. Where the
+    /// length is not known, the buffer grows fourfold until the stream fits. That costs nothing for streams
+    /// compressed to more than a quarter, and at worst 1.3 times the work once more.
     pub(in super::super) fn decompress(
         &mut self,
         stream: &[u8],

@@ -1,7 +1,7 @@
 //! ruzstd, for builds without a C compiler; about 0.28 times as fast as libzstd.
 //!
-//! It does not compare checksums: ruzstd leaves that to its caller, and only with its feature `hash`. Contents are
-//! authenticated before they are decompressed.
+//! It does not compare checksums: ruzstd leaves that to its caller, and only with its feature `hash`.
+//! Contents are authenticated before they are decompressed.
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
