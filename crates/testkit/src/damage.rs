@@ -1,4 +1,4 @@
-//! Copies of golden repositories, and what time and disks do to them.
+//! Copies of golden repositories, damaged as time and disks damage them.
 //!
 //! ```
 //! use kopia_testkit::{damage, golden};
@@ -22,10 +22,11 @@ pub use kind::{Blobs, Change, Damage};
 /// A copy of a repository that may be damaged; removed when dropped.
 #[derive(Debug)]
 pub struct RepositoryCopy {
-    folder: TempDir,
+    directory: TempDir,
 }
 
-/// One blob of a repository on disk. Each damage changes this blob's file and no other, and panics if it cannot.
+/// One blob of a repository on disk. Each damage changes this blob's file and no other, and panics if it
+/// cannot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Blob {
     /// The blob id: the names on the way to the file, joined, without `.f`.
@@ -44,18 +45,19 @@ pub fn copy_repository(case: &crate::golden::Case) -> RepositoryCopy {
 }
 
 impl RepositoryCopy {
-    /// Copies the repository in this folder.
+    /// Copies the repository in this directory.
     ///
     /// # Panics
     ///
     /// When it cannot be copied.
     pub fn of(repository: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a temporary folder: {error}"));
-        let copy = Self { folder };
+        let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("a temporary directory: {error}"));
+        let copy = Self { directory };
         fs::create_dir(copy.path()).unwrap_or_else(|error| failed(&copy.path(), error));
         for file in files(repository) {
-            let to = copy.path().join(file.strip_prefix(repository).expect("files lie below their folder"));
-            let parent = to.parent().expect("a file lies in a folder");
+            let to =
+                copy.path().join(file.strip_prefix(repository).expect("files lie below their directory"));
+            let parent = to.parent().expect("a file lies in a directory");
             fs::create_dir_all(parent).unwrap_or_else(|error| failed(parent, error));
             // Not `fs::copy`: the original may be read-only.
             let bytes = fs::read(&file).unwrap_or_else(|error| failed(&file, error));
@@ -64,9 +66,9 @@ impl RepositoryCopy {
         copy
     }
 
-    /// The folder of the copy.
+    /// The directory of the copy.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("repository")
+        self.directory.path().join("repository")
     }
 
     /// The blobs whose ids begin with `prefix`, sorted by id.
@@ -85,11 +87,11 @@ impl RepositoryCopy {
     }
 }
 
-/// The blobs of a repository whose ids begin with `prefix`, sorted by id.
+/// Returns the blobs of a repository whose ids begin with `prefix`, sorted by id.
 ///
 /// # Panics
 ///
-/// When the folder cannot be read.
+/// When the directory cannot be read.
 pub fn blobs(repository: &Path, prefix: &str) -> Vec<Blob> {
     let mut blobs: Vec<Blob> =
         files(repository).into_iter().filter_map(|path| blob(repository, path)).collect();
@@ -98,17 +100,17 @@ pub fn blobs(repository: &Path, prefix: &str) -> Vec<Blob> {
     blobs
 }
 
-/// `.shards` and other files are no blobs.
+/// Returns the blob of a file; `.shards` and other files are none.
 fn blob(repository: &Path, path: PathBuf) -> Option<Blob> {
-    let below = path.strip_prefix(repository).expect("files lie below their folder");
+    let below = path.strip_prefix(repository).expect("files lie below their directory");
     let joined: String = below.iter().map(|part| part.to_str()).collect::<Option<_>>()?;
     Some(Blob { id: joined.strip_suffix(".f")?.to_owned(), path })
 }
 
-/// All files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| failed(folder, error));
-    let paths = entries.map(|entry| entry.unwrap_or_else(|error| failed(folder, error)).path());
+/// Lists all files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| failed(directory, error));
+    let paths = entries.map(|entry| entry.unwrap_or_else(|error| failed(directory, error)).path());
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 

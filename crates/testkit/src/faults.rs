@@ -1,7 +1,7 @@
-//! Repositories made after public bug reports, each small, with one thing about it that is easily got wrong.
+//! Small repositories made after public bug reports, each with one trap for readers.
 //!
-//! They lie in `testdata/faults`, whose README.md says what is the matter with each. Nothing here writes there; a test that
-//! changes one takes a copy ([`crate::damage::RepositoryCopy::of`]).
+//! They lie in `testdata/faults`, whose README.md describes the trap in each. Nothing here writes
+//! there; a test that changes one takes a copy ([`crate::damage::RepositoryCopy::of`]).
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub fn repository(name: &str) -> PathBuf {
     path
 }
 
-/// Returns what the newest snapshot that can be had must restore.
+/// Returns the tree that the newest readable snapshot must restore.
 ///
 /// # Panics
 ///

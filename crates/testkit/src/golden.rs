@@ -1,7 +1,7 @@
 //! The golden repositories: written by the real kopia, each with the trees that its snapshots must restore.
 //!
-//! They lie in `testdata/golden`, whose README.md says which case covers what. Nothing here writes there; a test that
-//! damages a repository takes a copy ([`crate::damage`]).
+//! They lie in `testdata/golden`, whose README.md says which case covers what. Nothing here writes there; a
+//! test that damages a repository takes a copy ([`crate::damage`]).
 //!
 //! ```
 //! use kopia_testkit::golden;
@@ -27,7 +27,7 @@ use crate::tree::Tree;
 /// One golden repository, as its `case.json` describes it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Case {
-    /// Name of its folder below `repos`.
+    /// Name of its directory below `repos`.
     pub name: String,
     /// What it is there for, in words.
     pub about: String,
@@ -37,7 +37,7 @@ pub struct Case {
     pub password: String,
     /// Flags that were given to `kopia repository create`.
     pub create: Vec<String>,
-    /// The folder of the repository.
+    /// The directory of the repository.
     #[serde(skip)]
     pub repository: PathBuf,
     /// The snapshots in the order they were made, with the trees they must restore.
@@ -112,7 +112,8 @@ impl fmt::Display for Source {
 }
 
 impl Case {
-    /// Every expected snapshot that still exists, with the listed one that it is, in the order of `snapshots`.
+    /// Every expected snapshot that still exists, with the listed one that it is, in the order of
+    /// `snapshots`.
     ///
     /// Snapshots of one source are paired by start time.
     ///
@@ -132,7 +133,8 @@ impl Case {
         damage::blobs(&self.repository, "").into_iter().map(|blob| (blob.id.clone(), blob.read())).collect()
     }
 
-    /// The blobs of the repository, with a format blob that takes no time to open: for tests that open it often.
+    /// The blobs of the repository, with a format blob that takes no time to open: for tests that open it
+    /// often.
     ///
     /// # Panics
     ///
@@ -146,7 +148,8 @@ impl Case {
 }
 
 impl Expected {
-    /// The tree that the snapshot must restore; for a single file a tree of that file alone, with an empty path.
+    /// The tree that the snapshot must restore; for a single file a tree of that file alone, with an empty
+    /// path.
     ///
     /// # Panics
     ///
@@ -160,20 +163,20 @@ impl Expected {
     }
 }
 
-/// The folder of all golden data: `repos` and `trees` lie in it.
+/// Returns the directory of all golden data, with `repos` and `trees` in it.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden")
 }
 
-/// All cases, sorted by name.
+/// Returns all cases, sorted by name.
 ///
 /// # Panics
 ///
 /// When the golden data is not there or cannot be read.
 pub fn cases() -> Vec<Case> {
     let repos = root().join("repos");
-    let folder = repos.read_dir().unwrap_or_else(|error| panic!("{}: {error}", repos.display()));
-    let mut names: Vec<String> = folder
+    let directory = repos.read_dir().unwrap_or_else(|error| panic!("{}: {error}", repos.display()));
+    let mut names: Vec<String> = directory
         .map(|entry| entry.unwrap_or_else(|error| panic!("{}: {error}", repos.display())))
         .filter(|entry| entry.path().join("case.json").is_file())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
@@ -182,22 +185,22 @@ pub fn cases() -> Vec<Case> {
     names.iter().map(|name| case(name)).collect()
 }
 
-/// The case of this name.
+/// Returns the case of this name.
 ///
 /// # Panics
 ///
 /// When there is none, or its `case.json` cannot be read.
 pub fn case(name: &str) -> Case {
-    let folder = root().join("repos").join(name);
-    let path = folder.join("case.json");
+    let directory = root().join("repos").join(name);
+    let path = directory.join("case.json");
     let json = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let case: Case =
         serde_json::from_slice(&json).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(case.name, name, "the folder of a case has its name");
-    Case { repository: folder.join("repo"), ..case }
+    assert_eq!(case.name, name, "the directory of a case has its name");
+    Case { repository: directory.join("repo"), ..case }
 }
 
-/// kopia writes `null` for an empty list.
+/// Deserializes a list, which kopia writes as `null` if it is empty.
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(json: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(json)?.unwrap_or_default())
 }

@@ -1,7 +1,8 @@
-//! Writes repositories with as many contents and index blobs as one wants.
+//! Writes repositories with any number of contents and index blobs.
 //!
-//! Contents are forged straight into index blobs: random hashes, at plausible places in packs that need not exist. So ten
-//! million of them take seconds and hardly more memory than one index blob. One small snapshot is real.
+//! Contents are forged straight into index blobs: random hashes, at plausible places in packs that need not
+//! exist. So ten million of them take seconds and hardly more memory than one index blob. One small snapshot
+//! is real.
 //!
 //! ```
 //! use kopia_testkit::huge::HugeIndex;
@@ -89,15 +90,15 @@ impl HugeIndex {
         writer.finish().into_iter().try_for_each(|(name, bytes)| write(self.name(name), bytes))
     }
 
-    /// Writes all blobs into a folder, in the folders that kopia makes.
+    /// Writes all blobs into a directory, in the directories that kopia makes.
     ///
     /// # Errors
     /// Why a file cannot be written.
-    pub fn write_in(&self, folder: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join(".shards"), layout::SHARDS)?;
+    pub fn write_in(&self, directory: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        std::fs::write(directory.join(".shards"), layout::SHARDS)?;
         self.for_each_blob(|name, bytes| {
-            let path = folder.join(layout::file(&name));
+            let path = directory.join(layout::file(&name));
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent)?;
             }

@@ -1,16 +1,16 @@
 //! Test repositories: the golden ones, damaged ones, written ones, and trees to compare with.
 //!
-//! A dev-dependency of the other crates, never published and never a normal dependency. Everything here is for tests, so
-//! what goes wrong panics with the path it went wrong at.
+//! A dev-dependency of the other crates, never published and never a normal dependency. Everything here is
+//! for tests, so what goes wrong panics with the path it went wrong at.
 //!
 //! * [`golden`]: the repositories in `testdata/golden`, and what each snapshot in them must restore;
 //! * [`faults`]: the repositories in `testdata/faults`, made after public bug reports;
-//! * [`tree`]: reads a real folder and says how it differs from what is expected;
+//! * [`tree`]: reads a real directory and compares it with the expected one;
 //! * [`damage`]: copies a repository and breaks one blob of it;
 //! * [`writer`]: writes small repositories of its own;
 //! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs;
-//! * [`secrets`]: what must not be seen of a repository, and [`memory`], where to look for it;
-//! * [`refuse`]: file systems that refuse or ignore what they are asked;
+//! * [`secrets`]: what must never leave a repository, and [`memory`], which searches a process for it;
+//! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
 //! * [`random`]: numbers that look random and are the same each time.
 //!

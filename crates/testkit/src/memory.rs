@@ -1,4 +1,4 @@
-//! What lies in the memory of another process.
+//! Searches the memory of another process for secrets.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -8,10 +8,11 @@ use std::process::Child;
 
 use crate::secrets::{self, Secret};
 
-/// Returns the names of the secrets in all memory of a process but for its environment, which nobody can wipe. Nothing is
-/// returned where the system does not let its memory be read.
+/// Returns the names of the secrets in all memory of a process but for its environment, which nobody can
+/// wipe. Nothing is returned where the system does not let its memory be read.
 ///
-/// Also found is what HMAC makes of its key before it is hashed: the key with every byte changed by one of two numbers.
+/// Also found is what HMAC makes of its key before it is hashed: the key with every byte changed by one of
+/// two numbers.
 ///
 /// # Panics
 ///
@@ -61,7 +62,8 @@ fn regions(process: &Path) -> Vec<Range<u64>> {
 
 fn environment(process: &Path) -> Range<u64> {
     let stat = fs::read_to_string(process.join("stat")).expect("the process runs");
-    // Behind the name, which may hold blanks, comes the third field; `env_start` and `env_end` are fields 50 and 51.
+    // Behind the name, which may hold blanks, comes the third field; `env_start` and `env_end` are fields 50
+    // and 51.
     let (_, fields) = stat.rsplit_once(") ").expect("the name stands in parentheses");
     let field = |number: usize| fields.split(' ').nth(number - 3)?.trim().parse().ok();
     field(50).expect("an address")..field(51).expect("an address")

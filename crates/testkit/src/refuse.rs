@@ -1,5 +1,6 @@
-//! File systems that refuse system calls, or take them and do nothing: seccomp plays them, for one thread and
-//! all that it starts, programs included.
+//! Simulates file systems that refuse system calls, or accept them and do nothing.
+//!
+//! seccomp filters do it, for one thread and everything it starts, programs included.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;

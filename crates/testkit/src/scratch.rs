@@ -1,11 +1,12 @@
-//! Folders to restore into, thousands of times.
+//! Temporary directories for tests that restore thousands of times.
 
 use std::path::Path;
 
 use tempfile::TempDir;
 
-/// A temporary folder in memory where the system has such a place, otherwise where temporary folders are; removed when
-/// dropped. On some disks it takes longer to make and remove small files than to restore them. `TMPDIR` says otherwise.
+/// A temporary directory in memory where the system has such a place, otherwise where temporary directories
+/// are; removed when dropped. On some disks it takes longer to make and remove small files than to restore
+/// them. `TMPDIR` says otherwise.
 ///
 /// # Panics
 ///
@@ -16,5 +17,5 @@ pub fn scratch() -> TempDir {
         None if memory.is_dir() => tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()),
         _ => tempfile::tempdir(),
     };
-    made.unwrap_or_else(|error| panic!("a temporary folder: {error}"))
+    made.unwrap_or_else(|error| panic!("a temporary directory: {error}"))
 }

@@ -29,7 +29,7 @@ pub struct Secret {
     pub bytes: Vec<u8>,
 }
 
-/// Derives everything secret of the repository in `folder`.
+/// Derives everything secret of the repository in `directory`.
 ///
 /// | name | what |
 /// |---|---|
@@ -42,8 +42,8 @@ pub struct Secret {
 /// # Panics
 ///
 /// When the password does not open it.
-pub fn of(folder: &Path, password: &str) -> Vec<Secret> {
-    let blob = Blob::read(folder);
+pub fn of(directory: &Path, password: &str) -> Vec<Secret> {
+    let blob = Blob::read(directory);
     let mut derived = [0; 32];
     match blob.derivation {
         KeyDerivation::Scrypt65536 => {
@@ -71,13 +71,13 @@ pub fn of(folder: &Path, password: &str) -> Vec<Secret> {
     secrets.map(|(name, bytes)| Secret { name: name.into(), bytes }).into()
 }
 
-/// Changes the password of the repository in `folder`, and nothing else.
+/// Changes the password of the repository in `directory`, and nothing else.
 ///
 /// # Panics
 ///
 /// When the old password does not open it.
-pub fn change_password(folder: &Path, old: &str, new: &str) {
-    rewrite(folder, old, new, |_| ());
+pub fn change_password(directory: &Path, old: &str, new: &str) {
+    rewrite(directory, old, new, |_| ());
 }
 
 /// Changes what the format blob holds.
@@ -85,22 +85,22 @@ pub fn change_password(folder: &Path, old: &str, new: &str) {
 /// # Panics
 ///
 /// When the password does not open it.
-pub fn change_format(folder: &Path, password: &str, change: impl FnOnce(&mut Value)) {
-    rewrite(folder, password, password, |json| change(&mut json["format"]));
+pub fn change_format(directory: &Path, password: &str, change: impl FnOnce(&mut Value)) {
+    rewrite(directory, password, password, |json| change(&mut json["format"]));
 }
 
-fn rewrite(folder: &Path, old: &str, new: &str, change: impl FnOnce(&mut Value)) {
-    let mut blob = Blob::read(folder);
+fn rewrite(directory: &Path, old: &str, new: &str, change: impl FnOnce(&mut Value)) {
+    let mut blob = Blob::read(directory);
     let mut format = blob.open(&blob.key(blob.derivation, old));
     change(&mut format);
     let new = blob.key(blob.derivation, new);
     let sealed = new.seal(&blob.unique_id, [5; 12], format.to_string().as_bytes());
     blob.outside["encryptedBlockFormat"] = json!(STANDARD.encode(sealed));
-    fs::write(path(folder), blob.outside.to_string()).expect("the format blob can be written");
+    fs::write(path(directory), blob.outside.to_string()).expect("the format blob can be written");
 }
 
-/// Returns the names of those secrets that `text` shows: as they are, in hexadecimal digits, in base64, or as the numbers that
-/// `Debug` writes. Half a key is as good as one.
+/// Returns the names of those secrets that `text` shows: as they are, in hexadecimal digits, in base64, or as
+/// the numbers that `Debug` writes. Half a key is as good as one.
 pub fn found<'a>(secrets: &'a [Secret], text: &[u8]) -> Vec<&'a str> {
     let shown = |secret: &&Secret| {
         spellings(&secret.bytes).iter().any(|spelling| memmem::find(text, spelling).is_some())
@@ -140,8 +140,8 @@ struct Blob {
 }
 
 impl Blob {
-    fn read(folder: &Path) -> Self {
-        let bytes = fs::read(path(folder)).expect("the repository has a format blob");
+    fn read(directory: &Path) -> Self {
+        let bytes = fs::read(path(directory)).expect("the repository has a format blob");
         let outside: Value = serde_json::from_slice(&bytes).expect("a format blob is JSON");
         let algorithm = outside["keyAlgo"].as_str().expect("a format blob names its derivation");
         Self {
@@ -162,8 +162,8 @@ impl Blob {
     }
 }
 
-fn path(folder: &Path) -> PathBuf {
-    folder.join("kopia.repository.f")
+fn path(directory: &Path) -> PathBuf {
+    directory.join("kopia.repository.f")
 }
 
 fn decode(json: &Value, field: &str) -> Vec<u8> {
@@ -198,7 +198,8 @@ mod tests {
         assert!(found(&secrets, &bytes[1..31]).is_empty());
     }
 
-    /// Opening the format blob with the codec proves the derived key; the rest is held against the one known blob.
+    /// Opening the format blob with the codec proves the derived key; the rest is held against the one known
+    /// blob.
     #[test]
     fn the_keys_are_those_of_the_repository() {
         let copy = damage::copy_repository(&golden::case("kdf-pbkdf2"));

@@ -22,7 +22,7 @@ pub use compare::{Compare, compare};
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A folder.
+    /// A directory.
     Directory,
     /// A regular file.
     File,
@@ -32,10 +32,11 @@ pub enum Kind {
     Other,
 }
 
-/// One file, folder or link.
+/// One file, directory or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Relative to the root, whose own path is empty. What is not UTF-8 became U+FFFD, one a byte, as in kopia.
+    /// Relative to the root, whose own path is empty. What is not UTF-8 became U+FFFD, one a byte, as in
+    /// kopia.
     pub path: String,
     /// What it is.
     pub kind: Kind,
@@ -55,7 +56,7 @@ pub struct Entry {
     pub target: Option<String>,
 }
 
-/// All entries of a folder, sorted by path; or a single file with an empty path.
+/// All entries of a directory, sorted by path; or a single file with an empty path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     entries: Vec<Entry>,
@@ -83,7 +84,7 @@ impl Tree {
         text.lines().map(line::parse).collect::<Result<_, _>>().map(Self::new)
     }
 
-    /// Reads a real folder, without following any link, however deep it is.
+    /// Reads a real directory, without following any link, however deep it is.
     ///
     /// Root reads everything. What another user may not read but owns is made readable for the moment.
     ///
@@ -91,7 +92,7 @@ impl Tree {
     ///
     /// When something cannot be read.
     pub fn scan(path: impl AsRef<Path>) -> Self {
-        Self::new(scan::folder(path.as_ref()).unwrap_or_else(|error| panic!("{error}")))
+        Self::new(scan::directory(path.as_ref()).unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// Reads a single file or link; a link is not followed.
@@ -132,15 +133,15 @@ impl Tree {
 }
 
 impl Entry {
-    /// The entry with its path relative to `folder`, if it is there.
-    fn below(&self, folder: &str) -> Option<Self> {
-        let rest = match folder {
+    /// The entry with its path relative to `directory`, if it is there.
+    fn below(&self, directory: &str) -> Option<Self> {
+        let rest = match directory {
             "" => self.path.as_str(),
-            _ => self.path.strip_prefix(folder)?,
+            _ => self.path.strip_prefix(directory)?,
         };
         let path = match rest.strip_prefix('/') {
             Some(rest) => rest,
-            None if rest.is_empty() || folder.is_empty() => rest,
+            None if rest.is_empty() || directory.is_empty() => rest,
             None => return None,
         };
         Some(Self { path: path.to_owned(), ..self.clone() })

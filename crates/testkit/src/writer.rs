@@ -1,7 +1,7 @@
 //! Writes small repositories, with whatever lies in them a test needs.
 //!
-//! What comes out is what kopia would write, as far as a reader can tell: format blob, packs, an index blob, manifests.
-//! Directories are JSON that the test gives, so that they can hold what kopia never writes.
+//! What comes out is what kopia would write, as far as a reader can tell: format blob, packs, an index blob,
+//! manifests. Directories are JSON that the test gives, so that they can hold what kopia never writes.
 //!
 //! ```
 //! use kopia_testkit::writer::RepositoryWriter;
@@ -102,7 +102,8 @@ impl RepositoryWriter {
         }
     }
 
-    /// Splits files into pieces of this many bytes; lists of pieces are split as well, so there is a least size.
+    /// Splits files into pieces of this many bytes; lists of pieces are split as well, so there is a least
+    /// size.
     pub fn piece_size(mut self, bytes: usize) -> Self {
         assert!(bytes >= 500, "a list of two pieces must be shorter than they are");
         self.piece = bytes;
@@ -143,7 +144,8 @@ impl RepositoryWriter {
         id
     }
 
-    /// Adds a content under an id that is not its hash: something that only an attacker with the keys could write.
+    /// Adds a content under an id that is not its hash: something that only an attacker with the keys could
+    /// write.
     pub fn forge(&mut self, id: ContentId, plain: &[u8]) {
         self.forge_as(id, plain, plain.len());
     }
@@ -153,7 +155,8 @@ impl RepositoryWriter {
         self.add(id, plain, length, 0);
     }
 
-    /// As [`Self::forge`], compressed by gzip: a repository of some kilobytes holds contents of many megabytes.
+    /// As [`Self::forge`], compressed by gzip: a repository of some kilobytes holds contents of many
+    /// megabytes.
     pub fn forge_gzip(&mut self, id: ContentId, plain: &[u8]) {
         let packed = [&GZIP.to_be_bytes()[..], &gzip(plain)].concat();
         self.add(id, &packed, plain.len(), GZIP);
@@ -275,12 +278,12 @@ impl RepositoryWriter {
         (name, self.cipher.seal(iv(hash.as_bytes()), [9; 12], index))
     }
 
-    /// Writes all blobs into a folder, flat, as one with `.shards` that says so.
-    pub fn finish_in(self, folder: &Path) -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#)?;
+    /// Writes all blobs into a directory, flat, as one with `.shards` that says so.
+    pub fn finish_in(self, directory: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        std::fs::write(directory.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#)?;
         for (name, bytes) in self.finish() {
-            std::fs::write(folder.join(format!("{name}.f")), bytes)?;
+            std::fs::write(directory.join(format!("{name}.f")), bytes)?;
         }
         Ok(())
     }

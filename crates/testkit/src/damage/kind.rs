@@ -52,8 +52,8 @@ pub struct Change {
 }
 
 impl Damage {
-    /// Lists every kind of damage to a blob, at its head, in its middle and at its tail; `other` is a blob to swap it
-    /// with. `more` is a number of further places for each kind that has one.
+    /// Lists every kind of damage to a blob, at its head, in its middle and at its tail; `other` is a blob to
+    /// swap it with. `more` is a number of further places for each kind that has one.
     ///
     /// # Panics
     ///
@@ -76,7 +76,7 @@ impl Damage {
         all
     }
 
-    /// Says what becomes of the blobs that it concerns.
+    /// Returns what becomes of the blobs that it concerns.
     ///
     /// # Panics
     ///

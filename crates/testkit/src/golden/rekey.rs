@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use kopia_codec::key::{KeyDerivation, Password};
 use serde_json::{Value, json};
 
-/// Seals the inside of a format blob anew, with a key that takes no time to derive, and changes nothing else. What
-/// opens a golden repository hundreds of times would otherwise do little but derive its key.
+/// Seals the inside of a format blob anew, with a key that takes no time to derive, and changes nothing else.
+/// What opens a golden repository hundreds of times would otherwise do little but derive its key.
 ///
 /// # Panics
 ///

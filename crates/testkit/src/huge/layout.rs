@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The folders of a new repository.
+/// The directories of a new repository.
 pub(super) const SHARDS: &str = r#"{"default":[1,3],"maxNonShardedLength":20}"#;
 
 /// Returns the path of a blob's file below the repository.
@@ -13,7 +13,8 @@ pub(super) fn file(name: &str) -> String {
     }
 }
 
-/// The defaults of `internal/epoch/epoch_manager.go`; durations are in nanoseconds. Without all of them kopia refuses them.
+/// The defaults of `internal/epoch/epoch_manager.go`; durations are in nanoseconds. Without all of them kopia
+/// refuses them.
 pub(super) fn epochs(enabled: bool) -> Value {
     const HOUR: u64 = 3_600_000_000_000;
     json!({

@@ -1,4 +1,4 @@
-//! Reads a real folder, handle by handle, so that no path gets too long and no link is followed.
+//! Reads a real directory, handle by handle, so that no path gets too long and no link is followed.
 
 use std::ffi::CStr;
 use std::fmt::Write;
@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Entry, Kind};
 
-/// Everything below a folder, and the folder itself.
-pub(super) fn folder(path: &Path) -> io::Result<Vec<Entry>> {
+/// Everything below a directory, and the directory itself.
+pub(super) fn directory(path: &Path) -> io::Result<Vec<Entry>> {
     let root =
         rustix::fs::statat(CWD, path, AtFlags::empty()).map_err(|errno| named(path.display(), errno))?;
     let opened = open(CWD, path, &root, OFlags::DIRECTORY).map_err(|errno| named(path.display(), errno))?;
@@ -30,25 +30,25 @@ pub(super) fn single(path: &Path) -> io::Result<Vec<Entry>> {
     Ok(vec![entry.map_err(|error| named(path.display(), error))?])
 }
 
-fn below(folder: &OwnedFd, folder_path: &str, entries: &mut Vec<Entry>) -> io::Result<()> {
-    for child in Dir::read_from(folder).map_err(|errno| named(folder_path, errno))? {
-        let child = child.map_err(|errno| named(folder_path, errno))?;
+fn below(directory: &OwnedFd, directory_path: &str, entries: &mut Vec<Entry>) -> io::Result<()> {
+    for child in Dir::read_from(directory).map_err(|errno| named(directory_path, errno))? {
+        let child = child.map_err(|errno| named(directory_path, errno))?;
         let name: &CStr = child.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let path = match folder_path {
+        let path = match directory_path {
             "" => lossy(name.to_bytes()),
-            _ => format!("{folder_path}/{}", lossy(name.to_bytes())),
+            _ => format!("{directory_path}/{}", lossy(name.to_bytes())),
         };
-        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| named(&path, errno))?;
-        let entry = whole(folder.as_fd(), name, entry(path.clone(), &stat), &stat);
+        let entry = whole(directory.as_fd(), name, entry(path.clone(), &stat), &stat);
         let entry = entry.map_err(|error| named(&path, error))?;
         let is_directory = entry.kind == Kind::Directory;
         entries.push(entry);
         if is_directory {
-            let opened = open(folder, name, &stat, OFlags::DIRECTORY | OFlags::NOFOLLOW)
+            let opened = open(directory, name, &stat, OFlags::DIRECTORY | OFlags::NOFOLLOW)
                 .map_err(|errno| named(&path, errno))?;
             below(&opened.handle, &path, entries)?;
         }
@@ -79,18 +79,18 @@ fn entry(path: String, stat: &Stat) -> Entry {
 
 /// Adds what has to be read: contents, and where links point.
 fn whole<P: rustix::path::Arg + Copy>(
-    folder: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
     name: P,
     mut entry: Entry,
     stat: &Stat,
 ) -> io::Result<Entry> {
     match entry.kind {
         Kind::File => {
-            let (size, sha256) = digest(&open(folder, name, stat, OFlags::NOFOLLOW)?.handle)?;
+            let (size, sha256) = digest(&open(directory, name, stat, OFlags::NOFOLLOW)?.handle)?;
             (entry.size, entry.sha256) = (size, Some(sha256));
         }
         Kind::Symlink => {
-            let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
+            let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
             entry.target = Some(lossy(target.to_bytes()));
         }
         Kind::Directory | Kind::Other => {}
@@ -98,7 +98,7 @@ fn whole<P: rustix::path::Arg + Copy>(
     Ok(entry)
 }
 
-/// An open file or folder, whose mode is put back when it is closed.
+/// An open file or directory, whose mode is put back when it is closed.
 struct Opened {
     handle: OwnedFd,
     mode: Option<Mode>,
@@ -114,18 +114,18 @@ impl Drop for Opened {
 
 /// Opens for reading; what is ours but not readable is made so for as long as it is open.
 fn open<P: rustix::path::Arg + Copy>(
-    folder: impl AsFd,
+    directory: impl AsFd,
     name: P,
     stat: &Stat,
     flags: OFlags,
 ) -> Result<Opened, Errno> {
     let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
-    match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
+    match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {}
         opened => return opened.map(|handle| Opened { handle, mode: None }),
     }
-    rustix::fs::chmodat(&folder, name, Mode::RWXU, AtFlags::empty())?;
-    let handle = rustix::fs::openat(&folder, name, flags, Mode::empty())?;
+    rustix::fs::chmodat(&directory, name, Mode::RWXU, AtFlags::empty())?;
+    let handle = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
     Ok(Opened { handle, mode: Some(Mode::from_raw_mode(stat.st_mode)) })
 }
 

@@ -6,7 +6,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use super::*;
 
-/// A folder with one of everything.
+/// A directory with one of everything.
 struct Made(tempfile::TempDir);
 
 impl Made {
@@ -16,15 +16,15 @@ impl Made {
 }
 
 impl Drop for Made {
-    /// Only root removes a folder that nobody may enter.
+    /// Only root removes a directory that nobody may enter.
     fn drop(&mut self) {
         fs::set_permissions(self.path().join("sub/deeper"), fs::Permissions::from_mode(0o700)).unwrap();
     }
 }
 
 fn made() -> Made {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
     fs::create_dir_all(root.join("sub/deeper")).unwrap();
     fs::write(root.join("hello"), "hello").unwrap();
     fs::write(root.join("sub/deeper/file"), "deep").unwrap();
@@ -35,7 +35,7 @@ fn made() -> Made {
         fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
     }
     set_time(&root.join("hello"), -2, 999_999_999);
-    Made(folder)
+    Made(directory)
 }
 
 fn set_time(path: &Path, seconds: i64, nanoseconds: i64) {
@@ -58,16 +58,16 @@ fn at<'a>(entries: &'a mut [Entry], path: &str) -> &'a mut Entry {
 
 #[test]
 fn a_scan_equals_itself_and_leaves_no_trace() {
-    let folder = made();
-    let (first, second) = (Tree::scan(folder.path()), Tree::scan(folder.path()));
+    let directory = made();
+    let (first, second) = (Tree::scan(directory.path()), Tree::scan(directory.path()));
     assert_eq!(first, second);
     assert!(compare(&first, &second, &Compare::default()).is_empty());
 }
 
 #[test]
 fn a_scan_sees_everything() {
-    let folder = made();
-    let tree = Tree::scan(folder.path());
+    let directory = made();
+    let tree = Tree::scan(directory.path());
     let paths: Vec<&str> = tree.entries().iter().map(|entry| entry.path.as_str()).collect();
     let all =
         ["", "folder-link", "hello", "n\u{fffd}\u{fffd}", "sub", "sub/deeper", "sub/deeper/file", "sub/link"];
@@ -84,24 +84,24 @@ fn a_scan_sees_everything() {
 
 #[test]
 fn a_single_file_or_link_is_a_tree() {
-    let folder = made();
-    let file = Tree::scan_file(folder.path().join("hello"));
-    assert_eq!(file, Tree::scan(folder.path()).only("hello"));
-    let link = Tree::scan_file(folder.path().join("sub/link"));
+    let directory = made();
+    let file = Tree::scan_file(directory.path().join("hello"));
+    assert_eq!(file, Tree::scan(directory.path()).only("hello"));
+    let link = Tree::scan_file(directory.path().join("sub/link"));
     assert_eq!(link.entries()[0].target.as_deref(), Some("../hello"));
 }
 
 #[test]
 fn paths_may_be_longer_than_the_system_takes() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let name = "x".repeat(250);
-    let mut handle = fs::File::open(folder.path()).unwrap();
+    let mut handle = fs::File::open(directory.path()).unwrap();
     for _ in 0..20 {
         rustix::fs::mkdirat(&handle, &name, rustix::fs::Mode::RWXU).unwrap();
         let flags = rustix::fs::OFlags::DIRECTORY;
         handle = rustix::fs::openat(&handle, &name, flags, rustix::fs::Mode::empty()).unwrap().into();
     }
-    let tree = Tree::scan(folder.path());
+    let tree = Tree::scan(directory.path());
     assert_eq!(tree.entries().last().unwrap().path.len(), 20 * 251 - 1);
 }
 
