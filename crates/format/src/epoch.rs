@@ -182,6 +182,8 @@ mod tests {
             ("xe9 xr0_1_a xr2_3_b xr0_3_c xn4_d xn1_e", "xn4_d xr0_3_c"),
             ("xe9 xr0_1_a xr2_5_b xr0_3_c xn4_d xn6_e", "xn6_e xr0_1_a xr2_5_b"),
             ("xe9 xr1_4_a xn0_b xn2_c", "xn0_b xn2_c"),
+            // Of two chains that reach as far by as many links the first one, as in kopia.
+            ("xe9 xr0_1_a xr0_2_b xr2_3_c xr3_3_d", "xr0_1_a xr2_3_c"),
             ("xe9 xr0_0_a xr1_1_b xn0_c xn1_d xn2_e", "xn2_e xr0_0_a xr1_1_b"),
             // Names that are none.
             ("xn_a xq0_b xr0_a xr0_1 xr3_1_a xnx_a xn-1_a x xs", ""),

@@ -125,6 +125,17 @@ fn empty_and_malformed() {
 }
 
 #[test]
+fn errors_name_what_was_expected() {
+    for (bad, expected) in [
+        ("7", "expected a directory at line 1"),
+        (r#"{"stream":"kopia:directory","entries":7}"#, "expected a list of entries or null at line 1"),
+    ] {
+        let error = all(bad).1.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn deep_nesting_does_not_overflow_the_stack() {
     let deep = |field: &str| {
         all(&format!(

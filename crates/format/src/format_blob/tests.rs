@@ -35,6 +35,27 @@ fn inside_of_today_and_of_old() {
 }
 
 #[test]
+fn an_upgrade_lock_counts_once_it_has_an_owner() {
+    let lock = |owner: &str| {
+        let format = format!(r#"{{"format":{{"version":1,"upgradeLock":{{"ownerID":"{owner}"}}}}}}"#);
+        RepositoryFormat::parse(format.as_bytes()).unwrap().upgrade_lock
+    };
+    assert_eq!(lock("app@media").unwrap().owner_id, "app@media");
+    assert_eq!(lock(""), None);
+}
+
+#[test]
+fn errors_name_what_was_expected() {
+    for (broken, expected) in [
+        (OUTSIDE.replace("\"OMu7zQ==\"", "7"), "expected base64 at line 1"),
+        (OUTSIDE.replace("OMu7zQ==", "OMu7zQ"), "no base64 at line 1"),
+    ] {
+        let error = Envelope::parse(broken.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let format = r#"{"format":{"version":1,"hash":"h","secret":"c2VjcmV0","masterKey":"a2V5"}}"#;
     let shown = format!("{:?}", RepositoryFormat::parse(format.as_bytes()).unwrap());

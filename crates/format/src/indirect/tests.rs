@@ -55,6 +55,8 @@ fn lies_are_refused() {
         let error = list(entries).map_err(|error| error.to_string());
         assert!(matches!(&error, Err(text) if text.contains(why) || why == "object"), "{entries}: {error:?}");
     }
+    assert!(list("7").unwrap_err().to_string().contains("expected a list or null"));
+    assert!(parse(b"7", 1).unwrap_err().to_string().contains("expected a list of pieces"));
     assert!(parse(br#"{"stream":"kopia:directory","entries":[]}"#, 1).is_err());
     assert!(parse(br#"{"entries":[]}"#, 1).is_err());
     assert!(parse_stream(&br#"{"stream":"kopia:indirect","entries":[]} x"#[..], 1).unwrap().is_err());
