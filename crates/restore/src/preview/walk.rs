@@ -1,37 +1,36 @@
 //! Walks a snapshot beside the target and decides about every entry.
 
+mod account;
+mod compare;
+mod foresee;
+mod leaf;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::directory::EntryKind;
-use kopia_repository::object::{Extent, Extents};
 use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Repository, Trail};
-use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat, accessat};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, Stat};
 
-use super::extras::{Extras, is_empty};
+use compare::Waiting;
+use foresee::{cannot_replace, is_ours};
+
+use super::extras::Extras;
 use super::{Action, Change, Preview};
-use crate::decide::existing::{Old, freed_bytes};
+use crate::decide::existing::freed_bytes;
 use crate::decide::extras::{Names, originals, stub_alone, unlisted, unread};
-use crate::destination::compare::{is_right, open_file, size};
-use crate::destination::merge::full_folder;
-use crate::destination::metadata::keep::{Creator, may_keep};
-use crate::destination::metadata::skip::Skip;
-use crate::destination::mounts::{is_boundary, is_mounted};
-use crate::destination::naming::{Folding, Made, foresee_refusal};
+use crate::destination::metadata::keep::Creator;
+use crate::destination::mounts::is_boundary;
+use crate::destination::naming::{Folding, Made};
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
-use crate::outcome::{Cause, KEPT, KEPT_BYTES};
-use crate::plan::folding::{self, Merged, Seen, below};
+use crate::outcome::Cause;
+use crate::plan::folding::{self, Merged, Seen};
 use crate::plan::{mounted, waiting};
 use crate::room::{InTurn, Space};
-use crate::{Existing, Options, Problem};
-
-/// How many entries are compared with the target at once.
-const COMPARED: usize = 4096;
+use crate::{Existing, Options};
 
 /// How many folders of the target are open meanwhile.
 const OPEN: usize = 16;
@@ -58,41 +57,6 @@ impl Place {
     fn foresee_in_place(&self, name: &str) -> Option<Cause> {
         cannot_replace(self.is_closed, self.handle.as_deref()?, name)
     }
-}
-
-/// Foresees that an entry of the target cannot be replaced: nothing can be renamed over what is mounted.
-fn cannot_replace(is_closed: bool, folder: &OwnedFd, name: &str) -> Option<Cause> {
-    if is_closed {
-        return Some(refused());
-    }
-    let is_mounted = is_mounted(folder.as_fd(), name.as_bytes()).unwrap_or(false);
-    is_mounted.then(|| io::Error::from(Errno::BUSY).into())
-}
-
-fn refused() -> Cause {
-    io::Error::from(Errno::ACCESS).into()
-}
-
-/// Returns whether a folder of the target refuses this process. Its owner gives itself the right.
-fn is_closed(folder: &OwnedFd, stat: &Stat) -> bool {
-    let access = Access::WRITE_OK | Access::EXEC_OK;
-    let is_refused = || accessat(folder, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
-    !is_ours(stat) && is_refused()
-}
-
-fn is_ours(stat: &Stat) -> bool {
-    stat.st_uid == rustix::process::geteuid().as_raw()
-}
-
-/// A file or link that the target may have already.
-struct Waiting {
-    entry: Entry,
-    name: String,
-    trail: Trail,
-    folder: Arc<OwnedFd>,
-    is_closed: bool,
-    /// The bytes that are freed when it is replaced.
-    frees: u64,
 }
 
 pub(super) struct Walk<'a, V> {
@@ -206,27 +170,6 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         self.leaf(&place, name, entry);
         let placeholder = place.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), name));
         placeholder.iter().for_each(|name| self.deleted(place.path_of(name)));
-    }
-
-    /// Counts what cannot be restored exactly of an entry.
-    fn note(&mut self, entry: &Entry) {
-        self.preview.notes.names += u64::from(entry.name().contains('\u{fffd}'));
-        let Creator { uid, gid, may_give, .. } = self.creator;
-        let (wanted, group) = entry.owner();
-        let may_have_group = group == gid || self.groups.contains(&group);
-        let is_settable = may_give || (wanted == uid && may_have_group);
-        if self.options.skip_owners || is_settable {
-            return;
-        }
-        self.preview.notes.owners += 1;
-        // A directory of the right group keeps setgid, whoever owns it.
-        let lending = match entry.kind() {
-            EntryKind::Symlink => 0,
-            EntryKind::Directory if may_have_group => 0o4000,
-            EntryKind::Directory | EntryKind::File => 0o6000,
-        };
-        let lends = entry.mode() & lending != 0;
-        self.preview.notes.special_bits += u64::from(lends && !self.options.skip_permissions);
     }
 
     fn root(&self, entry: &Entry) -> Place {
@@ -380,7 +323,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 };
                 let opened = opened
                     .filter(|opened| Identity::of(opened).is_ok_and(|found| found == Identity::from(&stat)));
-                is_closed = opened.as_ref().is_some_and(|opened| self::is_closed(opened, &stat));
+                is_closed = opened.as_ref().is_some_and(|opened| foresee::is_closed(opened, &stat));
                 opened
             }
             Some(_) if self.options.existing == Existing::Error => {
@@ -416,225 +359,10 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         Some(Place { source, merged, trail, handle, in_use: parent.in_use, is_closed })
     }
 
-    /// Foresees that the target does not take an entry.
-    fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Cause> {
-        if parent.is_closed {
-            return Some(refused());
-        }
-        let ground = parent.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
-        foresee_refusal(made, name, ground.as_fd())
-    }
-
     fn is_boundary(&self, parent: Option<&Arc<OwnedFd>>, name: &str, stat: &Stat) -> bool {
         let is_boundary = |parent: &Arc<OwnedFd>| {
             is_boundary(parent.as_fd(), name.as_bytes(), stat, self.device.unwrap_or(stat.st_dev))
         };
         parent.is_some_and(|parent| is_boundary(parent).unwrap_or(false))
     }
-
-    fn leaf(&mut self, place: &Place, name: &str, entry: &Entry) {
-        let path = place.path_of(name);
-        let handle = place.handle.as_ref();
-        let found = handle.and_then(|handle| Some((handle, look(handle.as_fd(), name).ok()??)));
-        let Some((folder, stat)) = found else {
-            let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
-            return match self.foresee_refusal(place, made, name) {
-                Some(cause) => self.problem(path, cause),
-                None => self.written(path, Action::Write, entry, 0),
-            };
-        };
-        let frees = if is_folder(&stat) { 0 } else { freed_bytes(&stat) };
-        match Old::decide(&stat, entry, self.options, self.creator) {
-            Old::Replace if is_folder(&stat) => self.instead_of_folder(place, folder, name, path, entry),
-            Old::Replace => match place.foresee_in_place(name) {
-                Some(cause) => self.problem(path, cause),
-                None => self.written(path, Action::Replace, entry, frees),
-            },
-            Old::Refuse => self.problem(path, Cause::Exists),
-            Old::Trust { .. } => self.kept(path, entry),
-            Old::Compare => {
-                let (entry, name, folder) = (entry.clone(), name.to_string(), folder.clone());
-                let (trail, is_closed) = (place.trail.clone(), place.is_closed);
-                self.waiting.push(Waiting { entry, name, trail, folder, is_closed, frees });
-                if self.waiting.len() >= COMPARED {
-                    self.compare();
-                }
-            }
-        }
-    }
-
-    /// A folder is where a file or link is to be: an empty one is replaced, any other goes only where extras do.
-    fn instead_of_folder(
-        &mut self,
-        place: &Place,
-        parent: &OwnedFd,
-        name: &str,
-        path: String,
-        entry: &Entry,
-    ) {
-        if place.is_closed {
-            return self.problem(path, refused());
-        }
-        if self.options.delete_extra {
-            return self.extras.add_in_the_way(parent, name, &place.path_of(""), path, entry);
-        }
-        if !is_empty(parent, name) {
-            self.problem(path, full_folder());
-        } else if let Some(cause) = place.foresee_in_place(name) {
-            self.problem(path, cause);
-        } else {
-            self.written(path, Action::Replace, entry, 0);
-        }
-    }
-
-    /// Compares those that wait with the target, side by side.
-    fn compare(&mut self) {
-        self.open = 0;
-        let waiting = std::mem::take(&mut self.waiting);
-        let next = AtomicUsize::new(0);
-        let keeper = Keeper { skip: self.options.into(), creator: self.creator };
-        let work = || {
-            let (mut buffer, mut compared) = (Vec::new(), Vec::new());
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(waiting) = waiting.get(number) else { return compared };
-                compared.push((number, present(waiting, keeper, &mut buffer)));
-            }
-        };
-        let mut found = vec![Present::default(); waiting.len()];
-        std::thread::scope(|scope| {
-            let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..self.options.workers().min(waiting.len())).map_while(start).collect();
-            let mut compared = work();
-            others.into_iter().filter_map(|other| other.join().ok()).for_each(|more| compared.extend(more));
-            compared.into_iter().for_each(|(number, present)| found[number] = present);
-        });
-        for (Waiting { entry, trail, name, folder, is_closed, frees }, found) in
-            waiting.into_iter().zip(found)
-        {
-            let path = trail.path_of(&name);
-            let large = entry.kind() == EntryKind::File && entry.object().indirection() > 0;
-            let writable = || accessat(&folder, &*name, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
-            if found.is_right && found.may_stay {
-                self.kept(path, &entry);
-            } else if large && self.options.in_place && found.may_stay && writable() {
-                self.written(path, Action::Change, &entry, frees);
-            } else if let Some(cause) = cannot_replace(is_closed, &folder, &name) {
-                self.problem(path, cause);
-            } else {
-                self.written(path, Action::Replace, &entry, frees);
-            }
-        }
-    }
-
-    pub(super) fn written(&mut self, path: String, action: Action, entry: &Entry, frees: u64) {
-        let takes = Space::of(entry.size(), self.block).bytes;
-        // File systems keep short targets of links with the attributes.
-        let least = if entry.kind() == EntryKind::File { takes } else { 0 };
-        match action {
-            // It grows where it is.
-            Action::Change => self.takes(takes.saturating_sub(frees), least.saturating_sub(frees), 0),
-            _ => self.takes(takes, least, frees),
-        }
-        if action != Action::Change {
-            self.inodes_in_turn.add(1, u64::from(action == Action::Replace));
-        }
-        let bytes = if entry.kind() == EntryKind::File { entry.size() } else { 0 };
-        self.preview.written += 1;
-        self.preview.bytes += bytes;
-        self.tell(path, action, false, bytes);
-    }
-
-    /// Counts the room that something takes at most and at least, and frees once it is in its place.
-    fn takes(&mut self, most: u64, least: u64, frees: u64) {
-        self.preview.room = self.preview.room.saturating_add(most);
-        self.in_turn.add(least, frees);
-    }
-
-    pub(super) fn deleted(&mut self, path: String) {
-        self.preview.deleted += 1;
-        self.tell(path, Action::Delete, false, 0);
-    }
-
-    fn kept(&mut self, path: String, entry: &Entry) {
-        self.preview.kept += 1;
-        self.tell(path, Action::Keep, false, entry.size());
-    }
-
-    fn tell(&mut self, path: String, action: Action, folder: bool, bytes: u64) {
-        (self.visit)(&Change { path, action, folder, bytes });
-    }
-
-    /// As [`Self::problem`], of what the snapshot does not have.
-    pub(super) fn extra_problem(&mut self, path: String, cause: Cause) {
-        self.extras.problems += 1;
-        self.preview.undeleted += 1;
-        self.problem(path, cause);
-    }
-
-    /// As [`Self::problem`], of an entry with all below it.
-    fn lost(&mut self, path: String, cause: Cause, entry: &Entry) {
-        self.problem(path, cause);
-        self.preview.problem_count = self.preview.problem_count.saturating_add(below(entry));
-    }
-
-    pub(super) fn problem(&mut self, path: String, cause: Cause) {
-        self.preview.problem_count += 1;
-        if self.preview.problems.len() < KEPT && self.kept_bytes < KEPT_BYTES {
-            self.kept_bytes += path.len();
-            self.preview.problems.push(Problem { path, cause, salvaged: None });
-        }
-    }
-}
-
-/// What the target has in place of a file or link.
-#[derive(Debug, Clone, Copy, Default)]
-struct Present {
-    /// Whether it has the right bytes.
-    is_right: bool,
-    /// Whether it may be kept, or changed in place.
-    may_stay: bool,
-}
-
-/// What decides whether a file may stay.
-#[derive(Debug, Clone, Copy)]
-struct Keeper {
-    skip: Skip,
-    creator: Creator,
-}
-
-impl Keeper {
-    fn may_keep(self, stat: &Stat, entry: &Entry) -> bool {
-        may_keep(stat, &self.skip.adjust(&entry.into(), stat), self.creator)
-    }
-}
-
-/// Compares the target's file or link with the snapshot's.
-fn present(waiting: &Waiting, keeper: Keeper, buffer: &mut Vec<u8>) -> Present {
-    let Waiting { entry, name, folder, .. } = waiting;
-    let (repository, object) = (entry.repository(), entry.object());
-    let mut extents = Extents::new(repository, object);
-    if entry.kind() == EntryKind::Symlink {
-        let target = rustix::fs::readlinkat(folder, &**name, Vec::new());
-        let is_right = match (target, extents.next(), extents.next()) {
-            (Ok(target), Some(Ok(extent)), None) => {
-                repository.verify_content(&extent.content, target.to_bytes())
-            }
-            _ => false,
-        };
-        let stat = look(folder.as_fd(), &**name).ok().flatten();
-        return Present { is_right, may_stay: stat.is_some_and(|stat| keeper.may_keep(&stat, entry)) };
-    }
-    let Ok((file, stat)) = open_file(folder.as_fd(), name, OFlags::RDONLY) else { return Present::default() };
-    let (may_stay, length) = (keeper.may_keep(&stat, entry), size(&stat));
-    let mut end = 0;
-    let right = length == entry.size()
-        && extents.all(|extent| {
-            let Ok(extent) = extent else { return false };
-            let whole = extent.length.or((object.indirection() == 0).then_some(length));
-            end = extent.start.saturating_add(whole.unwrap_or_default());
-            length == 0 || is_right(repository, file.as_fd(), &Extent { length: whole, ..extent }, buffer)
-        });
-    // A list may have fewer bytes than its entry says, or none at all.
-    Present { is_right: right && end == length, may_stay }
 }

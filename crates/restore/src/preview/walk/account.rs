@@ -1,0 +1,94 @@
+//! Adds up what would happen, and tells the caller of each entry.
+
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
+
+use super::Walk;
+use crate::Problem;
+use crate::destination::metadata::keep::Creator;
+use crate::outcome::{Cause, KEPT, KEPT_BYTES};
+use crate::plan::folding::below;
+use crate::preview::{Action, Change};
+use crate::room::Space;
+
+impl<V: FnMut(&Change)> Walk<'_, V> {
+    /// Counts what cannot be restored exactly of an entry.
+    pub(super) fn note(&mut self, entry: &Entry) {
+        self.preview.notes.names += u64::from(entry.name().contains('\u{fffd}'));
+        let Creator { uid, gid, may_give, .. } = self.creator;
+        let (wanted, group) = entry.owner();
+        let may_have_group = group == gid || self.groups.contains(&group);
+        let is_settable = may_give || (wanted == uid && may_have_group);
+        if self.options.skip_owners || is_settable {
+            return;
+        }
+        self.preview.notes.owners += 1;
+        // A directory of the right group keeps setgid, whoever owns it.
+        let lending = match entry.kind() {
+            EntryKind::Symlink => 0,
+            EntryKind::Directory if may_have_group => 0o4000,
+            EntryKind::Directory | EntryKind::File => 0o6000,
+        };
+        let lends = entry.mode() & lending != 0;
+        self.preview.notes.special_bits += u64::from(lends && !self.options.skip_permissions);
+    }
+
+    pub(in crate::preview) fn written(&mut self, path: String, action: Action, entry: &Entry, frees: u64) {
+        let takes = Space::of(entry.size(), self.block).bytes;
+        // File systems keep short targets of links with the attributes.
+        let least = if entry.kind() == EntryKind::File { takes } else { 0 };
+        match action {
+            // It grows where it is.
+            Action::Change => self.takes(takes.saturating_sub(frees), least.saturating_sub(frees), 0),
+            _ => self.takes(takes, least, frees),
+        }
+        if action != Action::Change {
+            self.inodes_in_turn.add(1, u64::from(action == Action::Replace));
+        }
+        let bytes = if entry.kind() == EntryKind::File { entry.size() } else { 0 };
+        self.preview.written += 1;
+        self.preview.bytes += bytes;
+        self.tell(path, action, false, bytes);
+    }
+
+    /// Counts the room that something takes at most and at least, and frees once it is in its place.
+    pub(super) fn takes(&mut self, most: u64, least: u64, frees: u64) {
+        self.preview.room = self.preview.room.saturating_add(most);
+        self.in_turn.add(least, frees);
+    }
+
+    pub(in crate::preview) fn deleted(&mut self, path: String) {
+        self.preview.deleted += 1;
+        self.tell(path, Action::Delete, false, 0);
+    }
+
+    pub(super) fn kept(&mut self, path: String, entry: &Entry) {
+        self.preview.kept += 1;
+        self.tell(path, Action::Keep, false, entry.size());
+    }
+
+    pub(super) fn tell(&mut self, path: String, action: Action, folder: bool, bytes: u64) {
+        (self.visit)(&Change { path, action, folder, bytes });
+    }
+
+    /// As [`Self::problem`], of what the snapshot does not have.
+    pub(in crate::preview) fn extra_problem(&mut self, path: String, cause: Cause) {
+        self.extras.problems += 1;
+        self.preview.undeleted += 1;
+        self.problem(path, cause);
+    }
+
+    /// As [`Self::problem`], of an entry with all below it.
+    pub(super) fn lost(&mut self, path: String, cause: Cause, entry: &Entry) {
+        self.problem(path, cause);
+        self.preview.problem_count = self.preview.problem_count.saturating_add(below(entry));
+    }
+
+    pub(in crate::preview) fn problem(&mut self, path: String, cause: Cause) {
+        self.preview.problem_count += 1;
+        if self.preview.problems.len() < KEPT && self.kept_bytes < KEPT_BYTES {
+            self.kept_bytes += path.len();
+            self.preview.problems.push(Problem { path, cause, salvaged: None });
+        }
+    }
+}

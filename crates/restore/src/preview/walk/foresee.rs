@@ -1,0 +1,48 @@
+//! Foresees what the target will refuse, where only trying would tell for certain.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Access, AtFlags, Stat, accessat};
+use rustix::io::Errno;
+
+use super::{Place, Walk};
+use crate::destination::mounts::is_mounted;
+use crate::destination::naming::{Made, foresee_refusal};
+use crate::outcome::Cause;
+use crate::preview::Change;
+
+impl<V: FnMut(&Change)> Walk<'_, V> {
+    /// Foresees that the target does not take an entry.
+    pub(super) fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Cause> {
+        if parent.is_closed {
+            return Some(refused());
+        }
+        let ground = parent.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
+        foresee_refusal(made, name, ground.as_fd())
+    }
+}
+
+/// Foresees that an entry of the target cannot be replaced: nothing can be renamed over what is mounted.
+pub(super) fn cannot_replace(is_closed: bool, folder: &OwnedFd, name: &str) -> Option<Cause> {
+    if is_closed {
+        return Some(refused());
+    }
+    let is_mounted = is_mounted(folder.as_fd(), name.as_bytes()).unwrap_or(false);
+    is_mounted.then(|| io::Error::from(Errno::BUSY).into())
+}
+
+pub(super) fn refused() -> Cause {
+    io::Error::from(Errno::ACCESS).into()
+}
+
+/// Returns whether a folder of the target refuses this process. Its owner gives itself the right.
+pub(super) fn is_closed(folder: &OwnedFd, stat: &Stat) -> bool {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    let is_refused = || accessat(folder, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
+    !is_ours(stat) && is_refused()
+}
+
+pub(super) fn is_ours(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
+}
