@@ -15,10 +15,13 @@ use std::sync::Arc;
 
 use kopia_format::directory::{EntryKind, Refusal};
 use kopia_repository::{Entry, Fetched, MAX_WAITING};
+use rustix::fs::Stat;
 
-use crate::decide::existing::{Found, Old, freed_bytes};
-use crate::decide::extras::{Names, originals, stub_alone, unlisted, unread};
-use crate::decide::leftovers::Left;
+use crate::Part;
+use crate::decide::directory::DirectoryPolicy;
+use crate::decide::existing::Candidates;
+use crate::decide::extras::{DirNames, originals, stub_alone, unlisted, unread};
+use crate::decide::leftovers::Leftovers;
 use crate::destination::existing::open_existing;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::merge::Merge;
@@ -30,7 +33,6 @@ use crate::destination::{Identity, is_folder, look, staging};
 use crate::execute::{Shared, Worker};
 use crate::outcome::{Attribute, Cause};
 use crate::queue::Parts;
-use crate::{Existing, Part};
 use batch::Batch;
 use folding::{Merged, Seen, below};
 use rounds::Rounds;
@@ -216,20 +218,20 @@ impl<'a> Planner<'a> {
     }
 
     /// Lists what an interrupted restore left of the folder.
-    fn left(&mut self, folder: &Arc<Folder>) -> Option<Left> {
+    fn left(&mut self, folder: &Arc<Folder>) -> Option<Leftovers> {
         match folder.left && !self.shared.options.is_shard() {
             true => {
                 let folds = self.shared.folding != Folding::Nothing;
-                self.worker.open(folder).and_then(|handle| Left::read(handle, folds)).ok()
+                self.worker.open(folder).and_then(|handle| Leftovers::read(handle, folds)).ok()
             }
             false => None,
         }
     }
 
     /// Lists the folder of the target, if what the snapshot does not have is to be deleted.
-    fn names_of(&self, folder: &Arc<Folder>, there: &There) -> Option<Names> {
+    fn names_of(&self, folder: &Arc<Folder>, there: &There) -> Option<DirNames> {
         let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
-        let names = Names::read(existing.as_fd());
+        let names = DirNames::read(existing.as_fd());
         names.inspect_err(|error| self.extra_problem(folder, "", unlisted(error))).ok()
     }
 
@@ -314,7 +316,7 @@ impl<'a> Planner<'a> {
 /// What is there already of the folder that is being planned.
 struct There {
     existing: Option<OwnedFd>,
-    left: Option<Left>,
+    left: Option<Leftovers>,
 }
 
 /// How a folder gets to its place.
@@ -337,47 +339,35 @@ impl There {
         } else {
             Attributes::from(entry)
         };
-        let kind = match (parent.kind, found) {
-            // It is made, and left as it is made.
-            _ if shared.options.is_shard() => Ok((FolderKind::Inner, false)),
-            (FolderKind::Existing, Some(Ok(Some(stat)))) if is_folder(&stat) => {
-                // Nothing can be moved to another file system, nor to another mount of the same.
-                let directory = self.existing.as_ref().map(AsFd::as_fd);
-                let is_boundary =
-                    |directory| is_boundary(directory, entry.name().as_bytes(), &stat, shared.target.device);
-                if directory.map_or(Ok(false), is_boundary)? {
-                    Err(mounted())
-                } else {
-                    Ok((FolderKind::Existing, false))
-                }
-            }
-            (FolderKind::Existing, Some(Ok(Some(_)))) if shared.options.existing == Existing::Error => {
-                Err(Cause::Exists)
-            }
-            (FolderKind::Existing, found) => Ok((FolderKind::Moved, matches!(found, Some(Ok(Some(_)))))),
-            _ => Ok((FolderKind::Inner, false)),
+        // It is made, and left as it is made.
+        if shared.options.is_shard() || parent.kind != FolderKind::Existing {
+            return Ok(Placing { kind: FolderKind::Inner, replaces: false, attributes });
+        }
+        let directory = self.existing.as_ref().map(AsFd::as_fd);
+        let is_boundary = |stat: &Stat| match directory {
+            Some(directory) => is_boundary(directory, entry.name().as_bytes(), stat, shared.target.device),
+            None => Ok(false),
         };
-        let (kind, replaces) = kind?;
+        let found = found.and_then(Result::ok).flatten();
+        let (kind, replaces) = match DirectoryPolicy::decide(found.as_ref(), is_boundary, shared.options)? {
+            DirectoryPolicy::Fill => (FolderKind::Existing, false),
+            DirectoryPolicy::Replace => (FolderKind::Moved, true),
+            DirectoryPolicy::Make => (FolderKind::Moved, false),
+        };
         Ok(Placing { kind, replaces, attributes })
     }
 
     /// Says what is there already of a file or link.
-    fn found(&self, shared: &Shared<'_>, name: &str, entry: &Entry, left: bool) -> Found {
+    fn found(&self, shared: &Shared<'_>, name: &str, entry: &Entry, left: bool) -> Candidates {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
-        let frees = stat.as_ref().filter(|stat| !is_folder(stat)).map(freed_bytes);
-        let decide = |stat| Old::decide(&stat, entry, shared.options, shared.defaults.creator);
-        Found { old: stat.map(decide), left, frees, mixed: false }
+        let creator = shared.defaults.creator;
+        Candidates { left, ..Candidates::of(stat.as_ref(), entry, shared.options, creator) }
     }
 }
 
 /// What is said of a folder beyond those that are kept in memory.
 pub(crate) fn waiting() -> String {
     format!("more than {MAX_WAITING} folders are still to be restored; restore this one by itself")
-}
-
-/// What is said of a folder that is a mount point or subvolume.
-pub(crate) fn mounted() -> Cause {
-    Cause::Entry("another file system or volume lies there; restore this folder into it by itself".into())
 }
 
 /// What is said of the second entry of a name.

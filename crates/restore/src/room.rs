@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kopia_format::directory::Summary;
 use rustix::io::Errno;
 
-use crate::decide::existing::Found;
+use crate::decide::existing::Candidates;
 use crate::destination::folder::Folder;
 use crate::execute::SmallEntry;
 use crate::{Options, Part};
@@ -88,7 +88,7 @@ pub(crate) enum Postponed {
     /// A file or link, of which nothing is left in the staging tree.
     Entry {
         entry: SmallEntry,
-        found: Found,
+        found: Candidates,
         /// The bytes that the target's own file takes now, if it is changed in place.
         takes: Option<u64>,
     },

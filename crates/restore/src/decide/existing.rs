@@ -4,15 +4,16 @@ use kopia_repository::Entry;
 use rustix::fs::{FileType, Stat};
 
 use super::file_type;
+use crate::destination::is_folder;
 use crate::destination::metadata::keep::{Creator, found_as_settable};
 use crate::destination::metadata::{Attributes, has_time};
 use crate::{Existing, Options};
 
-/// Where bytes may be.
+/// Where the bytes of a file or link may be already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Found {
+pub(crate) struct Candidates {
     /// What is to be done about what the target has, if it has something.
-    pub(crate) old: Option<Old>,
+    pub(crate) existing: Option<ExistingPolicy>,
     /// Whether an interrupted restore left something in the staging tree.
     pub(crate) left: bool,
     /// The bytes that are freed when what the target has is replaced, if it has something that is no folder.
@@ -21,16 +22,26 @@ pub(crate) struct Found {
     pub(crate) mixed: bool,
 }
 
-impl Found {
-    /// Says whether there is nothing that could spare work.
+impl Candidates {
+    /// Decides about a file or link, from what the target has in its place.
+    pub(crate) fn of(found: Option<&Stat>, entry: &Entry, options: &Options, creator: Creator) -> Self {
+        Self {
+            existing: found.map(|stat| ExistingPolicy::decide(stat, entry, options, creator)),
+            left: false,
+            frees: found.filter(|stat| !is_folder(stat)).map(freed_bytes),
+            mixed: false,
+        }
+    }
+
+    /// Returns whether there is nothing that could spare work.
     pub(crate) fn is_nothing(self) -> bool {
-        !self.left && matches!(self.old, None | Some(Old::Replace))
+        !self.left && matches!(self.existing, None | Some(ExistingPolicy::Replace))
     }
 }
 
-/// What is to be done about an entry that the target has already.
+/// What happens to a file or link that the target has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Old {
+pub(crate) enum ExistingPolicy {
     /// Nothing there helps: what is restored goes to its place, whatever is in it.
     Replace,
     /// It may have the right bytes, so it is read.
@@ -44,9 +55,8 @@ pub(crate) enum Old {
     Refuse,
 }
 
-impl Old {
-    /// Decides about a file or link, and what the target has in its place.
-    pub(crate) fn decide(found: &Stat, entry: &Entry, options: &Options, creator: Creator) -> Self {
+impl ExistingPolicy {
+    fn decide(found: &Stat, entry: &Entry, options: &Options, creator: Creator) -> Self {
         let attributes = Attributes::from(entry);
         let kind = FileType::from_raw_mode(found.st_mode);
         let wanted = file_type(entry.kind());
@@ -71,7 +81,7 @@ impl Old {
 }
 
 /// Returns the bytes that are freed when an entry is replaced: none as long as it has other names.
-pub(crate) fn freed_bytes(stat: &rustix::fs::Stat) -> u64 {
+pub(crate) fn freed_bytes(stat: &Stat) -> u64 {
     // Blocks of 512 bytes, whatever the file system's unit is.
     let bytes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     if stat.st_nlink > 1 { 0 } else { bytes }

@@ -16,7 +16,7 @@ use crate::outcome::Cause;
 
 /// The names in a folder, of which those that the snapshot has are taken away.
 #[derive(Default)]
-pub(crate) struct Names {
+pub(crate) struct DirNames {
     /// What each name stands for: its kind and inode.
     pub(super) names: HashMap<Box<[u8]>, (FileType, u64)>,
     /// The inodes of those that were taken away.
@@ -25,7 +25,7 @@ pub(crate) struct Names {
     folds: bool,
 }
 
-impl Names {
+impl DirNames {
     /// Lists a folder.
     pub(crate) fn read(folder: BorrowedFd<'_>) -> io::Result<Self> {
         let mut names = HashMap::new();
@@ -205,24 +205,24 @@ mod tests {
         let folder = fs::File::open(place.path()).unwrap();
         let folder = folder.as_fd();
         fs::write(place.path().join("FOO"), b"").unwrap();
-        let mut names = Names::read(folder).unwrap();
+        let mut names = DirNames::read(folder).unwrap();
         names.take_or_look(folder, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
         assert_eq!(names.into_extras(true, &Options::default()), [b"FOO".as_slice().into()]);
         // It was not listed by this name, and is there: as on a file system that has it by both.
-        let mut names = Names::read(folder).unwrap();
+        let mut names = DirNames::read(folder).unwrap();
         fs::rename(place.path().join("FOO"), place.path().join("foo")).unwrap();
         names.take_or_look(folder, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
         assert!(names.into_extras(true, &Options::default()).is_empty());
         // The inode says nothing where another one has come, or where two names have one.
         fs::write(place.path().join("other"), b"").unwrap();
-        let mut names = Names::read(folder).unwrap();
+        let mut names = DirNames::read(folder).unwrap();
         fs::write(place.path().join("new"), b"").unwrap();
         names.take_or_look(folder, "new");
         assert!(names.take_unread(None).is_err());
         fs::hard_link(place.path().join("foo"), place.path().join("link")).unwrap();
-        let mut names = Names::read(folder).unwrap();
+        let mut names = DirNames::read(folder).unwrap();
         fs::hard_link(place.path().join("foo"), place.path().join("Link")).unwrap();
         names.take_or_look(folder, "Link");
         assert!(names.take_unread(None).is_err());
@@ -231,10 +231,10 @@ mod tests {
             fs::remove_file(place.path().join(name)).unwrap();
         }
         // A second name of what was taken already.
-        let mut names = Names::read(folder).unwrap();
+        let mut names = DirNames::read(folder).unwrap();
         names.take("foo").unwrap();
         fs::write(place.path().join("extra"), b"").unwrap();
-        let mut names = Names { names: Names::read(folder).unwrap().names, ..names };
+        let mut names = DirNames { names: DirNames::read(folder).unwrap().names, ..names };
         names.names.remove(b"foo".as_slice());
         fs::rename(place.path().join("foo"), place.path().join("Foo")).unwrap();
         names.take_or_look(folder, "Foo");
@@ -242,7 +242,7 @@ mod tests {
         fs::remove_file(place.path().join("extra")).unwrap();
         fs::rename(place.path().join("Foo"), place.path().join("foo")).unwrap();
         // Where nothing is left over, it does not matter.
-        let mut names = Names::read(folder).unwrap();
+        let mut names = DirNames::read(folder).unwrap();
         names.take_or_look(folder, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
     }

@@ -8,21 +8,21 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use rustix::fs::FileType;
 
-use super::extras::Names;
+use super::extras::DirNames;
 use super::file_type;
 use crate::destination::{look, remove};
 
 /// What an interrupted restore left in one folder of the staging tree.
-pub(crate) struct Left {
+pub(crate) struct Leftovers {
     folder: Rc<OwnedFd>,
-    names: Names,
+    names: DirNames,
     /// Whether names may be listed otherwise than they were given.
     folds: bool,
 }
 
-impl Left {
+impl Leftovers {
     pub(crate) fn read(folder: Rc<OwnedFd>, folds: bool) -> io::Result<Self> {
-        let names = Names::read(folder.as_fd())?;
+        let names = DirNames::read(folder.as_fd())?;
         Ok(Self { folder, names, folds })
     }
 

@@ -26,6 +26,17 @@ pub(crate) fn is_right(
     read_exact(file, bytes, extent.start).is_ok() && repository.verify_content(&extent.content, bytes)
 }
 
+/// Returns whether a link has the target that it should have.
+pub(crate) fn link_is_right(
+    repository: &Repository,
+    directory: BorrowedFd<'_>,
+    name: &str,
+    extent: &Extent,
+) -> io::Result<bool> {
+    let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+    Ok(repository.verify_content(&extent.content, target.to_bytes()))
+}
+
 /// Opens a file that was there before. Fails unless it is a regular file with a single hard link.
 pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, Stat)> {
     // A pipe that has just taken its place must not hold us up.

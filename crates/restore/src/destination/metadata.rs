@@ -24,7 +24,7 @@ use kopia_format::Timestamp;
 use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags, Stat};
 
-use keep::may_keep;
+use keep::Keeper;
 use probe::ProbedDefaults;
 use set::{Owned, Seen};
 use skip::Skip;
@@ -66,6 +66,7 @@ impl Attributes {
 pub(crate) struct Metadata {
     defaults: ProbedDefaults,
     skip: Skip,
+    keeper: Keeper,
     /// Owners that could not be set: asking again for every file would cost two system calls each.
     refused: HashSet<(u32, u32)>,
     /// What was seen to hold once, so that it need not be looked at again.
@@ -74,7 +75,8 @@ pub(crate) struct Metadata {
 
 impl Metadata {
     pub(crate) fn new(defaults: ProbedDefaults, options: &Options) -> Self {
-        Self { defaults, skip: options.into(), refused: HashSet::new(), seen: HashSet::new() }
+        let keeper = Keeper::new(options, defaults.creator);
+        Self { defaults, skip: options.into(), keeper, refused: HashSet::new(), seen: HashSet::new() }
     }
 
     /// Returns whether modes are left as they are.
@@ -153,7 +155,7 @@ impl Metadata {
 
     /// Returns whether a file or symlink of the target that has the right bytes may be kept.
     pub(crate) fn may_keep(&self, stat: &Stat, wanted: &Attributes) -> bool {
-        may_keep(stat, &self.skip.adjust(wanted, stat), self.defaults.creator)
+        self.keeper.may_keep(stat, wanted)
     }
 
     /// Sets what differs of a file that was there before.

@@ -10,9 +10,9 @@ use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags, Stat};
 
 use super::{SmallEntry, Worker};
-use crate::decide::existing::Found;
-use crate::decide::existing::Old;
-use crate::destination::compare::{is_right, open_file, size};
+use crate::decide::existing::Candidates;
+use crate::decide::existing::ExistingPolicy;
+use crate::destination::compare::{is_right, link_is_right, open_file, size};
 use crate::destination::look;
 use crate::destination::metadata::has_time;
 use crate::destination::metadata::keep::found_as_settable;
@@ -90,10 +90,10 @@ impl Worker<'_> {
         Ok(size(&stat))
     }
 
-    fn check_small(&mut self, entry: &SmallEntry, extent: Option<Extent>, found: Found) {
+    fn check_small(&mut self, entry: &SmallEntry, extent: Option<Extent>, found: Candidates) {
         let folder = &entry.folder;
         let root = self.shared.target.folder.as_fd();
-        if found.old == Some(Old::Compare)
+        if found.existing == Some(ExistingPolicy::Compare)
             && let Ok(existing) = self.in_target.open(root, folder)
             && self.is_there(existing.as_fd(), entry, extent, Place::Target).unwrap_or(false)
         {
@@ -136,14 +136,13 @@ impl Worker<'_> {
     ) -> io::Result<bool> {
         let name = &*entry.name;
         if entry.symlink {
-            let target = rustix::fs::readlinkat(folder, name, Vec::new())?;
-            let Some(stat) = look(folder, name)? else { return Ok(false) };
-            let right = extent.is_some_and(|extent| {
-                self.shared.repository.verify_content(&extent.content, target.to_bytes())
-            });
-            if !right || !self.may_stay(&stat, entry, place) {
+            let Some(extent) = extent else { return Ok(false) };
+            if !link_is_right(self.shared.repository, folder, name, &extent)? {
                 return Ok(false);
             }
+            let Some(stat) = look(folder, name)?.filter(|stat| self.may_stay(stat, entry, place)) else {
+                return Ok(false);
+            };
             let unset = self.metadata.correct_symlink(folder, name, &stat, &entry.attributes)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(true);
@@ -176,7 +175,7 @@ impl Worker<'_> {
     }
 
     /// Removes what an interrupted restore left of an entry, if it did.
-    pub(crate) fn discard(&mut self, entry: &SmallEntry, found: Found) {
+    pub(crate) fn discard(&mut self, entry: &SmallEntry, found: Candidates) {
         if found.left
             && let Ok(folder) = self.handles.open(&entry.folder)
         {

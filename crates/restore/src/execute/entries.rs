@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, OFlags};
 
 use super::{Worker, is_fatal};
 use crate::Sync;
-use crate::decide::existing::Found;
+use crate::decide::existing::Candidates;
 use crate::destination::close;
 use crate::destination::folder::Folder;
 use crate::destination::metadata::Attributes;
@@ -61,7 +61,7 @@ impl Worker<'_> {
                         }
                     }
                     Err(error) if self.shared.room.may_postpone(&error) => {
-                        let (entry, found) = (entry.clone(), Found::default());
+                        let (entry, found) = (entry.clone(), Candidates::default());
                         return self
                             .shared
                             .room

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use kopia_repository::object::Extent;
 
 use super::SmallEntry;
-use crate::decide::existing::Found;
+use crate::decide::existing::Candidates;
 use crate::destination::handles;
 use crate::outcome::Cause;
 use crate::plan::batch::ContentRef;
@@ -21,7 +21,7 @@ use crate::plan::batch::ContentRef;
 #[derive(Debug)]
 pub(crate) struct LargeFile {
     entry: SmallEntry,
-    found: Found,
+    found: Candidates,
     handle: RwLock<Handle>,
     /// Pieces that are not settled, and one for the planner while it still adds some.
     pending: AtomicU64,
@@ -136,7 +136,7 @@ impl Handle {
 }
 
 impl LargeFile {
-    pub(crate) fn new(entry: SmallEntry, found: Found) -> Self {
+    pub(crate) fn new(entry: SmallEntry, found: Candidates) -> Self {
         let (end, there, reused, changed, decoded, compared, no_room, failed) = Default::default();
         let (handle, pending) = (RwLock::new(Handle::New), AtomicU64::new(1));
         Self {

@@ -8,7 +8,7 @@ use kopia_repository::object::Extent;
 use kopia_repository::{ContentLocation, contents};
 
 use super::{BYTES, ENTRIES, LARGE_FILES};
-use crate::decide::existing::Found;
+use crate::decide::existing::Candidates;
 use crate::execute::{LargeFile, SmallEntry};
 use crate::queue::Parts;
 
@@ -48,7 +48,7 @@ pub(crate) struct Check {
     pub(crate) item: Item,
     /// The content that it should be; a file without bytes has none.
     pub(crate) extent: Option<Extent>,
-    pub(crate) found: Found,
+    pub(crate) found: Candidates,
 }
 
 /// One content that one entry needs.

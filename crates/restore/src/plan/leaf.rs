@@ -11,8 +11,8 @@ use kopia_repository::object::{Extent, Extents};
 use super::Planner;
 use super::batch::{Check, Item};
 use crate::checks::Wrong;
-use crate::decide::existing::Found;
-use crate::decide::existing::Old;
+use crate::decide::existing::Candidates;
+use crate::decide::existing::ExistingPolicy;
 use crate::destination::compare::size;
 use crate::destination::folder::Folder;
 use crate::destination::look;
@@ -22,7 +22,7 @@ use crate::outcome::{Attribute, Cause};
 
 impl Planner<'_> {
     /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
-    pub(super) fn leaf(&mut self, folder: &Arc<Folder>, name: &str, entry: &Entry, mut found: Found) {
+    pub(super) fn leaf(&mut self, folder: &Arc<Folder>, name: &str, entry: &Entry, mut found: Candidates) {
         let begins = self.share.as_mut().map(|share| share.next(entry.size()));
         if entry.object().indirection() == 0 && !self.has(begins, 0) {
             return;
@@ -40,12 +40,12 @@ impl Planner<'_> {
             object: entry.object(),
             frees: found.frees,
         };
-        match found.old {
-            Some(Old::Refuse) => {
+        match found.existing {
+            Some(ExistingPolicy::Refuse) => {
                 self.worker.discard(&small, found);
                 return self.lost(small, Cause::Exists);
             }
-            Some(Old::Trust { owner }) => {
+            Some(ExistingPolicy::Trust { owner }) => {
                 self.worker.discard(&small, found);
                 if owner {
                     self.shared.tally.note(&small.folder.path_of(&small.name), Attribute::Owner);
@@ -72,14 +72,18 @@ impl Planner<'_> {
         if object.is_compressed() && self.share.is_none() {
             // Such a content is named by its compressed bytes, which what is there cannot be compared with.
             self.worker.discard(&small, found);
-            found = Found { old: found.old.map(|_| Old::Replace), left: false, ..found };
+            found = Candidates {
+                existing: found.existing.map(|_| ExistingPolicy::Replace),
+                left: false,
+                ..found
+            };
         }
         self.take_room_for(&small, found);
         self.contents(small, found, begins);
     }
 
     /// Plans the contents of a file or link.
-    pub(super) fn contents(&mut self, small: SmallEntry, found: Found, begins: Option<u64>) {
+    pub(super) fn contents(&mut self, small: SmallEntry, found: Candidates, begins: Option<u64>) {
         let object = small.object;
         let is_empty = small.size == 0 && !small.symlink;
         if is_empty && self.shared.repository.is_empty(object) {
@@ -117,7 +121,7 @@ impl Planner<'_> {
     }
 
     /// Removes what an interrupted restore left of an entry; what several shards write none of them removes.
-    fn discard(&mut self, small: &SmallEntry, found: Found) {
+    fn discard(&mut self, small: &SmallEntry, found: Candidates) {
         if self.share.is_none() {
             self.worker.discard(small, found);
         }
@@ -146,7 +150,7 @@ impl Planner<'_> {
     }
 
     /// Plans a file without bytes.
-    fn empty(&mut self, small: SmallEntry, found: Found) {
+    fn empty(&mut self, small: SmallEntry, found: Candidates) {
         if found.is_nothing() {
             self.batch.empty.push(Item::Small(small));
         } else {
@@ -154,7 +158,7 @@ impl Planner<'_> {
         }
     }
 
-    fn whole(&mut self, small: SmallEntry, extent: Extent, object: ObjectId, found: Found) {
+    fn whole(&mut self, small: SmallEntry, extent: Extent, object: ObjectId, found: Candidates) {
         if !found.is_nothing() {
             return self.batch.checks.push(Check { item: Item::Small(small), extent: Some(extent), found });
         }
@@ -171,7 +175,7 @@ impl Planner<'_> {
         &mut self,
         small: SmallEntry,
         extents: impl Iterator<Item = kopia_repository::Result<Extent>>,
-        found: Found,
+        found: Candidates,
         begins: Option<u64>,
     ) {
         let size = small.size;
@@ -249,7 +253,7 @@ impl Planner<'_> {
         for (item, extent) in wrong {
             match item {
                 Item::Small(small) => {
-                    let found = Found::default();
+                    let found = Candidates::default();
                     let object = ObjectId::of_content(extent.content);
                     self.whole(small, extent, object, found);
                 }

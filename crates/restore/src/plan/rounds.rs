@@ -6,8 +6,8 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 
 use super::Planner;
-use crate::decide::existing::Found;
-use crate::decide::existing::Old;
+use crate::decide::existing::Candidates;
+use crate::decide::existing::ExistingPolicy;
 use crate::destination::{look, staging};
 use crate::execute::{Shared, SmallEntry};
 use crate::room::{InTurn, Postponed, Space};
@@ -72,9 +72,12 @@ impl Planner<'_> {
     }
 
     /// Takes room for a file or link, ending the round where there is too little.
-    pub(super) fn take_room_for(&mut self, entry: &SmallEntry, found: Found) {
+    pub(super) fn take_room_for(&mut self, entry: &SmallEntry, found: Candidates) {
         let mut takes = Space::of(entry.size, self.rounds.block);
-        if self.shared.options.in_place && found.old == Some(Old::Compare) && entry.object.indirection() > 0 {
+        if self.shared.options.in_place
+            && found.existing == Some(ExistingPolicy::Compare)
+            && entry.object.indirection() > 0
+        {
             // It grows where it is.
             takes = Space { bytes: takes.bytes.saturating_sub(entry.frees.unwrap_or(0)), inodes: 0 };
         }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::walk::Walk;
 use super::{Action, Change};
-use crate::decide::extras::Names;
+use crate::decide::extras::DirNames;
 use crate::destination::merge::{full_folder, not_deleted};
 use crate::destination::open_folder;
 use crate::destination::remove::{Kept, would_keep};
@@ -80,7 +80,7 @@ impl Extras {
 
 /// Returns whether a directory has nothing in it.
 pub(super) fn is_empty(parent: &OwnedFd, name: &str) -> bool {
-    let names = open_folder(parent.as_fd(), name).and_then(|folder| Names::read(folder.as_fd()));
+    let names = open_folder(parent.as_fd(), name).and_then(|folder| DirNames::read(folder.as_fd()));
     names.is_ok_and(|names| names.is_empty())
 }
 

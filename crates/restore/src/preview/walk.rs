@@ -19,8 +19,9 @@ use foresee::{cannot_replace, is_ours};
 
 use super::extras::Extras;
 use super::{Action, Change, Preview};
+use crate::decide::directory::mounted;
 use crate::decide::existing::freed_bytes;
-use crate::decide::extras::{Names, originals, stub_alone, unlisted, unread};
+use crate::decide::extras::{DirNames, originals, stub_alone, unlisted, unread};
 use crate::destination::metadata::keep::Creator;
 use crate::destination::mounts::is_boundary;
 use crate::destination::naming::{Folding, Made};
@@ -28,7 +29,7 @@ use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
 use crate::outcome::Cause;
 use crate::plan::folding::{self, Merged, Seen};
-use crate::plan::{mounted, waiting};
+use crate::plan::waiting;
 use crate::room::{InTurn, Space};
 use crate::{Existing, Options};
 
@@ -219,7 +220,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             place.in_use |= staging::is_in_use(handle.as_fd()).unwrap_or(true);
         }
         let listed = place.handle.as_ref().filter(|_| self.options.delete_extra);
-        let listed = listed.map(|handle| Names::read(handle.as_fd())).transpose();
+        let listed = listed.map(|handle| DirNames::read(handle.as_fd())).transpose();
         let mut extras = listed.unwrap_or_else(|error| {
             self.extra_problem(place.path_of(""), unlisted(&error));
             None
@@ -272,7 +273,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                     }
                     Err(cause) => {
                         self.extra_problem(place.path_of(""), cause);
-                        extras = Names::default();
+                        extras = DirNames::default();
                     }
                 }
                 if let Some(handle) = &place.handle {

@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Stat, Uid};
 
+use super::skip::Skip;
 use super::{Attributes, SETUID_SETGID, has_owner, has_time};
+use crate::Options;
 
 /// Permission bits that let others than the owner write.
 const GROUP_WRITE: u32 = 0o020;
@@ -85,8 +87,26 @@ const SQUASHING: [u32; 2] = [0x6969, 0x6573_5546];
 /// What servers call nobody unless they are told otherwise.
 const NOBODY: u32 = 65534;
 
-/// Returns whether a file of the target with the right bytes may be kept and given its attributes.
-pub(crate) fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
+/// Decides whether files of the target may stay, as far as attributes are restored at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keeper {
+    skip: Skip,
+    creator: Creator,
+}
+
+impl Keeper {
+    /// Decides as these options say, where files get this owner.
+    pub(crate) fn new(options: &Options, creator: Creator) -> Self {
+        Self { skip: options.into(), creator }
+    }
+
+    /// Returns whether a file or link of the target with the right bytes may be kept and given its attributes.
+    pub(crate) fn may_keep(self, stat: &Stat, wanted: &Attributes) -> bool {
+        may_keep(stat, &self.skip.adjust(wanted, stat), self.creator)
+    }
+}
+
+fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
     let owner = stat.st_uid == wanted.uid || creator.owns(stat);
     let surplus = stat.st_mode & !wanted.mode;
     let same_group = stat.st_gid == wanted.gid || (!creator.may_give && stat.st_gid == creator.gid);

@@ -10,7 +10,7 @@ use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
 use super::{Failed, Handle, LargeFile};
-use crate::decide::existing::Found;
+use crate::decide::existing::Candidates;
 use crate::destination::compare::size;
 use crate::destination::folder::Partial;
 use crate::destination::{close, handles, partial};
@@ -68,7 +68,7 @@ impl Worker<'_> {
         match result {
             Ok(_) => {}
             Err(Cause::Target(error)) if self.shared.room.may_postpone(&error) => {
-                let (entry, found) = (entry.clone(), Found { left: false, mixed, ..file.found });
+                let (entry, found) = (entry.clone(), Candidates { left: false, mixed, ..file.found });
                 return self.shared.room.postpone(Postponed::Entry { entry, found, takes }, &error);
             }
             Err(Cause::Target(error)) if is_fatal(&error) || !entry.folder.is_lost() => {

@@ -9,7 +9,7 @@ use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Handle, LargeFile};
-use crate::decide::existing::Old;
+use crate::decide::existing::ExistingPolicy;
 use crate::destination::compare::{open_file, size};
 use crate::destination::{handles, let_write};
 use crate::execute::{SmallEntry, Worker, is_fatal};
@@ -125,7 +125,7 @@ impl Worker<'_> {
 
     /// Opens the target's own file, where that may help.
     fn open_old(&mut self, file: &LargeFile) -> Option<Handle> {
-        if file.found.old != Some(Old::Compare) {
+        if file.found.existing != Some(ExistingPolicy::Compare) {
             return None;
         }
         let (root, entry) = (self.shared.target.folder.as_fd(), &file.entry);

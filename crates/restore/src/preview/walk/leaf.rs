@@ -8,7 +8,7 @@ use kopia_repository::Entry;
 use super::compare::{COMPARED, Waiting};
 use super::foresee::refused;
 use super::{Place, Walk};
-use crate::decide::existing::{Old, freed_bytes};
+use crate::decide::existing::{Candidates, ExistingPolicy};
 use crate::destination::merge::full_folder;
 use crate::destination::naming::Made;
 use crate::destination::{is_folder, look};
@@ -17,30 +17,33 @@ use crate::preview::extras::is_empty;
 use crate::preview::{Action, Change};
 
 impl<V: FnMut(&Change)> Walk<'_, V> {
+    /// Decides about a file or link that gets this name; what only its bytes can tell waits to be compared.
     pub(super) fn leaf(&mut self, place: &Place, name: &str, entry: &Entry) {
         let path = place.path_of(name);
-        let handle = place.handle.as_ref();
-        let found = handle.and_then(|handle| Some((handle, look(handle.as_fd(), name).ok()??)));
-        let Some((folder, stat)) = found else {
-            let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
-            return match self.foresee_refusal(place, made, name) {
-                Some(cause) => self.problem(path, cause),
-                None => self.written(path, Action::Write, entry, 0),
-            };
-        };
-        let frees = if is_folder(&stat) { 0 } else { freed_bytes(&stat) };
-        match Old::decide(&stat, entry, self.options, self.creator) {
-            Old::Replace if is_folder(&stat) => self.instead_of_folder(place, folder, name, path, entry),
-            Old::Replace => match place.foresee_in_place(name) {
+        let found = place.handle.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
+        let candidates = Candidates::of(found.as_ref(), entry, self.options, self.creator);
+        let frees = candidates.frees.unwrap_or(0);
+        match (candidates.existing, &place.handle) {
+            (None, _) | (_, None) => {
+                let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
+                match self.foresee_refusal(place, made, name) {
+                    Some(cause) => self.problem(path, cause),
+                    None => self.written(path, Action::Write, entry, 0),
+                }
+            }
+            (Some(ExistingPolicy::Replace), Some(parent)) if found.as_ref().is_some_and(is_folder) => {
+                self.instead_of_folder(place, parent, name, path, entry);
+            }
+            (Some(ExistingPolicy::Replace), _) => match place.foresee_in_place(name) {
                 Some(cause) => self.problem(path, cause),
                 None => self.written(path, Action::Replace, entry, frees),
             },
-            Old::Refuse => self.problem(path, Cause::Exists),
-            Old::Trust { .. } => self.kept(path, entry),
-            Old::Compare => {
-                let (entry, name, folder) = (entry.clone(), name.to_string(), folder.clone());
+            (Some(ExistingPolicy::Refuse), _) => self.problem(path, Cause::Exists),
+            (Some(ExistingPolicy::Trust { .. }), _) => self.kept(path, entry),
+            (Some(ExistingPolicy::Compare), Some(directory)) => {
+                let (entry, name, directory) = (entry.clone(), name.to_string(), directory.clone());
                 let (trail, is_closed) = (place.trail.clone(), place.is_closed);
-                self.waiting.push(Waiting { entry, name, trail, folder, is_closed, frees });
+                self.waiting.push(Waiting { entry, name, trail, directory, is_closed, frees });
                 if self.waiting.len() >= COMPARED {
                     self.compare();
                 }
@@ -48,7 +51,8 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
         }
     }
 
-    /// A folder is where a file or link is to be: an empty one is replaced, any other goes only where extras do.
+    /// Decides about a file or link where the target has a directory: an empty one is replaced, any other goes only where
+    /// extras do.
     fn instead_of_folder(
         &mut self,
         place: &Place,

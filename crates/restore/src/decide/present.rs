@@ -1,0 +1,70 @@
+//! Whether a file or link that the target has is the snapshot's.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
+use kopia_repository::object::{Extent, Extents};
+use rustix::fs::OFlags;
+
+use crate::destination::compare::{is_right, link_is_right, open_file, size};
+use crate::destination::look;
+use crate::destination::metadata::keep::Keeper;
+
+/// What the target has in place of a file or link.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Present {
+    /// Whether it has the right bytes.
+    pub(crate) is_right: bool,
+    /// Whether it may be kept, or changed in place.
+    pub(crate) may_stay: bool,
+}
+
+impl Present {
+    /// Compares what a directory of the target has by a name with the snapshot's file or link; reads into `buffer`.
+    pub(crate) fn of(
+        entry: &Entry,
+        directory: BorrowedFd<'_>,
+        name: &str,
+        keeper: Keeper,
+        buffer: &mut Vec<u8>,
+    ) -> Self {
+        match entry.kind() {
+            EntryKind::Symlink => Self::of_link(entry, directory, name, keeper),
+            EntryKind::File | EntryKind::Directory => Self::of_file(entry, directory, name, keeper, buffer),
+        }
+    }
+
+    fn of_link(entry: &Entry, directory: BorrowedFd<'_>, name: &str, keeper: Keeper) -> Self {
+        let repository = entry.repository();
+        let mut extents = Extents::new(repository, entry.object());
+        let is_right = match (extents.next(), extents.next()) {
+            (Some(Ok(extent)), None) => link_is_right(repository, directory, name, &extent).unwrap_or(false),
+            _ => false,
+        };
+        let stat = look(directory, name).ok().flatten();
+        Self { is_right, may_stay: stat.is_some_and(|stat| keeper.may_keep(&stat, &entry.into())) }
+    }
+
+    fn of_file(
+        entry: &Entry,
+        directory: BorrowedFd<'_>,
+        name: &str,
+        keeper: Keeper,
+        buffer: &mut Vec<u8>,
+    ) -> Self {
+        let (repository, object) = (entry.repository(), entry.object());
+        let Ok((file, stat)) = open_file(directory, name, OFlags::RDONLY) else { return Self::default() };
+        let (may_stay, length) = (keeper.may_keep(&stat, &entry.into()), size(&stat));
+        let mut end = 0;
+        let right = length == entry.size()
+            && Extents::new(repository, object).all(|extent| {
+                let Ok(extent) = extent else { return false };
+                let whole = extent.length.or((object.indirection() == 0).then_some(length));
+                end = extent.start.saturating_add(whole.unwrap_or_default());
+                length == 0 || is_right(repository, file.as_fd(), &Extent { length: whole, ..extent }, buffer)
+            });
+        // A list may have fewer bytes than its entry says, or none at all.
+        Self { is_right: right && end == length, may_stay }
+    }
+}
