@@ -1,14 +1,21 @@
 //! What can go wrong between a store and its reader.
+//!
+//! A variant says which call failed and at what; its [kind](Error::kind) what a caller may do about it.
+
+mod kind;
 
 use std::io;
 
 use kopia_format::BlobId;
 
+pub use kind::ErrorKind;
+
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Says what a store could not do. The cause, where there is one, is the [source](std::error::Error::source) and not part
-/// of the message.
+/// What a store could not do.
+///
+/// The cause, where there is one, is the [source](std::error::Error::source) and not part of the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,10 +36,10 @@ pub enum Error {
         place: String,
         /// Where in the blob reading began, in bytes; 0 also if it could not even be opened.
         offset: u64,
-        /// What the system says.
+        /// What the system or the server said.
         source: io::Error,
     },
-    /// A blob ends before the range that was asked for does: the blob was cut short, or who asked is wrong.
+    /// A blob ends before the range that was asked for does: it was cut short, or an index is wrong.
     #[error("blob {blob} in {place} has {length} bytes, too few to read {wanted} at offset {offset}")]
     Short {
         /// The blob.
@@ -56,23 +63,23 @@ pub enum Error {
         /// The length of the blob in bytes.
         length: u64,
     },
-    /// Blobs cannot be listed.
+    /// Blobs cannot be listed: nothing is known of which there are.
     #[error("{place} cannot be listed")]
     List {
-        /// The store, or the folder in it.
+        /// The store, or the directory in it.
         place: String,
-        /// What the system says.
+        /// What the system or the server said.
         source: io::Error,
     },
-    /// The store, or the file that tells its layout, cannot be opened: it is missing, of another kind, or not permitted.
+    /// The store, or the file that holds its layout, cannot be opened: missing, no directory, or not permitted.
     #[error("{place} cannot be opened")]
     Open {
         /// The store, or the file in it.
         place: String,
-        /// What the system says.
+        /// What the system or the server said.
         source: io::Error,
     },
-    /// Text does not say where a repository is.
+    /// A text is no location of a repository.
     #[error("{text:?} is not a location: {why}")]
     BadLocation {
         /// The text.
@@ -89,7 +96,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells whether a blob was not there. Reading anew from the listing on may then help.
+    /// Returns what a caller may do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Read { source, .. } | Self::List { source, .. } | Self::Open { source, .. } => {
+                ErrorKind::of(source)
+            }
+            Self::Short { .. } | Self::TooLarge { .. } => ErrorKind::Broken,
+            Self::BadLocation { .. } | Self::UnsupportedBackend { .. } => ErrorKind::Location,
+        }
+    }
+
+    /// Returns whether a blob was not there, in a store that could be asked. Listing again may then help.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
@@ -103,12 +122,42 @@ impl Error {
 pub(crate) fn check_range(
     blob: &BlobId,
     place: impl FnOnce() -> String,
-    (offset, wanted): (u64, usize),
+    offset: u64,
+    wanted: usize,
     length: u64,
 ) -> Result<()> {
     let wanted = wanted as u64;
     match offset.checked_add(wanted) {
         Some(end) if end <= length => Ok(()),
         _ => Err(Error::Short { blob: blob.clone(), place: place(), offset, wanted, length }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_store_that_could_be_asked_says_that_a_blob_is_not_there() {
+        let blob = BlobId::new("p1").unwrap();
+        let place = || "store".to_string();
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let errors = [
+            (Error::not_found(&blob, place()), ErrorKind::NotFound, true),
+            (Error::Open { place: place(), source: gone() }, ErrorKind::NotFound, false),
+            (Error::List { place: place(), source: gone() }, ErrorKind::NotFound, false),
+            (
+                Error::List { place: place(), source: io::ErrorKind::TimedOut.into() },
+                ErrorKind::TryAgain,
+                false,
+            ),
+            (check_range(&blob, place, 1, 2, 2).unwrap_err(), ErrorKind::Broken, false),
+            (Error::TooLarge { blob: blob.clone(), place: place(), length: 3 }, ErrorKind::Broken, false),
+            (Error::BadLocation { text: String::new(), why: "" }, ErrorKind::Location, false),
+            (Error::UnsupportedBackend { name: "S3".into() }, ErrorKind::Location, false),
+        ];
+        for (error, kind, not_found) in errors {
+            assert_eq!((error.kind(), error.is_not_found()), (kind, not_found), "{error:?}");
+        }
     }
 }

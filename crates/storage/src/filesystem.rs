@@ -164,7 +164,7 @@ impl FilesystemStore {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(length as usize).map_err(|full| error(full.into()))?;
         blob.file().take(length).read_to_end(&mut bytes).map_err(error)?;
-        check_range(id, || self.location(), (0, length as usize), bytes.len() as u64)?;
+        check_range(id, || self.location(), 0, length as usize, bytes.len() as u64)?;
         Ok(bytes)
     }
 
@@ -189,7 +189,7 @@ impl FilesystemStore {
     /// Reads a range of a blob that is open.
     fn range(&self, blob: &OpenBlob, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
         let id = blob.id();
-        check_range(id, || self.location(), (offset, length), blob.length())?;
+        check_range(id, || self.location(), offset, length, blob.length())?;
         if length > 0 && self.maps.load(Ordering::Relaxed) {
             match blob.mapped(offset, length) {
                 Ok(Some((map, range))) => return Ok(BlobBytes::mapped(map, range, buffer)),
@@ -201,7 +201,7 @@ impl FilesystemStore {
             Ok(buffer) => Ok(buffer.into()),
             Err(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
                 let length_now = blob.length_now().map_err(|source| self.read_error(id, offset, source))?;
-                check_range(id, || self.location(), (offset, length), length_now)
+                check_range(id, || self.location(), offset, length, length_now)
                     .and(Err(self.read_error(id, offset, source)))
             }
             Err(source) => Err(self.read_error(id, offset, source)),
@@ -273,7 +273,7 @@ impl BlobStore for FilesystemStore {
         match length {
             None => self.whole(&blob).map(Some),
             Some(length) => {
-                check_range(id, || self.location(), (offset, length), blob.length())?;
+                check_range(id, || self.location(), offset, length, blob.length())?;
                 let copied = blob.copied(offset, length, Vec::new());
                 copied.map(Some).map_err(|source| self.read_error(id, offset, source))
             }

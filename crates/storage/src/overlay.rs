@@ -70,7 +70,7 @@ impl<S: BlobStore> BlobStore for OverlayStore<S> {
         if !self.is_own(id) {
             return self.inner.read_range(id, offset, length, buffer);
         }
-        check_range(id, || self.location(), (offset, length), self.bytes.len() as u64)?;
+        check_range(id, || self.location(), offset, length, self.bytes.len() as u64)?;
         let start = offset as usize;
         buffer.clear();
         buffer.extend_from_slice(&self.bytes[start..start + length]);

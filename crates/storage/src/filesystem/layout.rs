@@ -147,7 +147,7 @@ impl Layout {
                     }
                 }
             }
-            if is_searched || !self.search(root, id) {
+            if is_searched || !self.search(root, id)? {
                 return Err(Errno::NOENT.into());
             }
             is_searched = true;
@@ -161,14 +161,17 @@ impl Layout {
     }
 
     /// Searches for a blob whose kind was not listed yet; returns whether it is there.
-    fn search(&self, root: BorrowedFd<'_>, id: &BlobId) -> bool {
+    ///
+    /// # Errors
+    /// Why the directories on the way to it cannot be listed: it is not known then whether it is there.
+    fn search(&self, root: BorrowedFd<'_>, id: &BlobId) -> io::Result<bool> {
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
         let is_known = listed.iter().any(|prefix| id.as_str().starts_with(&**prefix));
         drop(listed);
         if is_known || self.fruitless.load(Ordering::Relaxed) >= MAX_FRUITLESS {
-            return false;
+            return Ok(false);
         }
-        let Ok(listing) = listing::list(root, &self.shards, id.as_str(), 1) else { return false };
+        let listing = listing::list(root, &self.shards, id.as_str(), 1).map_err(|(_, source)| source)?;
         let is_there = listing.blobs.iter().any(|blob| blob.id == *id);
         if is_there {
             self.learn(listing.forms);
@@ -178,7 +181,7 @@ impl Layout {
         } else {
             self.fruitless.fetch_add(1, Ordering::Relaxed);
         }
-        is_there
+        Ok(is_there)
     }
 
     /// Returns the paths of all copies of a blob, the longest first, then the one in the right place.

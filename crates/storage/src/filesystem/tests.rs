@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use kopia_testkit::refuse::{Call, refusing};
 use tempfile::TempDir;
 
 use super::*;
+use crate::ErrorKind;
 
 const MODES: [IoMode; 2] = [IoMode::Map, IoMode::Pread];
 const LAYOUTS: [Option<&str>; 5] = [
@@ -249,6 +251,25 @@ fn a_search_for_what_is_missing_ends() {
     assert!(store.read(&late).unwrap_err().is_not_found());
     assert_eq!(names(&store, "p"), [late.as_str()]);
     assert_eq!(store.read(&late).unwrap(), b"late");
+}
+
+#[test]
+fn what_cannot_be_looked_into_is_not_absent() {
+    let directory = TempDir::new().unwrap();
+    put(directory.path(), "zz/hidden.f", b"1");
+    let store = FilesystemStore::open(directory.path()).unwrap();
+    for (errno, kind) in [
+        (Errno::ACCESS, ErrorKind::NotAllowed),
+        (Errno::STALE, ErrorKind::TryAgain),
+        (Errno::IO, ErrorKind::Broken),
+    ] {
+        let kinds = refusing(&[(Call::List, Some(errno))], || {
+            let errors = [store.read(&id("zzhidden")).unwrap_err(), store.list("z").unwrap_err()];
+            errors.map(|error| error.kind())
+        });
+        assert!(kinds.is_none_or(|kinds| kinds == [kind; 2]), "{errno}: {kinds:?}");
+    }
+    assert_eq!(store.read(&id("zzhidden")).unwrap(), b"1", "it was not given up");
 }
 
 #[test]

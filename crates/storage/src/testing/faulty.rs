@@ -21,6 +21,7 @@ pub struct FaultyStore<S> {
     fail_every: u64,
     short_every: u64,
     delay: Duration,
+    kind: io::ErrorKind,
     missing: BTreeSet<BlobId>,
     unlisted: Vec<String>,
 }
@@ -28,9 +29,17 @@ pub struct FaultyStore<S> {
 impl<S: BlobStore> FaultyStore<S> {
     /// Wraps `inner`; nothing fails yet.
     pub fn new(inner: S) -> Self {
-        let (reads, missing) = (AtomicU64::new(0), BTreeSet::new());
-        let (delay, unlisted) = (Duration::ZERO, Vec::new());
-        Self { inner, reads, passed: 0, fail_every: 0, short_every: 0, delay, missing, unlisted }
+        Self {
+            inner,
+            reads: AtomicU64::new(0),
+            passed: 0,
+            fail_every: 0,
+            short_every: 0,
+            delay: Duration::ZERO,
+            kind: io::ErrorKind::Other,
+            missing: BTreeSet::new(),
+            unlisted: Vec::new(),
+        }
     }
 
     /// Lets the first `n` reads pass; the others are counted from 1 after them.
@@ -49,6 +58,12 @@ impl<S: BlobStore> FaultyStore<S> {
     #[must_use]
     pub fn short_every(self, n: u64) -> Self {
         Self { short_every: n, ..self }
+    }
+
+    /// Lets reads and listings that fail have this cause, in place of one that stands for damage.
+    #[must_use]
+    pub fn because(self, kind: io::ErrorKind) -> Self {
+        Self { kind, ..self }
     }
 
     /// Lets every call take so much longer.
@@ -83,10 +98,7 @@ impl<S: BlobStore> FaultyStore<S> {
     }
 
     fn is_there(&self, id: &BlobId) -> Result<()> {
-        match self.missing.contains(id) {
-            true => Err(Error::not_found(id, self.location())),
-            false => Ok(()),
-        }
+        if self.missing.contains(id) { Err(Error::not_found(id, self.location())) } else { Ok(()) }
     }
 
     /// Counts a read of `wanted` bytes at `offset` and fails if it is its turn.
@@ -96,7 +108,7 @@ impl<S: BlobStore> FaultyStore<S> {
         let is_due = |every: u64| every != 0 && turn != 0 && turn.is_multiple_of(every);
         let (location, blob) = (self.location(), id.clone());
         if is_due(self.fail_every) {
-            let source = io::Error::other("this read was told to fail");
+            let source = io::Error::new(self.kind, "this read was told to fail");
             return Err(Error::Read { place: location, blob, offset, source });
         }
         if is_due(self.short_every) {
@@ -120,7 +132,7 @@ impl<S: BlobStore> BlobStore for FaultyStore<S> {
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
         self.wait();
         if self.unlisted.iter().any(|unlisted| unlisted == prefix) {
-            let source = io::Error::other("this listing was told to fail");
+            let source = io::Error::new(self.kind, "this listing was told to fail");
             return Err(Error::List { place: self.location(), source });
         }
         self.inner.list(prefix)
@@ -173,7 +185,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::MemoryStore;
+    use crate::{ErrorKind, MemoryStore};
 
     fn store() -> (FaultyStore<MemoryStore>, BlobId) {
         let (inner, id) = (MemoryStore::new(), BlobId::new("p1").unwrap());
@@ -208,6 +220,15 @@ mod tests {
         assert!(store.read(&id).unwrap_err().is_not_found());
         assert!(store.length(&id).unwrap_err().is_not_found());
         assert!(store.read_range(&id, 0, 1, Vec::new()).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn fails_for_the_reason_it_was_given() {
+        let (store, id) = store();
+        let store = store.fail_every(1).unlisted("p").because(io::ErrorKind::TimedOut);
+        assert_eq!(store.read(&id).unwrap_err().kind(), ErrorKind::TryAgain);
+        assert_eq!(store.list("p").unwrap_err().kind(), ErrorKind::TryAgain);
+        assert!(store.list("").is_ok());
     }
 
     #[test]
