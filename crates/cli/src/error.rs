@@ -170,11 +170,6 @@ impl From<restore::Error> for Failure {
     }
 }
 
-/// Returns whether the system did not allow something, however deep that lies.
-pub(crate) fn is_denied(error: &(dyn StdError + 'static)) -> bool {
-    advice::io_kind(error) == Some(io::ErrorKind::PermissionDenied)
-}
-
 /// Joins an error and its causes, each said once.
 pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();

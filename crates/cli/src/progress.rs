@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kopia_rs::restore::{Attribute, Cause, Observer, Problem};
+use kopia_rs::storage::ErrorKind;
 use kopia_rs::{Entry, EntryKind};
 
 use crate::interrupt::Interrupt;
@@ -241,7 +242,7 @@ impl Kinds {
         match &problem.cause {
             Cause::Repository(error) => {
                 self.unreadable += 1;
-                self.denied += u64::from(crate::error::is_denied(&**error));
+                self.denied += u64::from(error.storage_kind() == Some(ErrorKind::NotAllowed));
             }
             Cause::Refused(_) => self.refused += 1,
             Cause::Exists => self.existing += 1,

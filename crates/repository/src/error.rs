@@ -1,6 +1,7 @@
 //! What can go wrong in a repository, each with the thing it went wrong with.
 
 use kopia_format::{BlobId, ContentId, ObjectId, Timestamp};
+use kopia_storage::ErrorKind;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -143,6 +144,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns what a caller may do about it where the store could not be read; `None` if another thing is wrong.
+    pub fn storage_kind(&self) -> Option<ErrorKind> {
+        if let Self::Storage(error) = self { Some(error.kind()) } else { None }
+    }
+
     /// Returns the word that stands for this error in machine-readable output.
     pub fn word(&self) -> &'static str {
         match self {

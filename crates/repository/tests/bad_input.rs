@@ -5,6 +5,7 @@
 use kopia_codec::key::Password;
 use kopia_repository::select::{At, Query};
 use kopia_repository::{Error, Repository, Result};
+use kopia_storage::testing::FaultyStore;
 use kopia_storage::{BlobStore, MemoryStore};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
@@ -279,6 +280,12 @@ fn an_upgrade_under_way_is_gone_around_where_that_is_asked_for() {
     let before = with("version", json!(3)).read(&"kopia.repository".parse().unwrap()).unwrap();
     store.insert("kopia.repository.backup.Root@Host".parse().unwrap(), before);
     assert!(matches!(open(&store), Err(Error::Locked { backup: Some(_), backups: 1, .. })));
+    // A listing that fails is no list without copies.
+    let busy = FaultyStore::new(store.clone())
+        .unlisted("kopia.repository.backup.")
+        .because(std::io::ErrorKind::TimedOut);
+    let error = Repository::open(busy, &Password::from(PASSWORD)).expect_err("the copies cannot be listed");
+    assert_eq!(error.storage_kind(), Some(kopia_storage::ErrorKind::TryAgain), "{error}");
     // Upgrades that were completed leave theirs.
     for other in ["kopia.repository.backup.another@host", "kopia.repository.backup.root"] {
         store.insert(other.parse().unwrap(), *b"of another upgrade");

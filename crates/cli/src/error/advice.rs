@@ -1,11 +1,11 @@
 //! What can be done about an error, variant by variant.
 
 use std::cmp::Reverse;
-use std::error::Error as StdError;
 use std::io;
 
+use kopia_rs::storage::{self, ErrorKind};
 use kopia_rs::unindexed::Packs;
-use kopia_rs::{Error, Repository, Snapshots, restore, storage};
+use kopia_rs::{Error, Repository, Snapshots, restore};
 
 use super::{COMMAND, Failure, chain};
 use crate::diagnosis::{
@@ -198,8 +198,10 @@ fn has_drive(path: &str) -> bool {
 
 /// As [`repository`], of a list of snapshots that cannot be read: others can be listed without what is damaged.
 pub(super) fn unlisted(error: Error, repository: &Repository) -> Failure {
+    // What is refused, or fails for now, is no damage that could be left out.
+    let may_pass = matches!(error.storage_kind(), Some(ErrorKind::NotAllowed | ErrorKind::TryAgain));
     let mut failure = self::repository(error);
-    if !repository.options().degraded {
+    if !repository.options().degraded && !may_pass {
         failure.hints.insert(0, how_to_list(Voice::here()).into());
     }
     failure
@@ -284,7 +286,6 @@ pub(super) fn hints(error: &Error, voice: Voice) -> Vec<String> {
 
 pub(super) fn storage(error: &storage::Error, voice: Voice) -> Failure {
     let failure = Failure::failed(chain(error));
-    let kind = io_kind(error);
     match error {
         storage::Error::BadLocation { .. } => {
             Failure::usage(chain(error)).hint("give a folder, or filesystem:///absolute/path")
@@ -293,9 +294,13 @@ pub(super) fn storage(error: &storage::Error, voice: Voice) -> Failure {
             let failure = failure.hint("copy or mount it (for example with rclone) and give the folder");
             failure.hint("for a folder of that name, write ./ before it")
         }
-        _ if kind == Some(io::ErrorKind::PermissionDenied) => failure.hint(voice.choose(
+        _ if error.kind() == ErrorKind::NotAllowed => failure.hint(voice.choose(
             "run as a user who may read the repository's files and folders, or as root",
             "set the securityContext to a user who may read the repository's files and folders",
+        )),
+        _ if error.kind() == ErrorKind::TryAgain => failure.hint(voice.choose(
+            "the storage may answer again in a while: run the same command again; the system's log may say what is wrong",
+            "the storage may answer again in a while, when the Job is tried again; the node's log may say what is wrong",
         )),
         storage::Error::Open { .. } => failure.hint(voice.choose(
             "give the folder of the repository with --repository or KOPIA_REPOSITORY",
@@ -405,16 +410,4 @@ impl Failure {
             paths.join(", ")
         )
     }
-}
-
-/// Finds what the system said, however deep it lies.
-pub(super) fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        next = error.source();
-    }
-    None
 }

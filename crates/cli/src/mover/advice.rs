@@ -2,11 +2,11 @@
 
 use std::io::ErrorKind;
 
-use kopia_rs::{Error, Repository, restore};
+use kopia_rs::{Error, Repository, restore, storage};
 
 use super::sentence::Sentence;
 use crate::diagnosis::Voice;
-use crate::error::{Failure, chain, is_denied};
+use crate::error::{Failure, chain};
 use crate::output::size;
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
@@ -27,7 +27,9 @@ pub(crate) fn repository(what: &str, error: &Error) -> Sentence {
 
 /// As [`repository`], of the list of snapshots: the others can be listed without what is damaged.
 pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> Sentence {
-    if opened.options().degraded || is_denied(error) {
+    let may_pass =
+        matches!(error.storage_kind(), Some(storage::ErrorKind::NotAllowed | storage::ErrorKind::TryAgain));
+    if opened.options().degraded || may_pass {
         return repository(what, error);
     }
     Sentence::unable(what, &cause(error), "additionalArgs: [--degraded] takes what can be read of the list")

@@ -54,7 +54,9 @@ pub(crate) fn repository(
 fn is_no_backup_yet(place: &Place, error: &Error, finding: &Finding, on_missing: Option<OnMissing>) -> bool {
     let nobody_there = match error {
         Error::NotARepository { .. } => place.state == place::State::Folder,
-        Error::Storage(storage::Error::Open { .. }) => place.state == place::State::Missing,
+        Error::Storage(error @ storage::Error::Open { .. }) => {
+            error.kind() == storage::ErrorKind::NotFound && place.state == place::State::Missing
+        }
         _ => false,
     };
     if !nobody_there {

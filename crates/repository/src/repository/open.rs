@@ -41,7 +41,7 @@ pub(super) fn open(
         let mut format = blob.unseal(&*store, password)?;
         let mut warnings = Vec::new();
         if let Some(lock) = format.upgrade_lock.as_ref().filter(|lock| lock.in_force(now())) {
-            let locked = locked(lock, &*store);
+            let locked = locked(lock, &*store)?;
             let Error::Locked { backup: Some(backup), .. } = &locked else { return Err(locked) };
             if !options.degraded {
                 return Err(locked);
@@ -124,8 +124,11 @@ pub(crate) fn unseal(
 
 /// Says that a repository is being upgraded. Of several copies of its format blob the one that is named after who upgrades it
 /// is from before that: earlier upgrades leave theirs.
-fn locked(lock: &UpgradeLock, store: &dyn BlobStore) -> Error {
-    let backups = store.list(BACKUP_PREFIX).unwrap_or_default();
+///
+/// # Errors
+/// [`Error::Storage`] if the copies cannot be listed: that there is none must not be said then.
+fn locked(lock: &UpgradeLock, store: &dyn BlobStore) -> Result<Error> {
+    let backups = store.list(BACKUP_PREFIX)?;
     let is_owners = |id: &BlobId| {
         let owner = id.as_str().get(BACKUP_PREFIX.len()..);
         owner.is_some_and(|owner| owner.eq_ignore_ascii_case(&lock.owner_id))
@@ -135,13 +138,13 @@ fn locked(lock: &UpgradeLock, store: &dyn BlobStore) -> Error {
         // The case of the name may have got lost.
         several => several.iter().find(|backup| is_owners(&backup.id)),
     };
-    Error::Locked {
+    Ok(Error::Locked {
         owner: lock.owner_id.clone(),
         since: lock.creation_time,
         backup: backup.map(|backup| backup.id.clone()),
         backups: backups.len(),
         message: lock.message.clone(),
-    }
+    })
 }
 
 /// Refuses what must not be read, or not by us; returns what is to be said all the same.
