@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use kopia_repository::object::Extent;
 
-use crate::plan::batch::Item;
+use crate::plan::items::Item;
 
 /// A piece that has to be read from the repository.
 pub(crate) type Wrong = (Item, Extent);

@@ -13,6 +13,7 @@ pub(crate) mod compare;
 pub(crate) mod existing;
 pub(crate) mod folder;
 pub(crate) mod handles;
+pub(crate) mod large;
 pub(crate) mod markers;
 pub(crate) mod merge;
 pub(crate) mod metadata;

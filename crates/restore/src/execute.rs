@@ -17,8 +17,6 @@ use std::io;
 use rustix::io::Errno;
 
 pub(crate) use context::{AbortOnPanic, Shared};
-pub(crate) use entries::SmallEntry;
-pub(crate) use large::LargeFile;
 pub(crate) use worker::Worker;
 
 /// Says whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to be opened.

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod folding;
+pub(crate) mod items;
 mod leaf;
 mod rounds;
 mod shard_slice;

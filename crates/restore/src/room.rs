@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use crate::decide::existing::Candidates;
 use crate::destination::folder::Folder;
-use crate::execute::SmallEntry;
+use crate::plan::items::SmallEntry;
 use crate::{Options, Part};
 
 /// How many finished entries are kept in mind so that they can be put into their place before the end: each takes some 60

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags, Stat};
 
-use super::{SmallEntry, Worker};
+use super::Worker;
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
 use crate::destination::compare::{is_right, link_is_right, open_file, size};
@@ -18,7 +18,8 @@ use crate::destination::metadata::has_time;
 use crate::destination::metadata::keep::found_as_settable;
 use crate::destination::metadata::unset::Unset;
 use crate::outcome::Cause;
-use crate::plan::batch::{Check, Item};
+use crate::plan::items::SmallEntry;
+use crate::plan::items::{Check, Item};
 
 /// Where an entry lies that may be right already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,41 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
-use kopia_format::ObjectId;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Worker, is_fatal};
 use crate::Sync;
 use crate::decide::existing::Candidates;
 use crate::destination::close;
-use crate::destination::folder::Folder;
-use crate::destination::metadata::Attributes;
 use crate::destination::metadata::unset::Unset;
 use crate::outcome::Cause;
+use crate::plan::items::SmallEntry;
 use crate::room::{Finished, Postponed};
-
-/// A file of one content, or a link.
-#[derive(Debug, Clone)]
-pub(crate) struct SmallEntry {
-    pub(crate) folder: Arc<Folder>,
-    pub(crate) name: Box<str>,
-    pub(crate) attributes: Attributes,
-    /// The size that its entry states, in bytes.
-    pub(crate) size: u64,
-    pub(crate) symlink: bool,
-    pub(crate) object: ObjectId,
-    /// The bytes that are freed when it replaces what the target has, if that is something else than a folder.
-    pub(crate) frees: Option<u64>,
-}
-
-impl SmallEntry {
-    /// Returns its path below the root of the restore.
-    pub(crate) fn path(&self) -> String {
-        self.folder.path_of(&self.name)
-    }
-}
 
 impl Worker<'_> {
     /// Writes and finishes a small file or link.

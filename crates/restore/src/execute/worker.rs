@@ -11,7 +11,6 @@ use kopia_storage::BlobBytes;
 use rustix::io::Errno;
 
 use super::context::{AbortOnPanic, Shared};
-use super::entries::SmallEntry;
 use super::is_fatal;
 use crate::Sync;
 use crate::ahead::Task;
@@ -23,7 +22,8 @@ use crate::destination::naming::{Folding, Made, refusal};
 use crate::destination::partial;
 use crate::open_files::OpenFiles;
 use crate::outcome::Cause;
-use crate::plan::batch::{Batch, ContentRef, Item, Part};
+use crate::plan::batch::{Batch, ContentRef, Part};
+use crate::plan::items::{Item, SmallEntry};
 use crate::room::{Finished, Postponed};
 
 /// One thread's tools.

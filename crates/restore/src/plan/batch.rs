@@ -1,15 +1,12 @@
 //! Some thousand entries, and in which order their contents are read.
 
-use std::sync::Arc;
-
 use kopia_format::ContentId;
 use kopia_repository::contents::schedule::{self, Limits, ReadStep};
 use kopia_repository::object::Extent;
 use kopia_repository::{ContentLocation, contents};
 
+use super::items::{Check, Item};
 use super::{BYTES, ENTRIES, LARGE_FILES};
-use crate::decide::existing::Candidates;
-use crate::execute::{LargeFile, SmallEntry};
 use crate::queue::Parts;
 
 /// How many reads ahead of itself a worker announces scattered ones. Cold random reads of 4 to 64 KiB came 3.5 times as
@@ -34,21 +31,6 @@ pub(crate) struct Batch {
     pub(crate) checks: Vec<Check>,
     pub(crate) large_files: usize,
     bytes: u64,
-}
-
-/// What a content is needed for.
-#[derive(Debug)]
-pub(crate) enum Item {
-    Small(SmallEntry),
-    Large(Arc<LargeFile>),
-}
-
-/// A file, link or piece whose bytes may be there already.
-pub(crate) struct Check {
-    pub(crate) item: Item,
-    /// The content that it should be; a file without bytes has none.
-    pub(crate) extent: Option<Extent>,
-    pub(crate) found: Candidates,
 }
 
 /// One content that one entry needs.

@@ -9,7 +9,7 @@ use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
 
 use super::Planner;
-use super::batch::{Check, Item};
+use super::items::{Check, Item};
 use crate::checks::Wrong;
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
@@ -17,8 +17,8 @@ use crate::destination::compare::size;
 use crate::destination::folder::Folder;
 use crate::destination::look;
 use crate::destination::metadata::Attributes;
-use crate::execute::{LargeFile, SmallEntry};
 use crate::outcome::{Attribute, Cause};
+use crate::plan::items::{LargeFile, SmallEntry};
 
 impl Planner<'_> {
     /// Plans a file or link: one content as a whole, several as pieces that any worker writes.

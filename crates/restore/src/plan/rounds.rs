@@ -9,7 +9,8 @@ use super::Planner;
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
 use crate::destination::{look, staging};
-use crate::execute::{Shared, SmallEntry};
+use crate::execute::Shared;
+use crate::plan::items::SmallEntry;
 use crate::room::{InTurn, Postponed, Space};
 use crate::{Error, Part};
 

@@ -9,20 +9,22 @@ use std::sync::{Arc, PoisonError};
 use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
-use super::{Failed, Handle, LargeFile};
 use crate::decide::existing::Candidates;
 use crate::destination::compare::size;
 use crate::destination::folder::Partial;
+use crate::destination::large::Handle;
 use crate::destination::{close, handles, partial};
-use crate::execute::{SmallEntry, Worker, is_fatal};
+use crate::execute::{Worker, is_fatal};
 use crate::outcome::Cause;
-use crate::plan::batch::Item;
+use crate::plan::items::Item;
+use crate::plan::items::SmallEntry;
+use crate::plan::items::large::{Failed, LargeFile};
 use crate::room::Postponed;
 
 impl Worker<'_> {
     /// Notes that a piece is settled or lost, or that the planner adds no more, and finishes the file after the last.
     pub(crate) fn large_file_one_done(&mut self, file: &Arc<LargeFile>) {
-        if file.pending.fetch_sub(1, Ordering::AcqRel) != 1 || self.shared.stopped() {
+        if !file.one_done() || self.shared.stopped() {
             return;
         }
         let entry = &file.entry;

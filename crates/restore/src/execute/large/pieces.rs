@@ -8,13 +8,16 @@ use std::sync::{Arc, PoisonError};
 use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
 
-use super::{Handle, LargeFile};
 use crate::decide::existing::ExistingPolicy;
 use crate::destination::compare::{open_file, size};
+use crate::destination::large::Handle;
 use crate::destination::{handles, let_write};
-use crate::execute::{SmallEntry, Worker, is_fatal};
+use crate::execute::{Worker, is_fatal};
 use crate::outcome::Cause;
-use crate::plan::batch::{ContentRef, Item};
+use crate::plan::batch::ContentRef;
+use crate::plan::items::Item;
+use crate::plan::items::LargeFile;
+use crate::plan::items::SmallEntry;
 use crate::shard;
 
 impl Worker<'_> {

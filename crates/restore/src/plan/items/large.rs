@@ -1,0 +1,174 @@
+//! A file of several contents, written piece by piece by whoever has them: what all know of it.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use kopia_repository::object::Extent;
+
+use super::SmallEntry;
+use crate::decide::existing::Candidates;
+use crate::destination::handles;
+use crate::destination::large::Handle;
+use crate::outcome::Cause;
+use crate::plan::batch::ContentRef;
+
+/// A file of several contents, while they are written.
+#[derive(Debug)]
+pub(crate) struct LargeFile {
+    pub(crate) entry: SmallEntry,
+    pub(crate) found: Candidates,
+    pub(crate) handle: RwLock<Handle>,
+    /// Pieces that are not settled, and one for the planner while it still adds some.
+    pending: AtomicU64,
+    /// Where the last piece ends, of all that the planner saw.
+    pub(crate) end: AtomicU64,
+    /// Bytes of pieces that are where they belong.
+    pub(crate) there: AtomicU64,
+    /// Bytes of these that were there before this restore.
+    pub(crate) reused: AtomicU64,
+    /// Whether any piece was written.
+    pub(crate) changed: AtomicBool,
+    /// Pieces in which the target's own file differs, as far as they are decoded, if it is changed in place.
+    decoded: Mutex<Decoded>,
+    compared: Mutex<Compared>,
+    /// Whether the disk was full when some of it was written: then all of it is tried again.
+    pub(crate) no_room: AtomicBool,
+    failed: Mutex<Failed>,
+}
+
+/// What is known of the target's own file, as long as it is only read.
+#[derive(Debug, Default)]
+struct Compared {
+    /// Whether it has to be replaced.
+    differs: bool,
+    /// Pieces of it that are right.
+    right: Vec<Extent>,
+}
+
+/// What is known of the pieces that are to be written into the target's own file. None is written before all of them have
+/// been decoded once, so that damage in the repository leaves the file as it was.
+#[derive(Debug, Default)]
+struct Decoded {
+    pieces: Vec<Extent>,
+    /// Whether all were decoded, and are now written.
+    all: bool,
+}
+
+/// Why a file is not whole.
+#[derive(Debug, Default)]
+pub(crate) struct Failed {
+    pub(crate) cause: Option<Cause>,
+    /// Which bytes are lost.
+    pub(crate) lost: Vec<Range<u64>>,
+    /// Whether more than pieces is lost.
+    pub(crate) beyond_help: bool,
+}
+
+impl LargeFile {
+    pub(crate) fn new(entry: SmallEntry, found: Candidates) -> Self {
+        let (end, there, reused, changed, decoded, compared, no_room, failed) = Default::default();
+        let (handle, pending) = (RwLock::new(Handle::New), AtomicU64::new(1));
+        Self {
+            entry,
+            found,
+            handle,
+            pending,
+            end,
+            there,
+            reused,
+            changed,
+            decoded,
+            compared,
+            no_room,
+            failed,
+        }
+    }
+
+    /// Notes that a piece ends somewhere, whoever writes it.
+    pub(crate) fn ends_at(&self, end: u64) {
+        self.end.fetch_max(end, Ordering::Relaxed);
+    }
+
+    /// Notes that one more piece is to be settled.
+    pub(crate) fn expect_one(&self) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a piece is settled or lost, or that the planner adds no more; returns whether that was the last thing.
+    pub(crate) fn one_done(&self) -> bool {
+        self.pending.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Notes that bytes are lost; the first reason is kept.
+    pub(crate) fn fail(&self, cause: Cause, lost: Range<u64>) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.cause.get_or_insert(cause);
+        match failed.lost.last_mut().filter(|last| last.end == lost.start) {
+            Some(last) => last.end = lost.end,
+            None => failed.lost.push(lost),
+        }
+    }
+
+    /// Notes that the file cannot be written.
+    pub(crate) fn fail_to_write(&self, error: &io::Error) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.cause.get_or_insert(handles::copy(error).into());
+        failed.beyond_help = true;
+    }
+
+    /// Returns whether the disk was full when some of it was written.
+    pub(crate) fn found_no_room(&self) -> bool {
+        self.no_room.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_failed(&self) -> Failed {
+        std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that the target's own file has to be replaced, and returns the pieces of it that were taken for settled.
+    pub(crate) fn differs(&self) -> Vec<Extent> {
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        compared.differs = true;
+        let right = std::mem::take(&mut compared.right);
+        for extent in &right {
+            self.expect_one();
+            self.there.fetch_sub(extent.length.unwrap_or_default(), Ordering::Relaxed);
+        }
+        right
+    }
+
+    /// Notes that a piece can be had, if it is to be written into the target's own file and it is not known yet that all
+    /// such pieces can; returns whether that is so, and the piece must not be written yet.
+    pub(crate) fn waits_for_others(&self, used: &ContentRef) -> bool {
+        if !matches!(*self.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::InPlace(_)) {
+            return false;
+        }
+        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if !decoded.all {
+            let (start, length, content) = (used.offset, used.length, used.content);
+            decoded.pieces.push(Extent { start, length, content, compressed: used.compressed.is_some() });
+        }
+        !decoded.all
+    }
+
+    /// Returns the pieces that were all decoded and are now to be written into the target's own file.
+    pub(crate) fn take_decoded(&self) -> Vec<Extent> {
+        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        decoded.all = true;
+        let pieces = std::mem::take(&mut decoded.pieces);
+        pieces.iter().for_each(|_| self.expect_one());
+        pieces
+    }
+
+    /// Takes a piece of the target's own file for settled, unless that file has to be replaced.
+    pub(crate) fn settle(&self, extent: Extent) -> bool {
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if !compared.differs {
+            self.there.fetch_add(extent.length.unwrap_or_default(), Ordering::Relaxed);
+            compared.right.push(extent);
+        }
+        !compared.differs
+    }
+}
