@@ -94,6 +94,8 @@ mod tests {
     #[test]
     fn malformed_lists() {
         assert!(parse(br#"{"entries":null}"#).unwrap().is_empty());
+        let error = parse(br#"{"entries":7}"#).unwrap_err().to_string();
+        assert!(error.contains("expected a list or null at line 1"), "{error}");
         for bad in [
             "",
             "{",

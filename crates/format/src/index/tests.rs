@@ -62,6 +62,7 @@ fn version_1() {
         ..first
     };
     assert_eq!(entries, [first, second]);
+    assert_eq!((index.len(), index.is_empty()), (2, false));
     assert_eq!(index.packs(), [BlobId::new("p12").unwrap()]);
 }
 
@@ -81,9 +82,18 @@ fn version_2_of_every_entry_size() {
 }
 
 #[test]
-fn an_empty_index_may_state_any_key_size() {
+fn an_empty_index_states_a_key_size_of_255() {
     assert!(Index::parse(v1(&[])).unwrap().is_empty());
     assert!(Index::parse([2, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap().is_empty());
+}
+
+#[test]
+fn other_key_sizes_are_refused() {
+    let [mut empty, mut full] = [v1(&[]), v1(&[(&[0, 1, 2], 32, 128)])];
+    empty[1] = 1;
+    full[1] = 255;
+    assert!(Index::parse(empty).unwrap_err().to_string().contains("keys of 1 bytes"));
+    assert!(Index::parse(full).unwrap_err().to_string().contains("keys of 255 bytes"));
 }
 
 #[test]

@@ -38,6 +38,17 @@ fn more_pieces_than_are_wanted_are_refused() {
 }
 
 #[test]
+fn errors_of_the_reader_are_returned_as_they_are() {
+    struct Broken;
+    impl io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("gone"))
+        }
+    }
+    assert_eq!(parse_stream(Broken, 1).unwrap_err().to_string(), "gone");
+}
+
+#[test]
 fn lies_are_refused() {
     for (entries, why) in [
         (r#"[{"s":1,"l":5,"o":"aa"}]"#, "starts at 1, not at 0"),
