@@ -83,6 +83,7 @@ mod tests {
         let states = parse(LIST.as_bytes()).unwrap();
         assert_eq!(states.len(), 3);
         assert!(states[2].deleted && states[2].data.is_none());
+        assert!(states[0].is_snapshot() && !states[1].is_snapshot() && !states[2].is_snapshot());
         for order in [states.clone(), states.into_iter().rev().collect()] {
             let manifests = latest(order);
             assert_eq!(manifests.len(), 1);

@@ -125,6 +125,17 @@ fn empty_and_malformed() {
 }
 
 #[test]
+fn ten_errors_of_a_summary_are_kept() {
+    let errors: Vec<_> = (0..12).map(|number| serde_json::json!({"path": number.to_string()})).collect();
+    let json =
+        serde_json::json!({"stream": "kopia:directory", "summary": {"errors": errors, "numFailed": 12}});
+    let summary = all(&json.to_string()).1.unwrap().unwrap();
+    let paths: Vec<_> = summary.errors.iter().map(|error| &*error.path).collect();
+    assert_eq!(paths, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    assert_eq!(summary.failed, 12, "the rest of the summary is read, too");
+}
+
+#[test]
 fn errors_name_what_was_expected() {
     for (bad, expected) in [
         ("7", "expected a directory at line 1"),
