@@ -93,6 +93,14 @@ mod tests {
     }
 
     #[test]
+    fn of_states_of_one_time_the_first_counts() {
+        let state = |data| format!(r#"{{"id":"a","modified":"2026-01-01T00:00:00Z","data":{data}}}"#);
+        let list = format!(r#"{{"entries":[{},{}]}}"#, state(1), state(2));
+        let manifests = latest(parse(list.as_bytes()).unwrap());
+        assert_eq!(manifests[0].data.as_ref().unwrap().get(), "1");
+    }
+
+    #[test]
     fn malformed_lists() {
         assert!(parse(br#"{"entries":null}"#).unwrap().is_empty());
         let error = parse(br#"{"entries":7}"#).unwrap_err().to_string();

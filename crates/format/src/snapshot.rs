@@ -157,8 +157,14 @@ mod tests {
         let snapshot = snapshot(data).unwrap();
         assert_eq!(serde_json::to_string(&snapshot).unwrap(), expected);
         assert_eq!(snapshot.source().to_string(), "app@media:/data");
-        assert_eq!(snapshot.incomplete(), None);
-        assert_eq!(snapshot.root().unwrap().mode, 0o755);
+        assert_eq!((snapshot.id(), snapshot.description(), snapshot.incomplete()), ("0d85", "first", None));
+        assert_eq!(snapshot.start_time(), "2026-01-02T03:04:05Z".parse().unwrap());
+        assert_eq!(snapshot.end_time(), "2026-01-02T03:04:05.5Z".parse().unwrap());
+        assert_eq!((snapshot.stats().total_size, snapshot.stats().dir_count), (161_348, 3));
+        assert_eq!((&*snapshot.tags()["tag:env"], snapshot.pins()), ("prod", &["keep".to_owned()][..]));
+        assert_eq!(snapshot.summary().unwrap().symlinks, 1);
+        let root = snapshot.root().unwrap();
+        assert_eq!((&*root.name, root.mode, root.modified.seconds()), ("a", 0o755, 1_657_000_000));
     }
 
     #[test]

@@ -26,9 +26,9 @@ impl Timestamp {
     /// # Errors
     /// [`Error::Corrupt`] if there are 10⁹ nanoseconds or more, or the year is not within −9999 to 9999.
     pub fn new(seconds: i64, nanoseconds: u32) -> Result<Self> {
-        let nanos = i32::try_from(nanoseconds).ok().filter(|&nanos| nanos < 1_000_000_000);
-        match nanos.map(|nanos| jiff::Timestamp::new(seconds, nanos)) {
-            Some(Ok(_)) => Ok(Self { seconds, nanoseconds }),
+        // jiff accepts 10⁹ − 1 nanoseconds at most.
+        match i32::try_from(nanoseconds).map(|nanos| jiff::Timestamp::new(seconds, nanos)) {
+            Ok(Ok(_)) => Ok(Self { seconds, nanoseconds }),
             _ => Err(Error::corrupt("time", format!("{seconds} s {nanoseconds} ns is out of range"))),
         }
     }
@@ -134,7 +134,14 @@ mod tests {
         assert_eq!(time.saturating_add(1), Timestamp::default());
         assert_eq!(time.saturating_add(i128::MAX).seconds(), i64::MAX);
         assert_eq!(time.saturating_add(i128::MIN).seconds(), i64::MIN);
+        assert_eq!(time.saturating_add(1_500_000_000), Timestamp::new(1, 499_999_999).unwrap());
+        assert_eq!(time.saturating_add(i128::MAX).to_string(), format!("{}s", i64::MAX));
+        assert_eq!(time.saturating_add(i128::MAX).nanoseconds(), 999_999_999);
+        assert_eq!(time.saturating_add(i128::MIN).nanoseconds(), 0);
+        assert_eq!(time.as_nanoseconds(), -1);
+        assert_eq!(Timestamp::new(0, 999_999_999).unwrap().as_nanoseconds(), 999_999_999);
         assert!(Timestamp::new(0, 1_000_000_000).is_err());
+        assert!(Timestamp::new(0, u32::MAX).is_err());
         assert!(Timestamp::new(i64::MAX, 0).is_err());
     }
 }

@@ -52,6 +52,8 @@ mod tests {
         };
         assert!(!lock.in_force(at(1074)));
         assert!(lock.in_force(at(1075)));
+        let none_left = UpgradeLock { advance_notice_duration: 25_000_000_000, ..lock.clone() };
+        assert!(!none_left.in_force(at(999)) && none_left.in_force(at(1000)));
         let short = UpgradeLock { advance_notice_duration: 24_000_000_000, ..lock };
         assert!(short.in_force(at(0)));
     }

@@ -57,7 +57,29 @@ mod tests {
         for cut in 0..replica.len() {
             assert_eq!(find_replica(&replica[..cut]), None, "cut to {cut}");
         }
+        for wrong in [0, 1, replica.len() - 2, replica.len() - 1] {
+            let mut replica = replica.clone();
+            replica[wrong] ^= 1;
+            assert_eq!(find_replica(&[&replica[..], &[9; 50]].concat()), None, "byte {wrong}");
+            assert_eq!(find_replica(&[&[9; 50], &replica[..]].concat()), None, "byte {wrong}");
+        }
         assert_eq!(find_replica(&[0xff; 100]), None);
         assert_eq!(find_replica(&[0; 100]), None);
+    }
+
+    #[test]
+    fn of_any_length_that_kopia_writes() {
+        let found = |length: usize| {
+            let stated = [length as u8, (length >> 8) as u8];
+            let replica = [&stated[..], &vec![7; length], &stated].concat();
+            let ends = [[&replica[..], &[9; 50]].concat(), [&[9; 50], &replica[..]].concat()];
+            ends.map(|pack| find_replica(&pack).map(|(bytes, hmac)| (bytes.len(), hmac.len())))
+        };
+        for length in [33, 255, 256, 300, 65_000] {
+            assert_eq!(found(length), [Some((length - 32, 32)); 2], "{length}");
+        }
+        for length in [32, 65_001] {
+            assert_eq!(found(length), [None; 2], "{length}");
+        }
     }
 }

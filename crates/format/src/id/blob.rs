@@ -107,5 +107,16 @@ mod tests {
             assert!(serde_json::from_value::<BlobId>(bad.into()).is_err(), "{bad:?}");
             assert!(serde_json::from_value::<ManifestId>(bad.into()).is_err(), "{bad:?}");
         }
+        let longest = "x".repeat(255);
+        assert_eq!(BlobId::new(&longest).unwrap().as_str(), longest);
+    }
+
+    #[test]
+    fn names_are_written_as_they_are() {
+        let (blob, manifest) = (BlobId::new("p12").unwrap(), ManifestId::new("0d85").unwrap());
+        assert_eq!((blob.as_str(), manifest.as_str()), ("p12", "0d85"));
+        assert_eq!(format!("{blob:>5}|{manifest:<5}|"), "  p12|0d85 |");
+        assert_eq!(serde_json::to_value((&blob, &manifest)).unwrap(), serde_json::json!(["p12", "0d85"]));
+        assert_eq!(("p12".parse(), "0d85".parse()), (Ok(blob), Ok(manifest)));
     }
 }

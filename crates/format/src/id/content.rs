@@ -178,6 +178,34 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_equal_prefix_and_hash_are_equal_and_ordered_as_keys() {
+        let hashed = |id: &ContentId| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            Hash::hash(id, &mut hasher);
+            hasher.finish()
+        };
+        let ids: Vec<ContentId> =
+            ["01", "0100", "02", "k01", "k02", "m01"].map(|id| id.parse().unwrap()).into();
+        assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0].partial_cmp(&pair[1]).unwrap().is_lt()));
+        for (number, id) in ids.iter().enumerate() {
+            assert_eq!(ids.iter().position(|other| other == id), Some(number), "{id}");
+            assert_eq!(ids.iter().position(|other| hashed(other) == hashed(id)), Some(number), "{id}");
+            assert_eq!(serde_json::to_value(id).unwrap(), serde_json::json!(id.to_string()));
+        }
+        assert_eq!((ids[0].prefix_byte(), ids[3].prefix_byte()), (0, b'k'));
+        assert_eq!((ids[1].prefix(), ids[1].hash()), (None, &[1, 0][..]));
+    }
+
+    #[test]
+    fn hashes_have_up_to_32_bytes() {
+        let longest = "0123456789abcdef".repeat(4);
+        assert_eq!(longest.parse::<ContentId>().unwrap().to_string(), longest);
+        assert_eq!(ContentId::from_key(&[0; 33]).unwrap().hash(), [0; 32]);
+        assert!(ContentId::new(None, &[]).is_err());
+        assert!(ContentId::new(Some('G'), &[1]).is_err());
+    }
+
+    #[test]
     fn malformed_ids_are_refused() {
         for bad in ["", "k", "abc", "0A", "zz", "f", "k0g", "é0", &"00".repeat(33), "a0 ", "-0"] {
             assert!(bad.parse::<ContentId>().is_err(), "{bad:?}");

@@ -122,7 +122,14 @@ mod tests {
         assert_eq!(id("Dab"), id("ab"));
         assert!(id("kab").is_directory() && id("Ikab").is_directory());
         assert!(!id("ab").is_directory() && !id("mab").is_directory());
-        assert_eq!(id("IIkab").to_string(), "IIkab");
+        assert!(!id("Zkab").is_directory() && !id("kab").is_compressed());
+        assert_eq!(ObjectId::of_content("kab".parse().unwrap()), id("kab"));
+        assert_eq!(id("kab").content(), "kab".parse().unwrap());
+        assert_eq!((id("IIkab").indirection(), id("kab").indirection()), (2, 0));
+        for text in ["IIkab", "Zab", "ab", &format!("{}ab", "I".repeat(16))] {
+            assert_eq!(id(text).to_string(), text);
+            assert_eq!(serde_json::to_value(id(text)).unwrap(), serde_json::json!(text));
+        }
     }
 
     #[test]

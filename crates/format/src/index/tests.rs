@@ -66,6 +66,43 @@ fn version_1() {
     assert_eq!(index.packs(), [BlobId::new("p12").unwrap()]);
 }
 
+/// A version 1 blob whose entries have the given pack names, each as its offset behind the entries and its length.
+fn v1_of_packs(packs: &[(u32, u8)], names: &[u8]) -> Vec<u8> {
+    let keys: Vec<_> = (0..packs.len()).map(|number| [0, number as u8]).collect();
+    let entries: Vec<_> = keys.iter().map(|key| (&key[..], 0, 30)).collect();
+    let mut blob = v1(&entries);
+    blob.truncate(blob.len() - b"p12".len());
+    let start = blob.len() as u32;
+    for (number, (offset, length)) in packs.iter().enumerate() {
+        let value = 8 + number * 22 + 2;
+        blob[value + 7] = *length;
+        blob[value + 8..value + 12].copy_from_slice(&(start + offset).to_be_bytes());
+    }
+    blob.extend(names);
+    blob
+}
+
+#[test]
+fn packs_of_version_1_are_numbered_as_they_are_mentioned() {
+    let blob = v1_of_packs(&[(0, 3), (0, 3), (3, 2), (0, 3)], b"p12q3");
+    let index = Index::parse(&blob).unwrap();
+    assert_eq!(index.packs().iter().map(BlobId::as_str).collect::<Vec<_>>(), ["p12", "q3"]);
+    assert_eq!(index.entries().map(|entry| entry.pack).collect::<Vec<_>>(), [0, 0, 1, 0]);
+    assert_eq!(index.packs().len(), 2);
+}
+
+#[test]
+fn names_that_overlap_take_no_more_than_the_blob_has() {
+    // Four entries take 96 bytes, header included; their names take 200 of 300, or 400.
+    let packs = |length| [(0, length), (1, length), (2, length), (3, length)];
+    assert_eq!(Index::parse(v1_of_packs(&packs(50), &[b'p'; 204])).unwrap().packs().len(), 4);
+    let blob = v1_of_packs(&packs(100), &[b'p'; 304]);
+    assert_eq!((blob.len(), Index::parse(&blob).unwrap().packs().len()), (400, 4));
+    let blob = v1_of_packs(&packs(100), &[b'p'; 303]);
+    let error = Index::parse(&blob).unwrap_err().to_string();
+    assert!(error.contains("pack names of more than 400 bytes in 399 bytes"), "{error}");
+}
+
 #[test]
 fn version_2_of_every_entry_size() {
     for size in 16..=19 {
@@ -78,6 +115,7 @@ fn version_2_of_every_entry_size() {
         let high = if size == 19 { 1 << 24 } else { 0 };
         assert_eq!((entry.original_length, entry.packed_length), (2 * high + 512, high + 256));
         assert_eq!(entry.compression, if size > 16 { 0x1100 } else { 0 });
+        assert_eq!(entry.format_version, 2);
     }
 }
 

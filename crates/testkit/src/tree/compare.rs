@@ -56,7 +56,8 @@ pub fn compare(expected: &Tree, actual: &Tree, what: &Compare) -> Vec<String> {
                 }
                 Ordering::Equal => {
                     one(want, have, what, &mut differences);
-                    (wanted, found) = (more_wanted, more_found);
+                    wanted = more_wanted;
+                    found = more_found;
                 }
             },
         }

@@ -83,7 +83,8 @@ impl Living {
                 packs.push((name.expect("it is a name"), PREAMBLE.to_vec()));
             }
             let (pack, bytes) = packs.last_mut().expect("one was opened");
-            (entry.pack, entry.offset) = (pack.clone(), bytes.len() as u32);
+            entry.pack = pack.clone();
+            entry.offset = bytes.len() as u32;
             bytes.extend(sealed);
         }
         let time = self.time();
