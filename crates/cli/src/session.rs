@@ -30,16 +30,16 @@ impl Session {
     pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
         let location = location(global)?;
         let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
-            let Location::Folder(folder) = &location else { return error.into() };
-            let place = Place::look(folder);
+            let Some(directory) = location.directory() else { return error.into() };
+            let place = Place::look(directory);
             let voice = Voice::here();
             Failure::unopened(Unopened { place: &place, store, error: &error, password, voice })
         };
         let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
-        if let Location::Folder(folder) = &location
-            && neighbours::is_cache(folder)
+        if let Some(directory) = location.directory()
+            && neighbours::is_cache(directory)
         {
-            let (finding, voice) = (Finding::Cache { given: folder.clone() }, Voice::here());
+            let (finding, voice) = (Finding::Cache { given: directory.into() }, Voice::here());
             return Err(Failure::failed(finding.fact()).hint(finding.change(voice)));
         }
         let mut tries = 1;
@@ -191,7 +191,15 @@ pub(crate) fn location(global: &Global) -> Result<Location, Failure> {
     let repository = global.repository.as_ref().filter(|text| !text.is_empty()).ok_or_else(|| {
         Failure::usage("no repository is given").hint("give its folder with --repository or KOPIA_REPOSITORY")
     })?;
-    Ok(Location::parse(repository)?)
+    let mut location = Location::parse(repository)?.supported()?;
+    if let Location::Filesystem { io, .. } = &mut location {
+        *io = match global.io {
+            Io::Auto => IoMode::Auto,
+            Io::Map => IoMode::Map,
+            Io::Pread => IoMode::Pread,
+        };
+    }
+    Ok(location)
 }
 
 /// Opens the store there, with another format blob put over it if one is given. The inner error is the store's.
@@ -199,13 +207,8 @@ pub(crate) fn store(
     location: &Location,
     global: &Global,
 ) -> Result<storage::Result<Arc<dyn BlobStore>>, Failure> {
-    let mode = match global.io {
-        Io::Auto => IoMode::Auto,
-        Io::Map => IoMode::Map,
-        Io::Pread => IoMode::Pread,
-    };
     let format_blob = global.format_blob.as_deref().map(read_format_blob).transpose()?;
-    Ok(location.open(mode).map(|store| match format_blob {
+    Ok(location.open().map(|store| match format_blob {
         Some(blob) => {
             Arc::new(OverlayStore::new(store, FormatBlob::id(), blob.bytes())) as Arc<dyn BlobStore>
         }

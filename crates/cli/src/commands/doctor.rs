@@ -9,7 +9,7 @@ mod save;
 use std::path::Path;
 use std::sync::Arc;
 
-use kopia_rs::storage::{BlobStore, Location};
+use kopia_rs::storage::BlobStore;
 use kopia_rs::unindexed::Packs;
 use kopia_rs::{FilesystemStore, FormatBlob, Password, Repository, Snapshots};
 
@@ -26,7 +26,7 @@ use report::Report;
 
 pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure> {
     let location = session::location(global)?;
-    let Location::Folder(folder) = &location else {
+    let Some(folder) = location.directory() else {
         return Err(Failure::failed("only folders can be looked at"));
     };
     let (place, voice) = (Place::look(folder), Voice::here());
@@ -41,7 +41,7 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
         }
     };
     if neighbours::is_cache(folder) {
-        report.fatal(Finding::Cache { given: folder.clone() });
+        report.fatal(Finding::Cache { given: folder.into() });
     } else if let Some(store) = store {
         // Nobody is asked for the password of what is not there.
         let is_asked = password::is_asked_for(global);

@@ -1,46 +1,18 @@
 //! Where the repository is: the first of the backends that the environment names, in the order of the original script.
 
-use std::fmt;
-use std::path::PathBuf;
+use kopia_rs::storage::Location;
+use kopia_rs::storage::location::Backend;
 
-use kopia_rs::storage::{self, Location};
-
-use super::configuration::Structured;
-use super::environment::{Environment, Variable};
+use super::configuration::{self, Structured};
+use super::environment::{Environment, Role, Variable};
 use super::sentence::Trouble;
-
-/// A kind of storage that kopia knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Backend {
-    S3,
-    Azure,
-    Gcs,
-    B2,
-    WebDav,
-    Sftp,
-    Rclone,
-    GoogleDrive,
-    /// One that only a structured configuration or a URL can name.
-    Other,
-}
-
-/// Where the repository is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    Folder(PathBuf),
-    /// Storage that cannot be read yet.
-    Network {
-        /// What people call it.
-        name: String,
-        /// The variable that says so.
-        by: &'static str,
-    },
-}
 
 /// What the environment says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Choice {
-    pub(crate) place: Place,
+    pub(crate) location: Location,
+    /// The variable that names it.
+    pub(crate) by: &'static str,
     /// Settings that contradict each other and what came of it.
     pub(crate) warnings: Vec<String>,
 }
@@ -59,12 +31,12 @@ const AFTER_A_FOLDER: [Variable; 5] = [
 /// Finds out where the repository is.
 pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>) -> Result<Choice, Trouble> {
     let repository = environment.text(Variable::Repository)?;
-    if let Some(place) = structured.and_then(|structured| structured.place.clone()) {
-        let same = repository.is_none_or(|text| folder(text).is_ok_and(|found| is_same(&found, &place)));
+    if let Some(location) = structured.and_then(|structured| structured.location.clone()) {
+        let same = repository.is_none_or(|text| read(text).is_ok_and(|other| other == location));
         let warning =
             "KOPIA_STRUCTURED_REPOSITORY_CONFIG and KOPIA_REPOSITORY name different places; the first counts";
         let warnings = if same { Vec::new() } else { vec![warning.into()] };
-        return Ok(Choice { place, warnings });
+        return Ok(Choice { location, by: configuration::NAME, warnings });
     }
     let is_s3 = repository.is_some_and(|text| text.starts_with("s3://"));
     let mut order = BEFORE_A_FOLDER.iter().map(|variable| (*variable, environment.has(*variable)));
@@ -77,18 +49,20 @@ pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>)
     }
     // A path without `filesystem://` means a folder here, and nothing at all to the script, so it gives way to the others.
     let is_url = repository.is_some_and(|text| text.contains("://"));
+    let by = Variable::Repository.name();
     let after = AFTER_A_FOLDER.into_iter().find(|variable| environment.has(*variable));
     match (repository, after) {
-        (Some(text), None) => Ok(Choice { place: folder(text)?, warnings: Vec::new() }),
-        (Some(text), Some(after)) if is_url => match folder(text)? {
-            // The script knows the storage by its variable and does not read such a URL.
-            Place::Network { .. } => Ok(network(after, repository)),
-            place => {
-                let warning =
-                    format!("{} is set and ignored, because KOPIA_REPOSITORY goes before it", after.name());
-                Ok(Choice { place, warnings: vec![warning] })
+        (Some(text), None) => Ok(Choice { location: read(text)?, by, warnings: Vec::new() }),
+        (Some(text), Some(after)) if is_url => {
+            let location = read(text)?;
+            // The script knows other storage by its variable and does not read such a URL.
+            if location.directory().is_none() {
+                return Ok(network(after, repository));
             }
-        },
+            let warning =
+                format!("{} is set and ignored, because KOPIA_REPOSITORY goes before it", after.name());
+            Ok(Choice { location, by, warnings: vec![warning] })
+        }
         (_, Some(variable)) => Ok(network(variable, repository)),
         (None, None) => Err(Trouble::new(
             "no repository is given",
@@ -97,44 +71,26 @@ pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>)
     }
 }
 
-/// Returns whether two settings agree. Of storage that cannot be read, only the kind is known.
-fn is_same(one: &Place, other: &Place) -> bool {
-    match (one, other) {
-        (Place::Folder(one), Place::Folder(other)) => one == other,
-        (Place::Network { name: one, .. }, Place::Network { name: other, .. }) => one == other,
-        _ => false,
-    }
-}
-
 /// Reads a location of KOPIA_REPOSITORY.
-fn folder(text: &str) -> Result<Place, Trouble> {
-    match Location::parse(text) {
-        Ok(Location::Folder(path)) => Ok(Place::Folder(path)),
-        Err(storage::Error::UnsupportedBackend { name }) => {
-            Ok(Place::Network { name, by: Variable::Repository.name() })
-        }
-        Err(error) => Err(Trouble::new(
-            format!("KOPIA_REPOSITORY: {error}"),
-            "write filesystem:///absolute/path without ..",
-        )),
-        Ok(_) => Err(Trouble::setting("KOPIA_REPOSITORY", "names a kind of place that is not known here")),
-    }
+fn read(text: &str) -> Result<Location, Trouble> {
+    Location::parse(text).map_err(|error| {
+        Trouble::new(format!("KOPIA_REPOSITORY: {error}"), "write filesystem:///absolute/path without ..")
+    })
 }
 
-/// A backend that a variable chooses; says what else it puts out of force.
+/// Chooses the storage that a variable names, and warns of what else that puts out of force.
 fn network(variable: Variable, repository: Option<&str>) -> Choice {
     let backend = match variable.role() {
-        super::environment::Role::Chooses(backend) => backend,
+        Role::Chooses(backend) => backend,
         _ => Backend::S3,
     };
-    let name = backend.to_string();
+    let location = Location::Unsupported(backend);
     // A Secret holds both, and a URL of the same storage contradicts nothing.
-    let same = |text: &str| matches!(folder(text), Ok(Place::Network { name: url, .. }) if url == name);
+    let same = |text: &str| read(text).is_ok_and(|url| url == location);
     let overruled = repository.filter(|text| variable != Variable::Repository && !same(text));
     let warning =
         |text| format!("{} is set and goes before KOPIA_REPOSITORY={}", variable.name(), shown(text));
-    let place = Place::Network { name, by: variable.name() };
-    Choice { place, warnings: overruled.map(warning).into_iter().collect() }
+    Choice { warnings: overruled.map(warning).into_iter().collect(), location, by: variable.name() }
 }
 
 /// Shows where a repository is, unless that may hold a password.
@@ -142,39 +98,6 @@ fn shown(text: &str) -> String {
     match text.split_once("://") {
         Some((scheme, _)) if scheme != "filesystem" => format!("{scheme}://…"),
         _ => text.into(),
-    }
-}
-
-impl Backend {
-    /// Returns the backend of a `storage.type` in kopia's configuration.
-    pub(crate) fn of_type(kind: &str) -> Self {
-        match kind {
-            "s3" => Self::S3,
-            "azureBlob" => Self::Azure,
-            "gcs" => Self::Gcs,
-            "b2" => Self::B2,
-            "webdav" => Self::WebDav,
-            "sftp" => Self::Sftp,
-            "rclone" => Self::Rclone,
-            "gdrive" => Self::GoogleDrive,
-            _ => Self::Other,
-        }
-    }
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::S3 => "S3",
-            Self::Azure => "Azure Blob Storage",
-            Self::Gcs => "Google Cloud Storage",
-            Self::B2 => "Backblaze B2",
-            Self::WebDav => "WebDAV",
-            Self::Sftp => "SFTP",
-            Self::Rclone => "rclone",
-            Self::GoogleDrive => "Google Drive",
-            Self::Other => "another backend",
-        })
     }
 }
 
@@ -188,10 +111,7 @@ mod tests {
     }
 
     fn name(variables: &[(&str, &str)]) -> String {
-        match chosen(variables).place {
-            Place::Folder(path) => path.display().to_string(),
-            Place::Network { name, .. } => name,
-        }
+        chosen(variables).location.to_string()
     }
 
     #[test]
@@ -222,13 +142,13 @@ mod tests {
     #[test]
     fn what_is_overruled_is_named() {
         let choice = chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "filesystem:///repository")]);
-        assert_eq!(choice.place, Place::Network { name: "S3".into(), by: "KOPIA_S3_BUCKET" });
+        assert_eq!((choice.location, choice.by), (Location::Unsupported(Backend::S3), "KOPIA_S3_BUCKET"));
         assert!(
             choice.warnings[0]
                 .contains("KOPIA_S3_BUCKET is set and goes before KOPIA_REPOSITORY=filesystem:")
         );
         let choice = chosen(&[("SFTP_HOST", "h"), ("KOPIA_REPOSITORY", "filesystem:///repository")]);
-        assert_eq!(choice.place, Place::Folder("/repository".into()));
+        assert_eq!(choice.location, Location::filesystem("/repository"));
         assert!(choice.warnings[0].contains("SFTP_HOST is set and ignored"));
         assert!(chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "s3://b/p")]).warnings.is_empty());
         let choice = chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "sftp://me:hush@host/p")]);
@@ -245,16 +165,16 @@ mod tests {
             ("SFTP_HOST", "sftp://h/p", "SFTP"),
         ] {
             let choice = chosen(&[(variable, "x"), ("KOPIA_REPOSITORY", url)]);
-            assert_eq!(choice.place, Place::Network { name: name.into(), by: variable });
+            assert_eq!((choice.location.to_string().as_str(), choice.by), (name, variable));
             assert!(choice.warnings.is_empty(), "{choice:?}");
         }
     }
 
     #[test]
     fn a_structured_configuration_goes_first_if_it_names_a_place() {
-        let structured = |place: Option<Place>| Structured { place, username: None, hostname: None };
-        let s3 = structured(Some(Place::Network { name: "S3".into(), by: "X" }));
-        let folder = structured(Some(Place::Folder("/a".into())));
+        let structured = |location: Option<Location>| Structured { location, username: None, hostname: None };
+        let s3 = structured(Some(Location::Unsupported(Backend::S3)));
+        let folder = structured(Some(Location::filesystem("/a")));
         for (repository, structured, is_contradiction) in [
             ("s3://b/p", &s3, false),
             ("filesystem:///a", &s3, true),
@@ -264,12 +184,12 @@ mod tests {
         ] {
             let environment = [("KOPIA_REPOSITORY".into(), repository.into())].into_iter().collect();
             let choice = choose(&environment, Some(structured)).unwrap();
-            assert_eq!(Some(choice.place), structured.place);
+            assert_eq!(Some(choice.location), structured.location);
             assert_eq!(!choice.warnings.is_empty(), is_contradiction, "{repository} {structured:?}");
         }
         let environment = [("KOPIA_REPOSITORY".into(), "/b".into())].into_iter().collect();
         let choice = choose(&environment, Some(&structured(None))).unwrap();
-        assert_eq!((choice.place, choice.warnings), (Place::Folder("/b".into()), Vec::new()));
+        assert_eq!((choice.location, choice.warnings), (Location::filesystem("/b"), Vec::new()));
     }
 
     #[test]

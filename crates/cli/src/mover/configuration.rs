@@ -3,11 +3,10 @@
 //! KOPIA_STRUCTURED_REPOSITORY_CONFIG is what kopia keeps about a connection (`repo/local_config.go`): only the place and
 //! the identity in it matter here. One without a place is what `policyConfig` is also used for, and changes no place. KOPIA_MANUAL_CONFIG says how a repository is created and cached, which a restore does neither.
 
-use std::path::{Component, Path};
-
+use kopia_rs::storage::Location;
+use kopia_rs::storage::location::Backend;
 use serde_json::{Map, Value};
 
-use super::backend::{Backend, Place};
 use super::environment::{Environment, Variable};
 use super::sentence::Trouble;
 
@@ -15,7 +14,7 @@ use super::sentence::Trouble;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Structured {
     /// `None` where it says nothing of it, but only how a connection behaves.
-    pub(crate) place: Option<Place>,
+    pub(crate) location: Option<Location>,
     /// The identity of the connection, which counts where the environment gives none.
     pub(crate) username: Option<String>,
     pub(crate) hostname: Option<String>,
@@ -23,9 +22,6 @@ pub(crate) struct Structured {
 
 /// The variable, and the field of a ReplicationDestination that sets it.
 pub(crate) const NAME: &str = "KOPIA_STRUCTURED_REPOSITORY_CONFIG";
-
-/// What kopia calls the storage that is a server of its own, to which it connects by `apiServer` in place of `storage`.
-const SERVER: &str = "a Kopia repository server";
 
 /// Reads the structured configuration, if there is one.
 pub(crate) fn structured(environment: &Environment) -> Result<Option<Structured>, Trouble> {
@@ -45,32 +41,28 @@ pub(crate) fn structured(environment: &Environment) -> Result<Option<Structured>
         None => None,
         Some(storage) => Some(storage.as_object().ok_or_else(bad)?),
     };
-    // As in kopia, the server goes before the storage.
-    let place = if field(config, "apiServer").is_some() {
-        Some(Place::Network { name: SERVER.into(), by: NAME })
+    // A server of kopia's own is connected to by `apiServer`, which goes before `storage`, as in kopia.
+    let location = if field(config, "apiServer").is_some() {
+        Some(Location::Unsupported(Backend::Server))
     } else {
-        storage.map(place).transpose()?
+        storage.map(location).transpose()?
     };
-    Ok(Some(Structured { place, username, hostname }))
+    Ok(Some(Structured { location, username, hostname }))
 }
 
 /// Reads `storage`: a type and what that needs.
-fn place(storage: &Map<String, Value>) -> Result<Place, Trouble> {
+fn location(storage: &Map<String, Value>) -> Result<Location, Trouble> {
     let kind = field(storage, "type").and_then(Value::as_str);
     let kind = kind.ok_or_else(|| Trouble::setting(NAME, "has a storage without type"))?;
     if kind != "filesystem" {
-        let name = match Backend::of_type(kind) {
-            Backend::Other => format!("storage of the type {kind:?}"),
-            backend => backend.to_string(),
-        };
-        return Ok(Place::Network { name, by: NAME });
+        let unknown = || Location::Unknown(format!("storage of the type {kind:?}"));
+        return Ok(Backend::of_type(kind).map_or_else(unknown, Location::Unsupported));
     }
     let config = field(storage, "config").and_then(Value::as_object);
     match config.and_then(|config| field(config, "path")).and_then(Value::as_str) {
-        Some(path) if is_plain(path) => Ok(Place::Folder(path.into())),
-        Some(path) => {
-            Err(Trouble::setting(NAME, format!("has the path {path:?}, which is not absolute or holds ..")))
-        }
+        Some(path) => Location::parse(format!("filesystem://{path}")).map_err(|_| {
+            Trouble::setting(NAME, format!("has the path {path:?}, which is not absolute or holds .."))
+        }),
         None => Err(Trouble::setting(NAME, "has a storage without path")),
     }
 }
@@ -79,11 +71,6 @@ fn place(storage: &Map<String, Value>) -> Result<Place, Trouble> {
 fn field<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let folded = || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     object.get(name).or_else(folded).filter(|value| !value.is_null())
-}
-
-fn is_plain(path: &str) -> bool {
-    let path = Path::new(path);
-    path.is_absolute() && !path.components().any(|component| component == Component::ParentDir)
 }
 
 /// Says what is wrong with the manual configuration. Nothing in it matters to a restore.
@@ -107,7 +94,7 @@ mod tests {
         let json = r#"{"storage":{"type":"filesystem","config":{"path":"/repository","dirShards":null}},
             "caching":{"maxCacheSize":5},"hostname":"media","username":"app","enableActions":false}"#;
         let read_config = read(json).unwrap().unwrap();
-        assert_eq!(read_config.place, Some(Place::Folder("/repository".into())));
+        assert_eq!(read_config.location, Some(Location::filesystem("/repository")));
         assert_eq!(
             (read_config.username.as_deref(), read_config.hostname.as_deref()),
             (Some("app"), Some("media"))
@@ -119,10 +106,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_storage_is_named() {
-        let name = |json: &str| match read(json).unwrap().unwrap().place {
-            Some(Place::Network { name, by: NAME }) => name,
-            other => panic!("{json}: {other:?}"),
-        };
+        let name = |json: &str| read(json).unwrap().unwrap().location.unwrap().to_string();
         for (kind, expected) in [
             ("s3", "S3"),
             ("azureBlob", "Azure Blob Storage"),
@@ -139,23 +123,23 @@ mod tests {
             assert_eq!(name(&json), expected);
         }
         let server = r#""apiServer":{"url":"https://kopia:51515","serverCertFingerprint":"ab"}"#;
-        assert_eq!(name(&format!("{{{server}}}")), SERVER);
+        assert_eq!(name(&format!("{{{server}}}")), "a Kopia repository server");
         let both = format!(r#"{{"storage":{{"type":"filesystem","config":{{"path":"/r"}}}},{server}}}"#);
-        assert_eq!(name(&both), SERVER, "the server goes first");
+        assert_eq!(name(&both), "a Kopia repository server", "the server goes first");
     }
 
     #[test]
     fn keys_are_gos() {
         let json = r#"{"Storage":{"TYPE":"filesystem","Config":{"Path":"/repository"}},"apiserver":null,"userName":"app"}"#;
         let read_config = read(json).unwrap().unwrap();
-        assert_eq!(read_config.place, Some(Place::Folder("/repository".into())));
+        assert_eq!(read_config.location, Some(Location::filesystem("/repository")));
         assert_eq!(read_config.username.as_deref(), Some("app"));
     }
 
     #[test]
     fn one_without_a_place_changes_none() {
         for json in ["{}", r#"{"storage":null}"#, r#"{"enableActions":true,"uploadLimits":{}}"#] {
-            assert_eq!(read(json).unwrap().unwrap().place, None, "{json}");
+            assert_eq!(read(json).unwrap().unwrap().location, None, "{json}");
         }
     }
 

@@ -8,9 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use kopia_rs::storage::location::Backend;
 use zeroize::Zeroizing;
 
-use super::backend::Backend;
 use super::sentence::Trouble;
 
 /// What a variable means to a restore.

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kopia_rs::storage::{BlobStore, IoMode, Location};
+use kopia_rs::storage::{BlobStore, Location};
 use kopia_rs::{Entry, OpenOptions, Repository, Snapshot};
 
-use super::backend::{self, Choice, Place};
+use super::backend::{self, Choice};
 use super::ending::{Ending, Result as How};
 use super::environment::{Environment, Variable};
 use super::facts::SnapshotFacts;
@@ -39,21 +39,21 @@ impl Job<'_> {
     fn restore(&self) -> Result<Ending, Ending> {
         self.journal.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
         let structured = configuration::structured(self.environment)?;
-        if structured.as_ref().is_some_and(|structured| structured.place.is_none()) {
+        if structured.as_ref().is_some_and(|structured| structured.location.is_none()) {
             let name = configuration::NAME;
             self.journal
                 .info(&format!("{name} names no storage; the other variables say where the repository is"));
         }
         let choice = backend::choose(self.environment, structured.as_ref())?;
         choice.warnings.iter().for_each(|warning| self.journal.warn(warning));
-        let folder = self.folder(&choice)?;
+        let folder = self.directory(&choice)?;
         crate::prepare();
         let settings = Settings::read(self.environment, structured.as_ref())?;
-        self.announce(&settings, &choice.place);
-        self.metrics(&choice.place)?;
+        self.announce(&settings, &choice.location);
+        self.metrics(&choice.location)?;
         let target = room::is_there(&settings.target)?;
 
-        let repository = self.open(&folder, &settings)?;
+        let repository = self.open(folder, &settings)?;
         let status = repository.status();
         memory::check(status.contents.saturating_add(status.deleted_contents))?;
         let snapshots = repository
@@ -133,13 +133,13 @@ impl Job<'_> {
         Ok(Some(Sentence::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"))))
     }
 
-    /// Returns the folder of the repository. Other storage is the original script's, if it was named.
-    fn folder(&self, choice: &Choice) -> Result<std::path::PathBuf, Ending> {
-        let (name, by) = match &choice.place {
-            Place::Folder(path) => return Ok(path.clone()),
-            Place::Network { name, by } => (name, by),
-        };
-        let cannot = format!("{by} names {name}, which kopia-rs cannot read yet");
+    /// Returns the directory of the repository. Other storage is the original script's, if that was named.
+    fn directory<'c>(&self, choice: &'c Choice) -> Result<&'c Path, Ending> {
+        let Choice { location, by, .. } = choice;
+        if let Some(directory) = location.directory() {
+            return Ok(directory);
+        }
+        let cannot = format!("{by} names {location}, which kopia-rs cannot read yet");
         if self.environment.has(Variable::Fallback) {
             self.journal.warn(&format!("{cannot}; the original script restores"));
             let trouble = dispatch::become_original(self.environment, &["restore".into()], self.journal);
@@ -153,18 +153,15 @@ impl Job<'_> {
     }
 
     /// Says what is about to be done, and which settings do not matter.
-    fn announce(&self, settings: &Settings, place: &Place) {
+    fn announce(&self, settings: &Settings, location: &Location) {
         let journal = self.journal;
         journal.note(|facts| {
             facts.identity = Some(settings.wanted.identity.to_string());
-            facts.repository = match place {
-                Place::Folder(path) => Some(path.display().to_string()),
-                Place::Network { name, .. } => Some(name.clone()),
-            };
+            facts.repository = Some(location.to_string());
         });
         journal.info(&format!(
             "{}, target {}",
-            selection::describe(&settings.wanted, place),
+            selection::describe(&settings.wanted, location),
             settings.target.display()
         ));
         settings.arguments.notes.iter().for_each(|note| journal.info(note));
@@ -179,16 +176,16 @@ impl Job<'_> {
         }
     }
 
-    fn metrics(&self, place: &Place) -> Result<(), Trouble> {
+    fn metrics(&self, location: &Location) -> Result<(), Trouble> {
         let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
         let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
-        metrics::check(file, place)?;
+        metrics::check(file, location)?;
         self.journal.write_metrics_to(file);
         Ok(())
     }
 
     fn open(&self, folder: &Path, settings: &Settings) -> Result<Repository, Ending> {
-        let store = Location::Folder(folder.into()).open(IoMode::Auto);
+        let store = Location::filesystem(folder).open();
         let store: Arc<dyn BlobStore> = match store {
             Ok(store) => store.into(),
             Err(error) => return Err(missing::repository(folder, None, &error.into(), settings)),

@@ -6,19 +6,20 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::backend::Place;
+use kopia_rs::storage::Location;
+
 use super::facts::Facts;
 use super::sentence::Trouble;
 
 /// Finds out before the restore whether the file may be written: nothing is ever written into a repository.
-pub(crate) fn check(file: &Path, place: &Place) -> Result<(), Trouble> {
+pub(crate) fn check(file: &Path, location: &Location) -> Result<(), Trouble> {
     let name = format!("the metrics file {}", file.display());
     let refuse = |error: io::Error| Trouble::new(format!("{name} cannot be written: {error}"), "");
     let folder = folder(file).canonicalize().map_err(refuse)?;
     if file.file_name().is_none() || file.is_dir() {
         return Err(Trouble::new(format!("{name} is a folder"), "name a file"));
     }
-    let Place::Folder(repository) = place else { return Ok(()) };
+    let Some(repository) = location.directory() else { return Ok(()) };
     match repository.canonicalize().is_ok_and(|repository| folder.starts_with(repository)) {
         true => Err(Trouble::new(format!("{name} would lie in the repository"), "name a file elsewhere")),
         false => Ok(()),
@@ -133,7 +134,7 @@ mod tests {
         }
         let repository = place.path().join("repository");
         fs::create_dir_all(repository.join("p")).unwrap();
-        let inside = Place::Folder(repository.clone());
+        let inside = Location::filesystem(&repository);
         for bad in [
             "repository/x.prom",
             "repository/p/x.prom",

@@ -1,9 +1,9 @@
 //! Which snapshot is restored: the newest complete one of exactly one identity, or an older one that was asked for.
 
+use kopia_rs::storage::Location;
 use kopia_rs::unindexed::HiddenSnapshot;
 use kopia_rs::{Snapshot, Snapshots, Source, Timestamp};
 
-use super::backend::Place;
 use super::configuration::Structured;
 use super::environment::{Environment, Variable};
 use super::sentence::Trouble;
@@ -158,7 +158,7 @@ impl Wanted {
 }
 
 /// Says in one line what is wanted.
-pub(crate) fn describe(wanted: &Wanted, place: &Place) -> String {
+pub(crate) fn describe(wanted: &Wanted, location: &Location) -> String {
     let mut text = format!("identity {}", wanted.identity);
     if let Some(as_of) = wanted.as_of {
         text += &format!(", as of {as_of}");
@@ -169,10 +169,8 @@ pub(crate) fn describe(wanted: &Wanted, place: &Place) -> String {
     if let Some(shallow) = wanted.shallow {
         text += &format!(", shallow {shallow}");
     }
-    match place {
-        Place::Folder(path) => text + &format!(", repository {}", path.display()),
-        Place::Network { name, .. } => text + &format!(", repository in {name}"),
-    }
+    let preposition = if location.directory().is_some() { "" } else { "in " };
+    text + &format!(", repository {preposition}{location}")
 }
 
 #[cfg(test)]
@@ -205,7 +203,7 @@ mod tests {
             ("KOPIA_PREVIOUS", "2"),
             ("KOPIA_SHALLOW", "3"),
         ];
-        let text = describe(&wanted(&variables).unwrap(), &Place::Folder("/repository".into()));
+        let text = describe(&wanted(&variables).unwrap(), &Location::filesystem("/repository"));
         assert_eq!(
             text,
             "identity app@media:/data, as of 2026-01-02T00:00:00Z, previous 2, repository /repository"
