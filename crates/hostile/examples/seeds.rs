@@ -44,15 +44,15 @@ impl Seeds {
         self.add(target, fields.join(","), bytes);
     }
 
-    fn write(self, folder: &Path) -> io::Result<()> {
+    fn write(self, directory: &Path) -> io::Result<()> {
         let hasher = Hasher::new(HashAlgorithm::Blake2b256_128, &[0]).expect("the key is short enough");
         for ((target, _), bytes) in self.0 {
             let longest = if target == "repository" { LONGEST_REPOSITORY } else { LONGEST };
             if bytes.len() <= longest {
                 let name: String =
                     hasher.hash(&bytes).as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-                fs::create_dir_all(folder.join(target))?;
-                fs::write(folder.join(target).join(name), bytes)?;
+                fs::create_dir_all(directory.join(target))?;
+                fs::write(directory.join(target).join(name), bytes)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The decoders: what they give out has the length that was asked for, and all ways to decode agree.
+//! The decoders: their output has the requested length, and all ways to decode agree.
 
 use kopia_codec::compression::{Compression, Decompressor};
 use kopia_codec::ecc::Ecc;
@@ -43,7 +43,7 @@ fn decompress(compression: Compression, bytes: &[u8]) {
     let is_within = decompressor.decompress_within(compression, stream, LIMIT, &mut within).is_ok();
     assert!(within.len() <= if is_within { LIMIT } else { 0 });
     if is_within {
-        // The way that knows the length often has another decoder.
+        // Another decoder often serves callers that know the length.
         let known = decompressor.decompress(compression, stream, within.len(), &mut exact);
         assert!(known.is_ok() && exact == within, "{} bytes: {known:?}", within.len());
         if let Some(less) = within.len().checked_sub(1) {
@@ -56,8 +56,8 @@ fn decompress(compression: Compression, bytes: &[u8]) {
     }
 }
 
-/// Error correction. The first byte is the percentage; the second says whether the rest is decoded as it is, or encoded,
-/// damaged as far as can be repaired, and decoded.
+/// Error correction. The first byte is the percentage. If the second is 0, the rest is decoded as it is;
+/// otherwise it is encoded, damaged no further than can be repaired, and decoded.
 pub fn ecc(bytes: &[u8]) {
     let Some((&[percent, choice], rest)) = bytes.split_first_chunk() else { return };
     let Ok(ecc) = Ecc::new("REED-SOLOMON-CRC32", percent.into()) else { return };

@@ -1,16 +1,17 @@
-//! What a hostile repository can do, and the proof that it can do no harm.
+//! Fuzzing: the bodies of the fuzz targets, and their seeds.
 //!
-//! A repository is input from a stranger: whoever can write into it decides every byte of it, and who has its keys decides
-//! what lies under the encryption, too. Whatever that is, there must be no panic, no hang, no unbounded memory, and nothing
-//! written outside the target.
+//! A repository is untrusted input: anybody who can write to it decides every byte of it, and anybody with
+//! its keys also decides what lies under the encryption. No such input may cause a panic, a hang, unbounded
+//! memory, or a write outside the target.
 //!
-//! * [`TARGETS`] are the bodies of the fuzz targets in `fuzz/`: one for each parser and decoder, and one for a whole small
-//!   repository ([`repository`]). The package's tests replay `fuzz/corpus-seeds` through the same functions, so that plain
-//!   `cargo test` notices when a find comes back.
-//! * The example `seeds` takes the seeds out of the golden repositories.
-//! * `tests/bombs` has what a fuzzer does not reach: few bytes that claim, or unpack to, very many.
+//! * [`TARGETS`] are the bodies of the fuzz targets in `fuzz/`: one for each parser and decoder, and one for a
+//!   whole small repository ([`repository`]). The package's tests replay `fuzz/corpus-seeds` through the same
+//!   functions, so that plain `cargo test` notices regressions.
+//! * The example `seeds` makes the seeds from the golden repositories.
+//! * Bombs, few bytes that claim or unpack to very many, are beyond a fuzzer: see
+//!   `crates/cli/tests/faults/bombs.rs`.
 //!
-//! Never published and never a normal dependency. A body panics where a promise is broken; that is what it is there for.
+//! Never published and never a normal dependency. A body panics on purpose where a promise is broken.
 //!
 //! ```
 //! let target = kopia_hostile::target("directory").expect("there is one");
@@ -23,19 +24,19 @@ pub mod repository;
 mod scratch;
 pub mod storage;
 
-/// A parser or decoder, and how it is tried.
+/// A fuzz target: a parser or decoder, and the function that exercises it.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// The name of the fuzz target, and of the folder of its seeds.
+    /// The name of the fuzz target, and of the directory of its seeds.
     pub name: &'static str,
-    /// Tries the bytes.
+    /// Feeds it the bytes.
     ///
     /// # Panics
     /// If a promise is broken.
     pub run: fn(&[u8]),
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 21] = [
     Target { name: "index_v1", run: format::index_v1 },
     Target { name: "index_v2", run: format::index_v2 },

@@ -1,4 +1,4 @@
-//! The folder of a repository: where `.shards` has blobs looked for.
+//! The directory of a repository: where `.shards` makes the store look for blobs.
 
 use std::cell::OnceCell;
 use std::fs;
@@ -9,15 +9,17 @@ use tempfile::TempDir;
 
 use crate::scratch;
 
-/// What lies beside the repository's folder and must never be read.
+/// The bytes of files beside the repository's directory, which must never be read.
 const OUTSIDE: &[u8] = b"outside";
 
 thread_local! {
-    /// One folder for all runs of a thread, as making one takes longer than a run.
+    /// One directory for all runs of a thread, as making one takes longer than a run.
     static PLACE: OnceCell<TempDir> = const { OnceCell::new() };
 }
 
-/// The file `.shards`, up to a NUL byte, and after it names of blobs, one a line: none is read from outside the folder.
+/// Opens a store by `.shards`, the bytes up to a NUL, and reads blobs by names, one a line after it.
+///
+/// None may be read from outside the directory.
 pub fn shards(bytes: &[u8]) {
     let (json, names) = match bytes.iter().position(|&byte| byte == 0) {
         Some(end) => (&bytes[..end], &bytes[end + 1..]),
@@ -25,23 +27,23 @@ pub fn shards(bytes: &[u8]) {
     };
     PLACE.with(|place| {
         let place = place.get_or_init(make).path();
-        let folder = place.join("repository");
-        fs::write(folder.join(".shards"), json).expect("the folder is ours");
-        let Ok(store) = FilesystemStore::open(&folder) else { return };
+        let directory = place.join("repository");
+        fs::write(directory.join(".shards"), json).expect("the directory is ours");
+        let Ok(store) = FilesystemStore::open(&directory) else { return };
         let names = names.split(|&byte| byte == b'\n').filter_map(|name| std::str::from_utf8(name).ok());
         for id in names.filter_map(|name| BlobId::new(name).ok()).take(16) {
-            assert!(store.read(&id).is_err(), "{id} is not in the folder");
-            assert!(store.length(&id).is_err(), "{id} is not in the folder");
+            assert!(store.read(&id).is_err(), "{id} is not in the directory");
+            assert!(store.length(&id).is_err(), "{id} is not in the directory");
         }
     });
 }
 
-/// A folder with a repository's folder in it, and files that names with `..` could lead to.
+/// A directory with a repository's directory in it, and files that names with `..` could lead to.
 fn make() -> TempDir {
     let place = scratch::folder();
-    fs::create_dir(place.path().join("repository")).expect("a folder of our own");
+    fs::create_dir(place.path().join("repository")).expect("a directory of our own");
     for name in ["outside.f", "utside.f", ".f", "repository.f"] {
-        fs::write(place.path().join(name), OUTSIDE).expect("a folder of our own");
+        fs::write(place.path().join(name), OUTSIDE).expect("a directory of our own");
     }
     place
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use kopia_hostile::{TARGETS, Target};
 
-/// How many bytes all seeds may have together: they are there for tests, not as a corpus to fuzz with for weeks.
+/// How many bytes all seeds may have together: they are there for tests, not as a corpus to fuzz with for
+/// weeks.
 const MOST: usize = 512 << 10;
 
 fn fuzz() -> PathBuf {
@@ -17,8 +18,8 @@ fn fuzz() -> PathBuf {
 
 /// The seeds of a target with their paths, sorted.
 fn seeds(target: &Target) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = fuzz().join("corpus-seeds").join(target.name);
-    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let directory = fuzz().join("corpus-seeds").join(target.name);
+    let files = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
     paths.sort();
     paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()

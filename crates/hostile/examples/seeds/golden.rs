@@ -141,8 +141,8 @@ fn manifests(seeds: &mut Seeds, json: &[u8]) {
 
 /// The vectors, which kopia's own compressors made.
 fn compressed(seeds: &mut Seeds) {
-    let folder = root().join("../vectors/compression");
-    for file in fs::read_dir(folder).expect("the vectors") {
+    let directory = root().join("../vectors/compression");
+    for file in fs::read_dir(directory).expect("the vectors") {
         let bytes = fs::read(file.expect("the vectors").path()).expect("the vectors");
         let (compression, stream) = split_header(&bytes).expect("a header");
         let target = match compression.id() >> 8 {
