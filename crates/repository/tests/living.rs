@@ -14,7 +14,7 @@ use kopia_repository::verify::{self, Coverage};
 use kopia_repository::{ContentLocation, Error, OpenOptions, Repository};
 use kopia_storage::testing::{ChangingStore, CountingStore};
 use kopia_storage::{BlobStore, MemoryStore};
-use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
+use kopia_testkit::writer::{Change, LiveRepository, PASSWORD, RepositoryWriter};
 use serde_json::json;
 
 const FILES: usize = 8;
@@ -24,7 +24,7 @@ fn bytes_of(number: usize) -> Vec<u8> {
 }
 
 /// A snapshot of eight files in two folders, in small packs.
-fn written() -> (MemoryStore, Living) {
+fn written() -> (MemoryStore, LiveRepository) {
     let mut writer = RepositoryWriter::new().pack_size(1);
     let folders = [0..FILES / 2, FILES / 2..FILES].map(|range| {
         let files: Vec<_> = range
@@ -39,7 +39,7 @@ fn written() -> (MemoryStore, Living) {
     });
     let root = writer.directory(&folders);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
-    let (blobs, living) = writer.finish_living();
+    let (blobs, living) = writer.finish_live();
     let store = blobs.into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
     (store, living)
 }
@@ -93,7 +93,7 @@ fn assert_verified(repository: &Repository) {
 
 /// Lets `read` work with a store in which `changes` happen, one every three calls, beginning at each call in turn.
 fn at_every_moment(
-    changes: &[fn(&mut Living) -> Change],
+    changes: &[fn(&mut LiveRepository) -> Change],
     read: impl Fn(Arc<ChangingStore<MemoryStore>>) + Sync,
 ) {
     let (store, _) = written();
@@ -120,13 +120,13 @@ fn maintenance_at_every_moment_of_opening_and_reading() {
         assert_whole(&repository);
         assert_verified(&repository);
     };
-    at_every_moment(&[Living::rewrite], read);
-    at_every_moment(&[Living::rewrite, Living::rewrite, Living::compact], read);
+    at_every_moment(&[LiveRepository::rewrite], read);
+    at_every_moment(&[LiveRepository::rewrite, LiveRepository::rewrite, LiveRepository::compact], read);
 }
 
 #[test]
 fn maintenance_at_every_moment_of_a_degraded_opening() {
-    at_every_moment(&[Living::rewrite, Living::rewrite], |store| {
+    at_every_moment(&[LiveRepository::rewrite, LiveRepository::rewrite], |store| {
         let repository = Repository::open_with(store, &Password::from(PASSWORD), &degraded()).unwrap();
         assert!(repository.losses().is_empty(), "what vanished was replaced: {:?}", repository.losses());
         assert_whole(&repository);
@@ -135,7 +135,7 @@ fn maintenance_at_every_moment_of_a_degraded_opening() {
 
 #[test]
 fn manifests_that_are_replaced_at_every_moment() {
-    let change = |living: &mut Living| {
+    let change = |living: &mut LiveRepository| {
         let compacted = living.compact_manifests(|_| true);
         let collected = living.collect_garbage();
         Change {

@@ -11,11 +11,11 @@ use kopia_repository::unindexed::{Held, Packs};
 use kopia_repository::{OpenOptions, Repository, Unreadable, verify};
 use kopia_storage::testing::{ChangingStore, CountingStore, FaultyStore};
 use kopia_storage::{BlobStore, MemoryStore};
-use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
+use kopia_testkit::writer::{Change, LiveRepository, PASSWORD, RepositoryWriter};
 use serde_json::json;
 
 /// Two snapshots of a file each, in packs of their own.
-fn written() -> (MemoryStore, Living, [String; 2]) {
+fn written() -> (MemoryStore, LiveRepository, [String; 2]) {
     let mut writer = RepositoryWriter::new().pack_size(1);
     let ids = [&b"first"[..], b"second"].map(|bytes| {
         let file = writer.file(bytes);
@@ -23,7 +23,7 @@ fn written() -> (MemoryStore, Living, [String; 2]) {
         let root = writer.directory(&[entry]);
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}))
     });
-    let (blobs, living) = writer.finish_living();
+    let (blobs, living) = writer.finish_live();
     (blobs.into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect(), living, ids)
 }
 

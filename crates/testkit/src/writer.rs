@@ -15,10 +15,10 @@
 //! ```
 
 mod blobs;
-mod living;
+mod live;
 
 pub use kopia_format::ContentId;
-pub use living::{Change, Living};
+pub use live::{Change, LiveRepository};
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -245,9 +245,9 @@ impl RepositoryWriter {
     }
 
     /// As [`Self::finish`], of a repository that goes on changing.
-    pub fn finish_living(mut self) -> (Vec<(String, Vec<u8>)>, Living) {
+    pub fn finish_live(mut self) -> (Vec<(String, Vec<u8>)>, LiveRepository) {
         self.close();
-        (self.blobs.clone(), Living::new(self))
+        (self.blobs.clone(), LiveRepository::new(self))
     }
 
     fn close(&mut self) {

@@ -69,7 +69,7 @@ fn snapshots_that_are_all_deleted_are_not_forgotten() {
     let root = writer.directory(&[]);
     let id =
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
-    let (blobs, mut living) = writer.finish_living();
+    let (blobs, mut living) = writer.finish_live();
     let change = living.delete_snapshot(&id);
     fs::create_dir(&repository).unwrap();
     fs::write(repository.join(".shards"), r#"{"default":[],"maxNonShardedLength":20}"#).unwrap();

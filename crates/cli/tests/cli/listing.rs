@@ -216,7 +216,7 @@ fn what_was_deleted_is_there_where_that_is_asked_for() {
     let root = writer.directory(&[entry]);
     let id =
         writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
-    let (blobs, mut living) = writer.finish_living();
+    let (blobs, mut living) = writer.finish_live();
     write(&repository, blobs);
     write(&repository, living.delete_snapshot(&id).added);
 

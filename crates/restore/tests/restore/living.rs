@@ -8,14 +8,14 @@ use kopia_repository::{Entry, Repository};
 use kopia_restore::Options;
 use kopia_storage::testing::{ChangingStore, CountingStore};
 use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadAhead, ReadProfile, Result};
-use kopia_testkit::writer::{Change, Living, PASSWORD, RepositoryWriter};
+use kopia_testkit::writer::{Change, LiveRepository, PASSWORD, RepositoryWriter};
 
 use crate::common::{Place, file, folder, link, problems};
 
 const FILES: u8 = 6;
 
 /// Some files in a folder, a link, and a file in pieces whose list has pieces itself; in packs of a few contents.
-fn written() -> (MemoryStore, Living) {
+fn written() -> (MemoryStore, LiveRepository) {
     let mut writer = RepositoryWriter::new().piece_size(500).pack_size(1500);
     let files: Vec<_> =
         (0..FILES).map(|number| file(&format!("f{number}"), &writer.file(&[number; 400]), 400)).collect();
@@ -28,7 +28,7 @@ fn written() -> (MemoryStore, Living) {
     ];
     let root = writer.directory(&entries);
     writer.snapshot("app@host:/data", folder("data", &root));
-    let (blobs, living) = writer.finish_living();
+    let (blobs, living) = writer.finish_live();
     (blobs.into_iter().map(|(name, blob)| (name.parse().expect("a name"), blob)).collect(), living)
 }
 

@@ -1,4 +1,4 @@
-//! What kopia's maintenance does to a repository while others read it.
+//! Simulates the maintenance of kopia that changes a repository while others read it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Entry, PREAMBLE, RepositoryWriter, blobs, manifest_list, nonce};
 
 /// A repository that was written and goes on changing.
-pub struct Living {
+pub struct LiveRepository {
     writer: RepositoryWriter,
     /// Contents as packs have them.
     sealed: BTreeMap<ContentId, Vec<u8>>,
@@ -28,7 +28,7 @@ pub struct Change {
     pub removed: Vec<String>,
 }
 
-impl Living {
+impl LiveRepository {
     pub(super) fn new(writer: RepositoryWriter) -> Self {
         let bytes: BTreeMap<&str, &[u8]> =
             writer.blobs.iter().map(|(name, bytes)| (&**name, &**bytes)).collect();
@@ -196,7 +196,7 @@ mod tests {
     fn what_is_rewritten_takes_the_place_of_what_was() {
         let mut writer = RepositoryWriter::new().pack_size(1);
         let [one, two] = [&b"one"[..], b"two"].map(|bytes| writer.content(None, bytes));
-        let (blobs, mut living) = writer.finish_living();
+        let (blobs, mut living) = writer.finish_live();
         let names =
             |blobs: &[(String, Vec<u8>)]| blobs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let rewritten = living.rewrite_where(|id| *id == one);
