@@ -1,12 +1,12 @@
 //! What is said of attributes that could not be restored.
 
+use kopia_rs::diagnosis::Audience;
 use kopia_rs::restore::{Attribute, Notes};
 
-use crate::diagnosis::Voice;
 use crate::output::{count, thousands};
 
 /// Says for each kind of attribute how many entries lack it, why, and what to change.
-pub(crate) fn sentences(notes: &Notes, voice: Voice) -> Vec<String> {
+pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
     let user = rustix::process::geteuid();
     let owners = if user.is_root() {
         "could not be given the right owner, although this runs as root: it lacks the capability CHOWN, or the file system \
@@ -14,10 +14,13 @@ pub(crate) fn sentences(notes: &Notes, voice: Voice) -> Vec<String> {
             .to_owned()
     } else {
         let (belong, their) = if notes.owners == 1 { ("belongs", "its") } else { ("belong", "their") };
-        let change = voice.choose(
-            "run as root to keep owners",
-            "run the mover as that owner (moverSecurityContext) or privileged",
-        );
+        let change = match audience {
+            Audience::VolSync => "run the mover as that owner (moverSecurityContext) or privileged",
+            Audience::Pod => {
+                "run as root to keep owners (with VolSync: a moverSecurityContext with that owner, or a privileged mover)"
+            }
+            _ => "run as root to keep owners",
+        };
         format!("{belong} to user {} instead of {their} owner or group; {change}", user.as_raw())
     };
     let texts = [
@@ -80,10 +83,10 @@ mod tests {
     #[test]
     fn only_what_is_so_is_said() {
         let mut notes = Notes::default();
-        assert_eq!((list(&notes), sentences(&notes, Voice::Person)), (String::new(), Vec::new()));
+        assert_eq!((list(&notes), sentences(&notes, Audience::Terminal)), (String::new(), Vec::new()));
         (notes.owners, notes.special_bits, notes.times) = (1200, 1, 2);
         assert_eq!(list(&notes), "1,200 owners, 1 entry without its special bits, 2 times");
-        let said = sentences(&notes, Voice::Person);
+        let said = sentences(&notes, Audience::Terminal);
         assert_eq!(said.len(), 3);
         assert!(said[1].starts_with("1 entry lost setuid"), "{said:?}");
         assert!(said.iter().all(|line| !line.contains("mover")), "{said:?}");

@@ -11,21 +11,21 @@ mod verify;
 use std::sync::Arc;
 
 use crate::args::{Args, Command};
-use crate::error::{COMMAND, Exit, Failure};
+use crate::error::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::session::Session;
 
 /// Carries out what was asked for.
 pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {
     let global = &args.global;
-    let _ = COMMAND.set(match &args.command {
-        Command::Cat(_) => "cat",
-        Command::Restore(_) => "restore",
-        Command::Verify(_) => "verify",
-        _ => "ls",
-    });
+    let pattern = match &args.command {
+        Command::Cat(_) => "cat WHAT",
+        Command::Restore(_) => "restore WHAT TARGET",
+        Command::Verify(_) => "verify WHAT",
+        _ => "ls WHAT",
+    };
     let with = |work: &dyn Fn(&Session) -> Result<Exit, Failure>| {
-        let session = Session::open(global)?;
+        let session = Session::open(global, pattern)?;
         work(&session).map(|exit| session.conclude(exit))
     };
     match &args.command {

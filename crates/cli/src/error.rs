@@ -1,22 +1,22 @@
-//! What a failure means to the person at the keyboard: its exit status, its message, and what can be done.
+//! How a command fails: its exit status, its message, and what can be done.
 //!
-//! The library's errors name the thing that is wrong; advice and exit codes live here alone.
+//! The library's errors name the thing that is wrong, and `kopia_rs::diagnosis` what can be done about it; exit codes
+//! are decided here alone.
 
-mod advice;
-
-use std::error::Error as StdError;
 use std::io;
 use std::path::Path;
-use std::sync::OnceLock;
 
-use kopia_rs::{Repository, Snapshots, restore, storage};
+use kopia_rs::diagnosis::text::chain;
+use kopia_rs::diagnosis::{
+    Advice, Audience, Hint, OpenFailure, hints, hints_of_list, hints_of_name, hints_of_opening,
+};
+use kopia_rs::diagnosis::{hints_of_restore, hints_of_storage, meant};
+use kopia_rs::{Error, Repository, Snapshots, restore, storage};
 
-use crate::diagnosis::{Unopened, Voice};
 use crate::interrupt;
 use crate::output::{escape, say};
-
-/// The command that runs, for examples in hints.
-pub(crate) static COMMAND: OnceLock<&str> = OnceLock::new();
+use crate::password::NoPassword;
+use crate::wording::advice;
 
 /// How a command ended that did end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +43,22 @@ enum Kind {
     Usage,
     /// A signal came.
     Stopped(i32),
-    /// The reader of standard output has closed it, as `head` does.
+    /// The reader of standard output has closed it, as `head` does (EPIPE).
     BrokenPipe,
 }
 
 impl Failure {
-    /// The thing cannot be done.
+    /// Makes a failure of exit status 1.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { kind: Kind::Failed, message: message.into(), candidates: Vec::new(), hints: Vec::new() }
     }
 
-    /// The thing was asked for in the wrong way.
+    /// Makes a failure of exit status 2: the command line is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { kind: Kind::Usage, ..Self::failed(message) }
     }
 
-    /// A signal ended a restore, which had come so far.
+    /// Makes the failure of a restore that a signal ended.
     pub(crate) fn stopped(signal: i32, percent: Option<u64>, unfinished: &Path) -> Self {
         let percent = percent.map(|percent| format!(" at {percent} %")).unwrap_or_default();
         let (signal_name, unfinished) = (interrupt::name(signal), unfinished.display());
@@ -69,7 +69,7 @@ impl Failure {
         Self { kind: Kind::Stopped(signal), ..Self::failed(message) }
     }
 
-    /// Standard output does not take what is written to it.
+    /// Makes a failure of what standard output said.
     pub(crate) fn output(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self { kind: Kind::BrokenPipe, ..Self::failed("") },
@@ -77,40 +77,43 @@ impl Failure {
         }
     }
 
-    /// A repository cannot be opened.
-    pub(crate) fn unopened(it: Unopened<'_>) -> Self {
-        advice::unopened(it)
+    /// Makes the failure of a repository that cannot be opened.
+    pub(crate) fn unopened(error: &Error, failure: OpenFailure<'_>) -> Self {
+        Self::failed(message(error)).advised(&hints_of_opening(failure))
     }
 
-    /// A name stands for nothing, or cannot be looked up.
-    pub(crate) fn not_selected(error: kopia_rs::Error, repository: &Repository, name: &str) -> Self {
-        advice::not_selected(error, repository, name)
+    /// Makes the failure of a name that stands for nothing, or cannot be looked up. `command` is the command that would
+    /// be right, such as `restore WHAT TARGET`.
+    pub(crate) fn not_selected(error: Error, repository: &Repository, name: &str, command: &str) -> Self {
+        let advice = hints_of_name(&error, repository, name, command);
+        Self::from(error).advised(&advice)
     }
 
-    /// The list of snapshots cannot be read.
-    pub(crate) fn unlisted(error: kopia_rs::Error, repository: &Repository) -> Self {
-        advice::unlisted(error, repository)
+    /// Makes the failure of a list of snapshots that cannot be read.
+    pub(crate) fn unlisted(error: Error, repository: &Repository) -> Self {
+        let advice = hints_of_list(&error, repository);
+        Self::from(error).advised(&advice)
     }
 
     /// Adds what there is instead of a name that stands for nothing, and what may have been meant.
-    pub(crate) fn nearly(self, name: &str, candidates: Vec<String>, snapshots: &Snapshots) -> Self {
-        let hints = advice::nearly(name, &candidates, Some(snapshots)).into_iter().collect();
+    pub(crate) fn meant(self, name: &str, candidates: Vec<String>, snapshots: &Snapshots) -> Self {
+        let hints = meant(name, &candidates, Some(snapshots)).iter().map(advice::hint).collect();
         Self { candidates, hints, ..self }
     }
 
-    /// Returns how the snapshots are listed that can be, where not all can.
-    pub(crate) fn how_to_list(voice: Voice) -> &'static str {
-        advice::how_to_list(voice)
-    }
-
+    /// Adds a hint.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Returns what an error is, and what can be done about it.
-    pub(crate) fn advice(error: &kopia_rs::Error, voice: Voice) -> (String, Vec<String>) {
-        (chain(error), advice::hints(error, voice))
+    /// Takes these hints instead of those that it has.
+    fn advised(self, advice: &Advice) -> Self {
+        // That a password must be right is no news to whoever just gave one; in a pod, it may be the Secret's.
+        let is_news = |hint: &&Hint| {
+            advice::audience() != Audience::Terminal || !matches!(hint, Hint::RightPassword(_))
+        };
+        Self { hints: advice.hints.iter().filter(is_news).map(advice::hint).collect(), ..self }
     }
 
     /// Writes message, candidates and hints to standard error.
@@ -127,7 +130,8 @@ impl Failure {
         }
     }
 
-    /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by what it found.
+    /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by what it
+    /// found.
     pub(crate) fn unless_reader_left(self) -> Result<(), Self> {
         if self.kind == Kind::BrokenPipe { Ok(()) } else { Err(self) }
     }
@@ -152,34 +156,67 @@ impl Exit {
     }
 }
 
-impl From<kopia_rs::Error> for Failure {
-    fn from(error: kopia_rs::Error) -> Self {
-        advice::repository(error)
+/// Returns what an error is. That the format blob may be damaged instead is a hint: it seldom is.
+fn message(error: &Error) -> String {
+    match error {
+        Error::WrongPassword { location } => {
+            format!("the password does not open the repository at {location}")
+        }
+        _ => chain(error),
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let advice = hints(&error);
+        let failure = match &error {
+            Error::NothingToChoose { id } => Self::usage(format!(
+                "{id:?} is taken for an id, which names one thing: --at and --incomplete can choose nothing there"
+            )),
+            Error::Storage(error) => return error_of_store(error),
+            _ => Self::failed(message(&error)),
+        };
+        let failure = failure.advised(&advice);
+        match error {
+            Error::NotFound { candidates, .. } | Error::Ambiguous { candidates, .. } => {
+                Self { candidates, ..failure }
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<NoPassword> for Failure {
+    fn from(none: NoPassword) -> Self {
+        match none {
+            NoPassword::NotGiven => {
+                Self::failed("no password is given, and there is no terminal to ask for it")
+                    .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file")
+            }
+            NoPassword::Unreadable(why) => Self::failed(why),
+        }
     }
 }
 
 impl From<storage::Error> for Failure {
     fn from(error: storage::Error) -> Self {
-        advice::storage(&error, Voice::here())
+        error_of_store(&error)
     }
+}
+
+fn error_of_store(error: &storage::Error) -> Failure {
+    let failure = match error {
+        storage::Error::BadLocation { .. } => Failure::usage(chain(error)),
+        _ => Failure::failed(chain(error)),
+    };
+    failure.advised(&hints_of_storage(error))
 }
 
 impl From<restore::Error> for Failure {
     fn from(error: restore::Error) -> Self {
-        advice::restore(error)
-    }
-}
-
-/// Joins an error and its causes, each said once.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
+        match error {
+            restore::Error::Repository(error) => error.into(),
+            error => Self::failed(chain(&error)).advised(&hints_of_restore(&error)),
         }
-        next = cause.source();
     }
-    text
 }

@@ -8,8 +8,8 @@ use kopia_rs::unindexed::{HiddenSnapshot, ManifestCoverage};
 use kopia_rs::{BlobId, Repository, Snapshot, Source};
 
 use crate::args::What;
-use crate::diagnosis::Voice;
 use crate::output::{count, thousands};
+use crate::wording::advice::audience;
 
 /// How many snapshots or packs are named.
 const NAMED: usize = 5;
@@ -118,13 +118,12 @@ impl Gaps {
     }
 
     /// Returns what can be done about them.
-    pub(crate) fn hint(&self, repository: &Repository) -> &'static str {
+    pub(crate) fn hint(&self, repository: &Repository) -> String {
         if repository.options().degraded {
-            return "another copy of the repository may have them; a snapshot that is named by its id is not affected";
+            return "another copy of the repository may have them; a snapshot that is named by its id is not affected"
+                .into();
         }
-        Voice::here().choose(
-            "an index blob may be lost, or not copied yet; --degraded takes in what packs say they hold",
-            "an index blob may be lost, or not copied yet; additionalArgs: [--degraded] takes in what packs say they hold",
-        )
+        let degraded = audience().option("--degraded");
+        format!("an index blob may be lost, or not copied yet; {degraded} takes in what packs say they hold")
     }
 }

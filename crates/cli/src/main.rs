@@ -1,13 +1,11 @@
 //! The command `kopia-rs`.
 //!
-//! `args` is what clap reads, `session` opens the repository, `commands` has one module for each command, `diagnosis` finds
-//! out why something cannot be done. Each command
+//! `args` is what clap reads, `session` opens the repository, `commands` has one module for each command. Each command
 //! returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure). Exit codes are decided here and nowhere else.
 
 mod args;
 mod attributes;
 mod commands;
-mod diagnosis;
 mod error;
 mod foreign;
 mod gaps;
@@ -20,6 +18,7 @@ mod report;
 mod session;
 mod stubs;
 mod time;
+mod wording;
 
 use std::process::ExitCode;
 

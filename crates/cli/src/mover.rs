@@ -13,7 +13,7 @@
 //! | `job` | from the environment to the snapshot, step by step |
 //! | `write` | the restore itself, and whether everything is there |
 //! | `missing` | whether there being nothing to restore is well |
-//! | `memory`, `room` | what is looked at before the first write |
+//! | `room` | what is looked at before the first write |
 //! | `journal`, `ending`, `sentence`, `discovery` | the log and its last lines |
 //! | `advice` | errors in the few words that a last line has room for |
 //! | `facts`, `termination`, `metrics` | the same for programs |
@@ -29,7 +29,6 @@ mod environment;
 mod facts;
 mod job;
 mod journal;
-mod memory;
 mod metrics;
 mod missing;
 mod room;

@@ -5,9 +5,8 @@ use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::sync::{Mutex, PoisonError};
 
+pub(crate) use kopia_rs::diagnosis::text::{count, escape, size, thousands};
 use serde::Serialize;
-
-use crate::error::Failure;
 
 /// Standard output, buffered.
 pub(crate) type Out = BufWriter<StdoutLock<'static>>;
@@ -35,10 +34,11 @@ pub(crate) fn say_last(text: impl fmt::Display) {
 }
 
 /// Writes one value as JSON.
-pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     let mut out = out();
-    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).map_err(Failure::output)?;
-    out.write_all(b"\n").and_then(|()| out.flush()).map_err(Failure::output)
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// Writes a JSON array one element a line, as kopia does, without holding it in memory.
@@ -65,22 +65,6 @@ impl JsonArray {
     }
 }
 
-/// Replaces characters that could move the cursor, change colours or turn the direction of writing.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    let dangerous = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(dangerous) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if dangerous(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
-    }
-    Cow::Owned(safe)
-}
-
 /// A name as standard output may show it: as it is to a program, made harmless for a terminal.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     if io::stdout().is_terminal() { escape(text) } else { Cow::Borrowed(text) }
@@ -96,22 +80,6 @@ pub(crate) fn width() -> Option<usize> {
     Some(columns.filter(|&columns| columns > 0).unwrap_or(80))
 }
 
-/// Shows a size in powers of 1000, as kopia does.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    // 999.95 would be shown as 1000.0.
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
 /// How many characters of an id are shown where a whole one has no room. Commands take it, as they do any beginning of an
 /// id that no other id has.
 const SHORT: usize = 8;
@@ -119,41 +87,4 @@ const SHORT: usize = 8;
 /// Shortens the id of a snapshot.
 pub(crate) fn short(id: &str) -> &str {
     id.get(..SHORT).unwrap_or(id)
-}
-
-/// Shows a number with its noun: `1 file`, `2 files`, `12,345 files`.
-pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(number), if number == 1 { one } else { many })
-}
-
-/// Shows a number in groups of three digits.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers() {
-        let shown = [0, 999, 1000, 999_949, 999_950, 1_500_000, u64::MAX].map(size);
-        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "1.5 MB", "18.4 EB"]);
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(count(1, "file", "files"), "1 file");
-    }
-
-    #[test]
-    fn nothing_reaches_a_terminal_as_a_command() {
-        assert_eq!(escape("plain ä \u{fffd}"), "plain ä \u{fffd}");
-        assert_eq!(escape("a\n\x1b[31m\u{202e}b\u{9b}"), "a\\n\\u{1b}[31m\\u{202e}b\\u{9b}");
-    }
 }

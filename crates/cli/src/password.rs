@@ -1,19 +1,18 @@
-//! Where the password comes from. Every buffer that held it is wiped, and none grows, as what it grew out of would not be.
+//! Reads the password from a file, the environment or the terminal. Every buffer that held it is wiped, and none grows, as what it grew out of would not be.
 //!
 //! One copy is out of reach: the environment of a process can be seen by its user, and by root, for as long as it runs.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use kopia_rs::Password;
+use kopia_rs::diagnosis::password::PasswordSource;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::args::Global;
-use crate::error::Failure;
 use crate::output::say;
 
 /// The longest password in a file, in bytes; what is longer is another kind of file.
@@ -22,76 +21,41 @@ const LONGEST: usize = 1 << 16;
 /// The longest line that a terminal gives, in bytes.
 const LINE: usize = 4096;
 
-/// Where the password that was used came from.
-static USED: Mutex<Option<Used>> = Mutex::new(None);
-
-/// What is known of the password that was used last, for advice about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Used {
-    pub(crate) source: Source,
-    pub(crate) is_empty: bool,
+/// Why there is no password.
+#[derive(Debug)]
+pub(crate) enum NoPassword {
+    /// None is given, and there is no terminal to ask for it.
+    NotGiven,
+    /// It cannot be read, or was not typed.
+    Unreadable(String),
 }
 
-/// Where a password comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    File(PathBuf),
-    Environment,
-    Prompt,
-}
-
-impl Source {
-    /// Finds out where the password comes from, if one is given or can be asked for: what was asked for now comes first.
-    fn of(global: &Global) -> Option<Self> {
-        if let Some(path) = &global.password_file {
-            return Some(Self::File(path.clone()));
-        }
-        if std::env::var_os("KOPIA_PASSWORD").is_some() {
-            return Some(Self::Environment);
-        }
-        io::stdin().is_terminal().then_some(Self::Prompt)
+/// Returns where the password comes from, if one is given or can be asked for: a file goes before the environment.
+pub(crate) fn source(file: Option<&Path>) -> Option<PasswordSource> {
+    if let Some(path) = file {
+        return Some(PasswordSource::File(path.into()));
     }
-}
-
-impl Used {
-    /// Returns what is known of the password that was used last.
-    pub(crate) fn last() -> Option<Self> {
-        USED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    if std::env::var_os("KOPIA_PASSWORD").is_some() {
+        return Some(PasswordSource::Environment);
     }
+    io::stdin().is_terminal().then_some(PasswordSource::Prompt)
 }
 
-/// Returns whether the password has to be asked for.
-pub(crate) fn is_asked_for(global: &Global) -> bool {
-    Source::of(global) == Some(Source::Prompt)
-}
-
-/// How the terminal was before it stopped to show what is typed.
+/// How the terminal was before it stopped showing what is typed.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Gets the password from the file, the environment or the terminal, in this order.
-pub(crate) fn get(global: &Global) -> Result<Password, Failure> {
-    get_if_any(global)?.ok_or_else(|| {
-        Failure::failed("no password is given, and there is no terminal to ask for it")
-            .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file")
-    })
-}
-
-/// As [`get`], or `None` if there is no password, and no terminal to ask for it.
-pub(crate) fn get_if_any(global: &Global) -> Result<Option<Password>, Failure> {
-    let Some(source) = Source::of(global) else { return Ok(None) };
-    let password = match &source {
-        Source::File(path) => from_file(path)?,
-        Source::Environment => {
-            Password::new(std::env::var_os("KOPIA_PASSWORD").unwrap_or_default().into_vec())
+/// Reads the password from where it comes, which [`source`] found out.
+pub(crate) fn read(source: Option<&PasswordSource>) -> Result<Password, NoPassword> {
+    match source.ok_or(NoPassword::NotGiven)? {
+        PasswordSource::File(path) => from_file(path),
+        PasswordSource::Environment => {
+            Ok(Password::new(std::env::var_os("KOPIA_PASSWORD").unwrap_or_default().into_vec()))
         }
-        Source::Prompt => typed()?,
-    };
-    let is_empty = password.as_bytes().is_empty();
-    *USED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Used { source, is_empty });
-    Ok(Some(password))
+        PasswordSource::Prompt => typed(),
+    }
 }
 
-fn typed() -> Result<Password, Failure> {
+fn typed() -> Result<Password, NoPassword> {
     let asked = ask();
     show_typing();
     if !matches!(asked, Ok(Some(_))) {
@@ -99,13 +63,13 @@ fn typed() -> Result<Password, Failure> {
         say("");
     }
     asked
-        .map_err(|error| Failure::failed(format!("the password cannot be asked for: {error}")))?
-        .ok_or_else(|| Failure::failed("no password was typed"))
+        .map_err(|error| NoPassword::Unreadable(format!("the password cannot be asked for: {error}")))?
+        .ok_or_else(|| NoPassword::Unreadable("no password was typed".into()))
 }
 
-fn from_file(path: &Path) -> Result<Password, Failure> {
+fn from_file(path: &Path) -> Result<Password, NoPassword> {
     let failure = |error: io::Error| {
-        Failure::failed(format!("the password file {} cannot be read: {error}", path.display()))
+        NoPassword::Unreadable(format!("the password file {} cannot be read: {error}", path.display()))
     };
     let mut file = File::open(path).map_err(failure)?;
     let mut bytes = Zeroizing::new(vec![0; LONGEST + 1]);
@@ -120,7 +84,9 @@ fn from_file(path: &Path) -> Result<Password, Failure> {
     }
     if length > LONGEST {
         let path = path.display();
-        return Err(Failure::failed(format!("the password file {path} has more than {LONGEST} bytes")));
+        return Err(NoPassword::Unreadable(format!(
+            "the password file {path} has more than {LONGEST} bytes"
+        )));
     }
     let text = &bytes[..length];
     let end = text.strip_suffix(b"\r\n").or_else(|| text.strip_suffix(b"\n")).unwrap_or(text).len();
@@ -151,8 +117,8 @@ fn ask() -> io::Result<Option<Password>> {
     Ok(Some(taken(line, end)))
 }
 
-/// Has the terminal show again what is typed: at the end of asking, or of the process where a signal comes before. Says
-/// whether it did not.
+/// Has the terminal show again what is typed, at the end of asking or, after a signal, of the process; returns whether it
+/// did not show it.
 pub(crate) fn show_typing() -> bool {
     let before = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take();
     before.is_some_and(|before| tcsetattr(io::stdin(), OptionalActions::Now, &before).is_ok())

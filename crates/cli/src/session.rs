@@ -5,20 +5,25 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::diagnosis::text::chain;
+use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, neighbours};
 use kopia_rs::select::{Query, Selection};
 use kopia_rs::storage::{self, BlobStore, IoMode, Location, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot, Snapshots, Source};
 
 use crate::args::{Global, Io, What};
-use crate::diagnosis::{Finding, Place, Unopened, Voice, neighbours};
-use crate::error::{Exit, Failure, chain};
+use crate::error::{Exit, Failure};
 use crate::gaps::Gaps;
 use crate::output::{self, escape, say};
+use crate::wording::advice::change;
 use crate::{password, time};
 
 /// What a command works with.
 pub(crate) struct Session {
     pub(crate) repository: Repository,
+    /// The command that runs, for examples in hints.
+    command: &'static str,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     /// Whether something was taken from a list of snapshots that is known to be incomplete.
@@ -26,30 +31,32 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the repository that the options name.
-    pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
+    /// Opens the repository that the options name, for a command such as `restore WHAT TARGET`.
+    pub(crate) fn open(global: &Global, command: &'static str) -> Result<Self, Failure> {
         let location = location(global)?;
+        let source = password::source(global.password_file.as_deref());
         let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
             let Some(directory) = location.directory() else { return error.into() };
-            let place = Place::look(directory);
-            let voice = Voice::here();
-            Failure::unopened(Unopened { place: &place, store, error: &error, password, voice })
+            let path = LocalPath::look(directory);
+            let failure =
+                OpenFailure { store, password, source: source.as_ref(), ..OpenFailure::new(&path, &error) };
+            Failure::unopened(&error, failure)
         };
         let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
         if let Some(directory) = location.directory()
             && neighbours::is_cache(directory)
         {
-            let (finding, voice) = (Finding::Cache { given: directory.into() }, Voice::here());
-            return Err(Failure::failed(finding.fact()).hint(finding.change(voice)));
+            let finding = Finding::Cache { given: directory.into() };
+            return Err(Failure::failed(finding.fact()).hint(change(&finding)));
         }
         let mut tries = 1;
-        if password::is_asked_for(global) {
+        if source == Some(PasswordSource::Prompt) {
             // Nobody is asked for the password of what is not there.
             FormatBlob::read(&*store).map_err(|error| unopened(error, Some(&*store), None))?;
             tries = TRIES;
         }
         let repository = loop {
-            let password = password::get(global)?;
+            let password = password::read(source.as_ref())?;
             match Repository::open_with(store.clone(), &password, &global.open_options()) {
                 Ok(repository) => break repository,
                 Err(Error::WrongPassword { .. }) if tries > 1 => {
@@ -59,7 +66,7 @@ impl Session {
                 Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
             }
         };
-        let session = Self::new(repository, global);
+        let session = Self { command, ..Self::new(repository, global) };
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
         if global.degraded {
@@ -74,7 +81,8 @@ impl Session {
 
     /// Works with an open repository.
     pub(crate) fn new(repository: Repository, global: &Global) -> Self {
-        Self { repository, json: global.json, quiet: global.quiet, has_gaps: Cell::new(false) }
+        let command = "ls WHAT";
+        Self { repository, command, json: global.json, quiet: global.quiet, has_gaps: Cell::new(false) }
     }
 
     /// Lists the snapshots, with advice where that fails.
@@ -134,8 +142,8 @@ impl Session {
     /// As [`Self::find`], with advice where nothing is found.
     pub(crate) fn select(&self, what: &What) -> Result<Selection, Failure> {
         let selection = self.find(what);
-        let selection =
-            selection.map_err(|error| Failure::not_selected(error, &self.repository, &what.what))?;
+        let selection = selection
+            .map_err(|error| Failure::not_selected(error, &self.repository, &what.what, self.command))?;
         self.tell_newer(&selection, what);
         Ok(selection)
     }

@@ -107,6 +107,7 @@
 //! | `kopia-storage`, here [`storage`] | blobs and where they are |
 //! | `kopia-repository`, here at the top and in [`select`] | opening, looking up, reading |
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
+//! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!
 //! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C compiler and is
 //! slower; `testing` adds `storage::testing`: stores that count and fail, and the test that every store must pass.
@@ -146,6 +147,11 @@ pub mod unindexed {
 /// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].
 pub mod verify {
     pub use kopia_repository::verify::*;
+}
+
+/// Why a repository cannot be opened, a snapshot not found or a target not written, and what to change.
+pub mod diagnosis {
+    pub use kopia_diagnosis::*;
 }
 
 /// Restoring to a folder of the local system.

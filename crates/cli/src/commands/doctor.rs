@@ -1,7 +1,7 @@
 //! `doctor [WHAT]`: why a repository cannot be opened, a snapshot not be found, or a target not be written.
 //!
-//! What is found are `diagnosis`'s values; here they are asked for in the order in which a restore would come upon them, and
-//! shown.
+//! `kopia_rs::diagnosis` finds out; here it is asked in the order in which a restore would come upon the findings, and they
+//! are shown.
 
 mod report;
 mod save;
@@ -9,19 +9,21 @@ mod save;
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::diagnosis::{
+    Effort, Finding, Hint, LocalPath, OpenFailure, Weight, access, explain, identity, neighbours, not_found,
+    pace, packs, replicas,
+};
 use kopia_rs::storage::BlobStore;
 use kopia_rs::unindexed::Packs;
-use kopia_rs::{FilesystemStore, FormatBlob, Password, Repository, Snapshots};
+use kopia_rs::{Error, FilesystemStore, FormatBlob, Password, Repository, Snapshots};
 
 use crate::args::{self, Global, What};
-use crate::diagnosis::{
-    Effort, Finding, Place, Unopened, Voice, Weight, access, format_blob, identity, neighbours, pace, packs,
-    unopened,
-};
 use crate::error::{Exit, Failure};
 use crate::output::{self, say};
 use crate::password;
 use crate::session::{self, Session};
+use crate::wording::advice::sentence;
 use report::Report;
 
 pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure> {
@@ -29,14 +31,14 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
     let Some(folder) = location.directory() else {
         return Err(Failure::failed("only folders can be looked at"));
     };
-    let (place, voice) = (Place::look(folder), Voice::here());
-    let mut report = Report::new(&place);
+    let path = LocalPath::look(folder);
+    let mut report = Report::new(&path);
     let store = session::store(&location, global)?;
     let store = match store {
         Ok(store) => Some(store),
         Err(error) => {
-            let it = Unopened { place: &place, store: None, error: &error.into(), password: None, voice };
-            unopened(it, Effort::Doctor).into_iter().for_each(|finding| report.fatal(finding));
+            let failure = explain(OpenFailure::new(&path, &error.into()), Effort::Doctor);
+            failure.into_iter().for_each(|finding| report.fatal(finding));
             None
         }
     };
@@ -44,53 +46,66 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
         report.fatal(Finding::Cache { given: folder.into() });
     } else if let Some(store) = store {
         // Nobody is asked for the password of what is not there.
-        let is_asked = password::is_asked_for(global);
-        let password =
-            if is_asked && FormatBlob::read(&*store).is_err() { None } else { password::get_if_any(global)? };
+        let source = password::source(global.password_file.as_deref());
+        let is_asked = source == Some(PasswordSource::Prompt);
+        let source = source.filter(|_| !is_asked || FormatBlob::read(&*store).is_ok());
+        let password = source.as_ref().map(|source| password::read(Some(source))).transpose()?;
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;
         }
-        examine(global, args, &place, &store, password, &mut report)?;
+        let it = Examined { path: &path, store: &store, password: password.zip(source) };
+        examine(global, args, it, &mut report)?;
     }
     if let Some(target) = &args.target {
         report.look_at_target(target);
     }
-    let written =
-        if global.json { output::json(&report.json()) } else { report.text().map_err(Failure::output) };
-    written.or_else(Failure::unless_reader_left)?;
+    let written = if global.json { output::json(&report.json()) } else { report.text() };
+    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     judge(&report)
+}
+
+/// What is examined.
+struct Examined<'a> {
+    path: &'a LocalPath,
+    store: &'a Arc<dyn BlobStore>,
+    /// The password and where it came from, if one is given.
+    password: Option<(Password, PasswordSource)>,
+}
+
+impl Examined<'_> {
+    /// Returns why the repository cannot be opened or listed.
+    fn explain(&self, error: &Error) -> Vec<Finding> {
+        let mut failure = OpenFailure::new(self.path, error);
+        failure.store = Some(&**self.store);
+        failure.password = self.password.as_ref().map(|(password, _)| password);
+        failure.source = self.password.as_ref().map(|(_, source)| source);
+        explain(failure, Effort::Doctor)
+    }
 }
 
 /// Opens the repository and looks into it.
 fn examine(
     global: &Global,
     args: &args::Doctor,
-    place: &Place,
-    store: &Arc<dyn BlobStore>,
-    password: Option<Password>,
+    it: Examined<'_>,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let voice = Voice::here();
-    let Some(password) = password else {
+    let store = it.store;
+    let Some((password, _)) = &it.password else {
         // Without one, it can be told whether there is something to open.
         let findings = match FormatBlob::read(&**store) {
             Ok(_) => vec![Finding::NoPassword],
-            Err(error) => {
-                let it = Unopened { place, store: Some(&**store), error: &error, password: None, voice };
-                unopened(it, Effort::Doctor)
-            }
+            Err(error) => it.explain(&error),
         };
         findings.into_iter().for_each(|finding| report.fatal(finding));
         return Ok(());
     };
-    let repository = match Repository::open_with(store.clone(), &password, &global.open_options()) {
+    let repository = match Repository::open_with(store.clone(), password, &global.open_options()) {
         Ok(repository) => repository,
         Err(error) => {
-            let it =
-                Unopened { place, store: Some(&**store), error: &error, password: Some(&password), voice };
-            let findings = unopened(it, Effort::Doctor);
+            let findings = it.explain(&error);
             // What is lost can be told by opening it without.
-            let degraded = || Repository::open_degraded(store.clone(), &password).ok();
+            let degraded = || Repository::open_degraded(store.clone(), password).ok();
             let index = findings.iter().any(Finding::is_damaged_index);
             let losses = index.then(degraded).flatten().as_ref().and_then(losses);
             findings.into_iter().chain(losses).for_each(|finding| report.fatal(finding));
@@ -99,20 +114,18 @@ fn examine(
     };
     report.findings.extend(losses(&repository));
     report.notes = repository.warnings().to_vec();
-    report.notes.extend(layout_problem(place));
+    report.notes.extend(layout_problem(it.path));
     let snapshots = repository.snapshots();
     report.opened = Some(repository.status());
     report.identities = snapshots.as_ref().map(identity::all).unwrap_or_default();
     match snapshots {
         Ok(snapshots) => look_for(&Session::new(repository.clone(), global), args, &snapshots, report),
         Err(error) => {
-            let it =
-                Unopened { place, store: Some(&**store), error: &error, password: Some(&password), voice };
-            for mut finding in unopened(it, Effort::Doctor) {
-                if let Finding::Failed { changes, .. } = &mut finding
+            for mut finding in it.explain(&error) {
+                if let Finding::Failed { hints, .. } = &mut finding
                     && !repository.options().degraded
                 {
-                    changes.insert(0, Failure::how_to_list(voice).into());
+                    hints.insert(0, Hint::ListDegraded);
                 }
                 report.fatal(finding);
             }
@@ -120,13 +133,13 @@ fn examine(
     }
     let is_refused = |finding: &Finding| matches!(finding, Finding::Refused(_));
     if !report.findings.iter().any(is_refused) {
-        report.findings.extend(access::of_repository(place, Effort::Doctor).map(Finding::Refused));
+        report.findings.extend(access::of_repository(it.path, Effort::Doctor).map(Finding::Refused));
     }
     // What cannot be listed is said below.
     report.findings.extend(packs::missing(&repository).unwrap_or_default());
     match packs::unindexed(&repository, Packs::All) {
         Ok(packs) => report.findings.extend(packs),
-        Err(error) => report.findings.push(Finding::failed(&error, Voice::here())),
+        Err(error) => report.findings.push(Finding::failed(&error)),
     }
     Ok(())
 }
@@ -141,15 +154,15 @@ fn look_for(session: &Session, args: &args::Doctor, snapshots: &Snapshots, repor
             report.found = Some(selection);
         }
         Err(error) => {
-            let no_snapshot = identity::not_found(snapshots, &error, name);
-            report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error, Voice::here())));
+            let no_snapshot = not_found(snapshots, &error, name);
+            report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error)));
         }
     }
 }
 
 /// Says that `.shards` makes no sense, which is no matter here, and is to kopia.
-fn layout_problem(place: &Place) -> Option<String> {
-    let store = FilesystemStore::open(&place.given).ok()?;
+fn layout_problem(path: &LocalPath) -> Option<String> {
+    let store = FilesystemStore::open(&path.given).ok()?;
     store.layout_problem().map(|problem| format!("{problem}; blobs were found all the same"))
 }
 
@@ -167,7 +180,7 @@ fn save(
     file: &Path,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let (replicas, replica) = format_blob::search(&**store, password, Effort::Doctor);
+    let (replicas, replica) = replicas::search(&**store, password, Effort::Doctor);
     let replica = replica.ok_or_else(|| Failure::failed(replicas.why_none()))?;
     save::save(file, replica.bytes(), store.directory().as_deref())?;
     report.saved = Some(file.into());
@@ -179,8 +192,8 @@ fn judge(report: &Report) -> Result<Exit, Failure> {
     let problems = || report.findings.iter().filter(|finding| finding.weight() == Weight::Problem);
     let Some(first) = problems().next() else { return Ok(Exit::Complete) };
     if report.is_fatal {
-        return Err(Failure::failed(first.sentence(Voice::here())));
+        return Err(Failure::failed(sentence(first)));
     }
-    problems().for_each(|problem| say(format_args!("error: {}", problem.sentence(Voice::here()))));
+    problems().for_each(|problem| say(format_args!("error: {}", sentence(problem))));
     Ok(Exit::Partial)
 }

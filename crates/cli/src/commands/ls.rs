@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 use std::iter;
 
+use kopia_rs::diagnosis::text::chain;
 use kopia_rs::{Entry, EntryKind, MAX_WAITING, Trail};
 use serde::Serialize;
 
 use crate::args::Ls;
-use crate::error::{Exit, Failure, chain};
+use crate::error::{Exit, Failure};
 use crate::output::{self, JsonArray, Out, escape, say, shown};
 use crate::session::Session;
 use crate::time;

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kopia_rs::diagnosis::{Effort, Finding, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
 use crate::args::{self, Existing, PageCache, Sync};
 use crate::attributes;
-use crate::diagnosis::{Effort, Finding, Place, Voice, access};
 use crate::error::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, count, say};
@@ -25,6 +25,7 @@ use crate::report::Report;
 use crate::session::Session;
 use crate::stubs;
 use crate::time;
+use crate::wording::advice::{audience, sentence};
 
 pub(crate) fn run(
     session: &Session,
@@ -61,8 +62,8 @@ pub(crate) fn run(
     })?;
     reported?;
 
-    for sentence in attributes::sentences(&outcome.notes, Voice::here()) {
-        session.note(&sentence);
+    for note in attributes::sentences(&outcome.notes, audience()) {
+        session.note(&note);
     }
     if outcome.already_finished {
         session.note("the shards had been finished before: everything is there");
@@ -73,12 +74,13 @@ pub(crate) fn run(
     }
     tell_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
     let exit = judge(session, &outcome, kinds, args);
-    let written = match session.json {
-        true => output::json(&result::json(&selection, &args.target, &outcome, seconds)),
-        false => result::text(&outcome, &args.target, args.shard, seconds).map_err(Failure::output),
+    let written = if session.json {
+        output::json(&result::json(&selection, &args.target, &outcome, seconds))
+    } else {
+        result::text(&outcome, &args.target, args.shard, seconds)
     };
     // The restore is done, and its end matters more than whether somebody reads of it.
-    written.or_else(Failure::unless_reader_left)?;
+    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }
 
@@ -160,8 +162,9 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
     }
     if kinds.denied > 0 {
         let folder = session.repository.store().directory();
-        let refusals = folder.and_then(|folder| access::of_repository(&Place::look(&folder), Effort::Hint));
-        let hint = refusals.map(|refusals| Finding::Refused(refusals).sentence(Voice::here()));
+        let refusals =
+            folder.and_then(|folder| access::of_repository(&LocalPath::look(&folder), Effort::Hint));
+        let hint = refusals.map(|refusals| sentence(&Finding::Refused(refusals)));
         let hint = hint.unwrap_or_else(|| "run as a user who may read all of the repository".into());
         say(format_args!("hint: {hint}"));
     }

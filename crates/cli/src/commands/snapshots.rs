@@ -56,7 +56,7 @@ fn parse(snapshots: &Snapshots, text: &str) -> Result<Source, Failure> {
     text.parse().map_err(|_| {
         let candidates = snapshots.sources().iter().map(ToString::to_string).collect();
         Failure::usage(format!("{text:?} is not a source: user@host:/path"))
-            .nearly(text, candidates, snapshots)
+            .meant(text, candidates, snapshots)
     })
 }
 

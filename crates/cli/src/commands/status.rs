@@ -54,12 +54,9 @@ pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
     let status = session.repository.status();
     let snapshots = session.snapshots();
     let sources = sources(&snapshots);
-    let written = if session.json {
-        output::json(&json(&status, sources))
-    } else {
-        text(&status, sources.as_deref()).map_err(Failure::output)
-    };
-    written.or_else(Failure::unless_reader_left)?;
+    let written =
+        if session.json { output::json(&json(&status, sources)) } else { text(&status, sources.as_deref()) };
+    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     snapshots?;
     session.tell_gaps(None);
     Ok(Exit::Complete)

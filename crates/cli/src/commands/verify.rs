@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use kopia_rs::Unreadable;
+use kopia_rs::diagnosis::text::chain;
 use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified};
 
 use crate::args;
-use crate::error::{Exit, Failure, chain};
+use crate::error::{Exit, Failure};
 use crate::output::{self, count, escape, say, size, thousands};
 use crate::progress::{self, Manner, SHOWN};
 use crate::report::Report;
@@ -58,11 +59,11 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let written = if session.json {
         output::json(&result::json(&verified, lost, seconds))
     } else {
-        result::text(&verified, lost_indexes, seconds).map_err(Failure::output)
+        result::text(&verified, lost_indexes, seconds)
     };
     // What was found matters more than whether somebody reads of it.
     let exit = judge(&verified, lost, session.repository.options().degraded);
-    written.or_else(Failure::unless_reader_left)?;
+    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }
 

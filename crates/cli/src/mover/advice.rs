@@ -2,12 +2,11 @@
 
 use std::io::ErrorKind;
 
+use kopia_rs::diagnosis::text::{chain, size};
+use kopia_rs::diagnosis::{Audience, hints};
 use kopia_rs::{Error, Repository, restore, storage};
 
 use super::sentence::Sentence;
-use crate::diagnosis::Voice;
-use crate::error::{Failure, chain};
-use crate::output::size;
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
 
@@ -19,8 +18,8 @@ pub(crate) fn repository(what: &str, error: &Error) -> Sentence {
         | Error::CorruptObject { .. }
         | Error::ContentNotFound { .. } => Sentence::unable(what, &cause(error), DAMAGED),
         _ => {
-            let (cause, changes) = Failure::advice(error, Voice::Pod);
-            Sentence::unable(what, &cause, changes.first().map_or("", |first| first))
+            let change = hints(error).hints.first().map(|hint| hint.text(Audience::VolSync));
+            Sentence::unable(what, &chain(error), &change.unwrap_or_default())
         }
     }
 }
@@ -32,7 +31,8 @@ pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> Senten
     if opened.options().degraded || may_pass {
         return repository(what, error);
     }
-    Sentence::unable(what, &cause(error), "additionalArgs: [--degraded] takes what can be read of the list")
+    let degraded = Audience::VolSync.option("--degraded");
+    Sentence::unable(what, &cause(error), &format!("{degraded} takes what can be read of the list"))
 }
 
 fn cause(error: &Error) -> String {

@@ -3,10 +3,9 @@
 //! It looks for a header and, after it, for lines that hold one JSON object each whose keys come in this order, and takes each for
 //! one snapshot. All of that must be in the last 1,024 bytes of what its filter leaves, together with the last line.
 
+use kopia_rs::diagnosis::Identity;
 use kopia_rs::{Source, Timestamp};
 use serde::Serialize;
-
-use crate::diagnosis::identity::Identity;
 
 /// What the lines follow.
 pub(crate) const HEADER: &str = "=== Discovery Mode: Available Snapshots ===";

@@ -1,10 +1,10 @@
 //! How a restore ended.
 
 use kopia_rs::Source;
+use kopia_rs::diagnosis::Identity;
 use serde::{Serialize, Serializer};
 
 use super::sentence::Sentence;
-use crate::diagnosis::identity::Identity;
 use crate::interrupt;
 
 /// How a restore ended.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_rs::diagnosis::{Finding, neighbours};
 use kopia_rs::storage::{BlobStore, Location};
 use kopia_rs::{Entry, OpenOptions, Repository, Snapshot};
 
@@ -15,9 +16,8 @@ use super::missing::Newer;
 use super::selection::{self, Found, Wanted};
 use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
-use super::{advice, configuration, dispatch, memory, metrics, missing, room, write};
+use super::{advice, configuration, dispatch, metrics, missing, room, write};
 use crate::commands::snapshots::failed;
-use crate::diagnosis::{Finding, neighbours};
 use crate::gaps::UNKNOWN;
 use crate::interrupt::Interrupt;
 use crate::output::{count, size};
@@ -55,7 +55,7 @@ impl Job<'_> {
 
         let repository = self.open(folder, &settings)?;
         let status = repository.status();
-        memory::check(status.contents.saturating_add(status.deleted_contents))?;
+        room::check_memory(status.contents.saturating_add(status.deleted_contents))?;
         let snapshots = repository
             .snapshots()
             .map_err(|error| Ending::failed(advice::unlisted("list snapshots", &error, &repository)))?;

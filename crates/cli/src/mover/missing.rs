@@ -7,6 +7,10 @@
 
 use std::path::Path;
 
+use kopia_rs::diagnosis::text::chain;
+use kopia_rs::diagnosis::{
+    Audience, Effort, Finding, Listing, LocalPath, OpenFailure, PathState, explain, identity, no_snapshot,
+};
 use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::unindexed::ManifestCoverage;
 use kopia_rs::{Error, Repository, Snapshot, Snapshots};
@@ -17,8 +21,6 @@ use super::ending::{Ending, Result as How};
 use super::selection::{Found, Wanted};
 use super::sentence::{Sentence, Trouble};
 use super::settings::Settings;
-use crate::diagnosis::{self, Effort, Finding, Place, Unopened, Voice, identity, place};
-use crate::error::chain;
 
 /// How often a backup that is just being written is waited for, and how long each time.
 const LOOKS: u32 = 5;
@@ -31,42 +33,47 @@ pub(crate) fn repository(
     error: &Error,
     settings: &Settings,
 ) -> Ending {
-    let place = &Place::look(folder);
-    let it = Unopened { place, store, error, password: Some(&settings.password), voice: Voice::Pod };
-    let findings = diagnosis::unopened(it, Effort::Hint);
+    let path = &LocalPath::look(folder);
+    let mut failure = OpenFailure::new(path, error);
+    (failure.store, failure.password) = (store, Some(&settings.password));
+    let findings = explain(failure, Effort::Hint);
     let first = findings.first();
     let ending = match first {
-        Some(finding) if is_no_backup_yet(place, error, finding, settings.on_missing) => {
+        Some(finding) if is_no_backup_yet(path, error, finding, settings.on_missing) => {
             let identity = settings.wanted.identity.to_string();
-            let sentence = Sentence::nothing(&identity, &finding.fact(), &finding.change(Voice::Pod));
+            let sentence = Sentence::nothing(&identity, &finding.fact(), &finding.change(Audience::VolSync));
             Ending::new(how(settings.on_missing), sentence)
         }
         Some(finding) => Ending::failed(Sentence::of(finding)),
         None => Ending::failed(Sentence::unable("open the repository", &chain(error), "")),
     };
-    findings
-        .iter()
-        .skip(1)
-        .fold(ending, |ending, finding| ending.detail(format!("INFO: {}", finding.sentence(Voice::Pod))))
+    findings.iter().skip(1).fold(ending, |ending, finding| {
+        ending.detail(format!("INFO: {}", finding.sentence(Audience::VolSync)))
+    })
 }
 
 /// Says whether a location without a repository is one where none was made yet.
-fn is_no_backup_yet(place: &Place, error: &Error, finding: &Finding, on_missing: Option<OnMissing>) -> bool {
+fn is_no_backup_yet(
+    path: &LocalPath,
+    error: &Error,
+    finding: &Finding,
+    on_missing: Option<OnMissing>,
+) -> bool {
     let nobody_there = match error {
-        Error::NotARepository { .. } => place.state == place::State::Folder,
+        Error::NotARepository { .. } => path.state == PathState::Directory,
         Error::Storage(error @ storage::Error::Open { .. }) => {
-            error.kind() == storage::ErrorKind::NotFound && place.state == place::State::Missing
+            error.kind() == storage::ErrorKind::NotFound && path.state == PathState::Missing
         }
         _ => false,
     };
     if !nobody_there {
         return false;
     }
-    if place.is_empty_mount() {
+    if path.is_empty_mount() {
         return true;
     }
     // An export that is not mounted looks like this, too, so somebody must have said that it is well.
-    let is_empty = place.state == place::State::Missing || place.contents == place::Contents::Nothing;
+    let is_empty = path.state == PathState::Missing || path.listing == Listing::Empty;
     let is_elsewhere = matches!(finding, Finding::Elsewhere { .. } | Finding::FormatBlobMissing { .. });
     on_missing == Some(OnMissing::Continue) && is_empty && !is_elsewhere
 }
@@ -74,7 +81,7 @@ fn is_no_backup_yet(place: &Place, error: &Error, finding: &Finding, on_missing:
 /// Says that an identity has no snapshot, which must be certain.
 pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> Ending {
     let wanted = &settings.wanted.identity;
-    let sentence = match identity::no_snapshot(snapshots, wanted) {
+    let sentence = match no_snapshot(snapshots, wanted) {
         Some(finding) => Sentence::of(&finding),
         None => Sentence::nothing(&wanted.to_string(), "the repository has none of it", ""),
     };

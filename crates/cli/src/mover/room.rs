@@ -1,26 +1,26 @@
-//! Whether the target is there and has room, before the first write.
+//! What is looked at before the first write: the target, its room, and memory.
 
 use std::path::Path;
 
 use kopia_rs::Entry;
+use kopia_rs::diagnosis::memory::{self, Shortage};
+use kopia_rs::diagnosis::space::{self, FreeSpace, Needs};
+use kopia_rs::diagnosis::text::size;
+use kopia_rs::diagnosis::{Audience, Finding, Listing, LocalPath, PathState};
 
 use super::ending::Ending;
 use super::journal::Journal;
 use super::sentence::{Sentence, Trouble};
-use crate::diagnosis::place::{Contents, Place, State};
-use crate::diagnosis::space::{self, Needs, Room};
-use crate::diagnosis::{Finding, Voice};
-use crate::output::size;
 
 /// Makes sure that the target is a folder that is there: what is mounted there is not made by us.
-pub(crate) fn is_there(target: &Path) -> Result<Place, Trouble> {
-    let place = Place::look(target);
-    let why = match place.state {
-        State::Folder => return Ok(place),
-        State::Missing => "does not exist".into(),
-        State::Other(what) => format!("is a {what}, not a folder"),
-        State::Refused => "may not be looked at".into(),
-        State::Unknown => "cannot be looked at".into(),
+pub(crate) fn is_there(target: &Path) -> Result<LocalPath, Trouble> {
+    let path = LocalPath::look(target);
+    let why = match path.state {
+        PathState::Directory => return Ok(path),
+        PathState::Missing => "does not exist".into(),
+        PathState::Other(what) => format!("is a {what}, not a folder"),
+        PathState::Refused => "may not be looked at".into(),
+        PathState::Unknown => "cannot be looked at".into(),
     };
     Err(Trouble::new(
         format!("the data directory {} {why}", target.display()),
@@ -30,11 +30,11 @@ pub(crate) fn is_there(target: &Path) -> Result<Place, Trouble> {
 
 /// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an empty one can be
 /// certain to be too small.
-pub(crate) fn check(target: &Place, root: &Entry, sparse: bool, journal: &Journal) -> Result<(), Ending> {
-    if let Some(room) = Room::of(&target.given) {
+pub(crate) fn check(target: &LocalPath, root: &Entry, sparse: bool, journal: &Journal) -> Result<(), Ending> {
+    if let Some(room) = FreeSpace::of(&target.given) {
         journal.info(&format!("the target has {} free", size(room.free_bytes)));
     }
-    let is_certain = target.contents == Contents::Nothing && !sparse && space::is_plain(target);
+    let is_certain = target.listing == Listing::Empty && !sparse && space::is_plain(target);
     for finding in space::target(&target.given, Needs::of(root)) {
         match finding {
             Finding::ReadOnlyTarget { .. } => {
@@ -43,18 +43,38 @@ pub(crate) fn check(target: &Place, root: &Entry, sparse: bool, journal: &Journa
             Finding::NoSpace { certain: true, .. } | Finding::NoFiles { .. } if is_certain => {
                 return Err(Ending::failed(Sentence::of(&finding)));
             }
-            Finding::NoSpace { .. } | Finding::NoFiles { .. } if target.contents != Contents::Nothing => {
-                journal.warn(&finding.sentence(Voice::Pod));
+            Finding::NoSpace { .. } | Finding::NoFiles { .. } if target.listing != Listing::Empty => {
+                journal.warn(&finding.sentence(Audience::VolSync));
                 journal.info(
                     "what is right already takes no room; where room is short, each file replaces the older one as soon as \
                      it is whole",
                 );
             }
             // Whether it refuses is found by writing; capabilities and servers may say otherwise.
-            _ => journal.warn(&finding.sentence(Voice::Pod)),
+            _ => journal.warn(&finding.sentence(Audience::VolSync)),
         }
     }
     Ok(())
+}
+
+/// Makes sure that the pod may use as much memory as a repository of so many contents takes.
+pub(crate) fn check_memory(contents: u64) -> Result<(), Trouble> {
+    memory::shortage(contents).map_or(Ok(()), |shortage| Err(too_little_memory(contents, shortage)))
+}
+
+fn too_little_memory(contents: u64, shortage: Shortage) -> Trouble {
+    let needed = mebibytes(shortage.needed, true);
+    let limit = mebibytes(shortage.limit, false);
+    Trouble::new(
+        format!("the memory limit is {limit}, and a repository of {contents} contents needs {needed}"),
+        format!("set moverResources.limits.memory to {}", needed.replace(" MiB", "Mi")),
+    )
+}
+
+/// Shows what is there rounded down, and what is needed rounded up: the two never look equal.
+fn mebibytes(bytes: u64, up: bool) -> String {
+    let whole = if up { bytes.div_ceil(1 << 20) } else { bytes >> 20 };
+    format!("{whole} MiB")
 }
 
 /// Says who may write to a target that refused us, if that can be told.
@@ -62,4 +82,21 @@ pub(crate) fn refused(target: &Path) -> Option<Sentence> {
     let findings = space::target(target, None);
     let refused = findings.iter().find(|finding| matches!(finding, Finding::TargetRefused(_)));
     refused.map(Sentence::of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_and_need_never_look_equal() {
+        let said = |limit, needed| too_little_memory(10_000_000, Shortage { limit, needed }).to_string();
+        let trouble = said(512 << 20, (256 << 20) + 320_000_000);
+        assert!(
+            trouble.contains("512 MiB") && trouble.contains("562 MiB") && trouble.contains("562Mi"),
+            "{trouble}"
+        );
+        let close = said((256 << 20) - 1, 256 << 20);
+        assert!(close.contains("255 MiB") && close.contains("256 MiB"), "{close}");
+    }
 }

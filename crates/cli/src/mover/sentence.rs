@@ -7,11 +7,10 @@
 use std::fmt;
 
 use kopia_rs::Source;
+use kopia_rs::diagnosis::text::{escape, identities as has};
+use kopia_rs::diagnosis::{Audience, Finding, Identity};
 
-use crate::diagnosis::identity::{Identity, SourceIdentity};
-use crate::diagnosis::sentence::has;
-use crate::diagnosis::{Finding, Voice};
-use crate::output::escape;
+use crate::wording::source_identity::SourceIdentity;
 
 /// The longest sentence, in bytes.
 pub(crate) const LONGEST: usize = 250;
@@ -69,7 +68,7 @@ impl Sentence {
             | Finding::TargetRefused(_) => "restore",
             _ => "open the repository",
         };
-        Self::unable(what, &finding.fact(), &finding.change(Voice::Pod))
+        Self::unable(what, &finding.fact(), &finding.change(Audience::VolSync))
     }
 
     /// Names the identity that is probably meant, and how to ask for it. Numbers and times give way to long names.

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use kopia_rs::diagnosis::{Audience, Hint};
 use kopia_rs::restore::{self, Options, Outcome, Sync};
 use kopia_rs::{Entry, Snapshot};
 
@@ -13,8 +14,6 @@ use super::journal::Journal;
 use super::sentence::Sentence;
 use super::settings::Settings;
 use super::{advice, room};
-use crate::diagnosis::Voice;
-use crate::error::Failure;
 use crate::output::{self, count, size, thousands};
 use crate::progress::{Manner, Progress};
 use crate::{attributes, interrupt, stubs};
@@ -51,7 +50,7 @@ pub(crate) fn restore(
                     ));
                     match &error {
                         restore::Error::NoRoom { mixed, .. } if !mixed.is_empty() => {
-                            let mixed = Failure::of_mixed(mixed);
+                            let mixed = Hint::MixedFiles(mixed.clone()).text(Audience::VolSync);
                             ending.detail(format!("WARN: {}", output::escape(&mixed)))
                         }
                         _ => ending,
@@ -94,7 +93,7 @@ fn options(settings: &Settings) -> Options {
 
 /// Says what was done and which attributes could not be set.
 fn tell(journal: &Journal, outcome: &Outcome) {
-    attributes::sentences(&outcome.notes, Voice::Pod).iter().for_each(|line| journal.warn(line));
+    attributes::sentences(&outcome.notes, Audience::VolSync).iter().for_each(|line| journal.warn(line));
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
     stubs::lines(outcome.stub_count, found).iter().for_each(|line| journal.warn(line));
     for mount in &outcome.mounts_kept {

@@ -535,7 +535,7 @@ fn a_cache_of_kopia_is_called_one() {
 #[test]
 fn an_identity_that_is_nearly_right_is_named() {
     let repository = golden::case("sources").repository;
-    // A person is asked, a pod's log says what to write into the manifest.
+    // A person is asked; a pod's log also says what VolSync's manifest has to say.
     let said = |wanted: &str, person: &str, pod: &str| {
         for (text, in_pod) in [(person, false), (pod, true)] {
             let place =
@@ -551,11 +551,12 @@ fn an_identity_that_is_nearly_right_is_named() {
         "appsrc@media:/data",
         "there is no snapshot of appsrc@media:/data; the repository has app-src@media:/data (1 snapshot, newest \
          2026-11-22T23:32:53Z) and 4 more: did you mean app-src@media:/data?",
-        "2026-11-22T23:32:53Z) and 4 more: set sourceIdentity: {sourceName: app-src, sourceNamespace: media}",
+        "2026-11-22T23:32:53Z) and 4 more: did you mean app-src@media:/data? (with VolSync: set sourceIdentity: \
+         {sourceName: app-src, sourceNamespace: media})",
     );
-    let set = "set sourceIdentity: {sourceName: app, sourceNamespace: media}";
+    let set = "(with VolSync: set sourceIdentity: {sourceName: app, sourceNamespace: media})";
     said("app@default:/data", "did you mean app@media:/data?", set);
-    said("db@media:/var/lib", "did you mean db@media:/var/lib/db?", "sourcePathOverride: /var/lib/db}");
+    said("db@media:/var/lib", "did you mean db@media:/var/lib/db?", "sourcePathOverride: /var/lib/db})");
     let first = "unless this is to be the first backup";
     said("new@media:/data", first, first);
     // A path that a snapshot lacks is no identity.

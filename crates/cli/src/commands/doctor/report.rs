@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use kopia_rs::Status;
+use kopia_rs::diagnosis::{Finding, Identity, LocalPath, Weight, space};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
-use crate::diagnosis::identity::Identity;
-use crate::diagnosis::{Finding, Place, Voice, Weight, space};
 use crate::output::{self, count, shown, size, thousands};
+use crate::wording::advice::{change, hint};
 
 /// How many identities are listed.
 const LISTED: usize = 20;
@@ -22,7 +22,7 @@ pub(super) struct Report {
     pub(super) identities: Vec<Identity>,
     /// What WHAT means.
     pub(super) found: Option<Selection>,
-    target: Option<space::Room>,
+    target: Option<space::FreeSpace>,
     /// How many plain bytes a second can be read.
     pub(super) pace: Option<f64>,
     /// Where the replica of the format blob was written to.
@@ -47,7 +47,7 @@ pub(super) struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<FoundJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<&'a space::Room>,
+    target: Option<&'a space::FreeSpace>,
     /// How long it takes to read and decode what was found; writing it may take longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     reading_seconds: Option<f64>,
@@ -62,6 +62,9 @@ struct FindingJson<'a> {
     weight: Weight,
     fact: String,
     change: String,
+    /// Everything that can be done, where an error says what is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -83,9 +86,9 @@ struct FoundJson {
 }
 
 impl Report {
-    pub(super) fn new(place: &Place) -> Self {
+    pub(super) fn new(path: &LocalPath) -> Self {
         Self {
-            location: place.given.clone(),
+            location: path.given.clone(),
             opened: None,
             identities: Vec::new(),
             found: None,
@@ -111,7 +114,7 @@ impl Report {
             self.is_fatal |= finding.weight() == Weight::Problem;
             self.findings.push(finding);
         }
-        self.target = space::Room::of(target);
+        self.target = space::FreeSpace::of(target);
     }
 
     fn reading_seconds(&self) -> Option<f64> {
@@ -127,7 +130,11 @@ impl Report {
             finding,
             weight: finding.weight(),
             fact: finding.fact(),
-            change: finding.change(Voice::here()),
+            change: change(finding),
+            changes: match finding {
+                Finding::Failed { hints, .. } => Some(hints.iter().map(hint).collect()),
+                _ => None,
+            },
         };
         Json {
             location: self.location.to_string_lossy().into_owned(),
@@ -149,7 +156,7 @@ impl Report {
         for finding in &self.findings {
             let weight = if finding.weight() == Weight::Problem { "problem" } else { "note" };
             row(weight, &finding.fact())?;
-            let change = finding.change(Voice::here());
+            let change = change(finding);
             if !change.is_empty() {
                 row("", &format!("→ {change}"))?;
             }

@@ -3,18 +3,19 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use kopia_rs::diagnosis::{LocalPath, space};
 use kopia_rs::restore::{self, Action, Change, Preview};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use super::room;
 use crate::args;
-use crate::diagnosis::{Place, Voice, space};
 use crate::error::{Exit, Failure};
 use crate::output::{self, count, escape, say, shown, size, thousands};
 use crate::progress::{Kinds, SHOWN};
 use crate::report::{Line, Report};
 use crate::session::Session;
+use crate::wording::advice::sentence;
 
 /// One entry, a line.
 #[derive(Debug, Serialize)]
@@ -66,8 +67,8 @@ pub(super) fn run(
             written = tell(&mut out, session.json, change);
         }
     })?;
-    if let Some(finding) = space::loses_attributes(&Place::look(target)) {
-        session.note(&finding.sentence(Voice::here()));
+    if let Some(finding) = space::loses_attributes(&LocalPath::look(target)) {
+        session.note(&sentence(&finding));
     }
     let mut kinds = Kinds::default();
     for (number, problem) in preview.problems.iter().enumerate() {

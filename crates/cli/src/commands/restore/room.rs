@@ -4,17 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use kopia_rs::Entry;
+use kopia_rs::diagnosis::LocalPath;
+use kopia_rs::diagnosis::space::{self, FreeSpace, Needs};
 use kopia_rs::restore::Preview;
 
 use crate::args;
-use crate::diagnosis::Place;
-use crate::diagnosis::space::{self, Needs, Room};
 use crate::error::Failure;
 use crate::output::{count, shown, size};
 
 /// Returns what is to be said where a restore may take more room than there is.
 pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
-    let (room, needs) = (Room::of(&args.target)?, Needs::of(entry)?);
+    let (room, needs) = (FreeSpace::of(&args.target)?, Needs::of(entry)?);
     // What is written already counts in neither.
     if args.finish.is_some() || !room.lacks_bytes(needs) {
         return None;
@@ -60,7 +60,7 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
     }
     // What an interrupted restore has left is taken up, or goes first.
     let is_unfinished = has(&args.target, |name| name.starts_with(UNFINISHED));
-    if is_unfinished || !space::is_plain(&Place::look(&args.target)) {
+    if is_unfinished || !space::is_plain(&LocalPath::look(&args.target)) {
         return None;
     }
     let target = args.target.display().to_string();

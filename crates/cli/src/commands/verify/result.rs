@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
+use kopia_rs::diagnosis::text::chain;
 use kopia_rs::verify::{Coverage, Damage, Loss, Report};
 use kopia_rs::{BlobId, Error, Unreadable};
 use serde::Serialize;
 
-use crate::error::chain;
 use crate::output::{self, count, size, thousands};
 use crate::report::ReasonLine;
 use crate::stubs;

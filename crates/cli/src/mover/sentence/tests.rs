@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use kopia_rs::Timestamp;
 
 use super::*;
-use crate::diagnosis::access::{Refusals, Remedy, SecurityContext};
-use crate::diagnosis::ids::Ids;
-use crate::diagnosis::neighbours::{Layout, Neighbour, Relation};
+use kopia_rs::diagnosis::Ids;
+use kopia_rs::diagnosis::access::{Refusals, Remedy, SecurityContext};
+use kopia_rs::diagnosis::neighbours::{Layout, Neighbour, Relation};
 
 #[test]
 fn advice_outlives_a_long_cause() {
@@ -36,7 +36,7 @@ fn nothing_makes_it_longer_or_more_than_a_line() {
 }
 
 fn neighbour(path: &str, relation: Relation) -> Neighbour {
-    Neighbour { path: path.into(), relation, layout: Layout::Folder }
+    Neighbour { path: path.into(), relation, layout: Layout::Directory }
 }
 
 fn elsewhere(given: &str, found: &[(&str, Relation)]) -> Finding {
@@ -67,7 +67,7 @@ fn refused(path: PathBuf) -> Finding {
     let context = SecurityContext { run_as_user: Some(1000), run_as_group: Some(1000), ..Default::default() };
     Finding::Refused(Refusals {
         path,
-        is_folder: true,
+        is_directory: true,
         uid: 1000,
         gid: 1000,
         mode: 0o700,

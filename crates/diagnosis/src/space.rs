@@ -1,43 +1,47 @@
-//! Whether a target can be written to, and has room for what is to be restored.
+//! Whether a target can be written to, and has space for what is to be restored.
 
 use std::path::{Path, PathBuf};
 
-use kopia_rs::{Entry, EntryKind};
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
 use rustix::fs::{StatVfs, StatVfsMountFlags};
 use serde::Serialize;
 
-use super::Finding;
-use super::access;
-use super::finding::path;
-use super::place::{Place, State};
+use crate::access;
+use crate::finding::Finding;
+use crate::local_path::{LocalPath, PathState};
+use crate::serialize::path;
 
 /// File systems that store files as long as they are, so that what does not fit does not fit. Others compress.
 const PLAIN: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "tmpfs", "vfat"];
 
-/// Returns whether files take as much room in a place as they are long.
-pub(crate) fn is_plain(place: &Place) -> bool {
-    place.mount.as_ref().is_some_and(|mount| PLAIN.contains(&&*mount.file_system))
+/// Returns whether files take as much space at a path as they are long.
+pub fn is_plain(path: &LocalPath) -> bool {
+    path.mount.as_ref().is_some_and(|mount| PLAIN.contains(&&*mount.file_system))
 }
 
 /// What a restore needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Needs {
+pub struct Needs {
     /// The sizes of all files, in bytes.
-    pub(crate) bytes: u64,
-    pub(crate) files: u64,
-    /// Files, links and folders.
-    pub(crate) entries: u64,
+    pub bytes: u64,
+    /// How many files there are.
+    pub files: u64,
+    /// How many files, symlinks and directories there are.
+    pub entries: u64,
 }
 
 /// What is free where a target is, or will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Room {
+pub struct FreeSpace {
+    /// The target, or its nearest ancestor that exists.
     #[serde(serialize_with = "path")]
-    pub(crate) path: PathBuf,
-    pub(crate) free_bytes: u64,
+    pub path: PathBuf,
+    /// How many bytes this process may still write.
+    pub free_bytes: u64,
     /// How many entries can be made; `None` where the file system makes inodes as it needs them.
-    pub(crate) free_inodes: Option<u64>,
+    pub free_inodes: Option<u64>,
     #[serde(skip)]
     block: u64,
     #[serde(skip)]
@@ -45,8 +49,8 @@ pub(crate) struct Room {
 }
 
 impl Needs {
-    /// Takes what an entry says of itself; `None` where a folder does not say what it holds.
-    pub(crate) fn of(entry: &Entry) -> Option<Self> {
+    /// Takes what an entry says of itself; `None` where a directory does not say what it holds.
+    pub fn of(entry: &Entry) -> Option<Self> {
         if entry.kind() != EntryKind::Directory {
             return Some(Self { bytes: entry.size(), files: 1, entries: 1 });
         }
@@ -63,18 +67,18 @@ impl Needs {
     }
 }
 
-/// Returns whether a file system has room for bytes, but for no more files: what was given up is often removed again, so that a
-/// few inodes are free.
-pub(crate) fn has_no_inodes(target: &Path) -> bool {
+/// Returns whether a file system has space for bytes, but not for more files. What was given up is often removed
+/// again, so that a few inodes are free.
+pub fn has_no_inodes(target: &Path) -> bool {
     const FEW: u64 = 16;
-    Room::of(target)
+    FreeSpace::of(target)
         .is_some_and(|room| room.free_bytes > 0 && room.free_inodes.is_some_and(|free| free < FEW))
 }
 
-impl Room {
+impl FreeSpace {
     /// Asks the file system that a target is in, or its nearest ancestor that exists.
-    pub(crate) fn of(target: &Path) -> Option<Self> {
-        let path = Place::look(target).existing;
+    pub fn of(target: &Path) -> Option<Self> {
+        let path = LocalPath::look(target).existing;
         let StatVfs { f_bfree, f_bavail, f_ffree, f_favail, f_files, f_frsize, f_flag, .. } =
             rustix::fs::statvfs(&path).ok()?;
         // Root may use what is kept back for it.
@@ -90,13 +94,13 @@ impl Room {
     }
 
     /// Returns about how many bytes everything takes here.
-    pub(crate) fn needed(&self, needs: Needs) -> u64 {
+    pub fn needed(&self, needs: Needs) -> u64 {
         // The last block of a file is half full, on the average.
         needs.bytes.saturating_add(needs.files.saturating_mul(self.block / 2))
     }
 
     /// Returns whether there may be too little room for all files.
-    pub(crate) fn lacks_bytes(&self, needs: Needs) -> bool {
+    pub fn lacks_bytes(&self, needs: Needs) -> bool {
         self.needed(needs) > self.free_bytes
     }
 
@@ -106,7 +110,7 @@ impl Room {
         needs.bytes > self.free_bytes
     }
 
-    /// Says what it lacks.
+    /// Finds what it lacks.
     fn lacks(&self, needs: Needs) -> Vec<Finding> {
         let target = self.path.clone();
         let mut findings = Vec::new();
@@ -146,13 +150,13 @@ const MAYBE_WITHOUT: [&str; 14] = [
     "smbfs",
 ];
 
-/// Looks whether a target lies in a file system that is known to lose attributes. Nothing is lost but them.
-pub(crate) fn loses_attributes(place: &Place) -> Option<Finding> {
-    let mount = place.mount.as_ref()?;
+/// Looks whether a target lies in a file system that is known to lose attributes, and nothing but them.
+pub fn loses_attributes(path: &LocalPath) -> Option<Finding> {
+    let mount = path.mount.as_ref()?;
     let file_system = &*mount.file_system;
     let maybe = MAYBE_WITHOUT.contains(&file_system);
     (maybe || WITHOUT_ATTRIBUTES.contains(&file_system)).then(|| Finding::LosesAttributes {
-        target: place.existing.clone(),
+        target: path.existing.clone(),
         file_system: file_system.into(),
         maybe,
     })
@@ -162,12 +166,12 @@ pub(crate) fn loses_attributes(place: &Place) -> Option<Finding> {
 ///
 /// What it holds already, and what a quota allows, is not known here: a restore over an older one may need less, and room may
 /// run out earlier.
-pub(crate) fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
-    let place = Place::look(target);
-    if let State::Other(what) = place.state {
-        return vec![Finding::NotAFolder { given: place.given, what }];
+pub fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
+    let place = LocalPath::look(target);
+    if let PathState::Other(what) = place.state {
+        return vec![Finding::NotADirectory { given: place.given, what }];
     }
-    let Some(room) = Room::of(target) else { return Vec::new() };
+    let Some(room) = FreeSpace::of(target) else { return Vec::new() };
     let mut findings = Vec::new();
     if room.is_read_only {
         findings.push(Finding::ReadOnlyTarget { target: room.path.clone() });
@@ -176,7 +180,7 @@ pub(crate) fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
     }
     findings.extend(needs.iter().flat_map(|needs| room.lacks(*needs)));
     findings.extend(loses_attributes(&place));
-    if kopia_rs::restore::folds_names(target) {
+    if kopia_restore::folds_names(target) {
         findings.push(Finding::FoldsNames { target: room.path });
     }
     findings
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn bytes_and_inodes_must_do() {
-        let room = Room {
+        let room = FreeSpace {
             path: "/t".into(),
             free_bytes: 1000,
             free_inodes: Some(10),
@@ -205,25 +209,25 @@ mod tests {
             [finding @ Finding::NoSpace { certain, .. }] => (*certain, finding.weight()),
             findings => panic!("{findings:?}"),
         };
-        assert_eq!(certain(0, 21), (false, crate::diagnosis::Weight::Note));
-        assert_eq!(certain(1000, 1), (false, crate::diagnosis::Weight::Note));
-        assert_eq!(certain(1001, 0), (true, crate::diagnosis::Weight::Problem));
+        assert_eq!(certain(0, 21), (false, crate::Weight::Note));
+        assert_eq!(certain(1000, 1), (false, crate::Weight::Note));
+        assert_eq!(certain(1001, 0), (true, crate::Weight::Problem));
         // As btrfs has it.
-        let endless = Room { free_inodes: None, ..room };
+        let endless = FreeSpace { free_inodes: None, ..room };
         assert_eq!(endless.lacks(Needs { bytes: 0, files: 0, entries: u64::MAX }), []);
     }
 
     #[test]
     fn lost_attributes_are_foreseen() {
-        let mut place = Place::look(Path::new("/"));
+        let mut place = LocalPath::look(Path::new("/"));
         let mut found = |file_system: &str| {
-            place.mount = Some(crate::diagnosis::mounts::Mount {
+            place.mount = Some(crate::mounts::Mount {
                 point: "/".into(),
                 file_system: file_system.into(),
                 source: "somewhere".into(),
             });
             let finding = loses_attributes(&place)?;
-            assert_eq!(finding.weight(), crate::diagnosis::Weight::Note);
+            assert_eq!(finding.weight(), crate::Weight::Note);
             Some(finding.fact())
         };
         let fact = |verb| Some(format!("/ lies in a file system ({verb} no owners, modes and special bits"));
@@ -235,12 +239,12 @@ mod tests {
     #[test]
     fn what_is_there_is_looked_at() {
         let folder = tempfile::tempdir().unwrap();
-        let room = Room::of(&folder.path().join("a/b")).unwrap();
+        let room = FreeSpace::of(&folder.path().join("a/b")).unwrap();
         assert_eq!(room.path, folder.path().canonicalize().unwrap());
         assert!(room.free_bytes > 0);
         assert_eq!(target(&folder.path().join("a/b"), None), []);
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        assert!(matches!(&target(&file, None)[..], [Finding::NotAFolder { .. }]));
+        assert!(matches!(&target(&file, None)[..], [Finding::NotADirectory { .. }]));
     }
 }

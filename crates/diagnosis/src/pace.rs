@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kopia_rs::{ContentId, Repository};
+use kopia_format::ContentId;
+use kopia_repository::Repository;
 
 /// How long it is measured.
 const TIME: Duration = Duration::from_millis(1500);
@@ -16,7 +17,7 @@ const PACKS: usize = 16;
 
 /// Reads and decodes packs for a while, as a restore does, and returns plain bytes a second; `None` if there is too little
 /// to measure.
-pub(crate) fn measure(repository: &Repository) -> Option<f64> {
+pub fn measure(repository: &Repository) -> Option<f64> {
     let step = (repository.status().packs / PACKS).max(1);
     let mut chosen: BTreeMap<u32, Vec<ContentId>> = BTreeMap::new();
     repository.for_each_content(|content, place| {

@@ -9,13 +9,14 @@ use std::fs::{DirEntry, File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use kopia_rs::storage::BlobStore;
-use kopia_rs::{BlobId, FilesystemStore};
+use kopia_format::BlobId;
+use kopia_storage::BlobStore;
+use kopia_storage::FilesystemStore;
 use serde::Serialize;
 
-use super::finding::path;
-use super::place::{Place, SYSTEM, State};
-use super::{Budget, Effort};
+use crate::effort::{Budget, Effort};
+use crate::local_path::{LocalPath, PathState, SYSTEM};
+use crate::serialize::path;
 
 /// How many levels are searched below the location.
 const LEVELS: usize = 6;
@@ -42,44 +43,51 @@ const TAG: u64 = 1024;
 /// A repository near a location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Neighbour {
+pub struct Neighbour {
+    /// Its directory.
     #[serde(serialize_with = "path")]
-    pub(crate) path: PathBuf,
-    pub(crate) relation: Relation,
-    pub(crate) layout: Layout,
+    pub path: PathBuf,
+    /// Where it lies.
+    pub relation: Relation,
+    /// How its blobs are named.
+    pub layout: Layout,
 }
 
 /// Where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Relation {
+pub enum Relation {
+    /// Below the location.
     Below,
+    /// Above the location.
     Above,
-    /// In the same folder or another volume.
+    /// In the same directory or another volume.
     Beside,
 }
 
 /// How its blobs are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Layout {
-    /// As a folder's repository is.
-    Folder,
+pub enum Layout {
+    /// As kopia names them in a directory.
+    #[serde(rename = "directory")]
+    Directory,
     /// Without `.f`, as they are in object stores: somebody copied or mounted one. It can be read as it is.
     ObjectStore,
 }
 
 /// What a search found, nearest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Search {
-    pub(crate) found: Vec<Neighbour>,
+pub struct Search {
+    /// Nearest first.
+    pub found: Vec<Neighbour>,
     /// Further ones, which were dropped.
-    pub(crate) more: usize,
-    /// The first folder below the location that must not be looked into: one may lie there.
-    pub(crate) closed: Option<PathBuf>,
+    pub more: usize,
+    /// The first directory below the location that this process may not read: one may lie there.
+    pub closed: Option<PathBuf>,
 }
 
-/// What a search below a folder found: levels, paths and layouts.
+/// What a search below a directory found: levels, paths and layouts.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Below {
     found: Vec<(usize, PathBuf, Layout)>,
@@ -87,21 +95,21 @@ struct Below {
 }
 
 /// Searches near a location that holds no repository itself.
-pub(crate) fn search(place: &Place, effort: Effort) -> Search {
+pub fn search(path: &LocalPath, effort: Effort) -> Search {
     let mut budget = effort.budget();
     let (mut found, mut closed) = (Vec::new(), None);
-    if place.state == State::Folder {
-        let below = below(place, &place.given, LEVELS, &mut budget);
+    if path.state == PathState::Directory {
+        let below = below(path, &path.given, LEVELS, &mut budget);
         closed = below.closed;
         found.extend(
             below.found.into_iter().map(|(level, path, layout)| (level, Relation::Below, path, layout)),
         );
     }
-    for (level, ancestor) in place.given.ancestors().enumerate().skip(1) {
+    for (level, ancestor) in path.given.ancestors().enumerate().skip(1) {
         found.extend(layout(ancestor).map(|layout| (level, Relation::Above, ancestor.into(), layout)));
     }
     if found.is_empty() {
-        let beside = beside(place, &mut budget).into_iter();
+        let beside = beside(path, &mut budget).into_iter();
         found.extend(beside.map(|(level, path, layout)| (level, Relation::Beside, path, layout)));
     }
     found.sort_by(|a, b| (a.3, a.0, a.1, &a.2).cmp(&(b.3, b.0, b.1, &b.2)));
@@ -111,19 +119,19 @@ pub(crate) fn search(place: &Place, effort: Effort) -> Search {
     Search { found: found.into_iter().map(neighbour).collect(), more, closed }
 }
 
-/// Says whether a folder is a repository, and how its blobs are named.
-pub(crate) fn layout(folder: &Path) -> Option<Layout> {
-    if is_file(&folder.join("kopia.repository.f"))
-        || is_file(&folder.join(".shards")) && stores_format_blob(folder)
+/// Returns how the blobs of a directory are named, if it is a repository.
+pub fn layout(directory: &Path) -> Option<Layout> {
+    if is_file(&directory.join("kopia.repository.f"))
+        || is_file(&directory.join(".shards")) && stores_format_blob(directory)
     {
-        return Some(Layout::Folder);
+        return Some(Layout::Directory);
     }
-    (is_file(&folder.join("kopia.repository")) && !is_cache(folder)).then_some(Layout::ObjectStore)
+    (is_file(&directory.join("kopia.repository")) && !is_cache(directory)).then_some(Layout::ObjectStore)
 }
 
 /// Returns whether a directory is a cache that kopia keeps of a repository: it holds a copy of the format blob under the name
 /// that an object store would give it, but neither indexes nor packs of its own.
-pub(crate) fn is_cache(directory: &Path) -> bool {
+pub fn is_cache(directory: &Path) -> bool {
     if is_file(&directory.join("kopia.repository.f")) {
         return false;
     }
@@ -159,15 +167,16 @@ fn is_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Says whether a folder holds packs of a repository of its own: files that are named as packs by the folders on their way.
-pub(crate) fn holds_packs(root: &Path, effort: Effort) -> bool {
+/// Returns whether a directory holds packs of a repository of its own: files that are named as packs by the
+/// directories on their way.
+pub fn holds_packs(root: &Path, effort: Effort) -> bool {
     let mut budget = effort.budget();
     let mut queue = VecDeque::from([(0, root.to_path_buf(), Vec::new())]);
-    while let Some((level, folder, joined)) = queue.pop_front() {
-        if !budget.folder() {
+    while let Some((level, directory, joined)) = queue.pop_front() {
+        if !budget.directory() {
             break;
         }
-        let Ok(entries) = folder.read_dir() else { continue };
+        let Ok(entries) = directory.read_dir() else { continue };
         for entry in entries {
             if !budget.entry() {
                 break;
@@ -178,7 +187,7 @@ pub(crate) fn holds_packs(root: &Path, effort: Effort) -> bool {
             if is_pack(id.strip_suffix(b".f").unwrap_or(&id)) {
                 return true;
             }
-            if level < LEVELS && begins_pack(&id) && is_folder(&entry) {
+            if level < LEVELS && begins_pack(&id) && is_directory(&entry) {
                 queue.push_back((level + 1, entry.path(), id));
             }
         }
@@ -186,7 +195,7 @@ pub(crate) fn holds_packs(root: &Path, effort: Effort) -> bool {
     false
 }
 
-/// Says whether a name is that of a pack: `p` or `q`, 32 digits, and perhaps a session after a `-`.
+/// Returns whether a name is that of a pack: `p` or `q`, 32 digits, and perhaps a session after a `-`.
 fn is_pack(name: &[u8]) -> bool {
     let stem = name.split(|&byte| byte == b'-').next().unwrap_or_default();
     stem.len() == 33 && begins_pack(stem) && !name.contains(&b'.')
@@ -196,29 +205,29 @@ fn begins_pack(name: &[u8]) -> bool {
     matches!(name, [b'p' | b'q', digits @ ..] if digits.iter().take(32).all(u8::is_ascii_hexdigit))
 }
 
-/// A hand-written `.shards` may put the format blob into folders as well.
-fn stores_format_blob(folder: &Path) -> bool {
+/// Returns whether a layout puts the format blob into a directory of its own, as a hand-written `.shards` may.
+fn stores_format_blob(directory: &Path) -> bool {
     let id = BlobId::new("kopia.repository").expect("the constant is a name");
-    FilesystemStore::open(folder).is_ok_and(|store| store.length(&id).is_ok())
+    FilesystemStore::open(directory).is_ok_and(|store| store.length(&id).is_ok())
 }
 
-/// Searches in volumes mounted elsewhere, and in the folder that the location would lie in.
-fn beside(place: &Place, budget: &mut Budget) -> Vec<(usize, PathBuf, Layout)> {
+/// Searches in volumes mounted elsewhere, and in the directory that the location would lie in.
+fn beside(path: &LocalPath, budget: &mut Budget) -> Vec<(usize, PathBuf, Layout)> {
     let root = Path::new("/");
-    let parent = match place.state {
-        State::Missing => Some(&*place.existing),
-        _ => place.existing.parent(),
+    let parent = match path.state {
+        PathState::Missing => Some(&*path.existing),
+        _ => path.existing.parent(),
     };
     let mut roots: Vec<PathBuf> =
         parent.filter(|parent| *parent != root).map(PathBuf::from).into_iter().collect();
-    let volumes = place.mounts.iter().flat_map(|mounts| mounts.iter()).filter(|mount| {
+    let volumes = path.mounts.iter().flat_map(|mounts| mounts.iter()).filter(|mount| {
         mount.point != root && !mount.is_special() && !NO_VOLUMES.contains(&&*mount.file_system)
     });
     roots.extend(volumes.map(|mount| mount.point.clone()));
     let mut found: Vec<(usize, PathBuf, Layout)> = Vec::new();
     for root in roots {
         let here = layout(&root).map(|layout| (1, root.clone(), layout));
-        for new in here.into_iter().chain(below(place, &root, LEVELS_BESIDE, budget).found) {
+        for new in here.into_iter().chain(below(path, &root, LEVELS_BESIDE, budget).found) {
             if !found.iter().any(|(_, path, _)| *path == new.1) {
                 found.push(new);
             }
@@ -227,19 +236,19 @@ fn beside(place: &Place, budget: &mut Budget) -> Vec<(usize, PathBuf, Layout)> {
     found
 }
 
-/// Searches below a folder, level by level, and not below what was found.
-fn below(place: &Place, root: &Path, levels: usize, budget: &mut Budget) -> Below {
+/// Searches below a directory, level by level, and not below what was found.
+fn below(location: &LocalPath, root: &Path, levels: usize, budget: &mut Budget) -> Below {
     let mut below = Below::default();
     let mut queue = VecDeque::from([(0, root.to_path_buf())]);
-    while let Some((level, folder)) = queue.pop_front() {
-        if !budget.folder() {
+    while let Some((level, directory)) = queue.pop_front() {
+        if !budget.directory() {
             break;
         }
-        let entries = match folder.read_dir() {
+        let entries = match directory.read_dir() {
             Ok(entries) => entries,
             Err(error) => {
                 if error.kind() == io::ErrorKind::PermissionDenied {
-                    below.closed.get_or_insert(folder);
+                    below.closed.get_or_insert(directory);
                 }
                 continue;
             }
@@ -250,11 +259,11 @@ fn below(place: &Place, root: &Path, levels: usize, budget: &mut Budget) -> Belo
             }
             let Ok(entry) = entry else { break };
             let is_system = SYSTEM.iter().any(|name| entry.file_name() == *name);
-            if is_system || !is_folder(&entry) {
+            if is_system || !is_directory(&entry) {
                 continue;
             }
             let path = entry.path();
-            if place.mounts.as_ref().is_some_and(|mounts| mounts.is_special(&path)) {
+            if location.mounts.as_ref().is_some_and(|mounts| mounts.is_special(&path)) {
                 continue;
             }
             match layout(&path) {
@@ -267,8 +276,8 @@ fn below(place: &Place, root: &Path, levels: usize, budget: &mut Budget) -> Belo
     below
 }
 
-/// Links are not followed: they may lead anywhere, and in circles.
-fn is_folder(entry: &DirEntry) -> bool {
+/// Returns whether an entry is a directory itself: symlinks may lead anywhere, and in circles.
+fn is_directory(entry: &DirEntry) -> bool {
     entry.file_type().as_ref().is_ok_and(FileType::is_dir)
 }
 
@@ -291,7 +300,7 @@ mod tests {
     }
 
     fn found(given: &Path) -> Vec<(PathBuf, Relation)> {
-        let search = search(&Place::look_among(given, None), Effort::Doctor);
+        let search = search(&LocalPath::look_among(given, None), Effort::Doctor);
         search.found.into_iter().map(|neighbour| (neighbour.path, neighbour.relation)).collect()
     }
 
@@ -325,20 +334,20 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         repository(&root.join("repository"), "sources");
         let mut budget = Budget { until: std::time::Instant::now(), ..Effort::Hint.budget() };
-        assert_eq!(below(&Place::look_among(&root, None), &root, LEVELS, &mut budget).found.len(), 1);
+        assert_eq!(below(&LocalPath::look_among(&root, None), &root, LEVELS, &mut budget).found.len(), 1);
     }
 
     #[test]
     fn every_layout_is_recognized() {
         let folder = tempfile::tempdir().unwrap();
         for case in golden::cases() {
-            assert_eq!(layout(&case.repository), Some(Layout::Folder), "{}", case.name);
+            assert_eq!(layout(&case.repository), Some(Layout::Directory), "{}", case.name);
         }
         fs::write(folder.path().join(".shards"), r#"{"default":[3],"maxNonShardedLength":2}"#).unwrap();
         assert_eq!(layout(folder.path()), None);
         fs::create_dir(folder.path().join("kop")).unwrap();
         fs::write(folder.path().join("kop/ia.repository.f"), "{}").unwrap();
-        assert_eq!(layout(folder.path()), Some(Layout::Folder));
+        assert_eq!(layout(folder.path()), Some(Layout::Directory));
         let bucket = folder.path().join("bucket");
         fs::create_dir(&bucket).unwrap();
         fs::write(bucket.join("kopia.repository"), "{}").unwrap();
@@ -433,10 +442,10 @@ mod tests {
         for number in 0..30 {
             fs::create_dir_all(given.join(format!("wide/{number}/x"))).unwrap();
         }
-        let place = Place::look_among(&given, None);
-        let mut budget = Budget { folders: 20, ..Effort::Doctor.budget() };
+        let place = LocalPath::look_among(&given, None);
+        let mut budget = Budget { directories: 20, ..Effort::Doctor.budget() };
         assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default());
-        assert_eq!(budget.folders, 0, "the search ends with its budget");
+        assert_eq!(budget.directories, 0, "the search ends with its budget");
         let mut budget = Budget { unhurried: 0, until: std::time::Instant::now(), ..Effort::Doctor.budget() };
         repository(&given.join("repo"), "sources");
         assert_eq!(below(&place, &given, LEVELS, &mut budget), Below::default(), "and with its time");

@@ -1,12 +1,10 @@
-//! Whether the pod may use as much memory as the repository takes.
+//! Whether the control group (cgroup) allows as much memory as a repository takes.
 //!
-//! A restore that is killed for memory leaves a pod that is started again and again, and a log that ends in the middle. So the
-//! limit of the control group is compared with what is needed before anything is written.
+//! A restore in a pod that is killed for memory is started again and again, and its log ends in the middle. So the limit
+//! is compared with what is needed before anything is written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use super::sentence::Trouble;
 
 /// What any volume needs of a repository with up to [`CONTENTS`] contents, in bytes.
 const BASE: u64 = 256 << 20;
@@ -18,36 +16,29 @@ const CONTENTS: u64 = 2_000_000;
 const ROW: u64 = 40;
 
 /// Returns how many bytes a restore from a repository with so many contents may take.
-pub(crate) fn needed(contents: u64) -> u64 {
+pub fn needed(contents: u64) -> u64 {
     BASE.saturating_add(contents.saturating_sub(CONTENTS).saturating_mul(ROW))
 }
 
-/// Compares what is needed with the limit of this process's control group.
-pub(crate) fn check(contents: u64) -> Result<(), Trouble> {
+/// A limit of memory that is too low.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    /// What the control group allows, in bytes.
+    pub limit: u64,
+    /// What is needed, in bytes.
+    pub needed: u64,
+}
+
+/// Compares what a restore from a repository with so many contents needs with the limit of this process's control
+/// group; `None` if that is enough, or there is none.
+pub fn shortage(contents: u64) -> Option<Shortage> {
     let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let limit = limit(Path::new("/sys/fs/cgroup"), &membership);
-    compare(contents, limit)
+    compare(contents, limit(Path::new("/sys/fs/cgroup"), &membership))
 }
 
-fn compare(contents: u64, limit: Option<u64>) -> Result<(), Trouble> {
+fn compare(contents: u64, limit: Option<u64>) -> Option<Shortage> {
     let needed = needed(contents);
-    match limit.filter(|limit| *limit < needed) {
-        None => Ok(()),
-        Some(limit) => Err(Trouble::new(
-            format!(
-                "the memory limit is {}, and a repository of {contents} contents needs {}",
-                mebibytes(limit, false),
-                mebibytes(needed, true)
-            ),
-            format!("set moverResources.limits.memory to {}", mebibytes(needed, true).replace(" MiB", "Mi")),
-        )),
-    }
-}
-
-/// Shows what is there rounded down, and what is needed rounded up: the two never look equal.
-fn mebibytes(bytes: u64, up: bool) -> String {
-    let whole = if up { bytes.div_ceil(1 << 20) } else { bytes >> 20 };
-    format!("{whole} MiB")
+    limit.filter(|limit| *limit < needed).map(|limit| Shortage { limit, needed })
 }
 
 /// Finds the lowest limit of a process's group and all groups that it lies in, for both versions of control groups.
@@ -94,14 +85,10 @@ mod tests {
         assert_eq!(needed(2_000_000), 256 << 20);
         assert_eq!(needed(3_000_000), (256 << 20) + 40_000_000);
         assert_eq!(needed(u64::MAX), u64::MAX);
-        assert!(compare(0, None).is_ok() && compare(0, Some(256 << 20)).is_ok());
-        let trouble = compare(10_000_000, Some(512 << 20)).unwrap_err().to_string();
-        assert!(
-            trouble.contains("512 MiB") && trouble.contains("562 MiB") && trouble.contains("562Mi"),
-            "{trouble}"
-        );
-        let close = compare(0, Some((256 << 20) - 1)).unwrap_err().to_string();
-        assert!(close.contains("255 MiB") && close.contains("256 MiB"), "{close}");
+        assert_eq!([compare(0, None), compare(0, Some(256 << 20))], [None, None]);
+        let short = compare(10_000_000, Some(512 << 20));
+        assert_eq!(short, Some(Shortage { limit: 512 << 20, needed: (256 << 20) + 320_000_000 }));
+        assert_eq!(compare(0, Some((256 << 20) - 1)).map(|short| short.needed), Some(256 << 20));
     }
 
     fn put(root: &Path, file: &str, text: &str) {

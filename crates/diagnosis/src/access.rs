@@ -1,7 +1,7 @@
-//! Who may read what: owner, group and mode of what refuses us, against our own ids, and the ids that would do.
+//! Which files and directories refuse this process (EACCES), and which ids would be allowed.
 //!
-//! kopia makes files 0600 and folders 0700, so another user cannot read them; and where several users wrote, none can read
-//! everything. Whether something refuses us, the system is asked (`access`), which opens nothing.
+//! kopia makes files 0600 and directories 0700, so another user cannot read them; and where several users wrote, none
+//! can read everything. Whether something refuses us, the kernel is asked by access(2), which opens nothing.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -11,21 +11,22 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use super::finding::path;
-use super::ids::Ids;
-use super::place::{Place, State};
-use super::{Budget, Effort};
+use crate::effort::{Budget, Effort};
+use crate::ids::Ids;
+use crate::local_path::{LocalPath, PathState};
+use crate::mounts::Mount;
+use crate::serialize::path as as_path;
 
 /// How many kinds of owner, group and mode are told apart.
 const MAX_KINDS: usize = 64;
 
-/// How many files of a folder are looked at.
-const FILES_A_FOLDER: usize = 8;
+/// How many files of a directory are looked at.
+const FILES_A_DIRECTORY: usize = 8;
 
-/// How many levels of folders a layout may have.
+/// How many levels of directories a layout may have.
 const LEVELS: usize = 6;
 
-/// What is wanted of a folder or file, as bits of a mode.
+/// What is wanted of a directory or file, as bits of a mode.
 const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
 const PASS: u32 = 0o1;
@@ -33,32 +34,43 @@ const PASS: u32 = 0o1;
 /// What refuses us, and what would help.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Refusals {
-    /// The first folder or file that refuses us.
-    #[serde(serialize_with = "path")]
-    pub(crate) path: PathBuf,
-    pub(crate) is_folder: bool,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
+pub struct Refusals {
+    /// The first directory or file that refuses us.
+    #[serde(serialize_with = "as_path")]
+    pub path: PathBuf,
+    /// Whether it is a directory.
+    #[serde(rename = "isFolder")]
+    pub is_directory: bool,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
     /// The twelve bits of its mode.
     #[serde(serialize_with = "octal")]
-    pub(crate) mode: u32,
-    /// How many refuse us, of those looked at.
-    pub(crate) refused: usize,
-    pub(crate) looked_at: usize,
-    /// Who we are.
-    pub(crate) ids: Ids,
-    pub(crate) remedy: Remedy,
+    pub mode: u32,
+    /// How many refuse us.
+    pub refused: usize,
+    /// How many were looked at.
+    pub looked_at: usize,
+    /// The ids of this process.
+    pub ids: Ids,
+    /// What would help.
+    pub remedy: Remedy,
 }
 
 /// What would help against refusals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Remedy {
-    /// To be somebody else.
+pub enum Remedy {
+    /// Run with other ids.
     RunAs(SecurityContext),
-    /// Nobody may read all of it: it must get one owner, such as the one that most of it has.
-    Chown { uid: u32, gid: u32 },
+    /// Nobody may read all of it: it must get one owner.
+    Chown {
+        /// The owner that most of it has.
+        uid: u32,
+        /// The group that most of it has.
+        gid: u32,
+    },
     /// The modes would let us: an access list, a security module or the file server refuses.
     Elsewhere,
 }
@@ -66,16 +78,19 @@ pub(crate) enum Remedy {
 /// The part of a pod's securityContext that matters to files.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SecurityContext {
+pub struct SecurityContext {
+    /// The user that the process has to be, if it must be another one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) run_as_user: Option<u32>,
+    pub run_as_user: Option<u32>,
+    /// The group that the process has to have.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) run_as_group: Option<u32>,
+    pub run_as_group: Option<u32>,
     /// Has kubelet change the group of a volume's files; it does so only on volumes that are no network file systems.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fs_group: Option<u32>,
+    pub fs_group: Option<u32>,
+    /// Further groups that it has to have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) supplemental_groups: Vec<u32>,
+    pub supplemental_groups: Vec<u32>,
 }
 
 /// Owner, group, mode, and what is wanted.
@@ -103,34 +118,34 @@ struct Survey {
     refused: usize,
 }
 
-/// Looks at the folders on the way to a repository, its folder, and as many of its files as the effort allows; `None` if
-/// nothing refuses us.
-pub(crate) fn of_repository(place: &Place, effort: Effort) -> Option<Refusals> {
+/// Looks at the way to a repository, its directory, and as many of its files as the effort allows; `None` if nothing
+/// refuses us.
+pub fn of_repository(path: &LocalPath, effort: Effort) -> Option<Refusals> {
     let mut survey = Survey::default();
-    if survey.root(place) {
-        survey.blobs(&place.given, &mut effort.budget());
+    if survey.root(path) {
+        survey.blobs(&path.given, &mut effort.budget());
     }
-    survey.judge(place)
+    survey.into_refusals(path)
 }
 
-/// Looks at the folders on the way to a repository, its folder, and the files that it must have there.
-pub(crate) fn of_folder(place: &Place) -> Option<Refusals> {
+/// Looks at the way to a repository, its directory, and the files that it must have there.
+pub fn of_directory(path: &LocalPath) -> Option<Refusals> {
     let mut survey = Survey::default();
-    survey.root(place);
-    survey.judge(place)
+    survey.root(path);
+    survey.into_refusals(path)
 }
 
-/// Looks whether a folder, or the one that it would be made in, can be written to.
-pub(crate) fn of_target(place: &Place) -> Option<Refusals> {
+/// Looks whether a directory, or the one that it would be made in, can be written to.
+pub fn of_target(path: &LocalPath) -> Option<Refusals> {
     let mut survey = Survey::default();
-    if survey.way(place) && place.existing.is_dir() {
-        survey.look(&place.existing, WRITE | PASS);
+    if survey.way(path) && path.existing.is_dir() {
+        survey.look(&path.existing, WRITE | PASS);
     }
-    survey.judge(place)
+    survey.into_refusals(path)
 }
 
 impl Survey {
-    /// Looks at one thing; says whether it lets us. What is not there refuses nobody.
+    /// Looks at one path; returns whether it lets us. A path that is missing refuses nobody.
     fn look(&mut self, path: &Path, want: u32) -> bool {
         let Ok(metadata) = path.metadata() else { return true };
         if !metadata.is_file() && !metadata.is_dir() {
@@ -151,35 +166,35 @@ impl Survey {
         lets_us
     }
 
-    /// Looks at all folders that the place lies in; says whether they let us pass.
-    fn way(&mut self, place: &Place) -> bool {
-        let mut folders: Vec<&Path> = place.given.ancestors().skip(1).collect();
-        folders.reverse();
-        folders.into_iter().all(|folder| self.look(folder, PASS))
+    /// Looks at all directories above a path; returns whether they let us pass.
+    fn way(&mut self, path: &LocalPath) -> bool {
+        let mut directories: Vec<&Path> = path.given.ancestors().skip(1).collect();
+        directories.reverse();
+        directories.into_iter().all(|directory| self.look(directory, PASS))
     }
 
-    /// Looks at the way to a repository, at its folder, and at what must be there; says whether the folder can be listed.
-    fn root(&mut self, place: &Place) -> bool {
-        if !self.way(place) || place.state != State::Folder {
+    /// Looks at the way to a repository and at what its directory must hold; returns whether that can be listed.
+    fn root(&mut self, path: &LocalPath) -> bool {
+        if !self.way(path) || path.state != PathState::Directory {
             return false;
         }
-        let may_list = self.look(&place.given, READ | PASS);
+        let may_list = self.look(&path.given, READ | PASS);
         for name in ["kopia.repository.f", "kopia.repository", ".shards"] {
-            self.look(&place.given.join(name), READ);
+            self.look(&path.given.join(name), READ);
         }
         may_list
     }
 
-    /// Looks at folders and files of blobs that reading needs, level by level.
+    /// Looks at directories and files of blobs that reading needs, level by level.
     fn blobs(&mut self, root: &Path, budget: &mut Budget) {
         let mut level = vec![root.to_path_buf()];
         for depth in 0..LEVELS {
             let mut next = Vec::new();
-            for folder in &level {
-                if !budget.folder() {
+            for directory in &level {
+                if !budget.directory() {
                     return;
                 }
-                let Ok(entries) = folder.read_dir() else { continue };
+                let Ok(entries) = directory.read_dir() else { continue };
                 let mut files = 0;
                 for entry in entries {
                     if !budget.entry() {
@@ -191,10 +206,10 @@ impl Survey {
                     if depth == 0 && !is_needed(name) {
                         continue;
                     }
-                    let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                    if is_folder && self.look(&entry.path(), READ | PASS) {
+                    let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                    if is_directory && self.look(&entry.path(), READ | PASS) {
                         next.push(entry.path());
-                    } else if !is_folder && is_blob(name) && files < FILES_A_FOLDER {
+                    } else if !is_directory && is_blob(name) && files < FILES_A_DIRECTORY {
                         files += 1;
                         self.look(&entry.path(), READ);
                     }
@@ -204,18 +219,18 @@ impl Survey {
         }
     }
 
-    fn judge(self, place: &Place) -> Option<Refusals> {
-        let (path, is_folder, kind) = self.first?;
+    fn into_refusals(self, path: &LocalPath) -> Option<Refusals> {
+        let (first, is_directory, kind) = self.first?;
         let ids = Ids::own();
-        let remote = place.mount.as_ref().is_none_or(super::mounts::Mount::is_remote);
+        let remote = path.mount.as_ref().is_none_or(Mount::is_remote);
         let remedy = remedy(&self.kinds, &ids, remote);
         let Kind { uid, gid, mode, .. } = kind;
         let (refused, looked_at) = (self.refused, self.looked_at);
-        Some(Refusals { path, is_folder, uid, gid, mode, refused, looked_at, ids, remedy })
+        Some(Refusals { path: first, is_directory, uid, gid, mode, refused, looked_at, ids, remedy })
     }
 }
 
-/// Asks the system. What it cannot say is taken for leave.
+/// Asks the kernel (access(2)); any answer but EACCES counts as allowed.
 fn lets_us(path: &Path, want: u32) -> bool {
     let mut access = Access::empty();
     for (bit, flag) in [(READ, Access::READ_OK), (WRITE, Access::WRITE_OK), (PASS, Access::EXEC_OK)] {
@@ -226,7 +241,7 @@ fn lets_us(path: &Path, want: u32) -> bool {
     rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) != Err(Errno::ACCESS)
 }
 
-/// Returns whether a blob, or a folder of blobs, is read by anything: packs and indexes are; logs, sessions and the schedule of
+/// Returns whether a blob, or a directory of blobs, is read by anything: packs and indexes are; logs, sessions and the schedule of
 /// maintenance, which other users may have written, are not. Nor is what does not have the name of a blob.
 fn is_needed(name: &[u8]) -> bool {
     match name {
@@ -250,12 +265,14 @@ fn is_blob(name: &[u8]) -> bool {
 }
 
 impl Kind {
-    /// Says whether the mode lets somebody. Root without capabilities is a user like others.
+    /// Returns whether the mode lets somebody. Root without capabilities is a user like others.
     fn lets(&self, uid: u32, gids: &[u32]) -> bool {
-        let bits = match () {
-            () if uid == self.uid => self.mode >> 6,
-            () if gids.contains(&self.gid) => self.mode >> 3,
-            () => self.mode,
+        let bits = if uid == self.uid {
+            self.mode >> 6
+        } else if gids.contains(&self.gid) {
+            self.mode >> 3
+        } else {
+            self.mode
         };
         bits & self.want == self.want
     }

@@ -1,17 +1,17 @@
 //! What sentences are made of: a word or a clause for each thing that was found.
 
+use std::fmt;
 use std::path::Path;
 
-use kopia_rs::Timestamp;
+use kopia_format::Timestamp;
 
-use crate::diagnosis::access::{Refusals, Remedy, SecurityContext};
-use crate::diagnosis::format_blob::Replicas;
-use crate::diagnosis::identity::Identity;
-use crate::diagnosis::neighbours::{Neighbour, Relation};
-use crate::diagnosis::password::Variant;
-use crate::diagnosis::voice::Voice;
-use crate::output::{count, thousands};
-use crate::password::{Source, Used};
+use super::{count, thousands};
+use crate::Audience;
+use crate::access::{Refusals, Remedy, SecurityContext};
+use crate::identity::Identity;
+use crate::neighbours::{Neighbour, Relation};
+use crate::password::{PasswordSource, Variant};
+use crate::replicas::Replicas;
 
 /// How many repositories a sentence lists.
 const LISTED: usize = 5;
@@ -63,7 +63,7 @@ pub(super) fn refused(refusals: &Refusals) -> String {
     )
 }
 
-pub(super) fn remedy(refusals: &Refusals, voice: Voice) -> String {
+pub(super) fn remedy(refusals: &Refusals, audience: Audience) -> String {
     match &refusals.remedy {
         Remedy::RunAs(context) => {
             let pod = match context.run_as_user {
@@ -71,7 +71,7 @@ pub(super) fn remedy(refusals: &Refusals, voice: Voice) -> String {
                 None if context.fs_group.is_some() => format!("set the securityContext: {context}"),
                 _ => format!("{} (securityContext: {context})", person(context)),
             };
-            voice.choose(person(context), pod)
+            audience.choose(person(context), pod)
         }
         Remedy::Chown { uid, gid } => {
             format!(
@@ -85,7 +85,7 @@ pub(super) fn remedy(refusals: &Refusals, voice: Voice) -> String {
     }
 }
 
-/// Says to a person without pods what a context means.
+/// Words a security context for a person without pods.
 fn person(context: &SecurityContext) -> String {
     match (context.run_as_user, &context.supplemental_groups[..]) {
         (Some(0), _) => "run as root".into(),
@@ -98,9 +98,9 @@ fn person(context: &SecurityContext) -> String {
     }
 }
 
-impl std::fmt::Display for SecurityContext {
+impl fmt::Display for SecurityContext {
     /// As YAML on one line.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = |name: &str, value: Option<u32>| value.map(|value| format!("{name}: {value}"));
         let mut fields: Vec<String> = [
             field("runAsUser", self.run_as_user),
@@ -152,21 +152,29 @@ pub(super) fn wrong_password(variant: Option<Variant>) -> &'static str {
     }
 }
 
-/// Advises about a wrong password. For people it names where the password came from; in a pod that is always the variable.
-pub(super) fn right_password(variant: Option<Variant>, voice: Voice) -> String {
-    let source = Used::last().filter(|_| voice == Voice::Person).map(|used| used.source);
-    let from = match &source {
-        Some(Source::File(path)) => path.display().to_string(),
-        Some(Source::Prompt) => "what is typed".into(),
-        Some(Source::Environment) | None => "KOPIA_PASSWORD".into(),
+/// Advises about a wrong password by where it came from; where that is not known, it is the variable.
+pub(super) fn right_password(
+    variant: Option<Variant>,
+    source: Option<&PasswordSource>,
+    audience: Audience,
+) -> String {
+    let from = match source {
+        Some(PasswordSource::File(path)) => path.display().to_string(),
+        Some(PasswordSource::Prompt) => "what is typed".into(),
+        Some(PasswordSource::Environment) | None => "KOPIA_PASSWORD".into(),
     };
     let Some(variant) = variant else {
         return match source {
-            Some(Source::File(_)) => format!("put the password that the backups are made with into {from}"),
-            Some(Source::Prompt) => "type the password that the backups are made with".into(),
-            Some(Source::Environment) | None => {
-                "set KOPIA_PASSWORD to the password that the backups are made with".into()
+            Some(PasswordSource::File(_)) => {
+                format!("put the password that the backups are made with into {from}")
             }
+            Some(PasswordSource::Prompt) => "type the password that the backups are made with".into(),
+            Some(PasswordSource::Environment) | None => audience
+                .choose(
+                    "set KOPIA_PASSWORD to the password that the backups are made with",
+                    "set KOPIA_PASSWORD in the repository's Secret to the password that the backups are made with",
+                )
+                .into(),
         };
     };
     match variant {
@@ -176,7 +184,7 @@ pub(super) fn right_password(variant: Option<Variant>, voice: Voice) -> String {
         Variant::WithLineBreak => {
             format!("add the line break that the backups are made with to {from}")
         }
-        Variant::FromBase64 => voice.choose(
+        Variant::FromBase64 => audience.choose(
             format!("decode {from} from base64"),
             "encode it once, not twice (stringData of a Secret takes it as it is)".into(),
         ),
@@ -185,8 +193,8 @@ pub(super) fn right_password(variant: Option<Variant>, voice: Voice) -> String {
     }
 }
 
-/// Says which identities have snapshots.
-pub(crate) fn has(nearest: &[Identity], probable: bool, identities: usize) -> String {
+/// Returns which identities have snapshots, of so many: the nearest one alone if it is probably meant.
+pub fn identities(nearest: &[Identity], probable: bool, identities: usize) -> String {
     let Some(first) = nearest.first() else { return "the repository has none at all".into() };
     let others = match (probable, identities) {
         (_, 1) => String::new(),
@@ -203,8 +211,8 @@ pub(crate) fn has(nearest: &[Identity], probable: bool, identities: usize) -> St
 }
 
 impl Identity {
-    /// Says how many snapshots it has, and of when.
-    pub(crate) fn describe(&self) -> String {
+    /// Returns it as text, with how many snapshots it has and when the newest began.
+    pub fn describe(&self) -> String {
         let one = if self.incomplete { "unfinished snapshot" } else { "snapshot" };
         let snapshots = count(self.snapshots as u64, one, &format!("{one}s"));
         format!("{} ({snapshots}, newest {})", self.source, to_second(self.newest_start))

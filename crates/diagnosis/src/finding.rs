@@ -1,20 +1,24 @@
-//! What was found, as values. Sentences about them stand in `sentence`.
+//! What was found, as values. Their texts stand in [`text`](crate::text).
 
-use std::path::{Path, PathBuf};
+mod hint;
 
-use kopia_rs::Source;
-use serde::{Serialize, Serializer};
+use std::path::PathBuf;
 
-use super::access::Refusals;
-use super::format_blob::Replicas;
-use super::identity::Identity;
-use super::neighbours::Neighbour;
-use super::password::Variant;
+use kopia_format::snapshot::Source;
+use serde::Serialize;
+
+use crate::access::Refusals;
+use crate::identity::Identity;
+use crate::neighbours::Neighbour;
+use crate::password::{PasswordSource, Variant};
+use crate::replicas::Replicas;
+use crate::serialize::{path, text};
+pub use hint::{BeforeResume, Hint};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Weight {
+pub enum Weight {
     /// It is why something cannot be done.
     Problem,
     /// It is worth knowing.
@@ -25,9 +29,10 @@ pub(crate) enum Weight {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
-pub(crate) enum Finding {
+pub enum Finding {
     /// Repositories lie above, below or beside the location, which holds none.
     Elsewhere {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
         /// Whether the location does not exist at all.
@@ -39,6 +44,7 @@ pub(crate) enum Finding {
     },
     /// There is nothing at the location.
     Missing {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
         /// The nearest ancestor that exists.
@@ -47,37 +53,45 @@ pub(crate) enum Finding {
         /// Whether that lies in a volume; `None` where the system does not tell.
         in_volume: Option<bool>,
     },
-    /// The location is something else.
-    NotAFolder {
+    /// The location is no directory.
+    #[serde(rename = "notAFolder")]
+    NotADirectory {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
         /// What it is, such as `file`.
         what: &'static str,
     },
-    /// Folders or files refuse this process.
+    /// Directories or files refuse this process.
     Refused(Refusals),
     /// The location is empty and no mount point: what should be mounted there is not.
     NotMounted {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
+        /// The nearest path that exists.
         #[serde(serialize_with = "path")]
         existing: PathBuf,
     },
     /// The location is a mount point and empty.
     EmptyMount {
+        /// The nearest path that exists.
         #[serde(serialize_with = "path")]
         existing: PathBuf,
         /// What is mounted, such as `server:/export`.
         source: String,
+        /// Its type, such as `nfs4`.
         file_system: String,
     },
     /// The location is kopia's cache of a repository.
     Cache {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
     },
     /// The location holds other things.
     NoRepository {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
         /// Some of its names.
@@ -85,30 +99,50 @@ pub(crate) enum Finding {
     },
     /// The format blob is gone, and blobs of the repository are there.
     FormatBlobMissing {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
+        /// What packs have of it.
         replicas: Replicas,
     },
     /// The format blob is not what it should be.
     FormatBlobDamaged {
+        /// The location.
         #[serde(serialize_with = "path")]
         given: PathBuf,
+        /// What is wrong with it.
         why: String,
+        /// What packs have of it.
         replicas: Replicas,
     },
     /// The format blob does not open with the password.
     WrongPassword {
         /// What would open it.
         variant: Option<Variant>,
+        /// Where the password came from, if that is known.
+        #[serde(skip)]
+        source: Option<PasswordSource>,
     },
     /// No password was given, so that the repository was not opened.
     NoPassword,
-    /// Something that the library's error says already; the advice about it is the same everywhere.
-    Failed { cause: Cause, message: String, changes: Vec<String> },
+    /// An error that says everything itself.
+    Failed {
+        /// What kind of failure it is.
+        cause: Cause,
+        /// The error and its causes.
+        message: String,
+        /// What can be done about it, the most helpful first.
+        #[serde(skip)]
+        hints: Vec<Hint>,
+    },
     /// Index blobs, packs or the list of snapshots have gaps; the repository was opened without them.
-    Losses { losses: Vec<String> },
+    Losses {
+        /// Each as a sentence.
+        losses: Vec<String>,
+    },
     /// Packs that no index names.
     UnindexedPacks {
+        /// How many packs.
         packs: usize,
         /// How many belong to somebody who writes at the moment, or was cut off.
         open: usize,
@@ -116,21 +150,25 @@ pub(crate) enum Finding {
         hiding: usize,
         /// How many do not say what they hold.
         silent: usize,
-        /// Contents that no index has: those of manifests, and others.
+        /// How many contents of manifests no index has.
         manifests: u64,
+        /// How many other contents no index has.
         others: u64,
         /// One of the packs.
         example: String,
     },
     /// Packs that contents should be in are not there.
     MissingPacks {
+        /// How many packs.
         packs: usize,
+        /// How many contents should be in them.
         contents: u64,
         /// One of the packs.
         example: String,
     },
     /// An identity has no snapshot.
     NoSnapshot {
+        /// The identity.
         #[serde(serialize_with = "text")]
         wanted: Source,
         /// Those that are most like it, best first.
@@ -142,37 +180,47 @@ pub(crate) enum Finding {
     },
     /// The target has fewer bytes free than the snapshot needs.
     NoSpace {
+        /// The target, or its nearest ancestor that exists.
         #[serde(serialize_with = "path")]
         target: PathBuf,
+        /// How much is needed.
         needed: u64,
+        /// How much is free.
         free: u64,
         /// Whether the bytes of the files alone are more than that; it depends on the file system otherwise.
         certain: bool,
     },
     /// The target can take fewer files than the snapshot has.
     NoFiles {
+        /// The target, or its nearest ancestor that exists.
         #[serde(serialize_with = "path")]
         target: PathBuf,
+        /// How much is needed.
         needed: u64,
+        /// How much is free.
         free: u64,
     },
     /// The target refuses this process.
     TargetRefused(Refusals),
     /// The target's file system keeps none of the attributes that the snapshot has.
     LosesAttributes {
+        /// The target, or its nearest ancestor that exists.
         #[serde(serialize_with = "path")]
         target: PathBuf,
+        /// Its type, such as `nfs4`.
         file_system: String,
         /// Whether that depends on its server and the way that it is mounted.
         maybe: bool,
     },
-    /// The target's file system takes names for one that differ in upper and lower case.
+    /// The target's file system is case-insensitive: names that differ only in case are one.
     FoldsNames {
+        /// The target, or its nearest ancestor that exists.
         #[serde(serialize_with = "path")]
         target: PathBuf,
     },
     /// The target cannot be written to, because its file system is mounted read-only.
     ReadOnlyTarget {
+        /// The target, or its nearest ancestor that exists.
         #[serde(serialize_with = "path")]
         target: PathBuf,
     },
@@ -181,19 +229,27 @@ pub(crate) enum Finding {
 /// What kind of failure an error of the library is, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Cause {
+#[non_exhaustive]
+pub enum Cause {
+    /// The repository is being upgraded.
     Upgrading,
+    /// It asks for something that is not known here.
     Unsupported,
+    /// An index blob is damaged.
     DamagedIndex,
+    /// Another blob, or a content in one, is damaged.
     DamagedBlob,
+    /// A name stands for nothing, or for several things.
     NotFound,
+    /// The store failed.
     Storage,
+    /// Any other.
     Other,
 }
 
 impl Finding {
-    /// Says how much it matters.
-    pub(crate) fn weight(&self) -> Weight {
+    /// Returns how much it matters.
+    pub fn weight(&self) -> Weight {
         match self {
             Self::UnindexedPacks { hiding: 0, .. }
             | Self::NoSpace { certain: false, .. }
@@ -202,13 +258,4 @@ impl Finding {
             _ => Weight::Problem,
         }
     }
-}
-
-/// Paths need not be UTF-8; JSON must be.
-pub(super) fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
-}
-
-pub(super) fn text<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.to_string())
 }

@@ -1,32 +1,53 @@
-//! A password that is nearly right: one that has something at its ends that does not belong to it, or lacks a line break.
+//! Variants of a password that is nearly right.
 //!
-//! Secrets are made with editors and shells that add a line break, and encoded once too often. No password, nor a part of
-//! one, leaves this module.
+//! Secrets are made with editors and shells that add a line break, and encoded once too often. No password, nor a part
+//! of one, leaves this module.
+
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kopia_rs::{FormatBlob, Password};
+use kopia_codec::key::Password;
+use kopia_repository::FormatBlob;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::Effort;
+use crate::effort::Effort;
 
 /// What would make the password right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Variant {
+pub enum Variant {
+    /// Without line breaks at its end.
     WithoutLineBreak,
+    /// Without blanks around it.
     WithoutBlanks,
+    /// Without quotes around it.
     WithoutQuotes,
+    /// With a line break after it.
     WithLineBreak,
+    /// Decoded from base64.
     FromBase64,
+    /// Without a byte order mark before it.
     WithoutMark,
+    /// Converted from UTF-16.
     FromUtf16,
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// A file.
+    File(PathBuf),
+    /// The variable KOPIA_PASSWORD.
+    Environment,
+    /// A person at a terminal.
+    Prompt,
 }
 
 /// Finds a variant of a wrong password that opens the format blob. Each one tried takes some 150 ms and 64 MiB; with little
 /// effort only those are tried that something in the password speaks for.
-pub(crate) fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Option<Variant> {
+pub fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Option<Variant> {
     let bytes = wrong.as_bytes();
     let mut tried: Vec<Password> = vec![wrong.clone()];
     let mut candidates: Vec<(Variant, Password)> = vec![

@@ -4,14 +4,12 @@
 //! path. So a mistake is mostly one of names (`app` for `app-src`), while hosts and paths are the same for many: a user
 //! that is quite another is another application, and must not be offered as if it were meant.
 
-use kopia_rs::{Error, Snapshots, Source, Timestamp};
+use kopia_format::Timestamp;
+use kopia_format::snapshot::Source;
+use kopia_repository::{Snapshot, Snapshots};
 use serde::Serialize;
 
-use super::Finding;
-use super::finding::text;
-
-/// How many identities are named.
-const NAMED: usize = 5;
+use crate::serialize::text;
 
 /// How many characters of a name are compared.
 const COMPARED: usize = 64;
@@ -25,35 +23,29 @@ const UNLIKE: u32 = 50;
 /// The source of snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Identity {
+pub struct Identity {
+    /// User, host and path.
     #[serde(serialize_with = "text")]
-    pub(crate) source: Source,
+    pub source: Source,
     /// How many snapshots it has, unfinished ones left out unless there are no others.
-    pub(crate) snapshots: usize,
+    pub snapshots: usize,
     /// Whether all of them are unfinished.
-    pub(crate) incomplete: bool,
-    /// The newest of these.
-    pub(crate) newest_id: String,
+    pub incomplete: bool,
+    /// The id of the newest of these.
+    pub newest_id: String,
+    /// When that began.
     #[serde(serialize_with = "text")]
-    pub(crate) newest_start: Timestamp,
+    pub newest_start: Timestamp,
+    /// When that ended.
     #[serde(serialize_with = "text")]
-    pub(crate) newest_end: Timestamp,
-}
-
-/// How a restore names an identity in a ReplicationDestination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SourceIdentity {
-    /// `sourceIdentity`, from which VolSync makes these names again.
-    Names { name: String, namespace: String, path: Option<String> },
-    /// `username` and `hostname`, because VolSync would make other names of these.
-    Explicit { username: String, hostname: String, path: Option<String> },
+    pub newest_end: Timestamp,
 }
 
 /// Lists all identities, sorted.
-pub(crate) fn all(snapshots: &Snapshots) -> Vec<Identity> {
+pub fn all(snapshots: &Snapshots) -> Vec<Identity> {
     let list: Vec<_> = snapshots.iter().collect();
     let of_one = list.chunk_by(|a, b| a.source() == b.source());
-    let identity = |of_one: &[&kopia_rs::Snapshot]| {
+    let identity = |of_one: &[&Snapshot]| {
         let complete = of_one.iter().filter(|snapshot| snapshot.manifest().incomplete().is_none()).count();
         let incomplete = complete == 0;
         let counted =
@@ -71,35 +63,8 @@ pub(crate) fn all(snapshots: &Snapshots) -> Vec<Identity> {
     of_one.filter_map(identity).collect()
 }
 
-/// Says that an identity has no snapshot, and which ones have; `None` if it has some.
-pub(crate) fn no_snapshot(snapshots: &Snapshots, wanted: &Source) -> Option<Finding> {
-    let all = all(snapshots);
-    if all.iter().any(|identity| identity.source == *wanted) {
-        return None;
-    }
-    let identities = all.len();
-    let nearest = nearest(all, wanted, NAMED);
-    let probable = nearest.first().is_some_and(|first| is_probable(&first.source, wanted));
-    Some(Finding::NoSnapshot { wanted: wanted.clone(), nearest, probable, identities })
-}
-
-/// Says that the identity has no snapshot that a name stands for, if looking it up ended in `error`; `None` if it is
-/// something else that is missing, such as a path in a snapshot.
-pub(crate) fn not_found(snapshots: &Snapshots, error: &Error, name: &str) -> Option<Finding> {
-    let wanted: Source = name.parse().ok().filter(|_| matches!(error, Error::NotFound { .. }))?;
-    let has_path = snapshots.sources().iter().any(|source| is_in(source, &wanted));
-    if has_path { None } else { no_snapshot(snapshots, &wanted) }
-}
-
-/// Says whether `wanted` is the folder of a source, or lies in it.
-fn is_in(source: &Source, wanted: &Source) -> bool {
-    let rest = wanted.path.strip_prefix(source.path.trim_end_matches('/'));
-    (&source.user, &source.host) == (&wanted.user, &wanted.host)
-        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Returns those that are most like `wanted`, best first; of equally good ones the one with the newest snapshot.
-pub(crate) fn nearest(mut identities: Vec<Identity>, wanted: &Source, most: usize) -> Vec<Identity> {
+pub fn nearest(mut identities: Vec<Identity>, wanted: &Source, most: usize) -> Vec<Identity> {
     identities.sort_by_cached_key(|identity| {
         (
             distance(&identity.source, wanted),
@@ -116,8 +81,8 @@ fn distance(a: &Source, b: &Source) -> u32 {
     5 * unlike(&a.user, &b.user) + 2 * unlike(&a.host, &b.host) + 2 * unlike_paths(&a.path, &b.path)
 }
 
-/// Says whether two identities are so alike that one was probably written for the other.
-fn is_probable(found: &Source, wanted: &Source) -> bool {
+/// Returns whether two identities are so alike that one was probably written for the other.
+pub(crate) fn is_probable(found: &Source, wanted: &Source) -> bool {
     let user = unlike(&found.user, &wanted.user) < UNLIKE;
     let host = unlike(&found.host, &wanted.host) < UNLIKE;
     let path = unlike_paths(&found.path, &wanted.path) < UNLIKE;
@@ -166,60 +131,6 @@ fn edits(a: &[char], b: &[char]) -> usize {
         }
     }
     row[b.len()]
-}
-
-impl SourceIdentity {
-    /// Says how VolSync is told to restore this source.
-    pub(crate) fn of(source: &Source) -> Self {
-        let path = Some(source.path.clone()).filter(|path| path != VOLSYNC_PATH);
-        let (user, host) = (source.user.clone(), source.host.clone());
-        match is_kept(&user, "_-", 50) && is_kept(&host, ".-", 253) {
-            true => Self::Names { name: user, namespace: host, path },
-            false => Self::Explicit { username: user, hostname: host, path },
-        }
-    }
-}
-
-/// Says whether VolSync leaves a name as it is: it drops other characters, trims these, and cuts what is longer.
-fn is_kept(name: &str, inner: &str, longest: usize) -> bool {
-    (1..=longest).contains(&name.len())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || inner.contains(c))
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
-}
-
-impl std::fmt::Display for SourceIdentity {
-    /// As YAML on one line, to be put into `spec.kopia` of a ReplicationDestination.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Names { name, namespace, path } => {
-                write!(
-                    f,
-                    "sourceIdentity: {{sourceName: {}, sourceNamespace: {}",
-                    yaml(name),
-                    yaml(namespace)
-                )?;
-                path.iter().try_for_each(|path| write!(f, ", sourcePathOverride: {}", yaml(path)))?;
-                f.write_str("}")
-            }
-            Self::Explicit { username, hostname, path } => {
-                write!(f, "username: {}, hostname: {}", yaml(username), yaml(hostname))?;
-                // The destination has no field for it beside these two.
-                path.iter().try_for_each(|path| write!(f, ", KOPIA_SOURCE_PATH_OVERRIDE={path}"))
-            }
-        }
-    }
-}
-
-/// Quotes what YAML would not take for a text.
-fn yaml(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./@".contains(c))
-        && !matches!(
-            &*text.to_ascii_lowercase(),
-            "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n"
-        );
-    if plain { text.into() } else { format!("'{}'", text.replace('\'', "''")) }
 }
 
 #[cfg(test)]
@@ -282,24 +193,5 @@ mod tests {
         }
         // Names of any length cost the same.
         assert_eq!(unlike(&"x".repeat(10_000_000), &"y".repeat(10_000_000)), 100);
-    }
-
-    #[test]
-    fn what_to_write_into_the_destination() {
-        for (of, expected) in [
-            ("app-src@default:/data", "sourceIdentity: {sourceName: app-src, sourceNamespace: default}"),
-            (
-                "app@media:/srv/x",
-                "sourceIdentity: {sourceName: app, sourceNamespace: media, sourcePathOverride: /srv/x}",
-            ),
-            ("no@1:/data", "sourceIdentity: {sourceName: 'no', sourceNamespace: '1'}"),
-            // VolSync drops dots of names and replaces underscores of hosts.
-            ("my.app@media:/data", "username: 'my.app', hostname: media"),
-            ("app@my_host:/x", "username: app, hostname: my_host, KOPIA_SOURCE_PATH_OVERRIDE=/x"),
-            ("it's me@h:/data", "username: 'it''s me', hostname: h"),
-        ] {
-            let expected = expected.replace("'my.app'", "my.app");
-            assert_eq!(SourceIdentity::of(&source(of)).to_string(), expected);
-        }
     }
 }

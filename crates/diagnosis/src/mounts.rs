@@ -34,21 +34,22 @@ const SPECIAL: [&str; 20] = [
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mount {
-    pub(crate) point: PathBuf,
+pub struct Mount {
+    /// Where it is mounted.
+    pub point: PathBuf,
     /// Such as `ext4` or `nfs4`.
-    pub(crate) file_system: String,
+    pub file_system: String,
     /// Such as `/dev/sda1` or `server:/export`.
-    pub(crate) source: String,
+    pub source: String,
 }
 
 /// All mounts that this process sees.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Mounts(Vec<Mount>);
+pub struct Mounts(Vec<Mount>);
 
 impl Mounts {
     /// Reads the table; `None` where the system has none.
-    pub(crate) fn read() -> Option<Self> {
+    pub fn read() -> Option<Self> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open("/proc/self/mountinfo").ok()?;
         file.take(MAX_LENGTH).read_to_end(&mut bytes).ok()?;
@@ -56,7 +57,7 @@ impl Mounts {
     }
 
     /// Reads lines of `id parent device root point options [fields …] - type source options`; leaves out what is none.
-    pub(crate) fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let line = |line: &[u8]| {
             let mut fields = line.split(|&byte| byte == b' ');
             let point = PathBuf::from(OsString::from_vec(unescape(fields.nth(4)?)));
@@ -68,40 +69,41 @@ impl Mounts {
     }
 
     /// Returns the mount whose mount point is this path, which must be canonical. The last one hides those before it.
-    pub(crate) fn at(&self, point: &Path) -> Option<&Mount> {
+    pub fn at(&self, point: &Path) -> Option<&Mount> {
         self.0.iter().rev().find(|mount| mount.point == point)
     }
 
     /// Returns the mount that a path, which must be canonical, lies in.
-    pub(crate) fn holding(&self, path: &Path) -> Option<&Mount> {
+    pub fn holding(&self, path: &Path) -> Option<&Mount> {
         path.ancestors().find_map(|path| self.at(path))
     }
 
-    /// Says whether a mount point is to be left alone when looking around.
-    pub(crate) fn is_special(&self, point: &Path) -> bool {
+    /// Returns whether a mount point is to be left alone when looking around.
+    pub fn is_special(&self, point: &Path) -> bool {
         self.at(point).is_some_and(Mount::is_special)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Mount> {
+    /// Returns all mounts, in the order of the table.
+    pub fn iter(&self) -> impl Iterator<Item = &Mount> {
         self.0.iter()
     }
 }
 
 impl Mount {
-    /// Says whether it holds no backups.
-    pub(crate) fn is_special(&self) -> bool {
+    /// Returns whether it holds no backups.
+    pub fn is_special(&self) -> bool {
         SPECIAL.contains(&&*self.file_system)
     }
 
-    /// Says whether a server decides about permissions, so that kubelet's fsGroup changes nothing.
-    pub(crate) fn is_remote(&self) -> bool {
+    /// Returns whether a server decides about permissions, so that kubelet's fsGroup changes nothing.
+    pub fn is_remote(&self) -> bool {
         ["nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs", "virtiofs", "afs"]
             .iter()
             .any(|kind| self.file_system.starts_with(kind))
     }
 }
 
-/// Blanks, tabs, line breaks and backslashes stand there as `\` and three octal digits.
+/// Undoes escapes: blanks, tabs, line breaks and backslashes are `\` and three octal digits.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;

@@ -1,17 +1,19 @@
-//! Who this process is to file systems.
+//! The ids that permissions of this process are checked against.
 
 use serde::Serialize;
 
-/// User and groups that permissions are checked against.
+/// User and groups of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Ids {
-    pub(crate) uid: u32,
+pub struct Ids {
+    /// The effective user.
+    pub uid: u32,
     /// The effective group and all others, sorted.
-    pub(crate) gids: Vec<u32>,
+    pub gids: Vec<u32>,
 }
 
 impl Ids {
-    pub(crate) fn own() -> Self {
+    /// Returns those of this process.
+    pub fn own() -> Self {
         let mut gids = vec![rustix::process::getegid().as_raw()];
         gids.extend(rustix::process::getgroups().unwrap_or_default().iter().map(|gid| gid.as_raw()));
         gids.sort_unstable();

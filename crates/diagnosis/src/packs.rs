@@ -1,15 +1,15 @@
 //! Packs that no index names, and packs that are not there.
 
-use kopia_rs::unindexed::{Packs, UnindexedPack};
-use kopia_rs::{Repository, Result};
+use kopia_repository::unindexed::{Packs, UnindexedPack};
+use kopia_repository::{Repository, Result};
 
-use super::Finding;
+use crate::finding::Finding;
 
 /// Looks for packs that no index names, and asks them what they hold; `None` if there are none.
 ///
 /// # Errors
 /// If packs or index blobs cannot be listed.
-pub(crate) fn unindexed(repository: &Repository, which: Packs) -> Result<Option<Finding>> {
+pub fn unindexed(repository: &Repository, which: Packs) -> Result<Option<Finding>> {
     let packs = repository.unindexed_packs(which)?;
     let hides = |pack: &&UnindexedPack| pack.may_hide(Some('m')) && !pack.session_open;
     let unknown = |manifests: bool| {
@@ -33,7 +33,7 @@ pub(crate) fn unindexed(repository: &Repository, which: Packs) -> Result<Option<
 ///
 /// # Errors
 /// If packs or index blobs cannot be listed.
-pub(crate) fn missing(repository: &Repository) -> Result<Option<Finding>> {
+pub fn missing(repository: &Repository) -> Result<Option<Finding>> {
     let missing = repository.missing_packs()?;
     let Some(example) = missing.first() else { return Ok(None) };
     Ok(Some(Finding::MissingPacks {

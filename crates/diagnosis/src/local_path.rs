@@ -1,12 +1,12 @@
-//! What there is at the place where a repository should be.
+//! What there is at a path of the local system, and what it lies in.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::mounts::{Mount, Mounts};
+use crate::mounts::{Mount, Mounts};
 
 /// What may lie in an empty volume: what file systems put there by themselves.
-pub(super) const SYSTEM: [&str; 3] = ["lost+found", ".snapshot", ".zfs"];
+pub(crate) const SYSTEM: [&str; 3] = ["lost+found", ".snapshot", ".zfs"];
 
 /// How many names are read to show some.
 const NAMES_READ: usize = 64;
@@ -14,54 +14,57 @@ const NAMES_READ: usize = 64;
 /// How many names are shown.
 const NAMES_SHOWN: usize = 5;
 
-/// A location and what it lies in.
+/// A path and what it lies in.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    /// The absolute path that was given.
-    pub(crate) given: PathBuf,
-    pub(crate) state: State,
-    /// The location, or its nearest ancestor that exists, without links where that can be known.
-    pub(crate) existing: PathBuf,
+pub struct LocalPath {
+    /// The absolute path.
+    pub given: PathBuf,
+    /// What it is.
+    pub state: PathState,
+    /// The path, or its nearest ancestor that exists, without links where that can be known.
+    pub existing: PathBuf,
     /// Whether [`Self::existing`] is a mount point; `None` where the system does not tell.
-    pub(crate) is_mount_point: Option<bool>,
+    pub is_mount_point: Option<bool>,
     /// What [`Self::existing`] lies in.
-    pub(crate) mount: Option<Mount>,
+    pub mount: Option<Mount>,
     /// What [`Self::existing`] holds.
-    pub(crate) contents: Contents,
-    pub(super) mounts: Option<Mounts>,
+    pub listing: Listing,
+    pub(crate) mounts: Option<Mounts>,
 }
 
-/// What a location is.
+/// What a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    Folder,
+pub enum PathState {
+    /// A directory.
+    Directory,
     /// It exists and is something else, such as `file`.
     Other(&'static str),
+    /// Nothing.
     Missing,
-    /// A folder on the way may not be passed.
+    /// A directory on the way may not be passed.
     Refused,
     /// It cannot be looked at for another reason.
     Unknown,
 }
 
-/// What a folder holds.
+/// What a directory holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Contents {
+pub enum Listing {
     /// Nothing but what file systems put there by themselves.
-    Nothing,
+    Empty,
     /// Other things; some of their names, sorted.
-    Some(Vec<String>),
-    /// It is no folder, or cannot be read.
+    Names(Vec<String>),
+    /// It is no directory, or cannot be read.
     Unknown,
 }
 
-impl Place {
+impl LocalPath {
     /// Looks at a path.
-    pub(crate) fn look(path: &Path) -> Self {
+    pub fn look(path: &Path) -> Self {
         Self::look_among(path, Mounts::read())
     }
 
-    pub(super) fn look_among(path: &Path, mounts: Option<Mounts>) -> Self {
+    pub(crate) fn look_among(path: &Path, mounts: Option<Mounts>) -> Self {
         let mut given = std::path::absolute(path).unwrap_or_else(|_| path.into());
         // Where `..` leads depends on links; and no KOPIA_REPOSITORY may hold it.
         if given.components().any(|component| component == Component::ParentDir) {
@@ -73,7 +76,7 @@ impl Place {
         Self {
             is_mount_point: mounts.as_ref().map(|mounts| mounts.at(&existing).is_some()),
             mount: mounts.as_ref().and_then(|mounts| mounts.holding(&existing)).cloned(),
-            contents: contents(&existing),
+            listing: list(&existing),
             given,
             state,
             existing,
@@ -81,46 +84,46 @@ impl Place {
         }
     }
 
-    /// Says whether the location, or its nearest existing ancestor other than `/`, is a mount point and holds nothing: a
-    /// volume on which there is no repository yet.
-    pub(crate) fn is_empty_mount(&self) -> bool {
-        matches!(self.state, State::Folder | State::Missing)
+    /// Returns whether the path, or its nearest existing ancestor other than `/`, is an empty mount point: a volume on
+    /// which there is no repository yet.
+    pub fn is_empty_mount(&self) -> bool {
+        matches!(self.state, PathState::Directory | PathState::Missing)
             && self.existing != Path::new("/")
             && self.is_mount_point == Some(true)
-            && self.contents == Contents::Nothing
+            && self.listing == Listing::Empty
     }
 
-    /// Says whether the location is empty and lies in no volume, so that what should be mounted there probably is not.
-    pub(crate) fn is_not_mounted(&self) -> bool {
-        matches!(self.state, State::Folder | State::Missing)
-            && self.contents == Contents::Nothing
+    /// Returns whether the path is empty and lies in no volume, so that what should be mounted there probably is not.
+    pub fn is_not_mounted(&self) -> bool {
+        matches!(self.state, PathState::Directory | PathState::Missing)
+            && self.listing == Listing::Empty
             && self.is_in_volume() == Some(false)
     }
 
-    /// Says whether something other than the root file system is mounted at [`Self::existing`] or above it; `None` where the
-    /// system does not tell.
-    pub(crate) fn is_in_volume(&self) -> Option<bool> {
+    /// Returns whether something other than the root file system is mounted at [`Self::existing`] or above it; `None`
+    /// where the system does not tell.
+    pub fn is_in_volume(&self) -> Option<bool> {
         self.mount.as_ref().map(|mount| mount.point != Path::new("/"))
     }
 }
 
-fn state(path: &Path) -> State {
+fn state(path: &Path) -> PathState {
     match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => State::Folder,
-        Ok(metadata) => State::Other(if metadata.is_file() { "file" } else { "device, pipe or socket" }),
+        Ok(metadata) if metadata.is_dir() => PathState::Directory,
+        Ok(metadata) => PathState::Other(if metadata.is_file() { "file" } else { "device, pipe or socket" }),
         Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => State::Missing,
-            io::ErrorKind::PermissionDenied => State::Refused,
-            _ => State::Unknown,
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => PathState::Missing,
+            io::ErrorKind::PermissionDenied => PathState::Refused,
+            _ => PathState::Unknown,
         },
     }
 }
 
-fn contents(folder: &Path) -> Contents {
-    let Ok(entries) = folder.read_dir() else { return Contents::Unknown };
+fn list(directory: &Path) -> Listing {
+    let Ok(entries) = directory.read_dir() else { return Listing::Unknown };
     let mut names = Vec::new();
     for entry in entries {
-        let Ok(entry) = entry else { return Contents::Unknown };
+        let Ok(entry) = entry else { return Listing::Unknown };
         let name = entry.file_name().to_string_lossy().into_owned();
         if !SYSTEM.contains(&&*name) {
             names.push(name);
@@ -131,7 +134,7 @@ fn contents(folder: &Path) -> Contents {
     }
     names.sort();
     names.truncate(NAMES_SHOWN);
-    if names.is_empty() { Contents::Nothing } else { Contents::Some(names) }
+    if names.is_empty() { Listing::Empty } else { Listing::Names(names) }
 }
 
 #[cfg(test)]
@@ -153,27 +156,27 @@ mod tests {
         fs::create_dir_all(volume.join("lost+found")).unwrap();
         fs::create_dir(volume.join(".snapshot")).unwrap();
         for given in [volume.clone(), volume.join("repository/deeper")] {
-            let mounted = Place::look_among(&given, mounts(&[&volume]));
+            let mounted = LocalPath::look_among(&given, mounts(&[&volume]));
             assert!(mounted.is_empty_mount() && !mounted.is_not_mounted(), "{mounted:?}");
-            let folder = Place::look_among(&given, mounts(&[]));
+            let folder = LocalPath::look_among(&given, mounts(&[]));
             assert!(!folder.is_empty_mount() && folder.is_not_mounted(), "{folder:?}");
             // Below a volume that holds other things.
-            let below = Place::look_among(&given, mounts(&[place.path()]));
+            let below = LocalPath::look_among(&given, mounts(&[place.path()]));
             assert!(!below.is_empty_mount() && !below.is_not_mounted());
-            let unknown = Place::look_among(&given, None);
+            let unknown = LocalPath::look_among(&given, None);
             assert!(!unknown.is_empty_mount() && !unknown.is_not_mounted());
         }
         fs::write(volume.join("some"), "").unwrap();
-        let mounted = Place::look_among(&volume, mounts(&[&volume]));
+        let mounted = LocalPath::look_among(&volume, mounts(&[&volume]));
         assert!(!mounted.is_empty_mount());
-        assert_eq!(mounted.contents, Contents::Some(vec!["some".into()]));
-        assert!(!Place::look_among(&volume.join("some"), mounts(&[&volume])).is_empty_mount());
+        assert_eq!(mounted.listing, Listing::Names(vec!["some".into()]));
+        assert!(!LocalPath::look_among(&volume.join("some"), mounts(&[&volume])).is_empty_mount());
     }
 
     #[test]
     fn the_root_is_no_volume() {
-        let place = Place::look_among(Path::new("/no-such-folder/a"), mounts(&[]));
-        assert_eq!((place.state, &*place.existing), (State::Missing, Path::new("/")));
+        let place = LocalPath::look_among(Path::new("/no-such-folder/a"), mounts(&[]));
+        assert_eq!((place.state, &*place.existing), (PathState::Missing, Path::new("/")));
         assert!(!place.is_empty_mount());
     }
 }

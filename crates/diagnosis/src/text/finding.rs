@@ -1,26 +1,24 @@
-//! One sentence about a finding: what is so, and what to change.
-
-mod words;
+//! The text of each finding: what is so, and what to change.
 
 use std::path::Path;
 
-use super::identity::SourceIdentity;
-use super::{Finding, Voice};
-use crate::output::{count, escape, size, thousands};
-pub(crate) use words::has;
-use words::{
-    elsewhere, refused, remedy, replicas_fact, right_password, set_repository, use_replica, wrong_password,
+use super::clauses::{
+    elsewhere, identities as has, refused, remedy, replicas_fact, right_password, set_repository,
+    use_replica, wrong_password,
 };
+use super::{count, escape, size, thousands};
+use crate::Audience;
+use crate::finding::Finding;
 
 impl Finding {
-    /// Says in one sentence, on one line, what is so and what to change.
-    pub(crate) fn sentence(&self, voice: Voice) -> String {
-        let (fact, change) = (self.fact(), self.change(voice));
+    /// Returns in one sentence, on one line, what is so and what to change.
+    pub fn sentence(&self, audience: Audience) -> String {
+        let (fact, change) = (self.fact(), self.change(audience));
         if change.is_empty() { fact } else { format!("{fact}: {change}") }
     }
 
-    /// Says what is so.
-    pub(crate) fn fact(&self) -> String {
+    /// Returns what is so, on one line.
+    pub fn fact(&self) -> String {
         let fact = match self {
             Self::Elsewhere { given, missing, found, more } => elsewhere(given, *missing, found, *more),
             Self::Missing { given, in_volume: Some(false), .. } => {
@@ -29,7 +27,7 @@ impl Finding {
             Self::Missing { given, existing, .. } => {
                 format!("{} does not exist; {} does", given.display(), existing.display())
             }
-            Self::NotAFolder { given, what } => format!("{} is a {what}, not a folder", given.display()),
+            Self::NotADirectory { given, what } => format!("{} is a {what}, not a folder", given.display()),
             Self::Refused(refusals) | Self::TargetRefused(refusals) => refused(refusals),
             Self::NotMounted { given, existing } if given == existing => {
                 format!("{} is empty, and nothing is mounted there", given.display())
@@ -64,7 +62,7 @@ impl Finding {
                     replicas_fact(replicas)
                 )
             }
-            Self::WrongPassword { variant } => wrong_password(*variant).into(),
+            Self::WrongPassword { variant, .. } => wrong_password(*variant).into(),
             Self::NoPassword => "no password is given, so nothing was opened".into(),
             Self::Failed { message, .. } => message.clone(),
             Self::Losses { losses } => {
@@ -110,33 +108,33 @@ impl Finding {
         escape(&fact).into_owned()
     }
 
-    /// Says what to change, or nothing.
-    pub(crate) fn change(&self, voice: Voice) -> String {
+    /// Returns what to change, on one line, or nothing.
+    pub fn change(&self, audience: Audience) -> String {
         let change = match self {
             Self::Elsewhere { found, .. } => {
                 found.first().map(|first| set_repository(first, found.len())).unwrap_or_default()
             }
-            Self::Missing { in_volume: Some(false), .. } => voice
+            Self::Missing { in_volume: Some(false), .. } => audience
                 .choose(
                     "mount the disk or share with the repository there, or give the folder that holds it",
                     "mount the volume with the repository there, or set KOPIA_REPOSITORY to the folder that holds it",
                 )
                 .into(),
-            Self::Missing { .. } | Self::Cache { .. } | Self::NoRepository { .. } => voice
+            Self::Missing { .. } | Self::Cache { .. } | Self::NoRepository { .. } => audience
                 .choose(
                     "give the folder that holds kopia.repository.f, or kopia.repository in a copy of a bucket",
                     "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f",
                 )
                 .into(),
-            Self::NotAFolder { .. } => "give a folder".into(),
-            Self::Refused(refusals) | Self::TargetRefused(refusals) => remedy(refusals, voice),
+            Self::NotADirectory { .. } => "give a folder".into(),
+            Self::Refused(refusals) | Self::TargetRefused(refusals) => remedy(refusals, audience),
             Self::NotMounted { existing, given } => {
                 let point = if existing == Path::new("/") { given } else { existing };
                 let pod = format!(
                     "mount the volume with the repository there (volumeMounts: mountPath {})",
                     point.display()
                 );
-                voice.choose("mount the disk or share with the repository there".into(), pod)
+                audience.choose("mount the disk or share with the repository there".into(), pod)
             }
             Self::EmptyMount { .. } => {
                 "mount the volume or export that backups are written to; or no backup was made yet".into()
@@ -144,11 +142,11 @@ impl Finding {
             Self::FormatBlobMissing { replicas, .. } | Self::FormatBlobDamaged { replicas, .. } => {
                 use_replica(replicas).into()
             }
-            Self::WrongPassword { variant } => right_password(*variant, voice),
-            Self::NoPassword => voice
+            Self::WrongPassword { variant, source } => right_password(*variant, source.as_ref(), audience),
+            Self::NoPassword => audience
                 .choose("set KOPIA_PASSWORD or give --password-file", "set KOPIA_PASSWORD in the repository's Secret")
                 .into(),
-            Self::Failed { changes, .. } => changes.first().cloned().unwrap_or_default(),
+            Self::Failed { hints, .. } => hints.first().map(|hint| hint.text(audience)).unwrap_or_default(),
             Self::FoldsNames { .. } => {
                 "directories that differ only in case become one there, and of files the first is restored; \
                  `restore --dry-run` names the others, and most names that the file system does not take"
@@ -158,14 +156,14 @@ impl Finding {
                 "all bytes are restored, and what could not be set is counted and said".into()
             }
             Self::Losses { .. } => {
-                let degraded = voice.choose("--degraded", "additionalArgs: [--degraded]");
+                let degraded = audience.option("--degraded");
                 format!("put what is lost back from another copy of the repository; {degraded} reads on without it")
             }
             Self::UnindexedPacks { hiding: 0, .. } => {
                 "a backup that runs or was cut off, or maintenance, leaves such packs".into()
             }
             Self::UnindexedPacks { .. } => {
-                let degraded = voice.choose("--degraded", "additionalArgs: [--degraded]");
+                let degraded = audience.option("--degraded");
                 format!("an index blob may be lost; {degraded} takes in what packs say they hold")
             }
             Self::MissingPacks { .. } => {
@@ -174,12 +172,7 @@ impl Finding {
                     .into()
             }
             Self::NoSnapshot { nearest, probable: true, .. } => {
-                nearest.first().map_or_else(String::new, |first| {
-                    voice.choose(
-                        format!("did you mean {}?", first.source),
-                        format!("set {}", SourceIdentity::of(&first.source)),
-                    )
-                })
+                nearest.first().map(|first| format!("did you mean {}?", first.source)).unwrap_or_default()
             }
             Self::NoSnapshot { .. } => {
                 "name one of those that there are, unless this is to be the first backup".into()
@@ -187,7 +180,7 @@ impl Finding {
             Self::NoSpace { .. } => "make room, or enlarge the volume".into(),
             Self::NoFiles { .. } => "choose a file system with more inodes".into(),
             Self::ReadOnlyTarget { .. } => {
-                voice.choose("mount it for writing", "mount it for writing (readOnly: false)").into()
+                audience.choose("mount it for writing", "mount it for writing (readOnly: false)").into()
             }
         };
         escape(&change).into_owned()

@@ -1,0 +1,102 @@
+//! What can be done about errors, as values.
+
+mod restore;
+
+use kopia_repository::{Error, Repository};
+use kopia_storage::ErrorKind;
+
+use crate::finding::{Cause, Hint};
+use crate::{Audience, upgrade};
+pub use restore::hints_of_restore;
+
+const FORMAT_BLOB: &str = "kopia.repository";
+
+/// What kind of failure an error is, and what can be done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// The kind, for programs.
+    pub kind: Cause,
+    /// What can be done, the most helpful first.
+    pub hints: Vec<Hint>,
+}
+
+impl Advice {
+    /// Returns the hints as lines for their readers.
+    pub fn texts(&self, audience: Audience) -> Vec<String> {
+        self.hints.iter().map(|hint| hint.text(audience)).collect()
+    }
+}
+
+/// Returns what can be done about an error of a repository, the most helpful first.
+pub fn hints(error: &Error) -> Advice {
+    let hints = match error {
+        Error::NotARepository { .. } => vec![Hint::GiveRepository],
+        Error::WrongPassword { .. } => vec![Hint::RightPassword(None), Hint::FormatBlobMayBeDamaged],
+        Error::Locked { .. } => upgrade::hints(error, None),
+        Error::Incomplete { lacks, .. } if *lacks == "index blobs" => vec![Hint::AskPacksOrCopy],
+        Error::Incomplete { .. } => vec![Hint::CopyMissing],
+        Error::Unsupported { .. } => vec![Hint::NewerVersion],
+        Error::CorruptBlob { blob, .. } if blob.as_str() == FORMAT_BLOB => vec![Hint::RestoreFormatBlob],
+        Error::CorruptBlob { .. } if is_index(error) => vec![Hint::LeaveOutIndex, Hint::RebuildIndexes],
+        Error::CorruptBlob { .. } | Error::CorruptContent { .. } | Error::CorruptObject { .. } => {
+            vec![Hint::AnotherCopy]
+        }
+        Error::ContentNotFound { .. } => vec![Hint::IndexMayBeMissing],
+        Error::CorruptSnapshot { .. } => vec![Hint::RestoreByObject],
+        Error::NotFound { candidates, .. } if candidates.is_empty() => vec![Hint::ListEverything],
+        Error::NotFound { .. } => vec![Hint::IncludeUnfinished],
+        Error::Ambiguous { what, candidates } if what == "latest" => {
+            let example = format!("kopia-rs ls {}", candidates.first().map_or("", String::as_str));
+            vec![Hint::LatestNeedsSource { sources: candidates.len(), example }]
+        }
+        Error::Ambiguous { .. } => vec![Hint::NameCandidate],
+        Error::NothingToChoose { .. } => vec![Hint::ChooseByName],
+        Error::WrongKind { .. } => vec![Hint::ShowKind],
+        Error::Storage(error) => return hints_of_storage(error),
+        _ => Vec::new(),
+    };
+    Advice { kind: kind(error), hints }
+}
+
+fn kind(error: &Error) -> Cause {
+    match error {
+        Error::Locked { .. } => Cause::Upgrading,
+        Error::Unsupported { .. } => Cause::Unsupported,
+        Error::CorruptBlob { .. } if is_index(error) => Cause::DamagedIndex,
+        Error::CorruptBlob { .. } | Error::CorruptContent { .. } => Cause::DamagedBlob,
+        Error::Storage(_) => Cause::Storage,
+        Error::NotFound { .. } | Error::Ambiguous { .. } => Cause::NotFound,
+        _ => Cause::Other,
+    }
+}
+
+fn is_index(error: &Error) -> bool {
+    matches!(error, Error::CorruptBlob { blob, .. } if blob.as_str().starts_with(['n', 'x', 'm']))
+}
+
+/// Returns what can be done about an error of a store, the most helpful first.
+pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
+    use kopia_storage::Error as E;
+    let hints = match error {
+        E::BadLocation { .. } => vec![Hint::SpellLocation],
+        E::UnsupportedBackend { .. } => vec![Hint::MountStorage, Hint::MarkDirectory],
+        _ if error.kind() == ErrorKind::NotAllowed => vec![Hint::ReadableUser],
+        _ if error.kind() == ErrorKind::TryAgain => vec![Hint::TryAgain],
+        E::Open { .. } => vec![Hint::NameRepository],
+        E::NotFound { .. } | E::Short { .. } => vec![Hint::AnotherCopy],
+        E::Read { .. } => vec![Hint::LookAtSystemLog],
+        _ => Vec::new(),
+    };
+    Advice { kind: Cause::Storage, hints }
+}
+
+/// Returns what can be done about a list of snapshots that cannot be read: others can be listed without the damage.
+pub fn hints_of_list(error: &Error, repository: &Repository) -> Advice {
+    let mut advice = hints(error);
+    // What is refused, or fails for now, is no damage that could be left out.
+    let may_pass = matches!(error.storage_kind(), Some(ErrorKind::NotAllowed | ErrorKind::TryAgain));
+    if !repository.options().degraded && !may_pass {
+        advice.hints.insert(0, Hint::ListDegraded);
+    }
+    advice
+}
