@@ -7,9 +7,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kopia_rs::restore::{Attribute, Cause, Observer, Problem};
+use kopia_rs::restore::{Attribute, Observer, Problem, Reason};
 use kopia_rs::storage::ErrorKind;
-use kopia_rs::{Entry, EntryKind};
+use kopia_rs::{Defect, Entry, EntryKind};
 
 use crate::interrupt::Interrupt;
 use crate::output::{escape, say, size, thousands};
@@ -239,14 +239,14 @@ pub(crate) struct Kinds {
 impl Kinds {
     /// Counts a problem.
     pub(crate) fn add(&mut self, problem: &Problem) {
-        match &problem.cause {
-            Cause::Repository(error) => {
+        match &problem.reason {
+            Reason::Defect(Defect::Unreadable(error)) => {
                 self.unreadable += 1;
                 self.denied += u64::from(error.storage_kind() == Some(ErrorKind::NotAllowed));
             }
-            Cause::Refused(_) => self.refused += 1,
-            Cause::Exists => self.existing += 1,
-            Cause::Unfit(_) => self.unfit += 1,
+            Reason::Defect(Defect::Refused(_)) => self.refused += 1,
+            Reason::Exists => self.existing += 1,
+            Reason::Unfit { .. } | Reason::NameTaken { .. } => self.unfit += 1,
             _ => {}
         }
     }
@@ -292,7 +292,7 @@ impl Observer for Progress {
         }
         if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
             let path = if problem.path.is_empty() { "." } else { &problem.path };
-            let mut text = format!("{path}: {}", problem.cause);
+            let mut text = format!("{path}: {}", problem.reason);
             if let Some(salvaged) = &problem.salvaged {
                 text.push_str(&format!("; {salvaged}"));
             }

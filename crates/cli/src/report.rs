@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use kopia_rs::restore::{Attribute, Cause, Problem};
+use kopia_rs::restore::{Attribute, Problem, Reason, SystemError};
 use kopia_rs::{BlobId, Defect};
 use rustix::io::Errno;
 use serde::Serialize;
@@ -21,10 +21,8 @@ pub(crate) struct Line<'a> {
     /// `repository`: its bytes cannot be had; `target`: they cannot be written; `entry`: it cannot be restored anywhere;
     /// `exists`: the target has it already, and it was left alone.
     kind: &'static str,
-    message: String,
-    /// The blob that is damaged or missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blob: Option<&'a str>,
+    #[serde(flatten)]
+    reason: ReasonLine<'a>,
     /// The object that has the bytes of an entry that has no place of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<String>,
@@ -47,6 +45,12 @@ pub(crate) struct ReasonLine<'a> {
     /// Where in the blob that begins, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
+    /// What the system was asked to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    /// Its error number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errno: Option<i32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,21 +62,43 @@ struct SalvagedLine<'a> {
 
 impl<'a> From<&'a Problem> for Line<'a> {
     fn from(problem: &'a Problem) -> Self {
-        let (kind, blob) = match &problem.cause {
-            Cause::Repository(error) => ("repository", error.blob_id().map(BlobId::as_str)),
-            Cause::Target(_) | Cause::Unfit(_) => ("target", None),
-            Cause::Exists => ("exists", None),
-            _ => ("entry", None),
+        let reason = &problem.reason;
+        let kind = match reason {
+            Reason::Exists => "exists",
+            Reason::Defect(Defect::Unreadable(_)) => "repository",
+            Reason::NotPermitted(_)
+            | Reason::NoSpace(_)
+            | Reason::System(_)
+            | Reason::Replaced
+            | Reason::NameTaken { .. }
+            | Reason::Unfit { .. } => "target",
+            _ => "entry",
         };
-        let object = match &problem.cause {
-            Cause::Refused(refused) => refused.object.map(|object| object.to_string()),
+        let object = match reason {
+            Reason::Defect(Defect::Refused(refused)) => refused.object.map(|object| object.to_string()),
             _ => None,
         };
         let salvaged = problem.salvaged.as_ref().map(|salvaged| SalvagedLine {
             path: &salvaged.path,
             lost: salvaged.lost.iter().map(|range| (range.start, range.end)).collect(),
         });
-        Self { path: &problem.path, kind, message: problem.cause.to_string(), blob, object, salvaged }
+        Self { path: &problem.path, kind, reason: reason.into(), object, salvaged }
+    }
+}
+
+impl<'a> From<&'a Reason> for ReasonLine<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        let failed = reason.system_error();
+        let about = reason.defect();
+        Self {
+            reason: reason.word(),
+            message: reason.to_string(),
+            content: about.and_then(Defect::content_id).map(|content| content.to_string()),
+            blob: about.and_then(Defect::blob_id).map(BlobId::as_str),
+            offset: about.and_then(Defect::offset),
+            operation: failed.map(|failed| failed.operation.word()),
+            errno: failed.and_then(SystemError::errno),
+        }
     }
 }
 
@@ -84,6 +110,8 @@ impl<'a> From<&'a Defect> for ReasonLine<'a> {
             content: defect.content_id().map(|content| content.to_string()),
             blob: defect.blob_id().map(BlobId::as_str),
             offset: defect.offset(),
+            operation: None,
+            errno: None,
         }
     }
 }

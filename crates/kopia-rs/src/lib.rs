@@ -157,8 +157,9 @@ pub mod diagnosis {
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Action, Attribute, Cause, Change, Error, Existing, Notes, Observer, Options, Outcome, PageCache,
-        Part, Preview, Problem, Result, Salvaged, Sync, folds_names, preview, restore, restore_observed,
+        Action, Attribute, Change, Error, Existing, NotDeleted, Notes, Observer, Operation, Options, Outcome,
+        PageCache, Part, Preview, Problem, Reason, Result, Salvaged, Sync, SystemError, Unfit, folds_names,
+        preview, restore, restore_observed,
     };
 }
 

@@ -1,11 +1,9 @@
 //! What a restore did, and what it could not do.
 
+use crate::reason::Reason;
 use std::fmt;
-use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
-use kopia_format::directory::Refused;
 use kopia_format::stub::Stub;
 
 /// How many problems an [`Outcome`] keeps, and about how many bytes of paths; observers are told of all.
@@ -110,7 +108,7 @@ pub struct Problem {
     /// Its path below the root of the restore, empty for the root.
     pub path: String,
     /// What is wrong.
-    pub cause: Cause,
+    pub reason: Reason,
     /// What could be saved of a file that is not whole, if that was asked for.
     pub salvaged: Option<Salvaged>,
 }
@@ -123,24 +121,6 @@ pub struct Salvaged {
     pub path: String,
     /// Which of its bytes are lost and zero, in order.
     pub lost: Vec<Range<u64>>,
-}
-
-/// Why an entry is missing, doubled or incomplete.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The repository does not have its bytes; the error names blob and offset.
-    Repository(Arc<kopia_repository::Error>),
-    /// The target did not take it.
-    Target(Arc<io::Error>),
-    /// The entry itself cannot be restored.
-    Entry(String),
-    /// The entry has no place of its own below the target: its name says none, or that of another entry.
-    Refused(Box<Refused>),
-    /// The target's file system cannot hold it: its name, its size, a link, or two names that are one there.
-    Unfit(String),
-    /// The target has it already, and [`Existing::Error`](crate::Existing::Error) leaves that alone.
-    Exists,
 }
 
 impl Outcome {
@@ -163,7 +143,7 @@ impl fmt::Display for Problem {
         // A name may hold line breaks and escapes, which must not reach a terminal as they are.
         let quoted = format!("{path:?}");
         let plain = quoted.len() == path.len() + 2;
-        write!(f, "{}: {}", if plain { path } else { &quoted }, self.cause)?;
+        write!(f, "{}: {}", if plain { path } else { &quoted }, self.reason)?;
         match &self.salvaged {
             Some(salvaged) => write!(f, "; {salvaged}"),
             None => Ok(()),
@@ -182,44 +162,5 @@ impl fmt::Display for Salvaged {
             0 => Ok(()),
             more => write!(f, " and {more} more places"),
         }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Repository(error) => {
-                error.fmt(f)?;
-                // What the system said to a store, for example that a permission is missing.
-                let mut source = std::error::Error::source(&**error);
-                while let Some(cause) = source {
-                    write!(f, ": {cause}")?;
-                    source = cause.source();
-                }
-                Ok(())
-            }
-            Self::Target(error) => error.fmt(f),
-            Self::Entry(why) | Self::Unfit(why) => why.fmt(f),
-            Self::Refused(refused) => refused.reason().fmt(f),
-            Self::Exists => f.write_str("it exists already"),
-        }
-    }
-}
-
-impl From<kopia_repository::Error> for Cause {
-    fn from(error: kopia_repository::Error) -> Self {
-        Self::Repository(Arc::new(error))
-    }
-}
-
-impl From<Refused> for Cause {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(Box::new(refused))
-    }
-}
-
-impl From<io::Error> for Cause {
-    fn from(error: io::Error) -> Self {
-        Self::Target(Arc::new(error))
     }
 }

@@ -11,17 +11,19 @@ mod leaf;
 mod rounds;
 mod shard_slice;
 
+use crate::reason::{NotDeleted, Reason};
+use kopia_repository::Defect;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use kopia_format::directory::{EntryKind, Refusal};
+use kopia_format::directory::EntryKind;
 use kopia_repository::{Entry, Fetched, MAX_WAITING};
 use rustix::fs::Stat;
 
 use crate::Part;
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
-use crate::decide::extras::{DirNames, originals, stub_alone, unlisted, unread};
+use crate::decide::extras::{DirNames, originals};
 use crate::decide::leftovers::Leftovers;
 use crate::destination::existing::open_existing;
 use crate::destination::folder::{Folder, FolderKind};
@@ -32,7 +34,7 @@ use crate::destination::naming::Folding;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, is_folder, look, staging};
 use crate::execute::{Shared, Worker};
-use crate::outcome::{Attribute, Cause};
+use crate::outcome::Attribute;
 use crate::queue::Parts;
 use batch::Batch;
 use folding::{Merged, Seen, below};
@@ -135,7 +137,7 @@ impl<'a> Planner<'a> {
             }
             Seen::Clash(clash) => {
                 let path = clash.path(&folder.path_of(""));
-                self.shared.tally.lost(path, clash.cause(), below(&clash.entry));
+                self.shared.tally.lost(path, clash.reason(), below(&clash.entry));
             }
             Seen::Entry(entry, merged) => {
                 has_tag |= is_root && staging::is_tag(entry.name());
@@ -156,11 +158,11 @@ impl<'a> Planner<'a> {
                         let placing = there.placing(self.shared, folder, &entry);
                         let planned =
                             placing.and_then(|placing| self.folder(folder, (&entry, merged), placing, left));
-                        if let Err(cause) = planned {
+                        if let Err(reason) = planned {
                             if self.share.is_some() {
-                                self.shared.tear(folder.path_of(entry.name()) + "/", cause.to_string());
+                                self.shared.tear(folder.path_of(entry.name()) + "/", reason.to_string());
                             }
-                            self.shared.tally.lost(folder.path_of(entry.name()), cause, below(&entry));
+                            self.shared.tally.lost(folder.path_of(entry.name()), reason, below(&entry));
                             there.left.iter().for_each(|left| left.remove(entry.name().as_bytes()));
                         }
                     }
@@ -191,13 +193,14 @@ impl<'a> Planner<'a> {
             (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
                 if let Some(existing) = &there.existing {
                     let kept = extras.take_originals(existing.as_fd(), stubbed);
-                    kept.iter().for_each(|name| self.extra_problem(folder, name, stub_alone()));
+                    kept.iter().for_each(|name| self.extra_problem(folder, name, NotDeleted::OnlyStub));
                 }
                 match extras.take_unread(summary.as_ref()) {
                     Ok(kept) => {
-                        kept.iter().for_each(|name| self.extra_problem(folder, name, unread()));
+                        kept.iter()
+                            .for_each(|name| self.extra_problem(folder, name, NotDeleted::UnreadInBackup));
                     }
-                    Err(cause) => return self.extra_problem(folder, "", cause),
+                    Err(reason) => return self.extra_problem(folder, "", reason),
                 }
                 let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
                 let listed = there.existing.as_ref().and_then(|listed| Identity::of(listed).ok());
@@ -233,7 +236,7 @@ impl<'a> Planner<'a> {
     fn names_of(&self, folder: &Arc<Folder>, there: &There) -> Option<DirNames> {
         let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
         let names = DirNames::read(existing.as_fd());
-        names.inspect_err(|error| self.extra_problem(folder, "", unlisted(error))).ok()
+        names.map_err(|error| self.extra_problem(folder, "", NotDeleted::Unlisted(error.into()))).ok()
     }
 
     /// Lists placeholders of the target's folder. Where extras are deleted, they are some.
@@ -249,25 +252,24 @@ impl<'a> Planner<'a> {
         (entry, mut merged): (&Entry, Vec<Merged>),
         Placing { kind, replaces, attributes }: Placing,
         left: bool,
-    ) -> Result<(), Cause> {
+    ) -> Result<(), Reason> {
         if parent.depth >= self.shared.options.max_depth {
-            let most = self.shared.options.max_depth;
-            return Err(Cause::Entry(format!("folders are nested more than {most} deep")));
+            return Err(Defect::TooDeep { limit: self.shared.options.max_depth }.into());
         }
         if self.folders.len() + self.folders_found.len() >= MAX_WAITING {
-            return Err(Cause::Entry(waiting()));
+            return Err(Defect::TooManyWaiting { limit: MAX_WAITING }.into());
         }
         let source = entry.source();
         let itself = source.object();
         if itself.is_some() && parent.ancestors().any(|ancestor| ancestor.has(itself)) {
-            return Err(Cause::Entry("the folder contains itself".into()));
+            return Err(Defect::ContainsItself.into());
         }
         self.take_room_for_folder();
         merged.retain(|merged| {
             let itself = merged.source.object();
             let is_cycle = itself.is_some() && parent.ancestors().any(|ancestor| ancestor.has(itself));
             if is_cycle {
-                self.problem(parent, &merged.name, Cause::Entry("the folder contains itself".into()));
+                self.problem(parent, &merged.name, Defect::ContainsItself.into());
             }
             !is_cycle
         });
@@ -289,13 +291,13 @@ impl<'a> Planner<'a> {
         self.worker.child_done(folder);
     }
 
-    fn problem(&self, folder: &Arc<Folder>, name: &str, cause: Cause) {
-        self.shared.tally.problem(folder.path_of(name), cause);
+    fn problem(&self, folder: &Arc<Folder>, name: &str, reason: Reason) {
+        self.shared.tally.problem(folder.path_of(name), reason);
     }
 
     /// As [`Self::problem`], of what the snapshot does not have.
-    fn extra_problem(&self, folder: &Arc<Folder>, name: &str, cause: Cause) {
-        self.shared.tally.extra_problem(folder.path_of(name), cause);
+    fn extra_problem(&self, folder: &Arc<Folder>, name: &str, reason: NotDeleted) {
+        self.shared.tally.extra_problem(folder.path_of(name), reason);
     }
 
     fn hand_over_when_full(&mut self) {
@@ -330,7 +332,7 @@ struct Placing {
 
 impl There {
     /// Says how a folder gets to its place, and what it gets there besides what is in it.
-    fn placing(&self, shared: &Shared<'_>, parent: &Folder, entry: &Entry) -> Result<Placing, Cause> {
+    fn placing(&self, shared: &Shared<'_>, parent: &Folder, entry: &Entry) -> Result<Placing, Reason> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
         let attributes = if entry.is_implied() {
             // As of any folder that is made on the way: one that is there stays as it is.
@@ -364,14 +366,4 @@ impl There {
         let creator = shared.defaults.creator;
         Candidates { left, ..Candidates::of(stat.as_ref(), entry, shared.options, creator) }
     }
-}
-
-/// What is said of a folder beyond those that are kept in memory.
-pub(crate) fn waiting() -> String {
-    format!("more than {MAX_WAITING} folders are still to be restored; restore this one by itself")
-}
-
-/// What is said of the second entry of a name.
-pub(crate) fn doubled() -> Cause {
-    Cause::Entry(Refusal::Doubled.to_string())
 }

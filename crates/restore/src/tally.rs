@@ -7,7 +7,8 @@ use kopia_format::stub::Stub;
 
 use crate::destination::metadata::unset::Unset;
 use crate::outcome::{FoundStub, KEPT, KEPT_BYTES};
-use crate::{Attribute, Cause, Notes, Observer, Outcome, Problem, Salvaged};
+use crate::reason::NotDeleted;
+use crate::{Attribute, Notes, Observer, Outcome, Problem, Reason, Salvaged};
 
 /// How many files that stand for others an [`Outcome`] keeps.
 const STUBS: usize = 100;
@@ -167,8 +168,8 @@ impl<'a> Tally<'a> {
     }
 
     /// As [`Self::problem`], of an entry with which so many others are lost.
-    pub(crate) fn lost(&self, path: String, cause: impl Into<Cause>, below: u64) {
-        self.problem(path, cause);
+    pub(crate) fn lost(&self, path: String, reason: impl Into<Reason>, below: u64) {
+        self.problem(path, reason);
         self.problem_count.fetch_add(below, Ordering::Relaxed);
     }
 
@@ -178,9 +179,9 @@ impl<'a> Tally<'a> {
     }
 
     /// As [`Self::problem`], of what the snapshot does not have.
-    pub(crate) fn extra_problem(&self, path: String, cause: impl Into<Cause>) {
+    pub(crate) fn extra_problem(&self, path: String, reason: NotDeleted) {
         self.extra_problems.fetch_add(1, Ordering::Relaxed);
-        self.problem(path, cause);
+        self.problem(path, reason);
     }
 
     /// Counts an attribute that is not as in the snapshot.
@@ -205,13 +206,13 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub(crate) fn problem(&self, path: String, cause: impl Into<Cause>) {
-        self.salvaged(path, cause, None);
+    pub(crate) fn problem(&self, path: String, reason: impl Into<Reason>) {
+        self.salvaged(path, reason, None);
     }
 
     /// As [`Self::problem`], of a file that was saved in part.
-    pub(crate) fn salvaged(&self, path: String, cause: impl Into<Cause>, salvaged: Option<Salvaged>) {
-        let problem = Problem { path, cause: cause.into(), salvaged };
+    pub(crate) fn salvaged(&self, path: String, reason: impl Into<Reason>, salvaged: Option<Salvaged>) {
+        let problem = Problem { path, reason: reason.into(), salvaged };
         self.observer.problem(&problem);
         let mut kept = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
         let (problems, bytes) = &mut *kept;

@@ -82,7 +82,9 @@ fn what_exists_is_kept_skipped_replaced_or_refused() {
     assert!(ran("").exits(0).text().contains(", kept 2 that were right in "));
     let file = KopiaRs::written(&repository, "restore latest/large").arg(target.join("large")).run().exits(0);
     assert!(file.text().ends_with("large is right already: nothing was written\n"), "{}", file.text());
-    ran("--existing error").exits(3).says(&["error: d/small: it exists already", "large: it exists already"]);
+    let refused = ran("--existing error --json").exits(3);
+    let json = refused.says(&["error: d/small: it exists already", "large: it exists already"]).json();
+    assert_eq!(json["problems"][1]["reason"], json!("exists"));
     ran("--existing error --fail-fast")
         .exits(1)
         .says(&["it exists already; what was done lies in ", "hint: "]);
@@ -117,6 +119,13 @@ fn pieces_that_are_lost_are_named_and_the_rest_is_saved() {
     let line: Value =
         serde_json::from_str(&fs::read_to_string(&report).expect("a report")).expect("one line");
     assert_eq!(line["salvaged"], json!({"path": "large.partial", "lost": [[8000, 12_000]]}));
+    let offset = 32 + 33 + 2 * 4028;
+    assert_eq!((&line["reason"], &line["offset"]), (&json!("corrupt_content"), &json!(offset)));
+    assert!(
+        line["content"].is_string() && line["blob"].as_str().is_some_and(|blob| blob.starts_with('p')),
+        "{line}"
+    );
+    assert_eq!((&line["operation"], &line["errno"]), (&Value::Null, &Value::Null));
     let mut expected = large();
     expected[8000..12_000].fill(0);
     assert!(fs::read(target.join("large.partial")).expect("saved") == expected);

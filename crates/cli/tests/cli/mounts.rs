@@ -33,6 +33,7 @@ fn a_bind_mount_where_the_snapshot_has_a_folder_is_left_alone() {
         assert_eq!(problem["path"], json!("d"), "{out}");
         let message = problem["message"].as_str().expect("a message");
         assert!(message.starts_with("another file system or volume lies there"), "{message}");
+        assert_eq!(problem["reason"], json!("mounted"), "{out}");
     }
     let note = "note: nothing was deleted, because not all of the snapshot is restored; 1 entry that it does not \
                 have was left";

@@ -22,7 +22,7 @@ impl From<restore::Result<Outcome>> for Ended {
             Err(error) => Self::Failed(error.to_string()),
             Ok(outcome) => {
                 assert_eq!(outcome.problem_count, outcome.problems.len() as u64);
-                let problem = |problem: &restore::Problem| (problem.path.clone(), problem.cause.to_string());
+                let problem = |problem: &restore::Problem| (problem.path.clone(), problem.reason.to_string());
                 Self::Done(outcome.problems.iter().map(problem).collect())
             }
         }

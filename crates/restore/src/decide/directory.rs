@@ -5,7 +5,7 @@ use std::io;
 use rustix::fs::Stat;
 
 use crate::destination::is_folder;
-use crate::outcome::Cause;
+use crate::reason::Reason;
 use crate::{Existing, Options};
 
 /// What happens to a directory of the snapshot.
@@ -28,26 +28,21 @@ impl DirectoryPolicy {
         found: Option<&Stat>,
         is_boundary: impl FnOnce(&Stat) -> io::Result<bool>,
         options: &Options,
-    ) -> Result<Self, Cause> {
+    ) -> Result<Self, Reason> {
         match found {
             None => Ok(Self::Make),
             // Nothing can be moved to another file system, nor to another mount of the same.
             Some(stat) if is_folder(stat) => {
                 if is_boundary(stat)? {
-                    Err(mounted())
+                    Err(Reason::Mounted)
                 } else {
                     Ok(Self::Fill)
                 }
             }
-            Some(_) if options.existing == Existing::Error => Err(Cause::Exists),
+            Some(_) if options.existing == Existing::Error => Err(Reason::Exists),
             Some(_) => Ok(Self::Replace),
         }
     }
-}
-
-/// What is said of a directory that is a mount point or subvolume.
-pub(crate) fn mounted() -> Cause {
-    Cause::Entry("another file system or volume lies there; restore this folder into it by itself".into())
 }
 
 #[cfg(test)]
@@ -63,7 +58,7 @@ mod tests {
         let (directory, file) = (stat(place.path()).unwrap(), stat(place.path().join("file")).unwrap());
         let decide = |found, boundary, existing| {
             let options = Options { existing, ..Options::default() };
-            DirectoryPolicy::decide(found, |_| boundary, &options).map_err(|cause| cause.to_string())
+            DirectoryPolicy::decide(found, |_| boundary, &options).map_err(|reason| reason.to_string())
         };
         assert_eq!(decide(None, Ok(true), Existing::Error), Ok(DirectoryPolicy::Make));
         assert_eq!(decide(Some(&directory), Ok(false), Existing::Error), Ok(DirectoryPolicy::Fill));
@@ -72,6 +67,6 @@ mod tests {
         );
         assert!(decide(Some(&directory), Err(rustix::io::Errno::IO.into()), Existing::Verify).is_err());
         assert_eq!(decide(Some(&file), Ok(true), Existing::Verify), Ok(DirectoryPolicy::Replace));
-        assert_eq!(decide(Some(&file), Ok(false), Existing::Error).unwrap_err(), Cause::Exists.to_string());
+        assert_eq!(decide(Some(&file), Ok(false), Existing::Error).unwrap_err(), Reason::Exists.to_string());
     }
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::Options;
 use crate::destination::{look, staging};
-use crate::outcome::Cause;
+use crate::reason::NotDeleted;
 
 /// The names in a folder, of which those that the snapshot has are taken away.
 #[derive(Default)]
@@ -107,21 +107,17 @@ impl DirNames {
     /// # Errors
     /// Why nothing may be deleted: if it is not known what the backup did not read, or which names are those of the
     /// snapshot.
-    pub(crate) fn take_unread(&mut self, summary: Option<&Summary>) -> Result<Vec<String>, Cause> {
+    pub(crate) fn take_unread(&mut self, summary: Option<&Summary>) -> Result<Vec<String>, NotDeleted> {
         if self.folds && !self.names.is_empty() {
-            let why = "the file system takes one of its names for another, so nothing is deleted in it";
-            return Err(Cause::Entry(why.into()));
+            return Err(NotDeleted::NamesClash);
         }
         let Some(summary) = summary else { return Ok(Vec::new()) };
         if !summary.incomplete.is_empty() {
-            return Err(Cause::Entry(
-                "its backup did not come to its end, so nothing is deleted in it".into(),
-            ));
+            return Err(NotDeleted::IncompleteBackup);
         }
         let lost = summary.failed.saturating_add(summary.ignored_errors);
         if !self.names.is_empty() && i64::try_from(summary.errors.len()).is_ok_and(|named| named < lost) {
-            let why = "the backup could not read entries that it does not name, so nothing is deleted in it";
-            return Err(Cause::Entry(why.into()));
+            return Err(NotDeleted::UnnamedErrors);
         }
         // Paths begin at the snapshot's root, which need not be the root of this restore: the last name has to do.
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
@@ -171,21 +167,6 @@ pub(crate) fn originals(entry: &Entry) -> Vec<String> {
     let mut names = vec![named.to_owned()];
     names.extend(Some(stub.name).filter(|name| is_name(name) && *name != named));
     names
-}
-
-/// What is said of an entry of the target that the backup could not read.
-pub(crate) fn unread() -> Cause {
-    Cause::Entry("the backup could not read it, so it is not deleted".into())
-}
-
-/// What is said of an entry of the target of whose name the snapshot has a stub.
-pub(crate) fn stub_alone() -> Cause {
-    Cause::Entry("the snapshot has only a stub of it, so it is not deleted".into())
-}
-
-/// What is said of a folder in which nothing can be deleted.
-pub(crate) fn unlisted(error: &std::io::Error) -> Cause {
-    Cause::Entry(format!("the target's folder cannot be listed, so nothing is deleted in it: {error}"))
 }
 
 fn is_no_name(error: &io::Error) -> bool {

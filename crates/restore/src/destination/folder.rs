@@ -9,8 +9,8 @@ use kopia_repository::DirectorySource;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
-use crate::outcome::Cause;
 use crate::plan::folding::Merged;
+use crate::reason::Reason;
 use crate::room;
 
 /// A folder. Children hold their parent, so a folder lives as long as anything below it is unfinished.
@@ -56,7 +56,7 @@ pub(crate) struct Partial {
     pub(crate) name: Box<str>,
     /// Its name as long as nothing better is known.
     pub(crate) temporary: String,
-    pub(crate) cause: Cause,
+    pub(crate) reason: Reason,
     pub(crate) lost: Vec<Range<u64>>,
 }
 

@@ -24,7 +24,7 @@ use super::staging::Staging;
 use super::target::Target;
 use super::{is_folder, look, open_folder};
 use super::{partial, placeholder};
-use crate::outcome::Cause;
+use crate::reason::{Operation, Reason};
 use crate::room;
 use crate::tally::Tally;
 
@@ -79,12 +79,13 @@ impl Mover<'_> {
             let moved = moved.remove(&key).unwrap_or_default();
             let existing = existing.remove(&key).unwrap_or_default();
             let filled = self.fill(folder, &mut handles, &moved, &existing, &mut waiting);
+            let filled = filled.map_err(|error| Reason::of(Operation::Move, error));
             let finished = filled.and_then(|destination| {
                 // What is deleted in it later changes its time.
                 if self.delete_extra { Ok(()) } else { self.finish(folder, destination.as_fd()) }
             });
-            if let Err(error) = finished {
-                self.tally.problem(folder.path_of(""), error);
+            if let Err(reason) = finished {
+                self.tally.problem(folder.path_of(""), reason);
                 failed.insert(key);
             }
         }
@@ -94,11 +95,11 @@ impl Mover<'_> {
     }
 
     /// Sets the attributes of a folder that the target had, but for the target itself.
-    fn finish(&mut self, folder: &Arc<Folder>, destination: BorrowedFd<'_>) -> io::Result<()> {
+    fn finish(&mut self, folder: &Arc<Folder>, destination: BorrowedFd<'_>) -> Result<(), Reason> {
         if folder.parent.is_none() {
             return Ok(());
         }
-        let unset = self.metadata.finish_existing(destination, &folder.attributes)?;
+        let unset = self.metadata.finish_existing(destination, &folder.attributes).map_err(attributes)?;
         self.tally.unset(unset, || folder.path_of(""));
         Ok(())
     }
@@ -123,34 +124,26 @@ impl Mover<'_> {
             let mut placed = HashSet::new();
             if (names.len() as u64) < folder.staged() {
                 let lost = folder.staged() - names.len() as u64;
-                let why = format!(
-                    "{lost} of its entries vanished from the unfinished folder before they could be moved"
-                );
-                self.tally.problem(folder.path_of(""), Cause::Entry(why));
+                self.tally.problem(folder.path_of(""), Reason::Vanished(lost));
             }
             for (name, inode) in names {
                 let moved = self.move_entry(source.as_fd(), destination.as_fd(), &name, &placed);
                 placed.insert(inode);
-                if let Err(error) = moved {
-                    if self.delete_extra && error.kind() == io::ErrorKind::IsADirectory {
+                let reason = match moved {
+                    Ok(()) => continue,
+                    Err(Unmoved::Waits) => {
                         waiting.push(Waiting { folder, name });
                         continue;
                     }
-                    if room::is_full(&error) {
+                    Err(Unmoved::NoRoom(error)) => {
                         self.no_room = Some(error);
                         stuck.insert(name);
                         continue;
                     }
-                    let cause = match error.kind() {
-                        io::ErrorKind::InvalidFilename => Cause::Unfit(
-                            "the target's file system takes its name for that of another entry, which is restored".into(),
-                        ),
-                        io::ErrorKind::AlreadyExists if self.refuse_existing => Cause::Exists,
-                        _ => in_the_way(error),
-                    };
-                    self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), cause);
-                    stuck.insert(name);
-                }
+                    Err(Unmoved::Failed(reason)) => reason,
+                };
+                self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), reason);
+                stuck.insert(name);
             }
             if let Some(parent) = folder.parent.as_ref().filter(|_| !is_root) {
                 // What could not be moved keeps it there; the whole staging folder is removed at the end anyway.
@@ -159,8 +152,8 @@ impl Mover<'_> {
         }
         // One that could not be made or moved has its problem already.
         for child in moved.iter().filter(|child| !stuck.contains(child.name.as_bytes())) {
-            if let Err(error) = self.finish_moved(destination.as_fd(), child) {
-                self.tally.problem(child.path_of(""), error);
+            if let Err(reason) = self.finish_moved(destination.as_fd(), child) {
+                self.tally.problem(child.path_of(""), reason);
             }
         }
         partial::name_all(destination.as_fd(), folder, self.tally);
@@ -194,59 +187,78 @@ impl Mover<'_> {
         }
         match self.metadata.finish_existing(folder, &root.attributes) {
             Ok(unset) => self.tally.unset(unset, || root.path_of("")),
-            Err(error) => self.tally.problem(root.path_of(""), error),
+            Err(error) => self.tally.problem(root.path_of(""), attributes(error)),
         }
     }
 
     /// Sets the attributes of a folder in its final place.
-    fn finish_moved(&mut self, parent: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<()> {
+    fn finish_moved(&mut self, parent: BorrowedFd<'_>, folder: &Arc<Folder>) -> Result<(), Reason> {
         let Some(identity) = folder.identity() else { return Ok(()) };
-        let handle = open_folder(parent, &folder.name)?;
-        if super::Identity::of(&handle)? != identity {
-            return Err(io::Error::other("the folder was replaced while the restore ran"));
+        let handle = open_folder(parent, &folder.name).map_err(attributes)?;
+        if super::Identity::of(&handle).map_err(attributes)? != identity {
+            return Err(Reason::Replaced);
         }
-        let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes)?;
+        let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes).map_err(attributes)?;
         self.tally.unset(unset, || folder.path_of(""));
         Ok(())
     }
 
-    /// Moves one entry, replacing what may be replaced.
-    ///
-    /// # Errors
-    /// What the system says; `InvalidFilename` if what is there by this name was `placed` there by this restore, as in a
-    /// directory in which case is folded; `IsADirectory` if a directory has to go first and may do so only once everything is restored.
+    /// Moves one entry, replacing what may be replaced, but nothing that this restore `placed` there: that happens in
+    /// case-insensitive directories.
     fn move_entry(
         &self,
         from: BorrowedFd<'_>,
         to: BorrowedFd<'_>,
         name: &[u8],
         placed: &HashSet<u64>,
-    ) -> io::Result<()> {
+    ) -> Result<(), Unmoved> {
         match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
             // Old file systems cannot refuse to replace; what is there decides below.
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-            Err(error) => return Err(error.into()),
+            Err(errno) => return Err(errno.into()),
         }
         let (staged, there) = (look(from, name)?, look(to, name)?);
         let new = staged.is_some_and(|stat| is_folder(&stat));
         // Inodes say nothing about what another file system has there.
         let device = staged.map(|stat| stat.st_dev);
         if there.is_some_and(|there| Some(there.st_dev) == device && placed.contains(&there.st_ino)) {
-            return Err(io::ErrorKind::InvalidFilename.into());
+            return Err(Unmoved::Failed(Reason::NameTaken { other: None }));
         }
         let old = there.map(|stat| is_folder(&stat));
         if self.refuse_existing && old.is_some() {
-            return Err(io::ErrorKind::AlreadyExists.into());
+            return Err(Unmoved::Failed(Reason::Exists));
         }
         match (new, old) {
-            (false, Some(true)) if self.delete_extra => return Err(io::ErrorKind::IsADirectory.into()),
+            (false, Some(true)) if self.delete_extra => return Err(Unmoved::Waits),
             (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
             (true, Some(false)) => rustix::fs::unlinkat(to, name, AtFlags::empty())?,
             // A rename replaces a file by a file, and an empty folder by a folder.
             _ => {}
         }
         Ok(rustix::fs::renameat(from, name, to, name)?)
+    }
+}
+
+/// Why an entry stays in the staging tree.
+#[derive(Debug)]
+enum Unmoved {
+    /// A directory has to go first, and may do so only once everything is restored.
+    Waits,
+    /// The directory that it belongs into has no room for its name.
+    NoRoom(io::Error),
+    Failed(Reason),
+}
+
+impl From<io::Error> for Unmoved {
+    fn from(error: io::Error) -> Self {
+        if room::is_full(&error) { Self::NoRoom(error) } else { Self::Failed(in_the_way(error)) }
+    }
+}
+
+impl From<Errno> for Unmoved {
+    fn from(errno: Errno) -> Self {
+        io::Error::from(errno).into()
     }
 }
 
@@ -264,22 +276,17 @@ fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<(Vec<u8>, u64)>> {
     Ok(names)
 }
 
-/// Says that something is still there.
-pub(crate) fn not_deleted(error: &io::Error) -> Cause {
-    Cause::Entry(format!("the snapshot does not have it, but it cannot be deleted: {error}"))
+/// Returns why a directory does not get its attributes.
+fn attributes(error: io::Error) -> Reason {
+    Reason::of(Operation::SetAttributes, error)
 }
 
-/// What is said of what cannot get to its place.
-pub(crate) fn full_folder() -> Cause {
-    Cause::Entry("a folder with something in it is in the way".into())
-}
-
-/// Says in words what stood in the way.
-fn in_the_way(error: io::Error) -> Cause {
+/// Returns why an entry cannot get to its place.
+fn in_the_way(error: io::Error) -> Reason {
     match Errno::from_io_error(&error) {
-        Some(Errno::NOTEMPTY | Errno::EXIST) => full_folder(),
-        Some(Errno::XDEV) => Cause::Entry("the folder lies on another file system than the target".into()),
-        _ => error.into(),
+        Some(Errno::NOTEMPTY | Errno::EXIST) => Reason::NotEmpty,
+        Some(Errno::XDEV) => Reason::OtherFileSystem,
+        _ => Reason::of(Operation::Move, error),
     }
 }
 

@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{FOLDER, Identity, look};
-use crate::outcome::Cause;
+use crate::reason::{Reason, Unfit};
 
 /// Which names are one in a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -189,24 +190,21 @@ pub(crate) enum Made {
 }
 
 /// Returns why an entry cannot be in the target's file system, if that is what an error says.
-pub(crate) fn refusal(made: Made, name: &str, errno: Errno) -> Option<Cause> {
-    let takes_no_name = "the target's file system does not take this name";
-    let why = match errno {
-        Errno::NAMETOOLONG => "the target's file system does not take a name of this length",
-        Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS if made == Made::Symlink => {
-            "the target's file system takes no symbolic links"
-        }
-        Errno::INVAL | Errno::ILSEQ => takes_no_name,
+pub(crate) fn refusal(made: Made, name: &str, errno: Errno) -> Option<Reason> {
+    let what = match errno {
+        Errno::NAMETOOLONG => Unfit::NameLength,
+        Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS if made == Made::Symlink => Unfit::Symlink,
+        Errno::INVAL | Errno::ILSEQ => Unfit::Name,
         // Shares answer with what they have: that there is no such name, or no right to it.
-        Errno::NOENT | Errno::ACCESS | Errno::PERM if is_refused_by_windows(name) => takes_no_name,
-        Errno::FBIG => "the target's file system takes no file of this size",
+        Errno::NOENT | Errno::ACCESS | Errno::PERM if is_refused_by_windows(name) => Unfit::Name,
+        Errno::FBIG => Unfit::Size,
         _ => return None,
     };
-    Some(Cause::Unfit(format!("{why} ({})", std::io::Error::from(errno))))
+    Some(Reason::Unfit { what, error: Arc::new(errno.into()) })
 }
 
 /// Foresees what [`refusal`] would say, by looking for the name in a directory of the target's file system.
-pub(crate) fn foresee_refusal(made: Made, name: &str, directory: BorrowedFd<'_>) -> Option<Cause> {
+pub(crate) fn foresee_refusal(made: Made, name: &str, directory: BorrowedFd<'_>) -> Option<Reason> {
     // Names of letters and digits are taken everywhere.
     let is_odd = is_refused_by_windows(name) || name.len() > ODD;
     if !is_odd && made != Made::Symlink {
@@ -257,7 +255,7 @@ mod tests {
 
     #[test]
     fn refusals_are_told_from_failures() {
-        let is_unfit = |made, name, errno| matches!(refusal(made, name, errno), Some(Cause::Unfit(_)));
+        let is_unfit = |made, name, errno| matches!(refusal(made, name, errno), Some(Reason::Unfit { .. }));
         assert!(is_unfit(Made::File, "a:b", Errno::INVAL) && is_unfit(Made::Directory, "a:b", Errno::NOENT));
         assert!(is_unfit(Made::File, "a", Errno::NAMETOOLONG) && is_unfit(Made::File, "a", Errno::FBIG));
         assert!(is_unfit(Made::Symlink, "a", Errno::PERM) && !is_unfit(Made::File, "a", Errno::PERM));
@@ -293,7 +291,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let directory = rustix::fs::open(place.path(), FOLDER, Mode::empty()).unwrap();
         let foresee = |name: &str| foresee_refusal(Made::File, name, directory.as_fd());
-        assert!(matches!(foresee(&"é".repeat(200)), Some(Cause::Unfit(_))));
+        assert!(matches!(foresee(&"é".repeat(200)), Some(Reason::Unfit { .. })));
         assert!(
             foresee(&"e".repeat(200)).is_none() && foresee("a:b").is_none() && foresee("plain").is_none()
         );

@@ -28,7 +28,7 @@ pub(crate) fn temporary(path: &str) -> String {
 /// Names what is left in a folder of files of which pieces are lost, and reports each.
 pub(crate) fn name_all(handle: BorrowedFd<'_>, folder: &Arc<Folder>, tally: &Tally<'_>) {
     for partial in folder.take_partial() {
-        let Partial { name, temporary, cause, lost } = partial;
+        let Partial { name, temporary, reason, lost } = partial;
         let path = folder.path_of(&name);
         let wanted = format!("{name}.partial");
         let salvaged = match rename(handle, &temporary, &wanted) {
@@ -38,7 +38,7 @@ pub(crate) fn name_all(handle: BorrowedFd<'_>, folder: &Arc<Folder>, tally: &Tal
             Err(_) => None,
         };
         let salvaged = salvaged.map(|name| Salvaged { path: folder.path_of(&name), lost });
-        tally.salvaged(path, cause, salvaged);
+        tally.salvaged(path, reason, salvaged);
     }
 }
 

@@ -17,9 +17,9 @@ use crate::destination::look;
 use crate::destination::metadata::has_time;
 use crate::destination::metadata::keep::found_as_settable;
 use crate::destination::metadata::unset::Unset;
-use crate::outcome::Cause;
 use crate::plan::items::SmallEntry;
 use crate::plan::items::{Check, Item};
+use crate::reason::Reason;
 
 /// Where an entry lies that may be right already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Worker<'_> {
     fn finish_entry(&mut self, entry: &SmallEntry) {
         let path = entry.folder.path_of(&entry.name);
         let taken = self.take_share(entry).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Cause::Entry("no shard has written it".into()),
+            io::ErrorKind::NotFound => Reason::NotWritten,
             _ => error.into(),
         });
         match taken {
@@ -61,7 +61,7 @@ impl Worker<'_> {
                 self.shared.tally.written(size);
                 self.file_is_there(entry, size, 0);
             }
-            Err(cause) => self.shared.tally.problem(path, cause),
+            Err(reason) => self.shared.tally.problem(path, reason),
         }
         self.child_done(entry.folder.clone());
     }

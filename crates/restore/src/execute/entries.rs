@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use kopia_repository::Defect;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Worker, is_fatal};
@@ -10,16 +11,16 @@ use crate::Sync;
 use crate::decide::existing::Candidates;
 use crate::destination::close;
 use crate::destination::metadata::unset::Unset;
-use crate::outcome::Cause;
 use crate::plan::items::SmallEntry;
+use crate::reason::Reason;
 use crate::room::{Finished, Postponed};
 
 impl Worker<'_> {
     /// Writes and finishes a small file or link.
-    pub(super) fn small(&mut self, entry: &SmallEntry, plain: Result<&[u8], Cause>) {
+    pub(super) fn small(&mut self, entry: &SmallEntry, plain: Result<&[u8], Reason>) {
         let path = || entry.path();
         match plain {
-            Err(cause) => self.shared.tally.problem(path(), cause),
+            Err(reason) => self.shared.tally.problem(path(), reason),
             Ok(bytes) => {
                 let written = match entry.symlink {
                     true => self.symlink(entry, bytes),
@@ -121,8 +122,8 @@ impl Worker<'_> {
 
     fn compare_length(&self, entry: &SmallEntry, length: u64) {
         if length != entry.size {
-            let why = format!("it has {length} bytes, its entry says {}", entry.size);
-            self.shared.tally.problem(entry.folder.path_of(&entry.name), Cause::Entry(why));
+            let reason = Defect::Length { found: length, stated: entry.size };
+            self.shared.tally.problem(entry.folder.path_of(&entry.name), reason);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One thread's tools, and its way from a part of a batch to finished directories.
 
+use kopia_format::directory::{Refusal, Refused};
+use kopia_repository::Defect;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -21,9 +23,9 @@ use crate::destination::metadata::Metadata;
 use crate::destination::naming::{Folding, Made, refusal};
 use crate::destination::partial;
 use crate::open_files::OpenFiles;
-use crate::outcome::Cause;
 use crate::plan::batch::{Batch, ContentRef, Part};
 use crate::plan::items::{Item, SmallEntry};
+use crate::reason::Reason;
 use crate::room::{Finished, Postponed};
 
 /// One thread's tools.
@@ -97,7 +99,7 @@ impl<'a> Worker<'a> {
         let mut decoder = std::mem::take(&mut self.decoder);
         let uses = &batch.uses[read.uses.clone()];
         repository.decode_read(&mut decoder, read, uses, bytes.as_deref(), |same, plain| {
-            self.distribute(batch, same, plain.map_err(Cause::from));
+            self.distribute(batch, same, plain.map_err(Reason::from));
         });
         self.decoder = decoder;
         if let Some(bytes) = bytes {
@@ -106,13 +108,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Writes a content everywhere.
-    fn distribute(&mut self, batch: &Batch, uses: &[ContentRef], plain: Result<&[u8], Cause>) {
+    fn distribute(&mut self, batch: &Batch, uses: &[ContentRef], plain: Result<&[u8], Reason>) {
         for item in uses {
             let entry = &batch.items[item.item];
             match (&plain, item.compressed) {
                 (Ok(headed), Some(length)) => {
                     let mut decoder = std::mem::take(&mut self.headed);
-                    let plain = decoder.decompress_headed(&item.content, headed, length).map_err(Cause::from);
+                    let plain =
+                        decoder.decompress_headed(&item.content, headed, length).map_err(Reason::from);
                     self.deliver(entry, Some(item), plain.as_deref().map_err(Clone::clone));
                     self.headed = decoder;
                 }
@@ -121,7 +124,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn deliver(&mut self, item: &Item, used: Option<&ContentRef>, plain: Result<&[u8], Cause>) {
+    fn deliver(&mut self, item: &Item, used: Option<&ContentRef>, plain: Result<&[u8], Reason>) {
         if self.shared.stopped() {
             return;
         }
@@ -213,26 +216,26 @@ impl<'a> Worker<'a> {
 
     fn failed(&self, path: String, made: Made, name: &str, error: io::Error, below: u64) {
         let errno = Errno::from_io_error(&error);
-        let cause = match errno {
+        let reason = match errno {
             _ if is_fatal(&error) => {
                 return self.shared.give_up(self.shared.target.error("cannot be written any more", error));
             }
             Some(Errno::EXIST) if self.shared.folding != Folding::Nothing => {
-                Cause::Unfit("the target's file system takes its name for that of another entry".into())
+                Reason::NameTaken { other: None }
             }
-            Some(Errno::EXIST) => crate::plan::doubled(),
+            Some(Errno::EXIST) => Refused { name: name.into(), why: Refusal::Doubled, object: None }.into(),
             _ => errno.and_then(|errno| refusal(made, name, errno)).unwrap_or_else(|| error.into()),
         };
-        self.shared.tally.lost(path, cause, below);
+        self.shared.tally.lost(path, reason, below);
     }
 }
 
 /// Refuses a content that has another length than the list that it stands in says.
-fn as_long_as_stated<'b>(used: Option<&ContentRef>, bytes: &'b [u8]) -> Result<&'b [u8], Cause> {
+fn as_long_as_stated<'b>(used: Option<&ContentRef>, bytes: &'b [u8]) -> Result<&'b [u8], Reason> {
     match used {
         Some(ContentRef { length: Some(length), content, .. }) if *length != bytes.len() as u64 => {
-            let why = format!("content {content} has {} bytes, its list says {length}", bytes.len());
-            Err(Cause::Entry(why))
+            let (content, found, stated) = (*content, bytes.len() as u64, *length);
+            Err(Defect::ContentLength { content, found, stated }.into())
         }
         _ => Ok(bytes),
     }

@@ -8,7 +8,7 @@ use kopia_format::directory::{EntryKind, Refused, Summary};
 use kopia_repository::{DirectorySource, Entry, Fetched, Repository};
 
 use crate::destination::naming::Folding;
-use crate::outcome::Cause;
+use crate::reason::Reason;
 
 /// How many directories are merged into one at most. More than some are found in no tree but one made to use up memory.
 const MOST_MERGED: usize = 1 << 16;
@@ -40,11 +40,8 @@ pub(crate) struct Clash {
 
 impl Clash {
     /// Returns why it is not restored.
-    pub(crate) fn cause(&self) -> Cause {
-        Cause::Unfit(format!(
-            "the target's file system takes its name for that of {:?}, which is restored in its stead",
-            &*self.other
-        ))
+    pub(crate) fn reason(&self) -> Reason {
+        Reason::NameTaken { other: Some(self.other.clone()) }
     }
 
     /// Returns its path in the snapshot, where its directory has this path in the target.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kopia_format::ObjectId;
 use kopia_format::directory::EntryKind;
+use kopia_repository::Defect;
 use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
 
@@ -17,8 +18,9 @@ use crate::destination::compare::size;
 use crate::destination::folder::Folder;
 use crate::destination::look;
 use crate::destination::metadata::Attributes;
-use crate::outcome::{Attribute, Cause};
+use crate::outcome::Attribute;
 use crate::plan::items::{LargeFile, SmallEntry};
+use crate::reason::Reason;
 
 impl Planner<'_> {
     /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
@@ -43,7 +45,7 @@ impl Planner<'_> {
         match found.existing {
             Some(ExistingPolicy::Refuse) => {
                 self.worker.discard(&small, found);
-                return self.lost(small, Cause::Exists);
+                return self.lost(small, Reason::Exists);
             }
             Some(ExistingPolicy::Trust { owner }) => {
                 self.worker.discard(&small, found);
@@ -97,7 +99,7 @@ impl Planner<'_> {
             (Some(Ok(extent)), None) => self.whole(small, extent, object, found),
             (Some(_), Some(_)) if small.symlink => {
                 self.discard(&small, found);
-                self.lost(small, Cause::Entry("it is a link whose target is longer than one content".into()));
+                self.lost(small, Defect::LongTarget.into());
             }
             (Some(Ok(first)), Some(second)) => {
                 self.pieces(small, [Ok(first), second].into_iter().chain(extents), found, begins)
@@ -274,8 +276,8 @@ impl Planner<'_> {
     }
 
     /// A file whose contents cannot even be named.
-    fn lost(&mut self, entry: SmallEntry, cause: Cause) {
-        self.problem(&entry.folder, &entry.name, cause);
+    fn lost(&mut self, entry: SmallEntry, reason: Reason) {
+        self.problem(&entry.folder, &entry.name, reason);
         self.worker.child_done(entry.folder);
     }
 }

@@ -1,5 +1,6 @@
 //! What would be deleted: decided at the end, because nothing is where not all of the snapshot can be restored.
 
+use crate::reason::{NotDeleted, Reason};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kopia_repository::Entry;
@@ -8,7 +9,6 @@ use rustix::io::Errno;
 use super::walk::Walk;
 use super::{Action, Change};
 use crate::decide::extras::DirNames;
-use crate::destination::merge::{full_folder, not_deleted};
 use crate::destination::open_folder;
 use crate::destination::remove::{Kept, would_keep};
 
@@ -108,7 +108,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
                 if is_whole {
                     self.note_kept(kept);
                 }
-                self.problem(path, full_folder());
+                self.problem(path, Reason::NotEmpty);
             }
         }
         let is_whole = self.is_whole(problems);
@@ -117,8 +117,8 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
                 (false, _) => self.preview.extras_kept += extras.len() as u64,
                 (true, true) => self.preview.restores_kept.push(path),
                 (true, false) if is_closed => {
-                    let cause = || not_deleted(&Errno::ACCESS.into());
-                    extras.into_iter().for_each(|(path, _)| self.extra_problem(path, cause()));
+                    let reason = || NotDeleted::failed(Errno::ACCESS.into());
+                    extras.into_iter().for_each(|(path, _)| self.extra_problem(path, reason()));
                 }
                 (true, false) => {
                     for (path, kept) in extras {

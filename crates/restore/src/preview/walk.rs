@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kopia_format::directory::EntryKind;
+use kopia_repository::Defect;
 use kopia_repository::{DirectorySource, Entry, Fetched, MAX_WAITING, Repository, Trail};
 use rustix::fs::{Mode, OFlags, Stat};
 
@@ -19,17 +20,15 @@ use foresee::{cannot_replace, is_ours};
 
 use super::extras::Extras;
 use super::{Action, Change, Preview};
-use crate::decide::directory::mounted;
 use crate::decide::existing::freed_bytes;
-use crate::decide::extras::{DirNames, originals, stub_alone, unlisted, unread};
+use crate::decide::extras::{DirNames, originals};
 use crate::destination::metadata::keep::Creator;
 use crate::destination::mounts::is_boundary;
 use crate::destination::naming::{Folding, Made};
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::{Identity, is_folder, look, open_folder, staging};
-use crate::outcome::Cause;
 use crate::plan::folding::{self, Merged, Seen};
-use crate::plan::waiting;
+use crate::reason::{NotDeleted, Reason};
 use crate::room::{InTurn, Space};
 use crate::{Existing, Options};
 
@@ -55,7 +54,7 @@ impl Place {
     }
 
     /// Foresees that nothing may be put into the place of something that the target has.
-    fn foresee_in_place(&self, name: &str) -> Option<Cause> {
+    fn foresee_in_place(&self, name: &str) -> Option<Reason> {
         cannot_replace(self.is_closed, self.handle.as_deref()?, name)
     }
 }
@@ -222,7 +221,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let listed = place.handle.as_ref().filter(|_| self.options.delete_extra);
         let listed = listed.map(|handle| DirNames::read(handle.as_fd())).transpose();
         let mut extras = listed.unwrap_or_else(|error| {
-            self.extra_problem(place.path_of(""), unlisted(&error));
+            self.extra_problem(place.path_of(""), NotDeleted::Unlisted(error.into()));
             None
         });
         let mut stubbed = Vec::new();
@@ -236,7 +235,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 self.problem(place.path_of(&refused.name), refused.into());
             }
             Seen::Clash(clash) => {
-                self.lost(clash.path(&place.path_of("")), clash.cause(), &clash.entry);
+                self.lost(clash.path(&place.path_of("")), clash.reason(), &clash.entry);
             }
             Seen::Entry(entry, merged) => {
                 placeholders.note(entry.name());
@@ -249,7 +248,11 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 }
                 match entry.kind() {
                     EntryKind::Directory if self.waiting_folders + found.len() >= MAX_WAITING => {
-                        self.lost(place.path_of(entry.name()), Cause::Entry(waiting()), &entry);
+                        self.lost(
+                            place.path_of(entry.name()),
+                            Defect::TooManyWaiting { limit: MAX_WAITING }.into(),
+                            &entry,
+                        );
                     }
                     EntryKind::Directory => found.extend(self.inner(&place, &entry, merged)),
                     EntryKind::File | EntryKind::Symlink => self.leaf(&place, entry.name(), &entry),
@@ -265,14 +268,17 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
             (Ok(summary), Some(mut extras)) => {
                 if let Some(handle) = &place.handle {
                     let kept = extras.take_originals(handle.as_fd(), stubbed);
-                    kept.iter().for_each(|name| self.extra_problem(place.path_of(name), stub_alone()));
+                    kept.iter()
+                        .for_each(|name| self.extra_problem(place.path_of(name), NotDeleted::OnlyStub));
                 }
                 match extras.take_unread(summary.as_ref()) {
                     Ok(kept) => {
-                        kept.iter().for_each(|name| self.extra_problem(place.path_of(name), unread()));
+                        kept.iter().for_each(|name| {
+                            self.extra_problem(place.path_of(name), NotDeleted::UnreadInBackup)
+                        });
                     }
-                    Err(cause) => {
-                        self.extra_problem(place.path_of(""), cause);
+                    Err(reason) => {
+                        self.extra_problem(place.path_of(""), reason);
                         extras = DirNames::default();
                     }
                 }
@@ -296,13 +302,12 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
     fn inner(&mut self, parent: &Place, entry: &Entry, merged: Vec<Merged>) -> Option<Place> {
         let path = parent.path_of(entry.name());
         if parent.trail.depth() >= self.options.max_depth {
-            let why = format!("folders are nested more than {} deep", self.options.max_depth);
-            self.lost(path, Cause::Entry(why), entry);
+            self.lost(path, Defect::TooDeep { limit: self.options.max_depth }.into(), entry);
             return None;
         }
         let source = entry.source();
         if parent.trail.contains(&source) {
-            self.lost(path, Cause::Entry("the folder contains itself".into()), entry);
+            self.lost(path, Defect::ContainsItself.into(), entry);
             return None;
         }
         let handle = parent.handle.as_ref();
@@ -310,7 +315,7 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
         let mut is_closed = false;
         let handle = match stat {
             Some(stat) if is_folder(&stat) && self.is_boundary(handle, entry.name(), &stat) => {
-                self.lost(path, mounted(), entry);
+                self.lost(path, Reason::Mounted, entry);
                 return None;
             }
             Some(stat) if is_folder(&stat) => {
@@ -328,12 +333,12 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 opened
             }
             Some(_) if self.options.existing == Existing::Error => {
-                self.lost(path, Cause::Exists, entry);
+                self.lost(path, Reason::Exists, entry);
                 return None;
             }
             Some(stat) => {
-                if let Some(cause) = parent.foresee_in_place(entry.name()) {
-                    self.lost(path, cause, entry);
+                if let Some(reason) = parent.foresee_in_place(entry.name()) {
+                    self.lost(path, reason, entry);
                     return None;
                 }
                 self.preview.folders += 1;
@@ -343,8 +348,8 @@ impl<'a, V: FnMut(&Change)> Walk<'a, V> {
                 None
             }
             None => {
-                if let Some(cause) = self.foresee_refusal(parent, Made::Directory, entry.name()) {
-                    self.lost(path, cause, entry);
+                if let Some(reason) = self.foresee_refusal(parent, Made::Directory, entry.name()) {
+                    self.lost(path, reason, entry);
                     return None;
                 }
                 self.preview.folders += 1;

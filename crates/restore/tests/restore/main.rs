@@ -17,6 +17,7 @@ mod placeholders;
 mod preview;
 mod random;
 mod reading;
+mod reasons;
 mod refusing;
 mod resuming;
 mod salvage;

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use kopia_repository::Defect;
 use kopia_repository::Entry;
 use kopia_repository::verify::Shard;
-use kopia_restore::{Action, Cause, Options, Outcome, Part, Preview, preview};
+use kopia_restore::{Action, Options, Outcome, Part, Preview, Reason, preview};
 use kopia_testkit::writer::RepositoryWriter;
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems};
@@ -80,7 +81,8 @@ fn they_are_restored_part_by_part_and_found_at_rest() {
     let outcome = restore(&place, &root, |_| ());
     let [problem] = &problems(&outcome)[..] else { panic!("{:?}", problems(&outcome)) };
     assert!(problem.starts_with("../up: would leave its folder; its bytes are in object "), "{problem}");
-    assert!(matches!(&outcome.problems[0].cause, Cause::Refused(refused) if refused.object.is_some()));
+    let reason = &outcome.problems[0].reason;
+    assert!(matches!(reason, Reason::Defect(Defect::Refused(refused)) if refused.object.is_some()));
     assert_eq!((outcome.files, outcome.symlinks), (5, 1));
     assert_restored(&place);
     let again = restore(&place, &root, |_| ());

@@ -13,8 +13,8 @@ use super::super::folder::Folder;
 use super::super::handles::Handles;
 use super::super::remove::{Kept, remove_extra, would_keep};
 use super::super::{Identity, staging};
-use super::{Merge, Mover, Waiting, in_the_way, not_deleted};
-use crate::outcome::Cause;
+use super::{Merge, Mover, Waiting, attributes, in_the_way};
+use crate::reason::NotDeleted;
 
 impl Mover<'_> {
     /// Deletes what the snapshot does not have, if all that it has was restored, and finishes the folders.
@@ -35,21 +35,22 @@ impl Mover<'_> {
         let is_whole = self.tally.is_whole() && self.no_room.is_none();
         let in_use = if is_whole { self.in_use(merge) } else { HashSet::new() };
         for folder in merge.existing.iter().rev().filter(|folder| !failed.contains(&Arc::as_ptr(folder))) {
-            let finished = open_existing(self.target.folder.as_fd(), folder).and_then(|destination| {
+            let opened = open_existing(self.target.folder.as_fd(), folder).map_err(attributes);
+            let finished = opened.and_then(|destination| {
                 match folder.extras() {
                     Some((_, extras)) if !is_whole => self.tally.extras_kept(extras.len() as u64),
                     Some(_) if in_use.contains(&Arc::as_ptr(folder)) => {
                         self.tally.restore_kept(folder.path_of(""));
                     }
                     Some((listed, extras)) => {
-                        self.delete_extras(destination.as_fd(), folder, listed, extras)?
+                        self.delete_extras(destination.as_fd(), folder, listed, extras);
                     }
                     None => {}
                 }
                 self.finish(folder, destination.as_fd())
             });
-            if let Err(error) = finished {
-                self.tally.problem(folder.path_of(""), error);
+            if let Err(reason) = finished {
+                self.tally.problem(folder.path_of(""), reason);
             }
         }
     }
@@ -80,20 +81,17 @@ impl Mover<'_> {
         folder: &Arc<Folder>,
         listed: Identity,
         extras: &[Box<[u8]>],
-    ) -> io::Result<()> {
+    ) {
         // Another folder may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
-        if listed != Identity::of(destination)? {
-            let why = "the folder was replaced while the restore ran, so nothing is deleted in it";
-            self.tally.extra_problem(folder.path_of(""), Cause::Entry(why.into()));
-            return Ok(());
+        if Identity::of(destination).ok() != Some(listed) {
+            return self.tally.extra_problem(folder.path_of(""), NotDeleted::Replaced);
         }
         for name in extras {
             if let Err(error) = self.delete(destination, folder, name) {
                 let path = folder.path_of(&String::from_utf8_lossy(name));
-                self.tally.extra_problem(path, not_deleted(&error));
+                self.tally.extra_problem(path, NotDeleted::failed(error));
             }
         }
-        Ok(())
     }
 
     /// Puts a file or link in the place of a directory, which goes only where all of the snapshot was restored, or if it is

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use kopia_repository::Defect;
 use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
@@ -15,10 +16,10 @@ use crate::destination::folder::Partial;
 use crate::destination::large::Handle;
 use crate::destination::{close, handles, partial};
 use crate::execute::{Worker, is_fatal};
-use crate::outcome::Cause;
 use crate::plan::items::Item;
 use crate::plan::items::SmallEntry;
 use crate::plan::items::large::{Failed, LargeFile};
+use crate::reason::Reason;
 use crate::room::Postponed;
 
 impl Worker<'_> {
@@ -43,20 +44,20 @@ impl Worker<'_> {
         let takes = takes.map(|stat| u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512));
         let mixed = file.found.mixed || (takes.is_some() && file.changed.load(Ordering::Relaxed));
         let mut failed = file.take_failed();
-        let result = match failed.cause.take() {
+        let result = match failed.reason.take() {
             _ if file.found_no_room() => {
                 drop(handle);
                 Err(self.shared.room.error().into())
             }
-            Some(cause) => {
-                let cause = if_mixed(file, &handle, cause);
-                self.salvage(file, handle, failed, &cause).then_some(true).ok_or(cause)
+            Some(reason) => {
+                let reason = if_mixed(file, &handle, reason);
+                self.salvage(file, handle, failed, &reason).then_some(true).ok_or(reason)
             }
             None => match self.finish(file, handle) {
                 Ok(Some(kept_staged)) => Ok(kept_staged),
                 // It goes on: the file is looked at and written anew.
                 Ok(None) => return,
-                Err(cause) => Err(cause),
+                Err(reason) => Err(reason),
             },
         };
         self.shared.checks.large_file_done();
@@ -69,15 +70,18 @@ impl Worker<'_> {
         }
         match result {
             Ok(_) => {}
-            Err(Cause::Target(error)) if self.shared.room.may_postpone(&error) => {
-                let (entry, found) = (entry.clone(), Candidates { left: false, mixed, ..file.found });
-                return self.shared.room.postpone(Postponed::Entry { entry, found, takes }, &error);
+            Err(Reason::NotPermitted(failed) | Reason::NoSpace(failed) | Reason::System(failed)) => {
+                let error = failed.error;
+                if self.shared.room.may_postpone(&error) {
+                    let (entry, found) = (entry.clone(), Candidates { left: false, mixed, ..file.found });
+                    return self.shared.room.postpone(Postponed::Entry { entry, found, takes }, &error);
+                }
+                // That its directory could not be made is that directory's problem.
+                if is_fatal(&error) || !entry.folder.is_lost() {
+                    self.entry_failed(entry, handles::copy(&error));
+                }
             }
-            Err(Cause::Target(error)) if is_fatal(&error) || !entry.folder.is_lost() => {
-                self.entry_failed(entry, handles::copy(&error));
-            }
-            Err(Cause::Target(_)) => {}
-            Err(cause) => self.shared.tally.problem(entry.folder.path_of(&entry.name), cause),
+            Err(reason) => self.shared.tally.problem(entry.folder.path_of(&entry.name), reason),
         }
         self.child_done(entry.folder.clone());
     }
@@ -94,14 +98,14 @@ impl Worker<'_> {
             }
         }
         let path = entry.path();
-        match file.take_failed().cause {
+        match file.take_failed().reason {
             None => {
                 let reused = file.reused.load(Ordering::Relaxed);
                 self.shared.tally.share(file.there.load(Ordering::Relaxed), reused);
             }
-            Some(cause) => {
-                self.shared.tear(path.clone(), cause.to_string());
-                self.shared.tally.problem(path, cause);
+            Some(reason) => {
+                self.shared.tear(path.clone(), reason.to_string());
+                self.shared.tally.problem(path, reason);
             }
         }
         self.child_done(entry.folder.clone());
@@ -119,7 +123,7 @@ impl Worker<'_> {
 
     /// Finishes a file that is whole. Says whether what is staged of it, if anything is, is to be moved to its place; nothing
     /// if the file has to be written after all.
-    fn finish(&mut self, file: &Arc<LargeFile>, handle: Handle) -> Result<Option<bool>, Cause> {
+    fn finish(&mut self, file: &Arc<LargeFile>, handle: Handle) -> Result<Option<bool>, Reason> {
         let entry = &file.entry;
         let there = file.there.load(Ordering::Relaxed);
         let reused = file.reused.load(Ordering::Relaxed);
@@ -167,7 +171,7 @@ impl Worker<'_> {
                 return Ok(None);
             }
             Handle::Failed(error) => return Err(error.into()),
-            Handle::New | Handle::Nothing => return Err(Cause::Entry("it has no pieces".into())),
+            Handle::New | Handle::Nothing => return Err(Defect::NoPieces.into()),
         }
         Ok(Some(true))
     }
@@ -209,7 +213,7 @@ impl Worker<'_> {
     }
 
     /// Keeps what there is of a file of which pieces are lost, if that was asked for; says whether it did.
-    fn salvage(&mut self, file: &LargeFile, handle: Handle, failed: Failed, cause: &Cause) -> bool {
+    fn salvage(&mut self, file: &LargeFile, handle: Handle, failed: Failed, reason: &Reason) -> bool {
         let entry = &file.entry;
         let there = file.there.load(Ordering::Relaxed);
         let wanted = self.shared.options.salvage && !failed.beyond_help && there > 0 && handle.is_staged();
@@ -227,8 +231,8 @@ impl Worker<'_> {
         });
         match result {
             Ok(temporary) => {
-                let (name, cause) = (entry.name.clone(), cause.clone());
-                entry.folder.add_partial(Partial { name, temporary, cause, lost });
+                let (name, reason) = (entry.name.clone(), reason.clone());
+                entry.folder.add_partial(Partial { name, temporary, reason, lost });
                 entry.folder.one_staged();
                 true
             }
@@ -258,14 +262,12 @@ impl Worker<'_> {
 }
 
 /// Adds to the reason why a file is not whole that the target's own one was changed already, if it was.
-fn if_mixed(file: &LargeFile, handle: &Handle, cause: Cause) -> Cause {
+fn if_mixed(file: &LargeFile, handle: &Handle, reason: Reason) -> Reason {
     if !matches!(handle, Handle::InPlace(_)) || !file.changed.load(Ordering::Relaxed) {
-        return cause;
+        return reason;
     }
-    let (there, size) = (file.there.load(Ordering::Relaxed), file.entry.size);
-    Cause::Entry(format!(
-        "{cause}; the file was changed in place: {there} of its {size} bytes are the snapshot's, the others are older"
-    ))
+    let written = file.there.load(Ordering::Relaxed);
+    Reason::Mixed { reason: reason.into(), written, size: file.entry.size }
 }
 
 /// Sorts ranges and joins those that meet.

@@ -13,11 +13,11 @@ use crate::destination::compare::{open_file, size};
 use crate::destination::large::Handle;
 use crate::destination::{handles, let_write};
 use crate::execute::{Worker, is_fatal};
-use crate::outcome::Cause;
 use crate::plan::batch::ContentRef;
 use crate::plan::items::Item;
 use crate::plan::items::LargeFile;
 use crate::plan::items::SmallEntry;
+use crate::reason::Reason;
 use crate::shard;
 
 impl Worker<'_> {
@@ -26,7 +26,7 @@ impl Worker<'_> {
         &mut self,
         file: &Arc<LargeFile>,
         used: &ContentRef,
-        plain: Result<&[u8], Cause>,
+        plain: Result<&[u8], Reason>,
     ) {
         match plain {
             Ok(_) if file.found_no_room() || file.waits_for_others(used) => {}
@@ -35,9 +35,9 @@ impl Worker<'_> {
                     self.shared.tally.written(bytes.len() as u64);
                 }
             }
-            Err(cause) => {
+            Err(reason) => {
                 let length = used.length.unwrap_or_else(|| used.location.original_length.into());
-                file.fail(cause, used.offset..used.offset.saturating_add(length));
+                file.fail(reason, used.offset..used.offset.saturating_add(length));
             }
         }
         self.large_file_one_done(file);

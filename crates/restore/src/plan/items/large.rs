@@ -11,8 +11,8 @@ use super::SmallEntry;
 use crate::decide::existing::Candidates;
 use crate::destination::handles;
 use crate::destination::large::Handle;
-use crate::outcome::Cause;
 use crate::plan::batch::ContentRef;
+use crate::reason::Reason;
 
 /// A file of several contents, while they are written.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct Decoded {
 /// Why a file is not whole.
 #[derive(Debug, Default)]
 pub(crate) struct Failed {
-    pub(crate) cause: Option<Cause>,
+    pub(crate) reason: Option<Reason>,
     /// Which bytes are lost.
     pub(crate) lost: Vec<Range<u64>>,
     /// Whether more than pieces is lost.
@@ -102,9 +102,9 @@ impl LargeFile {
     }
 
     /// Notes that bytes are lost; the first reason is kept.
-    pub(crate) fn fail(&self, cause: Cause, lost: Range<u64>) {
+    pub(crate) fn fail(&self, reason: Reason, lost: Range<u64>) {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.cause.get_or_insert(cause);
+        failed.reason.get_or_insert(reason);
         match failed.lost.last_mut().filter(|last| last.end == lost.start) {
             Some(last) => last.end = lost.end,
             None => failed.lost.push(lost),
@@ -114,7 +114,7 @@ impl LargeFile {
     /// Notes that the file cannot be written.
     pub(crate) fn fail_to_write(&self, error: &io::Error) {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.cause.get_or_insert(handles::copy(error).into());
+        failed.reason.get_or_insert(handles::copy(error).into());
         failed.beyond_help = true;
     }
 

@@ -6,9 +6,10 @@ use kopia_repository::Entry;
 use super::Walk;
 use crate::Problem;
 use crate::destination::metadata::keep::Creator;
-use crate::outcome::{Cause, KEPT, KEPT_BYTES};
+use crate::outcome::{KEPT, KEPT_BYTES};
 use crate::plan::folding::below;
 use crate::preview::{Action, Change};
+use crate::reason::{NotDeleted, Reason};
 use crate::room::Space;
 
 impl<V: FnMut(&Change)> Walk<'_, V> {
@@ -72,23 +73,23 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
     }
 
     /// As [`Self::problem`], of what the snapshot does not have.
-    pub(in crate::preview) fn extra_problem(&mut self, path: String, cause: Cause) {
+    pub(in crate::preview) fn extra_problem(&mut self, path: String, reason: NotDeleted) {
         self.extras.problems += 1;
         self.preview.undeleted += 1;
-        self.problem(path, cause);
+        self.problem(path, reason.into());
     }
 
     /// As [`Self::problem`], of an entry with all below it.
-    pub(super) fn lost(&mut self, path: String, cause: Cause, entry: &Entry) {
-        self.problem(path, cause);
+    pub(super) fn lost(&mut self, path: String, reason: Reason, entry: &Entry) {
+        self.problem(path, reason);
         self.preview.problem_count = self.preview.problem_count.saturating_add(below(entry));
     }
 
-    pub(in crate::preview) fn problem(&mut self, path: String, cause: Cause) {
+    pub(in crate::preview) fn problem(&mut self, path: String, reason: Reason) {
         self.preview.problem_count += 1;
         if self.preview.problems.len() < KEPT && self.kept_bytes < KEPT_BYTES {
             self.kept_bytes += path.len();
-            self.preview.problems.push(Problem { path, cause, salvaged: None });
+            self.preview.problems.push(Problem { path, reason, salvaged: None });
         }
     }
 }

@@ -63,8 +63,8 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
                 self.kept(path, &entry);
             } else if large && self.options.in_place && found.may_stay && writable() {
                 self.written(path, Action::Change, &entry, frees);
-            } else if let Some(cause) = cannot_replace(is_closed, &directory, &name) {
-                self.problem(path, cause);
+            } else if let Some(reason) = cannot_replace(is_closed, &directory, &name) {
+                self.problem(path, reason);
             } else {
                 self.written(path, Action::Replace, &entry, frees);
             }

@@ -1,6 +1,5 @@
 //! Foresees what the target will refuse, where only trying would tell for certain.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Access, AtFlags, Stat, accessat};
@@ -9,12 +8,12 @@ use rustix::io::Errno;
 use super::{Place, Walk};
 use crate::destination::mounts::is_mounted;
 use crate::destination::naming::{Made, foresee_refusal};
-use crate::outcome::Cause;
 use crate::preview::Change;
+use crate::reason::{Operation, Reason};
 
 impl<V: FnMut(&Change)> Walk<'_, V> {
     /// Foresees that the target does not take an entry.
-    pub(super) fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Cause> {
+    pub(super) fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Reason> {
         if parent.is_closed {
             return Some(refused());
         }
@@ -24,16 +23,16 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
 }
 
 /// Foresees that an entry of the target cannot be replaced: nothing can be renamed over what is mounted.
-pub(super) fn cannot_replace(is_closed: bool, folder: &OwnedFd, name: &str) -> Option<Cause> {
+pub(super) fn cannot_replace(is_closed: bool, folder: &OwnedFd, name: &str) -> Option<Reason> {
     if is_closed {
         return Some(refused());
     }
     let is_mounted = is_mounted(folder.as_fd(), name.as_bytes()).unwrap_or(false);
-    is_mounted.then(|| io::Error::from(Errno::BUSY).into())
+    is_mounted.then(|| Reason::of(Operation::Move, Errno::BUSY.into()))
 }
 
-pub(super) fn refused() -> Cause {
-    io::Error::from(Errno::ACCESS).into()
+pub(super) fn refused() -> Reason {
+    Reason::of(Operation::Move, Errno::ACCESS.into())
 }
 
 /// Returns whether a folder of the target refuses this process. Its owner gives itself the right.

@@ -9,12 +9,11 @@ use super::compare::{COMPARED, Waiting};
 use super::foresee::refused;
 use super::{Place, Walk};
 use crate::decide::existing::{Candidates, ExistingPolicy};
-use crate::destination::merge::full_folder;
 use crate::destination::naming::Made;
 use crate::destination::{is_folder, look};
-use crate::outcome::Cause;
 use crate::preview::extras::is_empty;
 use crate::preview::{Action, Change};
+use crate::reason::Reason;
 
 impl<V: FnMut(&Change)> Walk<'_, V> {
     /// Decides about a file or link that gets this name; what only its bytes can tell waits to be compared.
@@ -27,7 +26,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
             (None, _) | (_, None) => {
                 let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
                 match self.foresee_refusal(place, made, name) {
-                    Some(cause) => self.problem(path, cause),
+                    Some(reason) => self.problem(path, reason),
                     None => self.written(path, Action::Write, entry, 0),
                 }
             }
@@ -35,10 +34,10 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
                 self.instead_of_folder(place, parent, name, path, entry);
             }
             (Some(ExistingPolicy::Replace), _) => match place.foresee_in_place(name) {
-                Some(cause) => self.problem(path, cause),
+                Some(reason) => self.problem(path, reason),
                 None => self.written(path, Action::Replace, entry, frees),
             },
-            (Some(ExistingPolicy::Refuse), _) => self.problem(path, Cause::Exists),
+            (Some(ExistingPolicy::Refuse), _) => self.problem(path, Reason::Exists),
             (Some(ExistingPolicy::Trust { .. }), _) => self.kept(path, entry),
             (Some(ExistingPolicy::Compare), Some(directory)) => {
                 let (entry, name, directory) = (entry.clone(), name.to_string(), directory.clone());
@@ -68,9 +67,9 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
             return self.extras.add_in_the_way(parent, name, &place.path_of(""), path, entry);
         }
         if !is_empty(parent, name) {
-            self.problem(path, full_folder());
-        } else if let Some(cause) = place.foresee_in_place(name) {
-            self.problem(path, cause);
+            self.problem(path, Reason::NotEmpty);
+        } else if let Some(reason) = place.foresee_in_place(name) {
+            self.problem(path, reason);
         } else {
             self.written(path, Action::Replace, entry, 0);
         }
