@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use kopia_rs::verify::Shard;
 use kopia_rs::{OpenOptions, restore};
 
-use crate::time::When;
+use crate::terminal::time::When;
 
 /// Restores snapshots of Kopia repositories without kopia.
 #[derive(Debug, Parser)]

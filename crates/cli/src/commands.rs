@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::args::{Args, Command};
 use crate::error::{Exit, Failure};
-use crate::interrupt::Interrupt;
+use crate::terminal::signals::Interrupt;
 use crate::session::Session;
 
 /// Carries out what was asked for.

@@ -13,9 +13,9 @@ use kopia_rs::diagnosis::{
 use kopia_rs::diagnosis::{hints_of_restore, hints_of_storage, meant};
 use kopia_rs::{Error, Repository, Snapshots, restore, storage};
 
-use crate::interrupt;
-use crate::output::{escape, say};
-use crate::password::NoPassword;
+use crate::terminal::signals;
+use crate::terminal::output::{escape, say};
+use crate::terminal::password::NoPassword;
 use crate::wording::advice;
 
 /// How a command ended that did end.

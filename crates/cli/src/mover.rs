@@ -42,16 +42,16 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::sync::Arc;
 
-pub(crate) use dispatch::arguments as called_with;
+pub(crate) use contract::dispatch::arguments as called_with;
 
 use crate::args::{self, Global};
-use crate::interrupt::{self, Interrupt};
-use dispatch::{Task, Usage};
-use ending::{Ending, Result};
-use environment::{Environment, Variable};
+use crate::terminal::signals::{self, Interrupt};
+use contract::dispatch::{Task, Usage};
+use account::outcome::{Ending, Result};
+use contract::environment::{Environment, Variable};
 use job::Job;
-use journal::Journal;
-use sentence::{Sentence, Trouble};
+use account::log::Journal;
+use account::line::{Sentence, Trouble};
 
 /// Where the container's message goes unless a pod says otherwise.
 pub(crate) const TERMINATION_LOG: &str = termination::DEFAULT;

@@ -14,10 +14,11 @@ use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot, Snapshots, Sou
 
 use crate::args::{Global, Io, What};
 use crate::error::{Exit, Failure};
-use crate::gaps::Gaps;
-use crate::output::{self, escape, say};
+use crate::session::gaps::Gaps;
+use crate::terminal::output::{self, escape, say};
 use crate::wording::advice::change;
-use crate::{password, time};
+use crate::terminal::password;
+use crate::terminal::time;
 
 /// What a command works with.
 pub(crate) struct Session {

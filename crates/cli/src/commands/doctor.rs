@@ -20,8 +20,8 @@ use kopia_rs::{Error, FilesystemStore, FormatBlob, Password, Repository, Snapsho
 
 use crate::args::{self, Global, What};
 use crate::error::{Exit, Failure};
-use crate::output::{self, say};
-use crate::password;
+use crate::terminal::output::{self, say};
+use crate::terminal::password;
 use crate::session::{self, Session};
 use crate::wording::advice::sentence;
 use report::Report;

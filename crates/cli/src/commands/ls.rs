@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::args::Ls;
 use crate::error::{Exit, Failure};
-use crate::output::{self, JsonArray, Out, escape, say, shown};
+use crate::terminal::output::{self, JsonArray, Out, escape, say, shown};
 use crate::session::Session;
-use crate::time;
+use crate::terminal::time;
 
 /// How many folders may be nested: a repository made with malice could hold a folder that holds itself.
 const MAX_DEPTH: usize = 10_000;

@@ -16,15 +16,15 @@ use kopia_rs::select::Selection;
 
 use super::snapshots::failed;
 use crate::args::{self, Existing, PageCache, Sync};
-use crate::attributes;
+use crate::wording::attributes;
 use crate::error::{Exit, Failure};
-use crate::interrupt::Interrupt;
-use crate::output::{self, count, say};
-use crate::progress::{Kinds, Manner, Progress, SHOWN};
-use crate::report::Report;
+use crate::terminal::signals::Interrupt;
+use crate::terminal::output::{self, count, say};
+use crate::terminal::progress::{Kinds, Manner, Progress, SHOWN};
+use crate::terminal::report::Report;
 use crate::session::Session;
-use crate::stubs;
-use crate::time;
+use crate::wording::stubs;
+use crate::terminal::time;
 use crate::wording::advice::{audience, sentence};
 
 pub(crate) fn run(

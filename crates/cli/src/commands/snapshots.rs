@@ -6,9 +6,9 @@ use kopia_rs::{Snapshot, Snapshots, Source, Summary};
 
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::output::{self, JsonArray, count, say, shown, size};
+use crate::terminal::output::{self, JsonArray, count, say, shown, size};
 use crate::session::Session;
-use crate::time;
+use crate::terminal::time;
 
 pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Failure> {
     let snapshots = session.snapshots()?;

@@ -6,9 +6,9 @@ use kopia_rs::{Snapshots, Status, Timestamp};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::output::{self, count, shown, size, thousands};
+use crate::terminal::output::{self, count, shown, size, thousands};
 use crate::session::Session;
-use crate::time;
+use crate::terminal::time;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

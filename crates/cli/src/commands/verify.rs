@@ -13,11 +13,11 @@ use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified
 
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::output::{self, count, escape, say, size, thousands};
-use crate::progress::{self, Manner, SHOWN};
-use crate::report::Report;
+use crate::terminal::output::{self, count, escape, say, size, thousands};
+use crate::terminal::progress::{self, Manner, SHOWN};
+use crate::terminal::report::Report;
 use crate::session::Session;
-use crate::stubs;
+use crate::wording::stubs;
 
 pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failure> {
     let mut options = Options::default();

@@ -7,20 +7,26 @@ use kopia_rs::diagnosis::{Finding, neighbours};
 use kopia_rs::storage::{BlobStore, Location};
 use kopia_rs::{Entry, OpenOptions, Repository, Snapshot};
 
-use super::backend::{self, Choice};
-use super::ending::{Ending, Result as How};
-use super::environment::{Environment, Variable};
-use super::facts::SnapshotFacts;
-use super::journal::Journal;
-use super::missing::Newer;
-use super::selection::{self, Found, Wanted};
-use super::sentence::{Sentence, Trouble};
-use super::settings::Settings;
-use super::{advice, configuration, dispatch, metrics, missing, room, write};
+use crate::mover::contract::backend::{self, Choice};
+use crate::mover::account::outcome::{Ending, Result as How};
+use crate::mover::contract::environment::{Environment, Variable};
+use crate::mover::account::report::SnapshotFacts;
+use crate::mover::account::log::Journal;
+use crate::mover::job::missing::Newer;
+use crate::mover::contract::selection::{self, Found, Wanted};
+use crate::mover::account::line::{Sentence, Trouble};
+use crate::mover::contract::settings::Settings;
+use crate::mover::account::advice;
+use crate::mover::contract::configuration;
+use crate::mover::contract::dispatch;
+use crate::mover::account::metrics;
+use crate::mover::job::missing;
+use crate::mover::job::preflight;
+use crate::mover::job::write;
 use crate::commands::snapshots::failed;
-use crate::gaps::UNKNOWN;
-use crate::interrupt::Interrupt;
-use crate::output::{count, size};
+use crate::session::gaps::UNKNOWN;
+use crate::terminal::signals::Interrupt;
+use crate::terminal::output::{count, size};
 
 /// What a restore works with.
 pub(crate) struct Job<'a> {

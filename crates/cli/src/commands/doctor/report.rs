@@ -8,7 +8,7 @@ use kopia_rs::diagnosis::{Finding, Identity, LocalPath, Weight, space};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
-use crate::output::{self, count, shown, size, thousands};
+use crate::terminal::output::{self, count, shown, size, thousands};
 use crate::wording::advice::{change, hint};
 
 /// How many identities are listed.

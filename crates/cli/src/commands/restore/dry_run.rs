@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::room;
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::output::{self, count, escape, say, shown, size, thousands};
-use crate::progress::{Kinds, SHOWN};
-use crate::report::{Line, Report};
+use crate::terminal::output::{self, count, escape, say, shown, size, thousands};
+use crate::terminal::progress::{Kinds, SHOWN};
+use crate::terminal::report::{Line, Report};
 use crate::session::Session;
 use crate::wording::advice::sentence;
 

@@ -8,9 +8,9 @@ use kopia_rs::select::Selection;
 use kopia_rs::verify::Shard;
 use serde::Serialize;
 
-use crate::output::{self, count, shown, size, thousands};
-use crate::report::Line;
-use crate::stubs;
+use crate::terminal::output::{self, count, shown, size, thousands};
+use crate::terminal::report::Line;
+use crate::wording::stubs;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

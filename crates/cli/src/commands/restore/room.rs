@@ -10,7 +10,7 @@ use kopia_rs::restore::Preview;
 
 use crate::args;
 use crate::error::Failure;
-use crate::output::{count, shown, size};
+use crate::terminal::output::{count, shown, size};
 
 /// Returns what is to be said where a restore may take more room than there is.
 pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {

@@ -7,9 +7,9 @@ use kopia_rs::verify::{Coverage, Damage, Loss, Report};
 use kopia_rs::{BlobId, Error, Unreadable};
 use serde::Serialize;
 
-use crate::output::{self, count, size, thousands};
-use crate::report::ReasonLine;
-use crate::stubs;
+use crate::terminal::output::{self, count, size, thousands};
+use crate::terminal::report::ReasonLine;
+use crate::wording::stubs;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

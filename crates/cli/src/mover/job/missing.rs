@@ -15,12 +15,12 @@ use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::unindexed::ManifestCoverage;
 use kopia_rs::{Error, Repository, Snapshot, Snapshots};
 
-use super::advice;
-use super::arguments::OnMissing;
-use super::ending::{Ending, Result as How};
-use super::selection::{Found, Wanted};
-use super::sentence::{Sentence, Trouble};
-use super::settings::Settings;
+use crate::mover::account::advice;
+use crate::mover::contract::arguments::OnMissing;
+use crate::mover::account::outcome::{Ending, Result as How};
+use crate::mover::contract::selection::{Found, Wanted};
+use crate::mover::account::line::{Sentence, Trouble};
+use crate::mover::contract::settings::Settings;
 
 /// How often a backup that is just being written is waited for, and how long each time.
 const LOOKS: u32 = 5;

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use kopia_rs::storage::location::Backend;
 use zeroize::Zeroizing;
 
-use super::sentence::Trouble;
+use crate::mover::account::line::Trouble;
 
 /// What a variable means to a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use kopia_rs::Source;
 use kopia_rs::diagnosis::Identity;
 use serde::{Serialize, Serializer};
 
-use super::sentence::Sentence;
-use crate::interrupt;
+use super::line::Sentence;
+use crate::terminal::signals;
 
 /// How a restore ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl Ending {
         // The controller takes the identity that was asked for from this line.
         lines.extend(self.context.wanted.iter().map(|wanted| {
             let wanted = wanted.to_string();
-            format!("No snapshots found for {}", crate::output::escape(&wanted))
+            format!("No snapshots found for {}", crate::terminal::output::escape(&wanted))
         }));
         lines
     }

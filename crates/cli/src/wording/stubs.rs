@@ -3,7 +3,7 @@
 use kopia_rs::{Stub, StubKind};
 use serde::Serialize;
 
-use crate::output::{count, thousands};
+use crate::terminal::output::{count, thousands};
 
 /// How many are named in messages.
 const NAMED: usize = 10;

@@ -3,7 +3,7 @@
 use kopia_rs::diagnosis::Audience;
 use kopia_rs::restore::{Attribute, Notes};
 
-use crate::output::{count, thousands};
+use crate::terminal::output::{count, thousands};
 
 /// Says for each kind of attribute how many entries lack it, why, and what to change.
 pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {

@@ -13,7 +13,7 @@ use kopia_rs::diagnosis::password::PasswordSource;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::output::say;
+use crate::terminal::output::say;
 
 /// The longest password in a file, in bytes; what is longer is another kind of file.
 const LONGEST: usize = 1 << 16;

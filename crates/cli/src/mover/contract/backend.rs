@@ -5,7 +5,7 @@ use kopia_rs::storage::location::Backend;
 
 use super::configuration::{self, Structured};
 use super::environment::{Environment, Role, Variable};
-use super::sentence::Trouble;
+use crate::mover::account::line::Trouble;
 
 /// What the environment says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

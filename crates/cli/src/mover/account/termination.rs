@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::facts::Facts;
+use super::report::Facts;
 
 /// Where kubelet puts the file unless a pod says otherwise.
 pub(crate) const DEFAULT: &str = "/dev/termination-log";

@@ -6,7 +6,7 @@ use kopia_rs::Snapshot;
 use kopia_rs::restore::{Notes, Outcome};
 use serde::Serialize;
 
-use super::ending::{Ending, Result};
+use super::outcome::{Ending, Result};
 
 /// What is known of a restore, for programs: the container's message and the metrics.
 #[derive(Debug, Default, Serialize)]

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use super::arguments::{self, Foreign};
 use super::environment::{Environment, Variable};
-use super::journal::Journal;
-use super::sentence::{Sentence, Trouble};
+use crate::mover::account::log::Journal;
+use crate::mover::account::line::{Sentence, Trouble};
 
 /// The name under which the controller starts the mover.
 const ENTRY: &str = "entry.sh";

@@ -10,11 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::discovery;
-use super::ending::Ending;
-use super::facts::Facts;
-use super::sentence::Sentence;
-use super::{metrics, termination};
-use crate::output::{escape, say, say_last};
+use super::outcome::Ending;
+use super::report::Facts;
+use super::line::Sentence;
+use super::metrics;
+use super::termination;
+use crate::terminal::output::{escape, say, say_last};
 
 /// The lines of a restore, and the account of it.
 pub(crate) struct Journal {

@@ -6,8 +6,8 @@ use kopia_rs::{Snapshot, Snapshots, Source, Timestamp};
 
 use super::configuration::Structured;
 use super::environment::{Environment, Variable};
-use super::sentence::Trouble;
-use crate::output::count;
+use crate::mover::account::line::Trouble;
+use crate::terminal::output::count;
 
 /// Where a destination's volume is mounted, and what its snapshots call it.
 const DESTINATION: &str = "/restore/data";

@@ -8,9 +8,9 @@ use kopia_rs::diagnosis::space::{self, FreeSpace, Needs};
 use kopia_rs::diagnosis::text::size;
 use kopia_rs::diagnosis::{Audience, Finding, Listing, LocalPath, PathState};
 
-use super::ending::Ending;
-use super::journal::Journal;
-use super::sentence::{Sentence, Trouble};
+use crate::mover::account::outcome::Ending;
+use crate::mover::account::log::Journal;
+use crate::mover::account::line::{Sentence, Trouble};
 
 /// Makes sure that the target is a folder that is there: what is mounted there is not made by us.
 pub(crate) fn is_there(target: &Path) -> Result<LocalPath, Trouble> {

@@ -11,9 +11,9 @@ use kopia_rs::restore::{Attribute, Observer, Problem, Reason};
 use kopia_rs::storage::ErrorKind;
 use kopia_rs::{Defect, Entry, EntryKind};
 
-use crate::interrupt::Interrupt;
-use crate::output::{escape, say, size, thousands};
-use crate::report::{AttributeLine, Line, Report};
+use crate::terminal::signals::Interrupt;
+use crate::terminal::output::{escape, say, size, thousands};
+use crate::terminal::report::{AttributeLine, Line, Report};
 
 /// How many problems standard error is told of.
 pub(crate) const SHOWN: u64 = 100;

@@ -6,17 +6,20 @@ use kopia_rs::diagnosis::{Audience, Hint};
 use kopia_rs::restore::{self, Options, Outcome, Sync};
 use kopia_rs::{Entry, Snapshot};
 
-use super::arguments::Arguments;
-use super::ending::{Ending, Result as How};
-use super::facts::Counts;
-use super::job::Job;
-use super::journal::Journal;
-use super::sentence::Sentence;
-use super::settings::Settings;
-use super::{advice, room};
-use crate::output::{self, count, size, thousands};
-use crate::progress::{Manner, Progress};
-use crate::{attributes, interrupt, stubs};
+use crate::mover::contract::arguments::Arguments;
+use crate::mover::account::outcome::{Ending, Result as How};
+use crate::mover::account::report::Counts;
+use super::Job;
+use crate::mover::account::log::Journal;
+use crate::mover::account::line::Sentence;
+use crate::mover::contract::settings::Settings;
+use crate::mover::account::advice;
+use super::preflight;
+use crate::terminal::output::{self, count, size, thousands};
+use crate::terminal::progress::{Manner, Progress};
+use crate::wording::attributes;
+use crate::terminal::signals;
+use crate::wording::stubs;
 
 /// Restores a snapshot and says how that ended.
 pub(crate) fn restore(

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::output::say_last;
-use crate::{password, progress};
+use crate::terminal::output::say_last;
+use crate::terminal::password;
+use crate::terminal::progress;
 
 /// How long the process may go on after a signal. The last line may take all that is left of it: a pipe may be full, and
 /// its reader asleep.

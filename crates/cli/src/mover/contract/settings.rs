@@ -9,7 +9,7 @@ use super::arguments::{self, Arguments, OnMissing};
 use super::configuration::Structured;
 use super::environment::{Environment, Variable};
 use super::selection::Wanted;
-use super::sentence::Trouble;
+use crate::mover::account::line::Trouble;
 
 /// Everything but where the repository is.
 pub(crate) struct Settings {

@@ -11,7 +11,7 @@ use kopia_rs::{BlobId, Defect};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use crate::attributes;
+use crate::wording::attributes;
 use crate::error::Failure;
 
 /// One entry that is missing, doubled or incomplete.

@@ -6,7 +6,7 @@ use kopia_rs::diagnosis::text::{chain, size};
 use kopia_rs::diagnosis::{Audience, hints};
 use kopia_rs::{Error, Repository, restore, storage};
 
-use super::sentence::Sentence;
+use super::line::Sentence;
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
 

@@ -3,7 +3,7 @@
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::output::say;
+use crate::terminal::output::say;
 
 /// Commands, each with what to use instead.
 const COMMANDS: [(&[&str], &str); 11] = [

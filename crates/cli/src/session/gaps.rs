@@ -8,7 +8,7 @@ use kopia_rs::unindexed::{HiddenSnapshot, ManifestCoverage};
 use kopia_rs::{BlobId, Repository, Snapshot, Source};
 
 use crate::args::What;
-use crate::output::{count, thousands};
+use crate::terminal::output::{count, thousands};
 use crate::wording::advice::audience;
 
 /// How many snapshots or packs are named.

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use kopia_rs::restore::Existing;
 
-use super::sentence::Trouble;
+use crate::mover::account::line::Trouble;
 use options::{Meaning, Switch, Value, find, find_own};
 
 /// What stands between two arguments.

@@ -8,7 +8,7 @@ use kopia_rs::storage::location::Backend;
 use serde_json::{Map, Value};
 
 use super::environment::{Environment, Variable};
-use super::sentence::Trouble;
+use crate::mover::account::line::Trouble;
 
 /// What a structured configuration says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use kopia_rs::storage::Location;
 
-use super::facts::Facts;
-use super::sentence::Trouble;
+use super::report::Facts;
+use super::line::Trouble;
 
 /// Finds out before the restore whether the file may be written: nothing is ever written into a repository.
 pub(crate) fn check(file: &Path, location: &Location) -> Result<(), Trouble> {
@@ -64,7 +64,7 @@ fn text(facts: &Facts) -> String {
     metric("success", "Whether the last restore ended well.", &u8::from(facts.is_success()));
     metric("exit_code", "The exit status of the last restore.", &facts.exit_code());
     metric("duration_seconds", "How long it took.", &facts.seconds());
-    metric("end_timestamp_seconds", "When it ended, in seconds since 1970.", &crate::time::now().seconds());
+    metric("end_timestamp_seconds", "When it ended, in seconds since 1970.", &crate::terminal::time::now().seconds());
     if let Some(snapshot) = &facts.snapshot {
         metric(
             "snapshot_timestamp_seconds",
