@@ -1,5 +1,7 @@
 //! The command line, as clap reads it.
 
+pub(crate) mod foreign;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -113,6 +115,9 @@ pub(crate) enum Command {
     Mover(Mover),
 }
 
+/// Where kubelet takes a container's message from, unless the pod says otherwise.
+pub(crate) const TERMINATION_LOG: &str = "/dev/termination-log";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Mover {
     /// What to do: restore; backup and maintenance are done by the original script. Without it, DIRECTION says so.
@@ -122,7 +127,7 @@ pub(crate) struct Mover {
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics_file: Option<PathBuf>,
     /// Where the container's message goes, one line of JSON, if that file exists.
-    #[arg(long, value_name = "FILE", default_value = crate::mover::TERMINATION_LOG)]
+    #[arg(long, value_name = "FILE", default_value = TERMINATION_LOG)]
     pub(crate) termination_log: PathBuf,
     /// List the variables that movers are given, and what is done with each.
     #[arg(long)]

@@ -4,7 +4,7 @@ mod cat;
 mod doctor;
 mod ls;
 pub(crate) mod restore;
-pub(crate) mod snapshots;
+mod snapshots;
 mod status;
 mod verify;
 
@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use crate::args::{Args, Command};
 use crate::error::{Exit, Failure};
-use crate::terminal::signals::Interrupt;
 use crate::session::Session;
+use crate::terminal::signals::Interrupt;
 
 /// Carries out what was asked for.
 pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {

@@ -13,9 +13,10 @@ use kopia_rs::diagnosis::{
 use kopia_rs::diagnosis::{hints_of_restore, hints_of_storage, meant};
 use kopia_rs::{Error, Repository, Snapshots, restore, storage};
 
-use crate::terminal::signals;
-use crate::terminal::output::{escape, say};
+use crate::terminal::output::{escape, log_line};
 use crate::terminal::password::NoPassword;
+use crate::terminal::report::ReportError;
+use crate::terminal::signals;
 use crate::wording::advice;
 
 /// How a command ended that did end.
@@ -61,7 +62,7 @@ impl Failure {
     /// Makes the failure of a restore that a signal ended.
     pub(crate) fn stopped(signal: i32, percent: Option<u64>, unfinished: &Path) -> Self {
         let percent = percent.map(|percent| format!(" at {percent} %")).unwrap_or_default();
-        let (signal_name, unfinished) = (interrupt::name(signal), unfinished.display());
+        let (signal_name, unfinished) = (signals::name(signal), unfinished.display());
         let message = format!(
             "{signal_name}: stopped{percent}; run the same command again to go on from there; \
              what was done lies in {unfinished}"
@@ -121,12 +122,12 @@ impl Failure {
         if self.kind == Kind::BrokenPipe {
             return;
         }
-        say(format_args!("error: {}", escape(&self.message)));
+        log_line(format_args!("error: {}", escape(&self.message)));
         for candidate in &self.candidates {
-            say(format_args!("    {}", escape(candidate)));
+            log_line(format_args!("    {}", escape(candidate)));
         }
         for hint in &self.hints {
-            say(format_args!("hint: {}", escape(hint)));
+            log_line(format_args!("hint: {}", escape(hint)));
         }
     }
 
@@ -142,7 +143,7 @@ impl Failure {
             Kind::BrokenPipe => 0,
             Kind::Failed => 1,
             Kind::Usage => 2,
-            Kind::Stopped(signal) => interrupt::status(signal),
+            Kind::Stopped(signal) => signals::status(signal),
         }
     }
 }
@@ -183,6 +184,12 @@ impl From<Error> for Failure {
             }
             _ => failure,
         }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(ReportError(message): ReportError) -> Self {
+        Self::failed(message)
     }
 }
 

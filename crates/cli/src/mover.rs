@@ -4,39 +4,15 @@
 //! a log. Both stay as they are where they are right; they differ where the script says that all is well and nothing was
 //! restored, or deletes first and looks afterwards.
 //!
-//! | module | what |
+//! | room | what |
 //! |---|---|
-//! | `dispatch` | what was called, and becoming the original script for what is not ours |
-//! | `environment` | the table of all variables |
-//! | `backend`, `configuration` | where the repository is |
-//! | `settings`, `selection`, `arguments` | what is wanted of it |
-//! | `job` | from the environment to the snapshot, step by step |
-//! | `write` | the restore itself, and whether everything is there |
-//! | `missing` | whether there being nothing to restore is well |
-//! | `room` | what is looked at before the first write |
-//! | `journal`, `ending`, `sentence`, `discovery` | the log and its last lines |
-//! | `advice` | errors in the few words that a last line has room for |
-//! | `facts`, `termination`, `metrics` | the same for programs |
+//! | `contract` | what the controller sets, and what it means to a restore |
+//! | `job` | from these settings to a restored volume, step by step |
+//! | `account` | what is said of it: the log and its last lines, the container's message, metrics |
 
-mod advice;
-mod arguments;
-mod backend;
-mod configuration;
-mod discovery;
-mod dispatch;
-mod ending;
-mod environment;
-mod facts;
+mod account;
+mod contract;
 mod job;
-mod journal;
-mod metrics;
-mod missing;
-mod room;
-mod selection;
-mod sentence;
-mod settings;
-mod termination;
-mod write;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -46,30 +22,27 @@ pub(crate) use contract::dispatch::arguments as called_with;
 
 use crate::args::{self, Global};
 use crate::terminal::signals::{self, Interrupt};
+use account::line::{SetupError, StatusLine};
+use account::log::JobLog;
+use account::outcome::{JobOutcome, JobResult};
 use contract::dispatch::{Task, Usage};
-use account::outcome::{Ending, Result};
 use contract::environment::{Environment, Variable};
 use job::Job;
-use account::log::Journal;
-use account::line::{Sentence, Trouble};
-
-/// Where the container's message goes unless a pod says otherwise.
-pub(crate) const TERMINATION_LOG: &str = termination::DEFAULT;
 
 /// What the script calls an operation that it does not know.
 const UNKNOWN: &str = "unknown";
 
-/// Says whether arguments call the mover, so that whatever is wrong with them is told in its way.
+/// Returns whether arguments call the mover, so that whatever is wrong with them is said in its log.
 pub(crate) fn is_called(arguments: &[OsString]) -> bool {
     arguments.get(1).is_some_and(|first| first == "mover")
 }
 
-/// Says that it was called in the wrong way, and returns the exit status.
+/// Logs that it was called in the wrong way, and returns the exit status.
 pub(crate) fn wrong_usage(error: &clap::Error) -> u8 {
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    Journal::new(TERMINATION_LOG.as_ref())
+    JobLog::new(args::TERMINATION_LOG.as_ref())
         .end(&usage(first, "the operations are restore, backup and maintenance"))
 }
 
@@ -81,10 +54,10 @@ pub(crate) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> u8 {
     if args.variables {
-        let written = std::io::stdout().write_all(environment::table().as_bytes());
+        let written = std::io::stdout().write_all(contract::environment::table().as_bytes());
         return u8::from(written.is_err());
     }
-    let journal = Arc::new(Journal::new(&args.termination_log));
+    let journal = Arc::new(JobLog::new(&args.termination_log));
     let last = journal.clone();
     interrupt.say_at_the_end(move |signal, unfinished| {
         let _ = last.end(&stopped(signal, unfinished));
@@ -93,13 +66,13 @@ pub(crate) fn run(
     if let Some(option) = foreign_option(global, &environment) {
         return journal.end(&usage(&format!("{option} is not for the mover"), "its settings are variables"));
     }
-    match dispatch::task(&args.operations, &environment) {
-        Err(Usage(sentence)) => journal.end(&Ending::new(Result::Usage, sentence).of(UNKNOWN)),
+    match contract::dispatch::task(&args.operations, &environment) {
+        Err(Usage(sentence)) => journal.end(&JobOutcome::new(JobResult::Usage, sentence).of(UNKNOWN)),
         Ok(Task::Original(operations)) => {
             let operation = described(&operations, &environment);
             journal.info(&format!("{operation} is for the original script"));
-            let trouble = dispatch::become_original(&environment, &operations, &journal);
-            journal.end(&Ending::failed(trouble.unable("run the original script")).of(&operation))
+            let trouble = contract::dispatch::become_original(&environment, &operations, &journal);
+            journal.end(&JobOutcome::failed(trouble.unable("run the original script")).of(&operation))
         }
         Ok(Task::Restore) if waits(name, &environment) => {
             journal.warn(
@@ -120,7 +93,7 @@ pub(crate) fn run(
 
 /// In debug mode the script sleeps, and its copy elsewhere works: here it is the name that makes the difference.
 fn waits(name: Option<&OsStr>, environment: &Environment) -> bool {
-    dispatch::is_entry(name) && environment.raw(Variable::DebugMover) == Some(OsStr::new("1"))
+    contract::dispatch::is_entry(name) && environment.raw(Variable::DebugMover) == Some(OsStr::new("1"))
 }
 
 fn described(operations: &[String], environment: &Environment) -> String {
@@ -146,17 +119,17 @@ fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static
     .find_map(|(given, name)| given.then_some(name))
 }
 
-fn usage(cause: &str, advice: &str) -> Ending {
-    Ending::new(Result::Usage, Sentence::unable("start", cause, advice)).of(UNKNOWN)
+fn usage(cause: &str, advice: &str) -> JobOutcome {
+    JobOutcome::new(JobResult::Usage, StatusLine::unable("start", cause, advice)).of(UNKNOWN)
 }
 
-fn stopped(signal: i32, unfinished: &str) -> Ending {
-    let cause = format!("stopped by {}{unfinished}", interrupt::name(signal));
-    Ending::new(Result::Stopped(signal), Sentence::unable("finish", &cause, ""))
+fn stopped(signal: i32, unfinished: &str) -> JobOutcome {
+    let cause = format!("stopped by {}{unfinished}", signals::name(signal));
+    JobOutcome::new(JobResult::Stopped(signal), StatusLine::unable("finish", &cause, ""))
 }
 
-impl From<Trouble> for Ending {
-    fn from(trouble: Trouble) -> Self {
+impl From<SetupError> for JobOutcome {
+    fn from(trouble: SetupError) -> Self {
         Self::failed(trouble.unable("restore"))
     }
 }

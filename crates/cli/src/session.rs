@@ -1,5 +1,7 @@
 //! From the global options to an open repository, and from WHAT to an entry.
 
+mod gaps;
+
 use std::cell::Cell;
 use std::io::Read;
 use std::path::Path;
@@ -14,11 +16,11 @@ use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot, Snapshots, Sou
 
 use crate::args::{Global, Io, What};
 use crate::error::{Exit, Failure};
-use crate::session::gaps::Gaps;
-use crate::terminal::output::{self, escape, say};
-use crate::wording::advice::change;
+use crate::terminal::output::{self, escape, log_line};
 use crate::terminal::password;
 use crate::terminal::time;
+use crate::wording::advice::change;
+use gaps::Gaps;
 
 /// What a command works with.
 pub(crate) struct Session {
@@ -62,7 +64,7 @@ impl Session {
                 Ok(repository) => break repository,
                 Err(Error::WrongPassword { .. }) if tries > 1 => {
                     tries -= 1;
-                    say("That password does not open the repository; try again.");
+                    log_line("That password does not open the repository; try again.");
                 }
                 Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
             }
@@ -109,17 +111,20 @@ impl Session {
     fn tell(&self, gaps: kopia_rs::Result<Gaps>) {
         match gaps {
             Ok(gaps) if gaps.is_empty() => {
-                gaps.unknown().iter().for_each(|unknown| say(format_args!("warning: {unknown}")));
+                gaps.unknown().iter().for_each(|unknown| log_line(format_args!("warning: {unknown}")));
             }
             Ok(gaps) => {
                 let sentences = gaps.sentences();
-                sentences.iter().for_each(|sentence| say(format_args!("warning: {}", escape(sentence))));
-                say(format_args!("hint: {}", gaps.hint(&self.repository)));
+                sentences.iter().for_each(|sentence| log_line(format_args!("warning: {}", escape(sentence))));
+                log_line(format_args!("hint: {}", gaps.hint(&self.repository)));
                 self.has_gaps.set(true);
             }
             Err(error) => {
                 let why = chain(&error);
-                say(format_args!("warning: whether snapshots are missing is not known: {}", escape(&why)));
+                log_line(format_args!(
+                    "warning: whether snapshots are missing is not known: {}",
+                    escape(&why)
+                ));
                 self.has_gaps.set(true);
             }
         }
@@ -134,7 +139,7 @@ impl Session {
     /// not complete either.
     pub(crate) fn conclude(&self, exit: Exit) -> Exit {
         if exit == Exit::Complete && self.has_gaps.get() && self.repository.options().degraded {
-            say("error: the list of snapshots is incomplete");
+            log_line("error: the list of snapshots is incomplete");
             return Exit::Partial;
         }
         exit
@@ -184,7 +189,7 @@ impl Session {
     /// Says something that changes nothing.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            say(format_args!("note: {}", escape(text)));
+            log_line(format_args!("note: {}", escape(text)));
         }
     }
 }

@@ -159,7 +159,7 @@ pub mod restore {
     pub use kopia_restore::{
         Action, Attribute, Change, Error, Existing, NotDeleted, Notes, Observer, Operation, Options, Outcome,
         PageCache, Part, Preview, Problem, Reason, Result, Salvaged, Sync, SystemError, Unfit, folds_names,
-        preview, restore, restore_observed,
+        is_outside, preview, restore, restore_observed,
     };
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod merge;
 pub(crate) mod metadata;
 pub(crate) mod mounts;
 pub(crate) mod naming;
+pub(crate) mod outside;
 pub(crate) mod partial;
 pub(crate) mod placeholder;
 pub(crate) mod remove;

@@ -32,6 +32,7 @@ mod shard;
 mod tally;
 
 pub use destination::naming::folds_names;
+pub use destination::outside::is_outside;
 pub use error::{Error, Result};
 pub use observer::Observer;
 pub use options::{Existing, Options, PageCache, Sync};

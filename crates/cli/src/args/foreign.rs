@@ -3,7 +3,7 @@
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::terminal::output::say;
+use crate::terminal::output::log_line;
 
 /// Commands, each with what to use instead.
 const COMMANDS: [(&[&str], &str); 11] = [
@@ -70,8 +70,8 @@ pub(crate) fn exit(error: Error) -> ! {
     let Some(hint) = hint(&error) else { error.exit() };
     // What clap adds is about words that look alike, and about values that begin with a hyphen.
     let text = error.render().to_string();
-    say(text.lines().next().unwrap_or_default());
-    say(format_args!("hint: {hint}"));
+    log_line(text.lines().next().unwrap_or_default());
+    log_line(format_args!("hint: {hint}"));
     std::process::exit(error.exit_code());
 }
 

@@ -20,9 +20,9 @@ use kopia_rs::{Error, FilesystemStore, FormatBlob, Password, Repository, Snapsho
 
 use crate::args::{self, Global, What};
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, say};
-use crate::terminal::password;
 use crate::session::{self, Session};
+use crate::terminal::output::{self, log_line};
+use crate::terminal::password;
 use crate::wording::advice::sentence;
 use report::Report;
 
@@ -194,6 +194,6 @@ fn judge(report: &Report) -> Result<Exit, Failure> {
     if report.is_fatal {
         return Err(Failure::failed(sentence(first)));
     }
-    problems().for_each(|problem| say(format_args!("error: {}", sentence(problem))));
+    problems().for_each(|problem| log_line(format_args!("error: {}", sentence(problem))));
     Ok(Exit::Partial)
 }

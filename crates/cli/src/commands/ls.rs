@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::args::Ls;
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, JsonArray, Out, escape, say, shown};
 use crate::session::Session;
+use crate::terminal::output::{self, JsonArray, Out, escape, for_terminal, log_line};
 use crate::terminal::time;
 
 /// How many folders may be nested: a repository made with malice could hold a folder that holds itself.
@@ -150,7 +150,7 @@ impl Lister {
                 let arrow = target.map(|target| format!(" -> {target}")).unwrap_or_default();
                 let details = if *long { details(entry) } else { String::new() };
                 let line = format!("{details}{path}{slash}{arrow}");
-                if *null { write!(out, "{line}\0") } else { writeln!(out, "{}", shown(&line)) }
+                if *null { write!(out, "{line}\0") } else { writeln!(out, "{}", for_terminal(&line)) }
             }
         };
         self.broken = self.broken.take().or(written.err());
@@ -158,7 +158,7 @@ impl Lister {
 
     fn problem(&mut self, path: &str, why: &str) {
         self.exit = Exit::Partial;
-        say(format_args!("error: {}", escape(&format!("{path}: {why}"))));
+        log_line(format_args!("error: {}", escape(&format!("{path}: {why}"))));
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -14,18 +14,18 @@ use kopia_rs::diagnosis::{Effort, Finding, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
-use super::snapshots::failed;
 use crate::args::{self, Existing, PageCache, Sync};
-use crate::wording::attributes;
 use crate::error::{Exit, Failure};
-use crate::terminal::signals::Interrupt;
-use crate::terminal::output::{self, count, say};
-use crate::terminal::progress::{Kinds, Manner, Progress, SHOWN};
-use crate::terminal::report::Report;
 use crate::session::Session;
-use crate::wording::stubs;
+use crate::terminal::output::{self, count, log_line};
+use crate::terminal::progress::{Kinds, Progress, ProgressMode, SHOWN};
+use crate::terminal::report::Report;
+use crate::terminal::signals::Interrupt;
 use crate::terminal::time;
 use crate::wording::advice::{audience, sentence};
+use crate::wording::attributes;
+use crate::wording::snapshots::failed;
+use crate::wording::stubs;
 
 pub(crate) fn run(
     session: &Session,
@@ -45,8 +45,9 @@ pub(crate) fn run(
         session.note(&note);
     }
     let report = report()?;
-    let progress = Progress::new(&selection.entry, report, interrupt.clone(), Manner::unless(session.quiet))
-        .strict(args.strict_attributes);
+    let progress =
+        Progress::new(&selection.entry, report, interrupt.clone(), ProgressMode::unless(session.quiet))
+            .strict(args.strict_attributes);
     interrupt.will_ask();
     let start = Instant::now();
     let restored = progress
@@ -149,16 +150,16 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
     if kinds.existing > 0 {
         let existing =
             count(kinds.existing, "entry exists already and was", "entries exist already and were");
-        say(format_args!("error: {existing} left alone, as --existing error asks for"));
+        log_line(format_args!("error: {existing} left alone, as --existing error asks for"));
     }
     if lost > 0 {
         let lost = count(lost, "entry is", "entries are");
-        say(format_args!("error: {lost} missing, doubled or incomplete"));
+        log_line(format_args!("error: {lost} missing, doubled or incomplete"));
     }
     if undeleted > 0 {
         let entries = count(undeleted, "entry", "entries");
         let but = if undeleted == problems { "everything is restored, but " } else { "" };
-        say(format_args!("error: {but}{entries} that the snapshot does not have could not be deleted"));
+        log_line(format_args!("error: {but}{entries} that the snapshot does not have could not be deleted"));
     }
     if kinds.denied > 0 {
         let folder = session.repository.store().directory();
@@ -166,25 +167,25 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
             folder.and_then(|folder| access::of_repository(&LocalPath::look(&folder), Effort::Hint));
         let hint = refusals.map(|refusals| sentence(&Finding::Refused(refusals)));
         let hint = hint.unwrap_or_else(|| "run as a user who may read all of the repository".into());
-        say(format_args!("hint: {hint}"));
+        log_line(format_args!("hint: {hint}"));
     }
     if kinds.refused > 0 {
-        say(
+        log_line(
             "hint: what has no place of its own is still there: `kopia-rs cat OBJECT` writes the bytes of a file, \
              `kopia-rs restore OBJECT FOLDER` what is in a folder",
         );
     }
     if kinds.unfit > 0 {
-        say(
+        log_line(
             "hint: nothing of what the target's file system does not take is damaged: restore it to another one, such as \
              ext4, XFS or Btrfs",
         );
     }
     if kinds.unreadable > kinds.denied {
-        say("hint: another snapshot or another copy of the repository may have what could not be read");
+        log_line("hint: another snapshot or another copy of the repository may have what could not be read");
     }
     if problems > SHOWN && !has_report {
-        say("hint: --report FILE lists them all");
+        log_line("hint: --report FILE lists them all");
     }
 }
 
@@ -201,10 +202,10 @@ fn judge(session: &Session, outcome: &Outcome, kinds: Kinds, args: &args::Restor
 fn judge_attributes(notes: &Notes, args: &args::Restore) -> Exit {
     if args.strict_attributes && !notes.is_empty() {
         let what = attributes::list(notes);
-        say(format_args!("error: not restored exactly, as --strict-attributes demands: {what}"));
+        log_line(format_args!("error: not restored exactly, as --strict-attributes demands: {what}"));
         // A dry run counts attributes and lists none.
         if args.report.is_none() && !args.dry_run {
-            say("hint: --report FILE lists them all");
+            log_line("hint: --report FILE lists them all");
         }
         return Exit::Partial;
     }

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
-use kopia_rs::{Snapshot, Snapshots, Source, Summary};
+use kopia_rs::{Snapshot, Snapshots, Source};
 
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, JsonArray, count, say, shown, size};
 use crate::session::Session;
+use crate::terminal::output::{self, JsonArray, count, for_terminal, log_line, size};
 use crate::terminal::time;
+use crate::wording::snapshots::failed;
 
 pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Failure> {
     let snapshots = session.snapshots()?;
@@ -46,7 +47,7 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
 /// Says that no snapshot is listed because all are missing, or may be.
 fn concluded(lacks_all: bool) -> Exit {
     if lacks_all {
-        say("error: snapshots are missing from the list");
+        log_line("error: snapshots are missing from the list");
         return Exit::Partial;
     }
     Exit::Complete
@@ -91,14 +92,14 @@ fn list(snapshots: &[&Snapshot]) -> io::Result<()> {
     for (snapshot, row) in snapshots.iter().zip(&rows) {
         if source != Some(snapshot.source()) {
             let gap = if source.is_some() { "\n" } else { "" };
-            writeln!(out, "{gap}{}", shown(&snapshot.source().to_string()))?;
+            writeln!(out, "{gap}{}", for_terminal(&snapshot.source().to_string()))?;
             source = Some(snapshot.source());
         }
         for line in row.lines(&widths, room) {
-            writeln!(out, "{}", shown(&line))?;
+            writeln!(out, "{}", for_terminal(&line))?;
         }
         for line in snapshot.manifest().summary().map(failed).unwrap_or_default() {
-            writeln!(out, "      {}", shown(&line))?;
+            writeln!(out, "      {}", for_terminal(&line))?;
         }
     }
     out.flush()
@@ -188,29 +189,6 @@ fn notes(snapshot: &Snapshot) -> Vec<String> {
     notes
         .extend(Some(manifest.description()).filter(|text| !text.is_empty()).map(|text| format!("{text:?}")));
     notes
-}
-
-/// Says what the backup could not read: the number, then the names that kopia kept.
-pub(crate) fn failed(summary: &Summary) -> Vec<String> {
-    let number = |number: i64| u64::try_from(number).unwrap_or_default();
-    let mut lines = Vec::new();
-    let counts = [
-        (summary.failed, count(number(summary.failed), "failed file", "failed files")),
-        (summary.ignored_errors, count(number(summary.ignored_errors), "ignored error", "ignored errors")),
-    ];
-    let counts: Vec<_> = counts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
-    if counts.is_empty() {
-        return lines;
-    }
-    let colon = if summary.errors.is_empty() { "" } else { ":" };
-    lines.push(format!("made with {}{colon}", counts.join(" and ")));
-    lines.extend(summary.errors.iter().map(|failed| format!("  {}: {}", failed.path, failed.error)));
-    let unnamed =
-        (number(summary.failed) + number(summary.ignored_errors)).saturating_sub(summary.errors.len() as u64);
-    if unnamed > 0 && !summary.errors.is_empty() {
-        lines.push(format!("  … and {unnamed} more, whose names kopia did not keep"));
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use kopia_rs::{Snapshots, Status, Timestamp};
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, count, shown, size, thousands};
 use crate::session::Session;
+use crate::terminal::output::{self, count, for_terminal, size, thousands};
 use crate::terminal::time;
 
 /// What `--json` prints.
@@ -105,7 +105,7 @@ fn json(status: &Status, sources: Option<Vec<SourceJson>>) -> Json<'_> {
 
 fn text(status: &Status, sources: Option<&[SourceJson]>) -> std::io::Result<()> {
     let mut out = output::out();
-    let mut row = |name: &str, value: String| writeln!(out, "{name:<18}{}", shown(&value));
+    let mut row = |name: &str, value: String| writeln!(out, "{name:<18}{}", for_terminal(&value));
     row("repository", status.location.clone())?;
     let creator = match &*status.created_by {
         "" => String::new(),

@@ -13,10 +13,11 @@ use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified
 
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, count, escape, say, size, thousands};
-use crate::terminal::progress::{self, Manner, SHOWN};
-use crate::terminal::report::Report;
 use crate::session::Session;
+use crate::terminal::output::{self, count, escape, log_line, size, thousands};
+use crate::terminal::progress::{self, ProgressMode, SHOWN};
+use crate::terminal::report::{Report, ReportError};
+use crate::wording::advice::audience;
 use crate::wording::stubs;
 
 pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failure> {
@@ -77,20 +78,21 @@ fn random() -> f64 {
 /// Decides whether anything is wrong, and names the packs and what was left out when the repository was opened; which entries
 /// are lost has been named already.
 fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
-    lost.iter().for_each(|lost| say(format_args!("error: lost: {}", escape(&lost.to_string()))));
+    lost.iter().for_each(|lost| log_line(format_args!("error: lost: {}", escape(&lost.to_string()))));
     if verified.is_sound() {
         return if lost.is_empty() { Exit::Complete } else { Exit::Partial };
     }
     for what in &verified.unlisted {
-        say(format_args!("error: the list of snapshots is incomplete: {}", escape(&what.to_string())));
+        log_line(format_args!("error: the list of snapshots is incomplete: {}", escape(&what.to_string())));
     }
     if !verified.unlisted.is_empty() && !degraded {
-        say("hint: with --degraded, other commands go on with what can be read of the list");
+        let option = audience().option("--degraded");
+        log_line(format_args!("hint: with {option}, other commands go on with what can be read of the list"));
     }
     tell_unindexed(verified, degraded);
     if let Some(error) = &verified.unsearched {
         let why = chain(error);
-        say(format_args!("error: whether an index blob is missing is not known: {}", escape(&why)));
+        log_line(format_args!("error: whether an index blob is missing is not known: {}", escape(&why)));
     }
     if verified.damage_count + verified.loss_count == 0 {
         return Exit::Partial;
@@ -99,24 +101,24 @@ fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
     for damage in packs.iter().take(SHOWN as usize) {
         let (first, contents) = (&damage[0], count(damage.len() as u64, "content", "contents"));
         let why = chain(&first.error);
-        say(format_args!(
+        log_line(format_args!(
             "error: pack {}: {contents} cannot be read; the first: {}",
             first.pack,
             escape(&why)
         ));
     }
     if packs.len() as u64 > SHOWN {
-        say(format_args!("error: … and {} more packs", thousands(packs.len() as u64 - SHOWN)));
+        log_line(format_args!("error: … and {} more packs", thousands(packs.len() as u64 - SHOWN)));
     }
     if verified.damage_count == 0 {
         let entries = count(verified.loss_count, "entry of a snapshot", "entries of snapshots");
         let were = if verified.loss_count == 1 { "it was" } else { "they were" };
-        say(format_args!("error: {entries} cannot be restored as {were}"));
+        log_line(format_args!("error: {entries} cannot be restored as {were}"));
         return Exit::Partial;
     }
     let damage = count(verified.damage_count, "content", "contents");
     let losses = count(verified.loss_count, "entry of a snapshot is", "entries of snapshots are");
-    say(format_args!("error: {damage} cannot be read; {losses} lost"));
+    log_line(format_args!("error: {damage} cannot be read; {losses} lost"));
     Exit::Partial
 }
 
@@ -140,17 +142,18 @@ fn tell_unindexed(verified: &Verified, degraded: bool) {
                 format!("holds {all} known from nowhere else{manifests}")
             }
         };
-        say(format_args!("error: pack {} is named by no index, and {}", pack.id, escape(&held)));
+        log_line(format_args!("error: pack {} is named by no index, and {}", pack.id, escape(&held)));
     }
     let more = packs.count();
     if more > 0 {
-        say(format_args!("error: … and {} more packs", thousands(more as u64)));
+        log_line(format_args!("error: … and {} more packs", thousands(more as u64)));
     }
     if verified.unexpected().next().is_some() && !degraded {
-        say(
-            "hint: an index blob may be lost, or not copied yet; --degraded takes in what packs say they hold \
-             (while kopia maintenance runs with --safety=none this may pass by itself: verify again after it)",
-        );
+        let option = audience().option("--degraded");
+        log_line(format_args!(
+            "hint: an index blob may be lost, or not copied yet; {option} takes in what packs say they hold (while kopia \
+             maintenance runs with --safety=none this may pass by itself: verify again after it)"
+        ));
     }
 }
 
@@ -174,7 +177,7 @@ impl Progress {
 
     fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
         let draw = || self.bar.set_position(self.bytes.load(Ordering::Relaxed));
-        progress::watch(Manner::unless(quiet), &self.bar, draw, || self.line(), work)
+        progress::watch(ProgressMode::unless(quiet), &self.bar, draw, || self.line(), work)
     }
 
     fn line(&self) -> String {
@@ -189,14 +192,14 @@ impl Progress {
     /// Says one thing that is wrong, unless there were many already.
     fn problem(&self, text: &str) {
         if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
-            self.bar.suspend(|| say(format_args!("error: {}", escape(text))));
+            self.bar.suspend(|| log_line(format_args!("error: {}", escape(text))));
         }
     }
 
-    fn finish(self) -> Result<(), Failure> {
+    fn finish(self) -> Result<(), ReportError> {
         let more = self.problems.into_inner().saturating_sub(SHOWN);
         if more > 0 {
-            say(format_args!("error: … and {} more", thousands(more)));
+            log_line(format_args!("error: … and {} more", thousands(more)));
         }
         self.report.map_or(Ok(()), Report::finish)
     }

@@ -1,4 +1,14 @@
 //! A restore Job from its environment to its end.
+//!
+//! | module | what |
+//! |---|---|
+//! | `preflight` | what is looked at before the first write |
+//! | `missing` | whether "nothing to restore" is a first deployment or an error |
+//! | `write` | the restore itself, and whether everything is there |
+
+mod missing;
+mod preflight;
+mod write;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,42 +17,38 @@ use kopia_rs::diagnosis::{Finding, neighbours};
 use kopia_rs::storage::{BlobStore, Location};
 use kopia_rs::{Entry, OpenOptions, Repository, Snapshot};
 
-use crate::mover::contract::backend::{self, Choice};
-use crate::mover::account::outcome::{Ending, Result as How};
-use crate::mover::contract::environment::{Environment, Variable};
-use crate::mover::account::report::SnapshotFacts;
-use crate::mover::account::log::Journal;
-use crate::mover::job::missing::Newer;
-use crate::mover::contract::selection::{self, Found, Wanted};
-use crate::mover::account::line::{Sentence, Trouble};
-use crate::mover::contract::settings::Settings;
 use crate::mover::account::advice;
+use crate::mover::account::line::{SetupError, StatusLine};
+use crate::mover::account::log::JobLog;
+use crate::mover::account::metrics;
+use crate::mover::account::outcome::{JobOutcome, JobResult};
+use crate::mover::account::report::SnapshotReport;
+use crate::mover::contract::backend::{self, Choice};
 use crate::mover::contract::configuration;
 use crate::mover::contract::dispatch;
-use crate::mover::account::metrics;
-use crate::mover::job::missing;
-use crate::mover::job::preflight;
-use crate::mover::job::write;
-use crate::commands::snapshots::failed;
-use crate::session::gaps::UNKNOWN;
-use crate::terminal::signals::Interrupt;
+use crate::mover::contract::environment::{Environment, Variable};
+use crate::mover::contract::selection::{self, Found, Wanted};
+use crate::mover::contract::settings::Settings;
 use crate::terminal::output::{count, size};
+use crate::terminal::signals::Interrupt;
+use crate::wording::snapshots::{UNKNOWN, failed};
+use missing::Newer;
 
 /// What a restore works with.
 pub(crate) struct Job<'a> {
     pub(crate) environment: &'a Environment,
-    pub(crate) journal: &'a Journal,
+    pub(crate) journal: &'a JobLog,
     pub(crate) interrupt: &'a Arc<Interrupt>,
     pub(crate) metrics_file: Option<&'a Path>,
 }
 
 impl Job<'_> {
     /// Does it all, and says how it ended.
-    pub(crate) fn run(&self) -> Ending {
+    pub(crate) fn run(&self) -> JobOutcome {
         self.restore().unwrap_or_else(|ending| ending)
     }
 
-    fn restore(&self) -> Result<Ending, Ending> {
+    fn restore(&self) -> Result<JobOutcome, JobOutcome> {
         self.journal.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
         let structured = configuration::structured(self.environment)?;
         if structured.as_ref().is_some_and(|structured| structured.location.is_none()) {
@@ -53,18 +59,18 @@ impl Job<'_> {
         let choice = backend::choose(self.environment, structured.as_ref())?;
         choice.warnings.iter().for_each(|warning| self.journal.warn(warning));
         let folder = self.directory(&choice)?;
-        crate::prepare();
+        crate::process::prepare();
         let settings = Settings::read(self.environment, structured.as_ref())?;
         self.announce(&settings, &choice.location);
         self.metrics(&choice.location)?;
-        let target = room::is_there(&settings.target)?;
+        let target = preflight::is_there(&settings.target)?;
 
         let repository = self.open(folder, &settings)?;
         let status = repository.status();
-        room::check_memory(status.contents.saturating_add(status.deleted_contents))?;
+        preflight::check_memory(status.contents.saturating_add(status.deleted_contents))?;
         let snapshots = repository
             .snapshots()
-            .map_err(|error| Ending::failed(advice::unlisted("list snapshots", &error, &repository)))?;
+            .map_err(|error| JobOutcome::failed(advice::unlisted("list snapshots", &error, &repository)))?;
         let snapshots = match settings.wanted.choose(&snapshots) {
             Found::Snapshot(_) => snapshots,
             Found::Nothing => missing::certain(&repository, &settings.wanted)?,
@@ -80,7 +86,7 @@ impl Job<'_> {
             Found::NoneFits(trouble) => {
                 let what = format!("restore {}", settings.wanted.identity);
                 return Err(missing::with_others(
-                    Ending::failed(trouble.unable(&what)),
+                    JobOutcome::failed(trouble.unable(&what)),
                     &snapshots,
                     &settings,
                 ));
@@ -92,10 +98,12 @@ impl Job<'_> {
             (None, self.warn_of_newer(&repository, snapshot, &settings.wanted))
         };
         let root = self.root(snapshot)?;
-        room::check(&target, &root, settings.arguments.sparse, self.journal)?;
+        preflight::check(&target, &root, settings.arguments.sparse, self.journal)?;
         let ending = write::restore(self, snapshot, &root, &settings)?;
         Ok(match doubt {
-            Some(doubt) if ending.result() == How::Restored => Ending::new(How::Partial, doubt),
+            Some(doubt) if ending.result() == JobResult::Restored => {
+                JobOutcome::new(JobResult::Partial, doubt)
+            }
             _ => newer.into_iter().fold(ending, |ending, newer| ending.restored_but(&newer)),
         })
     }
@@ -127,7 +135,7 @@ impl Job<'_> {
         repository: &Repository,
         snapshot: &Snapshot,
         wanted: &Wanted,
-    ) -> Result<Option<Sentence>, Ending> {
+    ) -> Result<Option<StatusLine>, JobOutcome> {
         let gaps = missing::gaps(repository)?;
         gaps.iter().for_each(|gap| self.journal.warn(gap));
         if !repository.lost_indexes().is_empty() {
@@ -136,11 +144,11 @@ impl Job<'_> {
         let Some(first) = gaps.first().filter(|_| !wanted.names(snapshot)) else { return Ok(None) };
         let time = snapshot.start_time();
         let what = format!("tell whether {time} is the newest snapshot of {}", wanted.identity);
-        Ok(Some(Sentence::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"))))
+        Ok(Some(StatusLine::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"))))
     }
 
     /// Returns the directory of the repository. Other storage is the original script's, if that was named.
-    fn directory<'c>(&self, choice: &'c Choice) -> Result<&'c Path, Ending> {
+    fn directory<'c>(&self, choice: &'c Choice) -> Result<&'c Path, JobOutcome> {
         let Choice { location, by, .. } = choice;
         if let Some(directory) = location.directory() {
             return Ok(directory);
@@ -149,13 +157,13 @@ impl Job<'_> {
         if self.environment.has(Variable::Fallback) {
             self.journal.warn(&format!("{cannot}; the original script restores"));
             let trouble = dispatch::become_original(self.environment, &["restore".into()], self.journal);
-            return Err(Ending::failed(trouble.unable("run the original script")));
+            return Err(JobOutcome::failed(trouble.unable("run the original script")));
         }
         // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
         let overruled = !choice.warnings.is_empty();
         let advice = if overruled { format!("remove {by}, or ") } else { String::new() };
         let advice = format!("{advice}set KOPIA_RS_FALLBACK to the original script to have it restore");
-        Err(Trouble::new(cannot, advice).into())
+        Err(SetupError::new(cannot, advice).into())
     }
 
     /// Says what is about to be done, and which settings do not matter.
@@ -182,7 +190,7 @@ impl Job<'_> {
         }
     }
 
-    fn metrics(&self, location: &Location) -> Result<(), Trouble> {
+    fn metrics(&self, location: &Location) -> Result<(), SetupError> {
         let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
         let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
         metrics::check(file, location)?;
@@ -190,14 +198,14 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn open(&self, folder: &Path, settings: &Settings) -> Result<Repository, Ending> {
+    fn open(&self, folder: &Path, settings: &Settings) -> Result<Repository, JobOutcome> {
         let store = Location::filesystem(folder).open();
         let store: Arc<dyn BlobStore> = match store {
             Ok(store) => store.into(),
             Err(error) => return Err(missing::repository(folder, None, &error.into(), settings)),
         };
         if neighbours::is_cache(folder) {
-            return Err(Ending::failed(Sentence::of(&Finding::Cache { given: folder.into() })));
+            return Err(JobOutcome::failed(StatusLine::of(&Finding::Cache { given: folder.into() })));
         }
         let mut options = OpenOptions::default();
         options.degraded = settings.degraded;
@@ -210,12 +218,13 @@ impl Job<'_> {
     }
 
     /// Says which snapshot it is and what its backup lacks, and returns its root.
-    fn root(&self, snapshot: &Snapshot) -> Result<Entry, Ending> {
+    fn root(&self, snapshot: &Snapshot) -> Result<Entry, JobOutcome> {
         let journal = self.journal;
-        let facts = SnapshotFacts::of(snapshot);
+        let facts = SnapshotReport::of(snapshot);
         journal.note(|all| all.snapshot = Some(facts));
         journal.info(&format!("Selected snapshot with id: {}", snapshot.id()));
-        let root = snapshot.root().map_err(|error| Ending::failed(advice::repository("restore", &error)))?;
+        let root =
+            snapshot.root().map_err(|error| JobOutcome::failed(advice::repository("restore", &error)))?;
         let held = root.summary().map_or_else(String::new, |summary| {
             let number = |number: i64| u64::try_from(number).unwrap_or_default();
             let files = count(number(summary.files), "file", "files");

@@ -10,12 +10,10 @@ use kopia_rs::{BlobId, Repository, Snapshot, Source};
 use crate::args::What;
 use crate::terminal::output::{count, thousands};
 use crate::wording::advice::audience;
+use crate::wording::snapshots::UNKNOWN;
 
 /// How many snapshots or packs are named.
 const NAMED: usize = 5;
-
-/// What cannot be known where index blobs are lost: their packs may have told all that they named, but not if they are lost too.
-pub(crate) const UNKNOWN: &str = "index blobs are lost: snapshots whose packs are lost too are not known";
 
 /// What is missing from the list, or may be.
 #[derive(Debug, Default)]

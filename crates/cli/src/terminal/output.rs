@@ -20,14 +20,14 @@ pub(crate) fn out() -> Out {
 static LINES: Mutex<()> = Mutex::new(());
 
 /// Writes a line to standard error, in one piece. Nothing can be done if that fails, and `eprintln!` would panic.
-pub(crate) fn say(text: impl fmt::Display) {
+pub(crate) fn log_line(text: impl fmt::Display) {
     let text = format!("{text}\n");
     let _lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes the last lines of the process: other threads that have something to say wait until it ends.
-pub(crate) fn say_last(text: impl fmt::Display) {
+pub(crate) fn log_last(text: impl fmt::Display) {
     let text = format!("{text}\n");
     std::mem::forget(LINES.lock().unwrap_or_else(PoisonError::into_inner));
     let _ = io::stderr().write_all(text.as_bytes());
@@ -66,7 +66,7 @@ impl JsonArray {
 }
 
 /// A name as standard output may show it: as it is to a program, made harmless for a terminal.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
     if io::stdout().is_terminal() { escape(text) } else { Cow::Borrowed(text) }
 }
 

@@ -13,7 +13,7 @@ use kopia_rs::diagnosis::password::PasswordSource;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::terminal::output::say;
+use crate::terminal::output::log_line;
 
 /// The longest password in a file, in bytes; what is longer is another kind of file.
 const LONGEST: usize = 1 << 16;
@@ -60,7 +60,7 @@ fn typed() -> Result<Password, NoPassword> {
     show_typing();
     if !matches!(asked, Ok(Some(_))) {
         // The line of the question has no end.
-        say("");
+        log_line("");
     }
     asked
         .map_err(|error| NoPassword::Unreadable(format!("the password cannot be asked for: {error}")))?

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ use kopia_rs::restore::{Attribute, Observer, Problem, Reason};
 use kopia_rs::storage::ErrorKind;
 use kopia_rs::{Defect, Entry, EntryKind};
 
-use crate::terminal::signals::Interrupt;
-use crate::terminal::output::{escape, say, size, thousands};
-use crate::terminal::report::{AttributeLine, Line, Report};
+use crate::terminal::output::{escape, log_line, size, thousands};
+use crate::terminal::report::{AttributeLine, Line, Report, ReportError};
+use crate::terminal::signals::{Interrupt, take_progress_request};
 
 /// How many problems standard error is told of.
 pub(crate) const SHOWN: u64 = 100;
@@ -22,17 +22,9 @@ const DRAW: Duration = Duration::from_millis(100);
 /// How often a line is written where nothing can be drawn.
 const LINE: Duration = Duration::from_secs(5);
 
-/// Whether a line is wanted now, whatever else is shown.
-static WANTED: AtomicBool = AtomicBool::new(false);
-
-/// Has the command that runs say once how far it is.
-pub(crate) fn show_now() {
-    WANTED.store(true, Ordering::Relaxed);
-}
-
 /// For whom progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum ProgressMode {
     /// For nobody; problems are told all the same.
     Quiet,
     /// For people: a bar where it can be drawn.
@@ -41,7 +33,7 @@ pub(crate) enum Manner {
     Log,
 }
 
-impl Manner {
+impl ProgressMode {
     /// Shows it to people, unless they want to see none.
     pub(crate) fn unless(quiet: bool) -> Self {
         if quiet { Self::Quiet } else { Self::Person }
@@ -58,7 +50,7 @@ impl Manner {
 
 /// Counts what is done, and shows it.
 pub(crate) struct Progress {
-    manner: Manner,
+    mode: ProgressMode,
     entries: AtomicU64,
     bytes: AtomicU64,
     problems: AtomicU64,
@@ -89,7 +81,7 @@ impl Progress {
         entry: &Entry,
         report: Option<Report>,
         interrupt: Arc<Interrupt>,
-        manner: Manner,
+        mode: ProgressMode,
     ) -> Self {
         let total = Total::of(entry);
         let bar = ProgressBar::hidden();
@@ -100,7 +92,7 @@ impl Progress {
         }
         bar.set_style(style(bytes.is_some()));
         Self {
-            manner,
+            mode,
             entries: AtomicU64::default(),
             bytes: AtomicU64::default(),
             problems: AtomicU64::default(),
@@ -143,14 +135,14 @@ impl Progress {
 
     /// Does the work and shows how it gets on.
     pub(crate) fn watch<R>(&self, work: impl FnOnce() -> R) -> R {
-        watch(self.manner, &self.bar, || self.draw(), || self.line(), work)
+        watch(self.mode, &self.bar, || self.draw(), || self.line(), work)
     }
 
     /// Says how many problems were not shown, and closes the report.
-    pub(crate) fn finish(self) -> Result<(), crate::error::Failure> {
+    pub(crate) fn finish(self) -> Result<(), ReportError> {
         let more = self.problems.into_inner().saturating_sub(SHOWN);
         if more > 0 {
-            say(format_args!("{}… and {} more", self.manner.problem(), thousands(more)));
+            log_line(format_args!("{}… and {} more", self.mode.problem(), thousands(more)));
         }
         self.report.map_or(Ok(()), Report::finish)
     }
@@ -183,13 +175,13 @@ impl Progress {
 
 /// Does the work; draws the bar on a terminal that can move its cursor, or says a line every few seconds elsewhere.
 pub(crate) fn watch<R>(
-    manner: Manner,
+    mode: ProgressMode,
     bar: &ProgressBar,
     draw: impl Fn() + Send,
     line: impl Fn() -> String + Send,
     work: impl FnOnce() -> R,
 ) -> R {
-    let terminal = manner == Manner::Person && io::stderr().is_terminal() && can_draw();
+    let terminal = mode == ProgressMode::Person && io::stderr().is_terminal() && can_draw();
     if terminal {
         bar.set_draw_target(ProgressDrawTarget::stderr());
     }
@@ -198,11 +190,11 @@ pub(crate) fn watch<R>(
         scope.spawn(move || {
             let mut last = Instant::now();
             while end.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
-                let wanted = WANTED.swap(false, Ordering::Relaxed);
-                let due = manner != Manner::Quiet && !terminal && last.elapsed() >= LINE;
+                let wanted = take_progress_request();
+                let due = mode != ProgressMode::Quiet && !terminal && last.elapsed() >= LINE;
                 if wanted || due {
                     last = Instant::now();
-                    bar.suspend(|| say(format_args!("{}{}", manner.line(), line())));
+                    bar.suspend(|| log_line(format_args!("{}{}", mode.line(), line())));
                 }
                 if terminal {
                     draw();
@@ -266,9 +258,11 @@ impl Observer for Progress {
     }
 
     fn resumed(&self) {
-        if self.manner == Manner::Person {
+        if self.mode == ProgressMode::Person {
             self.bar.suspend(|| {
-                say("note: going on from an interrupted restore: what it wrote is checked by hash and kept");
+                log_line(
+                    "note: going on from an interrupted restore: what it wrote is checked by hash and kept",
+                );
             });
         }
     }
@@ -296,8 +290,8 @@ impl Observer for Progress {
             if let Some(salvaged) = &problem.salvaged {
                 text.push_str(&format!("; {salvaged}"));
             }
-            let text = format!("{}{}", self.manner.problem(), escape(&text));
-            self.bar.suspend(|| say(text));
+            let text = format!("{}{}", self.mode.problem(), escape(&text));
+            self.bar.suspend(|| log_line(text));
         }
     }
 }

@@ -6,13 +6,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use kopia_rs::restore::{Attribute, Problem, Reason, SystemError};
+use kopia_rs::restore::{Attribute, Problem, Reason, SystemError, is_outside};
 use kopia_rs::{BlobId, Defect};
 use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::wording::attributes;
-use crate::error::Failure;
 
 /// One entry that is missing, doubled or incomplete.
 #[derive(Debug, Serialize)]
@@ -133,6 +132,10 @@ impl<'a> AttributeLine<'a> {
     }
 }
 
+/// Why a report cannot be written: a message that names the file.
+#[derive(Debug)]
+pub(crate) struct ReportError(pub(crate) String);
+
 /// The file that all problems go to, one a line.
 pub(crate) struct Report {
     path: PathBuf,
@@ -147,16 +150,13 @@ struct Inner {
 impl Report {
     /// Makes the file, or empties it: an old report must not be taken for this one. Nothing is ever written into a
     /// repository, so the file may not lie in its folder.
-    pub(crate) fn create(path: &Path, repository: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn create(path: &Path, repository: Option<&Path>) -> Result<Self, ReportError> {
         let refuse = |error| failure(path, &error);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let parent = parent.canonicalize().map_err(refuse)?;
-        let repository = repository.and_then(|folder| folder.canonicalize().ok());
-        if repository.is_some_and(|repository| parent.starts_with(repository)) {
-            return Err(Failure::failed(format!(
-                "the report {} would lie in the repository",
-                path.display()
-            )));
+        let is_outside = repository.map_or(Ok(true), |repository| is_outside(&parent, repository));
+        if !is_outside.map_err(refuse)? {
+            return Err(ReportError(format!("the report {} would lie in the repository", path.display())));
         }
         // A link of either kind could lead to a blob, so it is not followed and the file is emptied only when it is known.
         let file = OpenOptions::new()
@@ -166,7 +166,7 @@ impl Report {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(path)
             .map_err(|error| match Errno::from_io_error(&error) {
-                Some(Errno::LOOP) => Failure::failed(format!(
+                Some(Errno::LOOP) => ReportError(format!(
                     "the report {} is a link, which is not followed: give the file itself",
                     path.display()
                 )),
@@ -174,10 +174,7 @@ impl Report {
             })?;
         let metadata = file.metadata().map_err(refuse)?;
         if metadata.is_file() && metadata.nlink() > 1 {
-            return Err(Failure::failed(format!(
-                "the report {} has other names (hard links)",
-                path.display()
-            )));
+            return Err(ReportError(format!("the report {} has other names (hard links)", path.display())));
         }
         if metadata.is_file() {
             file.set_len(0).map_err(refuse)?;
@@ -197,14 +194,14 @@ impl Report {
         }
     }
 
-    /// Says whether every line was written.
-    pub(crate) fn finish(self) -> Result<(), Failure> {
+    /// Closes the file; fails if a line could not be written.
+    pub(crate) fn finish(self) -> Result<(), ReportError> {
         let mut inner = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
         let flushed = inner.file.flush();
         inner.error.map_or(flushed, Err).map_err(|error| failure(&self.path, &error))
     }
 }
 
-fn failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed(format!("the report {} cannot be written: {error}", path.display()))
+fn failure(path: &Path, error: &io::Error) -> ReportError {
+    ReportError(format!("the report {} cannot be written: {error}", path.display()))
 }

@@ -2,7 +2,7 @@
 //!
 //! Without a handler they would do nothing where this is the first process of a container.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,9 +10,15 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::terminal::output::say_last;
-use crate::terminal::password;
-use crate::terminal::progress;
+use crate::terminal::output::log_last;
+
+/// Whether progress is to be shown once, whatever else is shown.
+static PROGRESS_WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether SIGUSR1 came since the last call.
+pub(crate) fn take_progress_request() -> bool {
+    PROGRESS_WANTED.swap(false, Ordering::Relaxed)
+}
 
 /// How long the process may go on after a signal. The last line may take all that is left of it: a pipe may be full, and
 /// its reader asleep.
@@ -45,13 +51,20 @@ enum Stop {
 
 impl Interrupt {
     /// Waits for signals on a thread of its own. Where there is none to be had, signals do what they always do.
-    pub(crate) fn install() -> Arc<Self> {
+    ///
+    /// `restore_terminal` undoes what was changed at the terminal before the process ends, and returns whether that was
+    /// anything: the line of a prompt has no end then.
+    pub(crate) fn install(restore_terminal: fn() -> bool) -> Arc<Self> {
         let interrupt = Arc::new(Self::default());
         if let Ok(mut signals) = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]) {
             let waiting = interrupt.clone();
             let wait = move || {
                 for signal in signals.forever() {
-                    if signal == SIGUSR1 { progress::show_now() } else { waiting.came(signal) }
+                    if signal == SIGUSR1 {
+                        PROGRESS_WANTED.store(true, Ordering::Relaxed);
+                    } else {
+                        waiting.came(signal, restore_terminal);
+                    }
                 }
             };
             let _ = thread::Builder::new().name("signals".into()).spawn(wait);
@@ -92,15 +105,14 @@ impl Interrupt {
         Some(self.signal.load(Ordering::Relaxed)).filter(|&signal| signal != 0)
     }
 
-    fn came(self: &Arc<Self>, signal: i32) {
+    fn came(self: &Arc<Self>, signal: i32, restore_terminal: fn() -> bool) {
         let start = Instant::now();
         let mut unfinished = "";
         if self.arrive(signal) == Stop::ByCommand {
             thread::sleep(PATIENCE);
             unfinished = "; what was done lies in the folder .kopia-rs-restore-… of the target";
         }
-        // The line of the question has no end.
-        let line = if password::show_typing() { "\n" } else { "" };
+        let line = if restore_terminal() { "\n" } else { "" };
         let (told, wait) = mpsc::channel();
         let interrupt = self.clone();
         let tell = move || {
@@ -109,7 +121,7 @@ impl Interrupt {
                 None => {
                     let again =
                         if unfinished.is_empty() { "" } else { "; the same command goes on from there" };
-                    say_last(format_args!("{line}error: stopped by {}{unfinished}{again}", name(signal)));
+                    log_last(format_args!("{line}error: stopped by {}{unfinished}{again}", name(signal)));
                 }
             }
             // Nobody waits any more if it took too long.

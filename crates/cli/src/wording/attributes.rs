@@ -1,9 +1,8 @@
 //! What is said of attributes that could not be restored.
 
 use kopia_rs::diagnosis::Audience;
+use kopia_rs::diagnosis::text::{count, thousands};
 use kopia_rs::restore::{Attribute, Notes};
-
-use crate::terminal::output::{count, thousands};
 
 /// Says for each kind of attribute how many entries lack it, why, and what to change.
 pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {

@@ -1,9 +1,8 @@
 //! What is said of files that stand for others.
 
+use kopia_rs::diagnosis::text::{count, thousands};
 use kopia_rs::{Stub, StubKind};
 use serde::Serialize;
-
-use crate::terminal::output::{count, thousands};
 
 /// How many are named in messages.
 const NAMED: usize = 10;

@@ -1,4 +1,4 @@
-//! `--delete-extra` beside mounts and subvolumes: nothing in them is deleted, whatever the snapshot has in their place.
+//! Mounts and subvolumes: `--delete-extra` deletes nothing in them, and none is a way into the repository.
 
 use std::fs;
 
@@ -128,4 +128,27 @@ fn btrfs_subvolumes_are_left_alone() {
     assert_eq!((x, y), ("x", "x"));
     assert!(!out.contains(" gone "), "{out}");
     assert!(out.ends_with("ended 3\nx\n"), "{out}\n{said}");
+}
+
+#[test]
+fn a_bind_mount_of_the_repository_is_the_repository() {
+    let place = Place::new();
+    let (repository, target, mounted) = (repository(&place), place.path("target"), place.path("mounted"));
+    fs::create_dir(&mounted).expect("made");
+    fs::create_dir(&target).expect("made");
+    let before = names(&repository);
+    let script = r#"
+        mount --bind "$1" "$3"
+        export KOPIA_REPOSITORY="$1" DATA_DIR="$2" KOPIA_OVERRIDE_USERNAME=a KOPIA_OVERRIDE_HOSTNAME=b
+        "$0" restore latest "$3/target" || echo "$?"
+        "$0" restore latest "$2" --report "$3/report" || echo "$?"
+        "$0" doctor --save-format-blob "$3/blob" || echo "$?"
+        "$0" mover restore --metrics-file "$3/metrics" || echo "$?"
+    "#;
+    let Some(output) = in_namespace(script, &[&repository, &target, &mounted]) else { return };
+    let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(out.lines().filter(|line| *line == "1").count(), 4, "{out}\n{said}");
+    assert!(said.contains("overlap"), "{said}");
+    assert_eq!(said.matches("would lie in the repository").count(), 3, "{said}");
+    assert_eq!((names(&repository), names(&target)), (before, Vec::<String>::new()));
 }

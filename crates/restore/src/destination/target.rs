@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use kopia_repository::Entry;
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::Identity;
+use super::outside::is_outside;
 use crate::{Error, Result};
 
 /// What is said of targets that no restore replaces or writes through.
@@ -270,36 +270,11 @@ fn overlap(target: &Path, repository: Option<&Path>, whole: bool) -> std::io::Re
     repository.map_or(Ok(None), |repository| refuse_overlap(target, repository, whole))
 }
 
-/// Compares devices and inodes of both and of all folders that they lie in, so that links and mounts deceive nobody. That
-/// the repository lies in the target matters only if the target is restored as a `whole`.
+/// That the repository lies in the target matters only if the target is restored as a `whole`.
 fn refuse_overlap(target: &Path, repository: &Path, whole: bool) -> std::io::Result<Option<Error>> {
-    let overlap = || Error::Overlap { target: target.into(), repository: repository.into() };
-    let existing = target.ancestors().find_map(|path| {
-        // The last ancestor of a relative path is "", the current folder.
-        fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
-    });
-    let existing = existing.unwrap_or_else(|| PathBuf::from("/"));
-    let repository_path = fs::canonicalize(repository)?;
-    let repository_identity = identity(&repository_path)?;
-    for ancestor in existing.ancestors() {
-        if identity(ancestor)? == repository_identity {
-            return Ok(Some(overlap()));
-        }
-    }
-    if whole && let Ok(target_path) = fs::canonicalize(target) {
-        let target_identity = identity(&target_path)?;
-        for ancestor in repository_path.ancestors() {
-            if identity(ancestor)? == target_identity {
-                return Ok(Some(overlap()));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn identity(path: &Path) -> std::io::Result<Identity> {
-    let metadata = fs::metadata(path)?;
-    Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
+    let is_apart =
+        is_outside(target, repository)? && (!whole || !target.exists() || is_outside(repository, target)?);
+    Ok((!is_apart).then(|| Error::Overlap { target: target.into(), repository: repository.into() }))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use kopia_rs::diagnosis::{Finding, Identity, LocalPath, Weight, space};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
-use crate::terminal::output::{self, count, shown, size, thousands};
+use crate::terminal::output::{self, count, for_terminal, size, thousands};
 use crate::wording::advice::{change, hint};
 
 /// How many identities are listed.
@@ -151,7 +151,7 @@ impl Report {
 
     pub(super) fn text(&self) -> io::Result<()> {
         let mut out = output::out();
-        let mut row = |name: &str, value: &str| writeln!(out, "{name:<12}{}", shown(value));
+        let mut row = |name: &str, value: &str| writeln!(out, "{name:<12}{}", for_terminal(value));
         row("repository", &self.location.display().to_string())?;
         for finding in &self.findings {
             let weight = if finding.weight() == Weight::Problem { "problem" } else { "note" };

@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::room;
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, count, escape, say, shown, size, thousands};
+use crate::session::Session;
+use crate::terminal::output::{self, count, escape, for_terminal, log_line, size, thousands};
 use crate::terminal::progress::{Kinds, SHOWN};
 use crate::terminal::report::{Line, Report};
-use crate::session::Session;
 use crate::wording::advice::sentence;
 
 /// One entry, a line.
@@ -77,12 +77,12 @@ pub(super) fn run(
             report.push(&Line::from(problem));
         }
         if (number as u64) < SHOWN {
-            say(format_args!("error: {}", escape(&problem.to_string())));
+            log_line(format_args!("error: {}", escape(&problem.to_string())));
         }
     }
     let (problems, named) = (preview.problem_count, SHOWN.min(preview.problems.len() as u64));
     if problems > named {
-        say(format_args!("error: … and {} more", thousands(problems - named)));
+        log_line(format_args!("error: … and {} more", thousands(problems - named)));
     }
     warn_of_missing(session);
     super::tell_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
@@ -112,13 +112,13 @@ fn warn_of_missing(session: &Session) {
         Ok(missing) => {
             let packs = count(missing.len() as u64, "pack is", "packs are");
             let them = if missing.len() == 1 { "it" } else { "them" };
-            say(format_args!(
+            log_line(format_args!(
                 "warning: {packs} missing: files that need {them} cannot be restored; `kopia-rs verify` names such files"
             ));
         }
         Err(error) => {
             let error = error.to_string();
-            say(format_args!("warning: whether packs are missing is not known: {}", escape(&error)));
+            log_line(format_args!("warning: whether packs are missing is not known: {}", escape(&error)));
         }
     }
 }
@@ -150,7 +150,7 @@ fn tell(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
             writeln!(out)
         }
         false => {
-            writeln!(out, "{action:<8}{}{}", shown(&change.path), if change.folder { "/" } else { "" })
+            writeln!(out, "{action:<8}{}{}", for_terminal(&change.path), if change.folder { "/" } else { "" })
         }
     }
 }
@@ -185,7 +185,7 @@ fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io
         count(*written, "file or link", "files and links"),
         size(*bytes),
         count(*folders, "folder", "folders"),
-        shown(&target),
+        for_terminal(&target),
         thousands(*kept),
         thousands(*deleted),
     )?;

@@ -8,7 +8,7 @@ use kopia_rs::select::Selection;
 use kopia_rs::verify::Shard;
 use serde::Serialize;
 
-use crate::terminal::output::{self, count, shown, size, thousands};
+use crate::terminal::output::{self, count, for_terminal, size, thousands};
 use crate::terminal::report::Line;
 use crate::wording::stubs;
 
@@ -78,16 +78,20 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
     if let Some(shard) = shard {
         // Folders are made by whoever comes first, and large files are everybody's.
         let (number, of) = (shard.number(), shard.of());
-        writeln!(out, "restored shard {number} of {of}, {size}, to {} in {seconds:.1} s", shown(&target))?;
+        writeln!(
+            out,
+            "restored shard {number} of {of}, {size}, to {} in {seconds:.1} s",
+            for_terminal(&target)
+        )?;
         writeln!(out, "when all are through: restore --finish {of}")?;
         return out.flush();
     }
     let nothing = outcome.files + outcome.folders + outcome.symlinks + outcome.problem_count + deleted == 0;
     if nothing && *kept > 0 && !resumed {
-        writeln!(out, "{} is right already: nothing was written", shown(&target))?;
+        writeln!(out, "{} is right already: nothing was written", for_terminal(&target))?;
         return out.flush();
     }
-    write!(out, "restored {} to {}", restored(outcome), shown(&target))?;
+    write!(out, "restored {} to {}", restored(outcome), for_terminal(&target))?;
     if *kept > 0 {
         write!(out, ", kept {} that {} right", thousands(*kept), if *kept == 1 { "was" } else { "were" })?;
     }

@@ -10,7 +10,7 @@ use kopia_rs::restore::Preview;
 
 use crate::args;
 use crate::error::Failure;
-use crate::terminal::output::{count, shown, size};
+use crate::terminal::output::{count, for_terminal, size};
 
 /// Returns what is to be said where a restore may take more room than there is.
 pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
@@ -21,7 +21,7 @@ pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
     }
     let (free, needed) = (size(room.free_bytes), size(room.needed(needs)));
     let target = args.target.display().to_string();
-    let target = shown(&target);
+    let target = for_terminal(&target);
     let is_empty = !has(&args.target, |name| !name.starts_with(UNFINISHED));
     Some(match (args.shard, is_empty || args.target.is_file()) {
         (Some(_), _) => {
@@ -64,7 +64,7 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
         return None;
     }
     let target = args.target.display().to_string();
-    let target = shown(&target);
+    let target = for_terminal(&target);
     let Some(missing) = missing else {
         let inodes = count(missing_inodes?, "more inode is", "more inodes are");
         let failure = Failure::failed(format!("{target}: there is no room, {inodes} needed"));

@@ -6,33 +6,33 @@ use kopia_rs::diagnosis::text::{chain, size};
 use kopia_rs::diagnosis::{Audience, hints};
 use kopia_rs::{Error, Repository, restore, storage};
 
-use super::line::Sentence;
+use super::line::StatusLine;
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
 
 /// Says that something could not be done with the repository.
-pub(crate) fn repository(what: &str, error: &Error) -> Sentence {
+pub(crate) fn repository(what: &str, error: &Error) -> StatusLine {
     match error {
         Error::CorruptContent { .. }
         | Error::CorruptBlob { .. }
         | Error::CorruptObject { .. }
-        | Error::ContentNotFound { .. } => Sentence::unable(what, &cause(error), DAMAGED),
+        | Error::ContentNotFound { .. } => StatusLine::unable(what, &cause(error), DAMAGED),
         _ => {
             let change = hints(error).hints.first().map(|hint| hint.text(Audience::VolSync));
-            Sentence::unable(what, &chain(error), &change.unwrap_or_default())
+            StatusLine::unable(what, &chain(error), &change.unwrap_or_default())
         }
     }
 }
 
 /// As [`repository`], of the list of snapshots: the others can be listed without what is damaged.
-pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> Sentence {
+pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> StatusLine {
     let may_pass =
         matches!(error.storage_kind(), Some(storage::ErrorKind::NotAllowed | storage::ErrorKind::TryAgain));
     if opened.options().degraded || may_pass {
         return repository(what, error);
     }
     let degraded = Audience::VolSync.option("--degraded");
-    Sentence::unable(what, &cause(error), &format!("{degraded} takes what can be read of the list"))
+    StatusLine::unable(what, &cause(error), &format!("{degraded} takes what can be read of the list"))
 }
 
 fn cause(error: &Error) -> String {
@@ -46,13 +46,13 @@ fn cause(error: &Error) -> String {
 }
 
 /// Says that a restore was given up.
-pub(crate) fn target(what: &str, error: &restore::Error) -> Sentence {
+pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
     let advice = match error {
         restore::Error::Repository(error) => return repository(what, error),
         restore::Error::Overlap { .. } => "mount the repository and the volume apart",
         restore::Error::NoRoom { missing: Some(missing), .. } => {
             let advice = format!("enlarge the volume by at least {}", size(*missing));
-            return Sentence::unable(what, &chain(error), &advice);
+            return StatusLine::unable(what, &chain(error), &advice);
         }
         restore::Error::NoRoom { .. } => "enlarge the volume",
         restore::Error::Busy { .. } => "wait for the other pod to end",
@@ -66,5 +66,5 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> Sentence {
         },
         _ => "",
     };
-    Sentence::unable(what, &chain(error), advice)
+    StatusLine::unable(what, &chain(error), advice)
 }

@@ -27,9 +27,9 @@ const CUT: &str = "…";
 
 /// A line of at most [`LONGEST`] bytes that the controller's filter keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sentence(String);
+pub(crate) struct StatusLine(String);
 
-impl Sentence {
+impl StatusLine {
     /// Something could not be done, and why; `advice` says what to change and is the last thing to be cut.
     pub(crate) fn unable(what: &str, why: &str, advice: &str) -> Self {
         Self::fit(&format!("{UNABLE}{}: ", cut(&escape(what), NAMES)), why, advice)
@@ -109,7 +109,7 @@ impl Sentence {
     }
 }
 
-impl fmt::Display for Sentence {
+impl fmt::Display for StatusLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -126,12 +126,12 @@ fn cut(text: &str, length: usize) -> String {
 
 /// Why a restore could not even begin: a cause, and what to change about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trouble {
+pub(crate) struct SetupError {
     cause: String,
     advice: String,
 }
 
-impl Trouble {
+impl SetupError {
     pub(crate) fn new(cause: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { cause: cause.into(), advice: advice.into() }
     }
@@ -147,12 +147,12 @@ impl Trouble {
     }
 
     /// Says what could not be done because of it.
-    pub(crate) fn unable(&self, what: &str) -> Sentence {
-        Sentence::unable(what, &self.cause, &self.advice)
+    pub(crate) fn unable(&self, what: &str) -> StatusLine {
+        StatusLine::unable(what, &self.cause, &self.advice)
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)?;
         if self.advice.is_empty() { Ok(()) } else { write!(f, ": {}", self.advice) }

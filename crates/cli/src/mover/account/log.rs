@@ -10,25 +10,25 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::discovery;
-use super::outcome::Ending;
-use super::report::Facts;
-use super::line::Sentence;
+use super::line::StatusLine;
 use super::metrics;
+use super::outcome::JobOutcome;
+use super::report::JobReport;
 use super::termination;
-use crate::terminal::output::{escape, say, say_last};
+use crate::terminal::output::{escape, log_last, log_line};
 
 /// The lines of a restore, and the account of it.
-pub(crate) struct Journal {
-    facts: Mutex<Option<Facts>>,
+pub(crate) struct JobLog {
+    facts: Mutex<Option<JobReport>>,
     start: Instant,
     termination_log: PathBuf,
     metrics_file: Mutex<Option<PathBuf>>,
 }
 
-impl Journal {
+impl JobLog {
     pub(crate) fn new(termination_log: &Path) -> Self {
         Self {
-            facts: Mutex::new(Some(Facts::default())),
+            facts: Mutex::new(Some(JobReport::default())),
             start: Instant::now(),
             termination_log: termination_log.into(),
             metrics_file: Mutex::new(None),
@@ -42,23 +42,23 @@ impl Journal {
 
     /// Says what is going on.
     pub(crate) fn info(&self, text: &str) {
-        say(format_args!("INFO: {}", escape(text)));
+        log_line(format_args!("INFO: {}", escape(text)));
     }
 
     /// Says what deserves a look.
     pub(crate) fn warn(&self, text: &str) {
-        say(format_args!("WARN: {}", escape(text)));
+        log_line(format_args!("WARN: {}", escape(text)));
     }
 
     /// Adds to what the account will say.
-    pub(crate) fn note(&self, add: impl FnOnce(&mut Facts)) {
+    pub(crate) fn note(&self, add: impl FnOnce(&mut JobReport)) {
         if let Some(facts) = &mut *self.facts.lock().unwrap_or_else(PoisonError::into_inner) {
             add(facts);
         }
     }
 
     /// Gives the account, and returns the exit status. Who comes second waits until the first is done.
-    pub(crate) fn end(&self, ending: &Ending) -> u8 {
+    pub(crate) fn end(&self, ending: &JobOutcome) -> u8 {
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let status = ending.status();
         let Some(mut account) = facts.take() else { return status };
@@ -76,10 +76,10 @@ impl Journal {
 }
 
 /// Writes the end of the log in one piece: nothing comes between its lines, and nothing after them.
-fn write_end(ending: &Ending) {
-    let sentence: &Sentence = ending.sentence();
+fn write_end(ending: &JobOutcome) {
+    let sentence: &StatusLine = ending.sentence();
     let mut lines = ending.summary();
     lines.extend(discovery::lines(ending.identities(), sentence.as_str().len()));
     lines.push(sentence.to_string());
-    say_last(lines.join("\n"));
+    log_last(lines.join("\n"));
 }

@@ -6,34 +6,40 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use kopia_rs::restore::is_outside;
 use kopia_rs::storage::Location;
 
-use super::report::Facts;
-use super::line::Trouble;
+use super::line::SetupError;
+use super::report::JobReport;
 
-/// Finds out before the restore whether the file may be written: nothing is ever written into a repository.
-pub(crate) fn check(file: &Path, location: &Location) -> Result<(), Trouble> {
+/// Checks before the restore whether the file may be written: nothing is ever written to a repository.
+pub(crate) fn check(file: &Path, location: &Location) -> Result<(), SetupError> {
     let name = format!("the metrics file {}", file.display());
-    let refuse = |error: io::Error| Trouble::new(format!("{name} cannot be written: {error}"), "");
-    let folder = folder(file).canonicalize().map_err(refuse)?;
+    let refuse = |error: io::Error| SetupError::new(format!("{name} cannot be written: {error}"), "");
+    let directory = directory(file).canonicalize().map_err(refuse)?;
     if file.file_name().is_none() || file.is_dir() {
-        return Err(Trouble::new(format!("{name} is a folder"), "name a file"));
+        return Err(SetupError::new(format!("{name} is a folder"), "name a file"));
     }
     let Some(repository) = location.directory() else { return Ok(()) };
-    match repository.canonicalize().is_ok_and(|repository| folder.starts_with(repository)) {
-        true => Err(Trouble::new(format!("{name} would lie in the repository"), "name a file elsewhere")),
-        false => Ok(()),
+    match is_outside(&directory, repository) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            Err(SetupError::new(format!("{name} would lie in the repository"), "name a file elsewhere"))
+        }
+        // Nothing lies in a repository that is not there, which opening it will say.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refuse(error)),
     }
 }
 
-/// Writes the file in one step: who reads it sees the old text or the new one.
-pub(crate) fn write(file: &Path, facts: &Facts) -> io::Result<()> {
+/// Replaces the file in one step: a reader sees the old text or the new one.
+pub(crate) fn write(file: &Path, facts: &JobReport) -> io::Result<()> {
     let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     // Collectors take files by their ending, which this one does not have.
     let mut new = std::ffi::OsString::from(".");
     new.push(name);
     new.push(format!(".{}.new", std::process::id()));
-    let new = folder(file).join(new);
+    let new = directory(file).join(new);
     // One that was left by a process of the same number, as all containers' first ones are.
     let _ = fs::remove_file(&new);
     let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
@@ -47,12 +53,12 @@ pub(crate) fn write(file: &Path, facts: &Facts) -> io::Result<()> {
     done
 }
 
-fn folder(file: &Path) -> PathBuf {
+fn directory(file: &Path) -> PathBuf {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
 }
 
 /// Writes all metrics; those that are not known are left out.
-fn text(facts: &Facts) -> String {
+fn text(facts: &JobReport) -> String {
     let mut text = String::new();
     let mut metric = |name: &str, help: &str, value: &dyn Display| {
         let _ = writeln!(
@@ -64,7 +70,11 @@ fn text(facts: &Facts) -> String {
     metric("success", "Whether the last restore ended well.", &u8::from(facts.is_success()));
     metric("exit_code", "The exit status of the last restore.", &facts.exit_code());
     metric("duration_seconds", "How long it took.", &facts.seconds());
-    metric("end_timestamp_seconds", "When it ended, in seconds since 1970.", &crate::terminal::time::now().seconds());
+    metric(
+        "end_timestamp_seconds",
+        "When it ended, in seconds since 1970.",
+        &crate::terminal::time::now().seconds(),
+    );
     if let Some(snapshot) = &facts.snapshot {
         metric(
             "snapshot_timestamp_seconds",
@@ -98,7 +108,7 @@ fn text(facts: &Facts) -> String {
 }
 
 /// The identity, so that restores of many applications can be told apart.
-fn labels(facts: &Facts) -> String {
+fn labels(facts: &JobReport) -> String {
     let Some(identity) = &facts.identity else { return String::new() };
     let escaped = identity.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
     format!("{{identity=\"{escaped}\"}}")
@@ -110,9 +120,9 @@ mod tests {
 
     #[test]
     fn text_is_well_formed() {
-        let mut facts = Facts::default();
+        let mut facts = JobReport::default();
         facts.identity = Some("a\"b\\@h:/data".into());
-        facts.counts = Some(super::super::facts::Counts { files: 7, ..Default::default() });
+        facts.counts = Some(super::super::report::Counts { files: 7, ..Default::default() });
         let text = text(&facts);
         assert!(text.contains("\nkopia_rs_restore_files{identity=\"a\\\"b\\\\@h:/data\"} 7\n"), "{text}");
         for lines in text.lines().collect::<Vec<_>>().chunks(3) {
@@ -128,7 +138,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("restore.prom");
         for _ in 0..2 {
-            write(&file, &Facts::default()).unwrap();
+            write(&file, &JobReport::default()).unwrap();
             assert!(fs::read_to_string(&file).unwrap().contains("kopia_rs_restore_success 1\n"));
             assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
         }
@@ -145,6 +155,6 @@ mod tests {
             assert!(check(&place.path().join(bad), &inside).is_err(), "{bad}");
         }
         check(&file, &inside).unwrap();
-        assert!(write(Path::new("/nonexistent/x"), &Facts::default()).is_err());
+        assert!(write(Path::new("/nonexistent/x"), &JobReport::default()).is_err());
     }
 }

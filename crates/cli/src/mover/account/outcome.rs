@@ -1,15 +1,15 @@
-//! How a restore ended.
+//! How a Job ended, with its exit status.
 
 use kopia_rs::Source;
 use kopia_rs::diagnosis::Identity;
 use serde::{Serialize, Serializer};
 
-use super::line::Sentence;
+use super::line::StatusLine;
 use crate::terminal::signals;
 
-/// How a restore ended.
+/// How a Job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Result {
+pub(crate) enum JobResult {
     /// Everything is there.
     Restored,
     /// There was nothing to restore, which is right on a first deployment.
@@ -26,8 +26,8 @@ pub(crate) enum Result {
     Stopped(i32),
 }
 
-impl Serialize for Result {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+impl Serialize for JobResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(match self {
             Self::Restored => "restored",
             Self::Nothing => "nothing",
@@ -40,11 +40,11 @@ impl Serialize for Result {
     }
 }
 
-/// The end of a restore.
+/// The end of a Job.
 #[derive(Debug)]
-pub(crate) struct Ending {
-    result: Result,
-    sentence: Sentence,
+pub(crate) struct JobOutcome {
+    result: JobResult,
+    sentence: StatusLine,
     /// Boxed, because every step may return an ending instead of what comes next.
     context: Box<Context>,
 }
@@ -62,26 +62,26 @@ struct Context {
     identities: Vec<Identity>,
 }
 
-impl Ending {
-    pub(crate) fn new(result: Result, sentence: Sentence) -> Self {
+impl JobOutcome {
+    pub(crate) fn new(result: JobResult, sentence: StatusLine) -> Self {
         let operation = "restore".into();
         let context = Context { operation, details: Vec::new(), wanted: None, identities: Vec::new() };
         Self { result, sentence, context: context.into() }
     }
 
-    /// Says that it was something else than a restore that ended so.
+    /// Takes another operation than `restore` for what ended so.
     pub(crate) fn of(mut self, operation: &str) -> Self {
         self.context.operation = operation.into();
         self
     }
 
-    pub(crate) fn failed(sentence: Sentence) -> Self {
-        Self::new(Result::Failed, sentence)
+    pub(crate) fn failed(sentence: StatusLine) -> Self {
+        Self::new(JobResult::Failed, sentence)
     }
 
     /// Adds to the sentence of a restore that succeeded what whoever reads no other line must know.
     pub(crate) fn restored_but(mut self, what: &str) -> Self {
-        if self.result == Result::Restored {
+        if self.result == JobResult::Restored {
             self.sentence = self.sentence.and(what);
         }
         self
@@ -105,11 +105,11 @@ impl Ending {
         self
     }
 
-    pub(crate) fn result(&self) -> Result {
+    pub(crate) fn result(&self) -> JobResult {
         self.result
     }
 
-    pub(crate) fn sentence(&self) -> &Sentence {
+    pub(crate) fn sentence(&self) -> &StatusLine {
         &self.sentence
     }
 
@@ -120,10 +120,10 @@ impl Ending {
     /// Returns the exit status.
     pub(crate) fn status(&self) -> u8 {
         match self.result {
-            Result::Restored | Result::Nothing => 0,
-            Result::Missing | Result::Partial | Result::Failed => 1,
-            Result::Usage => 2,
-            Result::Stopped(signal) => interrupt::status(signal),
+            JobResult::Restored | JobResult::Nothing => 0,
+            JobResult::Missing | JobResult::Partial | JobResult::Failed => 1,
+            JobResult::Usage => 2,
+            JobResult::Stopped(signal) => signals::status(signal),
         }
     }
 
@@ -131,7 +131,7 @@ impl Ending {
     pub(crate) fn summary(&self) -> Vec<String> {
         let word = if self.status() == 0 { "SUCCESS" } else { "FAILURE" };
         let mut lines = self.context.details.clone();
-        if matches!(self.result, Result::Nothing | Result::Missing) {
+        if matches!(self.result, JobResult::Nothing | JobResult::Missing) {
             lines.push("=== No data will be restored ===".into());
         }
         lines.extend([

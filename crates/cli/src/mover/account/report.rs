@@ -1,4 +1,4 @@
-//! What is known of a restore when it has ended, for programs.
+//! What is known of a restore, for programs.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use kopia_rs::Snapshot;
 use kopia_rs::restore::{Notes, Outcome};
 use serde::Serialize;
 
-use super::outcome::{Ending, Result};
+use super::outcome::{JobOutcome, JobResult};
 
 /// What is known of a restore, for programs: the container's message and the metrics.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Facts {
+pub(crate) struct JobReport {
     version: &'static str,
-    result: Option<Result>,
+    result: Option<JobResult>,
     exit_code: u8,
     pub(crate) identity: Option<String>,
     pub(crate) repository: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) snapshot: Option<SnapshotFacts>,
+    pub(crate) snapshot: Option<SnapshotReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) counts: Option<Counts>,
     /// How many newer snapshots are, or may be, missing from the list.
@@ -31,7 +31,7 @@ pub(crate) struct Facts {
 /// The snapshot that was chosen.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SnapshotFacts {
+pub(crate) struct SnapshotReport {
     id: String,
     start_time: String,
     #[serde(skip)]
@@ -58,9 +58,9 @@ pub(crate) struct Counts {
     pub(crate) names_changed: u64,
 }
 
-impl Facts {
+impl JobReport {
     /// Adds how it ended.
-    pub(crate) fn conclude(&mut self, ending: &Ending, elapsed: Duration) {
+    pub(crate) fn conclude(&mut self, ending: &JobOutcome, elapsed: Duration) {
         self.version = env!("CARGO_PKG_VERSION");
         self.result = Some(ending.result());
         self.exit_code = ending.status();
@@ -89,7 +89,7 @@ impl Facts {
     }
 }
 
-impl SnapshotFacts {
+impl SnapshotReport {
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
         let summary = snapshot.manifest().summary();
         let failed = summary.map_or(0, |summary| summary.failed.saturating_add(summary.ignored_errors));

@@ -7,16 +7,13 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::report::Facts;
-
-/// Where kubelet puts the file unless a pod says otherwise.
-pub(crate) const DEFAULT: &str = "/dev/termination-log";
+use super::report::JobReport;
 
 /// How much of it kubelet takes, in bytes.
 const LONGEST: usize = 4096;
 
 /// Writes the message if the file is there. Outside a pod it is not, and is not made.
-pub(crate) fn write(path: &Path, facts: &Facts) -> io::Result<()> {
+pub(crate) fn write(path: &Path, facts: &JobReport) -> io::Result<()> {
     // Whatever has that name must neither lead elsewhere nor keep the end waiting.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut file = OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path)?;

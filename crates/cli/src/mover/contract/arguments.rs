@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use kopia_rs::restore::Existing;
 
-use crate::mover::account::line::Trouble;
+use crate::mover::account::line::SetupError;
 use options::{Meaning, Switch, Value, find, find_own};
 
 /// What stands between two arguments.
@@ -65,7 +65,7 @@ impl std::str::FromStr for OnMissing {
 }
 
 /// Reads the arguments.
-pub(crate) fn parse(text: &str) -> Result<Arguments, Trouble> {
+pub(crate) fn parse(text: &str) -> Result<Arguments, SetupError> {
     let mut arguments = Arguments::default();
     let mut rest = text.split(SEPARATOR).filter(|argument| !argument.is_empty()).peekable();
     while let Some(argument) = rest.next() {
@@ -74,7 +74,7 @@ pub(crate) fn parse(text: &str) -> Result<Arguments, Trouble> {
             None => (argument, None),
         };
         // Values are not repeated where they were not asked for: one may be a password.
-        let bad = |why: String| Trouble::setting(NAME, format!("holds {given:?}, which {why}"));
+        let bad = |why: String| SetupError::setting(NAME, format!("holds {given:?}, which {why}"));
         let name = given.strip_prefix("--").ok_or_else(|| bad("is no option that is known".into()))?;
         let (name, meaning, on) = find(name).ok_or_else(|| bad(unknown(name)))?;
         match meaning {

@@ -5,7 +5,7 @@ use kopia_rs::storage::location::Backend;
 
 use super::configuration::{self, Structured};
 use super::environment::{Environment, Role, Variable};
-use crate::mover::account::line::Trouble;
+use crate::mover::account::line::SetupError;
 
 /// What the environment says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,10 @@ const AFTER_A_FOLDER: [Variable; 5] = [
 ];
 
 /// Finds out where the repository is.
-pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>) -> Result<Choice, Trouble> {
+pub(crate) fn choose(
+    environment: &Environment,
+    structured: Option<&Structured>,
+) -> Result<Choice, SetupError> {
     let repository = environment.text(Variable::Repository)?;
     if let Some(location) = structured.and_then(|structured| structured.location.clone()) {
         let same = repository.is_none_or(|text| read(text).is_ok_and(|other| other == location));
@@ -64,7 +67,7 @@ pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>)
             Ok(Choice { location, by, warnings: vec![warning] })
         }
         (_, Some(variable)) => Ok(network(variable, repository)),
-        (None, None) => Err(Trouble::new(
+        (None, None) => Err(SetupError::new(
             "no repository is given",
             "set KOPIA_REPOSITORY=filesystem:///absolute/path in the repository's Secret",
         )),
@@ -72,9 +75,9 @@ pub(crate) fn choose(environment: &Environment, structured: Option<&Structured>)
 }
 
 /// Reads a location of KOPIA_REPOSITORY.
-fn read(text: &str) -> Result<Location, Trouble> {
+fn read(text: &str) -> Result<Location, SetupError> {
     Location::parse(text).map_err(|error| {
-        Trouble::new(format!("KOPIA_REPOSITORY: {error}"), "write filesystem:///absolute/path without ..")
+        SetupError::new(format!("KOPIA_REPOSITORY: {error}"), "write filesystem:///absolute/path without ..")
     })
 }
 
@@ -89,12 +92,12 @@ fn network(variable: Variable, repository: Option<&str>) -> Choice {
     let same = |text: &str| read(text).is_ok_and(|url| url == location);
     let overruled = repository.filter(|text| variable != Variable::Repository && !same(text));
     let warning =
-        |text| format!("{} is set and goes before KOPIA_REPOSITORY={}", variable.name(), shown(text));
+        |text| format!("{} is set and goes before KOPIA_REPOSITORY={}", variable.name(), for_terminal(text));
     Choice { warnings: overruled.map(warning).into_iter().collect(), location, by: variable.name() }
 }
 
 /// Shows where a repository is, unless that may hold a password.
-fn shown(text: &str) -> String {
+fn for_terminal(text: &str) -> String {
     match text.split_once("://") {
         Some((scheme, _)) if scheme != "filesystem" => format!("{scheme}://…"),
         _ => text.into(),

@@ -8,7 +8,7 @@ use kopia_rs::storage::location::Backend;
 use serde_json::{Map, Value};
 
 use super::environment::{Environment, Variable};
-use crate::mover::account::line::Trouble;
+use crate::mover::account::line::SetupError;
 
 /// What a structured configuration says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub(crate) struct Structured {
 pub(crate) const NAME: &str = "KOPIA_STRUCTURED_REPOSITORY_CONFIG";
 
 /// Reads the structured configuration, if there is one.
-pub(crate) fn structured(environment: &Environment) -> Result<Option<Structured>, Trouble> {
+pub(crate) fn structured(environment: &Environment) -> Result<Option<Structured>, SetupError> {
     let Some(text) = environment.text(Variable::StructuredConfig)? else { return Ok(None) };
     // What serde says may quote the document, and that may hold keys.
-    let bad = || Trouble::setting(NAME, "is not the JSON of a kopia configuration");
+    let bad = || SetupError::setting(NAME, "is not the JSON of a kopia configuration");
     let config: Value = serde_json::from_str(text).map_err(|_| bad())?;
     let config = config.as_object().ok_or_else(bad)?;
     let identity = |name: &str| match field(config, name) {
@@ -51,9 +51,9 @@ pub(crate) fn structured(environment: &Environment) -> Result<Option<Structured>
 }
 
 /// Reads `storage`: a type and what that needs.
-fn location(storage: &Map<String, Value>) -> Result<Location, Trouble> {
+fn location(storage: &Map<String, Value>) -> Result<Location, SetupError> {
     let kind = field(storage, "type").and_then(Value::as_str);
-    let kind = kind.ok_or_else(|| Trouble::setting(NAME, "has a storage without type"))?;
+    let kind = kind.ok_or_else(|| SetupError::setting(NAME, "has a storage without type"))?;
     if kind != "filesystem" {
         let unknown = || Location::Unknown(format!("storage of the type {kind:?}"));
         return Ok(Backend::of_type(kind).map_or_else(unknown, Location::Unsupported));
@@ -61,9 +61,9 @@ fn location(storage: &Map<String, Value>) -> Result<Location, Trouble> {
     let config = field(storage, "config").and_then(Value::as_object);
     match config.and_then(|config| field(config, "path")).and_then(Value::as_str) {
         Some(path) => Location::parse(format!("filesystem://{path}")).map_err(|_| {
-            Trouble::setting(NAME, format!("has the path {path:?}, which is not absolute or holds .."))
+            SetupError::setting(NAME, format!("has the path {path:?}, which is not absolute or holds .."))
         }),
-        None => Err(Trouble::setting(NAME, "has a storage without path")),
+        None => Err(SetupError::setting(NAME, "has a storage without path")),
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn manual(environment: &Environment) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Result<Option<Structured>, Trouble> {
+    fn read(json: &str) -> Result<Option<Structured>, SetupError> {
         structured(&[(NAME.into(), json.into())].into_iter().collect())
     }
 

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use super::arguments::{self, Foreign};
 use super::environment::{Environment, Variable};
-use crate::mover::account::log::Journal;
-use crate::mover::account::line::{Sentence, Trouble};
+use crate::mover::account::line::{SetupError, StatusLine};
+use crate::mover::account::log::JobLog;
 
 /// The name under which the controller starts the mover.
 const ENTRY: &str = "entry.sh";
@@ -26,7 +26,7 @@ pub(crate) enum Task {
 
 /// Why it is not known what to do: exit status 2.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Usage(pub(crate) Sentence);
+pub(crate) struct Usage(pub(crate) StatusLine);
 
 /// Says whether the mover was called by the name that the controller knows.
 pub(crate) fn is_entry(name: Option<&OsStr>) -> bool {
@@ -44,7 +44,7 @@ pub(crate) fn arguments(all: impl IntoIterator<Item = OsString>) -> Vec<OsString
 
 /// Finds out what is to be done: operations go before DIRECTION.
 pub(crate) fn task(operations: &[String], environment: &Environment) -> Result<Task, Usage> {
-    let usage = |cause: String, advice: &str| Usage(Sentence::unable("start", &cause, advice));
+    let usage = |cause: String, advice: &str| Usage(StatusLine::unable("start", &cause, advice));
     let known = |operation: &str| matches!(operation, "restore" | "backup" | "maintenance");
     if let Some(unknown) = operations.iter().find(|operation| !known(operation)) {
         return Err(usage(
@@ -82,8 +82,8 @@ pub(crate) fn task(operations: &[String], environment: &Environment) -> Result<T
 pub(crate) fn become_original(
     environment: &Environment,
     operations: &[String],
-    journal: &Journal,
-) -> Trouble {
+    journal: &JobLog,
+) -> SetupError {
     let path = match original(environment) {
         Ok(path) => path,
         Err(trouble) => return trouble,
@@ -102,23 +102,23 @@ pub(crate) fn become_original(
         journal.warn(&format!("the original script does not know {}, which is left out", taken.join(", ")));
     }
     let error = script.exec();
-    Trouble::new(format!("{} cannot be run: {error}", path.display()), "")
+    SetupError::new(format!("{} cannot be run: {error}", path.display()), "")
 }
 
 /// Finds the original script.
-fn original(environment: &Environment) -> Result<PathBuf, Trouble> {
+fn original(environment: &Environment) -> Result<PathBuf, SetupError> {
     const NAME: &str = "KOPIA_RS_FALLBACK";
     let given = environment.raw(Variable::Fallback);
     let path = PathBuf::from(given.unwrap_or(OsStr::new(ORIGINAL)));
     if !path.is_absolute() {
-        return Err(Trouble::setting(NAME, format!("is {}, not an absolute path", path.display())));
+        return Err(SetupError::setting(NAME, format!("is {}, not an absolute path", path.display())));
     }
     let file = path.metadata().map_err(|error| {
         let advice = "kopia-rs only restores; keep the original script in the image and name it with KOPIA_RS_FALLBACK";
-        Trouble::new(format!("the original script {} is not there ({error})", path.display()), advice)
+        SetupError::new(format!("the original script {} is not there ({error})", path.display()), advice)
     })?;
     if is_ourselves(&file) {
-        return Err(Trouble::new(
+        return Err(SetupError::new(
             format!("{} is kopia-rs itself", path.display()),
             "name the original script with KOPIA_RS_FALLBACK",
         ));
@@ -185,7 +185,7 @@ mod tests {
         let link = folder.path().join("entry.sh");
         std::os::unix::fs::symlink(&own, &link).unwrap();
         let missing = folder.path().join("missing");
-        let journal = Journal::new(&folder.path().join("log"));
+        let journal = JobLog::new(&folder.path().join("log"));
         for (path, says) in [(&own, "itself"), (&link, "itself"), (&missing, "not there")] {
             let environment = [("KOPIA_RS_FALLBACK".into(), path.into())].into_iter().collect();
             assert!(become_original(&environment, &[], &journal).to_string().contains(says));

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use kopia_rs::storage::location::Backend;
 use zeroize::Zeroizing;
 
-use crate::mover::account::line::Trouble;
+use crate::mover::account::line::SetupError;
 
 /// What a variable means to a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,26 +188,26 @@ impl Environment {
     }
 
     /// Returns the value as text.
-    pub(crate) fn text(&self, variable: Variable) -> Result<Option<&str>, Trouble> {
+    pub(crate) fn text(&self, variable: Variable) -> Result<Option<&str>, SetupError> {
         let Some(value) = self.raw(variable) else { return Ok(None) };
-        let text = value.to_str().ok_or_else(|| Trouble::setting(variable.name(), "is not UTF-8"))?;
+        let text = value.to_str().ok_or_else(|| SetupError::setting(variable.name(), "is not UTF-8"))?;
         Ok(Some(text))
     }
 
     /// Returns a number.
-    pub(crate) fn number(&self, variable: Variable) -> Result<Option<u64>, Trouble> {
+    pub(crate) fn number(&self, variable: Variable) -> Result<Option<u64>, SetupError> {
         let Some(text) = self.text(variable)? else { return Ok(None) };
         let number = text.trim().parse();
-        let why = |_| Trouble::setting(variable.name(), format!("is {text:?}, not a number from 0 on"));
+        let why = |_| SetupError::setting(variable.name(), format!("is {text:?}, not a number from 0 on"));
         number.map(Some).map_err(why)
     }
 
     /// Says whether a variable is `true`.
-    pub(crate) fn is_true(&self, variable: Variable) -> Result<bool, Trouble> {
+    pub(crate) fn is_true(&self, variable: Variable) -> Result<bool, SetupError> {
         match self.text(variable)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(other) => Err(Trouble::setting(
+            Some(other) => Err(SetupError::setting(
                 variable.name(),
                 format!("is {other:?}, neither \"true\" nor \"false\""),
             )),
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn bad_values_are_refused_by_name() {
         let environment = environment(&[("KOPIA_PREVIOUS", "-1"), ("KOPIA_ENABLE_FILE_DELETION", "yes")]);
-        let says = |trouble: Trouble| trouble.to_string();
+        let says = |trouble: SetupError| trouble.to_string();
         assert!(
             says(environment.number(Variable::Previous).unwrap_err()).contains("KOPIA_PREVIOUS is \"-1\"")
         );

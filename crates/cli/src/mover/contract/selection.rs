@@ -6,7 +6,7 @@ use kopia_rs::{Snapshot, Snapshots, Source, Timestamp};
 
 use super::configuration::Structured;
 use super::environment::{Environment, Variable};
-use crate::mover::account::line::Trouble;
+use crate::mover::account::line::SetupError;
 use crate::terminal::output::count;
 
 /// Where a destination's volume is mounted, and what its snapshots call it.
@@ -32,12 +32,15 @@ pub(crate) enum Found<'s> {
     /// The identity has no snapshot at all.
     Nothing,
     /// It has snapshots, but not the one that was asked for: why, and what to change.
-    NoneFits(Trouble),
+    NoneFits(SetupError),
 }
 
 impl Wanted {
     /// Reads what is wanted from the environment.
-    pub(crate) fn read(environment: &Environment, structured: Option<&Structured>) -> Result<Self, Trouble> {
+    pub(crate) fn read(
+        environment: &Environment,
+        structured: Option<&Structured>,
+    ) -> Result<Self, SetupError> {
         let user = environment.text(Variable::Username)?.map(String::from);
         let host = environment.text(Variable::Hostname)?.map(String::from);
         let (user, host) = match (user, host) {
@@ -46,10 +49,11 @@ impl Wanted {
             }
             given => given,
         };
-        let user = user.ok_or_else(|| Trouble::unset(Variable::Username.name()))?;
-        let host = host.ok_or_else(|| Trouble::unset(Variable::Hostname.name()))?;
-        let data =
-            environment.text(Variable::DataDir)?.ok_or_else(|| Trouble::unset(Variable::DataDir.name()))?;
+        let user = user.ok_or_else(|| SetupError::unset(Variable::Username.name()))?;
+        let host = host.ok_or_else(|| SetupError::unset(Variable::Hostname.name()))?;
+        let data = environment
+            .text(Variable::DataDir)?
+            .ok_or_else(|| SetupError::unset(Variable::DataDir.name()))?;
         let path = match environment.text(Variable::SourcePath)? {
             Some(path) => path,
             None if data == DESTINATION => SOURCE,
@@ -59,7 +63,7 @@ impl Wanted {
             None => None,
             Some(text) => Some(text.parse().map_err(|_| {
                 let why = format!("is {text:?}, not a time in RFC 3339 such as 2026-01-02T03:04:05Z");
-                Trouble::setting(Variable::AsOf.name(), why)
+                SetupError::setting(Variable::AsOf.name(), why)
             })?),
         };
         Ok(Self {
@@ -83,14 +87,14 @@ impl Wanted {
             let reason = all.last().and_then(|newest| newest.manifest().incomplete()).unwrap_or_default();
             let what = count(all.len() as u64, "snapshot is", "snapshots are");
             let cause = format!("its {what} incomplete ({reason})");
-            return Found::NoneFits(Trouble::new(cause, "let a backup run to its end"));
+            return Found::NoneFits(SetupError::new(cause, "let a backup run to its end"));
         }
         let in_time = |one: &&Snapshot| self.as_of.is_none_or(|as_of| one.start_time() <= as_of);
         let candidates: Vec<_> = complete.iter().copied().filter(in_time).collect();
         if let (Some(as_of), true) = (self.as_of, candidates.is_empty()) {
             let oldest = complete.first().map(|oldest| oldest.start_time()).unwrap_or_default();
             let cause = format!("no complete snapshot began by {as_of}");
-            return Found::NoneFits(Trouble::new(
+            return Found::NoneFits(SetupError::new(
                 cause,
                 format!("set restoreAsOf to {oldest} (the oldest) or later"),
             ));
@@ -128,17 +132,17 @@ impl Wanted {
     }
 
     /// Says that the window lies beyond the oldest snapshot.
-    fn out_of_range(&self, candidates: usize) -> Trouble {
+    fn out_of_range(&self, candidates: usize) -> SetupError {
         let qualified = if self.as_of.is_some() { " by that time" } else { "" };
         let there = count(candidates as u64, "complete snapshot", "complete snapshots");
         let are = if candidates == 1 { "is" } else { "are" };
         if self.shallow == Some(0) {
-            return Trouble::new(
+            return SetupError::new(
                 "KOPIA_SHALLOW is 0, which leaves no snapshot",
                 "set shallow to 1 or more, or leave it out",
             );
         }
-        Trouble::new(
+        SetupError::new(
             format!("previous is {}, but there {are} {there}{qualified}", self.previous),
             format!("set previous to {} or less", candidates.saturating_sub(1)),
         )

@@ -9,7 +9,7 @@ use super::arguments::{self, Arguments, OnMissing};
 use super::configuration::Structured;
 use super::environment::{Environment, Variable};
 use super::selection::Wanted;
-use crate::mover::account::line::Trouble;
+use crate::mover::account::line::SetupError;
 
 /// Everything but where the repository is.
 pub(crate) struct Settings {
@@ -28,14 +28,17 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn read(environment: &Environment, structured: Option<&Structured>) -> Result<Self, Trouble> {
-        let unset = |variable: Variable| Trouble::unset(variable.name());
+    pub(crate) fn read(
+        environment: &Environment,
+        structured: Option<&Structured>,
+    ) -> Result<Self, SetupError> {
+        let unset = |variable: Variable| SetupError::unset(variable.name());
         let password = environment.raw(Variable::Password).ok_or_else(|| unset(Variable::Password))?;
         let target = environment.raw(Variable::DataDir).ok_or_else(|| unset(Variable::DataDir))?;
         let arguments = environment.text(Variable::AdditionalArgs)?.map(arguments::parse).transpose()?;
         let arguments = arguments.unwrap_or_default();
         let on_missing = environment.text(Variable::OnMissing)?.map(str::parse).transpose();
-        let on_missing = on_missing.map_err(|why| Trouble::setting(Variable::OnMissing.name(), why))?;
+        let on_missing = on_missing.map_err(|why| SetupError::setting(Variable::OnMissing.name(), why))?;
         Ok(Self {
             wanted: Wanted::read(environment, structured)?,
             target: target.into(),

@@ -16,10 +16,10 @@ use kopia_rs::unindexed::ManifestCoverage;
 use kopia_rs::{Error, Repository, Snapshot, Snapshots};
 
 use crate::mover::account::advice;
+use crate::mover::account::line::{SetupError, StatusLine};
+use crate::mover::account::outcome::{JobOutcome, JobResult};
 use crate::mover::contract::arguments::OnMissing;
-use crate::mover::account::outcome::{Ending, Result as How};
 use crate::mover::contract::selection::{Found, Wanted};
-use crate::mover::account::line::{Sentence, Trouble};
 use crate::mover::contract::settings::Settings;
 
 /// How often a backup that is just being written is waited for, and how long each time.
@@ -32,7 +32,7 @@ pub(crate) fn repository(
     store: Option<&dyn BlobStore>,
     error: &Error,
     settings: &Settings,
-) -> Ending {
+) -> JobOutcome {
     let path = &LocalPath::look(folder);
     let mut failure = OpenFailure::new(path, error);
     (failure.store, failure.password) = (store, Some(&settings.password));
@@ -41,11 +41,12 @@ pub(crate) fn repository(
     let ending = match first {
         Some(finding) if is_no_backup_yet(path, error, finding, settings.on_missing) => {
             let identity = settings.wanted.identity.to_string();
-            let sentence = Sentence::nothing(&identity, &finding.fact(), &finding.change(Audience::VolSync));
-            Ending::new(how(settings.on_missing), sentence)
+            let sentence =
+                StatusLine::nothing(&identity, &finding.fact(), &finding.change(Audience::VolSync));
+            JobOutcome::new(how(settings.on_missing), sentence)
         }
-        Some(finding) => Ending::failed(Sentence::of(finding)),
-        None => Ending::failed(Sentence::unable("open the repository", &chain(error), "")),
+        Some(finding) => JobOutcome::failed(StatusLine::of(finding)),
+        None => JobOutcome::failed(StatusLine::unable("open the repository", &chain(error), "")),
     };
     findings.iter().skip(1).fold(ending, |ending, finding| {
         ending.detail(format!("INFO: {}", finding.sentence(Audience::VolSync)))
@@ -79,13 +80,13 @@ fn is_no_backup_yet(
 }
 
 /// Says that an identity has no snapshot, which must be certain.
-pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> Ending {
+pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> JobOutcome {
     let wanted = &settings.wanted.identity;
     let sentence = match no_snapshot(snapshots, wanted) {
-        Some(finding) => Sentence::of(&finding),
-        None => Sentence::nothing(&wanted.to_string(), "the repository has none of it", ""),
+        Some(finding) => StatusLine::of(&finding),
+        None => StatusLine::nothing(&wanted.to_string(), "the repository has none of it", ""),
     };
-    let mut ending = Ending::new(how(settings.on_missing), sentence).without_snapshots(wanted);
+    let mut ending = JobOutcome::new(how(settings.on_missing), sentence).without_snapshots(wanted);
     if snapshots.iter().len() == 0 && snapshots.hides_deleted() {
         ending = ending.detail("INFO: snapshots were deleted, of which some may still be there");
     }
@@ -93,7 +94,7 @@ pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> Ending {
 }
 
 /// Adds the identities that there are, best first, if they are to be listed.
-pub(crate) fn with_others(ending: Ending, snapshots: &Snapshots, settings: &Settings) -> Ending {
+pub(crate) fn with_others(ending: JobOutcome, snapshots: &Snapshots, settings: &Settings) -> JobOutcome {
     const MOST: usize = 3;
     let wanted = &settings.wanted.identity;
     let others = if settings.discover {
@@ -104,16 +105,16 @@ pub(crate) fn with_others(ending: Ending, snapshots: &Snapshots, settings: &Sett
     ending.instead(others)
 }
 
-fn how(on_missing: Option<OnMissing>) -> How {
+fn how(on_missing: Option<OnMissing>) -> JobResult {
     match on_missing {
-        Some(OnMissing::Fail) => How::Missing,
-        Some(OnMissing::Continue) | None => How::Nothing,
+        Some(OnMissing::Fail) => JobResult::Missing,
+        Some(OnMissing::Continue) | None => JobResult::Nothing,
     }
 }
 
 /// Lists the snapshots once more, and makes sure that the one that is wanted is not overlooked: the list must be whole, and no
 /// pack outside the index may hold more of it. A backup that is just being written is waited for.
-pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapshots, Ending> {
+pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapshots, JobOutcome> {
     let mut what = format!("tell whether {} has snapshots", wanted.identity);
     let mut looks = 0;
     loop {
@@ -129,7 +130,7 @@ pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapsh
         looks += 1;
         let is_written = coverage.hiding.iter().any(|pack| pack.session_open);
         if looks > LOOKS || !is_written {
-            return Err(Ending::failed(doubt(&coverage, wanted).unable(&what)));
+            return Err(JobOutcome::failed(doubt(&coverage, wanted).unable(&what)));
         }
         std::thread::sleep(BETWEEN);
     }
@@ -137,7 +138,7 @@ pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapsh
 
 /// Returns what the list of snapshots of a damaged repository lacks, or may lack, each as a sentence. What a backup that runs
 /// at the moment has written is not missing yet; and what lost index blobs named, packs have told.
-pub(crate) fn gaps(repository: &Repository) -> Result<Vec<String>, Ending> {
+pub(crate) fn gaps(repository: &Repository) -> Result<Vec<String>, JobOutcome> {
     let coverage = coverage(repository, "list snapshots")?;
     let lost = coverage.snapshots.lost().iter().map(|lost| format!("the list of snapshots has gaps: {lost}"));
     let hiding = coverage.hiding.iter().filter(|pack| !pack.is_expected());
@@ -145,8 +146,10 @@ pub(crate) fn gaps(repository: &Repository) -> Result<Vec<String>, Ending> {
     Ok(lost.chain(hiding).collect())
 }
 
-fn coverage(repository: &Repository, what: &str) -> Result<ManifestCoverage, Ending> {
-    repository.manifest_coverage().map_err(|error| Ending::failed(advice::unlisted(what, &error, repository)))
+fn coverage(repository: &Repository, what: &str) -> Result<ManifestCoverage, JobOutcome> {
+    repository
+        .manifest_coverage()
+        .map_err(|error| JobOutcome::failed(advice::unlisted(what, &error, repository)))
 }
 
 /// What speaks against a snapshot that was chosen, each as a sentence.
@@ -178,14 +181,14 @@ pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot)
 }
 
 /// Says why a list may not be whole.
-fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> Trouble {
+fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> SetupError {
     let hidden =
         coverage.hidden.iter().find(|hidden| wanted.is_of(&hidden.source)).map(|hidden| &hidden.pack);
     let suspect = hidden.or(coverage.unread.first());
     let Some(pack) = coverage.hiding.iter().find(|pack| Some(&pack.id) == suspect) else {
         let of_indexes = coverage.lost_indexes.iter().map(ToString::to_string);
         let lost = of_indexes.chain(coverage.snapshots.lost().iter().map(ToString::to_string)).next();
-        return Trouble::new(format!("the list has gaps: {}", lost.unwrap_or_default()), "");
+        return SetupError::new(format!("the list has gaps: {}", lost.unwrap_or_default()), "");
     };
     let more = match coverage.hiding.len() {
         1 => String::new(),
@@ -196,5 +199,5 @@ fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> Trouble {
         true => "a backup is being written or was cut off; try again, or look with kopia-rs doctor",
         false => "look with kopia-rs doctor; kopia index recover puts them back",
     };
-    Trouble::new(cause, advice)
+    SetupError::new(cause, advice)
 }

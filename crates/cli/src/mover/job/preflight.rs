@@ -8,12 +8,12 @@ use kopia_rs::diagnosis::space::{self, FreeSpace, Needs};
 use kopia_rs::diagnosis::text::size;
 use kopia_rs::diagnosis::{Audience, Finding, Listing, LocalPath, PathState};
 
-use crate::mover::account::outcome::Ending;
-use crate::mover::account::log::Journal;
-use crate::mover::account::line::{Sentence, Trouble};
+use crate::mover::account::line::{SetupError, StatusLine};
+use crate::mover::account::log::JobLog;
+use crate::mover::account::outcome::JobOutcome;
 
 /// Makes sure that the target is a folder that is there: what is mounted there is not made by us.
-pub(crate) fn is_there(target: &Path) -> Result<LocalPath, Trouble> {
+pub(crate) fn is_there(target: &Path) -> Result<LocalPath, SetupError> {
     let path = LocalPath::look(target);
     let why = match path.state {
         PathState::Directory => return Ok(path),
@@ -22,7 +22,7 @@ pub(crate) fn is_there(target: &Path) -> Result<LocalPath, Trouble> {
         PathState::Refused => "may not be looked at".into(),
         PathState::Unknown => "cannot be looked at".into(),
     };
-    Err(Trouble::new(
+    Err(SetupError::new(
         format!("the data directory {} {why}", target.display()),
         "mount the volume there and set DATA_DIR to it",
     ))
@@ -30,7 +30,12 @@ pub(crate) fn is_there(target: &Path) -> Result<LocalPath, Trouble> {
 
 /// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an empty one can be
 /// certain to be too small.
-pub(crate) fn check(target: &LocalPath, root: &Entry, sparse: bool, journal: &Journal) -> Result<(), Ending> {
+pub(crate) fn check(
+    target: &LocalPath,
+    root: &Entry,
+    sparse: bool,
+    journal: &JobLog,
+) -> Result<(), JobOutcome> {
     if let Some(room) = FreeSpace::of(&target.given) {
         journal.info(&format!("the target has {} free", size(room.free_bytes)));
     }
@@ -38,10 +43,10 @@ pub(crate) fn check(target: &LocalPath, root: &Entry, sparse: bool, journal: &Jo
     for finding in space::target(&target.given, Needs::of(root)) {
         match finding {
             Finding::ReadOnlyTarget { .. } => {
-                return Err(Ending::failed(Sentence::of(&finding)));
+                return Err(JobOutcome::failed(StatusLine::of(&finding)));
             }
             Finding::NoSpace { certain: true, .. } | Finding::NoFiles { .. } if is_certain => {
-                return Err(Ending::failed(Sentence::of(&finding)));
+                return Err(JobOutcome::failed(StatusLine::of(&finding)));
             }
             Finding::NoSpace { .. } | Finding::NoFiles { .. } if target.listing != Listing::Empty => {
                 journal.warn(&finding.sentence(Audience::VolSync));
@@ -58,14 +63,14 @@ pub(crate) fn check(target: &LocalPath, root: &Entry, sparse: bool, journal: &Jo
 }
 
 /// Makes sure that the pod may use as much memory as a repository of so many contents takes.
-pub(crate) fn check_memory(contents: u64) -> Result<(), Trouble> {
+pub(crate) fn check_memory(contents: u64) -> Result<(), SetupError> {
     memory::shortage(contents).map_or(Ok(()), |shortage| Err(too_little_memory(contents, shortage)))
 }
 
-fn too_little_memory(contents: u64, shortage: Shortage) -> Trouble {
+fn too_little_memory(contents: u64, shortage: Shortage) -> SetupError {
     let needed = mebibytes(shortage.needed, true);
     let limit = mebibytes(shortage.limit, false);
-    Trouble::new(
+    SetupError::new(
         format!("the memory limit is {limit}, and a repository of {contents} contents needs {needed}"),
         format!("set moverResources.limits.memory to {}", needed.replace(" MiB", "Mi")),
     )
@@ -78,10 +83,10 @@ fn mebibytes(bytes: u64, up: bool) -> String {
 }
 
 /// Says who may write to a target that refused us, if that can be told.
-pub(crate) fn refused(target: &Path) -> Option<Sentence> {
+pub(crate) fn refused(target: &Path) -> Option<StatusLine> {
     let findings = space::target(target, None);
     let refused = findings.iter().find(|finding| matches!(finding, Finding::TargetRefused(_)));
-    refused.map(Sentence::of)
+    refused.map(StatusLine::of)
 }
 
 #[cfg(test)]

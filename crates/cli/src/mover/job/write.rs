@@ -6,19 +6,19 @@ use kopia_rs::diagnosis::{Audience, Hint};
 use kopia_rs::restore::{self, Options, Outcome, Sync};
 use kopia_rs::{Entry, Snapshot};
 
-use crate::mover::contract::arguments::Arguments;
-use crate::mover::account::outcome::{Ending, Result as How};
-use crate::mover::account::report::Counts;
 use super::Job;
-use crate::mover::account::log::Journal;
-use crate::mover::account::line::Sentence;
-use crate::mover::contract::settings::Settings;
-use crate::mover::account::advice;
 use super::preflight;
+use crate::mover::account::advice;
+use crate::mover::account::line::StatusLine;
+use crate::mover::account::log::JobLog;
+use crate::mover::account::outcome::{JobOutcome, JobResult};
+use crate::mover::account::report::Counts;
+use crate::mover::contract::arguments::Arguments;
+use crate::mover::contract::settings::Settings;
 use crate::terminal::output::{self, count, size, thousands};
-use crate::terminal::progress::{Manner, Progress};
-use crate::wording::attributes;
+use crate::terminal::progress::{Progress, ProgressMode};
 use crate::terminal::signals;
+use crate::wording::attributes;
 use crate::wording::stubs;
 
 /// Restores a snapshot and says how that ended.
@@ -27,8 +27,8 @@ pub(crate) fn restore(
     snapshot: &Snapshot,
     root: &Entry,
     settings: &Settings,
-) -> Result<Ending, Ending> {
-    let progress = Progress::new(root, None, job.interrupt.clone(), Manner::Log);
+) -> Result<JobOutcome, JobOutcome> {
+    let progress = Progress::new(root, None, job.interrupt.clone(), ProgressMode::Log);
     let options = options(settings);
     job.interrupt.will_ask();
     let restored = progress.watch(|| restore::restore_observed(root, &settings.target, &options, &progress));
@@ -36,14 +36,14 @@ pub(crate) fn restore(
     let _ = progress.finish();
     let outcome = restored.map_err(|error| match (&error, job.interrupt.signal()) {
         (restore::Error::Stopped { .. }, Some(signal)) => {
-            let cause = format!("{}: {error}", interrupt::name(signal));
-            Ending::new(How::Stopped(signal), Sentence::unable("finish", &cause, ""))
+            let cause = format!("{}: {error}", signals::name(signal));
+            JobOutcome::new(JobResult::Stopped(signal), StatusLine::unable("finish", &cause, ""))
         }
         _ => {
             let refused = error_kind(&error) == Some(ErrorKind::PermissionDenied);
-            let told = refused.then(|| room::refused(&settings.target)).flatten();
+            let told = refused.then(|| preflight::refused(&settings.target)).flatten();
             let what = format!("restore {}", settings.wanted.identity);
-            let ending = Ending::failed(told.unwrap_or_else(|| advice::target(&what, &error)));
+            let ending = JobOutcome::failed(told.unwrap_or_else(|| advice::target(&what, &error)));
             match &error {
                 restore::Error::Target { unfinished: Some(unfinished), .. }
                 | restore::Error::NoRoom { unfinished, .. } => {
@@ -95,7 +95,7 @@ fn options(settings: &Settings) -> Options {
 }
 
 /// Says what was done and which attributes could not be set.
-fn tell(journal: &Journal, outcome: &Outcome) {
+fn tell(journal: &JobLog, outcome: &Outcome) {
     attributes::sentences(&outcome.notes, Audience::VolSync).iter().for_each(|line| journal.warn(line));
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
     stubs::lines(outcome.stub_count, found).iter().for_each(|line| journal.warn(line));
@@ -122,7 +122,7 @@ fn tell(journal: &Journal, outcome: &Outcome) {
 }
 
 /// Decides whether everything is there.
-fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending {
+fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobOutcome {
     let from = format!("{} from {}", settings.wanted.identity, snapshot.start_time());
     if outcome.problem_count > 0 {
         let what = match outcome.problem_count.saturating_sub(outcome.undeleted) {
@@ -130,8 +130,8 @@ fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending 
             lost => format!("restore {} of {from} completely", entries(lost)),
         };
         let first = outcome.problems.first().map(ToString::to_string).unwrap_or_default();
-        let sentence = Sentence::unable(&what, &first, "the lines above name each");
-        return Ending::new(How::Partial, sentence);
+        let sentence = StatusLine::unable(&what, &first, "the lines above name each");
+        return JobOutcome::new(JobResult::Partial, sentence);
     }
     // Names are no matter of permission.
     let mut notes = outcome.notes;
@@ -139,11 +139,11 @@ fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> Ending 
     if settings.arguments.strict && !notes.is_empty() {
         let cause = format!("not as in the snapshot: {}", attributes::list(&notes));
         let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
-        return Ending::failed(Sentence::unable(&format!("restore {from} exactly"), &cause, advice));
+        return JobOutcome::failed(StatusLine::unable(&format!("restore {from} exactly"), &cause, advice));
     }
     let files = count(outcome.files + outcome.kept, "file", "files");
     let bytes = size(outcome.bytes_there());
-    Ending::new(How::Restored, Sentence::restored(&format!("{from}, {files}, {bytes}")))
+    JobOutcome::new(JobResult::Restored, StatusLine::restored(&format!("{from}, {files}, {bytes}")))
 }
 
 fn entries(number: u64) -> String {

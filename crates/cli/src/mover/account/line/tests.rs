@@ -10,13 +10,13 @@ use kopia_rs::diagnosis::neighbours::{Layout, Neighbour, Relation};
 #[test]
 fn advice_outlives_a_long_cause() {
     let advice = "set KOPIA_REPOSITORY=filesystem:///repository/repository";
-    let short = Sentence::unable("open /repository", "no repository is there", advice);
+    let short = StatusLine::unable("open /repository", "no repository is there", advice);
     assert_eq!(
         short.as_str(),
         "ERROR: unable to open /repository: no repository is there: \
          set KOPIA_REPOSITORY=filesystem:///repository/repository"
     );
-    let long = Sentence::unable("open /repository", &"very ".repeat(100), advice);
+    let long = StatusLine::unable("open /repository", &"very ".repeat(100), advice);
     assert_eq!(long.as_str().len(), LONGEST);
     assert!(long.as_str().ends_with(&format!("…: {advice}")), "{long}");
 }
@@ -25,9 +25,9 @@ fn advice_outlives_a_long_cause() {
 fn nothing_makes_it_longer_or_more_than_a_line() {
     for text in ["x".repeat(1000), "ä\n".repeat(500), "\u{10ffff}".repeat(300), "\u{1b}[31m".repeat(90)] {
         for sentence in [
-            Sentence::unable(&text, &text, &text),
-            Sentence::nothing(&text, &text, &text),
-            Sentence::restored(&text),
+            StatusLine::unable(&text, &text, &text),
+            StatusLine::nothing(&text, &text, &text),
+            StatusLine::restored(&text),
         ] {
             assert!(sentence.as_str().len() <= LONGEST, "{sentence}");
             assert!(!sentence.as_str().contains(['\n', '\u{1b}']), "{sentence}");
@@ -60,7 +60,7 @@ fn no_snapshot(wanted: &str, nearest: &[&str], probable: bool) -> Finding {
 }
 
 fn line(finding: &Finding) -> String {
-    Sentence::of(finding).to_string()
+    StatusLine::of(finding).to_string()
 }
 
 fn refused(path: PathBuf) -> Finding {

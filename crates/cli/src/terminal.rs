@@ -1,0 +1,10 @@
+//! Where the command meets a person, a log or a pipe: standard streams, the password prompt, progress, signals, reports.
+//!
+//! Nothing here knows of repositories beyond the values that it shows, nor decides about exit codes.
+
+pub(crate) mod output;
+pub(crate) mod password;
+pub(crate) mod progress;
+pub(crate) mod report;
+pub(crate) mod signals;
+pub(crate) mod time;
