@@ -113,7 +113,7 @@ impl Ahead {
         let (length, entries) = match batch.part(number) {
             Part::Read(read) => (read.length() as u64, read.uses.len()),
             Part::Check(checks) => (0, checks.len()),
-            Part::Empty(items) => (0, items.len()),
+            Part::Chores(chores) => (0, chores.len()),
         };
         let (buffer, held) = self.wait_for_room(length, entries as u64 * ENTRY)?;
         Some((batch, number, buffer, held))

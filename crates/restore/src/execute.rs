@@ -7,6 +7,7 @@
 mod bytes;
 mod check;
 mod context;
+mod discard;
 mod entries;
 mod large;
 mod publish;

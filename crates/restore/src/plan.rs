@@ -5,39 +5,41 @@
 //! are unfinished, or that the target has already, are kept. It decides about order and writes nothing itself, but for folders that turn out to be finished when it leaves them.
 
 pub(crate) mod batch;
+pub(crate) mod context;
 pub(crate) mod folding;
 pub(crate) mod items;
 mod leaf;
 mod rounds;
 mod shard_slice;
 
-use crate::reason::{NotDeleted, Reason};
-use kopia_repository::Defect;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_format::directory::EntryKind;
-use kopia_repository::{Entry, Fetched, MAX_WAITING};
+use kopia_repository::{Defect, Entry, Fetched, MAX_WAITING};
 use rustix::fs::Stat;
 
 use crate::Part;
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
 use crate::decide::extras::{DirNames, originals};
-use crate::decide::leftovers::Leftovers;
-use crate::destination::existing::open_existing;
+use crate::decide::leftovers::{Leftover, Leftovers};
+use crate::destination::existing::look_into;
 use crate::destination::folder::{Folder, FolderKind};
+use crate::destination::handles::Handles;
 use crate::destination::merge::Merge;
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
 use crate::destination::naming::Folding;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, is_folder, look, staging};
-use crate::execute::{Shared, Worker};
 use crate::outcome::Attribute;
-use crate::queue::Parts;
+use crate::reason::{NotDeleted, Reason};
 use batch::Batch;
+use context::{Context, Destination};
 use folding::{Merged, Seen, below};
+use items::{Chore, Side};
 use rounds::Rounds;
 use shard_slice::Share;
 
@@ -48,8 +50,9 @@ const LARGE_FILES: usize = 32;
 
 /// Walks the tree on one thread.
 pub(crate) struct Planner<'a> {
-    shared: &'a Shared<'a>,
-    worker: Worker<'a>,
+    shared: Context<'a>,
+    /// The staging tree, to be looked at.
+    staged: Option<Handles<'a>>,
     batch: Batch,
     merge: Merge,
     rounds: Rounds,
@@ -62,30 +65,46 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(shared: &'a Shared<'a>, worker: Worker<'a>, root: &Entry) -> Self {
-        let (batch, merge) = Default::default();
+    pub(crate) fn new(shared: Context<'a>, root: &Entry) -> Self {
         let share = match shared.options.part {
             Part::Shard(shard) => Some(Share::new(shard, root)),
             Part::Whole | Part::Finish(_) => None,
         };
-        let rounds = Rounds::new(shared, root);
-        Self { shared, worker, batch, merge, rounds, share, folders: Vec::new(), folders_found: Vec::new() }
+        let rounds = Rounds::new(&shared, root);
+        let staged = shared
+            .destination
+            .map(|Destination { staging, directories, .. }| Handles::looking(staging.handle(), directories));
+        Self {
+            shared,
+            staged,
+            batch: Batch::default(),
+            merge: Merge::default(),
+            rounds,
+            share,
+            folders: Vec::new(),
+            folders_found: Vec::new(),
+        }
     }
 
     /// Plans everything below a root and returns what is to be done at the end.
     pub(crate) fn run(mut self, root: &Entry) -> Merge {
-        let folder = Folder::root(root.source(), root.into(), self.shared.staging.is_left());
+        let destination = self.shared.destination;
+        let is_left = destination.is_some_and(|destination| destination.staging.is_left());
+        let left = if is_left { Leftover::Usable } else { Leftover::Nothing };
+        let folder = Folder::root(root.source(), root.into(), left);
         self.merge.existing.push(folder.clone());
-        match (&self.shared.target.name, root.kind()) {
-            (Some(name), EntryKind::File | EntryKind::Symlink) => {
+        match root.kind() {
+            EntryKind::File | EntryKind::Symlink => {
+                let name = destination.and_then(|destination| destination.target.name.as_deref());
+                let name = name.unwrap_or(root.name());
                 let there = There { existing: self.existing(&folder), left: self.left(&folder) };
-                let named = there.left.as_ref().is_some_and(|left| left.has(name, root.kind()));
-                let found = there.found(self.shared, name, root, named);
-                folder.set_placeholders(vec![name.as_str().into()]);
+                let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
+                let found = there.found(&self.shared, name, root, left);
+                folder.set_placeholders(vec![name.into()]);
                 self.leaf(&folder, name, root, found);
                 self.leave(folder);
             }
-            _ => self.folders.push(folder),
+            EntryKind::Directory => self.folders.push(folder),
         }
         while !self.folders.is_empty() && !self.shared.stopped() {
             // The next folders are read at once; on many cores one thread could not keep the workers busy.
@@ -109,7 +128,7 @@ impl<'a> Planner<'a> {
     fn drain(&mut self) {
         loop {
             self.hand_over();
-            let wrong = self.shared.checks.wait();
+            let wrong = self.shared.crew.checks().wait();
             if wrong.is_empty() {
                 return;
             }
@@ -151,34 +170,33 @@ impl<'a> Planner<'a> {
                         stubbed.extend(originals(&entry));
                     }
                 }
-                let left = there.left.as_mut().is_some_and(|left| left.take_up(&entry));
-                let left = left || self.share.is_some();
+                let left = there.left.as_mut().map_or(Leftover::Nothing, |left| left.take_up(&entry));
+                let left = if self.share.is_some() { Leftover::Usable } else { left };
                 match entry.kind() {
                     EntryKind::Directory => {
-                        let placing = there.placing(self.shared, folder, &entry);
+                        let placing = there.placing(&self.shared, folder, &entry);
                         let planned =
                             placing.and_then(|placing| self.folder(folder, (&entry, merged), placing, left));
                         if let Err(reason) = planned {
                             if self.share.is_some() {
-                                self.shared.tear(folder.path_of(entry.name()) + "/", reason.to_string());
+                                self.shared
+                                    .note_incomplete(folder.path_of(entry.name()) + "/", reason.to_string());
                             }
                             self.shared.tally.lost(folder.path_of(entry.name()), reason, below(&entry));
-                            there.left.iter().for_each(|left| left.remove(entry.name().as_bytes()));
+                            there.left.iter_mut().for_each(|left| left.give_back(entry.name()));
                         }
                     }
                     EntryKind::File | EntryKind::Symlink => {
-                        let found = there.found(self.shared, entry.name(), &entry, left);
+                        let found = there.found(&self.shared, entry.name(), &entry, left);
                         self.leaf(folder, entry.name(), &entry, found);
                     }
                 }
             }
         });
         folder.set_placeholders(placeholders.into_replaced());
-        if let Some(left) = there.left {
-            left.remove_rest();
-        }
+        self.discard_rest(folder, there.left.take());
         if is_root && !has_tag && read.is_ok() {
-            self.shared.staging.tag();
+            self.batch.chores.push(Chore::Tag);
         }
         match (read, extras) {
             // What the rest of the list would have named is not known.
@@ -186,7 +204,7 @@ impl<'a> Planner<'a> {
                 let path = folder.path_of("");
                 if self.share.is_some() {
                     // The other shards leave to this one what fell to it, and who finishes the restore has to know.
-                    self.shared.tear(format!("{path}/"), error.to_string());
+                    self.shared.note_incomplete(format!("{path}/"), error.to_string());
                 }
                 self.shared.tally.problem(path, error);
             }
@@ -213,22 +231,49 @@ impl<'a> Planner<'a> {
     }
 
     /// Opens the folder of the target, if it was there before.
-    fn existing(&self, folder: &Arc<Folder>) -> Option<OwnedFd> {
-        match folder.kind {
-            _ if self.shared.options.is_shard() => None,
-            FolderKind::Existing => open_existing(self.shared.target.folder.as_fd(), folder).ok(),
-            FolderKind::Moved | FolderKind::Inner => None,
+    fn existing(&mut self, folder: &Arc<Folder>) -> Option<OwnedFd> {
+        let destination = self.shared.destination.filter(|_| !self.shared.options.is_shard())?;
+        if folder.kind != FolderKind::Existing {
+            return None;
+        }
+        let root = destination.target.folder.as_fd();
+        match look_into(root, folder, false) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.open_up(folder, Side::Target);
+                look_into(root, folder, true).ok()
+            }
+            opened => opened.ok(),
         }
     }
 
     /// Lists what an interrupted restore left of the folder.
     fn left(&mut self, folder: &Arc<Folder>) -> Option<Leftovers> {
-        match folder.left && !self.shared.options.is_shard() {
-            true => {
-                let folds = self.shared.folding != Folding::Nothing;
-                self.worker.open(folder).and_then(|handle| Leftovers::read(handle, folds)).ok()
+        if folder.left != Leftover::Usable || self.shared.options.is_shard() {
+            return None;
+        }
+        let folds = self.shared.folding != Folding::Nothing;
+        let opened = match self.staged.as_mut()?.open(folder) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.open_up(folder, Side::Staging);
+                self.staged.as_mut()?.open(folder)
             }
-            false => None,
+            opened => opened,
+        };
+        opened.and_then(|handle| Leftovers::read(handle, folds)).ok()
+    }
+
+    /// Has a folder opened up that its owner may not look into, and waits for that.
+    fn open_up(&mut self, folder: &Arc<Folder>, side: Side) {
+        self.batch.chores.push(Chore::OpenUp(folder.clone(), side));
+        self.drain();
+    }
+
+    /// Has what is left of no entry of a folder removed.
+    fn discard_rest(&mut self, folder: &Arc<Folder>, left: Option<Leftovers>) {
+        let names = left.map(Leftovers::into_rest).unwrap_or_default();
+        if !names.is_empty() {
+            folder.expect_one();
+            self.batch.chores.push(Chore::Discard(folder.clone(), names));
         }
     }
 
@@ -251,7 +296,7 @@ impl<'a> Planner<'a> {
         parent: &Arc<Folder>,
         (entry, mut merged): (&Entry, Vec<Merged>),
         Placing { kind, replaces, attributes }: Placing,
-        left: bool,
+        left: Leftover,
     ) -> Result<(), Reason> {
         if parent.depth >= self.shared.options.max_depth {
             return Err(Defect::TooDeep { limit: self.shared.options.max_depth }.into());
@@ -288,7 +333,14 @@ impl<'a> Planner<'a> {
 
     /// Notes that no more is added to a folder, and finishes it if everything in it is.
     fn leave(&mut self, folder: Arc<Folder>) {
-        self.worker.child_done(folder);
+        self.child_done(folder);
+    }
+
+    /// Notes that nothing more comes of a child of a folder, and has the folder finished if everything in it is.
+    fn child_done(&mut self, folder: Arc<Folder>) {
+        if folder.one_done() {
+            self.batch.chores.push(Chore::FinishDirectory(folder));
+        }
     }
 
     fn problem(&self, folder: &Arc<Folder>, name: &str, reason: Reason) {
@@ -303,7 +355,7 @@ impl<'a> Planner<'a> {
     fn hand_over_when_full(&mut self) {
         if self.batch.is_full() {
             self.hand_over();
-            let wrong = self.shared.checks.take();
+            let wrong = self.shared.crew.checks().take();
             self.take_back(wrong);
         }
     }
@@ -311,8 +363,7 @@ impl<'a> Planner<'a> {
     fn hand_over(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         batch.schedule(self.shared.limits);
-        self.shared.checks.add(batch.count());
-        self.shared.ahead.queue().push(batch);
+        self.shared.crew.take(batch);
     }
 }
 
@@ -332,13 +383,13 @@ struct Placing {
 
 impl There {
     /// Says how a folder gets to its place, and what it gets there besides what is in it.
-    fn placing(&self, shared: &Shared<'_>, parent: &Folder, entry: &Entry) -> Result<Placing, Reason> {
+    fn placing(&self, shared: &Context<'_>, parent: &Folder, entry: &Entry) -> Result<Placing, Reason> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
         let attributes = if entry.is_implied() {
             // As of any folder that is made on the way: one that is there stays as it is.
             let there = found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
             let there = there.filter(|stat| is_folder(stat));
-            there.map_or_else(|| shared.defaults.of_directory(entry), Attributes::found)
+            there.map_or_else(|| shared.of_directory(entry), Attributes::found)
         } else {
             Attributes::from(entry)
         };
@@ -347,8 +398,9 @@ impl There {
             return Ok(Placing { kind: FolderKind::Inner, replaces: false, attributes });
         }
         let directory = self.existing.as_ref().map(AsFd::as_fd);
-        let is_boundary = |stat: &Stat| match directory {
-            Some(directory) => is_boundary(directory, entry.name().as_bytes(), stat, shared.target.device),
+        let device = shared.destination.map(|destination| destination.target.device);
+        let is_boundary = |stat: &Stat| match directory.zip(device) {
+            Some((directory, device)) => is_boundary(directory, entry.name().as_bytes(), stat, device),
             None => Ok(false),
         };
         let found = found.and_then(Result::ok).flatten();
@@ -361,9 +413,9 @@ impl There {
     }
 
     /// Says what is there already of a file or link.
-    fn found(&self, shared: &Shared<'_>, name: &str, entry: &Entry, left: bool) -> Candidates {
+    fn found(&self, shared: &Context<'_>, name: &str, entry: &Entry, left: Leftover) -> Candidates {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
-        let creator = shared.defaults.creator;
+        let creator = shared.creator();
         Candidates { left, ..Candidates::of(stat.as_ref(), entry, shared.options, creator) }
     }
 }

@@ -17,7 +17,7 @@ use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::plan::Planner;
 use crate::preview;
-use crate::shard::Torn;
+use crate::shard::Incomplete;
 use crate::tally::Tally;
 use crate::{Error, Existing, Observer, Options, Outcome, Part, Result, Sync};
 
@@ -63,7 +63,7 @@ pub fn restore_observed(
         }
     };
     let begun = begin(entry, &target, options).inspect_err(|_| settle())?;
-    let Begun { staging, lock, torn, already_finished } = begun;
+    let Begun { staging, lock, incomplete, already_finished } = begun;
     let mut options = options.clone();
     if already_finished {
         // All its bytes have been compared.
@@ -71,7 +71,7 @@ pub fn restore_observed(
     }
     let options = &options;
     let tally = Tally::new(observer);
-    let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, torn);
+    let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, incomplete);
     let shared = shared.map_err(|source| target.error("cannot be written", source));
     let shared = shared.inspect_err(|_| settle())?;
     target.set_usual_mode(shared.defaults.directory_mode());
@@ -85,7 +85,9 @@ pub fn restore_observed(
             // What was done stays: the next restore takes it up, be it that a volume is enlarged or comes back.
             match &mut error {
                 Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
-                Error::Stopped { .. } | Error::Problem { .. } | Error::NoRoom { .. } => {}
+                // What found no room is gone, and may have left some.
+                Error::NoRoom { .. } => staging.tag_again(),
+                Error::Stopped { .. } | Error::Problem { .. } => {}
                 _ => give_up(&target, &staging),
             }
             settle();
@@ -95,7 +97,7 @@ pub fn restore_observed(
 
     if let Part::Shard(shard) = options.part {
         // Others may still write in the target, so its mode stays.
-        markers::mark(&target, &staging, shard, &shared.take_torn())?;
+        markers::mark(&target, &staging, shard, &shared.incomplete.take())?;
         drop((shared, lock));
         return Ok(tally.finish());
     }
@@ -156,7 +158,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
 struct Begun {
     staging: Staging,
     lock: Option<markers::Lock>,
-    torn: Torn,
+    incomplete: Incomplete,
     /// Whether a finish found that there is nothing to be finished any more.
     already_finished: bool,
 }
@@ -166,7 +168,7 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
     let open = || Staging::open(target, entry.object(), options);
     let staging = open().inspect_err(|_| target.remove_new())?;
     target.open_up_if_closed();
-    let mut begun = Begun { staging, lock: None, torn: Torn::default(), already_finished: false };
+    let mut begun = Begun { staging, lock: None, incomplete: Incomplete::default(), already_finished: false };
     match options.part {
         Part::Whole => {}
         Part::Shard(shard) => {
@@ -174,7 +176,7 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
             markers::unmark(target, &begun.staging, shard)?;
         }
         Part::Finish(of) => match markers::marks(target, &begun.staging, of) {
-            Ok(torn) => begun.torn = torn,
+            Ok(incomplete) => begun.incomplete = incomplete,
             // The last that a finish takes away is the marks, and it may be killed before it can say that it is through.
             Err(Error::Shards { .. }) if preview::is_there(entry, &target.path).unwrap_or(false) => {
                 begun.already_finished = true;
@@ -230,8 +232,7 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
             );
         }
         drop(ahead);
-        let planner = Planner::new(shared, Worker::new(shared), root);
-        let merge = planner.run(root);
+        let merge = Planner::new(shared.for_planner(), root).run(root);
         shared.ahead.queue().close();
         Ok(merge)
     })?;

@@ -11,7 +11,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kopia_format::directory::Summary;
@@ -133,6 +133,8 @@ pub(crate) struct Room {
     is_ours: bool,
     ran_out: AtomicBool,
     is_crowded: AtomicBool,
+    /// How many entries were put into their place when that was last asked for.
+    published: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -146,8 +148,13 @@ struct State {
 
 impl Room {
     pub(crate) fn new(options: &Options) -> Self {
-        let (ran_out, is_crowded, state) = Default::default();
-        Self { is_ours: options.part == Part::Whole, ran_out, is_crowded, state }
+        Self {
+            is_ours: options.part == Part::Whole,
+            ran_out: AtomicBool::default(),
+            is_crowded: AtomicBool::default(),
+            published: AtomicUsize::default(),
+            state: Mutex::default(),
+        }
     }
 
     /// Returns whether an error is one of missing room, and what it hit may be postponed. Shards stage everything and share
@@ -202,6 +209,16 @@ impl Room {
     /// Returns whether no more finished entries can be kept in mind.
     pub(crate) fn is_crowded(&self) -> bool {
         self.is_crowded.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many entries were put into their place.
+    pub(crate) fn note_published(&self, count: usize) {
+        self.published.store(count, Ordering::Relaxed);
+    }
+
+    /// Takes the number of entries that were put into their place last.
+    pub(crate) fn take_published(&self) -> usize {
+        self.published.swap(0, Ordering::Relaxed)
     }
 
     /// Takes what can be put into its place.

@@ -7,10 +7,13 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kopia_repository::verify::Shard;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::destination::folder::Folder;
 
 /// Which part of a restore is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +30,40 @@ pub enum Part {
 
 /// Files that a shard could not write whole and, with `/` at their end, directories that it could not read to their end, each
 /// with the reason.
-pub(crate) type Torn = HashMap<String, String>;
+pub(crate) type Incomplete = HashMap<String, String>;
+
+/// What is not whole, while threads add to it: of this shard, or of all where the restore is finished.
+#[derive(Debug, Default)]
+pub(crate) struct IncompleteFiles(Mutex<Incomplete>);
+
+impl IncompleteFiles {
+    pub(crate) fn new(incomplete: Incomplete) -> Self {
+        Self(Mutex::new(incomplete))
+    }
+
+    /// Adds a file that is not whole although some of it is there or, with `/` at the end of its path, a directory of which it
+    /// is not known what is in it.
+    pub(crate) fn add(&self, path: String, why: String) {
+        self.lock().insert(path, why);
+    }
+
+    /// Returns whether a shard could not write a file whole, or not read a directory that it lies in.
+    pub(crate) fn concern(&self, directory: &Arc<Folder>, name: &str) -> bool {
+        let incomplete = self.lock();
+        !incomplete.is_empty()
+            && (incomplete.contains_key(&directory.path_of(name))
+                || directory.ancestors().any(|above| incomplete.contains_key(&(above.path_of("") + "/"))))
+    }
+
+    /// Takes all of them.
+    pub(crate) fn take(&self) -> Incomplete {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Incomplete> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Opens a file that several shards write, or makes it.
 pub(crate) fn open(folder: impl AsFd, name: &str) -> std::io::Result<OwnedFd> {

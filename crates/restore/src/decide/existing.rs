@@ -4,6 +4,7 @@ use kopia_repository::Entry;
 use rustix::fs::{FileType, Stat};
 
 use super::file_type;
+use super::leftovers::Leftover;
 use crate::destination::is_folder;
 use crate::destination::metadata::keep::{Creator, found_as_settable};
 use crate::destination::metadata::{Attributes, has_time};
@@ -14,8 +15,8 @@ use crate::{Existing, Options};
 pub(crate) struct Candidates {
     /// What is to be done about what the target has, if it has something.
     pub(crate) existing: Option<ExistingPolicy>,
-    /// Whether an interrupted restore left something in the staging tree.
-    pub(crate) left: bool,
+    /// What an interrupted restore left in the staging tree.
+    pub(crate) left: Leftover,
     /// The bytes that are freed when what the target has is replaced, if it has something that is no folder.
     pub(crate) frees: Option<u64>,
     /// Whether what the target has was changed in place already, when it was tried before.
@@ -27,7 +28,7 @@ impl Candidates {
     pub(crate) fn of(found: Option<&Stat>, entry: &Entry, options: &Options, creator: Creator) -> Self {
         Self {
             existing: found.map(|stat| ExistingPolicy::decide(stat, entry, options, creator)),
-            left: false,
+            left: Leftover::Nothing,
             frees: found.filter(|stat| !is_folder(stat)).map(freed_bytes),
             mixed: false,
         }
@@ -35,7 +36,7 @@ impl Candidates {
 
     /// Returns whether there is nothing that could spare work.
     pub(crate) fn is_nothing(self) -> bool {
-        !self.left && matches!(self.existing, None | Some(ExistingPolicy::Replace))
+        self.left != Leftover::Usable && matches!(self.existing, None | Some(ExistingPolicy::Replace))
     }
 }
 

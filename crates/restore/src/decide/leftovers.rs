@@ -10,38 +10,45 @@ use rustix::fs::FileType;
 
 use super::extras::DirNames;
 use super::file_type;
-use crate::destination::{look, remove};
+use crate::destination::look;
 
-/// What an interrupted restore left in one folder of the staging tree.
+/// What an interrupted restore left of one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Leftover {
+    #[default]
+    Nothing,
+    /// Something of its kind, which may have the right bytes.
+    Usable,
+    /// Something of another kind, which has to go first.
+    InTheWay,
+}
+
+/// What an interrupted restore left in one directory of the staging tree.
 pub(crate) struct Leftovers {
     folder: Rc<OwnedFd>,
     names: DirNames,
     /// Whether names may be listed otherwise than they were given.
     folds: bool,
+    /// Names of entries that cannot be restored.
+    lost: Vec<Box<[u8]>>,
 }
 
 impl Leftovers {
+    /// Lists a directory; `folds` says whether names may be listed otherwise than they were given.
     pub(crate) fn read(folder: Rc<OwnedFd>, folds: bool) -> io::Result<Self> {
         let names = DirNames::read(folder.as_fd())?;
-        Ok(Self { folder, names, folds })
+        Ok(Self { folder, names, folds, lost: Vec::new() })
     }
 
-    /// Says whether something of the right kind is left of an entry.
-    pub(crate) fn has(&self, name: &str, kind: EntryKind) -> bool {
-        self.names.names.get(name.as_bytes()).is_some_and(|found| found.0 == file_type(kind))
+    /// Returns what is left of an entry that is restored by this name.
+    pub(crate) fn of(&self, name: &str, kind: EntryKind) -> Leftover {
+        self.names.names.get(name.as_bytes()).map_or(Leftover::Nothing, |found| of_kind(found.0, kind))
     }
 
-    /// Says whether what is left of an entry can be taken up; if something else has its name, that is removed.
-    pub(crate) fn take_up(&mut self, entry: &Entry) -> bool {
-        let wanted = file_type(entry.kind());
-        match self.names.take(entry.name()).or_else(|| self.take_folded(entry.name())) {
-            None => false,
-            Some(found) if found == wanted => true,
-            Some(_) => {
-                self.remove(entry.name().as_bytes());
-                false
-            }
-        }
+    /// Returns what is left of an entry, which then is no rest any more.
+    pub(crate) fn take_up(&mut self, entry: &Entry) -> Leftover {
+        let found = self.names.take(entry.name()).or_else(|| self.take_folded(entry.name()));
+        found.map_or(Leftover::Nothing, |found| of_kind(found, entry.kind()))
     }
 
     fn take_folded(&mut self, name: &str) -> Option<FileType> {
@@ -52,17 +59,18 @@ impl Leftovers {
         self.names.take_by_inode(inode).ok()?
     }
 
-    /// Removes what is left of no entry of the folder.
-    pub(crate) fn remove_rest(self) {
-        for name in self.names.names.keys() {
-            self.remove(name);
-        }
+    /// Counts an entry that cannot be restored among the rest again.
+    pub(crate) fn give_back(&mut self, name: &str) {
+        self.lost.push(name.as_bytes().into());
     }
 
-    /// What cannot be removed is found in the way by whoever needs its name.
-    pub(crate) fn remove(&self, name: &[u8]) {
-        if let Err(error) = remove::remove_tree(self.folder.as_fd(), name, None) {
-            tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");
-        }
+    /// Returns what is left of no entry that is restored, and has to go.
+    pub(crate) fn into_rest(mut self) -> Vec<Box<[u8]>> {
+        self.lost.extend(self.names.names.into_keys());
+        self.lost
     }
+}
+
+fn of_kind(found: FileType, wanted: EntryKind) -> Leftover {
+    if found == file_type(wanted) { Leftover::Usable } else { Leftover::InTheWay }
 }

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::folder::Folder;
 use super::handles::descend;
 use super::open_to_change;
@@ -12,9 +14,7 @@ use super::open_to_change;
 /// Opens a folder of the target without following links. Its mode is no obstacle: the restore sets it at the end, as that
 /// of every folder that it goes through.
 pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
-    let mut names: Vec<&str> = folder.ancestors().map(|folder| &*folder.name).collect();
-    names.pop();
-    names.reverse();
+    let names = names(folder);
     let mut handle = root.try_clone_to_owned()?;
     let mut openat2 = true;
     let mut rest = &names[..];
@@ -30,6 +30,29 @@ pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::R
         (handle, rest) = (next, &rest[count..]);
     }
     Ok(handle)
+}
+
+/// Opens a directory of the target for looking only; a permission error also if its owner may not list and search it, but for
+/// what a caller `insists` on.
+pub(crate) fn look_into(root: BorrowedFd<'_>, folder: &Arc<Folder>, insists: bool) -> io::Result<OwnedFd> {
+    let names = names(folder);
+    let mut handle = root.try_clone_to_owned()?;
+    let mut openat2 = true;
+    let mut rest = &names[..];
+    while !rest.is_empty() {
+        let (next, count) = descend(&mut openat2, handle.as_fd(), rest)?;
+        (handle, rest) = (next, &rest[count..]);
+    }
+    let looks = |handle| rustix::fs::fstat(handle).is_ok_and(|stat| stat.st_mode & 0o500 == 0o500);
+    if insists || looks(&handle) { Ok(handle) } else { Err(Errno::ACCESS.into()) }
+}
+
+/// Returns the names that lead from the root to a directory.
+fn names(folder: &Arc<Folder>) -> Vec<&str> {
+    let mut names: Vec<&str> = folder.ancestors().map(|folder| &*folder.name).collect();
+    names.pop();
+    names.reverse();
+    names
 }
 
 /// The folder of the target that was used last.

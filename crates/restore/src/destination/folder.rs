@@ -9,6 +9,7 @@ use kopia_repository::DirectorySource;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
+use crate::decide::leftovers::Leftover;
 use crate::plan::folding::Merged;
 use crate::reason::Reason;
 use crate::room;
@@ -27,8 +28,8 @@ pub(crate) struct Folder {
     pub(crate) depth: usize,
     pub(crate) attributes: Attributes,
     pub(crate) kind: FolderKind,
-    /// Whether an interrupted restore left it in the staging tree.
-    pub(crate) left: bool,
+    /// What an interrupted restore left by its name in the staging tree.
+    pub(crate) left: Leftover,
     /// Children that are not finished, and one for the planner while it still adds some.
     pending: AtomicU64,
     /// Entries that lie finished in it in the staging tree, and are to be moved from there.
@@ -74,7 +75,7 @@ pub(crate) enum FolderKind {
 
 impl Folder {
     /// Makes the root, which the target always has.
-    pub(crate) fn root(source: DirectorySource, attributes: Attributes, left: bool) -> Arc<Self> {
+    pub(crate) fn root(source: DirectorySource, attributes: Attributes, left: Leftover) -> Arc<Self> {
         Arc::new(Self {
             parent: None,
             name: "".into(),
@@ -104,7 +105,7 @@ impl Folder {
         (source, merged, below): (DirectorySource, Vec<Merged>, u64),
         attributes: Attributes,
         kind: FolderKind,
-        left: bool,
+        left: Leftover,
     ) -> Arc<Self> {
         self.expect_one();
         Arc::new(Self {
@@ -280,12 +281,18 @@ mod tests {
     }
 
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
-        parent.child(name, (source(), Vec::new(), 0), Attributes::default(), FolderKind::Inner, false)
+        parent.child(
+            name,
+            (source(), Vec::new(), 0),
+            Attributes::default(),
+            FolderKind::Inner,
+            Leftover::Nothing,
+        )
     }
 
     #[test]
     fn the_last_child_finishes_it() {
-        let root = Folder::root(source(), Attributes::default(), false);
+        let root = Folder::root(source(), Attributes::default(), Leftover::Nothing);
         let child = folder(&root, "a");
         root.expect_one();
         assert!(!root.one_done(), "the planner");
@@ -298,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_deep_chain_is_dropped_without_recursion() {
-        let mut folder_ = Folder::root(source(), Attributes::default(), false);
+        let mut folder_ = Folder::root(source(), Attributes::default(), Leftover::Nothing);
         for _ in 0..200_000 {
             folder_ = folder(&folder_, "d");
         }

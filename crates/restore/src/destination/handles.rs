@@ -15,7 +15,9 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
+use super::remove::remove_tree;
 use super::{FOLDER, Identity, open_folder, open_to_change};
+use crate::decide::leftovers::Leftover;
 
 /// The longest path that is given to the system at once; its limit is 4096 with the final NUL.
 const PATH: usize = 4000;
@@ -26,6 +28,8 @@ pub(crate) struct Handles<'a> {
     limit: usize,
     /// Whether modes can be set later, so that a directory is nobody else's until it is finished.
     sets_modes: bool,
+    /// Whether directories are made that are not there yet.
+    makes: bool,
     /// The one used last in front.
     open: VecDeque<(Arc<Folder>, Rc<OwnedFd>)>,
     /// Whether `openat2` works here: it needs Linux 5.6, and sandboxes may refuse it.
@@ -36,7 +40,12 @@ impl<'a> Handles<'a> {
     /// Starts at the staging folder; `limit` handles are kept open. Where modes cannot be set later, directories are made
     /// with their permissions.
     pub(crate) fn new(root: BorrowedFd<'a>, limit: usize, sets_modes: bool) -> Self {
-        Self { root, limit: limit.max(1), sets_modes, open: VecDeque::new(), openat2: true }
+        Self { root, limit: limit.max(1), sets_modes, makes: true, open: VecDeque::new(), openat2: true }
+    }
+
+    /// Starts at the staging folder, for looking only: nothing is made.
+    pub(crate) fn looking(root: BorrowedFd<'a>, limit: usize) -> Self {
+        Self { makes: false, ..Self::new(root, limit, false) }
     }
 
     /// Opens a folder, making it and those it lies in where that was not done yet.
@@ -101,13 +110,15 @@ impl<'a> Handles<'a> {
                 (None, None) => self.root,
             };
             // Those that exist are opened many at a time; the first that does not is made.
-            let known = rest.iter().take_while(|folder| folder.identity().is_some()).count();
+            let is_there = |folder: &&Arc<Folder>| !self.makes || folder.identity().is_some();
+            let known = rest.iter().take_while(is_there).count();
             let names: Vec<&str> = rest[..known].iter().map(|folder| &*folder.name).collect();
             let (next, count) = match known {
                 0 => (make(from, &rest[0], self.sets_modes)?, 1),
                 _ => descend(&mut self.openat2, from, &names)?,
             };
-            if Some(Identity::of(&next)?) != rest[count - 1].identity() {
+            let made = rest[count - 1].identity();
+            if made.is_some() && made != Some(Identity::of(&next)?) {
                 return Err(io::Error::other("the folder was replaced while the restore ran"));
             }
             current = Some(next);
@@ -126,9 +137,17 @@ fn make(parent: BorrowedFd<'_>, folder: &Folder, sets_modes: bool) -> io::Result
     let mode = if sets_modes { 0o700 } else { folder.attributes.mode & 0o777 | 0o700 };
     let mut opened = None;
     let identity = folder.made(|| {
-        let handle = match rustix::fs::mkdirat(parent, &*folder.name, Mode::from_raw_mode(mode)) {
+        let make = || rustix::fs::mkdirat(parent, &*folder.name, Mode::from_raw_mode(mode));
+        let handle = match make() {
             // An interrupted restore may have given it its final mode already.
-            Err(Errno::EXIST) if folder.left => open_to_change(parent, folder.name.as_bytes())?,
+            Err(Errno::EXIST) if folder.left == Leftover::Usable => {
+                open_to_change(parent, folder.name.as_bytes())?
+            }
+            Err(Errno::EXIST) if folder.left == Leftover::InTheWay => {
+                remove_tree(parent, folder.name.as_bytes(), None)?;
+                make()?;
+                open_folder(parent, &folder.name)?
+            }
             made => made.map(|()| open_folder(parent, &folder.name))??,
         };
         let identity = Identity::of(&handle)?;
@@ -189,13 +208,13 @@ mod tests {
             ("kaa".parse::<kopia_format::ObjectId>().unwrap().into(), Vec::new(), 0),
             Attributes::default(),
             FolderKind::Inner,
-            false,
+            Leftover::Nothing,
         )
     }
 
     fn parent_and_child() -> (Arc<Folder>, Arc<Folder>) {
         let source = "kaa".parse::<kopia_format::ObjectId>().unwrap().into();
-        let parent = folder(&Folder::root(source, Attributes::default(), false), "parent");
+        let parent = folder(&Folder::root(source, Attributes::default(), Leftover::Nothing), "parent");
         let child = folder(&parent, "child");
         (parent, child)
     }

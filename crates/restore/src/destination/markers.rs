@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::staging::{self, Staging};
 use super::target::Target;
 use super::{Identity, look};
-use crate::shard::Torn;
+use crate::shard::Incomplete;
 use crate::{Error, Result};
 
 /// The lock of a shard, held while this is alive. Two processes that restored the same shard would take each other's files
@@ -87,10 +87,10 @@ pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result
 }
 
 /// Leaves the mark of a shard that is through, once all that it wrote is on disk.
-pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, torn: &Torn) -> Result<()> {
+pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, incomplete: &Incomplete) -> Result<()> {
     target.sync()?;
     let mut text = Vec::new();
-    for (path, why) in torn {
+    for (path, why) in incomplete {
         text.extend([path.as_bytes(), b"\0", why.as_bytes(), b"\0"].concat());
     }
     let (name, folder) = (name(staging, shard), target.folder.as_fd());
@@ -112,8 +112,8 @@ pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, torn: &Torn
 ///
 /// # Errors
 /// [`Error::Shards`] if one is missing.
-pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn> {
-    let (mut torn, mut missing) = (Torn::new(), Vec::new());
+pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Incomplete> {
+    let (mut incomplete, mut missing) = (Incomplete::new(), Vec::new());
     for shard in shards(of) {
         match read(target, staging, &name(staging, shard)) {
             // What it stood for is gone.
@@ -121,7 +121,7 @@ pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn>
             Ok(text) => {
                 let mut fields = text.split('\0').map(ToString::to_string);
                 while let (Some(path), Some(why)) = (fields.next(), fields.next()) {
-                    torn.insert(path, why);
+                    incomplete.insert(path, why);
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(shard.number()),
@@ -129,7 +129,7 @@ pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Torn>
         }
     }
     if missing.is_empty() {
-        return Ok(torn);
+        return Ok(incomplete);
     }
     let marks = staging::marks_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
     let others = marks.iter().filter(|mark| mark.contains(".shard-"));

@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, OFlags, Stat};
 use super::Worker;
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
+use crate::decide::leftovers::Leftover;
 use crate::destination::compare::{is_right, link_is_right, open_file, size};
 use crate::destination::look;
 use crate::destination::metadata::has_time;
@@ -35,7 +36,7 @@ impl Worker<'_> {
     pub(super) fn check(&mut self, check: &Check) {
         if !self.shared.stopped() {
             match (&check.item, check.extent) {
-                (Item::Small(entry), None) if self.shared.options.is_finish() && check.found.left => {
+                (Item::Small(entry), None) if self.shared.options.is_finish() && is_left(check.found) => {
                     self.finish_entry(entry);
                 }
                 (Item::Small(entry), extent) => self.check_small(entry, extent, check.found),
@@ -98,13 +99,13 @@ impl Worker<'_> {
             && let Ok(existing) = self.in_target.open(root, folder)
             && self.is_there(existing.as_fd(), entry, extent, Place::Target).unwrap_or(false)
         {
-            self.discard(entry, found);
+            self.discard_found(entry, found);
             let bytes = if entry.symlink { 0 } else { entry.size };
             self.shared.tally.kept(bytes);
             self.shared.tally.found(bytes);
             return self.child_done(folder.clone());
         }
-        if found.left
+        if is_left(found)
             && let Ok(staged) = self.handles.open(folder)
             && self.is_there(staged.as_fd(), entry, extent, Place::Staging).unwrap_or(false)
         {
@@ -120,7 +121,7 @@ impl Worker<'_> {
             }
             return self.child_done(folder.clone());
         }
-        self.discard(entry, found);
+        self.discard_found(entry, found);
         match extent {
             Some(extent) => self.shared.checks.give_back(Item::Small(entry.clone()), extent),
             None => self.small(entry, Ok(&[])),
@@ -176,11 +177,16 @@ impl Worker<'_> {
     }
 
     /// Removes what an interrupted restore left of an entry, if it did.
-    pub(crate) fn discard(&mut self, entry: &SmallEntry, found: Candidates) {
-        if found.left
+    fn discard_found(&mut self, entry: &SmallEntry, found: Candidates) {
+        if is_left(found)
             && let Ok(folder) = self.handles.open(&entry.folder)
         {
             let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
         }
+        self.discard(entry);
     }
+}
+
+fn is_left(found: Candidates) -> bool {
+    found.left == Leftover::Usable
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use kopia_repository::Repository;
 use kopia_repository::contents::schedule::Limits;
@@ -11,14 +11,16 @@ use kopia_storage::ReadAhead;
 use super::bytes::Bytes;
 use crate::ahead::Ahead;
 use crate::checks::Checks;
-use crate::destination::folder::Folder;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::naming::Folding;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::open_files::OpenFiles;
+use crate::plan::batch::Batch;
+use crate::plan::context::{Context, Crew, Destination};
+use crate::queue::Parts;
 use crate::room::Room;
-use crate::shard::Torn;
+use crate::shard::{Incomplete, IncompleteFiles};
 use crate::tally::Tally;
 use crate::{Error, Options};
 
@@ -47,8 +49,7 @@ pub(crate) struct Shared<'a> {
     pub(super) announce: bool,
     /// Whether the target's file system lets files share bytes, as far as is known.
     pub(super) clones: AtomicBool,
-    /// Files that are not whole: of this shard, or of all where the restore is finished.
-    torn: Mutex<Torn>,
+    pub(crate) incomplete: IncompleteFiles,
     stop: AtomicBool,
     fatal: Mutex<Option<Error>>,
 }
@@ -60,7 +61,7 @@ impl<'a> Shared<'a> {
         tally: &'a Tally<'a>,
         target: &'a Target,
         staging: &'a Staging,
-        torn: Torn,
+        incomplete: Incomplete,
     ) -> io::Result<Self> {
         let defaults = ProbedDefaults::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
@@ -79,7 +80,7 @@ impl<'a> Shared<'a> {
             checks: Checks::default(),
             announce,
             clones: AtomicBool::new(true),
-            torn: Mutex::new(torn),
+            incomplete: IncompleteFiles::new(incomplete),
             limits,
             tally,
             options,
@@ -93,6 +94,28 @@ impl<'a> Shared<'a> {
             stop,
             fatal,
         })
+    }
+
+    /// Returns what the planner is to know.
+    pub(crate) fn for_planner(&self) -> Context<'_> {
+        let OpenFiles { workers, folders, large_files } = self.open_files;
+        Context {
+            repository: self.repository,
+            options: self.options,
+            tally: self.tally,
+            folding: self.folding,
+            limits: self.limits,
+            large_files,
+            destination: Some(Destination {
+                target: self.target,
+                staging: self.staging,
+                defaults: self.defaults,
+                room: &self.room,
+                incomplete: &self.incomplete,
+                directories: folders / (workers + 1),
+            }),
+            crew: self,
+        }
     }
 
     /// Says whether the restore was given up, or is to be.
@@ -117,25 +140,6 @@ impl<'a> Shared<'a> {
         self.abort();
     }
 
-    /// Notes that a file is not whole although some of it is there or, with `/` at the end of its path, that it is not known
-    /// what all of a directory is.
-    pub(crate) fn tear(&self, path: String, why: String) {
-        self.torn.lock().unwrap_or_else(PoisonError::into_inner).insert(path, why);
-    }
-
-    /// Returns whether a shard could not write a file whole, or not read a directory that it lies in.
-    pub(crate) fn is_torn(&self, folder: &Arc<Folder>, name: &str) -> bool {
-        let torn = self.torn.lock().unwrap_or_else(PoisonError::into_inner);
-        !torn.is_empty()
-            && (torn.contains_key(&folder.path_of(name))
-                || folder.ancestors().any(|folder| torn.contains_key(&(folder.path_of("") + "/"))))
-    }
-
-    /// Returns the files that are not whole.
-    pub(crate) fn take_torn(&self) -> Torn {
-        std::mem::take(&mut *self.torn.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Lets nobody wait for anybody any more.
     fn abort(&self) {
         self.ahead.abort();
@@ -145,6 +149,25 @@ impl<'a> Shared<'a> {
     /// Returns why the restore was given up.
     pub(crate) fn fatal(&self) -> Option<Error> {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Crew for Shared<'_> {
+    fn take(&self, batch: Batch) {
+        self.checks.add(batch.count());
+        self.ahead.queue().push(batch);
+    }
+
+    fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    fn stopped(&self) -> bool {
+        self.stopped()
+    }
+
+    fn give_up(&self, error: Error) {
+        self.give_up(error);
     }
 }
 

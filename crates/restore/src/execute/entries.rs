@@ -20,8 +20,12 @@ impl Worker<'_> {
     pub(super) fn small(&mut self, entry: &SmallEntry, plain: Result<&[u8], Reason>) {
         let path = || entry.path();
         match plain {
-            Err(reason) => self.shared.tally.problem(path(), reason),
+            Err(reason) => {
+                self.discard(entry);
+                self.shared.tally.problem(path(), reason);
+            }
             Ok(bytes) => {
+                self.discard(entry);
                 let written = match entry.symlink {
                     true => self.symlink(entry, bytes),
                     false => self.file(entry, bytes),

@@ -14,17 +14,18 @@ use crate::destination::{is_folder, look};
 use crate::room::Finished;
 
 impl Worker<'_> {
-    /// Puts entries into their place; returns how many got there. What cannot stays staged, and the end says why.
+    /// Puts finished entries into their place. What cannot stays staged, and the end says why.
     ///
     /// Nothing may be under way. What is forced to disk before entries get their names at the end is forced here as well.
-    pub(crate) fn publish(&mut self, finished: Vec<Finished>) -> usize {
+    pub(super) fn publish(&mut self) {
+        let finished = self.shared.room.take_finished();
         let has_entries = finished.iter().any(|finished| matches!(finished, Finished::Entry { .. }));
         if has_entries
             && self.shared.options.sync == Sync::Filesystem
             && let Err(error) = self.shared.target.sync()
         {
             self.shared.give_up(error);
-            return 0;
+            return;
         }
         let mut count = 0;
         for finished in finished {
@@ -36,7 +37,15 @@ impl Worker<'_> {
                 tracing::debug!(%error, ?finished, "left for the end");
             }
         }
-        count
+        self.shared.room.note_published(count);
+    }
+
+    /// Has the file system free what was replaced, which some do late, and does without the tag of the unfinished directory.
+    pub(super) fn flush(&self) {
+        self.shared.staging.untag();
+        if let Err(error) = rustix::fs::syncfs(&self.shared.target.folder) {
+            tracing::debug!(%error, "what was replaced may not be free yet");
+        }
     }
 
     fn publish_entry(&mut self, folder: &Arc<Folder>, name: &str) -> io::Result<()> {

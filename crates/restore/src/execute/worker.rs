@@ -3,8 +3,7 @@
 use kopia_format::directory::{Refusal, Refused};
 use kopia_repository::Defect;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use kopia_repository::contents::decode::Decoder;
@@ -16,6 +15,7 @@ use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
 use crate::Sync;
 use crate::ahead::Task;
+use crate::decide::leftovers::Leftover;
 use crate::destination::existing::InTarget;
 use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::handles::{self, Handles};
@@ -24,7 +24,7 @@ use crate::destination::naming::{Folding, Made, refusal};
 use crate::destination::partial;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::{Batch, ContentRef, Part};
-use crate::plan::items::{Item, SmallEntry};
+use crate::plan::items::{Chore, Item, SmallEntry};
 use crate::reason::Reason;
 use crate::room::{Finished, Postponed};
 
@@ -44,7 +44,7 @@ pub(crate) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    /// Makes one of those that write, or the planner's.
+    /// Makes one that writes.
     pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
         let OpenFiles { workers, folders, .. } = shared.open_files;
         Self {
@@ -63,11 +63,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Opens a folder of the staging tree.
-    pub(crate) fn open(&mut self, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
-        self.handles.open(folder)
-    }
-
     /// Works until nothing is left to do.
     pub(crate) fn run(mut self) {
         let _guard = AbortOnPanic(self.shared);
@@ -78,7 +73,7 @@ impl<'a> Worker<'a> {
             match batch.part(number) {
                 Part::Read(read) => self.read(&batch, read, bytes),
                 Part::Check(checks) => checks.iter().for_each(|check| self.check(check)),
-                Part::Empty(items) => items.iter().for_each(|item| self.deliver(item, None, Ok(&[]))),
+                Part::Chores(chores) => chores.iter().for_each(|chore| self.perform(chore)),
             }
             if held > 0 {
                 self.shared.ahead.done(held, std::mem::take(&mut self.buffer));
@@ -138,10 +133,37 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Does what needs no content.
+    fn perform(&mut self, chore: &Chore) {
+        if self.shared.stopped() {
+            return;
+        }
+        match chore {
+            Chore::Write(entry) => self.small(entry, Ok(&[])),
+            Chore::FinishFile(file) => self.finish_large_file(file),
+            Chore::FinishDirectory(folder) => self.finish_upwards(folder.clone()),
+            Chore::Discard(folder, names) => {
+                names.iter().for_each(|name| self.discard_by_name(folder, name));
+                self.child_done(folder.clone());
+            }
+            Chore::OpenUp(folder, side) => self.open_up(folder, *side),
+            Chore::Tag => self.shared.staging.tag(),
+            Chore::Publish => self.publish(),
+            Chore::Flush => self.flush(),
+        }
+    }
+
     /// Notes that a child of a folder is finished, and finishes those folders that waited for nothing else.
-    pub(crate) fn child_done(&mut self, folder: Arc<Folder>) {
+    pub(super) fn child_done(&mut self, folder: Arc<Folder>) {
+        if folder.one_done() {
+            self.finish_upwards(folder);
+        }
+    }
+
+    /// Finishes a folder in which everything is, and those that waited for nothing else.
+    fn finish_upwards(&mut self, folder: Arc<Folder>) {
         let mut next = Some(folder);
-        while let Some(folder) = next.take_if(|folder| folder.one_done()) {
+        while let Some(folder) = next {
             if !self.shared.stopped()
                 && let Err(error) = self.finish_folder(&folder)
             {
@@ -156,7 +178,7 @@ impl<'a> Worker<'a> {
                 }
             }
             self.handles.forget(&folder);
-            next = folder.parent.clone();
+            next = folder.parent.clone().filter(|parent| parent.one_done());
         }
     }
 
@@ -169,8 +191,12 @@ impl<'a> Worker<'a> {
             // Finished where they end up. One that nothing is staged in was never made.
             FolderKind::Existing => {
                 folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?;
-                if folder.parent.is_some() && folder.identity().is_some() {
-                    self.shared.room.keep_finished(|| Finished::Folder(folder.clone()));
+                if let Some(parent) = &folder.parent {
+                    if folder.identity().is_some() {
+                        self.shared.room.keep_finished(|| Finished::Folder(folder.clone()));
+                    } else if folder.left == Leftover::InTheWay {
+                        self.discard_by_name(parent, folder.name.as_bytes());
+                    }
                 }
             }
             FolderKind::Moved => {

@@ -5,7 +5,7 @@ use kopia_repository::contents::schedule::{self, Limits, ReadStep};
 use kopia_repository::object::Extent;
 use kopia_repository::{ContentLocation, contents};
 
-use super::items::{Check, Item};
+use super::items::{Check, Chore, Item};
 use super::{BYTES, ENTRIES, LARGE_FILES};
 use crate::queue::Parts;
 
@@ -13,8 +13,8 @@ use crate::queue::Parts;
 /// fast with 128 announced as with none.
 const ANNOUNCED: usize = 128;
 
-/// How many files without bytes one worker makes in a row.
-const EMPTY: usize = 64;
+/// How many files without bytes, finished directories and the like one worker takes in a row.
+const CHORES: usize = 64;
 
 /// How many files, or pieces of large ones, one worker checks in a row.
 const CHECKED: usize = 16;
@@ -25,8 +25,8 @@ pub(crate) struct Batch {
     /// What is needed from packs; sorted by location once the batch is scheduled.
     pub(crate) uses: Vec<ContentRef>,
     pub(crate) reads: Vec<ReadStep>,
-    /// Entries that need nothing from packs.
-    pub(crate) empty: Vec<Item>,
+    /// What needs nothing from packs.
+    pub(crate) chores: Vec<Chore>,
     /// What may be there already.
     pub(crate) checks: Vec<Check>,
     pub(crate) large_files: usize,
@@ -52,7 +52,7 @@ pub(crate) struct ContentRef {
 pub(crate) enum Part<'b> {
     Read(&'b ReadStep),
     Check(&'b [Check]),
-    Empty(&'b [Item]),
+    Chores(&'b [Chore]),
 }
 
 impl Batch {
@@ -72,7 +72,7 @@ impl Batch {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.items.len() + self.empty.len() + self.checks.len() >= ENTRIES
+        self.items.len() + self.chores.len() + self.checks.len() >= ENTRIES
             || self.bytes >= BYTES
             || self.large_files >= LARGE_FILES
     }
@@ -97,7 +97,7 @@ impl Batch {
         let checked = self.checks.len().div_ceil(CHECKED);
         match number < checked {
             true => Part::Check(some(&self.checks, number, CHECKED)),
-            false => Part::Empty(some(&self.empty, number - checked, EMPTY)),
+            false => Part::Chores(some(&self.chores, number - checked, CHORES)),
         }
     }
 }
@@ -120,6 +120,6 @@ impl contents::Located for ContentRef {
 
 impl Parts for Batch {
     fn count(&self) -> usize {
-        self.reads.len() + self.checks.len().div_ceil(CHECKED) + self.empty.len().div_ceil(EMPTY)
+        self.reads.len() + self.checks.len().div_ceil(CHECKED) + self.chores.len().div_ceil(CHORES)
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct SmallEntry {
     pub(crate) object: ObjectId,
     /// The bytes that are freed when it replaces what the target has, if that is something else than a folder.
     pub(crate) frees: Option<u64>,
+    /// Whether an interrupted restore left something of its name that has to go first, be it that the entry is lost.
+    pub(crate) discard: bool,
 }
 
 impl SmallEntry {
@@ -38,6 +40,36 @@ impl SmallEntry {
 pub(crate) enum Item {
     Small(SmallEntry),
     Large(Arc<LargeFile>),
+}
+
+/// What is to be done without any content.
+#[derive(Debug)]
+pub(crate) enum Chore {
+    /// Writes a file or link without bytes.
+    Write(SmallEntry),
+    /// Finishes a file of which all pieces are settled or lost.
+    FinishFile(Arc<LargeFile>),
+    /// Finishes a directory: everything in it is, and the planner adds no more.
+    FinishDirectory(Arc<Folder>),
+    /// Removes what an interrupted restore left in a directory.
+    Discard(Arc<Folder>, Vec<Box<[u8]>>),
+    /// Opens up a directory that its owner may not list and search, so that the planner can.
+    OpenUp(Arc<Folder>, Side),
+    /// Puts the tag into the unfinished directory that keeps it out of backups.
+    Tag,
+    /// Puts what is finished and replaces something into its place. Nothing else may be under way.
+    Publish,
+    /// Has the file system free what was replaced, and takes the tag away.
+    Flush,
+}
+
+/// Which of the two trees a directory is looked at in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The target, as it was before the restore.
+    Target,
+    /// The staging tree, as an interrupted restore left it.
+    Staging,
 }
 
 /// A file, link or piece whose bytes may be there already.

@@ -1,6 +1,6 @@
 //! Planning one file or link.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use kopia_format::ObjectId;
@@ -10,16 +10,16 @@ use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
 
 use super::Planner;
-use super::items::{Check, Item};
+use super::context::Destination;
+use super::items::{Check, Chore, Item, LargeFile, SmallEntry};
 use crate::checks::Wrong;
-use crate::decide::existing::Candidates;
-use crate::decide::existing::ExistingPolicy;
+use crate::decide::existing::{Candidates, ExistingPolicy};
+use crate::decide::leftovers::Leftover;
 use crate::destination::compare::size;
 use crate::destination::folder::Folder;
 use crate::destination::look;
 use crate::destination::metadata::Attributes;
 use crate::outcome::Attribute;
-use crate::plan::items::{LargeFile, SmallEntry};
 use crate::reason::Reason;
 
 impl Planner<'_> {
@@ -33,7 +33,7 @@ impl Planner<'_> {
             self.shared.tally.stub(folder.path_of(name), stub);
         }
         folder.expect_one();
-        let small = SmallEntry {
+        let mut small = SmallEntry {
             folder: folder.clone(),
             name: name.into(),
             attributes: Attributes::from(entry),
@@ -41,51 +41,48 @@ impl Planner<'_> {
             symlink: entry.kind() == EntryKind::Symlink,
             object: entry.object(),
             frees: found.frees,
+            discard: found.left == Leftover::InTheWay,
         };
         match found.existing {
             Some(ExistingPolicy::Refuse) => {
-                self.worker.discard(&small, found);
+                self.discard(&mut small, &mut found);
                 return self.lost(small, Reason::Exists);
             }
             Some(ExistingPolicy::Trust { owner }) => {
-                self.worker.discard(&small, found);
+                self.discard(&mut small, &mut found);
                 if owner {
-                    self.shared.tally.note(&small.folder.path_of(&small.name), Attribute::Owner);
+                    self.shared.tally.note(&small.path(), Attribute::Owner);
                 }
                 let bytes = if small.symlink { 0 } else { small.size };
                 self.shared.tally.found(bytes);
                 self.shared.tally.kept(bytes);
-                return self.worker.child_done(small.folder);
+                return self.without(small);
             }
             _ => {}
         }
         // What no shard has left there was moved to its place by a finish that was killed, or is restored now. What is not
         // whole is as good as what an interrupted restore left: it is compared, and what is missing of it is read.
-        if self.shared.options.is_finish() && found.left && self.is_torn(&small) {
+        let is_left = self.shared.options.is_finish() && found.left == Leftover::Usable;
+        if is_left && self.is_incomplete(&small) {
             if small.size == 0 {
-                self.discard(&small, found);
-                found.left = false;
+                self.discard(&mut small, &mut found);
             }
-        } else if self.shared.options.is_finish() && found.left {
+        } else if is_left {
             self.batch.checks.push(Check { item: Item::Small(small), extent: None, found });
             return self.hand_over_when_full();
         }
         let object = entry.object();
         if object.is_compressed() && self.share.is_none() {
             // Such a content is named by its compressed bytes, which what is there cannot be compared with.
-            self.worker.discard(&small, found);
-            found = Candidates {
-                existing: found.existing.map(|_| ExistingPolicy::Replace),
-                left: false,
-                ..found
-            };
+            self.discard(&mut small, &mut found);
+            found.existing = found.existing.map(|_| ExistingPolicy::Replace);
         }
         self.take_room_for(&small, found);
         self.contents(small, found, begins);
     }
 
     /// Plans the contents of a file or link.
-    pub(super) fn contents(&mut self, small: SmallEntry, found: Candidates, begins: Option<u64>) {
+    pub(super) fn contents(&mut self, mut small: SmallEntry, mut found: Candidates, begins: Option<u64>) {
         let object = small.object;
         let is_empty = small.size == 0 && !small.symlink;
         if is_empty && self.shared.repository.is_empty(object) {
@@ -95,52 +92,60 @@ impl Planner<'_> {
         let mut extents = Extents::new(self.shared.repository, object);
         match (extents.next(), extents.next()) {
             // Every shard reads the list; what is no more than one content is written by one of them.
-            (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.worker.child_done(small.folder),
+            (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.without(small),
             (Some(Ok(extent)), None) => self.whole(small, extent, object, found),
             (Some(_), Some(_)) if small.symlink => {
-                self.discard(&small, found);
+                self.discard(&mut small, &mut found);
                 self.lost(small, Defect::LongTarget.into());
             }
             (Some(Ok(first)), Some(second)) => {
                 self.pieces(small, [Ok(first), second].into_iter().chain(extents), found, begins)
             }
             (Some(Err(error)), _) => {
-                self.discard(&small, found);
+                self.discard(&mut small, &mut found);
                 if self.share.is_some() {
                     // Others may have written what falls to them.
-                    self.shared.tear(small.path(), error.to_string());
+                    self.shared.note_incomplete(small.path(), error.to_string());
                 }
                 self.lost(small, error.into());
             }
             // Its list has pieces without bytes alone.
             (None, _) if is_empty || self.share.is_some() => self.empty(small, found),
             (None, _) => {
-                self.discard(&small, found);
-                self.batch.empty.push(Item::Small(small));
+                self.discard(&mut small, &mut found);
+                self.batch.chores.push(Chore::Write(small));
             }
         }
         self.hand_over_when_full();
     }
 
-    /// Removes what an interrupted restore left of an entry; what several shards write none of them removes.
-    fn discard(&mut self, small: &SmallEntry, found: Candidates) {
+    /// Has what an interrupted restore left of an entry removed before it is written, be it that it is lost; what several
+    /// shards write none of them removes.
+    fn discard(&mut self, small: &mut SmallEntry, found: &mut Candidates) {
         if self.share.is_none() {
-            self.worker.discard(small, found);
+            small.discard |= found.left != Leftover::Nothing;
+            found.left = Leftover::Nothing;
         }
     }
 
     /// Returns whether a file of which several shards may have written parts is not known to be whole: one of them said so, or
     /// it has another size than its entry.
-    fn is_torn(&mut self, small: &SmallEntry) -> bool {
+    fn is_incomplete(&mut self, small: &SmallEntry) -> bool {
         if small.object.indirection() == 0 {
             return false;
         }
-        let has_size = |folder: &OwnedFd| {
-            let found = look(folder.as_fd(), &*small.name).ok().flatten();
-            found.is_some_and(|stat| small.symlink || size(&stat) == small.size)
+        let said_so =
+            |destination: Destination<'_>| destination.incomplete.concern(&small.folder, &small.name);
+        self.shared.destination.is_some_and(said_so) || !self.has_size(small)
+    }
+
+    /// Returns whether what is left of a file has the size that its entry states.
+    fn has_size(&mut self, small: &SmallEntry) -> bool {
+        let Some(Ok(directory)) = self.staged.as_mut().map(|staged| staged.open(&small.folder)) else {
+            return false;
         };
-        self.shared.is_torn(&small.folder, &small.name)
-            || !self.worker.open(&small.folder).is_ok_and(|folder| has_size(&folder))
+        let found = look(directory.as_fd(), &*small.name).ok().flatten();
+        found.is_some_and(|stat| small.symlink || size(&stat) == small.size)
     }
 
     /// Says whether what begins somewhere in an entry is restored by this process.
@@ -154,7 +159,7 @@ impl Planner<'_> {
     /// Plans a file without bytes.
     fn empty(&mut self, small: SmallEntry, found: Candidates) {
         if found.is_nothing() {
-            self.batch.empty.push(Item::Small(small));
+            self.batch.chores.push(Chore::Write(small));
         } else {
             self.batch.checks.push(Check { item: Item::Small(small), extent: None, found });
         }
@@ -182,7 +187,7 @@ impl Planner<'_> {
     ) {
         let size = small.size;
         self.wait_for_large_file();
-        self.shared.checks.large_file_begun();
+        self.shared.crew.checks().large_file_begun();
         let file = Arc::new(LargeFile::new(small, found));
         self.batch.large_files += 1;
         let mut planned = 0;
@@ -222,15 +227,15 @@ impl Planner<'_> {
                 self.batch.large_files += 1;
             }
         }
-        self.worker.large_file_one_done(&file);
+        self.large_file_one_done(file);
     }
 
     /// Waits until one more file may be open. Those that are begun get all their pieces meanwhile.
     fn wait_for_large_file(&mut self) {
-        let most = self.shared.open_files.large_files;
-        while self.shared.checks.are_large_files(most) {
+        let (most, checks) = (self.shared.large_files, self.shared.crew.checks());
+        while checks.are_large_files(most) {
             self.hand_over();
-            let wrong = self.shared.checks.wait_for_large_file(most);
+            let wrong = checks.wait_for_large_file(most);
             self.take_back(wrong);
         }
     }
@@ -244,8 +249,15 @@ impl Planner<'_> {
                     error.into(),
                     extent.start..extent.start.saturating_add(extent.length.unwrap_or(0)),
                 );
-                self.worker.large_file_one_done(&file);
+                self.large_file_one_done(file);
             }
+        }
+    }
+
+    /// Notes that a piece is lost, or that no more is planned of a file, and has it finished after the last.
+    fn large_file_one_done(&mut self, file: Arc<LargeFile>) {
+        if file.one_done() {
+            self.batch.chores.push(Chore::FinishFile(file));
         }
     }
 
@@ -278,6 +290,15 @@ impl Planner<'_> {
     /// A file whose contents cannot even be named.
     fn lost(&mut self, entry: SmallEntry, reason: Reason) {
         self.problem(&entry.folder, &entry.name, reason);
-        self.worker.child_done(entry.folder);
+        self.without(entry);
+    }
+
+    /// Goes on without an entry, of which nothing is to be left in the staging tree.
+    fn without(&mut self, entry: SmallEntry) {
+        if entry.discard {
+            self.batch.chores.push(Chore::Discard(entry.folder, vec![entry.name.as_bytes().into()]));
+        } else {
+            self.child_done(entry.folder);
+        }
     }
 }

@@ -6,11 +6,12 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 
 use super::Planner;
+use super::context::{Context, Destination};
+use super::items::{Chore, SmallEntry};
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
+use crate::destination::target::Target;
 use crate::destination::{look, staging};
-use crate::execute::Shared;
-use crate::plan::items::SmallEntry;
 use crate::room::{InTurn, Postponed, Space};
 use crate::{Error, Part};
 
@@ -46,23 +47,40 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) fn new(shared: &Shared<'_>, root: &Entry) -> Self {
-        let target = shared.target;
-        let block = rustix::fs::fstatvfs(&target.folder).map_or(4096, |stat| stat.f_frsize);
-        let at_first = Space::free(&target.folder);
-        let total = match root.kind() {
-            EntryKind::Directory => root.summary().map(|summary| Space::of_all(summary, block)),
-            EntryKind::File | EntryKind::Symlink => Some(Space::of(root.size(), block)),
+    pub(super) fn new(shared: &Context<'_>, root: &Entry) -> Self {
+        let mut rounds = Self {
+            left: None,
+            at_first: Space { bytes: u64::MAX, inodes: u64::MAX },
+            limit: u64::MAX,
+            handed_out: 0,
+            block: 4096,
+            over_existing: false,
+            total: None,
+            stuck: Vec::new(),
+            flushed: false,
+        };
+        if let Some(Destination { target, .. }) = shared.destination {
+            rounds.look_at(target, root, shared.options.part == Part::Whole);
+        }
+        rounds
+    }
+
+    /// Finds out what is free in a target, and whether all of a root fits beside what is there.
+    fn look_at(&mut self, target: &Target, root: &Entry, is_whole: bool) {
+        self.block = rustix::fs::fstatvfs(&target.folder).map_or(4096, |stat| stat.f_frsize);
+        self.at_first = Space::free(&target.folder);
+        self.total = match root.kind() {
+            EntryKind::Directory => root.summary().map(|summary| Space::of_all(summary, self.block)),
+            EntryKind::File | EntryKind::Symlink => Some(Space::of(root.size(), self.block)),
         };
         let is_there = || match &target.name {
             Some(name) => look(target.folder.as_fd(), &**name).is_ok_and(|stat| stat.is_some()),
             None => staging::has_others(&target.folder).unwrap_or(true),
         };
-        let over_existing = shared.options.part == Part::Whole && is_there();
-        let fits = total.is_some_and(|total| at_first.but_a_reserve().has_room_for(total));
-        let left = (over_existing && !fits).then(|| at_first.but_a_reserve());
-        let (limit, handed_out, stuck, flushed) = (u64::MAX, 0, Vec::new(), false);
-        Self { left, at_first, limit, handed_out, block, over_existing, total, stuck, flushed }
+        self.over_existing = is_whole && is_there();
+        let available = self.at_first.but_a_reserve();
+        let fits = self.total.is_some_and(|total| available.has_room_for(total));
+        self.left = (self.over_existing && !fits).then_some(available);
     }
 }
 
@@ -86,7 +104,7 @@ impl Planner<'_> {
     }
 
     fn take_room(&mut self, takes: Space) {
-        let room = &self.shared.room;
+        let Some(Destination { room, .. }) = self.shared.destination else { return };
         let is_over = self.rounds.left.is_some_and(|left| !left.has_room_for(takes) || room.is_crowded());
         if is_over || room.ran_out() {
             self.end_round();
@@ -99,14 +117,15 @@ impl Planner<'_> {
     /// Waits until everything that was handed out is done, and makes room if there is little.
     fn end_round(&mut self) {
         self.drain();
+        let Some(Destination { room, .. }) = self.shared.destination else { return };
         if self.shared.stopped() {
             return;
         }
-        let postponed = self.shared.room.take_postponed();
+        let postponed = room.take_postponed();
         let ran_out = !postponed.is_empty();
         let (free, at_first) = (self.free(), self.rounds.at_first);
         let is_scarce = free.bytes < at_first.bytes / 2 || free.inodes < at_first.inodes / 2;
-        if ran_out || is_scarce || self.shared.room.is_crowded() {
+        if ran_out || is_scarce || room.is_crowded() {
             self.publish();
         }
         if ran_out {
@@ -129,15 +148,12 @@ impl Planner<'_> {
         while !self.shared.stopped() {
             for postponed in waiting {
                 match postponed {
-                    Postponed::Folder(folder) => {
-                        folder.expect_one();
-                        self.worker.child_done(folder);
-                    }
+                    Postponed::Folder(folder) => self.batch.chores.push(Chore::FinishDirectory(folder)),
                     Postponed::Entry { entry, found, .. } => self.contents(entry, found, None),
                 }
             }
             self.drain();
-            waiting = self.shared.room.take_postponed();
+            waiting = self.take_postponed();
             if waiting.is_empty() {
                 return;
             }
@@ -157,7 +173,7 @@ impl Planner<'_> {
         loop {
             self.drain();
             let mut waiting = std::mem::take(&mut self.rounds.stuck);
-            waiting.extend(self.shared.room.take_postponed());
+            waiting.extend(self.take_postponed());
             if waiting.is_empty() || self.shared.stopped() {
                 return;
             }
@@ -177,10 +193,12 @@ impl Planner<'_> {
         }
     }
 
-    /// Puts what is finished and replaces something into its place; returns how many entries.
+    /// Has what is finished and replaces something put into its place; returns how many entries got there.
     fn publish(&mut self) -> usize {
-        let finished = self.shared.room.take_finished();
-        let count = self.worker.publish(finished);
+        let Some(Destination { room, .. }) = self.shared.destination else { return 0 };
+        self.batch.chores.push(Chore::Publish);
+        self.drain();
+        let count = room.take_published();
         if count > 0 {
             tracing::info!(count, "put into place, because room is short");
             self.rounds.flushed = false;
@@ -188,24 +206,31 @@ impl Planner<'_> {
         count
     }
 
-    /// Has the file system free what was replaced, which some do late, and does without the tag of the unfinished folder;
-    /// returns whether that may have helped.
+    /// Has the file system free what was replaced, if that may help; returns whether it did.
     fn flush(&mut self) -> bool {
         if !self.rounds.over_existing || std::mem::replace(&mut self.rounds.flushed, true) {
             return false;
         }
-        self.shared.staging.untag();
-        rustix::fs::syncfs(&self.shared.target.folder).is_ok()
+        self.batch.chores.push(Chore::Flush);
+        self.drain();
+        true
+    }
+
+    fn take_postponed(&self) -> Vec<Postponed> {
+        self.shared.destination.map_or_else(Vec::new, |destination| destination.room.take_postponed())
     }
 
     fn free(&self) -> Space {
-        Space::free(&self.shared.target.folder)
+        self.shared
+            .destination
+            .map_or(self.rounds.at_first, |destination| Space::free(&destination.target.folder))
     }
 
     /// Ends the restore because there is no room for the rest.
     fn give_up_for_room(&mut self) {
+        let Some(destination) = self.shared.destination else { return };
         let mut waiting = std::mem::take(&mut self.rounds.stuck);
-        waiting.extend(self.shared.room.take_postponed());
+        waiting.extend(self.take_postponed());
         let (free, block) = (self.free().bytes, self.rounds.block);
         let rest = || Some(self.rounds.total?.bytes.saturating_sub(self.shared.tally.bytes_there()));
         let needed = match self.rounds.over_existing {
@@ -219,16 +244,14 @@ impl Planner<'_> {
         let mut mixed: Vec<String> = waiting.iter().filter_map(Postponed::mixed).collect();
         mixed.sort();
         mixed.truncate(MOST_MIXED);
-        // What found no room is gone, and may have left some.
-        self.shared.staging.tag_again();
-        self.shared.give_up(Error::NoRoom {
-            target: self.shared.target.path.clone(),
+        self.shared.crew.give_up(Error::NoRoom {
+            target: destination.target.path.clone(),
             // Where a quota is used up, what is free says nothing.
             missing: needed.and_then(|needed| needed.checked_sub(free)).filter(|missing| *missing > 0),
             mixed,
             in_place_helps: replaces && !self.shared.options.in_place,
-            source: self.shared.room.error(),
-            unfinished: self.shared.staging.path(self.shared.target),
+            source: destination.room.error(),
+            unfinished: destination.unfinished(),
         });
     }
 }

@@ -6,6 +6,7 @@ use kopia_format::ObjectId;
 
 use super::*;
 use crate::Options;
+use crate::decide::leftovers::Leftover;
 use crate::destination::Identity;
 use crate::destination::folder::FolderKind;
 use crate::destination::metadata::Attributes;
@@ -28,7 +29,7 @@ fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) 
     let staging = Staging::open(&target, object, &options).unwrap();
     let defaults = ProbedDefaults::probe(staging.handle()).unwrap();
     let tally = Tally::new(&());
-    let root = Folder::root(object.into(), Attributes::default(), false);
+    let root = Folder::root(object.into(), Attributes::default(), Leftover::Nothing);
     let mut mover = Mover {
         target: &target,
         staging: &staging,
@@ -62,7 +63,7 @@ fn what_vanished_from_the_unfinished_folder_is_told() {
 fn a_moved_directory_that_was_replaced_gets_no_attributes() {
     let problems = with_mover(|mover, root, place| {
         let lists = (root.source.clone(), Vec::new(), 0);
-        let child = root.child("child", lists, Attributes::default(), FolderKind::Moved, false);
+        let child = root.child("child", lists, Attributes::default(), FolderKind::Moved, Leftover::Nothing);
         fs::create_dir(place.join("made")).unwrap();
         let made = fs::File::open(place.join("made")).unwrap();
         child.made(|| Identity::of(&made)).unwrap();

@@ -11,6 +11,7 @@ use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
 use crate::decide::existing::Candidates;
+use crate::decide::leftovers::Leftover;
 use crate::destination::compare::size;
 use crate::destination::folder::Partial;
 use crate::destination::large::Handle;
@@ -23,9 +24,16 @@ use crate::reason::Reason;
 use crate::room::Postponed;
 
 impl Worker<'_> {
-    /// Notes that a piece is settled or lost, or that the planner adds no more, and finishes the file after the last.
-    pub(crate) fn large_file_one_done(&mut self, file: &Arc<LargeFile>) {
-        if !file.one_done() || self.shared.stopped() {
+    /// Notes that a piece is settled or lost, and finishes the file after the last.
+    pub(in crate::execute) fn large_file_one_done(&mut self, file: &Arc<LargeFile>) {
+        if file.one_done() {
+            self.finish_large_file(file);
+        }
+    }
+
+    /// Finishes a file of which all pieces are settled or lost.
+    pub(in crate::execute) fn finish_large_file(&mut self, file: &Arc<LargeFile>) {
+        if self.shared.stopped() {
             return;
         }
         let entry = &file.entry;
@@ -62,6 +70,9 @@ impl Worker<'_> {
         };
         self.shared.checks.large_file_done();
         let keep_staged = *result.as_ref().unwrap_or(&false);
+        if !staged {
+            self.discard(entry);
+        }
         if staged
             && !keep_staged
             && let Ok(folder) = self.handles.open(&entry.folder)
@@ -73,7 +84,8 @@ impl Worker<'_> {
             Err(Reason::NotPermitted(failed) | Reason::NoSpace(failed) | Reason::System(failed)) => {
                 let error = failed.error;
                 if self.shared.room.may_postpone(&error) {
-                    let (entry, found) = (entry.clone(), Candidates { left: false, mixed, ..file.found });
+                    let (entry, found) =
+                        (entry.clone(), Candidates { left: Leftover::Nothing, mixed, ..file.found });
                     return self.shared.room.postpone(Postponed::Entry { entry, found, takes }, &error);
                 }
                 // That its directory could not be made is that directory's problem.
@@ -104,7 +116,7 @@ impl Worker<'_> {
                 self.shared.tally.share(file.there.load(Ordering::Relaxed), reused);
             }
             Some(reason) => {
-                self.shared.tear(path.clone(), reason.to_string());
+                self.shared.incomplete.add(path.clone(), reason.to_string());
                 self.shared.tally.problem(path, reason);
             }
         }

@@ -9,6 +9,7 @@ use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
 
 use crate::decide::existing::ExistingPolicy;
+use crate::decide::leftovers::Leftover;
 use crate::destination::compare::{open_file, size};
 use crate::destination::large::Handle;
 use crate::destination::{handles, let_write};
@@ -104,7 +105,7 @@ impl Worker<'_> {
             };
             return;
         }
-        if file.found.left {
+        if file.found.left == Leftover::Usable {
             let left = self.handles.open(&file.entry.folder).and_then(|folder| {
                 let open = || open_file(folder.as_fd(), &file.entry.name, OFlags::RDWR);
                 let opened = open().or_else(|error| match error.kind() {
@@ -154,6 +155,7 @@ impl Worker<'_> {
         if !self.shared.clones.load(Ordering::Relaxed) {
             return None;
         }
+        self.discard(entry);
         let folder = self.handles.open(&entry.folder).ok()?;
         let new = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::RDWR).ok()?;
         if rustix::fs::ioctl_ficlone(&new, old).is_err() {
@@ -213,6 +215,7 @@ impl Worker<'_> {
     }
 
     fn create(&mut self, entry: &SmallEntry) -> io::Result<OwnedFd> {
+        self.discard(entry);
         let folder = self.handles.open(&entry.folder)?;
         let handle = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
         self.shared.bytes.reserve(&handle, entry.size);

@@ -1,0 +1,95 @@
+//! What the planner knows, and whom it hands its batches to.
+
+use std::path::PathBuf;
+
+use kopia_repository::contents::schedule::Limits;
+use kopia_repository::{Entry, Repository};
+
+use super::batch::Batch;
+use crate::checks::Checks;
+use crate::destination::metadata::Attributes;
+use crate::destination::metadata::keep::Creator;
+use crate::destination::metadata::probe::ProbedDefaults;
+use crate::destination::naming::Folding;
+use crate::destination::staging::Staging;
+use crate::destination::target::Target;
+use crate::room::Room;
+use crate::shard::IncompleteFiles;
+use crate::tally::Tally;
+use crate::{Error, Options};
+
+/// What the planner knows before it begins.
+pub(crate) struct Context<'a> {
+    pub(crate) repository: &'a Repository,
+    pub(crate) options: &'a Options,
+    pub(crate) tally: &'a Tally<'a>,
+    /// Which names are one in the target.
+    pub(crate) folding: Folding,
+    /// How reads are merged.
+    pub(crate) limits: Limits,
+    /// How many files that are written in pieces may be open.
+    pub(crate) large_files: usize,
+    /// Where entries go; nowhere if it is only to be known what would be read.
+    pub(crate) destination: Option<Destination<'a>>,
+    pub(crate) crew: &'a dyn Crew,
+}
+
+/// The directory that entries go to, and what was there before. The planner only looks at it.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) staging: &'a Staging,
+    pub(crate) defaults: ProbedDefaults,
+    pub(crate) room: &'a Room,
+    /// What the shards that are to be finished could not write whole.
+    pub(crate) incomplete: &'a IncompleteFiles,
+    /// How many directories of the staging tree the planner may keep open.
+    pub(crate) directories: usize,
+}
+
+impl Destination<'_> {
+    /// Returns the path of the unfinished directory, for messages only.
+    pub(crate) fn unfinished(&self) -> PathBuf {
+        self.staging.path(self.target)
+    }
+}
+
+/// Works on what the planner hands over.
+pub(crate) trait Crew {
+    /// Takes a batch once there is room for it, and works on it side by side with the planner.
+    fn take(&self, batch: Batch);
+
+    /// Returns what the crew gives back, and when it is through.
+    fn checks(&self) -> &Checks;
+
+    /// Returns whether the planner is to stop.
+    fn stopped(&self) -> bool;
+
+    /// Ends everything because of something that would hit every entry.
+    fn give_up(&self, error: Error);
+}
+
+impl Context<'_> {
+    /// Returns whether the planner is to stop.
+    pub(crate) fn stopped(&self) -> bool {
+        self.crew.stopped()
+    }
+
+    /// Returns what a directory gets that nothing but the name of an entry asks for.
+    pub(crate) fn of_directory(&self, entry: &Entry) -> Attributes {
+        self.destination.map_or_else(|| entry.into(), |destination| destination.defaults.of_directory(entry))
+    }
+
+    /// Returns whose files become that are made in the target.
+    pub(crate) fn creator(&self) -> Creator {
+        self.destination.map_or_else(Creator::of_process, |destination| destination.defaults.creator)
+    }
+
+    /// Notes that a file is not whole although some of it is there or, with `/` at the end of its path, that it is not known
+    /// what all of a directory is. Shards alone keep this in mind, for the finish.
+    pub(crate) fn note_incomplete(&self, path: String, why: String) {
+        if let Some(destination) = &self.destination {
+            destination.incomplete.add(path, why);
+        }
+    }
+}
