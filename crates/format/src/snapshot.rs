@@ -168,6 +168,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_the_root_are_written_unless_they_are_zero() {
+        let root = concat!(
+            r#"{"name":"a","type":"f","mode":"0640","size":7,"mtime":"2022-07-05T05:46:40Z","uid":1000,"gid":100,"#,
+            r#""obj":"f6","summ":{"size":7,"files":1,"symlinks":0,"dirs":0,"maxTime":"2022-06-23T16:00:00Z","#,
+            r#""numFailed":1,"numIgnoredErrors":2,"errors":[{"path":"p","error":"e"}]}}"#
+        );
+        let snapshot = snapshot(&format!(r#"{{"rootEntry":{root}}}"#)).unwrap();
+        let json = serde_json::to_string(&snapshot).unwrap();
+        assert!(json.contains(root), "{json}");
+        let root = snapshot.root().unwrap();
+        assert_eq!((root.size, root.uid, root.gid), (7, 1000, 100));
+        assert_eq!(root.summary.as_deref(), snapshot.summary());
+    }
+
+    #[test]
     fn old_and_unfinished_ones() {
         let old = snapshot(r#"{"source":{"host":"h","userName":"u","path":"/"},"startTime":"2020-01-01T00:00:00Z","endTime":"2020-01-01T00:00:00Z","stats":{"dirCount":1},"incomplete":"checkpoint","rootEntry":null,"tags":null}"#).unwrap();
         assert_eq!(old.incomplete(), Some("checkpoint"));

@@ -48,7 +48,7 @@ impl Timestamp {
         let total = self.as_nanoseconds().saturating_add(nanoseconds);
         match i64::try_from(total.div_euclid(1_000_000_000)) {
             Ok(seconds) => Self { seconds, nanoseconds: total.rem_euclid(1_000_000_000) as u32 },
-            Err(_) if total > 0 => Self { seconds: i64::MAX, nanoseconds: 999_999_999 },
+            Err(_) if total.is_positive() => Self { seconds: i64::MAX, nanoseconds: 999_999_999 },
             Err(_) => Self { seconds: i64::MIN, nanoseconds: 0 },
         }
     }
