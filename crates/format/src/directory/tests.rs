@@ -42,6 +42,16 @@ fn entries_are_checked_one_by_one() {
 }
 
 #[test]
+fn a_plain_name_is_borrowed_from_the_directory() {
+    let mut borrowed = Vec::new();
+    read(JSON.as_bytes(), |entry| {
+        borrowed.extend(entry.ok().map(|entry| matches!(entry.name, Cow::Borrowed(_))));
+    })
+    .unwrap();
+    assert_eq!(borrowed, [true, false, true, false], "only escapes take memory");
+}
+
+#[test]
 fn names_may_lead_into_directories_and_never_out() {
     let read = |name: &str, object: &str| {
         let entry = serde_json::json!({"name": name, "type": "f", "obj": object});

@@ -35,8 +35,7 @@ fn at_end(pack: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Parses the length of a replica, the format's only little-endian number.
 fn length(bytes: &[u8]) -> Option<usize> {
-    let [low, high] = *bytes.first_chunk()?;
-    let length = usize::from(high) << 8 | usize::from(low);
+    let length = usize::from(u16::from_le_bytes(*bytes.first_chunk()?));
     (HMAC_LENGTH + 1..=MAX_LENGTH).contains(&length).then_some(length)
 }
 

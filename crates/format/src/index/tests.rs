@@ -160,6 +160,7 @@ fn hostile_numbers() {
     assert!(broken(17, b'!').contains("entry 0"));
     assert!(broken(17 + 3 + 15, 2).contains("pack 2 of 2"));
     assert!(broken(17 + 3 + 16, 2).contains("format 2 of 2"));
+    assert!(broken(17 + 3 + 17, 1).contains("pack 65537 of 2"));
     assert!(broken(17 + 3 + 19 + 1, 0xff).contains("pack name"));
     assert!(broken(17 + 3 + 19 + 10 + 5, 1).contains("encryption key id"));
 }

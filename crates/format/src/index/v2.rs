@@ -79,8 +79,8 @@ fn format(bytes: &[u8; FORMAT_SIZE]) -> Result<Format> {
 }
 
 fn pack_number(value: &[u8]) -> u32 {
-    let high = value.get(17).map_or(0, |&byte| u32::from(byte) << 16);
-    high | uint(&fixed::<16>(value)[14..16]) as u32
+    let &[.., high, low] = fixed::<16>(value);
+    u32::from_be_bytes([0, value.get(17).copied().unwrap_or(0), high, low])
 }
 
 fn format_number(value: &[u8]) -> usize {
@@ -90,7 +90,7 @@ fn format_number(value: &[u8]) -> usize {
 pub(super) fn entry<'a>(key: &'a [u8], value: &'a [u8], tables: &Tables) -> Entry<'a> {
     let fields: &[u8; 16] = fixed(value);
     let offset = uint(&fields[4..8]) as u32;
-    let high = value.get(18).map_or(0, |&byte| u32::from(byte));
+    let high = value.get(18).copied().unwrap_or(0);
     let format = tables.formats.get(format_number(value)).copied().unwrap_or_default();
     Entry {
         key,
@@ -98,8 +98,8 @@ pub(super) fn entry<'a>(key: &'a [u8], value: &'a [u8], tables: &Tables) -> Entr
         deleted: offset & DELETED != 0,
         pack: pack_number(value),
         offset: offset & !DELETED,
-        original_length: (high >> 4) << 24 | uint(&fields[8..11]) as u32,
-        packed_length: (high & 15) << 24 | uint(&fields[11..14]) as u32,
+        original_length: u32::from_be_bytes([high >> 4, fields[8], fields[9], fields[10]]),
+        packed_length: u32::from_be_bytes([high & 15, fields[11], fields[12], fields[13]]),
         compression: format.compression,
         format_version: format.version,
     }
