@@ -6,9 +6,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use kopia_codec::key::Password;
 use kopia_format::index::Index;
 use kopia_format::{ContentId, ObjectId};
-use kopia_repository::contents::Located;
-use kopia_repository::contents::schedule::{self, Limits};
-use kopia_repository::{ContentLocation, Entry, Repository};
+use kopia_repository::contents::{ContentLocation, Located};
+use kopia_repository::{Entry, Repository};
 use kopia_storage::{MemoryStore, ReadProfile};
 use kopia_testkit::huge::HugeIndex;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
@@ -56,7 +55,7 @@ fn find(c: &mut Criterion) {
     let store = store(&HugeIndex::new(1_000_000, 10));
     let repository = Repository::open(store, &Password::from(PASSWORD)).expect("it opens");
     let mut ids = Vec::new();
-    repository.for_each_content(|id, _| ids.push(id));
+    repository.contents().for_each(|id, _| ids.push(id));
     // In an order that no cache foresees: this step and the number of contents have no common factor.
     let scattered = (0..ids.len()).map(|number| ids[number * 611_953 % ids.len()]);
     let present: Vec<ContentId> = scattered.collect();
@@ -68,7 +67,7 @@ fn find(c: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let id = black_box(next.next().expect("it goes round"));
-                assert_eq!(repository.find(id).is_ok(), found);
+                assert_eq!(repository.contents().locate(id).is_ok(), found);
             });
         });
     }
@@ -111,31 +110,23 @@ impl Located for Placed {
     }
 }
 
-/// What planning costs besides parsing folders: sorting the places of a batch and merging neighbours.
+/// What planning costs besides parsing directories: sorting the locations of a batch and merging neighbours.
 fn schedule(c: &mut Criterion) {
-    const USES: u64 = 16_384;
-    let limits = Limits::from(ReadProfile::LOCAL);
-    // Files come by folder and name, which is nearly the order of packs; or after many snapshots in hardly any.
+    const NEEDS: usize = 16_384;
+    let store = store(&HugeIndex::new(NEEDS as u64, 1));
+    let repository = Repository::open(store, &Password::from(PASSWORD)).expect("it opens");
+    let mut stored = Vec::new();
+    repository.contents().for_each(|_, location| stored.push(Placed(location)));
+    stored.sort_by_key(|placed| placed.0.order());
+    // Files come by directory and name, which is nearly the order of packs; or after many snapshots in hardly any.
     for (name, step) in [("in the order of packs", 1), ("scattered", 6151)] {
-        let places: Vec<Placed> = (0..USES)
-            .map(|number| {
-                let slot = number * step % USES;
-                Placed(ContentLocation {
-                    pack: (slot / 4096) as u32,
-                    offset: (slot % 4096 * 5000) as u32,
-                    packed_length: 5000,
-                    original_length: 9000,
-                    compression: 0,
-                    deleted: false,
-                })
-            })
-            .collect();
+        let placed: Vec<Placed> = (0..NEEDS).map(|number| stored[number * step % NEEDS].clone()).collect();
         let mut group = c.benchmark_group("schedule 16,384 contents");
-        group.throughput(Throughput::Elements(USES));
+        group.throughput(Throughput::Elements(NEEDS as u64));
         group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
-                || places.clone(),
-                |places| schedule::schedule(black_box(places), limits),
+                || placed.clone(),
+                |placed| repository.contents().schedule(black_box(placed), 0),
                 BatchSize::LargeInput,
             );
         });

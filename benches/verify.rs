@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kopia_codec::hash::HashAlgorithm;
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
-use kopia_repository::contents::decode::{Decoder, Stored};
+use kopia_repository::contents::Stored;
 use kopia_repository::{ContentLocation, Repository, verify};
 use kopia_rs_benches::noise::Noise;
 use kopia_storage::FilesystemStore;
@@ -37,25 +37,27 @@ fn repository(folder: &std::path::Path, hash: HashAlgorithm) -> Repository {
 /// Reads each pack once and decodes and hashes what is in it, on all cores.
 fn alone(repository: &Repository) -> usize {
     let mut contents: Vec<(ContentId, ContentLocation)> = Vec::new();
-    repository.for_each_content(|content, place| contents.push((content, place)));
-    contents.sort_by_key(|(_, place)| (place.pack, place.offset));
+    repository.contents().for_each(|content, location| contents.push((content, location)));
+    contents.sort_by_key(|(_, location)| location.order());
     let packs: Vec<&[(ContentId, ContentLocation)]> =
-        contents.chunk_by(|(_, a), (_, b)| a.pack == b.pack).collect();
+        contents.chunk_by(|(_, a), (_, b)| a.group() == b.group()).collect();
     let (next, right) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let origin = |location: &ContentLocation| repository.contents().origin(location);
     let work = || {
-        let (mut decoder, mut buffer) = (Decoder::new().verify_hashes(true), Vec::new());
+        let (mut decoder, mut buffer) = (repository.contents().decoder(), Vec::new());
+        decoder.set_verify_hashes(true);
         while let Some(pack) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (first, last) = (pack[0].1.range(), pack[pack.len() - 1].1.range());
-            let length = (last.end - first.start) as usize;
-            let store = repository.store();
-            let bytes = store.read_range(repository.pack(pack[0].1.pack), first.start, length, buffer);
+            let (first, last) = (origin(&pack[0].1), origin(&pack[pack.len() - 1].1).range());
+            let start = first.offset;
+            let bytes =
+                repository.store().read_range(&first.blob, start, (last.end - start) as usize, buffer);
             let bytes = bytes.expect("the pack is there");
-            let stored = pack.iter().map(|&(id, place)| {
-                let range = place.range();
-                let (start, end) = (range.start - first.start, range.end - first.start);
-                Stored { id, place, bytes: &bytes[start as usize..end as usize] }
+            let stored = pack.iter().map(|&(id, location)| {
+                let range = origin(&location).range();
+                let bytes = &bytes[(range.start - start) as usize..(range.end - start) as usize];
+                Stored { id, location, bytes }
             });
-            decoder.decode_many(repository, &stored.collect::<Vec<_>>(), |_, plain| {
+            decoder.decode_many(&stored.collect::<Vec<_>>(), |_, plain| {
                 right.fetch_add(usize::from(plain.is_ok()), Ordering::Relaxed);
             });
             buffer = bytes.into_buffer();

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
 use kopia_format::directory::EntryKind;
-use kopia_format::{ContentId, ObjectId};
+use kopia_format::{BlobId, ContentId, ObjectId};
 use kopia_repository::object::Extents;
 use kopia_repository::{ContentLocation, Entry};
 
@@ -55,6 +55,8 @@ pub(crate) enum Kind {
 pub(crate) struct Use {
     pub(crate) location: ContentLocation,
     pub(crate) content: ContentId,
+    /// Where it begins in its pack, in bytes.
+    pub(crate) stored_at: u64,
     pub(crate) leaf: usize,
     /// Where it belongs in the file, in bytes.
     pub(crate) offset: u64,
@@ -62,7 +64,7 @@ pub(crate) struct Use {
 
 /// A range of a pack, and which uses it serves.
 pub(crate) struct Read {
-    pub(crate) pack: u32,
+    pub(crate) pack: BlobId,
     pub(crate) bytes: Range<u64>,
     pub(crate) uses: Range<usize>,
 }
@@ -116,8 +118,15 @@ impl Plan {
                 if extent.compressed {
                     return Err(unsupported(entry.object()).into());
                 }
-                let location = entry.repository().find(&extent.content)?;
-                self.uses.push(Use { location, content: extent.content, leaf: number, offset: extent.start });
+                let location = entry.repository().contents().locate(&extent.content)?;
+                let stored_at = entry.repository().contents().origin(&location).offset;
+                self.uses.push(Use {
+                    location,
+                    stored_at,
+                    content: extent.content,
+                    leaf: number,
+                    offset: extent.start,
+                });
             }
         }
         let contents = self.uses.len() - before;
@@ -143,13 +152,14 @@ impl Plan {
 
     /// Sorts uses by location, so that uses of one content lie side by side, and merges neighbours into reads.
     fn schedule(&mut self, root: &Entry, workers: usize) {
-        self.uses.sort_by_key(|item| (item.location.pack, item.location.offset));
-        let all: u64 = self.uses.iter().map(|item| u64::from(item.location.packed_length)).sum();
+        self.uses.sort_by_key(|item| item.location.order());
+        let all: u64 = self.uses.iter().map(|item| item.location.stored_length()).sum();
         let limit = (all / (workers as u64 * READS_PER_WORKER)).clamp(READ.start, READ.end);
         let gap = root.repository().store().profile().merge_gap;
         for (number, Use { location, .. }) in self.uses.iter().enumerate() {
-            let bytes = location.range();
-            if let Some(read) = self.reads.last_mut().filter(|read| read.pack == location.pack) {
+            let origin = root.repository().contents().origin(location);
+            let bytes = origin.range();
+            if let Some(read) = self.reads.last_mut().filter(|read| read.pack == origin.blob) {
                 let end = read.bytes.end.max(bytes.end);
                 let same = bytes.end <= read.bytes.end;
                 let near = bytes.start <= read.bytes.end + gap && end - read.bytes.start <= limit;
@@ -159,7 +169,7 @@ impl Plan {
                     continue;
                 }
             }
-            self.reads.push(Read { pack: location.pack, bytes, uses: number..number + 1 });
+            self.reads.push(Read { pack: origin.blob, bytes, uses: number..number + 1 });
         }
     }
 }

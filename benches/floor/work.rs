@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use kopia_repository::Repository;
-use kopia_repository::contents::decode::{Decoder, Stored};
+use kopia_repository::contents::{Decoder, Stored};
 use kopia_rs_benches::noise::Noise;
 use rustix::fs::Mode;
 
@@ -27,7 +27,7 @@ pub(crate) struct Job<'a> {
 /// One thread's tools.
 #[derive(Default)]
 struct Worker {
-    decoder: Decoder,
+    decoder: Option<Decoder>,
     /// What packs are read into.
     buffer: Vec<u8>,
     /// What a new file's owner and group are here.
@@ -38,7 +38,7 @@ impl<'a> Job<'a> {
     pub(crate) fn new(repository: &'a Repository, plan: Plan, half: Option<Half>) -> Self {
         let mut stand_in = Vec::new();
         if half == Some(Half::Write) {
-            let longest = plan.uses.iter().map(|item| item.location.original_length).max();
+            let longest = plan.uses.iter().map(|item| item.location.plain_length()).max();
             Noise::new(1).bytes(longest.unwrap_or_default() as usize, &mut stand_in);
             stand_in.iter_mut().for_each(|byte| *byte |= 1);
         }
@@ -92,27 +92,27 @@ impl<'a> Job<'a> {
         let uses = &self.plan.uses[read.uses.clone()];
         if self.half == Some(Half::Write) {
             return uses.iter().try_for_each(|item| {
-                let length = item.location.original_length as usize;
+                let length = item.location.plain_length() as usize;
                 self.write(worker, item.leaf, item.offset, &self.stand_in[..length])
             });
         }
-        let pack = self.repository.pack(read.pack);
         let length = (read.bytes.end - read.bytes.start) as usize;
         let buffer = std::mem::take(&mut worker.buffer);
-        let bytes = self.repository.store().read_range(pack, read.bytes.start, length, buffer)?;
+        let bytes = self.repository.store().read_range(&read.pack, read.bytes.start, length, buffer)?;
         // The decoder keeps the plain bytes while the worker writes them.
-        let mut decoder = std::mem::take(&mut worker.decoder);
+        let kept = worker.decoder.take();
+        let mut decoder = kept.unwrap_or_else(|| self.repository.contents().decoder());
         for same in uses.chunk_by(|a, b| a.content == b.content) {
-            let Use { location, content, .. } = &same[0];
-            let start = (location.range().start - read.bytes.start) as usize;
-            let bytes = &bytes[start..start + location.packed_length as usize];
+            let Use { location, content, stored_at, .. } = &same[0];
+            let start = (stored_at - read.bytes.start) as usize;
+            let bytes = &bytes[start..start + location.stored_length() as usize];
             let stored = Stored { id: *content, location: *location, bytes };
-            let plain = decoder.decode(self.repository, &stored)?;
+            let plain = decoder.decode(&stored).map_err(|flaw| flaw.to_string())?;
             if self.half.is_none() {
                 same.iter().try_for_each(|item| self.write(worker, item.leaf, item.offset, plain))?;
             }
         }
-        worker.decoder = decoder;
+        worker.decoder = Some(decoder);
         worker.buffer = bytes.into_buffer();
         Ok(())
     }

@@ -20,14 +20,14 @@ const PACKS: usize = 16;
 pub fn measure(repository: &Repository) -> Option<f64> {
     let step = (repository.status().packs / PACKS).max(1);
     let mut chosen: BTreeMap<u32, Vec<ContentId>> = BTreeMap::new();
-    repository.for_each_content(|content, place| {
-        if content.prefix().is_none() && (place.pack as usize).is_multiple_of(step) {
-            chosen.entry(place.pack).or_default().push(content);
+    repository.contents().for_each(|content, location| {
+        if content.prefix().is_none() && (location.group() as usize).is_multiple_of(step) {
+            chosen.entry(location.group()).or_default().push(content);
         }
     });
     let (start, bytes) = (Instant::now(), AtomicU64::new(0));
     for contents in chosen.values() {
-        repository.read_many(contents, |_, plain| {
+        repository.contents().read_many(contents, |_, plain| {
             bytes.fetch_add(plain.map_or(0, |plain| plain.len() as u64), Ordering::Relaxed);
         });
         if start.elapsed() >= TIME {

@@ -1,211 +1,263 @@
-//! Reading many contents: range by range, each content decoded once.
+//! Contents, from where they are stored to plain bytes: the one seam between what wants bytes and what has them.
+//!
+//! [`Contents`] locates, reads, fetches ahead, decodes, and compares with ids. Whoever uses it sees ids, opaque
+//! [locations](ContentLocation) and steps, never a blob, so contents may come from packs or from elsewhere: a repository
+//! server gives them one by one, whole.
+//!
+//! | room | what |
+//! |---|---|
+//! | `schedule` | in which order contents are read, neighbours together |
+//! | `fetch`, `queue` | steps that are handed to workers, with bytes read ahead where that pays |
+//! | `source`, `packs` | where contents come from |
+//! | `decode`, `unpack` | stored bytes to plain ones, of one content and of a step |
+//! | `many` | many contents at once, on all cores |
+//! | `cache` | decoded contents, for random reads |
+//!
+//! It reads; it writes nothing anywhere. Of the other rooms it knows the indexes and the keys.
 
-pub mod decode;
-pub mod schedule;
+mod cache;
+mod decode;
+mod fetch;
+mod many;
+#[cfg(test)]
+mod memory;
+mod packs;
+mod queue;
+mod schedule;
+mod source;
+#[cfg(test)]
+mod tests;
+mod unpack;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
-use kopia_format::ContentId;
-use kopia_storage::{MAX_COPIES, ReadAhead, ReadProfile};
-use rayon::prelude::*;
+use kopia_format::{BlobId, ContentId};
+use kopia_storage::{BlobBytes, ReadProfile};
 
-use crate::contents::decode::{Decoder, Stored};
-use crate::index::ATTEMPTS;
-use crate::{ContentLocation, Error, Repository, Result};
-use schedule::{Limits, ReadStep};
+use crate::lock::lock;
+use crate::parallel::Cores;
+use crate::sealing::Sealing;
+use crate::{Error, Result};
+use cache::Cache;
+use decode::check_lengths;
+use schedule::Limits;
 
-/// What needs a content.
-pub trait Located {
-    /// Returns the content.
-    fn content(&self) -> ContentId;
+pub use crate::index::ContentLocation;
+pub use decode::{Decoder, Flaw, MAX_LENGTH, Stored};
+pub use fetch::{Fetcher, Reader, Task};
+pub(crate) use many::Wanted;
+pub(crate) use packs::Packs;
+pub use queue::Steps;
+pub use schedule::{Located, ReadStep};
+pub(crate) use source::{Listed, Source};
 
-    /// Returns where the content lies.
-    fn location(&self) -> ContentLocation;
+/// All contents of a repository. [`Repository::contents`](crate::Repository::contents) has them.
+pub struct Contents {
+    source: Source,
+    sealing: Arc<Sealing>,
+    cores: Arc<Cores>,
+    cache: Cache,
+    /// Decoders that no thread uses at the moment.
+    decoders: Mutex<Vec<Decoder>>,
 }
 
-/// A content that the index has, and its number among those that were asked for.
-struct Wanted {
-    number: usize,
-    content: ContentId,
-    location: ContentLocation,
+/// Where a content is stored: for messages, and for tools that look at blobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The pack; where contents do not come from packs, a name made from the content's id.
+    pub blob: BlobId,
+    /// Where the content begins there, in bytes.
+    pub offset: u64,
+    /// How many bytes it has there.
+    pub length: u64,
 }
 
-impl Located for Wanted {
-    fn content(&self) -> ContentId {
-        self.content
+impl Origin {
+    /// Returns the range of the blob, in bytes.
+    pub fn range(&self) -> Range<u64> {
+        self.offset..self.offset + self.length
+    }
+}
+
+/// The bytes that a step has read, or nothing if that failed.
+#[derive(Debug)]
+pub struct Fetched(Option<BlobBytes>);
+
+impl Fetched {
+    /// Returns the memory that was given to [`Contents::fetch`], to be used again.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.0.map(BlobBytes::into_buffer).unwrap_or_default()
+    }
+}
+
+impl Contents {
+    /// Joins a source and the keys. No more than `cache` bytes of decoded contents are kept for random reads.
+    pub(crate) fn new(source: Source, sealing: Arc<Sealing>, cores: Arc<Cores>, cache: usize) -> Self {
+        Self { source, sealing, cores, cache: Cache::new(cache), decoders: Mutex::default() }
     }
 
-    fn location(&self) -> ContentLocation {
-        self.location
-    }
-}
-
-impl Repository {
-    /// Reads the bytes of a range of a pack; `buffer` is memory to use.
+    /// Finds a content, deleted ones that are still readable included.
     ///
     /// # Errors
-    /// [`Error::Storage`].
-    pub fn read_pack(&self, read: &ReadStep, buffer: Vec<u8>) -> Result<kopia_storage::BlobBytes> {
-        Ok(self.store().read_range(self.pack(read.pack), read.bytes.start, read.length(), buffer)?)
+    /// [`Error::ContentNotFound`]; [`Error::Unconfirmed`] if the index may lack it because it cannot be read again;
+    /// [`Error::CorruptContent`] if the index says that it has more than 256 MiB.
+    pub fn locate(&self, content: &ContentId) -> Result<ContentLocation> {
+        let location = self.source.locate(content)?;
+        self.check_lengths(content, &location)?;
+        Ok(location)
     }
 
-    /// Tells the store that a range will be read soon.
-    pub fn announce(&self, read: &ReadStep) {
-        self.store().will_need(self.pack(read.pack), read.bytes.start, read.length());
+    /// Refuses a location of more bytes than any content has.
+    pub(crate) fn check_lengths(&self, content: &ContentId, location: &ContentLocation) -> Result<()> {
+        check_lengths(location).map_err(|flaw| self.flawed(content, location, flaw))
     }
 
-    /// Decodes what a range serves, each content once, and gives it to `visit` with all its uses.
+    /// Calls `visit` for every content, deleted ones that are still readable included.
+    pub fn for_each(&self, visit: impl FnMut(ContentId, ContentLocation)) {
+        self.listed().for_each(visit);
+    }
+
+    /// Returns a list of all contents that later changes leave untouched.
+    pub(crate) fn listed(&self) -> Listed {
+        self.source.listed()
+    }
+
+    /// Returns a number that is greater than that of every group of contents.
+    pub(crate) fn groups(&self) -> usize {
+        self.source.groups()
+    }
+
+    /// Sorts groups of contents into an order that is the same for everybody who reads the repository.
+    pub(crate) fn sort_groups(&self, groups: &mut [u32]) {
+        self.source.sort_groups(groups);
+    }
+
+    /// Returns how many reads are under way at once at most.
+    pub(crate) fn parallel_reads(&self) -> usize {
+        self.cores.count().max(self.profile().parallel_reads)
+    }
+
+    /// Returns where a content is stored.
     ///
-    /// `bytes` are those of the range. If it could not be read as a whole, it is read content by content, so that only
-    /// what is damaged is lost; contents whose pack is gone are read where they lie by now.
-    pub fn decode_read<U: Located>(
+    /// # Panics
+    /// If the location is of another repository.
+    pub fn origin(&self, location: &ContentLocation) -> Origin {
+        self.source.origin(location)
+    }
+
+    /// Returns whether `plain` hashes to the id of a content.
+    pub fn matches(&self, content: &ContentId, plain: &[u8]) -> bool {
+        self.sealing.matches(content, plain)
+    }
+
+    /// Reads one content.
+    ///
+    /// # Errors
+    /// As for [`Self::locate`], and [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
+    pub fn read(&self, content: &ContentId) -> Result<Vec<u8>> {
+        let location = self.locate(content)?;
+        self.with_decoder(|decoder| self.source.read_one(decoder, content, location))
+    }
+
+    /// As [`Self::read`], out of the cache where that has it; with `keep` it will have it the next time.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub(crate) fn read_again(&self, content: &ContentId, keep: bool) -> Result<Arc<Vec<u8>>> {
+        if let Some(plain) = self.cache.get(content) {
+            return Ok(plain);
+        }
+        let plain = Arc::new(self.read(content)?);
+        if keep {
+            self.cache.insert(*content, plain.clone());
+        }
+        Ok(plain)
+    }
+
+    /// Sorts needs by location, neighbours together, and cuts them into steps. Steps may get `at_least` bytes long, and
+    /// longer where the source likes that better.
+    pub fn schedule<L: Located>(&self, located: &mut [L], at_least: u64) -> Vec<ReadStep> {
+        let mut limits = Limits::from(self.profile());
+        limits.bytes = limits.bytes.max(at_least);
+        schedule::schedule(located, limits)
+    }
+
+    /// Announces that a step will be fetched soon.
+    fn announce(&self, step: &ReadStep) {
+        self.source.announce(step);
+    }
+
+    /// Reads the bytes of a step; `buffer` is memory to use. [`Self::decode`] gets round a failure.
+    pub fn fetch(&self, step: &ReadStep, buffer: Vec<u8>) -> Fetched {
+        let read = self.source.read(step, buffer);
+        Fetched(read.inspect_err(|error| tracing::debug!(%error, "reading content by content")).ok())
+    }
+
+    /// Makes a queue of steps that are fetched ahead where that pays, within a budget of bytes.
+    pub fn fetcher<B: Steps>(&self, budget: u64) -> Fetcher<'_, B> {
+        Fetcher::new(self, budget)
+    }
+
+    /// Decodes what a step serves, each content once, and gives it to `visit` with all needs for it.
+    ///
+    /// `located` are those that were scheduled, and `fetched` is what was read for the step. If that failed, or is damaged,
+    /// contents are read one by one: only what is damaged itself is lost, and what lies elsewhere by now is read there.
+    pub fn decode<L: Located>(
         &self,
-        decoder: &mut Decoder,
-        read: &ReadStep,
-        uses: &[U],
-        bytes: Option<&[u8]>,
-        mut visit: impl FnMut(&[U], Result<&[u8]>),
+        step: &ReadStep,
+        located: &[L],
+        fetched: &Fetched,
+        verify_hashes: bool,
+        visit: impl FnMut(&[L], Result<&[u8]>),
     ) {
-        let groups: Vec<&[U]> = same_content(uses).collect();
-        let Some(bytes) = bytes else {
-            for same in groups {
-                let (content, location) = (same[0].content(), same[0].location());
-                match self.read_stored(&content, location) {
-                    Ok((location, bytes)) => {
-                        let stored = Stored { id: content, location, bytes: &bytes };
-                        match decoder.decode(self, &stored) {
-                            Ok(plain) => visit(same, Ok(plain)),
-                            Err(error) => match self.decode_copy(decoder, &content, location, error) {
-                                Ok(plain) => visit(same, Ok(&plain)),
-                                Err(error) => visit(same, Err(error)),
-                            },
-                        }
-                    }
-                    Err(error) => visit(same, Err(error)),
-                }
-            }
-            return;
-        };
-        let stored = groups.iter().map(|same| {
-            let (id, location) = (same[0].content(), same[0].location());
-            let start = (u64::from(location.offset) - read.bytes.start) as usize;
-            Stored { id, location, bytes: &bytes[start..start + location.packed_length as usize] }
+        self.with_decoder(|decoder| {
+            decoder.set_verify_hashes(verify_hashes);
+            self.source.decode(decoder, step, &located[step.serves()], fetched.0.as_deref(), visit);
+            decoder.set_verify_hashes(false);
         });
-        let mut damaged = Vec::new();
-        decoder.decode_many(self, &stored.collect::<Vec<_>>(), |number, plain| match plain {
-            Ok(plain) => visit(groups[number], Ok(plain)),
-            Err(error) => damaged.push((groups[number], error)),
-        });
-        for (same, error) in damaged {
-            match self.decode_copy(decoder, &same[0].content(), same[0].location(), error) {
-                Ok(plain) => visit(same, Ok(&plain)),
-                Err(error) => visit(same, Err(error)),
-            }
-        }
     }
 
-    /// Decodes a content from another copy of its pack, where the store has several; `error` says what is wrong with the
-    /// usual one, and is returned if no other is better.
-    pub(crate) fn decode_copy(
+    /// Decompresses a content that begins with a compression header itself, as objects with `Z` do.
+    ///
+    /// # Errors
+    /// [`Error::CorruptObject`] if it is damaged or has more than `length`, or [`MAX_LENGTH`], bytes.
+    pub fn decompress_headed(
         &self,
-        decoder: &mut Decoder,
         content: &ContentId,
-        location: ContentLocation,
-        error: Error,
+        bytes: &[u8],
+        length: Option<u64>,
     ) -> Result<Vec<u8>> {
-        if !matches!(error, Error::CorruptContent { .. }) || !location.is_plausible() {
-            return Err(error);
-        }
-        let (offset, length) = (location.offset.into(), location.packed_length as usize);
-        for number in 0..MAX_COPIES {
-            match self.store().read_copy(self.pack(location.pack), number, offset, Some(length)) {
-                Ok(None) => break,
-                Ok(Some(bytes)) => {
-                    if let Ok(plain) = decoder.decode(self, &Stored { id: *content, location, bytes: &bytes })
-                    {
-                        return Ok(plain.to_vec());
-                    }
-                }
-                // Another one may be longer.
-                Err(_) => {}
-            }
-        }
-        Err(error)
+        self.with_decoder(|decoder| decoder.decompress_headed(content, bytes, length))
     }
 
-    /// Reads and decodes many contents, pack by pack with neighbours merged, and gives each to `visit` with its number
-    /// in `contents`; several threads do so at once, in no order.
-    pub fn read_many(&self, contents: &[ContentId], visit: impl Fn(usize, Result<&[u8], &Error>) + Sync) {
-        let mut wanted = Vec::with_capacity(contents.len());
-        for (number, &content) in contents.iter().enumerate() {
-            match self.find(&content) {
-                Ok(location) => wanted.push(Wanted { number, content, location }),
-                Err(error) => visit(number, Err(&error)),
-            }
-        }
-        let reads = schedule::schedule(&mut wanted, Limits::from(self.store().profile()));
-        side_by_side(self.store().profile(), &reads, |read| {
-            let bytes = self.read_pack(read, Vec::new()).ok();
-            self.with_decoder(|decoder| {
-                self.decode_read(
-                    decoder,
-                    read,
-                    &wanted[read.uses.clone()],
-                    bytes.as_deref(),
-                    |same, plain| {
-                        same.iter().for_each(|one| visit(one.number, plain.as_ref().copied()));
-                    },
-                );
-            });
-        });
+    /// Makes a decoder, for tools that read blobs themselves.
+    pub fn decoder(&self) -> Decoder {
+        Decoder::new(self.sealing.clone())
     }
 
-    /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies elsewhere by now, it is
-    /// read there; also returns where it was read.
-    pub(crate) fn read_stored(
-        &self,
-        content: &ContentId,
-        mut location: ContentLocation,
-    ) -> Result<(ContentLocation, kopia_storage::BlobBytes)> {
-        let (living, source) = self.living();
-        let mut attempts = 1;
-        loop {
-            let (offset, length) = (location.offset.into(), location.packed_length as usize);
-            match self.store().read_range(self.pack(location.pack), offset, length, Vec::new()) {
-                Ok(bytes) => return Ok((location, bytes)),
-                Err(error) => {
-                    let moved = living.relocate(source, content, &location, &error);
-                    location = moved.filter(|_| attempts < ATTEMPTS).ok_or(error)?;
-                    attempts += 1;
-                }
-            }
-        }
+    /// Lends a decoder that kept its buffers from earlier work.
+    pub(crate) fn with_decoder<R>(&self, work: impl FnOnce(&mut Decoder) -> R) -> R {
+        let kept = lock(&self.decoders).pop();
+        let mut decoder = kept.unwrap_or_else(|| self.decoder());
+        let result = work(&mut decoder);
+        lock(&self.decoders).push(decoder);
+        result
+    }
+
+    /// Says what is wrong with a content, and where it is stored.
+    pub(crate) fn flawed(&self, content: &ContentId, location: &ContentLocation, flaw: Flaw) -> Error {
+        flaw.of(content, || self.origin(location))
+    }
+
+    fn profile(&self) -> ReadProfile {
+        self.source.profile()
     }
 }
 
-/// Works on many items at once, as many as a store of this profile likes to have read.
-pub(crate) fn side_by_side<T: Sync>(profile: ReadProfile, items: &[T], work: impl Fn(&T) + Sync) {
-    if profile.ahead == ReadAhead::Hints || items.len() < 2 {
-        return items.par_iter().for_each(&work);
+impl std::fmt::Debug for Contents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contents").finish_non_exhaustive()
     }
-    let next = AtomicUsize::new(0);
-    let take = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(item);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..profile.parallel_reads.min(items.len()) {
-            // Fewer do as well, where the number of threads is limited.
-            if std::thread::Builder::new().spawn_scoped(scope, take).is_err() {
-                break;
-            }
-        }
-        take();
-    });
-}
-
-/// Cuts uses, sorted by location, into runs of the same content.
-fn same_content<U: Located>(uses: &[U]) -> impl Iterator<Item = &[U]> {
-    uses.chunk_by(|a, b| a.location().range() == b.location().range() && a.content() == b.content())
 }

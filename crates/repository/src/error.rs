@@ -1,5 +1,7 @@
 //! What can go wrong in a repository, each with the thing it went wrong with.
 
+use std::sync::Arc;
+
 use kopia_format::{BlobId, ContentId, ObjectId, Timestamp};
 use kopia_storage::ErrorKind;
 
@@ -71,7 +73,7 @@ pub enum Error {
     CorruptContent {
         /// The content.
         content: ContentId,
-        /// The pack it lies in.
+        /// The pack it lies in; where contents do not come from packs, a name made from its id.
         blob: BlobId,
         /// Where it begins there, in bytes.
         offset: u64,
@@ -85,6 +87,16 @@ pub enum Error {
     ContentNotFound {
         /// The content.
         content: ContentId,
+    },
+    /// No index that was read knows a content, and others may have been written since: they could not be listed again.
+    #[error(
+        "content {content} is in no index that was read, and index blobs cannot be listed again: {source}"
+    )]
+    Unconfirmed {
+        /// The content.
+        content: ContentId,
+        /// Why they could not be listed.
+        source: Arc<Error>,
     },
     /// An object's contents are there, but do not make the object.
     #[error("object {object} is corrupt: {why}")]
@@ -146,7 +158,11 @@ pub enum Error {
 impl Error {
     /// Returns what a caller may do about it where the store could not be read; `None` if another thing is wrong.
     pub fn storage_kind(&self) -> Option<ErrorKind> {
-        if let Self::Storage(error) = self { Some(error.kind()) } else { None }
+        match self {
+            Self::Storage(error) => Some(error.kind()),
+            Self::Unconfirmed { source, .. } => source.storage_kind(),
+            _ => None,
+        }
     }
 
     /// Returns the word that stands for this error in machine-readable output.
@@ -160,6 +176,7 @@ impl Error {
             Self::CorruptBlob { .. } => "corrupt_blob",
             Self::CorruptContent { .. } => "corrupt_content",
             Self::ContentNotFound { .. } => "not_in_index",
+            Self::Unconfirmed { .. } => "index_unconfirmed",
             Self::CorruptObject { .. } => "corrupt_object",
             Self::CorruptSnapshot { .. } => "corrupt_snapshot",
             Self::NotFound { .. } => "not_found",
@@ -176,7 +193,9 @@ impl Error {
     /// Returns the content that the error is about, if it is about one.
     pub fn content_id(&self) -> Option<ContentId> {
         match self {
-            Self::CorruptContent { content, .. } | Self::ContentNotFound { content } => Some(*content),
+            Self::CorruptContent { content, .. }
+            | Self::ContentNotFound { content }
+            | Self::Unconfirmed { content, .. } => Some(*content),
             _ => None,
         }
     }

@@ -1,11 +1,22 @@
 //! Finds the index blobs that count and merges them into one table.
 //!
-//! Which ones count depends on the format, which only the key opens. So [`Feed`] reads what probably counts while the key is
-//! derived; [`load`] then takes what it guessed right and has the rest read.
+//! Which ones count depends on the format, which only the key opens. So [`Feed`] reads what probably counts while the key
+//! is derived; [`Loader`] then takes what was guessed right and has the rest read.
+//!
+//! | room | what |
+//! |---|---|
+//! | `listing` | the blobs that may hold indexes |
+//! | `feed` | reads them ahead of need |
+//! | `merge`, `table` | opens them and merges them into one sorted table |
+//! | `recover` | index entries from the packs themselves |
+//! | `unreadable` | what a degraded repository had to leave out |
+//! | `location` | where a content is read from |
+//! | `live`, `rescan` | the table as of now, and when to read it again |
 
 mod feed;
 mod listing;
 mod live;
+mod location;
 mod merge;
 mod recover;
 mod rescan;
@@ -22,20 +33,22 @@ use kopia_format::{BlobId, epoch};
 use kopia_storage::{BlobInfo, BlobStore};
 use rayon::prelude::*;
 
-use crate::index::table::{PackNames, Table};
+use crate::parallel::Cores;
 use crate::sealing::Sealing;
 use crate::{Error, Result};
+use table::{PackNames, Table};
 
 pub(crate) use feed::{BUDGET, Feed};
 pub(crate) use listing::{Listing, is_hashed};
-pub(crate) use live::{LiveIndex, Source};
+pub(crate) use live::{IndexSource, LiveIndex};
+pub use location::ContentLocation;
 use merge::Opener;
 pub(crate) use recover::own_index;
 pub use unreadable::Unreadable;
 use unreadable::UnreadableLog;
 pub(crate) use unreadable::UnreadableParts;
 
-/// How often everything is tried anew because a blob vanished: maintenance may run beside us.
+/// Attempts before giving up when concurrent maintenance deletes blobs under us.
 pub(crate) const ATTEMPTS: usize = 5;
 
 /// How indexes are read.
@@ -43,9 +56,9 @@ pub(crate) const ATTEMPTS: usize = 5;
 pub(crate) struct Rules {
     /// Whether index blobs are managed in epochs.
     pub(crate) epochs: bool,
-    /// Whether index blobs that cannot be read are losses, and what packs say of themselves is added.
+    /// Whether index blobs that cannot be read are left out, and what packs say of themselves is added.
     pub(crate) degraded: bool,
-    /// Whether contents that were deleted long ago are kept, too.
+    /// Whether contents that were deleted long ago are kept.
     pub(crate) deleted: bool,
 }
 
@@ -55,15 +68,15 @@ pub(crate) struct Indexes {
     pub(crate) table: Table,
     pub(crate) blobs: usize,
     /// What could not be read, where that was allowed.
-    pub(crate) lost: UnreadableParts,
+    pub(crate) unreadable: UnreadableParts,
     /// Contents that were deleted by then (seconds since 1970) may be gone from the index while their packs are still
     /// there; nothing if no index blob was ever compacted.
     pub(crate) dropped_until: Option<i64>,
-    /// What was there to be read.
+    /// The blobs that were listed.
     listing: Listing,
-    /// The packs that were asked as well, as a hash of their names.
+    /// A hash of the names of the packs whose own indexes were read.
     packs: Option<u64>,
-    /// Whether somebody who missed something had the blobs listed again.
+    /// Whether blobs were listed again because a lookup missed something.
     confirmed: AtomicBool,
 }
 
@@ -71,55 +84,117 @@ pub(crate) struct Indexes {
 /// with epochs say themselves how far that has come.
 const KEPT_AFTER_DELETION: i64 = 24 * 60 * 60;
 
-/// Reads all index blobs that count, in parallel, and merges them. If one vanishes meanwhile, lists anew.
-///
-/// Packs that are `known` keep their numbers; the names of others are returned, in the order of theirs.
-/// Readers are started in `scope`, and end once the feed is closed.
-pub(crate) fn load<'scope>(
-    feed: &'scope Feed<'_>,
-    scope: &'scope Scope<'scope, '_>,
-    sealing: &Sealing,
-    (rules, known): (Rules, &PackNames),
-    mut listing: Listing,
-) -> Result<(Indexes, Vec<BlobId>)> {
-    for _ in 1..ATTEMPTS {
-        let losses = rules.degraded.then(|| UnreadableLog::new(false));
-        let loaded = load_once(feed, scope, sealing, (rules, known), &listing, losses);
-        // A list that was made while blobs came and went may lack both the old and the new.
-        let may_lack = match &loaded {
-            Err(Error::Storage(error)) => error.is_not_found(),
-            Ok(loaded) => loaded.blobs == 0,
-            Err(_) => false,
-        };
-        if !may_lack {
-            return loaded?.with(feed.store(), listing);
-        }
-        let anew = Listing::read(feed.store())?;
-        if anew == listing {
-            break;
-        }
-        tracing::debug!("an index blob vanished; listed anew");
-        listing = anew;
-    }
-    let losses = rules.degraded.then(|| UnreadableLog::new(true));
-    load_once(feed, scope, sealing, (rules, known), &listing, losses)?.with(feed.store(), listing)
+/// Reads all index blobs that count, in parallel, and merges them.
+pub(crate) struct Loader<'a, 'scope, 'env> {
+    /// Where blobs come from.
+    pub(crate) feed: &'scope Feed<'scope>,
+    /// Where its readers are started; they end once the feed is closed.
+    pub(crate) scope: &'scope Scope<'scope, 'env>,
+    pub(crate) sealing: &'a Sealing,
+    pub(crate) cores: &'a Cores,
+    pub(crate) rules: Rules,
+    /// Packs that are known already and keep their numbers.
+    pub(crate) known: &'a PackNames,
 }
 
-/// What was read at one go.
+/// The result of one attempt.
 struct Loaded {
     table: Table,
     new_packs: Vec<BlobId>,
     blobs: usize,
-    lost: UnreadableParts,
+    unreadable: UnreadableParts,
     packs: Option<u64>,
     dropped_until: Option<i64>,
+}
+
+impl Loader<'_, '_, '_> {
+    /// Loads what was listed; if a blob vanished since, lists again.
+    ///
+    /// Besides the indexes, returns the names of packs that were not known, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`], and those of a blob that cannot be read.
+    pub(crate) fn load(&self, mut listing: Listing) -> Result<(Indexes, Vec<BlobId>)> {
+        let store = self.feed.store();
+        for _ in 1..ATTEMPTS {
+            let log = self.rules.degraded.then(|| UnreadableLog::new(false));
+            let loaded = self.load_once(&listing, log);
+            // A list that was made while blobs came and went may lack both the old and the new.
+            let may_lack = match &loaded {
+                Err(Error::Storage(error)) => error.is_not_found(),
+                Ok(loaded) => loaded.blobs == 0,
+                Err(_) => false,
+            };
+            if !may_lack {
+                return loaded?.with(store, listing);
+            }
+            let again = Listing::read(store)?;
+            if again == listing {
+                break;
+            }
+            tracing::debug!("an index blob vanished; listed again");
+            listing = again;
+        }
+        let log = self.rules.degraded.then(|| UnreadableLog::new(true));
+        self.load_once(&listing, log)?.with(store, listing)
+    }
+
+    fn load_once(&self, listing: &Listing, log: Option<UnreadableLog>) -> Result<Loaded> {
+        let Rules { epochs, deleted, .. } = self.rules;
+        let (blobs, watermark) = if epochs {
+            let active = epoch::active_set(&listing::ids(&listing.epochs));
+            if let Some(log) = &log {
+                let left_out = active.incomplete.iter();
+                left_out.for_each(|blob| log.add(Unreadable::IncompleteSet(blob.clone())));
+            }
+            (listing::infos(&listing.epochs, active.blobs), active.deletion_watermark)
+        } else {
+            let logs = self.read_logs(&listing.logs, log.as_ref())?;
+            let active = compaction::active_set(&listing::ids(&listing.plain), &logs);
+            (listing::infos(&listing.plain, active), None)
+        };
+        let count = blobs.len();
+        if let (0, Some(log)) = (count, &log) {
+            log.add(Unreadable::NoIndexBlobs);
+        }
+        let builder = merge::merge(self, blobs, log.as_ref())?;
+        let packs = log.as_ref().map(|log| recover::add_packs(self, &builder, log));
+        let unreadable = log.map(UnreadableLog::into_sorted).unwrap_or_default();
+        let (table, new_packs) = self.cores.run(|| builder.finish(watermark.filter(|_| !deleted)));
+        let dropped_until = match watermark {
+            None if !epochs && !listing.logs.is_empty() => Some(table.newest() - KEPT_AFTER_DELETION),
+            watermark => watermark,
+        };
+        Ok(Loaded { table, new_packs, blobs: count, unreadable, packs, dropped_until })
+    }
+
+    /// Opens the compaction logs: those that were read already, and the rest.
+    fn read_logs(&self, logs: &[BlobInfo], log: Option<&UnreadableLog>) -> Result<Vec<CompactionLog>> {
+        let mut early = self.feed.extract(logs);
+        let read = |blob: &BlobInfo, early: Option<kopia_storage::Result<Vec<u8>>>| {
+            let stored = match early {
+                Some(result) => result?,
+                None => self.feed.store().read(&blob.id)?,
+            };
+            let mut opener = Opener::new(self.sealing);
+            let bytes = opener.open(&blob.id, stored)?;
+            CompactionLog::parse(bytes).map_err(|error| Error::blob(&blob.id, error))
+        };
+        let read_or_log = |(blob, early): (&BlobInfo, &mut Option<_>)| match (read(blob, early.take()), log) {
+            (Err(error), Some(log)) => {
+                log.take(error, |error| Unreadable::CompactionLog(blob.id.clone(), error)).err().map(Err)
+            }
+            (result, _) => Some(result),
+        };
+        self.cores.run(|| logs.par_iter().zip(early.par_iter_mut()).filter_map(read_or_log).collect())
+    }
 }
 
 impl Loaded {
     /// Refuses what kopia never leaves behind: it writes an index blob, and a pack that this names, when it creates a
     /// repository.
     fn with(self, store: &dyn BlobStore, listing: Listing) -> Result<(Indexes, Vec<BlobId>)> {
-        let Self { table, new_packs, blobs, lost, packs, dropped_until } = self;
+        let Self { table, new_packs, blobs, unreadable, packs, dropped_until } = self;
         let lacks = match (blobs, packs) {
             (0, None) => Some("index blobs"),
             (0, Some(_)) if table.pack_count() == 0 => Some("index blobs and no packs"),
@@ -129,73 +204,6 @@ impl Loaded {
             return Err(Error::Incomplete { location: store.location(), lacks });
         }
         let confirmed = AtomicBool::new(false);
-        Ok((Indexes { table, blobs, lost, dropped_until, listing, packs, confirmed }, new_packs))
+        Ok((Indexes { table, blobs, unreadable, dropped_until, listing, packs, confirmed }, new_packs))
     }
-}
-
-fn load_once<'scope>(
-    feed: &'scope Feed<'_>,
-    scope: &'scope Scope<'scope, '_>,
-    sealing: &Sealing,
-    (rules, known): (Rules, &PackNames),
-    listing: &Listing,
-    losses: Option<UnreadableLog>,
-) -> Result<Loaded> {
-    let (blobs, watermark) = if rules.epochs {
-        let active = epoch::active_set(&listing::ids(&listing.epochs));
-        if let Some(losses) = &losses {
-            let left_out = active.incomplete.iter();
-            left_out.for_each(|blob| losses.add(Unreadable::IncompleteSet(blob.clone())));
-        }
-        (listing::infos(&listing.epochs, active.blobs), active.deletion_watermark)
-    } else {
-        let logs = read_logs(feed, sealing, &listing.logs, losses.as_ref())?;
-        let active = compaction::active_set(&listing::ids(&listing.plain), &logs);
-        (listing::infos(&listing.plain, active), None)
-    };
-    let count = blobs.len();
-    if let (0, Some(losses)) = (count, &losses) {
-        losses.add(Unreadable::NoIndexBlobs);
-    }
-    let builder = merge::merge(feed, scope, sealing, known, blobs, losses.as_ref())?;
-    let mut packs = None;
-    if let Some(losses) = &losses {
-        packs = Some(recover::add_packs(feed.store(), sealing, &builder, losses));
-    }
-    let lost = losses.map(UnreadableLog::into_sorted).unwrap_or_default();
-    let (table, new_packs) = builder.finish(watermark.filter(|_| !rules.deleted));
-    let dropped_until = match watermark {
-        None if !rules.epochs && !listing.logs.is_empty() => Some(table.newest() - KEPT_AFTER_DELETION),
-        watermark => watermark,
-    };
-    Ok(Loaded { table, new_packs, blobs: count, lost, packs, dropped_until })
-}
-
-/// Opens the compaction logs: those that were read already, and the rest.
-fn read_logs(
-    feed: &Feed<'_>,
-    sealing: &Sealing,
-    logs: &[BlobInfo],
-    losses: Option<&UnreadableLog>,
-) -> Result<Vec<CompactionLog>> {
-    let mut early = feed.extract(logs);
-    let read = |log: &BlobInfo, early: Option<kopia_storage::Result<Vec<u8>>>| {
-        let stored = match early {
-            Some(result) => result?,
-            None => feed.store().read(&log.id)?,
-        };
-        let mut opener = Opener::new(sealing);
-        let bytes = opener.open(&log.id, stored)?;
-        CompactionLog::parse(bytes).map_err(|error| Error::blob(&log.id, error))
-    };
-    let logs = logs.par_iter().zip(early.par_iter_mut()).filter_map(|(log, early)| {
-        match (read(log, early.take()), losses) {
-            (Err(error), Some(losses)) => {
-                let part = |error| Unreadable::CompactionLog(log.id.clone(), error);
-                losses.take(error, part).err().map(Err)
-            }
-            (result, _) => Some(result),
-        }
-    });
-    logs.collect()
 }

@@ -39,16 +39,16 @@ impl Repository {
     }
 
     fn needed_but_not_in(&self, listed: &HashSet<BlobId>) -> Vec<MissingPack> {
-        let indexes = self.indexes();
-        let mut contents = vec![0; self.living().0.packs().len()];
+        let indexes = self.indexes().snapshot();
+        let mut contents = vec![0; self.indexes().packs().len()];
         indexes.table.for_each(|_, location| {
             if !location.deleted {
                 contents[location.pack as usize] += 1;
             }
         });
-        let needed = (0..).zip(contents).filter(|(_, contents)| *contents > 0);
+        let needed = self.indexes().packs().iter().zip(contents).filter(|(_, contents)| *contents > 0);
         let mut missing: Vec<_> = needed
-            .map(|(pack, contents)| MissingPack { id: self.pack(pack).clone(), contents })
+            .map(|(id, contents)| MissingPack { id: id.clone(), contents })
             .filter(|pack| !listed.contains(&pack.id))
             .collect();
         missing.sort_by(|a, b| a.id.cmp(&b.id));

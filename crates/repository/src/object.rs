@@ -4,6 +4,7 @@
 //! hands out contents in order, holding no more than one list of each level; [`ObjectReader`] reads through them.
 //! Authority: `repo/object/object_reader.go`.
 
+mod copy;
 mod extents;
 mod list;
 mod reader;

@@ -3,19 +3,19 @@
 mod open;
 mod options;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kopia_codec::key::Password;
+use kopia_format::ObjectId;
 use kopia_format::format_blob::{Envelope, RepositoryFormat};
-use kopia_format::{BlobId, ContentId, ObjectId};
 use kopia_storage::BlobStore;
 
-use crate::contents::decode::{Decoder, Stored, implausible};
-use crate::index::table::ContentLocation;
-use crate::index::{Indexes, LiveIndex, Source, Unreadable, UnreadableParts};
+use crate::Result;
+use crate::contents::Contents;
+use crate::index::{LiveIndex, Unreadable, UnreadableParts};
+use crate::parallel::Cores;
 use crate::sealing::Sealing;
-use crate::{Error, Result};
 
 pub(crate) use open::unseal;
 pub use options::OpenOptions;
@@ -31,17 +31,17 @@ pub struct Repository {
 
 struct Inner {
     options: OpenOptions,
-    store: Box<dyn BlobStore>,
+    store: Arc<dyn BlobStore>,
     blob: Envelope,
     format: RepositoryFormat,
-    sealing: Sealing,
-    indexes: LiveIndex,
+    sealing: Arc<Sealing>,
+    cores: Arc<Cores>,
+    indexes: Arc<LiveIndex>,
+    contents: Contents,
     /// What opening had to leave out.
-    lost: UnreadableParts,
+    unreadable: UnreadableParts,
     warnings: Vec<String>,
     opening: Duration,
-    /// Decoders that no thread uses at the moment.
-    decoders: Mutex<Vec<Decoder>>,
 }
 
 /// What a repository is, for people and programs.
@@ -104,7 +104,7 @@ impl Repository {
     /// # Errors
     /// As for [`Self::open`]; if it is opened degraded, index blobs cause none.
     pub fn open_with(store: impl BlobStore, password: &Password, options: &OpenOptions) -> Result<Self> {
-        open::open(Box::new(store), password, options)
+        open::open(Arc::new(store), password, options)
     }
 
     /// Opens a repository that is damaged, as far as that can be done: with [`OpenOptions::degraded`].
@@ -117,12 +117,12 @@ impl Repository {
 
     /// Returns what could not be read of a repository that was opened degraded.
     pub fn losses(&self) -> &[Unreadable] {
-        &self.inner.lost.all
+        &self.inner.unreadable.all
     }
 
     /// Returns those of them that are parts of the indexes.
     pub fn lost_indexes(&self) -> &[Unreadable] {
-        &self.inner.lost.all[..self.inner.lost.of_indexes]
+        &self.inner.unreadable.all[..self.inner.unreadable.of_indexes]
     }
 
     /// Returns how it was opened.
@@ -130,15 +130,15 @@ impl Repository {
         &self.inner.options
     }
 
-    /// Reads the indexes anew if others have written some, or removed some, since they were read; says whether that was so.
+    /// Reads the indexes again if others have written or removed some since; returns whether that was so.
     ///
     /// It need not be called for what was found before: contents that others move are found again without it. While
-    /// indexes are read anew, the old ones stay in memory, too.
+    /// indexes are read again, the old ones stay in memory, too.
     ///
     /// # Errors
     /// As for [`Self::open`]. What was known before stays so.
     pub fn refresh(&self) -> Result<bool> {
-        self.inner.indexes.refresh(self.source())
+        self.inner.indexes.refresh()
     }
 
     /// Returns the store that blobs are read from.
@@ -151,57 +151,17 @@ impl Repository {
         &self.inner.warnings
     }
 
-    /// Says whether the index knows that an object has no bytes: then no content has to be read for it.
-    pub fn is_empty(&self, object: ObjectId) -> bool {
-        let location = || self.find(&object.content());
+    /// Returns the contents: what files, directories and manifests consist of.
+    pub fn contents(&self) -> &Contents {
+        &self.inner.contents
+    }
+
+    /// Returns whether an object is known to have no bytes: then no content has to be read for it.
+    pub fn object_is_empty(&self, object: ObjectId) -> bool {
+        let location = || self.contents().locate(&object.content());
         object.indirection() == 0
             && !object.is_compressed()
-            && location().is_ok_and(|location| location.original_length == 0)
-    }
-
-    /// Finds a content in the index, deleted ones that are still readable included.
-    ///
-    /// # Errors
-    /// [`Error::ContentNotFound`], and [`Error::CorruptContent`] if the index says that it has more than 256 MiB.
-    pub fn find(&self, content: &ContentId) -> Result<ContentLocation> {
-        let location = self.inner.indexes.locate(self.source(), content);
-        let location = location.ok_or(Error::ContentNotFound { content: *content })?;
-        match location.is_plausible() {
-            true => Ok(location),
-            false => Err(implausible(self, content, &location)),
-        }
-    }
-
-    /// Returns the name of the pack with this number, from a [`ContentLocation`] of this repository. It stays the same.
-    ///
-    /// # Panics
-    /// If the number is from no location of this repository.
-    pub fn pack(&self, number: u32) -> &BlobId {
-        self.inner.indexes.packs().get(number).expect("it is the number of a pack of this repository")
-    }
-
-    /// Calls `visit` for every content of the index, deleted ones that are still readable included.
-    pub fn for_each_content(&self, visit: impl FnMut(ContentId, ContentLocation)) {
-        self.inner.indexes.kept().table.for_each(visit);
-    }
-
-    /// Reads one content.
-    ///
-    /// # Errors
-    /// [`Error::ContentNotFound`], [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
-    pub fn read_content(&self, content: &ContentId) -> Result<Vec<u8>> {
-        let location = self.find(content)?;
-        let (location, bytes) = self.read_stored(content, location)?;
-        let stored = Stored { id: *content, location, bytes: &bytes };
-        self.with_decoder(|decoder| match decoder.decode(self, &stored) {
-            Ok(plain) => Ok(plain.to_vec()),
-            Err(error) => self.decode_copy(decoder, content, location, error),
-        })
-    }
-
-    /// Says whether `plain` hashes to the id of a content.
-    pub fn verify_content(&self, content: &ContentId, plain: &[u8]) -> bool {
-        self.sealing().matches(content, plain)
+            && location().is_ok_and(|location| location.plain_length() == 0)
     }
 
     /// Describes the repository.
@@ -236,27 +196,23 @@ impl Repository {
         &self.inner.sealing
     }
 
-    /// Returns the indexes as they are now, for who must not see them change.
-    pub(crate) fn indexes(&self) -> Arc<Indexes> {
-        self.inner.indexes.kept()
+    pub(crate) fn cores(&self) -> &Cores {
+        &self.inner.cores
     }
 
-    /// Returns the living indexes and where they are read from.
-    pub(crate) fn living(&self) -> (&LiveIndex, Source<'_>) {
-        (&self.inner.indexes, self.source())
+    /// Returns the indexes, which others may change at any time.
+    pub(crate) fn indexes(&self) -> &LiveIndex {
+        &self.inner.indexes
     }
+}
 
-    fn source(&self) -> Source<'_> {
-        Source { store: self.store(), sealing: self.sealing() }
-    }
-
-    /// Lends a decoder that kept its buffers from earlier work.
-    pub(crate) fn with_decoder<R>(&self, work: impl FnOnce(&mut Decoder) -> R) -> R {
-        let decoders = || self.inner.decoders.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut decoder = decoders().pop().unwrap_or_default();
-        let result = work(&mut decoder);
-        decoders().push(decoder);
-        result
+#[cfg(test)]
+impl Repository {
+    /// Has contents come from elsewhere. There must be no other handle yet.
+    pub(crate) fn served_from(self, source: crate::contents::Source) -> Self {
+        let inner = Arc::into_inner(self.inner).expect("it is the only handle");
+        let contents = Contents::new(source, inner.sealing.clone(), inner.cores.clone(), 0);
+        Self { inner: Arc::new(Inner { contents, ..inner }) }
     }
 }
 

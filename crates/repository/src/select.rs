@@ -109,7 +109,7 @@ impl Repository {
             query.must_not_narrow(head)?;
             return found(snapshot, path);
         }
-        if let Some(object) = object.filter(|object| self.find(&object.content()).is_ok()) {
+        if let Some(object) = object.filter(|object| self.contents().locate(&object.content()).is_ok()) {
             return self.object(query, head, object, path);
         }
         let snapshot = by_prefix(&snapshots, head, query.name)?;
@@ -119,7 +119,7 @@ impl Repository {
 
     fn object(&self, query: &Query<'_>, head: &str, object: ObjectId, path: &str) -> Result<Selection> {
         query.must_not_narrow(head)?;
-        self.find(&object.content())?;
+        self.contents().locate(&object.content())?;
         let root = Entry::of_object(self, object, query.owner, query.now)?;
         Ok(Selection { snapshot: None, entry: root.at(path)?, path: path.into(), passed_over: None })
     }

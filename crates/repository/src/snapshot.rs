@@ -39,7 +39,7 @@ impl Repository {
     /// repository opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) lists deleted snapshots, too.
     ///
     /// # Errors
-    /// As for [`Repository::read_content`] and [`Error::CorruptSnapshot`]: a list with gaps would be a lie. A repository that
+    /// As for [`Contents::read`] and [`Error::CorruptSnapshot`]: a list with gaps would be a lie. A repository that
     /// was opened degraded has them in [`Snapshots::lost`] instead.
     pub fn snapshots(&self) -> Result<Snapshots> {
         self.list_snapshots(self.options().degraded)
@@ -48,15 +48,15 @@ impl Repository {
     /// As [`Self::snapshots`]; with `degraded`, gaps are in [`Snapshots::lost`] and end nothing.
     pub(crate) fn list_snapshots(&self, degraded: bool) -> Result<Snapshots> {
         for _ in 1..ATTEMPTS {
-            let indexes = self.indexes();
+            let indexes = self.indexes().snapshot();
             let snapshots = self.snapshots_of(&indexes, degraded);
             // Others replaced manifests, and removed the old ones before they were read.
             let gap = snapshots.as_ref().map_or(true, |snapshots| !snapshots.lost.is_empty());
-            if !gap || Arc::ptr_eq(&indexes, &self.indexes()) {
+            if !gap || Arc::ptr_eq(&indexes, &self.indexes().snapshot()) {
                 return snapshots;
             }
         }
-        self.snapshots_of(&self.indexes(), degraded)
+        self.snapshots_of(&self.indexes().snapshot(), degraded)
     }
 
     /// Lists the snapshots that these indexes know.

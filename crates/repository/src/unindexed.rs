@@ -15,7 +15,6 @@ use kopia_format::index::{Entry, Index};
 use kopia_format::{BlobId, ContentId, Timestamp};
 use kopia_storage::BlobInfo;
 
-use crate::contents::side_by_side;
 use crate::index::{Indexes, is_hashed, own_index};
 use crate::{Error, Repository, Result};
 
@@ -99,7 +98,7 @@ impl Repository {
             (indexes, unnamed) = self.unnamed(&listed);
         }
         let found = Mutex::new(Vec::new());
-        side_by_side(store.profile(), &unnamed, |pack| {
+        self.cores().for_each(store.profile(), &unnamed, |pack| {
             let mut described = match own_index(store, self.sealing(), pack) {
                 Ok(index) => describe(pack, &index, &indexes),
                 // Removed since it was listed.
@@ -126,8 +125,8 @@ impl Repository {
 
     /// Keeps the packs that the indexes of now do not name.
     fn unnamed(&self, packs: &[BlobInfo]) -> (std::sync::Arc<Indexes>, Vec<BlobInfo>) {
-        let indexes = self.indexes();
-        let names = self.living().0.packs().iter().enumerate();
+        let indexes = self.indexes().snapshot();
+        let names = self.indexes().packs().iter().enumerate();
         let named: HashSet<&BlobId> =
             names.filter(|(number, _)| indexes.table.is_indexed(*number)).map(|(_, name)| name).collect();
         let unnamed = packs.iter().filter(|pack| !named.contains(&pack.id)).cloned().collect();

@@ -121,9 +121,10 @@ fn a_damaged_index_blob_is_named() {
 fn a_damaged_manifest_is_named_and_not_passed_over() {
     let store = with("version", json!(3));
     let mut place = None;
-    open(&store).unwrap().for_each_content(|id, found| {
+    let repository = open(&store).unwrap();
+    repository.contents().for_each(|id, found| {
         if id.prefix() == Some('m') {
-            place = Some(found);
+            place = Some(repository.contents().origin(&found));
         }
     });
     let name = damage(&store, "q", |bytes| bytes[place.unwrap().range().start as usize + 20] ^= 1);

@@ -83,9 +83,10 @@ fn lost_manifests_are_said_and_end_nothing() {
     let whole = open(&copy, &case);
     let all = whole.snapshots().unwrap().iter().count();
     let mut places = Vec::new();
-    whole.for_each_content(|id, place| {
-        if id.prefix() == Some('m') && !place.deleted {
-            places.push((whole.pack(place.pack).to_string(), place.range()));
+    whole.contents().for_each(|id, place| {
+        if id.prefix() == Some('m') && !place.is_deleted() {
+            let origin = whole.contents().origin(&place);
+            places.push((origin.blob.to_string(), origin.range()));
         }
     });
     assert!(all > 0 && !places.is_empty());

@@ -4,7 +4,7 @@
 
 use kopia_codec::key::Password;
 use kopia_format::directory::EntryKind;
-use kopia_repository::contents::decode::{Decoder, Stored};
+use kopia_repository::contents::{Origin, Stored};
 use kopia_repository::object::ObjectReader;
 use kopia_repository::verify::Options;
 use kopia_repository::{Entry, Repository};
@@ -50,26 +50,24 @@ fn every_content_hashes_to_its_id() {
         .map(|case| {
             let repository = open(case);
             let mut contents = Vec::new();
-            repository.for_each_content(|id, place| contents.push((id, place)));
-            let mut decoder = Decoder::new().verify_hashes(true);
+            repository.contents().for_each(|id, location| contents.push((id, location)));
+            let mut decoder = repository.contents().decoder();
+            decoder.set_verify_hashes(true);
             let mut read = 0;
-            for (id, place) in contents {
-                let stored = repository.store().read_range(
-                    repository.pack(place.pack),
-                    place.offset.into(),
-                    place.packed_length as usize,
-                    Vec::new(),
-                );
+            for (id, location) in contents {
+                let Origin { blob, offset, length, .. } = repository.contents().origin(&location);
+                let stored = repository.store().read_range(&blob, offset, length as usize, Vec::new());
                 match stored {
                     Ok(stored) => {
-                        let plain =
-                            decoder.decode(&repository, &Stored { id, location: place, bytes: &stored });
+                        let plain = decoder.decode(&Stored { id, location, bytes: &stored });
                         let plain = plain.unwrap_or_else(|error| panic!("{}: {error}", case.name));
-                        assert!(repository.verify_content(&id, plain));
+                        assert!(repository.contents().matches(&id, plain));
                         read += 1;
                     }
                     // Maintenance deletes packs of which nothing lives any more.
-                    Err(error) => assert!(place.deleted && error.is_not_found(), "{}: {error}", case.name),
+                    Err(error) => {
+                        assert!(location.is_deleted() && error.is_not_found(), "{}: {error}", case.name)
+                    }
                 }
             }
             assert!(read > 0, "{} holds contents", case.name);

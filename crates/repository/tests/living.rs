@@ -3,17 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use kopia_codec::key::Password;
-use kopia_format::ContentId;
+use kopia_format::{BlobId, ContentId};
 use kopia_repository::contents::Located;
-use kopia_repository::contents::decode::Decoder;
-use kopia_repository::contents::schedule::{self, Limits};
 use kopia_repository::verify::{self, Coverage};
 use kopia_repository::{ContentLocation, Error, OpenOptions, Repository};
 use kopia_storage::testing::{ChangingStore, CountingStore};
-use kopia_storage::{BlobStore, MemoryStore};
+use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadProfile};
 use kopia_testkit::writer::{Change, LiveRepository, PASSWORD, RepositoryWriter};
 use serde_json::json;
 
@@ -168,16 +166,14 @@ impl Located for Planned {
 /// Reads what was planned from eight threads at once, each all of it, and counts what could be read.
 fn read_planned(repository: &Repository, planned: &[Planned]) -> usize {
     let mut planned = planned.to_vec();
-    let reads = schedule::schedule(&mut planned, Limits::from(repository.store().profile()));
+    let reads = repository.contents().schedule(&mut planned, 0);
     let right = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let mut decoder = Decoder::new().verify_hashes(true);
                 for read in &reads {
-                    let bytes = repository.read_pack(read, Vec::new()).ok();
-                    let uses = &planned[read.uses.clone()];
-                    repository.decode_read(&mut decoder, read, uses, bytes.as_deref(), |_, plain| {
+                    let fetched = repository.contents().fetch(read, Vec::new());
+                    repository.contents().decode(read, &planned, &fetched, true, |_, plain| {
                         right.fetch_add(usize::from(plain.is_ok()), Ordering::Relaxed);
                     });
                 }
@@ -189,7 +185,7 @@ fn read_planned(repository: &Repository, planned: &[Planned]) -> usize {
 
 fn plan(repository: &Repository) -> Vec<Planned> {
     let mut planned = Vec::new();
-    repository.for_each_content(|id, location| planned.push(Planned(id, location)));
+    repository.contents().for_each(|id, location| planned.push(Planned(id, location)));
     planned
 }
 
@@ -222,14 +218,15 @@ fn lost_packs_cost_one_look_and_moved_ones_are_found_all_the_same() {
     packs[..3].iter().for_each(|pack| drop(memory.remove(&pack.id)));
     // One was cut short.
     memory.insert(packs[3].id.clone(), vec![0; 20]);
-    let kept =
-        planned.iter().filter(|one| !packs[..4].iter().any(|pack| *repository.pack(one.1.pack) == pack.id));
+    let kept = planned
+        .iter()
+        .filter(|one| !packs[..4].iter().any(|pack| repository.contents().origin(&one.1).blob == pack.id));
     let kept = kept.count();
     store.take();
     assert_eq!(read_planned(&repository, &planned), 8 * kept);
     assert_eq!(store.take().lists.len(), 5, "one look");
-    let lost = planned.iter().find(|one| *repository.pack(one.1.pack) == packs[0].id).unwrap();
-    let error = repository.read_content(&lost.0).unwrap_err().to_string();
+    let lost = planned.iter().find(|one| repository.contents().origin(&one.1).blob == packs[0].id).unwrap();
+    let error = repository.contents().read(&lost.0).unwrap_err().to_string();
     assert!(error.contains(packs[0].id.as_str()), "{error}");
     // Now the rest moves.
     apply(&memory, living.rewrite_where(|id| id.prefix().is_some()));
@@ -257,12 +254,12 @@ fn the_first_content_that_is_missing_has_the_index_listed_again() {
     let all = plan(&open(memory.clone()));
     store.take();
     for one in &all {
-        assert!(repository.read_content(&one.0).is_ok());
+        assert!(repository.contents().read(&one.0).is_ok());
     }
     assert_eq!(store.take().lists, ["x", "n", "m"]);
     let other: ContentId = "0123456789abcdef0123456789abcdef".parse().unwrap();
     for _ in 0..100 {
-        assert!(matches!(repository.find(&other), Err(Error::ContentNotFound { .. })));
+        assert!(matches!(repository.contents().locate(&other), Err(Error::ContentNotFound { .. })));
     }
     assert!(store.take().lists.is_empty(), "it was just read");
     assert!(!repository.refresh().unwrap());
@@ -286,14 +283,84 @@ fn a_place_keeps_its_pack() {
     let (memory, mut living) = written();
     let repository = open(memory.clone());
     let before = plan(&repository);
-    let names: Vec<_> = before.iter().map(|one| repository.pack(one.1.pack).clone()).collect();
+    let names: Vec<_> = before.iter().map(|one| repository.contents().origin(&one.1).blob).collect();
     for _ in 0..3 {
         apply(&memory, living.rewrite());
         assert!(repository.refresh().unwrap());
     }
     for (one, name) in before.iter().zip(&names) {
-        assert_eq!(repository.pack(one.1.pack), name);
-        assert_ne!(repository.pack(repository.find(&one.0).unwrap().pack), name);
+        assert_eq!(&repository.contents().origin(&one.1).blob, name);
+        assert_ne!(&repository.contents().origin(&repository.contents().locate(&one.0).unwrap()).blob, name);
     }
     assert_eq!(repository.status().packs, memory.list("p").unwrap().len() + memory.list("q").unwrap().len());
+}
+
+#[test]
+fn a_content_is_only_missing_once_index_blobs_could_be_listed_again() {
+    let (memory, _) = written();
+    let store =
+        Arc::new(Unlisted { inner: memory, fails: AtomicBool::new(false), lists: AtomicUsize::new(0) });
+    let repository = open(store.clone());
+    let known = plan(&repository)[0].0;
+    let other: ContentId = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    store.fails.store(true, Ordering::SeqCst);
+    let before = store.lists.load(Ordering::SeqCst);
+    for _ in 0..1000 {
+        let error = repository.contents().locate(&other).unwrap_err();
+        assert!(matches!(error, Error::Unconfirmed { .. }), "{error}");
+        assert!(error.to_string().contains("cannot be listed again: "), "{error}");
+    }
+    let lists = store.lists.load(Ordering::SeqCst) - before;
+    assert!((2..20).contains(&lists), "{lists} lists: it is tried again, and ever more seldom");
+    assert!(repository.contents().locate(&known).is_ok(), "what is known needs no list");
+    store.fails.store(false, Ordering::SeqCst);
+    let found =
+        (0..2000).find(|_| !matches!(repository.contents().locate(&other), Err(Error::Unconfirmed { .. })));
+    assert!(found.is_some(), "a store that can be listed again is");
+    assert!(matches!(repository.contents().locate(&other), Err(Error::ContentNotFound { .. })));
+}
+
+/// A store that cannot be listed at times.
+#[derive(Debug)]
+struct Unlisted {
+    inner: MemoryStore,
+    fails: AtomicBool,
+    lists: AtomicUsize,
+}
+
+impl BlobStore for Unlisted {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn list(&self, prefix: &str) -> kopia_storage::Result<Vec<BlobInfo>> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
+        if self.fails.load(Ordering::SeqCst) {
+            let source = std::io::Error::other("slow down");
+            return Err(kopia_storage::Error::List { place: String::new(), source });
+        }
+        self.inner.list(prefix)
+    }
+
+    fn length(&self, id: &BlobId) -> kopia_storage::Result<u64> {
+        self.inner.length(id)
+    }
+
+    fn read(&self, id: &BlobId) -> kopia_storage::Result<Vec<u8>> {
+        self.inner.read(id)
+    }
+
+    fn read_range(
+        &self,
+        id: &BlobId,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> kopia_storage::Result<BlobBytes> {
+        self.inner.read_range(id, offset, length, buffer)
+    }
+
+    fn profile(&self) -> ReadProfile {
+        self.inner.profile()
+    }
 }

@@ -103,7 +103,7 @@ fn a_content_has_as_many_bytes_as_its_index_says() {
         let mut writer = RepositoryWriter::new();
         let id: ContentId = "00000000000000000000000000000001".parse().unwrap();
         writer.forge_as(id, b"hello", length);
-        let found = open(writer).read_content(&id).map_err(|error| error.to_string());
+        let found = open(writer).contents().read(&id).map_err(|error| error.to_string());
         if sound {
             assert_eq!(found.unwrap(), b"hello");
         } else {

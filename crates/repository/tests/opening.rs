@@ -44,10 +44,10 @@ fn huge_indexes_of_all_kinds() {
         read.dedup();
         assert_eq!(read.len(), 302);
         let (mut contents, mut bytes) = (0, 0);
-        repository.for_each_content(|id, place| {
-            assert_eq!(repository.find(&id).unwrap(), place);
+        repository.contents().for_each(|id, place| {
+            assert_eq!(repository.contents().locate(&id).unwrap(), place);
             contents += 1;
-            bytes += u64::from(place.packed_length);
+            bytes += place.stored_length();
         });
         assert_eq!((contents, bytes), (20_003, status.packed_bytes));
         assert_eq!(repository.snapshots().unwrap().iter().count(), 1);

@@ -79,9 +79,9 @@ fn packs_of_an_index_that_is_gone_say_what_they_hold() {
     let of_written = (ids(&store, "q"), ids(&store, "x"));
     let all = open(store.clone());
     let mut manifest = None;
-    all.for_each_content(|id, place| {
+    all.contents().for_each(|id, place| {
         if id.prefix() == Some('m') {
-            manifest = Some((id, all.pack(place.pack).clone()));
+            manifest = Some((id, all.contents().origin(&place).blob));
         }
     });
     let (manifest, pack) = manifest.unwrap();
@@ -221,9 +221,9 @@ fn a_list_that_lacks_something_is_not_whole() {
     assert!(degraded.manifest_coverage().unwrap().is_complete());
     // A manifest that cannot be read.
     let mut manifest = None;
-    degraded.for_each_content(|id, place| {
+    degraded.contents().for_each(|id, place| {
         if id.prefix() == Some('m') {
-            manifest = Some(degraded.pack(place.pack).clone());
+            manifest = Some(degraded.contents().origin(&place).blob);
         }
     });
     store.remove(&manifest.unwrap()).unwrap();
@@ -346,9 +346,10 @@ fn a_pack_that_hides_nobody_knows_what() {
     // Its manifest is damaged, and it says what it holds.
     let contents = open_fault(&newest_index_lost(), true);
     let mut place = None;
-    contents.for_each_content(|id, found| {
-        if id.prefix() == Some('m') && *contents.pack(found.pack) == pack {
-            place = Some(found);
+    contents.contents().for_each(|id, found| {
+        let origin = contents.contents().origin(&found);
+        if id.prefix() == Some('m') && origin.blob == pack {
+            place = Some(origin);
         }
     });
     let mut damaged = bytes;
@@ -386,5 +387,5 @@ fn ids_of_contents_of_a_pack_that_is_not_there() {
     let repository = open(store);
     assert!(repository.contents_of_pack(&"q0".parse().unwrap()).is_err());
     let id: ContentId = "k00".parse().unwrap();
-    assert!(repository.find(&id).is_err());
+    assert!(repository.contents().locate(&id).is_err());
 }

@@ -47,9 +47,9 @@ fn open(store: MemoryStore) -> Repository {
 fn pack_of(store: &MemoryStore, plain: &[u8]) -> BlobId {
     let repository = open(store.clone());
     let mut found = None;
-    repository.for_each_content(|id, place| {
-        if repository.read_content(&id).is_ok_and(|bytes| bytes == plain) {
-            found = Some(repository.pack(place.pack).clone());
+    repository.contents().for_each(|id, place| {
+        if repository.contents().read(&id).is_ok_and(|bytes| bytes == plain) {
+            found = Some(repository.contents().origin(&place).blob);
         }
     });
     found.unwrap()
@@ -151,8 +151,8 @@ fn a_lost_piece_costs_its_file_and_a_lost_folder_all_below() {
     let snapshots = repository.snapshots().unwrap();
     let root = snapshots.iter().next().unwrap().root().unwrap();
     let same = root.at("same").unwrap().object();
-    let place = repository.find(&same.content()).unwrap();
-    store.remove(repository.pack(place.pack));
+    let place = repository.contents().locate(&same.content()).unwrap();
+    store.remove(&repository.contents().origin(&place).blob);
     let report = open(store).verify(&Options::default(), &()).unwrap();
     assert_eq!(losses(&report), ["same", "same"]);
 }

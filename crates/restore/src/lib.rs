@@ -9,10 +9,9 @@
 //! What is there already, in the target or left by a restore that was killed, is compared by hash before it is read from the
 //! repository: `checks` are handed out like reads, and what is wrong comes back to the planner.
 //!
-//! The way of a file: [`restore`] → `plan` (entry → contents → places → reads) → `queue` → `ahead` (where reads take long) →
-//! `execute` (read → decode → write) → `destination` (handles, attributes, final name).
+//! The way of a file: [`restore`] → `plan` (entry → extents → locations → steps) → the repository's `contents` (read, ahead where that takes
+//! long, and decode) → `execute` (write) → `destination` (handles, attributes, final name).
 
-mod ahead;
 mod checks;
 mod decide;
 mod destination;
@@ -24,7 +23,6 @@ mod options;
 mod outcome;
 mod plan;
 mod preview;
-mod queue;
 mod reason;
 mod restore;
 mod room;

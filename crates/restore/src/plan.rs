@@ -362,7 +362,7 @@ impl<'a> Planner<'a> {
 
     fn hand_over(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
-        batch.schedule(self.shared.limits);
+        batch.schedule(self.shared.repository.contents(), self.shared.read_at_least);
         self.shared.crew.take(batch);
     }
 }

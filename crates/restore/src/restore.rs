@@ -6,7 +6,6 @@ use std::path::Path;
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::object::Extents;
-use kopia_storage::ReadAhead;
 
 use crate::destination::markers;
 use crate::destination::merge::{Merge, Mover};
@@ -212,9 +211,8 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
     let workers = shared.open_files.workers;
     let merge = std::thread::scope(|scope| {
         let _guard = AbortOnPanic(shared);
-        let profile = shared.repository.store().profile();
         // Workers come first: where threads are few, they are what is needed.
-        let ahead = (profile.ahead == ReadAhead::Threads).then(|| shared.ahead.expect_readers());
+        let readers = shared.fetcher.expect_readers();
         for number in 0..workers {
             let work = || Worker::new(shared).run();
             match std::thread::Builder::new().spawn_scoped(scope, work) {
@@ -224,16 +222,10 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
                 Ok(_) => {}
             }
         }
-        if ahead.is_some() {
-            shared.ahead.start(
-                scope,
-                shared.repository,
-                profile.parallel_reads.min(2 * shared.open_files.workers.max(8)),
-            );
-        }
-        drop(ahead);
+        shared.fetcher.start_readers(scope, workers);
+        drop(readers);
         let merge = Planner::new(shared.for_planner(), root).run(root);
-        shared.ahead.queue().close();
+        shared.fetcher.close();
         Ok(merge)
     })?;
     shared.fatal().map_or(Ok(merge), Err)

@@ -8,9 +8,6 @@ use crate::args::What;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
 
-/// Some contents at once; they hold 4 MiB at most with most splitters.
-const BUFFER: usize = 1 << 20;
-
 pub(crate) fn run(session: &Session, args: &What) -> Result<Exit, Failure> {
     let entry = session.select(args)?.entry;
     match entry.kind() {
@@ -31,18 +28,29 @@ pub(crate) fn run(session: &Session, args: &What) -> Result<Exit, Failure> {
     let reader = entry.open()?;
     // Neither end gains from a second buffer.
     let mut stdout = io::stdout().lock();
-    let mut buffer = vec![0; BUFFER];
-    let mut offset = 0;
-    loop {
-        let count = reader.read_at(&mut buffer, offset).map_err(|error| stopped(error, offset))?;
-        if count == 0 {
-            break;
-        }
-        stdout.write_all(&buffer[..count]).map_err(Failure::output)?;
-        offset += count as u64;
+    let mut written = 0;
+    let copied = reader.copy(|bytes| {
+        stdout.write_all(bytes).map_err(Stop::Output)?;
+        written += bytes.len() as u64;
+        Ok(())
+    });
+    match copied.and_then(|()| stdout.flush().map_err(Stop::Output)) {
+        Ok(()) => Ok(Exit::Complete),
+        Err(Stop::Output(error)) => Err(Failure::output(error)),
+        Err(Stop::Repository(error)) => Err(stopped(error, written)),
     }
-    stdout.flush().map_err(Failure::output)?;
-    Ok(Exit::Complete)
+}
+
+/// Why a file is not written to its end.
+enum Stop {
+    Repository(Error),
+    Output(io::Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Repository(error)
+    }
 }
 
 /// Says how much of the file is there.

@@ -216,7 +216,7 @@ fn pack_alone(sound: &Sound, changes: &[Change], tally: &Tally) -> Vec<String> {
     let unsaid = packs.iter().filter(must_say).filter(|pack| !said(pack));
     complaints.extend(unsaid.map(|pack| format!("nothing is said of {pack}: {:?}", repository.losses())));
     let fate_of = |content: &ContentId| match sound.fate_of(content, changes) {
-        Fate::Kept if packs.contains(sound.pack_of(content)) => Fate::Either,
+        Fate::Kept if packs.contains(sound.pack_of(content).as_str()) => Fate::Either,
         fate => fate,
     };
     complaints.extend(restore_all(sound, &repository, fate_of, tally));

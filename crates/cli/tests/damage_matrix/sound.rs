@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use kopia_repository::contents::Origin;
 use kopia_repository::object::Extents;
 use kopia_rs::storage::MemoryStore;
 use kopia_rs::{ContentId, Entry, EntryKind, ObjectId, Password, Repository, Result};
@@ -72,8 +73,8 @@ impl Sound {
         });
         let snapshots = snapshots.collect();
         let (mut manifests, mut contents) = (Vec::new(), Vec::new());
-        repository.for_each_content(|content, place| {
-            if !place.deleted {
+        repository.contents().for_each(|content, place| {
+            if !place.is_deleted() {
                 contents.push(content);
                 manifests.extend((content.prefix() == Some('m')).then_some(content));
             }
@@ -93,7 +94,7 @@ impl Sound {
             return std::iter::once(0..self.blobs[id].len()).collect();
         }
         let here = self.contents.iter().filter(|content| self.pack_of(content) == id);
-        let range = |content| self.repository.find(content).unwrap().range();
+        let range = |content| self.origin_of(content).range();
         here.map(range).map(|range| range.start as usize..range.end as usize).collect()
     }
 
@@ -116,10 +117,10 @@ impl Sound {
 
     /// Says what changes to packs do to a content: nothing if the bytes that are its own are the same.
     pub(crate) fn fate_of(&self, content: &ContentId, changes: &[Change]) -> Fate {
-        let place = self.repository.find(content).unwrap();
-        let pack = self.repository.pack(place.pack).as_str();
+        let origin = self.origin_of(content);
+        let pack = origin.blob.as_str();
         let Some(change) = changes.iter().find(|change| change.id == pack) else { return Fate::Kept };
-        let range = place.range().start as usize..place.range().end as usize;
+        let range = origin.range().start as usize..origin.range().end as usize;
         let before = &self.blobs[pack][range.clone()];
         let after = change.after.as_ref().and_then(|bytes| bytes.get(range));
         self.fate_of_unit(before, after)
@@ -151,8 +152,9 @@ impl Sound {
         repository: &Repository,
         fate_of: impl Fn(&ContentId) -> Fate,
     ) -> Fates {
-        let is_needed =
-            |content: &&ContentId| !repository.find(content).is_ok_and(|place| place.original_length == 0);
+        let is_needed = |content: &&ContentId| {
+            !repository.contents().locate(content).is_ok_and(|place| place.plain_length() == 0)
+        };
         let worst = |contents: &Vec<ContentId>| {
             contents.iter().filter(is_needed).map(&fate_of).max().unwrap_or(Fate::Kept)
         };
@@ -172,10 +174,10 @@ impl Sound {
     /// Says whether something is damaged and all of it is repaired.
     pub(crate) fn is_repaired(&self, changes: &[Change]) -> bool {
         let differs = |content: &ContentId| {
-            let place = self.repository.find(content).unwrap();
-            let pack = self.repository.pack(place.pack).as_str();
+            let origin = self.origin_of(content);
+            let pack = origin.blob.as_str();
             let change = changes.iter().find(|change| change.id == pack);
-            let range = place.range().start as usize..place.range().end as usize;
+            let range = origin.range().start as usize..origin.range().end as usize;
             let before = self.blobs[pack].get(range.clone());
             change.is_some_and(|change| change.after.as_ref().and_then(|bytes| bytes.get(range)) != before)
         };
@@ -184,20 +186,26 @@ impl Sound {
 
     /// Where the contents of a pack end in it.
     pub(crate) fn end_of_contents(&self, pack: &str) -> usize {
-        let places = self.contents.iter().map(|content| self.repository.find(content).unwrap());
-        let here = places.filter(|place| self.repository.pack(place.pack).as_str() == pack);
-        here.map(|place| place.range().end as usize).max().unwrap_or_default()
+        let origins = self.contents.iter().map(|content| self.origin_of(content));
+        let here = origins.filter(|origin| origin.blob.as_str() == pack);
+        here.map(|origin| origin.range().end as usize).max().unwrap_or_default()
     }
 
     /// Says whether a pack holds contents that another view of the repository does not know.
     pub(crate) fn hides(&self, repository: &Repository, pack: &str) -> bool {
         let mut here = self.contents.iter().filter(|content| self.pack_of(content) == pack);
-        here.any(|content| repository.find(content).is_err())
+        here.any(|content| repository.contents().locate(content).is_err())
     }
 
     /// The name of the pack that a content is in.
-    pub(crate) fn pack_of(&self, content: &ContentId) -> &str {
-        self.repository.pack(self.repository.find(content).unwrap().pack).as_str()
+    pub(crate) fn pack_of(&self, content: &ContentId) -> String {
+        self.origin_of(content).blob.to_string()
+    }
+
+    /// Returns where a content is stored.
+    fn origin_of(&self, content: &ContentId) -> Origin {
+        let contents = self.repository.contents();
+        contents.origin(&contents.locate(content).unwrap())
     }
 }
 

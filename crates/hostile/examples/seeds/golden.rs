@@ -106,9 +106,9 @@ fn blobs(seeds: &mut Seeds, store: &FilesystemStore, keys: &Keys) {
 /// Directories, lists, manifests, ids and times.
 fn contents(seeds: &mut Seeds, repository: &Repository) {
     let mut ids = Vec::new();
-    repository.for_each_content(|id, _| ids.push(id));
+    repository.contents().for_each(|id, _| ids.push(id));
     for id in ids {
-        let Ok(bytes) = repository.read_content(&id) else { continue };
+        let Ok(bytes) = repository.contents().read(&id) else { continue };
         seeds.add("object_id", (id.prefix(), id.hash().len()), id.to_string().as_bytes());
         match id.prefix() {
             Some('k') => seeds.add_json("directory", &bytes),
@@ -171,7 +171,7 @@ fn repositories(seeds: &mut Seeds, repository: &Repository, name: &str) {
     while next < ids.len() && sections.len() < 40 {
         let content = ids[next].content();
         next += 1;
-        let bytes = repository.read_content(&content).unwrap_or_default();
+        let bytes = repository.contents().read(&content).unwrap_or_default();
         if !matches!(content.prefix(), Some('k' | 'x')) {
             sections.push((b'p', bytes[..bytes.len().min(48)].to_vec()));
             continue;

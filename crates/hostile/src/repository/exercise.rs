@@ -31,10 +31,10 @@ pub(super) fn exercise(store: MemoryStore, degraded: bool) {
     let Ok(repository) = opened else { return };
     let status = repository.status();
     let mut contents = 0;
-    repository.for_each_content(|id, place| {
+    repository.contents().for_each(|id, place| {
         contents += 1;
-        assert!((place.pack as usize) < status.packs);
-        let _ = repository.find(&id);
+        assert!(place.stored_length() == repository.contents().origin(&place).length);
+        let _ = repository.contents().locate(&id);
     });
     assert_eq!(contents, status.contents + status.deleted_contents);
     let Ok(snapshots) = repository.snapshots() else { return };

@@ -1,15 +1,16 @@
-//! One content: from its location in a pack to plain bytes.
+//! One content: from its bytes in a pack to plain bytes.
 //!
 //! Authority: `repo/content/committed_read_manager.go`. Like kopia, reading relies on the encryption's authentication;
-//! [`Decoder::verify_hashes`] checks content ids as well.
+//! [`Decoder::set_verify_hashes`] has content ids checked as well.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use kopia_codec::compression::{Compression, Decompressor, split_header};
 use kopia_format::{ContentId, ObjectId};
 
-use crate::index::table::ContentLocation;
-use crate::repository::Repository;
+use super::{ContentLocation, Origin};
 use crate::sealing::{Sealing, content_iv};
 use crate::{Error, Result};
 
@@ -24,28 +25,10 @@ pub const MAX_LENGTH: usize = 1 << 28;
 /// The most stored bytes of a content: twice as many with the most error correction, and some for seals and headers.
 const MAX_STORED: u32 = 2 * MAX_LENGTH as u32 + (1 << 20);
 
-impl ContentLocation {
-    /// Says whether a content can be so large; an index of an attacker may say anything.
-    pub(crate) fn is_plausible(&self) -> bool {
-        self.packed_length <= MAX_STORED && self.original_length as usize <= MAX_LENGTH
-    }
-
-    /// Says whether it is the same part of the same pack as another.
-    pub(crate) fn is_where(&self, other: &Self) -> bool {
-        self.pack == other.pack && self.range() == other.range()
-    }
-
-    /// Returns the bytes of the pack that the content takes.
-    pub fn range(&self) -> Range<u64> {
-        let start = u64::from(self.offset);
-        start..start + u64::from(self.packed_length)
-    }
-}
-
 /// Turns stored bytes into plain ones. It keeps its buffers and contexts from one content to the next, so a worker has
 /// one for itself.
-#[derive(Default)]
 pub struct Decoder {
+    sealing: Arc<Sealing>,
     decompressor: Decompressor,
     verify_hashes: bool,
     /// Without error correction, still sealed.
@@ -63,7 +46,7 @@ pub struct Decoder {
 pub struct Stored<'a> {
     /// Its id.
     pub id: ContentId,
-    /// What the index says of it.
+    /// Where it was read from.
     pub location: ContentLocation,
     /// Its bytes in the pack.
     pub bytes: &'a [u8],
@@ -71,43 +54,51 @@ pub struct Stored<'a> {
 
 impl Decoder {
     /// Makes a decoder; buffers grow as contents need them.
-    pub fn new() -> Self {
-        Self::default()
+    pub(super) fn new(sealing: Arc<Sealing>) -> Self {
+        Self {
+            sealing,
+            decompressor: Decompressor::default(),
+            verify_hashes: false,
+            sealed: Vec::new(),
+            opened: Vec::new(),
+            plain: Vec::new(),
+            group: Vec::new(),
+        }
     }
 
-    /// Has every content's hash compared with its id.
-    pub fn verify_hashes(mut self, verify: bool) -> Self {
+    /// Sets whether every content's hash is compared with its id.
+    pub fn set_verify_hashes(&mut self, verify: bool) {
         self.verify_hashes = verify;
-        self
     }
 
     /// Decodes a content; the result lives until the next call.
     ///
     /// # Errors
-    /// [`Error::CorruptContent`] if it is damaged, has another length than the index says, or, with
-    /// [`Self::verify_hashes`], another hash; [`Error::Unsupported`] for an unknown compression.
-    pub fn decode(&mut self, repository: &Repository, stored: &Stored<'_>) -> Result<&[u8]> {
-        let verify = self.verify_hashes;
-        let plain = self.open(repository, stored)?;
-        if verify && !repository.sealing().matches(&stored.id, plain) {
-            return Err(other_hash(repository, stored));
-        }
+    /// [`Flaw::Corrupt`] if it is damaged, has another length than the index says, or, where hashes are verified, another
+    /// hash; [`Flaw::Unsupported`] for an unknown compression.
+    pub fn decode(&mut self, stored: &Stored<'_>) -> Result<&[u8], Flaw> {
+        self.open(stored)?;
+        let plain = self.opened_or_plain(stored);
+        self.check(&stored.id, plain)?;
         Ok(plain)
+    }
+
+    /// Compares a plain content with its id, where hashes are verified.
+    ///
+    /// # Errors
+    /// [`Flaw::Corrupt`] if it is another content.
+    pub fn check(&self, content: &ContentId, plain: &[u8]) -> Result<(), Flaw> {
+        if self.verify_hashes && !self.sealing.matches(content, plain) { Err(other_hash()) } else { Ok(()) }
     }
 
     /// Decodes several contents and gives each to `visit` with its number, in order.
     ///
-    /// With [`Self::verify_hashes`] their hashes are computed side by side, which makes BLAKE2b 2.4 times as fast; up to
+    /// Where hashes are verified, these are computed side by side, which makes BLAKE2b 2.4 times as fast; up to
     /// 16 MiB of plain contents are kept for that.
-    pub fn decode_many(
-        &mut self,
-        repository: &Repository,
-        stored: &[Stored<'_>],
-        mut visit: impl FnMut(usize, Result<&[u8]>),
-    ) {
+    pub fn decode_many(&mut self, stored: &[Stored<'_>], mut visit: impl FnMut(usize, Result<&[u8], Flaw>)) {
         if !self.verify_hashes {
             for (number, stored) in stored.iter().enumerate() {
-                visit(number, self.open(repository, stored).map(|plain| &plain[..]));
+                visit(number, self.decode(stored));
             }
             return;
         }
@@ -115,80 +106,70 @@ impl Decoder {
         while start < stored.len() {
             let group = &stored[start..start + group_length(&stored[start..])];
             if let [only] = group {
-                visit(start, self.decode(repository, only));
+                visit(start, self.decode(only));
             } else {
-                self.decode_group(repository, group, |number, plain| visit(start + number, plain));
+                self.decode_group(group, |number, plain| visit(start + number, plain));
             }
             start += group.len();
         }
     }
 
     /// Decodes some contents and hashes them side by side.
-    fn decode_group(
-        &mut self,
-        repository: &Repository,
-        group: &[Stored<'_>],
-        mut visit: impl FnMut(usize, Result<&[u8]>),
-    ) {
+    fn decode_group(&mut self, group: &[Stored<'_>], mut visit: impl FnMut(usize, Result<&[u8], Flaw>)) {
         // One buffer for all: a buffer for each would keep the size of the largest content that it ever held.
         let mut kept = std::mem::take(&mut self.group);
         kept.clear();
         kept.reserve_exact(group.iter().map(|stored| stored.location.original_length as usize).sum());
-        let opened: Vec<Result<Range<usize>>> = group
-            .iter()
-            .map(|stored| {
-                let start = kept.len();
-                kept.extend_from_slice(self.open(repository, stored)?);
-                Ok(start..kept.len())
-            })
-            .collect();
-        let plain =
-            |opened: &Result<Range<usize>>| opened.as_ref().map_or(&[][..], |range| &kept[range.clone()]);
-        let named = std::iter::zip(group, &opened).map(|(stored, opened)| (&stored.id, plain(opened)));
-        let named = repository.sealing().match_all(&named.collect::<Vec<_>>());
-        for (number, (opened, named)) in std::iter::zip(opened, named).enumerate() {
+        let mut opened: Vec<Result<Range<usize>, Flaw>> = Vec::with_capacity(group.len());
+        for stored in group {
+            let start = kept.len();
+            opened.push(self.open(stored).map(|()| {
+                kept.extend_from_slice(self.opened_or_plain(stored));
+                start..kept.len()
+            }));
+        }
+        let plain = |range: &Result<Range<usize>, Flaw>| match range {
+            Ok(range) => &kept[range.clone()],
+            Err(_) => &[],
+        };
+        let named = std::iter::zip(group, &opened).map(|(stored, range)| (&stored.id, plain(range)));
+        let matches = self.sealing.match_all(&named.collect::<Vec<_>>());
+        for (number, (range, matches)) in std::iter::zip(opened, matches).enumerate() {
             visit(
                 number,
-                match opened {
-                    Ok(range) if named => Ok(&kept[range]),
-                    Ok(_) => Err(other_hash(repository, &group[number])),
-                    Err(error) => Err(error),
+                match range {
+                    Ok(range) if matches => Ok(&kept[range]),
+                    Ok(_) => Err(other_hash()),
+                    Err(flaw) => Err(flaw),
                 },
             );
         }
         self.group = kept;
     }
 
-    /// Opens and decompresses a content.
-    fn open(&mut self, repository: &Repository, stored: &Stored<'_>) -> Result<&mut Vec<u8>> {
+    /// Opens and decompresses a content; [`Self::opened_or_plain`] has it then.
+    fn open(&mut self, stored: &Stored<'_>) -> Result<(), Flaw> {
         let Stored { id, location, bytes } = stored;
-        let error = |error| content_error(repository, id, location, error);
-        if !location.is_plausible() {
-            return Err(implausible(repository, id, location));
-        }
-        let sealing = repository.sealing();
-        sealing.open(content_iv(id), bytes, &mut self.sealed, &mut self.opened).map_err(error)?;
+        check_lengths(location)?;
+        self.sealing.open(content_iv(id), bytes, &mut self.sealed, &mut self.opened)?;
         let length = location.original_length as usize;
-        let plain = if location.compression == 0 {
-            &mut self.opened
-        } else {
-            let (compression, stream) = split_header(&self.opened).map_err(error)?;
+        if location.compression != 0 {
+            let (compression, stream) = split_header(&self.opened)?;
             if compression.id() != u32::from(location.compression) {
-                let why = format!(
-                    "index says compression {:#06x}, it has {}",
-                    location.compression,
-                    compression.name()
-                );
-                return Err(corrupt(repository, id, location, why));
+                let (stated, found) = (location.compression, compression.name());
+                return Err(Flaw::Corrupt(format!("index says compression {stated:#06x}, it has {found}")));
             }
-            self.decompressor.decompress(compression, stream, length, &mut self.plain).map_err(error)?;
-            &mut self.plain
-        };
-        if plain.len() != length {
-            let why = format!("{} plain bytes, index says {length}", plain.len());
-            return Err(corrupt(repository, id, location, why));
+            self.decompressor.decompress(compression, stream, length, &mut self.plain)?;
         }
-        Ok(plain)
+        match self.opened_or_plain(stored).len() {
+            found if found == length => Ok(()),
+            found => Err(Flaw::Corrupt(format!("{found} plain bytes, index says {length}"))),
+        }
+    }
+
+    /// Returns the content that was opened last.
+    fn opened_or_plain(&self, stored: &Stored<'_>) -> &[u8] {
+        if stored.location.compression == 0 { &self.opened } else { &self.plain }
     }
 
     /// Decompresses a content that begins with a compression header itself, as objects with `Z` do.
@@ -215,12 +196,11 @@ impl Decoder {
     /// Opens and decompresses a content of a pack that no index names, as the pack's own index describes it.
     pub(crate) fn decode_unindexed(
         &mut self,
-        sealing: &Sealing,
         id: &ContentId,
         entry: &kopia_format::index::Entry<'_>,
         stored: &[u8],
     ) -> kopia_codec::Result<Vec<u8>> {
-        sealing.open(content_iv(id), stored, &mut self.sealed, &mut self.opened)?;
+        self.sealing.open(content_iv(id), stored, &mut self.sealed, &mut self.opened)?;
         if entry.compression == 0 {
             return Ok(self.opened.clone());
         }
@@ -249,47 +229,62 @@ fn group_length(stored: &[Stored<'_>]) -> usize {
     fits.count().max(1)
 }
 
-fn other_hash(repository: &Repository, stored: &Stored<'_>) -> Error {
-    corrupt(repository, &stored.id, &stored.location, "its hash is not its id".into())
+fn other_hash() -> Flaw {
+    Flaw::Corrupt("its hash is not its id".into())
 }
 
-/// Says what is wrong with a content, and where it lies.
-pub(crate) fn corrupt(
-    repository: &Repository,
-    id: &ContentId,
-    location: &ContentLocation,
-    why: String,
-) -> Error {
-    Error::CorruptContent {
-        content: *id,
-        blob: repository.pack(location.pack).clone(),
-        offset: location.offset.into(),
-        length: location.packed_length.into(),
-        why,
+/// Refuses lengths that no content has; an index of an attacker may say anything.
+pub(super) fn check_lengths(location: &ContentLocation) -> Result<(), Flaw> {
+    let ContentLocation { packed_length, original_length, .. } = *location;
+    if packed_length <= MAX_STORED && original_length as usize <= MAX_LENGTH {
+        return Ok(());
+    }
+    Err(Flaw::Corrupt(format!("index says {packed_length} stored and {original_length} plain bytes")))
+}
+
+/// Why bytes are not the content that they should be.
+#[derive(Debug)]
+pub enum Flaw {
+    /// They are damaged.
+    Corrupt(String),
+    /// They need something that is not known here.
+    Unsupported {
+        /// The kind of thing, such as `compression`.
+        what: &'static str,
+        /// What was found.
+        found: String,
+    },
+}
+
+impl Flaw {
+    /// Says of which content, and where that is stored.
+    pub(super) fn of(self, content: &ContentId, origin: impl FnOnce() -> Origin) -> Error {
+        match self {
+            Self::Unsupported { what, found } => {
+                Error::Unsupported { place: format!("content {content}"), what, found }
+            }
+            Self::Corrupt(why) => {
+                let Origin { blob, offset, length } = origin();
+                Error::CorruptContent { content: *content, blob, offset, length, why }
+            }
+        }
     }
 }
 
-/// Says that a content cannot be as large as the index says.
-pub(crate) fn implausible(repository: &Repository, id: &ContentId, location: &ContentLocation) -> Error {
-    let ContentLocation { packed_length, original_length, .. } = location;
-    corrupt(
-        repository,
-        id,
-        location,
-        format!("index says {packed_length} stored and {original_length} plain bytes"),
-    )
+impl From<kopia_codec::Error> for Flaw {
+    fn from(error: kopia_codec::Error) -> Self {
+        match error {
+            kopia_codec::Error::Unsupported { what, found } => Self::Unsupported { what, found },
+            error => Self::Corrupt(error.to_string()),
+        }
+    }
 }
 
-fn content_error(
-    repository: &Repository,
-    id: &ContentId,
-    location: &ContentLocation,
-    error: kopia_codec::Error,
-) -> Error {
-    match error {
-        kopia_codec::Error::Unsupported { what, found } => {
-            Error::Unsupported { place: format!("content {id}"), what, found }
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt(why) => f.write_str(why),
+            Self::Unsupported { what, found } => write!(f, "unsupported {what}: {found}"),
         }
-        error => corrupt(repository, id, location, error.to_string()),
     }
 }

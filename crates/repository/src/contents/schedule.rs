@@ -5,23 +5,32 @@
 
 use std::ops::Range;
 
+use kopia_format::ContentId;
 use kopia_storage::ReadProfile;
 
-use crate::ContentLocation;
-use crate::contents::Located;
+use super::ContentLocation;
 
 /// The most contents in one range, so that all threads have something to do.
 const CONTENTS: usize = 128;
 
+/// A need for a content.
+pub trait Located {
+    /// Returns the content.
+    fn content(&self) -> ContentId;
+
+    /// Returns where the content is read from.
+    fn location(&self) -> ContentLocation;
+}
+
 /// How ranges may be merged.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(super) struct Limits {
     /// The most bytes between two contents that are read along and thrown away.
-    pub gap: u64,
+    pub(super) gap: u64,
     /// The most bytes that are read at once, unless a single content has more.
-    pub bytes: u64,
-    /// The most contents in one range, so that all threads have something to do.
-    pub contents: usize,
+    pub(super) bytes: u64,
+    /// The most contents in one range.
+    pub(super) contents: usize,
 }
 
 impl From<ReadProfile> for Limits {
@@ -30,17 +39,17 @@ impl From<ReadProfile> for Limits {
     }
 }
 
-/// A range of a pack, and the contents in it.
+/// Contents that are read at once, as they are neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadStep {
-    /// The number of the pack; [`crate::Repository::pack`] has the name.
-    pub pack: u32,
+    /// The number of the pack, or of the content where it is not read from a pack.
+    pub(super) pack: u32,
     /// The range of the pack, in bytes.
-    pub bytes: Range<u64>,
-    /// Which of the sorted uses it serves.
-    pub uses: Range<usize>,
-    /// Whether it begins where the read before it ends, or a little later in the same pack: the system reads on by itself.
-    pub follows: bool,
+    pub(super) bytes: Range<u64>,
+    /// Which of the sorted needs it serves.
+    pub(super) serves: Range<usize>,
+    /// Whether it begins where the step before it ends, or a little later in the same pack: the system reads on by itself.
+    pub(super) follows: bool,
 }
 
 impl ReadStep {
@@ -49,38 +58,45 @@ impl ReadStep {
         // Both ends are sums of two 32-bit numbers.
         (self.bytes.end - self.bytes.start) as usize
     }
+
+    /// Returns which of the scheduled needs it serves.
+    pub fn serves(&self) -> Range<usize> {
+        self.serves.clone()
+    }
 }
 
-/// Sorts `uses` by their location and cuts them into reads.
-pub fn schedule<U: Located>(uses: &mut [U], limits: Limits) -> Vec<ReadStep> {
-    uses.sort_by(|a, b| {
-        let key = |location: ContentLocation| (location.pack, location.offset, location.packed_length);
+/// Sorts needs by location and cuts them into steps.
+pub(super) fn schedule<L: Located>(located: &mut [L], limits: Limits) -> Vec<ReadStep> {
+    located.sort_by(|a, b| {
         // An index of an attacker can put several contents at one location.
-        key(a.location()).cmp(&key(b.location())).then_with(|| a.content().cmp(&b.content()))
+        a.location().order().cmp(&b.location().order()).then_with(|| a.content().cmp(&b.content()))
     });
-    let mut reads: Vec<ReadStep> = Vec::new();
+    let mut steps: Vec<ReadStep> = Vec::new();
     let mut contents = 0;
-    for (number, location) in uses.iter().map(Located::location).enumerate() {
+    for (number, location) in located.iter().map(Located::location).enumerate() {
         let bytes = location.range();
-        if let Some(read) = reads.last_mut().filter(|read| read.pack == location.pack) {
-            let merged = read.bytes.start..read.bytes.end.max(bytes.end);
-            let known = bytes.end <= read.bytes.end;
-            let near = bytes.start <= read.bytes.end.saturating_add(limits.gap);
+        let last = steps.last_mut().filter(|step| step.pack == location.pack);
+        let near = last.as_ref().is_some_and(|step| bytes.start <= step.bytes.end.saturating_add(limits.gap));
+        if let Some(step) = last {
+            let merged = step.bytes.start..step.bytes.end.max(bytes.end);
+            let known = bytes.end <= step.bytes.end;
             let small = merged.end - merged.start <= limits.bytes && contents < limits.contents;
             if known || near && small {
                 contents += usize::from(!known);
-                read.bytes = merged;
-                read.uses.end = number + 1;
+                step.bytes = merged;
+                step.serves.end = number + 1;
                 continue;
             }
         }
         contents = 1;
-        let follows = reads.last().is_some_and(|read| {
-            read.pack == location.pack && bytes.start <= read.bytes.end.saturating_add(limits.gap)
-        });
-        reads.push(ReadStep { pack: location.pack, bytes, uses: number..number + 1, follows });
+        steps.push(ReadStep { pack: location.pack, bytes, serves: number..number + 1, follows: near });
     }
-    reads
+    steps
+}
+
+/// Cuts needs, sorted by location, into groups of the same content.
+pub(super) fn same_content<L: Located>(located: &[L]) -> impl Iterator<Item = &[L]> {
+    located.chunk_by(|a, b| a.location().range() == b.location().range() && a.content() == b.content())
 }
 
 #[cfg(test)]
@@ -92,8 +108,8 @@ mod tests {
     }
 
     impl Located for ContentLocation {
-        fn content(&self) -> kopia_format::ContentId {
-            kopia_format::ContentId::new(None, &[0; 16]).unwrap()
+        fn content(&self) -> ContentId {
+            ContentId::new(None, &[0; 16]).unwrap()
         }
 
         fn location(&self) -> ContentLocation {
@@ -102,21 +118,21 @@ mod tests {
     }
 
     fn reads(places: &[(u32, u32, u32)], limits: Limits) -> Vec<(u32, Range<u64>, usize)> {
-        let mut uses: Vec<_> =
+        let mut located: Vec<_> =
             places.iter().map(|&(pack, offset, length)| location(pack, offset, length)).collect();
-        let reads = schedule(&mut uses, limits);
-        let covered: Vec<_> = reads.iter().flat_map(|read| read.uses.clone()).collect();
-        assert_eq!(covered, (0..places.len()).collect::<Vec<_>>(), "each use is served once");
-        for read in &reads {
-            for item in &uses[read.uses.clone()] {
+        let steps = schedule(&mut located, limits);
+        let covered: Vec<_> = steps.iter().flat_map(|step| step.serves.clone()).collect();
+        assert_eq!(covered, (0..places.len()).collect::<Vec<_>>(), "each need is served once");
+        for step in &steps {
+            for item in &located[step.serves.clone()] {
                 assert!(
-                    read.pack == item.pack
-                        && read.bytes.start <= item.range().start
-                        && item.range().end <= read.bytes.end
+                    step.pack == item.pack
+                        && step.bytes.start <= item.range().start
+                        && item.range().end <= step.bytes.end
                 );
             }
         }
-        reads.into_iter().map(|read| (read.pack, read.bytes, read.uses.len())).collect()
+        steps.into_iter().map(|step| (step.pack, step.bytes, step.serves.len())).collect()
     }
 
     const LIMITS: Limits = Limits { gap: 10, bytes: 100, contents: 4 };
@@ -134,7 +150,7 @@ mod tests {
             (&[(0, 0, 60), (0, 60, 40), (0, 100, 1)], vec![(0, 0..100, 2), (0, 100..101, 1)]),
             // A single content may be larger than a range.
             (&[(0, 0, 1000), (0, 1000, 1)], vec![(0, 0..1000, 1), (0, 1000..1001, 1)]),
-            // Too many contents, but uses of the same one stay together.
+            // Too many contents, but located of the same one stay together.
             (&[(0, 0, 1), (0, 1, 1), (0, 2, 1), (0, 3, 1), (0, 4, 1)], vec![(0, 0..4, 4), (0, 4..5, 1)]),
             (&[(0, 3, 1), (0, 3, 1), (0, 3, 1), (0, 3, 1), (0, 3, 1), (0, 3, 1)], vec![(0, 3..4, 6)]),
             // Overlapping places, as only a hostile index has them.

@@ -58,8 +58,8 @@ impl Entry {
         let mut bytes = 0;
         let mut folders: Vec<DirectorySource> = folders.take(FOLDERS).map(Into::into).collect();
         let short = folders.iter().take_while(|folder| {
-            let place = folder.object().map(|object| repository.find(&object.content()));
-            bytes += place.and_then(Result::ok).map_or(0, |place| u64::from(place.original_length));
+            let place = folder.object().map(|object| repository.contents().locate(&object.content()));
+            bytes += place.and_then(Result::ok).map_or(0, |place| place.plain_length());
             bytes <= FOLDER_BYTES
         });
         let count = short.count().max(1);
@@ -69,7 +69,7 @@ impl Entry {
         let contents: Vec<ContentId> =
             folders.iter().filter_map(plain).map(|object| object.content()).collect();
         let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
-        repository.read_many(&contents, |number, bytes| {
+        repository.contents().read_many(&contents, |number, bytes| {
             if let Ok(bytes) = bytes {
                 slots[number].get_or_init(|| bytes.to_vec());
             }

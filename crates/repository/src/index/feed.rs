@@ -7,13 +7,15 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread::{self, Scope};
 
 use kopia_storage::{BlobInfo, BlobStore};
 
 pub(super) use queue::Blob;
 use queue::Queue;
+
+use crate::lock::{lock, wait};
 
 /// How many bytes may be read and not yet merged: as many as scrypt takes, so that reading ahead does not set the peak of a
 /// small process.
@@ -153,14 +155,9 @@ impl<'a> Feed<'a> {
         (queue, true)
     }
 
-    /// Locks the queue; nothing panics meanwhile, so it is always whole.
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
-}
-
-fn wait<'q>(event: &Condvar, queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
-    event.wait(queue).unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Taken<'_, '_> {

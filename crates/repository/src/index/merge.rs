@@ -1,15 +1,16 @@
 //! From sealed index blobs to one table.
 
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, Scope};
+use std::sync::Mutex;
+use std::thread;
 
 use kopia_format::BlobId;
 use kopia_format::index::Index;
 use kopia_storage::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 
 use super::feed::{BUDGET, Blob, Feed};
-use super::{Unreadable, UnreadableLog};
-use crate::index::table::{Builder, PackNames};
+use super::table::Builder;
+use super::{Loader, Unreadable, UnreadableLog};
+use crate::lock::{into_inner, lock};
 use crate::sealing::{Sealing, blob_iv};
 use crate::{Error, Result};
 
@@ -19,15 +20,13 @@ const BYTES_A_THREAD: u64 = 1 << 20;
 /// Adds these index blobs to a table, by as many threads as there are cores, each blob as it comes.
 ///
 /// # Errors
-/// The first one: an index blob that cannot be read, opened or parsed. With `losses` these are told there instead.
-pub(super) fn merge<'scope>(
-    feed: &'scope Feed<'_>,
-    scope: &'scope Scope<'scope, '_>,
-    sealing: &Sealing,
-    known: &PackNames,
+/// The first one: an index blob that cannot be read, opened or parsed. With a `log` these are noted there instead.
+pub(super) fn merge(
+    loader: &Loader<'_, '_, '_>,
     blobs: Vec<BlobInfo>,
-    losses: Option<&UnreadableLog>,
+    log: Option<&UnreadableLog>,
 ) -> Result<Builder> {
+    let Loader { feed, scope, sealing, cores, known, .. } = *loader;
     // A longer one cannot be read.
     let length = |blob: &BlobInfo| blob.length.min(WHOLE_BLOB_LIMIT);
     let bytes = blobs.iter().fold(0u64, |sum, blob| sum.saturating_add(length(blob)));
@@ -35,10 +34,10 @@ pub(super) fn merge<'scope>(
     feed.start_readers(scope);
     let builder = Builder::new(sealing.hash_length(), bytes, known);
     let failure = Mutex::new(None);
-    let threads = rayon::current_num_threads().min((bytes / BYTES_A_THREAD) as usize).max(1);
+    let threads = cores.count().min((bytes / BYTES_A_THREAD) as usize).max(1);
     let work = || {
-        if let Err(error) = add_all(feed, sealing, &builder, BUDGET / threads as u64, losses) {
-            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        if let Err(error) = add_all(feed, sealing, &builder, BUDGET / threads as u64, log) {
+            lock(&failure).get_or_insert(error);
             feed.stop();
         }
     };
@@ -48,10 +47,7 @@ pub(super) fn merge<'scope>(
             (1..threads).map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
         work();
     });
-    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(error) => Err(error),
-        None => Ok(builder),
-    }
+    into_inner(failure).map_or(Ok(builder), Err)
 }
 
 /// Adds what the feed gives until nothing more comes. Buffers of more than `keep` bytes are not kept for the next blob.
@@ -60,17 +56,15 @@ fn add_all(
     sealing: &Sealing,
     builder: &Builder,
     keep: u64,
-    losses: Option<&UnreadableLog>,
+    log: Option<&UnreadableLog>,
 ) -> Result<()> {
     let mut opener = Opener::new(sealing);
     while let Some(mut taken) = feed.take() {
         for Blob { listed: BlobInfo { id, .. }, bytes } in taken.blobs() {
             let added = add(&mut opener, builder, &id, bytes)
                 .or_else(|error| add_copy(feed, &mut opener, builder, &id, error));
-            match (added, losses) {
-                (Err(error), Some(losses)) => {
-                    losses.take(error, |error| Unreadable::IndexBlob(id, error))?;
-                }
+            match (added, log) {
+                (Err(error), Some(log)) => log.take(error, |error| Unreadable::IndexBlob(id, error))?,
                 (result, _) => result?,
             }
             opener.shrink(keep);

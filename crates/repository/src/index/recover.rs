@@ -8,35 +8,29 @@ use kopia_format::index::Index;
 use kopia_format::postamble::{self, Postamble};
 use kopia_storage::{BlobInfo, BlobStore};
 
-use super::{Unreadable, UnreadableLog};
-use crate::contents::side_by_side;
-use crate::index::table::Builder;
+use super::table::Builder;
+use super::{Loader, Unreadable, UnreadableLog};
 use crate::sealing::Sealing;
 use crate::{Error, Result};
 
 /// The longest index of one pack that is read, in bytes. A pack of 20 MB has some thousand contents.
 const MAX_INDEX: u64 = 64 << 20;
 
-/// Adds what all packs say of themselves; returns a hash of their names. Packs that cannot be read, or listed, are losses.
-pub(super) fn add_packs(
-    store: &dyn BlobStore,
-    sealing: &Sealing,
-    builder: &Builder,
-    losses: &UnreadableLog,
-) -> u64 {
+/// Adds what all packs say of themselves; returns a fingerprint of their names. Packs that cannot be read, or listed, are
+/// logged.
+pub(super) fn add_packs(loader: &Loader<'_, '_, '_>, builder: &Builder, log: &UnreadableLog) -> u64 {
+    let store = loader.feed.store();
     let packs = list_some(store, |prefix, error| {
-        losses.add(Unreadable::PackList(prefix, error.into()));
+        log.add(Unreadable::PackList(prefix, error.into()));
     });
-    side_by_side(store.profile(), &packs, |pack| {
-        let added = own_index(store, sealing, pack).and_then(|index| {
+    loader.cores.for_each(store.profile(), &packs, |pack| {
+        let added = own_index(store, loader.sealing, pack).and_then(|index| {
             builder.add(&index).map_err(|why| Error::CorruptBlob { blob: pack.id.clone(), why })
         });
         match added {
             // Removed since it was listed: what counted of it is in packs that were there by then.
             Err(Error::Storage(error)) if error.is_not_found() => {}
-            Err(error) => {
-                losses.add(Unreadable::Pack(pack.id.clone(), error.into()));
-            }
+            Err(error) => log.add(Unreadable::Pack(pack.id.clone(), error.into())),
             Ok(()) => {}
         }
     });
@@ -62,7 +56,7 @@ pub(super) fn list_some(store: &dyn BlobStore, mut fail: impl FnMut(char, Error)
     packs
 }
 
-/// Makes a hash of the names of packs.
+/// Hashes the names of packs.
 pub(super) fn fingerprint(packs: &[BlobInfo]) -> u64 {
     let mut hasher = DefaultHasher::new();
     packs.iter().for_each(|pack| pack.id.hash(&mut hasher));

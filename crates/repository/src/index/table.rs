@@ -17,24 +17,8 @@ pub(crate) use names::PackNames;
 
 use kopia_format::ContentId;
 
+use super::ContentLocation;
 use row::Row;
-
-/// Where a content lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContentLocation {
-    /// The number of its pack; [`crate::Repository::pack`] has the name.
-    pub pack: u32,
-    /// Where it begins in the pack, in bytes.
-    pub offset: u32,
-    /// How many bytes it has there, sealed.
-    pub packed_length: u32,
-    /// How many bytes it has when it is opened and decompressed.
-    pub original_length: u32,
-    /// Kopia's number of its compression, 0 for none.
-    pub compression: u16,
-    /// Whether it is marked deleted; it can still be read while its pack lasts.
-    pub deleted: bool,
-}
 
 /// The merged table.
 #[derive(Debug)]

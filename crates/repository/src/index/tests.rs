@@ -8,6 +8,7 @@ use kopia_testkit::writer::RepositoryWriter;
 
 use super::*;
 use crate::index::table::tests::{Row, index};
+use crate::parallel::Cores;
 
 const KEY: &[u8] = &[0, 0xaa, 0xbb];
 const OTHER: &[u8] = &[0, 0xcc, 0xdd];
@@ -41,7 +42,8 @@ fn load_ahead(store: &dyn BlobStore, ahead: &[usize]) -> Result<Indexes> {
         feed.guess(ahead.iter().map(|&number| listing.epochs[number].clone()).collect());
         feed.start_readers(scope);
         let rules = Rules { epochs: true, degraded: false, deleted: false };
-        Ok(load(&feed, scope, &sealing(), (rules, &PackNames::default()), listing)?.0)
+        let (sealing, cores, known) = (&sealing(), &Cores::start()?, &PackNames::default());
+        Ok(Loader { feed: &feed, scope, sealing, cores, rules, known }.load(listing)?.0)
     })
 }
 

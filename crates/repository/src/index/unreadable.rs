@@ -1,10 +1,11 @@
 //! What a degraded repository cannot read: gathered by threads, kept as data.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use kopia_format::BlobId;
 
+use crate::lock::{into_inner, lock};
 use crate::{Error, Result};
 
 /// A part of the indexes that could not be read when a damaged repository was opened.
@@ -103,7 +104,7 @@ impl UnreadableLog {
     }
 
     pub(super) fn add(&self, part: Unreadable) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+        lock(&self.found).push(part);
     }
 
     /// Adds what an error made unreadable, unless listing again may help: then it returns the error.
@@ -118,7 +119,7 @@ impl UnreadableLog {
     }
 
     pub(super) fn into_sorted(self) -> UnreadableParts {
-        let mut all = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut all = into_inner(self.found);
         all.sort_by_cached_key(|part| (part.is_of_packs(), part.to_string()));
         UnreadableParts { of_indexes: all.iter().filter(|part| !part.is_of_packs()).count(), all }
     }

@@ -1,10 +1,12 @@
 //! From an object to its contents, in order.
 
+use std::sync::Arc;
+
 use kopia_format::indirect::{MAX_PIECES, Piece};
 use kopia_format::{ContentId, ObjectId};
 
 use super::list;
-use crate::contents::decode::MAX_LENGTH;
+use crate::contents::MAX_LENGTH;
 use crate::{Error, Repository, Result};
 
 /// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces, ends here.
@@ -24,6 +26,19 @@ pub struct Extent {
     pub content: ContentId,
     /// Whether the content begins with a compression header of its own (`Z`).
     pub compressed: bool,
+}
+
+impl Extent {
+    /// Refuses bytes of another length than the list says.
+    fn check_length(&self, bytes: &[u8]) -> Result<()> {
+        match self.length {
+            Some(length) if length != bytes.len() as u64 => Err(Error::object(
+                ObjectId::of_content(self.content),
+                format!("it has {} bytes, its list says {length}", bytes.len()),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Walks an object's contents in order.
@@ -99,8 +114,8 @@ impl Extents {
     /// An object that is one content.
     fn single(&self, object: ObjectId) -> Result<Extent> {
         let (content, compressed) = (object.content(), object.is_compressed());
-        let location = self.repository.find(&content)?;
-        let length = (!compressed).then_some(location.original_length.into());
+        let location = self.repository.contents().locate(&content)?;
+        let length = (!compressed).then_some(location.plain_length());
         Ok(Extent { start: 0, length, content, compressed })
     }
 }
@@ -121,20 +136,25 @@ impl Repository {
     /// Reads the bytes of one extent.
     ///
     /// # Errors
-    /// As for [`Repository::read_content`]; [`Error::CorruptObject`] if the extent has another length than its list says.
+    /// As for [`Contents::read`](crate::Contents::read); [`Error::CorruptObject`] if the extent has another length than its
+    /// list says.
     pub fn read_extent(&self, extent: &Extent) -> Result<Vec<u8>> {
-        let object = ObjectId::of_content(extent.content);
-        let mut bytes = self.read_content(&extent.content)?;
+        let mut bytes = self.contents().read(&extent.content)?;
         if extent.compressed {
-            bytes = self
-                .with_decoder(|decoder| decoder.decompress_headed(&extent.content, &bytes, extent.length))?;
+            bytes = self.contents().decompress_headed(&extent.content, &bytes, extent.length)?;
         }
-        match extent.length {
-            Some(length) if length != bytes.len() as u64 => {
-                Err(Error::object(object, format!("it has {} bytes, its list says {length}", bytes.len())))
-            }
-            _ => Ok(bytes),
+        extent.check_length(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// As [`Self::read_extent`], out of the cache where that has it; with `keep` it will have it the next time.
+    pub(super) fn read_extent_again(&self, extent: &Extent, keep: bool) -> Result<Arc<Vec<u8>>> {
+        if extent.compressed {
+            return self.read_extent(extent).map(Arc::new);
         }
+        let bytes = self.contents().read_again(&extent.content, keep)?;
+        extent.check_length(&bytes)?;
+        Ok(bytes)
     }
 
     /// Reads a whole object into memory; for lists and directories, whose size is bounded by what the pack holds.

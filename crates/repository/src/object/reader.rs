@@ -1,25 +1,35 @@
 //! Reads an object as a file is read.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use kopia_format::ObjectId;
 
 use super::extents::MAX_EXTENTS;
 use super::{Extent, Extents};
+use crate::lock::lock;
 use crate::{Error, Repository, Result};
 
 /// An open object: `Read`, `Seek` and reads at any place from many threads.
 ///
 /// The list of extents is read when it is opened; the bytes are read as they are asked for, one content at a time, and the
-/// last content is kept.
+/// last content is kept. Readers that jump about keep more, within the repository's
+/// [cache](crate::OpenOptions::content_cache).
 #[derive(Debug)]
 pub struct ObjectReader {
     repository: Repository,
     extents: Vec<Extent>,
     length: u64,
     position: u64,
-    last: Mutex<Option<(u64, Arc<Vec<u8>>)>>,
+    last: Mutex<Option<Last>>,
+}
+
+/// The content that was read last.
+#[derive(Debug, Clone)]
+struct Last {
+    /// The number of its extent.
+    number: usize,
+    bytes: Arc<Vec<u8>>,
 }
 
 impl ObjectReader {
@@ -40,10 +50,18 @@ impl ObjectReader {
         if let [extent @ Extent { length: None, .. }] = &mut extents[..] {
             let bytes = repository.read_extent(extent)?;
             extent.length = Some(bytes.len() as u64);
-            last = Some((0, Arc::new(bytes)));
+            last = Some(Last { number: 0, bytes: Arc::new(bytes) });
         }
         let length = extents.last().map_or(0, |extent| extent.start + extent.length.unwrap_or_default());
         Ok(Self { repository: repository.clone(), extents, length, position: 0, last: Mutex::new(last) })
+    }
+
+    pub(super) fn extents(&self) -> &[Extent] {
+        &self.extents
+    }
+
+    pub(super) fn repository(&self) -> &Repository {
+        &self.repository
     }
 
     /// Returns the length of the object in bytes.
@@ -58,12 +76,12 @@ impl ObjectReader {
     /// As for [`Repository::read_extent`].
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let after = self.extents.partition_point(|extent| extent.start <= offset);
-        let Some(extent) = after.checked_sub(1).map(|number| &self.extents[number]) else { return Ok(0) };
+        let Some(number) = after.checked_sub(1) else { return Ok(0) };
         if buffer.is_empty() || offset >= self.length {
             return Ok(0);
         }
-        let bytes = self.bytes(extent)?;
-        let rest = usize::try_from(offset - extent.start)
+        let bytes = self.bytes(number)?;
+        let rest = usize::try_from(offset - self.extents[number].start)
             .ok()
             .and_then(|skip| bytes.get(skip..))
             .unwrap_or_default();
@@ -72,15 +90,18 @@ impl ObjectReader {
         Ok(count)
     }
 
-    fn bytes(&self, extent: &Extent) -> Result<Arc<Vec<u8>>> {
-        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((start, bytes)) = &*last()
-            && *start == extent.start
-        {
-            return Ok(bytes.clone());
-        }
-        let bytes = Arc::new(self.repository.read_extent(extent)?);
-        *last() = Some((extent.start, bytes.clone()));
+    /// Returns the bytes of an extent. Those that a reader jumps to are kept for the next time; what is read front to back
+    /// would only push them out.
+    fn bytes(&self, number: usize) -> Result<Arc<Vec<u8>>> {
+        let last = lock(&self.last).clone();
+        let next = match last {
+            Some(last) if last.number == number => return Ok(last.bytes),
+            Some(last) => last.number + 1,
+            None => 0,
+        };
+        let keep = number != next;
+        let bytes = self.repository.read_extent_again(&self.extents[number], keep)?;
+        *lock(&self.last) = Some(Last { number, bytes: bytes.clone() });
         Ok(bytes)
     }
 }

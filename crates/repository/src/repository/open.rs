@@ -1,7 +1,7 @@
 //! Opening, step by step.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex};
 use std::thread::Scope;
 use std::time::{Instant, SystemTime};
 
@@ -11,8 +11,10 @@ use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
 use super::{Inner, OpenOptions, Repository};
+use crate::contents::{Contents, Packs, Source};
 use crate::index::table::PackNames;
-use crate::index::{self, BUDGET, Feed, Listing, LiveIndex, Rules};
+use crate::index::{BUDGET, Feed, IndexSource, Listing, LiveIndex, Loader, Rules};
+use crate::parallel::Cores;
 use crate::sealing::Sealing;
 use crate::{Error, FormatBlob, Result};
 
@@ -23,17 +25,17 @@ const KNOWN_FEATURES: [&str; 2] = ["index-v1", "index-v2"];
 const BACKUP_PREFIX: &str = "kopia.repository.backup.";
 
 pub(super) fn open(
-    store: Box<dyn BlobStore>,
+    store: Arc<dyn BlobStore>,
     password: &Password,
     options: &OpenOptions,
 ) -> Result<Repository> {
     let start = Instant::now();
-    have_threads()?;
+    let cores = Arc::new(Cores::start()?);
     let id = FormatBlob::id();
     let mut blob = FormatBlob::read(&*store)?;
 
     let feed = Feed::new(&*store, BUDGET);
-    let (format, sealing, warnings, (rules, mut indexes, packs)) = std::thread::scope(|scope| {
+    let (format, sealing, warnings, rules, loaded) = std::thread::scope(|scope| {
         let _closing = feed.closing();
         // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the disk.
         let (sender, listed) = std::sync::mpsc::sync_channel(1);
@@ -53,18 +55,25 @@ pub(super) fn open(
         let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
         format.forget_keys();
         let listing = match ahead {
-            Ok(_) => listed.recv().expect("what is listed, or an error, is sent first of all"),
+            Ok(_) => listed.recv().expect("the list, or an error, is sent first of all"),
             // Where no thread can be had, one does it all.
             Err(_) => Listing::read(&*store),
         };
         let rules = Rules { epochs: format.epochs, degraded: options.degraded, deleted: options.deleted };
-        let (indexes, packs) = index::load(&feed, scope, &sealing, (rules, &PackNames::default()), listing?)?;
-        Ok::<_, Error>((format, sealing, warnings, (rules, indexes, packs)))
+        let (sealing_ref, known) = (&sealing, &PackNames::default());
+        let loader = Loader { feed: &feed, scope, sealing: sealing_ref, cores: &cores, rules, known };
+        let loaded = loader.load(listing?)?;
+        Ok::<_, Error>((format, sealing, warnings, rules, loaded))
     })?;
+    drop(feed);
     let opening = start.elapsed();
-    let lost = std::mem::take(&mut indexes.lost);
-    let indexes = LiveIndex::new(rules, (indexes, packs));
-    let decoders = Mutex::default();
+    let (mut indexes, packs) = loaded;
+    let unreadable = std::mem::take(&mut indexes.unreadable);
+    let sealing = Arc::new(sealing);
+    let source = IndexSource { store: store.clone(), sealing: sealing.clone(), rules };
+    let indexes = Arc::new(LiveIndex::new(source, indexes, packs));
+    let packs = Packs { store: store.clone(), indexes: indexes.clone() };
+    let contents = Contents::new(Source::Packs(packs), sealing.clone(), cores.clone(), options.content_cache);
     Ok(Repository {
         inner: Arc::new(Inner {
             options: options.clone(),
@@ -72,11 +81,12 @@ pub(super) fn open(
             blob: blob.into_blob(),
             format,
             sealing,
+            cores,
             indexes,
-            lost,
+            contents,
+            unreadable,
             warnings,
             opening,
-            decoders,
         }),
     })
 }
@@ -96,17 +106,6 @@ fn read_ahead<'scope>(
     let _ = listed.send(listing);
 }
 
-/// Starts rayon's threads, unless the program did: left to itself, rayon panics where it gets none.
-fn have_threads() -> Result<()> {
-    match rayon::ThreadPoolBuilder::new().build_global() {
-        // Only what the system says is a source; that there are threads already is not an error here.
-        Err(error) if std::error::Error::source(&error).is_some() => {
-            Err(Error::Threads { why: error.to_string() })
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 pub(crate) fn unseal(
     id: &BlobId,
     blob: &Envelope,
@@ -122,7 +121,7 @@ pub(crate) fn unseal(
     RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
 }
 
-/// Says that a repository is being upgraded. Of several copies of its format blob the one that is named after who upgrades it
+/// Makes the error of an upgrade that is under way. Of several copies of its format blob the one that is named after who upgrades it
 /// is from before that: earlier upgrades leave theirs.
 ///
 /// # Errors
@@ -147,7 +146,7 @@ fn locked(lock: &UpgradeLock, store: &dyn BlobStore) -> Result<Error> {
     })
 }
 
-/// Refuses what must not be read, or not by us; returns what is to be said all the same.
+/// Rejects formats that are unsupported; returns warnings about the rest.
 fn check(format: &RepositoryFormat) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for feature in &format.required_features {

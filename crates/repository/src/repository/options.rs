@@ -1,8 +1,11 @@
 //! How a repository is opened.
 
+/// Bytes of decoded contents that are kept by default: sixteen of kopia's largest usual ones.
+const CONTENT_CACHE: usize = 64 << 20;
+
 /// What may be left out, and what is taken in besides, when a repository is opened. By default nothing: opening fails
 /// rather than to lack something.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenOptions {
     /// Leave out index blobs that cannot be read, and read the index that every pack ends in besides: what was written is
@@ -14,4 +17,13 @@ pub struct OpenOptions {
     /// Take in contents that are marked deleted, however long ago, as long as their packs are there, and with them the
     /// snapshots that were deleted: [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.
     pub deleted: bool,
+    /// Keep so many bytes of decoded contents for readers that jump about in files; 0 keeps none. Memory is only taken by
+    /// such readers: restoring and copying files need none of it.
+    pub content_cache: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { degraded: false, deleted: false, content_cache: CONTENT_CACHE }
+    }
 }

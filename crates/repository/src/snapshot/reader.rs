@@ -4,7 +4,7 @@ use kopia_format::ContentId;
 use kopia_format::manifest::{self, Manifest};
 use rayon::prelude::*;
 
-use crate::contents::decode::{MAX_LENGTH, corrupt};
+use crate::contents::{Flaw, MAX_LENGTH};
 use crate::{Error, Repository, Result};
 
 /// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.
@@ -50,7 +50,9 @@ impl<'a> ManifestReader<'a> {
 
     /// Reads some contents that have few bytes together before gzip is undone.
     fn read_batch(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
-        let packed: Vec<_> = contents.par_iter().map(|content| self.read_packed(content)).collect();
+        let cores = self.repository.cores();
+        let read_packed = |content| self.read_packed(content);
+        let packed: Vec<_> = cores.run(|| contents.par_iter().map(read_packed).collect());
         let mut lists = contents.iter().zip(packed).peekable();
         let mut read = Vec::with_capacity(contents.len());
         while lists.peek().is_some() {
@@ -62,8 +64,8 @@ impl<'a> ManifestReader<'a> {
             }) {
                 some.push(list);
             }
-            let parsed: Vec<_> =
-                some.into_par_iter().map(|(content, packed)| self.parse(content, &packed?)).collect();
+            let parse = |(content, packed): (&ContentId, Result<Vec<u8>>)| self.parse(content, &packed?);
+            let parsed: Vec<_> = cores.run(|| some.into_par_iter().map(parse).collect());
             for list in parsed {
                 let kept = list.as_ref().map_or(0, |list| list.iter().map(length_of).sum());
                 self.kept += kept;
@@ -80,21 +82,21 @@ impl<'a> ManifestReader<'a> {
 
     /// Returns how many bytes a content takes, stored or plain, as the index says.
     fn length(&self, content: &ContentId) -> u64 {
-        let location = self.repository.find(content);
-        location.map_or(0, |location| location.packed_length.max(location.original_length).into())
+        let location = self.repository.contents().locate(content);
+        location.map_or(0, |location| location.stored_length().max(location.plain_length()))
     }
 
     fn read_packed(&self, content: &ContentId) -> Result<Vec<u8>> {
         match self.length(content) {
             length if length > LONGEST_LIST => self.corrupt(content, too_long(length)),
-            _ => self.repository.read_content(content),
+            _ => self.repository.contents().read(content),
         }
     }
 
     /// Unpacks a list and takes out of it what is said of snapshots, and of what is deleted.
     fn parse(&self, content: &ContentId, packed: &[u8]) -> Result<Vec<Manifest>> {
         let limit = unpacked_length(packed).min(MAX_LENGTH);
-        let json = match self.repository.with_decoder(|decoder| decoder.gunzip(packed, limit)) {
+        let json = match self.repository.contents().with_decoder(|decoder| decoder.gunzip(packed, limit)) {
             Ok(json) => json,
             Err(error) => return self.corrupt(content, error.to_string()),
         };
@@ -111,8 +113,8 @@ impl<'a> ManifestReader<'a> {
     }
 
     fn corrupt<T>(&self, content: &ContentId, why: String) -> Result<T, Error> {
-        let location = self.repository.find(content)?;
-        Err(corrupt(self.repository, content, &location, why))
+        let location = self.repository.contents().locate(content)?;
+        Err(self.repository.contents().flawed(content, &location, Flaw::Corrupt(why)))
     }
 }
 

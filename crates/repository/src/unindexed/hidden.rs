@@ -10,7 +10,6 @@ use kopia_format::{BlobId, ManifestId, Timestamp};
 use kopia_storage::BlobInfo;
 
 use super::{UnindexedPack, held};
-use crate::contents::side_by_side;
 use crate::index::own_index;
 use crate::snapshot::{LONGEST_LIST, too_long};
 use crate::{Error, Repository, Result, Snapshots};
@@ -61,7 +60,7 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
     let found = Mutex::new((Vec::new(), rest.iter().map(|pack| pack.id.clone()).collect::<Vec<_>>()));
     let unpacked = AtomicUsize::new(0);
     let numbers: Vec<usize> = (0..asked.len()).collect();
-    side_by_side(repository.store().profile(), &numbers, |&number| {
+    repository.cores().for_each(repository.store().profile(), &numbers, |&number| {
         let pack = &asked[number];
         let read = manifests(repository, pack, &unpacked);
         let (states, unread) = &mut *found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +111,7 @@ fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsi
     let store = repository.store();
     let info = BlobInfo::new(pack.id.clone(), pack.length);
     let index = own_index(store, repository.sealing(), &info)?;
-    let indexes = repository.indexes();
+    let indexes = repository.indexes().snapshot();
     let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };
     let mut all = Vec::new();
     for (content, entry) in held(&index) {
@@ -125,8 +124,8 @@ fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsi
         }
         let (offset, length) = (u64::from(entry.offset & (u32::MAX >> 1)), entry.packed_length as usize);
         let stored = store.read_range(&pack.id, offset, length, Vec::new())?;
-        let json = repository.with_decoder(|decoder| {
-            let plain = decoder.decode_unindexed(repository.sealing(), &content, &entry, &stored)?;
+        let json = repository.contents().with_decoder(|decoder| {
+            let plain = decoder.decode_unindexed(&content, &entry, &stored)?;
             decoder.gunzip(&plain, LONGEST_LIST as usize)
         });
         let json = json.map_err(|error| corrupt(format!("content {content}: {error}")))?;

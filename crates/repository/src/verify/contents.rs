@@ -1,17 +1,15 @@
 //! Reads contents pack by pack and compares each with its hash.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_format::ContentId;
 
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
-use crate::contents::decode::{Decoder, implausible};
-use crate::contents::schedule::{self, Limits};
-use crate::contents::{Located, side_by_side};
-use crate::index::Indexes;
-use crate::{ContentLocation, Error, Repository};
+use crate::contents::{ContentLocation, Listed, Origin, Wanted};
+use crate::lock::{into_inner, lock};
+use crate::{Error, Repository};
 
 /// About how many contents are listed at once: 60 MB.
 const LISTED: u64 = 1 << 20;
@@ -21,22 +19,6 @@ const READ: u64 = 17 << 20;
 
 /// About how many bytes all threads have read at once, at most: on many cores each reads less.
 const READ_IN_ALL: u64 = 192 << 20;
-
-/// A content of the packs that are looked at.
-struct Wanted {
-    content: ContentId,
-    location: ContentLocation,
-}
-
-impl Located for Wanted {
-    fn content(&self) -> ContentId {
-        self.content
-    }
-
-    fn location(&self) -> ContentLocation {
-        self.location
-    }
-}
 
 /// What there is in a pack of what is wanted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,21 +40,21 @@ pub(super) fn verify(
 ) -> Damaged {
     // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
     let is_wanted = |id: &ContentId, location: &ContentLocation| {
-        needed.map_or(!location.deleted, |needed| needed.contains(id))
+        needed.map_or(!location.is_deleted(), |needed| needed.contains(id))
     };
     // What others do to the indexes meanwhile must not change what is counted.
-    let indexes = repository.indexes();
-    let mut amounts = vec![Amount::default(); repository.living().0.packs().len()];
-    indexes.table.for_each(|id, location| {
+    let listed = repository.contents().listed();
+    let mut amounts = vec![Amount::default(); repository.contents().groups()];
+    listed.for_each(|id, location| {
         if is_wanted(&id, &location) {
-            let amount = &mut amounts[location.pack as usize];
+            let amount = &mut amounts[location.group() as usize];
             amount.contents += 1;
-            amount.bytes += u64::from(location.packed_length);
+            amount.bytes += location.stored_length();
         }
     });
     let mut packs: Vec<u32> =
         (0..).zip(&amounts).filter(|(_, amount)| amount.contents > 0).map(|(pack, _)| pack).collect();
-    packs.sort_by_key(|&pack| repository.pack(pack));
+    repository.contents().sort_groups(&mut packs);
     let sum = |packs: &[u32]| {
         packs.iter().map(|&pack| amounts[pack as usize]).fold(Amount::default(), |sum, amount| Amount {
             contents: sum.contents + amount.contents,
@@ -89,19 +71,18 @@ pub(super) fn verify(
 
     let run = Run {
         repository,
-        indexes,
+        listed,
         observer,
         all: needed.is_none(),
         plain_bytes: AtomicU64::new(0),
         found: Mutex::default(),
-        tools: Mutex::default(),
     };
     let mut rest = &chosen[..];
     while !rest.is_empty() {
-        let mut listed = 0;
+        let mut count = 0;
         let fits = rest.iter().take_while(|&&pack| {
-            let before = listed;
-            listed += amounts[pack as usize].contents;
+            let before = count;
+            count += amounts[pack as usize].contents;
             before < LISTED
         });
         let (batch, after) = rest.split_at(fits.count());
@@ -109,7 +90,7 @@ pub(super) fn verify(
         rest = after;
     }
     report.plain_bytes = run.plain_bytes.into_inner();
-    let Found { damaged, mut damage, gone } = run.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Found { damaged, mut damage, gone } = into_inner(run.found);
     for (coverage, gone) in [(&mut report.contents, gone.contents), (&mut report.stored_bytes, gone.bytes)] {
         coverage.verified -= gone;
         coverage.of -= gone;
@@ -132,77 +113,67 @@ struct Found {
 /// What all threads share.
 struct Run<'a> {
     repository: &'a Repository,
-    indexes: Arc<Indexes>,
+    listed: Listed,
     observer: &'a dyn Observer,
-    /// Whether everything that the indexes hold is wanted.
+    /// Whether everything that is listed is wanted.
     all: bool,
     plain_bytes: AtomicU64,
     found: Mutex<Found>,
-    /// Decoders and memory to read into, of threads that are between two reads.
-    tools: Mutex<Vec<(Decoder, Vec<u8>)>>,
 }
 
 impl Run<'_> {
     /// Reads some packs.
     fn packs(&self, packs: &[u32], is_wanted: impl Fn(&ContentId, &ContentLocation) -> bool) {
+        let contents = self.repository.contents();
         let packs: HashSet<u32> = packs.iter().copied().collect();
         let mut wanted = Vec::new();
-        self.indexes.table.for_each(|content, location| {
-            if packs.contains(&location.pack) && is_wanted(&content, &location) {
-                let one = Wanted { content, location };
-                match location.is_plausible() {
-                    true => wanted.push(one),
-                    // What nobody can have written is not read either.
-                    false => self.content(&one, Err(implausible(self.repository, &content, &location))),
+        self.listed.for_each(|content, location| {
+            if packs.contains(&location.group()) && is_wanted(&content, &location) {
+                let one = Wanted { content, location, tag: () };
+                match contents.check_lengths(&content, &location) {
+                    Ok(()) => wanted.push(one),
+                    // A content that cannot have been written is not read either.
+                    Err(error) => self.content(&one, Err(error)),
                 }
             }
         });
-        let profile = self.repository.store().profile();
-        let mut limits = Limits::from(profile);
-        let threads = rayon::current_num_threads().max(profile.parallel_reads) as u64;
-        limits.bytes = limits.bytes.max((READ_IN_ALL / threads).min(READ));
-        let reads = schedule::schedule(&mut wanted, limits);
-        let tools = || self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        side_by_side(profile, &reads, |read| {
-            let (mut decoder, buffer) =
-                tools().pop().unwrap_or_else(|| (Decoder::new().verify_hashes(true), Vec::new()));
-            let bytes = self.repository.read_pack(read, buffer).ok();
-            let uses = &wanted[read.uses.clone()];
-            self.repository.decode_read(&mut decoder, read, uses, bytes.as_deref(), |same, plain| {
-                self.content(&same[0], plain);
-            });
-            tools().push((decoder, bytes.map(kopia_storage::BlobBytes::into_buffer).unwrap_or_default()));
-        });
+        let at_least = (READ_IN_ALL / contents.parallel_reads() as u64).min(READ);
+        contents.read_located(wanted, at_least, true, |same, plain| self.content(&same[0], plain));
     }
 
-    fn content(&self, wanted: &Wanted, plain: crate::Result<&[u8]>) {
+    fn content(&self, wanted: &Wanted<()>, plain: crate::Result<&[u8]>) {
+        let Wanted { content, location, .. } = wanted;
         match plain {
             Ok(plain) => {
                 self.plain_bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
             }
-            Err(error) if self.is_gone(&wanted.content, &error) => {
-                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-                found.gone.contents += 1;
-                found.gone.bytes += u64::from(wanted.location.packed_length);
+            Err(error) if self.is_gone(content, &error) => {
+                let gone = &mut lock(&self.found).gone;
+                gone.contents += 1;
+                gone.bytes += location.stored_length();
             }
             Err(error) => {
-                let pack = self.repository.pack(wanted.location.pack).clone();
-                let damage =
-                    Damage { content: wanted.content, pack, offset: wanted.location.offset.into(), error };
+                let Origin { blob: pack, offset, .. } = self.repository.contents().origin(location);
+                let damage = Damage { content: *content, pack, offset, error };
                 self.observer.damage(&damage);
-                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut found = lock(&self.found);
                 found.damaged.insert(damage.content, damage.error.word());
                 if found.damage.len() < KEPT {
                     found.damage.push(damage);
                 }
             }
         }
-        self.observer.content(wanted.location.packed_length.into());
+        self.observer.content(location.stored_length());
     }
 
-    /// Says whether a content was there when indexes were read, and was then removed because nobody needs it any more.
+    /// Returns whether a content was removed since it was listed, because nothing needs it any more.
     fn is_gone(&self, content: &ContentId, error: &Error) -> bool {
-        let missing = matches!(error, Error::Storage(error) if error.is_not_found());
-        self.all && missing && self.repository.find(content).map_or(true, |location| location.deleted)
+        if !self.all || !matches!(error, Error::Storage(error) if error.is_not_found()) {
+            return false;
+        }
+        match self.repository.contents().locate(content) {
+            Ok(location) => location.is_deleted(),
+            Err(error) => matches!(error, Error::ContentNotFound { .. }),
+        }
     }
 }

@@ -7,8 +7,9 @@ use kopia_format::directory::{EntryKind, Refusal, Refused};
 
 use super::Loss;
 use super::contents::Damaged;
+use crate::contents::Origin;
 use crate::entry::DirectorySource;
-use crate::object::Extents;
+use crate::object::{Extent, Extents};
 use crate::{Defect, Entry, Repository, Snapshot};
 
 /// A folder that is being walked.
@@ -175,18 +176,16 @@ impl Search<'_> {
             return Some(why);
         }
         for extent in Extents::new(self.repository, object) {
-            let located = extent.and_then(|extent| {
-                let content = extent.content;
-                self.repository.find(&content).map(|location| (content, location))
-            });
+            let contents = self.repository.contents();
+            let located = extent.and_then(|Extent { content, .. }| Ok((content, contents.locate(&content)?)));
             let (content, location) = match located {
                 Ok(located) => located,
                 Err(error) => return Some(error.into()),
             };
-            let word = self.damaged.get(&content).filter(|_| !self.repository.is_empty(object));
+            let word = self.damaged.get(&content).filter(|_| !self.repository.object_is_empty(object));
             if let Some(&word) = word {
-                let blob = self.repository.pack(location.pack).clone();
-                return Some(Defect::Damaged { content, blob, offset: location.offset.into(), word });
+                let Origin { blob, offset, .. } = contents.origin(&location);
+                return Some(Defect::Damaged { content, blob, offset, word });
             }
         }
         None

@@ -72,7 +72,7 @@ impl<'a> Walk<'a> {
     /// index.
     fn add(&mut self, entry: &Entry) -> bool {
         let object = entry.object();
-        if self.repository.find(&object.content()).is_err() {
+        if self.repository.contents().locate(&object.content()).is_err() {
             return false;
         }
         if self.seen.insert(object) {
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
         let mut length = 0;
         for extent in Extents::new(self.repository, object) {
             let extent = extent?;
-            self.repository.find(&extent.content)?;
+            self.repository.contents().locate(&extent.content)?;
             if let Some(needed) = &mut self.needed {
                 needed.insert(extent.content);
             }
@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
         if object.indirection() > 0 {
             return self.lengths.get(&object).copied();
         }
-        let location = self.repository.find(&object.content()).ok()?;
-        (!object.is_compressed()).then_some(location.original_length.into())
+        let location = self.repository.contents().locate(&object.content()).ok()?;
+        (!object.is_compressed()).then_some(location.plain_length())
     }
 }

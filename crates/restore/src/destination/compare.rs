@@ -23,7 +23,7 @@ pub(crate) fn is_right(
         return false;
     };
     bytes.resize(length as usize, 0);
-    read_exact(file, bytes, extent.start).is_ok() && repository.verify_content(&extent.content, bytes)
+    read_exact(file, bytes, extent.start).is_ok() && repository.contents().matches(&extent.content, bytes)
 }
 
 /// Returns whether a link has the target that it should have.
@@ -34,7 +34,7 @@ pub(crate) fn link_is_right(
     extent: &Extent,
 ) -> io::Result<bool> {
     let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
-    Ok(repository.verify_content(&extent.content, target.to_bytes()))
+    Ok(repository.contents().matches(&extent.content, target.to_bytes()))
 }
 
 /// Opens a file that was there before. Fails unless it is a regular file with a single hard link.

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use kopia_repository::Repository;
-use kopia_repository::contents::schedule::Limits;
-use kopia_storage::ReadAhead;
+use kopia_repository::contents::{Fetcher, Steps};
 
 use super::bytes::Bytes;
-use crate::ahead::Ahead;
 use crate::checks::Checks;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::naming::Folding;
@@ -18,7 +16,6 @@ use crate::destination::target::Target;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::Batch;
 use crate::plan::context::{Context, Crew, Destination};
-use crate::queue::Parts;
 use crate::room::Room;
 use crate::shard::{Incomplete, IncompleteFiles};
 use crate::tally::Tally;
@@ -30,7 +27,8 @@ const VERIFIED_AT_ONCE: u64 = 8 << 20;
 /// What all threads of a restore share.
 pub(crate) struct Shared<'a> {
     pub(crate) repository: &'a Repository,
-    pub(crate) ahead: Ahead,
+    /// Hands out what is to be done, with what was read for it.
+    pub(crate) fetcher: Fetcher<'a, Batch>,
     pub(crate) checks: Checks,
     pub(crate) tally: &'a Tally<'a>,
     pub(crate) options: &'a Options,
@@ -43,10 +41,8 @@ pub(crate) struct Shared<'a> {
     /// Which names are one in the target.
     pub(crate) folding: Folding,
     pub(crate) bytes: Bytes,
-    /// How reads are merged.
-    pub(crate) limits: Limits,
-    /// Whether workers tell the store what they will read.
-    pub(super) announce: bool,
+    /// How many bytes one read has, where there are as many side by side.
+    pub(crate) read_at_least: u64,
     /// Whether the target's file system lets files share bytes, as far as is known.
     pub(super) clones: AtomicBool,
     pub(crate) incomplete: IncompleteFiles,
@@ -66,22 +62,15 @@ impl<'a> Shared<'a> {
         let defaults = ProbedDefaults::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
         let bytes = Bytes::new(options, usize::try_from(block).unwrap_or_default());
-        let profile = repository.store().profile();
-        let announce = profile.ahead == ReadAhead::Hints;
-        let mut limits = Limits::from(profile);
-        if options.verify_hashes {
-            // Several of the largest contents at once, so that their hashes are computed side by side.
-            limits.bytes = limits.bytes.max(VERIFIED_AT_ONCE);
-        }
-        let (stop, fatal) = Default::default();
+        // Several of the largest contents at once, so that their hashes are computed side by side.
+        let read_at_least = if options.verify_hashes { VERIFIED_AT_ONCE } else { 0 };
         Ok(Self {
             repository,
-            ahead: Ahead::new(options.read_ahead),
+            fetcher: repository.contents().fetcher(options.read_ahead),
             checks: Checks::default(),
-            announce,
             clones: AtomicBool::new(true),
             incomplete: IncompleteFiles::new(incomplete),
-            limits,
+            read_at_least,
             tally,
             options,
             target,
@@ -91,8 +80,8 @@ impl<'a> Shared<'a> {
             folding: Folding::probe(staging.handle()),
             open_files: OpenFiles::of_process(options.workers()),
             bytes,
-            stop,
-            fatal,
+            stop: AtomicBool::new(false),
+            fatal: Mutex::default(),
         })
     }
 
@@ -104,7 +93,7 @@ impl<'a> Shared<'a> {
             options: self.options,
             tally: self.tally,
             folding: self.folding,
-            limits: self.limits,
+            read_at_least: self.read_at_least,
             large_files,
             destination: Some(Destination {
                 target: self.target,
@@ -142,7 +131,7 @@ impl<'a> Shared<'a> {
 
     /// Lets nobody wait for anybody any more.
     fn abort(&self) {
-        self.ahead.abort();
+        self.fetcher.abort();
         self.checks.abort();
     }
 
@@ -155,7 +144,7 @@ impl<'a> Shared<'a> {
 impl Crew for Shared<'_> {
     fn take(&self, batch: Batch) {
         self.checks.add(batch.count());
-        self.ahead.queue().push(batch);
+        self.fetcher.push(batch);
     }
 
     fn checks(&self) -> &Checks {

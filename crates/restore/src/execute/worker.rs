@@ -6,15 +6,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use kopia_repository::contents::decode::Decoder;
-use kopia_repository::contents::schedule::ReadStep;
-use kopia_storage::BlobBytes;
+use kopia_repository::contents::{Fetched, ReadStep};
 use rustix::io::Errno;
 
 use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
 use crate::Sync;
-use crate::ahead::Task;
 use crate::decide::leftovers::Leftover;
 use crate::destination::existing::InTarget;
 use crate::destination::folder::{Folder, FolderKind};
@@ -23,7 +20,7 @@ use crate::destination::metadata::Metadata;
 use crate::destination::naming::{Folding, Made, refusal};
 use crate::destination::partial;
 use crate::open_files::OpenFiles;
-use crate::plan::batch::{Batch, ContentRef, Part};
+use crate::plan::batch::{Batch, ContentRef, Step};
 use crate::plan::items::{Chore, Item, SmallEntry};
 use crate::reason::Reason;
 use crate::room::{Finished, Postponed};
@@ -34,9 +31,6 @@ pub(crate) struct Worker<'a> {
     pub(super) handles: Handles<'a>,
     pub(super) in_target: InTarget,
     pub(super) metadata: Metadata,
-    decoder: Decoder,
-    /// For contents that begin with a compression header of their own.
-    headed: Decoder,
     /// What packs are read into where they are not mapped.
     buffer: Vec<u8>,
     /// What is read of files that may be right already.
@@ -55,8 +49,6 @@ impl<'a> Worker<'a> {
                 shared.defaults.creator.sets_modes || shared.options.skip_permissions,
             ),
             metadata: Metadata::new(shared.defaults, shared.options),
-            decoder: Decoder::new().verify_hashes(shared.options.verify_hashes),
-            headed: Decoder::new(),
             buffer: Vec::new(),
             compared: Vec::new(),
             in_target: InTarget::default(),
@@ -66,40 +58,28 @@ impl<'a> Worker<'a> {
     /// Works until nothing is left to do.
     pub(crate) fn run(mut self) {
         let _guard = AbortOnPanic(self.shared);
-        while let Some(Task { batch, number, bytes, held }) = self.shared.ahead.take() {
-            if self.shared.announce {
-                batch.to_announce(number).for_each(|read| self.shared.repository.announce(read));
+        while let Some(mut task) = self.shared.fetcher.take() {
+            let ahead = task.fetched.take();
+            let batch = &*task.batch;
+            match batch.step(task.number) {
+                Step::Read(read) => self.read(batch, read, ahead),
+                Step::Check(checks) => checks.iter().for_each(|check| self.check(check)),
+                Step::Chores(chores) => chores.iter().for_each(|chore| self.perform(chore)),
             }
-            match batch.part(number) {
-                Part::Read(read) => self.read(&batch, read, bytes),
-                Part::Check(checks) => checks.iter().for_each(|check| self.check(check)),
-                Part::Chores(chores) => chores.iter().for_each(|chore| self.perform(chore)),
-            }
-            if held > 0 {
-                self.shared.ahead.done(held, std::mem::take(&mut self.buffer));
-            }
+            self.shared.fetcher.done(&task, &mut self.buffer);
             self.shared.checks.done();
         }
     }
 
-    /// Decodes what a range of a pack serves and writes it.
-    fn read(&mut self, batch: &Batch, read: &ReadStep, ahead: Option<Option<BlobBytes>>) {
-        let repository = self.shared.repository;
-        let bytes = ahead.unwrap_or_else(|| {
-            let buffer = std::mem::take(&mut self.buffer);
-            let read = repository.read_pack(read, buffer);
-            read.inspect_err(|error| tracing::debug!(%error, "reading content by content")).ok()
-        });
-        // The decoder keeps the plain bytes, and the worker is needed to write them.
-        let mut decoder = std::mem::take(&mut self.decoder);
-        let uses = &batch.uses[read.uses.clone()];
-        repository.decode_read(&mut decoder, read, uses, bytes.as_deref(), |same, plain| {
+    /// Decodes what a step reads and writes it.
+    fn read(&mut self, batch: &Batch, read: &ReadStep, ahead: Option<Fetched>) {
+        let contents = self.shared.repository.contents();
+        let fetched = ahead.unwrap_or_else(|| contents.fetch(read, std::mem::take(&mut self.buffer)));
+        let verify = self.shared.options.verify_hashes;
+        contents.decode(read, &batch.needs, &fetched, verify, |same, plain| {
             self.distribute(batch, same, plain.map_err(Reason::from));
         });
-        self.decoder = decoder;
-        if let Some(bytes) = bytes {
-            self.buffer = bytes.into_buffer();
-        }
+        self.buffer = fetched.into_buffer();
     }
 
     /// Writes a content everywhere.
@@ -108,11 +88,10 @@ impl<'a> Worker<'a> {
             let entry = &batch.items[item.item];
             match (&plain, item.compressed) {
                 (Ok(headed), Some(length)) => {
-                    let mut decoder = std::mem::take(&mut self.headed);
-                    let plain =
-                        decoder.decompress_headed(&item.content, headed, length).map_err(Reason::from);
+                    let contents = self.shared.repository.contents();
+                    let plain = contents.decompress_headed(&item.content, headed, length);
+                    let plain = plain.map_err(Reason::from);
                     self.deliver(entry, Some(item), plain.as_deref().map_err(Clone::clone));
-                    self.headed = decoder;
                 }
                 (plain, _) => self.deliver(entry, Some(item), plain.as_ref().copied().map_err(Clone::clone)),
             }

@@ -1,17 +1,11 @@
 //! Some thousand entries, and in which order their contents are read.
 
 use kopia_format::ContentId;
-use kopia_repository::contents::schedule::{self, Limits, ReadStep};
+use kopia_repository::contents::{ContentLocation, Contents, Located, ReadStep, Steps};
 use kopia_repository::object::Extent;
-use kopia_repository::{ContentLocation, contents};
 
 use super::items::{Check, Chore, Item};
 use super::{BYTES, ENTRIES, LARGE_FILES};
-use crate::queue::Parts;
-
-/// How many reads ahead of itself a worker announces scattered ones. Cold random reads of 4 to 64 KiB came 3.5 times as
-/// fast with 128 announced as with none.
-const ANNOUNCED: usize = 128;
 
 /// How many files without bytes, finished directories and the like one worker takes in a row.
 const CHORES: usize = 64;
@@ -22,10 +16,10 @@ const CHECKED: usize = 16;
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) items: Vec<Item>,
-    /// What is needed from packs; sorted by location once the batch is scheduled.
-    pub(crate) uses: Vec<ContentRef>,
-    pub(crate) reads: Vec<ReadStep>,
-    /// What needs nothing from packs.
+    /// The contents that are needed; sorted by location once the batch is scheduled.
+    pub(crate) needs: Vec<ContentRef>,
+    reads: Vec<ReadStep>,
+    /// What needs no content.
     pub(crate) chores: Vec<Chore>,
     /// What may be there already.
     pub(crate) checks: Vec<Check>,
@@ -48,8 +42,8 @@ pub(crate) struct ContentRef {
     pub(crate) item: usize,
 }
 
-/// A part of a batch that one worker does in a row.
-pub(crate) enum Part<'b> {
+/// A step of a batch, which one worker does in a row.
+pub(crate) enum Step<'b> {
     Read(&'b ReadStep),
     Check(&'b [Check]),
     Chores(&'b [Chore]),
@@ -60,8 +54,8 @@ impl Batch {
     pub(crate) fn add(&mut self, item: Item, location: ContentLocation, extent: &Extent) {
         let item_number = self.items.len();
         self.items.push(item);
-        self.bytes += u64::from(location.original_length);
-        self.uses.push(ContentRef {
+        self.bytes += location.plain_length();
+        self.needs.push(ContentRef {
             location,
             content: extent.content,
             compressed: extent.compressed.then_some(extent.length),
@@ -77,27 +71,20 @@ impl Batch {
             || self.large_files >= LARGE_FILES
     }
 
-    /// Puts reads into the order of packs.
-    pub(crate) fn schedule(&mut self, limits: Limits) {
-        self.reads = schedule::schedule(&mut self.uses, limits);
+    /// Puts what is to be read into the order in which it is stored; reads get `at_least` bytes long where there is as much.
+    pub(crate) fn schedule(&mut self, contents: &Contents, at_least: u64) {
+        self.reads = contents.schedule(&mut self.needs, at_least);
     }
 
-    /// Returns the reads to announce when a part is taken: those a good way ahead of it that do not follow on.
-    pub(crate) fn to_announce(&self, number: usize) -> impl Iterator<Item = &ReadStep> {
-        let first = if number == 0 { 1 } else { number + ANNOUNCED };
-        let last = (number + ANNOUNCED).min(self.reads.len().saturating_sub(1));
-        self.reads.iter().take(last + 1).skip(first).filter(|read| !read.follows)
-    }
-
-    pub(crate) fn part(&self, number: usize) -> Part<'_> {
-        if let Some(read) = self.reads.get(number) {
-            return Part::Read(read);
-        }
-        let number = number - self.reads.len();
+    pub(crate) fn step(&self, number: usize) -> Step<'_> {
+        let Some(number) = number.checked_sub(self.reads.len()) else {
+            return Step::Read(&self.reads[number]);
+        };
         let checked = self.checks.len().div_ceil(CHECKED);
-        match number < checked {
-            true => Part::Check(some(&self.checks, number, CHECKED)),
-            false => Part::Chores(some(&self.chores, number - checked, CHORES)),
+        if number < checked {
+            Step::Check(some(&self.checks, number, CHECKED))
+        } else {
+            Step::Chores(some(&self.chores, number - checked, CHORES))
         }
     }
 }
@@ -108,7 +95,7 @@ fn some<T>(all: &[T], number: usize, length: usize) -> &[T] {
     &all[start..(start + length).min(all.len())]
 }
 
-impl contents::Located for ContentRef {
+impl Located for ContentRef {
     fn content(&self) -> ContentId {
         self.content
     }
@@ -118,8 +105,20 @@ impl contents::Located for ContentRef {
     }
 }
 
-impl Parts for Batch {
+impl Steps for Batch {
+    fn reads(&self) -> &[ReadStep] {
+        &self.reads
+    }
+
     fn count(&self) -> usize {
         self.reads.len() + self.checks.len().div_ceil(CHECKED) + self.chores.len().div_ceil(CHORES)
+    }
+
+    fn entries(&self, number: usize) -> usize {
+        match self.step(number) {
+            Step::Read(read) => read.serves().len(),
+            Step::Check(checks) => checks.len(),
+            Step::Chores(chores) => chores.len(),
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use kopia_repository::contents::schedule::Limits;
 use kopia_repository::{Entry, Repository};
 
 use super::batch::Batch;
@@ -25,8 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) tally: &'a Tally<'a>,
     /// Which names are one in the target.
     pub(crate) folding: Folding,
-    /// How reads are merged.
-    pub(crate) limits: Limits,
+    /// How many bytes one read has, where there are as many side by side.
+    pub(crate) read_at_least: u64,
     /// How many files that are written in pieces may be open.
     pub(crate) large_files: usize,
     /// Where entries go; nowhere if it is only to be known what would be read.

@@ -85,7 +85,7 @@ impl Planner<'_> {
     pub(super) fn contents(&mut self, mut small: SmallEntry, mut found: Candidates, begins: Option<u64>) {
         let object = small.object;
         let is_empty = small.size == 0 && !small.symlink;
-        if is_empty && self.shared.repository.is_empty(object) {
+        if is_empty && self.shared.repository.object_is_empty(object) {
             self.empty(small, found);
             return self.hand_over_when_full();
         }
@@ -169,7 +169,7 @@ impl Planner<'_> {
         if !found.is_nothing() {
             return self.batch.checks.push(Check { item: Item::Small(small), extent: Some(extent), found });
         }
-        match self.shared.repository.find(&extent.content) {
+        match self.shared.repository.contents().locate(&extent.content) {
             Ok(location) => self.batch.add(Item::Small(small), location, &extent),
             Err(error) => {
                 tracing::debug!(%object, %error, "no location");
@@ -242,7 +242,7 @@ impl Planner<'_> {
 
     /// Plans to read a piece of a large file.
     fn piece(&mut self, file: Arc<LargeFile>, extent: Extent) {
-        match self.shared.repository.find(&extent.content) {
+        match self.shared.repository.contents().locate(&extent.content) {
             Ok(location) => self.batch.add(Item::Large(file), location, &extent),
             Err(error) => {
                 file.fail(

@@ -6,7 +6,8 @@ use std::iter::Sum;
 use kopia_format::BlobId;
 
 use super::row::Row;
-use super::{ContentLocation, Manifests, Totals};
+use super::{Manifests, Totals};
+use crate::index::ContentLocation;
 
 /// What is found out about rows in passing.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use kopia_format::ContentId;
 use kopia_format::index::Entry;
 
-use super::ContentLocation;
+use crate::index::ContentLocation;
 
 /// The top bit of an offset says that the content is deleted, as in index blobs.
 const DELETED: u32 = 1 << 31;

@@ -37,7 +37,7 @@ impl Worker<'_> {
                 }
             }
             Err(reason) => {
-                let length = used.length.unwrap_or_else(|| used.location.original_length.into());
+                let length = used.length.unwrap_or_else(|| used.location.plain_length());
                 file.fail(reason, used.offset..used.offset.saturating_add(length));
             }
         }

@@ -1,21 +1,32 @@
-//! Hands batches from the planner to the workers.
+//! Hands batches from those who plan to those who work.
 //!
-//! A batch stays at the front until its last read is taken, so workers never wait for each other between batches; the
-//! planner is held up while two batches wait, which bounds the memory of a restore.
+//! A batch stays at the front until its last step is taken, so workers never wait for each other between batches; the
+//! planner is held up while two batches wait, which bounds memory.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use super::schedule::ReadStep;
+use crate::lock::{lock, wait};
 
 /// How many batches may wait, the one being worked on included.
 const WAITING: usize = 2;
 
-/// Something that consists of a number of parts.
-pub(crate) trait Parts {
+/// Work in steps that any thread takes one by one; the first of them read contents.
+pub trait Steps: Send + Sync {
+    /// Returns the steps that read, which have the first numbers.
+    fn reads(&self) -> &[ReadStep];
+
+    /// Returns the number of steps, those that read included.
     fn count(&self) -> usize;
+
+    /// Returns how many entries wait for a step: they take memory, too.
+    fn entries(&self, number: usize) -> usize;
 }
 
-pub(crate) struct Queue<B> {
+/// Batches that wait for workers.
+pub(super) struct Queue<B> {
     state: Mutex<State<B>>,
     changed: Condvar,
 }
@@ -30,16 +41,16 @@ struct Waiting<B> {
     next: AtomicUsize,
 }
 
-impl<B: Parts> Queue<B> {
-    pub(crate) fn new() -> Self {
+impl<B: Steps> Queue<B> {
+    pub(super) fn new() -> Self {
         Self { state: Mutex::new(State { waiting: VecDeque::new(), closed: false }), changed: Condvar::new() }
     }
 
     /// Adds a batch once there is room; drops it if the queue is closed.
-    pub(crate) fn push(&self, batch: B) {
+    pub(super) fn push(&self, batch: B) {
         let mut state = self.lock();
         while state.waiting.len() >= WAITING && !state.closed {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.changed, state);
         }
         if !state.closed && batch.count() > 0 {
             state.waiting.push_back(Arc::new(Waiting { batch: Arc::new(batch), next: AtomicUsize::new(0) }));
@@ -47,8 +58,8 @@ impl<B: Parts> Queue<B> {
         }
     }
 
-    /// Takes the next part, waiting for one; `None` once the queue is closed and empty.
-    pub(crate) fn take(&self) -> Option<(Arc<B>, usize)> {
+    /// Takes the next step, waiting for one; `None` once the queue is closed and empty.
+    pub(super) fn take(&self) -> Option<(Arc<B>, usize)> {
         let mut state = self.lock();
         loop {
             if let Some(front) = state.waiting.front().cloned() {
@@ -66,18 +77,18 @@ impl<B: Parts> Queue<B> {
             if state.closed {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.changed, state);
         }
     }
 
-    /// Says that no more batches come; those that wait are still worked on.
-    pub(crate) fn close(&self) {
+    /// Closes the queue: batches that wait are still worked on, no more come.
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
     /// Throws away what waits, and closes.
-    pub(crate) fn abort(&self) {
+    pub(super) fn abort(&self) {
         let mut state = self.lock();
         state.waiting.clear();
         state.closed = true;
@@ -85,7 +96,7 @@ impl<B: Parts> Queue<B> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<B>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -93,14 +104,22 @@ impl<B: Parts> Queue<B> {
 mod tests {
     use super::*;
 
-    impl Parts for Vec<u32> {
+    impl Steps for Vec<u32> {
+        fn reads(&self) -> &[ReadStep] {
+            &[]
+        }
+
         fn count(&self) -> usize {
             self.len()
+        }
+
+        fn entries(&self, _: usize) -> usize {
+            1
         }
     }
 
     #[test]
-    fn every_part_is_taken_once() {
+    fn every_step_is_taken_once() {
         let queue = Queue::<Vec<u32>>::new();
         let mut taken: Vec<u32> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..3)

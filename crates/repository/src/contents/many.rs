@@ -1,0 +1,119 @@
+//! Many contents at once, on all cores: sorted, neighbours read together, each decoded once.
+
+use std::sync::Mutex;
+use std::thread;
+
+use kopia_format::ContentId;
+use kopia_storage::ReadAhead;
+
+use super::{ContentLocation, Contents, Fetched, Located, ReadStep, Steps};
+use crate::lock::lock;
+use crate::{Error, Result};
+
+/// A content that is wanted, and what for.
+#[derive(Debug)]
+pub(crate) struct Wanted<T> {
+    pub(crate) content: ContentId,
+    pub(crate) location: ContentLocation,
+    pub(crate) tag: T,
+}
+
+impl<T> Located for Wanted<T> {
+    fn content(&self) -> ContentId {
+        self.content
+    }
+
+    fn location(&self) -> ContentLocation {
+        self.location
+    }
+}
+
+/// Steps that do nothing but read.
+struct Reads<'a>(&'a [ReadStep]);
+
+impl Steps for Reads<'_> {
+    fn reads(&self) -> &[ReadStep] {
+        self.0
+    }
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn entries(&self, number: usize) -> usize {
+        self.0[number].serves().len()
+    }
+}
+
+impl Contents {
+    /// Reads and decodes many contents, neighbours together, and gives each to `visit` with its number in `contents`;
+    /// several threads do so at once, in no order.
+    pub fn read_many(&self, contents: &[ContentId], visit: impl Fn(usize, Result<&[u8], &Error>) + Sync) {
+        let mut wanted = Vec::with_capacity(contents.len());
+        for (tag, &content) in contents.iter().enumerate() {
+            match self.locate(&content) {
+                Ok(location) => wanted.push(Wanted { content, location, tag }),
+                Err(error) => visit(tag, Err(&error)),
+            }
+        }
+        self.read_located(wanted, 0, false, |same, plain| {
+            same.iter().for_each(|one| visit(one.tag, plain.as_ref().copied()));
+        });
+    }
+
+    /// Reads and decodes located contents, and gives each to `visit` with all needs for it; several threads do so at once, in
+    /// no order. Reads may get `at_least` bytes long.
+    pub(crate) fn read_located<L: Located + Sync>(
+        &self,
+        mut located: Vec<L>,
+        at_least: u64,
+        verify_hashes: bool,
+        visit: impl Fn(&[L], Result<&[u8]>) + Sync,
+    ) {
+        let steps = self.schedule(&mut located, at_least);
+        let work = |step: &ReadStep, fetched: &Fetched| {
+            self.decode(step, &located, fetched, verify_hashes, &visit);
+        };
+        if self.profile().ahead == ReadAhead::Threads && steps.len() > 1 {
+            let longest = at_least.max(self.profile().merge_limit as u64);
+            return self.fetch_each(&steps, longest * self.profile().parallel_reads as u64, work);
+        }
+        let buffers = Mutex::new(Vec::new());
+        self.cores.for_each(self.profile(), &steps, |step| {
+            let buffer = lock(&buffers).pop().unwrap_or_default();
+            let fetched = self.fetch(step, buffer);
+            work(step, &fetched);
+            lock(&buffers).push(fetched.into_buffer());
+        });
+    }
+
+    /// Fetches steps ahead of the threads that work on them, one for each core.
+    fn fetch_each(&self, steps: &[ReadStep], budget: u64, work: impl Fn(&ReadStep, &Fetched) + Sync) {
+        let fetcher = self.fetcher::<Reads<'_>>(budget);
+        fetcher.push(Reads(steps));
+        fetcher.close();
+        let work_on = || {
+            let _guard = fetcher.abort_on_panic();
+            let mut buffer = Vec::new();
+            while let Some(mut task) = fetcher.take() {
+                let step = &steps[task.number];
+                let ahead = task.fetched.take();
+                let fetched = ahead.unwrap_or_else(|| self.fetch(step, std::mem::take(&mut buffer)));
+                work(step, &fetched);
+                buffer = fetched.into_buffer();
+                fetcher.done(&task, &mut buffer);
+            }
+        };
+        let workers = self.cores.count().min(steps.len());
+        thread::scope(|scope| {
+            fetcher.start_readers(scope, workers);
+            for _ in 1..workers {
+                // Fewer threads do the same work, where their number is limited.
+                if thread::Builder::new().spawn_scoped(scope, work_on).is_err() {
+                    break;
+                }
+            }
+            work_on();
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! Contents in the packs of a store, found by its indexes: the only room that knows where in a blob a content lies.
+
+use std::sync::Arc;
+
+use kopia_format::{BlobId, ContentId};
+use kopia_storage::{BlobBytes, BlobStore, MAX_COPIES, ReadProfile};
+
+use super::schedule::ReadStep;
+use super::{ContentLocation, Origin};
+use crate::Result;
+use crate::index::{ATTEMPTS, LiveIndex};
+
+/// The packs of a store, and the indexes that name them.
+pub(crate) struct Packs {
+    pub(crate) store: Arc<dyn BlobStore>,
+    pub(crate) indexes: Arc<LiveIndex>,
+}
+
+impl Packs {
+    pub(super) fn profile(&self) -> ReadProfile {
+        self.store.profile()
+    }
+
+    /// Returns the name of the pack with this number.
+    ///
+    /// # Panics
+    /// If the number is from no location of this repository.
+    pub(super) fn pack_name(&self, number: u32) -> &BlobId {
+        self.indexes.packs().get(number).expect("it is the number of a pack of this repository")
+    }
+
+    /// Returns the range of a pack that a location means.
+    pub(super) fn origin(&self, location: &ContentLocation) -> Origin {
+        let blob = self.pack_name(location.pack).clone();
+        Origin { blob, offset: location.offset.into(), length: location.packed_length.into() }
+    }
+
+    /// Tells the store that a range will be read soon.
+    pub(super) fn announce(&self, step: &ReadStep) {
+        self.store.will_need(self.pack_name(step.pack), step.bytes.start, step.length());
+    }
+
+    /// Reads a range; `buffer` is memory to use.
+    pub(super) fn read(&self, step: &ReadStep, buffer: Vec<u8>) -> kopia_storage::Result<BlobBytes> {
+        self.store.read_range(self.pack_name(step.pack), step.bytes.start, step.length(), buffer)
+    }
+
+    /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies elsewhere by now, it is
+    /// read there; also returns where it was read.
+    pub(super) fn read_one(
+        &self,
+        content: &ContentId,
+        mut location: ContentLocation,
+    ) -> Result<(ContentLocation, BlobBytes)> {
+        let mut attempts = 1;
+        loop {
+            let (offset, length) = (location.offset.into(), location.packed_length as usize);
+            match self.store.read_range(self.pack_name(location.pack), offset, length, Vec::new()) {
+                Ok(bytes) => return Ok((location, bytes)),
+                Err(error) => {
+                    let moved = self.indexes.relocate(content, &location, &error);
+                    location = moved.filter(|_| attempts < ATTEMPTS).ok_or(error)?;
+                    attempts += 1;
+                }
+            }
+        }
+    }
+
+    /// Reads the other copies of a content, where the store has its pack several times.
+    pub(super) fn copies(&self, location: ContentLocation) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let (offset, length) = (location.offset.into(), location.packed_length as usize);
+        let pack = self.pack_name(location.pack);
+        let read = move |number| self.store.read_copy(pack, number, offset, Some(length)).transpose();
+        // A copy that cannot be read is skipped: another one may be longer.
+        (0..MAX_COPIES).map_while(read).filter_map(kopia_storage::Result::ok)
+    }
+}

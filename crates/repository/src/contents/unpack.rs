@@ -1,0 +1,80 @@
+//! Decodes what packs hold: a step at once where it can, content by content where something is damaged or has moved.
+
+use kopia_format::ContentId;
+
+use super::decode::check_lengths;
+use super::schedule::same_content;
+use super::{ContentLocation, Decoder, Flaw, Located, Packs, ReadStep, Stored};
+use crate::{Error, Result};
+
+/// A decoder at work on packs.
+pub(super) struct Unpacker<'a> {
+    pub(super) packs: &'a Packs,
+    pub(super) decoder: &'a mut Decoder,
+}
+
+impl Unpacker<'_> {
+    /// Decodes what a step serves, each content once; `bytes` are those of its range, if it could be read as a whole.
+    pub(super) fn decode<L: Located>(
+        &mut self,
+        step: &ReadStep,
+        needs: &[L],
+        bytes: Option<&[u8]>,
+        mut visit: impl FnMut(&[L], Result<&[u8]>),
+    ) {
+        let Some(bytes) = bytes else {
+            return same_content(needs).for_each(|same| {
+                let read = self.read(&same[0].content(), same[0].location(), |plain| visit(same, Ok(plain)));
+                if let Err(error) = read {
+                    visit(same, Err(error));
+                }
+            });
+        };
+        let groups: Vec<&[L]> = same_content(needs).collect();
+        let stored = groups.iter().map(|same| {
+            let (id, location) = (same[0].content(), same[0].location());
+            let start = (u64::from(location.offset) - step.bytes.start) as usize;
+            Stored { id, location, bytes: &bytes[start..start + location.packed_length as usize] }
+        });
+        // Copies are read once the decoder is free again.
+        let mut flawed = Vec::new();
+        self.decoder.decode_many(&stored.collect::<Vec<_>>(), |number, plain| match plain {
+            Ok(plain) => visit(groups[number], Ok(plain)),
+            Err(flaw) => flawed.push((groups[number], flaw)),
+        });
+        for (same, flaw) in flawed {
+            match self.read_copy(&same[0].content(), same[0].location(), flaw) {
+                Ok(plain) => visit(same, Ok(&plain)),
+                Err(error) => visit(same, Err(error)),
+            }
+        }
+    }
+
+    /// Reads one content where it lies by now, and gives its plain bytes to `then`.
+    pub(super) fn read<R>(
+        &mut self,
+        content: &ContentId,
+        location: ContentLocation,
+        then: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R> {
+        let (location, bytes) = self.packs.read_one(content, location)?;
+        match self.decoder.decode(&Stored { id: *content, location, bytes: &bytes }) {
+            Ok(plain) => Ok(then(plain)),
+            Err(flaw) => self.read_copy(content, location, flaw).map(|plain| then(&plain)),
+        }
+    }
+
+    /// Decodes a content from another copy of its pack, where the store has several; `flaw` says what is wrong with the
+    /// usual one, and is returned if no other is better.
+    fn read_copy(&mut self, content: &ContentId, location: ContentLocation, flaw: Flaw) -> Result<Vec<u8>> {
+        let packs = self.packs;
+        if matches!(flaw, Flaw::Corrupt(_)) && check_lengths(&location).is_ok() {
+            for bytes in packs.copies(location) {
+                if let Ok(plain) = self.decoder.decode(&Stored { id: *content, location, bytes: &bytes }) {
+                    return Ok(plain.to_vec());
+                }
+            }
+        }
+        Err::<_, Error>(flaw.of(content, || packs.origin(&location)))
+    }
+}
