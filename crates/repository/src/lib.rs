@@ -9,7 +9,7 @@
 //! | [`contents`] | contents, from their place in a pack to plain bytes, one or many |
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
-//! | [`entry`](Entry) | files, folders and links of a snapshot |
+//! | [`tree`](Entry) | files, directories and links of a snapshot |
 //! | [`verify`] | proof of what can be read |
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
@@ -19,7 +19,6 @@
 
 pub mod contents;
 mod defect;
-pub(crate) mod entry;
 mod error;
 pub mod format_blob;
 mod index;
@@ -31,15 +30,16 @@ mod repository;
 mod sealing;
 pub mod select;
 mod snapshot;
+mod tree;
 pub mod unindexed;
 pub mod verify;
 
 pub use contents::{ContentLocation, Contents};
 pub use defect::Defect;
-pub use entry::{Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
 pub use error::{Error, Result};
 pub use format_blob::FormatBlob;
 pub use index::Unreadable;
 pub use missing::MissingPack;
 pub use repository::{OpenOptions, Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};
+pub use tree::{Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};

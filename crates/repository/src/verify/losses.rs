@@ -8,7 +8,7 @@ use kopia_format::directory::{EntryKind, Refusal, Refused};
 use super::Loss;
 use super::contents::Damaged;
 use crate::contents::Origin;
-use crate::entry::DirectorySource;
+use crate::tree::DirectorySource;
 use crate::object::{Extent, Extents};
 use crate::{Defect, Entry, Repository, Snapshot};
 

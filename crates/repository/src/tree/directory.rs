@@ -43,10 +43,10 @@ impl Entry {
         let source = self.source();
         let plain = source.object().filter(is_plain);
         let json = match self.kind() {
-            EntryKind::Directory => plain.map(|object| self.repository.read_object(object)),
+            EntryKind::Directory => plain.map(|object| self.repository().read_object(object)),
             EntryKind::File | EntryKind::Symlink => Some(Err(self.wrong_kind("folder"))),
         };
-        Fetched { repository: self.repository.clone(), source, json }
+        Fetched { repository: self.repository().clone(), source, json }
     }
 
     /// As [`Self::fetch`], of the first of many folders: as many as are short together, but at least one. Their contents are

@@ -1,9 +1,5 @@
 //! Files, folders and links of a snapshot.
 
-mod fetched;
-mod source;
-mod trail;
-
 use std::io::Read;
 use std::sync::Arc;
 
@@ -11,11 +7,7 @@ use kopia_format::directory::{self, EntryKind, Refused, Summary};
 use kopia_format::stub::{MAX_STUB, Stub};
 use kopia_format::{ObjectId, Timestamp};
 
-pub use fetched::Fetched;
-pub use source::DirectorySource;
-use source::Placed;
-pub use trail::{MAX_WAITING, Trail};
-
+use super::source::{DirectorySource, Placed};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
 
@@ -26,7 +18,7 @@ pub struct Entry {
     entry: directory::Entry<'static>,
     implied: bool,
     /// What the names of other entries put into this directory.
-    placed: Option<Arc<Vec<Placed>>>,
+    pub(super) placed: Option<Arc<Vec<Placed>>>,
 }
 
 /// A folder's entries.
@@ -46,7 +38,12 @@ impl Entry {
     }
 
     /// Makes a directory that nothing but the name of an entry says that there is. It has the entry's owner and time.
-    fn implied(repository: &Repository, object: ObjectId, name: &str, entry: &directory::Entry<'_>) -> Self {
+    pub(super) fn implied(
+        repository: &Repository,
+        object: ObjectId,
+        name: &str,
+        entry: &directory::Entry<'_>,
+    ) -> Self {
         let mut directory = Self::of_directory(repository, object);
         directory.entry.name = name.to_owned().into();
         directory.entry.modified = entry.modified;
@@ -246,7 +243,7 @@ impl Entry {
         Ok(entry)
     }
 
-    fn wrong_kind(&self, wanted: &'static str) -> Error {
+    pub(super) fn wrong_kind(&self, wanted: &'static str) -> Error {
         let path = match self.name() {
             "" => self.object().to_string(),
             name => name.to_string(),
