@@ -1,7 +1,7 @@
 //! Everything that is known before the clock starts.
 
 use std::ffi::CString;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
@@ -97,10 +97,13 @@ impl Plan {
             plan.folders.push(Folder { parent, name, attributes: (&entry).into(), handle: OnceLock::new() });
             let mut leaves = Vec::new();
             let mut refused = None;
-            entry.for_each(|child| match child {
-                Ok(child) if child.kind() == EntryKind::Directory => ahead.push((child, Some(number))),
-                Ok(child) => leaves.push(child),
-                Err(why) => refused = Some(format!("{}: {}", why.name, why.why)),
+            let _ = entry.for_each(|child| {
+                match child {
+                    Ok(child) if child.kind() == EntryKind::Directory => ahead.push((child, Some(number))),
+                    Ok(child) => leaves.push(child),
+                    Err(why) => refused = Some(format!("{}: {}", why.name, why.why)),
+                }
+                ControlFlow::Continue(())
             })?;
             refused.map_or(Ok(()), Err)?;
             leaves.iter().try_for_each(|leaf| plan.leaf(number, leaf))?;

@@ -1,5 +1,6 @@
 //! Whether a target can be written to, and has space for what is to be restored.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use kopia_format::directory::EntryKind;
@@ -55,7 +56,7 @@ impl Needs {
             return Some(Self { bytes: entry.size(), files: 1, entries: 1 });
         }
         // One that is named by its object id has the summary inside.
-        let read = || entry.for_each(|_| {}).ok().flatten();
+        let read = || entry.for_each(|_| ControlFlow::Continue(())).ok()?.continue_value().flatten();
         let summary = entry.summary().cloned().or_else(read)?;
         let number = |number: i64| u64::try_from(number).unwrap_or(0);
         let entries = [summary.files, summary.symlinks, summary.dirs].map(number);

@@ -11,6 +11,7 @@ mod summary;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::{fmt, io};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -27,13 +28,19 @@ const WHAT: &str = "directory";
 /// The longest entry of a stream, in bytes. A real one has a name, numbers, and up to ten paths with errors.
 const LONGEST: usize = 4 << 20;
 
-/// Parses a directory that is whole in memory, visits its entries, and returns its summary.
+/// Parses a directory that is whole in memory and returns its summary, unless `visit` stops before the end.
 ///
 /// # Errors
 /// [`Error::Corrupt`] if the JSON is malformed or no directory; entries before that place were visited.
-pub fn read(bytes: &[u8], visit: impl FnMut(Result<Entry<'_>, Refused>)) -> Result<Option<Summary>> {
+pub fn read(
+    bytes: &[u8],
+    visit: impl FnMut(Result<Entry<'_>, Refused>) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), Option<Summary>>> {
     let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
-    finish(Document { visit }.deserialize(&mut json).and_then(|rest| json.end().map(|()| rest)))
+    let stopped = Cell::new(false);
+    let document = Document { visit, stopped: &stopped };
+    let rest = document.deserialize(&mut json).and_then(|rest| json.end().map(|()| rest));
+    if stopped.get() { Ok(ControlFlow::Break(())) } else { finish(rest) }
 }
 
 /// Parses a directory from a stream; slower than [`read`], but holds one entry at a time.
@@ -42,15 +49,17 @@ pub fn read(bytes: &[u8], visit: impl FnMut(Result<Entry<'_>, Refused>)) -> Resu
 /// As for [`read`], and if an entry has more than 4 MiB; the reader's own errors are returned as they are.
 pub fn read_stream(
     reader: impl io::Read,
-    mut visit: impl FnMut(Result<Entry<'_>, Refused>),
-) -> io::Result<Result<Option<Summary>>> {
-    let left = Cell::new(LONGEST);
+    mut visit: impl FnMut(Result<Entry<'_>, Refused>) -> ControlFlow<()>,
+) -> io::Result<Result<ControlFlow<(), Option<Summary>>>> {
+    let (left, stopped) = (Cell::new(LONGEST), Cell::new(false));
     let visit = |entry: Result<Entry<'_>, Refused>| {
         left.set(LONGEST);
-        visit(entry);
+        visit(entry)
     };
     let mut json = serde_json::Deserializer::from_reader(Metered { reader, left: &left });
-    match (Document { visit }).deserialize(&mut json).and_then(|rest| json.end().map(|()| rest)) {
+    let document = Document { visit, stopped: &stopped };
+    match document.deserialize(&mut json).and_then(|rest| json.end().map(|()| rest)) {
+        Err(_) if stopped.get() => Ok(Ok(ControlFlow::Break(()))),
         Err(error) if error.is_io() && left.get() == 0 => {
             let why = format!("an entry has more than {LONGEST} bytes");
             Ok(Err(Error::corrupt(WHAT, why)))
@@ -78,10 +87,10 @@ impl<R: io::Read> io::Read for Metered<'_, R> {
     }
 }
 
-fn finish(document: serde_json::Result<Rest>) -> Result<Option<Summary>> {
+fn finish(document: serde_json::Result<Rest>) -> Result<ControlFlow<(), Option<Summary>>> {
     let rest = document.map_err(|error| Error::corrupt(WHAT, error.to_string()))?;
     match rest.stream.as_deref() {
-        Some("kopia:directory") => Ok(rest.summary),
+        Some("kopia:directory") => Ok(ControlFlow::Continue(rest.summary)),
         found => Err(Error::corrupt(WHAT, format!("stream {found:?}, not kopia:directory"))),
     }
 }
@@ -94,11 +103,13 @@ struct Rest {
 }
 
 /// The visitor of the whole document; entries go to `visit`.
-struct Document<F> {
+struct Document<'s, F> {
     visit: F,
+    /// Set when `visit` wants no more: parsing can end only with an error, which then says nothing.
+    stopped: &'s Cell<bool>,
 }
 
-impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> DeserializeSeed<'de> for Document<F> {
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>) -> ControlFlow<()>> DeserializeSeed<'de> for Document<'_, F> {
     type Value = Rest;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Rest, D::Error> {
@@ -106,7 +117,7 @@ impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> DeserializeSeed<'de> for Documen
     }
 }
 
-impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Document<F> {
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>) -> ControlFlow<()>> Visitor<'de> for Document<'_, F> {
     type Value = Rest;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,7 +129,9 @@ impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Document<F> {
         while let Some(key) = map.next_key::<Cow<'_, str>>()? {
             match &*key {
                 "stream" => rest.stream = map.next_value()?,
-                "entries" => map.next_value_seed(Entries { visit: &mut self.visit })?,
+                "entries" => {
+                    map.next_value_seed(Entries { visit: &mut self.visit, stopped: self.stopped })?;
+                }
                 "summary" => rest.summary = map.next_value()?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -130,9 +143,10 @@ impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Document<F> {
 /// The visitor of the list of entries, or of `null` in an empty directory.
 struct Entries<'f, F> {
     visit: &'f mut F,
+    stopped: &'f Cell<bool>,
 }
 
-impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> DeserializeSeed<'de> for Entries<'_, F> {
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>) -> ControlFlow<()>> DeserializeSeed<'de> for Entries<'_, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -140,7 +154,7 @@ impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> DeserializeSeed<'de> for Entries
     }
 }
 
-impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Entries<'_, F> {
+impl<'de, F: FnMut(Result<Entry<'_>, Refused>) -> ControlFlow<()>> Visitor<'de> for Entries<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,8 +171,11 @@ impl<'de, F: FnMut(Result<Entry<'_>, Refused>)> Visitor<'de> for Entries<'_, F> 
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(raw) = seq.next_element::<Option<RawEntry<'de>>>()? {
-            if let Some(raw) = raw {
-                (self.visit)(raw.validate());
+            if let Some(raw) = raw
+                && (self.visit)(raw.validate()).is_break()
+            {
+                self.stopped.set(true);
+                return Err(serde::de::Error::custom("no more is wanted"));
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The parsers: what they accept keeps its promises.
 
+use std::ops::ControlFlow;
+
 use kopia_format::compaction::{self, CompactionLog};
 use kopia_format::directory::{self, Entry, Refused};
 use kopia_format::format_blob::{Envelope, RepositoryFormat, find_replica};
@@ -37,6 +39,7 @@ pub fn directory(bytes: &[u8]) {
     let mut whole = Vec::new();
     let result = directory::read(bytes, |entry: Result<Entry<'_>, Refused>| {
         whole.push(entry.map(Entry::into_owned));
+        ControlFlow::Continue(())
     });
     for entry in whole.iter().flatten() {
         assert!(entry.name.split('/').all(|component| !matches!(component, "" | "." | "..")));
@@ -44,7 +47,10 @@ pub fn directory(bytes: &[u8]) {
         assert_eq!(entry.mode & !0o7777, 0);
     }
     let mut streamed = Vec::new();
-    let stream = directory::read_stream(bytes, |entry| streamed.push(entry.map(Entry::into_owned)));
+    let stream = directory::read_stream(bytes, |entry| {
+        streamed.push(entry.map(Entry::into_owned));
+        ControlFlow::Continue(())
+    });
     let stream = stream.expect("slices do not fail");
     if let Ok(summary) = result {
         assert_eq!((stream, &streamed), (Ok(summary), &whole));

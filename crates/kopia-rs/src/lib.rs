@@ -119,8 +119,8 @@ pub use kopia_format::stub::{Stub, StubKind};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_repository::object::ObjectReader;
 pub use kopia_repository::{
-    ContentLocation, Defect, Directory, DirectorySource, Entry, Error, FormatBlob, MAX_WAITING, MissingPack,
-    OpenOptions, Repository, Result, Snapshot, Snapshots, Status, Trail, Unreadable,
+    ContentLocation, Defect, Directory, Entry, Error, FormatBlob, MissingPack, OpenOptions, Repository,
+    Result, Snapshot, Snapshots, Status, Trail, Unreadable,
 };
 pub use kopia_storage::FilesystemStore;
 
@@ -132,6 +132,13 @@ pub mod storage {
 /// The one blob that everything begins with, and its replicas.
 pub mod format_blob {
     pub use kopia_repository::format_blob::*;
+}
+
+/// What a directory has in it, and the walk over a whole tree.
+pub mod tree {
+    pub use kopia_repository::tree::{
+        Clash, Directory, FoldName, MAX_WAITING, Order, Problem, Visitor, Walk, Walked,
+    };
 }
 
 /// From what a person types to the entry that is meant.

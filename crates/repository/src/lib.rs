@@ -9,7 +9,7 @@
 //! | [`contents`] | contents, from their place in a pack to plain bytes, one or many |
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
-//! | [`tree`](Entry) | files, directories and links of a snapshot |
+//! | [`tree`] | files, directories and links of a snapshot, and the walk over all of them |
 //! | [`verify`] | proof of what can be read |
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
@@ -30,7 +30,7 @@ mod repository;
 mod sealing;
 pub mod select;
 mod snapshot;
-mod tree;
+pub mod tree;
 pub mod unindexed;
 pub mod verify;
 
@@ -42,4 +42,4 @@ pub use index::Unreadable;
 pub use missing::MissingPack;
 pub use repository::{OpenOptions, Repository, Status};
 pub use snapshot::{Snapshot, Snapshots};
-pub use tree::{Directory, DirectorySource, Entry, Fetched, MAX_WAITING, Trail};
+pub use tree::{Directory, Entry, Trail};

@@ -7,8 +7,8 @@
 //! `kopia snapshot verify` and `kopia content verify` (`snapshot/snapshotfs/snapshot_verifier.go`,
 //! `repo/content/content_manager_iterate.go`) ask the same questions apart from each other.
 
+mod affected;
 mod contents;
-mod losses;
 mod part;
 mod walk;
 
@@ -22,7 +22,7 @@ use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
 
 pub use part::{Part, Shard};
-use walk::Walk;
+use walk::Survey;
 
 /// How many damaged contents and lost entries a [`Report`] keeps, and about how many bytes of paths; observers are told of
 /// all.
@@ -58,8 +58,8 @@ pub trait Observer: Sync {
     }
 
     /// An entry of a snapshot cannot be restored as it was.
-    fn loss(&self, loss: &Loss) {
-        let _ = loss;
+    fn affected(&self, entry: &AffectedEntry) {
+        let _ = entry;
     }
 }
 
@@ -87,9 +87,9 @@ pub struct Report {
     /// 10,000 of them at most, by pack and offset.
     pub damage: Vec<Damage>,
     /// Entries that cannot be restored as they were, each as often as there are snapshots with it.
-    pub loss_count: u64,
+    pub affected_count: u64,
     /// The first 10,000 of them.
-    pub losses: Vec<Loss>,
+    pub affected: Vec<AffectedEntry>,
     /// Files that stand for others: `kopia snapshot fix` could not read these, or `kopia restore --shallow` did not restore them.
     /// That is no damage of what is there.
     pub stub_count: u64,
@@ -130,7 +130,7 @@ pub struct Damage {
 /// An entry that cannot be restored as it was.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Loss {
+pub struct AffectedEntry {
     /// The snapshot that has it; nothing where an object was named.
     pub snapshot: Option<Snapshot>,
     /// Its path below the root, empty for the root.
@@ -145,7 +145,7 @@ impl Report {
     /// Says whether nothing is wrong with what was looked at, and no index blob seems to be missing, or may be.
     pub fn is_sound(&self) -> bool {
         self.damage_count == 0
-            && self.loss_count == 0
+            && self.affected_count == 0
             && self.unlisted.is_empty()
             && self.unsearched.is_none()
             && self.unexpected().next().is_none()
@@ -170,7 +170,7 @@ impl Repository {
         for snapshot in snapshots.iter().filter(|snapshot| !snapshot.is_deleted()) {
             match snapshot.root() {
                 Ok(root) => roots.push((Some(snapshot.clone()), root)),
-                Err(error) => rootless.push(Loss {
+                Err(error) => rootless.push(AffectedEntry {
                     snapshot: Some(snapshot.clone()),
                     path: String::new(),
                     object: None,
@@ -206,29 +206,29 @@ impl Repository {
 /// otherwise all.
 fn verify(
     repository: &Repository,
-    (roots, lost): (&[(Option<Snapshot>, Entry)], Vec<Loss>),
+    (roots, lost): (&[(Option<Snapshot>, Entry)], Vec<AffectedEntry>),
     needed: Option<HashSet<ContentId>>,
     options: &Options,
     observer: &dyn Observer,
 ) -> Report {
-    let mut walk = Walk::new(repository, needed);
-    roots.iter().for_each(|(_, root)| walk.add_root(root));
-    walk.run();
-    let mut report = Report { folders: walk.folders, files: walk.files, ..Report::default() };
-    (report.stub_count, report.stubs) = (walk.stub_count, std::mem::take(&mut walk.stubs));
-    let damaged = contents::verify(repository, walk.needed.as_ref(), options, observer, &mut report);
+    let mut survey = Survey::new(repository, needed);
+    survey.run(roots.iter().map(|(_, root)| root));
+    let mut report = Report { folders: survey.directories, files: survey.files, ..Report::default() };
+    report.stub_count = survey.stub_count;
+    report.stubs = std::mem::take(&mut survey.stubs);
+    let damaged = contents::verify(repository, survey.needed.as_ref(), options, observer, &mut report);
     let mut kept_bytes = 0;
-    let mut tell = |loss: Loss| {
-        observer.loss(&loss);
-        report.loss_count += 1;
-        if report.losses.len() < KEPT && kept_bytes < KEPT_BYTES {
-            kept_bytes += loss.path.len();
-            report.losses.push(loss);
+    let mut tell = |entry: AffectedEntry| {
+        observer.affected(&entry);
+        report.affected_count += 1;
+        if report.affected.len() < KEPT && kept_bytes < KEPT_BYTES {
+            kept_bytes += entry.path.len();
+            report.affected.push(entry);
         }
     };
     lost.into_iter().for_each(&mut tell);
-    if !damaged.is_empty() || !walk.suspects.is_empty() || walk.roots_suspect {
-        losses::list(repository, roots, &damaged, &walk.suspects, &mut tell);
+    if !damaged.is_empty() || survey.any_suspect {
+        affected::list(repository, roots, &damaged, &survey.suspects, &mut tell);
     }
     report
 }

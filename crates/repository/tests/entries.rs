@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 use std::io::Read;
+use std::ops::ControlFlow;
 
 use kopia_codec::key::Password;
 use kopia_format::directory::EntryKind;
@@ -153,18 +154,100 @@ fn long_directories_know_such_names_too() {
         entries
     });
     let (mut names, mut directories) = (0, Vec::new());
-    root.for_each(|entry| {
-        let entry = entry.unwrap();
-        names += 1;
-        if entry.kind() == EntryKind::Directory {
-            directories.push(entry);
-        }
-    })
-    .unwrap();
+    let _ = root
+        .for_each(|entry| {
+            let entry = entry.unwrap();
+            names += 1;
+            if entry.kind() == EntryKind::Directory {
+                directories.push(entry);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(names, 60_002);
     assert_eq!(listed(&directories[0]), ["own one", "x one"]);
     assert!(directories[1].is_implied());
     assert_eq!(listed(&directories[1]), ["\"x\\\" one"]);
+}
+
+/// Every order of entries that is not kopia's: of those of one name the first counts.
+#[test]
+fn of_entries_of_one_name_the_first_counts_wherever_the_others_stand() {
+    let doubled = |name: &str| {
+        format!("{name} refused: another entry of the folder has this name; only one of them is restored")
+    };
+    for slashed in [false, true] {
+        let root = root(|writer| {
+            let [one, two] = [writer.file(b"one"), writer.file(b"two")];
+            let inner = writer.directory(&[]);
+            let mut entries = vec![
+                // Sorted as kopia does it, with the name of a directory for a file.
+                entry("a", "d", &inner, 0),
+                entry("a", "f", &one, 3),
+                entry("b", "f", &one, 3),
+                entry("c", "f", &one, 3),
+                // Not sorted from here on.
+                entry("b", "f", &two, 3),
+                entry("d", "f", &one, 3),
+                entry("e", "d", &inner, 0),
+                entry("d", "f", &two, 3),
+                entry("a", "d", &inner, 0),
+            ];
+            entries.extend(slashed.then(|| entry("x/y", "f", &one, 3)));
+            entries
+        });
+        let mut lines = listed(&root);
+        lines.sort();
+        let mut expected = ["a/", "b one", "c one", "d one", "e/"].map(String::from).to_vec();
+        expected.extend(["a", "a", "b", "d"].map(doubled));
+        let placed = if slashed { &["x/ implied", "x/y one"][..] } else { &[] };
+        expected.extend(placed.iter().map(|&line| line.into()));
+        expected.sort();
+        assert_eq!(lines, expected, "{slashed}");
+    }
+}
+
+#[test]
+fn a_visitor_of_entries_stops_where_it_wants() {
+    for slashed in [false, true] {
+        let root = root(|writer| {
+            let one = writer.file(b"one");
+            let mut entries: Vec<_> = ["a", "b", "c"].iter().map(|name| entry(name, "f", &one, 3)).collect();
+            entries.extend(slashed.then(|| entry("d/e", "f", &one, 3)));
+            entries
+        });
+        for last in ["b", "d"] {
+            let mut seen = Vec::new();
+            let read = root.for_each(|entry| {
+                let name = entry.unwrap().name().to_owned();
+                let is_last = name == last;
+                seen.push(name);
+                if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            let is_there = slashed || last == "b";
+            assert_eq!(read.unwrap().is_break(), is_there, "{last}");
+            let expected: &[&str] = match (last, slashed) {
+                ("b", _) => &["a", "b"],
+                (_, true) => &["a", "b", "c", "d"],
+                (_, false) => &["a", "b", "c"],
+            };
+            assert_eq!(seen, expected);
+        }
+    }
+}
+
+/// A directory that is damaged at its end has what stands before that.
+#[test]
+fn a_path_is_found_before_a_directory_breaks_off() {
+    let root = root(|writer| {
+        let one = writer.file(b"one");
+        let entry = |name: &str| entry(name, "f", &one, 3).to_string();
+        let json = format!(r#"{{"stream":"kopia:directory","entries":[{},{},"#, entry("a"), entry("b"));
+        let broken = writer.object(Some('k'), json.as_bytes()).to_string();
+        vec![self::entry("d", "d", &broken, 0)]
+    });
+    assert_eq!(root.at("d/a").unwrap().name(), "a");
+    assert!(root.at("d/c").unwrap_err().to_string().contains("EOF"), "{:?}", root.at("d/c"));
 }
 
 #[test]

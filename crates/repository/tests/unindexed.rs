@@ -110,7 +110,7 @@ fn packs_of_an_index_that_is_gone_say_what_they_hold() {
     assert!(coverage.is_complete_for(&"other@host:/data".parse().unwrap()), "of that one nothing is hidden");
     let report = repository.verify(&verify::Options::default(), &()).unwrap();
     assert_eq!((report.unindexed.len(), report.unexpected().count()), (5, 5));
-    assert!(report.damage_count == 0 && report.loss_count == 0 && !report.is_sound());
+    assert!(report.damage_count == 0 && report.affected_count == 0 && !report.is_sound());
     // Whoever asks the packs has them all.
     let degraded = open_with(&store, true, false);
     assert!(degraded.unindexed_packs(Packs::All).unwrap().is_empty());

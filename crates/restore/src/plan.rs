@@ -6,24 +6,25 @@
 
 pub(crate) mod batch;
 pub(crate) mod context;
-pub(crate) mod folding;
 pub(crate) mod items;
 mod leaf;
 mod rounds;
 mod shard_slice;
+mod visit;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_format::directory::EntryKind;
-use kopia_repository::{Defect, Entry, Fetched, MAX_WAITING};
+use kopia_repository::tree::{FoldName, Walk};
+use kopia_repository::{Entry, Trail};
 use rustix::fs::Stat;
 
 use crate::Part;
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
-use crate::decide::extras::{DirNames, originals};
+use crate::decide::extras::DirNames;
 use crate::decide::leftovers::{Leftover, Leftovers};
 use crate::destination::existing::look_into;
 use crate::destination::folder::{Folder, FolderKind};
@@ -33,15 +34,14 @@ use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
 use crate::destination::naming::Folding;
 use crate::destination::placeholder::Placeholders;
-use crate::destination::{Identity, is_folder, look, staging};
-use crate::outcome::Attribute;
+use crate::destination::{is_folder, look};
 use crate::reason::{NotDeleted, Reason};
 use batch::Batch;
 use context::{Context, Destination};
-use folding::{Merged, Seen, below};
 use items::{Chore, Side};
 use rounds::Rounds;
 use shard_slice::Share;
+use visit::Visit;
 
 /// When a batch is handed over: entries, bytes of plain contents, and files written in pieces, which stay open meanwhile.
 const ENTRIES: usize = 16_384;
@@ -58,10 +58,8 @@ pub(crate) struct Planner<'a> {
     rounds: Rounds,
     /// What falls to this process, if others restore the rest.
     share: Option<Share>,
-    /// Folders still to be walked, the next one last.
-    folders: Vec<Arc<Folder>>,
-    /// Folders found in the one that is being walked, in their order.
-    folders_found: Vec<Arc<Folder>>,
+    /// The directory that is being visited.
+    visit: Visit,
 }
 
 impl<'a> Planner<'a> {
@@ -81,8 +79,7 @@ impl<'a> Planner<'a> {
             merge: Merge::default(),
             rounds,
             share,
-            folders: Vec::new(),
-            folders_found: Vec::new(),
+            visit: Visit::default(),
         }
     }
 
@@ -91,7 +88,7 @@ impl<'a> Planner<'a> {
         let destination = self.shared.destination;
         let is_left = destination.is_some_and(|destination| destination.staging.is_left());
         let left = if is_left { Leftover::Usable } else { Leftover::Nothing };
-        let folder = Folder::root(root.source(), root.into(), left);
+        let folder = Folder::root(Trail::root(Some(root.object())), root.into(), left);
         self.merge.existing.push(folder.clone());
         match root.kind() {
             EntryKind::File | EntryKind::Symlink => {
@@ -102,26 +99,24 @@ impl<'a> Planner<'a> {
                 let found = there.found(&self.shared, name, root, left);
                 folder.set_placeholders(vec![name.into()]);
                 self.leaf(&folder, name, root, found);
-                self.leave(folder);
+                self.child_done(folder);
             }
-            EntryKind::Directory => self.folders.push(folder),
-        }
-        while !self.folders.is_empty() && !self.shared.stopped() {
-            // The next folders are read at once; on many cores one thread could not keep the workers busy.
-            let sources = self.folders.iter().rev().map(|folder| folder.source.clone());
-            let fetched = Entry::fetch_some(root.repository(), sources);
-            let next = self.folders.split_off(self.folders.len() - fetched.len());
-            let mut below = Vec::new();
-            for (folder, fetched) in next.into_iter().rev().zip(fetched) {
-                self.visit(&folder, fetched);
-                self.leave(folder);
-                below.push(std::mem::take(&mut self.folders_found));
-            }
-            // What lies in the first of them comes first.
-            self.folders.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
+            EntryKind::Directory => self.walk(root, folder),
         }
         self.end_rounds();
         self.merge
+    }
+
+    /// Plans everything below a directory.
+    fn walk(&mut self, root: &Entry, folder: Arc<Folder>) {
+        let folding = self.shared.folding;
+        let fold: FoldName<'_> = &|name| folding.key(name);
+        let walk = Walk::new(root.repository()).max_depth(self.shared.options.max_depth);
+        let walk = if folding == Folding::Nothing { walk } else { walk.fold(fold) };
+        let stopped = walk.run([(root, folder)], self).is_break();
+        if stopped && self.visit.lacks_tag() {
+            self.batch.chores.push(Chore::Tag);
+        }
     }
 
     /// Waits until everything that was handed out is done. What is found to be wrong has to be read after all.
@@ -133,100 +128,6 @@ impl<'a> Planner<'a> {
                 return;
             }
             self.take_back(wrong);
-        }
-    }
-
-    /// Plans the entries of a folder; its folders come next, in their order.
-    fn visit(&mut self, folder: &Arc<Folder>, fetched: Fetched) {
-        let mut there = There { existing: self.existing(folder), left: self.left(folder) };
-        let mut extras = self.names_of(folder, &there);
-        let mut stubbed = Vec::new();
-        let mut placeholders = self.placeholders_of(&there);
-        let is_root = folder.parent.is_none();
-        if let Some(share) = &mut self.share {
-            share.begin(&folder.path_of(""));
-        }
-        let mut has_tag = false;
-        let (folding, repository) = (self.shared.folding, self.shared.repository);
-        let read = folding::for_each(folding, repository, fetched, &folder.merged, |seen| match seen {
-            _ if self.shared.stopped() => {}
-            Seen::Refused(refused) => {
-                extras.as_mut().and_then(|extras| extras.take(&refused.name));
-                self.problem(folder, &refused.name.clone(), refused.into());
-            }
-            Seen::Clash(clash) => {
-                let path = clash.path(&folder.path_of(""));
-                self.shared.tally.lost(path, clash.reason(), below(&clash.entry));
-            }
-            Seen::Entry(entry, merged) => {
-                has_tag |= is_root && staging::is_tag(entry.name());
-                if entry.name().contains('\u{fffd}') {
-                    self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
-                }
-                placeholders.note(entry.name());
-                if let (Some(extras), Some(existing)) = (&mut extras, &there.existing) {
-                    extras.take_or_look(existing.as_fd(), entry.name());
-                    if !extras.is_empty() {
-                        stubbed.extend(originals(&entry));
-                    }
-                }
-                let left = there.left.as_mut().map_or(Leftover::Nothing, |left| left.take_up(&entry));
-                let left = if self.share.is_some() { Leftover::Usable } else { left };
-                match entry.kind() {
-                    EntryKind::Directory => {
-                        let placing = there.placing(&self.shared, folder, &entry);
-                        let planned =
-                            placing.and_then(|placing| self.folder(folder, (&entry, merged), placing, left));
-                        if let Err(reason) = planned {
-                            if self.share.is_some() {
-                                self.shared
-                                    .note_incomplete(folder.path_of(entry.name()) + "/", reason.to_string());
-                            }
-                            self.shared.tally.lost(folder.path_of(entry.name()), reason, below(&entry));
-                            there.left.iter_mut().for_each(|left| left.give_back(entry.name()));
-                        }
-                    }
-                    EntryKind::File | EntryKind::Symlink => {
-                        let found = there.found(&self.shared, entry.name(), &entry, left);
-                        self.leaf(folder, entry.name(), &entry, found);
-                    }
-                }
-            }
-        });
-        folder.set_placeholders(placeholders.into_replaced());
-        self.discard_rest(folder, there.left.take());
-        if is_root && !has_tag && read.is_ok() {
-            self.batch.chores.push(Chore::Tag);
-        }
-        match (read, extras) {
-            // What the rest of the list would have named is not known.
-            (Err(error), _) => {
-                let path = folder.path_of("");
-                if self.share.is_some() {
-                    // The other shards leave to this one what fell to it, and who finishes the restore has to know.
-                    self.shared.note_incomplete(format!("{path}/"), error.to_string());
-                }
-                self.shared.tally.problem(path, error);
-            }
-            (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
-                if let Some(existing) = &there.existing {
-                    let kept = extras.take_originals(existing.as_fd(), stubbed);
-                    kept.iter().for_each(|name| self.extra_problem(folder, name, NotDeleted::OnlyStub));
-                }
-                match extras.take_unread(summary.as_ref()) {
-                    Ok(kept) => {
-                        kept.iter()
-                            .for_each(|name| self.extra_problem(folder, name, NotDeleted::UnreadInBackup));
-                    }
-                    Err(reason) => return self.extra_problem(folder, "", reason),
-                }
-                let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
-                let listed = there.existing.as_ref().and_then(|listed| Identity::of(listed).ok());
-                if let Some(listed) = listed {
-                    folder.set_extras(listed, names);
-                }
-            }
-            (Ok(_), _) => {}
         }
     }
 
@@ -290,52 +191,6 @@ impl<'a> Planner<'a> {
         existing.map_or_else(Placeholders::default, |existing| Placeholders::read(existing.as_fd()))
     }
 
-    /// Plans a folder, unless it is nested too deep or in itself.
-    fn folder(
-        &mut self,
-        parent: &Arc<Folder>,
-        (entry, mut merged): (&Entry, Vec<Merged>),
-        Placing { kind, replaces, attributes }: Placing,
-        left: Leftover,
-    ) -> Result<(), Reason> {
-        if parent.depth >= self.shared.options.max_depth {
-            return Err(Defect::TooDeep { limit: self.shared.options.max_depth }.into());
-        }
-        if self.folders.len() + self.folders_found.len() >= MAX_WAITING {
-            return Err(Defect::TooManyWaiting { limit: MAX_WAITING }.into());
-        }
-        let source = entry.source();
-        let itself = source.object();
-        if itself.is_some() && parent.ancestors().any(|ancestor| ancestor.has(itself)) {
-            return Err(Defect::ContainsItself.into());
-        }
-        self.take_room_for_folder();
-        merged.retain(|merged| {
-            let itself = merged.source.object();
-            let is_cycle = itself.is_some() && parent.ancestors().any(|ancestor| ancestor.has(itself));
-            if is_cycle {
-                self.problem(parent, &merged.name, Defect::ContainsItself.into());
-            }
-            !is_cycle
-        });
-        let folder = parent.child(entry.name(), (source, merged, below(entry)), attributes, kind, left);
-        if replaces {
-            folder.set_replaces();
-        }
-        match kind {
-            FolderKind::Existing => self.merge.existing.push(folder.clone()),
-            FolderKind::Moved => self.merge.moved.push(folder.clone()),
-            FolderKind::Inner => {}
-        }
-        self.folders_found.push(folder);
-        Ok(())
-    }
-
-    /// Notes that no more is added to a folder, and finishes it if everything in it is.
-    fn leave(&mut self, folder: Arc<Folder>) {
-        self.child_done(folder);
-    }
-
     /// Notes that nothing more comes of a child of a folder, and has the folder finished if everything in it is.
     fn child_done(&mut self, folder: Arc<Folder>) {
         if folder.one_done() {
@@ -368,6 +223,7 @@ impl<'a> Planner<'a> {
 }
 
 /// What is there already of the folder that is being planned.
+#[derive(Default)]
 struct There {
     existing: Option<OwnedFd>,
     left: Option<Leftovers>,

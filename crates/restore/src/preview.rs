@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use crate::destination::staging;
 use crate::destination::target::find;
 use crate::{Error, Notes, Options, Problem, Result};
-use walk::Walk;
+use walk::DryRun;
 
 /// What would happen to one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,12 +122,12 @@ pub fn preview(
         may_write(parent, false).map_err(|source| error("cannot be created", source))?;
         None
     };
-    let mut walk = Walk::new(options, entry.repository(), (&path, handle), visit);
+    let mut dry_run = DryRun::new(options, (&path, handle), visit);
     match name {
-        Some(name) => walk.single(entry, &name),
-        None => walk.folders(entry),
+        Some(name) => dry_run.single(entry, &name),
+        None => dry_run.directories(entry),
     }
-    Ok(walk.end())
+    Ok(dry_run.end())
 }
 
 /// Asks the system whether entries can be made in a folder. The owner of the target needs no right: the restore gives it.
@@ -157,9 +157,9 @@ pub(crate) fn is_there(entry: &Entry, target: &Path) -> Result<bool> {
         unfinished: None,
     })?;
     let options = Options::default();
-    let mut walk = Walk::new(&options, entry.repository(), (target, Some(Arc::new(handle))), |_: &Change| ());
-    walk.until_different = true;
-    walk.folders(entry);
-    let Preview { written, folders, problem_count, .. } = walk.end();
+    let mut dry_run = DryRun::new(&options, (target, Some(Arc::new(handle))), |_: &Change| ());
+    dry_run.until_different = true;
+    dry_run.directories(entry);
+    let Preview { written, folders, problem_count, .. } = dry_run.end();
     Ok(written == 0 && folders == 0 && problem_count == 0)
 }

@@ -1,10 +1,11 @@
-//! `ls WHAT`: the entries of a folder, or of all folders below it.
+//! `ls WHAT`: the entries of a directory, or of all directories below it.
 
 use std::io::{self, Write};
-use std::iter;
+use std::ops::ControlFlow;
 
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::{Entry, EntryKind, MAX_WAITING, Trail};
+use kopia_rs::tree::{Order, Problem, Visitor, Walk, Walked};
+use kopia_rs::{Defect, Entry, EntryKind, Error, Summary, Trail};
 use serde::Serialize;
 
 use crate::args::Ls;
@@ -13,7 +14,7 @@ use crate::session::Session;
 use crate::terminal::output::{self, JsonArray, Out, escape, for_terminal, log_line};
 use crate::terminal::time;
 
-/// How many folders may be nested: a repository made with malice could hold a folder that holds itself.
+/// How many directories may be nested.
 const MAX_DEPTH: usize = 10_000;
 
 /// One entry as `--json` prints it; fields as in kopia's directories, the path below what was named.
@@ -41,23 +42,30 @@ enum Sink {
 
 struct Lister {
     sink: Sink,
+    recursive: bool,
     exit: Exit,
-    /// The first error of standard output; a visitor cannot stop.
+    /// What comes before the names of the directory that is being listed.
+    prefix: String,
+    /// Why the first directory cannot be read.
+    unreadable: Option<Error>,
+    /// The first error of standard output, which ends the list.
     broken: Option<io::Error>,
 }
 
 pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
     let entry = session.select(&args.what)?.entry;
-    let sink = match session.json {
-        true => Sink::Json(JsonArray::new()),
-        false => Sink::Text { out: output::out(), long: args.long, null: args.null },
+    let sink = if session.json {
+        Sink::Json(JsonArray::new())
+    } else {
+        Sink::Text { out: output::out(), long: args.long, null: args.null }
     };
-    let mut lister = Lister { sink, exit: Exit::Complete, broken: None };
+    let (recursive, exit, prefix) = (args.recursive, Exit::Complete, String::new());
+    let mut lister = Lister { sink, recursive, exit, prefix, unreadable: None, broken: None };
     if entry.kind() == EntryKind::Directory {
-        lister.tree(&entry, args.recursive)?;
+        lister.tree(&entry)?;
     } else {
         let object = entry.object().to_string();
-        lister.show(if entry.name().is_empty() { &object } else { entry.name() }, &entry);
+        let _ = lister.show(if entry.name().is_empty() { &object } else { entry.name() }, &entry);
     }
     let exit = lister.exit;
     match lister.finish().map_err(Failure::output) {
@@ -67,63 +75,74 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
     }
 }
 
-impl Lister {
-    /// Shows what is in a folder, and if asked what is in its folders. Only the first must be readable.
-    ///
-    /// Folders that nothing but names imply are not shown: what lies in them is, by its whole name.
-    fn tree(&mut self, root: &Entry, recursive: bool) -> Result<(), Failure> {
-        let mut folders = vec![(root.source(), Trail::root(&root.source()))];
-        while let Some((source, trail)) = folders.pop() {
-            let below = folders.len();
-            let prefix = trail.path_of("") + if trail.depth() == 0 { "" } else { "/" };
-            let fetched = Entry::fetch_some(root.repository(), iter::once(source));
-            let visited = fetched.into_iter().map(|folder| {
-                folder.for_each(|entry| match entry {
-                    Ok(entry) => {
-                        if !entry.is_implied() {
-                            self.show(&format!("{prefix}{}", entry.name()), &entry);
-                        }
-                        if entry.is_implied() || recursive && entry.kind() == EntryKind::Directory {
-                            let source = entry.source();
-                            folders.push((source.clone(), trail.child(entry.name(), &source)));
-                        }
-                    }
-                    Err(refused) => self.problem(&format!("{prefix}{}", refused.name), &refused.reason()),
-                })
-            });
-            match visited.collect::<Result<Vec<_>, _>>() {
-                Err(error) if trail.depth() == 0 => {
-                    self.flush().map_err(Failure::output)?;
-                    return Err(error.into());
-                }
-                Err(error) => self.problem(&prefix, &chain(&error)),
-                Ok(_) => {}
-            }
-            let beyond = match folders.len() {
-                len if len > below && trail.depth() == MAX_DEPTH => {
-                    Some(format!("folders nest more than {MAX_DEPTH} deep"))
-                }
-                len if len > MAX_WAITING => {
-                    Some(format!("more than {MAX_WAITING} folders are still to be listed"))
-                }
-                _ => None,
-            };
-            if let Some(why) = beyond {
-                self.problem(&prefix, &why);
-                folders.truncate(below);
-            }
-            if self.broken.is_some() {
-                break;
-            }
-            folders[below..].reverse();
-        }
-        Ok(())
+impl Visitor for Lister {
+    type Directory = ();
+
+    fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+        self.prefix = directory.path_of("") + if directory.is_root() { "" } else { "/" };
+        ControlFlow::Continue(())
     }
 
-    fn show(&mut self, path: &str, entry: &Entry) {
-        if self.broken.is_some() {
-            return;
+    fn leaf(&mut self, _: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
+        self.show(&format!("{}{}", self.prefix, entry.name()), &entry)
+    }
+
+    /// Shows a directory, unless nothing but names imply it: what lies in it is shown by its whole name.
+    fn directory(
+        &mut self,
+        _: &mut Walked<()>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<()>> {
+        let path = format!("{}{}", self.prefix, entry.name());
+        if !entry.is_implied() {
+            self.show(&path, entry)?;
         }
+        let goes_on = entry.is_implied() || self.recursive;
+        if let (true, Err(defect)) = (goes_on, way) {
+            self.problem(&path, &defect.to_string());
+        }
+        ControlFlow::Continue(goes_on.then_some(()))
+    }
+
+    fn problem(&mut self, _: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
+        // Of the others there are none where names are taken as they are.
+        if let Problem::Refused(refused) = problem {
+            self.problem(&format!("{}{}", self.prefix, refused.name), &refused.reason());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Reports a directory that cannot be read; only the first one must be readable.
+    fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        match read {
+            Err(error) if directory.is_root() => {
+                self.unreadable = Some(error);
+                return ControlFlow::Break(());
+            }
+            Err(error) => self.problem(&self.prefix.clone(), &chain(&error)),
+            Ok(_) => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Lister {
+    /// Shows what is in a directory, and if asked what is in its directories.
+    fn tree(&mut self, root: &Entry) -> Result<(), Failure> {
+        let walk = Walk::new(root.repository()).order(Order::DepthFirst).max_depth(MAX_DEPTH);
+        let _ = walk.run([(root, ())], self);
+        match self.unreadable.take() {
+            Some(error) => {
+                self.flush().map_err(Failure::output)?;
+                Err(error.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Shows one entry, and stops where nobody reads on.
+    fn show(&mut self, path: &str, entry: &Entry) -> ControlFlow<()> {
         let wants_target =
             entry.kind() == EntryKind::Symlink && !matches!(self.sink, Sink::Text { long: false, .. });
         let target = match wants_target.then(|| entry.target()).transpose() {
@@ -153,7 +172,13 @@ impl Lister {
                 if *null { write!(out, "{line}\0") } else { writeln!(out, "{}", for_terminal(&line)) }
             }
         };
-        self.broken = self.broken.take().or(written.err());
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.broken = Some(error);
+                ControlFlow::Break(())
+            }
+        }
     }
 
     fn problem(&mut self, path: &str, why: &str) {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use kopia_rs::Unreadable;
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::verify::{Damage, Loss, Observer, Options, Part, Report as Verified};
+use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as Verified};
 
 use crate::args;
 use crate::error::{Exit, Failure};
@@ -94,7 +94,7 @@ fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
         let why = chain(error);
         log_line(format_args!("error: whether an index blob is missing is not known: {}", escape(&why)));
     }
-    if verified.damage_count + verified.loss_count == 0 {
+    if verified.damage_count + verified.affected_count == 0 {
         return Exit::Partial;
     }
     let packs: Vec<&[Damage]> = verified.damage.chunk_by(|a, b| a.pack == b.pack).collect();
@@ -111,14 +111,14 @@ fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
         log_line(format_args!("error: … and {} more packs", thousands(packs.len() as u64 - SHOWN)));
     }
     if verified.damage_count == 0 {
-        let entries = count(verified.loss_count, "entry of a snapshot", "entries of snapshots");
-        let were = if verified.loss_count == 1 { "it was" } else { "they were" };
+        let entries = count(verified.affected_count, "entry of a snapshot", "entries of snapshots");
+        let were = if verified.affected_count == 1 { "it was" } else { "they were" };
         log_line(format_args!("error: {entries} cannot be restored as {were}"));
         return Exit::Partial;
     }
     let damage = count(verified.damage_count, "content", "contents");
-    let losses = count(verified.loss_count, "entry of a snapshot is", "entries of snapshots are");
-    log_line(format_args!("error: {damage} cannot be read; {losses} lost"));
+    let entries = count(verified.affected_count, "entry of a snapshot is", "entries of snapshots are");
+    log_line(format_args!("error: {damage} cannot be read; {entries} lost"));
     Exit::Partial
 }
 
@@ -223,15 +223,15 @@ impl Observer for Progress {
         // A pack that is gone has thousands of contents: they are told pack by pack, at the end.
     }
 
-    fn loss(&self, loss: &Loss) {
+    fn affected(&self, entry: &AffectedEntry) {
         if let Some(report) = &self.report {
-            report.push(&result::LossLine::from(loss));
+            report.push(&result::AffectedLine::from(entry));
         }
-        let snapshot = loss
+        let snapshot = entry
             .snapshot
             .as_ref()
             .map(|snapshot| format!("{} {}: ", snapshot.source(), snapshot.start_time()));
-        let path = if loss.path.is_empty() { "." } else { &loss.path };
-        self.problem(&format!("{}{path}: {}", snapshot.unwrap_or_default(), loss.reason));
+        let path = if entry.path.is_empty() { "." } else { &entry.path };
+        self.problem(&format!("{}{path}: {}", snapshot.unwrap_or_default(), entry.reason));
     }
 }

@@ -150,6 +150,28 @@ fn ls_shows_folders_and_files() {
 }
 
 #[test]
+fn ls_shows_the_first_of_several_entries_of_one_name() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    written(&repository, |writer| {
+        let bytes = writer.file(b"x");
+        let entry = |kind: &str, name: &str, object: &str| json!({"name": name, "type": kind, "mode": "0644", "size": 1, "obj": object});
+        let inner = writer.directory(&[entry("f", "in", &bytes)]);
+        let root = writer.directory(&[
+            entry("f", "b", &bytes),
+            entry("f", "a", &bytes),
+            entry("d", "b", &inner),
+            entry("d", "c", &inner),
+            entry("f", "a", &bytes),
+        ]);
+        writer.snapshot("app@host:/data", entry("d", "data", &root));
+    });
+    let ran = KopiaRs::written(&repository, "ls -R latest").run().exits(3);
+    let ran = ran.says(&["error: b: another entry of the folder", "error: a: another entry of the folder"]);
+    assert_eq!(ran.text(), "b\na\nc/\nc/in\n");
+}
+
+#[test]
 fn ls_as_json_has_kopias_fields() {
     let json = KopiaRs::golden("sources", "ls -R --json c3bc").run().exits(0).json();
     let find =

@@ -79,8 +79,9 @@ fn verified(sound: &Sound, changes: &[Change]) -> Vec<String> {
     for snapshot in &sound.snapshots {
         let own = sound.own_fates(snapshot, &sound.repository, |content| sound.fate_of(content, changes));
         let fates = with_ancestors(&own);
-        let of_this = |loss: &&verify::Loss| loss.snapshot.as_ref().is_some_and(|s| s.id() == snapshot.id);
-        let said: Vec<&str> = report.losses.iter().filter(of_this).map(|loss| loss.path.as_str()).collect();
+        let of_this =
+            |loss: &&verify::AffectedEntry| loss.snapshot.as_ref().is_some_and(|s| s.id() == snapshot.id);
+        let said: Vec<&str> = report.affected.iter().filter(of_this).map(|loss| loss.path.as_str()).collect();
         for path in &said {
             if own.get(*path).is_none_or(|fate| *fate == Fate::Kept) {
                 complaints

@@ -16,10 +16,15 @@ const JSON: &str = r#"{"stream":"kopia:directory","entries":[
     {"name":"\ufffd","type":"f","obj":"Ixbb","new":{"x":[1]}}],
     "summary":{"size":5,"files":1,"symlinks":1,"dirs":2,"maxTime":"2026-01-01T00:00:00Z","numFailed":0}}"#;
 
+/// Wants more.
+fn more((): ()) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 fn all(json: &str) -> (Vec<Result<Entry<'static>, Refused>>, Result<Option<Summary>>) {
     let mut entries = Vec::new();
-    let summary = read(json.as_bytes(), |entry| entries.push(entry.map(Entry::into_owned)));
-    (entries, summary)
+    let read = read(json.as_bytes(), |entry| more(entries.push(entry.map(Entry::into_owned))));
+    (entries, read.map(|read| read.continue_value().unwrap()))
 }
 
 #[test]
@@ -44,8 +49,8 @@ fn entries_are_checked_one_by_one() {
 #[test]
 fn a_plain_name_is_borrowed_from_the_directory() {
     let mut borrowed = Vec::new();
-    read(JSON.as_bytes(), |entry| {
-        borrowed.extend(entry.ok().map(|entry| matches!(entry.name, Cow::Borrowed(_))));
+    let _ = read(JSON.as_bytes(), |entry| {
+        more(borrowed.extend(entry.ok().map(|entry| matches!(entry.name, Cow::Borrowed(_)))))
     })
     .unwrap();
     assert_eq!(borrowed, [true, false, true, false], "only escapes take memory");
@@ -84,7 +89,9 @@ fn names_may_lead_into_directories_and_never_out() {
 #[test]
 fn a_stream_gives_the_same() {
     let mut entries = Vec::new();
-    let summary = read_stream(JSON.as_bytes(), |entry| entries.push(entry.map(Entry::into_owned))).unwrap();
+    let read =
+        read_stream(JSON.as_bytes(), |entry| more(entries.push(entry.map(Entry::into_owned)))).unwrap();
+    let summary = read.map(|read| read.continue_value().unwrap());
     assert_eq!((entries, summary), all(JSON));
 
     struct Broken;
@@ -93,7 +100,7 @@ fn a_stream_gives_the_same() {
             Err(io::Error::other("gone"))
         }
     }
-    assert_eq!(read_stream(Broken, |_| ()).unwrap_err().to_string(), "gone");
+    assert_eq!(read_stream(Broken, |_| more(())).unwrap_err().to_string(), "gone");
 }
 
 #[test]
@@ -104,7 +111,7 @@ fn each_entry_of_a_stream_has_a_limit_and_all_together_have_none() {
         let entries: Vec<_> = lengths.iter().map(entry).collect();
         let document = format!(r#"{{"stream":"kopia:directory","entries":[{}]}}"#, entries.join(","));
         let mut count = 0;
-        let read = read_stream(document.as_bytes(), |_| count += 1).unwrap();
+        let read = read_stream(document.as_bytes(), |_| more(count += 1)).unwrap();
         (count, read.map(|_| ()).map_err(|error| error.to_string()))
     };
     assert_eq!(read(&[LONGEST / 2; 5]), (5, Ok(())));
@@ -128,10 +135,13 @@ fn empty_and_malformed() {
     ] {
         assert!(all(bad).1.is_err(), "{bad}");
         // What is wrong with the bytes is not the reader's error.
-        assert!(read_stream(bad.as_bytes(), |_| ()).unwrap().is_err(), "{bad}");
+        assert!(read_stream(bad.as_bytes(), |_| more(())).unwrap().is_err(), "{bad}");
     }
     assert!(
-        read(b"{\"stream\":\"\xff\"}", |_| ()).unwrap_err().to_string().contains("no UTF-8 at offset 11")
+        read(b"{\"stream\":\"\xff\"}", |_| more(()))
+            .unwrap_err()
+            .to_string()
+            .contains("no UTF-8 at offset 11")
     );
 }
 
@@ -170,4 +180,22 @@ fn deep_nesting_does_not_overflow_the_stack() {
     // Fields that nobody reads are skipped without recursion; those that are read have a depth limit.
     assert!(deep("x").is_ok());
     assert!(deep("entries").is_err() && deep("summary").is_err());
+}
+
+#[test]
+fn a_visitor_stops_where_it_wants() {
+    // What comes after it is not even looked at.
+    let cut = JSON.split_once("null,").unwrap().0;
+    for last in 0..2 {
+        for text in [JSON, cut] {
+            let (mut seen, mut streamed) = (0, 0);
+            let stop_at = |seen: &mut usize| {
+                *seen += 1;
+                if *seen > last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            assert_eq!(read(text.as_bytes(), |_| stop_at(&mut seen)), Ok(ControlFlow::Break(())));
+            let read = read_stream(text.as_bytes(), |_| stop_at(&mut streamed)).unwrap();
+            assert_eq!((read, seen, streamed), (Ok(ControlFlow::Break(())), last + 1, last + 1));
+        }
+    }
 }

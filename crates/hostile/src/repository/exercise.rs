@@ -3,10 +3,12 @@
 use std::fs;
 use std::io::Read;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 
 use kopia_codec::key::Password;
-use kopia_format::directory::EntryKind;
-use kopia_repository::{Entry, Repository, verify};
+use kopia_format::directory::{EntryKind, Summary};
+use kopia_repository::tree::{Problem, Visitor, Walk, Walked};
+use kopia_repository::{Defect, Entry, Error, Repository, Trail, verify};
 use kopia_restore::Options;
 use kopia_storage::MemoryStore;
 use kopia_testkit::writer::PASSWORD;
@@ -40,12 +42,11 @@ pub(super) fn exercise(store: MemoryStore, degraded: bool) {
     let Ok(snapshots) = repository.snapshots() else { return };
     for snapshot in snapshots.iter().take(SNAPSHOTS) {
         let Ok(root) = snapshot.root() else { continue };
-        let mut walk = Walk { entries: ENTRIES, bytes: BYTES };
-        if walk.tree(&root) {
+        if Reader::tree(&root) {
             restore(&root);
         }
         let report = repository.verify_entry(Some(snapshot), &root, &verify::Options::default(), &());
-        assert_eq!(report.is_sound(), report.damage.is_empty() && report.losses.is_empty());
+        assert_eq!(report.is_sound(), report.damage.is_empty() && report.affected.is_empty());
     }
     if let Ok(report) = repository.verify(&verify::Options::default(), &()) {
         assert!(report.contents.verified <= status.contents);
@@ -53,41 +54,74 @@ pub(super) fn exercise(store: MemoryStore, degraded: bool) {
 }
 
 /// What may still be read.
-struct Walk {
+struct Reader {
     entries: usize,
     bytes: u64,
+    /// Whether everything was read.
+    is_whole: bool,
 }
 
-impl Walk {
+impl Visitor for Reader {
+    type Directory = ();
+
+    fn leaf(&mut self, _: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
+        self.count(&entry)?;
+        self.is_whole &= self.read(&entry);
+        ControlFlow::Continue(())
+    }
+
+    fn directory(
+        &mut self,
+        parent: &mut Walked<()>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<()>> {
+        self.count(entry)?;
+        if let Ok(trail) = way {
+            assert_eq!(trail.path_of(""), parent.path_of(entry.name()));
+            assert!(trail.depth() <= DEPTH);
+        }
+        ControlFlow::Continue(Some(()))
+    }
+
+    fn problem(&mut self, _: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
+        match problem {
+            Problem::Refused(refused) => assert!(!refused.why.to_string().is_empty()),
+            Problem::Clash(_) | Problem::NotMerged { .. } => unreachable!("names are taken as they are"),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn leave(&mut self, _: Walked<()>, _: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl Reader {
     /// Reads a root and all below it; false if that is more than is allowed.
-    fn tree(&mut self, root: &Entry) -> bool {
-        let mut folders = vec![(root.clone(), 0)];
-        let mut small = true;
+    fn tree(root: &Entry) -> bool {
+        let mut reader = Self { entries: ENTRIES, bytes: BYTES, is_whole: true };
         if root.kind() != EntryKind::Directory {
-            return self.leaf(root);
+            return reader.read(root);
         }
-        while let Some((folder, depth)) = folders.pop() {
-            if depth >= DEPTH {
-                continue;
+        let walk = Walk::new(root.repository()).max_depth(DEPTH);
+        walk.run([(root, ())], &mut reader).is_continue() && reader.is_whole
+    }
+
+    /// Counts an entry, and stops where there are too many.
+    fn count(&mut self, entry: &Entry) -> ControlFlow<()> {
+        assert!(!matches!(entry.name(), "" | "." | "..") && !entry.name().contains(['/', '\0']));
+        match self.entries.checked_sub(1) {
+            Some(rest) => {
+                self.entries = rest;
+                ControlFlow::Continue(())
             }
-            let _ = folder.for_each(|entry| match entry {
-                Ok(entry) if self.entries > 0 => {
-                    self.entries -= 1;
-                    assert!(!matches!(entry.name(), "" | "." | "..") && !entry.name().contains(['/', '\0']));
-                    match entry.kind() {
-                        EntryKind::Directory => folders.push((entry, depth + 1)),
-                        EntryKind::File | EntryKind::Symlink => small &= self.leaf(&entry),
-                    }
-                }
-                Ok(_) => small = false,
-                Err(refused) => assert!(!refused.why.to_string().is_empty()),
-            });
+            None => ControlFlow::Break(()),
         }
-        small
     }
 
     /// Reads a file or link; false if it has too many bytes.
-    fn leaf(&mut self, entry: &Entry) -> bool {
+    fn read(&mut self, entry: &Entry) -> bool {
         if entry.kind() == EntryKind::Symlink {
             let _ = entry.target();
             return true;

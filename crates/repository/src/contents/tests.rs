@@ -113,8 +113,8 @@ fn a_content_that_is_served_wrong_is_named() {
     for ahead in [ReadAhead::Hints, ReadAhead::Threads] {
         let repository = served(ahead, third);
         let report = repository.verify_entry(None, &root(&repository), &verify::Options::default(), &());
-        assert_eq!((report.damage_count, report.loss_count), (1, 1), "{report:?}");
-        assert_eq!(report.losses[0].path, "d0/f03");
+        assert_eq!((report.damage_count, report.affected_count), (1, 1), "{report:?}");
+        assert_eq!(report.affected[0].path, "d0/f03");
         let damage = &report.damage[0];
         assert_eq!(damage.pack.as_str(), damage.content.to_string(), "it lies in no pack");
     }

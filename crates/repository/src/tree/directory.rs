@@ -1,26 +1,29 @@
 //! Directories whose JSON is in memory, or is yet to be read.
 
 use std::io::{self, BufReader};
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use kopia_format::directory::{self, EntryKind, Refused, Summary};
+use kopia_format::directory::{self, EntryKind, Refused};
 use kopia_format::{ContentId, ObjectId};
 
 use super::Entry;
-use super::source::{self, DirectorySource, Visit};
+use super::names::SeenNames;
+use super::source::{self, DirectorySource, Read, Visit};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
 
-/// Directories longer than this are parsed as a stream, so that a folder of a million files takes no memory of its own.
+/// Directories longer than this are parsed as a stream, so that one of a million files takes no memory of its
+/// own.
 const STREAMED: u64 = 16 << 20;
 
-/// How many folders are read at once, and how many bytes of them are in memory.
-const FOLDERS: usize = 256;
-const FOLDER_BYTES: u64 = 8 << 20;
+/// How many directories are read at once at most, and how many bytes of them are in memory.
+pub(super) const MAX_FETCHED: usize = 256;
+const MAX_FETCHED_BYTES: u64 = 8 << 20;
 
-/// A folder whose JSON is in memory, or is yet to be read because it is long.
+/// A directory whose JSON is in memory, or is yet to be read because it is long.
 #[derive(Debug)]
-pub struct Fetched {
+pub(super) struct Fetched {
     repository: Repository,
     source: DirectorySource,
     json: Option<Result<Vec<u8>>>,
@@ -36,10 +39,10 @@ enum Json {
 }
 
 impl Entry {
-    /// Reads and decodes a folder's JSON, so that parsing it later waits for nothing; many may be fetched at once.
+    /// Reads and decodes a directory's JSON, so that parsing it later waits for nothing.
     ///
     /// A long one is left to be read as it is parsed.
-    pub fn fetch(&self) -> Fetched {
+    pub(super) fn fetch(&self) -> Fetched {
         let source = self.source();
         let plain = source.object().filter(is_plain);
         let json = match self.kind() {
@@ -48,39 +51,40 @@ impl Entry {
         };
         Fetched { repository: self.repository().clone(), source, json }
     }
+}
 
-    /// As [`Self::fetch`], of the first of many folders: as many as are short together, but at least one. Their contents are
-    /// read pack by pack, neighbours at once.
-    pub fn fetch_some(
-        repository: &Repository,
-        folders: impl Iterator<Item = impl Into<DirectorySource>>,
-    ) -> Vec<Fetched> {
-        let mut bytes = 0;
-        let mut folders: Vec<DirectorySource> = folders.take(FOLDERS).map(Into::into).collect();
-        let short = folders.iter().take_while(|folder| {
-            let place = folder.object().map(|object| repository.contents().locate(&object.content()));
-            bytes += place.and_then(Result::ok).map_or(0, |place| place.plain_length());
-            bytes <= FOLDER_BYTES
-        });
-        let count = short.count().max(1);
-        folders.truncate(count);
-        // Lists of pieces, compressed objects and what fails are read when they are parsed, one by one.
-        let plain = |folder: &DirectorySource| folder.object().filter(is_plain);
-        let contents: Vec<ContentId> =
-            folders.iter().filter_map(plain).map(|object| object.content()).collect();
-        let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
-        repository.contents().read_many(&contents, |number, bytes| {
-            if let Ok(bytes) = bytes {
-                slots[number].get_or_init(|| bytes.to_vec());
-            }
-        });
-        let mut slots = slots.into_iter();
-        let fetch = |source: DirectorySource| {
-            let read = plain(&source).and_then(|_| slots.next()?.into_inner());
-            Fetched { repository: repository.clone(), source, json: read.map(Ok) }
-        };
-        folders.into_iter().map(fetch).collect()
-    }
+/// As [`Entry::fetch`], of the first of many directories: as many as are short together, but at least one.
+///
+/// Their contents are read pack by pack, neighbours at once.
+pub(super) fn fetch<'s>(
+    repository: &Repository,
+    directories: impl Iterator<Item = &'s DirectorySource>,
+) -> Vec<Fetched> {
+    let mut bytes = 0;
+    let mut directories: Vec<&DirectorySource> = directories.take(MAX_FETCHED).collect();
+    let short = directories.iter().take_while(|source| {
+        let location = source.object().map(|object| repository.contents().locate(&object.content()));
+        bytes += location.and_then(Result::ok).map_or(0, |location| location.plain_length());
+        bytes <= MAX_FETCHED_BYTES
+    });
+    let count = short.count().max(1);
+    directories.truncate(count);
+    // Lists of pieces, compressed objects and what fails are read when they are parsed, one by one.
+    let plain = |source: &DirectorySource| source.object().filter(is_plain);
+    let objects = directories.iter().filter_map(|source| plain(source));
+    let contents: Vec<ContentId> = objects.map(|object| object.content()).collect();
+    let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
+    repository.contents().read_many(&contents, |number, bytes| {
+        if let Ok(bytes) = bytes {
+            slots[number].get_or_init(|| bytes.to_vec());
+        }
+    });
+    let mut slots = slots.into_iter();
+    let fetched = |source: &DirectorySource| {
+        let read = plain(source).and_then(|_| slots.next()?.into_inner());
+        Fetched { repository: repository.clone(), source: source.clone(), json: read.map(Ok) }
+    };
+    directories.into_iter().map(fetched).collect()
 }
 
 /// Returns whether an object is one content, as it is.
@@ -93,35 +97,25 @@ impl Fetched {
     ///
     /// # Errors
     /// As for [`Entry::for_each`].
-    pub fn for_each(mut self, mut visit: impl FnMut(Result<Entry, Refused>)) -> Result<Option<Summary>> {
+    pub(super) fn for_each(
+        mut self,
+        mut visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+    ) -> Read {
         let json = self.json()?;
         if self.source.placed.is_some() || !json.has_plain_names() {
             let read = |visit: &mut Visit<'_>| self.read(&json, visit);
             return source::merge(&self.repository, &self.source, read, &mut visit);
         }
-        // Kopia sorts entries by name, so two of one name are neighbours.
-        let mut last = String::new();
-        self.read(&json, &mut |entry| {
+        let read = |visit: &mut Visit<'_>| self.read(&json, visit);
+        let mut names = SeenNames::default();
+        read(&mut |entry| {
             visit(match entry {
-                Ok(entry) if entry.name == last => Err(source::doubled(&last, entry.object)),
-                Ok(entry) => {
-                    last.clear();
-                    last.push_str(&entry.name);
+                Ok(entry) if names.add(&entry, |visit| source::reread(read, visit)) => {
                     Ok(Entry::new(&self.repository, entry.into_owned()))
                 }
+                Ok(entry) => Err(source::doubled(&entry.name, entry.object)),
                 Err(refused) => Err(refused),
-            });
-        })
-    }
-
-    /// Calls `visit` for each entry where the directory has it, also where its name leads elsewhere, or is doubled.
-    pub(crate) fn for_each_as_it_stands(
-        mut self,
-        mut visit: impl FnMut(Result<Entry, Refused>),
-    ) -> Result<Option<Summary>> {
-        let json = self.json()?;
-        self.read(&json, &mut |entry| {
-            visit(entry.map(|entry| Entry::new(&self.repository, entry.into_owned())));
+            })
         })
     }
 
@@ -137,11 +131,11 @@ impl Fetched {
         self.repository.read_object(object).map(Json::Whole)
     }
 
-    fn read(&self, json: &Json, visit: &mut Visit<'_>) -> Result<Option<Summary>> {
+    fn read(&self, json: &Json, visit: &mut Visit<'_>) -> Read {
         let object = self.source.object;
         let corrupt = |error| Error::object(object, error);
         match json {
-            Json::Implied => Ok(None),
+            Json::Implied => Ok(ControlFlow::Continue(None)),
             Json::Whole(json) => directory::read(json, visit).map_err(corrupt),
             Json::Long(reader) => {
                 let reader = BufReader::with_capacity(1 << 16, FromStart { reader, offset: 0 });
@@ -153,7 +147,8 @@ impl Fetched {
 }
 
 impl Json {
-    /// Returns whether no name can have `/`, neither as it is nor as an escape. If not, they may still all be plain.
+    /// Returns whether no name can have `/`, neither as it is nor as an escape. If not, they may still all be
+    /// plain.
     fn has_plain_names(&self) -> bool {
         match self {
             Self::Whole(json) => !json.contains(&b'/') && !json.contains(&b'\\'),

@@ -1,6 +1,7 @@
-//! Files, folders and links of a snapshot.
+//! Files, directories and links of a snapshot.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kopia_format::directory::{self, EntryKind, Refused, Summary};
@@ -11,7 +12,7 @@ use super::source::{DirectorySource, Placed};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
 
-/// A file, folder or link, with the repository that it can be read from.
+/// A file, directory or link, with the repository that it can be read from.
 #[derive(Debug, Clone)]
 pub struct Entry {
     repository: Repository,
@@ -21,12 +22,12 @@ pub struct Entry {
     pub(super) placed: Option<Arc<Vec<Placed>>>,
 }
 
-/// A folder's entries.
+/// A directory's entries.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    /// The entries, in the order in which kopia wrote them: folders first, then the rest, each by name.
+    /// The entries, in the order in which kopia wrote them: directories first, then the rest, each by name.
     pub entries: Vec<Entry>,
-    /// Entries that cannot be restored, for example because their names would leave the folder.
+    /// Entries that cannot be restored, for example because their names would leave the directory.
     pub refused: Vec<Refused>,
     /// Totals of what is below.
     pub summary: Option<Summary>,
@@ -37,7 +38,7 @@ impl Entry {
         Self { repository: repository.clone(), entry, implied: false, placed: None }
     }
 
-    /// Makes a directory that nothing but the name of an entry says that there is. It has the entry's owner and time.
+    /// Makes a directory that only the name of an entry implies. It has the entry's owner and time.
     pub(super) fn implied(
         repository: &Repository,
         object: ObjectId,
@@ -51,7 +52,8 @@ impl Entry {
         Self { implied: true, ..directory }
     }
 
-    /// Makes the entry of an object that is known by its id alone: a folder if the id says so, otherwise a file.
+    /// Makes the entry of an object that is known by its id alone: a directory if the id says so, otherwise a
+    /// file.
     ///
     /// It has no name, mode 0755 or 0644, and the owner and time that the caller gives.
     ///
@@ -125,51 +127,68 @@ impl Entry {
         (self.entry.uid, self.entry.gid)
     }
 
-    /// Returns the object that holds its bytes. That of an implied directory is the directory whose entries imply it.
+    /// Returns the object that holds its bytes. That of an implied directory is the directory whose entries
+    /// imply it.
     pub fn object(&self) -> ObjectId {
         self.entry.object
     }
 
-    /// Returns whether it is a directory that the snapshot does not have as such: nothing but the name of an entry, such as
-    /// `var/lib/db.tar`, says that there is one. It has mode 0755, and owner and time of that entry.
+    /// Returns whether it is a directory that only the name of an entry implies, such as `var/lib/db.tar`.
+    ///
+    /// It has mode 0755, and owner and time of that entry.
     pub fn is_implied(&self) -> bool {
         self.implied
     }
 
+    /// Returns whether its object alone says what is in a directory, rather than names of other entries as
+    /// well.
+    pub fn is_whole(&self) -> bool {
+        self.source().is_whole()
+    }
+
     /// Returns what the entries of a directory are read from.
-    pub fn source(&self) -> DirectorySource {
+    pub(super) fn source(&self) -> DirectorySource {
         let (object, implied, placed) = (self.entry.object, self.implied, self.placed.clone());
         DirectorySource { object, implied, placed }
     }
 
-    /// Returns a folder's totals.
+    /// Returns a directory's totals.
     pub fn summary(&self) -> Option<&Summary> {
         self.entry.summary.as_deref()
+    }
+
+    /// Returns how many entries lie below a directory, as far as it says.
+    pub fn entries_below(&self) -> u64 {
+        let number = |number: i64| u64::try_from(number).unwrap_or(0);
+        let sum = |summary: &Summary| {
+            let all = [summary.files, summary.symlinks, summary.dirs].map(number);
+            // It counts itself as well.
+            all.into_iter().fold(0, u64::saturating_add).saturating_sub(1)
+        };
+        self.summary().map_or(0, sum)
     }
 
     /// Opens a file.
     ///
     /// # Errors
-    /// [`Error::WrongKind`] for folders; [`Error::CorruptObject`] if its object has another size than the entry says; as
-    /// for [`ObjectReader::open`].
+    /// [`Error::WrongKind`] for directories; [`Error::CorruptObject`] if its object has another size than the
+    /// entry says; as for [`ObjectReader::open`].
     pub fn open(&self) -> Result<ObjectReader> {
         if self.entry.kind == EntryKind::Directory {
             return Err(self.wrong_kind("file"));
         }
         let reader = ObjectReader::open(&self.repository, self.entry.object)?;
-        match reader.length() == self.entry.size {
-            true => Ok(reader),
-            false => {
-                let why = format!("it has {} bytes, its entry says {}", reader.length(), self.entry.size);
-                Err(Error::object(self.entry.object, why))
-            }
+        if reader.length() != self.entry.size {
+            let why = format!("it has {} bytes, its entry says {}", reader.length(), self.entry.size);
+            return Err(Error::object(self.entry.object, why));
         }
+        Ok(reader)
     }
 
     /// Reads the target of a link, which may be any bytes.
     ///
     /// # Errors
-    /// [`Error::WrongKind`] for files and folders; as for [`Repository::read_object`].
+    /// [`Error::WrongKind`] for files and directories; as for [`Repository::read_object`].
     pub fn target(&self) -> Result<Vec<u8>> {
         match self.entry.kind {
             EntryKind::Symlink => self.repository.read_object(self.entry.object),
@@ -177,8 +196,8 @@ impl Entry {
         }
     }
 
-    /// Returns what a file stands for, if it is a stub: `kopia snapshot fix` puts one in place of what it cannot read, and
-    /// `kopia restore --shallow` in place of what it does not restore.
+    /// Returns what a file stands for, if it is a stub: `kopia snapshot fix` puts one in place of what it
+    /// cannot read, and `kopia restore --shallow` in place of what it does not restore.
     pub fn stub(&self) -> Option<Stub> {
         let may_be = self.kind() == EntryKind::File && self.size() <= MAX_STUB;
         if !may_be || Stub::kind_of(self.name()).is_none() {
@@ -189,33 +208,44 @@ impl Entry {
         Stub::parse(self.name(), &bytes)
     }
 
-    /// Reads a folder.
+    /// Reads a directory.
     ///
     /// # Errors
     /// As for [`Self::for_each`].
     pub fn directory(&self) -> Result<Directory> {
         let mut directory = Directory::default();
-        directory.summary = self.for_each(|entry| match entry {
-            Ok(entry) => directory.entries.push(entry),
-            Err(refused) => directory.refused.push(refused),
+        let read = self.for_each(|entry| {
+            match entry {
+                Ok(entry) => directory.entries.push(entry),
+                Err(refused) => directory.refused.push(refused),
+            }
+            ControlFlow::Continue(())
         })?;
+        directory.summary = read.continue_value().flatten();
         Ok(directory)
     }
 
-    /// Calls `visit` for each entry of a folder as it is parsed, and returns the totals of what is below.
+    /// Calls `visit` for each entry of a directory as it is parsed, until that stops; returns the totals of
+    /// what is below.
     ///
-    /// Every name is a single component. An entry whose name leads into directories, such as `var/lib/db.tar`, is visited
-    /// there: they are visited as directories of this one, [implied](Self::is_implied) where the snapshot does not have them.
-    /// Of several entries of one name the first is visited; the others are refused.
+    /// Every name is a single component. An entry whose name leads into directories, such as
+    /// `var/lib/db.tar`, is visited there: they are visited as directories of this one,
+    /// [implied](Self::is_implied) where the snapshot does not have them. Of several entries of one name the
+    /// first is visited; the others are refused.
     ///
     /// # Errors
-    /// [`Error::WrongKind`] if it is none, [`Error::CorruptObject`] if it is damaged (entries before that place were
-    /// visited), and as for [`Repository::read_object`].
-    pub fn for_each(&self, visit: impl FnMut(Result<Entry, Refused>)) -> Result<Option<Summary>> {
+    /// [`Error::WrongKind`] if it is none, [`Error::CorruptObject`] if it is damaged (entries before that
+    /// place were visited), and as for [`Repository::read_object`].
+    pub fn for_each(
+        &self,
+        visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<(), Option<Summary>>> {
         self.fetch().for_each(visit)
     }
 
     /// Returns the entry at a path below this one; empty components are skipped.
+    ///
+    /// Each directory on the way is parsed up to the entry that leads on.
     ///
     /// # Errors
     /// [`Error::NotFound`] naming the path, [`Error::WrongKind`] if it leads through a file, and as for
@@ -233,9 +263,12 @@ impl Entry {
             }
             walked = format!("{walked}/{component}");
             let mut found = None;
-            entry.for_each(|child| match child {
-                Ok(child) if child.name() == component && found.is_none() => found = Some(child),
-                _ => {}
+            let _ = entry.for_each(|child| match child {
+                Ok(child) if child.name() == component => {
+                    found = Some(child);
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
             })?;
             entry = found
                 .ok_or_else(|| Error::NotFound { what: format!("path {walked}"), candidates: Vec::new() })?;

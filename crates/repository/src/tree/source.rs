@@ -1,30 +1,35 @@
 //! What the entries of a directory are read from.
 //!
-//! An entry may have a name with `/`: `kopia snapshot create --stdin-file=/var/lib/db.tar` and Velero's copies of block
-//! volumes make such. It stands in one directory and belongs below it, where its name leads, so the directories of its name
-//! are taken for entries as well, and where the snapshot has them itself the entry is put among theirs.
+//! An entry may have a name with `/`: `kopia snapshot create --stdin-file=/var/lib/db.tar` and Velero's
+//! copies of block volumes make such. It stands in one directory and belongs below it, where its name leads,
+//! so the directories of its name are taken for entries as well, and where the snapshot has them itself the
+//! entry is put among theirs.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kopia_format::ObjectId;
 use kopia_format::directory::{self, EntryKind, Refusal, Refused, Summary};
 
+use super::names::SeenNames;
 use super::{Entry, MAX_WAITING};
 use crate::{Repository, Result};
 
-/// The most entries of one directory whose names may have `/`, and the most components that they have together: each may be a
-/// directory.
+/// The most entries of one directory whose names may have `/`, and the most components that they have
+/// together: each may be a directory.
 const MOST: usize = 1 << 16;
 const MOST_COMPONENTS: usize = 1 << 20;
 
-/// What the entries of a directory are read from: its object, and the entries that names with `/` put into it.
+/// What the entries of a directory are read from: its object, and the entries that names with `/` put into
+/// it.
 ///
-/// It is cheap to clone, and makes a [`Fetched`](super::Fetched) by [`Entry::fetch_some`].
+/// It is cheap to clone, and makes a [`Fetched`](super::directory::Fetched) by [`fetch`](super::fetch).
 #[derive(Debug, Clone)]
-pub struct DirectorySource {
-    pub(crate) object: ObjectId,
-    /// Whether nothing but names says that there is such a directory. Then the object is that of the directory with these names.
+pub(super) struct DirectorySource {
+    pub(super) object: ObjectId,
+    /// Whether nothing but names says that there is such a directory. Then the object is that of the
+    /// directory with these names.
     pub(super) implied: bool,
     pub(super) placed: Option<Arc<Vec<Placed>>>,
 }
@@ -47,23 +52,15 @@ impl Placed {
 }
 
 impl DirectorySource {
-    /// Returns the object that the directory is, unless nothing but the names of entries says that there is one.
-    pub fn object(&self) -> Option<ObjectId> {
+    /// Returns the object that the directory is, unless nothing but the names of entries says that there is
+    /// one.
+    pub(super) fn object(&self) -> Option<ObjectId> {
         (!self.implied).then_some(self.object)
     }
 
     /// Returns whether the object alone says what is in the directory.
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         !self.implied && self.placed.is_none()
-    }
-
-    /// Returns the entries that names put into the directory, or below it.
-    pub(crate) fn placed_entries<'s>(
-        &'s self,
-        repository: &'s Repository,
-    ) -> impl Iterator<Item = Entry> + 's {
-        let placed = self.placed.iter().flat_map(|placed| placed.iter());
-        placed.map(|placed| Entry::new(repository, (*placed.entry).clone()))
     }
 }
 
@@ -74,30 +71,46 @@ impl From<ObjectId> for DirectorySource {
 }
 
 /// Visits entries as their directory has them.
-pub(super) type Visit<'v> = dyn FnMut(Result<directory::Entry<'_>, Refused>) + 'v;
+pub(super) type Visit<'v> = dyn FnMut(Result<directory::Entry<'_>, Refused>) -> ControlFlow<()> + 'v;
+
+/// What is known of a directory once its entries were visited: its summary, unless the visitor stopped.
+pub(super) type Read = Result<ControlFlow<(), Option<Summary>>>;
 
 /// Returns why an entry is left out that has the name of another one.
 pub(super) fn doubled(name: &str, object: ObjectId) -> Refused {
     Refused { name: name.into(), why: Refusal::Doubled, object: Some(object) }
 }
 
-/// Reads a directory and visits its entries, each by a name of one component: first files and links, then directories.
+/// Reads a directory once more and visits the entries whose names do not lead elsewhere.
+pub(super) fn reread(
+    read: impl Fn(&mut Visit<'_>) -> Read,
+    visit: &mut dyn FnMut(&directory::Entry<'_>) -> ControlFlow<()>,
+) {
+    // The first reading reports what is wrong with the directory.
+    let _ = read(&mut |entry| match entry {
+        Ok(entry) if !entry.name.contains('/') => visit(&entry),
+        _ => ControlFlow::Continue(()),
+    });
+}
+
+/// Reads a directory and visits its entries, each by a name of one component: first files and links, then
+/// directories.
 ///
-/// `read` reads the directory as it is, once or twice.
+/// `read` reads the directory as it is, up to three times.
 pub(super) fn merge(
     repository: &Repository,
     source: &DirectorySource,
-    read: impl Fn(&mut Visit<'_>) -> Result<Option<Summary>>,
-    visit: &mut dyn FnMut(Result<Entry, Refused>),
-) -> Result<Option<Summary>> {
+    read: impl Fn(&mut Visit<'_>) -> Read,
+    visit: &mut dyn FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+) -> Read {
     let (mut directories, mut placed) = (Vec::new(), Vec::new());
     let mut components = 0;
-    let mut last = String::new();
+    let mut names = SeenNames::default();
     let summary = read(&mut |entry| match entry {
         Err(refused) => visit(Err(refused)),
         Ok(entry) if entry.name.contains('/') && placed.len() == MOST => {
             let why = Refusal::TooManyPaths { limit: MOST };
-            visit(Err(Refused { name: entry.name.into_owned(), why, object: Some(entry.object) }));
+            visit(Err(Refused { name: entry.name.into_owned(), why, object: Some(entry.object) }))
         }
         Ok(entry) if entry.name.contains('/') => {
             components += entry.name.split('/').count();
@@ -111,32 +124,41 @@ pub(super) fn merge(
             }
             let entry = entry.into_owned();
             placed.push(Placed { name: (&*entry.name).into(), at: 0, entry: entry.into() });
+            ControlFlow::Continue(())
         }
-        Ok(entry) if entry.name == last => visit(Err(doubled(&last, entry.object))),
+        Ok(entry) if !names.add(&entry, |visit| reread(&read, visit)) => {
+            visit(Err(doubled(&entry.name, entry.object)))
+        }
         Ok(entry) => {
-            last.clear();
-            last.push_str(&entry.name);
             let entry = Entry::new(repository, entry.into_owned());
             if entry.kind() != EntryKind::Directory {
-                visit(Ok(entry));
+                visit(Ok(entry))
             } else if directories.len() == MAX_WAITING {
                 let why = Refusal::TooManyDirectories { limit: MAX_WAITING };
-                visit(Err(Refused { name: entry.name().into(), why, object: Some(entry.object()) }));
+                visit(Err(Refused { name: entry.name().into(), why, object: Some(entry.object()) }))
             } else {
                 directories.push((entry, Vec::new()));
+                ControlFlow::Continue(())
             }
         }
     });
+    if let Ok(ControlFlow::Break(())) = summary {
+        return summary;
+    }
     placed.extend(source.placed.iter().flat_map(|placed| placed.iter().cloned()));
     if !placed.is_empty() {
         let taken = names_of(&placed, &directories, &read);
-        place(repository, source, placed, (&mut directories, taken), visit);
+        if place(repository, source, placed, (&mut directories, taken), visit).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
     for (mut entry, placed) in directories {
         if !placed.is_empty() {
             entry.placed = Some(Arc::new(placed));
         }
-        visit(Ok(entry));
+        if visit(Ok(entry)).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
     summary
 }
@@ -148,11 +170,7 @@ type Directories = Vec<(Entry, Vec<Placed>)>;
 type Taken = HashMap<Box<str>, Option<usize>>;
 
 /// Finds what the directory has by the first components of names.
-fn names_of(
-    placed: &[Placed],
-    directories: &Directories,
-    read: impl Fn(&mut Visit<'_>) -> Result<Option<Summary>>,
-) -> Taken {
+fn names_of(placed: &[Placed], directories: &Directories, read: impl Fn(&mut Visit<'_>) -> Read) -> Taken {
     let first = |placed: &Placed| placed.path().split('/').next().unwrap_or_default().into();
     let wanted: HashSet<Box<str>> = placed.iter().map(first).collect();
     let names = directories.iter().map(|(entry, _)| entry.name()).enumerate();
@@ -165,6 +183,7 @@ fn names_of(
         {
             taken.entry((&*entry.name).into()).or_insert(None);
         }
+        ControlFlow::Continue(())
     });
     taken
 }
@@ -175,8 +194,8 @@ fn place(
     source: &DirectorySource,
     placed: Vec<Placed>,
     (directories, mut taken): (&mut Directories, Taken),
-    visit: &mut dyn FnMut(Result<Entry, Refused>),
-) {
+    visit: &mut dyn FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     for Placed { name: whole, at, entry } in placed {
         let path = &whole[at..];
         let (name, rest) = match path.split_once('/') {
@@ -187,7 +206,7 @@ fn place(
         let own =
             |entry: directory::Entry<'static>| directory::Entry { name: name.to_owned().into(), ..entry };
         match (taken.get(name), rest) {
-            (Some(_), None) => visit(Err(doubled(name, entry.object))),
+            (Some(_), None) => visit(Err(doubled(name, entry.object)))?,
             (None, None) if entry.kind == EntryKind::Directory => {
                 taken.insert(name.into(), Some(directories.len()));
                 let entry = own(Arc::unwrap_or_clone(entry));
@@ -195,14 +214,14 @@ fn place(
             }
             (None, None) => {
                 taken.insert(name.into(), None);
-                visit(Ok(Entry::new(repository, own(Arc::unwrap_or_clone(entry)))));
+                visit(Ok(Entry::new(repository, own(Arc::unwrap_or_clone(entry)))))?;
             }
             (Some(Some(number)), Some(rest)) => {
                 directories[*number].1.push(below(rest, entry));
             }
             (Some(None), Some(_)) => {
                 let why = Refusal::NotADirectory { through: name.into() };
-                visit(Err(Refused { name: path.into(), why, object: Some(entry.object) }));
+                visit(Err(Refused { name: path.into(), why, object: Some(entry.object) }))?;
             }
             (None, Some(rest)) => {
                 taken.insert(name.into(), Some(directories.len()));
@@ -211,4 +230,5 @@ fn place(
             }
         }
     }
+    ControlFlow::Continue(())
 }

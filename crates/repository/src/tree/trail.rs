@@ -5,14 +5,12 @@ use std::sync::Arc;
 use kopia_format::ObjectId;
 
 use super::DirectorySource;
-
-/// The most directories that a walk should keep waiting; each takes some 200 bytes and its name.
-pub const MAX_WAITING: usize = 2 << 20;
+use super::folding::Merged;
 
 /// The names and objects of a directory and of those that it lies in.
 ///
-/// Directories that lie in the same ones share these, so a directory that waits to be walked takes no more memory than its own
-/// name, however deep it lies.
+/// Directories that lie in the same ones share these, so a directory that waits to be walked takes no more
+/// memory than its own name, however deep it lies.
 #[derive(Debug, Clone)]
 pub struct Trail(Arc<Step>);
 
@@ -23,30 +21,54 @@ struct Step {
     name: Box<str>,
     /// Nothing for an implied directory.
     object: Option<ObjectId>,
+    /// Objects of the directories that are merged into it.
+    merged: Box<[ObjectId]>,
     depth: usize,
 }
 
 impl Trail {
     /// Starts at a root.
-    pub fn root(source: &DirectorySource) -> Self {
-        Self(Arc::new(Step { above: None, name: "".into(), object: source.object(), depth: 0 }))
+    pub fn root(object: Option<ObjectId>) -> Self {
+        Self(Arc::new(Step { above: None, name: "".into(), object, merged: [].into(), depth: 0 }))
     }
 
     /// Goes on to a directory in this one.
-    pub fn child(&self, name: &str, source: &DirectorySource) -> Self {
-        let above = Some(self.0.clone());
-        Self(Arc::new(Step { above, name: name.into(), object: source.object(), depth: self.0.depth + 1 }))
+    pub fn child(&self, name: &str, object: Option<ObjectId>) -> Self {
+        self.merged_child(name, object, &[])
     }
 
-    /// Returns how many directories it lies in, below the root and with it.
+    /// As [`Self::child`], with further directories that are merged into it.
+    pub(super) fn merged_child(&self, name: &str, object: Option<ObjectId>, merged: &[Merged]) -> Self {
+        let (above, depth) = (Some(self.0.clone()), self.0.depth + 1);
+        let merged = merged.iter().filter_map(|merged| merged.source.object()).collect();
+        Self(Arc::new(Step { above, name: name.into(), object, merged, depth }))
+    }
+
+    /// Returns the directory's name, which is empty for the root.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Returns the directory's object, unless nothing but the names of entries says that there is such a
+    /// directory.
+    pub fn object(&self) -> Option<ObjectId> {
+        self.0.object
+    }
+
+    /// Returns how many directories it lies in, from the root on.
     pub fn depth(&self) -> usize {
         self.0.depth
     }
 
     /// Returns whether a directory is this one, or one that this one lies in.
-    pub fn contains(&self, source: &DirectorySource) -> bool {
-        let object = source.object();
-        object.is_some() && self.steps().any(|step| step.object == object)
+    pub(super) fn contains(&self, source: &DirectorySource) -> bool {
+        let has = |step: &Step, object| step.object == Some(object) || step.merged.contains(&object);
+        source.object().is_some_and(|object| self.steps().any(|step| has(step, object)))
+    }
+
+    /// Returns the objects of this directory and of those that it lies in, innermost first.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectId> {
+        self.steps().filter_map(|step| step.object)
     }
 
     /// Returns the path of an entry in the directory, or of the directory itself for an empty name.
@@ -63,7 +85,7 @@ impl Trail {
     }
 }
 
-/// Dropping the innermost of a deep chain would recurse through all of it.
+/// Drops in a loop: the innermost of a deep chain would otherwise recurse through all of it.
 impl Drop for Step {
     fn drop(&mut self) {
         let mut above = self.above.take();
@@ -77,26 +99,34 @@ impl Drop for Step {
 mod tests {
     use super::*;
 
+    fn object(text: &str) -> Option<ObjectId> {
+        Some(text.parse().unwrap())
+    }
+
     fn source(text: &str) -> DirectorySource {
         text.parse::<ObjectId>().unwrap().into()
     }
 
     #[test]
     fn paths_and_what_lies_on_them() {
-        let root = Trail::root(&source("kaa"));
-        let inner = root.child("a", &source("kbb")).child("b", &source("kcc"));
+        let root = Trail::root(object("kaa"));
+        let inner = root.child("a", object("kbb")).child("b", object("kcc"));
         assert_eq!((root.path_of(""), root.path_of("x")), (String::new(), "x".into()));
         assert_eq!((inner.path_of(""), inner.path_of("x")), ("a/b".into(), "a/b/x".into()));
-        assert_eq!((root.depth(), inner.depth()), (0, 2));
+        assert_eq!((root.depth(), inner.depth(), inner.name()), (0, 2, "b"));
         assert!(inner.contains(&source("kaa")) && inner.contains(&source("kcc")));
         assert!(!inner.contains(&source("kdd")) && !root.contains(&source("kbb")));
+        let merged = [Merged { name: "B".into(), source: source("kdd") }];
+        let merged = root.merged_child("b", object("kcc"), &merged).child("x", None);
+        assert!(merged.contains(&source("kdd")) && merged.contains(&source("kcc")));
+        assert_eq!(merged.objects().collect::<Vec<_>>(), [object("kcc"), object("kaa")].map(Option::unwrap));
     }
 
     #[test]
     fn a_deep_one_is_dropped_without_recursion() {
-        let mut trail = Trail::root(&source("kaa"));
+        let mut trail = Trail::root(object("kaa"));
         for _ in 0..200_000 {
-            trail = trail.child("d", &source("kaa"));
+            trail = trail.child("d", object("kaa"));
         }
         assert_eq!(trail.depth(), 200_000);
     }

@@ -1,26 +1,22 @@
-//! Walks folders once each, however many snapshots have them.
+//! Visits each directory, file and link once, however many snapshots have it.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
+use std::ops::ControlFlow;
 
-use kopia_format::directory::EntryKind;
+use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::stub::Stub;
 use kopia_format::{ContentId, ObjectId};
 
 use crate::object::Extents;
-use crate::{Entry, Repository, Result};
-
-/// How many names of one folder are looked at for doubled ones.
-const NAMES: usize = 4 << 20;
+use crate::tree::{Problem, Visitor, Walk, Walked};
+use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
 /// How many files that stand for others are kept.
-const STUBS: usize = 100;
+const MAX_STUBS: usize = 100;
 
-/// The folders, files and links below some roots. What is kept is no more than the index has, whatever folders say.
-pub(super) struct Walk<'a> {
+/// What lies below some roots. It keeps no more than the index has, whatever directories say.
+pub(super) struct Survey<'a> {
     repository: &'a Repository,
-    /// Folders still to be walked.
-    folders_left: Vec<ObjectId>,
     seen: HashSet<ObjectId>,
     /// Those of `seen` that cannot be read whole.
     broken: HashSet<ObjectId>,
@@ -28,110 +24,91 @@ pub(super) struct Walk<'a> {
     lengths: HashMap<ObjectId, u64>,
     /// The contents that all these need, if they are asked for.
     pub(super) needed: Option<HashSet<ContentId>>,
-    /// Folders that cannot be read whole, or that may have entries that cannot be restored as they were.
+    /// Directories that cannot be read whole, or that may have entries that cannot be restored as they were.
     pub(super) suspects: HashSet<ObjectId>,
-    /// Whether that may be so of a root.
-    pub(super) roots_suspect: bool,
-    pub(super) folders: u64,
+    /// Whether there are any, or that may be so of a root.
+    pub(super) any_suspect: bool,
+    pub(super) directories: u64,
     pub(super) files: u64,
     pub(super) stub_count: u64,
     pub(super) stubs: Vec<(String, Stub)>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Survey<'a> {
     pub(super) fn new(repository: &'a Repository, needed: Option<HashSet<ContentId>>) -> Self {
         Self {
             repository,
-            folders_left: Vec::new(),
             seen: HashSet::new(),
             broken: HashSet::new(),
             lengths: HashMap::new(),
             needed,
             suspects: HashSet::new(),
-            roots_suspect: false,
-            folders: 0,
+            any_suspect: false,
+            directories: 0,
             files: 0,
             stub_count: 0,
             stubs: Vec::new(),
         }
     }
 
-    /// Adds a root.
-    pub(super) fn add_root(&mut self, root: &Entry) {
-        let source = root.source();
-        self.roots_suspect |= !source.is_whole();
-        if !root.is_implied() {
-            self.roots_suspect |= !self.add(root);
-        }
-        for entry in source.placed_entries(self.repository) {
-            self.add(&entry);
-        }
+    /// Visits some roots and everything below them.
+    pub(super) fn run<'e>(&mut self, roots: impl Iterator<Item = &'e Entry>) {
+        let walked: Vec<_> = roots.filter(|root| self.add_root(root)).map(|root| (root, ())).collect();
+        let _ = Walk::new(self.repository).visits_once().run(walked, self);
     }
 
-    /// Adds an entry; a folder is walked later. Returns whether it can be restored as it is, as far as its contents are in the
-    /// index.
-    fn add(&mut self, entry: &Entry) -> bool {
+    /// Adds a root and returns whether it is a directory that is to be walked.
+    fn add_root(&mut self, root: &Entry) -> bool {
+        let (is_new, is_sound) = self.add(root);
+        self.any_suspect |= !is_sound;
+        is_new && root.kind() == EntryKind::Directory
+    }
+
+    /// Adds an entry and returns whether what is in it was not visited before, and whether it can be restored
+    /// as it is, as far as its contents are in the index.
+    fn add(&mut self, entry: &Entry) -> (bool, bool) {
+        if entry.is_implied() {
+            return (true, true);
+        }
         let object = entry.object();
         if self.repository.contents().locate(&object.content()).is_err() {
-            return false;
+            return (false, false);
         }
-        if self.seen.insert(object) {
-            match entry.kind() {
-                EntryKind::Directory => {
-                    self.folders += 1;
-                    self.folders_left.push(object);
-                }
-                EntryKind::File | EntryKind::Symlink => self.files += 1,
-            }
-            if self.contents(object).is_err() {
-                self.broken.insert(object);
-            }
-            if let Some(stub) = entry.stub() {
-                self.stub_count += 1;
-                if self.stubs.len() < STUBS {
-                    self.stubs.push((entry.name().into(), stub));
-                }
-            }
+        let is_new = self.seen.insert(object);
+        if is_new {
+            self.add_object(entry);
         }
-        !self.broken.contains(&object)
+        let is_sound = !self.broken.contains(&object)
             && match entry.kind() {
                 EntryKind::Directory => true,
                 EntryKind::File => self.length(object).is_none_or(|length| length == entry.size()),
                 EntryKind::Symlink => object.indirection() == 0,
-            }
+            };
+        // Names of other entries put something into this one that was not there before.
+        (is_new || !entry.is_whole(), is_sound)
     }
 
-    /// Walks all folders.
-    pub(super) fn run(&mut self) {
-        let hasher = std::hash::RandomState::new();
-        let mut names = HashSet::new();
-        while !self.folders_left.is_empty() {
-            let next = self.folders_left.iter().rev().copied();
-            let fetched = Entry::fetch_some(self.repository, next);
-            let folders = self.folders_left.split_off(self.folders_left.len() - fetched.len());
-            for (folder, fetched) in folders.into_iter().rev().zip(fetched) {
-                names.clear();
-                let mut sound = true;
-                let read = fetched.for_each_as_it_stands(|entry| match entry {
-                    Ok(entry) => {
-                        // A hash of each name will do: what is suspected is looked at by path later.
-                        let name = hasher.hash_one(entry.name());
-                        sound &= !entry.name().contains('/') && (names.len() == NAMES || names.insert(name));
-                        sound &= self.add(&entry);
-                    }
-                    Err(_) => sound = false,
-                });
-                if !sound || read.is_err() {
-                    self.suspects.insert(folder);
-                }
+    /// Counts an object, and looks up its contents.
+    fn add_object(&mut self, entry: &Entry) {
+        match entry.kind() {
+            EntryKind::Directory => self.directories += 1,
+            EntryKind::File | EntryKind::Symlink => self.files += 1,
+        }
+        if self.look_up(entry.object()).is_err() {
+            self.broken.insert(entry.object());
+        }
+        if let Some(stub) = entry.stub() {
+            self.stub_count += 1;
+            if self.stubs.len() < MAX_STUBS {
+                self.stubs.push((entry.name().into(), stub));
             }
         }
     }
 
     /// Looks up every content that an object needs, those of its list included.
-    fn contents(&mut self, object: ObjectId) -> Result<()> {
+    fn look_up(&mut self, object: ObjectId) -> Result<()> {
         if let Some(list) = object.list() {
-            self.contents(list)?;
+            self.look_up(list)?;
         }
         let mut length = 0;
         for extent in Extents::new(self.repository, object) {
@@ -155,5 +132,48 @@ impl<'a> Walk<'a> {
         }
         let location = self.repository.contents().locate(&object.content()).ok()?;
         (!object.is_compressed()).then_some(location.plain_length())
+    }
+
+    /// Notes that something in a directory may not be restored as it was.
+    fn suspect(&mut self, trail: &Trail) {
+        self.any_suspect = true;
+        self.suspects.extend(trail.object());
+    }
+}
+
+impl Visitor for Survey<'_> {
+    type Directory = ();
+
+    fn leaf(&mut self, parent: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
+        let (_, is_sound) = self.add(&entry);
+        if !is_sound {
+            self.suspect(&parent.trail);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn directory(
+        &mut self,
+        parent: &mut Walked<()>,
+        entry: &Entry,
+        _: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<()>> {
+        let (is_new, is_sound) = self.add(entry);
+        if !is_sound {
+            self.suspect(&parent.trail);
+        }
+        ControlFlow::Continue(is_new.then_some(()))
+    }
+
+    fn problem(&mut self, parent: &mut Walked<()>, _: Problem) -> ControlFlow<()> {
+        self.suspect(&parent.trail);
+        ControlFlow::Continue(())
+    }
+
+    fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        if read.is_err() {
+            self.suspect(&directory.trail);
+        }
+        ControlFlow::Continue(())
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn look_into(root: BorrowedFd<'_>, folder: &Arc<Folder>, insists: boo
 
 /// Returns the names that lead from the root to a directory.
 fn names(folder: &Arc<Folder>) -> Vec<&str> {
-    let mut names: Vec<&str> = folder.ancestors().map(|folder| &*folder.name).collect();
+    let mut names: Vec<&str> = folder.ancestors().map(|folder| folder.name()).collect();
     names.pop();
     names.reverse();
     names

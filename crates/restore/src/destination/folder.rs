@@ -5,12 +5,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use kopia_repository::DirectorySource;
+use kopia_repository::Trail;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
 use crate::decide::leftovers::Leftover;
-use crate::plan::folding::Merged;
 use crate::reason::Reason;
 use crate::room;
 
@@ -18,14 +17,10 @@ use crate::room;
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) parent: Option<Arc<Folder>>,
-    /// Empty for the root.
-    pub(crate) name: Box<str>,
-    pub(crate) source: DirectorySource,
-    /// Further directories of the snapshot whose entries go into it.
-    pub(crate) merged: Vec<Merged>,
+    /// Where it lies below the target.
+    trail: Trail,
     /// How many entries are lost if it cannot be made, besides itself.
     pub(crate) below: u64,
-    pub(crate) depth: usize,
     pub(crate) attributes: Attributes,
     pub(crate) kind: FolderKind,
     /// What an interrupted restore left by its name in the staging tree.
@@ -75,14 +70,11 @@ pub(crate) enum FolderKind {
 
 impl Folder {
     /// Makes the root, which the target always has.
-    pub(crate) fn root(source: DirectorySource, attributes: Attributes, left: Leftover) -> Arc<Self> {
+    pub(crate) fn root(trail: Trail, attributes: Attributes, left: Leftover) -> Arc<Self> {
         Arc::new(Self {
             parent: None,
-            name: "".into(),
-            source,
-            merged: Vec::new(),
+            trail,
             below: 0,
-            depth: 0,
             attributes,
             kind: FolderKind::Existing,
             left,
@@ -101,8 +93,8 @@ impl Folder {
     /// Makes a child, which its parent waits for.
     pub(crate) fn child(
         self: &Arc<Self>,
-        name: &str,
-        (source, merged, below): (DirectorySource, Vec<Merged>, u64),
+        trail: Trail,
+        below: u64,
         attributes: Attributes,
         kind: FolderKind,
         left: Leftover,
@@ -110,11 +102,8 @@ impl Folder {
         self.expect_one();
         Arc::new(Self {
             parent: Some(self.clone()),
-            name: name.into(),
-            source,
-            merged,
+            trail,
             below,
-            depth: self.depth + 1,
             attributes,
             kind,
             left,
@@ -130,9 +119,9 @@ impl Folder {
         })
     }
 
-    /// Returns whether an object is one of those that it is made of.
-    pub(crate) fn has(&self, object: Option<kopia_format::ObjectId>) -> bool {
-        self.source.object() == object || self.merged.iter().any(|merged| merged.source.object() == object)
+    /// Returns its name, which is empty for the root.
+    pub(crate) fn name(&self) -> &str {
+        self.trail.name()
     }
 
     /// Notes that one more child is to be finished.
@@ -253,12 +242,8 @@ impl Folder {
     }
 
     /// Returns the path of an entry in this folder, or of the folder itself for an empty name.
-    pub(crate) fn path_of(self: &Arc<Self>, name: &str) -> String {
-        let mut names: Vec<&str> = self.ancestors().map(|folder| &*folder.name).collect();
-        names.reverse();
-        names.push(name);
-        names.retain(|name| !name.is_empty());
-        names.join("/")
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        self.trail.path_of(name)
     }
 }
 
@@ -276,23 +261,14 @@ impl Drop for Folder {
 mod tests {
     use super::*;
 
-    fn source() -> DirectorySource {
-        "kaa".parse::<kopia_format::ObjectId>().unwrap().into()
-    }
-
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
-        parent.child(
-            name,
-            (source(), Vec::new(), 0),
-            Attributes::default(),
-            FolderKind::Inner,
-            Leftover::Nothing,
-        )
+        let trail = parent.trail.child(name, None);
+        parent.child(trail, 0, Attributes::default(), FolderKind::Inner, Leftover::Nothing)
     }
 
     #[test]
     fn the_last_child_finishes_it() {
-        let root = Folder::root(source(), Attributes::default(), Leftover::Nothing);
+        let root = Folder::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
         let child = folder(&root, "a");
         root.expect_one();
         assert!(!root.one_done(), "the planner");
@@ -305,10 +281,10 @@ mod tests {
 
     #[test]
     fn a_deep_chain_is_dropped_without_recursion() {
-        let mut folder_ = Folder::root(source(), Attributes::default(), Leftover::Nothing);
+        let mut folder_ = Folder::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
         for _ in 0..200_000 {
             folder_ = folder(&folder_, "d");
         }
-        assert_eq!(folder_.depth, 200_000);
+        assert_eq!(folder_.trail.depth(), 200_000);
     }
 }

@@ -112,7 +112,7 @@ impl<'a> Handles<'a> {
             // Those that exist are opened many at a time; the first that does not is made.
             let is_there = |folder: &&Arc<Folder>| !self.makes || folder.identity().is_some();
             let known = rest.iter().take_while(is_there).count();
-            let names: Vec<&str> = rest[..known].iter().map(|folder| &*folder.name).collect();
+            let names: Vec<&str> = rest[..known].iter().map(|folder| folder.name()).collect();
             let (next, count) = match known {
                 0 => (make(from, &rest[0], self.sets_modes)?, 1),
                 _ => descend(&mut self.openat2, from, &names)?,
@@ -137,18 +137,18 @@ fn make(parent: BorrowedFd<'_>, folder: &Folder, sets_modes: bool) -> io::Result
     let mode = if sets_modes { 0o700 } else { folder.attributes.mode & 0o777 | 0o700 };
     let mut opened = None;
     let identity = folder.made(|| {
-        let make = || rustix::fs::mkdirat(parent, &*folder.name, Mode::from_raw_mode(mode));
+        let make = || rustix::fs::mkdirat(parent, folder.name(), Mode::from_raw_mode(mode));
         let handle = match make() {
             // An interrupted restore may have given it its final mode already.
             Err(Errno::EXIST) if folder.left == Leftover::Usable => {
-                open_to_change(parent, folder.name.as_bytes())?
+                open_to_change(parent, folder.name().as_bytes())?
             }
             Err(Errno::EXIST) if folder.left == Leftover::InTheWay => {
-                remove_tree(parent, folder.name.as_bytes(), None)?;
+                remove_tree(parent, folder.name().as_bytes(), None)?;
                 make()?;
-                open_folder(parent, &folder.name)?
+                open_folder(parent, folder.name())?
             }
-            made => made.map(|()| open_folder(parent, &folder.name))??,
+            made => made.map(|()| open_folder(parent, folder.name()))??,
         };
         let identity = Identity::of(&handle)?;
         opened = Some(handle);
@@ -156,7 +156,7 @@ fn make(parent: BorrowedFd<'_>, folder: &Folder, sets_modes: bool) -> io::Result
     });
     match (identity, opened) {
         (Ok(_), Some(handle)) => Ok(handle),
-        (Ok(_), None) => open_folder(parent, &folder.name),
+        (Ok(_), None) => open_folder(parent, folder.name()),
         (Err(error), _) => Err(error),
     }
 }
@@ -198,23 +198,20 @@ pub(crate) fn copy(error: &io::Error) -> io::Error {
 mod tests {
     use std::fs;
 
+    use kopia_repository::Trail;
+
     use super::super::folder::FolderKind;
     use super::super::metadata::Attributes;
     use super::*;
 
     fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
-        parent.child(
-            name,
-            ("kaa".parse::<kopia_format::ObjectId>().unwrap().into(), Vec::new(), 0),
-            Attributes::default(),
-            FolderKind::Inner,
-            Leftover::Nothing,
-        )
+        let trail = Trail::root(None).child(name, None);
+        parent.child(trail, 0, Attributes::default(), FolderKind::Inner, Leftover::Nothing)
     }
 
     fn parent_and_child() -> (Arc<Folder>, Arc<Folder>) {
-        let source = "kaa".parse::<kopia_format::ObjectId>().unwrap().into();
-        let parent = folder(&Folder::root(source, Attributes::default(), Leftover::Nothing), "parent");
+        let parent =
+            folder(&Folder::root(Trail::root(None), Attributes::default(), Leftover::Nothing), "parent");
         let child = folder(&parent, "child");
         (parent, child)
     }

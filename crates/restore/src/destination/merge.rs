@@ -71,7 +71,7 @@ impl Mover<'_> {
         let mut existing: HashMap<*const Folder, HashSet<&[u8]>> = HashMap::new();
         for folder in &merge.existing {
             let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
-            existing.entry(parent).or_default().insert(folder.name.as_bytes());
+            existing.entry(parent).or_default().insert(folder.name().as_bytes());
         }
         let (mut waiting, mut failed) = (Vec::new(), HashSet::new());
         for folder in merge.existing.iter().rev() {
@@ -147,11 +147,11 @@ impl Mover<'_> {
             }
             if let Some(parent) = folder.parent.as_ref().filter(|_| !is_root) {
                 // What could not be moved keeps it there; the whole staging folder is removed at the end anyway.
-                let _ = rustix::fs::unlinkat(&*handles.open(parent)?, &*folder.name, AtFlags::REMOVEDIR);
+                let _ = rustix::fs::unlinkat(&*handles.open(parent)?, folder.name(), AtFlags::REMOVEDIR);
             }
         }
         // One that could not be made or moved has its problem already.
-        for child in moved.iter().filter(|child| !stuck.contains(child.name.as_bytes())) {
+        for child in moved.iter().filter(|child| !stuck.contains(child.name().as_bytes())) {
             if let Err(reason) = self.finish_moved(destination.as_fd(), child) {
                 self.tally.problem(child.path_of(""), reason);
             }
@@ -194,7 +194,7 @@ impl Mover<'_> {
     /// Sets the attributes of a folder in its final place.
     fn finish_moved(&mut self, parent: BorrowedFd<'_>, folder: &Arc<Folder>) -> Result<(), Reason> {
         let Some(identity) = folder.identity() else { return Ok(()) };
-        let handle = open_folder(parent, &folder.name).map_err(attributes)?;
+        let handle = open_folder(parent, folder.name()).map_err(attributes)?;
         if super::Identity::of(&handle).map_err(attributes)? != identity {
             return Err(Reason::Replaced);
         }

@@ -61,7 +61,7 @@ impl Worker<'_> {
         let Some(parent) = folder.parent.as_ref().filter(|_| folder.staged() == 0) else { return Ok(()) };
         let parent = self.handles.open(parent)?;
         self.handles.forget(folder);
-        match rustix::fs::unlinkat(&*parent, &*folder.name, AtFlags::REMOVEDIR) {
+        match rustix::fs::unlinkat(&*parent, folder.name(), AtFlags::REMOVEDIR) {
             Ok(()) => {
                 folder.set_removed();
                 Ok(())

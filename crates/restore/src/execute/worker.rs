@@ -174,7 +174,7 @@ impl<'a> Worker<'a> {
                     if folder.identity().is_some() {
                         self.shared.room.keep_finished(|| Finished::Folder(folder.clone()));
                     } else if folder.left == Leftover::InTheWay {
-                        self.discard_by_name(parent, folder.name.as_bytes());
+                        self.discard_by_name(parent, folder.name().as_bytes());
                     }
                 }
             }
@@ -184,7 +184,7 @@ impl<'a> Worker<'a> {
                 if let Some(parent) = &folder.parent {
                     parent.one_staged();
                     if folder.replaces() {
-                        let (folder, name) = (parent.clone(), folder.name.clone());
+                        let (folder, name) = (parent.clone(), folder.name().into());
                         self.shared.room.keep_finished(|| Finished::Entry { folder, name });
                     }
                 }
@@ -216,7 +216,7 @@ impl<'a> Worker<'a> {
 
     fn directory_failed(&self, folder: &Arc<Folder>, error: io::Error) {
         let below = if folder.failure().is_some() { folder.below } else { 0 };
-        self.failed(folder.path_of(""), Made::Directory, &folder.name, error, below);
+        self.failed(folder.path_of(""), Made::Directory, folder.name(), error, below);
     }
 
     fn failed(&self, path: String, made: Made, name: &str, error: io::Error, below: u64) {

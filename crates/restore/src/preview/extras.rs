@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use kopia_repository::Entry;
 use rustix::io::Errno;
 
-use super::walk::Walk;
+use super::walk::DryRun;
 use super::{Action, Change};
 use crate::decide::extras::DirNames;
 use crate::destination::open_folder;
@@ -93,7 +93,7 @@ fn below(folder: &str, kept: Kept) -> Kept {
     }
 }
 
-impl<V: FnMut(&Change)> Walk<'_, V> {
+impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Decides what would be deleted, as the restore does once everything else is in its place.
     pub(super) fn settle(&mut self, extras: Extras) {
         let Extras { folders, in_the_way, problems } = extras;

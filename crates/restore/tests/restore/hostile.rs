@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::common::{Place, file, folder, link, names, problems};
 use kopia_format::ContentId;
+use kopia_restore::Options;
 use serde_json::json;
 
 #[test]
@@ -54,6 +55,45 @@ fn doubled_names_that_are_no_neighbours_are_reported_too() {
     assert_eq!(outcome.problem_count, 2, "{:?}", problems(&outcome));
     assert!(problems(&outcome).iter().all(|problem| problem.contains("another entry")));
     assert_eq!(names(&place.path("target")), ["a", "n"]);
+}
+
+#[test]
+fn of_unsorted_entries_of_one_name_the_first_counts_for_every_command() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let (one, two) = (writer.file(b"one"), writer.file(b"two!"));
+        let inner = writer.directory(&[file("x", &one, 3)]);
+        let mut entries: Vec<_> = ["b", "a", "c"].iter().map(|name| file(name, &one, 3)).collect();
+        // Enough for several batches of work, in which the second one could otherwise overtake the first.
+        entries.extend((0..2000).map(|number| file(&format!("f{number:04}"), &two, 4)));
+        entries.extend([folder("b", &inner), file("c", &two, 4), folder("d", &inner), link("a", &two)]);
+        entries.extend([file("d", &one, 3), folder("d", &inner)]);
+        folder("data", &writer.directory(&entries))
+    });
+    let why = "another entry of the folder has this name; only one of them is restored";
+    let expected = ["a", "b", "c", "d", "d"].map(|name| format!("{name}: {why}"));
+    let is_expected = |mut found: Vec<String>| {
+        found.sort();
+        let sentences: Vec<_> =
+            found.iter().map(|line| line.split("; ").take(2).collect::<Vec<_>>()).collect();
+        sentences.iter().map(|sentences| sentences.join("; ")).eq(expected.clone())
+    };
+    for number in 0..3 {
+        let target = format!("target{number}");
+        let preview = kopia_restore::preview(&root, place.path(&target), &Options::default(), |_| ());
+        let foreseen = preview.unwrap().problems.iter().map(ToString::to_string).collect();
+        assert!(is_expected(foreseen), "the dry run");
+        let outcome = place.restore(&root, &target);
+        assert!(is_expected(problems(&outcome)), "{:?}", problems(&outcome));
+        for name in ["a", "b", "c"] {
+            assert_eq!(fs::read(place.path(&target).join(name)).unwrap(), b"one", "{name}");
+        }
+        assert_eq!(names(&place.path(&target).join("d")), ["x"]);
+    }
+    let report =
+        root.repository().verify_entry(None, &root, &kopia_repository::verify::Options::default(), &());
+    let affected = report.affected.iter().map(|entry| format!("{}: {}", entry.path, entry.reason));
+    assert!(is_expected(affected.collect()), "{:?}", report.affected);
 }
 
 #[test]

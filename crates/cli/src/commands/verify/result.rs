@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::verify::{Coverage, Damage, Loss, Report};
+use kopia_rs::verify::{AffectedEntry, Coverage, Damage, Report};
 use kopia_rs::{BlobId, Error, Unreadable};
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub(super) struct Json<'a> {
     damage: Vec<DamageLine<'a>>,
     loss_count: u64,
     /// The first 10,000; `--report` has all.
-    losses: Vec<LossLine<'a>>,
+    losses: Vec<AffectedLine<'a>>,
     /// Files that stand for others.
     stub_count: u64,
     /// The first 100 of them, by their names.
@@ -81,7 +81,7 @@ pub(super) struct DamageLine<'a> {
 
 /// An entry that cannot be restored as it was.
 #[derive(Debug, Serialize)]
-pub(super) struct LossLine<'a> {
+pub(super) struct AffectedLine<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<&'a str>,
@@ -137,15 +137,15 @@ impl<'a> From<&'a Damage> for DamageLine<'a> {
     }
 }
 
-impl<'a> From<&'a Loss> for LossLine<'a> {
-    fn from(loss: &'a Loss) -> Self {
+impl<'a> From<&'a AffectedEntry> for AffectedLine<'a> {
+    fn from(entry: &'a AffectedEntry) -> Self {
         Self {
             kind: "entry",
-            snapshot: loss.snapshot.as_ref().map(kopia_rs::Snapshot::id),
-            source: loss.snapshot.as_ref().map(|snapshot| snapshot.source().to_string()),
-            path: &loss.path,
-            object: loss.object.map(|object| object.to_string()),
-            reason: (&loss.reason).into(),
+            snapshot: entry.snapshot.as_ref().map(kopia_rs::Snapshot::id),
+            source: entry.snapshot.as_ref().map(|snapshot| snapshot.source().to_string()),
+            path: &entry.path,
+            object: entry.object.map(|object| object.to_string()),
+            reason: (&entry.reason).into(),
         }
     }
 }
@@ -160,8 +160,8 @@ pub(super) fn json<'a>(report: &'a Report, lost: &'a [Unreadable], seconds: f64)
         files: report.files,
         damage_count: report.damage_count,
         damage: report.damage.iter().map(DamageLine::from).collect(),
-        loss_count: report.loss_count,
-        losses: report.losses.iter().map(LossLine::from).collect(),
+        loss_count: report.affected_count,
+        losses: report.affected.iter().map(AffectedLine::from).collect(),
         stub_count: report.stub_count,
         stubs: report.stubs.iter().map(|(name, stub)| stubs::Json::new(name, stub)).collect(),
         unlisted: report.unlisted.iter().map(ToString::to_string).collect(),
@@ -198,7 +198,7 @@ pub(super) fn text(report: &Report, lost_indexes: usize, seconds: f64) -> io::Re
             count(report.files, "file or link", "files and links")
         ),
     )?;
-    let damage = match (report.damage_count, report.loss_count) {
+    let damage = match (report.damage_count, report.affected_count) {
         (0, 0) => "none".into(),
         (0, entries) => {
             format!(
@@ -210,7 +210,7 @@ pub(super) fn text(report: &Report, lost_indexes: usize, seconds: f64) -> io::Re
         (contents, _) => format!(
             "{}, {} of snapshots",
             count(contents, "content", "contents"),
-            count(report.loss_count, "entry", "entries")
+            count(report.affected_count, "entry", "entries")
         ),
     };
     row("damage", damage)?;

@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::directory;
 
@@ -5,7 +7,11 @@ use crate::directory;
 fn refuse(entry: &serde_json::Value) -> Refused {
     let json = serde_json::json!({"stream": "kopia:directory", "entries": [entry]}).to_string();
     let mut refused = None;
-    directory::read(json.as_bytes(), |entry| refused = entry.err()).unwrap();
+    let _ = directory::read(json.as_bytes(), |entry| {
+        refused = entry.err();
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     refused.unwrap_or_else(|| panic!("not refused: {entry}"))
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use kopia_format::ObjectId;
+use kopia_repository::Trail;
 
 use super::*;
 use crate::Options;
@@ -29,7 +30,7 @@ fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) 
     let staging = Staging::open(&target, object, &options).unwrap();
     let defaults = ProbedDefaults::probe(staging.handle()).unwrap();
     let tally = Tally::new(&());
-    let root = Folder::root(object.into(), Attributes::default(), Leftover::Nothing);
+    let root = Folder::root(Trail::root(Some(object)), Attributes::default(), Leftover::Nothing);
     let mut mover = Mover {
         target: &target,
         staging: &staging,
@@ -62,8 +63,8 @@ fn what_vanished_from_the_unfinished_folder_is_told() {
 #[test]
 fn a_moved_directory_that_was_replaced_gets_no_attributes() {
     let problems = with_mover(|mover, root, place| {
-        let lists = (root.source.clone(), Vec::new(), 0);
-        let child = root.child("child", lists, Attributes::default(), FolderKind::Moved, Leftover::Nothing);
+        let trail = Trail::root(None).child("child", None);
+        let child = root.child(trail, 0, Attributes::default(), FolderKind::Moved, Leftover::Nothing);
         fs::create_dir(place.join("made")).unwrap();
         let made = fs::File::open(place.join("made")).unwrap();
         child.made(|| Identity::of(&made)).unwrap();

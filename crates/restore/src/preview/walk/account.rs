@@ -3,16 +3,15 @@
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 
-use super::Walk;
+use super::DryRun;
 use crate::Problem;
 use crate::destination::metadata::keep::Creator;
 use crate::outcome::{KEPT, KEPT_BYTES};
-use crate::plan::folding::below;
 use crate::preview::{Action, Change};
 use crate::reason::{NotDeleted, Reason};
 use crate::room::Space;
 
-impl<V: FnMut(&Change)> Walk<'_, V> {
+impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Counts what cannot be restored exactly of an entry.
     pub(super) fn note(&mut self, entry: &Entry) {
         self.preview.notes.names += u64::from(entry.name().contains('\u{fffd}'));
@@ -32,6 +31,15 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
         };
         let lends = entry.mode() & lending != 0;
         self.preview.notes.special_bits += u64::from(lends && !self.options.skip_permissions);
+    }
+
+    /// Counts a directory that is made.
+    pub(super) fn made(&mut self, path: String, action: Action, frees: u64) {
+        self.preview.folders += 1;
+        // Some file systems keep a small directory with its attributes.
+        self.takes(self.block, 0, frees);
+        self.inodes_in_turn.add(1, u64::from(action == Action::Replace));
+        self.tell(path, action, true, 0);
     }
 
     pub(in crate::preview) fn written(&mut self, path: String, action: Action, entry: &Entry, frees: u64) {
@@ -82,7 +90,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
     /// As [`Self::problem`], of an entry with all below it.
     pub(super) fn lost(&mut self, path: String, reason: Reason, entry: &Entry) {
         self.problem(path, reason);
-        self.preview.problem_count = self.preview.problem_count.saturating_add(below(entry));
+        self.preview.problem_count = self.preview.problem_count.saturating_add(entry.entries_below());
     }
 
     pub(in crate::preview) fn problem(&mut self, path: String, reason: Reason) {

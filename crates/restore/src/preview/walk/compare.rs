@@ -8,7 +8,7 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::{Entry, Trail};
 use rustix::fs::{Access, AtFlags, accessat};
 
-use super::Walk;
+use super::DryRun;
 use super::foresee::cannot_replace;
 use crate::decide::present::Present;
 use crate::destination::metadata::keep::Keeper;
@@ -29,7 +29,7 @@ pub(super) struct Waiting {
     pub(super) frees: u64,
 }
 
-impl<V: FnMut(&Change)> Walk<'_, V> {
+impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Compares those that wait with the target, side by side.
     pub(super) fn compare(&mut self) {
         self.open = 0;

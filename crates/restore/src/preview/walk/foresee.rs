@@ -5,19 +5,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, Stat, accessat};
 use rustix::io::Errno;
 
-use super::{Place, Walk};
+use super::{DryRun, Place};
 use crate::destination::mounts::is_mounted;
 use crate::destination::naming::{Made, foresee_refusal};
 use crate::preview::Change;
 use crate::reason::{Operation, Reason};
 
-impl<V: FnMut(&Change)> Walk<'_, V> {
+impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Foresees that the target does not take an entry.
     pub(super) fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Reason> {
-        if parent.is_closed {
+        if parent.attached.is_closed {
             return Some(refused());
         }
-        let ground = parent.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
+        let ground = parent.attached.handle.as_deref().or(self.target.as_deref()).or(self.ground.as_ref())?;
         foresee_refusal(made, name, ground.as_fd())
     }
 }

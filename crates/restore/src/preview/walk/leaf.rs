@@ -7,7 +7,7 @@ use kopia_repository::Entry;
 
 use super::compare::{COMPARED, Waiting};
 use super::foresee::refused;
-use super::{Place, Walk};
+use super::{DryRun, Place};
 use crate::decide::existing::{Candidates, ExistingPolicy};
 use crate::destination::naming::Made;
 use crate::destination::{is_folder, look};
@@ -15,14 +15,15 @@ use crate::preview::extras::is_empty;
 use crate::preview::{Action, Change};
 use crate::reason::Reason;
 
-impl<V: FnMut(&Change)> Walk<'_, V> {
+impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Decides about a file or link that gets this name; what only its bytes can tell waits to be compared.
     pub(super) fn leaf(&mut self, place: &Place, name: &str, entry: &Entry) {
         let path = place.path_of(name);
-        let found = place.handle.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
+        let found =
+            place.attached.handle.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
         let candidates = Candidates::of(found.as_ref(), entry, self.options, self.creator);
         let frees = candidates.frees.unwrap_or(0);
-        match (candidates.existing, &place.handle) {
+        match (candidates.existing, &place.attached.handle) {
             (None, _) | (_, None) => {
                 let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
                 match self.foresee_refusal(place, made, name) {
@@ -33,7 +34,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
             (Some(ExistingPolicy::Replace), Some(parent)) if found.as_ref().is_some_and(is_folder) => {
                 self.instead_of_folder(place, parent, name, path, entry);
             }
-            (Some(ExistingPolicy::Replace), _) => match place.foresee_in_place(name) {
+            (Some(ExistingPolicy::Replace), _) => match place.attached.foresee_in_place(name) {
                 Some(reason) => self.problem(path, reason),
                 None => self.written(path, Action::Replace, entry, frees),
             },
@@ -41,7 +42,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
             (Some(ExistingPolicy::Trust { .. }), _) => self.kept(path, entry),
             (Some(ExistingPolicy::Compare), Some(directory)) => {
                 let (entry, name, directory) = (entry.clone(), name.to_string(), directory.clone());
-                let (trail, is_closed) = (place.trail.clone(), place.is_closed);
+                let (trail, is_closed) = (place.trail.clone(), place.attached.is_closed);
                 self.waiting.push(Waiting { entry, name, trail, directory, is_closed, frees });
                 if self.waiting.len() >= COMPARED {
                     self.compare();
@@ -60,7 +61,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
         path: String,
         entry: &Entry,
     ) {
-        if place.is_closed {
+        if place.attached.is_closed {
             return self.problem(path, refused());
         }
         if self.options.delete_extra {
@@ -68,7 +69,7 @@ impl<V: FnMut(&Change)> Walk<'_, V> {
         }
         if !is_empty(parent, name) {
             self.problem(path, Reason::NotEmpty);
-        } else if let Some(reason) = place.foresee_in_place(name) {
+        } else if let Some(reason) = place.attached.foresee_in_place(name) {
             self.problem(path, reason);
         } else {
             self.written(path, Action::Replace, entry, 0);

@@ -1,0 +1,48 @@
+//! Entries that a walk does not visit as what they are, and why.
+
+use kopia_format::ObjectId;
+use kopia_format::directory::Refused;
+
+use crate::{Defect, Entry};
+
+/// An entry that a walk leaves out.
+#[derive(Debug)]
+pub enum Problem {
+    /// It has no place of its own in its directory: its name is refused, or that of another entry.
+    Refused(Refused),
+    /// Its name is taken for that of another entry, where the walk folds names.
+    Clash(Clash),
+    /// It is a directory that would be merged into another one, where the walk folds names.
+    NotMerged {
+        /// Its name.
+        name: Box<str>,
+        /// Its object, unless nothing but the names of entries says that there is such a directory.
+        object: Option<ObjectId>,
+        /// Why it is left out.
+        defect: Defect,
+    },
+}
+
+/// An entry whose name a walk that folds names takes for that of another one.
+#[derive(Debug)]
+pub struct Clash {
+    /// The entry.
+    pub entry: Entry,
+    /// The name of the entry that is visited in its stead.
+    pub other: Box<str>,
+    /// The name of its directory, if that is merged into another one.
+    pub(super) within: Option<Box<str>>,
+}
+
+impl Clash {
+    /// Returns its path in the snapshot, where its directory has this path in the walk.
+    pub fn path(&self, directory: &str) -> String {
+        let name = self.entry.name();
+        let parent = match (&self.within, directory.rsplit_once('/')) {
+            (None, _) => directory.to_owned(),
+            (Some(within), None) => within.to_string(),
+            (Some(within), Some((above, _))) => format!("{above}/{within}"),
+        };
+        if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") }
+    }
+}

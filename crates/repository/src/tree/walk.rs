@@ -1,0 +1,310 @@
+//! One walk over all directories below some roots, for everything that looks at whole trees.
+//!
+//! It reads directories in batches, joins paths, and decides what it cannot descend into: directories that
+//! contain themselves, lie too deep, or are too many. What it does with an entry is up to its [`Visitor`]. It
+//! neither recurses nor keeps entries: what waits are directories alone, each with its name and what the
+//! visitor attaches to it.
+
+use std::ops::ControlFlow;
+
+use kopia_format::directory::{EntryKind, Summary};
+
+use super::directory::{Fetched, MAX_FETCHED, fetch};
+use super::folding::{self, FoldName, Merged, Seen};
+use super::problem::Problem;
+use super::source::DirectorySource;
+use super::{Entry, Trail};
+use crate::{Defect, Error, Repository};
+
+/// The most directories that wait to be visited; each takes some 200 bytes, its name, and what the visitor
+/// attaches.
+pub const MAX_WAITING: usize = 2 << 20;
+
+/// Is told what a walk comes by, and says where it goes on.
+///
+/// Each method may stop the walk by `ControlFlow::Break`.
+pub trait Visitor {
+    /// What the visitor attaches to a directory until its entries are visited.
+    type Directory;
+
+    /// Returns whether a directory need not be visited after all; asked just before the next ones are read.
+    fn is_known(&mut self, directory: &Walked<Self::Directory>) -> bool {
+        let _ = directory;
+        false
+    }
+
+    /// Begins with the entries of a directory.
+    fn enter(&mut self, directory: &mut Walked<Self::Directory>) -> ControlFlow<()> {
+        let _ = directory;
+        ControlFlow::Continue(())
+    }
+
+    /// Visits a file or link.
+    fn leaf(&mut self, parent: &mut Walked<Self::Directory>, entry: Entry) -> ControlFlow<()>;
+
+    /// Visits a directory in another; the walk descends into it later if something is attached to it.
+    ///
+    /// `way` is its own trail, or why the walk does not descend into it whatever is attached.
+    fn directory(
+        &mut self,
+        parent: &mut Walked<Self::Directory>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<Self::Directory>>;
+
+    /// Is told of an entry that is left out.
+    fn problem(&mut self, parent: &mut Walked<Self::Directory>, problem: Problem) -> ControlFlow<()>;
+
+    /// Ends with the entries of a directory: none are left, or the rest cannot be read. Those of its
+    /// directories come later.
+    fn leave(
+        &mut self,
+        directory: Walked<Self::Directory>,
+        read: Result<Option<Summary>, Error>,
+    ) -> ControlFlow<()>;
+}
+
+/// A directory of a walk.
+#[derive(Debug)]
+pub struct Walked<D> {
+    /// Where it lies.
+    pub trail: Trail,
+    /// Whether its object alone says what is in it, rather than names of other directories' entries as well.
+    pub is_whole: bool,
+    /// What the visitor has attached to it.
+    pub attached: D,
+}
+
+impl<D> Walked<D> {
+    /// Returns the path of an entry in it, or its own for an empty name.
+    pub fn path_of(&self, name: &str) -> String {
+        self.trail.path_of(name)
+    }
+
+    /// Returns whether it is a root of the walk.
+    pub fn is_root(&self) -> bool {
+        self.trail.depth() == 0
+    }
+}
+
+/// In which order a walk visits directories. In both, those of one directory come in its own order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As many as are short together are read at once and visited before any that lie in them: one read from
+    /// a slow store serves up to 256.
+    #[default]
+    Batches,
+    /// Each directory is followed by those that lie in it.
+    DepthFirst,
+}
+
+/// How to walk.
+#[derive(Clone, Copy)]
+pub struct Walk<'w> {
+    repository: &'w Repository,
+    order: Order,
+    max_depth: usize,
+    max_waiting: usize,
+    fold: Option<FoldName<'w>>,
+    visits_once: bool,
+}
+
+impl<'w> Walk<'w> {
+    /// Walks in batches, to any depth, with names as they are.
+    pub fn new(repository: &'w Repository) -> Self {
+        let (order, max_depth, max_waiting) = (Order::default(), usize::MAX, MAX_WAITING);
+        Self { repository, order, max_depth, max_waiting, fold: None, visits_once: false }
+    }
+
+    /// Sets the order of directories.
+    pub fn order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// Sets how many directories below the root the walk goes down.
+    pub fn max_depth(self, max_depth: usize) -> Self {
+        Self { max_depth, ..self }
+    }
+
+    /// Sets how many directories may wait to be visited, [`MAX_WAITING`] if it is not called.
+    pub fn max_waiting(self, max_waiting: usize) -> Self {
+        Self { max_waiting, ..self }
+    }
+
+    /// Takes names for one that `fold` makes equal: directories are merged, and of files and links the first
+    /// counts.
+    ///
+    /// All entries of a directory are kept until its end, and directories come last.
+    pub fn fold(self, fold: FoldName<'w>) -> Self {
+        Self { fold: Some(fold), ..self }
+    }
+
+    /// Leaves it to the visitor that nothing is visited without end: it descends into no object twice.
+    ///
+    /// Looking for directories that contain themselves takes time that grows with depth.
+    pub fn visits_once(self) -> Self {
+        Self { visits_once: true, ..self }
+    }
+
+    /// Walks everything below some roots, with what is attached to each.
+    ///
+    /// The roots themselves are not visited as entries.
+    pub fn run<'e, V: Visitor>(
+        &self,
+        roots: impl IntoIterator<Item = (&'e Entry, V::Directory)>,
+        visitor: &mut V,
+    ) -> ControlFlow<()> {
+        let roots = roots.into_iter().map(|(root, attached)| {
+            let source = root.source();
+            Waiting::new(source.clone(), Vec::new(), Trail::root(source.object()), attached)
+        });
+        let mut waiting: Vec<_> = roots.collect();
+        waiting.reverse();
+        Run { walk: self, visitor, waiting }.run()
+    }
+}
+
+/// A directory that is to be visited.
+struct Waiting<D> {
+    source: DirectorySource,
+    /// Directories that are merged into it.
+    merged: Vec<Merged>,
+    walked: Walked<D>,
+}
+
+impl<D> Waiting<D> {
+    fn new(source: DirectorySource, merged: Vec<Merged>, trail: Trail, attached: D) -> Self {
+        let is_whole = source.is_whole();
+        Self { source, merged, walked: Walked { trail, is_whole, attached } }
+    }
+}
+
+/// A walk under way.
+struct Run<'r, 'w, V: Visitor> {
+    walk: &'r Walk<'w>,
+    visitor: &'r mut V,
+    /// What is to be visited, the next one last.
+    waiting: Vec<Waiting<V::Directory>>,
+}
+
+impl<V: Visitor> Run<'_, '_, V> {
+    fn run(mut self) -> ControlFlow<()> {
+        let most = match self.walk.order {
+            Order::Batches => MAX_FETCHED,
+            Order::DepthFirst => 1,
+        };
+        loop {
+            while self.waiting.last().is_some_and(|next| self.visitor.is_known(&next.walked)) {
+                self.waiting.pop();
+            }
+            if self.waiting.is_empty() {
+                return ControlFlow::Continue(());
+            }
+            let sources = self.waiting.iter().rev().take(most).map(|waiting| &waiting.source);
+            let fetched = fetch(self.walk.repository, sources);
+            let batch = self.waiting.split_off(self.waiting.len() - fetched.len());
+            self.visit_batch(batch, fetched)?;
+        }
+    }
+
+    /// Visits directories, the first one last in the batch, and lets those in them wait in their order.
+    fn visit_batch(
+        &mut self,
+        mut batch: Vec<Waiting<V::Directory>>,
+        fetched: Vec<Fetched>,
+    ) -> ControlFlow<()> {
+        let (mut below, mut count) = (Vec::new(), 0);
+        for fetched in fetched {
+            let Some(next) = batch.pop() else { break };
+            let others = self.waiting.len() + batch.len() + count;
+            let found = self.visit(next, fetched, others)?;
+            count += found.len();
+            below.push(found);
+            // The rest is put back, to be read again later: a whole batch could find more than may wait.
+            if count > self.walk.max_waiting / 8 {
+                break;
+            }
+        }
+        self.waiting.append(&mut batch);
+        self.waiting.extend(below.into_iter().rev().flat_map(|found| found.into_iter().rev()));
+        ControlFlow::Continue(())
+    }
+
+    /// Visits what is in a directory and returns the directories in it, where so many others wait.
+    fn visit(
+        &mut self,
+        next: Waiting<V::Directory>,
+        fetched: Fetched,
+        others: usize,
+    ) -> ControlFlow<(), Vec<Waiting<V::Directory>>> {
+        let Waiting { merged, mut walked, .. } = next;
+        self.visitor.enter(&mut walked)?;
+        let (walk, mut found) = (self.walk, Vec::new());
+        let visit = |seen: Seen| match seen {
+            Seen::Entry(entry, merged) if entry.kind() == EntryKind::Directory => {
+                found.extend(self.descend(&mut walked, &entry, merged, others + found.len())?);
+                ControlFlow::Continue(())
+            }
+            Seen::Entry(entry, _) => self.visitor.leaf(&mut walked, entry),
+            Seen::Problem(problem) => self.visitor.problem(&mut walked, problem),
+        };
+        let read = match walk.fold {
+            Some(fold) => folding::for_each(fold, walk.repository, fetched, &merged, visit),
+            None => folding::for_each_as_named(fetched, visit),
+        };
+        let read = match read {
+            Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
+            Ok(ControlFlow::Continue(summary)) => Ok(summary),
+            Err(error) => Err(error),
+        };
+        self.visitor.leave(walked, read)?;
+        ControlFlow::Continue(found)
+    }
+
+    /// Visits a directory as an entry of another, and returns it if the walk descends into it.
+    fn descend(
+        &mut self,
+        parent: &mut Walked<V::Directory>,
+        entry: &Entry,
+        merged: Vec<Merged>,
+        others: usize,
+    ) -> ControlFlow<(), Option<Waiting<V::Directory>>> {
+        let source = entry.source();
+        if let Some(defect) = self.why_barred(parent, &source, others) {
+            self.visitor.directory(parent, entry, Err(defect))?;
+            return ControlFlow::Continue(None);
+        }
+        let is_cycle = |merged: &Merged| self.is_cycle(parent, &merged.source);
+        let (cycles, merged): (Vec<_>, Vec<_>) = merged.into_iter().partition(is_cycle);
+        for Merged { name, source } in cycles {
+            let (object, defect) = (source.object(), Defect::ContainsItself);
+            self.visitor.problem(parent, Problem::NotMerged { name, object, defect })?;
+        }
+        let trail = parent.trail.merged_child(entry.name(), source.object(), &merged);
+        let attached = self.visitor.directory(parent, entry, Ok(&trail))?;
+        ControlFlow::Continue(attached.map(|attached| Waiting::new(source, merged, trail, attached)))
+    }
+
+    /// Returns why the walk does not descend into a directory, where so many others wait.
+    fn why_barred(
+        &self,
+        parent: &Walked<V::Directory>,
+        source: &DirectorySource,
+        others: usize,
+    ) -> Option<Defect> {
+        let limit = self.walk.max_depth;
+        if parent.trail.depth() >= limit {
+            Some(Defect::TooDeep { limit })
+        } else if others >= self.walk.max_waiting {
+            Some(Defect::TooManyWaiting { limit: self.walk.max_waiting })
+        } else if self.is_cycle(parent, source) {
+            Some(Defect::ContainsItself)
+        } else {
+            None
+        }
+    }
+
+    fn is_cycle(&self, parent: &Walked<V::Directory>, source: &DirectorySource) -> bool {
+        !self.walk.visits_once && parent.trail.contains(source)
+    }
+}

@@ -1,0 +1,334 @@
+//! The one walk: in which order it visits, what it leaves out, and where it stops.
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+use std::borrow::Cow;
+use std::ops::ControlFlow::{self, Break, Continue};
+
+use kopia_codec::key::Password;
+use kopia_format::directory::Summary;
+use kopia_repository::tree::{Order, Problem, Visitor, Walk, Walked};
+use kopia_repository::{Defect, Entry, Error, Repository, Trail};
+use kopia_storage::MemoryStore;
+use kopia_testkit::writer::{ContentId, PASSWORD, RepositoryWriter};
+use serde_json::{Value, json};
+
+fn entry(kind: &str, name: &str, object: &str) -> Value {
+    json!({"name": name, "type": kind, "mode": "0644", "size": 1, "obj": object})
+}
+
+fn directory(name: &str, object: &str) -> Value {
+    entry("d", name, object)
+}
+
+/// Writes a repository and opens the root of its snapshot.
+fn root(write: impl FnOnce(&mut RepositoryWriter) -> String) -> Entry {
+    let mut writer = RepositoryWriter::new();
+    let root = write(&mut writer);
+    writer.snapshot("app@host:/data", directory("data", &root));
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+    let snapshots = repository.snapshots().unwrap();
+    snapshots.iter().next().unwrap().root().unwrap()
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Recorder {
+    lines: Vec<String>,
+    /// The line at which it stops.
+    stop_at: Option<&'static str>,
+    /// A directory that it does not descend into, and one that it knows when it comes to it.
+    not_into: Option<&'static str>,
+    known: Option<&'static str>,
+}
+
+impl Recorder {
+    fn note(&mut self, line: String) -> ControlFlow<()> {
+        let is_last = self.stop_at == Some(&*line);
+        self.lines.push(line);
+        if is_last { Break(()) } else { Continue(()) }
+    }
+
+    fn run(mut self, walk: Walk<'_>, root: &Entry) -> Vec<String> {
+        let flow = walk.run([(root, ())], &mut self);
+        assert_eq!(flow.is_break(), self.stop_at.is_some());
+        self.lines
+    }
+}
+
+impl Visitor for Recorder {
+    type Directory = ();
+
+    fn is_known(&mut self, directory: &Walked<()>) -> bool {
+        self.known.is_some_and(|known| directory.path_of("") == known)
+    }
+
+    fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+        self.note(format!("enter {}", directory.path_of("")))
+    }
+
+    fn leaf(&mut self, parent: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
+        self.note(parent.path_of(entry.name()))
+    }
+
+    fn directory(
+        &mut self,
+        parent: &mut Walked<()>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<()>> {
+        let path = parent.path_of(entry.name());
+        let trail = match way {
+            Ok(trail) => trail,
+            Err(defect) => {
+                self.note(format!("{path}: {defect}"))?;
+                return Continue(Some(()));
+            }
+        };
+        assert_eq!((trail.path_of(""), trail.depth()), (path.clone(), parent.trail.depth() + 1));
+        let descends = self.not_into != Some(&*path);
+        self.note(path + "/")?;
+        Continue(descends.then_some(()))
+    }
+
+    fn problem(&mut self, parent: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
+        self.note(match problem {
+            Problem::Refused(refused) => format!("{}: {}", parent.path_of(&refused.name), refused.why),
+            Problem::NotMerged { name, defect, .. } => format!("{}: {defect}", parent.path_of(&name)),
+            Problem::Clash(clash) => format!("{} is {}", clash.path(&parent.path_of("")), clash.other),
+        })
+    }
+
+    fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        let how = if read.is_ok() { "leave" } else { "give up" };
+        self.note(format!("{how} {}", directory.path_of("")))
+    }
+}
+
+/// `a/{x/f, y/}` and `b/z/`, and a file beside them.
+fn small() -> Entry {
+    root(|writer| {
+        let file = writer.file(b"x");
+        let empty = writer.directory(&[]);
+        let x = writer.directory(&[entry("f", "f", &file)]);
+        let a = writer.directory(&[directory("x", &x), directory("y", &empty)]);
+        let b = writer.directory(&[directory("z", &empty)]);
+        writer.directory(&[directory("a", &a), directory("b", &b), entry("f", "file", &file)])
+    })
+}
+
+/// What is entered, in one string.
+fn entered(lines: &[String]) -> String {
+    let entered = lines.iter().filter_map(|line| line.strip_prefix("enter "));
+    entered.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn both_orders() {
+    let root = small();
+    let walk = Walk::new(root.repository());
+    let batches = Recorder::default().run(walk, &root);
+    assert_eq!(entered(&batches), " a b a/x a/y b/z");
+    let depth_first = Recorder::default().run(walk.order(Order::DepthFirst), &root);
+    assert_eq!(entered(&depth_first), " a a/x a/y b b/z");
+    assert_eq!(
+        depth_first[..9],
+        ["enter ", "a/", "b/", "file", "leave ", "enter a", "a/x/", "a/y/", "leave a"].map(String::from)
+    );
+}
+
+#[test]
+fn several_roots_are_walked_in_their_order() {
+    let root = small();
+    let (a, b) = (root.at("a").unwrap(), root.at("b").unwrap());
+    for (order, expected) in [(Order::Batches, "  x y z"), (Order::DepthFirst, " x y  z")] {
+        let mut recorder = Recorder::default();
+        let walk = Walk::new(root.repository()).order(order);
+        assert!(walk.run([(&a, ()), (&b, ())], &mut recorder).is_continue());
+        assert_eq!(entered(&recorder.lines), expected);
+    }
+}
+
+#[test]
+fn each_event_can_be_the_last() {
+    let root = small();
+    let walk = Walk::new(root.repository());
+    let all = Recorder::default().run(walk, &root);
+    for (number, line) in all.iter().enumerate() {
+        let stop_at = Some(&*line.clone().leak());
+        let lines = Recorder { stop_at, ..Recorder::default() }.run(walk, &root);
+        assert_eq!(lines, all[..=number]);
+    }
+}
+
+#[test]
+fn a_visitor_says_where_the_walk_goes_on() {
+    let root = small();
+    let walk = Walk::new(root.repository()).order(Order::DepthFirst);
+    let recorder = Recorder { not_into: Some("a"), ..Recorder::default() };
+    assert_eq!(entered(&recorder.run(walk, &root)), " b b/z");
+    let recorder = Recorder { known: Some("a/y"), ..Recorder::default() };
+    assert_eq!(entered(&recorder.run(walk, &root)), " a a/x b b/z");
+}
+
+/// The problems, and what is entered.
+fn problems(walk: Walk<'_>, root: &Entry) -> (Vec<String>, String) {
+    let mut lines = Recorder::default().run(walk, root);
+    let entered = entered(&lines);
+    lines.retain(|line| line.contains(": ") || line.starts_with("give up"));
+    (lines, entered)
+}
+
+#[test]
+fn directories_that_contain_themselves_are_not_entered() {
+    let root = root(|writer| {
+        let id: ContentId = "k0123456789abcdef0123456789abcdef".parse().unwrap();
+        let inner = writer.directory(&[directory("back", &id.to_string())]);
+        let entries = [directory("again", &id.to_string()), directory("in", &inner)];
+        let json = json!({"stream": "kopia:directory", "entries": entries});
+        writer.forge(id, json.to_string().as_bytes());
+        id.to_string()
+    });
+    for order in [Order::Batches, Order::DepthFirst] {
+        let (problems, entered) = problems(Walk::new(root.repository()).order(order), &root);
+        assert_eq!(problems, ["again: the folder contains itself", "in/back: the folder contains itself"]);
+        assert_eq!(entered, " in");
+    }
+}
+
+#[test]
+fn a_walk_goes_no_deeper_than_it_may() {
+    let root = small();
+    let walk = Walk::new(root.repository()).max_depth(1);
+    let too_deep = ["a/x", "a/y", "b/z"].map(|path| format!("{path}: folders are nested more than 1 deep"));
+    assert_eq!(problems(walk, &root), (too_deep.to_vec(), " a b".into()));
+}
+
+#[test]
+fn what_cannot_be_read_costs_only_itself() {
+    let root = root(|writer| {
+        let nonsense = writer.content(Some('k'), b"no directory").to_string();
+        let empty = writer.directory(&[]);
+        let entries = [directory("a", &nonsense), directory("b", &empty), entry("f", "..", &nonsense)];
+        writer.directory(&entries)
+    });
+    let expected = vec!["..: would leave its folder".to_string(), "give up a".into()];
+    assert_eq!(problems(Walk::new(root.repository()), &root), (expected, " a b".into()));
+}
+
+#[test]
+fn no_more_directories_wait_than_may() {
+    let count = |order, root: &Entry| {
+        let walk = Walk::new(root.repository()).order(order).max_waiting(100);
+        let lines = Recorder::default().run(walk, root);
+        let barred = lines.iter().filter(|line| line.contains("more than 100 folders")).count();
+        (barred, lines.iter().filter(|line| line.starts_with("enter ")).count())
+    };
+    let wide = root(|writer| {
+        let empty = writer.directory(&[]);
+        let many: Vec<_> = (0..150).map(|number| directory(&format!("{number:03}"), &empty)).collect();
+        writer.directory(&many)
+    });
+    assert_eq!(count(Order::Batches, &wide), (50, 101));
+    assert_eq!(count(Order::DepthFirst, &wide), (50, 101));
+    // Each level has 10 directories that wait while the walk is in the first one.
+    let deep = root(|writer| {
+        let empty = writer.directory(&[]);
+        let others: Vec<_> = (1..=10).map(|number| directory(&format!("{number:02}"), &empty)).collect();
+        (0..20).fold(writer.directory(&[]), |inner, _| {
+            writer.directory(&[&[directory("00", &inner)], &others[..]].concat())
+        })
+    });
+    let (barred, entered) = count(Order::DepthFirst, &deep);
+    assert!(barred > 0 && entered > 100, "{barred}, {entered}");
+    assert_eq!(count(Order::Batches, &deep), (0, 1 + 20 * 11));
+}
+
+#[test]
+fn a_batch_that_finds_many_is_put_back() {
+    // 100 directories wait, and each has 8 in it: together they are more than may wait.
+    let root = root(|writer| {
+        let empty = writer.directory(&[]);
+        let few: Vec<_> = (0..8).map(|number| directory(&number.to_string(), &empty)).collect();
+        let few = writer.directory(&few);
+        let many: Vec<_> = (0..100).map(|number| directory(&format!("{number:02}"), &few)).collect();
+        writer.directory(&many)
+    });
+    let (problems, entered) = problems(Walk::new(root.repository()).max_waiting(200), &root);
+    assert!(problems.is_empty(), "{problems:?}");
+    // What the first ones found comes before the rest of them.
+    assert!(entered.starts_with(" 00 01 02 03 00/0 00/1"), "{entered}");
+    assert_eq!(entered.split(' ').count(), 1 + 100 + 800);
+}
+
+/// Upper and lower case are one.
+fn fold(name: &str) -> Cow<'_, str> {
+    name.to_lowercase().into()
+}
+
+#[test]
+fn where_names_are_folded_directories_are_merged_and_files_clash() {
+    let root = root(|writer| {
+        let bytes = writer.file(b"x");
+        let file = |name: &str| entry("f", name, &bytes);
+        let upper = writer.directory(&[file("Same"), file("one")]);
+        let lower = writer.directory(&[file("same"), file("two")]);
+        let entries = [directory("Case", &upper), file("README"), directory("case", &lower), file("readme")];
+        writer.directory(&[&entries[..], &[directory("readMe", &lower)]].concat())
+    });
+    let walk = Walk::new(root.repository());
+    let lines = Recorder::default().run(walk.fold(&fold), &root);
+    assert_eq!(
+        lines,
+        [
+            "enter ",
+            "README",
+            "readme is README",
+            "readMe is README",
+            "Case/",
+            "leave ",
+            "enter Case",
+            "Case/Same",
+            "Case/one",
+            "case/same is Same",
+            "Case/two",
+            "leave Case"
+        ]
+    );
+    // As they are, `readMe` and all else have their own places.
+    assert_eq!(entered(&Recorder::default().run(walk, &root)), " Case case readMe");
+}
+
+#[test]
+fn merged_directories_that_are_the_same_are_read_once() {
+    let root = root(|writer| {
+        let bytes = writer.file(b"x");
+        let mut object = writer.directory(&[entry("f", "f", &bytes)]);
+        let other = object.clone();
+        // Read as often as they are named, the lowest would be read 2^40 times.
+        for _ in 0..40 {
+            object = writer.directory(&[directory("a", &object), directory("A", &object)]);
+        }
+        writer.directory(&[directory("a", &object), directory("A", &object), directory("Á", &other)])
+    });
+    let lines = Recorder::default().run(Walk::new(root.repository()).fold(&fold), &root);
+    assert_eq!(entered(&lines).split(' ').count(), 43);
+    assert_eq!(lines.iter().filter(|line| line.ends_with("/f")).count(), 2);
+}
+
+#[test]
+fn a_merged_directory_that_lies_in_itself_is_left_out() {
+    let root = root(|writer| {
+        let id: ContentId = "k0123456789abcdef0123456789abcdef".parse().unwrap();
+        let bytes = writer.file(b"x");
+        let inner = writer.directory(&[entry("f", "f", &bytes)]);
+        let entries = [directory("a", &inner), directory("A", &id.to_string())];
+        let json = json!({"stream": "kopia:directory", "entries": entries});
+        writer.forge(id, json.to_string().as_bytes());
+        id.to_string()
+    });
+    let lines = Recorder::default().run(Walk::new(root.repository()).fold(&fold), &root);
+    let expected = ["enter ", "A: the folder contains itself", "a/", "leave ", "enter a", "a/f", "leave a"];
+    assert_eq!(lines, expected);
+}

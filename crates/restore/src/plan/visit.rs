@@ -1,0 +1,216 @@
+//! What the planner does with each directory that the walk comes to.
+
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use kopia_format::directory::Summary;
+use kopia_repository::tree::{Problem, Visitor, Walked};
+use kopia_repository::{Defect, Entry, Error, Trail};
+
+use super::items::Chore;
+use super::{Placing, Planner, There};
+use crate::decide::extras::{DirNames, originals};
+use crate::decide::leftovers::Leftover;
+use crate::destination::folder::{Folder, FolderKind};
+use crate::destination::placeholder::Placeholders;
+use crate::destination::{Identity, staging};
+use crate::outcome::Attribute;
+use crate::reason::{NotDeleted, Reason};
+
+/// A directory that is being visited.
+#[derive(Default)]
+pub(super) struct Visit {
+    there: There,
+    /// What the target's directory has and the snapshot has not, as far as that is known; nothing where
+    /// extras stay.
+    extras: Option<DirNames>,
+    /// Names that stand for others in the snapshot, as long as there may be extras.
+    stubbed: Vec<String>,
+    placeholders: Placeholders,
+    is_root: bool,
+    /// Whether the snapshot has something by the name of the tag.
+    has_tag: bool,
+}
+
+impl Visit {
+    /// Returns whether the unfinished folder may get a tag that the snapshot does not have.
+    pub(super) fn lacks_tag(&self) -> bool {
+        self.is_root && !self.has_tag
+    }
+
+    /// Notes that the snapshot has an entry.
+    fn note(&mut self, entry: &Entry) {
+        self.has_tag |= self.is_root && staging::is_tag(entry.name());
+        self.placeholders.note(entry.name());
+        if let (Some(extras), Some(existing)) = (&mut self.extras, &self.there.existing) {
+            extras.take_or_look(existing.as_fd(), entry.name());
+            if !extras.is_empty() {
+                self.stubbed.extend(originals(entry));
+            }
+        }
+    }
+}
+
+impl Visitor for Planner<'_> {
+    type Directory = Arc<Folder>;
+
+    fn enter(&mut self, directory: &mut Walked<Arc<Folder>>) -> ControlFlow<()> {
+        self.unless_stopped()?;
+        let folder = &directory.attached;
+        let there = There { existing: self.existing(folder), left: self.left(folder) };
+        let (extras, placeholders) = (self.names_of(folder, &there), self.placeholders_of(&there));
+        let is_root = directory.is_root();
+        self.visit = Visit { there, extras, placeholders, is_root, ..Visit::default() };
+        if let Some(share) = &mut self.share {
+            share.begin(&directory.path_of(""));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn leaf(&mut self, parent: &mut Walked<Arc<Folder>>, entry: Entry) -> ControlFlow<()> {
+        self.unless_stopped()?;
+        let left = self.note(&parent.attached, &entry);
+        let found = self.visit.there.found(&self.shared, entry.name(), &entry, left);
+        self.leaf(&parent.attached, entry.name(), &entry, found);
+        ControlFlow::Continue(())
+    }
+
+    fn directory(
+        &mut self,
+        parent: &mut Walked<Arc<Folder>>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<Arc<Folder>>> {
+        self.unless_stopped()?;
+        let left = self.note(&parent.attached, entry);
+        let planned = match way {
+            Ok(trail) => self.folder(&parent.attached, entry, trail, left),
+            Err(defect) => Err(defect.into()),
+        };
+        let lost = |reason| self.lose(&parent.attached, entry, reason);
+        ControlFlow::Continue(planned.map_err(lost).ok())
+    }
+
+    fn problem(&mut self, parent: &mut Walked<Arc<Folder>>, problem: Problem) -> ControlFlow<()> {
+        self.unless_stopped()?;
+        let folder = &parent.attached;
+        match problem {
+            Problem::Refused(refused) => {
+                self.visit.extras.as_mut().and_then(|extras| extras.take(&refused.name));
+                self.shared.tally.problem(folder.path_of(&refused.name), refused);
+            }
+            Problem::Clash(clash) => {
+                let path = clash.path(&folder.path_of(""));
+                let below = clash.entry.entries_below();
+                self.shared.tally.lost(path, Reason::NameTaken { other: Some(clash.other) }, below);
+            }
+            Problem::NotMerged { name, defect, .. } => {
+                self.shared.tally.problem(folder.path_of(&name), defect);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn leave(
+        &mut self,
+        directory: Walked<Arc<Folder>>,
+        read: Result<Option<Summary>, Error>,
+    ) -> ControlFlow<()> {
+        let folder = directory.attached;
+        let lacks_tag = self.visit.lacks_tag();
+        let Visit { there, extras, stubbed, placeholders, .. } = std::mem::take(&mut self.visit);
+        folder.set_placeholders(placeholders.into_replaced());
+        let There { existing, left } = there;
+        self.discard_rest(&folder, left);
+        if lacks_tag && read.is_ok() {
+            self.batch.chores.push(Chore::Tag);
+        }
+        match (read, extras) {
+            (Err(error), _) => self.unreadable(&folder, error),
+            (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
+                if let Some(existing) = &existing {
+                    let kept = extras.take_originals(existing.as_fd(), stubbed);
+                    kept.iter().for_each(|name| self.extra_problem(&folder, name, NotDeleted::OnlyStub));
+                }
+                match extras.take_unread(summary.as_ref()) {
+                    Ok(kept) => {
+                        let report =
+                            |name: &String| self.extra_problem(&folder, name, NotDeleted::UnreadInBackup);
+                        kept.iter().for_each(report);
+                        let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
+                        let listed = existing.as_ref().and_then(|listed| Identity::of(listed).ok());
+                        if let Some(listed) = listed {
+                            folder.set_extras(listed, names);
+                        }
+                    }
+                    Err(reason) => self.extra_problem(&folder, "", reason),
+                }
+            }
+            (Ok(_), _) => {}
+        }
+        // No more is added to it.
+        self.child_done(folder);
+        ControlFlow::Continue(())
+    }
+}
+
+impl Planner<'_> {
+    fn unless_stopped(&self) -> ControlFlow<()> {
+        if self.shared.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Notes that the snapshot has an entry, and returns what an interrupted restore left of it.
+    fn note(&mut self, folder: &Arc<Folder>, entry: &Entry) -> Leftover {
+        if entry.name().contains('\u{fffd}') {
+            self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
+        }
+        self.visit.note(entry);
+        let left = self.visit.there.left.as_mut().map_or(Leftover::Nothing, |left| left.take_up(entry));
+        if self.share.is_some() { Leftover::Usable } else { left }
+    }
+
+    /// Plans a directory in another.
+    fn folder(
+        &mut self,
+        parent: &Arc<Folder>,
+        entry: &Entry,
+        trail: &Trail,
+        left: Leftover,
+    ) -> Result<Arc<Folder>, Reason> {
+        let Placing { kind, replaces, attributes } = self.visit.there.placing(&self.shared, parent, entry)?;
+        self.take_room_for_folder();
+        let folder = parent.child(trail.clone(), entry.entries_below(), attributes, kind, left);
+        if replaces {
+            folder.set_replaces();
+        }
+        match kind {
+            FolderKind::Existing => self.merge.existing.push(folder.clone()),
+            FolderKind::Moved => self.merge.moved.push(folder.clone()),
+            FolderKind::Inner => {}
+        }
+        Ok(folder)
+    }
+
+    /// Reports a directory that is not restored, with all below it.
+    fn lose(&mut self, parent: &Arc<Folder>, entry: &Entry, reason: Reason) {
+        let path = parent.path_of(entry.name());
+        if self.share.is_some() {
+            self.shared.note_incomplete(format!("{path}/"), reason.to_string());
+        }
+        self.shared.tally.lost(path, reason, entry.entries_below());
+        self.visit.there.left.iter_mut().for_each(|left| left.give_back(entry.name()));
+    }
+
+    /// Reports a directory of which the rest cannot be read. What that would have named is not known, so
+    /// nothing is deleted.
+    fn unreadable(&self, folder: &Arc<Folder>, error: Error) {
+        let path = folder.path_of("");
+        if self.share.is_some() {
+            // The other shards leave to this one what fell to it, and whoever finishes the restore has to
+            // know.
+            self.shared.note_incomplete(format!("{path}/"), error.to_string());
+        }
+        self.shared.tally.problem(path, error);
+    }
+}

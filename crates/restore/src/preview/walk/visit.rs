@@ -1,0 +1,236 @@
+//! What the dry run does with each directory that the walk comes to.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use kopia_format::directory::Summary;
+use kopia_repository::tree::{FoldName, Problem, Visitor, Walk, Walked};
+use kopia_repository::{Defect, Entry, Error, Trail};
+use rustix::fs::Stat;
+
+use super::foresee::{cannot_replace, is_closed, is_ours};
+use super::{DryRun, OPEN};
+use crate::decide::directory::DirectoryPolicy;
+use crate::decide::existing::freed_bytes;
+use crate::decide::extras::{DirNames, originals};
+use crate::destination::naming::{Folding, Made};
+use crate::destination::placeholder::{self, Placeholders};
+use crate::destination::{Identity, look, open_folder, staging};
+use crate::preview::{Action, Change, Preview};
+use crate::reason::{NotDeleted, Reason};
+
+/// What is known of the target's counterpart of a directory until its entries are visited.
+#[derive(Default)]
+pub(in crate::preview) struct PendingDir {
+    /// The target's directory, if it has one.
+    pub(super) handle: Option<Arc<OwnedFd>>,
+    /// Whether another restore is at work in a directory that it lies in.
+    pub(super) in_use: bool,
+    /// Whether this process may make no entries in the target's directory, nor give itself the right.
+    pub(super) is_closed: bool,
+}
+
+/// A directory of the walk, with its counterpart.
+pub(in crate::preview) type Place = Walked<PendingDir>;
+
+/// What is gathered while the entries of a directory are visited.
+#[derive(Default)]
+pub(super) struct Visited {
+    /// What the target's directory has and the snapshot has not, as far as that is known; nothing where
+    /// extras stay.
+    extras: Option<DirNames>,
+    /// Names that stand for others in the snapshot, as long as there may be extras.
+    stubbed: Vec<String>,
+    placeholders: Placeholders,
+}
+
+impl PendingDir {
+    /// Foresees that nothing may be put into the place of something that the target has.
+    pub(super) fn foresee_in_place(&self, name: &str) -> Option<Reason> {
+        cannot_replace(self.is_closed, self.handle.as_deref()?, name)
+    }
+}
+
+impl<V: FnMut(&Change)> DryRun<'_, V> {
+    /// Looks at a snapshot that is a directory.
+    pub(in crate::preview) fn directories(&mut self, root: &Entry) {
+        if self.options.root_attributes {
+            self.note(root);
+        }
+        let folding = self.folding;
+        let fold: FoldName<'_> = &|name| folding.key(name);
+        let walk = Walk::new(root.repository()).max_depth(self.options.max_depth);
+        let walk = if folding == Folding::Nothing { walk } else { walk.fold(fold) };
+        let counterpart = PendingDir { handle: self.target.clone(), ..PendingDir::default() };
+        let _ = walk.run([(root, counterpart)], self);
+    }
+
+    /// Stops at the first difference if nothing more is wanted.
+    fn unless_different(&self) -> ControlFlow<()> {
+        let Preview { written, folders, problem_count, .. } = self.preview;
+        let differs = written > 0 || folders > 0 || problem_count > 0;
+        if self.until_different && differs { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Lists the target's directory, if what the snapshot does not have is to be deleted.
+    fn names_of(&mut self, place: &Place) -> Option<DirNames> {
+        let listed = place.attached.handle.as_ref().filter(|_| self.options.delete_extra)?;
+        match DirNames::read(listed.as_fd()) {
+            Ok(names) => Some(names),
+            Err(error) => {
+                self.extra_problem(place.path_of(""), NotDeleted::Unlisted(error.into()));
+                None
+            }
+        }
+    }
+
+    /// Notes that the snapshot has an entry.
+    fn visit_entry(&mut self, place: &Place, entry: &Entry) {
+        self.note(entry);
+        let Visited { extras, stubbed, placeholders } = &mut self.visited;
+        placeholders.note(entry.name());
+        if let (Some(extras), Some(existing)) = (extras, &place.attached.handle) {
+            extras.take_or_look(existing.as_fd(), entry.name());
+            if !extras.is_empty() {
+                stubbed.extend(originals(entry));
+            }
+        }
+    }
+
+    /// Looks at the counterpart of a directory, and tells what would be made where there is none.
+    fn counterpart(&mut self, parent: &Place, entry: &Entry) -> Result<PendingDir, Reason> {
+        let (name, in_use) = (entry.name(), parent.attached.in_use);
+        let handle = parent.attached.handle.as_ref();
+        let stat = handle.and_then(|handle| look(handle.as_fd(), name).ok().flatten());
+        let is_boundary = |stat: &Stat| Ok(self.is_boundary(handle, name, stat));
+        let policy = DirectoryPolicy::decide(stat.as_ref(), is_boundary, self.options)?;
+        let (mut opened, mut is_closed) = (None, false);
+        match (policy, handle, stat) {
+            (DirectoryPolicy::Fill, Some(handle), Some(stat)) => {
+                opened = open(handle, name, &stat)?;
+                is_closed = opened.as_ref().is_some_and(|opened| self::is_closed(opened, &stat));
+            }
+            (DirectoryPolicy::Replace, _, Some(stat)) => {
+                parent.attached.foresee_in_place(name).map_or(Ok(()), Err)?;
+                self.made(parent.path_of(name), Action::Replace, freed_bytes(&stat));
+            }
+            _ => {
+                self.foresee_refusal(parent, Made::Directory, name).map_or(Ok(()), Err)?;
+                self.made(parent.path_of(name), Action::Write, 0);
+            }
+        }
+        Ok(PendingDir { handle: opened.map(Arc::new), in_use, is_closed })
+    }
+
+    /// Decides about what the target's directory has and the snapshot has not.
+    fn settle_extras(&mut self, place: &Place, summary: Option<&Summary>) {
+        let Visited { extras, stubbed, .. } = std::mem::take(&mut self.visited);
+        let (Some(mut extras), Some(handle)) = (extras, &place.attached.handle) else { return };
+        let kept = extras.take_originals(handle.as_fd(), stubbed);
+        kept.iter().for_each(|name| self.extra_problem(place.path_of(name), NotDeleted::OnlyStub));
+        match extras.take_unread(summary) {
+            Ok(kept) => {
+                kept.iter()
+                    .for_each(|name| self.extra_problem(place.path_of(name), NotDeleted::UnreadInBackup));
+                let names = extras.into_extras(place.is_root(), self.options);
+                let PendingDir { in_use, is_closed, .. } = place.attached;
+                let path_of = |name: &str| place.path_of(name);
+                self.extras.add(handle.as_fd(), place.path_of(""), (in_use, is_closed), names, path_of);
+            }
+            Err(reason) => self.extra_problem(place.path_of(""), reason),
+        }
+    }
+}
+
+/// Opens the target's directory, unless it is another one than was found.
+fn open(parent: &OwnedFd, name: &str, stat: &Stat) -> Result<Option<OwnedFd>, Reason> {
+    match open_folder(parent.as_fd(), name) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_ours(stat) => Err(error.into()),
+        opened => {
+            let is_same =
+                |opened: &OwnedFd| Identity::of(opened).is_ok_and(|found| found == Identity::from(stat));
+            Ok(opened.ok().filter(is_same))
+        }
+    }
+}
+
+impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
+    type Directory = PendingDir;
+
+    fn enter(&mut self, directory: &mut Place) -> ControlFlow<()> {
+        self.unless_different()?;
+        let is_root = directory.is_root();
+        let PendingDir { handle, in_use, .. } = &mut directory.attached;
+        if let Some(handle) = handle.as_ref().filter(|_| self.options.delete_extra && !is_root) {
+            *in_use |= staging::is_in_use(handle.as_fd()).unwrap_or(true);
+        }
+        let extras = self.names_of(directory);
+        let shallow = directory.attached.handle.as_ref().filter(|_| !self.options.delete_extra);
+        let placeholders =
+            shallow.map_or_else(Placeholders::default, |handle| Placeholders::read(handle.as_fd()));
+        self.visited = Visited { extras, stubbed: Vec::new(), placeholders };
+        ControlFlow::Continue(())
+    }
+
+    fn leaf(&mut self, parent: &mut Place, entry: Entry) -> ControlFlow<()> {
+        self.visit_entry(parent, &entry);
+        self.leaf(parent, entry.name(), &entry);
+        self.unless_different()
+    }
+
+    fn directory(
+        &mut self,
+        parent: &mut Place,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<PendingDir>> {
+        self.visit_entry(parent, entry);
+        let counterpart = match way {
+            Ok(_) => self.counterpart(parent, entry),
+            Err(defect) => Err(defect.into()),
+        };
+        let counterpart =
+            counterpart.map_err(|reason| self.lost(parent.path_of(entry.name()), reason, entry)).ok();
+        self.unless_different()?;
+        ControlFlow::Continue(counterpart)
+    }
+
+    fn problem(&mut self, parent: &mut Place, problem: Problem) -> ControlFlow<()> {
+        match problem {
+            Problem::Refused(refused) => {
+                self.visited.extras.as_mut().and_then(|extras| extras.take(&refused.name));
+                self.problem(parent.path_of(&refused.name), refused.into());
+            }
+            Problem::Clash(clash) => {
+                self.lost(
+                    clash.path(&parent.path_of("")),
+                    Reason::NameTaken { other: Some(clash.other.clone()) },
+                    &clash.entry,
+                );
+            }
+            Problem::NotMerged { name, defect, .. } => {
+                self.problem(parent.path_of(&name), defect.into());
+            }
+        }
+        self.unless_different()
+    }
+
+    fn leave(&mut self, directory: Place, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        for name in std::mem::take(&mut self.visited.placeholders).into_replaced() {
+            let handle = directory.attached.handle.as_ref();
+            let there = handle.and_then(|handle| placeholder::of(handle.as_fd(), &name));
+            there.iter().for_each(|name| self.deleted(directory.path_of(name)));
+        }
+        match read {
+            Ok(summary) => self.settle_extras(&directory, summary.as_ref()),
+            Err(error) => self.problem(directory.path_of(""), error.into()),
+        }
+        self.open += 1;
+        if self.open >= OPEN {
+            self.compare();
+        }
+        ControlFlow::Continue(())
+    }
+}
