@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kopia_hostile::format::object_id(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kopia_fuzzkit::format::object_id(bytes));

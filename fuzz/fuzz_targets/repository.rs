@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kopia_hostile::repository::repository(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kopia_fuzzkit::repository::repository(bytes));

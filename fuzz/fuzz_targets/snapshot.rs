@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kopia_hostile::format::snapshot(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kopia_fuzzkit::format::snapshot(bytes));

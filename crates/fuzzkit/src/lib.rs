@@ -14,7 +14,7 @@
 //! Never published and never a normal dependency. A body panics on purpose where a promise is broken.
 //!
 //! ```
-//! let target = kopia_hostile::target("directory").expect("there is one");
+//! let target = kopia_fuzzkit::target("directory").expect("there is one");
 //! (target.run)(br#"{"stream":"kopia:directory","entries":[{"name":"..","type":"f","obj":"00"}]}"#);
 //! ```
 

@@ -1,5 +1,5 @@
 //! Takes the seeds of the fuzz targets out of the golden repositories, and writes some of its own:
-//! `cargo run --package kopia-hostile --example seeds`.
+//! `cargo run --package kopia-fuzzkit --example seeds`.
 //!
 //! Of what has the same shape the shortest is taken. What is there already stays, finds above all.
 
@@ -27,7 +27,7 @@ struct Seeds(BTreeMap<(&'static str, String), Vec<u8>>);
 impl Seeds {
     /// Adds a seed, unless there is a shorter one of that shape.
     fn add(&mut self, target: &'static str, shape: impl Debug, bytes: &[u8]) {
-        assert!(kopia_hostile::target(target).is_some(), "{target} is a target");
+        assert!(kopia_fuzzkit::target(target).is_some(), "{target} is a target");
         let known = self.0.entry((target, format!("{shape:?}"))).or_insert_with(|| bytes.to_vec());
         if bytes.len() < known.len() {
             *known = bytes.to_vec();

@@ -6,7 +6,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use kopia_hostile::{TARGETS, Target};
+use kopia_fuzzkit::{TARGETS, Target};
 
 /// How many bytes all seeds may have together: they are there for tests, not as a corpus to fuzz with for
 /// weeks.

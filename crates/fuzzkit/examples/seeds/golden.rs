@@ -198,7 +198,7 @@ fn repositories(seeds: &mut Seeds, repository: &Repository, name: &str) {
         *bytes = text.into_bytes();
     }
     let sections: Vec<_> = sections.iter().map(|(kind, bytes)| (*kind, &bytes[..])).collect();
-    let bytes = kopia_hostile::repository::join(&sections);
+    let bytes = kopia_fuzzkit::repository::join(&sections);
     println!("{name}: {} sections, {} bytes", sections.len(), bytes.len());
     seeds.add("repository", name, &bytes);
 }

@@ -1,6 +1,6 @@
 //! What no golden repository holds.
 
-use kopia_hostile::repository::join;
+use kopia_fuzzkit::repository::join;
 use serde_json::{Value, json};
 
 use crate::Seeds;
