@@ -76,6 +76,8 @@ impl Stub {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -104,5 +106,15 @@ mod tests {
         ] {
             assert_eq!(Stub::parse(name, text.as_bytes()), None, "{name} {text}");
         }
+    }
+
+    #[test]
+    fn the_longest_that_kopia_writes_is_read() {
+        let error = json!({"path": "p".repeat(4096), "error": "e".repeat(8192)});
+        let summary = json!({"numFailed": 10, "errors": vec![error; 10]});
+        let entry = json!({"name": "n".repeat(255), "type": "d", "obj": "k0a1b", "summ": summary});
+        let text = json!({"info": "i", "error": "e".repeat(8192), "entry": entry}).to_string();
+        assert!(text.len() as u64 <= MAX_STUB, "{}", text.len());
+        assert!(Stub::parse(".INVALID.n", text.as_bytes()).is_some());
     }
 }

@@ -104,6 +104,22 @@ fn names_that_overlap_take_no_more_than_the_blob_has() {
 }
 
 #[test]
+fn names_of_version_2_that_overlap_take_no_more_than_the_blob_has() {
+    // No entries, and four packs whose names take 400 bytes together.
+    let parse = |length: usize| {
+        let mut blob = vec![2, 3, 0, 16, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0];
+        for offset in 37..41_u32 {
+            blob.push(100);
+            blob.extend(offset.to_be_bytes());
+        }
+        blob.resize(length, b'p');
+        Index::parse(blob).map(|index| index.packs().len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(parse(400), Ok(4));
+    assert_eq!(parse(399), Err("index: pack names of 400 bytes in 399 bytes".into()));
+}
+
+#[test]
 fn version_2_of_every_entry_size() {
     for size in 16..=19 {
         let blob = v2(&VALUE[..size]);
