@@ -67,6 +67,9 @@ fn lies_are_refused() {
         assert!(matches!(&error, Err(text) if text.contains(why) || why == "object"), "{entries}: {error:?}");
     }
     assert!(list("7").unwrap_err().to_string().contains("expected a list or null"));
+    let twice =
+        r#"{"stream":"kopia:indirect","entries":[{"l":5,"o":"aa"}],"entries":[{"s":5,"l":5,"o":"aa"}]}"#;
+    assert!(parse(twice.as_bytes(), 2).unwrap_err().to_string().contains("duplicate field `entries`"));
     assert!(parse(b"7", 1).unwrap_err().to_string().contains("expected a list of pieces"));
     assert!(parse(br#"{"stream":"kopia:directory","entries":[]}"#, 1).is_err());
     assert!(parse(br#"{"entries":[]}"#, 1).is_err());
