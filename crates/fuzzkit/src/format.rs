@@ -1,4 +1,4 @@
-//! The parsers: what they accept keeps its promises.
+//! The parsers: every accepted value keeps its promises.
 
 use std::ops::ControlFlow;
 
@@ -21,7 +21,7 @@ pub fn index_v2(bytes: &[u8]) {
     index(&[&[2], bytes].concat());
 }
 
-/// Whatever parses can be read to its end, and takes no more memory than a few times its bytes.
+/// Reads an index to its end; its pack names take no more memory than the blob has bytes.
 fn index(bytes: &[u8]) {
     let Ok(index) = Index::parse(bytes) else { return };
     assert_eq!(index.entries().count(), index.len());
@@ -34,7 +34,7 @@ fn index(bytes: &[u8]) {
     }
 }
 
-/// Directories, whole and as a stream: both say the same, and no name leaves its folder.
+/// Directories, whole and as a stream: both say the same, and no name leads out of it.
 pub fn directory(bytes: &[u8]) {
     let mut whole = Vec::new();
     let result = directory::read(bytes, |entry: Result<Entry<'_>, Refused>| {
@@ -57,7 +57,7 @@ pub fn directory(bytes: &[u8]) {
     }
 }
 
-/// Lists of manifests: at most one state of each id is left, and none that is deleted.
+/// Lists of manifests: at most one state of each id remains, and no deleted one.
 pub fn manifest(bytes: &[u8]) {
     let Ok(manifests) = manifest::parse(bytes) else { return };
     let latest = manifest::latest(manifests);
@@ -68,7 +68,7 @@ pub fn manifest(bytes: &[u8]) {
     });
 }
 
-/// The data of one snapshot manifest. What parses is written in a form that parses to the same.
+/// The data of one snapshot manifest: serializing and parsing again gives the same.
 pub fn snapshot(bytes: &[u8]) {
     let Some(first) = one_snapshot(bytes) else { return };
     let _ = (first.summary(), first.source().to_string(), first.incomplete(), first.stats());
@@ -101,7 +101,7 @@ pub fn format_blob(bytes: &[u8]) {
     }
 }
 
-/// Lists of pieces: those that parse follow each other without a gap.
+/// Lists of pieces: they follow each other without a gap.
 pub fn indirect(bytes: &[u8]) {
     let mut end = 0;
     for piece in kopia_format::indirect::parse(bytes, 1 << 16).unwrap_or_default() {
@@ -110,7 +110,7 @@ pub fn indirect(bytes: &[u8]) {
     }
 }
 
-/// Names of epoch blobs, one a line: nothing counts that is not there.
+/// Names of epoch blobs, one a line: only blobs that are present become active.
 pub fn epoch(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let names = blob_ids(text);
@@ -120,7 +120,7 @@ pub fn epoch(bytes: &[u8]) {
     assert!(active.incomplete.iter().all(|blob| names.contains(blob) && !active.blobs.contains(blob)));
 }
 
-/// Compaction logs: what is not there does not count, and without the log more does.
+/// Compaction logs: only present blobs are active, and a log never adds any.
 pub fn compaction_log(bytes: &[u8]) {
     let Ok(log) = CompactionLog::parse(bytes) else { return };
     let present = [log.inputs(), log.outputs()].concat();
@@ -130,7 +130,7 @@ pub fn compaction_log(bytes: &[u8]) {
     assert!(active.is_sorted() && active.iter().all(|blob| all.contains(blob)));
 }
 
-/// Object and content ids: what parses is written in a form that means the same.
+/// Object and content ids: formatting and parsing again gives the same.
 pub fn object_id(bytes: &[u8]) {
     let _ = ContentId::from_key(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -159,7 +159,7 @@ pub fn names(bytes: &[u8]) {
     }
 }
 
-/// Times: what parses is written in a form that means the same instant.
+/// Times: formatting and parsing again gives the same instant.
 pub fn time(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(time) = text.parse::<Timestamp>() else { return };

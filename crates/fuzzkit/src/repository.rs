@@ -11,8 +11,9 @@
 //! | `I` | an index blob, in place of the right one |
 //! | `P` | the index at the end of the pack; the repository is opened without index blobs, degraded |
 //!
-//! Contents are numbered as they come, and a content's hash is its number in one byte: the third one, if it is a directory,
-//! is `k02`. So ids stay right when the fuzzer changes what they name. All contents lie in the pack `p0`, one after the other.
+//! Contents are numbered as they come, and a content's hash is its number in one byte: the third one, if it
+//! is a directory, is `k02`. So ids stay right when the fuzzer changes what they name. All contents lie in
+//! the pack `p0`, one after the other.
 
 mod build;
 mod exercise;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 const IN_MEMORY: &str = "/dev/shm";
 
 /// Makes a directory that is removed when dropped.
-pub(crate) fn folder() -> TempDir {
+pub(crate) fn directory() -> TempDir {
     let in_memory = Path::new(IN_MEMORY).is_dir().then(|| tempfile::tempdir_in(IN_MEMORY).ok()).flatten();
     in_memory.unwrap_or_else(|| tempfile::tempdir().expect("a temporary directory"))
 }

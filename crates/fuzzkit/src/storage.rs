@@ -40,7 +40,7 @@ pub fn shards(bytes: &[u8]) {
 
 /// A directory with a repository's directory in it, and files that names with `..` could lead to.
 fn make() -> TempDir {
-    let place = scratch::folder();
+    let place = scratch::directory();
     fs::create_dir(place.path().join("repository")).expect("a directory of our own");
     for name in ["outside.f", "utside.f", ".f", "repository.f"] {
         fs::write(place.path().join(name), OUTSIDE).expect("a directory of our own");

@@ -51,7 +51,7 @@ fn file(name: &str, object: &str, size: usize) -> Value {
     json!({"name": name, "type": "f", "mode": "0644", "size": size, "mtime": "2020-01-02T03:04:05Z", "obj": object})
 }
 
-fn folder(name: &str, object: &str) -> Value {
+fn subdirectory(name: &str, object: &str) -> Value {
     json!({"name": name, "type": "d", "mode": "0755", "mtime": "2020-01-02T03:04:05Z", "obj": object})
 }
 
@@ -80,7 +80,7 @@ fn manifest(root: &Value) -> Vec<u8> {
 
 /// Small repositories, each with something that the others do not have.
 fn repositories(seeds: &mut Seeds) {
-    let root = manifest(&folder("d", "k01"));
+    let root = manifest(&subdirectory("d", "k01"));
     let mut add = |shape: &str, rest: &[(u8, Vec<u8>)]| {
         let rest = rest.iter().map(|(kind, bytes)| (*kind, &bytes[..]));
         let sections: Vec<_> = std::iter::once((b'm', &root[..])).chain(rest).collect();
@@ -90,7 +90,7 @@ fn repositories(seeds: &mut Seeds) {
     add(
         "tree",
         &[
-            (b'k', directory(&[folder("sub", "k03"), file("f", "02", 5), link])),
+            (b'k', directory(&[subdirectory("sub", "k03"), file("f", "02", 5), link])),
             (b'p', b"hello".to_vec()),
             (b'k', directory(&[file("again", "02", 5), file("empty", "04", 0)])),
             (b'p', Vec::new()),
@@ -124,7 +124,7 @@ fn repositories(seeds: &mut Seeds) {
             (
                 b'k',
                 directory(&[
-                    folder("dev", "k03"),
+                    subdirectory("dev", "k03"),
                     file("/dev/sda", "02", 5),
                     file("/var/lib/db.tar", "02", 5),
                     file("var//lib/./log", "02", 5),
@@ -153,7 +153,7 @@ fn repositories(seeds: &mut Seeds) {
     add(
         "split folder",
         &[
-            (b'k', directory(&[folder("sub", "Ik02")])),
+            (b'k', directory(&[subdirectory("sub", "Ik02")])),
             (b'k', list(&[(0, 45, "k03"), (45, 25, "k04")])),
             (b'k', br#"{"stream":"kopia:directory","entries":[{"na"#.to_vec()),
             (b'k', br#"me":"f","type":"f","obj":"03"}]}"#.to_vec()),
@@ -162,7 +162,7 @@ fn repositories(seeds: &mut Seeds) {
     add(
         "cycles",
         &[
-            (b'k', directory(&[folder("again", "k01"), file("f", "Ix02", 5), file("g", "IIIx02", 5)])),
+            (b'k', directory(&[subdirectory("again", "k01"), file("f", "Ix02", 5), file("g", "IIIx02", 5)])),
             (b'x', list(&[(0, 5, "Ix02")])),
         ],
     );
@@ -173,7 +173,7 @@ fn repositories(seeds: &mut Seeds) {
                 b'k',
                 directory(&[
                     file("..", "02", 5),
-                    folder("../up", "k01"),
+                    subdirectory("../up", "k01"),
                     file("a", "02", 5),
                     file("a", "02", 9),
                 ]),

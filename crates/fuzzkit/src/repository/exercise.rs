@@ -17,18 +17,20 @@ use crate::scratch;
 
 /// How many snapshots are read.
 const SNAPSHOTS: usize = 2;
-/// How deep folders are walked and restored.
+/// How deep directories are walked and restored.
 const DEPTH: usize = 32;
-/// How many entries are walked, and how many bytes of files are read. A tree with more is not restored: few bytes can
-/// truly describe trees and files that no disk holds, and a restore would only end where the disk does.
+/// How many entries are walked, and how many bytes of files are read. A tree with more is not restored: few
+/// bytes can truly describe trees and files that no disk holds, and a restore would only end where the disk
+/// does.
 const ENTRIES: usize = 1000;
 const BYTES: u64 = 4 << 20;
 
 pub(super) fn exercise(store: MemoryStore, degraded: bool) {
     let password = Password::from(PASSWORD);
-    let opened = match degraded {
-        true => Repository::open_degraded(store, &password),
-        false => Repository::open(store, &password),
+    let opened = if degraded {
+        Repository::open_degraded(store, &password)
+    } else {
+        Repository::open(store, &password)
     };
     let Ok(repository) = opened else { return };
     let status = repository.status();
@@ -146,16 +148,16 @@ impl Reader {
     }
 }
 
-/// Restores into a folder, beside which nothing may appear.
+/// Restores into a directory, beside which nothing may appear.
 fn restore(root: &Entry) {
-    let place = scratch::folder();
+    let place = scratch::directory();
     let mut options = Options::default();
     options.parallel = NonZeroUsize::new(1);
     options.max_depth = DEPTH;
     let target = place.path().join("target");
     let _ = kopia_restore::restore(root, &target, &options);
-    let beside = fs::read_dir(place.path()).expect("a folder of our own");
+    let beside = fs::read_dir(place.path()).expect("a directory of our own");
     for entry in beside {
-        assert_eq!(entry.expect("a folder of our own").path(), target, "it appeared beside the target");
+        assert_eq!(entry.expect("a directory of our own").path(), target, "it appeared beside the target");
     }
 }

@@ -1,4 +1,5 @@
-//! The index that says where contents lie, as kopia would write it; the layout stands in `kopia_format::index`.
+//! The index that says where contents lie, as kopia would write it; the layout stands in
+//! `kopia_format::index`.
 
 use kopia_format::ContentId;
 
@@ -49,7 +50,8 @@ pub(super) fn write(rows: &[Row]) -> Vec<u8> {
     index
 }
 
-/// Writes the end of a pack: where its own index lies. The name of an index blob has the hash that is the key to it.
+/// Writes the end of a pack: where its own index lies. The name of an index blob has the hash that is the key
+/// to it.
 pub(super) fn postamble(name: &str, offset: usize, length: usize) -> Vec<u8> {
     let hash = name.trim_start_matches("xn0_").get(..32).expect("it begins with a hash");
     let digit = |at: usize| u8::from_str_radix(&hash[at..at + 2], 16).expect("hexadecimal digits");
