@@ -184,9 +184,13 @@ impl Error {
             Self::NothingToChoose { .. } => "nothing_to_choose",
             Self::WrongKind { .. } => "wrong_kind",
             Self::Threads { .. } => "no_threads",
-            Self::Storage(error) if error.is_not_found() => "missing_blob",
             Self::Storage(kopia_storage::Error::Short { .. }) => "truncated_blob",
-            Self::Storage(_) => "unreadable_blob",
+            Self::Storage(error) => match error.kind() {
+                ErrorKind::NotFound => "missing_blob",
+                ErrorKind::NotAllowed => "blob_not_permitted",
+                ErrorKind::TryAgain => "store_unavailable",
+                _ => "unreadable_blob",
+            },
         }
     }
 

@@ -46,7 +46,7 @@ pub enum Error {
         unfinished: PathBuf,
     },
     /// Not all shards are through.
-    #[error("of {of} shards, these have not come to their end: {}", list(missing))]
+    #[error("{}", unfinished(missing, *of, others))]
     Shards {
         /// The numbers of those that left no mark.
         missing: Vec<u32>,
@@ -114,6 +114,16 @@ fn more(missing: Option<u64>) -> String {
     missing.map_or(String::new(), |bytes| format!(", which takes at least {bytes} bytes more"))
 }
 
-fn list(numbers: &[u32]) -> String {
-    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// Names the shards that have not finished. A finish takes all their marks away, so none at all may mean that it has run.
+fn unfinished(missing: &[u32], of: u32, others: &[u32]) -> String {
+    let none = missing.len() as u64 == u64::from(of) && others.is_empty();
+    match missing {
+        [_] if none => "the only shard has not finished, or a finish has taken up what it left".into(),
+        _ if none => format!("none of {of} shards has finished, or a finish has taken up what they left"),
+        [first @ .., last] if !first.is_empty() => {
+            let first: Vec<_> = first.iter().map(ToString::to_string).collect();
+            format!("shards {} and {last} of {of} have not finished", first.join(", "))
+        }
+        _ => format!("shard {} of {of} has not finished", missing.first().unwrap_or(&0)),
+    }
 }

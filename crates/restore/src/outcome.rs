@@ -17,7 +17,7 @@ const SHOWN: usize = 5;
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Files that were written with all their bytes. One that could not be moved to its place is a problem as well.
+    /// Files that were written with all their bytes and are in their place.
     pub files: u64,
     /// Folders.
     pub folders: u64,

@@ -7,7 +7,7 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::object::Extents;
 
-use crate::destination::markers;
+use crate::destination::markers::{self, Marks};
 use crate::destination::merge::{Merge, Mover};
 use crate::destination::metadata::Metadata;
 use crate::destination::metadata::probe::ProbedDefaults;
@@ -96,7 +96,7 @@ pub fn restore_observed(
 
     if let Part::Shard(shard) = options.part {
         // Others may still write in the target, so its mode stays.
-        markers::mark(&target, &staging, shard, &shared.incomplete.take())?;
+        markers::mark(&target, &staging, shard, shared.incomplete.take())?;
         drop((shared, lock));
         return Ok(tally.finish());
     }
@@ -175,7 +175,10 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
             markers::unmark(target, &begun.staging, shard)?;
         }
         Part::Finish(of) => match markers::marks(target, &begun.staging, of) {
-            Ok(incomplete) => begun.incomplete = incomplete,
+            Ok(Marks { incomplete, mode }) => {
+                target.set_mode_after(mode);
+                begun.incomplete = incomplete;
+            }
             // The last that a finish takes away is the marks, and it may be killed before it can say that it is through.
             Err(Error::Shards { .. }) if preview::is_there(entry, &target.path).unwrap_or(false) => {
                 begun.already_finished = true;

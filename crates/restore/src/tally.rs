@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kopia_format::stub::Stub;
 
+use crate::destination::merge::Unplaced;
 use crate::destination::metadata::unset::Unset;
 use crate::outcome::{FoundStub, KEPT, KEPT_BYTES};
 use crate::reason::NotDeleted;
@@ -171,6 +172,27 @@ impl<'a> Tally<'a> {
     pub(crate) fn lost(&self, path: String, reason: impl Into<Reason>, below: u64) {
         self.problem(path, reason);
         self.problem_count.fetch_add(below, Ordering::Relaxed);
+    }
+
+    /// Reports an entry that could not be moved to its place, and all that lies in it.
+    pub(crate) fn unplaced(&self, path: String, reason: Reason, unplaced: Unplaced) {
+        self.lost(path, reason, unplaced.entries().saturating_sub(1));
+        self.take_back(unplaced);
+    }
+
+    /// Takes entries out of the counts that were restored, but not to their place.
+    pub(crate) fn take_back(&self, unplaced: Unplaced) {
+        let Unplaced { files, bytes, directories, symlinks } = unplaced;
+        let counts = [
+            (&self.files, files),
+            (&self.bytes, bytes),
+            (&self.folders, directories),
+            (&self.symlinks, symlinks),
+        ];
+        for (counter, less) in counts {
+            let less = |count: u64| Some(count.saturating_sub(less));
+            let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
     }
 
     /// Returns whether everything that the snapshot has is restored so far.

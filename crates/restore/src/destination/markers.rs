@@ -79,7 +79,12 @@ fn of_lock(staging: &Staging, name: &str) -> Option<Shard> {
 /// Takes back the mark of a shard that begins anew, before anything that it vouches for is changed.
 pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result<()> {
     let error = |source| target.error("the mark of the shard cannot be removed", source);
-    match rustix::fs::unlinkat(&target.folder, name(staging, shard), AtFlags::empty()) {
+    let name = name(staging, shard);
+    // What it says of the target's mode must outlive it.
+    if let Ok(text) = read(target, staging, &name) {
+        target.set_mode_after(Marks::parse(&text).mode);
+    }
+    match rustix::fs::unlinkat(&target.folder, name, AtFlags::empty()) {
         // One that is not there may have been taken back by a run that was killed before this was on disk.
         Ok(()) | Err(Errno::NOENT) => target.sync_names().map_err(error),
         Err(errno) => Err(error(errno.into())),
@@ -87,12 +92,11 @@ pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result
 }
 
 /// Leaves the mark of a shard that is through, once all that it wrote is on disk.
-pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, incomplete: &Incomplete) -> Result<()> {
+pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, incomplete: Incomplete) -> Result<()> {
     target.sync()?;
-    let mut text = Vec::new();
-    for (path, why) in incomplete {
-        text.extend([path.as_bytes(), b"\0", why.as_bytes(), b"\0"].concat());
-    }
+    // A shard that failed meanwhile may have closed the target again.
+    target.open_up_if_closed();
+    let text = Marks { incomplete, mode: target.opened_up_from() }.to_text();
     let (name, folder) = (name(staging, shard), target.folder.as_fd());
     let new = format!("{name}.new");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -100,7 +104,7 @@ pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, incomplete:
         .map_err(std::io::Error::from)
         .and_then(|file| {
             let mut file = std::fs::File::from(file);
-            file.write_all(&text)?;
+            file.write_all(text.as_bytes())?;
             file.sync_all()?;
             rustix::fs::renameat(folder, &*new, folder, &*name)?;
             target.sync_names()
@@ -108,28 +112,58 @@ pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, incomplete:
     written.map_err(|source| target.error("the mark of the shard cannot be written", source))
 }
 
+/// What marks say.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub(crate) struct Marks {
+    pub(crate) incomplete: Incomplete,
+    /// The mode that the target had before a shard let its owner write in it. The shards leave it open for each other; the
+    /// finish gives it back.
+    pub(crate) mode: Option<u32>,
+}
+
+impl Marks {
+    /// Writes fields that end in NUL: path and reason of each incomplete file, and the mode under the path of nothing.
+    fn to_text(&self) -> String {
+        let mode = self.mode.map(|mode| format!("\0{mode:o}\0"));
+        let incomplete = self.incomplete.iter().map(|(path, why)| format!("{path}\0{why}\0"));
+        mode.into_iter().chain(incomplete).collect()
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut marks = Self::default();
+        let mut fields = text.split('\0');
+        while let (Some(path), Some(value)) = (fields.next(), fields.next()) {
+            if path.is_empty() {
+                marks.mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
+            } else {
+                marks.incomplete.insert(path.into(), value.into());
+            }
+        }
+        marks
+    }
+}
+
 /// Reads the marks of all shards.
 ///
 /// # Errors
 /// [`Error::Shards`] if one is missing.
-pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Incomplete> {
-    let (mut incomplete, mut missing) = (Incomplete::new(), Vec::new());
+pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Marks> {
+    let (mut all, mut missing) = (Marks::default(), Vec::new());
     for shard in shards(of) {
         match read(target, staging, &name(staging, shard)) {
             // What it stood for is gone.
             Ok(_) if !staging.is_left() => missing.push(shard.number()),
             Ok(text) => {
-                let mut fields = text.split('\0').map(ToString::to_string);
-                while let (Some(path), Some(why)) = (fields.next(), fields.next()) {
-                    incomplete.insert(path, why);
-                }
+                let Marks { incomplete, mode } = Marks::parse(&text);
+                all.incomplete.extend(incomplete);
+                all.mode = all.mode.or(mode);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(shard.number()),
             Err(error) => return Err(target.error("the mark of a shard cannot be read", error)),
         }
     }
     if missing.is_empty() {
-        return Ok(incomplete);
+        return Ok(all);
     }
     let marks = staging::marks_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
     let others = marks.iter().filter(|mark| mark.contains(".shard-"));
@@ -162,4 +196,29 @@ fn read(target: &Target, staging: &Staging, name: &str) -> std::io::Result<Strin
     let mut text = String::new();
     std::fs::File::from(file).read_to_string(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_say_what_was_written_into_them() {
+        let incomplete = [("large", "content x is in no index"), ("d/", "no")];
+        let incomplete: Incomplete =
+            incomplete.iter().map(|(path, why)| (path.to_string(), why.to_string())).collect();
+        for (incomplete, mode) in [
+            (Incomplete::new(), None),
+            (incomplete.clone(), None),
+            (incomplete, Some(0o1555)),
+            (Incomplete::new(), Some(0)),
+        ] {
+            let marks = Marks { incomplete, mode };
+            assert_eq!(Marks::parse(&marks.to_text()), marks);
+        }
+        // What somebody else wrote there is no mode.
+        for text in ["\0rwx\0", "\017777\0", "\0"] {
+            assert_eq!(Marks::parse(text), Marks::default(), "{text:?}");
+        }
+    }
 }

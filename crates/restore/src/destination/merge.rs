@@ -7,6 +7,7 @@
 //! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
 
 mod mirror;
+mod unplaced;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -27,6 +28,8 @@ use super::{partial, placeholder};
 use crate::reason::{Operation, Reason};
 use crate::room;
 use crate::tally::Tally;
+
+pub(crate) use unplaced::Unplaced;
 
 /// What the planner found out about the target, and what is to be done at the end.
 #[derive(Debug, Default)]
@@ -78,15 +81,19 @@ impl Mover<'_> {
             let key = Arc::as_ptr(folder);
             let moved = moved.remove(&key).unwrap_or_default();
             let existing = existing.remove(&key).unwrap_or_default();
-            let filled = self.fill(folder, &mut handles, &moved, &existing, &mut waiting);
-            let filled = filled.map_err(|error| Reason::of(Operation::Move, error));
-            let finished = filled.and_then(|destination| {
-                // What is deleted in it later changes its time.
-                if self.delete_extra { Ok(()) } else { self.finish(folder, destination.as_fd()) }
-            });
-            if let Err(reason) = finished {
+            let destination = match self.fill(folder, &mut handles, &moved, &existing, &mut waiting) {
+                Ok(destination) => destination,
+                Err(error) => {
+                    self.unfilled(folder, &mut handles, &existing, Reason::of(Operation::Move, error));
+                    failed.insert(key);
+                    continue;
+                }
+            };
+            // What is deleted in it later changes its time.
+            if !self.delete_extra
+                && let Err(reason) = self.finish(folder, destination.as_fd())
+            {
                 self.tally.problem(folder.path_of(""), reason);
-                failed.insert(key);
             }
         }
         if self.delete_extra {
@@ -119,12 +126,11 @@ impl Mover<'_> {
         if is_root || folder.is_in_staging() {
             let source = handles.open(folder)?;
             let mut names = names(source.as_fd())?;
-            let is_tag = |name: &[u8]| is_root && self.staging.is_our_tag(name);
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !is_tag(name));
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(folder, name));
             let mut placed = HashSet::new();
             if (names.len() as u64) < folder.staged() {
                 let lost = folder.staged() - names.len() as u64;
-                self.tally.problem(folder.path_of(""), Reason::Vanished(lost));
+                self.tally.lost(folder.path_of(""), Reason::Vanished(lost), lost - 1);
             }
             for (name, inode) in names {
                 let moved = self.move_entry(source.as_fd(), destination.as_fd(), &name, &placed);
@@ -142,7 +148,7 @@ impl Mover<'_> {
                     }
                     Err(Unmoved::Failed(reason)) => reason,
                 };
-                self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), reason);
+                self.unplaced(source.as_fd(), folder, &name, reason);
                 stuck.insert(name);
             }
             if let Some(parent) = folder.parent.as_ref().filter(|_| !is_root) {
@@ -159,6 +165,11 @@ impl Mover<'_> {
         partial::name_all(destination.as_fd(), folder, self.tally);
         self.remove_placeholders(destination.as_fd(), folder);
         Ok(destination)
+    }
+
+    /// Returns whether a name in the staging tree is that of the tag that keeps backups away from it.
+    fn is_tag(&self, folder: &Folder, name: &[u8]) -> bool {
+        folder.parent.is_none() && self.staging.is_our_tag(name)
     }
 
     /// Removes what `kopia restore --shallow` left in place of entries that are restored now.

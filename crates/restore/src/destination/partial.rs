@@ -13,6 +13,9 @@ use super::look;
 use crate::outcome::Salvaged;
 use crate::tally::Tally;
 
+/// What temporary names begin with.
+const PREFIX: &str = ".kopia-rs-partial-";
+
 /// The longest name that file systems take, in bytes.
 const LONGEST: usize = 255;
 
@@ -22,7 +25,12 @@ pub(crate) fn temporary(path: &str) -> String {
     // FNV-1a: it only has to tell files of one folder apart, and to be the same tomorrow.
     let hash =
         path.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!(".kopia-rs-partial-{hash:08x}")
+    format!("{PREFIX}{hash:08x}")
+}
+
+/// Returns whether a name is one that [`temporary`] makes.
+pub(crate) fn is_temporary(name: &[u8]) -> bool {
+    name.starts_with(PREFIX.as_bytes())
 }
 
 /// Names what is left in a folder of files of which pieces are lost, and reports each.

@@ -110,6 +110,18 @@ impl Target {
         }
     }
 
+    /// Returns the mode that the folder had before its owner was let write in it, if that was so.
+    pub(crate) fn opened_up_from(&self) -> Option<u32> {
+        self.mode_after.get().copied().filter(|_| !self.is_new())
+    }
+
+    /// Notes the mode that the folder has at the end, as another process of this restore found it.
+    pub(crate) fn set_mode_after(&self, mode: Option<u32>) {
+        if let Some(mode) = mode {
+            let _ = self.mode_after.set(mode);
+        }
+    }
+
     /// Gives the folder the mode that it had before the restore or, if it is new, that of any new folder here.
     pub(crate) fn settle_mode(&self) {
         if let Some(&mode) = self.mode_after.get() {

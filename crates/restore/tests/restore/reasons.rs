@@ -153,3 +153,34 @@ fn what_stays_undeleted_has_words() {
         assert!(!matches!(outcome.problems[0].reason, Reason::NotDeleted(NotDeleted::Failed(_))));
     }
 }
+
+/// Makes a directory in the target as soon as the first bytes are written.
+struct Meanwhile(std::path::PathBuf);
+
+impl kopia_restore::Observer for Meanwhile {
+    fn bytes(&self, _: u64) {
+        let _ = fs::create_dir(&self.0);
+    }
+}
+
+#[test]
+fn what_cannot_be_moved_to_its_place_counts_as_nothing() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let hello = writer.file(b"hello");
+        let deep = writer.directory(&[file("two", &hello, 5)]);
+        let entries = [folder("deep", &deep), link("link", &hello), file("one", &hello, 5)];
+        let entries = [folder("d", &writer.directory(&entries)), file("f", &hello, 5)];
+        folder("data", &writer.directory(&entries))
+    });
+    let target = place.path("target");
+    let mut options = Options::default();
+    options.existing = Existing::Error;
+    let meanwhile = Meanwhile(target.join("d"));
+    let outcome = kopia_restore::restore_observed(&root, &target, &options, &meanwhile).unwrap();
+    assert_eq!(words(&outcome.problems), [("d", "exists")]);
+    // `f` and the root are there; `d`, `deep`, `link`, `one` and `two` are not.
+    let done = (outcome.files, outcome.bytes, outcome.folders, outcome.symlinks, outcome.problem_count);
+    assert_eq!(done, (1, 5, 1, 0, 5));
+    assert_eq!(crate::common::names(&target), ["d", "f"]);
+}

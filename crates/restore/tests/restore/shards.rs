@@ -103,7 +103,7 @@ fn nothing_is_finished_before_all_are_through() {
     assert!(!place.path("target").exists(), "nothing is left of the attempt");
     part(&place, &root, shard(1, 3)).unwrap();
     let error = part(&place, &root, Part::Finish(3)).unwrap_err();
-    assert_eq!(error.to_string(), "of 3 shards, these have not come to their end: 0, 2");
+    assert_eq!(error.to_string(), "shards 0 and 2 of 3 have not finished");
     // Marks of another number of shards are no help.
     let error = part(&place, &root, Part::Finish(2)).unwrap_err();
     assert!(matches!(&error, Error::Shards { others, .. } if others == &[3]), "{error}");

@@ -27,9 +27,11 @@ impl Mover<'_> {
     ) {
         let is_whole = self.tally.is_whole() && self.no_room.is_none();
         for Waiting { folder, name } in waiting {
-            if let Err(error) = self.replace_directory(folder, &name, handles, is_whole) {
-                let path = folder.path_of(&String::from_utf8_lossy(&name));
-                self.tally.problem(path, in_the_way(error));
+            let Err(error) = self.replace_directory(folder, &name, handles, is_whole) else { continue };
+            let reason = in_the_way(error);
+            match handles.open(folder) {
+                Ok(staged) => self.unplaced(staged.as_fd(), folder, &name, reason),
+                Err(_) => self.tally.problem(folder.path_of(&String::from_utf8_lossy(&name)), reason),
             }
         }
         let is_whole = self.tally.is_whole() && self.no_room.is_none();

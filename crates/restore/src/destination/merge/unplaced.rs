@@ -1,0 +1,139 @@
+//! What cannot be moved to its place: reported, and taken out of the counts of what was restored.
+//!
+//! An entry counts as restored once it lies whole in the staging tree. If it stays there, it is removed with that tree, and
+//! so is all that lies in it if it is a directory; the summary must not count it.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustix::fs::{FileType, Mode, Stat};
+
+use super::super::compare::size;
+use super::super::folder::Folder;
+use super::super::handles::Handles;
+use super::super::{FOLDER, look, partial};
+use super::{Mover, names};
+use crate::reason::Reason;
+
+/// How much was staged and stays there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Unplaced {
+    pub(crate) files: u64,
+    /// Bytes of these files.
+    pub(crate) bytes: u64,
+    pub(crate) directories: u64,
+    pub(crate) symlinks: u64,
+}
+
+impl Unplaced {
+    /// Counts a staged entry and all that lies in it. What cannot be looked at is left out.
+    fn of(parent: BorrowedFd<'_>, name: &[u8]) -> Self {
+        let mut unplaced = Self::default();
+        unplaced.add(parent, name);
+        unplaced
+    }
+
+    fn add(&mut self, parent: BorrowedFd<'_>, name: &[u8]) {
+        // A file of which pieces are lost was never counted as restored.
+        if partial::is_temporary(name) || !self.note(look(parent, name).ok().flatten()) {
+            return;
+        }
+        let Ok(parent) = parent.try_clone_to_owned() else { return };
+        // A directory stays open only as long as others in it wait, so a deep chain needs few handles.
+        let mut waiting = vec![(Rc::new(parent), name.to_vec())];
+        while let Some((parent, name)) = waiting.pop() {
+            let Ok(directory) = rustix::fs::openat(&*parent, &*name, FOLDER, Mode::empty()) else { continue };
+            let directory = Rc::new(directory);
+            for (name, _) in names(directory.as_fd()).unwrap_or_default() {
+                if self.note(look(directory.as_fd(), &*name).ok().flatten()) {
+                    waiting.push((directory.clone(), name));
+                }
+            }
+        }
+    }
+
+    /// Counts an entry; returns whether it is a directory.
+    fn note(&mut self, stat: Option<Stat>) -> bool {
+        let Some(stat) = stat else { return false };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => self.directories += 1,
+            FileType::Symlink => self.symlinks += 1,
+            _ => {
+                self.files += 1;
+                self.bytes += size(&stat);
+            }
+        }
+        FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+    }
+
+    /// Returns how many entries there are.
+    pub(crate) fn entries(&self) -> u64 {
+        self.files + self.directories + self.symlinks
+    }
+}
+
+impl Mover<'_> {
+    /// Reports an entry of a folder that stays in its staging directory.
+    pub(super) fn unplaced(
+        &self,
+        staged: BorrowedFd<'_>,
+        folder: &Arc<Folder>,
+        name: &[u8],
+        reason: impl Into<Reason>,
+    ) {
+        let path = folder.path_of(&String::from_utf8_lossy(name));
+        self.tally.unplaced(path, reason.into(), Unplaced::of(staged, name));
+    }
+
+    /// Reports a folder of the target that could not be filled, but for folders that `exist` in it: these were filled before.
+    pub(super) fn unfilled(
+        &self,
+        folder: &Arc<Folder>,
+        handles: &mut Handles<'_>,
+        exist: &HashSet<&[u8]>,
+        reason: Reason,
+    ) {
+        let mut unplaced = Unplaced::default();
+        if (folder.parent.is_none() || folder.is_in_staging())
+            && let Ok(staged) = handles.open(folder)
+        {
+            let mut names = names(staged.as_fd()).unwrap_or_default();
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(folder, name));
+            names.iter().for_each(|(name, _)| unplaced.add(staged.as_fd(), name));
+        }
+        self.tally.lost(folder.path_of(""), reason, unplaced.entries());
+        self.tally.take_back(unplaced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_counts_with_all_that_lies_in_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::create_dir_all(path("d/e/f")).unwrap();
+        fs::create_dir(path("d/g")).unwrap();
+        for (name, bytes) in
+            [("d/one", 1), ("d/e/two", 2), ("d/e/f/three", 3), ("d/g/four", 4), ("beside", 9)]
+        {
+            fs::write(path(name), vec![0; bytes]).unwrap();
+        }
+        std::os::unix::fs::symlink("d", path("d/link")).unwrap();
+        fs::write(path(&partial::temporary("x")), b"salvaged").unwrap();
+        let parent = fs::File::open(place.path()).unwrap();
+        let of = |name: &str| Unplaced::of(parent.as_fd(), name.as_bytes());
+        assert_eq!(of("d"), Unplaced { files: 4, bytes: 10, directories: 4, symlinks: 1 });
+        assert_eq!(of("d").entries(), 9);
+        assert_eq!(of("beside"), Unplaced { files: 1, bytes: 9, ..Unplaced::default() });
+        assert_eq!(of("d/link"), Unplaced { symlinks: 1, ..Unplaced::default() }, "links are not followed");
+        assert_eq!(of("not there"), Unplaced::default());
+        assert_eq!(of(&partial::temporary("x")), Unplaced::default());
+    }
+}
