@@ -29,7 +29,8 @@
 //! only these: they are listed in [`restore::Outcome::problems`], each with its path and the blob that is to blame. What is
 //! restored appears in the target only when it is whole. [`restore::Options`] default to what is safe, and a
 //! [`restore::Observer`] watches while it runs. The same call takes up what a killed process left, and turns a tree that has
-//! changed since back into the snapshot, writing only what differs; [`restore::preview`] says what it would do.
+//! changed since back into the snapshot, writing only what differs; [`restore::preview`] says what it would do. A
+//! [`restore::Plan`] says beforehand how many files, bytes, packs and ranges there are to be read, and runs to the same end.
 //!
 //! # Reading without restoring
 //!
@@ -164,9 +165,9 @@ pub mod diagnosis {
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Action, Attribute, Change, Error, Existing, NotDeleted, Notes, Observer, Operation, Options, Outcome,
-        PageCache, Part, Preview, Problem, Reason, Result, Salvaged, Sync, SystemError, Unfit, folds_names,
-        is_outside, preview, restore, restore_observed,
+        Action, Attribute, Change, Error, Existing, Figures, NotDeleted, Notes, Observer, Operation, Options,
+        Outcome, PageCache, Part, Plan, Preview, Problem, Reason, Result, Salvaged, Sync, SystemError, Unfit,
+        folds_names, is_outside, preview, restore, restore_observed,
     };
 }
 

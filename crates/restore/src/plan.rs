@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod context;
+pub(crate) mod figures;
 pub(crate) mod items;
 mod leaf;
 mod rounds;

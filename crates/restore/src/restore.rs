@@ -15,26 +15,93 @@ use crate::destination::staging::{Staging, remove_marks};
 use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::plan::Planner;
+use crate::plan::figures::{self, Figures};
 use crate::preview;
 use crate::shard::Incomplete;
 use crate::tally::Tally;
 use crate::{Error, Existing, Observer, Options, Outcome, Part, Result, Sync};
 
-/// Restores an entry and all below it.
+/// What is restored, and how: says what would be read, and runs to a directory.
 ///
-/// A folder's contents go into `target`, which gets the folder's own attributes as well. A file or link becomes `target`,
-/// or goes into it by its own name if `target` is a folder or ends in `/`. What is missing of `target` is created. A file
-/// that is there already is kept if all its bytes are right, and otherwise replaced, never followed or written through,
-/// unless [`Options`] say otherwise; what the snapshot does not have is left alone, unless they say that too.
+/// Making one reads the entry's own directory, so that what is gone is known before anything is created. Nothing is written
+/// before [`Self::to_directory`].
 ///
-/// Until everything is written it lies in the folder `.kopia-rs-restore-…` of the target; only what replaces something gets
-/// to its place before that, once it is whole and if there is too little room for both.
+/// ```
+/// # use kopia_repository::Repository;
+/// # use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+/// use kopia_restore::{Options, Plan};
+///
+/// # let place = tempfile::tempdir()?;
+/// # let mut writer = RepositoryWriter::new();
+/// # let file = writer.file(b"hello");
+/// # let root = writer.directory(&[serde_json::json!({"name": "f", "type": "f", "size": 5, "obj": file})]);
+/// # writer.snapshot("app@host:/data", serde_json::json!({"name": "data", "type": "d", "obj": root}));
+/// # writer.finish_in(&place.path().join("repository"))?;
+/// # let store = kopia_storage::FilesystemStore::open(place.path().join("repository"))?;
+/// # let repository = Repository::open(store, &kopia_codec::key::Password::from(PASSWORD))?;
+/// # let root = repository.snapshots()?.iter().next().ok_or("no snapshot")?.root()?;
+/// # let target = place.path().join("restored");
+/// let plan = Plan::new(&root, &Options::default())?;
+/// let figures = plan.figures()?;
+/// println!("{} files, {} bytes to be read from {} packs", figures.files, figures.bytes_to_read, figures.packs);
+/// let outcome = plan.to_directory(&target, &())?;
+/// assert_eq!(outcome.files, figures.files);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Plan {
+    entry: Entry,
+    options: Options,
+}
+
+impl Plan {
+    /// Plans to restore an entry and all below it.
+    ///
+    /// # Errors
+    /// [`Error::Repository`] if the entry itself cannot be read, [`Error::NoShards`] if a single file is to be restored in
+    /// shards.
+    pub fn new(entry: &Entry, options: &Options) -> Result<Self> {
+        readable(entry)?;
+        if options.part != Part::Whole && entry.kind() != EntryKind::Directory {
+            return Err(Error::NoShards);
+        }
+        Ok(Self { entry: entry.clone(), options: options.clone() })
+    }
+
+    /// Adds up what a restore into an empty directory restores and reads.
+    ///
+    /// Reads every directory of the snapshot and the lists of all large files, but no content of a file. What a target has
+    /// already is not taken into account: [`preview`](crate::preview()) does that.
+    ///
+    /// # Errors
+    /// What would end the restore. Entries that cannot be read are in [`Figures::problems`].
+    pub fn figures(&self) -> Result<Figures> {
+        figures::measure(&self.entry, &self.options)
+    }
+
+    /// Restores to a directory, telling an observer what happens.
+    ///
+    /// A directory's entries go into `target`, which gets its attributes as well. A file or link becomes `target`, or goes
+    /// into it by its own name if `target` is a directory or ends in `/`. What is missing of `target` is created. A file
+    /// that is there already is kept if all its bytes are right, and otherwise replaced, never followed or written
+    /// through, unless [`Options`] say otherwise; what the snapshot does not have is left alone, unless they say that too.
+    ///
+    /// Until everything is written it lies in the directory `.kopia-rs-restore-…` of the target; only what replaces
+    /// something gets to its place before that, once it is whole and if there is too little room for both.
+    ///
+    /// # Errors
+    /// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry. The
+    /// directory of what is unfinished stays then. One that a killed restore left is taken up by the next of the same entry,
+    /// which compares it by hash, and removed by one of another. What concerns single entries is in the outcome's problems.
+    pub fn to_directory(&self, target: impl AsRef<Path>, observer: &dyn Observer) -> Result<Outcome> {
+        run(&self.entry, target.as_ref(), &self.options, observer)
+    }
+}
+
+/// Restores an entry and all below it to a directory, as [`Plan::to_directory`] does.
 ///
 /// # Errors
-/// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry. The folder of
-/// what is unfinished stays then. One that a killed restore left is taken
-/// up by the next of the same entry, which compares it by hash, and removed by one of another. What concerns single entries
-/// is in the outcome's problems.
+/// As for [`Plan::new`] and [`Plan::to_directory`].
 pub fn restore(entry: &Entry, target: impl AsRef<Path>, options: &Options) -> Result<Outcome> {
     restore_observed(entry, target, options, &())
 }
@@ -49,11 +116,11 @@ pub fn restore_observed(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Outcome> {
-    readable(entry)?;
-    if options.part != Part::Whole && entry.kind() != EntryKind::Directory {
-        return Err(Error::NoShards);
-    }
-    let target = Target::open(entry, target.as_ref())?;
+    Plan::new(entry, options)?.to_directory(target, observer)
+}
+
+fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer) -> Result<Outcome> {
+    let target = Target::open(entry, target)?;
     // What had to be changed so that its owner may write in it is put right; a new folder stays closed to others as long as
     // something unfinished lies in it.
     let settle = || {

@@ -59,6 +59,11 @@ impl ReadStep {
         (self.bytes.end - self.bytes.start) as usize
     }
 
+    /// Returns a number that all steps from one pack share; where contents come from elsewhere, those of one content.
+    pub fn group(&self) -> u32 {
+        self.pack
+    }
+
     /// Returns which of the scheduled needs it serves.
     pub fn serves(&self) -> Range<usize> {
         self.serves.clone()

@@ -15,14 +15,11 @@ use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::Batch;
-use crate::plan::context::{Context, Crew, Destination};
+use crate::plan::context::{Context, Crew, Destination, read_at_least};
 use crate::room::Room;
 use crate::shard::{Incomplete, IncompleteFiles};
 use crate::tally::Tally;
 use crate::{Error, Options};
-
-/// How many bytes one read has at least where hashes are verified, if there are as many side by side.
-const VERIFIED_AT_ONCE: u64 = 8 << 20;
 
 /// What all threads of a restore share.
 pub(crate) struct Shared<'a> {
@@ -62,15 +59,13 @@ impl<'a> Shared<'a> {
         let defaults = ProbedDefaults::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
         let bytes = Bytes::new(options, usize::try_from(block).unwrap_or_default());
-        // Several of the largest contents at once, so that their hashes are computed side by side.
-        let read_at_least = if options.verify_hashes { VERIFIED_AT_ONCE } else { 0 };
         Ok(Self {
             repository,
             fetcher: repository.contents().fetcher(options.read_ahead),
             checks: Checks::default(),
             clones: AtomicBool::new(true),
             incomplete: IncompleteFiles::new(incomplete),
-            read_at_least,
+            read_at_least: read_at_least(options),
             tally,
             options,
             target,

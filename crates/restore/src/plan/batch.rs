@@ -4,7 +4,7 @@ use kopia_format::ContentId;
 use kopia_repository::contents::{ContentLocation, Contents, Located, ReadStep, Steps};
 use kopia_repository::object::Extent;
 
-use super::items::{Check, Chore, Item};
+use super::items::{Check, Chore, Item, SmallEntry};
 use super::{BYTES, ENTRIES, LARGE_FILES};
 
 /// How many files without bytes, finished directories and the like one worker takes in a row.
@@ -24,6 +24,8 @@ pub(crate) struct Batch {
     /// What may be there already.
     pub(crate) checks: Vec<Check>,
     pub(crate) large_files: usize,
+    /// Files and links without bytes, among the chores.
+    written: usize,
     bytes: u64,
 }
 
@@ -65,8 +67,17 @@ impl Batch {
         });
     }
 
+    /// Adds a file or link that needs nothing from packs.
+    pub(crate) fn write(&mut self, entry: SmallEntry) {
+        self.written += 1;
+        self.chores.push(Chore::Write(entry));
+    }
+
+    /// Returns whether it is to be handed over. How many chores there are depends on how far the workers are: they must not
+    /// change which contents are read together, unless there are very many.
     pub(crate) fn is_full(&self) -> bool {
-        self.items.len() + self.chores.len() + self.checks.len() >= ENTRIES
+        self.items.len() + self.written + self.checks.len() >= ENTRIES
+            || self.chores.len() >= 4 * ENTRIES
             || self.bytes >= BYTES
             || self.large_files >= LARGE_FILES
     }

@@ -17,6 +17,9 @@ use crate::shard::IncompleteFiles;
 use crate::tally::Tally;
 use crate::{Error, Options};
 
+/// How many bytes one read has at least where hashes are verified, if there are as many side by side.
+const VERIFIED_AT_ONCE: u64 = 8 << 20;
+
 /// What the planner knows before it begins.
 pub(crate) struct Context<'a> {
     pub(crate) repository: &'a Repository,
@@ -91,4 +94,10 @@ impl Context<'_> {
             destination.incomplete.add(path, why);
         }
     }
+}
+
+/// Returns how many bytes one read has, where there are as many side by side.
+pub(crate) fn read_at_least(options: &Options) -> u64 {
+    // Several of the largest contents at once, so that their hashes are computed side by side.
+    if options.verify_hashes { VERIFIED_AT_ONCE } else { 0 }
 }

@@ -113,7 +113,7 @@ impl Planner<'_> {
             (None, _) if is_empty || self.share.is_some() => self.empty(small, found),
             (None, _) => {
                 self.discard(&mut small, &mut found);
-                self.batch.chores.push(Chore::Write(small));
+                self.batch.write(small);
             }
         }
         self.hand_over_when_full();
@@ -159,7 +159,7 @@ impl Planner<'_> {
     /// Plans a file without bytes.
     fn empty(&mut self, small: SmallEntry, found: Candidates) {
         if found.is_nothing() {
-            self.batch.chores.push(Chore::Write(small));
+            self.batch.write(small);
         } else {
             self.batch.checks.push(Check { item: Item::Small(small), extent: None, found });
         }

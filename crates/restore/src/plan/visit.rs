@@ -167,7 +167,9 @@ impl Planner<'_> {
         }
         self.visit.note(entry);
         let left = self.visit.there.left.as_mut().map_or(Leftover::Nothing, |left| left.take_up(entry));
-        if self.share.is_some() { Leftover::Usable } else { left }
+        // Other shards may have begun with it.
+        let is_begun = self.share.is_some() && self.shared.destination.is_some();
+        if is_begun { Leftover::Usable } else { left }
     }
 
     /// Plans a directory in another.

@@ -10,6 +10,7 @@ mod empty_pieces;
 mod existing;
 mod extra;
 mod failing;
+mod figures;
 mod hostile;
 mod in_place;
 mod living;

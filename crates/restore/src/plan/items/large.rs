@@ -123,6 +123,11 @@ impl LargeFile {
         self.no_room.load(Ordering::Relaxed)
     }
 
+    /// Returns whether bytes of it are lost.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).reason.is_some()
+    }
+
     pub(crate) fn take_failed(&self) -> Failed {
         std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,0 +1,170 @@
+//! What a plan would read and restore, added up without a target.
+//!
+//! The planner runs as for a restore into an empty directory. Its crew does nothing but count, and drops each batch, so
+//! memory does not grow with the number of files.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kopia_format::directory::EntryKind;
+use kopia_repository::Entry;
+use kopia_repository::contents::Steps;
+
+use super::Planner;
+use super::batch::Batch;
+use super::context::{Context, Crew, read_at_least};
+use super::items::{Chore, Item, LargeFile, SmallEntry};
+use crate::checks::Checks;
+use crate::destination::folder::Folder;
+use crate::destination::naming::Folding;
+use crate::tally::Tally;
+use crate::{Error, Options, Problem, Result};
+
+/// What a restore into an empty directory restores and reads.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Files that would be written.
+    pub files: u64,
+    /// Directories that would be made or filled; the root is one.
+    pub directories: u64,
+    /// Symbolic links that would be made.
+    pub symlinks: u64,
+    /// The bytes of these files, as their entries state them.
+    pub bytes: u64,
+    /// Packs that contents are read from.
+    pub packs: u64,
+    /// Ranges of packs that are read, neighbours merged as the store wants them.
+    pub ranges: u64,
+    /// The bytes of these ranges: compressed, gaps between contents included, and what several batches need more than once.
+    pub bytes_to_read: u64,
+    /// Entries that cannot be restored, as far as that can be known without reading files.
+    pub problem_count: u64,
+    /// The first 10,000 of them; fewer where their paths are very long.
+    pub problems: Vec<Problem>,
+}
+
+/// Adds up what a restore of an entry reads.
+///
+/// # Errors
+/// What ends the restore of anything, which planning alone never meets.
+pub(crate) fn measure(entry: &Entry, options: &Options) -> Result<Figures> {
+    let tally = Tally::new(&());
+    let counter = Counter::default();
+    let context = Context {
+        repository: entry.repository(),
+        options,
+        tally: &tally,
+        folding: Folding::Nothing,
+        read_at_least: read_at_least(options),
+        large_files: usize::MAX,
+        destination: None,
+        crew: &counter,
+    };
+    Planner::new(context, entry).run(entry);
+    let Counts { mut figures, packs, error } = counter.counts.into_inner();
+    let outcome = tally.finish();
+    figures.packs = packs.len() as u64;
+    figures.problem_count = outcome.problem_count;
+    figures.problems = outcome.problems;
+    if entry.kind() != EntryKind::Directory {
+        // A single file has no directory of its own.
+        figures.directories = 0;
+    }
+    error.map_or(Ok(figures), Err)
+}
+
+/// A crew that counts what it would do.
+#[derive(Default)]
+struct Counter {
+    checks: Checks,
+    counts: RefCell<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    figures: Figures,
+    packs: HashSet<u32>,
+    error: Option<Error>,
+}
+
+impl Crew for Counter {
+    fn take(&self, batch: Batch) {
+        self.counts.borrow_mut().batch(&batch);
+    }
+
+    fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    fn stopped(&self) -> bool {
+        self.counts.borrow().error.is_some()
+    }
+
+    fn give_up(&self, error: Error) {
+        self.counts.borrow_mut().error.get_or_insert(error);
+    }
+}
+
+impl Counts {
+    fn batch(&mut self, batch: &Batch) {
+        for read in batch.reads() {
+            self.packs.insert(read.group());
+            self.figures.ranges += 1;
+            self.figures.bytes_to_read += read.length() as u64;
+        }
+        for item in &batch.items {
+            match item {
+                Item::Small(entry) => self.entry(entry),
+                Item::Large(file) if file.one_done() => self.large_file(file),
+                Item::Large(_) => {}
+            }
+        }
+        for chore in &batch.chores {
+            match chore {
+                Chore::Write(entry) => self.entry(entry),
+                Chore::FinishFile(file) => self.large_file(file),
+                Chore::FinishDirectory(directory) => self.directory(directory),
+                // There is no target that had something before.
+                Chore::Discard(..) | Chore::OpenUp(..) | Chore::Tag | Chore::Publish | Chore::Flush => {}
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &SmallEntry) {
+        if entry.symlink {
+            self.figures.symlinks += 1;
+        } else {
+            self.file(entry);
+        }
+        self.child_done(&entry.folder);
+    }
+
+    fn large_file(&mut self, file: &LargeFile) {
+        if !file.is_failed() {
+            self.file(&file.entry);
+        }
+        self.child_done(&file.entry.folder);
+    }
+
+    fn file(&mut self, entry: &SmallEntry) {
+        self.figures.files += 1;
+        self.figures.bytes = self.figures.bytes.saturating_add(entry.size);
+    }
+
+    fn child_done(&mut self, directory: &Arc<Folder>) {
+        if directory.one_done() {
+            self.directory(directory);
+        }
+    }
+
+    /// Counts a directory in which everything is counted, and those that waited for nothing else.
+    fn directory(&mut self, directory: &Arc<Folder>) {
+        let mut next = Some(directory);
+        while let Some(directory) = next {
+            self.figures.directories += 1;
+            next = directory.parent.as_ref().filter(|parent| parent.one_done());
+        }
+    }
+}
