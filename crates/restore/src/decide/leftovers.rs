@@ -74,3 +74,50 @@ impl Leftovers {
 fn of_kind(found: FileType, wanted: EntryKind) -> Leftover {
     if found == file_type(wanted) { Leftover::Usable } else { Leftover::InTheWay }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_usable_or_in_the_way_or_has_to_go() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RepositoryWriter::new();
+        let object = writer.file(b"x");
+        let file = |name: &str| json!({"name": name, "type": "f", "size": 1, "obj": object});
+        let root = writer.directory(&[file("file"), file("other kind"), file("missing"), file("lost")]);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+        writer.finish_in(&place.path().join("repository")).unwrap();
+        let store = kopia_storage::FilesystemStore::open(place.path().join("repository")).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let staged = place.path().join("staged");
+        fs::create_dir_all(staged.join("other kind")).unwrap();
+        for name in ["file", "lost", "rest"] {
+            fs::write(staged.join(name), b"").unwrap();
+        }
+
+        let directory = Rc::new(OwnedFd::from(fs::File::open(&staged).unwrap()));
+        let mut left = Leftovers::read(directory, false).unwrap();
+        assert_eq!(left.of("file", EntryKind::File), Leftover::Usable);
+        assert_eq!(left.of("file", EntryKind::Directory), Leftover::InTheWay);
+        let mut take_up = |name: &str| left.take_up(&root.at(name).unwrap());
+        assert_eq!(take_up("file"), Leftover::Usable);
+        assert_eq!(take_up("file"), Leftover::Nothing, "a second entry of the name");
+        assert_eq!(take_up("other kind"), Leftover::InTheWay);
+        assert_eq!(take_up("missing"), Leftover::Nothing);
+        assert_eq!(take_up("lost"), Leftover::Usable);
+        left.give_back("lost");
+        let mut rest = left.into_rest();
+        rest.sort();
+        assert_eq!(rest, [b"lost".as_slice().into(), b"rest".as_slice().into()]);
+        assert_eq!(fs::read_dir(&staged).unwrap().count(), 4, "looking removes nothing");
+    }
+}
