@@ -5,9 +5,12 @@ pub(crate) mod foreign;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
+use kopia_rs::restore::{Existing, PageCache};
+use kopia_rs::storage::IoMode;
 use kopia_rs::verify::Shard;
 use kopia_rs::{OpenOptions, restore};
 
@@ -53,8 +56,8 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// How packs are read: mapped into memory where that is safe, or never.
-    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
-    pub(crate) io: Io,
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto", value_parser = one_of(&IoMode::NAMES, about_io))]
+    pub(crate) io: IoMode,
     /// Open a damaged repository as far as that can be done: leave out index blobs that cannot be read, and ask the packs.
     #[arg(long, global = true)]
     pub(crate) degraded: bool,
@@ -73,7 +76,8 @@ impl Global {
     /// How the repository is opened.
     pub(crate) fn open_options(&self) -> OpenOptions {
         let mut options = OpenOptions::default();
-        (options.degraded, options.deleted) = (self.degraded, self.deleted);
+        options.degraded = self.degraded;
+        options.deleted = self.deleted;
         options
     }
 }
@@ -148,6 +152,29 @@ pub(crate) struct What {
     pub(crate) incomplete: bool,
 }
 
+/// As [`What`], where a thing need not be named.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OptionalWhat {
+    /// What to look at, and no more: `latest`, user@host:/path, an id, each with /a/path/below. Without it, the whole
+    /// repository.
+    #[arg(value_name = "WHAT", value_parser = as_stored())]
+    what: Option<String>,
+    /// The newest snapshot made by then.
+    #[arg(long, value_name = "TIME", requires = "what")]
+    at: Option<When>,
+    /// Choose among unfinished snapshots, too.
+    #[arg(long, requires = "what")]
+    incomplete: bool,
+}
+
+impl OptionalWhat {
+    /// Returns what is named, if anything is.
+    pub(crate) fn get(&self) -> Option<What> {
+        let what = self.what.clone()?;
+        Some(What { what, at: self.at.clone(), incomplete: self.incomplete })
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Snapshots {
     /// Show only this source: user@host:/path.
@@ -185,7 +212,7 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// What to do with files and links that TARGET has already.
-    #[arg(help_heading = "What TARGET has already", long, value_name = "HOW", default_value = "verify")]
+    #[arg(help_heading = "What TARGET has already", long, value_name = "HOW", default_value = "verify", value_parser = one_of(&Existing::NAMES, about_existing))]
     pub(crate) existing: Existing,
     /// Write into large files of TARGET where they differ, instead of replacing them whole; a run that is killed leaves them
     /// with old and new pieces until the next one has come to its end.
@@ -232,13 +259,13 @@ pub(crate) struct Restore {
     #[arg(help_heading = "Speed, space and safety", long)]
     pub(crate) verify_hashes: bool,
     /// What is forced to disk before the end: nothing, the target's file system once, or every file.
-    #[arg(help_heading = "Speed, space and safety", long, value_name = "WHAT", default_value = "none")]
-    pub(crate) sync: Sync,
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "WHAT", default_value = "none", value_parser = one_of(&restore::Sync::NAMES, about_sync))]
+    pub(crate) sync: restore::Sync,
     /// Leave blocks of zeros out of files, as holes that take no room on the disk.
     #[arg(help_heading = "Speed, space and safety", long)]
     pub(crate) sparse: bool,
     /// What stays of written files in the system's memory: only the small ones, or everything.
-    #[arg(help_heading = "Speed, space and safety", long, value_name = "WHAT", default_value = "auto")]
+    #[arg(help_heading = "Speed, space and safety", long, value_name = "WHAT", default_value = "auto", value_parser = one_of(&PageCache::NAMES, about_page_cache))]
     pub(crate) page_cache: PageCache,
     /// How many MiB may be read ahead from networks and spinning disks.
     #[arg(help_heading = "Speed, space and safety", long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
@@ -254,15 +281,8 @@ pub(crate) struct Restore {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// What cannot be found: `latest`, user@host:/path, an id, each with /a/path/below.
-    #[arg(value_name = "WHAT", value_parser = as_stored())]
-    pub(crate) what: Option<String>,
-    /// The newest snapshot made by then.
-    #[arg(long, value_name = "TIME", requires = "what")]
-    pub(crate) at: Option<When>,
-    /// Choose among unfinished snapshots, too.
-    #[arg(long, requires = "what")]
-    pub(crate) incomplete: bool,
+    #[command(flatten)]
+    pub(crate) what: OptionalWhat,
     /// A folder that something is to be restored to: whether it can be written to and, with WHAT, has room for that.
     #[arg(long, value_name = "DIR")]
     pub(crate) target: Option<PathBuf>,
@@ -273,15 +293,8 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// What to verify, and no more: `latest`, user@host:/path, an id, each with /a/path/below. Without it, everything.
-    #[arg(value_name = "WHAT", value_parser = as_stored())]
-    pub(crate) what: Option<String>,
-    /// The newest snapshot made by then.
-    #[arg(long, value_name = "TIME", requires = "what")]
-    pub(crate) at: Option<When>,
-    /// Choose among unfinished snapshots, too.
-    #[arg(long, requires = "what")]
-    pub(crate) incomplete: bool,
+    #[command(flatten)]
+    pub(crate) what: OptionalWhat,
     /// Read only part I, counted from 0, of N equal parts of the packs; all N together are everything.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
@@ -314,45 +327,48 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Io {
-    /// The fastest as measured, which is pread.
-    Auto,
-    /// By memory maps on local file systems.
-    Map,
-    /// Never by maps.
-    Pread,
+/// Parses an option that takes one of a few names, each with what it does.
+fn one_of<T>(values: &'static [(&str, T)], about: fn(&T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    let values = values.iter().map(|(name, value)| PossibleValue::new(*name).help(about(value)));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<T>())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Sync {
-    /// As cp and tar do.
-    None,
-    /// Once, before anything gets its final name.
-    Filesystem,
-    /// Every file when it is written.
-    Files,
+fn about_io(mode: &IoMode) -> &'static str {
+    match mode {
+        IoMode::Auto => "The fastest as measured, which is pread",
+        IoMode::Map => "By memory maps on local file systems",
+        IoMode::Pread => "Never by maps",
+    }
 }
 
-/// What happens to files that are there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Existing {
-    /// Keep them if all their bytes are right, replace them otherwise.
-    Verify,
-    /// Keep them if size and modification time are right, replace them otherwise.
-    Skip,
-    /// Replace them.
-    Overwrite,
-    /// Leave them alone, and call that an error.
-    Error,
+fn about_existing(existing: &Existing) -> &'static str {
+    match existing {
+        Existing::Verify => "Keep them if all their bytes are right, replace them otherwise",
+        Existing::Skip => "Keep them if size and modification time are right, replace them otherwise",
+        Existing::Overwrite => "Replace them",
+        Existing::Error => "Leave them alone, and call that an error",
+        _ => "",
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PageCache {
-    /// Files of up to a megabyte.
-    Auto,
-    /// Everything, for programs that read it at once.
-    Keep,
+fn about_sync(sync: &restore::Sync) -> &'static str {
+    match sync {
+        restore::Sync::None => "As cp and tar do",
+        restore::Sync::Filesystem => "Once, before anything gets its final name",
+        restore::Sync::Files => "Every file when it is written",
+        _ => "",
+    }
+}
+
+fn about_page_cache(page_cache: &PageCache) -> &'static str {
+    match page_cache {
+        PageCache::Auto => "Files of up to a megabyte",
+        PageCache::Keep => "Everything, for programs that read it at once",
+        _ => "",
+    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, neighbours};
 use kopia_rs::select::{Query, Selection};
-use kopia_rs::storage::{self, BlobStore, IoMode, Location, OverlayStore};
+use kopia_rs::storage::{self, BlobStore, Location, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot, Snapshots, Source};
 
-use crate::args::{Global, Io, What};
+use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, escape, log_line};
 use crate::terminal::password;
@@ -207,11 +207,7 @@ pub(crate) fn location(global: &Global) -> Result<Location, Failure> {
     })?;
     let mut location = Location::parse(repository)?.supported()?;
     if let Location::Filesystem { io, .. } = &mut location {
-        *io = match global.io {
-            Io::Auto => IoMode::Auto,
-            Io::Map => IoMode::Map,
-            Io::Pread => IoMode::Pread,
-        };
+        *io = global.io;
     }
     Ok(location)
 }

@@ -1,6 +1,7 @@
 //! What a caller may choose. The defaults are what is safe.
 
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 
 use crate::Part;
 
@@ -100,6 +101,60 @@ pub enum PageCache {
     Keep,
 }
 
+impl Existing {
+    /// All values by their names, as command lines and configurations spell them.
+    pub const NAMES: [(&str, Self); 4] = [
+        ("verify", Self::Verify),
+        ("skip", Self::Skip),
+        ("overwrite", Self::Overwrite),
+        ("error", Self::Error),
+    ];
+}
+
+impl Sync {
+    /// All values by their names, as command lines and configurations spell them.
+    pub const NAMES: [(&str, Self); 3] =
+        [("none", Self::None), ("filesystem", Self::Filesystem), ("files", Self::Files)];
+}
+
+impl PageCache {
+    /// All values by their names, as command lines and configurations spell them.
+    pub const NAMES: [(&str, Self); 2] = [("auto", Self::Auto), ("keep", Self::Keep)];
+}
+
+impl FromStr for Existing {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        by_name(&Self::NAMES, name)
+    }
+}
+
+impl FromStr for Sync {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        by_name(&Self::NAMES, name)
+    }
+}
+
+impl FromStr for PageCache {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        by_name(&Self::NAMES, name)
+    }
+}
+
+/// Finds a value by its name, or says which names there are.
+fn by_name<T: Copy>(names: &[(&str, T)], name: &str) -> Result<T, String> {
+    let found = names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let known: Vec<_> = names.iter().map(|(known, _)| *known).collect();
+        format!("{name:?} is none of {}", known.join(", "))
+    })
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -141,5 +196,20 @@ impl Options {
         // The standard library knows affinity and cgroup quotas.
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.parallel.map_or_else(cores, NonZeroUsize::get)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_names() {
+        for (name, value) in Existing::NAMES {
+            assert_eq!(name.parse(), Ok(value));
+        }
+        assert_eq!("filesystem".parse(), Ok(Sync::Filesystem));
+        assert_eq!("keep".parse(), Ok(PageCache::Keep));
+        assert_eq!("Keep".parse::<PageCache>(), Err("\"Keep\" is none of auto, keep".into()));
     }
 }

@@ -21,6 +21,7 @@ mod tests;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,6 +62,20 @@ pub enum IoMode {
     Map,
     /// By `pread` only: every error is reported, none can end the process.
     Pread,
+}
+
+impl IoMode {
+    /// All values by their names, as command lines and configurations spell them.
+    pub const NAMES: [(&str, Self); 3] = [("auto", Self::Auto), ("map", Self::Map), ("pread", Self::Pread)];
+}
+
+impl FromStr for IoMode {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
+        found.ok_or_else(|| format!("{name:?} is none of auto, map, pread"))
+    }
 }
 
 /// Reads blobs from a folder.

@@ -18,7 +18,7 @@ use kopia_rs::storage::BlobStore;
 use kopia_rs::unindexed::Packs;
 use kopia_rs::{Error, FilesystemStore, FormatBlob, Password, Repository, Snapshots};
 
-use crate::args::{self, Global, What};
+use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
 use crate::session::{self, Session};
 use crate::terminal::output::{self, log_line};
@@ -146,15 +146,14 @@ fn examine(
 
 /// Looks for what cannot be found.
 fn look_for(session: &Session, args: &args::Doctor, snapshots: &Snapshots, report: &mut Report) {
-    let Some(name) = &args.what else { return };
-    let what = What { what: name.clone(), at: args.at.clone(), incomplete: args.incomplete };
+    let Some(what) = args.what.get() else { return };
     match session.find(&what) {
         Ok(selection) => {
             report.pace = args.target.as_ref().and_then(|_| pace::measure(&session.repository));
             report.found = Some(selection);
         }
         Err(error) => {
-            let no_snapshot = not_found(snapshots, &error, name);
+            let no_snapshot = not_found(snapshots, &error, &what.what);
             report.fatal(no_snapshot.unwrap_or_else(|| Finding::failed(&error)));
         }
     }

@@ -14,7 +14,7 @@ use kopia_rs::diagnosis::{Effort, Finding, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
 use kopia_rs::select::Selection;
 
-use crate::args::{self, Existing, PageCache, Sync};
+use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
 use crate::terminal::output::{self, count, log_line};
@@ -94,23 +94,11 @@ fn options(args: &args::Restore) -> Options {
     options.skip_times = args.skip_times;
     options.max_depth = args.max_depth;
     options.verify_hashes = args.verify_hashes;
-    options.sync = match args.sync {
-        Sync::None => restore::Sync::None,
-        Sync::Filesystem => restore::Sync::Filesystem,
-        Sync::Files => restore::Sync::Files,
-    };
+    options.sync = args.sync;
     options.sparse = args.sparse;
-    options.page_cache = match args.page_cache {
-        PageCache::Auto => restore::PageCache::Auto,
-        PageCache::Keep => restore::PageCache::Keep,
-    };
+    options.page_cache = args.page_cache;
     options.read_ahead = args.read_ahead << 20;
-    options.existing = match args.existing {
-        Existing::Verify => restore::Existing::Verify,
-        Existing::Skip => restore::Existing::Skip,
-        Existing::Overwrite => restore::Existing::Overwrite,
-        Existing::Error => restore::Existing::Error,
-    };
+    options.existing = args.existing;
     options.in_place = args.in_place;
     options.delete_extra = args.delete_extra;
     options.keep_lost_found = args.keep_lost_found;

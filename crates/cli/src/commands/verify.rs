@@ -29,10 +29,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
             "{percent} % of the packs are read, from a random one on; the next run takes others"
         ));
     }
-    let selection = args.what.as_ref().map(|what| {
-        session.select(&args::What { what: what.clone(), at: args.at.clone(), incomplete: args.incomplete })
-    });
-    let selection = selection.transpose()?;
+    let selection = args.what.get().map(|what| session.select(&what)).transpose()?;
     let folder = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
     let progress = Progress::new(report);

@@ -98,7 +98,7 @@ impl Job<'_> {
             (None, self.warn_of_newer(&repository, snapshot, &settings.wanted))
         };
         let root = self.root(snapshot)?;
-        preflight::check(&target, &root, settings.arguments.sparse, self.journal)?;
+        preflight::check(&target, &root, settings.options.sparse, self.journal)?;
         let ending = write::restore(self, snapshot, &root, &settings)?;
         Ok(match doubt {
             Some(doubt) if ending.result() == JobResult::Restored => {
@@ -178,7 +178,7 @@ impl Job<'_> {
             selection::describe(&settings.wanted, location),
             settings.target.display()
         ));
-        settings.arguments.notes.iter().for_each(|note| journal.info(note));
+        settings.notes.iter().for_each(|note| journal.info(note));
         configuration::manual(self.environment).iter().for_each(|warning| journal.warn(warning));
         let not_needed = self.environment.not_needed();
         if !not_needed.is_empty() {

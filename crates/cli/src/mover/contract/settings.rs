@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use kopia_rs::Password;
+use kopia_rs::restore::{Options, Sync};
 
 use super::arguments::{self, Arguments, OnMissing};
 use super::configuration::Structured;
@@ -16,15 +17,18 @@ pub(crate) struct Settings {
     pub(crate) wanted: Wanted,
     pub(crate) target: PathBuf,
     pub(crate) password: Password,
-    pub(crate) arguments: Arguments,
-    /// Whether what the snapshot does not have is deleted.
-    pub(crate) delete_extra: bool,
+    /// How the restore is done.
+    pub(crate) options: Options,
+    /// Whether an attribute that cannot be set is a failure.
+    pub(crate) strict: bool,
     /// What was said about having nothing to restore, if anything was.
     pub(crate) on_missing: Option<OnMissing>,
     /// Whether a damaged repository is opened as far as that can be done.
     pub(crate) degraded: bool,
     /// Whether identities are listed where none fits.
     pub(crate) discover: bool,
+    /// What is accepted and changes nothing, each as a sentence.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Settings {
@@ -39,15 +43,35 @@ impl Settings {
         let arguments = arguments.unwrap_or_default();
         let on_missing = environment.text(Variable::OnMissing)?.map(str::parse).transpose();
         let on_missing = on_missing.map_err(|why| SetupError::setting(Variable::OnMissing.name(), why))?;
+        let delete_extra = environment.is_true(Variable::FileDeletion)?;
         Ok(Self {
             wanted: Wanted::read(environment, structured)?,
             target: target.into(),
             password: Password::new(password.as_bytes()),
-            delete_extra: environment.is_true(Variable::FileDeletion)? || arguments.delete_extra,
+            options: options(&arguments, delete_extra),
+            strict: arguments.strict,
             on_missing: on_missing.or(arguments.on_missing),
             degraded: environment.is_true(Variable::Degraded)? || arguments.degraded,
             discover: environment.is_true(Variable::Discover)?,
-            arguments,
+            notes: arguments.notes,
         })
     }
+}
+
+/// Returns the options of a restore. What one of the two settings wants deleted is deleted.
+fn options(arguments: &Arguments, delete_extra: bool) -> Options {
+    let mut options = Options::default();
+    options.sync = Sync::Filesystem;
+    options.keep_lost_found = true;
+    options.delete_extra = delete_extra || arguments.delete_extra;
+    options.parallel = arguments.parallel;
+    options.existing = arguments.existing;
+    options.sparse = arguments.sparse;
+    options.in_place = arguments.in_place;
+    options.salvage = arguments.salvage;
+    options.verify_hashes = arguments.verify_hashes;
+    options.skip_owners = arguments.skip.owners;
+    options.skip_permissions = arguments.skip.permissions;
+    options.skip_times = arguments.skip.times;
+    options
 }

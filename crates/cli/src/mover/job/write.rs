@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use kopia_rs::diagnosis::{Audience, Hint};
-use kopia_rs::restore::{self, Options, Outcome, Sync};
+use kopia_rs::restore::{self, Outcome};
 use kopia_rs::{Entry, Snapshot};
 
 use super::Job;
@@ -13,7 +13,6 @@ use crate::mover::account::line::StatusLine;
 use crate::mover::account::log::JobLog;
 use crate::mover::account::outcome::{JobOutcome, JobResult};
 use crate::mover::account::report::Counts;
-use crate::mover::contract::arguments::Arguments;
 use crate::mover::contract::settings::Settings;
 use crate::terminal::output::{self, count, size, thousands};
 use crate::terminal::progress::{Progress, ProgressMode};
@@ -29,9 +28,9 @@ pub(crate) fn restore(
     settings: &Settings,
 ) -> Result<JobOutcome, JobOutcome> {
     let progress = Progress::new(root, None, job.interrupt.clone(), ProgressMode::Log);
-    let options = options(settings);
     job.interrupt.will_ask();
-    let restored = progress.watch(|| restore::restore_observed(root, &settings.target, &options, &progress));
+    let restored =
+        progress.watch(|| restore::restore_observed(root, &settings.target, &settings.options, &progress));
     // It has no report that could fail to be written.
     let _ = progress.finish();
     let outcome = restored.map_err(|error| match (&error, job.interrupt.signal()) {
@@ -76,24 +75,6 @@ fn error_kind(error: &restore::Error) -> Option<ErrorKind> {
     }
 }
 
-fn options(settings: &Settings) -> Options {
-    let Arguments { parallel, existing, sparse, in_place, salvage, verify_hashes, skip, .. } =
-        settings.arguments;
-    let mut options = Options::default();
-    options.sync = Sync::Filesystem;
-    options.keep_lost_found = true;
-    options.delete_extra = settings.delete_extra;
-    options.parallel = parallel;
-    options.existing = existing;
-    options.sparse = sparse;
-    options.in_place = in_place;
-    options.salvage = salvage;
-    options.verify_hashes = verify_hashes;
-    (options.skip_owners, options.skip_permissions, options.skip_times) =
-        (skip.owners, skip.permissions, skip.times);
-    options
-}
-
 /// Says what was done and which attributes could not be set.
 fn tell(journal: &JobLog, outcome: &Outcome) {
     attributes::sentences(&outcome.notes, Audience::VolSync).iter().for_each(|line| journal.warn(line));
@@ -136,7 +117,7 @@ fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobOutc
     // Names are no matter of permission.
     let mut notes = outcome.notes;
     notes.names = 0;
-    if settings.arguments.strict && !notes.is_empty() {
+    if settings.strict && !notes.is_empty() {
         let cause = format!("not as in the snapshot: {}", attributes::list(&notes));
         let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
         return JobOutcome::failed(StatusLine::unable(&format!("restore {from} exactly"), &cause, advice));
