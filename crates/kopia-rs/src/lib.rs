@@ -99,6 +99,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Why it cannot be read, and what to change
+//!
+//! [`diagnosis`] looks at the local system around a repository: it finds repositories one level above or below, what is not
+//! mounted, which ids may read, a password with a line break too many. It returns values; texts are made of them for a
+//! person at a terminal, or for the log of a pod.
+//!
+//! ```
+//! use kopia_rs::diagnosis::{Audience, Effort, Finding, LocalPath, OpenFailure, explain};
+//! use kopia_rs::{FilesystemStore, Password, Repository};
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let password = Password::new("golden\n");
+//! let store = FilesystemStore::open(folder)?;
+//! if let Err(error) = Repository::open(FilesystemStore::open(folder)?, &password) {
+//!     let path = LocalPath::look(folder.as_ref());
+//!     let mut failure = OpenFailure::new(&path, &error);
+//!     failure.store = Some(&store);
+//!     failure.password = Some(&password);
+//!     let findings = explain(failure, Effort::Hint);
+//!     assert!(matches!(findings[0], Finding::WrongPassword { variant: Some(_), .. }));
+//!     println!("{}", findings[0].sentence(Audience::Terminal));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Where things are
 //!
 //! | crate | what |

@@ -11,6 +11,7 @@ mod existing;
 mod failing;
 mod folding;
 mod incomplete;
+mod json_keys;
 mod layouts;
 mod left_behind;
 mod listing;

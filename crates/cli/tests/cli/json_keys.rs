@@ -1,0 +1,97 @@
+//! The keys of `--json`: programs read them, so that none may vanish. New ones may come.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::common::{KopiaRs, Place};
+
+/// Collects the paths of all keys, of whatever lies in lists as well.
+fn collect(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(value, &path, keys);
+                keys.insert(path);
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| collect(element, path, keys)),
+        _ => {}
+    }
+}
+
+/// Demands that a command prints these keys. Those of a dry run come in a line of JSON each.
+fn demand(command: KopiaRs, expected: &str) {
+    let ran = command.arg("--json").run();
+    let values = serde_json::Deserializer::from_slice(&ran.stdout).into_iter::<Value>();
+    let mut keys = BTreeSet::new();
+    values.for_each(|value| collect(&value.unwrap(), "", &mut keys));
+    let gone: Vec<_> = expected.split_whitespace().filter(|key| !keys.contains(*key)).collect();
+    assert!(gone.is_empty(), "{gone:?} of {keys:?}: {}", ran.stderr);
+}
+
+fn sources(arguments: &str) -> KopiaRs {
+    KopiaRs::golden("sources", arguments)
+}
+
+#[test]
+fn no_key_of_a_listing_is_gone() {
+    demand(
+        sources("status"),
+        "contents createdBy deletedContents encryption epochs errorCorrection errorCorrectionPercent formatVersion hash \
+         indexBlobs indexVersion keyDerivation livingPacks location openingSeconds originalBytes packedBytes packs \
+         sources sources.incomplete sources.newest sources.snapshots sources.source splitter",
+    );
+    demand(
+        sources("snapshots"),
+        "description endTime id pins rootEntry.mode rootEntry.mtime rootEntry.name rootEntry.obj rootEntry.size \
+         rootEntry.summ.dirs rootEntry.summ.files rootEntry.summ.maxTime rootEntry.summ.numFailed rootEntry.summ.size \
+         rootEntry.summ.symlinks rootEntry.type source.host source.path source.userName startTime stats.cachedFiles \
+         stats.dirCount stats.errorCount stats.excludedDirCount stats.excludedFileCount stats.excludedTotalSize \
+         stats.fileCount stats.ignoredErrorCount stats.nonCachedFiles stats.totalSize tags",
+    );
+    demand(sources("ls db@media:/var/lib/db -R"), "gid mode mtime obj path size type uid");
+}
+
+#[test]
+fn no_key_of_a_restore_is_gone() {
+    let place = Place::new();
+    demand(
+        sources("restore c3bc --dry-run").arg(place.path("target")),
+        "action bytes deleted extrasKept folders free kept kind leastInodes leastRoom mountsKept path problems \
+         restoresKept room written",
+    );
+    demand(
+        sources("restore c3bc").arg(place.path("target")),
+        "bytes bytesKept bytesReused deleted extrasKept files folders kept madeWithFailedFiles mountsKept notes.modes \
+         notes.names notes.owners notes.specialBits notes.times object path problemCount problems restoresKept resumed \
+         seconds snapshot.id snapshot.source snapshot.startTime stubCount stubs symlinks target",
+    );
+}
+
+#[test]
+fn no_key_of_what_was_checked_is_gone() {
+    let place = Place::new();
+    demand(
+        sources("verify"),
+        "contents.of contents.verified damage damageCount files folders lossCount losses lost packs.of packs.verified \
+         plainBytes seconds storedBytes.of storedBytes.verified stubCount stubs unindexedPacks unlisted",
+    );
+    demand(
+        sources("doctor app@media:/data").arg("--target").arg(place.path("target")),
+        "findings found.bytes found.files found.path found.snapshot found.source found.startTime identities.incomplete \
+         identities.newestEnd identities.newestId identities.newestStart identities.snapshots identities.source \
+         location notes opened target.freeBytes target.path",
+    );
+    let of_all = "findings.change findings.fact findings.kind findings.weight";
+    demand(
+        sources("doctor appsrc@media:/data"),
+        &format!(
+            "{of_all} findings.identities findings.nearest.incomplete findings.nearest.newestEnd \
+             findings.nearest.newestId findings.nearest.newestStart findings.nearest.snapshots findings.nearest.source \
+             findings.probable findings.wanted"
+        ),
+    );
+    demand(sources("doctor cccc"), &format!("{of_all} findings.cause findings.changes findings.message"));
+}
