@@ -58,13 +58,15 @@ pub(crate) struct Global {
     /// How packs are read: mapped into memory where that is safe, or never.
     #[arg(long, global = true, value_name = "HOW", default_value = "auto", value_parser = one_of(&IoMode::NAMES, about_io))]
     pub(crate) io: IoMode,
-    /// Open a damaged repository as far as that can be done: leave out index blobs that cannot be read, and ask the packs.
+    /// Open a damaged repository as far as that can be done: leave out index blobs that cannot be read, and
+    /// ask the packs.
     #[arg(long, global = true)]
     pub(crate) degraded: bool,
     /// Use snapshots and contents that were deleted, too, as far as maintenance has not removed them yet.
     #[arg(long, global = true)]
     pub(crate) deleted: bool,
-    /// Use this copy of a format blob that is lost or damaged, as `doctor --save-format-blob` found it in a pack.
+    /// Use this copy of a format blob that is lost or damaged, as `doctor --save-format-blob` found it in a
+    /// pack.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) format_blob: Option<PathBuf>,
     /// Show no progress and no notes.
@@ -124,7 +126,8 @@ pub(crate) const TERMINATION_LOG: &str = "/dev/termination-log";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Mover {
-    /// What to do: restore; backup and maintenance are done by the original script. Without it, DIRECTION says so.
+    /// What to do: restore; backup and maintenance are done by the original script. Without it, DIRECTION
+    /// says so.
     #[arg(value_name = "OP")]
     pub(crate) operations: Vec<String>,
     /// Write the result to this file as Prometheus text.
@@ -155,8 +158,8 @@ pub(crate) struct What {
 /// As [`What`], where a thing need not be named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OptionalWhat {
-    /// What to look at, and no more: `latest`, user@host:/path, an id, each with /a/path/below. Without it, the whole
-    /// repository.
+    /// What to look at, and no more: `latest`, user@host:/path, an id, each with /a/path/below. Without it,
+    /// the whole repository.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
     what: Option<String>,
     /// The newest snapshot made by then.
@@ -204,8 +207,8 @@ pub(crate) struct Ls {
 pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) what: What,
-    /// Where to: a folder's contents go into it; a file or link becomes it, or goes into it if it is a folder or ends
-    /// in /.
+    /// Where to: a folder's contents go into it; a file or link becomes it, or goes into it if it is a folder
+    /// or ends in /.
     #[arg(value_name = "TARGET")]
     pub(crate) target: PathBuf,
     /// Show what would be written, kept and deleted, and what would fail; change nothing.
@@ -214,11 +217,12 @@ pub(crate) struct Restore {
     /// What to do with files and links that TARGET has already.
     #[arg(help_heading = "What TARGET has already", long, value_name = "HOW", default_value = "verify", value_parser = one_of(&Existing::NAMES, about_existing))]
     pub(crate) existing: Existing,
-    /// Write into large files of TARGET where they differ, instead of replacing them whole; a run that is killed leaves them
-    /// with old and new pieces until the next one has come to its end.
+    /// Write into large files of TARGET where they differ, instead of replacing them whole; a run that is
+    /// killed leaves them with old and new pieces until the next one has come to its end.
     #[arg(help_heading = "What TARGET has already", long)]
     pub(crate) in_place: bool,
-    /// Delete what is in TARGET but not in the snapshot, once all of the snapshot is restored; never on another file system.
+    /// Delete what is in TARGET but not in the snapshot, once all of the snapshot is restored; never on
+    /// another file system.
     #[arg(help_heading = "What TARGET has already", long)]
     pub(crate) delete_extra: bool,
     /// With --delete-extra: leave the folder lost+found of TARGET.
@@ -230,8 +234,8 @@ pub(crate) struct Restore {
     /// Write files of which pieces are lost as NAME.partial, with zeros in their place.
     #[arg(help_heading = "Errors", long)]
     pub(crate) salvage: bool,
-    /// Restore only part I, counted from 0, of N parts that other processes restore into the same TARGET; nothing is visible
-    /// before --finish.
+    /// Restore only part I, counted from 0, of N parts that other processes restore into the same TARGET;
+    /// nothing is visible before --finish.
     #[arg(help_heading = "Speed, space and safety", long, value_name = "I/N", conflicts_with_all = ["finish", "dry_run", "delete_extra", "in_place", "salvage"])]
     pub(crate) shard: Option<Shard>,
     /// Finish what N shards restored: all must have come to their end.
@@ -273,8 +277,8 @@ pub(crate) struct Restore {
     /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
     #[arg(help_heading = "Errors", long)]
     pub(crate) strict_attributes: bool,
-    /// Write every problem to this file, one JSON object a line; with --strict-attributes every attribute that could not be set,
-    /// too.
+    /// Write every problem to this file, one JSON object a line; with --strict-attributes every attribute
+    /// that could not be set, too.
     #[arg(help_heading = "Errors", long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }
@@ -283,10 +287,12 @@ pub(crate) struct Restore {
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) what: OptionalWhat,
-    /// A folder that something is to be restored to: whether it can be written to and, with WHAT, has room for that.
+    /// A folder that something is to be restored to: whether it can be written to and, with WHAT, has room
+    /// for that.
     #[arg(long, value_name = "DIR")]
     pub(crate) target: Option<PathBuf>,
-    /// Look for a replica of the format blob in packs and write it to this file, which must be new, for --format-blob.
+    /// Look for a replica of the format blob in packs and write it to this file, which must be new, for
+    /// --format-blob.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_format_blob: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! How a command fails: its exit status, its message, and what can be done.
 //!
-//! The library's errors name the thing that is wrong, and `kopia_rs::diagnosis` what can be done about it; exit codes
-//! are decided here alone.
+//! The library's errors name the thing that is wrong, and `kopia_rs::diagnosis` what can be done about it;
+//! exit codes are decided here alone.
 
 use std::io;
 use std::path::Path;
@@ -83,8 +83,8 @@ impl Failure {
         Self::failed(message(error)).advised(&hints_of_opening(failure))
     }
 
-    /// Makes the failure of a name that stands for nothing, or cannot be looked up. `command` is the command that would
-    /// be right, such as `restore WHAT TARGET`.
+    /// Makes the failure of a name that stands for nothing, or cannot be looked up. `command` is the command
+    /// that would be right, such as `restore WHAT TARGET`.
     pub(crate) fn not_selected(error: Error, repository: &Repository, name: &str, command: &str) -> Self {
         let advice = hints_of_name(&error, repository, name, command);
         Self::from(error).advised(&advice)
@@ -110,7 +110,8 @@ impl Failure {
 
     /// Takes these hints instead of those that it has.
     fn advised(self, advice: &Advice) -> Self {
-        // That a password must be right is no news to whoever just gave one; in a pod, it may be the Secret's.
+        // That a password must be right is no news to whoever just gave one; in a pod, it may be the
+        // Secret's.
         let is_news = |hint: &&Hint| {
             advice::audience() != Audience::Terminal || !matches!(hint, Hint::RightPassword(_))
         };
@@ -131,13 +132,14 @@ impl Failure {
         }
     }
 
-    /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by what it
-    /// found.
+    /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by
+    /// what it found.
     pub(crate) fn unless_reader_left(self) -> Result<(), Self> {
         if self.kind == Kind::BrokenPipe { Ok(()) } else { Err(self) }
     }
 
-    /// Returns the exit status. A reader that has closed standard output (EPIPE) wants no more: that is no failure.
+    /// Returns the exit status. A reader that has closed standard output (EPIPE) wants no more: that is no
+    /// failure.
     pub(crate) fn status(&self) -> u8 {
         match self.kind {
             Kind::BrokenPipe => 0,

@@ -11,8 +11,8 @@
 //! | `commands` | one module a command | all above |
 //! | `mover` | VolSync's restore Job, in rooms of its own | `args`, `process`, `terminal`, `wording` |
 //!
-//! Each command returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure); exit codes are decided here and
-//! nowhere else.
+//! Each command returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure); exit codes are decided
+//! here and nowhere else.
 
 mod args;
 mod commands;

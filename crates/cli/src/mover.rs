@@ -1,8 +1,8 @@
 //! `mover`: what VolSync's Kopia mover does in a restore Job, without its script and without kopia.
 //!
-//! The controller starts `/mover-kopia/entry.sh restore` with some eighty variables, and sees of it an exit status and the end of
-//! a log. Both stay as they are where they are right; they differ where the script says that all is well and nothing was
-//! restored, or deletes first and looks afterwards.
+//! The controller starts `/mover-kopia/entry.sh restore` with some eighty variables, and sees of it an exit
+//! status and the end of a log. Both stay as they are where they are right; they differ where the script says
+//! that all is well and nothing was restored, or deletes first and looks afterwards.
 //!
 //! | room | what |
 //! |---|---|
@@ -91,7 +91,8 @@ pub(crate) fn run(
     }
 }
 
-/// In debug mode the script sleeps, and its copy elsewhere works: here it is the name that makes the difference.
+/// In debug mode the script sleeps, and its copy elsewhere works: here it is the name that makes the
+/// difference.
 fn waits(name: Option<&OsStr>, environment: &Environment) -> bool {
     contract::dispatch::is_entry(name) && environment.raw(Variable::DebugMover) == Some(OsStr::new("1"))
 }
@@ -103,8 +104,8 @@ fn described(operations: &[String], environment: &Environment) -> String {
     }
 }
 
-/// Finds an option of other commands that means nothing here. The repository is read as the script does, so an option that
-/// names another one than the variable must not be passed over.
+/// Finds an option of other commands that means nothing here. The repository is read as the script does, so
+/// an option that names another one than the variable must not be passed over.
 fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static str> {
     let repository = global.repository.as_deref().filter(|text| !text.is_empty());
     [

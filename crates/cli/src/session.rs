@@ -93,22 +93,22 @@ impl Session {
         self.repository.snapshots().map_err(|error| Failure::unlisted(error, &self.repository))
     }
 
-    /// Says what is missing from the list of snapshots, or may be, of one source or of all.
-    pub(crate) fn tell_gaps(&self, source: Option<&Source>) {
-        self.tell(Gaps::find(&self.repository).map(|gaps| gaps.of_source(source)));
+    /// Warns of snapshots that are, or may be, missing from the list, of one source or of all.
+    pub(crate) fn warn_of_gaps(&self, source: Option<&Source>) {
+        self.warn(Gaps::find(&self.repository).map(|gaps| gaps.of_source(source)));
     }
 
-    /// Says whether a newer snapshot may be missing than the one that was chosen from the list.
-    fn tell_newer(&self, selection: &Selection, what: &What) {
+    /// Warns if a newer snapshot may be missing than the one that was chosen from the list.
+    fn warn_of_newer(&self, selection: &Selection, what: &What) {
         let head = what.what.split('/').next().unwrap_or_default();
         // One that is named by its id is the right one, whatever the list lacks.
         if let Some(snapshot) = selection.snapshot.as_ref().filter(|one| !one.id().starts_with(head)) {
-            self.tell(Gaps::find(&self.repository).map(|gaps| gaps.instead_of(snapshot, what)));
+            self.warn(Gaps::find(&self.repository).map(|gaps| gaps.instead_of(snapshot, what)));
         }
     }
 
-    /// Says what is missing. It matters too much to be left out because nobody wants notes.
-    fn tell(&self, gaps: kopia_rs::Result<Gaps>) {
+    /// Warns of what is missing. It matters too much to be left out with `--quiet`.
+    fn warn(&self, gaps: kopia_rs::Result<Gaps>) {
         match gaps {
             Ok(gaps) if gaps.is_empty() => {
                 gaps.unknown().iter().for_each(|unknown| log_line(format_args!("warning: {unknown}")));
@@ -135,8 +135,8 @@ impl Session {
         self.has_gaps.get()
     }
 
-    /// Decides about the exit status of a command that did what it should: with --degraded, what came from an incomplete list is
-    /// not complete either.
+    /// Decides about the exit status of a command that did what it should: with --degraded, what came from an
+    /// incomplete list is not complete either.
     pub(crate) fn conclude(&self, exit: Exit) -> Exit {
         if exit == Exit::Complete && self.has_gaps.get() && self.repository.options().degraded {
             log_line("error: the list of snapshots is incomplete");
@@ -150,7 +150,7 @@ impl Session {
         let selection = self.find(what);
         let selection = selection
             .map_err(|error| Failure::not_selected(error, &self.repository, &what.what, self.command))?;
-        self.tell_newer(&selection, what);
+        self.warn_of_newer(&selection, what);
         Ok(selection)
     }
 
@@ -186,7 +186,7 @@ impl Session {
         Ok(selection)
     }
 
-    /// Says something that changes nothing.
+    /// Writes a note, unless `--quiet` is given.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             log_line(format_args!("note: {}", escape(text)));
@@ -200,7 +200,7 @@ const TRIES: u32 = 3;
 /// The longest format blob that is read from a file, in bytes. Real ones have some 1100.
 const MAX_FORMAT_BLOB: u64 = 1 << 20;
 
-/// Says where the repository is.
+/// Returns where the repository is.
 pub(crate) fn location(global: &Global) -> Result<Location, Failure> {
     let repository = global.repository.as_ref().filter(|text| !text.is_empty()).ok_or_else(|| {
         Failure::usage("no repository is given").hint("give its folder with --repository or KOPIA_REPOSITORY")
@@ -212,7 +212,8 @@ pub(crate) fn location(global: &Global) -> Result<Location, Failure> {
     Ok(location)
 }
 
-/// Opens the store there, with another format blob put over it if one is given. The inner error is the store's.
+/// Opens the store there, with another format blob put over it if one is given. The inner error is the
+/// store's.
 pub(crate) fn store(
     location: &Location,
     global: &Global,

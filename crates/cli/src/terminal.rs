@@ -1,4 +1,5 @@
-//! Where the command meets a person, a log or a pipe: standard streams, the password prompt, progress, signals, reports.
+//! Where the command meets a person, a log or a pipe: standard streams, the password prompt, progress,
+//! signals, reports.
 //!
 //! Nothing here knows of repositories beyond the values that it shows, nor decides about exit codes.
 

@@ -1,7 +1,8 @@
 //! Which files and directories refuse this process (EACCES), and which ids would be allowed.
 //!
-//! kopia makes files 0600 and directories 0700, so another user cannot read them; and where several users wrote, none
-//! can read everything. Whether something refuses us, the kernel is asked by access(2), which opens nothing.
+//! kopia makes files 0600 and directories 0700, so another user cannot read them; and where several users
+//! wrote, none can read everything. Whether something refuses us, the kernel is asked by access(2), which
+//! opens nothing.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -85,7 +86,7 @@ pub struct SecurityContext {
     /// The group that the process has to have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<u32>,
-    /// Has kubelet change the group of a volume's files; it does so only on volumes that are no network file systems.
+    /// The group that kubelet gives to all files of a volume, unless that is a network file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fs_group: Option<u32>,
     /// Further groups that it has to have.
@@ -118,8 +119,8 @@ struct Survey {
     refused: usize,
 }
 
-/// Looks at the way to a repository, its directory, and as many of its files as the effort allows; `None` if nothing
-/// refuses us.
+/// Looks at the way to a repository, its directory, and as many of its files as the effort allows; `None` if
+/// nothing refuses us.
 pub fn of_repository(path: &LocalPath, effort: Effort) -> Option<Refusals> {
     let mut survey = Survey::default();
     if survey.root(path) {
@@ -173,7 +174,8 @@ impl Survey {
         directories.into_iter().all(|directory| self.look(directory, PASS))
     }
 
-    /// Looks at the way to a repository and at what its directory must hold; returns whether that can be listed.
+    /// Looks at the way to a repository and at what its directory must hold; returns whether that can be
+    /// listed.
     fn root(&mut self, path: &LocalPath) -> bool {
         if !self.way(path) || path.state != PathState::Directory {
             return false;
@@ -241,8 +243,9 @@ fn lets_us(path: &Path, want: u32) -> bool {
     rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) != Err(Errno::ACCESS)
 }
 
-/// Returns whether a blob, or a directory of blobs, is read by anything: packs and indexes are; logs, sessions and the schedule of
-/// maintenance, which other users may have written, are not. Nor is what does not have the name of a blob.
+/// Returns whether a blob, or a directory of blobs, is read by anything: packs and indexes are; logs,
+/// sessions and the schedule of maintenance, which other users may have written, are not. Nor is what does
+/// not have the name of a blob.
 fn is_needed(name: &[u8]) -> bool {
     match name {
         [b'p' | b'q' | b'n' | b'm', rest @ ..] => is_id(rest),

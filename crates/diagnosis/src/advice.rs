@@ -90,7 +90,8 @@ pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
     Advice { kind: Cause::Storage, hints }
 }
 
-/// Returns what can be done about a list of snapshots that cannot be read: others can be listed without the damage.
+/// Returns what can be done about a list of snapshots that cannot be read: others can be listed without the
+/// damage.
 pub fn hints_of_list(error: &Error, repository: &Repository) -> Advice {
     let mut advice = hints(error);
     // What is refused, or fails for now, is no damage that could be left out.

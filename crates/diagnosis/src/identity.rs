@@ -1,8 +1,9 @@
 //! Identities that have snapshots, and which of them is most like one that has none.
 //!
-//! VolSync makes a user's name from the name of a ReplicationSource and a host's name from its namespace, with `/data` for a
-//! path. So a mistake is mostly one of names (`app` for `app-src`), while hosts and paths are the same for many: a user
-//! that is quite another is another application, and must not be offered as if it were meant.
+//! VolSync makes a user's name from the name of a ReplicationSource and a host's name from its namespace,
+//! with `/data` for a path. So a mistake is mostly one of names (`app` for `app-src`), while hosts and paths
+//! are the same for many: a user that is quite another is another application, and must not be offered as if
+//! it were meant.
 
 use kopia_format::Timestamp;
 use kopia_format::snapshot::Source;
@@ -63,7 +64,8 @@ pub fn all(snapshots: &Snapshots) -> Vec<Identity> {
     of_one.filter_map(identity).collect()
 }
 
-/// Returns those that are most like `wanted`, best first; of equally good ones the one with the newest snapshot.
+/// Returns those that are most like `wanted`, best first; of equally good ones the one with the newest
+/// snapshot.
 pub fn nearest(mut identities: Vec<Identity>, wanted: &Source, most: usize) -> Vec<Identity> {
     identities.sort_by_cached_key(|identity| {
         (

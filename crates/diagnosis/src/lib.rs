@@ -1,11 +1,14 @@
-//! Finds out why a repository cannot be opened, a snapshot not found or a target not written, and what to change.
+//! Finds out why a repository cannot be opened, a snapshot not found or a target not written, and what to
+//! change.
 //!
-//! This crate looks at the local system around a repository: mount table, modes and ids, free space, neighbouring
-//! directories, the memory limit of the control group. It writes nothing, prints nothing and reads no environment
-//! variable; it returns values. Two kinds of them matter: a [`Finding`] says what is so, a [`Hint`] what can be done
-//! about an error. Programs match on them, or take their text, worded for an [`Audience`].
+//! This crate looks at the local system around a repository: mount table, modes and ids, free space,
+//! neighbouring directories, the memory limit of the control group. It writes nothing, prints nothing and
+//! reads no environment variable; it returns values. Two kinds of them matter: a [`Finding`] says what is so,
+//! a [`Hint`] what can be done about an error. Programs match on them, or take their text, worded for an
+//! [`Audience`].
 //!
-//! In the chain of crates it stands beside the command: it uses `kopia-restore` and all below, and nothing there uses it.
+//! In the chain of crates it stands beside the command: it uses `kopia-restore` and all below, and nothing
+//! there uses it.
 //!
 //! | question | call |
 //! |---|---|
@@ -35,8 +38,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Looking around is bounded by an [`Effort`], because directories may be huge, slow or hostile: symlinks below the
-//! location are never followed, and only regular files are opened, without waiting.
+//! Looking around is bounded by an [`Effort`], because directories may be huge, slow or hostile: symlinks
+//! below the location are never followed, and only regular files are opened, without waiting.
 
 pub mod access;
 mod advice;

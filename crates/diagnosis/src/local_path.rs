@@ -84,8 +84,8 @@ impl LocalPath {
         }
     }
 
-    /// Returns whether the path, or its nearest existing ancestor other than `/`, is an empty mount point: a volume on
-    /// which there is no repository yet.
+    /// Returns whether the path, or its nearest existing ancestor other than `/`, is an empty mount point: a
+    /// volume on which there is no repository yet.
     pub fn is_empty_mount(&self) -> bool {
         matches!(self.state, PathState::Directory | PathState::Missing)
             && self.existing != Path::new("/")
@@ -93,15 +93,16 @@ impl LocalPath {
             && self.listing == Listing::Empty
     }
 
-    /// Returns whether the path is empty and lies in no volume, so that what should be mounted there probably is not.
+    /// Returns whether the path is empty and lies in no volume, so that what should be mounted there probably
+    /// is not.
     pub fn is_not_mounted(&self) -> bool {
         matches!(self.state, PathState::Directory | PathState::Missing)
             && self.listing == Listing::Empty
             && self.is_in_volume() == Some(false)
     }
 
-    /// Returns whether something other than the root file system is mounted at [`Self::existing`] or above it; `None`
-    /// where the system does not tell.
+    /// Returns whether something other than the root file system is mounted at [`Self::existing`] or above
+    /// it; `None` where the system does not tell.
     pub fn is_in_volume(&self) -> Option<bool> {
         self.mount.as_ref().map(|mount| mount.point != Path::new("/"))
     }

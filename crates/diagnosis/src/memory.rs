@@ -1,7 +1,7 @@
-//! Whether the control group (cgroup) allows as much memory as a repository takes.
+//! Compares the memory limit of the control group (cgroup) with what a repository takes.
 //!
-//! A restore in a pod that is killed for memory is started again and again, and its log ends in the middle. So the limit
-//! is compared with what is needed before anything is written.
+//! A restore in a pod that is killed for memory is started again and again, and its log ends in the middle.
+//! So the limit is compared with what is needed before anything is written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,8 @@ pub struct Shortage {
     pub needed: u64,
 }
 
-/// Compares what a restore from a repository with so many contents needs with the limit of this process's control
-/// group; `None` if that is enough, or there is none.
+/// Compares what a restore from a repository with so many contents needs with the limit of this process's
+/// control group; `None` if that is enough, or there is none.
 pub fn shortage(contents: u64) -> Option<Shortage> {
     let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     compare(contents, limit(Path::new("/sys/fs/cgroup"), &membership))
@@ -41,10 +41,11 @@ fn compare(contents: u64, limit: Option<u64>) -> Option<Shortage> {
     limit.filter(|limit| *limit < needed).map(|limit| Shortage { limit, needed })
 }
 
-/// Finds the lowest limit of a process's group and all groups that it lies in, for both versions of control groups.
+/// Finds the lowest limit of a process's group and all groups that it lies in, for both versions of control
+/// groups.
 ///
-/// A container sees its own group as the root, or sees the path that the group has outside: so every beginning of the path is
-/// tried, and the root.
+/// A container sees its own group as the root, or sees the path that the group has outside: so every
+/// beginning of the path is tried, and the root.
 fn limit(root: &Path, membership: &str) -> Option<u64> {
     let groups = membership.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);

@@ -56,7 +56,8 @@ impl Mounts {
         Some(Self::parse(&bytes))
     }
 
-    /// Reads lines of `id parent device root point options [fields …] - type source options`; leaves out what is none.
+    /// Reads lines of `id parent device root point options [fields …] - type source options`; leaves out what
+    /// is none.
     pub fn parse(bytes: &[u8]) -> Self {
         let line = |line: &[u8]| {
             let mut fields = line.split(|&byte| byte == b' ');
@@ -68,7 +69,8 @@ impl Mounts {
         Self(bytes.split(|&byte| byte == b'\n').filter_map(line).collect())
     }
 
-    /// Returns the mount whose mount point is this path, which must be canonical. The last one hides those before it.
+    /// Returns the mount whose mount point is this path, which must be canonical. The last one hides those
+    /// before it.
     pub fn at(&self, point: &Path) -> Option<&Mount> {
         self.0.iter().rev().find(|mount| mount.point == point)
     }

@@ -13,8 +13,8 @@ use crate::{no_snapshot, packs};
 
 /// Returns what can be done about a name that stands for nothing, or cannot be looked up.
 ///
-/// An identity may be nearly right, or an index blob be lost that knew it. `command` is the command that would be
-/// right, such as `restore WHAT TARGET`; its `WHAT` is replaced in examples.
+/// An identity may be nearly right, or an index blob be lost that knew it. `command` is the command that
+/// would be right, such as `restore WHAT TARGET`; its `WHAT` is replaced in examples.
 pub fn hints_of_name(error: &Error, repository: &Repository, name: &str, command: &str) -> Advice {
     let is_missing =
         matches!(error, Error::NotFound { .. } | Error::Ambiguous { .. } | Error::NothingToChoose { .. });

@@ -1,8 +1,8 @@
 //! Repositories near a location that holds none.
 //!
-//! What writes and what restores often see a volume at different levels: one has `/kopia/repository`, the other mounts the
-//! same volume at `/repository`. So it is searched below, level by level, and above; and if there is none, beside: in other
-//! volumes.
+//! What writes and what restores often see a volume at different levels: one has `/kopia/repository`, the
+//! other mounts the same volume at `/repository`. So it is searched below, level by level, and above; and if
+//! there is none, beside: in other volumes.
 
 use std::collections::VecDeque;
 use std::fs::{DirEntry, File, FileType};
@@ -129,8 +129,8 @@ pub fn layout(directory: &Path) -> Option<Layout> {
     (is_file(&directory.join("kopia.repository")) && !is_cache(directory)).then_some(Layout::ObjectStore)
 }
 
-/// Returns whether a directory is a cache that kopia keeps of a repository: it holds a copy of the format blob under the name
-/// that an object store would give it, but neither indexes nor packs of its own.
+/// Returns whether a directory is a cache that kopia keeps of a repository: it holds a copy of the format
+/// blob under the name that an object store would give it, but neither indexes nor packs of its own.
 pub fn is_cache(directory: &Path) -> bool {
     if is_file(&directory.join("kopia.repository.f")) {
         return false;
@@ -205,7 +205,8 @@ fn begins_pack(name: &[u8]) -> bool {
     matches!(name, [b'p' | b'q', digits @ ..] if digits.iter().take(32).all(u8::is_ascii_hexdigit))
 }
 
-/// Returns whether a layout puts the format blob into a directory of its own, as a hand-written `.shards` may.
+/// Returns whether a layout puts the format blob into a directory of its own, as a hand-written `.shards`
+/// may.
 fn stores_format_blob(directory: &Path) -> bool {
     let id = BlobId::new("kopia.repository").expect("the constant is a name");
     FilesystemStore::open(directory).is_ok_and(|store| store.length(&id).is_ok())

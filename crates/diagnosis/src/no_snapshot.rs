@@ -21,8 +21,8 @@ pub fn no_snapshot(snapshots: &Snapshots, wanted: &Source) -> Option<Finding> {
     Some(Finding::NoSnapshot { wanted: wanted.clone(), nearest, probable, identities })
 }
 
-/// Finds that the identity of a name has no snapshot, if looking it up ended in `error`; `None` if something else is
-/// missing, such as a path in a snapshot.
+/// Finds that the identity of a name has no snapshot, if looking it up ended in `error`; `None` if something
+/// else is missing, such as a path in a snapshot.
 pub fn not_found(snapshots: &Snapshots, error: &Error, name: &str) -> Option<Finding> {
     let wanted: Source = name.parse().ok().filter(|_| matches!(error, Error::NotFound { .. }))?;
     let has_path = snapshots.sources().iter().any(|source| is_in(source, &wanted));

@@ -56,8 +56,8 @@ pub fn explain(failure: OpenFailure<'_>, effort: Effort) -> Vec<Finding> {
     findings
 }
 
-/// Returns what can be done about a repository that cannot be opened: what is found around it says more than an error
-/// alone can tell.
+/// Returns what can be done about a repository that cannot be opened: what is found around it says more than
+/// an error alone can tell.
 pub fn hints_of_opening(failure: OpenFailure<'_>) -> Advice {
     let mut advice = hints(failure.error);
     match explain(failure, Effort::Hint).into_iter().next() {
@@ -123,7 +123,8 @@ fn no_format_blob(failure: OpenFailure<'_>, effort: Effort) -> Vec<Finding> {
         access::of_directory(failure.path)
     };
     let mut elsewhere = elsewhere(failure.path, effort);
-    // What refuses us may hide what seems to be missing, but not what was found; and nothing is missing where packs are.
+    // What refuses us may hide what seems to be missing, but not what was found; and nothing is missing where
+    // packs are.
     if refused.is_some() || has_packs {
         elsewhere.retain(|finding| matches!(finding, Finding::Elsewhere { .. }));
     }

@@ -1,6 +1,7 @@
 //! How fast contents can be read here and now.
 //!
-//! Nothing is written to find that out, so how fast a target is remains unknown: a restore takes at least as long.
+//! Nothing is written to find that out, so how fast a target is remains unknown: a restore takes at least as
+//! long.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +16,8 @@ const TIME: Duration = Duration::from_millis(1500);
 /// How many packs are read, spread over all.
 const PACKS: usize = 16;
 
-/// Reads and decodes packs for a while, as a restore does, and returns plain bytes a second; `None` if there is too little
-/// to measure.
+/// Reads and decodes packs for a while, as a restore does, and returns plain bytes a second; `None` if there
+/// is too little to measure.
 pub fn measure(repository: &Repository) -> Option<f64> {
     let step = (repository.status().packs / PACKS).max(1);
     let mut chosen: BTreeMap<u32, Vec<ContentId>> = BTreeMap::new();

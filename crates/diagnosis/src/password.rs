@@ -1,7 +1,7 @@
 //! Variants of a password that is nearly right.
 //!
-//! Secrets are made with editors and shells that add a line break, and encoded once too often. No password, nor a part
-//! of one, leaves this module.
+//! Secrets are made with editors and shells that add a line break, and encoded once too often. No password,
+//! nor a part of one, leaves this module.
 
 use std::path::PathBuf;
 
@@ -45,8 +45,8 @@ pub enum PasswordSource {
     Prompt,
 }
 
-/// Finds a variant of a wrong password that opens the format blob. Each one tried takes some 150 ms and 64 MiB; with little
-/// effort only those are tried that something in the password speaks for.
+/// Finds a variant of a wrong password that opens the format blob. Each one tried takes some 150 ms and 64
+/// MiB; with little effort only those are tried that something in the password speaks for.
 pub fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Option<Variant> {
     let bytes = wrong.as_bytes();
     let mut tried: Vec<Password> = vec![wrong.clone()];
@@ -74,7 +74,8 @@ pub fn variant(blob: &FormatBlob, wrong: &Password, effort: Effort) -> Option<Va
 /// What some editors write before UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Converts UTF-16 of either order, which a mark or every other byte gives away, to UTF-8 without its last line break.
+/// Converts UTF-16 of either order, which a mark or every other byte gives away, to UTF-8 without its last
+/// line break.
 fn from_utf16(bytes: &[u8]) -> Option<Password> {
     let is_little = bytes.starts_with(b"\xff\xfe") || bytes.get(1) == Some(&0);
     let is_big = bytes.starts_with(b"\xfe\xff") || bytes.first() == Some(&0);

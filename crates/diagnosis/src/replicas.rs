@@ -30,8 +30,9 @@ pub struct Replicas {
     pub read: usize,
 }
 
-/// Searches packs, for a person who asked: a hint does not read them. Returns what to say, and the replica to take: the one
-/// of the newest format that the password opens or, without a password, that of the newest pack.
+/// Searches packs, for a person who asked: a hint does not read them. Returns what to say, and the replica to
+/// take: the one of the newest format that the password opens or, without a password, that of the newest
+/// pack.
 pub fn search(
     store: &dyn BlobStore,
     password: Option<&Password>,

@@ -1,4 +1,4 @@
-//! Whether a target can be written to, and has space for what is to be restored.
+//! Checks whether a target can be written to, and has space for what is to be restored.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use crate::finding::Finding;
 use crate::local_path::{LocalPath, PathState};
 use crate::serialize::path;
 
-/// File systems that store files as long as they are, so that what does not fit does not fit. Others compress.
+/// File systems that store files as long as they are, so that what does not fit does not fit. Others
+/// compress.
 const PLAIN: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "tmpfs", "vfat"];
 
 /// Returns whether files take as much space at a path as they are long.
@@ -68,8 +69,8 @@ impl Needs {
     }
 }
 
-/// Returns whether a file system has space for bytes, but not for more files. What was given up is often removed
-/// again, so that a few inodes are free.
+/// Returns whether a file system has space for bytes, but not for more files. What was given up is often
+/// removed again, so that a few inodes are free.
 pub fn has_no_inodes(target: &Path) -> bool {
     const FEW: u64 = 16;
     FreeSpace::of(target)
@@ -105,8 +106,8 @@ impl FreeSpace {
         self.needed(needs) > self.free_bytes
     }
 
-    /// Returns whether there is too little room for the bytes of all files, however little each takes beside them: empty
-    /// files take no block at all, and some file systems keep small ones with their attributes.
+    /// Returns whether there is too little room for the bytes of all files, however little each takes beside
+    /// them: empty files take no block at all, and some file systems keep small ones with their attributes.
     fn surely_lacks_bytes(&self, needs: Needs) -> bool {
         needs.bytes > self.free_bytes
     }
@@ -165,8 +166,8 @@ pub fn loses_attributes(path: &LocalPath) -> Option<Finding> {
 
 /// Looks at a target before anything is written to it.
 ///
-/// What it holds already, and what a quota allows, is not known here: a restore over an older one may need less, and room may
-/// run out earlier.
+/// What it holds already, and what a quota allows, is not known here: a restore over an older one may need
+/// less, and room may run out earlier.
 pub fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
     let place = LocalPath::look(target);
     if let PathState::Other(what) = place.state {

@@ -1,7 +1,7 @@
 //! Texts of findings and hints, and how numbers, errors and names look in them.
 //!
-//! [`Finding`](crate::Finding) and [`Hint`](crate::Hint) get their texts here; the functions are for whoever writes
-//! more text beside these.
+//! [`Finding`](crate::Finding) and [`Hint`](crate::Hint) get their texts here; the functions are for whoever
+//! writes more text beside these.
 
 mod clauses;
 mod finding;

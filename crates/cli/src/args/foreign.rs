@@ -65,7 +65,8 @@ const OPTIONS: [(&[&str], &str); 5] = [
     (&["--target", "-t"], "the target is the second argument: restore WHAT TARGET"),
 ];
 
-/// Shows an error of the command line, with what to use instead of a word that other programs have, and exits.
+/// Shows an error of the command line, with what to use instead of a word that other programs have, and
+/// exits.
 pub(crate) fn exit(error: Error) -> ! {
     let Some(hint) = hint(&error) else { error.exit() };
     // What clap adds is about words that look alike, and about values that begin with a hyphen.

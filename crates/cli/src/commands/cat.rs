@@ -53,7 +53,7 @@ impl From<Error> for Stop {
     }
 }
 
-/// Says how much of the file is there.
+/// Adds how much of the file was written.
 fn stopped(error: Error, offset: u64) -> Failure {
     match offset {
         0 => error.into(),

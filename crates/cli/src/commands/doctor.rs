@@ -1,7 +1,7 @@
 //! `doctor [WHAT]`: why a repository cannot be opened, a snapshot not be found, or a target not be written.
 //!
-//! `kopia_rs::diagnosis` finds out; here it is asked in the order in which a restore would come upon the findings, and they
-//! are shown.
+//! `kopia_rs::diagnosis` finds out; here it is asked in the order in which a restore would come upon the
+//! findings, and they are shown.
 
 mod report;
 mod save;
@@ -61,7 +61,7 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
     }
     let written = if global.json { output::json(&report.json()) } else { report.text() };
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
-    judge(&report)
+    conclude(&report)
 }
 
 /// What is examined.
@@ -159,7 +159,7 @@ fn look_for(session: &Session, args: &args::Doctor, snapshots: &Snapshots, repor
     }
 }
 
-/// Says that `.shards` makes no sense, which is no matter here, and is to kopia.
+/// Returns that `.shards` makes no sense, which matters to kopia alone.
 fn layout_problem(path: &LocalPath) -> Option<String> {
     let store = FilesystemStore::open(&path.given).ok()?;
     store.layout_problem().map(|problem| format!("{problem}; blobs were found all the same"))
@@ -186,8 +186,8 @@ fn save(
     Ok(())
 }
 
-/// Decides about the exit status; what is why has been shown, and is said once more as an error.
-fn judge(report: &Report) -> Result<Exit, Failure> {
+/// Decides about the exit status; its reasons have been shown, and are repeated as errors.
+fn conclude(report: &Report) -> Result<Exit, Failure> {
     let problems = || report.findings.iter().filter(|finding| finding.weight() == Weight::Problem);
     let Some(first) = problems().next() else { return Ok(Exit::Complete) };
     if report.is_fatal {

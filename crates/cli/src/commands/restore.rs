@@ -73,8 +73,8 @@ pub(crate) fn run(
     for line in stubs::lines(outcome.stub_count, found) {
         session.note(&line);
     }
-    tell_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
-    let exit = judge(session, &outcome, kinds, args);
+    note_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
+    let exit = conclude(session, &outcome, kinds, args);
     let written = if session.json {
         output::json(&result::json(&selection, &args.target, &outcome, seconds))
     } else {
@@ -112,7 +112,7 @@ fn options(args: &args::Restore) -> Options {
     options
 }
 
-/// Says what was chosen, and what it lacks since it was made.
+/// Notes what was chosen, and what its backup could not read.
 fn announce(session: &Session, selection: &Selection, target: &Path) {
     let what = match &selection.snapshot {
         Some(snapshot) => {
@@ -177,17 +177,17 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
     }
 }
 
-/// Decides whether everything is there.
-fn judge(session: &Session, outcome: &Outcome, kinds: Kinds, args: &args::Restore) -> Exit {
+/// Decides about the exit status: whether everything was restored.
+fn conclude(session: &Session, outcome: &Outcome, kinds: Kinds, args: &args::Restore) -> Exit {
     if outcome.problem_count > 0 {
         sum_up(session, outcome.problem_count, outcome.undeleted, kinds, args.report.is_some());
         return Exit::Partial;
     }
-    judge_attributes(&outcome.notes, args)
+    conclude_attributes(&outcome.notes, args)
 }
 
 /// Decides whether attributes are as they are to be.
-fn judge_attributes(notes: &Notes, args: &args::Restore) -> Exit {
+fn conclude_attributes(notes: &Notes, args: &args::Restore) -> Exit {
     if args.strict_attributes && !notes.is_empty() {
         let what = attributes::list(notes);
         log_line(format_args!("error: not restored exactly, as --strict-attributes demands: {what}"));
@@ -201,7 +201,7 @@ fn judge_attributes(notes: &Notes, args: &args::Restore) -> Exit {
 }
 
 /// Names what `--delete-extra` left alone, and why.
-fn tell_kept(session: &Session, mounts: &[String], restores: &[String], extras: u64) {
+fn note_kept(session: &Session, mounts: &[String], restores: &[String], extras: u64) {
     for mount in mounts {
         session.note(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
     }

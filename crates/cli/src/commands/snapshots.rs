@@ -14,7 +14,7 @@ use crate::wording::snapshots::failed;
 pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Failure> {
     let snapshots = session.snapshots()?;
     let source = args.source.as_deref().map(|text| parse(&snapshots, text)).transpose()?;
-    session.tell_gaps(source.as_ref());
+    session.warn_of_gaps(source.as_ref());
     let chosen = choose(&snapshots, source.as_ref())?;
     // A list that lacks all that there is must not be taken for that of an empty repository.
     let lacks_all = chosen.is_empty() && session.has_gaps();
@@ -44,7 +44,7 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
     Ok(concluded(lacks_all))
 }
 
-/// Says that no snapshot is listed because all are missing, or may be.
+/// Decides about the exit status: a list that lacks all snapshots is not complete.
 fn concluded(lacks_all: bool) -> Exit {
     if lacks_all {
         log_line("error: snapshots are missing from the list");
@@ -136,8 +136,8 @@ impl Row {
         }
     }
 
-    /// Lays the row out. On a terminal that is too narrow for the table ids are short, and notes that have no room come in a
-    /// line of their own; programs get everything in one.
+    /// Lays the row out. On a terminal that is too narrow for the table ids are short, and notes that have no
+    /// room come in a line of their own; programs get everything in one.
     fn lines(&self, widths: &Widths, room: Option<usize>) -> Vec<String> {
         let is_narrow = room.is_some_and(|room| widths.whole > room);
         let id = if is_narrow { output::short(&self.id) } else { &self.id };

@@ -58,7 +58,7 @@ pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
         if session.json { output::json(&json(&status, sources)) } else { text(&status, sources.as_deref()) };
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     snapshots?;
-    session.tell_gaps(None);
+    session.warn_of_gaps(None);
     Ok(Exit::Complete)
 }
 

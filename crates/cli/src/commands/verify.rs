@@ -49,7 +49,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
         session.note(&line);
     }
     if selection.is_none() {
-        session.tell_gaps(None);
+        session.warn_of_gaps(None);
     }
     // A snapshot that was named is whole or not, whatever else is lost.
     let lost = if selection.is_none() { session.repository.losses() } else { &[] };
@@ -60,7 +60,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
         result::text(&verified, lost_indexes, seconds)
     };
     // What was found matters more than whether somebody reads of it.
-    let exit = judge(&verified, lost, session.repository.options().degraded);
+    let exit = conclude(&verified, lost, session.repository.options().degraded);
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }
@@ -72,9 +72,9 @@ fn random() -> f64 {
     bits as f64 / (1_u64 << 53) as f64
 }
 
-/// Decides whether anything is wrong, and names the packs and what was left out when the repository was opened; which entries
-/// are lost has been named already.
-fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
+/// Decides whether anything is wrong, and names the packs and what was left out when the repository was
+/// opened; which entries are lost has been named already.
+fn conclude(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
     lost.iter().for_each(|lost| log_line(format_args!("error: lost: {}", escape(&lost.to_string()))));
     if verified.is_sound() {
         return if lost.is_empty() { Exit::Complete } else { Exit::Partial };
@@ -86,7 +86,7 @@ fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
         let option = audience().option("--degraded");
         log_line(format_args!("hint: with {option}, other commands go on with what can be read of the list"));
     }
-    tell_unindexed(verified, degraded);
+    name_unindexed(verified, degraded);
     if let Some(error) = &verified.unsearched {
         let why = chain(error);
         log_line(format_args!("error: whether an index blob is missing is not known: {}", escape(&why)));
@@ -120,7 +120,7 @@ fn judge(verified: &Verified, lost: &[Unreadable], degraded: bool) -> Exit {
 }
 
 /// Names the packs that an index blob should name that is missing.
-fn tell_unindexed(verified: &Verified, degraded: bool) {
+fn name_unindexed(verified: &Verified, degraded: bool) {
     let mut packs = verified.unexpected();
     for pack in packs.by_ref().take(SHOWN as usize) {
         let held = match &pack.error {
@@ -168,8 +168,14 @@ impl Progress {
     fn new(report: Option<Report>) -> Self {
         let bar = ProgressBar::hidden();
         bar.set_style(progress::style(false));
-        let (total, bytes, problems) = Default::default();
-        Self { total, bytes, problems, start: Instant::now(), bar, report }
+        Self {
+            total: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            problems: AtomicU64::default(),
+            start: Instant::now(),
+            bar,
+            report,
+        }
     }
 
     fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
@@ -186,7 +192,7 @@ impl Progress {
         }
     }
 
-    /// Says one thing that is wrong, unless there were many already.
+    /// Writes one thing that is wrong, unless there were many already.
     fn problem(&self, text: &str) {
         if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
             self.bar.suspend(|| log_line(format_args!("error: {}", escape(text))));

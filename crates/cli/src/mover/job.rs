@@ -43,7 +43,7 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Does it all, and says how it ended.
+    /// Runs the Job, and returns how it ended.
     pub(crate) fn run(&self) -> JobOutcome {
         self.restore().unwrap_or_else(|ending| ending)
     }
@@ -108,8 +108,8 @@ impl Job<'_> {
         })
     }
 
-    /// Says that newer snapshots than the one that was chosen are, or may be, missing from the list, and returns what the last
-    /// line is to say of them.
+    /// Warns that newer snapshots than the chosen one are, or may be, missing from the list; returns what the
+    /// last line is to say of them.
     fn warn_of_newer(&self, repository: &Repository, chosen: &Snapshot, wanted: &Wanted) -> Option<String> {
         let Newer { hidden, unread } = missing::newer(repository, wanted, chosen)
             .inspect_err(|error| {
@@ -128,8 +128,8 @@ impl Job<'_> {
         Some(format!("; a newer snapshot {verb} missing from the list, {looks}"))
     }
 
-    /// Returns why the snapshot that was chosen may not be the one that was meant: the list of a damaged repository has gaps.
-    /// One that was named by its very time is meant.
+    /// Returns why the snapshot that was chosen may not be the one that was meant: the list of a damaged
+    /// repository has gaps. One that was named by its very time is meant.
     fn doubt(
         &self,
         repository: &Repository,
@@ -166,7 +166,7 @@ impl Job<'_> {
         Err(SetupError::new(cannot, advice).into())
     }
 
-    /// Says what is about to be done, and which settings do not matter.
+    /// Logs what is about to be done, and which settings do not matter.
     fn announce(&self, settings: &Settings, location: &Location) {
         let journal = self.journal;
         journal.note(|facts| {
@@ -217,7 +217,7 @@ impl Job<'_> {
         Ok(repository)
     }
 
-    /// Says which snapshot it is and what its backup lacks, and returns its root.
+    /// Logs which snapshot was chosen and what its backup lacks, and returns its root.
     fn root(&self, snapshot: &Snapshot) -> Result<Entry, JobOutcome> {
         let journal = self.journal;
         let facts = SnapshotReport::of(snapshot);

@@ -1,8 +1,8 @@
 //! What is known to be missing from the list of snapshots.
 //!
-//! An index blob that was lost, or has not been copied yet, takes snapshots out of the list without a trace in what is left.
-//! But packs are there that no index names, and they know what they hold. To look for them costs a listing of the packs
-//! that hold manifests; they are read only if there are any.
+//! An index blob that was lost, or has not been copied yet, takes snapshots out of the list without a trace
+//! in what is left. But packs are there that no index names, and they know what they hold. To look for them
+//! costs a listing of the packs that hold manifests; they are read only if there are any.
 
 use kopia_rs::unindexed::{HiddenSnapshot, ManifestCoverage};
 use kopia_rs::{BlobId, Repository, Snapshot, Source};
@@ -31,8 +31,8 @@ pub(crate) struct Gaps {
 }
 
 impl Gaps {
-    /// Looks for them. What is missing in a sound repository, too, is left out: what a backup that runs has written, and
-    /// what was deleted.
+    /// Looks for them. What is missing in a sound repository, too, is left out: what a backup that runs has
+    /// written, and what was deleted.
     ///
     /// # Errors
     /// If packs or index blobs cannot be listed, or the list cannot be read.
@@ -46,8 +46,8 @@ impl Gaps {
     fn of(coverage: &ManifestCoverage) -> Self {
         let hidden = coverage.hidden.iter().filter(|hidden| !hidden.is_expected);
         let mut lost = coverage.snapshots.lost().len();
-        // kopia keeps manifests of policies and maintenance beside those of snapshots: a list is not empty by itself where
-        // index blobs are lost.
+        // kopia keeps manifests of policies and maintenance beside those of snapshots: a list is not empty by
+        // itself where index blobs are lost.
         if coverage.snapshots.iter().len() == 0 {
             lost += coverage.lost_indexes.len();
         }
@@ -83,7 +83,8 @@ impl Gaps {
         self.hidden.is_empty() && self.unread.is_empty() && self.lost == 0
     }
 
-    /// Returns what nobody can know. That is no gap: most lost index blobs named nothing that their packs do not tell.
+    /// Returns what nobody can know. That is no gap: most lost index blobs named nothing that their packs do
+    /// not tell.
     pub(crate) fn unknown(&self) -> Option<&'static str> {
         (self.indexes_lost && self.is_empty()).then_some(UNKNOWN)
     }

@@ -1,4 +1,4 @@
-//! What goes to standard output and standard error, and how it looks.
+//! Writes to standard output and standard error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +19,8 @@ pub(crate) fn out() -> Out {
 /// Held while lines are written to standard error.
 static LINES: Mutex<()> = Mutex::new(());
 
-/// Writes a line to standard error, in one piece. Nothing can be done if that fails, and `eprintln!` would panic.
+/// Writes a line to standard error, in one piece. Nothing can be done if that fails, and `eprintln!` would
+/// panic.
 pub(crate) fn log_line(text: impl fmt::Display) {
     let text = format!("{text}\n");
     let _lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,8 +81,8 @@ pub(crate) fn width() -> Option<usize> {
     Some(columns.filter(|&columns| columns > 0).unwrap_or(80))
 }
 
-/// How many characters of an id are shown where a whole one has no room. Commands take it, as they do any beginning of an
-/// id that no other id has.
+/// How many characters of an id are shown where a whole one has no room. Commands take it, as they do any
+/// beginning of an id that no other id has.
 const SHORT: usize = 8;
 
 /// Shortens the id of a snapshot.

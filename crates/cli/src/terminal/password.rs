@@ -1,6 +1,8 @@
-//! Reads the password from a file, the environment or the terminal. Every buffer that held it is wiped, and none grows, as what it grew out of would not be.
+//! Reads the password from a file, the environment or the terminal. Every buffer that held it is wiped, and
+//! none grows, as what it grew out of would not be.
 //!
-//! One copy is out of reach: the environment of a process can be seen by its user, and by root, for as long as it runs.
+//! One copy is out of reach: the environment of a process can be seen by its user, and by root, for as long
+//! as it runs.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -30,7 +32,8 @@ pub(crate) enum NoPassword {
     Unreadable(String),
 }
 
-/// Returns where the password comes from, if one is given or can be asked for: a file goes before the environment.
+/// Returns where the password comes from, if one is given or can be asked for: a file goes before the
+/// environment.
 pub(crate) fn source(file: Option<&Path>) -> Option<PasswordSource> {
     if let Some(path) = file {
         return Some(PasswordSource::File(path.into()));
@@ -117,8 +120,8 @@ fn ask() -> io::Result<Option<Password>> {
     Ok(Some(taken(line, end)))
 }
 
-/// Has the terminal show again what is typed, at the end of asking or, after a signal, of the process; returns whether it
-/// did not show it.
+/// Makes the terminal show again what is typed, at the end of asking or, after a signal, of the process;
+/// returns whether it did not show it.
 pub(crate) fn show_typing() -> bool {
     let before = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take();
     before.is_some_and(|before| tcsetattr(io::stdin(), OptionalActions::Now, &before).is_ok())

@@ -1,4 +1,4 @@
-//! What a restore shows while it runs: a bar on a terminal, a plain line every few seconds elsewhere, and problems.
+//! Shows how a restore gets on: a bar on a terminal, a plain line every few seconds elsewhere, and problems.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -127,7 +127,8 @@ impl Progress {
         }
     }
 
-    /// Returns how much of the bytes is done, or of the entries where there are no bytes, if it is known how many there are.
+    /// Returns how much of the bytes is done, or of the entries where there are no bytes, if it is known how
+    /// many there are.
     pub(crate) fn percent(&self) -> Option<u64> {
         let (entries, bytes) = (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         Some(self.total?.percent(entries, bytes))
@@ -138,7 +139,7 @@ impl Progress {
         watch(self.mode, &self.bar, || self.draw(), || self.line(), work)
     }
 
-    /// Says how many problems were not shown, and closes the report.
+    /// Writes how many problems were not shown, and closes the report.
     pub(crate) fn finish(self) -> Result<(), ReportError> {
         let more = self.problems.into_inner().saturating_sub(SHOWN);
         if more > 0 {
@@ -173,7 +174,8 @@ impl Progress {
     }
 }
 
-/// Does the work; draws the bar on a terminal that can move its cursor, or says a line every few seconds elsewhere.
+/// Does the work; draws the bar on a terminal that can move its cursor, or says a line every few seconds
+/// elsewhere.
 pub(crate) fn watch<R>(
     mode: ProgressMode,
     bar: &ProgressBar,
@@ -315,11 +317,10 @@ impl Total {
 }
 
 pub(crate) fn style(total: bool) -> ProgressStyle {
-    let template = match total {
-        true => {
-            "{percent:>3} % {bar:16}  {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec:>11}  {eta:>3} left  {msg}"
-        }
-        false => "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}",
+    let template = if total {
+        "{percent:>3} % {bar:16}  {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec:>11}  {eta:>3} left  {msg}"
+    } else {
+        "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}"
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -17,8 +17,8 @@ use crate::wording::attributes;
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'a> {
     path: &'a str,
-    /// `repository`: its bytes cannot be had; `target`: they cannot be written; `entry`: it cannot be restored anywhere;
-    /// `exists`: the target has it already, and it was left alone.
+    /// `repository`: its bytes cannot be had; `target`: they cannot be written; `entry`: it cannot be
+    /// restored anywhere; `exists`: the target has it already, and it was left alone.
     kind: &'static str,
     #[serde(flatten)]
     reason: ReasonLine<'a>,
@@ -148,8 +148,8 @@ struct Inner {
 }
 
 impl Report {
-    /// Makes the file, or empties it: an old report must not be taken for this one. Nothing is ever written into a
-    /// repository, so the file may not lie in its folder.
+    /// Makes the file, or empties it: an old report must not be taken for this one. Nothing is ever written
+    /// into a repository, so the file may not lie in its folder.
     pub(crate) fn create(path: &Path, repository: Option<&Path>) -> Result<Self, ReportError> {
         let refuse = |error| failure(path, &error);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -158,7 +158,8 @@ impl Report {
         if !is_outside.map_err(refuse)? {
             return Err(ReportError(format!("the report {} would lie in the repository", path.display())));
         }
-        // A link of either kind could lead to a blob, so it is not followed and the file is emptied only when it is known.
+        // A link of either kind could lead to a blob, so it is not followed and the file is emptied only when
+        // it is known.
         let file = OpenOptions::new()
             .write(true)
             .create(true)

@@ -1,4 +1,5 @@
-//! SIGTERM, SIGINT and SIGHUP: nothing new is begun, and the process ends within a second. SIGUSR1: progress is shown once.
+//! SIGTERM, SIGINT and SIGHUP: nothing new is begun, and the process ends within a second. SIGUSR1: progress
+//! is shown once.
 //!
 //! Without a handler they would do nothing where this is the first process of a container.
 
@@ -20,14 +21,14 @@ pub(crate) fn take_progress_request() -> bool {
     PROGRESS_WANTED.swap(false, Ordering::Relaxed)
 }
 
-/// How long the process may go on after a signal. The last line may take all that is left of it: a pipe may be full, and
-/// its reader asleep.
+/// How long the process may go on after a signal. The last line may take all that is left of it: a pipe may
+/// be full, and its reader asleep.
 const LONGEST: Duration = Duration::from_millis(950);
 
 /// How much of that a command may take to stop by itself.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// What is said when a signal ends the process. It is told the signal and where unfinished work lies.
+/// Writes the last words of a process that a signal ends. Takes the signal and where unfinished work lies.
 type LastWords = Box<dyn Fn(i32, &str) + Send + Sync>;
 
 /// The signal that came, and what to do about it.
@@ -40,7 +41,7 @@ pub(crate) struct Interrupt {
     last_words: OnceLock<LastWords>,
 }
 
-/// Who ends the process after a signal.
+/// Which thread ends the process after a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     /// The command itself, unless it takes too long.
@@ -50,10 +51,11 @@ enum Stop {
 }
 
 impl Interrupt {
-    /// Waits for signals on a thread of its own. Where there is none to be had, signals do what they always do.
+    /// Waits for signals on a thread of its own. Where there is none to be had, signals do what they always
+    /// do.
     ///
-    /// `restore_terminal` undoes what was changed at the terminal before the process ends, and returns whether that was
-    /// anything: the line of a prompt has no end then.
+    /// `restore_terminal` undoes what was changed at the terminal before the process ends, and returns
+    /// whether that was anything: the line of a prompt has no end then.
     pub(crate) fn install(restore_terminal: fn() -> bool) -> Arc<Self> {
         let interrupt = Arc::new(Self::default());
         if let Ok(mut signals) = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]) {
@@ -72,8 +74,8 @@ impl Interrupt {
         interrupt
     }
 
-    /// Announces that the command asks for signals from now on, before it writes anything. Does not return if one came
-    /// already: the process ends then, and its last line knows of nothing that was written.
+    /// Announces that the command asks for signals from now on, before it writes anything. Does not return if
+    /// one came already: the process ends then, and its last line knows of nothing that was written.
     pub(crate) fn will_ask(&self) {
         while !self.may_go_on() {
             thread::park();
@@ -87,15 +89,15 @@ impl Interrupt {
         *asks
     }
 
-    /// Records a signal and decides who ends the process. This and [`Self::may_go_on`] exclude each other: a command
-    /// that begins to write always has its time to stop.
+    /// Records a signal and decides who ends the process. This and [`Self::may_go_on`] exclude each other: a
+    /// command that begins to write always has its time to stop.
     fn arrive(&self, signal: i32) -> Stop {
         let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
         let again = self.signal.swap(signal, Ordering::Relaxed) != 0;
         if *asks && !again { Stop::ByCommand } else { Stop::AtOnce }
     }
 
-    /// Has this said instead of a plain line when a signal ends the process.
+    /// Sets what is written instead of a plain line when a signal ends the process.
     pub(crate) fn say_at_the_end(&self, words: impl Fn(i32, &str) + Send + Sync + 'static) {
         let _ = self.last_words.set(Box::new(words));
     }
@@ -139,7 +141,7 @@ pub(crate) fn status(signal: i32) -> u8 {
     128 + signal as u8
 }
 
-/// What people call a signal.
+/// Returns the name of a signal.
 pub(crate) fn name(signal: i32) -> &'static str {
     match signal {
         SIGTERM => "SIGTERM",
@@ -168,7 +170,7 @@ mod tests {
         assert_eq!(late.arrive(SIGTERM), Stop::AtOnce, "a command that may not go on does not ask");
     }
 
-    /// Whoever comes first, both sides must see it the same way: a command that goes on has its time to stop.
+    /// Both sides must agree which of them came first: a command that goes on has its time to stop.
     #[test]
     fn a_signal_and_a_command_that_begins_agree_who_was_first() {
         for _ in 0..2000 {

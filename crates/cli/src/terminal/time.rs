@@ -1,8 +1,9 @@
 //! Points in time as people write them.
 //!
-//! RFC 3339 or a beginning of it: `2026`, `2026-03`, `2026-03-02`, `2026-03-02T10`, `…:30`, `…:05`, `…:05.25`, with `T` or
-//! a blank, with or without a zone. What is named is a unit, and its end is the bound: `2026-03-02` means before midnight
-//! at the end of that day, as in kopia. A fraction names an instant, which is its own bound.
+//! RFC 3339 or a beginning of it: `2026`, `2026-03`, `2026-03-02`, `2026-03-02T10`, `…:30`, `…:05`,
+//! `…:05.25`, with `T` or a blank, with or without a zone. What is named is a unit, and its end is the bound:
+//! `2026-03-02` means before midnight at the end of that day, as in kopia. A fraction names an instant, which
+//! is its own bound.
 
 use std::str::FromStr;
 

@@ -15,7 +15,8 @@ pub(crate) fn sentence(finding: &Finding) -> String {
     if change.is_empty() { fact } else { format!("{fact}: {change}") }
 }
 
-/// Returns what to change, or nothing. In a pod that is also what VolSync calls the identity that is probably meant.
+/// Returns what to change, or nothing. In a pod that is also what VolSync calls the identity that is probably
+/// meant.
 pub(crate) fn change(finding: &Finding) -> String {
     let change = finding.change(audience());
     match finding {

@@ -1,10 +1,10 @@
-//! What is said of attributes that could not be restored.
+//! Sentences about attributes that could not be restored.
 
 use kopia_rs::diagnosis::Audience;
 use kopia_rs::diagnosis::text::{count, thousands};
 use kopia_rs::restore::{Attribute, Notes};
 
-/// Says for each kind of attribute how many entries lack it, why, and what to change.
+/// Returns for each kind of attribute how many entries lack it, why, and what to change.
 pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
     let user = rustix::process::geteuid();
     let owners = if user.is_root() {

@@ -3,7 +3,8 @@
 use kopia_rs::Summary;
 use kopia_rs::diagnosis::text::count;
 
-/// What cannot be known where index blobs are lost: their packs may have told all that they named, but not if they are lost too.
+/// What cannot be known where index blobs are lost: their packs may have told all that they named, but not if
+/// they are lost too.
 pub(crate) const UNKNOWN: &str = "index blobs are lost: snapshots whose packs are lost too are not known";
 
 /// Returns what the backup could not read: the number, then the names that kopia kept.

@@ -1,7 +1,7 @@
 //! An identity as a ReplicationDestination of VolSync names it.
 //!
-//! VolSync makes a user's name from the name of a ReplicationSource and a host's name from its namespace, with `/data`
-//! for a path.
+//! VolSync makes a user's name from the name of a ReplicationSource and a host's name from its namespace,
+//! with `/data` for a path.
 
 use std::fmt;
 
@@ -32,7 +32,8 @@ impl SourceIdentity {
     }
 }
 
-/// Returns whether VolSync leaves a name as it is: it drops other characters, trims these, and cuts what is longer.
+/// Returns whether VolSync leaves a name as it is: it drops other characters, trims these, and cuts what is
+/// longer.
 fn is_kept(name: &str, inner: &str, longest: usize) -> bool {
     (1..=longest).contains(&name.len())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || inner.contains(c))

@@ -1,4 +1,4 @@
-//! What is said of files that stand for others.
+//! Lines about files that stand for others.
 
 use kopia_rs::diagnosis::text::{count, thousands};
 use kopia_rs::{Stub, StubKind};
@@ -29,7 +29,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Says that there are files that stand for others: `number` in all, of which the first are known.
+/// Returns lines about files that stand for others: `number` in all, of which the first are known.
 pub(crate) fn lines<'a>(number: u64, stubs: impl Iterator<Item = (&'a str, &'a Stub)>) -> Vec<String> {
     let stubs: Vec<_> = stubs.collect();
     let mut lines = Vec::new();

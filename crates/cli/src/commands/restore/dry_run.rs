@@ -64,7 +64,7 @@ pub(super) fn run(
     let target = &*args.target;
     let preview = restore::preview(&selection.entry, target, &super::options(args), |change| {
         if written.is_ok() {
-            written = tell(&mut out, session.json, change);
+            written = write(&mut out, session.json, change);
         }
     })?;
     if let Some(finding) = space::loses_attributes(&LocalPath::look(target)) {
@@ -85,7 +85,7 @@ pub(super) fn run(
         log_line(format_args!("error: … and {} more", thousands(problems - named)));
     }
     warn_of_missing(session);
-    super::tell_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
+    super::note_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
     let written =
         written.and_then(|()| sum(&mut out, session.json, &preview, target)).and_then(|()| out.flush());
     // The exit status says what the restore would find, whether or not somebody reads the list to its end.
@@ -95,7 +95,7 @@ pub(super) fn run(
         return Err(failure);
     }
     if problems == 0 {
-        return Ok(super::judge_attributes(&preview.notes, args));
+        return Ok(super::conclude_attributes(&preview.notes, args));
     }
     if args.fail_fast {
         let first = preview.problems.first().map(ToString::to_string).unwrap_or_default();
@@ -134,7 +134,7 @@ fn word(action: Action) -> &'static str {
     }
 }
 
-fn tell(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
+fn write(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
     let action = word(change.action);
     match json {
         true => {

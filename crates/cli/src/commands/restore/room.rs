@@ -75,11 +75,13 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
     let missing = size(missing);
     let failure = Failure::failed(format!("{target}: there is no room, {missing} more are needed"));
     let failure = failure.hint(format!("make {missing} of room"));
-    Some(match args.in_place {
-        true => failure,
-        false => failure
+    if args.in_place {
+        return Some(failure);
+    }
+    Some(
+        failure
             .hint("with --in-place, large files are changed where they differ and take no room beside them"),
-    })
+    )
 }
 
 /// Returns what a dry run says of room.

@@ -1,4 +1,4 @@
-//! What went wrong, in the few words that a last line has room for, and what can be done about it in a cluster.
+//! Errors in the few words that the last line has room for, with what can be done in a cluster.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ use super::line::StatusLine;
 
 const DAMAGED: &str = "use another copy of the repository; kopia-rs doctor says what is damaged";
 
-/// Says that something could not be done with the repository.
+/// Returns the line of something that could not be done with the repository.
 pub(crate) fn repository(what: &str, error: &Error) -> StatusLine {
     match error {
         Error::CorruptContent { .. }
@@ -45,7 +45,7 @@ fn cause(error: &Error) -> String {
     }
 }
 
-/// Says that a restore was given up.
+/// Returns the line of a restore that was given up.
 pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
     let advice = match error {
         restore::Error::Repository(error) => return repository(what, error),

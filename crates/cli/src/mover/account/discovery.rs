@@ -1,7 +1,8 @@
 //! The identities that there are instead, as the controller reads them from the log.
 //!
-//! It looks for a header and, after it, for lines that hold one JSON object each whose keys come in this order, and takes each for
-//! one snapshot. All of that must be in the last 1,024 bytes of what its filter leaves, together with the last line.
+//! It looks for a header and, after it, for lines that hold one JSON object each whose keys come in this
+//! order, and takes each for one snapshot. All of that must be in the last 1,024 bytes of what its filter
+//! leaves, together with the last line.
 
 use kopia_rs::diagnosis::Identity;
 use kopia_rs::{Source, Timestamp};
@@ -31,7 +32,8 @@ struct Line<'a> {
     end: Timestamp,
 }
 
-/// Writes header and list, as many as fit beside a last line of so many bytes; nothing if there is nobody to list.
+/// Writes header and list, as many as fit beside a last line of so many bytes; nothing if there is nobody to
+/// list.
 pub(crate) fn lines(identities: &[Identity], last_line: usize) -> Vec<String> {
     let mut room = BUDGET.saturating_sub(HEADER.len() + 1 + last_line + 1);
     let mut lines = Vec::new();

@@ -1,8 +1,8 @@
 //! The last line: one sentence that says what happened and what to change.
 //!
-//! The controller keeps only lines of the log that match its filter, cuts what is left to the last 1,024 bytes and shows that in
-//! the status of the ReplicationDestination. So the sentence is the last line, alone, short, and of a form that the filter
-//! keeps.
+//! The controller keeps only lines of the log that match its filter, cuts what is left to the last 1,024
+//! bytes and shows that in the status of the ReplicationDestination. So the sentence is the last line, alone,
+//! short, and of a form that the filter keeps.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub(crate) const LONGEST: usize = 250;
 const UNABLE: &str = "ERROR: unable to ";
 const NOTHING: &str = "No eligible snapshots found for ";
 
-/// How much of a name may stand in a sentence that has too many bytes, or in one that fails.
+/// How many bytes of a name a line keeps that is too long, or that says what failed.
 const NAMES: usize = 100;
 
 /// What stands for what was cut.
@@ -39,9 +39,10 @@ impl StatusLine {
     pub(crate) fn nothing(identity: &str, why: &str, advice: &str) -> Self {
         let identity = escape(identity);
         let whole = Self::fit(NOTHING, &format!("{identity}; {why}"), advice);
-        match whole.0.contains(CUT) {
-            true => Self::fit(NOTHING, &format!("{}; {why}", cut(&identity, NAMES)), advice),
-            false => whole,
+        if whole.0.contains(CUT) {
+            Self::fit(NOTHING, &format!("{}; {why}", cut(&identity, NAMES)), advice)
+        } else {
+            whole
         }
     }
 
@@ -56,7 +57,7 @@ impl StatusLine {
         Self(format!("{}{what}", cut(&self.0, LONGEST.saturating_sub(what.len()))))
     }
 
-    /// Says what was found, and what to change.
+    /// Returns what was found, and what to change.
     pub(crate) fn of(finding: &Finding) -> Self {
         let what = match finding {
             Finding::NoSnapshot { wanted, nearest, probable, identities } => {
@@ -71,7 +72,8 @@ impl StatusLine {
         Self::unable(what, &finding.fact(), &finding.change(Audience::VolSync))
     }
 
-    /// Names the identity that is probably meant, and how to ask for it. Numbers and times give way to long names.
+    /// Names the identity that is probably meant, and how to ask for it. Numbers and times give way to long
+    /// names.
     fn no_snapshot(wanted: &Source, nearest: &[Identity], probable: bool, identities: usize) -> Self {
         let wanted = wanted.to_string();
         let all = has(nearest, probable, identities);
@@ -80,9 +82,10 @@ impl StatusLine {
         };
         let set = format!("set {}", SourceIdentity::of(&first.source));
         let whole = Self::fit(NOTHING, &format!("{wanted}; {all}"), &set);
-        match whole.0.contains(CUT) {
-            true => Self::nothing(&wanted, &format!("the repository has {}", first.source), &set),
-            false => whole,
+        if whole.0.contains(CUT) {
+            Self::nothing(&wanted, &format!("the repository has {}", first.source), &set)
+        } else {
+            whole
         }
     }
 
@@ -146,7 +149,7 @@ impl SetupError {
         Self::new(format!("{name} must be defined"), "")
     }
 
-    /// Says what could not be done because of it.
+    /// Returns the line of what could not be done because of it.
     pub(crate) fn unable(&self, what: &str) -> StatusLine {
         StatusLine::unable(what, &self.cause, &self.advice)
     }

@@ -1,9 +1,9 @@
-//! What a restore says: lines while it runs, and at its end one account of it, in three forms.
+//! The log of a restore: lines while it runs, and at its end one report, in three forms.
 //!
-//! Everything goes to standard error, signals and wrong usage included: two streams of a container are not kept in order, and the
-//! end of the log is what the controller shows. The account ends the log, goes as JSON into the file from which kubelet takes
-//! the container's message, and as Prometheus text where that was asked for. It is given once, whoever is first: the restore
-//! itself, or the signal that ends it.
+//! Everything goes to standard error, signals and wrong usage included: two streams of a container are not
+//! kept in order, and the end of the log is what the controller shows. The account ends the log, goes as JSON
+//! into the file from which kubelet takes the container's message, and as Prometheus text where that was
+//! asked for. It is given once, whoever is first: the restore itself, or the signal that ends it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -35,29 +35,30 @@ impl JobLog {
         }
     }
 
-    /// Has metrics written at the end. Not before it is known that the file may be written.
+    /// Sets the file that gets metrics at the end. Call only once it is known that it may be written.
     pub(crate) fn write_metrics_to(&self, file: &Path) {
         *self.metrics_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.into());
     }
 
-    /// Says what is going on.
+    /// Logs what is going on.
     pub(crate) fn info(&self, text: &str) {
         log_line(format_args!("INFO: {}", escape(text)));
     }
 
-    /// Says what deserves a look.
+    /// Logs what deserves a look.
     pub(crate) fn warn(&self, text: &str) {
         log_line(format_args!("WARN: {}", escape(text)));
     }
 
-    /// Adds to what the account will say.
+    /// Adds to the final report.
     pub(crate) fn note(&self, add: impl FnOnce(&mut JobReport)) {
         if let Some(facts) = &mut *self.facts.lock().unwrap_or_else(PoisonError::into_inner) {
             add(facts);
         }
     }
 
-    /// Gives the account, and returns the exit status. Who comes second waits until the first is done.
+    /// Writes the final report exactly once, and returns the exit status; a concurrent caller blocks until it
+    /// is written.
     pub(crate) fn end(&self, ending: &JobOutcome) -> u8 {
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let status = ending.status();

@@ -49,7 +49,7 @@ pub(crate) struct JobOutcome {
     context: Box<Context>,
 }
 
-/// What is said around the sentence.
+/// What is logged around the last line.
 #[derive(Debug)]
 struct Context {
     /// What was to be done.

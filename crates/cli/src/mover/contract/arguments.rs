@@ -1,8 +1,8 @@
 //! KOPIA_ADDITIONAL_ARGS: options of `kopia snapshot restore`, taken for ours.
 //!
-//! The controller joins them with a separator that the original script takes for a set of characters, so that arguments with a
-//! capital V or an underscore fall apart there. Here they are split at the whole separator. Every option of kopia's restore is
-//! known: it is obeyed, is so anyway, or is refused by its name.
+//! The controller joins them with a separator that the original script takes for a set of characters, so that
+//! arguments with a capital V or an underscore fall apart there. Here they are split at the whole separator.
+//! Every option of kopia's restore is known: it is obeyed, is so anyway, or is refused by its name.
 
 mod options;
 
@@ -109,7 +109,8 @@ pub(crate) struct Foreign {
     pub(crate) taken: Vec<&'static str>,
 }
 
-/// Takes out the options that kopia does not have, with their values. Everything else stays as it is, right or wrong.
+/// Takes out the options that kopia does not have, with their values. Everything else stays as it is, right
+/// or wrong.
 pub(crate) fn without_own(text: &str) -> Foreign {
     let mut foreign = Foreign::default();
     let mut kept = Vec::new();
@@ -131,7 +132,7 @@ pub(crate) fn without_own(text: &str) -> Foreign {
     foreign
 }
 
-/// Says what is wrong with a name.
+/// Returns what is wrong with a name.
 fn unknown(name: &str) -> String {
     let known = |word: &str| find(word).is_some();
     match name.split_once(' ') {

@@ -1,4 +1,5 @@
-//! Where the repository is: the first of the backends that the environment names, in the order of the original script.
+//! Where the repository is: the first of the backends that the environment names, in the order of the
+//! original script.
 
 use kopia_rs::storage::Location;
 use kopia_rs::storage::location::Backend;
@@ -17,8 +18,8 @@ pub(crate) struct Choice {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The variables that choose a backend, in the order in which the script looks at them. The first ones go before a folder,
-/// the others after it.
+/// The variables that choose a backend, in the order in which the script looks at them. The first ones go
+/// before a folder, the others after it.
 const BEFORE_A_FOLDER: [Variable; 3] = [Variable::S3Bucket, Variable::AzureContainer, Variable::GcsBucket];
 const AFTER_A_FOLDER: [Variable; 5] = [
     Variable::B2Bucket,
@@ -50,7 +51,8 @@ pub(crate) fn choose(
     if let Some(variable) = before {
         return Ok(network(variable, repository));
     }
-    // A path without `filesystem://` means a folder here, and nothing at all to the script, so it gives way to the others.
+    // A path without `filesystem://` means a folder here, and nothing at all to the script, so it gives way
+    // to the others.
     let is_url = repository.is_some_and(|text| text.contains("://"));
     let by = Variable::Repository.name();
     let after = AFTER_A_FOLDER.into_iter().find(|variable| environment.has(*variable));

@@ -1,7 +1,9 @@
 //! The two JSON documents that a Job may carry.
 //!
-//! KOPIA_STRUCTURED_REPOSITORY_CONFIG is what kopia keeps about a connection (`repo/local_config.go`): only the place and
-//! the identity in it matter here. One without a place is what `policyConfig` is also used for, and changes no place. KOPIA_MANUAL_CONFIG says how a repository is created and cached, which a restore does neither.
+//! KOPIA_STRUCTURED_REPOSITORY_CONFIG is what kopia keeps about a connection (`repo/local_config.go`): only
+//! the place and the identity in it matter here. One without a place is what `policyConfig` is also used for,
+//! and changes no place. KOPIA_MANUAL_CONFIG says how a repository is created and cached, which a restore
+//! does neither.
 
 use kopia_rs::storage::Location;
 use kopia_rs::storage::location::Backend;
@@ -67,13 +69,14 @@ fn location(storage: &Map<String, Value>) -> Result<Location, SetupError> {
     }
 }
 
-/// Returns the value of a key as Go finds it: in any case, where no key is written exactly so. `null` is no value.
+/// Returns the value of a key as Go finds it: in any case, where no key is written exactly so. `null` is no
+/// value.
 fn field<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let folded = || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     object.get(name).or_else(folded).filter(|value| !value.is_null())
 }
 
-/// Says what is wrong with the manual configuration. Nothing in it matters to a restore.
+/// Returns what is wrong with the manual configuration. Nothing in it matters to a restore.
 pub(crate) fn manual(environment: &Environment) -> Option<String> {
     let text = environment.raw(Variable::ManualConfig)?;
     let json = text.to_str().and_then(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).ok());

@@ -1,4 +1,4 @@
-//! What was called, and who does it: this program restores, everything else is the original script's.
+//! Decides what a call asks for: this program restores, the original script does everything else.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -28,7 +28,7 @@ pub(crate) enum Task {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Usage(pub(crate) StatusLine);
 
-/// Says whether the mover was called by the name that the controller knows.
+/// Returns whether the mover was called by the name that the controller knows.
 pub(crate) fn is_entry(name: Option<&OsStr>) -> bool {
     name.is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new(ENTRY)))
 }
@@ -77,8 +77,8 @@ pub(crate) fn task(operations: &[String], environment: &Environment) -> Result<T
     }
 }
 
-/// Becomes the original script, with the same environment but for options that only this program has. Returns only if that
-/// cannot be done.
+/// Becomes the original script, with the same environment but for options that only this program has. Returns
+/// only if that cannot be done.
 pub(crate) fn become_original(
     environment: &Environment,
     operations: &[String],

@@ -1,7 +1,7 @@
 //! The environment of a Job: one table of every variable that the controller sets or its documentation names.
 //!
-//! Code asks for variables by this table alone, `kopia-rs mover --variables` prints it, and tests go through it: what is not in
-//! it is not known here, and a Job is told so.
+//! Code asks for variables by this table alone, `kopia-rs mover --variables` prints it, and tests go through
+//! it: what is not in it is not known here, and a Job is told so.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -165,7 +165,8 @@ variables! {
     DriveCredentials "GOOGLE_DRIVE_CREDENTIALS" Serves(Backend::GoogleDrive), "";
 }
 
-/// The variables of a process. One that is empty is taken for one that is not set: a Secret has no other way to leave it out.
+/// The variables of a process. One that is empty is taken for one that is not set: a Secret has no other way
+/// to leave it out.
 ///
 /// Many hold secrets, so these copies are wiped.
 pub(crate) struct Environment(BTreeMap<OsString, Zeroizing<Vec<u8>>>);
@@ -182,7 +183,7 @@ impl Environment {
         value.map(|value| OsStr::from_bytes(value))
     }
 
-    /// Says whether a variable is set to something.
+    /// Returns whether a variable is set to something.
     pub(crate) fn has(&self, variable: Variable) -> bool {
         self.raw(variable).is_some()
     }
@@ -202,7 +203,7 @@ impl Environment {
         number.map(Some).map_err(why)
     }
 
-    /// Says whether a variable is `true`.
+    /// Returns whether a variable is `true`.
     pub(crate) fn is_true(&self, variable: Variable) -> Result<bool, SetupError> {
         match self.text(variable)? {
             None | Some("false") => Ok(false),

@@ -1,4 +1,5 @@
-//! Which snapshot is restored: the newest complete one of exactly one identity, or an older one that was asked for.
+//! Which snapshot is restored: the newest complete one of exactly one identity, or an older one that was
+//! asked for.
 
 use kopia_rs::storage::Location;
 use kopia_rs::unindexed::HiddenSnapshot;
@@ -107,12 +108,14 @@ impl Wanted {
         }
     }
 
-    /// Returns whether a snapshot is named by the very instant at which it began, so that no other one can be meant.
+    /// Returns whether a snapshot is named by the very instant at which it began, so that no other one can be
+    /// meant.
     pub(crate) fn names(&self, snapshot: &Snapshot) -> bool {
         self.as_of == Some(snapshot.start_time()) && self.previous == 0
     }
 
-    /// Returns whether it is a snapshot of the identity that would have been chosen instead of another, were it in the list.
+    /// Returns whether it is a snapshot of the identity that would have been chosen instead of another, were
+    /// it in the list.
     pub(crate) fn prefers(&self, hidden: &HiddenSnapshot, chosen: &Snapshot) -> bool {
         let in_time = self.as_of.is_none_or(|as_of| hidden.start_time <= as_of);
         let is_newer = hidden.start_time > chosen.start_time();
@@ -131,7 +134,7 @@ impl Wanted {
         std::iter::once(self.identity.clone()).chain(Some(trimmed).filter(|source| !source.path.is_empty()))
     }
 
-    /// Says that the window lies beyond the oldest snapshot.
+    /// Returns that the window lies beyond the oldest snapshot.
     fn out_of_range(&self, candidates: usize) -> SetupError {
         let qualified = if self.as_of.is_some() { " by that time" } else { "" };
         let there = count(candidates as u64, "complete snapshot", "complete snapshots");
@@ -154,14 +157,15 @@ impl Wanted {
             |identity: &Source| snapshots.iter().filter(|one| one.source() == identity).collect::<Vec<_>>();
         let exact = of(&self.identity);
         let trimmed = self.identity.path.trim_end_matches('/');
-        match exact.is_empty() && !trimmed.is_empty() && trimmed != self.identity.path {
-            true => of(&Source { path: trimmed.into(), ..self.identity.clone() }),
-            false => exact,
+        if exact.is_empty() && !trimmed.is_empty() && trimmed != self.identity.path {
+            of(&Source { path: trimmed.into(), ..self.identity.clone() })
+        } else {
+            exact
         }
     }
 }
 
-/// Says in one line what is wanted.
+/// Describes in one line what is wanted.
 pub(crate) fn describe(wanted: &Wanted, location: &Location) -> String {
     let mut text = format!("identity {}", wanted.identity);
     if let Some(as_of) = wanted.as_of {

@@ -1,4 +1,4 @@
-//! What a Job asks for, read from its environment before anything else is done.
+//! Reads what a Job asks for from its environment, before anything else is done.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;

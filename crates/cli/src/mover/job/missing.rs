@@ -1,9 +1,9 @@
-//! Whether it is well that there is nothing to restore.
+//! Decides whether "nothing to restore" is a first deployment or an error.
 //!
-//! On a first deployment there is no backup yet, and the application must come up. But a volume that is not mounted, a wrong
-//! folder, a wrong password or a damaged index look much the same, and an application that starts empty then has its good
-//! backups replaced by empty ones. So only two things count as «no backup yet»: an empty volume, and a list of snapshots that is
-//! whole and has none of this identity.
+//! On a first deployment there is no backup yet, and the application must come up. But a volume that is not
+//! mounted, a wrong folder, a wrong password or a damaged index look much the same, and an application that
+//! starts empty then has its good backups replaced by empty ones. So only two things count as «no backup
+//! yet»: an empty volume, and a list of snapshots that is whole and has none of this identity.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ use crate::mover::contract::settings::Settings;
 const LOOKS: u32 = 5;
 const BETWEEN: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Says why a repository could not be opened, and whether that is because there is none yet.
+/// Explains why a repository could not be opened, or that there is none yet.
 pub(crate) fn repository(
     folder: &Path,
     store: Option<&dyn BlobStore>,
@@ -53,7 +53,7 @@ pub(crate) fn repository(
     })
 }
 
-/// Says whether a location without a repository is one where none was made yet.
+/// Returns whether a location without a repository is one where none was made yet.
 fn is_no_backup_yet(
     path: &LocalPath,
     error: &Error,
@@ -79,7 +79,7 @@ fn is_no_backup_yet(
     on_missing == Some(OnMissing::Continue) && is_empty && !is_elsewhere
 }
 
-/// Says that an identity has no snapshot, which must be certain.
+/// Ends a Job whose identity certainly has no snapshot.
 pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> JobOutcome {
     let wanted = &settings.wanted.identity;
     let sentence = match no_snapshot(snapshots, wanted) {
@@ -112,8 +112,10 @@ fn how(on_missing: Option<OnMissing>) -> JobResult {
     }
 }
 
-/// Lists the snapshots once more, and makes sure that the one that is wanted is not overlooked: the list must be whole, and no
-/// pack outside the index may hold more of it. A backup that is just being written is waited for.
+/// Lists the snapshots once more, and fails unless the list is certainly complete for what is wanted.
+///
+/// It is incomplete while a pack outside the index may hold more snapshots. A backup that is being written is
+/// waited for.
 pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapshots, JobOutcome> {
     let mut what = format!("tell whether {} has snapshots", wanted.identity);
     let mut looks = 0;
@@ -136,8 +138,9 @@ pub(crate) fn certain(repository: &Repository, wanted: &Wanted) -> Result<Snapsh
     }
 }
 
-/// Returns what the list of snapshots of a damaged repository lacks, or may lack, each as a sentence. What a backup that runs
-/// at the moment has written is not missing yet; and what lost index blobs named, packs have told.
+/// Returns what the list of snapshots of a damaged repository lacks, or may lack, each as a sentence. What a
+/// backup that runs at the moment has written is not missing yet; and what lost index blobs named, packs have
+/// told.
 pub(crate) fn gaps(repository: &Repository) -> Result<Vec<String>, JobOutcome> {
     let coverage = coverage(repository, "list snapshots")?;
     let lost = coverage.snapshots.lost().iter().map(|lost| format!("the list of snapshots has gaps: {lost}"));
@@ -161,8 +164,9 @@ pub(crate) struct Newer {
     pub(crate) unread: Vec<String>,
 }
 
-/// Returns what speaks against a snapshot that was chosen from a whole list: newer ones that no index names. It is no error, as
-/// they may be in a sound repository as well; in one that is not, they are found with `--degraded`.
+/// Returns what speaks against a snapshot that was chosen from a whole list: newer ones that no index names.
+/// It is no error, as they may be in a sound repository as well; in one that is not, they are found with
+/// `--degraded`.
 pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot) -> kopia_rs::Result<Newer> {
     if wanted.names(chosen) || repository.hiding_packs()?.is_empty() {
         return Ok(Newer::default());
@@ -180,7 +184,7 @@ pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot)
     Ok(Newer { hidden: hidden.collect(), unread: unread.collect() })
 }
 
-/// Says why a list may not be whole.
+/// Returns why a list may be incomplete.
 fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> SetupError {
     let hidden =
         coverage.hidden.iter().find(|hidden| wanted.is_of(&hidden.source)).map(|hidden| &hidden.pack);
@@ -195,9 +199,10 @@ fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> SetupError {
         all => format!(" (and {} more)", all - 1),
     };
     let cause = format!("pack {}{more} may hold some that no index names", pack.id);
-    let advice = match pack.session_open {
-        true => "a backup is being written or was cut off; try again, or look with kopia-rs doctor",
-        false => "look with kopia-rs doctor; kopia index recover puts them back",
+    let advice = if pack.session_open {
+        "a backup is being written or was cut off; try again, or look with kopia-rs doctor"
+    } else {
+        "look with kopia-rs doctor; kopia index recover puts them back"
     };
     SetupError::new(cause, advice)
 }

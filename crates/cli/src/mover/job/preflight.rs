@@ -1,4 +1,4 @@
-//! What is looked at before the first write: the target, its room, and memory.
+//! Checks the target, its free space and the memory limit before the first write.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::mover::account::line::{SetupError, StatusLine};
 use crate::mover::account::log::JobLog;
 use crate::mover::account::outcome::JobOutcome;
 
-/// Makes sure that the target is a folder that is there: what is mounted there is not made by us.
+/// Checks that the target is a directory: a volume is mounted by the pod, never made here.
 pub(crate) fn is_there(target: &Path) -> Result<LocalPath, SetupError> {
     let path = LocalPath::look(target);
     let why = match path.state {
@@ -28,8 +28,8 @@ pub(crate) fn is_there(target: &Path) -> Result<LocalPath, SetupError> {
     ))
 }
 
-/// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an empty one can be
-/// certain to be too small.
+/// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an
+/// empty one can be certain to be too small.
 pub(crate) fn check(
     target: &LocalPath,
     root: &Entry,
@@ -62,7 +62,7 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Makes sure that the pod may use as much memory as a repository of so many contents takes.
+/// Checks that the pod may use as much memory as a repository of so many contents takes.
 pub(crate) fn check_memory(contents: u64) -> Result<(), SetupError> {
     memory::shortage(contents).map_or(Ok(()), |shortage| Err(too_little_memory(contents, shortage)))
 }
@@ -82,7 +82,7 @@ fn mebibytes(bytes: u64, up: bool) -> String {
     format!("{whole} MiB")
 }
 
-/// Says who may write to a target that refused us, if that can be told.
+/// Returns which ids could write to a target that refused us, if any are known.
 pub(crate) fn refused(target: &Path) -> Option<StatusLine> {
     let findings = space::target(target, None);
     let refused = findings.iter().find(|finding| matches!(finding, Finding::TargetRefused(_)));

@@ -20,7 +20,7 @@ use crate::terminal::signals;
 use crate::wording::attributes;
 use crate::wording::stubs;
 
-/// Restores a snapshot and says how that ended.
+/// Restores a snapshot and returns how that ended.
 pub(crate) fn restore(
     job: &Job<'_>,
     snapshot: &Snapshot,
@@ -63,11 +63,11 @@ pub(crate) fn restore(
         }
     })?;
     job.journal.note(|facts| facts.counts = Some(Counts::from(&outcome)));
-    tell(job.journal, &outcome);
-    Ok(judge(snapshot, &outcome, settings))
+    log_outcome(job.journal, &outcome);
+    Ok(conclude(snapshot, &outcome, settings))
 }
 
-/// What the system said of the target.
+/// Returns the kind of error that the system gave for the target.
 fn error_kind(error: &restore::Error) -> Option<ErrorKind> {
     match error {
         restore::Error::Target { source, .. } => Some(source.kind()),
@@ -75,8 +75,8 @@ fn error_kind(error: &restore::Error) -> Option<ErrorKind> {
     }
 }
 
-/// Says what was done and which attributes could not be set.
-fn tell(journal: &JobLog, outcome: &Outcome) {
+/// Logs what was done and which attributes could not be set.
+fn log_outcome(journal: &JobLog, outcome: &Outcome) {
     attributes::sentences(&outcome.notes, Audience::VolSync).iter().for_each(|line| journal.warn(line));
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
     stubs::lines(outcome.stub_count, found).iter().for_each(|line| journal.warn(line));
@@ -102,8 +102,8 @@ fn tell(journal: &JobLog, outcome: &Outcome) {
     ));
 }
 
-/// Decides whether everything is there.
-fn judge(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobOutcome {
+/// Decides whether everything was restored.
+fn conclude(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobOutcome {
     let from = format!("{} from {}", settings.wanted.identity, snapshot.start_time());
     if outcome.problem_count > 0 {
         let what = match outcome.problem_count.saturating_sub(outcome.undeleted) {

@@ -53,8 +53,8 @@ const OWN: &[(&str, Meaning)] = &[
     ("verify-hashes", Meaning::Switch(Switch::VerifyHashes)),
 ];
 
-/// The options of kopia that are known: those of its restore, and those of `kopia repository connect` and of all its commands
-/// that people set.
+/// The options of kopia that are known: those of its restore, and those of `kopia repository connect` and of
+/// all its commands that people set.
 const OPTIONS: &[(&str, Meaning)] = &[
     ("parallel", Meaning::Value(Value::Parallel)),
     ("skip-existing", Meaning::Switch(Switch::SkipExisting)),
