@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use kopia_testkit::damage::copy_repository;
+use kopia_testkit::golden;
 use serde_json::{Value, json};
 
 use crate::common::{Place, names};
@@ -133,13 +135,16 @@ fn btrfs_subvolumes_are_left_alone() {
 #[test]
 fn a_bind_mount_of_the_repository_is_the_repository() {
     let place = Place::new();
-    let (repository, target, mounted) = (repository(&place), place.path("target"), place.path("mounted"));
+    // Its packs have replicas of the format blob.
+    let case = golden::case("era-v0.8.4");
+    let copy = copy_repository(&case);
+    let (repository, target, mounted) = (copy.path(), place.path("target"), place.path("mounted"));
     fs::create_dir(&mounted).expect("made");
     fs::create_dir(&target).expect("made");
     let before = names(&repository);
     let script = r#"
         mount --bind "$1" "$3"
-        export KOPIA_REPOSITORY="$1" DATA_DIR="$2" KOPIA_OVERRIDE_USERNAME=a KOPIA_OVERRIDE_HOSTNAME=b
+        export KOPIA_PASSWORD=golden KOPIA_REPOSITORY="$1" DATA_DIR="$2" KOPIA_OVERRIDE_USERNAME=a KOPIA_OVERRIDE_HOSTNAME=b
         "$0" restore latest "$3/target" || echo "$?"
         "$0" restore latest "$2" --report "$3/report" || echo "$?"
         "$0" doctor --save-format-blob "$3/blob" || echo "$?"
