@@ -136,6 +136,15 @@ fn version_2_of_every_entry_size() {
 }
 
 #[test]
+fn version_2_of_a_content_that_is_not_deleted() {
+    let mut value = VALUE;
+    value[4] = 0;
+    let blob = v2(&value);
+    let entry = Index::parse(&blob).unwrap().entries().next().map(|entry| (entry.deleted, entry.offset));
+    assert_eq!(entry, Some((false, 256)));
+}
+
+#[test]
 fn an_empty_index_states_a_key_size_of_255() {
     assert!(Index::parse(v1(&[])).unwrap().is_empty());
     assert!(Index::parse([2, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap().is_empty());
