@@ -16,14 +16,14 @@ const JSON: &str = r#"{"stream":"kopia:directory","entries":[
     {"name":"\ufffd","type":"f","obj":"Ixbb","new":{"x":[1]}}],
     "summary":{"size":5,"files":1,"symlinks":1,"dirs":2,"maxTime":"2026-01-01T00:00:00Z","numFailed":0}}"#;
 
-/// Wants more.
-fn more((): ()) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
+const MORE: ControlFlow<()> = ControlFlow::Continue(());
 
 fn all(json: &str) -> (Vec<Result<Entry<'static>, Refused>>, Result<Option<Summary>>) {
     let mut entries = Vec::new();
-    let read = read(json.as_bytes(), |entry| more(entries.push(entry.map(Entry::into_owned))));
+    let read = read(json.as_bytes(), |entry| {
+        entries.push(entry.map(Entry::into_owned));
+        MORE
+    });
     (entries, read.map(|read| read.continue_value().unwrap()))
 }
 
@@ -50,7 +50,8 @@ fn entries_are_checked_one_by_one() {
 fn a_plain_name_is_borrowed_from_the_directory() {
     let mut borrowed = Vec::new();
     let _ = read(JSON.as_bytes(), |entry| {
-        more(borrowed.extend(entry.ok().map(|entry| matches!(entry.name, Cow::Borrowed(_)))))
+        borrowed.extend(entry.ok().map(|entry| matches!(entry.name, Cow::Borrowed(_))));
+        MORE
     })
     .unwrap();
     assert_eq!(borrowed, [true, false, true, false], "only escapes take memory");
@@ -89,8 +90,11 @@ fn names_may_lead_into_directories_and_never_out() {
 #[test]
 fn a_stream_gives_the_same() {
     let mut entries = Vec::new();
-    let read =
-        read_stream(JSON.as_bytes(), |entry| more(entries.push(entry.map(Entry::into_owned)))).unwrap();
+    let read = read_stream(JSON.as_bytes(), |entry| {
+        entries.push(entry.map(Entry::into_owned));
+        MORE
+    })
+    .unwrap();
     let summary = read.map(|read| read.continue_value().unwrap());
     assert_eq!((entries, summary), all(JSON));
 
@@ -100,7 +104,7 @@ fn a_stream_gives_the_same() {
             Err(io::Error::other("gone"))
         }
     }
-    assert_eq!(read_stream(Broken, |_| more(())).unwrap_err().to_string(), "gone");
+    assert_eq!(read_stream(Broken, |_| MORE).unwrap_err().to_string(), "gone");
 }
 
 #[test]
@@ -111,7 +115,11 @@ fn each_entry_of_a_stream_has_a_limit_and_all_together_have_none() {
         let entries: Vec<_> = lengths.iter().map(entry).collect();
         let document = format!(r#"{{"stream":"kopia:directory","entries":[{}]}}"#, entries.join(","));
         let mut count = 0;
-        let read = read_stream(document.as_bytes(), |_| more(count += 1)).unwrap();
+        let read = read_stream(document.as_bytes(), |_| {
+            count += 1;
+            MORE
+        })
+        .unwrap();
         (count, read.map(|_| ()).map_err(|error| error.to_string()))
     };
     assert_eq!(read(&[LONGEST / 2; 5]), (5, Ok(())));
@@ -135,13 +143,10 @@ fn empty_and_malformed() {
     ] {
         assert!(all(bad).1.is_err(), "{bad}");
         // What is wrong with the bytes is not the reader's error.
-        assert!(read_stream(bad.as_bytes(), |_| more(())).unwrap().is_err(), "{bad}");
+        assert!(read_stream(bad.as_bytes(), |_| MORE).unwrap().is_err(), "{bad}");
     }
     assert!(
-        read(b"{\"stream\":\"\xff\"}", |_| more(()))
-            .unwrap_err()
-            .to_string()
-            .contains("no UTF-8 at offset 11")
+        read(b"{\"stream\":\"\xff\"}", |_| MORE).unwrap_err().to_string().contains("no UTF-8 at offset 11")
     );
 }
 
