@@ -53,6 +53,8 @@ pub fn hints(error: &Error) -> Advice {
         Error::NothingToChoose { .. } => vec![Hint::ChooseByName],
         Error::WrongKind { .. } => vec![Hint::ShowKind],
         Error::Storage(error) => return hints_of_storage(error),
+        // The content may be there: what keeps index blobs from being listed is to be mended.
+        Error::Unconfirmed { source, .. } => return hints(source),
         _ => Vec::new(),
     };
     Advice { kind: kind(error), hints }

@@ -1,8 +1,9 @@
-//! Contents, from where they are stored to plain bytes: the one seam between what wants bytes and what has them.
+//! Contents, from where they are stored to plain bytes: the one seam between what wants bytes and what has
+//! them.
 //!
-//! [`Contents`] locates, reads, fetches ahead, decodes, and compares with ids. Whoever uses it sees ids, opaque
-//! [locations](ContentLocation) and steps, never a blob, so contents may come from packs or from elsewhere: a repository
-//! server gives them one by one, whole.
+//! [`Contents`] locates, reads, fetches ahead, decodes, and compares with ids. Its users see ids, opaque
+//! [locations](ContentLocation) and steps, never a blob, so contents may come from packs or from elsewhere: a
+//! repository server gives them one by one, whole.
 //!
 //! | room | what |
 //! |---|---|
@@ -101,8 +102,8 @@ impl Contents {
     /// Finds a content, deleted ones that are still readable included.
     ///
     /// # Errors
-    /// [`Error::ContentNotFound`]; [`Error::Unconfirmed`] if the index may lack it because it cannot be read again;
-    /// [`Error::CorruptContent`] if the index says that it has more than 256 MiB.
+    /// [`Error::ContentNotFound`]; [`Error::Unconfirmed`] if the index may lack it because it cannot be read
+    /// again; [`Error::CorruptContent`] if the index says that it has more than 256 MiB.
     pub fn locate(&self, content: &ContentId) -> Result<ContentLocation> {
         let location = self.source.locate(content)?;
         self.check_lengths(content, &location)?;
@@ -129,7 +130,7 @@ impl Contents {
         self.source.groups()
     }
 
-    /// Sorts groups of contents into an order that is the same for everybody who reads the repository.
+    /// Sorts groups of contents into an order that is the same for all readers of the repository.
     pub(crate) fn sort_groups(&self, groups: &mut [u32]) {
         self.source.sort_groups(groups);
     }
@@ -176,8 +177,8 @@ impl Contents {
         Ok(plain)
     }
 
-    /// Sorts needs by location, neighbours together, and cuts them into steps. Steps may get `at_least` bytes long, and
-    /// longer where the source likes that better.
+    /// Sorts needs by location, neighbours together, and cuts them into steps. Steps may get `at_least` bytes
+    /// long, and longer where the source likes that better.
     pub fn schedule<L: Located>(&self, located: &mut [L], at_least: u64) -> Vec<ReadStep> {
         let mut limits = Limits::from(self.profile());
         limits.bytes = limits.bytes.max(at_least);
@@ -202,8 +203,9 @@ impl Contents {
 
     /// Decodes what a step serves, each content once, and gives it to `visit` with all needs for it.
     ///
-    /// `located` are those that were scheduled, and `fetched` is what was read for the step. If that failed, or is damaged,
-    /// contents are read one by one: only what is damaged itself is lost, and what lies elsewhere by now is read there.
+    /// `located` are those that were scheduled, and `fetched` is what was read for the step. If that failed,
+    /// or is damaged, contents are read one by one: only what is damaged itself is lost, and what lies
+    /// elsewhere by now is read there.
     pub fn decode<L: Located>(
         &self,
         step: &ReadStep,
@@ -246,7 +248,7 @@ impl Contents {
         result
     }
 
-    /// Says what is wrong with a content, and where it is stored.
+    /// Makes the error of a content that is flawed, with where it is stored.
     pub(crate) fn flawed(&self, content: &ContentId, location: &ContentLocation, flaw: Flaw) -> Error {
         flaw.of(content, || self.origin(location))
     }

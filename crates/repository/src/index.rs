@@ -1,7 +1,7 @@
 //! Finds the index blobs that count and merges them into one table.
 //!
-//! Which ones count depends on the format, which only the key opens. So [`Feed`] reads what probably counts while the key
-//! is derived; [`Loader`] then takes what was guessed right and has the rest read.
+//! Which ones count depends on the format, which only the key opens. So [`Feed`] reads what probably counts
+//! while the key is derived; [`Loader`] then takes what was guessed right and has the rest read.
 //!
 //! | room | what |
 //! |---|---|
@@ -69,8 +69,8 @@ pub(crate) struct Indexes {
     pub(crate) blobs: usize,
     /// What could not be read, where that was allowed.
     pub(crate) unreadable: UnreadableParts,
-    /// Contents that were deleted by then (seconds since 1970) may be gone from the index while their packs are still
-    /// there; nothing if no index blob was ever compacted.
+    /// Contents that were deleted by then (seconds since 1970) may be gone from the index while their packs
+    /// are still there; nothing if no index blob was ever compacted.
     pub(crate) dropped_until: Option<i64>,
     /// The blobs that were listed.
     listing: Listing,
@@ -80,8 +80,8 @@ pub(crate) struct Indexes {
     confirmed: AtomicBool,
 }
 
-/// How long kopia keeps what was deleted, at least, before an index blob is written without it, in seconds. Repositories
-/// with epochs say themselves how far that has come.
+/// How long kopia keeps what was deleted, at least, before an index blob is written without it, in seconds.
+/// Repositories with epochs say themselves how far that has come.
 const KEPT_AFTER_DELETION: i64 = 24 * 60 * 60;
 
 /// Reads all index blobs that count, in parallel, and merges them.
@@ -191,8 +191,8 @@ impl Loader<'_, '_, '_> {
 }
 
 impl Loaded {
-    /// Refuses what kopia never leaves behind: it writes an index blob, and a pack that this names, when it creates a
-    /// repository.
+    /// Refuses what kopia never leaves behind: it writes an index blob, and a pack that this names, when it
+    /// creates a repository.
     fn with(self, store: &dyn BlobStore, listing: Listing) -> Result<(Indexes, Vec<BlobId>)> {
         let Self { table, new_packs, blobs, unreadable, packs, dropped_until } = self;
         let lacks = match (blobs, packs) {

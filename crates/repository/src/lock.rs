@@ -1,6 +1,7 @@
 //! Locks that stay usable after a thread panicked with them.
 //!
-//! All that is guarded in this crate is whole between two statements, and a panic is reported where its thread is joined.
+//! All that is guarded in this crate is whole between two statements, and a panic is reported where its
+//! thread is joined.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

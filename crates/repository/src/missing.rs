@@ -17,8 +17,9 @@ pub struct MissingPack {
 }
 
 impl Repository {
-    /// Finds packs that are not there although contents should be in them, sorted by name. Nothing is read but the lists of
-    /// packs; and the indexes, if they have changed since they were read: maintenance removes packs once no index names them.
+    /// Finds packs that are not there although contents should be in them, sorted by name. Nothing is read
+    /// but the lists of packs; and the indexes, if they have changed since they were read: maintenance
+    /// removes packs once no index names them.
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage) if packs or index blobs cannot be listed, and as for

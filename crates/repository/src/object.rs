@@ -1,8 +1,8 @@
 //! Objects as the contents they consist of.
 //!
-//! An object is one content, or a list of pieces that are objects themselves. [`Extents`] walks the lists depth first and
-//! hands out contents in order, holding no more than one list of each level; [`ObjectReader`] reads through them.
-//! Authority: `repo/object/object_reader.go`.
+//! An object is one content, or a list of pieces that are objects themselves. [`Extents`] walks the lists
+//! depth first and hands out contents in order, holding no more than one list of each level; [`ObjectReader`]
+//! reads through them. Authority: `repo/object/object_reader.go`.
 
 mod copy;
 mod extents;

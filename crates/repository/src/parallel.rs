@@ -1,7 +1,7 @@
 //! The threads of a repository: one for each core, and more where reads take long.
 //!
-//! The pool belongs to the repository: a library that configured rayon's global pool would decide for the whole program,
-//! or fail where the program already did.
+//! The pool belongs to the repository: a library that configured rayon's global pool would decide for the
+//! whole program, or fail where the program already did.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,8 +70,8 @@ impl Cores {
 
 /// Works on a pool of its own, from a thread of its own.
 ///
-/// All threads of the repository's pool may wait for the one that reads indexes, so it must not need them. A pool thread
-/// that waited here would take up other work of its pool, which could in turn wait for it.
+/// All threads of the repository's pool may wait for the one that reads indexes, so it must not need them. A
+/// pool thread that waited here would take up other work of its pool, which could in turn wait for it.
 pub(crate) fn apart<R: Send>(work: impl FnOnce(&Cores) -> Result<R> + Send) -> Result<R> {
     let work = || work(&Cores::start()?);
     thread::scope(|scope| {

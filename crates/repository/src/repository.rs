@@ -22,8 +22,8 @@ pub use options::OpenOptions;
 
 /// An open repository. Clones share everything.
 ///
-/// Others may write to it meanwhile. What was found stays readable as long as it is anywhere: a content whose pack is gone
-/// is looked up again in the indexes as they are by then.
+/// Others may write to it while it is open. What was found stays readable as long as it is anywhere: a
+/// content whose pack is gone is looked up again in the indexes as they are by then.
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
@@ -87,14 +87,15 @@ pub struct Status {
 }
 
 impl Repository {
-    /// Opens a repository: derives the key while index blobs are listed and read, then merges all indexes that count.
+    /// Opens a repository: derives the key while index blobs are listed and read, then merges all indexes
+    /// that count.
     ///
     /// Opening needs `kopia.repository`, the list of index blobs and the index blobs; nothing is written.
     ///
     /// # Errors
     /// [`Error::NotARepository`], [`Error::WrongPassword`], [`Error::Locked`] during an upgrade,
-    /// [`Error::Unsupported`] for algorithms or required features not known here, [`Error::CorruptBlob`] naming the
-    /// format or index blob, [`Error::Storage`].
+    /// [`Error::Unsupported`] for algorithms or required features not known here, [`Error::CorruptBlob`]
+    /// naming the format or index blob, [`Error::Storage`].
     pub fn open(store: impl BlobStore, password: &Password) -> Result<Self> {
         Self::open_with(store, password, &OpenOptions::default())
     }
@@ -132,8 +133,8 @@ impl Repository {
 
     /// Reads the indexes again if others have written or removed some since; returns whether that was so.
     ///
-    /// It need not be called for what was found before: contents that others move are found again without it. While
-    /// indexes are read again, the old ones stay in memory, too.
+    /// It need not be called for what was found before: contents that others move are found again without it.
+    /// While indexes are read again, the old ones stay in memory, too.
     ///
     /// # Errors
     /// As for [`Self::open`]. What was known before stays so.

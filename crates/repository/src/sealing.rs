@@ -57,7 +57,7 @@ impl Sealing {
         }
     }
 
-    /// Says whether `plain` is the content that `id` names.
+    /// Returns whether `plain` is the content that `id` names.
     pub(crate) fn matches(&self, id: &ContentId, plain: &[u8]) -> bool {
         self.hasher.hash(plain).as_bytes() == id.hash()
     }
@@ -77,7 +77,8 @@ pub(crate) fn content_iv(id: &ContentId) -> &[u8] {
     &hash[hash.len().saturating_sub(16)..]
 }
 
-/// The initialization vector of an index blob: the 32 hexadecimal digits before the first `-` of its name, or its end.
+/// The initialization vector of an index blob: the 32 hexadecimal digits before the first `-` of its name, or
+/// its end.
 pub(crate) fn blob_iv(id: &BlobId) -> Option<[u8; 16]> {
     let name = id.as_str();
     let name = name.split_once('-').map_or(name, |(name, _)| name);

@@ -1,21 +1,23 @@
 //! Packs that no index entry names, and what that says about the list of snapshots.
 //!
-//! An index blob that is missing altogether leaves no trace in what is left, but for the packs that it named: each ends in
-//! an index of its own, so they can say what they hold. There are such packs in sound repositories, too. Kopia writes packs
-//! before the index that names them, so some belong to whoever is writing at the moment, or to a backup that was cut off;
-//! and what is deleted leaves the indexes some time before its packs are removed.
+//! An index blob that is missing altogether leaves no trace in what is left, but for the packs that it named:
+//! each ends in an index of its own, so they can say what they hold. There are such packs in sound
+//! repositories, too. Kopia writes packs before the index that names them, so some belong to whoever is
+//! writing at the moment, or to a backup that was cut off; and what is deleted leaves the indexes some time
+//! before its packs are removed.
 
 mod coverage;
 mod hidden;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use kopia_format::index::{Entry, Index};
 use kopia_format::{BlobId, ContentId, Timestamp};
 use kopia_storage::BlobInfo;
 
 use crate::index::{Indexes, is_hashed, own_index};
+use crate::lock::{into_inner, lock};
 use crate::{Error, Repository, Result};
 
 pub use coverage::ManifestCoverage;
@@ -38,14 +40,16 @@ pub struct UnindexedPack {
     pub id: BlobId,
     /// Its length in bytes.
     pub length: u64,
-    /// How many contents it holds of each prefix; no prefix is what files consist of, `k` are folders, `m` manifests.
+    /// How many contents it holds of each prefix; no prefix is what files consist of, `k` are folders, `m`
+    /// manifests.
     pub holds: BTreeMap<Option<char>, Held>,
     /// When the newest of them was written.
     pub newest: Option<Timestamp>,
-    /// Whether it belongs to a session of kopia that has not ended: it is writing at the moment, or was cut off.
+    /// Whether it belongs to a session of kopia that has not ended: it is writing at the moment, or was cut
+    /// off.
     pub session_open: bool,
-    /// Whether everything in it may have been deleted long ago: then it leaves the indexes some time before the pack is
-    /// removed.
+    /// Whether everything in it may have been deleted long ago: then it leaves the indexes some time before
+    /// the pack is removed.
     pub may_be_deleted: bool,
     /// Why it cannot say what it holds.
     pub error: Option<Error>,
@@ -61,13 +65,13 @@ pub struct Held {
 }
 
 impl UnindexedPack {
-    /// Says whether it holds contents of a prefix that no index has, or may do so because it cannot say.
+    /// Returns whether it holds contents of a prefix that no index has, or may do so because it cannot say.
     pub fn may_hide(&self, prefix: Option<char>) -> bool {
         self.error.is_some() || self.holds.get(&prefix).is_some_and(|held| held.unknown > 0)
     }
 
-    /// Returns whether there is such a pack in a sound repository, too: it belongs to a backup that runs or was cut off, all
-    /// that it holds may have been deleted, or stands in the indexes at another place.
+    /// Returns whether there is such a pack in a sound repository, too: it belongs to a backup that runs or
+    /// was cut off, all that it holds may have been deleted, or stands in the indexes at another place.
     pub fn is_expected(&self) -> bool {
         let is_known = self.error.is_none() && self.holds.values().all(|held| held.unknown == 0);
         self.session_open || self.may_be_deleted || is_known
@@ -75,9 +79,9 @@ impl UnindexedPack {
 }
 
 impl Repository {
-    /// Finds packs that no index entry names, sorted by name, and asks them what they hold: some reads for each such pack, a
-    /// few packs at a time. The indexes are read anew if they have changed since they were read, as packs are written before
-    /// the index that names them.
+    /// Finds packs that no index entry names, sorted by name, and asks them what they hold: some reads for
+    /// each such pack, a few packs at a time. The indexes are read again if they have changed since they were
+    /// read, as packs are written before the index that names them.
     ///
     /// # Errors
     /// [`Error::Storage`] if packs or index blobs cannot be listed, and as for [`Repository::refresh`].
@@ -106,9 +110,9 @@ impl Repository {
                 Err(error) => UnindexedPack { error: Some(error), ..nothing(pack) },
             };
             described.session_open = session(&pack.id).is_some_and(|session| open.contains(session));
-            found.lock().unwrap_or_else(PoisonError::into_inner).push(described);
+            lock(&found).push(described);
         });
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut found = into_inner(found);
         found.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(found)
     }
@@ -162,15 +166,15 @@ fn describe(pack: &BlobInfo, index: &Index<Vec<u8>>, indexes: &Indexes) -> Unind
     described
 }
 
-/// Returns the contents that an index of a pack's own has there. Other entries say that a content of an older pack was
-/// deleted.
+/// Returns the contents that an index of a pack's own has there. Other entries say that a content of an older
+/// pack was deleted.
 fn held<'i>(index: &'i Index<Vec<u8>>) -> impl Iterator<Item = (ContentId, Entry<'i>)> {
     let there = index.entries().filter(|entry| !entry.deleted);
     there.filter_map(|entry| Some((ContentId::from_key(entry.key).ok()?, entry)))
 }
 
-/// The session that wrote a blob: kopia ends names with `-` and its id. One that has not ended has a marker `s…` that ends so,
-/// too (`repo/content/sessions.go`).
+/// The session that wrote a blob: kopia ends names with `-` and its id. One that has not ended has a marker
+/// `s…` that ends so, too (`repo/content/sessions.go`).
 fn session(blob: &BlobId) -> Option<&str> {
     blob.as_str().split('-').skip(1).find(|part| part.starts_with('s'))
 }

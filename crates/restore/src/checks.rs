@@ -4,10 +4,11 @@
 //! and the planner plans it as any other. Pieces of a file that is changed in place come back as well, once all of them
 //! have been decoded. So the planner ends only when no part of a batch is out any more.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use kopia_repository::object::Extent;
 
+use crate::lock;
 use crate::plan::items::Item;
 
 /// A piece that has to be read from the repository.
@@ -59,7 +60,7 @@ impl Checks {
     pub(crate) fn wait(&self) -> Vec<Wrong> {
         let mut state = self.lock();
         while state.out > 0 && state.wrong.is_empty() && !state.aborted {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = lock::wait(&self.changed, state);
         }
         std::mem::take(&mut state.wrong)
     }
@@ -86,7 +87,7 @@ impl Checks {
     pub(crate) fn wait_for_large_file(&self, most: usize) -> Vec<Wrong> {
         let mut state = self.lock();
         while state.large_files >= most && state.wrong.is_empty() && !state.aborted {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = lock::wait(&self.changed, state);
         }
         std::mem::take(&mut state.wrong)
     }
@@ -98,6 +99,6 @@ impl Checks {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.state)
     }
 }

@@ -21,6 +21,7 @@ mod decide;
 mod destination;
 mod error;
 mod execute;
+mod lock;
 mod observer;
 mod open_files;
 mod options;

@@ -12,13 +12,14 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use kopia_format::directory::Summary;
 use rustix::io::Errno;
 
 use crate::decide::existing::Candidates;
 use crate::destination::folder::Folder;
+use crate::lock;
 use crate::plan::items::SmallEntry;
 use crate::{Options, Part};
 
@@ -228,7 +229,7 @@ impl Room {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.state)
     }
 }
 

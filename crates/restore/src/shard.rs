@@ -7,13 +7,14 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use kopia_repository::verify::Shard;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::destination::folder::Folder;
+use crate::lock;
 
 /// Which part of a restore is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +62,7 @@ impl IncompleteFiles {
     }
 
     fn lock(&self) -> MutexGuard<'_, Incomplete> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.0)
     }
 }
 

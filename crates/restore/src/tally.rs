@@ -1,12 +1,13 @@
 //! Counts what a restore does while threads work, and tells the observer.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use kopia_format::stub::Stub;
 
 use crate::destination::merge::Unplaced;
 use crate::destination::metadata::unset::Unset;
+use crate::lock;
 use crate::outcome::{FoundStub, KEPT, KEPT_BYTES};
 use crate::reason::NotDeleted;
 use crate::{Attribute, Notes, Observer, Outcome, Problem, Reason, Salvaged};
@@ -83,7 +84,7 @@ impl<'a> Tally<'a> {
         if self.problem_count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).0.first().cloned()
+        lock::lock(&self.problems).0.first().cloned()
     }
 
     /// Counts a file, of which so many bytes were there before.
@@ -147,7 +148,7 @@ impl<'a> Tally<'a> {
     /// Notes a file that stands for another.
     pub(crate) fn stub(&self, path: String, stub: Stub) {
         self.stub_count.fetch_add(1, Ordering::Relaxed);
-        let mut stubs = self.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stubs = lock::lock(&self.stubs);
         if stubs.len() < STUBS {
             stubs.push(FoundStub { path, stub });
         }
@@ -155,12 +156,12 @@ impl<'a> Tally<'a> {
 
     /// Notes a mount that was not deleted.
     pub(crate) fn mount_kept(&self, path: String) {
-        self.mounts_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+        lock::lock(&self.mounts_kept).push(path);
     }
 
     /// Notes a directory in which nothing was deleted, because another restore is at work there.
     pub(crate) fn restore_kept(&self, path: String) {
-        self.restores_kept.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+        lock::lock(&self.restores_kept).push(path);
     }
 
     /// Counts what was not deleted because not all of the snapshot was restored.
@@ -236,7 +237,7 @@ impl<'a> Tally<'a> {
     pub(crate) fn salvaged(&self, path: String, reason: impl Into<Reason>, salvaged: Option<Salvaged>) {
         let problem = Problem { path, reason: reason.into(), salvaged };
         self.observer.problem(&problem);
-        let mut kept = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock::lock(&self.problems);
         let (problems, bytes) = &mut *kept;
         if problems.len() < KEPT && *bytes < KEPT_BYTES {
             *bytes += problem.path.len();
@@ -247,14 +248,14 @@ impl<'a> Tally<'a> {
     }
 
     pub(crate) fn finish(self) -> Outcome {
-        let (mut problems, _) = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mut problems, _) = lock::into_inner(self.problems);
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         let sorted = |paths: Mutex<Vec<String>>| {
-            let mut paths = paths.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let mut paths = lock::into_inner(paths);
             paths.sort();
             paths
         };
-        let stubs = self.stubs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stubs = lock::into_inner(self.stubs);
         Outcome {
             files: self.files.into_inner(),
             folders: self.folders.into_inner(),

@@ -1,7 +1,7 @@
 //! A bounded cache of decoded contents, for readers that jump about in a file.
 //!
-//! What is read front to back never comes here: a restore reads every content once, and so does a program that copies a
-//! file. So memory is only taken where it saves reading and decoding a content again.
+//! What is read front to back never comes here: a restore reads every content once, and so does a program
+//! that copies a file. So memory is only taken where it saves reading and decoding a content again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use kopia_format::ContentId;
 
 use crate::lock::lock;
 
-/// Bytes that a cached content takes besides its own: ids, counters, and what the maps need for them.
+/// Bytes that a cached content takes beyond its own: ids, counters, and what the maps need for them.
 const OVERHEAD: usize = 256;
 
 /// Decoded contents, the least recently used of which leave first.
@@ -55,7 +55,8 @@ impl Cache {
         Some(cached.plain.clone())
     }
 
-    /// Holds a content, and lets go of others until all fit. One that alone is larger than the budget is not held.
+    /// Holds a content, and lets go of others until all fit. One that alone is larger than the budget is not
+    /// held.
     pub(super) fn insert(&self, content: ContentId, plain: Arc<Vec<u8>>) {
         let size = size_of(&plain);
         if size > self.budget {

@@ -1,7 +1,7 @@
 //! One content: from its bytes in a pack to plain bytes.
 //!
-//! Authority: `repo/content/committed_read_manager.go`. Like kopia, reading relies on the encryption's authentication;
-//! [`Decoder::set_verify_hashes`] has content ids checked as well.
+//! Authority: `repo/content/committed_read_manager.go`. Like kopia, reading relies on the encryption's
+//! authentication; [`Decoder::set_verify_hashes`] has content ids checked, too.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,19 +14,20 @@ use super::{ContentLocation, Origin};
 use crate::sealing::{Sealing, content_iv};
 use crate::{Error, Result};
 
-/// How many contents are hashed side by side at most, and how many plain bytes: four lanes should be full to the end, but
-/// every thread keeps these bytes.
+/// How many contents are hashed side by side at most, and how many plain bytes: four lanes should be full to
+/// the end, but every thread keeps these bytes.
 const GROUP: usize = 32;
 const GROUP_BYTES: u64 = 16 << 20;
 
 /// The largest plain content that is read: the most that an index of version 2 can state.
 pub const MAX_LENGTH: usize = 1 << 28;
 
-/// The most stored bytes of a content: twice as many with the most error correction, and some for seals and headers.
+/// The most stored bytes of a content: twice as many with the most error correction, and some for seals and
+/// headers.
 const MAX_STORED: u32 = 2 * MAX_LENGTH as u32 + (1 << 20);
 
-/// Turns stored bytes into plain ones. It keeps its buffers and contexts from one content to the next, so a worker has
-/// one for itself.
+/// Turns stored bytes into plain ones. It keeps its buffers and contexts from one content to the next, so a
+/// worker has one for itself.
 pub struct Decoder {
     sealing: Arc<Sealing>,
     decompressor: Decompressor,
@@ -74,8 +75,8 @@ impl Decoder {
     /// Decodes a content; the result lives until the next call.
     ///
     /// # Errors
-    /// [`Flaw::Corrupt`] if it is damaged, has another length than the index says, or, where hashes are verified, another
-    /// hash; [`Flaw::Unsupported`] for an unknown compression.
+    /// [`Flaw::Corrupt`] if it is damaged, has another length than the index says, or, where hashes are
+    /// verified, another hash; [`Flaw::Unsupported`] for an unknown compression.
     pub fn decode(&mut self, stored: &Stored<'_>) -> Result<&[u8], Flaw> {
         self.open(stored)?;
         let plain = self.opened_or_plain(stored);
@@ -93,8 +94,8 @@ impl Decoder {
 
     /// Decodes several contents and gives each to `visit` with its number, in order.
     ///
-    /// Where hashes are verified, these are computed side by side, which makes BLAKE2b 2.4 times as fast; up to
-    /// 16 MiB of plain contents are kept for that.
+    /// Where hashes are verified, these are computed side by side, which makes BLAKE2b 2.4 times as fast; up
+    /// to 16 MiB of plain contents are kept for that.
     pub fn decode_many(&mut self, stored: &[Stored<'_>], mut visit: impl FnMut(usize, Result<&[u8], Flaw>)) {
         if !self.verify_hashes {
             for (number, stored) in stored.iter().enumerate() {
@@ -257,7 +258,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// Says of which content, and where that is stored.
+    /// Makes the error of a content, with where it is stored.
     pub(super) fn of(self, content: &ContentId, origin: impl FnOnce() -> Origin) -> Error {
         match self {
             Self::Unsupported { what, found } => {

@@ -1,9 +1,9 @@
 //! Fetches contents ahead of those who decode them, where a read takes long: networks and disks that spin.
 //!
-//! Threads take steps from the queue, read what they need and put it where workers take it from. Many reads are under way
-//! at once, but all that is read and not yet worked on stays within a budget of bytes, entries included. Where bytes are in
-//! memory or nearly so, workers read for themselves and announce what comes later: handing bytes from one thread to
-//! another gains nothing there.
+//! Threads take steps from the queue, read what they need and put it where workers take it from. Many reads
+//! are under way at once, but all that is read and not yet worked on stays within a budget of bytes, entries
+//! included. Where bytes are in memory or nearly so, workers read for themselves and announce what comes
+//! later: handing bytes from one thread to another gains nothing there.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -19,8 +19,8 @@ use crate::lock::{lock, wait};
 /// What an entry that waits counts for in the budget, in bytes: its name, attributes and location.
 const ENTRY: u64 = 256;
 
-/// How many steps ahead of itself a worker announces scattered ones. Cold random reads of 4 to 64 KiB came 3.5 times as
-/// fast with 128 announced as with none.
+/// How many steps ahead of itself a worker announces scattered ones. Cold random reads of 4 to 64 KiB came
+/// 3.5 times as fast with 128 announced as with none.
 const ANNOUNCED: usize = 128;
 
 /// A step of a batch, perhaps with its bytes.
@@ -42,8 +42,8 @@ pub struct Fetcher<'c, B> {
     threads: bool,
     queue: Queue<B>,
     budget: u64,
-    /// Held by the reader that takes a step and waits for room for it: steps are read in their order, and a large one is
-    /// not passed by small ones for ever.
+    /// Held by the reader that takes a step and waits for room for it: steps are read in their order, and a
+    /// large one is not passed by small ones again and again.
     turn: Mutex<()>,
     state: Mutex<State<B>>,
     changed: Condvar,
@@ -94,8 +94,8 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         self.queue.close();
     }
 
-    /// Lets workers wait for readers that are still to be started, until what is returned is dropped, at least. Returns
-    /// nothing where workers read for themselves.
+    /// Lets workers wait for readers that are still to be started, until what is returned is dropped, at
+    /// least. Returns nothing where workers read for themselves.
     pub fn expect_readers(&self) -> Option<Reader<'_, B>> {
         self.threads.then(|| self.expect_reader())
     }
@@ -136,7 +136,8 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         }
     }
 
-    /// Takes the next step, once there is room for it; with memory to read into, and what it holds of the budget.
+    /// Takes the next step, once there is room for it; with memory to read into, and what it holds of the
+    /// budget.
     fn next(&self) -> Option<(Arc<B>, usize, Vec<u8>, u64)> {
         let _turn = lock(&self.turn);
         let (batch, number) = self.queue.take()?;
@@ -197,8 +198,8 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         AbortOnPanic(self)
     }
 
-    /// Waits until so many bytes fit into the budget, and returns memory for those that are read, and what all that holds
-    /// of the budget; one step may exceed it by itself.
+    /// Waits until so many bytes fit into the budget, and returns memory for those that are read, and what
+    /// all that holds of the budget; one step may exceed it by itself.
     fn wait_for_room(&self, length: u64, more: u64) -> Option<(Vec<u8>, u64)> {
         let mut state = self.lock();
         loop {

@@ -46,8 +46,8 @@ impl Steps for Reads<'_> {
 }
 
 impl Contents {
-    /// Reads and decodes many contents, neighbours together, and gives each to `visit` with its number in `contents`;
-    /// several threads do so at once, in no order.
+    /// Reads and decodes many contents, neighbours together, and gives each to `visit` with its number in
+    /// `contents`; several threads do so at once, in no order.
     pub fn read_many(&self, contents: &[ContentId], visit: impl Fn(usize, Result<&[u8], &Error>) + Sync) {
         let mut wanted = Vec::with_capacity(contents.len());
         for (tag, &content) in contents.iter().enumerate() {
@@ -61,8 +61,8 @@ impl Contents {
         });
     }
 
-    /// Reads and decodes located contents, and gives each to `visit` with all needs for it; several threads do so at once, in
-    /// no order. Reads may get `at_least` bytes long.
+    /// Reads and decodes located contents, and gives each to `visit` with all needs for it; several threads
+    /// do so at once, in no order. Reads may get `at_least` bytes long.
     pub(crate) fn read_located<L: Located + Sync>(
         &self,
         mut located: Vec<L>,

@@ -1,4 +1,5 @@
-//! Contents in the packs of a store, found by its indexes: the only room that knows where in a blob a content lies.
+//! Contents in the packs of a store, found by its indexes: the only room that knows where in a blob a content
+//! lies.
 
 use std::sync::Arc;
 
@@ -45,8 +46,8 @@ impl Packs {
         self.store.read_range(self.pack_name(step.pack), step.bytes.start, step.length(), buffer)
     }
 
-    /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies elsewhere by now, it is
-    /// read there; also returns where it was read.
+    /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies
+    /// elsewhere by now, it is read there; also returns where it was read.
     pub(super) fn read_one(
         &self,
         content: &ContentId,

@@ -1,7 +1,7 @@
 //! Hands batches from those who plan to those who work.
 //!
-//! A batch stays at the front until its last step is taken, so workers never wait for each other between batches; the
-//! planner is held up while two batches wait, which bounds memory.
+//! A batch stays at the front until its last step is taken, so workers never wait for each other between
+//! batches; the planner is held up while two batches wait, which bounds memory.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};

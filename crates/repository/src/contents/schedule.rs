@@ -1,7 +1,8 @@
 //! In which order contents are read: pure, so that it can be tested without a repository.
 //!
-//! Contents are sorted by pack and offset, so that packs are read front to back whatever order the files have. Uses of one
-//! content come to lie side by side: it is read and decoded once. Neighbours are merged into ranges that are read at once.
+//! Contents are sorted by pack and offset, so that packs are read front to back whatever order the files
+//! have. Uses of one content come to lie side by side: it is read and decoded once. Neighbours are merged
+//! into ranges that are read at once.
 
 use std::ops::Range;
 
@@ -48,7 +49,8 @@ pub struct ReadStep {
     pub(super) bytes: Range<u64>,
     /// Which of the sorted needs it serves.
     pub(super) serves: Range<usize>,
-    /// Whether it begins where the step before it ends, or a little later in the same pack: the system reads on by itself.
+    /// Whether it begins where the step before it ends, or a little later in the same pack: the system reads
+    /// on by itself.
     pub(super) follows: bool,
 }
 

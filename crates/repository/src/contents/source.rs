@@ -1,7 +1,7 @@
 //! Where contents come from: packs of a store, or elsewhere.
 //!
-//! An enum that is matched once for a step, not for a content, so a second kind costs those in packs nothing. The second
-//! kind is a double for tests so far; it holds what a repository server would give.
+//! An enum that is matched once for a step, not for a content, so a second kind costs those in packs nothing.
+//! The second kind is a double for tests so far; it holds what a repository server would give.
 
 use std::sync::Arc;
 

@@ -120,7 +120,8 @@ fn a_content_that_is_served_wrong_is_named() {
     }
 }
 
-/// Opens the large file with so many bytes of cache, and returns the ranges that reading pieces in an order takes.
+/// Opens the large file with so many bytes of cache, and returns the ranges that reading pieces in an order
+/// takes.
 fn reads(cache: usize, order: &[u64]) -> usize {
     let store = Arc::new(CountingStore::new(store()));
     let options = OpenOptions { content_cache: cache, ..OpenOptions::default() };

@@ -1,4 +1,5 @@
-//! Decodes what packs hold: a step at once where it can, content by content where something is damaged or has moved.
+//! Decodes what packs hold: a step at once where it can, content by content where something is damaged or has
+//! moved.
 
 use kopia_format::ContentId;
 
@@ -14,7 +15,8 @@ pub(super) struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
-    /// Decodes what a step serves, each content once; `bytes` are those of its range, if it could be read as a whole.
+    /// Decodes what a step serves, each content once; `bytes` are those of its range, if it could be read as
+    /// a whole.
     pub(super) fn decode<L: Located>(
         &mut self,
         step: &ReadStep,
@@ -64,8 +66,8 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Decodes a content from another copy of its pack, where the store has several; `flaw` says what is wrong with the
-    /// usual one, and is returned if no other is better.
+    /// Decodes a content from another copy of its pack, where the store has several; `flaw` says what is
+    /// wrong with the usual one, and is returned if no other is better.
     fn read_copy(&mut self, content: &ContentId, location: ContentLocation, flaw: Flaw) -> Result<Vec<u8>> {
         let packs = self.packs;
         if matches!(flaw, Flaw::Corrupt(_)) && check_lengths(&location).is_ok() {

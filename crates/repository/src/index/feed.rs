@@ -1,7 +1,7 @@
 //! Reads blobs ahead of those who open them.
 //!
-//! Threads of their own read, as they mostly wait for a disk or a network. They begin before the key is known, with what
-//! probably counts, and never hold more than a budget of bytes that nobody has merged yet.
+//! Threads of their own read, as they mostly wait for a disk or a network. They begin before the key is
+//! known, with what probably counts, and never hold more than a budget of bytes that nobody has merged yet.
 
 mod queue;
 #[cfg(test)]
@@ -17,12 +17,12 @@ use queue::Queue;
 
 use crate::lock::{lock, wait};
 
-/// How many bytes may be read and not yet merged: as many as scrypt takes, so that reading ahead does not set the peak of a
-/// small process.
+/// How many bytes may be read and not yet merged: as many as scrypt takes, so that reading ahead does not set
+/// the peak of a small process.
 ///
-/// Budgets of 1 to 128 MiB opened ten million contents, or 30,000 index blobs, in the same time on 2 cores, warm or cold;
-/// of 30,000 small blobs the budget stays in the peak (377 MiB with 1, 435 with 64, 489 with 128). More cores want several
-/// blobs at once: one of half a million contents has 17 MB.
+/// Budgets of 1 to 128 MiB opened ten million contents, or 30,000 index blobs, in the same time on 2 cores,
+/// warm or cold; of 30,000 small blobs the budget stays in the peak (377 MiB with 1, 435 with 64, 489 with
+/// 128). More cores want several blobs at once: one of half a million contents has 17 MB.
 pub(crate) const BUDGET: u64 = 64 << 20;
 
 /// How many reads are under way at once at most, whatever the store would like.
@@ -45,7 +45,7 @@ pub(crate) struct Taken<'a, 'b> {
     bytes: u64,
 }
 
-/// Closes the feed when dropped, so that no reader waits for ever.
+/// Closes the feed when dropped, so that no reader waits endlessly.
 pub(crate) struct Closing<'a, 'b>(&'a Feed<'b>);
 
 impl<'a> Feed<'a> {
@@ -64,13 +64,13 @@ impl<'a> Feed<'a> {
         Closing(self)
     }
 
-    /// Has these read ahead, as far as the budget goes. Nobody takes before [`Self::choose`].
+    /// Has these read ahead, as far as the budget goes. No blob is taken before [`Self::choose`].
     pub(crate) fn guess(&self, blobs: Vec<BlobInfo>) {
         self.lock().guess(blobs);
         self.room.notify_all();
     }
 
-    /// Says which blobs are to be taken: those of them that were read, or are being read, are not read again.
+    /// Sets the blobs that are to be taken. Those that were read, or are being read, are not read again.
     pub(super) fn choose(&self, blobs: Vec<BlobInfo>) {
         self.lock().choose(blobs);
         self.room.notify_all();
@@ -145,7 +145,7 @@ impl<'a> Feed<'a> {
             return (queue, false);
         }
         drop(queue);
-        // There may be room for another reader as well.
+        // There may be room for another reader.
         self.room.notify_one();
         let read = |blob: BlobInfo| Blob { bytes: self.store.read(&blob.id), listed: blob };
         let blobs = batch.into_iter().take_while(|_| !self.lock().closed).map(read).collect();

@@ -26,8 +26,8 @@ impl Listing {
 
     /// Returns the blobs that count as far as names tell, in the order in which they are wanted.
     ///
-    /// Repositories with epochs have index blobs `x…`; an upgrade leaves the `n…` of old beside them. Without any, it is
-    /// the plain ones; which of them are replaced stands in the logs, which are sealed.
+    /// Repositories with epochs have index blobs `x…`; an upgrade leaves the old `n…` beside them. Without
+    /// any, it is the plain ones; which of them are replaced stands in the logs, which are sealed.
     pub(crate) fn likely(&self) -> Vec<BlobInfo> {
         let active = epoch::active_set(&ids(&self.epochs)).blobs;
         if !active.is_empty() {
@@ -38,11 +38,13 @@ impl Listing {
     }
 }
 
-/// The fewest hexadecimal digits in the name of a pack, an index blob or a log: a hash, or random bytes, of 16 bytes.
+/// The fewest hexadecimal digits in the name of a pack, an index blob or a log: a hash, or random bytes, of
+/// 16 bytes.
 const MIN_DIGITS: usize = 32;
 
-/// Returns whether kopia itself gives packs, index blobs or logs such an id: a letter and hexadecimal digits, perhaps a session
-/// and more. With the extension of blobs any file is one, such as what a program left beside them.
+/// Returns whether kopia itself gives packs, index blobs or logs such an id: a letter and hexadecimal digits,
+/// perhaps a session and more. With the extension of blobs any file is one, such as what a program left
+/// beside them.
 pub(crate) fn is_hashed(id: &BlobId) -> bool {
     let stem = id.as_str().split('-').next().unwrap_or_default();
     let digits = stem.get(1..).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The indexes of a repository that others write to.
 //!
-//! Maintenance rewrites packs and indexes beside us: it writes new packs, then an index that names them, and later removes
-//! the old ones. What was planned by the old index is then found again in the new one. The table is replaced as a whole;
-//! readers keep the one they have, and a lookup takes no lock.
+//! Maintenance rewrites packs and indexes beside us: it writes new packs, then an index that names them, and
+//! later removes the old ones. What was planned by the old index is then found again in the new one. The
+//! table is replaced as a whole; readers keep the one they have, and a lookup takes no lock.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -56,8 +56,8 @@ impl LiveIndex {
         &self.packs
     }
 
-    /// Finds a content. Before the first one counts as missing, index blobs are listed again: a list that was made while
-    /// blobs came and went may lack some.
+    /// Finds a content. Before the first one counts as missing, index blobs are listed again: a list that was
+    /// made while blobs came and went may lack some.
     ///
     /// # Errors
     /// [`Error::ContentNotFound`], and [`Error::Unconfirmed`] if index blobs could not be listed again.
@@ -124,8 +124,8 @@ impl LiveIndex {
         self.reload_if_changed()
     }
 
-    /// Lists the packs, then reads indexes again if they have changed. The order matters: what took the place of a pack
-    /// that is gone was in an index before.
+    /// Lists the packs, then reads indexes again if they have changed. The order matters: what took the place
+    /// of a pack that is gone was in an index before.
     fn rescan(&self, rescans: &mut Rescans) -> Result<()> {
         rescans.saw(&recover::list(&*self.source.store)?, &self.packs);
         self.reload_if_changed().map(drop)

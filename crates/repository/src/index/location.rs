@@ -4,8 +4,9 @@ use std::ops::Range;
 
 /// Where a content is read from, and how long it is.
 ///
-/// It stays valid as long as the repository is open. Those of one group are read together best, in the order of
-/// [`order`](Self::order); what a group is depends on the repository: contents in packs have one group for each pack.
+/// It stays valid as long as the repository is open. Those of one group are read together best, in the order
+/// of [`order`](Self::order); what a group is depends on the repository: contents in packs have one group for
+/// each pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentLocation {
     /// The number of its pack, or of the content itself where it is not read from a pack.

@@ -20,7 +20,8 @@ const BYTES_A_THREAD: u64 = 1 << 20;
 /// Adds these index blobs to a table, by as many threads as there are cores, each blob as it comes.
 ///
 /// # Errors
-/// The first one: an index blob that cannot be read, opened or parsed. With a `log` these are noted there instead.
+/// The first one: an index blob that cannot be read, opened or parsed. With a `log` these are noted there
+/// instead.
 pub(super) fn merge(
     loader: &Loader<'_, '_, '_>,
     blobs: Vec<BlobInfo>,
@@ -50,7 +51,8 @@ pub(super) fn merge(
     into_inner(failure).map_or(Ok(builder), Err)
 }
 
-/// Adds what the feed gives until nothing more comes. Buffers of more than `keep` bytes are not kept for the next blob.
+/// Adds what the feed gives until nothing more comes. Buffers of more than `keep` bytes are not kept for the
+/// next blob.
 fn add_all(
     feed: &Feed<'_>,
     sealing: &Sealing,
@@ -83,7 +85,8 @@ fn add(
     builder.add(&index).map_err(|why| Error::CorruptBlob { blob: id.clone(), why })
 }
 
-/// Adds an index blob from another copy, where the store has several; `error` says what is wrong with the usual one.
+/// Adds an index blob from another copy, where the store has several; `error` says what is wrong with the
+/// usual one.
 fn add_copy(
     feed: &Feed<'_>,
     opener: &mut Opener<'_>,

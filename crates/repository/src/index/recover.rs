@@ -16,8 +16,8 @@ use crate::{Error, Result};
 /// The longest index of one pack that is read, in bytes. A pack of 20 MB has some thousand contents.
 const MAX_INDEX: u64 = 64 << 20;
 
-/// Adds what all packs say of themselves; returns a fingerprint of their names. Packs that cannot be read, or listed, are
-/// logged.
+/// Adds what all packs say of themselves; returns a fingerprint of their names. Packs that cannot be read, or
+/// listed, are logged.
 pub(super) fn add_packs(loader: &Loader<'_, '_, '_>, builder: &Builder, log: &UnreadableLog) -> u64 {
     let store = loader.feed.store();
     let packs = list_some(store, |prefix, error| {
@@ -66,7 +66,8 @@ pub(super) fn fingerprint(packs: &[BlobInfo]) -> u64 {
 /// Reads and opens the index at the end of a pack.
 ///
 /// # Errors
-/// [`Error::CorruptBlob`] and [`Error::Unsupported`] if there is none that can be read, and [`Error::Storage`].
+/// [`Error::CorruptBlob`] and [`Error::Unsupported`] if there is none that can be read, and
+/// [`Error::Storage`].
 pub(crate) fn own_index(store: &dyn BlobStore, sealing: &Sealing, pack: &BlobInfo) -> Result<Index<Vec<u8>>> {
     let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };
     let length = pack.length.min(postamble::MAX_LENGTH as u64);

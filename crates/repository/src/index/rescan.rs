@@ -1,8 +1,9 @@
 //! Limits how often a failed read may list packs and index blobs again.
 //!
-//! A pack that is gone may have been rewritten, or may be lost. To find out, packs and index blobs are listed. That settles
-//! it for every pack that was gone by then: whoever rewrites packs writes the new ones and their index before the old ones
-//! are removed. So a thousand lost packs cost one rescan, and so does maintenance that removes a thousand.
+//! A pack that is gone may have been rewritten, or may be lost. To find out, packs and index blobs are
+//! listed. That settles it for every pack that was gone by then: whoever rewrites packs writes the new ones
+//! and their index before the old ones are removed. So a thousand lost packs cost one rescan, and so does
+//! maintenance that removes a thousand.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use kopia_storage::BlobInfo;
 use super::table::PackNames;
 use crate::Error;
 
-/// How many rescans in a row may bring nothing before only every second, fourth, eighth … failure leads to another one.
-/// They would be that many only if packs vanished one by one, or a store did not keep what its lists promise.
+/// How many rescans in a row may bring nothing before only every second, fourth, eighth … failure leads to
+/// another one. They would be that many only if packs vanished one by one, or a store did not keep what its
+/// lists promise.
 const MAX_FRUITLESS: u32 = 4;
 
 /// What the last rescan saw, and how many brought nothing.

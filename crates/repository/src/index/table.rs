@@ -1,11 +1,13 @@
 //! All active indexes, merged once into one sorted table.
 //!
-//! A repository of ten million contents must fit, so a content takes 40 bytes (56 where hashes are longer than 16 bytes)
-//! and pack names are kept once. The rows are cut into 256 shards by the first byte of the hash: index blobs are added
-//! from many threads with little waiting, shards are sorted in parallel, where they are.
+//! A repository of ten million contents must fit, so a content takes 40 bytes (56 where hashes are longer
+//! than 16 bytes) and pack names are kept once. The rows are cut into 256 shards by the first byte of the
+//! hash: index blobs are added from many threads with little waiting, shards are sorted in parallel, where
+//! they are.
 //!
-//! Hashes are evenly spread, so a lookup starts where the hash should lie and gallops from there: two or three cache
-//! misses instead of the fifteen of a binary search. The rule of what wins is `repo/content/index/merged.go`.
+//! Hashes are evenly spread, so a lookup starts where the hash should lie and gallops from there: two or
+//! three cache misses instead of the fifteen of a binary search. The rule of what wins is
+//! `repo/content/index/merged.go`.
 
 mod builder;
 mod merge;
@@ -121,7 +123,7 @@ impl Table {
         &self.manifests
     }
 
-    /// Says whether an index entry names the pack of this number.
+    /// Returns whether an index entry names the pack of this number.
     pub(crate) fn is_indexed(&self, pack: usize) -> bool {
         self.named.get(pack).is_some_and(|named| *named)
     }

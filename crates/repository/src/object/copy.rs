@@ -1,4 +1,5 @@
-//! Copies an object front to back: several contents are read and decoded at once, and given out in their order.
+//! Copies an object front to back: several contents are read and decoded at once, and given out in their
+//! order.
 
 use std::sync::OnceLock;
 
@@ -45,7 +46,8 @@ impl ObjectReader {
         if window.len() > 1 && window.iter().all(|extent| !extent.compressed) {
             let contents: Vec<ContentId> = window.iter().map(|extent| extent.content).collect();
             self.repository().contents().read_many(&contents, |number, plain| {
-                // A list may state fewer bytes than its contents have, so that all together would not fit into memory.
+                // A list may state fewer bytes than its contents have, so that all together would not fit
+                // into memory.
                 if let Ok(plain) = plain
                     && window[number].length == Some(plain.len() as u64)
                 {

@@ -9,10 +9,12 @@ use super::list;
 use crate::contents::MAX_LENGTH;
 use crate::{Error, Repository, Result};
 
-/// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces, ends here.
+/// How deep lists may nest, whatever their ids say: a list that contains itself, or is one of its own pieces,
+/// ends here.
 const MAX_DEPTH: usize = ObjectId::MAX_INDIRECTION as usize;
 
-/// The most extents of one object that are kept at once: 16 TiB at kopia's usual 4 MiB. They take 256 MiB of memory.
+/// The most extents of one object that are kept at once: 16 TiB at kopia's usual 4 MiB. They take 256 MiB of
+/// memory.
 pub(super) const MAX_EXTENTS: usize = MAX_PIECES;
 
 /// An extent of an object's bytes that one content holds.
@@ -43,7 +45,8 @@ impl Extent {
 
 /// Walks an object's contents in order.
 ///
-/// An extent's length is what the lists say, or the index for an object of one content. After an error there is nothing more.
+/// An extent's length is what the lists say, or the index for an object of one content. After an error there
+/// is nothing more.
 #[derive(Debug)]
 pub struct Extents {
     pub(super) repository: Repository,
@@ -136,8 +139,8 @@ impl Repository {
     /// Reads the bytes of one extent.
     ///
     /// # Errors
-    /// As for [`Contents::read`](crate::Contents::read); [`Error::CorruptObject`] if the extent has another length than its
-    /// list says.
+    /// As for [`Contents::read`](crate::Contents::read); [`Error::CorruptObject`] if the extent has another
+    /// length than its list says.
     pub fn read_extent(&self, extent: &Extent) -> Result<Vec<u8>> {
         let mut bytes = self.contents().read(&extent.content)?;
         if extent.compressed {
@@ -147,7 +150,8 @@ impl Repository {
         Ok(bytes)
     }
 
-    /// As [`Self::read_extent`], out of the cache where that has it; with `keep` it will have it the next time.
+    /// As [`Self::read_extent`], out of the cache where that has it; with `keep` it will have it the next
+    /// time.
     pub(super) fn read_extent_again(&self, extent: &Extent, keep: bool) -> Result<Arc<Vec<u8>>> {
         if extent.compressed {
             return self.read_extent(extent).map(Arc::new);
@@ -157,7 +161,8 @@ impl Repository {
         Ok(bytes)
     }
 
-    /// Reads a whole object into memory; for lists and directories, whose size is bounded by what the pack holds.
+    /// Reads a whole object into memory; for lists and directories, whose size is bounded by what the pack
+    /// holds.
     ///
     /// # Errors
     /// As for [`Self::read_extent`]; [`Error::CorruptObject`] if it has more than 256 MiB.

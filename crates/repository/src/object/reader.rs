@@ -12,8 +12,8 @@ use crate::{Error, Repository, Result};
 
 /// An open object: `Read`, `Seek` and reads at any place from many threads.
 ///
-/// The list of extents is read when it is opened; the bytes are read as they are asked for, one content at a time, and the
-/// last content is kept. Readers that jump about keep more, within the repository's
+/// The list of extents is read when it is opened; the bytes are read as they are asked for, one content at a
+/// time, and the last content is kept. Readers that jump about keep more, within the repository's
 /// [cache](crate::OpenOptions::content_cache).
 #[derive(Debug)]
 pub struct ObjectReader {
@@ -36,7 +36,7 @@ impl ObjectReader {
     /// Opens an object.
     ///
     /// # Errors
-    /// As for [`Extents`] and, for compressed objects of old, [`Repository::read_extent`].
+    /// As for [`Extents`] and, for compressed objects of format version 1, [`Repository::read_extent`].
     pub fn open(repository: &Repository, object: ObjectId) -> Result<Self> {
         let mut extents = Vec::new();
         for extent in Extents::new(repository, object) {
@@ -69,8 +69,8 @@ impl ObjectReader {
         self.length
     }
 
-    /// Reads from `offset` on into `buffer` and returns how many bytes were read: 0 at the end of the object, and never
-    /// more than to the end of one content.
+    /// Reads from `offset` on into `buffer` and returns how many bytes were read: 0 at the end of the object,
+    /// and never more than to the end of one content.
     ///
     /// # Errors
     /// As for [`Repository::read_extent`].
@@ -90,8 +90,8 @@ impl ObjectReader {
         Ok(count)
     }
 
-    /// Returns the bytes of an extent. Those that a reader jumps to are kept for the next time; what is read front to back
-    /// would only push them out.
+    /// Returns the bytes of an extent. Those that a reader jumps to are kept for the next time; what is read
+    /// front to back would only push them out.
     fn bytes(&self, number: usize) -> Result<Arc<Vec<u8>>> {
         let last = lock(&self.last).clone();
         let next = match last {

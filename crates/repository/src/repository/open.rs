@@ -37,7 +37,8 @@ pub(super) fn open(
     let feed = Feed::new(&*store, BUDGET);
     let (format, sealing, warnings, rules, loaded) = std::thread::scope(|scope| {
         let _closing = feed.closing();
-        // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the disk.
+        // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the
+        // disk.
         let (sender, listed) = std::sync::mpsc::sync_channel(1);
         let ahead = std::thread::Builder::new().spawn_scoped(scope, || read_ahead(&feed, scope, sender));
         let mut format = blob.unseal(&*store, password)?;
@@ -102,7 +103,7 @@ fn read_ahead<'scope>(
         feed.guess(listing.likely());
         feed.start_readers(scope);
     }
-    // Nobody waits for it where the password is wrong.
+    // No thread waits for it where the password is wrong.
     let _ = listed.send(listing);
 }
 
@@ -121,8 +122,8 @@ pub(crate) fn unseal(
     RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
 }
 
-/// Makes the error of an upgrade that is under way. Of several copies of its format blob the one that is named after who upgrades it
-/// is from before that: earlier upgrades leave theirs.
+/// Makes the error of an upgrade that is under way. Of several copies of its format blob the one that is
+/// named after who upgrades it is from before that: earlier upgrades leave theirs.
 ///
 /// # Errors
 /// [`Error::Storage`] if the copies cannot be listed: that there is none must not be said then.

@@ -3,22 +3,24 @@
 /// Bytes of decoded contents that are kept by default: sixteen of kopia's largest usual ones.
 const CONTENT_CACHE: usize = 64 << 20;
 
-/// What may be left out, and what is taken in besides, when a repository is opened. By default nothing: opening fails
+/// What may be left out, and what is added, when a repository is opened. By default nothing: opening fails
 /// rather than to lack something.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// Leave out index blobs that cannot be read, and read the index that every pack ends in besides: what was written is
-    /// found again, as long as its pack is there. [`Repository::losses`](crate::Repository::losses) says what was lost.
-    /// Snapshots and contents that were deleted may be back, where an index blob that is lost was the only one to say so.
+    /// Leave out index blobs that cannot be read, and add the index that every pack ends in: what was written
+    /// is found again, as long as its pack is there. [`Repository::losses`](crate::Repository::losses) says
+    /// what was lost. Snapshots and contents that were deleted may be back, where an index blob that is lost
+    /// was the only one to say so.
     ///
     /// A repository that is being upgraded is read as it was before, where that is still known.
     pub degraded: bool,
-    /// Take in contents that are marked deleted, however long ago, as long as their packs are there, and with them the
-    /// snapshots that were deleted: [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.
+    /// Take in contents that are marked deleted, however long ago, as long as their packs are there, and with
+    /// them the snapshots that were deleted: [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells
+    /// which.
     pub deleted: bool,
-    /// Keep so many bytes of decoded contents for readers that jump about in files; 0 keeps none. Memory is only taken by
-    /// such readers: restoring and copying files need none of it.
+    /// Keep so many bytes of decoded contents for readers that jump about in files; 0 keeps none. Memory is
+    /// only taken by such readers: restoring and copying files need none of it.
     pub content_cache: usize,
 }
 

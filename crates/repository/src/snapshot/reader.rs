@@ -13,8 +13,8 @@ const LONGEST: usize = 1 << 20;
 /// How many bytes of manifests are kept in all: those of some 500,000 snapshots.
 const MOST: usize = 512 << 20;
 
-/// How many bytes of lists are in memory at once, apart from what is kept of them: packed, and unpacked. One list may have
-/// more when it is unpacked.
+/// How many bytes of lists are in memory at once, apart from what is kept of them: packed, and unpacked. One
+/// list may have more when it is unpacked.
 const AT_ONCE: usize = 64 << 20;
 
 /// The longest list that is read, in bytes as it is packed: one of some 150,000 snapshots.
@@ -118,7 +118,8 @@ impl<'a> ManifestReader<'a> {
     }
 }
 
-/// Returns how many bytes a list has when it is unpacked, as gzip's last four bytes say; more are never unpacked.
+/// Returns how many bytes a list has when it is unpacked, as gzip's last four bytes say; more are never
+/// unpacked.
 fn unpacked_length(packed: &[u8]) -> usize {
     packed.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
 }
@@ -127,7 +128,7 @@ fn length_of(manifest: &Manifest) -> usize {
     manifest.data.as_ref().map_or(0, |data| data.get().len())
 }
 
-/// Says that a list is too long to be read.
+/// Words the refusal of a list that is too long.
 pub(crate) fn too_long(length: u64) -> String {
     format!("a list of manifests has {length} bytes, more than {LONGEST_LIST}")
 }

@@ -8,8 +8,9 @@ use crate::{Repository, Result, Snapshots, Unreadable};
 
 /// A list of snapshots, and what speaks against its being whole.
 ///
-/// Who concludes something from a snapshot that is *not* there, such as a restore that does nothing on the first deployment
-/// of an application, must know that it could not have been overlooked. So must who takes the newest one.
+/// A caller that concludes something from a snapshot that is *not* there, such as a restore that does nothing
+/// on the first deployment of an application, must know that it cannot have been overlooked; so must one that
+/// takes the newest.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ManifestCoverage {
@@ -26,9 +27,9 @@ pub struct ManifestCoverage {
 }
 
 impl ManifestCoverage {
-    /// Says whether no snapshot can be missing from the list: every index blob that counts was read, and so was every
-    /// content with manifests, and no pack outside the index holds others. What nobody can notice is a pack that was removed
-    /// together with its index.
+    /// Returns whether no snapshot can be missing from the list: every index blob that counts was read, and
+    /// so was every content with manifests, and no pack outside the index holds others. What nobody can
+    /// notice is a pack that was removed together with its index.
     pub fn is_complete(&self) -> bool {
         self.lost_indexes.is_empty() && self.snapshots.lost().is_empty() && self.hiding.is_empty()
     }
@@ -41,7 +42,8 @@ impl ManifestCoverage {
             && self.hidden.iter().all(|hidden| hidden.source != *source)
     }
 
-    /// Returns the packs that hide nobody knows what, but for those that there are in sound repositories, too.
+    /// Returns the packs that hide nobody knows what, but for those that there are in sound repositories,
+    /// too.
     pub fn unread_unexpectedly(&self) -> impl Iterator<Item = &BlobId> {
         let hiding = self.hiding.iter().filter(|pack| !pack.is_expected());
         hiding.map(|pack| &pack.id).filter(|id| self.unread.contains(id))
@@ -49,8 +51,8 @@ impl ManifestCoverage {
 }
 
 impl Repository {
-    /// Lists the snapshots, and finds out whether the list is whole. Packs that hold manifests which stand in the index
-    /// anyway, rewritten or marked deleted, do not count against it.
+    /// Lists the snapshots, and finds out whether the list is whole. Packs that hold manifests which stand in
+    /// the index anyway, rewritten or marked deleted, do not count against it.
     ///
     /// # Errors
     /// As for [`Repository::snapshots`] and [`Repository::hiding_packs`].
@@ -62,8 +64,8 @@ impl Repository {
         Ok(ManifestCoverage { snapshots, lost_indexes: self.lost_indexes().to_vec(), hiding, hidden, unread })
     }
 
-    /// Finds the packs that no index names and that hold manifests no index has, or may hold some. In a sound repository
-    /// that costs listing the packs with the prefix `q`, and no read.
+    /// Finds the packs that no index names and that hold manifests no index has, or may hold some. In a sound
+    /// repository that costs listing the packs with the prefix `q`, and no read.
     ///
     /// # Errors
     /// As for [`Repository::unindexed_packs`].

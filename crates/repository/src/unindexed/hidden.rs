@@ -1,8 +1,8 @@
 //! Snapshots whose manifests lie in packs that no index names.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use kopia_format::manifest::{self, Manifest};
 use kopia_format::snapshot::{SnapshotManifest, Source};
@@ -11,6 +11,7 @@ use kopia_storage::BlobInfo;
 
 use super::{UnindexedPack, held};
 use crate::index::own_index;
+use crate::lock::{into_inner, lock};
 use crate::snapshot::{LONGEST_LIST, too_long};
 use crate::{Error, Repository, Result, Snapshots};
 
@@ -34,8 +35,8 @@ pub struct HiddenSnapshot {
     pub is_incomplete: bool,
     /// The pack with its manifest.
     pub pack: BlobId,
-    /// Whether it may have been deleted on purpose, or is just being written: see [`UnindexedPack::may_be_deleted`] and
-    /// [`UnindexedPack::session_open`].
+    /// Whether it may have been deleted on purpose, or is just being written: see
+    /// [`UnindexedPack::may_be_deleted`] and [`UnindexedPack::session_open`].
     pub is_expected: bool,
 }
 
@@ -63,10 +64,10 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
     repository.cores().for_each(repository.store().profile(), &numbers, |&number| {
         let pack = &asked[number];
         let read = manifests(repository, pack, &unpacked);
-        let (states, unread) = &mut *found.lock().unwrap_or_else(PoisonError::into_inner);
+        let (states, unread) = &mut *lock(&found);
         match read {
             Ok(manifests) => states.push(States { pack, manifests }),
-            // Removed meanwhile, as what nobody needs is.
+            // Removed since it was listed, as it may be once no index names it.
             Err(Error::Storage(error)) if error.is_not_found() => {}
             Err(error) => {
                 tracing::debug!(pack = %pack.id, %error, "what a pack hides cannot be read");
@@ -74,7 +75,7 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
             }
         }
     });
-    let (states, mut unread) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (states, mut unread) = into_inner(found);
     unread.sort();
     let known: HashSet<&str> = snapshots.iter().map(|snapshot| snapshot.id()).collect();
     let deleted: HashSet<&ManifestId> = snapshots.tombstones().iter().collect();

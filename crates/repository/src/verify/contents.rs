@@ -14,7 +14,8 @@ use crate::{Error, Repository};
 /// About how many contents are listed at once: 60 MB.
 const LISTED: u64 = 1 << 20;
 
-/// How many bytes are read at once: four of kopia's largest usual contents, so that they are hashed side by side, too.
+/// How many bytes are read at once: four of kopia's largest usual contents, so that they are hashed side by
+/// side, too.
 const READ: u64 = 17 << 20;
 
 /// About how many bytes all threads have read at once, at most: on many cores each reads less.
@@ -42,7 +43,7 @@ pub(super) fn verify(
     let is_wanted = |id: &ContentId, location: &ContentLocation| {
         needed.map_or(!location.is_deleted(), |needed| needed.contains(id))
     };
-    // What others do to the indexes meanwhile must not change what is counted.
+    // Changes of the indexes while contents are read must not change what is counted.
     let listed = repository.contents().listed();
     let mut amounts = vec![Amount::default(); repository.contents().groups()];
     listed.for_each(|id, location| {
@@ -106,7 +107,7 @@ pub(super) fn verify(
 struct Found {
     damaged: Damaged,
     damage: Vec<Damage>,
-    /// What others removed meanwhile, from the indexes too.
+    /// What others removed while contents were read, from the indexes, too.
     gone: Amount,
 }
 

@@ -3,13 +3,14 @@
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kopia_repository::Trail;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
 use crate::decide::leftovers::Leftover;
+use crate::lock;
 use crate::reason::Reason;
 use crate::room;
 
@@ -141,7 +142,7 @@ impl Folder {
         if let Some(known) = known() {
             return known;
         }
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let _making = lock::lock(&self.making);
         if let Some(known) = known() {
             return known;
         }
@@ -228,12 +229,12 @@ impl Folder {
 
     /// Keeps a file of which pieces are lost, until the names of all others are taken.
     pub(crate) fn add_partial(&self, partial: Partial) {
-        self.partial.lock().unwrap_or_else(PoisonError::into_inner).push(partial);
+        lock::lock(&self.partial).push(partial);
     }
 
     /// Returns the files that still need a name.
     pub(crate) fn take_partial(&self) -> Vec<Partial> {
-        std::mem::take(&mut *self.partial.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock::lock(&self.partial))
     }
 
     /// Returns the folder and all it lies in, innermost first.

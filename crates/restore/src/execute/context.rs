@@ -1,8 +1,8 @@
 //! What all threads of a restore share, and how one of them ends the work of all.
 
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use kopia_repository::Repository;
 use kopia_repository::contents::{Fetcher, Steps};
@@ -13,6 +13,7 @@ use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::naming::Folding;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
+use crate::lock;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::Batch;
 use crate::plan::context::{Context, Crew, Destination, read_at_least};
@@ -119,7 +120,7 @@ impl<'a> Shared<'a> {
 
     /// Ends the restore because of something that would hit every entry.
     pub(crate) fn give_up(&self, error: Error) {
-        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        lock::lock(&self.fatal).get_or_insert(error);
         self.stop.store(true, Ordering::Relaxed);
         self.abort();
     }
@@ -132,7 +133,7 @@ impl<'a> Shared<'a> {
 
     /// Returns why the restore was given up.
     pub(crate) fn fatal(&self) -> Option<Error> {
-        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock::lock(&self.fatal).take()
     }
 }
 

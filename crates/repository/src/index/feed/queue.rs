@@ -5,7 +5,8 @@ use std::collections::{HashSet, VecDeque};
 use kopia_format::BlobId;
 use kopia_storage::{BlobInfo, Result};
 
-/// Small blobs are read and handed on by the dozen, as waking a thread costs as much as opening several of them.
+/// Small blobs are read and handed on by the dozen, as waking a thread costs as much as opening several of
+/// them.
 const BATCH_BLOBS: usize = 32;
 const BATCH_BYTES: u64 = 256 << 10;
 
@@ -142,7 +143,7 @@ impl Queue {
         self.held = self.held.saturating_sub(bytes);
     }
 
-    /// Says whether nothing is left to take, now or later.
+    /// Returns whether nothing is left to take, now or later.
     pub(super) fn is_done(&self) -> bool {
         self.closed || self.read.is_empty() && self.reading.is_empty() && self.wanted.is_empty()
     }

@@ -38,8 +38,8 @@ struct Packs {
 }
 
 impl Builder {
-    /// Starts a table for hashes of `hash_length` bytes and index blobs of `bytes` bytes in all; packs that are `known` keep
-    /// their numbers.
+    /// Starts a table for hashes of `hash_length` bytes and index blobs of `bytes` bytes in all; packs that
+    /// are `known` keep their numbers.
     pub(crate) fn new(hash_length: usize, bytes: u64, known: &PackNames) -> Self {
         let rows = bytes / (hash_length + SMALLEST_ENTRY) as u64;
         let rows = match hash_length {
@@ -63,7 +63,8 @@ impl Builder {
 
     /// Sorts, keeps one row of each content, and drops deleted ones up to the watermark (seconds since 1970).
     ///
-    /// Besides the table, returns the names of packs that were not known before, in the order of their numbers.
+    /// Besides the table, returns the names of packs that were not known before, in the order of their
+    /// numbers.
     pub(crate) fn finish(self, watermark: Option<i64>) -> (Table, Vec<BlobId>) {
         let Packs { numbers, mut names, known, named } = self.packs.into_inner().expect(LOCK);
         drop(numbers);

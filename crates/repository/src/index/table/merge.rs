@@ -50,8 +50,8 @@ impl Sum for Merged {
     }
 }
 
-/// Sorts rows of one shard where they are, keeps the one that counts of each content, and drops deleted ones up to the
-/// watermark (seconds since 1970).
+/// Sorts rows of one shard where they are, keeps the one that counts of each content, and drops deleted ones
+/// up to the watermark (seconds since 1970).
 pub(super) fn merge<const H: usize>(
     rows: &mut Vec<Row<H>>,
     packs: &[BlobId],
@@ -78,8 +78,8 @@ pub(super) fn merge<const H: usize>(
 
 /// Sorts by key, and rows of the same content so that the one that counts comes first.
 ///
-/// Rows are large, and nearly all of them are told apart by eight bytes of their hash. So these are sorted with the places
-/// of their rows, three times as fast, and then each row is moved once.
+/// Rows are large, and nearly all of them are told apart by eight bytes of their hash. So these are sorted
+/// with the places of their rows, three times as fast, and then each row is moved once.
 fn sort<const H: usize>(rows: &mut [Row<H>], packs: &[BlobId]) {
     let mut order: Vec<(u64, usize)> =
         rows.iter().enumerate().map(|(place, row)| (row.fraction(), place)).collect();
@@ -106,8 +106,8 @@ fn sort<const H: usize>(rows: &mut [Row<H>], packs: &[BlobId]) {
     }
 }
 
-/// Orders two rows of one content, the one that counts first: the later, then the one that is not deleted, then the
-/// greater pack name.
+/// Orders two rows of one content, the one that counts first: the later, then the one that is not deleted,
+/// then the greater pack name.
 fn preferred<const H: usize>(a: &Row<H>, b: &Row<H>, packs: &[BlobId]) -> Ordering {
     let by_time = b.time.cmp(&a.time);
     by_time

@@ -1,13 +1,15 @@
 //! Names of packs, each with a number that it keeps.
 //!
-//! A [`ContentLocation`](super::ContentLocation) outlives the table that it was found in: what was planned before indexes were read anew is still
-//! read by its number. So names are only ever added, and those of before stay where they are.
+//! A [`ContentLocation`](super::ContentLocation) outlives the table that it was found in: what was planned
+//! before indexes were read again is still read by its number. So names are only ever added, and those of
+//! before stay where they are.
 
 use std::sync::OnceLock;
 
 use kopia_format::BlobId;
 
-/// All names of packs that indexes ever had, by number. Who adds to it is alone; all others may read meanwhile.
+/// All names of packs that indexes ever had, by number. Append-only: one writer at a time, readers take no
+/// lock.
 #[derive(Debug, Default)]
 pub(crate) struct PackNames {
     names: Vec<BlobId>,

@@ -8,8 +8,8 @@ use crate::index::ContentLocation;
 /// The top bit of an offset says that the content is deleted, as in index blobs.
 const DELETED: u32 = 1 << 31;
 
-/// A content: its hash, and its location packed tightly. Rows order by hash and then by prefix, so that the hashes of a
-/// shard are evenly spread whatever their prefixes are.
+/// A content: its hash, and its location packed tightly. Rows order by hash and then by prefix, so that the
+/// hashes of a shard are evenly spread whatever their prefixes are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<const H: usize> {
     /// Zero beyond `length`.
@@ -111,7 +111,8 @@ pub(super) fn find<const H: usize>(shards: &[Vec<Row<H>>], id: &ContentId) -> Op
     Some(rows[window.start + found].location())
 }
 
-/// Narrows the search: starts where an evenly spread hash would lie and doubles the step until the key is enclosed.
+/// Narrows the search: starts where an evenly spread hash would lie and doubles the step until the key is
+/// enclosed.
 fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usize> {
     let guess = guess(rows, fraction(&key.0));
     let mut step = 4;
@@ -135,7 +136,8 @@ fn window<const H: usize>(rows: &[Row<H>], key: &Key<H>) -> std::ops::Range<usiz
     }
 }
 
-/// Guesses where a hash lies. Of n rows the first guess is some √n/2 off; how far, the hash found there tells quite well.
+/// Guesses where a hash lies. Of n rows the first guess is some √n/2 off; how far, the hash found there tells
+/// quite well.
 fn guess<const H: usize>(rows: &[Row<H>], fraction: u64) -> usize {
     let part = |fraction: u64| ((u128::from(fraction) * rows.len() as u128) >> 64) as usize;
     let first = part(fraction);

@@ -3,8 +3,8 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use kopia_repository::Defect;
 use kopia_repository::object::Extent;
@@ -17,6 +17,7 @@ use crate::destination::folder::Partial;
 use crate::destination::large::Handle;
 use crate::destination::{close, handles, partial};
 use crate::execute::{Worker, is_fatal};
+use crate::lock;
 use crate::plan::items::Item;
 use crate::plan::items::SmallEntry;
 use crate::plan::items::large::{Failed, LargeFile};
@@ -39,8 +40,7 @@ impl Worker<'_> {
         let entry = &file.entry;
         // Closed here: the batch that it was planned in may live on.
         let closed = Handle::Failed(io::ErrorKind::BrokenPipe.into());
-        let handle =
-            std::mem::replace(&mut *file.handle.write().unwrap_or_else(PoisonError::into_inner), closed);
+        let handle = std::mem::replace(&mut *lock::write(&file.handle), closed);
         // Only what this restore made is removed: with two entries of one name the other one made it.
         let staged = handle.is_staged();
         if self.shared.options.is_shard() {
@@ -190,7 +190,7 @@ impl Worker<'_> {
 
     /// Goes on with a file that seemed to be finished: pieces of it are to be written.
     fn go_on(&self, file: &Arc<LargeFile>, handle: Handle, pieces: Vec<Extent>) {
-        *file.handle.write().unwrap_or_else(PoisonError::into_inner) = handle;
+        *lock::write(&file.handle) = handle;
         for extent in pieces {
             self.shared.checks.give_back(Item::Large(file.clone()), extent);
         }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
@@ -14,6 +14,7 @@ use crate::destination::compare::{open_file, size};
 use crate::destination::large::Handle;
 use crate::destination::{handles, let_write};
 use crate::execute::{Worker, is_fatal};
+use crate::lock;
 use crate::plan::batch::ContentRef;
 use crate::plan::items::Item;
 use crate::plan::items::LargeFile;
@@ -50,12 +51,12 @@ impl Worker<'_> {
             return self.large_file_one_done(file);
         }
         let give_back = |extent| self.shared.checks.give_back(Item::Large(file.clone()), extent);
-        if matches!(*file.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::New) {
+        if matches!(*lock::read(&file.handle), Handle::New) {
             self.open_base(file);
         }
         let length = extent.length.unwrap_or_default();
         let sharded = self.shared.options.is_shard();
-        let handle = file.handle.read().unwrap_or_else(PoisonError::into_inner);
+        let handle = lock::read(&file.handle);
         // Where several write a file that nobody has begun, nothing need be read.
         let read = |source: &BorrowedFd<'_>| !sharded || shard::may_hold(source, extent.start, length);
         let right =
@@ -89,7 +90,7 @@ impl Worker<'_> {
 
     /// Opens what pieces can be compared with, if there is anything.
     fn open_base(&mut self, file: &LargeFile) {
-        let mut handle = file.handle.write().unwrap_or_else(PoisonError::into_inner);
+        let mut handle = lock::write(&file.handle);
         if !matches!(*handle, Handle::New) {
             return;
         }
@@ -193,7 +194,7 @@ impl Worker<'_> {
         file.changed.store(true, Ordering::Relaxed);
         loop {
             // Many threads write at once; only making the file is for one.
-            let handle = file.handle.read().unwrap_or_else(PoisonError::into_inner);
+            let handle = lock::read(&file.handle);
             match (&*handle, handle.writing()) {
                 (Handle::Failed(error), _) => return Err(handles::copy(error)),
                 (_, Some(file)) if handle.is_filled() => {
@@ -202,7 +203,7 @@ impl Worker<'_> {
                 (_, Some(file)) => return self.shared.bytes.write(file, bytes, offset),
                 (_, None) => drop(handle),
             }
-            let mut handle = file.handle.write().unwrap_or_else(PoisonError::into_inner);
+            let mut handle = lock::write(&file.handle);
             if handle.writing().is_none() {
                 let made = self.create(&file.entry);
                 *handle = match (std::mem::replace(&mut *handle, Handle::New), made) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, RwLock};
 
 use kopia_repository::object::Extent;
 
@@ -11,6 +11,7 @@ use super::SmallEntry;
 use crate::decide::existing::Candidates;
 use crate::destination::handles;
 use crate::destination::large::Handle;
+use crate::lock;
 use crate::plan::batch::ContentRef;
 use crate::reason::Reason;
 
@@ -103,7 +104,7 @@ impl LargeFile {
 
     /// Notes that bytes are lost; the first reason is kept.
     pub(crate) fn fail(&self, reason: Reason, lost: Range<u64>) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = lock::lock(&self.failed);
         failed.reason.get_or_insert(reason);
         match failed.lost.last_mut().filter(|last| last.end == lost.start) {
             Some(last) => last.end = lost.end,
@@ -113,7 +114,7 @@ impl LargeFile {
 
     /// Notes that the file cannot be written.
     pub(crate) fn fail_to_write(&self, error: &io::Error) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = lock::lock(&self.failed);
         failed.reason.get_or_insert(handles::copy(error).into());
         failed.beyond_help = true;
     }
@@ -125,16 +126,16 @@ impl LargeFile {
 
     /// Returns whether bytes of it are lost.
     pub(crate) fn is_failed(&self) -> bool {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).reason.is_some()
+        lock::lock(&self.failed).reason.is_some()
     }
 
     pub(crate) fn take_failed(&self) -> Failed {
-        std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock::lock(&self.failed))
     }
 
     /// Notes that the target's own file has to be replaced, and returns the pieces of it that were taken for settled.
     pub(crate) fn differs(&self) -> Vec<Extent> {
-        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compared = lock::lock(&self.compared);
         compared.differs = true;
         let right = std::mem::take(&mut compared.right);
         for extent in &right {
@@ -147,10 +148,10 @@ impl LargeFile {
     /// Notes that a piece can be had, if it is to be written into the target's own file and it is not known yet that all
     /// such pieces can; returns whether that is so, and the piece must not be written yet.
     pub(crate) fn waits_for_others(&self, used: &ContentRef) -> bool {
-        if !matches!(*self.handle.read().unwrap_or_else(PoisonError::into_inner), Handle::InPlace(_)) {
+        if !matches!(*lock::read(&self.handle), Handle::InPlace(_)) {
             return false;
         }
-        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decoded = lock::lock(&self.decoded);
         if !decoded.all {
             let (start, length, content) = (used.offset, used.length, used.content);
             decoded.pieces.push(Extent { start, length, content, compressed: used.compressed.is_some() });
@@ -160,7 +161,7 @@ impl LargeFile {
 
     /// Returns the pieces that were all decoded and are now to be written into the target's own file.
     pub(crate) fn take_decoded(&self) -> Vec<Extent> {
-        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decoded = lock::lock(&self.decoded);
         decoded.all = true;
         let pieces = std::mem::take(&mut decoded.pieces);
         pieces.iter().for_each(|_| self.expect_one());
@@ -169,7 +170,7 @@ impl LargeFile {
 
     /// Takes a piece of the target's own file for settled, unless that file has to be replaced.
     pub(crate) fn settle(&self, extent: Extent) -> bool {
-        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compared = lock::lock(&self.compared);
         if !compared.differs {
             self.there.fetch_add(extent.length.unwrap_or_default(), Ordering::Relaxed);
             compared.right.push(extent);
