@@ -26,7 +26,8 @@
 //! ```
 //!
 //! [`restore::restore`] returns `Err` if nothing, or no more, could be restored. Damage that concerns single entries costs
-//! only these: they are listed in [`restore::Outcome::problems`], each with its path and the blob that is to blame. What is
+//! only these: they are listed in [`restore::Outcome::problems`], each with its path and a [`restore::Reason`] to match on,
+//! such as the content, blob and offset that cannot be read ([`Defect`]), or what the system refused. What is
 //! restored appears in the target only when it is whole. [`restore::Options`] default to what is safe, and a
 //! [`restore::Observer`] watches while it runs. The same call takes up what a killed process left, and turns a tree that has
 //! changed since back into the snapshot, writing only what differs; [`restore::preview`] says what it would do. A
