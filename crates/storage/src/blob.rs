@@ -6,8 +6,9 @@ use kopia_format::BlobId;
 
 /// The largest blob that [`BlobStore::read`](crate::BlobStore::read) reads, in bytes: 2 GiB.
 ///
-/// Only the format blob, index blobs and compaction logs are read whole. The largest of them are index blobs made by
-/// compaction, which kopia splits at 16 million contents: some 850 MB, and twice that with the most error correction.
+/// Only the format blob, index blobs and compaction logs are read whole. The largest of them are index blobs
+/// made by compaction, which kopia splits at 16 million contents: some 850 MB, and twice that with the most
+/// error correction.
 pub const WHOLE_BLOB_LIMIT: u64 = 2 << 30;
 
 /// How many copies of a blob a store has at most.

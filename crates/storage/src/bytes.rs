@@ -1,4 +1,6 @@
-//! Bytes of a blob, wherever they lie.
+//! Bytes of a blob: copied, or a part of a memory map.
+//!
+//! Readers see a slice either way, and give the memory back to be used for the next range.
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -14,19 +16,20 @@ pub struct BlobBytes {
 }
 
 impl BlobBytes {
-    /// Wraps a range of a map and keeps `buffer` for [`into_buffer`](Self::into_buffer). The range must lie in the map.
+    /// Wraps a range of a map and keeps `buffer` for [`into_buffer`](Self::into_buffer). The range must lie
+    /// in the map.
     pub(crate) fn mapped(map: Arc<Map>, range: Range<usize>, buffer: Vec<u8>) -> Self {
         debug_assert!(map.get(range.clone()).is_some(), "the caller compared the range with the length");
         Self { buffer, mapped: Some((map, range)) }
     }
 
-    /// Tells whether the bytes lie in a memory map and were not copied.
+    /// Returns whether the bytes lie in a memory map and were not copied.
     pub fn is_mapped(&self) -> bool {
         self.mapped.is_some()
     }
 
-    /// Gives back the memory that was given to [`read_range`](crate::BlobStore::read_range), to be used again; what it
-    /// holds means nothing.
+    /// Gives back the memory that [`read_range`](crate::BlobStore::read_range) was given, for the next range.
+    /// What it holds means nothing.
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }

@@ -71,7 +71,8 @@ pub enum Error {
         /// What the system or the server said.
         source: io::Error,
     },
-    /// The store, or the file that holds its layout, cannot be opened: missing, no directory, or not permitted.
+    /// The store, or the file that holds its layout, cannot be opened: missing, no directory, or not
+    /// permitted.
     #[error("{place} cannot be opened")]
     Open {
         /// The store, or the file in it.

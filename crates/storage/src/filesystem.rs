@@ -1,9 +1,10 @@
 //! Blobs as files in a directory, on a local or mounted disk.
 //!
-//! The blob `ID` is the file `ID.f`, in directories cut from the front of its name as the file `.shards` says. Blobs that
-//! lie elsewhere are found, too: in a copy or a mount of a bucket they have no `.f`; `.shards` may be lost or wrong; a
-//! layout may be changed halfway. Files of other programs between them are no blobs. Nothing is ever written or created
-//! here, not even a `.shards` that is missing. Authority: Kopia's `repo/blob/filesystem` and `repo/blob/sharded`.
+//! The blob `ID` is the file `ID.f`, in directories cut from the front of its name as the file `.shards`
+//! says. Blobs that lie elsewhere are found, too: in a copy or a mount of a bucket they have no `.f`;
+//! `.shards` may be lost or wrong; a layout may be changed halfway. Files of other programs between them are
+//! no blobs. Nothing is ever written or created here, not even a `.shards` that is missing. Authority:
+//! Kopia's `repo/blob/filesystem` and `repo/blob/sharded`.
 
 mod cache;
 mod disk;
@@ -45,20 +46,22 @@ use shards::Shards;
 pub enum IoMode {
     /// The fastest as measured, which is `pread` everywhere.
     ///
-    /// A restore touches each page of a pack once, so setting up page tables costs what copying costs: restoring 100,000
-    /// small files, or one of 3 GiB, took the same CPU seconds both ways (2 cores, ext4, warm), but mapped packs count as
-    /// resident memory, 320 to 390 MiB against 67. Cold sequential reads were a quarter slower through maps.
+    /// A restore touches each page of a pack once, so setting up page tables costs what copying costs:
+    /// restoring 100,000 small files, or one of 3 GiB, took the same CPU seconds both ways (2 cores, ext4,
+    /// warm), but mapped packs count as resident memory, 320 to 390 MiB against 67. Cold sequential reads
+    /// were a quarter slower through maps.
     #[default]
     Auto,
     /// By memory maps that are kept, on file systems known to be local; by `pread` elsewhere.
     ///
-    /// For programs that read the same packs again and again. A map hides errors: to touch a page that the disk cannot
-    /// deliver, or that lies beyond the end of a file cut short meanwhile, is a SIGBUS. So a range is handed out only after
-    /// the kernel has read it (`MADV_POPULATE_READ`, Linux 5.14); if it cannot, `pread` is used, whose error names blob and
-    /// offset.
+    /// For programs that read the same packs again and again. A map hides errors: to touch a page that the
+    /// disk cannot deliver, or that lies beyond the end of a file that was cut short, is a SIGBUS. So a range
+    /// is handed out only after the kernel has read it (`MADV_POPULATE_READ`, Linux 5.14); if it cannot,
+    /// `pread` is used, whose error names blob and offset.
     ///
-    /// A window remains: between that and the use of the bytes, someone may cut the file short, or memory may run low and a
-    /// page that is dropped cannot be read again. Kopia never changes a blob's file, and removes files, which is harmless.
+    /// A window remains: between that and the use of the bytes, someone may cut the file short, or memory may
+    /// run low and a page that is dropped cannot be read again. Kopia never changes a blob's file, and
+    /// removes files, which is harmless.
     Map,
     /// By `pread` only: every error is reported, none can end the process.
     Pread,
@@ -78,11 +81,11 @@ impl FromStr for IoMode {
     }
 }
 
-/// Reads blobs from a folder.
+/// Blobs as files in a directory.
 #[derive(Debug)]
 pub struct FilesystemStore {
     path: PathBuf,
-    folder: OwnedFd,
+    root: OwnedFd,
     layout: Layout,
     /// What is wrong with `.shards`.
     layout_problem: Option<String>,
@@ -94,7 +97,8 @@ pub struct FilesystemStore {
 }
 
 impl FilesystemStore {
-    /// Opens the folder `path`, which may be a symbolic link, to be read as suits it best.
+    /// Opens the directory `path`, which may be a symbolic link, to be read in the [default](IoMode::Auto)
+    /// mode.
     ///
     /// # Errors
     /// As for [`Self::open_with`].
@@ -102,22 +106,22 @@ impl FilesystemStore {
         Self::open_with(path, IoMode::Auto)
     }
 
-    /// Opens the folder `path`, which may be a symbolic link. Whether it holds a repository is not asked here.
+    /// Opens the directory `path`, which may be a symbolic link. It need not hold a repository.
     ///
     /// # Errors
-    /// [`Error::Open`] if there is no such folder, if it is no folder, or if it must not be read.
+    /// [`Error::Open`] if it is not there, no directory, or must not be read.
     pub fn open_with(path: impl AsRef<Path>, mode: IoMode) -> Result<Self> {
         let path = path.as_ref();
         let error = |path: &Path, source| Error::Open { place: path.display().to_string(), source };
-        // The current folder may change later.
+        // The current directory may change later.
         let path = std::path::absolute(path).map_err(|source| error(path, source))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(&path, flags, Mode::empty());
-        let folder = folder.map_err(|errno| error(&path, errno.into()))?;
+        let root = rustix::fs::open(&path, flags, Mode::empty());
+        let root = root.map_err(|errno| error(&path, errno.into()))?;
         let shards_file = path.join(shards::FILE_NAME);
         // Blobs are found without it.
         let without = |why: String| (Shards::default(), Some(format!("{} {why}", shards_file.display())));
-        let (shards, layout_problem) = match shards::read(&folder) {
+        let (shards, layout_problem) = match shards::read(&root) {
             Ok(None) => (Shards::default(), None),
             Ok(Some(json)) => match Shards::parse(&json) {
                 Ok(shards) => (shards, None),
@@ -130,10 +134,10 @@ impl FilesystemStore {
                 _ => return Err(error(&shards_file, source)),
             },
         };
-        let (kind, disk) = (Kind::of(&folder), Disk::of(&folder));
+        let (kind, disk) = (Kind::of(&root), Disk::of(&root));
         let maps = AtomicBool::new(mode == IoMode::Map && Map::IS_SUPPORTED);
         let layout = Layout::new(shards);
-        Ok(Self { path, folder, layout, layout_problem, kind, disk, maps, cache: Cache::default() })
+        Ok(Self { path, root, layout, layout_problem, kind, disk, maps, cache: Cache::default() })
     }
 
     /// Returns what is wrong with the file `.shards`, as a sentence. Blobs are found all the same.
@@ -141,9 +145,9 @@ impl FilesystemStore {
         self.layout_problem.as_deref()
     }
 
-    /// Does something with the file of a blob, given its path below the folder.
+    /// Calls `work` with the path of a blob below the directory, wherever it lies.
     fn with_file<R>(&self, id: &BlobId, work: impl Fn(&[u8]) -> std::io::Result<R>) -> Result<R> {
-        let done = self.layout.find(self.folder.as_fd(), id, work);
+        let done = self.layout.find(self.root.as_fd(), id, work);
         done.map_err(|source| self.read_error(id, 0, source))
     }
 
@@ -156,7 +160,7 @@ impl FilesystemStore {
 
     fn open_blob(&self, id: &BlobId) -> Result<Arc<OpenBlob>> {
         self.with_file(id, |file| {
-            let open = || OpenBlob::open(&self.folder, file, id);
+            let open = || OpenBlob::open(&self.root, file, id);
             open().or_else(|error| match Errno::from_io_error(&error) {
                 // Some of the files that are open are ours.
                 Some(Errno::MFILE | Errno::NFILE) => {
@@ -185,7 +189,7 @@ impl FilesystemStore {
 
     /// Returns what can be read of the copies of a blob, if there are several.
     fn read_copies(&self, id: &BlobId, read: impl Fn(usize) -> Result<Option<Vec<u8>>>) -> Option<Vec<u8>> {
-        let copies = self.layout.copies(self.folder.as_fd(), id).len();
+        let copies = self.layout.copies(self.root.as_fd(), id).len();
         (0..copies).find_map(|number| read(number).ok().flatten())
     }
 
@@ -224,7 +228,8 @@ impl FilesystemStore {
     }
 }
 
-/// Tells whether a file that was kept open may be to blame: it was replaced, or its server has forgotten it.
+/// Returns whether a file that was kept open may be to blame: it was replaced, or its server forgot it
+/// (ESTALE).
 fn may_be_stale(error: &Error) -> bool {
     match error {
         Error::Short { .. } => true,
@@ -243,15 +248,15 @@ impl BlobStore for FilesystemStore {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
-        let listed = self.layout.list(self.folder.as_fd(), prefix, self.profile().parallel_reads);
-        listed.map(|listing| listing.blobs).map_err(|(folder, source)| Error::List {
-            place: self.path.join(folder).display().to_string(),
+        let listed = self.layout.list(self.root.as_fd(), prefix, self.profile().parallel_reads);
+        listed.map(|listing| listing.blobs).map_err(|(directory, source)| Error::List {
+            place: self.path.join(directory).display().to_string(),
             source,
         })
     }
 
     fn length(&self, id: &BlobId) -> Result<u64> {
-        self.with_file(id, |file| open_blob::file_length(&self.folder, file))
+        self.with_file(id, |file| open_blob::file_length(&self.root, file))
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
@@ -281,9 +286,9 @@ impl BlobStore for FilesystemStore {
         offset: u64,
         length: Option<usize>,
     ) -> Result<Option<Vec<u8>>> {
-        let copies = self.layout.copies(self.folder.as_fd(), id);
+        let copies = self.layout.copies(self.root.as_fd(), id);
         let Some(file) = copies.get(number).filter(|_| copies.len() > 1) else { return Ok(None) };
-        let open = OpenBlob::open(&self.folder, file, id);
+        let open = OpenBlob::open(&self.root, file, id);
         let blob = open.map_err(|source| self.read_error(id, 0, source))?;
         match length {
             None => self.whole(&blob).map(Some),

@@ -1,12 +1,12 @@
 //! Reads the blobs of Kopia repositories from where they are stored.
 //!
-//! A [`BlobStore`] lists blobs, and reads them whole or in ranges. It knows no format but the names of blobs, and it never
-//! writes. In the chain of crates it stands above `kopia-format`, which gives it [`BlobId`](kopia_format::BlobId), and below
-//! `kopia-repository`, which makes sense of the bytes.
+//! A [`BlobStore`] lists blobs, and reads them whole or in ranges. It knows no format but the names of blobs,
+//! and it never writes. In the chain of crates it stands above `kopia-format`, which gives it
+//! [`BlobId`](kopia_format::BlobId), and below `kopia-repository`, which makes sense of the bytes.
 //!
 //! | module | what | Kopia's own source |
 //! |---|---|---|
-//! | [`filesystem`] | a folder on a local or mounted disk | `repo/blob/filesystem`, `repo/blob/sharded` |
+//! | [`filesystem`] | a directory on a local or mounted disk | `repo/blob/filesystem`, `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`location`] | how people write down where a repository is | |
@@ -14,9 +14,9 @@
 //!
 //! # Why blobs, and why blocking?
 //!
-//! Kopia's object stores and its folders have three things in common: listing by prefix, reading a range, asking for a
-//! length. A file system has more, but nothing above this crate needs it. Calls block: decoding keeps the cores busy, and a
-//! store whose client is asynchronous keeps its runtime to itself.
+//! Kopia's object stores and its directories have three things in common: listing by prefix, reading a range,
+//! asking for a length. A file system has more, but nothing above this crate needs it. Calls block: decoding
+//! keeps the cores busy, and a store whose client is asynchronous keeps its runtime to itself.
 //!
 //! ```
 //! use kopia_format::BlobId;

@@ -1,7 +1,8 @@
 //! Where a repository is, and the spellings of it.
 //!
-//! Programs take a text from a person or a configuration, parse it here and open the store, whatever kind of storage it
-//! names. What only one kind needs, such as how files are read, is a part of its location and not of opening.
+//! Programs take a text from a person or a configuration, parse it here and open the store, whatever kind of
+//! storage it names. What only one kind needs, such as how files are read, is a part of its location and not
+//! of opening.
 
 mod backend;
 
@@ -49,8 +50,8 @@ pub enum Location {
         /// How its files are read.
         io: IoMode,
     },
-    /// Storage of a kind that kopia knows and that cannot be opened here yet. What else the text said is not kept: it may
-    /// hold a password.
+    /// Storage of a kind that kopia knows and that cannot be opened here yet. What else the text said is not
+    /// kept: it may hold a password.
     Unsupported(Backend),
     /// Something that looks like storage of a kind that nobody knows, by its name, such as `foo://`.
     Unknown(String),

@@ -8,9 +8,9 @@ use kopia_format::BlobId;
 
 use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result};
 
-/// Holds blobs in memory, for tests and for repositories that came from elsewhere.
+/// Blobs in memory, for tests and for repositories that came from elsewhere.
 ///
-/// Clones share their blobs, so a test can keep one and change what a repository reads.
+/// Clones share their blobs, so a test can keep one and change what a repository reads. It knows no times.
 ///
 /// ```
 /// use kopia_storage::{BlobStore, MemoryStore};

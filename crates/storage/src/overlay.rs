@@ -8,8 +8,9 @@ use kopia_format::BlobId;
 use crate::error::check_range;
 use crate::{BlobBytes, BlobInfo, BlobStore, ReadProfile, Result};
 
-/// Wraps a store and puts one blob over it, in place of one of the same name: so a repository can be read whose format blob
-/// is lost, and nothing need be written to it.
+/// A store with one blob in place of another store's, or beside all of them.
+///
+/// So a repository is read whose format blob is lost, without writing to it.
 ///
 /// ```
 /// use kopia_storage::{BlobStore, MemoryStore, OverlayStore};
@@ -103,7 +104,8 @@ mod tests {
     use super::*;
     use crate::MemoryStore;
 
-    /// A store that holds all of these, one of them only as the overlay, and under it perhaps another one of that name.
+    /// A store that holds all of these, one of them only as the overlay, and under it perhaps another one of
+    /// that name.
     fn store(blobs: &[(BlobId, Vec<u8>)], own: usize, under: bool) -> Box<dyn BlobStore> {
         let inner: MemoryStore = blobs.iter().cloned().collect();
         let Some((id, bytes)) = blobs.get(own) else { return Box::new(inner) };

@@ -5,10 +5,11 @@
 /// How a store is read best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadProfile {
-    /// The most unwanted bytes between two wanted ranges for which reading both at once is no slower than reading each.
+    /// The most unwanted bytes between two wanted ranges for which reading both at once is no slower than
+    /// reading each.
     pub merge_gap: u64,
-    /// The number of bytes after which a merged read should end, so that work spreads over threads and buffers stay
-    /// small. A single range may be longer.
+    /// The number of bytes after which a merged read should end, so that work spreads over threads and
+    /// buffers stay small. A single range may be longer.
     pub merge_limit: usize,
     /// How many threads may read at once where the bytes are not in memory yet.
     pub parallel_reads: usize,
@@ -20,7 +21,8 @@ pub struct ReadProfile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadAhead {
     /// The thread that needs bytes reads them, and announces those after them by
-    /// [`BlobStore::will_need`](crate::BlobStore::will_need), unless they follow on: the kernel reads on by itself.
+    /// [`BlobStore::will_need`](crate::BlobStore::will_need), unless they follow on: the kernel reads on by
+    /// itself.
     Hints,
     /// Threads of their own read ahead, because a read takes so long that a core would stand still.
     Threads,
@@ -31,13 +33,14 @@ impl ReadProfile {
     pub const MEMORY: Self =
         Self { merge_gap: 4 << 10, merge_limit: 1 << 20, parallel_reads: 1, ahead: ReadAhead::Hints };
 
-    /// A local disk. A cold random read takes an SSD as long as 64 KiB more of a sequential one; a warm one costs a
-    /// system call and the page tables, some 32 KiB worth. 8 threads get 2.5 times as many cold reads done as one, 32
-    /// hardly more; hints of one thread 3.5 times as many.
+    /// A local disk. A cold random read takes an SSD as long as 64 KiB more of a sequential one; a warm one
+    /// costs a system call and the page tables, some 32 KiB worth. 8 threads get 2.5 times as many cold reads
+    /// done as one, 32 hardly more; hints of one thread 3.5 times as many.
     pub const LOCAL: Self =
         Self { merge_gap: 32 << 10, merge_limit: 1 << 20, parallel_reads: 8, ahead: ReadAhead::Hints };
 
-    /// One spinning disk: a seek costs as much as a megabyte, and two readers would make it seek all the time.
+    /// One spinning disk: a seek costs as much as a megabyte, and two readers would make it seek all the
+    /// time.
     pub const SPINNING: Self =
         Self { merge_gap: 1 << 20, merge_limit: 4 << 20, parallel_reads: 1, ahead: ReadAhead::Threads };
 

@@ -1,7 +1,7 @@
 //! What every store can do, as a trait.
 //!
-//! Everything above this crate knows stores by this trait alone. It only reads: there is no call that could write to a
-//! repository.
+//! Everything above this crate knows stores by this trait alone. It only reads: there is no call that could
+//! write to a repository.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use crate::{BlobBytes, BlobInfo, ReadProfile, Result};
 
 /// Reads blobs: `Reader` in Kopia's `repo/blob/storage.go`.
 ///
-/// Stores are shared between threads, and all calls may come at once. Blobs never change once they are written, but they
-/// can appear and vanish at any time, as kopia's maintenance runs beside readers: what was listed may be
-/// [not found](crate::Error::is_not_found) when it is read. What a caller may do about an error, its
-/// [kind](crate::Error::kind) says. `testing::conformance::check` tests all that is said here; it needs the feature
-/// `testing`.
+/// Stores are shared between threads, and all calls may come at once. Blobs never change once they are
+/// written, but they can appear and vanish at any time, as kopia's maintenance runs beside readers: what was
+/// listed may be [not found](crate::Error::is_not_found) when it is read. What a caller may do about an
+/// error, its [kind](crate::Error::kind) says. `testing::conformance::check` tests all that is said here; it
+/// needs the feature `testing`.
 pub trait BlobStore: Send + Sync + Debug + 'static {
     /// Returns what to call the store in messages, such as the path of its directory.
     fn location(&self) -> String;
@@ -51,20 +51,21 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
 
     /// Reads exactly `length` bytes at `offset`.
     ///
-    /// `buffer` is memory to use if the store has to copy, whatever it holds; [`BlobBytes::into_buffer`] gives it back.
-    /// The length is compared with the blob's before anything is allocated, so it may come from a hostile index.
+    /// `buffer` is memory to use if the store has to copy, whatever it holds; [`BlobBytes::into_buffer`]
+    /// gives it back. The length is compared with the blob's before anything is allocated, so it may come
+    /// from a hostile index.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound), [`Error::Short`](crate::Error::Short) if the blob ends before the
-    /// range does, and [`Error::Read`](crate::Error::Read).
+    /// [`Error::NotFound`](crate::Error::NotFound), [`Error::Short`](crate::Error::Short) if the blob ends
+    /// before the range does, and [`Error::Read`](crate::Error::Read).
     fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes>;
 
     /// Reads a range, or all without a `length`, of one of several copies of a blob.
     ///
-    /// Copies are numbered from 0, [`MAX_COPIES`](crate::MAX_COPIES) at most; `None` stands for a number that there is
-    /// not, and for all numbers where there is but one copy. A store may hold a blob twice, such as a directory whose
-    /// layout was being changed. The other functions read one of them, the longest; a caller that finds its bytes
-    /// damaged can try them all.
+    /// Copies are numbered from 0, [`MAX_COPIES`](crate::MAX_COPIES) at most; `None` stands for a number that
+    /// there is not, and for all numbers where there is but one copy. A store may hold a blob twice, such as
+    /// a directory whose layout was being changed. The other functions read one of them, the longest; a
+    /// caller that finds its bytes damaged can try them all.
     ///
     /// # Errors
     /// As [`read_range`](Self::read_range).
@@ -90,7 +91,8 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
     fn profile(&self) -> ReadProfile;
 }
 
-/// Implements `BlobStore` for `Arc<S>` and `Box<S>`: callers may box a store, and tests keep one handle of a wrapper.
+/// Implements `BlobStore` for `Arc<S>` and `Box<S>`: callers may box a store, and tests keep one handle of a
+/// wrapper.
 macro_rules! forward {
     ($pointer:ident) => {
         #[deny(clippy::missing_trait_methods)]

@@ -1,7 +1,7 @@
 //! What a caller may do about an error.
 //!
-//! One place turns what systems and servers say into the few things that a caller can do, so that nobody above this crate
-//! digs for an errno in chains of causes.
+//! One place turns what systems and servers say into the few things that a caller can do, so that nobody
+//! above this crate digs for an errno in chains of causes.
 
 use std::io;
 
@@ -13,19 +13,20 @@ use rustix::io::Errno;
 pub enum ErrorKind {
     /// The blob, or the store itself, is not there.
     ///
-    /// Maintenance may have removed a blob since it was listed: list again, and look for what it held in other blobs. A
-    /// store that is not there has to be named otherwise, or mounted.
+    /// Maintenance may have removed a blob since it was listed: list again, and look for what it held in
+    /// other blobs. A store that is not there has to be named otherwise, or mounted.
     NotFound,
     /// Permission or credentials are missing (EACCES, EPERM, ENOKEY; HTTP 401 and 403).
     ///
-    /// It fails again until a person changes rights or credentials: ask for that, and do not repeat the call. Nothing is
-    /// known of what lies there, so it must not be taken for absent or damaged.
+    /// It fails again until a person changes rights or credentials: ask for that, and do not repeat the call.
+    /// Nothing is known of what lies there, so it must not be taken for absent or damaged.
     NotAllowed,
     /// The store, the network or this process cannot do it for now.
     ///
-    /// It was interrupted, throttled, too slow or out of reach (EINTR, ETIMEDOUT, ESTALE, EMFILE; HTTP 429 and 503). The same
-    /// call may succeed later: stop here and try again, after a pause. Stores that repeat calls by themselves have done
-    /// so before they say it. Nothing is known of what lies there, so it must not be taken for absent or damaged.
+    /// It was interrupted, throttled, too slow or out of reach (EINTR, ETIMEDOUT, ESTALE, EMFILE; HTTP 429
+    /// and 503). The same call may succeed later: stop here and try again, after a pause. Stores that repeat
+    /// calls by themselves have done so before they say it. Nothing is known of what lies there, so it must
+    /// not be taken for absent or damaged.
     TryAgain,
     /// The bytes are gone for good: damaged, cut short, or on a disk that does not give them (EIO, EUCLEAN).
     ///

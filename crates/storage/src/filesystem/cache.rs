@@ -1,4 +1,4 @@
-//! Blobs that are kept open.
+//! The few blobs that were used last, kept open.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,12 +9,12 @@ use super::OpenBlob;
 
 /// How many blobs are kept open.
 ///
-/// Reads come sorted by pack, so a few packs are in use at a time, one a thread. More would cost file handles, of which a
-/// process may have as few as 64, and count as resident memory where they are mapped: a pack has some 20 MiB.
-/// To open and map a pack anew costs as much as reading some 60 KiB.
+/// Reads come sorted by pack, so a few packs are in use at a time, one a thread. More would cost file
+/// handles, of which a process may have as few as 64, and count as resident memory where they are mapped: a
+/// pack has some 20 MiB. Opening and mapping a pack again costs as much as reading some 60 KiB.
 const CAPACITY: usize = 16;
 
-/// Keeps the blobs that were used last.
+/// The blobs that were used last.
 #[derive(Debug)]
 pub(super) struct Cache {
     capacity: usize,

@@ -1,9 +1,12 @@
-//! What kind of disk a local file system lies on.
+//! The kind of disk that a local file system lies on, by what `/sys` says of it.
+//!
+//! A spinning disk wants one reader and long reads, where a solid one wants many. Whatever is not known
+//! counts as solid.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// How a disk likes to be read.
+/// How a disk is read best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disk {
     /// One disk with a moving head.
@@ -14,8 +17,10 @@ pub(super) enum Disk {
     Other,
 }
 
-/// Who makes disks that spin, as disks say it themselves (`ATA` is what Linux says for all SATA disks). Virtual disks and
-/// network volumes say that they spin as well, without knowing; one reader at a time would be the wrong one for them.
+/// The makers of spinning disks, as disks name themselves; `ATA` is what Linux writes for all SATA disks.
+///
+/// Virtual disks and network volumes claim to spin without knowing it, and one reader at a time would be
+/// wrong for them.
 const MAKERS: [&str; 9] = ["ATA", "SEAGATE", "Seagate", "HGST", "HITACHI", "Hitachi", "TOSHIBA", "WD", "WDC"];
 
 /// What is in the models of virtual SATA disks.
@@ -32,7 +37,7 @@ impl Disk {
     /// Looks at a block device as `/sys` describes it; file systems that span devices have none of their own.
     fn of_device(device: &Path) -> Self {
         let Ok(mut device) = device.canonicalize() else { return Self::Other };
-        // A partition lies in the folder of its disk.
+        // A partition lies in the directory of its disk.
         if device.join("partition").exists() {
             device.pop();
         }
@@ -55,10 +60,8 @@ impl Disk {
             |file: &str| std::fs::read_to_string(device.join(file)).unwrap_or_default().trim().to_string();
         let (vendor, model) = (read("device/vendor"), read("device/model"));
         let made = MAKERS.contains(&&*vendor) && !VIRTUAL.iter().any(|part| model.contains(part));
-        match name.starts_with("sd") && made && read("queue/rotational") == "1" {
-            true => Self::Spinning,
-            false => Self::Other,
-        }
+        let spins = name.starts_with("sd") && made && read("queue/rotational") == "1";
+        if spins { Self::Spinning } else { Self::Other }
     }
 }
 
@@ -66,7 +69,8 @@ impl Disk {
 mod tests {
     use super::*;
 
-    /// Describes devices as `/sys` does: what each lies in, whether it says that it spins, and what it lies on.
+    /// Describes devices as `/sys` does: what each lies in, whether it says that it spins, and what it lies
+    /// on.
     fn disk(device: &str) -> Disk {
         let place = tempfile::tempdir().unwrap();
         let path = |name: &str| place.path().join(name);
@@ -80,8 +84,8 @@ mod tests {
             ("dm-0", "", "", "1"),
             ("md0", "", "", "1"),
         ] {
-            for folder in ["queue", "slaves", "device"] {
-                std::fs::create_dir_all(path(name).join(folder)).unwrap();
+            for directory in ["queue", "slaves", "device"] {
+                std::fs::create_dir_all(path(name).join(directory)).unwrap();
             }
             std::fs::write(path(name).join("queue/rotational"), format!("{rotational}\n")).unwrap();
             std::fs::write(path(name).join("device/vendor"), format!("{vendor}\n")).unwrap();

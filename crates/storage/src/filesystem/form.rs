@@ -14,16 +14,16 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Returns the forms that are tried even before anything was listed: that of an object store, and those that
-    /// kopia uses, with and without the extension.
+    /// Returns the forms that are tried even before anything was listed: that of an object store, and those
+    /// that kopia uses, with and without the extension.
     pub(super) fn usual() -> Vec<Self> {
         let forms: [(&[usize], bool); 6] =
             [(&[], false), (&[], true), (&[1, 3], true), (&[3, 3], true), (&[1, 3], false), (&[3, 3], false)];
         forms.map(|(lengths, extension)| Self { lengths: lengths.into(), extension }).into()
     }
 
-    /// Returns the path of a blob's file; `None` if the id is too short for so many directories, or no file can have
-    /// it.
+    /// Returns the path of a blob's file; `None` if the id is too short for so many directories, or no file
+    /// can have it.
     pub(super) fn file(&self, id: &BlobId) -> Option<Vec<u8>> {
         let cut: usize = self.lengths.iter().sum();
         if id.as_str().len() <= cut {
@@ -33,8 +33,8 @@ impl Form {
     }
 }
 
-/// Returns the path of a blob's file, such as `p/1a0/0d….f`. Cutting stops before nothing would be left; a length of
-/// zero stands for no directory.
+/// Returns the path of a blob's file, such as `p/1a0/0d….f`. Cutting stops before nothing would be left; a
+/// length of zero stands for no directory.
 pub(super) fn path(id: &BlobId, lengths: &[usize], extension: bool) -> Option<Vec<u8>> {
     let mut rest = id.as_str().as_bytes();
     let mut path = Vec::with_capacity(rest.len() + 8);

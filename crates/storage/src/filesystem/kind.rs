@@ -1,4 +1,6 @@
-//! Which kind of file system a file lies on.
+//! The kind of file system that a file lies on: a local disk, or anything else.
+//!
+//! Maps and hints suit local disks alone. A file system that is not known here counts as a network.
 
 use std::os::fd::AsFd;
 
@@ -10,13 +12,14 @@ pub(super) enum Kind {
         /// Whether maps are fast.
         maps: bool,
     },
-    /// A network, FUSE (which virtiofs is, too), or something unknown.
+    /// A network, FUSE (which virtiofs is), or something unknown.
     Other,
 }
 
 /// Local file systems, by the magic number that `fstatfs` gives (`linux/magic.h`, statfs(2)).
 ///
-/// What is not here is read by `pread`: a new network file system that nobody has heard of must not be mapped.
+/// What is not here is read by `pread`: a new network file system that nobody has heard of must not be
+/// mapped.
 #[cfg(target_os = "linux")]
 const LOCAL: [u32; 22] = [
     0x0000_ef53, // ext2, ext3, ext4

@@ -1,9 +1,9 @@
 //! Where the blobs of a directory lie: where `.shards` says, and otherwise where they are found.
 //!
-//! Copies of repositories lose or change their layout: a copy of a bucket has neither `.f` nor `.shards`, a sync client
-//! leaves `.shards` out, a change of the layout was interrupted. So a blob that is not in its right place is looked
-//! for in the forms that are usual, and in those that listings came across. A blob in its right place costs nothing
-//! more than to open it.
+//! Copies of repositories lose or change their layout: a copy of a bucket has neither `.f` nor `.shards`, a
+//! sync client leaves `.shards` out, a change of the layout was interrupted. So a blob that is not in its
+//! right place is looked for in the forms that are usual, and in those that listings came across. A blob in
+//! its right place costs nothing more than to open it.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,7 +23,7 @@ use crate::MAX_COPIES;
 /// How many forms are kept. Two or three are usual; a hand-written `.shards` may have one for each prefix.
 const MAX_FORMS: usize = 64;
 
-/// How many searches for a missing blob may find nothing before nobody searches any more: each reads the directories
+/// How many searches for a missing blob may find nothing before there are no more: each reads the directories
 /// on the way to it.
 const MAX_FRUITLESS: usize = 4;
 
@@ -33,8 +33,8 @@ pub(super) struct Layout {
     shards: Shards,
     /// Usual forms, then those that were found.
     forms: RwLock<Vec<Form>>,
-    /// What is tried first: 0 for the right place, otherwise a form by its number, plus one. It is the form that the last
-    /// misplaced blob had, as others have it, too.
+    /// What is tried first: 0 for the right place, otherwise a form by its number, plus one. It is the form
+    /// that the last misplaced blob had, as others probably have it.
     first: AtomicUsize,
     /// Blobs whose path no form gives, or of which another copy is shorter.
     moved: RwLock<HashMap<BlobId, Vec<u8>>>,
@@ -84,8 +84,7 @@ impl Layout {
         Ok(listing)
     }
 
-    /// Does something with the file of a blob, wherever it is: `work` gets its path, and is called again as long as there
-    /// is no such file.
+    /// Calls `work` with the paths that a blob may have, until one of them is that of a file.
     pub(super) fn find<R>(
         &self,
         root: BorrowedFd<'_>,
@@ -235,7 +234,8 @@ impl Layout {
     }
 }
 
-/// Returns whether an error says that there is no such file. A name too long for the file system cannot be there either.
+/// Returns whether an error says that there is no such file. A name too long for the file system cannot be
+/// there either.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG))
 }

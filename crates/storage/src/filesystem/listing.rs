@@ -1,7 +1,7 @@
 //! Listing the blobs of a directory.
 //!
-//! As kopia does, it takes every file for a blob that is named as one, wherever it lies. Directories are read level by
-//! level, by several threads where there are many: on a network, each costs round trips.
+//! As kopia does, it takes every file for a blob that is named as one, wherever it lies. Directories are read
+//! level by level, by several threads where there are many: on a network, each costs round trips.
 
 use std::cmp::Reverse;
 use std::io;
@@ -247,7 +247,8 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the type of an entry, by `stat` where the file system does not give it in the listing (DT_UNKNOWN).
+/// Returns the type of an entry, by `stat` where the file system does not give it in the listing
+/// (DT_UNKNOWN).
 ///
 /// # Errors
 /// Any but ENOENT: what cannot be looked at may be a directory full of blobs.

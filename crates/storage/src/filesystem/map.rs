@@ -1,4 +1,7 @@
 //! The memory map of a blob's file: the only `unsafe` in the workspace.
+//!
+//! Bytes of a map are handed out only after the kernel has read them, as touching a page that cannot be read
+//! is a SIGBUS.
 
 use std::fs::File;
 use std::io;
@@ -11,27 +14,29 @@ use memmap2::{Mmap, MmapOptions};
 pub(crate) struct Map(Mmap);
 
 impl Map {
-    /// Whether maps can be used safely enough: `populate` needs Linux, and address space must not be scarce.
+    /// Whether maps can be used at all: `populate` needs Linux, and address space must not be scarce.
     pub(crate) const IS_SUPPORTED: bool = cfg!(all(target_os = "linux", target_pointer_width = "64"));
 
     /// Maps the first `length` bytes of a file.
     #[expect(
         unsafe_code,
-        reason = "reading from maps is 1.5 times as fast as pread, and there is no safe way to map a file"
+        reason = "programs that read the same packs again and again save the copy, and no safe way to map a file exists"
     )]
     pub(crate) fn new(file: &File, length: usize) -> io::Result<Self> {
-        // SAFETY: the map is read-only, and memmap2 owns its address range until it is dropped. What it shows may change only
-        // if someone changes the file: Kopia writes each blob once, under another name, and then never changes it. Bytes are
-        // handed out only where `populate` succeeded, so a file that is too short or cannot be read is noticed before.
-        // Should someone overwrite a file at the very moment it is used, the bytes are wrong; all of them are checked against
-        // a key or a hash before they mean anything.
+        // SAFETY: the map is read-only, and memmap2 owns its address range until it is dropped. What it shows
+        // may change only if someone changes the file: Kopia writes each blob once, under another name, and
+        // then never changes it. Bytes are handed out only where `populate` succeeded, so a file that is too
+        // short or cannot be read is noticed before. Should someone overwrite a file at the very moment it is
+        // used, the bytes are wrong; all of them are checked against a key or a hash before they mean
+        // anything.
         unsafe { MmapOptions::new().len(length).map(file) }.map(Self)
     }
 
     /// Has the kernel read a range and enter it into the page tables, so that touching it cannot fail.
     ///
     /// # Errors
-    /// EINVAL on kernels before Linux 5.14; EFAULT if a part cannot be read or lies beyond the end of the file.
+    /// EINVAL on kernels before Linux 5.14; EFAULT if a part cannot be read or lies beyond the end of the
+    /// file.
     pub(crate) fn populate(&self, range: Range<usize>) -> io::Result<()> {
         // memmap2 compares offset and length with the map's length one by one only.
         if self.get(range.clone()).is_none() {

@@ -1,8 +1,8 @@
 //! Which files and directories belong to a repository, by their names alone.
 //!
-//! Other programs put files of their own among the blobs: thumbnails, conflicting copies, unfinished downloads, what a
-//! server could not delete yet. None of these may be taken for a blob: as an index blob it would end the opening, as a
-//! pack it would be one that no index names.
+//! Other programs put files of their own among the blobs: thumbnails, conflicting copies, unfinished
+//! downloads, what a server could not delete yet. None of these may be taken for a blob: as an index blob it
+//! would end the opening, as a pack it would be one that no index names.
 
 use std::borrow::Cow;
 
@@ -29,14 +29,15 @@ pub(super) struct Named {
     pub(super) id: BlobId,
     /// Whether it has the extension of complete blobs.
     pub(super) extension: bool,
-    /// Whether its path is spelled otherwise than its id: in upper case, as some file systems and tools leave it.
+    /// Whether its path is spelled otherwise than its id: in upper case, as some file systems and tools leave
+    /// it.
     pub(super) respelled: bool,
 }
 
 /// Returns the blob that the file `name` is, if it is one; `joined` are the names of its directories, joined.
 ///
-/// With the extension `.f`, ids of any kind are blobs, as for kopia. Without it, only what kopia itself can have
-/// written is.
+/// With the extension `.f`, ids of any kind are blobs, as for kopia. Without it, only what kopia itself can
+/// have written is.
 pub(super) fn blob(joined: &[u8], name: &[u8]) -> Option<Named> {
     let (stem, extension) = match name.len().checked_sub(EXTENSION.len()).map(|end| name.split_at(end)) {
         Some((stem, end)) if end.eq_ignore_ascii_case(EXTENSION) => (stem, true),
@@ -47,16 +48,11 @@ pub(super) fn blob(joined: &[u8], name: &[u8]) -> Option<Named> {
         return None;
     }
     let text = str::from_utf8(&whole).ok()?;
-    // Kopia's names have no upper case, but for the name of who upgrades.
-    let fixed = match has_backup_prefix(text.as_bytes()) {
-        true => &text[..FORMAT_BACKUP.len()],
-        false => text,
-    };
+    // Kopia's names have no upper case, but for the name of an upgrade's owner.
+    let fixed = if has_backup_prefix(text.as_bytes()) { &text[..FORMAT_BACKUP.len()] } else { text };
     let has_upper = fixed.bytes().any(|byte| byte.is_ascii_uppercase());
-    let lower = match has_upper {
-        true => Cow::from(fixed.to_ascii_lowercase() + &text[fixed.len()..]),
-        false => text.into(),
-    };
+    let lower: Cow<'_, str> =
+        if has_upper { (fixed.to_ascii_lowercase() + &text[fixed.len()..]).into() } else { text.into() };
     let is_written_by_kopia = (has_upper || !extension) && is_kopias(&lower);
     if !extension && !is_written_by_kopia || extension && !is_id(text) && !is_format_backup(text) {
         return None;
@@ -66,15 +62,15 @@ pub(super) fn blob(joined: &[u8], name: &[u8]) -> Option<Named> {
     Some(Named { id, extension, respelled })
 }
 
-/// Returns whether blobs can lie in the directory `name`: it may be one that systems and programs put there, which is
-/// often huge, or closed to us.
+/// Returns whether blobs can lie in the directory `name`: it may be one that systems and programs put there,
+/// which is often huge, or closed to us.
 pub(super) fn may_hold_blobs(joined: &[u8], name: &[u8]) -> bool {
     let whole = [joined, name].concat();
     whole.len() < MAX_ID && !matches!(name, b"." | b"..") && is_plausible(&whole)
 }
 
-/// Returns whether an id is that of the format blob from before an upgrade, which ends in the name of who upgrades. Kopia's
-/// unfinished files go on with `.f.tmp.` or `.tmp.` where an id ends.
+/// Returns whether an id is that of the format blob from before an upgrade, which ends in the name of the
+/// upgrade's owner. Kopia's unfinished files go on with `.f.tmp.` or `.tmp.` where an id ends.
 fn is_format_backup(id: &str) -> bool {
     let owner = id.strip_prefix(FORMAT_BACKUP).unwrap_or_default().to_ascii_lowercase();
     !owner.is_empty() && !owner.contains(".f.") && !owner.contains(".tmp.")

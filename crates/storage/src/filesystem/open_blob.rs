@@ -1,4 +1,7 @@
-//! A blob's file, kept open.
+//! A blob's file, kept open with its length and its map.
+//!
+//! Ranges come checked against that length. Files are opened read-only and never waited for: a named pipe in
+//! the place of a blob is no blob.
 
 use std::fs::File;
 use std::io;
@@ -28,12 +31,12 @@ pub(super) struct OpenBlob {
 }
 
 impl OpenBlob {
-    /// Opens a file below `folder`.
-    pub(super) fn open(folder: impl AsFd, path: &[u8], id: &BlobId) -> io::Result<Self> {
-        // NONBLOCK means nothing to a file, but a named pipe in its place cannot hold us up. A file with a lease of another
-        // program (Samba's) is refused with it; that is given up soon.
+    /// Opens a file below `root`.
+    pub(super) fn open(root: impl AsFd, path: &[u8], id: &BlobId) -> io::Result<Self> {
+        // NONBLOCK means nothing to a file, but a named pipe in its place cannot hold us up. A file with a
+        // lease of another program (Samba's) is refused with it; that is given up soon.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let open = |flags| rustix::fs::openat(folder.as_fd(), path, flags, Mode::empty());
+        let open = |flags| rustix::fs::openat(root.as_fd(), path, flags, Mode::empty());
         let file = match open(flags | OFlags::NONBLOCK) {
             Err(Errno::AGAIN) => open(flags)?,
             result => result?,
@@ -103,14 +106,15 @@ impl OpenBlob {
     }
 }
 
-/// Returns the length of a file below `folder`.
-pub(super) fn file_length(folder: impl AsFd, path: &[u8]) -> io::Result<u64> {
-    checked_length(&rustix::fs::statat(folder, path, AtFlags::empty())?)
+/// Returns the length of a file below `root`.
+pub(super) fn file_length(root: impl AsFd, path: &[u8]) -> io::Result<u64> {
+    checked_length(&rustix::fs::statat(root, path, AtFlags::empty())?)
 }
 
-/// Returns the length of a file below `folder`, and its device and inode, by which two names of one file are known.
-pub(super) fn file_stat(folder: impl AsFd, path: &[u8]) -> io::Result<(u64, (u64, u64))> {
-    let stat = rustix::fs::statat(folder, path, AtFlags::empty())?;
+/// Returns the length of a file below `root`, and its device and inode, by which two names of one file are
+/// known.
+pub(super) fn file_stat(root: impl AsFd, path: &[u8]) -> io::Result<(u64, (u64, u64))> {
+    let stat = rustix::fs::statat(root, path, AtFlags::empty())?;
     Ok((checked_length(&stat)?, (stat.st_dev, stat.st_ino)))
 }
 

@@ -1,4 +1,4 @@
-//! Where blobs lie: the file `.shards`.
+//! The layout of blobs in directories, as the file `.shards` has it.
 //!
 //! ```json
 //! {"default":[1,3],"maxNonShardedLength":20,"overrides":[{"prefix":"p","shards":[2,2]}]}
@@ -18,7 +18,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::form::path;
 
-/// The name of the file, in the repository's folder.
+/// The name of the file, in the repository's directory.
 pub(super) const FILE_NAME: &str = ".shards";
 
 /// The extension of blobs that are completely written.
@@ -27,14 +27,14 @@ pub(super) const EXTENSION: &[u8] = b".f";
 /// The largest file that is believed, in bytes. Real ones have some 50.
 const MAX_LENGTH: u64 = 64 << 10;
 
-/// Tells which folders a blob lies in.
+/// Which directories a blob lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shards {
     /// Ids that are not longer than this lie in the root, in bytes.
     unsharded_length: usize,
-    /// Prefixes with folders of their own; the first that matches counts.
+    /// Prefixes with directories of their own; the first that matches counts.
     overrides: Vec<(Box<str>, Vec<usize>)>,
-    /// The lengths of folder names, cut one after the other from the front of an id.
+    /// The lengths of directory names, cut one after the other from the front of an id.
     default: Vec<usize>,
 }
 
@@ -45,8 +45,8 @@ impl Default for Shards {
     }
 }
 
-/// The file's JSON, read as Go reads it: names of fields in any case, unknown ones ignored, the last of doubled ones
-/// counts, `null` empties a list and leaves a number as it is.
+/// The file's JSON, read as Go reads it: names of fields in any case, unknown ones ignored, the last of
+/// doubled ones counts, `null` empties a list and leaves a number as it is.
 #[derive(Default)]
 struct Json {
     default: Option<Vec<Option<i64>>>,
@@ -142,9 +142,9 @@ fn folded(name: &str) -> String {
 }
 
 /// Reads the file, if there is one.
-pub(super) fn read(folder: impl AsFd) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read(root: impl AsFd) -> io::Result<Option<Vec<u8>>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = match rustix::fs::openat(folder, FILE_NAME, flags, Mode::empty()) {
+    let file = match rustix::fs::openat(root, FILE_NAME, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         result => File::from(result?),
     };
@@ -182,8 +182,8 @@ impl Shards {
         path(id, self.lengths(id), true)
     }
 
-    /// Returns whether a blob lies in the right place if its file has the extension and its directories have names of
-    /// these lengths.
+    /// Returns whether a blob lies in the right place if its file has the extension and its directories have
+    /// names of these lengths.
     pub(super) fn is_at(&self, id: &BlobId, directories: &[usize]) -> bool {
         let mut rest = id.as_str().len();
         let cut = self.lengths(id).iter().map_while(|&length| {
@@ -266,12 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn no_id_leads_out_of_the_folder() {
+    fn no_id_leads_out_of_the_directory() {
         let up = parse(r#"{"default":[2,2]}"#);
         assert_eq!(up.file(&BlobId::new("....etc").unwrap()), None);
         assert_eq!(up.file(&BlobId::new("ab..etc").unwrap()), None);
         assert_eq!(parse(r#"{"default":[1]}"#).file(&BlobId::new(".a").unwrap()), None);
-        // Folders are cut at bytes, wherever a character ends.
+        // Directories are cut at bytes, wherever a character ends.
         assert_eq!(parse(r#"{"default":[1]}"#).file(&BlobId::new("é").unwrap()).unwrap(), b"\xc3/\xa9.f");
     }
 

@@ -1,4 +1,4 @@
-//! Tests on real folders.
+//! Tests on real directories.
 
 use std::cell::RefCell;
 use std::fs;
@@ -25,16 +25,16 @@ fn id(name: &str) -> BlobId {
     BlobId::new(name).unwrap()
 }
 
-/// Writes a file and the folders above it.
-fn put(folder: &Path, path: impl AsRef<Path>, bytes: &[u8]) {
-    let path = folder.join(path);
+/// Writes a file and the directories above it.
+fn put(directory: &Path, path: impl AsRef<Path>, bytes: &[u8]) {
+    let path = directory.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
 }
 
-/// Tells whether maps can be expected where the tests run.
-fn has_maps(folder: &Path) -> bool {
-    Map::IS_SUPPORTED && Kind::of(fs::File::open(folder).unwrap()) == Kind::Local { maps: true }
+/// Returns whether maps can be expected where the tests run.
+fn has_maps(directory: &Path) -> bool {
+    Map::IS_SUPPORTED && Kind::of(fs::File::open(directory).unwrap()) == Kind::Local { maps: true }
 }
 
 fn names(store: &FilesystemStore, prefix: &str) -> Vec<String> {
@@ -42,27 +42,27 @@ fn names(store: &FilesystemStore, prefix: &str) -> Vec<String> {
 }
 
 /// Writes a blob's file where a layout has it.
-fn put_blob(folder: &Path, shards: &Shards, id: &BlobId, bytes: &[u8]) {
-    put(folder, String::from_utf8(shards.file(id).unwrap()).unwrap(), bytes);
+fn put_blob(directory: &Path, shards: &Shards, id: &BlobId, bytes: &[u8]) {
+    put(directory, String::from_utf8(shards.file(id).unwrap()).unwrap(), bytes);
 }
 
 #[test]
 fn conforms_in_every_layout_and_mode() {
     for layout in LAYOUTS {
         for mode in MODES {
-            let folders = RefCell::new(Vec::new());
+            let directories = RefCell::new(Vec::new());
             crate::testing::conformance::check(|blobs| {
-                let folder = TempDir::new().unwrap();
+                let directory = TempDir::new().unwrap();
                 let shards = match layout {
                     None => Shards::default(),
                     Some(json) => {
-                        put(folder.path(), ".shards", json.as_bytes());
+                        put(directory.path(), ".shards", json.as_bytes());
                         Shards::parse(json.as_bytes()).unwrap()
                     }
                 };
-                blobs.iter().for_each(|(id, bytes)| put_blob(folder.path(), &shards, id, bytes));
-                let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
-                folders.borrow_mut().push(folder);
+                blobs.iter().for_each(|(id, bytes)| put_blob(directory.path(), &shards, id, bytes));
+                let store = FilesystemStore::open_with(directory.path(), mode).unwrap();
+                directories.borrow_mut().push(directory);
                 store
             });
         }
@@ -79,8 +79,8 @@ const WRONG: [Option<&str>; 6] = [
     Some(r#"{"default":[],"maxNonShardedLength":20}"#),
 ];
 
-/// Layouts in which blobs are found whatever `.shards` says: the lengths of directories, the longest id without any, and
-/// whether files have the extension.
+/// Layouts in which blobs are found whatever `.shards` says: the lengths of directories, the longest id
+/// without any, and whether files have the extension.
 const FOUND: [(&[usize], usize, bool); 8] = [
     (&[], 0, false),
     (&[], 0, true),
@@ -94,7 +94,7 @@ const FOUND: [(&[usize], usize, bool); 8] = [
 ];
 
 /// Other programs' files between the blobs.
-fn clutter(folder: &Path) {
+fn clutter(directory: &Path) {
     for other in [
         ".DS_Store",
         "Thumbs.db",
@@ -113,7 +113,7 @@ fn clutter(folder: &Path) {
         "kopia.repository.sync-conflict-20260101-120000-ABCDEFG",
         "README.md",
     ] {
-        put(folder, other, b"another program's");
+        put(directory, other, b"another program's");
     }
 }
 
@@ -122,23 +122,23 @@ fn conforms_wherever_blobs_lie_and_whatever_lies_between_them() {
     let wrong = WRONG.iter().enumerate();
     let all = FOUND.iter().flat_map(|found| wrong.clone().map(move |wrong| (found, wrong)));
     for (&(lengths, longest, extension), (number, wrong)) in all {
-        let folders = RefCell::new(Vec::new());
+        let directories = RefCell::new(Vec::new());
         crate::testing::conformance::check(|blobs| {
-            let folder = TempDir::new().unwrap();
+            let directory = TempDir::new().unwrap();
             for (id, bytes) in blobs {
                 let lengths = if id.as_str().len() > longest { lengths } else { &[] };
                 let path = form::path(id, lengths, extension).unwrap();
-                put(folder.path(), String::from_utf8(path).unwrap(), bytes);
+                put(directory.path(), String::from_utf8(path).unwrap(), bytes);
             }
-            clutter(folder.path());
+            clutter(directory.path());
             if let Some(json) = wrong {
-                put(folder.path(), ".shards", json.as_bytes());
+                put(directory.path(), ".shards", json.as_bytes());
             }
-            let store = FilesystemStore::open(folder.path()).unwrap();
+            let store = FilesystemStore::open(directory.path()).unwrap();
             if number % 2 == 0 {
                 store.list("").unwrap();
             }
-            folders.borrow_mut().push(folder);
+            directories.borrow_mut().push(directory);
             store
         });
     }
@@ -147,21 +147,21 @@ fn conforms_wherever_blobs_lie_and_whatever_lies_between_them() {
 #[test]
 fn conforms_with_layouts_mixed() {
     for both in [false, true] {
-        let folders = RefCell::new(Vec::new());
+        let directories = RefCell::new(Vec::new());
         crate::testing::conformance::check(|blobs| {
-            let folder = TempDir::new().unwrap();
-            put(folder.path(), ".shards", br#"{"default":[3,3],"maxNonShardedLength":20}"#);
+            let directory = TempDir::new().unwrap();
+            put(directory.path(), ".shards", br#"{"default":[3,3],"maxNonShardedLength":20}"#);
             for (number, (id, bytes)) in blobs.iter().enumerate() {
                 let (lengths, extension) = [(&[][..], false), (&[1, 3], true), (&[3, 3], true)][number % 3];
                 let lengths = if id.as_str().len() > 20 { lengths } else { &[] };
                 let path = form::path(id, lengths, extension).unwrap();
-                put(folder.path(), String::from_utf8(path).unwrap(), bytes);
+                put(directory.path(), String::from_utf8(path).unwrap(), bytes);
                 if both {
-                    put(folder.path(), id.as_str(), bytes);
+                    put(directory.path(), id.as_str(), bytes);
                 }
             }
-            let store = FilesystemStore::open(folder.path()).unwrap();
-            folders.borrow_mut().push(folder);
+            let store = FilesystemStore::open(directory.path()).unwrap();
+            directories.borrow_mut().push(directory);
             store
         });
     }
@@ -178,14 +178,14 @@ fn of_two_copies_the_whole_one_is_read() {
         (true, b"whole", b"whole pack"),
         (true, b"", b"whole pack"),
     ] {
-        let folder = TempDir::new().unwrap();
-        put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
-        put(folder.path(), right, in_right);
-        put(folder.path(), pack.as_str(), in_other);
+        let directory = TempDir::new().unwrap();
+        put(directory.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
+        put(directory.path(), right, in_right);
+        put(directory.path(), pack.as_str(), in_other);
         // Another one, in whose form the store comes to trust.
         let other = id("q0638154a08df93c269693324852cef8c");
-        put(folder.path(), other.as_str(), b"other");
-        let store = FilesystemStore::open(folder.path()).unwrap();
+        put(directory.path(), other.as_str(), b"other");
+        let store = FilesystemStore::open(directory.path()).unwrap();
         assert_eq!(store.read(&other).unwrap(), b"other");
         if listed {
             let [whole] = &store.list("p").unwrap()[..] else { panic!("it is listed once") };
@@ -201,19 +201,19 @@ fn of_two_copies_the_whole_one_is_read() {
 #[test]
 fn all_copies_can_be_read_once() {
     let pack = id("p0638154a08df93c269693324852cef8c");
-    let folder = TempDir::new().unwrap();
-    put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
-    put(folder.path(), "p/063/8154a08df93c269693324852cef8c.f", b"damaged");
-    let store = || FilesystemStore::open(folder.path()).unwrap();
+    let directory = TempDir::new().unwrap();
+    put(directory.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
+    put(directory.path(), "p/063/8154a08df93c269693324852cef8c.f", b"damaged");
+    let store = || FilesystemStore::open(directory.path()).unwrap();
     assert_eq!(store().read_copy(&pack, 0, 0, None).unwrap(), None, "there is but one");
     // Another name of the same file is no other copy.
     fs::hard_link(
-        folder.path().join("p/063/8154a08df93c269693324852cef8c.f"),
-        folder.path().join("p0638154a08df93c269693324852cef8c.f"),
+        directory.path().join("p/063/8154a08df93c269693324852cef8c.f"),
+        directory.path().join("p0638154a08df93c269693324852cef8c.f"),
     )
     .unwrap();
     assert_eq!(store().read_copy(&pack, 0, 0, None).unwrap(), None);
-    put(folder.path(), pack.as_str(), b"undamag");
+    put(directory.path(), pack.as_str(), b"undamag");
     let store = store();
     let copies: Vec<_> = (0..3).map(|number| store.read_copy(&pack, number, 1, Some(3)).unwrap()).collect();
     assert_eq!(copies, [Some(b"ama".to_vec()), Some(b"nda".to_vec()), None]);
@@ -221,14 +221,14 @@ fn all_copies_can_be_read_once() {
 
 #[test]
 fn names_in_upper_case_are_found() {
-    let folder = TempDir::new().unwrap();
-    put(folder.path(), ".SHARDS", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
-    put(folder.path(), "KOPIA.REPOSITORY.F", b"{}");
-    put(folder.path(), "P/063/8154A08DF93C269693324852CEF8C.F", b"upper");
-    put(folder.path(), "Q/063/8154a08df93c269693324852cef8c.f", b"mixed");
+    let directory = TempDir::new().unwrap();
+    put(directory.path(), ".SHARDS", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
+    put(directory.path(), "KOPIA.REPOSITORY.F", b"{}");
+    put(directory.path(), "P/063/8154A08DF93C269693324852CEF8C.F", b"upper");
+    put(directory.path(), "Q/063/8154a08df93c269693324852cef8c.f", b"mixed");
     let all = ["kopia.repository", "p0638154a08df93c269693324852cef8c", "q0638154a08df93c269693324852cef8c"];
     for listed in [false, true] {
-        let store = FilesystemStore::open(folder.path()).unwrap();
+        let store = FilesystemStore::open(directory.path()).unwrap();
         if listed {
             assert_eq!(names(&store, ""), all);
             assert_eq!(names(&store, "P"), [""; 0]);
@@ -239,15 +239,15 @@ fn names_in_upper_case_are_found() {
 
 #[test]
 fn a_search_for_what_is_missing_ends() {
-    let folder = TempDir::new().unwrap();
-    put(folder.path(), "zz/z.f", b"");
-    let store = FilesystemStore::open(folder.path()).unwrap();
+    let directory = TempDir::new().unwrap();
+    put(directory.path(), "zz/z.f", b"");
+    let store = FilesystemStore::open(directory.path()).unwrap();
     for number in 0..100 {
         assert!(store.read(&id(&format!("p{number:031}"))).unwrap_err().is_not_found());
     }
     // Nobody searches any more; a listing finds what is there by now.
     let late = id("p00000000000000000000000000000007");
-    put(folder.path(), "p0/000/0000000000000000000000000007.f", b"late");
+    put(directory.path(), "p0/000/0000000000000000000000000007.f", b"late");
     assert!(store.read(&late).unwrap_err().is_not_found());
     assert_eq!(names(&store, "p"), [late.as_str()]);
     assert_eq!(store.read(&late).unwrap(), b"late");
@@ -282,8 +282,8 @@ fn every_blob_of_every_golden_repository_is_listed() {
         assert_eq!(store.layout_problem(), None);
         let mut files: Vec<String> = Vec::new();
         let mut level = vec![(repository.clone(), String::new())];
-        while let Some((folder, joined)) = level.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
+        while let Some((directory, joined)) = level.pop() {
+            for entry in fs::read_dir(directory).unwrap() {
                 let entry = entry.unwrap();
                 let name = joined.clone() + entry.file_name().to_str().unwrap();
                 if entry.file_type().unwrap().is_dir() {
@@ -302,43 +302,43 @@ fn every_blob_of_every_golden_repository_is_listed() {
 
 #[test]
 fn blobs_lie_where_kopia_puts_them() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let pack = "p0638154a08df93c269693324852cef8c-s291f6eac802fb207147";
-    put(folder.path(), "p06/381/54a08df93c269693324852cef8c-s291f6eac802fb207147.f", b"old one");
-    put(folder.path(), "p/063/8154a08df93c269693324852cef8c-s291f6eac802fb207147.f", b"new one");
-    put(folder.path(), "kopia.repository.f", b"{}");
-    let read = || FilesystemStore::open(folder.path()).unwrap().read(&id(pack)).unwrap();
+    put(directory.path(), "p06/381/54a08df93c269693324852cef8c-s291f6eac802fb207147.f", b"old one");
+    put(directory.path(), "p/063/8154a08df93c269693324852cef8c-s291f6eac802fb207147.f", b"new one");
+    put(directory.path(), "kopia.repository.f", b"{}");
+    let read = || FilesystemStore::open(directory.path()).unwrap().read(&id(pack)).unwrap();
     assert_eq!(read(), b"old one");
-    put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
+    put(directory.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
     assert_eq!(read(), b"new one");
-    let store = FilesystemStore::open(folder.path()).unwrap();
+    let store = FilesystemStore::open(directory.path()).unwrap();
     assert_eq!(names(&store, ""), ["kopia.repository", pack]);
     assert_eq!(store.read(&id(pack)).unwrap(), b"new one", "listing changes nothing where both are whole");
 }
 
 #[test]
 fn other_files_are_no_blobs() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     for other in
         ["p/1a0/x.f.tmp.00ff", ".shards~", "p/1a0/.nfs0001", "p/1a0/._x.f", "lost+found/l.f", ".snap/n.f"]
     {
-        put(folder.path(), other, b"x");
+        put(directory.path(), other, b"x");
     }
-    fs::create_dir(folder.path().join("folder.f")).unwrap();
-    symlink("nowhere", folder.path().join("dangling.f")).unwrap();
-    symlink("self.f", folder.path().join("self.f")).unwrap();
-    symlink(".", folder.path().join("loop")).unwrap();
-    put(folder.path(), "elsewhere", b"linked");
-    symlink("elsewhere", folder.path().join("linked.f")).unwrap();
-    let store = FilesystemStore::open_with(folder.path(), IoMode::Map).unwrap();
+    fs::create_dir(directory.path().join("folder.f")).unwrap();
+    symlink("nowhere", directory.path().join("dangling.f")).unwrap();
+    symlink("self.f", directory.path().join("self.f")).unwrap();
+    symlink(".", directory.path().join("loop")).unwrap();
+    put(directory.path(), "elsewhere", b"linked");
+    symlink("elsewhere", directory.path().join("linked.f")).unwrap();
+    let store = FilesystemStore::open_with(directory.path(), IoMode::Map).unwrap();
     assert_eq!(names(&store, ""), ["linked"]);
     assert_eq!(store.list("").unwrap()[0].length, 6);
     let bytes = store.read_range(&id("linked"), 0, 6, Vec::new()).unwrap();
-    assert_eq!((bytes.is_mapped(), &*bytes), (has_maps(folder.path()), &b"linked"[..]));
+    assert_eq!((bytes.is_mapped(), &*bytes), (has_maps(directory.path()), &b"linked"[..]));
     let error = store.read(&id("folder")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("blob folder in {} cannot be read at offset 0", folder.path().display())
+        format!("blob folder in {} cannot be read at offset 0", directory.path().display())
     );
     assert!(store.read(&id("dangling")).unwrap_err().is_not_found());
 }
@@ -346,16 +346,16 @@ fn other_files_are_no_blobs() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_pipe_does_not_hold_anyone_up() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let made = rustix::fs::mknodat(
         rustix::fs::CWD,
-        folder.path().join("pipe.f"),
+        directory.path().join("pipe.f"),
         rustix::fs::FileType::Fifo,
         Mode::RUSR,
         0,
     );
     made.unwrap();
-    let store = FilesystemStore::open(folder.path()).unwrap();
+    let store = FilesystemStore::open(directory.path()).unwrap();
     assert_eq!(names(&store, ""), [""; 0]);
     assert!(matches!(store.read(&id("pipe")), Err(Error::Read { .. })));
     assert!(matches!(store.read_range(&id("pipe"), 0, 1, Vec::new()), Err(Error::Read { .. })));
@@ -365,10 +365,10 @@ fn a_pipe_does_not_hold_anyone_up() {
 fn a_file_cut_short_gives_an_error_and_no_crash() {
     for mode in MODES {
         for cut in [0, 100, 4096, 5000, 8191] {
-            let folder = TempDir::new().unwrap();
-            let path = folder.path().join("p.f");
+            let directory = TempDir::new().unwrap();
+            let path = directory.path().join("p.f");
             fs::write(&path, vec![7; 300_000]).unwrap();
-            let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
+            let store = FilesystemStore::open_with(directory.path(), mode).unwrap();
             assert_eq!(*store.read_range(&id("p"), 8000, 4, Vec::new()).unwrap(), [7; 4]);
             fs::File::options().write(true).open(&path).unwrap().set_len(cut).unwrap();
             for (offset, wanted) in [(8190, 4), (0, 300_000), (200_000, 10)] {
@@ -388,12 +388,12 @@ fn a_file_cut_short_gives_an_error_and_no_crash() {
 #[test]
 fn a_replaced_file_is_opened_anew_when_the_old_one_is_too_short() {
     for mode in MODES {
-        let folder = TempDir::new().unwrap();
-        put(folder.path(), "p.f", b"short");
-        let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
+        let directory = TempDir::new().unwrap();
+        put(directory.path(), "p.f", b"short");
+        let store = FilesystemStore::open_with(directory.path(), mode).unwrap();
         store.read_range(&id("p"), 0, 5, Vec::new()).unwrap();
-        put(folder.path(), "new", b"much longer");
-        fs::rename(folder.path().join("new"), folder.path().join("p.f")).unwrap();
+        put(directory.path(), "new", b"much longer");
+        fs::rename(directory.path().join("new"), directory.path().join("p.f")).unwrap();
         assert_eq!(&*store.read_range(&id("p"), 5, 6, Vec::new()).unwrap(), b"longer");
     }
 }
@@ -401,23 +401,23 @@ fn a_replaced_file_is_opened_anew_when_the_old_one_is_too_short() {
 #[test]
 #[cfg(target_os = "linux")]
 fn few_files_stay_open() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let ids: Vec<_> = (0..100).map(|i| id(&format!("p{i}"))).collect();
     for (i, id) in ids.iter().enumerate() {
-        put(folder.path(), format!("{id}.f"), &[i as u8; 10]);
+        put(directory.path(), format!("{id}.f"), &[i as u8; 10]);
     }
     let open_files = || {
         let fds = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
-        fds.filter(|target| target.starts_with(folder.path()) && target != folder.path()).count()
+        fds.filter(|target| target.starts_with(directory.path()) && target != directory.path()).count()
     };
     for mode in MODES {
-        let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
+        let store = FilesystemStore::open_with(directory.path(), mode).unwrap();
         let kept: Vec<_> = ids.iter().map(|id| store.read_range(id, 3, 4, Vec::new()).unwrap()).collect();
         assert_eq!(open_files(), 16);
         for (i, bytes) in kept.iter().enumerate() {
             assert_eq!(
                 (&**bytes, bytes.is_mapped()),
-                (&[i as u8; 4][..], mode == IoMode::Map && has_maps(folder.path()))
+                (&[i as u8; 4][..], mode == IoMode::Map && has_maps(directory.path()))
             );
         }
     }
@@ -425,10 +425,10 @@ fn few_files_stay_open() {
 
 #[test]
 fn the_buffer_comes_back() {
-    let folder = TempDir::new().unwrap();
-    put(folder.path(), "p.f", &[1; 50]);
+    let directory = TempDir::new().unwrap();
+    put(directory.path(), "p.f", &[1; 50]);
     for mode in MODES {
-        let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
+        let store = FilesystemStore::open_with(directory.path(), mode).unwrap();
         let bytes = store.read_range(&id("p"), 10, 30, Vec::with_capacity(4000)).unwrap();
         assert_eq!(bytes.len(), 30);
         assert!(bytes.into_buffer().capacity() >= 4000, "{mode:?}");
@@ -437,7 +437,7 @@ fn the_buffer_comes_back() {
 
 #[test]
 fn what_cannot_be_opened_says_why() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let why = |path: &Path| {
         let error = FilesystemStore::open(path).unwrap_err();
         assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
@@ -446,36 +446,37 @@ fn what_cannot_be_opened_says_why() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(why(&folder.path().join("missing")), std::io::ErrorKind::NotFound);
-    put(folder.path(), "file", b"");
-    assert_eq!(why(&folder.path().join("file")), std::io::ErrorKind::NotADirectory);
-    let closed = folder.path().join("closed");
+    assert_eq!(why(&directory.path().join("missing")), std::io::ErrorKind::NotFound);
+    put(directory.path(), "file", b"");
+    assert_eq!(why(&directory.path().join("file")), std::io::ErrorKind::NotADirectory);
+    let closed = directory.path().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     if !rustix::process::geteuid().is_root() {
         assert_eq!(why(&closed), std::io::ErrorKind::PermissionDenied);
     }
 
-    symlink("repository", folder.path().join("link")).unwrap();
-    put(folder.path(), "repository/n.f", b"1");
-    let store = FilesystemStore::open(folder.path().join("link")).unwrap();
+    symlink("repository", directory.path().join("link")).unwrap();
+    put(directory.path(), "repository/n.f", b"1");
+    let store = FilesystemStore::open(directory.path().join("link")).unwrap();
     assert_eq!(names(&store, "n"), ["n"]);
 
-    put(folder.path(), "repository/.shards", b"not json");
-    let store = FilesystemStore::open(folder.path().join("repository")).unwrap();
+    put(directory.path(), "repository/.shards", b"not json");
+    let store = FilesystemStore::open(directory.path().join("repository")).unwrap();
     let problem = store.layout_problem().unwrap();
     assert!(problem.contains("repository/.shards does not describe where blobs lie"), "{problem}");
     assert_eq!(names(&store, "n"), ["n"]);
-    fs::set_permissions(folder.path().join("repository/.shards"), fs::Permissions::from_mode(0o000)).unwrap();
-    let store = FilesystemStore::open(folder.path().join("repository")).unwrap();
+    fs::set_permissions(directory.path().join("repository/.shards"), fs::Permissions::from_mode(0o000))
+        .unwrap();
+    let store = FilesystemStore::open(directory.path().join("repository")).unwrap();
     if !rustix::process::geteuid().is_root() {
         let problem = store.layout_problem().unwrap();
         assert!(problem.contains("repository/.shards cannot be read"), "{problem}");
     }
     assert_eq!(names(&store, "n"), ["n"]);
-    fs::remove_file(folder.path().join("repository/.shards")).unwrap();
-    fs::create_dir(folder.path().join("repository/.shards")).unwrap();
-    assert_eq!(names(&FilesystemStore::open(folder.path().join("repository")).unwrap(), "n"), ["n"]);
+    fs::remove_file(directory.path().join("repository/.shards")).unwrap();
+    fs::create_dir(directory.path().join("repository/.shards")).unwrap();
+    assert_eq!(names(&FilesystemStore::open(directory.path().join("repository")).unwrap(), "n"), ["n"]);
 }
 
 #[test]
@@ -508,17 +509,17 @@ fn a_listing_has_the_times_of_files() {
 }
 
 #[test]
-fn many_folders_are_listed_by_many_threads() {
-    let folder = TempDir::new().unwrap();
-    put(folder.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":2}"#);
+fn many_directories_are_listed_by_many_threads() {
+    let directory = TempDir::new().unwrap();
+    put(directory.path(), ".shards", br#"{"default":[1,3],"maxNonShardedLength":2}"#);
     let mut all: Vec<_> = (0..500).map(|i| format!("p{i:03}tail")).collect();
     for name in &all {
-        put(folder.path(), format!("p/{}/tail.f", &name[1..4]), b"1");
+        put(directory.path(), format!("p/{}/tail.f", &name[1..4]), b"1");
     }
-    put(folder.path(), "p/000/nested/deeper.f", b"1");
+    put(directory.path(), "p/000/nested/deeper.f", b"1");
     all.push("p000nesteddeeper".into());
     all.sort();
-    let store = FilesystemStore::open(folder.path()).unwrap();
+    let store = FilesystemStore::open(directory.path()).unwrap();
     assert_eq!(names(&store, "p"), all);
     assert_eq!(names(&store, "p49").len(), 10);
 }
@@ -528,12 +529,12 @@ fn nothing_is_written() {
     let pack = "p0638154a08df93c269693324852cef8c-s291f6eac802fb207147";
     for mode in MODES {
         // Kopia would make a `.shards` here.
-        let folder = TempDir::new().unwrap();
-        put(folder.path(), "p06/381/54a08df93c269693324852cef8c-s291f6eac802fb207147.f", &[1; 5000]);
-        let modified = |path: &str| fs::metadata(folder.path().join(path)).unwrap().modified().unwrap();
+        let directory = TempDir::new().unwrap();
+        put(directory.path(), "p06/381/54a08df93c269693324852cef8c-s291f6eac802fb207147.f", &[1; 5000]);
+        let modified = |path: &str| fs::metadata(directory.path().join(path)).unwrap().modified().unwrap();
         let before = ["", "p06", "p06/381"].map(modified);
 
-        let store = FilesystemStore::open_with(folder.path(), mode).unwrap();
+        let store = FilesystemStore::open_with(directory.path(), mode).unwrap();
         assert_eq!(names(&store, ""), [pack]);
         store.will_need(&id(pack), 0, 5000);
         assert_eq!(store.length(&id(pack)).unwrap(), 5000);
@@ -541,10 +542,10 @@ fn nothing_is_written() {
         assert_eq!(*store.read_range(&id(pack), 4990, 10, Vec::new()).unwrap(), [1; 10]);
         store.read_range(&id(pack), 4990, 11, Vec::new()).unwrap_err();
         store.read(&id("kopia.repository")).unwrap_err();
-        assert_eq!(store.directory().unwrap(), folder.path());
+        assert_eq!(store.directory().unwrap(), directory.path());
 
-        // Whatever comes into a folder or leaves it changes its time.
+        // Whatever comes into a directory or leaves it changes its time.
         assert_eq!(["", "p06", "p06/381"].map(modified), before, "{mode:?}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -12,7 +12,7 @@ use crate::{BlobBytes, BlobInfo, BlobStore, ReadProfile, Result};
 
 type Event = Box<dyn FnOnce() + Send>;
 
-/// Wraps a store and carries out what a test wants to happen before a certain call, such as maintenance that moves blobs.
+/// A wrapper in which something happens before a certain call, such as maintenance that moves blobs.
 ///
 /// Lists, lengths, whole reads and reads of ranges are counted together, from 1; hints are not.
 pub struct ChangingStore<S> {
@@ -27,8 +27,10 @@ impl<S: BlobStore> ChangingStore<S> {
         Self { inner, calls: AtomicU64::new(0), events: Mutex::default() }
     }
 
-    /// Lets `event` happen when the `n`-th call comes, before it reaches the store; in place of what was to happen then. All
-    /// other calls wait for it to end, so it must not call this store itself.
+    /// Lets `event` happen when the `n`-th call comes, before it reaches the store.
+    ///
+    /// It takes the place of what was to happen then. All other calls wait for it to end, so it must not call
+    /// this store.
     #[must_use]
     pub fn before_call(self, n: u64, event: impl FnOnce() + Send + 'static) -> Self {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).insert(n, Box::new(event));
@@ -43,7 +45,7 @@ impl<S: BlobStore> ChangingStore<S> {
     fn turn(&self) {
         let turn = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        // All that are due, in their order, whichever thread came first; nobody calls meanwhile.
+        // All that are due, in their order, whichever thread came first; other calls wait for the lock.
         while events.first_key_value().is_some_and(|(due, _)| *due <= turn) {
             if let Some((_, event)) = events.pop_first() {
                 event();

@@ -1,4 +1,4 @@
-//! A store that remembers what was read.
+//! A store that records what was asked of it.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,8 @@ use kopia_format::BlobId;
 
 use crate::{BlobBytes, BlobInfo, BlobStore, ReadProfile, Result};
 
-/// Wraps a store and records the calls that reach it, so that a test can say how many reads a task may take.
+/// A wrapper that records the calls that reach a store, so that a test can say how many reads a task may
+/// take.
 ///
 /// An `Arc` of it is a store as well: the test keeps one and gives away another.
 #[derive(Debug)]

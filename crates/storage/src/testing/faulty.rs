@@ -1,4 +1,4 @@
-//! A store that fails as told.
+//! A store that fails as a test tells it to.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,7 +10,7 @@ use kopia_format::BlobId;
 
 use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result};
 
-/// Wraps a store and makes some of its reads fail, for tests of those who read.
+/// A wrapper that makes some reads and listings of a store fail: `internal/blobtesting/faulty.go` of Kopia.
 ///
 /// Whole reads and reads of ranges are counted together, from 1. Without a setting everything is passed on.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl<S: BlobStore> FaultyStore<S> {
         Self { fail_every: n, ..self }
     }
 
-    /// Lets every `n`-th read find the blob one byte too short for it, [`Error::Short`]; 1 is each, 0 is none.
+    /// Lets every `n`-th read find the blob one byte too short for it, [`Error::Short`]; 1 is each, 0 is
+    /// none.
     #[must_use]
     pub fn short_every(self, n: u64) -> Self {
         Self { short_every: n, ..self }
