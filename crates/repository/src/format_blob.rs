@@ -1,8 +1,9 @@
 //! The format blob by itself, and its replicas in packs.
 //!
-//! Opening a repository needs this one blob above all others, and no index helps where it is lost. kopia puts replicas at the
-//! start of packs, where the password cannot be changed (`repo/format/format_blob.go`, recovery). They carry a checksum
-//! whose key is public, so that only the password tells a replica that is genuine.
+//! Opening a repository needs this one blob above all others, and no index helps where it is lost. Where the
+//! password cannot be changed, kopia puts replicas at the start of packs (`repo/format/format_blob.go`,
+//! recovery). They carry a checksum whose key is public, so that only the password proves a replica genuine.
+//! Blobs are read here and never written.
 
 use std::time::{Instant, SystemTime};
 
@@ -31,7 +32,7 @@ pub struct FormatBlob {
     bytes: Vec<u8>,
 }
 
-/// What a format blob says to who has the password.
+/// What a format blob contains, once the password has opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Opened {
@@ -41,17 +42,17 @@ pub struct Opened {
     pub epochs: bool,
 }
 
-/// A format blob that packs hold a copy of.
+/// A format blob of which packs hold a replica.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Replica {
     /// The blob.
     pub blob: FormatBlob,
-    /// The newest pack that has it, as far as the store knows times.
+    /// The newest pack that holds it, as far as the store knows times.
     pub pack: BlobId,
     /// When that pack was written.
     pub modified: Option<SystemTime>,
-    /// How many of the packs that were read have it.
+    /// How many of the packs that were read hold it.
     pub packs: usize,
 }
 
@@ -70,7 +71,7 @@ pub struct Replicas {
 }
 
 impl FormatBlob {
-    /// The name of the blob.
+    /// Returns the name of the blob.
     pub fn id() -> BlobId {
         BlobId::new(BLOB_ID).expect("the constant is a name")
     }
@@ -105,7 +106,7 @@ impl FormatBlob {
         copies.filter_map(|copy| Self::parse(copy.ok()??).ok())
     }
 
-    /// Opens it with a password, or another copy of it that the store has.
+    /// Opens it with a password; if that fails, takes another copy that the store has and that opens.
     pub(crate) fn unseal(&mut self, store: &dyn BlobStore, password: &Password) -> Result<RepositoryFormat> {
         let location = store.location();
         unseal(&Self::id(), &self.blob, password, &location).or_else(|error| {
@@ -131,7 +132,7 @@ impl FormatBlob {
         Ok((Self { blob, bytes }, format))
     }
 
-    /// Returns what it says.
+    /// Returns the parsed blob.
     pub(crate) fn into_blob(self) -> Envelope {
         self.blob
     }
@@ -141,7 +142,7 @@ impl FormatBlob {
         &self.bytes
     }
 
-    /// Opens it with a password; it takes some 150 ms and 64 MiB.
+    /// Opens it with a password; the key derivation takes some 150 ms and 64 MiB.
     ///
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::CorruptBlob`], [`Error::Unsupported`].
@@ -175,8 +176,10 @@ impl Replicas {
         Ok(replicas)
     }
 
-    /// Chooses the replica that opens with the password and is of the newest format: packs from before an upgrade have the
-    /// old one, and a copy of a repository may have lost the times of its packs.
+    /// Chooses the replica of the newest format among those that the password opens.
+    ///
+    /// Packs from before an upgrade hold the old format, and a copy of a repository may have lost the times
+    /// of packs.
     ///
     /// # Errors
     /// [`Error::WrongPassword`] if none opens.
@@ -188,6 +191,7 @@ impl Replicas {
         best.map(|(_, replica)| replica).ok_or_else(|| Error::WrongPassword { location: BLOB_ID.into() })
     }
 
+    /// Counts a replica, and keeps it if it is the first of its kind.
     fn add(&mut self, bytes: Vec<u8>, pack: BlobInfo) {
         if let Some(known) = self.found.iter_mut().find(|known| known.blob.bytes == bytes) {
             known.packs += 1;
@@ -197,7 +201,7 @@ impl Replicas {
     }
 }
 
-/// Reads the replica of a pack, if it has one at either end.
+/// Reads the replica of a pack, if it holds one at either end.
 fn read(store: &dyn BlobStore, pack: &BlobInfo) -> Result<Option<Vec<u8>>> {
     let length = pack.length.min(READ);
     for offset in [0, pack.length - length] {
@@ -209,7 +213,7 @@ fn read(store: &dyn BlobStore, pack: &BlobInfo) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// Compares the checksum.
+/// Returns the replica if its checksum is right.
 fn checked<'a>((blob, checksum): (&'a [u8], &[u8])) -> Option<&'a [u8]> {
     let hasher = Hasher::new(HashAlgorithm::HmacSha256, CHECKSUM_KEY).ok()?;
     (hasher.hash(blob).as_bytes() == checksum).then_some(blob)

@@ -1,4 +1,6 @@
 //! Packs that the indexes need and the store does not have.
+//!
+//! Lists are compared with the indexes; no pack is read.
 
 use std::collections::HashSet;
 
@@ -6,7 +8,7 @@ use kopia_format::BlobId;
 
 use crate::{Repository, Result};
 
-/// A pack that is not there.
+/// A pack that indexes need and that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MissingPack {
@@ -17,12 +19,13 @@ pub struct MissingPack {
 }
 
 impl Repository {
-    /// Finds packs that are not there although contents should be in them, sorted by name. Nothing is read
-    /// but the lists of packs; and the indexes, if they have changed since they were read: maintenance
-    /// removes packs once no index names them.
+    /// Finds packs that should hold contents and are not there, sorted by name.
+    ///
+    /// It lists packs and reads none. Where some seem to be missing, indexes that have changed are read
+    /// again: maintenance removes packs once no index names them.
     ///
     /// # Errors
-    /// [`Error::Storage`](crate::Error::Storage) if packs or index blobs cannot be listed, and as for
+    /// [`Error::Storage`](crate::Error::Storage) if the store cannot say which packs there are, and as for
     /// [`Repository::refresh`].
     pub fn missing_packs(&self) -> Result<Vec<MissingPack>> {
         let mut listed: HashSet<BlobId> = HashSet::new();
@@ -33,12 +36,18 @@ impl Repository {
         if missing.is_empty() || !self.refresh()? {
             return Ok(missing);
         }
-        let mut missing = self.needed_but_not_in(&listed);
-        // Others may have written packs, and the indexes that name them, since packs were listed.
-        missing.retain(|pack| self.store().length(&pack.id).is_err_and(|error| error.is_not_found()));
+        let mut missing = Vec::new();
+        for pack in self.needed_but_not_in(&listed) {
+            // Others may have written packs, and the indexes that name them, since packs were listed.
+            match self.store().length(&pack.id) {
+                Err(error) if error.is_not_found() => missing.push(pack),
+                length => drop(length?),
+            }
+        }
         Ok(missing)
     }
 
+    /// Returns the packs of contents that are not deleted, less those that were listed.
     fn needed_but_not_in(&self, listed: &HashSet<BlobId>) -> Vec<MissingPack> {
         let indexes = self.indexes().snapshot();
         let mut contents = vec![0; self.indexes().packs().len()];

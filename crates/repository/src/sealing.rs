@@ -1,4 +1,7 @@
-//! How blobs and contents of this repository are sealed: error correction around encryption.
+//! The keys and algorithms of a repository: error correction around encryption, and the hash that names
+//! contents.
+//!
+//! It opens bytes and compares hashes. It reads no blob, and the keys never leave it.
 
 use kopia_codec::cipher::{Cipher, Encryption};
 use kopia_codec::ecc::Ecc;
@@ -62,7 +65,9 @@ impl Sealing {
         self.hasher.hash(plain).as_bytes() == id.hash()
     }
 
-    /// As [`Self::matches`], of several contents: side by side where that is faster.
+    /// Returns for each content whether its bytes are the ones its id names.
+    ///
+    /// Hashes of several contents are computed side by side where that is faster.
     pub(crate) fn match_all(&self, contents: &[(&ContentId, &[u8])]) -> Vec<bool> {
         let plain: Vec<&[u8]> = contents.iter().map(|(_, plain)| *plain).collect();
         let mut digests = Vec::new();
@@ -71,14 +76,14 @@ impl Sealing {
     }
 }
 
-/// The initialization vector of a content: the last 16 bytes of its hash.
+/// Returns the initialization vector of a content: the last 16 bytes of its hash.
 pub(crate) fn content_iv(id: &ContentId) -> &[u8] {
     let hash = id.hash();
     &hash[hash.len().saturating_sub(16)..]
 }
 
-/// The initialization vector of an index blob: the 32 hexadecimal digits before the first `-` of its name, or
-/// its end.
+/// Returns the initialization vector of an index blob: the 32 hexadecimal digits before the first `-` of its
+/// name, or its end.
 pub(crate) fn blob_iv(id: &BlobId) -> Option<[u8; 16]> {
     let name = id.as_str();
     let name = name.split_once('-').map_or(name, |(name, _)| name);

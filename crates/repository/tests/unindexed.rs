@@ -196,6 +196,16 @@ fn packs_that_are_written_meanwhile_are_not_missing() {
         .before_call(opening + 1, change(first))
         .before_call(opening + 3, change(second));
     assert_eq!(open(changing).missing_packs().unwrap(), []);
+    // Nor is a pack there, or missing, of which the store cannot say so for now.
+    let [third, fourth] = [living.rewrite(), living.rewrite()];
+    let counting = Arc::new(ChangingStore::new(store.clone()));
+    open(counting.clone());
+    let changing = ChangingStore::new(store.clone())
+        .before_call(counting.calls() + 1, change(third))
+        .before_call(counting.calls() + 3, change(fourth));
+    let busy = FaultyStore::new(changing).unmeasured().because(std::io::ErrorKind::TimedOut);
+    let error = open(busy).missing_packs().unwrap_err();
+    assert_eq!(error.storage_kind(), Some(kopia_storage::ErrorKind::TryAgain), "{error}");
     let lost = ids(&store, "p")[0].clone();
     store.remove(&lost).unwrap();
     let missing = open(store).missing_packs().unwrap();

@@ -239,3 +239,6 @@ impl Layout {
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG))
 }
+
+#[cfg(test)]
+mod tests;

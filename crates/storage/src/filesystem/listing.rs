@@ -141,7 +141,7 @@ fn merge(shards: &Shards, blobs: Vec<BlobInfo>, misplaced: Vec<Misplaced>) -> Li
 }
 
 fn read_level(task: Task<'_>, level: &[Directory], threads: usize) -> Result<Vec<Found>, Failure> {
-    let threads = threads.min(level.len() / DIRECTORIES_A_THREAD).max(1);
+    let threads = worthwhile(threads, level.len());
     if threads == 1 {
         return Ok(vec![read_directories(task, level)?]);
     }
@@ -161,6 +161,11 @@ fn read_level(task: Task<'_>, level: &[Directory], threads: usize) -> Result<Vec
             })
             .collect()
     })
+}
+
+/// Returns how many threads are worth starting for so many directories.
+fn worthwhile(threads: usize, directories: usize) -> usize {
+    threads.min(directories / DIRECTORIES_A_THREAD).max(1)
 }
 
 fn read_directories(task: Task<'_>, directories: &[Directory]) -> Result<Found, Failure> {
@@ -299,65 +304,4 @@ fn may_begin(joined: &[u8], name: &[u8], prefix: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_blobs_that_begin_so_are_found() {
-        let id = |joined: &str, name: &str, prefix: &str| {
-            blob(joined.as_bytes(), name.as_bytes(), prefix.as_bytes()).map(|named| String::from(named.id))
-        };
-        assert_eq!(id("n6a", "b12.f", "n6").as_deref(), Some("n6ab12"));
-        assert_eq!(id("n6a", "b12.f", "n6ab12").as_deref(), Some("n6ab12"));
-        for (joined, name, prefix) in
-            [("p", "1.f", "n"), ("n6a", "b12.f", "n6ab12f"), ("n6a", "b12.f", "n6ab12."), ("", "xe7.f", "X")]
-        {
-            assert_eq!(id(joined, name, prefix), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn only_directories_on_the_way_are_read() {
-        assert!(leads_to(b"", b"p", b"p12"));
-        assert!(leads_to(b"", b"P", b"p12"));
-        assert!(leads_to(b"p", b"123", b"p12"));
-        assert!(leads_to(b"p", b"1", b"p12"));
-        assert!(leads_to(b"p12", b"xyz", b"p12"));
-        assert!(leads_to(b"p123", b"xyz", b"p12"));
-        assert!(leads_to(b"", b"anything", b""));
-        assert!(!leads_to(b"", b"q", b"p12"));
-        assert!(!leads_to(b"p", b"2", b"p12"));
-        assert!(!leads_to(b"", b"..", b""));
-        assert!(!leads_to(b"", b".stversions", b""));
-        assert!(!leads_to(&[b'a'; 250], b"12345", b""));
-    }
-
-    #[test]
-    fn the_type_of_an_entry_is_asked_for_where_it_is_not_listed() {
-        let here = || rustix::fs::stat(".");
-        assert_eq!(known(FileType::Unknown, here), Ok(FileType::Directory));
-        assert_eq!(known(FileType::Unknown, || Err(Errno::NOENT)), Ok(FileType::Unknown), "it has vanished");
-        for errno in [Errno::ACCESS, Errno::IO, Errno::STALE] {
-            assert_eq!(known(FileType::Unknown, || Err(errno)), Err(errno));
-        }
-        assert_eq!(known(FileType::Symlink, || panic!("it is known")), Ok(FileType::Symlink));
-    }
-
-    #[test]
-    fn the_longest_copy_counts_and_then_the_one_in_the_right_place() {
-        let shards = Shards::parse(br#"{"default":[1]}"#).unwrap();
-        let info = |id: &str, length| BlobInfo::new(BlobId::new(id).unwrap(), length);
-        let form = Arc::new(Form { lengths: Vec::new(), extension: false });
-        let misplaced =
-            |id, length| Misplaced { blob: info(id, length), form: Arc::clone(&form), path: None };
-        let merged = merge(
-            &shards,
-            vec![info("pa", 5), info("pb", 5), info("pc", 5)],
-            vec![misplaced("pa", 5), misplaced("pb", 4), misplaced("pc", 6), misplaced("pd", 7)],
-        );
-        assert_eq!(merged.blobs, [info("pa", 5), info("pb", 5), info("pc", 6), info("pd", 7)]);
-        assert_eq!(merged.forms, [(*form).clone()]);
-        let moved: Vec<_> = merged.moved.iter().map(|(id, path)| (id.as_str(), &path[..])).collect();
-        assert_eq!(moved, [("pb", &b"p/b.f"[..]), ("pc", b"pc")], "what the wrong copy could be taken for");
-    }
-}
+mod tests;

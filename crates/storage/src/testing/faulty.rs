@@ -24,6 +24,7 @@ pub struct FaultyStore<S> {
     kind: io::ErrorKind,
     missing: BTreeSet<BlobId>,
     unlisted: Vec<String>,
+    unmeasured: bool,
 }
 
 impl<S: BlobStore> FaultyStore<S> {
@@ -39,6 +40,7 @@ impl<S: BlobStore> FaultyStore<S> {
             kind: io::ErrorKind::Other,
             missing: BTreeSet::new(),
             unlisted: Vec::new(),
+            unmeasured: false,
         }
     }
 
@@ -85,6 +87,12 @@ impl<S: BlobStore> FaultyStore<S> {
     pub fn unlisted(mut self, prefix: &str) -> Self {
         self.unlisted.push(prefix.into());
         self
+    }
+
+    /// Lets asking for the length of a blob fail with [`Error::Read`].
+    #[must_use]
+    pub fn unmeasured(self) -> Self {
+        Self { unmeasured: true, ..self }
     }
 
     /// Returns how many reads were tried.
@@ -142,6 +150,10 @@ impl<S: BlobStore> BlobStore for FaultyStore<S> {
     fn length(&self, id: &BlobId) -> Result<u64> {
         self.wait();
         self.is_there(id)?;
+        if self.unmeasured {
+            let source = io::Error::new(self.kind, "this length was told to fail");
+            return Err(Error::Read { place: self.location(), blob: id.clone(), offset: 0, source });
+        }
         self.inner.length(id)
     }
 
@@ -229,7 +241,8 @@ mod tests {
         let store = store.fail_every(1).unlisted("p").because(io::ErrorKind::TimedOut);
         assert_eq!(store.read(&id).unwrap_err().kind(), ErrorKind::TryAgain);
         assert_eq!(store.list("p").unwrap_err().kind(), ErrorKind::TryAgain);
-        assert!(store.list("").is_ok());
+        assert!(store.list("").is_ok() && store.length(&id).is_ok());
+        assert_eq!(store.unmeasured().length(&id).unwrap_err().kind(), ErrorKind::TryAgain);
     }
 
     #[test]

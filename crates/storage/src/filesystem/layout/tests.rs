@@ -1,0 +1,116 @@
+//! Where blobs are looked for, and that an error on the way is not taken for an absent file.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::filesystem::open_blob::file_length;
+
+/// A pack, and where a layout of two directories of two letters has it, which is none of the usual forms.
+const PACK: &str = "p0638154a08df93c269693324852cef8c";
+const RIGHT: &str = "p0/63/8154a08df93c269693324852cef8c.f";
+const OTHER: &str = "q0638154a08df93c269693324852cef8c";
+
+/// A directory and its layout.
+struct Place {
+    directory: TempDir,
+    root: File,
+    layout: Layout,
+}
+
+impl Place {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = File::open(directory.path()).unwrap();
+        let layout = Layout::new(Shards::parse(br#"{"default":[2,2]}"#).unwrap());
+        let place = Self { directory, root, layout };
+        files.iter().for_each(|(path, bytes)| place.put(path, bytes));
+        place
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn put(&self, path: &str, bytes: &str) {
+        fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
+        fs::write(self.path(path), bytes).unwrap();
+    }
+
+    /// Puts a directory where a file should be, so that reading fails otherwise than for want of a file.
+    fn obstruct(&self, path: impl AsRef<Path>) {
+        fs::create_dir_all(self.directory.path().join(path)).unwrap();
+    }
+
+    fn list(&self, prefix: &str) {
+        self.layout.list(self.root.as_fd(), prefix, 1).unwrap();
+    }
+
+    fn length(&self, id: &str) -> Result<u64, Errno> {
+        let id = BlobId::new(id).unwrap();
+        let length = self.layout.find(self.root.as_fd(), &id, |path| file_length(&self.root, path));
+        length.map_err(|error| Errno::from_io_error(&error).unwrap())
+    }
+}
+
+#[test]
+fn what_was_listed_is_not_searched_for_again() {
+    for listed in [&["p"][..], &["q", "p"], &["p", "q"], &[""], &["p0", "p"], &["p", "p0"]] {
+        let place = Place::new(&[]);
+        listed.iter().for_each(|prefix| place.list(prefix));
+        place.put("p06/3/8154a08df93c269693324852cef8c.f", "late");
+        assert_eq!(place.length(PACK), Err(Errno::NOENT), "{listed:?}");
+        place.list("p");
+        assert_eq!(place.length(PACK), Ok(4), "{listed:?}");
+    }
+    let place = Place::new(&[("p06/3/8154a08df93c269693324852cef8c.f", "pack")]);
+    place.list("q");
+    place.list("p1");
+    assert_eq!(place.length(PACK), Ok(4), "no listing could have found it");
+}
+
+#[test]
+fn an_error_on_the_way_ends_the_search() {
+    // In the right place.
+    let place = Place::new(&[(PACK, "flat")]);
+    place.obstruct(RIGHT);
+    assert_eq!(place.length(PACK), Err(Errno::ISDIR));
+
+    // In the right place, after blobs were found elsewhere.
+    let place = Place::new(&[(OTHER, "other")]);
+    place.obstruct(RIGHT);
+    assert_eq!(place.length(OTHER), Ok(5));
+    assert_eq!(place.length(PACK), Err(Errno::ISDIR));
+
+    // Elsewhere.
+    let place = Place::new(&[("p/063/8154a08df93c269693324852cef8c.f", "whole")]);
+    place.obstruct(PACK);
+    assert_eq!(place.length(PACK), Err(Errno::ISDIR));
+}
+
+#[test]
+fn the_right_place_counts_after_others_were_found_elsewhere() {
+    let place = Place::new(&[(OTHER, "other"), (RIGHT, "right")]);
+    for _ in 0..2 {
+        assert_eq!((place.length(OTHER), place.length(PACK)), (Ok(5), Ok(5)));
+    }
+}
+
+#[test]
+fn of_two_copies_the_longer_one_counts_while_it_is_there() {
+    let place = Place::new(&[(RIGHT, "cut"), (PACK, "whole")]);
+    assert_eq!(place.length(PACK), Ok(3), "nothing is known of the other");
+    place.list("p");
+    assert_eq!(place.length(PACK), Ok(5));
+    fs::remove_file(place.path(PACK)).unwrap();
+    assert_eq!(place.length(PACK), Ok(3));
+    place.obstruct(PACK);
+    assert_eq!(place.length(PACK), Err(Errno::ISDIR));
+    fs::remove_dir(place.path(PACK)).unwrap();
+    place.list("p");
+    place.obstruct(PACK);
+    assert_eq!(place.length(PACK), Ok(3), "a listing forgets what is gone");
+}
