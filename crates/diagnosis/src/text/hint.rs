@@ -32,11 +32,7 @@ impl Hint {
             Self::AwaitUpgrade { owner } => {
                 format!("if {owner} still upgrades it, wait until that has ended")
             }
-            Self::AskPacksOrCopy => format!(
-                "if its packs are there, {} asks them what they hold; otherwise copy what is missing, or wait until \
-                 that is done",
-                audience.option("--degraded")
-            ),
+            Self::AskPacksOrCopy => ask_packs_or_copy(audience),
             Self::LeaveOutIndex => {
                 format!("{} leaves it out and asks the packs what they hold", audience.option("--degraded"))
             }
@@ -185,6 +181,18 @@ impl Hint {
             | Self::MixedFiles(_) => "",
         }
     }
+}
+
+/// Words it for a mover in few words: its last line has no room for more.
+fn ask_packs_or_copy(audience: Audience) -> String {
+    let degraded = audience.option("--degraded");
+    if audience == Audience::VolSync {
+        return format!("{degraded} asks the packs that are there; otherwise copy what is missing");
+    }
+    format!(
+        "if its packs are there, {degraded} asks them what they hold; otherwise copy what is missing, or wait until \
+         that is done"
+    )
 }
 
 fn before_resume(first: BeforeResume) -> String {

@@ -1,0 +1,140 @@
+//! The options of `restore`.
+
+use std::path::PathBuf;
+
+use kopia_rs::restore::{self, Existing, PageCache};
+use kopia_rs::verify::Shard;
+
+use super::What;
+use super::values::{about_existing, about_page_cache, about_sync, one_of};
+
+/// Headings in the help.
+const TARGET: &str = "What exists in TARGET";
+const ERRORS: &str = "Errors";
+const ATTRIBUTES: &str = "Attributes";
+const SPEED: &str = "Speed, space and safety";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// Where to restore to: a folder's contents go into it; a file or link becomes it, or goes into it if it is a folder
+    /// or ends in /.
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: PathBuf,
+    /// Show what would be written, kept and deleted, and what would fail; change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// What to do with files and links that exist in TARGET.
+    #[arg(
+        help_heading = TARGET,
+        long,
+        value_name = "HOW",
+        default_value = "verify",
+        value_parser = one_of(&Existing::NAMES, about_existing),
+    )]
+    pub(crate) existing: Existing,
+    /// Change large files of TARGET in place where they differ, instead of replacing them whole; if the run
+    /// is killed, they hold old and new pieces until the next run has ended.
+    #[arg(help_heading = TARGET, long)]
+    pub(crate) in_place: bool,
+    /// Delete what is in TARGET but not in the snapshot, once all of the snapshot is restored; never on
+    /// another file system.
+    #[arg(help_heading = TARGET, long)]
+    pub(crate) delete_extra: bool,
+    /// With --delete-extra: leave the folder lost+found of TARGET.
+    #[arg(help_heading = TARGET, long, requires = "delete_extra")]
+    pub(crate) keep_lost_found: bool,
+    /// Stop at the first error.
+    #[arg(help_heading = ERRORS, long)]
+    pub(crate) fail_fast: bool,
+    /// Write files that have lost pieces as NAME.partial, with zeros in place of these.
+    #[arg(help_heading = ERRORS, long)]
+    pub(crate) salvage: bool,
+    /// Restore only part I, counted from 0, of N parts that other processes restore into the same TARGET;
+    /// nothing is visible before --finish.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "I/N",
+        conflicts_with_all = ["finish", "dry_run", "delete_extra", "in_place", "salvage"],
+    )]
+    pub(crate) shard: Option<Shard>,
+    /// Finish a restore whose N shards have all ended.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with_all = ["dry_run", "in_place", "salvage"],
+    )]
+    pub(crate) finish: Option<u32>,
+    /// How many threads decode and write; by default as many as there are cores for this process.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=1024),
+    )]
+    pub(crate) parallel: Option<u16>,
+    /// Leave owner, mode and times of TARGET itself alone.
+    #[arg(help_heading = ATTRIBUTES, long)]
+    pub(crate) no_root_attributes: bool,
+    /// Do not restore owners: files belong to the current user.
+    #[arg(help_heading = ATTRIBUTES, long)]
+    pub(crate) skip_owners: bool,
+    /// Do not restore modes: only the owner of the files may read them.
+    #[arg(help_heading = ATTRIBUTES, long)]
+    pub(crate) skip_permissions: bool,
+    /// Do not restore modification times.
+    #[arg(help_heading = ATTRIBUTES, long)]
+    pub(crate) skip_times: bool,
+    /// How deep folders may be nested.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "N",
+        default_value_t = restore::Options::default().max_depth,
+    )]
+    pub(crate) max_depth: usize,
+    /// Compare every content with its hash; the encryption authenticates it in any case.
+    #[arg(help_heading = SPEED, long)]
+    pub(crate) verify_hashes: bool,
+    /// What is forced to disk before the end: nothing, the target's file system once, or every file.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "WHAT",
+        default_value = "none",
+        value_parser = one_of(&restore::Sync::NAMES, about_sync),
+    )]
+    pub(crate) sync: restore::Sync,
+    /// Leave blocks of zeros out of files, as holes that take no room on the disk.
+    #[arg(help_heading = SPEED, long)]
+    pub(crate) sparse: bool,
+    /// Which written files stay in the page cache: only small ones, or all.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "WHAT",
+        default_value = "auto",
+        value_parser = one_of(&PageCache::NAMES, about_page_cache),
+    )]
+    pub(crate) page_cache: PageCache,
+    /// How many MiB may be read ahead from networks and spinning disks.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "MIB",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u64).range(1..=1 << 20),
+    )]
+    pub(crate) read_ahead: u64,
+    /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
+    #[arg(help_heading = ERRORS, long)]
+    pub(crate) strict_attributes: bool,
+    /// Write every problem to this file, one JSON object a line; with --strict-attributes every attribute
+    /// that could not be set, too.
+    #[arg(help_heading = ERRORS, long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}

@@ -1,0 +1,86 @@
+//! How values of arguments are parsed, and what the help says of them.
+
+use std::os::unix::ffi::OsStringExt;
+use std::str::FromStr;
+
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use kopia_rs::restore::{self, Existing, PageCache};
+use kopia_rs::storage::IoMode;
+
+/// Takes a name as kopia stores it: with U+FFFD for each byte that is not UTF-8.
+pub(super) fn as_stored() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|text| stored(&text.into_vec()))
+}
+
+fn stored(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err("a percentage is above 0, and 100 at most".into()),
+    }
+}
+
+/// Parses an option that takes one of a few names, each with what it does.
+pub(super) fn one_of<T>(
+    values: &'static [(&str, T)],
+    about: fn(&T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    let values = values.iter().map(|(name, value)| PossibleValue::new(*name).help(about(value)));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<T>())
+}
+
+pub(super) fn about_io(mode: &IoMode) -> &'static str {
+    match mode {
+        IoMode::Auto => "The fastest as measured, which is pread",
+        IoMode::Map => "By memory maps on local file systems",
+        IoMode::Pread => "Never by maps",
+    }
+}
+
+pub(super) fn about_existing(existing: &Existing) -> &'static str {
+    match existing {
+        Existing::Verify => "Keep them if all their bytes are right, replace them otherwise",
+        Existing::Skip => "Keep them if size and modification time are right, replace them otherwise",
+        Existing::Overwrite => "Replace them",
+        Existing::Error => "Leave them alone, and call that an error",
+        _ => "",
+    }
+}
+
+pub(super) fn about_sync(sync: &restore::Sync) -> &'static str {
+    match sync {
+        restore::Sync::None => "As cp and tar do",
+        restore::Sync::Filesystem => "Once, before anything gets its final name",
+        restore::Sync::Files => "Every file when it is written",
+        _ => "",
+    }
+}
+
+pub(super) fn about_page_cache(page_cache: &PageCache) -> &'static str {
+    match page_cache {
+        PageCache::Auto => "Files of up to a megabyte",
+        PageCache::Keep => "Everything, for programs that read it at once",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_taken_as_kopia_stores_them() {
+        assert_eq!(super::stored("ä/b".as_bytes()), "ä/b");
+        // Go replaces every byte of a sequence that is cut off.
+        assert_eq!(super::stored(b"a\xff/\xe2\x82b\xc3"), "a\u{fffd}/\u{fffd}\u{fffd}b\u{fffd}");
+    }
+}
