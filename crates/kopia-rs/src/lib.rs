@@ -191,9 +191,9 @@ pub mod diagnosis {
 /// Restoring to a folder of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Action, Attribute, Change, Error, Existing, Figures, NotDeleted, Notes, Observer, Operation, Options,
-        Outcome, PageCache, Part, Plan, Preview, Problem, Reason, Result, Salvaged, Sync, SystemError, Unfit,
-        folds_names, is_outside, preview, restore, restore_observed,
+        Action, Attribute, Change, Durability, Error, Existing, Figures, NotDeleted, Notes, Observer,
+        Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason, Result, Salvaged,
+        SystemError, Unfit, folds_names, is_outside, preview, restore, restore_observed,
     };
 }
 

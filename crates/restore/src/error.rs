@@ -48,11 +48,11 @@ pub enum Error {
     /// Not all shards are through.
     #[error("{}", unfinished(missing, *of, others))]
     Shards {
-        /// The numbers of those that left no mark.
+        /// The numbers of those that left no marker.
         missing: Vec<u32>,
         /// How many there are.
         of: u32,
-        /// Other numbers of shards that left marks here.
+        /// Other numbers of shards that left markers here.
         others: Vec<u32>,
     },
     /// Another process restores the same shard, or one of another number of shards.
@@ -114,7 +114,7 @@ fn more(missing: Option<u64>) -> String {
     missing.map_or(String::new(), |bytes| format!(", which takes at least {bytes} bytes more"))
 }
 
-/// Names the shards that have not finished. A finish takes all their marks away, so none at all may mean that it has run.
+/// Names the shards that have not finished. A finish takes all their markers away, so none at all may mean that it has run.
 fn unfinished(missing: &[u32], of: u32, others: &[u32]) -> String {
     let none = missing.len() as u64 == u64::from(of) && others.is_empty();
     match missing {

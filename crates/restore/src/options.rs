@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use crate::Part;
+use crate::Portion;
 
 /// How a restore is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Options {
     /// every content already.
     pub verify_hashes: bool,
     /// What is forced to disk before the restore ends.
-    pub sync: Sync,
+    pub sync: Durability,
     /// Whether blocks of zeros are left out of files, as holes that take no room. Off by default: files get the room that
     /// they need, so that the disk cannot be full later.
     pub sparse: bool,
@@ -53,7 +53,7 @@ pub struct Options {
     /// their place. If that name is taken or too long, the file is called `.kopia-rs-partial-` and eight hexadecimal digits.
     pub salvage: bool,
     /// Whether only a part is restored, beside other processes that restore the others.
-    pub part: Part,
+    pub portion: Portion,
 }
 
 /// What happens to a file or link that the target has already. Folders are filled whatever this says.
@@ -77,7 +77,7 @@ pub enum Existing {
 /// What is forced to disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Sync {
+pub enum Durability {
     /// Nothing, as `cp`, `tar` and kopia do: the system writes when it likes.
     #[default]
     None,
@@ -111,7 +111,7 @@ impl Existing {
     ];
 }
 
-impl Sync {
+impl Durability {
     /// All values by their names, as command lines and configurations spell them.
     pub const NAMES: [(&str, Self); 3] =
         [("none", Self::None), ("filesystem", Self::Filesystem), ("files", Self::Files)];
@@ -130,7 +130,7 @@ impl FromStr for Existing {
     }
 }
 
-impl FromStr for Sync {
+impl FromStr for Durability {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -165,7 +165,7 @@ impl Default for Options {
             skip_times: false,
             max_depth: 10_000,
             verify_hashes: false,
-            sync: Sync::None,
+            sync: Durability::None,
             sparse: false,
             page_cache: PageCache::Auto,
             read_ahead: 64 << 20,
@@ -175,7 +175,7 @@ impl Default for Options {
             keep_lost_found: false,
             fail_fast: false,
             salvage: false,
-            part: Part::Whole,
+            portion: Portion::Whole,
         }
     }
 }
@@ -183,12 +183,12 @@ impl Default for Options {
 impl Options {
     /// Says whether other processes write into the same unfinished folder at the same time.
     pub(crate) fn is_shard(&self) -> bool {
-        matches!(self.part, Part::Shard(_))
+        matches!(self.portion, Portion::Shard(_))
     }
 
     /// Says whether everything is written and only has to get to its place.
     pub(crate) fn is_finish(&self) -> bool {
-        matches!(self.part, Part::Finish(_))
+        matches!(self.portion, Portion::Finish(_))
     }
 
     /// Returns the number of threads that decode and write.
@@ -208,7 +208,7 @@ mod tests {
         for (name, value) in Existing::NAMES {
             assert_eq!(name.parse(), Ok(value));
         }
-        assert_eq!("filesystem".parse(), Ok(Sync::Filesystem));
+        assert_eq!("filesystem".parse(), Ok(Durability::Filesystem));
         assert_eq!("keep".parse(), Ok(PageCache::Keep));
         assert_eq!("Keep".parse::<PageCache>(), Err("\"Keep\" is none of auto, keep".into()));
     }

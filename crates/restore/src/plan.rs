@@ -22,7 +22,7 @@ use kopia_repository::tree::{FoldName, Walk};
 use kopia_repository::{Entry, Trail};
 use rustix::fs::Stat;
 
-use crate::Part;
+use crate::Portion;
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
 use crate::decide::extras::DirNames;
@@ -65,9 +65,9 @@ pub(crate) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(crate) fn new(shared: Context<'a>, root: &Entry) -> Self {
-        let share = match shared.options.part {
-            Part::Shard(shard) => Some(Share::new(shard, root)),
-            Part::Whole | Part::Finish(_) => None,
+        let share = match shared.options.portion {
+            Portion::Shard(shard) => Some(Share::new(shard, root)),
+            Portion::Whole | Portion::Finish(_) => None,
         };
         let rounds = Rounds::new(&shared, root);
         let staged = shared

@@ -7,11 +7,11 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::object::Extents;
 
-use crate::destination::markers::{self, Marks};
-use crate::destination::merge::{Merge, Mover};
+use crate::destination::markers::{self, DoneMarkers};
+use crate::destination::merge::{Merge, Publisher};
 use crate::destination::metadata::Metadata;
 use crate::destination::metadata::probe::ProbedDefaults;
-use crate::destination::staging::{Staging, remove_marks};
+use crate::destination::staging::{Staging, remove_markers};
 use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
 use crate::plan::Planner;
@@ -19,7 +19,7 @@ use crate::plan::figures::{self, Figures};
 use crate::preview;
 use crate::shard::Incomplete;
 use crate::tally::Tally;
-use crate::{Error, Existing, Observer, Options, Outcome, Part, Result, Sync};
+use crate::{Durability, Error, Existing, Observer, Options, Outcome, Portion, Result};
 
 /// What is restored, and how: says what would be read, and runs to a directory.
 ///
@@ -62,7 +62,7 @@ impl Plan {
     /// shards.
     pub fn new(entry: &Entry, options: &Options) -> Result<Self> {
         readable(entry)?;
-        if options.part != Part::Whole && entry.kind() != EntryKind::Directory {
+        if options.portion != Portion::Whole && entry.kind() != EntryKind::Directory {
             return Err(Error::NoShards);
         }
         Ok(Self { entry: entry.clone(), options: options.clone() })
@@ -141,7 +141,7 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
     let shared = shared.map_err(|source| target.error("cannot be written", source));
     let shared = shared.inspect_err(|_| settle())?;
     target.set_usual_mode(shared.defaults.directory_mode());
-    if options.part == Part::Whole && staging.is_left() {
+    if options.portion == Portion::Whole && staging.is_left() {
         tally.resumed();
     }
 
@@ -161,9 +161,9 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
         }
     };
 
-    if let Part::Shard(shard) = options.part {
+    if let Portion::Shard(shard) = options.portion {
         // Others may still write in the target, so its mode stays.
-        markers::mark(&target, &staging, shard, shared.incomplete.take())?;
+        markers::write_done_marker(&target, &staging, shard, shared.incomplete.take())?;
         drop((shared, lock));
         return Ok(tally.finish());
     }
@@ -177,13 +177,13 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
 /// Moves what was staged to its place, and finishes the target.
 fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()> {
     let Shared { options, target, staging, tally, .. } = *shared;
-    if options.sync != Sync::None {
+    if options.sync != Durability::None {
         target.sync()?;
     }
     let has_attributes = entry.kind() == EntryKind::Directory && !entry.is_implied();
     let root_attributes = options.root_attributes && has_attributes;
     let metadata = Metadata::new(shared.defaults, options);
-    let mut mover = Mover {
+    let mut publisher = Publisher {
         target,
         staging,
         tally,
@@ -193,8 +193,8 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
         refuse_existing: options.existing == Existing::Error,
         no_room: None,
     };
-    mover.run(merge);
-    if let Some(source) = mover.no_room.take() {
+    publisher.run(merge);
+    if let Some(source) = publisher.no_room.take() {
         // What has no name yet stays staged.
         let (unfinished, target) = (staging.path(target), target.path.clone());
         return Err(Error::NoRoom {
@@ -210,11 +210,11 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
     if options.is_finish() {
         // What they stand for is in its place, and stays there.
         target.sync()?;
-        remove_marks(target.folder.as_fd(), staging.name())
-            .map_err(|source| target.error("the marks of the shards cannot be removed", source))?;
+        remove_markers(target.folder.as_fd(), staging.name())
+            .map_err(|source| target.error("the markers of the shards cannot be removed", source))?;
     }
-    mover.finish_root(merge);
-    if options.sync != Sync::None {
+    publisher.finish_root(merge);
+    if options.sync != Durability::None {
         target.sync()?;
     }
     Ok(())
@@ -235,18 +235,18 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
     let staging = open().inspect_err(|_| target.remove_new())?;
     target.open_up_if_closed();
     let mut begun = Begun { staging, lock: None, incomplete: Incomplete::default(), already_finished: false };
-    match options.part {
-        Part::Whole => {}
-        Part::Shard(shard) => {
+    match options.portion {
+        Portion::Whole => {}
+        Portion::Shard(shard) => {
             begun.lock = Some(markers::Lock::take(target, &begun.staging, shard)?);
-            markers::unmark(target, &begun.staging, shard)?;
+            markers::remove_done_marker(target, &begun.staging, shard)?;
         }
-        Part::Finish(of) => match markers::marks(target, &begun.staging, of) {
-            Ok(Marks { incomplete, mode }) => {
+        Portion::Finish(of) => match markers::read_done_markers(target, &begun.staging, of) {
+            Ok(DoneMarkers { incomplete, mode }) => {
                 target.set_mode_after(mode);
                 begun.incomplete = incomplete;
             }
-            // The last that a finish takes away is the marks, and it may be killed before it can say that it is through.
+            // The last that a finish takes away is the markers, and it may be killed before it can say that it is through.
             Err(Error::Shards { .. }) if preview::is_there(entry, &target.path).unwrap_or(false) => {
                 begun.already_finished = true;
                 if begun.staging.is_left() {

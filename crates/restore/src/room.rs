@@ -21,7 +21,7 @@ use crate::decide::existing::Candidates;
 use crate::destination::folder::Folder;
 use crate::lock;
 use crate::plan::items::SmallEntry;
-use crate::{Options, Part};
+use crate::{Options, Portion};
 
 /// How many finished entries are kept in mind so that they can be put into their place before the end: each takes some 60
 /// bytes of memory.
@@ -150,7 +150,7 @@ struct State {
 impl Room {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
-            is_ours: options.part == Part::Whole,
+            is_ours: options.portion == Portion::Whole,
             ran_out: AtomicBool::default(),
             is_crowded: AtomicBool::default(),
             published: AtomicUsize::default(),
@@ -302,7 +302,7 @@ mod tests {
         for (errno, full) in errors {
             assert_eq!(Room::new(&options).may_postpone(&errno.into()), full, "{errno}");
         }
-        options.part = Part::Finish(2);
+        options.portion = Portion::Finish(2);
         assert!(!Room::new(&options).may_postpone(&Errno::NOSPC.into()));
     }
 }

@@ -1,8 +1,8 @@
 //! One restore by several processes, each of which writes a part.
 //!
 //! All write into the same unfinished folder of a target that they share. [`crate::plan`] decides what each writes. A shard
-//! that is through leaves a mark beside the folder, with the files that it could not write whole and the directories that
-//! it could not read; whoever finishes the restore demands all marks, restores what these name, sets attributes and moves
+//! that is through leaves a marker beside the folder, with the files that it could not write whole and the directories that
+//! it could not read; whoever finishes the restore demands all markers, restores what these name, sets attributes and moves
 //! everything to its place.
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::lock;
 /// Which part of a restore is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Part {
+pub enum Portion {
     /// All of it.
     #[default]
     Whole,

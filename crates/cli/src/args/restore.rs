@@ -106,9 +106,9 @@ pub(crate) struct Restore {
         long,
         value_name = "WHAT",
         default_value = "none",
-        value_parser = one_of(&restore::Sync::NAMES, about_sync),
+        value_parser = one_of(&restore::Durability::NAMES, about_sync),
     )]
-    pub(crate) sync: restore::Sync,
+    pub(crate) sync: restore::Durability,
     /// Leave blocks of zeros out of files, as holes that take no room on the disk.
     #[arg(help_heading = SPEED, long)]
     pub(crate) sparse: bool,

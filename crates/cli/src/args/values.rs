@@ -58,11 +58,11 @@ pub(super) fn about_existing(existing: &Existing) -> &'static str {
     }
 }
 
-pub(super) fn about_sync(sync: &restore::Sync) -> &'static str {
+pub(super) fn about_sync(sync: &restore::Durability) -> &'static str {
     match sync {
-        restore::Sync::None => "As cp and tar do",
-        restore::Sync::Filesystem => "Once, before anything gets its final name",
-        restore::Sync::Files => "Every file when it is written",
+        restore::Durability::None => "As cp and tar do",
+        restore::Durability::Filesystem => "Once, before anything gets its final name",
+        restore::Durability::Files => "Every file when it is written",
         _ => "",
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use kopia_rs::diagnosis::{Effort, Finding, LocalPath, access};
-use kopia_rs::restore::{self, Notes, Options, Outcome, Part};
+use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
 use kopia_rs::select::Selection;
 
 use crate::args;
@@ -104,10 +104,10 @@ fn options(args: &args::Restore) -> Options {
     options.keep_lost_found = args.keep_lost_found;
     options.fail_fast = args.fail_fast;
     options.salvage = args.salvage;
-    options.part = match (args.shard, args.finish) {
-        (Some(shard), _) => Part::Shard(shard),
-        (None, Some(of)) => Part::Finish(of),
-        (None, None) => Part::Whole,
+    options.portion = match (args.shard, args.finish) {
+        (Some(shard), _) => Portion::Shard(shard),
+        (None, Some(of)) => Portion::Finish(of),
+        (None, None) => Portion::Whole,
     };
     options
 }

@@ -125,12 +125,13 @@ impl DirNames {
         Ok(names.filter(|name| self.take(name).is_some()).collect())
     }
 
-    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished folders, marks of
+    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished folders, markers of
     /// shards, and `lost+found` on request.
     pub(crate) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
         let kept = |name: &[u8], kind| {
             let is_folder = kind == FileType::Directory;
-            let is_ours = name.starts_with(staging::PREFIX.as_bytes()) && is_folder || staging::is_mark(name);
+            let is_ours =
+                name.starts_with(staging::PREFIX.as_bytes()) && is_folder || staging::is_marker(name);
             is_root && (is_ours || options.keep_lost_found && is_folder && name == b"lost+found")
         };
         let mut names: Vec<_> = self

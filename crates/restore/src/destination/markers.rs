@@ -1,6 +1,6 @@
-//! What shards leave beside the unfinished folder: the lock that each holds, and the mark of each that is through.
+//! What shards leave beside the unfinished folder: the lock that each holds, and the marker of each that is through.
 //!
-//! A mark outlives a crash only if what it vouches for does: everything is on disk before the mark is written, and a mark
+//! A marker outlives a crash only if what it vouches for does: everything is on disk before the marker is written, and a marker
 //! that is taken back is gone from the disk before anything is written again.
 
 use std::io::{Read, Write};
@@ -47,7 +47,7 @@ impl Lock {
             }
         };
         // Each takes its own first and then looks for others, so that of two at least one sees the other.
-        for other in staging::marks_of(folder, staging.name()).map_err(error)? {
+        for other in staging::markers_of(folder, staging.name()).map_err(error)? {
             let Some(other) = of_lock(staging, &other).filter(|other| other.of() != shard.of()) else {
                 continue;
             };
@@ -76,13 +76,13 @@ fn of_lock(staging: &Staging, name: &str) -> Option<Shard> {
     Shard::new(number.parse().ok()?, of.parse().ok()?)
 }
 
-/// Takes back the mark of a shard that begins anew, before anything that it vouches for is changed.
-pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result<()> {
-    let error = |source| target.error("the mark of the shard cannot be removed", source);
+/// Takes back the marker of a shard that begins anew, before anything that it vouches for is changed.
+pub(crate) fn remove_done_marker(target: &Target, staging: &Staging, shard: Shard) -> Result<()> {
+    let error = |source| target.error("the marker of the shard cannot be removed", source);
     let name = name(staging, shard);
     // What it says of the target's mode must outlive it.
     if let Ok(text) = read(target, staging, &name) {
-        target.set_mode_after(Marks::parse(&text).mode);
+        target.set_mode_after(DoneMarkers::parse(&text).mode);
     }
     match rustix::fs::unlinkat(&target.folder, name, AtFlags::empty()) {
         // One that is not there may have been taken back by a run that was killed before this was on disk.
@@ -91,12 +91,17 @@ pub(crate) fn unmark(target: &Target, staging: &Staging, shard: Shard) -> Result
     }
 }
 
-/// Leaves the mark of a shard that is through, once all that it wrote is on disk.
-pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, incomplete: Incomplete) -> Result<()> {
+/// Leaves the marker of a shard that is through, once all that it wrote is on disk.
+pub(crate) fn write_done_marker(
+    target: &Target,
+    staging: &Staging,
+    shard: Shard,
+    incomplete: Incomplete,
+) -> Result<()> {
     target.sync()?;
     // A shard that failed meanwhile may have closed the target again.
     target.open_up_if_closed();
-    let text = Marks { incomplete, mode: target.opened_up_from() }.to_text();
+    let text = DoneMarkers { incomplete, mode: target.opened_up_from() }.to_text();
     let (name, folder) = (name(staging, shard), target.folder.as_fd());
     let new = format!("{name}.new");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -109,19 +114,19 @@ pub(crate) fn mark(target: &Target, staging: &Staging, shard: Shard, incomplete:
             rustix::fs::renameat(folder, &*new, folder, &*name)?;
             target.sync_names()
         });
-    written.map_err(|source| target.error("the mark of the shard cannot be written", source))
+    written.map_err(|source| target.error("the marker of the shard cannot be written", source))
 }
 
-/// What marks say.
+/// What markers say.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(crate) struct Marks {
+pub(crate) struct DoneMarkers {
     pub(crate) incomplete: Incomplete,
     /// The mode that the target had before a shard let its owner write in it. The shards leave it open for each other; the
     /// finish gives it back.
     pub(crate) mode: Option<u32>,
 }
 
-impl Marks {
+impl DoneMarkers {
     /// Writes fields that end in NUL: path and reason of each incomplete file, and the mode under the path of nothing.
     fn to_text(&self) -> String {
         let mode = self.mode.map(|mode| format!("\0{mode:o}\0"));
@@ -130,44 +135,44 @@ impl Marks {
     }
 
     fn parse(text: &str) -> Self {
-        let mut marks = Self::default();
+        let mut markers = Self::default();
         let mut fields = text.split('\0');
         while let (Some(path), Some(value)) = (fields.next(), fields.next()) {
             if path.is_empty() {
-                marks.mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
+                markers.mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
             } else {
-                marks.incomplete.insert(path.into(), value.into());
+                markers.incomplete.insert(path.into(), value.into());
             }
         }
-        marks
+        markers
     }
 }
 
-/// Reads the marks of all shards.
+/// Reads the markers of all shards.
 ///
 /// # Errors
 /// [`Error::Shards`] if one is missing.
-pub(crate) fn marks(target: &Target, staging: &Staging, of: u32) -> Result<Marks> {
-    let (mut all, mut missing) = (Marks::default(), Vec::new());
+pub(crate) fn read_done_markers(target: &Target, staging: &Staging, of: u32) -> Result<DoneMarkers> {
+    let (mut all, mut missing) = (DoneMarkers::default(), Vec::new());
     for shard in shards(of) {
         match read(target, staging, &name(staging, shard)) {
             // What it stood for is gone.
             Ok(_) if !staging.is_left() => missing.push(shard.number()),
             Ok(text) => {
-                let Marks { incomplete, mode } = Marks::parse(&text);
+                let DoneMarkers { incomplete, mode } = DoneMarkers::parse(&text);
                 all.incomplete.extend(incomplete);
                 all.mode = all.mode.or(mode);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(shard.number()),
-            Err(error) => return Err(target.error("the mark of a shard cannot be read", error)),
+            Err(error) => return Err(target.error("the marker of a shard cannot be read", error)),
         }
     }
     if missing.is_empty() {
         return Ok(all);
     }
-    let marks = staging::marks_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
-    let others = marks.iter().filter(|mark| mark.contains(".shard-"));
-    let others = others.filter_map(|mark| mark.rsplit_once("-of-")?.1.parse().ok());
+    let markers = staging::markers_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
+    let others = markers.iter().filter(|marker| marker.contains(".shard-"));
+    let others = others.filter_map(|marker| marker.rsplit_once("-of-")?.1.parse().ok());
     let mut others: Vec<u32> = others.filter(|other| *other != of).collect();
     others.sort_unstable();
     others.dedup();
@@ -182,13 +187,13 @@ fn name(staging: &Staging, shard: Shard) -> String {
     format!("{}.shard-{}-of-{}", staging.name(), shard.number(), shard.of())
 }
 
-/// Reads a mark. Where others may write in the target, one of theirs could vouch for what no shard has written.
+/// Reads a marker. Where others may write in the target, one of theirs could vouch for what no shard has written.
 fn read(target: &Target, staging: &Staging, name: &str) -> std::io::Result<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&target.folder, name, flags, Mode::empty())?;
-    let (mark, folder) = (rustix::fs::fstat(&file)?, rustix::fs::fstat(staging.handle())?);
-    let is_file = rustix::fs::FileType::from_raw_mode(mark.st_mode) == rustix::fs::FileType::RegularFile;
-    if !is_file || mark.st_uid != folder.st_uid {
+    let (marker, folder) = (rustix::fs::fstat(&file)?, rustix::fs::fstat(staging.handle())?);
+    let is_file = rustix::fs::FileType::from_raw_mode(marker.st_mode) == rustix::fs::FileType::RegularFile;
+    if !is_file || marker.st_uid != folder.st_uid {
         return Err(std::io::Error::other(format!(
             "{name} belongs to another user than what the shards wrote"
         )));
@@ -213,12 +218,12 @@ mod tests {
             (incomplete, Some(0o1555)),
             (Incomplete::new(), Some(0)),
         ] {
-            let marks = Marks { incomplete, mode };
-            assert_eq!(Marks::parse(&marks.to_text()), marks);
+            let markers = DoneMarkers { incomplete, mode };
+            assert_eq!(DoneMarkers::parse(&markers.to_text()), markers);
         }
         // What somebody else wrote there is no mode.
         for text in ["\0rwx\0", "\017777\0", "\0"] {
-            assert_eq!(Marks::parse(text), Marks::default(), "{text:?}");
+            assert_eq!(DoneMarkers::parse(text), DoneMarkers::default(), "{text:?}");
         }
     }
 }

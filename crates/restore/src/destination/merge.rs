@@ -41,7 +41,7 @@ pub(crate) struct Merge {
 }
 
 /// Everything that moving needs at hand.
-pub(crate) struct Mover<'a> {
+pub(crate) struct Publisher<'a> {
     pub(crate) target: &'a Target,
     pub(crate) staging: &'a Staging,
     pub(crate) tally: &'a Tally<'a>,
@@ -62,7 +62,7 @@ struct Waiting<'m> {
     name: Vec<u8>,
 }
 
-impl Mover<'_> {
+impl Publisher<'_> {
     /// Moves everything and sets the attributes that had to wait, but for those of the target folder itself.
     pub(crate) fn run(&mut self, merge: &Merge) {
         let mut handles = Handles::new(self.staging.handle(), 1, true);
@@ -190,7 +190,7 @@ impl Mover<'_> {
     pub(crate) fn finish_root(&mut self, merge: &Merge) {
         let Some(root) = merge.existing.first() else { return };
         let folder = self.target.folder.as_fd();
-        if !self.root_attributes || self.metadata.skips_permissions() {
+        if !self.root_attributes || self.metadata.preserves_permissions() {
             self.target.settle_mode();
         }
         if !self.root_attributes {

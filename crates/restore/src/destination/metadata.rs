@@ -10,9 +10,9 @@
 //! it is set for the first time, and special bits always are.
 
 pub(crate) mod keep;
+pub(crate) mod preserve;
 pub(crate) mod probe;
 mod set;
-pub(crate) mod skip;
 pub(super) mod subject;
 pub(crate) mod unset;
 
@@ -25,9 +25,9 @@ use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags, Stat};
 
 use keep::Keeper;
+use preserve::Preserve;
 use probe::ProbedDefaults;
 use set::{Owned, Seen};
-use skip::Skip;
 use subject::{Kind, Subject, is_refusal};
 use unset::Unset;
 
@@ -65,7 +65,7 @@ impl Attributes {
 /// One worker's way of setting attributes.
 pub(crate) struct Metadata {
     defaults: ProbedDefaults,
-    skip: Skip,
+    preserve: Preserve,
     keeper: Keeper,
     /// Owners that could not be set: asking again for every file would cost two system calls each.
     refused: HashSet<(u32, u32)>,
@@ -76,20 +76,20 @@ pub(crate) struct Metadata {
 impl Metadata {
     pub(crate) fn new(defaults: ProbedDefaults, options: &Options) -> Self {
         let keeper = Keeper::new(options, defaults.creator);
-        Self { defaults, skip: options.into(), keeper, refused: HashSet::new(), seen: HashSet::new() }
+        Self { defaults, preserve: options.into(), keeper, refused: HashSet::new(), seen: HashSet::new() }
     }
 
     /// Returns whether modes are left as they are.
-    pub(crate) fn skips_permissions(&self) -> bool {
-        self.skip.permissions()
+    pub(crate) fn preserves_permissions(&self) -> bool {
+        self.preserve.permissions()
     }
 
     /// Returns what is to be set of an entry.
     fn wanted(&self, subject: Subject<'_>, wanted: &Attributes) -> io::Result<Attributes> {
-        if self.skip.is_nothing() {
+        if self.preserve.is_nothing() {
             return Ok(*wanted);
         }
-        Ok(self.skip.adjust(wanted, &subject.stat()?))
+        Ok(self.preserve.adjust(wanted, &subject.stat()?))
     }
 
     /// Makes a file for writing, or for more: with its final mode where nothing else is to be set, otherwise
@@ -112,7 +112,7 @@ impl Metadata {
     }
 
     fn creation_mode(&self, wanted: &Attributes) -> u32 {
-        if self.skip.permissions() {
+        if self.preserve.permissions() {
             0o600
         } else if self.defaults.suits(wanted) {
             wanted.mode
@@ -127,7 +127,7 @@ impl Metadata {
     /// Sets what [`Self::create`] left, once all bytes are written.
     pub(crate) fn finish_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Unset> {
         let file = Subject::File(file);
-        let created_so = self.defaults.suits(wanted) && !self.skip.permissions();
+        let created_so = self.defaults.suits(wanted) && !self.preserve.permissions();
         let wanted = &self.wanted(file, wanted)?;
         // What is wanted may suit once something is left, but the file was not made so.
         let mut unset = match created_so && self.defaults.suits(wanted) && self.is_as_created(file, wanted)? {
@@ -176,7 +176,7 @@ impl Metadata {
     }
 
     fn correct(&mut self, subject: Subject<'_>, stat: &Stat, wanted: &Attributes) -> io::Result<Unset> {
-        let wanted = &self.skip.adjust(wanted, stat);
+        let wanted = &self.preserve.adjust(wanted, stat);
         let has_mode = subject.kind() == Kind::Symlink || stat.st_mode & 0o7777 == wanted.mode;
         let mut unset = Unset::default();
         if !has_owner(stat, wanted) || !has_mode {
@@ -218,7 +218,7 @@ impl Metadata {
         wanted: &Attributes,
     ) -> io::Result<Unset> {
         let symlink = Subject::Symlink(directory, name);
-        if !self.skip.is_nothing() {
+        if !self.preserve.is_nothing() {
             return self.correct(symlink, &symlink.stat()?, wanted);
         }
         let owned = if self.defaults.owner_suits(wanted) {

@@ -12,7 +12,7 @@ use kopia_format::ObjectId;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-pub(crate) use leftovers::{has_others, is_busy, is_in_use, is_mark, marks_of, remove_marks};
+pub(crate) use leftovers::{has_others, is_busy, is_in_use, is_marker, markers_of, remove_markers};
 
 use leftovers::{is_of, leftovers, remove_all};
 use ownership::{is_closed, is_doubtful, is_own, lock, not_ours, open_own};
@@ -61,7 +61,7 @@ impl Staging {
         let busy = || Error::Busy { target: target.path.clone() };
         let name = format!("{PREFIX}{root}");
         // Beside a single file others may be at work, in a folder that everybody shares.
-        let (leftovers, marks) = match target.name {
+        let (leftovers, markers) = match target.name {
             None => leftovers(folder).map_err(error)?,
             Some(_) => (vec![name.clone()], Vec::new()),
         };
@@ -77,13 +77,13 @@ impl Staging {
                 continue;
             }
             tracing::info!(leftover, "removing what an interrupted restore left");
-            remove_all(folder, marks.iter().filter(|mark| is_of(mark, &leftover))).map_err(error)?;
+            remove_all(folder, markers.iter().filter(|marker| is_of(marker, &leftover))).map_err(error)?;
             let identity = Identity::of(&handle).map_err(error)?;
             remove_tree(folder, leftover.as_bytes(), Some(identity)).map_err(error)?;
         }
         // Of all other roots there is nothing left.
-        let own = |mark: &&String| options.is_finish() && is_of(mark, &name);
-        remove_all(folder, marks.iter().filter(|mark| !own(mark))).map_err(error)?;
+        let own = |marker: &&String| options.is_finish() && is_of(marker, &name);
+        remove_all(folder, markers.iter().filter(|marker| !own(marker))).map_err(error)?;
         if let Some(handle) = taken_up {
             return Ok(Self::new(handle, name, true));
         }
@@ -123,11 +123,11 @@ impl Staging {
         let error = |source: io::Error| target.error("cannot be written", source);
         let name = format!("{PREFIX}{root}");
         match make(target, &name) {
-            // The marks of a folder that is gone stand for nothing; a lock may be another shard's that has just begun.
+            // The markers of a folder that is gone stand for nothing; a lock may be another shard's that has just begun.
             Ok(()) => {
-                let mut marks = marks_of(folder, &name).map_err(error)?;
-                marks.retain(|mark| !mark[name.len()..].starts_with(LOCK));
-                remove_all(folder, marks.iter()).map_err(error)?;
+                let mut markers = markers_of(folder, &name).map_err(error)?;
+                markers.retain(|marker| !marker[name.len()..].starts_with(LOCK));
+                remove_all(folder, markers.iter()).map_err(error)?;
             }
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(error(errno.into())),

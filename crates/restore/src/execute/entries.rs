@@ -7,7 +7,7 @@ use kopia_repository::Defect;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::{Worker, is_fatal};
-use crate::Sync;
+use crate::Durability;
 use crate::decide::existing::Candidates;
 use crate::destination::close;
 use crate::destination::metadata::unset::Unset;
@@ -91,8 +91,8 @@ impl Worker<'_> {
 
     pub(super) fn sync(&self, file: &OwnedFd) -> io::Result<()> {
         match self.shared.options.sync {
-            Sync::Files => Ok(rustix::fs::fsync(file)?),
-            Sync::None | Sync::Filesystem => Ok(()),
+            Durability::Files => Ok(rustix::fs::fsync(file)?),
+            Durability::None | Durability::Filesystem => Ok(()),
         }
     }
 

@@ -8,7 +8,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::Worker;
-use crate::Sync;
+use crate::Durability;
 use crate::destination::folder::Folder;
 use crate::destination::{is_folder, look};
 use crate::room::Finished;
@@ -21,7 +21,7 @@ impl Worker<'_> {
         let finished = self.shared.room.take_finished();
         let has_entries = finished.iter().any(|finished| matches!(finished, Finished::Entry { .. }));
         if has_entries
-            && self.shared.options.sync == Sync::Filesystem
+            && self.shared.options.sync == Durability::Filesystem
             && let Err(error) = self.shared.target.sync()
         {
             self.shared.give_up(error);

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
-use crate::Sync;
+use crate::Durability;
 use crate::decide::leftovers::Leftover;
 use crate::destination::existing::InTarget;
 use crate::destination::folder::{Folder, FolderKind};
@@ -196,7 +196,7 @@ impl<'a> Worker<'a> {
                 partial::name_all(handle.as_fd(), folder, self.shared.tally);
                 let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes)?;
                 self.shared.tally.unset(unset, || folder.path_of(""));
-                if self.shared.options.sync == Sync::Files {
+                if self.shared.options.sync == Durability::Files {
                     rustix::fs::fsync(&*handle)?;
                 }
             }

@@ -13,7 +13,7 @@ use crate::decide::existing::ExistingPolicy;
 use crate::destination::target::Target;
 use crate::destination::{look, staging};
 use crate::room::{InTurn, Postponed, Space};
-use crate::{Error, Part};
+use crate::{Error, Portion};
 
 /// How many entries may find no room before the restore is given up.
 const MOST_STUCK: usize = 4096;
@@ -60,7 +60,7 @@ impl Rounds {
             flushed: false,
         };
         if let Some(Destination { target, .. }) = shared.destination {
-            rounds.look_at(target, root, shared.options.part == Part::Whole);
+            rounds.look_at(target, root, shared.options.portion == Portion::Whole);
         }
         rounds
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use kopia_repository::Entry;
 use kopia_repository::verify::Shard;
-use kopia_restore::{Action, Options, Outcome, Part, preview};
+use kopia_restore::{Action, Options, Outcome, Portion, preview};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
@@ -30,9 +30,9 @@ fn root(place: &Place) -> Entry {
     place.finish("repo", writer)
 }
 
-fn part(place: &Place, root: &Entry, part: Part) -> Outcome {
+fn part(place: &Place, root: &Entry, portion: Portion) -> Outcome {
     let mut options = Options::default();
-    options.part = part;
+    options.portion = portion;
     kopia_restore::restore(root, place.path("shards"), &options).unwrap()
 }
 
@@ -63,12 +63,12 @@ fn one_shard_writes_each() {
     for of in [1, 2, 3, 7] {
         let mut files = 0;
         for number in 0..of {
-            let outcome = part(&place, &root, Part::Shard(Shard::new(number, of).unwrap()));
+            let outcome = part(&place, &root, Portion::Shard(Shard::new(number, of).unwrap()));
             assert_eq!(problems(&outcome), [""; 0], "shard {number} of {of}");
             files += outcome.files;
         }
         assert_eq!(files, 2, "the small ones, by {of} shards");
-        let outcome = part(&place, &root, Part::Finish(of));
+        let outcome = part(&place, &root, Portion::Finish(of));
         assert_eq!((problems(&outcome), outcome.files), (vec![], 3), "{of}");
         assert_same(&place.path("target"), &place.path("shards"));
         assert_eq!(names(&place.path("shards")), ["none", "one", "two"]);

@@ -9,7 +9,7 @@ use std::path::Path;
 use kopia_codec::key::Password;
 use kopia_repository::verify::Shard;
 use kopia_repository::{Entry, Repository};
-use kopia_restore::{Error, Existing, Options, Outcome, Part, Sync};
+use kopia_restore::{Durability, Error, Existing, Options, Outcome, Portion};
 use kopia_storage::FilesystemStore;
 use kopia_testkit::faults;
 use kopia_testkit::refuse::{Call, refusing};
@@ -140,12 +140,16 @@ fn shards_and_replaced_and_changed_files_are_there_too() {
         let what = format!("{answer:?}");
         let ran = refusing(&refused, || {
             let target = place.path(&format!("shards {what}"));
-            for part in [0, 1].map(|number| Part::Shard(Shard::new(number, 2).unwrap())) {
-                let outcome = restore(&root, &target, &Options::default_with(|options| options.part = part));
+            for part in [0, 1].map(|number| Portion::Shard(Shard::new(number, 2).unwrap())) {
+                let outcome =
+                    restore(&root, &target, &Options::default_with(|options| options.portion = part));
                 assert_eq!(outcome.problem_count, 0, "{what}: {:?}", problems(&outcome));
             }
-            let outcome =
-                restore(&root, &target, &Options::default_with(|options| options.part = Part::Finish(2)));
+            let outcome = restore(
+                &root,
+                &target,
+                &Options::default_with(|options| options.portion = Portion::Finish(2)),
+            );
             assert_eq!(outcome.problem_count, 0, "{what}: {:?}", problems(&outcome));
             assert_whole(&target, &what);
             assert!(outcome.notes.times > 0, "{what}: {:?}", outcome.notes);
@@ -186,7 +190,9 @@ impl With for Options {
 fn a_write_that_is_lost_at_close_is_no_restored_file() {
     let place = Place::in_memory();
     let root = tree(&place);
-    for (number, sync) in [Sync::None, Sync::Filesystem, Sync::Files].into_iter().enumerate() {
+    for (number, sync) in
+        [Durability::None, Durability::Filesystem, Durability::Files].into_iter().enumerate()
+    {
         for errno in [Errno::NOSPC, Errno::DQUOT, Errno::IO] {
             let target = place.path(&format!("{number} {errno:?}"));
             let options = Options::default_with(|options| options.sync = sync);
@@ -224,7 +230,7 @@ fn what_is_lost_at_close_for_one_file_is_a_problem_of_that_file() {
         // The target's own one stays, whole or, where that was asked for, changed in part.
         assert_eq!(names(&target), ["drop", "empty", "large", "link"]);
     }
-    let shard = Options::default_with(|options| options.part = Part::Shard(Shard::new(0, 1).unwrap()));
+    let shard = Options::default_with(|options| options.portion = Portion::Shard(Shard::new(0, 1).unwrap()));
     let target = place.path("shards");
     let ended = refusing(&[(Call::Close, Some(Errno::FBIG))], || restore(&root, &target, &shard));
     assert_eq!(ended.unwrap().problem_count, 5);
@@ -234,9 +240,11 @@ fn what_is_lost_at_close_for_one_file_is_a_problem_of_that_file() {
 fn what_cannot_be_forced_to_disk_is_an_error() {
     let place = Place::in_memory();
     let root = tree(&place);
-    for (sync, call) in
-        [(Sync::Files, Call::Fsync), (Sync::Files, Call::Syncfs), (Sync::Filesystem, Call::Syncfs)]
-    {
+    for (sync, call) in [
+        (Durability::Files, Call::Fsync),
+        (Durability::Files, Call::Syncfs),
+        (Durability::Filesystem, Call::Syncfs),
+    ] {
         let target = place.path(&format!("{sync:?} {call:?}"));
         let options = Options::default_with(|options| options.sync = sync);
         let run = |refused| refusing(&[refused], || kopia_restore::restore(&root, &target, &options));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use kopia_codec::key::Password;
 use kopia_repository::verify::Shard;
 use kopia_repository::{Entry, Repository};
-use kopia_restore::{Error, Options, Outcome, Part, Result};
+use kopia_restore::{Error, Options, Outcome, Portion, Result};
 use kopia_storage::FilesystemStore;
 use kopia_testkit::damage::{self, RepositoryCopy};
 use kopia_testkit::refuse::{Call, refusing};
@@ -47,14 +47,14 @@ fn root(place: &Place) -> Entry {
     place.finish("repo", writer)
 }
 
-fn part(place: &Place, root: &Entry, part: Part) -> Result<Outcome> {
+fn part(place: &Place, root: &Entry, portion: Portion) -> Result<Outcome> {
     let mut options = Options::default();
-    options.part = part;
+    options.portion = portion;
     kopia_restore::restore(root, place.path("target"), &options)
 }
 
-fn shard(number: u32, of: u32) -> Part {
-    Part::Shard(Shard::new(number, of).unwrap())
+fn shard(number: u32, of: u32) -> Portion {
+    Portion::Shard(Shard::new(number, of).unwrap())
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn all_shards_together_are_the_whole() {
         assert_eq!(shares.iter().map(|share| share.bytes).sum::<u64>(), whole.bytes, "of {of}");
         let most = shares.iter().map(|share| share.bytes).max().unwrap();
         assert!(most <= whole.bytes / u64::from(of) * 2, "one of {of} has {most} bytes");
-        let outcome = part(&place, &root, Part::Finish(of)).unwrap();
+        let outcome = part(&place, &root, Portion::Finish(of)).unwrap();
         assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
         let counts = |outcome: &Outcome| (outcome.files, outcome.folders, outcome.symlinks, outcome.bytes);
         assert_eq!(counts(&outcome), counts(&whole), "of {of}");
@@ -95,23 +95,23 @@ fn all_shards_together_are_the_whole() {
 fn nothing_is_finished_before_all_are_through() {
     let place = Place::new();
     let root = root(&place);
-    let error = part(&place, &root, Part::Finish(3)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(3)).unwrap_err();
     assert!(
         matches!(&error, Error::Shards { missing, of: 3, others } if missing == &[0, 1, 2] && others.is_empty()),
         "{error}"
     );
     assert!(!place.path("target").exists(), "nothing is left of the attempt");
     part(&place, &root, shard(1, 3)).unwrap();
-    let error = part(&place, &root, Part::Finish(3)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(3)).unwrap_err();
     assert_eq!(error.to_string(), "shards 0 and 2 of 3 have not finished");
     // Marks of another number of shards are no help.
-    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(2)).unwrap_err();
     assert!(matches!(&error, Error::Shards { others, .. } if others == &[3]), "{error}");
     for number in [0, 2, 1] {
         // The second of number 1, as of a pod that was started again.
         part(&place, &root, shard(number, 3)).unwrap();
     }
-    assert_eq!(part(&place, &root, Part::Finish(3)).unwrap().problem_count, 0);
+    assert_eq!(part(&place, &root, Portion::Finish(3)).unwrap().problem_count, 0);
     place.restore(&root, "fresh");
     assert_same(&place.path("fresh"), &place.path("target"));
 }
@@ -128,7 +128,7 @@ fn what_a_killed_shard_left_is_put_right() {
     for number in 0..2 {
         part(&place, &root, shard(number, 2)).unwrap();
     }
-    let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+    let outcome = part(&place, &root, Portion::Finish(2)).unwrap();
     // Nobody knows where the file ends but who finishes it.
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     place.restore(&root, "fresh");
@@ -143,7 +143,7 @@ fn a_file_of_which_one_shard_lost_a_piece_is_not_finished() {
     let root = place.open("repo").at("").unwrap_or(root);
     let found: u64 = (0..3).map(|number| part(&place, &root, shard(number, 3)).unwrap().problem_count).sum();
     assert_eq!(found, 1);
-    let outcome = part(&place, &root, Part::Finish(3)).unwrap();
+    let outcome = part(&place, &root, Portion::Finish(3)).unwrap();
     assert_eq!(outcome.problem_count, 1, "{:?}", problems(&outcome));
     let problem = &problems(&outcome)[0];
     assert!(problem.starts_with("d0/large: content "), "{problem}");
@@ -197,7 +197,7 @@ fn what_one_shard_could_not_read_is_restored_at_the_end() {
                     *(if problem.path.contains('/') { &mut lists } else { &mut directories }) += 1;
                 }
             }
-            let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+            let outcome = part(&place, &root, Portion::Finish(2)).unwrap();
             assert_eq!(outcome.problem_count, 0, "{pack}: {:?}", problems(&outcome));
             assert_same(&place.path("fresh"), &place.path("target"));
             clear(&place);
@@ -215,10 +215,10 @@ fn a_lock_that_is_held_outlives_the_finish() {
     // As of a shard that begins when its restore is being finished.
     let held = fs::File::open(&lock).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    part(&place, &root, Part::Finish(2)).unwrap();
+    part(&place, &root, Portion::Finish(2)).unwrap();
     assert!(lock.exists(), "it is held");
     drop(held);
-    assert!(part(&place, &root, Part::Finish(2)).unwrap().already_finished);
+    assert!(part(&place, &root, Portion::Finish(2)).unwrap().already_finished);
     assert!(!lock.exists());
 }
 
@@ -242,14 +242,14 @@ fn marks_go_with_what_they_stand_for() {
     fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
     let stale = format!(".kopia-rs-restore-{}.shard-1-of-2", root.object());
     fs::write(target.join(&stale), b"").unwrap();
-    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(2)).unwrap_err();
     assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[0, 1]), "{error}");
     part(&place, &root, shard(0, 2)).unwrap();
-    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(2)).unwrap_err();
     assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[1]), "{error}");
     part(&place, &root, shard(1, 2)).unwrap();
     // Nor are they deleted before they are asked for.
-    mirror.part = Part::Finish(2);
+    mirror.portion = Portion::Finish(2);
     let outcome = kopia_restore::restore(&root, &target, &mirror).unwrap();
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     place.restore(&root, "fresh");
@@ -305,7 +305,7 @@ fn a_finish_that_was_killed_is_taken_up() {
             )
             .unwrap();
         }
-        let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+        let outcome = part(&place, &root, Portion::Finish(2)).unwrap();
         assert_eq!(outcome.problem_count, 0, "step {step}: {:?}", problems(&outcome));
         let all = outcome.files + outcome.symlinks + outcome.kept;
         assert_eq!(all, whole.files + whole.symlinks, "step {step}");
@@ -333,7 +333,7 @@ fn a_finish_that_was_killed_in_a_folder_of_the_target_is_taken_up() {
     fs::rename(staged.join("small01"), place.path("target/d0/small01")).unwrap();
     fs::remove_file(place.path("target/d0/small01")).unwrap();
     fs::write(place.path("target/d0/small01"), b"half").unwrap();
-    let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+    let outcome = part(&place, &root, Portion::Finish(2)).unwrap();
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     assert_same(&place.path("fresh"), &place.path("target"));
 }
@@ -343,23 +343,23 @@ fn what_is_finished_is_finished() {
     let place = Place::new();
     let root = root(&place);
     both(&place, &root);
-    part(&place, &root, Part::Finish(2)).unwrap();
+    part(&place, &root, Portion::Finish(2)).unwrap();
     place.restore(&root, "fresh");
     let before = names(&place.path("target"));
     for _ in 0..2 {
-        let outcome = part(&place, &root, Part::Finish(2)).unwrap();
+        let outcome = part(&place, &root, Portion::Finish(2)).unwrap();
         let done = (outcome.already_finished, outcome.problem_count, outcome.files, outcome.kept);
         assert_eq!(done, (true, 0, 0, 138));
         // A shard that runs once more changes nothing that is there, and the end is the same.
         part(&place, &root, shard(0, 2)).unwrap();
     }
-    assert!(part(&place, &root, Part::Finish(2)).unwrap().already_finished);
+    assert!(part(&place, &root, Portion::Finish(2)).unwrap().already_finished);
     assert_eq!(names(&place.path("target")), before);
     assert_same(&place.path("fresh"), &place.path("target"));
     // Where anything is not there, nothing is finished.
     fs::set_permissions(place.path("target/d5"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::remove_file(place.path("target/d5/small19")).unwrap();
-    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(2)).unwrap_err();
     assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[0, 1]), "{error}");
     assert_eq!(names(&place.path("target")), before, "nothing is left of the attempt");
 }
@@ -380,22 +380,22 @@ fn the_same_shard_twice_at_once_is_refused() {
     let meanwhile = || {
         for (number, of) in [(0, 2), (0, 3), (1, 1)] {
             let Some(other) = Shard::new(number, of) else { continue };
-            let result = part(&place, &root, Part::Shard(other));
+            let result = part(&place, &root, Portion::Shard(other));
             assert!(matches!(&result, Err(Error::ShardBusy { shard, .. }) if shard.of() == 2), "{result:?}");
         }
         part(&place, &root, shard(1, 2)).unwrap();
-        assert!(matches!(part(&place, &root, Part::Finish(2)), Err(Error::Busy { .. })));
+        assert!(matches!(part(&place, &root, Portion::Finish(2)), Err(Error::Busy { .. })));
     };
     let mut options = Options::default();
-    options.part = shard(0, 2);
+    options.portion = shard(0, 2);
     let observer = Meanwhile(std::sync::Once::new(), meanwhile);
     let outcome = kopia_restore::restore_observed(&root, place.path("target"), &options, &observer).unwrap();
     assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
     assert!(observer.0.is_completed());
     // Its locks are no marks of other shards.
-    let error = part(&place, &root, Part::Finish(5)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(5)).unwrap_err();
     assert!(matches!(&error, Error::Shards { others, .. } if others == &[2]), "{error}");
-    assert_eq!(part(&place, &root, Part::Finish(2)).unwrap().problem_count, 0);
+    assert_eq!(part(&place, &root, Portion::Finish(2)).unwrap().problem_count, 0);
     place.restore(&root, "fresh");
     assert_same(&place.path("fresh"), &place.path("target"));
 }
@@ -414,10 +414,10 @@ fn a_shard_that_begins_anew_takes_its_mark_back() {
     let root = root(&place);
     both(&place, &root);
     let mut options = Options::default();
-    options.part = shard(1, 2);
+    options.portion = shard(1, 2);
     let result = kopia_restore::restore_observed(&root, place.path("target"), &options, &Stopped);
     assert!(matches!(result, Err(Error::Stopped { .. })), "{result:?}");
-    let error = part(&place, &root, Part::Finish(2)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(2)).unwrap_err();
     assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[1]), "{error}");
 }
 
@@ -428,7 +428,7 @@ fn a_mark_is_left_only_once_everything_is_on_disk() {
     let run = || part(&place, &root, shard(0, 1));
     let Some(result) = refusing(&[(Call::Syncfs, Some(Errno::IO))], run) else { return };
     assert!(matches!(result, Err(Error::Target { .. })), "{result:?}");
-    let error = part(&place, &root, Part::Finish(1)).unwrap_err();
+    let error = part(&place, &root, Portion::Finish(1)).unwrap_err();
     assert!(matches!(&error, Error::Shards { missing, .. } if missing == &[0]), "{error}");
 }
 

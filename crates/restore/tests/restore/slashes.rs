@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use kopia_repository::Defect;
 use kopia_repository::Entry;
 use kopia_repository::verify::Shard;
-use kopia_restore::{Action, Options, Outcome, Part, Preview, Reason, preview};
+use kopia_restore::{Action, Options, Outcome, Portion, Preview, Reason, preview};
 use kopia_testkit::writer::RepositoryWriter;
 
 use crate::common::{Place, assert_same, file, folder, link, names, problems};
@@ -155,9 +155,9 @@ fn shards_make_them_too() {
     restore(&place, &root, |_| ());
     fs::rename(place.path("target"), place.path("whole")).unwrap();
     for number in 0..3 {
-        restore(&place, &root, |options| options.part = Part::Shard(Shard::new(number, 3).unwrap()));
+        restore(&place, &root, |options| options.portion = Portion::Shard(Shard::new(number, 3).unwrap()));
     }
-    let outcome = restore(&place, &root, |options| options.part = Part::Finish(3));
+    let outcome = restore(&place, &root, |options| options.portion = Portion::Finish(3));
     assert_eq!(
         (outcome.files, outcome.symlinks, outcome.problem_count),
         (5, 1, 1),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_repository::Entry;
 use kopia_repository::verify::Shard;
-use kopia_restore::{Error, Observer, Options, Part};
+use kopia_restore::{Error, Observer, Options, Portion};
 
 use crate::common::{Place, assert_same, file, folder, names};
 
@@ -225,10 +225,10 @@ fn the_mark_of_another_user_vouches_for_nothing() {
     let target = place.path("target");
     let part = |part| {
         let mut options = Options::default();
-        options.part = part;
+        options.portion = part;
         kopia_restore::restore(&root, &target, &options)
     };
-    part(Part::Shard(Shard::new(0, 2).unwrap())).unwrap();
+    part(Portion::Shard(Shard::new(0, 2).unwrap())).unwrap();
     let unfinished = format!(".kopia-rs-restore-{}", root.object());
     let is_mark = |name: &String| name.starts_with(&unfinished) && name.contains(".shard-");
     let mark = names(&target).into_iter().find(is_mark).unwrap();
@@ -238,11 +238,11 @@ fn the_mark_of_another_user_vouches_for_nothing() {
     if chown(&planted, Some(65534), Some(65534)).is_err() {
         return eprintln!("not tested: only root can make a file of another user");
     }
-    let refused = part(Part::Finish(2)).unwrap_err();
+    let refused = part(Portion::Finish(2)).unwrap_err();
     let Error::Target { source, .. } = &refused else { panic!("{refused:?}") };
     assert!(source.to_string().contains("belongs to another user"), "{source}");
     fs::remove_file(planted).unwrap();
-    part(Part::Shard(Shard::new(1, 2).unwrap())).unwrap();
-    assert_eq!(part(Part::Finish(2)).unwrap().problem_count, 0);
+    part(Portion::Shard(Shard::new(1, 2).unwrap())).unwrap();
+    assert_eq!(part(Portion::Finish(2)).unwrap().problem_count, 0);
     assert_eq!(names(&target), ["a", "d"]);
 }

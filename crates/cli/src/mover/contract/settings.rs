@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use kopia_rs::Password;
-use kopia_rs::restore::{Options, Sync};
+use kopia_rs::restore::{Durability, Options};
 
 use super::arguments::{self, Arguments, OnMissing};
 use super::configuration::Structured;
@@ -61,7 +61,7 @@ impl Settings {
 /// Returns the options of a restore. What one of the two settings wants deleted is deleted.
 fn options(arguments: &Arguments, delete_extra: bool) -> Options {
     let mut options = Options::default();
-    options.sync = Sync::Filesystem;
+    options.sync = Durability::Filesystem;
     options.keep_lost_found = true;
     options.delete_extra = delete_extra || arguments.delete_extra;
     options.parallel = arguments.parallel;

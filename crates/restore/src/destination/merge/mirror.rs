@@ -13,10 +13,10 @@ use super::super::folder::Folder;
 use super::super::handles::Handles;
 use super::super::remove::{Kept, remove_extra, would_keep};
 use super::super::{Identity, staging};
-use super::{Merge, Mover, Waiting, attributes, in_the_way};
+use super::{Merge, Publisher, Waiting, attributes, in_the_way};
 use crate::reason::NotDeleted;
 
-impl Mover<'_> {
+impl Publisher<'_> {
     /// Deletes what the snapshot does not have, if all that it has was restored, and finishes the folders.
     pub(super) fn mirror(
         &mut self,

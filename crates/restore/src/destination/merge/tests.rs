@@ -13,8 +13,8 @@ use crate::destination::folder::FolderKind;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::probe::ProbedDefaults;
 
-/// Runs something with a mover into a fresh target, and returns the problems.
-fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) -> Vec<String> {
+/// Runs something with a publisher into a fresh target, and returns the problems.
+fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Folder>, &std::path::Path)) -> Vec<String> {
     let place = tempfile::tempdir().unwrap();
     let target = Target {
         folder: fs::File::open(place.path()).unwrap().into(),
@@ -31,7 +31,7 @@ fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) 
     let defaults = ProbedDefaults::probe(staging.handle()).unwrap();
     let tally = Tally::new(&());
     let root = Folder::root(Trail::root(Some(object)), Attributes::default(), Leftover::Nothing);
-    let mut mover = Mover {
+    let mut publisher = Publisher {
         target: &target,
         staging: &staging,
         tally: &tally,
@@ -41,20 +41,20 @@ fn with_mover(run: impl FnOnce(&mut Mover<'_>, &Arc<Folder>, &std::path::Path)) 
         refuse_existing: false,
         no_room: None,
     };
-    run(&mut mover, &root, place.path());
+    run(&mut publisher, &root, place.path());
     tally.finish().problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn what_vanished_from_the_unfinished_folder_is_told() {
-    let problems = with_mover(|mover, root, place| {
-        let staged = place.join(mover.staging.name());
+    let problems = with_publisher(|publisher, root, place| {
+        let staged = place.join(publisher.staging.name());
         for name in ["one", "two"] {
             fs::write(staged.join(name), b"x").unwrap();
             root.one_staged();
         }
         root.one_staged();
-        mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+        publisher.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
     });
     let vanished = "1 of its entries vanished from the unfinished folder before they could be moved";
     assert_eq!(problems, [format!(".: {vanished}")]);
@@ -62,7 +62,7 @@ fn what_vanished_from_the_unfinished_folder_is_told() {
 
 #[test]
 fn a_moved_directory_that_was_replaced_gets_no_attributes() {
-    let problems = with_mover(|mover, root, place| {
+    let problems = with_publisher(|publisher, root, place| {
         let trail = Trail::root(None).child("child", None);
         let child = root.child(trail, 0, Attributes::default(), FolderKind::Moved, Leftover::Nothing);
         fs::create_dir(place.join("made")).unwrap();
@@ -71,41 +71,41 @@ fn a_moved_directory_that_was_replaced_gets_no_attributes() {
         let parent = fs::File::open(place).unwrap();
         // Somebody else's directory has the name.
         fs::create_dir(place.join("child")).unwrap();
-        assert!(mover.finish_moved(parent.as_fd(), &child).is_err());
+        assert!(publisher.finish_moved(parent.as_fd(), &child).is_err());
         fs::remove_dir(place.join("child")).unwrap();
         fs::rename(place.join("made"), place.join("child")).unwrap();
-        mover.finish_moved(parent.as_fd(), &child).unwrap();
+        publisher.finish_moved(parent.as_fd(), &child).unwrap();
     });
     assert_eq!(problems, [""; 0]);
 }
 
 #[test]
 fn the_tag_stays_behind_however_it_is_listed() {
-    with_mover(|mover, root, place| {
-        let staged = place.join(mover.staging.name());
-        mover.staging.tag();
+    with_publisher(|publisher, root, place| {
+        let staged = place.join(publisher.staging.name());
+        publisher.staging.tag();
         // As where case is folded, and inodes that are listed are made up.
         fs::rename(staged.join("CACHEDIR.TAG"), staged.join("cachedir.tag")).unwrap();
         fs::write(staged.join("file"), b"x").unwrap();
         root.one_staged();
-        mover.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+        publisher.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
         assert!(place.join("file").exists() && !place.join("cachedir.tag").exists());
     });
 }
 
 #[test]
 fn what_this_restore_has_put_there_is_not_replaced() {
-    with_mover(|mover, _, place| {
-        let staged = place.join(mover.staging.name());
+    with_publisher(|publisher, _, place| {
+        let staged = place.join(publisher.staging.name());
         fs::write(staged.join("name"), b"second").unwrap();
         fs::write(place.join("name"), b"first").unwrap();
         let (from, to) = (fs::File::open(&staged).unwrap(), fs::File::open(place).unwrap());
         // As where another name of what is being moved finds what was moved before.
         let first = rustix::fs::statat(&to, "name", AtFlags::empty()).unwrap().st_ino;
-        let moved = mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::from([first]));
+        let moved = publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::from([first]));
         assert!(matches!(moved, Err(Unmoved::Failed(Reason::NameTaken { other: None }))), "{moved:?}");
         assert_eq!(fs::read(place.join("name")).unwrap(), b"first");
-        mover.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::new()).unwrap();
+        publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::new()).unwrap();
         assert_eq!(fs::read(place.join("name")).unwrap(), b"second");
     });
 }

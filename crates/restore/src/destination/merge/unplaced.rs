@@ -14,7 +14,7 @@ use super::super::compare::size;
 use super::super::folder::Folder;
 use super::super::handles::Handles;
 use super::super::{FOLDER, look, partial};
-use super::{Mover, names};
+use super::{Publisher, names};
 use crate::reason::Reason;
 
 /// How much was staged and stays there.
@@ -74,7 +74,7 @@ impl Unplaced {
     }
 }
 
-impl Mover<'_> {
+impl Publisher<'_> {
     /// Reports an entry of a folder that stays in its staging directory.
     pub(super) fn unplaced(
         &self,

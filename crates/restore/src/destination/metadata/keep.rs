@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Stat, Uid};
 
-use super::skip::Skip;
+use super::preserve::Preserve;
 use super::{Attributes, SETUID_SETGID, has_owner, has_time};
 use crate::Options;
 
@@ -90,19 +90,19 @@ const NOBODY: u32 = 65534;
 /// Decides whether files of the target may stay, as far as attributes are restored at all.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keeper {
-    skip: Skip,
+    preserve: Preserve,
     creator: Creator,
 }
 
 impl Keeper {
     /// Decides as these options say, where files get this owner.
     pub(crate) fn new(options: &Options, creator: Creator) -> Self {
-        Self { skip: options.into(), creator }
+        Self { preserve: options.into(), creator }
     }
 
     /// Returns whether a file or link of the target with the right bytes may be kept and given its attributes.
     pub(crate) fn may_keep(self, stat: &Stat, wanted: &Attributes) -> bool {
-        may_keep(stat, &self.skip.adjust(wanted, stat), self.creator)
+        may_keep(stat, &self.preserve.adjust(wanted, stat), self.creator)
     }
 }
 

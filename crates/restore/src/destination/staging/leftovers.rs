@@ -1,4 +1,4 @@
-//! What restores have left in a directory: unfinished folders, and marks of shards beside them.
+//! What restores have left in a directory: unfinished folders, and markers of shards beside them.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -34,38 +34,38 @@ pub(crate) fn has_others(target: impl AsFd) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Finds the names of staging folders in the target, and of marks that shards left beside them.
+/// Finds the names of staging folders in the target, and of markers that shards left beside them.
 pub(super) fn leftovers(target: BorrowedFd<'_>) -> io::Result<(Vec<String>, Vec<String>)> {
-    let (mut folders, mut marks) = (Vec::new(), Vec::new());
+    let (mut folders, mut markers) = (Vec::new(), Vec::new());
     for entry in Dir::read_from(target)? {
         if let Ok(name) = entry?.file_name().to_str()
             && name.starts_with(PREFIX)
         {
-            if is_mark(name.as_bytes()) { &mut marks } else { &mut folders }.push(name.to_string());
+            if is_marker(name.as_bytes()) { &mut markers } else { &mut folders }.push(name.to_string());
         }
     }
-    Ok((folders, marks))
+    Ok((folders, markers))
 }
 
-/// Says whether a name is that of a mark: what stands behind a dot, which no object has in its name.
-pub(crate) fn is_mark(name: &[u8]) -> bool {
+/// Says whether a name is that of a marker: what stands behind a dot, which no object has in its name.
+pub(crate) fn is_marker(name: &[u8]) -> bool {
     name.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.contains(&b'.'))
 }
 
-/// Finds the marks beside one staging folder.
-pub(crate) fn marks_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<String>> {
-    let (_, mut marks) = leftovers(target)?;
-    marks.retain(|mark| is_of(mark, name));
-    Ok(marks)
+/// Finds the markers beside one staging folder.
+pub(crate) fn markers_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<String>> {
+    let (_, mut markers) = leftovers(target)?;
+    markers.retain(|marker| is_of(marker, name));
+    Ok(markers)
 }
 
 /// Returns whether a restore is at work in a directory: an unfinished folder in it is locked, or shards have left something
 /// beside one.
 pub(crate) fn is_in_use(directory: BorrowedFd<'_>) -> io::Result<bool> {
-    let (folders, marks) = leftovers(directory)?;
+    let (folders, markers) = leftovers(directory)?;
     Ok(folders
         .iter()
-        .any(|folder| marks.iter().any(|mark| is_of(mark, folder)) || is_locked(directory, folder)))
+        .any(|folder| markers.iter().any(|marker| is_of(marker, folder)) || is_locked(directory, folder)))
 }
 
 /// Returns whether a restore holds the lock of an unfinished folder. Where that cannot be known, one might.
@@ -79,16 +79,16 @@ fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
     }
 }
 
-/// Removes the marks beside one staging folder that is gone, and the locks that no shard holds: one that has just begun may.
-pub(crate) fn remove_marks(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    for mark in marks_of(target, name)? {
+/// Removes the markers beside one staging folder that is gone, and the locks that no shard holds: one that has just begun may.
+pub(crate) fn remove_markers(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    for marker in markers_of(target, name)? {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let lock = mark[name.len()..].starts_with(LOCK);
-        let lock = lock.then(|| rustix::fs::openat(target, &*mark, flags, Mode::empty()).ok()).flatten();
+        let lock = marker[name.len()..].starts_with(LOCK);
+        let lock = lock.then(|| rustix::fs::openat(target, &*marker, flags, Mode::empty()).ok()).flatten();
         let taken =
             lock.as_ref().map(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive));
         if taken != Some(Err(Errno::WOULDBLOCK)) {
-            remove_all(target, std::iter::once(&mark))?;
+            remove_all(target, std::iter::once(&marker))?;
         }
     }
     Ok(())
@@ -96,11 +96,11 @@ pub(crate) fn remove_marks(target: BorrowedFd<'_>, name: &str) -> io::Result<()>
 
 pub(super) fn remove_all<'m>(
     target: BorrowedFd<'_>,
-    marks: impl Iterator<Item = &'m String>,
+    markers: impl Iterator<Item = &'m String>,
 ) -> io::Result<()> {
-    for mark in marks {
-        match rustix::fs::unlinkat(target, &**mark, AtFlags::empty()) {
-            // A folder is no mark.
+    for marker in markers {
+        match rustix::fs::unlinkat(target, &**marker, AtFlags::empty()) {
+            // A folder is no marker.
             Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -108,6 +108,6 @@ pub(super) fn remove_all<'m>(
     Ok(())
 }
 
-pub(super) fn is_of(mark: &str, name: &str) -> bool {
-    mark.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+pub(super) fn is_of(marker: &str, name: &str) -> bool {
+    marker.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -9,19 +9,19 @@ use crate::Options;
 
 /// What is left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Skip {
+pub(crate) struct Preserve {
     owners: bool,
     permissions: bool,
     times: bool,
 }
 
-impl From<&Options> for Skip {
+impl From<&Options> for Preserve {
     fn from(options: &Options) -> Self {
         Self { owners: options.skip_owners, permissions: options.skip_permissions, times: options.skip_times }
     }
 }
 
-impl Skip {
+impl Preserve {
     /// Says whether everything is restored.
     pub(crate) fn is_nothing(self) -> bool {
         self == Self::default()
@@ -60,11 +60,12 @@ mod tests {
 
     #[test]
     fn a_setgid_directory_stays_one_where_its_group_is_right() {
-        let skip = Skip { owners: true, ..Skip::default() };
+        let preserve = Preserve { owners: true, ..Preserve::default() };
         let adjusted = |kind: u32, (uid, gid): (u32, u32), mode| {
             let mut stat = rustix::fs::stat("/").unwrap();
             (stat.st_uid, stat.st_gid, stat.st_mode) = (uid, gid, kind | 0o755);
-            let adjusted = skip.adjust(&Attributes { mode, uid: 1, gid: 2, ..Attributes::default() }, &stat);
+            let adjusted =
+                preserve.adjust(&Attributes { mode, uid: 1, gid: 2, ..Attributes::default() }, &stat);
             assert_eq!((adjusted.uid, adjusted.gid), (uid, gid));
             adjusted.mode
         };
