@@ -132,7 +132,7 @@
 //! | `kopia-format` | bytes into validated values |
 //! | `kopia-codec` | keys, ciphers, hashes, compression, error correction |
 //! | `kopia-storage`, here [`storage`] | blobs and where they are |
-//! | `kopia-repository`, here at the top and in [`select`] | opening, looking up, reading |
+//! | `kopia-repository`, here at the top and in [`select`] and [`tree`] | opening, looking up, reading, walking |
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!

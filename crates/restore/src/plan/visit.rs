@@ -1,7 +1,7 @@
 //! What the planner does with each directory that the walk comes to.
 
 use std::ops::ControlFlow;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_format::directory::Summary;
@@ -126,28 +126,16 @@ impl Visitor for Planner<'_> {
         if lacks_tag && read.is_ok() {
             self.batch.chores.push(Chore::Tag);
         }
-        match (read, extras) {
-            (Err(error), _) => self.unreadable(&folder, error),
-            (Ok(summary), Some(mut extras)) if !self.shared.stopped() => {
-                if let Some(existing) = &existing {
+        match read {
+            Err(error) => self.unreadable(&folder, error),
+            Ok(_) if self.shared.stopped() => {}
+            Ok(summary) => {
+                if let (Some(mut extras), Some(existing)) = (extras, existing) {
                     let kept = extras.take_originals(existing.as_fd(), stubbed);
                     kept.iter().for_each(|name| self.extra_problem(&folder, name, NotDeleted::OnlyStub));
-                }
-                match extras.take_unread(summary.as_ref()) {
-                    Ok(kept) => {
-                        let report =
-                            |name: &String| self.extra_problem(&folder, name, NotDeleted::UnreadInBackup);
-                        kept.iter().for_each(report);
-                        let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
-                        let listed = existing.as_ref().and_then(|listed| Identity::of(listed).ok());
-                        if let Some(listed) = listed {
-                            folder.set_extras(listed, names);
-                        }
-                    }
-                    Err(reason) => self.extra_problem(&folder, "", reason),
+                    self.set_extras(&folder, &existing, extras, summary.as_ref());
                 }
             }
-            (Ok(_), _) => {}
         }
         // No more is added to it.
         self.child_done(folder);
@@ -192,6 +180,26 @@ impl Planner<'_> {
             FolderKind::Inner => {}
         }
         Ok(folder)
+    }
+
+    /// Keeps the names of what the snapshot does not have, but for what the backup could not read.
+    fn set_extras(
+        &self,
+        folder: &Arc<Folder>,
+        existing: &OwnedFd,
+        mut extras: DirNames,
+        summary: Option<&Summary>,
+    ) {
+        match extras.take_unread(summary) {
+            Ok(kept) => {
+                kept.iter().for_each(|name| self.extra_problem(folder, name, NotDeleted::UnreadInBackup));
+                let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
+                if let Ok(listed) = Identity::of(existing) {
+                    folder.set_extras(listed, names);
+                }
+            }
+            Err(reason) => self.extra_problem(folder, "", reason),
+        }
     }
 
     /// Reports a directory that is not restored, with all below it.

@@ -15,7 +15,7 @@ use kopia_repository::{Entry, Trail};
 use rustix::fs::{Mode, OFlags, Stat};
 
 use compare::Waiting;
-use visit::{PendingDir, Place, Visited};
+use visit::{PendingDir, Visited, WalkedDir};
 
 use super::extras::Extras;
 use super::{Change, Preview};

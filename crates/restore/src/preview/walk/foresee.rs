@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, Stat, accessat};
 use rustix::io::Errno;
 
-use super::{DryRun, Place};
+use super::{DryRun, WalkedDir};
 use crate::destination::mounts::is_mounted;
 use crate::destination::naming::{Made, foresee_refusal};
 use crate::preview::Change;
@@ -13,7 +13,7 @@ use crate::reason::{Operation, Reason};
 
 impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Foresees that the target does not take an entry.
-    pub(super) fn foresee_refusal(&self, parent: &Place, made: Made, name: &str) -> Option<Reason> {
+    pub(super) fn foresee_refusal(&self, parent: &WalkedDir, made: Made, name: &str) -> Option<Reason> {
         if parent.attached.is_closed {
             return Some(refused());
         }

@@ -7,7 +7,7 @@ use kopia_repository::Entry;
 
 use super::compare::{COMPARED, Waiting};
 use super::foresee::refused;
-use super::{DryRun, Place};
+use super::{DryRun, WalkedDir};
 use crate::decide::existing::{Candidates, ExistingPolicy};
 use crate::destination::naming::Made;
 use crate::destination::{is_folder, look};
@@ -17,7 +17,7 @@ use crate::reason::Reason;
 
 impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Decides about a file or link that gets this name; what only its bytes can tell waits to be compared.
-    pub(super) fn leaf(&mut self, place: &Place, name: &str, entry: &Entry) {
+    pub(super) fn leaf(&mut self, place: &WalkedDir, name: &str, entry: &Entry) {
         let path = place.path_of(name);
         let found =
             place.attached.handle.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
@@ -55,7 +55,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// extras do.
     fn instead_of_folder(
         &mut self,
-        place: &Place,
+        place: &WalkedDir,
         parent: &OwnedFd,
         name: &str,
         path: String,

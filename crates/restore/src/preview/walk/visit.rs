@@ -33,7 +33,7 @@ pub(in crate::preview) struct PendingDir {
 }
 
 /// A directory of the walk, with its counterpart.
-pub(in crate::preview) type Place = Walked<PendingDir>;
+pub(in crate::preview) type WalkedDir = Walked<PendingDir>;
 
 /// What is gathered while the entries of a directory are visited.
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 
     /// Lists the target's directory, if what the snapshot does not have is to be deleted.
-    fn names_of(&mut self, place: &Place) -> Option<DirNames> {
+    fn names_of(&mut self, place: &WalkedDir) -> Option<DirNames> {
         let listed = place.attached.handle.as_ref().filter(|_| self.options.delete_extra)?;
         match DirNames::read(listed.as_fd()) {
             Ok(names) => Some(names),
@@ -87,7 +87,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 
     /// Notes that the snapshot has an entry.
-    fn visit_entry(&mut self, place: &Place, entry: &Entry) {
+    fn visit_entry(&mut self, place: &WalkedDir, entry: &Entry) {
         self.note(entry);
         let Visited { extras, stubbed, placeholders } = &mut self.visited;
         placeholders.note(entry.name());
@@ -100,7 +100,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 
     /// Looks at the counterpart of a directory, and tells what would be made where there is none.
-    fn counterpart(&mut self, parent: &Place, entry: &Entry) -> Result<PendingDir, Reason> {
+    fn counterpart(&mut self, parent: &WalkedDir, entry: &Entry) -> Result<PendingDir, Reason> {
         let (name, in_use) = (entry.name(), parent.attached.in_use);
         let handle = parent.attached.handle.as_ref();
         let stat = handle.and_then(|handle| look(handle.as_fd(), name).ok().flatten());
@@ -125,7 +125,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 
     /// Decides about what the target's directory has and the snapshot has not.
-    fn settle_extras(&mut self, place: &Place, summary: Option<&Summary>) {
+    fn settle_extras(&mut self, place: &WalkedDir, summary: Option<&Summary>) {
         let Visited { extras, stubbed, .. } = std::mem::take(&mut self.visited);
         let (Some(mut extras), Some(handle)) = (extras, &place.attached.handle) else { return };
         let kept = extras.take_originals(handle.as_fd(), stubbed);
@@ -159,7 +159,7 @@ fn open(parent: &OwnedFd, name: &str, stat: &Stat) -> Result<Option<OwnedFd>, Re
 impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
     type Directory = PendingDir;
 
-    fn enter(&mut self, directory: &mut Place) -> ControlFlow<()> {
+    fn enter(&mut self, directory: &mut WalkedDir) -> ControlFlow<()> {
         self.unless_different()?;
         let is_root = directory.is_root();
         let PendingDir { handle, in_use, .. } = &mut directory.attached;
@@ -174,7 +174,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
         ControlFlow::Continue(())
     }
 
-    fn leaf(&mut self, parent: &mut Place, entry: Entry) -> ControlFlow<()> {
+    fn leaf(&mut self, parent: &mut WalkedDir, entry: Entry) -> ControlFlow<()> {
         self.visit_entry(parent, &entry);
         self.leaf(parent, entry.name(), &entry);
         self.unless_different()
@@ -182,7 +182,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
 
     fn directory(
         &mut self,
-        parent: &mut Place,
+        parent: &mut WalkedDir,
         entry: &Entry,
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<PendingDir>> {
@@ -197,7 +197,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
         ControlFlow::Continue(counterpart)
     }
 
-    fn problem(&mut self, parent: &mut Place, problem: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, parent: &mut WalkedDir, problem: Problem) -> ControlFlow<()> {
         match problem {
             Problem::Refused(refused) => {
                 self.visited.extras.as_mut().and_then(|extras| extras.take(&refused.name));
@@ -217,7 +217,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
         self.unless_different()
     }
 
-    fn leave(&mut self, directory: Place, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+    fn leave(&mut self, directory: WalkedDir, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
         for name in std::mem::take(&mut self.visited.placeholders).into_replaced() {
             let handle = directory.attached.handle.as_ref();
             let there = handle.and_then(|handle| placeholder::of(handle.as_fd(), &name));
