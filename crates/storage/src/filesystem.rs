@@ -9,6 +9,7 @@
 mod cache;
 mod disk;
 mod form;
+mod io_mode;
 mod kind;
 mod layout;
 mod listing;
@@ -22,7 +23,6 @@ mod tests;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,51 +35,12 @@ use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result, WHOLE_BL
 
 use cache::Cache;
 use disk::Disk;
+pub use io_mode::IoMode;
 use kind::Kind;
 use layout::Layout;
 pub(crate) use map::Map;
 use open_blob::OpenBlob;
 use shards::Shards;
-
-/// How ranges of blobs are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IoMode {
-    /// The fastest as measured, which is `pread` everywhere.
-    ///
-    /// A restore touches each page of a pack once, so setting up page tables costs what copying costs:
-    /// restoring 100,000 small files, or one of 3 GiB, took the same CPU seconds both ways (2 cores, ext4,
-    /// warm), but mapped packs count as resident memory, 320 to 390 MiB against 67. Cold sequential reads
-    /// were a quarter slower through maps.
-    #[default]
-    Auto,
-    /// By memory maps that are kept, on file systems known to be local; by `pread` elsewhere.
-    ///
-    /// For programs that read the same packs again and again. A map hides errors: to touch a page that the
-    /// disk cannot deliver, or that lies beyond the end of a file that was cut short, is a SIGBUS. So a range
-    /// is handed out only after the kernel has read it (`MADV_POPULATE_READ`, Linux 5.14); if it cannot,
-    /// `pread` is used, whose error names blob and offset.
-    ///
-    /// A window remains: between that and the use of the bytes, someone may cut the file short, or memory may
-    /// run low and a page that is dropped cannot be read again. Kopia never changes a blob's file, and
-    /// removes files, which is harmless.
-    Map,
-    /// By `pread` only: every error is reported, none can end the process.
-    Pread,
-}
-
-impl IoMode {
-    /// All values by their names, as command lines and configurations spell them.
-    pub const NAMES: [(&str, Self); 3] = [("auto", Self::Auto), ("map", Self::Map), ("pread", Self::Pread)];
-}
-
-impl FromStr for IoMode {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
-        found.ok_or_else(|| format!("{name:?} is none of auto, map, pread"))
-    }
-}
 
 /// Blobs as files in a directory.
 #[derive(Debug)]

@@ -153,6 +153,9 @@ mod tests {
     #[test]
     fn names_with_and_without_the_extension() {
         assert_eq!(id("n6a", "b12.f").as_deref(), Some("n6ab12"));
+        // What only looks like a hash with something added to it.
+        assert_eq!(id("", "sx_1.f").as_deref(), Some("sx_1"));
+        assert_eq!(id("", "xa_1.f").as_deref(), Some("xa_1"));
         for name in [
             format!("p{HASH}"),
             format!("q{HASH}-s291f6eac802fb207147"),

@@ -114,3 +114,44 @@ fn of_two_copies_the_longer_one_counts_while_it_is_there() {
     place.obstruct(PACK);
     assert_eq!(place.length(PACK), Ok(3), "a listing forgets what is gone");
 }
+
+#[test]
+fn after_a_search_the_longest_copy_is_tried_first() {
+    let [long, short] = ["p0638/154a08df93c269693324852cef8c.f", "p06/3/8154a08df93c269693324852cef8c.f"];
+    let place = || Place::new(&[(long, "whole"), (short, "cut")]);
+    let find = |place: &Place, of_long: Errno| {
+        let work = |path: &[u8]| {
+            if path == long.as_bytes() { Err(of_long.into()) } else { file_length(&place.root, path) }
+        };
+        let length = place.layout.find(place.root.as_fd(), &BlobId::new(PACK).unwrap(), work);
+        length.map_err(|error| Errno::from_io_error(&error).unwrap())
+    };
+    assert_eq!(place().length(PACK), Ok(5));
+    assert_eq!(find(&place(), Errno::NOENT), Ok(3), "it has vanished since it was found");
+    assert_eq!(find(&place(), Errno::IO), Err(Errno::IO));
+}
+
+#[test]
+fn forms_and_copies_are_bounded() {
+    let layout = Layout::new(Shards::default());
+    let forms = || (1..100).map(|length| Form { lengths: vec![length], extension: true }).collect();
+    let count = || layout.forms.read().unwrap().len();
+    layout.learn(Form::usual());
+    assert_eq!(count(), Form::usual().len(), "each is kept once");
+    layout.learn(forms());
+    assert_eq!(count(), MAX_FORMS);
+    layout.learn(forms());
+    assert_eq!(count(), MAX_FORMS);
+
+    let place = Place::new(&[(RIGHT, "")]);
+    let id = BlobId::new(PACK).unwrap();
+    let lengths = [&[4][..], &[5], &[6], &[7], &[1, 3], &[3, 3], &[]];
+    for (number, lengths) in lengths.into_iter().enumerate() {
+        for extension in [false, true] {
+            let path = Form { lengths: lengths.into(), extension }.file(&id).unwrap();
+            place.put(str::from_utf8(&path).unwrap(), &"x".repeat(number + 1));
+        }
+    }
+    place.list("p");
+    assert_eq!(place.layout.copies(place.root.as_fd(), &id).len(), MAX_COPIES);
+}
