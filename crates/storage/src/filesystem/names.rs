@@ -240,6 +240,9 @@ mod tests {
             "p",
             "xe",
             "p0638154a",
+            &format!("xn{HASH}"),
+            &format!("xna_{HASH}"),
+            "xn0_0638154a",
         ] {
             assert_eq!(id("", other), None, "{other}");
         }

@@ -133,3 +133,21 @@ pub(super) fn checked_length(stat: &Stat) -> io::Result<u64> {
         _ => Err(io::Error::other("not a regular file")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::fcntl_getfl;
+    use rustix::io::{FdFlags, fcntl_getfd};
+
+    use super::*;
+
+    #[test]
+    fn files_are_not_inherited_and_not_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("p1.f"), b"12345").unwrap();
+        let root = File::open(place.path()).unwrap();
+        let blob = OpenBlob::open(&root, b"p1.f", &BlobId::new("p1").unwrap()).unwrap();
+        assert!(fcntl_getfd(blob.file()).unwrap().contains(FdFlags::CLOEXEC));
+        assert!(fcntl_getfl(blob.file()).unwrap().contains(OFlags::NONBLOCK));
+    }
+}
