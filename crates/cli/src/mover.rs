@@ -57,36 +57,36 @@ pub(crate) fn run(
         let written = std::io::stdout().write_all(contract::environment::table().as_bytes());
         return u8::from(written.is_err());
     }
-    let journal = Arc::new(JobLog::new(&args.termination_log));
-    let last = journal.clone();
+    let log = Arc::new(JobLog::new(&args.termination_log));
+    let last = log.clone();
     interrupt.say_at_the_end(move |signal, unfinished| {
         let _ = last.end(&stopped(signal, unfinished));
     });
     let environment = Environment::own();
     if let Some(option) = foreign_option(global, &environment) {
-        return journal.end(&usage(&format!("{option} is not for the mover"), "its settings are variables"));
+        return log.end(&usage(&format!("{option} is not for the mover"), "its settings are variables"));
     }
     match contract::dispatch::task(&args.operations, &environment) {
-        Err(Usage(sentence)) => journal.end(&JobOutcome::new(JobResult::Usage, sentence).of(UNKNOWN)),
+        Err(Usage(sentence)) => log.end(&JobOutcome::new(JobResult::Usage, sentence).of(UNKNOWN)),
         Ok(Task::Original(operations)) => {
             let operation = described(&operations, &environment);
-            journal.info(&format!("{operation} is for the original script"));
-            let trouble = contract::dispatch::become_original(&environment, &operations, &journal);
-            journal.end(&JobOutcome::failed(trouble.unable("run the original script")).of(&operation))
+            log.info(&format!("{operation} is for the original script"));
+            let trouble = contract::dispatch::become_original(&environment, &operations, &log);
+            log.end(&JobOutcome::failed(trouble.unable("run the original script")).of(&operation))
         }
         Ok(Task::Restore) if waits(name, &environment) => {
-            journal.warn(
+            log.warn(
                 "DEBUG_MOVER is set: nothing is restored until the annotation enable-debug-mover is removed",
             );
-            journal.warn("to restore in this pod, run `kopia-rs mover restore` in it; kopia-rs doctor, ls and others work, too");
+            log.warn("to restore in this pod, run `kopia-rs mover restore` in it; kopia-rs doctor, ls and others work, too");
             loop {
                 std::thread::park();
             }
         }
         Ok(Task::Restore) => {
             let metrics_file = args.metrics_file.as_deref();
-            let job = Job { environment: &environment, journal: &journal, interrupt, metrics_file };
-            journal.end(&job.run())
+            let job = Job { environment: &environment, log: &log, interrupt, metrics_file };
+            log.end(&job.run())
         }
     }
 }

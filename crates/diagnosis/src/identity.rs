@@ -116,7 +116,7 @@ fn unlike(a: &str, b: &str) -> u32 {
     (20 + 80 * edits(&a, &b) / length).min(100) as u32
 }
 
-/// A folder and one in it are alike, as are paths with the same end.
+/// A directory and one in it are alike, as are paths with the same end.
 fn unlike_paths(a: &str, b: &str) -> u32 {
     unlike(a.trim_end_matches('/'), b.trim_end_matches('/'))
 }

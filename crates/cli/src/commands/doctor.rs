@@ -28,10 +28,10 @@ use report::Report;
 
 pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure> {
     let location = session::location(global)?;
-    let Some(folder) = location.directory() else {
+    let Some(directory) = location.directory() else {
         return Err(Failure::failed("only folders can be looked at"));
     };
-    let path = LocalPath::look(folder);
+    let path = LocalPath::look(directory);
     let mut report = Report::new(&path);
     let store = session::store(&location, global)?;
     let store = match store {
@@ -42,8 +42,8 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
             None
         }
     };
-    if neighbours::is_cache(folder) {
-        report.fatal(Finding::Cache { given: folder.into() });
+    if neighbours::is_cache(directory) {
+        report.fatal(Finding::Cache { given: directory.into() });
     } else if let Some(store) = store {
         // Nobody is asked for the password of what is not there.
         let source = password::source(global.password_file.as_deref());

@@ -34,8 +34,8 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
     target::refuse_archive(&selection.entry, &args.target)?;
-    let folder = session.repository.store().directory();
-    let report = || args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose();
+    let directory = session.repository.store().directory();
+    let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
         announce(session, &selection, &args.target);
         return dry_run::run(session, &selection, args, report()?);
@@ -150,9 +150,9 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
         log_line(format_args!("error: {but}{entries} that the snapshot does not have could not be deleted"));
     }
     if kinds.denied > 0 {
-        let folder = session.repository.store().directory();
+        let directory = session.repository.store().directory();
         let refusals =
-            folder.and_then(|folder| access::of_repository(&LocalPath::look(&folder), Effort::Hint));
+            directory.and_then(|directory| access::of_repository(&LocalPath::look(&directory), Effort::Hint));
         let hint = refusals.map(|refusals| sentence(&Finding::Refused(refusals)));
         let hint = hint.unwrap_or_else(|| "run as a user who may read all of the repository".into());
         log_line(format_args!("hint: {hint}"));

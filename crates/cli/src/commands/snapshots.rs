@@ -63,7 +63,7 @@ fn parse(snapshots: &Snapshots, text: &str) -> Result<Source, Failure> {
 
 fn choose<'s>(snapshots: &'s Snapshots, source: Option<&Source>) -> Result<Vec<&'s Snapshot>, Failure> {
     let Some(source) = source else { return Ok(snapshots.iter().collect()) };
-    // A folder may be written with `/` at its end.
+    // A directory may be written with `/` at its end.
     let path = match source.path.trim_end_matches('/') {
         "" => "/",
         path => path,

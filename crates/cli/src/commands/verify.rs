@@ -30,8 +30,8 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
         ));
     }
     let selection = args.what.get().map(|what| session.select(&what)).transpose()?;
-    let folder = session.repository.store().directory();
-    let report = args.report.as_deref().map(|path| Report::create(path, folder.as_deref())).transpose()?;
+    let directory = session.repository.store().directory();
+    let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
     let progress = Progress::new(report);
     let start = Instant::now();
     let verified = progress.watch(session.quiet, || match &selection {

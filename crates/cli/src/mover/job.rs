@@ -37,7 +37,7 @@ use missing::Newer;
 /// What a restore works with.
 pub(crate) struct Job<'a> {
     pub(crate) environment: &'a Environment,
-    pub(crate) journal: &'a JobLog,
+    pub(crate) log: &'a JobLog,
     pub(crate) interrupt: &'a Arc<Interrupt>,
     pub(crate) metrics_file: Option<&'a Path>,
 }
@@ -49,23 +49,23 @@ impl Job<'_> {
     }
 
     fn restore(&self) -> Result<JobOutcome, JobOutcome> {
-        self.journal.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
+        self.log.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
         let structured = configuration::structured(self.environment)?;
         if structured.as_ref().is_some_and(|structured| structured.location.is_none()) {
             let name = configuration::NAME;
-            self.journal
+            self.log
                 .info(&format!("{name} names no storage; the other variables say where the repository is"));
         }
         let choice = backend::choose(self.environment, structured.as_ref())?;
-        choice.warnings.iter().for_each(|warning| self.journal.warn(warning));
-        let folder = self.directory(&choice)?;
+        choice.warnings.iter().for_each(|warning| self.log.warn(warning));
+        let directory = self.directory(&choice)?;
         crate::process::prepare();
         let settings = Settings::read(self.environment, structured.as_ref())?;
         self.announce(&settings, &choice.location);
         self.metrics(&choice.location)?;
         let target = preflight::is_there(&settings.target)?;
 
-        let repository = self.open(folder, &settings)?;
+        let repository = self.open(directory, &settings)?;
         let status = repository.status();
         preflight::check_memory(status.contents.saturating_add(status.deleted_contents))?;
         let snapshots = repository
@@ -76,7 +76,7 @@ impl Job<'_> {
             Found::Nothing => missing::certain(&repository, &settings.wanted)?,
             // What is said of those that there are holds, whatever may be hidden beside them.
             Found::NoneFits(_) => missing::certain(&repository, &settings.wanted).unwrap_or_else(|ending| {
-                self.journal.warn(ending.sentence().cause());
+                self.log.warn(ending.sentence().cause());
                 snapshots
             }),
         };
@@ -98,7 +98,7 @@ impl Job<'_> {
             (None, self.warn_of_newer(&repository, snapshot, &settings.wanted))
         };
         let root = self.root(snapshot)?;
-        preflight::check(&target, &root, settings.options.sparse, self.journal)?;
+        preflight::check(&target, &root, settings.options.sparse, self.log)?;
         let ending = write::restore(self, snapshot, &root, &settings)?;
         Ok(match doubt {
             Some(doubt) if ending.result() == JobResult::Restored => {
@@ -113,17 +113,17 @@ impl Job<'_> {
     fn warn_of_newer(&self, repository: &Repository, chosen: &Snapshot, wanted: &Wanted) -> Option<String> {
         let Newer { hidden, unread } = missing::newer(repository, wanted, chosen)
             .inspect_err(|error| {
-                self.journal.warn(&format!("whether newer snapshots are missing is not known: {error}"));
+                self.log.warn(&format!("whether newer snapshots are missing is not known: {error}"));
             })
             .unwrap_or_default();
-        hidden.iter().chain(&unread).for_each(|sentence| self.journal.warn(sentence));
+        hidden.iter().chain(&unread).for_each(|sentence| self.log.warn(sentence));
         let verb = match (hidden.len(), unread.len()) {
             (0, 0) => return None,
             (0, _) => "may be",
             _ => "is",
         };
-        self.journal.info("additionalArgs: [--degraded] takes in what packs say they hold");
-        self.journal.note(|facts| facts.newer_missing = Some(hidden.len() + unread.len()));
+        self.log.info("additionalArgs: [--degraded] takes in what packs say they hold");
+        self.log.note(|report| report.newer_missing = Some(hidden.len() + unread.len()));
         let looks = "additionalArgs: [--degraded] looks for it";
         Some(format!("; a newer snapshot {verb} missing from the list, {looks}"))
     }
@@ -137,9 +137,9 @@ impl Job<'_> {
         wanted: &Wanted,
     ) -> Result<Option<StatusLine>, JobOutcome> {
         let gaps = missing::gaps(repository)?;
-        gaps.iter().for_each(|gap| self.journal.warn(gap));
+        gaps.iter().for_each(|gap| self.log.warn(gap));
         if !repository.lost_indexes().is_empty() {
-            self.journal.warn(UNKNOWN);
+            self.log.warn(UNKNOWN);
         }
         let Some(first) = gaps.first().filter(|_| !wanted.names(snapshot)) else { return Ok(None) };
         let time = snapshot.start_time();
@@ -155,8 +155,8 @@ impl Job<'_> {
         }
         let cannot = format!("{by} names {location}, which kopia-rs cannot read yet");
         if self.environment.has(Variable::Fallback) {
-            self.journal.warn(&format!("{cannot}; the original script restores"));
-            let trouble = dispatch::become_original(self.environment, &["restore".into()], self.journal);
+            self.log.warn(&format!("{cannot}; the original script restores"));
+            let trouble = dispatch::become_original(self.environment, &["restore".into()], self.log);
             return Err(JobOutcome::failed(trouble.unable("run the original script")));
         }
         // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
@@ -168,25 +168,25 @@ impl Job<'_> {
 
     /// Logs what is about to be done, and which settings do not matter.
     fn announce(&self, settings: &Settings, location: &Location) {
-        let journal = self.journal;
-        journal.note(|facts| {
-            facts.identity = Some(settings.wanted.identity.to_string());
-            facts.repository = Some(location.to_string());
+        let log = self.log;
+        log.note(|report| {
+            report.identity = Some(settings.wanted.identity.to_string());
+            report.repository = Some(location.to_string());
         });
-        journal.info(&format!(
+        log.info(&format!(
             "{}, target {}",
             selection::describe(&settings.wanted, location),
             settings.target.display()
         ));
-        settings.notes.iter().for_each(|note| journal.info(note));
-        configuration::manual(self.environment).iter().for_each(|warning| journal.warn(warning));
+        settings.notes.iter().for_each(|note| log.info(note));
+        configuration::manual(self.environment).iter().for_each(|warning| log.warn(warning));
         let not_needed = self.environment.not_needed();
         if !not_needed.is_empty() {
-            journal.info(&format!("not needed here: {}", not_needed.join(", ")));
+            log.info(&format!("not needed here: {}", not_needed.join(", ")));
         }
         let unknown = self.environment.unknown();
         if !unknown.is_empty() {
-            journal.warn(&format!("not known and ignored: {}", unknown.join(", ")));
+            log.warn(&format!("not known and ignored: {}", unknown.join(", ")));
         }
     }
 
@@ -194,35 +194,35 @@ impl Job<'_> {
         let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
         let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
         metrics::check(file, location)?;
-        self.journal.write_metrics_to(file);
+        self.log.write_metrics_to(file);
         Ok(())
     }
 
-    fn open(&self, folder: &Path, settings: &Settings) -> Result<Repository, JobOutcome> {
-        let store = Location::filesystem(folder).open();
+    fn open(&self, directory: &Path, settings: &Settings) -> Result<Repository, JobOutcome> {
+        let store = Location::filesystem(directory).open();
         let store: Arc<dyn BlobStore> = match store {
             Ok(store) => store.into(),
-            Err(error) => return Err(missing::repository(folder, None, &error.into(), settings)),
+            Err(error) => return Err(missing::repository(directory, None, &error.into(), settings)),
         };
-        if neighbours::is_cache(folder) {
-            return Err(JobOutcome::failed(StatusLine::of(&Finding::Cache { given: folder.into() })));
+        if neighbours::is_cache(directory) {
+            return Err(JobOutcome::failed(StatusLine::of(&Finding::Cache { given: directory.into() })));
         }
         let mut options = OpenOptions::default();
         options.degraded = settings.degraded;
         let repository = Repository::open_with(store.clone(), &settings.password, &options)
-            .map_err(|error| missing::repository(folder, Some(&*store), &error, settings))?;
-        self.journal.info(&format!("Repository connected: {}", folder.display()));
-        repository.warnings().iter().for_each(|warning| self.journal.warn(warning));
-        repository.losses().iter().for_each(|loss| self.journal.warn(&format!("lost: {loss}")));
+            .map_err(|error| missing::repository(directory, Some(&*store), &error, settings))?;
+        self.log.info(&format!("Repository connected: {}", directory.display()));
+        repository.warnings().iter().for_each(|warning| self.log.warn(warning));
+        repository.losses().iter().for_each(|loss| self.log.warn(&format!("lost: {loss}")));
         Ok(repository)
     }
 
     /// Logs which snapshot was chosen and what its backup lacks, and returns its root.
     fn root(&self, snapshot: &Snapshot) -> Result<Entry, JobOutcome> {
-        let journal = self.journal;
-        let facts = SnapshotReport::of(snapshot);
-        journal.note(|all| all.snapshot = Some(facts));
-        journal.info(&format!("Selected snapshot with id: {}", snapshot.id()));
+        let log = self.log;
+        let report = SnapshotReport::of(snapshot);
+        log.note(|all| all.snapshot = Some(report));
+        log.info(&format!("Selected snapshot with id: {}", snapshot.id()));
         let root =
             snapshot.root().map_err(|error| JobOutcome::failed(advice::repository("restore", &error)))?;
         let held = root.summary().map_or_else(String::new, |summary| {
@@ -230,10 +230,10 @@ impl Job<'_> {
             let files = count(number(summary.files), "file", "files");
             format!(", {files}, {}", size(number(summary.size)))
         });
-        journal.info(&format!("the snapshot began {}{held}", snapshot.start_time()));
+        log.info(&format!("the snapshot began {}{held}", snapshot.start_time()));
         for (number, line) in root.summary().map(failed).unwrap_or_default().iter().enumerate() {
             let subject = if number == 0 { "the backup was " } else { "" };
-            journal.warn(&format!("{subject}{line}"));
+            log.warn(&format!("{subject}{line}"));
         }
         Ok(root)
     }

@@ -300,7 +300,7 @@ impl Observer for Progress {
 
 impl Total {
     fn percent(self, entries: u64, bytes: u64) -> u64 {
-        // Empty files, folders and links have no bytes, and are work all the same.
+        // Empty files, directories and links have no bytes, and are work all the same.
         let (done, total) = if self.bytes == 0 { (entries, self.entries) } else { (bytes, self.bytes) };
         done.saturating_mul(100).checked_div(total).unwrap_or(100).min(100)
     }

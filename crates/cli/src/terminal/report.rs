@@ -149,7 +149,7 @@ struct Inner {
 
 impl Report {
     /// Makes the file, or empties it: an old report must not be taken for this one. Nothing is ever written
-    /// into a repository, so the file may not lie in its folder.
+    /// into a repository, so the file may not lie in its directory.
     pub(crate) fn create(path: &Path, repository: Option<&Path>) -> Result<Self, ReportError> {
         let refuse = |error| failure(path, &error);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

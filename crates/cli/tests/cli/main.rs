@@ -19,6 +19,7 @@ mod memory;
 mod mounts;
 mod password;
 mod restoring;
+mod rooms;
 mod secrets;
 mod selecting;
 mod slashes;

@@ -5,7 +5,7 @@ use kopia_testkit::golden;
 
 use super::*;
 
-/// A folder with a repository of each layout that the golden ones have.
+/// A directory with a repository of each layout that the golden ones have.
 fn repository(path: &Path, layout: &str) {
     let copy = kopia_testkit::damage::copy_repository(&golden::case(layout));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -102,7 +102,7 @@ fn a_cache_is_no_repository() {
     assert!(!is_cache(&at) && layout(&at) == Some(Layout::ObjectStore));
     fs::create_dir(at.join("contents")).unwrap();
     assert!(is_cache(&at) && layout(&at).is_none());
-    // A repository stays one, whatever tag or folders somebody gave it.
+    // A repository stays one, whatever tag or directories somebody gave it.
     repository(&root.join("a/repository"), "sources");
     cache(&root.join("a/repository"));
     assert_eq!(found(&root), [(root.join("a/repository"), Relation::Below)]);
@@ -123,7 +123,7 @@ fn packs_are_known_by_their_names() {
     assert!(!holds_packs(folder.path(), Effort::Hint));
     for case in golden::cases() {
         assert!(holds_packs(&case.repository, Effort::Hint), "{}", case.name);
-        // One level above, they are the packs of another folder.
+        // One level above, they are the packs of another directory.
         assert!(!holds_packs(case.repository.parent().unwrap(), Effort::Hint), "{}", case.name);
     }
     let flat = kopia_testkit::faults::repository("copy-of-bucket");
@@ -151,7 +151,7 @@ fn hostile_folders_end_the_search() {
     // Beyond a link is another's.
     repository(&root.join("elsewhere/x/y/repo"), "sources");
     assert_eq!(found(&given), []);
-    // More folders than may be looked into, and deeper ones.
+    // More directories than may be looked into, and deeper ones.
     fs::create_dir_all(given.join("d/d/d/d/d/d/d/d/d/d")).unwrap();
     for number in 0..30 {
         fs::create_dir_all(given.join(format!("wide/{number}/x"))).unwrap();

@@ -78,7 +78,7 @@ struct FoundJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     start_time: Option<String>,
     path: String,
-    /// Absent where a folder does not say what it holds.
+    /// Absent where a directory does not say what it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::error::Failure;
 
 /// Writes bytes to a new file. Nothing is ever written to a repository, so the file may not lie in its
-/// folder.
+/// directory.
 pub(super) fn save(path: &Path, bytes: &[u8], repository: Option<&Path>) -> Result<(), Failure> {
     let failure =
         |why: &dyn std::fmt::Display| Failure::failed(format!("{} cannot be written: {why}", path.display()));

@@ -22,7 +22,7 @@ use crate::wording::advice::sentence;
 struct Json<'a> {
     action: &'static str,
     path: &'a str,
-    /// `folder` or `file`; what is deleted may be anything.
+    /// `directory` or `file`; what is deleted may be anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     bytes: u64,

@@ -76,7 +76,7 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
     let mut out = output::out();
     let size = size(*bytes);
     if let Some(shard) = shard {
-        // Folders are made by whoever comes first, and large files are everybody's.
+        // Directories are made by whoever comes first, and large files are everybody's.
         let (number, of) = (shard.number(), shard.of());
         writeln!(
             out,

@@ -19,7 +19,7 @@ use crate::terminal::output::{escape, log_last, log_line};
 
 /// The lines of a restore, and the account of it.
 pub(crate) struct JobLog {
-    facts: Mutex<Option<JobReport>>,
+    report: Mutex<Option<JobReport>>,
     start: Instant,
     termination_log: PathBuf,
     metrics_file: Mutex<Option<PathBuf>>,
@@ -28,7 +28,7 @@ pub(crate) struct JobLog {
 impl JobLog {
     pub(crate) fn new(termination_log: &Path) -> Self {
         Self {
-            facts: Mutex::new(Some(JobReport::default())),
+            report: Mutex::new(Some(JobReport::default())),
             start: Instant::now(),
             termination_log: termination_log.into(),
             metrics_file: Mutex::new(None),
@@ -52,17 +52,17 @@ impl JobLog {
 
     /// Adds to the final report.
     pub(crate) fn note(&self, add: impl FnOnce(&mut JobReport)) {
-        if let Some(facts) = &mut *self.facts.lock().unwrap_or_else(PoisonError::into_inner) {
-            add(facts);
+        if let Some(report) = &mut *self.report.lock().unwrap_or_else(PoisonError::into_inner) {
+            add(report);
         }
     }
 
     /// Writes the final report exactly once, and returns the exit status; a concurrent caller blocks until it
     /// is written.
     pub(crate) fn end(&self, ending: &JobOutcome) -> u8 {
-        let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         let status = ending.status();
-        let Some(mut account) = facts.take() else { return status };
+        let Some(mut account) = report.take() else { return status };
         account.conclude(ending, self.start.elapsed());
         if let Some(file) = &*self.metrics_file.lock().unwrap_or_else(PoisonError::into_inner)
             && let Err(error) = metrics::write(file, &account)

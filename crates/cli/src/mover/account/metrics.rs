@@ -33,7 +33,7 @@ pub(crate) fn check(file: &Path, location: &Location) -> Result<(), SetupError> 
 }
 
 /// Replaces the file in one step: a reader sees the old text or the new one.
-pub(crate) fn write(file: &Path, facts: &JobReport) -> io::Result<()> {
+pub(crate) fn write(file: &Path, report: &JobReport) -> io::Result<()> {
     let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     // Collectors take files by their ending, which this one does not have.
     let mut new = std::ffi::OsString::from(".");
@@ -44,7 +44,7 @@ pub(crate) fn write(file: &Path, facts: &JobReport) -> io::Result<()> {
     let _ = fs::remove_file(&new);
     let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
     let done = written.and_then(|mut opened| {
-        opened.write_all(text(facts).as_bytes())?;
+        opened.write_all(text(report).as_bytes())?;
         fs::rename(&new, file)
     });
     if done.is_err() {
@@ -58,24 +58,24 @@ fn directory(file: &Path) -> PathBuf {
 }
 
 /// Writes all metrics; those that are not known are left out.
-fn text(facts: &JobReport) -> String {
+fn text(report: &JobReport) -> String {
     let mut text = String::new();
     let mut metric = |name: &str, help: &str, value: &dyn Display| {
         let _ = writeln!(
             text,
             "# HELP kopia_rs_restore_{name} {help}\n# TYPE kopia_rs_restore_{name} gauge\nkopia_rs_restore_{name}{} {value}",
-            labels(facts)
+            labels(report)
         );
     };
-    metric("success", "Whether the last restore ended well.", &u8::from(facts.is_success()));
-    metric("exit_code", "The exit status of the last restore.", &facts.exit_code());
-    metric("duration_seconds", "How long it took.", &facts.seconds());
+    metric("success", "Whether the last restore ended well.", &u8::from(report.is_success()));
+    metric("exit_code", "The exit status of the last restore.", &report.exit_code());
+    metric("duration_seconds", "How long it took.", &report.seconds());
     metric(
         "end_timestamp_seconds",
         "When it ended, in seconds since 1970.",
         &crate::terminal::time::now().seconds(),
     );
-    if let Some(snapshot) = &facts.snapshot {
+    if let Some(snapshot) = &report.snapshot {
         metric(
             "snapshot_timestamp_seconds",
             "When the restored snapshot began, in seconds since 1970.",
@@ -83,7 +83,7 @@ fn text(facts: &JobReport) -> String {
         );
         metric("failed_in_backup", "Entries that the backup could not read.", &snapshot.failed_in_backup());
     }
-    let Some(counts) = &facts.counts else { return text };
+    let Some(counts) = &report.counts else { return text };
     for (name, help, value) in [
         ("files", "Files that were written.", counts.files),
         ("folders", "Folders of the snapshot.", counts.folders),
@@ -108,8 +108,8 @@ fn text(facts: &JobReport) -> String {
 }
 
 /// The identity, so that restores of many applications can be told apart.
-fn labels(facts: &JobReport) -> String {
-    let Some(identity) = &facts.identity else { return String::new() };
+fn labels(report: &JobReport) -> String {
+    let Some(identity) = &report.identity else { return String::new() };
     let escaped = identity.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
     format!("{{identity=\"{escaped}\"}}")
 }
@@ -120,10 +120,10 @@ mod tests {
 
     #[test]
     fn text_is_well_formed() {
-        let mut facts = JobReport::default();
-        facts.identity = Some("a\"b\\@h:/data".into());
-        facts.counts = Some(super::super::report::Counts { files: 7, ..Default::default() });
-        let text = text(&facts);
+        let mut report = JobReport::default();
+        report.identity = Some("a\"b\\@h:/data".into());
+        report.counts = Some(super::super::report::Counts { files: 7, ..Default::default() });
+        let text = text(&report);
         assert!(text.contains("\nkopia_rs_restore_files{identity=\"a\\\"b\\\\@h:/data\"} 7\n"), "{text}");
         for lines in text.lines().collect::<Vec<_>>().chunks(3) {
             let [help, kind, value] = lines else { panic!("{lines:?}") };

@@ -13,7 +13,7 @@ use super::report::JobReport;
 const LONGEST: usize = 4096;
 
 /// Writes the message if the file is there. Outside a pod it is not, and is not made.
-pub(crate) fn write(path: &Path, facts: &JobReport) -> io::Result<()> {
+pub(crate) fn write(path: &Path, report: &JobReport) -> io::Result<()> {
     // Whatever has that name must neither lead elsewhere nor keep the end waiting.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut file = OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path)?;
@@ -21,9 +21,9 @@ pub(crate) fn write(path: &Path, facts: &JobReport) -> io::Result<()> {
         return Ok(());
     }
     file.set_len(0)?;
-    let mut line = serde_json::to_vec(facts)?;
+    let mut line = serde_json::to_vec(report)?;
     if line.len() >= LONGEST {
-        line = serde_json::to_vec(&facts.shortest())?;
+        line = serde_json::to_vec(&report.shortest())?;
     }
     line.push(b'\n');
     file.write_all(&line)

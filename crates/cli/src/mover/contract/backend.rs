@@ -19,7 +19,7 @@ pub(crate) struct Choice {
 }
 
 /// The variables that choose a backend, in the order in which the script looks at them. The first ones go
-/// before a folder, the others after it.
+/// before a directory, the others after it.
 const BEFORE_A_FOLDER: [Variable; 3] = [Variable::S3Bucket, Variable::AzureContainer, Variable::GcsBucket];
 const AFTER_A_FOLDER: [Variable; 5] = [
     Variable::B2Bucket,
@@ -51,7 +51,7 @@ pub(crate) fn choose(
     if let Some(variable) = before {
         return Ok(network(variable, repository));
     }
-    // A path without `filesystem://` means a folder here, and nothing at all to the script, so it gives way
+    // A path without `filesystem://` means a directory here, and nothing at all to the script, so it gives way
     // to the others.
     let is_url = repository.is_some_and(|text| text.contains("://"));
     let by = Variable::Repository.name();

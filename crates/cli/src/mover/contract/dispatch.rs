@@ -79,11 +79,7 @@ pub(crate) fn task(operations: &[String], environment: &Environment) -> Result<T
 
 /// Becomes the original script, with the same environment but for options that only this program has. Returns
 /// only if that cannot be done.
-pub(crate) fn become_original(
-    environment: &Environment,
-    operations: &[String],
-    journal: &JobLog,
-) -> SetupError {
+pub(crate) fn become_original(environment: &Environment, operations: &[String], log: &JobLog) -> SetupError {
     let path = match original(environment) {
         Ok(path) => path,
         Err(trouble) => return trouble,
@@ -99,7 +95,7 @@ pub(crate) fn become_original(
             script.env(name, rest)
         };
         let taken: Vec<_> = taken.iter().map(|option| format!("--{option}")).collect();
-        journal.warn(&format!("the original script does not know {}, which is left out", taken.join(", ")));
+        log.warn(&format!("the original script does not know {}, which is left out", taken.join(", ")));
     }
     let error = script.exec();
     SetupError::new(format!("{} cannot be run: {error}", path.display()), "")
@@ -181,16 +177,16 @@ mod tests {
     #[test]
     fn the_original_is_never_ourselves() {
         let own = std::env::current_exe().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("entry.sh");
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("entry.sh");
         std::os::unix::fs::symlink(&own, &link).unwrap();
-        let missing = folder.path().join("missing");
-        let journal = JobLog::new(&folder.path().join("log"));
+        let missing = directory.path().join("missing");
+        let log = JobLog::new(&directory.path().join("log"));
         for (path, says) in [(&own, "itself"), (&link, "itself"), (&missing, "not there")] {
             let environment = [("KOPIA_RS_FALLBACK".into(), path.into())].into_iter().collect();
-            assert!(become_original(&environment, &[], &journal).to_string().contains(says));
+            assert!(become_original(&environment, &[], &log).to_string().contains(says));
         }
         let environment = [("KOPIA_RS_FALLBACK".into(), "bash".into())].into_iter().collect();
-        assert!(become_original(&environment, &[], &journal).to_string().contains("absolute"));
+        assert!(become_original(&environment, &[], &log).to_string().contains("absolute"));
     }
 }

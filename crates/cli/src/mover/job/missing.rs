@@ -1,7 +1,7 @@
 //! Decides whether "nothing to restore" is a first deployment or an error.
 //!
 //! On a first deployment there is no backup yet, and the application must come up. But a volume that is not
-//! mounted, a wrong folder, a wrong password or a damaged index look much the same, and an application that
+//! mounted, a wrong directory, a wrong password or a damaged index look much the same, and an application that
 //! starts empty then has its good backups replaced by empty ones. So only two things count as «no backup
 //! yet»: an empty volume, and a list of snapshots that is whole and has none of this identity.
 
@@ -28,12 +28,12 @@ const BETWEEN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Explains why a repository could not be opened, or that there is none yet.
 pub(crate) fn repository(
-    folder: &Path,
+    directory: &Path,
     store: Option<&dyn BlobStore>,
     error: &Error,
     settings: &Settings,
 ) -> JobOutcome {
-    let path = &LocalPath::look(folder);
+    let path = &LocalPath::look(directory);
     let mut failure = OpenFailure::new(path, error);
     (failure.store, failure.password) = (store, Some(&settings.password));
     let findings = explain(failure, Effort::Hint);

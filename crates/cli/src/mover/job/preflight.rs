@@ -30,14 +30,9 @@ pub(crate) fn is_there(target: &Path) -> Result<LocalPath, SetupError> {
 
 /// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an
 /// empty one can be certain to be too small.
-pub(crate) fn check(
-    target: &LocalPath,
-    root: &Entry,
-    sparse: bool,
-    journal: &JobLog,
-) -> Result<(), JobOutcome> {
+pub(crate) fn check(target: &LocalPath, root: &Entry, sparse: bool, log: &JobLog) -> Result<(), JobOutcome> {
     if let Some(room) = FreeSpace::of(&target.given) {
-        journal.info(&format!("the target has {} free", size(room.free_bytes)));
+        log.info(&format!("the target has {} free", size(room.free_bytes)));
     }
     let is_certain = target.listing == Listing::Empty && !sparse && space::is_plain(target);
     for finding in space::target(&target.given, Needs::of(root)) {
@@ -49,14 +44,14 @@ pub(crate) fn check(
                 return Err(JobOutcome::failed(StatusLine::of(&finding)));
             }
             Finding::NoSpace { .. } | Finding::NoFiles { .. } if target.listing != Listing::Empty => {
-                journal.warn(&finding.sentence(Audience::VolSync));
-                journal.info(
+                log.warn(&finding.sentence(Audience::VolSync));
+                log.info(
                     "what is right already takes no room; where room is short, each file replaces the older one as soon as \
                      it is whole",
                 );
             }
             // Whether it refuses is found by writing; capabilities and servers may say otherwise.
-            _ => journal.warn(&finding.sentence(Audience::VolSync)),
+            _ => log.warn(&finding.sentence(Audience::VolSync)),
         }
     }
     Ok(())

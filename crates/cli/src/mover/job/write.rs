@@ -62,8 +62,8 @@ pub(crate) fn restore(
             }
         }
     })?;
-    job.journal.note(|facts| facts.counts = Some(Counts::from(&outcome)));
-    log_outcome(job.journal, &outcome);
+    job.log.note(|report| report.counts = Some(Counts::from(&outcome)));
+    log_outcome(job.log, &outcome);
     Ok(conclude(snapshot, &outcome, settings))
 }
 
@@ -76,18 +76,18 @@ fn error_kind(error: &restore::Error) -> Option<ErrorKind> {
 }
 
 /// Logs what was done and which attributes could not be set.
-fn log_outcome(journal: &JobLog, outcome: &Outcome) {
-    attributes::sentences(&outcome.notes, Audience::VolSync).iter().for_each(|line| journal.warn(line));
+fn log_outcome(log: &JobLog, outcome: &Outcome) {
+    attributes::sentences(&outcome.notes, Audience::VolSync).iter().for_each(|line| log.warn(line));
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
-    stubs::lines(outcome.stub_count, found).iter().for_each(|line| journal.warn(line));
+    stubs::lines(outcome.stub_count, found).iter().for_each(|line| log.warn(line));
     for mount in &outcome.mounts_kept {
-        journal.warn(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
+        log.warn(&format!("{mount} was not deleted: something is mounted there, or it is a subvolume"));
     }
     for restore in &outcome.restores_kept {
-        journal.warn(&format!("nothing was deleted in {restore}: another restore is at work there"));
+        log.warn(&format!("nothing was deleted in {restore}: another restore is at work there"));
     }
     if outcome.extras_kept > 0 {
-        journal.warn(&format!(
+        log.warn(&format!(
             "nothing was deleted, because not all of the snapshot is restored; the volume keeps {} that it does not have",
             entries(outcome.extras_kept)
         ));
@@ -97,7 +97,7 @@ fn log_outcome(journal: &JobLog, outcome: &Outcome) {
     let links = count(outcome.symlinks, "link", "links");
     let (kept, deleted) = (thousands(outcome.kept), thousands(outcome.deleted));
     let were = if outcome.kept == 1 { "was" } else { "were" };
-    journal.info(&format!(
+    log.info(&format!(
         "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that {were} right already, deleted {deleted}"
     ));
 }
