@@ -72,6 +72,67 @@ fn every_vector_of_kopia() {
 #[test]
 fn one_shard_too_many_is_an_error_that_says_so() {
     let ecc = ecc(10);
+    let payload = payload(20_000);
+    let mut stored = ecc.encode(&payload).unwrap();
+    for number in [0, 77, 128, 131] {
+        let at = position(ecc, stored.len(), 1, number);
+        stored[at + CRC] ^= 0x40;
+    }
+    assert!(decode(ecc, &stored).unwrap() == (payload, 4));
+    let at = position(ecc, stored.len(), 1, 5);
+    stored[at] ^= 1;
+    let error = decode(ecc, &stored).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "error correction: block 2 of 3: 5 of 132 shards are damaged, no more than 4 can be rebuilt"
+    );
+}
+
+#[test]
+fn a_length_that_cannot_be_is_an_error() {
+    // Sound shards that hold a length of 0xFFFFFFFF, in both layouts.
+    for payload_length in [0, 11, 20_000] {
+        let ecc = ecc(10);
+        let mut stored = ecc.encode(&payload(payload_length)).unwrap();
+        let g = ecc.parameters.geometry_of_stored(stored.len());
+        let mut plain: Vec<u8> = Vec::new();
+        for number in 0..g.data {
+            let at = position(ecc, stored.len(), 0, number);
+            plain.extend_from_slice(&stored[at + CRC..][..g.shard]);
+        }
+        plain[..LENGTH].fill(0xFF);
+        for (number, shard) in plain.chunks(g.shard).enumerate() {
+            let at = position(ecc, stored.len(), 0, number);
+            stored[at..at + CRC].copy_from_slice(&crc32fast::hash(shard).to_be_bytes());
+            stored[at + CRC..][..g.shard].copy_from_slice(shard);
+        }
+        let error = decode(ecc, &stored).unwrap_err().to_string();
+        assert!(error.contains("a length of 4294967295 bytes"), "{error}");
+    }
+}
+
+#[test]
+fn no_bytes_at_all_are_no_empty_payload() {
+    assert!(decode(ecc(5), &[]).is_err());
+}
+
+#[test]
+fn cut_units_never_give_other_bytes() {
+    let ecc = ecc(10);
+    for length in [0, 3, 11, 500, 5000, 20_000] {
+        let payload = payload(length);
+        let stored = ecc.encode(&payload).unwrap();
+        for cut in (0..stored.len()).rev().take(200).chain((0..stored.len()).step_by(97)) {
+            if let Ok((decoded, _)) = decode(ecc, &stored[..cut]) {
+                assert!(decoded == payload, "{length} cut to {cut} of {}", stored.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_few_shards_cut_off_are_rebuilt() {
+    let ecc = ecc(10);
     // Two blocks, and three: only the length in the first one says which shards of the last one were written.
     for length in [10_000, 20_000] {
         let payload = payload(length);
