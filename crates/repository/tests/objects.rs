@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 use std::io::Read;
+use std::sync::Arc;
 
 use kopia_codec::key::Password;
 use kopia_format::ObjectId;
 use kopia_repository::object::ObjectReader;
 use kopia_repository::verify::Options;
-use kopia_repository::{Repository, Result};
+use kopia_repository::{Error, Repository, Result};
+use kopia_storage::testing::CountingStore;
 use kopia_storage::{FilesystemStore, MemoryStore};
 use kopia_testkit::faults;
 use kopia_testkit::writer::{ContentId, PASSWORD, RepositoryWriter};
@@ -26,6 +28,16 @@ fn open(writer: RepositoryWriter) -> Repository {
     Repository::open(store, &Password::from(PASSWORD)).unwrap()
 }
 
+/// Copies an object; returns what came of it, and how that ended.
+fn copy(reader: &ObjectReader) -> (Vec<u8>, Result<()>) {
+    let mut copied = Vec::new();
+    let ended = reader.copy(|bytes| {
+        copied.extend_from_slice(bytes);
+        Ok(())
+    });
+    (copied, ended)
+}
+
 /// Reads an object as a whole, and once more byte by byte from wherever they are.
 fn read(repository: &Repository, object: &str) -> Result<Vec<u8>> {
     let object: ObjectId = object.parse().unwrap();
@@ -33,6 +45,7 @@ fn read(repository: &Repository, object: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).unwrap();
     assert_eq!(reader.length(), bytes.len() as u64);
+    assert_eq!(copy(&reader).0, bytes);
     assert_eq!(repository.read_object(object)?, bytes);
     for (offset, byte) in bytes.iter().enumerate() {
         let mut found = [0];
@@ -63,6 +76,49 @@ fn pieces_without_bytes_add_nothing_wherever_they_stand() {
     }
     assert_eq!(read(&repository, &one).unwrap(), b"hello");
     assert_eq!(read(&repository, &empty).unwrap(), b"");
+}
+
+#[test]
+fn a_copy_comes_in_order_and_ends_where_a_piece_is_lost() {
+    const PIECES: usize = 600;
+    let mut writer = RepositoryWriter::new();
+    let texts: Vec<String> = (0..PIECES).map(|number| format!("{number:04}")).collect();
+    let objects: Vec<String> = texts.iter().map(|text| writer.file(text.as_bytes())).collect();
+    let all = texts.concat().into_bytes();
+    let missing = "ffffffffffffffffffffffffffffffff";
+    let mut list_without = |lost: Option<usize>| {
+        let object = |number| if Some(number) == lost { missing } else { objects[number].as_str() };
+        let pieces: Vec<_> = (0..PIECES).map(|number| (4 * number as u64, 4, object(number))).collect();
+        list(&mut writer, &pieces)
+    };
+    let (whole, lost) = (list_without(None), list_without(Some(400)));
+    // The list says four bytes, the content has five.
+    let five = writer.file(b"five!");
+    let longer = list(&mut writer, &[(0, 4, &objects[0]), (4, 4, &objects[1]), (8, 4, &five)]);
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let store = Arc::new(CountingStore::new(blobs.collect::<MemoryStore>()));
+    let repository = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
+    let reader = |object: &str| ObjectReader::open(&repository, object.parse().unwrap()).unwrap();
+
+    let (whole, lost, longer) = (reader(&whole), reader(&lost), reader(&longer));
+    store.take();
+    let (copied, ended) = copy(&whole);
+    assert!(ended.is_ok() && copied == all);
+    let reads = store.take().ranges.len();
+    assert!(reads < PIECES / 20, "{reads} reads: neighbours are read together");
+    let (copied, ended) = copy(&lost);
+    assert_eq!(copied, all[..1600]);
+    assert!(matches!(ended, Err(Error::ContentNotFound { .. })), "{ended:?}");
+    let (copied, ended) = copy(&longer);
+    assert_eq!(copied, b"00000001");
+    assert!(ended.unwrap_err().to_string().contains("it has 5 bytes, its list says 4"));
+    // An error of the caller ends the copy.
+    let mut count = 0;
+    let ended = whole.copy(|_| {
+        count += 1;
+        if count == 3 { Err(Error::Threads { why: "full".into() }) } else { Ok(()) }
+    });
+    assert!(ended.is_err() && count == 3);
 }
 
 #[test]

@@ -109,11 +109,16 @@ impl<'c, B: Steps> Fetcher<'c, B> {
 
     /// Starts threads that read ahead for so many workers, where that pays.
     pub fn start_readers<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, workers: usize) {
-        if !self.threads {
-            return;
+        if self.threads {
+            let most = self.contents.profile().parallel_reads;
+            self.start_some_readers(scope, most.min(2 * workers.max(8)));
         }
+    }
+
+    /// Starts so many threads that read ahead, as far as the system lets it.
+    pub(super) fn start_some_readers<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, most: usize) {
         let mut count = 0;
-        for _ in 0..self.contents.profile().parallel_reads.min(2 * workers.max(8)) {
+        for _ in 0..most {
             let reader = self.expect_reader();
             // Fewer threads do the same work, where their number is limited.
             if std::thread::Builder::new().spawn_scoped(scope, move || self.read(reader)).is_err() {

@@ -106,7 +106,7 @@ impl Contents {
         };
         let workers = self.cores.count().min(steps.len());
         thread::scope(|scope| {
-            fetcher.start_readers(scope, workers);
+            fetcher.start_some_readers(scope, self.profile().parallel_reads.min(steps.len()));
             for _ in 1..workers {
                 // Fewer threads do the same work, where their number is limited.
                 if thread::Builder::new().spawn_scoped(scope, work_on).is_err() {
