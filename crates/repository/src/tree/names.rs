@@ -114,7 +114,7 @@ mod tests {
         let mut rereads = 0;
         let mut names = SeenNames::default();
         let mut add = |text: &&&str| {
-            names.add(&parsed(*text), |visit| {
+            names.add(&parsed(text), |visit| {
                 rereads += 1;
                 let _ = entries.iter().try_for_each(|text| visit(&parsed(text)));
             })
