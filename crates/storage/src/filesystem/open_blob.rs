@@ -150,4 +150,14 @@ mod tests {
         assert!(fcntl_getfd(blob.file()).unwrap().contains(FdFlags::CLOEXEC));
         assert!(fcntl_getfl(blob.file()).unwrap().contains(OFlags::NONBLOCK));
     }
+
+    #[test]
+    fn no_more_memory_is_taken_than_a_range_has_bytes() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("p1.f"), b"12345").unwrap();
+        let root = File::open(place.path()).unwrap();
+        let blob = OpenBlob::open(&root, b"p1.f", &BlobId::new("p1").unwrap()).unwrap();
+        let range = blob.copied(1, 4, vec![7; 3]).unwrap();
+        assert_eq!((&range[..], range.capacity()), (&b"2345"[..], 4));
+    }
 }

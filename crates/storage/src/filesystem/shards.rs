@@ -336,6 +336,8 @@ mod tests {
             assert!(Shards::parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(Shards::parse(&vec![b' '; 70_000]).is_err());
+        let why = Shards::parse(b"[1,3]").unwrap_err();
+        assert!(why.contains("expected an object"), "{why}");
         assert!(parse("{}\n trailing").default.is_empty());
     }
 }
