@@ -347,15 +347,12 @@ fn other_files_are_no_blobs() {
 #[cfg(target_os = "linux")]
 fn a_pipe_does_not_hold_anyone_up() {
     let directory = TempDir::new().unwrap();
-    let made = rustix::fs::mknodat(
-        rustix::fs::CWD,
-        directory.path().join("pipe.f"),
-        rustix::fs::FileType::Fifo,
-        Mode::RUSR,
-        0,
-    );
-    made.unwrap();
+    for name in ["pipe.f", ".shards"] {
+        let path = directory.path().join(name);
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    }
     let store = FilesystemStore::open(directory.path()).unwrap();
+    assert!(store.layout_problem().unwrap().ends_with("it is empty"));
     assert_eq!(names(&store, ""), [""; 0]);
     assert!(matches!(store.read(&id("pipe")), Err(Error::Read { .. })));
     assert!(matches!(store.read_range(&id("pipe"), 0, 1, Vec::new()), Err(Error::Read { .. })));
@@ -506,6 +503,31 @@ fn a_listing_has_the_times_of_files() {
     let found: Vec<_> = listed.iter().map(|blob| (blob.id.as_str(), since(blob))).collect();
     let at = |seconds| Some(std::time::Duration::new(seconds, 7));
     assert_eq!(found, [("p1", at(1_700_000_000)), ("q12", at(0)), ("q3", None)]);
+}
+
+/// Opens a directory whose `.shards` is made by `make`, and returns what is wrong with it.
+fn layout_problem(make: impl FnOnce(&Path)) -> Option<String> {
+    let directory = TempDir::new().unwrap();
+    make(&directory.path().join(".shards"));
+    FilesystemStore::open(directory.path()).unwrap().layout_problem().map(Into::into)
+}
+
+#[test]
+fn a_layout_that_cannot_be_read_is_no_layout_that_is_missing() {
+    let padded = |length: usize| {
+        let json = br#"{"default":[1,3]}"#;
+        layout_problem(|file| {
+            fs::write(file, [&json[..], &vec![b' '; length - json.len()]].concat()).unwrap()
+        })
+    };
+    assert_eq!(padded(64 << 10), None);
+    assert!(padded((64 << 10) + 1).unwrap().ends_with("it has more than 65536 bytes"));
+    assert_eq!(layout_problem(|file| fs::create_dir(file).unwrap()), None, "a directory says nothing");
+    if cfg!(target_os = "linux") {
+        // Reading there is EIO.
+        let problem = layout_problem(|file| symlink("/proc/self/mem", file).unwrap());
+        assert!(problem.unwrap().contains("cannot be read, which says where blobs lie"));
+    }
 }
 
 #[test]
