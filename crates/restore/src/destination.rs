@@ -1,17 +1,17 @@
-//! Where entries are written: a tree of folders that is reached by handles alone.
+//! Where entries are written: a tree of directories that is reached by handles alone.
 //!
 //! The target is as little trusted as the repository: somebody may plant links in it while we write. So no path is ever
-//! given to the system: every folder is opened from its parent's handle, without following links, and its device and
-//! inode are compared with those of the folder that was made.
+//! given to the system: every directory is opened from its parent's handle, without following links, and its device and
+//! inode are compared with those of the directory that was made.
 //!
-//! What does not exist yet is written below one folder, `TARGET/.kopia-rs-restore-<root object>` ([`staging`]), and moved
+//! What does not exist yet is written below one directory, `TARGET/.kopia-rs-restore-<root object>` ([`staging`]), and moved
 //! to its final name when all is written ([`merge`]), or before if room is short (`room`): nothing is ever visible with wrong
-//! content, and a fresh restore pays a single rename for each entry of its root. The staging folder is open to its owner alone, so that modes, owners and
+//! content, and a fresh restore pays a single rename for each entry of its root. The staging directory is open to its owner alone, so that modes, owners and
 //! special bits are nobody else's to use before they are final.
 
 pub(crate) mod compare;
+pub(crate) mod directory;
 pub(crate) mod existing;
-pub(crate) mod folder;
 pub(crate) mod handles;
 pub(crate) mod large;
 pub(crate) mod markers;
@@ -32,7 +32,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// Device and inode: which folder this is, whatever its path.
+/// Device and inode: which directory this is, whatever its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
@@ -51,31 +51,32 @@ impl From<&Stat> for Identity {
     }
 }
 
-/// How folders are opened: never through a link.
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// How directories are opened: never through a link.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens a folder by its name in another.
-pub(crate) fn open_folder(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::openat(parent, name, FOLDER, Mode::empty())?)
+/// Opens a directory by its name in another.
+pub(crate) fn open_directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?)
 }
 
-/// Opens a folder that is to be changed, and gives ourselves the right to do so where only its mode forbids it.
+/// Opens a directory that is to be changed, and gives ourselves the right to do so where only its mode forbids it.
 ///
-/// Its final mode is set afterwards, or the folder is removed.
+/// Its final mode is set afterwards, or the directory is removed.
 pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    let opened = match rustix::fs::openat(parent, name, FOLDER, Mode::empty()) {
+    let opened = match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
         Err(Errno::ACCESS) => {
-            // A folder that its owner may not read can be changed through the path of a handle that needs no right.
+            // A directory that its owner may not read can be changed through the path of a handle that needs no right.
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
             set_mode(&place, Mode::RWXU)?;
-            rustix::fs::openat(parent, name, FOLDER, Mode::empty())?
+            rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?
         }
         result => result?,
     };
     let mode = rustix::fs::fstat(&opened)?.st_mode & 0o7777;
     if mode & 0o700 != 0o700 {
-        // Another owner's folder stays as it is; using it will tell what is not allowed.
+        // Another owner's directory stays as it is; using it will tell what is not allowed.
         let _ = rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode | 0o700));
     }
     Ok(opened)
@@ -115,7 +116,7 @@ pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::
     }
 }
 
-/// Says whether an entry is a folder itself, not a link to one.
-pub(crate) fn is_folder(stat: &Stat) -> bool {
+/// Says whether an entry is a directory itself, not a link to one.
+pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }

@@ -25,9 +25,9 @@ pub enum Error {
         /// Where the repository is.
         repository: PathBuf,
     },
-    /// A folder was to be restored, but the target is none.
+    /// A directory was to be restored, but the target is none.
     #[error("{} is not a folder", target.display())]
-    NotAFolder {
+    NotADirectory {
         /// Where to restore to.
         target: PathBuf,
     },
@@ -42,7 +42,7 @@ pub enum Error {
     Problem {
         /// The first problem.
         problem: Box<Problem>,
-        /// The folder that holds what was done, as for [`Self::Stopped`].
+        /// The directory that holds what was done, as for [`Self::Stopped`].
         unfinished: PathBuf,
     },
     /// Not all shards are through.
@@ -69,7 +69,7 @@ pub enum Error {
     /// The observer said so.
     #[error("the restore was stopped; what was done lies in {}", unfinished.display())]
     Stopped {
-        /// The folder that holds it. The next restore of the same root into the same target takes it up, one of another root
+        /// The directory that holds it. The next restore of the same root into the same target takes it up, one of another root
         /// removes it.
         unfinished: PathBuf,
     },
@@ -80,7 +80,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The target has no room for the rest. What was done is in its place, as far as it replaces something, or in the
-    /// unfinished folder; files that were changed in place may be mixed.
+    /// unfinished directory; files that were changed in place may be mixed.
     #[error("{}: there is no room for the rest{}", target.display(), more(*missing))]
     NoRoom {
         /// Where to restore to.
@@ -93,19 +93,19 @@ pub enum Error {
         in_place_helps: bool,
         /// What the system said.
         source: io::Error,
-        /// The folder that holds what is not in its place yet, as for [`Self::Stopped`].
+        /// The directory that holds what is not in its place yet, as for [`Self::Stopped`].
         unfinished: PathBuf,
     },
     /// The target failed in a way that would hit every entry, such as a failing disk.
     #[error("{}: {what}", path.display())]
     Target {
-        /// The folder or file.
+        /// The directory or file.
         path: PathBuf,
         /// What was to be done.
         what: &'static str,
         /// What the system said.
         source: io::Error,
-        /// The folder that holds what was done, as for [`Self::Stopped`], where anything was.
+        /// The directory that holds what was done, as for [`Self::Stopped`], where anything was.
         unfinished: Option<PathBuf>,
     },
 }

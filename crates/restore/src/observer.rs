@@ -13,7 +13,7 @@ pub trait Observer: Sync {
     /// The restore goes on from where an interrupted one stopped: what that wrote is compared by hash and kept.
     fn resumed(&self) {}
 
-    /// One more file, folder or link is there.
+    /// One more file, directory or link is there.
     fn entry(&self) {}
 
     /// This many more bytes of files are written, or found to be there already.

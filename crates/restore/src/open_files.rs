@@ -2,14 +2,14 @@
 
 use rustix::process::{Resource, getrlimit};
 
-/// What standard streams, signals, the target, the folder that is being planned and the like take.
+/// What standard streams, signals, the target, the directory that is being planned and the like take.
 const OTHERS: usize = 16;
 
-/// What one worker has open at a time, besides folders that it keeps: a pack, the target's folder, a file and one on the way.
+/// What one worker has open at a time, besides directories that it keeps: a pack, the target's directory, a file and one on the way.
 const WORKER: usize = 4;
 
 /// The most that is of use.
-const FOLDERS: usize = 32;
+const DIRECTORIES: usize = 32;
 const LARGE_FILES: usize = 128;
 
 /// How many of each kind may be open.
@@ -17,8 +17,8 @@ const LARGE_FILES: usize = 128;
 pub(crate) struct OpenFiles {
     /// Threads that write.
     pub(crate) workers: usize,
-    /// Folders of the staging tree that all workers keep open together; each keeps one, however many there are.
-    pub(crate) folders: usize,
+    /// Directories of the staging tree that all workers keep open together; each keeps one, however many there are.
+    pub(crate) directories: usize,
     /// Files that are written in pieces. Each may take two, as what was there before is read meanwhile.
     pub(crate) large_files: usize,
 }
@@ -32,11 +32,11 @@ impl OpenFiles {
 
     fn of(limit: usize, workers: usize) -> Self {
         let workers = workers.min(limit.saturating_sub(OTHERS) / (2 * WORKER)).max(1);
-        let folders = (limit / 8).clamp(1, FOLDERS);
+        let directories = (limit / 8).clamp(1, DIRECTORIES);
         // The store keeps up to an eighth open as well.
-        let taken = OTHERS + folders + folders + workers.saturating_mul(WORKER);
+        let taken = OTHERS + directories + directories + workers.saturating_mul(WORKER);
         let large_files = (limit.saturating_sub(taken) / 2).clamp(1, LARGE_FILES);
-        Self { workers, folders, large_files }
+        Self { workers, directories, large_files }
     }
 }
 
@@ -49,10 +49,10 @@ mod tests {
         for limit in [1024, usize::MAX] {
             assert_eq!(
                 OpenFiles::of(limit, 16),
-                OpenFiles { workers: 16, folders: FOLDERS, large_files: LARGE_FILES }
+                OpenFiles { workers: 16, directories: DIRECTORIES, large_files: LARGE_FILES }
             );
         }
-        assert_eq!(OpenFiles::of(64, 16), OpenFiles { workers: 6, folders: 8, large_files: 4 });
-        assert_eq!(OpenFiles::of(0, 16), OpenFiles { workers: 1, folders: 1, large_files: 1 });
+        assert_eq!(OpenFiles::of(64, 16), OpenFiles { workers: 6, directories: 8, large_files: 4 });
+        assert_eq!(OpenFiles::of(0, 16), OpenFiles { workers: 1, directories: 1, large_files: 1 });
     }
 }

@@ -11,7 +11,7 @@ use crate::Portion;
 pub struct Options {
     /// How many threads decode and write; by default as many as the cores that this process may use.
     pub parallel: Option<NonZeroUsize>,
-    /// Whether the target folder itself gets owner, mode and times of the snapshot's root.
+    /// Whether the target directory itself gets owner, mode and times of the snapshot's root.
     pub root_attributes: bool,
     /// Whether entries keep the owner that they get here, the running user.
     pub skip_owners: bool,
@@ -19,7 +19,7 @@ pub struct Options {
     pub skip_permissions: bool,
     /// Whether entries keep the time at which they were written here.
     pub skip_times: bool,
-    /// How many folders may be nested: 10,000 by default.
+    /// How many directories may be nested: 10,000 by default.
     pub max_depth: usize,
     /// Whether every content's hash is compared with its id. Off by default, as in kopia: the encryption authenticates
     /// every content already.
@@ -45,7 +45,7 @@ pub struct Options {
     /// Whether what the target has and the snapshot has not is deleted, once everything is written. Never on another file
     /// system: what is mounted in the target stays, and [`Outcome::mounts_kept`](crate::Outcome::mounts_kept) names it.
     pub delete_extra: bool,
-    /// Whether the folder `lost+found` of the target is no extra: file systems make it for themselves.
+    /// Whether the directory `lost+found` of the target is no extra: file systems make it for themselves.
     pub keep_lost_found: bool,
     /// Whether the first problem ends the restore.
     pub fail_fast: bool,
@@ -56,7 +56,7 @@ pub struct Options {
     pub portion: Portion,
 }
 
-/// What happens to a file or link that the target has already. Folders are filled whatever this says.
+/// What happens to a file or link that the target has already. Directories are filled whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Existing {
@@ -181,7 +181,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Says whether other processes write into the same unfinished folder at the same time.
+    /// Says whether other processes write into the same unfinished directory at the same time.
     pub(crate) fn is_shard(&self) -> bool {
         matches!(self.portion, Portion::Shard(_))
     }

@@ -19,8 +19,8 @@ const SHOWN: usize = 5;
 pub struct Outcome {
     /// Files that were written with all their bytes and are in their place.
     pub files: u64,
-    /// Folders.
-    pub folders: u64,
+    /// Directories.
+    pub directories: u64,
     /// Symbolic links.
     pub symlinks: u64,
     /// Bytes of these files, whether they were written or reused.
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub bytes_reused: u64,
     /// Whether the restore went on from where an interrupted one had stopped.
     pub resumed: bool,
-    /// Entries that the snapshot does not have and that were deleted; a folder with all below it is one.
+    /// Entries that the snapshot does not have and that were deleted; a directory with all below it is one.
     pub deleted: u64,
     /// What is mounted in the target or a subvolume of its own, is no part of the snapshot, and was therefore not deleted.
     pub mounts_kept: Vec<String>,

@@ -1,8 +1,8 @@
 //! Walks the snapshot and gathers batches of bounded size.
 //!
 //! A batch is all that is known of some thousand files: names, attributes, and for every content its place in a pack. The
-//! planner keeps two batches ahead of the workers, so memory does not grow with the number of files; only folders that
-//! are unfinished, or that the target has already, are kept. It decides about order and writes nothing itself, but for folders that turn out to be finished when it leaves them.
+//! planner keeps two batches ahead of the workers, so memory does not grow with the number of files; only directories that
+//! are unfinished, or that the target has already, are kept. It decides about order and writes nothing itself, but for directories that turn out to be finished when it leaves them.
 
 pub(crate) mod batch;
 pub(crate) mod context;
@@ -27,15 +27,15 @@ use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
 use crate::decide::extras::DirNames;
 use crate::decide::leftovers::{Leftover, Leftovers};
+use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::look_into;
-use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::handles::Handles;
 use crate::destination::merge::Merge;
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
 use crate::destination::naming::Folding;
 use crate::destination::placeholder::Placeholders;
-use crate::destination::{is_folder, look};
+use crate::destination::{is_directory, look};
 use crate::reason::{NotDeleted, Reason};
 use batch::Batch;
 use context::{Context, Destination};
@@ -89,32 +89,32 @@ impl<'a> Planner<'a> {
         let destination = self.shared.destination;
         let is_left = destination.is_some_and(|destination| destination.staging.is_left());
         let left = if is_left { Leftover::Usable } else { Leftover::Nothing };
-        let folder = Folder::root(Trail::root(Some(root.object())), root.into(), left);
-        self.merge.existing.push(folder.clone());
+        let directory = Directory::root(Trail::root(Some(root.object())), root.into(), left);
+        self.merge.existing.push(directory.clone());
         match root.kind() {
             EntryKind::File | EntryKind::Symlink => {
                 let name = destination.and_then(|destination| destination.target.name.as_deref());
                 let name = name.unwrap_or(root.name());
-                let there = There { existing: self.existing(&folder), left: self.left(&folder) };
+                let there = There { existing: self.existing(&directory), left: self.left(&directory) };
                 let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
                 let found = there.found(&self.shared, name, root, left);
-                folder.set_placeholders(vec![name.into()]);
-                self.leaf(&folder, name, root, found);
-                self.child_done(folder);
+                directory.set_placeholders(vec![name.into()]);
+                self.leaf(&directory, name, root, found);
+                self.child_done(directory);
             }
-            EntryKind::Directory => self.walk(root, folder),
+            EntryKind::Directory => self.walk(root, directory),
         }
         self.end_rounds();
         self.merge
     }
 
     /// Plans everything below a directory.
-    fn walk(&mut self, root: &Entry, folder: Arc<Folder>) {
+    fn walk(&mut self, root: &Entry, directory: Arc<Directory>) {
         let folding = self.shared.folding;
         let fold: FoldName<'_> = &|name| folding.key(name);
         let walk = Walk::new(root.repository()).max_depth(self.shared.options.max_depth);
         let walk = if folding == Folding::Nothing { walk } else { walk.fold(fold) };
-        let stopped = walk.run([(root, folder)], self).is_break();
+        let stopped = walk.run([(root, directory)], self).is_break();
         if stopped && self.visit.lacks_tag() {
             self.batch.chores.push(Chore::Tag);
         }
@@ -132,80 +132,80 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Opens the folder of the target, if it was there before.
-    fn existing(&mut self, folder: &Arc<Folder>) -> Option<OwnedFd> {
+    /// Opens the directory of the target, if it was there before.
+    fn existing(&mut self, directory: &Arc<Directory>) -> Option<OwnedFd> {
         let destination = self.shared.destination.filter(|_| !self.shared.options.is_shard())?;
-        if folder.kind != FolderKind::Existing {
+        if directory.kind != DirectoryKind::Existing {
             return None;
         }
-        let root = destination.target.folder.as_fd();
-        match look_into(root, folder, false) {
+        let root = destination.target.directory.as_fd();
+        match look_into(root, directory, false) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.open_up(folder, Side::Target);
-                look_into(root, folder, true).ok()
+                self.open_up(directory, Side::Target);
+                look_into(root, directory, true).ok()
             }
             opened => opened.ok(),
         }
     }
 
-    /// Lists what an interrupted restore left of the folder.
-    fn left(&mut self, folder: &Arc<Folder>) -> Option<Leftovers> {
-        if folder.left != Leftover::Usable || self.shared.options.is_shard() {
+    /// Lists what an interrupted restore left of the directory.
+    fn left(&mut self, directory: &Arc<Directory>) -> Option<Leftovers> {
+        if directory.left != Leftover::Usable || self.shared.options.is_shard() {
             return None;
         }
         let folds = self.shared.folding != Folding::Nothing;
-        let opened = match self.staged.as_mut()?.open(folder) {
+        let opened = match self.staged.as_mut()?.open(directory) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.open_up(folder, Side::Staging);
-                self.staged.as_mut()?.open(folder)
+                self.open_up(directory, Side::Staging);
+                self.staged.as_mut()?.open(directory)
             }
             opened => opened,
         };
         opened.and_then(|handle| Leftovers::read(handle, folds)).ok()
     }
 
-    /// Has a folder opened up that its owner may not look into, and waits for that.
-    fn open_up(&mut self, folder: &Arc<Folder>, side: Side) {
-        self.batch.chores.push(Chore::OpenUp(folder.clone(), side));
+    /// Has a directory opened up that its owner may not look into, and waits for that.
+    fn open_up(&mut self, directory: &Arc<Directory>, side: Side) {
+        self.batch.chores.push(Chore::OpenUp(directory.clone(), side));
         self.drain();
     }
 
-    /// Has what is left of no entry of a folder removed.
-    fn discard_rest(&mut self, folder: &Arc<Folder>, left: Option<Leftovers>) {
+    /// Has what is left of no entry of a directory removed.
+    fn discard_rest(&mut self, directory: &Arc<Directory>, left: Option<Leftovers>) {
         let names = left.map(Leftovers::into_rest).unwrap_or_default();
         if !names.is_empty() {
-            folder.expect_one();
-            self.batch.chores.push(Chore::Discard(folder.clone(), names));
+            directory.expect_one();
+            self.batch.chores.push(Chore::Discard(directory.clone(), names));
         }
     }
 
-    /// Lists the folder of the target, if what the snapshot does not have is to be deleted.
-    fn names_of(&self, folder: &Arc<Folder>, there: &There) -> Option<DirNames> {
+    /// Lists the directory of the target, if what the snapshot does not have is to be deleted.
+    fn names_of(&self, directory: &Arc<Directory>, there: &There) -> Option<DirNames> {
         let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
         let names = DirNames::read(existing.as_fd());
-        names.map_err(|error| self.extra_problem(folder, "", NotDeleted::Unlisted(error.into()))).ok()
+        names.map_err(|error| self.extra_problem(directory, "", NotDeleted::Unlisted(error.into()))).ok()
     }
 
-    /// Lists placeholders of the target's folder. Where extras are deleted, they are some.
+    /// Lists placeholders of the target's directory. Where extras are deleted, they are some.
     fn placeholders_of(&self, there: &There) -> Placeholders {
         let existing = there.existing.as_ref().filter(|_| !self.shared.options.delete_extra);
         existing.map_or_else(Placeholders::default, |existing| Placeholders::read(existing.as_fd()))
     }
 
-    /// Notes that nothing more comes of a child of a folder, and has the folder finished if everything in it is.
-    fn child_done(&mut self, folder: Arc<Folder>) {
-        if folder.one_done() {
-            self.batch.chores.push(Chore::FinishDirectory(folder));
+    /// Notes that nothing more comes of a child of a directory, and has the directory finished if everything in it is.
+    fn child_done(&mut self, directory: Arc<Directory>) {
+        if directory.one_done() {
+            self.batch.chores.push(Chore::FinishDirectory(directory));
         }
     }
 
-    fn problem(&self, folder: &Arc<Folder>, name: &str, reason: Reason) {
-        self.shared.tally.problem(folder.path_of(name), reason);
+    fn problem(&self, directory: &Arc<Directory>, name: &str, reason: Reason) {
+        self.shared.tally.problem(directory.path_of(name), reason);
     }
 
     /// As [`Self::problem`], of what the snapshot does not have.
-    fn extra_problem(&self, folder: &Arc<Folder>, name: &str, reason: NotDeleted) {
-        self.shared.tally.extra_problem(folder.path_of(name), reason);
+    fn extra_problem(&self, directory: &Arc<Directory>, name: &str, reason: NotDeleted) {
+        self.shared.tally.extra_problem(directory.path_of(name), reason);
     }
 
     fn hand_over_when_full(&mut self) {
@@ -223,36 +223,36 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// What is there already of the folder that is being planned.
+/// What is there already of the directory that is being planned.
 #[derive(Default)]
 struct There {
     existing: Option<OwnedFd>,
     left: Option<Leftovers>,
 }
 
-/// How a folder gets to its place.
+/// How a directory gets to its place.
 struct Placing {
-    kind: FolderKind,
-    /// Whether it replaces something else than a folder.
+    kind: DirectoryKind,
+    /// Whether it replaces something else than a directory.
     replaces: bool,
     attributes: Attributes,
 }
 
 impl There {
-    /// Says how a folder gets to its place, and what it gets there besides what is in it.
-    fn placing(&self, shared: &Context<'_>, parent: &Folder, entry: &Entry) -> Result<Placing, Reason> {
+    /// Says how a directory gets to its place, and what it gets there besides what is in it.
+    fn placing(&self, shared: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
         let attributes = if entry.is_implied() {
-            // As of any folder that is made on the way: one that is there stays as it is.
+            // As of any directory that is made on the way: one that is there stays as it is.
             let there = found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
-            let there = there.filter(|stat| is_folder(stat));
+            let there = there.filter(|stat| is_directory(stat));
             there.map_or_else(|| shared.of_directory(entry), Attributes::found)
         } else {
             Attributes::from(entry)
         };
         // It is made, and left as it is made.
-        if shared.options.is_shard() || parent.kind != FolderKind::Existing {
-            return Ok(Placing { kind: FolderKind::Inner, replaces: false, attributes });
+        if shared.options.is_shard() || parent.kind != DirectoryKind::Existing {
+            return Ok(Placing { kind: DirectoryKind::Inner, replaces: false, attributes });
         }
         let directory = self.existing.as_ref().map(AsFd::as_fd);
         let device = shared.destination.map(|destination| destination.target.device);
@@ -262,9 +262,9 @@ impl There {
         };
         let found = found.and_then(Result::ok).flatten();
         let (kind, replaces) = match DirectoryPolicy::decide(found.as_ref(), is_boundary, shared.options)? {
-            DirectoryPolicy::Fill => (FolderKind::Existing, false),
-            DirectoryPolicy::Replace => (FolderKind::Moved, true),
-            DirectoryPolicy::Make => (FolderKind::Moved, false),
+            DirectoryPolicy::Fill => (DirectoryKind::Existing, false),
+            DirectoryPolicy::Replace => (DirectoryKind::Moved, true),
+            DirectoryPolicy::Make => (DirectoryKind::Moved, false),
         };
         Ok(Placing { kind, replaces, attributes })
     }

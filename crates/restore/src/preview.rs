@@ -46,8 +46,8 @@ pub struct Change {
     pub path: String,
     /// What would happen to it.
     pub action: Action,
-    /// Whether it is a folder of the snapshot.
-    pub folder: bool,
+    /// Whether it is a directory of the snapshot.
+    pub directory: bool,
     /// The bytes of a file of the snapshot.
     pub bytes: u64,
 }
@@ -60,8 +60,8 @@ pub struct Preview {
     pub written: u64,
     /// Bytes of these files.
     pub bytes: u64,
-    /// Folders that would be made.
-    pub folders: u64,
+    /// Directories that would be made.
+    pub directories: u64,
     /// Files and links that would be kept.
     pub kept: u64,
     /// Entries that would be deleted, each with all below it.
@@ -130,20 +130,20 @@ pub fn preview(
     Ok(dry_run.end())
 }
 
-/// Asks the system whether entries can be made in a folder. The owner of the target needs no right: the restore gives it.
-fn may_write(folder: &Path, is_target: bool) -> io::Result<()> {
+/// Asks the system whether entries can be made in a directory. The owner of the target needs no right: the restore gives it.
+fn may_write(directory: &Path, is_target: bool) -> io::Result<()> {
     let access = Access::WRITE_OK | Access::EXEC_OK;
-    match rustix::fs::accessat(CWD, folder, access, AtFlags::EACCESS) {
-        Err(Errno::ACCESS) if is_target && owns(folder) => Ok(()),
+    match rustix::fs::accessat(CWD, directory, access, AtFlags::EACCESS) {
+        Err(Errno::ACCESS) if is_target && owns(directory) => Ok(()),
         // What the system cannot answer is found out by writing.
         Err(errno @ (Errno::ACCESS | Errno::ROFS | Errno::NOTDIR)) => Err(errno.into()),
         _ => Ok(()),
     }
 }
 
-fn owns(folder: &Path) -> bool {
+fn owns(directory: &Path) -> bool {
     let user = rustix::process::geteuid().as_raw();
-    fs::metadata(folder).is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user)
+    fs::metadata(directory).is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user)
 }
 
 /// Returns whether a target has all that a directory holds, with all its bytes. It stops at the first thing that it has not.
@@ -160,6 +160,6 @@ pub(crate) fn is_there(entry: &Entry, target: &Path) -> Result<bool> {
     let mut dry_run = DryRun::new(&options, (target, Some(Arc::new(handle))), |_: &Change| ());
     dry_run.until_different = true;
     dry_run.directories(entry);
-    let Preview { written, folders, problem_count, .. } = dry_run.end();
-    Ok(written == 0 && folders == 0 && problem_count == 0)
+    let Preview { written, directories, problem_count, .. } = dry_run.end();
+    Ok(written == 0 && directories == 0 && problem_count == 0)
 }

@@ -121,7 +121,7 @@ pub fn restore_observed(
 
 fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer) -> Result<Outcome> {
     let target = Target::open(entry, target)?;
-    // What had to be changed so that its owner may write in it is put right; a new folder stays closed to others as long as
+    // What had to be changed so that its owner may write in it is put right; a new directory stays closed to others as long as
     // something unfinished lies in it.
     let settle = || {
         if !target.is_new() {
@@ -210,7 +210,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
     if options.is_finish() {
         // What they stand for is in its place, and stays there.
         target.sync()?;
-        remove_markers(target.folder.as_fd(), staging.name())
+        remove_markers(target.directory.as_fd(), staging.name())
             .map_err(|source| target.error("the markers of the shards cannot be removed", source))?;
     }
     publisher.finish_root(merge);
@@ -229,7 +229,7 @@ struct Begun {
     already_finished: bool,
 }
 
-/// Opens the staging folder, and looks at what shards have left beside it.
+/// Opens the staging directory, and looks at what shards have left beside it.
 fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
     let open = || Staging::open(target, entry.object(), options);
     let staging = open().inspect_err(|_| target.remove_new())?;

@@ -18,7 +18,7 @@ use kopia_format::directory::Summary;
 use rustix::io::Errno;
 
 use crate::decide::existing::Candidates;
-use crate::destination::folder::Folder;
+use crate::destination::directory::Directory;
 use crate::lock;
 use crate::plan::items::SmallEntry;
 use crate::{Options, Portion};
@@ -36,8 +36,8 @@ pub(crate) struct Space {
 
 impl Space {
     /// Asks the file system what is free; as much as there can be where it does not say.
-    pub(crate) fn free(folder: impl AsFd) -> Self {
-        let Ok(stat) = rustix::fs::fstatvfs(folder) else {
+    pub(crate) fn free(directory: impl AsFd) -> Self {
+        let Ok(stat) = rustix::fs::fstatvfs(directory) else {
             return Self { bytes: u64::MAX, inodes: u64::MAX };
         };
         // Root may use the blocks that are reserved for it, but not those that ext4 keeps for itself.
@@ -51,12 +51,12 @@ impl Space {
         Self { bytes: blocks.saturating_mul(stat.f_frsize), inodes }
     }
 
-    /// Returns what a file or folder of so many bytes takes.
+    /// Returns what a file or directory of so many bytes takes.
     pub(crate) fn of(bytes: u64, block: u64) -> Self {
         Self { bytes: bytes.checked_next_multiple_of(block.max(1)).unwrap_or(u64::MAX), inodes: 1 }
     }
 
-    /// Returns what everything below a folder takes at most.
+    /// Returns what everything below a directory takes at most.
     pub(crate) fn of_all(summary: &Summary, block: u64) -> Self {
         let number = |number: i64| u64::try_from(number).unwrap_or(0);
         let inodes = [summary.files, summary.symlinks, summary.dirs].map(number);
@@ -93,8 +93,8 @@ pub(crate) enum Postponed {
         /// The bytes that the target's own file takes now, if it is changed in place.
         takes: Option<u64>,
     },
-    /// A folder that could not be made or finished; everything in it is finished.
-    Folder(Arc<Folder>),
+    /// A directory that could not be made or finished; everything in it is finished.
+    Directory(Arc<Directory>),
 }
 
 impl Postponed {
@@ -102,7 +102,7 @@ impl Postponed {
     pub(crate) fn mixed(&self) -> Option<String> {
         match self {
             Self::Entry { entry, found, .. } if found.mixed => Some(entry.path()),
-            Self::Entry { .. } | Self::Folder(_) => None,
+            Self::Entry { .. } | Self::Directory(_) => None,
         }
     }
 
@@ -113,7 +113,7 @@ impl Postponed {
                 (Space::of(entry.size, block).bytes.saturating_sub(*takes), 0)
             }
             Self::Entry { entry, .. } => (Space::of(entry.size, block).bytes, entry.frees.unwrap_or(0)),
-            Self::Folder(_) => (block, 0),
+            Self::Directory(_) => (block, 0),
         }
     }
 }
@@ -121,10 +121,10 @@ impl Postponed {
 /// Something that lies finished in the staging tree.
 #[derive(Debug)]
 pub(crate) enum Finished {
-    /// An entry of a folder that the target has, which replaces something else than a folder.
-    Entry { folder: Arc<Folder>, name: Box<str> },
-    /// The staged part of a folder that the target has: all that goes into it is staged or was moved already.
-    Folder(Arc<Folder>),
+    /// An entry of a directory that the target has, which replaces something else than a directory.
+    Entry { directory: Arc<Directory>, name: Box<str> },
+    /// The staged part of a directory that the target has: all that goes into it is staged or was moved already.
+    Directory(Arc<Directory>),
 }
 
 /// What workers tell the planner about room.

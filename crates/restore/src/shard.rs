@@ -1,7 +1,7 @@
 //! One restore by several processes, each of which writes a part.
 //!
-//! All write into the same unfinished folder of a target that they share. [`crate::plan`] decides what each writes. A shard
-//! that is through leaves a marker beside the folder, with the files that it could not write whole and the directories that
+//! All write into the same unfinished directory of a target that they share. [`crate::plan`] decides what each writes. A shard
+//! that is through leaves a marker beside the directory, with the files that it could not write whole and the directories that
 //! it could not read; whoever finishes the restore demands all markers, restores what these name, sets attributes and moves
 //! everything to its place.
 
@@ -13,7 +13,7 @@ use kopia_repository::verify::Shard;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::destination::folder::Folder;
+use crate::destination::directory::Directory;
 use crate::lock;
 
 /// Which part of a restore is done.
@@ -49,7 +49,7 @@ impl IncompleteFiles {
     }
 
     /// Returns whether a shard could not write a file whole, or not read a directory that it lies in.
-    pub(crate) fn concern(&self, directory: &Arc<Folder>, name: &str) -> bool {
+    pub(crate) fn concern(&self, directory: &Arc<Directory>, name: &str) -> bool {
         let incomplete = self.lock();
         !incomplete.is_empty()
             && (incomplete.contains_key(&directory.path_of(name))
@@ -67,9 +67,9 @@ impl IncompleteFiles {
 }
 
 /// Opens a file that several shards write, or makes it.
-pub(crate) fn open(folder: impl AsFd, name: &str) -> std::io::Result<OwnedFd> {
+pub(crate) fn open(directory: impl AsFd, name: &str) -> std::io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let file = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
     let stat = rustix::fs::fstat(&file)?;
     match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
         rustix::fs::FileType::RegularFile if stat.st_nlink == 1 => Ok(file),

@@ -19,7 +19,7 @@ const STUBS: usize = 100;
 pub(crate) struct Tally<'a> {
     observer: &'a dyn Observer,
     files: AtomicU64,
-    folders: AtomicU64,
+    directories: AtomicU64,
     symlinks: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicU64,
@@ -49,7 +49,7 @@ impl<'a> Tally<'a> {
         Self {
             observer,
             files: AtomicU64::default(),
-            folders: AtomicU64::default(),
+            directories: AtomicU64::default(),
             symlinks: AtomicU64::default(),
             bytes: AtomicU64::default(),
             kept: AtomicU64::default(),
@@ -107,8 +107,8 @@ impl<'a> Tally<'a> {
         self.observer.resumed();
     }
 
-    pub(crate) fn folder(&self) {
-        self.folders.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn directory(&self) {
+        self.directories.fetch_add(1, Ordering::Relaxed);
         self.observer.entry();
     }
 
@@ -187,7 +187,7 @@ impl<'a> Tally<'a> {
         let counts = [
             (&self.files, files),
             (&self.bytes, bytes),
-            (&self.folders, directories),
+            (&self.directories, directories),
             (&self.symlinks, symlinks),
         ];
         for (counter, less) in counts {
@@ -258,7 +258,7 @@ impl<'a> Tally<'a> {
         let stubs = lock::into_inner(self.stubs);
         Outcome {
             files: self.files.into_inner(),
-            folders: self.folders.into_inner(),
+            directories: self.directories.into_inner(),
             symlinks: self.symlinks.into_inner(),
             bytes: self.bytes.into_inner(),
             kept: self.kept.into_inner(),

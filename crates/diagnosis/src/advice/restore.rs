@@ -14,7 +14,7 @@ pub fn hints_of_restore(error: &Error) -> Advice {
     let hints = match error {
         Error::Repository(error) => return hints(error),
         Error::Overlap { .. } => vec![Hint::TargetApart],
-        Error::NotAFolder { .. } => vec![Hint::TargetDirectory],
+        Error::NotADirectory { .. } => vec![Hint::TargetDirectory],
         Error::Problem { .. } => vec![Hint::WithoutFailFast],
         Error::Shards { others, .. } if !others.is_empty() => vec![Hint::FinishOther(others.clone())],
         Error::Shards { .. } => vec![Hint::RunShards, Hint::RestoreWithoutFinish],

@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::fs::Stat;
 
-use crate::destination::is_folder;
+use crate::destination::is_directory;
 use crate::reason::Reason;
 use crate::{Existing, Options};
 
@@ -32,7 +32,7 @@ impl DirectoryPolicy {
         match found {
             None => Ok(Self::Make),
             // Nothing can be moved to another file system, nor to another mount of the same.
-            Some(stat) if is_folder(stat) => {
+            Some(stat) if is_directory(stat) => {
                 if is_boundary(stat)? {
                     Err(Reason::Mounted)
                 } else {

@@ -5,7 +5,7 @@ use rustix::fs::{FileType, Stat};
 
 use super::file_type;
 use super::leftovers::Leftover;
-use crate::destination::is_folder;
+use crate::destination::is_directory;
 use crate::destination::metadata::keep::{Creator, found_as_settable};
 use crate::destination::metadata::{Attributes, has_time};
 use crate::{Existing, Options};
@@ -17,7 +17,7 @@ pub(crate) struct Candidates {
     pub(crate) existing: Option<ExistingPolicy>,
     /// What an interrupted restore left in the staging tree.
     pub(crate) left: Leftover,
-    /// The bytes that are freed when what the target has is replaced, if it has something that is no folder.
+    /// The bytes that are freed when what the target has is replaced, if it has something that is no directory.
     pub(crate) frees: Option<u64>,
     /// Whether what the target has was changed in place already, when it was tried before.
     pub(crate) mixed: bool,
@@ -29,7 +29,7 @@ impl Candidates {
         Self {
             existing: found.map(|stat| ExistingPolicy::decide(stat, entry, options, creator)),
             left: Leftover::Nothing,
-            frees: found.filter(|stat| !is_folder(stat)).map(freed_bytes),
+            frees: found.filter(|stat| !is_directory(stat)).map(freed_bytes),
             mixed: false,
         }
     }

@@ -14,7 +14,7 @@ use crate::Options;
 use crate::destination::{look, staging};
 use crate::reason::NotDeleted;
 
-/// The names in a folder, of which those that the snapshot has are taken away.
+/// The names in a directory, of which those that the snapshot has are taken away.
 #[derive(Default)]
 pub(crate) struct DirNames {
     /// What each name stands for: its kind and inode.
@@ -26,10 +26,10 @@ pub(crate) struct DirNames {
 }
 
 impl DirNames {
-    /// Lists a folder.
-    pub(crate) fn read(folder: BorrowedFd<'_>) -> io::Result<Self> {
+    /// Lists a directory.
+    pub(crate) fn read(directory: BorrowedFd<'_>) -> io::Result<Self> {
         let mut names = HashMap::new();
-        for entry in Dir::read_from(folder)? {
+        for entry in Dir::read_from(directory)? {
             let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
@@ -37,7 +37,7 @@ impl DirNames {
             }
             let kind = match entry.file_type() {
                 // Not every file system says it here.
-                FileType::Unknown => match look(folder, name)? {
+                FileType::Unknown => match look(directory, name)? {
                     Some(stat) => FileType::from_raw_mode(stat.st_mode),
                     None => continue,
                 },
@@ -61,11 +61,11 @@ impl DirNames {
 
     /// Takes away the name of an entry that the snapshot has. If it is not listed and there all the same, as where upper and
     /// lower case are one, the inode says by which name it is listed; where it does not, nobody can say.
-    pub(crate) fn take_or_look(&mut self, folder: BorrowedFd<'_>, name: &str) {
+    pub(crate) fn take_or_look(&mut self, directory: BorrowedFd<'_>, name: &str) {
         if self.take(name).is_some() || self.folds || self.is_empty() {
             return;
         }
-        let inode = match look(folder, name) {
+        let inode = match look(directory, name) {
             Ok(Some(stat)) => stat.st_ino,
             Ok(None) => return,
             // What the file system does not take as a name, nothing in it has.
@@ -93,10 +93,14 @@ impl DirNames {
     }
 
     /// Takes away what the snapshot has only stubs of, and returns what was there: it may be the only copy.
-    pub(crate) fn take_originals(&mut self, folder: BorrowedFd<'_>, originals: Vec<String>) -> Vec<String> {
+    pub(crate) fn take_originals(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        originals: Vec<String>,
+    ) -> Vec<String> {
         let mut is_taken = |name: &String| {
             let before = self.names.len();
-            self.take_or_look(folder, name);
+            self.take_or_look(directory, name);
             self.names.len() < before
         };
         originals.into_iter().filter(|name| is_taken(name)).collect()
@@ -125,14 +129,14 @@ impl DirNames {
         Ok(names.filter(|name| self.take(name).is_some()).collect())
     }
 
-    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished folders, markers of
+    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished directories, markers of
     /// shards, and `lost+found` on request.
     pub(crate) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
         let kept = |name: &[u8], kind| {
-            let is_folder = kind == FileType::Directory;
+            let is_directory = kind == FileType::Directory;
             let is_ours =
-                name.starts_with(staging::PREFIX.as_bytes()) && is_folder || staging::is_marker(name);
-            is_root && (is_ours || options.keep_lost_found && is_folder && name == b"lost+found")
+                name.starts_with(staging::PREFIX.as_bytes()) && is_directory || staging::is_marker(name);
+            is_root && (is_ours || options.keep_lost_found && is_directory && name == b"lost+found")
         };
         let mut names: Vec<_> = self
             .names
@@ -184,48 +188,48 @@ mod tests {
     #[test]
     fn nothing_is_too_much_where_names_are_taken_for_others() {
         let place = tempfile::tempdir().unwrap();
-        let folder = fs::File::open(place.path()).unwrap();
-        let folder = folder.as_fd();
+        let directory = fs::File::open(place.path()).unwrap();
+        let directory = directory.as_fd();
         fs::write(place.path().join("FOO"), b"").unwrap();
-        let mut names = DirNames::read(folder).unwrap();
-        names.take_or_look(folder, "foo");
+        let mut names = DirNames::read(directory).unwrap();
+        names.take_or_look(directory, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
         assert_eq!(names.into_extras(true, &Options::default()), [b"FOO".as_slice().into()]);
         // It was not listed by this name, and is there: as on a file system that has it by both.
-        let mut names = DirNames::read(folder).unwrap();
+        let mut names = DirNames::read(directory).unwrap();
         fs::rename(place.path().join("FOO"), place.path().join("foo")).unwrap();
-        names.take_or_look(folder, "foo");
+        names.take_or_look(directory, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
         assert!(names.into_extras(true, &Options::default()).is_empty());
         // The inode says nothing where another one has come, or where two names have one.
         fs::write(place.path().join("other"), b"").unwrap();
-        let mut names = DirNames::read(folder).unwrap();
+        let mut names = DirNames::read(directory).unwrap();
         fs::write(place.path().join("new"), b"").unwrap();
-        names.take_or_look(folder, "new");
+        names.take_or_look(directory, "new");
         assert!(names.take_unread(None).is_err());
         fs::hard_link(place.path().join("foo"), place.path().join("link")).unwrap();
-        let mut names = DirNames::read(folder).unwrap();
+        let mut names = DirNames::read(directory).unwrap();
         fs::hard_link(place.path().join("foo"), place.path().join("Link")).unwrap();
-        names.take_or_look(folder, "Link");
+        names.take_or_look(directory, "Link");
         assert!(names.take_unread(None).is_err());
         fs::remove_file(place.path().join("other")).unwrap();
         for name in ["link", "Link", "new"] {
             fs::remove_file(place.path().join(name)).unwrap();
         }
         // A second name of what was taken already.
-        let mut names = DirNames::read(folder).unwrap();
+        let mut names = DirNames::read(directory).unwrap();
         names.take("foo").unwrap();
         fs::write(place.path().join("extra"), b"").unwrap();
-        let mut names = DirNames { names: DirNames::read(folder).unwrap().names, ..names };
+        let mut names = DirNames { names: DirNames::read(directory).unwrap().names, ..names };
         names.names.remove(b"foo".as_slice());
         fs::rename(place.path().join("foo"), place.path().join("Foo")).unwrap();
-        names.take_or_look(folder, "Foo");
+        names.take_or_look(directory, "Foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
         fs::remove_file(place.path().join("extra")).unwrap();
         fs::rename(place.path().join("Foo"), place.path().join("foo")).unwrap();
         // Where nothing is left over, it does not matter.
-        let mut names = DirNames::read(folder).unwrap();
-        names.take_or_look(folder, "foo");
+        let mut names = DirNames::read(directory).unwrap();
+        names.take_or_look(directory, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
     }
 }

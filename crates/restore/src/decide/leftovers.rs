@@ -25,7 +25,7 @@ pub(crate) enum Leftover {
 
 /// What an interrupted restore left in one directory of the staging tree.
 pub(crate) struct Leftovers {
-    folder: Rc<OwnedFd>,
+    directory: Rc<OwnedFd>,
     names: DirNames,
     /// Whether names may be listed otherwise than they were given.
     folds: bool,
@@ -35,9 +35,9 @@ pub(crate) struct Leftovers {
 
 impl Leftovers {
     /// Lists a directory; `folds` says whether names may be listed otherwise than they were given.
-    pub(crate) fn read(folder: Rc<OwnedFd>, folds: bool) -> io::Result<Self> {
-        let names = DirNames::read(folder.as_fd())?;
-        Ok(Self { folder, names, folds, lost: Vec::new() })
+    pub(crate) fn read(directory: Rc<OwnedFd>, folds: bool) -> io::Result<Self> {
+        let names = DirNames::read(directory.as_fd())?;
+        Ok(Self { directory, names, folds, lost: Vec::new() })
     }
 
     /// Returns what is left of an entry that is restored by this name.
@@ -55,7 +55,7 @@ impl Leftovers {
         if !self.folds || self.names.is_empty() {
             return None;
         }
-        let inode = look(self.folder.as_fd(), name).ok()??.st_ino;
+        let inode = look(self.directory.as_fd(), name).ok()??.st_ino;
         self.names.take_by_inode(inode).ok()?
     }
 

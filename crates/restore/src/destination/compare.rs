@@ -38,10 +38,14 @@ pub(crate) fn link_is_right(
 }
 
 /// Opens a file that was there before. Fails unless it is a regular file with a single hard link.
-pub(crate) fn open_file(folder: BorrowedFd<'_>, name: &str, access: OFlags) -> io::Result<(OwnedFd, Stat)> {
+pub(crate) fn open_file(
+    directory: BorrowedFd<'_>,
+    name: &str,
+    access: OFlags,
+) -> io::Result<(OwnedFd, Stat)> {
     // A pipe that has just taken its place must not hold us up.
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
         return Err(io::ErrorKind::InvalidInput.into());

@@ -1,4 +1,4 @@
-//! Folders that the target had before: opened from its handle, never through a link.
+//! Directories that the target had before: opened from its handle, never through a link.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::folder::Folder;
+use super::directory::Directory;
 use super::handles::descend;
 use super::open_to_change;
 
-/// Opens a folder of the target without following links. Its mode is no obstacle: the restore sets it at the end, as that
-/// of every folder that it goes through.
-pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
-    let names = names(folder);
+/// Opens a directory of the target without following links. Its mode is no obstacle: the restore sets it at the end, as that
+/// of every directory that it goes through.
+pub(crate) fn open_existing(root: BorrowedFd<'_>, directory: &Arc<Directory>) -> io::Result<OwnedFd> {
+    let names = names(directory);
     let mut handle = root.try_clone_to_owned()?;
     let mut openat2 = true;
     let mut rest = &names[..];
@@ -34,8 +34,12 @@ pub(crate) fn open_existing(root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::R
 
 /// Opens a directory of the target for looking only; a permission error also if its owner may not list and search it, but for
 /// what a caller `insists` on.
-pub(crate) fn look_into(root: BorrowedFd<'_>, folder: &Arc<Folder>, insists: bool) -> io::Result<OwnedFd> {
-    let names = names(folder);
+pub(crate) fn look_into(
+    root: BorrowedFd<'_>,
+    directory: &Arc<Directory>,
+    insists: bool,
+) -> io::Result<OwnedFd> {
+    let names = names(directory);
     let mut handle = root.try_clone_to_owned()?;
     let mut openat2 = true;
     let mut rest = &names[..];
@@ -48,25 +52,29 @@ pub(crate) fn look_into(root: BorrowedFd<'_>, folder: &Arc<Folder>, insists: boo
 }
 
 /// Returns the names that lead from the root to a directory.
-fn names(folder: &Arc<Folder>) -> Vec<&str> {
-    let mut names: Vec<&str> = folder.ancestors().map(|folder| folder.name()).collect();
+fn names(directory: &Arc<Directory>) -> Vec<&str> {
+    let mut names: Vec<&str> = directory.ancestors().map(|directory| directory.name()).collect();
     names.pop();
     names.reverse();
     names
 }
 
-/// The folder of the target that was used last.
+/// The directory of the target that was used last.
 #[derive(Default)]
-pub(crate) struct InTarget(Option<(Arc<Folder>, Rc<OwnedFd>)>);
+pub(crate) struct InTarget(Option<(Arc<Directory>, Rc<OwnedFd>)>);
 
 impl InTarget {
-    /// Opens a folder that the target had before.
-    pub(crate) fn open(&mut self, root: BorrowedFd<'_>, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
-        if let Some((_, handle)) = self.0.as_ref().filter(|(open, _)| Arc::ptr_eq(open, folder)) {
+    /// Opens a directory that the target had before.
+    pub(crate) fn open(
+        &mut self,
+        root: BorrowedFd<'_>,
+        directory: &Arc<Directory>,
+    ) -> io::Result<Rc<OwnedFd>> {
+        if let Some((_, handle)) = self.0.as_ref().filter(|(open, _)| Arc::ptr_eq(open, directory)) {
             return Ok(handle.clone());
         }
-        let handle = Rc::new(open_existing(root, folder)?);
-        self.0 = Some((folder.clone(), handle.clone()));
+        let handle = Rc::new(open_existing(root, directory)?);
+        self.0 = Some((directory.clone(), handle.clone()));
         Ok(handle)
     }
 }

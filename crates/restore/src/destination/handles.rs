@@ -1,9 +1,9 @@
-//! Open folders of the staging tree, a few for each worker.
+//! Open directories of the staging tree, a few for each worker.
 //!
-//! A worker writes many files of one folder one after the other, so its handle is worth keeping; but trees may be deeper
-//! than a process may have files open. So only the folders used last are kept, and others are opened again from the
+//! A worker writes many files of one directory one after the other, so its handle is worth keeping; but trees may be deeper
+//! than a process may have files open. So only the directories used last are kept, and others are opened again from the
 //! nearest one that is: downwards in as few system calls as the length of paths allows (`openat2`, which follows no link
-//! on the way), upwards by `..`, where device and inode say whether it is still the folder that it was.
+//! on the way), upwards by `..`, where device and inode say whether it is still the directory that it was.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,15 +14,15 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::folder::Folder;
+use super::directory::Directory;
 use super::remove::remove_tree;
-use super::{FOLDER, Identity, open_folder, open_to_change};
+use super::{DIRECTORY, Identity, open_directory, open_to_change};
 use crate::decide::leftovers::Leftover;
 
 /// The longest path that is given to the system at once; its limit is 4096 with the final NUL.
 const PATH: usize = 4000;
 
-/// One worker's open folders.
+/// One worker's open directories.
 pub(crate) struct Handles<'a> {
     root: BorrowedFd<'a>,
     limit: usize,
@@ -31,69 +31,69 @@ pub(crate) struct Handles<'a> {
     /// Whether directories are made that are not there yet.
     makes: bool,
     /// The one used last in front.
-    open: VecDeque<(Arc<Folder>, Rc<OwnedFd>)>,
+    open: VecDeque<(Arc<Directory>, Rc<OwnedFd>)>,
     /// Whether `openat2` works here: it needs Linux 5.6, and sandboxes may refuse it.
     openat2: bool,
 }
 
 impl<'a> Handles<'a> {
-    /// Starts at the staging folder; `limit` handles are kept open. Where modes cannot be set later, directories are made
+    /// Starts at the staging directory; `limit` handles are kept open. Where modes cannot be set later, directories are made
     /// with their permissions.
     pub(crate) fn new(root: BorrowedFd<'a>, limit: usize, sets_modes: bool) -> Self {
         Self { root, limit: limit.max(1), sets_modes, makes: true, open: VecDeque::new(), openat2: true }
     }
 
-    /// Starts at the staging folder, for looking only: nothing is made.
+    /// Starts at the staging directory, for looking only: nothing is made.
     pub(crate) fn looking(root: BorrowedFd<'a>, limit: usize) -> Self {
         Self { makes: false, ..Self::new(root, limit, false) }
     }
 
-    /// Opens a folder, making it and those it lies in where that was not done yet.
+    /// Opens a directory, making it and those it lies in where that was not done yet.
     ///
     /// # Errors
-    /// What the system says; also if the folder could not be made before, or another one lies in its place.
-    pub(crate) fn open(&mut self, folder: &Arc<Folder>) -> io::Result<Rc<OwnedFd>> {
-        if let Some(found) = self.open.iter().position(|(open, _)| Arc::ptr_eq(open, folder)) {
+    /// What the system says; also if the directory could not be made before, or another one lies in its place.
+    pub(crate) fn open(&mut self, directory: &Arc<Directory>) -> io::Result<Rc<OwnedFd>> {
+        if let Some(found) = self.open.iter().position(|(open, _)| Arc::ptr_eq(open, directory)) {
             if found > 0 {
                 let entry = self.open.remove(found).expect("it was found there");
                 self.open.push_front(entry);
             }
             return Ok(self.open[0].1.clone());
         }
-        let handle = Rc::new(self.reach(folder)?);
-        self.keep(folder, &handle);
+        let handle = Rc::new(self.reach(directory)?);
+        self.keep(directory, &handle);
         Ok(handle)
     }
 
-    /// Forgets a folder that is finished.
-    pub(crate) fn forget(&mut self, folder: &Arc<Folder>) {
-        self.open.retain(|(open, _)| !Arc::ptr_eq(open, folder));
+    /// Forgets a directory that is finished.
+    pub(crate) fn forget(&mut self, directory: &Arc<Directory>) {
+        self.open.retain(|(open, _)| !Arc::ptr_eq(open, directory));
     }
 
-    /// Goes from a folder that is open up to its parent, and keeps that open.
-    pub(crate) fn open_parent(&mut self, folder: &Arc<Folder>, handle: BorrowedFd<'_>) {
-        let Some(parent) = folder.parent.as_ref().filter(|parent| parent.parent.is_some()) else { return };
+    /// Goes from a directory that is open up to its parent, and keeps that open.
+    pub(crate) fn open_parent(&mut self, directory: &Arc<Directory>, handle: BorrowedFd<'_>) {
+        let Some(parent) = directory.parent.as_ref().filter(|parent| parent.parent.is_some()) else { return };
         if self.open.iter().any(|(open, _)| Arc::ptr_eq(open, parent)) {
             return;
         }
         // A failure only means that the parent is opened from above when it is needed.
-        if let Ok(up) = rustix::fs::openat(handle, "..", FOLDER, Mode::empty())
+        if let Ok(up) = rustix::fs::openat(handle, "..", DIRECTORY, Mode::empty())
             && Identity::of(&up).is_ok_and(|identity| parent.identity() == Some(identity))
         {
             self.keep(parent, &Rc::new(up));
         }
     }
 
-    fn keep(&mut self, folder: &Arc<Folder>, handle: &Rc<OwnedFd>) {
+    fn keep(&mut self, directory: &Arc<Directory>, handle: &Rc<OwnedFd>) {
         self.open.truncate(self.limit - 1);
-        self.open.push_front((folder.clone(), handle.clone()));
+        self.open.push_front((directory.clone(), handle.clone()));
     }
 
-    /// Opens a folder from the nearest one that is open.
-    fn reach(&mut self, folder: &Arc<Folder>) -> io::Result<OwnedFd> {
+    /// Opens a directory from the nearest one that is open.
+    fn reach(&mut self, directory: &Arc<Directory>) -> io::Result<OwnedFd> {
         let mut below = Vec::new();
         let mut start = None;
-        for ancestor in folder.ancestors().take_while(|ancestor| ancestor.parent.is_some()) {
+        for ancestor in directory.ancestors().take_while(|ancestor| ancestor.parent.is_some()) {
             if let Some((_, handle)) = self.open.iter().find(|(open, _)| Arc::ptr_eq(open, ancestor)) {
                 start = Some(handle.clone());
                 break;
@@ -110,9 +110,9 @@ impl<'a> Handles<'a> {
                 (None, None) => self.root,
             };
             // Those that exist are opened many at a time; the first that does not is made.
-            let is_there = |folder: &&Arc<Folder>| !self.makes || folder.identity().is_some();
+            let is_there = |directory: &&Arc<Directory>| !self.makes || directory.identity().is_some();
             let known = rest.iter().take_while(is_there).count();
-            let names: Vec<&str> = rest[..known].iter().map(|folder| folder.name()).collect();
+            let names: Vec<&str> = rest[..known].iter().map(|directory| directory.name()).collect();
             let (next, count) = match known {
                 0 => (make(from, &rest[0], self.sets_modes)?, 1),
                 _ => descend(&mut self.openat2, from, &names)?,
@@ -126,29 +126,29 @@ impl<'a> Handles<'a> {
         }
         match current {
             Some(handle) => Ok(handle),
-            // The root itself: a handle of our own to the same folder.
+            // The root itself: a handle of our own to the same directory.
             None => Ok(self.root.try_clone_to_owned()?),
         }
     }
 }
 
-/// Makes a folder unless another thread just did, and opens it.
-fn make(parent: BorrowedFd<'_>, folder: &Folder, sets_modes: bool) -> io::Result<OwnedFd> {
-    let mode = if sets_modes { 0o700 } else { folder.attributes.mode & 0o777 | 0o700 };
+/// Makes a directory unless another thread just did, and opens it.
+fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::Result<OwnedFd> {
+    let mode = if sets_modes { 0o700 } else { directory.attributes.mode & 0o777 | 0o700 };
     let mut opened = None;
-    let identity = folder.made(|| {
-        let make = || rustix::fs::mkdirat(parent, folder.name(), Mode::from_raw_mode(mode));
+    let identity = directory.made(|| {
+        let make = || rustix::fs::mkdirat(parent, directory.name(), Mode::from_raw_mode(mode));
         let handle = match make() {
             // An interrupted restore may have given it its final mode already.
-            Err(Errno::EXIST) if folder.left == Leftover::Usable => {
-                open_to_change(parent, folder.name().as_bytes())?
+            Err(Errno::EXIST) if directory.left == Leftover::Usable => {
+                open_to_change(parent, directory.name().as_bytes())?
             }
-            Err(Errno::EXIST) if folder.left == Leftover::InTheWay => {
-                remove_tree(parent, folder.name().as_bytes(), None)?;
+            Err(Errno::EXIST) if directory.left == Leftover::InTheWay => {
+                remove_tree(parent, directory.name().as_bytes(), None)?;
                 make()?;
-                open_folder(parent, folder.name())?
+                open_directory(parent, directory.name())?
             }
-            made => made.map(|()| open_folder(parent, folder.name()))??,
+            made => made.map(|()| open_directory(parent, directory.name()))??,
         };
         let identity = Identity::of(&handle)?;
         opened = Some(handle);
@@ -156,12 +156,12 @@ fn make(parent: BorrowedFd<'_>, folder: &Folder, sets_modes: bool) -> io::Result
     });
     match (identity, opened) {
         (Ok(_), Some(handle)) => Ok(handle),
-        (Ok(_), None) => open_folder(parent, folder.name()),
+        (Ok(_), None) => open_directory(parent, directory.name()),
         (Err(error), _) => Err(error),
     }
 }
 
-/// Opens as many nested folders at once as one path can name; returns the innermost and how many they were.
+/// Opens as many nested directories at once as one path can name; returns the innermost and how many they were.
 pub(crate) fn descend(
     openat2: &mut bool,
     from: BorrowedFd<'_>,
@@ -183,7 +183,7 @@ pub(crate) fn descend(
             result => return Ok((result?, count)),
         }
     }
-    Ok((open_folder(from, names[0])?, 1))
+    Ok((open_directory(from, names[0])?, 1))
 }
 
 /// `io::Error` cannot be cloned, but what the system says is a number.
@@ -200,19 +200,21 @@ mod tests {
 
     use kopia_repository::Trail;
 
-    use super::super::folder::FolderKind;
+    use super::super::directory::DirectoryKind;
     use super::super::metadata::Attributes;
     use super::*;
 
-    fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
+    fn directory(parent: &Arc<Directory>, name: &str) -> Arc<Directory> {
         let trail = Trail::root(None).child(name, None);
-        parent.child(trail, 0, Attributes::default(), FolderKind::Inner, Leftover::Nothing)
+        parent.child(trail, 0, Attributes::default(), DirectoryKind::Inner, Leftover::Nothing)
     }
 
-    fn parent_and_child() -> (Arc<Folder>, Arc<Folder>) {
-        let parent =
-            folder(&Folder::root(Trail::root(None), Attributes::default(), Leftover::Nothing), "parent");
-        let child = folder(&parent, "child");
+    fn parent_and_child() -> (Arc<Directory>, Arc<Directory>) {
+        let parent = directory(
+            &Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing),
+            "parent",
+        );
+        let child = directory(&parent, "child");
         (parent, child)
     }
 

@@ -1,4 +1,4 @@
-//! What shards leave beside the unfinished folder: the lock that each holds, and the marker of each that is through.
+//! What shards leave beside the unfinished directory: the lock that each holds, and the marker of each that is through.
 //!
 //! A marker outlives a crash only if what it vouches for does: everything is on disk before the marker is written, and a marker
 //! that is taken back is gone from the disk before anything is written again.
@@ -29,30 +29,30 @@ impl Lock {
     pub(crate) fn take(target: &Target, staging: &Staging, shard: Shard) -> Result<Self> {
         let error = |source: std::io::Error| target.error("the lock of the shard cannot be taken", source);
         let busy = |shard| Error::ShardBusy { target: target.path.clone(), shard };
-        let folder = target.folder.as_fd();
+        let directory = target.directory.as_fd();
         let name = lock_name(staging, shard);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut tries = 0;
         let file = loop {
-            let file = rustix::fs::openat(folder, &*name, flags, Mode::RUSR | Mode::WUSR);
+            let file = rustix::fs::openat(directory, &*name, flags, Mode::RUSR | Mode::WUSR);
             let file = file.map_err(|errno| error(errno.into()))?;
             if is_held(&file) || tries == 100 {
                 return Err(busy(shard));
             }
             tries += 1;
             // Whoever finished the restore may just have removed it; a lock without a name keeps nobody out.
-            let named = look(folder, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
+            let named = look(directory, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
             if named == Some(Identity::of(&file).map_err(error)?) {
                 break file;
             }
         };
         // Each takes its own first and then looks for others, so that of two at least one sees the other.
-        for other in staging::markers_of(folder, staging.name()).map_err(error)? {
+        for other in staging::markers_of(directory, staging.name()).map_err(error)? {
             let Some(other) = of_lock(staging, &other).filter(|other| other.of() != shard.of()) else {
                 continue;
             };
             let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let opened = rustix::fs::openat(folder, lock_name(staging, other), flags, Mode::empty());
+            let opened = rustix::fs::openat(directory, lock_name(staging, other), flags, Mode::empty());
             if opened.is_ok_and(|file| is_held(&file)) {
                 return Err(busy(other));
             }
@@ -84,7 +84,7 @@ pub(crate) fn remove_done_marker(target: &Target, staging: &Staging, shard: Shar
     if let Ok(text) = read(target, staging, &name) {
         target.set_mode_after(DoneMarkers::parse(&text).mode);
     }
-    match rustix::fs::unlinkat(&target.folder, name, AtFlags::empty()) {
+    match rustix::fs::unlinkat(&target.directory, name, AtFlags::empty()) {
         // One that is not there may have been taken back by a run that was killed before this was on disk.
         Ok(()) | Err(Errno::NOENT) => target.sync_names().map_err(error),
         Err(errno) => Err(error(errno.into())),
@@ -102,16 +102,16 @@ pub(crate) fn write_done_marker(
     // A shard that failed meanwhile may have closed the target again.
     target.open_up_if_closed();
     let text = DoneMarkers { incomplete, mode: target.opened_up_from() }.to_text();
-    let (name, folder) = (name(staging, shard), target.folder.as_fd());
+    let (name, directory) = (name(staging, shard), target.directory.as_fd());
     let new = format!("{name}.new");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let written = rustix::fs::openat(folder, &*new, flags, Mode::RUSR | Mode::WUSR)
+    let written = rustix::fs::openat(directory, &*new, flags, Mode::RUSR | Mode::WUSR)
         .map_err(std::io::Error::from)
         .and_then(|file| {
             let mut file = std::fs::File::from(file);
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
-            rustix::fs::renameat(folder, &*new, folder, &*name)?;
+            rustix::fs::renameat(directory, &*new, directory, &*name)?;
             target.sync_names()
         });
     written.map_err(|source| target.error("the marker of the shard cannot be written", source))
@@ -170,7 +170,7 @@ pub(crate) fn read_done_markers(target: &Target, staging: &Staging, of: u32) -> 
     if missing.is_empty() {
         return Ok(all);
     }
-    let markers = staging::markers_of(target.folder.as_fd(), staging.name()).unwrap_or_default();
+    let markers = staging::markers_of(target.directory.as_fd(), staging.name()).unwrap_or_default();
     let others = markers.iter().filter(|marker| marker.contains(".shard-"));
     let others = others.filter_map(|marker| marker.rsplit_once("-of-")?.1.parse().ok());
     let mut others: Vec<u32> = others.filter(|other| *other != of).collect();
@@ -190,10 +190,10 @@ fn name(staging: &Staging, shard: Shard) -> String {
 /// Reads a marker. Where others may write in the target, one of theirs could vouch for what no shard has written.
 fn read(target: &Target, staging: &Staging, name: &str) -> std::io::Result<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&target.folder, name, flags, Mode::empty())?;
-    let (marker, folder) = (rustix::fs::fstat(&file)?, rustix::fs::fstat(staging.handle())?);
+    let file = rustix::fs::openat(&target.directory, name, flags, Mode::empty())?;
+    let (marker, directory) = (rustix::fs::fstat(&file)?, rustix::fs::fstat(staging.handle())?);
     let is_file = rustix::fs::FileType::from_raw_mode(marker.st_mode) == rustix::fs::FileType::RegularFile;
-    if !is_file || marker.st_uid != folder.st_uid {
+    if !is_file || marker.st_uid != directory.st_uid {
         return Err(std::io::Error::other(format!(
             "{name} belongs to another user than what the shards wrote"
         )));

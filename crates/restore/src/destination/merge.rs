@@ -1,8 +1,8 @@
 //! Moves what was staged to its final names.
 //!
 //! Every entry is moved at the highest level that the target does not have, so a fresh restore moves the entries of the
-//! root and nothing else. Folders that the target had already are walked, deepest first; in them a file replaces a file or
-//! link of the same name in one step, and what is in the way of another kind goes, unless it is a folder with something in it.
+//! root and nothing else. Directories that the target had already are walked, deepest first; in them a file replaces a file or
+//! link of the same name in one step, and what is in the way of another kind goes, unless it is a directory with something in it.
 //!
 //! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
 
@@ -17,13 +17,13 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, RenameFlags};
 use rustix::io::Errno;
 
+use super::directory::Directory;
 use super::existing::open_existing;
-use super::folder::Folder;
 use super::handles::Handles;
 use super::metadata::Metadata;
 use super::staging::Staging;
 use super::target::Target;
-use super::{is_folder, look, open_folder};
+use super::{is_directory, look, open_directory};
 use super::{partial, placeholder};
 use crate::reason::{Operation, Reason};
 use crate::room;
@@ -34,10 +34,10 @@ pub(crate) use unplaced::Unplaced;
 /// What the planner found out about the target, and what is to be done at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
-    /// Folders that the target had, each after those it lies in; the first is the root.
-    pub(crate) existing: Vec<Arc<Folder>>,
-    /// Folders that are moved as a whole, and get their attributes then.
-    pub(crate) moved: Vec<Arc<Folder>>,
+    /// Directories that the target had, each after those it lies in; the first is the root.
+    pub(crate) existing: Vec<Arc<Directory>>,
+    /// Directories that are moved as a whole, and get their attributes then.
+    pub(crate) moved: Vec<Arc<Directory>>,
 }
 
 /// Everything that moving needs at hand.
@@ -46,7 +46,7 @@ pub(crate) struct Publisher<'a> {
     pub(crate) staging: &'a Staging,
     pub(crate) tally: &'a Tally<'a>,
     pub(crate) metadata: Metadata,
-    /// Whether the target folder itself gets the root's attributes.
+    /// Whether the target directory itself gets the root's attributes.
     pub(crate) root_attributes: bool,
     /// Whether what the snapshot does not have is deleted.
     pub(crate) delete_extra: bool,
@@ -58,42 +58,42 @@ pub(crate) struct Publisher<'a> {
 
 /// A file that waits in the staging tree because a directory with something in it has its name.
 struct Waiting<'m> {
-    folder: &'m Arc<Folder>,
+    directory: &'m Arc<Directory>,
     name: Vec<u8>,
 }
 
 impl Publisher<'_> {
-    /// Moves everything and sets the attributes that had to wait, but for those of the target folder itself.
+    /// Moves everything and sets the attributes that had to wait, but for those of the target directory itself.
     pub(crate) fn run(&mut self, merge: &Merge) {
         let mut handles = Handles::new(self.staging.handle(), 1, true);
-        let mut moved: HashMap<*const Folder, Vec<&Arc<Folder>>> = HashMap::new();
-        for folder in &merge.moved {
-            let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
-            moved.entry(parent).or_default().push(folder);
+        let mut moved: HashMap<*const Directory, Vec<&Arc<Directory>>> = HashMap::new();
+        for directory in &merge.moved {
+            let parent = directory.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+            moved.entry(parent).or_default().push(directory);
         }
-        let mut existing: HashMap<*const Folder, HashSet<&[u8]>> = HashMap::new();
-        for folder in &merge.existing {
-            let parent = folder.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
-            existing.entry(parent).or_default().insert(folder.name().as_bytes());
+        let mut existing: HashMap<*const Directory, HashSet<&[u8]>> = HashMap::new();
+        for directory in &merge.existing {
+            let parent = directory.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+            existing.entry(parent).or_default().insert(directory.name().as_bytes());
         }
         let (mut waiting, mut failed) = (Vec::new(), HashSet::new());
-        for folder in merge.existing.iter().rev() {
-            let key = Arc::as_ptr(folder);
+        for directory in merge.existing.iter().rev() {
+            let key = Arc::as_ptr(directory);
             let moved = moved.remove(&key).unwrap_or_default();
             let existing = existing.remove(&key).unwrap_or_default();
-            let destination = match self.fill(folder, &mut handles, &moved, &existing, &mut waiting) {
+            let destination = match self.fill(directory, &mut handles, &moved, &existing, &mut waiting) {
                 Ok(destination) => destination,
                 Err(error) => {
-                    self.unfilled(folder, &mut handles, &existing, Reason::of(Operation::Move, error));
+                    self.unfilled(directory, &mut handles, &existing, Reason::of(Operation::Move, error));
                     failed.insert(key);
                     continue;
                 }
             };
             // What is deleted in it later changes its time.
             if !self.delete_extra
-                && let Err(reason) = self.finish(folder, destination.as_fd())
+                && let Err(reason) = self.finish(directory, destination.as_fd())
             {
-                self.tally.problem(folder.path_of(""), reason);
+                self.tally.problem(directory.path_of(""), reason);
             }
         }
         if self.delete_extra {
@@ -101,36 +101,36 @@ impl Publisher<'_> {
         }
     }
 
-    /// Sets the attributes of a folder that the target had, but for the target itself.
-    fn finish(&mut self, folder: &Arc<Folder>, destination: BorrowedFd<'_>) -> Result<(), Reason> {
-        if folder.parent.is_none() {
+    /// Sets the attributes of a directory that the target had, but for the target itself.
+    fn finish(&mut self, directory: &Arc<Directory>, destination: BorrowedFd<'_>) -> Result<(), Reason> {
+        if directory.parent.is_none() {
             return Ok(());
         }
-        let unset = self.metadata.finish_existing(destination, &folder.attributes).map_err(attributes)?;
-        self.tally.unset(unset, || folder.path_of(""));
+        let unset = self.metadata.finish_existing(destination, &directory.attributes).map_err(attributes)?;
+        self.tally.unset(unset, || directory.path_of(""));
         Ok(())
     }
 
-    /// Moves what was staged in one folder. Those of its folders that `exist` in the target were filled before.
+    /// Moves what was staged in one directory. Those of its directories that `exist` in the target were filled before.
     fn fill<'m>(
         &mut self,
-        folder: &'m Arc<Folder>,
+        directory: &'m Arc<Directory>,
         handles: &mut Handles<'_>,
-        moved: &[&Arc<Folder>],
+        moved: &[&Arc<Directory>],
         exist: &HashSet<&[u8]>,
         waiting: &mut Vec<Waiting<'m>>,
     ) -> io::Result<OwnedFd> {
-        let destination = open_existing(self.target.folder.as_fd(), folder)?;
-        let is_root = folder.parent.is_none();
+        let destination = open_existing(self.target.directory.as_fd(), directory)?;
+        let is_root = directory.parent.is_none();
         let mut stuck = HashSet::new();
-        if is_root || folder.is_in_staging() {
-            let source = handles.open(folder)?;
+        if is_root || directory.is_in_staging() {
+            let source = handles.open(directory)?;
             let mut names = names(source.as_fd())?;
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(folder, name));
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(directory, name));
             let mut placed = HashSet::new();
-            if (names.len() as u64) < folder.staged() {
-                let lost = folder.staged() - names.len() as u64;
-                self.tally.lost(folder.path_of(""), Reason::Vanished(lost), lost - 1);
+            if (names.len() as u64) < directory.staged() {
+                let lost = directory.staged() - names.len() as u64;
+                self.tally.lost(directory.path_of(""), Reason::Vanished(lost), lost - 1);
             }
             for (name, inode) in names {
                 let moved = self.move_entry(source.as_fd(), destination.as_fd(), &name, &placed);
@@ -138,7 +138,7 @@ impl Publisher<'_> {
                 let reason = match moved {
                     Ok(()) => continue,
                     Err(Unmoved::Waits) => {
-                        waiting.push(Waiting { folder, name });
+                        waiting.push(Waiting { directory, name });
                         continue;
                     }
                     Err(Unmoved::NoRoom(error)) => {
@@ -148,12 +148,12 @@ impl Publisher<'_> {
                     }
                     Err(Unmoved::Failed(reason)) => reason,
                 };
-                self.unplaced(source.as_fd(), folder, &name, reason);
+                self.unplaced(source.as_fd(), directory, &name, reason);
                 stuck.insert(name);
             }
-            if let Some(parent) = folder.parent.as_ref().filter(|_| !is_root) {
-                // What could not be moved keeps it there; the whole staging folder is removed at the end anyway.
-                let _ = rustix::fs::unlinkat(&*handles.open(parent)?, folder.name(), AtFlags::REMOVEDIR);
+            if let Some(parent) = directory.parent.as_ref().filter(|_| !is_root) {
+                // What could not be moved keeps it there; the whole staging directory is removed at the end anyway.
+                let _ = rustix::fs::unlinkat(&*handles.open(parent)?, directory.name(), AtFlags::REMOVEDIR);
             }
         }
         // One that could not be made or moved has its problem already.
@@ -162,55 +162,56 @@ impl Publisher<'_> {
                 self.tally.problem(child.path_of(""), reason);
             }
         }
-        partial::name_all(destination.as_fd(), folder, self.tally);
-        self.remove_placeholders(destination.as_fd(), folder);
+        partial::name_all(destination.as_fd(), directory, self.tally);
+        self.remove_placeholders(destination.as_fd(), directory);
         Ok(destination)
     }
 
     /// Returns whether a name in the staging tree is that of the tag that keeps backups away from it.
-    fn is_tag(&self, folder: &Folder, name: &[u8]) -> bool {
-        folder.parent.is_none() && self.staging.is_our_tag(name)
+    fn is_tag(&self, directory: &Directory, name: &[u8]) -> bool {
+        directory.parent.is_none() && self.staging.is_our_tag(name)
     }
 
     /// Removes what `kopia restore --shallow` left in place of entries that are restored now.
-    fn remove_placeholders(&self, destination: BorrowedFd<'_>, folder: &Arc<Folder>) {
-        for name in folder.placeholders() {
+    fn remove_placeholders(&self, destination: BorrowedFd<'_>, directory: &Arc<Directory>) {
+        for name in directory.placeholders() {
             // What could not be restored keeps what says where it is.
             if !matches!(look(destination, &**name), Ok(Some(_))) {
                 continue;
             }
             match placeholder::remove(destination, name) {
-                Ok(removed) => removed.iter().for_each(|name| self.tally.deleted(&folder.path_of(name))),
+                Ok(removed) => removed.iter().for_each(|name| self.tally.deleted(&directory.path_of(name))),
                 Err(error) => tracing::debug!(%error, name, "a placeholder cannot be removed"),
             }
         }
     }
 
-    /// Sets the attributes of the target folder itself, after the staging folder is gone from it.
+    /// Sets the attributes of the target directory itself, after the staging directory is gone from it.
     pub(crate) fn finish_root(&mut self, merge: &Merge) {
         let Some(root) = merge.existing.first() else { return };
-        let folder = self.target.folder.as_fd();
+        let directory = self.target.directory.as_fd();
         if !self.root_attributes || self.metadata.preserves_permissions() {
             self.target.settle_mode();
         }
         if !self.root_attributes {
             return;
         }
-        match self.metadata.finish_existing(folder, &root.attributes) {
+        match self.metadata.finish_existing(directory, &root.attributes) {
             Ok(unset) => self.tally.unset(unset, || root.path_of("")),
             Err(error) => self.tally.problem(root.path_of(""), attributes(error)),
         }
     }
 
-    /// Sets the attributes of a folder in its final place.
-    fn finish_moved(&mut self, parent: BorrowedFd<'_>, folder: &Arc<Folder>) -> Result<(), Reason> {
-        let Some(identity) = folder.identity() else { return Ok(()) };
-        let handle = open_folder(parent, folder.name()).map_err(attributes)?;
+    /// Sets the attributes of a directory in its final place.
+    fn finish_moved(&mut self, parent: BorrowedFd<'_>, directory: &Arc<Directory>) -> Result<(), Reason> {
+        let Some(identity) = directory.identity() else { return Ok(()) };
+        let handle = open_directory(parent, directory.name()).map_err(attributes)?;
         if super::Identity::of(&handle).map_err(attributes)? != identity {
             return Err(Reason::Replaced);
         }
-        let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes).map_err(attributes)?;
-        self.tally.unset(unset, || folder.path_of(""));
+        let unset =
+            self.metadata.finish_directory(handle.as_fd(), &directory.attributes).map_err(attributes)?;
+        self.tally.unset(unset, || directory.path_of(""));
         Ok(())
     }
 
@@ -230,13 +231,13 @@ impl Publisher<'_> {
             Err(errno) => return Err(errno.into()),
         }
         let (staged, there) = (look(from, name)?, look(to, name)?);
-        let new = staged.is_some_and(|stat| is_folder(&stat));
+        let new = staged.is_some_and(|stat| is_directory(&stat));
         // Inodes say nothing about what another file system has there.
         let device = staged.map(|stat| stat.st_dev);
         if there.is_some_and(|there| Some(there.st_dev) == device && placed.contains(&there.st_ino)) {
             return Err(Unmoved::Failed(Reason::NameTaken { other: None }));
         }
-        let old = there.map(|stat| is_folder(&stat));
+        let old = there.map(|stat| is_directory(&stat));
         if self.refuse_existing && old.is_some() {
             return Err(Unmoved::Failed(Reason::Exists));
         }
@@ -244,7 +245,7 @@ impl Publisher<'_> {
             (false, Some(true)) if self.delete_extra => return Err(Unmoved::Waits),
             (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
             (true, Some(false)) => rustix::fs::unlinkat(to, name, AtFlags::empty())?,
-            // A rename replaces a file by a file, and an empty folder by a folder.
+            // A rename replaces a file by a file, and an empty directory by a directory.
             _ => {}
         }
         Ok(rustix::fs::renameat(from, name, to, name)?)
@@ -274,9 +275,9 @@ impl From<Errno> for Unmoved {
 }
 
 /// Lists names and inodes, in the order of names: if the target takes two for one, the first is kept.
-fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<(Vec<u8>, u64)>> {
+fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<(Vec<u8>, u64)>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
+    for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes().to_vec();
         if !matches!(&name[..], b"." | b"..") {

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{FOLDER, Identity, look};
+use super::{DIRECTORY, Identity, look};
 use crate::reason::{Reason, Unfit};
 
 /// Which names are one in a file system.
@@ -52,7 +52,9 @@ impl Folding {
             std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
         });
         let Some(existing) = existing else { return Self::Nothing };
-        let Ok(directory) = rustix::fs::open(&existing, FOLDER, Mode::empty()) else { return Self::Nothing };
+        let Ok(directory) = rustix::fs::open(&existing, DIRECTORY, Mode::empty()) else {
+            return Self::Nothing;
+        };
         let folds = by_names(directory.as_fd()).or_else(|| by_ancestors(&existing, &directory));
         let folds = folds.unwrap_or_else(|| FileSystem::of(directory.as_fd()).folds());
         if folds { Self::Unicode } else { Self::Nothing }
@@ -127,7 +129,7 @@ fn by_names(directory: BorrowedFd<'_>) -> Option<bool> {
 fn by_ancestors(path: &Path, directory: &OwnedFd) -> Option<bool> {
     let device = rustix::fs::fstat(directory).ok()?.st_dev;
     path.ancestors().find_map(|path| {
-        let parent = rustix::fs::open(path.parent()?, FOLDER, Mode::empty()).ok()?;
+        let parent = rustix::fs::open(path.parent()?, DIRECTORY, Mode::empty()).ok()?;
         let is_same = rustix::fs::fstat(&parent).ok()?.st_dev == device;
         is_same.then(|| finds_by_other_case(parent.as_fd(), path.file_name()?.as_encoded_bytes())).flatten()
     })
@@ -265,7 +267,7 @@ mod tests {
     #[test]
     fn nothing_is_folded_here() {
         let place = tempfile::tempdir().unwrap();
-        let directory = rustix::fs::open(place.path(), FOLDER, Mode::empty()).unwrap();
+        let directory = rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap();
         std::fs::create_dir(place.path().join("Known")).unwrap();
         assert_eq!(finds_by_other_case(directory.as_fd(), b"Known"), Some(false));
         assert_eq!(finds_by_other_case(directory.as_fd(), b"unknown"), None);
@@ -289,7 +291,7 @@ mod tests {
     #[test]
     fn long_names_are_foreseen() {
         let place = tempfile::tempdir().unwrap();
-        let directory = rustix::fs::open(place.path(), FOLDER, Mode::empty()).unwrap();
+        let directory = rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap();
         let foresee = |name: &str| foresee_refusal(Made::File, name, directory.as_fd());
         assert!(matches!(foresee(&"é".repeat(200)), Some(Reason::Unfit { .. })));
         assert!(

@@ -1,6 +1,6 @@
 //! Names for files of which pieces are lost.
 //!
-//! They get theirs when all others of the folder have it, so that nothing that is whole is in their way or they in its.
+//! They get theirs when all others of the directory have it, so that nothing that is whole is in their way or they in its.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
-use super::folder::{Folder, Partial};
+use super::directory::{Directory, Partial};
 use super::look;
 use crate::outcome::Salvaged;
 use crate::tally::Tally;
@@ -22,7 +22,7 @@ const LONGEST: usize = 255;
 /// Returns the name that such a file has at first, and keeps if no better one is to be had: made from its path, so that the
 /// next restore of it replaces it.
 pub(crate) fn temporary(path: &str) -> String {
-    // FNV-1a: it only has to tell files of one folder apart, and to be the same tomorrow.
+    // FNV-1a: it only has to tell files of one directory apart, and to be the same tomorrow.
     let hash =
         path.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     format!("{PREFIX}{hash:08x}")
@@ -33,11 +33,11 @@ pub(crate) fn is_temporary(name: &[u8]) -> bool {
     name.starts_with(PREFIX.as_bytes())
 }
 
-/// Names what is left in a folder of files of which pieces are lost, and reports each.
-pub(crate) fn name_all(handle: BorrowedFd<'_>, folder: &Arc<Folder>, tally: &Tally<'_>) {
-    for partial in folder.take_partial() {
+/// Names what is left in a directory of files of which pieces are lost, and reports each.
+pub(crate) fn name_all(handle: BorrowedFd<'_>, directory: &Arc<Directory>, tally: &Tally<'_>) {
+    for partial in directory.take_partial() {
         let Partial { name, temporary, reason, lost } = partial;
-        let path = folder.path_of(&name);
+        let path = directory.path_of(&name);
         let wanted = format!("{name}.partial");
         let salvaged = match rename(handle, &temporary, &wanted) {
             Ok(()) => Some(wanted),
@@ -45,20 +45,20 @@ pub(crate) fn name_all(handle: BorrowedFd<'_>, folder: &Arc<Folder>, tally: &Tal
             // Somebody else took it away.
             Err(_) => None,
         };
-        let salvaged = salvaged.map(|name| Salvaged { path: folder.path_of(&name), lost });
+        let salvaged = salvaged.map(|name| Salvaged { path: directory.path_of(&name), lost });
         tally.salvaged(path, reason, salvaged);
     }
 }
 
 /// Gives a file another name, unless that is taken or too long.
-fn rename(folder: BorrowedFd<'_>, from: &str, to: &str) -> rustix::io::Result<()> {
+fn rename(directory: BorrowedFd<'_>, from: &str, to: &str) -> rustix::io::Result<()> {
     if to.len() > LONGEST {
         return Err(Errno::NAMETOOLONG);
     }
-    match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+    match rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE) {
         // Old file systems cannot refuse to replace.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match look(folder, to) {
-            Ok(None) => rustix::fs::renameat(folder, from, folder, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match look(directory, to) {
+            Ok(None) => rustix::fs::renameat(directory, from, directory, to),
             _ => Err(Errno::EXIST),
         },
         result => result,

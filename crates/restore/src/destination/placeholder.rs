@@ -12,7 +12,7 @@ use kopia_format::stub::{MAX_STUB, PLACEHOLDER_SUFFIX, Stub};
 use rustix::fs::{AtFlags, Dir, OFlags};
 
 use super::compare::open_file;
-use super::{is_folder, look, open_folder};
+use super::{is_directory, look, open_directory};
 
 /// Names in a directory of the target that have something named like a placeholder.
 #[derive(Debug, Default)]
@@ -60,8 +60,8 @@ impl Placeholders {
 pub(crate) fn of(directory: BorrowedFd<'_>, name: &str) -> Option<String> {
     let placeholder = format!("{name}{PLACEHOLDER_SUFFIX}");
     let stat = look(directory, &*placeholder).ok()??;
-    let is_one = if is_folder(&stat) {
-        let inner = open_folder(directory, &placeholder).ok()?;
+    let is_one = if is_directory(&stat) {
+        let inner = open_directory(directory, &placeholder).ok()?;
         let names = Dir::read_from(&inner).ok()?.map_while(Result::ok);
         let others = names.filter(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
         // Whatever else lies there is somebody's.
@@ -76,8 +76,8 @@ pub(crate) fn of(directory: BorrowedFd<'_>, name: &str) -> Option<String> {
 pub(crate) fn remove(directory: BorrowedFd<'_>, name: &str) -> io::Result<Option<String>> {
     let Some(placeholder) = of(directory, name) else { return Ok(None) };
     let stat = look(directory, &*placeholder)?;
-    if stat.is_some_and(|stat| is_folder(&stat)) {
-        let inner = open_folder(directory, &placeholder)?;
+    if stat.is_some_and(|stat| is_directory(&stat)) {
+        let inner = open_directory(directory, &placeholder)?;
         rustix::fs::unlinkat(&inner, PLACEHOLDER_SUFFIX, AtFlags::empty())?;
         rustix::fs::unlinkat(directory, &*placeholder, AtFlags::REMOVEDIR)?;
     } else {

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
 
 use super::mounts::{is_boundary, is_mounted};
-use super::{FOLDER, Identity, is_folder, look, open_to_change, staging};
+use super::{DIRECTORY, Identity, is_directory, look, open_to_change, staging};
 
 /// What stays of a tree that is removed: paths that begin with the name of the tree.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ struct Manner {
 fn walk(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>, manner: Manner) -> io::Result<Kept> {
     let mut walk = Walk { manner, path: Vec::new(), kept: Kept::default() };
     let Some(stat) = look(parent, name)? else { return Ok(walk.kept) };
-    if !is_folder(&stat) {
+    if !is_directory(&stat) {
         if wanted.is_some() {
             return Err(replaced());
         }
@@ -115,7 +115,7 @@ fn walk(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>, manner: M
 /// # Errors
 /// What the system says; also if it is not the directory that was gone down from.
 fn go_up(from: BorrowedFd<'_>, expected: Identity) -> io::Result<OwnedFd> {
-    let up = rustix::fs::openat(from, "..", FOLDER, Mode::empty())?;
+    let up = rustix::fs::openat(from, "..", DIRECTORY, Mode::empty())?;
     if Identity::of(&up)? != expected {
         return Err(io::Error::other("the directory was moved while it was removed"));
     }
@@ -147,7 +147,7 @@ impl Walk {
         if self.manner.removes {
             return open_to_change(parent, name);
         }
-        Ok(rustix::fs::openat(parent, name, FOLDER, Mode::empty())?)
+        Ok(rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?)
     }
 
     /// Removes all files of a directory, and lists its directories.
@@ -168,11 +168,11 @@ impl Walk {
             }
             match look(directory.as_fd(), name)? {
                 // A subvolume is no mount, and an empty one could be removed like a directory.
-                Some(stat) if is_folder(&stat) && stat.st_dev != identity.device => {
+                Some(stat) if is_directory(&stat) && stat.st_dev != identity.device => {
                     self.note_mount(name.to_bytes());
                     level.keeps = true;
                 }
-                Some(stat) if is_folder(&stat) => level.directories.push(name.to_owned()),
+                Some(stat) if is_directory(&stat) => level.directories.push(name.to_owned()),
                 Some(_) => level.keeps |= self.remove_file(directory.as_fd(), name.to_bytes())?,
                 None => {}
             }

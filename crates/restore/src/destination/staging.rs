@@ -1,4 +1,4 @@
-//! The one folder that is there while a restore is unfinished.
+//! The one directory that is there while a restore is unfinished.
 
 mod leftovers;
 mod ownership;
@@ -20,23 +20,23 @@ use ownership::{is_closed, is_doubtful, is_own, lock, not_ours, open_own};
 use super::metadata::subject::is_refusal;
 use super::remove::remove_tree;
 use super::target::Target;
-use super::{Identity, look, open_folder};
+use super::{Identity, look, open_directory};
 use crate::{Error, Options, Result};
 
-/// What the names of staging folders begin with.
+/// What the names of staging directories begin with.
 pub(crate) const PREFIX: &str = ".kopia-rs-restore-";
 
-/// What stands behind a staging folder's name in those of its shards' locks.
+/// What stands behind a staging directory's name in those of its shards' locks.
 pub(crate) const LOCK: &str = ".lock-";
 
-/// Marks a folder that backups leave out, see <https://bford.info/cachedir/>.
+/// Marks a directory that backups leave out, see <https://bford.info/cachedir/>.
 const TAG: &str = "CACHEDIR.TAG";
 
 const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
 # What a restore of kopia-rs has written so far. The same restore takes it up; it is gone when that has come to its end.
 ";
 
-/// The staging folder of this restore. It is open to its owner alone, and has the sticky bit if the target was created for
+/// The staging directory of this restore. It is open to its owner alone, and has the sticky bit if the target was created for
 /// this restore, so that a later run knows it. It is locked from before it is used until it is gone, so that two restores do not
 /// remove each other's.
 #[derive(Debug)]
@@ -50,25 +50,25 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes the folder for a root, or takes up what an interrupted restore of that root left; removes what restores of other
+    /// Makes the directory for a root, or takes up what an interrupted restore of that root left; removes what restores of other
     /// roots left in the target.
     pub(crate) fn open(target: &Target, root: ObjectId, options: &Options) -> Result<Self> {
         if options.is_shard() {
             return Self::share(target, root);
         }
-        let folder = target.folder.as_fd();
+        let directory = target.directory.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
         let busy = || Error::Busy { target: target.path.clone() };
         let name = format!("{PREFIX}{root}");
-        // Beside a single file others may be at work, in a folder that everybody shares.
+        // Beside a single file others may be at work, in a directory that everybody shares.
         let (leftovers, markers) = match target.name {
-            None => leftovers(folder).map_err(error)?,
+            None => leftovers(directory).map_err(error)?,
             Some(_) => (vec![name.clone()], Vec::new()),
         };
         let mut taken_up = None;
         for leftover in leftovers {
             let Some(handle) = open_own(target, &leftover).map_err(error)? else { continue };
-            if !lock(&handle, folder, &leftover).map_err(error)? {
+            if !lock(&handle, directory, &leftover).map_err(error)? {
                 return Err(busy());
             }
             if leftover == name {
@@ -77,19 +77,21 @@ impl Staging {
                 continue;
             }
             tracing::info!(leftover, "removing what an interrupted restore left");
-            remove_all(folder, markers.iter().filter(|marker| is_of(marker, &leftover))).map_err(error)?;
+            remove_all(directory, markers.iter().filter(|marker| is_of(marker, &leftover))).map_err(error)?;
             let identity = Identity::of(&handle).map_err(error)?;
-            remove_tree(folder, leftover.as_bytes(), Some(identity)).map_err(error)?;
+            remove_tree(directory, leftover.as_bytes(), Some(identity)).map_err(error)?;
         }
         // Of all other roots there is nothing left.
         let own = |marker: &&String| options.is_finish() && is_of(marker, &name);
-        remove_all(folder, markers.iter().filter(|marker| !own(marker))).map_err(error)?;
+        remove_all(directory, markers.iter().filter(|marker| !own(marker))).map_err(error)?;
         if let Some(handle) = taken_up {
             return Ok(Self::new(handle, name, true));
         }
         match make(target, &name) {
-            Err(Errno::EXIST) => match look(folder, &*name).map_err(error)? {
-                Some(stat) if !is_own(folder, &stat) || !is_closed(&stat) || is_doubtful(folder, &stat) => {
+            Err(Errno::EXIST) => match look(directory, &*name).map_err(error)? {
+                Some(stat)
+                    if !is_own(directory, &stat) || !is_closed(&stat) || is_doubtful(directory, &stat) =>
+                {
                     return Err(error(not_ours(&name, &stat)));
                 }
                 // Another restore made it since the target was looked through.
@@ -97,17 +99,17 @@ impl Staging {
             },
             made => made.map_err(|errno| error(errno.into()))?,
         }
-        let handle = match open_folder(folder, &name) {
+        let handle = match open_directory(directory, &name) {
             // Another one has taken it up meanwhile, and come to its end.
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Err(busy()),
             handle => handle.map_err(error)?,
         };
         // In a target where others may rename, one of theirs may have taken its place.
         let stat = rustix::fs::fstat(&handle).map_err(|errno| error(errno.into()))?;
-        if !is_own(folder, &stat) || is_doubtful(folder, &stat) {
+        if !is_own(directory, &stat) || is_doubtful(directory, &stat) {
             return Err(error(not_ours(&name, &stat)));
         }
-        match lock(&handle, folder, &name).map_err(error)? {
+        match lock(&handle, directory, &name).map_err(error)? {
             true => Ok(Self::new(handle, name, false)),
             false => Err(busy()),
         }
@@ -117,23 +119,23 @@ impl Staging {
         Self { handle, name, left, has_tag: AtomicBool::new(false) }
     }
 
-    /// Makes the folder for a root, or opens it beside others that write in it.
+    /// Makes the directory for a root, or opens it beside others that write in it.
     fn share(target: &Target, root: ObjectId) -> Result<Self> {
-        let folder = target.folder.as_fd();
+        let directory = target.directory.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
         let name = format!("{PREFIX}{root}");
         match make(target, &name) {
-            // The markers of a folder that is gone stand for nothing; a lock may be another shard's that has just begun.
+            // The markers of a directory that is gone stand for nothing; a lock may be another shard's that has just begun.
             Ok(()) => {
-                let mut markers = markers_of(folder, &name).map_err(error)?;
+                let mut markers = markers_of(directory, &name).map_err(error)?;
                 markers.retain(|marker| !marker[name.len()..].starts_with(LOCK));
-                remove_all(folder, markers.iter()).map_err(error)?;
+                remove_all(directory, markers.iter()).map_err(error)?;
             }
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(error(errno.into())),
         }
         let Some(handle) = open_own(target, &name).map_err(error)? else {
-            return Err(match look(folder, &*name).map_err(error)? {
+            return Err(match look(directory, &*name).map_err(error)? {
                 Some(stat) => error(not_ours(&name, &stat)),
                 // Whoever finished the restore has just removed it.
                 None => Error::Busy { target: target.path.clone() },
@@ -142,34 +144,34 @@ impl Staging {
         // Some network file systems have no locks; then nothing warns of a restore of the whole.
         let locked = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared);
         // Whoever finished the restore may just have removed it.
-        let named = look(folder, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
+        let named = look(directory, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
         if locked == Err(Errno::WOULDBLOCK) || named != Some(Identity::of(&handle).map_err(error)?) {
             return Err(Error::Busy { target: target.path.clone() });
         }
         Ok(Self::new(handle, name, true))
     }
 
-    /// Returns the folder's name in the target.
+    /// Returns the directory's name in the target.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Says whether an interrupted restore left the folder, with what it had done in it.
+    /// Says whether an interrupted restore left the directory, with what it had done in it.
     pub(crate) fn is_left(&self) -> bool {
         self.left
     }
 
-    /// Returns the folder's path, for messages only.
+    /// Returns the directory's path, for messages only.
     pub(crate) fn path(&self, target: &Target) -> PathBuf {
         target.path.join(&self.name)
     }
 
-    /// Returns the folder's handle.
+    /// Returns the directory's handle.
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
 
-    /// Puts a tag into the folder that keeps it out of backups, which do without it if there is no room. The snapshot's root
+    /// Puts a tag into the directory that keeps it out of backups, which do without it if there is no room. The snapshot's root
     /// must have no entry of that name, nor of one that some file system may take for it.
     pub(crate) fn tag(&self) {
         self.has_tag.store(true, Ordering::Relaxed);
@@ -193,30 +195,30 @@ impl Staging {
         }
     }
 
-    /// Returns whether a name in the folder is that of our tag. Where case is folded, it may be listed by another one; the
+    /// Returns whether a name in the directory is that of our tag. Where case is folded, it may be listed by another one; the
     /// snapshot's root has none that could be taken for it.
     pub(crate) fn is_our_tag(&self, name: &[u8]) -> bool {
         self.has_tag.load(Ordering::Relaxed) && name.eq_ignore_ascii_case(TAG.as_bytes())
     }
 
-    /// Removes the folder if it was not there before.
+    /// Removes the directory if it was not there before.
     pub(crate) fn remove_new(&self, target: &Target) {
         if !self.left {
             let _ = self.remove(target);
         }
     }
 
-    /// Removes the folder and whatever could not be moved out of it.
+    /// Removes the directory and whatever could not be moved out of it.
     pub(crate) fn remove(&self, target: &Target) -> Result<()> {
         let removed = Identity::of(&self.handle)
-            .and_then(|identity| remove_tree(target.folder.as_fd(), self.name.as_bytes(), Some(identity)));
+            .and_then(|identity| remove_tree(target.directory.as_fd(), self.name.as_bytes(), Some(identity)));
         removed.map(drop).map_err(|source| target.error("the unfinished folder cannot be removed", source))
     }
 }
 
-/// Makes a staging folder, if need be in a target that its owner may not write in yet.
+/// Makes a staging directory, if need be in a target that its owner may not write in yet.
 fn make(target: &Target, name: &str) -> rustix::io::Result<()> {
-    let make_with = |mode| rustix::fs::mkdirat(target.folder.as_fd(), name, mode);
+    let make_with = |mode| rustix::fs::mkdirat(target.directory.as_fd(), name, mode);
     let make = || match make_with(if target.is_new() { Mode::RWXU | Mode::SVTX } else { Mode::RWXU }) {
         // Some file systems take a mode only where they can hold it.
         Err(errno) if target.is_new() && is_refusal(errno) => make_with(Mode::RWXU),

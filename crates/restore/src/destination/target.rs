@@ -2,7 +2,7 @@
 //!
 //! Directories on the way to the target get the mode that the umask leaves them. The target itself, if it is created here, is
 //! open to its owner alone until it gets its final mode: otherwise anybody whom the umask lets in could rename the unfinished
-//! folder in it, or leave files among those of the snapshot. A restore that is interrupted leaves it so.
+//! directory in it, or leave files among those of the snapshot. A restore that is interrupted leaves it so.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -23,122 +23,123 @@ use crate::{Error, Result};
 /// What is said of targets that no restore replaces or writes through.
 const UNSUITABLE: &str = "cannot be replaced";
 
-/// The folder that entries are moved into at the end.
+/// The directory that entries are moved into at the end.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) folder: OwnedFd,
+    pub(crate) directory: OwnedFd,
     /// Its path, for messages only.
     pub(crate) path: PathBuf,
-    /// For a single file or link: the name it gets in the folder.
+    /// For a single file or link: the name it gets in the directory.
     pub(crate) name: Option<String>,
-    /// The file system of the folder.
+    /// The file system of the directory.
     pub(crate) device: u64,
-    /// The mode that the folder has at the end unless the snapshot's root gives it one, where that is not the present one:
+    /// The mode that the directory has at the end unless the snapshot's root gives it one, where that is not the present one:
     /// it had to be changed so that its owner may write in it, or is closed to others because it is new.
     pub(crate) mode_after: OnceLock<u32>,
-    /// Whether this process created the folder.
+    /// Whether this process created the directory.
     pub(super) created: bool,
-    /// Whether this restore created the folder, be it in a run that was interrupted.
+    /// Whether this restore created the directory, be it in a run that was interrupted.
     pub(super) new: AtomicBool,
 }
 
 impl Target {
-    /// Opens the target of an entry. A folder's contents go into the target; a file or link becomes the target, or goes
-    /// into it by its own name if it is a folder or ends in `/`. Folders that are missing are created.
+    /// Opens the target of an entry. A directory's contents go into the target; a file or link becomes the target, or goes
+    /// into it by its own name if it is a directory or ends in `/`. Directories that are missing are created.
     pub(crate) fn open(entry: &Entry, path: &Path) -> Result<Self> {
-        let (folder, name) = find(entry, path)?;
+        let (directory, name) = find(entry, path)?;
         let error = |what| {
-            let path = folder.clone();
+            let path = directory.clone();
             move |source| Error::Target { path, what, source, unfinished: None }
         };
-        let created = !folder.is_dir() && create(&folder).map_err(error("cannot be created"))?;
+        let created = !directory.is_dir() && create(&directory).map_err(error("cannot be created"))?;
         let repository = entry.repository().store().directory();
-        let overlaps = |folder: &Path| overlap(folder, repository.as_deref(), name.is_none());
+        let overlaps = |directory: &Path| overlap(directory, repository.as_deref(), name.is_none());
         // The caller may well name a link; what lies below it is ours and never reached through one.
         let link = if created { OFlags::NOFOLLOW } else { OFlags::empty() };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | link;
-        let handle = rustix::fs::open(&folder, flags, Mode::empty());
+        let handle = rustix::fs::open(&directory, flags, Mode::empty());
         let handle = handle.map_err(|errno| error("cannot be opened")(errno.into()))?;
-        // Once more, now that the folder is there and cannot become another one.
-        overlaps(&folder).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
+        // Once more, now that the directory is there and cannot become another one.
+        overlaps(&directory).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
         let stat = rustix::fs::fstat(&handle).map_err(|errno| error("cannot be looked at")(errno.into()))?;
         let (new, mode_after) = (AtomicBool::new(created), OnceLock::new());
-        Ok(Self { folder: handle, path: folder, name, device: stat.st_dev, mode_after, created, new })
+        Ok(Self { directory: handle, path: directory, name, device: stat.st_dev, mode_after, created, new })
     }
 
-    /// Returns whether this restore created the folder, be it in a run that was interrupted.
+    /// Returns whether this restore created the directory, be it in a run that was interrupted.
     pub(crate) fn is_new(&self) -> bool {
         self.new.load(Ordering::Relaxed)
     }
 
-    /// Notes that an interrupted run of this restore created the folder.
+    /// Notes that an interrupted run of this restore created the directory.
     pub(crate) fn set_new(&self) {
         self.new.store(true, Ordering::Relaxed);
     }
 
-    /// Sets the mode that a new folder has at the end unless the snapshot's root gives it one: that of any new folder here,
+    /// Sets the mode that a new directory has at the end unless the snapshot's root gives it one: that of any new directory here,
     /// in permission bits.
     pub(crate) fn set_usual_mode(&self, mode: u32) {
         if self.is_new()
-            && let Ok(stat) = rustix::fs::fstat(&self.folder)
+            && let Ok(stat) = rustix::fs::fstat(&self.directory)
         {
             let _ = self.mode_after.set(stat.st_mode & 0o7000 | mode);
         }
     }
 
-    /// Removes the folder if this process created it and nothing is in it.
+    /// Removes the directory if this process created it and nothing is in it.
     pub(crate) fn remove_new(&self) {
         if self.created {
             let _ = fs::remove_dir(&self.path);
         }
     }
 
-    /// Lets the owner of a read-only folder write in it while the restore runs; says whether that changed anything.
+    /// Lets the owner of a read-only directory write in it while the restore runs; says whether that changed anything.
     pub(crate) fn open_up(&self) -> bool {
-        let Ok(stat) = rustix::fs::fstat(&self.folder) else { return false };
+        let Ok(stat) = rustix::fs::fstat(&self.directory) else { return false };
         let mode = stat.st_mode & 0o7777;
-        let changed = rustix::fs::fchmod(&self.folder, Mode::from_raw_mode(mode | 0o700)).is_ok();
+        let changed = rustix::fs::fchmod(&self.directory, Mode::from_raw_mode(mode | 0o700)).is_ok();
         changed && self.mode_after.set(mode).is_ok()
     }
 
     /// As [`Self::open_up`], if its owner may not write in it: a restore that failed gave it back its mode, and the next one
     /// takes up what lies in it.
     pub(crate) fn open_up_if_closed(&self) {
-        let access = rustix::fs::accessat(&self.folder, ".", Access::WRITE_OK, AtFlags::EACCESS);
+        let access = rustix::fs::accessat(&self.directory, ".", Access::WRITE_OK, AtFlags::EACCESS);
         if access == Err(Errno::ACCESS) {
             self.open_up();
         }
     }
 
-    /// Returns the mode that the folder had before its owner was let write in it, if that was so.
+    /// Returns the mode that the directory had before its owner was let write in it, if that was so.
     pub(crate) fn opened_up_from(&self) -> Option<u32> {
         self.mode_after.get().copied().filter(|_| !self.is_new())
     }
 
-    /// Notes the mode that the folder has at the end, as another process of this restore found it.
+    /// Notes the mode that the directory has at the end, as another process of this restore found it.
     pub(crate) fn set_mode_after(&self, mode: Option<u32>) {
         if let Some(mode) = mode {
             let _ = self.mode_after.set(mode);
         }
     }
 
-    /// Gives the folder the mode that it had before the restore or, if it is new, that of any new folder here.
+    /// Gives the directory the mode that it had before the restore or, if it is new, that of any new directory here.
     pub(crate) fn settle_mode(&self) {
         if let Some(&mode) = self.mode_after.get() {
-            let _ = rustix::fs::fchmod(&self.folder, Mode::from_raw_mode(mode));
+            let _ = rustix::fs::fchmod(&self.directory, Mode::from_raw_mode(mode));
         }
     }
 
     /// Forces everything that was written to the target's file system to disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        rustix::fs::syncfs(self.folder.as_fd()).map_err(|errno| self.error("cannot be synced to disk", errno))
+        rustix::fs::syncfs(self.directory.as_fd())
+            .map_err(|errno| self.error("cannot be synced to disk", errno))
     }
 
-    /// Forces to disk which names the target's folder has.
+    /// Forces to disk which names the target's directory has.
     pub(crate) fn sync_names(&self) -> std::io::Result<()> {
         use rustix::io::Errno as E;
-        match rustix::fs::fsync(&self.folder) {
-            // Some network file systems have nothing to sync in folders.
+        match rustix::fs::fsync(&self.directory) {
+            // Some network file systems have nothing to sync in directories.
             Ok(()) | Err(E::INVAL | E::BADF | E::NOSYS | E::OPNOTSUPP) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -153,53 +154,53 @@ impl Target {
 /// As [`locate`], and refuses what no restore writes to. Nothing is created or changed.
 pub(crate) fn find(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
     refuse_unsuitable(entry, path)?;
-    let (folder, name) = locate(entry, path)?;
-    let error = |what, source| Error::Target { path: folder.clone(), what, source, unfinished: None };
+    let (directory, name) = locate(entry, path)?;
+    let error = |what, source| Error::Target { path: directory.clone(), what, source, unfinished: None };
     let repository = entry.repository().store().directory();
-    let overlap = overlap(&folder, repository.as_deref(), name.is_none());
+    let overlap = overlap(&directory, repository.as_deref(), name.is_none());
     overlap.map_err(|source| error("cannot be looked at", source))?.map_or(Ok(()), Err)?;
-    match fs::metadata(&folder) {
-        Ok(metadata) if !metadata.is_dir() => return Err(Error::NotAFolder { target: folder }),
+    match fs::metadata(&directory) {
+        Ok(metadata) if !metadata.is_dir() => return Err(Error::NotADirectory { target: directory }),
         Ok(_) => {}
         Err(_) => {
-            if let Some(target) = no_folder(&folder) {
-                return Err(Error::NotAFolder { target });
+            if let Some(target) = no_directory(&directory) {
+                return Err(Error::NotADirectory { target });
             }
-            refuse_detour(&folder).map_err(|source| error("cannot be created", source))?;
+            refuse_detour(&directory).map_err(|source| error("cannot be created", source))?;
         }
     }
-    Ok((folder, name))
+    Ok((directory, name))
 }
 
-/// Returns what is in the way of a folder that does not exist: something else of its name, or of one that it lies in, be it a
+/// Returns what is in the way of a directory that does not exist: something else of its name, or of one that it lies in, be it a
 /// link that leads nowhere.
-fn no_folder(folder: &Path) -> Option<PathBuf> {
-    // Without `/` at its end, which asks the system for folders alone.
-    let plain: PathBuf = folder.components().collect();
+fn no_directory(directory: &Path) -> Option<PathBuf> {
+    // Without `/` at its end, which asks the system for directories alone.
+    let plain: PathBuf = directory.components().collect();
     let nearest = plain.ancestors().find(|path| fs::symlink_metadata(path).is_ok())?;
-    let is_folder = match fs::metadata(nearest) {
+    let is_directory = match fs::metadata(nearest) {
         Ok(metadata) => metadata.is_dir(),
         // Another error says more.
         Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
     };
-    (!is_folder).then(|| nearest.into())
+    (!is_directory).then(|| nearest.into())
 }
 
-/// Creates a folder that is open to its owner alone, in folders as the umask leaves them; returns whether it did, and not
+/// Creates a directory that is open to its owner alone, in directories as the umask leaves them; returns whether it did, and not
 /// somebody else in the meantime.
-fn create(folder: &Path) -> io::Result<bool> {
-    // Without `.` at its end, which names no folder that is still to be created.
-    let folder: PathBuf = folder.components().collect();
-    if let Some(parent) = folder.parent() {
+fn create(directory: &Path) -> io::Result<bool> {
+    // Without `.` at its end, which names no directory that is still to be created.
+    let directory: PathBuf = directory.components().collect();
+    if let Some(parent) = directory.parent() {
         fs::create_dir_all(parent)?;
     }
-    match fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(false),
+    match fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(false),
         created => created.map(|()| true),
     }
 }
 
-/// Returns the folder that entries go into, and for a file or link the name that it gets there.
+/// Returns the directory that entries go into, and for a file or link the name that it gets there.
 fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
     Ok(match entry.kind() {
         EntryKind::Directory => (path.to_path_buf(), None),
@@ -211,14 +212,14 @@ fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
         EntryKind::File | EntryKind::Symlink => {
             let name = path.file_name().and_then(|name| name.to_str());
             let name = name.ok_or_else(|| unnamed(path))?;
-            // The parent of a plain name is "", which stands for the current folder.
+            // The parent of a plain name is "", which stands for the current directory.
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             (parent.unwrap_or(Path::new(".")).to_path_buf(), Some(name.to_string()))
         }
     })
 }
 
-/// Refuses a target that is a device, pipe or socket, or a link to anything but a folder: replacing one is a slip more
+/// Refuses a target that is a device, pipe or socket, or a link to anything but a directory: replacing one is a slip more
 /// often than a wish (`/dev/stdout` is such a link), and writing through it is never safe. Only a link that is to be
 /// restored may replace a link.
 fn refuse_unsuitable(entry: &Entry, path: &Path) -> Result<()> {
@@ -251,9 +252,9 @@ fn lies_in_system(path: &Path) -> bool {
     parent.is_some_and(|parent| ["/dev", "/proc", "/sys"].iter().any(|system| parent.starts_with(system)))
 }
 
-/// Refuses a path that leads back up out of a folder that does not exist: where that ends is known only after creating it.
-fn refuse_detour(folder: &Path) -> io::Result<()> {
-    let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+/// Refuses a path that leads back up out of a directory that does not exist: where that ends is known only after creating it.
+fn refuse_detour(directory: &Path) -> io::Result<()> {
+    let missing = directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
     match missing.filter_map(|path| path.components().next_back()).any(|last| last == Component::ParentDir) {
         true => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -276,7 +277,7 @@ fn unnamed(path: &Path) -> Error {
     Error::Target { path: path.into(), what: "cannot be the target", source, unfinished: None }
 }
 
-/// Refuses a target that overlaps with the repository, if that is a folder. A single file does no harm beside the
+/// Refuses a target that overlaps with the repository, if that is a directory. A single file does no harm beside the
 /// repository, only in it.
 fn overlap(target: &Path, repository: Option<&Path>, whole: bool) -> std::io::Result<Option<Error>> {
     repository.map_or(Ok(None), |repository| refuse_overlap(target, repository, whole))
@@ -296,9 +297,9 @@ mod tests {
     use super::*;
 
     fn target(path: &Path, flags: OFlags) -> Target {
-        let folder = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let directory = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty()).unwrap();
         Target {
-            folder,
+            directory,
             path: path.into(),
             name: None,
             device: 0,

@@ -48,14 +48,14 @@ impl Worker<'_> {
 
     /// Finishes an entry that a shard has written.
     fn finish_entry(&mut self, entry: &SmallEntry) {
-        let path = entry.folder.path_of(&entry.name);
+        let path = entry.directory.path_of(&entry.name);
         let taken = self.take_share(entry).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Reason::NotWritten,
             _ => error.into(),
         });
         match taken {
             Ok(_) if entry.symlink => {
-                entry.folder.one_staged();
+                entry.directory.one_staged();
                 self.shared.tally.symlink();
             }
             Ok(size) => {
@@ -64,16 +64,16 @@ impl Worker<'_> {
             }
             Err(reason) => self.shared.tally.problem(path, reason),
         }
-        self.child_done(entry.folder.clone());
+        self.child_done(entry.directory.clone());
     }
 
     /// Gives what a shard wrote its attributes, where they are missing; returns how many bytes a file has.
     fn take_share(&mut self, entry: &SmallEntry) -> io::Result<u64> {
-        let folder = self.handles.open(&entry.folder)?;
-        let stat = look(folder.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
+        let directory = self.handles.open(&entry.directory)?;
+        let stat = look(directory.as_fd(), &*entry.name)?.ok_or(io::ErrorKind::NotFound)?;
         if entry.symlink {
             let unset =
-                self.metadata.correct_symlink(folder.as_fd(), &entry.name, &stat, &entry.attributes)?;
+                self.metadata.correct_symlink(directory.as_fd(), &entry.name, &stat, &entry.attributes)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(0);
         }
@@ -85,7 +85,7 @@ impl Worker<'_> {
             self.shared.tally.unset(Unset::of(&stat, &entry.attributes), || entry.path());
             return Ok(size(&stat));
         }
-        let (file, stat) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY)?;
+        let (file, stat) = open_file(directory.as_fd(), &entry.name, OFlags::RDONLY)?;
         let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
         self.shared.tally.unset(unset, || entry.path());
         self.sync(&file)?;
@@ -93,20 +93,20 @@ impl Worker<'_> {
     }
 
     fn check_small(&mut self, entry: &SmallEntry, extent: Option<Extent>, found: Candidates) {
-        let folder = &entry.folder;
-        let root = self.shared.target.folder.as_fd();
+        let directory = &entry.directory;
+        let root = self.shared.target.directory.as_fd();
         if found.existing == Some(ExistingPolicy::Compare)
-            && let Ok(existing) = self.in_target.open(root, folder)
+            && let Ok(existing) = self.in_target.open(root, directory)
             && self.is_there(existing.as_fd(), entry, extent, Place::Target).unwrap_or(false)
         {
             self.discard_found(entry, found);
             let bytes = if entry.symlink { 0 } else { entry.size };
             self.shared.tally.kept(bytes);
             self.shared.tally.found(bytes);
-            return self.child_done(folder.clone());
+            return self.child_done(directory.clone());
         }
         if is_left(found)
-            && let Ok(staged) = self.handles.open(folder)
+            && let Ok(staged) = self.handles.open(directory)
             && self.is_there(staged.as_fd(), entry, extent, Place::Staging).unwrap_or(false)
         {
             match entry.symlink {
@@ -119,7 +119,7 @@ impl Worker<'_> {
                     self.file_is_there(entry, entry.size, entry.size);
                 }
             }
-            return self.child_done(folder.clone());
+            return self.child_done(directory.clone());
         }
         self.discard_found(entry, found);
         match extent {
@@ -128,10 +128,10 @@ impl Worker<'_> {
         }
     }
 
-    /// Says whether an entry of a folder has the right bytes; if so, gives it the right attributes.
+    /// Says whether an entry of a directory has the right bytes; if so, gives it the right attributes.
     fn is_there(
         &mut self,
-        folder: BorrowedFd<'_>,
+        directory: BorrowedFd<'_>,
         entry: &SmallEntry,
         extent: Option<Extent>,
         place: Place,
@@ -139,17 +139,17 @@ impl Worker<'_> {
         let name = &*entry.name;
         if entry.symlink {
             let Some(extent) = extent else { return Ok(false) };
-            if !link_is_right(self.shared.repository, folder, name, &extent)? {
+            if !link_is_right(self.shared.repository, directory, name, &extent)? {
                 return Ok(false);
             }
-            let Some(stat) = look(folder, name)?.filter(|stat| self.may_stay(stat, entry, place)) else {
+            let Some(stat) = look(directory, name)?.filter(|stat| self.may_stay(stat, entry, place)) else {
                 return Ok(false);
             };
-            let unset = self.metadata.correct_symlink(folder, name, &stat, &entry.attributes)?;
+            let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(true);
         }
-        let (file, stat) = open_file(folder, name, OFlags::RDONLY)?;
+        let (file, stat) = open_file(directory, name, OFlags::RDONLY)?;
         let length = size(&stat);
         if length != entry.size || !self.may_stay(&stat, entry, place) {
             return Ok(false);
@@ -179,9 +179,9 @@ impl Worker<'_> {
     /// Removes what an interrupted restore left of an entry, if it did.
     fn discard_found(&mut self, entry: &SmallEntry, found: Candidates) {
         if is_left(found)
-            && let Ok(folder) = self.handles.open(&entry.folder)
+            && let Ok(directory) = self.handles.open(&entry.directory)
         {
-            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
         }
         self.discard(entry);
     }

@@ -83,7 +83,7 @@ impl<'a> Shared<'a> {
 
     /// Returns what the planner is to know.
     pub(crate) fn for_planner(&self) -> Context<'_> {
-        let OpenFiles { workers, folders, large_files } = self.open_files;
+        let OpenFiles { workers, directories, large_files } = self.open_files;
         Context {
             repository: self.repository,
             options: self.options,
@@ -97,7 +97,7 @@ impl<'a> Shared<'a> {
                 defaults: self.defaults,
                 room: &self.room,
                 incomplete: &self.incomplete,
-                directories: folders / (workers + 1),
+                directories: directories / (workers + 1),
             }),
             crew: self,
         }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::Worker;
-use crate::destination::folder::Folder;
+use crate::destination::directory::Directory;
 use crate::destination::remove::remove_tree;
 use crate::plan::items::{Side, SmallEntry};
 
@@ -12,12 +12,12 @@ impl Worker<'_> {
     /// Removes what an interrupted restore left of an entry, if that is still to be done.
     pub(super) fn discard(&mut self, entry: &SmallEntry) {
         if entry.discard {
-            self.discard_by_name(&entry.folder, entry.name.as_bytes());
+            self.discard_by_name(&entry.directory, entry.name.as_bytes());
         }
     }
 
     /// Removes what has a name in the staging tree. What cannot be removed is found in the way by whoever needs its name.
-    pub(super) fn discard_by_name(&mut self, directory: &Arc<Folder>, name: &[u8]) {
+    pub(super) fn discard_by_name(&mut self, directory: &Arc<Directory>, name: &[u8]) {
         let opened = self.handles.open(directory);
         if let Err(error) = opened.and_then(|directory| remove_tree(directory.as_fd(), name, None)) {
             tracing::debug!(%error, name = %String::from_utf8_lossy(name), "left by an interrupted restore");
@@ -25,9 +25,9 @@ impl Worker<'_> {
     }
 
     /// Lets the owner of a directory list and search it, so that the planner can look into it.
-    pub(super) fn open_up(&mut self, directory: &Arc<Folder>, side: Side) {
+    pub(super) fn open_up(&mut self, directory: &Arc<Directory>, side: Side) {
         let opened = match side {
-            Side::Target => self.in_target.open(self.shared.target.folder.as_fd(), directory).map(drop),
+            Side::Target => self.in_target.open(self.shared.target.directory.as_fd(), directory).map(drop),
             Side::Staging => self.handles.open(directory).map(drop),
         };
         if let Err(error) = opened {

@@ -48,23 +48,23 @@ impl Worker<'_> {
                             .room
                             .postpone(Postponed::Entry { entry, found, takes: None }, &error);
                     }
-                    // Its folder could not be made, and that is reported when the folder is finished.
-                    Err(error) if entry.folder.is_lost() && !is_fatal(&error) => {}
+                    // Its directory could not be made, and that is reported when the directory is finished.
+                    Err(error) if entry.directory.is_lost() && !is_fatal(&error) => {}
                     Err(error) => self.entry_failed(entry, error),
                 }
             }
         }
-        self.child_done(entry.folder.clone());
+        self.child_done(entry.directory.clone());
     }
 
     fn file(&mut self, entry: &SmallEntry, bytes: &[u8]) -> io::Result<Unset> {
-        let folder = self.handles.open(&entry.folder)?;
-        let file = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
+        let directory = self.handles.open(&entry.directory)?;
+        let file = self.metadata.create(directory.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
         let filled = self.fill(&file, entry, bytes);
         let closed = close(file);
         let result = filled.and_then(|unset| closed.map(|()| unset));
         if result.is_err() {
-            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
         }
         result
     }
@@ -79,12 +79,12 @@ impl Worker<'_> {
     }
 
     fn symlink(&mut self, entry: &SmallEntry, target: &[u8]) -> io::Result<Unset> {
-        let folder = self.handles.open(&entry.folder)?;
+        let directory = self.handles.open(&entry.directory)?;
         // An empty target or one with NUL is refused by the system, and that is what is reported.
-        rustix::fs::symlinkat(target, &*folder, &*entry.name)?;
-        let result = self.metadata.finish_symlink(folder.as_fd(), &entry.name, &entry.attributes);
+        rustix::fs::symlinkat(target, &*directory, &*entry.name)?;
+        let result = self.metadata.finish_symlink(directory.as_fd(), &entry.name, &entry.attributes);
         if result.is_err() {
-            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
         }
         result
     }
@@ -98,10 +98,10 @@ impl Worker<'_> {
 
     /// Notes that an entry lies finished in the staging tree.
     pub(super) fn is_staged(&self, entry: &SmallEntry) {
-        entry.folder.one_staged();
+        entry.directory.one_staged();
         if entry.frees.is_some() {
-            let (folder, name) = (entry.folder.clone(), entry.name.clone());
-            self.shared.room.keep_finished(|| Finished::Entry { folder, name });
+            let (directory, name) = (entry.directory.clone(), entry.name.clone());
+            self.shared.room.keep_finished(|| Finished::Entry { directory, name });
         }
     }
 
@@ -127,7 +127,7 @@ impl Worker<'_> {
     fn compare_length(&self, entry: &SmallEntry, length: u64) {
         if length != entry.size {
             let reason = Defect::Length { found: length, stated: entry.size };
-            self.shared.tally.problem(entry.folder.path_of(&entry.name), reason);
+            self.shared.tally.problem(entry.directory.path_of(&entry.name), reason);
         }
     }
 }

@@ -9,8 +9,8 @@ use rustix::io::Errno;
 
 use super::Worker;
 use crate::Durability;
-use crate::destination::folder::Folder;
-use crate::destination::{is_folder, look};
+use crate::destination::directory::Directory;
+use crate::destination::{is_directory, look};
 use crate::room::Finished;
 
 impl Worker<'_> {
@@ -30,8 +30,10 @@ impl Worker<'_> {
         let mut count = 0;
         for finished in finished {
             let done = match &finished {
-                Finished::Entry { folder, name } => self.publish_entry(folder, name).inspect(|()| count += 1),
-                Finished::Folder(folder) => self.remove_emptied(folder),
+                Finished::Entry { directory, name } => {
+                    self.publish_entry(directory, name).inspect(|()| count += 1)
+                }
+                Finished::Directory(directory) => self.remove_emptied(directory),
             };
             if let Err(error) = done {
                 tracing::debug!(%error, ?finished, "left for the end");
@@ -43,27 +45,29 @@ impl Worker<'_> {
     /// Has the file system free what was replaced, which some do late, and does without the tag of the unfinished directory.
     pub(super) fn flush(&self) {
         self.shared.staging.untag();
-        if let Err(error) = rustix::fs::syncfs(&self.shared.target.folder) {
+        if let Err(error) = rustix::fs::syncfs(&self.shared.target.directory) {
             tracing::debug!(%error, "what was replaced may not be free yet");
         }
     }
 
-    fn publish_entry(&mut self, folder: &Arc<Folder>, name: &str) -> io::Result<()> {
-        let staged = self.handles.open(folder)?;
-        let existing = self.in_target.open(self.shared.target.folder.as_fd(), folder)?;
+    fn publish_entry(&mut self, directory: &Arc<Directory>, name: &str) -> io::Result<()> {
+        let staged = self.handles.open(directory)?;
+        let existing = self.in_target.open(self.shared.target.directory.as_fd(), directory)?;
         replace(staged.as_fd(), existing.as_fd(), name)?;
-        folder.one_published();
+        directory.one_published();
         Ok(())
     }
 
-    /// Removes the staged counterpart of a folder if nothing is left in it.
-    fn remove_emptied(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
-        let Some(parent) = folder.parent.as_ref().filter(|_| folder.staged() == 0) else { return Ok(()) };
+    /// Removes the staged counterpart of a directory if nothing is left in it.
+    fn remove_emptied(&mut self, directory: &Arc<Directory>) -> io::Result<()> {
+        let Some(parent) = directory.parent.as_ref().filter(|_| directory.staged() == 0) else {
+            return Ok(());
+        };
         let parent = self.handles.open(parent)?;
-        self.handles.forget(folder);
-        match rustix::fs::unlinkat(&*parent, folder.name(), AtFlags::REMOVEDIR) {
+        self.handles.forget(directory);
+        match rustix::fs::unlinkat(&*parent, directory.name(), AtFlags::REMOVEDIR) {
             Ok(()) => {
-                folder.set_removed();
+                directory.set_removed();
                 Ok(())
             }
             // Something in it waits for the end.
@@ -73,11 +77,11 @@ impl Worker<'_> {
     }
 }
 
-/// Replaces a file or link by what is finished, in one step unless that is a folder. A folder is replaced at the end only.
+/// Replaces a file or link by what is finished, in one step unless that is a directory. A directory is replaced at the end only.
 fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     match look(to, name)? {
-        Some(stat) if is_folder(&stat) => return Err(Errno::ISDIR.into()),
-        Some(_) if look(from, name)?.is_some_and(|stat| is_folder(&stat)) => {
+        Some(stat) if is_directory(&stat) => return Err(Errno::ISDIR.into()),
+        Some(_) if look(from, name)?.is_some_and(|stat| is_directory(&stat)) => {
             rustix::fs::unlinkat(to, name, AtFlags::empty())?;
         }
         _ => {}

@@ -13,8 +13,8 @@ use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
 use crate::Durability;
 use crate::decide::leftovers::Leftover;
+use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::InTarget;
-use crate::destination::folder::{Folder, FolderKind};
 use crate::destination::handles::{self, Handles};
 use crate::destination::metadata::Metadata;
 use crate::destination::naming::{Folding, Made, refusal};
@@ -40,12 +40,12 @@ pub(crate) struct Worker<'a> {
 impl<'a> Worker<'a> {
     /// Makes one that writes.
     pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
-        let OpenFiles { workers, folders, .. } = shared.open_files;
+        let OpenFiles { workers, directories, .. } = shared.open_files;
         Self {
             shared,
             handles: Handles::new(
                 shared.staging.handle(),
-                folders / (workers + 1),
+                directories / (workers + 1),
                 shared.defaults.creator.sets_modes || shared.options.skip_permissions,
             ),
             metadata: Metadata::new(shared.defaults, shared.options),
@@ -120,90 +120,90 @@ impl<'a> Worker<'a> {
         match chore {
             Chore::Write(entry) => self.small(entry, Ok(&[])),
             Chore::FinishFile(file) => self.finish_large_file(file),
-            Chore::FinishDirectory(folder) => self.finish_upwards(folder.clone()),
-            Chore::Discard(folder, names) => {
-                names.iter().for_each(|name| self.discard_by_name(folder, name));
-                self.child_done(folder.clone());
+            Chore::FinishDirectory(directory) => self.finish_upwards(directory.clone()),
+            Chore::Discard(directory, names) => {
+                names.iter().for_each(|name| self.discard_by_name(directory, name));
+                self.child_done(directory.clone());
             }
-            Chore::OpenUp(folder, side) => self.open_up(folder, *side),
+            Chore::OpenUp(directory, side) => self.open_up(directory, *side),
             Chore::Tag => self.shared.staging.tag(),
             Chore::Publish => self.publish(),
             Chore::Flush => self.flush(),
         }
     }
 
-    /// Notes that a child of a folder is finished, and finishes those folders that waited for nothing else.
-    pub(super) fn child_done(&mut self, folder: Arc<Folder>) {
-        if folder.one_done() {
-            self.finish_upwards(folder);
+    /// Notes that a child of a directory is finished, and finishes those directories that waited for nothing else.
+    pub(super) fn child_done(&mut self, directory: Arc<Directory>) {
+        if directory.one_done() {
+            self.finish_upwards(directory);
         }
     }
 
-    /// Finishes a folder in which everything is, and those that waited for nothing else.
-    fn finish_upwards(&mut self, folder: Arc<Folder>) {
-        let mut next = Some(folder);
-        while let Some(folder) = next {
+    /// Finishes a directory in which everything is, and those that waited for nothing else.
+    fn finish_upwards(&mut self, directory: Arc<Directory>) {
+        let mut next = Some(directory);
+        while let Some(directory) = next {
             if !self.shared.stopped()
-                && let Err(error) = self.finish_folder(&folder)
+                && let Err(error) = self.finish_directory(&directory)
             {
                 if self.shared.room.may_postpone(&error) {
-                    self.handles.forget(&folder);
-                    return self.shared.room.postpone(Postponed::Folder(folder), &error);
+                    self.handles.forget(&directory);
+                    return self.shared.room.postpone(Postponed::Directory(directory), &error);
                 }
                 // What it lies in has its own problem if it could not be made.
-                let above = folder.parent.as_ref().is_some_and(|parent| parent.is_lost());
+                let above = directory.parent.as_ref().is_some_and(|parent| parent.is_lost());
                 if !above || is_fatal(&error) {
-                    self.directory_failed(&folder, error);
+                    self.directory_failed(&directory, error);
                 }
             }
-            self.handles.forget(&folder);
-            next = folder.parent.clone().filter(|parent| parent.one_done());
+            self.handles.forget(&directory);
+            next = directory.parent.clone().filter(|parent| parent.one_done());
         }
     }
 
-    fn finish_folder(&mut self, folder: &Arc<Folder>) -> io::Result<()> {
-        match folder.kind {
-            // Others may still write in it; who finishes the restore finishes the folder.
+    fn finish_directory(&mut self, directory: &Arc<Directory>) -> io::Result<()> {
+        match directory.kind {
+            // Others may still write in it; who finishes the restore finishes the directory.
             _ if self.shared.options.is_shard() => {
-                return folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)));
+                return directory.failure().map_or(Ok(()), |error| Err(handles::copy(error)));
             }
             // Finished where they end up. One that nothing is staged in was never made.
-            FolderKind::Existing => {
-                folder.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?;
-                if let Some(parent) = &folder.parent {
-                    if folder.identity().is_some() {
-                        self.shared.room.keep_finished(|| Finished::Folder(folder.clone()));
-                    } else if folder.left == Leftover::InTheWay {
-                        self.discard_by_name(parent, folder.name().as_bytes());
+            DirectoryKind::Existing => {
+                directory.failure().map_or(Ok(()), |error| Err(handles::copy(error)))?;
+                if let Some(parent) = &directory.parent {
+                    if directory.identity().is_some() {
+                        self.shared.room.keep_finished(|| Finished::Directory(directory.clone()));
+                    } else if directory.left == Leftover::InTheWay {
+                        self.discard_by_name(parent, directory.name().as_bytes());
                     }
                 }
             }
-            FolderKind::Moved => {
-                let handle = self.handles.open(folder)?;
-                partial::name_all(handle.as_fd(), folder, self.shared.tally);
-                if let Some(parent) = &folder.parent {
+            DirectoryKind::Moved => {
+                let handle = self.handles.open(directory)?;
+                partial::name_all(handle.as_fd(), directory, self.shared.tally);
+                if let Some(parent) = &directory.parent {
                     parent.one_staged();
-                    if folder.replaces() {
-                        let (folder, name) = (parent.clone(), folder.name().into());
-                        self.shared.room.keep_finished(|| Finished::Entry { folder, name });
+                    if directory.replaces() {
+                        let (directory, name) = (parent.clone(), directory.name().into());
+                        self.shared.room.keep_finished(|| Finished::Entry { directory, name });
                     }
                 }
             }
-            FolderKind::Inner => {
-                let handle = self.handles.open(folder)?;
+            DirectoryKind::Inner => {
+                let handle = self.handles.open(directory)?;
                 // Its mode may keep us from going up through it.
-                self.handles.open_parent(folder, handle.as_fd());
-                partial::name_all(handle.as_fd(), folder, self.shared.tally);
-                let unset = self.metadata.finish_directory(handle.as_fd(), &folder.attributes)?;
-                self.shared.tally.unset(unset, || folder.path_of(""));
+                self.handles.open_parent(directory, handle.as_fd());
+                partial::name_all(handle.as_fd(), directory, self.shared.tally);
+                let unset = self.metadata.finish_directory(handle.as_fd(), &directory.attributes)?;
+                self.shared.tally.unset(unset, || directory.path_of(""));
                 if self.shared.options.sync == Durability::Files {
                     rustix::fs::fsync(&*handle)?;
                 }
             }
         }
-        // A single file has no folder of its own.
-        if folder.parent.is_some() || self.shared.target.name.is_none() {
-            self.shared.tally.folder();
+        // A single file has no directory of its own.
+        if directory.parent.is_some() || self.shared.target.name.is_none() {
+            self.shared.tally.directory();
         }
         Ok(())
     }
@@ -214,9 +214,9 @@ impl<'a> Worker<'a> {
         self.failed(entry.path(), made, &entry.name, error, 0);
     }
 
-    fn directory_failed(&self, folder: &Arc<Folder>, error: io::Error) {
-        let below = if folder.failure().is_some() { folder.below } else { 0 };
-        self.failed(folder.path_of(""), Made::Directory, folder.name(), error, below);
+    fn directory_failed(&self, directory: &Arc<Directory>, error: io::Error) {
+        let below = if directory.failure().is_some() { directory.below } else { 0 };
+        self.failed(directory.path_of(""), Made::Directory, directory.name(), error, below);
     }
 
     fn failed(&self, path: String, made: Made, name: &str, error: io::Error, below: u64) {

@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::context::{Context, Crew, read_at_least};
 use super::items::{Chore, Item, LargeFile, SmallEntry};
 use crate::checks::Checks;
-use crate::destination::folder::Folder;
+use crate::destination::directory::Directory;
 use crate::destination::naming::Folding;
 use crate::tally::Tally;
 use crate::{Error, Options, Problem, Result};
@@ -138,14 +138,14 @@ impl Counts {
         } else {
             self.file(entry);
         }
-        self.child_done(&entry.folder);
+        self.child_done(&entry.directory);
     }
 
     fn large_file(&mut self, file: &LargeFile) {
         if !file.is_failed() {
             self.file(&file.entry);
         }
-        self.child_done(&file.entry.folder);
+        self.child_done(&file.entry.directory);
     }
 
     fn file(&mut self, entry: &SmallEntry) {
@@ -153,14 +153,14 @@ impl Counts {
         self.figures.bytes = self.figures.bytes.saturating_add(entry.size);
     }
 
-    fn child_done(&mut self, directory: &Arc<Folder>) {
+    fn child_done(&mut self, directory: &Arc<Directory>) {
         if directory.one_done() {
             self.directory(directory);
         }
     }
 
     /// Counts a directory in which everything is counted, and those that waited for nothing else.
-    fn directory(&mut self, directory: &Arc<Folder>) {
+    fn directory(&mut self, directory: &Arc<Directory>) {
         let mut next = Some(directory);
         while let Some(directory) = next {
             self.figures.directories += 1;

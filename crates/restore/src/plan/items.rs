@@ -8,21 +8,21 @@ use kopia_format::ObjectId;
 use kopia_repository::object::Extent;
 
 use crate::decide::existing::Candidates;
-use crate::destination::folder::Folder;
+use crate::destination::directory::Directory;
 use crate::destination::metadata::Attributes;
 pub(crate) use large::LargeFile;
 
 /// A file of one content, or a link.
 #[derive(Debug, Clone)]
 pub(crate) struct SmallEntry {
-    pub(crate) folder: Arc<Folder>,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) name: Box<str>,
     pub(crate) attributes: Attributes,
     /// The size that its entry states, in bytes.
     pub(crate) size: u64,
     pub(crate) symlink: bool,
     pub(crate) object: ObjectId,
-    /// The bytes that are freed when it replaces what the target has, if that is something else than a folder.
+    /// The bytes that are freed when it replaces what the target has, if that is something else than a directory.
     pub(crate) frees: Option<u64>,
     /// Whether an interrupted restore left something of its name that has to go first, be it that the entry is lost.
     pub(crate) discard: bool,
@@ -31,7 +31,7 @@ pub(crate) struct SmallEntry {
 impl SmallEntry {
     /// Returns its path below the root of the restore.
     pub(crate) fn path(&self) -> String {
-        self.folder.path_of(&self.name)
+        self.directory.path_of(&self.name)
     }
 }
 
@@ -50,11 +50,11 @@ pub(crate) enum Chore {
     /// Finishes a file of which all pieces are settled or lost.
     FinishFile(Arc<LargeFile>),
     /// Finishes a directory: everything in it is, and the planner adds no more.
-    FinishDirectory(Arc<Folder>),
+    FinishDirectory(Arc<Directory>),
     /// Removes what an interrupted restore left in a directory.
-    Discard(Arc<Folder>, Vec<Box<[u8]>>),
+    Discard(Arc<Directory>, Vec<Box<[u8]>>),
     /// Opens up a directory that its owner may not list and search, so that the planner can.
-    OpenUp(Arc<Folder>, Side),
+    OpenUp(Arc<Directory>, Side),
     /// Puts the tag into the unfinished directory that keeps it out of backups.
     Tag,
     /// Puts what is finished and replaces something into its place. Nothing else may be under way.

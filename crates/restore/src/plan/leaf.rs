@@ -16,7 +16,7 @@ use crate::checks::Wrong;
 use crate::decide::existing::{Candidates, ExistingPolicy};
 use crate::decide::leftovers::Leftover;
 use crate::destination::compare::size;
-use crate::destination::folder::Folder;
+use crate::destination::directory::Directory;
 use crate::destination::look;
 use crate::destination::metadata::Attributes;
 use crate::outcome::Attribute;
@@ -24,17 +24,23 @@ use crate::reason::Reason;
 
 impl Planner<'_> {
     /// Plans a file or link: one content as a whole, several as pieces that any worker writes.
-    pub(super) fn leaf(&mut self, folder: &Arc<Folder>, name: &str, entry: &Entry, mut found: Candidates) {
+    pub(super) fn leaf(
+        &mut self,
+        directory: &Arc<Directory>,
+        name: &str,
+        entry: &Entry,
+        mut found: Candidates,
+    ) {
         let begins = self.share.as_mut().map(|share| share.next(entry.size()));
         if entry.object().indirection() == 0 && !self.has(begins, 0) {
             return;
         }
         if let Some(stub) = entry.stub() {
-            self.shared.tally.stub(folder.path_of(name), stub);
+            self.shared.tally.stub(directory.path_of(name), stub);
         }
-        folder.expect_one();
+        directory.expect_one();
         let mut small = SmallEntry {
-            folder: folder.clone(),
+            directory: directory.clone(),
             name: name.into(),
             attributes: Attributes::from(entry),
             size: entry.size(),
@@ -135,13 +141,13 @@ impl Planner<'_> {
             return false;
         }
         let said_so =
-            |destination: Destination<'_>| destination.incomplete.concern(&small.folder, &small.name);
+            |destination: Destination<'_>| destination.incomplete.concern(&small.directory, &small.name);
         self.shared.destination.is_some_and(said_so) || !self.has_size(small)
     }
 
     /// Returns whether what is left of a file has the size that its entry states.
     fn has_size(&mut self, small: &SmallEntry) -> bool {
-        let Some(Ok(directory)) = self.staged.as_mut().map(|staged| staged.open(&small.folder)) else {
+        let Some(Ok(directory)) = self.staged.as_mut().map(|staged| staged.open(&small.directory)) else {
             return false;
         };
         let found = look(directory.as_fd(), &*small.name).ok().flatten();
@@ -289,16 +295,16 @@ impl Planner<'_> {
 
     /// A file whose contents cannot even be named.
     fn lost(&mut self, entry: SmallEntry, reason: Reason) {
-        self.problem(&entry.folder, &entry.name, reason);
+        self.problem(&entry.directory, &entry.name, reason);
         self.without(entry);
     }
 
     /// Goes on without an entry, of which nothing is to be left in the staging tree.
     fn without(&mut self, entry: SmallEntry) {
         if entry.discard {
-            self.batch.chores.push(Chore::Discard(entry.folder, vec![entry.name.as_bytes().into()]));
+            self.batch.chores.push(Chore::Discard(entry.directory, vec![entry.name.as_bytes().into()]));
         } else {
-            self.child_done(entry.folder);
+            self.child_done(entry.directory);
         }
     }
 }

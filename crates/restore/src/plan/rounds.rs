@@ -67,15 +67,15 @@ impl Rounds {
 
     /// Finds out what is free in a target, and whether all of a root fits beside what is there.
     fn look_at(&mut self, target: &Target, root: &Entry, is_whole: bool) {
-        self.block = rustix::fs::fstatvfs(&target.folder).map_or(4096, |stat| stat.f_frsize);
-        self.at_first = Space::free(&target.folder);
+        self.block = rustix::fs::fstatvfs(&target.directory).map_or(4096, |stat| stat.f_frsize);
+        self.at_first = Space::free(&target.directory);
         self.total = match root.kind() {
             EntryKind::Directory => root.summary().map(|summary| Space::of_all(summary, self.block)),
             EntryKind::File | EntryKind::Symlink => Some(Space::of(root.size(), self.block)),
         };
         let is_there = || match &target.name {
-            Some(name) => look(target.folder.as_fd(), &**name).is_ok_and(|stat| stat.is_some()),
-            None => staging::has_others(&target.folder).unwrap_or(true),
+            Some(name) => look(target.directory.as_fd(), &**name).is_ok_and(|stat| stat.is_some()),
+            None => staging::has_others(&target.directory).unwrap_or(true),
         };
         self.over_existing = is_whole && is_there();
         let available = self.at_first.but_a_reserve();
@@ -85,8 +85,8 @@ impl Rounds {
 }
 
 impl Planner<'_> {
-    /// Takes room for a folder, which is made or has a counterpart in the staging tree.
-    pub(super) fn take_room_for_folder(&mut self) {
+    /// Takes room for a directory, which is made or has a counterpart in the staging tree.
+    pub(super) fn take_room_for_directory(&mut self) {
         self.take_room(Space::of(1, self.rounds.block));
     }
 
@@ -148,7 +148,9 @@ impl Planner<'_> {
         while !self.shared.stopped() {
             for postponed in waiting {
                 match postponed {
-                    Postponed::Folder(folder) => self.batch.chores.push(Chore::FinishDirectory(folder)),
+                    Postponed::Directory(directory) => {
+                        self.batch.chores.push(Chore::FinishDirectory(directory))
+                    }
                     Postponed::Entry { entry, found, .. } => self.contents(entry, found, None),
                 }
             }
@@ -223,7 +225,7 @@ impl Planner<'_> {
     fn free(&self) -> Space {
         self.shared
             .destination
-            .map_or(self.rounds.at_first, |destination| Space::free(&destination.target.folder))
+            .map_or(self.rounds.at_first, |destination| Space::free(&destination.target.directory))
     }
 
     /// Ends the restore because there is no room for the rest.
@@ -239,7 +241,7 @@ impl Planner<'_> {
         };
         let replaces = waiting.iter().any(|postponed| match postponed {
             Postponed::Entry { entry, .. } => entry.frees.is_some() && entry.object.indirection() > 0,
-            Postponed::Folder(_) => false,
+            Postponed::Directory(_) => false,
         });
         let mut mixed: Vec<String> = waiting.iter().filter_map(Postponed::mixed).collect();
         mixed.sort();

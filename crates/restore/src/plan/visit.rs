@@ -12,7 +12,7 @@ use super::items::Chore;
 use super::{Placing, Planner, There};
 use crate::decide::extras::{DirNames, originals};
 use crate::decide::leftovers::Leftover;
-use crate::destination::folder::{Folder, FolderKind};
+use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, staging};
 use crate::outcome::Attribute;
@@ -34,7 +34,7 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Returns whether the unfinished folder may get a tag that the snapshot does not have.
+    /// Returns whether the unfinished directory may get a tag that the snapshot does not have.
     pub(super) fn lacks_tag(&self) -> bool {
         self.is_root && !self.has_tag
     }
@@ -53,22 +53,22 @@ impl Visit {
 }
 
 impl Visitor for Planner<'_> {
-    type Directory = Arc<Folder>;
+    type Directory = Arc<Directory>;
 
-    fn enter(&mut self, directory: &mut Walked<Arc<Folder>>) -> ControlFlow<()> {
+    fn enter(&mut self, walked: &mut Walked<Arc<Directory>>) -> ControlFlow<()> {
         self.unless_stopped()?;
-        let folder = &directory.attached;
-        let there = There { existing: self.existing(folder), left: self.left(folder) };
-        let (extras, placeholders) = (self.names_of(folder, &there), self.placeholders_of(&there));
-        let is_root = directory.is_root();
+        let directory = &walked.attached;
+        let there = There { existing: self.existing(directory), left: self.left(directory) };
+        let (extras, placeholders) = (self.names_of(directory, &there), self.placeholders_of(&there));
+        let is_root = walked.is_root();
         self.visit = Visit { there, extras, placeholders, is_root, ..Visit::default() };
         if let Some(share) = &mut self.share {
-            share.begin(&directory.path_of(""));
+            share.begin(&walked.path_of(""));
         }
         ControlFlow::Continue(())
     }
 
-    fn leaf(&mut self, parent: &mut Walked<Arc<Folder>>, entry: Entry) -> ControlFlow<()> {
+    fn leaf(&mut self, parent: &mut Walked<Arc<Directory>>, entry: Entry) -> ControlFlow<()> {
         self.unless_stopped()?;
         let left = self.note(&parent.attached, &entry);
         let found = self.visit.there.found(&self.shared, entry.name(), &entry, left);
@@ -78,35 +78,35 @@ impl Visitor for Planner<'_> {
 
     fn directory(
         &mut self,
-        parent: &mut Walked<Arc<Folder>>,
+        parent: &mut Walked<Arc<Directory>>,
         entry: &Entry,
         way: Result<&Trail, Defect>,
-    ) -> ControlFlow<(), Option<Arc<Folder>>> {
+    ) -> ControlFlow<(), Option<Arc<Directory>>> {
         self.unless_stopped()?;
         let left = self.note(&parent.attached, entry);
         let planned = match way {
-            Ok(trail) => self.folder(&parent.attached, entry, trail, left),
+            Ok(trail) => self.directory(&parent.attached, entry, trail, left),
             Err(defect) => Err(defect.into()),
         };
         let lost = |reason| self.lose(&parent.attached, entry, reason);
         ControlFlow::Continue(planned.map_err(lost).ok())
     }
 
-    fn problem(&mut self, parent: &mut Walked<Arc<Folder>>, problem: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, parent: &mut Walked<Arc<Directory>>, problem: Problem) -> ControlFlow<()> {
         self.unless_stopped()?;
-        let folder = &parent.attached;
+        let directory = &parent.attached;
         match problem {
             Problem::Refused(refused) => {
                 self.visit.extras.as_mut().and_then(|extras| extras.take(&refused.name));
-                self.shared.tally.problem(folder.path_of(&refused.name), refused);
+                self.shared.tally.problem(directory.path_of(&refused.name), refused);
             }
             Problem::Clash(clash) => {
-                let path = clash.path(&folder.path_of(""));
+                let path = clash.path(&directory.path_of(""));
                 let below = clash.entry.entries_below();
                 self.shared.tally.lost(path, Reason::NameTaken { other: Some(clash.other) }, below);
             }
             Problem::NotMerged { name, defect, .. } => {
-                self.shared.tally.problem(folder.path_of(&name), defect);
+                self.shared.tally.problem(directory.path_of(&name), defect);
             }
         }
         ControlFlow::Continue(())
@@ -114,31 +114,31 @@ impl Visitor for Planner<'_> {
 
     fn leave(
         &mut self,
-        directory: Walked<Arc<Folder>>,
+        walked: Walked<Arc<Directory>>,
         read: Result<Option<Summary>, Error>,
     ) -> ControlFlow<()> {
-        let folder = directory.attached;
+        let directory = walked.attached;
         let lacks_tag = self.visit.lacks_tag();
         let Visit { there, extras, stubbed, placeholders, .. } = std::mem::take(&mut self.visit);
-        folder.set_placeholders(placeholders.into_replaced());
+        directory.set_placeholders(placeholders.into_replaced());
         let There { existing, left } = there;
-        self.discard_rest(&folder, left);
+        self.discard_rest(&directory, left);
         if lacks_tag && read.is_ok() {
             self.batch.chores.push(Chore::Tag);
         }
         match read {
-            Err(error) => self.unreadable(&folder, error),
+            Err(error) => self.unreadable(&directory, error),
             Ok(_) if self.shared.stopped() => {}
             Ok(summary) => {
                 if let (Some(mut extras), Some(existing)) = (extras, existing) {
                     let kept = extras.take_originals(existing.as_fd(), stubbed);
-                    kept.iter().for_each(|name| self.extra_problem(&folder, name, NotDeleted::OnlyStub));
-                    self.set_extras(&folder, &existing, extras, summary.as_ref());
+                    kept.iter().for_each(|name| self.extra_problem(&directory, name, NotDeleted::OnlyStub));
+                    self.set_extras(&directory, &existing, extras, summary.as_ref());
                 }
             }
         }
         // No more is added to it.
-        self.child_done(folder);
+        self.child_done(directory);
         ControlFlow::Continue(())
     }
 }
@@ -149,9 +149,9 @@ impl Planner<'_> {
     }
 
     /// Notes that the snapshot has an entry, and returns what an interrupted restore left of it.
-    fn note(&mut self, folder: &Arc<Folder>, entry: &Entry) -> Leftover {
+    fn note(&mut self, directory: &Arc<Directory>, entry: &Entry) -> Leftover {
         if entry.name().contains('\u{fffd}') {
-            self.shared.tally.note(&folder.path_of(entry.name()), Attribute::Name);
+            self.shared.tally.note(&directory.path_of(entry.name()), Attribute::Name);
         }
         self.visit.note(entry);
         let left = self.visit.there.left.as_mut().map_or(Leftover::Nothing, |left| left.take_up(entry));
@@ -161,49 +161,49 @@ impl Planner<'_> {
     }
 
     /// Plans a directory in another.
-    fn folder(
+    fn directory(
         &mut self,
-        parent: &Arc<Folder>,
+        parent: &Arc<Directory>,
         entry: &Entry,
         trail: &Trail,
         left: Leftover,
-    ) -> Result<Arc<Folder>, Reason> {
+    ) -> Result<Arc<Directory>, Reason> {
         let Placing { kind, replaces, attributes } = self.visit.there.placing(&self.shared, parent, entry)?;
-        self.take_room_for_folder();
-        let folder = parent.child(trail.clone(), entry.entries_below(), attributes, kind, left);
+        self.take_room_for_directory();
+        let directory = parent.child(trail.clone(), entry.entries_below(), attributes, kind, left);
         if replaces {
-            folder.set_replaces();
+            directory.set_replaces();
         }
         match kind {
-            FolderKind::Existing => self.merge.existing.push(folder.clone()),
-            FolderKind::Moved => self.merge.moved.push(folder.clone()),
-            FolderKind::Inner => {}
+            DirectoryKind::Existing => self.merge.existing.push(directory.clone()),
+            DirectoryKind::Moved => self.merge.moved.push(directory.clone()),
+            DirectoryKind::Inner => {}
         }
-        Ok(folder)
+        Ok(directory)
     }
 
     /// Keeps the names of what the snapshot does not have, but for what the backup could not read.
     fn set_extras(
         &self,
-        folder: &Arc<Folder>,
+        directory: &Arc<Directory>,
         existing: &OwnedFd,
         mut extras: DirNames,
         summary: Option<&Summary>,
     ) {
         match extras.take_unread(summary) {
             Ok(kept) => {
-                kept.iter().for_each(|name| self.extra_problem(folder, name, NotDeleted::UnreadInBackup));
-                let names = extras.into_extras(folder.parent.is_none(), self.shared.options);
+                kept.iter().for_each(|name| self.extra_problem(directory, name, NotDeleted::UnreadInBackup));
+                let names = extras.into_extras(directory.parent.is_none(), self.shared.options);
                 if let Ok(listed) = Identity::of(existing) {
-                    folder.set_extras(listed, names);
+                    directory.set_extras(listed, names);
                 }
             }
-            Err(reason) => self.extra_problem(folder, "", reason),
+            Err(reason) => self.extra_problem(directory, "", reason),
         }
     }
 
     /// Reports a directory that is not restored, with all below it.
-    fn lose(&mut self, parent: &Arc<Folder>, entry: &Entry, reason: Reason) {
+    fn lose(&mut self, parent: &Arc<Directory>, entry: &Entry, reason: Reason) {
         let path = parent.path_of(entry.name());
         if self.share.is_some() {
             self.shared.note_incomplete(format!("{path}/"), reason.to_string());
@@ -214,8 +214,8 @@ impl Planner<'_> {
 
     /// Reports a directory of which the rest cannot be read. What that would have named is not known, so
     /// nothing is deleted.
-    fn unreadable(&self, folder: &Arc<Folder>, error: Error) {
-        let path = folder.path_of("");
+    fn unreadable(&self, directory: &Arc<Directory>, error: Error) {
+        let path = directory.path_of("");
         if self.share.is_some() {
             // The other shards leave to this one what fell to it, and whoever finishes the restore has to
             // know.

@@ -9,20 +9,20 @@ use rustix::io::Errno;
 use super::walk::DryRun;
 use super::{Action, Change};
 use crate::decide::extras::DirNames;
-use crate::destination::open_folder;
+use crate::destination::open_directory;
 use crate::destination::remove::{Kept, would_keep};
 
 /// What would be deleted, as far as all of the snapshot can be restored.
 #[derive(Default)]
 pub(super) struct Extras {
-    folders: Vec<Folder>,
+    directories: Vec<Directory>,
     in_the_way: Vec<InTheWay>,
     /// Problems with what the snapshot does not have.
     pub(super) problems: u64,
 }
 
-/// What one folder of the target has and the snapshot has not.
-struct Folder {
+/// What one directory of the target has and the snapshot has not.
+struct Directory {
     path: String,
     /// Whether another restore is at work in it, or in one that it lies in.
     in_use: bool,
@@ -41,10 +41,10 @@ struct InTheWay {
 }
 
 impl Extras {
-    /// Notes what a folder has too much.
+    /// Notes what a directory has too much.
     pub(super) fn add(
         &mut self,
-        folder: BorrowedFd<'_>,
+        directory: BorrowedFd<'_>,
         path: String,
         (in_use, is_closed): (bool, bool),
         names: Vec<Box<[u8]>>,
@@ -53,14 +53,14 @@ impl Extras {
         if names.is_empty() {
             return;
         }
-        let kept = |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(folder, name) };
+        let kept = |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(directory, name) };
         let extra = |name: Box<[u8]>| {
             // What may not be looked at is not known to stay.
             let kept = below(&path, kept(&name).unwrap_or_default());
             (path_of(&String::from_utf8_lossy(&name)), kept)
         };
         let extras = names.into_iter().map(extra).collect();
-        self.folders.push(Folder { path, in_use, is_closed, extras });
+        self.directories.push(Directory { path, in_use, is_closed, extras });
     }
 
     /// Notes a directory that would have to go before a file or link of its name is restored.
@@ -68,25 +68,25 @@ impl Extras {
         &mut self,
         parent: &OwnedFd,
         name: &str,
-        folder: &str,
+        directory: &str,
         path: String,
         entry: &Entry,
     ) {
         let kept = would_keep(parent.as_fd(), name.as_bytes()).unwrap_or_default();
         let is_empty = is_empty(parent, name);
-        self.in_the_way.push(InTheWay { path, entry: entry.clone(), is_empty, kept: below(folder, kept) });
+        self.in_the_way.push(InTheWay { path, entry: entry.clone(), is_empty, kept: below(directory, kept) });
     }
 }
 
 /// Returns whether a directory has nothing in it.
 pub(super) fn is_empty(parent: &OwnedFd, name: &str) -> bool {
-    let names = open_folder(parent.as_fd(), name).and_then(|folder| DirNames::read(folder.as_fd()));
+    let names = open_directory(parent.as_fd(), name).and_then(|directory| DirNames::read(directory.as_fd()));
     names.is_ok_and(|names| names.is_empty())
 }
 
-/// Puts the path of the folder before paths that begin in it.
-fn below(folder: &str, kept: Kept) -> Kept {
-    let whole = |path: String| if folder.is_empty() { path } else { format!("{folder}/{path}") };
+/// Puts the path of the directory before paths that begin in it.
+fn below(directory: &str, kept: Kept) -> Kept {
+    let whole = |path: String| if directory.is_empty() { path } else { format!("{directory}/{path}") };
     Kept {
         mounts: kept.mounts.into_iter().map(whole).collect(),
         restores: kept.restores.into_iter().map(whole).collect(),
@@ -96,7 +96,7 @@ fn below(folder: &str, kept: Kept) -> Kept {
 impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Decides what would be deleted, as the restore does once everything else is in its place.
     pub(super) fn settle(&mut self, extras: Extras) {
-        let Extras { folders, in_the_way, problems } = extras;
+        let Extras { directories, in_the_way, problems } = extras;
         let is_whole = self.is_whole(problems);
         for InTheWay { path, entry, is_empty, kept } in in_the_way {
             if is_whole && kept.is_nothing() {
@@ -112,7 +112,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
             }
         }
         let is_whole = self.is_whole(problems);
-        for Folder { path, in_use, is_closed, extras } in folders {
+        for Directory { path, in_use, is_closed, extras } in directories {
             match (is_whole, in_use) {
                 (false, _) => self.preview.extras_kept += extras.len() as u64,
                 (true, true) => self.preview.restores_kept.push(path),

@@ -26,7 +26,7 @@ use crate::destination::naming::Folding;
 use crate::destination::placeholder;
 use crate::room::{InTurn, Space};
 
-/// How many folders of the target are open meanwhile.
+/// How many directories of the target are open meanwhile.
 const OPEN: usize = 16;
 
 /// A dry run under way.
@@ -53,7 +53,7 @@ pub(super) struct DryRun<'a, V> {
     block: u64,
     extras: Extras,
     waiting: Vec<Waiting>,
-    /// How many folders those that wait may hold open.
+    /// How many directories those that wait may hold open.
     open: usize,
     /// What is gathered of the directory that is being visited.
     visited: Visited,
@@ -64,7 +64,7 @@ pub(super) struct DryRun<'a, V> {
 impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
     pub(super) fn new(options: &'a Options, (path, target): (&Path, Option<Arc<OwnedFd>>), visit: V) -> Self {
         let open = |path: &Path| {
-            // The last ancestor of a relative path is "", the current folder.
+            // The last ancestor of a relative path is "", the current directory.
             let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
             rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()
         };
@@ -115,7 +115,7 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
         self.preview.least_room = self.in_turn.most();
         self.preview.least_inodes = match self.inodes_in_turn.most() {
             0 => 0,
-            // The unfinished folder and its tag are two more, and the target is one if it is to be made.
+            // The unfinished directory and its tag are two more, and the target is one if it is to be made.
             inodes => inodes.saturating_add(2 + u64::from(self.target.is_none())),
         };
         self.preview

@@ -61,7 +61,7 @@ fn a_missing_pack_costs_its_files_and_folders_keep_their_times() {
     let root = place.root("repo", write);
     damage::blobs(&place.path("repo"), "p")[0].delete();
     let outcome = place.restore(&root, "target");
-    assert_eq!((outcome.files, outcome.folders, outcome.problem_count), (0, 2, 11));
+    assert_eq!((outcome.files, outcome.directories, outcome.problem_count), (0, 2, 11));
     assert!(problems(&outcome).iter().all(|problem| problem.contains("blob p")), "{:?}", problems(&outcome));
     assert!(names(&place.path("target/d")).is_empty());
     let metadata = fs::metadata(place.path("target/d")).unwrap();
@@ -75,7 +75,7 @@ fn a_damaged_folder_costs_its_entries() {
     let pack = &damage::blobs(&place.path("repo"), "q")[0];
     pack.flip_bit(32 + 100, 3);
     let outcome = place.restore(&root, "target");
-    assert_eq!((outcome.files, outcome.folders), (1, 2));
+    assert_eq!((outcome.files, outcome.directories), (1, 2));
     assert!(problems(&outcome)[0].starts_with("d: content k"), "{:?}", problems(&outcome));
 }
 

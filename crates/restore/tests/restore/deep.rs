@@ -19,7 +19,7 @@ fn ten_thousand_levels_come_back_with_their_times() {
     });
     let outcome = place.restore(&root, "target");
     assert_eq!(problems(&outcome), Vec::<String>::new());
-    assert_eq!((outcome.files, outcome.folders), (LEVELS as u64 + 1, LEVELS as u64 + 1));
+    assert_eq!((outcome.files, outcome.directories), (LEVELS as u64 + 1, LEVELS as u64 + 1));
 
     let target = std::fs::File::open(place.path("target")).unwrap();
     let mut handle = target.as_fd().try_clone_to_owned().unwrap();

@@ -131,7 +131,7 @@ fn a_file_is_no_target_for_a_folder() {
     let root = root(&place);
     fs::write(place.path("file"), b"mine").unwrap();
     let result = kopia_restore::restore(&root, place.path("file"), &Options::default());
-    assert!(matches!(result, Err(Error::NotAFolder { .. })), "{result:?}");
+    assert!(matches!(result, Err(Error::NotADirectory { .. })), "{result:?}");
     assert_eq!(fs::read(place.path("file")).unwrap(), b"mine");
 }
 
@@ -150,7 +150,7 @@ fn single_files_and_links_go_where_they_are_sent() {
         ("new", "new", 0),
     ] {
         let outcome = place.restore(&one, target);
-        let counts = (outcome.files, outcome.kept, outcome.problem_count, outcome.folders);
+        let counts = (outcome.files, outcome.kept, outcome.problem_count, outcome.directories);
         assert_eq!(counts, (files, 1 - files, 0, 0), "{target}");
         assert_eq!(fs::read(place.path(result)).unwrap(), b"hello");
     }

@@ -77,7 +77,7 @@ fn a_plan_says_what_the_store_sees_read() {
         assert!(figures.ranges > 0 && figures.bytes_to_read > 0);
         assert_eq!(figures.problem_count, 0);
         let said = (figures.files, figures.directories, figures.symlinks, figures.bytes);
-        assert_eq!(said, (outcome.files, outcome.folders, outcome.symlinks, outcome.bytes));
+        assert_eq!(said, (outcome.files, outcome.directories, outcome.symlinks, outcome.bytes));
     }
 }
 

@@ -46,7 +46,7 @@ fn nothing_is_made_for_a_target_that_is_not_there() {
     let root = root(&place);
     let (lines, preview) = preview(&place, &root, &Options::default());
     assert_eq!(lines, set(&["Write d", "Write d/l", "Write d/small", "Write empty", "Write large"]));
-    assert_eq!((preview.written, preview.bytes, preview.folders, preview.kept), (4, 40_005, 1, 0));
+    assert_eq!((preview.written, preview.bytes, preview.directories, preview.kept), (4, 40_005, 1, 0));
     assert!(!place.path("target").exists());
 }
 

@@ -133,7 +133,7 @@ fn preview(
 ) -> (Preview, Vec<(Action, String, bool)>) {
     let mut actions = Vec::new();
     let preview = kopia_restore::preview(root, target, options, |change| {
-        actions.push((change.action, change.path.clone(), change.folder));
+        actions.push((change.action, change.path.clone(), change.directory));
     });
     (preview.unwrap(), actions)
 }

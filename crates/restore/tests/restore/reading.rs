@@ -197,7 +197,7 @@ fn folders_that_are_neighbours_are_read_at_once() {
     let root = open(store.clone());
     store.take();
     let outcome = kopia_restore::restore(&root, place.path("target"), &Options::default()).unwrap();
-    assert_eq!((outcome.files, outcome.folders), (FILES as u64, 21));
+    assert_eq!((outcome.files, outcome.directories), (FILES as u64, 21));
     let reads = store.take().ranges;
     let folders = reads.iter().filter(|read| read.blob.as_str().starts_with('q')).count();
     // The root twice (before anything is created, and to plan), and its twenty folders, which lie in three packs.

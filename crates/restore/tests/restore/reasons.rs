@@ -180,7 +180,7 @@ fn what_cannot_be_moved_to_its_place_counts_as_nothing() {
     let outcome = kopia_restore::restore_observed(&root, &target, &options, &meanwhile).unwrap();
     assert_eq!(words(&outcome.problems), [("d", "exists")]);
     // `f` and the root are there; `d`, `deep`, `link`, `one` and `two` are not.
-    let done = (outcome.files, outcome.bytes, outcome.folders, outcome.symlinks, outcome.problem_count);
+    let done = (outcome.files, outcome.bytes, outcome.directories, outcome.symlinks, outcome.problem_count);
     assert_eq!(done, (1, 5, 1, 0, 5));
     assert_eq!(crate::common::names(&target), ["d", "f"]);
 }

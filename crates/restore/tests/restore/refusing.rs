@@ -116,7 +116,7 @@ fn all_bytes_are_there_whatever_attributes_are_refused() {
             });
             let Some(outcome) = outcome else { return };
             assert_eq!(outcome.problem_count, 0, "{what}: {:?}", problems(&outcome));
-            assert_eq!((outcome.files, outcome.folders, outcome.symlinks), (5, 3, 1), "{what}");
+            assert_eq!((outcome.files, outcome.directories, outcome.symlinks), (5, 3, 1), "{what}");
             let notes = outcome.notes;
             assert_eq!(notes.times == 9, set.contains(&Call::Utimes), "{what}: {notes:?}");
             // Files are made with their permissions where they cannot be set later, all but the root.
@@ -283,7 +283,7 @@ fn the_share_that_refuses_everything_gets_all_files() {
         let refused: Vec<_> = set.iter().map(|&call| (call, Some(Errno::PERM))).collect();
         let outcome = refusing(&refused, || restore(&root, &target, &Options::default()));
         let Some(outcome) = outcome else { return };
-        assert_eq!((outcome.files, outcome.folders, outcome.symlinks), (6, 3, 1), "{set:?}");
+        assert_eq!((outcome.files, outcome.directories, outcome.symlinks), (6, 3, 1), "{set:?}");
         assert_eq!(outcome.problem_count, 0, "{set:?}: {:?}", problems(&outcome));
         assert!(!outcome.notes.is_empty(), "{set:?}");
         let found = Tree::scan(&target);

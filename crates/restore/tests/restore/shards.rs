@@ -80,7 +80,8 @@ fn all_shards_together_are_the_whole() {
         assert!(most <= whole.bytes / u64::from(of) * 2, "one of {of} has {most} bytes");
         let outcome = part(&place, &root, Portion::Finish(of)).unwrap();
         assert_eq!(outcome.problem_count, 0, "{:?}", problems(&outcome));
-        let counts = |outcome: &Outcome| (outcome.files, outcome.folders, outcome.symlinks, outcome.bytes);
+        let counts =
+            |outcome: &Outcome| (outcome.files, outcome.directories, outcome.symlinks, outcome.bytes);
         assert_eq!(counts(&outcome), counts(&whole), "of {of}");
         assert_same(&place.path("fresh"), &target);
         assert_eq!(names(&target), names(&place.path("fresh")));

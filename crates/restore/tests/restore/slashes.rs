@@ -76,7 +76,7 @@ fn they_are_restored_part_by_part_and_found_at_rest() {
     let place = Place::new();
     let root = root(&place);
     let (seen, changes) = actions(&place, &root, &Options::default());
-    assert_eq!((seen.written, seen.folders, seen.problem_count), (6, 3, 1));
+    assert_eq!((seen.written, seen.directories, seen.problem_count), (6, 3, 1));
     assert!(changes.contains(&("var/lib/db.tar".into(), Action::Write)), "{changes:?}");
     let outcome = restore(&place, &root, |_| ());
     let [problem] = &problems(&outcome)[..] else { panic!("{:?}", problems(&outcome)) };

@@ -204,7 +204,7 @@ fn a_dry_run_is_refused_where_the_restore_is() {
     }
     for target in ["file/", "file/below", "broken/", "broken/below"] {
         let refused = preview(&place.path(target)).unwrap_err();
-        assert!(matches!(refused, Error::NotAFolder { .. }), "{target}: {refused}");
+        assert!(matches!(refused, Error::NotADirectory { .. }), "{target}: {refused}");
     }
     // Another restore is at work there.
     let busy = place.path("busy");

@@ -138,7 +138,7 @@ fn write(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
     let action = word(change.action);
     match json {
         true => {
-            let kind = match (change.action, change.folder) {
+            let kind = match (change.action, change.directory) {
                 (Action::Delete, _) => None,
                 (_, true) => Some("folder"),
                 (_, false) => Some("file"),
@@ -150,19 +150,24 @@ fn write(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
             writeln!(out)
         }
         false => {
-            writeln!(out, "{action:<8}{}{}", for_terminal(&change.path), if change.folder { "/" } else { "" })
+            writeln!(
+                out,
+                "{action:<8}{}{}",
+                for_terminal(&change.path),
+                if change.directory { "/" } else { "" }
+            )
         }
     }
 }
 
 fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io::Result<()> {
-    let Preview { written, bytes, folders, kept, deleted, .. } = preview;
+    let Preview { written, bytes, directories, kept, deleted, .. } = preview;
     if json {
         let sum = Sum {
             action: "sum",
             written: *written,
             bytes: *bytes,
-            folders: *folders,
+            folders: *directories,
             kept: *kept,
             deleted: *deleted,
             mounts_kept: &preview.mounts_kept,
@@ -184,7 +189,7 @@ fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io
         "would write {} ({}) and make {} in {}, keep {}, delete {}",
         count(*written, "file or link", "files and links"),
         size(*bytes),
-        count(*folders, "folder", "folders"),
+        count(*directories, "folder", "folders"),
         for_terminal(&target),
         thousands(*kept),
         thousands(*deleted),

@@ -86,7 +86,8 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         writeln!(out, "when all are through: restore --finish {of}")?;
         return out.flush();
     }
-    let nothing = outcome.files + outcome.folders + outcome.symlinks + outcome.problem_count + deleted == 0;
+    let nothing =
+        outcome.files + outcome.directories + outcome.symlinks + outcome.problem_count + deleted == 0;
     if nothing && *kept > 0 && !resumed {
         writeln!(out, "{} is right already: nothing was written", for_terminal(&target))?;
         return out.flush();
@@ -115,14 +116,14 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
 
 /// Counts what was restored, leaving out what there is none of.
 fn restored(outcome: &Outcome) -> String {
-    let Outcome { files, folders, symlinks, bytes, .. } = outcome;
+    let Outcome { files, directories, symlinks, bytes, .. } = outcome;
     let size = size(*bytes);
     let mut parts = Vec::new();
-    if *files > 0 || folders + symlinks == 0 {
+    if *files > 0 || directories + symlinks == 0 {
         parts.push(format!("{} ({size})", count(*files, "file", "files")));
     }
-    if *folders > 0 {
-        parts.push(count(*folders, "folder", "folders"));
+    if *directories > 0 {
+        parts.push(count(*directories, "folder", "folders"));
     }
     if *symlinks > 0 {
         parts.push(count(*symlinks, "link", "links"));
@@ -151,7 +152,7 @@ pub(super) fn json<'a>(
         path: &selection.path,
         target: target.display().to_string(),
         files: outcome.files,
-        folders: outcome.folders,
+        folders: outcome.directories,
         symlinks: outcome.symlinks,
         bytes: outcome.bytes,
         kept: outcome.kept,

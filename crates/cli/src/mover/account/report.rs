@@ -115,7 +115,7 @@ impl From<&Outcome> for Counts {
         let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
         Self {
             files: outcome.files,
-            folders: outcome.folders,
+            folders: outcome.directories,
             symlinks: outcome.symlinks,
             bytes: outcome.bytes,
             kept: outcome.kept,

@@ -93,7 +93,7 @@ fn log_outcome(log: &JobLog, outcome: &Outcome) {
         ));
     }
     let (files, bytes) = (count(outcome.files, "file", "files"), size(outcome.bytes));
-    let folders = count(outcome.folders, "folder", "folders");
+    let folders = count(outcome.directories, "folder", "folders");
     let links = count(outcome.symlinks, "link", "links");
     let (kept, deleted) = (thousands(outcome.kept), thousands(outcome.deleted));
     let were = if outcome.kept == 1 { "was" } else { "were" };

@@ -9,15 +9,15 @@ use super::*;
 use crate::Options;
 use crate::decide::leftovers::Leftover;
 use crate::destination::Identity;
-use crate::destination::folder::FolderKind;
+use crate::destination::directory::DirectoryKind;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::probe::ProbedDefaults;
 
 /// Runs something with a publisher into a fresh target, and returns the problems.
-fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Folder>, &std::path::Path)) -> Vec<String> {
+fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::path::Path)) -> Vec<String> {
     let place = tempfile::tempdir().unwrap();
     let target = Target {
-        folder: fs::File::open(place.path()).unwrap().into(),
+        directory: fs::File::open(place.path()).unwrap().into(),
         path: place.path().into(),
         name: None,
         device: 0,
@@ -30,7 +30,7 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Folder>, &std::path:
     let staging = Staging::open(&target, object, &options).unwrap();
     let defaults = ProbedDefaults::probe(staging.handle()).unwrap();
     let tally = Tally::new(&());
-    let root = Folder::root(Trail::root(Some(object)), Attributes::default(), Leftover::Nothing);
+    let root = Directory::root(Trail::root(Some(object)), Attributes::default(), Leftover::Nothing);
     let mut publisher = Publisher {
         target: &target,
         staging: &staging,
@@ -64,7 +64,7 @@ fn what_vanished_from_the_unfinished_folder_is_told() {
 fn a_moved_directory_that_was_replaced_gets_no_attributes() {
     let problems = with_publisher(|publisher, root, place| {
         let trail = Trail::root(None).child("child", None);
-        let child = root.child(trail, 0, Attributes::default(), FolderKind::Moved, Leftover::Nothing);
+        let child = root.child(trail, 0, Attributes::default(), DirectoryKind::Moved, Leftover::Nothing);
         fs::create_dir(place.join("made")).unwrap();
         let made = fs::File::open(place.join("made")).unwrap();
         child.made(|| Identity::of(&made)).unwrap();

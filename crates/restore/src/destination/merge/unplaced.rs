@@ -11,9 +11,9 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Mode, Stat};
 
 use super::super::compare::size;
-use super::super::folder::Folder;
+use super::super::directory::Directory;
 use super::super::handles::Handles;
-use super::super::{FOLDER, look, partial};
+use super::super::{DIRECTORY, look, partial};
 use super::{Publisher, names};
 use crate::reason::Reason;
 
@@ -44,7 +44,9 @@ impl Unplaced {
         // A directory stays open only as long as others in it wait, so a deep chain needs few handles.
         let mut waiting = vec![(Rc::new(parent), name.to_vec())];
         while let Some((parent, name)) = waiting.pop() {
-            let Ok(directory) = rustix::fs::openat(&*parent, &*name, FOLDER, Mode::empty()) else { continue };
+            let Ok(directory) = rustix::fs::openat(&*parent, &*name, DIRECTORY, Mode::empty()) else {
+                continue;
+            };
             let directory = Rc::new(directory);
             for (name, _) in names(directory.as_fd()).unwrap_or_default() {
                 if self.note(look(directory.as_fd(), &*name).ok().flatten()) {
@@ -75,35 +77,35 @@ impl Unplaced {
 }
 
 impl Publisher<'_> {
-    /// Reports an entry of a folder that stays in its staging directory.
+    /// Reports an entry of a directory that stays in its staging directory.
     pub(super) fn unplaced(
         &self,
         staged: BorrowedFd<'_>,
-        folder: &Arc<Folder>,
+        directory: &Arc<Directory>,
         name: &[u8],
         reason: impl Into<Reason>,
     ) {
-        let path = folder.path_of(&String::from_utf8_lossy(name));
+        let path = directory.path_of(&String::from_utf8_lossy(name));
         self.tally.unplaced(path, reason.into(), Unplaced::of(staged, name));
     }
 
-    /// Reports a folder of the target that could not be filled, but for folders that `exist` in it: these were filled before.
+    /// Reports a directory of the target that could not be filled, but for directories that `exist` in it: these were filled before.
     pub(super) fn unfilled(
         &self,
-        folder: &Arc<Folder>,
+        directory: &Arc<Directory>,
         handles: &mut Handles<'_>,
         exist: &HashSet<&[u8]>,
         reason: Reason,
     ) {
         let mut unplaced = Unplaced::default();
-        if (folder.parent.is_none() || folder.is_in_staging())
-            && let Ok(staged) = handles.open(folder)
+        if (directory.parent.is_none() || directory.is_in_staging())
+            && let Ok(staged) = handles.open(directory)
         {
             let mut names = names(staged.as_fd()).unwrap_or_default();
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(folder, name));
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(directory, name));
             names.iter().for_each(|(name, _)| unplaced.add(staged.as_fd(), name));
         }
-        self.tally.lost(folder.path_of(""), reason, unplaced.entries());
+        self.tally.lost(directory.path_of(""), reason, unplaced.entries());
         self.tally.take_back(unplaced);
     }
 }

@@ -3,7 +3,7 @@
 use kopia_format::Timestamp;
 use rustix::fs::Stat;
 
-use super::super::is_folder;
+use super::super::is_directory;
 use super::{Attributes, SETUID, SETUID_SETGID, has_owner};
 use crate::Options;
 
@@ -37,7 +37,7 @@ impl Preserve {
         let mut adjusted = *wanted;
         if self.owners {
             // A directory passes its group on, whoever owns it.
-            let lends_nothing = is_folder(stat) && stat.st_gid == wanted.gid;
+            let lends_nothing = is_directory(stat) && stat.st_gid == wanted.gid;
             if !has_owner(stat, wanted) {
                 adjusted.mode &= if lends_nothing { !SETUID } else { !SETUID_SETGID };
             }

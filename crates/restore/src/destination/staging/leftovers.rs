@@ -1,4 +1,4 @@
-//! What restores have left in a directory: unfinished folders, and markers of shards beside them.
+//! What restores have left in a directory: unfinished directories, and markers of shards beside them.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,16 +7,16 @@ use kopia_format::ObjectId;
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::super::open_folder;
+use super::super::open_directory;
 use super::{LOCK, PREFIX};
 
 /// Returns whether another restore is at work in a target: of any root or, where a single file is restored, of the same.
 ///
 /// Nothing is changed; the locks that are tried are given back at once.
 pub(crate) fn is_busy(target: BorrowedFd<'_>, root: ObjectId, single: bool) -> io::Result<bool> {
-    let folders = if single { vec![format!("{PREFIX}{root}")] } else { leftovers(target)?.0 };
-    Ok(folders.iter().any(|name| {
-        open_folder(target, name).is_ok_and(|handle| {
+    let directories = if single { vec![format!("{PREFIX}{root}")] } else { leftovers(target)?.0 };
+    Ok(directories.iter().any(|name| {
+        open_directory(target, name).is_ok_and(|handle| {
             rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
         })
     }))
@@ -34,17 +34,17 @@ pub(crate) fn has_others(target: impl AsFd) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Finds the names of staging folders in the target, and of markers that shards left beside them.
+/// Finds the names of staging directories in the target, and of markers that shards left beside them.
 pub(super) fn leftovers(target: BorrowedFd<'_>) -> io::Result<(Vec<String>, Vec<String>)> {
-    let (mut folders, mut markers) = (Vec::new(), Vec::new());
+    let (mut directories, mut markers) = (Vec::new(), Vec::new());
     for entry in Dir::read_from(target)? {
         if let Ok(name) = entry?.file_name().to_str()
             && name.starts_with(PREFIX)
         {
-            if is_marker(name.as_bytes()) { &mut markers } else { &mut folders }.push(name.to_string());
+            if is_marker(name.as_bytes()) { &mut markers } else { &mut directories }.push(name.to_string());
         }
     }
-    Ok((folders, markers))
+    Ok((directories, markers))
 }
 
 /// Says whether a name is that of a marker: what stands behind a dot, which no object has in its name.
@@ -52,25 +52,25 @@ pub(crate) fn is_marker(name: &[u8]) -> bool {
     name.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.contains(&b'.'))
 }
 
-/// Finds the markers beside one staging folder.
+/// Finds the markers beside one staging directory.
 pub(crate) fn markers_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<String>> {
     let (_, mut markers) = leftovers(target)?;
     markers.retain(|marker| is_of(marker, name));
     Ok(markers)
 }
 
-/// Returns whether a restore is at work in a directory: an unfinished folder in it is locked, or shards have left something
+/// Returns whether a restore is at work in a directory: an unfinished directory in it is locked, or shards have left something
 /// beside one.
-pub(crate) fn is_in_use(directory: BorrowedFd<'_>) -> io::Result<bool> {
-    let (folders, markers) = leftovers(directory)?;
-    Ok(folders
-        .iter()
-        .any(|folder| markers.iter().any(|marker| is_of(marker, folder)) || is_locked(directory, folder)))
+pub(crate) fn is_in_use(parent: BorrowedFd<'_>) -> io::Result<bool> {
+    let (directories, markers) = leftovers(parent)?;
+    Ok(directories.iter().any(|directory| {
+        markers.iter().any(|marker| is_of(marker, directory)) || is_locked(parent, directory)
+    }))
 }
 
-/// Returns whether a restore holds the lock of an unfinished folder. Where that cannot be known, one might.
+/// Returns whether a restore holds the lock of an unfinished directory. Where that cannot be known, one might.
 fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
-    match open_folder(directory, name) {
+    match open_directory(directory, name) {
         Ok(handle) => rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared).is_err(),
         Err(error) => {
             let errno = Errno::from_io_error(&error);
@@ -79,7 +79,7 @@ fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
     }
 }
 
-/// Removes the markers beside one staging folder that is gone, and the locks that no shard holds: one that has just begun may.
+/// Removes the markers beside one staging directory that is gone, and the locks that no shard holds: one that has just begun may.
 pub(crate) fn remove_markers(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     for marker in markers_of(target, name)? {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -100,7 +100,7 @@ pub(super) fn remove_all<'m>(
 ) -> io::Result<()> {
     for marker in markers {
         match rustix::fs::unlinkat(target, &**marker, AtFlags::empty()) {
-            // A folder is no marker.
+            // A directory is no marker.
             Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
             Err(errno) => return Err(errno.into()),
         }

@@ -1,4 +1,4 @@
-//! Whose an unfinished folder is: one of another user, or that another user may have put there, is not used.
+//! Whose an unfinished directory is: one of another user, or that another user may have put there, is not used.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,25 +8,25 @@ use rustix::io::Errno;
 
 use super::super::metadata::probe::creator_in;
 use super::super::target::Target;
-use super::super::{Identity, is_folder, look, open_to_change};
+use super::super::{Identity, is_directory, look, open_to_change};
 
-/// Opens a staging folder that was left; `None` for what is not a folder, belongs to another user, or lets others write in
+/// Opens a staging directory that was left; `None` for what is not a directory, belongs to another user, or lets others write in
 /// it, who may have put anything there. Notes whether the target was created for it.
 pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
-    let folder = target.folder.as_fd();
+    let directory = target.directory.as_fd();
     // Before its mode is changed, and after that of what was opened.
-    let is_ours = |stat: &Stat| is_own(folder, stat) && !is_doubtful(folder, stat);
-    if !look(folder, name)?.is_some_and(|stat| is_ours(&stat)) {
+    let is_ours = |stat: &Stat| is_own(directory, stat) && !is_doubtful(directory, stat);
+    if !look(directory, name)?.is_some_and(|stat| is_ours(&stat)) {
         return Ok(None);
     }
-    let handle = match open_to_change(folder, name.as_bytes()) {
+    let handle = match open_to_change(directory, name.as_bytes()) {
         // The restore that it belonged to has just removed it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         handle => handle?,
     };
     let stat = rustix::fs::fstat(&handle)?;
-    // Where no mode can be set, every folder is shown alike.
-    let is_open = !is_closed(&stat) && creator_in(folder)?.sets_modes;
+    // Where no mode can be set, every directory is shown alike.
+    let is_open = !is_closed(&stat) && creator_in(directory)?.sets_modes;
     if !is_ours(&stat) || is_open {
         return Ok(None);
     }
@@ -40,7 +40,7 @@ pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd
     Ok(Some(handle))
 }
 
-/// Returns whether nobody but a folder's owner may write in it.
+/// Returns whether nobody but a directory's owner may write in it.
 pub(super) fn is_closed(stat: &Stat) -> bool {
     stat.st_mode & 0o022 == 0
 }
@@ -50,7 +50,7 @@ pub(super) fn is_closed(stat: &Stat) -> bool {
 pub(super) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
     let is_users = || stat.st_uid == rustix::process::geteuid().as_raw();
     let is_creators = || creator_in(target).is_ok_and(|creator| creator.uid == stat.st_uid);
-    is_folder(stat) && (is_users() || is_creators())
+    is_directory(stat) && (is_users() || is_creators())
 }
 
 /// Returns whether a staging directory may be none: where others may rename in the target, any directory of this user may have
@@ -69,7 +69,7 @@ pub(super) fn is_doubtful(target: BorrowedFd<'_>, stat: &Stat) -> bool {
 
 /// Describes what is in the way of the staging directory.
 pub(super) fn not_ours(name: &str, stat: &Stat) -> io::Error {
-    let what = match is_folder(stat) {
+    let what = match is_directory(stat) {
         false => "is not a folder",
         true if is_closed(stat) && stat.st_uid == rustix::process::geteuid().as_raw() => {
             "is open to others, unlike any that a restore leaves"
@@ -80,7 +80,7 @@ pub(super) fn not_ours(name: &str, stat: &Stat) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} in it {what}; remove it first"))
 }
 
-/// Takes the lock of a staging folder; says whether it is ours and the folder still has its name: another restore may
+/// Takes the lock of a staging directory; says whether it is ours and the directory still has its name: another restore may
 /// just have removed it, and made a new one.
 pub(super) fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
     // Some network file systems have no locks; then nothing warns of a second restore.

@@ -1,4 +1,4 @@
-//! Whose a staging folder is, and what restores of others do with it.
+//! Whose a staging directory is, and what restores of others do with it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -8,7 +8,7 @@ use crate::Portion;
 
 fn target(path: &std::path::Path) -> Target {
     Target {
-        folder: fs::File::open(path).unwrap().into(),
+        directory: fs::File::open(path).unwrap().into(),
         path: path.into(),
         name: None,
         device: 0,

@@ -13,7 +13,7 @@ use rustix::fs::AtFlags;
 use crate::decide::existing::Candidates;
 use crate::decide::leftovers::Leftover;
 use crate::destination::compare::size;
-use crate::destination::folder::Partial;
+use crate::destination::directory::Partial;
 use crate::destination::large::Handle;
 use crate::destination::{close, handles, partial};
 use crate::execute::{Worker, is_fatal};
@@ -75,9 +75,9 @@ impl Worker<'_> {
         }
         if staged
             && !keep_staged
-            && let Ok(folder) = self.handles.open(&entry.folder)
+            && let Ok(directory) = self.handles.open(&entry.directory)
         {
-            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
         }
         match result {
             Ok(_) => {}
@@ -89,13 +89,13 @@ impl Worker<'_> {
                     return self.shared.room.postpone(Postponed::Entry { entry, found, takes }, &error);
                 }
                 // That its directory could not be made is that directory's problem.
-                if is_fatal(&error) || !entry.folder.is_lost() {
+                if is_fatal(&error) || !entry.directory.is_lost() {
                     self.entry_failed(entry, handles::copy(&error));
                 }
             }
-            Err(reason) => self.shared.tally.problem(entry.folder.path_of(&entry.name), reason),
+            Err(reason) => self.shared.tally.problem(entry.directory.path_of(&entry.name), reason),
         }
-        self.child_done(entry.folder.clone());
+        self.child_done(entry.directory.clone());
     }
 
     /// Leaves a file to the other shards, and to who finishes the restore.
@@ -120,7 +120,7 @@ impl Worker<'_> {
                 self.shared.tally.problem(path, reason);
             }
         }
-        self.child_done(entry.folder.clone());
+        self.child_done(entry.directory.clone());
     }
 
     /// Cuts and closes a file of which others may write the rest.
@@ -232,20 +232,20 @@ impl Worker<'_> {
         let Some(staged) = handle.into_writing().filter(|_| wanted) else { return false };
         let lost = in_order(failed.lost);
         let result = self.blank(staged.as_fd(), &lost, entry.size).and_then(|()| {
-            let folder = self.handles.open(&entry.folder)?;
+            let directory = self.handles.open(&entry.directory)?;
             let temporary = partial::temporary(&entry.path());
             let unset = self.metadata.correct_file(staged.as_fd(), &entry.attributes)?;
             self.sync(&staged)?;
             close(staged)?;
-            self.shared.tally.unset(unset, || entry.folder.path_of(&temporary));
-            rustix::fs::renameat(&*folder, &*entry.name, &*folder, &*temporary)?;
+            self.shared.tally.unset(unset, || entry.directory.path_of(&temporary));
+            rustix::fs::renameat(&*directory, &*entry.name, &*directory, &*temporary)?;
             Ok(temporary)
         });
         match result {
             Ok(temporary) => {
                 let (name, reason) = (entry.name.clone(), reason.clone());
-                entry.folder.add_partial(Partial { name, temporary, reason, lost });
-                entry.folder.one_staged();
+                entry.directory.add_partial(Partial { name, temporary, reason, lost });
+                entry.directory.one_staged();
                 true
             }
             Err(error) => {

@@ -95,8 +95,8 @@ impl Worker<'_> {
             return;
         }
         if self.shared.options.is_shard() {
-            let folder = self.handles.open(&file.entry.folder);
-            let opened = folder.and_then(|folder| shard::open(&*folder, &file.entry.name));
+            let directory = self.handles.open(&file.entry.directory);
+            let opened = directory.and_then(|directory| shard::open(&*directory, &file.entry.name));
             *handle = match opened {
                 Ok(file) => Handle::Filled { file, old: None },
                 Err(error) => {
@@ -107,17 +107,17 @@ impl Worker<'_> {
             return;
         }
         if file.found.left == Leftover::Usable {
-            let left = self.handles.open(&file.entry.folder).and_then(|folder| {
-                let open = || open_file(folder.as_fd(), &file.entry.name, OFlags::RDWR);
+            let left = self.handles.open(&file.entry.directory).and_then(|directory| {
+                let open = || open_file(directory.as_fd(), &file.entry.name, OFlags::RDWR);
                 let opened = open().or_else(|error| match error.kind() {
                     // It may have its final mode already.
                     io::ErrorKind::PermissionDenied => {
-                        let_write(folder.as_fd(), &file.entry.name).and_then(|()| open())
+                        let_write(directory.as_fd(), &file.entry.name).and_then(|()| open())
                     }
                     _ => Err(error),
                 });
                 opened.inspect_err(|_| {
-                    let _ = rustix::fs::unlinkat(&*folder, &*file.entry.name, AtFlags::empty());
+                    let _ = rustix::fs::unlinkat(&*directory, &*file.entry.name, AtFlags::empty());
                 })
             });
             if let Ok((left, _)) = left {
@@ -133,15 +133,15 @@ impl Worker<'_> {
         if file.found.existing != Some(ExistingPolicy::Compare) {
             return None;
         }
-        let (root, entry) = (self.shared.target.folder.as_fd(), &file.entry);
-        let folder = self.in_target.open(root, &entry.folder).ok()?;
+        let (root, entry) = (self.shared.target.directory.as_fd(), &file.entry);
+        let directory = self.in_target.open(root, &entry.directory).ok()?;
         if self.shared.options.in_place
-            && let Ok((old, stat)) = open_file(folder.as_fd(), &entry.name, OFlags::RDWR)
+            && let Ok((old, stat)) = open_file(directory.as_fd(), &entry.name, OFlags::RDWR)
             && self.metadata.may_keep(&stat, &entry.attributes)
         {
             return Some(Handle::InPlace(old));
         }
-        let (old, stat) = open_file(folder.as_fd(), &entry.name, OFlags::RDONLY).ok()?;
+        let (old, stat) = open_file(directory.as_fd(), &entry.name, OFlags::RDONLY).ok()?;
         if let Some(shared) = self.share(entry, &old) {
             return Some(Handle::Filled { file: shared, old: Some(old) });
         }
@@ -157,11 +157,12 @@ impl Worker<'_> {
             return None;
         }
         self.discard(entry);
-        let folder = self.handles.open(&entry.folder).ok()?;
-        let new = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::RDWR).ok()?;
+        let directory = self.handles.open(&entry.directory).ok()?;
+        let new =
+            self.metadata.create(directory.as_fd(), &entry.name, &entry.attributes, OFlags::RDWR).ok()?;
         if rustix::fs::ioctl_ficlone(&new, old).is_err() {
             self.shared.clones.store(false, Ordering::Relaxed);
-            let _ = rustix::fs::unlinkat(&*folder, &*entry.name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&*directory, &*entry.name, AtFlags::empty());
             return None;
         }
         Some(new)
@@ -217,8 +218,9 @@ impl Worker<'_> {
 
     fn create(&mut self, entry: &SmallEntry) -> io::Result<OwnedFd> {
         self.discard(entry);
-        let folder = self.handles.open(&entry.folder)?;
-        let handle = self.metadata.create(folder.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
+        let directory = self.handles.open(&entry.directory)?;
+        let handle =
+            self.metadata.create(directory.as_fd(), &entry.name, &entry.attributes, OFlags::WRONLY)?;
         self.shared.bytes.reserve(&handle, entry.size);
         Ok(handle)
     }

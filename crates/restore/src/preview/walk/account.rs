@@ -35,7 +35,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 
     /// Counts a directory that is made.
     pub(super) fn made(&mut self, path: String, action: Action, frees: u64) {
-        self.preview.folders += 1;
+        self.preview.directories += 1;
         // Some file systems keep a small directory with its attributes.
         self.takes(self.block, 0, frees);
         self.inodes_in_turn.add(1, u64::from(action == Action::Replace));
@@ -76,8 +76,8 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         self.tell(path, Action::Keep, false, entry.size());
     }
 
-    pub(super) fn tell(&mut self, path: String, action: Action, folder: bool, bytes: u64) {
-        (self.visit)(&Change { path, action, folder, bytes });
+    pub(super) fn tell(&mut self, path: String, action: Action, directory: bool, bytes: u64) {
+        (self.visit)(&Change { path, action, directory, bytes });
     }
 
     /// As [`Self::problem`], of what the snapshot does not have.

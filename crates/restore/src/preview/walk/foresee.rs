@@ -23,11 +23,11 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 }
 
 /// Foresees that an entry of the target cannot be replaced: nothing can be renamed over what is mounted.
-pub(super) fn cannot_replace(is_closed: bool, folder: &OwnedFd, name: &str) -> Option<Reason> {
+pub(super) fn cannot_replace(is_closed: bool, directory: &OwnedFd, name: &str) -> Option<Reason> {
     if is_closed {
         return Some(refused());
     }
-    let is_mounted = is_mounted(folder.as_fd(), name.as_bytes()).unwrap_or(false);
+    let is_mounted = is_mounted(directory.as_fd(), name.as_bytes()).unwrap_or(false);
     is_mounted.then(|| Reason::of(Operation::Move, Errno::BUSY.into()))
 }
 
@@ -35,10 +35,10 @@ pub(super) fn refused() -> Reason {
     Reason::of(Operation::Move, Errno::ACCESS.into())
 }
 
-/// Returns whether a folder of the target refuses this process. Its owner gives itself the right.
-pub(super) fn is_closed(folder: &OwnedFd, stat: &Stat) -> bool {
+/// Returns whether a directory of the target refuses this process. Its owner gives itself the right.
+pub(super) fn is_closed(directory: &OwnedFd, stat: &Stat) -> bool {
     let access = Access::WRITE_OK | Access::EXEC_OK;
-    let is_refused = || accessat(folder, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
+    let is_refused = || accessat(directory, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
     !is_ours(stat) && is_refused()
 }
 

@@ -10,7 +10,7 @@ use super::foresee::refused;
 use super::{DryRun, WalkedDir};
 use crate::decide::existing::{Candidates, ExistingPolicy};
 use crate::destination::naming::Made;
-use crate::destination::{is_folder, look};
+use crate::destination::{is_directory, look};
 use crate::preview::extras::is_empty;
 use crate::preview::{Action, Change};
 use crate::reason::Reason;
@@ -31,8 +31,8 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
                     None => self.written(path, Action::Write, entry, 0),
                 }
             }
-            (Some(ExistingPolicy::Replace), Some(parent)) if found.as_ref().is_some_and(is_folder) => {
-                self.instead_of_folder(place, parent, name, path, entry);
+            (Some(ExistingPolicy::Replace), Some(parent)) if found.as_ref().is_some_and(is_directory) => {
+                self.instead_of_directory(place, parent, name, path, entry);
             }
             (Some(ExistingPolicy::Replace), _) => match place.attached.foresee_in_place(name) {
                 Some(reason) => self.problem(path, reason),
@@ -53,7 +53,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 
     /// Decides about a file or link where the target has a directory: an empty one is replaced, any other goes only where
     /// extras do.
-    fn instead_of_folder(
+    fn instead_of_directory(
         &mut self,
         place: &WalkedDir,
         parent: &OwnedFd,

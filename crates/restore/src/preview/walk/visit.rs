@@ -17,7 +17,7 @@ use crate::decide::existing::freed_bytes;
 use crate::decide::extras::{DirNames, originals};
 use crate::destination::naming::{Folding, Made};
 use crate::destination::placeholder::{self, Placeholders};
-use crate::destination::{Identity, look, open_folder, staging};
+use crate::destination::{Identity, look, open_directory, staging};
 use crate::preview::{Action, Change, Preview};
 use crate::reason::{NotDeleted, Reason};
 
@@ -69,8 +69,8 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 
     /// Stops at the first difference if nothing more is wanted.
     fn unless_different(&self) -> ControlFlow<()> {
-        let Preview { written, folders, problem_count, .. } = self.preview;
-        let differs = written > 0 || folders > 0 || problem_count > 0;
+        let Preview { written, directories, problem_count, .. } = self.preview;
+        let differs = written > 0 || directories > 0 || problem_count > 0;
         if self.until_different && differs { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -146,7 +146,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 
 /// Opens the target's directory, unless it is another one than was found.
 fn open(parent: &OwnedFd, name: &str, stat: &Stat) -> Result<Option<OwnedFd>, Reason> {
-    match open_folder(parent.as_fd(), name) {
+    match open_directory(parent.as_fd(), name) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_ours(stat) => Err(error.into()),
         opened => {
             let is_same =

@@ -1,4 +1,4 @@
-//! One folder of the restore, while anything below it is unfinished.
+//! One directory of the restore, while anything below it is unfinished.
 
 use std::io;
 use std::ops::Range;
@@ -14,31 +14,31 @@ use crate::lock;
 use crate::reason::Reason;
 use crate::room;
 
-/// A folder. Children hold their parent, so a folder lives as long as anything below it is unfinished.
+/// A directory. Children hold their parent, so a directory lives as long as anything below it is unfinished.
 #[derive(Debug)]
-pub(crate) struct Folder {
-    pub(crate) parent: Option<Arc<Folder>>,
+pub(crate) struct Directory {
+    pub(crate) parent: Option<Arc<Directory>>,
     /// Where it lies below the target.
     trail: Trail,
     /// How many entries are lost if it cannot be made, besides itself.
     pub(crate) below: u64,
     pub(crate) attributes: Attributes,
-    pub(crate) kind: FolderKind,
+    pub(crate) kind: DirectoryKind,
     /// What an interrupted restore left by its name in the staging tree.
     pub(crate) left: Leftover,
     /// Children that are not finished, and one for the planner while it still adds some.
     pending: AtomicU64,
     /// Entries that lie finished in it in the staging tree, and are to be moved from there.
     staged: AtomicU64,
-    /// Which folder it is in the staging tree, once it is made there.
+    /// Which directory it is in the staging tree, once it is made there.
     made: OnceLock<io::Result<Identity>>,
     /// Held by who makes it.
     making: Mutex<()>,
-    /// Whether it replaces something else than a folder.
+    /// Whether it replaces something else than a directory.
     replaces: AtomicBool,
     /// Whether its counterpart in the staging tree was removed when nothing was left in it.
     removed: AtomicBool,
-    /// What the target's folder has and the snapshot has not.
+    /// What the target's directory has and the snapshot has not.
     extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
     /// Entries that the target may have placeholders of.
     placeholders: OnceLock<Vec<Box<str>>>,
@@ -57,19 +57,19 @@ pub(crate) struct Partial {
     pub(crate) lost: Vec<Range<u64>>,
 }
 
-/// How a folder gets to its place.
+/// How a directory gets to its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FolderKind {
-    /// The target has it already: what is new in it is staged in a folder of the same path, and moved into it.
+pub(crate) enum DirectoryKind {
+    /// The target has it already: what is new in it is staged in a directory of the same path, and moved into it.
     Existing,
-    /// The target has its parent but not the folder: it is moved there as a whole and gets its attributes after that,
-    /// because an ordinary user cannot move a read-only folder.
+    /// The target has its parent but not the directory: it is moved there as a whole and gets its attributes after that,
+    /// because an ordinary user cannot move a read-only directory.
     Moved,
-    /// It lies in a folder that is new itself, and is finished where it is.
+    /// It lies in a directory that is new itself, and is finished where it is.
     Inner,
 }
 
-impl Folder {
+impl Directory {
     /// Makes the root, which the target always has.
     pub(crate) fn root(trail: Trail, attributes: Attributes, left: Leftover) -> Arc<Self> {
         Arc::new(Self {
@@ -77,7 +77,7 @@ impl Folder {
             trail,
             below: 0,
             attributes,
-            kind: FolderKind::Existing,
+            kind: DirectoryKind::Existing,
             left,
             pending: AtomicU64::new(1),
             staged: AtomicU64::new(0),
@@ -97,7 +97,7 @@ impl Folder {
         trail: Trail,
         below: u64,
         attributes: Attributes,
-        kind: FolderKind,
+        kind: DirectoryKind,
         left: Leftover,
     ) -> Arc<Self> {
         self.expect_one();
@@ -132,11 +132,11 @@ impl Folder {
 
     /// Notes that a child is finished, or that the planner adds no more; says whether that was the last thing.
     pub(crate) fn one_done(&self) -> bool {
-        // Everything that was written before by other threads must be seen by the one that finishes the folder.
+        // Everything that was written before by other threads must be seen by the one that finishes the directory.
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Makes the folder if no thread has yet; all get the same answer, unless there was no room: that is tried again.
+    /// Makes the directory if no thread has yet; all get the same answer, unless there was no room: that is tried again.
     pub(crate) fn made(&self, make: impl FnOnce() -> io::Result<Identity>) -> io::Result<Identity> {
         let known = || self.made.get().map(|made| made.as_ref().copied().map_err(handles::copy));
         if let Some(known) = known() {
@@ -152,19 +152,19 @@ impl Folder {
         }
     }
 
-    /// Returns which folder it is if it was made.
+    /// Returns which directory it is if it was made.
     pub(crate) fn identity(&self) -> Option<Identity> {
         self.made.get()?.as_ref().ok().copied()
     }
 
-    /// Returns why the folder could not be made, if that was tried.
+    /// Returns why the directory could not be made, if that was tried.
     pub(crate) fn failure(&self) -> Option<&io::Error> {
         self.made.get()?.as_ref().err()
     }
 
-    /// Says whether this folder or one that it lies in could not be made, which is a problem of that folder.
+    /// Says whether this directory or one that it lies in could not be made, which is a problem of that directory.
     pub(crate) fn is_lost(self: &Arc<Self>) -> bool {
-        self.ancestors().any(|folder| folder.failure().is_some())
+        self.ancestors().any(|directory| directory.failure().is_some())
     }
 
     /// Notes that an entry lies finished in the staging tree.
@@ -182,12 +182,12 @@ impl Folder {
         self.staged.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Notes that the folder replaces something else than a folder.
+    /// Notes that the directory replaces something else than a directory.
     pub(crate) fn set_replaces(&self) {
         self.replaces.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether the folder replaces something else than a folder.
+    /// Returns whether the directory replaces something else than a directory.
     pub(crate) fn replaces(&self) -> bool {
         self.replaces.load(Ordering::Relaxed)
     }
@@ -197,7 +197,7 @@ impl Folder {
         self.removed.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether there is a folder in the staging tree that may have something in it.
+    /// Returns whether there is a directory in the staging tree that may have something in it.
     pub(crate) fn is_in_staging(&self) -> bool {
         self.identity().is_some() && !self.removed.load(Ordering::Relaxed)
     }
@@ -209,7 +209,7 @@ impl Folder {
         }
     }
 
-    /// Returns which folder of the target was listed, and what it has and the snapshot has not; nothing where there is nothing
+    /// Returns which directory of the target was listed, and what it has and the snapshot has not; nothing where there is nothing
     /// more, or that is not known.
     pub(crate) fn extras(&self) -> Option<(Identity, &[Box<[u8]>])> {
         self.extras.get().map(|(listed, names)| (*listed, &names[..]))
@@ -237,23 +237,23 @@ impl Folder {
         std::mem::take(&mut *lock::lock(&self.partial))
     }
 
-    /// Returns the folder and all it lies in, innermost first.
+    /// Returns the directory and all it lies in, innermost first.
     pub(crate) fn ancestors(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
-        std::iter::successors(Some(self), |folder| folder.parent.as_ref())
+        std::iter::successors(Some(self), |directory| directory.parent.as_ref())
     }
 
-    /// Returns the path of an entry in this folder, or of the folder itself for an empty name.
+    /// Returns the path of an entry in this directory, or of the directory itself for an empty name.
     pub(crate) fn path_of(&self, name: &str) -> String {
         self.trail.path_of(name)
     }
 }
 
 /// Children hold their parents, so dropping the innermost of a deep chain would recurse through all of it.
-impl Drop for Folder {
+impl Drop for Directory {
     fn drop(&mut self) {
         let mut parent = self.parent.take();
-        while let Some(mut folder) = parent.and_then(Arc::into_inner) {
-            parent = folder.parent.take();
+        while let Some(mut directory) = parent.and_then(Arc::into_inner) {
+            parent = directory.parent.take();
         }
     }
 }
@@ -262,15 +262,15 @@ impl Drop for Folder {
 mod tests {
     use super::*;
 
-    fn folder(parent: &Arc<Folder>, name: &str) -> Arc<Folder> {
+    fn directory(parent: &Arc<Directory>, name: &str) -> Arc<Directory> {
         let trail = parent.trail.child(name, None);
-        parent.child(trail, 0, Attributes::default(), FolderKind::Inner, Leftover::Nothing)
+        parent.child(trail, 0, Attributes::default(), DirectoryKind::Inner, Leftover::Nothing)
     }
 
     #[test]
     fn the_last_child_finishes_it() {
-        let root = Folder::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
-        let child = folder(&root, "a");
+        let root = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
+        let child = directory(&root, "a");
         root.expect_one();
         assert!(!root.one_done(), "the planner");
         assert!(!root.one_done(), "a file");
@@ -282,10 +282,10 @@ mod tests {
 
     #[test]
     fn a_deep_chain_is_dropped_without_recursion() {
-        let mut folder_ = Folder::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
+        let mut directory_ = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
         for _ in 0..200_000 {
-            folder_ = folder(&folder_, "d");
+            directory_ = directory(&directory_, "d");
         }
-        assert_eq!(folder_.trail.depth(), 200_000);
+        assert_eq!(directory_.trail.depth(), 200_000);
     }
 }
