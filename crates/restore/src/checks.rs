@@ -1,8 +1,9 @@
 //! What comes back from the workers to the planner.
 //!
-//! The planner hands out checks with its batches; a worker that finds other bytes than the snapshot's gives the piece back,
-//! and the planner plans it as any other. Pieces of a file that is changed in place come back as well, once all of them
-//! have been decoded. So the planner ends only when no part of a batch is out any more.
+//! The planner hands out checks with its batches; a worker that finds other bytes than the snapshot's gives
+//! the piece back, and the planner plans it as any other. Pieces of a file that is changed in place come back
+//! as well, once all of them have been decoded. So the planner ends only when no part of a batch is out any
+//! more.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -77,13 +78,14 @@ impl Checks {
         self.changed.notify_all();
     }
 
-    /// Says whether as many large files are begun as may be open.
+    /// Returns whether as many large files are begun as may be open.
     pub(crate) fn are_large_files(&self, most: usize) -> bool {
         let state = self.lock();
         state.large_files >= most && !state.aborted
     }
 
-    /// Waits until a large file is finished where too many are begun, or something is given back, and takes that.
+    /// Waits until a large file is finished where too many are begun, or something is given back, and takes
+    /// that.
     pub(crate) fn wait_for_large_file(&self, most: usize) -> Vec<Wrong> {
         let mut state = self.lock();
         while state.large_files >= most && state.wrong.is_empty() && !state.aborted {

@@ -1,7 +1,7 @@
 //! Decides what happens to each entry, from the snapshot and from what the target has.
 //!
-//! The planner and the dry run both ask here, so they come to the same end. Directories are listed and entries looked at
-//! (`readdir`, `fstatat`); nothing is ever changed.
+//! The planner and the dry run both ask here, so they come to the same end. Directories are listed and
+//! entries looked at (`readdir`, `fstatat`); nothing is ever changed.
 
 pub(crate) mod directory;
 pub(crate) mod existing;

@@ -1,13 +1,14 @@
 //! Where entries are written: a tree of directories that is reached by handles alone.
 //!
-//! The target is as little trusted as the repository: somebody may plant links in it while we write. So no path is ever
-//! given to the system: every directory is opened from its parent's handle, without following links, and its device and
-//! inode are compared with those of the directory that was made.
+//! The target is as little trusted as the repository: somebody may plant links in it while we write. So no
+//! path is ever given to the system: every directory is opened from its parent's handle, without following
+//! links, and its device and inode are compared with those of the directory that was made.
 //!
-//! What does not exist yet is written below one directory, `TARGET/.kopia-rs-restore-<root object>` ([`staging`]), and moved
-//! to its final name when all is written ([`merge`]), or before if room is short (`room`): nothing is ever visible with wrong
-//! content, and a fresh restore pays a single rename for each entry of its root. The staging directory is open to its owner alone, so that modes, owners and
-//! special bits are nobody else's to use before they are final.
+//! What does not exist yet is written below one directory, `TARGET/.kopia-rs-restore-<root object>`
+//! ([`staging`]), and moved to its final name when all is written ([`merge`]), or before if room is short
+//! (`room`): nothing is ever visible with wrong content, and a fresh restore pays a single rename for each
+//! entry of its root. The staging directory is open to its owner alone, so that modes, owners and special
+//! bits are nobody else's to use before they are final.
 
 pub(crate) mod compare;
 pub(crate) mod directory;
@@ -60,13 +61,15 @@ pub(crate) fn open_directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<O
     Ok(rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?)
 }
 
-/// Opens a directory that is to be changed, and gives ourselves the right to do so where only its mode forbids it.
+/// Opens a directory that is to be changed, and gives ourselves the right to do so where only its mode
+/// forbids it.
 ///
 /// Its final mode is set afterwards, or the directory is removed.
 pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let opened = match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
         Err(Errno::ACCESS) => {
-            // A directory that its owner may not read can be changed through the path of a handle that needs no right.
+            // A directory that its owner may not read can be changed through the path of a handle that needs
+            // no right.
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
             set_mode(&place, Mode::RWXU)?;
@@ -100,14 +103,15 @@ fn set_mode(place: &OwnedFd, mode: Mode) -> io::Result<()> {
     Ok(rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), mode)?)
 }
 
-/// Closes a file that was written and returns what the system says of it: FUSE, NFS, CIFS and CephFS may report only now
-/// that bytes did not get to their place.
+/// Closes a file that was written and returns what the system says of it: FUSE, NFS, CIFS and CephFS may
+/// report only now that bytes did not get to their place.
 pub(crate) fn close(file: OwnedFd) -> io::Result<()> {
-    // Not tried again after EINTR either: Linux has closed it by then, and another thread may have its number.
+    // Not tried again after EINTR either: Linux has closed it by then, and another thread may have its
+    // number.
     nix::unistd::close(file).map_err(io::Error::from)
 }
 
-/// Looks at an entry without following it; `None` if there is none.
+/// Returns what `fstatat` says of an entry, without following links; `None` if there is none.
 pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
@@ -116,7 +120,7 @@ pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::
     }
 }
 
-/// Says whether an entry is a directory itself, not a link to one.
+/// Returns whether an entry is a directory itself, not a link to one.
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }

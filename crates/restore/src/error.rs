@@ -10,7 +10,8 @@ use crate::Problem;
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Says why nothing, or no more, could be restored. What concerns single entries is a [`crate::Problem`] instead.
+/// Why nothing, or no more, could be restored. What concerns single entries is a [`crate::Problem`]
+/// instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -69,8 +70,8 @@ pub enum Error {
     /// The observer said so.
     #[error("the restore was stopped; what was done lies in {}", unfinished.display())]
     Stopped {
-        /// The directory that holds it. The next restore of the same root into the same target takes it up, one of another root
-        /// removes it.
+        /// The directory that holds it. The next restore of the same root into the same target takes it up,
+        /// one of another root removes it.
         unfinished: PathBuf,
     },
     /// The system gives this process no thread.
@@ -79,15 +80,16 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The target has no room for the rest. What was done is in its place, as far as it replaces something, or in the
-    /// unfinished directory; files that were changed in place may be mixed.
+    /// The target has no room for the rest. What was done is in its place, as far as it replaces something,
+    /// or in the unfinished directory; files that were changed in place may be mixed.
     #[error("{}: there is no room for the rest{}", target.display(), more(*missing))]
     NoRoom {
         /// Where to restore to.
         target: PathBuf,
         /// How many bytes more must be free at least, as far as that is known.
         missing: Option<u64>,
-        /// Paths in the target of files that were changed in place and have older bytes and newer ones, the first few.
+        /// Paths in the target of files that were changed in place and have older bytes and newer ones, the
+        /// first few.
         mixed: Vec<String>,
         /// Whether a large file was to be replaced, so that less is needed with [`crate::Options::in_place`].
         in_place_helps: bool,
@@ -114,7 +116,8 @@ fn more(missing: Option<u64>) -> String {
     missing.map_or(String::new(), |bytes| format!(", which takes at least {bytes} bytes more"))
 }
 
-/// Names the shards that have not finished. A finish takes all their markers away, so none at all may mean that it has run.
+/// Names the shards that have not finished. A finish takes all their markers away, so none at all may mean
+/// that it has run.
 fn unfinished(missing: &[u32], of: u32, others: &[u32]) -> String {
     let none = missing.len() as u64 == u64::from(of) && others.is_empty();
     match missing {

@@ -1,8 +1,8 @@
 //! Reads, decodes and writes: what every worker does.
 //!
-//! A worker takes one read of a batch, gets its bytes from the pack, decodes each content once and writes it wherever the
-//! batch needs it. A small file is created, written and finished in one go; a large one is written in pieces by whoever
-//! has them, and finished by whoever wrote the last.
+//! A worker takes one read of a batch, gets its bytes from the pack, decodes each content once and writes it
+//! wherever the batch needs it. A small file is created, written and finished in one go; a large one is
+//! written in pieces by whoever has them, and finished by whoever wrote the last.
 
 mod bytes;
 mod check;
@@ -20,7 +20,8 @@ use rustix::io::Errno;
 pub(crate) use context::{AbortOnPanic, Shared};
 pub(crate) use worker::Worker;
 
-/// Says whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to be opened.
+/// Returns whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to be
+/// opened.
 fn is_fatal(error: &io::Error) -> bool {
     use Errno as E;
     let errno = Errno::from_io_error(error);

@@ -4,13 +4,14 @@ use crate::{Attribute, Problem};
 
 /// Is told what happens, from many threads at once; every method may be called thousands of times a second.
 pub trait Observer: Sync {
-    /// Says whether to stop. Nothing new is begun after that, and the restore ends with
+    /// Returns whether to stop. Nothing new is begun after that, and the restore ends with
     /// [`Error::Stopped`](crate::Error::Stopped).
     fn stop(&self) -> bool {
         false
     }
 
-    /// The restore goes on from where an interrupted one stopped: what that wrote is compared by hash and kept.
+    /// The restore goes on from where an interrupted one stopped: what that wrote is compared by hash and
+    /// kept.
     fn resumed(&self) {}
 
     /// One more file, directory or link is there.

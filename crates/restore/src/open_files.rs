@@ -1,11 +1,13 @@
-//! How the files that this process may have open are shared out: 64 in some containers, 1024 and more elsewhere.
+//! How the files that this process may have open are shared out: 64 in some containers, 1024 and more
+//! elsewhere.
 
 use rustix::process::{Resource, getrlimit};
 
 /// What standard streams, signals, the target, the directory that is being planned and the like take.
 const OTHERS: usize = 16;
 
-/// What one worker has open at a time, besides directories that it keeps: a pack, the target's directory, a file and one on the way.
+/// What one worker has open at a time, besides directories that it keeps: a pack, the target's directory, a
+/// file and one on the way.
 const WORKER: usize = 4;
 
 /// The most that is of use.
@@ -17,7 +19,8 @@ const LARGE_FILES: usize = 128;
 pub(crate) struct OpenFiles {
     /// Threads that write.
     pub(crate) workers: usize,
-    /// Directories of the staging tree that all workers keep open together; each keeps one, however many there are.
+    /// Directories of the staging tree that all workers keep open together; each keeps one, however many
+    /// there are.
     pub(crate) directories: usize,
     /// Files that are written in pieces. Each may take two, as what was there before is read meanwhile.
     pub(crate) large_files: usize,

@@ -21,36 +21,39 @@ pub struct Options {
     pub skip_times: bool,
     /// How many directories may be nested: 10,000 by default.
     pub max_depth: usize,
-    /// Whether every content's hash is compared with its id. Off by default, as in kopia: the encryption authenticates
-    /// every content already.
+    /// Whether every content's hash is compared with its id. Off by default, as in kopia: the encryption
+    /// authenticates every content already.
     pub verify_hashes: bool,
     /// What is forced to disk before the restore ends.
     pub sync: Durability,
-    /// Whether blocks of zeros are left out of files, as holes that take no room. Off by default: files get the room that
-    /// they need, so that the disk cannot be full later.
+    /// Whether blocks of zeros are left out of files, as holes that take no room. Off by default: files get
+    /// the room that they need, so that the disk cannot be full later.
     pub sparse: bool,
     /// What stays of the written bytes in the system's memory.
     pub page_cache: PageCache,
-    /// How many bytes may be read ahead of the workers, or wait for them, where the store's reads take long: 64 MiB by
-    /// default. One read may have more by itself.
+    /// How many bytes may be read ahead of the workers, or wait for them, where the store's reads take long:
+    /// 64 MiB by default. One read may have more by itself.
     pub read_ahead: u64,
     /// What happens to files and links that the target has already.
     pub existing: Existing,
-    /// Whether large files of the target are changed where they differ, instead of being replaced whole. That takes no room
-    /// beside them. Pieces that differ are decoded twice: nothing is written before all of them can be had, so damage in the
-    /// repository leaves the file as it was. But a restore that is killed then leaves such a file with old pieces beside new ones, until the next
-    /// restore has come to its end. Files with several names (hard links), or that another user may have open for
-    /// writing, are replaced all the same.
+    /// Whether large files of the target are changed where they differ, instead of being replaced whole. That
+    /// takes no room beside them. Pieces that differ are decoded twice: nothing is written before all of them
+    /// can be had, so damage in the repository leaves the file as it was. But a restore that is killed then
+    /// leaves such a file with old pieces beside new ones, until the next restore has come to its end. Files
+    /// with several names (hard links), or that another user may have open for writing, are replaced all the
+    /// same.
     pub in_place: bool,
-    /// Whether what the target has and the snapshot has not is deleted, once everything is written. Never on another file
-    /// system: what is mounted in the target stays, and [`Outcome::mounts_kept`](crate::Outcome::mounts_kept) names it.
+    /// Whether what the target has and the snapshot has not is deleted, once everything is written. Never on
+    /// another file system: what is mounted in the target stays, and
+    /// [`Outcome::mounts_kept`](crate::Outcome::mounts_kept) names it.
     pub delete_extra: bool,
     /// Whether the directory `lost+found` of the target is no extra: file systems make it for themselves.
     pub keep_lost_found: bool,
     /// Whether the first problem ends the restore.
     pub fail_fast: bool,
-    /// Whether a file of several pieces of which some are lost is written all the same, under `NAME.partial`, with zeros in
-    /// their place. If that name is taken or too long, the file is called `.kopia-rs-partial-` and eight hexadecimal digits.
+    /// Whether a file of several pieces of which some are lost is written all the same, under `NAME.partial`,
+    /// with zeros in their place. If that name is taken or too long, the file is called `.kopia-rs-partial-`
+    /// and eight hexadecimal digits.
     pub salvage: bool,
     /// Whether only a part is restored, beside other processes that restore the others.
     pub portion: Portion,
@@ -60,13 +63,13 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Existing {
-    /// It is read, and kept if all its bytes hash to the contents of the snapshot and nobody else may have it open for writing:
-    /// because it had another owner, or let others write. Otherwise it is replaced whole; pieces of it that are right need not
-    /// be read from the repository.
+    /// It is read, and kept if all its bytes hash to the contents of the snapshot and nobody else may have it
+    /// open for writing: because it had another owner, or let others write. Otherwise it is replaced whole;
+    /// pieces of it that are right need not be read from the repository.
     #[default]
     Verify,
-    /// A file is kept without being read if its size and its time to the nanosecond are those of the snapshot. Otherwise as
-    /// [`Self::Verify`].
+    /// A file is kept without being read if its size and its time to the nanosecond are those of the
+    /// snapshot. Otherwise as [`Self::Verify`].
     Skip,
     /// It is replaced.
     Overwrite,
@@ -81,8 +84,8 @@ pub enum Durability {
     /// Nothing, as `cp`, `tar` and kopia do: the system writes when it likes.
     #[default]
     None,
-    /// The target's file system, once, after everything is written and before anything gets its final name. From Linux 5.8 on
-    /// the error of any file comes out then.
+    /// The target's file system, once, after everything is written and before anything gets its final name.
+    /// From Linux 5.8 on the error of any file comes out then.
     Filesystem,
     /// Every file when it is finished; then as [`Self::Filesystem`].
     Files,
@@ -92,9 +95,9 @@ pub enum Durability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PageCache {
-    /// What is written in pieces of less than a megabyte; of larger pieces nothing, where Linux (from 6.14 on) and the file
-    /// system can do that. Their pages are used again and again, which costs less than new ones and pushes nothing else out
-    /// of memory.
+    /// What is written in pieces of less than a megabyte; of larger pieces nothing, where Linux (from 6.14
+    /// on) and the file system can do that. Their pages are used again and again, which costs less than new
+    /// ones and pushes nothing else out of memory.
     #[default]
     Auto,
     /// Everything, for programs that read it at once.
@@ -181,12 +184,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Says whether other processes write into the same unfinished directory at the same time.
+    /// Returns whether other processes write into the same unfinished directory at the same time.
     pub(crate) fn is_shard(&self) -> bool {
         matches!(self.portion, Portion::Shard(_))
     }
 
-    /// Says whether everything is written and only has to get to its place.
+    /// Returns whether everything is written and only has to get to its place.
     pub(crate) fn is_finish(&self) -> bool {
         matches!(self.portion, Portion::Finish(_))
     }

@@ -27,25 +27,29 @@ pub struct Outcome {
     pub bytes: u64,
     /// Files and links that the target had already, with all their bytes.
     pub kept: u64,
-    /// Bytes that were there already and right: of files that were kept, of pieces of files that were not, and of what an
-    /// interrupted restore had written.
+    /// Bytes that were there already and right: of files that were kept, of pieces of files that were not,
+    /// and of what an interrupted restore had written.
     pub bytes_kept: u64,
-    /// Those of [`Self::bytes_kept`] that are in [`Self::bytes`] as well, because their file had to be completed.
+    /// Those of [`Self::bytes_kept`] that are in [`Self::bytes`] as well, because their file had to be
+    /// completed.
     pub bytes_reused: u64,
     /// Whether the restore went on from where an interrupted one had stopped.
     pub resumed: bool,
     /// Entries that the snapshot does not have and that were deleted; a directory with all below it is one.
     pub deleted: u64,
-    /// What is mounted in the target or a subvolume of its own, is no part of the snapshot, and was therefore not deleted.
+    /// What is mounted in the target or a subvolume of its own, is no part of the snapshot, and was therefore
+    /// not deleted.
     pub mounts_kept: Vec<String>,
-    /// Directories of the target that another restore is at work in, and in which therefore nothing was deleted.
+    /// Directories of the target that another restore is at work in, and in which therefore nothing was
+    /// deleted.
     pub restores_kept: Vec<String>,
-    /// Entries that the snapshot does not have and that were not deleted, because not all of the snapshot was restored.
+    /// Entries that the snapshot does not have and that were not deleted, because not all of the snapshot was
+    /// restored.
     pub extras_kept: u64,
     /// Whether the shards that were to be finished had been finished before, so that everything was there.
     pub already_finished: bool,
-    /// Entries that are missing, doubled or incomplete, and those that should have been deleted and could not be. Nothing else
-    /// counts as a problem.
+    /// Entries that are missing, doubled or incomplete, and those that should have been deleted and could not
+    /// be. Nothing else counts as a problem.
     pub problem_count: u64,
     /// Those of them that the snapshot does not have: they could not be deleted, or not even listed.
     pub undeleted: u64,
@@ -53,8 +57,9 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Attributes that could not be set.
     pub notes: Notes,
-    /// Files that stand for others, which the snapshot does not have: `kopia snapshot fix` could not read them, or
-    /// `kopia restore --shallow` did not restore them before they were backed up. They are restored as they are.
+    /// Files that stand for others, which the snapshot does not have: `kopia snapshot fix` could not read
+    /// them, or `kopia restore --shallow` did not restore them before they were backed up. They are restored
+    /// as they are.
     pub stub_count: u64,
     /// The first 100 of them.
     pub stubs: Vec<FoundStub>,
@@ -76,13 +81,15 @@ pub struct FoundStub {
 pub struct Notes {
     /// Entries whose owner or group could not be set.
     pub owners: u64,
-    /// Entries that lost setuid, setgid or sticky bits, because their owner could not be set or the file system has none.
+    /// Entries that lost setuid, setgid or sticky bits, because their owner could not be set or the file
+    /// system has none.
     pub special_bits: u64,
     /// Entries whose permissions could not be set.
     pub modes: u64,
     /// Entries whose time could not be set, or that the file system cannot hold.
     pub times: u64,
-    /// Entries whose names were not UTF-8 when they were backed up: U+FFFD stands for what kopia did not keep.
+    /// Entries whose names were not UTF-8 when they were backed up: U+FFFD stands for what kopia did not
+    /// keep.
     pub names: u64,
 }
 
@@ -124,14 +131,15 @@ pub struct Salvaged {
 }
 
 impl Outcome {
-    /// Returns how many bytes all files have that are there now: those that were restored, and those that were kept.
+    /// Returns how many bytes all files have that are there now: those that were restored, and those that
+    /// were kept.
     pub fn bytes_there(&self) -> u64 {
         (self.bytes + self.bytes_kept).saturating_sub(self.bytes_reused)
     }
 }
 
 impl Notes {
-    /// Says whether every attribute was set.
+    /// Returns whether every attribute was set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

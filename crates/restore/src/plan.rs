@@ -1,8 +1,9 @@
 //! Walks the snapshot and gathers batches of bounded size.
 //!
-//! A batch is all that is known of some thousand files: names, attributes, and for every content its place in a pack. The
-//! planner keeps two batches ahead of the workers, so memory does not grow with the number of files; only directories that
-//! are unfinished, or that the target has already, are kept. It decides about order and writes nothing itself, but for directories that turn out to be finished when it leaves them.
+//! A batch is all that is known of some thousand files: names, attributes, and for every content its place in
+//! a pack. The planner keeps two batches ahead of the workers, so memory does not grow with the number of
+//! files; only directories that are unfinished, or that the target has already, are kept. It decides about
+//! order and writes nothing itself, but for directories that turn out to be finished when it leaves them.
 
 pub(crate) mod batch;
 pub(crate) mod context;
@@ -44,7 +45,8 @@ use rounds::Rounds;
 use shard_slice::Share;
 use visit::Visit;
 
-/// When a batch is handed over: entries, bytes of plain contents, and files written in pieces, which stay open meanwhile.
+/// When a batch is handed over: entries, bytes of plain contents, and files written in pieces, which stay
+/// open meanwhile.
 const ENTRIES: usize = 16_384;
 const BYTES: u64 = 128 << 20;
 const LARGE_FILES: usize = 32;
@@ -120,7 +122,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Waits until everything that was handed out is done. What is found to be wrong has to be read after all.
+    /// Waits until everything that was handed out is done. What is found to be wrong has to be read after
+    /// all.
     fn drain(&mut self) {
         loop {
             self.hand_over();
@@ -164,13 +167,13 @@ impl<'a> Planner<'a> {
         opened.and_then(|handle| Leftovers::read(handle, folds)).ok()
     }
 
-    /// Has a directory opened up that its owner may not look into, and waits for that.
+    /// Queues the opening up of a directory that its owner may not look into, and waits for it.
     fn open_up(&mut self, directory: &Arc<Directory>, side: Side) {
         self.batch.chores.push(Chore::OpenUp(directory.clone(), side));
         self.drain();
     }
 
-    /// Has what is left of no entry of a directory removed.
+    /// Queues the removal of what is left of no entry of a directory.
     fn discard_rest(&mut self, directory: &Arc<Directory>, left: Option<Leftovers>) {
         let names = left.map(Leftovers::into_rest).unwrap_or_default();
         if !names.is_empty() {
@@ -192,7 +195,8 @@ impl<'a> Planner<'a> {
         existing.map_or_else(Placeholders::default, |existing| Placeholders::read(existing.as_fd()))
     }
 
-    /// Notes that nothing more comes of a child of a directory, and has the directory finished if everything in it is.
+    /// Notes that nothing more comes of a child of a directory, and has the directory finished if everything
+    /// in it is.
     fn child_done(&mut self, directory: Arc<Directory>) {
         if directory.one_done() {
             self.batch.chores.push(Chore::FinishDirectory(directory));
@@ -239,7 +243,7 @@ struct Placing {
 }
 
 impl There {
-    /// Says how a directory gets to its place, and what it gets there besides what is in it.
+    /// Decides how a directory gets to its place, and what it gets there besides what is in it.
     fn placing(&self, shared: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
         let attributes = if entry.is_implied() {
@@ -269,7 +273,7 @@ impl There {
         Ok(Placing { kind, replaces, attributes })
     }
 
-    /// Says what is there already of a file or link.
+    /// Returns what is there already of a file or link.
     fn found(&self, shared: &Context<'_>, name: &str, entry: &Entry, left: Leftover) -> Candidates {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
         let creator = shared.creator();

@@ -1,7 +1,7 @@
 //! What a restore would do, found out without writing anything.
 //!
-//! It walks as the restore does and decides as the restore does, reads what the target has where only its bytes can tell,
-//! and creates nothing, not even for a moment.
+//! It walks as the restore does and decides as the restore does, reads what the target has where only its
+//! bytes can tell, and creates nothing, not even for a moment.
 
 mod extras;
 mod walk;
@@ -74,8 +74,9 @@ pub struct Preview {
     pub extras_kept: u64,
     /// How many bytes must be free so that everything can be written before anything is replaced.
     pub room: u64,
-    /// How many bytes must be free at least: each file that replaces another frees the older one's bytes before the next is
-    /// written, as the restore does where room is short. What is deleted frees nothing before the end.
+    /// How many bytes must be free at least: each file that replaces another frees the older one's bytes
+    /// before the next is written, as the restore does where room is short. What is deleted frees nothing
+    /// before the end.
     pub least_room: u64,
     /// How many bytes are free now, where that is known.
     pub free: Option<u64>,
@@ -89,12 +90,12 @@ pub struct Preview {
     pub undeleted: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
-    /// Names and owners that could not be restored exactly, and special bits with them, as far as that can be known without
-    /// trying.
+    /// Names and owners that could not be restored exactly, and special bits with them, as far as that can be
+    /// known without trying.
     pub notes: Notes,
 }
 
-/// Says what [`restore`](crate::restore()) would do with the same arguments, entry by entry.
+/// Foresees what [`restore`](crate::restore()) would do with the same arguments, entry by entry.
 ///
 /// # Errors
 /// As for [`restore`](crate::restore()), as far as nothing has to be written for them.
@@ -130,7 +131,8 @@ pub fn preview(
     Ok(dry_run.end())
 }
 
-/// Asks the system whether entries can be made in a directory. The owner of the target needs no right: the restore gives it.
+/// Asks the system whether entries can be made in a directory. The owner of the target needs no right: the
+/// restore gives it.
 fn may_write(directory: &Path, is_target: bool) -> io::Result<()> {
     let access = Access::WRITE_OK | Access::EXEC_OK;
     match rustix::fs::accessat(CWD, directory, access, AtFlags::EACCESS) {
@@ -146,7 +148,8 @@ fn owns(directory: &Path) -> bool {
     fs::metadata(directory).is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user)
 }
 
-/// Returns whether a target has all that a directory holds, with all its bytes. It stops at the first thing that it has not.
+/// Returns whether a target has all that a directory holds, with all its bytes. It stops at the first thing
+/// that it has not.
 pub(crate) fn is_there(entry: &Entry, target: &Path) -> Result<bool> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(target, flags, Mode::empty());

@@ -1,6 +1,8 @@
-//! What happened to an entry: one reason for each that is missing, doubled, incomplete or could not be deleted.
+//! What happened to an entry: one reason for each that is missing, doubled, incomplete or could not be
+//! deleted.
 //!
-//! Programs match on it; `Display` writes the sentences that people read, and [`Reason::word`] the words of JSON.
+//! Programs match on it; `Display` writes the sentences that people read, and [`Reason::word`] the words of
+//! JSON.
 
 use std::fmt;
 use std::io;

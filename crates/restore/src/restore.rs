@@ -23,8 +23,8 @@ use crate::{Durability, Error, Existing, Observer, Options, Outcome, Portion, Re
 
 /// What is restored, and how: says what would be read, and runs to a directory.
 ///
-/// Making one reads the entry's own directory, so that what is gone is known before anything is created. Nothing is written
-/// before [`Self::to_directory`].
+/// Making one reads the entry's own directory, so that what is gone is known before anything is created.
+/// Nothing is written before [`Self::to_directory`].
 ///
 /// ```
 /// # use kopia_repository::Repository;
@@ -58,8 +58,8 @@ impl Plan {
     /// Plans to restore an entry and all below it.
     ///
     /// # Errors
-    /// [`Error::Repository`] if the entry itself cannot be read, [`Error::NoShards`] if a single file is to be restored in
-    /// shards.
+    /// [`Error::Repository`] if the entry itself cannot be read, [`Error::NoShards`] if a single file is to
+    /// be restored in shards.
     pub fn new(entry: &Entry, options: &Options) -> Result<Self> {
         readable(entry)?;
         if options.portion != Portion::Whole && entry.kind() != EntryKind::Directory {
@@ -70,8 +70,8 @@ impl Plan {
 
     /// Adds up what a restore into an empty directory restores and reads.
     ///
-    /// Reads every directory of the snapshot and the lists of all large files, but no content of a file. What a target has
-    /// already is not taken into account: [`preview`](crate::preview()) does that.
+    /// Reads every directory of the snapshot and the lists of all large files, but no content of a file. What
+    /// a target has already is not taken into account: [`preview`](crate::preview()) does that.
     ///
     /// # Errors
     /// What would end the restore. Entries that cannot be read are in [`Figures::problems`].
@@ -81,18 +81,21 @@ impl Plan {
 
     /// Restores to a directory, telling an observer what happens.
     ///
-    /// A directory's entries go into `target`, which gets its attributes as well. A file or link becomes `target`, or goes
-    /// into it by its own name if `target` is a directory or ends in `/`. What is missing of `target` is created. A file
-    /// that is there already is kept if all its bytes are right, and otherwise replaced, never followed or written
-    /// through, unless [`Options`] say otherwise; what the snapshot does not have is left alone, unless they say that too.
+    /// A directory's entries go into `target`, which gets its attributes as well. A file or link becomes
+    /// `target`, or goes into it by its own name if `target` is a directory or ends in `/`. What is missing
+    /// of `target` is created. A file that is there already is kept if all its bytes are right, and otherwise
+    /// replaced, never followed or written through, unless [`Options`] say otherwise; what the snapshot does
+    /// not have is left alone, unless they say that too.
     ///
-    /// Until everything is written it lies in the directory `.kopia-rs-restore-…` of the target; only what replaces
-    /// something gets to its place before that, once it is whole and if there is too little room for both.
+    /// Until everything is written it lies in the directory `.kopia-rs-restore-…` of the target; only what
+    /// replaces something gets to its place before that, once it is whole and if there is too little room for
+    /// both.
     ///
     /// # Errors
-    /// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every entry. The
-    /// directory of what is unfinished stays then. One that a killed restore left is taken up by the next of the same entry,
-    /// which compares it by hash, and removed by one of another. What concerns single entries is in the outcome's problems.
+    /// [`crate::Error`] if nothing could be restored, or if the target failed in a way that would hit every
+    /// entry. The directory of what is unfinished stays then. One that a killed restore left is taken up by
+    /// the next of the same entry, which compares it by hash, and removed by one of another. What concerns
+    /// single entries is in the outcome's problems.
     pub fn to_directory(&self, target: impl AsRef<Path>, observer: &dyn Observer) -> Result<Outcome> {
         run(&self.entry, target.as_ref(), &self.options, observer)
     }
@@ -121,8 +124,8 @@ pub fn restore_observed(
 
 fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer) -> Result<Outcome> {
     let target = Target::open(entry, target)?;
-    // What had to be changed so that its owner may write in it is put right; a new directory stays closed to others as long as
-    // something unfinished lies in it.
+    // What had to be changed so that its owner may write in it is put right; a new directory stays closed to
+    // others as long as something unfinished lies in it.
     let settle = || {
         if !target.is_new() {
             target.settle_mode();
@@ -148,7 +151,7 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
     let merge = match work(&shared, entry) {
         Ok(merge) => merge,
         Err(mut error) => {
-            // What was done stays: the next restore takes it up, be it that a volume is enlarged or comes back.
+            // What was done stays: the next restore takes it up, once a volume is enlarged or comes back.
             match &mut error {
                 Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
                 // What found no room is gone, and may have left some.
@@ -246,7 +249,8 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
                 target.set_mode_after(mode);
                 begun.incomplete = incomplete;
             }
-            // The last that a finish takes away is the markers, and it may be killed before it can say that it is through.
+            // The last that a finish takes away is the markers, and it may be killed before it can say that
+            // it is through.
             Err(Error::Shards { .. }) if preview::is_there(entry, &target.path).unwrap_or(false) => {
                 begun.already_finished = true;
                 if begun.staging.is_left() {

@@ -1,13 +1,14 @@
 //! Room in the target: what is free, what found none, and what can be put into its place to make some.
 //!
-//! A restore stages everything and moves it at the end, so over an older tree it takes room for both. Where that may be
-//! more than there is, the planner works in rounds ([`crate::plan`]): it hands out no more than fits, waits until that is
-//! written, and has what replaces something put into its place, which frees the older bytes. A disk that fills up all the
-//! same (a quota, others who write) ends the round: what found no room is postponed, and tried again by itself once
-//! everything that is finished is in its place. What found none even then is tried once more at the end.
+//! A restore stages everything and moves it at the end, so over an older tree it takes room for both. Where
+//! that may be more than there is, the planner works in rounds ([`crate::plan`]): it hands out no more than
+//! fits, waits until that is written, and has what replaces something put into its place, which frees the
+//! older bytes. A disk that fills up all the same (a quota, others who write) ends the round: what found no
+//! room is postponed, and tried again by itself once everything that is finished is in its place. What found
+//! none even then is tried once more at the end.
 //!
-//! Every file is whole before it gets its name. A run that is killed leaves older files and newer ones; the next one keeps
-//! what is in its place and takes up what is staged.
+//! Every file is whole before it gets its name. A run that is killed leaves older files and newer ones; the
+//! next one keeps what is in its place and takes up what is staged.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -23,8 +24,8 @@ use crate::lock;
 use crate::plan::items::SmallEntry;
 use crate::{Options, Portion};
 
-/// How many finished entries are kept in mind so that they can be put into their place before the end: each takes some 60
-/// bytes of memory.
+/// How many finished entries are kept in mind so that they can be put into their place before the end: each
+/// takes some 60 bytes of memory.
 const MOST_FINISHED: usize = 1 << 18;
 
 /// Bytes and inodes: what is free, or what something takes.
@@ -42,10 +43,8 @@ impl Space {
         };
         // Root may use the blocks that are reserved for it, but not those that ext4 keeps for itself.
         let kept = (stat.f_blocks / 50).min(4096);
-        let blocks = match rustix::process::geteuid().is_root() {
-            true => stat.f_bavail.max(stat.f_bfree.saturating_sub(kept)),
-            false => stat.f_bavail,
-        };
+        let for_root = stat.f_bavail.max(stat.f_bfree.saturating_sub(kept));
+        let blocks = if rustix::process::geteuid().is_root() { for_root } else { stat.f_bavail };
         // Btrfs and others make inodes as they need them, and state none.
         let inodes = if stat.f_files > 0 { stat.f_ffree } else { u64::MAX };
         Self { bytes: blocks.saturating_mul(stat.f_frsize), inodes }
@@ -123,7 +122,8 @@ impl Postponed {
 pub(crate) enum Finished {
     /// An entry of a directory that the target has, which replaces something else than a directory.
     Entry { directory: Arc<Directory>, name: Box<str> },
-    /// The staged part of a directory that the target has: all that goes into it is staged or was moved already.
+    /// The staged part of a directory that the target has: all that goes into it is staged or was moved
+    /// already.
     Directory(Arc<Directory>),
 }
 
@@ -158,8 +158,8 @@ impl Room {
         }
     }
 
-    /// Returns whether an error is one of missing room, and what it hit may be postponed. Shards stage everything and share
-    /// what they write, so there it ends the restore.
+    /// Returns whether an error is one of missing room, and what it hit may be postponed. Shards stage
+    /// everything and share what they write, so there it ends the restore.
     pub(crate) fn may_postpone(&self, error: &io::Error) -> bool {
         self.is_ours && is_full(error)
     }
@@ -238,8 +238,8 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
 }
 
-/// The bytes that must be free where entries are written one after the other, each of which takes some, and frees some when
-/// it is in its place.
+/// The bytes that must be free where entries are written one after the other, each of which takes some, and
+/// frees some when it is in its place.
 #[derive(Debug, Default)]
 pub(crate) struct InTurn {
     taken: i128,

@@ -1,9 +1,9 @@
 //! One restore by several processes, each of which writes a part.
 //!
-//! All write into the same unfinished directory of a target that they share. [`crate::plan`] decides what each writes. A shard
-//! that is through leaves a marker beside the directory, with the files that it could not write whole and the directories that
-//! it could not read; whoever finishes the restore demands all markers, restores what these name, sets attributes and moves
-//! everything to its place.
+//! All write into the same unfinished directory of a target that they share. [`crate::plan`] decides what
+//! each writes. A shard that is through leaves a marker beside the directory, with the files that it could
+//! not write whole and the directories that it could not read; whoever finishes the restore demands all
+//! markers, restores what these name, sets attributes and moves everything to its place.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,14 +23,15 @@ pub enum Portion {
     /// All of it.
     #[default]
     Whole,
-    /// What falls to one of several processes. Nothing gets its final name, nor does the target's own content matter.
+    /// What falls to one of several processes. Nothing gets its final name, nor does the target's own content
+    /// matter.
     Shard(Shard),
     /// What is left to do when so many shards are through: attributes, names, and what is to be deleted.
     Finish(u32),
 }
 
-/// Files that a shard could not write whole and, with `/` at their end, directories that it could not read to their end, each
-/// with the reason.
+/// Files that a shard could not write whole and, with `/` at their end, directories that it could not read to
+/// their end, each with the reason.
 pub(crate) type Incomplete = HashMap<String, String>;
 
 /// What is not whole, while threads add to it: of this shard, or of all where the restore is finished.
@@ -42,8 +43,8 @@ impl IncompleteFiles {
         Self(Mutex::new(incomplete))
     }
 
-    /// Adds a file that is not whole although some of it is there or, with `/` at the end of its path, a directory of which it
-    /// is not known what is in it.
+    /// Adds a file that is not whole although some of it is there or, with `/` at the end of its path, a
+    /// directory of which it is not known what is in it.
     pub(crate) fn add(&self, path: String, why: String) {
         self.lock().insert(path, why);
     }
@@ -77,7 +78,8 @@ pub(crate) fn open(directory: impl AsFd, name: &str) -> std::io::Result<OwnedFd>
     }
 }
 
-/// Says whether a range of a file may hold something: a shard that begins finds holes, which need not be read.
+/// Returns whether a range of a file may hold something: a shard that begins finds holes, which need not be
+/// read.
 pub(crate) fn may_hold(file: impl AsFd, start: u64, length: u64) -> bool {
     match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(start)) {
         Ok(data) => data < start.saturating_add(length),

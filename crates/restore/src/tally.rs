@@ -73,7 +73,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Says whether whoever watches wants no more.
+    /// Returns whether the observer asks to stop.
     pub(crate) fn wants_no_more(&self) -> bool {
         self.observer.stop()
     }
@@ -122,7 +122,7 @@ impl<'a> Tally<'a> {
         self.bytes.load(Ordering::Relaxed).saturating_add(self.bytes_kept.load(Ordering::Relaxed))
     }
 
-    /// Says that bytes were written, of files that may still fail.
+    /// Tells the observer of bytes that were written, of files that may still fail.
     pub(crate) fn written(&self, count: u64) {
         self.observer.bytes(count);
     }
@@ -134,7 +134,7 @@ impl<'a> Tally<'a> {
         self.observer.entry();
     }
 
-    /// Says that bytes were there already, of files that may still fail.
+    /// Tells the observer of bytes that were there already, of files that may still fail.
     pub(crate) fn found(&self, count: u64) {
         self.observer.bytes(count);
     }

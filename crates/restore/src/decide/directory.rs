@@ -23,7 +23,8 @@ impl DirectoryPolicy {
     /// Decides about a directory in one that the target has.
     ///
     /// # Errors
-    /// Why it cannot be restored: it is a mount point or subvolume of the target, or must not replace what is there.
+    /// Why it cannot be restored: it is a mount point or subvolume of the target, or must not replace what is
+    /// there.
     pub(crate) fn decide(
         found: Option<&Stat>,
         is_boundary: impl FnOnce(&Stat) -> io::Result<bool>,

@@ -1,4 +1,5 @@
-//! What the target has in a directory and the snapshot has not: that alone may be deleted, if it is known to be that.
+//! What the target has in a directory and the snapshot has not: that alone may be deleted, if it is known to
+//! be that.
 
 use std::collections::HashMap;
 use std::io;
@@ -59,8 +60,9 @@ impl DirNames {
         Some(kind)
     }
 
-    /// Takes away the name of an entry that the snapshot has. If it is not listed and there all the same, as where upper and
-    /// lower case are one, the inode says by which name it is listed; where it does not, nobody can say.
+    /// Takes away the name of an entry that the snapshot has. If it is not listed and there all the same, as
+    /// where upper and lower case are one, the inode says by which name it is listed; where it does not,
+    /// nobody can say.
     pub(crate) fn take_or_look(&mut self, directory: BorrowedFd<'_>, name: &str) {
         if self.take(name).is_some() || self.folds || self.is_empty() {
             return;
@@ -106,11 +108,12 @@ impl DirNames {
         originals.into_iter().filter(|name| is_taken(name)).collect()
     }
 
-    /// Takes away what the backup could not read, and returns it: that the snapshot does not have it says nothing.
+    /// Takes away what the backup could not read, and returns it: that the snapshot does not have it says
+    /// nothing.
     ///
     /// # Errors
-    /// Why nothing may be deleted: if it is not known what the backup did not read, or which names are those of the
-    /// snapshot.
+    /// Why nothing may be deleted: if it is not known what the backup did not read, or which names are those
+    /// of the snapshot.
     pub(crate) fn take_unread(&mut self, summary: Option<&Summary>) -> Result<Vec<String>, NotDeleted> {
         if self.folds && !self.names.is_empty() {
             return Err(NotDeleted::NamesClash);
@@ -123,14 +126,15 @@ impl DirNames {
         if !self.names.is_empty() && i64::try_from(summary.errors.len()).is_ok_and(|named| named < lost) {
             return Err(NotDeleted::UnnamedErrors);
         }
-        // Paths begin at the snapshot's root, which need not be the root of this restore: the last name has to do.
+        // Paths begin at the snapshot's root, which need not be the root of this restore: the last name has
+        // to do.
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
         let names = summary.errors.iter().map(|error| last(&error.path));
         Ok(names.filter(|name| self.take(name).is_some()).collect())
     }
 
-    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished directories, markers of
-    /// shards, and `lost+found` on request.
+    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished
+    /// directories, markers of shards, and `lost+found` on request.
     pub(crate) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
         let kept = |name: &[u8], kind| {
             let is_directory = kind == FileType::Directory;
@@ -149,8 +153,8 @@ impl DirNames {
     }
 }
 
-/// Returns the names that the original of an entry may have beside it, if the entry is a stub. A placeholder of a directory is
-/// a directory as well.
+/// Returns the names that the original of an entry may have beside it, if the entry is a stub. A placeholder
+/// of a directory is a directory as well.
 pub(crate) fn originals(entry: &Entry) -> Vec<String> {
     let name = entry.name();
     let Some(kind) = Stub::kind_of(name) else { return Vec::new() };

@@ -21,7 +21,8 @@ pub(crate) struct Present {
 }
 
 impl Present {
-    /// Compares what a directory of the target has by a name with the snapshot's file or link; reads into `buffer`.
+    /// Compares what a directory of the target has by a name with the snapshot's file or link; reads into
+    /// `buffer`.
     pub(crate) fn of(
         entry: &Entry,
         directory: BorrowedFd<'_>,

@@ -8,7 +8,8 @@ use kopia_repository::object::Extent;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// The longest content that is compared: more than kopia's longest piece. A longer one is restored without being compared.
+/// The longest content that is compared: more than kopia's longest piece. A longer one is restored without
+/// being compared.
 const LONGEST: u64 = 64 << 20;
 
 /// Reads where a piece belongs and says whether it is there; its bytes are in `bytes` then.

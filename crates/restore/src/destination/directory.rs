@@ -60,10 +60,11 @@ pub(crate) struct Partial {
 /// How a directory gets to its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DirectoryKind {
-    /// The target has it already: what is new in it is staged in a directory of the same path, and moved into it.
+    /// The target has it already: what is new in it is staged in a directory of the same path, and moved into
+    /// it.
     Existing,
-    /// The target has its parent but not the directory: it is moved there as a whole and gets its attributes after that,
-    /// because an ordinary user cannot move a read-only directory.
+    /// The target has its parent but not the directory: it is moved there as a whole and gets its attributes
+    /// after that, because an ordinary user cannot move a read-only directory.
     Moved,
     /// It lies in a directory that is new itself, and is finished where it is.
     Inner,
@@ -130,13 +131,16 @@ impl Directory {
         self.pending.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that a child is finished, or that the planner adds no more; says whether that was the last thing.
+    /// Notes that a child is finished, or that the planner adds no more; returns whether that was the last
+    /// thing.
     pub(crate) fn one_done(&self) -> bool {
-        // Everything that was written before by other threads must be seen by the one that finishes the directory.
+        // Everything that was written before by other threads must be seen by the one that finishes the
+        // directory.
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Makes the directory if no thread has yet; all get the same answer, unless there was no room: that is tried again.
+    /// Makes the directory if no thread has yet; all get the same answer, unless there was no room: that is
+    /// tried again.
     pub(crate) fn made(&self, make: impl FnOnce() -> io::Result<Identity>) -> io::Result<Identity> {
         let known = || self.made.get().map(|made| made.as_ref().copied().map_err(handles::copy));
         if let Some(known) = known() {
@@ -162,7 +166,8 @@ impl Directory {
         self.made.get()?.as_ref().err()
     }
 
-    /// Says whether this directory or one that it lies in could not be made, which is a problem of that directory.
+    /// Returns whether this directory or one that it lies in could not be made, which is a problem of that
+    /// directory.
     pub(crate) fn is_lost(self: &Arc<Self>) -> bool {
         self.ancestors().any(|directory| directory.failure().is_some())
     }
@@ -209,8 +214,8 @@ impl Directory {
         }
     }
 
-    /// Returns which directory of the target was listed, and what it has and the snapshot has not; nothing where there is nothing
-    /// more, or that is not known.
+    /// Returns which directory of the target was listed, and what it has and the snapshot has not; nothing
+    /// where there is nothing more, or that is not known.
     pub(crate) fn extras(&self) -> Option<(Identity, &[Box<[u8]>])> {
         self.extras.get().map(|(listed, names)| (*listed, &names[..]))
     }

@@ -11,15 +11,16 @@ use super::directory::Directory;
 use super::handles::descend;
 use super::open_to_change;
 
-/// Opens a directory of the target without following links. Its mode is no obstacle: the restore sets it at the end, as that
-/// of every directory that it goes through.
+/// Opens a directory of the target without following links. Its mode is no obstacle: the restore sets it at
+/// the end, as that of every directory that it goes through.
 pub(crate) fn open_existing(root: BorrowedFd<'_>, directory: &Arc<Directory>) -> io::Result<OwnedFd> {
     let names = names(directory);
     let mut handle = root.try_clone_to_owned()?;
     let mut openat2 = true;
     let mut rest = &names[..];
     while let [first, ..] = rest {
-        // All but the last at once, which are only gone through; one that is closed to us is opened up by itself.
+        // All but the last at once, which are only gone through; one that is closed to us is opened up by
+        // itself.
         let (through, _) = rest.split_at(rest.len() - 1);
         let many =
             if through.is_empty() { None } else { descend(&mut openat2, handle.as_fd(), through).ok() };
@@ -32,8 +33,8 @@ pub(crate) fn open_existing(root: BorrowedFd<'_>, directory: &Arc<Directory>) ->
     Ok(handle)
 }
 
-/// Opens a directory of the target for looking only; a permission error also if its owner may not list and search it, but for
-/// what a caller `insists` on.
+/// Opens a directory of the target for looking only; a permission error also if its owner may not list and
+/// search it, but for what a caller `insists` on.
 pub(crate) fn look_into(
     root: BorrowedFd<'_>,
     directory: &Arc<Directory>,

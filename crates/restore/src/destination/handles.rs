@@ -1,9 +1,10 @@
 //! Open directories of the staging tree, a few for each worker.
 //!
-//! A worker writes many files of one directory one after the other, so its handle is worth keeping; but trees may be deeper
-//! than a process may have files open. So only the directories used last are kept, and others are opened again from the
-//! nearest one that is: downwards in as few system calls as the length of paths allows (`openat2`, which follows no link
-//! on the way), upwards by `..`, where device and inode say whether it is still the directory that it was.
+//! A worker writes many files of one directory one after the other, so its handle is worth keeping; but trees
+//! may be deeper than a process may have files open. So only the directories used last are kept, and others
+//! are opened again from the nearest one that is: downwards in as few system calls as the length of paths
+//! allows (`openat2`, which follows no link on the way), upwards by `..`, where device and inode say whether
+//! it is still the directory that it was.
 
 use std::collections::VecDeque;
 use std::io;
@@ -37,8 +38,8 @@ pub(crate) struct Handles<'a> {
 }
 
 impl<'a> Handles<'a> {
-    /// Starts at the staging directory; `limit` handles are kept open. Where modes cannot be set later, directories are made
-    /// with their permissions.
+    /// Starts at the staging directory; `limit` handles are kept open. Where modes cannot be set later,
+    /// directories are made with their permissions.
     pub(crate) fn new(root: BorrowedFd<'a>, limit: usize, sets_modes: bool) -> Self {
         Self { root, limit: limit.max(1), sets_modes, makes: true, open: VecDeque::new(), openat2: true }
     }
@@ -51,7 +52,8 @@ impl<'a> Handles<'a> {
     /// Opens a directory, making it and those it lies in where that was not done yet.
     ///
     /// # Errors
-    /// What the system says; also if the directory could not be made before, or another one lies in its place.
+    /// What the system says; also if the directory could not be made before, or another one lies in its
+    /// place.
     pub(crate) fn open(&mut self, directory: &Arc<Directory>) -> io::Result<Rc<OwnedFd>> {
         if let Some(found) = self.open.iter().position(|(open, _)| Arc::ptr_eq(open, directory)) {
             if found > 0 {
@@ -161,7 +163,8 @@ fn make(parent: BorrowedFd<'_>, directory: &Directory, sets_modes: bool) -> io::
     }
 }
 
-/// Opens as many nested directories at once as one path can name; returns the innermost and how many they were.
+/// Opens as many nested directories at once as one path can name; returns the innermost and how many they
+/// were.
 pub(crate) fn descend(
     openat2: &mut bool,
     from: BorrowedFd<'_>,

@@ -12,8 +12,8 @@ pub(crate) enum Handle {
     Nothing,
     /// A new file of the staging tree.
     Made(OwnedFd),
-    /// A file of the staging tree that had bytes before this restore wrote any: an interrupted restore left it, or it shares
-    /// those of the target's own file.
+    /// A file of the staging tree that had bytes before this restore wrote any: an interrupted restore left
+    /// it, or it shares those of the target's own file.
     Filled {
         file: OwnedFd,
         old: Option<OwnedFd>,
@@ -58,12 +58,12 @@ impl Handle {
         }
     }
 
-    /// Says whether a piece that is right needs no writing.
+    /// Returns whether a piece that is right needs no writing.
     pub(crate) fn is_filled(&self) -> bool {
         matches!(self, Self::Filled { .. } | Self::InPlace(_))
     }
 
-    /// Says whether there is a file of ours in the staging tree.
+    /// Returns whether there is a file of ours in the staging tree.
     pub(crate) fn is_staged(&self) -> bool {
         matches!(self, Self::Made(_) | Self::Filled { .. } | Self::Replacing { .. })
     }

@@ -1,7 +1,8 @@
-//! What shards leave beside the unfinished directory: the lock that each holds, and the marker of each that is through.
+//! What shards leave beside the unfinished directory: the lock that each holds, and the marker of each that
+//! is through.
 //!
-//! A marker outlives a crash only if what it vouches for does: everything is on disk before the marker is written, and a marker
-//! that is taken back is gone from the disk before anything is written again.
+//! A marker outlives a crash only if what it vouches for does: everything is on disk before the marker is
+//! written, and a marker that is taken back is gone from the disk before anything is written again.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,8 +17,8 @@ use super::{Identity, look};
 use crate::shard::Incomplete;
 use crate::{Error, Result};
 
-/// The lock of a shard, held while this is alive. Two processes that restored the same shard would take each other's files
-/// away, as would two of different numbers of shards; Kubernetes may run two pods of one index.
+/// The lock of a shard, held while this is alive. Two processes that restored the same shard would take each
+/// other's files away, as would two of different numbers of shards; Kubernetes may run two pods of one index.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "it only has to stay open")] OwnedFd);
 
@@ -40,7 +41,7 @@ impl Lock {
                 return Err(busy(shard));
             }
             tries += 1;
-            // Whoever finished the restore may just have removed it; a lock without a name keeps nobody out.
+            // The process that finished the restore may just have removed it; a lock without a name excludes none.
             let named = look(directory, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
             if named == Some(Identity::of(&file).map_err(error)?) {
                 break file;
@@ -61,7 +62,8 @@ impl Lock {
     }
 }
 
-/// Takes a lock, unless another process holds it. Some network file systems have no locks; then nothing warns of one.
+/// Takes a lock, unless another process holds it. Some network file systems have no locks; then nothing warns
+/// of one.
 fn is_held(file: &OwnedFd) -> bool {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
@@ -76,7 +78,7 @@ fn of_lock(staging: &Staging, name: &str) -> Option<Shard> {
     Shard::new(number.parse().ok()?, of.parse().ok()?)
 }
 
-/// Takes back the marker of a shard that begins anew, before anything that it vouches for is changed.
+/// Removes the marker of a shard that starts again, before anything that it vouches for is changed.
 pub(crate) fn remove_done_marker(target: &Target, staging: &Staging, shard: Shard) -> Result<()> {
     let error = |source| target.error("the marker of the shard cannot be removed", source);
     let name = name(staging, shard);
@@ -99,7 +101,7 @@ pub(crate) fn write_done_marker(
     incomplete: Incomplete,
 ) -> Result<()> {
     target.sync()?;
-    // A shard that failed meanwhile may have closed the target again.
+    // Another shard that failed in the meantime may have closed the target again.
     target.open_up_if_closed();
     let text = DoneMarkers { incomplete, mode: target.opened_up_from() }.to_text();
     let (name, directory) = (name(staging, shard), target.directory.as_fd());
@@ -121,13 +123,14 @@ pub(crate) fn write_done_marker(
 #[derive(Debug, PartialEq, Eq, Default)]
 pub(crate) struct DoneMarkers {
     pub(crate) incomplete: Incomplete,
-    /// The mode that the target had before a shard let its owner write in it. The shards leave it open for each other; the
-    /// finish gives it back.
+    /// The mode that the target had before a shard let its owner write in it. The shards leave it open for
+    /// each other; the finish gives it back.
     pub(crate) mode: Option<u32>,
 }
 
 impl DoneMarkers {
-    /// Writes fields that end in NUL: path and reason of each incomplete file, and the mode under the path of nothing.
+    /// Writes fields that end in NUL: path and reason of each incomplete file, and the mode under the path of
+    /// nothing.
     fn to_text(&self) -> String {
         let mode = self.mode.map(|mode| format!("\0{mode:o}\0"));
         let incomplete = self.incomplete.iter().map(|(path, why)| format!("{path}\0{why}\0"));
@@ -187,7 +190,8 @@ fn name(staging: &Staging, shard: Shard) -> String {
     format!("{}.shard-{}-of-{}", staging.name(), shard.number(), shard.of())
 }
 
-/// Reads a marker. Where others may write in the target, one of theirs could vouch for what no shard has written.
+/// Reads a marker. Where others may write in the target, one of theirs could vouch for what no shard has
+/// written.
 fn read(target: &Target, staging: &Staging, name: &str) -> std::io::Result<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&target.directory, name, flags, Mode::empty())?;

@@ -1,8 +1,9 @@
 //! Moves what was staged to its final names.
 //!
-//! Every entry is moved at the highest level that the target does not have, so a fresh restore moves the entries of the
-//! root and nothing else. Directories that the target had already are walked, deepest first; in them a file replaces a file or
-//! link of the same name in one step, and what is in the way of another kind goes, unless it is a directory with something in it.
+//! Every entry is moved at the highest level that the target does not have, so a fresh restore moves the
+//! entries of the root and nothing else. Directories that the target had already are walked, deepest first;
+//! in them a file replaces a file or link of the same name in one step, and what is in the way of another
+//! kind goes, unless it is a directory with something in it.
 //!
 //! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
 
@@ -63,7 +64,8 @@ struct Waiting<'m> {
 }
 
 impl Publisher<'_> {
-    /// Moves everything and sets the attributes that had to wait, but for those of the target directory itself.
+    /// Moves everything and sets the attributes that had to wait, but for those of the target directory
+    /// itself.
     pub(crate) fn run(&mut self, merge: &Merge) {
         let mut handles = Handles::new(self.staging.handle(), 1, true);
         let mut moved: HashMap<*const Directory, Vec<&Arc<Directory>>> = HashMap::new();
@@ -111,7 +113,8 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// Moves what was staged in one directory. Those of its directories that `exist` in the target were filled before.
+    /// Moves what was staged in one directory. Those of its directories that `exist` in the target were
+    /// filled before.
     fn fill<'m>(
         &mut self,
         directory: &'m Arc<Directory>,
@@ -152,7 +155,8 @@ impl Publisher<'_> {
                 stuck.insert(name);
             }
             if let Some(parent) = directory.parent.as_ref().filter(|_| !is_root) {
-                // What could not be moved keeps it there; the whole staging directory is removed at the end anyway.
+                // What could not be moved keeps it there; the whole staging directory is removed at the end
+                // anyway.
                 let _ = rustix::fs::unlinkat(&*handles.open(parent)?, directory.name(), AtFlags::REMOVEDIR);
             }
         }
@@ -215,8 +219,8 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// Moves one entry, replacing what may be replaced, but nothing that this restore `placed` there: that happens in
-    /// case-insensitive directories.
+    /// Moves one entry, replacing what may be replaced, but nothing that this restore `placed` there: that
+    /// happens in case-insensitive directories.
     fn move_entry(
         &self,
         from: BorrowedFd<'_>,

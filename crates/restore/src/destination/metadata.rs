@@ -130,15 +130,16 @@ impl Metadata {
         let created_so = self.defaults.suits(wanted) && !self.preserve.permissions();
         let wanted = &self.wanted(file, wanted)?;
         // What is wanted may suit once something is left, but the file was not made so.
-        let mut unset = match created_so && self.defaults.suits(wanted) && self.is_as_created(file, wanted)? {
-            true => Unset::default(),
-            false => self.set_owner_and_mode(file, None, wanted)?,
+        let mut unset = if created_so && self.defaults.suits(wanted) && self.is_as_created(file, wanted)? {
+            Unset::default()
+        } else {
+            self.set_owner_and_mode(file, None, wanted)?
         };
         unset.time = !self.set_time(file, wanted)?;
         Ok(unset)
     }
 
-    /// Looks whether a file has the owner and mode that it was created with; of each mode the first tells for
+    /// Checks whether a file has the owner and mode that it was created with; of each mode the first tells for
     /// all.
     fn is_as_created(&mut self, file: Subject<'_>, wanted: &Attributes) -> io::Result<bool> {
         let created = Seen::Created(wanted.mode);

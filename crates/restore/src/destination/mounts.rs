@@ -1,7 +1,8 @@
 //! Tells directories of the target's own file system from what is mounted in it.
 //!
-//! A device number alone does not: a bind mount has that of its file system, and a Btrfs subvolume has another without
-//! being mounted at all. Nothing is deleted in either, and nothing can be renamed into either.
+//! A device number alone does not: a bind mount has that of its file system, and a Btrfs subvolume has
+//! another without being mounted at all. Nothing is deleted in either, and nothing can be renamed into
+//! either.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -18,8 +19,8 @@ pub(crate) fn is_boundary(parent: BorrowedFd<'_>, name: &[u8], stat: &Stat, devi
 
 /// Returns whether an entry is where something is mounted, be it a part of the same file system.
 ///
-/// The first system call that knows the answer gives it: `statx` since Linux 5.8, `openat2` since 5.6, `/proc` since 3.15.
-/// Sandboxes refuse some of them.
+/// The first system call that knows the answer gives it: `statx` since Linux 5.8, `openat2` since 5.6,
+/// `/proc` since 3.15. Sandboxes refuse some of them.
 pub(crate) fn is_mounted(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool> {
     let known = by_statx(parent, name).or_else(|| by_openat2(parent, name)).or_else(|| by_proc(parent, name));
     if let Some(mounted) = known {

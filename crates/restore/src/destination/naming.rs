@@ -1,7 +1,8 @@
 //! What a file system makes of names: which are one there, and which it does not take.
 //!
-//! exFAT, NTFS, CIFS, HFS+ and directories of ext4 with the casefold flag find `readme` by `README`, and most of them take
-//! no `:` or `?`. Whether names are folded is asked of the file system; which names it takes is known when one is refused.
+//! exFAT, NTFS, CIFS, HFS+ and directories of ext4 with the casefold flag find `readme` by `README`, and most
+//! of them take no `:` or `?`. Whether names are folded is asked of the file system; which names it takes is
+//! known when one is refused.
 
 use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,7 +31,8 @@ pub(crate) enum Folding {
 impl Folding {
     /// Makes files in the staging directory, looks for them by other names and removes them.
     ///
-    /// Files of its own: where such file systems are only played, what was found by another name may go by it afterwards.
+    /// Files of its own: where such file systems are only played, what was found by another name may go by it
+    /// afterwards.
     pub(crate) fn probe(staging: BorrowedFd<'_>) -> Self {
         // Shards probe the same directory at the same time, on other machines.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -44,8 +46,8 @@ impl Folding {
         }
     }
 
-    /// Finds out what [`Self::probe`] will, without making anything: by a name that is there in the target or beside the
-    /// directories that it lies in, or by the kind of file system.
+    /// Finds out what [`Self::probe`] will, without making anything: by a name that is there in the target or
+    /// beside the directories that it lies in, or by the kind of file system.
     pub(crate) fn foresee(target: &Path) -> Self {
         let existing = target.ancestors().find_map(|path| {
             // The last ancestor of a relative path is "", the current directory.
@@ -80,8 +82,8 @@ impl Folding {
     }
 }
 
-/// Returns whether a file system takes names for one that differ in upper and lower case, as far as that can be known
-/// without making anything in it.
+/// Returns whether a file system takes names for one that differ in upper and lower case, as far as that can
+/// be known without making anything in it.
 pub fn folds_names(target: &Path) -> bool {
     Folding::foresee(target) != Folding::Nothing
 }
@@ -109,8 +111,8 @@ fn swap_case(byte: u8) -> u8 {
 /// Makes a file and returns whether it is found by another name.
 fn finds(staging: BorrowedFd<'_>, name: &str, other: &str) -> Option<bool> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // Held open while it is looked for: FUSE file systems that map names onto another directory may find it by the other
-    // name and then ask there for its attributes by that name.
+    // Held open while it is looked for: FUSE file systems that map names onto another directory may find it
+    // by the other name and then ask there for its attributes by that name.
     let _held = rustix::fs::openat(staging, name, flags, Mode::RUSR | Mode::WUSR).ok()?;
     let found = look(staging, other);
     rustix::fs::unlinkat(staging, name, AtFlags::empty()).ok()?;

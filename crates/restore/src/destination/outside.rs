@@ -1,7 +1,7 @@
 //! Whether a path lies outside a directory, by device and inode.
 //!
-//! The one guard of "nothing is ever written to a repository": the target of a restore, reports, metrics and saved blobs
-//! all ask it. Paths alone would be deceived by symlinks and bind mounts.
+//! The one guard of "nothing is ever written to a repository": the target of a restore, reports, metrics and
+//! saved blobs all ask it. Paths alone would be deceived by symlinks and bind mounts.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use super::Identity;
 
 /// Returns whether a path lies outside a directory: neither it nor any directory above it is that directory.
 ///
-/// Symlinks are resolved, then device and inode are compared, so that bind mounts of the directory are found as well.
-/// Where nothing exists at the path, its nearest ancestor that exists counts.
+/// Symlinks are resolved, then device and inode are compared, so that bind mounts of the directory are found
+/// as well. Where nothing exists at the path, its nearest ancestor that exists counts.
 ///
 /// # Errors
 /// If the directory does not exist, or the system refuses to look at it or at what is above the path.

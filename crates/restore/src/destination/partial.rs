@@ -1,6 +1,7 @@
 //! Names for files of which pieces are lost.
 //!
-//! They get theirs when all others of the directory have it, so that nothing that is whole is in their way or they in its.
+//! They get theirs when all others of the directory have it, so that nothing that is whole is in their way or
+//! they in its.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ const PREFIX: &str = ".kopia-rs-partial-";
 /// The longest name that file systems take, in bytes.
 const LONGEST: usize = 255;
 
-/// Returns the name that such a file has at first, and keeps if no better one is to be had: made from its path, so that the
-/// next restore of it replaces it.
+/// Returns the name that such a file has at first, and keeps if no better one is to be had: made from its
+/// path, so that the next restore of it replaces it.
 pub(crate) fn temporary(path: &str) -> String {
     // FNV-1a: it only has to tell files of one directory apart, and to be the same tomorrow.
     let hash =

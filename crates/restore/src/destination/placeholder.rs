@@ -1,8 +1,9 @@
-//! Placeholders that `kopia restore --shallow` left in the target: they go when what they stand for is restored.
+//! Placeholders that `kopia restore --shallow` left in the target: they go when what they stand for is
+//! restored.
 //!
-//! A file `NAME.kopia-entry` stands for a file, a directory of such a name with nothing but a file `.kopia-entry` for a
-//! directory. With both NAME and its placeholder in place kopia takes the tree for broken. Authority:
-//! `fs/localfs/shallow_fs.go`, `snapshot/restore/shallow_helper.go`.
+//! A file `NAME.kopia-entry` stands for a file, a directory of such a name with nothing but a file
+//! `.kopia-entry` for a directory. With both NAME and its placeholder in place kopia takes the tree for
+//! broken. Authority: `fs/localfs/shallow_fs.go`, `snapshot/restore/shallow_helper.go`.
 
 use std::collections::HashSet;
 use std::io::{self, Read};

@@ -26,13 +26,14 @@ impl Kept {
     }
 }
 
-/// Removes an entry and, if it is a directory, all below it but what is mounted there; where an identity is given, only the
-/// directory of that identity.
+/// Removes an entry and, if it is a directory, all below it but what is mounted there; where an identity is
+/// given, only the directory of that identity.
 pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>) -> io::Result<Kept> {
     walk(parent, name, wanted, Manner { removes: true, spares_restores: false })
 }
 
-/// Removes what the snapshot does not have, but for what is mounted there, and for what another restore is at work on.
+/// Removes what the snapshot does not have, but for what is mounted there, and for what another restore is at
+/// work on.
 pub(crate) fn remove_extra(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Kept> {
     walk(parent, name, None, Manner { removes: true, spares_restores: true })
 }
@@ -51,8 +52,8 @@ struct Manner {
     spares_restores: bool,
 }
 
-/// Directories are emptied one after the other, going down by name and up by `..`, so that the number of open files does not
-/// grow with depth; device and inode say whether `..` is where we came from.
+/// Directories are emptied one after the other, going down by name and up by `..`, so that the number of open
+/// files does not grow with depth; device and inode say whether `..` is where we came from.
 fn walk(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>, manner: Manner) -> io::Result<Kept> {
     let mut walk = Walk { manner, path: Vec::new(), kept: Kept::default() };
     let Some(stat) = look(parent, name)? else { return Ok(walk.kept) };
@@ -154,7 +155,8 @@ impl Walk {
     fn empty(&mut self, directory: &OwnedFd) -> io::Result<Level> {
         let identity = Identity::of(directory)?;
         let mut level = Level { identity, directories: Vec::new(), keeps: false };
-        // Before anything goes: whatever lies beside an unfinished restore may be what that has just put there.
+        // Before anything goes: whatever lies beside an unfinished restore may be what that has just put
+        // there.
         if self.manner.spares_restores && staging::is_in_use(directory.as_fd())? {
             self.kept.restores.push(self.path_of(None));
             level.keeps = true;

@@ -36,9 +36,9 @@ const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
 # What a restore of kopia-rs has written so far. The same restore takes it up; it is gone when that has come to its end.
 ";
 
-/// The staging directory of this restore. It is open to its owner alone, and has the sticky bit if the target was created for
-/// this restore, so that a later run knows it. It is locked from before it is used until it is gone, so that two restores do not
-/// remove each other's.
+/// The staging directory of this restore. It is open to its owner alone, and has the sticky bit if the target
+/// was created for this restore, so that a later run knows it. It is locked from before it is used until it
+/// is gone, so that two restores do not remove each other's.
 #[derive(Debug)]
 pub(crate) struct Staging {
     handle: OwnedFd,
@@ -50,8 +50,8 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes the directory for a root, or takes up what an interrupted restore of that root left; removes what restores of other
-    /// roots left in the target.
+    /// Makes the directory for a root, or takes up what an interrupted restore of that root left; removes
+    /// what restores of other roots left in the target.
     pub(crate) fn open(target: &Target, root: ObjectId, options: &Options) -> Result<Self> {
         if options.is_shard() {
             return Self::share(target, root);
@@ -100,7 +100,7 @@ impl Staging {
             made => made.map_err(|errno| error(errno.into()))?,
         }
         let handle = match open_directory(directory, &name) {
-            // Another one has taken it up meanwhile, and come to its end.
+            // Another one has taken it up since, and come to its end.
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Err(busy()),
             handle => handle.map_err(error)?,
         };
@@ -109,10 +109,10 @@ impl Staging {
         if !is_own(directory, &stat) || is_doubtful(directory, &stat) {
             return Err(error(not_ours(&name, &stat)));
         }
-        match lock(&handle, directory, &name).map_err(error)? {
-            true => Ok(Self::new(handle, name, false)),
-            false => Err(busy()),
+        if !lock(&handle, directory, &name).map_err(error)? {
+            return Err(busy());
         }
+        Ok(Self::new(handle, name, false))
     }
 
     fn new(handle: OwnedFd, name: String, left: bool) -> Self {
@@ -125,7 +125,8 @@ impl Staging {
         let error = |source: io::Error| target.error("cannot be written", source);
         let name = format!("{PREFIX}{root}");
         match make(target, &name) {
-            // The markers of a directory that is gone stand for nothing; a lock may be another shard's that has just begun.
+            // The markers of a directory that is gone stand for nothing; a lock may be another shard's that
+            // has just begun.
             Ok(()) => {
                 let mut markers = markers_of(directory, &name).map_err(error)?;
                 markers.retain(|marker| !marker[name.len()..].starts_with(LOCK));
@@ -137,13 +138,13 @@ impl Staging {
         let Some(handle) = open_own(target, &name).map_err(error)? else {
             return Err(match look(directory, &*name).map_err(error)? {
                 Some(stat) => error(not_ours(&name, &stat)),
-                // Whoever finished the restore has just removed it.
+                // The process that finished the restore has just removed it.
                 None => Error::Busy { target: target.path.clone() },
             });
         };
         // Some network file systems have no locks; then nothing warns of a restore of the whole.
         let locked = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared);
-        // Whoever finished the restore may just have removed it.
+        // The process that finished the restore may just have removed it.
         let named = look(directory, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
         if locked == Err(Errno::WOULDBLOCK) || named != Some(Identity::of(&handle).map_err(error)?) {
             return Err(Error::Busy { target: target.path.clone() });
@@ -156,7 +157,7 @@ impl Staging {
         &self.name
     }
 
-    /// Says whether an interrupted restore left the directory, with what it had done in it.
+    /// Returns whether an interrupted restore left the directory, with what it had done in it.
     pub(crate) fn is_left(&self) -> bool {
         self.left
     }
@@ -171,8 +172,8 @@ impl Staging {
         self.handle.as_fd()
     }
 
-    /// Puts a tag into the directory that keeps it out of backups, which do without it if there is no room. The snapshot's root
-    /// must have no entry of that name, nor of one that some file system may take for it.
+    /// Puts a tag into the directory that keeps it out of backups, which do without it if there is no room.
+    /// The snapshot's root must have no entry of that name, nor of one that some file system may take for it.
     pub(crate) fn tag(&self) {
         self.has_tag.store(true, Ordering::Relaxed);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -195,8 +196,8 @@ impl Staging {
         }
     }
 
-    /// Returns whether a name in the directory is that of our tag. Where case is folded, it may be listed by another one; the
-    /// snapshot's root has none that could be taken for it.
+    /// Returns whether a name in the directory is that of our tag. Where case is folded, it may be listed by
+    /// another one; the snapshot's root has none that could be taken for it.
     pub(crate) fn is_our_tag(&self, name: &[u8]) -> bool {
         self.has_tag.load(Ordering::Relaxed) && name.eq_ignore_ascii_case(TAG.as_bytes())
     }

@@ -1,8 +1,9 @@
 //! What the caller calls the target: opened, created where it is missing, refused where it is the repository.
 //!
-//! Directories on the way to the target get the mode that the umask leaves them. The target itself, if it is created here, is
-//! open to its owner alone until it gets its final mode: otherwise anybody whom the umask lets in could rename the unfinished
-//! directory in it, or leave files among those of the snapshot. A restore that is interrupted leaves it so.
+//! Directories on the way to the target get the mode that the umask leaves them. The target itself, if it is
+//! created here, is open to its owner alone until it gets its final mode: otherwise anybody whom the umask
+//! lets in could rename the unfinished directory in it, or leave files among those of the snapshot. A restore
+//! that is interrupted leaves it so.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -33,8 +34,9 @@ pub(crate) struct Target {
     pub(crate) name: Option<String>,
     /// The file system of the directory.
     pub(crate) device: u64,
-    /// The mode that the directory has at the end unless the snapshot's root gives it one, where that is not the present one:
-    /// it had to be changed so that its owner may write in it, or is closed to others because it is new.
+    /// The mode that the directory has at the end unless the snapshot's root gives it one, where that is not
+    /// the present one: it had to be changed so that its owner may write in it, or is closed to others
+    /// because it is new.
     pub(crate) mode_after: OnceLock<u32>,
     /// Whether this process created the directory.
     pub(super) created: bool,
@@ -43,8 +45,9 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Opens the target of an entry. A directory's contents go into the target; a file or link becomes the target, or goes
-    /// into it by its own name if it is a directory or ends in `/`. Directories that are missing are created.
+    /// Opens the target of an entry. A directory's contents go into the target; a file or link becomes the
+    /// target, or goes into it by its own name if it is a directory or ends in `/`. Directories that are
+    /// missing are created.
     pub(crate) fn open(entry: &Entry, path: &Path) -> Result<Self> {
         let (directory, name) = find(entry, path)?;
         let error = |what| {
@@ -76,8 +79,8 @@ impl Target {
         self.new.store(true, Ordering::Relaxed);
     }
 
-    /// Sets the mode that a new directory has at the end unless the snapshot's root gives it one: that of any new directory here,
-    /// in permission bits.
+    /// Sets the mode that a new directory has at the end unless the snapshot's root gives it one: that of any
+    /// new directory here, in permission bits.
     pub(crate) fn set_usual_mode(&self, mode: u32) {
         if self.is_new()
             && let Ok(stat) = rustix::fs::fstat(&self.directory)
@@ -93,7 +96,8 @@ impl Target {
         }
     }
 
-    /// Lets the owner of a read-only directory write in it while the restore runs; says whether that changed anything.
+    /// Lets the owner of a read-only directory write in it while the restore runs; returns whether that changed
+    /// anything.
     pub(crate) fn open_up(&self) -> bool {
         let Ok(stat) = rustix::fs::fstat(&self.directory) else { return false };
         let mode = stat.st_mode & 0o7777;
@@ -101,8 +105,8 @@ impl Target {
         changed && self.mode_after.set(mode).is_ok()
     }
 
-    /// As [`Self::open_up`], if its owner may not write in it: a restore that failed gave it back its mode, and the next one
-    /// takes up what lies in it.
+    /// As [`Self::open_up`], if its owner may not write in it: a restore that failed gave it back its mode,
+    /// and the next one takes up what lies in it.
     pub(crate) fn open_up_if_closed(&self) {
         let access = rustix::fs::accessat(&self.directory, ".", Access::WRITE_OK, AtFlags::EACCESS);
         if access == Err(Errno::ACCESS) {
@@ -122,7 +126,8 @@ impl Target {
         }
     }
 
-    /// Gives the directory the mode that it had before the restore or, if it is new, that of any new directory here.
+    /// Gives the directory the mode that it had before the restore or, if it is new, that of any new
+    /// directory here.
     pub(crate) fn settle_mode(&self) {
         if let Some(&mode) = self.mode_after.get() {
             let _ = rustix::fs::fchmod(&self.directory, Mode::from_raw_mode(mode));
@@ -145,7 +150,7 @@ impl Target {
         }
     }
 
-    /// Says what could not be done with the target.
+    /// Makes the error that says what could not be done with the target.
     pub(crate) fn error(&self, what: &'static str, source: impl Into<std::io::Error>) -> Error {
         Error::Target { path: self.path.clone(), what, source: source.into(), unfinished: None }
     }
@@ -172,8 +177,8 @@ pub(crate) fn find(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String
     Ok((directory, name))
 }
 
-/// Returns what is in the way of a directory that does not exist: something else of its name, or of one that it lies in, be it a
-/// link that leads nowhere.
+/// Returns what is in the way of a directory that does not exist: something else of its name, or of one that
+/// it lies in, be it a link that leads nowhere.
 fn no_directory(directory: &Path) -> Option<PathBuf> {
     // Without `/` at its end, which asks the system for directories alone.
     let plain: PathBuf = directory.components().collect();
@@ -186,8 +191,8 @@ fn no_directory(directory: &Path) -> Option<PathBuf> {
     (!is_directory).then(|| nearest.into())
 }
 
-/// Creates a directory that is open to its owner alone, in directories as the umask leaves them; returns whether it did, and not
-/// somebody else in the meantime.
+/// Creates a directory that is open to its owner alone, in directories as the umask leaves them; returns
+/// whether it did, and not somebody else in the meantime.
 fn create(directory: &Path) -> io::Result<bool> {
     // Without `.` at its end, which names no directory that is still to be created.
     let directory: PathBuf = directory.components().collect();
@@ -219,9 +224,9 @@ fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
     })
 }
 
-/// Refuses a target that is a device, pipe or socket, or a link to anything but a directory: replacing one is a slip more
-/// often than a wish (`/dev/stdout` is such a link), and writing through it is never safe. Only a link that is to be
-/// restored may replace a link.
+/// Refuses a target that is a device, pipe or socket, or a link to anything but a directory: replacing one is
+/// a slip more often than a wish (`/dev/stdout` is such a link), and writing through it is never safe. Only a
+/// link that is to be restored may replace a link.
 fn refuse_unsuitable(entry: &Entry, path: &Path) -> Result<()> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     let leads_to = fs::metadata(path);
@@ -252,20 +257,19 @@ fn lies_in_system(path: &Path) -> bool {
     parent.is_some_and(|parent| ["/dev", "/proc", "/sys"].iter().any(|system| parent.starts_with(system)))
 }
 
-/// Refuses a path that leads back up out of a directory that does not exist: where that ends is known only after creating it.
+/// Refuses a path that leads back up out of a directory that does not exist: where that ends is known only
+/// after creating it.
 fn refuse_detour(directory: &Path) -> io::Result<()> {
     let missing = directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
-    match missing.filter_map(|path| path.components().next_back()).any(|last| last == Component::ParentDir) {
-        true => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it leads back out of a folder that does not exist",
-        )),
-        false => Ok(()),
+    if missing.filter_map(|path| path.components().next_back()).any(|last| last == Component::ParentDir) {
+        let why = "it leads back out of a folder that does not exist";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
+    Ok(())
 }
 
-/// Returns the name of a file or link. That of a snapshot's root is a label that nobody has checked: where it leads somewhere,
-/// the last component counts.
+/// Returns the name of a file or link. That of a snapshot's root is a label that nobody has checked: where it
+/// leads somewhere, the last component counts.
 fn entry_name(entry: &Entry, path: &Path) -> Result<String> {
     let last = entry.name().rsplit('/').find(|name| !matches!(*name, "" | "."));
     let usable = last.filter(|name| *name != ".." && !name.contains('\0'));
@@ -277,8 +281,8 @@ fn unnamed(path: &Path) -> Error {
     Error::Target { path: path.into(), what: "cannot be the target", source, unfinished: None }
 }
 
-/// Refuses a target that overlaps with the repository, if that is a directory. A single file does no harm beside the
-/// repository, only in it.
+/// Refuses a target that overlaps with the repository, if that is a directory. A single file does no harm
+/// beside the repository, only in it.
 fn overlap(target: &Path, repository: Option<&Path>, whole: bool) -> std::io::Result<Option<Error>> {
     repository.map_or(Ok(None), |repository| refuse_overlap(target, repository, whole))
 }

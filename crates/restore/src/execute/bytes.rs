@@ -12,9 +12,9 @@ use crate::{Options, PageCache};
 /// From this size on room is reserved before writing: below it costs more than it saves (+34 % at 4 KiB).
 const RESERVE: u64 = 1 << 20;
 
-/// From this size on a write leaves no copy in memory, where the system can: for smaller ones that costs more than it
-/// saves (at 4 KiB twice as much). A file of 3 GiB took 3.5 CPU seconds instead of 4.9 to 8.7, where memory that a virtual
-/// machine touches for the first time is dear.
+/// From this size on a write leaves no copy in memory, where the system can: for smaller ones that costs more
+/// than it saves (at 4 KiB twice as much). A file of 3 GiB took 3.5 CPU seconds instead of 4.9 to 8.7, where
+/// memory that a virtual machine touches for the first time is dear.
 const UNCACHED: usize = 1 << 20;
 
 /// How files are written in this restore.
@@ -33,8 +33,9 @@ impl Bytes {
         Self { hole, uncached: AtomicBool::new(options.page_cache == PageCache::Auto) }
     }
 
-    /// Reserves room for a file, where the file system can and has as much: the size is only what an entry says, and half
-    /// a reservation would take the room from other files. Whether there is enough, writing will tell.
+    /// Reserves room for a file, where the file system can and has as much: the size is only what an entry
+    /// says, and half a reservation would take the room from other files. Whether there is enough, writing
+    /// will tell.
     pub(crate) fn reserve(&self, file: impl AsFd, length: u64) {
         if length < RESERVE || self.hole.is_some() {
             return;

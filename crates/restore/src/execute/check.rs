@@ -1,7 +1,8 @@
-//! Is it there already? Reads what the target or an interrupted restore has, and compares its hash with the snapshot's.
+//! Is it there already? Reads what the target or an interrupted restore has, and compares its hash with the
+//! snapshot's.
 //!
-//! Bytes are right if they hash to the content that belongs there; nothing else is trusted. What is wrong goes back to the
-//! planner, which plans to read it from the repository.
+//! Bytes are right if they hash to the content that belongs there; nothing else is trusted. What is wrong
+//! goes back to the planner, which plans to read it from the repository.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,7 +33,7 @@ enum Place {
 }
 
 impl Worker<'_> {
-    /// Looks whether the bytes of a file, link or piece are there already.
+    /// Checks whether the bytes of a file, link or piece are there already.
     pub(super) fn check(&mut self, check: &Check) {
         if !self.shared.stopped() {
             match (&check.item, check.extent) {
@@ -109,15 +110,12 @@ impl Worker<'_> {
             && let Ok(staged) = self.handles.open(directory)
             && self.is_there(staged.as_fd(), entry, extent, Place::Staging).unwrap_or(false)
         {
-            match entry.symlink {
-                true => {
-                    self.is_staged(entry);
-                    self.shared.tally.symlink();
-                }
-                false => {
-                    self.shared.tally.found(entry.size);
-                    self.file_is_there(entry, entry.size, entry.size);
-                }
+            if entry.symlink {
+                self.is_staged(entry);
+                self.shared.tally.symlink();
+            } else {
+                self.shared.tally.found(entry.size);
+                self.file_is_there(entry, entry.size, entry.size);
             }
             return self.child_done(directory.clone());
         }
@@ -128,7 +126,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Says whether an entry of a directory has the right bytes; if so, gives it the right attributes.
+    /// Returns whether an entry of a directory has the right bytes; if so, gives it the right attributes.
     fn is_there(
         &mut self,
         directory: BorrowedFd<'_>,
@@ -166,7 +164,8 @@ impl Worker<'_> {
         Ok(right)
     }
 
-    /// Returns whether a file or link with the right bytes may stay the one that it is. Nobody else gets into the staging tree.
+    /// Returns whether a file or link with the right bytes may stay the one that it is. Nobody else gets into
+    /// the staging tree.
     fn may_stay(&self, stat: &Stat, entry: &SmallEntry, place: Place) -> bool {
         place == Place::Staging || self.metadata.may_keep(stat, &entry.attributes)
     }

@@ -103,7 +103,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Says whether the restore was given up, or is to be.
+    /// Returns whether the restore was given up, or is to be.
     pub(crate) fn stopped(&self) -> bool {
         if !self.stop.load(Ordering::Relaxed) {
             let unfinished = || self.staging.path(self.target);

@@ -1,4 +1,5 @@
-//! Removing what an interrupted restore left, and opening up directories that the planner could not look into.
+//! Removing what an interrupted restore left, and opening up directories that the planner could not look
+//! into.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Removes what has a name in the staging tree. What cannot be removed is found in the way by whoever needs its name.
+    /// Removes what has a name in the staging tree. What cannot be removed is found in the way by whoever
+    /// needs its name.
     pub(super) fn discard_by_name(&mut self, directory: &Arc<Directory>, name: &[u8]) {
         let opened = self.handles.open(directory);
         if let Err(error) = opened.and_then(|directory| remove_tree(directory.as_fd(), name, None)) {

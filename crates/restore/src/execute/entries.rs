@@ -26,10 +26,8 @@ impl Worker<'_> {
             }
             Ok(bytes) => {
                 self.discard(entry);
-                let written = match entry.symlink {
-                    true => self.symlink(entry, bytes),
-                    false => self.file(entry, bytes),
-                };
+                let written =
+                    if entry.symlink { self.symlink(entry, bytes) } else { self.file(entry, bytes) };
                 match written {
                     Ok(unset) => {
                         self.shared.tally.unset(unset, path);
@@ -105,8 +103,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Counts a file, of which so many bytes were there before, and says so if the repository has another size for it than
-    /// its entry.
+    /// Counts a file, of which so many bytes were there before, and says so if the repository has another
+    /// size for it than its entry.
     pub(super) fn file_is_there(&self, entry: &SmallEntry, length: u64, reused: u64) {
         self.is_staged(entry);
         self.file_in_place_is_there(entry, length, reused);

@@ -16,7 +16,8 @@ use crate::room::Finished;
 impl Worker<'_> {
     /// Puts finished entries into their place. What cannot stays staged, and the end says why.
     ///
-    /// Nothing may be under way. What is forced to disk before entries get their names at the end is forced here as well.
+    /// Nothing may be under way. What is forced to disk before entries get their names at the end is forced
+    /// here as well.
     pub(super) fn publish(&mut self) {
         let finished = self.shared.room.take_finished();
         let has_entries = finished.iter().any(|finished| matches!(finished, Finished::Entry { .. }));
@@ -42,7 +43,8 @@ impl Worker<'_> {
         self.shared.room.note_published(count);
     }
 
-    /// Has the file system free what was replaced, which some do late, and does without the tag of the unfinished directory.
+    /// Has the file system free what was replaced, which some do late, and does without the tag of the
+    /// unfinished directory.
     pub(super) fn flush(&self) {
         self.shared.staging.untag();
         if let Err(error) = rustix::fs::syncfs(&self.shared.target.directory) {
@@ -77,7 +79,8 @@ impl Worker<'_> {
     }
 }
 
-/// Replaces a file or link by what is finished, in one step unless that is a directory. A directory is replaced at the end only.
+/// Replaces a file or link by what is finished, in one step unless that is a directory. A directory is
+/// replaced at the end only.
 fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     match look(to, name)? {
         Some(stat) if is_directory(&stat) => return Err(Errno::ISDIR.into()),

@@ -132,7 +132,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Notes that a child of a directory is finished, and finishes those directories that waited for nothing else.
+    /// Notes that a child of a directory is finished, and finishes those directories that waited for nothing
+    /// else.
     pub(super) fn child_done(&mut self, directory: Arc<Directory>) {
         if directory.one_done() {
             self.finish_upwards(directory);

@@ -73,8 +73,8 @@ impl Batch {
         self.chores.push(Chore::Write(entry));
     }
 
-    /// Returns whether it is to be handed over. How many chores there are depends on how far the workers are: they must not
-    /// change which contents are read together, unless there are very many.
+    /// Returns whether it is to be handed over. How many chores there are depends on how far the workers are:
+    /// they must not change which contents are read together, unless there are very many.
     pub(crate) fn is_full(&self) -> bool {
         self.items.len() + self.written + self.checks.len() >= ENTRIES
             || self.chores.len() >= 4 * ENTRIES
@@ -82,7 +82,8 @@ impl Batch {
             || self.large_files >= LARGE_FILES
     }
 
-    /// Puts what is to be read into the order in which it is stored; reads get `at_least` bytes long where there is as much.
+    /// Puts what is to be read into the order in which it is stored; reads get `at_least` bytes long where
+    /// there is as much.
     pub(crate) fn schedule(&mut self, contents: &Contents, at_least: u64) {
         self.reads = contents.schedule(&mut self.needs, at_least);
     }

@@ -87,8 +87,8 @@ impl Context<'_> {
         self.destination.map_or_else(Creator::of_process, |destination| destination.defaults.creator)
     }
 
-    /// Notes that a file is not whole although some of it is there or, with `/` at the end of its path, that it is not known
-    /// what all of a directory is. Shards alone keep this in mind, for the finish.
+    /// Notes that a file is not whole although some of it is there or, with `/` at the end of its path, that
+    /// it is not known what all of a directory is. Shards alone keep this in mind, for the finish.
     pub(crate) fn note_incomplete(&self, path: String, why: String) {
         if let Some(destination) = &self.destination {
             destination.incomplete.add(path, why);

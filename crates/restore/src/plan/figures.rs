@@ -1,7 +1,7 @@
 //! What a plan would read and restore, added up without a target.
 //!
-//! The planner runs as for a restore into an empty directory. Its crew does nothing but count, and drops each batch, so
-//! memory does not grow with the number of files.
+//! The planner runs as for a restore into an empty directory. Its crew does nothing but count, and drops each
+//! batch, so memory does not grow with the number of files.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -37,7 +37,8 @@ pub struct Figures {
     pub packs: u64,
     /// Ranges of packs that are read, neighbours merged as the store wants them.
     pub ranges: u64,
-    /// The bytes of these ranges: compressed, gaps between contents included, and what several batches need more than once.
+    /// The bytes of these ranges: compressed, gaps between contents included, and what several batches need
+    /// more than once.
     pub bytes_to_read: u64,
     /// Entries that cannot be restored, as far as that can be known without reading files.
     pub problem_count: u64,

@@ -66,8 +66,9 @@ impl Planner<'_> {
             }
             _ => {}
         }
-        // What no shard has left there was moved to its place by a finish that was killed, or is restored now. What is not
-        // whole is as good as what an interrupted restore left: it is compared, and what is missing of it is read.
+        // What no shard has left there was moved to its place by a finish that was killed, or is restored
+        // now. What is not whole is as good as what an interrupted restore left: it is compared, and what is
+        // missing of it is read.
         let is_left = self.shared.options.is_finish() && found.left == Leftover::Usable;
         if is_left && self.is_incomplete(&small) {
             if small.size == 0 {
@@ -125,8 +126,8 @@ impl Planner<'_> {
         self.hand_over_when_full();
     }
 
-    /// Has what an interrupted restore left of an entry removed before it is written, be it that it is lost; what several
-    /// shards write none of them removes.
+    /// Has what an interrupted restore left of an entry removed before it is written, even if it is lost;
+    /// what several shards write none of them removes.
     fn discard(&mut self, small: &mut SmallEntry, found: &mut Candidates) {
         if self.share.is_none() {
             small.discard |= found.left != Leftover::Nothing;
@@ -134,8 +135,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Returns whether a file of which several shards may have written parts is not known to be whole: one of them said so, or
-    /// it has another size than its entry.
+    /// Returns whether a file of which several shards may have written parts is not known to be whole: one of
+    /// them said so, or it has another size than its entry.
     fn is_incomplete(&mut self, small: &SmallEntry) -> bool {
         if small.object.indirection() == 0 {
             return false;
@@ -154,7 +155,7 @@ impl Planner<'_> {
         found.is_some_and(|stat| small.symlink || size(&stat) == small.size)
     }
 
-    /// Says whether what begins somewhere in an entry is restored by this process.
+    /// Returns whether what begins somewhere in an entry is restored by this process.
     fn has(&self, begins: Option<u64>, offset: u64) -> bool {
         match (&self.share, begins) {
             (Some(share), Some(begins)) => share.has(begins.saturating_add(offset)),
@@ -218,15 +219,11 @@ impl Planner<'_> {
                 break;
             }
             file.expect_one();
-            match found.is_nothing() {
-                true => self.piece(file.clone(), extent),
-                false => {
-                    self.batch.checks.push(Check {
-                        item: Item::Large(file.clone()),
-                        extent: Some(extent),
-                        found,
-                    });
-                }
+            if found.is_nothing() {
+                self.piece(file.clone(), extent);
+            } else {
+                let item = Item::Large(file.clone());
+                self.batch.checks.push(Check { item, extent: Some(extent), found });
             }
             if self.batch.is_full() {
                 self.hand_over_when_full();
@@ -236,7 +233,7 @@ impl Planner<'_> {
         self.large_file_one_done(file);
     }
 
-    /// Waits until one more file may be open. Those that are begun get all their pieces meanwhile.
+    /// Waits until one more file may be open. Those that are begun get all their pieces in that time.
     fn wait_for_large_file(&mut self) {
         let (most, checks) = (self.shared.large_files, self.shared.crew.checks());
         while checks.are_large_files(most) {

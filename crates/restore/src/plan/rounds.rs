@@ -142,7 +142,8 @@ impl Planner<'_> {
         self.rounds.handed_out = 0;
     }
 
-    /// Tries something once more with nothing else under way, as long as something can be put into its place to make room.
+    /// Tries something once more with nothing else under way, as long as something can be put into its place
+    /// to make room.
     fn try_alone(&mut self, postponed: Postponed) {
         let mut waiting = vec![postponed];
         while !self.shared.stopped() {
@@ -169,8 +170,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Tries everything that found no room once more, now that all else is done, the one that grows least first. Ends the
-    /// restore if that is in vain.
+    /// Tries everything that found no room once more, now that all else is done, the one that grows least
+    /// first. Ends the restore if that is in vain.
     pub(super) fn end_rounds(&mut self) {
         loop {
             self.drain();
@@ -235,9 +236,10 @@ impl Planner<'_> {
         waiting.extend(self.take_postponed());
         let (free, block) = (self.free().bytes, self.rounds.block);
         let rest = || Some(self.rounds.total?.bytes.saturating_sub(self.shared.tally.bytes_there()));
-        let needed = match self.rounds.over_existing {
-            true => Some(waiting.iter().map(|postponed| postponed.bytes(block)).collect::<InTurn>().most()),
-            false => rest(),
+        let needed = if self.rounds.over_existing {
+            Some(waiting.iter().map(|postponed| postponed.bytes(block)).collect::<InTurn>().most())
+        } else {
+            rest()
         };
         let replaces = waiting.iter().any(|postponed| match postponed {
             Postponed::Entry { entry, .. } => entry.frees.is_some() && entry.object.indirection() > 0,

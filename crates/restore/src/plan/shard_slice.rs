@@ -1,7 +1,8 @@
 //! What falls to one of several processes that restore together.
 //!
-//! It is decided by where entries and pieces lie in their directory, counted in bytes from a place that its path gives, so
-//! nobody has to speak to anybody, and a directory that one of them cannot read changes nothing about the others.
+//! It is decided by where entries and pieces lie in their directory, counted in bytes from a place that its
+//! path gives, so nobody has to speak to anybody, and a directory that one of them cannot read changes
+//! nothing about the others.
 
 use kopia_repository::Entry;
 use kopia_repository::verify::Shard;
@@ -34,8 +35,9 @@ impl Share {
         Self { shard, unit, position: 0 }
     }
 
-    /// Begins with a directory. Where that is depends on its path alone: what another shard could or could not read of other
-    /// directories must not matter, nor may the first entries of all directories fall to the same shard.
+    /// Begins with a directory. Where that is depends on its path alone: what another shard could or could
+    /// not read of other directories must not matter, nor may the first entries of all directories fall to
+    /// the same shard.
     pub(crate) fn begin(&mut self, directory: &str) {
         self.position = spread(directory) % self.unit.saturating_mul(self.shard.of().into());
     }
@@ -47,14 +49,14 @@ impl Share {
         start
     }
 
-    /// Says whether what begins somewhere falls to this shard.
+    /// Returns whether what begins somewhere falls to this shard.
     pub(crate) fn has(&self, position: u64) -> bool {
         (position / self.unit) % u64::from(self.shard.of()) == u64::from(self.shard.number())
     }
 }
 
-/// Returns a number that depends on a path, the same on every machine and in every build: FNV-1a, and the end of MurmurHash3,
-/// as the first alone hardly tells paths apart that differ at their end.
+/// Returns a number that depends on a path, the same on every machine and in every build: FNV-1a, and the end
+/// of MurmurHash3, as the first alone hardly tells paths apart that differ at their end.
 fn spread(path: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
     let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325, step);

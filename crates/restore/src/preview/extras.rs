@@ -1,4 +1,5 @@
-//! What would be deleted: decided at the end, because nothing is where not all of the snapshot can be restored.
+//! What would be deleted: decided at the end, because nothing is where not all of the snapshot can be
+//! restored.
 
 use crate::reason::{NotDeleted, Reason};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,4 +1,5 @@
-//! Reasons that lie with the target: what the system refused, what its file system cannot hold, what stays undeleted.
+//! Reasons that lie with the target: what the system refused, what its file system cannot hold, what stays
+//! undeleted.
 
 use std::fmt;
 use std::io;
@@ -97,7 +98,8 @@ pub enum NotDeleted {
     Unlisted(Arc<io::Error>),
     /// Another directory took its place while the restore ran.
     Replaced,
-    /// The file system takes one of the directory's names for another, so nobody knows which are the snapshot's.
+    /// The file system takes one of the directory's names for another, so nobody knows which are the
+    /// snapshot's.
     NamesClash,
     /// The backup of the directory did not come to its end.
     IncompleteBackup,

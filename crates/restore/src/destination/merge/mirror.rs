@@ -17,7 +17,8 @@ use super::{Merge, Publisher, Waiting, attributes, in_the_way};
 use crate::reason::NotDeleted;
 
 impl Publisher<'_> {
-    /// Deletes what the snapshot does not have, if all that it has was restored, and finishes the directories.
+    /// Deletes what the snapshot does not have, if all that it has was restored, and finishes the
+    /// directories.
     pub(super) fn mirror(
         &mut self,
         merge: &Merge,
@@ -59,12 +60,14 @@ impl Publisher<'_> {
         }
     }
 
-    /// Finds the directories that another restore is at work in, or in one that they lie in: what it puts there is no extra.
+    /// Finds the directories that another restore is at work in, or in one that they lie in: what it puts
+    /// there is no extra.
     fn in_use(&self, merge: &Merge) -> HashSet<*const Directory> {
         let with_extras = merge.existing.iter().filter(|directory| directory.extras().is_some());
         let concerned: HashSet<_> = with_extras.flat_map(Directory::ancestors).map(Arc::as_ptr).collect();
         let mut in_use = HashSet::new();
-        // Each comes after those that it lies in. In the target itself nobody else is at work: its lock is ours.
+        // Each comes after those that it lies in. In the target itself nobody else is at work: its lock is
+        // ours.
         for directory in merge.existing.iter().filter(|directory| concerned.contains(&Arc::as_ptr(directory)))
         {
             let Some(parent) = &directory.parent else { continue };
@@ -87,7 +90,8 @@ impl Publisher<'_> {
         listed: Identity,
         extras: &[Box<[u8]>],
     ) {
-        // Another directory may have been moved or mounted there since, whose entries nobody has compared with the snapshot.
+        // Another directory may have been moved or mounted there since, whose entries nobody has compared
+        // with the snapshot.
         if Identity::of(destination).ok() != Some(listed) {
             return self.tally.extra_problem(directory.path_of(""), NotDeleted::Replaced);
         }
@@ -99,8 +103,8 @@ impl Publisher<'_> {
         }
     }
 
-    /// Puts a file or link in the place of a directory, which goes only where all of the snapshot was restored, or if it is
-    /// empty.
+    /// Puts a file or link in the place of a directory, which goes only where all of the snapshot was
+    /// restored, or if it is empty.
     fn replace_directory(
         &self,
         directory: &Arc<Directory>,

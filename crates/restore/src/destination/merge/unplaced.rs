@@ -1,7 +1,7 @@
 //! What cannot be moved to its place: reported, and taken out of the counts of what was restored.
 //!
-//! An entry counts as restored once it lies whole in the staging tree. If it stays there, it is removed with that tree, and
-//! so is all that lies in it if it is a directory; the summary must not count it.
+//! An entry counts as restored once it lies whole in the staging tree. If it stays there, it is removed with
+//! that tree, and so is all that lies in it if it is a directory; the summary must not count it.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -89,7 +89,8 @@ impl Publisher<'_> {
         self.tally.unplaced(path, reason.into(), Unplaced::of(staged, name));
     }
 
-    /// Reports a directory of the target that could not be filled, but for directories that `exist` in it: these were filled before.
+    /// Reports a directory of the target that could not be filled, but for directories that `exist` in it:
+    /// these were filled before.
     pub(super) fn unfilled(
         &self,
         directory: &Arc<Directory>,

@@ -1,6 +1,6 @@
 //! Whether a file that the target has already may stay the file that it is.
 //!
-//! Whoever opened a file for writing can write in it ever after, whatever its owner and mode become. So a
+//! A process that opened a file for writing can write in it ever after, whatever its owner and mode become. So a
 //! file with the right bytes is kept only if nobody could have opened it so far who will not be allowed to
 //! afterwards; otherwise a new file with the same bytes takes its place.
 
@@ -21,7 +21,7 @@ const SETGID: u32 = 0o2000;
 /// Whose the files are that this process makes, and what can be changed of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Creator {
-    /// Who runs this process.
+    /// The effective user of this process.
     pub(crate) user: u32,
     /// Whose its files become: somebody else's on NFS with `root_squash` and on CIFS with `uid=`.
     pub(crate) uid: u32,
@@ -33,7 +33,7 @@ pub(crate) struct Creator {
 }
 
 impl Creator {
-    /// Looks whether a file that this process has just made can be given away.
+    /// Checks whether a file that this process has just made can be given away.
     pub(super) fn of_made(file: &OwnedFd, made: &Stat, sets_modes: bool) -> Self {
         let user = rustix::process::geteuid();
         let owns = || rustix::fs::fstat(file).is_ok_and(|stat| stat.st_uid == user.as_raw());
@@ -100,7 +100,8 @@ impl Keeper {
         Self { preserve: options.into(), creator }
     }
 
-    /// Returns whether a file or link of the target with the right bytes may be kept and given its attributes.
+    /// Returns whether a file or link of the target with the right bytes may be kept and given its
+    /// attributes.
     pub(crate) fn may_keep(self, stat: &Stat, wanted: &Attributes) -> bool {
         may_keep(stat, &self.preserve.adjust(wanted, stat), self.creator)
     }

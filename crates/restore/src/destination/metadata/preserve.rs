@@ -22,12 +22,12 @@ impl From<&Options> for Preserve {
 }
 
 impl Preserve {
-    /// Says whether everything is restored.
+    /// Returns whether everything is restored.
     pub(crate) fn is_nothing(self) -> bool {
         self == Self::default()
     }
 
-    /// Says whether entries keep the mode that they get here.
+    /// Returns whether entries keep the mode that they get here.
     pub(crate) fn permissions(self) -> bool {
         self.permissions
     }

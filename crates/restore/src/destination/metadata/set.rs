@@ -1,4 +1,5 @@
-//! Sets owner, mode and time of one entry in the order that the system needs, and looks whether it has them then.
+//! Sets owner, mode and time of one entry in the order that the system needs, and looks whether it has them
+//! then.
 
 use std::io;
 

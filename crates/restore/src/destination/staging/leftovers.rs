@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use super::super::open_directory;
 use super::{LOCK, PREFIX};
 
-/// Returns whether another restore is at work in a target: of any root or, where a single file is restored, of the same.
+/// Returns whether another restore is at work in a target: of any root or, where a single file is restored,
+/// of the same.
 ///
 /// Nothing is changed; the locks that are tried are given back at once.
 pub(crate) fn is_busy(target: BorrowedFd<'_>, root: ObjectId, single: bool) -> io::Result<bool> {
@@ -47,7 +48,7 @@ pub(super) fn leftovers(target: BorrowedFd<'_>) -> io::Result<(Vec<String>, Vec<
     Ok((directories, markers))
 }
 
-/// Says whether a name is that of a marker: what stands behind a dot, which no object has in its name.
+/// Returns whether a name is that of a marker: what stands behind a dot, which no object has in its name.
 pub(crate) fn is_marker(name: &[u8]) -> bool {
     name.strip_prefix(PREFIX.as_bytes()).is_some_and(|rest| rest.contains(&b'.'))
 }
@@ -59,8 +60,8 @@ pub(crate) fn markers_of(target: BorrowedFd<'_>, name: &str) -> io::Result<Vec<S
     Ok(markers)
 }
 
-/// Returns whether a restore is at work in a directory: an unfinished directory in it is locked, or shards have left something
-/// beside one.
+/// Returns whether a restore is at work in a directory: an unfinished directory in it is locked, or shards
+/// have left something beside one.
 pub(crate) fn is_in_use(parent: BorrowedFd<'_>) -> io::Result<bool> {
     let (directories, markers) = leftovers(parent)?;
     Ok(directories.iter().any(|directory| {
@@ -68,7 +69,8 @@ pub(crate) fn is_in_use(parent: BorrowedFd<'_>) -> io::Result<bool> {
     }))
 }
 
-/// Returns whether a restore holds the lock of an unfinished directory. Where that cannot be known, one might.
+/// Returns whether a restore holds the lock of an unfinished directory. Where that cannot be known, one
+/// might.
 fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
     match open_directory(directory, name) {
         Ok(handle) => rustix::fs::flock(&handle, FlockOperation::NonBlockingLockShared).is_err(),
@@ -79,7 +81,8 @@ fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
     }
 }
 
-/// Removes the markers beside one staging directory that is gone, and the locks that no shard holds: one that has just begun may.
+/// Removes the markers beside one staging directory that is gone, and the locks that no shard holds: one that
+/// has just begun may.
 pub(crate) fn remove_markers(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     for marker in markers_of(target, name)? {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

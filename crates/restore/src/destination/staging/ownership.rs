@@ -1,4 +1,5 @@
-//! Whose an unfinished directory is: one of another user, or that another user may have put there, is not used.
+//! Whose an unfinished directory is: one of another user, or that another user may have put there, is not
+//! used.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,8 +11,8 @@ use super::super::metadata::probe::creator_in;
 use super::super::target::Target;
 use super::super::{Identity, is_directory, look, open_to_change};
 
-/// Opens a staging directory that was left; `None` for what is not a directory, belongs to another user, or lets others write in
-/// it, who may have put anything there. Notes whether the target was created for it.
+/// Opens a staging directory that was left; `None` for what is not a directory, belongs to another user, or
+/// lets others write in it, who may have put anything there. Notes whether the target was created for it.
 pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
     let directory = target.directory.as_fd();
     // Before its mode is changed, and after that of what was opened.
@@ -45,16 +46,17 @@ pub(super) fn is_closed(stat: &Stat) -> bool {
     stat.st_mode & 0o022 == 0
 }
 
-/// Returns whether a staging directory is this user's, or whose all is that this process makes in the target: on NFS with
-/// `root_squash` and CIFS with `uid=` that is somebody else, who could change all of it anyhow.
+/// Returns whether a staging directory is this user's, or whose all is that this process makes in the target:
+/// on NFS with `root_squash` and CIFS with `uid=` that is somebody else, who could change all of it anyhow.
 pub(super) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
     let is_users = || stat.st_uid == rustix::process::geteuid().as_raw();
     let is_creators = || creator_in(target).is_ok_and(|creator| creator.uid == stat.st_uid);
     is_directory(stat) && (is_users() || is_creators())
 }
 
-/// Returns whether a staging directory may be none: where others may rename in the target, any directory of this user may have
-/// been given the name. One that a restore made is closed to everybody else, where modes can be set.
+/// Returns whether a staging directory may be none: where others may rename in the target, any directory of
+/// this user may have been given the name. One that a restore made is closed to everybody else, where modes
+/// can be set.
 pub(super) fn is_doubtful(target: BorrowedFd<'_>, stat: &Stat) -> bool {
     let others_rename = || {
         rustix::fs::fstat(target).map_or(true, |target| {
@@ -69,19 +71,20 @@ pub(super) fn is_doubtful(target: BorrowedFd<'_>, stat: &Stat) -> bool {
 
 /// Describes what is in the way of the staging directory.
 pub(super) fn not_ours(name: &str, stat: &Stat) -> io::Error {
-    let what = match is_directory(stat) {
-        false => "is not a folder",
-        true if is_closed(stat) && stat.st_uid == rustix::process::geteuid().as_raw() => {
-            "is open to others, unlike any that a restore leaves"
-        }
-        true if is_closed(stat) => "belongs to another user",
-        true => "is a folder of another user, or others may write in it",
+    let what = if !is_directory(stat) {
+        "is not a folder"
+    } else if !is_closed(stat) {
+        "is a folder of another user, or others may write in it"
+    } else if stat.st_uid == rustix::process::geteuid().as_raw() {
+        "is open to others, unlike any that a restore leaves"
+    } else {
+        "belongs to another user"
     };
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{name} in it {what}; remove it first"))
 }
 
-/// Takes the lock of a staging directory; says whether it is ours and the directory still has its name: another restore may
-/// just have removed it, and made a new one.
+/// Takes the lock of a staging directory; returns whether it is ours and the directory still has its name:
+/// another restore may just have removed it, and made a new one.
 pub(super) fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
     // Some network file systems have no locks; then nothing warns of a second restore.
     if rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {

@@ -74,7 +74,8 @@ fn a_directory_that_others_may_have_renamed_is_left_alone() {
             assert!(renamed.join("precious").exists(), "{name}");
             assert_eq!(fs::metadata(&renamed).unwrap().permissions().mode() & 0o777, 0o755);
         }
-        // What a restore made is closed to others, and in a target with the sticky bit nobody else renames it.
+        // What a restore made is closed to others, and in a target with the sticky bit nobody else renames
+        // it.
         mode(place.path(), if name == "kaa" { 0o777 } else { 0o1777 });
         mode(&renamed, if name == "kaa" { 0o700 } else { 0o755 });
         let staging = Staging::open(&target, root, &Options::default()).unwrap();

@@ -63,7 +63,7 @@ impl Worker<'_> {
             }
             None => match self.finish(file, handle) {
                 Ok(Some(kept_staged)) => Ok(kept_staged),
-                // It goes on: the file is looked at and written anew.
+                // It goes on: the file is compared and written once more.
                 Ok(None) => return,
                 Err(reason) => Err(reason),
             },
@@ -125,7 +125,8 @@ impl Worker<'_> {
 
     /// Cuts and closes a file of which others may write the rest.
     fn end_share(&self, open: OwnedFd, end: u64) -> io::Result<()> {
-        // What somebody left there may be longer, and who finishes the restore does not know where the file ends.
+        // What somebody left there may be longer, and who finishes the restore does not know where the file
+        // ends.
         if rustix::fs::fstat(&open).is_ok_and(|stat| size(&stat) > end) {
             rustix::fs::ftruncate(&open, end)?;
         }
@@ -133,8 +134,8 @@ impl Worker<'_> {
         close(open)
     }
 
-    /// Finishes a file that is whole. Says whether what is staged of it, if anything is, is to be moved to its place; nothing
-    /// if the file has to be written after all.
+    /// Finishes a file that is whole. Says whether what is staged of it, if anything is, is to be moved to
+    /// its place; nothing if the file has to be written after all.
     fn finish(&mut self, file: &Arc<LargeFile>, handle: Handle) -> Result<Option<bool>, Reason> {
         let entry = &file.entry;
         let there = file.there.load(Ordering::Relaxed);
@@ -168,9 +169,10 @@ impl Worker<'_> {
                     return Ok(None);
                 }
                 let cut = self.finish_filled(entry, filled, there)?;
-                match unchanged && !cut {
-                    true => self.count_kept(entry, there),
-                    false => self.file_in_place_is_there(entry, there, reused),
+                if unchanged && !cut {
+                    self.count_kept(entry, there);
+                } else {
+                    self.file_in_place_is_there(entry, there, reused);
                 }
             }
             Handle::Old(old) if self.keep(entry, &old, there) => {
@@ -224,7 +226,7 @@ impl Worker<'_> {
         true
     }
 
-    /// Keeps what there is of a file of which pieces are lost, if that was asked for; says whether it did.
+    /// Keeps what there is of a file of which pieces are lost, if that was asked for; returns whether it did.
     fn salvage(&mut self, file: &LargeFile, handle: Handle, failed: Failed, reason: &Reason) -> bool {
         let entry = &file.entry;
         let there = file.there.load(Ordering::Relaxed);

@@ -45,7 +45,7 @@ impl Worker<'_> {
         self.large_file_one_done(file);
     }
 
-    /// Looks whether a piece is there already, and gives it back to the planner if not.
+    /// Checks whether a piece is there already, and gives it back to the planner if not.
     pub(in crate::execute) fn check_piece(&mut self, file: &Arc<LargeFile>, extent: Extent) {
         if file.found_no_room() {
             return self.large_file_one_done(file);
@@ -168,7 +168,7 @@ impl Worker<'_> {
         Some(new)
     }
 
-    /// Writes bytes of a file; says whether that could be done.
+    /// Writes bytes of a file; returns whether that could be done.
     fn write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> bool {
         match self.try_write_piece(file, bytes, offset) {
             Ok(()) => {

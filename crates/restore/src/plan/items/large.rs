@@ -48,8 +48,8 @@ struct Compared {
     right: Vec<Extent>,
 }
 
-/// What is known of the pieces that are to be written into the target's own file. None is written before all of them have
-/// been decoded once, so that damage in the repository leaves the file as it was.
+/// What is known of the pieces that are to be written into the target's own file. None is written before all
+/// of them have been decoded once, so that damage in the repository leaves the file as it was.
 #[derive(Debug, Default)]
 struct Decoded {
     pieces: Vec<Extent>,
@@ -69,21 +69,20 @@ pub(crate) struct Failed {
 
 impl LargeFile {
     pub(crate) fn new(entry: SmallEntry, found: Candidates) -> Self {
-        let (end, there, reused, changed, decoded, compared, no_room, failed) = Default::default();
-        let (handle, pending) = (RwLock::new(Handle::New), AtomicU64::new(1));
         Self {
             entry,
             found,
-            handle,
-            pending,
-            end,
-            there,
-            reused,
-            changed,
-            decoded,
-            compared,
-            no_room,
-            failed,
+            handle: RwLock::new(Handle::New),
+            // The planner, as long as it adds pieces.
+            pending: AtomicU64::new(1),
+            end: AtomicU64::default(),
+            there: AtomicU64::default(),
+            reused: AtomicU64::default(),
+            changed: AtomicBool::default(),
+            decoded: Mutex::default(),
+            compared: Mutex::default(),
+            no_room: AtomicBool::default(),
+            failed: Mutex::default(),
         }
     }
 
@@ -97,7 +96,8 @@ impl LargeFile {
         self.pending.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that a piece is settled or lost, or that the planner adds no more; returns whether that was the last thing.
+    /// Notes that a piece is settled or lost, or that the planner adds no more; returns whether that was the
+    /// last thing.
     pub(crate) fn one_done(&self) -> bool {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
@@ -133,7 +133,8 @@ impl LargeFile {
         std::mem::take(&mut *lock::lock(&self.failed))
     }
 
-    /// Notes that the target's own file has to be replaced, and returns the pieces of it that were taken for settled.
+    /// Notes that the target's own file has to be replaced, and returns the pieces of it that were taken for
+    /// settled.
     pub(crate) fn differs(&self) -> Vec<Extent> {
         let mut compared = lock::lock(&self.compared);
         compared.differs = true;
@@ -145,8 +146,8 @@ impl LargeFile {
         right
     }
 
-    /// Notes that a piece can be had, if it is to be written into the target's own file and it is not known yet that all
-    /// such pieces can; returns whether that is so, and the piece must not be written yet.
+    /// Notes that a piece can be had, if it is to be written into the target's own file and it is not known
+    /// yet that all such pieces can; returns whether that is so, and the piece must not be written yet.
     pub(crate) fn waits_for_others(&self, used: &ContentRef) -> bool {
         if !matches!(*lock::read(&self.handle), Handle::InPlace(_)) {
             return false;

@@ -51,8 +51,8 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         }
     }
 
-    /// Decides about a file or link where the target has a directory: an empty one is replaced, any other goes only where
-    /// extras do.
+    /// Decides about a file or link where the target has a directory: an empty one is replaced, any other
+    /// goes only where extras do.
     fn instead_of_directory(
         &mut self,
         place: &WalkedDir,
