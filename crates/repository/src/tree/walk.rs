@@ -27,7 +27,7 @@ pub trait Visitor {
     /// What the visitor attaches to a directory until its entries are visited.
     type Directory;
 
-    /// Returns whether a directory need not be visited after all; asked just before the next ones are read.
+    /// Returns whether a directory need not be visited after all; asked of the next one before each read.
     fn is_known(&mut self, directory: &Walked<Self::Directory>) -> bool {
         let _ = directory;
         false

@@ -54,7 +54,9 @@ impl<'a> Survey<'a> {
     /// Visits some roots and everything below them.
     pub(super) fn run<'e>(&mut self, roots: impl Iterator<Item = &'e Entry>) {
         let walked: Vec<_> = roots.filter(|root| self.add_root(root)).map(|root| (root, ())).collect();
-        let _ = Walk::new(self.repository).visits_once().run(walked, self);
+        // However deep they lie, and however many wait, they are no more than the index has.
+        let walk = Walk::new(self.repository).visits_once().max_waiting(usize::MAX);
+        let _ = walk.run(walked, self);
     }
 
     /// Adds a root and returns whether it is a directory that is to be walked.
