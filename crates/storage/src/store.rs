@@ -150,3 +150,45 @@ macro_rules! forward {
 
 forward!(Arc);
 forward!(Box);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryStore;
+
+    /// A store that says no more than it must.
+    #[derive(Debug)]
+    struct Least(MemoryStore);
+
+    impl BlobStore for Least {
+        fn location(&self) -> String {
+            self.0.location()
+        }
+
+        fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
+            self.0.list(prefix)
+        }
+
+        fn length(&self, id: &BlobId) -> Result<u64> {
+            self.0.length(id)
+        }
+
+        fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+            self.0.read(id)
+        }
+
+        fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
+            self.0.read_range(id, offset, length, buffer)
+        }
+
+        fn profile(&self) -> ReadProfile {
+            self.0.profile()
+        }
+    }
+
+    #[test]
+    fn what_a_store_need_not_say_conforms() {
+        crate::testing::conformance::check(|blobs| Least(blobs.iter().cloned().collect()));
+        assert_eq!(Least(MemoryStore::new()).directory(), None);
+    }
+}

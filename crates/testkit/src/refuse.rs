@@ -30,6 +30,8 @@ pub enum Call {
     Syncfs,
     /// Gives an entry another name.
     Rename,
+    /// Opens a file.
+    Open,
     /// Lists a directory.
     List,
     /// Opens a file to make it with another mode than 0600.
@@ -69,6 +71,7 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
             #[cfg(target_arch = "x86_64")]
             all.extend([(libc::SYS_renameat, 0), (libc::SYS_rename, 0)]);
         }
+        Call::Open => all.push((libc::SYS_openat, 0)),
         Call::List => all.push((libc::SYS_getdents64, 0)),
         Call::CreateWithMode => all.push((libc::SYS_openat, 3)),
     }
