@@ -164,8 +164,8 @@ pub(crate) struct What {
 /// As [`What`], where a thing need not be named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OptionalWhat {
-    /// What to look at, and no more: `latest`, user@host:/path, an id, each with /a/path/below. Without it,
-    /// the whole repository.
+    /// What to find or to verify: `latest`, user@host:/path, an id, each with /a/path/below. Without it, the
+    /// whole repository.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
     what: Option<String>,
     /// The newest snapshot made by then.

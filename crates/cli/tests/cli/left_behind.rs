@@ -31,7 +31,8 @@ fn an_upgrade_that_was_abandoned_is_dated_and_has_ways_out() {
     command("upgrade-abandoned", "doctor").run().says(&["rollback --force", path]);
     let pod =
         command("upgrade-abandoned", "snapshots").env("KUBERNETES_SERVICE_HOST", "10.0.0.1").run().exits(1);
-    assert!(pod.stderr.contains("additionalArgs: [--degraded]") && !pod.stderr.contains("--format-blob"));
+    let pod = pod.says(&["--degraded (with VolSync: additionalArgs: [--degraded]) reads it"]);
+    assert!(!pod.stderr.contains("--format-blob"), "{}", pod.stderr);
 
     for (number, by) in [format!("--format-blob {path}"), "--degraded".into()].iter().enumerate() {
         let target = place.path(&format!("target{number}"));
