@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use kopia_rs::restore::{self, Existing, PageCache};
 use kopia_rs::verify::Shard;
 
-use super::What;
 use super::values::{about_existing, about_page_cache, about_sync, one_of};
+use super::what::What;
 
 /// Headings in the help.
 const TARGET: &str = "What exists in TARGET";
