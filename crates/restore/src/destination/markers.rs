@@ -226,7 +226,7 @@ mod tests {
             assert_eq!(DoneMarkers::parse(&markers.to_text()), markers);
         }
         // What somebody else wrote there is no mode.
-        for text in ["\0rwx\0", "\017777\0", "\0"] {
+        for text in ["\0rwx\0", "\x0017777\0", "\0"] {
             assert_eq!(DoneMarkers::parse(text), DoneMarkers::default(), "{text:?}");
         }
     }
