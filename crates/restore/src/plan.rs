@@ -1,9 +1,12 @@
 //! Walks the snapshot and gathers batches of bounded size.
 //!
-//! A batch is all that is known of some thousand files: names, attributes, and for every content its place in
-//! a pack. The planner keeps two batches ahead of the workers, so memory does not grow with the number of
-//! files; only directories that are unfinished, or that the target has already, are kept. It decides about
-//! order and writes nothing itself, but for directories that turn out to be finished when it leaves them.
+//! A batch is all that is known of some thousand files: names, attributes, and for every content where it is
+//! stored. The planner keeps two batches ahead of the workers, so memory does not grow with the number of
+//! files; only directories that are unfinished, or that the target has already, are kept.
+//!
+//! It looks and changes nothing. What is to be removed, finished or moved before the end goes to the workers
+//! as a chore of the batch, also where the planner has to wait for it. Where there is no target, it plans what
+//! would be read.
 
 pub(crate) mod batch;
 pub(crate) mod context;
@@ -117,9 +120,7 @@ impl<'a> Planner<'a> {
         let walk = Walk::new(root.repository()).max_depth(self.shared.options.max_depth);
         let walk = if folding == Folding::Nothing { walk } else { walk.fold(fold) };
         let stopped = walk.run([(root, directory)], self).is_break();
-        if stopped && self.visit.lacks_tag() {
-            self.batch.chores.push(Chore::Tag);
-        }
+        self.merge.may_tag |= stopped && self.visit.lacks_tag();
     }
 
     /// Waits until everything that was handed out is done. What is found to be wrong has to be read after

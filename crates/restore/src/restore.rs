@@ -154,9 +154,7 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
             // What was done stays: the next restore takes it up, once a volume is enlarged or comes back.
             match &mut error {
                 Error::Target { unfinished, .. } => *unfinished = Some(staging.path(&target)),
-                // What found no room is gone, and may have left some.
-                Error::NoRoom { .. } => staging.tag_again(),
-                Error::Stopped { .. } | Error::Problem { .. } => {}
+                Error::Stopped { .. } | Error::Problem { .. } | Error::NoRoom { .. } => {}
                 _ => give_up(&target, &staging),
             }
             settle();
@@ -302,7 +300,12 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
         shared.fetcher.close();
         Ok(merge)
     })?;
-    shared.fatal().map_or(Ok(merge), Err)
+    let Some(error) = shared.fatal() else { return Ok(merge) };
+    if merge.may_tag {
+        // The tag may not have come to its turn, or was taken away to make room.
+        shared.staging.tag();
+    }
+    Err(error)
 }
 
 /// Reads the root before anything is created: a root that is gone leaves nothing to restore.

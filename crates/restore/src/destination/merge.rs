@@ -39,6 +39,8 @@ pub(crate) struct Merge {
     pub(crate) existing: Vec<Arc<Directory>>,
     /// Directories that are moved as a whole, and get their attributes then.
     pub(crate) moved: Vec<Arc<Directory>>,
+    /// Whether the snapshot has nothing by the name of the tag, as far as it was read.
+    pub(crate) may_tag: bool,
 }
 
 /// Everything that moving needs at hand.

@@ -189,13 +189,6 @@ impl Staging {
         }
     }
 
-    /// Puts the tag back after [`Self::untag`].
-    pub(crate) fn tag_again(&self) {
-        if self.has_tag.load(Ordering::Relaxed) {
-            self.tag();
-        }
-    }
-
     /// Returns whether a name in the directory is that of our tag. Where case is folded, it may be listed by
     /// another one; the snapshot's root has none that could be taken for it.
     pub(crate) fn is_our_tag(&self, name: &[u8]) -> bool {

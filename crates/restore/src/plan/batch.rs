@@ -77,7 +77,7 @@ impl Batch {
     /// they must not change which contents are read together, unless there are very many.
     pub(crate) fn is_full(&self) -> bool {
         self.items.len() + self.written + self.checks.len() >= ENTRIES
-            || self.chores.len() >= 4 * ENTRIES
+            || self.chores.len() >= 2 * ENTRIES
             || self.bytes >= BYTES
             || self.large_files >= LARGE_FILES
     }

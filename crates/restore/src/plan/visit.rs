@@ -124,6 +124,7 @@ impl Visitor for Planner<'_> {
         let There { existing, left } = there;
         self.discard_rest(&directory, left);
         if lacks_tag && read.is_ok() {
+            self.merge.may_tag = true;
             self.batch.chores.push(Chore::Tag);
         }
         match read {
@@ -139,6 +140,8 @@ impl Visitor for Planner<'_> {
         }
         // No more is added to it.
         self.child_done(directory);
+        // A tree of directories alone has no file that would see to it.
+        self.hand_over_when_full();
         ControlFlow::Continue(())
     }
 }

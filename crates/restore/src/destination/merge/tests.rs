@@ -54,7 +54,7 @@ fn what_vanished_from_the_unfinished_folder_is_told() {
             root.one_staged();
         }
         root.one_staged();
-        publisher.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+        publisher.run(&Merge { existing: vec![root.clone()], ..Merge::default() });
     });
     let vanished = "1 of its entries vanished from the unfinished folder before they could be moved";
     assert_eq!(problems, [format!(".: {vanished}")]);
@@ -88,7 +88,7 @@ fn the_tag_stays_behind_however_it_is_listed() {
         fs::rename(staged.join("CACHEDIR.TAG"), staged.join("cachedir.tag")).unwrap();
         fs::write(staged.join("file"), b"x").unwrap();
         root.one_staged();
-        publisher.run(&Merge { existing: vec![root.clone()], moved: Vec::new() });
+        publisher.run(&Merge { existing: vec![root.clone()], ..Merge::default() });
         assert!(place.join("file").exists() && !place.join("cachedir.tag").exists());
     });
 }
