@@ -19,6 +19,7 @@ fn every_vector_of_kopia() {
         let digest = hasher.unwrap().hash(&payload(fields[2].parse().unwrap()));
         assert_eq!(hex(digest.as_bytes()), fields[3], "{line}");
         assert_eq!(digest.as_bytes().len(), algorithm.output_len());
+        assert_eq!(digest.as_ref(), digest.as_bytes());
         digests += 1;
     }
     assert_eq!((digests, refusals), (344, 13));
