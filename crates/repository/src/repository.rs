@@ -93,10 +93,12 @@ impl Repository {
     /// Opening needs `kopia.repository`, the list of index blobs and the index blobs; nothing is written.
     ///
     /// # Errors
-    /// [`Error::NotARepository`], [`Error::Incomplete`] if there is nothing but the format blob,
-    /// [`Error::WrongPassword`], [`Error::Locked`] while an upgrade is under way, [`Error::Unsupported`] for
-    /// algorithms or required features not known here, [`Error::CorruptBlob`] naming the format or index
-    /// blob, [`Error::Storage`].
+    /// [`NotARepository`](crate::Error::NotARepository), [`Incomplete`](crate::Error::Incomplete) if there is
+    /// nothing but the format blob, [`WrongPassword`](crate::Error::WrongPassword),
+    /// [`Locked`](crate::Error::Locked) while an upgrade is under way,
+    /// [`Unsupported`](crate::Error::Unsupported) for algorithms or required features not known here,
+    /// [`CorruptBlob`](crate::Error::CorruptBlob) naming the format or index blob,
+    /// [`Storage`](crate::Error::Storage).
     pub fn open(store: impl BlobStore, password: &Password) -> Result<Self> {
         Self::open_with(store, password, &OpenOptions::default())
     }

@@ -39,8 +39,8 @@ impl Repository {
     /// repository opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) lists deleted snapshots, too.
     ///
     /// # Errors
-    /// As for [`Contents::read`] and [`Error::CorruptSnapshot`]: a list with gaps would be a lie. A repository that
-    /// was opened degraded has them in [`Snapshots::lost`] instead.
+    /// As for [`Contents::read`](crate::Contents::read) and [`Error::CorruptSnapshot`]: a list with gaps would
+    /// be a lie. A repository that was opened degraded has them in [`Snapshots::lost`] instead.
     pub fn snapshots(&self) -> Result<Snapshots> {
         self.list_snapshots(self.options().degraded)
     }
