@@ -174,13 +174,35 @@ impl<'a> Planner<'a> {
         self.drain();
     }
 
+    /// Queues the removal of what an interrupted restore had salvaged, and waits for it.
+    fn discard_salvaged(&mut self, directory: &Arc<Directory>, left: &mut Option<Leftovers>) {
+        let names = left.as_mut().map(Leftovers::take_temporaries).unwrap_or_default();
+        if !names.is_empty() {
+            self.queue_discard(directory, names);
+            self.drain();
+        }
+    }
+
     /// Queues the removal of what is left of no entry of a directory.
     fn discard_rest(&mut self, directory: &Arc<Directory>, left: Option<Leftovers>) {
         let names = left.map(Leftovers::into_rest).unwrap_or_default();
         if !names.is_empty() {
-            directory.expect_one();
-            self.batch.chores.push(Chore::Discard(directory.clone(), names));
+            self.queue_discard(directory, names);
         }
+    }
+
+    fn queue_discard(&mut self, directory: &Arc<Directory>, names: Vec<Box<[u8]>>) {
+        directory.expect_one();
+        self.batch.chores.push(Chore::Discard(directory.clone(), names));
+    }
+
+    /// Has the unfinished directory tagged before what is planned is read: until then, a backup would take it
+    /// along if the restore were killed.
+    fn tag_first(&mut self) {
+        let planned = std::mem::take(&mut self.batch);
+        self.batch.chores.push(Chore::Tag);
+        self.hand_over();
+        self.batch = planned;
     }
 
     /// Lists the directory of the target, if what the snapshot does not have is to be deleted.

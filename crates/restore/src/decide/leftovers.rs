@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 
 use super::extras::DirNames;
 use super::file_type;
-use crate::destination::look;
+use crate::destination::{look, partial};
 
 /// What an interrupted restore left of one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +59,12 @@ impl Leftovers {
         self.names.take_by_inode(inode).ok()?
     }
 
+    /// Takes out the names of files of which pieces were lost. These have to go before anything is restored: a
+    /// file that cannot be read whole this time gets the same name.
+    pub(crate) fn take_temporaries(&mut self) -> Vec<Box<[u8]>> {
+        self.names.names.extract_if(|name, _| partial::is_temporary(name)).map(|(name, _)| name).collect()
+    }
+
     /// Counts an entry that cannot be restored among the rest again.
     pub(crate) fn give_back(&mut self, name: &str) {
         self.lost.push(name.as_bytes().into());
@@ -100,12 +106,14 @@ mod tests {
         let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
         let staged = place.path().join("staged");
         fs::create_dir_all(staged.join("other kind")).unwrap();
-        for name in ["file", "lost", "rest"] {
+        let temporary = partial::temporary("file");
+        for name in ["file", "lost", "rest", &temporary] {
             fs::write(staged.join(name), b"").unwrap();
         }
 
         let directory = Rc::new(OwnedFd::from(fs::File::open(&staged).unwrap()));
         let mut left = Leftovers::read(directory, false).unwrap();
+        assert_eq!(left.take_temporaries(), [Box::from(temporary.as_bytes())]);
         assert_eq!(left.of("file", EntryKind::File), Leftover::Usable);
         assert_eq!(left.of("file", EntryKind::Directory), Leftover::InTheWay);
         let mut take_up = |name: &str| left.take_up(&root.at(name).unwrap());
@@ -118,6 +126,6 @@ mod tests {
         let mut rest = left.into_rest();
         rest.sort();
         assert_eq!(rest, [b"lost".as_slice().into(), b"rest".as_slice().into()]);
-        assert_eq!(fs::read_dir(&staged).unwrap().count(), 4, "looking removes nothing");
+        assert_eq!(fs::read_dir(&staged).unwrap().count(), 5, "looking removes nothing");
     }
 }

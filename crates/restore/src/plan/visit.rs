@@ -58,7 +58,8 @@ impl Visitor for Planner<'_> {
     fn enter(&mut self, walked: &mut Walked<Arc<Directory>>) -> ControlFlow<()> {
         self.unless_stopped()?;
         let directory = &walked.attached;
-        let there = There { existing: self.existing(directory), left: self.left(directory) };
+        let mut there = There { existing: self.existing(directory), left: self.left(directory) };
+        self.discard_salvaged(directory, &mut there.left);
         let (extras, placeholders) = (self.names_of(directory, &there), self.placeholders_of(&there));
         let is_root = walked.is_root();
         self.visit = Visit { there, extras, placeholders, is_root, ..Visit::default() };
@@ -122,10 +123,16 @@ impl Visitor for Planner<'_> {
         let Visit { there, extras, stubbed, placeholders, .. } = std::mem::take(&mut self.visit);
         directory.set_placeholders(placeholders.into_replaced());
         let There { existing, left } = there;
+        let is_resumed = left.is_some();
         self.discard_rest(&directory, left);
         if lacks_tag && read.is_ok() {
             self.merge.may_tag = true;
-            self.batch.chores.push(Chore::Tag);
+            if is_resumed {
+                // It is there, and goes with the rest.
+                self.batch.chores.push(Chore::Tag);
+            } else {
+                self.tag_first();
+            }
         }
         match read {
             Err(error) => self.unreadable(&directory, error),

@@ -96,6 +96,24 @@ fn names_that_are_taken_or_too_long_give_way_to_a_made_one() {
 }
 
 #[test]
+fn what_an_interrupted_restore_had_salvaged_is_salvaged_again() {
+    let place = Place::new();
+    let long = "n".repeat(250);
+    let root = root(&place, &long, &["g"]);
+    // The name that such a file has until the end, which this one keeps.
+    let temporary = salvage(&place, &root).problems[0].salvaged.as_ref().unwrap().path.clone();
+    fs::remove_dir_all(place.path("target")).unwrap();
+    let staged = place.path("target").join(format!(".kopia-rs-restore-{}", root.object()));
+    fs::create_dir_all(staged.join("d")).unwrap();
+    fs::write(staged.join(&temporary), b"half").unwrap();
+    fs::write(staged.join("d/.kopia-rs-partial-00000000"), b"of another file").unwrap();
+    let outcome = salvage(&place, &root);
+    assert_eq!(outcome.problems[0].salvaged.as_ref().map(|salvaged| &salvaged.path), Some(&temporary));
+    assert!(fs::read(place.path("target").join(&temporary)).unwrap() == expected());
+    assert_eq!(names(&place.path("target/d")).len(), 2, "the file and g");
+}
+
+#[test]
 fn what_the_target_has_is_neither_replaced_nor_overwritten() {
     let place = Place::new();
     let root = root(&place, "f", &[]);

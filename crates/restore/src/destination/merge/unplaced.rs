@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode, Stat};
+use rustix::fs::{FileType, Mode};
 
 use super::super::compare::size;
 use super::super::directory::Directory;
@@ -36,8 +36,7 @@ impl Unplaced {
     }
 
     fn add(&mut self, parent: BorrowedFd<'_>, name: &[u8]) {
-        // A file of which pieces are lost was never counted as restored.
-        if partial::is_temporary(name) || !self.note(look(parent, name).ok().flatten()) {
+        if !self.note(parent, name) {
             return;
         }
         let Ok(parent) = parent.try_clone_to_owned() else { return };
@@ -49,7 +48,7 @@ impl Unplaced {
             };
             let directory = Rc::new(directory);
             for (name, _) in names(directory.as_fd()).unwrap_or_default() {
-                if self.note(look(directory.as_fd(), &*name).ok().flatten()) {
+                if self.note(directory.as_fd(), &name) {
                     waiting.push((directory.clone(), name));
                 }
             }
@@ -57,8 +56,12 @@ impl Unplaced {
     }
 
     /// Counts an entry; returns whether it is a directory.
-    fn note(&mut self, stat: Option<Stat>) -> bool {
-        let Some(stat) = stat else { return false };
+    fn note(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> bool {
+        // A file of which pieces are lost was never counted as restored.
+        if partial::is_temporary(name) {
+            return false;
+        }
+        let Ok(Some(stat)) = look(parent, name) else { return false };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => self.directories += 1,
             FileType::Symlink => self.symlinks += 1,
@@ -130,6 +133,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("d", path("d/link")).unwrap();
         fs::write(path(&partial::temporary("x")), b"salvaged").unwrap();
+        fs::write(path("d/g").join(partial::temporary("y")), b"salvaged").unwrap();
         let parent = fs::File::open(place.path()).unwrap();
         let of = |name: &str| Unplaced::of(parent.as_fd(), name.as_bytes());
         assert_eq!(of("d"), Unplaced { files: 4, bytes: 10, directories: 4, symlinks: 1 });
