@@ -65,7 +65,7 @@ pub enum Relation {
 #[serde(rename_all = "camelCase")]
 pub enum Layout {
     /// As kopia names them in a directory.
-    #[serde(rename = "directory")]
+    #[serde(rename = "folder")]
     Directory,
     /// Without `.f`, as they are in object stores: somebody copied or mounted one. It can be read as it is.
     ObjectStore,

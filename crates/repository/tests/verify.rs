@@ -232,6 +232,22 @@ fn folders_that_contain_themselves_or_cannot_be_parsed_end() {
     assert_eq!(words, wanted);
 }
 
+#[test]
+fn a_directory_that_contains_itself_and_has_names_that_lead_into_itself_ends() {
+    let mut writer = RepositoryWriter::new();
+    let own: kopia_format::ContentId = "k0123456789abcdef0123456789abcdef".parse().unwrap();
+    let file = writer.file(b"f");
+    let entries = [entry("again", "d", &own.to_string()), entry("again/f", "f", &file)];
+    let json = json!({"stream": "kopia:directory", "entries": entries, "summary": null});
+    writer.forge(own, json.to_string().as_bytes());
+    let root = writer.directory(&[entry("self", "d", &own.to_string())]);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!(report.folders, 2, "each object once");
+    assert!(affected(&report).contains(&"self/again".to_string()), "{:?}", affected(&report));
+}
+
 /// Verifies what a writer has written, and returns what is lost, as people read it.
 fn said(writer: RepositoryWriter) -> Vec<String> {
     let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));

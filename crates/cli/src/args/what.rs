@@ -20,7 +20,7 @@ pub(crate) struct What {
 /// As [`What`], where a thing need not be named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OptionalWhat {
-    /// What to find or to verify: `latest`, user@host:/path, an id, each with /a/path/below. Without it, the
+    /// What to look at: `latest`, user@host:/path, an id, each with /a/path/below. Without it, the
     /// whole repository.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
     what: Option<String>,

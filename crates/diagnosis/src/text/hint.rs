@@ -12,7 +12,7 @@ use crate::password::PasswordSource;
 
 /// Damage cannot be undone by reading, but a copy or kopia itself may help.
 const ANOTHER_COPY: &str =
-    "another copy of the repository may have it undamaged; what does not need it can still be restored";
+    "another copy of the repository may have it intact; what does not need it can still be restored";
 
 /// Room for bytes does not help where there are no inodes.
 const NO_INODES: &str =

@@ -106,7 +106,28 @@ impl Fetched {
             let read = |visit: &mut Visit<'_>| self.read(&json, visit);
             return source::merge(&self.repository, &self.source, read, &mut visit);
         }
-        let read = |visit: &mut Visit<'_>| self.read(&json, visit);
+        self.visit_plain(&json, visit)
+    }
+
+    /// As [`Self::for_each`], of what the directory itself has: also where a name leads elsewhere.
+    ///
+    /// # Errors
+    /// As for [`Entry::for_each`].
+    pub(super) fn for_each_as_it_stands(
+        mut self,
+        visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+    ) -> Read {
+        let json = self.json()?;
+        self.visit_plain(&json, visit)
+    }
+
+    /// Visits entries by their names as they are written; of several entries of one name, the first.
+    fn visit_plain(
+        &self,
+        json: &Json,
+        mut visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+    ) -> Read {
+        let read = |visit: &mut Visit<'_>| self.read(json, visit);
         let mut names = SeenNames::default();
         read(&mut |entry| {
             visit(match entry {

@@ -146,6 +146,11 @@ impl Entry {
         self.source().is_whole()
     }
 
+    /// Returns the entries that names of other entries put into a directory, or below it, by these names.
+    pub(crate) fn placed_entries(&self) -> Vec<Self> {
+        self.source().placed_entries(&self.repository).collect()
+    }
+
     /// Returns what the entries of a directory are read from.
     pub(super) fn source(&self) -> DirectorySource {
         let (object, implied, placed) = (self.entry.object, self.implied, self.placed.clone());

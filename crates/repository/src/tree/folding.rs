@@ -38,12 +38,22 @@ pub(super) enum Seen {
 
 /// Visits what stands in a directory whose names are not folded.
 pub(super) fn for_each_as_named(fetched: Fetched, mut visit: impl FnMut(Seen) -> ControlFlow<()>) -> Read {
-    fetched.for_each(|entry| {
-        visit(match entry {
-            Ok(entry) => Seen::Entry(entry, Vec::new()),
-            Err(refused) => Seen::Problem(Problem::Refused(refused)),
-        })
-    })
+    fetched.for_each(|entry| visit(seen(entry)))
+}
+
+/// Visits what stands in a directory, also what its name leads elsewhere.
+pub(super) fn for_each_as_it_stands(
+    fetched: Fetched,
+    mut visit: impl FnMut(Seen) -> ControlFlow<()>,
+) -> Read {
+    fetched.for_each_as_it_stands(|entry| visit(seen(entry)))
+}
+
+fn seen(entry: Result<Entry, Refused>) -> Seen {
+    match entry {
+        Ok(entry) => Seen::Entry(entry, Vec::new()),
+        Err(refused) => Seen::Problem(Problem::Refused(refused)),
+    }
 }
 
 /// Visits what stands in a directory and in those that are merged into it; directories come last.

@@ -58,6 +58,15 @@ impl DirectorySource {
         (!self.implied).then_some(self.object)
     }
 
+    /// Returns the entries that names put into the directory, or below it, by these names.
+    pub(super) fn placed_entries<'s>(
+        &'s self,
+        repository: &'s Repository,
+    ) -> impl Iterator<Item = Entry> + 's {
+        let placed = self.placed.iter().flat_map(|placed| placed.iter());
+        placed.map(|placed| Entry::new(repository, (*placed.entry).clone()))
+    }
+
     /// Returns whether the object alone says what is in the directory.
     pub(super) fn is_whole(&self) -> bool {
         !self.implied && self.placed.is_none()

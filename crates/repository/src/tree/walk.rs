@@ -106,14 +106,14 @@ pub struct Walk<'w> {
     max_depth: usize,
     max_waiting: usize,
     fold: Option<FoldName<'w>>,
-    visits_once: bool,
+    as_it_stands: bool,
 }
 
 impl<'w> Walk<'w> {
     /// Walks in batches, to any depth, with names as they are.
     pub fn new(repository: &'w Repository) -> Self {
         let (order, max_depth, max_waiting) = (Order::default(), usize::MAX, MAX_WAITING);
-        Self { repository, order, max_depth, max_waiting, fold: None, visits_once: false }
+        Self { repository, order, max_depth, max_waiting, fold: None, as_it_stands: false }
     }
 
     /// Sets the order of directories.
@@ -139,11 +139,12 @@ impl<'w> Walk<'w> {
         Self { fold: Some(fold), ..self }
     }
 
-    /// Leaves it to the visitor that nothing is visited without end: it descends into no object twice.
+    /// Visits entries where their directories have them, wherever their names lead, and as many as there are.
     ///
-    /// Looking for directories that contain themselves takes time that grows with depth.
-    pub fn visits_once(self) -> Self {
-        Self { visits_once: true, ..self }
+    /// The visitor has to see to it that nothing is visited without end: it descends into no object twice.
+    /// Then no more directories wait than the repository has.
+    pub fn as_it_stands(self) -> Self {
+        Self { as_it_stands: true, max_waiting: usize::MAX, ..self }
     }
 
     /// Walks everything below some roots, with what is attached to each.
@@ -250,6 +251,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         };
         let read = match walk.fold {
             Some(fold) => folding::for_each(fold, walk.repository, fetched, &merged, visit),
+            None if walk.as_it_stands => folding::for_each_as_it_stands(fetched, visit),
             None => folding::for_each_as_named(fetched, visit),
         };
         let read = match read {
@@ -305,6 +307,6 @@ impl<V: Visitor> Run<'_, '_, V> {
     }
 
     fn is_cycle(&self, parent: &Walked<V::Directory>, source: &DirectorySource) -> bool {
-        !self.walk.visits_once && parent.trail.contains(source)
+        !self.walk.as_it_stands && parent.trail.contains(source)
     }
 }

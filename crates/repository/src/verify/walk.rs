@@ -51,27 +51,31 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Visits some roots and everything below them.
+    /// Visits some roots and everything below them, each object once.
     pub(super) fn run<'e>(&mut self, roots: impl Iterator<Item = &'e Entry>) {
-        let walked: Vec<_> = roots.filter(|root| self.add_root(root)).map(|root| (root, ())).collect();
-        // However deep they lie, and however many wait, they are no more than the index has.
-        let walk = Walk::new(self.repository).visits_once().max_waiting(usize::MAX);
-        let _ = walk.run(walked, self);
+        let walked: Vec<_> = roots.flat_map(|root| self.add_root(root)).collect();
+        let walk = Walk::new(self.repository).as_it_stands();
+        let _ = walk.run(walked.iter().map(|root| (root, ())), self);
     }
 
-    /// Adds a root and returns whether it is a directory that is to be walked.
-    fn add_root(&mut self, root: &Entry) -> bool {
-        let (is_new, is_sound) = self.add(root);
-        self.any_suspect |= !is_sound;
-        is_new && root.kind() == EntryKind::Directory
-    }
-
-    /// Adds an entry and returns whether what is in it was not visited before, and whether it can be restored
-    /// as it is, as far as its contents are in the index.
-    fn add(&mut self, entry: &Entry) -> (bool, bool) {
-        if entry.is_implied() {
-            return (true, true);
+    /// Adds a root, and what names put into it, and returns which directories are to be walked.
+    fn add_root(&mut self, root: &Entry) -> Vec<Entry> {
+        self.any_suspect |= !root.is_whole();
+        let mut walked = Vec::new();
+        let own = (!root.is_implied()).then(|| root.clone());
+        for entry in own.into_iter().chain(root.placed_entries()) {
+            let (is_new, is_sound) = self.add(&entry);
+            self.any_suspect |= !is_sound;
+            if is_new && entry.kind() == EntryKind::Directory {
+                walked.push(entry);
+            }
         }
+        walked
+    }
+
+    /// Adds an entry and returns whether its object was not visited before, and whether it can be restored as
+    /// it is, as far as its contents are in the index.
+    fn add(&mut self, entry: &Entry) -> (bool, bool) {
         let object = entry.object();
         if self.repository.contents().locate(&object.content()).is_err() {
             return (false, false);
@@ -86,8 +90,17 @@ impl<'a> Survey<'a> {
                 EntryKind::File => self.length(object).is_none_or(|length| length == entry.size()),
                 EntryKind::Symlink => object.indirection() == 0,
             };
-        // Names of other entries put something into this one that was not there before.
-        (is_new || !entry.is_whole(), is_sound)
+        (is_new, is_sound)
+    }
+
+    /// Adds an entry of a directory and returns whether its object was not visited before.
+    fn add_entry(&mut self, parent: &Trail, entry: &Entry) -> bool {
+        let (is_new, is_sound) = self.add(entry);
+        // Where a name leads, only a walk by path can tell.
+        if !is_sound || entry.name().contains('/') {
+            self.suspect(parent);
+        }
+        is_new
     }
 
     /// Counts an object, and looks up its contents.
@@ -147,10 +160,7 @@ impl Visitor for Survey<'_> {
     type Directory = ();
 
     fn leaf(&mut self, parent: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
-        let (_, is_sound) = self.add(&entry);
-        if !is_sound {
-            self.suspect(&parent.trail);
-        }
+        self.add_entry(&parent.trail, &entry);
         ControlFlow::Continue(())
     }
 
@@ -160,10 +170,7 @@ impl Visitor for Survey<'_> {
         entry: &Entry,
         _: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<()>> {
-        let (is_new, is_sound) = self.add(entry);
-        if !is_sound {
-            self.suspect(&parent.trail);
-        }
+        let is_new = self.add_entry(&parent.trail, entry);
         ControlFlow::Continue(is_new.then_some(()))
     }
 
