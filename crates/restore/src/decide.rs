@@ -5,6 +5,7 @@
 
 pub(crate) mod directory;
 pub(crate) mod existing;
+pub(crate) mod extra_names;
 pub(crate) mod extras;
 pub(crate) mod leftovers;
 pub(crate) mod present;

@@ -29,7 +29,7 @@ use rustix::fs::Stat;
 use crate::Portion;
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
-use crate::decide::extras::DirNames;
+use crate::decide::extra_names::ExtraNames;
 use crate::decide::leftovers::{Leftover, Leftovers};
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::look_into;
@@ -206,9 +206,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Lists the directory of the target, if what the snapshot does not have is to be deleted.
-    fn names_of(&self, directory: &Arc<Directory>, there: &There) -> Option<DirNames> {
+    fn names_of(&self, directory: &Arc<Directory>, there: &There) -> Option<ExtraNames> {
         let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
-        let names = DirNames::read(existing.as_fd());
+        let names = ExtraNames::read(existing.as_fd());
         names.map_err(|error| self.extra_problem(directory, "", NotDeleted::Unlisted(error.into()))).ok()
     }
 

@@ -73,23 +73,7 @@ pub(crate) enum DirectoryKind {
 impl Directory {
     /// Makes the root, which the target always has.
     pub(crate) fn root(trail: Trail, attributes: Attributes, left: Leftover) -> Arc<Self> {
-        Arc::new(Self {
-            parent: None,
-            trail,
-            below: 0,
-            attributes,
-            kind: DirectoryKind::Existing,
-            left,
-            pending: AtomicU64::new(1),
-            staged: AtomicU64::new(0),
-            made: OnceLock::new(),
-            making: Mutex::new(()),
-            replaces: AtomicBool::new(false),
-            removed: AtomicBool::new(false),
-            extras: OnceLock::new(),
-            placeholders: OnceLock::new(),
-            partial: Mutex::default(),
-        })
+        Arc::new(Self::new(None, trail, 0, attributes, DirectoryKind::Existing, left))
     }
 
     /// Makes a child, which its parent waits for.
@@ -102,8 +86,19 @@ impl Directory {
         left: Leftover,
     ) -> Arc<Self> {
         self.expect_one();
-        Arc::new(Self {
-            parent: Some(self.clone()),
+        Arc::new(Self::new(Some(self.clone()), trail, below, attributes, kind, left))
+    }
+
+    fn new(
+        parent: Option<Arc<Self>>,
+        trail: Trail,
+        below: u64,
+        attributes: Attributes,
+        kind: DirectoryKind,
+        left: Leftover,
+    ) -> Self {
+        Self {
+            parent,
             trail,
             below,
             attributes,
@@ -118,7 +113,7 @@ impl Directory {
             extras: OnceLock::new(),
             placeholders: OnceLock::new(),
             partial: Mutex::default(),
-        })
+        }
     }
 
     /// Returns its name, which is empty for the root.

@@ -10,13 +10,13 @@ use kopia_repository::{Defect, Entry, Error, Trail};
 
 use super::items::Chore;
 use super::{Placing, Planner, There};
-use crate::decide::extras::{DirNames, originals};
+use crate::decide::extra_names::ExtraNames;
 use crate::decide::leftovers::Leftover;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, staging};
 use crate::outcome::Attribute;
-use crate::reason::{NotDeleted, Reason};
+use crate::reason::Reason;
 
 /// A directory that is being visited.
 #[derive(Default)]
@@ -24,9 +24,7 @@ pub(super) struct Visit {
     there: There,
     /// What the target's directory has and the snapshot has not, as far as that is known; nothing where
     /// extras stay.
-    extras: Option<DirNames>,
-    /// Names that stand for others in the snapshot, as long as there may be extras.
-    stubbed: Vec<String>,
+    extras: Option<ExtraNames>,
     placeholders: Placeholders,
     is_root: bool,
     /// Whether the snapshot has something by the name of the tag.
@@ -44,10 +42,7 @@ impl Visit {
         self.has_tag |= self.is_root && staging::is_tag(entry.name());
         self.placeholders.note(entry.name());
         if let (Some(extras), Some(existing)) = (&mut self.extras, &self.there.existing) {
-            extras.take_or_look(existing.as_fd(), entry.name());
-            if !extras.is_empty() {
-                self.stubbed.extend(originals(entry));
-            }
+            extras.note(existing.as_fd(), entry);
         }
     }
 }
@@ -98,7 +93,7 @@ impl Visitor for Planner<'_> {
         let directory = &parent.attached;
         match problem {
             Problem::Refused(refused) => {
-                self.visit.extras.as_mut().and_then(|extras| extras.take(&refused.name));
+                self.visit.extras.iter_mut().for_each(|extras| extras.note_refused(&refused.name));
                 self.shared.tally.problem(directory.path_of(&refused.name), refused);
             }
             Problem::Clash(clash) => {
@@ -120,7 +115,7 @@ impl Visitor for Planner<'_> {
     ) -> ControlFlow<()> {
         let directory = walked.attached;
         let lacks_tag = self.visit.lacks_tag();
-        let Visit { there, extras, stubbed, placeholders, .. } = std::mem::take(&mut self.visit);
+        let Visit { there, extras, placeholders, .. } = std::mem::take(&mut self.visit);
         directory.set_placeholders(placeholders.into_replaced());
         let There { existing, left } = there;
         let is_resumed = left.is_some();
@@ -138,9 +133,7 @@ impl Visitor for Planner<'_> {
             Err(error) => self.unreadable(&directory, error),
             Ok(_) if self.shared.stopped() => {}
             Ok(summary) => {
-                if let (Some(mut extras), Some(existing)) = (extras, existing) {
-                    let kept = extras.take_originals(existing.as_fd(), stubbed);
-                    kept.iter().for_each(|name| self.extra_problem(&directory, name, NotDeleted::OnlyStub));
+                if let (Some(extras), Some(existing)) = (extras, existing) {
                     self.set_extras(&directory, &existing, extras, summary.as_ref());
                 }
             }
@@ -197,18 +190,14 @@ impl Planner<'_> {
         &self,
         directory: &Arc<Directory>,
         existing: &OwnedFd,
-        mut extras: DirNames,
+        extras: ExtraNames,
         summary: Option<&Summary>,
     ) {
-        match extras.take_unread(summary) {
-            Ok(kept) => {
-                kept.iter().for_each(|name| self.extra_problem(directory, name, NotDeleted::UnreadInBackup));
-                let names = extras.into_extras(directory.parent.is_none(), self.shared.options);
-                if let Ok(listed) = Identity::of(existing) {
-                    directory.set_extras(listed, names);
-                }
-            }
-            Err(reason) => self.extra_problem(directory, "", reason),
+        let keep = |name: &str, why| self.extra_problem(directory, name, why);
+        let is_root = directory.parent.is_none();
+        let names = extras.settle(existing.as_fd(), summary, is_root, self.shared.options, keep);
+        if let (Some(names), Ok(listed)) = (names, Identity::of(existing)) {
+            directory.set_extras(listed, names);
         }
     }
 

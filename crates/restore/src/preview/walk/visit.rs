@@ -14,7 +14,7 @@ use super::foresee::{cannot_replace, is_closed, is_ours};
 use super::{DryRun, OPEN};
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::freed_bytes;
-use crate::decide::extras::{DirNames, originals};
+use crate::decide::extra_names::ExtraNames;
 use crate::destination::naming::{Folding, Made};
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::{Identity, look, open_directory, staging};
@@ -40,9 +40,7 @@ pub(in crate::preview) type WalkedDir = Walked<PendingDir>;
 pub(super) struct Visited {
     /// What the target's directory has and the snapshot has not, as far as that is known; nothing where
     /// extras stay.
-    extras: Option<DirNames>,
-    /// Names that stand for others in the snapshot, as long as there may be extras.
-    stubbed: Vec<String>,
+    extras: Option<ExtraNames>,
     placeholders: Placeholders,
 }
 
@@ -75,9 +73,9 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 
     /// Lists the target's directory, if what the snapshot does not have is to be deleted.
-    fn names_of(&mut self, place: &WalkedDir) -> Option<DirNames> {
+    fn names_of(&mut self, place: &WalkedDir) -> Option<ExtraNames> {
         let listed = place.attached.handle.as_ref().filter(|_| self.options.delete_extra)?;
-        match DirNames::read(listed.as_fd()) {
+        match ExtraNames::read(listed.as_fd()) {
             Ok(names) => Some(names),
             Err(error) => {
                 self.extra_problem(place.path_of(""), NotDeleted::Unlisted(error.into()));
@@ -89,13 +87,10 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Notes that the snapshot has an entry.
     fn visit_entry(&mut self, place: &WalkedDir, entry: &Entry) {
         self.note(entry);
-        let Visited { extras, stubbed, placeholders } = &mut self.visited;
+        let Visited { extras, placeholders } = &mut self.visited;
         placeholders.note(entry.name());
         if let (Some(extras), Some(existing)) = (extras, &place.attached.handle) {
-            extras.take_or_look(existing.as_fd(), entry.name());
-            if !extras.is_empty() {
-                stubbed.extend(originals(entry));
-            }
+            extras.note(existing.as_fd(), entry);
         }
     }
 
@@ -126,20 +121,14 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
 
     /// Decides about what the target's directory has and the snapshot has not.
     fn settle_extras(&mut self, place: &WalkedDir, summary: Option<&Summary>) {
-        let Visited { extras, stubbed, .. } = std::mem::take(&mut self.visited);
-        let (Some(mut extras), Some(handle)) = (extras, &place.attached.handle) else { return };
-        let kept = extras.take_originals(handle.as_fd(), stubbed);
-        kept.iter().for_each(|name| self.extra_problem(place.path_of(name), NotDeleted::OnlyStub));
-        match extras.take_unread(summary) {
-            Ok(kept) => {
-                kept.iter()
-                    .for_each(|name| self.extra_problem(place.path_of(name), NotDeleted::UnreadInBackup));
-                let names = extras.into_extras(place.is_root(), self.options);
-                let PendingDir { in_use, is_closed, .. } = place.attached;
-                let path_of = |name: &str| place.path_of(name);
-                self.extras.add(handle.as_fd(), place.path_of(""), (in_use, is_closed), names, path_of);
-            }
-            Err(reason) => self.extra_problem(place.path_of(""), reason),
+        let extras = self.visited.extras.take();
+        let (Some(extras), Some(handle)) = (extras, &place.attached.handle) else { return };
+        let (options, path_of) = (self.options, |name: &str| place.path_of(name));
+        let keep = |name: &str, why| self.extra_problem(path_of(name), why);
+        let names = extras.settle(handle.as_fd(), summary, place.is_root(), options, keep);
+        if let Some(names) = names {
+            let PendingDir { in_use, is_closed, .. } = place.attached;
+            self.extras.add(handle.as_fd(), place.path_of(""), (in_use, is_closed), names, path_of);
         }
     }
 }
@@ -170,7 +159,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
         let shallow = directory.attached.handle.as_ref().filter(|_| !self.options.delete_extra);
         let placeholders =
             shallow.map_or_else(Placeholders::default, |handle| Placeholders::read(handle.as_fd()));
-        self.visited = Visited { extras, stubbed: Vec::new(), placeholders };
+        self.visited = Visited { extras, placeholders };
         ControlFlow::Continue(())
     }
 
@@ -200,7 +189,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
     fn problem(&mut self, parent: &mut WalkedDir, problem: Problem) -> ControlFlow<()> {
         match problem {
             Problem::Refused(refused) => {
-                self.visited.extras.as_mut().and_then(|extras| extras.take(&refused.name));
+                self.visited.extras.iter_mut().for_each(|extras| extras.note_refused(&refused.name));
                 self.problem(parent.path_of(&refused.name), refused.into());
             }
             Problem::Clash(clash) => {

@@ -1,0 +1,62 @@
+//! Which names in a directory of the target are extras: gathered entry by entry, settled at its end.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use kopia_format::directory::Summary;
+use kopia_repository::Entry;
+
+use super::extras::{DirNames, originals};
+use crate::Options;
+use crate::reason::NotDeleted;
+
+/// What a directory of the target has and the snapshot has not, as far as its entries were visited.
+pub(crate) struct ExtraNames {
+    names: DirNames,
+    /// Names that stand for others in the snapshot, as long as there may be extras.
+    stubbed: Vec<String>,
+}
+
+impl ExtraNames {
+    /// Lists a directory of the target.
+    pub(crate) fn read(directory: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self { names: DirNames::read(directory)?, stubbed: Vec::new() })
+    }
+
+    /// Notes that the snapshot has an entry.
+    pub(crate) fn note(&mut self, directory: BorrowedFd<'_>, entry: &Entry) {
+        self.names.take_or_look(directory, entry.name());
+        if !self.names.is_empty() {
+            self.stubbed.extend(originals(entry));
+        }
+    }
+
+    /// Notes that the snapshot has an entry of this name that cannot be restored.
+    pub(crate) fn note_refused(&mut self, name: &str) {
+        self.names.take(name);
+    }
+
+    /// Returns the extras, or nothing where none may be deleted.
+    ///
+    /// Calls `keep` with each name that stays because it may be no extra, and why; with an empty name for the
+    /// directory as a whole.
+    pub(crate) fn settle(
+        mut self,
+        directory: BorrowedFd<'_>,
+        summary: Option<&Summary>,
+        is_root: bool,
+        options: &Options,
+        mut keep: impl FnMut(&str, NotDeleted),
+    ) -> Option<Vec<Box<[u8]>>> {
+        let originals = self.names.take_originals(directory, self.stubbed);
+        originals.iter().for_each(|name| keep(name, NotDeleted::OnlyStub));
+        match self.names.take_unread(summary) {
+            Ok(unread) => unread.iter().for_each(|name| keep(name, NotDeleted::UnreadInBackup)),
+            Err(reason) => {
+                keep("", reason);
+                return None;
+            }
+        }
+        Some(self.names.into_extras(is_root, options))
+    }
+}
