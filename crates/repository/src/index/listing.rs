@@ -16,12 +16,18 @@ pub(crate) struct Listing {
 impl Listing {
     /// Lists index blobs and compaction logs.
     pub(crate) fn read(store: &dyn BlobStore) -> Result<Self> {
+        // Listings are compared, and blobs never change: another time alone, as a copy or a mount may give
+        // them, must not have all indexes read again.
+        let list = |prefix: &str| {
+            let listed = store.list(prefix)?.into_iter();
+            Ok::<Vec<_>, Error>(listed.map(|blob| blob.with_modified(None)).collect())
+        };
         let hashed = |prefix: &str| {
-            let mut listed = store.list(prefix)?;
+            let mut listed = list(prefix)?;
             listed.retain(|blob| is_hashed(&blob.id));
             Ok::<_, Error>(listed)
         };
-        Ok(Self { epochs: store.list("x")?, plain: hashed("n")?, logs: hashed("m")? })
+        Ok(Self { epochs: list("x")?, plain: hashed("n")?, logs: hashed("m")? })
     }
 
     /// Returns the blobs that count as far as names tell, in the order in which they are wanted.
@@ -66,4 +72,30 @@ pub(super) fn infos(listed: &[BlobInfo], ids: Vec<BlobId>) -> Vec<BlobInfo> {
         BlobInfo::new(id, length)
     };
     ids.into_iter().map(info).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::SystemTime;
+
+    use kopia_storage::FilesystemStore;
+
+    use super::*;
+
+    #[test]
+    fn another_time_alone_is_no_other_listing() {
+        let place = tempfile::tempdir().unwrap();
+        let blob = place.path().join(format!("n{}.f", "0".repeat(MIN_DIGITS)));
+        for path in [&blob, &place.path().join("kopia.repository.f")] {
+            fs::write(path, b"blob").unwrap();
+        }
+        let store = FilesystemStore::open(place.path()).unwrap();
+        let before = Listing::read(&store).unwrap();
+        assert_eq!(before.plain.len(), 1);
+        File::open(&blob).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(Listing::read(&store).unwrap(), before);
+        fs::write(&blob, b"longer").unwrap();
+        assert_ne!(Listing::read(&store).unwrap(), before);
+    }
 }
