@@ -24,6 +24,8 @@ struct Search<'a> {
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
     affected: HashSet<ObjectId>,
+    /// The directory of which an entry was told last: all that it lies in are among them.
+    told_last: Option<Trail>,
     /// Whether entries of the directory that is being visited may be affected although no content is damaged.
     is_suspect: bool,
     snapshot: Option<Snapshot>,
@@ -39,9 +41,17 @@ pub(super) fn list(
     suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(AffectedEntry),
 ) {
-    let (visited, affected) = (HashSet::new(), HashSet::new());
-    let (is_suspect, snapshot) = (false, None);
-    let mut search = Search { repository, damaged, suspects, visited, affected, is_suspect, snapshot, visit };
+    let mut search = Search {
+        repository,
+        damaged,
+        suspects,
+        visited: HashSet::new(),
+        affected: HashSet::new(),
+        told_last: None,
+        is_suspect: false,
+        snapshot: None,
+        visit,
+    };
     for (snapshot, root) in roots {
         search.snapshot.clone_from(snapshot);
         if let Some(why) = search.why_affected(root) {
@@ -104,7 +114,7 @@ impl Visitor for Search<'_> {
     fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
         if let Err(error) = read {
             let object = directory.trail.object();
-            self.affected.extend(directory.trail.objects());
+            self.mark(&directory.trail);
             // What its contents lack was told where the directory was an entry.
             if object.and_then(|object| self.why_object_affected(object)).is_none() {
                 self.tell(directory.path_of(""), error.into(), object);
@@ -130,8 +140,14 @@ impl Search<'_> {
 
     /// Tells of an affected entry of a directory, which will be visited again wherever it is met.
     fn tell_in(&mut self, parent: &Trail, name: &str, reason: Defect, object: Option<ObjectId>) {
-        self.affected.extend(parent.objects());
+        self.mark(parent);
         self.tell(parent.path_of(name), reason, object);
+    }
+
+    /// Marks a directory and all that it lies in as affected.
+    fn mark(&mut self, directory: &Trail) {
+        self.affected.extend(directory.objects_apart_from(self.told_last.as_ref()));
+        self.told_last = Some(directory.clone());
     }
 
     fn tell(&mut self, path: String, reason: Defect, object: Option<ObjectId>) {
