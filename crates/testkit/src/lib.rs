@@ -12,6 +12,7 @@
 //! * [`secrets`]: what must never leave a repository, and [`memory`], which searches a process for it;
 //! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
+//! * [`servers`]: real servers of stores, started for one test;
 //! * [`random`]: numbers that look random and are the same each time.
 //!
 //! ```
@@ -39,6 +40,7 @@ pub mod random;
 pub mod refuse;
 mod scratch;
 pub mod secrets;
+pub mod servers;
 pub mod tmpfs;
 pub mod tree;
 pub mod writer;

@@ -1,0 +1,81 @@
+//! Real servers on this machine, started for one test and killed after it.
+//!
+//! A server whose program is not installed cannot be tested against: [`program`] says so and the test passes, unless
+//! `KOPIA_RS_SERVERS=required` is set, as it is where everything must be tried.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a server may take to listen. Some are written in Python or JavaScript, and this machine may be busy.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Finds a program, or says that the test is left out.
+///
+/// # Panics
+/// If it is not installed and `KOPIA_RS_SERVERS=required` is set.
+pub fn program(name: &str) -> Option<PathBuf> {
+    // Debian keeps servers where ordinary users do not look.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file());
+    if found.is_none() {
+        let required = std::env::var_os("KOPIA_RS_SERVERS").is_some_and(|value| value == "required");
+        assert!(!required, "{name} is not installed, and KOPIA_RS_SERVERS=required");
+        eprintln!("left out: {name} is not installed");
+    }
+    found
+}
+
+/// Returns a port of 127.0.0.1 that nobody listens on.
+///
+/// # Panics
+/// If there is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of 127.0.0.1 is free");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// A running server, which is killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    /// Starts a server and waits until it listens on `port` of 127.0.0.1.
+    ///
+    /// # Panics
+    /// If it ends, or does not listen in time.
+    pub fn start(command: &mut Command, port: u16) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut server = Self { child: child.unwrap_or_else(|error| panic!("{command:?}: {error}")), port };
+        let started = Instant::now();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+            if let Some(status) = server.child.try_wait().expect("a child can be waited for") {
+                panic!("{command:?} ended: {status}");
+            }
+            assert!(started.elapsed() < STARTS_WITHIN, "{command:?} does not listen on {port}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    /// Returns the port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
