@@ -16,18 +16,23 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 /// # Panics
 /// If it is not installed and `KOPIA_RS_SERVERS=required` is set.
 pub fn program(name: &str) -> Option<PathBuf> {
-    // Debian keeps servers where ordinary users do not look.
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file());
+    let found = find(name);
     if found.is_none() {
         let required = std::env::var_os("KOPIA_RS_SERVERS").is_some_and(|value| value == "required");
         assert!(!required, "{name} is not installed, and KOPIA_RS_SERVERS=required");
         eprintln!("left out: {name} is not installed");
     }
     found
+}
+
+/// Finds a program that nobody demands, such as kopia.
+pub fn find(name: &str) -> Option<PathBuf> {
+    // Debian keeps servers where ordinary users do not look.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
 }
 
 /// Returns a port of 127.0.0.1 that nobody listens on.
