@@ -6,7 +6,7 @@ mod kind;
 
 use std::io;
 
-use kopia_format::BlobId;
+use kopia_format::{BlobId, ContentId};
 
 pub use kind::ErrorKind;
 
@@ -80,6 +80,32 @@ pub enum Error {
         /// What the system or the server said.
         source: io::Error,
     },
+    /// A server of contents has no such content, or does not show it to this user.
+    #[error("content {content} is not in {place}")]
+    NoContent {
+        /// The content that was asked for.
+        content: ContentId,
+        /// The server.
+        place: String,
+    },
+    /// A server of contents was asked for something and did not give it.
+    #[error("{place} does not give {what}")]
+    NotServed {
+        /// What was asked for, such as `content kab12` or `the list of snapshots`.
+        what: String,
+        /// The server.
+        place: String,
+        /// What the system or the server said.
+        source: io::Error,
+    },
+    /// Blobs were asked for where there is a server of contents.
+    ///
+    /// So whatever looks at packs and indexes cannot be done: proving packs, salvaging, counting what is stored.
+    #[error("{place} is a Kopia repository server: it gives contents, and neither packs nor indexes")]
+    NoBlobs {
+        /// The server.
+        place: String,
+    },
     /// A text is no location of a repository.
     #[error("{text:?} is not a location: {why}")]
     BadLocation {
@@ -100,18 +126,21 @@ impl Error {
     /// Returns what a caller may do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Read { source, .. } | Self::List { source, .. } | Self::Open { source, .. } => {
-                ErrorKind::of(source)
-            }
+            Self::NotFound { .. } | Self::NoContent { .. } => ErrorKind::NotFound,
+            Self::Read { source, .. }
+            | Self::List { source, .. }
+            | Self::Open { source, .. }
+            | Self::NotServed { source, .. } => ErrorKind::of(source),
             Self::Short { .. } | Self::TooLarge { .. } => ErrorKind::Broken,
-            Self::BadLocation { .. } | Self::UnsupportedBackend { .. } => ErrorKind::Location,
+            Self::NoBlobs { .. } | Self::BadLocation { .. } | Self::UnsupportedBackend { .. } => {
+                ErrorKind::Location
+            }
         }
     }
 
-    /// Returns whether a blob was not there, in a store that could be asked. Listing again may then help.
+    /// Returns whether a blob or content was not there, in a store that could be asked. Listing again may then help.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. })
+        matches!(self, Self::NotFound { .. } | Self::NoContent { .. })
     }
 
     pub(crate) fn not_found(blob: &BlobId, place: impl Into<String>) -> Self {

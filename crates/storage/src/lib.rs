@@ -9,6 +9,7 @@
 //! | [`filesystem`] | a directory on a local or mounted disk | `repo/blob/filesystem`, `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
+//! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
 //! | [`location`] | how people write down where a repository is | |
 //! | `testing` | stores for tests and what every store must do; needs the feature `testing` | `internal/blobtesting` |
 //!
@@ -38,6 +39,7 @@ pub mod location;
 pub mod memory;
 pub mod overlay;
 mod profile;
+pub mod server;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -50,4 +52,5 @@ pub use location::Location;
 pub use memory::MemoryStore;
 pub use overlay::OverlayStore;
 pub use profile::{ReadAhead, ReadProfile};
+pub use server::ContentServer;
 pub use store::BlobStore;

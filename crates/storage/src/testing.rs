@@ -9,7 +9,9 @@ pub mod changing;
 pub mod conformance;
 pub mod counting;
 pub mod faulty;
+pub mod serving;
 
 pub use changing::ChangingStore;
 pub use counting::CountingStore;
 pub use faulty::FaultyStore;
+pub use serving::MemoryServer;
