@@ -5,10 +5,12 @@
 
 mod cloud;
 mod directory;
+mod kind;
 mod server;
 
 pub use cloud::{Azure, AzureIdentity, B2, Gcs, GoogleAccount, GoogleDrive, S3, S3Role};
 pub use directory::{ExternalSsh, Filesystem, KnownHosts, Rclone, Sftp, SshKey, WebDav};
+pub use kind::Kind;
 pub use server::{Server, Trust};
 
 /// Where a repository is kept.

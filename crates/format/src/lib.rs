@@ -18,6 +18,7 @@
 //! | [`directory`] | one directory, entry by entry | `snapshot/manifest.go` |
 //! | [`stub`] | files in place of entries that were lost or left out | `snapshot/snapshotfs/dir_rewriter.go` |
 //! | [`postamble`] | the end of a pack | `repo/content/content_index_recovery.go` |
+//! | [`go_json`] | JSON as Go reads it | `encoding/json` of Go |
 //! | [`time`] | points in time, to the nanosecond | `fs/utc_timestamp.go` |
 //!
 //! ```
@@ -37,6 +38,7 @@ pub mod directory;
 pub mod epoch;
 mod error;
 pub mod format_blob;
+pub mod go_json;
 pub mod id;
 pub mod index;
 pub mod indirect;

@@ -4,6 +4,9 @@
 //! server, of contents. This crate alone may open network connections and hold the credentials of servers. Of formats it knows
 //! the names of blobs and contents, and nothing of what is in them. It writes nothing, neither here nor there.
 
+mod connect;
 #[cfg(feature = "runtime")]
 #[allow(dead_code, reason = "no client runs on it yet")]
 mod runtime;
+
+pub use connect::{Opened, Options, connect};

@@ -5,16 +5,14 @@
 //! ```
 //! Authority: Kopia's `repo/blob/sharded/sharded_parameters.go`.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::marker::PhantomData;
 use std::os::fd::AsFd;
 
 use kopia_format::BlobId;
+use kopia_format::go_json::{self, Object};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::form::path;
 
@@ -45,102 +43,6 @@ impl Default for Shards {
     }
 }
 
-/// The file's JSON, read as Go reads it: names of fields in any case, unknown ones ignored, the last of
-/// doubled ones counts, `null` empties a list and leaves a number as it is.
-#[derive(Default)]
-struct Json {
-    default: Option<Vec<Option<i64>>>,
-    unsharded_length: i64,
-    overrides: Option<Vec<Option<JsonOverride>>>,
-}
-
-/// A prefix with directories of its own.
-#[derive(Default)]
-struct JsonOverride {
-    prefix: Box<str>,
-    shards: Option<Vec<Option<i64>>>,
-}
-
-/// An object whose fields are read one by one, in the order in which they stand.
-trait Fields: Default {
-    /// Reads the value of a field, whose name is in lower case.
-    fn field<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error>;
-}
-
-impl Fields for Json {
-    fn field<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error> {
-        match name {
-            "default" => self.default = map.next_value()?,
-            "maxnonshardedlength" => {
-                self.unsharded_length = map.next_value::<Option<i64>>()?.unwrap_or(self.unsharded_length);
-            }
-            "overrides" => self.overrides = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
-        }
-        Ok(())
-    }
-}
-
-impl Fields for JsonOverride {
-    fn field<'de, M: MapAccess<'de>>(&mut self, name: &str, map: &mut M) -> Result<(), M::Error> {
-        match name {
-            "prefix" => {
-                if let Some(prefix) = map.next_value::<Option<Box<str>>>()? {
-                    self.prefix = prefix;
-                }
-            }
-            "shards" => self.shards = map.next_value()?,
-            _ => drop(map.next_value::<IgnoredAny>()?),
-        }
-        Ok(())
-    }
-}
-
-/// Reads an object field by field.
-struct FieldVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Fields> Visitor<'de> for FieldVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_unit<E>(self) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<T, M::Error> {
-        let mut object = T::default();
-        while let Some(name) = map.next_key::<String>()? {
-            object.field(&folded(&name), &mut map)?;
-        }
-        Ok(object)
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for JsonOverride {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor(PhantomData))
-    }
-}
-
-/// Returns a name in lower case as Go folds it: two letters outside ASCII are other cases of letters within.
-fn folded(name: &str) -> String {
-    let fold = |letter: char| match letter {
-        'ſ' => 's',
-        '\u{212a}' => 'k',
-        letter => letter.to_ascii_lowercase(),
-    };
-    name.chars().map(fold).collect()
-}
-
 /// Reads the file, if there is one.
 pub(super) fn read(root: impl AsFd) -> io::Result<Option<Vec<u8>>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
@@ -157,7 +59,7 @@ pub(super) fn read(root: impl AsFd) -> io::Result<Option<Vec<u8>>> {
 }
 
 impl Shards {
-    /// Reads the file's JSON. What is missing is empty, as in Go; what follows the first value is ignored.
+    /// Reads the file's JSON as Go reads it. What is missing is empty; what follows the first value is ignored.
     ///
     /// # Errors
     /// Why it makes no sense.
@@ -165,15 +67,19 @@ impl Shards {
         if json.len() as u64 > MAX_LENGTH {
             return Err(format!("it has more than {MAX_LENGTH} bytes"));
         }
-        let mut values = serde_json::Deserializer::from_slice(json).into_iter::<Json>();
-        let json = values.next().ok_or("it is empty")?.map_err(|error| error.to_string())?;
-        let overrides = json.overrides.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+        let said = |error: go_json::Error| error.to_string();
+        let json = std::str::from_utf8(json).map_err(|error| error.to_string())?;
+        let object = Object::parse(json).map_err(said)?;
+        let shards = |object: &Object<'_>, name| lengths(object.pointer(name).map_err(said)?);
+        let own = |part: &Object<'_>| {
+            Ok((part.value("prefix").map_err(said)?.unwrap_or_default(), shards(part, "shards")?))
+        };
+        let unsharded_length = object.value::<i64>("maxNonShardedLength").map_err(said)?;
+        let overrides = object.pointer::<Vec<Object<'_>>>("overrides").map_err(said)?.unwrap_or_default();
         Ok(Self {
-            unsharded_length: usize::try_from(json.unsharded_length).unwrap_or(0),
-            overrides: overrides
-                .map(|part| Ok((part.prefix, lengths(part.shards)?)))
-                .collect::<Result<_, String>>()?,
-            default: lengths(json.default)?,
+            unsharded_length: unsharded_length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0),
+            overrides: overrides.iter().map(own).collect::<Result<_, String>>()?,
+            default: shards(&object, "default")?,
         })
     }
 

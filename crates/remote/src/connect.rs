@@ -1,0 +1,63 @@
+//! Opens what a connection describes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kopia_connection::{Connection, Environment, Storage};
+use kopia_storage::{BlobStore, Error, FilesystemStore, IoMode, Result};
+
+/// What was opened.
+#[non_exhaustive]
+pub enum Opened {
+    /// A store of blobs.
+    Blobs(Box<dyn BlobStore>),
+}
+
+/// How to open and to read, whatever it is.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Where credentials are looked for that the connection does not hold. Nothing but this is looked at.
+    pub environment: Environment,
+    /// Takes notes of one line, such as that a host is waited for. They may come from any thread.
+    pub notice: Arc<dyn Fn(&str) + Send + Sync>,
+    /// How the files of a local directory are read.
+    pub io: IoMode,
+    /// Bytes that may be read per second, beside the limits of the connection.
+    pub limit_download: Option<f64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            environment: Environment::empty(),
+            notice: Arc::new(|_| {}),
+            io: IoMode::default(),
+            limit_download: None,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { environment, notice: _, io, limit_download } = self;
+        f.debug_struct("Options")
+            .field("environment", environment)
+            .field("io", io)
+            .field("limit_download", limit_download)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens a store of blobs or, for a Kopia repository server, of contents.
+///
+/// # Errors
+/// [`Error::UnsupportedBackend`] for storage that this build cannot read, and what the store says.
+pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {
+    match &connection.storage {
+        Storage::Filesystem(directory) => {
+            Ok(Opened::Blobs(Box::new(FilesystemStore::open_with(&directory.path, options.io)?)))
+        }
+        other => Err(Error::UnsupportedBackend { name: other.kind().to_string() }),
+    }
+}
