@@ -1,52 +1,50 @@
 //! Blobs as files in a directory, on a local or mounted disk.
 //!
-//! The blob `ID` is the file `ID.f`, in directories cut from the front of its name as the file `.shards`
-//! says. Blobs that lie elsewhere are found, too: in a copy or a mount of a bucket they have no `.f`;
-//! `.shards` may be lost or wrong; a layout may be changed halfway. Files of other programs between them are
-//! no blobs. Nothing is ever written or created here, not even a `.shards` that is missing. Authority:
-//! Kopia's `repo/blob/filesystem` and `repo/blob/sharded`.
+//! Where they lie, [`sharded`](crate::sharded) knows; here they are opened, mapped and read. Nothing is ever
+//! written or created here, not even a `.shards` that is missing. Authority: Kopia's `repo/blob/filesystem`.
 
 mod cache;
 mod disk;
-mod form;
 mod io_mode;
 mod kind;
-mod layout;
-mod listing;
 mod map;
-mod names;
 mod open_blob;
-mod shards;
 #[cfg(test)]
 mod tests;
+mod tree;
 
+use std::ffi::OsStr;
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_format::BlobId;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::check_range;
+use crate::sharded::{FILE_NAME, Layout, Shards, is_absent};
 use crate::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 
 use cache::Cache;
 use disk::Disk;
 pub use io_mode::IoMode;
 use kind::Kind;
-use layout::Layout;
 pub(crate) use map::Map;
 use open_blob::OpenBlob;
-use shards::Shards;
+#[cfg(test)]
+pub(crate) use open_blob::file_length;
+#[cfg(test)]
+pub(crate) use tree::LocalTree;
+#[cfg(not(test))]
+use tree::LocalTree;
 
 /// Blobs as files in a directory.
 #[derive(Debug)]
 pub struct FilesystemStore {
     path: PathBuf,
-    root: OwnedFd,
+    tree: LocalTree,
     layout: Layout,
     /// What is wrong with `.shards`.
     layout_problem: Option<String>,
@@ -76,29 +74,15 @@ impl FilesystemStore {
         let error = |path: &Path, source| Error::Open { place: path.display().to_string(), source };
         // The current directory may change later.
         let path = std::path::absolute(path).map_err(|source| error(path, source))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(&path, flags, Mode::empty());
-        let root = root.map_err(|errno| error(&path, errno.into()))?;
-        let shards_file = path.join(shards::FILE_NAME);
-        // Blobs are found without it.
-        let without = |why: String| (Shards::default(), Some(format!("{} {why}", shards_file.display())));
-        let (shards, layout_problem) = match shards::read(&root) {
-            Ok(None) => (Shards::default(), None),
-            Ok(Some(json)) => match Shards::parse(&json) {
-                Ok(shards) => (shards, None),
-                Err(why) => without(format!("does not describe where blobs lie: {why}")),
-            },
-            Err(source) => match Errno::from_io_error(&source) {
-                Some(Errno::ACCESS | Errno::PERM | Errno::IO) => {
-                    without(format!("cannot be read, which says where blobs lie: {source}"))
-                }
-                _ => return Err(error(&shards_file, source)),
-            },
-        };
-        let (kind, disk) = (Kind::of(&root), Disk::of(&root));
+        let tree = LocalTree::open(&path).map_err(|source| error(&path, source))?;
+        let shards_file = path.join(FILE_NAME);
+        let shards = Shards::of_file(tree.shards_file(), &shards_file.display().to_string());
+        let (shards, layout_problem) = shards.map_err(|source| error(&shards_file, source))?;
+        let (kind, disk) = (Kind::of(&tree), Disk::of(&tree));
         let maps = AtomicBool::new(mode == IoMode::Map && Map::IS_SUPPORTED);
         let layout = Layout::new(shards);
-        Ok(Self { path, root, layout, layout_problem, kind, disk, maps, cache: Cache::default() })
+        let tree = tree.with_threads(profile(kind, disk).parallel_reads);
+        Ok(Self { path, tree, layout, layout_problem, kind, disk, maps, cache: Cache::default() })
     }
 
     /// Returns what is wrong with the file `.shards`, as a sentence. Blobs are found all the same.
@@ -108,12 +92,12 @@ impl FilesystemStore {
 
     /// Calls `work` with the path of a blob below the directory, wherever it lies.
     fn with_file<R>(&self, id: &BlobId, work: impl Fn(&[u8]) -> std::io::Result<R>) -> Result<R> {
-        let done = self.layout.find(self.root.as_fd(), id, work);
+        let done = self.layout.find(&self.tree, id, work);
         done.map_err(|source| self.read_error(id, 0, source))
     }
 
     fn read_error(&self, id: &BlobId, offset: u64, source: std::io::Error) -> Error {
-        if layout::is_absent(&source) {
+        if is_absent(&source) {
             return Error::not_found(id, self.location());
         }
         Error::Read { blob: id.clone(), place: self.location(), offset, source }
@@ -121,7 +105,7 @@ impl FilesystemStore {
 
     fn open_blob(&self, id: &BlobId) -> Result<Arc<OpenBlob>> {
         self.with_file(id, |file| {
-            let open = || OpenBlob::open(&self.root, file, id);
+            let open = || OpenBlob::open(&self.tree, file, id);
             open().or_else(|error| match Errno::from_io_error(&error) {
                 // Some of the files that are open are ours.
                 Some(Errno::MFILE | Errno::NFILE) => {
@@ -150,7 +134,7 @@ impl FilesystemStore {
 
     /// Returns what can be read of the copies of a blob, if there are several.
     fn read_copies(&self, id: &BlobId, read: impl Fn(usize) -> Result<Option<Vec<u8>>>) -> Option<Vec<u8>> {
-        let copies = self.layout.copies(self.root.as_fd(), id).len();
+        let copies = self.layout.copies(&self.tree, id).len();
         (0..copies).find_map(|number| read(number).ok().flatten())
     }
 
@@ -209,15 +193,14 @@ impl BlobStore for FilesystemStore {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
-        let listed = self.layout.list(self.root.as_fd(), prefix, self.profile().parallel_reads);
-        listed.map(|listing| listing.blobs).map_err(|(directory, source)| Error::List {
-            place: self.path.join(directory).display().to_string(),
+        self.layout.list(&self.tree, prefix).map_err(|(directory, source)| Error::List {
+            place: self.path.join(OsStr::from_bytes(&directory)).display().to_string(),
             source,
         })
     }
 
     fn length(&self, id: &BlobId) -> Result<u64> {
-        self.with_file(id, |file| open_blob::file_length(&self.root, file))
+        self.with_file(id, |file| open_blob::file_length(&self.tree, file))
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
@@ -247,9 +230,9 @@ impl BlobStore for FilesystemStore {
         offset: u64,
         length: Option<usize>,
     ) -> Result<Option<Vec<u8>>> {
-        let copies = self.layout.copies(self.root.as_fd(), id);
+        let copies = self.layout.copies(&self.tree, id);
         let Some(file) = copies.get(number).filter(|_| copies.len() > 1) else { return Ok(None) };
-        let open = OpenBlob::open(&self.root, file, id);
+        let open = OpenBlob::open(&self.tree, file, id);
         let blob = open.map_err(|source| self.read_error(id, 0, source))?;
         match length {
             None => self.whole(&blob).map(Some),
@@ -269,11 +252,16 @@ impl BlobStore for FilesystemStore {
     }
 
     fn profile(&self) -> ReadProfile {
-        match (self.kind, self.disk) {
-            (Kind::Local { .. }, Disk::Other) => ReadProfile::LOCAL,
-            (Kind::Local { .. }, Disk::Spinning) => ReadProfile::SPINNING,
-            (Kind::Local { .. }, Disk::SpinningArray) => ReadProfile::SPINNING_ARRAY,
-            (Kind::Other, _) => ReadProfile::NETWORK,
-        }
+        profile(self.kind, self.disk)
+    }
+}
+
+/// Returns how a directory on such a file system is read best.
+fn profile(kind: Kind, disk: Disk) -> ReadProfile {
+    match (kind, disk) {
+        (Kind::Local { .. }, Disk::Other) => ReadProfile::LOCAL,
+        (Kind::Local { .. }, Disk::Spinning) => ReadProfile::SPINNING,
+        (Kind::Local { .. }, Disk::SpinningArray) => ReadProfile::SPINNING_ARRAY,
+        (Kind::Other, _) => ReadProfile::NETWORK,
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! | module | what | Kopia's own source |
 //! |---|---|---|
-//! | [`filesystem`] | a directory on a local or mounted disk | `repo/blob/filesystem`, `repo/blob/sharded` |
+//! | [`filesystem`] | a directory on a local or mounted disk | `repo/blob/filesystem` |
+//! | [`sharded`] | where blobs lie in directories, here or on a server | `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
@@ -40,6 +41,7 @@ pub mod memory;
 pub mod overlay;
 mod profile;
 pub mod server;
+pub mod sharded;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -53,4 +55,5 @@ pub use memory::MemoryStore;
 pub use overlay::OverlayStore;
 pub use profile::{ReadAhead, ReadProfile};
 pub use server::ContentServer;
+pub use sharded::ShardedStore;
 pub use store::BlobStore;

@@ -107,15 +107,8 @@ impl OpenBlob {
 }
 
 /// Returns the length of a file below `root`.
-pub(super) fn file_length(root: impl AsFd, path: &[u8]) -> io::Result<u64> {
+pub(crate) fn file_length(root: impl AsFd, path: &[u8]) -> io::Result<u64> {
     checked_length(&rustix::fs::statat(root, path, AtFlags::empty())?)
-}
-
-/// Returns the length of a file below `root`, and its device and inode, by which two names of one file are
-/// known.
-pub(super) fn file_stat(root: impl AsFd, path: &[u8]) -> io::Result<(u64, (u64, u64))> {
-    let stat = rustix::fs::statat(root, path, AtFlags::empty())?;
-    Ok((checked_length(&stat)?, (stat.st_dev, stat.st_ino)))
 }
 
 /// Returns when a file was written, if the time can be expressed.

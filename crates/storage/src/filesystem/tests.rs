@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ErrorKind;
+use crate::sharded::path;
 
 const MODES: [IoMode; 2] = [IoMode::Map, IoMode::Pread];
 const LAYOUTS: [Option<&str>; 5] = [
@@ -127,7 +128,7 @@ fn conforms_wherever_blobs_lie_and_whatever_lies_between_them() {
             let directory = TempDir::new().unwrap();
             for (id, bytes) in blobs {
                 let lengths = if id.as_str().len() > longest { lengths } else { &[] };
-                let path = form::path(id, lengths, extension).unwrap();
+                let path = path(id, lengths, extension).unwrap();
                 put(directory.path(), String::from_utf8(path).unwrap(), bytes);
             }
             clutter(directory.path());
@@ -154,7 +155,7 @@ fn conforms_with_layouts_mixed() {
             for (number, (id, bytes)) in blobs.iter().enumerate() {
                 let (lengths, extension) = [(&[][..], false), (&[1, 3], true), (&[3, 3], true)][number % 3];
                 let lengths = if id.as_str().len() > 20 { lengths } else { &[] };
-                let path = form::path(id, lengths, extension).unwrap();
+                let path = path(id, lengths, extension).unwrap();
                 put(directory.path(), String::from_utf8(path).unwrap(), bytes);
                 if both {
                     put(directory.path(), id.as_str(), bytes);
@@ -349,7 +350,8 @@ fn a_pipe_does_not_hold_anyone_up() {
     let directory = TempDir::new().unwrap();
     for name in ["pipe.f", ".shards"] {
         let path = directory.path().join(name);
-        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
     }
     let store = FilesystemStore::open(directory.path()).unwrap();
     assert!(store.layout_problem().unwrap().ends_with("it is empty"));

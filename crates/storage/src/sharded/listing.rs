@@ -1,29 +1,26 @@
 //! Listing the blobs of a directory.
 //!
 //! As kopia does, it takes every file for a blob that is named as one, wherever it lies. Directories are read
-//! level by level, by several threads where there are many: on a network, each costs round trips.
+//! level by level, by as many threads as the tree wants: on a network, each costs round trips.
 
 use std::cmp::Reverse;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::SystemTime;
 
 use kopia_format::BlobId;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
 
 use super::form::Form;
 use super::names::{self, Named};
-use super::open_blob::{checked_length, modified};
 use super::shards::Shards;
+use super::tree::{DirectoryTree, Entry, EntryKind, Links, Stat, is_absent};
 use crate::BlobInfo;
 
-/// How many directories are worth a thread.
-const DIRECTORIES_A_THREAD: usize = 16;
+/// The most directories that a listing reads: a server that makes up new ones would keep it busy for ever.
+///
+/// Kopia's widest layout has 4096 directories in each of the 256 that ids of packs begin with, twice.
+const MAX_DIRECTORIES: usize = 4 << 20;
 
 /// The blobs that were found, and where those lie that are not in their right place.
 #[derive(Debug, Default)]
@@ -65,32 +62,32 @@ struct Misplaced {
     path: Option<Vec<u8>>,
 }
 
-/// The directory that could not be listed, and why.
-pub(super) type Failure = (PathBuf, io::Error);
+/// The path of the directory that could not be listed, and why.
+pub(crate) type Failure = (Vec<u8>, io::Error);
 
 /// What is listed.
 #[derive(Clone, Copy)]
 struct Task<'a> {
-    root: BorrowedFd<'a>,
+    tree: &'a dyn DirectoryTree,
     shards: &'a Shards,
     prefix: &'a [u8],
 }
 
-/// Lists the blobs below `root` whose ids begin with `prefix`, sorted.
+/// Lists the blobs of a tree whose ids begin with `prefix`, sorted.
 ///
 /// # Errors
 /// The directory that could not be listed, and why.
-pub(super) fn list(
-    root: BorrowedFd<'_>,
-    shards: &Shards,
-    prefix: &str,
-    threads: usize,
-) -> Result<Listing, Failure> {
-    let task = Task { root, shards, prefix: prefix.as_bytes() };
-    let (mut blobs, mut misplaced) = (Vec::new(), Vec::new());
+pub(super) fn list(tree: &dyn DirectoryTree, shards: &Shards, prefix: &str) -> Result<Listing, Failure> {
+    let task = Task { tree, shards, prefix: prefix.as_bytes() };
+    let (mut blobs, mut misplaced, mut count) = (Vec::new(), Vec::new(), 0);
     let mut level = vec![Directory::default()];
-    while !level.is_empty() {
-        let found = read_level(task, &level, threads)?;
+    while let Some(first) = level.first() {
+        count += level.len();
+        if count > MAX_DIRECTORIES {
+            let why = format!("it has more than {MAX_DIRECTORIES} directories");
+            return Err((first.path.clone(), io::Error::new(io::ErrorKind::InvalidData, why)));
+        }
+        let found = read_level(task, &level)?;
         level = Vec::new();
         for part in found {
             blobs.extend(part.blobs);
@@ -140,108 +137,105 @@ fn merge(shards: &Shards, blobs: Vec<BlobInfo>, misplaced: Vec<Misplaced>) -> Li
     listing
 }
 
-fn read_level(task: Task<'_>, level: &[Directory], threads: usize) -> Result<Vec<Found>, Failure> {
-    let threads = worthwhile(threads, level.len());
-    if threads == 1 {
-        return Ok(vec![read_directories(task, level)?]);
-    }
-    thread::scope(|scope| {
-        let parts: Vec<_> = level
-            .chunks(level.len().div_ceil(threads))
-            .map(|part| {
-                (part, thread::Builder::new().spawn_scoped(scope, move || read_directories(task, part)))
-            })
-            .collect();
-        parts
-            .into_iter()
-            .map(|(part, thread)| match thread {
-                Ok(thread) => thread.join().expect("listing returns its errors"),
-                // No more threads may be had.
-                Err(_) => read_directories(task, part),
-            })
-            .collect()
-    })
-}
-
-/// Returns how many threads are worth starting for so many directories.
-fn worthwhile(threads: usize, directories: usize) -> usize {
-    threads.min(directories / DIRECTORIES_A_THREAD).max(1)
-}
-
-fn read_directories(task: Task<'_>, directories: &[Directory]) -> Result<Found, Failure> {
-    let mut found = Found::default();
-    for directory in directories {
-        read_directory(task, directory, &mut found)
-            .map_err(|errno| (std::ffi::OsString::from_vec(directory.path.clone()).into(), errno.into()))?;
-    }
-    Ok(found)
-}
-
-fn read_directory(task: Task<'_>, directory: &Directory, found: &mut Found) -> Result<(), Errno> {
-    let is_root = directory.path.is_empty();
-    let path = if is_root { b"." } else { &directory.path[..] };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let handle = match rustix::fs::openat(task.root, path, flags, Mode::empty()) {
-        // It has vanished since it was listed, or something else took its place.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !is_root => return Ok(()),
-        result => result?,
-    };
-    let mut entries = Dir::read_from(&handle)?;
-    let mut reader = Reader { task, directory, handle, forms: [None, None], found };
-    while let Some(entry) = entries.read() {
-        match entry {
-            Err(Errno::NOENT) => break,
-            entry => {
-                let entry = entry?;
-                reader.add(entry.file_name().to_bytes(), entry.file_type())?;
+/// Reads directories in any order; what they hold comes in the order in which they are given.
+fn read_level(task: Task<'_>, level: &[Directory]) -> Result<Vec<Found>, Failure> {
+    let threads = task.tree.listing_threads(level.len()).min(level.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut parts = Vec::new();
+        while let Some((number, directory)) = take(&next, level) {
+            match read_directory(task, directory) {
+                Ok(found) => parts.push((number, found)),
+                Err(source) => {
+                    // The others stop at what they have under way.
+                    next.store(level.len(), Ordering::Relaxed);
+                    return Err((directory.path.clone(), source));
+                }
             }
         }
+        Ok(parts)
+    };
+    let mut parts = if threads <= 1 {
+        work()?
+    } else {
+        thread::scope(|scope| {
+            // This one works, too; more threads may not be had.
+            let others: Vec<_> =
+                (1..threads).filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+            let mut parts = work();
+            for other in others {
+                let more = other.join().expect("listing returns its errors");
+                parts = parts.and_then(|mut parts| {
+                    parts.extend(more?);
+                    Ok(parts)
+                });
+            }
+            parts
+        })?
+    };
+    parts.sort_unstable_by_key(|(number, _)| *number);
+    Ok(parts.into_iter().map(|(_, found)| found).collect())
+}
+
+/// Takes the next directory that nobody has taken yet.
+fn take<'a>(next: &AtomicUsize, level: &'a [Directory]) -> Option<(usize, &'a Directory)> {
+    let number = next
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| (next < level.len()).then_some(next + 1));
+    number.ok().and_then(|number| Some((number, level.get(number)?)))
+}
+
+fn read_directory(task: Task<'_>, directory: &Directory) -> io::Result<Found> {
+    let mut reader = Reader { task, directory, forms: [None, None], found: Found::default() };
+    match task.tree.list(&directory.path, &mut |entry| reader.add(&entry)) {
+        // It has vanished since it was listed, or something else took its place.
+        Err(error) if is_absent(&error) && !directory.path.is_empty() => Ok(reader.found),
+        result => result.map(|()| reader.found),
     }
-    Ok(())
 }
 
 /// Reads one directory.
 struct Reader<'a> {
     task: Task<'a>,
     directory: &'a Directory,
-    handle: OwnedFd,
     /// The forms of misplaced blobs, without the extension and with it: made once a directory.
     forms: [Option<Arc<Form>>; 2],
-    found: &'a mut Found,
+    found: Found,
 }
 
 impl Reader<'_> {
     /// Adds an entry, if it is a blob or a directory that may hold some.
-    fn add(&mut self, name: &[u8], mut kind: FileType) -> Result<(), Errno> {
+    fn add(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        let (name, mut kind) = (entry.name, entry.kind);
         let leads_on = || leads_to(&self.directory.joined, name, self.task.prefix);
-        if kind != FileType::Directory
+        if kind != EntryKind::Directory
             && let Some(named) = blob(&self.directory.joined, name, self.task.prefix)
         {
             // A symbolic link is followed, as reading will do. It may have vanished since it was listed.
-            match rustix::fs::statat(&self.handle, name, AtFlags::empty()) {
-                Err(Errno::NOENT | Errno::LOOP) => {}
+            match entry.stat(Links::Follow) {
+                Err(error) if is_absent(&error) => {}
                 stat => {
                     let stat = stat?;
-                    match checked_length(&stat) {
-                        Ok(length) => self.add_blob(named, name, length, modified(&stat)),
-                        Err(_) => kind = known(kind, || Ok(stat))?,
+                    if stat.kind == EntryKind::File {
+                        self.add_blob(named, name, stat);
+                    } else {
+                        kind = known(kind, || Ok(stat))?;
                     }
                 }
             }
-        } else if kind == FileType::Unknown && leads_on() {
-            kind = known(kind, || rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW))?;
+        } else if kind == EntryKind::Unknown && leads_on() {
+            kind = known(kind, || entry.stat(Links::Keep))?;
         }
-        if kind == FileType::Directory && leads_on() {
+        if kind == EntryKind::Directory && leads_on() {
             self.found.directories.push(self.directory.below(name));
         }
         Ok(())
     }
 
-    fn add_blob(&mut self, named: Named, name: &[u8], length: u64, modified: Option<SystemTime>) {
+    fn add_blob(&mut self, named: Named, name: &[u8], stat: Stat) {
         let Named { id, extension, respelled } = named;
         let directory = self.directory;
         let is_right = extension && !respelled && self.task.shards.is_at(&id, &directory.lengths);
-        let blob = BlobInfo::new(id, length).with_modified(modified);
+        let blob = BlobInfo::new(id, stat.length).with_modified(stat.modified);
         if is_right {
             return self.found.blobs.push(blob);
         }
@@ -252,18 +246,17 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the type of an entry, by `stat` where the file system does not give it in the listing
-/// (DT_UNKNOWN).
+/// Returns the kind of an entry, by `stat` where the listing does not give it.
 ///
 /// # Errors
-/// Any but ENOENT: what cannot be looked at may be a directory full of blobs.
-fn known(kind: FileType, stat: impl FnOnce() -> Result<Stat, Errno>) -> Result<FileType, Errno> {
-    if kind != FileType::Unknown {
+/// Any but that it is gone: what cannot be looked at may be a directory full of blobs.
+fn known(kind: EntryKind, stat: impl FnOnce() -> io::Result<Stat>) -> io::Result<EntryKind> {
+    if kind != EntryKind::Unknown {
         return Ok(kind);
     }
     match stat() {
-        Err(Errno::NOENT) => Ok(kind),
-        stat => Ok(FileType::from_raw_mode(stat?.st_mode)),
+        Err(error) if is_absent(&error) => Ok(kind),
+        stat => Ok(stat?.kind),
     }
 }
 

@@ -1,13 +1,12 @@
 //! Where blobs are looked for, and that an error on the way is not taken for an absent file.
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::filesystem::open_blob::file_length;
+use crate::filesystem::{LocalTree, file_length};
 
 /// A pack, and where a layout of two directories of two letters has it, which is none of the usual forms.
 const PACK: &str = "p0638154a08df93c269693324852cef8c";
@@ -17,16 +16,16 @@ const OTHER: &str = "q0638154a08df93c269693324852cef8c";
 /// A directory and its layout.
 struct Place {
     directory: TempDir,
-    root: File,
+    tree: LocalTree,
     layout: Layout,
 }
 
 impl Place {
     fn new(files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let root = File::open(directory.path()).unwrap();
+        let tree = LocalTree::from(std::os::fd::OwnedFd::from(fs::File::open(directory.path()).unwrap()));
         let layout = Layout::new(Shards::parse(br#"{"default":[2,2]}"#).unwrap());
-        let place = Self { directory, root, layout };
+        let place = Self { directory, tree, layout };
         files.iter().for_each(|(path, bytes)| place.put(path, bytes));
         place
     }
@@ -46,12 +45,12 @@ impl Place {
     }
 
     fn list(&self, prefix: &str) {
-        self.layout.list(self.root.as_fd(), prefix, 1).unwrap();
+        self.layout.list(&self.tree, prefix).unwrap();
     }
 
     fn length(&self, id: &str) -> Result<u64, Errno> {
         let id = BlobId::new(id).unwrap();
-        let length = self.layout.find(self.root.as_fd(), &id, |path| file_length(&self.root, path));
+        let length = self.layout.find(&self.tree, &id, |path| file_length(&self.tree, path));
         length.map_err(|error| Errno::from_io_error(&error).unwrap())
     }
 }
@@ -121,9 +120,9 @@ fn after_a_search_the_longest_copy_is_tried_first() {
     let place = || Place::new(&[(long, "whole"), (short, "cut")]);
     let find = |place: &Place, of_long: Errno| {
         let work = |path: &[u8]| {
-            if path == long.as_bytes() { Err(of_long.into()) } else { file_length(&place.root, path) }
+            if path == long.as_bytes() { Err(of_long.into()) } else { file_length(&place.tree, path) }
         };
-        let length = place.layout.find(place.root.as_fd(), &BlobId::new(PACK).unwrap(), work);
+        let length = place.layout.find(&place.tree, &BlobId::new(PACK).unwrap(), work);
         length.map_err(|error| Errno::from_io_error(&error).unwrap())
     };
     assert_eq!(place().length(PACK), Ok(5));
@@ -153,5 +152,5 @@ fn forms_and_copies_are_bounded() {
         }
     }
     place.list("p");
-    assert_eq!(place.layout.copies(place.root.as_fd(), &id).len(), MAX_COPIES);
+    assert_eq!(place.layout.copies(&place.tree, &id).len(), MAX_COPIES);
 }

@@ -1,13 +1,13 @@
-//! Where the blobs of a directory lie: where `.shards` says, and otherwise where they are found.
+//! Where the blobs of a tree lie: where `.shards` says, and otherwise where they are found.
 //!
 //! Copies of repositories lose or change their layout: a copy of a bucket has neither `.f` nor `.shards`, a
 //! sync client leaves `.shards` out, a change of the layout was interrupted. So a blob that is not in its
 //! right place is looked for in the forms that are usual, and in those that listings came across. A blob in
 //! its right place costs nothing more than to open it.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -15,10 +15,10 @@ use kopia_format::BlobId;
 use rustix::io::Errno;
 
 use super::form::Form;
-use super::listing::{self, Listing};
-use super::open_blob::file_stat;
+use super::listing;
 use super::shards::Shards;
-use crate::MAX_COPIES;
+use super::tree::{DirectoryTree, EntryKind, Stat, is_absent};
+use crate::{BlobInfo, ErrorKind, MAX_COPIES};
 
 /// How many forms are kept. Two or three are usual; a hand-written `.shards` may have one for each prefix.
 const MAX_FORMS: usize = 64;
@@ -27,9 +27,9 @@ const MAX_FORMS: usize = 64;
 /// on the way to it.
 const MAX_FRUITLESS: usize = 4;
 
-/// The layout of a directory, as far as it is known.
+/// The layout of a tree, as far as it is known.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     shards: Shards,
     /// Usual forms, then those that were found.
     forms: RwLock<Vec<Form>>,
@@ -47,7 +47,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(shards: Shards) -> Self {
+    pub(crate) fn new(shards: Shards) -> Self {
         Self {
             shards,
             forms: RwLock::new(Form::usual()),
@@ -61,13 +61,12 @@ impl Layout {
     }
 
     /// Lists the blobs whose ids begin with `prefix`, and keeps where they lie.
-    pub(super) fn list(
+    pub(crate) fn list(
         &self,
-        root: BorrowedFd<'_>,
+        tree: &dyn DirectoryTree,
         prefix: &str,
-        threads: usize,
-    ) -> Result<Listing, listing::Failure> {
-        let mut listing = listing::list(root, &self.shards, prefix, threads)?;
+    ) -> Result<Vec<BlobInfo>, listing::Failure> {
+        let mut listing = listing::list(tree, &self.shards, prefix)?;
         self.learn(std::mem::take(&mut listing.forms));
         let moved = std::mem::take(&mut listing.moved);
         if !moved.is_empty() || self.has_moved.load(Ordering::Acquire) {
@@ -81,13 +80,13 @@ impl Layout {
             listed.retain(|known| !known.starts_with(prefix));
             listed.push(prefix.to_owned());
         }
-        Ok(listing)
+        Ok(listing.blobs)
     }
 
     /// Calls `work` with the paths that a blob may have, until one of them is that of a file.
-    pub(super) fn find<R>(
+    pub(crate) fn find<R>(
         &self,
-        root: BorrowedFd<'_>,
+        tree: &dyn DirectoryTree,
         id: &BlobId,
         work: impl Fn(&[u8]) -> io::Result<R>,
     ) -> io::Result<R> {
@@ -104,13 +103,13 @@ impl Layout {
             Some(Err(error)) if is_absent(&error) => {}
             Some(result) => return result,
         }
-        self.find_misplaced(root, id, first, work)
+        self.find_misplaced(tree, id, first, work)
     }
 
     #[cold]
     fn find_misplaced<R>(
         &self,
-        root: BorrowedFd<'_>,
+        tree: &dyn DirectoryTree,
         id: &BlobId,
         first: usize,
         work: impl Fn(&[u8]) -> io::Result<R>,
@@ -146,7 +145,7 @@ impl Layout {
                     }
                 }
             }
-            if is_searched || !self.search(root, id)? {
+            if is_searched || !self.search(tree, id)? {
                 return Err(Errno::NOENT.into());
             }
             is_searched = true;
@@ -163,14 +162,14 @@ impl Layout {
     ///
     /// # Errors
     /// Why the directories on the way to it cannot be listed: it is not known then whether it is there.
-    fn search(&self, root: BorrowedFd<'_>, id: &BlobId) -> io::Result<bool> {
+    fn search(&self, tree: &dyn DirectoryTree, id: &BlobId) -> io::Result<bool> {
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
         let is_known = listed.iter().any(|prefix| id.as_str().starts_with(&**prefix));
         drop(listed);
         if is_known || self.fruitless.load(Ordering::Relaxed) >= MAX_FRUITLESS {
             return Ok(false);
         }
-        let listing = listing::list(root, &self.shards, id.as_str(), 1).map_err(|(_, source)| source)?;
+        let listing = listing::list(tree, &self.shards, id.as_str()).map_err(|(_, source)| source)?;
         let is_there = listing.blobs.iter().any(|blob| blob.id == *id);
         if is_there {
             self.learn(listing.forms);
@@ -184,7 +183,7 @@ impl Layout {
     }
 
     /// Returns the paths of all copies of a blob, the longest first, then the one in the right place.
-    pub(super) fn copies(&self, root: BorrowedFd<'_>, id: &BlobId) -> Arc<[Vec<u8>]> {
+    pub(crate) fn copies(&self, tree: &dyn DirectoryTree, id: &BlobId) -> Arc<[Vec<u8>]> {
         let lock = || self.copies.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(id) {
             return Arc::clone(known);
@@ -193,19 +192,28 @@ impl Layout {
         let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
         paths.extend(forms.iter().filter_map(|form| form.file(id)));
         drop(forms);
-        let mut found: Vec<(u64, (u64, u64), Vec<u8>)> = Vec::new();
+        let mut found: Vec<(Stat, Vec<u8>)> = Vec::new();
+        let mut is_certain = true;
         for path in paths {
-            // Several names of one file are one copy.
-            if let Ok((length, identity)) = file_stat(root, &path)
-                && found.len() < MAX_COPIES
-                && !found.iter().any(|(_, other, _)| *other == identity)
-            {
-                found.push((length, identity, path));
+            match tree.stat(&path) {
+                // Several names of one file are one copy.
+                Ok(stat) => {
+                    let is_same = |(other, known): &(Stat, Vec<u8>)| {
+                        *known == path || stat.identity.is_some() && other.identity == stat.identity
+                    };
+                    let is_copy = stat.kind == EntryKind::File && !found.iter().any(is_same);
+                    if is_copy && found.len() < MAX_COPIES {
+                        found.push((stat, path));
+                    }
+                }
+                Err(error) => is_certain &= is_absent(&error) || ErrorKind::of(&error) == ErrorKind::Broken,
             }
         }
-        found.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
-        let copies: Arc<[Vec<u8>]> = found.into_iter().map(|(.., path)| path).collect();
-        lock().insert(id.clone(), Arc::clone(&copies));
+        found.sort_by_key(|(stat, _)| Reverse(stat.length));
+        let copies: Arc<[Vec<u8>]> = found.into_iter().map(|(_, path)| path).collect();
+        if is_certain {
+            lock().insert(id.clone(), Arc::clone(&copies));
+        }
         copies
     }
 
@@ -232,12 +240,6 @@ impl Layout {
             }
         }
     }
-}
-
-/// Returns whether an error says that there is no such file. A name too long for the file system cannot be
-/// there either.
-pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG))
 }
 
 #[cfg(test)]

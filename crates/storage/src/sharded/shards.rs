@@ -5,29 +5,26 @@
 //! ```
 //! Authority: Kopia's `repo/blob/sharded/sharded_parameters.go`.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::io;
 
 use kopia_format::BlobId;
 use kopia_format::go_json::{self, Object};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::form::path;
 
 /// The name of the file, in the repository's directory.
-pub(super) const FILE_NAME: &str = ".shards";
+pub(crate) const FILE_NAME: &str = ".shards";
 
 /// The extension of blobs that are completely written.
 pub(super) const EXTENSION: &[u8] = b".f";
 
 /// The largest file that is believed, in bytes. Real ones have some 50.
-const MAX_LENGTH: u64 = 64 << 10;
+pub(crate) const MAX_LENGTH: u64 = 64 << 10;
 
 /// Which directories a blob lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shards {
+pub(crate) struct Shards {
     /// Ids that are not longer than this lie in the root, in bytes.
     unsharded_length: usize,
     /// Prefixes with directories of their own; the first that matches counts.
@@ -43,27 +40,36 @@ impl Default for Shards {
     }
 }
 
-/// Reads the file, if there is one.
-pub(super) fn read(root: impl AsFd) -> io::Result<Option<Vec<u8>>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = match rustix::fs::openat(root, FILE_NAME, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        result => File::from(result?),
-    };
-    let mut json = Vec::new();
-    match file.take(MAX_LENGTH + 1).read_to_end(&mut json) {
-        // A directory of that name says nothing.
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
-        result => result.map(|_| Some(json)),
-    }
-}
-
 impl Shards {
+    /// Takes what reading the file gave, if there is one; `place` is its own.
+    ///
+    /// What is wrong with it comes as a sentence beside the usual layout, as blobs are found without it.
+    ///
+    /// # Errors
+    /// Why the file could not be asked for: neither would blobs be.
+    pub(crate) fn of_file(
+        file: io::Result<Option<Vec<u8>>>,
+        place: &str,
+    ) -> io::Result<(Self, Option<String>)> {
+        let without = |why: String| Ok((Self::default(), Some(format!("{place} {why}"))));
+        match file {
+            Ok(None) => Ok((Self::default(), None)),
+            Ok(Some(json)) => match Self::parse(&json) {
+                Ok(shards) => Ok((shards, None)),
+                Err(why) => without(format!("does not describe where blobs lie: {why}")),
+            },
+            Err(source) if is_closed(&source) => {
+                without(format!("cannot be read, which says where blobs lie: {source}"))
+            }
+            Err(source) => Err(source),
+        }
+    }
+
     /// Reads the file's JSON as Go reads it. What is missing is empty; what follows the first value is ignored.
     ///
     /// # Errors
     /// Why it makes no sense.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         if json.len() as u64 > MAX_LENGTH {
             return Err(format!("it has more than {MAX_LENGTH} bytes"));
         }
@@ -84,7 +90,7 @@ impl Shards {
     }
 
     /// Returns the path of a blob's file, such as `p/1a0/0d….f`; `None` if no file can have it.
-    pub(super) fn file(&self, id: &BlobId) -> Option<Vec<u8>> {
+    pub(crate) fn file(&self, id: &BlobId) -> Option<Vec<u8>> {
         path(id, self.lengths(id), true)
     }
 
@@ -108,6 +114,11 @@ impl Shards {
         let own = self.overrides.iter().find(|(prefix, _)| name.starts_with(&**prefix));
         own.map_or(&self.default, |(_, shards)| shards)
     }
+}
+
+/// Returns whether an error concerns this one file: it must not be read, or its place on the disk is bad.
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied || Errno::from_io_error(error) == Some(Errno::IO)
 }
 
 /// Checks lengths of directory names. Zero stands for no directory; on a negative one kopia itself crashes.

@@ -35,7 +35,7 @@ impl Form {
 
 /// Returns the path of a blob's file, such as `p/1a0/0d….f`. Cutting stops before nothing would be left; a
 /// length of zero stands for no directory.
-pub(super) fn path(id: &BlobId, lengths: &[usize], extension: bool) -> Option<Vec<u8>> {
+pub(crate) fn path(id: &BlobId, lengths: &[usize], extension: bool) -> Option<Vec<u8>> {
     let mut rest = id.as_str().as_bytes();
     let mut path = Vec::with_capacity(rest.len() + 8);
     for &length in lengths {
