@@ -6,6 +6,8 @@ use std::sync::Arc;
 use kopia_connection::{Connection, Environment, Storage};
 use kopia_storage::{BlobStore, Error, FilesystemStore, IoMode, Result};
 
+use crate::patience::Patience;
+
 /// What was opened.
 #[non_exhaustive]
 pub enum Opened {
@@ -25,6 +27,8 @@ pub struct Options {
     pub io: IoMode,
     /// Bytes that may be read per second, beside the limits of the connection.
     pub limit_download: Option<f64>,
+    /// How long servers are waited for.
+    pub patience: Patience,
 }
 
 impl Default for Options {
@@ -34,17 +38,19 @@ impl Default for Options {
             notice: Arc::new(|_| {}),
             io: IoMode::default(),
             limit_download: None,
+            patience: Patience::default(),
         }
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { environment, notice: _, io, limit_download } = self;
+        let Self { environment, notice: _, io, limit_download, patience } = self;
         f.debug_struct("Options")
             .field("environment", environment)
             .field("io", io)
             .field("limit_download", limit_download)
+            .field("patience", patience)
             .finish_non_exhaustive()
     }
 }

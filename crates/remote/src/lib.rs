@@ -5,8 +5,17 @@
 //! the names of blobs and contents, and nothing of what is in them. It writes nothing, neither here nor there.
 
 mod connect;
+#[cfg(feature = "http")]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
+mod http;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only what waits uses it"))]
+mod patience;
 #[cfg(feature = "runtime")]
 #[allow(dead_code, reason = "no client runs on it yet")]
 mod runtime;
+#[cfg(feature = "tls")]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
+mod tls;
 
 pub use connect::{Opened, Options, connect};
+pub use patience::Patience;

@@ -8,6 +8,8 @@ use std::io;
 
 use kopia_format::{BlobId, ContentId};
 
+use crate::Failure;
+
 pub use kind::ErrorKind;
 
 /// The result of this crate's functions.
@@ -141,6 +143,16 @@ impl Error {
     /// Returns whether a blob or content was not there, in a store that could be asked. Listing again may then help.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::NoContent { .. })
+    }
+
+    /// Returns what a server said no with, if it was one.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Read { source, .. } | Self::List { source, .. } | Self::Open { source, .. } => {
+                Failure::of(source)
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn not_found(blob: &BlobId, place: impl Into<String>) -> Self {

@@ -11,6 +11,7 @@
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
+//! | [`failure`] | what a server, or the way to it, said no with | |
 //! | [`location`] | how people write down where a repository is | |
 //! | `testing` | stores for tests and what every store must do; needs the feature `testing` | `internal/blobtesting` |
 //!
@@ -35,6 +36,7 @@
 mod blob;
 mod bytes;
 mod error;
+pub mod failure;
 pub mod filesystem;
 pub mod location;
 pub mod memory;
@@ -49,6 +51,7 @@ pub mod testing;
 pub use blob::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 pub use bytes::BlobBytes;
 pub use error::{Error, ErrorKind, Result};
+pub use failure::Failure;
 pub use filesystem::{FilesystemStore, IoMode};
 pub use location::Location;
 pub use memory::MemoryStore;

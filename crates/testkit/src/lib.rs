@@ -12,7 +12,7 @@
 //! * [`secrets`]: what must never leave a repository, and [`memory`], which searches a process for it;
 //! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
-//! * [`servers`]: real servers of stores, started for one test;
+//! * [`servers`]: real servers of stores, started for one test, and [`http_server`], which does as a test says;
 //! * [`random`]: numbers that look random and are the same each time.
 //!
 //! ```
@@ -34,6 +34,7 @@
 pub mod damage;
 pub mod faults;
 pub mod golden;
+pub mod http_server;
 pub mod huge;
 pub mod memory;
 pub mod random;

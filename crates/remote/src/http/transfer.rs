@@ -1,0 +1,402 @@
+//! Bytes of blobs: ranges that are checked, and go on where they broke.
+//!
+//! A range that a server gives is compared with the one that was asked for, and memory is taken for it only when it is known that
+//! the blob is long enough: offsets and lengths may come from a hostile index.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use kopia_storage::Failure;
+use ureq::http::HeaderMap;
+
+use super::{Client, Live, Request, Service, Setback, Trouble};
+
+/// The first bytes of a blob that is read whole. Most index blobs are shorter.
+const FIRST: u64 = 16 << 20;
+
+/// Those after them are read in such pieces.
+const PIECE: usize = 8 << 20;
+
+/// By how many threads.
+const THREADS: usize = 8;
+
+/// A try that got fewer bytes than this counts as one that got none.
+const ENOUGH: usize = 64 << 10;
+
+/// A server that gives fewer bytes per second than this, for as long as it may be silent, counts as silent.
+const SLOWEST: f64 = 256.0;
+
+impl Client {
+    /// Reads exactly `length` bytes at `offset`, by a request whose method is `GET`. `buffer` is memory to use.
+    ///
+    /// # Errors
+    /// [`Trouble`], each kind of it but [`Trouble::TooLarge`].
+    pub(crate) fn read_range(
+        &self,
+        service: &dyn Service,
+        request: &Request,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, Trouble> {
+        let end = offset.checked_add(length as u64).filter(|end| length > 0 && *end <= i64::MAX as u64);
+        let Some(end) = end else {
+            let end = offset.saturating_add(length as u64);
+            let total = self.length(service, request)?;
+            let fits = end <= total && u64::MAX - offset >= length as u64;
+            return if fits { Ok(emptied(buffer)) } else { Err(Trouble::Short { length: total }) };
+        };
+        let mut transfer = Transfer { wanted: offset..end, exact: true, buffer, done: 0, total: None };
+        self.run(service, request, &mut transfer)?;
+        Ok(transfer.buffer)
+    }
+
+    /// Reads a whole blob of at most `limit` bytes; a large one in several ranges at once.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(crate) fn read_whole(
+        &self,
+        service: &dyn Service,
+        request: &Request,
+        limit: u64,
+    ) -> Result<Vec<u8>, Trouble> {
+        let wanted = 0..FIRST.min(limit.max(1));
+        let mut transfer = Transfer { wanted, exact: false, buffer: Vec::new(), done: 0, total: None };
+        self.run(service, request, &mut transfer)?;
+        let mut bytes = transfer.buffer;
+        let total = transfer.total.unwrap_or(bytes.len() as u64);
+        if total > limit {
+            return Err(Trouble::TooLarge { length: total });
+        }
+        let start = bytes.len();
+        bytes.resize(usize::try_from(total).map_err(|_| Trouble::TooLarge { length: total })?, 0);
+        let rest = bytes.get_mut(start..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.read_pieces(service, request, start, rest)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Fills `rest`, which begins at `start` of the blob, by several threads.
+    fn read_pieces(
+        &self,
+        service: &dyn Service,
+        request: &Request,
+        start: usize,
+        rest: &mut [u8],
+    ) -> Result<(), Trouble> {
+        let pieces = Mutex::new(rest.chunks_mut(PIECE).enumerate());
+        let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            let mut buffer = Vec::new();
+            while let Some((number, piece)) = next() {
+                let offset = (start + number * PIECE) as u64;
+                buffer = self.read_range(service, request, offset, piece.len(), buffer)?;
+                piece.copy_from_slice(&buffer);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            let broke = || Failure::Unusable { what: "a thread that read from a server broke".into() };
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(broke().into())))
+        })
+    }
+
+    fn run(&self, service: &dyn Service, request: &Request, transfer: &mut Transfer) -> Result<(), Trouble> {
+        let mut little = 0;
+        loop {
+            let before = transfer.done;
+            let request = request.clone().with("range", transfer.header());
+            let mut broke = None;
+            let end = self.persist(service, &request, |live| match self.receive(live, transfer) {
+                // What came is kept: the next request is for the rest.
+                Err(Setback::Again(failure, _)) if transfer.done > before => {
+                    broke = Some(failure);
+                    Ok(End::Broke)
+                }
+                other => other,
+            })?;
+            match (end, broke) {
+                (End::Broke, Some(failure)) => {
+                    // A connection that breaks after some bytes each time would never be given up.
+                    little += u32::from(transfer.done - before < ENOUGH);
+                    if little >= self.network.options.patience.tries {
+                        return Err(failure.into());
+                    }
+                    self.note_broken(&failure, transfer);
+                }
+                (End::Outside, _) => return self.outside(service, &request, transfer),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn note_broken(&self, failure: &Failure, transfer: &Transfer) {
+        let at = transfer.from();
+        (self.network.options.notice)(&format!("going on at byte {at}: {failure}"));
+    }
+
+    /// Finds out why a range lies outside of a blob: the answer may say how long it is, or else the blob is asked.
+    fn outside(
+        &self,
+        service: &dyn Service,
+        request: &Request,
+        transfer: &mut Transfer,
+    ) -> Result<(), Trouble> {
+        let total = match transfer.total {
+            Some(total) => total,
+            None => {
+                let mut request = request.clone();
+                request.headers.retain(|(name, _)| name != "range");
+                self.length(service, &request)?
+            }
+        };
+        if !transfer.exact && total == 0 {
+            transfer.total = Some(0);
+            return Ok(());
+        }
+        if transfer.wanted.end <= total || !transfer.exact {
+            return Err(self.wrong_range(transfer, format!("none of {total} bytes")).into());
+        }
+        Err(Trouble::Short { length: total })
+    }
+
+    fn wrong_range(&self, transfer: &Transfer, got: String) -> Failure {
+        Failure::WrongRange { host: self.host(), asked: transfer.header(), got }
+    }
+
+    /// Takes what an answer gives of the range.
+    fn receive(&self, live: Live, transfer: &mut Transfer) -> Result<End, Setback> {
+        let over = |failure: Failure| Setback::Over(failure.into());
+        let (parts, body) = live.into_parts();
+        let status = parts.status.as_u16();
+        let encoded = parts
+            .headers
+            .get("content-encoding")
+            .is_some_and(|encoding| encoding != "identity" && encoding != "aws-chunked");
+        match status {
+            416 => {
+                transfer.total = unsatisfied(&parts.headers).or(transfer.total);
+                self.flow(body).finish();
+                return Ok(End::Outside);
+            }
+            200 | 206 if !encoded => {}
+            _ => {
+                let mut beginning = Vec::new();
+                let _ = body.into_reader().take(1024).read_to_end(&mut beginning);
+                return Err(over(self.answer(status, parts.headers, beginning).nonsense()));
+            }
+        }
+        let told = body.content_length();
+        let skip = if status == 206 {
+            let range = content_range(&parts.headers)
+                .ok_or_else(|| over(self.wrong_range(transfer, "no range".into())))?;
+            transfer.accept(&range, told).map_err(|got| over(self.wrong_range(transfer, got)))?;
+            0
+        } else {
+            // All of it, whatever was asked for.
+            transfer.total = told;
+            transfer.from()
+        };
+        transfer.check_length().map_err(Setback::Over)?;
+        let mut flow = self.flow(body);
+        match self.skip(&mut flow, skip, transfer)? {
+            true => self.fill(&mut flow, transfer),
+            false => Ok(End::Outside),
+        }
+    }
+
+    /// Reads what comes before the range, and returns whether there is anything after it.
+    fn skip(&self, flow: &mut Flow<'_>, mut left: u64, transfer: &mut Transfer) -> Result<bool, Setback> {
+        let total = left;
+        let mut piece = vec![0; if left == 0 { 0 } else { 64 << 10 }];
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+            let part = piece.get_mut(..most).unwrap_or_default();
+            match flow.read(part).map_err(|failure| Setback::Again(failure, None))? {
+                0 => {
+                    transfer.total = Some(total - left);
+                    return Ok(false);
+                }
+                read => left -= read as u64,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Fills the buffer up to the end of the range, or of the blob.
+    fn fill(&self, flow: &mut Flow<'_>, transfer: &mut Transfer) -> Result<End, Setback> {
+        let again = |failure| Setback::Again(failure, None);
+        loop {
+            let room = transfer.room();
+            if room.is_empty() {
+                break;
+            }
+            let read = flow.read(room).map_err(again)?;
+            if read > 0 {
+                transfer.done += read;
+                continue;
+            }
+            let reached = transfer.from();
+            return match transfer.total {
+                // It did not say how long it is, and ended properly.
+                None => {
+                    transfer.total = Some(reached);
+                    transfer.buffer.truncate(transfer.done);
+                    Ok(if transfer.exact { End::Outside } else { End::Whole })
+                }
+                Some(_) => {
+                    let why = format!("the body ended at byte {reached}");
+                    Err(again(Failure::Disconnected { host: self.host(), why }))
+                }
+            };
+        }
+        transfer.buffer.truncate(transfer.done);
+        // The end has to be seen for the connection to be kept. What comes after a whole blob's range is not wanted.
+        if transfer.total.is_none_or(|total| total == transfer.wanted.end) {
+            let _ = flow.read(&mut [0]);
+        } else {
+            flow.finish();
+        }
+        Ok(End::Whole)
+    }
+}
+
+/// How an answer ended.
+enum End {
+    /// The range is there.
+    Whole,
+    /// The range, or its end, is not in the blob.
+    Outside,
+    /// The connection broke after something came.
+    Broke,
+}
+
+/// A range on its way.
+struct Transfer {
+    wanted: Range<u64>,
+    /// Whether the blob must reach to the end of the range.
+    exact: bool,
+    buffer: Vec<u8>,
+    /// How many bytes of the buffer are there.
+    done: usize,
+    /// The length of the blob, once a server said it.
+    total: Option<u64>,
+}
+
+impl Transfer {
+    /// Returns the first byte that is missing.
+    fn from(&self) -> u64 {
+        self.wanted.start + self.done as u64
+    }
+
+    fn header(&self) -> String {
+        format!("bytes={}-{}", self.from(), self.wanted.end - 1)
+    }
+
+    /// Compares the range that a server says it gives, and the length of its body, with what was asked for.
+    fn accept(&mut self, range: &ContentRange, told: Option<u64>) -> Result<(), String> {
+        let got = || format!("bytes {}-{} of {:?}, {told:?} long", range.start, range.last, range.total);
+        let expected_last =
+            range.total.map_or(self.wanted.end, |total| total.min(self.wanted.end)).checked_sub(1);
+        // Where the length is not told, nothing can be compared with it, so no memory would be safe to take.
+        let right = range.total.is_some()
+            && range.start == self.from()
+            && Some(range.last) == expected_last
+            && range.last >= range.start
+            && told.is_none_or(|told| told == range.last - range.start + 1)
+            && self.total.is_none_or(|total| Some(total) == range.total);
+        self.total = range.total.or(self.total);
+        if right { Ok(()) } else { Err(got()) }
+    }
+
+    /// Compares the range with the blob's length, if that is known, and cuts it where it may be cut.
+    fn check_length(&mut self) -> Result<(), Trouble> {
+        let Some(total) = self.total else { return Ok(()) };
+        if self.exact && total < self.wanted.end {
+            return Err(Trouble::Short { length: total });
+        }
+        if !self.exact {
+            self.wanted.end = self.wanted.end.min(total);
+        }
+        Ok(())
+    }
+
+    /// Returns memory for what is missing: all of it where the blob is known to be long enough, or else a little more.
+    fn room(&mut self) -> &mut [u8] {
+        let length = usize::try_from(self.wanted.end - self.wanted.start).unwrap_or(usize::MAX);
+        let size =
+            if self.total.is_some() { length } else { length.min(self.done.saturating_add(256 << 10)) };
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        self.buffer.get_mut(self.done..size).unwrap_or_default()
+    }
+}
+
+/// A `Content-Range`.
+struct ContentRange {
+    start: u64,
+    last: u64,
+    total: Option<u64>,
+}
+
+fn content_range(headers: &HeaderMap) -> Option<ContentRange> {
+    let text = headers.get("content-range")?.to_str().ok()?.trim();
+    let (range, total) = text.strip_prefix("bytes")?.trim_start_matches([' ', '=']).split_once('/')?;
+    let (start, last) = range.split_once('-')?;
+    Some(ContentRange {
+        start: start.trim().parse().ok()?,
+        last: last.trim().parse().ok()?,
+        total: total.trim().parse().ok(),
+    })
+}
+
+/// Returns the blob's length of a `Content-Range` that says no range was given.
+fn unsatisfied(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get("content-range")?.to_str().ok()?;
+    text.trim().strip_prefix("bytes")?.trim_start().strip_prefix("*/")?.parse().ok()
+}
+
+fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    buffer
+}
+
+/// A body that is read at the store's pace, and whose server may not be too slow.
+pub(super) struct Flow<'a> {
+    client: &'a Client,
+    reader: ureq::BodyReader<'static>,
+    reading: Duration,
+    received: u64,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(client: &'a Client, body: ureq::Body) -> Self {
+        Self { client, reader: body.into_reader(), reading: Duration::ZERO, received: 0 }
+    }
+
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let started = Instant::now();
+        let read = self.reader.read(buffer).map_err(|error| self.client.peer().io(error))?;
+        self.reading += started.elapsed();
+        self.received += read as u64;
+        let silence = self.client.network.options.patience.silence;
+        if self.reading > silence && (self.received as f64) < SLOWEST * self.reading.as_secs_f64() {
+            return Err(Failure::TimedOut { host: self.client.host(), after: silence });
+        }
+        self.client.network.pace.received(read);
+        Ok(read)
+    }
+
+    /// Reads to the end if that is near, so that the connection can be kept.
+    fn finish(&mut self) {
+        let mut piece = [0; 4 << 10];
+        let _ = self.reader.read(&mut piece).and_then(|_| self.reader.read(&mut piece));
+    }
+}
