@@ -10,22 +10,40 @@
 //!
 //! | module | what | Kopia's own source |
 //! |---|---|---|
-//! | [`storage`] | every kind of storage with its fields | `Options` of each package below `repo/blob` |
+//! | [`storage`] | every kind of storage with its fields and options | `Options` of each package below `repo/blob` |
+//! | [`config_file`] | `repository.config` | `repo/local_config.go` |
+//! | [`token`] | reconnect tokens | `repo/token.go` |
+//! | [`url`] | paths and URLs | |
+//! | [`stored_password`] | passwords that kopia stored | `internal/passwordpersist` |
+//! | [`places`] | where kopia keeps its configurations | `internal/ospath` |
 //! | [`environment`] | variables and the home directory, given by the caller | |
 //! | [`limits`] | how much may be asked of a server | `repo/blob/throttling` |
 //! | [`secret`] | credentials that are never printed | |
 
+pub mod config_file;
+mod duration;
 pub mod environment;
+mod error;
+mod file;
 pub mod limits;
+pub mod places;
 pub mod secret;
 pub mod storage;
+pub mod stored_password;
+pub mod token;
+pub mod url;
 
 pub use environment::Environment;
+pub use error::{Error, Result};
 pub use limits::Limits;
 pub use secret::Secret;
 pub use storage::Storage;
 
+use std::fmt;
+use std::io::Read;
+
 use kopia_codec::key::Password;
+use zeroize::Zeroizing;
 
 /// Where a repository is, and what opens it.
 #[derive(Debug, Clone)]
@@ -57,4 +75,22 @@ impl Connection {
             limits: Limits::default(),
         }
     }
+    /// Names the place in words, without who asks for it: no user, key or option is part of it.
+    pub fn location(&self) -> String {
+        self.storage.to_string()
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.storage.fmt(f)
+    }
+}
+
+/// Reads a whole text that may hold secrets, such as a token from standard input: bounded, and into one buffer that is wiped.
+///
+/// # Errors
+/// What the source says; that it is longer than 1 MiB, or no UTF-8.
+pub fn read_text(source: impl Read, what: &str) -> std::io::Result<Zeroizing<String>> {
+    file::text(source, what)
 }

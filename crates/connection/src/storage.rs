@@ -3,14 +3,20 @@
 //! The fields are those of Kopia's JSON (`storage.config` in its configuration), under names of Rust; the meaning of each is
 //! Kopia's. A field that is empty there is `None` here. Nothing is checked that only a server can know.
 
+mod azure_parts;
 mod cloud;
 mod directory;
+pub(crate) mod display;
+pub(crate) mod json;
 mod kind;
+pub(crate) mod options;
 mod server;
 
+use azure_parts::AzureParts;
 pub use cloud::{Azure, AzureIdentity, B2, Gcs, GoogleAccount, GoogleDrive, S3, S3Role};
 pub use directory::{ExternalSsh, Filesystem, KnownHosts, Rclone, Sftp, SshKey, WebDav};
 pub use kind::Kind;
+pub use options::Options;
 pub use server::{Server, Trust};
 
 /// Where a repository is kept.

@@ -1,0 +1,82 @@
+//! Tokens of `kopia repository status --reconnect-token`. Authority: Kopia's `repo/token.go`.
+//!
+//! A token is base64 of `{"version":"1","storage":{…},"password":"…"}`. It may hold keys and the password in clear, so no error
+//! quotes it. A connection to a Kopia repository server has none.
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use kopia_format::go_json::Object;
+use zeroize::Zeroizing;
+
+use crate::storage::json::{self, Flaw};
+use crate::{Connection, Error, Result, file};
+
+/// The only version that there is.
+const VERSION: &str = "1";
+
+/// Takes what Go takes.
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Reads a token. Blanks and line breaks in it, `=` at its end, and the other alphabet of base64 are no mistakes: terminals break
+/// lines, and programs encode as they like.
+///
+/// ```
+/// let token = "eyJ2ZXJzaW9uIjoiMSIsInN0b3JhZ2UiOnsidHlwZSI6ImZpbGVzeXN0ZW0iLCJjb25maWciOnsicGF0aCI6Ii9iIn19LCJwYXNzd29yZCI6InB3In0";
+/// let connection = kopia_connection::token::parse(token)?;
+/// assert_eq!(connection.location(), "/b");
+/// assert!(connection.password.is_some());
+/// # Ok::<(), kopia_connection::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Token`], [`Error::UnknownStorage`].
+pub fn parse(token: &str) -> Result<Connection> {
+    let bad = |why: String| Error::Token { why };
+    if token.len() > file::LONGEST {
+        return Err(bad(format!("it has more than {} bytes", file::LONGEST)));
+    }
+    let mut letters = Zeroizing::new(Vec::with_capacity(token.len()));
+    letters.extend(token.bytes().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        byte => byte,
+    }));
+    while letters.last() == Some(&b'=') {
+        letters.pop();
+    }
+    if letters.is_empty() {
+        return Err(bad("it is empty".into()));
+    }
+    let mut bytes = Zeroizing::new(vec![0; letters.len()]);
+    let length = ENGINE.decode_slice(&letters[..], &mut bytes[..]);
+    let length = length.map_err(|_| bad("it is no base64; was it copied as a whole?".into()))?;
+    let json = std::str::from_utf8(&bytes[..length]).map_err(|_| bad("it holds no JSON".into()))?;
+    connection(json).map_err(|flaw| match flaw {
+        Flaw::Malformed(why) => bad(why),
+        Flaw::UnknownType(name) => Error::UnknownStorage { name: format!("storage of the type {name:?}") },
+    })
+}
+
+fn connection(json: &str) -> Result<Connection, Flaw> {
+    let object = Object::parse(json)?;
+    let version = object.value::<String>("version")?.unwrap_or_default();
+    if version != VERSION {
+        let shown: String = version.chars().take(8).collect();
+        let why = format!("it is of version {shown:?}, and only version {VERSION:?} is known");
+        return Err(Flaw::Malformed(why));
+    }
+    let storage = object.pointer("storage")?;
+    let storage = storage.ok_or_else(|| Flaw::Malformed("it names no storage".into()))?;
+    let (storage, limits) = json::storage(&storage)?;
+    let password = object.value::<String>("password")?.filter(|password| !password.is_empty());
+    Ok(Connection { password: password.map(Into::into), limits, ..Connection::new(storage) })
+}
+
+#[cfg(test)]
+mod tests;
