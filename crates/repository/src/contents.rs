@@ -205,20 +205,16 @@ impl Contents {
     ///
     /// `located` are those that were scheduled, and `fetched` is what was read for the step. If that failed,
     /// or is damaged, contents are read one by one: only what is damaged itself is lost, and what lies
-    /// elsewhere by now is read there.
+    /// elsewhere by now is read there. A thread that decodes many steps has a decoder of its own.
     pub fn decode<L: Located>(
         &self,
+        decoder: &mut Decoder,
         step: &ReadStep,
         located: &[L],
         fetched: &Fetched,
-        verify_hashes: bool,
         visit: impl FnMut(&[L], Result<&[u8]>),
     ) {
-        self.with_decoder(|decoder| {
-            decoder.set_verify_hashes(verify_hashes);
-            self.source.decode(decoder, step, &located[step.serves()], fetched.0.as_deref(), visit);
-            decoder.set_verify_hashes(false);
-        });
+        self.source.decode(decoder, step, &located[step.serves()], fetched.0.as_deref(), visit);
     }
 
     /// Decompresses a content that begins with a compression header itself, as objects with `Z` do.
@@ -234,7 +230,7 @@ impl Contents {
         self.with_decoder(|decoder| decoder.decompress_headed(content, bytes, length))
     }
 
-    /// Makes a decoder, for tools that read blobs themselves.
+    /// Makes a decoder, for a thread that decodes many steps, and for tools that read blobs themselves.
     pub fn decoder(&self) -> Decoder {
         Decoder::new(self.sealing.clone())
     }

@@ -171,9 +171,11 @@ fn read_planned(repository: &Repository, planned: &[Planned]) -> usize {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
+                let mut decoder = repository.contents().decoder();
+                decoder.set_verify_hashes(true);
                 for read in &reads {
                     let fetched = repository.contents().fetch(read, Vec::new());
-                    repository.contents().decode(read, &planned, &fetched, true, |_, plain| {
+                    repository.contents().decode(&mut decoder, read, &planned, &fetched, |_, plain| {
                         right.fetch_add(usize::from(plain.is_ok()), Ordering::Relaxed);
                     });
                 }

@@ -72,7 +72,11 @@ impl Contents {
     ) {
         let steps = self.schedule(&mut located, at_least);
         let work = |step: &ReadStep, fetched: &Fetched| {
-            self.decode(step, &located, fetched, verify_hashes, &visit);
+            self.with_decoder(|decoder| {
+                decoder.set_verify_hashes(verify_hashes);
+                self.decode(decoder, step, &located, fetched, &visit);
+                decoder.set_verify_hashes(false);
+            });
         };
         if self.profile().ahead == ReadAhead::Threads && steps.len() > 1 {
             let longest = at_least.max(self.profile().merge_limit as u64);

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use kopia_repository::contents::{Fetched, ReadStep};
+use kopia_repository::contents::{Decoder, Fetched, ReadStep};
 use rustix::io::Errno;
 
 use super::context::{AbortOnPanic, Shared};
@@ -58,11 +58,14 @@ impl<'a> Worker<'a> {
     /// Works until nothing is left to do.
     pub(crate) fn run(mut self) {
         let _guard = AbortOnPanic(self.shared);
+        // One that is shared with those who read directories would have buffers for files for each of them.
+        let mut decoder = self.shared.repository.contents().decoder();
+        decoder.set_verify_hashes(self.shared.options.verify_hashes);
         while let Some(mut task) = self.shared.fetcher.take() {
             let ahead = task.fetched.take();
             let batch = &*task.batch;
             match batch.step(task.number) {
-                Step::Read(read) => self.read(batch, read, ahead),
+                Step::Read(read) => self.read(&mut decoder, batch, read, ahead),
                 Step::Check(checks) => checks.iter().for_each(|check| self.check(check)),
                 Step::Chores(chores) => chores.iter().for_each(|chore| self.perform(chore)),
             }
@@ -72,11 +75,10 @@ impl<'a> Worker<'a> {
     }
 
     /// Decodes what a step reads and writes it.
-    fn read(&mut self, batch: &Batch, read: &ReadStep, ahead: Option<Fetched>) {
+    fn read(&mut self, decoder: &mut Decoder, batch: &Batch, read: &ReadStep, ahead: Option<Fetched>) {
         let contents = self.shared.repository.contents();
         let fetched = ahead.unwrap_or_else(|| contents.fetch(read, std::mem::take(&mut self.buffer)));
-        let verify = self.shared.options.verify_hashes;
-        contents.decode(read, &batch.needs, &fetched, verify, |same, plain| {
+        contents.decode(decoder, read, &batch.needs, &fetched, |same, plain| {
             self.distribute(batch, same, plain.map_err(Reason::from));
         });
         self.buffer = fetched.into_buffer();
