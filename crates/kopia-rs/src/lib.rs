@@ -164,7 +164,7 @@ pub mod format_blob {
 /// What a directory has in it, and the walk over a whole tree.
 pub mod tree {
     pub use kopia_repository::tree::{
-        Clash, Directory, FoldName, MAX_WAITING, Order, Problem, Visitor, Walk, Walked,
+        Clash, CurrentPath, Directory, FoldName, MAX_WAITING, Order, Problem, Visitor, Walk, Walked,
     };
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::tree::{Order, Problem, Visitor, Walk, Walked};
+use kopia_rs::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use kopia_rs::{Defect, Entry, EntryKind, Error, Summary, Trail};
 use serde::Serialize;
 
@@ -44,8 +44,8 @@ struct Lister {
     sink: Sink,
     recursive: bool,
     exit: Exit,
-    /// What comes before the names of the directory that is being listed.
-    prefix: String,
+    /// Of the directory that is being listed.
+    path: CurrentPath,
     /// Why the first directory cannot be read.
     unreadable: Option<Error>,
     /// The first error of standard output, which ends the list.
@@ -59,8 +59,14 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
     } else {
         Sink::Text { out: output::out(), long: args.long, null: args.null }
     };
-    let (recursive, exit, prefix) = (args.recursive, Exit::Complete, String::new());
-    let mut lister = Lister { sink, recursive, exit, prefix, unreadable: None, broken: None };
+    let mut lister = Lister {
+        sink,
+        recursive: args.recursive,
+        exit: Exit::Complete,
+        path: CurrentPath::default(),
+        unreadable: None,
+        broken: None,
+    };
     if entry.kind() == EntryKind::Directory {
         lister.tree(&entry)?;
     } else {
@@ -79,12 +85,12 @@ impl Visitor for Lister {
     type Directory = ();
 
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
-        self.prefix = directory.path_of("") + if directory.is_root() { "" } else { "/" };
+        self.path.enter(&directory.trail);
         ControlFlow::Continue(())
     }
 
     fn leaf(&mut self, _: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
-        self.show(&format!("{}{}", self.prefix, entry.name()), &entry)
+        self.show(&self.path_of(entry.name()), &entry)
     }
 
     /// Shows a directory, unless nothing but names imply it: what lies in it is shown by its whole name.
@@ -94,7 +100,7 @@ impl Visitor for Lister {
         entry: &Entry,
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<()>> {
-        let path = format!("{}{}", self.prefix, entry.name());
+        let path = self.path_of(entry.name());
         if !entry.is_implied() {
             self.show(&path, entry)?;
         }
@@ -108,7 +114,7 @@ impl Visitor for Lister {
     fn problem(&mut self, _: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
         // Of the others there are none where names are taken as they are.
         if let Problem::Refused(refused) = problem {
-            self.problem(&format!("{}{}", self.prefix, refused.name), &refused.reason());
+            self.problem(&self.path_of(&refused.name), &refused.reason());
         }
         ControlFlow::Continue(())
     }
@@ -120,7 +126,7 @@ impl Visitor for Lister {
                 self.unreadable = Some(error);
                 return ControlFlow::Break(());
             }
-            Err(error) => self.problem(&self.prefix.clone(), &chain(&error)),
+            Err(error) => self.problem(&self.path_of(""), &chain(&error)),
             Ok(_) => {}
         }
         ControlFlow::Continue(())
@@ -128,6 +134,11 @@ impl Visitor for Lister {
 }
 
 impl Lister {
+    /// Returns the path of an entry of the directory that is being listed.
+    fn path_of(&self, name: &str) -> String {
+        format!("{}{name}", self.path.prefix())
+    }
+
     /// Shows what is in a directory, and if asked what is in its directories.
     fn tree(&mut self, root: &Entry) -> Result<(), Failure> {
         let walk = Walk::new(root.repository()).order(Order::DepthFirst).max_depth(MAX_DEPTH);

@@ -11,6 +11,7 @@ use kopia_format::directory::{EntryKind, Summary};
 
 use super::directory::{Fetched, MAX_FETCHED, fetch};
 use super::folding::{self, FoldName, Merged, Seen};
+use super::passed::Passed;
 use super::problem::Problem;
 use super::source::DirectorySource;
 use super::{Entry, Trail};
@@ -155,13 +156,15 @@ impl<'w> Walk<'w> {
         roots: impl IntoIterator<Item = (&'e Entry, V::Directory)>,
         visitor: &mut V,
     ) -> ControlFlow<()> {
+        let mut passed = Passed::new();
         let roots = roots.into_iter().map(|(root, attached)| {
             let source = root.source();
+            source.object().into_iter().for_each(|object| passed.add(object));
             Waiting::new(source.clone(), Vec::new(), Trail::root(source.object()), attached)
         });
         let mut waiting: Vec<_> = roots.collect();
         waiting.reverse();
-        Run { walk: self, visitor, waiting }.run()
+        Run { walk: self, visitor, waiting, passed }.run()
     }
 }
 
@@ -186,6 +189,8 @@ struct Run<'r, 'w, V: Visitor> {
     visitor: &'r mut V,
     /// What is to be visited, the next one last.
     waiting: Vec<Waiting<V::Directory>>,
+    /// Every object of which there is a trail.
+    passed: Passed,
 }
 
 impl<V: Visitor> Run<'_, '_, V> {
@@ -282,6 +287,9 @@ impl<V: Visitor> Run<'_, '_, V> {
             let (object, defect) = (source.object(), Defect::ContainsItself);
             self.visitor.problem(parent, Problem::NotMerged { name, object, defect })?;
         }
+        let objects =
+            merged.iter().map(|merged| &merged.source).chain([&source]).filter_map(|source| source.object());
+        objects.for_each(|object| self.passed.add(object));
         let trail = parent.trail.merged_child(entry.name(), source.object(), &merged);
         let attached = self.visitor.directory(parent, entry, Ok(&trail))?;
         ControlFlow::Continue(attached.map(|attached| Waiting::new(source, merged, trail, attached)))
@@ -307,6 +315,7 @@ impl<V: Visitor> Run<'_, '_, V> {
     }
 
     fn is_cycle(&self, parent: &Walked<V::Directory>, source: &DirectorySource) -> bool {
-        !self.walk.as_it_stands && parent.trail.contains(source)
+        let may_be = |object| !self.walk.as_it_stands && self.passed.may_have(object);
+        source.object().is_some_and(may_be) && parent.trail.contains(source)
     }
 }

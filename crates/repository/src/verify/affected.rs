@@ -10,7 +10,7 @@ use super::AffectedEntry;
 use super::contents::Damaged;
 use crate::contents::Origin;
 use crate::object::{Extent, Extents};
-use crate::tree::{Order, Problem, Visitor, Walk, Walked};
+use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
 
 /// Looks for affected entries in the snapshots that it walks.
@@ -24,6 +24,8 @@ struct Search<'a> {
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
     affected: HashSet<ObjectId>,
+    /// Of the directory that is being visited.
+    path: CurrentPath,
     /// The directory of which an entry was told last: all that it lies in are among them.
     told_last: Option<Trail>,
     /// Whether entries of the directory that is being visited may be affected although no content is damaged.
@@ -47,6 +49,7 @@ pub(super) fn list(
         suspects,
         visited: HashSet::new(),
         affected: HashSet::new(),
+        path: CurrentPath::default(),
         told_last: None,
         is_suspect: false,
         snapshot: None,
@@ -73,6 +76,7 @@ impl Visitor for Search<'_> {
     }
 
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+        self.path.enter(&directory.trail);
         let object = directory.trail.object();
         self.is_suspect = !directory.is_whole || object.is_some_and(|object| self.suspects.contains(&object));
         if directory.is_whole {
@@ -117,7 +121,7 @@ impl Visitor for Search<'_> {
             self.mark(&directory.trail);
             // What its contents lack was told where the directory was an entry.
             if object.and_then(|object| self.why_object_affected(object)).is_none() {
-                self.tell(directory.path_of(""), error.into(), object);
+                self.tell(self.path.path_of(""), error.into(), object);
             }
         }
         ControlFlow::Continue(())
@@ -141,7 +145,7 @@ impl Search<'_> {
     /// Tells of an affected entry of a directory, which will be visited again wherever it is met.
     fn tell_in(&mut self, parent: &Trail, name: &str, reason: Defect, object: Option<ObjectId>) {
         self.mark(parent);
-        self.tell(parent.path_of(name), reason, object);
+        self.tell(self.path.path_of(name), reason, object);
     }
 
     /// Marks a directory and all that it lies in as affected.
