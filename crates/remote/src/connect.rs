@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use kopia_connection::{Connection, Environment, Storage};
-use kopia_storage::{BlobStore, Error, FilesystemStore, IoMode, Result};
+use kopia_storage::{BlobStore, ContentServer, Error, FilesystemStore, IoMode, Result};
 
 use crate::patience::Patience;
 
@@ -13,6 +13,8 @@ use crate::patience::Patience;
 pub enum Opened {
     /// A store of blobs.
     Blobs(Box<dyn BlobStore>),
+    /// A server of contents.
+    Contents(Box<dyn ContentServer>),
 }
 
 /// How to open and to read, whatever it is.
@@ -63,6 +65,10 @@ pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {
     match &connection.storage {
         Storage::Filesystem(directory) => {
             Ok(Opened::Blobs(Box::new(FilesystemStore::open_with(&directory.path, options.io)?)))
+        }
+        #[cfg(feature = "server")]
+        Storage::Server(server) => {
+            Ok(Opened::Contents(Box::new(crate::server::open(server, connection, options)?)))
         }
         other => Err(Error::UnsupportedBackend { name: other.kind().to_string() }),
     }

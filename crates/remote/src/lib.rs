@@ -8,11 +8,13 @@ mod connect;
 #[cfg(feature = "http")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod http;
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only what waits uses it"))]
+#[allow(dead_code, reason = "only what waits uses it")]
 mod patience;
 #[cfg(feature = "runtime")]
 #[allow(dead_code, reason = "no client runs on it yet")]
 mod runtime;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod tls;

@@ -27,7 +27,7 @@ pub struct Patience {
 }
 
 /// The longest pause between two tries, unless the server asks for a longer one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 impl Default for Patience {
     fn default() -> Self {
@@ -83,7 +83,7 @@ impl<'a> Tries<'a> {
 }
 
 /// Draws a duration below `most`. The standard library seeds its hashers at random, which is enough for this.
-fn random_below(most: Duration) -> Duration {
+pub(crate) fn random_below(most: Duration) -> Duration {
     let drawn = RandomState::new().build_hasher().finish();
     most.mul_f64(drawn as f64 / u64::MAX as f64)
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use ::aws_lc_rs::digest::{SHA256, digest};
 use kopia_connection::Environment;
 use kopia_storage::Failure;
+use kopia_storage::failure::CertificateProblem;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -30,7 +31,7 @@ pub(crate) enum Trust {
 }
 
 /// What the error says when a fingerprint is not there; the fingerprint found follows.
-pub(crate) const OTHER_FINGERPRINT: &str = "fingerprint ";
+const OTHER_FINGERPRINT: &str = "fingerprint ";
 
 impl Trust {
     /// Makes what a connection needs. `protocols` are offered to the server, such as `h2`.
@@ -65,6 +66,28 @@ impl Trust {
         };
         Ok(Arc::new(Lenient { accepts, provider: Arc::clone(provider) }))
     }
+}
+
+/// Returns what is wrong with a certificate, if that is why there is no connection.
+pub(crate) fn problem(error: &rustls::Error) -> Option<CertificateProblem> {
+    use CertificateError as Bad;
+    let bad = match error {
+        rustls::Error::InvalidCertificate(bad) => bad,
+        rustls::Error::General(text) => {
+            return Some(match text.strip_prefix(OTHER_FINGERPRINT) {
+                Some(found) => CertificateProblem::Fingerprint { found: found.into() },
+                None => CertificateProblem::Other(text.clone()),
+            });
+        }
+        _ => return None,
+    };
+    Some(match bad {
+        Bad::UnknownIssuer => CertificateProblem::UnknownIssuer,
+        Bad::Expired | Bad::ExpiredContext { .. } => CertificateProblem::Expired,
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => CertificateProblem::NotValidYet,
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => CertificateProblem::WrongName,
+        other => CertificateProblem::Other(other.to_string()),
+    })
 }
 
 fn by_roots(

@@ -194,6 +194,22 @@ pub enum Failure {
         /// The first characters of it.
         beginning: String,
     },
+    /// It is no Kopia repository server, or something before it does not let one through.
+    #[error("{host} is no Kopia repository server to read from: {why}")]
+    NoKopiaServer {
+        /// The host with its port.
+        host: String,
+        /// How that was seen.
+        why: String,
+    },
+    /// The server says that there is no such thing.
+    #[error("{host} does not have it: {message}")]
+    Absent {
+        /// The host.
+        host: String,
+        /// What the server said.
+        message: String,
+    },
     /// The server gave other bytes than were asked for.
     #[error("{host} gave another range than was asked for: {got} for {asked}")]
     WrongRange {
@@ -276,7 +292,10 @@ impl Failure {
     pub fn io_kind(&self) -> io::ErrorKind {
         use io::ErrorKind as Io;
         match self {
-            Self::UnknownHost { .. } | Self::NoContainer { .. } | Self::WrongRegion { .. } => Io::NotFound,
+            Self::UnknownHost { .. }
+            | Self::NoContainer { .. }
+            | Self::WrongRegion { .. }
+            | Self::Absent { .. } => Io::NotFound,
             Self::Refused { .. } => Io::ConnectionRefused,
             Self::Unreachable { .. } | Self::Proxy { .. } => Io::HostUnreachable,
             Self::TimedOut { .. } => Io::TimedOut,
@@ -294,6 +313,7 @@ impl Failure {
             // Nothing is known of what lies there, so it is not said to be damaged.
             Self::Refusal { .. }
             | Self::Nonsense { .. }
+            | Self::NoKopiaServer { .. }
             | Self::WrongRange { .. }
             | Self::EndlessListing { .. }
             | Self::TooLong { .. }

@@ -4,13 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use kopia_storage::Failure;
-use kopia_storage::failure::CertificateProblem;
-use rustls::{CertificateError, InvalidMessage};
+use rustls::InvalidMessage;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use crate::patience::Patience;
-use crate::tls::OTHER_FINGERPRINT;
+use crate::tls;
 
 /// Who was spoken to, for the words of a failure.
 #[derive(Debug)]
@@ -84,26 +83,14 @@ impl Peer<'_> {
     }
 
     fn tls(&self, error: &rustls::Error) -> Failure {
-        use CertificateError as Bad;
         let host = self.host.to_string();
-        let problem = match error {
-            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-                return Failure::NoTls { host };
-            }
-            rustls::Error::InvalidCertificate(bad) => match bad {
-                Bad::UnknownIssuer => CertificateProblem::UnknownIssuer,
-                Bad::Expired | Bad::ExpiredContext { .. } => CertificateProblem::Expired,
-                Bad::NotValidYet | Bad::NotValidYetContext { .. } => CertificateProblem::NotValidYet,
-                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => CertificateProblem::WrongName,
-                other => CertificateProblem::Other(other.to_string()),
+        match error {
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Failure::NoTls { host },
+            error => match tls::problem(error) {
+                Some(problem) => Failure::Certificate { host, problem },
+                None => Failure::Disconnected { host, why: format!("TLS: {error}") },
             },
-            rustls::Error::General(text) => match text.strip_prefix(OTHER_FINGERPRINT) {
-                Some(found) => CertificateProblem::Fingerprint { found: found.into() },
-                None => CertificateProblem::Other(text.clone()),
-            },
-            other => return Failure::Disconnected { host, why: format!("TLS: {other}") },
-        };
-        Failure::Certificate { host, problem }
+        }
     }
 }
 
