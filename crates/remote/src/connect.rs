@@ -63,13 +63,23 @@ impl fmt::Debug for Options {
 /// [`Error::UnsupportedBackend`] for storage that this build cannot read, and what the store says.
 pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {
     match &connection.storage {
-        Storage::Filesystem(directory) => {
-            Ok(Opened::Blobs(Box::new(FilesystemStore::open_with(&directory.path, options.io)?)))
-        }
         #[cfg(feature = "server")]
         Storage::Server(server) => {
             Ok(Opened::Contents(Box::new(crate::server::open(server, connection, options)?)))
         }
+        Storage::Filesystem(directory) => blobs(FilesystemStore::open_with(&directory.path, options.io)),
+        #[cfg(feature = "azure")]
+        Storage::Azure(place) => blobs(crate::azure::open(place, &connection.limits, options)),
+        #[cfg(feature = "b2")]
+        Storage::B2(place) => blobs(crate::b2::open(place, &connection.limits, options)),
+        #[cfg(feature = "gcs")]
+        Storage::Gcs(place) => blobs(crate::gcs::open(place, &connection.limits, options)),
+        #[cfg(feature = "gdrive")]
+        Storage::GoogleDrive(place) => blobs(crate::gdrive::open(place, &connection.limits, options)),
         other => Err(Error::UnsupportedBackend { name: other.kind().to_string() }),
     }
+}
+
+fn blobs(store: Result<impl BlobStore>) -> Result<Opened> {
+    store.map(|store| Opened::Blobs(Box::new(store)))
 }

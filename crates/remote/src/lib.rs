@@ -4,10 +4,29 @@
 //! server, of contents. This crate alone may open network connections and hold the credentials of servers. Of formats it knows
 //! the names of blobs and contents, and nothing of what is in them. It writes nothing, neither here nor there.
 
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "b2")]
+mod b2;
 mod connect;
+#[cfg(feature = "gcs")]
+mod gcs;
+#[cfg(feature = "gdrive")]
+mod gdrive;
+#[cfg(feature = "google")]
+mod google;
 #[cfg(feature = "http")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod http;
+#[cfg(any(feature = "google", feature = "azure"))]
+mod jwt;
+#[cfg(any(feature = "google", feature = "azure", feature = "b2"))]
+mod lease;
+#[cfg(any(feature = "google", feature = "azure"))]
+mod oauth;
+#[cfg(feature = "http")]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
+mod objects;
 #[allow(dead_code, reason = "only what waits uses it")]
 mod patience;
 #[cfg(feature = "runtime")]
@@ -15,9 +34,15 @@ mod patience;
 mod runtime;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(all(test, any(feature = "b2", feature = "gdrive")))]
+#[path = "../tests/support/mod.rs"]
+mod support;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod tls;
+#[cfg(any(feature = "azure", feature = "s3", feature = "webdav"))]
+#[allow(dead_code, reason = "not all of them use it")]
+mod xml;
 
 pub use connect::{Opened, Options, connect};
 pub use patience::Patience;

@@ -1,0 +1,155 @@
+//! Reads the XML of Azure's "List Blobs".
+//!
+//! Authority: Microsoft's reference of "List Blobs", for versions of the service since 2021-02-12.
+
+use std::time::SystemTime;
+
+use jiff::fmt::rfc2822::DateTimeParser;
+use kopia_storage::BlobInfo;
+use percent_encoding::percent_decode_str;
+
+use crate::objects::{self, Candidate, Page, Version};
+use crate::xml;
+
+/// One blob of a listing, or one of its versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Item {
+    name: String,
+    encoded: bool,
+    length: Option<u64>,
+    /// What Kopia noted as the time of writing.
+    noted: Option<SystemTime>,
+    last_modified: Option<SystemTime>,
+    version: Option<String>,
+    /// The blob was deleted; this stands for the deletion.
+    has_versions_only: bool,
+    /// Accounts with directories list these, too.
+    is_directory: bool,
+}
+
+/// Reads a page. The error says in words why it is none.
+pub(super) fn page(body: &[u8]) -> Result<Page<Item>, String> {
+    let (mut items, mut next, mut item, mut is_listing) = (Vec::new(), None, Item::default(), false);
+    xml::walk(body, |path, text| match path.strip_prefix("EnumerationResults") {
+        Some("/Blobs/Blob") => items.push(std::mem::take(&mut item)),
+        Some("/NextMarker") => next = Some(text.to_string()).filter(|marker| !marker.is_empty()),
+        Some("") => is_listing = true,
+        Some(field) => field.strip_prefix("/Blobs/Blob/").into_iter().for_each(|field| item.set(field, text)),
+        None => {}
+    })?;
+    if is_listing { Ok(Page { items, next }) } else { Err("its root is not EnumerationResults".into()) }
+}
+
+impl Item {
+    fn set(&mut self, field: &str, text: &str) {
+        match field {
+            "Name" => self.name = text.into(),
+            "Name/@Encoded" => self.encoded = is_true(text),
+            "VersionId" => self.version = Some(text.into()),
+            "HasVersionsOnly" => self.has_versions_only = is_true(text),
+            "Properties/Content-Length" => self.length = text.trim().parse().ok(),
+            "Properties/Last-Modified" => self.last_modified = http_date(text),
+            "Properties/ResourceType" => self.is_directory |= text == "directory",
+            _ => self.set_metadata(field, text),
+        }
+    }
+
+    /// Names of metadata keep the case that they were written in.
+    fn set_metadata(&mut self, field: &str, text: &str) {
+        let Some(name) = field.strip_prefix("Metadata/") else { return };
+        if name.eq_ignore_ascii_case("kopiamtime") {
+            self.noted = objects::kopia_time(text);
+        } else if name.eq_ignore_ascii_case("hdi_isfolder") {
+            self.is_directory |= is_true(text);
+        }
+    }
+
+    /// Returns what a listing says of the blob, if it is one of a repository with this prefix.
+    pub(super) fn info(&self, prefix: &str) -> Option<BlobInfo> {
+        let name = self.encoded.then(|| percent_decode_str(&self.name).decode_utf8_lossy());
+        let id =
+            objects::id_of(prefix, name.as_deref().unwrap_or(&self.name)).filter(|_| !self.is_directory)?;
+        Some(BlobInfo::new(id, self.length?).with_modified(self.noted.or(self.last_modified)))
+    }
+
+    /// Returns the version that this is, if the container keeps versions.
+    ///
+    /// A deletion has the times of the version before it, and its own time as its version. Authority: `azure_pit.go`.
+    pub(super) fn candidate(&self, prefix: &str) -> Option<Candidate> {
+        let info = Self { length: Some(self.length.unwrap_or(0)), ..self.clone() }.info(prefix)?;
+        let version = self.version.clone()?;
+        let written = info.modified?;
+        let since = match self.has_versions_only {
+            true => objects::rfc3339(&version)?.max(written),
+            false => written,
+        };
+        Some(Candidate { version: Version { version, info }, since, deleted: self.has_versions_only })
+    }
+
+    /// Returns whether the listing says which version this is.
+    pub(super) fn has_version(&self) -> bool {
+        self.version.is_some()
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}
+
+fn http_date(text: &str) -> Option<SystemTime> {
+    DateTimeParser::new().parse_timestamp(text.trim()).ok().map(SystemTime::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    const PAGE: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+<EnumerationResults ServiceEndpoint="https://a.blob.core.windows.net/" ContainerName="c"><Prefix>k/</Prefix><Blobs>
+<Blob><Name>k/p1</Name><Properties><Last-Modified>Tue, 14 Nov 2023 22:13:20 GMT</Last-Modified>
+<Content-Length>12</Content-Length><AccessTier>Hot</AccessTier></Properties><Metadata><Kopiamtime>1600000000000000007</Kopiamtime></Metadata></Blob>
+<Blob><Name Encoded="true">k%2Fq2</Name><Properties><Content-Length>3</Content-Length></Properties><Metadata/></Blob>
+<Blob><Name>k/sub</Name><Properties><Content-Length>0</Content-Length><ResourceType>directory</ResourceType></Properties></Blob>
+<Blob><Name>k/old</Name><Properties><Content-Length>0</Content-Length></Properties><Metadata><hdi_isfolder>true</hdi_isfolder></Metadata></Blob>
+<Blob><Name>k/a&amp;b</Name><Properties><Content-Length>1</Content-Length></Properties></Blob>
+</Blobs><NextMarker>2!84!x&amp;y</NextMarker></EnumerationResults>"#;
+
+    fn at(seconds: u64, nanoseconds: u32) -> Option<SystemTime> {
+        UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
+    }
+
+    #[test]
+    fn a_page_gives_blobs_with_their_times_and_no_directories() {
+        let page = page(PAGE.as_bytes()).unwrap();
+        assert_eq!(page.next.as_deref(), Some("2!84!x&y"));
+        let infos: Vec<_> = page.items.iter().filter_map(|item| item.info("k/")).collect();
+        let seen: Vec<_> = infos.iter().map(|info| (info.id.as_str(), info.length, info.modified)).collect();
+        assert_eq!(seen, [("p1", 12, at(1_600_000_000, 7)), ("q2", 3, None), ("a&b", 1, None)]);
+        assert_eq!(http_date("Tue, 14 Nov 2023 22:13:20 GMT"), at(1_700_000_000, 0));
+    }
+
+    #[test]
+    fn a_deletion_counts_from_its_own_time() {
+        let blob = |version: &str, extra: &str| {
+            let xml = format!(
+                "<EnumerationResults><Blobs><Blob><Name>p1</Name><VersionId>{version}</VersionId>{extra}<Properties>\
+                 <Last-Modified>Tue, 14 Nov 2023 22:13:20 GMT</Last-Modified></Properties></Blob></Blobs></EnumerationResults>"
+            );
+            page(xml.as_bytes()).unwrap().items.remove(0).candidate("").unwrap()
+        };
+        let there = blob("2023-11-14T22:13:20.0000000Z", "");
+        assert_eq!((Some(there.since), there.deleted), (at(1_700_000_000, 0), false));
+        let gone = blob("2023-11-14T22:15:00.0000000Z", "<HasVersionsOnly>true</HasVersionsOnly>");
+        assert_eq!((Some(gone.since), gone.deleted), (at(1_700_000_100, 0), true));
+    }
+
+    #[test]
+    fn what_is_no_listing_is_an_error() {
+        let cut = &PAGE[..PAGE.len() - 30];
+        for body in ["", "<html></html>", "{}", cut, "<Error><Code>X</Code></Error>"] {
+            assert!(page(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A directory of Google Drive.
+//!
+//! Drive knows files by ids of its own, and two of them may have one name. Such a blob is refused, as Kopia does: nobody can say
+//! which of the two is the right one. Authority: Kopia's `repo/blob/gdrive`.
+
+mod judge;
+mod listing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use kopia_connection::Limits;
+use kopia_connection::storage::GoogleDrive;
+use kopia_format::BlobId;
+use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
+
+use crate::connect::Options;
+use crate::google::Google;
+use crate::http::{Client, Kind, Network, Origin, Request, Trouble, Trust};
+use crate::objects::{self, Page, encoded};
+use judge::Folder;
+use listing::File;
+
+const SERVER: &str = "https://www.googleapis.com";
+
+/// Tokens may read, and nothing else.
+const SCOPE: &str = "https://www.googleapis.com/auth/drive.readonly";
+
+/// How many files a page has: the most that Drive gives.
+const PAGE: usize = 1000;
+
+/// A directory of Google Drive.
+#[derive(Debug)]
+pub(crate) struct DriveStore {
+    client: Client,
+    service: Folder,
+    files: Mutex<HashMap<BlobId, Found>>,
+}
+
+/// What is known of a blob's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    One { file: String, length: u64 },
+    Several,
+}
+
+/// Opens a directory, and looks whether it is there and can be listed.
+pub(crate) fn open(place: &GoogleDrive, limits: &Limits, options: &Options) -> Result<DriveStore> {
+    let network = Network::new(options, limits);
+    let account = Google::new(&place.account, SCOPE, &network);
+    account
+        .and_then(|account| DriveStore::new(SERVER, place, Some(account), &network))
+        .map_err(|failure| Error::Open { place: location(&place.folder_id), source: failure.into() })
+}
+
+fn location(folder: &str) -> String {
+    format!("Google Drive directory {folder}")
+}
+
+impl DriveStore {
+    fn new(
+        server: &str,
+        place: &GoogleDrive,
+        account: Option<Google>,
+        network: &Network,
+    ) -> Result<Self, Failure> {
+        let client = network.client(Origin::of_url(server)?.0, &Trust::System, "Google Drive")?;
+        let service = Folder { id: place.folder_id.clone(), account };
+        let store = Self { client, service, files: Mutex::default() };
+        let check = listing::by_prefix(&place.folder_id, "kopia.repository");
+        store.page(&check, 1, None).map_err(|trouble| trouble.failure(&store.client.host()))?;
+        Ok(store)
+    }
+
+    fn page(&self, query: &str, most: usize, next: Option<&str>) -> Result<Page<File>, Trouble> {
+        let mut path = format!(
+            "/drive/v3/files?q={}&pageSize={most}&fields={}&supportsAllDrives=true&includeItemsFromAllDrives=true",
+            encoded(query),
+            encoded(listing::FIELDS)
+        );
+        if let Some(token) = next {
+            path.push_str(&format!("&pageToken={}", encoded(token)));
+        }
+        let answer = self.client.call(&self.service, &Request::new("GET", path, Kind::List))?;
+        listing::page(&answer.body).ok_or_else(|| answer.nonsense().into())
+    }
+
+    /// Lists the files of a query, and keeps which file each blob is.
+    fn query(&self, query: &str) -> Result<Vec<BlobInfo>, Trouble> {
+        let mut found = HashMap::<BlobId, Found>::new();
+        let mut blobs = Vec::new();
+        objects::pages(
+            &self.client.host(),
+            |next| self.page(query, PAGE, next),
+            |file: File| {
+                let Some((id, length)) = objects::id_of("", &file.name).zip(file.length()) else { return };
+                blobs.push(BlobInfo::new(id.clone(), length).with_modified(file.modified()));
+                let one = Found::One { file: file.id, length };
+                found
+                    .entry(id)
+                    .and_modify(|other| {
+                        if *other != one {
+                            *other = Found::Several
+                        }
+                    })
+                    .or_insert(one);
+            },
+        )?;
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        Ok(objects::sorted(blobs))
+    }
+
+    /// Returns the file that a blob is, and its length.
+    fn find(&self, id: &BlobId) -> Result<(String, u64), Trouble> {
+        let known = || self.files.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let found = match known() {
+            Some(found) => Some(found),
+            None => {
+                self.query(&listing::by_name(&self.service.id, id))?;
+                known()
+            }
+        };
+        match found.ok_or(Trouble::Missing)? {
+            Found::One { file, length } => Ok((file, length)),
+            Found::Several => {
+                let what = format!(
+                    "there are several files named {id} in the directory, and no telling which is the right one: \
+                     move the others away"
+                );
+                Err(Failure::Unusable { what }.into())
+            }
+        }
+    }
+
+    /// Reads from the file that a blob is. A file that is gone is looked for anew the next time.
+    fn with_file<T>(
+        &self,
+        id: &BlobId,
+        read: impl FnOnce(Request, u64) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let (file, length) = self.find(id)?;
+        let path = format!("/drive/v3/files/{}?alt=media&supportsAllDrives=true", encoded(&file));
+        let read = read(Request::get(path), length);
+        if let Err(Trouble::Missing) = read {
+            self.files.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        }
+        read
+    }
+}
+
+impl BlobStore for DriveStore {
+    fn location(&self) -> String {
+        location(&self.service.id)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
+        let listed = self.query(&listing::by_prefix(&self.service.id, prefix));
+        let mut blobs = listed.map_err(|trouble| trouble.listing(self.location(), &self.client.host()))?;
+        blobs.retain(|blob| blob.id.as_str().starts_with(prefix));
+        Ok(blobs)
+    }
+
+    fn length(&self, id: &BlobId) -> Result<u64> {
+        let found = self.find(id).map_err(|trouble| trouble.reading(id, self.location(), 0, 0));
+        found.map(|(_, length)| length)
+    }
+
+    fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+        let read = self.with_file(id, |request, length| match length {
+            0 => Ok(Vec::new()),
+            _ => self.client.read_whole(&self.service, &request, WHOLE_BLOB_LIMIT),
+        });
+        read.map_err(|trouble| trouble.reading(id, self.location(), 0, 0))
+    }
+
+    fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
+        // Drive answers no HEAD, so what would lie outside is not even asked for.
+        let read = self.with_file(id, |request, total| {
+            let end = offset.checked_add(length as u64).filter(|end| *end <= total);
+            match (end, length) {
+                (None, _) => Err(Trouble::Short { length: total }),
+                (Some(_), 0) => Ok(Vec::new()),
+                (Some(_), _) => self.client.read_range(&self.service, &request, offset, length, buffer),
+            }
+        });
+        let read = read.map(BlobBytes::from);
+        read.map_err(|trouble| trouble.reading(id, self.location(), offset, length))
+    }
+
+    fn profile(&self) -> ReadProfile {
+        ReadProfile::NETWORK
+    }
+}

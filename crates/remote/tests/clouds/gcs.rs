@@ -1,0 +1,91 @@
+//! Against fake-gcs-server. It knows no views of the past.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kopia_connection::storage::Gcs;
+use kopia_connection::{Environment, Storage};
+use kopia_format::BlobId;
+use kopia_storage::testing::conformance;
+use kopia_storage::{BlobStore, Failure};
+use kopia_testkit::servers::{self, Server};
+
+use crate::support::{check_golden, golden, send};
+
+struct Fake {
+    server: Server,
+    buckets: AtomicUsize,
+}
+
+impl Fake {
+    fn start() -> Option<Self> {
+        let program = servers::program("fake-gcs-server")?;
+        let port = servers::free_port();
+        let mut command = Command::new(program);
+        command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string()]);
+        command.args(["-backend", "memory", "-public-host", &format!("127.0.0.1:{port}")]);
+        Some(Self { server: Server::start(&mut command, port), buckets: AtomicUsize::new(0) })
+    }
+
+    fn post(&self, target: &str, kind: &str, body: &[u8]) {
+        let host = format!("127.0.0.1:{}", self.server.port());
+        let headers = [("host", &*host), ("content-type", kind)];
+        let (status, answer) = send(self.server.port(), &format!("POST {target}"), &headers, body);
+        assert_eq!(status, 200, "{target}: {answer}");
+    }
+
+    fn bucket(&self, prefix: &str, blobs: &[(BlobId, Vec<u8>)]) -> String {
+        let name = format!("bucket{}", self.buckets.fetch_add(1, Ordering::SeqCst));
+        self.post(
+            "/storage/v1/b?project=p",
+            "application/json",
+            format!(r#"{{"name":"{name}"}}"#).as_bytes(),
+        );
+        blobs.iter().for_each(|(id, bytes)| self.put(&name, &format!("{prefix}{id}"), bytes));
+        name
+    }
+
+    fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        let target =
+            format!("/upload/storage/v1/b/{bucket}/o?uploadType=media&name={}", key.replace('/', "%2F"));
+        self.post(&target, "application/x-kopia", bytes);
+    }
+
+    fn open(&self, bucket: &str, prefix: &str) -> kopia_storage::Result<Box<dyn BlobStore>> {
+        let mut place = Gcs::default();
+        place.bucket = bucket.into();
+        place.prefix = prefix.into();
+        let host = format!("127.0.0.1:{}", self.server.port());
+        let environment: Environment = [("STORAGE_EMULATOR_HOST", host)].into_iter().collect();
+        super::open(Storage::Gcs(place), environment)
+    }
+}
+
+#[test]
+fn a_bucket_keeps_the_contract_of_stores() {
+    let Some(fake) = Fake::start() else { return };
+    conformance::check(|blobs| fake.open(&fake.bucket("a/b-", blobs), "a/b-").unwrap());
+}
+
+#[test]
+fn a_repository_in_a_bucket_reads_right() {
+    let Some(fake) = Fake::start() else { return };
+    let (case, blobs) = golden();
+    let bucket = fake.bucket("kopia", &blobs);
+    fake.put(&bucket, "kopiasub/p1", b"other");
+    fake.put(&bucket, "other", b"other");
+    let store = fake.open(&bucket, "kopia").unwrap();
+    assert_eq!(store.list("").unwrap().len(), blobs.len());
+    assert_eq!(store.location(), format!("gs://{bucket}/kopia at 127.0.0.1:{}", fake.server.port()));
+    check_golden(&case, store);
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_told() {
+    let Some(fake) = Fake::start() else { return };
+    let error = fake.open("nothere", "").unwrap_err();
+    assert!(
+        matches!(error.failure(), Some(Failure::NoContainer { name, .. }) if name == "nothere"),
+        "{error:?}"
+    );
+}
