@@ -32,6 +32,8 @@ mod patience;
 #[cfg(feature = "runtime")]
 #[allow(dead_code, reason = "no client runs on it yet")]
 mod runtime;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(all(test, any(feature = "b2", feature = "gdrive")))]
