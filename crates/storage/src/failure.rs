@@ -210,6 +210,26 @@ pub enum Failure {
         /// What the server said.
         message: String,
     },
+    /// The server does not keep to the protocol, or to no version of it that is spoken here.
+    #[error("{host} does not speak {protocol} as it is spoken here: {why}")]
+    Protocol {
+        /// The host with its port.
+        host: String,
+        /// The protocol, such as `SFTP`.
+        protocol: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The SSH key of the server is not one that is known to be its own.
+    #[error("the SSH key of {host}, {key}, {problem}")]
+    HostKey {
+        /// The host with its port.
+        host: String,
+        /// The kind of the key, and its fingerprint.
+        key: String,
+        /// What is wrong with it.
+        problem: HostKeyProblem,
+    },
     /// The server gave other bytes than were asked for.
     #[error("{host} gave another range than was asked for: {got} for {asked}")]
     WrongRange {
@@ -282,6 +302,43 @@ pub enum CertificateProblem {
     Other(String),
 }
 
+/// What is wrong with the SSH key of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostKeyProblem {
+    /// Nothing is known of the host.
+    #[error("is not known: if it is the right one, add this line to {known_hosts}: {line}")]
+    Unknown {
+        /// The file that names known hosts, or what else does.
+        known_hosts: String,
+        /// The line that makes it known.
+        line: String,
+    },
+    /// The host is known by other keys.
+    #[error(
+        "is not one of those in {known_hosts} ({kinds}): the server was set up anew, or somebody else \
+         answers in its place; ask who runs it before you change that file"
+    )]
+    Changed {
+        /// The file that names known hosts, or what else does.
+        known_hosts: String,
+        /// The kinds of the keys that are known.
+        kinds: String,
+    },
+    /// The key is trusted no more.
+    #[error("is revoked in {known_hosts}")]
+    Revoked {
+        /// The file that names known hosts, or what else does.
+        known_hosts: String,
+    },
+    /// It comes with a certificate that does not count.
+    #[error("has a certificate that does not count: {why}")]
+    Certificate {
+        /// What is wrong with the certificate.
+        why: String,
+    },
+}
+
 impl Failure {
     /// Returns the failure that an error of a store wraps.
     pub fn of(error: &io::Error) -> Option<&Self> {
@@ -303,6 +360,7 @@ impl Failure {
             Self::Busy { .. } | Self::Cold { .. } => Io::ResourceBusy,
             Self::NoTls { .. }
             | Self::Certificate { .. }
+            | Self::HostKey { .. }
             | Self::NoCredentials { .. }
             | Self::Credentials { .. }
             | Self::WrongKey { .. }
@@ -314,6 +372,7 @@ impl Failure {
             Self::Refusal { .. }
             | Self::Nonsense { .. }
             | Self::NoKopiaServer { .. }
+            | Self::Protocol { .. }
             | Self::WrongRange { .. }
             | Self::EndlessListing { .. }
             | Self::TooLong { .. }

@@ -51,7 +51,7 @@ pub mod testing;
 pub use blob::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 pub use bytes::BlobBytes;
 pub use error::{Error, ErrorKind, Result};
-pub use failure::Failure;
+pub use failure::{Failure, HostKeyProblem};
 pub use filesystem::{FilesystemStore, IoMode};
 pub use location::Location;
 pub use memory::MemoryStore;
