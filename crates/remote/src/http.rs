@@ -9,7 +9,6 @@ mod date;
 mod fault;
 mod message;
 mod origin;
-mod pace;
 mod proxy;
 mod transfer;
 
@@ -25,10 +24,10 @@ use kopia_connection::Limits;
 use kopia_storage::Failure;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector, TcpConnector};
 
+pub(crate) use crate::pace::{Kind, Pace};
 pub(crate) use crate::tls::Trust;
 pub(crate) use message::{Answer, Request, Service, Trouble, Verdict};
 pub(crate) use origin::Origin;
-pub(crate) use pace::{Kind, Pace};
 
 use crate::connect::Options;
 use crate::patience::Tries;

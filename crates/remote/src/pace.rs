@@ -49,7 +49,7 @@ impl Pace {
     }
 
     /// Waits until a request may be made. It is under way until the pass is dropped.
-    pub(super) fn enter(&self, kind: Kind) -> Option<Pass<'_>> {
+    pub(crate) fn enter(&self, kind: Kind) -> Option<Pass<'_>> {
         let bucket = match kind {
             Kind::Read => &self.reads,
             Kind::List => &self.lists,
@@ -60,17 +60,17 @@ impl Pace {
     }
 
     /// Waits for as long as so many bytes take.
-    pub(super) fn received(&self, bytes: usize) {
+    pub(crate) fn received(&self, bytes: usize) {
         self.bytes.iter().for_each(|bucket| bucket.take(bytes as f64));
     }
 
     /// Has fewer requests under way, because the server is too busy.
-    pub(super) fn too_busy(&self) {
+    pub(crate) fn too_busy(&self) {
         self.gate.halve();
     }
 
     /// Has a few more requests under way, because one was served.
-    pub(super) fn served(&self) {
+    pub(crate) fn served(&self) {
         self.gate.grow();
     }
 }
@@ -92,7 +92,7 @@ struct State {
 
 /// A request that is under way.
 #[derive(Debug)]
-pub(super) struct Pass<'a>(&'a Gate);
+pub(crate) struct Pass<'a>(&'a Gate);
 
 impl Gate {
     fn new(most: usize) -> Self {
