@@ -27,15 +27,18 @@ mod oauth;
 #[cfg(feature = "http")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod objects;
+#[cfg(any(feature = "http", feature = "sftp"))]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "each kind of store uses a part of it"))]
+mod pace;
 #[allow(dead_code, reason = "only what waits uses it")]
 mod patience;
 #[cfg(feature = "runtime")]
-#[allow(dead_code, reason = "no client runs on it yet")]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod runtime;
-#[cfg(feature = "s3")]
-mod s3;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "sftp")]
+mod sftp;
 #[cfg(all(test, any(feature = "b2", feature = "gdrive")))]
 #[path = "../tests/support/mod.rs"]
 mod support;
