@@ -35,6 +35,8 @@ mod patience;
 #[cfg(feature = "runtime")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod runtime;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "sftp")]

@@ -215,6 +215,8 @@ impl Drop for HttpServer {
 
 /// Serves one connection until it ends.
 fn serve(stream: &TcpStream, answer: &dyn Fn(&Request) -> Response, seen: &Seen) -> Option<()> {
+    // Head and body are written apart, and the second would wait for the client to say that it has the first.
+    stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
     loop {
         let mut request = read_request(&mut reader)?;
