@@ -19,7 +19,7 @@ const PACKS: usize = 16;
 /// Reads and decodes packs for a while, as a restore does, and returns plain bytes a second; `None` if there
 /// is too little to measure.
 pub fn measure(repository: &Repository) -> Option<f64> {
-    let step = (repository.status().packs / PACKS).max(1);
+    let step = (repository.status().ok()?.packs / PACKS).max(1);
     let mut chosen: BTreeMap<u32, Vec<ContentId>> = BTreeMap::new();
     repository.contents().for_each(|content, location| {
         if content.prefix().is_none() && (location.group() as usize).is_multiple_of(step) {

@@ -36,6 +36,20 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Joins what a manifest is looked up by and its payload, which has to be JSON.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`] if it is not.
+    pub fn new(
+        id: ManifestId,
+        labels: BTreeMap<String, String>,
+        modified: Timestamp,
+        payload: &[u8],
+    ) -> Result<Self> {
+        let data = Some(json::parse("manifest", payload)?);
+        Ok(Self { id, labels, modified, deleted: false, data })
+    }
+
     /// Returns whether this is a snapshot's manifest.
     pub fn is_snapshot(&self) -> bool {
         self.labels.get(TYPE_LABEL).is_some_and(|kind| kind == TYPE_SNAPSHOT)

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `schedule` | in which order contents are read, neighbours together |
 //! | `fetch`, `queue` | steps that are handed to workers, with bytes read ahead where that pays |
-//! | `source`, `packs` | where contents come from |
+//! | `source`, `packs`, `served` | where contents come from |
 //! | `decode`, `unpack` | stored bytes to plain ones, of one content and of a step |
 //! | `many` | many contents at once, on all cores |
 //! | `cache` | decoded contents, for random reads |
@@ -20,11 +20,10 @@ mod cache;
 mod decode;
 mod fetch;
 mod many;
-#[cfg(test)]
-mod memory;
 mod packs;
 mod queue;
 mod schedule;
+mod served;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -42,7 +41,6 @@ use crate::sealing::Sealing;
 use crate::{Error, Result};
 use cache::Cache;
 use decode::check_lengths;
-use schedule::Limits;
 
 pub use crate::index::ContentLocation;
 pub use decode::{Decoder, Flaw, MAX_LENGTH, Stored};
@@ -51,6 +49,7 @@ pub(crate) use many::Wanted;
 pub(crate) use packs::Packs;
 pub use queue::Steps;
 pub use schedule::{Located, ReadStep};
+pub(crate) use served::Served;
 pub(crate) use source::{Listed, Source};
 
 /// All contents of a repository. [`Repository::contents`](crate::Repository::contents) has them.
@@ -82,14 +81,27 @@ impl Origin {
     }
 }
 
-/// The bytes that a step has read, or nothing if that failed.
+/// The bytes that a step has read.
 #[derive(Debug)]
-pub struct Fetched(Option<BlobBytes>);
+pub struct Fetched(Read);
+
+#[derive(Debug)]
+enum Read {
+    /// A range of a pack.
+    Sealed(BlobBytes),
+    /// Contents of a server.
+    Plain(served::Plain),
+    /// Nothing, as it failed.
+    Nothing,
+}
 
 impl Fetched {
     /// Returns the memory that was given to [`Contents::fetch`], to be used again.
     pub fn into_buffer(self) -> Vec<u8> {
-        self.0.map(BlobBytes::into_buffer).unwrap_or_default()
+        match self.0 {
+            Read::Sealed(bytes) => bytes.into_buffer(),
+            Read::Plain(_) | Read::Nothing => Vec::new(),
+        }
     }
 }
 
@@ -110,12 +122,24 @@ impl Contents {
         Ok(location)
     }
 
+    /// As [`Self::locate`] where that takes no question; a server is not asked, and who names the content is believed, with
+    /// the length that is said.
+    ///
+    /// # Errors
+    /// As for [`Self::locate`]. Reading may fail for the same reasons.
+    pub fn assume(&self, content: &ContentId, length: Option<u64>) -> Result<ContentLocation> {
+        let location = self.source.assume(content, length)?;
+        self.check_lengths(content, &location)?;
+        Ok(location)
+    }
+
     /// Refuses a location of more bytes than any content has.
     pub(crate) fn check_lengths(&self, content: &ContentId, location: &ContentLocation) -> Result<()> {
         check_lengths(location).map_err(|flaw| self.flawed(content, location, flaw))
     }
 
-    /// Calls `visit` for every content, deleted ones that are still readable included.
+    /// Calls `visit` for every content, deleted ones that are still readable included. A server lists none:
+    /// [`Repository::status`](crate::Repository::status) says so.
     pub fn for_each(&self, visit: impl FnMut(ContentId, ContentLocation)) {
         self.listed().for_each(visit);
     }
@@ -140,12 +164,12 @@ impl Contents {
         self.cores.count().max(self.profile().parallel_reads)
     }
 
-    /// Returns where a content is stored.
+    /// Returns where a content is stored; of what comes from a server, the server's name for all.
     ///
     /// # Panics
     /// If the location is of another repository.
     pub fn origin(&self, location: &ContentLocation) -> Origin {
-        self.source.origin(location)
+        self.source.origin(None, location)
     }
 
     /// Returns whether `plain` hashes to the id of a content.
@@ -158,8 +182,7 @@ impl Contents {
     /// # Errors
     /// As for [`Self::locate`], and [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
     pub fn read(&self, content: &ContentId) -> Result<Vec<u8>> {
-        let location = self.locate(content)?;
-        self.with_decoder(|decoder| self.source.read_one(decoder, content, location))
+        self.with_decoder(|decoder| self.source.read_one(decoder, content))
     }
 
     /// As [`Self::read`], out of the cache where that has it; with `keep` it will have it the next time.
@@ -180,9 +203,7 @@ impl Contents {
     /// Sorts needs by location, neighbours together, and cuts them into steps. Steps may get `at_least` bytes
     /// long, and longer where the source likes that better.
     pub fn schedule<L: Located>(&self, located: &mut [L], at_least: u64) -> Vec<ReadStep> {
-        let mut limits = Limits::from(self.profile());
-        limits.bytes = limits.bytes.max(at_least);
-        schedule::schedule(located, limits)
+        self.source.schedule(located, at_least)
     }
 
     /// Announces that a step will be fetched soon.
@@ -192,8 +213,7 @@ impl Contents {
 
     /// Reads the bytes of a step; `buffer` is memory to use. [`Self::decode`] gets round a failure.
     pub fn fetch(&self, step: &ReadStep, buffer: Vec<u8>) -> Fetched {
-        let read = self.source.read(step, buffer);
-        Fetched(read.inspect_err(|error| tracing::debug!(%error, "reading content by content")).ok())
+        Fetched(self.source.read(step, buffer))
     }
 
     /// Makes a queue of steps that are fetched ahead where that pays, within a budget of bytes.
@@ -214,7 +234,7 @@ impl Contents {
         fetched: &Fetched,
         visit: impl FnMut(&[L], Result<&[u8]>),
     ) {
-        self.source.decode(decoder, step, &located[step.serves()], fetched.0.as_deref(), visit);
+        self.source.decode(decoder, step, &located[step.serves()], &fetched.0, visit);
     }
 
     /// Decompresses a content that begins with a compression header itself, as objects with `Z` do.
@@ -246,7 +266,7 @@ impl Contents {
 
     /// Makes the error of a content that is flawed, with where it is stored.
     pub(crate) fn flawed(&self, content: &ContentId, location: &ContentLocation, flaw: Flaw) -> Error {
-        flaw.of(content, || self.origin(location))
+        flaw.of(content, || self.source.origin(Some(content), location))
     }
 
     fn profile(&self) -> ReadProfile {

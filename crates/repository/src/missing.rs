@@ -32,12 +32,12 @@ impl Repository {
         for prefix in ["p", "q"] {
             listed.extend(self.store().list(prefix)?.into_iter().map(|info| info.id));
         }
-        let missing = self.needed_but_not_in(&listed);
+        let missing = self.needed_but_not_in(&listed)?;
         if missing.is_empty() || !self.refresh()? {
             return Ok(missing);
         }
         let mut missing = Vec::new();
-        for pack in self.needed_but_not_in(&listed) {
+        for pack in self.needed_but_not_in(&listed)? {
             // Others may have written packs, and the indexes that name them, since packs were listed.
             match self.store().length(&pack.id) {
                 Err(error) if error.is_not_found() => missing.push(pack),
@@ -48,20 +48,21 @@ impl Repository {
     }
 
     /// Returns the packs of contents that are not deleted, less those that were listed.
-    fn needed_but_not_in(&self, listed: &HashSet<BlobId>) -> Vec<MissingPack> {
-        let indexes = self.indexes().snapshot();
-        let mut contents = vec![0; self.indexes().packs().len()];
+    fn needed_but_not_in(&self, listed: &HashSet<BlobId>) -> Result<Vec<MissingPack>> {
+        let live = self.indexes()?;
+        let indexes = live.snapshot();
+        let mut contents = vec![0; live.packs().len()];
         indexes.table.for_each(|_, location| {
             if !location.deleted {
                 contents[location.pack as usize] += 1;
             }
         });
-        let needed = self.indexes().packs().iter().zip(contents).filter(|(_, contents)| *contents > 0);
+        let needed = live.packs().iter().zip(contents).filter(|(_, contents)| *contents > 0);
         let mut missing: Vec<_> = needed
             .map(|(id, contents)| MissingPack { id: id.clone(), contents })
             .filter(|pack| !listed.contains(&pack.id))
             .collect();
         missing.sort_by(|a, b| a.id.cmp(&b.id));
-        missing
+        Ok(missing)
     }
 }

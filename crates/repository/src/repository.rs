@@ -2,6 +2,7 @@
 
 mod open;
 mod options;
+mod serve;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use kopia_codec::key::Password;
 use kopia_format::ObjectId;
 use kopia_format::format_blob::{Envelope, RepositoryFormat};
-use kopia_storage::BlobStore;
+use kopia_storage::{BlobStore, ContentServer};
 
 use crate::Result;
 use crate::contents::Contents;
@@ -31,17 +32,29 @@ pub struct Repository {
 
 struct Inner {
     options: OpenOptions,
+    /// Where blobs are read from; behind a server there are none.
     store: Arc<dyn BlobStore>,
-    blob: Envelope,
-    format: RepositoryFormat,
+    place: Place,
     sealing: Arc<Sealing>,
     cores: Arc<Cores>,
-    indexes: Arc<LiveIndex>,
     contents: Contents,
     /// What opening had to leave out.
     unreadable: UnreadableParts,
     warnings: Vec<String>,
     opening: Duration,
+}
+
+/// What lies behind the contents.
+enum Place {
+    Blobs(Box<Blobs>),
+    Server(Arc<dyn ContentServer>),
+}
+
+/// What the blobs of a repository say of it.
+struct Blobs {
+    blob: Envelope,
+    format: RepositoryFormat,
+    indexes: Arc<LiveIndex>,
 }
 
 /// What a repository is, for people and programs.
@@ -119,6 +132,25 @@ impl Repository {
         Self::open_with(store, password, &OpenOptions { degraded: true, ..OpenOptions::default() })
     }
 
+    /// Opens a repository that a server holds. What needs blobs, and not contents, returns
+    /// [`kopia_storage::Error::NoBlobs`].
+    ///
+    /// Every content is compared with its id. The server lists the snapshots that its user may see, and no others.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Error::Unsupported) for a hash that is not known here.
+    pub fn open_server(server: impl ContentServer, options: &OpenOptions) -> Result<Self> {
+        serve::open(Arc::new(server), options)
+    }
+
+    /// Returns the server that holds the repository, if one does.
+    pub fn server(&self) -> Option<&dyn ContentServer> {
+        match &self.inner.place {
+            Place::Blobs(_) => None,
+            Place::Server(server) => Some(&**server),
+        }
+    }
+
     /// Returns what could not be read of a repository that was opened degraded.
     pub fn losses(&self) -> &[Unreadable] {
         &self.inner.unreadable.all
@@ -142,10 +174,15 @@ impl Repository {
     /// # Errors
     /// As for [`Self::open`]. What was known before stays so.
     pub fn refresh(&self) -> Result<bool> {
-        self.inner.indexes.refresh()
+        match &self.inner.place {
+            Place::Blobs(blobs) => blobs.indexes.refresh(),
+            // It is asked anew for everything.
+            Place::Server(_) => Ok(false),
+        }
     }
 
-    /// Returns the store that blobs are read from.
+    /// Returns the store that blobs are read from. Behind a server there is none: every call returns
+    /// [`NoBlobs`](kopia_storage::Error::NoBlobs).
     pub fn store(&self) -> &dyn BlobStore {
         &*self.inner.store
     }
@@ -162,19 +199,29 @@ impl Repository {
 
     /// Returns whether an object is known to have no bytes: then no content has to be read for it.
     pub fn object_is_empty(&self, object: ObjectId) -> bool {
-        let location = || self.contents().locate(&object.content());
-        object.indirection() == 0
-            && !object.is_compressed()
-            && location().is_ok_and(|location| location.plain_length() == 0)
+        if object.indirection() > 0 || object.is_compressed() {
+            return false;
+        }
+        match &self.inner.place {
+            Place::Blobs(_) => {
+                let location = self.contents().locate(&object.content());
+                location.is_ok_and(|location| location.plain_length() == 0)
+            }
+            // The id says it without a question.
+            Place::Server(_) => self.contents().matches(&object.content(), &[]),
+        }
     }
 
     /// Describes the repository.
-    pub fn status(&self) -> Status {
-        let Inner { blob, format, .. } = &*self.inner;
-        let indexes = self.inner.indexes.now();
+    ///
+    /// # Errors
+    /// [`kopia_storage::Error::NoBlobs`] for one behind a server: nothing is known of what is stored.
+    pub fn status(&self) -> Result<Status> {
+        let Blobs { blob, format, indexes } = self.blobs()?;
+        let indexes = indexes.now();
         let ecc = Some((format.ecc.clone(), format.ecc_overhead_percent));
         let totals = indexes.table.totals();
-        Status {
+        Ok(Status {
             location: self.store().location(),
             format_version: format.version,
             created_by: blob.build_version.clone(),
@@ -193,7 +240,12 @@ impl Repository {
             packed_bytes: totals.packed_bytes,
             original_bytes: totals.original_bytes,
             opening: self.inner.opening,
-        }
+        })
+    }
+
+    /// Returns how long opening took.
+    pub fn opening(&self) -> Duration {
+        self.inner.opening
     }
 
     pub(crate) fn sealing(&self) -> &Sealing {
@@ -205,18 +257,19 @@ impl Repository {
     }
 
     /// Returns the indexes, which others may change at any time.
-    pub(crate) fn indexes(&self) -> &LiveIndex {
-        &self.inner.indexes
+    ///
+    /// # Errors
+    /// That there are none behind a server.
+    pub(crate) fn indexes(&self) -> Result<&LiveIndex> {
+        Ok(&self.blobs()?.indexes)
     }
-}
 
-#[cfg(test)]
-impl Repository {
-    /// Has contents come from elsewhere. There must be no other handle yet.
-    pub(crate) fn served_from(self, source: crate::contents::Source) -> Self {
-        let inner = Arc::into_inner(self.inner).expect("it is the only handle");
-        let contents = Contents::new(source, inner.sealing.clone(), inner.cores.clone(), 0);
-        Self { inner: Arc::new(Inner { contents, ..inner }) }
+    /// Returns what the blobs say, or that there are none.
+    fn blobs(&self) -> Result<&Blobs> {
+        match &self.inner.place {
+            Place::Blobs(blobs) => Ok(blobs),
+            Place::Server(server) => Err(kopia_storage::Error::NoBlobs { place: server.location() }.into()),
+        }
     }
 }
 

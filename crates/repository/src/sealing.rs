@@ -8,11 +8,13 @@ use kopia_codec::ecc::Ecc;
 use kopia_codec::hash::{HashAlgorithm, Hasher};
 use kopia_format::format_blob::RepositoryFormat;
 use kopia_format::{BlobId, ContentId};
+use kopia_storage::server::Parameters;
 
 /// The keys and algorithms of an open repository.
 #[derive(Debug)]
 pub(crate) struct Sealing {
-    cipher: Cipher,
+    /// What opens contents; a server has opened them.
+    cipher: Option<Cipher>,
     ecc: Option<Ecc>,
     hasher: Hasher,
     hash: HashAlgorithm,
@@ -28,11 +30,17 @@ impl Sealing {
             (name, percent) => Some(Ecc::new(name, percent)?),
         };
         Ok(Self {
-            cipher: Cipher::new(encryption, &format.master_key),
+            cipher: Some(Cipher::new(encryption, &format.master_key)),
             ecc,
             hasher: Hasher::new(hash, &format.secret)?,
             hash,
         })
+    }
+
+    /// Takes what names the contents of a server, which has opened them.
+    pub(crate) fn of_server(parameters: &Parameters) -> kopia_codec::Result<Self> {
+        let hash = HashAlgorithm::from_name(&parameters.hash)?;
+        Ok(Self { cipher: None, ecc: None, hasher: Hasher::new(hash, parameters.secret())?, hash })
     }
 
     /// Returns the length of content hashes in bytes.
@@ -48,14 +56,16 @@ impl Sealing {
         scratch: &mut Vec<u8>,
         plain: &mut Vec<u8>,
     ) -> kopia_codec::Result<()> {
+        let unsupported = kopia_codec::Error::Unsupported { what: "encryption", found: "none".into() };
+        let cipher = self.cipher.as_ref().ok_or(unsupported)?;
         match &self.ecc {
-            None => self.cipher.open(iv, stored, plain),
+            None => cipher.open(iv, stored, plain),
             Some(ecc) => {
                 let repair = ecc.decode(stored, scratch)?;
                 if repair.damaged_shards > 0 {
                     tracing::warn!(shards = repair.damaged_shards, "damage repaired by error correction");
                 }
-                self.cipher.open(iv, scratch, plain)
+                cipher.open(iv, scratch, plain)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What was backed up, and when.
 
 mod reader;
+mod served;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ pub struct Snapshots {
 }
 
 impl Repository {
-    /// Reads the list of snapshots: one read for each run of neighbouring manifest contents.
+    /// Reads the list of snapshots: one read for each run of neighbouring manifest contents. A server lists those that
+    /// its user may see.
     ///
     /// It is the list as of when indexes were read, or of later if others have since removed what it was made of. A
     /// repository opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) lists deleted snapshots, too.
@@ -47,16 +49,20 @@ impl Repository {
 
     /// As [`Self::snapshots`]; with `degraded`, gaps are in [`Snapshots::lost`] and end nothing.
     pub(crate) fn list_snapshots(&self, degraded: bool) -> Result<Snapshots> {
+        if let Some(server) = self.server() {
+            return self.served_snapshots(server, degraded);
+        }
+        let live = self.indexes()?;
         for _ in 1..ATTEMPTS {
-            let indexes = self.indexes().snapshot();
+            let indexes = live.snapshot();
             let snapshots = self.snapshots_of(&indexes, degraded);
             // Others replaced manifests, and removed the old ones before they were read.
             let gap = snapshots.as_ref().map_or(true, |snapshots| !snapshots.lost.is_empty());
-            if !gap || Arc::ptr_eq(&indexes, &self.indexes().snapshot()) {
+            if !gap || Arc::ptr_eq(&indexes, &live.snapshot()) {
                 return snapshots;
             }
         }
-        self.snapshots_of(&self.indexes().snapshot(), degraded)
+        self.snapshots_of(&live.snapshot(), degraded)
     }
 
     /// Lists the snapshots that these indexes know.
@@ -76,22 +82,24 @@ impl Repository {
             states.retain(|state| !state.as_ref().is_err_and(gone));
             back = brought_back(&live, all_or_some(degraded, states, &mut lost)?.concat());
         }
-        let live = manifest::latest(live).into_iter().map(|manifest| (manifest, false));
-        let parsed = live
-            .chain(back.into_iter().map(|manifest| (manifest, true)))
-            .filter(|(manifest, _)| manifest.is_snapshot())
-            .map(|(manifest, deleted)| {
-                let snapshot = SnapshotManifest::parse(&manifest).map_err(|error| {
-                    Error::CorruptSnapshot { id: manifest.id.to_string(), why: error.to_string() }
-                })?;
-                Ok(Snapshot { repository: self.clone(), manifest: snapshot, deleted })
-            })
-            .collect();
-        let mut list = all_or_some(degraded, parsed, &mut lost)?;
-        list.sort_by_cached_key(|snapshot| {
-            (snapshot.source().to_string(), snapshot.order(), snapshot.id().to_string())
-        });
+        let live = manifest::latest(live).into_iter();
+        let live = live.map(|manifest| (manifest, false));
+        let all = live.chain(back.into_iter().map(|manifest| (manifest, true)));
+        let mut list = all_or_some(degraded, self.parse(all), &mut lost)?;
+        sort(&mut list);
         Ok(Snapshots { list, lost, hides_deleted, tombstones })
+    }
+
+    /// Parses those manifests that are of snapshots, each with whether it was deleted.
+    fn parse(&self, manifests: impl Iterator<Item = (Manifest, bool)>) -> Vec<Result<Snapshot>> {
+        let parsed = manifests.filter(|(manifest, _)| manifest.is_snapshot()).map(|(manifest, deleted)| {
+            let snapshot = SnapshotManifest::parse(&manifest).map_err(|error| Error::CorruptSnapshot {
+                id: manifest.id.to_string(),
+                why: error.to_string(),
+            })?;
+            Ok(Snapshot { repository: self.clone(), manifest: snapshot, deleted })
+        });
+        parsed.collect()
     }
 }
 
@@ -191,6 +199,13 @@ impl Snapshots {
         let wanted = self.iter().filter(|snapshot| wanted(snapshot));
         wanted.max_by_key(|snapshot| (!snapshot.deleted, snapshot.order()))
     }
+}
+
+/// Groups snapshots by source, and sorts each group by time.
+fn sort(list: &mut [Snapshot]) {
+    list.sort_by_cached_key(|snapshot| {
+        (snapshot.source().to_string(), snapshot.order(), snapshot.id().to_string())
+    });
 }
 
 /// Fails if one failed; degraded, it goes on with the others.

@@ -97,9 +97,9 @@ impl Repository {
         // Listed after the packs: a session that has ended since has written its index.
         let markers = store.list("s")?;
         let open: HashSet<&str> = markers.iter().filter_map(|marker| session(&marker.id)).collect();
-        let (mut indexes, mut unnamed) = self.unnamed(&listed);
+        let (mut indexes, mut unnamed) = self.unnamed(&listed)?;
         if !unnamed.is_empty() && self.refresh()? {
-            (indexes, unnamed) = self.unnamed(&listed);
+            (indexes, unnamed) = self.unnamed(&listed)?;
         }
         let found = Mutex::new(Vec::new());
         self.cores().for_each(store.profile(), &unnamed, |pack| {
@@ -128,13 +128,14 @@ impl Repository {
     }
 
     /// Keeps the packs that the indexes of now do not name.
-    fn unnamed(&self, packs: &[BlobInfo]) -> (std::sync::Arc<Indexes>, Vec<BlobInfo>) {
-        let indexes = self.indexes().snapshot();
-        let names = self.indexes().packs().iter().enumerate();
+    fn unnamed(&self, packs: &[BlobInfo]) -> Result<(std::sync::Arc<Indexes>, Vec<BlobInfo>)> {
+        let live = self.indexes()?;
+        let indexes = live.snapshot();
+        let names = live.packs().iter().enumerate();
         let named: HashSet<&BlobId> =
             names.filter(|(number, _)| indexes.table.is_indexed(*number)).map(|(_, name)| name).collect();
         let unnamed = packs.iter().filter(|pack| !named.contains(&pack.id)).cloned().collect();
-        (indexes, unnamed)
+        Ok((indexes, unnamed))
     }
 }
 

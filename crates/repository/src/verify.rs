@@ -162,8 +162,10 @@ impl Repository {
     /// say what they hold.
     ///
     /// # Errors
-    /// As for [`Repository::snapshots`], unless the list can be read in part. Everything else that is wrong is in the report.
+    /// As for [`Repository::snapshots`], unless the list can be read in part, and
+    /// [`kopia_storage::Error::NoBlobs`] behind a server. Everything else that is wrong is in the report.
     pub fn verify(&self, options: &Options, observer: &dyn Observer) -> Result<Report> {
+        self.indexes()?;
         let snapshots = self.list_snapshots(true)?;
         // Of deleted ones nothing is promised.
         let (mut roots, mut rootless) = (Vec::new(), Vec::new());
@@ -190,15 +192,19 @@ impl Repository {
     /// Verifies an entry and all below it, and the contents that they need.
     ///
     /// `snapshot` is the one that the entry belongs to, for the report.
+    ///
+    /// # Errors
+    /// [`kopia_storage::Error::NoBlobs`] behind a server, which has no packs to be read.
     pub fn verify_entry(
         &self,
         snapshot: Option<&Snapshot>,
         entry: &Entry,
         options: &Options,
         observer: &dyn Observer,
-    ) -> Report {
+    ) -> Result<Report> {
+        self.indexes()?;
         let roots = [(snapshot.cloned(), entry.clone())];
-        verify(self, (&roots, Vec::new()), Some(HashSet::new()), options, observer)
+        Ok(verify(self, (&roots, Vec::new()), Some(HashSet::new()), options, observer))
     }
 }
 

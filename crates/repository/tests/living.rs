@@ -251,7 +251,7 @@ fn the_first_content_that_is_missing_has_the_index_listed_again() {
     let bytes = memory.remove(&index).unwrap();
     let store = Arc::new(CountingStore::new(memory.clone()));
     let repository = open(store.clone());
-    assert_eq!(repository.status().contents, 1);
+    assert_eq!(repository.status().unwrap().contents, 1);
     memory.insert(index, bytes);
     let all = plan(&open(memory.clone()));
     store.take();
@@ -277,7 +277,7 @@ fn a_list_without_any_index_blob_is_made_again() {
     let (back, id) = (memory.clone(), index);
     // The format blob is read, and three kinds of index blobs are listed; then the index is there.
     let store = ChangingStore::new(memory).before_call(5, move || back.insert(id, bytes));
-    assert!(open(store).status().contents > 1);
+    assert!(open(store).status().unwrap().contents > 1);
 }
 
 #[test]
@@ -294,7 +294,10 @@ fn a_place_keeps_its_pack() {
         assert_eq!(&repository.contents().origin(&one.1).blob, name);
         assert_ne!(&repository.contents().origin(&repository.contents().locate(&one.0).unwrap()).blob, name);
     }
-    assert_eq!(repository.status().packs, memory.list("p").unwrap().len() + memory.list("q").unwrap().len());
+    assert_eq!(
+        repository.status().unwrap().packs,
+        memory.list("p").unwrap().len() + memory.list("q").unwrap().len()
+    );
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn a_sound_repository_is_covered_exactly_and_read_once() {
     store.take();
     let report = repository.verify(&Options::default(), &()).unwrap();
     assert!(report.is_sound(), "{report:?}");
-    let contents = repository.status().contents;
+    let contents = repository.status().unwrap().contents;
     assert_eq!(report.contents, Coverage { verified: contents, of: contents });
     assert_eq!(report.packs.verified, report.packs.of);
     assert_eq!(report.stored_bytes.verified, report.stored_bytes.of);
@@ -179,11 +179,11 @@ fn one_entry_is_verified_by_itself() {
     for snapshot in &snapshots {
         let root = snapshot.root().unwrap();
         let same = root.at("same").unwrap();
-        let report = repository.verify_entry(Some(snapshot), &same, &Options::default(), &());
+        let report = repository.verify_entry(Some(snapshot), &same, &Options::default(), &()).unwrap();
         assert!(report.is_sound(), "{report:?}");
         // Five files and the folder itself.
         assert_eq!(report.contents, Coverage { verified: 6, of: 6 });
-        let whole = repository.verify_entry(Some(snapshot), &root, &Options::default(), &());
+        let whole = repository.verify_entry(Some(snapshot), &root, &Options::default(), &()).unwrap();
         let has_a = root.at("a").is_ok();
         assert_eq!(whole.is_sound(), !has_a);
         assert_eq!(affected(&whole), if has_a { vec!["a"] } else { vec![] });

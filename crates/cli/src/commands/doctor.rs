@@ -116,7 +116,7 @@ fn examine(
     report.notes = repository.warnings().to_vec();
     report.notes.extend(layout_problem(it.path));
     let snapshots = repository.snapshots();
-    report.opened = Some(repository.status());
+    report.opened = repository.status().ok();
     report.identities = snapshots.as_ref().map(identity::all).unwrap_or_default();
     match snapshots {
         Ok(snapshots) => look_for(&Session::new(repository.clone(), global), args, &snapshots, report),

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use kopia_rs::storage::ContentServer;
 use kopia_rs::{Snapshots, Status, Timestamp};
 use serde::Serialize;
 
@@ -50,8 +51,24 @@ struct SourceJson {
     newest_time: Timestamp,
 }
 
+/// What `--json` prints of a repository behind a server, which says nothing of packs, indexes and keys.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServerJson<'a> {
+    location: String,
+    server: bool,
+    hash: &'a str,
+    splitter: &'a str,
+    opening_seconds: f64,
+    /// Absent if the list of snapshots cannot be read.
+    sources: Option<Vec<SourceJson>>,
+}
+
 pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
-    let status = session.repository.status();
+    if let Some(server) = session.repository.server() {
+        return of_server(session, server);
+    }
+    let status = session.repository.status()?;
     let snapshots = session.snapshots();
     let sources = sources(&snapshots);
     let written =
@@ -59,6 +76,32 @@ pub(crate) fn run(session: &Session) -> Result<Exit, Failure> {
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     snapshots?;
     session.warn_of_gaps(None);
+    Ok(Exit::Complete)
+}
+
+/// Tells what there is to tell of a repository behind a server.
+fn of_server(session: &Session, server: &dyn ContentServer) -> Result<Exit, Failure> {
+    let (location, parameters) = (server.location(), server.parameters());
+    let snapshots = session.snapshots();
+    let sources = sources(&snapshots);
+    let written = if session.json {
+        let (hash, splitter) = (&*parameters.hash, &*parameters.splitter);
+        let opening_seconds = session.repository.opening().as_secs_f64();
+        output::json(&ServerJson { location, server: true, hash, splitter, opening_seconds, sources })
+    } else {
+        let mut out = output::out();
+        let mut row = |name: &str, value: String| writeln!(out, "{name:<18}{}", for_terminal(&value));
+        row("repository", location)
+            .and_then(|()| {
+                row("kind", "Kopia repository server; it says nothing of packs and indexes".into())
+            })
+            .and_then(|()| row("hash", parameters.hash.clone()))
+            .and_then(|()| row("splitter", parameters.splitter.clone()))
+            .and_then(|()| rows_of(sources.as_deref(), row))
+            .and_then(|()| out.flush())
+    };
+    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    snapshots?;
     Ok(Exit::Complete)
 }
 
@@ -133,6 +176,15 @@ fn text(status: &Status, sources: Option<&[SourceJson]>) -> std::io::Result<()> 
     let packs = count(status.living_packs as u64, "pack", "packs");
     row("contents", format!("{} in {packs}{deleted}", thousands(status.contents)))?;
     row("size", format!("{} stored, {} plain", size(status.packed_bytes), size(status.original_bytes)))?;
+    rows_of(sources, row)?;
+    out.flush()
+}
+
+/// Writes a line for each source.
+fn rows_of(
+    sources: Option<&[SourceJson]>,
+    mut row: impl FnMut(&str, String) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let sources = sources.unwrap_or_default();
     for (number, source) in sources.iter().enumerate() {
         let snapshots = count(source.snapshots as u64, "snapshot", "snapshots");
@@ -144,5 +196,5 @@ fn text(status: &Status, sources: Option<&[SourceJson]>) -> std::io::Result<()> 
         let text = format!("{}: {snapshots}{incomplete}, newest {newest}", source.source);
         row(if number == 0 { "sources" } else { "" }, text)?;
     }
-    out.flush()
+    Ok(())
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let verified = progress.watch(session.quiet, || match &selection {
         Some(selection) => {
             let snapshot = selection.snapshot.as_ref();
-            Ok(session.repository.verify_entry(snapshot, &selection.entry, &options, &progress))
+            session.repository.verify_entry(snapshot, &selection.entry, &options, &progress)
         }
         None => session.repository.verify(&options, &progress),
     });

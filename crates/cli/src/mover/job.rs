@@ -66,8 +66,10 @@ impl Job<'_> {
         let target = preflight::is_there(&settings.target)?;
 
         let repository = self.open(directory, &settings)?;
-        let status = repository.status();
-        preflight::check_memory(status.contents.saturating_add(status.deleted_contents))?;
+        // Behind a server no index is held in memory.
+        if let Ok(status) = repository.status() {
+            preflight::check_memory(status.contents.saturating_add(status.deleted_contents))?;
+        }
         let snapshots = repository
             .snapshots()
             .map_err(|error| JobOutcome::failed(advice::unlisted("list snapshots", &error, &repository)))?;

@@ -69,7 +69,7 @@ fn must_be_noticed(sound: &Sound, changes: &[Change]) -> bool {
     let counts = |change: &&Change| {
         let id = change.id.as_str();
         // Those from before an upgrade to epochs are left alone.
-        let current: &[char] = if sound.repository.status().epochs { &['x'] } else { &['n', 'm'] };
+        let current: &[char] = if sound.repository.status().unwrap().epochs { &['x'] } else { &['n', 'm'] };
         let is_read = id.starts_with(current) && !by_name(id);
         // Of several sets of index blobs only some count; where none was ever compacted, all do.
         let compacted = ["m", "xs", "xr"].iter().any(|kind| sound.ids(kind).next().is_some());

@@ -79,7 +79,7 @@ impl Sound {
                 manifests.extend((content.prefix() == Some('m')).then_some(content));
             }
         });
-        let percent = repository.status().error_correction.map(|(_, percent)| percent);
+        let percent = repository.status().unwrap().error_correction.map(|(_, percent)| percent);
         Self { case, blobs, store, repository, snapshots, manifests, contents, percent }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn exercise(store: MemoryStore, degraded: bool) {
         Repository::open(store, &password)
     };
     let Ok(repository) = opened else { return };
-    let status = repository.status();
+    let status = repository.status().expect("it has blobs");
     let mut contents = 0;
     repository.contents().for_each(|id, place| {
         contents += 1;
@@ -48,6 +48,7 @@ pub(super) fn exercise(store: MemoryStore, degraded: bool) {
             restore(&root);
         }
         let report = repository.verify_entry(Some(snapshot), &root, &verify::Options::default(), &());
+        let report = report.expect("it has blobs");
         assert_eq!(report.is_sound(), report.damage.is_empty() && report.affected.is_empty());
     }
     if let Ok(report) = repository.verify(&verify::Options::default(), &()) {

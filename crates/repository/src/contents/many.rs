@@ -51,7 +51,7 @@ impl Contents {
     pub fn read_many(&self, contents: &[ContentId], visit: impl Fn(usize, Result<&[u8], &Error>) + Sync) {
         let mut wanted = Vec::with_capacity(contents.len());
         for (tag, &content) in contents.iter().enumerate() {
-            match self.locate(&content) {
+            match self.assume(&content, None) {
                 Ok(location) => wanted.push(Wanted { content, location, tag }),
                 Err(error) => visit(tag, Err(&error)),
             }

@@ -10,6 +10,7 @@ use kopia_format::ContentId;
 use kopia_storage::ReadProfile;
 
 use super::ContentLocation;
+use super::served::Portion;
 
 /// The most contents in one range, so that all threads have something to do.
 const CONTENTS: usize = 128;
@@ -43,15 +44,17 @@ impl From<ReadProfile> for Limits {
 /// Contents that are read at once, as they are neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadStep {
-    /// The number of the pack, or of the content where it is not read from a pack.
+    /// The number of the pack; 0 where there are none.
     pub(super) pack: u32,
-    /// The range of the pack, in bytes.
+    /// The range of the pack, in bytes; where there is none, about as many bytes.
     pub(super) bytes: Range<u64>,
     /// Which of the sorted needs it serves.
     pub(super) serves: Range<usize>,
     /// Whether it begins where the step before it ends, or a little later in the same pack: the system reads
     /// on by itself.
     pub(super) follows: bool,
+    /// What is asked for where contents come from a server.
+    pub(super) portion: Option<Portion>,
 }
 
 impl ReadStep {
@@ -61,9 +64,9 @@ impl ReadStep {
         (self.bytes.end - self.bytes.start) as usize
     }
 
-    /// Returns a number that all steps from one pack share; where contents come from elsewhere, those of one content.
-    pub fn group(&self) -> u32 {
-        self.pack
+    /// Returns a number that all steps from one pack share; `None` where contents come from no packs.
+    pub fn pack(&self) -> Option<u32> {
+        self.portion.is_none().then_some(self.pack)
     }
 
     /// Returns which of the scheduled needs it serves.
@@ -96,7 +99,13 @@ pub(super) fn schedule<L: Located>(located: &mut [L], limits: Limits) -> Vec<Rea
             }
         }
         contents = 1;
-        steps.push(ReadStep { pack: location.pack, bytes, serves: number..number + 1, follows: near });
+        steps.push(ReadStep {
+            pack: location.pack,
+            bytes,
+            serves: number..number + 1,
+            follows: near,
+            portion: None,
+        });
     }
     steps
 }
@@ -111,7 +120,15 @@ mod tests {
     use super::*;
 
     fn location(pack: u32, offset: u32, packed_length: u32) -> ContentLocation {
-        ContentLocation { pack, offset, packed_length, original_length: 0, compression: 0, deleted: false }
+        ContentLocation {
+            pack,
+            offset,
+            packed_length,
+            original_length: 0,
+            compression: 0,
+            deleted: false,
+            assumed: false,
+        }
     }
 
     impl Located for ContentLocation {

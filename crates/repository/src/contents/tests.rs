@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use kopia_codec::key::Password;
 use kopia_format::ContentId;
+use kopia_format::Timestamp;
 use kopia_format::directory::EntryKind;
-use kopia_storage::testing::CountingStore;
-use kopia_storage::{BlobStore, MemoryStore, ReadAhead};
+use kopia_storage::MemoryStore;
+use kopia_storage::server::{Extent, Parameters, ServedManifest};
+use kopia_storage::testing::{CountingStore, MemoryServer};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
-use super::memory::Memory;
 use super::*;
-use crate::{Entry, OpenOptions, Repository, verify};
+use crate::{Entry, FormatBlob, OpenOptions, Repository, verify};
 
 const FILES: usize = 40;
 
@@ -53,23 +54,32 @@ fn root(repository: &Repository) -> Entry {
     repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
 }
 
-/// A repository without a single pack, whose contents are served from memory after `change`.
-fn served(ahead: ReadAhead, change: impl Fn(ContentId, &mut Vec<u8>)) -> Repository {
-    let store = store();
-    let whole = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
-    let mut contents = Vec::new();
+/// The same repository behind a server, whose contents are served after `change`.
+fn served(change: impl Fn(ContentId, &mut Vec<u8>)) -> (Repository, Arc<MemoryServer>) {
+    let whole = Repository::open(store(), &Password::from(PASSWORD)).unwrap();
+    let format = FormatBlob::read(&store()).unwrap().unseal(&store(), &Password::from(PASSWORD)).unwrap();
+    let mut server = MemoryServer::new(Parameters::new(format.hash.clone(), format.secret.clone()));
     whole.contents().for_each(|content, _| {
         let mut plain = whole.contents().read(&content).unwrap();
         change(content, &mut plain);
-        contents.push((content, plain));
+        server.insert(content, plain);
     });
-    for prefix in ["p", "q"] {
-        for pack in store.list(prefix).unwrap() {
-            store.remove(&pack.id).unwrap();
-        }
+    for snapshot in &whole.snapshots().unwrap() {
+        let manifest = snapshot.manifest();
+        let source = manifest.source();
+        let label = |name: &str, value: &str| (name.to_string(), value.to_string());
+        let labels = vec![
+            label("type", "snapshot"),
+            label("username", &source.user),
+            label("hostname", &source.host),
+            label("path", &source.path),
+        ];
+        let id = snapshot.id().parse().unwrap();
+        let payload = serde_json::to_vec(manifest).unwrap();
+        server.insert_manifest(ServedManifest { id, modified: Timestamp::default(), labels }, payload);
     }
-    let opened = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-    opened.served_from(Source::Memory(Memory::new(contents, ahead)))
+    let server = Arc::new(server);
+    (Repository::open_server(server.clone(), &OpenOptions::default()).unwrap(), server)
 }
 
 /// Reads every file, and returns how many there are.
@@ -88,36 +98,95 @@ fn read_all(directory: &Entry, count: &mut usize) {
 }
 
 #[test]
-fn a_repository_without_packs_is_walked_read_and_verified() {
-    for ahead in [ReadAhead::Hints, ReadAhead::Threads] {
-        let repository = served(ahead, |_, _| {});
-        let mut count = 0;
-        read_all(&root(&repository), &mut count);
-        assert_eq!(count, FILES);
-        let report = repository.verify_entry(None, &root(&repository), &verify::Options::default(), &());
-        assert!(report.is_sound(), "{report:?}");
-        // Every content is a group of its own: files, their directories, pieces and their list.
-        let contents = FILES as u64 + 4 + 1 + 5 + 1;
-        assert_eq!(report.contents, verify::Coverage { verified: contents, of: contents });
-        assert_eq!(report.packs, report.contents);
-    }
+fn a_repository_behind_a_server_is_listed_walked_and_read() {
+    let (repository, server) = served(|_, _| {});
+    server.take();
+    let mut count = 0;
+    read_all(&root(&repository), &mut count);
+    assert_eq!(count, FILES);
+    let asked = server.take();
+    // The root, four directories, files, five pieces and their list.
+    assert_eq!(asked.contents, 1 + 4 + FILES + 5 + 1);
 }
 
 #[test]
-fn a_content_that_is_served_wrong_is_named() {
-    let third = |content: ContentId, plain: &mut Vec<u8>| {
+fn many_contents_are_asked_for_by_few_calls_after_the_server_got_them_ready() {
+    let (repository, server) = served(|_, _| {});
+    let mut ids = Vec::new();
+    let whole = Repository::open(store(), &Password::from(PASSWORD)).unwrap();
+    whole.contents().for_each(|id, _| ids.extend(id.prefix().is_none().then_some(id)));
+    ids.extend(ids.clone());
+    let read = std::sync::atomic::AtomicUsize::new(0);
+    repository.contents().read_many(&ids, |number, plain| {
+        assert!(whole.contents().matches(&ids[number], plain.unwrap()));
+        read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    });
+    let asked = server.take();
+    assert_eq!((read.into_inner(), asked.contents), (ids.len(), ids.len() / 2), "each is read once");
+    assert_eq!(asked.described, 0);
+    assert!(asked.calls.iter().all(|calls| *calls > 1), "{asked:?}");
+    assert_eq!(asked.prepared, [(ids.len() / 2, Extent::Contents)]);
+}
+
+#[test]
+fn a_content_that_is_served_wrong_is_named_and_given_to_nobody() {
+    let (repository, _server) = served(|content, plain| {
         if content.prefix().is_none() && *plain == bytes_of(3) {
             plain[0] ^= 1;
         }
+    });
+    let entry = root(&repository).at("d0/f03").unwrap();
+    let error = std::io::read_to_string(entry.open().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("hash is not its id"), "{error}");
+    let id = entry.object().content();
+    repository.contents().read_many(&[id, id], |_, plain| {
+        let Err(Error::CorruptContent { content, blob, .. }) = plain else { panic!("{plain:?}") };
+        assert_eq!((content, blob.as_str()), (&id, &*id.to_string()), "it lies in no pack");
+    });
+}
+
+#[test]
+fn what_a_server_does_not_have_is_not_found() {
+    let (mut repository, mut server) = served(|_, _| {});
+    let id = root(&repository).at("d1/f13").unwrap().object().content();
+    drop(std::mem::replace(&mut repository, Repository::open(store(), &Password::from(PASSWORD)).unwrap()));
+    Arc::get_mut(&mut server).unwrap().remove(&id);
+    let repository = Repository::open_server(server, &OpenOptions::default()).unwrap();
+    let not_found =
+        |result: Result<()>| assert!(matches!(result, Err(Error::ContentNotFound { .. })), "{result:?}");
+    not_found(repository.contents().locate(&id).map(drop));
+    not_found(repository.contents().read(&id).map(drop));
+    repository
+        .contents()
+        .read_many(&[id], |_, plain| assert!(matches!(plain, Err(Error::ContentNotFound { .. }))));
+}
+
+#[test]
+fn what_needs_blobs_says_that_there_are_none() {
+    let (repository, _server) = served(|_, _| {});
+    let no_blobs = |error: Error| {
+        assert!(matches!(error, Error::Storage(kopia_storage::Error::NoBlobs { .. })), "{error:?}");
     };
-    for ahead in [ReadAhead::Hints, ReadAhead::Threads] {
-        let repository = served(ahead, third);
-        let report = repository.verify_entry(None, &root(&repository), &verify::Options::default(), &());
-        assert_eq!((report.damage_count, report.affected_count), (1, 1), "{report:?}");
-        assert_eq!(report.affected[0].path, "d0/f03");
-        let damage = &report.damage[0];
-        assert_eq!(damage.pack.as_str(), damage.content.to_string(), "it lies in no pack");
-    }
+    no_blobs(repository.status().unwrap_err());
+    no_blobs(repository.missing_packs().unwrap_err());
+    no_blobs(repository.manifest_coverage().unwrap_err());
+    no_blobs(repository.unindexed_packs(crate::unindexed::Packs::All).unwrap_err());
+    no_blobs(repository.verify(&verify::Options::default(), &()).unwrap_err());
+    let root = root(&repository);
+    no_blobs(repository.verify_entry(None, &root, &verify::Options::default(), &()).unwrap_err());
+    assert!(!repository.refresh().unwrap());
+    assert_eq!(repository.store().directory(), None);
+}
+
+#[test]
+fn an_empty_object_is_known_by_its_id() {
+    let (repository, server) = served(|_, _| {});
+    server.take();
+    let mut writer = RepositoryWriter::new();
+    let empty: kopia_format::ObjectId = writer.file(b"").parse().unwrap();
+    assert!(repository.object_is_empty(empty));
+    assert!(!repository.object_is_empty(root(&repository).object()));
+    assert_eq!(server.take().described, 0);
 }
 
 /// Opens the large file with so many bytes of cache, and returns the ranges that reading pieces in an order

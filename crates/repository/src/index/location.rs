@@ -21,6 +21,8 @@ pub struct ContentLocation {
     pub(crate) compression: u16,
     /// Whether it is marked deleted.
     pub(crate) deleted: bool,
+    /// Whether its length is no more than an assumption: a server is not asked about each content.
+    pub(crate) assumed: bool,
 }
 
 impl ContentLocation {
@@ -39,9 +41,14 @@ impl ContentLocation {
         self.packed_length.into()
     }
 
-    /// Returns how many bytes it has when it is opened and decompressed.
+    /// Returns how many bytes it has when it is opened and decompressed; where only reading tells, about how many.
     pub fn plain_length(&self) -> u64 {
         self.original_length.into()
+    }
+
+    /// Returns how many bytes it has when it is opened and decompressed, if that is known before it is read.
+    pub fn known_length(&self) -> Option<u64> {
+        (!self.assumed).then_some(self.plain_length())
     }
 
     /// Returns whether it is marked deleted; it can still be read as long as its pack is there.

@@ -22,7 +22,8 @@ pub(super) const MAX_EXTENTS: usize = MAX_PIECES;
 pub struct Extent {
     /// Where it begins in the object, in bytes.
     pub start: u64,
-    /// How many bytes it has, where that is known: not for a whole object with `Z`.
+    /// How many bytes it has, where that is known: not for a whole object with `Z`, nor for one whose content is
+    /// [assumed](Extents::assuming).
     pub length: Option<u64>,
     /// The content that holds it.
     pub content: ContentId,
@@ -58,13 +59,22 @@ pub struct Extents {
     depth: usize,
     /// How many pieces may be kept at once.
     most: usize,
+    /// How many bytes an object of one content is taken to have, rather than asking a server.
+    assumed: Option<u64>,
 }
 
 impl Extents {
     /// Starts at the front of an object.
     pub fn new(repository: &Repository, object: ObjectId) -> Self {
         let whole = Some(object);
-        Self { repository: repository.clone(), stack: Vec::new(), whole, depth: 0, most: MAX_PIECES }
+        let repository = repository.clone();
+        Self { repository, stack: Vec::new(), whole, depth: 0, most: MAX_PIECES, assumed: None }
+    }
+
+    /// Takes an object of one content to be there, with about so many bytes, where finding out would mean asking a server.
+    #[must_use]
+    pub fn assuming(self, length: u64) -> Self {
+        Self { assumed: Some(length), ..self }
     }
 
     /// Reads a list and puts its pieces on the stack, moved to where the object has them.
@@ -117,8 +127,12 @@ impl Extents {
     /// An object that is one content.
     fn single(&self, object: ObjectId) -> Result<Extent> {
         let (content, compressed) = (object.content(), object.is_compressed());
-        let location = self.repository.contents().locate(&content)?;
-        let length = (!compressed).then_some(location.plain_length());
+        let contents = self.repository.contents();
+        let location = match self.assumed {
+            Some(_) => contents.assume(&content, self.assumed)?,
+            None => contents.locate(&content)?,
+        };
+        let length = location.known_length().filter(|_| !compressed);
         Ok(Extent { start: 0, length, content, compressed })
     }
 }
@@ -167,7 +181,7 @@ impl Repository {
     /// # Errors
     /// As for [`Self::read_extent`]; [`Error::CorruptObject`] if it has more than 256 MiB.
     pub fn read_object(&self, object: ObjectId) -> Result<Vec<u8>> {
-        read_whole(Extents::new(self, object), object)
+        read_whole(Extents::new(self, object).assuming(0), object)
     }
 }
 

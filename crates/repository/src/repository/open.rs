@@ -10,7 +10,7 @@ use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat, UpgradeLock
 use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
-use super::{Inner, OpenOptions, Repository};
+use super::{Blobs, Inner, OpenOptions, Place, Repository};
 use crate::contents::{Contents, Packs, Source};
 use crate::index::table::PackNames;
 use crate::index::{BUDGET, Feed, IndexSource, Listing, LiveIndex, Loader, Rules};
@@ -79,11 +79,9 @@ pub(super) fn open(
         inner: Arc::new(Inner {
             options: options.clone(),
             store,
-            blob: blob.into_blob(),
-            format,
+            place: Place::Blobs(Box::new(Blobs { blob: blob.into_blob(), format, indexes })),
             sealing,
             cores,
-            indexes,
             contents,
             unreadable,
             warnings,

@@ -8,7 +8,7 @@ use crate::contents::{Flaw, MAX_LENGTH};
 use crate::{Error, Repository, Result};
 
 /// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.
-const LONGEST: usize = 1 << 20;
+pub(super) const LONGEST: usize = 1 << 20;
 
 /// How many bytes of manifests are kept in all: those of some 500,000 snapshots.
 const MOST: usize = 512 << 20;

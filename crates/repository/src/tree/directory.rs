@@ -3,6 +3,7 @@
 use std::io::{self, BufReader};
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kopia_format::directory::{self, EntryKind, Refused};
 use kopia_format::{ContentId, ObjectId};
@@ -20,6 +21,9 @@ const STREAMED: u64 = 16 << 20;
 /// How many directories are read at once at most, and how many bytes of them are in memory.
 pub(super) const MAX_FETCHED: usize = 256;
 const MAX_FETCHED_BYTES: u64 = 8 << 20;
+
+/// How many bytes of them are kept where only reading tells how long they are; the others are read again when it is their turn.
+const MAX_KEPT_BYTES: u64 = 32 << 20;
 
 /// A directory whose JSON is in memory, or is yet to be read because it is long.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ pub(super) fn fetch<'s>(
     let mut bytes = 0;
     let mut directories: Vec<&DirectorySource> = directories.take(MAX_FETCHED).collect();
     let short = directories.iter().take_while(|source| {
-        let location = source.object().map(|object| repository.contents().locate(&object.content()));
+        let location = source.object().map(|object| repository.contents().assume(&object.content(), None));
         bytes += location.and_then(Result::ok).map_or(0, |location| location.plain_length());
         bytes <= MAX_FETCHED_BYTES
     });
@@ -74,8 +78,14 @@ pub(super) fn fetch<'s>(
     let objects = directories.iter().filter_map(|source| plain(source));
     let contents: Vec<ContentId> = objects.map(|object| object.content()).collect();
     let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
+    let kept = AtomicU64::new(0);
     repository.contents().read_many(&contents, |number, bytes| {
-        if let Ok(bytes) = bytes {
+        // Of what comes from a server it is not known before how long it is.
+        let fits = |bytes: &&[u8]| {
+            let length = bytes.len() as u64;
+            kept.fetch_add(length, Ordering::Relaxed) + length <= MAX_KEPT_BYTES || number == 0
+        };
+        if let Some(bytes) = bytes.ok().filter(fits) {
             slots[number].get_or_init(|| bytes.to_vec());
         }
     });

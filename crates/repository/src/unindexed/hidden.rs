@@ -112,7 +112,7 @@ fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsi
     let store = repository.store();
     let info = BlobInfo::new(pack.id.clone(), pack.length);
     let index = own_index(store, repository.sealing(), &info)?;
-    let indexes = repository.indexes().snapshot();
+    let indexes = repository.indexes()?.snapshot();
     let corrupt = |why: String| Error::CorruptBlob { blob: pack.id.clone(), why };
     let mut all = Vec::new();
     for (content, entry) in held(&index) {

@@ -111,7 +111,7 @@ impl Crew for Counter {
 impl Counts {
     fn batch(&mut self, batch: &Batch) {
         for read in batch.reads() {
-            self.packs.insert(read.group());
+            self.packs.extend(read.pack());
             self.figures.ranges += 1;
             self.figures.bytes_to_read += read.length() as u64;
         }

@@ -96,7 +96,7 @@ impl Planner<'_> {
             self.empty(small, found);
             return self.hand_over_when_full();
         }
-        let mut extents = Extents::new(self.shared.repository, object);
+        let mut extents = Extents::new(self.shared.repository, object).assuming(small.size);
         match (extents.next(), extents.next()) {
             // Every shard reads the list; what is no more than one content is written by one of them.
             (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.without(small),
@@ -176,7 +176,7 @@ impl Planner<'_> {
         if !found.is_nothing() {
             return self.batch.checks.push(Check { item: Item::Small(small), extent: Some(extent), found });
         }
-        match self.shared.repository.contents().locate(&extent.content) {
+        match self.shared.repository.contents().assume(&extent.content, extent.length.or(Some(small.size))) {
             Ok(location) => self.batch.add(Item::Small(small), location, &extent),
             Err(error) => {
                 tracing::debug!(%object, %error, "no location");
@@ -245,7 +245,7 @@ impl Planner<'_> {
 
     /// Plans to read a piece of a large file.
     fn piece(&mut self, file: Arc<LargeFile>, extent: Extent) {
-        match self.shared.repository.contents().locate(&extent.content) {
+        match self.shared.repository.contents().assume(&extent.content, extent.length) {
             Ok(location) => self.batch.add(Item::Large(file), location, &extent),
             Err(error) => {
                 file.fail(

@@ -90,8 +90,10 @@ fn of_unsorted_entries_of_one_name_the_first_counts_for_every_command() {
         }
         assert_eq!(names(&place.path(&target).join("d")), ["x"]);
     }
-    let report =
-        root.repository().verify_entry(None, &root, &kopia_repository::verify::Options::default(), &());
+    let report = root
+        .repository()
+        .verify_entry(None, &root, &kopia_repository::verify::Options::default(), &())
+        .unwrap();
     let affected = report.affected.iter().map(|entry| format!("{}: {}", entry.path, entry.reason));
     assert!(is_expected(affected.collect()), "{:?}", report.affected);
 }

@@ -82,6 +82,7 @@ impl<const H: usize> Row<H> {
             original_length: self.original_length,
             compression: self.compression,
             deleted: self.is_deleted(),
+            assumed: false,
         }
     }
 }
