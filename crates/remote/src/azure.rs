@@ -12,8 +12,8 @@ mod token;
 
 use std::time::SystemTime;
 
-use kopia_connection::Limits;
 use kopia_connection::storage::Azure;
+use kopia_connection::{Limits, Storage};
 use kopia_format::BlobId;
 use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 
@@ -24,15 +24,14 @@ use identity::Identity;
 use judge::Container;
 use listing::Item;
 
-/// The domain of Azure's public cloud.
-const DOMAIN: &str = "blob.core.windows.net";
-
 /// How many blobs a page has: the most that Azure gives.
 const PAGE: usize = 5000;
 
 /// A container of Azure Blob Storage.
 #[derive(Debug)]
 pub(crate) struct AzureStore {
+    /// What the container is called in messages.
+    place: String,
     client: Client,
     service: Container,
     prefix: String,
@@ -46,26 +45,23 @@ struct View {
     known: Known,
 }
 
+/// Returns what a container is called in messages.
+fn name(place: &Azure) -> String {
+    Storage::Azure(place.clone()).to_string()
+}
+
 /// Opens a container, and looks whether it is there and can be listed.
 pub(crate) fn open(place: &Azure, limits: &Limits, options: &Options) -> Result<AzureStore> {
-    let failed = |failure: Failure| Error::Open { place: location(place), source: failure.into() };
+    let failed = |failure: Failure| Error::Open { place: name(place), source: failure.into() };
     let store = AzureStore::new(place, limits, options).map_err(failed)?;
     store.check().map_err(failed)?;
     Ok(store)
 }
 
-fn host(place: &Azure) -> String {
-    format!("{}.{}", place.account, place.domain.as_deref().unwrap_or(DOMAIN))
-}
-
-fn location(place: &Azure) -> String {
-    format!("azblob://{}/{} at {}", place.container, place.prefix, host(place))
-}
-
 impl AzureStore {
     fn new(place: &Azure, limits: &Limits, options: &Options) -> Result<Self, Failure> {
         let network = Network::new(options, limits);
-        let origin = Origin::new(!place.disable_tls, &host(place))?;
+        let origin = Origin::new(!place.disable_tls, &place.host())?;
         let identity = Identity::new(place, &network)?;
         let view = match &place.point_in_time {
             Some(time) => {
@@ -77,6 +73,7 @@ impl AzureStore {
             None => None,
         };
         Ok(Self {
+            place: name(place),
             client: network.client(origin, &Trust::System, "Azure Blob Storage")?,
             service: Container { name: place.container.clone(), identity },
             prefix: place.prefix.clone(),
@@ -147,7 +144,7 @@ impl AzureStore {
 
 impl BlobStore for AzureStore {
     fn location(&self) -> String {
-        format!("azblob://{}/{} at {}", self.service.name, self.prefix, self.client.host())
+        self.place.clone()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -182,5 +179,13 @@ impl BlobStore for AzureStore {
 
     fn profile(&self) -> ReadProfile {
         ReadProfile::NETWORK
+    }
+}
+
+/// Reads all of a page that may be anything.
+#[cfg(test)]
+pub(crate) fn parse_page(body: &[u8]) {
+    if let Ok(page) = listing::page(body) {
+        page.items.iter().for_each(|item| drop((item.info("k/"), item.candidate("k/"))));
     }
 }

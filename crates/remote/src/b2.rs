@@ -9,8 +9,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use kopia_connection::Limits;
 use kopia_connection::storage::B2;
+use kopia_connection::{Limits, Storage};
 use kopia_format::BlobId;
 use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 use serde_json::json;
@@ -30,6 +30,8 @@ const PAGE: usize = 1000;
 /// A bucket of Backblaze B2.
 #[derive(Debug)]
 pub(crate) struct B2Store {
+    /// What the bucket is called in messages.
+    place: String,
     account: Account,
     bucket: String,
     bucket_id: String,
@@ -43,21 +45,25 @@ pub(crate) fn open(place: &B2, limits: &Limits, options: &Options) -> Result<B2S
 
 fn open_at(sign_in: &str, place: &B2, limits: &Limits, options: &Options) -> Result<B2Store> {
     let store = B2Store::new(sign_in, place, limits, options);
-    store.map_err(|failure| {
-        let place = location(&place.bucket, &place.prefix);
-        Error::Open { place, source: failure.into() }
-    })
+    store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
 }
 
-fn location(bucket: &str, prefix: &str) -> String {
-    format!("b2://{bucket}/{prefix}")
+/// Returns what a bucket is called in messages.
+fn name(place: &B2) -> String {
+    Storage::B2(place.clone()).to_string()
 }
 
 impl B2Store {
     fn new(sign_in: &str, place: &B2, limits: &Limits, options: &Options) -> Result<Self, Failure> {
         let account = Account::new(sign_in, place, Network::new(options, limits))?;
         let bucket_id = account.bucket_id(&place.bucket, &place.prefix)?;
-        Ok(Self { account, bucket: place.bucket.clone(), bucket_id, prefix: place.prefix.clone() })
+        Ok(Self {
+            place: name(place),
+            account,
+            bucket: place.bucket.clone(),
+            bucket_id,
+            prefix: place.prefix.clone(),
+        })
     }
 
     fn page(&self, name_prefix: &str, next: Option<&str>) -> Result<Page<File>, Trouble> {
@@ -89,7 +95,7 @@ impl B2Store {
 
 impl BlobStore for B2Store {
     fn location(&self) -> String {
-        location(&self.bucket, &self.prefix)
+        self.place.clone()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -124,5 +130,13 @@ impl BlobStore for B2Store {
 
     fn profile(&self) -> ReadProfile {
         ReadProfile::NETWORK
+    }
+}
+
+/// Reads all of a page that may be anything.
+#[cfg(test)]
+pub(crate) fn parse_page(body: &[u8]) {
+    if let Some(page) = answers::files(body) {
+        page.items.iter().for_each(|file| drop(file.info("")));
     }
 }

@@ -9,8 +9,8 @@ mod tests;
 
 use std::time::SystemTime;
 
-use kopia_connection::Limits;
 use kopia_connection::storage::Gcs;
+use kopia_connection::{Limits, Storage};
 use kopia_format::BlobId;
 use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 
@@ -29,6 +29,8 @@ const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 /// A bucket of Google Cloud Storage.
 #[derive(Debug)]
 pub(crate) struct GcsStore {
+    /// What the bucket is called in messages.
+    place: String,
     client: Client,
     service: Bucket,
     prefix: String,
@@ -42,36 +44,36 @@ struct View {
     known: Known,
 }
 
+/// Returns what a bucket is called in messages.
+fn name(place: &Gcs) -> String {
+    Storage::Gcs(place.clone()).to_string()
+}
+
 /// Opens a bucket, and looks whether it is there and can be listed.
 pub(crate) fn open(place: &Gcs, limits: &Limits, options: &Options) -> Result<GcsStore> {
-    let store = GcsStore::new(place, limits, options);
-    let store = store.map_err(|failure| opening(&place.bucket, &place.prefix, HOST, failure))?;
-    store.check().map_err(|failure| opening(&place.bucket, &place.prefix, &store.client.host(), failure))?;
-    Ok(store)
+    let network = Network::new(options, limits);
+    let store = server(place, &network).and_then(|(origin, account)| {
+        let store = GcsStore::new(place, origin, account, &network)?;
+        store.check().map(|()| store)
+    });
+    store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
 }
 
-fn opening(bucket: &str, prefix: &str, host: &str, failure: Failure) -> Error {
-    Error::Open { place: location(bucket, prefix, host), source: failure.into() }
-}
-
-fn location(bucket: &str, prefix: &str, host: &str) -> String {
-    format!("gs://{bucket}/{prefix} at {host}")
+/// Returns which server is asked, and who asks.
+fn server(place: &Gcs, network: &Network) -> Result<(Origin, Option<Google>), Failure> {
+    // Emulators know no accounts.
+    match network.options().environment.var("STORAGE_EMULATOR_HOST") {
+        Some(url) if url.contains("://") => Ok((Origin::of_url(url)?.0, None)),
+        Some(host) => Ok((Origin::new(false, host)?, None)),
+        None => {
+            let account = Google::new(&place.account, SCOPE, network)?;
+            Ok((Origin::new(true, HOST)?, Some(account)))
+        }
+    }
 }
 
 impl GcsStore {
-    fn new(place: &Gcs, limits: &Limits, options: &Options) -> Result<Self, Failure> {
-        let network = Network::new(options, limits);
-        let emulator = options.environment.var("STORAGE_EMULATOR_HOST");
-        let account = match emulator {
-            // Emulators know no accounts.
-            Some(_) => None,
-            None => Some(Google::new(&place.account, SCOPE, &network)?),
-        };
-        let origin = match emulator {
-            Some(url) if url.contains("://") => Origin::of_url(url)?.0,
-            Some(host) => Origin::new(false, host)?,
-            None => Origin::new(true, HOST)?,
-        };
+    fn new(place: &Gcs, origin: Origin, account: Option<Google>, network: &Network) -> Result<Self, Failure> {
         let view = match &place.point_in_time {
             Some(time) => {
                 let at = objects::system_time(time).ok_or_else(|| Failure::Unusable {
@@ -82,6 +84,7 @@ impl GcsStore {
             None => None,
         };
         Ok(Self {
+            place: name(place),
             client: network.client(origin, &Trust::System, "Google Cloud Storage")?,
             service: Bucket { name: place.bucket.clone(), account },
             prefix: place.prefix.clone(),
@@ -162,7 +165,7 @@ impl GcsStore {
 
 impl BlobStore for GcsStore {
     fn location(&self) -> String {
-        location(&self.service.name, &self.prefix, &self.client.host())
+        self.place.clone()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -197,5 +200,13 @@ impl BlobStore for GcsStore {
 
     fn profile(&self) -> ReadProfile {
         ReadProfile::NETWORK
+    }
+}
+
+/// Reads all of a page that may be anything.
+#[cfg(test)]
+pub(crate) fn parse_page(body: &[u8]) {
+    if let Some(page) = listing::page(body) {
+        page.items.iter().for_each(|item| drop((item.info(""), item.candidate("", SystemTime::now()))));
     }
 }

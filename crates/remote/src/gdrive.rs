@@ -11,8 +11,8 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use kopia_connection::Limits;
 use kopia_connection::storage::GoogleDrive;
+use kopia_connection::{Limits, Storage};
 use kopia_format::BlobId;
 use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 
@@ -34,6 +34,8 @@ const PAGE: usize = 1000;
 /// A directory of Google Drive.
 #[derive(Debug)]
 pub(crate) struct DriveStore {
+    /// What the directory is called in messages.
+    place: String,
     client: Client,
     service: Folder,
     files: Mutex<HashMap<BlobId, Found>>,
@@ -50,13 +52,13 @@ enum Found {
 pub(crate) fn open(place: &GoogleDrive, limits: &Limits, options: &Options) -> Result<DriveStore> {
     let network = Network::new(options, limits);
     let account = Google::new(&place.account, SCOPE, &network);
-    account
-        .and_then(|account| DriveStore::new(SERVER, place, Some(account), &network))
-        .map_err(|failure| Error::Open { place: location(&place.folder_id), source: failure.into() })
+    let store = account.and_then(|account| DriveStore::new(SERVER, place, Some(account), &network));
+    store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
 }
 
-fn location(folder: &str) -> String {
-    format!("Google Drive directory {folder}")
+/// Returns what a directory is called in messages.
+fn name(place: &GoogleDrive) -> String {
+    Storage::GoogleDrive(place.clone()).to_string()
 }
 
 impl DriveStore {
@@ -68,7 +70,7 @@ impl DriveStore {
     ) -> Result<Self, Failure> {
         let client = network.client(Origin::of_url(server)?.0, &Trust::System, "Google Drive")?;
         let service = Folder { id: place.folder_id.clone(), account };
-        let store = Self { client, service, files: Mutex::default() };
+        let store = Self { place: name(place), client, service, files: Mutex::default() };
         let check = listing::by_prefix(&place.folder_id, "kopia.repository");
         store.page(&check, 1, None).map_err(|trouble| trouble.failure(&store.client.host()))?;
         Ok(store)
@@ -152,7 +154,7 @@ impl DriveStore {
 
 impl BlobStore for DriveStore {
     fn location(&self) -> String {
-        location(&self.service.id)
+        self.place.clone()
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<BlobInfo>> {
@@ -191,5 +193,13 @@ impl BlobStore for DriveStore {
 
     fn profile(&self) -> ReadProfile {
         ReadProfile::NETWORK
+    }
+}
+
+/// Reads all of a page that may be anything.
+#[cfg(test)]
+pub(crate) fn parse_page(body: &[u8]) {
+    if let Some(page) = listing::page(body) {
+        page.items.iter().for_each(|file| drop(format!("{:?} {:?}", file.length(), file.modified())));
     }
 }

@@ -14,7 +14,7 @@ const EARLY: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(30);
 
 /// For how long something that was just got is not got again, whatever a server says of it.
-const JUST_NOW: Duration = Duration::from_secs(5);
+const JUST_NOW: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 5000 });
 
 /// How long something is good that says nothing about it.
 const UNSAID: Duration = Duration::from_secs(3600);

@@ -241,4 +241,38 @@ mod tests {
         assert_eq!(find("p9", None), None);
         assert_eq!(find("p9", chosen.first().cloned()), None, "what is not there is not looked for again");
     }
+
+    /// Pages of all kinds, broken at random: a parser may refuse them, and nothing else.
+    #[test]
+    #[cfg(all(feature = "azure", feature = "b2", feature = "gcs", feature = "gdrive"))]
+    fn pages_that_are_broken_make_no_parser_panic() {
+        let mut random = kopia_testkit::random::Random::of("pages");
+        let pages = [
+            "<EnumerationResults><Blobs><Blob><Name Encoded=\"true\">k%2Fp1</Name><VersionId>2023-11-14T22:13:20Z</VersionId>\
+             <Properties><Content-Length>12</Content-Length></Properties><Metadata><kopiamtime>16</kopiamtime></Metadata>\
+             </Blob></Blobs><NextMarker>a&amp;b</NextMarker></EnumerationResults>",
+            r#"{"items":[{"name":"p1","size":"12","timeCreated":"2023-11-14T22:13:20Z","generation":"1","metadata":{"a":"b"}}],"nextPageToken":"t"}"#,
+            r#"{"files":[{"fileName":"p1","contentLength":12,"uploadTimestamp":1700000000000,"fileInfo":{"kopia-mtime":"1"}}],"nextFileName":"p2"}"#,
+            r#"{"files":[{"id":"1","name":"p1","size":"12","modifiedTime":"2023-11-14T22:13:20Z"}],"nextPageToken":"t"}"#,
+        ];
+        for turn in 0..20_000 {
+            let mut page = pages[turn % pages.len()].as_bytes().to_vec();
+            for _ in 0..random.within(1..6) {
+                let at = random.within(0..page.len());
+                match random.within(0..4) {
+                    0 => page.truncate(at.max(1)),
+                    1 => page[at] = random.next() as u8,
+                    2 => page.insert(at, b"<>&/\"{}9"[random.within(0..8)]),
+                    _ => drop(page.remove(at)),
+                }
+                if page.is_empty() {
+                    break;
+                }
+            }
+            crate::azure::parse_page(&page);
+            crate::b2::parse_page(&page);
+            crate::gcs::parse_page(&page);
+            crate::gdrive::parse_page(&page);
+        }
+    }
 }

@@ -170,6 +170,14 @@ fn of_environment(environment: &Environment) -> Result<(AzureIdentity, &'static 
         let identity = AzureIdentity::ClientCertificate { tenant, client, certificate };
         return Ok((identity, "AZURE_CLIENT_CERTIFICATE"));
     }
+    if let Some(path) = environment.var_os("AZURE_CLIENT_CERTIFICATE_PATH") {
+        let name = "AZURE_CLIENT_CERTIFICATE_PATH";
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let why = format!("{} cannot be read: {error}", PathBuf::from(path).display());
+            Failure::Credentials { source_of: name.into(), why }
+        })?;
+        return Ok((AzureIdentity::ClientCertificate { tenant, client, certificate: text.into() }, name));
+    }
     if let Some(file) = environment.var_os("AZURE_FEDERATED_TOKEN_FILE") {
         let identity = AzureIdentity::Federated { tenant, client, token_file: PathBuf::from(file) };
         return Ok((identity, "AZURE_FEDERATED_TOKEN_FILE"));

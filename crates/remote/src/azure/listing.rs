@@ -4,10 +4,10 @@
 
 use std::time::SystemTime;
 
-use jiff::fmt::rfc2822::DateTimeParser;
 use kopia_storage::BlobInfo;
 use percent_encoding::percent_decode_str;
 
+use crate::http::date;
 use crate::objects::{self, Candidate, Page, Version};
 use crate::xml;
 
@@ -48,7 +48,7 @@ impl Item {
             "VersionId" => self.version = Some(text.into()),
             "HasVersionsOnly" => self.has_versions_only = is_true(text),
             "Properties/Content-Length" => self.length = text.trim().parse().ok(),
-            "Properties/Last-Modified" => self.last_modified = http_date(text),
+            "Properties/Last-Modified" => self.last_modified = date::parse(text),
             "Properties/ResourceType" => self.is_directory |= text == "directory",
             _ => self.set_metadata(field, text),
         }
@@ -96,10 +96,6 @@ fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
 }
 
-fn http_date(text: &str) -> Option<SystemTime> {
-    DateTimeParser::new().parse_timestamp(text.trim()).ok().map(SystemTime::from)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -127,7 +123,7 @@ mod tests {
         let infos: Vec<_> = page.items.iter().filter_map(|item| item.info("k/")).collect();
         let seen: Vec<_> = infos.iter().map(|info| (info.id.as_str(), info.length, info.modified)).collect();
         assert_eq!(seen, [("p1", 12, at(1_600_000_000, 7)), ("q2", 3, None), ("a&b", 1, None)]);
-        assert_eq!(http_date("Tue, 14 Nov 2023 22:13:20 GMT"), at(1_700_000_000, 0));
+        assert_eq!(date::parse("Tue, 14 Nov 2023 22:13:20 GMT"), at(1_700_000_000, 0));
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn a_repository_in_a_bucket_reads_right() {
     fake.put(&bucket, "other", b"other");
     let store = fake.open(&bucket, "kopia").unwrap();
     assert_eq!(store.list("").unwrap().len(), blobs.len());
-    assert_eq!(store.location(), format!("gs://{bucket}/kopia at 127.0.0.1:{}", fake.server.port()));
+    assert_eq!(store.location(), format!("gs://{bucket}/kopia"));
     check_golden(&case, store);
 }
 
@@ -88,4 +88,34 @@ fn a_bucket_that_is_not_there_is_told() {
         matches!(error.failure(), Some(Failure::NoContainer { name, .. }) if name == "nothere"),
         "{error:?}"
     );
+}
+
+/// A repository that kopia itself makes there, where it is installed.
+#[test]
+fn a_repository_of_kopias_own_reads_right() {
+    let (Some(fake), Some(kopia)) = (Fake::start(), servers::program("kopia")) else { return };
+    let bucket = fake.bucket("", &[]);
+    let home = tempfile::tempdir().unwrap();
+    let source = home.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    std::fs::write(source.join("file"), "what is in it").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&kopia);
+        command.args(arguments).arg("--no-progress").env_clear();
+        command
+            .env("HOME", home.path())
+            .env("KOPIA_PASSWORD", "password")
+            .env("KOPIA_CHECK_FOR_UPDATES", "false");
+        command.env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{}", fake.server.port()));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(&["repository", "create", "gcs", "--bucket", &bucket, "--prefix", "k/"]);
+    run(&["snapshot", "create", source.to_str().unwrap()]);
+    let store = fake.open(&bucket, "k/").unwrap();
+    assert!(store.list("").unwrap().iter().all(|blob| blob.modified.is_some()));
+    let repository = kopia_repository::Repository::open(store, &"password".into()).unwrap();
+    let snapshots = repository.snapshots().unwrap();
+    assert_eq!(snapshots.iter().count(), 1);
+    assert!(repository.verify(&Default::default(), &()).unwrap().is_sound());
 }
