@@ -16,9 +16,9 @@ mod transfer;
 mod tests;
 
 use std::io::Read;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use kopia_connection::Limits;
 use kopia_storage::Failure;
@@ -44,6 +44,9 @@ const KEPT: Duration = Duration::from_secs(60);
 
 /// How many connections are kept: one for each read that may be under way.
 const KEPT_AT_MOST: usize = 64;
+
+/// How often it is told at most that a server is waited for, by all threads together.
+const BETWEEN_NOTES: Duration = Duration::from_secs(1);
 
 /// What all clients of one store share.
 #[derive(Debug, Clone)]
@@ -99,7 +102,8 @@ impl Network {
                 .chain(connector::Tls(tls));
         let agent = ureq::Agent::with_parts(config, connector, fault::Names::default());
         let alive = AtomicBool::new(false);
-        Ok(Client { network: self.clone(), agent, origin, proxy: proxy_name, expected, alive })
+        let noted = Mutex::new(None);
+        Ok(Client { network: self.clone(), agent, origin, proxy: proxy_name, expected, alive, noted })
     }
 }
 
@@ -112,6 +116,8 @@ pub(crate) struct Client {
     expected: &'static str,
     /// Whether it ever answered.
     alive: AtomicBool,
+    /// When it was told last that it is waited for.
+    noted: Mutex<Option<Instant>>,
 }
 
 /// An answer whose body is still to be read.
@@ -215,9 +221,18 @@ impl Client {
         if !alive && matches!(failure, Failure::UnknownHost { .. }) {
             return Err(failure.into());
         }
-        let notice = &self.network.options.notice;
-        let notice = |note: &str| notice(&format!("waiting for {}: {note}", self.host()));
-        Ok(tries.again(failure, alive, asked, &notice)?)
+        Ok(tries.again(failure, alive, asked, &|note| {
+            self.note(&format!("waiting for {}: {note}", self.host()))
+        })?)
+    }
+
+    /// Tells something, unless something was told just now: many threads have the same to tell.
+    fn note(&self, note: &str) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.is_none_or(|noted| noted.elapsed() >= BETWEEN_NOTES) {
+            *noted = Some(Instant::now());
+            (self.network.options.notice)(note);
+        }
     }
 
     /// Makes a request once, and follows redirects on the same server.

@@ -5,6 +5,9 @@ use std::fmt;
 use kopia_storage::Failure;
 use percent_encoding::percent_decode_str;
 
+/// The user and the password that a URL holds.
+pub(crate) type User = (String, String);
+
 /// The scheme, host and port of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
@@ -37,7 +40,7 @@ impl Origin {
     }
 
     /// Splits a URL into its origin, its user and password, decoded, and what follows, byte for byte.
-    pub(crate) fn of_url(url: &str) -> Result<(Self, Option<(String, String)>, String), Failure> {
+    pub(crate) fn of_url(url: &str) -> Result<(Self, Option<User>, String), Failure> {
         let bad = || Failure::Unusable { what: "a URL does not begin with https:// or http://".into() };
         let (scheme, rest) = url.split_once("://").ok_or_else(bad)?;
         let secure = match &*scheme.to_ascii_lowercase() {

@@ -138,7 +138,7 @@ impl Client {
 
     fn note_broken(&self, failure: &Failure, transfer: &Transfer) {
         let at = transfer.from();
-        (self.network.options.notice)(&format!("going on at byte {at}: {failure}"));
+        self.note(&format!("going on at byte {at}: {failure}"));
     }
 
     /// Finds out why a range lies outside of a blob: the answer may say how long it is, or else the blob is asked.

@@ -41,7 +41,7 @@ impl Keys {
         Self { id: id.into(), secret: secret.into(), token: None, expires: None }
     }
 
-    fn with_token(mut self, token: Option<Secret>) -> Self {
+    pub(super) fn with_token(mut self, token: Option<Secret>) -> Self {
         self.token = token.filter(|token| !token.reveal().is_empty());
         self
     }

@@ -41,7 +41,7 @@ pub(super) fn sign(request: &mut Request, keys: &Keys, scope: &Scope<'_>) {
         key = hmac(&Key::new(HMAC_SHA256, key.as_ref()), part.as_bytes());
     }
     let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential={}/{credential_scope},SignedHeaders={signed},Signature={}",
+        "AWS4-HMAC-SHA256 Credential={}/{credential_scope}, SignedHeaders={signed}, Signature={}",
         keys.id,
         hex(key.as_ref())
     );
@@ -91,7 +91,7 @@ mod tests {
         sign(&mut request, &keys, &Scope { region: "us-east-1", service: "s3", time });
         let authorization = request.header("authorization").unwrap();
         assert!(
-            authorization.contains("Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,")
+            authorization.contains("Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, ")
         );
         authorization.rsplit_once("Signature=").unwrap().1.to_string()
     }
@@ -104,6 +104,26 @@ mod tests {
         assert_eq!(signature(lifecycle), "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
         let list = Request::get("/?max-keys=2&prefix=J");
         assert_eq!(signature(list), "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
+    }
+
+    #[test]
+    fn odd_keys_are_signed_as_amazons_own_library_signs_them() {
+        for (path, wanted) in [
+            ("/b//k%20/..//p1", "08d1da16f443f2dc4d480812e9e8be4abc8b8bbf24ca2fde75044242fac7779c"),
+            ("/b/%C3%A9%2B%25~-._/p", "da7dbbd02bc6e94b5ecc0dba713d13fa5db14953239247138f4d7dda4b33a007"),
+            (
+                "/b/?list-type=2&delimiter=%2F&encoding-type=url&prefix=k%20%2F%2F",
+                "90be05c23a977f96f736ab7ef254d8720924e12be5560ac0ec63b9c7115cecf6",
+            ),
+            ("/b/p?versionId=o%2Fld", "f9f125deefc6d0d2f5b959a9fa16891b44f6ed88a539eab3714fb75001e81eb8"),
+        ] {
+            let keys = Keys::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+            let keys = keys.with_token(Some("tok".into()));
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+            let mut request = Request::get(path).with("host", "h.example:9000").with("range", "bytes=0-9");
+            sign(&mut request, &keys, &Scope { region: "eu-west-1", service: "s3", time });
+            assert!(request.header("authorization").unwrap().ends_with(wanted), "{path}");
+        }
     }
 
     #[test]

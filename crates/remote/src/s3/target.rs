@@ -116,9 +116,10 @@ impl Target {
         let request = Request::new("GET", self.address.query("versioning"), Kind::Other);
         let answer = self.client.call(self, &request)?;
         let mut status = None;
-        let read = xml::walk(&answer.body, |path, text| match path {
-            "VersioningConfiguration/Status" => status = Some(text == "Enabled"),
-            "VersioningConfiguration" => status = status.or(Some(false)),
+        let read = xml::walk(&answer.body, |path, text| match path.split_once('/') {
+            Some((_, "Status")) => status = Some(text == "Enabled"),
+            // Servers differ in the name of the root.
+            None if path.contains("Versioning") => status = status.or(Some(false)),
             _ => {}
         });
         match (read, status) {
