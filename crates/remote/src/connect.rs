@@ -80,6 +80,8 @@ pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {
         Storage::S3(place) => blobs(crate::s3::open(place, &connection.limits, options)),
         #[cfg(feature = "sftp")]
         Storage::Sftp(place) => blobs(crate::sftp::open(place, &connection.limits, options)),
+        #[cfg(feature = "webdav")]
+        Storage::WebDav(place) => blobs(crate::webdav::open(place, &connection.limits, options)),
         other => Err(Error::UnsupportedBackend { name: other.kind().to_string() }),
     }
 }

@@ -250,7 +250,7 @@ impl Client {
             }
             match self.redirect(&live) {
                 Some(next) => path = next,
-                None => return Err(self.refused(service, request, live)),
+                None => return Err(self.refused(service, &signed, live)),
             }
         }
         Err(Setback::Over(self.redirected("itself, again and again").into()))

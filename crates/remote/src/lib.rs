@@ -47,6 +47,8 @@ mod support;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod tls;
+#[cfg(feature = "webdav")]
+mod webdav;
 #[cfg(any(feature = "azure", feature = "s3", feature = "webdav"))]
 #[allow(dead_code, reason = "not all of them use it")]
 mod xml;

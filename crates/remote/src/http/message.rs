@@ -91,6 +91,11 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Returns each value of a header that may be there several times.
+    pub(crate) fn header_values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }

@@ -70,10 +70,13 @@ pub(super) fn may_hold_blobs(joined: &[u8], name: &[u8]) -> bool {
 }
 
 /// Returns whether an id is that of the format blob from before an upgrade, which ends in the name of the
-/// upgrade's owner. Kopia's unfinished files go on with `.f.tmp.` or `.tmp.` where an id ends.
+/// upgrade's owner. Kopia's unfinished files go on with `.f.tmp.`, `.tmp.` or, on WebDAV servers, `.f-` and a
+/// number where an id ends.
 fn is_format_backup(id: &str) -> bool {
     let owner = id.strip_prefix(FORMAT_BACKUP).unwrap_or_default().to_ascii_lowercase();
-    !owner.is_empty() && !owner.contains(".f.") && !owner.contains(".tmp.")
+    let is_number = |end: &str| end.bytes().all(|byte| byte.is_ascii_digit());
+    let is_unfinished = owner.rsplit_once(".f-").is_some_and(|(_, end)| is_number(end));
+    !owner.is_empty() && !owner.contains(".f.") && !owner.contains(".tmp.") && !is_unfinished
 }
 
 /// Returns whether a name begins as that of the format blob from before an upgrade, in upper or lower case.
@@ -174,6 +177,7 @@ mod tests {
             "kopia.repository.backup.1f2e".into(),
             "kopia.repository.backup.ops@my-host".into(),
             "kopia.repository.backup.Ops@My-Host.example.org".into(),
+            "kopia.repository.backup.ops@media.f-prod1".into(),
         ] {
             for (file, extension) in [(name.clone(), false), (format!("{name}.f"), true)] {
                 let wanted = Named { id: BlobId::new(&name).unwrap(), extension, respelled: false };
@@ -205,6 +209,10 @@ mod tests {
             "kopia.repository.backup.ops@media.f.tmp.0123abcd",
             "kopia.repository.backup.ops@media.tmp.0123abcd",
             "KOPIA.REPOSITORY.BACKUP.OPS@MEDIA.F.TMP.0123ABCD",
+            &format!("{pack}.f-8674665223082153551"),
+            "kopia.repository.f-8674665223082153551",
+            "kopia.repository.backup.ops@media.f-8674665223082153551",
+            "xe7.f-1",
             &format!("{pack}.3fae.partial"),
             &format!("{pack}.f.partial"),
             &format!("{pack}.6eF3a1B2"),

@@ -1,0 +1,78 @@
+//! WebDAV: a directory of an HTTP server, whose blobs lie in shard directories.
+//!
+//! Where blobs lie, [`sharded`](kopia_storage::sharded) knows. Here a directory is listed by `PROPFIND`, a file read by `GET`, and
+//! who we are is shown as the server wants it: Basic or Digest. Authority: Kopia's `repo/blob/webdav`, with gowebdav below it.
+
+mod access;
+mod challenge;
+mod digest;
+mod multistatus;
+mod netrc;
+mod path;
+mod tree;
+
+use kopia_connection::{Connection, storage::WebDav};
+use kopia_storage::{BlobStore, Error, ErrorKind, Failure, Result, ShardedStore};
+
+pub(crate) use access::{Access, Credentials};
+pub(crate) use tree::Tree;
+
+use crate::connect::Options;
+use crate::http::{Network, Origin, Trust};
+
+/// Opens a directory of a WebDAV server.
+pub(crate) fn open(place: &WebDav, connection: &Connection, options: &Options) -> Result<Box<dyn BlobStore>> {
+    let network = Network::new(options, &connection.limits);
+    let tree =
+        |root: fn(&str) -> String| tree(place, &network, root).map_err(|failure| refused(place, failure));
+    let store = match ShardedStore::open(tree(path::encoded)?) {
+        // Kopia takes a URL's path as it stands, `%20` for three characters. Others write URLs as URLs are.
+        Err(error) if error.kind() == ErrorKind::NotFound && place.url.contains('%') => {
+            ShardedStore::open(tree(path::as_written)?).map_err(|_| error)
+        }
+        result => result,
+    }?;
+    if let Some(problem) = store.layout_problem() {
+        (options.notice)(problem);
+    }
+    Ok(Box::new(store))
+}
+
+/// Makes the error of a place that cannot be used. Its URL may hold a password.
+fn refused(place: &WebDav, failure: Failure) -> Error {
+    let url = &place.url;
+    let host = url.rsplit_once('@').map_or(&**url, |(_, host)| host);
+    let host = host.split_once("://").map_or(host, |(_, host)| host);
+    Error::Open { place: format!("webdav {host}"), source: failure.into() }
+}
+
+/// Makes the tree of a place. `root` writes the path of its URL as requests have it.
+fn tree(place: &WebDav, network: &Network, root: fn(&str) -> String) -> Result<Tree, Failure> {
+    let (origin, user, path) = Origin::of_url(&place.url)?;
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let trust = match &place.certificate_fingerprint {
+        Some(fingerprint) if !origin.is_secure() => {
+            let what = format!("{origin} has no certificate that could have the fingerprint {fingerprint}");
+            return Err(Failure::Unusable { what });
+        }
+        Some(fingerprint) => Trust::Fingerprint(fingerprint.clone()),
+        None => Trust::System,
+    };
+    let credentials = match (&place.username, user) {
+        (Some(user), _) => {
+            let password = place.password.clone().unwrap_or_else(|| "".into());
+            Some(Credentials { user: user.clone(), password, from: "the connection" })
+        }
+        (None, Some((user, password))) => {
+            Some(Credentials { user, password: password.into(), from: "the URL" })
+        }
+        (None, None) => netrc::look_up(network.options(), origin.host()),
+    };
+    // A password is not shown to a network before it is known that the server wants it so.
+    let at_once = origin.is_secure() || matches!(origin.host(), "127.0.0.1" | "::1" | "localhost");
+    let client = network.client(origin, &trust, "a WebDAV server")?;
+    Ok(Tree::new(client, Access::new(credentials, at_once), &root(path)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Shows the server who we are, as it wants to be shown.
+//!
+//! A request goes out without a password until the server has said how it wants one, unless nobody can listen. A server that
+//! forgets what it gave out, as servers do with nonces, is asked anew.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kopia_connection::Secret;
+use kopia_storage::Failure;
+
+use super::challenge::{self, Challenge};
+use super::digest::Digest;
+use crate::http::{Answer, Request, Service, Verdict};
+
+/// A user and a password.
+pub(crate) struct Credentials {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    /// Where they come from, for failures.
+    pub(crate) from: &'static str,
+}
+
+/// How the server wants to be shown who we are.
+#[derive(Debug)]
+enum Scheme {
+    /// It did not say so yet.
+    Unknown,
+    Basic,
+    Digest(Digest),
+}
+
+/// What ends all requests once it is there.
+type Watch = Box<dyn Fn() -> Option<Failure> + Send + Sync>;
+
+/// Who we are to a server.
+pub(crate) struct Access {
+    credentials: Option<Credentials>,
+    scheme: Mutex<Scheme>,
+    watch: Option<Watch>,
+}
+
+impl Access {
+    /// Takes credentials, which are shown `at_once` where nobody can listen.
+    pub(crate) fn new(credentials: Option<Credentials>, at_once: bool) -> Self {
+        let scheme = if at_once { Scheme::Basic } else { Scheme::Unknown };
+        Self { credentials, scheme: Mutex::new(scheme), watch: None }
+    }
+
+    /// Makes requests fail once `watch` says that and why they must.
+    #[must_use]
+    #[cfg(feature = "rclone")]
+    pub(crate) fn watched(self, watch: impl Fn() -> Option<Failure> + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Box::new(watch)), ..self }
+    }
+
+    /// Returns where the credentials come from, for failures.
+    pub(super) fn source(&self) -> &'static str {
+        self.credentials.as_ref().map_or("nowhere", |credentials| credentials.from)
+    }
+
+    fn scheme(&self) -> MutexGuard<'_, Scheme> {
+        self.scheme.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what it means that a request, with what was sent in it, was not believed.
+    fn unbelieved(&self, request: &Request, answer: &Answer) -> Verdict {
+        let host = answer.host.clone();
+        let Some(credentials) = &self.credentials else {
+            let looked = "the connection, its URL and ~/.netrc".into();
+            return Verdict::Fail(Failure::NoCredentials { host, looked });
+        };
+        let message = "401 Unauthorized".into();
+        let wrong = Failure::WrongKey { host, credentials: credentials.from.into(), message };
+        let offered: Vec<_> = answer.header_values("www-authenticate").flat_map(challenge::parse).collect();
+        if self.learn(request.header("authorization"), &offered) {
+            return Verdict::Renew(wrong);
+        }
+        if request.header("authorization").is_some() {
+            return Verdict::Fail(wrong);
+        }
+        let schemes: Vec<_> =
+            offered.iter().map(|challenge| challenge.scheme.escape_debug().to_string()).collect();
+        let message = format!("it wants {}, and Basic or Digest can be given", schemes.join(" or "));
+        Verdict::Fail(answer.refusal("", &message))
+    }
+
+    /// Takes the server's offers, and returns whether another try may go better than what was sent.
+    fn learn(&self, sent: Option<&str>, offered: &[Challenge]) -> bool {
+        let mut scheme = self.scheme();
+        let may_be_renewed = match (sent, &*scheme) {
+            (None, Scheme::Unknown) => true,
+            // Another thread has learnt it in the meantime.
+            (None, _) => return true,
+            (Some(sent), Scheme::Digest(digest)) if !digest.made(sent) => return true,
+            (Some(sent), Scheme::Basic) if !sent.starts_with("Basic ") => return true,
+            // What was believed before was forgotten since.
+            (Some(_), Scheme::Digest(digest)) => {
+                digest.is_worn() || offered.iter().any(|challenge| challenge.flag("stale"))
+            }
+            (Some(_), Scheme::Basic | Scheme::Unknown) => {
+                !offered.iter().any(|challenge| challenge.is("basic"))
+            }
+        };
+        if !may_be_renewed {
+            return false;
+        }
+        let digest = offered.iter().filter_map(Digest::of).max_by_key(Digest::strength);
+        let learnt = match (digest, &*scheme) {
+            (Some(digest), Scheme::Digest(before)) => Scheme::Digest(digest.going_on_from(before)),
+            (Some(digest), _) => Scheme::Digest(digest),
+            (None, _) if offered.iter().any(|challenge| challenge.is("basic")) => Scheme::Basic,
+            (None, _) => return false,
+        };
+        *scheme = learnt;
+        true
+    }
+}
+
+impl Service for Access {
+    fn sign(&self, request: &mut Request) -> Result<(), Failure> {
+        if let Some(failure) = self.watch.as_ref().and_then(|watch| watch()) {
+            return Err(failure);
+        }
+        let Some(credentials) = &self.credentials else { return Ok(()) };
+        let (user, password) = (&credentials.user, credentials.password.reveal());
+        let value = match &mut *self.scheme() {
+            Scheme::Unknown => return Ok(()),
+            Scheme::Basic => format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+            Scheme::Digest(digest) => digest.authorize(user, password, request.method, &request.path),
+        };
+        request.set("authorization", value);
+        Ok(())
+    }
+
+    fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
+        match answer.status {
+            401 => self.unbelieved(request, answer),
+            403 => Verdict::Fail(Failure::NotPermitted {
+                host: answer.host.clone(),
+                action: format!("{} {}", request.method, request.path),
+                credentials: self.source().into(),
+                right: None,
+            }),
+            404 | 410 => Verdict::Missing,
+            // A server is at work there. Kopia asks again, too.
+            409 | 423 => Verdict::Again(answer.refusal("", answer.text().trim())),
+            501 | 505 => Verdict::Fail(answer.nonsense()),
+            _ => Verdict::by_status(answer),
+        }
+    }
+
+    fn renew(&self, _: &Failure) -> Result<bool, Failure> {
+        // It was learnt when the answer was judged.
+        Ok(true)
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Access(credentials from {})", self.source())
+    }
+}
