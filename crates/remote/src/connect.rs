@@ -76,6 +76,8 @@ pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {
         Storage::Gcs(place) => blobs(crate::gcs::open(place, &connection.limits, options)),
         #[cfg(feature = "gdrive")]
         Storage::GoogleDrive(place) => blobs(crate::gdrive::open(place, &connection.limits, options)),
+        #[cfg(feature = "rclone")]
+        Storage::Rclone(place) => blobs(crate::rclone::open(place, &connection.limits, options)),
         #[cfg(feature = "s3")]
         Storage::S3(place) => blobs(crate::s3::open(place, &connection.limits, options)),
         #[cfg(feature = "sftp")]

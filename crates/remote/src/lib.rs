@@ -32,6 +32,8 @@ mod objects;
 mod pace;
 #[allow(dead_code, reason = "only what waits uses it")]
 mod patience;
+#[cfg(feature = "rclone")]
+mod rclone;
 #[cfg(feature = "runtime")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod runtime;

@@ -11,8 +11,9 @@ mod netrc;
 mod path;
 mod tree;
 
-use kopia_connection::{Connection, storage::WebDav};
-use kopia_storage::{BlobStore, Error, ErrorKind, Failure, Result, ShardedStore};
+use kopia_connection::Limits;
+use kopia_connection::storage::WebDav;
+use kopia_storage::{Error, ErrorKind, Failure, Result, ShardedStore};
 
 pub(crate) use access::{Access, Credentials};
 pub(crate) use tree::Tree;
@@ -21,8 +22,8 @@ use crate::connect::Options;
 use crate::http::{Network, Origin, Trust};
 
 /// Opens a directory of a WebDAV server.
-pub(crate) fn open(place: &WebDav, connection: &Connection, options: &Options) -> Result<Box<dyn BlobStore>> {
-    let network = Network::new(options, &connection.limits);
+pub(crate) fn open(place: &WebDav, limits: &Limits, options: &Options) -> Result<ShardedStore<Tree>> {
+    let network = Network::new(options, limits);
     let tree =
         |root: fn(&str) -> String| tree(place, &network, root).map_err(|failure| refused(place, failure));
     let store = match ShardedStore::open(tree(path::encoded)?) {
@@ -35,7 +36,7 @@ pub(crate) fn open(place: &WebDav, connection: &Connection, options: &Options) -
     if let Some(problem) = store.layout_problem() {
         (options.notice)(problem);
     }
-    Ok(Box::new(store))
+    Ok(store)
 }
 
 /// Makes the error of a place that cannot be used. Its URL may hold a password.

@@ -264,6 +264,14 @@ pub enum Failure {
         /// Where it redirects to.
         to: String,
     },
+    /// A program by which the store is reached does not do its work.
+    #[error("{program} {why}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What it did instead, and its last words, without secrets.
+        why: String,
+    },
     /// A connection says something that cannot be used.
     #[error("{what}")]
     Unusable {
@@ -376,7 +384,8 @@ impl Failure {
             | Self::WrongRange { .. }
             | Self::EndlessListing { .. }
             | Self::TooLong { .. }
-            | Self::Redirected { .. } => Io::ConnectionAborted,
+            | Self::Redirected { .. }
+            | Self::Program { .. } => Io::ConnectionAborted,
             Self::NotVersioned { .. } | Self::Unusable { .. } => Io::InvalidInput,
         }
     }

@@ -4,9 +4,9 @@ mod faults;
 mod server;
 mod signing;
 
-use kopia_connection::storage::WebDav;
-use kopia_connection::{Connection, Secret, Storage};
+use kopia_connection::Secret;
 use kopia_format::BlobId;
+use kopia_storage::BlobStore;
 use kopia_storage::sharded::{DirectoryTree, EntryKind};
 use kopia_storage::testing::conformance;
 use kopia_testkit::http_server::{HttpServer, Response};
@@ -45,8 +45,8 @@ fn place(url: String) -> WebDav {
     place
 }
 
-fn opened(place: &WebDav) -> Result<Box<dyn BlobStore>> {
-    open(place, &Connection::new(Storage::WebDav(place.clone())), &options())
+fn opened(place: &WebDav) -> Result<ShardedStore<Tree>> {
+    open(place, &Limits::default(), &options())
 }
 
 /// Holds the store against the contract; `make` changes the server that has the blobs.
@@ -148,7 +148,7 @@ fn a_layout_that_makes_no_sense_is_told() {
     let mut options = options();
     options.notice = std::sync::Arc::new(move |note| told.lock().unwrap().push(note.to_string()));
     let place = place(format!("http://{}", server.address()));
-    let store = open(&place, &Connection::new(Storage::WebDav(place.clone())), &options).unwrap();
+    let store = open(&place, &Limits::default(), &options).unwrap();
     assert_eq!(store.list("").unwrap().len(), 1);
     let notes = notes.lock().unwrap();
     assert!(notes[0].contains(".shards does not describe where blobs lie"), "{notes:?}");
@@ -158,7 +158,7 @@ fn a_layout_that_makes_no_sense_is_told() {
 fn kinds_of_things_are_told_apart() {
     let server = Dav::new("/").with("p/1.f", "12").start();
     let place = place(format!("http://{}/", server.address()));
-    let network = Network::new(&options(), &Connection::new(Storage::WebDav(place.clone())).limits);
+    let network = Network::new(&options(), &Limits::default());
     let tree = tree(&place, &network, path::encoded).unwrap();
     assert_eq!(tree.stat(b"").unwrap().kind, EntryKind::Directory);
     assert_eq!(tree.stat(b"p").unwrap().kind, EntryKind::Directory);
