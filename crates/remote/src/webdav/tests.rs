@@ -27,8 +27,7 @@ fn sharded(id: &BlobId) -> String {
 
 fn options() -> Options {
     let millis = std::time::Duration::from_millis;
-    let mut options = Options::default();
-    options.patience = Patience {
+    let patience = Patience {
         connect: millis(2000),
         silence: millis(500),
         pause: millis(1),
@@ -36,7 +35,7 @@ fn options() -> Options {
         total: millis(5000),
         tries: 10,
     };
-    options
+    Options { patience, ..Options::default() }
 }
 
 fn place(url: String) -> WebDav {
