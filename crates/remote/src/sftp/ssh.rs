@@ -171,3 +171,6 @@ fn fault(host: &str, error: russh::Error) -> Fault {
 fn is_same_kind(one: &Algorithm, other: &Algorithm) -> bool {
     matches!((one, other), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || one == other
 }
+
+#[cfg(test)]
+mod tests;

@@ -215,6 +215,18 @@ fn a_server_is_known_by_its_key() {
     let why = failure(&place, &options());
     assert!(matches!(why, Failure::HostKey { problem: HostKeyProblem::Revoked { .. }, .. }), "{why}");
 
+    // By an authority that vouches for it.
+    if let Some(certified) = Sshd::certified() {
+        let mut place = certified.place(directory.path());
+        let authority = certified.known("authority");
+        place.known_hosts = Some(KnownHosts::Text(format!("@cert-authority {authority}")));
+        check_small(&*open(&place).unwrap());
+        place.known_hosts =
+            Some(KnownHosts::Text(format!("@cert-authority {}", certified.known("stranger"))));
+        let why = failure(&place, &options());
+        assert!(matches!(why, Failure::HostKey { problem: HostKeyProblem::Certificate { .. }, .. }), "{why}");
+    }
+
     // Of a home directory.
     let home = tempfile::tempdir().unwrap();
     place.known_hosts = None;

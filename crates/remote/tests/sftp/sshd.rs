@@ -22,11 +22,15 @@ pub(crate) struct Sshd {
 impl Sshd {
     /// Starts a server, unless it is not installed.
     pub(crate) fn start() -> Option<Self> {
-        Self::with("")
+        Self::with(false)
     }
 
-    /// Starts a server with further lines in its configuration.
-    pub(crate) fn with(lines: &str) -> Option<Self> {
+    /// Starts a server that shows a certificate, by the key `authority`.
+    pub(crate) fn certified() -> Option<Self> {
+        Self::with(true)
+    }
+
+    fn with(is_certified: bool) -> Option<Self> {
         let (sshd, keygen) = (program("sshd")?, program("ssh-keygen")?);
         let directory = tempfile::tempdir().expect("a directory is made");
         let path = directory.path();
@@ -39,6 +43,7 @@ impl Sshd {
             ("rsa", "rsa", ""),
             ("sealed", "ed25519", PASSPHRASE),
             ("stranger", "ed25519", ""),
+            ("authority", "ed25519", ""),
         ] {
             let mut command = Command::new(&keygen);
             command.args(["-q", "-t", kind, "-N", passphrase, "-C", name, "-f"]).arg(path.join(name));
@@ -49,6 +54,13 @@ impl Sshd {
         }
         let keys = ["user", "rsa", "sealed"].map(|name| public(path, name)).join("\n");
         fs::write(path.join("authorized_keys"), keys).expect("a file is written");
+        let mut lines = String::new();
+        if is_certified {
+            let mut command = Command::new(&keygen);
+            command.args(["-q", "-I", "test", "-h", "-n", "127.0.0.1", "-s"]).arg(path.join("authority"));
+            assert!(command.arg(path.join("host.pub")).status().expect("ssh-keygen runs").success());
+            lines = format!("HostCertificate {}/host-cert.pub", path.display());
+        }
         let port = free_port();
         let shown = path.display();
         let config = format!(
