@@ -7,7 +7,6 @@ use kopia_storage::BlobStore;
 use serde::Serialize;
 
 use crate::effort::Effort;
-use crate::text::{count, thousands};
 
 /// How many packs are read.
 const PACKS: usize = 2000;
@@ -57,15 +56,4 @@ pub fn search(
         read: found.read,
     };
     (replicas, best.map(|replica| replica.blob.clone()))
-}
-
-impl Replicas {
-    /// Returns why there is none to take, as a sentence.
-    pub fn why_none(&self) -> String {
-        let (read, packs) = (count(self.read as u64, "pack", "packs"), thousands(self.packs as u64));
-        match (self.found, self.opens) {
-            (0, _) => format!("no replica of the format blob is in the {read} read (of {packs})"),
-            _ => format!("the password opens none of the {} replicas of the format blob", self.found),
-        }
-    }
 }

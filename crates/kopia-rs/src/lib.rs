@@ -147,7 +147,7 @@ pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timest
 pub use kopia_repository::object::ObjectReader;
 pub use kopia_repository::{
     ContentLocation, Defect, Directory, Entry, Error, FormatBlob, MissingPack, OpenOptions, Repository,
-    Result, Snapshot, Snapshots, Status, Trail, Unreadable,
+    Result, Shard, Snapshot, Snapshots, Status, Trail, Unreadable,
 };
 pub use kopia_storage::FilesystemStore;
 
@@ -180,6 +180,7 @@ pub mod unindexed {
 
 /// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].
 pub mod verify {
+    pub use kopia_repository::Shard;
     pub use kopia_repository::verify::*;
 }
 

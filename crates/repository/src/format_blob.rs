@@ -8,12 +8,11 @@
 use std::time::{Instant, SystemTime};
 
 use kopia_codec::hash::{HashAlgorithm, Hasher};
-use kopia_codec::key::Password;
+use kopia_codec::key::{KeyDerivation, Password};
 use kopia_format::BlobId;
 use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat, find_replica};
 use kopia_storage::{BlobInfo, BlobStore, MAX_COPIES};
 
-use crate::repository::unseal;
 use crate::{Error, Result};
 
 /// The key of the checksum of replicas.
@@ -217,4 +216,24 @@ fn read(store: &dyn BlobStore, pack: &BlobInfo) -> Result<Option<Vec<u8>>> {
 fn checked<'a>((blob, checksum): (&'a [u8], &[u8])) -> Option<&'a [u8]> {
     let hasher = Hasher::new(HashAlgorithm::HmacSha256, CHECKSUM_KEY).ok()?;
     (hasher.hash(blob).as_bytes() == checksum).then_some(blob)
+}
+
+/// Opens the format that an envelope holds, by a key made from the password.
+fn unseal(id: &BlobId, blob: &Envelope, password: &Password, location: &str) -> Result<RepositoryFormat> {
+    let derivation = KeyDerivation::from_name(&blob.key_algorithm).map_err(|error| codec_error(id, error))?;
+    let key = derivation.derive(password, &blob.unique_id).map_err(|error| codec_error(id, error))?;
+    let plain = key.open(&blob.unique_id, &blob.sealed_format).map_err(|error| match error {
+        kopia_codec::Error::NotAuthentic => Error::WrongPassword { location: location.into() },
+        error => codec_error(id, error),
+    })?;
+    RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
+}
+
+pub(crate) fn codec_error(id: &BlobId, error: kopia_codec::Error) -> Error {
+    match error {
+        kopia_codec::Error::Unsupported { what, found } => {
+            Error::Unsupported { place: format!("blob {id}"), what, found }
+        }
+        error => Error::CorruptBlob { blob: id.clone(), why: error.to_string() },
+    }
 }

@@ -18,7 +18,6 @@ use crate::index::{LiveIndex, Unreadable, UnreadableParts};
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
 
-pub(crate) use open::unseal;
 pub use options::OpenOptions;
 
 /// An open repository. Clones share everything.

@@ -21,7 +21,7 @@ use kopia_format::{BlobId, ContentId, ObjectId};
 use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
 
-pub use part::{Part, Shard};
+pub use part::Part;
 use walk::Survey;
 
 /// How many damaged contents and lost entries a [`Report`] keeps, and about how many bytes of paths; observers are told of

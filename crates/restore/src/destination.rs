@@ -15,6 +15,7 @@ pub(crate) mod directory;
 pub(crate) mod existing;
 pub(crate) mod handles;
 pub(crate) mod large;
+pub(crate) mod leftover;
 pub(crate) mod markers;
 pub(crate) mod merge;
 pub(crate) mod metadata;

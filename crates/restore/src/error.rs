@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 
 use crate::Problem;
 

@@ -3,7 +3,7 @@
 //! A planner walks the snapshot's directories and gathers batches of some thousand files; contents of a batch
 //! are sorted by pack and offset, so that each is read and decoded once, wherever it is needed; workers write
 //! small files whole and large ones in pieces. Everything is written below one directory in the target and
-//! moved to its final name at the end, or as soon as it is whole where room is short (`room`), so nothing is
+//! moved to its final name at the end, or as soon as it is whole where room is short (`plan::room`), so nothing is
 //! ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does) and is the
 //! only one that writes to the local system.
 //!
@@ -13,14 +13,13 @@
 //! can add up what would be read.
 //!
 //! What is there already, in the target or left by a restore that was killed, is compared by hash before it
-//! is read from the repository: `checks` are handed out like reads, and what is wrong comes back to the
+//! is read from the repository: `plan::checks` are handed out like reads, and what is wrong comes back to the
 //! planner.
 //!
 //! The way of a file: [`Plan`] → `plan` (entry → extents → locations → steps) → the repository's `contents`
 //! (read, ahead where that takes long, and decode) → `execute` (write) → `destination` (handles, attributes,
 //! final name).
 
-mod checks;
 mod decide;
 mod destination;
 mod error;
@@ -34,8 +33,8 @@ mod plan;
 mod preview;
 mod reason;
 mod restore;
-mod room;
 mod shard;
+mod space;
 mod tally;
 
 pub use destination::naming::folds_names;

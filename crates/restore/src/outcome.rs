@@ -109,6 +109,29 @@ pub enum Attribute {
     Name,
 }
 
+/// Which attributes of an entry could not be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use]
+pub(crate) struct Unset {
+    pub(crate) owner: bool,
+    pub(crate) special_bits: bool,
+    pub(crate) mode: bool,
+    pub(crate) time: bool,
+}
+
+impl Unset {
+    /// Lists them.
+    pub(crate) fn attributes(self) -> impl Iterator<Item = Attribute> {
+        let all = [
+            (self.owner, Attribute::Owner),
+            (self.special_bits, Attribute::SpecialBits),
+            (self.mode, Attribute::Mode),
+            (self.time, Attribute::Time),
+        ];
+        all.into_iter().filter_map(|(unset, attribute)| unset.then_some(attribute))
+    }
+}
+
 /// One entry that is missing, doubled or incomplete.
 #[derive(Debug, Clone)]
 pub struct Problem {

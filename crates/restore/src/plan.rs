@@ -9,10 +9,12 @@
 //! would be read.
 
 pub(crate) mod batch;
+pub(crate) mod checks;
 pub(crate) mod context;
 pub(crate) mod figures;
 pub(crate) mod items;
 mod leaf;
+pub(crate) mod room;
 mod rounds;
 mod shard_slice;
 mod visit;
@@ -30,10 +32,11 @@ use crate::Portion;
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
 use crate::decide::extra_names::ExtraNames;
-use crate::decide::leftovers::{Leftover, Leftovers};
+use crate::decide::leftovers::Leftovers;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::look_into;
 use crate::destination::handles::Handles;
+use crate::destination::leftover::Leftover;
 use crate::destination::merge::Merge;
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;

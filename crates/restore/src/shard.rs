@@ -7,13 +7,12 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::destination::directory::Directory;
 use crate::lock;
 
 /// Which part of a restore is done.
@@ -50,11 +49,13 @@ impl IncompleteFiles {
     }
 
     /// Returns whether a shard could not write a file whole, or not read a directory that it lies in.
-    pub(crate) fn concern(&self, directory: &Arc<Directory>, name: &str) -> bool {
+    pub(crate) fn concern(&self, path: &str) -> bool {
         let incomplete = self.lock();
-        !incomplete.is_empty()
-            && (incomplete.contains_key(&directory.path_of(name))
-                || directory.ancestors().any(|above| incomplete.contains_key(&(above.path_of("") + "/"))))
+        let mut above = path.match_indices('/').map(|(end, _)| &path[..=end]);
+        // The root's own path is empty.
+        incomplete.contains_key(path)
+            || incomplete.contains_key("/")
+            || above.any(|above| incomplete.contains_key(above))
     }
 
     /// Takes all of them.

@@ -5,15 +5,30 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kopia_format::stub::Stub;
 
-use crate::destination::merge::Unplaced;
-use crate::destination::metadata::unset::Unset;
 use crate::lock;
-use crate::outcome::{FoundStub, KEPT, KEPT_BYTES};
+use crate::outcome::{FoundStub, KEPT, KEPT_BYTES, Unset};
 use crate::reason::NotDeleted;
 use crate::{Attribute, Notes, Observer, Outcome, Problem, Reason, Salvaged};
 
 /// How many files that stand for others an [`Outcome`] keeps.
 const STUBS: usize = 100;
+
+/// How much was staged and stays there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Unplaced {
+    pub(crate) files: u64,
+    /// Bytes of these files.
+    pub(crate) bytes: u64,
+    pub(crate) directories: u64,
+    pub(crate) symlinks: u64,
+}
+
+impl Unplaced {
+    /// Returns how many entries there are.
+    pub(crate) fn entries(&self) -> u64 {
+        self.files + self.directories + self.symlinks
+    }
+}
 
 /// Counts while threads work.
 pub(crate) struct Tally<'a> {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use kopia_rs::Shard;
 use kopia_rs::restore::{self, Existing, PageCache};
-use kopia_rs::verify::Shard;
 
 use super::values::{about_existing, about_page_cache, about_sync, one_of};
 use super::what::What;

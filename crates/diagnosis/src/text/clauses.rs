@@ -117,6 +117,17 @@ impl fmt::Display for SecurityContext {
     }
 }
 
+impl Replicas {
+    /// Returns why there is none to take, as a sentence.
+    pub fn why_none(&self) -> String {
+        let (read, packs) = (count(self.read as u64, "pack", "packs"), thousands(self.packs as u64));
+        match self.found {
+            0 => format!("no replica of the format blob is in the {read} read (of {packs})"),
+            found => format!("the password opens none of the {found} replicas of the format blob"),
+        }
+    }
+}
+
 pub(super) fn replicas_fact(replicas: &Replicas) -> String {
     match (replicas.searched, replicas.found, replicas.opens) {
         (false, ..) => String::new(),

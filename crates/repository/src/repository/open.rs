@@ -5,13 +5,14 @@ use std::sync::mpsc::SyncSender;
 use std::thread::Scope;
 use std::time::{Instant, SystemTime};
 
-use kopia_codec::key::{KeyDerivation, Password};
-use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat, UpgradeLock};
+use kopia_codec::key::Password;
+use kopia_format::format_blob::{BLOB_ID, RepositoryFormat, UpgradeLock};
 use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
 use super::{Blobs, Inner, OpenOptions, Place, Repository};
 use crate::contents::{Contents, Packs, Source};
+use crate::format_blob::codec_error;
 use crate::index::table::PackNames;
 use crate::index::{BUDGET, Feed, IndexSource, Listing, LiveIndex, Loader, Rules};
 use crate::parallel::Cores;
@@ -105,21 +106,6 @@ fn read_ahead<'scope>(
     let _ = listed.send(listing);
 }
 
-pub(crate) fn unseal(
-    id: &BlobId,
-    blob: &Envelope,
-    password: &Password,
-    location: &str,
-) -> Result<RepositoryFormat> {
-    let derivation = KeyDerivation::from_name(&blob.key_algorithm).map_err(|error| codec_error(id, error))?;
-    let key = derivation.derive(password, &blob.unique_id).map_err(|error| codec_error(id, error))?;
-    let plain = key.open(&blob.unique_id, &blob.sealed_format).map_err(|error| match error {
-        kopia_codec::Error::NotAuthentic => Error::WrongPassword { location: location.into() },
-        error => codec_error(id, error),
-    })?;
-    RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
-}
-
 /// Makes the error of an upgrade that is under way. Of several copies of its format blob the one that is
 /// named after who upgrades it is from before that: earlier upgrades leave theirs.
 ///
@@ -170,15 +156,6 @@ fn check(format: &RepositoryFormat) -> Result<Vec<String>> {
         });
     }
     Ok(warnings)
-}
-
-fn codec_error(id: &BlobId, error: kopia_codec::Error) -> Error {
-    match error {
-        kopia_codec::Error::Unsupported { what, found } => {
-            Error::Unsupported { place: format!("blob {id}"), what, found }
-        }
-        error => Error::CorruptBlob { blob: id.clone(), why: error.to_string() },
-    }
 }
 
 fn now() -> Timestamp {

@@ -1,34 +1,31 @@
 //! A stated part of the packs.
 
-use std::str::FromStr;
+use crate::Shard;
 
-/// Which packs are looked at: all, unless a shard or a percentage is given. Packs are split by the order of their names,
-/// which are random, so every part is a sample of the whole.
+/// Which packs are looked at: all, unless a shard or a percentage is given.
+///
+/// Packs are split by the order of their names, which are random, so every part is a sample of the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Part {
     /// One of several shards.
     pub shard: Shard,
-    /// So many percent of the shard's packs, rounded up; all without it. Which ones, [`Options::start`](super::Options::start)
-    /// says.
+    /// So many percent of the shard's packs, rounded up; all without it.
+    ///
+    /// [`Options::start`](super::Options::start) says which ones.
     pub percent: Option<f64>,
 }
 
-/// One of several parts of equal size that make up the whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    number: u32,
-    of: u32,
-}
-
 impl Part {
-    /// Chooses from things that are in order; a percentage begins at this fraction of the shard, and goes on at its beginning
-    /// where its end is reached.
+    /// Chooses from things that are in order.
+    ///
+    /// A percentage begins at this fraction of the shard, and goes on at its beginning where its end is
+    /// reached.
     pub(super) fn choose<T>(self, mut all: Vec<T>, start: f64) -> Vec<T> {
         // The product of a 32-bit number and a length of a list in memory.
         let cut = |number: u32, length: usize| {
-            (u128::from(number) * length as u128 / u128::from(self.shard.of)) as usize
+            (u128::from(number) * length as u128 / u128::from(self.shard.of())) as usize
         };
-        let (begin, end) = (cut(self.shard.number, all.len()), cut(self.shard.number + 1, all.len()));
+        let (begin, end) = (cut(self.shard.number(), all.len()), cut(self.shard.number() + 1, all.len()));
         all.truncate(end);
         let mut part = all.split_off(begin);
         if let Some(percent) = self.percent {
@@ -39,42 +36,6 @@ impl Part {
             part.truncate(count as usize);
         }
         part
-    }
-}
-
-impl Shard {
-    /// Returns shard `number`, counted from 0, of `of`; nothing if there is no such shard.
-    pub fn new(number: u32, of: u32) -> Option<Self> {
-        (number < of).then_some(Self { number, of })
-    }
-
-    /// Returns its number, counted from 0.
-    pub fn number(self) -> u32 {
-        self.number
-    }
-
-    /// Returns how many shards there are.
-    pub fn of(self) -> u32 {
-        self.of
-    }
-}
-
-/// The whole.
-impl Default for Shard {
-    fn default() -> Self {
-        Self { number: 0, of: 1 }
-    }
-}
-
-/// Reads `i/n`, with i from 0 to n - 1.
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers =
-            text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
-        let shard = numbers.and_then(|(number, of)| Self::new(number, of));
-        shard.ok_or_else(|| "a shard is i/n with i from 0 to n - 1, such as 0/4".into())
     }
 }
 
@@ -116,14 +77,5 @@ mod tests {
         assert_eq!(choose(0.55), [5, 6, 7]);
         assert_eq!(choose(0.999), [9, 0, 1]);
         assert_eq!(choose(1.0), choose(0.0));
-    }
-
-    #[test]
-    fn shards_are_read() {
-        assert_eq!("0/1".parse(), Ok(Shard::default()));
-        assert_eq!("3/4".parse(), Ok(Shard { number: 3, of: 4 }));
-        for text in ["", "1", "4/4", "0/0", "-1/4", "a/b", "1/2/3"] {
-            assert!(text.parse::<Shard>().is_err(), "{text}");
-        }
     }
 }

@@ -4,8 +4,8 @@ use kopia_repository::Entry;
 use rustix::fs::{FileType, Stat};
 
 use super::file_type;
-use super::leftovers::Leftover;
 use crate::destination::is_directory;
+use crate::destination::leftover::Leftover;
 use crate::destination::metadata::keep::{Creator, found_as_settable};
 use crate::destination::metadata::{Attributes, has_time};
 use crate::{Existing, Options};

@@ -10,18 +10,8 @@ use rustix::fs::FileType;
 
 use super::extras::DirNames;
 use super::file_type;
+use crate::destination::leftover::Leftover;
 use crate::destination::{look, partial};
-
-/// What an interrupted restore left of one entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Leftover {
-    #[default]
-    Nothing,
-    /// Something of its kind, which may have the right bytes.
-    Usable,
-    /// Something of another kind, which has to go first.
-    InTheWay,
-}
 
 /// What an interrupted restore left in one directory of the staging tree.
 pub(crate) struct Leftovers {

@@ -9,10 +9,10 @@ use kopia_repository::Trail;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
-use crate::decide::leftovers::Leftover;
+use crate::destination::leftover::Leftover;
 use crate::lock;
 use crate::reason::Reason;
-use crate::room;
+use crate::space::is_full;
 
 /// A directory. Children hold their parent, so a directory lives as long as anything below it is unfinished.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl Directory {
             return known;
         }
         match make() {
-            Err(error) if room::is_full(&error) => Err(error),
+            Err(error) if is_full(&error) => Err(error),
             made => self.made.get_or_init(|| made).as_ref().copied().map_err(handles::copy),
         }
     }

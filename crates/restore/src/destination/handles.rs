@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::directory::Directory;
 use super::remove::remove_tree;
 use super::{DIRECTORY, Identity, open_directory, open_to_change};
-use crate::decide::leftovers::Leftover;
+use crate::destination::leftover::Leftover;
 
 /// The longest path that is given to the system at once; its limit is 4096 with the final NUL.
 const PATH: usize = 4000;

@@ -27,10 +27,8 @@ use super::target::Target;
 use super::{is_directory, look, open_directory};
 use super::{partial, placeholder};
 use crate::reason::{Operation, Reason};
-use crate::room;
+use crate::space::is_full;
 use crate::tally::Tally;
-
-pub(crate) use unplaced::Unplaced;
 
 /// What the planner found out about the target, and what is to be done at the end.
 #[derive(Debug, Default)]
@@ -270,7 +268,7 @@ enum Unmoved {
 
 impl From<io::Error> for Unmoved {
     fn from(error: io::Error) -> Self {
-        if room::is_full(&error) { Self::NoRoom(error) } else { Self::Failed(in_the_way(error)) }
+        if is_full(&error) { Self::NoRoom(error) } else { Self::Failed(in_the_way(error)) }
     }
 }
 

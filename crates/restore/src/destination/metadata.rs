@@ -24,12 +24,12 @@ use kopia_format::Timestamp;
 use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags, Stat};
 
+use crate::outcome::Unset;
 use keep::Keeper;
 use preserve::Preserve;
 use probe::ProbedDefaults;
 use set::{Owned, Seen};
 use subject::{Kind, Subject, is_refusal};
-use unset::Unset;
 
 use crate::Options;
 

@@ -8,7 +8,6 @@ use kopia_repository::Repository;
 use kopia_repository::contents::{Fetcher, Steps};
 
 use super::bytes::Bytes;
-use crate::checks::Checks;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::naming::Folding;
 use crate::destination::staging::Staging;
@@ -16,8 +15,9 @@ use crate::destination::target::Target;
 use crate::lock;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::Batch;
+use crate::plan::checks::Checks;
 use crate::plan::context::{Context, Crew, Destination, read_at_least};
-use crate::room::Room;
+use crate::plan::room::Room;
 use crate::shard::{Incomplete, IncompleteFiles};
 use crate::tally::Tally;
 use crate::{Error, Options};

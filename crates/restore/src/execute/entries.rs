@@ -10,10 +10,10 @@ use super::{Worker, is_fatal};
 use crate::Durability;
 use crate::decide::existing::Candidates;
 use crate::destination::close;
-use crate::destination::metadata::unset::Unset;
+use crate::outcome::Unset;
 use crate::plan::items::SmallEntry;
+use crate::plan::room::{Finished, Postponed};
 use crate::reason::Reason;
-use crate::room::{Finished, Postponed};
 
 impl Worker<'_> {
     /// Writes and finishes a small file or link.

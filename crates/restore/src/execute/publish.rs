@@ -11,7 +11,7 @@ use super::Worker;
 use crate::Durability;
 use crate::destination::directory::Directory;
 use crate::destination::{is_directory, look};
-use crate::room::Finished;
+use crate::plan::room::Finished;
 
 impl Worker<'_> {
     /// Puts finished entries into their place. What cannot stays staged, and the end says why.

@@ -12,18 +12,18 @@ use rustix::io::Errno;
 use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
 use crate::Durability;
-use crate::decide::leftovers::Leftover;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::InTarget;
 use crate::destination::handles::{self, Handles};
+use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Metadata;
 use crate::destination::naming::{Folding, Made, refusal};
 use crate::destination::partial;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::{Batch, ContentRef, Step};
 use crate::plan::items::{Chore, Item, SmallEntry};
+use crate::plan::room::{Finished, Postponed};
 use crate::reason::Reason;
-use crate::room::{Finished, Postponed};
 
 /// One thread's tools.
 pub(crate) struct Worker<'a> {

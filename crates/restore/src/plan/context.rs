@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use kopia_repository::{Entry, Repository};
 
 use super::batch::Batch;
-use crate::checks::Checks;
+use super::checks::Checks;
+use super::room::Room;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::keep::Creator;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::naming::Folding;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
-use crate::room::Room;
 use crate::shard::IncompleteFiles;
 use crate::tally::Tally;
 use crate::{Error, Options};

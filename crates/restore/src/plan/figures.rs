@@ -13,9 +13,9 @@ use kopia_repository::contents::Steps;
 
 use super::Planner;
 use super::batch::Batch;
+use super::checks::Checks;
 use super::context::{Context, Crew, read_at_least};
 use super::items::{Chore, Item, LargeFile, SmallEntry};
-use crate::checks::Checks;
 use crate::destination::directory::Directory;
 use crate::destination::naming::Folding;
 use crate::tally::Tally;

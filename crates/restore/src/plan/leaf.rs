@@ -10,13 +10,13 @@ use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
 
 use super::Planner;
+use super::checks::Wrong;
 use super::context::Destination;
 use super::items::{Check, Chore, Item, LargeFile, SmallEntry};
-use crate::checks::Wrong;
 use crate::decide::existing::{Candidates, ExistingPolicy};
-use crate::decide::leftovers::Leftover;
 use crate::destination::compare::size;
 use crate::destination::directory::Directory;
+use crate::destination::leftover::Leftover;
 use crate::destination::look;
 use crate::destination::metadata::Attributes;
 use crate::outcome::Attribute;
@@ -141,8 +141,7 @@ impl Planner<'_> {
         if small.object.indirection() == 0 {
             return false;
         }
-        let said_so =
-            |destination: Destination<'_>| destination.incomplete.concern(&small.directory, &small.name);
+        let said_so = |destination: Destination<'_>| destination.incomplete.concern(&small.path());
         self.shared.destination.is_some_and(said_so) || !self.has_size(small)
     }
 

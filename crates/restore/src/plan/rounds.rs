@@ -8,11 +8,12 @@ use kopia_repository::Entry;
 use super::Planner;
 use super::context::{Context, Destination};
 use super::items::{Chore, SmallEntry};
+use super::room::Postponed;
 use crate::decide::existing::Candidates;
 use crate::decide::existing::ExistingPolicy;
 use crate::destination::target::Target;
 use crate::destination::{look, staging};
-use crate::room::{InTurn, Postponed, Space};
+use crate::space::{InTurn, Space};
 use crate::{Error, Portion};
 
 /// How many entries may find no room before the restore is given up.

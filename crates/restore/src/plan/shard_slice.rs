@@ -5,7 +5,7 @@
 //! nothing about the others.
 
 use kopia_repository::Entry;
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 
 /// What an entry counts for besides its bytes: making a file costs about as much as writing so many.
 const ENTRY: u64 = 4096;

@@ -24,7 +24,7 @@ use crate::destination::metadata::keep::Creator;
 use crate::destination::mounts::is_boundary;
 use crate::destination::naming::Folding;
 use crate::destination::placeholder;
-use crate::room::{InTurn, Space};
+use crate::space::{InTurn, Space};
 
 /// How many directories of the target are open meanwhile.
 const OPEN: usize = 16;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use kopia_repository::Entry;
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 use kopia_restore::{Action, Options, Outcome, Portion, preview};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use kopia_codec::key::Password;
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Durability, Error, Existing, Options, Outcome, Portion};
 use kopia_storage::FilesystemStore;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use kopia_codec::key::Password;
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Error, Options, Outcome, Portion, Result};
 use kopia_storage::FilesystemStore;

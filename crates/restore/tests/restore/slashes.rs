@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use kopia_repository::Defect;
 use kopia_repository::Entry;
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 use kopia_restore::{Action, Options, Outcome, Portion, Preview, Reason, preview};
 use kopia_testkit::writer::RepositoryWriter;
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kopia_repository::Entry;
-use kopia_repository::verify::Shard;
+use kopia_repository::Shard;
 use kopia_restore::{Error, Observer, Options, Portion};
 
 use crate::common::{Place, assert_same, file, folder, names};

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use kopia_rs::Shard;
 use kopia_rs::restore::{Notes, Outcome};
 use kopia_rs::select::Selection;
-use kopia_rs::verify::Shard;
 use serde::Serialize;
 
 use crate::terminal::output::{self, count, for_terminal, size, thousands};

@@ -7,9 +7,9 @@ use kopia_repository::Trail;
 
 use super::*;
 use crate::Options;
-use crate::decide::leftovers::Leftover;
 use crate::destination::Identity;
 use crate::destination::directory::DirectoryKind;
+use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::probe::ProbedDefaults;
 

@@ -16,16 +16,7 @@ use super::super::handles::Handles;
 use super::super::{DIRECTORY, look, partial};
 use super::{Publisher, names};
 use crate::reason::Reason;
-
-/// How much was staged and stays there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Unplaced {
-    pub(crate) files: u64,
-    /// Bytes of these files.
-    pub(crate) bytes: u64,
-    pub(crate) directories: u64,
-    pub(crate) symlinks: u64,
-}
+use crate::tally::Unplaced;
 
 impl Unplaced {
     /// Counts a staged entry and all that lies in it. What cannot be looked at is left out.
@@ -71,11 +62,6 @@ impl Unplaced {
             }
         }
         FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-    }
-
-    /// Returns how many entries there are.
-    pub(crate) fn entries(&self) -> u64 {
-        self.files + self.directories + self.symlinks
     }
 }
 

@@ -7,8 +7,8 @@ use kopia_format::Timestamp;
 use rustix::fs::{Stat, Timespec, Timestamps, UTIME_OMIT};
 
 use super::subject::{Kind, Subject, is_refusal};
-use super::unset::Unset;
 use super::{Attributes, Metadata, SETUID, SETUID_SETGID, SPECIAL, has_owner, has_time};
+use crate::outcome::Unset;
 
 /// An attribute that an entry of some kind really had after it was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,17 +3,7 @@
 use rustix::fs::Stat;
 
 use super::{Attributes, SPECIAL, has_owner, has_time};
-use crate::Attribute;
-
-/// Which attributes of an entry could not be set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[must_use]
-pub(crate) struct Unset {
-    pub(crate) owner: bool,
-    pub(crate) special_bits: bool,
-    pub(crate) mode: bool,
-    pub(crate) time: bool,
-}
+use crate::outcome::Unset;
 
 impl Unset {
     /// Compares the mode that an entry has with the one that it should have.
@@ -34,22 +24,12 @@ impl Unset {
             ..Self::of_mode(stat.st_mode & 0o7777, wanted.mode)
         }
     }
-
-    /// Lists them.
-    pub(crate) fn attributes(self) -> impl Iterator<Item = Attribute> {
-        let all = [
-            (self.owner, Attribute::Owner),
-            (self.special_bits, Attribute::SpecialBits),
-            (self.mode, Attribute::Mode),
-            (self.time, Attribute::Time),
-        ];
-        all.into_iter().filter_map(|(unset, attribute)| unset.then_some(attribute))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Attribute;
 
     #[test]
     fn modes_and_special_bits_are_told_apart() {

@@ -30,7 +30,7 @@ fn another_users_staging_folder_is_not_used() {
     }
     let target = target(place.path());
     let shard = Options {
-        portion: Portion::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
+        portion: Portion::Shard(kopia_repository::Shard::new(0, 2).unwrap()),
         ..Options::default()
     };
     for options in [Options::default(), shard] {
@@ -51,7 +51,7 @@ fn a_directory_that_others_may_have_renamed_is_left_alone() {
     };
     let root: ObjectId = "kaa".parse().unwrap();
     let shard = Options {
-        portion: Portion::Shard(kopia_repository::verify::Shard::new(0, 2).unwrap()),
+        portion: Portion::Shard(kopia_repository::Shard::new(0, 2).unwrap()),
         ..Options::default()
     };
     for name in ["kaa", "kbb"] {

@@ -11,18 +11,18 @@ use kopia_repository::object::Extent;
 use rustix::fs::AtFlags;
 
 use crate::decide::existing::Candidates;
-use crate::decide::leftovers::Leftover;
 use crate::destination::compare::size;
 use crate::destination::directory::Partial;
 use crate::destination::large::Handle;
+use crate::destination::leftover::Leftover;
 use crate::destination::{close, handles, partial};
 use crate::execute::{Worker, is_fatal};
 use crate::lock;
 use crate::plan::items::Item;
 use crate::plan::items::SmallEntry;
 use crate::plan::items::large::{Failed, LargeFile};
+use crate::plan::room::Postponed;
 use crate::reason::Reason;
-use crate::room::Postponed;
 
 impl Worker<'_> {
     /// Notes that a piece is settled or lost, and finishes the file after the last.

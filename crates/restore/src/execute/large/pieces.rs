@@ -9,9 +9,9 @@ use kopia_repository::object::Extent;
 use rustix::fs::{AtFlags, OFlags};
 
 use crate::decide::existing::ExistingPolicy;
-use crate::decide::leftovers::Leftover;
 use crate::destination::compare::{open_file, size};
 use crate::destination::large::Handle;
+use crate::destination::leftover::Leftover;
 use crate::destination::{handles, let_write};
 use crate::execute::{Worker, is_fatal};
 use crate::lock;

@@ -9,7 +9,7 @@ use crate::destination::metadata::keep::Creator;
 use crate::outcome::{KEPT, KEPT_BYTES};
 use crate::preview::{Action, Change};
 use crate::reason::{NotDeleted, Reason};
-use crate::room::Space;
+use crate::space::Space;
 
 impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Counts what cannot be restored exactly of an entry.

@@ -9,8 +9,8 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use kopia_repository::object::Extent;
 
+use super::items::Item;
 use crate::lock;
-use crate::plan::items::Item;
 
 /// A piece that has to be read from the repository.
 pub(crate) type Wrong = (Item, Extent);
