@@ -96,10 +96,15 @@ pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
 /// damage.
 pub fn hints_of_list(error: &Error, repository: &Repository) -> Advice {
     let mut advice = hints(error);
-    // What is refused, or fails for now, is no damage that could be left out.
-    let may_pass = matches!(error.storage_kind(), Some(ErrorKind::NotAllowed | ErrorKind::TryAgain));
-    if !repository.options().degraded && !may_pass {
+    if degraded_helps(error, repository) {
         advice.hints.insert(0, Hint::ListDegraded);
     }
     advice
+}
+
+/// Returns whether a list of snapshots can be read in part once the repository is opened degraded.
+pub fn degraded_helps(error: &Error, repository: &Repository) -> bool {
+    // What is refused, or fails for now, is no damage that could be left out.
+    let may_pass = matches!(error.storage_kind(), Some(ErrorKind::NotAllowed | ErrorKind::TryAgain));
+    !repository.options().degraded && !may_pass
 }

@@ -64,7 +64,7 @@ pub mod space;
 pub mod text;
 mod upgrade;
 
-pub use advice::{Advice, hints, hints_of_list, hints_of_restore, hints_of_storage};
+pub use advice::{Advice, degraded_helps, hints, hints_of_list, hints_of_restore, hints_of_storage};
 pub use audience::Audience;
 pub use effort::Effort;
 pub use finding::{BeforeResume, Cause, Finding, Hint, Weight};

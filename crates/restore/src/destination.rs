@@ -19,6 +19,7 @@ pub(crate) mod leftover;
 pub(crate) mod markers;
 pub(crate) mod merge;
 pub(crate) mod metadata;
+mod mount_table;
 pub(crate) mod mounts;
 pub(crate) mod naming;
 pub(crate) mod outside;
@@ -62,8 +63,9 @@ pub(crate) fn open_directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<O
     Ok(rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?)
 }
 
-/// Opens a directory that is to be changed, and gives ourselves the right to do so where only its mode
-/// forbids it.
+/// Opens a directory that is to be changed.
+///
+/// Where only its mode forbids that, its owner gets the right first.
 ///
 /// Its final mode is set afterwards, or the directory is removed.
 pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {

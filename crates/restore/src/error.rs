@@ -47,7 +47,7 @@ pub enum Error {
         unfinished: PathBuf,
     },
     /// Not all shards are through.
-    #[error("{}", unfinished(missing, *of, others))]
+    #[error("{}", unfinished(missing, *of, others, *maybe_finished))]
     Shards {
         /// The numbers of those that left no marker.
         missing: Vec<u32>,
@@ -55,6 +55,9 @@ pub enum Error {
         of: u32,
         /// Other numbers of shards that left markers here.
         others: Vec<u32>,
+        /// Whether a finish may have taken up what they left: nothing unfinished is there, but something
+        /// else.
+        maybe_finished: bool,
     },
     /// Another process restores the same shard, or one of another number of shards.
     #[error("shard {} of {} is being restored into {} by another process", shard.number(), shard.of(), target.display())]
@@ -88,8 +91,9 @@ pub enum Error {
         target: PathBuf,
         /// How many bytes more must be free at least, as far as that is known.
         missing: Option<u64>,
-        /// Paths in the target of files that were changed in place and have older bytes and newer ones, the
-        /// first few.
+        /// Paths of files that hold older bytes and newer ones.
+        ///
+        /// They were changed in place; the first few are named.
         mixed: Vec<String>,
         /// Whether a large file was to be replaced, so that less is needed with [`crate::Options::in_place`].
         in_place_helps: bool,
@@ -116,13 +120,20 @@ fn more(missing: Option<u64>) -> String {
     missing.map_or(String::new(), |bytes| format!(", which takes at least {bytes} bytes more"))
 }
 
-/// Names the shards that have not finished. A finish takes all their markers away, so none at all may mean
-/// that it has run.
-fn unfinished(missing: &[u32], of: u32, others: &[u32]) -> String {
+/// Names the shards that have not finished.
+///
+/// A finish takes all their markers away, so none at all may mean that it has run.
+fn unfinished(missing: &[u32], of: u32, others: &[u32], maybe_finished: bool) -> String {
     let none = missing.len() as u64 == u64::from(of) && others.is_empty();
     match missing {
-        [_] if none => "the only shard has not finished, or a finish has taken up what it left".into(),
-        _ if none => format!("none of {of} shards has finished, or a finish has taken up what they left"),
+        [_] if none && maybe_finished => {
+            "the only shard has not finished, or a finish has taken up what it left".into()
+        }
+        _ if none && maybe_finished => {
+            format!("none of {of} shards has finished, or a finish has taken up what they left")
+        }
+        [_] if none => "the only shard has not finished".into(),
+        _ if none => format!("none of {of} shards has finished"),
         [first @ .., last] if !first.is_empty() => {
             let first: Vec<_> = first.iter().map(ToString::to_string).collect();
             format!("shards {} and {last} of {of} have not finished", first.join(", "))

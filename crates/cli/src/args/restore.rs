@@ -18,8 +18,8 @@ const SPEED: &str = "Speed, space and safety";
 pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) what: What,
-    /// Where to restore to: a folder's contents go into it; a file or link becomes it, or goes into it if it is a folder
-    /// or ends in /.
+    /// Where to restore to: a folder's contents go into it; a file or link becomes it, or goes into it if it
+    /// is a folder or ends in /.
     #[arg(value_name = "TARGET")]
     pub(crate) target: PathBuf,
     /// Show what would be written, kept and deleted, and what would fail; change nothing.
@@ -43,7 +43,7 @@ pub(crate) struct Restore {
     #[arg(help_heading = TARGET, long)]
     pub(crate) delete_extra: bool,
     /// With --delete-extra: leave the folder lost+found of TARGET.
-    #[arg(help_heading = TARGET, long, requires = "delete_extra")]
+    #[arg(help_heading = TARGET, hide_short_help = true, long, requires = "delete_extra")]
     pub(crate) keep_lost_found: bool,
     /// Stop at the first error.
     #[arg(help_heading = ERRORS, long)]
@@ -89,16 +89,17 @@ pub(crate) struct Restore {
     /// Do not restore modification times.
     #[arg(help_heading = ATTRIBUTES, long)]
     pub(crate) skip_times: bool,
-    /// How deep folders may be nested.
+    /// Do not restore folders nested more than N deep; each is an error.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "N",
         default_value_t = restore::Options::default().max_depth,
     )]
     pub(crate) max_depth: usize,
     /// Compare every content with its hash; the encryption authenticates it in any case.
-    #[arg(help_heading = SPEED, long)]
+    #[arg(help_heading = SPEED, hide_short_help = true, long)]
     pub(crate) verify_hashes: bool,
     /// What is forced to disk before the end: nothing, the target's file system once, or every file.
     #[arg(
@@ -110,11 +111,12 @@ pub(crate) struct Restore {
     )]
     pub(crate) sync: restore::Durability,
     /// Leave blocks of zeros out of files, as holes that take no room on the disk.
-    #[arg(help_heading = SPEED, long)]
+    #[arg(help_heading = SPEED, hide_short_help = true, long)]
     pub(crate) sparse: bool,
     /// Which written files stay in the page cache: only small ones, or all.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "WHAT",
         default_value = "auto",
@@ -124,6 +126,7 @@ pub(crate) struct Restore {
     /// How many MiB may be read ahead from networks and spinning disks.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "MIB",
         default_value_t = 64,

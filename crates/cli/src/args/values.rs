@@ -42,9 +42,9 @@ where
 
 pub(super) fn about_io(mode: &IoMode) -> &'static str {
     match mode {
-        IoMode::Auto => "The fastest as measured, which is pread",
-        IoMode::Map => "By memory maps on local file systems",
-        IoMode::Pread => "Never by maps",
+        IoMode::Auto => "The fastest way as measured; today that is pread",
+        IoMode::Map => "Map packs into memory on local file systems, pread elsewhere",
+        IoMode::Pread => "Read with pread, never map",
     }
 }
 

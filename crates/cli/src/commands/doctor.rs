@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{
-    Effort, Finding, Hint, LocalPath, OpenFailure, Weight, access, explain, identity, neighbours, not_found,
-    pace, packs, replicas,
+    Effort, Finding, Hint, LocalPath, OpenFailure, Weight, access, degraded_helps, explain, identity,
+    neighbours, not_found, pace, packs, replicas,
 };
 use kopia_rs::storage::BlobStore;
 use kopia_rs::unindexed::Packs;
@@ -123,7 +123,7 @@ fn examine(
         Err(error) => {
             for mut finding in it.explain(&error) {
                 if let Finding::Failed { hints, .. } = &mut finding
-                    && !repository.options().degraded
+                    && degraded_helps(&error, &repository)
                 {
                     hints.insert(0, Hint::ListDegraded);
                 }

@@ -189,7 +189,7 @@ pub(crate) fn watch<R>(
     }
     let (done, end) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        let show = move || {
             let mut last = Instant::now();
             while end.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
                 let wanted = take_progress_request();
@@ -202,7 +202,9 @@ pub(crate) fn watch<R>(
                     draw();
                 }
             }
-        });
+        };
+        // Where no thread is to be had, the work goes on without.
+        let _ = std::thread::Builder::new().name("progress".into()).spawn_scoped(scope, show);
         let result = work();
         drop(done);
         bar.finish_and_clear();
@@ -318,7 +320,8 @@ impl Total {
 
 pub(crate) fn style(total: bool) -> ProgressStyle {
     let template = if total {
-        "{percent:>3} % {bar:16}  {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec:>11}  {eta:>3} left  {msg}"
+        "{percent:>3} % {bar:16}  {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec:>11}  \
+         {eta:>3} left  {msg}"
     } else {
         "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}"
     };

@@ -137,7 +137,7 @@ fn shards_and_their_end() {
     let place = Place::new();
     let (repository, target) = (repository(&place), place.path("target"));
     let ran = |options: &str| restore(&repository, &target, options).run();
-    ran("--finish 2").exits(1).says(&["none of 2 shards has finished, or a finish", "hint: "]);
+    ran("--finish 2").exits(1).says(&["none of 2 shards has finished\n", "hint: "]);
     let first = ran("--shard 0/2").exits(0);
     assert!(first.text().contains("restored shard 0 of 2, "), "{}", first.text());
     ran("--finish 2").exits(1).says(&["shard 1 of 2 has not finished"]);

@@ -41,7 +41,8 @@ impl Lock {
                 return Err(busy(shard));
             }
             tries += 1;
-            // The process that finished the restore may just have removed it; a lock without a name excludes none.
+            // The process that finished the restore may just have removed it; a lock without a name excludes
+            // none.
             let named = look(directory, &*name).map_err(error)?.map(|stat| Identity::from(&stat));
             if named == Some(Identity::of(&file).map_err(error)?) {
                 break file;
@@ -179,7 +180,9 @@ pub(crate) fn read_done_markers(target: &Target, staging: &Staging, of: u32) -> 
     let mut others: Vec<u32> = others.filter(|other| *other != of).collect();
     others.sort_unstable();
     others.dedup();
-    Err(Error::Shards { missing, of, others })
+    // A finish takes the unfinished directory away before the markers, and leaves what it was for.
+    let maybe_finished = !staging.is_left() && staging::has_others(&target.directory).unwrap_or(true);
+    Err(Error::Shards { missing, of, others, maybe_finished })
 }
 
 fn shards(of: u32) -> impl Iterator<Item = Shard> {

@@ -172,13 +172,20 @@ impl Staging {
         self.handle.as_fd()
     }
 
-    /// Puts a tag into the directory that keeps it out of backups, which do without it if there is no room.
+    /// Puts a tag into the directory that keeps it out of backups.
+    ///
+    /// They do without it if there is no room.
+    ///
     /// The snapshot's root must have no entry of that name, nor of one that some file system may take for it.
     pub(crate) fn tag(&self) {
         self.has_tag.store(true, Ordering::Relaxed);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.handle, TAG, flags, Mode::RUSR | Mode::WUSR);
-        let written = file.and_then(|file| rustix::io::pwrite(file, TAG_TEXT, 0));
+        let written = file.and_then(|file| {
+            let length = rustix::io::pwrite(&file, TAG_TEXT, 0)?;
+            // One that is there already may be longer.
+            rustix::fs::ftruncate(file, length as u64)
+        });
         let _ = written.inspect_err(|errno| tracing::debug!(%errno, "no {TAG}"));
     }
 

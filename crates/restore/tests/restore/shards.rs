@@ -98,9 +98,10 @@ fn nothing_is_finished_before_all_are_through() {
     let root = root(&place);
     let error = part(&place, &root, Portion::Finish(3)).unwrap_err();
     assert!(
-        matches!(&error, Error::Shards { missing, of: 3, others } if missing == &[0, 1, 2] && others.is_empty()),
+        matches!(&error, Error::Shards { missing, of: 3, others, .. } if missing == &[0, 1, 2] && others.is_empty()),
         "{error}"
     );
+    assert_eq!(error.to_string(), "none of 3 shards has finished");
     assert!(!place.path("target").exists(), "nothing is left of the attempt");
     part(&place, &root, shard(1, 3)).unwrap();
     let error = part(&place, &root, Portion::Finish(3)).unwrap_err();
@@ -152,7 +153,8 @@ fn a_file_of_which_one_shard_lost_a_piece_is_not_finished() {
     assert!(place.path("target/d1/large").exists());
 }
 
-/// Directories with a file of one piece and one of so many that its list is cut itself, each content in a pack of its own.
+/// Directories with a file of one piece and one of so many that its list is cut itself, each content in a
+/// pack of its own.
 fn scattered(place: &Place) -> Entry {
     let mut writer = RepositoryWriter::new().piece_size(1000).pack_size(1);
     let folders: Vec<Value> = (0..3_u32)
@@ -234,7 +236,8 @@ fn marks_go_with_what_they_stand_for() {
         part(&place, &root, shard(number, 2)).unwrap();
     }
     assert_eq!(marks(), 2);
-    // A restore of something else removes what the shards did, and a mirror deletes nothing but what is too much.
+    // A restore of something else removes what the shards did, and a mirror deletes nothing but what is too
+    // much.
     let mut mirror = Options::default();
     mirror.delete_extra = true;
     let outcome = kopia_restore::restore(&other, &target, &mirror).unwrap();

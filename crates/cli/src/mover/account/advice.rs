@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 
 use kopia_rs::diagnosis::text::{chain, size};
-use kopia_rs::diagnosis::{Audience, hints};
-use kopia_rs::{Error, Repository, restore, storage};
+use kopia_rs::diagnosis::{Audience, degraded_helps, hints};
+use kopia_rs::{Error, Repository, restore};
 
 use super::line::StatusLine;
 
@@ -26,9 +26,7 @@ pub(crate) fn repository(what: &str, error: &Error) -> StatusLine {
 
 /// As [`repository`], of the list of snapshots: the others can be listed without what is damaged.
 pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> StatusLine {
-    let may_pass =
-        matches!(error.storage_kind(), Some(storage::ErrorKind::NotAllowed | storage::ErrorKind::TryAgain));
-    if opened.options().degraded || may_pass {
+    if !degraded_helps(error, opened) {
         return repository(what, error);
     }
     let degraded = Audience::VolSync.option("--degraded");
