@@ -78,7 +78,10 @@ pub(crate) fn run(
             log.warn(
                 "DEBUG_MOVER is set: nothing is restored until the annotation enable-debug-mover is removed",
             );
-            log.warn("to restore in this pod, run `kopia-rs mover restore` in it; kopia-rs doctor, ls and others work, too");
+            log.warn(
+                "to restore in this pod, run `kopia-rs mover restore` in it; kopia-rs doctor, ls and \
+                others work, too",
+            );
             loop {
                 std::thread::park();
             }

@@ -1,4 +1,5 @@
-//! Every repository that kopia wrote for us, restored by the real binary: bytes, owners, modes and times of every entry.
+//! Every repository that kopia wrote for us, restored by the real binary: bytes, owners, modes and times of
+//! every entry.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! Against the real kopia: it backs up a tree of the tester's choice, and what comes back is compared with the tree.
+//! Against the real kopia: it backs up a tree of the tester's choice, and what comes back is compared with
+//! the tree.
 //!
 //! ```sh
 //! KOPIA_RS_LIVE_TREE=/some/tree cargo test --package kopia-rs-cli --test live -- --ignored

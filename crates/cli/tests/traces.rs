@@ -133,7 +133,8 @@ fn listing(folder: &Path) -> Vec<String> {
     lines
 }
 
-/// Restores a golden repository of 1,104 files with these options, and counts system calls by name; `None` without strace.
+/// Restores a golden repository of 1,104 files with these options, and counts system calls by name; `None`
+/// without strace.
 fn counts(options: &[&str]) -> Option<BTreeMap<String, u64>> {
     if Command::new("strace").arg("--version").output().is_err() {
         eprintln!("strace is not on PATH: nothing was tested");

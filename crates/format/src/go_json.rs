@@ -1,15 +1,17 @@
 //! JSON as Go reads it, for documents that kopia writes and people edit.
 //!
-//! Names of fields are found in any case, unknown ones are ignored, the last of doubled ones counts, and `null` stands for what
-//! is missing. What follows the first value is ignored, as by Go's `json.Decoder`. Values are borrowed from the text, so that a
-//! caller who wipes the text leaves no copy of a secret behind; errors quote none of it.
+//! Names of fields are found in any case, unknown ones are ignored, the last of doubled ones counts, and
+//! `null` stands for what is missing. What follows the first value is ignored, as by Go's `json.Decoder`.
+//! Values are borrowed from the text, so that a caller who wipes the text leaves no copy of a secret behind;
+//! errors quote none of it.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Why a document makes no sense. No part of the document is in it but the names of fields that were asked for.
+/// Why a document makes no sense. No part of the document is in it but the names of fields that were asked
+/// for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -51,7 +53,8 @@ impl<'t> Object<'t> {
         values.next().ok_or(Error::Empty)?.map_err(malformed)
     }
 
-    /// Returns a field that Go keeps in a plain variable, which `null` leaves as it is: a number, text, `bool`.
+    /// Returns a field that Go keeps in a plain variable, which `null` leaves as it is: a number, text,
+    /// `bool`.
     ///
     /// # Errors
     /// [`Error::Field`].

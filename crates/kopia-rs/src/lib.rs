@@ -1,7 +1,9 @@
-//! Reads [Kopia](https://kopia.io) repositories without kopia and restores snapshots at the speed of the hardware.
+//! Reads [Kopia](https://kopia.io) repositories without kopia and restores snapshots at the speed of the
+//! hardware.
 //!
-//! No kopia binary, no connect step, no configuration, no cache folder: a folder and a password. Repositories are only
-//! ever read. This crate holds no code of its own; it gathers what the crates below it offer and is the guide to them.
+//! No kopia binary, no connect step, no configuration, no cache folder: a folder and a password. Repositories
+//! are only ever read. This crate holds no code of its own; it gathers what the crates below it offer and is
+//! the guide to them.
 //!
 //! # From a folder to a restored tree
 //!
@@ -25,18 +27,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`restore::restore`] returns `Err` if nothing, or no more, could be restored. Damage that concerns single entries costs
-//! only these: they are listed in [`restore::Outcome::problems`], each with its path and a [`restore::Reason`] to match on,
-//! such as the content, blob and offset that cannot be read ([`Defect`]), or what the system refused. What is
-//! restored appears in the target only when it is whole. [`restore::Options`] default to what is safe, and a
-//! [`restore::Observer`] watches while it runs. The same call takes up what a killed process left, and turns a tree that has
-//! changed since back into the snapshot, writing only what differs; [`restore::preview`] says what it would do. A
-//! [`restore::Plan`] says beforehand how many files, bytes, packs and ranges there are to be read, and runs to the same end.
+//! [`restore::restore`] returns `Err` if nothing, or no more, could be restored. Damage that concerns single
+//! entries costs only these: they are listed in [`restore::Outcome::problems`], each with its path and a
+//! [`restore::Reason`] to match on, such as the content, blob and offset that cannot be read ([`Defect`]), or
+//! what the system refused. What is restored appears in the target only when it is whole.
+//! [`restore::Options`] default to what is safe, and a [`restore::Observer`] watches while it runs. The same
+//! call takes up what a killed process left, and turns a tree that has changed since back into the snapshot,
+//! writing only what differs; [`restore::preview`] says what it would do. A [`restore::Plan`] says beforehand
+//! how many files, bytes, packs and ranges there are to be read, and runs to the same end.
 //!
 //! # Reading without restoring
 //!
-//! An [`Entry`] is a file, folder or link that knows its repository, so it can be read wherever it goes: entries and all
-//! other handles are `Clone + Send + Sync + 'static`. An open file is `Read + Seek`, and
+//! An [`Entry`] is a file, folder or link that knows its repository, so it can be read wherever it goes:
+//! entries and all other handles are `Clone + Send + Sync + 'static`. An open file is `Read + Seek`, and
 //! [`read_at`](ObjectReader::read_at) serves many threads at once.
 //!
 //! ```
@@ -62,8 +65,8 @@
 //!
 //! # Naming things as people do
 //!
-//! [`Repository::select`] understands what the command understands: `latest`, `user@host:/path`, ids, the beginning of
-//! an id, each with a path below, and a point in time.
+//! [`Repository::select`] understands what the command understands: `latest`, `user@host:/path`, ids, the
+//! beginning of an id, each with a path below, and a point in time.
 //!
 //! ```
 //! use kopia_rs::select::{At, Query};
@@ -86,8 +89,9 @@
 //!
 //! # When it cannot be read
 //!
-//! [`Error`] says what a caller may do about it: nothing there, wrong password, corrupt (with blob and offset),
-//! unsupported, not found or ambiguous (with what there is instead), and failures of the [`storage`].
+//! [`Error`] says what a caller may do about it: nothing there, wrong password, corrupt (with blob and
+//! offset), unsupported, not found or ambiguous (with what there is instead), and failures of the
+//! [`storage`].
 //!
 //! ```
 //! use kopia_rs::{Error, FilesystemStore, Password, Repository};
@@ -102,9 +106,9 @@
 //!
 //! # Why it cannot be read, and what to change
 //!
-//! [`diagnosis`] looks at the local system around a repository: it finds repositories one level above or below, what is not
-//! mounted, which ids may read, a password with a line break too many. It returns values; texts are made of them for a
-//! person at a terminal, or for the log of a pod.
+//! [`diagnosis`] looks at the local system around a repository: it finds repositories one level above or
+//! below, what is not mounted, which ids may read, a password with a line break too many. It returns values;
+//! texts are made of them for a person at a terminal, or for the log of a pod.
 //!
 //! ```
 //! use kopia_rs::diagnosis::{Audience, Effort, Finding, LocalPath, OpenFailure, explain};
@@ -136,8 +140,9 @@
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!
-//! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C compiler and is
-//! slower; `testing` adds `storage::testing`: stores that count and fail, and the test that every store must pass.
+//! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C
+//! compiler and is slower; `testing` adds `storage::testing`: stores that count and fail, and the test that
+//! every store must pass.
 
 pub use kopia_codec::key::Password;
 pub use kopia_format::directory::{EntryKind, FailedEntry, Refusal, Refused, Summary};

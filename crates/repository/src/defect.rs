@@ -1,7 +1,7 @@
 //! Why an entry of a snapshot cannot be restored as it was backed up, wherever it is restored to.
 //!
-//! Verifying, listing and restoring all come to these conclusions; they stand here once, as data and as the sentences that
-//! people read. This room reads nothing.
+//! Verifying, listing and restoring all come to these conclusions; they stand here once, as data and as the
+//! sentences that people read. This room reads nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,13 +11,15 @@ use kopia_format::{BlobId, ContentId};
 
 use crate::Error;
 
-/// Why an entry cannot be restored as it was backed up. Displayed, each reads as what is wrong with "the entry".
+/// Why an entry cannot be restored as it was backed up. Displayed, each reads as what is wrong with "the
+/// entry".
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Defect {
     /// The repository cannot give its bytes; the error names the content, or the blob and the offset.
     Unreadable(Arc<Error>),
-    /// It needs a content that was found damaged; [`verify::Report::damage`](crate::verify::Report::damage) says how.
+    /// It needs a content that was found damaged; [`verify::Report::damage`](crate::verify::Report::damage)
+    /// says how.
     Damaged {
         /// The content.
         content: ContentId,
@@ -132,7 +134,8 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Writes an error and its sources: what the system said to a store, for example that a permission is missing.
+/// Writes an error and its sources: what the system said to a store, for example that a permission is
+/// missing.
 pub(crate) fn write_chain(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
     write!(f, "{error}")?;
     let mut source = std::error::Error::source(error);

@@ -18,8 +18,8 @@ pub enum Error {
         /// Where it was looked for.
         location: String,
     },
-    /// There is a `kopia.repository`, and nothing that a repository has from its first moment on: it was not copied, or not
-    /// yet.
+    /// There is a `kopia.repository`, and nothing that a repository has from its first moment on: it was not
+    /// copied, or not yet.
     #[error("the repository at {location} is incomplete: it holds no {lacks}")]
     Incomplete {
         /// Where the repository is.
@@ -42,10 +42,11 @@ pub enum Error {
         owner: String,
         /// When that was announced.
         since: Timestamp,
-        /// The copy of `kopia.repository` from before the upgrade, if there is one. As long as the upgrade has not ended,
-        /// everything that was there before can be read by it.
+        /// The copy of `kopia.repository` from before the upgrade, if there is one. As long as the upgrade
+        /// has not ended, everything that was there before can be read by it.
         backup: Option<BlobId>,
-        /// How many such copies there are, with those of earlier upgrades: a rollback takes the oldest of them.
+        /// How many such copies there are, with those of earlier upgrades: a rollback takes the oldest of
+        /// them.
         backups: usize,
         /// What the owner says.
         message: String,
@@ -88,7 +89,8 @@ pub enum Error {
         /// The content.
         content: ContentId,
     },
-    /// No index that was read knows a content, and others may have been written since: they could not be listed again.
+    /// No index that was read knows a content, and others may have been written since: they could not be
+    /// listed again.
     #[error(
         "content {content} is in no index that was read, and index blobs cannot be listed again: {source}"
     )]
@@ -156,7 +158,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns what a caller may do about it where the store could not be read; `None` if another thing is wrong.
+    /// Returns what a caller may do about it where the store could not be read; `None` if another thing is
+    /// wrong.
     pub fn storage_kind(&self) -> Option<ErrorKind> {
         match self {
             Self::Storage(error) => Some(error.kind()),

@@ -69,8 +69,10 @@ pub(crate) struct Indexes {
     pub(crate) blobs: usize,
     /// What could not be read, where that was allowed.
     pub(crate) unreadable: UnreadableParts,
-    /// Contents that were deleted by then (seconds since 1970) may be gone from the index while their packs
-    /// are still there; nothing if no index blob was ever compacted.
+    /// Up to when deleted contents may be gone by now, in seconds since 1970.
+    ///
+    /// They may be gone from the index while their packs are still there; nothing if no index blob was ever
+    /// compacted.
     pub(crate) dropped_until: Option<i64>,
     /// The blobs that were listed.
     listing: Listing,
@@ -80,7 +82,8 @@ pub(crate) struct Indexes {
     confirmed: AtomicBool,
 }
 
-/// How long kopia keeps what was deleted, at least, before an index blob is written without it, in seconds.
+/// How long kopia keeps deleted entries in indexes at least, in seconds.
+///
 /// Repositories with epochs say themselves how far that has come.
 const KEPT_AFTER_DELETION: i64 = 24 * 60 * 60;
 

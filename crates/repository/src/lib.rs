@@ -1,7 +1,7 @@
 //! Opens Kopia repositories and reads contents, objects, manifests and snapshots.
 //!
-//! This crate joins three others: `kopia-storage` reads blobs, `kopia-codec` opens them, `kopia-format` says what the
-//! bytes mean. It writes nothing anywhere; `kopia-restore` builds on it.
+//! This crate joins three others: `kopia-storage` reads blobs, `kopia-codec` opens them, `kopia-format` says
+//! what the bytes mean. It writes nothing anywhere; `kopia-restore` builds on it.
 //!
 //! | module | what |
 //! |---|---|

@@ -1,8 +1,9 @@
 //! From what a person types to the entry that is meant.
 //!
-//! A name is tried in this order: `latest`; `user@host:/path`, which is a source or lies below one; the full id of a
-//! snapshot; the id of an object; the beginning of a snapshot's id, at least four digits long and unique. Each may be followed
-//! by `/a/path/below`. Where a path lies below several sources, the newest snapshot that has it counts.
+//! A name is tried in this order: `latest`; `user@host:/path`, which is a source or lies below one; the full
+//! id of a snapshot; the id of an object; the beginning of a snapshot's id, at least four digits long and
+//! unique. Each may be followed by `/a/path/below`. Where a path lies below several sources, the newest
+//! snapshot that has it counts.
 
 use kopia_format::snapshot::Source;
 use kopia_format::{ObjectId, Timestamp};
@@ -45,7 +46,9 @@ pub struct Selection {
     pub entry: Entry,
     /// The path below the root, empty for the root.
     pub path: String,
-    /// The newest snapshot of the source that the name begins with, if another source has a newer one of the same path.
+    /// The newest snapshot of a source that was passed over.
+    ///
+    /// The name begins with this source, but another one has a newer snapshot of the same path.
     pub passed_over: Option<Snapshot>,
 }
 
@@ -72,8 +75,8 @@ impl Repository {
     /// Finds what a query names.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and [`Error::Ambiguous`] with what there is instead; [`Error::NothingToChoose`] if a time or
-    /// `incomplete` comes with an id; as for [`Repository::snapshots`] and [`Entry::at`].
+    /// [`Error::NotFound`] and [`Error::Ambiguous`] with what there is instead; [`Error::NothingToChoose`] if
+    /// a time or `incomplete` comes with an id; as for [`Repository::snapshots`] and [`Entry::at`].
     pub fn select(&self, query: &Query<'_>) -> Result<Selection> {
         match self.select_once(query) {
             // It may have been written since the indexes were read.
@@ -85,8 +88,9 @@ impl Repository {
     fn select_once(&self, query: &Query<'_>) -> Result<Selection> {
         let name = query.name.trim_end_matches('/');
         let (head, path) = name.split_once('/').unwrap_or((name, ""));
-        // Objects need no list of snapshots, so that they can be had even when it is damaged. A snapshot's id is made of
-        // digits alone and would be an object's as well, so only those with a letter of their own come first.
+        // Objects need no list of snapshots, so that they can be had even when it is damaged. A snapshot's id
+        // is made of digits alone and would be an object's as well, so only those with a letter of their own
+        // come first.
         let object = head.parse::<ObjectId>().ok();
         if let Some(object) =
             object.filter(|id| id.is_directory() || id.indirection() > 0 || id.is_compressed())
@@ -127,10 +131,8 @@ impl Repository {
 
 impl Query<'_> {
     fn must_not_narrow(&self, id: &str) -> Result<()> {
-        match self.at.is_some() || self.incomplete {
-            true => Err(Error::NothingToChoose { id: id.into() }),
-            false => Ok(()),
-        }
+        let narrows = self.at.is_some() || self.incomplete;
+        if narrows { Err(Error::NothingToChoose { id: id.into() }) } else { Ok(()) }
     }
 
     fn admits(&self, snapshot: &Snapshot) -> bool {
@@ -144,8 +146,8 @@ fn found(snapshot: &Snapshot, path: &str) -> Result<Selection> {
     Ok(Selection { snapshot: Some(snapshot.clone()), entry, path: path.into(), passed_over: None })
 }
 
-/// Chooses among several sources that a path lies in, with the path below each, longest source first: the newest snapshot that
-/// has it. The first source decides where none has.
+/// Chooses among several sources that a path lies in, with the path below each, longest source first: the
+/// newest snapshot that has it. The first source decides where none has.
 fn newest_of(snapshots: &Snapshots, query: &Query<'_>, sources: &[(Source, String)]) -> Result<Selection> {
     let Some(((longest, rest), others)) = sources.split_first() else {
         return Err(Error::NotFound { what: format!("source {:?}", query.name), candidates: Vec::new() });
@@ -194,8 +196,9 @@ fn choose<'s>(snapshots: &'s Snapshots, query: &Query<'_>, source: Option<&Sourc
     })
 }
 
-/// Finds the sources that `user@host:/path` lies in and the path below each, longest source first; a source of that name where
-/// there is none. They are compared component by component, as they are written, because a user's name may hold `@`.
+/// Finds the sources that `user@host:/path` lies in and the path below each, longest source first; a source
+/// of that name where there is none. They are compared component by component, as they are written, because a
+/// user's name may hold `@`.
 fn split(snapshots: &Snapshots, name: &str) -> Option<Vec<(Source, String)>> {
     let known = snapshots.sources().into_iter();
     let mut known: Vec<_> = known.filter_map(|source| Some((source.clone(), below(source, name)?))).collect();
@@ -206,7 +209,8 @@ fn split(snapshots: &Snapshots, name: &str) -> Option<Vec<(Source, String)>> {
     Some(known)
 }
 
-/// Returns the path below a source that a name stands for, without `/` around it; nothing if the name lies elsewhere.
+/// Returns the path below a source that a name stands for, without `/` around it; nothing if the name lies
+/// elsewhere.
 fn below(source: &Source, name: &str) -> Option<String> {
     let (mut source, mut name) = (source.to_string(), name.to_string());
     if is_windows(&source) {
@@ -217,7 +221,8 @@ fn below(source: &Source, name: &str) -> Option<String> {
     (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_string())
 }
 
-/// Returns whether the path of a source begins with a drive, as `user@host:C:\folder` does, or names a share of a server.
+/// Returns whether the path of a source begins with a drive, as `user@host:C:\folder` does, or names a share
+/// of a server.
 fn is_windows(source: &str) -> bool {
     let path = source.split_once(':').map_or("", |(_, path)| path);
     path.starts_with("\\\\")

@@ -37,12 +37,13 @@ impl Repository {
     /// Reads the list of snapshots: one read for each run of neighbouring manifest contents. A server lists those that
     /// its user may see.
     ///
-    /// It is the list as of when indexes were read, or of later if others have since removed what it was made of. A
-    /// repository opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) lists deleted snapshots, too.
+    /// It is the list as of when indexes were read, or of later if others have since removed what it was made
+    /// of. A repository opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) lists deleted
+    /// snapshots, too.
     ///
     /// # Errors
-    /// As for [`Contents::read`](crate::Contents::read) and [`Error::CorruptSnapshot`]: a list with gaps would
-    /// be a lie. A repository that was opened degraded has them in [`Snapshots::lost`] instead.
+    /// As for [`Contents::read`](crate::Contents::read) and [`Error::CorruptSnapshot`]: a list with gaps
+    /// would be a lie. A repository that was opened degraded has them in [`Snapshots::lost`] instead.
     pub fn snapshots(&self) -> Result<Snapshots> {
         self.list_snapshots(self.options().degraded)
     }
@@ -124,12 +125,14 @@ impl Snapshot {
         self.manifest.start_time()
     }
 
-    /// Says whether it was deleted, and is listed because [`OpenOptions::deleted`](crate::OpenOptions::deleted) says so.
+    /// Says whether it was deleted, and is listed because
+    /// [`OpenOptions::deleted`](crate::OpenOptions::deleted) says so.
     pub fn is_deleted(&self) -> bool {
         self.deleted
     }
 
-    /// Returns its root: a folder or a single file. One without a name has the last one of the path that was backed up.
+    /// Returns its root: a folder or a single file. One without a name has the last one of the path that was
+    /// backed up.
     ///
     /// # Errors
     /// [`Error::CorruptSnapshot`] if the manifest names none.
@@ -163,8 +166,9 @@ impl Snapshots {
         &self.lost
     }
 
-    /// Returns whether something was deleted that may be a snapshot and may still be there: a repository opened with
-    /// [`OpenOptions::deleted`](crate::OpenOptions::deleted) tells. Never so where it was opened in this way.
+    /// Returns whether something was deleted that may be a snapshot and may still be there: a repository
+    /// opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) tells. Never so where it was opened
+    /// in this way.
     pub fn hides_deleted(&self) -> bool {
         self.hides_deleted
     }

@@ -65,7 +65,9 @@ pub struct Held {
 }
 
 impl UnindexedPack {
-    /// Returns whether it holds contents of a prefix that no index has, or may do so because it cannot say.
+    /// Returns whether it holds, or may hold, what no index has.
+    ///
+    /// That means contents of a prefix; it may do so if it cannot say.
     pub fn may_hide(&self, prefix: Option<char>) -> bool {
         self.error.is_some() || self.holds.get(&prefix).is_some_and(|held| held.unknown > 0)
     }

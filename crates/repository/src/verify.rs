@@ -1,8 +1,9 @@
-//! Proves what can be read: every content of the index, or of one snapshot, and every object that is made of them.
+//! Proves what can be read: every content of the index, or of one snapshot, and every object made of them.
 //!
-//! First the folders are walked: each must parse, and every content that a folder, file or link needs must be in the index.
-//! Then contents are read pack by pack, each range once; every one must open, decompress, and have its length and its
-//! hash. Where something is wrong, the trees are walked once more to say which paths of which snapshots it costs.
+//! First the directories are walked: each must parse, and every content that a directory, file or link needs
+//! must be in the index. Then contents are read pack by pack, each range once; every one must open,
+//! decompress, and have its length and its hash. Where something is wrong, the trees are walked once more to
+//! say which paths of which snapshots it costs.
 //!
 //! `kopia snapshot verify` and `kopia content verify` (`snapshot/snapshotfs/snapshot_verifier.go`,
 //! `repo/content/content_manager_iterate.go`) ask the same questions apart from each other.
@@ -24,19 +25,22 @@ use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
 pub use part::Part;
 use walk::Survey;
 
-/// How many damaged contents and lost entries a [`Report`] keeps, and about how many bytes of paths; observers are told of
-/// all.
+/// How many damaged contents and lost entries a [`Report`] keeps; observers are told of all.
 const KEPT: usize = 10_000;
+
+/// About how many bytes of paths a [`Report`] keeps.
 const KEPT_BYTES: usize = 16 << 20;
 
 /// What is verified.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Only contents of this part of the packs. Folders are walked in every part.
+    /// Only contents of this part of the packs. Directories are walked in every part.
     pub part: Part,
-    /// Where a percentage of the packs begins, in their order: 0 is at the first one, 0.5 in the middle. Whoever verifies
-    /// now and then should take another one each time, such as a random one, or some packs are never read.
+    /// Where a percentage of the packs begins, in their order.
+    ///
+    /// 0 is at the first one, 0.5 in the middle. A program that verifies now and then should take another one
+    /// each time, such as a random one, or some packs are never read.
     pub start: f64,
 }
 
@@ -78,27 +82,32 @@ pub struct Report {
     pub stored_bytes: Coverage,
     /// Plain bytes that were hashed.
     pub plain_bytes: u64,
-    /// Different folders that were walked.
-    pub folders: u64,
+    /// Different directories that were walked.
+    pub directories: u64,
     /// Different files and links in them.
     pub files: u64,
     /// Contents that cannot be read.
     pub damage_count: u64,
     /// 10,000 of them at most, by pack and offset.
     pub damage: Vec<Damage>,
-    /// Entries that cannot be restored as they were, each as often as there are snapshots with it.
+    /// Entries that cannot be restored as they were, once for each snapshot.
     pub affected_count: u64,
     /// The first 10,000 of them.
     pub affected: Vec<AffectedEntry>,
-    /// Files that stand for others: `kopia snapshot fix` could not read these, or `kopia restore --shallow` did not restore them.
-    /// That is no damage of what is there.
+    /// Files that stand for others, which is no damage of what is there.
+    ///
+    /// `kopia snapshot fix` could not read these, or `kopia restore --shallow` did not restore them.
     pub stub_count: u64,
-    /// The first 100 of them, by the names that they have in their folders.
+    /// The first 100 of them, by the names that they have in their directories.
     pub stubs: Vec<(String, Stub)>,
-    /// Packs that no index entry names, if everything was verified. There are some in sound repositories, too
-    /// ([`UnindexedPack::is_expected`]); but an index blob that is missing altogether shows in nothing else.
+    /// Packs that no index entry names, if everything was verified.
+    ///
+    /// There are some in sound repositories, too ([`UnindexedPack::is_expected`]); but an index blob that is
+    /// missing altogether shows in nothing else.
     pub unindexed: Vec<UnindexedPack>,
-    /// Why it is not known whether there are such packs, if everything was to be verified and that is so.
+    /// Why packs that no index names could not be searched for.
+    ///
+    /// Nothing if they were, or not everything was to be verified.
     pub unsearched: Option<Error>,
     /// Why parts of the list of snapshots cannot be read, if everything was verified.
     pub unlisted: Vec<Arc<Error>>,
@@ -142,7 +151,9 @@ pub struct AffectedEntry {
 }
 
 impl Report {
-    /// Says whether nothing is wrong with what was looked at, and no index blob seems to be missing, or may be.
+    /// Returns whether nothing is wrong with what was looked at.
+    ///
+    /// No index blob may seem to be missing either.
     pub fn is_sound(&self) -> bool {
         self.damage_count == 0
             && self.affected_count == 0
@@ -158,8 +169,9 @@ impl Report {
 }
 
 impl Repository {
-    /// Verifies everything: all contents of the index and all snapshots that are not deleted. Packs that no index entry names
-    /// say what they hold.
+    /// Verifies all contents of the index, and all snapshots that are not deleted.
+    ///
+    /// Packs that no index entry names say what they hold.
     ///
     /// # Errors
     /// As for [`Repository::snapshots`], unless the list can be read in part, and
@@ -208,8 +220,9 @@ impl Repository {
     }
 }
 
-/// Verifies what lies below some roots, beside what is lost anyway, and the contents that they need if there is a set for these,
-/// otherwise all.
+/// Verifies what lies below some roots, and the contents that they need.
+///
+/// Without a set for what is needed, all contents are verified. `lost` are entries that are lost anyway.
 fn verify(
     repository: &Repository,
     (roots, lost): (&[(Option<Snapshot>, Entry)], Vec<AffectedEntry>),
@@ -219,7 +232,7 @@ fn verify(
 ) -> Report {
     let mut survey = Survey::new(repository, needed);
     survey.run(roots.iter().map(|(_, root)| root));
-    let mut report = Report { folders: survey.directories, files: survey.files, ..Report::default() };
+    let mut report = Report { directories: survey.directories, files: survey.files, ..Report::default() };
     report.stub_count = survey.stub_count;
     report.stubs = std::mem::take(&mut survey.stubs);
     let damaged = contents::verify(repository, survey.needed.as_ref(), options, observer, &mut report);

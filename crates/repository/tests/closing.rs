@@ -1,6 +1,7 @@
 //! What the memory of a process holds when it has closed a repository: nothing secret.
 //!
-//! The test runs itself again as the process to look at, as what derives the secrets has them in its own memory.
+//! The test runs itself again as the process to look at, as what derives the secrets has them in its own
+//! memory.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,5 @@
-//! Every repository that kopia wrote for us: the list of snapshots equals kopia's own, and every content is what its id says.
+//! Every repository that kopia wrote for us: the list of snapshots equals kopia's own, and every content is
+//! what its id says.
 
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 

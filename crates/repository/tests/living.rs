@@ -89,7 +89,8 @@ fn assert_verified(repository: &Repository) {
     assert!(report.unindexed.is_empty(), "{report:?}");
 }
 
-/// Lets `read` work with a store in which `changes` happen, one every three calls, beginning at each call in turn.
+/// Lets `read` work with a store in which `changes` happen, one every three calls, beginning at each call in
+/// turn.
 fn at_every_moment(
     changes: &[fn(&mut LiveRepository) -> Change],
     read: impl Fn(Arc<ChangingStore<MemoryStore>>) + Sync,
@@ -247,7 +248,8 @@ fn the_first_content_that_is_missing_has_the_index_listed_again() {
             memory.insert(name.parse().unwrap(), bytes);
         }
     }
-    // The index is gone for the moment in which we list, as a list of several folders may miss both old and new.
+    // The index is gone for the moment in which we list, as a list of several folders may miss both old and
+    // new.
     let bytes = memory.remove(&index).unwrap();
     let store = Arc::new(CountingStore::new(memory.clone()));
     let repository = open(store.clone());

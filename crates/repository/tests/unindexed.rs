@@ -191,7 +191,8 @@ fn packs_that_are_written_meanwhile_are_not_missing() {
         let store = store.clone();
         move || apply(&store, change)
     };
-    // Packs are listed, p and q; then the indexes, as packs that they need are gone: by then these are gone as well.
+    // Packs are listed, p and q; then the indexes, as packs that they need are gone: by then these are gone
+    // as well.
     let changing = ChangingStore::new(store.clone())
         .before_call(opening + 1, change(first))
         .before_call(opening + 3, change(second));
@@ -252,7 +253,8 @@ fn deleted_snapshots_come_back_where_that_is_asked_for() {
         assert_eq!(snapshots(&open_with(&store, degraded, false)), kept);
         assert_eq!(snapshots(&open_with(&store, degraded, true)), both, "it has a tombstone");
     }
-    // Manifests are compacted: the tombstone is gone, and the old list is marked deleted; then everything of the first is.
+    // Manifests are compacted: the tombstone is gone, and the old list is marked deleted; then everything of
+    // the first is.
     apply(&store, living.compact_manifests(|id| id == second));
     let file =
         open(store.clone()).snapshots().unwrap().iter().next().unwrap().root().unwrap().object().content();

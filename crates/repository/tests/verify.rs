@@ -23,8 +23,8 @@ fn file(name: &str, object: &str, size: usize) -> Value {
     file
 }
 
-/// Two snapshots of a source: the folder `same` is in both, `a` only in the first, and a file of several pieces only in the
-/// second. Each file's content has a pack of its own.
+/// Two snapshots of a source: the folder `same` is in both, `a` only in the first, and a file of several
+/// pieces only in the second. Each file's content has a pack of its own.
 fn blobs() -> MemoryStore {
     let mut writer = RepositoryWriter::new().piece_size(1000).pack_size(1);
     let inner: Vec<_> =
@@ -73,7 +73,7 @@ fn a_sound_repository_is_covered_exactly_and_read_once() {
     assert_eq!(report.contents, Coverage { verified: contents, of: contents });
     assert_eq!(report.packs.verified, report.packs.of);
     assert_eq!(report.stored_bytes.verified, report.stored_bytes.of);
-    assert_eq!((report.folders, report.files), (3, 7), "what both snapshots share counts once");
+    assert_eq!((report.directories, report.files), (3, 7), "what both snapshots share counts once");
     let ranges = store.take().ranges;
     let mut packs: Vec<_> =
         ranges.iter().map(|read| &read.blob).filter(|blob| blob.as_str().starts_with('p')).collect();
@@ -245,7 +245,7 @@ fn a_directory_that_contains_itself_and_has_names_that_lead_into_itself_ends() {
     writer.snapshot("app@host:/data", entry("data", "d", &root));
     let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
     let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
-    assert_eq!(report.folders, 2, "each object once");
+    assert_eq!(report.directories, 2, "each object once");
     assert!(affected(&report).contains(&"self/again".to_string()), "{:?}", affected(&report));
 }
 

@@ -20,8 +20,8 @@ use rustix::io::Errno;
 pub(crate) use context::{AbortOnPanic, Shared};
 pub(crate) use worker::Worker;
 
-/// Returns whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to be
-/// opened.
+/// Returns whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to
+/// be opened.
 fn is_fatal(error: &io::Error) -> bool {
     use Errno as E;
     let errno = Errno::from_io_error(error);

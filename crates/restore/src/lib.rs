@@ -3,9 +3,9 @@
 //! A planner walks the snapshot's directories and gathers batches of some thousand files; contents of a batch
 //! are sorted by pack and offset, so that each is read and decoded once, wherever it is needed; workers write
 //! small files whole and large ones in pieces. Everything is written below one directory in the target and
-//! moved to its final name at the end, or as soon as it is whole where room is short (`plan::room`), so nothing is
-//! ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does) and is the
-//! only one that writes to the local system.
+//! moved to its final name at the end, or as soon as it is whole where room is short (`plan::room`), so
+//! nothing is ever visible with wrong content. This crate decodes nothing itself (`kopia-repository` does)
+//! and is the only one that writes to the local system.
 //!
 //! The planner only looks: at the snapshot, at the target, and at what an interrupted restore left. `decide`
 //! says what happens to each entry, for the planner and the dry run alike. What has to be done (writing,

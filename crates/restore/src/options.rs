@@ -31,8 +31,10 @@ pub struct Options {
     pub sparse: bool,
     /// What stays of the written bytes in the system's memory.
     pub page_cache: PageCache,
-    /// How many bytes may be read ahead of the workers, or wait for them, where the store's reads take long:
-    /// 64 MiB by default. One read may have more by itself.
+    /// How many bytes may be read ahead of the workers, or wait for them.
+    ///
+    /// 64 MiB by default. Only where the store's reads take long is anything read ahead. One read may have
+    /// more by itself.
     pub read_ahead: u64,
     /// What happens to files and links that the target has already.
     pub existing: Existing,
@@ -51,9 +53,12 @@ pub struct Options {
     pub keep_lost_found: bool,
     /// Whether the first problem ends the restore.
     pub fail_fast: bool,
-    /// Whether a file of several pieces of which some are lost is written all the same, under `NAME.partial`,
-    /// with zeros in their place. If that name is taken or too long, the file is called `.kopia-rs-partial-`
-    /// and eight hexadecimal digits.
+    /// Whether a file that has lost pieces is written all the same.
+    ///
+    /// It is called `NAME.partial`, with zeros in place of these.
+    ///
+    /// If that name is taken or too long, the file is called `.kopia-rs-partial-` and eight hexadecimal
+    /// digits.
     pub salvage: bool,
     /// Whether only a part is restored, beside other processes that restore the others.
     pub portion: Portion,
@@ -63,13 +68,18 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Existing {
-    /// It is read, and kept if all its bytes hash to the contents of the snapshot and nobody else may have it
-    /// open for writing: because it had another owner, or let others write. Otherwise it is replaced whole;
-    /// pieces of it that are right need not be read from the repository.
+    /// It is read, and kept if all its bytes are the snapshot's, compared by hash.
+    ///
+    /// If it had another owner, or let others write, somebody else may have it open for writing: then it is
+    /// replaced. A file that is not kept is replaced whole; pieces of it that are right need not be read from
+    /// the repository.
     #[default]
     Verify,
-    /// A file is kept without being read if its size and its time to the nanosecond are those of the
-    /// snapshot. Otherwise as [`Self::Verify`].
+    /// A file is kept unread if its size and modification time are right.
+    ///
+    /// The time is compared to the nanosecond.
+    ///
+    /// Otherwise as [`Self::Verify`].
     Skip,
     /// It is replaced.
     Overwrite,

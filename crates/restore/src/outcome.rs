@@ -35,10 +35,13 @@ pub struct Outcome {
     pub bytes_reused: u64,
     /// Whether the restore went on from where an interrupted one had stopped.
     pub resumed: bool,
-    /// Entries that the snapshot does not have and that were deleted; a directory with all below it is one.
+    /// Extra entries that stayed because not all of the snapshot was restored.
+    ///
+    /// A directory with all below it is one.
     pub deleted: u64,
-    /// What is mounted in the target or a subvolume of its own, is no part of the snapshot, and was therefore
-    /// not deleted.
+    /// What is mounted in the target, and was therefore not deleted.
+    ///
+    /// A subvolume counts as mounted.
     pub mounts_kept: Vec<String>,
     /// Directories of the target that another restore is at work in, and in which therefore nothing was
     /// deleted.
@@ -81,8 +84,9 @@ pub struct FoundStub {
 pub struct Notes {
     /// Entries whose owner or group could not be set.
     pub owners: u64,
-    /// Entries that lost setuid, setgid or sticky bits, because their owner could not be set or the file
-    /// system has none.
+    /// Entries that lost setuid, setgid or sticky bits.
+    ///
+    /// Their owner could not be set, or the file system has no such bits.
     pub special_bits: u64,
     /// Entries whose permissions could not be set.
     pub modes: u64,

@@ -5,8 +5,8 @@
 //! files; only directories that are unfinished, or that the target has already, are kept.
 //!
 //! It looks and changes nothing. What is to be removed, finished or moved before the end goes to the workers
-//! as a chore of the batch, also where the planner has to wait for it. Where there is no target, it plans what
-//! would be read.
+//! as a chore of the batch, also where the planner has to wait for it. Where there is no target, it plans
+//! what would be read.
 
 pub(crate) mod batch;
 pub(crate) mod checks;
@@ -221,8 +221,7 @@ impl<'a> Planner<'a> {
         existing.map_or_else(Placeholders::default, |existing| Placeholders::read(existing.as_fd()))
     }
 
-    /// Notes that nothing more comes of a child of a directory, and has the directory finished if everything
-    /// in it is.
+    /// Counts down the children of a directory, and has it finished after the last.
     fn child_done(&mut self, directory: Arc<Directory>) {
         if directory.one_done() {
             self.batch.chores.push(Chore::FinishDirectory(directory));

@@ -90,8 +90,9 @@ pub struct Preview {
     pub undeleted: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
-    /// Names and owners that could not be restored exactly, and special bits with them, as far as that can be
-    /// known without trying.
+    /// Names and owners that could not be restored exactly, with special bits.
+    ///
+    /// That is foreseen as far as can be without trying.
     pub notes: Notes,
 }
 

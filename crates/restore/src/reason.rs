@@ -140,7 +140,8 @@ impl fmt::Display for Reason {
             Self::NotWritten => f.write_str("no shard has written it"),
             Self::Mixed { reason, written, size } => write!(
                 f,
-                "{reason}; the file was changed in place: {written} of its {size} bytes are the snapshot's, the others \
+                "{reason}; the file was changed in place: {written} of its {size} bytes are the snapshot's, \
+                 the others \
                  are older"
             ),
             Self::NameTaken { other: None } => write!(f, "{TAKEN} another entry"),

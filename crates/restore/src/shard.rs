@@ -29,8 +29,10 @@ pub enum Portion {
     Finish(u32),
 }
 
-/// Files that a shard could not write whole and, with `/` at their end, directories that it could not read to
-/// their end, each with the reason.
+/// Paths of what is not whole, each with the reason.
+///
+/// These are files that a shard could not write whole and, with `/` at their end, directories that it could
+/// not read to their end.
 pub(crate) type Incomplete = HashMap<String, String>;
 
 /// What is not whole, while threads add to it: of this shard, or of all where the restore is finished.
@@ -42,13 +44,14 @@ impl IncompleteFiles {
         Self(Mutex::new(incomplete))
     }
 
-    /// Adds a file that is not whole although some of it is there or, with `/` at the end of its path, a
-    /// directory of which it is not known what is in it.
+    /// Adds a file or directory that is not whole.
+    ///
+    /// A directory's path ends in `/`; it is not known what is in it.
     pub(crate) fn add(&self, path: String, why: String) {
         self.lock().insert(path, why);
     }
 
-    /// Returns whether a shard could not write a file whole, or not read a directory that it lies in.
+    /// Returns whether a file, or a directory above it, is not whole.
     pub(crate) fn concern(&self, path: &str) -> bool {
         let incomplete = self.lock();
         let mut above = path.match_indices('/').map(|(end, _)| &path[..=end]);

@@ -65,8 +65,9 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
 }
 
-/// The bytes that must be free where entries are written one after the other, each of which takes some, and
-/// frees some when it is in its place.
+/// The bytes that must be free where entries are written in turn.
+///
+/// Each takes some, and frees some when it is in its place.
 #[derive(Debug, Default)]
 pub(crate) struct InTurn {
     taken: i128,

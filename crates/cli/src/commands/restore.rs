@@ -159,13 +159,15 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
     }
     if kinds.refused > 0 {
         log_line(
-            "hint: what has no place of its own is still there: `kopia-rs cat OBJECT` writes the bytes of a file, \
+            "hint: what has no place of its own is still there: `kopia-rs cat OBJECT` writes the bytes of a \
+             file, \
              `kopia-rs restore OBJECT FOLDER` what is in a folder",
         );
     }
     if kinds.unfit > 0 {
         log_line(
-            "hint: nothing of what the target's file system does not take is damaged: restore it to another one, such as \
+            "hint: nothing of what the target's file system does not take is damaged: restore it to another \
+             one, such as \
              ext4, XFS or Btrfs",
         );
     }
@@ -210,7 +212,8 @@ fn note_kept(session: &Session, mounts: &[String], restores: &[String], extras: 
     }
     if extras > 0 {
         session.note(&format!(
-            "nothing was deleted, because not all of the snapshot is restored; {} that it does not have {} left",
+            "nothing was deleted, because not all of the snapshot is restored; {} that it does not have {} \
+             left",
             count(extras, "entry", "entries"),
             if extras == 1 { "was" } else { "were" }
         ));

@@ -148,7 +148,8 @@ fn name_unindexed(verified: &Verified, degraded: bool) {
     if verified.unexpected().next().is_some() && !degraded {
         let option = audience().option("--degraded");
         log_line(format_args!(
-            "hint: an index blob may be lost, or not copied yet; {option} takes in what packs say they hold (while kopia \
+            "hint: an index blob may be lost, or not copied yet; {option} takes in what packs say they hold \
+             (while kopia \
              maintenance runs with --safety=none this may pass by itself: verify again after it)"
         ));
     }

@@ -95,7 +95,8 @@ impl Gaps {
         let hidden = self.hidden.iter().map(|hidden| {
             let HiddenSnapshot { source, start_time, pack, .. } = hidden;
             format!(
-                "a {newer}snapshot of {source}, from {start_time}, is missing: its manifest lies in pack {pack}, \
+                "a {newer}snapshot of {source}, from {start_time}, is missing: its manifest lies in pack \
+                 {pack}, \
                  which no index names"
             )
         });
@@ -119,7 +120,8 @@ impl Gaps {
     /// Returns what can be done about them.
     pub(crate) fn hint(&self, repository: &Repository) -> String {
         if repository.options().degraded {
-            return "another copy of the repository may have them; a snapshot that is named by its id is not affected"
+            return "another copy of the repository may have them; a snapshot that is named by its id is not \
+                affected"
                 .into();
         }
         let degraded = audience().option("--degraded");

@@ -8,7 +8,8 @@ use kopia_rs::restore::{Attribute, Notes};
 pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
     let user = rustix::process::geteuid();
     let owners = if user.is_root() {
-        "could not be given the right owner, although this runs as root: it lacks the capability CHOWN, or the file system \
+        "could not be given the right owner, although this runs as root: it lacks the capability CHOWN, or \
+         the file system \
          keeps no owners or maps them (NFS with root_squash, CIFS with uid=)"
             .to_owned()
     } else {
@@ -16,7 +17,8 @@ pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
         let change = match audience {
             Audience::VolSync => "run the mover as that owner (moverSecurityContext) or privileged",
             Audience::Pod => {
-                "run as root to keep owners (with VolSync: a moverSecurityContext with that owner, or a privileged mover)"
+                "run as root to keep owners (with VolSync: a moverSecurityContext with that owner, or a \
+                 privileged mover)"
             }
             _ => "run as root to keep owners",
         };
@@ -31,12 +33,14 @@ pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
         ),
         (
             notes.modes,
-            "could not be given the right permissions: the file system does not take them, or another user owns the entry"
+            "could not be given the right permissions: the file system does not take them, or another user \
+             owns the entry"
                 .into(),
         ),
         (
             notes.times,
-            "could not be given the right time: the file system does not take or hold it, or another user owns the entry"
+            "could not be given the right time: the file system does not take or hold it, or another user \
+             owns the entry"
                 .into(),
         ),
         (notes.names, "had a name that was not UTF-8; kopia kept U+FFFD for what it could not write".into()),

@@ -75,7 +75,8 @@ fn a_sound_repository_has_no_findings() {
     }
 }
 
-/// The case that this was made for: backups were written to `<volume>/repository`, and restores looked in `<volume>`.
+/// The case that this was made for: backups were written to `<volume>/repository`, and restores looked in
+/// `<volume>`.
 #[test]
 fn a_repository_one_level_off_is_named_in_one_sentence() {
     let place = Place::new();

@@ -1,4 +1,5 @@
-//! Repositories whose blobs lie otherwise than kopia puts them: copies of buckets, and copies that lost something.
+//! Repositories whose blobs lie otherwise than kopia puts them: copies of buckets, and copies that lost
+//! something.
 
 use std::fs;
 use std::path::Path;

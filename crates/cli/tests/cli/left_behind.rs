@@ -1,4 +1,5 @@
-//! What others left in a repository: an upgrade that was abandoned, stubs, snapshots that are deleted and still there.
+//! What others left in a repository: an upgrade that was abandoned, stubs, snapshots that are deleted and
+//! still there.
 
 use std::fs;
 

@@ -53,8 +53,9 @@ fn neither_password_nor_keys_stay() {
             eprintln!("the memory of another process cannot be read here: nothing was tested");
             return;
         };
-        // Both are needed as long as the repository is open: the keys of contents are made with one, in a form that need
-        // not show it, and their ids with the other, whose being found shows that this looks at the right bytes.
+        // Both are needed as long as the repository is open: the keys of contents are made with one, in a
+        // form that need not show it, and their ids with the other, whose being found shows that this looks
+        // at the right bytes.
         found.retain(|name| *name != "content secret");
         assert_eq!(found, ["hash secret"], "{case}, password from {from:?}");
 
@@ -68,8 +69,8 @@ fn neither_password_nor_keys_stay() {
     }
 }
 
-/// Has the command write a file into a pipe that holds a page, and waits for the first byte: then it has opened the
-/// repository, and has far more to write.
+/// Has the command write a file into a pipe that holds a page, and waits for the first byte: then it has
+/// opened the repository, and has far more to write.
 fn start(copy: &RepositoryCopy, file: &str, place: &Place, from: From) -> Running {
     let (mut output, pipe) = io::pipe().unwrap();
     rustix::pipe::fcntl_setpipe_size(&pipe, 4096).unwrap();

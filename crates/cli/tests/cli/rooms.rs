@@ -1,4 +1,5 @@
-//! Which rooms of the command may import which, so that no circle closes: the table in `main.rs`, and the mover's own.
+//! Which rooms of the command may import which, so that no circle closes: the table in `main.rs`, and the
+//! mover's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};

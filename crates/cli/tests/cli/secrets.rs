@@ -145,7 +145,8 @@ fn where_blobs_are_damaged() {
 /// What is done to the format.
 type Change = fn(&mut Value);
 
-/// The format blob opens, and what is in it makes no sense: its values must not be quoted, as they may be keys.
+/// The format blob opens, and what is in it makes no sense: its values must not be quoted, as they may be
+/// keys.
 #[test]
 fn where_the_format_makes_no_sense() {
     let changes: [(&str, Change); 10] = [

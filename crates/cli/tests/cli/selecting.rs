@@ -121,7 +121,8 @@ fn nothing_can_be_chosen_where_an_id_is_given() {
     }
 }
 
-/// Adds a snapshot of one day of January: of a file, or of a folder with files, each named with what it holds.
+/// Adds a snapshot of one day of January: of a file, or of a folder with files, each named with what it
+/// holds.
 fn snapshot(writer: &mut RepositoryWriter, source: &str, day: u32, files: &[(&str, &str)]) {
     let file = |writer: &mut RepositoryWriter, name: &str, text: &str| json!({"name": name, "type": "f", "mode": "0644", "size": text.len(), "obj": writer.file(text.as_bytes())});
     let (user, rest) = source.split_once('@').unwrap();

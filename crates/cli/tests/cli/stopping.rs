@@ -38,7 +38,8 @@ fn a_signal_leaves_nothing_but_the_unfinished_folder() {
     let repository = repository(&place);
     for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let target = place.path(&format!("target-{status}"));
-        // On a machine that has no time the restore may be over before the signal, or take longer to stop than it may.
+        // On a machine that has no time the restore may be over before the signal, or take longer to stop
+        // than it may.
         let stopped = (0..8).any(|_| {
             if target.exists() {
                 std::fs::remove_dir_all(&target).unwrap();

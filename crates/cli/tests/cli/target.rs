@@ -1,4 +1,5 @@
-//! Where a restore writes to, and where it does not: the umask, streams, archives, links, and what a dry run says of them.
+//! Where a restore writes to, and where it does not: the umask, streams, archives, links, and what a dry run
+//! says of them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -181,8 +182,8 @@ fn a_dry_run_warns_of_packs_that_are_missing() {
     assert!(!ran.exits(0).stderr.contains("warning:"));
 }
 
-/// Runs a restore into a target as somebody who is not root, dry and for good, and returns the paths of the problems and the
-/// exit status of each.
+/// Runs a restore into a target as somebody who is not root, dry and for good, and returns the paths of the
+/// problems and the exit status of each.
 fn both_as_another(place: &Place, repository: &Path, options: &str) -> [(Vec<String>, Option<i32>); 2] {
     let binary = place.path("kopia-rs");
     fs::copy(env!("CARGO_BIN_EXE_kopia-rs"), &binary).unwrap();

@@ -1,5 +1,5 @@
-//! A sample of the matrix through the real binary: files on a disk, exit statuses, messages, and that nothing but the target
-//! is written.
+//! A sample of the matrix through the real binary: files on a disk, exit statuses, messages, and that nothing
+//! but the target is written.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The edge of what error correction repairs: as many damaged shards in every block as there are parity shards, and then one
-//! more in one block.
+//! The edge of what error correction repairs: as many damaged shards in every block as there are parity
+//! shards, and then one more in one block.
 
 use kopia_testkit::damage::Change;
 use kopia_testkit::golden;

@@ -11,8 +11,8 @@ use kopia_testkit::random::Random;
 use crate::sound::{self, Fate, Sound};
 use crate::{Tally, cases, each, indexes, more};
 
-/// How many bits of the format blob and of `.shards` are turned over besides, each alone. Their bytes are text, of which some
-/// means nothing.
+/// How many bits of the format blob and of `.shards` are turned over besides, each alone. Their bytes are
+/// text, of which some means nothing.
 const BITS: usize = 12;
 
 fn damages(case: &str, length: usize, other: Option<&str>) -> Vec<Damage> {

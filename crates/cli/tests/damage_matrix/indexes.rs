@@ -1,7 +1,7 @@
 //! Damaged index blobs and compaction logs, and packs that are damaged where the index blobs are gone.
 //!
-//! Which index blobs count is read when a repository is opened, so each case opens it anew: the format blob of these
-//! repositories is sealed with a key that is cheaper to derive.
+//! Which index blobs count is read when a repository is opened, so each case opens it anew: the format blob
+//! of these repositories is sealed with a key that is cheaper to derive.
 
 use std::collections::BTreeSet;
 
@@ -82,8 +82,8 @@ fn by_name(id: &str) -> bool {
     BY_NAME.iter().any(|kind| id.starts_with(kind))
 }
 
-/// Says what to expect of a content where the index blobs say all they said. One that is damaged in its pack may be found
-/// in another.
+/// Says what to expect of a content where the index blobs say all they said. One that is damaged in its pack
+/// may be found in another.
 fn fate_of(sound: &Sound, content: &ContentId, changes: &[Change]) -> Fate {
     sound.fate_of(content, changes).min(Fate::Either)
 }
@@ -117,7 +117,8 @@ pub(crate) fn strict(sound: &Sound, deleted: bool, changes: &[Change], tally: &T
     }
 }
 
-/// Returns what is wrong with what is known of snapshots that are not in the list, because an index blob is gone.
+/// Returns what is wrong with what is known of snapshots that are not in the list, because an index blob is
+/// gone.
 fn missing(sound: &Sound, repository: &Repository) -> Vec<String> {
     let coverage = repository.manifest_coverage().unwrap();
     let is_listed = |id: &str| coverage.snapshots.iter().any(|snapshot| snapshot.id() == id);
@@ -209,7 +210,8 @@ fn pack_alone(sound: &Sound, changes: &[Change], tally: &Tally) -> Vec<String> {
     };
     let packs: BTreeSet<&str> = sound.ids("").map(String::as_str).filter(|id| speechless(id)).collect();
     let mut complaints = Vec::new();
-    // Nobody can tell that a pack is missing which nothing names; and one with the bytes of another one speaks for that.
+    // Nobody can tell that a pack is missing which nothing names; and one with the bytes of another one
+    // speaks for that.
     let must_say =
         |pack: &&&str| changes.len() == 1 && changes[0].after.is_some() && sound.hides(&repository, pack);
     let said = |pack: &str| repository.losses().iter().any(|loss| loss.to_string().contains(pack));

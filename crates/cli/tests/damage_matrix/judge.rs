@@ -102,7 +102,8 @@ fn wrong_entries(expected: &Tree, actual: &Tree, fates: &Fates) -> Vec<String> {
         match (fates.get(&entry.path), above) {
             (Some(Fate::Kept), _) => true,
             (Some(Fate::Either), _) => is_found,
-            // A folder whose entries are lost is there without them, with its own attributes: its parent has these.
+            // A folder whose entries are lost is there without them, with its own attributes: its parent has
+            // these.
             (Some(Fate::Lost), Some(Fate::Kept)) => entry.kind == Kind::Directory,
             (Some(Fate::Lost), Some(Fate::Either)) => entry.kind == Kind::Directory && is_found,
             _ => false,

@@ -1,9 +1,10 @@
-//! The damage matrix: every kind of damage, at head, middle and tail of every kind of blob of the golden repositories, in
-//! strict and in degraded mode.
+//! The damage matrix: every kind of damage, at head, middle and tail of every kind of blob of the golden
+//! repositories, in strict and in degraded mode.
 //!
-//! What must hold of each case: no panic and no hang; no byte under a right name that is not the right one; all that the
-//! damage does not touch is restored, with its attributes; what is missing is named; error correction repairs what it
-//! should. [`sound`] works out from the undamaged repository what each path needs, [`judge`] compares.
+//! What must hold of each case: no panic and no hang; no byte under a right name that is not the right one;
+//! all that the damage does not touch is restored, with its attributes; what is missing is named; error
+//! correction repairs what it should. [`sound`] works out from the undamaged repository what each path needs,
+//! [`judge`] compares.
 //!
 //! | module | blobs | how |
 //! |---|---|---|
@@ -13,21 +14,21 @@
 //! | [`format`] | `kopia.repository`, `.shards`; one of two copies of a blob | opened anew for each case |
 //! | [`command`] | one of each kind | the real binary on files, strict and degraded: exit codes, names of blobs, and nothing written but the target |
 //!
-//! [`shards`] says which damage error correction must repair. Nothing may be reported lost then; where it is more than that,
-//! the loss must be.
+//! [`shards`] says which damage error correction must repair. Nothing may be reported lost then; where it is
+//! more than that, the loss must be.
 //!
-//! Each test says at its end how many cases it had, how many restores were compared, and in how many cases error correction
-//! made up for all damage:
+//! Each test says at its end how many cases it had, how many restores were compared, and in how many cases
+//! error correction made up for all damage:
 //!
 //! ```sh
 //! cargo test --package kopia-rs-cli --test damage_matrix
 //! KOPIA_RS_DAMAGE=4 cargo test --package kopia-rs-cli --test damage_matrix
 //! ```
-//! The first is 5,050 cases with 5,897 restores, 126 of them repaired, in 56 processor seconds; the second 32,128 cases with
-//! 40,477 restores, 478 of them repaired, in 400.
+//! The first is 5,050 cases with 5,897 restores, 126 of them repaired, in 56 processor seconds; the second
+//! 32,128 cases with 40,477 restores, 478 of them repaired, in 400.
 //!
-//! `KOPIA_RS_DAMAGE=N` adds N more places, chosen at random with fixed seeds, to each kind of damage that has a place; and
-//! it takes every repository, every blob and every snapshot everywhere.
+//! `KOPIA_RS_DAMAGE=N` adds N more places, chosen at random with fixed seeds, to each kind of damage that has
+//! a place; and it takes every repository, every blob and every snapshot everywhere.
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod command;
@@ -61,8 +62,8 @@ fn cases(names: &[&str]) -> Vec<golden::Case> {
     if more() > 0 { golden::cases() } else { names.iter().map(|name| golden::case(name)).collect() }
 }
 
-/// Does something with each of these on as many threads as there are cores. Not on those of the library: one that waits there
-/// takes up other work, so that nobody could say how long a case takes.
+/// Does something with each of these on as many threads as there are cores. Not on those of the library: one
+/// that waits there takes up other work, so that nobody could say how long a case takes.
 fn each<T: Send>(all: impl IntoIterator<Item = T, IntoIter: Send>, work: impl Fn(T) + Sync) {
     let queue = Mutex::new(all.into_iter());
     let next = || queue.lock().unwrap().next();
@@ -74,7 +75,8 @@ fn each<T: Send>(all: impl IntoIterator<Item = T, IntoIter: Send>, work: impl Fn
     });
 }
 
-/// The kinds of damage to a blob, swapped with another one of its kind if there is one, otherwise with a pack.
+/// The kinds of damage to a blob, swapped with another one of its kind if there is one, otherwise with a
+/// pack.
 fn damages(case: &str, id: &str, blobs: &Blobs) -> Vec<Damage> {
     // Those that begin with x have a letter more: what comes next is a number, or a hash.
     let kind = |id: &str| id.get(..if id.starts_with('x') { 2 } else { 1 }).map(str::to_owned);

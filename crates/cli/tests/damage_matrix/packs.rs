@@ -1,4 +1,5 @@
-//! Damaged packs. The repository is opened before the damage is done, so that the key is derived once for hundreds of cases.
+//! Damaged packs. The repository is opened before the damage is done, so that the key is derived once for
+//! hundreds of cases.
 
 use kopia_rs::verify;
 use kopia_testkit::damage::Change;

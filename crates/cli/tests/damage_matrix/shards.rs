@@ -1,13 +1,16 @@
-//! Which damage the error correction of a repository must repair, worked out apart from the code that does it.
+//! Which damage the error correction of a repository must repair, worked out apart from the code that does
+//! it.
 //!
-//! Each content in a pack, each index blob and each local index is a unit of one or more blocks. A block has D data
-//! shards and P parity shards, each with a CRC, and survives the loss of any P of them. So a unit that keeps its length must
-//! come out whole if no block has more than P shards in which a byte differs, and cannot come out otherwise. What is longer
-//! or shorter than it was has its shards elsewhere: nothing is demanded of that. See Kopia's `repo/ecc`.
+//! Each content in a pack, each index blob and each local index is a unit of one or more blocks. A block has
+//! D data shards and P parity shards, each with a CRC, and survives the loss of any P of them. So a unit that
+//! keeps its length must come out whole if no block has more than P shards in which a byte differs, and
+//! cannot come out otherwise. What is longer or shorter than it was has its shards elsewhere: nothing is
+//! demanded of that. See Kopia's `repo/ecc`.
 
 use std::ops::Range;
 
-/// Percentages of the golden repositories, with data shards, parity shards, and the bytes of the largest shard.
+/// Percentages of the golden repositories, with data shards, parity shards, and the bytes of the largest
+/// shard.
 const PARAMETERS: [(u32, usize, usize, usize); 8] = [
     (1, 254, 2, 1024),
     (2, 164, 2, 512),
@@ -61,7 +64,8 @@ impl Shards {
     }
 }
 
-/// Says whether a unit of a repository with this percentage can be repaired; `None` where nothing is demanded.
+/// Says whether a unit of a repository with this percentage can be repaired; `None` where nothing is
+/// demanded.
 pub(crate) fn is_repaired(percent: u32, before: &[u8], after: &[u8]) -> Option<bool> {
     if before.len() != after.len() {
         return None;

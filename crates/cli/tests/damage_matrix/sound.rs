@@ -40,7 +40,8 @@ pub(crate) struct Snapshot {
 pub(crate) enum Fate {
     /// It is there.
     Kept,
-    /// Whether it is there cannot be said: an older copy of it may be found, or its error correction may still fit.
+    /// Whether it is there cannot be said: an older copy of it may be found, or its error correction may
+    /// still fit.
     Either,
     /// It cannot be there.
     Lost,
@@ -144,8 +145,8 @@ impl Sound {
         }
     }
 
-    /// Says what damage does to each path: by what it consists of alone. No content is read for a file without bytes, if the
-    /// index of the repository says that it has none.
+    /// Says what damage does to each path: by what it consists of alone. No content is read for a file
+    /// without bytes, if the index of the repository says that it has none.
     pub(crate) fn own_fates(
         &self,
         snapshot: &Snapshot,

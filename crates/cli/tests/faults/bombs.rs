@@ -1,4 +1,5 @@
-//! Repositories that are small and unfold without end: every command ends, within memory that is bounded by the system.
+//! Repositories that are small and unfold without end: every command ends, within memory that is bounded by
+//! the system.
 
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

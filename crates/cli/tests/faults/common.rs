@@ -100,7 +100,8 @@ pub(crate) fn in_namespace(script: &str, arguments: &[&Path]) -> Option<std::pro
     Some(command.stdout(Stdio::piped()).output().unwrap())
 }
 
-/// Folders of small files, closed ones among them, links, and large files of which some pieces differ between the versions.
+/// Folders of small files, closed ones among them, links, and large files of which some pieces differ between
+/// the versions.
 fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
     let mut entries = Vec::new();
     for folder in 0..32_u64 {

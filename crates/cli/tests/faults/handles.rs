@@ -43,8 +43,8 @@ fn limited(command: &Command, limit: u32) -> Command {
     limited
 }
 
-/// Large files whose first pieces lie together, then their second ones, so that all are begun before any has its last; and
-/// folders in folders.
+/// Large files whose first pieces lie together, then their second ones, so that all are begun before any has
+/// its last; and folders in folders.
 fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
     const FILES: u64 = 150;
     let piece = |file: u64, piece: u64| {

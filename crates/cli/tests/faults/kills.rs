@@ -1,7 +1,7 @@
 //! SIGKILL at any moment, and then the same command again.
 //!
-//! The moments are spread over the whole run: a run is measured, and killed after a part of that time, one that a seed gives.
-//! `KOPIA_RS_KILLS` is the number of rounds for each way to restore.
+//! The moments are spread over the whole run: a run is measured, and killed after a part of that time, one
+//! that a seed gives. `KOPIA_RS_KILLS` is the number of rounds for each way to restore.
 
 use std::path::Path;
 use std::process::Command;
@@ -45,7 +45,8 @@ fn a_rollback_with_little_room() {
         let folder = tempfile::tempdir().unwrap();
         return tmpfs::rerun("kills::a_rollback_with_little_room", folder.path());
     };
-    // A new folder of 15 small files, the unfinished folders and the largest file have room; all that changes has not.
+    // A new folder of 15 small files, the unfinished folders and the largest file have room; all that changes
+    // has not.
     let place = Place::new();
     run(&mut place.restore(OLD, &mount.join("target"), ""));
     tmpfs::resize(&mount, tmpfs::used(&mount) + (300 << 10));

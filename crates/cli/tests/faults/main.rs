@@ -1,7 +1,7 @@
 //! What happens to a restore from outside: it is killed, told to stop, or short of room and handles.
 //!
-//! The real binary, as these are things that only a process has. Some need root and mount namespaces, and say so where there
-//! are none.
+//! The real binary, as these are things that only a process has. Some need root and mount namespaces, and say
+//! so where there are none.
 
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 

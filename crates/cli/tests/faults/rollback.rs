@@ -1,5 +1,5 @@
-//! Rollback into a volume that is fuller than half: files replace older ones as soon as they are whole, so that there is room
-//! for the next; what cannot be done leaves no trace, and is said.
+//! Rollback into a volume that is fuller than half: files replace older ones as soon as they are whole, so
+//! that there is room for the next; what cannot be done leaves no trace, and is said.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -14,7 +14,8 @@ use crate::common::{NEW, OLD, Place, assert_same, entry, in_namespace};
 /// Bytes of the large files, which are most of it.
 const LARGE: usize = 2 << 20;
 
-/// The same files in both versions, with other bytes: three large ones with some pieces in common, and 300 small ones.
+/// The same files in both versions, with other bytes: three large ones with some pieces in common, and 300
+/// small ones.
 fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
     let mut entries = Vec::new();
     for large in 0..3_u64 {
@@ -39,9 +40,9 @@ fn tree(writer: &mut RepositoryWriter, version: u64) -> Value {
     root
 }
 
-/// Makes a file system ("$3"), restores the older tree into it, fills it up with something else until the tree has that
-/// percentage ("$4") of it, and rolls back with options ("$5"). Says how that ended and which files it was, and rolls back
-/// in place what is left.
+/// Makes a file system ("$3"), restores the older tree into it, fills it up with something else until the
+/// tree has that percentage ("$4") of it, and rolls back with options ("$5"). Says how that ended and which
+/// files it was, and rolls back in place what is left.
 const ROLL_BACK: &str = r#"
     PATH="$PATH:/usr/sbin:/sbin"
     free() { set -- $(stat -f -c '%a %S' "$1"); echo $(( $1 * $2 / 1024 )); }
@@ -139,7 +140,8 @@ fn what_cannot_be_done_is_said_and_leaves_no_trace() {
         assert_eq!(errors.len(), 1, "{told}");
         assert!(errors[0].contains("there is no room for the rest, which takes at least"), "{told}");
         assert!(told.contains("hint: make ") && told.contains("--in-place"), "{told}");
-        // Everything small is in its place, large files are the older ones, and no part of a newer one takes room.
+        // Everything small is in its place, large files are the older ones, and no part of a newer one takes
+        // room.
         let (old, new) = (ran.place.fresh(OLD), ran.place.fresh(NEW));
         let found = Tree::scan(&ran.result);
         for wanted in new.entries().iter().filter(|entry| entry.sha256.is_some()) {

@@ -1,5 +1,5 @@
-//! Targets with too little room, or none: one clear error, the unfinished folder stays, and a second run with room ends well.
-//! And memory for less than one file.
+//! Targets with too little room, or none: one clear error, the unfinished folder stays, and a second run with
+//! room ends well. And memory for less than one file.
 
 use std::path::Path;
 use std::process::Output;
@@ -36,7 +36,8 @@ fn twice(mount: &str, fill: bool, why: &str) {
     assert_same(&new, &result, mount);
 }
 
-/// Asserts that the first restore stopped with one error and the second ended well; returns what the first left.
+/// Asserts that the first restore stopped with one error and the second ended well; returns what the first
+/// left.
 #[track_caller]
 fn stopped(output: &Output, target: &Path, why: &str) -> Vec<String> {
     let [said, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
@@ -195,7 +196,8 @@ fn a_disk_that_takes_less_than_it_says() {
     for folder in [&pool, &target] {
         std::fs::create_dir(folder).unwrap();
     }
-    // Thin storage: the file system has room, what lies under it has not, and that comes out when it is written back.
+    // Thin storage: the file system has room, what lies under it has not, and that comes out when it is
+    // written back.
     let script = r#"
         PATH="$PATH:/usr/sbin:/sbin"
         mount -t tmpfs -o size=64m tmpfs "$2"

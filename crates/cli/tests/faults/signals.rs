@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the exit status says which, the last line names the unfinished folder, and nobody is waited for.
+//! SIGTERM and SIGINT: the exit status says which, the last line names the unfinished folder, and nobody is
+//! waited for.
 
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::unix::process::ExitStatusExt;
@@ -13,7 +14,8 @@ use serde_json::Value;
 
 use crate::common::{NEW, Place, UNFINISHED, entry, run};
 
-/// What hangs is ended after this time. A process that stops takes a second at most, on a machine that has time for it.
+/// What hangs is ended after this time. A process that stops takes a second at most, on a machine that has
+/// time for it.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// How often a restore is stopped until it was stopped in the middle and by itself.
@@ -185,7 +187,8 @@ fn wait_for_handlers(process: u32) {
     wait_until("it does not get ready for signals", caught);
 }
 
-/// The command as the first process of a namespace, to which the system passes no signal that it does not ask for.
+/// The command as the first process of a namespace, to which the system passes no signal that it does not ask
+/// for.
 fn as_first(command: &Command) -> Option<Child> {
     const FIRST: [&str; 3] = ["--pid", "--fork", "--mount-proc"];
     let may = Command::new("unshare").args(FIRST).arg("true").output().is_ok_and(|ran| ran.status.success());
@@ -233,7 +236,8 @@ fn the_first_process_is_stopped_while_it_writes() {
     let place = Place::of(many);
     let target = place.path("target");
     let command = place.restore(NEW, &target, "--parallel 1 --quiet");
-    // On a machine that has no time the restore may be over before the signal, or take longer to stop than it may.
+    // On a machine that has no time the restore may be over before the signal, or take longer to stop than it
+    // may.
     for _ in 0..ATTEMPTS {
         run(Command::new("rm").arg("-rf").arg(&target));
         let Some(mut child) = as_first(&command) else { return };

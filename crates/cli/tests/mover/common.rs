@@ -28,7 +28,8 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A folder of its own for each test, removed at its end: the volume, its repository, and what else a pod has.
+/// A folder of its own for each test, removed at its end: the volume, its repository, and what else a pod
+/// has.
 pub(crate) struct Pod {
     folder: tempfile::TempDir,
 }

@@ -1,7 +1,8 @@
 //! What the controller makes of a mover's log, rule by rule.
 //!
-//! It keeps some lines, takes the last 1,024 bytes of them as the status, and looks in the status of a failed Job for the
-//! identity that was asked for and those that there are. Its pattern language is Go's; the rules are written out here.
+//! It keeps some lines, takes the last 1,024 bytes of them as the status, and looks in the status of a failed
+//! Job for the identity that was asked for and those that there are. Its pattern language is Go's; the rules
+//! are written out here.
 
 use std::fs;
 use std::path::Path;
@@ -17,8 +18,8 @@ const SEEN: usize = 900;
 /// The longest line that its scanner takes.
 pub(crate) const LONGEST_LINE: usize = 64 << 10;
 
-/// Returns the variables of a Job as the controller makes it, in the order of its manifest, which the tests of the admission
-/// policies use as well. `None` is a key of the Secret that need not be there.
+/// Returns the variables of a Job as the controller makes it, in the order of its manifest, which the tests
+/// of the admission policies use as well. `None` is a key of the Secret that need not be there.
 pub(crate) fn variables(job: &str) -> Vec<(String, Option<String>)> {
     let jobs =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/kubernetes/policies/test/jobs/ours");

@@ -1,4 +1,5 @@
-//! E1 to E12: each way in which the original script hides a failure or destroys data, and that the mover does not.
+//! E1 to E12: each way in which the original script hides a failure or destroys data, and that the mover does
+//! not.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

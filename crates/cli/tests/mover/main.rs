@@ -1,8 +1,9 @@
-//! The mover as the controller runs it: the real binary with the environment of a Job, and what is left of its log after the
-//! controller's filter.
+//! The mover as the controller runs it: the real binary with the environment of a Job, and what is left of
+//! its log after the controller's filter.
 //!
-//! `faults` has a test for each way in which the original script hides or destroys something, `demands` one for each thing
-//! that a replacement must do; both are numbered. `story` is the case that this project was made for.
+//! `faults` has a test for each way in which the original script hides or destroys something, `demands` one
+//! for each thing that a replacement must do; both are numbered. `story` is the case that this project was
+//! made for.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;

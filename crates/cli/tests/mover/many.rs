@@ -18,8 +18,8 @@ fn source(application: usize) -> String {
     format!("app-{application}@media:/data")
 }
 
-/// The repository after so many backups beyond the first one of each application. Earlier states are beginnings of later ones:
-/// as with kopia, packs are only ever added.
+/// The repository after so many backups beyond the first one of each application. Earlier states are
+/// beginnings of later ones: as with kopia, packs are only ever added.
 fn blobs(backups: usize) -> Vec<(String, Vec<u8>)> {
     let mut writer = RepositoryWriter::new().pack_size(1);
     for number in 0..APPLICATIONS + backups {

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use crate::common::{Job, is_root};
 
-/// Has a shell set up mounts of its own before it becomes the mover. `None` where the system lets nobody do that; the test
-/// then shows nothing, and says so.
+/// Has a shell set up mounts of its own before it becomes the mover. `None` where the system lets nobody do
+/// that; the test then shows nothing, and says so.
 pub(crate) fn with_mounts(job: Job, setup: &str) -> Option<Job> {
     static POSSIBLE: OnceLock<bool> = OnceLock::new();
     // Without root, a user of one's own may mount as well.

@@ -34,7 +34,8 @@ fn a_signal_ends_it_within_a_second_and_the_log_says_where_it_stopped() {
         manifest(writer, APP, "2026-01-01T00:00:00Z", root, json!({}));
     });
     let job = pod.job(APP).additional(&["--parallel=1"]);
-    // On a machine that has no time the restore may be over before the signal, or take longer to stop than it may.
+    // On a machine that has no time the restore may be over before the signal, or take longer to stop than it
+    // may.
     assert!((0..8).any(|_| stops_by_itself(&pod, &job)), "the restore never stopped by itself");
     // The next pod ends it.
     job.run().exits(0);

@@ -1,5 +1,5 @@
-//! The case that this project was made for: a source mover had written the repository to `<volume>/repository`, the restore looked
-//! in `<volume>`; and behind that an identity that no backup had.
+//! The case that this project was made for: a source mover had written the repository to
+//! `<volume>/repository`, the restore looked in `<volume>`; and behind that an identity that no backup had.
 
 use crate::common::{Pod, restored, snapshot};
 use crate::controller;

@@ -183,7 +183,8 @@ pub(super) fn right_password(
             Some(PasswordSource::Environment) | None => audience
                 .choose(
                     "set KOPIA_PASSWORD to the password that the backups are made with",
-                    "set KOPIA_PASSWORD in the repository's Secret to the password that the backups are made with",
+                    "set KOPIA_PASSWORD in the repository's Secret to the password that the backups are \
+                     made with",
                 )
                 .into(),
         };

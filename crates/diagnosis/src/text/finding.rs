@@ -94,7 +94,8 @@ impl Finding {
                 let verb = if *maybe { "may keep" } else { "keeps" };
                 let target = target.display();
                 format!(
-                    "{target} lies in a file system ({file_system}) that {verb} no owners, modes and special bits"
+                    "{target} lies in a file system ({file_system}) that {verb} no owners, modes and \
+                     special bits"
                 )
             }
             Self::FoldsNames { target } => {
@@ -117,12 +118,14 @@ impl Finding {
             Self::Missing { in_volume: Some(false), .. } => audience
                 .choose(
                     "mount the disk or share with the repository there, or give the folder that holds it",
-                    "mount the volume with the repository there, or set KOPIA_REPOSITORY to the folder that holds it",
+                    "mount the volume with the repository there, or set KOPIA_REPOSITORY to the folder that \
+                     holds it",
                 )
                 .into(),
             Self::Missing { .. } | Self::Cache { .. } | Self::NoRepository { .. } => audience
                 .choose(
-                    "give the folder that holds kopia.repository.f, or kopia.repository in a copy of a bucket",
+                    "give the folder that holds kopia.repository.f, or kopia.repository in a copy of a \
+                     bucket",
                     "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f",
                 )
                 .into(),
@@ -144,7 +147,11 @@ impl Finding {
             }
             Self::WrongPassword { variant, source } => right_password(*variant, source.as_ref(), audience),
             Self::NoPassword => audience
-                .choose("set KOPIA_PASSWORD or give --password-file", "set KOPIA_PASSWORD in the repository's Secret")
+                .choose(
+                    "set KOPIA_PASSWORD or give --password-file",
+                    "set KOPIA_PASSWORD in the \
+                    repository's Secret",
+                )
                 .into(),
             Self::Failed { hints, .. } => hints.first().map(|hint| hint.text(audience)).unwrap_or_default(),
             Self::FoldsNames { .. } => {
@@ -157,7 +164,10 @@ impl Finding {
             }
             Self::Losses { .. } => {
                 let degraded = audience.option("--degraded");
-                format!("put what is lost back from another copy of the repository; {degraded} reads on without it")
+                format!(
+                    "put what is lost back from another copy of the repository; {degraded} reads on \
+                    without it"
+                )
             }
             Self::UnindexedPacks { hiding: 0, .. } => {
                 "a backup that runs or was cut off, or maintenance, leaves such packs".into()
@@ -167,7 +177,8 @@ impl Finding {
                 format!("an index blob may be lost; {degraded} takes in what packs say they hold")
             }
             Self::MissingPacks { .. } => {
-                "put what is missing back from another copy of the repository; `kopia-rs verify` lists the files that \
+                "put what is missing back from another copy of the repository; `kopia-rs verify` lists the \
+                 files that \
                  need it"
                     .into()
             }

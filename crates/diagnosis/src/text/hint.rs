@@ -60,7 +60,8 @@ impl Hint {
                 )
             }
             Self::MixedFiles(paths) => format!(
-                "these files were changed in place, and hold old and new pieces until the next run has ended: {}",
+                "these files were changed in place, and hold old and new pieces until the next run has \
+                 ended: {}",
                 paths.join(", ")
             ),
             _ => self.fixed_text(audience).into(),
@@ -71,7 +72,8 @@ impl Hint {
     fn fixed_text(&self, audience: Audience) -> &'static str {
         match self {
             Self::GiveRepository => audience.choose(
-                "give the directory that holds the file kopia.repository.f, or kopia.repository in a copy of a bucket",
+                "give the directory that holds the file kopia.repository.f, or kopia.repository in a copy \
+                 of a bucket",
                 "set KOPIA_REPOSITORY to the folder that holds kopia.repository.f",
             ),
             Self::NameRepository => audience.choose(
@@ -82,10 +84,12 @@ impl Hint {
             Self::MountStorage => "copy or mount it (for example with rclone) and give the folder",
             Self::MarkDirectory => "for a folder of that name, write ./ before it",
             Self::FormatBlobMayBeDamaged => {
-                "if the password is right, kopia.repository may be damaged: `kopia-rs doctor` looks for a replica of it"
+                "if the password is right, kopia.repository may be damaged: `kopia-rs doctor` looks for a \
+                 replica of it"
             }
             Self::RestoreFormatBlob => {
-                "put it back from another copy of the repository, or let `kopia-rs doctor` look for a replica in packs"
+                "put it back from another copy of the repository, or let `kopia-rs doctor` look for a \
+                 replica in packs"
             }
             Self::CopyMissing => "copy what is missing, or wait until that is done",
             Self::NewerVersion => {
@@ -96,9 +100,11 @@ impl Hint {
                 "set the securityContext to a user who may read the repository's files and folders",
             ),
             Self::TryAgain => audience.choose(
-                "the storage may answer again in a while: run the same command again; the system's log may say what \
+                "the storage may answer again in a while: run the same command again; the system's log may \
+                 say what \
                  is wrong",
-                "the storage may answer again in a while, when the Job is tried again; the node's log may say what is \
+                "the storage may answer again in a while, when the Job is tried again; the node's log may \
+                 say what is \
                  wrong",
             ),
             Self::LookAtSystemLog => audience.choose(
@@ -106,21 +112,24 @@ impl Hint {
                 "look at the node's log: the disk or the network may be failing",
             ),
             Self::RebuildIndexes => {
-                "put it back from another copy of the repository, or have kopia rebuild indexes: `kopia index recover`"
+                "put it back from another copy of the repository, or have kopia rebuild indexes: `kopia \
+                 index recover`"
             }
             Self::AnotherCopy => ANOTHER_COPY,
             Self::IndexMayBeMissing => {
                 "an index blob may be missing, or maintenance removed the content; compare with another copy"
             }
             Self::RestoreByObject => {
-                "a folder can still be restored by its object id (`k…`), if it is known; kopia can delete the snapshot"
+                "a folder can still be restored by its object id (`k…`), if it is known; kopia can delete \
+                 the snapshot"
             }
             Self::AllDeleted => {
                 "all snapshots were deleted, but some may still be there: --deleted includes them, and \
                  `kopia-rs snapshots --deleted` lists them"
             }
             Self::ListEverything => {
-                "`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete --deleted` all snapshots"
+                "`kopia-rs ls` shows what a snapshot holds, `kopia-rs snapshots --incomplete --deleted` all \
+                 snapshots"
             }
             Self::IncludeUnfinished => {
                 "unfinished or deleted snapshots are not among these: add --incomplete or --deleted"
@@ -145,9 +154,13 @@ impl Hint {
             Self::WithoutFailFast => {
                 "the same command takes up what was done; without --fail-fast it goes on to the end"
             }
-            Self::RunShards => "run `restore --shard I/N` for each of them, with the same snapshot and target",
+            Self::RunShards => {
+                "run `restore --shard I/N` for each of them, with the same snapshot and \
+                target"
+            }
             Self::RestoreWithoutFinish => {
-                "if they were finished before and something is missing, a restore without --finish puts it right"
+                "if they were finished before and something is missing, a restore without --finish puts it \
+                 right"
             }
             Self::AwaitShard => {
                 "wait for that process to end; only the shards of one N may run at the same time"
@@ -190,7 +203,8 @@ fn ask_packs_or_copy(audience: Audience) -> String {
         return format!("{degraded} asks the packs that are there; otherwise copy what is missing");
     }
     format!(
-        "if its packs are there, {degraded} asks them what they hold; otherwise copy what is missing, or wait until \
+        "if its packs are there, {degraded} asks them what they hold; otherwise copy what is missing, or \
+         wait until \
          that is done"
     )
 }
@@ -236,7 +250,8 @@ fn undo_upgrade(several: bool, backup: Option<&BlobId>, file: Option<&Path>, aud
         ""
     };
     let undo = format!(
-        "if nobody is upgrading it any more, `kopia repository upgrade rollback --force` undoes the upgrade{several}"
+        "if nobody is upgrading it any more, `kopia repository upgrade rollback --force` undoes the \
+         upgrade{several}"
     );
     let Some(backup) = backup else { return undo };
     let read = match (audience, file) {

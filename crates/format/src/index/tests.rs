@@ -66,7 +66,8 @@ fn version_1() {
     assert_eq!(index.packs(), [BlobId::new("p12").unwrap()]);
 }
 
-/// A version 1 blob whose entries have the given pack names, each as its offset behind the entries and its length.
+/// A version 1 blob whose entries have the given pack names, each as its offset behind the entries and its
+/// length.
 fn v1_of_packs(packs: &[(u32, u8)], names: &[u8]) -> Vec<u8> {
     let keys: Vec<_> = (0..packs.len()).map(|number| [0, number as u8]).collect();
     let entries: Vec<_> = keys.iter().map(|key| (&key[..], 0, 30)).collect();

@@ -194,7 +194,9 @@ impl Decoder {
         Ok(plain)
     }
 
-    /// Opens and decompresses a content of a pack that no index names, as the pack's own index describes it.
+    /// Opens and decompresses a content that no index names.
+    ///
+    /// `entry` is how the pack's own index describes it.
     pub(crate) fn decode_unindexed(
         &mut self,
         id: &ContentId,

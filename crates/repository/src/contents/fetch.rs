@@ -94,8 +94,11 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         self.queue.close();
     }
 
-    /// Lets workers wait for readers that are still to be started, until what is returned is dropped, at
-    /// least. Returns nothing where workers read for themselves.
+    /// Lets workers wait for readers that are still to be started.
+    ///
+    /// They wait at least until what is returned is dropped.
+    ///
+    /// Returns nothing where workers read for themselves.
     pub fn expect_readers(&self) -> Option<Reader<'_, B>> {
         self.threads.then(|| self.expect_reader())
     }
@@ -203,8 +206,9 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         AbortOnPanic(self)
     }
 
-    /// Waits until so many bytes fit into the budget, and returns memory for those that are read, and what
-    /// all that holds of the budget; one step may exceed it by itself.
+    /// Waits until so many bytes fit into the budget.
+    ///
+    /// Returns memory to read into, and what all that holds of the budget; one step may exceed it by itself.
     fn wait_for_room(&self, length: u64, more: u64) -> Option<(Vec<u8>, u64)> {
         let mut state = self.lock();
         loop {

@@ -115,7 +115,9 @@ impl<'a> Feed<'a> {
         self.choose(Vec::new());
     }
 
-    /// Starts as many readers as there is work for, as far as the store and the system let them.
+    /// Starts as many readers as there is work for.
+    ///
+    /// The store and the system may allow fewer.
     pub(crate) fn start_readers<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let limit = self.store.profile().parallel_reads.clamp(1, MOST_READERS);
         let mut queue = self.lock();

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// As many sealed bytes are worth a thread: opening and merging them takes some 5 ms.
 const BYTES_A_THREAD: u64 = 1 << 20;
 
-/// Adds these index blobs to a table, by as many threads as there are cores, each blob as it comes.
+/// Adds these index blobs to a table, on all cores, each as it comes.
 ///
 /// # Errors
 /// The first one: an index blob that cannot be read, opened or parsed. With a `log` these are noted there

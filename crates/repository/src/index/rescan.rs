@@ -14,9 +14,9 @@ use kopia_storage::BlobInfo;
 use super::table::PackNames;
 use crate::Error;
 
-/// How many rescans in a row may bring nothing before only every second, fourth, eighth … failure leads to
-/// another one. They would be that many only if packs vanished one by one, or a store did not keep what its
-/// lists promise.
+/// How many rescans in a row may bring nothing.
+///
+/// After that, only every second, fourth, eighth … failure leads to another one.
 const MAX_FRUITLESS: u32 = 4;
 
 /// What the last rescan saw, and how many brought nothing.

@@ -68,9 +68,9 @@ fn it_makes_no_difference_which_blobs_were_read_ahead() {
 #[test]
 fn what_probably_counts() {
     let list = |names: &str| {
-        let whole = |name: &str| match name.starts_with(['n', 'm']) {
-            true => format!("{name}{}", "0".repeat(31)),
-            false => name.to_owned(),
+        let whole = |name: &str| {
+            let length = if name.starts_with(['n', 'm']) { 31 } else { 0 };
+            format!("{name}{}", "0".repeat(length))
         };
         let names =
             names.split_whitespace().map(whole).chain(["notes", "n1", "me", "n-s1"].map(String::from));

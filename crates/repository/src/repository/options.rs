@@ -15,9 +15,11 @@ pub struct OpenOptions {
     ///
     /// A repository that is being upgraded is read as it was before, where that is still known.
     pub degraded: bool,
-    /// Take in contents that are marked deleted, however long ago, as long as their packs are there, and with
-    /// them the snapshots that were deleted: [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells
-    /// which.
+    /// Take in contents that are marked deleted, as long as their packs exist.
+    ///
+    /// With them come the snapshots that were deleted:
+    ///
+    /// [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.
     pub deleted: bool,
     /// Keep so many bytes of decoded contents for readers that jump about in files; 0 keeps none. Memory is
     /// only taken by such readers: restoring and copying files need none of it.

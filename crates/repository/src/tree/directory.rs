@@ -14,8 +14,9 @@ use super::source::{self, DirectorySource, Read, Visit};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
 
-/// Directories longer than this are parsed as a stream, so that one of a million files takes no memory of its
-/// own.
+/// Directories longer than this, in bytes, are parsed as a stream.
+///
+/// So one of a million files takes no memory of its own.
 const STREAMED: u64 = 16 << 20;
 
 /// How many directories are read at once at most, and how many bytes of them are in memory.

@@ -140,8 +140,9 @@ impl Entry {
         self.implied
     }
 
-    /// Returns whether its object alone says what is in a directory, rather than names of other entries as
-    /// well.
+    /// Returns whether its object alone says what is in a directory.
+    ///
+    /// Names of other entries may put something into it.
     pub fn is_whole(&self) -> bool {
         self.source().is_whole()
     }

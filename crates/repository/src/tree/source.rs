@@ -16,8 +16,9 @@ use super::names::SeenNames;
 use super::{Entry, MAX_WAITING};
 use crate::{Repository, Result};
 
-/// The most entries of one directory whose names may have `/`, and the most components that they have
-/// together: each may be a directory.
+/// The most entries of one directory whose names may have `/`, and their components.
+///
+/// All their components are counted together: each may be a directory.
 const MOST: usize = 1 << 16;
 const MOST_COMPONENTS: usize = 1 << 20;
 
@@ -52,8 +53,7 @@ impl Placed {
 }
 
 impl DirectorySource {
-    /// Returns the object that the directory is, unless nothing but the names of entries says that there is
-    /// one.
+    /// Returns the directory's object; an implied one has none.
     pub(super) fn object(&self) -> Option<ObjectId> {
         (!self.implied).then_some(self.object)
     }

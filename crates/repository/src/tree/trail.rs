@@ -67,8 +67,9 @@ impl Trail {
         source.object().is_some_and(|object| self.steps().any(|step| has(step, object)))
     }
 
-    /// Returns the objects of this directory and of those that it lies in, innermost first, up to the first
-    /// that `other` is or lies in as well.
+    /// Returns the objects of this directory and those above it, innermost first.
+    ///
+    /// It ends before the first one that `other` is or lies in as well.
     pub(crate) fn objects_apart_from<'t>(
         &'t self,
         other: Option<&'t Self>,

@@ -21,7 +21,9 @@ const PACKS: usize = 256;
 /// How many bytes of manifests are unpacked in all: those of some 100,000 snapshots.
 const MOST: usize = 128 << 20;
 
-/// A snapshot that is not in the list, because its manifest lies in a pack that no index names.
+/// A snapshot that is not in the list.
+///
+/// Its manifest lies in a pack that no index names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HiddenSnapshot {
@@ -55,7 +57,7 @@ struct States<'a> {
     manifests: Vec<Manifest>,
 }
 
-/// Reads the manifests in packs that may hide some, and keeps those of snapshots that a list has not.
+/// Reads manifests in packs, and keeps those of snapshots not listed.
 pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: &Snapshots) -> Hidden {
     let (asked, rest) = packs.split_at(packs.len().min(PACKS));
     let found = Mutex::new((Vec::new(), rest.iter().map(|pack| pack.id.clone()).collect::<Vec<_>>()));

@@ -73,8 +73,9 @@ impl<'a> Survey<'a> {
         walked
     }
 
-    /// Adds an entry and returns whether its object was not visited before, and whether it can be restored as
-    /// it is, as far as its contents are in the index.
+    /// Adds an entry; returns whether its object is new, and whether it is sound.
+    ///
+    /// It is sound if it can be restored as it is, as far as its contents are in the index.
     fn add(&mut self, entry: &Entry) -> (bool, bool) {
         let object = entry.object();
         if self.repository.contents().locate(&object.content()).is_err() {

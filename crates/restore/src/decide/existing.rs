@@ -17,8 +17,9 @@ pub(crate) struct Candidates {
     pub(crate) existing: Option<ExistingPolicy>,
     /// What an interrupted restore left in the staging tree.
     pub(crate) left: Leftover,
-    /// The bytes that are freed when what the target has is replaced, if it has something that is no
-    /// directory.
+    /// The bytes that are freed when what the target has is replaced.
+    ///
+    /// Nothing if that is a directory, or there is nothing.
     pub(crate) frees: Option<u64>,
     /// Whether what the target has was changed in place already, when it was tried before.
     pub(crate) mixed: bool,

@@ -10,7 +10,9 @@ use super::extras::{DirNames, originals};
 use crate::Options;
 use crate::reason::NotDeleted;
 
-/// What a directory of the target has and the snapshot has not, as far as its entries were visited.
+/// What the target has in a directory and the snapshot has not.
+///
+/// It is known as far as entries were visited.
 pub(crate) struct ExtraNames {
     names: DirNames,
     /// Names that stand for others in the snapshot, as long as there may be extras.

@@ -153,8 +153,9 @@ impl DirNames {
     }
 }
 
-/// Returns the names that the original of an entry may have beside it, if the entry is a stub. A placeholder
-/// of a directory is a directory as well.
+/// Returns the names of an entry's original, if it is a stub.
+///
+/// A placeholder of a directory is a directory as well.
 pub(crate) fn originals(entry: &Entry) -> Vec<String> {
     let name = entry.name();
     let Some(kind) = Stub::kind_of(name) else { return Vec::new() };

@@ -49,8 +49,8 @@ impl Leftovers {
         self.names.take_by_inode(inode).ok()?
     }
 
-    /// Takes out the names of files of which pieces were lost. These have to go before anything is restored: a
-    /// file that cannot be read whole this time gets the same name.
+    /// Takes out the names of files of which pieces were lost. These have to go before anything is restored:
+    /// a file that cannot be read whole this time gets the same name.
     pub(crate) fn take_temporaries(&mut self) -> Vec<Box<[u8]>> {
         self.names.names.extract_if(|name, _| partial::is_temporary(name)).map(|(name, _)| name).collect()
     }

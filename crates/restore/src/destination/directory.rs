@@ -161,8 +161,9 @@ impl Directory {
         self.made.get()?.as_ref().err()
     }
 
-    /// Returns whether this directory or one that it lies in could not be made, which is a problem of that
-    /// directory.
+    /// Returns whether it, or a directory that it lies in, could not be made.
+    ///
+    /// That is a problem of that directory.
     pub(crate) fn is_lost(self: &Arc<Self>) -> bool {
         self.ancestors().any(|directory| directory.failure().is_some())
     }

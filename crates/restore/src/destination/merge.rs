@@ -171,7 +171,7 @@ impl Publisher<'_> {
         Ok(destination)
     }
 
-    /// Returns whether a name in the staging tree is that of the tag that keeps backups away from it.
+    /// Returns whether a name in the staging tree is the tag's.
     fn is_tag(&self, directory: &Directory, name: &[u8]) -> bool {
         directory.parent.is_none() && self.staging.is_our_tag(name)
     }

@@ -139,8 +139,8 @@ impl Metadata {
         Ok(unset)
     }
 
-    /// Checks whether a file has the owner and mode that it was created with; of each mode the first tells for
-    /// all.
+    /// Checks whether a file has the owner and mode that it was created with; of each mode the first tells
+    /// for all.
     fn is_as_created(&mut self, file: Subject<'_>, wanted: &Attributes) -> io::Result<bool> {
         let created = Seen::Created(wanted.mode);
         if self.seen.contains(&created) {

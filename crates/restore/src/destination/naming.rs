@@ -82,8 +82,7 @@ impl Folding {
     }
 }
 
-/// Returns whether a file system takes names for one that differ in upper and lower case, as far as that can
-/// be known without making anything in it.
+/// Returns whether a file system folds case, as far as looking can tell.
 pub fn folds_names(target: &Path) -> bool {
     Folding::foresee(target) != Folding::Nothing
 }
@@ -127,7 +126,9 @@ fn by_names(directory: BorrowedFd<'_>) -> Option<bool> {
     names.find_map(|entry| finds_by_other_case(directory, entry.file_name().to_bytes()))
 }
 
-/// Asks by the names of the directories that the target lies in, as far as they are on its file system.
+/// Asks by the names of directories that the target lies in.
+///
+/// Only those on its file system can tell.
 fn by_ancestors(path: &Path, directory: &OwnedFd) -> Option<bool> {
     let device = rustix::fs::fstat(directory).ok()?.st_dev;
     path.ancestors().find_map(|path| {

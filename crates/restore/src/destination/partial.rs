@@ -20,8 +20,10 @@ const PREFIX: &str = ".kopia-rs-partial-";
 /// The longest name that file systems take, in bytes.
 const LONGEST: usize = 255;
 
-/// Returns the name that such a file has at first, and keeps if no better one is to be had: made from its
-/// path, so that the next restore of it replaces it.
+/// Returns the name that such a file has at first.
+///
+/// It keeps that if no better one is to be had: made from its path, so that the next restore of it replaces
+/// it.
 pub(crate) fn temporary(path: &str) -> String {
     // FNV-1a: it only has to tell files of one directory apart, and to be the same tomorrow.
     let hash =

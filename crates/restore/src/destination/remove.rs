@@ -32,8 +32,9 @@ pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Id
     walk(parent, name, wanted, Manner { removes: true, spares_restores: false })
 }
 
-/// Removes what the snapshot does not have, but for what is mounted there, and for what another restore is at
-/// work on.
+/// Removes what the snapshot does not have.
+///
+/// What is mounted there stays, and what another restore is at work on.
 pub(crate) fn remove_extra(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Kept> {
     walk(parent, name, None, Manner { removes: true, spares_restores: true })
 }

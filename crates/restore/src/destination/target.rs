@@ -34,9 +34,10 @@ pub(crate) struct Target {
     pub(crate) name: Option<String>,
     /// The file system of the directory.
     pub(crate) device: u64,
-    /// The mode that the directory has at the end unless the snapshot's root gives it one, where that is not
-    /// the present one: it had to be changed so that its owner may write in it, or is closed to others
-    /// because it is new.
+    /// The mode that the directory has at the end, where it differs from the present one.
+    ///
+    /// The snapshot's root may give it another: it had to be changed so that its owner may write in it, or is
+    /// closed to others because it is new.
     pub(crate) mode_after: OnceLock<u32>,
     /// Whether this process created the directory.
     pub(super) created: bool,
@@ -96,8 +97,8 @@ impl Target {
         }
     }
 
-    /// Lets the owner of a read-only directory write in it while the restore runs; returns whether that changed
-    /// anything.
+    /// Lets the owner of a read-only directory write in it while the restore runs; returns whether that
+    /// changed anything.
     pub(crate) fn open_up(&self) -> bool {
         let Ok(stat) = rustix::fs::fstat(&self.directory) else { return false };
         let mode = stat.st_mode & 0o7777;
@@ -114,7 +115,9 @@ impl Target {
         }
     }
 
-    /// Returns the mode that the directory had before its owner was let write in it, if that was so.
+    /// Returns the mode from before its owner was let write in it.
+    ///
+    /// Nothing if that was not needed.
     pub(crate) fn opened_up_from(&self) -> Option<u32> {
         self.mode_after.get().copied().filter(|_| !self.is_new())
     }
@@ -126,8 +129,9 @@ impl Target {
         }
     }
 
-    /// Gives the directory the mode that it had before the restore or, if it is new, that of any new
-    /// directory here.
+    /// Gives the directory back its mode from before the restore.
+    ///
+    /// A new one gets that of any new directory here.
     pub(crate) fn settle_mode(&self) {
         if let Some(&mode) = self.mode_after.get() {
             let _ = rustix::fs::fchmod(&self.directory, Mode::from_raw_mode(mode));
@@ -205,7 +209,9 @@ fn create(directory: &Path) -> io::Result<bool> {
     }
 }
 
-/// Returns the directory that entries go into, and for a file or link the name that it gets there.
+/// Returns the directory that entries go into.
+///
+/// Of a file or link also the name that it gets there.
 fn locate(entry: &Entry, path: &Path) -> Result<(PathBuf, Option<String>)> {
     Ok(match entry.kind() {
         EntryKind::Directory => (path.to_path_buf(), None),

@@ -61,7 +61,9 @@ impl Bytes {
         Ok(())
     }
 
-    /// Writes at an offset of a file that may have other bytes there, so that nothing is left out.
+    /// Writes at an offset of a file, zeros included.
+    ///
+    /// It may have other bytes there.
     pub(crate) fn overwrite(&self, file: impl AsFd, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all(file, bytes, offset)
     }
@@ -111,7 +113,9 @@ impl Bytes {
     }
 }
 
-/// Cuts bytes that lie at `offset` of a file into runs that are zero or not, block by block of the file.
+/// Cuts bytes at `offset` of a file into runs of zeros and others.
+///
+/// Runs begin and end with blocks of the file.
 fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = (bool, &[u8])> {
     let mut rest = bytes;
     let mut position = offset;

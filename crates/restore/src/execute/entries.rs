@@ -103,8 +103,9 @@ impl Worker<'_> {
         }
     }
 
-    /// Counts a file, of which so many bytes were there before, and says so if the repository has another
-    /// size for it than its entry.
+    /// Counts a file, of which so many bytes were there before.
+    ///
+    /// Says so if the repository has another size for it than its entry.
     pub(super) fn file_is_there(&self, entry: &SmallEntry, length: u64, reused: u64) {
         self.is_staged(entry);
         self.file_in_place_is_there(entry, length, reused);

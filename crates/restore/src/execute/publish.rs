@@ -43,8 +43,9 @@ impl Worker<'_> {
         self.shared.room.note_published(count);
     }
 
-    /// Has the file system free what was replaced, which some do late, and does without the tag of the
-    /// unfinished directory.
+    /// Has the file system free what was replaced, which some do late.
+    ///
+    /// The tag of the unfinished directory goes as well.
     pub(super) fn flush(&self) {
         self.shared.staging.untag();
         if let Err(error) = rustix::fs::syncfs(&self.shared.target.directory) {

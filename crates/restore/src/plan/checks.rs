@@ -84,8 +84,9 @@ impl Checks {
         state.large_files >= most && !state.aborted
     }
 
-    /// Waits until a large file is finished where too many are begun, or something is given back, and takes
-    /// that.
+    /// Waits where too many large files are begun, until one is finished.
+    ///
+    /// Takes what is given back before that.
     pub(crate) fn wait_for_large_file(&self, most: usize) -> Vec<Wrong> {
         let mut state = self.lock();
         while state.large_files >= most && state.wrong.is_empty() && !state.aborted {

@@ -17,7 +17,9 @@ use crate::shard::IncompleteFiles;
 use crate::tally::Tally;
 use crate::{Error, Options};
 
-/// How many bytes one read has at least where hashes are verified, if there are as many side by side.
+/// How many bytes one read has at least where hashes are verified.
+///
+/// There may be fewer side by side.
 const VERIFIED_AT_ONCE: u64 = 8 << 20;
 
 /// What the planner knows before it begins.
@@ -58,7 +60,9 @@ impl Destination<'_> {
 
 /// Works on what the planner hands over.
 pub(crate) trait Crew {
-    /// Takes a batch once there is room for it, and works on it side by side with the planner.
+    /// Takes a batch once there is room for it.
+    ///
+    /// It is worked on side by side with the planner.
     fn take(&self, batch: Batch);
 
     /// Returns what the crew gives back, and when it is through.
@@ -87,8 +91,11 @@ impl Context<'_> {
         self.destination.map_or_else(Creator::of_process, |destination| destination.defaults.creator)
     }
 
-    /// Notes that a file is not whole although some of it is there or, with `/` at the end of its path, that
-    /// it is not known what all of a directory is. Shards alone keep this in mind, for the finish.
+    /// Notes that a file or directory is not known to be whole.
+    ///
+    /// A directory's path ends in `/`.
+    ///
+    /// Shards alone keep this in mind, for the finish.
     pub(crate) fn note_incomplete(&self, path: String, why: String) {
         if let Some(destination) = &self.destination {
             destination.incomplete.add(path, why);

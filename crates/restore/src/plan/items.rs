@@ -22,11 +22,13 @@ pub(crate) struct SmallEntry {
     pub(crate) size: u64,
     pub(crate) symlink: bool,
     pub(crate) object: ObjectId,
-    /// The bytes that are freed when it replaces what the target has, if that is something else than a
-    /// directory.
+    /// The bytes that are freed when it replaces what the target has.
+    ///
+    /// Nothing if that is a directory, or there is nothing.
     pub(crate) frees: Option<u64>,
-    /// Whether an interrupted restore left something of its name that has to go first, even if the entry
-    /// is lost.
+    /// Whether something that an interrupted restore left has to go first.
+    ///
+    /// That is so even if the entry is lost.
     pub(crate) discard: bool,
 }
 

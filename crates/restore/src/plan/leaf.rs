@@ -126,8 +126,9 @@ impl Planner<'_> {
         self.hand_over_when_full();
     }
 
-    /// Has what an interrupted restore left of an entry removed before it is written, even if it is lost;
-    /// what several shards write none of them removes.
+    /// Has what an interrupted restore left of an entry removed first.
+    ///
+    /// That is done even if the entry is lost; what several shards write none of them removes.
     fn discard(&mut self, small: &mut SmallEntry, found: &mut Candidates) {
         if self.share.is_none() {
             small.discard |= found.left != Leftover::Nothing;
@@ -256,7 +257,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Notes that a piece is lost, or that no more is planned of a file, and has it finished after the last.
+    /// Counts down the pieces of a file, and has it finished after the last.
     fn large_file_one_done(&mut self, file: Arc<LargeFile>) {
         if file.one_done() {
             self.batch.chores.push(Chore::FinishFile(file));

@@ -23,8 +23,9 @@ use crate::lock;
 use crate::space::{Space, is_full};
 use crate::{Options, Portion};
 
-/// How many finished entries are kept in mind so that they can be put into their place before the end: each
-/// takes some 60 bytes of memory.
+/// How many finished entries are kept in mind at most.
+///
+/// They can be put into their place before the end: each takes some 60 bytes of memory.
 const MOST_FINISHED: usize = 1 << 18;
 
 /// Something that found no room.

@@ -66,7 +66,7 @@ impl Rounds {
         rounds
     }
 
-    /// Finds out what is free in a target, and whether all of a root fits beside what is there.
+    /// Finds out what is free, and whether all of a root fits.
     fn look_at(&mut self, target: &Target, root: &Entry, is_whole: bool) {
         self.block = rustix::fs::fstatvfs(&target.directory).map_or(4096, |stat| stat.f_frsize);
         self.at_first = Space::free(&target.directory);
@@ -143,8 +143,9 @@ impl Planner<'_> {
         self.rounds.handed_out = 0;
     }
 
-    /// Tries something once more with nothing else under way, as long as something can be put into its place
-    /// to make room.
+    /// Tries something once more with nothing else under way.
+    ///
+    /// Goes on as long as something can be put into its place to make room.
     fn try_alone(&mut self, postponed: Postponed) {
         let mut waiting = vec![postponed];
         while !self.shared.stopped() {
@@ -171,8 +172,9 @@ impl Planner<'_> {
         }
     }
 
-    /// Tries everything that found no room once more, now that all else is done, the one that grows least
-    /// first. Ends the restore if that is in vain.
+    /// Tries everything that found no room once more, after all else.
+    ///
+    /// What grows least comes first. If nothing helps, the restore ends.
     pub(super) fn end_rounds(&mut self) {
         loop {
             self.drain();

@@ -4,17 +4,18 @@
 //! path gives, so nobody has to speak to anybody, and a directory that one of them cannot read changes
 //! nothing about the others.
 
-use kopia_repository::Entry;
-use kopia_repository::Shard;
+use kopia_repository::{Entry, Shard};
 
 /// What an entry counts for besides its bytes: making a file costs about as much as writing so many.
 const ENTRY: u64 = 4096;
 
-/// How many bytes in a row fall to one shard at most, so that each reads packs in long pieces; and at least.
+/// How many bytes in a row fall to one shard at most, so that it reads long pieces.
 const LONGEST: u64 = 8 << 20;
+
+/// How many bytes in a row fall to one shard at least.
 const SHORTEST: u64 = 4096;
 
-/// How many times a shard has its turn, if the snapshot is not so large that it has more.
+/// How many turns a shard has, or more where the snapshot is large.
 const TURNS: u64 = 16;
 
 /// Decides what falls to a shard.

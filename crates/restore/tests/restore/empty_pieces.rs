@@ -1,4 +1,5 @@
-//! Files whose lists have pieces without bytes: those of exactly N parts, and those that shrank while they were read.
+//! Files whose lists have pieces without bytes: those of exactly N parts, and those that shrank while they
+//! were read.
 
 use std::fs;
 

@@ -116,7 +116,8 @@ fn the_repository_is_no_target_nor_in_one() {
         let result = kopia_restore::restore(&root, place.path(target), &Options::default());
         assert!(matches!(result, Err(Error::Overlap { .. })), "{target}: {result:?}");
     }
-    // Where such a path leads is known only once its folders are there, and they must not be made to find out.
+    // Where such a path leads is known only once its folders are there, and they must not be made to find
+    // out.
     for target in ["missing/../repo", "missing/../repo/new", "missing/deeper/../../repo"] {
         let result = kopia_restore::restore(&root, place.path(target), &Options::default());
         assert!(matches!(result, Err(Error::Target { .. })), "{target}: {result:?}");

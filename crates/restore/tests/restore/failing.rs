@@ -1,4 +1,5 @@
-//! A store that fails now and then: the restore ends, what it could not read is said, and no file has wrong bytes.
+//! A store that fails now and then: the restore ends, what it could not read is said, and no file has wrong
+//! bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

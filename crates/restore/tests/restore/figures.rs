@@ -1,4 +1,5 @@
-//! What a plan says before anything is restored, against what the store sees read; and that planning only looks.
+//! What a plan says before anything is restored, against what the store sees read; and that planning only
+//! looks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ use crate::common::{Place, file, folder, link};
 /// Names the repository that the run of a test under strace plans to restore.
 const TRACED: &str = "KOPIA_RS_TEST_PLAN_OF";
 
-/// Writes all kinds of entries: small files, of which some are the same, empty ones, links, nested directories, large files.
+/// Writes all kinds of entries: small files, of which some are the same, empty ones, links, nested
+/// directories, large files.
 fn everything(writer: &mut RepositoryWriter) -> Value {
     let mut entries = Vec::new();
     for number in 0..300_u32 {

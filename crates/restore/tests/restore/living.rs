@@ -14,7 +14,8 @@ use crate::common::{Place, file, folder, link, problems};
 
 const FILES: u8 = 6;
 
-/// Some files in a folder, a link, and a file in pieces whose list has pieces itself; in packs of a few contents.
+/// Some files in a folder, a link, and a file in pieces whose list has pieces itself; in packs of a few
+/// contents.
 fn written() -> (MemoryStore, LiveRepository) {
     let mut writer = RepositoryWriter::new().piece_size(500).pack_size(1500);
     let files: Vec<_> =

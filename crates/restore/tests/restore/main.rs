@@ -1,4 +1,5 @@
-//! Restores of repositories that the tests write themselves: what kopia would never write, and targets that nobody wants.
+//! Restores of repositories that the tests write themselves: what kopia would never write, and targets that
+//! nobody wants.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 

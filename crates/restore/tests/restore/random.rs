@@ -1,5 +1,5 @@
-//! Trees that are made up, restored over others that are made up, in every way: what comes out is worked out beforehand, and
-//! a preview says what happens.
+//! Trees that are made up, restored over others that are made up, in every way: what comes out is worked out
+//! beforehand, and a preview says what happens.
 //!
 //! `KOPIA_RS_RANDOM` is the number of rounds.
 
@@ -232,7 +232,8 @@ fn any_tree_over_any_other() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Restores one made-up tree over another where no file can be closed without an error; returns what is wrong.
+/// Restores one made-up tree over another where no file can be closed without an error; returns what is
+/// wrong.
 fn round_of_lost_writes(seed: u64) -> Vec<String> {
     let mut random = Random::of(&format!("close {seed}"));
     let new = Node::folder(&mut random, 0);

@@ -200,7 +200,8 @@ fn folders_that_are_neighbours_are_read_at_once() {
     assert_eq!((outcome.files, outcome.directories), (FILES as u64, 21));
     let reads = store.take().ranges;
     let folders = reads.iter().filter(|read| read.blob.as_str().starts_with('q')).count();
-    // The root twice (before anything is created, and to plan), and its twenty folders, which lie in three packs.
+    // The root twice (before anything is created, and to plan), and its twenty folders, which lie in three
+    // packs.
     assert!(folders <= 5, "{folders} reads for 21 folders");
 }
 

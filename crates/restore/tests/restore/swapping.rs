@@ -1,4 +1,5 @@
-//! Somebody who may write in the target swaps folders for links while a restore runs: nothing outside may change.
+//! Somebody who may write in the target swaps folders for links while a restore runs: nothing outside may
+//! change.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
-//! Trees that are made up, restored over others on disks with hardly any room: everything gets to its place if it can, and
-//! nothing wrong does if it cannot.
+//! Trees that are made up, restored over others on disks with hardly any room: everything gets to its place
+//! if it can, and nothing wrong does if it cannot.
 //!
 //! `KOPIA_RS_RANDOM` is the number of rounds.
 
@@ -152,7 +152,8 @@ fn any_tree_over_any_other_with_little_room() {
     assert!((1..rounds).contains(&fitted), "{fitted} of {rounds} had room");
 }
 
-/// A folder in which three files, of eight pages each, replace those of an older one, and the repository's root.
+/// A folder in which three files, of eight pages each, replace those of an older one, and the repository's
+/// root.
 fn three_files(place: &Place) -> kopia_repository::Entry {
     place.root("repo", |writer| {
         let files = (0..3_u8).map(|number| {

@@ -113,7 +113,8 @@ fn warn_of_missing(session: &Session) {
             let packs = count(missing.len() as u64, "pack is", "packs are");
             let them = if missing.len() == 1 { "it" } else { "them" };
             log_line(format_args!(
-                "warning: {packs} missing: files that need {them} cannot be restored; `kopia-rs verify` names such files"
+                "warning: {packs} missing: files that need {them} cannot be restored; `kopia-rs verify` \
+                 names such files"
             ));
         }
         Err(error) => {
@@ -136,27 +137,17 @@ fn word(action: Action) -> &'static str {
 
 fn write(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
     let action = word(change.action);
-    match json {
-        true => {
-            let kind = match (change.action, change.directory) {
-                (Action::Delete, _) => None,
-                (_, true) => Some("folder"),
-                (_, false) => Some("file"),
-            };
-            serde_json::to_writer(
-                &mut *out,
-                &Json { action, path: &change.path, kind, bytes: change.bytes },
-            )?;
-            writeln!(out)
-        }
-        false => {
-            writeln!(
-                out,
-                "{action:<8}{}{}",
-                for_terminal(&change.path),
-                if change.directory { "/" } else { "" }
-            )
-        }
+    if json {
+        let kind = match (change.action, change.directory) {
+            (Action::Delete, _) => None,
+            (_, true) => Some("folder"),
+            (_, false) => Some("file"),
+        };
+        serde_json::to_writer(&mut *out, &Json { action, path: &change.path, kind, bytes: change.bytes })?;
+        writeln!(out)
+    } else {
+        let slash = if change.directory { "/" } else { "" };
+        writeln!(out, "{action:<8}{}{slash}", for_terminal(&change.path))
     }
 }
 

@@ -26,14 +26,16 @@ pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
     Some(match (args.shard, is_empty || args.target.is_file()) {
         (Some(_), _) => {
             format!(
-                "{target} has {free} free; all shards together may take {needed}, and free nothing before --finish"
+                "{target} has {free} free; all shards together may take {needed}, and free nothing before \
+                 --finish"
             )
         }
         (None, true) => format!("{target} has {free} free, and the snapshot may take {needed}"),
         (None, false) => {
             let in_place = if args.in_place { "" } else { "; --in-place takes no room beside large files" };
             format!(
-                "{target} has {free} free, and the snapshot may take {needed}: where room is short, each file replaces \
+                "{target} has {free} free, and the snapshot may take {needed}: where room is short, each \
+                 file replaces \
                  the older one as soon as it is whole{in_place}"
             )
         }
@@ -89,17 +91,17 @@ pub(super) fn of_preview(preview: &Preview) -> Option<String> {
     let Preview { room, least_room, free, .. } = *preview;
     let (all, least) = (size(room), size(least_room));
     let free = free.filter(|free| *free < room)?;
-    Some(match free < least_room {
-        true => format!(
-            "it takes up to {all} beside what is there, and at least {least} where each file replaces the older one as soon \
-             as it is whole; {} are free, {} too little",
-            size(free),
-            size(least_room - free)
-        ),
-        false => format!(
-            "it takes up to {all} beside what is there, and {} are free: each file replaces the older one as soon as it is \
-             whole, which takes {least}",
-            size(free)
-        ),
+    let has = size(free);
+    Some(if free < least_room {
+        let missing = size(least_room - free);
+        format!(
+            "it takes up to {all} beside what is there, and at least {least} where each file replaces the \
+             older one as soon as it is whole; {has} are free, {missing} too little",
+        )
+    } else {
+        format!(
+            "it takes up to {all} beside what is there, and {has} are free: each file replaces the older one \
+             as soon as it is whole, which takes {least}",
+        )
     })
 }

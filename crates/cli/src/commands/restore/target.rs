@@ -31,7 +31,8 @@ pub(crate) fn refuse_stream(target: &Path) -> Result<(), Failure> {
     Err(if text == "-" { failure.hint("for a folder or file of that name, give ./-") } else { failure })
 }
 
-/// Refuses to make a directory that is named as an archive, unless it exists or is written with `/` at its end.
+/// Refuses to make a directory that is named as an archive, unless it exists or is written with `/` at its
+/// end.
 pub(super) fn refuse_archive(entry: &Entry, target: &Path) -> Result<(), Failure> {
     let text = target.to_string_lossy();
     let lower = text.to_ascii_lowercase();

@@ -156,7 +156,7 @@ pub(super) fn json<'a>(report: &'a Report, lost: &'a [Unreadable], seconds: f64)
         contents: report.contents.into(),
         stored_bytes: report.stored_bytes.into(),
         plain_bytes: report.plain_bytes,
-        folders: report.folders,
+        folders: report.directories,
         files: report.files,
         damage_count: report.damage_count,
         damage: report.damage.iter().map(DamageLine::from).collect(),
@@ -194,7 +194,7 @@ pub(super) fn text(report: &Report, lost_indexes: usize, seconds: f64) -> io::Re
         "folders",
         format!(
             "{}, with {}",
-            thousands(report.folders),
+            thousands(report.directories),
             count(report.files, "file or link", "files and links")
         ),
     )?;

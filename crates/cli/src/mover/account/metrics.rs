@@ -63,7 +63,8 @@ fn text(report: &JobReport) -> String {
     let mut metric = |name: &str, help: &str, value: &dyn Display| {
         let _ = writeln!(
             text,
-            "# HELP kopia_rs_restore_{name} {help}\n# TYPE kopia_rs_restore_{name} gauge\nkopia_rs_restore_{name}{} {value}",
+            "# HELP kopia_rs_restore_{name} {help}\n# TYPE kopia_rs_restore_{name} \
+             gauge\nkopia_rs_restore_{name}{} {value}",
             labels(report)
         );
     };

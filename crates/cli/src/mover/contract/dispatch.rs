@@ -110,7 +110,8 @@ fn original(environment: &Environment) -> Result<PathBuf, SetupError> {
         return Err(SetupError::setting(NAME, format!("is {}, not an absolute path", path.display())));
     }
     let file = path.metadata().map_err(|error| {
-        let advice = "kopia-rs only restores; keep the original script in the image and name it with KOPIA_RS_FALLBACK";
+        let advice = "kopia-rs only restores; keep the original script in the image and name it with \
+            KOPIA_RS_FALLBACK";
         SetupError::new(format!("the original script {} is not there ({error})", path.display()), advice)
     })?;
     if is_ourselves(&file) {

@@ -1,8 +1,8 @@
 //! Decides whether "nothing to restore" is a first deployment or an error.
 //!
 //! On a first deployment there is no backup yet, and the application must come up. But a volume that is not
-//! mounted, a wrong directory, a wrong password or a damaged index look much the same, and an application that
-//! starts empty then has its good backups replaced by empty ones. So only two things count as «no backup
+//! mounted, a wrong directory, a wrong password or a damaged index look much the same, and an application
+//! that starts empty then has its good backups replaced by empty ones. So only two things count as «no backup
 //! yet»: an empty volume, and a list of snapshots that is whole and has none of this identity.
 
 use std::path::Path;
@@ -176,7 +176,10 @@ pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot)
         coverage.hidden.iter().filter(|hidden| !hidden.is_expected && wanted.prefers(hidden, chosen));
     let hidden = hidden.map(|hidden| {
         let (time, pack) = (hidden.start_time, &hidden.pack);
-        format!("a newer snapshot, from {time}, is missing: its manifest lies in pack {pack}, which no index names")
+        format!(
+            "a newer snapshot, from {time}, is missing: its manifest lies in pack {pack}, which no \
+            index names"
+        )
     });
     let unread = coverage.unread_unexpectedly().map(|pack| {
         format!("a newer snapshot may be missing: pack {pack} is named by no index, and damaged")

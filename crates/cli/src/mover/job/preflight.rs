@@ -46,7 +46,8 @@ pub(crate) fn check(target: &LocalPath, root: &Entry, sparse: bool, log: &JobLog
             Finding::NoSpace { .. } | Finding::NoFiles { .. } if target.listing != Listing::Empty => {
                 log.warn(&finding.sentence(Audience::VolSync));
                 log.info(
-                    "what is right already takes no room; where room is short, each file replaces the older one as soon as \
+                    "what is right already takes no room; where room is short, each file replaces the older \
+                     one as soon as \
                      it is whole",
                 );
             }

@@ -88,7 +88,8 @@ fn log_outcome(log: &JobLog, outcome: &Outcome) {
     }
     if outcome.extras_kept > 0 {
         log.warn(&format!(
-            "nothing was deleted, because not all of the snapshot is restored; the volume keeps {} that it does not have",
+            "nothing was deleted, because not all of the snapshot is restored; the volume keeps {} that it \
+             does not have",
             entries(outcome.extras_kept)
         ));
     }
@@ -98,7 +99,8 @@ fn log_outcome(log: &JobLog, outcome: &Outcome) {
     let (kept, deleted) = (thousands(outcome.kept), thousands(outcome.deleted));
     let were = if outcome.kept == 1 { "was" } else { "were" };
     log.info(&format!(
-        "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that {were} right already, deleted {deleted}"
+        "wrote {files} ({bytes}), {folders} and {links}; kept {kept} that {were} right already, deleted \
+         {deleted}"
     ));
 }
 

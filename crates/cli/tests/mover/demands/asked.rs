@@ -184,7 +184,8 @@ fn m02_jobs_are_as_the_controller_makes_them() {
     let jobs: Vec<_> =
         ["restore", "restore-plain", "restore-privileged"].map(controller::variables).into_iter().collect();
     let names: BTreeSet<&str> = jobs.iter().flatten().map(|(name, _)| name.as_str()).collect();
-    // What it sets nowhere, by its source; what comes from files in the Secret; and what only some specs bring with them.
+    // What it sets nowhere, by its source; what comes from files in the Secret; and what only some specs
+    // bring with them.
     let elsewhere = "DIRECTION DEBUG_MOVER KOPIA_LOG_LEVEL KOPIA_FILE_LOG_LEVEL KOPIA_LOG_DIR_MAX_FILES KOPIA_LOG_DIR_MAX_AGE \
         KOPIA_FORCE_CACHE_REBUILD KOPIA_FS_PATH KOPIA_COMPRESSION KOPIA_PARALLELISM KOPIA_RETAIN_DAILY KOPIA_BEFORE_SNAPSHOT \
         GOOGLE_APPLICATION_CREDENTIALS GOOGLE_DRIVE_CREDENTIALS SFTP_KEY_FILE CUSTOM_CA KOPIA_SOURCE_PATH_OVERRIDE \

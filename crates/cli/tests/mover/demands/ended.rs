@@ -39,7 +39,8 @@ fn m07_no_snapshot_is_well_only_if_none_can_be_hidden() {
     ran.ends_with(&["ERROR: unable to tell whether new@media:/data has snapshots: pack q"]);
     // What is in the list needs no proof.
     hidden.job(APP).run().exits(0);
-    // While the session that wrote the pack goes on, its index may be still to come; then the snapshot is there.
+    // While the session that wrote the pack goes on, its index may be still to come; then the snapshot is
+    // there.
     fs::write(hidden.repository().join("s0123-s0123456789abcdef.f"), "").unwrap();
     let job = hidden.job("new@media:/data");
     let child = job.spawn();
@@ -111,8 +112,8 @@ fn a_damaged_repository_is_restored_from_on_request() {
         .run()
         .exits(1)
         .ends_with(&["KOPIA_RS_DEGRADED is \"maybe\""]);
-    // A pack that does not say what it holds may hold a newer snapshot: everything is restored, and that is no success,
-    // unless this very snapshot was asked for.
+    // A pack that does not say what it holds may hold a newer snapshot: everything is restored, and that is
+    // no success, unless this very snapshot was asked for.
     fs::write(pod.repository().join(format!("q{:032x}-s0123456789abcdef147.f", 7)), "nonsense").unwrap();
     let job = || pod.job(APP).additional(&["--degraded"]);
     let ran = job().run().exits(1).says(&["may hold snapshots that no index names"]);

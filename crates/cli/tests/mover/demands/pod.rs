@@ -30,7 +30,8 @@ fn m12_nothing_is_demanded_of_the_pod() {
     if !is_root() {
         return;
     }
-    // No home, no passwd entry, no variables but the Job's; a volume of another user with setgid and a lost+found of root.
+    // No home, no passwd entry, no variables but the Job's; a volume of another user with setgid and a
+    // lost+found of root.
     let pod = pod();
     let binary = pod.binary_for(SOMEBODY);
     fs::set_permissions(pod.volume(), fs::Permissions::from_mode(0o2775)).unwrap();
@@ -79,8 +80,8 @@ fn m12_nothing_is_demanded_of_the_pod() {
     let metadata = fs::metadata(foreign.volume().join("text")).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (1000, 2000, 0o600));
 
-    // Root without any, as a Job is whose ReplicationDestination has no moverSecurityContext: what root wrote can be read, and
-    // owners are counted.
+    // Root without any, as a Job is whose ReplicationDestination has no moverSecurityContext: what root wrote
+    // can be read, and owners are counted.
     fs::remove_file(foreign.volume().join("text")).unwrap();
     std::os::unix::fs::chown(foreign.volume(), Some(0), Some(0)).unwrap();
     for path in [foreign.repository()].into_iter().chain(files(&foreign.repository())) {

@@ -5,8 +5,9 @@ use std::collections::{HashSet, VecDeque};
 use kopia_format::BlobId;
 use kopia_storage::{BlobInfo, Result};
 
-/// Small blobs are read and handed on by the dozen, as waking a thread costs as much as opening several of
-/// them.
+/// Small blobs are read and handed on by the dozen.
+///
+/// Waking a thread costs as much as opening several of them.
 const BATCH_BLOBS: usize = 32;
 const BATCH_BYTES: u64 = 256 << 10;
 

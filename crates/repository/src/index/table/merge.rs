@@ -50,8 +50,9 @@ impl Sum for Merged {
     }
 }
 
-/// Sorts rows of one shard where they are, keeps the one that counts of each content, and drops deleted ones
-/// up to the watermark (seconds since 1970).
+/// Sorts rows of one shard in place and keeps one of each content.
+///
+/// Deleted ones are dropped up to the watermark (seconds since 1970).
 pub(super) fn merge<const H: usize>(
     rows: &mut Vec<Row<H>>,
     packs: &[BlobId],

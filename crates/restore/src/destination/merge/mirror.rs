@@ -103,8 +103,9 @@ impl Publisher<'_> {
         }
     }
 
-    /// Puts a file or link in the place of a directory, which goes only where all of the snapshot was
-    /// restored, or if it is empty.
+    /// Puts a file or link in the place of a directory.
+    ///
+    /// The directory goes only if all of the snapshot was restored, or if it is empty.
     fn replace_directory(
         &self,
         directory: &Arc<Directory>,
@@ -127,7 +128,9 @@ impl Publisher<'_> {
         Ok(rustix::fs::renameat(&*source, name, &destination, name)?)
     }
 
-    /// Deletes an entry with all below it, but for what is mounted there or another restore is at work on.
+    /// Deletes an entry with all below it.
+    ///
+    /// What is mounted there stays, and what another restore is at work on.
     fn delete(&self, parent: BorrowedFd<'_>, directory: &Arc<Directory>, name: &[u8]) -> io::Result<()> {
         let kept = remove_extra(parent, name)?;
         if kept.is_nothing() {

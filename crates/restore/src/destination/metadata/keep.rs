@@ -1,8 +1,8 @@
 //! Whether a file that the target has already may stay the file that it is.
 //!
-//! A process that opened a file for writing can write in it ever after, whatever its owner and mode become. So a
-//! file with the right bytes is kept only if nobody could have opened it so far who will not be allowed to
-//! afterwards; otherwise a new file with the same bytes takes its place.
+//! A process that opened a file for writing can write in it ever after, whatever its owner and mode become.
+//! So a file with the right bytes is kept only if nobody could have opened it so far who will not be allowed
+//! to afterwards; otherwise a new file with the same bytes takes its place.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -100,8 +100,9 @@ impl Keeper {
         Self { preserve: options.into(), creator }
     }
 
-    /// Returns whether a file or link of the target with the right bytes may be kept and given its
-    /// attributes.
+    /// Returns whether a file or link may be kept, and get its attributes.
+    ///
+    /// Its bytes are known to be right.
     pub(crate) fn may_keep(self, stat: &Stat, wanted: &Attributes) -> bool {
         may_keep(stat, &self.preserve.adjust(wanted, stat), self.creator)
     }
@@ -124,7 +125,7 @@ fn may_keep(stat: &Stat, wanted: &Attributes, creator: Creator) -> bool {
     is_nobody_elses && is_correctable
 }
 
-/// Returns whether an entry has its owner, if its mode is right and its owner as right as it can be.
+/// Returns whether an entry has its owner; nothing if mode or owner could be better.
 pub(crate) fn found_as_settable(stat: &Stat, wanted: &Attributes, creator: Creator) -> Option<bool> {
     let has_owner = has_owner(stat, wanted);
     let settable = has_owner || (!creator.may_give && stat.st_uid == creator.uid);

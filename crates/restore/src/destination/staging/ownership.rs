@@ -46,8 +46,10 @@ pub(super) fn is_closed(stat: &Stat) -> bool {
     stat.st_mode & 0o022 == 0
 }
 
-/// Returns whether a staging directory is this user's, or whose all is that this process makes in the target:
-/// on NFS with `root_squash` and CIFS with `uid=` that is somebody else, who could change all of it anyhow.
+/// Returns whether a staging directory is this user's.
+///
+/// It may also be that of the user whose all new files here are: on NFS with `root_squash` and CIFS with
+/// `uid=` that is somebody else, who could change all of it anyhow.
 pub(super) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
     let is_users = || stat.st_uid == rustix::process::geteuid().as_raw();
     let is_creators = || creator_in(target).is_ok_and(|creator| creator.uid == stat.st_uid);

@@ -211,7 +211,7 @@ impl Worker<'_> {
         Ok(cut)
     }
 
-    /// Keeps the target's own file as it is, if it has the right length and takes the right attributes.
+    /// Keeps the target's own file, if length and attributes can be right.
     fn keep(&mut self, entry: &SmallEntry, old: &OwnedFd, length: u64) -> bool {
         let wanted = &entry.attributes;
         let Ok(stat) = rustix::fs::fstat(old) else { return false };
@@ -275,7 +275,7 @@ impl Worker<'_> {
     }
 }
 
-/// Adds to the reason why a file is not whole that the target's own one was changed already, if it was.
+/// Adds to a reason that the target's own file was changed already.
 fn if_mixed(file: &LargeFile, handle: &Handle, reason: Reason) -> Reason {
     if !matches!(handle, Handle::InPlace(_)) || !file.changed.load(Ordering::Relaxed) {
         return reason;

@@ -151,7 +151,7 @@ impl Worker<'_> {
         Some(Handle::Old(old))
     }
 
-    /// Makes a new file that shares the bytes of an old one, where the file system can do that.
+    /// Makes a reflink of an old file, where the file system can.
     fn share(&mut self, entry: &SmallEntry, old: &OwnedFd) -> Option<OwnedFd> {
         if !self.shared.clones.load(Ordering::Relaxed) {
             return None;

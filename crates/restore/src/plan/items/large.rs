@@ -31,7 +31,9 @@ pub(crate) struct LargeFile {
     pub(crate) reused: AtomicU64,
     /// Whether any piece was written.
     pub(crate) changed: AtomicBool,
-    /// Pieces in which the target's own file differs, as far as they are decoded, if it is changed in place.
+    /// Pieces in which the target's own file differs.
+    ///
+    /// Those that are decoded so far, if it is changed in place.
     decoded: Mutex<Decoded>,
     compared: Mutex<Compared>,
     /// Whether the disk was full when some of it was written: then all of it is tried again.
@@ -133,8 +135,9 @@ impl LargeFile {
         std::mem::take(&mut *lock::lock(&self.failed))
     }
 
-    /// Notes that the target's own file has to be replaced, and returns the pieces of it that were taken for
-    /// settled.
+    /// Notes that the target's own file has to be replaced.
+    ///
+    /// Returns the pieces of it that were taken for settled.
     pub(crate) fn differs(&self) -> Vec<Extent> {
         let mut compared = lock::lock(&self.compared);
         compared.differs = true;
@@ -146,8 +149,9 @@ impl LargeFile {
         right
     }
 
-    /// Notes that a piece can be had, if it is to be written into the target's own file and it is not known
-    /// yet that all such pieces can; returns whether that is so, and the piece must not be written yet.
+    /// Notes that a piece can be had; returns whether it must wait for others.
+    ///
+    /// Nothing is written into the target's own file before all of its pieces were decoded once.
     pub(crate) fn waits_for_others(&self, used: &ContentRef) -> bool {
         if !matches!(*lock::read(&self.handle), Handle::InPlace(_)) {
             return false;

@@ -60,7 +60,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         self.tell(path, action, false, bytes);
     }
 
-    /// Counts the room that something takes at most and at least, and frees once it is in its place.
+    /// Counts the room that something takes at most and at least, and frees later.
     pub(super) fn takes(&mut self, most: u64, least: u64, frees: u64) {
         self.preview.room = self.preview.room.saturating_add(most);
         self.in_turn.add(least, frees);
