@@ -19,7 +19,7 @@ use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile,
 
 use crate::connect::Options;
 use crate::http::{Client, Kind, Network, Origin, Request, Trouble, Trust};
-use crate::objects::{self, Chooser, Known, Page, Version, encoded};
+use crate::objects::{self, Advance, Chooser, Known, Page, Version, encoded};
 use identity::Identity;
 use judge::Container;
 use listing::Item;
@@ -36,6 +36,7 @@ pub(crate) struct AzureStore {
     service: Container,
     prefix: String,
     view: Option<View>,
+    profile: ReadProfile,
 }
 
 /// The container as it was in the past.
@@ -78,6 +79,7 @@ impl AzureStore {
             service: Container { name: place.container.clone(), identity },
             prefix: place.prefix.clone(),
             view,
+            profile: objects::profile(limits),
         })
     }
 
@@ -113,7 +115,13 @@ impl AzureStore {
     /// Hands over all blobs, or versions, whose names begin with the prefix and `id_prefix`.
     fn each(&self, id_prefix: &str, take: impl FnMut(Item)) -> Result<(), Trouble> {
         let name_prefix = format!("{}{id_prefix}", self.prefix);
-        objects::pages(&self.client.host(), |next| self.page(&name_prefix, PAGE, next), take)
+        let (host, mut advance) = (self.client.host(), Advance::default());
+        let fetch = |next: Option<&str>| {
+            let page = self.page(&name_prefix, PAGE, next)?;
+            advance.check(&host, page.items.first().map(Item::mark))?;
+            Ok(page)
+        };
+        objects::pages(&host, fetch, take)
     }
 
     fn versions(&self, view: &View, id_prefix: &str) -> Result<Vec<Version>, Trouble> {
@@ -178,7 +186,7 @@ impl BlobStore for AzureStore {
     }
 
     fn profile(&self) -> ReadProfile {
-        ReadProfile::NETWORK
+        self.profile
     }
 }
 

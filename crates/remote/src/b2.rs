@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::connect::Options;
 use crate::http::{Kind, Network, Request, Trouble};
-use crate::objects::{self, Page, encoded};
+use crate::objects::{self, Advance, Page, encoded};
 use answers::File;
 use session::Account;
 
@@ -36,6 +36,7 @@ pub(crate) struct B2Store {
     bucket: String,
     bucket_id: String,
     prefix: String,
+    profile: ReadProfile,
 }
 
 /// Opens a bucket: signs in, and finds the bucket.
@@ -63,6 +64,7 @@ impl B2Store {
             bucket: place.bucket.clone(),
             bucket_id,
             prefix: place.prefix.clone(),
+            profile: objects::profile(limits),
         })
     }
 
@@ -83,7 +85,13 @@ impl B2Store {
     fn each(&self, id_prefix: &str, take: impl FnMut(File)) -> Result<(), Trouble> {
         let name_prefix = format!("{}{id_prefix}", self.prefix);
         let host = self.account.session()?.api.host();
-        objects::pages(&host, |next| self.page(&name_prefix, next), take)
+        let mut advance = Advance::default();
+        let fetch = |next: Option<&str>| {
+            let page = self.page(&name_prefix, next)?;
+            advance.check(&host, page.items.first().map(|file| file.name().to_string()))?;
+            Ok(page)
+        };
+        objects::pages(&host, fetch, take)
     }
 
     /// Returns the request for a blob.
@@ -129,7 +137,7 @@ impl BlobStore for B2Store {
     }
 
     fn profile(&self) -> ReadProfile {
-        ReadProfile::NETWORK
+        self.profile
     }
 }
 

@@ -17,7 +17,7 @@ use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile,
 use crate::connect::Options;
 use crate::google::Google;
 use crate::http::{Client, Kind, Network, Origin, Request, Trouble, Trust};
-use crate::objects::{self, Chooser, Known, Page, Version, encoded};
+use crate::objects::{self, Advance, Chooser, Known, Page, Version, encoded};
 use judge::Bucket;
 use listing::Item;
 
@@ -35,6 +35,7 @@ pub(crate) struct GcsStore {
     service: Bucket,
     prefix: String,
     view: Option<View>,
+    profile: ReadProfile,
 }
 
 /// The bucket as it was in the past.
@@ -53,7 +54,7 @@ fn name(place: &Gcs) -> String {
 pub(crate) fn open(place: &Gcs, limits: &Limits, options: &Options) -> Result<GcsStore> {
     let network = Network::new(options, limits);
     let store = server(place, &network).and_then(|(origin, account)| {
-        let store = GcsStore::new(place, origin, account, &network)?;
+        let store = GcsStore::new(place, limits, origin, account, &network)?;
         store.check().map(|()| store)
     });
     store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
@@ -73,7 +74,13 @@ fn server(place: &Gcs, network: &Network) -> Result<(Origin, Option<Google>), Fa
 }
 
 impl GcsStore {
-    fn new(place: &Gcs, origin: Origin, account: Option<Google>, network: &Network) -> Result<Self, Failure> {
+    fn new(
+        place: &Gcs,
+        limits: &Limits,
+        origin: Origin,
+        account: Option<Google>,
+        network: &Network,
+    ) -> Result<Self, Failure> {
         let view = match &place.point_in_time {
             Some(time) => {
                 let at = objects::system_time(time).ok_or_else(|| Failure::Unusable {
@@ -89,6 +96,7 @@ impl GcsStore {
             service: Bucket { name: place.bucket.clone(), account },
             prefix: place.prefix.clone(),
             view,
+            profile: objects::profile(limits),
         })
     }
 
@@ -134,7 +142,13 @@ impl GcsStore {
     /// Hands over all objects, or generations, whose keys begin with the prefix and `id_prefix`.
     fn each(&self, id_prefix: &str, take: impl FnMut(Item)) -> Result<(), Trouble> {
         let key_prefix = format!("{}{id_prefix}", self.prefix);
-        objects::pages(&self.client.host(), |next| self.page(&key_prefix, 1000, next), take)
+        let (host, mut advance) = (self.client.host(), Advance::default());
+        let fetch = |next: Option<&str>| {
+            let page = self.page(&key_prefix, 1000, next)?;
+            advance.check(&host, page.items.first().map(Item::mark))?;
+            Ok(page)
+        };
+        objects::pages(&host, fetch, take)
     }
 
     fn versions(&self, view: &View, id_prefix: &str) -> Result<Vec<Version>, Trouble> {
@@ -199,7 +213,7 @@ impl BlobStore for GcsStore {
     }
 
     fn profile(&self) -> ReadProfile {
-        ReadProfile::NETWORK
+        self.profile
     }
 }
 

@@ -19,7 +19,7 @@ use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile,
 use crate::connect::Options;
 use crate::google::Google;
 use crate::http::{Client, Kind, Network, Origin, Request, Trouble, Trust};
-use crate::objects::{self, Page, encoded};
+use crate::objects::{self, Advance, Page, encoded};
 use judge::Folder;
 use listing::File;
 
@@ -39,6 +39,7 @@ pub(crate) struct DriveStore {
     client: Client,
     service: Folder,
     files: Mutex<HashMap<BlobId, Found>>,
+    profile: ReadProfile,
 }
 
 /// What is known of a blob's file.
@@ -52,7 +53,7 @@ enum Found {
 pub(crate) fn open(place: &GoogleDrive, limits: &Limits, options: &Options) -> Result<DriveStore> {
     let network = Network::new(options, limits);
     let account = Google::new(&place.account, SCOPE, &network);
-    let store = account.and_then(|account| DriveStore::new(SERVER, place, Some(account), &network));
+    let store = account.and_then(|account| DriveStore::new(SERVER, place, limits, Some(account), &network));
     store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
 }
 
@@ -65,13 +66,15 @@ impl DriveStore {
     fn new(
         server: &str,
         place: &GoogleDrive,
+        limits: &Limits,
         account: Option<Google>,
         network: &Network,
     ) -> Result<Self, Failure> {
         let client = network.client(Origin::of_url(server)?.0, &Trust::System, "Google Drive")?;
         let service = Folder { id: place.folder_id.clone(), account };
-        let store = Self { place: name(place), client, service, files: Mutex::default() };
-        let check = listing::by_prefix(&place.folder_id, "kopia.repository");
+        let (place, files, profile) = (name(place), Mutex::default(), objects::profile(limits));
+        let store = Self { place, client, service, files, profile };
+        let check = listing::by_prefix(&store.service.id, "kopia.repository");
         store.page(&check, 1, None).map_err(|trouble| trouble.failure(&store.client.host()))?;
         Ok(store)
     }
@@ -93,23 +96,20 @@ impl DriveStore {
     fn query(&self, query: &str) -> Result<Vec<BlobInfo>, Trouble> {
         let mut found = HashMap::<BlobId, Found>::new();
         let mut blobs = Vec::new();
-        objects::pages(
-            &self.client.host(),
-            |next| self.page(query, PAGE, next),
-            |file: File| {
-                let Some((id, length)) = objects::id_of("", &file.name).zip(file.length()) else { return };
-                blobs.push(BlobInfo::new(id.clone(), length).with_modified(file.modified()));
-                let one = Found::One { file: file.id, length };
-                found
-                    .entry(id)
-                    .and_modify(|other| {
-                        if *other != one {
-                            *other = Found::Several
-                        }
-                    })
-                    .or_insert(one);
-            },
-        )?;
+        let (host, mut advance) = (self.client.host(), Advance::default());
+        let fetch = |next: Option<&str>| {
+            let page = self.page(query, PAGE, next)?;
+            advance.check(&host, page.items.first().map(|file| file.id.clone()))?;
+            Ok::<_, Trouble>(page)
+        };
+        objects::pages(&host, fetch, |file: File| {
+            let Some((id, length)) = objects::id_of("", &file.name).zip(file.length()) else { return };
+            blobs.push(BlobInfo::new(id.clone(), length).with_modified(file.modified()));
+            let other = found.insert(id.clone(), Found::One { file: file.id, length });
+            if other.is_some() {
+                found.insert(id, Found::Several);
+            }
+        })?;
         self.files.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         Ok(objects::sorted(blobs))
     }
@@ -192,7 +192,7 @@ impl BlobStore for DriveStore {
     }
 
     fn profile(&self) -> ReadProfile {
-        ReadProfile::NETWORK
+        self.profile
     }
 }
 

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kopia_connection::Limits;
 use kopia_format::{BlobId, Timestamp};
-use kopia_storage::{BlobInfo, Failure};
+use kopia_storage::{BlobInfo, Failure, ReadProfile};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// How many pages a listing may have: 10⁸ blobs at 1000 a page.
@@ -83,6 +84,30 @@ pub(crate) fn pages<T, E: From<Failure>>(
         next = Some(marker);
     }
     Err(endless("there are too many pages").into())
+}
+
+/// Sees that a listing comes back to what it gave before, whatever its markers say.
+#[derive(Debug, Default)]
+pub(crate) struct Advance(Option<String>);
+
+impl Advance {
+    /// Compares what a page begins with with what the one before began with.
+    pub(crate) fn check(&mut self, host: &str, first: Option<String>) -> Result<(), Failure> {
+        let Some(first) = first else { return Ok(()) };
+        if self.0.as_ref() == Some(&first) {
+            let why = format!("two pages begin with {first:?}");
+            return Err(Failure::EndlessListing { host: host.into(), why });
+        }
+        self.0 = Some(first);
+        Ok(())
+    }
+}
+
+/// Returns how a store over a network is read best, with no more reads at once than the limit.
+pub(crate) fn profile(limits: &Limits) -> ReadProfile {
+    let most = ReadProfile::NETWORK.parallel_reads;
+    let parallel_reads = limits.concurrent_reads.unwrap_or(most).clamp(1, most);
+    ReadProfile { parallel_reads, ..ReadProfile::NETWORK }
 }
 
 /// A version of a blob.
@@ -203,6 +228,16 @@ mod tests {
         assert!(matches!(run(&|page| Some((page % 2).to_string()), 1), Err(Failure::EndlessListing { .. })));
         assert!(matches!(run(&|page| Some(page.to_string()), 1), Err(Failure::EndlessListing { .. })));
         assert!(matches!(run(&|page| Some(page.to_string()), 0), Err(Failure::EndlessListing { .. })));
+    }
+
+    #[test]
+    fn a_page_that_begins_like_the_one_before_is_an_error() {
+        let mut advance = Advance::default();
+        let mut check = |first: Option<&str>| advance.check("h", first.map(str::to_string)).is_ok();
+        assert_eq!(
+            [check(Some("a")), check(None), check(Some("b")), check(Some("b"))],
+            [true, true, true, false]
+        );
     }
 
     fn candidate(id: &str, version: &str, since: u64, deleted: bool) -> Candidate {

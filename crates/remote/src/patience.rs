@@ -97,6 +97,12 @@ fn ordinal(number: u32) -> String {
     format!("{number}{ending}")
 }
 
+/// Returns the usual patience with next to no pauses.
+#[cfg(test)]
+pub(crate) fn hasty() -> Patience {
+    Patience { pause: Duration::from_millis(1), ..Patience::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

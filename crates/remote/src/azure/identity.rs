@@ -29,8 +29,8 @@ pub(super) struct Identity {
 enum How {
     /// A shared access signature, which becomes part of the query.
     Sas(Secret),
-    Key(SharedKey),
-    Token(Tokens),
+    Key(Box<SharedKey>),
+    Token(Box<Tokens>),
 }
 
 /// Which kind of credentials it is, for the words of failures.
@@ -62,7 +62,7 @@ impl Identity {
                     source_of: name.clone(),
                     why: "a storage key is base64, and this is not".into(),
                 })?;
-                Self { how: How::Key(key), name }
+                Self { how: How::Key(Box::new(key)), name }
             }
             AzureIdentity::ClientSecret { tenant, client, secret } => {
                 Self::of_proof(network, of("client secret"), tenant, client, Proof::Secret(secret))?
@@ -80,7 +80,7 @@ impl Identity {
             }
             AzureIdentity::Managed { client } => {
                 let tokens = Tokens::of_machine(network, client)?;
-                Self { name: tokens.source_of().into(), how: How::Token(tokens) }
+                Self { name: tokens.source_of().into(), how: How::Token(Box::new(tokens)) }
             }
             _ => return Err(Failure::Unusable { what: "such identities of Azure are not supported".into() }),
         })
@@ -95,7 +95,7 @@ impl Identity {
     ) -> Result<Self, Failure> {
         let application = Application { tenant, client, proof };
         let tokens = Tokens::of_application(network, name.clone(), application)?;
-        Ok(Self { how: How::Token(tokens), name })
+        Ok(Self { how: How::Token(Box::new(tokens)), name })
     }
 
     /// Returns what the source of the credentials is called.

@@ -86,6 +86,11 @@ impl Item {
         Some(Candidate { version: Version { version, info }, since, deleted: self.has_versions_only })
     }
 
+    /// Returns what no other item has.
+    pub(super) fn mark(&self) -> String {
+        format!("{} {}", self.name, self.version.as_deref().unwrap_or_default())
+    }
+
     /// Returns whether the listing says which version this is.
     pub(super) fn has_version(&self) -> bool {
         self.version.is_some()

@@ -8,6 +8,7 @@ use kopia_storage::ErrorKind;
 use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 
 use super::*;
+use crate::patience::hasty;
 
 const LISTING: &str = "<EnumerationResults><Blobs/></EnumerationResults>";
 const KEY: &str = "c2VjcmV0";
@@ -25,9 +26,7 @@ fn open_with(
     identity: Option<AzureIdentity>,
     environment: Environment,
 ) -> Result<AzureStore> {
-    let mut options = Options::default();
-    options.environment = environment;
-    options.patience.pause = std::time::Duration::from_millis(1);
+    let options = Options { environment, patience: hasty(), ..Options::default() };
     open(&place(server, identity), &Limits::default(), &options)
 }
 

@@ -140,6 +140,10 @@ impl File {
         Some(BlobInfo::new(id, self.content_length?).with_modified(self.written()))
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.file_name
+    }
+
     fn written(&self) -> Option<SystemTime> {
         let noted = self.file_info.as_ref().and_then(|info| objects::kopia_time(info.get("kopia-mtime")?));
         noted.or_else(|| UNIX_EPOCH.checked_add(Duration::from_millis(self.upload_timestamp?)))

@@ -67,6 +67,11 @@ impl Item {
         Some(Candidate { since: info.modified?, version: Version { version, info }, deleted })
     }
 
+    /// Returns what no other item has.
+    pub(super) fn mark(&self) -> String {
+        format!("{} {}", self.name, self.generation.as_deref().unwrap_or_default())
+    }
+
     fn written(&self) -> Option<SystemTime> {
         let mut metadata = self.metadata.iter().flatten();
         let noted = metadata.find(|(name, _)| name.eq_ignore_ascii_case("kopia-mtime"));

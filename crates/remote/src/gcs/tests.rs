@@ -9,6 +9,7 @@ use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 use serde_json::json;
 
 use super::*;
+use crate::patience::hasty;
 
 fn place() -> Gcs {
     let mut place = Gcs::default();
@@ -18,9 +19,8 @@ fn place() -> Gcs {
 }
 
 fn open_at(server: &HttpServer, place: &Gcs) -> Result<GcsStore> {
-    let mut options = Options::default();
-    options.environment = [("STORAGE_EMULATOR_HOST", server.address())].into_iter().collect();
-    options.patience.pause = std::time::Duration::from_millis(1);
+    let environment = [("STORAGE_EMULATOR_HOST", server.address())].into_iter().collect();
+    let options = Options { environment, patience: hasty(), ..Options::default() };
     open(place, &Limits::default(), &options)
 }
 
@@ -144,13 +144,12 @@ fn a_token_that_is_refused_is_got_anew() {
             false => refused(401, "authError"),
         }
     });
-    let mut options = Options::default();
     let environment: Environment = [("GCE_METADATA_HOST", server.address())].into_iter().collect();
-    options.environment = environment;
+    let options = Options { environment, ..Options::default() };
     let network = Network::new(&options, &Limits::default());
     let account = Google::new(&GoogleAccount::Ambient, SCOPE, &network).unwrap();
     let origin = Origin::new(false, &server.address()).unwrap();
-    let store = GcsStore::new(&place(), origin, Some(account), &network).unwrap();
+    let store = GcsStore::new(&place(), &Limits::default(), origin, Some(account), &network).unwrap();
     store.check().unwrap();
     good.store(2, Ordering::SeqCst);
     std::thread::sleep(std::time::Duration::from_millis(300));

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::*;
+use crate::patience::hasty;
 use crate::support::{check_golden, golden};
 
 /// A file: its name, its bytes, and the directory that it is in.
@@ -81,10 +82,10 @@ fn answering(
     let server = HttpServer::start(answer);
     let mut place = GoogleDrive::default();
     place.folder_id = folder.into();
-    let mut options = Options::default();
-    options.patience.pause = std::time::Duration::from_millis(1);
+    let options = Options { patience: hasty(), ..Options::default() };
     let network = Network::new(&options, &Limits::default());
-    let store = DriveStore::new(&format!("http://{}", server.address()), &place, None, &network)?;
+    let store =
+        DriveStore::new(&format!("http://{}", server.address()), &place, &Limits::default(), None, &network)?;
     Ok(Served { store, server })
 }
 

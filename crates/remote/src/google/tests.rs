@@ -8,14 +8,13 @@ use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 
 use super::*;
 use crate::connect::Options;
+use crate::patience::hasty;
 
 const KEY: &str = include_str!("../../tests/keys/rfc7515.pem");
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 
 fn network(environment: Environment) -> Network {
-    let mut options = Options::default();
-    options.environment = environment;
-    options.patience.pause = std::time::Duration::from_millis(1);
+    let options = Options { environment, patience: hasty(), ..Options::default() };
     Network::new(&options, &Limits::default())
 }
 
