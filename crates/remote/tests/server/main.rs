@@ -1,0 +1,196 @@
+//! Against the real `kopia server`: golden repositories come through it as they are, and what goes wrong is told.
+//!
+//! Left out where kopia is not installed. Nothing of the tester's own kopia is used or changed.
+
+#![cfg(feature = "server")]
+
+mod kopia;
+
+use std::io::Read;
+use std::time::Instant;
+
+use kopia::Kopia;
+use kopia_connection::storage::{Server, Trust};
+use kopia_connection::{Connection, Storage};
+use kopia_format::directory::EntryKind;
+use kopia_remote::{Opened, Options, connect};
+use kopia_repository::{Entry, OpenOptions, Repository, Snapshots};
+use kopia_storage::server::Extent;
+use kopia_storage::{ContentServer, ErrorKind, FilesystemStore};
+use kopia_testkit::golden;
+use kopia_testkit::servers::find;
+use kopia_testkit::tree::{self, Compare, Tree};
+
+/// Repositories of all that reaches a reader: objects of many pieces, headers of compression, each kind of hash.
+const CASES: [&str; 3] = ["epochs", "split-z-v1", "hash-hmac-sha3-256"];
+
+fn connection(kopia: &Kopia) -> Connection {
+    let mut server = Server::default();
+    server.url = kopia.url();
+    server.trust = Trust::Fingerprint(kopia.fingerprint());
+    let mut connection = Connection::new(Storage::Server(server));
+    (connection.username, connection.hostname) = (Some("alice".into()), Some("laptop".into()));
+    connection.password = Some(kopia::PASSWORD.into());
+    connection
+}
+
+fn open(connection: &Connection) -> Result<Box<dyn ContentServer>, kopia_storage::Error> {
+    match connect(connection, &Options::default())? {
+        Opened::Contents(server) => Ok(server),
+        _ => panic!("a server gives contents"),
+    }
+}
+
+/// Reads both trees, and compares everything that they say.
+fn compare(ours: &Entry, theirs: &Entry, count: &mut usize) {
+    let attributes = |entry: &Entry| {
+        (entry.name().to_string(), entry.kind(), entry.mode(), entry.size(), entry.modified(), entry.object())
+    };
+    assert_eq!(attributes(ours), attributes(theirs));
+    *count += 1;
+    match ours.kind() {
+        EntryKind::Directory => {
+            let (ours, theirs) = (ours.directory().unwrap().entries, theirs.directory().unwrap().entries);
+            assert_eq!(ours.len(), theirs.len());
+            ours.iter().zip(&theirs).for_each(|(ours, theirs)| compare(ours, theirs, count));
+        }
+        EntryKind::File => {
+            let read = |entry: &Entry| {
+                let mut bytes = Vec::new();
+                entry
+                    .open()
+                    .unwrap()
+                    .read_to_end(&mut bytes)
+                    .map(|_| bytes)
+                    .map_err(|error| error.to_string())
+            };
+            assert!(read(ours) == read(theirs), "{}", ours.name());
+        }
+        EntryKind::Symlink => assert_eq!(ours.target().unwrap(), theirs.target().unwrap()),
+    }
+}
+
+/// Restores the newest snapshot twice, and compares what comes of it.
+fn restore(ours: &Snapshots, theirs: &Snapshots) {
+    let place = tempfile::tempdir().unwrap();
+    let restored = [("ours", ours), ("theirs", theirs)].map(|(name, snapshots)| {
+        let target = place.path().join(name);
+        let root = snapshots.iter().last().unwrap().root().unwrap();
+        let outcome = kopia_restore::restore(&root, &target, &kopia_restore::Options::default()).unwrap();
+        (Tree::scan(&target), outcome.files, outcome.problem_count)
+    });
+    let [(ours, files, problems), (theirs, ..)] = &restored;
+    assert_eq!((files, problems), (&restored[1].1, &restored[1].2));
+    let differences = tree::compare(theirs, ours, &Compare::settable());
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn golden_repositories_come_through_a_server_as_they_are() {
+    if find("kopia").is_none() {
+        return eprintln!("left out: kopia is not installed");
+    }
+    for name in CASES {
+        let case = golden::case(name);
+        let kopia = Kopia::serve(&case);
+        let password = kopia_codec::key::Password::from(&*case.password);
+        let local = Repository::open(FilesystemStore::open(&case.repository).unwrap(), &password).unwrap();
+        let served =
+            Repository::open_server(open(&connection(&kopia)).unwrap(), &OpenOptions::default()).unwrap();
+        let (ours, theirs) = (served.snapshots().unwrap(), local.snapshots().unwrap());
+        let json = |list: &Snapshots| {
+            list.iter().map(|one| serde_json::to_string(one.manifest()).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(json(&ours), json(&theirs), "{name}");
+        let mut count = 0;
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            compare(&ours.root().unwrap(), &theirs.root().unwrap(), &mut count);
+        }
+        assert!(count > 3, "{name}: {count}");
+        restore(&ours, &theirs);
+    }
+}
+
+#[test]
+fn a_server_that_is_started_again_is_gone_on_with() {
+    if find("kopia").is_none() {
+        return eprintln!("left out: kopia is not installed");
+    }
+    let mut kopia = Kopia::serve(&golden::case("epochs"));
+    let repository =
+        Repository::open_server(open(&connection(&kopia)).unwrap(), &OpenOptions::default()).unwrap();
+    let before = repository.snapshots().unwrap().iter().count();
+    kopia.restart();
+    assert_eq!(repository.snapshots().unwrap().iter().count(), before);
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    let id = root.object().content();
+    // Getting ready what is not there does no harm, and neither does a content that nobody has.
+    repository.server().unwrap().prepare(&[id], Extent::Packs);
+    let none = kopia_format::ContentId::new(None, &[7; 16]).unwrap();
+    assert!(matches!(
+        repository.server().unwrap().content(&none, 1),
+        Err(kopia_storage::Error::NoContent { .. })
+    ));
+    let [Ok(_), Err(kopia_storage::Error::NoContent { .. })] =
+        &repository.server().unwrap().describe(&[id, none])[..]
+    else {
+        panic!("one is there")
+    };
+}
+
+#[test]
+fn a_wrong_user_password_or_certificate_is_told() {
+    if find("kopia").is_none() {
+        return eprintln!("left out: kopia is not installed");
+    }
+    let kopia = Kopia::serve(&golden::case("epochs"));
+    let failure = |connection: &Connection| {
+        let error = open(connection).expect_err("it is wrong");
+        assert_eq!(error.kind(), ErrorKind::NotAllowed, "{error:?}");
+        std::error::Error::source(&error).expect("it says why").to_string()
+    };
+    let mut password = connection(&kopia);
+    password.password = Some("hunter2".into());
+    let mut user = connection(&kopia);
+    user.username = Some("mallory".into());
+    for (connection, denied) in [(&password, "alice@laptop"), (&user, "mallory@laptop")] {
+        let words = failure(connection);
+        assert!(words.contains(&format!("access denied for {denied}")), "{words}");
+        assert!(!words.contains("hunter2"), "{words}");
+    }
+    let mut certificate = connection(&kopia);
+    let Storage::Server(server) = &mut certificate.storage else { panic!() };
+    server.trust = Trust::Fingerprint("0".repeat(64));
+    assert!(failure(&certificate).contains(&kopia.fingerprint()));
+    let Storage::Server(server) = &mut certificate.storage else { panic!() };
+    server.trust = Trust::Roots(kopia.certificate());
+    // It vouches for itself, for 127.0.0.1.
+    open(&certificate).expect("the certificate is its own authority");
+}
+
+/// Restores the newest snapshot from a server of the tester's choice, and prints how long that took:
+///
+/// ```sh
+/// KOPIA_RS_LIVE_SERVER=https://127.0.0.1:51515 KOPIA_RS_LIVE_CERTIFICATE=HEX KOPIA_PASSWORD=PASSWORD \
+///     KOPIA_RS_LIVE_TARGET=DIRECTORY cargo test --package kopia-remote --test server -- --ignored --nocapture
+/// ```
+#[test]
+#[ignore = "needs a server with the user alice@laptop"]
+fn what_a_server_of_choice_has_comes_back() {
+    let var = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+    let mut server = Server::default();
+    server.url = var("KOPIA_RS_LIVE_SERVER");
+    server.trust = Trust::Fingerprint(var("KOPIA_RS_LIVE_CERTIFICATE"));
+    let mut connection = Connection::new(Storage::Server(server));
+    (connection.username, connection.hostname) = (Some("alice".into()), Some("laptop".into()));
+    connection.password = Some(var("KOPIA_PASSWORD").into());
+    let start = Instant::now();
+    let served = Repository::open_server(open(&connection).unwrap(), &OpenOptions::default()).unwrap();
+    let snapshots = served.snapshots().unwrap();
+    let root = snapshots.iter().last().expect("there is a snapshot").root().unwrap();
+    let opened = start.elapsed();
+    let target = var("KOPIA_RS_LIVE_TARGET");
+    let outcome = kopia_restore::restore(&root, target, &kopia_restore::Options::default()).unwrap();
+    println!("opened in {opened:?}, {} files in {:?} in all", outcome.files, start.elapsed());
+    assert_eq!(outcome.problem_count, 0);
+}
