@@ -88,8 +88,7 @@ impl S3Store {
         let shared = Arc::new(Shared::new(&place.bucket, provider, &network));
         let region = first_region(place, &options.environment);
         let target = Target::new(place, region, &network, &trust, &shared)?;
-        let most = ReadProfile::NETWORK.parallel_reads;
-        let parallel_reads = limits.concurrent_reads.unwrap_or(most).clamp(1, most);
+        let most = limits.concurrent_reads.unwrap_or(usize::MAX);
         Ok(Self {
             place: place.clone(),
             network,
@@ -97,7 +96,7 @@ impl S3Store {
             shared,
             target: RwLock::new(Arc::new(target)),
             view: None,
-            profile: ReadProfile { parallel_reads, ..ReadProfile::NETWORK },
+            profile: ReadProfile::NETWORK.at_most(most),
         })
     }
 

@@ -11,6 +11,7 @@
 //! | `fetch`, `queue` | steps that are handed to workers, with bytes read ahead where that pays |
 //! | `source`, `packs`, `served` | where contents come from |
 //! | `decode`, `unpack` | stored bytes to plain ones, of one content and of a step |
+//! | `pace` | how many reads are under way at once |
 //! | `many` | many contents at once, on all cores |
 //! | `cache` | decoded contents, for random reads |
 //!
@@ -20,6 +21,7 @@ mod cache;
 mod decode;
 mod fetch;
 mod many;
+mod pace;
 mod packs;
 mod queue;
 mod schedule;
@@ -33,7 +35,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use kopia_format::{BlobId, ContentId};
-use kopia_storage::{BlobBytes, ReadProfile};
+use kopia_storage::{BlobBytes, ReadAhead, ReadProfile};
 
 use crate::lock::lock;
 use crate::parallel::Cores;
@@ -46,6 +48,7 @@ pub use crate::index::ContentLocation;
 pub use decode::{Decoder, Flaw, MAX_LENGTH, Stored};
 pub use fetch::{Fetcher, Reader, Task};
 pub(crate) use many::Wanted;
+pub(crate) use pace::Pace;
 pub(crate) use packs::Packs;
 pub use queue::Steps;
 pub use schedule::{Located, ReadStep};
@@ -267,6 +270,11 @@ impl Contents {
     /// Makes the error of a content that is flawed, with where it is stored.
     pub(crate) fn flawed(&self, content: &ContentId, location: &ContentLocation, flaw: Flaw) -> Error {
         flaw.of(content, || self.source.origin(Some(content), location))
+    }
+
+    /// Returns whether each read takes long, so that many have to be under way: networks, disks that spin.
+    pub fn is_far(&self) -> bool {
+        self.profile().ahead == ReadAhead::Threads
     }
 
     fn profile(&self) -> ReadProfile {

@@ -25,6 +25,7 @@ pub(crate) mod table;
 mod tests;
 mod unreadable;
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::thread::Scope;
 
@@ -33,7 +34,8 @@ use kopia_format::{BlobId, epoch};
 use kopia_storage::{BlobInfo, BlobStore};
 use rayon::prelude::*;
 
-use crate::parallel::Cores;
+use crate::lock::lock;
+use crate::parallel::{Cores, map_by_threads, reads_at_once};
 use crate::sealing::Sealing;
 use crate::{Error, Result};
 use table::{PackNames, Table};
@@ -173,9 +175,10 @@ impl Loader<'_, '_, '_> {
 
     /// Opens the compaction logs: those that were read already, and the rest.
     fn read_logs(&self, logs: &[BlobInfo], log: Option<&UnreadableLog>) -> Result<Vec<CompactionLog>> {
-        let mut early = self.feed.extract(logs);
-        let read = |blob: &BlobInfo, early: Option<kopia_storage::Result<Vec<u8>>>| {
-            let stored = match early {
+        let early = self.feed.extract(logs).into_iter().map(Mutex::new);
+        let logs: Vec<_> = logs.iter().zip(early).collect();
+        let read = |blob: &BlobInfo, early: &Mutex<Option<kopia_storage::Result<Vec<u8>>>>| {
+            let stored = match lock(early).take() {
                 Some(result) => result?,
                 None => self.feed.store().read(&blob.id)?,
             };
@@ -183,13 +186,16 @@ impl Loader<'_, '_, '_> {
             let bytes = opener.open(&blob.id, stored)?;
             CompactionLog::parse(bytes).map_err(|error| Error::blob(&blob.id, error))
         };
-        let read_or_log = |(blob, early): (&BlobInfo, &mut Option<_>)| match (read(blob, early.take()), log) {
+        let read_or_log = |(blob, early): &(&BlobInfo, Mutex<_>)| match (read(blob, early), log) {
             (Err(error), Some(log)) => {
                 log.take(error, |error| Unreadable::CompactionLog(blob.id.clone(), error)).err().map(Err)
             }
             (result, _) => Some(result),
         };
-        self.cores.run(|| logs.par_iter().zip(early.par_iter_mut()).filter_map(read_or_log).collect())
+        match reads_at_once(self.feed.store().profile()) {
+            1 => self.cores.run(|| logs.par_iter().filter_map(read_or_log).collect()),
+            threads => map_by_threads(threads, &logs, read_or_log).into_iter().flatten().collect(),
+        }
     }
 }
 

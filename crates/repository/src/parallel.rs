@@ -4,12 +4,14 @@
 //! whole program, or fail where the program already did.
 
 use std::num::NonZero;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use kopia_storage::{ReadAhead, ReadProfile};
 use rayon::prelude::*;
 
+use crate::lock::{into_inner, lock};
 use crate::{Error, Result};
 
 /// A pool with a thread for every core that this process may use: CPU affinity and the cgroup's quota count.
@@ -50,21 +52,47 @@ impl Cores {
         if profile.ahead == ReadAhead::Hints {
             return self.run(|| items.par_iter().for_each(work));
         }
-        let next = AtomicUsize::new(0);
-        let take = || {
-            while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                work(item);
+        by_threads(profile.parallel_reads, items, work);
+    }
+}
+
+/// Works on many items by so many threads, this one included, and waits for all.
+///
+/// For work that waits: what computes belongs on [`Cores`].
+pub(crate) fn by_threads<T: Sync>(threads: usize, items: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let take = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(item);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(items.len()) {
+            // Fewer threads do the same work, where their number is limited.
+            if thread::Builder::new().spawn_scoped(scope, take).is_err() {
+                break;
             }
-        };
-        thread::scope(|scope| {
-            for _ in 1..profile.parallel_reads.min(items.len()) {
-                // Fewer threads do the same work, where their number is limited.
-                if thread::Builder::new().spawn_scoped(scope, take).is_err() {
-                    break;
-                }
-            }
-            take();
-        });
+        }
+        take();
+    });
+}
+
+/// As [`by_threads`], and returns what comes of each item.
+pub(crate) fn map_by_threads<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let slots: Vec<_> = items.iter().map(|item| (item, Mutex::new(None))).collect();
+    by_threads(threads, &slots, |(item, slot)| *lock(slot) = Some(work(item)));
+    slots.into_iter().filter_map(|(_, slot)| into_inner(slot)).collect()
+}
+
+/// Returns how many reads one step waits for at once; a single one where the bytes are near.
+pub(crate) fn reads_at_once(profile: ReadProfile) -> usize {
+    match profile.ahead {
+        ReadAhead::Hints => 1,
+        ReadAhead::Threads => profile.most_reads.max(profile.parallel_reads),
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The directory is read as if it were as far away as each of the round trips, 0, 20, 50 and 100 ms by
 //! default. Each step prints requests, rounds (the longest chain of requests that waited for each other), bytes,
-//! requests under way at most and on average, and seconds. Without `--target` nothing is restored but in a
+//! requests under way at most and on average, seconds, and the peak of memory. Without `--target` nothing is restored but in a
 //! temporary directory.
 
 use std::error::Error;
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use kopia_codec::key::Password;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Options, restore};
-use kopia_storage::FilesystemStore;
 use kopia_storage::testing::{CountingStore, DelayedStore};
+use kopia_storage::{FilesystemStore, IoMode};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 type Store = DelayedStore<CountingStore<FilesystemStore>>;
@@ -34,13 +34,10 @@ struct Arguments {
 fn main() -> Result<()> {
     let arguments = arguments()?;
     println!(
-        "{:>5}  {:<10} {:>9} {:>7} {:>14} {:>6} {:>6} {:>8}",
-        "RTT", "step", "requests", "rounds", "bytes", "most", "mean", "s"
+        "{:>5}  {:<10} {:>9} {:>7} {:>14} {:>6} {:>6} {:>8} {:>5}",
+        "RTT", "step", "requests", "rounds", "bytes", "most", "mean", "s", "MiB"
     );
     arguments.round_trips.iter().try_for_each(|&round_trip| measure(&arguments, round_trip))?;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
-    println!("peak memory of all: {peak}");
     Ok(())
 }
 
@@ -75,7 +72,7 @@ fn arguments() -> Result<Arguments> {
 
 /// Does all steps at one distance.
 fn measure(arguments: &Arguments, round_trip: u64) -> Result<()> {
-    let inner = CountingStore::new(FilesystemStore::open(&arguments.repository)?);
+    let inner = CountingStore::new(FilesystemStore::open_with(&arguments.repository, IoMode::Pread)?);
     let store = DelayedStore::new(inner, Duration::from_millis(round_trip));
     let store = Arc::new(store.link(arguments.link).allows(arguments.allows));
     let place = std::env::temp_dir().join(format!("latency-{}", std::process::id()));
@@ -109,6 +106,8 @@ impl Step<'_> {
     fn run<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.store.take();
         self.store.inner().take();
+        // The peak is that of the step alone, where the system lets it be reset.
+        drop(std::fs::write("/proc/self/clear_refs", "5"));
         let (start, done) = (Instant::now(), AtomicBool::new(false));
         let (result, mean) = std::thread::scope(|scope| {
             let watch = scope.spawn(|| self.mean_in_flight(&done));
@@ -118,10 +117,22 @@ impl Step<'_> {
         });
         let (traffic, seconds) = (self.store.take(), start.elapsed().as_secs_f64());
         println!(
-            "{:>5}  {name:<10} {:>9} {:>7} {:>14} {:>6} {mean:>6.1} {seconds:>8.2}",
-            self.round_trip, traffic.requests, traffic.rounds, traffic.bytes, traffic.most_in_flight
+            "{:>5}  {name:<10} {:>9} {:>7} {:>14} {:>6} {mean:>6.1} {seconds:>8.2} {:>5}",
+            self.round_trip,
+            traffic.requests,
+            traffic.rounds,
+            traffic.bytes,
+            traffic.most_in_flight,
+            peak_mib()
         );
         let calls = self.store.inner().take();
+        for kind in ["p", "q"] {
+            let reads = calls.ranges.iter().filter(|read| read.blob.as_str().starts_with(kind));
+            let lengths: Vec<usize> = reads.map(|read| read.length).collect();
+            if !lengths.is_empty() {
+                println!("       {kind}: {} ranges, {} bytes", lengths.len(), lengths.iter().sum::<usize>());
+            }
+        }
         if traffic.refused > 0 {
             println!("       {} requests were refused", traffic.refused);
         }
@@ -141,4 +152,11 @@ impl Step<'_> {
         }
         sum as f64 / f64::from(count.max(1))
     }
+}
+
+/// Returns the most memory that was in use, in MiB.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    peak.and_then(|peak| peak.parse::<u64>().ok()).unwrap_or_default() >> 10
 }

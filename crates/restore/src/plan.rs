@@ -57,6 +57,11 @@ const ENTRIES: usize = 16_384;
 const BYTES: u64 = 128 << 20;
 const LARGE_FILES: usize = 32;
 
+/// The same where each read takes long: then a batch takes whole packs along, as far as memory goes. Of
+/// 100,000 small files 1.6 times as many bytes were read by the smaller batches.
+const FAR_ENTRIES: usize = 65_536;
+const FAR_BYTES: u64 = 1 << 30;
+
 /// Walks the tree on one thread.
 pub(crate) struct Planner<'a> {
     shared: Context<'a>,
@@ -237,8 +242,14 @@ impl<'a> Planner<'a> {
         self.shared.tally.extra_problem(directory.path_of(name), reason);
     }
 
+    fn is_full(&self) -> bool {
+        let is_far = self.shared.repository.contents().is_far();
+        let (entries, bytes) = if is_far { (FAR_ENTRIES, FAR_BYTES) } else { (ENTRIES, BYTES) };
+        self.batch.is_full(entries, bytes)
+    }
+
     fn hand_over_when_full(&mut self) {
-        if self.batch.is_full() {
+        if self.is_full() {
             self.hand_over();
             let wrong = self.shared.crew.checks().take();
             self.take_back(wrong);

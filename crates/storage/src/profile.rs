@@ -13,6 +13,8 @@ pub struct ReadProfile {
     pub merge_limit: usize,
     /// How many threads may read at once where the bytes are not in memory yet.
     pub parallel_reads: usize,
+    /// How many there may be once more are seen to bring more.
+    pub most_reads: usize,
     /// How bytes get into memory before they are needed.
     pub ahead: ReadAhead,
 }
@@ -30,30 +32,67 @@ pub enum ReadAhead {
 
 impl ReadProfile {
     /// Memory: nothing is gained by merging, but a call less.
-    pub const MEMORY: Self =
-        Self { merge_gap: 4 << 10, merge_limit: 1 << 20, parallel_reads: 1, ahead: ReadAhead::Hints };
+    pub const MEMORY: Self = Self {
+        merge_gap: 4 << 10,
+        merge_limit: 1 << 20,
+        parallel_reads: 1,
+        most_reads: 1,
+        ahead: ReadAhead::Hints,
+    };
 
     /// A local disk. A cold random read takes an SSD as long as 64 KiB more of a sequential one; a warm one
     /// costs a system call and the page tables, some 32 KiB worth. 8 threads get 2.5 times as many cold reads
     /// done as one, 32 hardly more; hints of one thread 3.5 times as many.
-    pub const LOCAL: Self =
-        Self { merge_gap: 32 << 10, merge_limit: 1 << 20, parallel_reads: 8, ahead: ReadAhead::Hints };
+    pub const LOCAL: Self = Self {
+        merge_gap: 32 << 10,
+        merge_limit: 1 << 20,
+        parallel_reads: 8,
+        most_reads: 8,
+        ahead: ReadAhead::Hints,
+    };
 
     /// One spinning disk: a seek costs as much as a megabyte, and two readers would make it seek all the
     /// time.
-    pub const SPINNING: Self =
-        Self { merge_gap: 1 << 20, merge_limit: 4 << 20, parallel_reads: 1, ahead: ReadAhead::Threads };
+    pub const SPINNING: Self = Self {
+        merge_gap: 1 << 20,
+        merge_limit: 4 << 20,
+        parallel_reads: 1,
+        most_reads: 1,
+        ahead: ReadAhead::Threads,
+    };
 
     /// Several spinning disks as one device: each can be at another place.
-    pub const SPINNING_ARRAY: Self =
-        Self { merge_gap: 512 << 10, merge_limit: 4 << 20, parallel_reads: 8, ahead: ReadAhead::Threads };
+    pub const SPINNING_ARRAY: Self = Self {
+        merge_gap: 512 << 10,
+        merge_limit: 4 << 20,
+        parallel_reads: 8,
+        most_reads: 8,
+        ahead: ReadAhead::Threads,
+    };
 
     /// A network: a round trip costs as much as hundreds of KiB, and many can be under way.
-    pub const NETWORK: Self =
-        Self { merge_gap: 256 << 10, merge_limit: 4 << 20, parallel_reads: 16, ahead: ReadAhead::Threads };
+    pub const NETWORK: Self = Self {
+        merge_gap: 256 << 10,
+        merge_limit: 4 << 20,
+        parallel_reads: 16,
+        most_reads: 64,
+        ahead: ReadAhead::Threads,
+    };
 
     /// A server of contents, where each is asked for by itself: nothing is merged, and what counts is how many
     /// requests are under way. 21,103 contents at 50 ms took 140 s by 8, 38 s by 32 and 12 s by 128 of them.
-    pub const SERVER: Self =
-        Self { merge_gap: 0, merge_limit: 4 << 20, parallel_reads: 16, ahead: ReadAhead::Threads };
+    pub const SERVER: Self = Self {
+        merge_gap: 0,
+        merge_limit: 4 << 20,
+        parallel_reads: 16,
+        most_reads: 16,
+        ahead: ReadAhead::Threads,
+    };
+
+    /// Limits how many threads may read at once: what a user or a server wishes.
+    #[must_use]
+    pub fn at_most(self, reads: usize) -> Self {
+        let limit = |wanted: usize| wanted.min(reads.max(1));
+        Self { parallel_reads: limit(self.parallel_reads), most_reads: limit(self.most_reads), ..self }
+    }
 }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::Scope;
 
-use kopia_storage::ReadAhead;
+use kopia_storage::{ReadAhead, ReadProfile};
 
 use super::queue::{Queue, Steps};
 use super::schedule::ReadStep;
@@ -113,8 +113,9 @@ impl<'c, B: Steps> Fetcher<'c, B> {
     /// Starts threads that read ahead for so many workers, where that pays.
     pub fn start_readers<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, workers: usize) {
         if self.threads {
-            let most = self.contents.profile().parallel_reads;
-            self.start_some_readers(scope, most.min(2 * workers.max(8)));
+            let ReadProfile { parallel_reads, most_reads, .. } = self.contents.profile();
+            // More threads than may read wait for their turn: how many may, the link decides.
+            self.start_some_readers(scope, most_reads.max(parallel_reads.min(2 * workers.max(8))));
         }
     }
 
@@ -184,8 +185,9 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         let mut state = self.lock();
         state.held -= task.held;
         // One that grew for a single huge content would stay that large.
-        let limit = self.budget / state.readers.max(1) as u64;
-        if (1..=limit).contains(&(buffer.capacity() as u64)) && state.buffers.len() < state.readers {
+        let count = state.readers.min(self.contents.profile().parallel_reads).max(1);
+        let limit = self.budget / count as u64;
+        if (1..=limit).contains(&(buffer.capacity() as u64)) && state.buffers.len() < count {
             state.buffers.push(buffer);
         }
         drop(state);

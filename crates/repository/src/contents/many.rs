@@ -8,6 +8,7 @@ use kopia_storage::ReadAhead;
 
 use super::{ContentLocation, Contents, Fetched, Located, ReadStep, Steps};
 use crate::lock::lock;
+use crate::parallel::reads_at_once;
 use crate::{Error, Result};
 
 /// A content that is wanted, and what for.
@@ -110,7 +111,7 @@ impl Contents {
         };
         let workers = self.cores.count().min(steps.len());
         thread::scope(|scope| {
-            fetcher.start_some_readers(scope, self.profile().parallel_reads.min(steps.len()));
+            fetcher.start_some_readers(scope, reads_at_once(self.profile()).min(steps.len()));
             for _ in 1..workers {
                 // Fewer threads do the same work, where their number is limited.
                 if thread::Builder::new().spawn_scoped(scope, work_on).is_err() {

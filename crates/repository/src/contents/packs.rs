@@ -7,7 +7,7 @@ use kopia_format::{BlobId, ContentId};
 use kopia_storage::{BlobBytes, BlobStore, MAX_COPIES, ReadProfile};
 
 use super::schedule::ReadStep;
-use super::{ContentLocation, Origin};
+use super::{ContentLocation, Origin, Pace};
 use crate::Result;
 use crate::index::{ATTEMPTS, LiveIndex};
 
@@ -15,6 +15,7 @@ use crate::index::{ATTEMPTS, LiveIndex};
 pub(crate) struct Packs {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) indexes: Arc<LiveIndex>,
+    pub(crate) pace: Pace,
 }
 
 impl Packs {
@@ -42,8 +43,10 @@ impl Packs {
     }
 
     /// Reads a range; `buffer` is memory to use.
-    pub(super) fn read(&self, step: &ReadStep, buffer: Vec<u8>) -> kopia_storage::Result<BlobBytes> {
-        self.store.read_range(self.pack_name(step.pack), step.bytes.start, step.length(), buffer)
+    pub(super) fn read(&self, step: &ReadStep, mut buffer: Vec<u8>) -> kopia_storage::Result<BlobBytes> {
+        let (pack, start) = (self.pack_name(step.pack), step.bytes.start);
+        let read = || self.store.read_range(pack, start, step.length(), std::mem::take(&mut buffer));
+        self.pace.read(read, |bytes| bytes.len())
     }
 
     /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies

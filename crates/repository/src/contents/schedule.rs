@@ -7,13 +7,15 @@
 use std::ops::Range;
 
 use kopia_format::ContentId;
-use kopia_storage::ReadProfile;
+use kopia_storage::{ReadAhead, ReadProfile};
 
 use super::ContentLocation;
 use super::served::Portion;
 
-/// The most contents in one range, so that all threads have something to do.
+/// The most contents in one range, so that all threads have something to do; where each read takes long, some
+/// MiB of even the smallest files.
 const CONTENTS: usize = 128;
+const FAR_CONTENTS: usize = 4096;
 
 /// A need for a content.
 pub trait Located {
@@ -37,7 +39,11 @@ pub(super) struct Limits {
 
 impl From<ReadProfile> for Limits {
     fn from(profile: ReadProfile) -> Self {
-        Self { gap: profile.merge_gap, bytes: profile.merge_limit as u64, contents: CONTENTS }
+        let contents = match profile.ahead {
+            ReadAhead::Hints => CONTENTS,
+            ReadAhead::Threads => FAR_CONTENTS,
+        };
+        Self { gap: profile.merge_gap, bytes: profile.merge_limit as u64, contents }
     }
 }
 

@@ -4,18 +4,20 @@
 //! known, with what probably counts, and never hold more than a budget of bytes that nobody has merged yet.
 
 mod queue;
+mod ranges;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread::{self, Scope};
 
-use kopia_storage::{BlobInfo, BlobStore};
+use kopia_storage::{BlobInfo, BlobStore, ReadAhead};
 
 pub(super) use queue::Blob;
 use queue::Queue;
 
 use crate::lock::{lock, wait};
+use crate::parallel::reads_at_once;
 
 /// How many bytes may be read and not yet merged: as many as scrypt takes, so that reading ahead does not set
 /// the peak of a small process.
@@ -25,7 +27,8 @@ use crate::lock::{lock, wait};
 /// 128). More cores want several blobs at once: one of half a million contents has 17 MB.
 pub(crate) const BUDGET: u64 = 64 << 20;
 
-/// How many reads are under way at once at most, whatever the store would like.
+/// How many reads are under way at once at most, whatever the store would like; where each takes long, as
+/// many as it likes.
 const MOST_READERS: usize = 8;
 
 /// Blobs on their way from the store to those who open them.
@@ -51,7 +54,9 @@ pub(crate) struct Closing<'a, 'b>(&'a Feed<'b>);
 impl<'a> Feed<'a> {
     /// Starts with nothing to read.
     pub(crate) fn new(store: &'a dyn BlobStore, budget: u64) -> Self {
-        let queue = Mutex::new(Queue::new(budget));
+        // Where each read takes long, what is read in a row waits in a row.
+        let batched = store.profile().ahead == ReadAhead::Hints;
+        let queue = Mutex::new(Queue::new(budget, batched));
         Self { store, queue, room: Condvar::new(), ready: Condvar::new() }
     }
 
@@ -119,7 +124,11 @@ impl<'a> Feed<'a> {
     ///
     /// The store and the system may allow fewer.
     pub(crate) fn start_readers<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        let limit = self.store.profile().parallel_reads.clamp(1, MOST_READERS);
+        let profile = self.store.profile();
+        let limit = match profile.ahead {
+            ReadAhead::Hints => profile.parallel_reads.clamp(1, MOST_READERS),
+            ReadAhead::Threads => reads_at_once(profile),
+        };
         let mut queue = self.lock();
         while queue.readers < limit.min(queue.wanted()) {
             if thread::Builder::new().spawn_scoped(scope, || self.read_on()).is_err() {
@@ -149,7 +158,7 @@ impl<'a> Feed<'a> {
         drop(queue);
         // There may be room for another reader.
         self.room.notify_one();
-        let read = |blob: BlobInfo| Blob { bytes: self.store.read(&blob.id), listed: blob };
+        let read = |blob: BlobInfo| Blob { bytes: ranges::read(self.store, &blob), listed: blob };
         let blobs = batch.into_iter().take_while(|_| !self.lock().closed).map(read).collect();
         let mut queue = self.lock();
         queue.arrive(blobs);

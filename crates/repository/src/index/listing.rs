@@ -3,6 +3,7 @@
 use kopia_format::{BlobId, compaction, epoch};
 use kopia_storage::{BlobInfo, BlobStore};
 
+use crate::parallel::{map_by_threads, reads_at_once};
 use crate::{Error, Result};
 
 /// The blobs that may hold indexes, listed before it is known which kind counts. Each list is sorted by id.
@@ -14,20 +15,25 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Lists index blobs and compaction logs.
+    /// Lists index blobs and compaction logs; all at once where each takes long.
     pub(crate) fn read(store: &dyn BlobStore) -> Result<Self> {
         // Listings are compared, and blobs never change: another time alone, as a copy or a mount may give
         // them, must not have all indexes read again.
-        let list = |prefix: &str| {
+        let list = |prefix: &&str| {
             let listed = store.list(prefix)?.into_iter();
             Ok::<Vec<_>, Error>(listed.map(|blob| blob.with_modified(None)).collect())
         };
-        let hashed = |prefix: &str| {
-            let mut listed = list(prefix)?;
-            listed.retain(|blob| is_hashed(&blob.id));
-            Ok::<_, Error>(listed)
+        let prefixes = ["x", "n", "m"];
+        let lists: Result<Vec<_>> = match reads_at_once(store.profile()) {
+            1 => prefixes.iter().map(list).collect(),
+            threads => map_by_threads(threads, &prefixes, list).into_iter().collect(),
         };
-        Ok(Self { epochs: list("x")?, plain: hashed("n")?, logs: hashed("m")? })
+        let [epochs, plain, logs] = <[_; 3]>::try_from(lists?).expect("there is a list for each prefix");
+        let hashed = |mut listed: Vec<BlobInfo>| {
+            listed.retain(|blob| is_hashed(&blob.id));
+            listed
+        };
+        Ok(Self { epochs, plain: hashed(plain), logs: hashed(logs) })
     }
 
     /// Returns the blobs that count as far as names tell, in the order in which they are wanted.

@@ -1,5 +1,7 @@
 //! Reads the lists of manifests, in bounded memory.
 
+use std::sync::OnceLock;
+
 use kopia_format::ContentId;
 use kopia_format::manifest::{self, Manifest};
 use rayon::prelude::*;
@@ -51,8 +53,7 @@ impl<'a> ManifestReader<'a> {
     /// Reads some contents that have few bytes together before gzip is undone.
     fn read_batch(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
         let cores = self.repository.cores();
-        let read_packed = |content| self.read_packed(content);
-        let packed: Vec<_> = cores.run(|| contents.par_iter().map(read_packed).collect());
+        let packed = self.read_all_packed(contents);
         let mut lists = contents.iter().zip(packed).peekable();
         let mut read = Vec::with_capacity(contents.len());
         while lists.peek().is_some() {
@@ -84,6 +85,28 @@ impl<'a> ManifestReader<'a> {
     fn length(&self, content: &ContentId) -> u64 {
         let location = self.repository.contents().locate(content);
         location.map_or(0, |location| location.stored_length().max(location.plain_length()))
+    }
+
+    /// Reads some contents as they are packed; neighbours together where each read takes long.
+    fn read_all_packed(&self, contents: &[ContentId]) -> Vec<Result<Vec<u8>>> {
+        let slots: Vec<OnceLock<Vec<u8>>> = contents.iter().map(|_| OnceLock::new()).collect();
+        if self.repository.contents().is_far() {
+            let short: Vec<usize> = (0..contents.len())
+                .filter(|&number| self.length(&contents[number]) <= LONGEST_LIST)
+                .collect();
+            let wanted: Vec<ContentId> = short.iter().map(|&number| contents[number]).collect();
+            self.repository.contents().read_many(&wanted, |number, plain| {
+                if let Ok(plain) = plain {
+                    slots[short[number]].get_or_init(|| plain.to_vec());
+                }
+            });
+        }
+        // What could not be had is read once more by itself, and says why.
+        let read = |(content, slot): (&ContentId, OnceLock<_>)| {
+            slot.into_inner().map_or_else(|| self.read_packed(content), Ok)
+        };
+        let rest: Vec<_> = contents.iter().zip(slots).collect();
+        self.repository.cores().run(|| rest.into_par_iter().map(read).collect())
     }
 
     fn read_packed(&self, content: &ContentId) -> Result<Vec<u8>> {

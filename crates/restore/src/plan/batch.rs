@@ -4,8 +4,8 @@ use kopia_format::ContentId;
 use kopia_repository::contents::{ContentLocation, Contents, Located, ReadStep, Steps};
 use kopia_repository::object::Extent;
 
+use super::LARGE_FILES;
 use super::items::{Check, Chore, Item, SmallEntry};
-use super::{BYTES, ENTRIES, LARGE_FILES};
 
 /// How many files without bytes, finished directories and the like one worker takes in a row.
 const CHORES: usize = 64;
@@ -73,12 +73,12 @@ impl Batch {
         self.chores.push(Chore::Write(entry));
     }
 
-    /// Returns whether it is to be handed over. How many chores there are depends on how far the workers are:
+    /// Returns whether it is to be handed over, as it has so many entries or bytes. How many chores there are depends on how far the workers are:
     /// they must not change which contents are read together, unless there are very many.
-    pub(crate) fn is_full(&self) -> bool {
-        self.items.len() + self.written + self.checks.len() >= ENTRIES
-            || self.chores.len() >= 2 * ENTRIES
-            || self.bytes >= BYTES
+    pub(crate) fn is_full(&self, entries: usize, bytes: u64) -> bool {
+        self.items.len() + self.written + self.checks.len() >= entries
+            || self.chores.len() >= 2 * entries
+            || self.bytes >= bytes
             || self.large_files >= LARGE_FILES
     }
 

@@ -225,7 +225,7 @@ impl Planner<'_> {
                 let item = Item::Large(file.clone());
                 self.batch.checks.push(Check { item, extent: Some(extent), found });
             }
-            if self.batch.is_full() {
+            if self.is_full() {
                 self.hand_over_when_full();
                 self.batch.large_files += 1;
             }
@@ -283,7 +283,7 @@ impl Planner<'_> {
                     self.piece(file, extent);
                 }
             }
-            if self.batch.is_full() {
+            if self.is_full() {
                 self.hand_over();
                 last = None;
             }

@@ -14,6 +14,7 @@ mod failing;
 mod figures;
 mod hostile;
 mod in_place;
+mod latency;
 mod living;
 mod placeholders;
 mod preview;

@@ -29,6 +29,8 @@ impl Blob {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     budget: u64,
+    /// Whether small blobs are read in batches.
+    batched: bool,
     /// The bytes of all that is being read, was read, or was taken and not yet released.
     pub(super) held: u64,
     wanted: VecDeque<BlobInfo>,
@@ -44,8 +46,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(budget: u64) -> Self {
-        Self { budget, ..Self::default() }
+    pub(super) fn new(budget: u64, batched: bool) -> Self {
+        Self { budget, batched, ..Self::default() }
     }
 
     pub(super) fn guess(&mut self, blobs: Vec<BlobInfo>) {
@@ -102,7 +104,7 @@ impl Queue {
     pub(super) fn next(&mut self) -> Vec<BlobInfo> {
         let (mut batch, mut bytes) = (Vec::new(), 0u64);
         // A few blobs are spread over all readers.
-        let most = (self.wanted.len() / 32).clamp(1, BATCH_BLOBS);
+        let most = if self.batched { (self.wanted.len() / 32).clamp(1, BATCH_BLOBS) } else { 1 };
         while let Some(blob) = self.wanted.front() {
             let after = bytes.saturating_add(blob.length);
             let within = self.held.saturating_add(after) <= self.budget;
