@@ -28,15 +28,32 @@ pub(crate) fn open(place: &WebDav, limits: &Limits, options: &Options) -> Result
         |root: fn(&str) -> String| tree(place, &network, root).map_err(|failure| refused(place, failure));
     let store = match ShardedStore::open(tree(path::encoded)?) {
         // Kopia takes a URL's path as it stands, `%20` for three characters. Others write URLs as URLs are.
-        Err(error) if error.kind() == ErrorKind::NotFound && place.url.contains('%') => {
+        Err(error) if is_missing(&error) && place.url.contains('%') => {
             ShardedStore::open(tree(path::as_written)?).map_err(|_| error)
         }
         result => result,
-    }?;
+    };
+    let store = store.map_err(|error| if is_missing(&error) { missing(place, error) } else { error })?;
     if let Some(problem) = store.layout_problem() {
         (options.notice)(problem);
     }
     Ok(store)
+}
+
+/// Returns whether the server says that the directory is not there.
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Open { source, .. } if error.kind() == ErrorKind::NotFound && Failure::of(source).is_none())
+}
+
+/// Says in words that a directory is not there.
+fn missing(place: &WebDav, error: Error) -> Error {
+    match (error, Origin::of_url(&place.url)) {
+        (Error::Open { place, .. }, Ok((origin, _, name))) => {
+            let source = Failure::NoContainer { kind: "directory", name, host: origin.authority() };
+            Error::Open { place, source: source.into() }
+        }
+        (error, _) => error,
+    }
 }
 
 /// Makes the error of a place that cannot be used. Its URL may hold a password.

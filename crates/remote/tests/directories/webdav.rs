@@ -2,13 +2,16 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kopia_connection::storage::WebDav;
 use kopia_storage::testing::conformance;
-use kopia_storage::{ErrorKind, Failure};
+use kopia_storage::{BlobInfo, ErrorKind, Failure, FilesystemStore};
+use kopia_testkit::golden;
 use kopia_testkit::servers::{self, Server};
 use tempfile::TempDir;
 
-use super::support::{check_golden, golden};
+use super::support::{self, check_golden};
 use super::*;
 
 struct Dav {
@@ -59,12 +62,72 @@ fn conforms() {
 
 #[test]
 fn a_repository_reads_right_and_nothing_is_written() {
-    let (case, blobs) = golden();
+    let (case, blobs) = support::golden();
     for is_mixed in [false, true] {
         let Some(dav) = Dav::start(&blobs, is_mixed, &[]) else { return };
         let before = contents(dav.directory.path());
         check_golden(&case, open(dav.place("/my%20repo/", "s3cr3t")).unwrap());
         assert!(contents(dav.directory.path()) == before);
+    }
+}
+
+/// Every layout that kopia wrote: those of old versions have no `.shards`, or directories of other lengths.
+#[test]
+fn every_golden_repository_is_listed_as_from_disk() {
+    let Some(program) = servers::program("rclone") else { return };
+    let repositories = golden::root().join("repos");
+    let port = servers::free_port();
+    let mut command = Command::new(program);
+    command
+        .args(["serve", "webdav", "--read-only", "--addr", &format!("127.0.0.1:{port}")])
+        .arg(&repositories);
+    let server = Server::start(command.env("RCLONE_CONFIG", "/nonexistent"), port);
+    let mut count = 0;
+    for case in golden::cases() {
+        let mut place = WebDav::default();
+        place.url = format!("http://127.0.0.1:{}/{}/repo", server.port(), case.name);
+        let far = open(Storage::WebDav(place)).unwrap();
+        let near = FilesystemStore::open(&case.repository).unwrap();
+        let whole =
+            |blobs: Vec<BlobInfo>| blobs.into_iter().map(|blob| (blob.id, blob.length)).collect::<Vec<_>>();
+        for prefix in ["", "x", "n", "q"] {
+            assert_eq!(
+                whole(far.list(prefix).unwrap()),
+                whole(near.list(prefix).unwrap()),
+                "{} {prefix}",
+                case.name
+            );
+        }
+        let format = BlobId::new("kopia.repository").unwrap();
+        assert_eq!(far.read(&format).unwrap(), near.read(&format).unwrap());
+        count += 1;
+    }
+    assert!(count > 60);
+}
+
+#[test]
+fn a_certificate_is_known_by_its_fingerprint_alone() {
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+    let pem = fs::read_to_string(keys.join("localhost.pem")).unwrap();
+    let lines: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let certificate = STANDARD.decode(lines).unwrap();
+    let fingerprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate);
+    let fingerprint: String = fingerprint.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    let of = |name| keys.join(name).display().to_string();
+    let more = ["--cert", &of("localhost.pem"), "--key", &of("localhost.key.pem")];
+    let Some(dav) = Dav::start(&[("xe7".parse().unwrap(), b"12".to_vec())], false, &more) else { return };
+    let opened = |fingerprint: Option<String>| {
+        let Storage::WebDav(mut place) = dav.place("/my repo", "s3cr3t") else { unreachable!() };
+        place.url = place.url.replace("http://", "https://");
+        place.certificate_fingerprint = fingerprint;
+        open(Storage::WebDav(place))
+    };
+    let store = opened(Some(fingerprint)).unwrap();
+    assert_eq!(store.read(&"xe7".parse().unwrap()).unwrap(), b"12");
+    assert_eq!(store.location(), format!("webdavs://127.0.0.1:{}/my%20repo", dav.server.port()));
+    for wrong in [None, Some("ab".repeat(32))] {
+        let Err(Error::Open { source, .. }) = opened(wrong) else { panic!("it is not trusted") };
+        assert!(matches!(Failure::of(&source), Some(Failure::Certificate { .. })), "{source:?}");
     }
 }
 

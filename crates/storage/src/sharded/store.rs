@@ -35,8 +35,13 @@ impl<T: FileTree> ShardedStore<T> {
     pub fn open(tree: T) -> Result<Self> {
         let open_error = |source| Error::Open { place: tree.location(), source };
         let file = shards_file(&tree);
-        if !matches!(file, Ok(Some(_))) {
-            check_root(&tree).map_err(open_error)?;
+        match &file {
+            Ok(None) => check_root(&tree).map_err(open_error)?,
+            // Perhaps it is the file alone that must not be read.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                check_root(&tree).map_err(open_error)?;
+            }
+            Ok(Some(_)) | Err(_) => {}
         }
         let shards = Shards::of_file(file, &format!("{}/{FILE_NAME}", tree.location()));
         let (shards, layout_problem) = shards.map_err(open_error)?;

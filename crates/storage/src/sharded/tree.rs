@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::io;
 use std::time::SystemTime;
 
-use crate::ReadProfile;
+use crate::{Failure, ReadProfile};
 
 /// Lists directories and asks what paths are. The [module](super) says what paths look like.
 pub trait DirectoryTree: Send + Sync + Debug {
@@ -18,8 +18,8 @@ pub trait DirectoryTree: Send + Sync + Debug {
     ///
     /// # Errors
     /// What the system or the server said, or `visit`. If it is of the kind
-    /// [`NotFound`](io::ErrorKind::NotFound) or [`NotADirectory`](io::ErrorKind::NotADirectory), there is no
-    /// such directory.
+    /// [`NotFound`](io::ErrorKind::NotFound) or [`NotADirectory`](io::ErrorKind::NotADirectory) and wraps no
+    /// [`Failure`], there is no such directory.
     fn list(&self, directory: &[u8], visit: &mut Visitor<'_>) -> io::Result<()>;
 
     /// Returns what a path is. Links are followed.
@@ -168,8 +168,9 @@ impl<'a> Entry<'a> {
 }
 
 /// Returns whether an error says that there is no such file. A name too long for the system cannot be there
-/// either.
+/// either; but a host that is not known says nothing of its files.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind as Io;
-    matches!(error.kind(), Io::NotFound | Io::NotADirectory | Io::InvalidFilename)
+    let says_so = matches!(error.kind(), Io::NotFound | Io::NotADirectory | Io::InvalidFilename);
+    says_so && Failure::of(error).is_none()
 }

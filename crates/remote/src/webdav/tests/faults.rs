@@ -93,10 +93,20 @@ fn a_directory_that_is_missing_or_closed_is_told() {
         opened(&place(format!("http://{}{url}", server.address()))).map(drop).unwrap_err()
     };
     let server = Dav::new("/dav").with("file", "1").start();
-    assert_eq!(error(&server, "/other").kind(), ErrorKind::NotFound);
+    let missing = error(&server, "/other");
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    let Error::Open { source, .. } = &missing else { panic!("{missing:?}") };
+    assert_eq!(source.to_string(), format!("there is no directory /other at {}", server.address()));
     assert_eq!(error(&server, "/dav/file").kind(), ErrorKind::NotFound, "it is a file");
     let closed = HttpServer::start(|_| Response::new(403, "no"));
     assert_eq!(error(&closed, "/dav").kind(), ErrorKind::NotAllowed);
+    let nobody = HttpServer::start(|_| Response::new(200, "")).address();
+    let started = Instant::now();
+    assert_eq!(
+        opened(&place(format!("http://{nobody}/dav%20"))).map(drop).unwrap_err().kind(),
+        ErrorKind::TryAgain
+    );
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let mut bad = place("ftp://alice:s3cr3t@host/dav".into());
     let text = format!("{:?}", opened(&bad).unwrap_err());
     assert!(text.contains("host/dav") && !text.contains("s3cr3t"), "{text}");

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::Failure;
 use crate::sharded::form::path;
 use crate::sharded::{DirectoryTree, Entry, Stat, Visitor};
 
@@ -206,6 +207,52 @@ fn a_tree_that_is_not_there_is_not_an_empty_one() {
     let file = Files::with(&[("", "a file")]);
     assert_eq!(kind(file), Err(ErrorKind::NotFound));
     assert_eq!(kind(Files::default().refusing(".shards", io::ErrorKind::TimedOut)), Err(ErrorKind::TryAgain));
+}
+
+/// A tree whose host is not known any more.
+#[derive(Debug)]
+struct Lost;
+
+fn lost<T>() -> io::Result<T> {
+    Err(Failure::UnknownHost { host: "nas".into() }.into())
+}
+
+impl DirectoryTree for Lost {
+    fn list(&self, _: &[u8], _: &mut Visitor<'_>) -> io::Result<()> {
+        lost()
+    }
+
+    fn stat(&self, _: &[u8]) -> io::Result<Stat> {
+        lost()
+    }
+
+    fn listing_threads(&self, _: usize) -> usize {
+        1
+    }
+}
+
+impl FileTree for Lost {
+    fn location(&self) -> String {
+        "nas".into()
+    }
+
+    fn read(&self, _: &[u8], _: u64) -> io::Result<Fetched> {
+        lost()
+    }
+
+    fn read_range(&self, _: &[u8], _: u64, _: usize, _: Vec<u8>) -> io::Result<Fetched> {
+        lost()
+    }
+}
+
+#[test]
+fn a_host_that_is_not_known_says_nothing_of_its_blobs() {
+    assert!(matches!(ShardedStore::open(Lost), Err(Error::Open { .. })));
+    let (layout, layout_problem) = (Layout::new(Shards::default()), None);
+    let store = ShardedStore { tree: Lost, layout, layout_problem };
+    assert!(matches!(store.read(&id(PACK)), Err(Error::Read { .. })));
+    assert!(matches!(store.length(&id("xe7")), Err(Error::Read { .. })));
+    assert!(matches!(store.list(""), Err(Error::List { .. })));
 }
 
 #[test]
