@@ -2,6 +2,7 @@
 
 pub(crate) mod foreign;
 mod restore;
+mod store;
 mod values;
 mod what;
 
@@ -14,6 +15,7 @@ use kopia_rs::storage::IoMode;
 use kopia_rs::verify::Shard;
 
 pub(crate) use restore::Restore;
+use store::Stores;
 use values::{about_io, as_stored, one_of, percent};
 pub(crate) use what::{OptionalWhat, What};
 
@@ -27,8 +29,12 @@ pub(crate) use what::{OptionalWhat, What};
     arg_required_else_help = false,
     after_help = "WHAT is `latest`, user@host:/path, a snapshot's id or at least four digits of it, or an object's id, \
                   each with /a/path/below.\n\n\
-                  The password is taken from --password-file, else from KOPIA_PASSWORD, else asked for on a terminal.\n\n\
+                  The repository is what --repository, --config or --token says, else KOPIA_REPOSITORY, else what kopia is \
+                  connected to on this machine (KOPIA_CONFIG_PATH, or its usual place): then nothing has to be given.\n\n\
+                  The password is taken from --password-file, else from KOPIA_PASSWORD, else from where kopia stored it, else \
+                  asked for on a terminal.\n\n\
                   Examples:\n  \
+                  kopia-rs --repository 's3://backups/laptop/?endpoint=minio.lan:9000' snapshots\n  \
                   export KOPIA_REPOSITORY=/backups/kopia\n  \
                   kopia-rs snapshots\n  \
                   kopia-rs ls anna@laptop:/home/anna\n  \
@@ -40,16 +46,30 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Global {
-    /// The folder of the repository, also as filesystem:///absolute/path.
-    #[arg(long, global = true, env = "KOPIA_REPOSITORY", hide_env_values = true, value_name = "DIR")]
+    /// Where the repository is: a folder, or a URL such as s3://bucket/prefix, gs://…, azblob://…, b2://…,
+    /// sftp://user@host/path, webdavs://…, rclone:remote:path, kopia://user@host@server [env:
+    /// KOPIA_REPOSITORY].
+    #[arg(long, global = true, value_name = "WHERE", conflicts_with_all = ["config", "token", "token_file", "token_stdin"])]
     pub(crate) repository: Option<OsString>,
+    /// Take the repository that kopia is connected to by this configuration [env: KOPIA_CONFIG_PATH].
+    #[arg(long, global = true, value_name = "FILE", alias = "config-file", conflicts_with_all = ["token", "token_file", "token_stdin"])]
+    pub(crate) config: Option<PathBuf>,
+    /// Take the repository of this token, as `kopia repository status --reconnect-token` shows it.
+    #[arg(long, global = true, value_name = "TOKEN", conflicts_with_all = ["token_file", "token_stdin"])]
+    pub(crate) token: Option<String>,
+    /// Read the token from this file.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "token_stdin")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Read the token from standard input.
+    #[arg(long, global = true)]
+    pub(crate) token_stdin: bool,
     /// Read the password from this file, without one line break at its end.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
@@ -79,6 +99,8 @@ pub(crate) struct Global {
     /// Show no progress and no notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) stores: Stores,
 }
 
 impl Global {
@@ -95,6 +117,8 @@ impl Global {
 pub(crate) enum Command {
     /// Show what the repository is and holds.
     Status,
+    /// List the repositories that kopia is connected to on this machine.
+    Connections,
     /// List snapshots.
     #[command(
         after_help = "Examples:\n  kopia-rs snapshots\n  kopia-rs snapshots anna@laptop:/home/anna --json"

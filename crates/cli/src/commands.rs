@@ -1,6 +1,7 @@
 //! One module for each command.
 
 mod cat;
+mod connections;
 mod doctor;
 mod ls;
 pub(crate) mod restore;
@@ -10,15 +11,20 @@ mod verify;
 
 use std::sync::Arc;
 
-use crate::args::{Args, Command};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use kopia_rs::connection::Environment;
+
+use crate::args::{self, Args, Command};
 use crate::error::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Choice, Session};
 use crate::terminal::signals::Interrupt;
 
 /// Carries out what was asked for.
 pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {
     let global = &args.global;
-    let pattern = match &args.command {
+    let Some(command) = &args.command else { return alone(args) };
+    let pattern = match command {
         Command::Cat(_) => "cat WHAT",
         Command::Restore(_) => "restore WHAT TARGET",
         Command::Verify(_) => "verify WHAT",
@@ -28,7 +34,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         let session = Session::open(global, pattern)?;
         work(&session).map(|exit| session.conclude(exit))
     };
-    match &args.command {
+    match command {
+        Command::Connections => connections::run(global),
         Command::Status => with(&|session| status::run(session)),
         Command::Snapshots(args) => with(&|session| snapshots::run(session, args)),
         Command::Ls(args) => with(&|session| ls::run(session, args)),
@@ -44,4 +51,16 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Verify(args) => with(&|session| verify::run(session, args)),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),
     }
+}
+
+/// Lists the snapshots of what kopia is connected to. Where nothing is, a command is missing.
+fn alone(args: &Args) -> Result<Exit, Failure> {
+    let environment = Environment::of_process();
+    let Some(choice) = Choice::find(&args.global, &environment)? else {
+        let message = "'kopia-rs' requires a subcommand but one was not provided";
+        Args::command().error(ErrorKind::MissingSubcommand, message).exit();
+    };
+    let session = Session::open_chosen(&choice, environment, &args.global, "ls WHAT")?;
+    let all = args::Snapshots { source: None, incomplete: false };
+    snapshots::run(&session, &all).map(|exit| session.conclude(exit))
 }

@@ -102,6 +102,11 @@ impl Failure {
         Self { candidates, hints, ..self }
     }
 
+    /// Adds what there is to choose from.
+    pub(crate) fn candidates(self, candidates: Vec<String>) -> Self {
+        Self { candidates, ..self }
+    }
+
     /// Adds a hint.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -215,11 +220,7 @@ impl From<storage::Error> for Failure {
 }
 
 fn error_of_store(error: &storage::Error) -> Failure {
-    let failure = match error {
-        storage::Error::BadLocation { .. } => Failure::usage(chain(error)),
-        _ => Failure::failed(chain(error)),
-    };
-    failure.advised(&hints_of_storage(error))
+    Failure::failed(chain(error)).advised(&hints_of_storage(error))
 }
 
 impl From<restore::Error> for Failure {

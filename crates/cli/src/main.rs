@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Err(error) => args::foreign::exit(error),
     };
     let interrupt = Interrupt::install(password::show_typing);
-    if let args::Command::Mover(mover) = &args.command {
+    if let Some(args::Command::Mover(mover)) = &args.command {
         return ExitCode::from(mover::run(name.as_deref(), &args.global, mover, &interrupt));
     }
     process::prepare();

@@ -112,7 +112,10 @@ fn described(operations: &[String], environment: &Environment) -> String {
 fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static str> {
     let repository = global.repository.as_deref().filter(|text| !text.is_empty());
     [
-        (repository != environment.raw(Variable::Repository), "--repository"),
+        (repository.is_some() && repository != environment.raw(Variable::Repository), "--repository"),
+        (global.config.is_some(), "--config"),
+        (global.token.is_some() || global.token_file.is_some() || global.token_stdin, "--token"),
+        (!global.stores.options().is_empty(), "options of stores"),
         (global.password_file.is_some(), "--password-file"),
         (global.json, "--json"),
         (global.degraded, "--degraded"),

@@ -1,26 +1,23 @@
 //! From the global options to an open repository, and from WHAT to an entry.
 
+mod choice;
 mod gaps;
+mod opening;
 
 use std::cell::Cell;
-use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
 
-use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, neighbours};
 use kopia_rs::select::{Query, Selection};
-use kopia_rs::storage::{self, BlobStore, Location, OverlayStore};
-use kopia_rs::{Error, FormatBlob, Password, Repository, Snapshot, Snapshots, Source};
+use kopia_rs::{Repository, Snapshot, Snapshots, Source};
 
 use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, escape, log_line};
-use crate::terminal::password;
 use crate::terminal::time;
-use crate::wording::advice::change;
+pub(crate) use choice::Choice;
 use gaps::Gaps;
+pub(crate) use opening::store;
 
 /// What a command works with.
 pub(crate) struct Session {
@@ -34,41 +31,25 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the repository that the options name, for a command such as `restore WHAT TARGET`.
+    /// Opens the repository that is meant, for a command such as `restore WHAT TARGET`.
     pub(crate) fn open(global: &Global, command: &'static str) -> Result<Self, Failure> {
-        let location = location(global)?;
-        let source = password::source(global.password_file.as_deref());
-        let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
-            let Some(directory) = location.directory() else { return error.into() };
-            let path = LocalPath::look(directory);
-            let failure =
-                OpenFailure { store, password, source: source.as_ref(), ..OpenFailure::new(&path, &error) };
-            Failure::unopened(&error, failure)
-        };
-        let store = store(&location, global)?.map_err(|error| unopened(error.into(), None, None))?;
-        if let Some(directory) = location.directory()
-            && neighbours::is_cache(directory)
-        {
-            let finding = Finding::Cache { given: directory.into() };
-            return Err(Failure::failed(finding.fact()).hint(change(&finding)));
+        let environment = Environment::of_process();
+        let choice = Choice::of(global, &environment)?;
+        Self::open_chosen(&choice, environment, global, command)
+    }
+
+    /// Opens a repository that was chosen.
+    pub(crate) fn open_chosen(
+        choice: &Choice,
+        environment: Environment,
+        global: &Global,
+        command: &'static str,
+    ) -> Result<Self, Failure> {
+        if let Some(file) = choice.found.as_ref().filter(|_| !global.quiet) {
+            let place = choice.connection.location();
+            log_line(format_args!("note: {}, as {} says", escape(&place), escape(&file.to_string_lossy())));
         }
-        let mut tries = 1;
-        if source == Some(PasswordSource::Prompt) {
-            // Nobody is asked for the password of what is not there.
-            FormatBlob::read(&*store).map_err(|error| unopened(error, Some(&*store), None))?;
-            tries = TRIES;
-        }
-        let repository = loop {
-            let password = password::read(source.as_ref())?;
-            match Repository::open_with(store.clone(), &password, &global.open_options()) {
-                Ok(repository) => break repository,
-                Err(Error::WrongPassword { .. }) if tries > 1 => {
-                    tries -= 1;
-                    log_line("That password does not open the repository; try again.");
-                }
-                Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
-            }
-        };
+        let repository = opening::repository(choice, environment, global)?;
         let session = Self { command, ..Self::new(repository, global) };
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
@@ -192,46 +173,4 @@ impl Session {
             log_line(format_args!("note: {}", escape(text)));
         }
     }
-}
-
-/// How often somebody may type a password.
-const TRIES: u32 = 3;
-
-/// The longest format blob that is read from a file, in bytes. Real ones have some 1100.
-const MAX_FORMAT_BLOB: u64 = 1 << 20;
-
-/// Returns where the repository is.
-pub(crate) fn location(global: &Global) -> Result<Location, Failure> {
-    let repository = global.repository.as_ref().filter(|text| !text.is_empty()).ok_or_else(|| {
-        Failure::usage("no repository is given").hint("give its folder with --repository or KOPIA_REPOSITORY")
-    })?;
-    let mut location = Location::parse(repository)?.supported()?;
-    if let Location::Filesystem { io, .. } = &mut location {
-        *io = global.io;
-    }
-    Ok(location)
-}
-
-/// Opens the store there, with another format blob put over it if one is given. The inner error is the
-/// store's.
-pub(crate) fn store(
-    location: &Location,
-    global: &Global,
-) -> Result<storage::Result<Arc<dyn BlobStore>>, Failure> {
-    let format_blob = global.format_blob.as_deref().map(read_format_blob).transpose()?;
-    Ok(location.open().map(|store| match format_blob {
-        Some(blob) => {
-            Arc::new(OverlayStore::new(store, FormatBlob::id(), blob.bytes())) as Arc<dyn BlobStore>
-        }
-        None => store.into(),
-    }))
-}
-
-fn read_format_blob(path: &Path) -> Result<FormatBlob, Failure> {
-    let what =
-        |error: &dyn std::fmt::Display| format!("the format blob {} cannot be used: {error}", path.display());
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FORMAT_BLOB).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::failed(what(&error)))?;
-    FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)))
 }

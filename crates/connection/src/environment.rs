@@ -1,7 +1,7 @@
 //! What the process is told by its variables and its home directory.
 //!
-//! Credentials and configurations lie there by custom. Libraries do not look by themselves: the caller hands an
-//! [`Environment`] over, that of the process or one of its own.
+//! Credentials and configurations lie there by custom. Libraries do not look by themselves: the caller hands
+//! an [`Environment`] over, that of the process or one of its own.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};

@@ -1,12 +1,12 @@
 //! Reads how kopia and people write down where a repository is.
 //!
-//! A [`Connection`] says where a repository is kept, with which credentials and limits, and with which password it opens. Kopia
-//! writes one into `repository.config` and into tokens; people write URLs, options and variables. This crate turns all of them
-//! into the same value. `kopia-remote` opens what it describes.
+//! A [`Connection`] says where a repository is kept, with which credentials and limits, and with which
+//! password it opens. Kopia writes one into `repository.config` and into tokens; people write URLs, options
+//! and variables. This crate turns all of them into the same value. `kopia-remote` opens what it describes.
 //!
-//! It opens no network connection and writes nothing. It reads the files that it is told to read, and looks at variables and
-//! the home directory through an [`Environment`] that the caller hands over, so a library that uses it sees no more of the
-//! process than it wants to.
+//! It opens no network connection and writes nothing. It reads the files that it is told to read, and looks
+//! at variables and the home directory through an [`Environment`] that the caller hands over, so a library
+//! that uses it sees no more of the process than it wants to.
 //!
 //! | module | what | Kopia's own source |
 //! |---|---|---|
@@ -87,7 +87,8 @@ impl fmt::Display for Connection {
     }
 }
 
-/// Reads a whole text that may hold secrets, such as a token from standard input: bounded, and into one buffer that is wiped.
+/// Reads a whole text that may hold secrets, such as a token from standard input: bounded, and into one
+/// buffer that is wiped.
 ///
 /// # Errors
 /// What the source says; that it is longer than 1 MiB, or no UTF-8.

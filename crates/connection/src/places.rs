@@ -1,4 +1,5 @@
-//! Where kopia keeps its configurations. Authority: Kopia's `internal/ospath`, `cli/config.go` and `app/public/config.js`.
+//! Where kopia keeps its configurations. Authority: Kopia's `internal/ospath`, `cli/config.go` and
+//! `app/public/config.js`.
 
 use std::path::{Path, PathBuf};
 
@@ -56,16 +57,16 @@ pub fn settings_directory(environment: &Environment) -> Option<PathBuf> {
     Some(settings.join("kopia"))
 }
 
-/// Returns the file that the name of a configuration means. A bare name lies in the directory of kopia's settings, unless there is
-/// none of it but one here.
+/// Returns the file that the name of a configuration means. A bare name lies in the directory of kopia's
+/// settings, unless there is none of it but one here.
 pub fn resolve(name: &Path, environment: &Environment) -> PathBuf {
     let is_bare = name.file_name() == Some(name.as_os_str());
     let inside = settings_directory(environment).filter(|_| is_bare).map(|directory| directory.join(name));
     inside.filter(|file| file.exists() || !name.exists()).unwrap_or_else(|| name.into())
 }
 
-/// Finds all configurations: the one that the variable names, and those of kopia and of KopiaUI in the directory of settings. The
-/// one that kopia would use comes first; without a variable it may be missing.
+/// Finds all configurations: the one that the variable names, and those of kopia and of KopiaUI in the
+/// directory of settings. The one that kopia would use comes first; without a variable it may be missing.
 pub fn find(environment: &Environment) -> Vec<Place> {
     let named = environment.var_os(CONFIG_PATH).map(|name| resolve(Path::new(name), environment));
     let portable = environment.var_os("KOPIA_UI_PORTABLE_CONFIG_DIR").map(PathBuf::from);
@@ -81,7 +82,8 @@ pub fn find(environment: &Environment) -> Vec<Place> {
     places
 }
 
-/// Returns the configurations of a directory by their names: `repository.config`, and the `….config` of KopiaUI.
+/// Returns the configurations of a directory by their names: `repository.config`, and the `….config` of
+/// KopiaUI.
 fn configurations(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let files = entries.filter_map(|entry| Some(entry.ok()?.path())).take(MOST);

@@ -1,7 +1,8 @@
 //! The kinds of storage that Kopia knows, each with what it takes to reach it.
 //!
-//! The fields are those of Kopia's JSON (`storage.config` in its configuration), under names of Rust; the meaning of each is
-//! Kopia's. A field that is empty there is `None` here. Nothing is checked that only a server can know.
+//! The fields are those of Kopia's JSON (`storage.config` in its configuration), under names of Rust; the
+//! meaning of each is Kopia's. A field that is empty there is `None` here. Nothing is checked that only a
+//! server can know.
 
 mod azure_parts;
 mod cloud;

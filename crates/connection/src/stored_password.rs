@@ -1,7 +1,7 @@
 //! Passwords that kopia stored when it connected. Authority: Kopia's `internal/passwordpersist`.
 //!
-//! Kopia keeps one in a file beside the configuration, unless it was told to use the key ring of the system. Key rings are not
-//! asked here.
+//! Kopia keeps one in a file beside the configuration, unless it was told to use the key ring of the system.
+//! Key rings are not asked here.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

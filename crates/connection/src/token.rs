@@ -1,7 +1,7 @@
 //! Tokens of `kopia repository status --reconnect-token`. Authority: Kopia's `repo/token.go`.
 //!
-//! A token is base64 of `{"version":"1","storage":{…},"password":"…"}`. It may hold keys and the password in clear, so no error
-//! quotes it. A connection to a Kopia repository server has none.
+//! A token is base64 of `{"version":"1","storage":{…},"password":"…"}`. It may hold keys and the password in
+//! clear, so no error quotes it. A connection to a Kopia repository server has none.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -23,8 +23,8 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Reads a token. Blanks and line breaks in it, `=` at its end, and the other alphabet of base64 are no mistakes: terminals break
-/// lines, and programs encode as they like.
+/// Reads a token. Blanks and line breaks in it, `=` at its end, and the other alphabet of base64 are no
+/// mistakes: terminals break lines, and programs encode as they like.
 ///
 /// ```
 /// let token = "eyJ2ZXJzaW9uIjoiMSIsInN0b3JhZ2UiOnsidHlwZSI6ImZpbGVzeXN0ZW0iLCJjb25maWciOnsicGF0aCI6Ii9iIn19LCJwYXNzd29yZCI6InB3In0";

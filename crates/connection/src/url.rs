@@ -15,9 +15,9 @@
 //! | `rclone:remote:path`, `rclone://remote:path` | what rclone reaches |
 //! | `kopia://user@host@server:51515`, `https://server:51515` | a Kopia repository server |
 //!
-//! A prefix is taken byte for byte, with or without `/` at its end, as it is the beginning of keys; one that holds `?` is given as
-//! `?prefix=…`. Percent signs mean something in values of the query and before `@` alone. A directory whose name looks like one of
-//! these is written `./s3:…`.
+//! A prefix is taken byte for byte, with or without `/` at its end, as it is the beginning of keys; one that
+//! holds `?` is given as `?prefix=…`. Percent signs mean something in values of the query and before `@`
+//! alone. A directory whose name looks like one of these is written `./s3:…`.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path};
@@ -44,7 +44,8 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BadLocation`], [`Error::UnknownStorage`], [`Error::Option`]. No password in the text is part of them.
+    /// [`Error::BadLocation`], [`Error::UnknownStorage`], [`Error::Option`]. No password in the text is part
+    /// of them.
     pub fn parse(text: impl AsRef<OsStr>) -> Result<Self> {
         let text = text.as_ref();
         if text.is_empty() {

@@ -80,7 +80,6 @@ fn is_index(error: &Error) -> bool {
 pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
     use kopia_storage::Error as E;
     let hints = match error {
-        E::BadLocation { .. } => vec![Hint::SpellLocation],
         E::UnsupportedBackend { .. } => vec![Hint::MountStorage, Hint::MarkDirectory],
         _ if error.kind() == ErrorKind::NotAllowed => vec![Hint::ReadableUser],
         _ if error.kind() == ErrorKind::TryAgain => vec![Hint::TryAgain],

@@ -41,6 +41,10 @@ pub enum PasswordSource {
     File(PathBuf),
     /// The variable KOPIA_PASSWORD.
     Environment,
+    /// The file that kopia stored it in when it connected.
+    Stored(PathBuf),
+    /// A token or URL that says where the repository is.
+    Connection,
     /// A person at a terminal.
     Prompt,
 }

@@ -36,6 +36,42 @@
 //! writing only what differs; [`restore::preview`] says what it would do. A [`restore::Plan`] says beforehand
 //! how many files, bytes, packs and ranges there are to be read, and runs to the same end.
 //!
+//! # Wherever it is
+//!
+//! [`connection`] reads what a user of kopia has: the configuration that kopia wrote, a token, a URL.
+//! [`connect`](fn@connect) opens what it says. Neither looks at variables or the home directory unless it is
+//! given them as an [`Environment`](connection::Environment).
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use kopia_rs::connect::{Opened, Options};
+//! use kopia_rs::connection::{Connection, Environment, places};
+//! use kopia_rs::storage::BlobStore;
+//! use kopia_rs::{Password, Repository, connect};
+//!
+//! let bucket = Connection::parse("s3://backups/laptop/?endpoint=minio.lan:9000")?;
+//! assert_eq!(bucket.location(), "s3://backups/laptop/ at minio.lan:9000");
+//!
+//! // What kopia is connected to, where it is.
+//! let environment = Environment::of_process();
+//! for place in places::find(&environment) {
+//!     println!("{} {}", place.file.display(), place.read()?.location());
+//! }
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let connection = Connection::parse(folder)?;
+//! let mut options = Options::default();
+//! options.environment = environment;
+//! let store: Arc<dyn BlobStore> = match connect(&connection, &options)? {
+//!     Opened::Blobs(store) => store.into(),
+//!     _ => return Err("a Kopia repository server has no blobs".into()),
+//! };
+//! let repository = Repository::open(store, &Password::new("golden"))?;
+//! # assert!(!repository.snapshots()?.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Reading without restoring
 //!
 //! An [`Entry`] is a file, folder or link that knows its repository, so it can be read wherever it goes:
@@ -136,25 +172,39 @@
 //! | `kopia-format` | bytes into validated values |
 //! | `kopia-codec` | keys, ciphers, hashes, compression, error correction |
 //! | `kopia-storage`, here [`storage`] | blobs and where they are |
+//! | `kopia-connection`, here [`connection`] | configurations, tokens, URLs, variables: where a repository is |
+//! | `kopia-remote`, here [`connect`](mod@connect) | stores over networks |
 //! | `kopia-repository`, here at the top and in [`select`] and [`tree`] | opening, looking up, reading, walking |
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!
 //! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C
-//! compiler and is slower; `testing` adds `storage::testing`: stores that count and fail, and the test that
-//! every store must pass.
+//! compiler and is slower; `networks` (default, implies `native`) takes all of `s3`, `gcs`, `azure`, `b2`,
+//! `gdrive`, `webdav`, `rclone`, `sftp` and `server`, which can also be taken one by one; `testing` adds
+//! `storage::testing`: stores that count and fail, and the test that every store must pass.
 
 pub use kopia_codec::key::Password;
 pub use kopia_format::directory::{EntryKind, FailedEntry, Refusal, Refused, Summary};
 pub use kopia_format::snapshot::{SnapshotManifest, Source, Stats};
 pub use kopia_format::stub::{Stub, StubKind};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
+pub use kopia_remote::connect;
 pub use kopia_repository::object::ObjectReader;
 pub use kopia_repository::{
     ContentLocation, Defect, Directory, Entry, Error, FormatBlob, MissingPack, OpenOptions, Repository,
     Result, Shard, Snapshot, Snapshots, Status, Trail, Unreadable,
 };
 pub use kopia_storage::FilesystemStore;
+
+/// How kopia and people write down where a repository is: configurations, tokens, URLs, variables.
+pub mod connection {
+    pub use kopia_connection::*;
+}
+
+/// How [`connect`](fn@connect) opens, and what.
+pub mod connect {
+    pub use kopia_remote::{Opened, Options};
+}
 
 /// Blobs and where they are stored.
 pub mod storage {

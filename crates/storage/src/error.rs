@@ -102,22 +102,15 @@ pub enum Error {
     },
     /// Blobs were asked for where there is a server of contents.
     ///
-    /// So whatever looks at packs and indexes cannot be done: proving packs, salvaging, counting what is stored.
+    /// So whatever looks at packs and indexes cannot be done: proving packs, salvaging, counting what is
+    /// stored.
     #[error("{place} is a Kopia repository server: it gives contents, and neither packs nor indexes")]
     NoBlobs {
         /// The server.
         place: String,
     },
-    /// A text is no location of a repository.
-    #[error("{text:?} is not a location: {why}")]
-    BadLocation {
-        /// The text.
-        text: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The location is of a kind that cannot be read yet.
-    #[error("repositories in {name} cannot be read yet, only folders of local and mounted file systems")]
+    /// The storage is of a kind that this build has no reader of.
+    #[error("this build cannot read {name}, only folders of local and mounted file systems")]
     UnsupportedBackend {
         /// What people call it, such as `Amazon S3`.
         name: String,
@@ -134,13 +127,12 @@ impl Error {
             | Self::Open { source, .. }
             | Self::NotServed { source, .. } => ErrorKind::of(source),
             Self::Short { .. } | Self::TooLarge { .. } => ErrorKind::Broken,
-            Self::NoBlobs { .. } | Self::BadLocation { .. } | Self::UnsupportedBackend { .. } => {
-                ErrorKind::Location
-            }
+            Self::NoBlobs { .. } | Self::UnsupportedBackend { .. } => ErrorKind::Location,
         }
     }
 
-    /// Returns whether a blob or content was not there, in a store that could be asked. Listing again may then help.
+    /// Returns whether a blob or content was not there, in a store that could be asked. Listing again may
+    /// then help.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::NoContent { .. })
     }
@@ -195,7 +187,6 @@ mod tests {
             ),
             (check_range(&blob, place, 1, 2, 2).unwrap_err(), ErrorKind::Broken, false),
             (Error::TooLarge { blob: blob.clone(), place: place(), length: 3 }, ErrorKind::Broken, false),
-            (Error::BadLocation { text: String::new(), why: "" }, ErrorKind::Location, false),
             (Error::UnsupportedBackend { name: "S3".into() }, ErrorKind::Location, false),
         ];
         for (error, kind, not_found) in errors {

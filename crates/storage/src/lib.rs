@@ -12,7 +12,6 @@
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
 //! | [`failure`] | what a server, or the way to it, said no with | |
-//! | [`location`] | how people write down where a repository is | |
 //! | `testing` | stores for tests and what every store must do; needs the feature `testing` | `internal/blobtesting` |
 //!
 //! # Why blobs, and why blocking?
@@ -38,7 +37,6 @@ mod bytes;
 mod error;
 pub mod failure;
 pub mod filesystem;
-pub mod location;
 pub mod memory;
 pub mod overlay;
 mod profile;
@@ -53,7 +51,6 @@ pub use bytes::BlobBytes;
 pub use error::{Error, ErrorKind, Result};
 pub use failure::{Failure, HostKeyProblem};
 pub use filesystem::{FilesystemStore, IoMode};
-pub use location::Location;
 pub use memory::MemoryStore;
 pub use overlay::OverlayStore;
 pub use profile::{ReadAhead, ReadProfile};

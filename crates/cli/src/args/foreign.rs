@@ -26,7 +26,7 @@ const COMMANDS: [(&[&str], &str); 11] = [
     (&["stats", "info", "du"], "`kopia-rs status` shows what the repository holds"),
     (
         &["repository", "repo", "connect", "init"],
-        "nothing has to be connected: give --repository DIR or KOPIA_REPOSITORY",
+        "nothing has to be connected: give --repository WHERE, or nothing at all where kopia is connected",
     ),
     (&["completions", "man"], "there are none yet; --help describes everything"),
     (
@@ -48,7 +48,7 @@ const COMMANDS: [(&[&str], &str); 11] = [
 ];
 
 /// Options, each with what to use instead.
-const OPTIONS: [(&[&str], &str); 5] = [
+const OPTIONS: [(&[&str], &str); 4] = [
     (
         &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
         "there is none yet; restore the folders that are wanted one by one",
@@ -57,7 +57,6 @@ const OPTIONS: [(&[&str], &str); 5] = [
         &["--password", "-p"],
         "a password is never an argument: use KOPIA_PASSWORD, --password-file or the prompt",
     ),
-    (&["--config-file", "--config"], "no configuration is read: give --repository DIR or KOPIA_REPOSITORY"),
     (
         &["--host", "--path", "--tag", "--tags", "--user", "-H", "--all", "-a"],
         "name a source: user@host:/path",

@@ -9,6 +9,7 @@ mod save;
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{
     Effort, Finding, Hint, LocalPath, OpenFailure, Weight, access, degraded_helps, explain, identity,
@@ -20,20 +21,23 @@ use kopia_rs::{Error, FilesystemStore, FormatBlob, Password, Repository, Snapsho
 
 use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
-use crate::session::{self, Session};
+use crate::session::{self, Choice, Session};
 use crate::terminal::output::{self, log_line};
 use crate::terminal::password;
 use crate::wording::advice::sentence;
 use report::Report;
 
 pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure> {
-    let location = session::location(global)?;
-    let Some(directory) = location.directory() else {
-        return Err(Failure::failed("only folders can be looked at"));
+    let environment = Environment::of_process();
+    let choice = Choice::of(global, &environment)?;
+    let Some(directory) = choice.connection.storage.directory() else {
+        let place = choice.connection.location();
+        return Err(Failure::failed(format!("doctor looks at folders, and {place} is none"))
+            .hint("`kopia-rs status` says what keeps it from being opened"));
     };
     let path = LocalPath::look(directory);
     let mut report = Report::new(&path);
-    let store = session::store(&location, global)?;
+    let store = session::store(&choice.connection, global, environment)?;
     let store = match store {
         Ok(store) => Some(store),
         Err(error) => {
@@ -46,10 +50,11 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
         report.fatal(Finding::Cache { given: directory.into() });
     } else if let Some(store) = store {
         // Nobody is asked for the password of what is not there.
-        let source = password::source(global.password_file.as_deref());
+        let source = password::source(global.password_file.as_deref(), choice.password.as_ref());
         let is_asked = source == Some(PasswordSource::Prompt);
         let source = source.filter(|_| !is_asked || FormatBlob::read(&*store).is_ok());
-        let password = source.as_ref().map(|source| password::read(Some(source))).transpose()?;
+        let stored = choice.connection.password.as_ref();
+        let password = source.as_ref().map(|source| password::read(Some(source), stored)).transpose()?;
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;
         }

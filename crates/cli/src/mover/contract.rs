@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `dispatch` | what was called, and becoming the original script for other operations |
 //! | `environment` | the table of all variables |
-//! | `configuration`, `backend` | where the repository is |
+//! | `backend`, `configuration`, `network`, `place` | where the repository is |
 //! | `selection`, `arguments`, `settings` | what to restore, and how |
 
 pub(crate) mod arguments;
@@ -14,5 +14,7 @@ pub(crate) mod backend;
 pub(crate) mod configuration;
 pub(crate) mod dispatch;
 pub(crate) mod environment;
+mod network;
+pub(crate) mod place;
 pub(crate) mod selection;
 pub(crate) mod settings;

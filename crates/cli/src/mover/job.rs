@@ -13,9 +13,10 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_rs::connect::{self, Opened};
 use kopia_rs::diagnosis::{Finding, neighbours};
-use kopia_rs::storage::{BlobStore, Location};
-use kopia_rs::{Entry, OpenOptions, Repository, Snapshot};
+use kopia_rs::storage::{self, BlobStore};
+use kopia_rs::{Entry, Error, OpenOptions, Repository, Snapshot, connection};
 
 use crate::mover::account::advice;
 use crate::mover::account::line::{SetupError, StatusLine};
@@ -27,9 +28,10 @@ use crate::mover::contract::backend::{self, Choice};
 use crate::mover::contract::configuration;
 use crate::mover::contract::dispatch;
 use crate::mover::contract::environment::{Environment, Variable};
+use crate::mover::contract::place::Place;
 use crate::mover::contract::selection::{self, Found, Wanted};
 use crate::mover::contract::settings::Settings;
-use crate::terminal::output::{count, size};
+use crate::terminal::output::{count, escape, log_line, size};
 use crate::terminal::signals::Interrupt;
 use crate::wording::snapshots::{UNKNOWN, failed};
 use missing::Newer;
@@ -51,21 +53,23 @@ impl Job<'_> {
     fn restore(&self) -> Result<JobOutcome, JobOutcome> {
         self.log.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
         let structured = configuration::structured(self.environment)?;
-        if structured.as_ref().is_some_and(|structured| structured.location.is_none()) {
+        if structured.as_ref().is_some_and(|structured| structured.place.is_none()) {
             let name = configuration::NAME;
             self.log
                 .info(&format!("{name} names no storage; the other variables say where the repository is"));
         }
         let choice = backend::choose(self.environment, structured.as_ref())?;
         choice.warnings.iter().for_each(|warning| self.log.warn(warning));
-        let directory = self.directory(&choice)?;
+        if let Place::Unknown(_) = choice.place {
+            return Err(self.hand_over(&choice));
+        }
         crate::process::prepare();
         let settings = Settings::read(self.environment, structured.as_ref())?;
-        self.announce(&settings, &choice.location);
-        self.metrics(&choice.location)?;
+        self.announce(&settings, &choice.place);
+        self.metrics(&choice.place)?;
         let target = preflight::is_there(&settings.target)?;
 
-        let repository = self.open(directory, &settings)?;
+        let repository = self.open(&choice, &settings)?;
         // Behind a server no index is held in memory.
         if let Ok(status) = repository.status() {
             preflight::check_memory(status.contents.saturating_add(status.deleted_contents))?;
@@ -149,40 +153,38 @@ impl Job<'_> {
         Ok(Some(StatusLine::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"))))
     }
 
-    /// Returns the directory of the repository. Other storage is the original script's, if that was named.
-    fn directory<'c>(&self, choice: &'c Choice) -> Result<&'c Path, JobOutcome> {
-        let Choice { location, by, .. } = choice;
-        if let Some(directory) = location.directory() {
-            return Ok(directory);
-        }
-        let cannot = format!("{by} names {location}, which kopia-rs cannot read yet");
+    /// Leaves the restore to the original script, which is run in place of this process, or says that it was
+    /// not named.
+    fn hand_over(&self, choice: &Choice) -> JobOutcome {
+        let Choice { place, by, .. } = choice;
+        let name = place.kind().map_or_else(|| place.to_string(), |kind| kind.to_string());
+        let cannot = format!("{by} names {name}, which this build of kopia-rs cannot read");
         if self.environment.has(Variable::Fallback) {
             self.log.warn(&format!("{cannot}; the original script restores"));
             let trouble = dispatch::become_original(self.environment, &["restore".into()], self.log);
-            return Err(JobOutcome::failed(trouble.unable("run the original script")));
+            return JobOutcome::failed(trouble.unable("run the original script"));
         }
+        let advice = "set KOPIA_RS_FALLBACK to the original script to have it restore";
+        let trouble = SetupError::new(cannot, advice);
         // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
-        let overruled = !choice.warnings.is_empty();
-        let advice = if overruled { format!("remove {by}, or ") } else { String::new() };
-        let advice = format!("{advice}set KOPIA_RS_FALLBACK to the original script to have it restore");
-        Err(SetupError::new(cannot, advice).into())
+        if choice.warnings.is_empty() { trouble.into() } else { trouble.or_remove(by).into() }
     }
 
     /// Logs what is about to be done, and which settings do not matter.
-    fn announce(&self, settings: &Settings, location: &Location) {
+    fn announce(&self, settings: &Settings, place: &Place) {
         let log = self.log;
         log.note(|report| {
             report.identity = Some(settings.wanted.identity.to_string());
-            report.repository = Some(location.to_string());
+            report.repository = Some(place.to_string());
         });
         log.info(&format!(
             "{}, target {}",
-            selection::describe(&settings.wanted, location),
+            selection::describe(&settings.wanted, place),
             settings.target.display()
         ));
         settings.notes.iter().for_each(|note| log.info(note));
         configuration::manual(self.environment).iter().for_each(|warning| log.warn(warning));
-        let not_needed = self.environment.not_needed();
+        let not_needed = self.environment.not_needed(place.kind());
         if !not_needed.is_empty() {
             log.info(&format!("not needed here: {}", not_needed.join(", ")));
         }
@@ -192,31 +194,57 @@ impl Job<'_> {
         }
     }
 
-    fn metrics(&self, location: &Location) -> Result<(), SetupError> {
+    fn metrics(&self, place: &Place) -> Result<(), SetupError> {
         let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
         let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
-        metrics::check(file, location)?;
+        metrics::check(file, place.directory())?;
         self.log.write_metrics_to(file);
         Ok(())
     }
 
-    fn open(&self, directory: &Path, settings: &Settings) -> Result<Repository, JobOutcome> {
-        let store = Location::filesystem(directory).open();
-        let store: Arc<dyn BlobStore> = match store {
-            Ok(store) => store.into(),
-            Err(error) => return Err(missing::repository(directory, None, &error.into(), settings)),
-        };
-        if neighbours::is_cache(directory) {
-            return Err(JobOutcome::failed(StatusLine::of(&Finding::Cache { given: directory.into() })));
-        }
+    /// Opens the repository. Storage that this build cannot read is the original script's, if that was named.
+    fn open(&self, choice: &Choice, settings: &Settings) -> Result<Repository, JobOutcome> {
+        let place = &choice.place;
+        let Place::Known(connection) = place else { return Err(self.hand_over(choice)) };
+        let mut connection = connection.clone();
+        connection.password = Some(settings.password.clone());
+        // A server wants to know who asks; whose snapshots are restored may ask for them.
+        connection.username.get_or_insert_with(|| settings.wanted.identity.user.clone());
+        connection.hostname.get_or_insert_with(|| settings.wanted.identity.host.clone());
+        let mut connecting = connect::Options::default();
+        connecting.environment = connection::Environment::of_process();
+        connecting.notice = Arc::new(|text| log_line(format_args!("INFO: {}", escape(text))));
         let mut options = OpenOptions::default();
         options.degraded = settings.degraded;
-        let repository = Repository::open_with(store.clone(), &settings.password, &options)
-            .map_err(|error| missing::repository(directory, Some(&*store), &error, settings))?;
-        self.log.info(&format!("Repository connected: {}", directory.display()));
+        let unopened =
+            |store: Option<&dyn BlobStore>, error: Error| missing::repository(place, store, &error, settings);
+        let repository = match kopia_rs::connect(&connection, &connecting) {
+            Ok(Opened::Blobs(store)) => {
+                let store: Arc<dyn BlobStore> = store.into();
+                Self::refuse_cache(place)?;
+                Repository::open_with(store.clone(), &settings.password, &options)
+                    .map_err(|error| unopened(Some(&*store), error))
+            }
+            Ok(Opened::Contents(server)) => {
+                Repository::open_server(server, &options).map_err(|error| unopened(None, error))
+            }
+            Ok(_) | Err(storage::Error::UnsupportedBackend { .. }) => Err(self.hand_over(choice)),
+            Err(error) => Err(unopened(None, error.into())),
+        }?;
+        self.log.info(&format!("Repository connected: {place}"));
         repository.warnings().iter().for_each(|warning| self.log.warn(warning));
         repository.losses().iter().for_each(|loss| self.log.warn(&format!("lost: {loss}")));
         Ok(repository)
+    }
+
+    /// Refuses a cache of kopia's, which looks like a repository.
+    fn refuse_cache(place: &Place) -> Result<(), JobOutcome> {
+        match place.directory().filter(|directory| neighbours::is_cache(directory)) {
+            Some(directory) => {
+                Err(JobOutcome::failed(StatusLine::of(&Finding::Cache { given: directory.into() })))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Logs which snapshot was chosen and what its backup lacks, and returns its root.

@@ -33,27 +33,33 @@ pub(crate) enum NoPassword {
 }
 
 /// Returns where the password comes from, if one is given or can be asked for: a file goes before the
-/// environment.
-pub(crate) fn source(file: Option<&Path>) -> Option<PasswordSource> {
+/// environment, and that before what the connection has. An empty variable, by which kopia means none, goes
+/// before the question alone.
+pub(crate) fn source(file: Option<&Path>, stored: Option<&PasswordSource>) -> Option<PasswordSource> {
     if let Some(path) = file {
         return Some(PasswordSource::File(path.into()));
     }
-    if std::env::var_os("KOPIA_PASSWORD").is_some() {
+    let variable = std::env::var_os("KOPIA_PASSWORD");
+    if variable.as_ref().is_some_and(|password| !password.is_empty() || stored.is_none()) {
         return Some(PasswordSource::Environment);
     }
-    io::stdin().is_terminal().then_some(PasswordSource::Prompt)
+    stored.cloned().or_else(|| io::stdin().is_terminal().then_some(PasswordSource::Prompt))
 }
 
 /// How the terminal was before it stopped showing what is typed.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Reads the password from where it comes, which [`source`] found out.
-pub(crate) fn read(source: Option<&PasswordSource>) -> Result<Password, NoPassword> {
+/// Reads the password from where it comes, which [`source`] found out; `stored` is that of the connection.
+pub(crate) fn read(
+    source: Option<&PasswordSource>,
+    stored: Option<&Password>,
+) -> Result<Password, NoPassword> {
     match source.ok_or(NoPassword::NotGiven)? {
         PasswordSource::File(path) => from_file(path),
         PasswordSource::Environment => {
             Ok(Password::new(std::env::var_os("KOPIA_PASSWORD").unwrap_or_default().into_vec()))
         }
+        PasswordSource::Stored(_) | PasswordSource::Connection => stored.cloned().ok_or(NoPassword::NotGiven),
         PasswordSource::Prompt => typed(),
     }
 }

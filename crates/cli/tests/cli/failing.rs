@@ -49,7 +49,8 @@ fn where_the_repository_is() {
     status(repository.display().to_string()).exits(0);
     status("filesystem://relative".into()).exits(2).says(&["filesystem://relative"]);
     status(format!("file://{}", repository.canonicalize().unwrap().display())).exits(0);
-    status("s3://bucket".into()).exits(1).says(&["S3"]);
+    status("s3://bucket?endpiont=x".into()).exits(2).says(&["option endpiont: it means nothing to S3"]);
+    status("new://me:hush@bucket".into()).exits(1).says(&["error: new:// is no storage that kopia knows"]);
     status("/nonexistent".into()).exits(1).says(&["/nonexistent", "No such file", "hint:"]);
     status(golden::root().display().to_string()).exits(1).says(&["holds no Kopia repository"]);
     // What is given now counts more than what is set.

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod common;
+mod connected;
 mod doctor;
 mod existing;
 mod failing;

@@ -18,7 +18,8 @@ pub(crate) struct AzureParts {
 }
 
 impl AzureParts {
-    /// Returns the first identity that is complete, in the order of kopia's `repo/blob/azure/azure_storage.go`.
+    /// Returns the first identity that is complete, in the order of kopia's
+    /// `repo/blob/azure/azure_storage.go`.
     pub(super) fn identity(self) -> Option<AzureIdentity> {
         if let Some(sas) = self.sas {
             return Some(AzureIdentity::Sas(sas));

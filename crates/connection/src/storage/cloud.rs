@@ -1,6 +1,7 @@
 //! Object stores: one flat list of keys in a bucket.
 //!
-//! A key is the prefix and the blob's id, joined byte for byte: no separator is added, and no prefix is normalised.
+//! A key is the prefix and the blob's id, joined byte for byte: no separator is added, and no prefix is
+//! normalised.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +36,8 @@ pub struct S3 {
     pub session_token: Option<Secret>,
     /// A role that is assumed with the keys.
     pub role: Option<S3Role>,
-    /// The section of `~/.aws/config` and `~/.aws/credentials` to take credentials from. Kopia has no such field.
+    /// The section of `~/.aws/config` and `~/.aws/credentials` to take credentials from. Kopia has no such
+    /// field.
     pub profile: Option<String>,
     /// Shows the bucket as it was then. Versioning must have been enabled.
     pub point_in_time: Option<Timestamp>,
@@ -94,7 +96,8 @@ pub struct Azure {
     pub prefix: String,
     /// The storage account.
     pub account: String,
-    /// The domain that the account is a host of, with a port if need be; Azure's public cloud if there is none.
+    /// The domain that the account is a host of, with a port if need be; Azure's public cloud if there is
+    /// none.
     pub domain: Option<String>,
     /// Speaks HTTP without TLS.
     pub disable_tls: bool,

@@ -52,7 +52,8 @@ fn key(f: &mut fmt::Formatter<'_>, scheme: &str, bucket: &str, prefix: &str) -> 
     write!(f, "/{prefix}")
 }
 
-/// Returns a URL without who asks and without options: what stands before the last `@` of its host, and after `?` or `#`.
+/// Returns a URL without who asks and without options: what stands before the last `@` of its host, and after
+/// `?` or `#`.
 pub(crate) fn without_user(url: &str) -> String {
     let (scheme, rest) =
         url.split_once("://").map_or(("", url), |(_, rest)| (&url[..url.len() - rest.len()], rest));

@@ -1,7 +1,8 @@
 //! Storage as kopia's JSON has it: `{"type":T,"config":{…}}`.
 //!
-//! The same stands in configurations, in tokens and in what `kopia repository status --json` writes. Speed limits lie among the
-//! fields of each kind. Authority: Kopia's `repo/blob/config.go` and the `Options` of each package below `repo/blob`.
+//! The same stands in configurations, in tokens and in what `kopia repository status --json` writes. Speed
+//! limits lie among the fields of each kind. Authority: Kopia's `repo/blob/config.go` and the `Options` of
+//! each package below `repo/blob`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::Storage;
 
-/// A kind of storage. Authority: the `Type` of each package below Kopia's `repo/blob`, and `repo/api_server_repository.go`.
+/// A kind of storage. Authority: the `Type` of each package below Kopia's `repo/blob`, and
+/// `repo/api_server_repository.go`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {

@@ -1,6 +1,7 @@
 //! What may be said about storage beside its place: by the query of a URL, and by options of a command.
 //!
-//! The names are those of kopia's own options (`cli/storage_*.go`); what kopia has no option for has a name in the same style.
+//! The names are those of kopia's own options (`cli/storage_*.go`); what kopia has no option for has a name
+//! in the same style.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

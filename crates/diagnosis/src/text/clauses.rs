@@ -170,7 +170,8 @@ pub(super) fn right_password(
     audience: Audience,
 ) -> String {
     let from = match source {
-        Some(PasswordSource::File(path)) => path.display().to_string(),
+        Some(PasswordSource::File(path) | PasswordSource::Stored(path)) => path.display().to_string(),
+        Some(PasswordSource::Connection) => "the token or URL".into(),
         Some(PasswordSource::Prompt) => "what is typed".into(),
         Some(PasswordSource::Environment) | None => "KOPIA_PASSWORD".into(),
     };
@@ -180,6 +181,9 @@ pub(super) fn right_password(
                 format!("put the password that the backups are made with into {from}")
             }
             Some(PasswordSource::Prompt) => "type the password that the backups are made with".into(),
+            Some(PasswordSource::Stored(_) | PasswordSource::Connection) => {
+                "set KOPIA_PASSWORD to the password that the backups are made with; it goes before a stored one".into()
+            }
             Some(PasswordSource::Environment) | None => audience
                 .choose(
                     "set KOPIA_PASSWORD to the password that the backups are made with",

@@ -80,7 +80,7 @@ impl Hint {
                 "give the folder of the repository with --repository or KOPIA_REPOSITORY",
                 "set KOPIA_REPOSITORY to the folder of the repository",
             ),
-            Self::SpellLocation => "give a folder, or filesystem:///absolute/path",
+            Self::SpellLocation => "give a folder, or a URL such as s3://bucket/prefix or sftp://user@host/path",
             Self::MountStorage => "copy or mount it (for example with rclone) and give the folder",
             Self::MarkDirectory => "for a folder of that name, write ./ before it",
             Self::FormatBlobMayBeDamaged => {
@@ -226,6 +226,10 @@ fn empty_password(source: &PasswordSource) -> String {
         PasswordSource::Environment => {
             "KOPIA_PASSWORD is empty, which is a password, too; without it the password is asked for".into()
         }
+        PasswordSource::Stored(path) => {
+            format!("the password that kopia stored in {} is empty", path.display())
+        }
+        PasswordSource::Connection => "the password of the token or URL is empty".into(),
         PasswordSource::Prompt => "an empty password was typed".into(),
     }
 }
@@ -236,6 +240,10 @@ fn password_as_is(source: &PasswordSource) -> String {
             "one line break at the end of {} was cut; blanks and further line breaks belong to the password",
             path.display()
         ),
+        PasswordSource::Stored(path) => {
+            format!("kopia stored it in {}, and the password may have been changed since", path.display())
+        }
+        PasswordSource::Connection => "the password of the token or URL may have been changed since".into(),
         PasswordSource::Environment | PasswordSource::Prompt => {
             "blanks and line breaks in KOPIA_PASSWORD belong to the password".into()
         }

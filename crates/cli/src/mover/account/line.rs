@@ -149,6 +149,13 @@ impl SetupError {
         Self::new(format!("{name} must be defined"), "")
     }
 
+    /// Also advises to take out a variable that may have been left over.
+    pub(crate) fn or_remove(mut self, variable: &str) -> Self {
+        let or = if self.advice.is_empty() { String::new() } else { format!(", or {}", self.advice) };
+        self.advice = format!("remove {variable}{or}");
+        self
+    }
+
     /// Returns the line of what could not be done because of it.
     pub(crate) fn unable(&self, what: &str) -> StatusLine {
         StatusLine::unable(what, &self.cause, &self.advice)

@@ -7,20 +7,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use kopia_rs::restore::is_outside;
-use kopia_rs::storage::Location;
 
 use super::line::SetupError;
 use super::report::JobReport;
 
 /// Checks before the restore whether the file may be written: nothing is ever written to a repository.
-pub(crate) fn check(file: &Path, location: &Location) -> Result<(), SetupError> {
+pub(crate) fn check(file: &Path, repository: Option<&Path>) -> Result<(), SetupError> {
     let name = format!("the metrics file {}", file.display());
     let refuse = |error: io::Error| SetupError::new(format!("{name} cannot be written: {error}"), "");
     let directory = directory(file).canonicalize().map_err(refuse)?;
     if file.file_name().is_none() || file.is_dir() {
         return Err(SetupError::new(format!("{name} is a folder"), "name a file"));
     }
-    let Some(repository) = location.directory() else { return Ok(()) };
+    let Some(repository) = repository else { return Ok(()) };
     match is_outside(&directory, repository) {
         Ok(true) => Ok(()),
         Ok(false) => {
@@ -145,7 +144,7 @@ mod tests {
         }
         let repository = place.path().join("repository");
         fs::create_dir_all(repository.join("p")).unwrap();
-        let inside = Location::filesystem(&repository);
+        let inside = Some(repository.as_path());
         for bad in [
             "repository/x.prom",
             "repository/p/x.prom",
@@ -153,9 +152,9 @@ mod tests {
             "missing/x",
             "repository",
         ] {
-            assert!(check(&place.path().join(bad), &inside).is_err(), "{bad}");
+            assert!(check(&place.path().join(bad), inside).is_err(), "{bad}");
         }
-        check(&file, &inside).unwrap();
+        check(&file, inside).unwrap();
         assert!(write(Path::new("/nonexistent/x"), &JobReport::default()).is_err());
     }
 }

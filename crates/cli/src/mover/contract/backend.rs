@@ -1,17 +1,19 @@
 //! Where the repository is: the first of the backends that the environment names, in the order of the
 //! original script.
 
-use kopia_rs::storage::Location;
-use kopia_rs::storage::location::Backend;
+use kopia_rs::connection::storage::Kind;
+use kopia_rs::connection::{self, Connection};
 
 use super::configuration::{self, Structured};
 use super::environment::{Environment, Role, Variable};
+use super::network;
+use super::place::Place;
 use crate::mover::account::line::SetupError;
 
 /// What the environment says about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Choice {
-    pub(crate) location: Location,
+    pub(crate) place: Place,
     /// The variable that names it.
     pub(crate) by: &'static str,
     /// Settings that contradict each other and what came of it.
@@ -35,12 +37,12 @@ pub(crate) fn choose(
     structured: Option<&Structured>,
 ) -> Result<Choice, SetupError> {
     let repository = environment.text(Variable::Repository)?;
-    if let Some(location) = structured.and_then(|structured| structured.location.clone()) {
-        let same = repository.is_none_or(|text| read(text).is_ok_and(|other| other == location));
+    if let Some(place) = structured.and_then(|structured| structured.place.clone()) {
+        let same = repository.is_none_or(|text| read(text).is_ok_and(|other| other.agrees(&place)));
         let warning =
             "KOPIA_STRUCTURED_REPOSITORY_CONFIG and KOPIA_REPOSITORY name different places; the first counts";
         let warnings = if same { Vec::new() } else { vec![warning.into()] };
-        return Ok(Choice { location, by: configuration::NAME, warnings });
+        return Ok(Choice { place, by: configuration::NAME, warnings });
     }
     let is_s3 = repository.is_some_and(|text| text.starts_with("s3://"));
     let mut order = BEFORE_A_FOLDER.iter().map(|variable| (*variable, environment.has(*variable)));
@@ -49,26 +51,26 @@ pub(crate) fn choose(
         variable => set.then_some(variable),
     });
     if let Some(variable) = before {
-        return Ok(network(variable, repository));
+        return chosen_by(variable, repository, environment);
     }
-    // A path without `filesystem://` means a directory here, and nothing at all to the script, so it gives way
-    // to the others.
+    // A path without `filesystem://` means a directory here, and nothing at all to the script, so it gives
+    // way to the others.
     let is_url = repository.is_some_and(|text| text.contains("://"));
     let by = Variable::Repository.name();
     let after = AFTER_A_FOLDER.into_iter().find(|variable| environment.has(*variable));
     match (repository, after) {
-        (Some(text), None) => Ok(Choice { location: read(text)?, by, warnings: Vec::new() }),
+        (Some(text), None) => Ok(Choice { place: read(text)?, by, warnings: Vec::new() }),
         (Some(text), Some(after)) if is_url => {
-            let location = read(text)?;
+            let place = read(text)?;
             // The script knows other storage by its variable and does not read such a URL.
-            if location.directory().is_none() {
-                return Ok(network(after, repository));
+            if place.directory().is_none() {
+                return chosen_by(after, repository, environment);
             }
             let warning =
                 format!("{} is set and ignored, because KOPIA_REPOSITORY goes before it", after.name());
-            Ok(Choice { location, by, warnings: vec![warning] })
+            Ok(Choice { place, by, warnings: vec![warning] })
         }
-        (_, Some(variable)) => Ok(network(variable, repository)),
+        (_, Some(variable)) => chosen_by(variable, repository, environment),
         (None, None) => Err(SetupError::new(
             "no repository is given",
             "set KOPIA_REPOSITORY=filesystem:///absolute/path in the repository's Secret",
@@ -76,26 +78,39 @@ pub(crate) fn choose(
     }
 }
 
-/// Reads a location of KOPIA_REPOSITORY.
-fn read(text: &str) -> Result<Location, SetupError> {
-    Location::parse(text).map_err(|error| {
-        SetupError::new(format!("KOPIA_REPOSITORY: {error}"), "write filesystem:///absolute/path without ..")
-    })
+/// Reads KOPIA_REPOSITORY.
+fn read(text: &str) -> Result<Place, SetupError> {
+    match Connection::parse(text) {
+        Ok(connection) => Ok(connection.into()),
+        Err(connection::Error::UnknownStorage { name }) => Ok(Place::Unknown(name)),
+        Err(error) => Err(SetupError::new(
+            format!("KOPIA_REPOSITORY: {error}"),
+            "write filesystem:///absolute/path without .., or s3://bucket/prefix",
+        )),
+    }
 }
 
-/// Chooses the storage that a variable names, and warns of what else that puts out of force.
-fn network(variable: Variable, repository: Option<&str>) -> Choice {
-    let backend = match variable.role() {
-        Role::Chooses(backend) => backend,
-        _ => Backend::S3,
+/// Takes the storage that a variable names, and warns of what else that puts out of force.
+fn chosen_by(
+    variable: Variable,
+    repository: Option<&str>,
+    environment: &Environment,
+) -> Result<Choice, SetupError> {
+    let kind = match variable.role() {
+        Role::Chooses(kind) => kind,
+        _ => Kind::S3,
     };
-    let location = Location::Unsupported(backend);
     // A Secret holds both, and a URL of the same storage contradicts nothing.
-    let same = |text: &str| read(text).is_ok_and(|url| url == location);
+    let same = |text: &str| read(text).is_ok_and(|url| url.kind() == Some(kind));
     let overruled = repository.filter(|text| variable != Variable::Repository && !same(text));
     let warning =
         |text| format!("{} is set and goes before KOPIA_REPOSITORY={}", variable.name(), for_terminal(text));
-    Choice { warnings: overruled.map(warning).into_iter().collect(), location, by: variable.name() }
+    let warnings: Vec<_> = overruled.map(warning).into_iter().collect();
+    // A bucket that was left over in a Secret is taken out.
+    let is_overruling = !warnings.is_empty();
+    let advised = |error: SetupError| if is_overruling { error.or_remove(variable.name()) } else { error };
+    let place = network::connection(kind, repository, environment).map_err(advised)?.into();
+    Ok(Choice { place, by: variable.name(), warnings })
 }
 
 /// Shows where a repository is, unless that may hold a password.
@@ -111,35 +126,44 @@ mod tests {
     use super::*;
 
     fn chosen(variables: &[(&str, &str)]) -> Choice {
-        let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let needed = [
+            ("KOPIA_AZURE_STORAGE_ACCOUNT", "account"),
+            ("B2_ACCOUNT_ID", "id"),
+            ("B2_APPLICATION_KEY", "key"),
+            ("SFTP_USERNAME", "user"),
+            ("SFTP_PATH", "/path"),
+        ];
+        let all = needed.iter().chain(variables);
+        let environment = all.map(|(name, value)| ((*name).into(), (*value).into())).collect();
         choose(&environment, None).unwrap()
     }
 
-    fn name(variables: &[(&str, &str)]) -> String {
-        chosen(variables).location.to_string()
+    fn kind(variables: &[(&str, &str)]) -> Option<Kind> {
+        chosen(variables).place.kind()
     }
+
+    fn place(text: &str) -> Place {
+        read(text).unwrap()
+    }
+
+    const ORDER: [(&str, Kind); 9] = [
+        ("KOPIA_S3_BUCKET", Kind::S3),
+        ("KOPIA_AZURE_CONTAINER", Kind::Azure),
+        ("KOPIA_GCS_BUCKET", Kind::Gcs),
+        ("KOPIA_REPOSITORY", Kind::Filesystem),
+        ("KOPIA_B2_BUCKET", Kind::B2),
+        ("WEBDAV_URL", Kind::WebDav),
+        ("SFTP_HOST", Kind::Sftp),
+        ("RCLONE_REMOTE_PATH", Kind::Rclone),
+        ("GOOGLE_DRIVE_FOLDER_ID", Kind::GoogleDrive),
+    ];
 
     #[test]
     fn the_order_is_the_scripts() {
-        let order = [
-            ("KOPIA_S3_BUCKET", "S3"),
-            ("KOPIA_AZURE_CONTAINER", "Azure Blob Storage"),
-            ("KOPIA_GCS_BUCKET", "Google Cloud Storage"),
-            ("KOPIA_REPOSITORY", "/repository"),
-            ("KOPIA_B2_BUCKET", "Backblaze B2"),
-            ("WEBDAV_URL", "WebDAV"),
-            ("SFTP_HOST", "SFTP"),
-            ("RCLONE_REMOTE_PATH", "rclone"),
-            ("GOOGLE_DRIVE_FOLDER_ID", "Google Drive"),
-        ];
-        let mut variables: Vec<_> = order
-            .iter()
-            .map(|(name, _)| {
-                (*name, if *name == "KOPIA_REPOSITORY" { "filesystem:///repository" } else { "x" })
-            })
-            .collect();
-        for (_, first) in order {
-            assert_eq!(name(&variables), first, "{variables:?}");
+        let value = |name: &str| if name == "KOPIA_REPOSITORY" { "filesystem:///repository" } else { "x" };
+        let mut variables: Vec<_> = ORDER.iter().map(|(name, _)| (*name, value(name))).collect();
+        for (_, first) in ORDER {
+            assert_eq!(kind(&variables), Some(first), "{variables:?}");
             variables.remove(0);
         }
     }
@@ -147,39 +171,47 @@ mod tests {
     #[test]
     fn what_is_overruled_is_named() {
         let choice = chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "filesystem:///repository")]);
-        assert_eq!((choice.location, choice.by), (Location::Unsupported(Backend::S3), "KOPIA_S3_BUCKET"));
+        assert_eq!((choice.place.kind(), choice.by), (Some(Kind::S3), "KOPIA_S3_BUCKET"));
         assert!(
             choice.warnings[0]
                 .contains("KOPIA_S3_BUCKET is set and goes before KOPIA_REPOSITORY=filesystem:")
         );
         let choice = chosen(&[("SFTP_HOST", "h"), ("KOPIA_REPOSITORY", "filesystem:///repository")]);
-        assert_eq!(choice.location, Location::filesystem("/repository"));
+        assert_eq!(choice.place.to_string(), "/repository");
         assert!(choice.warnings[0].contains("SFTP_HOST is set and ignored"));
         assert!(chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "s3://b/p")]).warnings.is_empty());
         let choice = chosen(&[("KOPIA_S3_BUCKET", "b"), ("KOPIA_REPOSITORY", "sftp://me:hush@host/p")]);
         assert!(choice.warnings[0].ends_with("KOPIA_REPOSITORY=sftp://…"), "{choice:?}");
+        // What is missing beside one that may have been left over is not the only way out.
+        let left_over = [("KOPIA_AZURE_CONTAINER", "c"), ("KOPIA_REPOSITORY", "filesystem:///repository")];
+        let environment = left_over.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let said = choose(&environment, None).unwrap_err().to_string();
+        assert!(
+            said.contains("KOPIA_AZURE_STORAGE_ACCOUNT") && said.contains("remove KOPIA_AZURE_CONTAINER"),
+            "{said}"
+        );
     }
 
     #[test]
     fn a_url_of_the_same_storage_contradicts_nothing() {
-        for (variable, url, name) in [
-            ("KOPIA_S3_BUCKET", "s3://b/p", "S3"),
-            ("KOPIA_AZURE_CONTAINER", "azure://c", "Azure Blob Storage"),
-            ("KOPIA_GCS_BUCKET", "gcs://b", "Google Cloud Storage"),
-            ("KOPIA_B2_BUCKET", "b2://b", "Backblaze B2"),
-            ("SFTP_HOST", "sftp://h/p", "SFTP"),
+        for (variable, url, kind) in [
+            ("KOPIA_S3_BUCKET", "s3://b/p", Kind::S3),
+            ("KOPIA_AZURE_CONTAINER", "azure://c", Kind::Azure),
+            ("KOPIA_GCS_BUCKET", "gcs://b", Kind::Gcs),
+            ("KOPIA_B2_BUCKET", "b2://b", Kind::B2),
+            ("SFTP_HOST", "sftp://h/p", Kind::Sftp),
         ] {
             let choice = chosen(&[(variable, "x"), ("KOPIA_REPOSITORY", url)]);
-            assert_eq!((choice.location.to_string().as_str(), choice.by), (name, variable));
+            assert_eq!((choice.place.kind(), choice.by), (Some(kind), variable));
             assert!(choice.warnings.is_empty(), "{choice:?}");
         }
     }
 
     #[test]
     fn a_structured_configuration_goes_first_if_it_names_a_place() {
-        let structured = |location: Option<Location>| Structured { location, username: None, hostname: None };
-        let s3 = structured(Some(Location::Unsupported(Backend::S3)));
-        let folder = structured(Some(Location::filesystem("/a")));
+        let structured = |place: Option<Place>| Structured { place, username: None, hostname: None };
+        let s3 = structured(Some(place("s3://b")));
+        let folder = structured(Some(place("/a")));
         for (repository, structured, is_contradiction) in [
             ("s3://b/p", &s3, false),
             ("filesystem:///a", &s3, true),
@@ -189,20 +221,25 @@ mod tests {
         ] {
             let environment = [("KOPIA_REPOSITORY".into(), repository.into())].into_iter().collect();
             let choice = choose(&environment, Some(structured)).unwrap();
-            assert_eq!(Some(choice.location), structured.location);
+            assert!(choice.place.agrees(structured.place.as_ref().unwrap()));
             assert_eq!(!choice.warnings.is_empty(), is_contradiction, "{repository} {structured:?}");
         }
         let environment = [("KOPIA_REPOSITORY".into(), "/b".into())].into_iter().collect();
         let choice = choose(&environment, Some(&structured(None))).unwrap();
-        assert_eq!((choice.location, choice.warnings), (Location::filesystem("/b"), Vec::new()));
+        assert_eq!((choice.place.to_string(), choice.warnings), ("/b".into(), Vec::new()));
     }
 
     #[test]
     fn urls() {
-        assert_eq!(name(&[("KOPIA_REPOSITORY", "s3://bucket/prefix"), ("SFTP_HOST", "h")]), "S3");
-        assert_eq!(name(&[("KOPIA_REPOSITORY", "azure://x")]), "Azure Blob Storage");
+        let name = |variables: &[(&str, &str)]| chosen(variables).place.to_string();
+        assert_eq!(
+            name(&[("KOPIA_REPOSITORY", "s3://bucket/prefix"), ("SFTP_HOST", "h")]),
+            "s3://bucket/prefix/"
+        );
+        assert_eq!(kind(&[("KOPIA_REPOSITORY", "azure://x")]), Some(Kind::Azure));
+        assert_eq!(name(&[("KOPIA_REPOSITORY", "foo://x")]), "foo://");
         assert_eq!(name(&[("KOPIA_REPOSITORY", "/srv/kopia")]), "/srv/kopia");
-        assert_eq!(name(&[("KOPIA_REPOSITORY", "/srv/kopia"), ("SFTP_HOST", "h")]), "SFTP");
+        assert_eq!(kind(&[("KOPIA_REPOSITORY", "/srv/kopia"), ("SFTP_HOST", "h")]), Some(Kind::Sftp));
         for bad in ["filesystem://relative", "filesystem:///a/../b"] {
             let environment = [("KOPIA_REPOSITORY".into(), bad.into())].into_iter().collect();
             assert!(choose(&environment, None).unwrap_err().to_string().contains(bad));

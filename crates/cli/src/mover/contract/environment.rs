@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use kopia_rs::storage::location::Backend;
+use kopia_rs::connection::storage::Kind;
 use zeroize::Zeroizing;
 
 use crate::mover::account::line::SetupError;
@@ -20,10 +20,10 @@ pub(crate) enum Role {
     Used,
     /// It is accepted and changes nothing, because what it configures does not exist here.
     NotNeeded,
-    /// It chooses a backend that cannot be read yet, so that the restore is refused.
-    Chooses(Backend),
-    /// It configures such a backend, and means nothing by itself.
-    Serves(Backend),
+    /// It chooses storage over a network.
+    Chooses(Kind),
+    /// It configures such storage, and means nothing by itself.
+    Serves(Kind),
 }
 
 /// Defines the table: one line for each variable.
@@ -60,7 +60,7 @@ use Role::{Chooses, NotNeeded, Serves, Used};
 variables! {
     DataDir "DATA_DIR" Used, "the folder that is restored into; it must exist";
     Password "KOPIA_PASSWORD" Used, "the repository's password";
-    Repository "KOPIA_REPOSITORY" Used, "where the repository is: filesystem:///absolute/path, or a path";
+    Repository "KOPIA_REPOSITORY" Used, "where the repository is: filesystem:///absolute/path, a path, or s3://bucket/prefix and other URLs";
     StructuredConfig "KOPIA_STRUCTURED_REPOSITORY_CONFIG" Used, "kopia's own configuration as JSON; goes before KOPIA_REPOSITORY";
     ManualConfig "KOPIA_MANUAL_CONFIG" NotNeeded, "says how to create a repository and its cache; looked at only to say when it is no JSON";
     Username "KOPIA_OVERRIDE_USERNAME" Used, "the user of the identity to restore";
@@ -111,58 +111,58 @@ variables! {
     RetainYearly "KOPIA_RETAIN_YEARLY" NotNeeded, "for backups";
     RetainLatest "KOPIA_RETAIN_LATEST" NotNeeded, "for backups";
     FsPath "KOPIA_FS_PATH" NotNeeded, "no mover reads it; KOPIA_REPOSITORY says where the repository is";
-    CustomCa "CUSTOM_CA" NotNeeded, "certificates are for networks; a folder has none";
-    HttpProxy "HTTP_PROXY" NotNeeded, "a folder is not reached through a proxy";
-    HttpsProxy "HTTPS_PROXY" NotNeeded, "a folder is not reached through a proxy";
-    NoProxy "NO_PROXY" NotNeeded, "a folder is not reached through a proxy";
-    HttpProxyLower "http_proxy" NotNeeded, "a folder is not reached through a proxy";
-    HttpsProxyLower "https_proxy" NotNeeded, "a folder is not reached through a proxy";
-    NoProxyLower "no_proxy" NotNeeded, "a folder is not reached through a proxy";
+    CustomCa "CUSTOM_CA" Serves(Kind::S3), "";
+    HttpProxy "HTTP_PROXY" Used, "networks are reached through it, and a folder without";
+    HttpsProxy "HTTPS_PROXY" Used, "networks are reached through it, and a folder without";
+    NoProxy "NO_PROXY" Used, "networks are reached through it, and a folder without";
+    HttpProxyLower "http_proxy" Used, "networks are reached through it, and a folder without";
+    HttpsProxyLower "https_proxy" Used, "networks are reached through it, and a folder without";
+    NoProxyLower "no_proxy" Used, "networks are reached through it, and a folder without";
 
-    S3Bucket "KOPIA_S3_BUCKET" Chooses(Backend::S3), "goes before every KOPIA_REPOSITORY";
-    S3Endpoint "KOPIA_S3_ENDPOINT" Serves(Backend::S3), "";
-    S3DisableTls "KOPIA_S3_DISABLE_TLS" Serves(Backend::S3), "";
-    AwsAccessKey "AWS_ACCESS_KEY_ID" Serves(Backend::S3), "";
-    AwsSecretKey "AWS_SECRET_ACCESS_KEY" Serves(Backend::S3), "";
-    AwsSessionToken "AWS_SESSION_TOKEN" Serves(Backend::S3), "";
-    AwsRegion "AWS_REGION" Serves(Backend::S3), "";
-    AwsDefaultRegion "AWS_DEFAULT_REGION" Serves(Backend::S3), "";
-    AwsProfile "AWS_PROFILE" Serves(Backend::S3), "";
-    AwsEndpoint "AWS_S3_ENDPOINT" Serves(Backend::S3), "";
-    AwsDisableTls "AWS_S3_DISABLE_TLS" Serves(Backend::S3), "";
-    AzureContainer "KOPIA_AZURE_CONTAINER" Chooses(Backend::Azure), "goes before a KOPIA_REPOSITORY of filesystem://";
-    KopiaAzureAccount "KOPIA_AZURE_STORAGE_ACCOUNT" Serves(Backend::Azure), "";
-    KopiaAzureKey "KOPIA_AZURE_STORAGE_KEY" Serves(Backend::Azure), "";
-    AzureAccountName "AZURE_ACCOUNT_NAME" Serves(Backend::Azure), "";
-    AzureAccountKey "AZURE_ACCOUNT_KEY" Serves(Backend::Azure), "";
-    AzureAccountSas "AZURE_ACCOUNT_SAS" Serves(Backend::Azure), "";
-    AzureEndpointSuffix "AZURE_ENDPOINT_SUFFIX" Serves(Backend::Azure), "";
-    AzureStorageAccount "AZURE_STORAGE_ACCOUNT" Serves(Backend::Azure), "";
-    AzureStorageKey "AZURE_STORAGE_KEY" Serves(Backend::Azure), "";
-    AzureSasToken "AZURE_STORAGE_SAS_TOKEN" Serves(Backend::Azure), "";
-    GcsBucket "KOPIA_GCS_BUCKET" Chooses(Backend::Gcs), "goes before a KOPIA_REPOSITORY of filesystem://";
-    PlainGcsBucket "GCS_BUCKET" Serves(Backend::Gcs), "";
-    GoogleProject "GOOGLE_PROJECT_ID" Serves(Backend::Gcs), "";
-    GoogleCredentials "GOOGLE_APPLICATION_CREDENTIALS" Serves(Backend::Gcs), "";
-    B2Bucket "KOPIA_B2_BUCKET" Chooses(Backend::B2), "unless KOPIA_REPOSITORY is filesystem://";
-    B2Account "B2_ACCOUNT_ID" Serves(Backend::B2), "";
-    B2Key "B2_APPLICATION_KEY" Serves(Backend::B2), "";
-    WebDavUrl "WEBDAV_URL" Chooses(Backend::WebDav), "unless KOPIA_REPOSITORY is filesystem://";
-    WebDavUsername "WEBDAV_USERNAME" Serves(Backend::WebDav), "";
-    WebDavPassword "WEBDAV_PASSWORD" Serves(Backend::WebDav), "";
-    SftpHost "SFTP_HOST" Chooses(Backend::Sftp), "unless KOPIA_REPOSITORY is filesystem://";
-    SftpPort "SFTP_PORT" Serves(Backend::Sftp), "";
-    SftpUsername "SFTP_USERNAME" Serves(Backend::Sftp), "";
-    SftpPassword "SFTP_PASSWORD" Serves(Backend::Sftp), "";
-    SftpPath "SFTP_PATH" Serves(Backend::Sftp), "";
-    SftpKnownHosts "SFTP_KNOWN_HOSTS" Serves(Backend::Sftp), "";
-    SftpKnownHostsData "SFTP_KNOWN_HOSTS_DATA" Serves(Backend::Sftp), "";
-    SftpKeyFile "SFTP_KEY_FILE" Serves(Backend::Sftp), "";
-    RcloneRemotePath "RCLONE_REMOTE_PATH" Chooses(Backend::Rclone), "unless KOPIA_REPOSITORY is filesystem://";
-    RcloneExe "RCLONE_EXE" Serves(Backend::Rclone), "";
-    RcloneConfig "RCLONE_CONFIG" Serves(Backend::Rclone), "";
-    DriveFolder "GOOGLE_DRIVE_FOLDER_ID" Chooses(Backend::GoogleDrive), "unless KOPIA_REPOSITORY is filesystem://";
-    DriveCredentials "GOOGLE_DRIVE_CREDENTIALS" Serves(Backend::GoogleDrive), "";
+    S3Bucket "KOPIA_S3_BUCKET" Chooses(Kind::S3), "goes before every KOPIA_REPOSITORY";
+    S3Endpoint "KOPIA_S3_ENDPOINT" Serves(Kind::S3), "";
+    S3DisableTls "KOPIA_S3_DISABLE_TLS" Serves(Kind::S3), "";
+    AwsAccessKey "AWS_ACCESS_KEY_ID" Serves(Kind::S3), "";
+    AwsSecretKey "AWS_SECRET_ACCESS_KEY" Serves(Kind::S3), "";
+    AwsSessionToken "AWS_SESSION_TOKEN" Serves(Kind::S3), "";
+    AwsRegion "AWS_REGION" Serves(Kind::S3), "";
+    AwsDefaultRegion "AWS_DEFAULT_REGION" Serves(Kind::S3), "";
+    AwsProfile "AWS_PROFILE" Serves(Kind::S3), "";
+    AwsEndpoint "AWS_S3_ENDPOINT" Serves(Kind::S3), "";
+    AwsDisableTls "AWS_S3_DISABLE_TLS" Serves(Kind::S3), "";
+    AzureContainer "KOPIA_AZURE_CONTAINER" Chooses(Kind::Azure), "goes before a KOPIA_REPOSITORY of filesystem://";
+    KopiaAzureAccount "KOPIA_AZURE_STORAGE_ACCOUNT" Serves(Kind::Azure), "";
+    KopiaAzureKey "KOPIA_AZURE_STORAGE_KEY" Serves(Kind::Azure), "";
+    AzureAccountName "AZURE_ACCOUNT_NAME" Serves(Kind::Azure), "";
+    AzureAccountKey "AZURE_ACCOUNT_KEY" Serves(Kind::Azure), "";
+    AzureAccountSas "AZURE_ACCOUNT_SAS" Serves(Kind::Azure), "";
+    AzureEndpointSuffix "AZURE_ENDPOINT_SUFFIX" Serves(Kind::Azure), "";
+    AzureStorageAccount "AZURE_STORAGE_ACCOUNT" Serves(Kind::Azure), "";
+    AzureStorageKey "AZURE_STORAGE_KEY" Serves(Kind::Azure), "";
+    AzureSasToken "AZURE_STORAGE_SAS_TOKEN" Serves(Kind::Azure), "";
+    GcsBucket "KOPIA_GCS_BUCKET" Chooses(Kind::Gcs), "goes before a KOPIA_REPOSITORY of filesystem://";
+    PlainGcsBucket "GCS_BUCKET" NotNeeded, "KOPIA_GCS_BUCKET is what counts";
+    GoogleProject "GOOGLE_PROJECT_ID" NotNeeded, "reading a bucket of Google needs no project";
+    GoogleCredentials "GOOGLE_APPLICATION_CREDENTIALS" Serves(Kind::Gcs), "";
+    B2Bucket "KOPIA_B2_BUCKET" Chooses(Kind::B2), "unless KOPIA_REPOSITORY is filesystem://";
+    B2Account "B2_ACCOUNT_ID" Serves(Kind::B2), "";
+    B2Key "B2_APPLICATION_KEY" Serves(Kind::B2), "";
+    WebDavUrl "WEBDAV_URL" Chooses(Kind::WebDav), "unless KOPIA_REPOSITORY is filesystem://";
+    WebDavUsername "WEBDAV_USERNAME" Serves(Kind::WebDav), "";
+    WebDavPassword "WEBDAV_PASSWORD" Serves(Kind::WebDav), "";
+    SftpHost "SFTP_HOST" Chooses(Kind::Sftp), "unless KOPIA_REPOSITORY is filesystem://";
+    SftpPort "SFTP_PORT" Serves(Kind::Sftp), "";
+    SftpUsername "SFTP_USERNAME" Serves(Kind::Sftp), "";
+    SftpPassword "SFTP_PASSWORD" Serves(Kind::Sftp), "";
+    SftpPath "SFTP_PATH" Serves(Kind::Sftp), "";
+    SftpKnownHosts "SFTP_KNOWN_HOSTS" Serves(Kind::Sftp), "";
+    SftpKnownHostsData "SFTP_KNOWN_HOSTS_DATA" Serves(Kind::Sftp), "";
+    SftpKeyFile "SFTP_KEY_FILE" Serves(Kind::Sftp), "";
+    RcloneRemotePath "RCLONE_REMOTE_PATH" Chooses(Kind::Rclone), "unless KOPIA_REPOSITORY is filesystem://";
+    RcloneExe "RCLONE_EXE" Serves(Kind::Rclone), "";
+    RcloneConfig "RCLONE_CONFIG" Serves(Kind::Rclone), "";
+    DriveFolder "GOOGLE_DRIVE_FOLDER_ID" Chooses(Kind::GoogleDrive), "unless KOPIA_REPOSITORY is filesystem://";
+    DriveCredentials "GOOGLE_DRIVE_CREDENTIALS" Serves(Kind::GoogleDrive), "";
 }
 
 /// The variables of a process. One that is empty is taken for one that is not set: a Secret has no other way
@@ -215,9 +215,13 @@ impl Environment {
         }
     }
 
-    /// Returns the names of variables that are set and not needed.
-    pub(crate) fn not_needed(&self) -> Vec<&'static str> {
-        let not_needed = |variable: &&Variable| matches!(variable.role(), NotNeeded | Serves(_));
+    /// Returns the names of variables that are set and not needed with the storage that was chosen.
+    pub(crate) fn not_needed(&self, chosen: Option<Kind>) -> Vec<&'static str> {
+        let not_needed = |variable: &&Variable| match variable.role() {
+            NotNeeded => true,
+            Serves(kind) => Some(kind) != chosen,
+            _ => false,
+        };
         let set = Variable::ALL.iter().filter(not_needed).filter(|variable| self.has(**variable));
         set.map(|variable| variable.name()).collect()
     }
@@ -244,12 +248,8 @@ pub(crate) fn table() -> String {
         let what = match variable.role() {
             Used => format!("used: {about}"),
             NotNeeded => format!("not needed: {about}"),
-            Chooses(backend) => {
-                format!(
-                    "refused: {backend} cannot be read yet, unless KOPIA_RS_FALLBACK names the original script; {about}"
-                )
-            }
-            Serves(backend) => format!("not needed: belongs to {backend}"),
+            Chooses(kind) => format!("used: chooses {kind}; {about}"),
+            Serves(kind) => format!("used: belongs to {kind}"),
         };
         let _ = writeln!(table, "| `{}` | {what} |", variable.name());
     }
@@ -309,7 +309,9 @@ mod tests {
             ("KOPIA_FOO", "x"),
             ("PATH", "/bin"),
         ]);
-        assert_eq!(environment.not_needed(), ["KOPIA_CACHE_DIR", "AWS_REGION"]);
+        assert_eq!(environment.not_needed(None), ["KOPIA_CACHE_DIR", "AWS_REGION"]);
+        assert_eq!(environment.not_needed(Some(Kind::Azure)), ["KOPIA_CACHE_DIR", "AWS_REGION"]);
+        assert_eq!(environment.not_needed(Some(Kind::S3)), ["KOPIA_CACHE_DIR"]);
         assert_eq!(environment.unknown(), ["KOPIA_FOO"]);
     }
 }

@@ -1,12 +1,12 @@
 //! Which snapshot is restored: the newest complete one of exactly one identity, or an older one that was
 //! asked for.
 
-use kopia_rs::storage::Location;
 use kopia_rs::unindexed::HiddenSnapshot;
 use kopia_rs::{Snapshot, Snapshots, Source, Timestamp};
 
 use super::configuration::Structured;
 use super::environment::{Environment, Variable};
+use super::place::Place;
 use crate::mover::account::line::SetupError;
 use crate::terminal::output::count;
 
@@ -166,7 +166,7 @@ impl Wanted {
 }
 
 /// Describes in one line what is wanted.
-pub(crate) fn describe(wanted: &Wanted, location: &Location) -> String {
+pub(crate) fn describe(wanted: &Wanted, place: &Place) -> String {
     let mut text = format!("identity {}", wanted.identity);
     if let Some(as_of) = wanted.as_of {
         text += &format!(", as of {as_of}");
@@ -177,12 +177,13 @@ pub(crate) fn describe(wanted: &Wanted, location: &Location) -> String {
     if let Some(shallow) = wanted.shallow {
         text += &format!(", shallow {shallow}");
     }
-    let preposition = if location.directory().is_some() { "" } else { "in " };
-    text + &format!(", repository {preposition}{location}")
+    text + &format!(", repository {place}")
 }
 
 #[cfg(test)]
 mod tests {
+    use kopia_rs::connection::Connection;
+
     use super::*;
 
     fn wanted(variables: &[(&str, &str)]) -> Result<Wanted, String> {
@@ -211,7 +212,7 @@ mod tests {
             ("KOPIA_PREVIOUS", "2"),
             ("KOPIA_SHALLOW", "3"),
         ];
-        let text = describe(&wanted(&variables).unwrap(), &Location::filesystem("/repository"));
+        let text = describe(&wanted(&variables).unwrap(), &Connection::parse("/repository").unwrap().into());
         assert_eq!(
             text,
             "identity app@media:/data, as of 2026-01-02T00:00:00Z, previous 2, repository /repository"

@@ -19,6 +19,7 @@ use crate::mover::account::advice;
 use crate::mover::account::line::{SetupError, StatusLine};
 use crate::mover::account::outcome::{JobOutcome, JobResult};
 use crate::mover::contract::arguments::OnMissing;
+use crate::mover::contract::place::Place;
 use crate::mover::contract::selection::{Found, Wanted};
 use crate::mover::contract::settings::Settings;
 
@@ -28,6 +29,42 @@ const BETWEEN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Explains why a repository could not be opened, or that there is none yet.
 pub(crate) fn repository(
+    place: &Place,
+    store: Option<&dyn BlobStore>,
+    error: &Error,
+    settings: &Settings,
+) -> JobOutcome {
+    match place.directory() {
+        Some(directory) => in_directory(directory, store, error, settings),
+        None => over_network(place, store, error, settings),
+    }
+}
+
+/// As [`repository`], of one over a network. A bucket that holds nothing may be the wrong one, or the prefix
+/// off by a level, so somebody must have said that it is well.
+fn over_network(
+    place: &Place,
+    store: Option<&dyn BlobStore>,
+    error: &Error,
+    settings: &Settings,
+) -> JobOutcome {
+    let is_accepted = settings.on_missing == Some(OnMissing::Continue);
+    let is_absent = matches!(error, Error::NotARepository { .. });
+    if is_accepted && is_absent && store.is_some_and(holds_no_index) {
+        let identity = settings.wanted.identity.to_string();
+        let fact = format!("{place} holds no Kopia repository");
+        return JobOutcome::new(JobResult::Nothing, StatusLine::nothing(&identity, &fact, ""));
+    }
+    JobOutcome::failed(advice::repository("open the repository", error))
+}
+
+/// Returns whether no blob of an index is there, whatever the repository's format. What cannot be listed may
+/// be.
+fn holds_no_index(store: &dyn BlobStore) -> bool {
+    ["x", "n", "m"].iter().all(|prefix| store.list(prefix).is_ok_and(|blobs| blobs.is_empty()))
+}
+
+fn in_directory(
     directory: &Path,
     store: Option<&dyn BlobStore>,
     error: &Error,

@@ -1,0 +1,120 @@
+//! Which repository is meant: what the options say, the variables, or what kopia is connected to.
+
+use std::io;
+use std::path::PathBuf;
+
+use kopia_rs::connection::{self, Connection, Environment, config_file, places, read_text, token};
+use kopia_rs::diagnosis::Hint;
+use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::diagnosis::text::chain;
+
+use crate::args::Global;
+use crate::error::Failure;
+use crate::wording::advice;
+
+/// The repository that is meant.
+pub(crate) struct Choice {
+    pub(crate) connection: Connection,
+    /// Where the password of the connection comes from, if it has one.
+    pub(crate) password: Option<PasswordSource>,
+    /// The configuration of kopia that was found, where nothing was given.
+    pub(crate) found: Option<PathBuf>,
+}
+
+impl Choice {
+    /// Finds out which repository is meant.
+    pub(crate) fn of(global: &Global, environment: &Environment) -> Result<Self, Failure> {
+        Self::find(global, environment)?.ok_or_else(|| {
+            Failure::usage("no repository is given, and kopia is not connected to one on this machine")
+                .hint("give its folder or URL with --repository or KOPIA_REPOSITORY")
+        })
+    }
+
+    /// As [`Self::of`], where it is no failure that none is meant.
+    pub(crate) fn find(global: &Global, environment: &Environment) -> Result<Option<Self>, Failure> {
+        let mut choice = match Self::given(global, environment)? {
+            Some(choice) => choice,
+            None => match Self::connected(environment)? {
+                Some(choice) => choice,
+                None => return Ok(None),
+            },
+        };
+        let storage = &mut choice.connection.storage;
+        storage.apply(global.stores.options())?;
+        storage.complete(environment)?;
+        Ok(Some(choice))
+    }
+
+    /// Returns what options or variables name.
+    fn given(global: &Global, environment: &Environment) -> Result<Option<Self>, Failure> {
+        if let Some(text) = global.repository.as_ref().filter(|text| !text.is_empty()) {
+            return Self::url(Connection::parse(text)?).map(Some);
+        }
+        if let Some(file) = &global.config {
+            return Self::config(places::resolve(file, environment)).map(Some);
+        }
+        let unread = |error: io::Error| Failure::failed(format!("the token cannot be read: {error}"));
+        let text = match (&global.token, &global.token_file) {
+            (Some(token), _) => Some(token.clone().into()),
+            (None, Some(file)) => Some(
+                std::fs::File::open(file).and_then(|file| read_text(file, "token")).map_err(|error| {
+                    Failure::failed(format!("the token file {} cannot be read: {error}", file.display()))
+                })?,
+            ),
+            (None, None) if global.token_stdin => {
+                Some(read_text(io::stdin().lock(), "token").map_err(unread)?)
+            }
+            (None, None) => None,
+        };
+        if let Some(text) = text {
+            return Self::url(token::parse(&text)?).map(Some);
+        }
+        let text = environment.var_os("KOPIA_REPOSITORY");
+        text.map(|text| Self::url(Connection::parse(text)?)).transpose()
+    }
+
+    /// Takes a connection whose password, if it has one, is part of what was given.
+    fn url(connection: Connection) -> Result<Self, Failure> {
+        let password = connection.password.is_some().then_some(PasswordSource::Connection);
+        Ok(Self { connection, password, found: None })
+    }
+
+    fn config(file: PathBuf) -> Result<Self, Failure> {
+        let connection = config_file::read(&file)?;
+        let stored = || PasswordSource::Stored(connection::stored_password::file(&file));
+        let password = connection.password.is_some().then(stored);
+        Ok(Self { connection, password, found: None })
+    }
+
+    /// Returns what kopia is connected to. Of several, kopia's own default is meant.
+    fn connected(environment: &Environment) -> Result<Option<Self>, Failure> {
+        let places = places::find(environment);
+        match &places[..] {
+            [] => Ok(None),
+            [first, rest @ ..] if first.is_default || rest.is_empty() => {
+                let choice = Self::config(first.file.clone())?;
+                Ok(Some(Self { found: Some(first.file.clone()), ..choice }))
+            }
+            several => {
+                Err(Failure::usage("kopia is connected to several repositories, and none is its default")
+                    .candidates(several.iter().map(|place| place.file.display().to_string()).collect())
+                    .hint("name one with --config; `kopia-rs connections` says where each leads"))
+            }
+        }
+    }
+}
+
+impl From<connection::Error> for Failure {
+    fn from(error: connection::Error) -> Self {
+        let text = chain(&error);
+        let hint = |hint: Hint| advice::hint(&hint);
+        match error {
+            connection::Error::BadLocation { .. } => Self::usage(text).hint(hint(Hint::SpellLocation)),
+            connection::Error::Option { .. } => Self::usage(text),
+            connection::Error::UnknownStorage { .. } => {
+                Self::failed(text).hint(hint(Hint::MountStorage)).hint(hint(Hint::MarkDirectory))
+            }
+            _ => Self::failed(text),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! From a connection to an open repository, with advice where that fails.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use kopia_rs::connect::{Opened, Options};
+use kopia_rs::connection::storage::Kind;
+use kopia_rs::connection::{Connection, Environment};
+use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, neighbours};
+use kopia_rs::storage::{self, BlobStore, OverlayStore};
+use kopia_rs::{Error, FormatBlob, Password, Repository, connect};
+
+use super::Choice;
+use crate::args::Global;
+use crate::error::Failure;
+use crate::terminal::output::{escape, log_line};
+use crate::terminal::password;
+use crate::wording::advice::change;
+
+/// How often somebody may type a password.
+const TRIES: u32 = 3;
+
+/// The longest format blob that is read from a file, in bytes. Real ones have some 1100.
+const MAX_FORMAT_BLOB: u64 = 1 << 20;
+
+/// Opens the repository of a connection.
+pub(crate) fn repository(
+    choice: &Choice,
+    environment: Environment,
+    global: &Global,
+) -> Result<Repository, Failure> {
+    let connection = &choice.connection;
+    let source = password::source(global.password_file.as_deref(), choice.password.as_ref());
+    if connection.storage.kind() == Kind::Server {
+        let password = password::read(source.as_ref(), connection.password.as_ref())?;
+        return server(connection, password, environment, global);
+    }
+    let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
+        let Some(directory) = connection.storage.directory() else { return error.into() };
+        let path = LocalPath::look(directory);
+        let failure =
+            OpenFailure { store, password, source: source.as_ref(), ..OpenFailure::new(&path, &error) };
+        Failure::unopened(&error, failure)
+    };
+    let store = store(connection, global, environment)?;
+    let store = store.map_err(|error| unopened(error.into(), None, None))?;
+    if let Some(directory) = connection.storage.directory()
+        && neighbours::is_cache(directory)
+    {
+        let finding = Finding::Cache { given: directory.into() };
+        return Err(Failure::failed(finding.fact()).hint(change(&finding)));
+    }
+    let mut tries = 1;
+    if source == Some(PasswordSource::Prompt) {
+        // Nobody is asked for the password of what is not there.
+        FormatBlob::read(&*store).map_err(|error| unopened(error, Some(&*store), None))?;
+        tries = TRIES;
+    }
+    loop {
+        let password = password::read(source.as_ref(), connection.password.as_ref())?;
+        match Repository::open_with(store.clone(), &password, &global.open_options()) {
+            Ok(repository) => return Ok(repository),
+            Err(Error::WrongPassword { .. }) if tries > 1 => {
+                tries -= 1;
+                log_line("That password does not open the repository; try again.");
+            }
+            Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
+        }
+    }
+}
+
+/// Opens what a Kopia repository server gives. The password is its user's, and needed to connect.
+fn server(
+    connection: &Connection,
+    password: Password,
+    environment: Environment,
+    global: &Global,
+) -> Result<Repository, Failure> {
+    let mut connection = connection.clone();
+    connection.password = Some(password);
+    match connect(&connection, &options(global, environment))? {
+        Opened::Contents(server) => Ok(Repository::open_server(server, &global.open_options())?),
+        _ => Err(Failure::failed(format!("{} gives no contents", connection.location()))),
+    }
+}
+
+/// Opens the store of a connection, with another format blob put over it if one is given. The inner error is
+/// the store's.
+pub(crate) fn store(
+    connection: &Connection,
+    global: &Global,
+    environment: Environment,
+) -> Result<storage::Result<Arc<dyn BlobStore>>, Failure> {
+    let format_blob = global.format_blob.as_deref().map(read_format_blob).transpose()?;
+    let store = match connect(connection, &options(global, environment)) {
+        Ok(Opened::Blobs(store)) => store,
+        Ok(_) => return Err(Failure::failed(format!("{} gives no blobs", connection.location()))),
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(Ok(match format_blob {
+        Some(blob) => Arc::new(OverlayStore::new(store, FormatBlob::id(), blob.bytes())),
+        None => store.into(),
+    }))
+}
+
+fn options(global: &Global, environment: Environment) -> Options {
+    let mut options = Options::default();
+    options.environment = environment;
+    options.io = global.io;
+    if !global.quiet {
+        options.notice = Arc::new(|text| log_line(format_args!("note: {}", escape(text))));
+    }
+    options
+}
+
+fn read_format_blob(path: &Path) -> Result<FormatBlob, Failure> {
+    let what =
+        |error: &dyn std::fmt::Display| format!("the format blob {} cannot be used: {error}", path.display());
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FORMAT_BLOB).read_to_end(&mut bytes));
+    read.map_err(|error| Failure::failed(what(&error)))?;
+    FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)))
+}
