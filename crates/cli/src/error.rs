@@ -6,6 +6,7 @@
 use std::io;
 use std::path::Path;
 
+use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::{
     Advice, Audience, Hint, OpenFailure, hints, hints_of_list, hints_of_name, hints_of_opening,
@@ -116,9 +117,13 @@ impl Failure {
     /// Takes these hints instead of those that it has.
     fn advised(self, advice: &Advice) -> Self {
         // That a password must be right is no news to whoever just gave one; in a pod, it may be the
-        // Secret's.
+        // Secret's, and one that kopia stored was not given.
+        let is_given = |source: &Option<PasswordSource>| {
+            !matches!(source, Some(PasswordSource::Stored(_) | PasswordSource::Connection))
+        };
         let is_news = |hint: &&Hint| {
-            advice::audience() != Audience::Terminal || !matches!(hint, Hint::RightPassword(_))
+            advice::audience() != Audience::Terminal
+                || !matches!(hint, Hint::RightPassword(source) if is_given(source))
         };
         Self { hints: advice.hints.iter().filter(is_news).map(advice::hint).collect(), ..self }
     }

@@ -299,7 +299,7 @@ fn m05_a_structured_configuration_says_where_and_who() {
     ran.says(&["INFO: KOPIA_STRUCTURED_REPOSITORY_CONFIG names no storage"]);
     let bad =
         pod.job(APP).env("KOPIA_STRUCTURED_REPOSITORY_CONFIG", "{hush").run().exits(1).never_says(&["hush"]);
-    bad.ends_with(&["KOPIA_STRUCTURED_REPOSITORY_CONFIG is not the JSON"]);
+    bad.ends_with(&["KOPIA_STRUCTURED_REPOSITORY_CONFIG: expected an object"]);
     let manual = pod.job(APP).env("KOPIA_MANUAL_CONFIG", "{").run().exits(0);
     manual.says(&["WARN: KOPIA_MANUAL_CONFIG is no JSON"]);
     pod.job(APP).env("KOPIA_MANUAL_CONFIG", r#"{"caching":{"maxCacheSize":1}}"#).run().exits(0);
