@@ -43,31 +43,29 @@
 //! given them as an [`Environment`](connection::Environment).
 //!
 //! ```
-//! use std::sync::Arc;
-//!
 //! use kopia_rs::connect::{Opened, Options};
 //! use kopia_rs::connection::{Connection, Environment, places};
-//! use kopia_rs::storage::BlobStore;
-//! use kopia_rs::{Password, Repository, connect};
+//! use kopia_rs::{OpenOptions, Password, Repository, connect};
 //!
 //! let bucket = Connection::parse("s3://backups/laptop/?endpoint=minio.lan:9000")?;
 //! assert_eq!(bucket.location(), "s3://backups/laptop/ at minio.lan:9000");
 //!
-//! // What kopia is connected to, where it is.
+//! // What kopia is connected to, wherever that is.
 //! let environment = Environment::of_process();
 //! for place in places::find(&environment) {
 //!     println!("{} {}", place.file.display(), place.read()?.location());
 //! }
 //!
 //! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
-//! let connection = Connection::parse(folder)?;
+//! let mut connection = Connection::parse(folder)?;
+//! connection.password = Some(Password::new("golden"));
 //! let mut options = Options::default();
 //! options.environment = environment;
-//! let store: Arc<dyn BlobStore> = match connect(&connection, &options)? {
-//!     Opened::Blobs(store) => store.into(),
-//!     _ => return Err("a Kopia repository server has no blobs".into()),
+//! let repository = match connect(&connection, &options)? {
+//!     Opened::Blobs(store) => Repository::open(store, &connection.password.ok_or("no password")?)?,
+//!     Opened::Contents(server) => Repository::open_server(server, &OpenOptions::default())?,
+//!     _ => return Err("another kind".into()),
 //! };
-//! let repository = Repository::open(store, &Password::new("golden"))?;
 //! # assert!(!repository.snapshots()?.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -80,7 +80,9 @@ impl Hint {
                 "give the folder of the repository with --repository or KOPIA_REPOSITORY",
                 "set KOPIA_REPOSITORY to the folder of the repository",
             ),
-            Self::SpellLocation => "give a folder, or a URL such as s3://bucket/prefix or sftp://user@host/path",
+            Self::SpellLocation => {
+                "give a folder, or a URL such as s3://bucket/prefix or sftp://user@host/path"
+            }
             Self::MountStorage => "copy or mount it (for example with rclone) and give the folder",
             Self::MarkDirectory => "for a folder of that name, write ./ before it",
             Self::FormatBlobMayBeDamaged => {
