@@ -8,10 +8,12 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kopia_codec::key::Password;
 use kopia_connection::storage::{S3, S3Role};
 use kopia_connection::{Connection, Environment, Secret, Storage};
 use kopia_format::BlobId;
 use kopia_remote::{Opened, Options, connect};
+use kopia_repository::{Repository, verify};
 use kopia_storage::failure::CertificateProblem;
 use kopia_storage::testing::conformance;
 use kopia_storage::{BlobStore, Failure};
@@ -140,6 +142,39 @@ fn a_repository_in_a_bucket_reads_right() {
     let store = open(moto.place(&bucket, "kopia")).unwrap();
     assert_eq!(store.list("").unwrap().len(), blobs.len());
     check_golden(&case, store);
+}
+
+#[test]
+fn a_repository_that_kopia_keeps_in_a_bucket_reads_right() {
+    let Some(program) = servers::program("kopia") else { return };
+    let Some(moto) = Moto::open_to_all() else { return };
+    let (bucket, home) = (moto.bucket("", &[]), tempfile::tempdir().unwrap());
+    let source = home.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    (0..50_usize)
+        .for_each(|n| std::fs::write(source.join(n.to_string()), n.to_string().repeat(n * 100)).unwrap());
+    let kopia = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.env_clear().env("HOME", home.path()).env("KOPIA_PASSWORD", "pw").args(arguments);
+        command.env("KOPIA_CONFIG_PATH", home.path().join("config")).env("KOPIA_CHECK_FOR_UPDATES", "false");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (bucket_flag, endpoint) = (format!("--bucket={bucket}"), format!("--endpoint={}", moto.address()));
+    let keys =
+        ["--access-key=AKIAEXAMPLE", "--secret-access-key=s3cr3t", "--disable-tls", "--prefix=/a//kopia"];
+    kopia(&[&["repository", "create", "s3", &bucket_flag, &endpoint][..], &keys].concat());
+    kopia(&["snapshot", "create", &source.display().to_string()]);
+    let listed = kopia(&["snapshot", "list", "--json"]);
+
+    let store = open(moto.place(&bucket, "/a//kopia")).unwrap();
+    let repository = Repository::open(store, &Password::from("pw")).unwrap();
+    let snapshots = repository.snapshots().unwrap();
+    let ids: Vec<_> = snapshots.iter().map(|snapshot| snapshot.id().to_string()).collect();
+    assert!(ids.len() == 1 && listed.contains(&ids[0]), "{ids:?}: {listed}");
+    let report = repository.verify(&verify::Options::default(), &()).unwrap();
+    assert!(report.is_sound() && report.contents.verified >= 50, "{report:?}");
 }
 
 #[test]
