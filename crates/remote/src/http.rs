@@ -26,6 +26,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnec
 
 pub(crate) use crate::pace::{Kind, Pace};
 pub(crate) use crate::tls::Trust;
+pub(crate) use date::parse as parse_date;
 pub(crate) use message::{Answer, Request, Service, Trouble, Verdict};
 pub(crate) use origin::Origin;
 

@@ -6,6 +6,7 @@
 
 mod address;
 mod answers;
+mod archive;
 mod credentials;
 mod listing;
 mod sign;
@@ -20,7 +21,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kopia_connection::Limits;
 use kopia_connection::storage::S3;
 use kopia_format::BlobId;
-use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
+use kopia_storage::{
+    BlobBytes, BlobInfo, BlobStore, ColdStorage, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT,
+};
 
 use crate::connect::Options;
 use crate::http::{Kind, Network, Request, Trouble, Trust};
@@ -191,20 +194,29 @@ impl S3Store {
     }
 
     fn list_now(&self, prefix: &str) -> std::result::Result<Vec<BlobInfo>, Trouble> {
+        self.entries(prefix, |entry| self.info(&entry, prefix)).map(sorted)
+    }
+
+    /// Lists all keys that may be blobs with this prefix, and keeps what `take` makes of them.
+    fn entries<T>(
+        &self,
+        prefix: &str,
+        take: impl Fn(Entry) -> Option<T>,
+    ) -> std::result::Result<Vec<T>, Trouble> {
         let full = format!("{}{prefix}", self.place.prefix);
         self.with(|target| {
-            let mut blobs = Vec::new();
+            let mut taken = Vec::new();
             let mut guard = Advance::default();
             let fetch = |token: Option<&str>| {
-                let request =
-                    Request::new("GET", target.address.query(&listing::query(&full, token)), Kind::List);
+                let query = listing::query(&full, token);
+                let request = Request::new("GET", target.address.query(&query), Kind::List);
                 let answer = target.client.call(target, &request)?;
                 let page = listing::objects(&answer.body).ok_or_else(|| answer.nonsense())?;
                 guard.check(&target.client.host(), &page.items)?;
                 Ok::<_, Trouble>(page)
             };
-            pages(&target.client.host(), fetch, |entry: Entry| blobs.extend(self.info(&entry, prefix)))?;
-            Ok(sorted(blobs))
+            pages(&target.client.host(), fetch, |entry| taken.extend(take(entry)))?;
+            Ok(taken)
         })
     }
 
@@ -290,6 +302,10 @@ impl BlobStore for S3Store {
             target.client.read_range(target, &request, offset, length, buffer.take())
         });
         read.map(BlobBytes::from).map_err(|trouble| self.reading(trouble, id, offset, length))
+    }
+
+    fn cold(&self) -> Option<&dyn ColdStorage> {
+        Some(self)
     }
 
     fn profile(&self) -> ReadProfile {

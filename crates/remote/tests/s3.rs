@@ -16,7 +16,7 @@ use kopia_remote::{Opened, Options, connect};
 use kopia_repository::{Repository, verify};
 use kopia_storage::failure::CertificateProblem;
 use kopia_storage::testing::conformance;
-use kopia_storage::{BlobStore, Failure};
+use kopia_storage::{BlobStore, Failure, ThawSpeed, Warmth};
 use kopia_testkit::servers::{self, Server};
 use support::{check_golden, golden, send};
 
@@ -308,6 +308,13 @@ fn cold_blobs_are_named_with_their_class() {
         matches!(error.failure(), Some(Failure::Cold { class }) if class.contains("DEEP_ARCHIVE")),
         "{error:?}"
     );
+    let cold = store.cold().unwrap();
+    assert_eq!(cold.list_cold("p").unwrap().len(), 1);
+    assert_eq!(cold.warmth(&id("p1")).unwrap(), Warmth::Cold { class: "DEEP_ARCHIVE".into() });
+    cold.thaw(&id("p1"), ThawSpeed::Bulk, 1).unwrap();
+    // moto fetches at once.
+    assert!(matches!(cold.warmth(&id("p1")).unwrap(), Warmth::Warm { until: Some(_) }));
+    assert_eq!(store.read(&id("p1")).unwrap(), b"cold");
 }
 
 #[test]

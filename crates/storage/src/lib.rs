@@ -11,6 +11,7 @@
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
+//! | [`cold`] | blobs that have to be fetched from an archive first | |
 //! | [`failure`] | what a server, or the way to it, said no with | |
 //! | `testing` | stores for tests and what every store must do; needs the feature `testing` | `internal/blobtesting` |
 //!
@@ -34,6 +35,7 @@
 
 mod blob;
 mod bytes;
+pub mod cold;
 mod error;
 pub mod failure;
 pub mod filesystem;
@@ -48,6 +50,7 @@ pub mod testing;
 
 pub use blob::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 pub use bytes::BlobBytes;
+pub use cold::{ColdBlob, ColdStorage, ThawSpeed, Warmth};
 pub use error::{Error, ErrorKind, Result};
 pub use failure::{Failure, HostKeyProblem};
 pub use filesystem::{FilesystemStore, IoMode};

@@ -109,6 +109,10 @@ impl BlobStore for MemoryStore {
 
     fn will_need(&self, _id: &BlobId, _offset: u64, _length: usize) {}
 
+    fn cold(&self) -> Option<&dyn crate::ColdStorage> {
+        None
+    }
+
     fn profile(&self) -> ReadProfile {
         ReadProfile::MEMORY
     }

@@ -94,6 +94,10 @@ impl<S: BlobStore> BlobStore for OverlayStore<S> {
         }
     }
 
+    fn cold(&self) -> Option<&dyn crate::ColdStorage> {
+        self.inner.cold()
+    }
+
     fn profile(&self) -> ReadProfile {
         self.inner.profile()
     }

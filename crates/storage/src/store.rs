@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kopia_format::BlobId;
 
-use crate::{BlobBytes, BlobInfo, ReadProfile, Result};
+use crate::{BlobBytes, BlobInfo, ColdStorage, ReadProfile, Result};
 
 /// Reads blobs: `Reader` in Kopia's `repo/blob/storage.go`.
 ///
@@ -87,6 +87,11 @@ pub trait BlobStore: Send + Sync + Debug + 'static {
         let _ = (id, offset, length);
     }
 
+    /// Returns the store's archive, if it has one.
+    fn cold(&self) -> Option<&dyn ColdStorage> {
+        None
+    }
+
     /// Returns how this store is read best.
     fn profile(&self) -> ReadProfile;
 }
@@ -139,6 +144,10 @@ macro_rules! forward {
 
             fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
                 (**self).will_need(id, offset, length);
+            }
+
+            fn cold(&self) -> Option<&dyn ColdStorage> {
+                (**self).cold()
             }
 
             fn profile(&self) -> ReadProfile {

@@ -73,6 +73,9 @@ impl Asker<'_> {
             "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "AccountProblem" => {
                 Verdict::Fail(self.not_permitted(request, answer))
             }
+            "GlacierExpeditedRetrievalNotAvailable" => {
+                Verdict::Fail(answer.refusal(&told.code, &told.message))
+            }
             "InvalidObjectState" => {
                 let class = told.class.unwrap_or_else(|| "GLACIER or DEEP_ARCHIVE".into());
                 Verdict::Fail(Failure::Cold { class })

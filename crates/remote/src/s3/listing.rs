@@ -13,6 +13,8 @@ pub(super) struct Entry {
     pub(super) key: String,
     pub(super) length: u64,
     pub(super) modified: Option<SystemTime>,
+    /// The storage class, if the server says so.
+    pub(super) class: String,
     /// The version, where versions are listed.
     pub(super) version: String,
     /// It says that the key was deleted then.
@@ -107,6 +109,7 @@ impl Entry {
                 Err(_) => return false,
             },
             "LastModified" => self.modified = rfc3339(text.trim()),
+            "StorageClass" => self.class = text.into(),
             "VersionId" => self.version = text.into(),
             _ => {}
         }
@@ -135,7 +138,7 @@ mod tests {
         .unwrap();
         assert_eq!(page.next.as_deref(), Some("to&ken"));
         let [entry] = &*page.items else { panic!("{:?}", page.items) };
-        assert_eq!((&*entry.key, entry.length), ("a b/p1", 7));
+        assert_eq!((&*entry.key, entry.length, &*entry.class), ("a b/p1", 7, "DEEP_ARCHIVE"));
         assert!(entry.modified.is_some());
     }
 

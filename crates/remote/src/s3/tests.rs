@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kopia_connection::storage::S3Role;
 use kopia_connection::{Environment, Secret};
-use kopia_storage::ErrorKind;
+use kopia_storage::{ErrorKind, ThawSpeed, Warmth};
 use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 
 use super::*;
@@ -466,4 +466,51 @@ fn secrets_are_in_no_text() {
     let text = format!("{store:?} {}", store.location());
     assert!(!text.contains("s3cr3t"), "{text}");
     assert_eq!(store.location(), format!("s3://bucket/k/ at {}", server.address()));
+}
+
+#[test]
+fn what_is_cold_is_known_and_fetched_when_asked() {
+    let server = HttpServer::start(|asked| match (&*asked.method, &*asked.path) {
+        ("GET", _) => Response::new(
+            200,
+            "<ListBucketResult><Contents><Key>k/p1</Key><Size>7</Size><StorageClass>GLACIER</StorageClass></Contents>\
+             <Contents><Key>k/p2</Key><Size>7</Size><StorageClass>GLACIER_IR</StorageClass></Contents></ListBucketResult>",
+        ),
+        ("HEAD", "/bucket/k/p1") => Response::new(200, "").header("x-amz-storage-class", "GLACIER"),
+        ("HEAD", "/bucket/k/p2") => Response::new(200, ""),
+        ("HEAD", "/bucket/k/p3") => {
+            Response::new(200, "").header("x-amz-storage-class", "DEEP_ARCHIVE").header(
+                "x-amz-restore",
+                "ongoing-request=\"false\", expiry-date=\"Sun, 06 Nov 1994 08:49:37 GMT\"",
+            )
+        }
+        ("HEAD", "/bucket/k/p4") => {
+            Response::new(200, "").header("x-amz-restore", "ongoing-request=\"true\"")
+        }
+        ("POST", "/bucket/k/p1?restore") => Response::new(202, ""),
+        ("POST", "/bucket/k/p3?restore") => Response::new(200, ""),
+        ("POST", "/bucket/k/p4?restore") => error(409, "RestoreAlreadyInProgress", ""),
+        _ => error(404, "NoSuchKey", ""),
+    });
+    let store = open_at(&server);
+    let cold = store.cold().unwrap();
+    let listed = cold.list_cold("p").unwrap();
+    assert!(listed.len() == 1 && listed[0].info.id == id("p1") && listed[0].class == "GLACIER", "{listed:?}");
+    let until = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
+    let warm = [
+        Warmth::Cold { class: "GLACIER".into() },
+        Warmth::Warm { until: None },
+        Warmth::Warm { until },
+        Warmth::Thawing,
+    ];
+    for (name, warmth) in ["p1", "p2", "p3", "p4"].into_iter().zip(warm) {
+        assert_eq!(cold.warmth(&id(name)).unwrap(), warmth);
+    }
+    for (name, warmth) in [("p1", Warmth::Thawing), ("p3", Warmth::Warm { until }), ("p4", Warmth::Thawing)] {
+        assert_eq!(cold.thaw(&id(name), ThawSpeed::Standard, 7).unwrap(), warmth);
+    }
+    assert!(cold.thaw(&id("p5"), ThawSpeed::Bulk, 7).unwrap_err().is_not_found());
+    let asked = server.requests().into_iter().find(|asked| asked.method == "POST").unwrap();
+    let body = String::from_utf8(asked.body).unwrap();
+    assert!(body.contains("<Days>7</Days><GlacierJobParameters><Tier>Standard</Tier>"), "{body}");
 }

@@ -214,6 +214,10 @@ impl<T: FileTree> BlobStore for ShardedStore<T> {
     // Threads of the caller's read ahead.
     fn will_need(&self, _id: &BlobId, _offset: u64, _length: usize) {}
 
+    fn cold(&self) -> Option<&dyn crate::ColdStorage> {
+        None
+    }
+
     fn profile(&self) -> ReadProfile {
         self.tree.profile()
     }

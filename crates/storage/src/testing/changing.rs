@@ -108,6 +108,10 @@ impl<S: BlobStore> BlobStore for ChangingStore<S> {
         self.inner.will_need(id, offset, length);
     }
 
+    fn cold(&self) -> Option<&dyn crate::ColdStorage> {
+        self.inner.cold()
+    }
+
     fn profile(&self) -> ReadProfile {
         self.inner.profile()
     }

@@ -114,6 +114,10 @@ impl<S: BlobStore> BlobStore for CountingStore<S> {
         self.inner.will_need(id, offset, length);
     }
 
+    fn cold(&self) -> Option<&dyn crate::ColdStorage> {
+        self.inner.cold()
+    }
+
     fn profile(&self) -> ReadProfile {
         self.inner.profile()
     }

@@ -252,6 +252,10 @@ impl<S: BlobStore> BlobStore for DelayedStore<S> {
         self.inner.will_need(id, offset, length);
     }
 
+    fn cold(&self) -> Option<&dyn crate::ColdStorage> {
+        self.inner.cold()
+    }
+
     fn profile(&self) -> ReadProfile {
         self.profile
     }
