@@ -45,6 +45,7 @@ pub(crate) fn open(sftp: &Sftp, limits: &Limits, options: &Options) -> Result<im
     let place = place.map_err(|failure| Error::Open { place: "sftp".into(), source: failure.into() })?;
     let location = place.location();
     let (host, name) = (place.host(), place.root().to_owned());
+    let hint = hint(&place);
     let line = Line::new(place, options.notice.clone());
     let line = line.map_err(|source| Error::Open { place: location, source })?;
     match ShardedStore::open(Tree::new(line, Pace::new(limits, options.limit_download))) {
@@ -53,8 +54,35 @@ pub(crate) fn open(sftp: &Sftp, limits: &Limits, options: &Options) -> Result<im
             let failure = Failure::NoContainer { kind: "directory", name, host };
             Err(Error::Open { place, source: failure.into() })
         }
+        Err(error) => {
+            if let Some(hint) = hint.filter(|_| error.failure().is_some_and(is_on_the_way)) {
+                (options.notice)(&hint);
+            }
+            Err(error)
+        }
         store => store,
     }
+}
+
+/// Returns what to say to somebody whose `ssh` may know a way that our client does not.
+fn hint(place: &Place) -> Option<String> {
+    let config = place.environment.home()?.join(".ssh").join("config");
+    let is_used = place.sftp.external.is_none() && config.exists();
+    is_used.then(|| {
+        let config = config.display();
+        format!("{config} is not read here; if it names the host or a jump host, connect by externalSSH")
+    })
+}
+
+/// Returns whether something on the way to the server is wrong.
+fn is_on_the_way(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::UnknownHost { .. }
+            | Failure::Unreachable { .. }
+            | Failure::Refused { .. }
+            | Failure::TimedOut { .. }
+    )
 }
 
 fn is_missing(error: &std::io::Error) -> bool {

@@ -15,6 +15,10 @@ pub(super) enum Fault {
     Final(Failure),
     /// There is nothing of that name.
     Absent,
+    /// It is a directory, and no file.
+    Directory,
+    /// An open file does not give its bytes, as on a bad disk. Another copy may.
+    Unreadable(String),
 }
 
 impl Fault {
@@ -26,6 +30,17 @@ impl Fault {
     /// Makes that of a connection which broke.
     pub(super) fn broken(host: &str, why: impl ToString) -> Self {
         Self::Lost(Failure::Disconnected { host: host.into(), why: why.to_string() })
+    }
+
+    /// Makes that of bytes which the server does not give, of a file that it opened.
+    pub(super) fn unread(host: &str, path: &[u8], status: &Status) -> Self {
+        match status.code {
+            // SFTP has no other word for a bad disk.
+            Status::FAILURE => {
+                Self::Unreadable(format!("{host} cannot read it: {}", shortened(&status.message)))
+            }
+            _ => Self::refused(host, "reading", path, status),
+        }
     }
 
     /// Makes that of a request which the server refused.
@@ -54,6 +69,8 @@ impl From<Fault> for io::Error {
         match fault {
             Fault::Lost(failure) | Fault::Final(failure) => failure.into(),
             Fault::Absent => io::ErrorKind::NotFound.into(),
+            Fault::Directory => io::ErrorKind::IsADirectory.into(),
+            Fault::Unreadable(why) => Self::other(why),
         }
     }
 }
@@ -80,6 +97,9 @@ mod tests {
         let status = |code| Status { code, message: "m".into() };
         assert!(matches!(Fault::refused("h", "reading", b"p", &status(2)), Fault::Absent));
         assert!(matches!(Fault::refused("h", "reading", b"p", &status(7)), Fault::Lost(_)));
+        let unread = io::Error::from(Fault::unread("h", b"p", &status(4)));
+        assert_eq!(kopia_storage::ErrorKind::of(&unread), kopia_storage::ErrorKind::Broken);
+        assert!(matches!(Fault::unread("h", b"p", &status(3)), Fault::Final(_)));
         let denied = io::Error::from(Fault::refused("h", "reading", b"p", &status(3)));
         assert_eq!(denied.kind(), io::ErrorKind::PermissionDenied);
         assert_eq!(denied.to_string(), "h does not allow reading p with the credentials from this user");

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kopia_storage::Failure;
 
@@ -18,6 +18,9 @@ use super::place::Place;
 use super::ssh::Papers;
 use crate::patience::Tries;
 use crate::runtime::Runtime;
+
+/// How long no other note is given after one.
+const BETWEEN_NOTES: Duration = Duration::from_secs(1);
 
 /// Takes notes of one line.
 pub(super) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
@@ -29,6 +32,8 @@ pub(super) struct Line {
     current: Mutex<Current>,
     /// Whether the server ever let us in.
     is_alive: AtomicBool,
+    /// When a note was given: threads that lose a connection lose it together.
+    noted: Mutex<Option<Instant>>,
     // The last one to be dropped, as it ends what the others run on.
     runtime: Runtime,
 }
@@ -48,6 +53,7 @@ impl Line {
             notice,
             current: Mutex::default(),
             is_alive: AtomicBool::new(false),
+            noted: Mutex::default(),
             runtime: Runtime::start("kopia-sftp")?,
         })
     }
@@ -59,18 +65,42 @@ impl Line {
     /// Does some work over a connection, again over another one if it breaks.
     ///
     /// `work` is called for each try.
-    pub(super) fn run<T, W>(&self, mut work: impl FnMut(Arc<Link>) -> W) -> Result<T, Fault>
+    pub(super) fn run<T, W>(&self, work: impl FnMut(Arc<Link>) -> W) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        self.run_on(|| 0, work)
+    }
+
+    /// Does as [`run`](Self::run); tries that got further, by what `reached` returns, do not count.
+    pub(super) fn run_on<T, W>(
+        &self,
+        reached: impl Fn() -> usize,
+        mut work: impl FnMut(Arc<Link>) -> W,
+    ) -> Result<T, Fault>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, Fault>> + Send + 'static,
     {
         let mut tries = Tries::new(&self.place.patience);
         loop {
+            let before = reached();
             let done = self.link().and_then(|link| self.wait(work(Arc::clone(&link)))?);
             let Err(Fault::Lost(failure)) = done else { return done };
+            if reached() > before {
+                tries = Tries::new(&self.place.patience);
+            }
             let is_alive = self.is_alive.load(Ordering::Relaxed);
-            let note = |note: &str| (self.notice)(&format!("{}: {note}", self.place.host()));
-            tries.again(failure, is_alive, None, &note).map_err(Fault::Lost)?;
+            tries.again(failure, is_alive, None, &|note| self.note(note)).map_err(Fault::Lost)?;
+        }
+    }
+
+    fn note(&self, note: &str) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.is_none_or(|noted| noted.elapsed() > BETWEEN_NOTES) {
+            *noted = Some(Instant::now());
+            (self.notice)(&format!("{}: {note}", self.place.host()));
         }
     }
 

@@ -102,6 +102,9 @@ impl Link {
     /// Opens a file that will be read once.
     pub(super) async fn open(&self, path: &[u8]) -> Result<OpenFile, Fault> {
         let (handle, attributes) = self.session.open_file(path).await?;
+        if attributes.is_directory() {
+            return Err(Fault::Directory);
+        }
         let unknown = || Fault::protocol(self.session.host(), "it does not say how long a file is");
         Ok(OpenFile { handle, length: attributes.length.ok_or_else(unknown)? })
     }
@@ -132,7 +135,7 @@ impl Link {
         let was_open = slot.file.initialized();
         match self.read_slot(&slot, offset, length, buffer).await {
             // It may have been replaced since it was opened, or the server forgot it.
-            Ok(Some(_)) | Err(Fault::Final(_)) if was_open => {}
+            Ok(Some(_)) | Err(Fault::Final(_) | Fault::Unreadable(_)) if was_open => {}
             Err(fault) => {
                 self.forget(&slot);
                 return Err(fault);
@@ -140,6 +143,8 @@ impl Link {
             done => return done,
         }
         self.forget(&slot);
+        // They may be those of another file.
+        buffer.clear();
         self.read_slot(&self.slot(path), offset, length, buffer).await
     }
 

@@ -135,6 +135,7 @@ impl Status {
     pub(super) const END: u32 = 1;
     pub(super) const NO_SUCH_FILE: u32 = 2;
     pub(super) const PERMISSION_DENIED: u32 = 3;
+    pub(super) const FAILURE: u32 = 4;
     pub(super) const CONNECTION_LOST: u32 = 7;
 }
 
@@ -164,12 +165,24 @@ pub(super) struct Name {
 pub(super) struct Attributes {
     pub(super) length: Option<u64>,
     /// As `st_mode` of POSIX.
-    pub(super) mode: Option<u32>,
+    mode: Option<u32>,
     /// In seconds since 1970.
     modified: Option<u32>,
 }
 
 impl Attributes {
+    /// The bits of a mode that say what kind of thing it is.
+    const KIND: u32 = 0o170_000;
+
+    /// Returns those bits, if they are known.
+    pub(super) fn kind(&self) -> Option<u32> {
+        self.mode.map(|mode| mode & Self::KIND)
+    }
+
+    pub(super) fn is_directory(&self) -> bool {
+        self.kind() == Some(0o040_000)
+    }
+
     pub(super) fn modified(&self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::from_secs(self.modified?.into()))
     }

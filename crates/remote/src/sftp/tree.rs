@@ -65,7 +65,8 @@ impl Tree {
     {
         let _pass = self.pace.enter(Kind::Read);
         let kept = Arc::new(Mutex::new(buffer));
-        let unfit = self.line.run(|link| {
+        let reached = || lock(&kept).len();
+        let unfit = self.line.run_on(reached, |link| {
             let kept = Arc::clone(&kept);
             let reading = read(link, std::mem::take(&mut *lock(&kept)));
             async move {
@@ -184,8 +185,7 @@ async fn read_whole(
 }
 
 fn stat(attributes: &Attributes) -> Stat {
-    const KIND: u32 = 0o170_000;
-    let kind = match attributes.mode.map(|mode| mode & KIND) {
+    let kind = match attributes.kind() {
         Some(0o100_000) => EntryKind::File,
         Some(0o040_000) => EntryKind::Directory,
         // Modes without a kind come from servers of other systems.

@@ -49,7 +49,8 @@ fn failure(sftp: &Sftp, options: &Options) -> Failure {
 
 /// Puts blobs where kopia does.
 fn put(directory: &Path, blobs: &[(BlobId, Vec<u8>)]) {
-    fs::write(directory.join(".shards"), r#"{"default":[1,3],"maxNonShardedLength":20}"#).unwrap();
+    fs::write(directory.join(".shards"), r#"{"default":[1,3],"maxNonShardedLength":20}"#)
+        .expect("a file is written");
     for (id, bytes) in blobs {
         let id = id.as_str();
         let file = match id.len() {
@@ -57,24 +58,24 @@ fn put(directory: &Path, blobs: &[(BlobId, Vec<u8>)]) {
             _ => format!("{}/{}/{}.f", &id[..1], &id[1..4], &id[4..]),
         };
         let file = directory.join(file);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, bytes).unwrap();
+        fs::create_dir_all(file.parent().expect("a file lies somewhere")).expect("a directory is made");
+        fs::write(file, bytes).expect("a file is written");
     }
 }
 
 fn id(name: &str) -> BlobId {
-    BlobId::new(name).unwrap()
+    BlobId::new(name).expect("the names here are valid")
 }
 
 /// A repository with one blob.
 fn small() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory is made");
     put(directory.path(), &[(id("kopia.repository"), b"{}".to_vec())]);
     directory
 }
 
 fn check_small(store: &dyn BlobStore) {
-    assert_eq!(store.read(&id("kopia.repository")).unwrap(), b"{}");
+    assert_eq!(store.read(&id("kopia.repository")).expect("it is read"), b"{}");
 }
 
 #[test]
@@ -110,7 +111,7 @@ fn conforms_through_a_program() {
 fn through_ssh(sshd: &Sshd, directory: &Path, key: &str) -> Sftp {
     let mut sftp = sshd.place(directory);
     let known = sshd.key("known_hosts");
-    fs::write(&known, sshd.known("host")).unwrap();
+    fs::write(&known, sshd.known("host")).expect("a file is written");
     let mut external = ExternalSsh::default();
     external.arguments = vec![
         "-F".into(),
@@ -252,8 +253,16 @@ fn what_is_not_there_is_told_and_never_made() {
 
     let mut place = sshd.place(directory.path());
     place.host = "host.invalid".into();
-    let why = failure(&place, &options());
+    let (mut at_home, home) = (options(), tempfile::tempdir().unwrap());
+    fs::create_dir(home.path().join(".ssh")).unwrap();
+    fs::write(home.path().join(".ssh/config"), "Host host.invalid\nProxyJump other\n").unwrap();
+    at_home.environment = Environment::empty().with_home(home.path());
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&notes);
+    at_home.notice = Arc::new(move |note: &str| taken.lock().unwrap().push(note.to_owned()));
+    let why = failure(&place, &at_home);
     assert!(matches!(why, Failure::UnknownHost { .. } | Failure::Unreachable { .. }), "{why}");
+    assert!(notes.lock().unwrap().iter().any(|note| note.contains("externalSSH")));
 
     let mut place = sshd.place(directory.path());
     place.port = Some(kopia_testkit::servers::free_port());
@@ -261,6 +270,26 @@ fn what_is_not_there_is_told_and_never_made() {
     let why = failure(&place, &options());
     assert!(matches!(why, Failure::Refused { .. }), "{why}");
     assert!(started.elapsed() < Duration::from_secs(15), "a dead host is told in seconds");
+}
+
+#[test]
+fn a_program_ends_with_its_store() {
+    let Some(sshd) = Sshd::start() else { return };
+    if kopia_testkit::servers::program("ssh").is_none() {
+        return;
+    }
+    let directory = small();
+    let mut place = through_ssh(&sshd, directory.path(), "user");
+    let (script, number) = (sshd.key("script"), sshd.key("number"));
+    fs::write(&script, format!("echo $$ > {}\nexec ssh \"$@\"\n", number.display())).unwrap();
+    let external = place.external.as_mut().unwrap();
+    external.command = Some("sh".into());
+    external.arguments.insert(0, script.display().to_string());
+    let store = open(&place).unwrap();
+    let process = Path::new("/proc").join(fs::read_to_string(number).unwrap().trim());
+    assert!(process.exists());
+    drop(store);
+    assert!(!process.exists());
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use kopia_testkit::random::Random;
+
 use super::*;
 
 /// Joins parts of a packet: numbers as they stand, texts with their lengths.
@@ -86,6 +88,34 @@ fn names_that_lead_elsewhere_are_passed_over() {
     }
     let Reply::Names(names) = reply(names).unwrap().1 else { panic!("names") };
     assert_eq!(names.iter().map(|name| &*name.name).collect::<Vec<_>>(), [b"good"]);
+}
+
+#[test]
+fn damaged_packets_are_no_danger() {
+    let id = 5u32.to_be_bytes();
+    let entry =
+        [text("p.f"), text("-rw"), (13u32 | 1 << 31).to_be_bytes().into(), vec![0; 24], text("a")].concat();
+    let whole = [
+        packet(&[&[REPLY_NAME], &id, &3u32.to_be_bytes(), &entry, &entry, &entry]),
+        packet(&[&[REPLY_STATUS], &id, &2u32.to_be_bytes(), &text("words"), &text("en")]),
+        packet(&[&[REPLY_DATA], &id, &text("bytes")]),
+        packet(&[&[REPLY_VERSION], &3u32.to_be_bytes(), &text("limits@openssh.com"), &text("1")]),
+    ];
+    let mut random = Random::of("packets");
+    for turn in 0..20_000 {
+        let mut packet = whole[turn % whole.len()].clone();
+        for _ in 0..random.within(1..4) {
+            let at = random.within(0..packet.len());
+            packet[at] = [0, 1, 0x7f, 0xff, random.next() as u8][random.within(0..5)];
+        }
+        packet.truncate(random.within(0..packet.len() + 1));
+        let length = packet.len();
+        let _ = version(&packet);
+        let _ = limits(&packet);
+        if let Ok((_, Reply::Names(names))) = reply(packet) {
+            assert!(names.len() <= length / 12, "no more than there are bytes for");
+        }
+    }
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Session {
             }
             Reply::Status(Status { code: Status::END, .. }) => Ok(0),
             Reply::Status(status) if status.code != Status::OK => {
-                Err(Fault::refused(self.host(), "reading", path, &status))
+                Err(Fault::unread(self.host(), path, &status))
             }
             _ => Err(self.unfit()),
         }
