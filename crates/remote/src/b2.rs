@@ -140,11 +140,3 @@ impl BlobStore for B2Store {
         self.profile
     }
 }
-
-/// Reads all of a page that may be anything.
-#[cfg(test)]
-pub(crate) fn parse_page(body: &[u8]) {
-    if let Some(page) = answers::files(body) {
-        page.items.iter().for_each(|file| drop(file.info("")));
-    }
-}

@@ -167,7 +167,7 @@ impl GcsStore {
         let mut path = format!("/{}/{key}", encoded(&self.service.name));
         if let Some(view) = &self.view {
             let look = || {
-                let versions = self.versions(view, id.as_str())?;
+                let versions = self.versions(view, objects::neighbours(id))?;
                 Ok::<_, Trouble>(versions.into_iter().find(|version| version.info.id == *id))
             };
             let version = view.known.find(id, look)?.ok_or(Trouble::Missing)?;
@@ -214,13 +214,5 @@ impl BlobStore for GcsStore {
 
     fn profile(&self) -> ReadProfile {
         self.profile
-    }
-}
-
-/// Reads all of a page that may be anything.
-#[cfg(test)]
-pub(crate) fn parse_page(body: &[u8]) {
-    if let Some(page) = listing::page(body) {
-        page.items.iter().for_each(|item| drop((item.info(""), item.candidate("", SystemTime::now()))));
     }
 }

@@ -195,11 +195,3 @@ impl BlobStore for DriveStore {
         self.profile
     }
 }
-
-/// Reads all of a page that may be anything.
-#[cfg(test)]
-pub(crate) fn parse_page(body: &[u8]) {
-    if let Some(page) = listing::page(body) {
-        page.items.iter().for_each(|file| drop(format!("{:?} {:?}", file.length(), file.modified())));
-    }
-}

@@ -20,8 +20,10 @@ mod google;
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod http;
 #[cfg(any(feature = "google", feature = "azure"))]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod jwt;
 #[cfg(any(feature = "google", feature = "azure", feature = "b2"))]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod lease;
 #[cfg(any(feature = "google", feature = "azure"))]
 mod oauth;

@@ -153,4 +153,14 @@ mod tests {
             assert!(page(body.as_bytes()).is_err(), "{body}");
         }
     }
+
+    #[test]
+    fn a_broken_page_is_refused_or_read() {
+        objects::broken(PAGE, |body| {
+            let page = page(body).ok();
+            page.iter()
+                .flat_map(|page| &page.items)
+                .for_each(|item| drop((item.info("k/"), item.candidate("k/"))));
+        });
+    }
 }

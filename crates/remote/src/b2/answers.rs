@@ -198,4 +198,12 @@ mod tests {
         assert_eq!(refusal(body).unwrap().code, "expired_auth_token");
         assert!(refusal(b"{}").is_none() && refusal(b"no").is_none());
     }
+
+    #[test]
+    fn a_broken_page_is_refused_or_read() {
+        let json = r#"{"files":[{"fileName":"p1","contentLength":12,"uploadTimestamp":1700000000000,"fileInfo":{"kopia-mtime":"1"}}],"nextFileName":"p2"}"#;
+        objects::broken(json, |body| {
+            files(body).iter().flat_map(|page| &page.items).for_each(|file| drop(file.info("")));
+        });
+    }
 }

@@ -94,7 +94,14 @@ impl Account {
         // The answer holds the token, so nothing of it is told.
         let authorization = answers::authorization(&answer.body)
             .ok_or_else(|| answer.refusal("", "it does not say where to go from there"))?;
-        let client = |url: &str| self.network.client(Origin::of_url(url)?.0, &Trust::System, EXPECTED);
+        let client = |url: &str| {
+            let origin = Origin::of_url(url)?.0;
+            // The token goes there: over TLS, as the key came here.
+            if self.sign_in.origin().is_secure() && !origin.is_secure() {
+                return Err(Failure::Redirected { host: self.host().into(), to: origin.to_string() });
+            }
+            self.network.client(origin, &Trust::System, EXPECTED)
+        };
         let (api, download) = (client(&authorization.api_url)?, client(&authorization.download_url)?);
         Ok(Lease::new(Arc::new(Session { authorization, api, download }), Some(LENGTH)))
     }

@@ -120,4 +120,13 @@ mod tests {
             assert!(page(body.as_bytes()).is_none(), "{body}");
         }
     }
+
+    #[test]
+    fn a_broken_page_is_refused_or_read() {
+        let json = r#"{"items":[{"name":"p1","size":"12","timeCreated":"2023-11-14T22:13:20Z","generation":"1","metadata":{"a":"b"}}],"nextPageToken":"t"}"#;
+        objects::broken(json, |body| {
+            let read = |item: &Item| drop((item.info(""), item.candidate("", UNIX_EPOCH)));
+            page(body).iter().flat_map(|page| &page.items).for_each(read);
+        });
+    }
 }

@@ -106,4 +106,13 @@ mod tests {
         assert!(page.items[0].modified().is_some());
         assert!(super::page(b"{}").is_none() && super::page(b"<html>").is_none());
     }
+
+    #[test]
+    fn a_broken_page_is_refused_or_read() {
+        let json = r#"{"files":[{"id":"1","name":"p1","size":"12","modifiedTime":"2023-11-14T22:13:20Z"}],"nextPageToken":"t"}"#;
+        objects::broken(json, |body| {
+            let read = |file: &File| assert!(file.modified().is_none() || file.length() != Some(u64::MAX));
+            page(body).iter().flat_map(|page| &page.items).for_each(read);
+        });
+    }
 }
