@@ -81,8 +81,11 @@ pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
     use kopia_storage::Error as E;
     let hints = match error {
         E::UnsupportedBackend { .. } => vec![Hint::MountStorage, Hint::MarkDirectory],
-        _ if error.kind() == ErrorKind::NotAllowed => vec![Hint::ReadableUser],
+        E::NoBlobs { .. } => vec![Hint::LookWhereItLies],
         _ if error.kind() == ErrorKind::TryAgain => vec![Hint::TryAgain],
+        // What a server says no with says what to do about it; users and directories of this machine do not matter.
+        _ if error.failure().is_some() => Vec::new(),
+        _ if error.kind() == ErrorKind::NotAllowed => vec![Hint::ReadableUser],
         E::Open { .. } => vec![Hint::NameRepository],
         E::NotFound { .. } | E::Short { .. } => vec![Hint::AnotherCopy],
         E::Read { .. } => vec![Hint::LookAtSystemLog],

@@ -140,9 +140,10 @@ impl Error {
     /// Returns what a server said no with, if it was one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Read { source, .. } | Self::List { source, .. } | Self::Open { source, .. } => {
-                Failure::of(source)
-            }
+            Self::Read { source, .. }
+            | Self::List { source, .. }
+            | Self::Open { source, .. }
+            | Self::NotServed { source, .. } => Failure::of(source),
             _ => None,
         }
     }

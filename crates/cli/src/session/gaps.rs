@@ -37,6 +37,10 @@ impl Gaps {
     /// # Errors
     /// If packs or index blobs cannot be listed, or the list cannot be read.
     pub(crate) fn find(repository: &Repository) -> kopia_rs::Result<Self> {
+        // A server knows by itself what is in its indexes, and shows no packs.
+        if repository.server().is_some() {
+            return Ok(Self::default());
+        }
         if !repository.options().degraded && repository.hiding_packs()?.is_empty() {
             return Ok(Self::default());
         }

@@ -62,6 +62,8 @@ pub enum Hint {
     TryAgain,
     /// Look for a failing disk or network.
     LookAtSystemLog,
+    /// Look at the repository where its blobs are, and not through a server.
+    LookWhereItLies,
 
     // Damage.
     /// Leave out a damaged index blob and ask the packs.

@@ -113,6 +113,10 @@ impl Hint {
                 "look at the system's log: the disk or the network may be failing",
                 "look at the node's log: the disk or the network may be failing",
             ),
+            Self::LookWhereItLies => {
+                "run it where the repository itself is stored; what is restored from a server is compared with \
+                 its ids all the same"
+            }
             Self::RebuildIndexes => {
                 "put it back from another copy of the repository, or have kopia rebuild indexes: `kopia \
                  index recover`"

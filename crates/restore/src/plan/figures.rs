@@ -33,9 +33,10 @@ pub struct Figures {
     pub symlinks: u64,
     /// The bytes of these files, as their entries state them.
     pub bytes: u64,
-    /// Packs that contents are read from.
+    /// Packs that contents are read from; none where a server gives contents.
     pub packs: u64,
-    /// Ranges of packs that are read, neighbours merged as the store wants them.
+    /// Ranges of packs that are read, neighbours merged as the store wants them; where a server gives contents,
+    /// the groups in which it is asked for them.
     pub ranges: u64,
     /// The bytes of these ranges: compressed, gaps between contents included, and what several batches need
     /// more than once.

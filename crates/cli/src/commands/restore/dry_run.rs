@@ -106,7 +106,11 @@ pub(super) fn run(
 }
 
 /// Warns of packs that are not there. Which files need them is not known without reading lists of pieces.
+/// A server has none to be missed.
 fn warn_of_missing(session: &Session) {
+    if session.repository.server().is_some() {
+        return;
+    }
     match session.repository.missing_packs() {
         Ok(missing) if missing.is_empty() => {}
         Ok(missing) => {
