@@ -7,9 +7,12 @@
 mod connector;
 pub(crate) mod date;
 mod fault;
+mod flow;
 mod message;
+mod network;
 mod origin;
 mod proxy;
+mod range;
 mod transfer;
 
 #[cfg(test)]
@@ -17,20 +20,18 @@ mod tests;
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kopia_connection::Limits;
 use kopia_storage::Failure;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector, TcpConnector};
 
-pub(crate) use crate::pace::{Kind, Pace};
+pub(crate) use crate::pace::Kind;
 pub(crate) use crate::tls::Trust;
 pub(crate) use date::parse as parse_date;
 pub(crate) use message::{Answer, Request, Service, Trouble, Verdict};
+pub(crate) use network::Network;
 pub(crate) use origin::Origin;
 
-use crate::connect::Options;
 use crate::patience::Tries;
 use fault::Peer;
 
@@ -40,73 +41,8 @@ const MOST_REDIRECTS: usize = 5;
 /// How much of a body is read that only says why something failed.
 const REFUSAL_LIMIT: u64 = 64 << 10;
 
-/// How long a connection is kept that nobody uses. Servers close theirs after 5 s to some minutes.
-const KEPT: Duration = Duration::from_secs(60);
-
-/// How many connections are kept: one for each read that may be under way.
-const KEPT_AT_MOST: usize = 64;
-
 /// How often it is told at most that a server is waited for, by all threads together.
 const BETWEEN_NOTES: Duration = Duration::from_secs(1);
-
-/// What all clients of one store share.
-#[derive(Debug, Clone)]
-pub(crate) struct Network {
-    options: Options,
-    pace: Arc<Pace>,
-}
-
-impl Network {
-    pub(crate) fn new(options: &Options, limits: &Limits) -> Self {
-        Self { options: options.clone(), pace: Arc::new(Pace::new(limits, options.limit_download)) }
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
-    }
-
-    /// Makes a client of one server. `expected` is what it should be, for failures, such as `an S3 server`.
-    ///
-    /// # Errors
-    /// [`Failure::Unusable`] if certificates or the proxy cannot be used.
-    pub(crate) fn client(
-        &self,
-        origin: Origin,
-        trust: &Trust,
-        expected: &'static str,
-    ) -> Result<Client, Failure> {
-        let environment = &self.options.environment;
-        let tls = origin.is_secure().then(|| trust.config(environment, &[b"http/1.1"])).transpose()?;
-        let proxy = proxy::proxy_for(&origin, environment).map(|url| proxy::parse(&url)).transpose()?;
-        let patience = &self.options.patience;
-        let proxy_name = proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(proxy)
-            .allow_non_standard_methods(true)
-            .user_agent(concat!("kopia-rs/", env!("CARGO_PKG_VERSION")))
-            .accept("*/*")
-            .accept_encoding("identity")
-            .timeout_resolve(Some(patience.connect))
-            .timeout_connect(Some(patience.connect))
-            .timeout_per_read(Some(patience.silence))
-            .timeout_per_write(Some(patience.silence))
-            .max_idle_connections(KEPT_AT_MOST)
-            .max_idle_connections_per_host(KEPT_AT_MOST)
-            .max_idle_age(KEPT)
-            .build();
-        let connector =
-            ().chain(SocksConnector::default())
-                .chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(connector::Tls(tls));
-        let agent = ureq::Agent::with_parts(config, connector, fault::Names::default());
-        let alive = AtomicBool::new(false);
-        let noted = Mutex::new(None);
-        Ok(Client { network: self.clone(), agent, origin, proxy: proxy_name, expected, alive, noted })
-    }
-}
 
 /// A client of one server.
 pub(crate) struct Client {
@@ -356,8 +292,8 @@ impl Client {
         Answer { status, headers, body, host: self.host(), expected: self.expected }
     }
 
-    fn flow(&self, body: ureq::Body) -> transfer::Flow<'_> {
-        transfer::Flow::new(self, body)
+    fn flow(&self, body: ureq::Body) -> flow::Flow<'_> {
+        flow::Flow::new(self, body)
     }
 
     fn peer(&self) -> PeerOf<'_> {

@@ -1,13 +1,14 @@
 //! The client against a server that does as it is told.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use kopia_connection::Environment;
+use kopia_connection::{Environment, Limits};
 use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 
 use super::*;
+use crate::connect::Options;
 use crate::patience::Patience;
 
 /// Goes by the status of answers.
@@ -329,4 +330,18 @@ fn a_server_without_tls_is_told_apart_from_a_dead_one() {
     let client =
         network.client(Origin::new(true, &address).unwrap(), &Trust::Nothing, "a test server").unwrap();
     assert_eq!(failed(client.call(&Plain, &Request::get("/"))), Failure::NoTls { host: address });
+}
+
+#[test]
+fn a_server_that_says_a_huge_length_gets_no_memory_for_it() {
+    let (_server, client) = start(|asked| {
+        let (first, last) = asked.range().unwrap();
+        let last = last.unwrap();
+        Response::new(206, "few bytes")
+            .header("content-range", &format!("bytes {first}-{last}/9000000000000000000"))
+            .header("content-length", &(last - first + 1).to_string())
+            .cut_after(9)
+    });
+    // No machine has as much.
+    assert!(matches!(failed(range(&client, 0, 1 << 50)), Failure::Disconnected { .. }));
 }

@@ -4,14 +4,12 @@
 //! the blob is long enough: offsets and lengths may come from a hostile index.
 
 use std::io::Read;
-use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
 use kopia_storage::Failure;
-use ureq::http::HeaderMap;
 
+use super::flow::Flow;
+use super::range::{Transfer, content_range, unsatisfied};
 use super::{Client, Live, Request, Service, Setback, Trouble};
 
 /// The first bytes of a blob that is read whole. Most index blobs are shorter.
@@ -25,9 +23,6 @@ const THREADS: usize = 8;
 
 /// A try that got fewer bytes than this counts as one that got none.
 const ENOUGH: usize = 64 << 10;
-
-/// A server that gives fewer bytes per second than this, for as long as it may be silent, counts as silent.
-const SLOWEST: f64 = 256.0;
 
 impl Client {
     /// Reads exactly `length` bytes at `offset`, by a request whose method is `GET`. `buffer` is memory to use.
@@ -72,11 +67,12 @@ impl Client {
         if total > limit {
             return Err(Trouble::TooLarge { length: total });
         }
-        let start = bytes.len();
-        bytes.resize(usize::try_from(total).map_err(|_| Trouble::TooLarge { length: total })?, 0);
-        let rest = bytes.get_mut(start..).unwrap_or_default();
-        if !rest.is_empty() {
-            self.read_pieces(service, request, start, rest)?;
+        let total = usize::try_from(total).map_err(|_| Trouble::TooLarge { length: total })?;
+        // Memory grows as bytes come: a server may say any length.
+        while bytes.len() < total {
+            let start = bytes.len();
+            bytes.resize(total.min(start + THREADS * PIECE), 0);
+            self.read_pieces(service, request, start, bytes.get_mut(start..).unwrap_or_default())?;
         }
         Ok(bytes)
     }
@@ -287,133 +283,7 @@ enum End {
     Broke,
 }
 
-/// A range on its way.
-struct Transfer {
-    wanted: Range<u64>,
-    /// Whether the blob must reach to the end of the range.
-    exact: bool,
-    buffer: Vec<u8>,
-    /// How many bytes of the buffer are there.
-    done: usize,
-    /// The length of the blob, once a server said it.
-    total: Option<u64>,
-}
-
-impl Transfer {
-    /// Returns the first byte that is missing.
-    fn from(&self) -> u64 {
-        self.wanted.start + self.done as u64
-    }
-
-    fn header(&self) -> String {
-        format!("bytes={}-{}", self.from(), self.wanted.end - 1)
-    }
-
-    /// Compares the range that a server says it gives, and the length of its body, with what was asked for.
-    fn accept(&mut self, range: &ContentRange, told: Option<u64>) -> Result<(), String> {
-        let got = || format!("bytes {}-{} of {:?}, {told:?} long", range.start, range.last, range.total);
-        let expected_last =
-            range.total.map_or(self.wanted.end, |total| total.min(self.wanted.end)).checked_sub(1);
-        // Where the length is not told, nothing can be compared with it, so no memory would be safe to take.
-        let right = range.total.is_some()
-            && range.start == self.from()
-            && Some(range.last) == expected_last
-            && range.last >= range.start
-            && told.is_none_or(|told| told == range.last - range.start + 1)
-            && self.total.is_none_or(|total| Some(total) == range.total);
-        self.total = range.total.or(self.total);
-        if right { Ok(()) } else { Err(got()) }
-    }
-
-    /// Compares the range with the blob's length, if that is known, and cuts it where it may be cut.
-    fn check_length(&mut self) -> Result<(), Trouble> {
-        let Some(total) = self.total else { return Ok(()) };
-        if self.exact && total < self.wanted.end {
-            return Err(Trouble::Short { length: total });
-        }
-        if !self.exact {
-            self.wanted.end = self.wanted.end.min(total);
-        }
-        Ok(())
-    }
-
-    /// Returns memory for what is missing: all of it where the blob is known to be long enough, or else a little more.
-    fn room(&mut self) -> &mut [u8] {
-        let length = usize::try_from(self.wanted.end - self.wanted.start).unwrap_or(usize::MAX);
-        let size =
-            if self.total.is_some() { length } else { length.min(self.done.saturating_add(256 << 10)) };
-        if self.buffer.len() < size {
-            self.buffer.resize(size, 0);
-        }
-        self.buffer.get_mut(self.done..size).unwrap_or_default()
-    }
-}
-
-/// A `Content-Range`.
-struct ContentRange {
-    start: u64,
-    last: u64,
-    total: Option<u64>,
-}
-
-impl ContentRange {
-    /// Returns whether it says that nothing lies there, as some servers do where others say 416.
-    fn is_empty(&self) -> bool {
-        self.last.checked_add(1) == Some(self.start) && self.total == Some(self.start)
-    }
-}
-
-fn content_range(headers: &HeaderMap) -> Option<ContentRange> {
-    let text = headers.get("content-range")?.to_str().ok()?.trim();
-    let (range, total) = text.strip_prefix("bytes")?.trim_start_matches([' ', '=']).split_once('/')?;
-    let (start, last) = range.split_once('-')?;
-    Some(ContentRange {
-        start: start.trim().parse().ok()?,
-        last: last.trim().parse().ok()?,
-        total: total.trim().parse().ok(),
-    })
-}
-
-/// Returns the blob's length of a `Content-Range` that says no range was given.
-fn unsatisfied(headers: &HeaderMap) -> Option<u64> {
-    let text = headers.get("content-range")?.to_str().ok()?;
-    text.trim().strip_prefix("bytes")?.trim_start().strip_prefix("*/")?.parse().ok()
-}
-
 fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer.clear();
     buffer
-}
-
-/// A body that is read at the store's pace, and whose server may not be too slow.
-pub(super) struct Flow<'a> {
-    client: &'a Client,
-    reader: ureq::BodyReader<'static>,
-    reading: Duration,
-    received: u64,
-}
-
-impl<'a> Flow<'a> {
-    pub(super) fn new(client: &'a Client, body: ureq::Body) -> Self {
-        Self { client, reader: body.into_reader(), reading: Duration::ZERO, received: 0 }
-    }
-
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
-        let started = Instant::now();
-        let read = self.reader.read(buffer).map_err(|error| self.client.peer().io(error))?;
-        self.reading += started.elapsed();
-        self.received += read as u64;
-        let silence = self.client.network.options.patience.silence;
-        if self.reading > silence && (self.received as f64) < SLOWEST * self.reading.as_secs_f64() {
-            return Err(Failure::TimedOut { host: self.client.host(), after: silence });
-        }
-        self.client.network.pace.received(read);
-        Ok(read)
-    }
-
-    /// Reads to the end if that is near, so that the connection can be kept.
-    fn finish(&mut self) {
-        let mut piece = [0; 4 << 10];
-        let _ = self.reader.read(&mut piece).and_then(|_| self.reader.read(&mut piece));
-    }
 }

@@ -172,4 +172,23 @@ mod tests {
         assert_eq!(seen, [("3", true), ("2", false)]);
         assert_eq!(page.next.as_deref(), Some("&key-marker=k%2B1&version-id-marker=v%2F2"));
     }
+
+    #[test]
+    fn damaged_pages_break_nothing() {
+        let whole = b"<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%2Fb</Key><Size>7</Size></Contents>\
+            <IsTruncated>true</IsTruncated><NextContinuationToken>&#x41;</NextContinuationToken></ListBucketResult>";
+        let mut random = kopia_testkit::random::Random::new(7);
+        for _ in 0..5000 {
+            let mut page = whole.to_vec();
+            for _ in 0..random.within(1..4) {
+                let at = random.within(0..page.len());
+                match random.within(0..3) {
+                    0 => page[at] = random.next() as u8,
+                    1 => page.truncate(at.max(1)),
+                    _ => page.insert(at, b"<>&;%"[random.within(0..5)]),
+                }
+            }
+            let _ = (objects(&page), versions(&page));
+        }
+    }
 }

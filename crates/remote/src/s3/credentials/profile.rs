@@ -73,6 +73,10 @@ impl Profiles {
         let of = format!("profile {name}");
         let fields = self.0.get(name).ok_or_else(|| no_keys(&of, "there is no such profile in ~/.aws"))?;
         let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        let written = || {
+            let source = Written { profile: name.into(), environment: chain.environment.clone() };
+            own_keys(fields).map(|_| Box::new(source) as Box<dyn Source>)
+        };
         if steps >= MOST_STEPS {
             return Err(no_keys(&of, "its profiles refer to each other in a circle"));
         }
@@ -86,7 +90,7 @@ impl Profiles {
             }
             let base = match (field("source_profile"), field("credential_source")) {
                 // A profile may take its own keys to assume its role.
-                (Some(source), _) if source == name => own_keys(&of, fields),
+                (Some(source), _) if source == name => written(),
                 (Some(source), _) => Some(self.source(source, chain, steps + 1)?),
                 (None, Some(source)) => ambient(&of, source, chain)?,
                 (None, None) => None,
@@ -97,7 +101,7 @@ impl Profiles {
             let role = role(arn, session, field("duration_seconds"), field("region"));
             return chain.assumed(base, &role, field("external_id").map(str::to_string));
         }
-        if let Some(keys) = own_keys(&of, fields) {
+        if let Some(keys) = written() {
             return Ok(keys);
         }
         if let Some(line) = field("credential_process") {
@@ -113,11 +117,29 @@ impl Profiles {
     }
 }
 
-fn own_keys(of: &str, fields: &HashMap<String, String>) -> Option<Box<dyn Source>> {
+/// Keys that stand in a profile. The file is read each time: what has expired may have been replaced.
+#[derive(Debug)]
+struct Written {
+    profile: String,
+    environment: Environment,
+}
+
+impl Source for Written {
+    fn name(&self) -> String {
+        format!("profile {}", self.profile)
+    }
+
+    fn get(&self) -> Result<Option<Keys>, Failure> {
+        let profiles = Profiles::read(&self.environment)?;
+        let keys = profiles.0.get(&self.profile).and_then(own_keys);
+        keys.map(Some).ok_or_else(|| no_keys(self.name(), "its keys are gone"))
+    }
+}
+
+fn own_keys(fields: &HashMap<String, String>) -> Option<Keys> {
     let field = |name: &str| fields.get(name).filter(|value| !value.is_empty());
     let keys = Keys::new(&**field("aws_access_key_id")?, field("aws_secret_access_key")?.as_str());
-    let keys = keys.with_token(field("aws_session_token").map(|token| Secret::from(&**token)));
-    Some(Box::new(Fixed { name: of.into(), keys }))
+    Some(keys.with_token(field("aws_session_token").map(|token| Secret::from(&**token))))
 }
 
 /// Returns where `credential_source` says that keys come from.
