@@ -1,8 +1,9 @@
 //! What rclone reaches, by running it: it serves WebDAV to this process alone.
 //!
-//! Its server listens on this machine, wants a password made for this one run, and ends with the store, or with the process however
-//! that ends. It speaks plain HTTP, where Kopia has it use TLS: nobody else sees what stays within a machine, and no certificate
-//! has to be made and put into a file. Authority: Kopia's `repo/blob/rclone`.
+//! Its server listens on this machine, wants a password made for this one run, and ends with the store, or
+//! with the process however that ends. It speaks plain HTTP, where Kopia has it use TLS: nobody else sees
+//! what stays within a machine, and no certificate has to be made and put into a file. Authority: Kopia's
+//! `repo/blob/rclone`.
 
 mod directory;
 mod process;
@@ -24,8 +25,9 @@ use crate::http::{Client, Kind, Network, Origin, Request, Trust};
 use crate::webdav::{self, Access, Credentials};
 use process::Process;
 
-/// How old rclone's idea of directories may be when a listing begins: the listings of an opening follow each other at once, and a
-/// later one is made because something has vanished.
+/// How old rclone's idea of directories may be when a listing begins.
+///
+/// The listings of an opening follow each other at once; a later one is made because something has vanished.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// Starts rclone and opens the directory that it serves.

@@ -1,7 +1,8 @@
 //! WebDAV: a directory of an HTTP server, whose blobs lie in shard directories.
 //!
-//! Where blobs lie, [`sharded`](kopia_storage::sharded) knows. Here a directory is listed by `PROPFIND`, a file read by `GET`, and
-//! who we are is shown as the server wants it: Basic or Digest. Authority: Kopia's `repo/blob/webdav`, with gowebdav below it.
+//! Where blobs lie, [`sharded`](kopia_storage::sharded) knows. Here a directory is listed by `PROPFIND`, a
+//! file read by `GET`, and who we are is shown as the server wants it: Basic or Digest. Authority: Kopia's
+//! `repo/blob/webdav`, with gowebdav below it.
 
 mod access;
 mod challenge;

@@ -1,8 +1,8 @@
 //! The running rclone: started with a password of its own, ended with its last user.
 //!
-//! A process that is killed cannot kill its child. So the shell that becomes rclone leaves a watcher behind, which reads from a pipe
-//! that only we hold: at the pipe's end the watcher kills rclone and removes what was made for it. A word on the pipe sends the
-//! watcher away.
+//! A process that is killed cannot kill its child. So the shell that becomes rclone leaves a watcher behind,
+//! which reads from a pipe that only we hold: at the pipe's end the watcher kills rclone and removes what was
+//! made for it. A word on the pipe sends the watcher away.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -37,7 +37,7 @@ exec "$@" </dev/null 3<&-"#;
 /// How long rclone may take to start, as in Kopia.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What would have rclone listen, encrypt or speak otherwise than it must, in arguments and variables of the user's.
+/// Options of the user's that would have rclone listen, encrypt or speak otherwise than it must.
 const OVERRIDDEN: [&str; 9] =
     ["htpasswd", "cert", "key", "client-ca", "rc-htpasswd", "rc-cert", "rc-key", "rc-client-ca", "log-file"];
 
@@ -53,7 +53,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts rclone and waits until it serves; returns the addresses of its server and its remote control, too.
+    /// Starts rclone, waits until it serves, and returns where server and remote control listen.
     ///
     /// # Errors
     /// [`Failure::Program`] if it cannot be started or ends, with its last words.
@@ -167,7 +167,9 @@ fn command(program: &Path, directory: Option<&PrivateDirectory>, arguments: &[Os
     command
 }
 
-/// Gives rclone its variables: those of the connection alone, if it has some, or else ours; and the password.
+/// Gives rclone its variables and the password.
+///
+/// The connection's variables are all that there are, if it has some; or else it has those of this process.
 fn environment(command: &mut Command, place: &Rclone, user: &str, password: &Secret) {
     if !place.environment.is_empty() {
         command.env_clear();

@@ -1,4 +1,5 @@
-//! `remote:path`, which may hold secrets: rclone takes options of a remote in it, `:s3,secret_access_key=…:bucket`.
+//! `remote:path`, which may hold secrets: rclone takes options of a remote in it,
+//! `:s3,secret_access_key=…:bucket`.
 
 /// Splits the remote from the path on it. Quotes protect colons.
 fn split(remote_path: &str) -> (&str, &str) {

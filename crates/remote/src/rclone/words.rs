@@ -146,7 +146,9 @@ fn printable(text: &str) -> String {
     text.split(char::is_control).collect::<Vec<_>>().join("�")
 }
 
-/// Returns the address in a line such as `… WebDav Server started on [http://127.0.0.1:8080/]`: one of this machine alone.
+/// Returns the address in a line, if it is one of this machine.
+///
+/// Such a line is `… WebDav Server started on [http://127.0.0.1:8080/]`.
 fn address(line: &str, before: &str) -> Option<String> {
     let at = line.to_ascii_lowercase().find(before)?;
     let rest = line.get(at + before.len()..)?.trim_start_matches([' ', '[']);

@@ -1,7 +1,7 @@
 //! Shows the server who we are, as it wants to be shown.
 //!
-//! A request goes out without a password until the server has said how it wants one, unless nobody can listen. A server that
-//! forgets what it gave out, as servers do with nonces, is asked anew.
+//! A request goes out without a password until the server has said how it wants one, unless nobody can
+//! listen. A server that forgets what it gave out, as servers do with nonces, is asked anew.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! Digest: shows that one knows a password without showing it (RFC 7616, RFC 2617 and, for old servers, RFC 2069).
+//! Digest: shows that one knows a password without showing it (RFC 7616, RFC 2617 and, for old servers, RFC
+//! 2069).
 
 use std::fmt::Write as _;
 

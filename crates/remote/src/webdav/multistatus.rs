@@ -72,10 +72,10 @@ fn status(text: &str) -> Option<u16> {
 /// An entry of a directory: its name, and what is known of it.
 pub(super) type Named = (Vec<u8>, Response);
 
-/// Tells the directory that was asked for, if it is there, from what is in it, with their names.
+/// Tells the directory that was asked for from what is in it.
 ///
-/// Each server knows itself by the path that it was asked for, unless a proxy before it has another: then it is the one that all
-/// others lie in.
+/// Each server knows itself by the path that it was asked for, unless a proxy before it has another: then it
+/// is the one that all others lie in.
 pub(super) fn split(responses: Vec<Response>, asked: &[u8]) -> Option<(Response, Vec<Named>)> {
     let own = responses.iter().position(|response| response.path == asked);
     let own = own.or_else(|| {

@@ -8,7 +8,7 @@ use crate::connect::Options;
 /// The longest file that is read, in bytes.
 const MAX_LENGTH: u64 = 1 << 20;
 
-/// Looks a host up in the file that `NETRC` names, or else in `.netrc` of the home directory.
+/// Looks a host up in the file that `NETRC` names, or else in `~/.netrc`.
 pub(super) fn look_up(options: &Options, host: &str) -> Option<Credentials> {
     let environment = &options.environment;
     let named = environment.var_os("NETRC").map(std::path::PathBuf::from);

@@ -23,7 +23,7 @@ pub(super) fn encoded(path: &str) -> String {
     encoded_bytes(path.as_bytes())
 }
 
-/// Encodes what must be in a path that is encoded already, such as blanks that a person wrote.
+/// Encodes what was left in a path that is encoded already, such as blanks.
 pub(super) fn as_written(path: &str) -> String {
     join(path.as_bytes(), WRITTEN)
 }
@@ -38,7 +38,8 @@ fn join(path: &[u8], set: &'static AsciiSet) -> String {
     names.collect::<Vec<_>>().join("/")
 }
 
-/// Returns the path of a reference, decoded and without slashes at its end. Servers write paths or whole URLs.
+/// Returns the path of a reference, decoded and without slashes at its end. Servers write paths or whole
+/// URLs.
 pub(super) fn of_href(href: &str) -> Vec<u8> {
     let href = href.trim();
     let path = match href.split_once("://") {

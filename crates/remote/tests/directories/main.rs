@@ -1,4 +1,5 @@
-//! Stores of directories on servers, against real ones that are started here. Those that are not installed are left out.
+//! Stores of directories on servers, against real ones that are started here. Those that are not installed
+//! are left out.
 #![cfg(feature = "rclone")]
 
 mod rclone;

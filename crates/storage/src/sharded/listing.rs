@@ -17,9 +17,9 @@ use super::shards::Shards;
 use super::tree::{DirectoryTree, Entry, EntryKind, Links, Stat, is_absent};
 use crate::BlobInfo;
 
-/// The most directories that a listing reads: a server that makes up new ones would keep it busy for ever.
+/// The most directories that a listing reads.
 ///
-/// Kopia's widest layout has 4096 directories in each of the 256 that ids of packs begin with, twice.
+/// A server that makes up new ones would keep it busy for ever. Kopia's widest layout has 4096 directories in each of the 256 that ids of packs begin with, twice.
 const MAX_DIRECTORIES: usize = 4 << 20;
 
 /// The blobs that were found, and where those lie that are not in their right place.

@@ -65,7 +65,8 @@ impl Shards {
         }
     }
 
-    /// Reads the file's JSON as Go reads it. What is missing is empty; what follows the first value is ignored.
+    /// Reads the file's JSON as Go reads it. What is missing is empty; what follows the first value is
+    /// ignored.
     ///
     /// # Errors
     /// Why it makes no sense.
@@ -116,7 +117,9 @@ impl Shards {
     }
 }
 
-/// Returns whether an error concerns this one file: it must not be read, or its place on the disk is bad.
+/// Returns whether an error concerns this one file.
+///
+/// It must not be read, or its place on the disk is bad.
 fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied || Errno::from_io_error(error) == Some(Errno::IO)
 }

@@ -155,7 +155,9 @@ fn shards_file(tree: &impl FileTree) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Checks that there is a directory to find blobs in: one that is missing, or closed to us, is no empty one.
+/// Checks that there is a directory to find blobs in.
+///
+/// One that is missing, or closed to us, is no empty one.
 fn check_root(tree: &impl FileTree) -> io::Result<()> {
     match tree.stat(b"")?.kind {
         EntryKind::Directory | EntryKind::Unknown => Ok(()),

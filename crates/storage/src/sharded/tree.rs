@@ -48,10 +48,10 @@ pub trait FileTree: DirectoryTree + 'static {
     /// As [`stat`](DirectoryTree::stat). A file that ends before its own length is an error, too.
     fn read(&self, path: &[u8], limit: u64) -> io::Result<Fetched>;
 
-    /// Reads exactly `length` bytes at `offset`; `length` is not zero, and the end of the range fits in 64
-    /// bits. A file that ends before is [`Fetched::Unfit`].
+    /// Reads exactly `length` bytes at `offset`. A file that ends before is [`Fetched::Unfit`].
     ///
-    /// `buffer` is memory to use, whatever it holds. No more may be allocated than the file has bytes: the
+    /// The length is not zero, and the end of the range fits in 64 bits. `buffer` is memory to use, whatever it
+    /// holds. No more may be allocated than the file has bytes: the
     /// length may come from a hostile index.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl<'a> Entry<'a> {
         Self { name, kind: stat.kind, look: Look::Known(stat) }
     }
 
-    /// Makes an entry of a kind that the listing may not know, about which `ask` knows the rest.
+    /// Makes an entry of which `ask` knows what the listing does not say.
     ///
     /// A link is of the kind [`Other`](EntryKind::Other): it may lead to a file, and `ask` is told to follow
     /// it.

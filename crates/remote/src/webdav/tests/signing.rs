@@ -27,7 +27,8 @@ fn is_right(header: &str, method: &str, path: &str, sha256: bool) -> bool {
     get("username") == "alice" && get("uri") == path && get("response") == wanted
 }
 
-/// Starts a server that wants Digest, gives out a new nonce after so many answers to one, and counts refusals.
+/// Starts a server that wants Digest, gives out a new nonce after so many answers to one, and counts
+/// refusals.
 fn digest_server(sha256: bool, lasts: u32, says_stale: bool) -> (HttpServer, std::sync::Arc<AtomicUsize>) {
     let pack = BlobId::new("p4e311fa000288c4db0b21c580277169b").unwrap();
     let dav = Dav::new("/").with(".shards", SHARDS).with(&sharded(&pack), "whole pack").with("xe7.f", "1");
