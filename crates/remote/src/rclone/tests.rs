@@ -174,6 +174,26 @@ fn it_ends_with_the_process_that_holds_the_pipe() {
     wait_for("the watcher goes, too", || !is_watched(place.directory.path()));
 }
 
+#[test]
+fn what_has_appeared_is_seen_by_a_later_listing() {
+    if kopia_testkit::servers::program("rclone").is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let put = |name: &str| fs::write(directory.path().join(name), "1").unwrap();
+    put("xe7.f");
+    let mut place = rclone(directory.path().to_str().unwrap());
+    place.startup_timeout = Some(Duration::from_secs(60));
+    let store = open(&place, &Limits::default(), &Options::default()).unwrap();
+    let count = || store.list("xe").unwrap().len();
+    assert_eq!(count(), 1);
+    put("xe8.f");
+    assert_eq!(count(), 1, "rclone knows the directory for minutes");
+    let long_ago = Instant::now().checked_sub(FRESH).unwrap();
+    *store.tree().forgotten.lock().unwrap() = long_ago;
+    assert_eq!(count(), 2);
+}
+
 /// Returns whether a process has a path in its arguments.
 fn is_watched(path: &Path) -> bool {
     let path = path.to_string_lossy().into_owned();

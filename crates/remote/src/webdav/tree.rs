@@ -13,9 +13,10 @@ use crate::http::{Answer, Client, Kind, Request, Trouble};
 /// What is asked of each entry.
 const ASKED: &str = r#"<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:getcontentlength/><D:getlastmodified/></D:prop></D:propfind>"#;
 
-/// The longest answer that is read, in bytes. An entry takes some 700, and a flat repository of 10 TB has
-/// half a million.
-const LISTING_LIMIT: u64 = 1 << 30;
+/// The longest answer that is read, in bytes.
+///
+/// An entry takes some 700, and a flat repository of 5 TB has a quarter of a million.
+const LISTING_LIMIT: u64 = 256 << 20;
 
 /// How many directories are listed at once.
 const LISTED_AT_ONCE: usize = 16;

@@ -19,7 +19,8 @@ use crate::BlobInfo;
 
 /// The most directories that a listing reads.
 ///
-/// A server that makes up new ones would keep it busy for ever. Kopia's widest layout has 4096 directories in each of the 256 that ids of packs begin with, twice.
+/// A server that makes up new ones would keep it busy for ever. Kopia's widest layout has 4096 directories in
+/// each of the 256 that ids of packs begin with, twice.
 const MAX_DIRECTORIES: usize = 4 << 20;
 
 /// The blobs that were found, and where those lie that are not in their right place.
