@@ -17,6 +17,9 @@ use kopia_storage::{BlobStore, Error};
 
 const SHARDS: &str = r#"{"default":[1,3],"maxNonShardedLength":20}"#;
 
+/// Why what this file does to directories cannot fail.
+const OURS: &str = "the directory is our own";
+
 fn open(storage: Storage) -> Result<Box<dyn BlobStore>, Error> {
     let mut options = Options::default();
     options.environment = Environment::of_process().with_home("/nonexistent");
@@ -29,7 +32,7 @@ fn open(storage: Storage) -> Result<Box<dyn BlobStore>, Error> {
 
 /// Writes blobs where kopia would, or every other one where a copy of a bucket has it.
 fn put(directory: &Path, blobs: &[(BlobId, Vec<u8>)], is_mixed: bool) {
-    fs::write(directory.join(".shards"), SHARDS).unwrap();
+    fs::write(directory.join(".shards"), SHARDS).expect(OURS);
     for (number, (id, bytes)) in blobs.iter().enumerate() {
         let path = match id.as_str() {
             flat if is_mixed && number % 2 == 0 => flat.to_string(),
@@ -37,25 +40,25 @@ fn put(directory: &Path, blobs: &[(BlobId, Vec<u8>)], is_mixed: bool) {
             long => format!("{}/{}/{}.f", &long[..1], &long[1..4], &long[4..]),
         };
         let file = directory.join(path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, bytes).unwrap();
+        fs::create_dir_all(file.parent().expect(OURS)).expect(OURS);
+        fs::write(file, bytes).expect(OURS);
     }
-    fs::write(directory.join("xe7.f-8674665223082153551"), "unfinished").unwrap();
+    fs::write(directory.join("xe7.f-8674665223082153551"), "unfinished").expect(OURS);
 }
 
 /// Returns each file below a directory with its bytes and the time when it was written.
 fn contents(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>, std::time::SystemTime)> {
     let (mut all, mut level) = (Vec::new(), vec![directory.to_path_buf()]);
     while let Some(next) = level.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
+        for entry in fs::read_dir(next).expect(OURS) {
+            let entry = entry.expect(OURS);
+            if entry.file_type().expect(OURS).is_dir() {
                 level.push(entry.path());
             } else {
                 all.push((
                     entry.path(),
-                    fs::read(entry.path()).unwrap(),
-                    entry.metadata().unwrap().modified().unwrap(),
+                    fs::read(entry.path()).expect(OURS),
+                    entry.metadata().expect(OURS).modified().expect(OURS),
                 ));
             }
         }

@@ -21,7 +21,7 @@ fn place(remote_path: &str) -> Rclone {
 
 /// Returns the processes that have a text in their arguments and are no zombies.
 fn processes(text: &str) -> Vec<u32> {
-    let all = fs::read_dir("/proc").unwrap().flatten();
+    let all = fs::read_dir("/proc").expect("there is /proc").flatten();
     let pids = all.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

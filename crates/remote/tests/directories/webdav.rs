@@ -22,8 +22,8 @@ struct Dav {
 impl Dav {
     fn start(blobs: &[(BlobId, Vec<u8>)], is_mixed: bool, more: &[&str]) -> Option<Self> {
         let program = servers::program("rclone")?;
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("my repo")).unwrap();
+        let directory = tempfile::tempdir().expect(OURS);
+        fs::create_dir(directory.path().join("my repo")).expect(OURS);
         put(&directory.path().join("my repo"), blobs, is_mixed);
         let port = servers::free_port();
         let mut command = Command::new(program);
