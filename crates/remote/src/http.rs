@@ -5,7 +5,7 @@
 //! broke, limits of pace, and failures in words. It never sends a request anywhere but to its origin.
 
 mod connector;
-mod date;
+pub(crate) mod date;
 mod fault;
 mod flow;
 mod message;
