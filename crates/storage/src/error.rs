@@ -137,6 +137,19 @@ impl Error {
         matches!(self, Self::NotFound { .. } | Self::NoContent { .. })
     }
 
+    /// Returns the same once more if a read failed that may succeed later, or once rights were given: for reads
+    /// of the same blob that are not tried, as they would only take as long to fail.
+    pub fn repeated(&self) -> Option<Self> {
+        let Self::Read { blob, place, offset, source } = self else { return None };
+        let again = matches!(self.kind(), ErrorKind::TryAgain | ErrorKind::NotAllowed);
+        let source = match (Failure::of(source), source.raw_os_error()) {
+            (Some(failure), _) => io::Error::new(source.kind(), failure.clone()),
+            (None, Some(errno)) => io::Error::from_raw_os_error(errno),
+            (None, None) => io::Error::new(source.kind(), source.to_string()),
+        };
+        again.then(|| Self::Read { blob: blob.clone(), place: place.clone(), offset: *offset, source })
+    }
+
     /// Returns what a server said no with, if it was one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {

@@ -10,6 +10,7 @@
 //! | [`sharded`] | where blobs lie in directories, here or on a server | `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
+//! | [`cached`] | a wrapper that keeps indexes and directories on the local disk, where that is asked for | `internal/cache` |
 //! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
 //! | [`cold`] | blobs that have to be fetched from an archive first | |
 //! | [`failure`] | what a server, or the way to it, said no with | |
@@ -35,6 +36,7 @@
 
 mod blob;
 mod bytes;
+pub mod cached;
 pub mod cold;
 mod error;
 pub mod failure;
@@ -50,6 +52,7 @@ pub mod testing;
 
 pub use blob::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 pub use bytes::BlobBytes;
+pub use cached::CachedStore;
 pub use cold::{ColdBlob, ColdStorage, ThawSpeed, Warmth};
 pub use error::{Error, ErrorKind, Result};
 pub use failure::{Failure, HostKeyProblem};

@@ -4,11 +4,12 @@
 //! fewer once the store is busy; then a read waits and is tried again, rather than to fail. What it decides is
 //! pure: times are handed in.
 
+use std::io;
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kopia_storage::{ErrorKind, ReadAhead, ReadProfile, Result};
+use kopia_storage::{Error, ReadAhead, ReadProfile, Result};
 
 use crate::lock::{lock, wait};
 
@@ -21,7 +22,7 @@ const SHORTEST: Duration = Duration::from_millis(20);
 /// For how many windows the number of reads stays as it is after more brought nothing, or were refused.
 const PATIENCE: u32 = 16;
 
-/// How often a read is tried that a busy store refuses, and how long it waits before the second time; each
+/// How often a read is tried that a store refuses because it is busy, whatever that has tried itself, and how long it waits before the second time; each
 /// time after that twice as long.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -53,7 +54,7 @@ impl Pace {
             let begun = self.begin(ramp);
             let result = read();
             let bytes = match &result {
-                Err(error) if error.kind() == ErrorKind::TryAgain => None,
+                Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::ResourceBusy => None,
                 result => Some(result.as_ref().map_or(0, &length)),
             };
             lock(ramp).end(begun, bytes, Instant::now());
@@ -171,9 +172,8 @@ impl Ramp {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::io;
 
-    use kopia_storage::Error;
+    use kopia_storage::ErrorKind;
 
     use super::*;
 
@@ -241,7 +241,13 @@ mod tests {
     #[test]
     fn a_read_is_tried_again_as_long_as_the_store_is_busy() {
         let (pace, tries) = (Pace::new(ReadProfile::NETWORK), Cell::new(0));
-        let fail = |kind: io::ErrorKind| Error::List { place: String::new(), source: kind.into() };
+        let blob = || "p1".parse().unwrap();
+        let fail = |kind: io::ErrorKind| Error::Read {
+            blob: blob(),
+            place: String::new(),
+            offset: 0,
+            source: kind.into(),
+        };
         let read = || {
             tries.set(tries.get() + 1);
             if tries.get() < 3 { Err(fail(io::ErrorKind::ResourceBusy)) } else { Ok(7) }

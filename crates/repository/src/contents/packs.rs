@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use kopia_format::{BlobId, ContentId};
-use kopia_storage::{BlobBytes, BlobStore, MAX_COPIES, ReadProfile};
+use kopia_storage::{BlobBytes, BlobStore, MAX_COPIES, ReadAhead, ReadProfile};
 
 use super::schedule::ReadStep;
 use super::{ContentLocation, Origin, Pace};
@@ -21,6 +21,11 @@ pub(crate) struct Packs {
 impl Packs {
     pub(super) fn profile(&self) -> ReadProfile {
         self.store.profile()
+    }
+
+    /// Returns whether each read takes long.
+    pub(super) fn is_far(&self) -> bool {
+        self.profile().ahead == ReadAhead::Threads
     }
 
     /// Returns the name of the pack with this number.

@@ -25,12 +25,7 @@ impl Unpacker<'_> {
         mut visit: impl FnMut(&[L], Result<&[u8]>),
     ) {
         let Some(bytes) = bytes else {
-            return same_content(needs).for_each(|same| {
-                let read = self.read(&same[0].content(), same[0].location(), |plain| visit(same, Ok(plain)));
-                if let Err(error) = read {
-                    visit(same, Err(error));
-                }
-            });
+            return self.decode_each(needs, visit);
         };
         let groups: Vec<&[L]> = same_content(needs).collect();
         let stored = groups.iter().map(|same| {
@@ -48,6 +43,25 @@ impl Unpacker<'_> {
             match self.read_copy(&same[0].content(), same[0].location(), flaw) {
                 Ok(plain) => visit(same, Ok(&plain)),
                 Err(error) => visit(same, Err(error)),
+            }
+        }
+    }
+
+    /// Reads and decodes contents one by one.
+    fn decode_each<L: Located>(&mut self, needs: &[L], mut visit: impl FnMut(&[L], Result<&[u8]>)) {
+        // Far away each would only take as long to fail.
+        let mut away = None;
+        for same in same_content(needs) {
+            if let Some(error) = away.as_ref().and_then(kopia_storage::Error::repeated) {
+                visit(same, Err(error.into()));
+                continue;
+            }
+            let read = self.read(&same[0].content(), same[0].location(), |plain| visit(same, Ok(plain)));
+            if let Err(error) = read {
+                if let (true, Error::Storage(error)) = (self.packs.is_far(), &error) {
+                    away = error.repeated();
+                }
+                visit(same, Err(error));
             }
         }
     }

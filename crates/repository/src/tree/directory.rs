@@ -20,8 +20,13 @@ use crate::{Error, Repository, Result};
 const STREAMED: u64 = 16 << 20;
 
 /// How many directories are read at once at most, and how many bytes of them are in memory.
-pub(super) const MAX_FETCHED: usize = 256;
+///
+/// Where each read takes long, more of both: each time costs a round trip, and nothing is restored before some
+/// ten thousand entries are known.
+const MAX_FETCHED: usize = 256;
 const MAX_FETCHED_BYTES: u64 = 8 << 20;
+const MAX_FETCHED_FAR: usize = 1024;
+const MAX_FETCHED_BYTES_FAR: u64 = 16 << 20;
 
 /// How many bytes of them are kept where only reading tells how long they are; the others are read again when it is their turn.
 const MAX_KEPT_BYTES: u64 = 32 << 20;
@@ -58,19 +63,23 @@ impl Entry {
     }
 }
 
-/// As [`Entry::fetch`], of the first of many directories: as many as are short together, but at least one.
+/// As [`Entry::fetch`], of the first of `most` directories: as many as are short together, but at least one.
 ///
 /// Their contents are read pack by pack, neighbours at once.
 pub(super) fn fetch<'s>(
     repository: &Repository,
+    most: usize,
     directories: impl Iterator<Item = &'s DirectorySource>,
 ) -> Vec<Fetched> {
+    let is_far = repository.contents().is_far();
+    let (at_once, most_bytes) =
+        if is_far { (MAX_FETCHED_FAR, MAX_FETCHED_BYTES_FAR) } else { (MAX_FETCHED, MAX_FETCHED_BYTES) };
     let mut bytes = 0;
-    let mut directories: Vec<&DirectorySource> = directories.take(MAX_FETCHED).collect();
+    let mut directories: Vec<&DirectorySource> = directories.take(most.min(at_once)).collect();
     let short = directories.iter().take_while(|source| {
         let location = source.object().map(|object| repository.contents().assume(&object.content(), None));
         bytes += location.and_then(Result::ok).map_or(0, |location| location.plain_length());
-        bytes <= MAX_FETCHED_BYTES
+        bytes <= most_bytes
     });
     let count = short.count().max(1);
     directories.truncate(count);

@@ -73,7 +73,7 @@ pub(super) fn for_each(
         if let Ok(ControlFlow::Break(())) = result {
             return result;
         }
-        for fetched in fetch(repository, std::iter::once(source)) {
+        for fetched in fetch(repository, 1, std::iter::once(source)) {
             let read = fetched.for_each(|entry| folded.add(fold, entry, Some(name), &mut visit));
             result = add(result, read);
         }

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use kopia_format::directory::{EntryKind, Summary};
 
-use super::directory::{Fetched, MAX_FETCHED, fetch};
+use super::directory::{Fetched, fetch};
 use super::folding::{self, FoldName, Merged, Seen};
 use super::passed::Passed;
 use super::problem::Problem;
@@ -92,7 +92,7 @@ impl<D> Walked<D> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// As many as are short together are read at once and visited before any that lie in them: one read from
-    /// a slow store serves up to 256.
+    /// a slow store serves up to 1024.
     #[default]
     Batches,
     /// Each directory is followed by those that lie in it.
@@ -196,7 +196,7 @@ struct Run<'r, 'w, V: Visitor> {
 impl<V: Visitor> Run<'_, '_, V> {
     fn run(mut self) -> ControlFlow<()> {
         let most = match self.walk.order {
-            Order::Batches => MAX_FETCHED,
+            Order::Batches => usize::MAX,
             Order::DepthFirst => 1,
         };
         loop {
@@ -206,8 +206,8 @@ impl<V: Visitor> Run<'_, '_, V> {
             if self.waiting.is_empty() {
                 return ControlFlow::Continue(());
             }
-            let sources = self.waiting.iter().rev().take(most).map(|waiting| &waiting.source);
-            let fetched = fetch(self.walk.repository, sources);
+            let sources = self.waiting.iter().rev().map(|waiting| &waiting.source);
+            let fetched = fetch(self.walk.repository, most, sources);
             let batch = self.waiting.split_off(self.waiting.len() - fetched.len());
             self.visit_batch(batch, fetched)?;
         }
