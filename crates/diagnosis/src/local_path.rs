@@ -159,8 +159,8 @@ mod tests {
         for given in [volume.clone(), volume.join("repository/deeper")] {
             let mounted = LocalPath::look_among(&given, mounts(&[&volume]));
             assert!(mounted.is_empty_mount() && !mounted.is_not_mounted(), "{mounted:?}");
-            let folder = LocalPath::look_among(&given, mounts(&[]));
-            assert!(!folder.is_empty_mount() && folder.is_not_mounted(), "{folder:?}");
+            let directory = LocalPath::look_among(&given, mounts(&[]));
+            assert!(!directory.is_empty_mount() && directory.is_not_mounted(), "{directory:?}");
             // Below a volume that holds other things.
             let below = LocalPath::look_among(&given, mounts(&[place.path()]));
             assert!(!below.is_empty_mount() && !below.is_not_mounted());

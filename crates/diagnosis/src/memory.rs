@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn the_lowest_limit_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
         assert_eq!(limit(root, "0::/kubepods/pod1/c\n"), None);
         put(root, "memory.max", "max\n");
         assert_eq!(limit(root, "0::/\n"), None);
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn version_1() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
         put(root, "memory/memory.limit_in_bytes", "9223372036854771712\n");
         let membership = "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/\n";
         assert_eq!(limit(root, membership), None);

@@ -240,12 +240,12 @@ mod tests {
 
     #[test]
     fn what_is_there_is_looked_at() {
-        let folder = tempfile::tempdir().unwrap();
-        let room = FreeSpace::of(&folder.path().join("a/b")).unwrap();
-        assert_eq!(room.path, folder.path().canonicalize().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let room = FreeSpace::of(&directory.path().join("a/b")).unwrap();
+        assert_eq!(room.path, directory.path().canonicalize().unwrap());
         assert!(room.free_bytes > 0);
-        assert_eq!(target(&folder.path().join("a/b"), None), []);
-        let file = folder.path().join("file");
+        assert_eq!(target(&directory.path().join("a/b"), None), []);
+        let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(matches!(&target(&file, None)[..], [Finding::NotADirectory { .. }]));
     }

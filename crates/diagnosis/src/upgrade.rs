@@ -52,11 +52,14 @@ mod tests {
             fs::write(&path, "").unwrap();
         }
         assert_eq!(find(place.path(), name, 0), Some(place.path().join(name)));
-        for (folder, rest) in [
+        for (directory, rest) in [
             ("flat", "kopia.repository.backup.ops@media.f"),
             ("deep", "kop/ia./repository.backup.ops@media.f"),
         ] {
-            assert_eq!(find(&place.path().join(folder), name, 0), Some(place.path().join(folder).join(rest)));
+            assert_eq!(
+                find(&place.path().join(directory), name, 0),
+                Some(place.path().join(directory).join(rest))
+            );
         }
         assert_eq!(find(&place.path().join("nothing"), name, 0), None);
     }

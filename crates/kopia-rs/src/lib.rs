@@ -1,19 +1,19 @@
 //! Reads [Kopia](https://kopia.io) repositories without kopia and restores snapshots at the speed of the
 //! hardware.
 //!
-//! No kopia binary, no connect step, no configuration, no cache folder: a folder and a password. Repositories
+//! No kopia binary, no connect step, no configuration, no cache: a directory and a password. Repositories
 //! are only ever read. This crate holds no code of its own; it gathers what the crates below it offer and is
 //! the guide to them.
 //!
-//! # From a folder to a restored tree
+//! # From a directory to a restored tree
 //!
 //! ```
 //! use kopia_rs::{FilesystemStore, Password, Repository, restore};
 //!
-//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/tricky/repo");
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/tricky/repo");
 //! # let scratch = tempfile::tempdir()?;
 //! # let target = scratch.path().join("restored");
-//! let store = FilesystemStore::open(folder)?;
+//! let store = FilesystemStore::open(directory)?;
 //! let repository = Repository::open(store, &Password::new("golden"))?;
 //! for snapshot in &repository.snapshots()? {
 //!     println!("{} {} {}", snapshot.id(), snapshot.source(), snapshot.start_time());
@@ -72,7 +72,7 @@
 //!
 //! # Reading without restoring
 //!
-//! An [`Entry`] is a file, folder or link that knows its repository, so it can be read wherever it goes:
+//! An [`Entry`] is a file, directory or link that knows its repository, so it can be read wherever it goes:
 //! entries and all other handles are `Clone + Send + Sync + 'static`. An open file is `Read + Seek`, and
 //! [`read_at`](ObjectReader::read_at) serves many threads at once.
 //!
@@ -81,8 +81,8 @@
 //!
 //! use kopia_rs::{EntryKind, FilesystemStore, Password, Repository};
 //!
-//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
-//! let repository = Repository::open(FilesystemStore::open(folder)?, &Password::new("golden"))?;
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
 //! let snapshots = repository.snapshots()?;
 //! let root = snapshots.latest(&"app@media:/data".parse()?)?.root()?;
 //! for entry in root.directory()?.entries {
@@ -106,8 +106,8 @@
 //! use kopia_rs::select::{At, Query};
 //! use kopia_rs::{FilesystemStore, Password, Repository, Timestamp};
 //!
-//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
-//! let repository = Repository::open(FilesystemStore::open(folder)?, &Password::new("golden"))?;
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
 //! let february = repository.select(&Query {
 //!     name: "app@media:/data/hello.txt",
 //!     at: Some(At::Before("2026-03-01T00:00:00Z".parse()?)),
@@ -130,8 +130,8 @@
 //! ```
 //! use kopia_rs::{Error, FilesystemStore, Password, Repository};
 //!
-//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
-//! match Repository::open(FilesystemStore::open(folder)?, &Password::new("guess")) {
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! match Repository::open(FilesystemStore::open(directory)?, &Password::new("guess")) {
 //!     Err(Error::WrongPassword { location }) => println!("{location}: try again"),
 //!     other => panic!("{other:?}"),
 //! }
@@ -148,11 +148,11 @@
 //! use kopia_rs::diagnosis::{Audience, Effort, Finding, LocalPath, OpenFailure, explain};
 //! use kopia_rs::{FilesystemStore, Password, Repository};
 //!
-//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
 //! let password = Password::new("golden\n");
-//! let store = FilesystemStore::open(folder)?;
-//! if let Err(error) = Repository::open(FilesystemStore::open(folder)?, &password) {
-//!     let path = LocalPath::look(folder.as_ref());
+//! let store = FilesystemStore::open(directory)?;
+//! if let Err(error) = Repository::open(FilesystemStore::open(directory)?, &password) {
+//!     let path = LocalPath::look(directory.as_ref());
 //!     let mut failure = OpenFailure::new(&path, &error);
 //!     failure.store = Some(&store);
 //!     failure.password = Some(&password);
@@ -242,7 +242,7 @@ pub mod diagnosis {
     pub use kopia_diagnosis::*;
 }
 
-/// Restoring to a folder of the local system.
+/// Restoring to a directory of the local system.
 pub mod restore {
     pub use kopia_restore::{
         Action, Attribute, Change, Durability, Error, Existing, Figures, NotDeleted, Notes, Observer,

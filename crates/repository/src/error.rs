@@ -138,7 +138,7 @@ pub enum Error {
         /// The id.
         id: String,
     },
-    /// A path leads through something that is no folder, or a folder was read as a file.
+    /// A path leads through something that is no directory, or a directory was read as a file.
     #[error("{path} is not a {wanted}")]
     WrongKind {
         /// The path.

@@ -131,7 +131,7 @@ impl Snapshot {
         self.deleted
     }
 
-    /// Returns its root: a folder or a single file. One without a name has the last one of the path that was
+    /// Returns its root: a directory or a single file. One without a name has the last one of the path that was
     /// backed up.
     ///
     /// # Errors

@@ -42,8 +42,8 @@
 //!     }
 //! }
 //!
-//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
-//! # let repository = Repository::open(FilesystemStore::open(folder)?, &Password::new("golden"))?;
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! # let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
 //! let snapshots = repository.snapshots()?;
 //! let root = snapshots.iter().next().expect("there is one").root()?;
 //! let mut files = Files(Vec::new());

@@ -26,7 +26,7 @@ pub use hidden::HiddenSnapshot;
 /// Which packs are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packs {
-    /// Those of folders, lists and manifests: `q`.
+    /// Those of directories, lists and manifests: `q`.
     Metadata,
     /// Those of files, too: `p` and `q`.
     All,
@@ -40,7 +40,7 @@ pub struct UnindexedPack {
     pub id: BlobId,
     /// Its length in bytes.
     pub length: u64,
-    /// How many contents it holds of each prefix; no prefix is what files consist of, `k` are folders, `m`
+    /// How many contents it holds of each prefix; no prefix is what files consist of, `k` are directories, `m`
     /// manifests.
     pub holds: BTreeMap<Option<char>, Held>,
     /// When the newest of them was written.

@@ -64,7 +64,7 @@ const FAR_BYTES: u64 = 1 << 30;
 
 /// Walks the tree on one thread.
 pub(crate) struct Planner<'a> {
-    shared: Context<'a>,
+    context: Context<'a>,
     /// The staging tree, to be looked at.
     staged: Option<Handles<'a>>,
     batch: Batch,
@@ -77,17 +77,17 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(shared: Context<'a>, root: &Entry) -> Self {
-        let share = match shared.options.portion {
+    pub(crate) fn new(context: Context<'a>, root: &Entry) -> Self {
+        let share = match context.options.portion {
             Portion::Shard(shard) => Some(Share::new(shard, root)),
             Portion::Whole | Portion::Finish(_) => None,
         };
-        let rounds = Rounds::new(&shared, root);
-        let staged = shared
+        let rounds = Rounds::new(&context, root);
+        let staged = context
             .destination
             .map(|Destination { staging, directories, .. }| Handles::looking(staging.handle(), directories));
         Self {
-            shared,
+            context,
             staged,
             batch: Batch::default(),
             merge: Merge::default(),
@@ -99,7 +99,7 @@ impl<'a> Planner<'a> {
 
     /// Plans everything below a root and returns what is to be done at the end.
     pub(crate) fn run(mut self, root: &Entry) -> Merge {
-        let destination = self.shared.destination;
+        let destination = self.context.destination;
         let is_left = destination.is_some_and(|destination| destination.staging.is_left());
         let left = if is_left { Leftover::Usable } else { Leftover::Nothing };
         let directory = Directory::root(Trail::root(Some(root.object())), root.into(), left);
@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
                 let name = name.unwrap_or(root.name());
                 let there = There { existing: self.existing(&directory), left: self.left(&directory) };
                 let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
-                let found = there.found(&self.shared, name, root, left);
+                let found = there.found(&self.context, name, root, left);
                 directory.set_placeholders(vec![name.into()]);
                 self.leaf(&directory, name, root, found);
                 self.child_done(directory);
@@ -123,9 +123,9 @@ impl<'a> Planner<'a> {
 
     /// Plans everything below a directory.
     fn walk(&mut self, root: &Entry, directory: Arc<Directory>) {
-        let folding = self.shared.folding;
+        let folding = self.context.folding;
         let fold: FoldName<'_> = &|name| folding.key(name);
-        let walk = Walk::new(root.repository()).max_depth(self.shared.options.max_depth);
+        let walk = Walk::new(root.repository()).max_depth(self.context.options.max_depth);
         let walk = if folding == Folding::Nothing { walk } else { walk.fold(fold) };
         let stopped = walk.run([(root, directory)], self).is_break();
         self.merge.may_tag |= stopped && self.visit.lacks_tag();
@@ -136,7 +136,7 @@ impl<'a> Planner<'a> {
     fn drain(&mut self) {
         loop {
             self.hand_over();
-            let wrong = self.shared.crew.checks().wait();
+            let wrong = self.context.crew.checks().wait();
             if wrong.is_empty() {
                 return;
             }
@@ -146,7 +146,7 @@ impl<'a> Planner<'a> {
 
     /// Opens the directory of the target, if it was there before.
     fn existing(&mut self, directory: &Arc<Directory>) -> Option<OwnedFd> {
-        let destination = self.shared.destination.filter(|_| !self.shared.options.is_shard())?;
+        let destination = self.context.destination.filter(|_| !self.context.options.is_shard())?;
         if directory.kind != DirectoryKind::Existing {
             return None;
         }
@@ -162,10 +162,10 @@ impl<'a> Planner<'a> {
 
     /// Lists what an interrupted restore left of the directory.
     fn left(&mut self, directory: &Arc<Directory>) -> Option<Leftovers> {
-        if directory.left != Leftover::Usable || self.shared.options.is_shard() {
+        if directory.left != Leftover::Usable || self.context.options.is_shard() {
             return None;
         }
-        let folds = self.shared.folding != Folding::Nothing;
+        let folds = self.context.folding != Folding::Nothing;
         let opened = match self.staged.as_mut()?.open(directory) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.open_up(directory, Side::Staging);
@@ -215,14 +215,14 @@ impl<'a> Planner<'a> {
 
     /// Lists the directory of the target, if what the snapshot does not have is to be deleted.
     fn names_of(&self, directory: &Arc<Directory>, there: &There) -> Option<ExtraNames> {
-        let existing = there.existing.as_ref().filter(|_| self.shared.options.delete_extra)?;
+        let existing = there.existing.as_ref().filter(|_| self.context.options.delete_extra)?;
         let names = ExtraNames::read(existing.as_fd());
         names.map_err(|error| self.extra_problem(directory, "", NotDeleted::Unlisted(error.into()))).ok()
     }
 
     /// Lists placeholders of the target's directory. Where extras are deleted, they are some.
     fn placeholders_of(&self, there: &There) -> Placeholders {
-        let existing = there.existing.as_ref().filter(|_| !self.shared.options.delete_extra);
+        let existing = there.existing.as_ref().filter(|_| !self.context.options.delete_extra);
         existing.map_or_else(Placeholders::default, |existing| Placeholders::read(existing.as_fd()))
     }
 
@@ -234,12 +234,12 @@ impl<'a> Planner<'a> {
     }
 
     fn problem(&self, directory: &Arc<Directory>, name: &str, reason: Reason) {
-        self.shared.tally.problem(directory.path_of(name), reason);
+        self.context.tally.problem(directory.path_of(name), reason);
     }
 
     /// As [`Self::problem`], of what the snapshot does not have.
     fn extra_problem(&self, directory: &Arc<Directory>, name: &str, reason: NotDeleted) {
-        self.shared.tally.extra_problem(directory.path_of(name), reason);
+        self.context.tally.extra_problem(directory.path_of(name), reason);
     }
 
     fn is_full(&self) -> bool {
@@ -251,15 +251,15 @@ impl<'a> Planner<'a> {
     fn hand_over_when_full(&mut self) {
         if self.is_full() {
             self.hand_over();
-            let wrong = self.shared.crew.checks().take();
+            let wrong = self.context.crew.checks().take();
             self.take_back(wrong);
         }
     }
 
     fn hand_over(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
-        batch.schedule(self.shared.repository.contents(), self.shared.read_at_least);
-        self.shared.crew.take(batch);
+        batch.schedule(self.context.repository.contents(), self.context.read_at_least);
+        self.context.crew.take(batch);
     }
 }
 
@@ -280,28 +280,28 @@ struct Placing {
 
 impl There {
     /// Decides how a directory gets to its place, and what it gets there besides what is in it.
-    fn placing(&self, shared: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
+    fn placing(&self, context: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
         let attributes = if entry.is_implied() {
             // As of any directory that is made on the way: one that is there stays as it is.
             let there = found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
             let there = there.filter(|stat| is_directory(stat));
-            there.map_or_else(|| shared.of_directory(entry), Attributes::found)
+            there.map_or_else(|| context.of_directory(entry), Attributes::found)
         } else {
             Attributes::from(entry)
         };
         // It is made, and left as it is made.
-        if shared.options.is_shard() || parent.kind != DirectoryKind::Existing {
+        if context.options.is_shard() || parent.kind != DirectoryKind::Existing {
             return Ok(Placing { kind: DirectoryKind::Inner, replaces: false, attributes });
         }
         let directory = self.existing.as_ref().map(AsFd::as_fd);
-        let device = shared.destination.map(|destination| destination.target.device);
+        let device = context.destination.map(|destination| destination.target.device);
         let is_boundary = |stat: &Stat| match directory.zip(device) {
             Some((directory, device)) => is_boundary(directory, entry.name().as_bytes(), stat, device),
             None => Ok(false),
         };
         let found = found.and_then(Result::ok).flatten();
-        let (kind, replaces) = match DirectoryPolicy::decide(found.as_ref(), is_boundary, shared.options)? {
+        let (kind, replaces) = match DirectoryPolicy::decide(found.as_ref(), is_boundary, context.options)? {
             DirectoryPolicy::Fill => (DirectoryKind::Existing, false),
             DirectoryPolicy::Replace => (DirectoryKind::Moved, true),
             DirectoryPolicy::Make => (DirectoryKind::Moved, false),
@@ -310,9 +310,9 @@ impl There {
     }
 
     /// Returns what is there already of a file or link.
-    fn found(&self, shared: &Context<'_>, name: &str, entry: &Entry, left: Leftover) -> Candidates {
+    fn found(&self, context: &Context<'_>, name: &str, entry: &Entry, left: Leftover) -> Candidates {
         let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
-        let creator = shared.creator();
-        Candidates { left, ..Candidates::of(stat.as_ref(), entry, shared.options, creator) }
+        let creator = context.creator();
+        Candidates { left, ..Candidates::of(stat.as_ref(), entry, context.options, creator) }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Job<'a> {
 impl Job<'_> {
     /// Runs the Job, and returns how it ended.
     pub(crate) fn run(&self) -> JobOutcome {
-        self.restore().unwrap_or_else(|ending| ending)
+        self.restore().unwrap_or_else(|outcome| outcome)
     }
 
     fn restore(&self) -> Result<JobOutcome, JobOutcome> {
@@ -81,8 +81,8 @@ impl Job<'_> {
             Found::Snapshot(_) => snapshots,
             Found::Nothing => missing::certain(&repository, &settings.wanted)?,
             // What is said of those that there are holds, whatever may be hidden beside them.
-            Found::NoneFits(_) => missing::certain(&repository, &settings.wanted).unwrap_or_else(|ending| {
-                self.log.warn(ending.sentence().cause());
+            Found::NoneFits(_) => missing::certain(&repository, &settings.wanted).unwrap_or_else(|outcome| {
+                self.log.warn(outcome.line().cause());
                 snapshots
             }),
         };
@@ -105,12 +105,12 @@ impl Job<'_> {
         };
         let root = self.root(snapshot)?;
         preflight::check(&target, &root, settings.options.sparse, self.log)?;
-        let ending = write::restore(self, snapshot, &root, &settings)?;
+        let outcome = write::restore(self, snapshot, &root, &settings)?;
         Ok(match doubt {
-            Some(doubt) if ending.result() == JobResult::Restored => {
+            Some(doubt) if outcome.result() == JobResult::Restored => {
                 JobOutcome::new(JobResult::Partial, doubt)
             }
-            _ => newer.into_iter().fold(ending, |ending, newer| ending.restored_but(&newer)),
+            _ => newer.into_iter().fold(outcome, |outcome, newer| outcome.restored_but(&newer)),
         })
     }
 

@@ -21,8 +21,8 @@ fn found(given: &Path) -> Vec<(PathBuf, Relation)> {
 
 #[test]
 fn above_below_and_beside() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
     let volume = root.join("volume");
     let at = volume.join("repository");
     repository(&at, "sources");
@@ -45,8 +45,8 @@ fn above_below_and_beside() {
 
 #[test]
 fn a_small_tree_is_searched_however_slow_the_machine_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
     repository(&root.join("repository"), "sources");
     let mut budget = Budget { until: std::time::Instant::now(), ..Effort::Hint.budget() };
     assert_eq!(below(&LocalPath::look_among(&root, None), &root, LEVELS, &mut budget).found.len(), 1);
@@ -54,16 +54,16 @@ fn a_small_tree_is_searched_however_slow_the_machine_is() {
 
 #[test]
 fn every_layout_is_recognized() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for case in golden::cases() {
         assert_eq!(layout(&case.repository), Some(Layout::Directory), "{}", case.name);
     }
-    fs::write(folder.path().join(".shards"), r#"{"default":[3],"maxNonShardedLength":2}"#).unwrap();
-    assert_eq!(layout(folder.path()), None);
-    fs::create_dir(folder.path().join("kop")).unwrap();
-    fs::write(folder.path().join("kop/ia.repository.f"), "{}").unwrap();
-    assert_eq!(layout(folder.path()), Some(Layout::Directory));
-    let bucket = folder.path().join("bucket");
+    fs::write(directory.path().join(".shards"), r#"{"default":[3],"maxNonShardedLength":2}"#).unwrap();
+    assert_eq!(layout(directory.path()), None);
+    fs::create_dir(directory.path().join("kop")).unwrap();
+    fs::write(directory.path().join("kop/ia.repository.f"), "{}").unwrap();
+    assert_eq!(layout(directory.path()), Some(Layout::Directory));
+    let bucket = directory.path().join("bucket");
     fs::create_dir(&bucket).unwrap();
     fs::write(bucket.join("kopia.repository"), "{}").unwrap();
     assert_eq!(layout(&bucket), Some(Layout::ObjectStore));
@@ -119,8 +119,8 @@ fn a_cache_is_no_repository() {
 
 #[test]
 fn packs_are_known_by_their_names() {
-    let folder = tempfile::tempdir().unwrap();
-    assert!(!holds_packs(folder.path(), Effort::Hint));
+    let directory = tempfile::tempdir().unwrap();
+    assert!(!holds_packs(directory.path(), Effort::Hint));
     for case in golden::cases() {
         assert!(holds_packs(&case.repository, Effort::Hint), "{}", case.name);
         // One level above, they are the packs of another directory.
@@ -129,16 +129,16 @@ fn packs_are_known_by_their_names() {
     let flat = kopia_testkit::faults::repository("copy-of-bucket");
     assert!(holds_packs(&flat, Effort::Hint), "in a copy of a bucket, too");
     for other in ["p", "postgres/base", "q/0/1", "pictures/abc"] {
-        fs::create_dir_all(folder.path().join(other)).unwrap();
-        fs::write(folder.path().join(other).join("data.f"), "").unwrap();
+        fs::create_dir_all(directory.path().join(other)).unwrap();
+        fs::write(directory.path().join(other).join("data.f"), "").unwrap();
     }
-    assert!(!holds_packs(folder.path(), Effort::Hint));
+    assert!(!holds_packs(directory.path(), Effort::Hint));
 }
 
 #[test]
 fn hostile_folders_end_the_search() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
     let given = root.join("given");
     fs::create_dir_all(given.join("a/b")).unwrap();
     symlink("..", given.join("a/loop")).unwrap();

@@ -36,7 +36,7 @@ impl Planner<'_> {
             return;
         }
         if let Some(stub) = entry.stub() {
-            self.shared.tally.stub(directory.path_of(name), stub);
+            self.context.tally.stub(directory.path_of(name), stub);
         }
         directory.expect_one();
         let mut small = SmallEntry {
@@ -57,11 +57,11 @@ impl Planner<'_> {
             Some(ExistingPolicy::Trust { owner }) => {
                 self.discard(&mut small, &mut found);
                 if owner {
-                    self.shared.tally.note(&small.path(), Attribute::Owner);
+                    self.context.tally.note(&small.path(), Attribute::Owner);
                 }
                 let bytes = if small.symlink { 0 } else { small.size };
-                self.shared.tally.found(bytes);
-                self.shared.tally.kept(bytes);
+                self.context.tally.found(bytes);
+                self.context.tally.kept(bytes);
                 return self.without(small);
             }
             _ => {}
@@ -69,7 +69,7 @@ impl Planner<'_> {
         // What no shard has left there was moved to its place by a finish that was killed, or is restored
         // now. What is not whole is as good as what an interrupted restore left: it is compared, and what is
         // missing of it is read.
-        let is_left = self.shared.options.is_finish() && found.left == Leftover::Usable;
+        let is_left = self.context.options.is_finish() && found.left == Leftover::Usable;
         if is_left && self.is_incomplete(&small) {
             if small.size == 0 {
                 self.discard(&mut small, &mut found);
@@ -92,11 +92,11 @@ impl Planner<'_> {
     pub(super) fn contents(&mut self, mut small: SmallEntry, mut found: Candidates, begins: Option<u64>) {
         let object = small.object;
         let is_empty = small.size == 0 && !small.symlink;
-        if is_empty && self.shared.repository.object_is_empty(object) {
+        if is_empty && self.context.repository.object_is_empty(object) {
             self.empty(small, found);
             return self.hand_over_when_full();
         }
-        let mut extents = Extents::new(self.shared.repository, object).assuming(small.size);
+        let mut extents = Extents::new(self.context.repository, object).assuming(small.size);
         match (extents.next(), extents.next()) {
             // Every shard reads the list; what is no more than one content is written by one of them.
             (None | Some(Ok(_)), None) if !self.has(begins, 0) => self.without(small),
@@ -112,7 +112,7 @@ impl Planner<'_> {
                 self.discard(&mut small, &mut found);
                 if self.share.is_some() {
                     // Others may have written what falls to them.
-                    self.shared.note_incomplete(small.path(), error.to_string());
+                    self.context.note_incomplete(small.path(), error.to_string());
                 }
                 self.lost(small, error.into());
             }
@@ -143,7 +143,7 @@ impl Planner<'_> {
             return false;
         }
         let said_so = |destination: Destination<'_>| destination.incomplete.concern(&small.path());
-        self.shared.destination.is_some_and(said_so) || !self.has_size(small)
+        self.context.destination.is_some_and(said_so) || !self.has_size(small)
     }
 
     /// Returns whether what is left of a file has the size that its entry states.
@@ -176,7 +176,7 @@ impl Planner<'_> {
         if !found.is_nothing() {
             return self.batch.checks.push(Check { item: Item::Small(small), extent: Some(extent), found });
         }
-        match self.shared.repository.contents().assume(&extent.content, extent.length.or(Some(small.size))) {
+        match self.context.repository.contents().assume(&extent.content, extent.length.or(Some(small.size))) {
             Ok(location) => self.batch.add(Item::Small(small), location, &extent),
             Err(error) => {
                 tracing::debug!(%object, %error, "no location");
@@ -194,7 +194,7 @@ impl Planner<'_> {
     ) {
         let size = small.size;
         self.wait_for_large_file();
-        self.shared.crew.checks().large_file_begun();
+        self.context.crew.checks().large_file_begun();
         let file = Arc::new(LargeFile::new(small, found));
         self.batch.large_files += 1;
         let mut planned = 0;
@@ -235,7 +235,7 @@ impl Planner<'_> {
 
     /// Waits until one more file may be open. Those that are begun get all their pieces in that time.
     fn wait_for_large_file(&mut self) {
-        let (most, checks) = (self.shared.large_files, self.shared.crew.checks());
+        let (most, checks) = (self.context.large_files, self.context.crew.checks());
         while checks.are_large_files(most) {
             self.hand_over();
             let wrong = checks.wait_for_large_file(most);
@@ -245,7 +245,7 @@ impl Planner<'_> {
 
     /// Plans to read a piece of a large file.
     fn piece(&mut self, file: Arc<LargeFile>, extent: Extent) {
-        match self.shared.repository.contents().assume(&extent.content, extent.length) {
+        match self.context.repository.contents().assume(&extent.content, extent.length) {
             Ok(location) => self.batch.add(Item::Large(file), location, &extent),
             Err(error) => {
                 file.fail(

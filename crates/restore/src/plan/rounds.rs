@@ -48,7 +48,7 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) fn new(shared: &Context<'_>, root: &Entry) -> Self {
+    pub(super) fn new(context: &Context<'_>, root: &Entry) -> Self {
         let mut rounds = Self {
             left: None,
             at_first: Space { bytes: u64::MAX, inodes: u64::MAX },
@@ -60,8 +60,8 @@ impl Rounds {
             stuck: Vec::new(),
             flushed: false,
         };
-        if let Some(Destination { target, .. }) = shared.destination {
-            rounds.look_at(target, root, shared.options.portion == Portion::Whole);
+        if let Some(Destination { target, .. }) = context.destination {
+            rounds.look_at(target, root, context.options.portion == Portion::Whole);
         }
         rounds
     }
@@ -94,7 +94,7 @@ impl Planner<'_> {
     /// Takes room for a file or link, ending the round where there is too little.
     pub(super) fn take_room_for(&mut self, entry: &SmallEntry, found: Candidates) {
         let mut takes = Space::of(entry.size, self.rounds.block);
-        if self.shared.options.in_place
+        if self.context.options.in_place
             && found.existing == Some(ExistingPolicy::Compare)
             && entry.object.indirection() > 0
         {
@@ -105,7 +105,7 @@ impl Planner<'_> {
     }
 
     fn take_room(&mut self, takes: Space) {
-        let Some(Destination { room, .. }) = self.shared.destination else { return };
+        let Some(Destination { room, .. }) = self.context.destination else { return };
         let is_over = self.rounds.left.is_some_and(|left| !left.has_room_for(takes) || room.is_crowded());
         if is_over || room.ran_out() {
             self.end_round();
@@ -118,8 +118,8 @@ impl Planner<'_> {
     /// Waits until everything that was handed out is done, and makes room if there is little.
     fn end_round(&mut self) {
         self.drain();
-        let Some(Destination { room, .. }) = self.shared.destination else { return };
-        if self.shared.stopped() {
+        let Some(Destination { room, .. }) = self.context.destination else { return };
+        if self.context.stopped() {
             return;
         }
         let postponed = room.take_postponed();
@@ -148,7 +148,7 @@ impl Planner<'_> {
     /// Goes on as long as something can be put into its place to make room.
     fn try_alone(&mut self, postponed: Postponed) {
         let mut waiting = vec![postponed];
-        while !self.shared.stopped() {
+        while !self.context.stopped() {
             for postponed in waiting {
                 match postponed {
                     Postponed::Directory(directory) => {
@@ -180,7 +180,7 @@ impl Planner<'_> {
             self.drain();
             let mut waiting = std::mem::take(&mut self.rounds.stuck);
             waiting.extend(self.take_postponed());
-            if waiting.is_empty() || self.shared.stopped() {
+            if waiting.is_empty() || self.context.stopped() {
                 return;
             }
             self.publish();
@@ -201,7 +201,7 @@ impl Planner<'_> {
 
     /// Has what is finished and replaces something put into its place; returns how many entries got there.
     fn publish(&mut self) -> usize {
-        let Some(Destination { room, .. }) = self.shared.destination else { return 0 };
+        let Some(Destination { room, .. }) = self.context.destination else { return 0 };
         self.batch.chores.push(Chore::Publish);
         self.drain();
         let count = room.take_published();
@@ -223,22 +223,22 @@ impl Planner<'_> {
     }
 
     fn take_postponed(&self) -> Vec<Postponed> {
-        self.shared.destination.map_or_else(Vec::new, |destination| destination.room.take_postponed())
+        self.context.destination.map_or_else(Vec::new, |destination| destination.room.take_postponed())
     }
 
     fn free(&self) -> Space {
-        self.shared
+        self.context
             .destination
             .map_or(self.rounds.at_first, |destination| Space::free(&destination.target.directory))
     }
 
     /// Ends the restore because there is no room for the rest.
     fn give_up_for_room(&mut self) {
-        let Some(destination) = self.shared.destination else { return };
+        let Some(destination) = self.context.destination else { return };
         let mut waiting = std::mem::take(&mut self.rounds.stuck);
         waiting.extend(self.take_postponed());
         let (free, block) = (self.free().bytes, self.rounds.block);
-        let rest = || Some(self.rounds.total?.bytes.saturating_sub(self.shared.tally.bytes_there()));
+        let rest = || Some(self.rounds.total?.bytes.saturating_sub(self.context.tally.bytes_there()));
         let needed = if self.rounds.over_existing {
             Some(waiting.iter().map(|postponed| postponed.bytes(block)).collect::<InTurn>().most())
         } else {
@@ -251,12 +251,12 @@ impl Planner<'_> {
         let mut mixed: Vec<String> = waiting.iter().filter_map(Postponed::mixed).collect();
         mixed.sort();
         mixed.truncate(MOST_MIXED);
-        self.shared.crew.give_up(Error::NoRoom {
+        self.context.crew.give_up(Error::NoRoom {
             target: destination.target.path.clone(),
             // Where a quota is used up, what is free says nothing.
             missing: needed.and_then(|needed| needed.checked_sub(free)).filter(|missing| *missing > 0),
             mixed,
-            in_place_helps: replaces && !self.shared.options.in_place,
+            in_place_helps: replaces && !self.context.options.in_place,
             source: destination.room.error(),
             unfinished: destination.unfinished(),
         });

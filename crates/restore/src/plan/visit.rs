@@ -67,7 +67,7 @@ impl Visitor for Planner<'_> {
     fn leaf(&mut self, parent: &mut Walked<Arc<Directory>>, entry: Entry) -> ControlFlow<()> {
         self.unless_stopped()?;
         let left = self.note(&parent.attached, &entry);
-        let found = self.visit.there.found(&self.shared, entry.name(), &entry, left);
+        let found = self.visit.there.found(&self.context, entry.name(), &entry, left);
         self.leaf(&parent.attached, entry.name(), &entry, found);
         ControlFlow::Continue(())
     }
@@ -94,15 +94,15 @@ impl Visitor for Planner<'_> {
         match problem {
             Problem::Refused(refused) => {
                 self.visit.extras.iter_mut().for_each(|extras| extras.note_refused(&refused.name));
-                self.shared.tally.problem(directory.path_of(&refused.name), refused);
+                self.context.tally.problem(directory.path_of(&refused.name), refused);
             }
             Problem::Clash(clash) => {
                 let path = clash.path(&directory.path_of(""));
                 let below = clash.entry.entries_below();
-                self.shared.tally.lost(path, Reason::NameTaken { other: Some(clash.other) }, below);
+                self.context.tally.lost(path, Reason::NameTaken { other: Some(clash.other) }, below);
             }
             Problem::NotMerged { name, defect, .. } => {
-                self.shared.tally.problem(directory.path_of(&name), defect);
+                self.context.tally.problem(directory.path_of(&name), defect);
             }
         }
         ControlFlow::Continue(())
@@ -131,7 +131,7 @@ impl Visitor for Planner<'_> {
         }
         match read {
             Err(error) => self.unreadable(&directory, error),
-            Ok(_) if self.shared.stopped() => {}
+            Ok(_) if self.context.stopped() => {}
             Ok(summary) => {
                 if let (Some(extras), Some(existing)) = (extras, existing) {
                     self.set_extras(&directory, &existing, extras, summary.as_ref());
@@ -148,18 +148,18 @@ impl Visitor for Planner<'_> {
 
 impl Planner<'_> {
     fn unless_stopped(&self) -> ControlFlow<()> {
-        if self.shared.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.context.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Notes that the snapshot has an entry, and returns what an interrupted restore left of it.
     fn note(&mut self, directory: &Arc<Directory>, entry: &Entry) -> Leftover {
         if entry.name().contains('\u{fffd}') {
-            self.shared.tally.note(&directory.path_of(entry.name()), Attribute::Name);
+            self.context.tally.note(&directory.path_of(entry.name()), Attribute::Name);
         }
         self.visit.note(entry);
         let left = self.visit.there.left.as_mut().map_or(Leftover::Nothing, |left| left.take_up(entry));
         // Other shards may have begun with it.
-        let is_begun = self.share.is_some() && self.shared.destination.is_some();
+        let is_begun = self.share.is_some() && self.context.destination.is_some();
         if is_begun { Leftover::Usable } else { left }
     }
 
@@ -171,7 +171,8 @@ impl Planner<'_> {
         trail: &Trail,
         left: Leftover,
     ) -> Result<Arc<Directory>, Reason> {
-        let Placing { kind, replaces, attributes } = self.visit.there.placing(&self.shared, parent, entry)?;
+        let Placing { kind, replaces, attributes } =
+            self.visit.there.placing(&self.context, parent, entry)?;
         self.take_room_for_directory();
         let directory = parent.child(trail.clone(), entry.entries_below(), attributes, kind, left);
         if replaces {
@@ -195,7 +196,7 @@ impl Planner<'_> {
     ) {
         let keep = |name: &str, why| self.extra_problem(directory, name, why);
         let is_root = directory.parent.is_none();
-        let names = extras.settle(existing.as_fd(), summary, is_root, self.shared.options, keep);
+        let names = extras.settle(existing.as_fd(), summary, is_root, self.context.options, keep);
         if let (Some(names), Ok(listed)) = (names, Identity::of(existing)) {
             directory.set_extras(listed, names);
         }
@@ -205,9 +206,9 @@ impl Planner<'_> {
     fn lose(&mut self, parent: &Arc<Directory>, entry: &Entry, reason: Reason) {
         let path = parent.path_of(entry.name());
         if self.share.is_some() {
-            self.shared.note_incomplete(format!("{path}/"), reason.to_string());
+            self.context.note_incomplete(format!("{path}/"), reason.to_string());
         }
-        self.shared.tally.lost(path, reason, entry.entries_below());
+        self.context.tally.lost(path, reason, entry.entries_below());
         self.visit.there.left.iter_mut().for_each(|left| left.give_back(entry.name()));
     }
 
@@ -218,8 +219,8 @@ impl Planner<'_> {
         if self.share.is_some() {
             // The other shards leave to this one what fell to it, and whoever finishes the restore has to
             // know.
-            self.shared.note_incomplete(format!("{path}/"), error.to_string());
+            self.context.note_incomplete(format!("{path}/"), error.to_string());
         }
-        self.shared.tally.problem(path, error);
+        self.context.tally.problem(path, error);
     }
 }

@@ -130,11 +130,11 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
     pub(super) fn single(&mut self, entry: &Entry, name: &str) {
         self.note(entry);
         let attached = PendingDir { handle: self.target.clone(), ..PendingDir::default() };
-        let place = Walked { trail: Trail::root(None), is_whole: true, attached };
-        self.leaf(&place, name, entry);
+        let directory = Walked { trail: Trail::root(None), is_whole: true, attached };
+        self.leaf(&directory, name, entry);
         let placeholder =
-            place.attached.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), name));
-        placeholder.iter().for_each(|name| self.deleted(place.path_of(name)));
+            directory.attached.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), name));
+        placeholder.iter().for_each(|name| self.deleted(directory.path_of(name)));
     }
 
     fn is_boundary(&self, parent: Option<&Arc<OwnedFd>>, name: &str, stat: &Stat) -> bool {

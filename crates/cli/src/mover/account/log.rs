@@ -10,7 +10,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::discovery;
-use super::line::StatusLine;
 use super::metrics;
 use super::outcome::JobOutcome;
 use super::report::JobReport;
@@ -59,11 +58,11 @@ impl JobLog {
 
     /// Writes the final report exactly once, and returns the exit status; a concurrent caller blocks until it
     /// is written.
-    pub(crate) fn end(&self, ending: &JobOutcome) -> u8 {
+    pub(crate) fn end(&self, outcome: &JobOutcome) -> u8 {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = ending.status();
+        let status = outcome.status();
         let Some(mut account) = report.take() else { return status };
-        account.conclude(ending, self.start.elapsed());
+        account.conclude(outcome, self.start.elapsed());
         if let Some(file) = &*self.metrics_file.lock().unwrap_or_else(PoisonError::into_inner)
             && let Err(error) = metrics::write(file, &account)
         {
@@ -71,16 +70,16 @@ impl JobLog {
         }
         // What it reports of is over; that it cannot be reported changes nothing.
         let _ = termination::write(&self.termination_log, &account);
-        write_end(ending);
+        write_end(outcome);
         status
     }
 }
 
 /// Writes the end of the log in one piece: nothing comes between its lines, and nothing after them.
-fn write_end(ending: &JobOutcome) {
-    let sentence: &StatusLine = ending.sentence();
-    let mut lines = ending.summary();
-    lines.extend(discovery::lines(ending.identities(), sentence.as_str().len()));
-    lines.push(sentence.to_string());
+fn write_end(outcome: &JobOutcome) {
+    let line = outcome.line();
+    let mut lines = outcome.summary();
+    lines.extend(discovery::lines(outcome.identities(), line.as_str().len()));
+    lines.push(line.to_string());
     log_last(lines.join("\n"));
 }

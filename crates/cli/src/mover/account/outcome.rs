@@ -44,8 +44,8 @@ impl Serialize for JobResult {
 #[derive(Debug)]
 pub(crate) struct JobOutcome {
     result: JobResult,
-    sentence: StatusLine,
-    /// Boxed, because every step may return an ending instead of what comes next.
+    line: StatusLine,
+    /// Boxed, because every step may return an outcome instead of what comes next.
     context: Box<Context>,
 }
 
@@ -63,10 +63,10 @@ struct Context {
 }
 
 impl JobOutcome {
-    pub(crate) fn new(result: JobResult, sentence: StatusLine) -> Self {
+    pub(crate) fn new(result: JobResult, line: StatusLine) -> Self {
         let operation = "restore".into();
         let context = Context { operation, details: Vec::new(), wanted: None, identities: Vec::new() };
-        Self { result, sentence, context: context.into() }
+        Self { result, line, context: context.into() }
     }
 
     /// Takes another operation than `restore` for what ended so.
@@ -75,14 +75,14 @@ impl JobOutcome {
         self
     }
 
-    pub(crate) fn failed(sentence: StatusLine) -> Self {
-        Self::new(JobResult::Failed, sentence)
+    pub(crate) fn failed(line: StatusLine) -> Self {
+        Self::new(JobResult::Failed, line)
     }
 
-    /// Adds to the sentence of a restore that succeeded what whoever reads no other line must know.
+    /// Adds to the line of a restore that succeeded what whoever reads no other line must know.
     pub(crate) fn restored_but(mut self, what: &str) -> Self {
         if self.result == JobResult::Restored {
-            self.sentence = self.sentence.and(what);
+            self.line = self.line.and(what);
         }
         self
     }
@@ -109,8 +109,8 @@ impl JobOutcome {
         self.result
     }
 
-    pub(crate) fn sentence(&self) -> &StatusLine {
-        &self.sentence
+    pub(crate) fn line(&self) -> &StatusLine {
+        &self.line
     }
 
     pub(crate) fn identities(&self) -> &[Identity] {
@@ -141,7 +141,7 @@ impl JobOutcome {
             format!("INFO: EXIT_CODE: {}", self.status()),
             "INFO: === Done ===".into(),
         ]);
-        if self.status() != 0 && !self.sentence.as_str().starts_with("ERROR: ") {
+        if self.status() != 0 && !self.line.as_str().starts_with("ERROR: ") {
             lines.push("ERROR: there is nothing to restore, and that was to be a failure".into());
         }
         // The controller takes the identity that was asked for from this line.

@@ -60,11 +60,11 @@ pub(crate) struct Counts {
 
 impl JobReport {
     /// Adds how it ended.
-    pub(crate) fn conclude(&mut self, ending: &JobOutcome, elapsed: Duration) {
+    pub(crate) fn conclude(&mut self, outcome: &JobOutcome, elapsed: Duration) {
         self.version = env!("CARGO_PKG_VERSION");
-        self.result = Some(ending.result());
-        self.exit_code = ending.status();
-        self.message = ending.sentence().to_string();
+        self.result = Some(outcome.result());
+        self.exit_code = outcome.status();
+        self.message = outcome.line().to_string();
         // Milliseconds are exact enough, and short.
         self.seconds = (elapsed.as_secs_f64() * 1000.0).round() / 1000.0;
     }

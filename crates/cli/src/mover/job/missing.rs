@@ -75,18 +75,17 @@ fn in_directory(
     (failure.store, failure.password) = (store, Some(&settings.password));
     let findings = explain(failure, Effort::Hint);
     let first = findings.first();
-    let ending = match first {
+    let outcome = match first {
         Some(finding) if is_no_backup_yet(path, error, finding, settings.on_missing) => {
             let identity = settings.wanted.identity.to_string();
-            let sentence =
-                StatusLine::nothing(&identity, &finding.fact(), &finding.change(Audience::VolSync));
-            JobOutcome::new(how(settings.on_missing), sentence)
+            let line = StatusLine::nothing(&identity, &finding.fact(), &finding.change(Audience::VolSync));
+            JobOutcome::new(how(settings.on_missing), line)
         }
         Some(finding) => JobOutcome::failed(StatusLine::of(finding)),
         None => JobOutcome::failed(StatusLine::unable("open the repository", &chain(error), "")),
     };
-    findings.iter().skip(1).fold(ending, |ending, finding| {
-        ending.detail(format!("INFO: {}", finding.sentence(Audience::VolSync)))
+    findings.iter().skip(1).fold(outcome, |outcome, finding| {
+        outcome.detail(format!("INFO: {}", finding.sentence(Audience::VolSync)))
     })
 }
 
@@ -119,19 +118,19 @@ fn is_no_backup_yet(
 /// Ends a Job whose identity certainly has no snapshot.
 pub(crate) fn identity(snapshots: &Snapshots, settings: &Settings) -> JobOutcome {
     let wanted = &settings.wanted.identity;
-    let sentence = match no_snapshot(snapshots, wanted) {
+    let line = match no_snapshot(snapshots, wanted) {
         Some(finding) => StatusLine::of(&finding),
         None => StatusLine::nothing(&wanted.to_string(), "the repository has none of it", ""),
     };
-    let mut ending = JobOutcome::new(how(settings.on_missing), sentence).without_snapshots(wanted);
+    let mut outcome = JobOutcome::new(how(settings.on_missing), line).without_snapshots(wanted);
     if snapshots.iter().len() == 0 && snapshots.hides_deleted() {
-        ending = ending.detail("INFO: snapshots were deleted, of which some may still be there");
+        outcome = outcome.detail("INFO: snapshots were deleted, of which some may still be there");
     }
-    with_others(ending, snapshots, settings)
+    with_others(outcome, snapshots, settings)
 }
 
 /// Adds the identities that there are, best first, if they are to be listed.
-pub(crate) fn with_others(ending: JobOutcome, snapshots: &Snapshots, settings: &Settings) -> JobOutcome {
+pub(crate) fn with_others(outcome: JobOutcome, snapshots: &Snapshots, settings: &Settings) -> JobOutcome {
     const MOST: usize = 3;
     let wanted = &settings.wanted.identity;
     let others = if settings.discover {
@@ -139,7 +138,7 @@ pub(crate) fn with_others(ending: JobOutcome, snapshots: &Snapshots, settings: &
     } else {
         Vec::new()
     };
-    ending.instead(others)
+    outcome.instead(others)
 }
 
 fn how(on_missing: Option<OnMissing>) -> JobResult {

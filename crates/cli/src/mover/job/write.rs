@@ -42,23 +42,23 @@ pub(crate) fn restore(
             let refused = error_kind(&error) == Some(ErrorKind::PermissionDenied);
             let told = refused.then(|| preflight::refused(&settings.target)).flatten();
             let what = format!("restore {}", settings.wanted.identity);
-            let ending = JobOutcome::failed(told.unwrap_or_else(|| advice::target(&what, &error)));
+            let job_outcome = JobOutcome::failed(told.unwrap_or_else(|| advice::target(&what, &error)));
             match &error {
                 restore::Error::Target { unfinished: Some(unfinished), .. }
                 | restore::Error::NoRoom { unfinished, .. } => {
-                    let ending = ending.detail(format!(
+                    let job_outcome = job_outcome.detail(format!(
                         "INFO: what was done lies in {}, and the next Job takes it up",
                         output::escape(&unfinished.display().to_string())
                     ));
                     match &error {
                         restore::Error::NoRoom { mixed, .. } if !mixed.is_empty() => {
                             let mixed = Hint::MixedFiles(mixed.clone()).text(Audience::VolSync);
-                            ending.detail(format!("WARN: {}", output::escape(&mixed)))
+                            job_outcome.detail(format!("WARN: {}", output::escape(&mixed)))
                         }
-                        _ => ending,
+                        _ => job_outcome,
                     }
                 }
-                _ => ending,
+                _ => job_outcome,
             }
         }
     })?;
@@ -113,8 +113,8 @@ fn conclude(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobO
             lost => format!("restore {} of {from} completely", entries(lost)),
         };
         let first = outcome.problems.first().map(ToString::to_string).unwrap_or_default();
-        let sentence = StatusLine::unable(&what, &first, "the lines above name each");
-        return JobOutcome::new(JobResult::Partial, sentence);
+        let line = StatusLine::unable(&what, &first, "the lines above name each");
+        return JobOutcome::new(JobResult::Partial, line);
     }
     // Names are no matter of permission.
     let mut notes = outcome.notes;

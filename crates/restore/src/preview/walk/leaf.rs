@@ -17,32 +17,32 @@ use crate::reason::Reason;
 
 impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Decides about a file or link that gets this name; what only its bytes can tell waits to be compared.
-    pub(super) fn leaf(&mut self, place: &WalkedDir, name: &str, entry: &Entry) {
-        let path = place.path_of(name);
+    pub(super) fn leaf(&mut self, directory: &WalkedDir, name: &str, entry: &Entry) {
+        let path = directory.path_of(name);
         let found =
-            place.attached.handle.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
+            directory.attached.handle.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
         let candidates = Candidates::of(found.as_ref(), entry, self.options, self.creator);
         let frees = candidates.frees.unwrap_or(0);
-        match (candidates.existing, &place.attached.handle) {
+        match (candidates.existing, &directory.attached.handle) {
             (None, _) | (_, None) => {
                 let made = if entry.kind() == EntryKind::Symlink { Made::Symlink } else { Made::File };
-                match self.foresee_refusal(place, made, name) {
+                match self.foresee_refusal(directory, made, name) {
                     Some(reason) => self.problem(path, reason),
                     None => self.written(path, Action::Write, entry, 0),
                 }
             }
             (Some(ExistingPolicy::Replace), Some(parent)) if found.as_ref().is_some_and(is_directory) => {
-                self.instead_of_directory(place, parent, name, path, entry);
+                self.instead_of_directory(directory, parent, name, path, entry);
             }
-            (Some(ExistingPolicy::Replace), _) => match place.attached.foresee_in_place(name) {
+            (Some(ExistingPolicy::Replace), _) => match directory.attached.foresee_in_place(name) {
                 Some(reason) => self.problem(path, reason),
                 None => self.written(path, Action::Replace, entry, frees),
             },
             (Some(ExistingPolicy::Refuse), _) => self.problem(path, Reason::Exists),
             (Some(ExistingPolicy::Trust { .. }), _) => self.kept(path, entry),
-            (Some(ExistingPolicy::Compare), Some(directory)) => {
-                let (entry, name, directory) = (entry.clone(), name.to_string(), directory.clone());
-                let (trail, is_closed) = (place.trail.clone(), place.attached.is_closed);
+            (Some(ExistingPolicy::Compare), Some(handle)) => {
+                let (trail, is_closed) = (directory.trail.clone(), directory.attached.is_closed);
+                let (entry, name, directory) = (entry.clone(), name.to_string(), handle.clone());
                 self.waiting.push(Waiting { entry, name, trail, directory, is_closed, frees });
                 if self.waiting.len() >= COMPARED {
                     self.compare();
@@ -55,21 +55,21 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// goes only where extras do.
     fn instead_of_directory(
         &mut self,
-        place: &WalkedDir,
+        directory: &WalkedDir,
         parent: &OwnedFd,
         name: &str,
         path: String,
         entry: &Entry,
     ) {
-        if place.attached.is_closed {
+        if directory.attached.is_closed {
             return self.problem(path, refused());
         }
         if self.options.delete_extra {
-            return self.extras.add_in_the_way(parent, name, &place.path_of(""), path, entry);
+            return self.extras.add_in_the_way(parent, name, &directory.path_of(""), path, entry);
         }
         if !is_empty(parent, name) {
             self.problem(path, Reason::NotEmpty);
-        } else if let Some(reason) = place.attached.foresee_in_place(name) {
+        } else if let Some(reason) = directory.attached.foresee_in_place(name) {
             self.problem(path, reason);
         } else {
             self.written(path, Action::Replace, entry, 0);

@@ -73,23 +73,23 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 
     /// Lists the target's directory, if what the snapshot does not have is to be deleted.
-    fn names_of(&mut self, place: &WalkedDir) -> Option<ExtraNames> {
-        let listed = place.attached.handle.as_ref().filter(|_| self.options.delete_extra)?;
+    fn names_of(&mut self, directory: &WalkedDir) -> Option<ExtraNames> {
+        let listed = directory.attached.handle.as_ref().filter(|_| self.options.delete_extra)?;
         match ExtraNames::read(listed.as_fd()) {
             Ok(names) => Some(names),
             Err(error) => {
-                self.extra_problem(place.path_of(""), NotDeleted::Unlisted(error.into()));
+                self.extra_problem(directory.path_of(""), NotDeleted::Unlisted(error.into()));
                 None
             }
         }
     }
 
     /// Notes that the snapshot has an entry.
-    fn visit_entry(&mut self, place: &WalkedDir, entry: &Entry) {
+    fn visit_entry(&mut self, directory: &WalkedDir, entry: &Entry) {
         self.note(entry);
         let Visited { extras, placeholders } = &mut self.visited;
         placeholders.note(entry.name());
-        if let (Some(extras), Some(existing)) = (extras, &place.attached.handle) {
+        if let (Some(extras), Some(existing)) = (extras, &directory.attached.handle) {
             extras.note(existing.as_fd(), entry);
         }
     }
@@ -120,15 +120,15 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     }
 
     /// Decides about what the target's directory has and the snapshot has not.
-    fn settle_extras(&mut self, place: &WalkedDir, summary: Option<&Summary>) {
+    fn settle_extras(&mut self, directory: &WalkedDir, summary: Option<&Summary>) {
         let extras = self.visited.extras.take();
-        let (Some(extras), Some(handle)) = (extras, &place.attached.handle) else { return };
-        let (options, path_of) = (self.options, |name: &str| place.path_of(name));
+        let (Some(extras), Some(handle)) = (extras, &directory.attached.handle) else { return };
+        let (options, path_of) = (self.options, |name: &str| directory.path_of(name));
         let keep = |name: &str, why| self.extra_problem(path_of(name), why);
-        let names = extras.settle(handle.as_fd(), summary, place.is_root(), options, keep);
+        let names = extras.settle(handle.as_fd(), summary, directory.is_root(), options, keep);
         if let Some(names) = names {
-            let PendingDir { in_use, is_closed, .. } = place.attached;
-            self.extras.add(handle.as_fd(), place.path_of(""), (in_use, is_closed), names, path_of);
+            let PendingDir { in_use, is_closed, .. } = directory.attached;
+            self.extras.add(handle.as_fd(), directory.path_of(""), (in_use, is_closed), names, path_of);
         }
     }
 }
