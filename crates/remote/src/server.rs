@@ -36,6 +36,7 @@ use kopia_storage::{ContentServer, Error, Failure, Result};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::connect::Options;
+use crate::pace::Pace;
 use crate::runtime::Runtime;
 use crate::tls::Trust;
 use address::Address;
@@ -56,6 +57,7 @@ pub(crate) struct KopiaServer {
     place: String,
     host: String,
     parameters: Parameters,
+    pace: Pace,
     // The task ends with this, before the runtime does.
     questions: UnboundedSender<Vec<Question>>,
     _runtime: Runtime,
@@ -95,7 +97,9 @@ impl KopiaServer {
         let (ready, opened) = sync_channel(1);
         runtime.spawn(Sessions::new(link, inbox, options.notice.clone()).hold(ready));
         let parameters = opened.recv().map_err(|_| lost(&host, "its thread ended"))??;
-        Ok(Self { place, host, parameters, questions, _runtime: runtime })
+        // Kopia's other limits are of stores, which the server keeps to by itself.
+        let pace = Pace::new(&connection.limits, options.limit_download);
+        Ok(Self { place, host, parameters, pace, questions, _runtime: runtime })
     }
 
     /// Asks for things and gives each answer to `visit` with its number, in no order.
@@ -171,7 +175,10 @@ impl ContentServer for KopiaServer {
             wanted.iter().map(|wanted| (Request::Content(wanted.content), wanted.length.max(SMALL)));
         self.ask(requests.collect(), |number, outcome| {
             let plain = match outcome {
-                Ok(Answer::Content(bytes)) => Ok(bytes.to_vec()),
+                Ok(Answer::Content(bytes)) => {
+                    self.pace.received(bytes.len());
+                    Ok(bytes.to_vec())
+                }
                 Ok(_) => Err(mistaken(&self.host)),
                 Err(failure) => Err(failure),
             };

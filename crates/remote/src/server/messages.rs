@@ -281,4 +281,46 @@ mod tests {
         assert!(parse(Message::new().number(1, 1).message(17, &Message::new().bytes(1, b""))).is_err());
         assert!(parse(Message::new().number(1, 1).bytes(14, &[0x0a, 9])).is_err());
     }
+
+    #[test]
+    fn damaged_answers_are_read_or_refused_and_never_larger_than_they_came() {
+        let manifest =
+            Message::new().text(1, "abc").number(2, 1 << 60).message(4, &Message::new().text(1, "type"));
+        let listed = Message::new().message(1, &manifest).message(1, &manifest);
+        let parameters = Message::new().text(1, "BLAKE2B-256-128").bytes(2, &[7; 32]).number(4, 1);
+        let info = Message::new().text(1, "ab").number(2, 9).number(6, 1).number(8, 1 << 40);
+        let refusal = Message::new().number(1, 5).text(2, "no");
+        let whole = [
+            Message::new().number(1, 1).message(10, &Message::new().message(1, &parameters)),
+            Message::new().number(1, 1).message(11, &Message::new().message(1, &info)),
+            Message::new().number(1, 1).message(14, &Message::new().bytes(1, &[9; 40])),
+            Message::new().number(1, 1).number(3, 1).message(17, &listed),
+            Message::new().number(1, 1).message(2, &refusal),
+        ];
+        let mut state = 7_u64;
+        let mut draw = |most: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % most
+        };
+        let (mut read, mut refused) = (0, 0);
+        for round in 0..20_000 {
+            let mut bytes = whole[round % whole.len()].0.clone();
+            for _ in 0..=draw(3) {
+                let at = draw(bytes.len());
+                match draw(3) {
+                    0 => bytes[at] = draw(256) as u8,
+                    1 => bytes.insert(at, draw(256) as u8),
+                    _ => bytes.truncate(at.max(1)),
+                }
+            }
+            let length = bytes.len();
+            match Response::parse(&Bytes::from(bytes)).map(|response| response.answer) {
+                Ok(Answer::Content(bytes) | Answer::Payload(bytes)) => assert!(bytes.len() <= length),
+                Ok(Answer::Manifests(manifests)) => assert!(manifests.len() <= length),
+                Ok(_) => read += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(read > 500 && refused > 1000, "{read} read, {refused} refused");
+    }
 }

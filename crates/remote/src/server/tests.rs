@@ -36,6 +36,13 @@ fn patience() -> Patience {
 type Notes = Arc<Mutex<Vec<String>>>;
 
 fn open_at(address: SocketAddr, fingerprint: String) -> (Result<KopiaServer>, Notes) {
+    let notes = Notes::default();
+    let taken = notes.clone();
+    let notice = Arc::new(move |note: &str| taken.lock().unwrap().push(note.into()));
+    (open_with(address, fingerprint, Options { patience: patience(), notice, ..Options::default() }), notes)
+}
+
+fn open_with(address: SocketAddr, fingerprint: String, options: Options) -> Result<KopiaServer> {
     let mut server = Server::default();
     server.url = format!("https://{address}");
     server.trust = Certificate::Fingerprint(fingerprint);
@@ -43,11 +50,7 @@ fn open_at(address: SocketAddr, fingerprint: String) -> (Result<KopiaServer>, No
     connection.username = Some("alice".into());
     connection.hostname = Some("laptop".into());
     connection.password = Some("hunter2".into());
-    let notes = Notes::default();
-    let taken = notes.clone();
-    let notice = Arc::new(move |note: &str| taken.lock().unwrap().push(note.into()));
-    let options = Options { patience: patience(), notice, ..Options::default() };
-    (open(&server, &connection, &options), notes)
+    open(&server, &connection, &options)
 }
 
 /// Starts a server that begins every session well and then follows a script.
@@ -119,6 +122,17 @@ fn more_than_a_hundred_requests_are_under_way_at_once() {
     assert_eq!(server.parameters().secret(), b"secret");
     assert!(matches!(read(&server, 1280), (1280, None)));
     assert_eq!(fake.sessions(), 1);
+}
+
+#[test]
+fn a_limit_of_bytes_is_kept() {
+    let fake = fake(|asked| vec![echo(asked)]);
+    let options = Options { limit_download: Some(32_000.0), ..Options::default() };
+    let server = open_with(fake.address, fingerprint(), options).unwrap();
+    let started = Instant::now();
+    // 200 ids of 32 digits.
+    assert!(matches!(read(&server, 200), (200, None)));
+    assert!(started.elapsed() >= Duration::from_millis(190), "{:?}", started.elapsed());
 }
 
 #[test]
