@@ -2,6 +2,7 @@
 //!
 //! A blob's name is the prefix and its id; a container is listed flat. Authority: Kopia's `repo/blob/azure`.
 
+mod archive;
 mod identity;
 mod judge;
 mod listing;
@@ -15,7 +16,9 @@ use std::time::SystemTime;
 use kopia_connection::storage::Azure;
 use kopia_connection::{Limits, Storage};
 use kopia_format::BlobId;
-use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
+use kopia_storage::{
+    BlobBytes, BlobInfo, BlobStore, ColdStorage, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT,
+};
 
 use crate::connect::Options;
 use crate::http::{Client, Kind, Network, Origin, Request, Trouble, Trust};
@@ -183,6 +186,11 @@ impl BlobStore for AzureStore {
         let read = |request| self.client.read_range(&self.service, &request, offset, length, buffer);
         let read = self.request(id).and_then(read).map(BlobBytes::from);
         read.map_err(|trouble| trouble.reading(id, self.location(), offset, length))
+    }
+
+    fn cold(&self) -> Option<&dyn ColdStorage> {
+        // What was there in the past may have moved since, and only what is there now can be fetched.
+        self.view.is_none().then_some(self as &dyn ColdStorage)
     }
 
     fn profile(&self) -> ReadProfile {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use kopia_storage::Failure;
 
+use super::archive::ARCHIVE;
 use super::identity::{self, Identity};
 use crate::http::{Answer, Kind, Request, Service, Verdict};
 
@@ -48,7 +49,7 @@ impl Service for Container {
                 })
             }
             (409, "BlobArchived" | "BlobBeingRehydrated") => {
-                Verdict::Fail(Failure::Cold { class: "Archive".into() })
+                Verdict::Fail(Failure::Cold { class: ARCHIVE.into() })
             }
             (404 | 408 | 429 | 500..=599, _) => Verdict::by_status(answer),
             (_, "") => Verdict::Fail(answer.nonsense()),

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use kopia_storage::BlobInfo;
 use percent_encoding::percent_decode_str;
 
+use super::archive::ARCHIVE;
 use crate::http::date;
 use crate::objects::{self, Candidate, Page, Version};
 use crate::xml;
@@ -23,6 +24,8 @@ pub(super) struct Item {
     version: Option<String>,
     /// The blob was deleted; this stands for the deletion.
     has_versions_only: bool,
+    /// It lies in the archive tier, and may be on its way out.
+    is_archived: bool,
     /// Accounts with directories list these, too.
     is_directory: bool,
 }
@@ -49,6 +52,7 @@ impl Item {
             "HasVersionsOnly" => self.has_versions_only = is_true(text),
             "Properties/Content-Length" => self.length = text.trim().parse().ok(),
             "Properties/Last-Modified" => self.last_modified = date::parse(text),
+            "Properties/AccessTier" => self.is_archived = text == ARCHIVE,
             "Properties/ResourceType" => self.is_directory |= text == "directory",
             _ => self.set_metadata(field, text),
         }
@@ -84,6 +88,11 @@ impl Item {
             false => written,
         };
         Some(Candidate { version: Version { version, info }, since, deleted: self.has_versions_only })
+    }
+
+    /// Returns whether it lies in the archive tier.
+    pub(super) fn is_archived(&self) -> bool {
+        self.is_archived
     }
 
     /// Returns what no other item has.

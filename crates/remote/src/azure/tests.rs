@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_connection::Environment;
 use kopia_connection::storage::AzureIdentity;
-use kopia_storage::ErrorKind;
+use kopia_storage::{ErrorKind, ThawSpeed, Warmth};
 use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 
 use super::*;
@@ -110,6 +110,59 @@ fn a_blob_in_the_archive_is_cold() {
     let error = store.read_range(&BlobId::new("p1").unwrap(), 0, 1, Vec::new()).unwrap_err();
     assert!(matches!(error.failure(), Some(Failure::Cold { class }) if class == "Archive"));
     assert_eq!(error.kind(), ErrorKind::TryAgain);
+}
+
+#[test]
+fn what_is_archived_is_known_and_fetched_when_asked() {
+    let item = |name: &str, tier: &str| {
+        format!(
+            "<Blob><Name>k/{name}</Name><Properties><Content-Length>1</Content-Length><AccessTier>{tier}</AccessTier></Properties></Blob>"
+        )
+    };
+    let blobs =
+        [item("p1", "Hot"), item("p2", "Archive"), item("p3", "Archive"), item("p4", "Cool")].concat();
+    let listing = format!("<EnumerationResults><Blobs>{blobs}</Blobs></EnumerationResults>");
+    let server = HttpServer::start(move |asked| {
+        if asked.path.contains("comp=list") {
+            return Response::new(200, listing.clone());
+        }
+        let head = |tier: &str| Response::new(200, "").header("x-ms-access-tier", tier);
+        match (&*asked.method, &*asked.path) {
+            ("HEAD", "/c/k%2Fp1") => head("Hot"),
+            ("HEAD", "/c/k%2Fp2") => head("Archive"),
+            ("HEAD", "/c/k%2Fp3") => {
+                head("Archive").header("x-ms-archive-status", "rehydrate-pending-to-hot")
+            }
+            ("HEAD", "/c/k%2Fp4") => head("Cool"),
+            ("PUT", "/c/k%2Fp2?comp=tier") => {
+                assert_eq!(asked.header("x-ms-access-tier"), Some("Hot"));
+                assert_eq!(asked.header("x-ms-rehydrate-priority"), Some("Standard"));
+                Response::new(202, "")
+            }
+            _ => refused(404, "BlobNotFound", "no"),
+        }
+    });
+    let store = open_with(&server, key(), Environment::empty()).unwrap();
+    let cold = store.cold().unwrap();
+    let listed: Vec<_> = cold
+        .list_cold("p")
+        .unwrap()
+        .into_iter()
+        .map(|blob| format!("{} {}", blob.info.id, blob.class))
+        .collect();
+    assert_eq!(listed, ["p2 Archive", "p3 Archive"]);
+    let (warm, thawing) = (Warmth::Warm { until: None }, Warmth::Thawing);
+    let is_cold = Warmth::Cold { class: "Archive".into() };
+    let all =
+        [("p1", &warm, &warm), ("p2", &is_cold, &thawing), ("p3", &thawing, &thawing), ("p4", &warm, &warm)];
+    for (name, now, then) in all {
+        let id = BlobId::new(name).unwrap();
+        assert_eq!(cold.warmth(&id).unwrap(), *now, "{name}");
+        assert_eq!(cold.thaw(&id, ThawSpeed::Bulk, 7).unwrap(), *then, "{name}");
+    }
+    let puts = server.requests().iter().filter(|asked| asked.method == "PUT").count();
+    assert_eq!(puts, 1, "what is in no archive is not moved");
+    assert!(cold.thaw(&BlobId::new("p5").unwrap(), ThawSpeed::Bulk, 7).unwrap_err().is_not_found());
 }
 
 fn version(name: &str, version: &str, written: &str, more: &str) -> String {
