@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use kopia_storage::Failure;
 
 use super::address::region_of;
-use crate::http::{Answer, Request, Verdict};
+use crate::http::{Answer, Origin, Request, Verdict};
 use crate::xml;
 
 /// The text of an error.
@@ -101,6 +101,10 @@ impl Asker<'_> {
     /// Returns the failure that the bucket is in another region, if that is what the answer says.
     fn elsewhere(&self, answer: &Answer, told: &Told) -> Option<Failure> {
         let redirects = matches!(answer.status, 301 | 307);
+        let of_location = || {
+            let (origin, ..) = Origin::of_url(answer.header("location").filter(|_| redirects)?).ok()?;
+            region_of(origin.host()).map(str::to_string)
+        };
         let codes = [
             "AuthorizationHeaderMalformed",
             "InvalidRegion",
@@ -108,7 +112,7 @@ impl Asker<'_> {
             "TemporaryRedirect",
             "IllegalLocationConstraintException",
         ];
-        let of_header = answer.header("x-amz-bucket-region").map(str::to_string);
+        let of_header = answer.header("x-amz-bucket-region").map(str::to_string).or_else(of_location);
         if !(codes.contains(&&*told.code) || (of_header.is_some() && (redirects || answer.status == 400))) {
             return None;
         }

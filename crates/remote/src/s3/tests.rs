@@ -145,10 +145,11 @@ fn a_listing_without_end_ends() {
 #[test]
 fn another_region_is_followed_and_asked_for_once() {
     let of = |asked: &Asked| asked.header("authorization").unwrap_or_default().contains("/eu-west-1/s3/");
-    let ways: [fn() -> Response; 3] = [
+    let ways: [fn() -> Response; 4] = [
         || error(400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"),
         || Response::new(301, "").header("x-amz-bucket-region", "eu-west-1"),
         || error(403, "SignatureDoesNotMatch", ""),
+        || Response::new(307, "").header("location", "https://bucket.s3-eu-west-1.amazonaws.com/k/p1"),
     ];
     for (number, way) in ways.into_iter().enumerate() {
         let server = HttpServer::start(move |asked| match &*asked.path {
