@@ -27,7 +27,6 @@ use kopia_storage::Failure;
 
 pub(crate) use crate::pace::Kind;
 pub(crate) use crate::tls::Trust;
-pub(crate) use date::parse as parse_date;
 pub(crate) use message::{Answer, Request, Service, Trouble, Verdict};
 pub(crate) use network::Network;
 pub(crate) use origin::Origin;

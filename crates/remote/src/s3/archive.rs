@@ -9,7 +9,7 @@ use kopia_format::BlobId;
 use kopia_storage::{ColdBlob, ColdStorage, Failure, Result, ThawSpeed, Warmth};
 
 use super::S3Store;
-use crate::http::{Answer, Kind, Request, Trouble, parse_date};
+use crate::http::{Answer, Kind, Request, Trouble, date};
 
 /// The classes that cannot be read from at once.
 const COLD: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
@@ -90,5 +90,5 @@ fn warmth(answer: &Answer) -> Warmth {
 
 fn expiry(restore: &str) -> Option<SystemTime> {
     let (_, rest) = restore.split_once("expiry-date=\"")?;
-    parse_date(rest.split('"').next()?)
+    date::parse(rest.split('"').next()?)
 }

@@ -5,7 +5,7 @@
 use std::time::SystemTime;
 
 use super::path;
-use crate::http::parse_date;
+use crate::http::date;
 use crate::xml;
 
 /// A path, and what is known of it.
@@ -45,7 +45,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Response>> {
             Some("/response/propstat/status") => properties.status = status(text),
             Some("/response/propstat/prop/resourcetype/collection") => properties.is_directory = true,
             Some("/response/propstat/prop/getcontentlength") => properties.length = text.parse().ok(),
-            Some("/response/propstat/prop/getlastmodified") => properties.modified = parse_date(text),
+            Some("/response/propstat/prop/getlastmodified") => properties.modified = date::parse(text),
             _ => {}
         }
     });
