@@ -96,6 +96,13 @@ pub(crate) struct Global {
     /// pack.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) format_blob: Option<PathBuf>,
+    /// Keep indexes and directories of the repository below this folder, for the next command. All of it can be
+    /// deleted at any time. Nothing is kept unless this is given.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// The most that is kept there, in MiB.
+    #[arg(long, global = true, value_name = "MIB", default_value_t = 1024, requires = "cache")]
+    pub(crate) cache_limit: u64,
     /// Show no progress and no notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,

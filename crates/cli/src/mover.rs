@@ -121,6 +121,7 @@ fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static
         (global.degraded, "--degraded"),
         (global.deleted, "--deleted"),
         (global.format_blob.is_some(), "--format-blob"),
+        (global.cache.is_some(), "--cache"),
     ]
     .into_iter()
     .find_map(|(given, name)| given.then_some(name))

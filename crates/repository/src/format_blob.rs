@@ -18,6 +18,9 @@ use crate::{Error, Result};
 /// The key of the checksum of replicas.
 const CHECKSUM_KEY: &[u8] = b"kopia-repository";
 
+/// The key of names of repositories.
+const NAME_KEY: &[u8] = b"kopia-rs name of a repository";
+
 /// How many bytes at either end of a pack are read. Format blobs have some 1100.
 const READ: u64 = 16 << 10;
 
@@ -134,6 +137,14 @@ impl FormatBlob {
     /// Returns the parsed blob.
     pub(crate) fn into_blob(self) -> Envelope {
         self.blob
+    }
+
+    /// Returns a name for the repository, the same for every copy of it and for no other: what is kept of several
+    /// repositories is kept apart by it. It says nothing of the id that it is made from.
+    pub fn repository_name(&self) -> String {
+        let hasher = Hasher::new(HashAlgorithm::HmacSha256, NAME_KEY).expect("any key will do");
+        let hash = hasher.hash(&self.blob.unique_id);
+        hash.as_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Returns its bytes, as they stand in the blob.

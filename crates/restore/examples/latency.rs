@@ -7,7 +7,7 @@
 //! temporary directory.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ fn measure(arguments: &Arguments, round_trip: u64) -> Result<()> {
     let store = Arc::new(store.link(arguments.link).allows(arguments.allows));
     let place = std::env::temp_dir().join(format!("latency-{}", std::process::id()));
     let target = arguments.target.clone().unwrap_or(place);
-    let (clear, step) = (|| drop(std::fs::remove_dir_all(&target)), Step { store: &store, round_trip });
+    let (clear, step) = (|| remove(&target), Step { store: &store, round_trip });
 
     let password = Password::new(arguments.password.as_str());
     let repository = step.run("open", || Ok(Repository::open(store.clone(), &password)?))?;
@@ -94,6 +94,13 @@ fn measure(arguments: &Arguments, round_trip: u64) -> Result<()> {
     println!("       {} files, {} bytes, {} problems", outcome.files, outcome.bytes, outcome.problem_count);
     clear();
     Ok(())
+}
+
+/// Removes what was restored, a directory or a file.
+fn remove(target: &Path) {
+    if std::fs::remove_dir_all(target).is_err() {
+        drop(std::fs::remove_file(target));
+    }
 }
 
 /// How a step is measured.

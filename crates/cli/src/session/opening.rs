@@ -9,7 +9,7 @@ use kopia_rs::connection::storage::Kind;
 use kopia_rs::connection::{Connection, Environment};
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, neighbours};
-use kopia_rs::storage::{self, BlobStore, OverlayStore};
+use kopia_rs::storage::{self, BlobStore, CachedStore, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, connect};
 
 use super::Choice;
@@ -99,10 +99,36 @@ pub(crate) fn store(
         Ok(_) => return Err(Failure::failed(format!("{} gives no blobs", connection.location()))),
         Err(error) => return Ok(Err(error)),
     };
+    let (store, format_blob) = cached(store, format_blob, global)?;
     Ok(Ok(match format_blob {
         Some(blob) => Arc::new(OverlayStore::new(store, FormatBlob::id(), blob.bytes())),
         None => store.into(),
     }))
+}
+
+/// Puts a cache before a store if one is asked for, and returns the format blob if that was read for it.
+fn cached(
+    store: Box<dyn BlobStore>,
+    format_blob: Option<FormatBlob>,
+    global: &Global,
+) -> Result<(Box<dyn BlobStore>, Option<FormatBlob>), Failure> {
+    let Some(directory) = &global.cache else { return Ok((store, format_blob)) };
+    if store.directory().is_some_and(|repository| lies_in(directory, &repository)) {
+        let given = directory.display();
+        return Err(Failure::usage(format!("--cache {given} lies in the repository: give another folder")));
+    }
+    // Where it cannot be read, opening says why.
+    let Some(blob) = format_blob.or_else(|| FormatBlob::read(&*store).ok()) else { return Ok((store, None)) };
+    let limit = global.cache_limit.saturating_mul(1 << 20);
+    Ok((Box::new(CachedStore::new(store, directory, &blob.repository_name(), limit)), Some(blob)))
+}
+
+/// Returns whether what is at a path, or would be made there, lies in a directory.
+fn lies_in(path: &Path, directory: &Path) -> bool {
+    let Ok(path) = std::path::absolute(path) else { return false };
+    let existing = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    let directory = directory.canonicalize().ok();
+    existing.zip(directory).is_some_and(|(existing, directory)| existing.starts_with(directory))
 }
 
 fn options(global: &Global, environment: Environment) -> Options {

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 
 mod attributes;
+mod caching;
 mod common;
 mod connected;
 mod doctor;

@@ -19,6 +19,9 @@ use crate::lock::{lock, wait};
 /// What an entry that waits counts for in the budget, in bytes: its name, attributes and location.
 const ENTRY: u64 = 256;
 
+/// How many buffers are kept to be read into again.
+const KEPT: usize = 64;
+
 /// How many steps ahead of itself a worker announces scattered ones. Cold random reads of 4 to 64 KiB came
 /// 3.5 times as fast with 128 announced as with none.
 const ANNOUNCED: usize = 128;
@@ -58,8 +61,9 @@ struct State<B> {
     /// Bytes that are read, or being read, and not yet worked on.
     held: u64,
     aborted: bool,
-    /// Memory to read into again.
+    /// Memory to read into again, and how many bytes that is.
     buffers: Vec<Vec<u8>>,
+    idle: u64,
 }
 
 impl<'c, B: Steps> Fetcher<'c, B> {
@@ -72,6 +76,7 @@ impl<'c, B: Steps> Fetcher<'c, B> {
             held: 0,
             aborted: false,
             buffers: Vec::new(),
+            idle: 0,
         };
         Self {
             contents,
@@ -185,9 +190,10 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         let mut state = self.lock();
         state.held -= task.held;
         // One that grew for a single huge content would stay that large.
-        let count = state.readers.min(self.contents.profile().parallel_reads).max(1);
-        let limit = self.budget / count as u64;
-        if (1..=limit).contains(&(buffer.capacity() as u64)) && state.buffers.len() < count {
+        let capacity = buffer.capacity() as u64;
+        let fits = state.idle + capacity <= self.budget && state.buffers.len() < KEPT;
+        if (1..=self.budget / 4).contains(&capacity) && fits {
+            state.idle += capacity;
             state.buffers.push(buffer);
         }
         drop(state);
@@ -217,14 +223,21 @@ impl<'c, B: Steps> Fetcher<'c, B> {
             if state.aborted {
                 return None;
             }
-            // A buffer that was used before may be larger than what is read into it.
-            let memory = |buffer: &Vec<u8>| length.max(buffer.capacity() as u64);
-            let buffer = if length > 0 { state.buffers.last() } else { None };
-            let held = buffer.map_or(length, memory) + more;
+            // A buffer that was used before may be larger than what is read into it, but not much.
+            let fits = |buffer: &Vec<u8>| buffer.capacity() as u64 <= 2 * length;
+            let place = state.buffers.iter().rposition(fits);
+            let memory = place.map_or(length, |place| length.max(state.buffers[place].capacity() as u64));
+            let held = memory + more;
             if state.held == 0 || state.held + held <= self.budget {
+                let buffer = place.map(|place| state.buffers.swap_remove(place)).unwrap_or_default();
+                state.idle -= buffer.capacity() as u64;
                 state.held += held;
-                let buffer = if length > 0 { state.buffers.pop() } else { None };
-                return Some((buffer.unwrap_or_default(), held));
+                if state.held + state.idle > self.budget + self.budget / 4 {
+                    // They are of other lengths than what is read now.
+                    state.buffers.clear();
+                    state.idle = 0;
+                }
+                return Some((buffer, held));
             }
             state = wait(&self.changed, state);
         }
