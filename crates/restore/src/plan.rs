@@ -243,7 +243,7 @@ impl<'a> Planner<'a> {
     }
 
     fn is_full(&self) -> bool {
-        let is_far = self.shared.repository.contents().is_far();
+        let is_far = self.context.repository.contents().is_far();
         let (entries, bytes) = if is_far { (FAR_ENTRIES, FAR_BYTES) } else { (ENTRIES, BYTES) };
         self.batch.is_full(entries, bytes)
     }

@@ -22,7 +22,7 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl Malformed {
     /// Says that a server sent it.
-    pub(crate) fn from_server(self, host: &str) -> Failure {
+    pub(crate) fn sent_by(self, host: &str) -> Failure {
         Failure::NoKopiaServer { host: host.into(), why: self.0.into() }
     }
 }

@@ -262,6 +262,6 @@ impl Sessions {
     }
 
     fn malformed(&self, error: Malformed) -> Lost {
-        (error.from_server(&self.link.host()), true)
+        (error.sent_by(&self.link.host()), true)
     }
 }

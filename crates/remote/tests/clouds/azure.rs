@@ -189,7 +189,7 @@ fn a_blob_is_fetched_from_the_archive_when_asked() {
     assert!(matches!(error.failure(), Some(Failure::Cold { class }) if class == "Archive"), "{error:?}");
     let cold = store.cold().unwrap();
     let listed: Vec<_> = cold.list_cold("").unwrap().into_iter().map(|blob| blob.info.id).collect();
-    assert_eq!(listed, [p1.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&p1));
     assert_eq!(cold.warmth(&p2).unwrap(), Warmth::Warm { until: None });
     // The emulator does at once what takes Azure hours.
     assert!(!matches!(cold.thaw(&p1, ThawSpeed::Standard, 7).unwrap(), Warmth::Cold { .. }));

@@ -3,6 +3,7 @@
 //! Left out where kopia is not installed. Nothing of the tester's own kopia is used or changed.
 
 #![cfg(feature = "server")]
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod kopia;
 

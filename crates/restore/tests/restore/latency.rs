@@ -75,7 +75,12 @@ fn a_list_of_snapshots_takes_four_round_trips() {
 #[test]
 fn index_blobs_come_at_once() {
     let mut blobs = Vec::new();
-    HugeIndex::new(5000, 50).for_each_blob(|name, bytes| Ok(blobs.push((name, bytes)))).unwrap();
+    HugeIndex::new(5000, 50)
+        .for_each_blob(|name, bytes| {
+            blobs.push((name, bytes));
+            Ok(())
+        })
+        .unwrap();
     let store = distant(blobs);
     let repository = open(&store);
     let traffic = store.take();
