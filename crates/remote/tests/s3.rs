@@ -146,10 +146,7 @@ fn a_repository_in_a_bucket_reads_right() {
 
 #[test]
 fn a_repository_that_kopia_keeps_in_a_bucket_reads_right() {
-    let Some(program) = servers::find("kopia") else {
-        eprintln!("left out: kopia is not installed");
-        return;
-    };
+    let Some(program) = servers::kopia() else { return };
     let Some(moto) = Moto::open_to_all() else { return };
     let (bucket, home) = (moto.bucket("", &[]), tempfile::tempdir().unwrap());
     let source = home.path().join("source");

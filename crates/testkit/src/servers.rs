@@ -25,7 +25,16 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Finds a program that nobody demands, such as kopia.
+/// Finds kopia, which nobody demands, or says that the test is left out.
+pub fn kopia() -> Option<PathBuf> {
+    let found = find("kopia");
+    if found.is_none() {
+        eprintln!("left out: kopia is not installed");
+    }
+    found
+}
+
+/// Finds a program.
 pub fn find(name: &str) -> Option<PathBuf> {
     // Debian keeps servers where ordinary users do not look.
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -227,10 +227,7 @@ fn several_connections_are_listed() {
 /// With the real kopia, where it is installed: what it writes is what is read.
 #[test]
 fn as_kopia_itself_connects() {
-    let Some(program) = servers::find("kopia") else {
-        eprintln!("left out: kopia is not installed");
-        return;
-    };
+    let Some(program) = servers::kopia() else { return };
     let place = Place::new();
     let home = place.path("home");
     fs::create_dir_all(place.path("data")).unwrap();

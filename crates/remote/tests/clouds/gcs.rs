@@ -93,7 +93,7 @@ fn a_bucket_that_is_not_there_is_told() {
 /// A repository that kopia itself makes there, where it is installed.
 #[test]
 fn a_repository_of_kopias_own_reads_right() {
-    let (Some(fake), Some(kopia)) = (Fake::start(), servers::program("kopia")) else { return };
+    let (Some(fake), Some(kopia)) = (Fake::start(), servers::kopia()) else { return };
     let bucket = fake.bucket("", &[]);
     let home = tempfile::tempdir().unwrap();
     let source = home.path().join("source");

@@ -19,7 +19,7 @@ use kopia_repository::{Entry, OpenOptions, Repository, Snapshots};
 use kopia_storage::server::Extent;
 use kopia_storage::{ContentServer, ErrorKind, FilesystemStore};
 use kopia_testkit::golden;
-use kopia_testkit::servers::find;
+use kopia_testkit::servers;
 use kopia_testkit::tree::{self, Compare, Tree};
 
 /// Repositories of all that reaches a reader: objects of many pieces, headers of compression, each kind of hash.
@@ -88,8 +88,8 @@ fn restore(ours: &Snapshots, theirs: &Snapshots) {
 
 #[test]
 fn golden_repositories_come_through_a_server_as_they_are() {
-    if find("kopia").is_none() {
-        return eprintln!("left out: kopia is not installed");
+    if servers::kopia().is_none() {
+        return;
     }
     for name in CASES {
         let case = golden::case(name);
@@ -114,8 +114,8 @@ fn golden_repositories_come_through_a_server_as_they_are() {
 
 #[test]
 fn a_server_that_is_started_again_is_gone_on_with() {
-    if find("kopia").is_none() {
-        return eprintln!("left out: kopia is not installed");
+    if servers::kopia().is_none() {
+        return;
     }
     let mut kopia = Kopia::serve(&golden::case("epochs"));
     let repository =
@@ -141,8 +141,8 @@ fn a_server_that_is_started_again_is_gone_on_with() {
 
 #[test]
 fn a_wrong_user_password_or_certificate_is_told() {
-    if find("kopia").is_none() {
-        return eprintln!("left out: kopia is not installed");
+    if servers::kopia().is_none() {
+        return;
     }
     let kopia = Kopia::serve(&golden::case("epochs"));
     let failure = |connection: &Connection| {
