@@ -23,21 +23,29 @@ pub(crate) struct Ran {
 
 impl KopiaRs {
     pub(crate) fn new(arguments: &str) -> Self {
+        Self::plain().words(arguments)
+    }
+
+    fn plain() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kopia-rs"));
         command.env_clear().env("HOME", "/nonexistent").env("TZ", "UTC").stdin(Stdio::null());
-        command.args(arguments.split_whitespace());
         Self { command }
+    }
+
+    fn words(mut self, arguments: &str) -> Self {
+        self.command.args(arguments.split_whitespace());
+        self
     }
 
     /// The command with a golden repository.
     pub(crate) fn golden(name: &str, arguments: &str) -> Self {
         let case = golden::case(name);
-        Self::new(arguments).repository(&case.repository).env("KOPIA_PASSWORD", &case.password)
+        Self::plain().repository(&case.repository).words(arguments).env("KOPIA_PASSWORD", &case.password)
     }
 
-    /// The command with a repository that [`written`] wrote.
+    /// The command with a repository that [`written`] wrote. The last of its arguments may want a value.
     pub(crate) fn written(repository: &Path, arguments: &str) -> Self {
-        Self::new(arguments).repository(repository).env("KOPIA_PASSWORD", PASSWORD)
+        Self::plain().repository(repository).words(arguments).env("KOPIA_PASSWORD", PASSWORD)
     }
 
     pub(crate) fn repository(self, path: &Path) -> Self {
