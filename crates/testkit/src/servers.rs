@@ -3,6 +3,7 @@
 //! A server whose program is not installed cannot be tested against: [`program`] says so and the test passes, unless
 //! `KOPIA_RS_SERVERS=required` is set, as it is where everything must be tried.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -92,4 +93,23 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a request to a server on this machine, and returns the status and the body of the answer.
+///
+/// # Panics
+/// If there is no answer.
+pub fn send(port: u16, head: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server listens");
+    stream.set_read_timeout(Some(STARTS_WITHIN)).expect("a stream has time-outs");
+    let mut text = format!("{head} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    headers.iter().for_each(|(name, value)| text.push_str(&format!("{name}: {value}\r\n")));
+    text.push_str("\r\n");
+    stream.write_all(&[text.as_bytes(), body].concat()).expect("the server reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the server answers");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_string());
+    (status.expect("an answer has a status"), body.unwrap_or_default())
 }

@@ -1,6 +1,8 @@
 //! The mover as the controller runs it: the real binary with the environment of a Job, and what is left of
 //! its log after the controller's filter.
 //!
+//! `stores` has every kind of storage over a network, with a real server behind it.
+//!
 //! `faults` has a test for each way in which the original script hides or destroys something, `demands` one
 //! for each thing that a replacement must do; both are numbered. `story` is the case that this project was
 //! made for.
@@ -14,4 +16,5 @@ mod many;
 mod namespace;
 mod pod;
 mod selecting;
+mod stores;
 mod story;

@@ -34,6 +34,8 @@ pub(crate) struct Arguments {
     /// Whether an attribute that cannot be set is a failure.
     pub(crate) strict: bool,
     pub(crate) on_missing: Option<OnMissing>,
+    /// What is for the store, by kopia's names.
+    pub(crate) store: Vec<(&'static str, String)>,
     /// What is accepted and changes nothing, each as a sentence.
     pub(crate) notes: Vec<String>,
 }
@@ -175,6 +177,7 @@ impl Arguments {
             Switch::Salvage => self.salvage = on,
             Switch::VerifyHashes => self.verify_hashes = on,
             Switch::Degraded => self.degraded = on,
+            Switch::Store(name) => self.store.push((name, on.to_string())),
         }
         Ok(())
     }
@@ -189,6 +192,7 @@ impl Arguments {
             Value::Mode if matches!(text, "auto" | "local") => {}
             Value::Mode => return Err("cannot be obeyed: a volume holds files, not an archive".into()),
             Value::OnMissing => self.on_missing = Some(text.parse()?),
+            Value::Store(name) => self.store.push((name, text.into())),
         }
         Ok(())
     }
@@ -237,6 +241,16 @@ mod tests {
         assert_eq!(parsed(&["--no-overwrite-symlinks"]).unwrap().existing, Existing::Error);
         assert_eq!(parsed(&[]).unwrap(), Arguments::default());
         assert_eq!(parsed(&["", "--no-delete-extra", ""]).unwrap(), Arguments::default());
+    }
+
+    #[test]
+    fn what_is_for_the_store_is_kept_by_its_name() {
+        let given = ["--disable-tls-verification", "--point-in-time", "2026-01-02T00:00:00Z"];
+        let [tls, time] = &parsed(&given).unwrap().store[..] else { panic!("two are for the store") };
+        assert_eq!(*tls, ("disable-tls-verification", "true".into()));
+        assert_eq!(*time, ("point-in-time", given[2].into()));
+        let off = parsed(&["--no-disable-tls-verification"]).unwrap().store;
+        assert_eq!(off, [("disable-tls-verification", "false".into())]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where the repository is: the first of the backends that the environment names, in the order of the
 //! original script.
 
-use kopia_rs::connection::storage::Kind;
+use kopia_rs::connection::storage::{Kind, Storage};
 use kopia_rs::connection::{self, Connection};
 
 use super::configuration::{self, Structured};
@@ -36,6 +36,14 @@ pub(crate) fn choose(
     environment: &Environment,
     structured: Option<&Structured>,
 ) -> Result<Choice, SetupError> {
+    let mut choice = find(environment, structured)?;
+    if let Place::Known(connection) = &mut choice.place {
+        network::complete(&mut connection.storage, environment)?;
+    }
+    Ok(choice)
+}
+
+fn find(environment: &Environment, structured: Option<&Structured>) -> Result<Choice, SetupError> {
     let repository = environment.text(Variable::Repository)?;
     if let Some(place) = structured.and_then(|structured| structured.place.clone()) {
         let same = repository.is_none_or(|text| read(text).is_ok_and(|other| other.agrees(&place)));
@@ -53,28 +61,28 @@ pub(crate) fn choose(
     if let Some(variable) = before {
         return chosen_by(variable, repository, environment);
     }
-    // A path without `filesystem://` means a directory here, and nothing at all to the script, so it gives
-    // way to the others.
-    let is_url = repository.is_some_and(|text| text.contains("://"));
-    let by = Variable::Repository.name();
+    // The script knows storage after a folder by its variable: to it, any other text than `filesystem://` is
+    // nothing at all, and gives way.
+    let is_folder = repository.is_some_and(|text| text.starts_with("filesystem://"));
     let after = AFTER_A_FOLDER.into_iter().find(|variable| environment.has(*variable));
     match (repository, after) {
-        (Some(text), None) => Ok(Choice { place: read(text)?, by, warnings: Vec::new() }),
-        (Some(text), Some(after)) if is_url => {
-            let place = read(text)?;
-            // The script knows other storage by its variable and does not read such a URL.
-            if place.directory().is_none() {
-                return chosen_by(after, repository, environment);
-            }
-            let warning =
-                format!("{} is set and ignored, because KOPIA_REPOSITORY goes before it", after.name());
-            Ok(Choice { place, by, warnings: vec![warning] })
-        }
-        (_, Some(variable)) => chosen_by(variable, repository, environment),
         (None, None) => Err(SetupError::new(
             "no repository is given",
             "set KOPIA_REPOSITORY=filesystem:///absolute/path in the repository's Secret",
         )),
+        (_, Some(variable)) if !is_folder => chosen_by(variable, repository, environment),
+        (Some(text), after) => {
+            let ignored = |after: Variable| {
+                format!("{} is set and ignored, because KOPIA_REPOSITORY goes before it", after.name())
+            };
+            let by = Variable::Repository.name();
+            Ok(Choice {
+                place: named(text, environment)?,
+                by,
+                warnings: after.map(ignored).into_iter().collect(),
+            })
+        }
+        (None, Some(variable)) => chosen_by(variable, None, environment),
     }
 }
 
@@ -90,6 +98,20 @@ fn read(text: &str) -> Result<Place, SetupError> {
     }
 }
 
+/// Reads KOPIA_REPOSITORY, and takes from variables what such storage needs beside it. The script has no use
+/// for such a URL without the variable that chooses its storage.
+fn named(text: &str, environment: &Environment) -> Result<Place, SetupError> {
+    match read(text)? {
+        Place::Known(url) if !matches!(url.storage.kind(), Kind::Filesystem | Kind::Server) => {
+            let kind = url.storage.kind();
+            let mut connection = *url;
+            connection.storage = network::connection(kind, Some(connection.storage), environment)?.storage;
+            Ok(connection.into())
+        }
+        other => Ok(other),
+    }
+}
+
 /// Takes the storage that a variable names, and warns of what else that puts out of force.
 fn chosen_by(
     variable: Variable,
@@ -100,17 +122,49 @@ fn chosen_by(
         Role::Chooses(kind) => kind,
         _ => Kind::S3,
     };
-    // A Secret holds both, and a URL of the same storage contradicts nothing.
-    let same = |text: &str| read(text).is_ok_and(|url| url.kind() == Some(kind));
-    let overruled = repository.filter(|text| variable != Variable::Repository && !same(text));
-    let warning =
-        |text| format!("{} is set and goes before KOPIA_REPOSITORY={}", variable.name(), for_terminal(text));
-    let warnings: Vec<_> = overruled.map(warning).into_iter().collect();
+    let mut warnings = Vec::new();
+    // The path of a URL counts with S3 alone, whose keys begin with it.
+    let mut url = None;
+    if let Some(text) = repository {
+        match read(text) {
+            // A Secret holds both, and a URL of the same storage contradicts nothing.
+            Ok(Place::Known(place)) if place.storage.kind() == kind => url = Some(place.storage),
+            Err(error) if variable == Variable::Repository => return Err(error),
+            _ => warnings.push(format!(
+                "{} is set and goes before KOPIA_REPOSITORY={}",
+                variable.name(),
+                for_terminal(text)
+            )),
+        }
+    }
     // A bucket that was left over in a Secret is taken out.
     let is_overruling = !warnings.is_empty();
     let advised = |error: SetupError| if is_overruling { error.or_remove(variable.name()) } else { error };
-    let place = network::connection(kind, repository, environment).map_err(advised)?.into();
-    Ok(Choice { place, by: variable.name(), warnings })
+    let named = url.as_ref().and_then(container);
+    let connection =
+        network::connection(kind, url.filter(|_| kind == Kind::S3), environment).map_err(advised)?;
+    if let Some(named) =
+        named.filter(|named| container(&connection.storage).is_some_and(|other| other != *named))
+    {
+        let (name, place) = (variable.name(), &connection);
+        warnings.push(format!(
+            "{name} goes before KOPIA_REPOSITORY, which names {named}: the repository is {place}"
+        ));
+    }
+    Ok(Choice { place: connection.into(), by: variable.name(), warnings })
+}
+
+/// Returns the bucket or container, and the prefix where only variables and a URL can disagree on it: the
+/// script takes that of S3 from the URL.
+fn container(storage: &Storage) -> Option<String> {
+    let (bucket, prefix) = match storage {
+        Storage::S3(s3) => (&s3.bucket, ""),
+        Storage::Gcs(gcs) => (&gcs.bucket, &*gcs.prefix),
+        Storage::Azure(azure) => (&azure.container, &*azure.prefix),
+        Storage::B2(b2) => (&b2.bucket, &*b2.prefix),
+        _ => return None,
+    };
+    Some(if prefix.is_empty() { bucket.clone() } else { format!("{bucket}/{prefix}") })
 }
 
 /// Shows where a repository is, unless that may hold a password.
@@ -195,16 +249,39 @@ mod tests {
     #[test]
     fn a_url_of_the_same_storage_contradicts_nothing() {
         for (variable, url, kind) in [
-            ("KOPIA_S3_BUCKET", "s3://b/p", Kind::S3),
-            ("KOPIA_AZURE_CONTAINER", "azure://c", Kind::Azure),
-            ("KOPIA_GCS_BUCKET", "gcs://b", Kind::Gcs),
-            ("KOPIA_B2_BUCKET", "b2://b", Kind::B2),
+            ("KOPIA_S3_BUCKET", "s3://x/p", Kind::S3),
+            ("KOPIA_AZURE_CONTAINER", "azure://x", Kind::Azure),
+            ("KOPIA_GCS_BUCKET", "gcs://x", Kind::Gcs),
+            ("KOPIA_B2_BUCKET", "b2://x", Kind::B2),
             ("SFTP_HOST", "sftp://h/p", Kind::Sftp),
         ] {
             let choice = chosen(&[(variable, "x"), ("KOPIA_REPOSITORY", url)]);
             assert_eq!((choice.place.kind(), choice.by), (Some(kind), variable));
             assert!(choice.warnings.is_empty(), "{choice:?}");
         }
+    }
+
+    #[test]
+    fn what_a_url_says_in_vain_is_said() {
+        for (variable, url, place) in [
+            ("KOPIA_S3_BUCKET", "s3://b/p", "s3://x/p/"),
+            ("KOPIA_GCS_BUCKET", "gcs://b", "gs://x"),
+            // The script leaves out the path of any URL but S3's.
+            ("KOPIA_GCS_BUCKET", "gcs://x/p", "gs://x"),
+            ("KOPIA_B2_BUCKET", "b2://x/p", "b2://x"),
+        ] {
+            let choice = chosen(&[(variable, "x"), ("KOPIA_REPOSITORY", url)]);
+            assert_eq!(choice.place.to_string(), place);
+            let says = format!("{variable} goes before KOPIA_REPOSITORY, which names ");
+            let [warning] = &choice.warnings[..] else { panic!("{choice:?}") };
+            assert!(warning.starts_with(&says) && warning.ends_with(place), "{warning}");
+        }
+        // One that is wrong is nothing to the script.
+        let choice = chosen(&[("SFTP_HOST", "h"), ("KOPIA_REPOSITORY", "sftp://h")]);
+        assert_eq!((choice.place.to_string(), choice.warnings.len()), ("sftp://h/path".into(), 1));
+        let wrong = [("KOPIA_REPOSITORY".into(), "s3://id:hush@b/p".into())].into_iter().collect();
+        let said = choose(&wrong, None).unwrap_err().to_string();
+        assert!(said.contains("KOPIA_REPOSITORY") && !said.contains("hush"), "{said}");
     }
 
     #[test]
@@ -239,7 +316,10 @@ mod tests {
         assert_eq!(kind(&[("KOPIA_REPOSITORY", "azure://x")]), Some(Kind::Azure));
         assert_eq!(name(&[("KOPIA_REPOSITORY", "foo://x")]), "foo://");
         assert_eq!(name(&[("KOPIA_REPOSITORY", "/srv/kopia")]), "/srv/kopia");
-        assert_eq!(kind(&[("KOPIA_REPOSITORY", "/srv/kopia"), ("SFTP_HOST", "h")]), Some(Kind::Sftp));
+        for text in ["/srv/kopia", "file:///srv/kopia", "gs://b"] {
+            assert_eq!(kind(&[("KOPIA_REPOSITORY", text), ("SFTP_HOST", "h")]), Some(Kind::Sftp));
+        }
+        assert_eq!(name(&[("KOPIA_REPOSITORY", "gs://b/p")]), "gs://b/p");
         for bad in ["filesystem://relative", "filesystem:///a/../b"] {
             let environment = [("KOPIA_REPOSITORY".into(), bad.into())].into_iter().collect();
             assert!(choose(&environment, None).unwrap_err().to_string().contains(bad));

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use kopia_rs::connection;
 use kopia_rs::connection::storage::Kind;
 use zeroize::Zeroizing;
 
@@ -111,7 +112,9 @@ variables! {
     RetainYearly "KOPIA_RETAIN_YEARLY" NotNeeded, "for backups";
     RetainLatest "KOPIA_RETAIN_LATEST" NotNeeded, "for backups";
     FsPath "KOPIA_FS_PATH" NotNeeded, "no mover reads it; KOPIA_REPOSITORY says where the repository is";
-    CustomCa "CUSTOM_CA" Serves(Kind::S3), "";
+    CustomCa "CUSTOM_CA" Used, "a file of certificates of authorities, trusted in place of the system's; a folder needs none";
+    CertificateFile "SSL_CERT_FILE" Used, "the same for networks without CUSTOM_CA; an image without files needs one of the two";
+    CertificateDirectory "SSL_CERT_DIR" Used, "as SSL_CERT_FILE, a folder of such files";
     HttpProxy "HTTP_PROXY" Used, "networks are reached through it, and a folder without";
     HttpsProxy "HTTPS_PROXY" Used, "networks are reached through it, and a folder without";
     NoProxy "NO_PROXY" Used, "networks are reached through it, and a folder without";
@@ -130,6 +133,11 @@ variables! {
     AwsProfile "AWS_PROFILE" Serves(Kind::S3), "";
     AwsEndpoint "AWS_S3_ENDPOINT" Serves(Kind::S3), "";
     AwsDisableTls "AWS_S3_DISABLE_TLS" Serves(Kind::S3), "";
+    AwsRole "AWS_ROLE_ARN" Serves(Kind::S3), "";
+    AwsTokenFile "AWS_WEB_IDENTITY_TOKEN_FILE" Serves(Kind::S3), "";
+    AwsContainer "AWS_CONTAINER_CREDENTIALS_FULL_URI" Serves(Kind::S3), "";
+    AwsContainerToken "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" Serves(Kind::S3), "";
+    RootCa "ROOT_CA_PEM_BASE64" Serves(Kind::S3), "";
     AzureContainer "KOPIA_AZURE_CONTAINER" Chooses(Kind::Azure), "goes before a KOPIA_REPOSITORY of filesystem://";
     KopiaAzureAccount "KOPIA_AZURE_STORAGE_ACCOUNT" Serves(Kind::Azure), "";
     KopiaAzureKey "KOPIA_AZURE_STORAGE_KEY" Serves(Kind::Azure), "";
@@ -140,16 +148,26 @@ variables! {
     AzureStorageAccount "AZURE_STORAGE_ACCOUNT" Serves(Kind::Azure), "";
     AzureStorageKey "AZURE_STORAGE_KEY" Serves(Kind::Azure), "";
     AzureSasToken "AZURE_STORAGE_SAS_TOKEN" Serves(Kind::Azure), "";
+    AzureDomain "AZURE_STORAGE_DOMAIN" Serves(Kind::Azure), "";
+    AzureTenant "AZURE_TENANT_ID" Serves(Kind::Azure), "";
+    AzureClient "AZURE_CLIENT_ID" Serves(Kind::Azure), "";
+    AzureClientSecret "AZURE_CLIENT_SECRET" Serves(Kind::Azure), "";
+    AzureTokenFile "AZURE_FEDERATED_TOKEN_FILE" Serves(Kind::Azure), "";
     GcsBucket "KOPIA_GCS_BUCKET" Chooses(Kind::Gcs), "goes before a KOPIA_REPOSITORY of filesystem://";
     PlainGcsBucket "GCS_BUCKET" NotNeeded, "KOPIA_GCS_BUCKET is what counts";
     GoogleProject "GOOGLE_PROJECT_ID" NotNeeded, "reading a bucket of Google needs no project";
     GoogleCredentials "GOOGLE_APPLICATION_CREDENTIALS" Serves(Kind::Gcs), "";
+    GoogleEmulator "STORAGE_EMULATOR_HOST" Serves(Kind::Gcs), "";
     B2Bucket "KOPIA_B2_BUCKET" Chooses(Kind::B2), "unless KOPIA_REPOSITORY is filesystem://";
     B2Account "B2_ACCOUNT_ID" Serves(Kind::B2), "";
     B2Key "B2_APPLICATION_KEY" Serves(Kind::B2), "";
+    B2KeyId "B2_KEY_ID" Serves(Kind::B2), "";
+    KopiaB2Key "B2_KEY" Serves(Kind::B2), "";
     WebDavUrl "WEBDAV_URL" Chooses(Kind::WebDav), "unless KOPIA_REPOSITORY is filesystem://";
     WebDavUsername "WEBDAV_USERNAME" Serves(Kind::WebDav), "";
     WebDavPassword "WEBDAV_PASSWORD" Serves(Kind::WebDav), "";
+    KopiaWebDavUsername "KOPIA_WEBDAV_USERNAME" Serves(Kind::WebDav), "";
+    KopiaWebDavPassword "KOPIA_WEBDAV_PASSWORD" Serves(Kind::WebDav), "";
     SftpHost "SFTP_HOST" Chooses(Kind::Sftp), "unless KOPIA_REPOSITORY is filesystem://";
     SftpPort "SFTP_PORT" Serves(Kind::Sftp), "";
     SftpUsername "SFTP_USERNAME" Serves(Kind::Sftp), "";
@@ -175,6 +193,17 @@ impl Environment {
     /// Takes the variables of this process.
     pub(crate) fn own() -> Self {
         std::env::vars_os().collect()
+    }
+
+    /// Returns what stores may look at by themselves, with CUSTOM_CA under the name that they know.
+    pub(crate) fn for_stores(&self) -> connection::Environment {
+        let own = self.0.iter().map(|(name, value)| (name.as_os_str(), OsStr::from_bytes(value)));
+        let custom = self.raw(Variable::CustomCa).map(|file| (OsStr::new("SSL_CERT_FILE"), file));
+        let all: connection::Environment = own.chain(custom).collect();
+        match std::env::home_dir() {
+            Some(home) => all.with_home(home),
+            None => all,
+        }
     }
 
     /// Returns the value as it is, for paths and passwords.

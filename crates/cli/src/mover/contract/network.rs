@@ -1,56 +1,102 @@
 //! Storage over a network, as the variables of a Job describe it.
 //!
 //! The rules are those of the original script, which gives them to kopia as options. What it passes over and
-//! what cannot be meant otherwise, such as a SAS of Azure, is taken as well.
+//! what cannot be meant otherwise, such as a SAS of Azure or a role of the pod, is taken as well.
 
 use std::path::Path;
 
 use kopia_rs::connection::Connection;
 use kopia_rs::connection::storage::{
-    Azure, AzureIdentity, B2, Gcs, GoogleAccount, GoogleDrive, Kind, KnownHosts, Options, Rclone, S3, Sftp,
-    SshKey, Storage, WebDav,
+    Azure, AzureIdentity, B2, Gcs, GoogleAccount, GoogleDrive, Kind, KnownHosts, Options, Rclone, S3, Server,
+    Sftp, SshKey, Storage, Trust, WebDav,
 };
 
 use super::environment::{Environment, Variable};
 use crate::mover::account::line::SetupError;
 
-/// Makes the connection that the variables of one kind of storage describe; `url` is KOPIA_REPOSITORY.
+/// Makes the connection to one kind of storage. `url` is what KOPIA_REPOSITORY says of it, which variables
+/// replace.
 pub(crate) fn connection(
     kind: Kind,
-    url: Option<&str>,
+    url: Option<Storage>,
     environment: &Environment,
 ) -> Result<Connection, SetupError> {
     let variables = Variables(environment);
-    let storage = match kind {
-        Kind::S3 => variables.s3(url)?,
-        Kind::Azure => variables.azure()?,
-        Kind::Gcs => {
-            let bucket = variables.required(Variable::GcsBucket)?;
-            // The variable of its credentials is Google's own, and looked at by whoever signs in.
-            Storage::Gcs(with(|gcs: &mut Gcs| gcs.bucket = bucket))
-        }
-        Kind::B2 => variables.b2()?,
-        Kind::WebDav => variables.webdav()?,
-        Kind::Sftp => variables.sftp()?,
-        Kind::Rclone => variables.rclone()?,
-        Kind::GoogleDrive => variables.google_drive()?,
-        other => return Err(SetupError::new(format!("{other} is not chosen by variables"), "")),
+    let storage = match url.filter(|url| url.kind() == kind).or_else(|| empty(kind)) {
+        Some(Storage::S3(s3)) => variables.s3(s3)?,
+        Some(Storage::Azure(azure)) => variables.azure(azure)?,
+        Some(Storage::Gcs(gcs)) => variables.gcs(gcs)?,
+        Some(Storage::B2(b2)) => variables.b2(b2)?,
+        Some(Storage::WebDav(webdav)) => variables.webdav(webdav)?,
+        Some(Storage::Sftp(sftp)) => variables.sftp(sftp)?,
+        Some(Storage::Rclone(rclone)) => variables.rclone(rclone)?,
+        Some(Storage::GoogleDrive(drive)) => variables.google_drive(drive)?,
+        Some(other) => other,
+        None => return Err(SetupError::new(format!("{kind} is not chosen by variables"), "")),
     };
     Ok(Connection::new(storage))
 }
 
-/// Makes a value of which others may get more fields.
-fn with<T: Default>(set: impl FnOnce(&mut T)) -> T {
-    let mut value = T::default();
-    set(&mut value);
-    value
+/// Returns storage of a kind of which nothing is known yet.
+fn empty(kind: Kind) -> Option<Storage> {
+    Some(match kind {
+        Kind::S3 => Storage::S3(S3::default()),
+        Kind::Azure => Storage::Azure(Azure::default()),
+        Kind::Gcs => Storage::Gcs(Gcs::default()),
+        Kind::B2 => Storage::B2(B2::default()),
+        Kind::WebDav => Storage::WebDav(WebDav::default()),
+        Kind::Sftp => Storage::Sftp(Sftp::default()),
+        Kind::Rclone => Storage::Rclone(Rclone::default()),
+        Kind::GoogleDrive => Storage::GoogleDrive(GoogleDrive::default()),
+        _ => return None,
+    })
+}
+
+/// Adds what every store is told, however it was chosen: kopia's own variables, and CUSTOM_CA.
+pub(crate) fn complete(storage: &mut Storage, environment: &Environment) -> Result<(), SetupError> {
+    let unusable = |error: kopia_rs::connection::Error| SetupError::new(error.to_string(), "");
+    // What the Job says goes before what the store would find by itself.
+    trust_custom_ca(storage, environment)?;
+    storage.complete(&environment.for_stores()).map_err(unusable)
+}
+
+/// Has the authorities of CUSTOM_CA trusted in place of the system's. The original script does so with S3
+/// alone. Stores that have no field for them look at SSL_CERT_FILE.
+fn trust_custom_ca(storage: &mut Storage, environment: &Environment) -> Result<(), SetupError> {
+    let Some(file) = environment.text(Variable::CustomCa)? else { return Ok(()) };
+    let unusable =
+        |why: String| SetupError::setting(Variable::CustomCa.name(), format!("cannot be used: {why}"));
+    match storage {
+        Storage::Filesystem(_) => return Ok(()),
+        Storage::S3(S3 { root_ca: None, .. }) | Storage::Server(Server { trust: Trust::System, .. }) => {
+            let mut options = Options::default();
+            options.set("root-ca-pem-path", file);
+            return storage.apply(options).map_err(|error| unusable(error.to_string()));
+        }
+        Storage::Rclone(rclone) => rclone.arguments.extend(["--ca-cert".into(), file.into()]),
+        _ => {}
+    }
+    std::fs::File::open(file).map(drop).map_err(|error| unusable(format!("{file}: {error}")))
 }
 
 /// Returns the prefix that the script makes of a URL's path: without doubled slashes, and with one at its
 /// end.
 fn prefix(path: &str) -> String {
-    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { String::new() } else { parts.join("/") + "/" }
+    let mut prefix = String::with_capacity(path.len() + 1);
+    for letter in path.chars() {
+        if letter != '/' || !prefix.ends_with('/') {
+            prefix.push(letter);
+        }
+    }
+    if !prefix.is_empty() && !prefix.ends_with('/') {
+        prefix.push('/');
+    }
+    prefix
+}
+
+/// Returns a value unless it is empty.
+fn given(value: String) -> Option<String> {
+    Some(value).filter(|value| !value.is_empty())
 }
 
 /// The variables of a Job, each as text or not at all.
@@ -66,24 +112,19 @@ impl Variables<'_> {
         variables.iter().find_map(|variable| self.text(*variable).transpose()).transpose()
     }
 
-    fn required(&self, variable: Variable) -> Result<String, SetupError> {
-        self.text(variable)?.ok_or_else(|| SetupError::unset(variable.name()))
+    /// Returns a variable, or else what the URL says.
+    fn required(&self, variable: Variable, url: String) -> Result<String, SetupError> {
+        let value = self.text(variable)?.or_else(|| given(url));
+        value.ok_or_else(|| SetupError::unset(variable.name()))
     }
 
     fn is_true(&self, variable: Variable) -> Result<bool, SetupError> {
         Ok(self.text(variable)?.is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1"))
     }
 
-    fn s3(&self, url: Option<&str>) -> Result<Storage, SetupError> {
-        let mut s3 = match url.filter(|url| url.starts_with("s3://")).map(Connection::parse).transpose() {
-            Ok(Some(Connection { storage: Storage::S3(s3), .. })) => s3,
-            Ok(_) => S3::default(),
-            Err(error) => return Err(SetupError::new(format!("KOPIA_REPOSITORY: {error}"), "")),
-        };
+    fn s3(&self, mut s3: S3) -> Result<Storage, SetupError> {
         s3.prefix = prefix(&s3.prefix);
-        if let Some(bucket) = self.text(Variable::S3Bucket)? {
-            s3.bucket = bucket;
-        }
+        s3.bucket = self.required(Variable::S3Bucket, s3.bucket)?;
         let endpoint = self.first(&[Variable::S3Endpoint, Variable::AwsEndpoint])?;
         // The script takes the scheme off and leaves TLS as it is: only the variables below switch it off.
         let host = |text: String| text.split_once("://").map_or(text.clone(), |(_, host)| host.to_owned());
@@ -92,211 +133,111 @@ impl Variables<'_> {
         s3.disable_tls |= self.is_true(Variable::S3DisableTls)? || self.is_true(Variable::AwsDisableTls)?;
         s3.access_key = self.text(Variable::AwsAccessKey)?;
         s3.secret_key = self.text(Variable::AwsSecretKey)?.map(Into::into);
+        if s3.access_key.is_some() != s3.secret_key.is_some() {
+            let missing =
+                if s3.access_key.is_none() { Variable::AwsAccessKey } else { Variable::AwsSecretKey };
+            return Err(SetupError::unset(missing.name()));
+        }
         s3.session_token = self.text(Variable::AwsSessionToken)?.map(Into::into);
         s3.profile = self.text(Variable::AwsProfile)?.filter(|_| s3.access_key.is_none());
-        let mut storage = Storage::S3(s3);
-        if let Some(file) = self.text(Variable::CustomCa)? {
-            let mut options = Options::default();
-            options.set("root-ca-pem-path", file);
-            storage.apply(options).map_err(|error| SetupError::new(format!("CUSTOM_CA: {error}"), ""))?;
-        }
-        Ok(storage)
+        Ok(Storage::S3(s3))
     }
 
-    fn azure(&self) -> Result<Storage, SetupError> {
+    fn azure(&self, mut azure: Azure) -> Result<Storage, SetupError> {
+        azure.container = self.required(Variable::AzureContainer, azure.container)?;
         let account = self.first(&[
             Variable::KopiaAzureAccount,
             Variable::AzureStorageAccount,
             Variable::AzureAccountName,
         ])?;
+        let account = account.or_else(|| given(azure.account));
+        azure.account = account.ok_or_else(|| SetupError::unset(Variable::KopiaAzureAccount.name()))?;
         let key =
             self.first(&[Variable::KopiaAzureKey, Variable::AzureStorageKey, Variable::AzureAccountKey])?;
         let sas = self.first(&[Variable::AzureSasToken, Variable::AzureAccountSas])?;
         let key = key.map(|key| AzureIdentity::Key(key.into()));
+        azure.identity = key.or_else(|| sas.map(|sas| AzureIdentity::Sas(sas.into()))).or(azure.identity);
         let suffix = self.text(Variable::AzureEndpointSuffix)?;
         let domain = suffix.map(|suffix| format!("blob.{}", suffix.trim_start_matches("blob.")));
-        let container = self.required(Variable::AzureContainer)?;
-        let account = account.ok_or_else(|| SetupError::unset(Variable::KopiaAzureAccount.name()))?;
-        Ok(Storage::Azure(with(|azure: &mut Azure| {
-            azure.container = container;
-            azure.account = account;
-            azure.identity = key.or_else(|| sas.map(|sas| AzureIdentity::Sas(sas.into())));
-            azure.domain = domain;
-        })))
+        azure.domain = domain.or(azure.domain);
+        Ok(Storage::Azure(azure))
     }
 
-    fn b2(&self) -> Result<Storage, SetupError> {
-        let (bucket, key_id) = (self.required(Variable::B2Bucket)?, self.required(Variable::B2Account)?);
-        let key = self.required(Variable::B2Key)?;
-        Ok(Storage::B2(with(|b2: &mut B2| {
-            (b2.bucket, b2.key_id, b2.key) = (bucket, key_id, Some(key.into()));
-        })))
+    fn gcs(&self, mut gcs: Gcs) -> Result<Storage, SetupError> {
+        gcs.bucket = self.required(Variable::GcsBucket, gcs.bucket)?;
+        // A file is found by whoever signs in; a Job of its own may have the text in its place.
+        if let Some(json) = self.text(Variable::GoogleCredentials)?.filter(|text| is_json(text)) {
+            gcs.account = GoogleAccount::Json(json.into());
+        }
+        Ok(Storage::Gcs(gcs))
     }
 
-    fn webdav(&self) -> Result<Storage, SetupError> {
-        let url = self.required(Variable::WebDavUrl)?;
-        let username = self.text(Variable::WebDavUsername)?;
-        let password = self.text(Variable::WebDavPassword)?.map(Into::into);
-        Ok(Storage::WebDav(with(|webdav: &mut WebDav| {
-            (webdav.url, webdav.username, webdav.password) = (url, username, password);
-        })))
+    fn b2(&self, mut b2: B2) -> Result<Storage, SetupError> {
+        b2.bucket = self.required(Variable::B2Bucket, b2.bucket)?;
+        let key_id = self.first(&[Variable::B2Account, Variable::B2KeyId])?;
+        let key = self.first(&[Variable::B2Key, Variable::KopiaB2Key])?;
+        let key_id = key_id.or_else(|| given(b2.key_id));
+        b2.key_id = key_id.ok_or_else(|| SetupError::unset(Variable::B2Account.name()))?;
+        let key = key.map(Into::into).or(b2.key);
+        b2.key = Some(key.ok_or_else(|| SetupError::unset(Variable::B2Key.name()))?);
+        Ok(Storage::B2(b2))
     }
 
-    fn sftp(&self) -> Result<Storage, SetupError> {
+    fn webdav(&self, mut webdav: WebDav) -> Result<Storage, SetupError> {
+        webdav.url = self.required(Variable::WebDavUrl, webdav.url)?;
+        webdav.username = self.text(Variable::WebDavUsername)?.or(webdav.username);
+        webdav.password = self.text(Variable::WebDavPassword)?.map(Into::into).or(webdav.password);
+        Ok(Storage::WebDav(webdav))
+    }
+
+    fn sftp(&self, mut sftp: Sftp) -> Result<Storage, SetupError> {
         let bad_port = |_| SetupError::setting(Variable::SftpPort.name(), "is no port");
-        let port =
-            self.text(Variable::SftpPort)?.map(|port| port.trim().parse().map_err(bad_port)).transpose()?;
-        let (host, path) = (self.required(Variable::SftpHost)?, self.required(Variable::SftpPath)?);
-        let username = self.required(Variable::SftpUsername)?;
-        let password = self.text(Variable::SftpPassword)?.map(Into::into);
-        // The controller names the file even where the Secret has none.
-        let key = self.text(Variable::SftpKeyFile)?.filter(|file| Path::new(file).exists());
-        let known = self.first(&[Variable::SftpKnownHostsData, Variable::SftpKnownHosts])?;
-        Ok(Storage::Sftp(with(|sftp: &mut Sftp| {
-            (sftp.host, sftp.path, sftp.username) = (host, path, username);
-            (sftp.port, sftp.password) = (port, password);
-            sftp.key = key.map(|file| SshKey::File(file.into()));
-            sftp.known_hosts = known.map(|known| {
-                // A Secret holds either; no line of the file begins with a slash.
-                if known.starts_with('/') { KnownHosts::File(known.into()) } else { KnownHosts::Text(known) }
-            });
-        })))
+        let port = self.text(Variable::SftpPort)?;
+        sftp.port = port.map(|port| port.trim().parse().map_err(bad_port)).transpose()?.or(sftp.port);
+        sftp.host = self.required(Variable::SftpHost, sftp.host)?;
+        sftp.path = self.required(Variable::SftpPath, sftp.path)?;
+        sftp.username = self.required(Variable::SftpUsername, sftp.username)?;
+        sftp.password = self.text(Variable::SftpPassword)?.map(Into::into).or(sftp.password);
+        if let Some(key) = self.text(Variable::SftpKeyFile)? {
+            // The controller names the file even where the Secret has none; a Job of its own may have the text.
+            if key.contains("PRIVATE KEY") {
+                sftp.key = Some(SshKey::Text(key.into()));
+            } else if Path::new(&key).exists() {
+                sftp.key = Some(SshKey::File(key.into()));
+            }
+        }
+        if let Some(known) = self.first(&[Variable::SftpKnownHostsData, Variable::SftpKnownHosts])? {
+            // A Secret holds either; no line of the file begins with a slash.
+            let is_file = known.starts_with('/');
+            let known = if is_file { KnownHosts::File(known.into()) } else { KnownHosts::Text(known) };
+            sftp.known_hosts = Some(known);
+        }
+        Ok(Storage::Sftp(sftp))
     }
 
-    fn rclone(&self) -> Result<Storage, SetupError> {
-        let remote = self.required(Variable::RcloneRemotePath)?;
-        let program = self.text(Variable::RcloneExe)?;
+    fn rclone(&self, mut rclone: Rclone) -> Result<Storage, SetupError> {
+        rclone.remote_path = self.required(Variable::RcloneRemotePath, rclone.remote_path)?;
+        rclone.program = self.text(Variable::RcloneExe)?.map(Into::into).or(rclone.program);
         // A path is rclone's own variable, which it reads by itself.
         let config = self.text(Variable::RcloneConfig)?.filter(|config| config.contains('['));
-        Ok(Storage::Rclone(with(|rclone: &mut Rclone| {
-            rclone.remote_path = remote;
-            rclone.program = program.map(Into::into);
-            rclone.embedded_config = config.map(Into::into);
-        })))
+        rclone.embedded_config = config.map(Into::into).or(rclone.embedded_config);
+        Ok(Storage::Rclone(rclone))
     }
 
-    fn google_drive(&self) -> Result<Storage, SetupError> {
-        let folder_id = self.required(Variable::DriveFolder)?;
-        let account = match self.text(Variable::DriveCredentials)? {
-            None => GoogleAccount::Ambient,
-            Some(json) if json.trim_start().starts_with('{') => GoogleAccount::Json(json.into()),
+    fn google_drive(&self, mut drive: GoogleDrive) -> Result<Storage, SetupError> {
+        drive.folder_id = self.required(Variable::DriveFolder, drive.folder_id)?;
+        drive.account = match self.text(Variable::DriveCredentials)? {
+            None => drive.account,
+            Some(json) if is_json(&json) => GoogleAccount::Json(json.into()),
             Some(file) => GoogleAccount::File(file.into()),
         };
-        Ok(Storage::GoogleDrive(with(|drive: &mut GoogleDrive| {
-            (drive.folder_id, drive.account) = (folder_id, account);
-        })))
+        Ok(Storage::GoogleDrive(drive))
     }
+}
+
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn storage(kind: Kind, variables: &[(&str, &str)]) -> Result<Storage, String> {
-        let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let url = variables.iter().find(|(name, _)| *name == "KOPIA_REPOSITORY").map(|(_, url)| *url);
-        connection(kind, url, &environment)
-            .map(|connection| connection.storage)
-            .map_err(|error| error.to_string())
-    }
-
-    fn s3(variables: &[(&str, &str)]) -> S3 {
-        match storage(Kind::S3, variables).unwrap() {
-            Storage::S3(s3) => s3,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn s3_by_the_rules_of_the_script() {
-        let all = s3(&[
-            ("KOPIA_REPOSITORY", "s3://other//a//b"),
-            ("KOPIA_S3_BUCKET", "bucket"),
-            ("KOPIA_S3_ENDPOINT", "http://minio.lan:9000/"),
-            ("AWS_S3_ENDPOINT", "ignored.lan"),
-            ("AWS_ACCESS_KEY_ID", "id"),
-            ("AWS_SECRET_ACCESS_KEY", "hush"),
-            ("AWS_SESSION_TOKEN", "token"),
-            ("AWS_DEFAULT_REGION", "eu-west-1"),
-        ]);
-        assert_eq!((all.bucket.as_str(), all.prefix.as_str()), ("bucket", "a/b/"));
-        assert_eq!((all.endpoint.as_deref(), all.disable_tls), (Some("minio.lan:9000"), false));
-        assert_eq!((all.access_key.as_deref(), all.region.as_deref()), (Some("id"), Some("eu-west-1")));
-        assert_eq!((all.secret_key, all.session_token), (Some("hush".into()), Some("token".into())));
-        for (url, prefix) in [("s3://b", ""), ("s3://b/", ""), ("s3://b/p", "p/"), ("s3://b/p/q/", "p/q/")] {
-            assert_eq!(s3(&[("KOPIA_REPOSITORY", url)]).prefix, prefix, "{url}");
-        }
-        for name in ["KOPIA_S3_DISABLE_TLS", "AWS_S3_DISABLE_TLS"] {
-            assert!(s3(&[("KOPIA_S3_BUCKET", "b"), (name, "true")]).disable_tls);
-        }
-        // A role of the pod has no keys, and a profile counts without them alone.
-        let role = s3(&[("KOPIA_S3_BUCKET", "b"), ("AWS_PROFILE", "p")]);
-        assert_eq!((role.access_key, role.profile.as_deref()), (None, Some("p")));
-        let ca = storage(Kind::S3, &[("KOPIA_S3_BUCKET", "b"), ("CUSTOM_CA", "/nonexistent/ca.crt")]);
-        assert!(ca.unwrap_err().contains("CUSTOM_CA: /nonexistent/ca.crt"));
-    }
-
-    #[test]
-    fn other_storage_of_the_script() {
-        for (kind, variables, location) in [
-            (
-                Kind::Azure,
-                &[("KOPIA_AZURE_CONTAINER", "c"), ("KOPIA_AZURE_STORAGE_ACCOUNT", "a")][..],
-                "azblob://c at a.blob.core.windows.net",
-            ),
-            (Kind::Gcs, &[("KOPIA_GCS_BUCKET", "b")], "gs://b"),
-            (
-                Kind::B2,
-                &[("KOPIA_B2_BUCKET", "b"), ("B2_ACCOUNT_ID", "i"), ("B2_APPLICATION_KEY", "k")],
-                "b2://b",
-            ),
-            (Kind::WebDav, &[("WEBDAV_URL", "https://h/p")], "https://h/p"),
-            (
-                Kind::Sftp,
-                &[("SFTP_HOST", "h"), ("SFTP_PATH", "/p"), ("SFTP_USERNAME", "u"), ("SFTP_PORT", " 2222 ")],
-                "sftp://h:2222/p",
-            ),
-            (Kind::Rclone, &[("RCLONE_REMOTE_PATH", "r:p")], "rclone:r:p"),
-            (Kind::GoogleDrive, &[("GOOGLE_DRIVE_FOLDER_ID", "f")], "gdrive://f"),
-        ] {
-            assert_eq!(storage(kind, variables).unwrap().to_string(), location);
-        }
-    }
-
-    #[test]
-    fn files_and_texts_are_told_apart() {
-        let host = [("SFTP_HOST", "h"), ("SFTP_PATH", "/p"), ("SFTP_USERNAME", "u")];
-        let sftp = |more: (&'static str, &'static str)| {
-            let variables: Vec<_> = host.into_iter().chain([more]).collect();
-            match storage(Kind::Sftp, &variables).unwrap() {
-                Storage::Sftp(sftp) => sftp,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(sftp(("SFTP_KNOWN_HOSTS", "/kh")).known_hosts, Some(KnownHosts::File("/kh".into())));
-        let text = sftp(("SFTP_KNOWN_HOSTS", "h ssh-ed25519 AAAA")).known_hosts;
-        assert_eq!(text, Some(KnownHosts::Text("h ssh-ed25519 AAAA".into())));
-        assert_eq!(sftp(("SFTP_KEY_FILE", "/nonexistent/key")).key, None);
-        assert!(matches!(sftp(("SFTP_KEY_FILE", "/dev/null")).key, Some(SshKey::File(_))));
-        let rclone = [("RCLONE_REMOTE_PATH", "r:p"), ("RCLONE_CONFIG", "[r]\ntype = local")];
-        let Ok(Storage::Rclone(rclone)) = storage(Kind::Rclone, &rclone) else { panic!("no rclone") };
-        assert!(rclone.embedded_config.is_some());
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        for (kind, variables, missing) in [
-            (
-                Kind::Azure,
-                &[("KOPIA_AZURE_CONTAINER", "c")][..],
-                "KOPIA_AZURE_STORAGE_ACCOUNT must be defined",
-            ),
-            (Kind::B2, &[("KOPIA_B2_BUCKET", "b")], "B2_ACCOUNT_ID must be defined"),
-            (Kind::Sftp, &[("SFTP_HOST", "h")], "SFTP_PATH must be defined"),
-        ] {
-            assert_eq!(storage(kind, variables).unwrap_err(), missing);
-        }
-        let url = [("KOPIA_REPOSITORY", "s3://id:hush@b/p")];
-        assert!(!storage(Kind::S3, &url).unwrap_err().contains("hush"));
-    }
-}
+mod tests;

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) degraded: bool,
     /// Whether identities are listed where none fits.
     pub(crate) discover: bool,
+    /// Options of the store, by kopia's names.
+    pub(crate) store: Vec<(&'static str, String)>,
     /// What is accepted and changes nothing, each as a sentence.
     pub(crate) notes: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Settings {
             on_missing: on_missing.or(arguments.on_missing),
             degraded: environment.is_true(Variable::Degraded)? || arguments.degraded,
             discover: environment.is_true(Variable::Discover)?,
+            store: arguments.store,
             notes: arguments.notes,
         })
     }

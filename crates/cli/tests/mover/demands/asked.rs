@@ -240,9 +240,9 @@ fn m04_the_order_is_the_scripts_and_conflicts_are_said() {
     let pod = pod();
     let job = BACKENDS.iter().fold(pod.job(APP), |job, (variable, _)| job.env(variable, "x"));
     // What is missing beside a variable that may have been left over is named without asking any server.
-    let mut job = job.env("CUSTOM_CA", "/nonexistent/ca.crt");
+    let mut job = job.env("AWS_ACCESS_KEY_ID", "x").env("CUSTOM_CA", "/nonexistent/ca.crt");
     for (variable, missing) in [
-        ("KOPIA_S3_BUCKET", "CUSTOM_CA: /nonexistent/ca.crt"),
+        ("KOPIA_S3_BUCKET", "AWS_SECRET_ACCESS_KEY must be defined"),
         ("KOPIA_AZURE_CONTAINER", "KOPIA_AZURE_STORAGE_ACCOUNT must be defined"),
     ] {
         job.run().exits(1).ends_with(&[missing, &format!("remove {variable}")]);

@@ -31,6 +31,8 @@ pub(super) enum Switch {
     Salvage,
     VerifyHashes,
     Degraded,
+    /// It is for the store, under this name of kopia's.
+    Store(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub(super) enum Value {
     Parallel,
     Mode,
     OnMissing,
+    /// It is for the store, under this name of kopia's.
+    Store(&'static str),
 }
 
 const NO_CACHE: &str = "there is no cache";
@@ -99,6 +103,15 @@ const OPTIONS: &[(&str, Meaning)] = &[
     ("metadata-cache-size-mb", Meaning::MootValue(NO_CACHE)),
     ("metadata-cache-size-limit-mb", Meaning::MootValue(NO_CACHE)),
     ("max-list-cache-duration", Meaning::MootValue(NO_CACHE)),
+    // Of its `repository connect`: what no variable of a Job can say. The script gives them to its restore as
+    // well, which knows none of them and ends.
+    ("disable-tls", Meaning::Switch(Switch::Store("disable-tls"))),
+    ("disable-tls-verification", Meaning::Switch(Switch::Store("disable-tls-verification"))),
+    ("point-in-time", Meaning::Value(Value::Store("point-in-time"))),
+    ("root-ca-pem-base64", Meaning::Value(Value::Store("root-ca-pem-base64"))),
+    ("server-cert-fingerprint", Meaning::Value(Value::Store("server-cert-fingerprint"))),
+    ("rclone-args", Meaning::Value(Value::Store("rclone-args"))),
+    ("rclone-startup-timeout", Meaning::Value(Value::Store("rclone-startup-timeout"))),
     ("override-hostname", Meaning::Refused(ONE_IDENTITY)),
     ("override-username", Meaning::Refused(ONE_IDENTITY)),
     ("config-file", Meaning::Refused("no configuration file is read")),

@@ -1,0 +1,98 @@
+//! From where the repository is to an open one, or to the original script.
+
+use std::sync::Arc;
+
+use kopia_rs::connect::{self, Opened};
+use kopia_rs::connection::Connection;
+use kopia_rs::connection::storage::Options;
+use kopia_rs::diagnosis::{Finding, neighbours};
+use kopia_rs::storage::{self, BlobStore};
+use kopia_rs::{Error, OpenOptions, Repository};
+
+use super::{Job, Order, missing, preflight};
+use crate::mover::account::line::{SetupError, StatusLine};
+use crate::mover::account::outcome::JobOutcome;
+use crate::mover::contract::backend::Choice;
+use crate::mover::contract::dispatch;
+use crate::mover::contract::environment::Variable;
+use crate::mover::contract::place::Place;
+use crate::mover::contract::settings::Settings;
+use crate::terminal::output::{escape, log_line};
+
+/// Opens the repository. Storage that this build cannot read is the original script's, if that was named.
+pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcome> {
+    let Order { choice, settings } = order;
+    let place = &choice.place;
+    let Place::Known(connection) = place else { return Err(hand_over(job, choice)) };
+    let connection = completed(connection, settings)?;
+    let mut connecting = connect::Options::default();
+    connecting.environment = job.environment.for_stores();
+    connecting.notice = Arc::new(|text| log_line(format_args!("INFO: {}", escape(text))));
+    let mut options = OpenOptions::default();
+    options.degraded = settings.degraded;
+    let unopened =
+        |store: Option<&dyn BlobStore>, error: Error| missing::repository(place, store, &error, settings);
+    let repository = match kopia_rs::connect(&connection, &connecting) {
+        Ok(Opened::Blobs(store)) => {
+            let store: Arc<dyn BlobStore> = store.into();
+            refuse_cache(place)?;
+            Repository::open_with(store.clone(), &settings.password, &options)
+                .map_err(|error| unopened(Some(&*store), error))
+        }
+        Ok(Opened::Contents(server)) => {
+            Repository::open_server(server, &options).map_err(|error| unopened(None, error))
+        }
+        Ok(_) | Err(storage::Error::UnsupportedBackend { .. }) => Err(hand_over(job, choice)),
+        Err(error) => Err(unopened(None, error.into())),
+    }?;
+    job.log.info(&format!("Repository connected: {place}"));
+    repository.warnings().iter().for_each(|warning| job.log.warn(warning));
+    repository.losses().iter().for_each(|loss| job.log.warn(&format!("lost: {loss}")));
+    // Behind a server no index is held in memory.
+    if let Ok(status) = repository.status() {
+        preflight::check_memory(status.contents.saturating_add(status.deleted_contents))?;
+    }
+    Ok(repository)
+}
+
+/// Adds to a connection who asks, and what the additional arguments say of its storage.
+fn completed(connection: &Connection, settings: &Settings) -> Result<Connection, SetupError> {
+    let mut connection = connection.clone();
+    connection.password = Some(settings.password.clone());
+    // A server wants to know who asks; whose snapshots are restored may ask for them.
+    connection.username.get_or_insert_with(|| settings.wanted.identity.user.clone());
+    connection.hostname.get_or_insert_with(|| settings.wanted.identity.host.clone());
+    let mut options = Options::default();
+    settings.store.iter().for_each(|(name, value)| options.set(*name, value.as_str()));
+    let unusable =
+        |error| SetupError::new(format!("{}: {error}", Variable::AdditionalArgs.name()), String::new());
+    connection.storage.apply(options).map_err(unusable)?;
+    Ok(connection)
+}
+
+/// Leaves the restore to the original script, which is run in place of this process, or says that it was not
+/// named.
+pub(super) fn hand_over(job: &Job<'_>, choice: &Choice) -> JobOutcome {
+    let Choice { place, by, .. } = choice;
+    let name = place.kind().map_or_else(|| place.to_string(), |kind| kind.to_string());
+    let cannot = format!("{by} names {name}, which this build of kopia-rs cannot read");
+    if job.environment.has(Variable::Fallback) {
+        job.log.warn(&format!("{cannot}; the original script restores"));
+        let trouble = dispatch::become_original(job.environment, &["restore".into()], job.log);
+        return JobOutcome::failed(trouble.unable("run the original script"));
+    }
+    let advice = "set KOPIA_RS_FALLBACK to the original script to have it restore";
+    let trouble = SetupError::new(cannot, advice);
+    // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
+    if choice.warnings.is_empty() { trouble.into() } else { trouble.or_remove(by).into() }
+}
+
+/// Refuses a cache of kopia's, which looks like a repository.
+fn refuse_cache(place: &Place) -> Result<(), JobOutcome> {
+    match place.directory().filter(|directory| neighbours::is_cache(directory)) {
+        Some(directory) => {
+            Err(JobOutcome::failed(StatusLine::of(&Finding::Cache { given: directory.into() })))
+        }
+        None => Ok(()),
+    }
+}
