@@ -40,7 +40,9 @@
 //!
 //! [`connection`] reads what a user of kopia has: the configuration that kopia wrote, a token, a URL.
 //! [`connect`](fn@connect) opens what it says. Neither looks at variables or the home directory unless it is
-//! given them as an [`Environment`](connection::Environment).
+//! given them as an [`Environment`](connection::Environment). All calls block, and may come from within an
+//! asynchronous runtime: what is asynchronous inside has threads of its own. A store that is not there is an
+//! implementation of [`BlobStore`](storage::BlobStore): `examples/own-store` has one on top of `object_store`.
 //!
 //! ```
 //! use kopia_rs::connect::{Opened, Options};
@@ -201,7 +203,7 @@ pub mod connection {
 
 /// How [`connect`](fn@connect) opens, and what.
 pub mod connect {
-    pub use kopia_remote::{Opened, Options};
+    pub use kopia_remote::{Opened, Options, Patience};
 }
 
 /// Blobs and where they are stored.

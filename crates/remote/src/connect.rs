@@ -59,6 +59,27 @@ impl fmt::Debug for Options {
 
 /// Opens a store of blobs or, for a Kopia repository server, of contents.
 ///
+/// It blocks, as all reads do, and may be called from anywhere: what is asynchronous inside runs on threads of
+/// its own, so that a caller within a runtime neither panics nor has to own one. Such a caller's thread waits
+/// all the same, so a busy one calls it where blocking is allowed, as by `tokio::task::spawn_blocking`.
+///
+/// A store asks its server for as little as it can: that a key or a name is wrong may show at the first read.
+/// A server of contents is signed in to at once, with the connection's password, user and host. Time is bounded
+/// by [`Options::patience`]; nothing is written anywhere.
+///
+/// ```
+/// use kopia_connection::Connection;
+/// use kopia_remote::{Opened, Options, connect};
+///
+/// # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+/// match connect(&Connection::parse(folder)?, &Options::default())? {
+///     Opened::Blobs(store) => assert!(!store.list("x")?.is_empty()),
+///     Opened::Contents(server) => println!("{} holds contents", server.location()),
+///     _ => {}
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`Error::UnsupportedBackend`] for storage that this build cannot read, and what the store says.
 pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {

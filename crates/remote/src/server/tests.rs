@@ -136,6 +136,19 @@ fn a_limit_of_bytes_is_kept() {
 }
 
 #[test]
+fn callers_may_be_within_a_runtime() {
+    let fake = fake(|asked| vec![echo(asked)]);
+    let own = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    own.block_on(async {
+        let server = connect(&fake);
+        assert!(matches!(read(&server, 10), (10, None)));
+        drop(server);
+        // The caller's own still works.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    });
+}
+
+#[test]
 fn several_threads_share_a_session() {
     let fake = fake(|asked| vec![echo(asked)]);
     let server = connect(&fake);

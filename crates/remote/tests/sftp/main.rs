@@ -358,3 +358,17 @@ fn limits_of_the_connection_are_honoured() {
     store.read(&id("xe7")).unwrap();
     assert!(started.elapsed() > Duration::from_millis(800), "{:?}", started.elapsed());
 }
+
+#[test]
+fn callers_may_be_within_a_runtime() {
+    let Some(sshd) = Sshd::start() else { return };
+    let directory = small();
+    let own = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    own.block_on(async {
+        let store = open(&sshd.place(directory.path())).unwrap();
+        check_small(&*store);
+        drop(store);
+        // The caller's own still works.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    });
+}
