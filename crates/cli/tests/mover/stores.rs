@@ -192,7 +192,7 @@ fn webdav_by_the_variables_of_a_job() {
     // VolSync demands some KOPIA_REPOSITORY in its Secret.
     restores(&pod, &job("s3cr3t").env("KOPIA_REPOSITORY", "webdav://webdav.example.com/backups"));
     restores(&pod, &job("").env("KOPIA_WEBDAV_PASSWORD", "s3cr3t"));
-    fails(&pod, &job("wrong"), &["ERROR: unable to open the repository", "WEBDAV"]);
+    fails(&pod, &job("wrong"), &["ERROR: unable to open the repository", "does not know the credentials"]);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(crate) enum Role {
     Used,
     /// It is accepted and changes nothing, because what it configures does not exist here.
     NotNeeded,
+    /// It serves every kind of storage over a network; a folder does not need it.
+    ServesNetworks,
     /// It chooses storage over a network.
     Chooses(Kind),
     /// It configures such storage, and means nothing by itself.
@@ -56,7 +58,7 @@ macro_rules! variables {
     };
 }
 
-use Role::{Chooses, NotNeeded, Serves, Used};
+use Role::{Chooses, NotNeeded, Serves, ServesNetworks, Used};
 
 variables! {
     DataDir "DATA_DIR" Used, "the folder that is restored into; it must exist";
@@ -112,15 +114,15 @@ variables! {
     RetainYearly "KOPIA_RETAIN_YEARLY" NotNeeded, "for backups";
     RetainLatest "KOPIA_RETAIN_LATEST" NotNeeded, "for backups";
     FsPath "KOPIA_FS_PATH" NotNeeded, "no mover reads it; KOPIA_REPOSITORY says where the repository is";
-    CustomCa "CUSTOM_CA" Used, "a file of certificates of authorities, trusted in place of the system's; a folder needs none";
-    CertificateFile "SSL_CERT_FILE" Used, "the same for networks without CUSTOM_CA; an image without files needs one of the two";
-    CertificateDirectory "SSL_CERT_DIR" Used, "as SSL_CERT_FILE, a folder of such files";
-    HttpProxy "HTTP_PROXY" Used, "networks are reached through it, and a folder without";
-    HttpsProxy "HTTPS_PROXY" Used, "networks are reached through it, and a folder without";
-    NoProxy "NO_PROXY" Used, "networks are reached through it, and a folder without";
-    HttpProxyLower "http_proxy" Used, "networks are reached through it, and a folder without";
-    HttpsProxyLower "https_proxy" Used, "networks are reached through it, and a folder without";
-    NoProxyLower "no_proxy" Used, "networks are reached through it, and a folder without";
+    CustomCa "CUSTOM_CA" ServesNetworks, "a file of certificates of authorities, trusted in place of the system's; a folder needs none";
+    CertificateFile "SSL_CERT_FILE" ServesNetworks, "the same for networks without CUSTOM_CA; an image without files needs one of the two";
+    CertificateDirectory "SSL_CERT_DIR" ServesNetworks, "as SSL_CERT_FILE, a folder of such files";
+    HttpProxy "HTTP_PROXY" ServesNetworks, "networks are reached through it, and a folder without";
+    HttpsProxy "HTTPS_PROXY" ServesNetworks, "networks are reached through it, and a folder without";
+    NoProxy "NO_PROXY" ServesNetworks, "networks are reached through it, and a folder without";
+    HttpProxyLower "http_proxy" ServesNetworks, "networks are reached through it, and a folder without";
+    HttpsProxyLower "https_proxy" ServesNetworks, "networks are reached through it, and a folder without";
+    NoProxyLower "no_proxy" ServesNetworks, "networks are reached through it, and a folder without";
 
     S3Bucket "KOPIA_S3_BUCKET" Chooses(Kind::S3), "goes before every KOPIA_REPOSITORY";
     S3Endpoint "KOPIA_S3_ENDPOINT" Serves(Kind::S3), "";
@@ -248,6 +250,7 @@ impl Environment {
     pub(crate) fn not_needed(&self, chosen: Option<Kind>) -> Vec<&'static str> {
         let not_needed = |variable: &&Variable| match variable.role() {
             NotNeeded => true,
+            ServesNetworks => chosen.is_none_or(|kind| kind == Kind::Filesystem),
             Serves(kind) => Some(kind) != chosen,
             _ => false,
         };
@@ -275,7 +278,7 @@ pub(crate) fn table() -> String {
     for variable in Variable::ALL {
         let about = variable.about();
         let what = match variable.role() {
-            Used => format!("used: {about}"),
+            Used | ServesNetworks => format!("used: {about}"),
             NotNeeded => format!("not needed: {about}"),
             Chooses(kind) => format!("used: chooses {kind}; {about}"),
             Serves(kind) => format!("used: belongs to {kind}"),
@@ -334,11 +337,13 @@ mod tests {
         let environment = environment(&[
             ("KOPIA_CACHE_DIR", "/cache"),
             ("AWS_REGION", "eu"),
+            ("HTTPS_PROXY", "proxy"),
             ("DATA_DIR", "/d"),
             ("KOPIA_FOO", "x"),
             ("PATH", "/bin"),
         ]);
-        assert_eq!(environment.not_needed(None), ["KOPIA_CACHE_DIR", "AWS_REGION"]);
+        let folder = environment.not_needed(Some(Kind::Filesystem));
+        assert_eq!(folder, ["KOPIA_CACHE_DIR", "HTTPS_PROXY", "AWS_REGION"]);
         assert_eq!(environment.not_needed(Some(Kind::Azure)), ["KOPIA_CACHE_DIR", "AWS_REGION"]);
         assert_eq!(environment.not_needed(Some(Kind::S3)), ["KOPIA_CACHE_DIR"]);
         assert_eq!(environment.unknown(), ["KOPIA_FOO"]);

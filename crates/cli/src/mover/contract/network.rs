@@ -54,6 +54,10 @@ fn empty(kind: Kind) -> Option<Storage> {
 
 /// Adds what every store is told, however it was chosen: kopia's own variables, and CUSTOM_CA.
 pub(crate) fn complete(storage: &mut Storage, environment: &Environment) -> Result<(), SetupError> {
+    // A folder needs nothing, and no home is looked for.
+    if let Storage::Filesystem(_) = storage {
+        return Ok(());
+    }
     let unusable = |error: kopia_rs::connection::Error| SetupError::new(error.to_string(), "");
     // What the Job says goes before what the store would find by itself.
     trust_custom_ca(storage, environment)?;
@@ -67,7 +71,6 @@ fn trust_custom_ca(storage: &mut Storage, environment: &Environment) -> Result<(
     let unusable =
         |why: String| SetupError::setting(Variable::CustomCa.name(), format!("cannot be used: {why}"));
     match storage {
-        Storage::Filesystem(_) => return Ok(()),
         Storage::S3(S3 { root_ca: None, .. }) | Storage::Server(Server { trust: Trust::System, .. }) => {
             let mut options = Options::default();
             options.set("root-ca-pem-path", file);

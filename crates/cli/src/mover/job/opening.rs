@@ -26,7 +26,9 @@ pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcom
     let Place::Known(connection) = place else { return Err(hand_over(job, choice)) };
     let connection = completed(connection, settings)?;
     let mut connecting = connect::Options::default();
-    connecting.environment = job.environment.for_stores();
+    if place.directory().is_none() {
+        connecting.environment = job.environment.for_stores();
+    }
     connecting.notice = Arc::new(|text| log_line(format_args!("INFO: {}", escape(text))));
     let mut options = OpenOptions::default();
     options.degraded = settings.degraded;
