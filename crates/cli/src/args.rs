@@ -50,7 +50,7 @@ pub(crate) struct Args {
 }
 
 /// What every command takes.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Global {
     /// Where the repository is: a folder, or a URL such as s3://bucket/prefix, gs://…, azblob://…, b2://…,
@@ -97,7 +97,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) format_blob: Option<PathBuf>,
     /// Keep indexes and directories of the repository below this folder, for the next command. All of it can be
-    /// deleted at any time. Nothing is kept unless this is given.
+    /// deleted at any time. Nothing is kept unless this is given; `verify` reads the repository all the same.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
     /// The most that is kept there, in MiB.

@@ -15,7 +15,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use kopia_rs::connection::Environment;
 
-use crate::args::{self, Args, Command};
+use crate::args::{self, Args, Command, Global};
 use crate::error::{Exit, Failure};
 use crate::session::{Choice, Session};
 use crate::terminal::signals::Interrupt;
@@ -30,8 +30,11 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Verify(_) => "verify WHAT",
         _ => "ls WHAT",
     };
+    // What lies in a cache says nothing of the repository.
+    let is_verified = matches!(command, Command::Verify(_));
+    let uncached = is_verified.then(|| Global { cache: None, ..global.clone() });
     let with = |work: &dyn Fn(&Session) -> Result<Exit, Failure>| {
-        let session = Session::open(global, pattern)?;
+        let session = Session::open(uncached.as_ref().unwrap_or(global), pattern)?;
         work(&session).map(|exit| session.conclude(exit))
     };
     match command {

@@ -2,15 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use kopia_codec::key::Password;
 use kopia_format::BlobId;
 use kopia_repository::{Error, Repository, Result};
 use kopia_storage::testing::{CountingStore, FaultyStore};
-use kopia_storage::{BlobBytes, BlobInfo, BlobStore, MemoryStore, ReadProfile};
+use kopia_storage::{BlobBytes, BlobInfo, BlobStore, CachedStore, MemoryStore, ReadProfile};
 use kopia_testkit::huge::HugeIndex;
-use kopia_testkit::writer::PASSWORD;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
 fn memory(huge: &HugeIndex) -> MemoryStore {
     let store = MemoryStore::new();
@@ -146,4 +147,52 @@ fn a_blob_that_vanishes_while_it_is_read_ahead() {
             (2003, 21)
         );
     }
+}
+
+/// Writes other bytes into each file of a cache, with the checksum that fits them.
+fn forge(cache: &std::path::Path) -> usize {
+    let mut forged = 0;
+    for file in std::fs::read_dir(cache.join("repository-a")).unwrap() {
+        let (path, name) = file.map(|file| (file.path(), file.file_name().into_string().unwrap())).unwrap();
+        if name == "CACHEDIR.TAG" {
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.truncate(bytes.len() - 8);
+        bytes.iter_mut().for_each(|byte| *byte ^= 1);
+        let mut hasher = DefaultHasher::new();
+        hasher.write(name.as_bytes());
+        hasher.write(&bytes);
+        bytes.extend(hasher.finish().to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        forged += 1;
+    }
+    forged
+}
+
+#[test]
+fn a_cache_that_lies_costs_reads_and_nothing_else() {
+    let mut writer = RepositoryWriter::new();
+    let root = writer.directory(&[]);
+    let entry = serde_json::json!({"name": "data", "type": "d", "mode": "0755", "obj": root});
+    writer.snapshot("app@host:/data", entry);
+    let store = MemoryStore::new();
+    writer.finish().into_iter().for_each(|(name, bytes)| store.insert(name.parse().unwrap(), bytes));
+    let counted = Arc::new(CountingStore::new(store));
+    let cache = tempfile::tempdir().unwrap();
+    let reads = || {
+        let repository = open(CachedStore::new(counted.clone(), cache.path(), "a", 1 << 30)).unwrap();
+        let snapshots = repository.snapshots().unwrap();
+        let root = snapshots.iter().next().unwrap().root().unwrap();
+        assert_eq!(root.directory().unwrap().entries().len(), 0);
+        let calls = counted.take();
+        calls.whole.len() + calls.ranges.len()
+    };
+    let first = reads();
+    let cached = reads();
+    assert!(first > cached && cached == 1, "{first}, then {cached}: the format blob is read anyway");
+    let forged = forge(cache.path());
+    assert!(forged >= 3, "{forged}: index, list of snapshots, directory");
+    assert!(reads() > cached);
+    assert_eq!(reads(), cached, "what was forged is forgotten");
 }

@@ -4,6 +4,10 @@
 //! snapshot it is about. The format blob is not, as a new password changes it; files are not, as nobody reads
 //! them twice. A cache is below one directory and can be deleted at any time, by any process: what cannot be
 //! read or written there is as if it were not there. Several processes share it without locks.
+//!
+//! Nothing in a cache is trusted. What it gives is what the store holds only as far as keys and hashes say so:
+//! whoever finds bytes damaged asks for copies, of which the store's own is one, and then the cache forgets
+//! the blob.
 
 mod files;
 
@@ -50,12 +54,11 @@ impl<S: BlobStore> CachedStore<S> {
     }
 }
 
-/// Returns whether a blob is worth keeping: index blobs and their logs, and the packs of directories. Names that
-/// kopia does not give are no names of files here.
-fn is_kept(id: &BlobId) -> bool {
-    let name = id.as_str();
+/// Returns whether a blob is worth keeping: index blobs, and the packs of directories. Names that kopia does
+/// not give are no names of files here.
+fn is_kept(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    name.starts_with(['x', 'n', 'm', 'q']) && name.bytes().all(is_plain)
+    name.starts_with(['x', 'n', 'q']) && name.bytes().all(is_plain)
 }
 
 #[deny(clippy::missing_trait_methods, reason = "a wrapper forwards everything")]
@@ -77,11 +80,11 @@ impl<S: BlobStore> BlobStore for CachedStore<S> {
     }
 
     fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
-        if !is_kept(id) {
+        let name = id.as_str();
+        if !is_kept(name) {
             return self.inner.read(id);
         }
-        let name = id.as_str();
-        if let Some(bytes) = self.files.get(name) {
+        if let Some(bytes) = self.files.get(name, None) {
             return Ok(bytes);
         }
         let bytes = self.inner.read(id)?;
@@ -90,12 +93,11 @@ impl<S: BlobStore> BlobStore for CachedStore<S> {
     }
 
     fn read_range(&self, id: &BlobId, offset: u64, length: usize, buffer: Vec<u8>) -> Result<BlobBytes> {
-        if !is_kept(id) {
+        if !is_kept(id.as_str()) {
             return self.inner.read_range(id, offset, length, buffer);
         }
         let name = format!("{}.{offset}-{length}", id.as_str());
-        let cached = self.files.get(&name).filter(|bytes| bytes.len() == length);
-        if let Some(bytes) = cached {
+        if let Some(bytes) = self.files.get(&name, Some(length)) {
             return Ok(bytes.into());
         }
         let bytes = self.inner.read_range(id, offset, length, buffer)?;
@@ -110,11 +112,21 @@ impl<S: BlobStore> BlobStore for CachedStore<S> {
         offset: u64,
         length: Option<usize>,
     ) -> Result<Option<Vec<u8>>> {
-        self.inner.read_copy(id, number, offset, length)
+        if !is_kept(id.as_str()) {
+            return self.inner.read_copy(id, number, offset, length);
+        }
+        // The usual one, which may be the cache's; the store's; the store's further ones.
+        match number {
+            0 => {}
+            1 => self.files.forget(id.as_str()),
+            _ => return self.inner.read_copy(id, number - 2, offset, length),
+        }
+        let read = |length| Ok(self.read_range(id, offset, length, Vec::new())?.to_vec());
+        length.map_or_else(|| self.read(id), read).map(Some)
     }
 
     fn will_need(&self, id: &BlobId, offset: u64, length: usize) {
-        if !is_kept(id) {
+        if !is_kept(id.as_str()) {
             self.inner.will_need(id, offset, length);
         }
     }

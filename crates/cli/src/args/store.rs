@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kopia_rs::connection::storage::Options;
 
 /// Options of stores.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of stores, beside what URL, configuration or token say")]
 pub(crate) struct Stores {
     /// The server of S3; Amazon's if none is given.

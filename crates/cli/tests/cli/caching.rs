@@ -29,6 +29,7 @@ fn a_cache_serves_the_next_command_and_can_be_deleted() {
     assert!(damaged > 0);
     plain().exits(1);
     assert_eq!(cached().exits(0).stdout, listed, "it is read from the cache");
+    KopiaRs::written(&repository, "verify --cache").arg(&cache).run().exits(1);
     fs::remove_dir_all(&cache).unwrap();
     cached().exits(1);
 }
