@@ -72,6 +72,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Over a network, what counts is how many round trips wait for each other, so much is asked for at once:
+//! lists, index blobs, the directories of a level, and packs in ranges of 4 MiB. A
+//! [`CachedStore`](storage::CachedStore) keeps indexes and directories on the local disk, for programs that open the
+//! same repository again and again.
+//!
 //! # Reading without restoring
 //!
 //! An [`Entry`] is a file, directory or link that knows its repository, so it can be read wherever it goes:

@@ -125,6 +125,35 @@ fn one_file_costs_its_directories_and_its_range() {
 }
 
 #[test]
+fn one_file_of_a_million_contents_costs_indexes_and_its_way() {
+    let (place, mut blobs, mut index_bytes) = (Place::new(), Vec::new(), 0);
+    HugeIndex::new(1_000_000, 20)
+        .for_each_blob(|name, bytes| {
+            index_bytes += if name.starts_with('x') { bytes.len() as u64 } else { 0 };
+            blobs.push((name, bytes));
+            Ok(())
+        })
+        .unwrap();
+    let store = distant(blobs);
+    let repository = open(&store);
+    let entry = root(&repository).at("a").unwrap();
+    let outcome = kopia_restore::restore(&entry, place.path("target"), &Options::default()).unwrap();
+    assert_eq!((outcome.files, outcome.problem_count), (1, 0));
+    let (traffic, calls) = (store.take(), store.inner().take());
+    assert!(index_bytes > 20 << 20, "{index_bytes}");
+    assert!(traffic.bytes <= index_bytes + 10_000, "{traffic:?}, of which indexes {index_bytes}");
+    assert_eq!(
+        traffic.requests,
+        1 + 3 + 21 + 3,
+        "the format, lists, indexes; snapshots, a directory, a file"
+    );
+    // A machine that is busy may start the last threads when the first have their answer.
+    assert!(traffic.rounds <= 3 + 1 + 3, "{traffic:?}");
+    assert!(!calls.lists.iter().any(|prefix| prefix.is_empty() || prefix.starts_with(['p', 'q'])));
+    assert_eq!(calls.lengths, 0);
+}
+
+#[test]
 fn a_store_that_is_busy_gets_fewer_requests_and_nothing_is_lost() {
     let place = Place::new();
     let blobs = many_files().finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
