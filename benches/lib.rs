@@ -22,9 +22,22 @@
 //! ```
 //! With a tree of 5 GB, plan for 40 GB. With less room, measure one set after the other, each time in
 //! an empty `--work`, and let `--from` and `--json` gather the figures in one file. `--scale 1` is a rehearsal of two minutes.
+//! Over a network, from MinIO where it is on PATH (`go install github.com/minio/minio@latest`), else from a small S3
+//! server of the program's own; whoever is missing takes no part:
+//!
+//! ```sh
+//! target/release/compare --work /mnt/comparison --network 0,20,50,100 --json network.json
+//! target/release/compare --work /mnt/comparison --network 100 --link 1000 --sets huge --only kopia-rs \
+//!     --from network.json --json network.json --readme README.md
+//! ```
+//! A line lies between the server and the others, made by the program: so long a round trip, for the handshake of a
+//! connection, too, and no wider than `--link` says; `--slow-start` has each connection begin as slowly as TCP does.
+//! Kopia takes 155 s for the set at 50 ms, so plan half an hour for a round of all; who took more than two minutes
+//! once is measured only once.
+//!
 //! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were
 //! removed, so mount a fresh one with a journal; memory that a virtual machine touches for the first time costs 2 s a GiB,
-//! so believe medians and processor times. Nothing else may run meanwhile.
+//! so believe medians and processor times. Nothing else may run at the same time.
 
 pub mod noise;
 pub mod usage;

@@ -17,6 +17,16 @@ pub(crate) struct Args {
     /// What is restored; by default all sets, `real` if there is --tree.
     #[arg(long, value_delimiter = ',', value_name = "SET,…")]
     pub(crate) sets: Vec<Set>,
+    /// Measures restores from an S3 server at these round trips instead of local ones, in milliseconds; by default of the set
+    /// `mixed`.
+    #[arg(long, value_delimiter = ',', value_name = "MS,…")]
+    pub(crate) network: Vec<u64>,
+    /// How many Mbit a second the line to that server carries; as many as there are if this is not given.
+    #[arg(long, value_name = "MBIT", requires = "network", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) link: Option<u64>,
+    /// Have each new connection over the line begin slowly, as TCP does.
+    #[arg(long, requires = "network")]
+    pub(crate) slow_start: bool,
     /// The tree of the set `real`.
     #[arg(long, value_name = "PATH")]
     pub(crate) tree: Option<PathBuf>,

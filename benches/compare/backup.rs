@@ -52,6 +52,11 @@ impl Repositories {
         self.folder.join(tool.name()).join("repository")
     }
 
+    /// Returns the folder that a tool keeps its configuration in.
+    pub(crate) fn home(&self, tool: Tool) -> PathBuf {
+        self.folder.join(tool.name())
+    }
+
     /// Returns the copy that kopia itself reads: it writes into repositories even when it only restores.
     pub(crate) fn kopias_own(&self) -> PathBuf {
         self.folder.join(Tool::Kopia.name()).join("copy")

@@ -17,6 +17,82 @@ pub(crate) struct Figures {
     /// Of the usual size of the sets, in percent.
     pub(crate) scale: f64,
     pub(crate) sets: Vec<SetFigures>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<NetworkFigures>,
+}
+
+/// Figures of restores over a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NetworkFigures {
+    /// What is at the other end.
+    pub(crate) server: String,
+    pub(crate) columns: Vec<Column>,
+}
+
+/// What was measured of one set at one distance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Column {
+    pub(crate) set: String,
+    pub(crate) files: u64,
+    /// Of all files.
+    pub(crate) bytes: u64,
+    pub(crate) away: Away,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// How far away a repository is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Away {
+    /// On the local disk, without a server.
+    Local,
+    /// Behind a line with this round trip.
+    Line {
+        /// A round trip, in milliseconds.
+        trip: u64,
+        /// Mbit a second, unless there is no limit.
+        link: Option<u64>,
+        /// Whether each connection begins slowly.
+        slow_start: bool,
+    },
+}
+
+impl Away {
+    /// Returns what a column is called.
+    pub(crate) fn label(self) -> String {
+        match self {
+            Self::Local => "local disk".into(),
+            Self::Line { trip, link, slow_start } => {
+                let link = match link {
+                    Some(link) if link % 1000 == 0 => format!(", {} Gbit/s", link / 1000),
+                    Some(link) => format!(", {link} Mbit/s"),
+                    None => String::new(),
+                };
+                format!("{trip} ms{link}{}", if slow_start { ", slow start" } else { "" })
+            }
+        }
+    }
+}
+
+impl NetworkFigures {
+    /// Starts without columns.
+    pub(crate) fn new() -> Self {
+        Self { server: crate::network::server_name(), columns: Vec::new() }
+    }
+
+    /// Adds a column, in place of an earlier one of the same set and distance.
+    pub(crate) fn put(&mut self, column: Column) {
+        let same = |old: &&mut Column| old.set == column.set && old.away == column.away;
+        match self.columns.iter_mut().find(same) {
+            Some(old) => *old = column,
+            None => self.columns.push(column),
+        }
+    }
+}
+
+impl Column {
+    pub(crate) fn row(&self, contestant: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.contestant == contestant)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +105,7 @@ pub(crate) struct SetFigures {
 }
 
 /// One contestant's figures of one set.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) contestant: String,
     pub(crate) label: String,
@@ -39,7 +115,7 @@ pub(crate) struct Row {
 }
 
 /// Why a contestant has no figures.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Trouble {
     /// It ended with an error.
     Failed(String),
@@ -59,7 +135,16 @@ impl Row {
             wall_s: of(|run| run.wall_s),
             cpu_s: of(|run| run.cpu_s),
             peak_mib: (!peaks.is_empty()).then(|| median(peaks)),
+            traffic: None,
         })
+    }
+
+    /// Returns the fastest round with the highest peak of all, unless there was trouble.
+    pub(crate) fn best(&self) -> Option<Taken> {
+        let best = self.runs.iter().min_by(|a, b| a.wall_s.total_cmp(&b.wall_s));
+        let best = *best.filter(|_| self.trouble.is_none())?;
+        let peak_mib = self.runs.iter().filter_map(|run| run.peak_mib).reduce(f64::max);
+        Some(Taken { peak_mib, ..best })
     }
 }
 
@@ -80,14 +165,26 @@ impl Figures {
     /// # Errors
     /// If both do not belong together.
     pub(crate) fn take_up(&mut self, earlier: Self) -> crate::Result<()> {
+        // Not all need take part each time.
+        let versions = |(tool, version): &(String, String)| {
+            earlier.versions.iter().all(|(other, earlier)| other != tool || earlier == version)
+        };
+        // Over a line each row knows how many rounds it had.
+        let rounds = self.rounds == earlier.rounds || earlier.sets.is_empty();
         let alike = self.machine == earlier.machine
-            && self.versions == earlier.versions
-            && self.rounds == earlier.rounds
+            && self.versions.iter().all(versions)
+            && rounds
             && self.scale.total_cmp(&earlier.scale).is_eq();
         if !alike {
             return Err("the earlier figures are of another machine, other versions, rounds or sizes".into());
         }
+        for version in earlier.versions {
+            if !self.versions.contains(&version) {
+                self.versions.push(version);
+            }
+        }
         self.sets = earlier.sets;
+        self.network = earlier.network;
         Ok(())
     }
 
@@ -134,6 +231,7 @@ pub(crate) fn made_up() -> Figures {
                 wall_s,
                 cpu_s: 2.0 * wall_s,
                 peak_mib: (contestant != "floor").then_some(99.6),
+                traffic: None,
             })
             .collect(),
         trouble,
@@ -175,6 +273,38 @@ pub(crate) fn made_up() -> Figures {
                 ],
             },
         ],
+        network: None,
+    }
+}
+
+/// Figures of a line that was never measured.
+#[cfg(test)]
+pub(crate) fn made_up_network() -> NetworkFigures {
+    use crate::step::Traffic;
+    let row = |contestant: &str, walls: &[f64], requests: u64| Row {
+        contestant: contestant.into(),
+        label: format!("{contestant} & co"),
+        runs: walls
+            .iter()
+            .map(|&wall_s| Taken {
+                wall_s,
+                cpu_s: 1.0,
+                peak_mib: Some(30.0 + wall_s),
+                traffic: (requests > 0).then_some(Traffic { requests, bytes: 250_000_000 }),
+            })
+            .collect(),
+        trouble: None,
+    };
+    let column = |away, rows| Column { set: "mixed".into(), files: 20_001, bytes: 622_000_000, away, rows };
+    NetworkFigures {
+        server: "minio 1".into(),
+        columns: vec![
+            column(Away::Local, vec![row("kopia-rs", &[1.5], 0)]),
+            column(
+                Away::Line { trip: 50, link: Some(1000), slow_start: true },
+                vec![row("kopia-rs", &[5.0, 2.5], 140), row("kopia-cold", &[100.0], 20_110)],
+            ),
+        ],
     }
 }
 
@@ -203,6 +333,10 @@ mod tests {
         let sets: Vec<_> = figures.sets.iter().map(|set| (&*set.name, set.files)).collect();
         assert_eq!(sets, [("small", 100_000), ("huge", 2), ("real", 3)]);
         assert!(figures.take_up(Figures { rounds: 9, ..made_up() }).is_err());
+        let versions = |kopia: &str| vec![("kopia".into(), kopia.into()), ("cp".into(), "9".into())];
+        assert!(figures.take_up(Figures { versions: versions("0.22"), ..made_up() }).is_err());
+        figures.take_up(Figures { versions: versions("0.23.1"), ..made_up() }).unwrap();
+        assert_eq!(figures.versions.len(), 3, "whoever took part before stays");
     }
 
     #[test]

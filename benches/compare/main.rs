@@ -9,6 +9,7 @@
 //! | `tools`, `backup` | programs, and their repositories |
 //! | `contestants`, `step` | who restores, by which commands, and what one command took |
 //! | `rounds`, `same` | the restores, and whether they are complete |
+//! | `network` | the same over a line, from an S3 server |
 //! | `figures`, `machine` | what was measured, and where |
 //! | `table`, `chart`, `readme` | what is made of it |
 
@@ -18,6 +19,7 @@ mod chart;
 mod contestants;
 mod figures;
 mod machine;
+mod network;
 mod readme;
 mod rounds;
 mod same;
@@ -35,8 +37,9 @@ use clap::Parser;
 
 use args::{Args, Command};
 use contestants::Contestant;
-use figures::Figures;
+use figures::{Figures, NetworkFigures};
 use machine::Machine;
+use network::Rival;
 use rounds::Comparison;
 use sets::Set;
 use tools::Tools;
@@ -63,14 +66,23 @@ fn run(args: &Args) -> Result<()> {
         (None, Some(earlier)) => earlier,
         (None, None) => return Err("--work or --from is needed".into()),
     };
-    let table = table::markdown(&figures);
-    print!("{table}");
+    let local = (!figures.sets.is_empty()).then(|| table::markdown(&figures));
+    let network = figures.network.as_ref().map(|network| table::network(&figures, network));
+    let tables = [(local, readme::LOCAL), (network, readme::NETWORK)];
+    for (table, _) in &tables {
+        table.iter().for_each(|table| print!("{table}"));
+    }
     if let Some(file) = &args.chart {
         fs::write(file, chart::svg(&figures))?;
     }
     if let Some(file) = &args.readme {
-        let text = readme::replaced(&fs::read_to_string(file)?, &table);
-        fs::write(file, text.map_err(|error| format!("{}: {error}", file.display()))?)?;
+        let mut text = fs::read_to_string(file)?;
+        for (table, name) in tables {
+            let Some(table) = table else { continue };
+            let replaced = readme::replaced(&text, name, &table);
+            text = replaced.map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        fs::write(file, text)?;
     }
     Ok(())
 }
@@ -86,6 +98,7 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
     let machine = Machine::look(work)?;
     let tools = Tools::find(args)?;
     let contestants = contestants(args, &tools)?;
+    let rivals: Vec<_> = Rival::ALL.into_iter().filter(|rival| rival.is_wanted(args, &tools)).collect();
     let comparison = Comparison { args, work, tools: &tools, contestants: &contestants };
     // What an earlier comparison left.
     comparison.clean()?;
@@ -93,14 +106,24 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
     let mut figures = Figures {
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         machine,
-        versions: tools.versions(|tool| contestants.iter().any(|contestant| contestant.tool() == tool)),
+        versions: tools.versions(|tool| match args.network.is_empty() {
+            true => contestants.iter().any(|contestant| contestant.tool() == tool),
+            false => rivals.iter().any(|rival| rival.tool() == tool),
+        }),
         rounds: args.rounds,
         scale: args.scale,
         sets: Vec::new(),
+        network: None,
     };
     earlier.map_or(Ok(()), |earlier| figures.take_up(earlier))?;
     for set in sets(args) {
-        figures.put(comparison.set(set)?);
+        if args.network.is_empty() {
+            figures.put(comparison.set(set)?);
+        } else {
+            let mut network = figures.network.take().unwrap_or_else(NetworkFigures::new);
+            comparison.network(set, &mut network, &rivals)?;
+            figures.network = Some(network);
+        }
         // At once, so that it is not lost if another set fails.
         if let Some(file) = &args.json {
             fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")?;
@@ -113,7 +136,9 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
 }
 
 fn contestants(args: &Args, tools: &Tools) -> Result<Vec<Contestant>> {
-    let names = Contestant::ALL.map(Contestant::name);
+    let names = Contestant::ALL.map(Contestant::name).into_iter().chain(Rival::ALL.map(Rival::name));
+    let mut names: Vec<_> = names.collect();
+    names.dedup();
     if let Some(unknown) = args.only.iter().find(|name| !names.contains(&&***name)) {
         return Err(format!("{unknown} is none of {}", names.join(", ")).into());
     }
@@ -125,6 +150,9 @@ fn contestants(args: &Args, tools: &Tools) -> Result<Vec<Contestant>> {
 fn sets(args: &Args) -> Vec<Set> {
     if !args.sets.is_empty() {
         return args.sets.clone();
+    }
+    if !args.network.is_empty() {
+        return vec![Set::Mixed];
     }
     let mut sets = vec![Set::Small, Set::Huge, Set::Duplicates];
     if args.tree.is_some() {

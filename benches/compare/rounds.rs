@@ -93,7 +93,7 @@ impl Comparison<'_> {
     }
 
     /// What was made from another tree, or from sets of another size, is not used again.
-    fn folder_of(&self, set: Set, tree: &Path) -> String {
+    pub(crate) fn folder_of(&self, set: Set, tree: &Path) -> String {
         match set {
             Set::Real => {
                 let path = tree.display().to_string();
@@ -103,11 +103,13 @@ impl Comparison<'_> {
         }
     }
 
-    fn restored(&self) -> std::path::PathBuf {
+    /// Returns where restored folders go.
+    pub(crate) fn restored(&self) -> std::path::PathBuf {
         self.work.join("restored")
     }
 
-    fn make_room(&self, set: Set, files: u64, bytes: u64) -> Result<()> {
+    /// Removes what was restored if there is little room for more.
+    pub(crate) fn make_room(&self, set: Set, files: u64, bytes: u64) -> Result<()> {
         let stat = rustix::fs::statvfs(self.work)?;
         let bytes_fit =
             stat.f_bavail.saturating_mul(stat.f_frsize) >= bytes.saturating_mul(ROOM).saturating_add(SPARE);
@@ -127,7 +129,8 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn flush(&self) -> Result<()> {
+    /// Forces what was written to disk.
+    pub(crate) fn flush(&self) -> Result<()> {
         Ok(rustix::fs::syncfs(File::open(self.work)?)?)
     }
 }
@@ -169,7 +172,7 @@ fn run(contestant: Contestant, place: &Place<'_>, first: bool) -> Result<Ran> {
 }
 
 /// Reads everything below a folder, so that it lies in the page cache.
-fn warm(folder: &Path) -> Result<()> {
+pub(crate) fn warm(folder: &Path) -> Result<()> {
     let mut ahead = vec![folder.to_owned()];
     while let Some(folder) = ahead.pop() {
         for entry in fs::read_dir(folder)? {

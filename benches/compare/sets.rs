@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod huge;
+mod mixed;
 mod small;
 mod text;
 
@@ -23,6 +24,8 @@ pub(crate) enum Set {
     Huge,
     /// 20,000 files with 500 different bodies, and four large ones made of repeated blocks; 1 GB.
     Duplicates,
+    /// A fifth of `small` and a file of 524 MB; what is restored over a network by default.
+    Mixed,
     /// The tree that is given.
     Real,
 }
@@ -33,6 +36,7 @@ impl Set {
             Self::Small => "small",
             Self::Huge => "huge",
             Self::Duplicates => "duplicates",
+            Self::Mixed => "mixed",
             Self::Real => "real",
         }
     }
@@ -47,6 +51,7 @@ impl Set {
             Self::Small => small::make,
             Self::Huge => huge::make,
             Self::Duplicates => duplicates::make,
+            Self::Mixed => mixed::make,
         };
         let folder = work.join("sets").join(format!("{}-{scale}", self.name()));
         let (tree, complete) = (folder.join("tree"), folder.join("complete"));
@@ -107,7 +112,7 @@ mod tests {
     #[test]
     fn sets_are_the_same_every_time_and_made_once() {
         let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        for (set, files) in [(Set::Small, 100), (Set::Huge, 1), (Set::Duplicates, 24)] {
+        for (set, files) in [(Set::Small, 100), (Set::Huge, 1), (Set::Duplicates, 24), (Set::Mixed, 21)] {
             let trees: Vec<_> =
                 places.iter().map(|place| set.tree(place.path(), 0.1, None).unwrap()).collect();
             assert_eq!(crate::same::differences(&trees[0], &trees[1]).unwrap(), [""; 0]);

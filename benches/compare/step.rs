@@ -37,6 +37,17 @@ pub(crate) struct Taken {
     pub(crate) cpu_s: f64,
     /// The most memory of one process in MiB; none where it means nothing.
     pub(crate) peak_mib: Option<f64>,
+    /// What went over the line; none where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traffic: Option<Traffic>,
+}
+
+/// What went over a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Traffic {
+    pub(crate) requests: u64,
+    /// That the server sent.
+    pub(crate) bytes: u64,
 }
 
 /// What `compare measure` prints.
@@ -114,7 +125,9 @@ impl Taken {
             (Some(a), Some(b)) => Some(a.max(b)),
             (a, b) => a.or(b),
         };
-        Self { wall_s: self.wall_s + other.wall_s, cpu_s: self.cpu_s + other.cpu_s, peak_mib }
+        // Traffic is counted once, at the end of all.
+        let traffic = other.traffic.or(self.traffic);
+        Self { wall_s: self.wall_s + other.wall_s, cpu_s: self.cpu_s + other.cpu_s, peak_mib, traffic }
     }
 }
 
@@ -128,7 +141,7 @@ pub(crate) fn measure(output: &Path, errors: &Path, command: &[OsString]) -> Res
     let wall_s = clock.elapsed().as_secs_f64();
     let usage = Usage::of_children()?;
     let peak_mib = Some(usage.peak_kib as f64 / 1024.0);
-    let taken = Taken { wall_s, cpu_s: usage.cpu.as_secs_f64(), peak_mib };
+    let taken = Taken { wall_s, cpu_s: usage.cpu.as_secs_f64(), peak_mib, traffic: None };
     println!("{}", serde_json::to_string(&Measured { taken, code: status.code() })?);
     Ok(())
 }
@@ -139,9 +152,9 @@ mod tests {
 
     #[test]
     fn times_add_up_and_memory_does_not() {
-        let one = Taken { wall_s: 1.0, cpu_s: 2.0, peak_mib: Some(30.0) };
-        let other = Taken { wall_s: 0.5, cpu_s: 0.25, peak_mib: Some(20.0) };
-        assert_eq!(one.and(other), Taken { wall_s: 1.5, cpu_s: 2.25, peak_mib: Some(30.0) });
+        let one = Taken { wall_s: 1.0, cpu_s: 2.0, peak_mib: Some(30.0), traffic: None };
+        let other = Taken { wall_s: 0.5, cpu_s: 0.25, peak_mib: Some(20.0), traffic: None };
+        assert_eq!(one.and(other), Taken { wall_s: 1.5, cpu_s: 2.25, ..one });
         let unknown = Taken { peak_mib: None, ..other };
         assert_eq!(unknown.and(unknown).peak_mib, None);
     }

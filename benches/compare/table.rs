@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::figures::{Figures, SetFigures, Trouble};
+use crate::figures::{Column, Figures, NetworkFigures, Row, SetFigures, Trouble};
 use crate::step::Taken;
 
 /// Writes all figures as Markdown: a row for each contestant, a column for each set.
@@ -38,10 +38,75 @@ pub(crate) fn markdown(figures: &Figures) -> String {
     text
 }
 
+/// Writes figures over a line as Markdown: a row for each rival, a column for each set and distance.
+pub(crate) fn network(figures: &Figures, network: &NetworkFigures) -> String {
+    let Figures { date, machine, versions, .. } = figures;
+    let mut text = String::new();
+    let mut line =
+        |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string takes everything");
+    let columns = &network.columns;
+    let heads: String =
+        columns.iter().map(|column| format!(" {}, {} |", column.set, column.away.label())).collect();
+    line(format_args!("| wall s (× kopia-rs) / CPU s / peak MiB |{heads} requests | bytes |"));
+    line(format_args!("|---|{}---|---|", "---|".repeat(columns.len())));
+    let mut rivals: Vec<(&str, &str)> = Vec::new();
+    for row in columns.iter().flat_map(|column| &column.rows) {
+        if !rivals.contains(&(&row.contestant, &row.label)) {
+            rivals.push((&row.contestant, &row.label));
+        }
+    }
+    for (rival, label) in rivals {
+        let rows = || columns.iter().filter_map(|column| column.row(rival)?.best()?.traffic);
+        let requests = rows().map(|traffic| traffic.requests).max().map_or("–".into(), thousands);
+        let bytes = rows().map(|traffic| traffic.bytes).max().map_or("–".into(), size);
+        let cells: String = columns.iter().map(|column| format!(" {} |", distant(column, rival))).collect();
+        let strong = if rival == "kopia-rs" { "**" } else { "" };
+        line(format_args!("| {strong}{label}{strong} |{cells} {requests} | {bytes} |"));
+    }
+    let mut sets: Vec<String> = Vec::new();
+    for column in columns {
+        let set = format!("{}: {}", column.set, contents(column.files, column.bytes));
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    let versions: Vec<_> = versions.iter().map(|(tool, version)| format!("{tool} {version}")).collect();
+    let rounds = columns.iter().flat_map(|column| &column.rows).map(|row| row.runs.len());
+    line(format_args!(""));
+    line(format_args!(
+        "{date}; {}, {} cores for server, line and client together, {} GiB; {}; the best of up to {} rounds.\n\
+         {}; requests and bytes of the column that has most.\n{}.",
+        machine.processor,
+        machine.cores,
+        machine.memory_gib,
+        network.server,
+        rounds.max().unwrap_or_default(),
+        sets.join("; "),
+        versions.join(", "),
+    ));
+    text
+}
+
+fn distant(column: &Column, rival: &str) -> String {
+    let Some(row) = column.row(rival) else { return "–".into() };
+    let Some(Taken { wall_s, cpu_s, peak_mib, .. }) = row.best() else {
+        return if row.trouble.is_some() { "failed".into() } else { "–".into() };
+    };
+    let reference = column.row("kopia-rs").and_then(Row::best).filter(|_| rival != "kopia-rs");
+    let ratio =
+        reference.map_or(String::new(), |reference| format!(" (× {})", short(wall_s / reference.wall_s)));
+    let peak = peak_mib.map_or("–".into(), |peak| format!("{peak:.0}"));
+    format!("{}{ratio} / {} / {peak}", short(wall_s), short(cpu_s))
+}
+
 /// Says what a set is.
 pub(crate) fn head(set: &SetFigures) -> String {
-    let files = if set.files == 1 { "1 file".into() } else { format!("{} files", thousands(set.files)) };
-    format!("{}: {files}, {}", set.name, size(set.bytes))
+    format!("{}: {}", set.name, contents(set.files, set.bytes))
+}
+
+fn contents(files: u64, bytes: u64) -> String {
+    let files = if files == 1 { "1 file".into() } else { format!("{} files", thousands(files)) };
+    format!("{files}, {}", size(bytes))
 }
 
 fn cell(set: &SetFigures, contestant: &str) -> String {
@@ -50,7 +115,7 @@ fn cell(set: &SetFigures, contestant: &str) -> String {
         (Some(Trouble::Failed(_)), _) => "failed".into(),
         (Some(Trouble::Incomplete(_)), _) => "incomplete".into(),
         (None, None) => "–".into(),
-        (None, Some(Taken { wall_s, cpu_s, peak_mib })) => {
+        (None, Some(Taken { wall_s, cpu_s, peak_mib, .. })) => {
             let ratio = set.reference().filter(|_| contestant != "kopia-rs");
             let ratio =
                 ratio.map_or(String::new(), |reference| format!(" (× {})", short(wall_s / reference)));
@@ -101,6 +166,23 @@ mod tests {
 kopia-rs 0.1.0, kopia 0.23.1.
 ";
         assert_eq!(markdown(&crate::figures::made_up()), expected);
+    }
+
+    #[test]
+    fn figures_of_a_line_become_a_table() {
+        let expected = "\
+| wall s (× kopia-rs) / CPU s / peak MiB | mixed, local disk | mixed, 50 ms, 1 Gbit/s, slow start | requests | bytes |
+|---|---|---|---|---|
+| **kopia-rs & co** | 1.5 / 1.0 / 32 | 2.5 / 1.0 / 35 | 140 | 250 MB |
+| kopia-cold & co | – | 100 (× 40) / 1.0 / 130 | 20,110 | 250 MB |
+
+2001-02-03; An <imaginary> processor, 2 cores for server, line and client together, 24 GiB; minio 1; \
+the best of up to 2 rounds.
+mixed: 20,001 files, 622 MB; requests and bytes of the column that has most.
+kopia-rs 0.1.0, kopia 0.23.1.
+";
+        let made_up = crate::figures::made_up_network();
+        assert_eq!(network(&crate::figures::made_up(), &made_up), expected);
     }
 
     #[test]

@@ -60,7 +60,13 @@ impl Tools {
                 continue;
             };
             let given = args.version_of.iter().find(|(name, _)| name == tool.name());
-            let version = given.map_or_else(|| version(tool, &path), |(_, version)| version.clone());
+            let argument = match tool {
+                Tool::Floor => None,
+                Tool::Restic => Some("version"),
+                _ => Some("--version"),
+            };
+            let asked = || argument.map(|argument| version(argument, &path)).unwrap_or_default();
+            let version = given.map_or_else(asked, |(_, version)| version.clone());
             found.push((tool, path, version));
         }
         Ok(Self { found })
@@ -78,18 +84,14 @@ impl Tools {
     }
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+/// Returns where a program is that is on PATH.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// What a program says its version is: the first word with a digit. Empty if it does not say.
-fn version(tool: Tool, path: &Path) -> String {
-    let argument = match tool {
-        Tool::Floor => return String::new(),
-        Tool::Restic => "version",
-        _ => "--version",
-    };
+/// Returns what a program says its version is: the first word with a digit. Empty if it does not say.
+pub(crate) fn version(argument: &str, path: &Path) -> String {
     let said = Command::new(path).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     first_version(said.lines().next().unwrap_or_default()).to_owned()

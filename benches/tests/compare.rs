@@ -43,3 +43,20 @@ fn unknown_contestants_are_refused() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("error: tar is none of kopia-rs, floor"));
 }
+
+#[test]
+fn over_a_network_whoever_is_missing_takes_no_part() {
+    let place = tempfile::tempdir().unwrap();
+    let json = place.path().join("figures.json").into_os_string();
+    let mut args: Vec<OsString> =
+        ["--network", "0,5", "--scale", "0.05", "--rounds", "1", "--only", "restic"]
+            .map(OsString::from)
+            .to_vec();
+    args.extend(["--work".into(), place.path().join("work").into(), "--json".into(), json.clone()]);
+    let output = compare(&args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("mixed, local disk | mixed, 0 ms | mixed, 5 ms | requests | bytes |"), "{table}");
+    let again = compare(&[OsStr::new("--from"), &json]);
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), table);
+}
