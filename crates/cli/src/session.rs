@@ -15,6 +15,7 @@ use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, escape, log_line};
 use crate::terminal::time;
+use crate::wording::advice::audience;
 pub(crate) use choice::Choice;
 use gaps::Gaps;
 pub(crate) use opening::store;
@@ -53,6 +54,10 @@ impl Session {
         let session = Self { command, ..Self::new(repository, global) };
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
+        if !global.degraded && !session.repository.losses().is_empty() {
+            let degraded = audience().option("--degraded");
+            session.note(&format!("snapshots may be missing; {degraded} takes in what packs say they hold"));
+        }
         if global.degraded {
             let snapshots = session.snapshots()?;
             snapshots

@@ -26,6 +26,10 @@ pub struct ActiveSet {
     pub write_epoch: u64,
     /// Compacted blobs that are left out because other blobs of their set are missing.
     pub incomplete: Vec<BlobId>,
+    /// Epochs, first to last of each gap, that have no active blob although a later one has begun.
+    ///
+    /// Kopia ends no epoch that is empty (`epoch_advance.go`), so their blobs are lost or not copied yet.
+    pub missing: Vec<(u64, u64)>,
 }
 
 /// Blobs of one compaction, by the set that their names end in.
@@ -60,17 +64,30 @@ pub fn active_set(blobs: &[BlobId]) -> ActiveSet {
     let last = result.write_epoch.saturating_add(1);
     // Iterates over the epochs in names, not over a range of numbers: a marker may claim any epoch.
     let epochs: BTreeSet<u64> = uncompacted.keys().chain(single.keys()).copied().collect();
+    let mut expected = first;
     for epoch in epochs.into_iter().filter(|epoch| (first..=last).contains(epoch)) {
         // An epoch is settled, and its compaction final, once two later ones have begun.
         let settled = epoch.checked_add(2).is_some_and(|later| later <= result.write_epoch);
-        match single.get(&epoch).filter(|_| settled) {
-            Some(set) => active.extend(set),
-            None => active.extend(uncompacted.get(&epoch).into_iter().flatten()),
-        }
+        let blobs = match single.get(&epoch).filter(|_| settled) {
+            Some(set) => set,
+            None => match uncompacted.get(&epoch) {
+                Some(blobs) => blobs,
+                None => continue,
+            },
+        };
+        active.extend(blobs);
+        result.missing.extend(gap(expected, epoch.min(result.write_epoch)));
+        expected = epoch.saturating_add(1);
     }
+    result.missing.extend(gap(expected, result.write_epoch));
     result.blobs = active.into_iter().cloned().collect();
     result.blobs.sort();
     result
+}
+
+/// Returns the epochs from `first` on, and before `end`, as the first and the last of them.
+fn gap(first: u64, end: u64) -> Option<(u64, u64)> {
+    (first < end).then(|| (first, end - 1))
 }
 
 enum Name {
@@ -190,6 +207,34 @@ mod tests {
             ("xe18446744073709551615 xn18446744073709551615_a xs7_b", "xn18446744073709551615_a xs7_b"),
         ] {
             assert_eq!(active(present).join(" "), expected, "of {present}");
+        }
+    }
+
+    #[test]
+    fn epochs_without_blobs_are_missing_once_another_has_begun() {
+        for (present, expected) in [
+            ("", &[][..]),
+            ("xn0_a", &[]),
+            // The epoch that is written may have none yet, and the one ahead is not begun.
+            ("xe1 xn0_a", &[]),
+            ("xe1 xn0_a xn2_b", &[]),
+            ("xe1 xn1_a", &[(0, 0)]),
+            ("xe5 xn0_a xn3_b xn5_c", &[(1, 2), (4, 4)]),
+            ("xe3", &[(0, 2)]),
+            // Compactions stand for their epochs.
+            ("xe4 xr0_2_a xn3_b", &[]),
+            ("xe9 xr0_2_a xs3_b xs5_c xn8_d", &[(4, 4), (6, 7)]),
+            ("xe9 xr1_7_a xn8_d", &[(0, 7)]),
+            // One whose epoch is not settled is not looked at, nor is part of one.
+            ("xe1 xs0_a", &[(0, 0)]),
+            ("xe2 xs0_a-s1-c2 xn1_b", &[(0, 0)]),
+            ("xe2 xs0_a-s1-c2 xn0_b xn1_b", &[]),
+            // Whatever a marker claims.
+            ("xe18446744073709551615 xn0_a", &[(1, u64::MAX - 1)]),
+            ("xn18446744073709551615_a xe18446744073709551615", &[(0, u64::MAX - 1)]),
+        ] {
+            let ids: Vec<_> = present.split_whitespace().map(|name| BlobId::new(name).unwrap()).collect();
+            assert_eq!(active_set(&ids).missing, expected, "of {present}");
         }
     }
 

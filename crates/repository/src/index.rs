@@ -127,7 +127,7 @@ impl Loader<'_, '_, '_> {
             // A list that was made while blobs came and went may lack both the old and the new.
             let may_lack = match &loaded {
                 Err(Error::Storage(error)) => error.is_not_found(),
-                Ok(loaded) => loaded.blobs == 0,
+                Ok(loaded) => loaded.blobs == 0 || loaded.unreadable.lacks_epochs(),
                 Err(_) => false,
             };
             if !may_lack {
@@ -146,12 +146,14 @@ impl Loader<'_, '_, '_> {
 
     fn load_once(&self, listing: &Listing, log: Option<UnreadableLog>) -> Result<Loaded> {
         let Rules { epochs, deleted, .. } = self.rules;
+        let mut missing = Vec::new();
         let (blobs, watermark) = if epochs {
             let active = epoch::active_set(&listing::ids(&listing.epochs));
             if let Some(log) = &log {
                 let left_out = active.incomplete.iter();
                 left_out.for_each(|blob| log.add(Unreadable::IncompleteSet(blob.clone())));
             }
+            missing = active.missing;
             (listing::infos(&listing.epochs, active.blobs), active.deletion_watermark)
         } else {
             let logs = self.read_logs(&listing.logs, log.as_ref())?;
@@ -164,7 +166,12 @@ impl Loader<'_, '_, '_> {
         }
         let builder = merge::merge(self, blobs, log.as_ref())?;
         let packs = log.as_ref().map(|log| recover::add_packs(self, &builder, log));
-        let unreadable = log.map(UnreadableLog::into_sorted).unwrap_or_default();
+        // Known by names alone, and read over by kopia: said also where nothing else may be left out.
+        let log = log.unwrap_or_else(|| UnreadableLog::new(false));
+        if count > 0 {
+            missing.into_iter().for_each(|(first, last)| log.add(Unreadable::MissingEpochs(first, last)));
+        }
+        let unreadable = log.into_sorted();
         let (table, new_packs) = self.cores.run(|| builder.finish(watermark.filter(|_| !deleted)));
         let dropped_until = match watermark {
             None if !epochs && !listing.logs.is_empty() => Some(table.newest() - KEPT_AFTER_DELETION),

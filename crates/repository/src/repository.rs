@@ -150,7 +150,8 @@ impl Repository {
         }
     }
 
-    /// Returns what could not be read of a repository that was opened degraded.
+    /// Returns what could not be read of a repository that was opened degraded, and which epochs of any have no
+    /// index blobs.
     pub fn losses(&self) -> &[Unreadable] {
         &self.inner.unreadable.all
     }

@@ -244,6 +244,45 @@ fn a_list_that_lacks_something_is_not_whole() {
 }
 
 #[test]
+fn epochs_without_index_blobs_are_said_without_being_asked_for() {
+    let (store, ..) = written();
+    assert!(open(store.clone()).losses().is_empty());
+    store.insert(BlobId::new("xe2").unwrap(), Vec::new());
+    for degraded in [false, true] {
+        let repository = open_with(&store, degraded, false);
+        assert!(matches!(repository.lost_indexes(), [Unreadable::MissingEpochs(1, 1)]));
+        let [loss] = repository.losses() else { panic!("{:?}", repository.losses()) };
+        assert_eq!(loss.to_string(), "all index blobs of epoch 1: there is none");
+        assert_eq!((loss.word(), loss.blob_id(), loss.error().is_none()), ("missing_epochs", None, true));
+        let coverage = repository.manifest_coverage().unwrap();
+        assert_eq!((coverage.is_complete(), coverage.snapshots.iter().count()), (false, 2));
+    }
+    store.insert(BlobId::new("xe4").unwrap(), Vec::new());
+    let said = open(store).losses()[0].to_string();
+    assert_eq!(said, "all index blobs of epochs 1 to 3: there is none");
+}
+
+#[test]
+fn an_epoch_that_is_there_when_looked_for_again_is_not_missing() {
+    let (store, ..) = written();
+    let index = ids(&store, "xn")[0].clone();
+    let renamed = |prefix| BlobId::new(&index.as_str().replacen("xn0_", prefix, 1)).unwrap();
+    let bytes = store.read(&index).unwrap();
+    store.insert(BlobId::new("xe2").unwrap(), Vec::new());
+    store.insert(renamed("xn1_"), bytes.clone());
+    let compacted = renamed("xs0_");
+    let counting = Arc::new(ChangingStore::new(store.clone()));
+    open(counting.clone());
+    // Listed before the compaction was written, and looked for after it was replaced.
+    store.remove(&index).unwrap();
+    let (at, replaced) = (counting.calls(), store.clone());
+    let changing = ChangingStore::new(store).before_call(at, move || {
+        replaced.insert(compacted, bytes);
+    });
+    assert!(open(changing).losses().is_empty());
+}
+
+#[test]
 fn deleted_snapshots_come_back_where_that_is_asked_for() {
     let (store, mut living, [first, second]) = written();
     apply(&store, living.delete_snapshot(&first));

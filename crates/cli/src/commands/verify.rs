@@ -57,7 +57,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let written = if session.json {
         output::json(&result::json(&verified, lost, seconds))
     } else {
-        result::text(&verified, lost_indexes, seconds)
+        result::text(&verified, lost_indexes, session.repository.options().degraded, seconds)
     };
     // What was found matters more than whether somebody reads of it.
     let exit = conclude(&verified, lost, session.repository.options().degraded);

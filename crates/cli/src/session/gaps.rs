@@ -41,7 +41,8 @@ impl Gaps {
         if repository.server().is_some() {
             return Ok(Self::default());
         }
-        if !repository.options().degraded && repository.hiding_packs()?.is_empty() {
+        let is_suspect = repository.options().degraded || !repository.lost_indexes().is_empty();
+        if !is_suspect && repository.hiding_packs()?.is_empty() {
             return Ok(Self::default());
         }
         Ok(Self::of(&repository.manifest_coverage()?))

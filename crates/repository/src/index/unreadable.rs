@@ -9,6 +9,9 @@ use crate::lock::{into_inner, lock};
 use crate::{Error, Result};
 
 /// A part of the indexes that could not be read when a damaged repository was opened.
+///
+/// All but [`MissingEpochs`](Self::MissingEpochs) make opening fail, or are left out in silence as kopia does,
+/// unless it is degraded.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Unreadable {
@@ -18,6 +21,8 @@ pub enum Unreadable {
     IndexBlob(BlobId, Arc<Error>),
     /// An index blob that counts only together with others, which are missing.
     IncompleteSet(BlobId),
+    /// All index blobs of the epochs from the first number to the second.
+    MissingEpochs(u64, u64),
     /// A log of compactions, which says which index blobs count.
     CompactionLog(BlobId, Arc<Error>),
     /// A pack, which therefore does not say what it holds.
@@ -33,6 +38,7 @@ impl Unreadable {
             Self::NoIndexBlobs => "no_index_blobs",
             Self::IndexBlob(..) => "index_blob",
             Self::IncompleteSet(_) => "incomplete_set",
+            Self::MissingEpochs(..) => "missing_epochs",
             Self::CompactionLog(..) => "compaction_log",
             Self::Pack(..) => "pack",
             Self::PackList(..) => "pack_list",
@@ -42,7 +48,7 @@ impl Unreadable {
     /// Returns the blob that cannot be read, if it is one.
     pub fn blob_id(&self) -> Option<&BlobId> {
         match self {
-            Self::NoIndexBlobs | Self::PackList(..) => None,
+            Self::NoIndexBlobs | Self::MissingEpochs(..) | Self::PackList(..) => None,
             Self::IndexBlob(blob, _)
             | Self::IncompleteSet(blob)
             | Self::CompactionLog(blob, _)
@@ -53,7 +59,7 @@ impl Unreadable {
     /// Returns why it cannot be read, if that is more than that something is missing.
     pub fn error(&self) -> Option<&Error> {
         match self {
-            Self::NoIndexBlobs | Self::IncompleteSet(_) => None,
+            Self::NoIndexBlobs | Self::IncompleteSet(_) | Self::MissingEpochs(..) => None,
             Self::IndexBlob(_, error)
             | Self::CompactionLog(_, error)
             | Self::Pack(_, error)
@@ -73,6 +79,12 @@ impl fmt::Display for Unreadable {
             Self::NoIndexBlobs => f.write_str("all index blobs: there is none"),
             Self::IndexBlob(blob, error) => write!(f, "index blob {blob}: {error}"),
             Self::IncompleteSet(blob) => write!(f, "index blob {blob}: others of its set are missing"),
+            Self::MissingEpochs(first, last) if first == last => {
+                write!(f, "all index blobs of epoch {first}: there is none")
+            }
+            Self::MissingEpochs(first, last) => {
+                write!(f, "all index blobs of epochs {first} to {last}: there is none")
+            }
             Self::CompactionLog(blob, error) => write!(f, "compaction log {blob}: {error}"),
             Self::Pack(blob, error) => write!(f, "pack {blob} does not say what it holds: {error}"),
             Self::PackList(prefix, error) => {
@@ -96,6 +108,13 @@ pub(crate) struct UnreadableParts {
     pub(crate) all: Vec<Unreadable>,
     /// How many are no packs.
     pub(crate) of_indexes: usize,
+}
+
+impl UnreadableParts {
+    /// Returns whether epochs have no index blobs.
+    pub(super) fn lacks_epochs(&self) -> bool {
+        self.all.iter().any(|part| matches!(part, Unreadable::MissingEpochs(..)))
+    }
 }
 
 impl UnreadableLog {

@@ -174,7 +174,7 @@ pub(super) fn json<'a>(report: &'a Report, lost: &'a [Unreadable], seconds: f64)
     }
 }
 
-pub(super) fn text(report: &Report, lost_indexes: usize, seconds: f64) -> io::Result<()> {
+pub(super) fn text(report: &Report, lost_indexes: usize, degraded: bool, seconds: f64) -> io::Result<()> {
     let mut out = output::out();
     let mut row = |name: &str, value: String| writeln!(out, "{name:<10}{value}");
     let of = |coverage: Coverage| format!("{} of {}", thousands(coverage.verified), thousands(coverage.of));
@@ -215,7 +215,8 @@ pub(super) fn text(report: &Report, lost_indexes: usize, seconds: f64) -> io::Re
     };
     row("damage", damage)?;
     if lost_indexes > 0 {
-        row("indexes", format!("{} lost; the packs were asked instead", thousands(lost_indexes as u64)))?;
+        let instead = if degraded { "; the packs were asked instead" } else { "" };
+        row("indexes", format!("{} lost{instead}", thousands(lost_indexes as u64)))?;
     }
     if !report.unlisted.is_empty() {
         row("list", count(report.unlisted.len() as u64, "part cannot be read", "parts cannot be read"))?;
