@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::filesystem::{LocalTree, file_length};
+use crate::sharded::Visitor;
 
 /// A pack, and where a layout of two directories of two letters has it, which is none of the usual forms.
 const PACK: &str = "p0638154a08df93c269693324852cef8c";
@@ -128,6 +129,74 @@ fn after_a_search_the_longest_copy_is_tried_first() {
     assert_eq!(place().length(PACK), Ok(5));
     assert_eq!(find(&place(), Errno::NOENT), Ok(3), "it has vanished since it was found");
     assert_eq!(find(&place(), Errno::IO), Err(Errno::IO));
+}
+
+#[test]
+fn what_is_listed_and_never_read_is_searched_for_once() {
+    let place = Place::new(&[(PACK, "flat")]);
+    let tries = AtomicUsize::new(0);
+    let work = |_: &[u8]| {
+        assert!(tries.fetch_add(1, Ordering::Relaxed) < 100, "it ends");
+        Err::<(), _>(Errno::NOENT.into())
+    };
+    let error = place.layout.find(&place.tree, &BlobId::new(PACK).unwrap(), work).unwrap_err();
+    assert!(is_absent(&error));
+}
+
+#[test]
+fn an_error_where_only_a_listing_leads_is_no_absence() {
+    let upper = PACK.to_ascii_uppercase();
+    let place = Place::new(&[(&upper, "copied by a share")]);
+    assert_eq!(place.length(PACK), Ok(17));
+    fs::remove_file(place.path(&upper)).unwrap();
+    place.obstruct(&upper);
+    assert_eq!(place.length(PACK), Err(Errno::ISDIR));
+}
+
+/// A tree of which one path cannot be looked at as often as is said.
+#[derive(Debug)]
+struct Refusing<'a> {
+    tree: &'a LocalTree,
+    refused: &'a str,
+    error: io::ErrorKind,
+    left: AtomicUsize,
+}
+
+impl DirectoryTree for Refusing<'_> {
+    fn list(&self, directory: &[u8], visit: &mut Visitor<'_>) -> io::Result<()> {
+        self.tree.list(directory, visit)
+    }
+
+    fn stat(&self, path: &[u8]) -> io::Result<Stat> {
+        let left = || {
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        };
+        if path == self.refused.as_bytes() && left() {
+            return Err(self.error.into());
+        }
+        self.tree.stat(path)
+    }
+
+    fn listing_threads(&self, directories: usize) -> usize {
+        self.tree.listing_threads(directories)
+    }
+}
+
+#[test]
+fn copies_are_asked_for_again_where_one_could_not_be_looked_at() {
+    for (error, then) in [
+        (io::ErrorKind::TimedOut, 2),
+        (io::ErrorKind::PermissionDenied, 2),
+        // What stays as it is.
+        (io::ErrorKind::NotFound, 1),
+        (io::ErrorKind::InvalidData, 1),
+    ] {
+        let place = Place::new(&[(RIGHT, "one"), (PACK, "two")]);
+        place.list("p");
+        let tree = Refusing { tree: &place.tree, refused: PACK, error, left: 1.into() };
+        let copies = || place.layout.copies(&tree, &BlobId::new(PACK).unwrap()).len();
+        assert_eq!((copies(), copies()), (1, then), "{error:?}");
+    }
 }
 
 #[test]

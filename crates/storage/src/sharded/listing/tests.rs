@@ -114,6 +114,7 @@ fn entries_without_a_kind_are_looked_at() {
     let mut reader = Reader { task, directory: &directory, forms: [None, None], found: Found::default() };
     for name in ["p", "x.f", "p1.f", "q", "gone", ".stfolder"] {
         let ask = |links| match (links, name) {
+            (_, ".stfolder") => panic!("no blob can be in it, and it may be closed"),
             (Links::Keep, "q") => Ok(Stat::other(EntryKind::Other)),
             _ => root.stat(name.as_bytes()),
         };
@@ -123,6 +124,23 @@ fn entries_without_a_kind_are_looked_at() {
     assert_eq!(directories, [b"p"], "x.f cannot begin an id");
     let blobs: Vec<_> = reader.found.blobs.iter().map(|blob| (blob.id.as_str(), blob.length)).collect();
     assert_eq!(blobs, [("p1", 2)]);
+}
+
+#[test]
+fn blobs_that_cannot_be_looked_at_are_an_error_unless_they_are_gone() {
+    let place = tempfile::tempdir().unwrap();
+    let root = tree(place.path());
+    let (shards, directory) = (Shards::default(), Directory::default());
+    let task = Task { tree: &root, shards: &shards, prefix: b"" };
+    let add = |error: io::ErrorKind| {
+        let mut reader = Reader { task, directory: &directory, forms: [None, None], found: Found::default() };
+        let ask = |_| Err(error.into());
+        reader.add(&Entry::asking(b"p1.f", EntryKind::File, &ask)).map_err(|error| error.kind())
+    };
+    assert_eq!(add(io::ErrorKind::NotFound), Ok(()));
+    for error in [io::ErrorKind::TimedOut, io::ErrorKind::PermissionDenied] {
+        assert_eq!(add(error), Err(error));
+    }
 }
 
 /// A tree of directories that are listed only once so many are asked for at the same time.

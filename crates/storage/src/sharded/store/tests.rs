@@ -206,7 +206,14 @@ fn a_tree_that_is_not_there_is_not_an_empty_one() {
     }
     let file = Files::with(&[("", "a file")]);
     assert_eq!(kind(file), Err(ErrorKind::NotFound));
-    assert_eq!(kind(Files::default().refusing(".shards", io::ErrorKind::TimedOut)), Err(ErrorKind::TryAgain));
+    // Where the file must not be read, the root says more; otherwise it is not asked.
+    for (error, is) in [
+        (io::ErrorKind::PermissionDenied, ErrorKind::NotFound),
+        (io::ErrorKind::TimedOut, ErrorKind::TryAgain),
+    ] {
+        let tree = Files::default().refusing("", io::ErrorKind::NotFound).refusing(".shards", error);
+        assert_eq!(kind(tree), Err(is));
+    }
 }
 
 /// A tree whose host is not known any more.
@@ -286,4 +293,5 @@ fn what_cannot_be_listed_is_named() {
     let store = open(Files::with(&[SHARDS]));
     assert!(store.read(&id(PACK)).unwrap_err().is_not_found());
     assert_eq!(store.list("p").unwrap(), []);
+    assert_eq!((store.location().as_str(), store.directory()), ("files", None));
 }
