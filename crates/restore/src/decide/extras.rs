@@ -188,7 +188,80 @@ mod tests {
     use std::fs;
     use std::os::fd::AsFd;
 
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn another_name_of_a_file_is_too_much_and_what_can_be_no_name_says_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = fs::File::open(place.path()).unwrap();
+        fs::write(place.path().join("file"), b"").unwrap();
+        fs::hard_link(place.path().join("file"), place.path().join("second")).unwrap();
+        std::os::unix::fs::symlink("loop", place.path().join("loop")).unwrap();
+        let taken = |name: &str| {
+            let mut names = DirNames::read(directory.as_fd()).unwrap();
+            names.take_or_look(directory.as_fd(), name);
+            names.take_unread(None).map(|_| names.into_extras(true, &Options::default()).len())
+        };
+        assert_eq!(taken("file").unwrap(), 2);
+        assert_eq!(taken(&"x".repeat(300)).unwrap(), 3, "the file system cannot have it");
+        assert!(taken("loop/x").is_err(), "it may have it");
+        for (errno, expected) in [
+            (Errno::INVAL, true),
+            (Errno::ILSEQ, true),
+            (Errno::NAMETOOLONG, true),
+            (Errno::ACCESS, false),
+            (Errno::IO, false),
+        ] {
+            assert_eq!(is_no_name(&errno.into()), expected, "{errno}");
+        }
+    }
+
+    #[test]
+    fn the_originals_of_stubs_are_those_that_can_be_names() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RepositoryWriter::new();
+        let entry = |name: &str| json!({"name": name, "type": "f", "mode": "0644", "obj": "0a1b"});
+        let unreadable = |name: &str| json!({"info": "i", "error": "e", "entry": entry(name)});
+        let mut entries = Vec::new();
+        let mut add = |name: &str, stub: serde_json::Value| {
+            let text = stub.to_string();
+            let object = writer.file(text.as_bytes());
+            entries.push(json!({"name": name, "type": "f", "size": text.len(), "obj": object}));
+        };
+        add(".INVALID.a", unreadable("a"));
+        add(".INVALID.cut", unreadable("a longer name"));
+        for (file, name) in [("1", ""), ("2", "."), ("3", ".."), ("4", "x/y"), ("5", "x\0y")] {
+            add(&format!(".INVALID.{file}"), unreadable(name));
+        }
+        add("p.kopia-entry", entry("p"));
+        let inner = entry("d").to_string();
+        let object = writer.file(inner.as_bytes());
+        let inner = [json!({"name": ".kopia-entry", "type": "f", "size": inner.len(), "obj": object})];
+        let object = writer.directory(&inner);
+        for name in ["d.kopia-entry", ".INVALID.d"] {
+            entries.push(json!({"name": name, "type": "d", "obj": object}));
+        }
+        let root = writer.directory(&entries);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+        writer.finish_in(place.path()).unwrap();
+        let store = kopia_storage::FilesystemStore::open(place.path()).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let of = |name: &str| originals(&root.at(name).unwrap());
+        assert_eq!(of(".INVALID.a"), ["a"], "once");
+        assert_eq!(of(".INVALID.cut"), ["cut", "a longer name"]);
+        for name in ["1", "2", "3", "4", "5"] {
+            assert_eq!(of(&format!(".INVALID.{name}")), [name]);
+        }
+        assert_eq!(of("p.kopia-entry"), ["p"]);
+        assert_eq!(of("d.kopia-entry"), ["d"]);
+        assert_eq!(of(".INVALID.d"), [""; 0], "kopia leaves no such folder");
+    }
 
     #[test]
     fn nothing_is_too_much_where_names_are_taken_for_others() {
@@ -211,6 +284,11 @@ mod tests {
         let mut names = DirNames::read(directory).unwrap();
         fs::write(place.path().join("new"), b"").unwrap();
         names.take_or_look(directory, "new");
+        assert!(names.take_unread(None).is_err());
+        // Nor does it become known by what has been taken already.
+        for _ in 0..2 {
+            names.take_or_look(directory, "foo");
+        }
         assert!(names.take_unread(None).is_err());
         fs::hard_link(place.path().join("foo"), place.path().join("link")).unwrap();
         let mut names = DirNames::read(directory).unwrap();

@@ -102,6 +102,13 @@ mod tests {
         }
 
         let directory = Rc::new(OwnedFd::from(fs::File::open(&staged).unwrap()));
+        // Listed by one name and found by another, as where case is folded.
+        for (folds, found) in [(false, Leftover::Nothing), (true, Leftover::Usable)] {
+            let mut left = Leftovers::read(directory.clone(), folds).unwrap();
+            fs::rename(staged.join("rest"), staged.join("missing")).unwrap();
+            assert_eq!(left.take_up(&root.at("missing").unwrap()), found);
+            fs::rename(staged.join("missing"), staged.join("rest")).unwrap();
+        }
         let mut left = Leftovers::read(directory, false).unwrap();
         assert_eq!(left.take_temporaries(), [Box::from(temporary.as_bytes())]);
         assert_eq!(left.of("file", EntryKind::File), Leftover::Usable);

@@ -45,6 +45,68 @@ fn another_users_staging_folder_is_not_used() {
 }
 
 #[test]
+fn markers_stay_for_the_end_of_their_own_restore_alone() {
+    let root: ObjectId = "kaa".parse().unwrap();
+    let markers = ["kaa.shard-0-of-2", "kbb.shard-0-of-2"].map(|name| format!("{PREFIX}{name}"));
+    let finish = Options { portion: Portion::Finish(2), ..Options::default() };
+    for (options, left) in [(Options::default(), [false, false]), (finish, [true, false])] {
+        let place = tempfile::tempdir().unwrap();
+        let target = target(place.path());
+        for marker in &markers {
+            fs::write(place.path().join(marker), b"").unwrap();
+        }
+        let staging = Staging::open(&target, root, &options).unwrap();
+        assert!(!staging.is_left());
+        assert_eq!(markers.each_ref().map(|marker| place.path().join(marker).exists()), left);
+        // What is new goes if nothing comes of it, and what was left stays.
+        staging.remove_new(&target);
+        assert!(!place.path().join(staging.name()).exists());
+        drop(staging);
+        drop(Staging::open(&target, root, &options).unwrap());
+        let staging = Staging::open(&target, root, &options).unwrap();
+        staging.remove_new(&target);
+        assert!(staging.is_left() && place.path().join(staging.name()).exists());
+    }
+}
+
+#[test]
+fn a_shard_does_not_join_a_restore_of_the_whole() {
+    let place = tempfile::tempdir().unwrap();
+    let target = target(place.path());
+    let root: ObjectId = "kaa".parse().unwrap();
+    let shard = Options {
+        portion: Portion::Shard(kopia_repository::Shard::new(0, 2).unwrap()),
+        ..Options::default()
+    };
+    let whole = Staging::open(&target, root, &Options::default()).unwrap();
+    assert!(matches!(Staging::open(&target, root, &shard), Err(Error::Busy { .. })));
+    drop(whole);
+    let _first = Staging::open(&target, root, &shard).unwrap();
+    Staging::open(&target, root, &shard).unwrap();
+}
+
+#[test]
+fn what_restores_left_is_known_by_its_name() {
+    let place = tempfile::tempdir().unwrap();
+    let others = || has_others(fs::File::open(place.path()).unwrap()).unwrap();
+    assert!(!others());
+    fs::create_dir(place.path().join(format!("{PREFIX}kaa"))).unwrap();
+    assert!(!others());
+    fs::write(place.path().join("file"), b"").unwrap();
+    assert!(others());
+    assert!(is_tag("CACHEDIR.TAG") && is_tag("cachedir.tag") && !is_tag("CACHEDIR"));
+    // Busy is what somebody holds the lock of.
+    let directory = fs::File::open(place.path()).unwrap();
+    let [root, other]: [ObjectId; 2] = ["kaa", "kbb"].map(|root| root.parse().unwrap());
+    let busy = |root, single| is_busy(directory.as_fd(), root, single).unwrap();
+    assert!(!busy(root, false) && !busy(root, true));
+    let held = fs::File::open(place.path().join(format!("{PREFIX}kaa"))).unwrap();
+    rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert!(busy(root, false) && busy(root, true));
+    assert!(busy(other, false) && !busy(other, true), "beside a single file others do not matter");
+}
+
+#[test]
 fn a_directory_that_others_may_have_renamed_is_left_alone() {
     let mode = |path: &std::path::Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
