@@ -80,7 +80,14 @@ impl Comparison<'_> {
                     );
                     let work = format!("{}-{round}-{}-{}", set.name(), column.away.label(), rival.name());
                     let place = self.restored().join(work.replace([' ', ',', '/'], "-"));
-                    match self.run_away(*rival, column.away, &repositories, &server, &place, round == 0) {
+                    let ran = self.run_away(*rival, column.away, &repositories, &server, &place);
+                    let ran = ran.and_then(|taken| {
+                        if round == 0 {
+                            is_whole(&repositories, &place)?;
+                        }
+                        Ok(taken)
+                    });
+                    match ran {
                         Ok(taken) => {
                             eprintln!("{head}: {taken}");
                             row.runs.push(taken);
@@ -105,7 +112,6 @@ impl Comparison<'_> {
         repositories: &Repositories,
         server: &Server,
         place: &Path,
-        first: bool,
     ) -> Result<Taken> {
         fs::create_dir_all(place)?;
         let line = match away {
@@ -128,14 +134,17 @@ impl Comparison<'_> {
         }
         let mut taken = taken.ok_or("nothing to measure")?;
         taken.traffic = line.as_ref().map(Line::traffic);
-        if first {
-            let differences = same::differences(&repositories.tree, &spot.target())?;
-            if !differences.is_empty() {
-                return Err(format!("incomplete: {}", differences.join("; ")).into());
-            }
-        }
         Ok(taken)
     }
+}
+
+/// Compares what was restored with what was backed up.
+fn is_whole(repositories: &Repositories, place: &Path) -> Result<()> {
+    let differences = same::differences(&repositories.tree, &rivals::target(place))?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!("incomplete: {}", differences.join("; ")).into())
 }
 
 fn row(rival: &Rival) -> Row {

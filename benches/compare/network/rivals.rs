@@ -104,10 +104,14 @@ impl Rival {
     }
 }
 
+/// Returns the folder that is restored into.
+pub(super) fn target(place: &Path) -> PathBuf {
+    place.join("restored")
+}
+
 impl Spot<'_> {
-    /// Returns the folder that is restored into.
-    pub(super) fn target(&self) -> PathBuf {
-        self.place.join("restored")
+    fn target(&self) -> PathBuf {
+        target(self.place)
     }
 
     fn endpoint(&self) -> Result<SocketAddr> {

@@ -87,7 +87,7 @@ pub fn active_set(blobs: &[BlobId]) -> ActiveSet {
 
 /// Returns the epochs from `first` on, and before `end`, as the first and the last of them.
 fn gap(first: u64, end: u64) -> Option<(u64, u64)> {
-    (first < end).then(|| (first, end - 1))
+    end.checked_sub(1).filter(|last| first <= *last).map(|last| (first, last))
 }
 
 enum Name {
