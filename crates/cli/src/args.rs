@@ -54,8 +54,8 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Global {
     /// Where the repository is: a folder, or a URL such as s3://bucket/prefix, gs://…, azblob://…, b2://…,
-    /// sftp://user@host/path, webdavs://…, rclone:remote:path, kopia://user@host@server [env:
-    /// KOPIA_REPOSITORY].
+    /// sftp://user@host/path, webdavs://…, rclone:remote:path, kopia://user@host@server, kopia+http://user@server
+    /// [env: KOPIA_REPOSITORY].
     #[arg(long, global = true, value_name = "WHERE", conflicts_with_all = ["config", "token", "token_file", "token_stdin"])]
     pub(crate) repository: Option<OsString>,
     /// Take the repository that kopia is connected to by this configuration [env: KOPIA_CONFIG_PATH].

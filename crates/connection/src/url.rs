@@ -14,6 +14,7 @@
 //! | `webdav://user@host/path`, `webdavs://…`, `http://…`, `https://…` | a directory of a WebDAV server |
 //! | `rclone:remote:path`, `rclone://remote:path` | what rclone reaches |
 //! | `kopia://user@host@server:51515`, `https://server:51515` | a Kopia repository server |
+//! | `http://kopia@server:51515`, `kopia+http://…`, `kopia+https://…` | one that is asked as its UI asks, such as `--insecure` |
 //!
 //! A prefix is taken byte for byte, with or without `/` at its end, as it is the beginning of keys; one that
 //! holds `?` is given as `?prefix=…`. Percent signs mean something in values of the query and before `@`
@@ -116,7 +117,7 @@ impl<'t> Spelling<'t> {
             "http" | "https" if Url::of(self.rest).host.ends_with(SERVER_PORT) => self.server(),
             "http" => self.webdav("http"),
             "https" => self.webdav("https"),
-            "kopia" | "kopias" | "unix+http" | "unix+https" => self.server(),
+            "kopia" | "kopias" | "kopia+http" | "kopia+https" | "unix+http" | "unix+https" => self.server(),
             scheme => Err(Error::UnknownStorage { name: format!("{scheme}://") }),
         }
     }
@@ -245,6 +246,9 @@ impl<'t> Spelling<'t> {
             "kopia" | "kopias" if url.has_port() => format!("https://{}", url.host),
             "kopia" | "kopias" => format!("https://{}{SERVER_PORT}", url.host),
             scheme if is_socket => format!("{scheme}://{}{}", url.host, url.path),
+            "kopia+http" | "kopia+https" if !url.has_port() => {
+                format!("{}://{}{SERVER_PORT}", self.scheme, url.host)
+            }
             scheme => format!("{scheme}://{}", url.host),
         };
         let (user, password) = self.user(&url)?;

@@ -85,9 +85,7 @@ impl fmt::Debug for Options {
 pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {
     match &connection.storage {
         #[cfg(feature = "server")]
-        Storage::Server(server) => {
-            Ok(Opened::Contents(Box::new(crate::server::open(server, connection, options)?)))
-        }
+        Storage::Server(server) => crate::server::open(server, connection, options).map(Opened::Contents),
         Storage::Filesystem(directory) => blobs(FilesystemStore::open_with(&directory.path, options.io)),
         #[cfg(feature = "azure")]
         Storage::Azure(place) => blobs(crate::azure::open(place, &connection.limits, options)),

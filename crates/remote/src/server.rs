@@ -8,8 +8,9 @@
 //! | `address`, `user` | from the connection: where the server is, and who asks |
 //! | `link`, `status` | an open call, or in words why there is none |
 //! | `protobuf`, `frames`, `messages` | what is said on it |
-//! | `desk` | which questions wait and which are asked |
+//! | `desk`, `unread` | which questions wait and which are asked, and how much of what came waits |
 //! | `session` | the task that does all that, session after session |
+//! | `rest` | the other way, into a server without TLS |
 //!
 //! It writes nothing: no request that could is in `messages`. Callers block; the task runs on a thread of its own.
 
@@ -19,10 +20,12 @@ mod frames;
 mod link;
 mod messages;
 mod protobuf;
+mod rest;
 mod session;
 mod status;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod user;
 
 use std::fmt;
@@ -36,11 +39,12 @@ use kopia_storage::{ContentServer, Error, Failure, Result};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::connect::Options;
+use crate::http::Origin;
 use crate::pace::Pace;
 use crate::runtime::Runtime;
 use crate::tls::Trust;
 use address::Address;
-use desk::{Outcome, Question};
+use desk::{Outcome, Question, Reply};
 use link::Link;
 use messages::{Answer, Request};
 use session::Sessions;
@@ -63,8 +67,27 @@ pub(crate) struct KopiaServer {
     _runtime: Runtime,
 }
 
+/// Opens what the URL of a server leads to: a session, or the REST API.
+pub(crate) fn open(
+    server: &Server,
+    connection: &Connection,
+    options: &Options,
+) -> Result<Box<dyn ContentServer>> {
+    if !server.is_rest() {
+        return Ok(Box::new(open_session(server, connection, options)?));
+    }
+    let origin =
+        Origin::of_url(server.url.strip_prefix("kopia+").unwrap_or(&server.url)).map(|(origin, ..)| origin);
+    let place = origin.as_ref().map_or_else(|_| "the Kopia server".into(), ToString::to_string);
+    let opened = origin.and_then(|origin| rest::open(origin, server, connection, options));
+    match opened {
+        Ok(server) => Ok(Box::new(server)),
+        Err(failure) => Err(Error::Open { place, source: failure.into() }),
+    }
+}
+
 /// Opens a session with the server of a connection.
-pub(crate) fn open(server: &Server, connection: &Connection, options: &Options) -> Result<KopiaServer> {
+fn open_session(server: &Server, connection: &Connection, options: &Options) -> Result<KopiaServer> {
     let address = Address::parse(&server.url);
     let place = address.as_ref().map_or_else(|_| "the Kopia repository server".into(), Address::place);
     let opened = address.and_then(|address| KopiaServer::begin(address, &server.trust, connection, options));
@@ -113,9 +136,10 @@ impl KopiaServer {
         drop(reply);
         // It fails only where the task is gone; then there are no answers either.
         let _ = self.questions.send(questions);
-        for (number, outcome) in answers {
+        for Reply { number, outcome, waiting } in answers {
             open[number] = false;
             visit(number, outcome);
+            drop(waiting);
         }
         for number in (0..open.len()).filter(|&number| open[number]) {
             visit(number, Err(lost(&self.host, "its thread ended")));

@@ -16,8 +16,10 @@ pub(crate) struct Sealing {
     /// What opens contents; a server has opened them.
     cipher: Option<Cipher>,
     ecc: Option<Ecc>,
-    hasher: Hasher,
-    hash: HashAlgorithm,
+    /// What names contents; a server may keep the key of it to itself.
+    hasher: Option<Hasher>,
+    /// The length of content hashes in bytes.
+    hash_length: usize,
 }
 
 impl Sealing {
@@ -32,20 +34,24 @@ impl Sealing {
         Ok(Self {
             cipher: Some(Cipher::new(encryption, &format.master_key)),
             ecc,
-            hasher: Hasher::new(hash, &format.secret)?,
-            hash,
+            hasher: Some(Hasher::new(hash, &format.secret)?),
+            hash_length: hash.output_len(),
         })
     }
 
     /// Takes what names the contents of a server, which has opened them.
     pub(crate) fn of_server(parameters: &Parameters) -> kopia_codec::Result<Self> {
+        let Some(secret) = parameters.secret() else {
+            return Ok(Self { cipher: None, ecc: None, hasher: None, hash_length: 0 });
+        };
         let hash = HashAlgorithm::from_name(&parameters.hash)?;
-        Ok(Self { cipher: None, ecc: None, hasher: Hasher::new(hash, parameters.secret())?, hash })
+        let hasher = Some(Hasher::new(hash, secret)?);
+        Ok(Self { cipher: None, ecc: None, hasher, hash_length: hash.output_len() })
     }
 
     /// Returns the length of content hashes in bytes.
     pub(crate) fn hash_length(&self) -> usize {
-        self.hash.output_len()
+        self.hash_length
     }
 
     /// Opens sealed bytes into `plain`; `scratch` holds them in between where they carry error correction.
@@ -70,18 +76,19 @@ impl Sealing {
         }
     }
 
-    /// Returns whether `plain` is the content that `id` names.
+    /// Returns whether `plain` is the content that `id` names. Where there is no key, nothing says otherwise.
     pub(crate) fn matches(&self, id: &ContentId, plain: &[u8]) -> bool {
-        self.hasher.hash(plain).as_bytes() == id.hash()
+        self.hasher.as_ref().is_none_or(|hasher| hasher.hash(plain).as_bytes() == id.hash())
     }
 
     /// Returns for each content whether its bytes are the ones its id names.
     ///
     /// Hashes of several contents are computed side by side where that is faster.
     pub(crate) fn match_all(&self, contents: &[(&ContentId, &[u8])]) -> Vec<bool> {
+        let Some(hasher) = &self.hasher else { return vec![true; contents.len()] };
         let plain: Vec<&[u8]> = contents.iter().map(|(_, plain)| *plain).collect();
         let mut digests = Vec::new();
-        self.hasher.hash_many(&plain, &mut digests);
+        hasher.hash_many(&plain, &mut digests);
         std::iter::zip(contents, &digests).map(|((id, _), digest)| digest.as_bytes() == id.hash()).collect()
     }
 }

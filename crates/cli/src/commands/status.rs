@@ -59,6 +59,8 @@ struct ServerJson<'a> {
     server: bool,
     hash: &'a str,
     splitter: &'a str,
+    /// Whether the server gives the key to compare contents with their ids.
+    contents_checked: bool,
     opening_seconds: f64,
     /// Absent if the list of snapshots cannot be read.
     sources: Option<Vec<SourceJson>>,
@@ -87,7 +89,16 @@ fn of_server(session: &Session, server: &dyn ContentServer) -> Result<Exit, Fail
     let written = if session.json {
         let (hash, splitter) = (&*parameters.hash, &*parameters.splitter);
         let opening_seconds = session.repository.opening().as_secs_f64();
-        output::json(&ServerJson { location, server: true, hash, splitter, opening_seconds, sources })
+        let contents_checked = parameters.secret().is_some();
+        output::json(&ServerJson {
+            location,
+            server: true,
+            hash,
+            splitter,
+            contents_checked,
+            opening_seconds,
+            sources,
+        })
     } else {
         let mut out = output::out();
         let mut row = |name: &str, value: String| writeln!(out, "{name:<18}{}", for_terminal(&value));
@@ -97,6 +108,12 @@ fn of_server(session: &Session, server: &dyn ContentServer) -> Result<Exit, Fail
             })
             .and_then(|()| row("hash", parameters.hash.clone()))
             .and_then(|()| row("splitter", parameters.splitter.clone()))
+            .and_then(|()| match parameters.secret() {
+                Some(_) => row("contents", "each is compared with its id".into()),
+                None => {
+                    row("contents", "not compared with their ids: the server does not give the key".into())
+                }
+            })
             .and_then(|()| rows_of(sources.as_deref(), row))
             .and_then(|()| out.flush())
     };

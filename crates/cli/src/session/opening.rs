@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kopia_rs::connect::{Opened, Options};
-use kopia_rs::connection::storage::Kind;
-use kopia_rs::connection::{Connection, Environment};
+use kopia_rs::connection::{Connection, Environment, Storage};
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, neighbours};
 use kopia_rs::storage::{self, BlobStore, CachedStore, OverlayStore};
@@ -33,8 +32,12 @@ pub(crate) fn repository(
 ) -> Result<Repository, Failure> {
     let connection = &choice.connection;
     let source = password::source(global.password_file.as_deref(), choice.password.as_ref());
-    if connection.storage.kind() == Kind::Server {
-        let password = password::read(source.as_ref(), connection.password.as_ref())?;
+    if let Storage::Server(place) = &connection.storage {
+        let password = match environment.var("KOPIA_SERVER_PASSWORD").filter(|_| place.is_rest()) {
+            // As the server itself is told it; nobody is asked for what is there.
+            Some(password) if matches!(source, None | Some(PasswordSource::Prompt)) => password.into(),
+            _ => password::read(source.as_ref(), connection.password.as_ref())?,
+        };
         return server(connection, password, environment, global);
     }
     let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {

@@ -79,6 +79,9 @@ fn every_kind_of_storage() {
         ("kopia://kopia.lan", Kind::Server, "https://kopia.lan:51515"),
         ("kopias://me@pc@[::1]", Kind::Server, "https://[::1]:51515"),
         ("kopia://[::1]:443", Kind::Server, "https://[::1]:443"),
+        ("http://kopia:pw@kopia.lan:51515/", Kind::Server, "http://kopia.lan:51515"),
+        ("kopia+http://kopia.lan:80", Kind::Server, "kopia+http://kopia.lan:80"),
+        ("kopia+https://ui@[::1]/repo", Kind::Server, "kopia+https://[::1]:51515"),
         ("unix+https:///run/kopia.sock", Kind::Server, "unix+https:///run/kopia.sock"),
     ] {
         let connection = parse(text);

@@ -114,8 +114,8 @@ impl Hint {
                 "look at the node's log: the disk or the network may be failing",
             ),
             Self::LookWhereItLies => {
-                "run it where the repository itself is stored; what is restored from a server is compared with \
-                 its ids all the same"
+                "run it where the repository itself is stored; what is restored over kopia:// is compared with its \
+                 ids all the same"
             }
             Self::RebuildIndexes => {
                 "put it back from another copy of the repository, or have kopia rebuild indexes: `kopia \

@@ -37,8 +37,10 @@ impl Address {
             "unix+https" => return Err(bad("the path of a socket begins with /")),
             "https" => 443,
             "kopia" | "kopias" => PORT,
-            "http" | "unix+http" => {
-                return Err(bad("contents come over TLS alone; write https:// for a server that has it"));
+            "unix+http" => {
+                return Err(bad(
+                    "a socket is spoken to by TLS; write unix+https:// for a server that has it",
+                ));
             }
             _ => return Err(bad("it begins with no https:// or kopia://")),
         };
@@ -108,7 +110,7 @@ mod tests {
     fn what_names_no_server_is_told_without_its_password() {
         for bad in [
             "kopia.lan:51515",
-            "http://kopia.lan:51515",
+            "unix+http:///run/kopia.sock",
             "ftp://kopia.lan",
             "https://",
             "https://:1",

@@ -13,6 +13,7 @@ use kopia_storage::server::ServedManifest;
 use super::frames;
 use super::messages::{Answer, Request, Response};
 use super::protobuf::Malformed;
+use super::unread::{Unread, Waiting};
 
 /// How many requests are under way at once. A line of 50 ms carries 21,103 small contents in 12 s with 128, and no faster with
 /// more; the server takes up what it has cores for and lets the others wait.
@@ -21,11 +22,25 @@ const MOST_OPEN: usize = 256;
 /// How many bytes of answers are expected at once.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// How many manifests are listed at most.
+/// How many manifests are listed at most, and how many bytes of memory they take.
 const MOST_MANIFESTS: usize = 1 << 20;
+const MOST_LISTED: u64 = 512 << 20;
+
+/// How many bytes of memory a manifest, or a label, takes beside its texts.
+const BESIDE: u64 = 64;
 
 /// What comes of a question.
 pub(super) type Outcome = Result<Answer, Failure>;
+
+/// What comes back to whoever asked.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// The number of the question.
+    pub(super) number: usize,
+    pub(super) outcome: Outcome,
+    /// To be dropped once the outcome is worked on.
+    pub(super) waiting: Waiting,
+}
 
 /// A request, and who waits for the answer.
 #[derive(Debug)]
@@ -35,7 +50,7 @@ pub(super) struct Question {
     pub(super) bytes: u64,
     /// The number by which the one who waits knows it.
     pub(super) number: usize,
-    pub(super) reply: Sender<(usize, Outcome)>,
+    pub(super) reply: Sender<Reply>,
     /// In how many sessions it was asked that ended before the answer.
     tries: u32,
 }
@@ -49,6 +64,8 @@ pub(super) struct Desk {
     bytes: u64,
     /// The last number that was given.
     last: u64,
+    /// Answers that were given, and not yet worked on.
+    pub(super) unread: Unread,
 }
 
 #[derive(Debug)]
@@ -56,16 +73,24 @@ struct Asked {
     question: Question,
     /// What came so far of an answer in several parts.
     manifests: Vec<ServedManifest>,
+    /// How many bytes of memory that takes.
+    listed: u64,
 }
 
 impl Question {
-    pub(super) fn new(request: Request, bytes: u64, number: usize, reply: Sender<(usize, Outcome)>) -> Self {
+    pub(super) fn new(request: Request, bytes: u64, number: usize, reply: Sender<Reply>) -> Self {
         Self { request, bytes, number, reply, tries: 0 }
     }
 
-    fn answer(self, outcome: Outcome) {
+    fn answer(self, outcome: Outcome, unread: &Unread) {
+        let bytes = match &outcome {
+            Ok(Answer::Content(bytes) | Answer::Payload(bytes)) => bytes.len() as u64,
+            Ok(Answer::Manifests(manifests)) => manifests.iter().map(memory).sum(),
+            _ => 0,
+        };
+        let waiting = unread.wait(bytes);
         // Whoever asked may have gone.
-        let _ = self.reply.send((self.number, outcome));
+        let _ = self.reply.send(Reply { number: self.number, outcome, waiting });
     }
 }
 
@@ -103,7 +128,7 @@ impl Desk {
         self.last += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         let frame = frames::frame(&question.request.message(self.last).0);
-        self.asked.insert(self.last, Asked { question, manifests: Vec::new() });
+        self.asked.insert(self.last, Asked { question, manifests: Vec::new(), listed: 0 });
         Some(frame)
     }
 
@@ -116,7 +141,10 @@ impl Desk {
         }
         let answer = match answer {
             Answer::Manifests(page) => {
-                if has_more && page.is_empty() || asked.manifests.len() + page.len() > MOST_MANIFESTS {
+                asked.listed += page.iter().map(memory).sum::<u64>();
+                let is_full =
+                    asked.manifests.len() + page.len() > MOST_MANIFESTS || asked.listed > MOST_LISTED;
+                if has_more && page.is_empty() || is_full {
                     return Err(Malformed("its list of manifests comes to no end"));
                 }
                 asked.manifests.extend(page);
@@ -134,7 +162,7 @@ impl Desk {
                 Answer::Refused { code, message } => Err(refused(code, message, host)),
                 answer => Ok(answer),
             };
-            question.answer(outcome);
+            question.answer(outcome, &self.unread);
         }
         Ok(())
     }
@@ -147,7 +175,7 @@ impl Desk {
             if question.tries < most {
                 self.waiting.push_front(question);
             } else {
-                question.answer(Err(failure.clone()));
+                question.answer(Err(failure.clone()), &self.unread);
             }
         }
     }
@@ -157,8 +185,15 @@ impl Desk {
         self.bytes = 0;
         let asked = std::mem::take(&mut self.asked).into_values().map(|asked| asked.question);
         let waiting = std::mem::take(&mut self.waiting);
-        asked.chain(waiting).for_each(|question| question.answer(Err(failure.clone())));
+        let unread = &self.unread;
+        asked.chain(waiting).for_each(|question| question.answer(Err(failure.clone()), unread));
     }
+}
+
+/// Returns about how many bytes of memory a manifest takes.
+fn memory(manifest: &ServedManifest) -> u64 {
+    let label = |(name, value): &(String, String)| (name.len() + value.len()) as u64 + BESIDE;
+    manifest.id.as_str().len() as u64 + BESIDE + manifest.labels.iter().map(label).sum::<u64>()
 }
 
 /// Says what the server refused, by Kopia's numbers.
@@ -188,7 +223,7 @@ mod tests {
         Request::Content(kopia_format::ContentId::new(None, &[number; 16]).unwrap())
     }
 
-    fn desk(bytes: &[u64]) -> (Desk, Receiver<(usize, Outcome)>) {
+    fn desk(bytes: &[u64]) -> (Desk, Receiver<Reply>) {
         let (sender, receiver) = channel();
         let mut desk = Desk::default();
         let question = |(number, bytes): (usize, &u64)| {
@@ -257,7 +292,7 @@ mod tests {
         desk.put_back(3, &failure);
         assert!(desk.is_idle());
         let answers: Vec<_> =
-            receiver.try_iter().map(|(number, outcome)| (number, outcome.is_ok())).collect();
+            receiver.try_iter().map(|reply| (reply.number, reply.outcome.is_ok())).collect();
         assert_eq!(answers, [(1, true), (2, true), (0, false)]);
     }
 
@@ -285,8 +320,29 @@ mod tests {
         desk.take(page(2, 3, true), "h").unwrap();
         assert!(desk.take(page(2, 0, true), "h").is_err(), "nothing comes, and more is announced");
         desk.take(page(2, 2, false), "h").unwrap();
-        let Ok((0, Ok(Answer::Manifests(manifests)))) = receiver.try_recv() else { panic!("it is whole") };
-        assert_eq!(manifests.len(), 5);
+        let reply = receiver.try_recv().unwrap();
+        let Ok(Answer::Manifests(manifests)) = reply.outcome else { panic!("it is whole") };
+        assert_eq!((reply.number, manifests.len()), (0, 5));
+    }
+
+    #[test]
+    fn answers_wait_until_they_are_worked_on() {
+        let (mut desk, receiver) = desk(&[1]);
+        send(&mut desk);
+        let answer = Answer::Content(Bytes::from(vec![0; 65 << 20]));
+        desk.take(Response { id: 1, has_more: false, answer }, "h").unwrap();
+        assert!(desk.unread.is_full());
+        let reply = receiver.recv().unwrap();
+        assert!(desk.unread.is_full(), "it is still there");
+        drop(reply);
+        assert!(!desk.unread.is_full());
+        // Nobody waits for what nobody can take.
+        let (mut desk, receiver) = self::desk(&[1]);
+        send(&mut desk);
+        drop(receiver);
+        let answer = Answer::Content(Bytes::from(vec![0; 65 << 20]));
+        desk.take(Response { id: 1, has_more: false, answer }, "h").unwrap();
+        assert!(!desk.unread.is_full());
     }
 
     #[test]

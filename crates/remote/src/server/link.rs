@@ -31,6 +31,12 @@ const PROCEDURE: &str = "/kopia_repository.KopiaRepository/Session";
 /// How many bytes the server may send ahead of what was taken. With the 64 KiB of HTTP/2 a line of 50 ms carries 1.3 MB/s.
 const WINDOW: u32 = 32 << 20;
 
+/// How many bytes count as an answer, as a part of a long one. Fewer may keep a reader waiting for ever.
+const ENOUGH: usize = 64 << 10;
+
+/// How many addresses of a name are tried.
+const MOST_ADDRESSES: usize = 8;
+
 /// Everything that it takes to reach a server.
 pub(super) struct Link {
     pub(super) address: Address,
@@ -44,8 +50,9 @@ pub(super) struct Call {
     pub(super) send: SendStream<Bytes>,
     pub(super) receive: RecvStream,
     heard: Heard,
-    /// When the server last said something of its own.
+    /// When the server last said something of its own, and how many bytes came since.
     answered: Instant,
+    since: usize,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -78,7 +85,7 @@ impl Link {
         let found = self.within(self.patience.connect, tokio::net::lookup_host((&**host, port))).await?;
         let addresses = found.map_err(|_| (Failure::UnknownHost { host: host.clone() }, false))?;
         let mut failed = (Failure::UnknownHost { host: host.clone() }, false);
-        for address in addresses {
+        for address in addresses.take(MOST_ADDRESSES) {
             match self.within(self.patience.connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     // Requests are small, and answers wait for them.
@@ -127,7 +134,14 @@ impl Link {
         let response = answered.map_err(|error| self.broken(&error))?;
         self.check(&response)?;
         heard.now();
-        Ok(Call { send, receive: response.into_body(), heard, answered: Instant::now(), tasks: tasks.keep() })
+        Ok(Call {
+            send,
+            receive: response.into_body(),
+            heard,
+            answered: Instant::now(),
+            since: 0,
+            tasks: tasks.keep(),
+        })
     }
 
     async fn call(
@@ -221,7 +235,7 @@ impl Link {
         }
         match error {
             rustls::Error::InvalidMessage(_) => {
-                let why = "it speaks no TLS; one that was started with --insecure gives contents to nobody";
+                let why = "it speaks no TLS; if it was started with --insecure, write kopia+http://kopia@…";
                 (self.no_server(why), false)
             }
             rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
@@ -238,15 +252,18 @@ impl Link {
 }
 
 impl Call {
-    /// Notes that the server said something.
-    pub(super) fn heard(&mut self) {
+    /// Notes that the server sent some bytes.
+    pub(super) fn heard(&mut self, bytes: usize) {
         self.heard.now();
-        self.answered = Instant::now();
+        self.since = self.since.saturating_add(bytes);
+        if self.since >= ENOUGH {
+            self.answered();
+        }
     }
 
-    /// Notes that a question was asked.
-    pub(super) fn asked(&mut self) {
-        self.answered = Instant::now();
+    /// Notes that the server answered, was asked something, or was held back.
+    pub(super) fn answered(&mut self) {
+        (self.answered, self.since) = (Instant::now(), 0);
     }
 
     /// Returns for how long the server answered nothing, though its line may be alive.

@@ -12,6 +12,9 @@ use super::protobuf::{Fields, Malformed, Message, Value};
 /// How many manifests one answer may list; the server sends as many answers as it takes.
 const PAGE: u64 = 1000;
 
+/// How many labels a manifest may have: those of kopia, and tags.
+const MOST_LABELS: usize = 256;
+
 /// A second in nanoseconds.
 const SECOND: i64 = 1_000_000_000;
 
@@ -174,13 +177,17 @@ fn described(bytes: &[u8]) -> Result<Described, Malformed> {
     Ok(described)
 }
 
+/// Reads a page of a list. In memory a manifest takes many times the bytes of a short one that came.
 fn manifests(bytes: &[u8]) -> Result<Vec<ServedManifest>, Malformed> {
-    let listed = Fields::new(bytes).filter_map(|field| match field {
-        Ok((1, Value::Bytes(bytes))) => Some(manifest(bytes)),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
-    });
-    listed.collect()
+    let mut listed = Vec::new();
+    for field in Fields::new(bytes) {
+        let (1, Value::Bytes(bytes)) = field? else { continue };
+        if listed.len() as u64 == PAGE {
+            return Err(Malformed("it lists more manifests at once than were asked for"));
+        }
+        listed.push(manifest(bytes)?);
+    }
+    Ok(listed)
 }
 
 fn manifest(bytes: &[u8]) -> Result<ServedManifest, Malformed> {
@@ -190,6 +197,9 @@ fn manifest(bytes: &[u8]) -> Result<ServedManifest, Malformed> {
             (1, Value::Bytes(bytes)) => id = ManifestId::new(&clean(bytes)).ok(),
             // An int64 is written as the 64 bits that it has.
             (2, Value::Number(number)) => modified = number as i64,
+            (4, Value::Bytes(_)) if labels.len() == MOST_LABELS => {
+                return Err(Malformed("a manifest has too many labels"));
+            }
             (4, Value::Bytes(bytes)) => labels.push(label(bytes)?),
             _ => {}
         }
@@ -280,6 +290,20 @@ mod tests {
         assert!(parse(Message::new().number(1, 1)).is_err());
         assert!(parse(Message::new().number(1, 1).message(17, &Message::new().bytes(1, b""))).is_err());
         assert!(parse(Message::new().number(1, 1).bytes(14, &[0x0a, 9])).is_err());
+    }
+
+    #[test]
+    fn short_manifests_and_labels_do_not_fill_memory() {
+        let page = |manifest: &Message, count| {
+            let listed = (0..count).fold(Message::new(), |page, _| page.message(1, manifest));
+            parse(Message::new().number(1, 1).message(17, &listed)).map(|_| ())
+        };
+        let short = Message::new().text(1, "a");
+        assert_eq!(page(&short, PAGE), Ok(()));
+        assert!(page(&short, PAGE + 1).is_err());
+        let labelled = |count| (0..count).fold(Message::new().text(1, "a"), |one, _| one.bytes(4, b""));
+        assert_eq!(page(&labelled(MOST_LABELS), 1), Ok(()));
+        assert!(page(&labelled(MOST_LABELS + 1), 1).is_err());
     }
 
     #[test]

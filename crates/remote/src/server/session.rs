@@ -4,6 +4,7 @@
 //! asked learns of a lost session only if no other one can be had.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::Poll;
@@ -44,6 +45,8 @@ enum Event {
     Data(Option<Result<Bytes, h2::Error>>),
     Asked(Option<Vec<Question>>),
     Tick,
+    /// Answers that waited were worked on.
+    Fewer,
 }
 
 /// Why a session is over.
@@ -143,14 +146,8 @@ impl Sessions {
         let mut call = self.link.open(self.desk.begin()).await?;
         let mut frames = Frames::default();
         let silence = self.link.patience.silence;
-        let response = loop {
-            if let Some(message) = frames.next().map_err(|error| self.malformed(error))? {
-                break Response::parse(&message).map_err(|error| self.malformed(error))?;
-            }
-            let data = timeout(silence, poll_fn(|cx| call.receive.poll_data(cx))).await;
-            let data = data.map_err(|_| (self.link.silent(silence), true))?;
-            self.receive(&mut call, &mut frames, data).await?;
-        };
+        let first = timeout(silence, self.first(&mut call, &mut frames)).await;
+        let response = first.map_err(|_| (self.link.silent(silence), true))??;
         let known =
             |known: &Parameters, now: &Parameters| known.hash == now.hash && known.secret() == now.secret();
         match response {
@@ -181,12 +178,24 @@ impl Sessions {
         Ok((call, frames))
     }
 
+    /// Waits for the first answer. It is short, so it does not get long for coming in pieces.
+    async fn first(&self, call: &mut Call, frames: &mut Frames) -> Result<Response, Lost> {
+        loop {
+            if let Some(message) = frames.next().map_err(|error| self.malformed(error))? {
+                return Response::parse(&message).map_err(|error| self.malformed(error));
+            }
+            let data = poll_fn(|cx| call.receive.poll_data(cx)).await;
+            self.receive(call, frames, data).await?;
+        }
+    }
+
     /// Sends what may be sent, and waits for the next thing that happens.
     async fn step(&mut self, call: &mut Call, frames: &mut Frames) -> Result<(), End> {
         while let Some(message) = frames.next().map_err(|error| self.malformed(error))? {
             let response = Response::parse(&message).map_err(|error| self.malformed(error))?;
             let taken = self.desk.take(response, &self.link.host());
             taken.map_err(|error| self.malformed(error))?;
+            call.answered();
             self.progressed = true;
         }
         let mut requests = BytesMut::new();
@@ -194,7 +203,7 @@ impl Sessions {
             requests.extend_from_slice(&frame);
         }
         if !requests.is_empty() {
-            call.asked();
+            call.answered();
             call.send.send_data(requests.freeze(), false).map_err(|error| self.link.broken(&error))?;
         }
         match self.event(call).await {
@@ -205,6 +214,10 @@ impl Sessions {
             }
             Event::Asked(None) => Err(End::Closed),
             Event::Tick => Ok(self.look_at(call)?),
+            Event::Fewer => {
+                call.answered();
+                Ok(())
+            }
         }
     }
 
@@ -221,9 +234,14 @@ impl Sessions {
     }
 
     async fn event(&mut self, call: &mut Call) -> Event {
-        let (inbox, timer) = (&mut self.inbox, &mut self.timer);
+        let (inbox, timer, unread) = (&mut self.inbox, &mut self.timer, &self.desk.unread);
+        let mut fewer = pin!(unread.fewer());
         poll_fn(|cx| {
-            if let Poll::Ready(data) = call.receive.poll_data(cx) {
+            if unread.is_full() {
+                if fewer.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Event::Fewer);
+                }
+            } else if let Poll::Ready(data) = call.receive.poll_data(cx) {
                 return Poll::Ready(Event::Data(data));
             }
             if let Poll::Ready(asked) = inbox.poll_recv(cx) {
@@ -246,7 +264,7 @@ impl Sessions {
     ) -> Result<(), Lost> {
         match data {
             Some(Ok(bytes)) => {
-                call.heard();
+                call.heard(bytes.len());
                 frames.push(&bytes);
                 let released = call.receive.flow_control().release_capacity(bytes.len());
                 released.map_err(|error| self.link.broken(&error))

@@ -50,7 +50,7 @@ fn open_with(address: SocketAddr, fingerprint: String, options: Options) -> Resu
     connection.username = Some("alice".into());
     connection.hostname = Some("laptop".into());
     connection.password = Some("hunter2".into());
-    open(&server, &connection, &options)
+    open_session(&server, &connection, &options)
 }
 
 /// Starts a server that begins every session well and then follows a script.
@@ -119,7 +119,7 @@ fn more_than_a_hundred_requests_are_under_way_at_once() {
     });
     let server = connect(&fake);
     assert_eq!(server.parameters().hash, "BLAKE2B-256-128");
-    assert_eq!(server.parameters().secret(), b"secret");
+    assert_eq!(server.parameters().secret(), Some(&b"secret"[..]));
     assert!(matches!(read(&server, 1280), (1280, None)));
     assert_eq!(fake.sessions(), 1);
 }
@@ -254,6 +254,38 @@ fn a_server_that_lives_and_answers_nothing_is_given_up() {
     let (_, error) = read(&connect(&fake), 3);
     assert_eq!(error.unwrap().kind(), ErrorKind::TryAgain);
     assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_server_that_answers_in_drops_is_given_up() {
+    // A frame of 20 MiB is announced, and comes byte by byte.
+    let fake = fake(|asked| match asked.field {
+        CONTENT => [vec![0, 0x01, 0x40, 0, 0]].into_iter().chain(vec![vec![0]; 100]).map(Act::Drop).collect(),
+        _ => Vec::new(),
+    });
+    let started = Instant::now();
+    let (_, error) = read(&connect(&fake), 1);
+    assert_eq!(error.unwrap().kind(), ErrorKind::TryAgain);
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[test]
+fn more_than_was_expected_is_held_back_until_it_is_read() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = sent.clone();
+    // 16 bytes were expected of each.
+    let large = vec![7; 8 << 20];
+    let fake = fake(move |asked| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        vec![answer(asked.id, CONTENT, &Message::new().bytes(1, &large))]
+    });
+    let (server, wanted) = (connect(&fake), wanted(40));
+    let mut read = 0;
+    server.contents(&wanted, &mut |_, plain| {
+        assert_eq!(plain.unwrap().len(), 8 << 20);
+        read += 1;
+    });
+    assert_eq!((read, sent.load(Ordering::SeqCst)), (40, 40));
 }
 
 #[test]

@@ -68,13 +68,18 @@ impl Access {
     /// Says what it means that a request, with what was sent in it, was not believed.
     fn unbelieved(&self, request: &Request, answer: &Answer) -> Verdict {
         let host = answer.host.clone();
+        let offered: Vec<_> = answer.header_values("www-authenticate").flat_map(challenge::parse).collect();
+        if offered.iter().any(|challenge| challenge.get("realm") == Some("Kopia")) {
+            let why =
+                "it is one of Kopia, and no WebDAV server: write kopia:// or, without TLS, kopia+http://";
+            return Verdict::Fail(answer.refusal("", why));
+        }
         let Some(credentials) = &self.credentials else {
             let looked = "the connection, its URL and ~/.netrc".into();
             return Verdict::Fail(Failure::NoCredentials { host, looked });
         };
         let message = "401 Unauthorized".into();
         let wrong = Failure::WrongKey { host, credentials: credentials.from.into(), message };
-        let offered: Vec<_> = answer.header_values("www-authenticate").flat_map(challenge::parse).collect();
         if self.learn(request.header("authorization"), &offered) {
             return Verdict::Renew(wrong);
         }

@@ -154,6 +154,20 @@ fn a_layout_that_makes_no_sense_is_told() {
 }
 
 #[test]
+fn a_server_of_kopia_itself_is_told() {
+    let server = HttpServer::start(|_| {
+        Response::new(401, "Access denied.\n").header("www-authenticate", "Basic realm=\"Kopia\"")
+    });
+    let mut place = place(format!("http://{}", server.address()));
+    for username in [place.username.clone(), None] {
+        place.username = username;
+        let error = opened(&place).unwrap_err();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.contains("kopia+http://"), "{why}");
+    }
+}
+
+#[test]
 fn kinds_of_things_are_told_apart() {
     let server = Dav::new("/").with("p/1.f", "12").start();
     let place = place(format!("http://{}/", server.address()));

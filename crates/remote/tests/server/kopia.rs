@@ -18,6 +18,8 @@ pub(crate) struct Kopia {
     place: TempDir,
     password: String,
     port: u16,
+    /// Whether it speaks TLS, as it does unless it was started with `--insecure`.
+    speaks_tls: bool,
     server: Option<Server>,
     _repository: RepositoryCopy,
 }
@@ -25,17 +27,26 @@ pub(crate) struct Kopia {
 impl Kopia {
     /// Serves a copy of a repository to `alice@laptop`, who may see all snapshots.
     pub(crate) fn serve(case: &Case) -> Self {
+        Self::serve_with(case, true)
+    }
+
+    /// Serves a copy of a repository without TLS, to the user `ui` of its UI.
+    pub(crate) fn serve_insecure(case: &Case) -> Self {
+        Self::serve_with(case, false)
+    }
+
+    fn serve_with(case: &Case, speaks_tls: bool) -> Self {
         let place = tempfile::tempdir().expect("there is room");
         let repository = copy_repository(case);
         let (port, password) = (free_port(), case.password.clone());
-        let mut kopia = Self { place, password, port, server: None, _repository: repository };
+        let mut kopia = Self { place, password, port, speaks_tls, server: None, _repository: repository };
         let path = kopia._repository.path();
         kopia.run(&["repository", "connect", "filesystem", "--path", path.to_str().expect("a plain path")]);
         kopia.run(&["server", "user", "add", "alice@laptop", &format!("--user-password={PASSWORD}")]);
         kopia.run(&["server", "acl", "enable"]);
         let rule = ["--user", "alice@laptop", "--access", "READ", "--target", "type=snapshot"];
         kopia.run(&[&["server", "acl", "add"][..], &rule].concat());
-        kopia.start(&["--tls-generate-cert"]);
+        kopia.start(if speaks_tls { &["--tls-generate-cert"] } else { &[] });
         kopia
     }
 
@@ -46,7 +57,7 @@ impl Kopia {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", if self.speaks_tls { "https" } else { "kopia+http" }, self.port)
     }
 
     /// Returns the certificate in PEM. kopia listens before it has made one.
@@ -74,10 +85,15 @@ impl Kopia {
         let file = |name: &str| self.place.path().join(name).display().to_string();
         let mut command = self.command();
         command
-            .args(["server", "start", "--no-ui", "--server-username=ui", "--server-password=ui"])
+            .args(["server", "start", "--server-username=ui", "--server-password=ui"])
             .args(["--address", &format!("127.0.0.1:{}", self.port)])
-            .args(["--tls-cert-file", &file("certificate.pem"), "--tls-key-file", &file("key.pem")])
             .args(more);
+        if self.speaks_tls {
+            let files = [file("certificate.pem"), file("key.pem")];
+            command.args(["--no-ui", "--tls-cert-file", &files[0], "--tls-key-file", &files[1]]);
+        } else {
+            command.arg("--insecure");
+        }
         let server = Server::start(&mut command, self.port);
         self.server = Some(server);
     }

@@ -169,6 +169,78 @@ fn a_wrong_user_password_or_certificate_is_told() {
     open(&certificate).expect("the certificate is its own authority");
 }
 
+fn rest_connection(kopia: &Kopia, user: &str, host: Option<&str>, password: &str) -> Connection {
+    let mut server = Server::default();
+    server.url = kopia.url();
+    let mut connection = Connection::new(Storage::Server(server));
+    (connection.username, connection.hostname) = (Some(user.into()), host.map(str::to_owned));
+    connection.password = Some(password.into());
+    connection
+}
+
+#[test]
+fn golden_repositories_come_through_a_server_without_tls() {
+    if find("kopia").is_none() {
+        return eprintln!("left out: kopia is not installed");
+    }
+    for name in CASES {
+        let case = golden::case(name);
+        let mut kopia = Kopia::serve_insecure(&case);
+        let password = kopia_codec::key::Password::from(&*case.password);
+        let local = Repository::open(FilesystemStore::open(&case.repository).unwrap(), &password).unwrap();
+        let served = open(&rest_connection(&kopia, "ui", None, "ui")).unwrap();
+        let served = Repository::open_server(served, &OpenOptions::default()).unwrap();
+        let (ours, theirs) = (served.snapshots().unwrap(), local.snapshots().unwrap());
+        let ids = |list: &Snapshots| list.iter().map(|one| one.id().to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(&ours), ids(&theirs), "{name}");
+        let mut count = 0;
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert_eq!((ours.source(), ours.start_time()), (theirs.source(), theirs.start_time()), "{name}");
+            let (ours, theirs) = (ours.root().unwrap(), theirs.root().unwrap());
+            // Of older snapshots, mode, owner and time of the root are not listed.
+            assert_eq!(
+                (ours.kind(), ours.size(), ours.object()),
+                (theirs.kind(), theirs.size(), theirs.object())
+            );
+            let (ours, theirs) = (ours.directory().unwrap().entries, theirs.directory().unwrap().entries);
+            assert_eq!(ours.len(), theirs.len());
+            ours.iter().zip(&theirs).for_each(|(ours, theirs)| compare(ours, theirs, &mut count));
+        }
+        assert!(count > 3, "{name}: {count}");
+        restore(&ours, &theirs);
+        // Tokens of a server that was started again are others.
+        kopia.restart();
+        assert_eq!(ids(&served.snapshots().unwrap()), ids(&theirs), "{name}");
+        let none = kopia_format::ContentId::new(None, &[7; 16]).unwrap();
+        let content = served.server().unwrap().content(&none, 1);
+        assert!(matches!(content, Err(kopia_storage::Error::NoContent { .. })), "{content:?}");
+    }
+}
+
+#[test]
+fn without_tls_only_the_ui_user_reads() {
+    if find("kopia").is_none() {
+        return eprintln!("left out: kopia is not installed");
+    }
+    let kopia = Kopia::serve_insecure(&golden::case("epochs"));
+    for (user, host, password, expected) in [
+        ("alice", Some("laptop"), kopia::PASSWORD, "only the user of its UI"),
+        ("ui", None, "hunter2", "does not know the credentials from user ui"),
+    ] {
+        let error = open(&rest_connection(&kopia, user, host, password)).expect_err("it is refused");
+        assert_eq!(error.kind(), ErrorKind::NotAllowed, "{error:?}");
+        let words = std::error::Error::source(&error).expect("it says why").to_string();
+        assert!(words.contains(expected) && !words.contains("hunter2"), "{words}");
+    }
+    // The other way in says which way is the right one.
+    let mut connection = rest_connection(&kopia, "ui", Some("host"), "ui");
+    let Storage::Server(server) = &mut connection.storage else { panic!() };
+    server.url = server.url.replace("kopia+http", "https");
+    let error = open(&connection).expect_err("there is no TLS");
+    let words = std::error::Error::source(&error).expect("it says why").to_string();
+    assert!(words.contains("kopia+http://"), "{words}");
+}
+
 /// Restores the newest snapshot from a server of the tester's choice, and prints how long that took:
 ///
 /// ```sh

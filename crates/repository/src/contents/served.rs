@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use kopia_format::{BlobId, ContentId};
@@ -29,13 +30,15 @@ const GROUP: usize = 1000;
 const GROUP_BYTES: u64 = 96 << 20;
 const MANY: usize = 64;
 
-/// How many bytes more than expected a step may bring before the rest of it is read content by content.
-const SLACK: u64 = 32 << 20;
+/// How many bytes more than expected all steps together may hold. What finds no room is read by itself, later.
+const SLACK: u64 = 64 << 20;
 
 /// A server, and how its contents are named.
 pub(crate) struct Served {
     server: Arc<dyn ContentServer>,
     sealing: Arc<Sealing>,
+    /// What is left of [`SLACK`].
+    slack: Arc<AtomicU64>,
 }
 
 /// The contents of a step: some of those that the server gets ready together.
@@ -55,11 +58,17 @@ struct Group {
 }
 
 /// What came of a step: contents in its order, without those that did not come.
-pub(super) type Plain = Vec<Option<Vec<u8>>>;
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    pub(super) contents: Vec<Option<Vec<u8>>>,
+    /// How many bytes that takes of the slack, until it is dropped.
+    over: u64,
+    slack: Arc<AtomicU64>,
+}
 
 impl Served {
     pub(crate) fn new(server: Arc<dyn ContentServer>, sealing: Arc<Sealing>) -> Self {
-        Self { server, sealing }
+        Self { server, sealing, slack: Arc::new(AtomicU64::new(SLACK)) }
     }
 
     pub(super) fn profile(&self) -> ReadProfile {
@@ -103,15 +112,15 @@ impl Served {
 
     /// Reads the contents of a step.
     pub(super) fn read(&self, step: &ReadStep) -> Plain {
-        let Some(Portion { group, range }) = &step.portion else { return Vec::new() };
+        let Some(Portion { group, range }) = &step.portion else { return Plain::default() };
         self.prepare(group);
         let wanted = &group.wanted[range.clone()];
-        let mut plain: Plain = vec![None; wanted.len()];
-        let mut room = step.length() as u64 + SLACK;
+        let slack = self.slack.clone();
+        let mut plain = Plain { contents: vec![None; wanted.len()], over: 0, slack };
+        let mut room = step.length() as u64;
         self.server.contents(wanted, &mut |number, read| match read {
-            Ok(bytes) if bytes.len() as u64 <= room => {
-                room -= bytes.len() as u64;
-                plain[number] = Some(bytes);
+            Ok(bytes) if plain.has_room(&mut room, bytes.len() as u64) => {
+                plain.contents[number] = Some(bytes)
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "it is read by itself"),
@@ -165,6 +174,25 @@ impl Served {
     fn flawed(&self, content: &ContentId, plain: &[u8]) -> Error {
         let flaw = Flaw::Corrupt("the server gave bytes whose hash is not its id".into());
         flaw.of(content, || self.origin(Some(content), &place(plain.len() as u64)))
+    }
+}
+
+impl Plain {
+    /// Takes so many bytes of what was expected and, where that is not enough, of the slack.
+    fn has_room(&mut self, room: &mut u64, bytes: u64) -> bool {
+        let more = bytes.saturating_sub(*room);
+        let left = |slack: u64| slack.checked_sub(more);
+        if self.slack.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_err() {
+            return false;
+        }
+        (self.over, *room) = (self.over + more, *room - (bytes - more));
+        true
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        self.slack.fetch_add(self.over, Ordering::Relaxed);
     }
 }
 
@@ -270,6 +298,22 @@ mod tests {
         let (first, last) = (group(&steps[0]), group(&steps[steps.len() - 1]));
         assert_eq!((first.wanted.len(), last.wanted.len()), (1000, 500));
         assert!(last.next.is_none() && first.next.as_ref().unwrap().next.as_ref().unwrap().next.is_none());
+    }
+
+    #[test]
+    fn more_than_was_expected_is_held_by_all_steps_together() {
+        let slack = Arc::new(AtomicU64::new(100));
+        let plain = || Plain { contents: Vec::new(), over: 0, slack: slack.clone() };
+        let (mut first, mut room) = (plain(), 10);
+        assert!(first.has_room(&mut room, 4) && first.has_room(&mut room, 76));
+        assert_eq!((room, first.over), (0, 70));
+        let (mut second, mut room) = (plain(), 10);
+        assert!(!second.has_room(&mut room, 41) && room == 10);
+        assert!(second.has_room(&mut room, 40));
+        drop(first);
+        assert!(second.has_room(&mut room, 70));
+        drop(second);
+        assert_eq!(slack.load(Ordering::Relaxed), 100);
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl Listed {
 /// Returns the contents that a server gave.
 fn plain(read: &Read) -> &[Option<Vec<u8>>] {
     match read {
-        Read::Plain(plain) => plain,
+        Read::Plain(plain) => &plain.contents,
         Read::Sealed(_) | Read::Nothing => &[],
     }
 }

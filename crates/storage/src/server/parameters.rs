@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 /// How a server's contents are named and files are cut, as the server says when a session begins.
 ///
-/// The secret of the hash is wiped when this is dropped, and never printed.
+/// The secret of the hash is wiped when this is dropped, and never printed. A server may keep it to itself; then contents
+/// cannot be compared with their ids.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Parameters {
@@ -16,18 +17,23 @@ pub struct Parameters {
     pub splitter: String,
     /// Whether contents may be compressed when they are stored; they come decompressed.
     pub compresses: bool,
-    secret: Zeroizing<Vec<u8>>,
+    secret: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Parameters {
     /// Takes the name of the hash and its secret.
     pub fn new(hash: impl Into<String>, secret: Zeroizing<Vec<u8>>) -> Self {
-        Self { hash: hash.into(), splitter: String::new(), compresses: false, secret }
+        Self { secret: Some(secret), ..Self::without_secret(hash) }
+    }
+
+    /// Takes the name of the hash of a server that does not say its secret.
+    pub fn without_secret(hash: impl Into<String>) -> Self {
+        Self { hash: hash.into(), splitter: String::new(), compresses: false, secret: None }
     }
 
     /// Returns the secret that is hashed along, for whoever compares contents with their ids.
-    pub fn secret(&self) -> &[u8] {
-        &self.secret
+    pub fn secret(&self) -> Option<&[u8]> {
+        self.secret.as_ref().map(|secret| &***secret)
     }
 }
 
@@ -49,6 +55,7 @@ mod tests {
         let parameters = Parameters::new("BLAKE2B-256-128", Zeroizing::new(vec![222, 173]));
         let printed = format!("{parameters:?}");
         assert!(printed.contains("BLAKE2B") && !printed.contains("222"), "{printed}");
-        assert_eq!(parameters.secret(), [222, 173]);
+        assert_eq!(parameters.secret(), Some(&[222, 173][..]));
+        assert_eq!(Parameters::without_secret("BLAKE2B-256-128").secret(), None);
     }
 }

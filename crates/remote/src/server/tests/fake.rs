@@ -39,6 +39,8 @@ pub(super) enum Act {
     Say(Message),
     /// Sends bytes as they are.
     Raw(Vec<u8>),
+    /// Sends bytes as they are, a while later.
+    Drop(Vec<u8>),
     /// Ends the call with a status.
     End(&'static str),
     /// Closes the connection.
@@ -183,6 +185,10 @@ async fn perform(act: Act, send: &mut SendStream<Bytes>, hang: &tokio::sync::mps
     match act {
         Act::Say(message) => send.send_data(frame(&message.0), false).is_ok(),
         Act::Raw(bytes) => send.send_data(bytes.into(), false).is_ok(),
+        Act::Drop(bytes) => {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            send.send_data(bytes.into(), false).is_ok()
+        }
         Act::End(code) => {
             let mut trailers = HeaderMap::new();
             trailers.insert("grpc-status", code.parse().unwrap());
