@@ -197,7 +197,9 @@ impl Link {
 
     /// Says that a connection broke.
     pub(super) fn broken(&self, error: &h2::Error) -> Lost {
-        (self.disconnected(&error.to_string()), true)
+        let closed = error.get_io().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
+        let why = if closed { "the server closed it".into() } else { error.to_string() };
+        (self.disconnected(&why), true)
     }
 
     /// Says that something else than a repository server listens there.

@@ -124,8 +124,11 @@ impl Sessions {
         tries.made += 1;
         let most = patience.pause.saturating_mul(1 << tries.made.min(16)) / 2;
         let pause = random_below(most.min(LONGEST_PAUSE));
-        let limit = if self.parameters.is_some() { patience.total } else { patience.dead };
-        let more = !tries.given_up && tries.made < patience.tries && tries.since.elapsed() + pause <= limit;
+        // One that was there may be started again, which takes as long as it takes.
+        let was_there = self.parameters.is_some();
+        let limit = if was_there { patience.total } else { patience.dead };
+        let may_try = !tries.given_up && (was_there || tries.made < patience.tries);
+        let more = may_try && tries.since.elapsed() + pause <= limit;
         more.then_some(pause)
     }
 
