@@ -1,6 +1,8 @@
 //! The command line, as clap reads it.
 
+mod archive;
 pub(crate) mod foreign;
+mod prices;
 mod restore;
 mod store;
 mod values;
@@ -14,6 +16,8 @@ use kopia_rs::OpenOptions;
 use kopia_rs::storage::IoMode;
 use kopia_rs::verify::Shard;
 
+pub(crate) use archive::Archive;
+pub(crate) use prices::Prices;
 pub(crate) use restore::Restore;
 use store::Stores;
 use values::{about_io, as_stored, one_of, percent};
@@ -40,7 +44,8 @@ pub(crate) use what::{OptionalWhat, What};
                   kopia-rs ls anna@laptop:/home/anna\n  \
                   kopia-rs restore anna@laptop:/home/anna/photos restored\n\n\
                   Exit status: 0 everything is there; 1 failed; 2 wrong usage; 3 ended, but entries are missing or \
-                  incomplete, or verify or doctor found damage; 128 + n ended by signal n."
+                  incomplete, or verify or doctor found damage; 4 what is needed is being fetched from an archive: run the \
+                  same command again later; 128 + n ended by signal n."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -106,6 +111,8 @@ pub(crate) struct Global {
     /// Show no progress and no notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) archive: Archive,
     #[command(flatten)]
     pub(crate) stores: Stores,
 }

@@ -43,6 +43,8 @@ pub(crate) struct Failure {
 enum Kind {
     Failed,
     Usage,
+    /// What is needed is being fetched from an archive.
+    Later,
     /// A signal came.
     Stopped(i32),
     /// The reader of standard output has closed it, as `head` does (EPIPE).
@@ -58,6 +60,11 @@ impl Failure {
     /// Makes a failure of exit status 2: the command line is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { kind: Kind::Usage, ..Self::failed(message) }
+    }
+
+    /// Makes a failure of exit status 4: the same command can do it later.
+    pub(crate) fn later(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Later, ..Self::failed(message) }
     }
 
     /// Makes the failure of a restore that a signal ended.
@@ -155,6 +162,7 @@ impl Failure {
             Kind::BrokenPipe => 0,
             Kind::Failed => 1,
             Kind::Usage => 2,
+            Kind::Later => 4,
             Kind::Stopped(signal) => signals::status(signal),
         }
     }

@@ -1,21 +1,25 @@
 //! From the global options to an open repository, and from WHAT to an entry.
 
+pub(crate) mod archive;
 mod choice;
 mod gaps;
 mod opening;
 
 use std::cell::Cell;
 
+use kopia_rs::cold::ColdBlobs;
 use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::select::{Query, Selection};
-use kopia_rs::{Repository, Snapshot, Snapshots, Source};
+use kopia_rs::{Error, Repository, Snapshot, Snapshots, Source};
 
 use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, escape, log_line};
+use crate::terminal::report::Report;
 use crate::terminal::time;
 use crate::wording::advice::audience;
+use archive::Archive;
 pub(crate) use choice::Choice;
 use gaps::Gaps;
 pub(crate) use opening::store;
@@ -27,6 +31,8 @@ pub(crate) struct Session {
     command: &'static str,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
+    /// What is done about what lies in an archive.
+    pub(crate) archive: Archive,
     /// Whether something was taken from a list of snapshots that is known to be incomplete.
     has_gaps: Cell<bool>,
 }
@@ -71,12 +77,21 @@ impl Session {
     /// Works with an open repository.
     pub(crate) fn new(repository: Repository, global: &Global) -> Self {
         let command = "ls WHAT";
-        Self { repository, command, json: global.json, quiet: global.quiet, has_gaps: Cell::new(false) }
+        let archive = Archive::of(global);
+        Self {
+            repository,
+            command,
+            json: global.json,
+            quiet: global.quiet,
+            archive,
+            has_gaps: Cell::new(false),
+        }
     }
 
     /// Lists the snapshots, with advice where that fails.
     pub(crate) fn snapshots(&self) -> Result<Snapshots, Failure> {
-        self.repository.snapshots().map_err(|error| Failure::unlisted(error, &self.repository))
+        let snapshots = self.warm(|| self.repository.snapshots())?;
+        snapshots.map_err(|error| Failure::unlisted(error, &self.repository))
     }
 
     /// Warns of snapshots that are, or may be, missing from the list, of one source or of all.
@@ -133,11 +148,56 @@ impl Session {
 
     /// As [`Self::find`], with advice where nothing is found.
     pub(crate) fn select(&self, what: &What) -> Result<Selection, Failure> {
-        let selection = self.find(what);
+        let selection = self.warm(|| self.find(what))?;
         let selection = selection
             .map_err(|error| Failure::not_selected(error, &self.repository, &what.what, self.command))?;
         self.warn_of_newer(&selection, what);
         Ok(selection)
+    }
+
+    /// Does something that reads directories; what of them lies in an archive is seen to first.
+    ///
+    /// # Errors
+    /// That it cannot be read yet. What else goes wrong is the result inside.
+    pub(crate) fn warm<R>(
+        &self,
+        work: impl Fn() -> kopia_rs::Result<R>,
+    ) -> Result<kopia_rs::Result<R>, Failure> {
+        let mut last = None;
+        loop {
+            let result = work();
+            let Some(blob) = result.as_ref().err().and_then(Error::cold_blob).cloned() else {
+                return Ok(result);
+            };
+            let cold = self.repository.cold_metadata(std::slice::from_ref(&blob))?;
+            // What can be read by what the archive says, and cannot be read, is told as any other error.
+            if cold.is_empty() && last.as_ref() == Some(&blob) {
+                return Ok(result);
+            }
+            self.archive.settle(self.repository.store(), cold, None)?;
+            last = Some(blob);
+        }
+    }
+
+    /// Sees to it that what `find` finds can be read, step by step.
+    ///
+    /// # Errors
+    /// That it cannot be read yet.
+    pub(crate) fn warm_all(
+        &self,
+        report: Option<&Report>,
+        find: impl Fn() -> Result<ColdBlobs, Failure>,
+    ) -> Result<(), Failure> {
+        if self.repository.store().cold().is_none() {
+            return Ok(());
+        }
+        loop {
+            let cold = find()?;
+            if cold.is_empty() {
+                return Ok(());
+            }
+            self.archive.settle(self.repository.store(), cold, report)?;
+        }
     }
 
     /// Finds what WHAT means, and says which instant --at means if that was not plain.

@@ -3,7 +3,7 @@
 mod restore;
 
 use kopia_repository::{Error, Repository};
-use kopia_storage::ErrorKind;
+use kopia_storage::{ErrorKind, Failure};
 
 use crate::finding::{Cause, Hint};
 use crate::{Audience, upgrade};
@@ -82,6 +82,7 @@ pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
     let hints = match error {
         E::UnsupportedBackend { .. } => vec![Hint::MountStorage, Hint::MarkDirectory],
         E::NoBlobs { .. } => vec![Hint::LookWhereItLies],
+        _ if matches!(error.failure(), Some(Failure::Cold { .. })) => vec![Hint::FetchFromArchive],
         _ if error.kind() == ErrorKind::TryAgain => vec![Hint::TryAgain],
         // What a server says no with says what to do about it; users and directories of this machine do not matter.
         _ if error.failure().is_some() => Vec::new(),

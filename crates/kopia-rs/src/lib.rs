@@ -197,7 +197,7 @@ pub use kopia_remote::connect;
 pub use kopia_repository::object::ObjectReader;
 pub use kopia_repository::{
     ContentLocation, Defect, Directory, Entry, Error, FormatBlob, MissingPack, OpenOptions, Repository,
-    Result, Shard, Snapshot, Snapshots, Status, Trail, Unreadable,
+    Result, Shard, Snapshot, Snapshots, Status, Traffic, Trail, Unreadable,
 };
 pub use kopia_storage::FilesystemStore;
 
@@ -231,6 +231,11 @@ pub mod tree {
 /// From what a person types to the entry that is meant.
 pub mod select {
     pub use kopia_repository::select::{At, Query, Selection};
+}
+
+/// What has to be fetched from an archive before it can be read.
+pub mod cold {
+    pub use kopia_repository::cold::*;
 }
 
 /// Packs that no index names, and whether the list of snapshots is whole.

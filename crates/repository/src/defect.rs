@@ -67,6 +67,14 @@ pub enum Defect {
 }
 
 impl Defect {
+    /// Returns the blob that has to be fetched from an archive first, if that is all that is wrong.
+    pub fn cold_blob(&self) -> Option<&BlobId> {
+        match self {
+            Self::Unreadable(error) => error.cold_blob(),
+            _ => None,
+        }
+    }
+
     /// Returns the word that stands for this defect in machine-readable output.
     pub fn word(&self) -> &'static str {
         match self {

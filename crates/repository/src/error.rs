@@ -188,6 +188,7 @@ impl Error {
             Self::WrongKind { .. } => "wrong_kind",
             Self::Threads { .. } => "no_threads",
             Self::Storage(kopia_storage::Error::Short { .. }) => "truncated_blob",
+            Self::Storage(_) if self.cold_blob().is_some() => "archived_blob",
             Self::Storage(error) => match error.kind() {
                 ErrorKind::NotFound => "missing_blob",
                 ErrorKind::NotAllowed => "blob_not_permitted",

@@ -13,10 +13,12 @@
 //! | [`verify`] | proof of what can be read |
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
+//! | [`cold`] | what has to be fetched from an archive before it can be read |
 //! | [`select`] | from what a person types to the entry that is meant |
 //!
 //! All handles are cheap to clone and may cross threads.
 
+pub mod cold;
 pub mod contents;
 mod defect;
 mod error;
@@ -31,6 +33,7 @@ mod sealing;
 pub mod select;
 mod shard;
 mod snapshot;
+mod traffic;
 pub mod tree;
 pub mod unindexed;
 pub mod verify;
@@ -44,4 +47,5 @@ pub use missing::MissingPack;
 pub use repository::{OpenOptions, Repository, Status};
 pub use shard::Shard;
 pub use snapshot::{Snapshot, Snapshots};
+pub use traffic::Traffic;
 pub use tree::{Directory, Entry, Trail};

@@ -17,6 +17,7 @@ use crate::contents::Contents;
 use crate::index::{LiveIndex, Unreadable, UnreadableParts};
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
+use crate::traffic::{Meter, Traffic};
 
 pub use options::OpenOptions;
 
@@ -33,6 +34,8 @@ struct Inner {
     options: OpenOptions,
     /// Where blobs are read from; behind a server there are none.
     store: Arc<dyn BlobStore>,
+    /// What was asked of it.
+    meter: Arc<Meter>,
     place: Place,
     sealing: Arc<Sealing>,
     cores: Arc<Cores>,
@@ -185,6 +188,11 @@ impl Repository {
     /// [`NoBlobs`](kopia_storage::Error::NoBlobs).
     pub fn store(&self) -> &dyn BlobStore {
         &*self.inner.store
+    }
+
+    /// Returns what was asked of the store since opening began; nothing is counted behind a server.
+    pub fn traffic(&self) -> Traffic {
+        self.inner.meter.read()
     }
 
     /// Returns what the repository wants said to whoever reads it, such as features that are not known here.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
+use kopia_repository::cold::{ColdBlobs, ColdPacks};
 use kopia_repository::object::Extents;
 
 use crate::destination::markers::{self, DoneMarkers};
@@ -77,6 +78,41 @@ impl Plan {
     /// What would end the restore. Entries that cannot be read are in [`Figures::problems`].
     pub fn figures(&self) -> Result<Figures> {
         figures::measure(&self.entry, &self.options)
+    }
+
+    /// Finds what has to be fetched from an archive before all of it can be restored.
+    ///
+    /// Where nothing lies in the store's archive, or it has none, this takes a listing at most. Otherwise it
+    /// plans as [`Self::figures`] does. What holds directories comes first; once that can be read, another
+    /// call finds the packs of files.
+    ///
+    /// # Errors
+    /// As for [`Self::figures`], and that the store cannot list its archive.
+    pub fn cold(&self) -> Result<ColdBlobs> {
+        let listed = match self.entry.kind() {
+            EntryKind::Directory => Some(self.entry.repository().cold_packs()?),
+            // Of a single file, its own packs are soon known and looked for.
+            EntryKind::File | EntryKind::Symlink => None,
+        };
+        let nothing = listed.as_ref().is_some_and(ColdPacks::is_empty);
+        let figures = if nothing { Figures::default() } else { self.figures()? };
+        self.cold_among(&figures, listed.as_ref())
+    }
+
+    /// As [`Self::cold`], of what has been planned already.
+    ///
+    /// # Errors
+    /// That the store cannot list its archive.
+    pub fn cold_of(&self, figures: &Figures) -> Result<ColdBlobs> {
+        self.cold_among(figures, None)
+    }
+
+    fn cold_among(&self, figures: &Figures, listed: Option<&ColdPacks>) -> Result<ColdBlobs> {
+        let repository = self.entry.repository();
+        if figures.cold.is_empty() {
+            return Ok(repository.cold_among(&figures.pack_numbers, listed)?);
+        }
+        Ok(repository.cold_metadata(&figures.cold)?)
     }
 
     /// Restores to a directory, telling an observer what happens.

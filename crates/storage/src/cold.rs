@@ -5,8 +5,9 @@
 //! some. That takes minutes to days and costs money, so nothing but a person's wish begins it. The blobs themselves stay as they
 //! are: what is fetched is a copy that vanishes after some days.
 
-use std::fmt::Debug;
-use std::time::SystemTime;
+use std::fmt::{self, Debug, Display};
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
 
 use kopia_format::BlobId;
 
@@ -35,6 +36,29 @@ pub trait ColdStorage: Send + Sync + Debug {
     /// # Errors
     /// As [`BlobStore::length`](crate::BlobStore::length).
     fn thaw(&self, id: &BlobId, speed: ThawSpeed, days: u32) -> Result<Warmth>;
+
+    /// Returns how long fetching from a storage class usually takes.
+    fn thaw_time(&self, class: &str, speed: ThawSpeed) -> ThawTime {
+        let _ = (class, speed);
+        ThawTime::Unknown
+    }
+
+    /// Returns whether what is fetched stays readable for good, whatever number of days is asked for.
+    fn thaws_for_good(&self) -> bool {
+        false
+    }
+}
+
+/// How long fetching a blob takes, as the provider says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ThawTime {
+    /// From so long to so long.
+    Within(Duration, Duration),
+    /// Nothing is known of it.
+    Unknown,
+    /// The class has no such speed.
+    NotOffered,
 }
 
 /// A blob in an archive.
@@ -83,4 +107,26 @@ pub enum ThawSpeed {
     Standard,
     /// Minutes, where it can be had.
     Expedited,
+}
+
+impl ThawSpeed {
+    /// All of them, each with the name of its tier as Amazon has it in small letters.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("bulk", Self::Bulk), ("standard", Self::Standard), ("expedited", Self::Expedited)];
+}
+
+impl FromStr for ThawSpeed {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        let found = Self::NAMES.into_iter().find(|(other, _)| *other == name);
+        found.map(|(_, speed)| speed).ok_or_else(|| format!("{name:?} is no tier of an archive"))
+    }
+}
+
+impl Display for ThawSpeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = Self::NAMES.into_iter().find(|(_, speed)| speed == self);
+        f.write_str(found.map_or("", |(name, _)| name))
+    }
 }

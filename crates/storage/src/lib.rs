@@ -53,7 +53,7 @@ pub mod testing;
 pub use blob::{BlobInfo, MAX_COPIES, WHOLE_BLOB_LIMIT};
 pub use bytes::BlobBytes;
 pub use cached::CachedStore;
-pub use cold::{ColdBlob, ColdStorage, ThawSpeed, Warmth};
+pub use cold::{ColdBlob, ColdStorage, ThawSpeed, ThawTime, Warmth};
 pub use error::{Error, ErrorKind, Result};
 pub use failure::{Failure, HostKeyProblem};
 pub use filesystem::{FilesystemStore, IoMode};

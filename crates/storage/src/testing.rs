@@ -5,6 +5,7 @@
 //! touches the local system. A restore has no use for any of it, so the feature is off unless a test asks for
 //! it.
 
+pub mod archiving;
 pub mod changing;
 pub mod conformance;
 pub mod counting;
@@ -12,6 +13,7 @@ pub mod delayed;
 pub mod faulty;
 pub mod serving;
 
+pub use archiving::ArchivingStore;
 pub use changing::ChangingStore;
 pub use counting::CountingStore;
 pub use delayed::DelayedStore;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use kopia_rs::Shard;
 use kopia_rs::restore::{self, Existing, PageCache};
 
+use super::prices::Prices;
 use super::values::{about_existing, about_page_cache, about_sync, one_of};
 use super::what::What;
 
@@ -133,6 +134,10 @@ pub(crate) struct Restore {
         value_parser = clap::value_parser!(u64).range(1..=1 << 20),
     )]
     pub(crate) read_ahead: u64,
+    /// Say before the start what it costs to read it all, at these prices for 1,000 requests, or a gigabyte:
+    /// listings=0.005,reads=0.0004,gigabyte=0.09,thaws=0.05,thawed-gigabyte=0.01. Those that are left out are 0.
+    #[arg(help_heading = SPEED, hide_short_help = true, long, value_name = "LIST")]
+    pub(crate) prices: Option<Prices>,
     /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
     #[arg(help_heading = ERRORS, long)]
     pub(crate) strict_attributes: bool,

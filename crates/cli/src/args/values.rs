@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use kopia_rs::restore::{self, Existing, PageCache};
-use kopia_rs::storage::IoMode;
+use kopia_rs::storage::{IoMode, ThawSpeed};
 
 /// Takes a name as kopia stores it: with U+FFFD for each byte that is not UTF-8.
 pub(super) fn as_stored() -> impl TypedValueParser<Value = String> {
@@ -45,6 +45,15 @@ pub(super) fn about_io(mode: &IoMode) -> &'static str {
         IoMode::Auto => "The fastest way as measured; today that is pread",
         IoMode::Map => "Map packs into memory on local file systems, pread elsewhere",
         IoMode::Pread => "Read with pread, never map",
+    }
+}
+
+pub(super) fn about_thaw(speed: &ThawSpeed) -> &'static str {
+    match speed {
+        ThawSpeed::Bulk => "The cheapest: up to two days",
+        ThawSpeed::Standard => "Some hours",
+        ThawSpeed::Expedited => "Minutes, where the class has that",
+        _ => "",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use kopia_rs::restore::{Options, Plan};
 use kopia_rs::{EntryKind, Error};
 
 use crate::args::What;
@@ -25,6 +26,8 @@ pub(crate) fn run(session: &Session, args: &What) -> Result<Exit, Failure> {
             .hint("name the file that it leads to"));
         }
     }
+    let packs = || Ok(Plan::new(&entry, &Options::default())?.cold()?);
+    session.warm_all(None, packs)?;
     let reader = entry.open()?;
     // Neither end gains from a second buffer.
     let mut stdout = io::stdout().lock();

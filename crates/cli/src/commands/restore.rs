@@ -1,6 +1,7 @@
 //! `restore WHAT TARGET`: the main job.
 
 mod dry_run;
+pub(super) mod foresight;
 mod result;
 mod room;
 pub(crate) mod target;
@@ -26,6 +27,7 @@ use crate::wording::advice::{audience, sentence};
 use crate::wording::attributes;
 use crate::wording::snapshots::failed;
 use crate::wording::stubs;
+use foresight::Requests;
 
 pub(crate) fn run(
     session: &Session,
@@ -45,6 +47,10 @@ pub(crate) fn run(
         session.note(&note);
     }
     let report = report()?;
+    if let Err(failure) = warm(session, &selection, args, report.as_ref()) {
+        report.map_or(Ok(()), Report::finish)?;
+        return Err(failure);
+    }
     let progress =
         Progress::new(&selection.entry, report, interrupt.clone(), ProgressMode::unless(session.quiet))
             .strict(args.strict_attributes);
@@ -76,13 +82,37 @@ pub(crate) fn run(
     note_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
     let exit = conclude(session, &outcome, kinds, args);
     let written = if session.json {
-        output::json(&result::json(&selection, &args.target, &outcome, seconds))
+        let requests = Requests::so_far(&session.repository, args.prices.as_ref());
+        output::json(&result::json(&selection, &args.target, &outcome, requests, seconds))
     } else {
         result::text(&outcome, &args.target, args.shard, seconds)
     };
     // The restore is done, and its end matters more than whether somebody reads of it.
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
+}
+
+/// Sees to it that nothing of what is to be read lies in an archive, and says what reading it costs if that is
+/// asked for.
+fn warm(
+    session: &Session,
+    selection: &Selection,
+    args: &args::Restore,
+    report: Option<&Report>,
+) -> Result<(), Failure> {
+    let (entry, options) = (&selection.entry, options(args));
+    // A finish reads no contents, or hardly any.
+    if args.finish.is_none() {
+        session.warm_all(report, || foresight::cold(&session.repository, entry, &options))?;
+    }
+    let foreseen = match &args.prices {
+        Some(prices) => foresight::foresee(session, entry, &options, Some(prices))?,
+        None => None,
+    };
+    if let Some(requests) = foreseen.and_then(|foreseen| foreseen.requests) {
+        session.note(&format!("it takes {}", requests.words()));
+    }
+    Ok(())
 }
 
 fn options(args: &args::Restore) -> Options {

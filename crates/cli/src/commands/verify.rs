@@ -9,6 +9,8 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use kopia_rs::Unreadable;
 use kopia_rs::diagnosis::text::chain;
+use kopia_rs::restore;
+use kopia_rs::select::Selection;
 use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as Verified};
 
 use crate::args;
@@ -32,6 +34,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let selection = args.what.get().map(|what| session.select(&what)).transpose()?;
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
+    warm(session, selection.as_ref(), args, report.as_ref())?;
     let progress = Progress::new(report);
     let start = Instant::now();
     let verified = progress.watch(session.quiet, || match &selection {
@@ -63,6 +66,26 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let exit = conclude(&verified, lost, session.repository.options().degraded);
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
+}
+
+/// Sees to it that nothing of what is to be verified lies in an archive. Of a part of the packs it is not known
+/// before which they are, so that nothing is asked for.
+fn warm(
+    session: &Session,
+    selection: Option<&Selection>,
+    args: &args::Verify,
+    report: Option<&Report>,
+) -> Result<(), Failure> {
+    if args.shard.is_some() || args.percent.is_some() {
+        return Ok(());
+    }
+    session.warm_all(report, || match selection {
+        Some(selection) => {
+            let options = restore::Options::default();
+            super::restore::foresight::cold(&session.repository, &selection.entry, &options)
+        }
+        None => Ok(session.repository.cold_of_all()?),
+    })
 }
 
 /// Returns a random number from 0 to below 1.

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_rs::cold::ColdBlobs;
 use kopia_rs::connect::{Opened, Options};
 use kopia_rs::connection::{Connection, Environment, Storage};
 use kopia_rs::diagnosis::password::PasswordSource;
@@ -12,6 +13,7 @@ use kopia_rs::storage::{self, BlobStore, CachedStore, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, connect};
 
 use super::Choice;
+use super::archive::Archive;
 use crate::args::Global;
 use crate::error::Failure;
 use crate::terminal::output::{escape, log_line};
@@ -55,15 +57,18 @@ pub(crate) fn repository(
         let finding = Finding::Cache { given: directory.into() };
         return Err(Failure::failed(finding.fact()).hint(change(&finding)));
     }
+    let archive = Archive::of(global);
     let mut tries = 1;
     if source == Some(PasswordSource::Prompt) {
         // Nobody is asked for the password of what is not there.
-        FormatBlob::read(&*store).map_err(|error| unopened(error, Some(&*store), None))?;
+        let read = warm(&archive, &*store, || FormatBlob::read(&*store))?;
+        read.map_err(|error| unopened(error, Some(&*store), None))?;
         tries = TRIES;
     }
     loop {
         let password = password::read(source.as_ref(), connection.password.as_ref())?;
-        match Repository::open_with(store.clone(), &password, &global.open_options()) {
+        let open = || Repository::open_with(store.clone(), &password, &global.open_options());
+        match warm(&archive, &*store, open)? {
             Ok(repository) => return Ok(repository),
             Err(Error::WrongPassword { .. }) if tries > 1 => {
                 tries -= 1;
@@ -72,6 +77,24 @@ pub(crate) fn repository(
             Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
         }
     }
+}
+
+/// Does something that opening begins with; what of that lies in an archive is seen to first.
+fn warm<R>(
+    archive: &Archive,
+    store: &dyn BlobStore,
+    work: impl Fn() -> kopia_rs::Result<R>,
+) -> Result<kopia_rs::Result<R>, Failure> {
+    let result = work();
+    if result.as_ref().err().and_then(Error::cold_blob).is_none() {
+        return Ok(result);
+    }
+    let cold = ColdBlobs::to_open(store)?;
+    if cold.is_empty() {
+        return Ok(result);
+    }
+    archive.settle(store, cold, None)?;
+    Ok(work())
 }
 
 /// Opens what a Kopia repository server gives. The password is its user's, and needed to connect.

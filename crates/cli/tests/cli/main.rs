@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
 
+mod archives;
 mod attributes;
 mod caching;
 mod common;

@@ -60,6 +60,8 @@ pub enum Hint {
     ReadableUser,
     /// Try again in a while.
     TryAgain,
+    /// Ask for what lies in an archive.
+    FetchFromArchive,
     /// Look for a failing disk or network.
     LookAtSystemLog,
     /// Look at the repository where its blobs are, and not through a server.

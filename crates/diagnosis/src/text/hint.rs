@@ -109,6 +109,12 @@ impl Hint {
                  say what is \
                  wrong",
             ),
+            Self::FetchFromArchive => audience.choose(
+                "the same command with --thaw bulk (or standard, expedited) asks for what it needs of the \
+                 archive",
+                "`kopia-rs restore` with --thaw bulk (or standard, expedited) asks for what it needs of the \
+                 archive; run the Job again once that can be read",
+            ),
             Self::LookAtSystemLog => audience.choose(
                 "look at the system's log: the disk or the network may be failing",
                 "look at the node's log: the disk or the network may be failing",

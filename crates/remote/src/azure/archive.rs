@@ -4,8 +4,10 @@
 //! for some days as S3 does: the blob itself moves to the hot tier, and stays there until somebody moves it back. Its bytes, its
 //! version and its time stay as they are. Authority: Microsoft's "Set Blob Tier" and "Blob rehydration from the archive tier".
 
+use std::time::Duration;
+
 use kopia_format::BlobId;
-use kopia_storage::{ColdBlob, ColdStorage, Failure, Result, ThawSpeed, Warmth};
+use kopia_storage::{ColdBlob, ColdStorage, Failure, Result, ThawSpeed, ThawTime, Warmth};
 
 use super::AzureStore;
 use super::listing::Item;
@@ -67,5 +69,16 @@ impl ColdStorage for AzureStore {
             Err(Trouble::Failed(Failure::Cold { .. })) => Ok(Warmth::Thawing),
             Err(trouble) => Err(trouble.reading(id, self.place.clone(), 0, 0)),
         }
+    }
+
+    /// As Microsoft's "Blob rehydration from the archive tier" has it; above 10 GB high priority takes longer.
+    fn thaw_time(&self, _class: &str, speed: ThawSpeed) -> ThawTime {
+        let hour = Duration::from_secs(3600);
+        let most = if speed == ThawSpeed::Expedited { hour } else { 15 * hour };
+        ThawTime::Within(Duration::ZERO, most)
+    }
+
+    fn thaws_for_good(&self) -> bool {
+        true
     }
 }

@@ -3,10 +3,10 @@
 //! This is the one place that asks S3 to do something, `POST ?restore`, and only when a caller wants it. The blob stays in its
 //! class; what is fetched is a copy for some days.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use kopia_format::BlobId;
-use kopia_storage::{ColdBlob, ColdStorage, Failure, Result, ThawSpeed, Warmth};
+use kopia_storage::{ColdBlob, ColdStorage, Failure, Result, ThawSpeed, ThawTime, Warmth};
 
 use super::S3Store;
 use crate::http::{Answer, Kind, Request, Trouble, date};
@@ -65,6 +65,20 @@ impl ColdStorage for S3Store {
             // It is in no archive.
             Err(Trouble::Failed(Failure::Cold { .. })) => self.warmth(id),
             Err(trouble) => Err(self.reading(trouble, id, 0, 0)),
+        }
+    }
+
+    /// As Amazon's "Understanding archive retrieval options" has it.
+    fn thaw_time(&self, class: &str, speed: ThawSpeed) -> ThawTime {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let is_deep = class.contains("DEEP_ARCHIVE");
+        match speed {
+            ThawSpeed::Expedited if is_deep => ThawTime::NotOffered,
+            ThawSpeed::Expedited => ThawTime::Within(minute, 5 * minute),
+            ThawSpeed::Standard if is_deep => ThawTime::Within(hour, 12 * hour),
+            ThawSpeed::Standard => ThawTime::Within(3 * hour, 5 * hour),
+            _ if is_deep => ThawTime::Within(hour, 48 * hour),
+            _ => ThawTime::Within(5 * hour, 12 * hour),
         }
     }
 }

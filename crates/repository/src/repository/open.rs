@@ -17,6 +17,7 @@ use crate::index::table::PackNames;
 use crate::index::{BUDGET, Feed, IndexSource, Listing, LiveIndex, Loader, Rules};
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
+use crate::traffic::{Meter, Metered};
 use crate::{Error, FormatBlob, Result};
 
 /// The features that this reader understands: those that kopia does (`repo/open.go`).
@@ -31,6 +32,8 @@ pub(super) fn open(
     options: &OpenOptions,
 ) -> Result<Repository> {
     let start = Instant::now();
+    let meter = Arc::new(Meter::default());
+    let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, meter.clone()));
     let cores = Arc::new(Cores::start()?);
     let id = FormatBlob::id();
     let mut blob = FormatBlob::read(&*store)?;
@@ -81,6 +84,7 @@ pub(super) fn open(
         inner: Arc::new(Inner {
             options: options.clone(),
             store,
+            meter,
             place: Place::Blobs(Box::new(Blobs { blob: blob.into_blob(), format, indexes })),
             sealing,
             cores,

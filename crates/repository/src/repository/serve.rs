@@ -11,6 +11,7 @@ use crate::contents::{Contents, Served, Source};
 use crate::index::UnreadableParts;
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
+use crate::traffic::Meter;
 use crate::{Error, Result};
 
 pub(super) fn open(server: Arc<dyn ContentServer>, options: &OpenOptions) -> Result<Repository> {
@@ -29,6 +30,7 @@ pub(super) fn open(server: Arc<dyn ContentServer>, options: &OpenOptions) -> Res
         inner: Arc::new(Inner {
             options: options.clone(),
             store: Arc::new(NoBlobs::new(server.location())),
+            meter: Arc::new(Meter::default()),
             place: Place::Server(server),
             sealing,
             cores,

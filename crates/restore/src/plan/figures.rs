@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use kopia_format::BlobId;
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::contents::Steps;
@@ -41,10 +42,18 @@ pub struct Figures {
     /// The bytes of these ranges: compressed, gaps between contents included, and what several batches need
     /// more than once.
     pub bytes_to_read: u64,
+    /// Reads of directories and of the lists of large files; none are counted where a server gives contents.
+    pub metadata_reads: u64,
+    /// The bytes of these reads.
+    pub metadata_bytes: u64,
     /// Entries that cannot be restored, as far as that can be known without reading files.
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
+    /// The numbers of the packs that contents are read from.
+    pub(crate) pack_numbers: Vec<u32>,
+    /// Blobs of directories and lists that have to be fetched from an archive first.
+    pub(crate) cold: Vec<BlobId>,
 }
 
 /// Adds up what a restore of an entry reads.
@@ -64,12 +73,18 @@ pub(crate) fn measure(entry: &Entry, options: &Options) -> Result<Figures> {
         destination: None,
         crew: &counter,
     };
+    let before = entry.repository().traffic();
     Planner::new(context, entry).run(entry);
+    let metadata = entry.repository().traffic() - before;
     let Counts { mut figures, packs, error } = counter.counts.into_inner();
     let outcome = tally.finish();
+    (figures.metadata_reads, figures.metadata_bytes) = (metadata.reads, metadata.bytes);
     figures.packs = packs.len() as u64;
+    figures.pack_numbers = packs.into_iter().collect();
     figures.problem_count = outcome.problem_count;
     figures.problems = outcome.problems;
+    let cold = figures.problems.iter().filter_map(|problem| problem.reason.defect()?.cold_blob().cloned());
+    figures.cold = cold.collect::<HashSet<_>>().into_iter().collect();
     if entry.kind() != EntryKind::Directory {
         // A single file has no directory of its own.
         figures.directories = 0;

@@ -7,10 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use kopia_codec::key::Password;
+use kopia_repository::cold::Step;
 use kopia_repository::{Entry, Repository};
 use kopia_restore::{Options, Plan};
-use kopia_storage::FilesystemStore;
-use kopia_storage::testing::CountingStore;
+use kopia_storage::testing::counting::Calls;
+use kopia_storage::testing::{ArchivingStore, CountingStore};
+use kopia_storage::{BlobStore, FilesystemStore};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::Value;
 
@@ -81,6 +83,68 @@ fn a_plan_says_what_the_store_sees_read() {
         let said = (figures.files, figures.directories, figures.symlinks, figures.bytes);
         assert_eq!(said, (outcome.files, outcome.directories, outcome.symlinks, outcome.bytes));
     }
+}
+
+#[test]
+fn directories_and_lists_are_counted_as_the_store_sees_them_read() {
+    let place = Place::new();
+    written(&place);
+    // Each looks at what no other has in its cache.
+    let open = || {
+        let store = Arc::new(CountingStore::new(FilesystemStore::open(place.path("repo")).unwrap()));
+        let repository = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
+        let plan = Plan::new(&root(&repository), &Options::default()).unwrap();
+        (store, repository, plan)
+    };
+    let (store, repository, plan) = open();
+    let calls = store.take();
+    let bytes = |calls: &Calls| {
+        let whole = calls.whole.iter().map(|blob| store.length(blob).unwrap());
+        let ranges = calls.ranges.iter().map(|range| range.length as u64);
+        whole.chain(ranges).sum::<u64>()
+    };
+    let traffic = repository.traffic();
+    let seen = (calls.lists.len() as u64, (calls.whole.len() + calls.ranges.len()) as u64, bytes(&calls));
+    assert_eq!((traffic.listings, traffic.reads, traffic.bytes), seen);
+    let figures = plan.figures().unwrap();
+    let (store, _, plan) = open();
+    store.take();
+    plan.to_directory(place.path("to"), &()).unwrap();
+    let mut calls = store.take();
+    calls.ranges.retain(|range| !range.blob.as_str().starts_with('p'));
+    assert!(calls.whole.is_empty() && calls.lists.is_empty());
+    let seen = (calls.ranges.len() as u64, bytes(&calls));
+    assert_eq!((figures.metadata_reads, figures.metadata_bytes), seen);
+    assert!(figures.metadata_reads > 0);
+}
+
+/// Opens a repository all of whose packs of files lie in an archive.
+fn archived(place: &Place) -> (Arc<ArchivingStore<FilesystemStore>>, Entry) {
+    written(place);
+    let store = Arc::new(ArchivingStore::new(FilesystemStore::open(place.path("repo")).unwrap()));
+    let root = root(&Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap());
+    store.archive("p").unwrap();
+    (store, root)
+}
+
+#[test]
+fn a_plan_finds_exactly_what_lies_in_the_archive() {
+    let place = Place::new();
+    let (store, root) = archived(&place);
+    for entry in [root.clone(), root.at("large").unwrap(), root.at("inner").unwrap()] {
+        let plan = Plan::new(&entry, &Options::default()).unwrap();
+        let (figures, cold) = (plan.figures().unwrap(), plan.cold().unwrap());
+        assert_eq!((cold.step(), cold.blobs().len() as u64), (Step::Files, figures.packs));
+        assert_eq!(cold, plan.cold_of(&figures).unwrap());
+    }
+    let plan = Plan::new(&root, &Options::default()).unwrap();
+    store.archive("q").unwrap();
+    Plan::new(&root, &Options::default()).unwrap_err();
+    // What holds directories comes first.
+    let cold = plan.cold().unwrap();
+    assert_eq!(cold.step(), Step::Directories);
+    assert!(cold.blobs().iter().all(|frozen| frozen.blob.info.id.as_str().starts_with('q')));
+    assert!(store.asked().is_empty(), "nothing is asked for by itself");
 }
 
 #[test]

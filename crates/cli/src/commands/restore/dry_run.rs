@@ -3,15 +3,17 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use kopia_rs::cold::Step;
 use kopia_rs::diagnosis::{LocalPath, space};
 use kopia_rs::restore::{self, Action, Change, Preview};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
+use super::foresight::{self, Requests};
 use super::room;
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, archive};
 use crate::terminal::output::{self, count, escape, for_terminal, log_line, size, thousands};
 use crate::terminal::progress::{Kinds, SHOWN};
 use crate::terminal::report::{Line, Report};
@@ -51,6 +53,12 @@ struct Sum<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     free_inodes: Option<u64>,
     problems: Vec<Line<'a>>,
+    /// What the restore asks for over a network, as into an empty folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<Requests>,
+    /// What of it lies in an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<archive::Json>,
 }
 
 pub(super) fn run(
@@ -59,10 +67,25 @@ pub(super) fn run(
     args: &args::Restore,
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
+    let (target, options) = (&*args.target, super::options(args));
+    let foreseen = foresight::foresee(session, &selection.entry, &options, args.prices.as_ref())?;
+    let cold = foreseen.as_ref().map(|foreseen| &foreseen.cold).filter(|cold| !cold.is_empty());
+    if let (Some(report), Some(cold)) = (&report, cold) {
+        archive::write_report(report, cold);
+    }
+    let store = session.repository.store();
+    if let Some(cold) = cold.filter(|cold| cold.step() != Step::Files) {
+        // Nothing more can be known before these can be read.
+        report.map_or(Ok(()), Report::finish)?;
+        if session.json {
+            let json = serde_json::json!({ "archive": session.archive.json(store, cold) });
+            output::json(&json).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+        }
+        return Err(session.archive.foresee(store, cold));
+    }
     let mut out = io::BufWriter::new(output::out());
     let mut written = Ok(());
-    let target = &*args.target;
-    let preview = restore::preview(&selection.entry, target, &super::options(args), |change| {
+    let preview = restore::preview(&selection.entry, target, &options, |change| {
         if written.is_ok() {
             written = write(&mut out, session.json, change);
         }
@@ -86,13 +109,19 @@ pub(super) fn run(
     }
     warn_of_missing(session);
     super::note_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
-    let written =
-        written.and_then(|()| sum(&mut out, session.json, &preview, target)).and_then(|()| out.flush());
+    let requests = foreseen.as_ref().and_then(|foreseen| foreseen.requests);
+    let archive = cold.map(|cold| session.archive.json(store, cold));
+    let written = written
+        .and_then(|()| sum(&mut out, session.json, &preview, target, (requests, archive)))
+        .and_then(|()| out.flush());
     // The exit status says what the restore would find, whether or not somebody reads the list to its end.
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     report.map_or(Ok(()), Report::finish)?;
     if let Some(failure) = room::failure(&preview, args) {
         return Err(failure);
+    }
+    if let Some(cold) = cold {
+        return Err(session.archive.foresee(store, cold));
     }
     if problems == 0 {
         return Ok(super::conclude_attributes(&preview.notes, args));
@@ -155,7 +184,13 @@ fn write(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
     }
 }
 
-fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io::Result<()> {
+fn sum(
+    out: &mut impl Write,
+    json: bool,
+    preview: &Preview,
+    target: &Path,
+    (requests, archive): (Option<Requests>, Option<archive::Json>),
+) -> io::Result<()> {
     let Preview { written, bytes, directories, kept, deleted, .. } = preview;
     if json {
         let sum = Sum {
@@ -174,6 +209,8 @@ fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io
             least_inodes: preview.least_inodes,
             free_inodes: preview.free_inodes,
             problems: preview.problems.iter().map(Line::from).collect(),
+            requests,
+            archive,
         };
         serde_json::to_writer(&mut *out, &sum)?;
         return writeln!(out);
@@ -189,5 +226,8 @@ fn sum(out: &mut impl Write, json: bool, preview: &Preview, target: &Path) -> io
         thousands(*kept),
         thousands(*deleted),
     )?;
+    if let Some(requests) = requests {
+        writeln!(out, "it takes {}", requests.words())?;
+    }
     room::of_preview(preview).map_or(Ok(()), |line| writeln!(out, "{line}"))
 }

@@ -8,6 +8,7 @@ use kopia_rs::restore::{Notes, Outcome};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
+use super::foresight::Requests;
 use crate::terminal::output::{self, count, for_terminal, size, thousands};
 use crate::terminal::report::Line;
 use crate::wording::stubs;
@@ -46,6 +47,9 @@ pub(super) struct Json<'a> {
     stubs: Vec<stubs::Json<'a>>,
     /// What the backup itself could not read.
     made_with_failed_files: i64,
+    /// What was asked of a store over a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<Requests>,
     seconds: f64,
 }
 
@@ -137,6 +141,7 @@ pub(super) fn json<'a>(
     selection: &'a Selection,
     target: &Path,
     outcome: &'a Outcome,
+    requests: Option<Requests>,
     seconds: f64,
 ) -> Json<'a> {
     let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
@@ -169,6 +174,7 @@ pub(super) fn json<'a>(
         stub_count: outcome.stub_count,
         stubs: outcome.stubs.iter().map(|found| stubs::Json::new(&found.path, &found.stub)).collect(),
         made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),
+        requests,
         seconds,
     }
 }

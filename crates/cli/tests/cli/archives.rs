@@ -1,0 +1,207 @@
+//! Repositories whose blobs lie in an archive: what is said, what is asked for, and what is read before.
+
+mod bucket;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::{Value, json};
+
+use crate::common::{KopiaRs, Place, names};
+use bucket::Bucket;
+
+/// Two folders of some small files, each in a pack of its own.
+fn blobs() -> Vec<(String, Vec<u8>)> {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let folder = |writer: &mut RepositoryWriter, number: u8| {
+        let files: Vec<_> = (0..5)
+            .map(|file| {
+                let bytes = [number * 10 + file; 1000];
+                let object = writer.file(&bytes);
+                json!({"name": format!("f{file}"), "type": "f", "mode": "0644", "size": 1000, "obj": object})
+            })
+            .collect();
+        let object = writer.directory(&files);
+        json!({"name": format!("d{number}"), "type": "d", "mode": "0755", "obj": object})
+    };
+    let folders = [folder(&mut writer, 0), folder(&mut writer, 1)];
+    let root = writer.directory(&folders);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    writer.finish()
+}
+
+fn command(bucket: &Bucket, arguments: &str) -> KopiaRs {
+    KopiaRs::new(arguments)
+        .arg("--repository")
+        .arg(bucket.url())
+        .env("KOPIA_PASSWORD", PASSWORD)
+        .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+}
+
+fn files(target: &Path) -> Vec<u8> {
+    let read = |folder: &str, file: &String| std::fs::read(target.join(folder).join(file)).unwrap();
+    let of =
+        |folder: &'static str| names(&target.join(folder)).into_iter().map(move |file| read(folder, &file));
+    of("d0").chain(of("d1")).map(|bytes| if bytes.len() == 1000 { bytes[0] } else { 255 }).collect()
+}
+
+const ALL: [u8; 10] = [0, 1, 2, 3, 4, 10, 11, 12, 13, 14];
+
+#[test]
+fn what_lies_in_an_archive_is_said_before_anything_is_read_or_written() {
+    let (place, bucket) = (Place::new(), Bucket::new(blobs()));
+    let target = place.path("target");
+    bucket.archive("p", "GLACIER");
+    for dry_run in ["", "--dry-run"] {
+        let ran = command(&bucket, &format!("restore latest {dry_run}")).arg(&target).run();
+        ran.exits(1).says(&[
+            "10 packs that are to be read lie in an archive: 10 in GLACIER (",
+            "--thaw bulk",
+            "bulk 5 to 12 h, standard 3 to 5 h, expedited 1 to 5 min",
+        ]);
+    }
+    let ran =
+        command(&bucket, "restore latest/d1 --json --report").arg(place.path("report")).arg(&target).run();
+    let archive = &ran.exits(1).json()["archive"];
+    assert_eq!(
+        (&archive["neededFor"], &archive["packs"], &archive["thawing"]),
+        (&json!("files"), &json!(5), &json!(0))
+    );
+    assert_eq!(
+        (&archive["classes"][0]["class"], &archive["classes"][0]["packs"]),
+        (&json!("GLACIER"), &json!(5))
+    );
+    let report = std::fs::read_to_string(place.path("report")).unwrap();
+    let lines: Vec<Value> = report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let bytes: u64 = lines.iter().map(|line| line["bytes"].as_u64().unwrap()).sum();
+    assert_eq!((lines.len(), &lines[0]["kind"], &archive["bytes"]), (5, &json!("archive"), &json!(bytes)));
+    assert!(!target.exists());
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 0), "no pack is read, and nothing asked for");
+}
+
+#[test]
+fn exactly_what_is_needed_is_asked_for_and_the_same_command_goes_on() {
+    let (place, bucket) = (Place::new(), Bucket::new(blobs()));
+    let target = place.path("target");
+    bucket.archive("p", "DEEP_ARCHIVE");
+    let restore = |more: &str| command(&bucket, &format!("restore latest/d1 {more}")).arg(&target).run();
+    restore("--thaw expedited").exits(1).says(&["DEEP_ARCHIVE cannot be fetched with --thaw expedited"]);
+    restore("--thaw standard --dry-run").exits(4).says(&["without --dry-run they are asked for"]);
+    assert!(bucket.asked().is_empty());
+    restore("--thaw standard --days 3")
+        .exits(4)
+        .says(&["5 packs that are to be read are being fetched", "--wait"]);
+    let asked = bucket.asked();
+    assert!(
+        asked.iter().all(|asked| asked.body.contains("<Days>3</Days>") && asked.body.contains("Standard"))
+    );
+    let packs: BTreeSet<_> = asked.iter().map(|asked| asked.blob.clone()).collect();
+    assert_eq!((packs.len(), asked.len()), (5, 5));
+    // Neither the same command nor one without the option asks again.
+    restore("--thaw standard --days 3").exits(4);
+    let ran = restore("--json").exits(4);
+    assert_eq!(ran.json()["archive"]["thawing"], json!(5));
+    assert!(!target.exists());
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 5));
+    bucket.arrive();
+    restore("").exits(0);
+    assert_eq!(names(&target), ["f0", "f1", "f2", "f3", "f4"]);
+    let read: BTreeSet<_> = bucket.read().into_iter().filter(|blob| blob.starts_with('p')).collect();
+    assert_eq!((read, bucket.refused()), (packs, 0));
+}
+
+#[test]
+fn opening_directories_and_files_come_in_rounds() {
+    let (place, bucket) = (Place::new(), Bucket::new(blobs()));
+    let target = place.path("target");
+    bucket.archive("", "GLACIER");
+    let restore = |more: &str| command(&bucket, &format!("restore latest {more}")).arg(&target).run();
+    restore("").exits(1).says(&["2 blobs that opening needs lie in an archive"]);
+    restore("--thaw bulk").exits(4).says(&["2 blobs that opening needs are being fetched"]);
+    let first = |count| {
+        bucket
+            .asked()
+            .iter()
+            .rev()
+            .take(count)
+            .map(|asked| asked.blob[..1].to_string())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(first(2), ["k", "x"].map(String::from).into());
+    bucket.arrive();
+    restore("").exits(1).says(&["packs of directories lie in an archive"]);
+    restore("--thaw bulk").exits(4).says(&["packs of directories are being fetched"]);
+    assert_eq!(first(1), ["q"].map(String::from).into());
+    bucket.arrive();
+    // From here on it waits.
+    bucket.arrive_after(2);
+    let ran = restore("--thaw bulk --wait").exits(0);
+    ran.says(&["waiting for 10 packs", "10 of 10 packs can be read"]);
+    assert_eq!(files(&target), ALL);
+    let read = bucket.read().into_iter().filter(|blob| blob.starts_with('p')).count();
+    assert!(read >= 10 && !bucket.read_before_all_arrived(), "no pack of files is read before all are there");
+}
+
+#[test]
+fn one_command_can_wait_through_all_rounds() {
+    let (place, bucket) = (Place::new(), Bucket::new(blobs()));
+    bucket.archive("", "GLACIER");
+    bucket.arrive_after(1);
+    command(&bucket, "restore latest --thaw expedited --wait --quiet")
+        .arg(place.path("target"))
+        .run()
+        .exits(0);
+    assert_eq!(files(&place.path("target")), ALL);
+    assert_eq!(bucket.asked().len(), bucket.count());
+}
+
+#[test]
+fn cat_and_verify_ask_as_well() {
+    let bucket = Bucket::new(blobs());
+    bucket.archive("p", "GLACIER");
+    command(&bucket, "cat latest/d0/f3")
+        .run()
+        .exits(1)
+        .says(&["1 pack that is to be read lies in an archive"]);
+    command(&bucket, "verify").run().exits(1).says(&["10 packs that are to be read lie in an archive"]);
+    command(&bucket, "verify latest/d0")
+        .run()
+        .exits(1)
+        .says(&["5 packs that are to be read lie in an archive"]);
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 0));
+    bucket.arrive_after(1);
+    let ran = command(&bucket, "cat latest/d0/f3 --thaw bulk --wait").run().exits(0);
+    assert_eq!((ran.stdout, bucket.asked().len()), (vec![3; 1000], 1));
+}
+
+#[test]
+fn what_is_foreseen_is_what_the_server_sees() {
+    let (place, bucket) = (Place::new(), Bucket::new(blobs()));
+    let prices = "--prices listings=5000,reads=1000,gigabyte=1000000000";
+    let run = |more: &str| {
+        command(&bucket, &format!("restore latest --json {more} {prices}"))
+            .arg(place.path("target"))
+            .run()
+            .exits(0)
+    };
+    let ran = run("--dry-run");
+    let last = ran.text().lines().last().unwrap();
+    let foreseen = serde_json::from_str::<Value>(last).unwrap()["requests"].clone();
+    let number = |name: &str| foreseen[name].as_u64().unwrap() as f64;
+    let cost = 5.0 * number("listings") + number("reads") + number("bytes");
+    assert_eq!(foreseen["cost"], json!(cost));
+    let without = |more: &str| {
+        let command = command(&bucket, &format!("restore latest --json {more}"));
+        bucket.forget();
+        let ran = command.arg(place.path("target")).run().exits(0);
+        ran.json()["requests"].clone()
+    };
+    let made = without("");
+    for name in ["listings", "reads", "bytes"] {
+        assert_eq!(made[name], foreseen[name], "{name}");
+    }
+    assert_eq!(bucket.read().len() as u64, made["reads"].as_u64().unwrap());
+    assert_eq!(bucket.bytes(), made["bytes"].as_u64().unwrap());
+}

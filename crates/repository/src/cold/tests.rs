@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use kopia_codec::key::Password;
+use kopia_storage::MemoryStore;
+use kopia_storage::testing::{ArchivingStore, CountingStore};
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::json;
+
+use super::*;
+use crate::Repository;
+
+type Store = ArchivingStore<Arc<CountingStore<MemoryStore>>>;
+
+/// A repository of many small packs, whose directories lie in one.
+fn written(files: u8) -> (Arc<Store>, Arc<CountingStore<MemoryStore>>) {
+    let mut writer = RepositoryWriter::new().pack_size(1);
+    let entries: Vec<_> = (0..files)
+        .map(|number| {
+            let object = writer.file(&[number; 100]);
+            json!({"name": number.to_string(), "type": "f", "size": 100, "obj": object})
+        })
+        .collect();
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+    let blobs = writer.finish().into_iter();
+    let memory: MemoryStore = blobs.map(|(name, bytes)| (BlobId::new(&name).unwrap(), bytes)).collect();
+    let counting = Arc::new(CountingStore::new(memory));
+    (Arc::new(ArchivingStore::new(counting.clone())), counting)
+}
+
+fn open(store: &Arc<Store>) -> Result<Repository> {
+    Repository::open(store.clone(), &Password::from(PASSWORD))
+}
+
+fn names(cold: &ColdBlobs) -> Vec<&str> {
+    cold.blobs().iter().map(|frozen| frozen.blob.info.id.as_str()).collect()
+}
+
+#[test]
+fn what_opening_needs_is_found_asked_for_and_read() {
+    let (store, _) = written(1);
+    store.archive("x").unwrap();
+    let error = open(&store).unwrap_err();
+    assert!(error.cold_blob().is_some_and(|blob| blob.as_str().starts_with('x')), "{error:?}");
+    assert_eq!(error.word(), "archived_blob");
+    let mut cold = ColdBlobs::to_open(&store).unwrap();
+    assert_eq!((cold.step(), cold.blobs().len(), cold.thawing()), (Step::Opening, 1, 0));
+    let length = store.length(&cold.blobs()[0].blob.info.id).unwrap();
+    let class = ColdClass { class: "GLACIER".into(), blobs: 1, bytes: length };
+    assert_eq!((cold.bytes(), cold.classes()), (length, vec![class]));
+    cold.thaw(&store, ThawSpeed::Standard, 3).unwrap();
+    assert_eq!((cold.thawing(), store.asked().len()), (1, 1));
+    // What is being fetched is not asked for again.
+    cold.thaw(&store, ThawSpeed::Standard, 3).unwrap();
+    assert_eq!(store.asked().len(), 1);
+    cold.look(&store).unwrap();
+    assert!(!cold.is_empty());
+    store.arrive();
+    cold.look(&store).unwrap();
+    assert!(cold.is_empty());
+    open(&store).unwrap();
+    assert!(ColdBlobs::to_open(&store).unwrap().is_empty());
+}
+
+#[test]
+fn directories_and_files_are_found_apart() {
+    let (store, counting) = written(50);
+    let repository = open(&store).unwrap();
+    assert!(repository.cold_packs().unwrap().is_empty());
+    store.archive("q").unwrap();
+    let error = repository.snapshots().unwrap_err();
+    let blob = error.cold_blob().expect("it is cold").clone();
+    let directories = repository.cold_metadata(&[blob]).unwrap();
+    let listed: Vec<_> = counting.list("q").unwrap().into_iter().map(|blob| blob.id.to_string()).collect();
+    assert_eq!(
+        (directories.step(), names(&directories)),
+        (Step::Directories, listed.iter().map(|name| &**name).collect())
+    );
+    store.archive("p").unwrap();
+    let packs = repository.cold_packs().unwrap();
+    for listed in [None, Some(&packs)] {
+        let some = repository.cold_among(&[0, 2, 2_000_000], listed).unwrap();
+        assert_eq!((some.step(), some.blobs().len()), (Step::Files, 2), "{some:?}");
+    }
+    let all = repository.cold_of_all().unwrap();
+    assert_eq!(all.blobs().len(), counting.list("p").unwrap().len() + listed.len());
+}
+
+#[test]
+fn a_refusal_hinders_nothing_else() {
+    let (store, counting) = written(5);
+    store.archive("p").unwrap();
+    let repository = open(&store).unwrap();
+    let mut cold = repository.cold_of_all().unwrap();
+    store.refuse(&counting.list("p").unwrap()[2].id);
+    cold.thaw(&store, ThawSpeed::Bulk, 1).unwrap_err();
+    assert_eq!((cold.blobs().len(), cold.thawing(), store.asked().len()), (5, 4, 4));
+}
+
+#[test]
+fn of_very_many_some_are_looked_at_and_all_in_the_end() {
+    let id = |number| BlobId::new(&format!("p{number:032x}")).unwrap();
+    let blobs: MemoryStore = (0..3000).map(|number| (id(number), b"x".to_vec())).collect();
+    let store = Arc::new(ArchivingStore::new(blobs));
+    store.archive("p").unwrap();
+    let listed = store.cold().unwrap().list_cold("p").unwrap();
+    let mut cold = ColdBlobs::of(&store, Step::Files, listed).unwrap();
+    cold.thaw(&store, ThawSpeed::Bulk, 1).unwrap();
+    let before = store.looks();
+    cold.look(&store).unwrap();
+    assert_eq!((store.looks() - before, cold.blobs().len()), (LOOKED_AT, 3000));
+    store.arrive();
+    cold.look(&store).unwrap();
+    assert!(cold.is_empty());
+}
+
+#[test]
+fn a_store_without_an_archive_is_asked_for_nothing() {
+    let (_, counting) = written(3);
+    let repository = Repository::open(counting.clone(), &Password::from(PASSWORD)).unwrap();
+    counting.take();
+    assert!(repository.cold_packs().unwrap().is_empty());
+    assert!(repository.cold_of_all().unwrap().is_empty());
+    assert!(repository.cold_metadata(&[]).unwrap().is_empty());
+    assert!(repository.cold_among(&[0], None).unwrap().is_empty());
+    assert!(ColdBlobs::to_open(&counting).unwrap().is_empty());
+    assert_eq!(counting.take(), kopia_storage::testing::counting::Calls::default());
+}
