@@ -186,16 +186,13 @@ impl Session {
     pub(crate) fn warm_all(
         &self,
         report: Option<&Report>,
-        find: impl Fn() -> Result<ColdBlobs, Failure>,
+        find: impl Fn() -> Result<Option<ColdBlobs>, Failure>,
     ) -> Result<(), Failure> {
         if self.repository.store().cold().is_none() {
             return Ok(());
         }
         loop {
-            let cold = find()?;
-            if cold.is_empty() {
-                return Ok(());
-            }
+            let Some(cold) = find()?.filter(|cold| !cold.is_empty()) else { return Ok(()) };
             self.archive.settle(self.repository.store(), cold, report)?;
         }
     }

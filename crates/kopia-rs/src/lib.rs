@@ -77,6 +77,36 @@
 //! [`CachedStore`](storage::CachedStore) keeps indexes and directories on the local disk, for programs that open the
 //! same repository again and again.
 //!
+//! # What lies in an archive
+//!
+//! Some storage classes give their bytes only after somebody has asked for them, hours later. A
+//! [`Plan`](restore::Plan) finds the packs that stand in the way of a restore, and
+//! [`ColdBlobs`](cold::ColdBlobs) asks for exactly these. Where even opening fails for that reason
+//! ([`Error::cold_blob`]), [`ColdBlobs::to_open`](cold::ColdBlobs::to_open) finds what it needs. Nothing is
+//! asked for by itself.
+//!
+//! ```
+//! use kopia_rs::storage::ThawSpeed;
+//! use kopia_rs::{FilesystemStore, Password, Repository, restore};
+//!
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
+//! let root = repository.snapshots()?.latest(&"app@media:/data".parse()?)?.root()?;
+//! let plan = restore::Plan::new(&root, &restore::Options::default())?;
+//! let mut cold = plan.cold()?;
+//! for class in cold.classes() {
+//!     println!("{} packs of {} bytes in {}", class.blobs, class.bytes, class.class);
+//! }
+//! if !cold.is_empty() {
+//!     cold.thaw(repository.store(), ThawSpeed::Bulk, 7)?;
+//!     // Some hours later, and not only once: what can be read by then is dropped.
+//!     cold.look(repository.store())?;
+//! }
+//! // Of directories that lay in the archive, the packs of files are found once they can be read.
+//! assert!(plan.cold()?.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Reading without restoring
 //!
 //! An [`Entry`] is a file, directory or link that knows its repository, so it can be read wherever it goes:

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use kopia_rs::restore::{Options, Plan};
+use kopia_rs::restore::Options;
 use kopia_rs::{EntryKind, Error};
 
+use super::restore::foresight;
 use crate::args::What;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
@@ -26,7 +27,7 @@ pub(crate) fn run(session: &Session, args: &What) -> Result<Exit, Failure> {
             .hint("name the file that it leads to"));
         }
     }
-    let packs = || Ok(Plan::new(&entry, &Options::default())?.cold()?);
+    let packs = || foresight::cold(&session.repository, &entry, &Options::default());
     session.warm_all(None, packs)?;
     let reader = entry.open()?;
     // Neither end gains from a second buffer.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::diagnosis::{Effort, Finding, LocalPath, access};
+use kopia_rs::diagnosis::{Effort, Finding, Hint, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
 use kopia_rs::select::Selection;
 
@@ -200,6 +200,9 @@ fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_re
              one, such as \
              ext4, XFS or Btrfs",
         );
+    }
+    if kinds.cold > 0 {
+        log_line(format_args!("hint: {}", Hint::FetchFromArchive.text(audience())));
     }
     if kinds.unreadable > kinds.denied {
         log_line("hint: another snapshot or another copy of the repository may have what could not be read");

@@ -84,7 +84,7 @@ fn warm(
             let options = restore::Options::default();
             super::restore::foresight::cold(&session.repository, &selection.entry, &options)
         }
-        None => Ok(session.repository.cold_of_all()?),
+        None => Ok(Some(session.repository.cold_of_all()?)),
     })
 }
 

@@ -60,6 +60,7 @@ pub(crate) struct Progress {
     refused: AtomicU64,
     existing: AtomicU64,
     unfit: AtomicU64,
+    cold: AtomicU64,
     /// Whether attributes that could not be set go to the report: they are problems then.
     strict: bool,
     total: Option<Total>,
@@ -101,6 +102,7 @@ impl Progress {
             refused: AtomicU64::default(),
             existing: AtomicU64::default(),
             unfit: AtomicU64::default(),
+            cold: AtomicU64::default(),
             strict: false,
             total,
             start: Instant::now(),
@@ -124,6 +126,7 @@ impl Progress {
             refused: self.refused.load(Ordering::Relaxed),
             existing: self.existing.load(Ordering::Relaxed),
             unfit: self.unfit.load(Ordering::Relaxed),
+            cold: self.cold.load(Ordering::Relaxed),
         }
     }
 
@@ -230,12 +233,15 @@ pub(crate) struct Kinds {
     pub(crate) existing: u64,
     /// Entries that the target's file system cannot hold.
     pub(crate) unfit: u64,
+    /// Those whose bytes lie in an archive; they are none of the others.
+    pub(crate) cold: u64,
 }
 
 impl Kinds {
     /// Counts a problem.
     pub(crate) fn add(&mut self, problem: &Problem) {
         match &problem.reason {
+            Reason::Defect(Defect::Unreadable(error)) if error.cold_blob().is_some() => self.cold += 1,
             Reason::Defect(Defect::Unreadable(error)) => {
                 self.unreadable += 1;
                 self.denied += u64::from(error.storage_kind() == Some(ErrorKind::NotAllowed));
@@ -285,6 +291,7 @@ impl Observer for Progress {
         self.refused.fetch_add(kinds.refused, Ordering::Relaxed);
         self.existing.fetch_add(kinds.existing, Ordering::Relaxed);
         self.unfit.fetch_add(kinds.unfit, Ordering::Relaxed);
+        self.cold.fetch_add(kinds.cold, Ordering::Relaxed);
         if let Some(report) = &self.report {
             report.push(&Line::from(problem));
         }

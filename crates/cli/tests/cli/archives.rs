@@ -3,8 +3,12 @@
 mod bucket;
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 
+use kopia_testkit::servers::{self, Server};
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
 
@@ -204,4 +208,47 @@ fn what_is_foreseen_is_what_the_server_sees() {
     }
     assert_eq!(bucket.read().len() as u64, made["reads"].as_u64().unwrap());
     assert_eq!(bucket.bytes(), made["bytes"].as_u64().unwrap());
+}
+
+/// Sends a request to moto, which asks for no right signature.
+fn put(port: u16, path: &str, class: &str, body: &[u8]) {
+    let authorization = "AWS4-HMAC-SHA256 Credential=root/20260101/us-east-1/s3/aws4_request";
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: {authorization}\r\nconnection: close\r\n\
+         content-type: application/x-kopia\r\nx-amz-storage-class: {class}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}: {}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn a_real_server_gives_what_was_asked_for() {
+    let Some(program) = servers::program("moto_server") else { return };
+    let port = servers::free_port();
+    let mut moto = Command::new(program);
+    moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env("INITIAL_NO_AUTH_ACTION_COUNT", "1000000");
+    let moto = Server::start(&mut moto, port);
+    put(moto.port(), "/archive", "STANDARD", b"");
+    for (name, bytes) in blobs() {
+        let class = if name.starts_with('p') { "DEEP_ARCHIVE" } else { "STANDARD" };
+        put(port, &format!("/archive/k/{name}"), class, &bytes);
+    }
+    let (place, url) =
+        (Place::new(), format!("s3://archive/k/?endpoint=127.0.0.1:{port}&region=us-east-1&disable-tls"));
+    let restore = |more: &str| {
+        KopiaRs::new(&format!("restore latest {more} --repository {url}"))
+            .arg(place.path("target"))
+            .env("KOPIA_PASSWORD", PASSWORD)
+            .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+            .run()
+    };
+    restore("").exits(1).says(&["10 packs that are to be read lie in an archive: 10 in DEEP_ARCHIVE"]);
+    // moto fetches at once.
+    restore("--thaw bulk --days 1 --wait").exits(0).says(&["asked for with tier bulk"]);
+    assert_eq!(files(&place.path("target")), ALL);
 }

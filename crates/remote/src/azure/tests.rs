@@ -162,6 +162,7 @@ fn what_is_archived_is_known_and_fetched_when_asked() {
     }
     let puts = server.requests().iter().filter(|asked| asked.method == "PUT").count();
     assert_eq!(puts, 1, "what is in no archive is not moved");
+    assert!(cold.thaws_for_good());
     assert!(cold.thaw(&BlobId::new("p5").unwrap(), ThawSpeed::Bulk, 7).unwrap_err().is_not_found());
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kopia_connection::storage::S3Role;
 use kopia_connection::{Environment, Secret};
-use kopia_storage::{ErrorKind, ThawSpeed, Warmth};
+use kopia_storage::{ErrorKind, ThawSpeed, ThawTime, Warmth};
 use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 
 use super::*;
@@ -514,4 +514,9 @@ fn what_is_cold_is_known_and_fetched_when_asked() {
     let asked = server.requests().into_iter().find(|asked| asked.method == "POST").unwrap();
     let body = String::from_utf8(asked.body).unwrap();
     assert!(body.contains("<Days>7</Days><GlacierJobParameters><Tier>Standard</Tier>"), "{body}");
+    let (hour, times) = (Duration::from_secs(3600), |class, speed| cold.thaw_time(class, speed));
+    assert_eq!(times("GLACIER", ThawSpeed::Standard), ThawTime::Within(3 * hour, 5 * hour));
+    assert_eq!(times("DEEP_ARCHIVE", ThawSpeed::Bulk), ThawTime::Within(hour, 48 * hour));
+    assert_eq!(times("DEEP_ARCHIVE", ThawSpeed::Expedited), ThawTime::NotOffered);
+    assert!(!cold.thaws_for_good());
 }

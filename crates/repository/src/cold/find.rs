@@ -64,7 +64,7 @@ impl Repository {
             return Ok(ColdPacks::default());
         }
         let names: Vec<BlobId> = self.indexes()?.packs().iter().cloned().collect();
-        Ok(ColdPacks { blobs: listed(self.store(), &names)? })
+        Ok(ColdPacks { blobs: listed(self.store(), &starts(&names))? })
     }
 
     /// Finds which of these packs have to be fetched from an archive before they can be read.
@@ -140,16 +140,19 @@ impl Repository {
 /// Finds which of some blobs cannot be read yet.
 fn among(store: &dyn BlobStore, step: Step, needed: &[BlobId]) -> Result<ColdBlobs> {
     let wanted: HashSet<&BlobId> = needed.iter().collect();
-    let mut blobs = listed(store, needed)?;
+    let mut blobs = if needed.len() <= FEW {
+        listed(store, &needed.iter().map(BlobId::as_str).collect::<Vec<_>>())?
+    } else {
+        listed(store, &starts(needed))?
+    };
     blobs.retain(|blob| wanted.contains(&blob.info.id));
     ColdBlobs::of(store, step, blobs)
 }
 
-/// Lists what lies in the archive of what begins as some blobs do, sorted by id.
-fn listed(store: &dyn BlobStore, needed: &[BlobId]) -> Result<Vec<ColdBlob>> {
+/// Lists what lies in the archive and begins in one of several ways, sorted by id.
+fn listed(store: &dyn BlobStore, prefixes: &[&str]) -> Result<Vec<ColdBlob>> {
     let Some(cold) = store.cold() else { return Ok(Vec::new()) };
-    let prefixes = prefixes(needed);
-    let lists = map_by_threads(reads_at_once(store.profile()), &prefixes, |prefix| cold.list_cold(prefix));
+    let lists = map_by_threads(reads_at_once(store.profile()), prefixes, |prefix| cold.list_cold(prefix));
     let mut blobs = Vec::new();
     for list in lists {
         blobs.extend(list?);
@@ -159,17 +162,14 @@ fn listed(store: &dyn BlobStore, needed: &[BlobId]) -> Result<Vec<ColdBlob>> {
     Ok(blobs)
 }
 
-/// Returns what is listed to find some blobs: the fewest requests that need not wait for one another.
-fn prefixes(needed: &[BlobId]) -> Vec<&str> {
-    if needed.len() <= FEW {
-        return needed.iter().map(BlobId::as_str).collect();
-    }
-    let mut starts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+/// Returns how the blobs begin: what is listed to find them, in few requests that need not wait for one another.
+fn starts(needed: &[BlobId]) -> Vec<&str> {
+    let mut letters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for id in needed.iter().map(BlobId::as_str) {
-        starts.entry(id.get(..1).unwrap_or(id)).or_default().push(id);
+        letters.entry(id.get(..1).unwrap_or(id)).or_default().push(id);
     }
     let mut prefixes = Vec::new();
-    for (start, ids) in starts {
+    for (start, ids) in letters {
         if ids.len() <= ONE_BY_ONE {
             prefixes.push(start);
         } else {

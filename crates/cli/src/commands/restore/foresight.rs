@@ -2,7 +2,7 @@
 
 use kopia_rs::cold::ColdBlobs;
 use kopia_rs::restore::{self, Options, Plan};
-use kopia_rs::{Entry, Repository, Traffic};
+use kopia_rs::{Entry, EntryKind, Repository, Traffic};
 use serde::Serialize;
 
 use crate::args::Prices;
@@ -79,16 +79,20 @@ pub(super) fn foresee(
     Ok(Some(Foresight { requests: Some(requests), cold }))
 }
 
-/// Finds what has to be fetched from an archive before the next step of a restore.
+/// Finds what has to be fetched from an archive before the next step of a restore; `None` where nothing lies
+/// there, which takes a listing and no read.
 pub(in crate::commands) fn cold(
     repository: &Repository,
     entry: &Entry,
     options: &Options,
-) -> Result<ColdBlobs, Failure> {
-    Ok(match planned(repository, entry, options)? {
+) -> Result<Option<ColdBlobs>, Failure> {
+    if entry.kind() == EntryKind::Directory && repository.cold_packs()?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match planned(repository, entry, options)? {
         Ok(plan) => plan.cold()?,
         Err(cold) => cold,
-    })
+    }))
 }
 
 /// Plans a restore; the inner error is what has to be fetched before that can be done.
