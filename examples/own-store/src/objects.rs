@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::sync::{Arc, LazyLock, mpsc};
 
-use futures_util::TryStreamExt;
 use kopia_rs::BlobId;
 use kopia_rs::storage::{BlobBytes, BlobInfo, BlobStore, Error, ReadProfile, Result, WHOLE_BLOB_LIMIT};
 use object_store::path::Path;
