@@ -5,7 +5,7 @@ use kopia_rs::storage::ThawSpeed;
 use super::values::{about_thaw, one_of};
 
 /// Options for what has to be fetched from an archive before it can be read.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of archives: S3's GLACIER and DEEP_ARCHIVE, Azure's archive tier")]
 pub(crate) struct Archive {
     /// Ask for those packs that are needed and lie in an archive, no others; the provider takes money for it.
