@@ -8,6 +8,7 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
+use kopia_testkit::http_server::{HttpServer, Response};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
@@ -118,6 +119,28 @@ fn s3_by_the_role_of_the_pod() {
         .without("AWS_SECRET_ACCESS_KEY")
         .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/backup")
         .env("AWS_WEB_IDENTITY_TOKEN_FILE", &token));
+}
+
+#[test]
+fn s3_by_pod_identity() {
+    let Some(moto) = Moto::start(&[]) else { return };
+    let pod = Pod::new();
+    // What EKS runs on every node.
+    let agent = HttpServer::start(|asked| match asked.header("authorization") {
+        Some("pod-token") => Response::new(
+            200,
+            r#"{"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"s3cr3t","Token":"s3cr3t-token","Expiration":"2099-01-01T00:00:00Z"}"#,
+        ),
+        _ => Response::new(401, "no"),
+    });
+    let token = pod.path("token");
+    fs::write(&token, "pod-token").unwrap();
+    let job = s3(job(&pod), &moto).env("KOPIA_S3_BUCKET", moto.bucket("", &blobs()));
+    let job = job.without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY");
+    let url = format!("http://{}/v1/credentials", agent.address());
+    let job = job.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+    restores(&pod, &job.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token));
+    assert_eq!(agent.requests().len(), 1);
 }
 
 #[test]
