@@ -7,6 +7,8 @@ mod identity;
 mod judge;
 mod listing;
 mod shared_key;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -6,6 +6,8 @@
 mod answers;
 mod judge;
 mod session;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

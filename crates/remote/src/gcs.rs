@@ -4,6 +4,8 @@
 
 mod judge;
 mod listing;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

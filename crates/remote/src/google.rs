@@ -5,6 +5,8 @@
 mod account;
 mod ambient;
 mod assertion;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 
 use std::time::SystemTime;
 

@@ -13,12 +13,13 @@ mod network;
 mod origin;
 mod proxy;
 mod range;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod transfer;
 
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,7 +39,7 @@ use fault::Peer;
 const MOST_REDIRECTS: usize = 5;
 
 /// How much of a body is read that only says why something failed.
-const REFUSAL_LIMIT: u64 = 64 << 10;
+const REFUSAL_LIMIT: usize = 64 << 10;
 
 /// How often it is told at most that a server is waited for, by all threads together.
 const BETWEEN_NOTES: Duration = Duration::from_secs(1);
@@ -244,9 +245,8 @@ impl Client {
     /// Reads why a request was refused, and asks the service what it means.
     fn refused(&self, service: &dyn Service, request: &Request, live: Live) -> Setback {
         let (parts, body) = live.into_parts();
-        let mut text = Vec::new();
         // Whatever there is of it: the status says the rest.
-        let _ = body.into_reader().take(REFUSAL_LIMIT).read_to_end(&mut text);
+        let text = self.flow(body).beginning(REFUSAL_LIMIT);
         let answer = self.answer(parts.status.as_u16(), parts.headers, text);
         match service.judge(request, &answer) {
             Verdict::Missing => Setback::Over(Trouble::Missing),

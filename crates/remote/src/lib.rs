@@ -49,6 +49,10 @@ mod sftp;
 #[cfg(all(test, any(feature = "b2", feature = "gdrive")))]
 #[path = "../tests/support/mod.rs"]
 mod support;
+#[cfg(all(feature = "testing", feature = "s3", feature = "azure", feature = "b2", feature = "gdrive"))]
+#[cfg(all(feature = "gcs", feature = "webdav", feature = "rclone", feature = "sftp", feature = "server"))]
+#[doc(hidden)]
+pub mod testing;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod tls;

@@ -4,6 +4,7 @@
 //! beside it, so a listed key that leaves no id behind the prefix is not of this repository.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,8 +13,11 @@ use kopia_format::{BlobId, Timestamp};
 use kopia_storage::{BlobInfo, Failure, ReadProfile};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// How many pages a listing may have: 10⁸ blobs at 1000 a page.
+/// How many pages a listing may have: a server may put few blobs on each.
 const MAX_PAGES: usize = 100_000;
+
+/// How many blobs a listing may have: 10⁷ packs of 20 MB are 200 TB, and take some 2 GB of memory.
+const MAX_ITEMS: usize = 10_000_000;
 
 /// How many pages in a row may be empty. Servers may give empty pages where much was deleted.
 const MAX_EMPTY_PAGES: usize = 1_000;
@@ -69,13 +73,19 @@ pub(crate) fn pages<T, E: From<Failure>>(
     mut take: impl FnMut(T),
 ) -> Result<(), E> {
     let endless = |why: &str| Failure::EndlessListing { host: host.into(), why: why.into() };
-    let (mut seen, mut next, mut empty) = (HashSet::new(), None::<String>, 0);
+    // Markers may be long, and are only compared.
+    let hasher = RandomState::new();
+    let (mut seen, mut next, mut empty, mut items) = (HashSet::new(), None::<String>, 0, 0_usize);
     for _ in 0..MAX_PAGES {
         let page = fetch(next.as_deref())?;
         empty = if page.items.is_empty() { empty + 1 } else { 0 };
+        items = items.saturating_add(page.items.len());
         page.items.into_iter().for_each(&mut take);
+        if items > MAX_ITEMS {
+            return Err(endless(&format!("it has more than {MAX_ITEMS} entries")).into());
+        }
         let Some(marker) = page.next else { return Ok(()) };
-        if !seen.insert(marker.clone()) {
+        if !seen.insert(hasher.hash_one(&marker)) {
             return Err(endless("a page says that one before it comes next").into());
         }
         if empty > MAX_EMPTY_PAGES {
@@ -257,6 +267,8 @@ mod tests {
         assert!(matches!(run(&|page| Some((page % 2).to_string()), 1), Err(Failure::EndlessListing { .. })));
         assert!(matches!(run(&|page| Some(page.to_string()), 1), Err(Failure::EndlessListing { .. })));
         assert!(matches!(run(&|page| Some(page.to_string()), 0), Err(Failure::EndlessListing { .. })));
+        let many = run(&|page| Some(page.to_string()), 100_000).unwrap_err().to_string();
+        assert!(many.contains("more than 10000000"), "{many}");
     }
 
     #[test]

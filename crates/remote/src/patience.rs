@@ -26,6 +26,17 @@ pub struct Patience {
     pub pause: Duration,
 }
 
+/// A server that gives fewer bytes per second than this, for as long as it may be silent, counts as silent.
+const SLOWEST: f64 = 256.0;
+
+/// A try that got fewer bytes counts as one that got none: a server may break each connection after one.
+pub(crate) const ENOUGH: usize = 64 << 10;
+
+/// Returns whether so few bytes came in a time that it was next to silence.
+pub(crate) fn is_trickle(bytes: u64, during: Duration, silence: Duration) -> bool {
+    during > silence && (bytes as f64) < SLOWEST * during.as_secs_f64()
+}
+
 /// The longest pause between two tries, unless the server asks for a longer one.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
@@ -67,7 +78,7 @@ impl<'a> Tries<'a> {
     ) -> Result<(), Failure> {
         let limit = if alive { self.patience.total } else { self.patience.dead };
         let pause = asked.unwrap_or_else(|| self.pause());
-        if self.made >= self.patience.tries || self.started.elapsed() + pause > limit {
+        if self.made >= self.patience.tries || self.started.elapsed().saturating_add(pause) > limit {
             return Err(failure);
         }
         self.made += 1;
@@ -133,7 +144,10 @@ mod tests {
         let patience = Patience::default();
         let mut tries = Tries::new(&patience);
         let started = Instant::now();
-        assert_eq!(tries.again(failure(), true, Some(Duration::from_secs(3600)), &|_| {}), Err(failure()));
+        // The second is the most that `Retry-After` can ask for.
+        for asked in [Duration::from_secs(3600), Duration::from_secs(u64::MAX)] {
+            assert_eq!(tries.again(failure(), true, Some(asked), &|_| {}), Err(failure()));
+        }
         assert!(started.elapsed() < Duration::from_secs(5));
     }
 

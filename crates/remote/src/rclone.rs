@@ -8,6 +8,8 @@
 mod directory;
 mod process;
 mod remote;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod words;
 
 use std::io;

@@ -11,6 +11,8 @@ mod credentials;
 mod listing;
 mod sign;
 mod target;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod view;
 
 #[cfg(test)]

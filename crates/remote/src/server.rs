@@ -23,6 +23,8 @@ mod protobuf;
 mod rest;
 mod session;
 mod status;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod unread;

@@ -23,6 +23,8 @@ mod packet;
 mod place;
 mod session;
 mod ssh;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod tree;
 
 use kopia_connection::Limits;

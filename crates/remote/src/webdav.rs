@@ -10,6 +10,8 @@ mod digest;
 mod multistatus;
 mod netrc;
 mod path;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod tree;
 
 use kopia_connection::Limits;

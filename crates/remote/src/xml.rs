@@ -9,6 +9,9 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 /// How deep elements may lie. Listings of stores have five levels.
 const MAX_DEPTH: usize = 32;
 
+/// How long the path of an element may be, in bytes: some is done for each attribute.
+const MAX_PATH: usize = 4 << 10;
+
 /// Calls `visit` with the path and text of each element, when it ends: those inside come before.
 ///
 /// A path is the local names from the root, joined by `/`. Attributes come before their element, as `PATH/@NAME`. The text is what
@@ -63,10 +66,17 @@ impl Place {
         }
         self.path.push_str(start.local_name().into_inner());
         self.texts.push(String::new());
-        for attribute in start.attributes() {
+        if self.path.len() > MAX_PATH {
+            return Err("the names of its elements are too long".into());
+        }
+        // Looking for doubled names would take a time that grows with the square of their number.
+        for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| error.to_string())?;
-            let path = format!("{}/@{}", self.path, attribute.key.local_name().into_inner());
-            visit(&path, &attribute.value);
+            let length = self.path.len();
+            self.path.push_str("/@");
+            self.path.push_str(attribute.key.local_name().into_inner());
+            visit(&self.path, &attribute.value);
+            self.path.truncate(length);
         }
         Ok(())
     }
@@ -139,5 +149,12 @@ mod tests {
         }
         assert!(walked(&"<a>".repeat(100_000)).unwrap_err().contains("deep"));
         assert!(walk(b"<a>\xff</a>", |_, _| {}).is_err());
+        assert!(walked(&format!("<{}/>", "a".repeat(5000))).unwrap_err().contains("long"));
+    }
+
+    #[test]
+    fn doubled_attributes_are_not_looked_for() {
+        // That takes a time that grows with the square of their number, and a page may hold millions.
+        assert_eq!(walked("<a k='1' k='2'/>").unwrap().len(), 3);
     }
 }

@@ -68,7 +68,8 @@ impl Transport for TlsTransport {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.stream.get_mut().set_timeout(timeout);
+        // TLS reads until a record is whole: the limit of one read holds for all of it, or bytes could trickle in for days.
+        self.stream.get_mut().set_timeout(timeout.for_read());
         let amount = self.stream.read(self.buffers.input_append_buf())?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)

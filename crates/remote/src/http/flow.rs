@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use kopia_storage::Failure;
 
 use super::Client;
-
-/// A server that gives fewer bytes per second than this, for as long as it may be silent, counts as silent.
-const SLOWEST: f64 = 256.0;
+use crate::patience::is_trickle;
 
 /// A body that is read at the store's pace, and whose server may not be too slow.
 pub(super) struct Flow<'a> {
@@ -29,11 +27,25 @@ impl<'a> Flow<'a> {
         self.reading += started.elapsed();
         self.received += read as u64;
         let silence = self.client.network.options.patience.silence;
-        if self.reading > silence && (self.received as f64) < SLOWEST * self.reading.as_secs_f64() {
+        if is_trickle(self.received, self.reading, silence) {
             return Err(Failure::TimedOut { host: self.client.host(), after: silence });
         }
         self.client.network.pace.received(read);
         Ok(read)
+    }
+
+    /// Reads at most so many bytes, for as long as a server may be silent. What comes late is not waited for.
+    pub(super) fn beginning(&mut self, most: usize) -> Vec<u8> {
+        let (started, silence) = (Instant::now(), self.client.network.options.patience.silence);
+        let (mut bytes, mut piece) = (Vec::new(), [0; 4 << 10]);
+        while bytes.len() < most && started.elapsed() < silence {
+            match self.reader.read(&mut piece) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => bytes.extend_from_slice(piece.get(..read).unwrap_or_default()),
+            }
+        }
+        bytes.truncate(most);
+        bytes
     }
 
     /// Reads to the end if that is near, so that the connection can be kept.

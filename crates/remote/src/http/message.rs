@@ -86,6 +86,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Makes one without headers, for fuzz targets.
+    #[cfg(feature = "testing")]
+    pub(crate) fn made(status: u16, body: &[u8]) -> Self {
+        let host = "h".into();
+        Self { status, headers: HeaderMap::new(), body: body.into(), host, expected: "a test server" }
+    }
+
     /// Returns a header, if it is there and ASCII.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -17,6 +17,8 @@ pub(super) struct Transfer {
     pub(super) wanted: Range<u64>,
     /// Whether the blob must reach to the end of the range.
     pub(super) exact: bool,
+    /// How long it may become where it is read whole and the server does not say how long it is.
+    pub(super) most: u64,
     pub(super) buffer: Vec<u8>,
     /// How many bytes of the buffer are there.
     pub(super) done: usize,

@@ -1,5 +1,8 @@
 //! The client against a server that does as it is told.
 
+mod trickle;
+
+use std::io::Read;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -112,6 +115,18 @@ fn a_server_that_knows_no_ranges_gives_all_of_it() {
         }
         assert!(client.read_whole(&Plain, &Request::get("/blob"), 1 << 20).unwrap() == file);
     }
+}
+
+#[test]
+fn a_blob_whose_length_nobody_says_is_whole_or_an_error() {
+    let file = Arc::new(bytes(20 << 20));
+    let served = Arc::clone(&file);
+    let (_server, client) = start(move |_| Response::new(200, served.to_vec()).without_length());
+    let read = |limit| client.read_whole(&Plain, &Request::get("/blob"), limit);
+    assert!(read(1 << 30).unwrap() == **file, "it is longer than what is asked for first");
+    assert!(read(20 << 20).unwrap() == **file);
+    let result = read(1 << 20).map(|bytes| bytes.len());
+    assert!(matches!(result, Err(Trouble::TooLarge { length: 1_048_577 })), "{result:?}");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! A range that a server gives is compared with the one that was asked for, and memory is taken for it only when it is known that
 //! the blob is long enough: offsets and lengths may come from a hostile index.
 
-use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
 use kopia_storage::Failure;
@@ -11,6 +10,7 @@ use kopia_storage::Failure;
 use super::flow::Flow;
 use super::range::{Transfer, content_range, unsatisfied};
 use super::{Client, Live, Request, Service, Setback, Trouble};
+use crate::patience::ENOUGH;
 
 /// The first bytes of a blob that is read whole. Most index blobs are shorter.
 const FIRST: u64 = 16 << 20;
@@ -20,9 +20,6 @@ const PIECE: usize = 8 << 20;
 
 /// By how many threads.
 const THREADS: usize = 8;
-
-/// A try that got fewer bytes than this counts as one that got none.
-const ENOUGH: usize = 64 << 10;
 
 impl Client {
     /// Reads exactly `length` bytes at `offset`, by a request whose method is `GET`. `buffer` is memory to use.
@@ -44,7 +41,8 @@ impl Client {
             let fits = end <= total && u64::MAX - offset >= length as u64;
             return if fits { Ok(emptied(buffer)) } else { Err(Trouble::Short { length: total }) };
         };
-        let mut transfer = Transfer { wanted: offset..end, exact: true, buffer, done: 0, total: None };
+        let mut transfer =
+            Transfer { wanted: offset..end, exact: true, most: end, buffer, done: 0, total: None };
         self.run(service, request, &mut transfer)?;
         Ok(transfer.buffer)
     }
@@ -60,7 +58,9 @@ impl Client {
         limit: u64,
     ) -> Result<Vec<u8>, Trouble> {
         let wanted = 0..FIRST.min(limit.max(1));
-        let mut transfer = Transfer { wanted, exact: false, buffer: Vec::new(), done: 0, total: None };
+        let buffer = Vec::new();
+        let mut transfer =
+            Transfer { wanted, exact: false, most: limit.max(1), buffer, done: 0, total: None };
         self.run(service, request, &mut transfer)?;
         let mut bytes = transfer.buffer;
         let total = transfer.total.unwrap_or(bytes.len() as u64);
@@ -127,6 +127,7 @@ impl Client {
                     self.note_broken(&failure, transfer);
                 }
                 (End::Outside, _) => return self.outside(service, &request, transfer),
+                (End::TooLong, _) => return Err(Trouble::TooLarge { length: transfer.wanted.end + 1 }),
                 _ => return Ok(()),
             }
         }
@@ -183,8 +184,7 @@ impl Client {
             }
             200 | 206 if !encoded => {}
             _ => {
-                let mut beginning = Vec::new();
-                let _ = body.into_reader().take(1024).read_to_end(&mut beginning);
+                let beginning = self.flow(body).beginning(1024);
                 return Err(over(self.answer(status, parts.headers, beginning).nonsense()));
             }
         }
@@ -207,6 +207,9 @@ impl Client {
         } else {
             // All of it, whatever was asked for.
             transfer.total = told;
+            if told.is_none() && !transfer.exact {
+                transfer.wanted.end = transfer.most;
+            }
             transfer.from()
         };
         transfer.check_length().map_err(Setback::Over)?;
@@ -263,6 +266,12 @@ impl Client {
             };
         }
         transfer.buffer.truncate(transfer.done);
+        if transfer.total.is_none() && !transfer.exact {
+            if flow.read(&mut [0]).map_err(again)? > 0 {
+                return Ok(End::TooLong);
+            }
+            transfer.total = Some(transfer.wanted.end);
+        }
         // The end has to be seen for the connection to be kept. What comes after a whole blob's range is not wanted.
         if transfer.total.is_none_or(|total| total == transfer.wanted.end) {
             let _ = flow.read(&mut [0]);
@@ -279,6 +288,8 @@ enum End {
     Whole,
     /// The range, or its end, is not in the blob.
     Outside,
+    /// The blob goes on where it must have ended.
+    TooLong,
     /// The connection broke after something came.
     Broke,
 }

@@ -52,6 +52,15 @@ impl Words {
         Ok(words)
     }
 
+    /// Listens to the end at once, for fuzz targets.
+    #[cfg(feature = "testing")]
+    pub(super) fn heard(output: impl BufRead, secrets: Secrets) -> Self {
+        let (said, changed) = (Mutex::default(), Condvar::new());
+        let words = Self { said, changed, program: "rclone".into(), secrets };
+        words.hear(output);
+        words
+    }
+
     fn said(&self) -> MutexGuard<'_, Said> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -183,6 +183,22 @@ fn no_keys(source_of: impl Into<String>, why: impl Into<String>) -> Failure {
     Failure::Credentials { source_of: source_of.into(), why: why.into() }
 }
 
+#[cfg(feature = "testing")]
+pub(super) mod testing {
+    use crate::http::Answer;
+
+    /// Reads keys as each kind of service gives them.
+    pub(in crate::s3) fn keys(answer: &Answer) {
+        let _ = (super::http::Given::keys(&answer.body, "s"), super::sts::read(answer));
+    }
+
+    /// Reads profiles, and splits a command.
+    pub(in crate::s3) fn profiles(text: &str) {
+        super::profile::Profiles::exercise(text);
+        let _ = super::process::Process::new("p", text);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -197,3 +197,13 @@ impl Service for InFirstRegion<'_> {
         self.0.renew(failure)
     }
 }
+
+#[cfg(feature = "testing")]
+pub(super) mod testing {
+    use super::Answer;
+
+    /// Reads a region, which becomes a part of hosts only if it is a name.
+    pub(in crate::s3) fn region(answer: &Answer) {
+        let _ = super::region_of(answer);
+    }
+}

@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::link::Link;
 use super::place::Place;
 use super::ssh::Papers;
-use crate::patience::Tries;
+use crate::patience::{ENOUGH, Tries};
 use crate::runtime::Runtime;
 
 /// How long no other note is given after one.
@@ -88,7 +88,7 @@ impl Line {
             let before = reached();
             let done = self.link().and_then(|link| self.wait(work(Arc::clone(&link)))?);
             let Err(Fault::Lost(failure)) = done else { return done };
-            if reached() > before {
+            if reached() >= before.saturating_add(ENOUGH) {
                 tries = Tries::new(&self.place.patience);
             }
             let is_alive = self.is_alive.load(Ordering::Relaxed);

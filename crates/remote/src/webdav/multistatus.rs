@@ -29,6 +29,9 @@ struct Properties {
     status: Option<u16>,
 }
 
+/// How many entries one directory may have: without shards, a repository of 20 TB has a million packs.
+const MAX_ENTRIES: usize = 1 << 20;
+
 /// Reads the body of an answer; `None` if it is none.
 pub(super) fn parse(body: &[u8]) -> Option<Vec<Response>> {
     let (mut all, mut is_multistatus) = (Vec::new(), false);
@@ -38,6 +41,8 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Response>> {
         // Paths have their place; others stand deeper, such as that of a lock's owner.
         match path.strip_prefix("multistatus") {
             Some("") => is_multistatus = true,
+            // An element may be shorter than what is kept of it.
+            Some("/response") if all.len() > MAX_ENTRIES => {}
             Some("/response") => all.push(std::mem::take(&mut response)),
             Some("/response/href") => response.path = path::of_href(text),
             Some("/response/status") => response.status = status(text),
@@ -49,7 +54,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Response>> {
             _ => {}
         }
     });
-    walked.ok().filter(|()| is_multistatus).map(|()| all)
+    walked.ok().filter(|()| is_multistatus && all.len() <= MAX_ENTRIES).map(|()| all)
 }
 
 impl Response {

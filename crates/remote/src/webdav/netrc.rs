@@ -19,6 +19,12 @@ pub(super) fn look_up(options: &Options, host: &str) -> Option<Credentials> {
     Some(Credentials { user, password: password.into(), from: "~/.netrc" })
 }
 
+/// Looks a host up in a text, for fuzz targets.
+#[cfg(feature = "testing")]
+pub(super) fn exercise(text: &str) {
+    let _ = find(text, "host.example");
+}
+
 /// Finds the login and password of a host, or those that hold for all others.
 fn find(text: &str, host: &str) -> Option<(String, String)> {
     let mut words = words(text).into_iter();

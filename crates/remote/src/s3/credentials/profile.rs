@@ -40,6 +40,16 @@ impl Profiles {
         Ok(profiles)
     }
 
+    /// Reads a text as one of the files, for fuzz targets.
+    #[cfg(feature = "testing")]
+    pub(super) fn exercise(text: &str) {
+        let mut profiles = Self(HashMap::new());
+        profiles.add(text, |section| Some(section.into()));
+        for fields in profiles.0.values() {
+            let _ = own_keys(fields);
+        }
+    }
+
     fn add(&mut self, text: &str, name_of: impl Fn(&str) -> Option<String>) {
         let mut profile = None;
         for line in text.lines() {

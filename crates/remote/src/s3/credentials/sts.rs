@@ -73,7 +73,7 @@ impl Sts {
 }
 
 /// Reads the keys of an answer.
-fn read(answer: &Answer) -> Option<Keys> {
+pub(super) fn read(answer: &Answer) -> Option<Keys> {
     let (mut id, mut secret, mut token, mut expires) =
         (String::new(), String::new(), None, None::<SystemTime>);
     xml::walk(&answer.body, |path, text| {

@@ -1,10 +1,12 @@
 //! What is asked in more than one request: ranges, whole directories, files to be opened.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
 
 use kopia_storage::Failure;
 
-use super::{Answer, Closer, Session};
+use super::{Answer, Closer, Session, timed_out};
+use crate::patience::is_trickle;
 use crate::sftp::fault::Fault;
 use crate::sftp::packet::{Attributes, Name, Reply, Request, Status};
 
@@ -82,6 +84,7 @@ impl Session {
         length: usize,
         buffer: &mut Vec<u8>,
     ) -> Result<(), Fault> {
+        let (started, before) = (Instant::now(), buffer.len());
         let end = offset.saturating_add(length as u64);
         let mut next = offset;
         let mut waiting = VecDeque::new();
@@ -101,6 +104,11 @@ impl Session {
                 (at, wanted) = (at + u64::from(got), wanted - got);
                 if wanted == 0 {
                     break;
+                }
+                // An honest server gives what was asked for, or what it gives at a time.
+                let came = (buffer.len() - before) as u64;
+                if is_trickle(came, started.elapsed(), self.shared.silence) {
+                    return Err(timed_out(self.host(), self.shared.silence));
                 }
                 answer = self.ask_bytes(file, at, wanted).await?;
             }

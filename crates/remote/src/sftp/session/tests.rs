@@ -267,6 +267,24 @@ fn a_silent_server_is_given_up() {
 }
 
 #[test]
+fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
+    let content = pattern(100_000);
+    // All of it would take half an hour.
+    let (done, bytes) = read(
+        move |asked| {
+            if asked.kind == Asked::READ {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            asked.honest(&content, 1)
+        },
+        0,
+        100_000,
+    );
+    assert!(matches!(done, Err(Fault::Lost(Failure::TimedOut { .. }))), "{done:?}");
+    assert!(bytes == pattern(bytes.len()), "what came is kept");
+}
+
+#[test]
 fn all_who_wait_are_told_when_it_breaks() {
     let answer = |asked: Asked| match asked.kind {
         Asked::READ if asked.range().0 > 0 => vec![0, 0, 0, 1, 99],

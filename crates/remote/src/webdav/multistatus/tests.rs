@@ -94,6 +94,8 @@ fn nonsense_is_none() {
     ] {
         assert_eq!(parse(body.as_bytes()), None, "{}", &body[..body.len().min(60)]);
     }
+    let many = format!("<multistatus>{}</multistatus>", "<response/>".repeat((1 << 20) + 1));
+    assert_eq!(parse(many.as_bytes()), None);
     assert_eq!(parse(b"<multistatus/>"), Some(Vec::new()));
     assert_eq!(parse(b"\xff\xfe\x00"), None);
 }
