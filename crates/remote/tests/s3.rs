@@ -1,6 +1,8 @@
 //! S3 against moto, which is started here. It is left out where moto is not installed.
 #![cfg(feature = "s3")]
 
+#[path = "support/faults.rs"]
+mod faults;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -142,6 +144,24 @@ fn a_repository_in_a_bucket_reads_right() {
     let store = open(moto.place(&bucket, "kopia")).unwrap();
     assert_eq!(store.list("").unwrap().len(), blobs.len());
     check_golden(&case, store);
+}
+
+#[test]
+fn faults_on_the_way_are_survived_or_told() {
+    let Some(moto) = Moto::open_to_all() else { return };
+    let (case, blobs) = golden();
+    let bucket = moto.bucket("k/", &blobs);
+    faults::check(&case, moto.server.port(), &|port| {
+        let mut place = moto.place(&bucket, "k/");
+        place.endpoint = Some(format!("127.0.0.1:{port}"));
+        place.region = Some("us-east-1".into());
+        let mut options = Options::default();
+        faults::impatient(&mut options);
+        match connect(&Connection::new(Storage::S3(place)), &options)? {
+            Opened::Blobs(store) => Ok(store),
+            _ => panic!("a bucket is a store of blobs"),
+        }
+    });
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! For what real servers do too rarely to wait for: they answer 503, cut bodies, lie about ranges, never come to an end. Each
 //! connection has a thread; connections are kept, as HTTP/1.1 has it, unless the test closes them.
 
+mod bucket;
+mod forward;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -10,6 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+pub use bucket::{Bucket, error};
+pub use forward::forward;
 
 /// What a client asked for.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +57,7 @@ pub struct Response {
     cut: Option<usize>,
     length: bool,
     endless: bool,
+    hangs_up: bool,
 }
 
 impl Response {
@@ -65,6 +72,7 @@ impl Response {
             cut: None,
             length: true,
             endless: false,
+            hangs_up: false,
         }
     }
 
@@ -124,6 +132,35 @@ impl Response {
     pub fn endless(mut self) -> Self {
         self.endless = true;
         self.without_length()
+    }
+
+    /// Closes the connection without an answer.
+    #[must_use]
+    pub fn hang_up(mut self) -> Self {
+        self.hangs_up = true;
+        self
+    }
+
+    /// Takes a header away.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Returns the body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Returns a header.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| &**value)
     }
 
     fn keeps_connection(&self) -> bool {
@@ -257,6 +294,9 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
 
 fn write_response(mut stream: &TcpStream, request: &Request, response: &Response) -> Option<()> {
     std::thread::sleep(response.delay);
+    if response.hangs_up {
+        return None;
+    }
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", response.status);
     for (name, value) in &response.headers {
         let _ = write!(head, "{name}: {value}\r\n");

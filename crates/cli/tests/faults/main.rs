@@ -9,6 +9,8 @@ mod bombs;
 mod common;
 mod handles;
 mod kills;
+#[cfg(feature = "networks")]
+mod network;
 mod rollback;
 mod room;
 mod signals;

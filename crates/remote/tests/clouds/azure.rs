@@ -127,6 +127,20 @@ fn a_repository_in_a_container_reads_right() {
 }
 
 #[test]
+fn faults_on_the_way_are_survived_or_told() {
+    let Some(azurite) = Azurite::start() else { return };
+    let (case, blobs) = golden();
+    let container = azurite.container("k/", &blobs);
+    crate::faults::check(&case, azurite.server.port(), &|port| {
+        let Storage::Azure(mut place) = azurite.place(&container, "k/", key(KEY)) else {
+            unreachable!("it is one of Azure")
+        };
+        place.domain = Some(format!("blob.localhost:{port}"));
+        super::open_impatiently(Storage::Azure(place))
+    });
+}
+
+#[test]
 fn a_signature_opens_until_it_expires() {
     let Some(azurite) = Azurite::start() else { return };
     let container = azurite.container("", &[("p1".parse().unwrap(), b"bytes".to_vec())]);

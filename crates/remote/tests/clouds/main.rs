@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod azure;
+#[path = "../support/faults.rs"]
+mod faults;
 mod gcs;
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,6 +18,16 @@ fn options(environment: Environment) -> Options {
     options.environment = environment;
     options.notice = std::sync::Arc::new(|note| eprintln!("{note}"));
     options
+}
+
+/// Opens a store that is not waited for.
+fn open_impatiently(storage: Storage) -> Result<Box<dyn BlobStore>, Error> {
+    let mut options = Options::default();
+    faults::impatient(&mut options);
+    match connect(&Connection::new(storage), &options)? {
+        Opened::Blobs(store) => Ok(store),
+        _ => panic!("a bucket is a store of blobs"),
+    }
 }
 
 fn open(storage: Storage, environment: Environment) -> Result<Box<dyn BlobStore>, Error> {

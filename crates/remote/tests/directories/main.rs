@@ -2,6 +2,8 @@
 //! are left out.
 #![cfg(feature = "rclone")]
 
+#[path = "../support/faults.rs"]
+mod faults;
 mod rclone;
 #[path = "../support/mod.rs"]
 mod support;

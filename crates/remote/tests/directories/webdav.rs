@@ -71,6 +71,24 @@ fn a_repository_reads_right_and_nothing_is_written() {
     }
 }
 
+#[test]
+fn faults_on_the_way_are_survived_or_told() {
+    let (case, blobs) = support::golden();
+    let Some(dav) = Dav::start(&blobs, false, &["--read-only"]) else { return };
+    crate::faults::check(&case, dav.server.port(), &|port| {
+        let Storage::WebDav(mut place) = dav.place("/my%20repo/", "s3cr3t") else {
+            unreachable!("it is one of WebDAV")
+        };
+        place.url = format!("http://127.0.0.1:{port}/my%20repo/");
+        let mut options = Options::default();
+        crate::faults::impatient(&mut options);
+        match connect(&Connection::new(Storage::WebDav(place)), &options)? {
+            Opened::Blobs(store) => Ok(store),
+            _ => panic!("a directory is a store of blobs"),
+        }
+    });
+}
+
 /// Every layout that kopia wrote: those of old versions have no `.shards`, or directories of other lengths.
 #[test]
 fn every_golden_repository_is_listed_as_from_disk() {
