@@ -30,17 +30,21 @@ pub fn of_config(config: &Path) -> Result<Option<Password>> {
         Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
-    let bad = || Error::Config {
+    parse(&text).map(Some).ok_or_else(|| Error::Config {
         what: stored.display().to_string(),
         why: "a stored password is base64, and this is none".into(),
-    };
+    })
+}
+
+/// Reads the text of such a file; `None` if it is no base64.
+pub fn parse(text: &str) -> Option<Password> {
     let mut letters = Zeroizing::new(Vec::with_capacity(text.len()));
     letters.extend(text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')));
     let mut bytes = Zeroizing::new(vec![0; letters.len()]);
-    let length = STANDARD.decode_slice(&letters[..], &mut bytes[..]).map_err(|_| bad())?;
+    let length = STANDARD.decode_slice(&letters[..], &mut bytes[..]).ok()?;
     bytes.truncate(length);
     // The whole buffer is taken over, and wiped to its end.
-    Ok(Some(Password::new(std::mem::take(&mut *bytes))))
+    Some(Password::new(std::mem::take(&mut *bytes)))
 }
 
 #[cfg(test)]

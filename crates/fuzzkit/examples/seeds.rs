@@ -7,6 +7,8 @@
 mod golden;
 #[path = "seeds/own.rs"]
 mod own;
+#[path = "seeds/remote.rs"]
+mod remote;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -80,5 +82,6 @@ fn main() -> io::Result<()> {
     let mut seeds = Seeds::default();
     golden::add(&mut seeds);
     own::add(&mut seeds);
+    remote::add(&mut seeds);
     seeds.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus-seeds"))
 }

@@ -19,7 +19,9 @@
 //! ```
 
 pub mod codec;
+pub mod connection;
 pub mod format;
+pub mod remote;
 pub mod repository;
 mod scratch;
 pub mod storage;
@@ -37,7 +39,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 38] = [
     Target { name: "index_v1", run: format::index_v1 },
     Target { name: "index_v2", run: format::index_v2 },
     Target { name: "directory", run: format::directory },
@@ -58,6 +60,23 @@ pub const TARGETS: [Target; 21] = [
     Target { name: "s2", run: codec::s2 },
     Target { name: "lz4", run: codec::lz4 },
     Target { name: "ecc", run: codec::ecc },
+    Target { name: "configuration", run: connection::configuration },
+    Target { name: "reconnect_token", run: connection::reconnect_token },
+    Target { name: "location", run: connection::location },
+    Target { name: "password_file", run: connection::password_file },
+    Target { name: "s3_answers", run: remote::s3_answers },
+    Target { name: "azure_answers", run: remote::azure_answers },
+    Target { name: "gcs_answers", run: remote::gcs_answers },
+    Target { name: "gdrive_answers", run: remote::gdrive_answers },
+    Target { name: "b2_answers", run: remote::b2_answers },
+    Target { name: "google_credentials", run: remote::google_credentials },
+    Target { name: "webdav_answers", run: remote::webdav_answers },
+    Target { name: "http_headers", run: remote::http_headers },
+    Target { name: "key_files", run: remote::key_files },
+    Target { name: "known_hosts", run: remote::known_hosts },
+    Target { name: "sftp_packets", run: remote::sftp_packets },
+    Target { name: "rclone_words", run: remote::rclone_words },
+    Target { name: "server_messages", run: remote::server_messages },
     Target { name: "repository", run: repository::repository },
 ];
 
