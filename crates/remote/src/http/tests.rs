@@ -118,6 +118,16 @@ fn a_server_that_knows_no_ranges_gives_all_of_it() {
 }
 
 #[test]
+fn a_page_for_people_is_no_blob() {
+    let page = "<html><body>Sign in</body></html>";
+    let (_server, client) =
+        start(move |_| Response::new(200, page).header("content-type", "text/HTML; charset=utf-8"));
+    assert!(matches!(failed(range(&client, 0, 5)), Failure::Nonsense { .. }));
+    let whole = client.read_whole(&Plain, &Request::get("/blob"), 1 << 20);
+    assert!(matches!(&failed(whole), Failure::Nonsense { beginning, .. } if beginning.contains("Sign in")));
+}
+
+#[test]
 fn a_blob_whose_length_nobody_says_is_whole_or_an_error() {
     let file = Arc::new(bytes(20 << 20));
     let served = Arc::clone(&file);

@@ -176,13 +176,18 @@ impl Client {
             .headers
             .get("content-encoding")
             .is_some_and(|encoding| encoding != "identity" && encoding != "aws-chunked");
+        // Who asks for bytes gets those of a blob, or a page for people: of a hotel's network, or of a proxy.
+        let is_page = status == 200 && {
+            let kind = parts.headers.get("content-type").and_then(|kind| kind.to_str().ok());
+            kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
+        };
         match status {
             416 => {
                 transfer.total = unsatisfied(&parts.headers).or(transfer.total);
                 self.flow(body).finish();
                 return Ok(End::Outside);
             }
-            200 | 206 if !encoded => {}
+            200 | 206 if !encoded && !is_page => {}
             _ => {
                 let beginning = self.flow(body).beginning(1024);
                 return Err(over(self.answer(status, parts.headers, beginning).nonsense()));
