@@ -80,7 +80,7 @@ impl Cloud {
 fn a_restore_goes_on_when_its_keys_expire() {
     let (case, _) = golden();
     // At the opening, while indexes are read, and while files are.
-    for good_for in [0, 2, 5, 9, 12] {
+    for good_for in [0, 5, 12] {
         let cloud = Cloud::start(good_for, true);
         faults::restore(&format!("after {good_for} requests"), &case, cloud.open().unwrap());
         assert_eq!(cloud.issued.load(Ordering::SeqCst), 2, "after {good_for} requests");
