@@ -147,8 +147,6 @@ fn one_file_of_a_million_contents_costs_indexes_and_its_way() {
         1 + 3 + 21 + 3,
         "the format, lists, indexes; snapshots, a directory, a file"
     );
-    // A machine that is busy may start the last threads when the first have their answer.
-    assert!(traffic.rounds <= 3 + 1 + 3, "{traffic:?}");
     assert!(!calls.lists.iter().any(|prefix| prefix.is_empty() || prefix.starts_with(['p', 'q'])));
     assert_eq!(calls.lengths, 0);
 }
