@@ -1,5 +1,7 @@
 use std::fs;
 
+use kopia_testkit::tmpfs;
+
 use super::*;
 use crate::MemoryStore;
 use crate::testing::CountingStore;
@@ -194,4 +196,19 @@ fn a_forged_file_is_forgotten_once_a_copy_is_asked_for() {
     let copies: Vec<_> = (0..3).map(|number| store.read_copy(&id, number, 7, Some(20)).unwrap()).collect();
     assert_eq!(copies, [Some(vec![6; 20]), Some(right[7..27].to_vec()), None]);
     assert_eq!(store.read(&id).unwrap(), right);
+}
+
+#[test]
+fn a_full_disk_costs_the_cache_and_nothing_else() {
+    let Some(mount) = tmpfs::mounted() else {
+        let place = tempfile::tempdir().unwrap();
+        return tmpfs::rerun("cached::tests::a_full_disk_costs_the_cache_and_nothing_else", place.path());
+    };
+    tmpfs::resize(&mount, 3 * 4096);
+    let store = cached(&mount, "a", 1 << 20);
+    assert_eq!(read_all(&store), 10);
+    let kept = files(&mount);
+    assert!((1..6).contains(&kept.len()), "{kept:?}");
+    assert!(!kept.iter().any(|path| path.to_string_lossy().contains("unfinished")), "{kept:?}");
+    assert_eq!(read_all(&store), 10 - kept.len());
 }
