@@ -8,11 +8,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Variables and a home directory.
+/// Where systems say how they are called.
+const HOST_NAMES: [&str; 2] = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+
+/// Variables, a home directory and the system's name.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: Arc<HashMap<OsString, OsString>>,
     home: Option<PathBuf>,
+    host: Option<String>,
 }
 
 impl Environment {
@@ -21,9 +25,10 @@ impl Environment {
         Self::default()
     }
 
-    /// Takes the variables and the home directory of this process as they are now.
+    /// Takes the variables and the home directory of this process, and the system's name, as they are now.
     pub fn of_process() -> Self {
-        Self { variables: Arc::new(std::env::vars_os().collect()), home: std::env::home_dir() }
+        let host = HOST_NAMES.iter().find_map(|file| std::fs::read_to_string(file).ok());
+        Self { variables: Arc::new(std::env::vars_os().collect()), home: std::env::home_dir(), host }
     }
 
     /// Takes another home directory.
@@ -31,6 +36,19 @@ impl Environment {
     pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
         self.home = Some(home.into());
         self
+    }
+
+    /// Takes another name of the system.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Returns the name of the system as kopia has it: up to the first dot, in lower case.
+    pub fn host(&self) -> Option<String> {
+        let name = self.host.as_deref()?.trim().split('.').next()?.to_lowercase();
+        Some(name).filter(|name| !name.is_empty())
     }
 
     /// Returns the value of a variable, unless it is empty or not set.
@@ -52,7 +70,7 @@ impl Environment {
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { variables: Arc::new(variables), home: None }
+        Self { variables: Arc::new(variables), ..Self::default() }
     }
 }
 
@@ -75,5 +93,7 @@ mod tests {
             (Some("1"), None, None)
         );
         assert!(!format!("{environment:?}").contains('1'));
+        assert_eq!(environment.host(), None);
+        assert_eq!(environment.with_host("Desk.lan").host().as_deref(), Some("desk"));
     }
 }

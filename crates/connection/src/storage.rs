@@ -10,7 +10,7 @@ mod directory;
 pub(crate) mod display;
 pub(crate) mod json;
 mod kind;
-pub(crate) mod options;
+pub mod options;
 mod server;
 
 use azure_parts::AzureParts;

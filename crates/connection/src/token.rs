@@ -24,7 +24,7 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Reads a token. Blanks and line breaks in it, `=` at its end, and the other alphabet of base64 are no
-/// mistakes: terminals break lines, and programs encode as they like.
+/// mistakes: terminals break lines, and programs encode as they like. All that kopia shows may stand around it.
 ///
 /// ```
 /// let token = "eyJ2ZXJzaW9uIjoiMSIsInN0b3JhZ2UiOnsidHlwZSI6ImZpbGVzeXN0ZW0iLCJjb25maWciOnsicGF0aCI6Ii9iIn19LCJwYXNzd29yZCI6InB3In0";
@@ -41,6 +41,7 @@ pub fn parse(token: &str) -> Result<Connection> {
     if token.len() > file::LONGEST {
         return Err(bad(format!("it has more than {} bytes", file::LONGEST)));
     }
+    let token = shown(token);
     let mut letters = Zeroizing::new(Vec::with_capacity(token.len()));
     letters.extend(token.bytes().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| match byte {
         b'+' => b'-',
@@ -61,6 +62,13 @@ pub fn parse(token: &str) -> Result<Connection> {
         Flaw::Malformed(why) => bad(why),
         Flaw::UnknownType(name) => Error::UnknownStorage { name: format!("storage of the type {name:?}") },
     })
+}
+
+/// Returns the token in what `kopia repository status --reconnect-token` shows: a command that has it as an
+/// option, after much else. Any other text is a token alone.
+fn shown(text: &str) -> &str {
+    let option = text.rsplit_once("--token ").or_else(|| text.rsplit_once("--token="));
+    option.and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or(text)
 }
 
 fn connection(json: &str) -> Result<Connection, Flaw> {

@@ -156,9 +156,10 @@ impl<'t> Spelling<'t> {
     }
 
     /// Applies the query.
-    fn finish(&self, mut storage: Storage, url: &Url<'_>) -> Result<Connection> {
-        storage.apply(url.options().ok_or_else(|| self.bad("its query is no UTF-8 when decoded"))?)?;
-        Ok(Connection::new(storage))
+    fn finish(&self, storage: Storage, url: &Url<'_>) -> Result<Connection> {
+        let mut connection = Connection::new(storage);
+        connection.apply(url.options().ok_or_else(|| self.bad("its query is no UTF-8 when decoded"))?)?;
+        Ok(connection)
     }
 
     /// Decodes who asks: a name, and perhaps a password.
@@ -260,7 +261,8 @@ impl<'t> Spelling<'t> {
                 None => (None, None),
             };
         let owned = |name: Option<&str>| name.filter(|name| !name.is_empty()).map(str::to_owned);
-        (connection.username, connection.hostname) = (owned(username), owned(hostname));
+        connection.username = connection.username.or_else(|| owned(username));
+        connection.hostname = connection.hostname.or_else(|| owned(hostname));
         connection.password = password.map(|password| password.reveal().into());
         Ok(connection)
     }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kopia_connection::{Connection, Environment, Storage};
+use kopia_connection::{Connection, Environment, Limits, Storage};
 use kopia_storage::{BlobStore, ContentServer, Error, FilesystemStore, IoMode, Result};
 
+use crate::paced::PacedStore;
 use crate::patience::Patience;
 
 /// What was opened.
@@ -86,7 +87,13 @@ pub fn connect(connection: &Connection, options: &Options) -> Result<Opened> {
     match &connection.storage {
         #[cfg(feature = "server")]
         Storage::Server(server) => crate::server::open(server, connection, options).map(Opened::Contents),
-        Storage::Filesystem(directory) => blobs(FilesystemStore::open_with(&directory.path, options.io)),
+        Storage::Filesystem(directory) => {
+            let store = FilesystemStore::open_with(&directory.path, options.io);
+            if connection.limits == Limits::default() && options.limit_download.is_none() {
+                return blobs(store);
+            }
+            blobs(store.map(|store| PacedStore::new(store, &connection.limits, options)))
+        }
         #[cfg(feature = "azure")]
         Storage::Azure(place) => blobs(crate::azure::open(place, &connection.limits, options)),
         #[cfg(feature = "b2")]

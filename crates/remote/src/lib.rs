@@ -30,9 +30,9 @@ mod oauth;
 #[cfg(feature = "http")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod objects;
-#[cfg(any(feature = "http", feature = "sftp", feature = "server"))]
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "each kind of store uses a part of it"))]
 mod pace;
+mod paced;
 #[allow(dead_code, reason = "only what waits uses it")]
 mod patience;
 #[cfg(feature = "rclone")]

@@ -25,7 +25,9 @@ impl fmt::Display for Storage {
             Self::GoogleDrive(drive) => write!(f, "gdrive://{}", drive.folder_id),
             Self::Sftp(sftp) => {
                 write!(f, "sftp://{}", sftp.host)?;
-                sftp.port.map_or(Ok(()), |port| write!(f, ":{port}"))?;
+                // A program that connects is not given the port.
+                let port = sftp.port.filter(|_| sftp.external.is_none());
+                port.map_or(Ok(()), |port| write!(f, ":{port}"))?;
                 let gap = if sftp.path.starts_with('/') { "" } else { "/~/" };
                 write!(f, "{gap}{}", sftp.path)
             }

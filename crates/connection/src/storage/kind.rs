@@ -33,6 +33,36 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 10] = [
+        Self::Filesystem,
+        Self::S3,
+        Self::Gcs,
+        Self::Azure,
+        Self::B2,
+        Self::GoogleDrive,
+        Self::Sftp,
+        Self::WebDav,
+        Self::Rclone,
+        Self::Server,
+    ];
+
+    /// Returns how its places are written, as [`url`](crate::url) reads them.
+    pub fn spelling(self) -> &'static str {
+        match self {
+            Self::Filesystem => "/path, or filesystem:///path",
+            Self::S3 => "s3://BUCKET/PREFIX",
+            Self::Gcs => "gs://BUCKET/PREFIX",
+            Self::Azure => "azblob://CONTAINER/PREFIX",
+            Self::B2 => "b2://BUCKET/PREFIX",
+            Self::GoogleDrive => "gdrive://FOLDER-ID",
+            Self::Sftp => "sftp://USER:PASSWORD@HOST:PORT/PATH, or sftp:USER@HOST:PATH",
+            Self::WebDav => "webdavs://USER:PASSWORD@HOST:PORT/PATH, or webdav://… without TLS",
+            Self::Rclone => "rclone:REMOTE:PATH",
+            Self::Server => "kopia://USER@HOST@SERVER:PORT, or kopia+http://USER@SERVER:PORT without TLS",
+        }
+    }
+
     /// Returns the kind that a `storage.type` in kopia's configuration names.
     pub fn of_type(name: &str) -> Option<Self> {
         Some(match name {

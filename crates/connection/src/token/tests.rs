@@ -16,6 +16,10 @@ fn what_terminals_and_programs_do_to_a_token_is_undone() {
         format!("{TOKEN}\n"),
         format!("  {start}\r\n{end}  "),
         format!("{TOKEN}=="),
+        format!(
+            "Epoch Manager: enabled\n\n$ kopia repository connect from-config --token {TOKEN}\n\nNOTICE: x"
+        ),
+        format!("kopia repository connect from-config --token={TOKEN}"),
         STANDARD.encode(&json),
     ] {
         let connection = parse(&token).unwrap();

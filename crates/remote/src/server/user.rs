@@ -23,6 +23,7 @@ impl User {
         let from = |names: &[&str]| names.iter().find_map(|name| environment.var(name)).map(str::to_owned);
         let name = connection.username.clone().or_else(|| from(&["USER", "LOGNAME", "USERNAME"]));
         let host = connection.hostname.clone().or_else(|| from(&["HOSTNAME", "COMPUTERNAME"]));
+        let host = host.or_else(|| environment.host());
         let (Some(name), Some(host)) = (name, host) else {
             return Err(unusable(
                 "a Kopia repository server wants to know who asks: give the user and the host, as \
@@ -83,6 +84,9 @@ mod tests {
         assert_eq!((&*shown(None), &*shown(Some("Alice"))), ("bob@desk", "alice@desk"));
         let nowhere = User::of(&connection(Some("Alice"), Some("pw")), &Environment::empty());
         assert!(nowhere.is_err(), "the host is not known");
+        let named =
+            User::of(&connection(Some("Alice"), Some("pw")), &Environment::empty().with_host("PC.lan"));
+        assert_eq!(named.unwrap().shown, "alice@pc");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use super::*;
-use crate::Connection;
+use crate::Limits;
+use crate::storage::{AzureIdentity, Kind, KnownHosts, Server, SshKey, Storage, Trust};
 
 fn options(pairs: &[(&str, &str)]) -> Options {
     let mut options = Options::default();
@@ -73,6 +74,84 @@ fn every_kind_has_its_own() {
     assert!(
         matches!(server, Storage::Server(Server { trust: Trust::Fingerprint(print), .. }) if print == "AB")
     );
+}
+
+#[test]
+fn all_that_kopia_has_options_for_can_be_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("rclone.conf");
+    std::fs::write(&config, "[r]\n").unwrap();
+    let mut rclone = storage("rclone:r:p");
+    let mut given = options(&[
+        ("rclone-args", "--config"),
+        ("rclone-args", "/a b"),
+        ("rclone-env", "A=hush"),
+        ("rclone-env", "B=2"),
+        ("rclone-exe", "/opt/rclone"),
+        ("rclone-startup-timeout", "1m"),
+    ]);
+    given.set("embed-rclone-config", config.to_str().unwrap());
+    rclone.apply(given).unwrap();
+    let Storage::Rclone(rclone) = rclone else { panic!("no rclone") };
+    assert_eq!(rclone.arguments, ["--config", "/a b"]);
+    assert_eq!(rclone.environment, ["A=hush".into(), "B=2".into()]);
+    assert_eq!(rclone.embedded_config, Some("[r]\n".into()));
+
+    let url = "sftp://u@h/p?port=2222&key-data=K&keyfile=/k&known-hosts=/h&known-hosts-data=L";
+    let Storage::Sftp(sftp) = storage(url) else { panic!("no SFTP") };
+    assert_eq!((sftp.port, sftp.key), (Some(2222), Some(SshKey::Text("K".into()))));
+    assert_eq!(sftp.known_hosts, Some(KnownHosts::Text("L".into())));
+    assert!(Connection::parse("sftp://u@h/p?port=hush").unwrap_err().to_string().contains("65535"));
+}
+
+#[test]
+fn limits_and_users_are_said_of_the_connection() {
+    let url = "kopia://a@b@h?limit-download=2K&read-requests-per-second=1.5&list-requests-per-second=3\
+               &concurrent-reads=4&override-username=c";
+    let mut connection = Connection::parse(url).unwrap();
+    let limits = Limits {
+        reads_per_second: Some(1.5),
+        lists_per_second: Some(3.0),
+        download_bytes_per_second: Some(2048.0),
+        concurrent_reads: Some(4),
+    };
+    assert_eq!(connection.limits, limits);
+    let who = (connection.username.as_deref(), connection.hostname.as_deref());
+    assert_eq!(who, (Some("c"), Some("b")));
+    let none = ["limit-download", "read-requests-per-second", "list-requests-per-second", "concurrent-reads"];
+    connection.apply(options(&none.map(|name| (name, "0")))).unwrap();
+    assert_eq!(connection.limits, Limits::default());
+    for (name, value) in [("limit-download", "fast"), ("concurrent-reads", "-1"), ("concurrent-reads", "NaN")]
+    {
+        let said = connection.apply(options(&[(name, value)])).unwrap_err().to_string();
+        assert!(said.contains(name) && said.contains("such as"), "{said}");
+    }
+}
+
+/// What is described is what is known, by each kind of storage.
+#[test]
+fn the_list_of_options_is_true() {
+    let urls = [
+        (Kind::Filesystem, "/p"),
+        (Kind::S3, "s3://b"),
+        (Kind::Gcs, "gs://b"),
+        (Kind::Azure, "azblob://c"),
+        (Kind::B2, "b2://b"),
+        (Kind::GoogleDrive, "gdrive://f"),
+        (Kind::Sftp, "sftp://h/p"),
+        (Kind::WebDav, "webdav://h/p"),
+        (Kind::Rclone, "rclone:r:p"),
+        (Kind::Server, "kopia://h"),
+    ];
+    assert_eq!(urls.map(|(kind, _)| kind), Kind::ALL);
+    for (kind, url) in urls {
+        for known in KNOWN {
+            let mut connection = Connection::parse(url).unwrap();
+            let applied = connection.apply(options(&[(known.name, "x")]));
+            let is_strange = applied.is_err_and(|error| error.to_string().contains("means nothing to"));
+            assert_eq!(!is_strange, known.kinds.contains(&kind), "{} of {url}", known.name);
+        }
+    }
 }
 
 #[test]
