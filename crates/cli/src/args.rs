@@ -20,6 +20,7 @@ pub(crate) use archive::Archive;
 pub(crate) use prices::Prices;
 pub(crate) use restore::Restore;
 use store::Stores;
+pub(crate) use store::help as option_help;
 use values::{about_io, as_stored, one_of, percent};
 pub(crate) use what::{OptionalWhat, What};
 
@@ -35,6 +36,8 @@ pub(crate) use what::{OptionalWhat, What};
                   each with /a/path/below.\n\n\
                   The repository is what --repository, --config or --token says, else KOPIA_REPOSITORY, else what kopia is \
                   connected to on this machine (KOPIA_CONFIG_PATH, or its usual place): then nothing has to be given.\n\n\
+                  What a URL can say beside the place, as s3://bucket/prefix?region=eu-west-1, can be an option, too: \
+                  --region eu-west-1. `kopia-rs connections --kinds` lists all of it.\n\n\
                   The password is taken from --password-file, else from KOPIA_PASSWORD, else from where kopia stored it, else \
                   asked for on a terminal.\n\n\
                   Examples:\n  \
@@ -132,7 +135,7 @@ pub(crate) enum Command {
     /// Show what the repository is and holds.
     Status,
     /// List the repositories that kopia is connected to on this machine.
-    Connections,
+    Connections(Connections),
     /// List snapshots.
     #[command(
         after_help = "Examples:\n  kopia-rs snapshots\n  kopia-rs snapshots anna@laptop:/home/anna --json"
@@ -184,6 +187,13 @@ pub(crate) struct Mover {
     /// List the variables that movers are given, and what is done with each.
     #[arg(long)]
     pub(crate) variables: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connections {
+    /// List instead what URLs and options can say of each kind of storage.
+    #[arg(long)]
+    pub(crate) kinds: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         work(&session).map(|exit| session.conclude(exit))
     };
     match command {
-        Command::Connections => connections::run(global),
+        Command::Connections(args) => connections::run(global, args),
         Command::Status => with(&|session| status::run(session)),
         Command::Snapshots(args) => with(&|session| snapshots::run(session, args)),
         Command::Ls(args) => with(&|session| ls::run(session, args)),

@@ -48,7 +48,7 @@ const COMMANDS: [(&[&str], &str); 11] = [
 ];
 
 /// Options, each with what to use instead.
-const OPTIONS: [(&[&str], &str); 4] = [
+const OPTIONS: [(&[&str], &str); 6] = [
     (
         &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
         "there is none yet; restore the folders that are wanted one by one",
@@ -58,8 +58,28 @@ const OPTIONS: [(&[&str], &str); 4] = [
         "a password is never an argument: use KOPIA_PASSWORD, --password-file or the prompt",
     ),
     (
+        &["--bucket", "--container", "--url", "--remote-path", "--folder-id"],
+        "that is part of the place, as in --repository s3://bucket/prefix; `connections --kinds` lists all",
+    ),
+    (
+        &[
+            "--flat",
+            "--read-only",
+            "--readonly",
+            "--embed-credentials",
+            "--list-parallelism",
+            "--atomic-writes",
+            "--rclone-debug",
+            "--rclone-nowait-for-transfers",
+            "--cache-directory",
+            "--no-check-for-updates",
+            "--enable-actions",
+        ],
+        "leave it out: to a reader it means nothing",
+    ),
+    (
         &["--host", "--path", "--tag", "--tags", "--user", "-H", "--all", "-a"],
-        "name a source: user@host:/path",
+        "name a source, user@host:/path, or as the repository a place: --repository sftp://user@host/path",
     ),
     (&["--target", "-t"], "the target is the second argument: restore WHAT TARGET"),
 ];
@@ -107,6 +127,8 @@ mod tests {
             ("dump x", "kopia-rs cat"),
             ("restore a b --exclude c", "one by one"),
             ("status --password x", "never an argument"),
+            ("status --bucket x", "s3://bucket/prefix"),
+            ("snapshots --flat", "leave it out"),
         ] {
             assert!(hint_of(arguments).is_some_and(|hint| hint.contains(answer)), "{arguments}");
         }

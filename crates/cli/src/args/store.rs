@@ -1,87 +1,65 @@
 //! What a store needs beside its place, under kopia's own names. A URL can say all of it, too.
 
-use std::path::PathBuf;
-
+use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches};
 use kopia_rs::connection::storage::Options;
+use kopia_rs::connection::storage::options::{KNOWN, Known};
 
-/// Options of stores.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Options of stores, beside what URL, configuration or token say")]
-pub(crate) struct Stores {
-    /// The server of S3; Amazon's if none is given.
-    #[arg(long, global = true, hide_short_help = true, value_name = "HOST[:PORT]")]
-    endpoint: Option<String>,
-    /// The region of S3; it is asked for if none is given.
-    #[arg(long, global = true, hide_short_help = true, value_name = "REGION")]
-    region: Option<String>,
-    /// The id of the access key of S3; an empty one stands for a role [env: AWS_ACCESS_KEY_ID].
-    #[arg(long, global = true, hide_short_help = true, value_name = "ID")]
-    access_key: Option<String>,
-    /// The access key; others can see arguments, so better give AWS_SECRET_ACCESS_KEY.
-    #[arg(long, global = true, hide_short_help = true, value_name = "KEY")]
-    secret_access_key: Option<String>,
-    /// The token of keys that expire; better give AWS_SESSION_TOKEN.
-    #[arg(long, global = true, hide_short_help = true, value_name = "TOKEN")]
-    session_token: Option<String>,
-    /// The section of ~/.aws/config and ~/.aws/credentials to take credentials from [env: AWS_PROFILE].
-    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
-    profile: Option<String>,
-    /// Speak HTTP without TLS, with S3 and Azure.
-    #[arg(long, global = true, hide_short_help = true)]
-    disable_tls: bool,
-    /// Take any certificate, with S3.
-    #[arg(long, global = true, hide_short_help = true)]
-    disable_tls_verification: bool,
-    /// Trust these certificates in place of the system's, with S3 and Kopia repository servers.
-    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
-    root_ca_pem_path: Option<PathBuf>,
-    /// Show the bucket as it was then, with S3, Google and Azure.
-    #[arg(long, global = true, hide_short_help = true, value_name = "TIME")]
-    point_in_time: Option<String>,
-    /// The account of Azure; its key or SAS come from variables [env: AZURE_STORAGE_ACCOUNT].
-    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
-    storage_account: Option<String>,
-    /// The file of credentials, with Google.
-    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
-    credentials_file: Option<PathBuf>,
-    /// The private key, with SFTP.
-    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
-    keyfile: Option<PathBuf>,
-    /// The keys of servers, with SFTP.
-    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
-    known_hosts: Option<PathBuf>,
-    /// The SHA-256 of the server's certificate, with WebDAV and Kopia repository servers.
-    #[arg(long, global = true, hide_short_help = true, value_name = "HEX")]
-    server_cert_fingerprint: Option<String>,
-}
+/// Options of stores, as they are given: a list of [`KNOWN`] keeps what `--help` and URLs know in one place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stores(Options);
 
 impl Stores {
     /// Returns what is given, by kopia's names.
     pub(crate) fn options(&self) -> Options {
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
-        let switch = |is_set: bool| is_set.then(String::new);
-        let mut options = Options::default();
-        for (name, value) in [
-            ("endpoint", self.endpoint.clone()),
-            ("region", self.region.clone()),
-            ("access-key", self.access_key.clone()),
-            ("secret-access-key", self.secret_access_key.clone()),
-            ("session-token", self.session_token.clone()),
-            ("profile", self.profile.clone()),
-            ("disable-tls", switch(self.disable_tls)),
-            ("disable-tls-verification", switch(self.disable_tls_verification)),
-            ("root-ca-pem-path", path(&self.root_ca_pem_path)),
-            ("point-in-time", self.point_in_time.clone()),
-            ("storage-account", self.storage_account.clone()),
-            ("credentials-file", path(&self.credentials_file)),
-            ("keyfile", path(&self.keyfile)),
-            ("known-hosts", path(&self.known_hosts)),
-            ("server-cert-fingerprint", self.server_cert_fingerprint.clone()),
-        ] {
-            if let Some(value) = value {
-                options.set(name, value);
+        self.0.clone()
+    }
+}
+
+/// Makes an option of the command. Few need one, so `--help` shows those of all stores alone.
+fn arg(known: &Known) -> Arg {
+    let arg = Arg::new(known.name).long(known.name).global(true).help(help(known));
+    let arg = arg.hide(!known.is_common()).help_heading("Options of all commands");
+    match known.value {
+        Some(name) => arg.value_name(name).action(ArgAction::Append).allow_hyphen_values(known.is_list),
+        None => arg.action(ArgAction::SetTrue),
+    }
+}
+
+/// Says what an option is for, and which variable says the same.
+pub(crate) fn help(known: &Known) -> String {
+    let variable = known.variable.map(|name| format!(" [env: {name}]")).unwrap_or_default();
+    format!("{}{variable}", known.about)
+}
+
+impl clap::Args for Stores {
+    fn augment_args(command: Command) -> Command {
+        command.args(KNOWN.iter().map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Stores {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut stores = Self::default();
+        stores.update_from_arg_matches(matches)?;
+        Ok(stores)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        for Known { name, value, .. } in KNOWN {
+            if value.is_none() {
+                if matches.get_flag(name) {
+                    self.0.set(*name, "");
+                }
+                continue;
+            }
+            for value in matches.get_many::<String>(name).into_iter().flatten() {
+                self.0.set(*name, value.as_str());
             }
         }
-        options
+        Ok(())
     }
 }

@@ -3,15 +3,20 @@
 use std::io::{self, Write};
 
 use kopia_rs::connection::places::{self, Place};
+use kopia_rs::connection::storage::Kind;
+use kopia_rs::connection::storage::options::{KNOWN, Known};
 use kopia_rs::connection::{Connection, Environment};
 use kopia_rs::diagnosis::text::chain;
 use serde_json::{Value, json};
 
-use crate::args::Global;
+use crate::args::{Connections, Global, option_help};
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, JsonArray, for_terminal, log_line};
 
-pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
+pub(crate) fn run(global: &Global, args: &Connections) -> Result<Exit, Failure> {
+    if args.kinds {
+        return if global.json { kinds_as_json() } else { list_kinds() }.map_err(Failure::output);
+    }
     let places = places::find(&Environment::of_process());
     let found: Vec<_> = places.iter().map(Found::look).collect();
     if global.json {
@@ -93,4 +98,48 @@ fn list(found: &[Found<'_>]) -> io::Result<()> {
         }
     }
     out.flush()
+}
+
+/// Lists how places of each kind are written, and what can be said beside the place.
+fn list_kinds() -> io::Result<Exit> {
+    let mut out = output::out();
+    writeln!(out, "Options are given as --name VALUE, or in the URL as ?name=value&name=value.\n")?;
+    writeln!(out, "every kind")?;
+    KNOWN.iter().filter(|known| known.is_common()).try_for_each(|known| list_option(&mut out, known))?;
+    for kind in Kind::ALL {
+        writeln!(out, "\n{kind}: {}", kind.spelling())?;
+        let mut own = KNOWN.iter().filter(|known| !known.is_common() && known.kinds.contains(&kind));
+        own.try_for_each(|known| list_option(&mut out, known))?;
+    }
+    out.flush()?;
+    Ok(Exit::Complete)
+}
+
+fn list_option(out: &mut impl Write, known: &Known) -> io::Result<()> {
+    let name = format!("{} {}", known.name, known.value.unwrap_or_default());
+    writeln!(out, "  --{name:<34} {}", option_help(known))
+}
+
+fn kinds_as_json() -> io::Result<Exit> {
+    let mut array = JsonArray::new();
+    for kind in Kind::ALL {
+        let own = KNOWN.iter().filter(|known| known.kinds.contains(&kind));
+        let options = own.map(|known| {
+            json!({
+                "name": known.name,
+                "value": known.value,
+                "about": known.about,
+                "variable": known.variable,
+                "isList": known.is_list,
+                "isSecret": known.is_secret,
+            })
+        });
+        array.push(&json!({
+            "type": kind.type_name(),
+            "url": kind.spelling(),
+            "options": options.collect::<Vec<_>>(),
+        }))?;
+    }
+    array.finish()?;
+    Ok(Exit::Complete)
 }

@@ -39,9 +39,8 @@ impl Choice {
                 None => return Ok(None),
             },
         };
-        let storage = &mut choice.connection.storage;
-        storage.apply(global.stores.options())?;
-        storage.complete(environment)?;
+        choice.connection.apply(global.stores.options())?;
+        choice.connection.complete(environment)?;
         Ok(Some(choice))
     }
 

@@ -20,6 +20,7 @@ mod left_behind;
 mod listing;
 mod memory;
 mod mounts;
+mod networks;
 mod password;
 mod restoring;
 mod rooms;
