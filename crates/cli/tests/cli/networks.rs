@@ -293,10 +293,10 @@ fn what_is_read_takes_as_long_as_limits_say() {
     let bytes: u64 = case().cheap_blobs().iter().map(|(_, bytes)| bytes.len() as u64).sum();
     assert!(bytes > 4096, "the repository is large enough to be read slowly");
     let limited = |option: &str| KopiaRs::golden("epochs", "snapshots --json").arg(option);
-    for command in [limited("--limit-download=2K"), limited("--read-requests-per-second=5")] {
+    for command in [limited("--limit-download=2K"), limited("--read-requests-per-second=2")] {
         assert!(timed(command) > Duration::from_millis(600));
     }
-    for limits in [json!({"maxDownloadSpeedBytesPerSecond": 2048}), json!({"readsPerSecond": 5})] {
+    for limits in [json!({"maxDownloadSpeedBytesPerSecond": 2048}), json!({"readsPerSecond": 2})] {
         let (token, _) = connected(&storage(limits), &place);
         assert!(timed(KopiaRs::new("snapshots --json --token").arg(token)) > Duration::from_millis(600));
     }
