@@ -38,12 +38,14 @@ pub(crate) fn run(
     target::refuse_archive(&selection.entry, &args.target)?;
     let directory = session.repository.store().directory();
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
+    // It may read the directory, which a dry run is to count as well.
+    let room = room::note(&selection.entry, args);
     if args.dry_run {
         announce(session, &selection, &args.target);
         return dry_run::run(session, &selection, args, report()?);
     }
     announce(session, &selection, &args.target);
-    if let Some(note) = room::note(&selection.entry, args) {
+    if let Some(note) = room {
         session.note(&note);
     }
     let report = report()?;

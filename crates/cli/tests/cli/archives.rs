@@ -66,8 +66,11 @@ fn what_lies_in_an_archive_is_said_before_anything_is_read_or_written() {
             "bulk 5 to 12 h, standard 3 to 5 h, expedited 1 to 5 min",
         ]);
     }
-    let ran =
-        command(&bucket, "restore latest/d1 --json --report").arg(place.path("report")).arg(&target).run();
+    let ran = command(&bucket, "restore latest/d1 --json")
+        .arg("--report")
+        .arg(place.path("report"))
+        .arg(&target)
+        .run();
     let archive = &ran.exits(1).json()["archive"];
     assert_eq!(
         (&archive["neededFor"], &archive["packs"], &archive["thawing"]),
