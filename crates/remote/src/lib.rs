@@ -30,7 +30,7 @@ mod oauth;
 #[cfg(feature = "http")]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod objects;
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "each kind of store uses a part of it"))]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod pace;
 mod paced;
 #[allow(dead_code, reason = "only what waits uses it")]
