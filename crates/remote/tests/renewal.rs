@@ -1,6 +1,5 @@
 //! Keys and tokens that expire in the middle of a restore: others are got, and it goes on.
 #![cfg(feature = "s3")]
-#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 #[path = "support/faults.rs"]
 #[allow(dead_code, reason = "a restore alone is used of it")]

@@ -290,7 +290,7 @@ fn what_is_read_takes_as_long_as_limits_say() {
         assert_eq!(run(command).exits(0).json(), listed());
         started.elapsed()
     };
-    let bytes: u64 = case().cheap_blobs().iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    let bytes: u64 = case().cheap_blobs().values().map(|bytes| bytes.len() as u64).sum();
     assert!(bytes > 4096, "the repository is large enough to be read slowly");
     let limited = |option: &str| KopiaRs::golden("epochs", "snapshots --json").arg(option);
     for command in [limited("--limit-download=2K"), limited("--read-requests-per-second=2")] {

@@ -58,7 +58,7 @@ pub(crate) fn restore(name: &str, case: &Case, store: impl BlobStore) {
     let repository = repository.unwrap_or_else(|error| panic!("{name}: {error:?}"));
     let snapshots = repository.snapshots().expect("snapshots are listed");
     let (listed, expected) = case.pairs().pop().expect("the repository has a snapshot");
-    let snapshot = snapshots.iter().find(|snapshot| snapshot.id().to_string() == listed.id);
+    let snapshot = snapshots.iter().find(|snapshot| snapshot.id() == listed.id);
     let target = tempfile::tempdir().expect("the directory is our own");
     let root = snapshot.expect("it is listed").root().expect("it has a root");
     let options = kopia_restore::Options::default();
