@@ -76,15 +76,11 @@ fn failure(case: &Case, store: Result<Box<dyn BlobStore>, Error>) -> Option<Fail
         Err(error) => return error.failure().cloned(),
     };
     let opened = Repository::open(store, &Password::from(&*case.password));
-    let error = opened.and_then(|repository| repository.snapshots().map(drop)).err()?;
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<Error>() {
-            return error.failure().cloned();
-        }
-        source = error.source();
+    match opened.and_then(|repository| repository.snapshots().map(drop)) {
+        Err(kopia_repository::Error::Storage(error)) => error.failure().cloned(),
+        Err(error) => panic!("{error:?}"),
+        Ok(()) => None,
     }
-    None
 }
 
 /// Starts a proxy, and returns how many answers it spoilt.
@@ -130,6 +126,10 @@ const PASSES: [(&str, Spoil); 7] = [
     }),
     ("a server that knows no ranges", |request, _, server| {
         let mut request = request.clone();
+        // The range is a part of what Azure's keys sign.
+        if request.header("authorization").is_some_and(|how| how.starts_with("SharedKey")) {
+            return forward(server, &request);
+        }
         request.headers.retain(|(name, _)| !matches!(&**name, "range" | "x-ms-range"));
         forward(server, &request)
     }),
