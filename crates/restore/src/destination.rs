@@ -127,3 +127,24 @@ pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_opened_to_change_gets_all_rights_of_its_owner_and_keeps_the_others() {
+        let place = tempfile::tempdir().unwrap();
+        let parent = fs::File::open(place.path()).unwrap();
+        let path = place.path().join("directory");
+        fs::create_dir(&path).unwrap();
+        for (before, after) in [(0, 0o700), (0o2555, 0o2755), (0o1077, 0o1777), (0o751, 0o751)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+            open_to_change(parent.as_fd(), b"directory").unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, after, "of {before:o}");
+        }
+    }
+}

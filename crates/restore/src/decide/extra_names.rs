@@ -62,3 +62,26 @@ impl ExtraNames {
         Some(self.names.into_extras(is_root, options))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_the_snapshot_has_and_cannot_be_restored_is_no_extra() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["refused", "extra"] {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+        let directory = fs::File::open(place.path()).unwrap();
+        let mut names = ExtraNames::read(directory.as_fd()).unwrap();
+        names.note_refused("refused");
+        let extras = names.settle(directory.as_fd(), None, true, &Options::default(), |name, _| {
+            panic!("{name} is known");
+        });
+        assert_eq!(extras.unwrap(), [b"extra".as_slice().into()]);
+    }
+}

@@ -69,3 +69,46 @@ impl Present {
         Self { is_right: right && end == length, may_stay }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
+
+    use super::*;
+    use crate::Options;
+    use crate::destination::metadata::keep::Creator;
+
+    #[test]
+    fn a_file_is_right_if_its_bytes_and_its_length_are() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RepositoryWriter::new();
+        let object = writer.file(b"right");
+        let entries = [("short", 4), ("file", 5), ("long", 6)];
+        let entries =
+            entries.map(|(name, size)| json!({"name": name, "type": "f", "size": size, "obj": object}));
+        let root = writer.directory(&entries);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+        writer.finish_in(&place.path().join("repository")).unwrap();
+        let store = kopia_storage::FilesystemStore::open(place.path().join("repository")).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let directory = fs::File::open(place.path()).unwrap();
+        let keeper = Keeper::new(&Options::default(), Creator::of_process());
+        let is_right = |name: &str, bytes: &str| {
+            fs::write(place.path().join("here"), bytes).unwrap();
+            let entry = root.at(name).unwrap();
+            Present::of(&entry, directory.as_fd(), "here", keeper, &mut Vec::new()).is_right
+        };
+        assert!(is_right("file", "right"));
+        for bytes in ["wrong", "righ", "right!", ""] {
+            assert!(!is_right("file", bytes), "{bytes}");
+        }
+        // Entries whose objects have another length than they say.
+        assert!(!is_right("short", "righ") && !is_right("long", "right!") && !is_right("long", "right"));
+    }
+}

@@ -94,3 +94,27 @@ fn is_stub(directory: BorrowedFd<'_>, name: &str) -> bool {
         .and_then(|(file, _)| std::fs::File::from(file).take(MAX_STUB + 1).read_to_end(&mut bytes));
     read.is_ok_and(|length| length as u64 <= MAX_STUB) && Stub::parse(name, &bytes).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_a_placeholder_if_a_stub_is_all_that_it_has() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = fs::File::open(place.path()).unwrap();
+        let inner = place.path().join("d.kopia-entry");
+        let found = || of(directory.as_fd(), "d").is_some();
+        fs::create_dir(&inner).unwrap();
+        assert!(!found(), "it has nothing");
+        fs::write(inner.join(PLACEHOLDER_SUFFIX), "notes").unwrap();
+        assert!(!found(), "it has no stub");
+        fs::write(inner.join(PLACEHOLDER_SUFFIX), r#"{"name":"d","type":"d","obj":"k0a1b"}"#).unwrap();
+        assert!(found());
+        fs::write(inner.join("somebody's"), "").unwrap();
+        assert!(!found(), "it has more");
+    }
+}

@@ -70,6 +70,22 @@ fn markers_stay_for_the_end_of_their_own_restore_alone() {
 }
 
 #[test]
+fn the_sticky_bit_says_that_the_target_is_new() {
+    let root: ObjectId = "kaa".parse().unwrap();
+    for (new, mode) in [(false, 0o700), (true, 0o1700)] {
+        let place = tempfile::tempdir().unwrap();
+        let made = Target { new: new.into(), ..target(place.path()) };
+        let staging = Staging::open(&made, root, &Options::default()).unwrap();
+        let found = fs::metadata(place.path().join(staging.name())).unwrap().permissions().mode();
+        assert_eq!(found & 0o7777, mode);
+        drop(staging);
+        let again = target(place.path());
+        assert!(Staging::open(&again, root, &Options::default()).unwrap().is_left());
+        assert_eq!(again.is_new(), new);
+    }
+}
+
+#[test]
 fn a_shard_does_not_join_a_restore_of_the_whole() {
     let place = tempfile::tempdir().unwrap();
     let target = target(place.path());
