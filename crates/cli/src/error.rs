@@ -11,7 +11,7 @@ use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::{
     Advice, Audience, Hint, OpenFailure, hints, hints_of_list, hints_of_name, hints_of_opening,
 };
-use kopia_rs::diagnosis::{hints_of_restore, hints_of_storage, meant};
+use kopia_rs::diagnosis::{RemoteFailure, hints_of_remote, hints_of_restore, hints_of_storage, meant};
 use kopia_rs::{Error, Repository, Snapshots, restore, storage};
 
 use crate::terminal::output::{escape, log_line};
@@ -89,6 +89,11 @@ impl Failure {
     /// Makes the failure of a repository that cannot be opened.
     pub(crate) fn unopened(error: &Error, failure: OpenFailure<'_>) -> Self {
         Self::failed(message(error)).advised(&hints_of_opening(failure))
+    }
+
+    /// As [`Self::unopened`], of a repository over a network.
+    pub(crate) fn unopened_remote(error: &Error, failure: RemoteFailure<'_>) -> Self {
+        Self::failed(message(error)).advised(&hints_of_remote(failure))
     }
 
     /// Makes the failure of a name that stands for nothing, or cannot be looked up. `command` is the command

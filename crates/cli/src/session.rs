@@ -4,6 +4,7 @@ pub(crate) mod archive;
 mod choice;
 mod gaps;
 mod opening;
+mod remote;
 
 use std::cell::Cell;
 
@@ -22,7 +23,8 @@ use crate::wording::advice::audience;
 use archive::Archive;
 pub(crate) use choice::Choice;
 use gaps::Gaps;
-pub(crate) use opening::store;
+pub(crate) use opening::{options, store};
+pub(crate) use remote::remote;
 
 /// What a command works with.
 pub(crate) struct Session {

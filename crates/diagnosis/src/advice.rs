@@ -6,7 +6,8 @@ use kopia_repository::{Error, Repository};
 use kopia_storage::{ErrorKind, Failure};
 
 use crate::finding::{Cause, Hint};
-use crate::{Audience, upgrade};
+use crate::remote::Remote;
+use crate::{Audience, store_failure, upgrade};
 pub use restore::hints_of_restore;
 
 const FORMAT_BLOB: &str = "kopia.repository";
@@ -83,9 +84,9 @@ pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
         E::UnsupportedBackend { .. } => vec![Hint::MountStorage, Hint::MarkDirectory],
         E::NoBlobs { .. } => vec![Hint::LookWhereItLies],
         _ if matches!(error.failure(), Some(Failure::Cold { .. })) => vec![Hint::FetchFromArchive],
+        // Users and directories of this machine do not matter where a server says no.
+        _ if error.failure().is_some() => of_server(error),
         _ if error.kind() == ErrorKind::TryAgain => vec![Hint::TryAgain],
-        // What a server says no with says what to do about it; users and directories of this machine do not matter.
-        _ if error.failure().is_some() => Vec::new(),
         _ if error.kind() == ErrorKind::NotAllowed => vec![Hint::ReadableUser],
         E::Open { .. } => vec![Hint::NameRepository],
         E::NotFound { .. } | E::Short { .. } => vec![Hint::AnotherCopy],
@@ -93,6 +94,28 @@ pub fn hints_of_storage(error: &kopia_storage::Error) -> Advice {
         _ => Vec::new(),
     };
     Advice { kind: Cause::Storage, hints }
+}
+
+/// Returns what can be done about what a server said no with, as far as the error alone tells.
+fn of_server(error: &kopia_storage::Error) -> Vec<Hint> {
+    use kopia_storage::Error as E;
+    let (Some(failure), Some(place)) = (
+        error.failure(),
+        match error {
+            E::Read { place, .. }
+            | E::List { place, .. }
+            | E::Open { place, .. }
+            | E::NotServed { place, .. } => Some(place),
+            _ => None,
+        },
+    ) else {
+        return Vec::new();
+    };
+    match Remote::of_location(place) {
+        Some(remote) => store_failure::hints(failure, error.kind(), &remote),
+        None if error.kind() == ErrorKind::TryAgain => vec![Hint::TryAgain],
+        None => Vec::new(),
+    }
 }
 
 /// Returns what can be done about a list of snapshots that cannot be read: others can be listed without the

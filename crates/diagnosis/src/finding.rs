@@ -1,6 +1,7 @@
 //! What was found, as values. Their texts stand in [`text`](crate::text).
 
 mod hint;
+mod store_hint;
 
 use std::path::PathBuf;
 
@@ -8,12 +9,15 @@ use kopia_format::snapshot::Source;
 use serde::Serialize;
 
 use crate::access::Refusals;
+use crate::around::StorePlace;
 use crate::identity::Identity;
 use crate::neighbours::Neighbour;
 use crate::password::{PasswordSource, Variant};
+use crate::remote::Backend;
 use crate::replicas::Replicas;
 use crate::serialize::{path, text};
 pub use hint::{BeforeResume, Hint};
+pub use store_hint::StoreHint;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -125,6 +129,57 @@ pub enum Finding {
     },
     /// No password was given, so that the repository was not opened.
     NoPassword,
+    /// Repositories lie around a place over a network, which holds none.
+    ElsewhereInStore {
+        /// What the place is called.
+        given: String,
+        /// What is spoken there.
+        backend: Backend,
+        /// What stands before a prefix or path: the bucket, `https://host`, `remote:`.
+        container: String,
+        /// Nearest first.
+        found: Vec<StorePlace>,
+        /// Whether the directory does not exist at all.
+        missing: bool,
+    },
+    /// There is no repository at a place over a network, nor around it.
+    NothingInStore {
+        /// What the place is called.
+        given: String,
+        /// What is spoken there.
+        backend: Backend,
+        /// Whether the directory does not exist at all.
+        missing: bool,
+        /// Whether nothing is there.
+        is_empty: bool,
+        /// Some of the names there, or around it.
+        holds: Vec<String>,
+        /// Whether there was more to look at.
+        is_cut: bool,
+        /// Why it could not be looked at, if it could not.
+        why: Option<String>,
+    },
+    /// The repository is there, and was not at the instant that is shown.
+    NotThereYet {
+        /// What the place is called.
+        given: String,
+        /// The instant.
+        time: String,
+        /// When its format blob was last written.
+        written: Option<String>,
+    },
+    /// The clock of this machine is not the server's.
+    ClockSkew {
+        /// What the place is called.
+        location: String,
+        /// How many seconds this machine is ahead.
+        seconds: i64,
+    },
+    /// A Kopia repository server shows this user no snapshot.
+    ServerShowsNothing {
+        /// What the server is called.
+        location: String,
+    },
     /// An error that says everything itself.
     Failed {
         /// What kind of failure it is.
@@ -252,6 +307,8 @@ impl Finding {
     pub fn weight(&self) -> Weight {
         match self {
             Self::UnindexedPacks { hiding: 0, .. }
+            | Self::ClockSkew { .. }
+            | Self::ServerShowsNothing { .. }
             | Self::NoSpace { certain: false, .. }
             | Self::LosesAttributes { .. }
             | Self::FoldsNames { .. } => Weight::Note,

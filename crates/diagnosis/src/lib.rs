@@ -12,7 +12,7 @@
 //!
 //! | question | call |
 //! |---|---|
-//! | why does opening fail? | [`explain`] with an [`OpenFailure`] |
+//! | why does opening fail? | [`explain`] with an [`OpenFailure`], [`explain_remote`] with a [`RemoteFailure`] |
 //! | what can be done about an error? | [`hints`], [`hints_of_storage`], [`hints_of_restore`] |
 //! | what was meant by a name that stands for nothing? | [`hints_of_name`], [`no_snapshot`] |
 //! | is a location mounted, is it empty? | [`LocalPath::look`] |
@@ -43,6 +43,7 @@
 
 pub mod access;
 mod advice;
+mod around;
 mod audience;
 mod effort;
 mod finding;
@@ -58,19 +59,23 @@ mod open_failure;
 pub mod pace;
 pub mod packs;
 pub mod password;
+mod remote;
 pub mod replicas;
 mod serialize;
 pub mod space;
+mod store_failure;
 pub mod text;
 mod upgrade;
 
 pub use advice::{Advice, degraded_helps, hints, hints_of_list, hints_of_restore, hints_of_storage};
+pub use around::{RootRelation, StorePlace};
 pub use audience::Audience;
 pub use effort::Effort;
-pub use finding::{BeforeResume, Cause, Finding, Hint, Weight};
+pub use finding::{BeforeResume, Cause, Finding, Hint, StoreHint, Weight};
 pub use identity::Identity;
 pub use ids::Ids;
 pub use local_path::{Listing, LocalPath, PathState};
 pub use names::{hints_of_name, meant};
 pub use no_snapshot::{no_snapshot, not_found};
 pub use open_failure::{OpenFailure, explain, hints_of_opening};
+pub use remote::{Backend, Remote, RemoteFailure, clock, explain_remote, hints_of_remote};

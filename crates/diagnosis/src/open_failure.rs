@@ -1,5 +1,7 @@
 //! Why a repository cannot be opened.
 
+use std::path::PathBuf;
+
 use kopia_codec::key::Password;
 use kopia_repository::{Error, FormatBlob};
 use kopia_storage::BlobStore;
@@ -36,19 +38,14 @@ impl<'a> OpenFailure<'a> {
 pub fn explain(failure: OpenFailure<'_>, effort: Effort) -> Vec<Finding> {
     let given = failure.path.given.clone();
     let mut findings = match failure.error {
-        Error::WrongPassword { .. } => wrong_password(failure, effort).into_iter().collect(),
         Error::NotARepository { .. } => no_format_blob(failure, effort),
-        Error::CorruptBlob { blob, why } if *blob == FormatBlob::id() => {
-            let replicas = search_replicas(failure, effort);
-            vec![Finding::FormatBlobDamaged { given, why: why.clone(), replicas }]
-        }
         Error::Storage(error) => unreachable_store(failure.path, error, effort),
         Error::Locked { .. } => vec![Finding::Failed {
             cause: Cause::Upgrading,
             message: failure.error.to_string(),
             hints: upgrade::hints(failure.error, Some(&given)),
         }],
-        _ => Vec::new(),
+        _ => of_format_blob(&failure.opening(), effort).into_iter().collect(),
     };
     if findings.is_empty() {
         findings.push(Finding::failed(failure.error));
@@ -62,14 +59,11 @@ pub fn hints_of_opening(failure: OpenFailure<'_>) -> Advice {
     let mut advice = hints(failure.error);
     match explain(failure, Effort::Hint).into_iter().next() {
         Some(Finding::Failed { cause: Cause::Upgrading, hints, .. }) => advice.hints = hints,
-        Some(Finding::WrongPassword { variant: None, source: Some(source) }) => {
-            let is_empty = failure.password.is_some_and(|password| password.as_bytes().is_empty());
-            let note = about_password(&source, is_empty);
-            let right = Hint::RightPassword(Some(source));
-            advice.hints = [right].into_iter().chain(note).chain([Hint::FormatBlobMayBeDamaged]).collect();
+        Some(Finding::WrongPassword { variant: None, .. }) => {
+            about_wrong_password(&failure.opening(), &mut advice);
         }
         // These say no more than the error does.
-        None | Some(Finding::Failed { .. } | Finding::WrongPassword { variant: None, .. }) => {}
+        None | Some(Finding::Failed { .. }) => {}
         Some(finding) => advice.hints = vec![Hint::Finding(finding.into())],
     }
     advice
@@ -84,13 +78,53 @@ fn about_password(source: &PasswordSource, is_empty: bool) -> Option<Hint> {
     }
 }
 
-fn search_replicas(failure: OpenFailure<'_>, effort: Effort) -> replicas::Replicas {
-    failure.store.map(|store| replicas::search(store, failure.password, effort).0).unwrap_or_default()
+/// What is known of a repository that does not open, wherever it is.
+pub(crate) struct Opening<'a> {
+    /// What its place is called.
+    pub(crate) given: PathBuf,
+    pub(crate) error: &'a Error,
+    pub(crate) store: Option<&'a dyn BlobStore>,
+    pub(crate) password: Option<&'a Password>,
+    pub(crate) source: Option<&'a PasswordSource>,
 }
 
-fn wrong_password(failure: OpenFailure<'_>, effort: Effort) -> Option<Finding> {
-    let (store, password) = (failure.store?, failure.password?);
-    let source = failure.source.cloned();
+impl<'a> OpenFailure<'a> {
+    fn opening(&self) -> Opening<'a> {
+        let Self { path, error, store, password, source } = *self;
+        Opening { given: path.given.clone(), error, store, password, source }
+    }
+}
+
+impl Opening<'_> {
+    pub(crate) fn search_replicas(&self, effort: Effort) -> replicas::Replicas {
+        self.store.map(|store| replicas::search(store, self.password, effort).0).unwrap_or_default()
+    }
+}
+
+/// Explains a format blob that is damaged, or does not open with the password.
+pub(crate) fn of_format_blob(opening: &Opening<'_>, effort: Effort) -> Option<Finding> {
+    match opening.error {
+        Error::WrongPassword { .. } => wrong_password(opening, effort),
+        Error::CorruptBlob { blob, why } if *blob == FormatBlob::id() => {
+            let (given, replicas) = (opening.given.clone(), opening.search_replicas(effort));
+            Some(Finding::FormatBlobDamaged { given, why: why.clone(), replicas })
+        }
+        _ => None,
+    }
+}
+
+/// Advises about a wrong password of which no variant fits, if it is known where it came from.
+pub(crate) fn about_wrong_password(opening: &Opening<'_>, advice: &mut Advice) {
+    let Some(source) = opening.source else { return };
+    let is_empty = opening.password.is_some_and(|password| password.as_bytes().is_empty());
+    let right = Hint::RightPassword(Some(source.clone()));
+    let note = about_password(source, is_empty);
+    advice.hints = [right].into_iter().chain(note).chain([Hint::FormatBlobMayBeDamaged]).collect();
+}
+
+fn wrong_password(opening: &Opening<'_>, effort: Effort) -> Option<Finding> {
+    let (store, password) = (opening.store?, opening.password?);
+    let source = opening.source.cloned();
     let blob = FormatBlob::read(store).ok()?;
     if let Some(variant) = password::variant(&blob, password, effort) {
         return Some(Finding::WrongPassword { variant: Some(variant), source });
@@ -99,7 +133,7 @@ fn wrong_password(failure: OpenFailure<'_>, effort: Effort) -> Option<Finding> {
     let (replicas, replica) = replicas::search(store, Some(password), effort);
     Some(match replica {
         Some(_) => Finding::FormatBlobDamaged {
-            given: failure.path.given.clone(),
+            given: opening.given.clone(),
             why: "the password opens a replica of it, but not the blob itself".into(),
             replicas,
         },
@@ -113,7 +147,7 @@ fn no_format_blob(failure: OpenFailure<'_>, effort: Effort) -> Vec<Finding> {
     // Packs beside which the format blob should be are better evidence than another repository.
     let has_packs = neighbours::holds_packs(&failure.path.given, effort);
     if has_packs {
-        let (given, replicas) = (failure.path.given.clone(), search_replicas(failure, effort));
+        let (given, replicas) = (failure.path.given.clone(), failure.opening().search_replicas(effort));
         findings.push(Finding::FormatBlobMissing { given, replicas });
     }
     let refused = if has_packs {

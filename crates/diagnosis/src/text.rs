@@ -6,6 +6,8 @@
 mod clauses;
 mod finding;
 mod hint;
+mod store;
+mod store_hint;
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -238,7 +238,7 @@ pub mod connection {
 
 /// How [`connect`](fn@connect) opens, and what.
 pub mod connect {
-    pub use kopia_remote::{Opened, Options, Patience};
+    pub use kopia_remote::{Opened, Options, Patience, survey};
 }
 
 /// Blobs and where they are stored.

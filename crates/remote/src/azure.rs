@@ -3,6 +3,7 @@
 //! A blob's name is the prefix and its id; a container is listed flat. Authority: Kopia's `repo/blob/azure`.
 
 mod archive;
+mod around;
 mod identity;
 mod judge;
 mod listing;
@@ -62,6 +63,16 @@ pub(crate) fn open(place: &Azure, limits: &Limits, options: &Options) -> Result<
     let store = AzureStore::new(place, limits, options).map_err(failed)?;
     store.check().map_err(failed)?;
     Ok(store)
+}
+
+/// Looks around in a container, as it is now.
+///
+/// # Errors
+/// If the connection cannot be used.
+pub(crate) fn survey(place: &Azure, limits: &Limits, options: &Options) -> Result<around::Around, Failure> {
+    let mut present = place.clone();
+    present.point_in_time = None;
+    AzureStore::new(&present, limits, options).map(around::Around)
 }
 
 impl AzureStore {

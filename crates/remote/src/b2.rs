@@ -11,10 +11,15 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::io;
+
 use kopia_connection::storage::B2;
 use kopia_connection::{Limits, Storage};
 use kopia_format::BlobId;
-use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
+use kopia_storage::{
+    BlobBytes, BlobInfo, BlobStore, Error, Failure, Near, ReadProfile, Result, Shape, Surroundings,
+    WHOLE_BLOB_LIMIT,
+};
 use serde_json::json;
 
 use crate::connect::Options;
@@ -51,6 +56,34 @@ fn open_at(sign_in: &str, place: &B2, limits: &Limits, options: &Options) -> Res
     store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
 }
 
+/// Looks around in a bucket.
+///
+/// # Errors
+/// If the connection cannot be used, or there is no such bucket.
+pub(crate) fn survey(place: &B2, limits: &Limits, options: &Options) -> Result<Around, Failure> {
+    B2Store::new(SIGN_IN, place, limits, options).map(Around)
+}
+
+/// A bucket, to be looked at outside of the prefix, too.
+#[derive(Debug)]
+pub(crate) struct Around(B2Store);
+
+impl Surroundings for Around {
+    fn root(&self) -> String {
+        self.0.prefix.clone()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Keys
+    }
+
+    fn look(&self, prefix: &str) -> io::Result<Vec<Near>> {
+        let page = self.0.page_up_to(Some("/"), prefix, None);
+        let page = page.map_err(|trouble| trouble.failure(self.0.account.host()))?;
+        Ok(page.items.iter().map(|file| Near::new(file.name())).collect())
+    }
+}
+
 /// Returns what a bucket is called in messages.
 fn name(place: &B2) -> String {
     Storage::B2(place.clone()).to_string()
@@ -71,10 +104,21 @@ impl B2Store {
     }
 
     fn page(&self, name_prefix: &str, next: Option<&str>) -> Result<Page<File>, Trouble> {
+        self.page_up_to(None, name_prefix, next)
+    }
+
+    /// Fetches a page of names; those that go on behind a delimiter are one.
+    fn page_up_to(
+        &self,
+        delimiter: Option<&str>,
+        name_prefix: &str,
+        next: Option<&str>,
+    ) -> Result<Page<File>, Trouble> {
         let session = self.account.session()?;
         let body = json!({
             "bucketId": self.bucket_id,
             "prefix": name_prefix,
+            "delimiter": delimiter,
             "startFileName": next,
             "maxFileCount": PAGE,
         });

@@ -2,6 +2,7 @@
 //!
 //! Blobs are listed by the JSON interface and read by the XML one, as Kopia does. Authority: Kopia's `repo/blob/gcs`.
 
+mod around;
 mod judge;
 mod listing;
 #[cfg(feature = "testing")]
@@ -60,6 +61,18 @@ pub(crate) fn open(place: &Gcs, limits: &Limits, options: &Options) -> Result<Gc
         store.check().map(|()| store)
     });
     store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
+}
+
+/// Looks around in a bucket, as it is now.
+///
+/// # Errors
+/// If the connection cannot be used.
+pub(crate) fn survey(place: &Gcs, limits: &Limits, options: &Options) -> Result<around::Around, Failure> {
+    let network = Network::new(options, limits);
+    let (origin, account) = server(place, &network)?;
+    let mut present = place.clone();
+    present.point_in_time = None;
+    GcsStore::new(&present, limits, origin, account, &network).map(around::Around)
 }
 
 /// Returns which server is asked, and who asks.

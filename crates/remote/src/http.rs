@@ -21,8 +21,8 @@ mod transfer;
 mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use kopia_storage::Failure;
 
@@ -55,6 +55,8 @@ pub(crate) struct Client {
     alive: AtomicBool,
     /// When it was told last that it is waited for.
     noted: Mutex<Option<Instant>>,
+    /// How many seconds this machine's clock is ahead of the server's, as its first answer said.
+    ahead: OnceLock<i64>,
 }
 
 /// An answer whose body is still to be read.
@@ -78,6 +80,11 @@ impl Client {
     /// Returns the host as failures call it.
     pub(crate) fn host(&self) -> String {
         self.origin.authority()
+    }
+
+    /// Returns how many seconds the clock of this machine is ahead of the server's, if that is known.
+    pub(crate) fn clock_ahead(&self) -> Option<i64> {
+        self.ahead.get().copied()
     }
 
     /// Makes a request whose answer is no blob, and reads the answer.
@@ -225,7 +232,13 @@ impl Client {
             })
         };
         let live = live.map_err(failed)?;
-        self.alive.store(true, Ordering::Relaxed);
+        if !self.alive.swap(true, Ordering::Relaxed) {
+            let date = live.headers().get("date").and_then(|date| date::parse(date.to_str().ok()?));
+            if let Some(date) = date {
+                // Nobody else has set it: this is the first answer.
+                let _ = self.ahead.set(date::ahead(SystemTime::now(), date));
+            }
+        }
         Ok(live)
     }
 
@@ -248,6 +261,9 @@ impl Client {
         // Whatever there is of it: the status says the rest.
         let text = self.flow(body).beginning(REFUSAL_LIMIT);
         let answer = self.answer(parts.status.as_u16(), parts.headers, text);
+        if !self.origin.is_secure() && answer.wants_tls() {
+            return Setback::Over(Failure::WantsTls { host: self.host() }.into());
+        }
         match service.judge(request, &answer) {
             Verdict::Missing => Setback::Over(Trouble::Missing),
             Verdict::Again(failure) => Setback::Again(failure, answer.retry_after()),

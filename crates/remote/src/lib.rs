@@ -10,6 +10,9 @@ mod azure;
 #[cfg(feature = "b2")]
 mod b2;
 mod connect;
+#[cfg(any(feature = "webdav", feature = "rclone", feature = "sftp"))]
+#[allow(dead_code, reason = "each kind of store uses a part of it")]
+mod directories;
 #[cfg(feature = "gcs")]
 mod gcs;
 #[cfg(feature = "gdrive")]
@@ -49,6 +52,7 @@ mod sftp;
 #[cfg(all(test, any(feature = "b2", feature = "gdrive")))]
 #[path = "../tests/support/mod.rs"]
 mod support;
+mod survey;
 #[cfg(all(feature = "testing", feature = "s3", feature = "azure", feature = "b2", feature = "gdrive"))]
 #[cfg(all(feature = "gcs", feature = "webdav", feature = "rclone", feature = "sftp", feature = "server"))]
 #[doc(hidden)]
@@ -64,3 +68,4 @@ mod xml;
 
 pub use connect::{Opened, Options, connect};
 pub use patience::Patience;
+pub use survey::survey;

@@ -5,6 +5,7 @@
 //! what stays within a machine, and no certificate has to be made and put into a file. Authority: Kopia's
 //! `repo/blob/rclone`.
 
+mod around;
 mod directory;
 mod process;
 mod remote;
@@ -42,6 +43,11 @@ pub(crate) fn open(place: &Rclone, limits: &Limits, options: &Options) -> Result
         (options.notice)(problem);
     }
     Ok(store)
+}
+
+/// Looks around on a remote.
+pub(crate) fn survey(place: &Rclone, limits: &Limits, options: &Options) -> around::Around {
+    around::Around::new(place, limits, options)
 }
 
 /// The directory that a running rclone serves.

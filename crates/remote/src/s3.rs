@@ -7,6 +7,7 @@
 mod address;
 mod answers;
 mod archive;
+mod around;
 mod credentials;
 mod listing;
 mod sign;
@@ -54,6 +55,20 @@ pub(crate) fn open(place: &S3, limits: &Limits, options: &Options) -> Result<S3S
         store.view = Some(View::new(time));
     }
     Ok(store)
+}
+
+/// Looks around in a bucket, as it is now.
+///
+/// # Errors
+/// If the connection cannot be used.
+pub(crate) fn survey(
+    place: &S3,
+    limits: &Limits,
+    options: &Options,
+) -> std::result::Result<around::Around, Failure> {
+    let mut present = place.clone();
+    present.point_in_time = None;
+    S3Store::new(&present, limits, options).map(around::Around)
 }
 
 /// Returns what to call a bucket in messages.

@@ -13,6 +13,7 @@
 //! All of it is asynchronous and runs on a [private runtime](crate::runtime), except for [`line`] and [`tree`], which block.
 //! Nothing is ever written, nor is a missing directory made, as kopia does. Authority: Kopia's `repo/blob/sftp`.
 
+mod around;
 mod external;
 mod fault;
 mod key_file;
@@ -64,6 +65,16 @@ pub(crate) fn open(sftp: &Sftp, limits: &Limits, options: &Options) -> Result<im
         }
         store => store,
     }
+}
+
+/// Looks around on a server.
+///
+/// # Errors
+/// If the connection cannot be used.
+pub(crate) fn survey(sftp: &Sftp, options: &Options) -> Result<around::Around, Failure> {
+    let place = Place::new(sftp, &options.environment, &options.patience)?;
+    let unusable = |error: std::io::Error| Failure::Unusable { what: error.to_string() };
+    Line::new(place, options.notice.clone()).map(around::Around).map_err(unusable)
 }
 
 /// Returns what to say to somebody whose `ssh` may know a way that our client does not.

@@ -13,7 +13,9 @@ use kopia_storage::failure::CertificateProblem;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -30,8 +32,8 @@ pub(crate) enum Trust {
     Fingerprint(String),
 }
 
-/// What the error says when a fingerprint is not there; the fingerprint found follows.
-const OTHER_FINGERPRINT: &str = "fingerprint ";
+/// How many names of a certificate are told.
+const NAMES: usize = 5;
 
 impl Trust {
     /// Makes what a connection needs. `protocols` are offered to the server, such as `h2`.
@@ -68,26 +70,62 @@ impl Trust {
     }
 }
 
-/// Returns what is wrong with a certificate, if that is why there is no connection.
-pub(crate) fn problem(error: &rustls::Error) -> Option<CertificateProblem> {
-    use CertificateError as Bad;
-    let bad = match error {
-        rustls::Error::InvalidCertificate(bad) => bad,
-        rustls::Error::General(text) => {
-            return Some(match text.strip_prefix(OTHER_FINGERPRINT) {
-                Some(found) => CertificateProblem::Fingerprint { found: found.into() },
-                None => CertificateProblem::Other(text.clone()),
-            });
+/// Why a certificate is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub(crate) struct Distrust {
+    pub(crate) problem: CertificateProblem,
+    /// The SHA-256 of the certificate in hex.
+    pub(crate) fingerprint: Option<String>,
+}
+
+impl Distrust {
+    /// Returns why a certificate is not trusted, if that is why there is no connection.
+    pub(crate) fn of(error: &rustls::Error) -> Option<Self> {
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) => {
+                Some(other.downcast_ref::<Self>().cloned().unwrap_or_else(|| Self {
+                    problem: CertificateProblem::Other(other.to_string()),
+                    fingerprint: None,
+                }))
+            }
+            rustls::Error::InvalidCertificate(bad) => Some(Self { problem: problem(bad), fingerprint: None }),
+            rustls::Error::General(text) => {
+                Some(Self { problem: CertificateProblem::Other(text.clone()), fingerprint: None })
+            }
+            _ => None,
         }
-        _ => return None,
-    };
-    Some(match bad {
+    }
+
+    fn refusal(problem: CertificateProblem, certificate: &CertificateDer<'_>) -> rustls::Error {
+        let distrust = Self { problem, fingerprint: Some(fingerprint(certificate)) };
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(distrust))))
+    }
+}
+
+fn problem(bad: &CertificateError) -> CertificateProblem {
+    use CertificateError as Bad;
+    match bad {
         Bad::UnknownIssuer => CertificateProblem::UnknownIssuer,
         Bad::Expired | Bad::ExpiredContext { .. } => CertificateProblem::Expired,
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => CertificateProblem::NotValidYet,
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => CertificateProblem::WrongName,
+        Bad::NotValidForName => CertificateProblem::WrongName { names: Vec::new() },
+        Bad::NotValidForNameContext { presented, .. } => {
+            CertificateProblem::WrongName { names: presented.iter().take(NAMES).map(plain).collect() }
+        }
         other => CertificateProblem::Other(other.to_string()),
-    })
+    }
+}
+
+/// Returns a name of a certificate without the kind that stands before it, such as `DnsName("host")`.
+fn plain(name: impl AsRef<str>) -> String {
+    let name = name.as_ref();
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"').into()
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    digest(&SHA256, certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn by_roots(
@@ -100,7 +138,7 @@ fn by_roots(
     let verifier = builder.build().map_err(|_| {
         unusable("there are no certificates of authorities to trust; set SSL_CERT_FILE to a file of them")
     })?;
-    Ok(verifier)
+    Ok(Arc::new(Strict(verifier)))
 }
 
 /// Reads what `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or else what the system trusts. What cannot be read counts as not there.
@@ -145,6 +183,49 @@ fn unusable(what: impl Into<String>) -> Failure {
     Failure::Unusable { what: what.into() }
 }
 
+/// Keeps to all rules, and remembers which certificate it did not trust.
+#[derive(Debug)]
+struct Strict(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for Strict {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        verified.map_err(|error| match &error {
+            rustls::Error::InvalidCertificate(bad) => Distrust::refusal(problem(bad), end_entity),
+            _ => error,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
 #[derive(Debug)]
 enum Accepts {
     All,
@@ -172,9 +253,8 @@ impl ServerCertVerifier for Lenient {
         if sent.any(|certificate| digest(&SHA256, certificate).as_ref() == wanted) {
             return Ok(ServerCertVerified::assertion());
         }
-        let found: String =
-            digest(&SHA256, end_entity).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Err(rustls::Error::General(format!("{OTHER_FINGERPRINT}{found}")))
+        let problem = CertificateProblem::Fingerprint { found: fingerprint(end_entity) };
+        Err(Distrust::refusal(problem, end_entity))
     }
 
     fn verify_tls12_signature(

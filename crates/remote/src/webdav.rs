@@ -5,6 +5,7 @@
 //! `repo/blob/webdav`, with gowebdav below it.
 
 mod access;
+mod around;
 mod challenge;
 mod digest;
 mod multistatus;
@@ -41,6 +42,17 @@ pub(crate) fn open(place: &WebDav, limits: &Limits, options: &Options) -> Result
         (options.notice)(problem);
     }
     Ok(store)
+}
+
+/// Looks around on a server.
+///
+/// # Errors
+/// If the connection cannot be used.
+pub(crate) fn survey(place: &WebDav, limits: &Limits, options: &Options) -> Result<around::Around, Failure> {
+    let (_, _, path) = Origin::of_url(&place.url)?;
+    let root = path.split(['?', '#']).next().unwrap_or_default().into();
+    let network = Network::new(options, limits);
+    tree(place, &network, |_| "/".into()).map(|tree| around::Around { tree, root })
 }
 
 /// Returns whether the server says that the directory is not there.

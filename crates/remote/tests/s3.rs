@@ -14,7 +14,7 @@ use kopia_codec::key::Password;
 use kopia_connection::storage::{S3, S3Role};
 use kopia_connection::{Connection, Environment, Secret, Storage};
 use kopia_format::BlobId;
-use kopia_remote::{Opened, Options, connect};
+use kopia_remote::{Opened, Options, connect, survey};
 use kopia_repository::{Repository, verify};
 use kopia_storage::failure::CertificateProblem;
 use kopia_storage::testing::conformance;
@@ -366,7 +366,32 @@ fn certificates_are_checked_as_the_connection_says() {
         },
         &[],
     );
-    assert!(matches!(other, Failure::Certificate { problem: CertificateProblem::WrongName, .. }), "{other}");
+    assert!(
+        matches!(other, Failure::Certificate { problem: CertificateProblem::WrongName { .. }, .. }),
+        "{other}"
+    );
     let plain = read(&|place| place.disable_tls = true, &[]);
     assert!(!matches!(plain, Failure::NoContainer { .. }), "{plain}");
+}
+
+#[test]
+fn what_lies_around_is_seen() {
+    let Some(moto) = Moto::open_to_all() else { return };
+    let (_, blobs) = golden();
+    let bucket = moto.bucket("a b/k/", &blobs[..2]);
+    moto.put(&bucket, "top", b"x");
+    let around = survey(&Connection::new(Storage::S3(moto.place(&bucket, "a b"))), &Options::default());
+    let around = around.unwrap().unwrap();
+    assert_eq!(around.root(), "a b");
+    let look = |prefix: &str| {
+        let mut names: Vec<_> = around.look(prefix).unwrap().into_iter().map(|near| near.name).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(look(""), ["a b/", "top"]);
+    assert_eq!(look("a b"), ["a b/"]);
+    assert_eq!(look("a b/"), ["a b/k/"]);
+    assert_eq!(look("a b/k/").len(), 2);
+    assert_eq!(around.containers().unwrap(), [bucket]);
+    assert!(around.clock_ahead().is_some_and(|seconds| seconds.abs() < 60));
 }

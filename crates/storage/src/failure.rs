@@ -62,6 +62,12 @@ pub enum Failure {
         /// The host with its port.
         host: String,
     },
+    /// The server wants TLS, and plain HTTP was spoken.
+    #[error("{host} speaks TLS alone, and was asked in plain HTTP")]
+    WantsTls {
+        /// The host with its port.
+        host: String,
+    },
     /// The server's certificate is not trusted.
     #[error("the certificate of {host} is not trusted: {problem}")]
     Certificate {
@@ -69,6 +75,8 @@ pub enum Failure {
         host: String,
         /// What is wrong with it.
         problem: CertificateProblem,
+        /// The SHA-256 of the certificate in hex.
+        fingerprint: Option<String>,
     },
     /// There are no credentials, and the server wants some.
     #[error("{host} wants credentials, and none were found ({looked})")]
@@ -294,8 +302,11 @@ pub enum CertificateProblem {
     #[error("it is not valid yet; the clock of this machine may be wrong")]
     NotValidYet,
     /// It is for another name.
-    #[error("it is for another name")]
-    WrongName,
+    #[error("it is for another name{}", named(.names))]
+    WrongName {
+        /// The names that it is for, as far as they are known.
+        names: Vec<String>,
+    },
     /// It is not the one with the given fingerprint.
     #[error("its fingerprint is {found}, not the one that was given")]
     Fingerprint {
@@ -367,6 +378,7 @@ impl Failure {
             Self::Disconnected { .. } => Io::ConnectionReset,
             Self::Busy { .. } | Self::Cold { .. } => Io::ResourceBusy,
             Self::NoTls { .. }
+            | Self::WantsTls { .. }
             | Self::Certificate { .. }
             | Self::HostKey { .. }
             | Self::NoCredentials { .. }
@@ -399,6 +411,10 @@ impl From<Failure> for io::Error {
 
 fn hint(right: &Option<String>) -> String {
     right.as_ref().map(|right| format!("; the right {right} may be missing")).unwrap_or_default()
+}
+
+fn named(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
 }
 
 fn side(seconds: i64) -> &'static str {

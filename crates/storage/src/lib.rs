@@ -14,6 +14,7 @@
 //! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
 //! | [`cold`] | blobs that have to be fetched from an archive first | |
 //! | [`failure`] | what a server, or the way to it, said no with | |
+//! | [`surroundings`] | what lies around a place where a repository should be | |
 //! | `testing` | stores for tests and what every store must do; needs the feature `testing` | `internal/blobtesting` |
 //!
 //! # Why blobs, and why blocking?
@@ -47,6 +48,7 @@ mod profile;
 pub mod server;
 pub mod sharded;
 mod store;
+pub mod surroundings;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -63,3 +65,4 @@ pub use profile::{ReadAhead, ReadProfile};
 pub use server::ContentServer;
 pub use sharded::ShardedStore;
 pub use store::BlobStore;
+pub use surroundings::{Near, Shape, Surroundings};

@@ -3,17 +3,20 @@
 //! `kopia_rs::diagnosis` finds out; here it is asked in the order in which a restore would come upon the
 //! findings, and they are shown.
 
+mod place;
 mod report;
 mod save;
+mod server;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use kopia_rs::connection::Environment;
+use kopia_rs::connection::storage::Kind;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{
-    Effort, Finding, Hint, LocalPath, OpenFailure, Weight, access, degraded_helps, explain, identity,
-    neighbours, not_found, pace, packs, replicas,
+    Effort, Finding, Hint, LocalPath, Weight, access, degraded_helps, identity, neighbours, not_found, pace,
+    packs, replicas,
 };
 use kopia_rs::storage::BlobStore;
 use kopia_rs::unindexed::Packs;
@@ -25,28 +28,28 @@ use crate::session::{self, Choice, Session};
 use crate::terminal::output::{self, log_line};
 use crate::terminal::password;
 use crate::wording::advice::sentence;
+use place::Place;
 use report::Report;
 
 pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure> {
     let environment = Environment::of_process();
     let choice = Choice::of(global, &environment)?;
-    let Some(directory) = choice.connection.storage.directory() else {
-        let place = choice.connection.location();
-        return Err(Failure::failed(format!("doctor looks at folders, and {place} is none"))
-            .hint("`kopia-rs status` says what keeps it from being opened"));
-    };
-    let path = LocalPath::look(directory);
-    let mut report = Report::new(&path);
+    let place = Place::of(&choice, global, &environment);
+    let mut report = Report::new(place.location());
+    if choice.connection.storage.kind() == Kind::Server {
+        server::examine(global, args, &choice, environment, &mut report)?;
+        return finish(global, args, report);
+    }
     let store = session::store(&choice.connection, global, environment)?;
     let store = match store {
         Ok(store) => Some(store),
         Err(error) => {
-            let failure = explain(OpenFailure::new(&path, &error.into()), Effort::Doctor);
-            failure.into_iter().for_each(|finding| report.fatal(finding));
+            let findings = place.explain(&error.into(), None, None);
+            findings.into_iter().for_each(|finding| report.fatal(finding));
             None
         }
     };
-    if neighbours::is_cache(directory) {
+    if let Some(directory) = choice.connection.storage.directory().filter(|path| neighbours::is_cache(path)) {
         report.fatal(Finding::Cache { given: directory.into() });
     } else if let Some(store) = store {
         // Nobody is asked for the password of what is not there.
@@ -58,9 +61,14 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;
         }
-        let it = Examined { path: &path, store: &store, password: password.zip(source) };
+        let it = Examined { place: &place, store: &store, password: password.zip(source) };
         examine(global, args, it, &mut report)?;
     }
+    finish(global, args, report)
+}
+
+/// Looks at the target, shows everything, and decides about the exit status.
+fn finish(global: &Global, args: &args::Doctor, mut report: Report) -> Result<Exit, Failure> {
     if let Some(target) = &args.target {
         report.look_at_target(target);
     }
@@ -71,7 +79,7 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
 
 /// What is examined.
 struct Examined<'a> {
-    path: &'a LocalPath,
+    place: &'a Place,
     store: &'a Arc<dyn BlobStore>,
     /// The password and where it came from, if one is given.
     password: Option<(Password, PasswordSource)>,
@@ -80,11 +88,8 @@ struct Examined<'a> {
 impl Examined<'_> {
     /// Returns why the repository cannot be opened or listed.
     fn explain(&self, error: &Error) -> Vec<Finding> {
-        let mut failure = OpenFailure::new(self.path, error);
-        failure.store = Some(&**self.store);
-        failure.password = self.password.as_ref().map(|(password, _)| password);
-        failure.source = self.password.as_ref().map(|(_, source)| source);
-        explain(failure, Effort::Doctor)
+        let password = self.password.as_ref().map(|(password, source)| (password, source));
+        self.place.explain(error, Some(&**self.store), password)
     }
 }
 
@@ -119,7 +124,7 @@ fn examine(
     };
     report.findings.extend(losses(&repository));
     report.notes = repository.warnings().to_vec();
-    report.notes.extend(layout_problem(it.path));
+    report.notes.extend(it.place.local().and_then(layout_problem));
     let snapshots = repository.snapshots();
     report.opened = repository.status().ok();
     report.identities = snapshots.as_ref().map(identity::all).unwrap_or_default();
@@ -138,8 +143,10 @@ fn examine(
     }
     let is_refused = |finding: &Finding| matches!(finding, Finding::Refused(_));
     if !report.findings.iter().any(is_refused) {
-        report.findings.extend(access::of_repository(it.path, Effort::Doctor).map(Finding::Refused));
+        let refused = it.place.local().and_then(|path| access::of_repository(path, Effort::Doctor));
+        report.findings.extend(refused.map(Finding::Refused));
     }
+    report.findings.extend(it.place.clock());
     // What cannot be listed is said below.
     report.findings.extend(packs::missing(&repository).unwrap_or_default());
     match packs::unindexed(&repository, Packs::All) {

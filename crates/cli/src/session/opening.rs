@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kopia_rs::cold::ColdBlobs;
-use kopia_rs::connect::{Opened, Options};
+use kopia_rs::connect::{Opened, Options, survey};
 use kopia_rs::connection::{Connection, Environment, Storage};
 use kopia_rs::diagnosis::password::PasswordSource;
-use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, neighbours};
+use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, RemoteFailure, neighbours};
 use kopia_rs::storage::{self, BlobStore, CachedStore, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, connect};
 
-use super::Choice;
 use super::archive::Archive;
+use super::{Choice, remote};
 use crate::args::Global;
 use crate::error::Failure;
 use crate::terminal::output::{escape, log_line};
@@ -43,13 +43,23 @@ pub(crate) fn repository(
         return server(connection, password, environment, global);
     }
     let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
-        let Some(directory) = connection.storage.directory() else { return error.into() };
+        let Some(directory) = connection.storage.directory() else {
+            let Some(remote) = remote(connection) else { return error.into() };
+            let around = survey(connection, &options(global, environment.clone())).ok().flatten();
+            let failure = RemoteFailure {
+                store,
+                password,
+                source: source.as_ref(),
+                ..RemoteFailure::new(&remote, &error)
+            };
+            return Failure::unopened_remote(&error, RemoteFailure { around: around.as_deref(), ..failure });
+        };
         let path = LocalPath::look(directory);
         let failure =
             OpenFailure { store, password, source: source.as_ref(), ..OpenFailure::new(&path, &error) };
         Failure::unopened(&error, failure)
     };
-    let store = store(connection, global, environment)?;
+    let store = store(connection, global, environment.clone())?;
     let store = store.map_err(|error| unopened(error.into(), None, None))?;
     if let Some(directory) = connection.storage.directory()
         && neighbours::is_cache(directory)
@@ -106,8 +116,12 @@ fn server(
 ) -> Result<Repository, Failure> {
     let mut connection = connection.clone();
     connection.password = Some(password);
-    match connect(&connection, &options(global, environment))? {
-        Opened::Contents(server) => Ok(Repository::open_server(server, &global.open_options())?),
+    let unopened = |error: Error| match remote(&connection) {
+        Some(remote) => Failure::unopened_remote(&error, RemoteFailure::new(&remote, &error)),
+        None => error.into(),
+    };
+    match connect(&connection, &options(global, environment)).map_err(|error| unopened(error.into()))? {
+        Opened::Contents(server) => Repository::open_server(server, &global.open_options()).map_err(unopened),
         _ => Err(Failure::failed(format!("{} gives no contents", connection.location()))),
     }
 }
@@ -157,7 +171,8 @@ fn lies_in(path: &Path, directory: &Path) -> bool {
     existing.zip(directory).is_some_and(|(existing, directory)| existing.starts_with(directory))
 }
 
-fn options(global: &Global, environment: Environment) -> Options {
+/// Returns how to connect, as the command's options have it.
+pub(crate) fn options(global: &Global, environment: Environment) -> Options {
     let mut options = Options::default();
     options.environment = environment;
     options.io = global.io;

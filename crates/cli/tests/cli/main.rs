@@ -28,6 +28,7 @@ mod secrets;
 mod selecting;
 mod slashes;
 mod stopping;
+mod stores;
 mod target;
 mod terminal;
 mod verifying;

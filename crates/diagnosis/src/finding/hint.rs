@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kopia_format::BlobId;
 
-use super::Finding;
+use super::{Finding, StoreHint};
 use crate::password::PasswordSource;
 
 /// One thing that can be done about an error. How it is worded depends on who reads it:
@@ -14,6 +14,8 @@ use crate::password::PasswordSource;
 pub enum Hint {
     /// What was found around the repository.
     Finding(Box<Finding>),
+    /// What can be done about a store over a network.
+    Store(StoreHint),
 
     // Where the repository is, and how it is opened.
     /// Give the directory that holds the format blob.

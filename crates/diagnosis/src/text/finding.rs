@@ -6,9 +6,9 @@ use super::clauses::{
     elsewhere, identities as has, refused, remedy, replicas_fact, right_password, set_repository,
     use_replica, wrong_password,
 };
-use super::{count, escape, size, thousands};
+use super::{count, escape, size, store, thousands};
 use crate::Audience;
-use crate::finding::Finding;
+use crate::finding::{Finding, StoreHint};
 
 impl Finding {
     /// Returns in one sentence, on one line, what is so and what to change.
@@ -62,6 +62,21 @@ impl Finding {
                     replicas_fact(replicas)
                 )
             }
+            Self::ElsewhereInStore { given, container, found, missing, .. } => {
+                store::elsewhere(given, container, found, *missing)
+            }
+            Self::NothingInStore { given, missing, is_empty, holds, why, .. } => {
+                store::nothing(given, *missing, *is_empty, holds, why.as_deref())
+            }
+            Self::NotThereYet { given, time, written } => {
+                let written = written.as_ref().map(|time| format!(" (kopia.repository was written {time})"));
+                format!(
+                    "{given} holds a repository now{}, and held none at {time}",
+                    written.unwrap_or_default()
+                )
+            }
+            Self::ServerShowsNothing { location } => format!("{location} shows this user no snapshots"),
+            Self::ClockSkew { location, seconds } => store::clock(location, *seconds),
             Self::WrongPassword { variant, .. } => wrong_password(*variant).into(),
             Self::NoPassword => "no password is given, so nothing was opened".into(),
             Self::Failed { message, .. } => message.clone(),
@@ -145,6 +160,23 @@ impl Finding {
             Self::FormatBlobMissing { replicas, .. } | Self::FormatBlobDamaged { replicas, .. } => {
                 use_replica(replicas).into()
             }
+            Self::ElsewhereInStore { backend, container, found, .. } => {
+                store::give(*backend, container, found, audience)
+            }
+            Self::NothingInStore { is_cut: true, .. } => {
+                "there is more than was looked at: name the repository's bucket and prefix, or its path".into()
+            }
+            Self::NothingInStore { .. } => {
+                "name the place that backups are written to; or no backup was made yet".into()
+            }
+            Self::NotThereYet { .. } if audience == Audience::VolSync => "give a later pointInTime".into(),
+            Self::NotThereYet { .. } => "give a later time, or leave --point-in-time out".into(),
+            Self::ServerShowsNothing { .. } => {
+                "a user sees the snapshots of its own user@host; for more, on the server: `kopia server acl enable`, \
+                 then `kopia server acl add --user USER@HOST --access READ --target type=snapshot`"
+                    .into()
+            }
+            Self::ClockSkew { .. } => StoreHint::SetClock.text(audience),
             Self::WrongPassword { variant, source } => right_password(*variant, source.as_ref(), audience),
             Self::NoPassword => audience
                 .choose(

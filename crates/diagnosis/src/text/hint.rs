@@ -23,6 +23,7 @@ impl Hint {
     pub fn text(&self, audience: Audience) -> String {
         match self {
             Self::Finding(finding) => finding.sentence(audience),
+            Self::Store(hint) => hint.text(audience),
             Self::RightPassword(source) => right_password(None, source.as_ref(), audience),
             Self::PasswordIsEmpty(source) => empty_password(source),
             Self::PasswordAsIs(source) => password_as_is(source),
@@ -189,6 +190,7 @@ impl Hint {
             }
             // These have a text of their own.
             Self::Finding(_)
+            | Self::Store(_)
             | Self::RightPassword(_)
             | Self::PasswordIsEmpty(_)
             | Self::PasswordAsIs(_)

@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use kopia_storage::BlobInfo;
+use kopia_storage::{BlobInfo, Near};
 use percent_encoding::percent_decode_str;
 
 use super::archive::ARCHIVE;
@@ -43,7 +43,43 @@ pub(super) fn page(body: &[u8]) -> Result<Page<Item>, String> {
     if is_listing { Ok(Page { items, next }) } else { Err("its root is not EnumerationResults".into()) }
 }
 
+/// Reads the names of one level: of blobs, and what the others have in common. `None` is no listing.
+pub(super) fn level(body: &[u8]) -> Option<Vec<Near>> {
+    let (mut near, mut common, mut encoded, mut is_listing) = (Vec::new(), String::new(), false, false);
+    for item in page(body).ok()?.items {
+        near.push(Near::new(item.decoded_name()).with_modified(item.noted.or(item.last_modified)));
+    }
+    xml::walk(body, |path, text| match path.strip_prefix("EnumerationResults/Blobs/BlobPrefix") {
+        Some("/Name") => common = text.into(),
+        Some("/Name/@Encoded") => encoded = is_true(text),
+        Some("") => near.push(Near::new(decoded(&std::mem::take(&mut common), std::mem::take(&mut encoded)))),
+        _ => is_listing |= path == "EnumerationResults",
+    })
+    .ok()?;
+    is_listing.then_some(near)
+}
+
+/// Reads the names of containers. `None` is no list of them.
+pub(super) fn containers(body: &[u8]) -> Option<Vec<String>> {
+    let (mut names, mut is_list) = (Vec::new(), false);
+    xml::walk(body, |path, text| match path {
+        "EnumerationResults" => is_list = true,
+        "EnumerationResults/Containers/Container/Name" => names.push(text.into()),
+        _ => {}
+    })
+    .ok()?;
+    is_list.then_some(names)
+}
+
+fn decoded(name: &str, encoded: bool) -> String {
+    if encoded { percent_decode_str(name).decode_utf8_lossy().into() } else { name.into() }
+}
+
 impl Item {
+    fn decoded_name(&self) -> String {
+        decoded(&self.name, self.encoded)
+    }
+
     fn set(&mut self, field: &str, text: &str) {
         match field {
             "Name" => self.name = text.into(),
@@ -70,9 +106,7 @@ impl Item {
 
     /// Returns what a listing says of the blob, if it is one of a repository with this prefix.
     pub(super) fn info(&self, prefix: &str) -> Option<BlobInfo> {
-        let name = self.encoded.then(|| percent_decode_str(&self.name).decode_utf8_lossy());
-        let id =
-            objects::id_of(prefix, name.as_deref().unwrap_or(&self.name)).filter(|_| !self.is_directory)?;
+        let id = objects::id_of(prefix, &self.decoded_name()).filter(|_| !self.is_directory)?;
         Some(BlobInfo::new(id, self.length?).with_modified(self.noted.or(self.last_modified)))
     }
 
@@ -138,6 +172,18 @@ mod tests {
         let seen: Vec<_> = infos.iter().map(|info| (info.id.as_str(), info.length, info.modified)).collect();
         assert_eq!(seen, [("p1", 12, at(1_600_000_000, 7)), ("q2", 3, None), ("a&b", 1, None)]);
         assert_eq!(date::parse("Tue, 14 Nov 2023 22:13:20 GMT"), at(1_700_000_000, 0));
+    }
+
+    #[test]
+    fn a_level_has_what_names_have_in_common() {
+        let xml = PAGE
+            .replace("</Blobs>", "<BlobPrefix><Name Encoded=\"true\">k%2Fa b/</Name></BlobPrefix></Blobs>");
+        let near = level(xml.as_bytes()).unwrap();
+        let names: Vec<_> = near.iter().map(|near| &*near.name).collect();
+        assert_eq!(names, ["k/p1", "k/q2", "k/sub", "k/old", "k/a&b", "k/a b/"]);
+        let list = b"<EnumerationResults><Containers><Container><Name>c1</Name></Container></Containers></EnumerationResults>";
+        assert_eq!(containers(list), Some(vec!["c1".into()]));
+        assert!(level(b"<html/>").is_none() && containers(b"<html/>").is_none());
     }
 
     #[test]

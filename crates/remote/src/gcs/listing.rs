@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use kopia_storage::BlobInfo;
+use kopia_storage::{BlobInfo, Near};
 use serde::Deserialize;
 
 use crate::objects::{self, Candidate, Page, Version};
@@ -44,6 +44,23 @@ struct Written {
 pub(super) fn page(body: &[u8]) -> Option<Page<Item>> {
     let written: Written = serde_json::from_slice(body).ok()?;
     Some(Page { items: written.items, next: written.next_page_token.filter(|token| !token.is_empty()) })
+}
+
+/// Reads the names of one level: of objects, and what the others have in common. `None` is no listing.
+pub(super) fn level(body: &[u8]) -> Option<Vec<Near>> {
+    #[derive(Deserialize)]
+    struct Level {
+        #[serde(default)]
+        items: Vec<Item>,
+        #[serde(default)]
+        prefixes: Vec<String>,
+    }
+    let Level { items, prefixes } = serde_json::from_slice(body).ok()?;
+    let names = items.into_iter().map(|item| {
+        let written = item.written();
+        Near::new(item.name).with_modified(written)
+    });
+    Some(names.chain(prefixes.into_iter().map(Near::new)).collect())
 }
 
 impl Item {
@@ -99,6 +116,14 @@ mod tests {
         let noted = UNIX_EPOCH + Duration::new(1_600_000_000, 7);
         let created = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         assert_eq!(seen, [("p1", 12, Some(noted)), ("q2", 3, Some(created))]);
+    }
+
+    #[test]
+    fn a_level_has_what_names_have_in_common() {
+        let near = level(br#"{"items":[{"name":"k/p1","size":"1"}],"prefixes":["k/a/"]}"#).unwrap();
+        let names: Vec<_> = near.iter().map(|near| (&*near.name, near.is_directory())).collect();
+        assert_eq!(names, [("k/p1", false), ("k/a/", true)]);
+        assert!(level(b"{}").is_some_and(|near| near.is_empty()) && level(b"<html>").is_none());
     }
 
     #[test]

@@ -11,10 +11,24 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     parser.parse_timestamp(text.trim()).ok().map(SystemTime::from)
 }
 
+/// Returns how many seconds `here` is ahead of `there`.
+pub(crate) fn ahead(here: SystemTime, there: SystemTime) -> i64 {
+    match here.duration_since(there) {
+        Ok(ahead) => i64::try_from(ahead.as_secs()).unwrap_or(i64::MAX),
+        Err(behind) => i64::try_from(behind.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_clock_is_ahead_or_behind() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!([ahead(at(9), at(2)), ahead(at(2), at(9)), ahead(at(2), at(2))], [7, -7, 0]);
+    }
 
     #[test]
     fn the_date_of_the_standard_is_read() {

@@ -10,7 +10,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 
 use crate::patience::Patience;
-use crate::tls;
+use crate::tls::Distrust;
 
 /// Who was spoken to, for the words of a failure.
 #[derive(Debug)]
@@ -87,8 +87,10 @@ impl Peer<'_> {
         let host = self.host.to_string();
         match error {
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Failure::NoTls { host },
-            error => match tls::problem(error) {
-                Some(problem) => Failure::Certificate { host, problem },
+            error => match Distrust::of(error) {
+                Some(Distrust { problem, fingerprint }) => {
+                    Failure::Certificate { host, problem, fingerprint }
+                }
                 None => Failure::Disconnected { host, why: format!("TLS: {error}") },
             },
         }

@@ -117,6 +117,16 @@ impl Answer {
         date::parse(self.header("date")?)
     }
 
+    /// Returns whether it refuses plain HTTP because TLS should be spoken, in the words of Go, nginx or Apache.
+    pub(super) fn wants_tls(&self) -> bool {
+        const WORDS: [&str; 3] = [
+            "HTTP request to an HTTPS server",
+            "HTTP request was sent to HTTPS port",
+            "speaking plain HTTP to an SSL-enabled",
+        ];
+        self.status == 400 && WORDS.iter().any(|words| self.text().contains(words))
+    }
+
     /// Returns how long the server asks to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let text = self.header("retry-after")?.trim();

@@ -1,7 +1,7 @@
 //! Makes clients: what those of one store share, and how each connects.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use kopia_connection::Limits;
@@ -75,6 +75,7 @@ impl Network {
         let agent = ureq::Agent::with_parts(config, connector, fault::Names::default());
         let alive = AtomicBool::new(false);
         let noted = Mutex::new(None);
-        Ok(Client { network: self.clone(), agent, origin, proxy: proxy_name, expected, alive, noted })
+        let ahead = OnceLock::new();
+        Ok(Client { network: self.clone(), agent, origin, proxy: proxy_name, expected, alive, noted, ahead })
     }
 }

@@ -5,11 +5,11 @@
 //! made for it. A word on the pipe sends the watcher away.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kopia_connection::storage::Rclone;
 use kopia_connection::{Environment, Secret};
@@ -41,6 +41,9 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(15);
 const OVERRIDDEN: [&str; 9] =
     ["htpasswd", "cert", "key", "client-ca", "rc-htpasswd", "rc-cert", "rc-key", "rc-client-ca", "log-file"];
 
+/// How much of a list of remotes is read, in bytes: what a pipe holds.
+const MOST_NAMES: u64 = 64 << 10;
+
 /// A running rclone.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -66,18 +69,8 @@ impl Process {
         let name = place.program.as_deref().unwrap_or(Path::new("rclone"));
         let failed = |why: String| Failure::Program { program: name.display().to_string(), why };
         let program = find(name, &options.environment).map_err(failed)?;
-        let mut directory = None;
-        if place.embedded_config.is_some() {
-            let made = PrivateDirectory::new(&options.environment, &super::random()?);
-            directory =
-                Some(made.map_err(|error| failed(format!("has no place for its configuration: {error}")))?);
-        }
         let mut arguments = arguments(place);
-        if let (Some(config), Some(directory)) = (&place.embedded_config, &directory) {
-            let file = directory.write("rclone.conf", config.reveal());
-            let file = file.map_err(|error| failed(format!("cannot be given its configuration: {error}")))?;
-            arguments.extend(["--config".into(), file.into()]);
-        }
+        let directory = configuration(place, options, &mut arguments, &failed)?;
         arguments.extend(ours());
         let mut command = command(&program, directory.as_ref(), &arguments);
         environment(&mut command, place, user, password);
@@ -109,6 +102,52 @@ impl Process {
     pub(super) fn words(&self) -> Arc<Words> {
         Arc::clone(&self.words)
     }
+}
+
+/// Writes the connection's configuration, if it has one, where nobody else reads it.
+fn configuration(
+    place: &Rclone,
+    options: &Options,
+    arguments: &mut Vec<OsString>,
+    failed: &impl Fn(String) -> Failure,
+) -> Result<Option<PrivateDirectory>, Failure> {
+    let Some(config) = &place.embedded_config else { return Ok(None) };
+    let made = PrivateDirectory::new(&options.environment, &super::random()?);
+    let directory = made.map_err(|error| failed(format!("has no place for its configuration: {error}")))?;
+    let file = directory.write("rclone.conf", config.reveal());
+    let file = file.map_err(|error| failed(format!("cannot be given its configuration: {error}")))?;
+    arguments.extend(["--config".into(), file.into()]);
+    Ok(Some(directory))
+}
+
+/// Lists the remotes that rclone knows, without the colons behind their names.
+///
+/// # Errors
+/// [`Failure::Program`] if it cannot be run, or does not end in time.
+pub(super) fn remotes(place: &Rclone, options: &Options) -> Result<Vec<String>, Failure> {
+    let name = place.program.as_deref().unwrap_or(Path::new("rclone"));
+    let failed = |why: String| Failure::Program { program: name.display().to_string(), why };
+    let program = find(name, &options.environment).map_err(failed)?;
+    let mut arguments = vec![OsString::from("listremotes"), "--ask-password=false".into()];
+    let _directory = configuration(place, options, &mut arguments, &failed)?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    environment(&mut command, place, "", &Secret::new(""));
+    let cannot = |error: std::io::Error| failed(format!("cannot be run: {error}"));
+    let mut child = command.spawn().map_err(cannot)?;
+    let output = child.stdout.take().ok_or_else(|| failed("has no output".into()))?;
+    let until = Instant::now() + STARTUP_TIMEOUT;
+    // A list of names is shorter than a pipe is long, so that rclone ends without being read from.
+    while child.try_wait().map_err(cannot)?.is_none() {
+        if Instant::now() > until {
+            end(&mut child, None);
+            return Err(failed("does not end".into()));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut text = String::new();
+    output.take(MOST_NAMES).read_to_string(&mut text).map_err(cannot)?;
+    Ok(text.lines().map(|line| line.trim_end_matches(':').to_string()).collect())
 }
 
 impl Drop for Process {

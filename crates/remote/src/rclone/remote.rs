@@ -24,6 +24,12 @@ pub(super) fn shown(remote_path: &str) -> String {
     }
 }
 
+/// Returns the path on the remote.
+pub(super) fn path(remote_path: &str) -> &str {
+    let (_, path) = split(remote_path);
+    path.strip_prefix(':').unwrap_or(path)
+}
+
 /// Returns the values of a remote's options.
 pub(super) fn values(remote_path: &str) -> Vec<String> {
     let (remote, _) = split(remote_path);
@@ -48,6 +54,7 @@ mod tests {
         ] {
             assert_eq!(shown(remote_path), name);
         }
+        assert_eq!([path("r:a/b"), path(":s3,k='a:b':c/d"), path("/srv")], ["a/b", "c/d", "/srv"]);
         let values = values(":s3,key=AK,secret='s3cr3t':b");
         assert!(values.contains(&"AK".into()) && values.contains(&"s3cr3t".into()), "{values:?}");
         assert_eq!(super::values("gdrive:x=y"), [""; 0]);

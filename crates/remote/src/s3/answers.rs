@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use kopia_storage::Failure;
 
 use super::address::region_of;
-use crate::http::{Answer, Origin, Request, Verdict};
+use crate::http::{Answer, Origin, Request, Verdict, date};
 use crate::xml;
 
 /// The text of an error.
@@ -126,11 +126,7 @@ impl Asker<'_> {
         let Some(there) = answer.date() else {
             return Verdict::Fail(answer.refusal(&told.code, &told.message));
         };
-        let here = SystemTime::now();
-        let seconds = match here.duration_since(there) {
-            Ok(ahead) => ahead.as_secs() as i64,
-            Err(behind) => -(behind.duration().as_secs() as i64),
-        };
+        let seconds = date::ahead(SystemTime::now(), there);
         Verdict::Renew(Failure::ClockSkew { host: answer.host.clone(), seconds })
     }
 

@@ -43,6 +43,24 @@ pub(super) fn objects(body: &[u8]) -> Option<Page<Entry>> {
     Some(Page { items: raw.entries, next })
 }
 
+/// Reads the keys of a page, and what the others have in common. `None` is no such page.
+pub(super) fn level(body: &[u8]) -> Option<(Vec<Entry>, Vec<String>)> {
+    let raw = read(body, "ListBucketResult", &["Contents"])?;
+    Some((raw.entries, raw.common))
+}
+
+/// Reads the names of buckets. `None` is no list of them.
+pub(super) fn buckets(body: &[u8]) -> Option<Vec<String>> {
+    let (mut names, mut rooted) = (Vec::new(), false);
+    xml::walk(body, |path, text| match path {
+        "ListAllMyBucketsResult" => rooted = true,
+        "ListAllMyBucketsResult/Buckets/Bucket/Name" => names.push(text.into()),
+        _ => {}
+    })
+    .ok()?;
+    rooted.then_some(names)
+}
+
 /// Reads a page of versions. `None` is no such page.
 pub(super) fn versions(body: &[u8]) -> Option<Page<Entry>> {
     let raw = read(body, "ListVersionsResult", &["Version", "DeleteMarker"])?;
@@ -66,6 +84,8 @@ struct Raw {
     key_marker: Option<String>,
     version_marker: Option<String>,
     url_encoded: bool,
+    /// What keys have in common that are not listed one by one.
+    common: Vec<String>,
     /// A length that is none.
     bad: bool,
 }
@@ -81,6 +101,7 @@ fn read(body: &[u8], root: &str, kinds: &[&str]) -> Option<Raw> {
             ("NextContinuationToken", None, None) => raw.token = Some(text.into()),
             ("NextKeyMarker", None, None) => raw.key_marker = Some(text.into()),
             ("NextVersionIdMarker", None, None) => raw.version_marker = Some(text.into()),
+            ("CommonPrefixes", Some("Prefix"), None) => raw.common.push(text.into()),
             ("EncodingType", None, None) => raw.url_encoded = text == "url",
             (kind, None, None) if kinds.contains(&kind) => {
                 entry.deleted = kind == "DeleteMarker";
@@ -94,6 +115,7 @@ fn read(body: &[u8], root: &str, kinds: &[&str]) -> Option<Raw> {
     // The type of encoding may come after what is encoded.
     if raw.url_encoded {
         raw.entries.iter_mut().for_each(|entry| entry.key = decoded(&entry.key));
+        raw.common.iter_mut().for_each(|common| *common = decoded(common));
         raw.key_marker = raw.key_marker.map(|marker| decoded(&marker));
     }
     (rooted && !raw.bad).then_some(raw)
@@ -143,6 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn a_level_has_what_keys_have_in_common() {
+        let (entries, common) = level(
+            br"<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%2Fp1</Key><Size>7</Size></Contents>
+            <CommonPrefixes><Prefix>a+b%2F</Prefix></CommonPrefixes></ListBucketResult>",
+        )
+        .unwrap();
+        assert_eq!((&*entries[0].key, &common[..]), ("a/p1", &["a b/".to_string()][..]));
+        let list = br"<ListAllMyBucketsResult><Owner/><Buckets><Bucket><Name>b1</Name></Bucket><Bucket><Name>b2</Name>
+            </Bucket></Buckets></ListAllMyBucketsResult>";
+        assert_eq!(buckets(list), Some(vec!["b1".into(), "b2".into()]));
+        assert_eq!(buckets(b"<html/>"), None);
+    }
+
+    #[test]
     fn what_is_no_page_is_none() {
         for bad in [
             &b"<html></html>"[..],
@@ -188,7 +224,7 @@ mod tests {
                     _ => page.insert(at, b"<>&;%"[random.within(0..5)]),
                 }
             }
-            let _ = (objects(&page), versions(&page));
+            let _ = (objects(&page), versions(&page), level(&page), buckets(&page));
         }
     }
 }

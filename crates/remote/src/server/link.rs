@@ -23,7 +23,7 @@ use super::messages::clean;
 use super::status::Status;
 use super::user::User;
 use crate::patience::Patience;
-use crate::tls;
+use crate::tls::Distrust;
 
 /// The procedure that all goes through (`internal/grpcapi/repository_server_grpc.pb.go`).
 const PROCEDURE: &str = "/kopia_repository.KopiaRepository/Session";
@@ -232,8 +232,8 @@ impl Link {
         let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) else {
             return (self.disconnected(&format!("TLS ended early: {error}")), true);
         };
-        if let Some(problem) = tls::problem(error) {
-            return (Failure::Certificate { host: self.host(), problem }, false);
+        if let Some(Distrust { problem, fingerprint }) = Distrust::of(error) {
+            return (Failure::Certificate { host: self.host(), problem, fingerprint }, false);
         }
         match error {
             rustls::Error::InvalidMessage(_) => {

@@ -36,6 +36,11 @@ impl Tree {
         Self { client, access, root: format!("{}/", root.trim_end_matches('/')) }
     }
 
+    /// Returns how many seconds the clock of this machine is ahead of the server's, if that is known.
+    pub(crate) fn clock_ahead(&self) -> Option<i64> {
+        self.client.clock_ahead()
+    }
+
     fn file(&self, file: &[u8]) -> String {
         format!("{}{}", self.root, path::encoded_bytes(file))
     }

@@ -90,6 +90,20 @@ fn faults_on_the_way_are_survived_or_told() {
     });
 }
 
+#[test]
+fn what_lies_around_is_seen() {
+    let (_, blobs) = support::golden();
+    let Some(dav) = Dav::start(&blobs, false, &[]) else { return };
+    let connection = Connection::new(dav.place("/my repo/deeper", "s3cr3t"));
+    let around = kopia_remote::survey(&connection, &Options::default()).unwrap().unwrap();
+    assert_eq!(around.root(), "/my repo/deeper");
+    let look = |prefix: &str| around.look(prefix).map(|near| near.into_iter().map(|near| near.name));
+    assert!(look("/").unwrap().eq(["/my repo/"]));
+    assert!(look("/my repo/").unwrap().any(|name| name == "/my repo/kopia.repository.f"));
+    assert!(look("/my repo/deeper/").is_err());
+    assert!(around.clock_ahead().is_some());
+}
+
 /// Every layout that kopia wrote: those of old versions have no `.shards`, or directories of other lengths.
 #[test]
 fn every_golden_repository_is_listed_as_from_disk() {

@@ -157,6 +157,16 @@ impl<'a> Entry<'a> {
         Self { name, kind, look: Look::Ask(ask) }
     }
 
+    /// Returns its name, whatever a hostile server calls it.
+    pub fn name(&self) -> &[u8] {
+        self.name
+    }
+
+    /// Returns what kind of thing it is, as far as the listing said.
+    pub fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
     /// Returns what it is.
     pub(super) fn stat(&self, links: Links) -> io::Result<Stat> {
         match &self.look {

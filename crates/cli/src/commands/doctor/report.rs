@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use kopia_rs::Status;
-use kopia_rs::diagnosis::{Finding, Identity, LocalPath, Weight, space};
+use kopia_rs::diagnosis::{Finding, Identity, Weight, space};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ pub(super) struct Report {
     location: PathBuf,
     /// What the repository is, if it could be opened.
     pub(super) opened: Option<Status>,
+    /// Whether a Kopia repository server gave its list of snapshots.
+    pub(super) is_served: bool,
     pub(super) identities: Vec<Identity>,
     /// What WHAT means.
     pub(super) found: Option<Selection>,
@@ -86,10 +88,11 @@ struct FoundJson {
 }
 
 impl Report {
-    pub(super) fn new(path: &LocalPath) -> Self {
+    pub(super) fn new(location: PathBuf) -> Self {
         Self {
-            location: path.given.clone(),
+            location,
             opened: None,
+            is_served: false,
             identities: Vec::new(),
             found: None,
             target: None,
@@ -138,10 +141,10 @@ impl Report {
         };
         Json {
             location: self.location.to_string_lossy().into_owned(),
-            opened: self.opened.is_some(),
+            opened: self.opened.is_some() || self.is_served,
             findings: self.findings.iter().map(finding).collect(),
             notes: &self.notes,
-            identities: self.opened.as_ref().map(|_| &*self.identities),
+            identities: (self.opened.is_some() || self.is_served).then_some(&*self.identities),
             found: self.found.as_ref().map(|selection| found(selection, self.needs())),
             target: self.target.as_ref(),
             reading_seconds: self.reading_seconds(),
@@ -172,6 +175,9 @@ impl Report {
                 "opened",
                 &format!("format version {}, {contents} contents in {packs}", status.format_version),
             )?;
+        }
+        if self.is_served {
+            row("opened", "through a Kopia repository server, which shows neither packs nor indexes")?;
         }
         for (number, identity) in self.identities.iter().take(LISTED).enumerate() {
             row(if number == 0 { "snapshots" } else { "" }, &identity.describe())?;

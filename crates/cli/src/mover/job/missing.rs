@@ -7,9 +7,12 @@
 
 use std::path::Path;
 
+use kopia_rs::connect::{Options, survey};
+use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::{
-    Audience, Effort, Finding, Listing, LocalPath, OpenFailure, PathState, explain, identity, no_snapshot,
+    Audience, Effort, Finding, Listing, LocalPath, OpenFailure, PathState, RemoteFailure, explain,
+    explain_remote, identity, no_snapshot,
 };
 use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::unindexed::ManifestCoverage;
@@ -22,6 +25,7 @@ use crate::mover::contract::arguments::OnMissing;
 use crate::mover::contract::place::Place;
 use crate::mover::contract::selection::{Found, Wanted};
 use crate::mover::contract::settings::Settings;
+use crate::session::remote;
 
 /// How often a backup that is just being written is waited for, and how long each time.
 const LOOKS: u32 = 5;
@@ -48,14 +52,42 @@ fn over_network(
     error: &Error,
     settings: &Settings,
 ) -> JobOutcome {
+    let findings = around(place, store, error, settings);
     let is_accepted = settings.on_missing == Some(OnMissing::Continue);
     let is_absent = matches!(error, Error::NotARepository { .. });
-    if is_accepted && is_absent && store.is_some_and(holds_no_index) {
+    let is_elsewhere = findings.iter().any(|finding| {
+        matches!(
+            finding,
+            Finding::ElsewhereInStore { .. }
+                | Finding::FormatBlobMissing { .. }
+                | Finding::NotThereYet { .. }
+        )
+    });
+    if is_accepted && is_absent && !is_elsewhere && store.is_some_and(holds_no_index) {
         let identity = settings.wanted.identity.to_string();
         let fact = format!("{place} holds no Kopia repository");
         return JobOutcome::new(JobResult::Nothing, StatusLine::nothing(&identity, &fact, ""));
     }
-    JobOutcome::failed(advice::repository("open the repository", error))
+    JobOutcome::failed(match findings.first() {
+        Some(Finding::Failed { .. }) if !matches!(error, Error::Storage(_)) => {
+            advice::repository("open the repository", error)
+        }
+        Some(finding) => StatusLine::of(finding),
+        None => advice::repository("open the repository", error),
+    })
+}
+
+/// Looks around, with the request or two that a hint may cost.
+fn around(place: &Place, store: Option<&dyn BlobStore>, error: &Error, settings: &Settings) -> Vec<Finding> {
+    let Place::Known(connection) = place else { return Vec::new() };
+    let Some(remote) = remote(connection) else { return Vec::new() };
+    let mut options = Options::default();
+    options.environment = Environment::of_process();
+    // What keeps it from being looked at keeps the repository from being opened, and is told.
+    let around = survey(connection, &options).ok().flatten();
+    let password = Some(&settings.password);
+    let failure = RemoteFailure { store, password, ..RemoteFailure::new(&remote, error) };
+    explain_remote(RemoteFailure { around: around.as_deref(), ..failure }, Effort::Hint)
 }
 
 /// Returns whether no blob of an index is there, whatever the repository's format. What cannot be listed may

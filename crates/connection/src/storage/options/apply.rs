@@ -166,6 +166,7 @@ impl B2 {
 
 impl Sftp {
     fn apply(&mut self, given: &mut Options) -> Result<()> {
+        put(&mut self.path, given.text("path"));
         put(&mut self.username, given.text("username"));
         put(&mut self.password, given.secret("sftp-password").map(Some));
         put(&mut self.port, given.port("port")?.map(Some));
@@ -199,6 +200,7 @@ fn absolute(path: &Path) -> PathBuf {
 
 impl WebDav {
     fn apply(&mut self, given: &mut Options) {
+        put(&mut self.url, given.text("url"));
         put(&mut self.username, given.text("webdav-username").map(Some));
         put(&mut self.password, given.secret("webdav-password").map(Some));
         put(&mut self.certificate_fingerprint, given.text("server-cert-fingerprint").map(Some));
@@ -207,6 +209,7 @@ impl WebDav {
 
 impl Rclone {
     fn apply(&mut self, given: &mut Options) -> Result<()> {
+        put(&mut self.remote_path, given.text("remote-path"));
         put(&mut self.program, given.path("rclone-exe").map(Some));
         // Each is one argument, whatever blanks it has.
         let reveal = |all: Vec<Secret>| all.iter().map(|one| one.reveal().to_owned()).collect::<Vec<_>>();

@@ -130,6 +130,7 @@ pub const KNOWN: &[Known] = &[
     Known::switch("managed-identity", &[Azure], "Ask as the machine's identity."),
     Known::new("key-id", &[B2], "ID", "The id of the application key.").variable("B2_KEY_ID"),
     Known::new("key", &[B2], "KEY", "The application key.").secret().variable("B2_KEY"),
+    Known::new("path", &[Sftp], "DIRECTORY", "The directory on the server."),
     Known::new("username", &[Sftp], "NAME", "The user."),
     Known::new("port", &[Sftp], "PORT", "The port; 22 if none is given."),
     Known::new("sftp-password", &[Sftp], "PASSWORD", "The user's password; it goes before a key.").secret(),
@@ -141,10 +142,12 @@ pub const KNOWN: &[Known] = &[
     Known::switch("external", &[Sftp], "Have ssh connect, with its agent, jump hosts and configuration."),
     Known::new("ssh-command", &[Sftp], "PROGRAM", "What to run in place of ssh."),
     Known::new("ssh-args", &[Sftp], "ARGUMENTS", "Its arguments, split at blanks; the port is one of them."),
+    Known::new("url", &[WebDav], "URL", "The directory's URL, http:// or https://."),
     Known::new("webdav-username", &[WebDav], "NAME", "The user.").variable("KOPIA_WEBDAV_USERNAME"),
     Known::new("webdav-password", &[WebDav], "PASSWORD", "The user's password.")
         .secret()
         .variable("KOPIA_WEBDAV_PASSWORD"),
+    Known::new("remote-path", &[Rclone], "REMOTE:PATH", "What rclone is to serve."),
     Known::new("rclone-exe", &[Rclone], "PROGRAM", "What to run in place of rclone."),
     Known::new("rclone-args", &[Rclone], "ARGUMENT", "An argument of rclone.").list(),
     Known::new("rclone-env", &[Rclone], "NAME=VALUE", "A variable of rclone; with any, it has no others.")

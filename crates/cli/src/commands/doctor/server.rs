@@ -1,0 +1,70 @@
+//! A repository behind a Kopia repository server, which shows neither blobs nor packs.
+
+use kopia_rs::connect::Opened;
+use kopia_rs::connection::{Environment, Storage};
+use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::diagnosis::{Effort, Finding, RemoteFailure, explain_remote, identity};
+use kopia_rs::{Error, Repository, connect, storage};
+
+use super::Report;
+use crate::args::{self, Global};
+use crate::error::Failure;
+use crate::session::{Choice, Session, options, remote};
+use crate::terminal::password;
+
+/// Opens it, and looks for what cannot be found.
+pub(super) fn examine(
+    global: &Global,
+    args: &args::Doctor,
+    choice: &Choice,
+    environment: Environment,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let mut connection = choice.connection.clone();
+    if args.save_format_blob.is_some() {
+        return Err(storage::Error::NoBlobs { place: connection.location() }.into());
+    }
+    let source = password::source(global.password_file.as_deref(), choice.password.as_ref());
+    let is_rest = matches!(&connection.storage, Storage::Server(place) if place.is_rest());
+    let password = match environment.var("KOPIA_SERVER_PASSWORD").filter(|_| is_rest) {
+        Some(password) if matches!(source, None | Some(PasswordSource::Prompt)) => Some(password.into()),
+        _ => {
+            let read = |source| password::read(Some(source), connection.password.as_ref());
+            source.as_ref().map(read).transpose()?
+        }
+    };
+    let Some(password) = password else {
+        report.fatal(Finding::NoPassword);
+        return Ok(());
+    };
+    connection.password = Some(password);
+    let opened = match connect(&connection, &options(global, environment)) {
+        Ok(Opened::Contents(server)) => Repository::open_server(server, &global.open_options()),
+        Ok(_) => return Err(Failure::failed(format!("{} gives no contents", connection.location()))),
+        Err(error) => Err(error.into()),
+    };
+    let explain = |error: &Error| match remote(&connection) {
+        Some(remote) => explain_remote(RemoteFailure::new(&remote, error), Effort::Doctor),
+        None => vec![Finding::failed(error)],
+    };
+    let repository = match opened {
+        Ok(repository) => repository,
+        Err(error) => {
+            explain(&error).into_iter().for_each(|finding| report.fatal(finding));
+            return Ok(());
+        }
+    };
+    report.notes = repository.warnings().to_vec();
+    match repository.snapshots() {
+        Ok(snapshots) => {
+            report.is_served = true;
+            report.identities = identity::all(&snapshots);
+            if report.identities.is_empty() {
+                report.findings.push(Finding::ServerShowsNothing { location: connection.location() });
+            }
+            super::look_for(&Session::new(repository.clone(), global), args, &snapshots, report);
+        }
+        Err(error) => explain(&error).into_iter().for_each(|finding| report.fatal(finding)),
+    }
+    Ok(())
+}

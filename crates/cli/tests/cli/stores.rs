@@ -1,0 +1,110 @@
+//! What is said of stores over networks that hold no repository, or do not let it be read.
+
+use kopia_testkit::golden;
+use kopia_testkit::http_server::{HttpServer, Request, Response};
+
+use crate::common::KopiaRs;
+
+/// The bucket of every server here.
+const BUCKET: &str = "/backups/";
+
+/// Starts a server of S3 that has a golden repository at `prefix`.
+fn s3(prefix: &'static str) -> HttpServer {
+    let case = golden::case("sources");
+    let blobs: Vec<(String, Vec<u8>)> =
+        case.cheap_blobs().into_iter().map(|(name, bytes)| (format!("{prefix}{name}"), bytes)).collect();
+    HttpServer::start(move |request| match request.path.split_once('?') {
+        Some(("/", _)) | None if request.path == "/" => Response::new(200, BUCKETS),
+        Some((BUCKET, query)) => list(&blobs, query),
+        Some(_) => Response::new(404, ""),
+        None => get(&blobs, request),
+    })
+}
+
+const BUCKETS: &str = "<ListAllMyBucketsResult><Buckets><Bucket><Name>backups</Name></Bucket></Buckets></ListAllMyBucketsResult>";
+
+fn get(blobs: &[(String, Vec<u8>)], request: &Request) -> Response {
+    let Some(key) = request.path.strip_prefix(BUCKET) else {
+        return Response::new(404, "<Error><Code>NoSuchBucket</Code></Error>");
+    };
+    match blobs.iter().find(|(name, _)| name == key) {
+        Some((_, bytes)) => Response::file(request, bytes),
+        None => Response::new(404, "<Error><Code>NoSuchKey</Code></Error>"),
+    }
+}
+
+/// Lists up to the next slash, as it is asked for.
+fn list(blobs: &[(String, Vec<u8>)], query: &str) -> Response {
+    let prefix = query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap_or_default();
+    let prefix = prefix.replace("%2F", "/");
+    let mut items: Vec<String> = blobs
+        .iter()
+        .filter_map(|(name, bytes)| {
+            let rest = name.strip_prefix(&*prefix)?;
+            Some(match rest.find('/') {
+                Some(end) => {
+                    format!("<CommonPrefixes><Prefix>{prefix}{}</Prefix></CommonPrefixes>", &rest[..=end])
+                }
+                None => format!("<Contents><Key>{name}</Key><Size>{}</Size></Contents>", bytes.len()),
+            })
+        })
+        .collect();
+    items.sort();
+    items.dedup();
+    Response::new(200, format!("<ListBucketResult>{}</ListBucketResult>", items.concat()))
+        .header("date", "Sun, 06 Nov 1994 08:49:37 GMT")
+}
+
+fn at(server: &HttpServer, prefix: &str, arguments: &str) -> KopiaRs {
+    let url = format!("s3://backups/{prefix}?endpoint={}&disable-tls&region=us-east-1", server.address());
+    command(&url, arguments)
+}
+
+fn command(url: &str, arguments: &str) -> KopiaRs {
+    let command = KopiaRs::new(arguments).env("KOPIA_REPOSITORY", url).env("KOPIA_PASSWORD", "golden");
+    command.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "hush")
+}
+
+#[test]
+fn a_prefix_that_is_off_is_found_and_the_next_command_works() {
+    let server = s3("a/k/");
+    for prefix in ["a/k", "a/", "", "a/k/deeper/", "/a/k/", "a/l/"] {
+        let ran = at(&server, prefix, "doctor").run().exits(1);
+        let ran = ran.says(&["run the same command with --prefix a/k/"]);
+        assert!(!ran.text().contains("hush") && !ran.stderr.contains("hush"), "{ran:?}");
+        at(&server, prefix, "snapshots --prefix a/k/").run().exits(0);
+    }
+    // Other commands look around with two requests at most.
+    let before = server.requests().len();
+    at(&server, "a/k", "ls latest").run().exits(1).says(&["hint: ", "--prefix a/k/"]);
+    assert!(server.requests().len() - before <= 3, "{:?}", &server.requests()[before..]);
+    let json = at(&server, "a/k", "doctor --json").run().exits(1).json();
+    assert_eq!(json["findings"][0]["kind"], "elsewhereInStore");
+    assert_eq!(json["findings"][0]["found"][0]["relation"], "missingSlash");
+    // Its clock is that of 1994.
+    assert_eq!(json["findings"][1]["kind"], "clockSkew");
+}
+
+#[test]
+fn a_bucket_that_is_not_there_has_others_beside_it() {
+    let server = s3("");
+    let url = format!("s3://backup/?endpoint={}&disable-tls&region=us-east-1", server.address());
+    command(&url, "doctor")
+        .run()
+        .exits(1)
+        .says(&["there is no bucket backup", "these buckets are there: backups"]);
+    command(&url, "snapshots").run().exits(1).says(&["hint: these buckets are there: backups"]);
+}
+
+#[test]
+fn a_repository_that_opens_is_looked_through() {
+    let server = s3("k/");
+    let ran = at(&server, "k/", "doctor").run().exits(0);
+    assert!(ran.text().contains("app@media:/data"), "{}", ran.text());
+}
+
+#[test]
+fn a_server_that_wants_tls_is_told() {
+    let go = HttpServer::start(|_| Response::new(400, "Client sent an HTTP request to an HTTPS server.\n"));
+    at(&go, "k/", "snapshots").run().exits(1).says(&["speaks TLS alone", "hint: leave --disable-tls out"]);
+}

@@ -1,0 +1,63 @@
+//! What lies around a repository in its bucket, and which other buckets there are.
+
+use std::io;
+use std::sync::Arc;
+
+use kopia_storage::{Failure, Near, Shape, Surroundings};
+
+use super::S3Store;
+use super::listing;
+use super::target::Target;
+use crate::http::{Kind, Request, Trouble};
+
+/// A bucket, to be looked at outside of the prefix, too.
+#[derive(Debug)]
+pub(crate) struct Around(pub(super) S3Store);
+
+impl Around {
+    fn failed(&self, trouble: Trouble) -> io::Error {
+        trouble.failure(&self.0.host()).into()
+    }
+
+    /// Makes a client of the whole server, in the bucket's region as far as that is known.
+    fn server(&self) -> Result<Target, Failure> {
+        let store = &self.0;
+        let mut nameless = store.place.clone();
+        nameless.bucket.clear();
+        let region = store.target().region.clone();
+        Target::new(&nameless, region, &store.network, &store.trust, &Arc::clone(&store.shared))
+    }
+}
+
+impl Surroundings for Around {
+    fn root(&self) -> String {
+        self.0.place.prefix.clone()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Keys
+    }
+
+    fn look(&self, prefix: &str) -> io::Result<Vec<Near>> {
+        let page = self.0.with(|target| {
+            let request =
+                Request::new("GET", target.address.query(&listing::query(prefix, None)), Kind::List);
+            let answer = target.client.call(target, &request)?;
+            listing::level(&answer.body).ok_or_else(|| Trouble::from(answer.nonsense()))
+        });
+        let (entries, common) = page.map_err(|trouble| self.failed(trouble))?;
+        let keys = entries.into_iter().map(|entry| Near::new(entry.key).with_modified(entry.modified));
+        Ok(keys.chain(common.into_iter().map(Near::new)).collect())
+    }
+
+    fn containers(&self) -> io::Result<Vec<String>> {
+        let server = self.server()?;
+        let answer = server.client.call(&server, &Request::new("GET", "/", Kind::List));
+        let answer = answer.map_err(|trouble| self.failed(trouble))?;
+        listing::buckets(&answer.body).ok_or_else(|| answer.nonsense().into())
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.0.target().client.clock_ahead()
+    }
+}
