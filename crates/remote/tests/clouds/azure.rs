@@ -127,7 +127,6 @@ fn a_repository_in_a_container_reads_right() {
 }
 
 #[test]
-#[ignore = "written on a machine that was too busy to see it pass to its end: run it, and take this away"]
 fn faults_on_the_way_are_survived_or_told() {
     let Some(azurite) = Azurite::start() else { return };
     let (case, blobs) = golden();
