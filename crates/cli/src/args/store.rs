@@ -20,9 +20,16 @@ fn arg(known: &Known) -> Arg {
     let arg = Arg::new(known.name).long(known.name).global(true).help(help(known));
     let arg = arg.hide(!known.is_common()).help_heading("Options of all commands");
     match known.value {
-        Some(name) => arg.value_name(name).action(ArgAction::Append).allow_hyphen_values(known.is_list),
+        Some(name) => {
+            arg.value_name(name).action(ArgAction::Append).allow_hyphen_values(takes_hyphens(known))
+        }
         None => arg.action(ArgAction::SetTrue),
     }
+}
+
+/// Returns whether a value may begin with a hyphen: keys in PEM do, and refusing them would show them.
+fn takes_hyphens(known: &Known) -> bool {
+    known.is_list || known.is_secret || known.name == "ssh-args"
 }
 
 /// Says what an option is for, and which variable says the same.
