@@ -4,7 +4,6 @@ pub(crate) mod archive;
 mod choice;
 mod gaps;
 mod opening;
-mod remote;
 
 use std::cell::Cell;
 
@@ -24,7 +23,6 @@ use archive::Archive;
 pub(crate) use choice::Choice;
 use gaps::Gaps;
 pub(crate) use opening::{options, store};
-pub(crate) use remote::remote;
 
 /// What a command works with.
 pub(crate) struct Session {

@@ -33,7 +33,8 @@ pub(crate) fn open(place: &WebDav, limits: &Limits, options: &Options) -> Result
     let store = match ShardedStore::open(tree(path::encoded)?) {
         // Kopia takes a URL's path as it stands, `%20` for three characters. Others write URLs as URLs are.
         Err(error) if is_missing(&error) && place.url.contains('%') => {
-            ShardedStore::open(tree(path::as_written)?).map_err(|_| error)
+            ShardedStore::open(tree(path::as_written)?)
+                .map_err(|second| if is_missing(&second) { error } else { second })
         }
         result => result,
     };

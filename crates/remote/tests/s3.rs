@@ -73,7 +73,7 @@ impl Moto {
     }
 
     fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
-        self.send(&format!("PUT /{bucket}/{key}"), "s3", bytes);
+        self.send(&format!("PUT /{bucket}/{}", key.replace(' ', "%20")), "s3", bytes);
     }
 
     /// Makes a user who may do so much, and returns the user's keys.

@@ -12,13 +12,14 @@ use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, RemoteFailure, neighb
 use kopia_rs::storage::{self, BlobStore, CachedStore, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, connect};
 
+use super::Choice;
 use super::archive::Archive;
-use super::{Choice, remote};
 use crate::args::Global;
 use crate::error::Failure;
 use crate::terminal::output::{escape, log_line};
 use crate::terminal::password;
 use crate::wording::advice::change;
+use crate::wording::remote::remote;
 
 /// How often somebody may type a password.
 const TRIES: u32 = 3;

@@ -113,7 +113,6 @@ fn is_blob(request: &Request, kind: &str) -> bool {
 }
 
 #[test]
-#[ignore = "written on a machine that was too busy to run it: run it, and take this away"]
 fn a_restore_from_a_bucket_is_exact_though_answers_are_spoilt_now_and_then() {
     let place = Place::new(|request, answer| match request.number % 5 {
         0 => Response::new(503, "slow down").header("retry-after", "0"),
@@ -133,7 +132,6 @@ fn a_restore_from_a_bucket_is_exact_though_answers_are_spoilt_now_and_then() {
 }
 
 #[test]
-#[ignore = "written on a machine that was too busy to run it: run it, and take this away"]
 fn a_listing_without_end_is_told() {
     let body = Place::new(|request, answer| match is_listing(request) {
         true => Response::new(200, vec![b' '; 1 << 16]).endless(),
@@ -152,7 +150,6 @@ fn a_listing_without_end_is_told() {
 }
 
 #[test]
-#[ignore = "written on a machine that was too busy to run it: run it, and take this away"]
 fn a_blob_without_end_is_told() {
     for kind in ["kopia.repository", "x"] {
         let place = Place::new(move |request, answer| match is_blob(request, kind) {
@@ -164,7 +161,6 @@ fn a_blob_without_end_is_told() {
 }
 
 #[test]
-#[ignore = "written on a machine that was too busy to run it: run it, and take this away"]
 fn lengths_that_no_machine_has_are_told() {
     for kind in ["kopia.repository", "x"] {
         let place = Place::new(move |request, answer| match is_blob(request, kind) {
@@ -180,7 +176,6 @@ fn lengths_that_no_machine_has_are_told() {
 }
 
 #[test]
-#[ignore = "written on a machine that was too busy to run it: run it, and take this away"]
 fn what_is_no_bucket_is_told() {
     let html = "<html>\x1b[31m<body>Sign in</body></html>";
     let hotel = Place::new(move |_, _| Response::new(200, html).header("content-type", "text/html"));
@@ -192,7 +187,6 @@ fn what_is_no_bucket_is_told() {
 }
 
 #[test]
-#[ignore = "written on a machine that was too busy to run it: run it, and take this away"]
 fn a_host_that_is_dead_is_told_in_seconds() {
     let mut place = Place::new(|_, answer| answer);
     place.address = format!("127.0.0.1:{}", servers::free_port());

@@ -136,6 +136,7 @@ fn speak_tls(backend: Backend, is_job: bool) -> &'static str {
         (Backend::S3, true) => "take KOPIA_S3_DISABLE_TLS out of the Secret",
         (Backend::WebDav, true) => "begin WEBDAV_URL with https://",
         (Backend::WebDav, false) => "begin the URL with webdavs://",
+        (Backend::Server, false) => "begin the URL with kopia://",
         (Backend::S3 | Backend::Azure, false) => {
             "leave --disable-tls out (and doNotUseTLS, or http:// before the endpoint)"
         }

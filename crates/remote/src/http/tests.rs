@@ -270,6 +270,13 @@ fn an_answer_without_end_is_cut_off() {
 }
 
 #[test]
+fn a_blob_without_length_and_end_is_cut_off() {
+    let (_server, client) = start(|_| Response::new(200, bytes(1 << 20)).endless());
+    let read = client.read_whole(&Plain, &Request::get("/"), u64::MAX);
+    assert!(matches!(read, Err(Trouble::TooLarge { length }) if length == (64 << 20) + 1));
+}
+
+#[test]
 fn redirects_are_followed_on_the_same_server_alone() {
     let (server, client) = start(|asked| match &*asked.path {
         "/a" => Response::new(302, "").header("location", "/b?x=1"),

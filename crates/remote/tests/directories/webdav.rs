@@ -72,7 +72,6 @@ fn a_repository_reads_right_and_nothing_is_written() {
 }
 
 #[test]
-#[ignore = "a length that is too long is told as a directory that is not there: find out why, and take this away"]
 fn faults_on_the_way_are_survived_or_told() {
     let (case, blobs) = support::golden();
     let Some(dav) = Dav::start(&blobs, false, &["--read-only"]) else { return };

@@ -12,7 +12,8 @@ use kopia_rs::storage::{BlobStore, Surroundings};
 use kopia_rs::{Error, Password};
 
 use crate::args::Global;
-use crate::session::{Choice, options, remote};
+use crate::session::{Choice, options};
+use crate::wording::remote::remote;
 
 /// Where the repository should be.
 pub(super) enum Place {

@@ -9,8 +9,9 @@ use kopia_rs::{Error, Repository, connect, storage};
 use super::Report;
 use crate::args::{self, Global};
 use crate::error::Failure;
-use crate::session::{Choice, Session, options, remote};
+use crate::session::{Choice, Session, options};
 use crate::terminal::password;
+use crate::wording::remote::remote;
 
 /// Opens it, and looks for what cannot be found.
 pub(super) fn examine(

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use kopia_rs::connect::{Options, survey};
-use kopia_rs::connection::Environment;
+use kopia_rs::connection::Connection;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::{
     Audience, Effort, Finding, Listing, LocalPath, OpenFailure, PathState, RemoteFailure, explain,
@@ -25,34 +25,41 @@ use crate::mover::contract::arguments::OnMissing;
 use crate::mover::contract::place::Place;
 use crate::mover::contract::selection::{Found, Wanted};
 use crate::mover::contract::settings::Settings;
-use crate::session::remote;
+use crate::wording::remote::remote;
 
 /// How often a backup that is just being written is waited for, and how long each time.
 const LOOKS: u32 = 5;
 const BETWEEN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// What was tried: where, and how it was connected to.
+pub(crate) struct Tried<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) connection: &'a Connection,
+    pub(crate) options: &'a Options,
+}
+
 /// Explains why a repository could not be opened, or that there is none yet.
 pub(crate) fn repository(
-    place: &Place,
+    tried: &Tried<'_>,
     store: Option<&dyn BlobStore>,
     error: &Error,
     settings: &Settings,
 ) -> JobOutcome {
-    match place.directory() {
+    match tried.place.directory() {
         Some(directory) => in_directory(directory, store, error, settings),
-        None => over_network(place, store, error, settings),
+        None => over_network(tried, store, error, settings),
     }
 }
 
 /// As [`repository`], of one over a network. A bucket that holds nothing may be the wrong one, or the prefix
 /// off by a level, so somebody must have said that it is well.
 fn over_network(
-    place: &Place,
+    tried: &Tried<'_>,
     store: Option<&dyn BlobStore>,
     error: &Error,
     settings: &Settings,
 ) -> JobOutcome {
-    let findings = around(place, store, error, settings);
+    let findings = around(tried, store, error, settings);
     let is_accepted = settings.on_missing == Some(OnMissing::Continue);
     let is_absent = matches!(error, Error::NotARepository { .. });
     let is_elsewhere = findings.iter().any(|finding| {
@@ -65,7 +72,7 @@ fn over_network(
     });
     if is_accepted && is_absent && !is_elsewhere && store.is_some_and(holds_no_index) {
         let identity = settings.wanted.identity.to_string();
-        let fact = format!("{place} holds no Kopia repository");
+        let fact = format!("{} holds no Kopia repository", tried.place);
         return JobOutcome::new(JobResult::Nothing, StatusLine::nothing(&identity, &fact, ""));
     }
     JobOutcome::failed(match findings.first() {
@@ -78,13 +85,15 @@ fn over_network(
 }
 
 /// Looks around, with the request or two that a hint may cost.
-fn around(place: &Place, store: Option<&dyn BlobStore>, error: &Error, settings: &Settings) -> Vec<Finding> {
-    let Place::Known(connection) = place else { return Vec::new() };
-    let Some(remote) = remote(connection) else { return Vec::new() };
-    let mut options = Options::default();
-    options.environment = Environment::of_process();
+fn around(
+    tried: &Tried<'_>,
+    store: Option<&dyn BlobStore>,
+    error: &Error,
+    settings: &Settings,
+) -> Vec<Finding> {
+    let Some(remote) = remote(tried.connection) else { return Vec::new() };
     // What keeps it from being looked at keeps the repository from being opened, and is told.
-    let around = survey(connection, &options).ok().flatten();
+    let around = survey(tried.connection, tried.options).ok().flatten();
     let password = Some(&settings.password);
     let failure = RemoteFailure { store, password, ..RemoteFailure::new(&remote, error) };
     explain_remote(RemoteFailure { around: around.as_deref(), ..failure }, Effort::Hint)

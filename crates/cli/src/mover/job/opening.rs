@@ -9,7 +9,8 @@ use kopia_rs::diagnosis::{Finding, neighbours};
 use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::{Error, OpenOptions, Repository};
 
-use super::{Job, Order, missing, preflight};
+use super::missing::{self, Tried};
+use super::{Job, Order, preflight};
 use crate::mover::account::line::{SetupError, StatusLine};
 use crate::mover::account::outcome::JobOutcome;
 use crate::mover::contract::backend::Choice;
@@ -32,8 +33,9 @@ pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcom
     connecting.notice = Arc::new(|text| log_line(format_args!("INFO: {}", escape(text))));
     let mut options = OpenOptions::default();
     options.degraded = settings.degraded;
+    let tried = Tried { place, connection: &connection, options: &connecting };
     let unopened =
-        |store: Option<&dyn BlobStore>, error: Error| missing::repository(place, store, &error, settings);
+        |store: Option<&dyn BlobStore>, error: Error| missing::repository(&tried, store, &error, settings);
     let repository = match kopia_rs::connect(&connection, &connecting) {
         Ok(Opened::Blobs(store)) => {
             let store: Arc<dyn BlobStore> = store.into();

@@ -166,6 +166,6 @@ pub const KNOWN: &[Known] = &[
         "HEX",
         "The SHA-256 of the server's certificate; nothing else of it is checked.",
     ),
-    Known::new("override-username", &[Server], "NAME", "The user who asks, without the host."),
-    Known::new("override-hostname", &[Server], "NAME", "The host that asks."),
+    Known::new("override-username", ALL, "NAME", "The user who asks a server, without the host."),
+    Known::new("override-hostname", ALL, "NAME", "The host that asks a server."),
 ];

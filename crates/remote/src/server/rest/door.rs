@@ -139,9 +139,6 @@ impl Service for Entrant {
         let no_server =
             |why: &str| Verdict::Fail(Failure::NoKopiaServer { host: host.clone(), why: why.into() });
         match answer.status {
-            400 if text.contains("HTTPS server") => {
-                no_server("it speaks TLS: write kopia://user@host@… in place of http://")
-            }
             401 if text.contains("CSRF") => Verdict::Renew(answer.refusal("", &message)),
             401 => Verdict::Fail(Failure::WrongKey { host, credentials, message }),
             403 => Verdict::Fail(Failure::NotPermitted {

@@ -166,7 +166,7 @@ fn plain_users_learn_that_it_takes_the_uis() {
         (401, "Access denied.\n", "does not know the credentials from user kopia"),
         (403, "UI Access denied. See https://…", "--server-username"),
         (404, "404 page not found\n", "--no-ui"),
-        (400, "Client sent an HTTP request to an HTTPS server.\n", "it speaks TLS"),
+        (400, "Client sent an HTTP request to an HTTPS server.\n", "speaks TLS alone"),
         (200, "<html>It works!</html>", "did not answer as a Kopia server does"),
     ] {
         let server = HttpServer::start(move |_| Response::new(status, body));

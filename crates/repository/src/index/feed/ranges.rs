@@ -15,10 +15,12 @@ const WHOLE: u64 = 16 << 20;
 pub(super) fn read(store: &dyn BlobStore, blob: &BlobInfo) -> Result<Vec<u8>> {
     let ReadProfile { parallel_reads, merge_limit, .. } = store.profile();
     let is_near = reads_at_once(store.profile()) == 1;
-    if is_near || !(WHOLE..=WHOLE_BLOB_LIMIT).contains(&blob.length) {
+    if is_near || !(1..=WHOLE_BLOB_LIMIT).contains(&blob.length) {
         return store.read(&blob.id);
     }
-    match read_ranges(store, &blob.id, blob.length as usize, merge_limit.max(1), parallel_reads) {
+    // No more is asked for than was listed: many are read at once, and a server may send without end.
+    let part = if blob.length < WHOLE { WHOLE as usize } else { merge_limit.max(1) };
+    match read_ranges(store, &blob.id, blob.length as usize, part, parallel_reads) {
         // It is not as long as was listed.
         Err(Error::Short { .. }) => store.read(&blob.id),
         read => read,
@@ -86,6 +88,8 @@ mod tests {
         let (store, listed, bytes) = store(1000);
         assert!(read(&store, &listed).unwrap() == bytes);
         assert_eq!(store.take().requests, 1);
+        store.inner().insert(listed.id.clone(), vec![0; 2000]);
+        assert_eq!(read(&store, &listed).unwrap().len(), 1000, "what was not listed is not read");
         let (store, listed, bytes) = self::store(17 << 20);
         let store = store.profiled(ReadProfile::LOCAL);
         assert!(read(&store, &listed).unwrap() == bytes);
