@@ -96,6 +96,7 @@ pub(super) fn nothing(
         (true, _) => format!("{given} does not exist; there is {holds}"),
         (false, _) if is_empty && holds.is_empty() => format!("{given} is empty"),
         (false, _) if is_empty => format!("{given} is empty; around it is {holds}"),
+        (false, _) if holds.is_empty() => format!("{given} holds no repository"),
         (false, _) => format!("{given} holds no repository, but {holds}"),
     }
 }

@@ -30,10 +30,10 @@ impl StoreHint {
             Self::SpeakTls(backend) => speak_tls(*backend, is_job).into(),
             Self::PerhapsTls(backend) => format!("the server may want TLS: {}", speak_tls(*backend, is_job)),
             Self::TrustAuthority(backend) => trust_authority(*backend, is_job).into(),
-            Self::TrustCertificate { fingerprint, .. } if is_job => format!(
-                "if it is the right server, set its certificate's fingerprint in \
-                 KOPIA_STRUCTURED_REPOSITORY_CONFIG: {fingerprint}"
-            ),
+            // The line of a Job is too short for a fingerprint.
+            Self::TrustCertificate { .. } if is_job => {
+                "if it is the right server, set customCA to its certificate".into()
+            }
             Self::TrustCertificate { backend: Backend::Server, fingerprint } => format!(
                 "if the server logged this fingerprint when it made its certificate, add \
                  --server-cert-fingerprint {fingerprint}"
@@ -146,11 +146,10 @@ fn speak_tls(backend: Backend, is_job: bool) -> &'static str {
 
 fn trust_authority(backend: Backend, is_job: bool) -> &'static str {
     match (backend, is_job) {
-        (Backend::S3, true) => "set customCA to the certificate of the server's authority",
+        (_, true) => "set customCA to the certificate of the server's authority",
         (Backend::S3 | Backend::Server, false) => {
             "give the authority's certificate with --root-ca-pem-path FILE"
         }
-        (_, true) => "mount the authority's certificate and set SSL_CERT_FILE to it",
         (_, false) => "set SSL_CERT_FILE to a file with the authority's certificate",
     }
 }
