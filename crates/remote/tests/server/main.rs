@@ -17,7 +17,7 @@ use kopia_format::directory::EntryKind;
 use kopia_remote::{Opened, Options, connect};
 use kopia_repository::{Entry, OpenOptions, Repository, Snapshots};
 use kopia_storage::server::Extent;
-use kopia_storage::{ContentServer, ErrorKind, FilesystemStore};
+use kopia_storage::{ContentServer, Error, ErrorKind, FilesystemStore};
 use kopia_testkit::golden;
 use kopia_testkit::servers;
 use kopia_testkit::tree::{self, Compare, Tree};
@@ -213,7 +213,8 @@ fn golden_repositories_come_through_a_server_without_tls() {
         assert_eq!(ids(&served.snapshots().unwrap()), ids(&theirs), "{name}");
         let none = kopia_format::ContentId::new(None, &[7; 16]).unwrap();
         let content = served.server().unwrap().content(&none, 1);
-        assert!(matches!(content, Err(kopia_storage::Error::NoContent { .. })), "{content:?}");
+        // Kopia may break off in place of an answer.
+        assert!(matches!(content, Err(Error::NoContent { .. } | Error::NotServed { .. })), "{content:?}");
     }
 }
 
