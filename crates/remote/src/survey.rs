@@ -1,6 +1,8 @@
 //! Looks around where a connection leads.
 
-use kopia_connection::{Connection, Storage};
+use kopia_connection::Connection;
+#[allow(unused_imports, reason = "a build may have no networks")]
+use kopia_connection::Storage;
 use kopia_storage::{Failure, Surroundings};
 
 use crate::connect::Options;

@@ -175,3 +175,11 @@ fn where_the_format_makes_no_sense() {
         }
     }
 }
+
+#[test]
+fn a_key_that_is_an_argument_is_taken_as_one_and_not_shown() {
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nHUSH\n-----END OPENSSH PRIVATE KEY-----";
+    let ran = KopiaRs::new("snapshots --repository sftp://u@127.0.0.1:1/p --key-data").arg(key).run();
+    let ran = ran.exits(1).says(&["the key of the connection"]);
+    assert!(!ran.stderr.contains("HUSH") && !ran.stderr.contains("BEGIN"), "{}", ran.stderr);
+}
