@@ -8,36 +8,38 @@
 //! cargo bench --package kopia-rs-benches --bench restore
 //! cargo bench --package kopia-rs-benches --bench verify
 //! ```
-//! Figures wander by 10 to 40 % on a shared machine: compare before and after in pairs, and believe no ratio below 1.15.
+//! Figures wander by 10 to 40 % on a shared machine: compare before and after in pairs, and believe no ratio
+//! below 1.15.
 //!
-//! Two programs for Linux measure whole restores. `compare` has kopia-rs and every other tool on PATH (kopia, restic, rustic,
-//! vykar, cp) restore the same trees, checks what they restored, and renders table and chart; without kopia, which makes the
-//! repositories, only the others take part. `floor` is the least that restoring a kopia repository costs, and one of the
-//! contestants:
+//! Two programs for Linux measure whole restores. `compare` has kopia-rs and every other tool on PATH (kopia,
+//! restic, rustic, vykar, cp) restore the same trees, checks what they restored, and renders table and chart;
+//! without kopia, which makes the repositories, only the others take part. `floor` is the least that
+//! restoring a kopia repository costs, and one of the contestants:
 //!
 //! ```sh
 //! cargo build --release --package kopia-rs-cli --package kopia-rs-benches --bins
 //! target/release/compare --work /mnt/comparison --tree /usr --json figures.json --readme README.md --chart restores.svg
 //! KOPIA_PASSWORD=… target/release/floor REPOSITORY latest TARGET --half write
 //! ```
-//! With a tree of 5 GB, plan for 40 GB. With less room, measure one set after the other, each time in
-//! an empty `--work`, and let `--from` and `--json` gather the figures in one file. `--scale 1` is a rehearsal of two minutes.
-//! Over a network, from MinIO where it is on PATH (`go install github.com/minio/minio@latest`), else from a small S3
-//! server of the program's own; whoever is missing takes no part:
+//! With a tree of 5 GB, plan for 40 GB. With less room, measure one set after the other, each time in an
+//! empty `--work`, and let `--from` and `--json` gather the figures in one file. `--scale 1` is a rehearsal
+//! of two minutes. Over a network, from MinIO where it is on PATH (`go install
+//! github.com/minio/minio@latest`), else from a small S3 server of the program's own; whoever is missing
+//! takes no part:
 //!
 //! ```sh
 //! target/release/compare --work /mnt/comparison --network 0,20,50,100 --json network.json
 //! target/release/compare --work /mnt/comparison --network 100 --link 1000 --sets huge --only kopia-rs \
 //!     --from network.json --json network.json --readme README.md
 //! ```
-//! A line lies between the server and the others, made by the program: so long a round trip, for the handshake of a
-//! connection, too, and no wider than `--link` says; `--slow-start` has each connection begin as slowly as TCP does.
-//! Kopia takes 155 s for the set at 50 ms, so plan half an hour for a round of all; who took more than two minutes
-//! once is measured only once.
+//! A line lies between the server and the others, made by the program: so long a round trip, for the
+//! handshake of a connection, too, and no wider than `--link` says; `--slow-start` has each connection begin
+//! as slowly as TCP does. Kopia takes 155 s for the set at 50 ms, so plan half an hour for a round of all;
+//! who took more than two minutes once is measured only once.
 //!
-//! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were
-//! removed, so mount a fresh one with a journal; memory that a virtual machine touches for the first time costs 2 s a GiB,
-//! so believe medians and processor times. Nothing else may run at the same time.
+//! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were removed, so
+//! mount a fresh one with a journal; memory that a virtual machine touches for the first time costs 2 s a
+//! GiB, so believe medians and processor times. Nothing else may run at the same time.
 
 pub mod noise;
 pub mod usage;

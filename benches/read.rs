@@ -124,7 +124,8 @@ fn schedule(c: &mut Criterion) {
     let mut stored = Vec::new();
     repository.contents().for_each(|_, location| stored.push(Placed(location)));
     stored.sort_by_key(|placed| placed.0.order());
-    // Files come by directory and name, which is nearly the order of packs; or after many snapshots in hardly any.
+    // Files come by directory and name, which is nearly the order of packs; or after many snapshots in hardly
+    // any.
     for (name, step) in [("in the order of packs", 1), ("scattered", 6151)] {
         let placed: Vec<Placed> = (0..NEEDS).map(|number| stored[number * step % NEEDS].clone()).collect();
         let mut group = c.benchmark_group("schedule 16,384 contents");

@@ -1,7 +1,7 @@
 //! From an open repository to files on disk: many small files, and a large one.
 //!
-//! Every restore goes into a fresh folder, and all are removed at the end: some file systems are slow to make files for a
-//! while after many were deleted. Set `TMPDIR` to the file system to be measured.
+//! Every restore goes into a fresh folder, and all are removed at the end: some file systems are slow to make
+//! files for a while after many were deleted. Set `TMPDIR` to the file system to be measured.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kopia_codec::key::Password;

@@ -26,7 +26,8 @@ impl Usage {
 
     /// Of all children that were waited for, and of theirs.
     ///
-    /// A child begins as a copy of its parent, so no child's peak is below what the parent had when it started it.
+    /// A child begins as a copy of its parent, so no child's peak is below what the parent had when it
+    /// started it.
     ///
     /// # Errors
     /// What the system says.

@@ -1,4 +1,5 @@
-//! `verify` beside what it cannot do without: reading, decoding and hashing every content, pack by pack, and nothing else.
+//! `verify` beside what it cannot do without: reading, decoding and hashing every content, pack by pack, and
+//! nothing else.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,5 @@
-//! Prints one file of the newest snapshot of a source, from its middle on: `read REPOSITORY PASSWORD SOURCE PATH`.
+//! Prints one file of the newest snapshot of a source, from its middle on: `read REPOSITORY PASSWORD SOURCE
+//! PATH`.
 
 use std::error::Error;
 use std::io::{self, Seek, SeekFrom};

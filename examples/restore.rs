@@ -1,4 +1,5 @@
-//! Restores the newest snapshot of a source and says what went wrong: `restore REPOSITORY PASSWORD SOURCE TARGET`.
+//! Restores the newest snapshot of a source and says what went wrong: `restore REPOSITORY PASSWORD SOURCE
+//! TARGET`.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};

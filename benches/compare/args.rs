@@ -17,8 +17,8 @@ pub(crate) struct Args {
     /// What is restored; by default all sets, `real` if there is --tree.
     #[arg(long, value_delimiter = ',', value_name = "SET,…")]
     pub(crate) sets: Vec<Set>,
-    /// Measures restores from an S3 server at these round trips instead of local ones, in milliseconds; by default of the set
-    /// `mixed`.
+    /// Measures restores from an S3 server at these round trips instead of local ones, in milliseconds; by
+    /// default of the set `mixed`.
     #[arg(long, value_delimiter = ',', value_name = "MS,…")]
     pub(crate) network: Vec<u64>,
     /// How many Mbit a second the line to that server carries; as many as there are if this is not given.
@@ -48,7 +48,8 @@ pub(crate) struct Args {
     /// Keep the restored folders.
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Begin with figures that --json wrote: sets that are measured now replace theirs. Without --work, measure nothing.
+    /// Begin with figures that --json wrote: sets that are measured now replace theirs. Without --work,
+    /// measure nothing.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
     /// Write the table into this file, between its markers.

@@ -1,4 +1,5 @@
-//! The chart: a group of horizontal bars for each set, as long as the wall time. Each set has a scale of its own.
+//! The chart: a group of horizontal bars for each set, as long as the wall time. Each set has a scale of its
+//! own.
 
 use std::fmt::Write;
 

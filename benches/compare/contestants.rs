@@ -197,8 +197,8 @@ impl Place<'_> {
         Ok(vec![self.connect(home)?, restore])
     }
 
-    /// The commands of a restore by the mover script of VolSync's kopia fork, in its order, with the cache limits that
-    /// its controller sets by default; without its final `sync`.
+    /// The commands of a restore by the mover script of VolSync's kopia fork, in its order, with the cache
+    /// limits that its controller sets by default; without its final `sync`.
     fn mover(&self) -> Result<Vec<Step>> {
         let program = self.program(Tool::Kopia)?;
         let kopia = |args: &[&str]| kopia(program, &self.folder, args);

@@ -1,7 +1,8 @@
 //! The comparison: how long restores of the same trees take, by kopia-rs and by others.
 //!
-//! Whoever is on PATH takes part; nothing is fetched or built. The floor is the other program of this package. Each
-//! restored tree is compared with the original once, so that nobody is fast by leaving something out.
+//! Whoever is on PATH takes part; nothing is fetched or built. The floor is the other program of this
+//! package. Each restored tree is compared with the original once, so that nobody is fast by leaving
+//! something out.
 //!
 //! | module | what |
 //! |---|---|

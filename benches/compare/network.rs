@@ -1,8 +1,9 @@
 //! Restores over a line: the same repositories behind one S3 server, as far away as is asked for.
 //!
-//! The server is on this machine: MinIO where it is on PATH, else one of our own. Between it and a contestant lies a [`Line`], which delays, is no wider than
-//! its link, and counts requests and bytes. Contestants take turns as they do locally. Of the rounds the best one
-//! counts: whatever else runs on the machine makes a round slower, and never faster.
+//! The server is on this machine: MinIO where it is on PATH, else one of our own. Between it and a contestant
+//! lies a [`Line`], which delays, is no wider than its link, and counts requests and bytes. Contestants take
+//! turns as they do locally. Of the rounds the best one counts: whatever else runs on the machine makes a
+//! round slower, and never faster.
 
 mod bucket;
 mod line;

@@ -1,9 +1,10 @@
 //! The restores themselves, round by round.
 //!
-//! In each round every contestant restores once, so that whatever changes on the machine meanwhile hits all; each round
-//! begins with another one. Restored folders stay until the end where there is room, as some file systems are slow after
-//! many files were removed. Outside its time, what a contestant reads is brought into the page cache before, as far as
-//! that can hold it, and what it wrote is forced to disk afterwards, so that it does not slow the next one down.
+//! In each round every contestant restores once, so that whatever changes on the machine meanwhile hits all;
+//! each round begins with another one. Restored folders stay until the end where there is room, as some file
+//! systems are slow after many files were removed. Outside its time, what a contestant reads is brought into
+//! the page cache before, as far as that can hold it, and what it wrote is forced to disk afterwards, so that
+//! it does not slow the next one down.
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! Says whether a restored tree is the one that was backed up: names, kinds, sizes, bytes, modes and times of files, and
-//! where links point. Owners, and what folders have besides their names, are not asked for: not every tool restores them.
+//! Says whether a restored tree is the one that was backed up: names, kinds, sizes, bytes, modes and times of
+//! files, and where links point. Owners, and what folders have besides their names, are not asked for: not
+//! every tool restores them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

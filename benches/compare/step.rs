@@ -1,8 +1,8 @@
 //! One command of a contestant, and what it took.
 //!
-//! The system tells the peak memory of children only as that of the largest one ever, and a child's is never less than
-//! that of the process that started it. So each command gets a small parent of its own: this program again, as
-//! `compare measure`, which runs nothing else and prints the figures.
+//! The system tells the peak memory of children only as that of the largest one ever, and a child's is never
+//! less than that of the process that started it. So each command gets a small parent of its own: this
+//! program again, as `compare measure`, which runs nothing else and prints the figures.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -91,7 +91,8 @@ impl Step {
         self
     }
 
-    /// Runs it and returns what it took and what it wrote to standard output. Its messages go to files beside `log`.
+    /// Runs it and returns what it took and what it wrote to standard output. Its messages go to files beside
+    /// `log`.
     pub(crate) fn run(&self, log: &Path) -> Result<(Taken, String)> {
         let (output, errors) = (log.with_extension("out"), log.with_extension("err"));
         let mut measure = Command::new(std::env::current_exe()?);

@@ -12,8 +12,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plan::{Attributes, Leaf};
 
-/// From this size on room is reserved before writing, and writes leave no copy in memory; below, both cost more than they
-/// save. In bytes.
+/// From this size on room is reserved before writing, and writes leave no copy in memory; below, both cost
+/// more than they save. In bytes.
 const LARGE: u64 = 1 << 20;
 
 /// Handles that are open besides folders and large files, and some more.
@@ -84,7 +84,8 @@ fn create(folder: BorrowedFd<'_>, leaf: &Leaf) -> Result<OwnedFd> {
     Ok(file)
 }
 
-/// Pieces of large files leave no copy in memory (`RWF_DONTCACHE`, Linux 6.14), where the file system can do that.
+/// Pieces of large files leave no copy in memory (`RWF_DONTCACHE`, Linux 6.14), where the file system can do
+/// that.
 fn write(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Result<()> {
     static UNCACHED: AtomicBool = AtomicBool::new(true);
     let uncached = ReadWriteFlags::from_bits_retain(0x80);

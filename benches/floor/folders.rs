@@ -38,8 +38,8 @@ pub(crate) fn handle(folders: &[Folder], number: usize) -> Result<BorrowedFd<'_>
     made.as_ref().map(AsFd::as_fd).map_err(|&errno| errno)
 }
 
-/// Sets a folder's attributes, once nothing is made in it any more. A mode does not keep a handle from being used, so the
-/// order of folders does not matter.
+/// Sets a folder's attributes, once nothing is made in it any more. A mode does not keep a handle from being
+/// used, so the order of folders does not matter.
 pub(crate) fn finish(folders: &[Folder], number: usize, natural: (u32, u32)) -> Result<()> {
     let handle = handle(folders, number)?;
     let wanted = &folders[number].attributes;

@@ -1,10 +1,10 @@
 //! The floor: what a restore costs that has nothing to find out and nothing to be careful about.
 //!
-//! Before its clock starts, everything is planned in memory: folders, files, and where every content lies. The timed part
-//! reads, decodes and writes, each in the cheapest way known, and does nothing else: no check of a target that may be
-//! hostile, no file kept out of sight until it is whole, no bound on memory. The distance between a restore and its floor
-//! is what planning and care cost. `--half` measures writing or decoding alone; together they cost more than the floor
-//! where one waits while the other works.
+//! Before its clock starts, everything is planned in memory: folders, files, and where every content lies.
+//! The timed part reads, decodes and writes, each in the cheapest way known, and does nothing else: no check
+//! of a target that may be hostile, no file kept out of sight until it is whole, no bound on memory. The
+//! distance between a restore and its floor is what planning and care cost. `--half` measures writing or
+//! decoding alone; together they cost more than the floor where one waits while the other works.
 //!
 //! The result is one line of JSON: wall seconds, processor seconds, files and bytes of the timed part.
 

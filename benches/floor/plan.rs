@@ -153,7 +153,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Sorts uses by location, so that uses of one content lie side by side, and merges neighbours into reads.
+    /// Sorts uses by location, so that uses of one content lie side by side, and merges neighbours into
+    /// reads.
     fn schedule(&mut self, root: &Entry, workers: usize) {
         self.uses.sort_by_key(|item| item.location.order());
         let all: u64 = self.uses.iter().map(|item| item.location.stored_length()).sum();

@@ -68,7 +68,8 @@ impl<'a> Job<'a> {
             _ if writing => self.empty(worker, part - reads),
             _ => Ok(()),
         })?;
-        // Making an entry changes the time of its folder, so folders are finished when nothing is made any more.
+        // Making an entry changes the time of its folder, so folders are finished when nothing is made any
+        // more.
         in_parallel(workers, natural, if writing { chunks } else { 0 }, |worker, part| {
             self.folders(part, |number| folders::finish(&self.plan.folders, number, worker.natural))
         })

@@ -19,8 +19,8 @@ fn floor(repository: &Path, password: &str, target: &Path, args: &[&str]) -> Val
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A tree with everything that has a way of its own: folders without files, files without bytes, of one content, of
-/// several, with the same contents, of other owners, with special bits; links.
+/// A tree with everything that has a way of its own: folders without files, files without bytes, of one
+/// content, of several, with the same contents, of other owners, with special bits; links.
 fn write(folder: &Path) {
     let owner = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();

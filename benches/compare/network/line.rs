@@ -1,8 +1,9 @@
 //! A line between a client and a server of this machine: as long as a round trip, as wide as a link.
 //!
-//! What the client sends leaves a round trip after it connected, as TCP's handshake takes that, and each direction
-//! takes half a round trip. All that comes back shares one link. One connection has at most [`WINDOW`] bytes under
-//! way, as Linux allows; with a slow start it begins with ten segments and doubles with each round trip.
+//! What the client sends leaves a round trip after it connected, as TCP's handshake takes that, and each
+//! direction takes half a round trip. All that comes back shares one link. One connection has at most
+//! [`WINDOW`] bytes under way, as Linux allows; with a slow start it begins with ten segments and doubles
+//! with each round trip.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};

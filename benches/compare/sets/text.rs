@@ -24,7 +24,8 @@ impl Text {
         Self { words: (0..WORDS).map(word).collect() }
     }
 
-    /// Appends lines that repeat a few phrases, as the lines of one log do; even some hundred bytes of it compress.
+    /// Appends lines that repeat a few phrases, as the lines of one log do; even some hundred bytes of it
+    /// compress.
     pub(super) fn log(&self, noise: &mut Noise, length: usize, to: &mut Vec<u8>) {
         let word = |noise: &mut Noise| &*self.words[noise.below(WORDS as u64) as usize];
         let vocabulary: Vec<&str> = (0..24).map(|_| word(noise)).collect();

@@ -62,7 +62,8 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Global {
     /// Where the repository is: a folder, or a URL such as s3://bucket/prefix, gs://…, azblob://…, b2://…,
-    /// sftp://user@host/path, webdavs://…, rclone:remote:path, kopia://user@host@server, kopia+http://user@server
+    /// sftp://user@host/path, webdavs://…, rclone:remote:path, kopia://user@host@server,
+    /// kopia+http://user@server
     /// [env: KOPIA_REPOSITORY].
     #[arg(long, global = true, value_name = "WHERE", conflicts_with_all = ["config", "token", "token_file", "token_stdin"])]
     pub(crate) repository: Option<OsString>,
@@ -104,8 +105,9 @@ pub(crate) struct Global {
     /// pack.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) format_blob: Option<PathBuf>,
-    /// Keep indexes and directories of the repository below this folder, for the next command. All of it can be
-    /// deleted at any time. Nothing is kept unless this is given; `verify` reads the repository all the same.
+    /// Keep indexes and directories of the repository below this folder, for the next command. All of it can
+    /// be deleted at any time. Nothing is kept unless this is given; `verify` reads the repository all the
+    /// same.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
     /// The most that is kept there, in MiB.

@@ -17,8 +17,8 @@ pub struct Limits {
     pub concurrent_reads: Option<usize>,
 }
 
-/// Parses a number of bytes per second: `500K`, `20M`, `1.5GiB`. K, M and G are powers of 1024, as with rclone
-/// and curl; KB, MB and GB are powers of 1000.
+/// Parses a number of bytes per second: `500K`, `20M`, `1.5GiB`. K, M and G are powers of 1024, as with
+/// rclone and curl; KB, MB and GB are powers of 1000.
 pub(crate) fn bytes_per_second(text: &str) -> Option<f64> {
     let text = text.trim();
     let text = text.strip_suffix("/s").unwrap_or(text);

@@ -24,7 +24,8 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Reads a token. Blanks and line breaks in it, `=` at its end, and the other alphabet of base64 are no
-/// mistakes: terminals break lines, and programs encode as they like. All that kopia shows may stand around it.
+/// mistakes: terminals break lines, and programs encode as they like. All that kopia shows may stand around
+/// it.
 ///
 /// ```
 /// let token = "eyJ2ZXJzaW9uIjoiMSIsInN0b3JhZ2UiOnsidHlwZSI6ImZpbGVzeXN0ZW0iLCJjb25maWciOnsicGF0aCI6Ii9iIn19LCJwYXNzd29yZCI6InB3In0";

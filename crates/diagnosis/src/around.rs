@@ -69,7 +69,8 @@ pub(crate) struct Search {
     pub(crate) error: Option<io::Error>,
 }
 
-/// Looks for repositories around a place. `is_missing` says that the directory itself is known not to be there.
+/// Looks for repositories around a place. `is_missing` says that the directory itself is known not to be
+/// there.
 pub(crate) fn search(around: &dyn Surroundings, is_missing: bool, effort: Effort) -> Search {
     let requests = match effort {
         Effort::Hint => 2,

@@ -126,7 +126,8 @@ impl<'a> RemoteFailure<'a> {
     }
 }
 
-/// Finds out why a repository over a network cannot be opened: the most likely cause first, and always at least one.
+/// Finds out why a repository over a network cannot be opened: the most likely cause first, and always at
+/// least one.
 ///
 /// With [`Effort::Hint`] a request or two are made, with [`Effort::Doctor`] some hundreds at most.
 pub fn explain_remote(failure: RemoteFailure<'_>, effort: Effort) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! Backblaze B2, by its own interface.
 //!
-//! Kopia's type `b2` speaks it, and so does this: B2's S3 address knows neither master keys nor buckets from before May 2020.
-//! Authority: Kopia's `repo/blob/b2`, and Backblaze's reference of the B2 Native API.
+//! Kopia's type `b2` speaks it, and so does this: B2's S3 address knows neither master keys nor buckets from
+//! before May 2020. Authority: Kopia's `repo/blob/b2`, and Backblaze's reference of the B2 Native API.
 
 mod answers;
 mod judge;

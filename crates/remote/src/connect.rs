@@ -60,13 +60,13 @@ impl fmt::Debug for Options {
 
 /// Opens a store of blobs or, for a Kopia repository server, of contents.
 ///
-/// It blocks, as all reads do, and may be called from anywhere: what is asynchronous inside runs on threads of
-/// its own, so that a caller within a runtime neither panics nor has to own one. Such a caller's thread waits
-/// all the same, so a busy one calls it where blocking is allowed, as by `tokio::task::spawn_blocking`.
+/// It blocks, as all reads do, and may be called from anywhere: what is asynchronous inside runs on threads
+/// of its own, so that a caller within a runtime neither panics nor has to own one. Such a caller's thread
+/// waits all the same, so a busy one calls it where blocking is allowed, as by `tokio::task::spawn_blocking`.
 ///
 /// A store asks its server for as little as it can: that a key or a name is wrong may show at the first read.
-/// A server of contents is signed in to at once, with the connection's password, user and host. Time is bounded
-/// by [`Options::patience`]; nothing is written anywhere.
+/// A server of contents is signed in to at once, with the connection's password, user and host. Time is
+/// bounded by [`Options::patience`]; nothing is written anywhere.
 ///
 /// ```
 /// use kopia_connection::Connection;

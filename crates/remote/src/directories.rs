@@ -8,7 +8,8 @@ use kopia_storage::sharded::{DirectoryTree, EntryKind};
 /// The most entries of a directory that are looked at.
 pub(crate) const MOST: usize = 10_000;
 
-/// Lists a directory of a tree whose root is all that the server shows. `prefix` is its path, with `/` at its end.
+/// Lists a directory of a tree whose root is all that the server shows. `prefix` is its path, with `/` at its
+/// end.
 pub(crate) fn look(tree: &impl DirectoryTree, prefix: &str) -> io::Result<Vec<Near>> {
     let directory = prefix.trim_matches('/');
     let mut near = Vec::new();

@@ -1,6 +1,7 @@
 //! Google Cloud Storage.
 //!
-//! Blobs are listed by the JSON interface and read by the XML one, as Kopia does. Authority: Kopia's `repo/blob/gcs`.
+//! Blobs are listed by the JSON interface and read by the XML one, as Kopia does. Authority: Kopia's
+//! `repo/blob/gcs`.
 
 mod around;
 mod judge;
@@ -124,7 +125,8 @@ impl GcsStore {
         }
         let path = format!("/storage/v1/b/{}?fields=versioning", encoded(&self.service.name));
         let answer = match self.client.call(&self.service, &Request::new("GET", path, Kind::Other)) {
-            // That takes a right which reading does not. Without versions the listing will not have what is wanted.
+            // That takes a right which reading does not. Without versions the listing will not have what is
+            // wanted.
             Err(Trouble::Failed(Failure::NotPermitted { .. })) => return Ok(()),
             answer => answer.map_err(failed)?,
         };

@@ -1,7 +1,7 @@
 //! A directory of Google Drive.
 //!
-//! Drive knows files by ids of its own, and two of them may have one name. Such a blob is refused, as Kopia does: nobody can say
-//! which of the two is the right one. Authority: Kopia's `repo/blob/gdrive`.
+//! Drive knows files by ids of its own, and two of them may have one name. Such a blob is refused, as Kopia
+//! does: nobody can say which of the two is the right one. Authority: Kopia's `repo/blob/gdrive`.
 
 mod judge;
 mod listing;

@@ -1,4 +1,5 @@
-//! Tokens for Google's clouds, from service accounts, users who signed in, other clouds, and the machine itself.
+//! Tokens for Google's clouds, from service accounts, users who signed in, other clouds, and the machine
+//! itself.
 //!
 //! The order is Google's (application default credentials), as in the Go packages that Kopia is built with.
 
@@ -102,8 +103,8 @@ impl Google {
 
 /// Reads credentials that a connection holds.
 ///
-/// A connection may come from elsewhere, as a token does. One that could have files of this machine sent to a URL of its own is
-/// not taken; Kopia takes service accounts alone.
+/// A connection may come from elsewhere, as a token does. One that could have files of this machine sent to a
+/// URL of its own is not taken; Kopia takes service accounts alone.
 fn given(json: &[u8], name: &str) -> Result<Origin, Failure> {
     let credentials = |why: String| Failure::Credentials { source_of: name.into(), why };
     match Account::parse(json).map_err(credentials)? {

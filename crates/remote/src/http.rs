@@ -1,8 +1,9 @@
 //! A small blocking HTTP client for stores, on ureq.
 //!
-//! It knows nothing of any kind of store: a [`Service`] signs requests and says what answers mean. What is here is what all need
-//! alike: certificates, proxies, connections that are kept, tries that are made again with pauses, bodies that go on where they
-//! broke, limits of pace, and failures in words. It never sends a request anywhere but to its origin.
+//! It knows nothing of any kind of store: a [`Service`] signs requests and says what answers mean. What is
+//! here is what all need alike: certificates, proxies, connections that are kept, tries that are made again
+//! with pauses, bodies that go on where they broke, limits of pace, and failures in words. It never sends a
+//! request anywhere but to its origin.
 
 mod connector;
 pub(crate) mod date;
@@ -110,7 +111,8 @@ impl Client {
         length.ok_or_else(|| answer.nonsense().into())
     }
 
-    /// Makes a request until it succeeds, fails for good, or patience ends. `take` reads the body of a success.
+    /// Makes a request until it succeeds, fails for good, or patience ends. `take` reads the body of a
+    /// success.
     fn persist<T>(
         &self,
         service: &dyn Service,

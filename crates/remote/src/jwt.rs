@@ -1,7 +1,7 @@
 //! Signs JSON web tokens, by which services prove who they are.
 //!
-//! Google's service accounts and Azure's applications with certificates sign a short statement with their RSA key, and get a token
-//! for it. Authority: RFC 7515 and 7518.
+//! Google's service accounts and Azure's applications with certificates sign a short statement with their RSA
+//! key, and get a token for it. Authority: RFC 7515 and 7518.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
@@ -42,7 +42,8 @@ impl Algorithm {
 pub(crate) struct Key(RsaKeyPair);
 
 impl Key {
-    /// Reads the first private key of a PEM text, in PKCS #8 or PKCS #1. The error says in words what is wrong.
+    /// Reads the first private key of a PEM text, in PKCS #8 or PKCS #1. The error says in words what is
+    /// wrong.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, &'static str> {
         let der =
             PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| "it holds no private key in PEM")?;

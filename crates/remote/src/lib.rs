@@ -1,9 +1,10 @@
 //! Reads Kopia repositories over networks.
 //!
 //! [`connect`] opens what a [`Connection`](kopia_connection::Connection) describes: a store of blobs or, for a Kopia repository
-//! server, of contents. This crate alone may open network connections and hold the credentials of servers. Of formats it knows
-//! the names of blobs and contents, and nothing of what is in them. It writes nothing, neither here nor there; where a
-//! store has an archive, blobs are fetched from it if a caller asks for that ([`ColdStorage`](kopia_storage::ColdStorage)).
+//! server, of contents. This crate alone may open network connections and hold the credentials of servers. Of
+//! formats it knows the names of blobs and contents, and nothing of what is in them. It writes nothing,
+//! neither here nor there; where a store has an archive, blobs are fetched from it if a caller asks for that
+//! ([`ColdStorage`](kopia_storage::ColdStorage)).
 
 #[cfg(feature = "azure")]
 mod azure;

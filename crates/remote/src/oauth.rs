@@ -1,6 +1,7 @@
 //! Asks services for tokens: OAuth 2.0 and what is like it.
 //!
-//! Answers hold tokens and requests hold secrets, so failures tell neither: only the service's own word for what is wrong.
+//! Answers hold tokens and requests hold secrets, so failures tell neither: only the service's own word for
+//! what is wrong.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,7 +40,8 @@ impl Issuer<'_> {
         token(&self.ask(url, request)?)
     }
 
-    /// Makes a request at a URL; its path is that of the URL. Refusals are told as what they are: credentials that cannot be got.
+    /// Makes a request at a URL; its path is that of the URL. Refusals are told as what they are: credentials
+    /// that cannot be got.
     pub(crate) fn ask(&self, url: &str, request: Request) -> Result<Answer, Failure> {
         let (origin, _, path) = Origin::of_url(url)?;
         let path = if path.starts_with('/') { path } else { format!("/{path}") };

@@ -1,7 +1,7 @@
 //! What flat object stores have in common: keys, pages of listings, times, and versions.
 //!
-//! A key is the prefix and the blob's id, joined byte for byte. A repository may lie below another's prefix, and other things
-//! beside it, so a listed key that leaves no id behind the prefix is not of this repository.
+//! A key is the prefix and the blob's id, joined byte for byte. A repository may lie below another's prefix,
+//! and other things beside it, so a listed key that leaves no id behind the prefix is not of this repository.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -36,7 +36,8 @@ pub(crate) fn id_of(prefix: &str, key: &str) -> Option<BlobId> {
     if id.contains('/') { None } else { BlobId::new(id).ok() }
 }
 
-/// Returns a time of Kopia's metadata: nanoseconds since 1970 in decimal. Authority: `internal/timestampmeta`.
+/// Returns a time of Kopia's metadata: nanoseconds since 1970 in decimal. Authority:
+/// `internal/timestampmeta`.
 pub(crate) fn kopia_time(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_nanos(text.trim().parse().ok()?))
 }
@@ -171,8 +172,8 @@ impl Chooser {
 
 /// Returns with what the ids begin that are looked for together with this one.
 ///
-/// Packs have random names, so this is one pack in 256: a restore of many packs looks a few hundred times at most, and one of
-/// few packs of a large repository sees few others.
+/// Packs have random names, so this is one pack in 256: a restore of many packs looks a few hundred times at
+/// most, and one of few packs of a large repository sees few others.
 pub(crate) fn neighbours(id: &BlobId) -> &str {
     let id = id.as_str();
     id.char_indices().nth(3).map_or(id, |(end, _)| &id[..end])

@@ -1,7 +1,7 @@
 //! How much is asked of a server at once, and how fast.
 //!
-//! Two things slow readers down: limits that people set, for cost or for others on the same line, and a server that says it is
-//! too busy. All threads of a store share one pace.
+//! Two things slow readers down: limits that people set, for cost or for others on the same line, and a
+//! server that says it is too busy. All threads of a store share one pace.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ use kopia_connection::Limits;
 /// How many requests are under way at most where nobody set a limit. Readers rarely have as many threads.
 const MOST_IN_FLIGHT: usize = 64;
 
-/// After the requests in flight were halved, how long they are not halved again: those under way knew nothing of it.
+/// After the requests in flight were halved, how long they are not halved again: those under way knew nothing
+/// of it.
 const BETWEEN_HALVINGS: Duration = Duration::from_millis(500);
 
 /// What a request counts as, for limits.

@@ -1,7 +1,7 @@
 //! How long servers are waited for, and when a request is made again.
 //!
-//! Authority of the wish: a server that is flaky is survived, one that is dead is told in seconds. Pauses grow twofold and are
-//! drawn at random below that, so that many readers do not come back at once.
+//! Authority of the wish: a server that is flaky is survived, one that is dead is told in seconds. Pauses
+//! grow twofold and are drawn at random below that, so that many readers do not come back at once.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
@@ -68,7 +68,8 @@ impl<'a> Tries<'a> {
 
     /// Waits before the next try, or gives the failure back if there is none.
     ///
-    /// `alive` is whether the host ever answered, `asked` the pause that it asked for. `notice` takes a note of the try.
+    /// `alive` is whether the host ever answered, `asked` the pause that it asked for. `notice` takes a note
+    /// of the try.
     pub(crate) fn again(
         &mut self,
         failure: Failure,

@@ -1,9 +1,10 @@
 //! One private runtime for clients that are asynchronous, on a thread of its own.
 //!
-//! SSH and HTTP/2 interleave many requests on one connection, which their crates do as tasks of tokio. Everything else here
-//! blocks. So a store starts a [`Runtime`]; its calls hand over a job, a future, and wait for what comes of it. Nothing is ever
-//! run on a caller's thread: a caller may be within a runtime of its own, where starting or dropping another one panics. The
-//! runtime ends with its store, and takes along the tasks that still run, with their connections and children.
+//! SSH and HTTP/2 interleave many requests on one connection, which their crates do as tasks of tokio.
+//! Everything else here blocks. So a store starts a [`Runtime`]; its calls hand over a job, a future, and
+//! wait for what comes of it. Nothing is ever run on a caller's thread: a caller may be within a runtime of
+//! its own, where starting or dropping another one panics. The runtime ends with its store, and takes along
+//! the tasks that still run, with their connections and children.
 
 use std::future::Future;
 use std::io;
@@ -47,8 +48,8 @@ impl Runtime {
 
     /// Runs a job on the runtime, and waits for its result.
     ///
-    /// Jobs run side by side, as many as there are threads that wait. A job must not call this itself: it would wait for the
-    /// thread that it runs on.
+    /// Jobs run side by side, as many as there are threads that wait. A job must not call this itself: it
+    /// would wait for the thread that it runs on.
     ///
     /// # Errors
     /// If the job panics.

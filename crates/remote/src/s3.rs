@@ -1,8 +1,8 @@
 //! Amazon S3, and what speaks its language.
 //!
-//! A bucket is flat: a key is the prefix and the blob's id, joined byte for byte. The region is found on the way: requests begin
-//! with the likeliest one, and what a server says of another is followed, so nothing is asked that need not be. Authority:
-//! Kopia's `repo/blob/s3`, and minio-go, which it uses.
+//! A bucket is flat: a key is the prefix and the blob's id, joined byte for byte. The region is found on the
+//! way: requests begin with the likeliest one, and what a server says of another is followed, so nothing is
+//! asked that need not be. Authority: Kopia's `repo/blob/s3`, and minio-go, which it uses.
 
 mod address;
 mod answers;
@@ -287,7 +287,8 @@ impl BlobStore for S3Store {
             None => self.with(|target| {
                 let request = self.request(target, id)?;
                 match target.client.length(target, &request) {
-                    // The answer to HEAD has no text that would say why: one byte is asked for, and one error.
+                    // The answer to HEAD has no text that would say why: one byte is asked for, and one
+                    // error.
                     Err(Trouble::Failed(
                         Failure::NotPermitted { .. }
                         | Failure::NoCredentials { .. }

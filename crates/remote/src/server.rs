@@ -1,7 +1,8 @@
 //! A Kopia repository server: contents and manifests over HTTP/2.
 //!
-//! Authority: `repo/grpc_repository_client.go`, `internal/server/grpc_session.go`. gRPC is little more than HTTP/2 with five bytes
-//! before each message, so it is spoken here by `h2`, `tokio-rustls` and protocol buffers by hand.
+//! Authority: `repo/grpc_repository_client.go`, `internal/server/grpc_session.go`. gRPC is little more than
+//! HTTP/2 with five bytes before each message, so it is spoken here by `h2`, `tokio-rustls` and protocol
+//! buffers by hand.
 //!
 //! | room | what |
 //! |---|---|
@@ -12,7 +13,8 @@
 //! | `session` | the task that does all that, session after session |
 //! | `rest` | the other way, into a server without TLS |
 //!
-//! It writes nothing: no request that could is in `messages`. Callers block; the task runs on a thread of its own.
+//! It writes nothing: no request that could is in `messages`. Callers block; the task runs on a thread of its
+//! own.
 
 mod address;
 mod desk;

@@ -10,8 +10,9 @@
 //! | [`link`], [`line`] | one connection with its open files; the way to the server, connection after connection |
 //! | [`tree`] | what the sharding module sees |
 //!
-//! All of it is asynchronous and runs on a [private runtime](crate::runtime), except for [`line`] and [`tree`], which block.
-//! Nothing is ever written, nor is a missing directory made, as kopia does. Authority: Kopia's `repo/blob/sftp`.
+//! All of it is asynchronous and runs on a [private runtime](crate::runtime), except for [`line`] and
+//! [`tree`], which block. Nothing is ever written, nor is a missing directory made, as kopia does. Authority:
+//! Kopia's `repo/blob/sftp`.
 
 mod around;
 mod external;

@@ -9,7 +9,8 @@ use crate::connect::Options;
 
 /// Makes a view of what lies around the place of a connection: `None` where nothing can be looked at.
 ///
-/// It is for explaining why no repository is there. Nothing is asked before something is looked at, but for signing in.
+/// It is for explaining why no repository is there. Nothing is asked before something is looked at, but for
+/// signing in.
 ///
 /// # Errors
 /// What keeps the server from being asked.

@@ -1,4 +1,5 @@
-//! The parsers of what servers and files say, for fuzz targets: with all kinds of stores and the feature `testing` alone.
+//! The parsers of what servers and files say, for fuzz targets: with all kinds of stores and the feature
+//! `testing` alone.
 //!
 //! Each takes any bytes, hands them to everything that reads such, and panics where a promise is broken.
 

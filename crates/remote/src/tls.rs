@@ -1,7 +1,7 @@
 //! Which certificates of servers are trusted.
 //!
-//! Encryption is rustls with aws-lc-rs. The fingerprint is Kopia's way (`internal/tlsutil`): any certificate that the server
-//! sends may have it, and then nothing else is checked, neither name nor date.
+//! Encryption is rustls with aws-lc-rs. The fingerprint is Kopia's way (`internal/tlsutil`): any certificate
+//! that the server sends may have it, and then nothing else is checked, neither name nor date.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -141,7 +141,8 @@ fn by_roots(
     Ok(Arc::new(Strict(verifier)))
 }
 
-/// Reads what `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or else what the system trusts. What cannot be read counts as not there.
+/// Reads what `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or else what the system trusts. What cannot be read
+/// counts as not there.
 fn system_roots(environment: &Environment) -> Vec<CertificateDer<'static>> {
     let file = environment.var_os("SSL_CERT_FILE").map(Path::new);
     let directories = environment.var_os("SSL_CERT_DIR");
@@ -232,7 +233,8 @@ enum Accepts {
     Fingerprint([u8; 32]),
 }
 
-/// Looks at less than the rules of certificates demand. That the server has the certificate's key is checked all the same.
+/// Looks at less than the rules of certificates demand. That the server has the certificate's key is checked
+/// all the same.
 #[derive(Debug)]
 struct Lenient {
     accepts: Accepts,

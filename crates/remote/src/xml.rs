@@ -1,7 +1,7 @@
 //! Reads the XML of listings and errors, element by element.
 //!
-//! Servers may be hostile: nothing is kept but the path to where the reader is and the text there, entities are only those that
-//! XML itself has, and depth is bounded. The caller has bounded the length.
+//! Servers may be hostile: nothing is kept but the path to where the reader is and the text there, entities
+//! are only those that XML itself has, and depth is bounded. The caller has bounded the length.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -14,8 +14,9 @@ const MAX_PATH: usize = 4 << 10;
 
 /// Calls `visit` with the path and text of each element, when it ends: those inside come before.
 ///
-/// A path is the local names from the root, joined by `/`. Attributes come before their element, as `PATH/@NAME`. The text is what
-/// lies directly in the element. What is no whole XML document is an error, which says in a few words why.
+/// A path is the local names from the root, joined by `/`. Attributes come before their element, as
+/// `PATH/@NAME`. The text is what lies directly in the element. What is no whole XML document is an error,
+/// which says in a few words why.
 pub(crate) fn walk(xml: &[u8], mut visit: impl FnMut(&str, &str)) -> Result<(), String> {
     let xml = std::str::from_utf8(xml).map_err(|_| "it is not UTF-8")?;
     let mut reader = Reader::from_str(xml.trim_start_matches('\u{feff}'));

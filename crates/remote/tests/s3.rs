@@ -218,7 +218,8 @@ fn signatures_are_checked_and_denials_told_apart() {
         (place.access_key, place.secret_key) = (Some(id.clone()), Some(Secret::from(&**secret)));
         open(place).unwrap()
     };
-    // Listings are not tried: moto computes a wrong signature where a query has a slash, as it has in any client's.
+    // Listings are not tried: moto computes a wrong signature where a query has a slash, as it has in any
+    // client's.
     assert_eq!(&*store(&all).read_range(&id("p1"), 1, 3, Vec::new()).unwrap(), b"yte");
     assert_eq!(store(&reads).read(&id("p1")).unwrap(), b"bytes");
     assert!(store(&all).read(&id("p2")).unwrap_err().is_not_found());

@@ -2,8 +2,8 @@
 //!
 //! Storage classes such as S3's GLACIER list their blobs and do not give their bytes: somebody has to ask for
 //! each, and wait for minutes to days. [`ColdBlobs`] are those that stand in the way of one step: opening,
-//! directories, or files. The three come one after the other, as which packs hold a snapshot's files stands in
-//! its directories, and where those are in the indexes.
+//! directories, or files. The three come one after the other, as which packs hold a snapshot's files stands
+//! in its directories, and where those are in the indexes.
 //!
 //! Nothing is asked for unless [`ColdBlobs::thaw`] is called.
 
@@ -117,7 +117,8 @@ impl ColdBlobs {
         classes.into_iter().map(class).collect()
     }
 
-    /// Asks for the blobs that nobody has asked for yet, to be readable for so many days once they are fetched.
+    /// Asks for the blobs that nobody has asked for yet, to be readable for so many days once they are
+    /// fetched.
     ///
     /// It returns at once; those that can be read already are dropped.
     ///
@@ -132,8 +133,8 @@ impl ColdBlobs {
 
     /// Looks again, and drops what can be read by now.
     ///
-    /// Of very many blobs it looks at some only, at others the next time, and goes on as long as it finds some
-    /// that can be read.
+    /// Of very many blobs it looks at some only, at others the next time, and goes on as long as it finds
+    /// some that can be read.
     ///
     /// # Errors
     /// What the store said.

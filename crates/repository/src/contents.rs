@@ -125,8 +125,8 @@ impl Contents {
         Ok(location)
     }
 
-    /// As [`Self::locate`] where that takes no question; a server is not asked, and who names the content is believed, with
-    /// the length that is said.
+    /// As [`Self::locate`] where that takes no question; a server is not asked, and who names the content is
+    /// believed, with the length that is said.
     ///
     /// # Errors
     /// As for [`Self::locate`]. Reading may fail for the same reasons.

@@ -139,8 +139,8 @@ impl FormatBlob {
         self.blob
     }
 
-    /// Returns a name for the repository, the same for every copy of it and for no other: what is kept of several
-    /// repositories is kept apart by it. It says nothing of the id that it is made from.
+    /// Returns a name for the repository, the same for every copy of it and for no other: what is kept of
+    /// several repositories is kept apart by it. It says nothing of the id that it is made from.
     pub fn repository_name(&self) -> String {
         let hasher = Hasher::new(HashAlgorithm::HmacSha256, NAME_KEY).expect("any key will do");
         let hash = hasher.hash(&self.blob.unique_id);

@@ -137,7 +137,8 @@ impl Repository {
     /// Opens a repository that a server holds. What needs blobs, and not contents, returns
     /// [`kopia_storage::Error::NoBlobs`].
     ///
-    /// Every content is compared with its id. The server lists the snapshots that its user may see, and no others.
+    /// Every content is compared with its id. The server lists the snapshots that its user may see, and no
+    /// others.
     ///
     /// # Errors
     /// [`Unsupported`](crate::Error::Unsupported) for a hash that is not known here.
@@ -153,8 +154,8 @@ impl Repository {
         }
     }
 
-    /// Returns what could not be read of a repository that was opened degraded, and which epochs of any have no
-    /// index blobs.
+    /// Returns what could not be read of a repository that was opened degraded, and which epochs of any have
+    /// no index blobs.
     pub fn losses(&self) -> &[Unreadable] {
         &self.inner.unreadable.all
     }

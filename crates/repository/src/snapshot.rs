@@ -34,8 +34,8 @@ pub struct Snapshots {
 }
 
 impl Repository {
-    /// Reads the list of snapshots: one read for each run of neighbouring manifest contents. A server lists those that
-    /// its user may see.
+    /// Reads the list of snapshots: one read for each run of neighbouring manifest contents. A server lists
+    /// those that its user may see.
     ///
     /// It is the list as of when indexes were read, or of later if others have since removed what it was made
     /// of. A repository opened with [`OpenOptions::deleted`](crate::OpenOptions::deleted) lists deleted
@@ -131,8 +131,8 @@ impl Snapshot {
         self.deleted
     }
 
-    /// Returns its root: a directory or a single file. One without a name has the last one of the path that was
-    /// backed up.
+    /// Returns its root: a directory or a single file. One without a name has the last one of the path that
+    /// was backed up.
     ///
     /// # Errors
     /// [`Error::CorruptSnapshot`] if the manifest names none.

@@ -40,8 +40,8 @@ pub struct UnindexedPack {
     pub id: BlobId,
     /// Its length in bytes.
     pub length: u64,
-    /// How many contents it holds of each prefix; no prefix is what files consist of, `k` are directories, `m`
-    /// manifests.
+    /// How many contents it holds of each prefix; no prefix is what files consist of, `k` are directories,
+    /// `m` manifests.
     pub holds: BTreeMap<Option<char>, Held>,
     /// When the newest of them was written.
     pub newest: Option<Timestamp>,

@@ -1,10 +1,11 @@
-//! Measures what a repository costs over a network: `latency DIR PASSWORD [--round-trips MS,MS…] [--link BYTES]
+//! Measures what a repository costs over a network: `latency DIR PASSWORD [--round-trips MS,MS…] [--link
+//! BYTES]
 //! [--allows N] [--file PATH] [--target DIR]`.
 //!
 //! The directory is read as if it were as far away as each of the round trips, 0, 20, 50 and 100 ms by
-//! default. Each step prints requests, rounds (the longest chain of requests that waited for each other), bytes,
-//! requests under way at most and on average, seconds, and the peak of memory. Without `--target` nothing is restored but in a
-//! temporary directory.
+//! default. Each step prints requests, rounds (the longest chain of requests that waited for each other),
+//! bytes, requests under way at most and on average, seconds, and the peak of memory. Without `--target`
+//! nothing is restored but in a temporary directory.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

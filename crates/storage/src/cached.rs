@@ -1,13 +1,13 @@
 //! A store with a cache on the local disk, for those who ask for one.
 //!
-//! Index blobs and ranges of the packs of directories (`q`) are kept: what every command reads first, whichever
-//! snapshot it is about. The format blob is not, as a new password changes it; files are not, as nobody reads
-//! them twice. A cache is below one directory and can be deleted at any time, by any process: what cannot be
-//! read or written there is as if it were not there. Several processes share it without locks.
+//! Index blobs and ranges of the packs of directories (`q`) are kept: what every command reads first,
+//! whichever snapshot it is about. The format blob is not, as a new password changes it; files are not, as
+//! nobody reads them twice. A cache is below one directory and can be deleted at any time, by any process:
+//! what cannot be read or written there is as if it were not there. Several processes share it without locks.
 //!
-//! Nothing in a cache is trusted. What it gives is what the store holds only as far as keys and hashes say so:
-//! whoever finds bytes damaged asks for copies, of which the store's own is one, and then the cache forgets
-//! the blob.
+//! Nothing in a cache is trusted. What it gives is what the store holds only as far as keys and hashes say
+//! so: whoever finds bytes damaged asks for copies, of which the store's own is one, and then the cache
+//! forgets the blob.
 
 mod files;
 
@@ -41,9 +41,9 @@ pub struct CachedStore<S> {
 }
 
 impl<S: BlobStore> CachedStore<S> {
-    /// Wraps `inner`, whose blobs are kept below `directory`, apart from those of other repositories: what tells
-    /// them apart is `repository`, of which letters and digits count. No more than about `limit` bytes are kept
-    /// of all.
+    /// Wraps `inner`, whose blobs are kept below `directory`, apart from those of other repositories: what
+    /// tells them apart is `repository`, of which letters and digits count. No more than about `limit` bytes
+    /// are kept of all.
     pub fn new(inner: S, directory: impl AsRef<Path>, repository: &str, limit: u64) -> Self {
         Self { inner, files: Files::new(directory.as_ref(), repository, limit) }
     }

@@ -1,9 +1,10 @@
 //! Storage whose bytes have to be fetched from an archive before they can be read.
 //!
-//! Such blobs are listed as all others, and reading them fails with [`Failure::Cold`](crate::Failure::Cold). A store that has an
-//! archive says so by [`BlobStore::cold`](crate::BlobStore::cold): then it can be asked which blobs lie there, and told to fetch
-//! some. That takes minutes to days and costs money, so nothing but a person's wish begins it. The blobs themselves stay as they
-//! are: what is fetched is a copy that vanishes after some days.
+//! Such blobs are listed as all others, and reading them fails with [`Failure::Cold`](crate::Failure::Cold).
+//! A store that has an archive says so by [`BlobStore::cold`](crate::BlobStore::cold): then it can be asked
+//! which blobs lie there, and told to fetch some. That takes minutes to days and costs money, so nothing but
+//! a person's wish begins it. The blobs themselves stay as they are: what is fetched is a copy that vanishes
+//! after some days.
 
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
@@ -31,7 +32,8 @@ pub trait ColdStorage: Send + Sync + Debug {
 
     /// Asks for a blob to be fetched from the archive, and to be readable for so many days then.
     ///
-    /// It returns at once. Asking again changes nothing but, where it has been fetched, until when it is readable.
+    /// It returns at once. Asking again changes nothing but, where it has been fetched, until when it is
+    /// readable.
     ///
     /// # Errors
     /// As [`BlobStore::length`](crate::BlobStore::length).

@@ -137,8 +137,8 @@ impl Error {
         matches!(self, Self::NotFound { .. } | Self::NoContent { .. })
     }
 
-    /// Returns the same once more if a read failed that may succeed later, or once rights were given: for reads
-    /// of the same blob that are not tried, as they would only take as long to fail.
+    /// Returns the same once more if a read failed that may succeed later, or once rights were given: for
+    /// reads of the same blob that are not tried, as they would only take as long to fail.
     pub fn repeated(&self) -> Option<Self> {
         let Self::Read { blob, place, offset, source } = self else { return None };
         let again = matches!(self.kind(), ErrorKind::TryAgain | ErrorKind::NotAllowed);

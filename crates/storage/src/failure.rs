@@ -1,7 +1,8 @@
 //! What a server, or the way to it, said no with.
 //!
-//! Data, so that whoever advises a user can match on it. Stores wrap it in the [`io::Error`] of an [`Error`](crate::Error), whose
-//! kind says what a caller may do. Texts name hosts, buckets and rights, and never a secret.
+//! Data, so that whoever advises a user can match on it. Stores wrap it in the [`io::Error`] of an
+//! [`Error`](crate::Error), whose kind says what a caller may do. Texts name hosts, buckets and rights, and
+//! never a secret.
 
 use std::io;
 use std::time::Duration;

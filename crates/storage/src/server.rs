@@ -1,9 +1,9 @@
 //! What a Kopia repository server gives: contents and manifests instead of blobs.
 //!
 //! It stands where [`BlobStore`](crate::BlobStore) stands, and gives more: contents are found, opened and
-//! decompressed before they come. There are no packs, no indexes and no keys but the one of the hash, by which
-//! every content can be compared with its id. Calls block, as those of a store do; a server that is asked for
-//! many things at once is asked by one call, so that a round trip is paid once.
+//! decompressed before they come. There are no packs, no indexes and no keys but the one of the hash, by
+//! which every content can be compared with its id. Calls block, as those of a store do; a server that is
+//! asked for many things at once is asked by one call, so that a round trip is paid once.
 
 mod no_blobs;
 mod parameters;

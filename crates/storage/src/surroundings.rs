@@ -1,7 +1,8 @@
 //! What lies around a place where a repository should be.
 //!
-//! For whoever explains why none is there: a prefix may be off by a level, or lack its `/`. A store itself never looks outside
-//! of its place, so this is a second view of the same bucket or directory tree, with the same credentials.
+//! For whoever explains why none is there: a prefix may be off by a level, or lack its `/`. A store itself
+//! never looks outside of its place, so this is a second view of the same bucket or directory tree, with the
+//! same credentials.
 
 use std::fmt::Debug;
 use std::io;
@@ -17,7 +18,8 @@ pub trait Surroundings: Send + Sync + Debug {
 
     /// Lists what begins with `prefix` up to the next `/`: one page of keys, or one directory.
     ///
-    /// A directory's `prefix` ends with `/`, or is empty for the one that paths without a leading `/` begin in.
+    /// A directory's `prefix` ends with `/`, or is empty for the one that paths without a leading `/` begin
+    /// in.
     ///
     /// # Errors
     /// What the server said, as in the errors of stores.
@@ -31,7 +33,8 @@ pub trait Surroundings: Send + Sync + Debug {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Returns how many seconds the clock of this machine is ahead of the server's, if the server told its time.
+    /// Returns how many seconds the clock of this machine is ahead of the server's, if the server told its
+    /// time.
     fn clock_ahead(&self) -> Option<i64> {
         None
     }

@@ -1,7 +1,8 @@
 //! A server of HTTP that does as a test says: rightly, or wrongly in any way.
 //!
-//! For what real servers do too rarely to wait for: they answer 503, cut bodies, lie about ranges, never come to an end. Each
-//! connection has a thread; connections are kept, as HTTP/1.1 has it, unless the test closes them.
+//! For what real servers do too rarely to wait for: they answer 503, cut bodies, lie about ranges, never come
+//! to an end. Each connection has a thread; connections are kept, as HTTP/1.1 has it, unless the test closes
+//! them.
 
 mod bucket;
 mod forward;

@@ -1,7 +1,7 @@
 //! Real servers on this machine, started for one test and killed after it.
 //!
-//! A server whose program is not installed cannot be tested against: [`program`] says so and the test passes, unless
-//! `KOPIA_RS_SERVERS=required` is set, as it is where everything must be tried.
+//! A server whose program is not installed cannot be tested against: [`program`] says so and the test passes,
+//! unless `KOPIA_RS_SERVERS=required` is set, as it is where everything must be tried.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a server may take to listen. Some are written in Python or JavaScript, and this machine may be busy.
+/// How long a server may take to listen. Some are written in Python or JavaScript, and this machine may be
+/// busy.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Finds a program, or says that the test is left out.

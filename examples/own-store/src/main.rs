@@ -1,12 +1,13 @@
-//! Lists the snapshots of a Kopia repository in whatever the crate `object_store` reaches, by a store of one's own:
+//! Lists the snapshots of a Kopia repository in whatever the crate `object_store` reaches, by a store of
+//! one's own:
 //!
 //! ```sh
 //! cargo run -- file:///backups/kopia PASSWORD
 //! AWS_REGION=eu-west-1 cargo run --features aws -- s3://bucket/kopia PASSWORD
 //! ```
 //!
-//! kopia-rs reads S3, Google and Azure by itself; this shows what it takes to add what it does not know. `objects.rs` is all of
-//! it, and its tests are those that every store must pass.
+//! kopia-rs reads S3, Google and Azure by itself; this shows what it takes to add what it does not know.
+//! `objects.rs` is all of it, and its tests are those that every store must pass.
 
 mod objects;
 

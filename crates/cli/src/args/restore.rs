@@ -135,7 +135,8 @@ pub(crate) struct Restore {
     )]
     pub(crate) read_ahead: u64,
     /// Say before the start what it costs to read it all, at these prices for 1,000 requests, or a gigabyte:
-    /// listings=0.005,reads=0.0004,gigabyte=0.09,thaws=0.05,thawed-gigabyte=0.01. Those that are left out are 0.
+    /// listings=0.005,reads=0.0004,gigabyte=0.09,thaws=0.05,thawed-gigabyte=0.01. Those that are left out are
+    /// 0.
     #[arg(help_heading = SPEED, hide_short_help = true, long, value_name = "LIST")]
     pub(crate) prices: Option<Prices>,
     /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.

@@ -94,8 +94,8 @@ pub(crate) fn run(
     Ok(exit)
 }
 
-/// Sees to it that nothing of what is to be read lies in an archive, and says what reading it costs if that is
-/// asked for.
+/// Sees to it that nothing of what is to be read lies in an archive, and says what reading it costs if that
+/// is asked for.
 fn warm(
     session: &Session,
     selection: &Selection,

@@ -68,8 +68,8 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// Sees to it that nothing of what is to be verified lies in an archive. Of a part of the packs it is not known
-/// before which they are, so that nothing is asked for.
+/// Sees to it that nothing of what is to be verified lies in an archive. Of a part of the packs it is not
+/// known before which they are, so that nothing is asked for.
 fn warm(
     session: &Session,
     selection: Option<&Selection>,

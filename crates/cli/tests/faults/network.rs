@@ -1,4 +1,5 @@
-//! Servers that are ill or hostile: the command tells one error, soon, within bounded memory, and writes nothing.
+//! Servers that are ill or hostile: the command tells one error, soon, within bounded memory, and writes
+//! nothing.
 
 use std::fs;
 use std::io::{Read, Seek};

@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Server {
-    /// `https://host:port`, or `unix+https:///socket`; with `http://`, `kopia+http://` and `kopia+https://` the server is
-    /// asked by its REST API.
+    /// `https://host:port`, or `unix+https:///socket`; with `http://`, `kopia+http://` and `kopia+https://`
+    /// the server is asked by its REST API.
     pub url: String,
     /// Which certificate is the server's.
     pub trust: Trust,

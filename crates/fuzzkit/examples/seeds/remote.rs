@@ -1,4 +1,5 @@
-//! What servers say, as their makers' references have it, and what files hold that are read to speak with them.
+//! What servers say, as their makers' references have it, and what files hold that are read to speak with
+//! them.
 
 use crate::Seeds;
 

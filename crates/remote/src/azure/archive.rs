@@ -1,8 +1,9 @@
 //! Blobs in the archive tier: which they are, and fetching them from there.
 //!
-//! This is the one place that asks Azure to do something, `PUT ?comp=tier`, and only when a caller wants it. Azure makes no copy
-//! for some days as S3 does: the blob itself moves to the hot tier, and stays there until somebody moves it back. Its bytes, its
-//! version and its time stay as they are. Authority: Microsoft's "Set Blob Tier" and "Blob rehydration from the archive tier".
+//! This is the one place that asks Azure to do something, `PUT ?comp=tier`, and only when a caller wants it.
+//! Azure makes no copy for some days as S3 does: the blob itself moves to the hot tier, and stays there until
+//! somebody moves it back. Its bytes, its version and its time stay as they are. Authority: Microsoft's "Set
+//! Blob Tier" and "Blob rehydration from the archive tier".
 
 use std::time::Duration;
 
@@ -71,7 +72,8 @@ impl ColdStorage for AzureStore {
         }
     }
 
-    /// As Microsoft's "Blob rehydration from the archive tier" has it; above 10 GB high priority takes longer.
+    /// As Microsoft's "Blob rehydration from the archive tier" has it; above 10 GB high priority takes
+    /// longer.
     fn thaw_time(&self, _class: &str, speed: ThawSpeed) -> ThawTime {
         let hour = Duration::from_secs(3600);
         let most = if speed == ThawSpeed::Expedited { hour } else { 15 * hour };

@@ -1,7 +1,8 @@
 //! Who asks for blobs, and how a request says so.
 //!
-//! Authority: `getAZService` of Kopia's `azure_storage.go` for what comes before what, and its `cli/storage_azure.go` for the
-//! variables. Kopia knows no identity of the machine; here it is the last that is tried.
+//! Authority: `getAZService` of Kopia's `azure_storage.go` for what comes before what, and its
+//! `cli/storage_azure.go` for the variables. Kopia knows no identity of the machine; here it is the last that
+//! is tried.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -15,8 +16,8 @@ use super::shared_key::SharedKey;
 use super::token::{Application, Proof, Tokens};
 use crate::http::{Network, Request};
 
-/// The version of the service that is asked for: the first that lists deletions and versions is 2020-10-02, and this one says
-/// which names it had to encode.
+/// The version of the service that is asked for: the first that lists deletions and versions is 2020-10-02,
+/// and this one says which names it had to encode.
 const SERVICE_VERSION: &str = "2021-12-02";
 
 /// Who asks, and how that is told.

@@ -112,7 +112,8 @@ impl Item {
 
     /// Returns the version that this is, if the container keeps versions.
     ///
-    /// A deletion has the times of the version before it, and its own time as its version. Authority: `azure_pit.go`.
+    /// A deletion has the times of the version before it, and its own time as its version. Authority:
+    /// `azure_pit.go`.
     pub(super) fn candidate(&self, prefix: &str) -> Option<Candidate> {
         let info = Self { length: Some(self.length.unwrap_or(0)), ..self.clone() }.info(prefix)?;
         let version = self.version.clone()?;

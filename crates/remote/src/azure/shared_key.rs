@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use kopia_connection::Secret;
 use percent_encoding::percent_decode_str;
 
-/// The headers that are signed by their place, in this order. A request for reading has no other of them than `range`.
+/// The headers that are signed by their place, in this order. A request for reading has no other of them than
+/// `range`.
 const BY_PLACE: [&str; 11] = [
     "content-encoding",
     "content-language",
@@ -38,7 +39,8 @@ impl SharedKey {
         Some(Self { account: account.into(), key: hmac::Key::new(hmac::HMAC_SHA256, &key) })
     }
 
-    /// Returns the value of `Authorization` for a request: `target` is its path and query, encoded as they are sent.
+    /// Returns the value of `Authorization` for a request: `target` is its path and query, encoded as they
+    /// are sent.
     pub(super) fn authorization<'h>(
         &self,
         method: &str,

@@ -1,7 +1,8 @@
 //! Tokens of Microsoft Entra ID, for applications and for machines in Azure.
 //!
-//! Authority: Microsoft's "OAuth 2.0 client credentials flow", "Certificate credentials", and "How to use managed identities on a
-//! virtual machine / for App Service"; for what the variables are called, the Go package `azidentity`.
+//! Authority: Microsoft's "OAuth 2.0 client credentials flow", "Certificate credentials", and "How to use
+//! managed identities on a virtual machine / for App Service"; for what the variables are called, the Go
+//! package `azidentity`.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -107,7 +108,8 @@ impl Tokens {
         Ok(Self { network: network.clone(), name, whose, held: Renewed::default() })
     }
 
-    /// Gets tokens of the machine: of App Service and what is like it if the environment names such, or of a virtual machine.
+    /// Gets tokens of the machine: of App Service and what is like it if the environment names such, or of a
+    /// virtual machine.
     pub(super) fn of_machine(network: &Network, client: Option<String>) -> Result<Self, Failure> {
         let environment = &network.options().environment;
         let client = client.map(|client| format!("&client_id={}", encoded(&client))).unwrap_or_default();

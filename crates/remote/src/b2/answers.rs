@@ -112,7 +112,8 @@ pub(super) fn authorization(body: &[u8]) -> Option<Authorization> {
     })
 }
 
-/// Reads the answer of `b2_list_buckets`, which is about the bucket of this name. The outer `None` says that it is none.
+/// Reads the answer of `b2_list_buckets`, which is about the bucket of this name. The outer `None` says that
+/// it is none.
 pub(super) fn bucket(body: &[u8], name: &str) -> Option<Option<Bucket>> {
     let written: Buckets = serde_json::from_slice(body).ok()?;
     let found = written.buckets.into_iter().find(|bucket| bucket.bucket_name == name);

@@ -183,7 +183,8 @@ fn a_repository_reads_right_while_tokens_expire() {
     let (case, blobs) = golden();
     let bad = Bad { token_uses: Some(7), ..Bad::default() };
     let served = serve("kopia", &blobs, bad).unwrap();
-    // A token that was just got counts as good, whatever a server says, so time has to pass between two of them.
+    // A token that was just got counts as good, whatever a server says, so time has to pass between two of
+    // them.
     let ids = [blobs[0].0.clone(), blobs[1].0.clone()];
     for id in ids.iter().cycle().take(6) {
         served.store.length(id).unwrap();

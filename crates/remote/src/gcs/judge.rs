@@ -68,7 +68,8 @@ impl Bucket {
     }
 }
 
-/// Returns the code and the message of a refusal: in JSON or in XML, by the interface. An answer without a body has none of both.
+/// Returns the code and the message of a refusal: in JSON or in XML, by the interface. An answer without a
+/// body has none of both.
 fn words(answer: &Answer) -> Option<(String, String)> {
     let text = answer.text();
     if text.trim().is_empty() {

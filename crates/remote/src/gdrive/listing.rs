@@ -1,6 +1,7 @@
 //! Asks for files of Google Drive, and reads the JSON of listings.
 //!
-//! Authority: Google's reference of `files.list` of the Drive API, version 3, and Kopia's `gdrive_storage.go`.
+//! Authority: Google's reference of `files.list` of the Drive API, version 3, and Kopia's
+//! `gdrive_storage.go`.
 
 use std::time::SystemTime;
 

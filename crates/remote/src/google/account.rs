@@ -1,7 +1,7 @@
 //! Reads files of credentials for Google's clouds.
 //!
-//! Authority: Google's AIP-4110 and what follows it, and the Go package `golang.org/x/oauth2/google`. Errors name the field that
-//! is wrong and never quote the file.
+//! Authority: Google's AIP-4110 and what follows it, and the Go package `golang.org/x/oauth2/google`. Errors
+//! name the field that is wrong and never quote the file.
 
 use std::path::PathBuf;
 

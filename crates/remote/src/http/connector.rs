@@ -1,7 +1,7 @@
 //! TLS for the HTTP client, with our own idea of trust.
 //!
-//! The client's own connector knows roots and no fingerprints. This is its place in the chain: it gets a connection, to the
-//! server or through a proxy, and speaks TLS on it.
+//! The client's own connector knows roots and no fingerprints. This is its place in the chain: it gets a
+//! connection, to the server or through a proxy, and speaks TLS on it.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -68,7 +68,8 @@ impl Transport for TlsTransport {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        // TLS reads until a record is whole: the limit of one read holds for all of it, or bytes could trickle in for days.
+        // TLS reads until a record is whole: the limit of one read holds for all of it, or bytes could
+        // trickle in for days.
         self.stream.get_mut().set_timeout(timeout.for_read());
         let amount = self.stream.read(self.buffers.input_append_buf())?;
         self.buffers.input_appended(amount);

@@ -113,7 +113,8 @@ pub(super) fn may_pass(failure: &Failure) -> bool {
 
 /// Looks names up as usual, and says so where there is no such name: the system's words differ.
 ///
-/// Names below `localhost` are this machine, as RFC 6761 has it and not every system does: emulators of Azure have such.
+/// Names below `localhost` are this machine, as RFC 6761 has it and not every system does: emulators of Azure
+/// have such.
 #[derive(Debug, Default)]
 pub(super) struct Names(DefaultResolver);
 

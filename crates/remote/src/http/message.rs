@@ -117,7 +117,8 @@ impl Answer {
         date::parse(self.header("date")?)
     }
 
-    /// Returns whether it refuses plain HTTP because TLS should be spoken, in the words of Go, nginx or Apache.
+    /// Returns whether it refuses plain HTTP because TLS should be spoken, in the words of Go, nginx or
+    /// Apache.
     pub(super) fn wants_tls(&self) -> bool {
         const WORDS: [&str; 3] = [
             "HTTP request to an HTTPS server",
@@ -214,7 +215,8 @@ pub(crate) trait Service: Send + Sync + fmt::Debug {
         Verdict::by_status(answer)
     }
 
-    /// Gets other credentials, or whatever else the failure calls for, and returns whether the request should be made again.
+    /// Gets other credentials, or whatever else the failure calls for, and returns whether the request should
+    /// be made again.
     ///
     /// # Errors
     /// If credentials cannot be got.

@@ -59,7 +59,8 @@ impl Network {
             .accept_encoding("identity")
             .timeout_resolve(Some(patience.connect))
             .timeout_connect(Some(patience.connect))
-            // A head is a few hundred bytes: one that comes byte by byte, or after many interim answers, is silence.
+            // A head is a few hundred bytes: one that comes byte by byte, or after many interim answers, is
+            // silence.
             .timeout_recv_response(Some(patience.silence))
             .timeout_per_read(Some(patience.silence))
             .timeout_per_write(Some(patience.silence))

@@ -1,7 +1,8 @@
 //! Which proxy leads to a host, by the variables that are customary.
 //!
-//! As in Go, which kopia is written in: `HTTPS_PROXY` and `HTTP_PROXY` by the scheme that is wanted, `NO_PROXY` a list of hosts,
-//! domains, addresses with or without a prefix length; names in small letters, too. This machine itself is never asked by proxy.
+//! As in Go, which kopia is written in: `HTTPS_PROXY` and `HTTP_PROXY` by the scheme that is wanted,
+//! `NO_PROXY` a list of hosts, domains, addresses with or without a prefix length; names in small letters,
+//! too. This machine itself is never asked by proxy.
 
 use std::net::IpAddr;
 

@@ -6,7 +6,8 @@ use super::message::{Answer, Verdict};
 use super::origin::Origin;
 use super::range::{Transfer, content_range, unsatisfied};
 
-/// Reads lines `name: value` as the headers of an answer to a request for a range, and the first line as a URL.
+/// Reads lines `name: value` as the headers of an answer to a request for a range, and the first line as a
+/// URL.
 pub fn headers(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n') {

@@ -1,7 +1,7 @@
 //! Bytes of blobs: ranges that are checked, and go on where they broke.
 //!
-//! A range that a server gives is compared with the one that was asked for, and memory is taken for it only when it is known that
-//! the blob is long enough: offsets and lengths may come from a hostile index.
+//! A range that a server gives is compared with the one that was asked for, and memory is taken for it only
+//! when it is known that the blob is long enough: offsets and lengths may come from a hostile index.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -25,7 +25,8 @@ const THREADS: usize = 8;
 const UNTOLD: u64 = 64 << 20;
 
 impl Client {
-    /// Reads exactly `length` bytes at `offset`, by a request whose method is `GET`. `buffer` is memory to use.
+    /// Reads exactly `length` bytes at `offset`, by a request whose method is `GET`. `buffer` is memory to
+    /// use.
     ///
     /// # Errors
     /// [`Trouble`], each kind of it but [`Trouble::TooLarge`].
@@ -140,7 +141,8 @@ impl Client {
         self.note(&format!("going on at byte {at}: {failure}"));
     }
 
-    /// Finds out why a range lies outside of a blob: the answer may say how long it is, or else the blob is asked.
+    /// Finds out why a range lies outside of a blob: the answer may say how long it is, or else the blob is
+    /// asked.
     fn outside(
         &self,
         service: &dyn Service,
@@ -279,7 +281,8 @@ impl Client {
             }
             transfer.total = Some(transfer.wanted.end);
         }
-        // The end has to be seen for the connection to be kept. What comes after a whole blob's range is not wanted.
+        // The end has to be seen for the connection to be kept. What comes after a whole blob's range is not
+        // wanted.
         if transfer.total.is_none_or(|total| total == transfer.wanted.end) {
             let _ = flow.read(&mut [0]);
         } else {

@@ -1,7 +1,7 @@
 //! Where a bucket is: its host, its path, and its region.
 //!
-//! As kopia's client has it (minio-go): the bucket is a part of the host's name only at Amazon, Google and Aliyun, and there not
-//! if it has a dot and certificates are checked; everywhere else it begins the path.
+//! As kopia's client has it (minio-go): the bucket is a part of the host's name only at Amazon, Google and
+//! Aliyun, and there not if it has a dot and certificates are checked; everywhere else it begins the path.
 
 use kopia_connection::Environment;
 use kopia_connection::storage::S3;
@@ -59,7 +59,8 @@ pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// Returns the region to begin with: the one that is given, that the host's name has, or that is usual on this machine.
+/// Returns the region to begin with: the one that is given, that the host's name has, or that is usual on
+/// this machine.
 pub(super) fn first_region(place: &S3, environment: &Environment) -> String {
     let endpoint = place.endpoint.as_deref().unwrap_or(AMAZON);
     if let Some(region) = place.region.as_deref().or_else(|| region_of(endpoint)) {
@@ -104,7 +105,8 @@ fn has_virtual_hosts(host: &str) -> bool {
     is_amazon(host) || host == "storage.googleapis.com" || host.ends_with(".aliyuncs.com")
 }
 
-/// Whether a text can be a part of a host's name. A region may come from a server, which must not choose any host.
+/// Whether a text can be a part of a host's name. A region may come from a server, which must not choose any
+/// host.
 fn is_a_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     (1..=63).contains(&text.len()) && text.chars().all(plain) && !text.starts_with(['-', '.'])

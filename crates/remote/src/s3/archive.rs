@@ -1,7 +1,7 @@
 //! Blobs in cold storage classes: which they are, and fetching them from there.
 //!
-//! This is the one place that asks S3 to do something, `POST ?restore`, and only when a caller wants it. The blob stays in its
-//! class; what is fetched is a copy for some days.
+//! This is the one place that asks S3 to do something, `POST ?restore`, and only when a caller wants it. The
+//! blob stays in its class; what is fetched is a copy for some days.
 
 use std::time::{Duration, SystemTime};
 

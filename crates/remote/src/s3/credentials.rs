@@ -1,8 +1,9 @@
 //! Who asks: keys, from wherever they come, and new ones before they expire.
 //!
-//! The order is kopia's: fields of the connection, variables, then by the first variable that is set a web identity, a container,
-//! and last the machine; nobody at all if none has any. Profiles of `~/.aws`, which kopia does not read, come where they are
-//! named. All threads of a store share one [`Provider`], which gets keys once at a time.
+//! The order is kopia's: fields of the connection, variables, then by the first variable that is set a web
+//! identity, a container, and last the machine; nobody at all if none has any. Profiles of `~/.aws`, which
+//! kopia does not read, come where they are named. All threads of a store share one [`Provider`], which gets
+//! keys once at a time.
 
 mod chain;
 mod http;
@@ -135,7 +136,8 @@ impl Provider {
         }
     }
 
-    /// Gets other keys, because a server says that those there are have expired, and returns whether there are some.
+    /// Gets other keys, because a server says that those there are have expired, and returns whether there
+    /// are some.
     ///
     /// # Errors
     /// If they cannot be got.

@@ -1,7 +1,7 @@
 //! Signs requests as AWS's Signature Version 4 wants it.
 //!
-//! The path is signed as it is sent: S3 normalises nothing, and neither may we. Authority: "Authenticating Requests (AWS
-//! Signature Version 4)" of the S3 API reference, whose examples are the tests.
+//! The path is signed as it is sent: S3 normalises nothing, and neither may we. Authority: "Authenticating
+//! Requests (AWS Signature Version 4)" of the S3 API reference, whose examples are the tests.
 
 use std::time::SystemTime;
 

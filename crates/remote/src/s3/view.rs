@@ -1,7 +1,7 @@
 //! A bucket as it was at some time.
 //!
-//! The versions of all blobs are listed once; Kopia lists again for each read. A version's id is how its bytes are asked for.
-//! Authority: Kopia's `repo/blob/s3/s3_pit.go`.
+//! The versions of all blobs are listed once; Kopia lists again for each read. A version's id is how its
+//! bytes are asked for. Authority: Kopia's `repo/blob/s3/s3_pit.go`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -24,7 +24,8 @@ pub(super) enum Way {
 impl Address {
     /// Reads a URL: `https://host:port`, `kopia://host`, `kopias://host` or `unix+https:///socket`.
     ///
-    /// With `https` a missing port is 443, otherwise that of Kopia's server. Users and paths are no part of the address.
+    /// With `https` a missing port is 443, otherwise that of Kopia's server. Users and paths are no part of
+    /// the address.
     pub(super) fn parse(url: &str) -> Result<Self, Failure> {
         let bad =
             |why: &str| Failure::Unusable { what: format!("the server's URL {}: {why}", without_user(url)) };

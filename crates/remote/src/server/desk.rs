@@ -1,7 +1,7 @@
 //! Which questions wait, and which are asked.
 //!
-//! It is pure: it knows neither threads nor networks. A question that was asked in a session that ended waits again, in its old
-//! place, so nobody notices that there is another session.
+//! It is pure: it knows neither threads nor networks. A question that was asked in a session that ended waits
+//! again, in its old place, so nobody notices that there is another session.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::Sender;
@@ -168,7 +168,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Puts what was asked back, as the session is over. What was asked in too many sessions gets the failure.
+    /// Puts what was asked back, as the session is over. What was asked in too many sessions gets the
+    /// failure.
     pub(super) fn put_back(&mut self, most: u32, failure: &Failure) {
         self.bytes = 0;
         for (_, Asked { mut question, .. }) in std::mem::take(&mut self.asked).into_iter().rev() {

@@ -28,7 +28,8 @@ use crate::tls::Distrust;
 /// The procedure that all goes through (`internal/grpcapi/repository_server_grpc.pb.go`).
 const PROCEDURE: &str = "/kopia_repository.KopiaRepository/Session";
 
-/// How many bytes the server may send ahead of what was taken. With the 64 KiB of HTTP/2 a line of 50 ms carries 1.3 MB/s.
+/// How many bytes the server may send ahead of what was taken. With the 64 KiB of HTTP/2 a line of 50 ms
+/// carries 1.3 MB/s.
 const WINDOW: u32 = 32 << 20;
 
 /// How many bytes count as an answer, as a part of a long one. Fewer may keep a reader waiting for ever.
@@ -310,7 +311,8 @@ impl Heard {
     }
 }
 
-/// Asks the server now and then whether it is there: it may take long for an answer, and a dead line says nothing at all.
+/// Asks the server now and then whether it is there: it may take long for an answer, and a dead line says
+/// nothing at all.
 async fn keep_alive(mut pings: PingPong, heard: Heard, pause: Duration) {
     loop {
         tokio::time::sleep(pause).await;

@@ -1,6 +1,7 @@
 //! What is asked of a repository server, and what it answers.
 //!
-//! Authority: `internal/grpcapi/repository_server.proto`. Only what reads is here; nothing that writes can be said.
+//! Authority: `internal/grpcapi/repository_server.proto`. Only what reads is here; nothing that writes can be
+//! said.
 
 use bytes::Bytes;
 use kopia_format::{ContentId, ManifestId, Timestamp};

@@ -1,7 +1,7 @@
 //! Protocol buffers, as little as the messages of a repository server need of them.
 //!
-//! Reading takes bytes that a stranger sent: every length is compared with the bytes at hand before it is used, nothing is
-//! allocated, and groups, which nobody writes any more, are refused.
+//! Reading takes bytes that a stranger sent: every length is compared with the bytes at hand before it is
+//! used, nothing is allocated, and groups, which nobody writes any more, are refused.
 
 use kopia_storage::Failure;
 

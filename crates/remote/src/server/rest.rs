@@ -1,8 +1,8 @@
 //! A Kopia server's REST API: the way into one that was started with `--insecure`, for the user of its UI.
 //!
 //! Authority: `internal/server/api_object_get.go`, `api_snapshots.go`, `api_sources.go`. Contents are objects
-//! there, each by its id. The key of the hash is not given, so contents cannot be compared with their ids, and
-//! of all but the newest snapshot of a source only the root's id is listed, not its attributes.
+//! there, each by its id. The key of the hash is not given, so contents cannot be compared with their ids,
+//! and of all but the newest snapshot of a source only the root's id is listed, not its attributes.
 //!
 //! | room | what |
 //! |---|---|

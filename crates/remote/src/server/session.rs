@@ -1,7 +1,7 @@
 //! Holds a session with the server, and begins another one when it ends.
 //!
-//! One task does all: it sends requests as the desk lets it, takes answers as they come, and knows when the line is dead. Whoever
-//! asked learns of a lost session only if no other one can be had.
+//! One task does all: it sends requests as the desk lets it, takes answers as they come, and knows when the
+//! line is dead. Whoever asked learns of a lost session only if no other one can be had.
 
 use std::future::poll_fn;
 use std::pin::pin;

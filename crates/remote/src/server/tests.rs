@@ -78,7 +78,8 @@ fn echo(asked: &Asked) -> Act {
     answer(asked.id, CONTENT, &Message::new().bytes(1, &asked.bytes[2..]))
 }
 
-/// Reads contents that are echoed, and returns how many came right and what was wrong with the last other one.
+/// Reads contents that are echoed, and returns how many came right and what was wrong with the last other
+/// one.
 fn read(server: &KopiaServer, count: u32) -> (usize, Option<Error>) {
     let wanted = wanted(count);
     let (mut right, mut wrong, mut seen) = (0, None, vec![false; wanted.len()]);

@@ -7,7 +7,8 @@ use kopia_storage::Failure;
 
 /// A user as the server knows it, `user@host`, and its password.
 ///
-/// The password is that of the user and not the repository's. It lies in a header that is marked as sensitive.
+/// The password is that of the user and not the repository's. It lies in a header that is marked as
+/// sensitive.
 #[derive(Clone)]
 pub(super) struct User {
     pub(super) name: HeaderValue,

@@ -1,7 +1,8 @@
 //! Another program as the way to the server: `ssh`, which knows jump hosts, tokens and `~/.ssh/config`.
 //!
-//! SFTP runs over its standard input and output. It ends with the store: it is killed when the store is dropped, and when this
-//! process ends in any way, its input does. Authority: `getSFTPClientExternal` in Kopia's `repo/blob/sftp`.
+//! SFTP runs over its standard input and output. It ends with the store: it is killed when the store is
+//! dropped, and when this process ends in any way, its input does. Authority: `getSFTPClientExternal` in
+//! Kopia's `repo/blob/sftp`.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;

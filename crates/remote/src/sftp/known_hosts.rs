@@ -1,7 +1,8 @@
 //! Which servers are known: the keys of `known_hosts`, as OpenSSH reads it.
 //!
-//! A line names hosts, by patterns or hashed, and a key. Marked lines name an authority that vouches for hosts, or a key that is
-//! trusted no more. Authority: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; Kopia's client reads it by Go's `knownhosts`.
+//! A line names hosts, by patterns or hashed, and a key. Marked lines name an authority that vouches for
+//! hosts, or a key that is trusted no more. Authority: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; Kopia's client
+//! reads it by Go's `knownhosts`.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;

@@ -1,7 +1,7 @@
 //! The way to the server: one connection at a time, made when it is needed and again when it breaks.
 //!
-//! Callers block. A call that loses its connection is made again over a new one, as often as the patience allows; only one of
-//! the threads makes it, and the others wait for that one.
+//! Callers block. A call that loses its connection is made again over a new one, as often as the patience
+//! allows; only one of the threads makes it, and the others wait for that one.
 
 use std::fmt;
 use std::future::Future;

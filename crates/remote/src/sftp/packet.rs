@@ -1,7 +1,8 @@
 //! The packets of SFTP version 3, as far as a reader needs them: requests as bytes, and bytes as replies.
 //!
-//! Whatever the server says is checked here: a string ends within its packet, a count is compared with the bytes at hand, and
-//! nothing is allocated for more than there is. Authority: draft-ietf-secsh-filexfer-02, the version that servers speak.
+//! Whatever the server says is checked here: a string ends within its packet, a count is compared with the
+//! bytes at hand, and nothing is allocated for more than there is. Authority: draft-ietf-secsh-filexfer-02,
+//! the version that servers speak.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,8 +1,8 @@
 //! One SFTP session over two pipes: many requests under way at once, each answered in its own time.
 //!
-//! A task writes the requests that are handed to it, another one reads replies and gives each to whoever waits for it. A server
-//! that answers what was not asked, says more than it may, or falls silent while something is asked of it ends the session; all
-//! that wait are told.
+//! A task writes the requests that are handed to it, another one reads replies and gives each to whoever
+//! waits for it. A server that answers what was not asked, says more than it may, or falls silent while
+//! something is asked of it ends the session; all that wait are told.
 
 mod read;
 
@@ -25,7 +25,8 @@ const WINDOW: u32 = 16 << 20;
 /// Bounds of how many requests are under way.
 const FEWEST_REQUESTS: u32 = 64;
 const MOST_REQUESTS: u32 = 256;
-/// What a server gives at once unless it says more, and the most that one is asked for: OpenSSH gives so much.
+/// What a server gives at once unless it says more, and the most that one is asked for: OpenSSH gives so
+/// much.
 const PLAIN_READ: u32 = 32 << 10;
 const LARGEST_READ: u32 = 255 << 10;
 /// How many bytes are taken from the line at once.

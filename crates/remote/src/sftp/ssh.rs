@@ -1,7 +1,7 @@
 //! Our own SSH client: reaches the server, checks its key, signs in, and starts its SFTP subsystem.
 //!
-//! It reads neither `~/.ssh/config` nor asks anything on a terminal. What it cannot do (jump hosts, hardware tokens without an
-//! agent) the `ssh` program can: see [`external`](super::external).
+//! It reads neither `~/.ssh/config` nor asks anything on a terminal. What it cannot do (jump hosts, hardware
+//! tokens without an agent) the `ssh` program can: see [`external`](super::external).
 
 mod agent;
 mod host_key;

@@ -54,7 +54,8 @@ impl Tree {
         Ok(stat(&attributes))
     }
 
-    /// Reads with `read` until a range is whole or cannot be. Bytes that came before a connection broke are not asked for again.
+    /// Reads with `read` until a range is whole or cannot be. Bytes that came before a connection broke are
+    /// not asked for again.
     fn gather<W>(
         &self,
         buffer: Vec<u8>,

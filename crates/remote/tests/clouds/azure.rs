@@ -165,7 +165,8 @@ fn a_signature_opens_until_it_expires() {
     }
 }
 
-/// Returns the signature of an account, for reading by 2021-12-02. Authority: Microsoft's "Create an account SAS".
+/// Returns the signature of an account, for reading by 2021-12-02. Authority: Microsoft's "Create an account
+/// SAS".
 fn signature(expiry: &str, permissions: &str) -> String {
     let text = format!("{ACCOUNT}\n{permissions}\nb\nsco\n\n{expiry}\n\n\n2021-12-02\n\n");
     let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY).unwrap());

@@ -1,4 +1,5 @@
-//! Object stores of clouds, against emulators of them that are started here. Those that are not installed are left out.
+//! Object stores of clouds, against emulators of them that are started here. Those that are not installed are
+//! left out.
 #![cfg(all(feature = "azure", feature = "gcs"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 

@@ -1,4 +1,5 @@
-//! Against the real `kopia server`: golden repositories come through it as they are, and what goes wrong is told.
+//! Against the real `kopia server`: golden repositories come through it as they are, and what goes wrong is
+//! told.
 //!
 //! Left out where kopia is not installed. Nothing of the tester's own kopia is used or changed.
 
@@ -22,7 +23,8 @@ use kopia_testkit::golden;
 use kopia_testkit::servers;
 use kopia_testkit::tree::{self, Compare, Tree};
 
-/// Repositories of all that reaches a reader: objects of many pieces, headers of compression, each kind of hash.
+/// Repositories of all that reaches a reader: objects of many pieces, headers of compression, each kind of
+/// hash.
 const CASES: [&str; 3] = ["epochs", "split-z-v1", "hash-hmac-sha3-256"];
 
 fn connection(kopia: &Kopia) -> Connection {

@@ -1,7 +1,7 @@
 //! What goes wrong between a store and a real server, and what a restore makes of it.
 //!
-//! A proxy passes requests on and spoils answers. Faults that pass are survived: the tree is exact. Those that do not are one
-//! error, which says what is wrong, soon.
+//! A proxy passes requests on and spoils answers. Faults that pass are survived: the tree is exact. Those
+//! that do not are one error, which says what is wrong, soon.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,8 @@ pub(crate) type Open<'a> = dyn Fn(u16) -> Result<Box<dyn BlobStore>, Error> + 'a
 /// What becomes of the nth request.
 type Spoil = fn(&Request, usize, u16) -> Response;
 
-/// How long a fault that lasts may take until it is told. It is far more than it should be, so that a busy machine passes.
+/// How long a fault that lasts may take until it is told. It is far more than it should be, so that a busy
+/// machine passes.
 const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Sets times that suit tests: silence is short, and all that is waited for is soon over.

@@ -39,8 +39,8 @@ impl ColdPacks {
 impl ColdBlobs {
     /// Finds what has to be fetched from an archive before a repository can be opened.
     ///
-    /// Which index blobs count stands in their names. Where compaction logs say it, as in repositories without
-    /// epochs, some may be named that are not needed.
+    /// Which index blobs count stands in their names. Where compaction logs say it, as in repositories
+    /// without epochs, some may be named that are not needed.
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage) if the store cannot list its archive or its indexes.
@@ -100,8 +100,8 @@ impl Repository {
 
     /// Finds the packs of snapshots, directories and lists that have to be fetched from an archive.
     ///
-    /// Which of them one snapshot needs stands in themselves, so all are found that hold such contents: in the
-    /// packs of a repository, they are few. `also` are others that could not be read.
+    /// Which of them one snapshot needs stands in themselves, so all are found that hold such contents: in
+    /// the packs of a repository, they are few. `also` are others that could not be read.
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage).
@@ -162,7 +162,8 @@ fn listed(store: &dyn BlobStore, prefixes: &[&str]) -> Result<Vec<ColdBlob>> {
     Ok(blobs)
 }
 
-/// Returns how the blobs begin: what is listed to find them, in few requests that need not wait for one another.
+/// Returns how the blobs begin: what is listed to find them, in few requests that need not wait for one
+/// another.
 fn starts(needed: &[BlobId]) -> Vec<&str> {
     let mut letters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for id in needed.iter().map(BlobId::as_str) {

@@ -1,8 +1,8 @@
 //! How many reads of packs are under way at once: as many as the link has use for, and the store bears.
 //!
 //! It begins with what the store's profile says, allows more as long as more reads bring more bytes, and
-//! fewer once the store is busy; then a read waits and is tried again, rather than to fail. What it decides is
-//! pure: times are handed in.
+//! fewer once the store is busy; then a read waits and is tried again, rather than to fail. What it decides
+//! is pure: times are handed in.
 
 use std::io;
 use std::sync::{Condvar, Mutex};
@@ -22,8 +22,8 @@ const SHORTEST: Duration = Duration::from_millis(20);
 /// For how many windows the number of reads stays as it is after more brought nothing, or were refused.
 const PATIENCE: u32 = 16;
 
-/// How often a read is tried that a store refuses because it is busy, whatever that has tried itself, and how long it waits before the second time; each
-/// time after that twice as long.
+/// How often a read is tried that a store refuses because it is busy, whatever that has tried itself, and how
+/// long it waits before the second time; each time after that twice as long.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
 

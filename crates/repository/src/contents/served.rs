@@ -1,8 +1,8 @@
 //! Contents that a server gives one by one: found, opened and decompressed.
 //!
-//! It knows neither packs nor places. What is known of a content before it comes is what those say that name it: its id, and
-//! perhaps its length. Bytes come from somebody else's program, so every content is compared with its id, whatever the reader
-//! wants verified.
+//! It knows neither packs nor places. What is known of a content before it comes is what those say that name
+//! it: its id, and perhaps its length. Bytes come from somebody else's program, so every content is compared
+//! with its id, whatever the reader wants verified.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,7 +21,8 @@ use crate::{Error, Result};
 /// How many bytes a content is taken to have of which nothing is known: more than most directories.
 const USUAL: u64 = 32 << 10;
 
-/// How much one step reads. Some steps are under way at once, so that there are always enough requests for the link.
+/// How much one step reads. Some steps are under way at once, so that there are always enough requests for
+/// the link.
 const STEP: usize = 32;
 const STEP_BYTES: u64 = 2 << 20;
 
@@ -30,7 +31,8 @@ const GROUP: usize = 1000;
 const GROUP_BYTES: u64 = 96 << 20;
 const MANY: usize = 64;
 
-/// How many bytes more than expected all steps together may hold. What finds no room is read by itself, later.
+/// How many bytes more than expected all steps together may hold. What finds no room is read by itself,
+/// later.
 const SLACK: u64 = 64 << 20;
 
 /// A server, and how its contents are named.
@@ -94,8 +96,8 @@ impl Served {
         Origin { blob, offset: 0, length: location.stored_length() }
     }
 
-    /// Puts needs into the order in which contents are first needed, which is about that of their packs, and cuts them into
-    /// steps.
+    /// Puts needs into the order in which contents are first needed, which is about that of their packs, and
+    /// cuts them into steps.
     pub(super) fn schedule<L: Located>(&self, located: &mut [L]) -> Vec<ReadStep> {
         let mut order = HashMap::with_capacity(located.len());
         for need in &*located {
@@ -146,7 +148,8 @@ impl Served {
         if self.sealing.matches(content, &plain) { Ok(plain) } else { Err(self.flawed(content, &plain)) }
     }
 
-    /// Compares the contents of a step with their ids, and gives each to `visit`; what did not come is read by itself.
+    /// Compares the contents of a step with their ids, and gives each to `visit`; what did not come is read
+    /// by itself.
     pub(super) fn decode<L: Located>(
         &self,
         needs: &[L],

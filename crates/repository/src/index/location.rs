@@ -41,7 +41,8 @@ impl ContentLocation {
         self.packed_length.into()
     }
 
-    /// Returns how many bytes it has when it is opened and decompressed; where only reading tells, about how many.
+    /// Returns how many bytes it has when it is opened and decompressed; where only reading tells, about how
+    /// many.
     pub fn plain_length(&self) -> u64 {
         self.original_length.into()
     }

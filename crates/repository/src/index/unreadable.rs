@@ -10,8 +10,8 @@ use crate::{Error, Result};
 
 /// A part of the indexes that could not be read when a damaged repository was opened.
 ///
-/// All but [`MissingEpochs`](Self::MissingEpochs) make opening fail, or are left out in silence as kopia does,
-/// unless it is degraded.
+/// All but [`MissingEpochs`](Self::MissingEpochs) make opening fail, or are left out in silence as kopia
+/// does, unless it is degraded.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Unreadable {

@@ -22,7 +22,8 @@ pub(super) const MAX_EXTENTS: usize = MAX_PIECES;
 pub struct Extent {
     /// Where it begins in the object, in bytes.
     pub start: u64,
-    /// How many bytes it has, where that is known: not for a whole object with `Z`, nor for one whose content is
+    /// How many bytes it has, where that is known: not for a whole object with `Z`, nor for one whose content
+    /// is
     /// [assumed](Extents::assuming).
     pub length: Option<u64>,
     /// The content that holds it.
@@ -71,7 +72,8 @@ impl Extents {
         Self { repository, stack: Vec::new(), whole, depth: 0, most: MAX_PIECES, assumed: None }
     }
 
-    /// Takes an object of one content to be there, with about so many bytes, where finding out would mean asking a server.
+    /// Takes an object of one content to be there, with about so many bytes, where finding out would mean
+    /// asking a server.
     #[must_use]
     pub fn assuming(self, length: u64) -> Self {
         Self { assumed: Some(length), ..self }

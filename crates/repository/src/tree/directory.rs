@@ -21,14 +21,15 @@ const STREAMED: u64 = 16 << 20;
 
 /// How many directories are read at once at most, and how many bytes of them are in memory.
 ///
-/// Where each read takes long, more of both: each time costs a round trip, and nothing is restored before some
-/// ten thousand entries are known.
+/// Where each read takes long, more of both: each time costs a round trip, and nothing is restored before
+/// some ten thousand entries are known.
 const MAX_FETCHED: usize = 256;
 const MAX_FETCHED_BYTES: u64 = 8 << 20;
 const MAX_FETCHED_FAR: usize = 1024;
 const MAX_FETCHED_BYTES_FAR: u64 = 16 << 20;
 
-/// How many bytes of them are kept where only reading tells how long they are; the others are read again when it is their turn.
+/// How many bytes of them are kept where only reading tells how long they are; the others are read again when
+/// it is their turn.
 const MAX_KEPT_BYTES: u64 = 32 << 20;
 
 /// A directory whose JSON is in memory, or is yet to be read because it is long.

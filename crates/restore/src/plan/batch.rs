@@ -73,8 +73,9 @@ impl Batch {
         self.chores.push(Chore::Write(entry));
     }
 
-    /// Returns whether it is to be handed over, as it has so many entries or bytes. How many chores there are depends on how far the workers are:
-    /// they must not change which contents are read together, unless there are very many.
+    /// Returns whether it is to be handed over, as it has so many entries or bytes. How many chores there are
+    /// depends on how far the workers are: they must not change which contents are read together, unless
+    /// there are very many.
     pub(crate) fn is_full(&self, entries: usize, bytes: u64) -> bool {
         self.items.len() + self.written + self.checks.len() >= entries
             || self.chores.len() >= 2 * entries

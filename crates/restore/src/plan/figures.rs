@@ -36,8 +36,8 @@ pub struct Figures {
     pub bytes: u64,
     /// Packs that contents are read from; none where a server gives contents.
     pub packs: u64,
-    /// Ranges of packs that are read, neighbours merged as the store wants them; where a server gives contents,
-    /// the groups in which it is asked for them.
+    /// Ranges of packs that are read, neighbours merged as the store wants them; where a server gives
+    /// contents, the groups in which it is asked for them.
     pub ranges: u64,
     /// The bytes of these ranges: compressed, gaps between contents included, and what several batches need
     /// more than once.

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 /// How a server's contents are named and files are cut, as the server says when a session begins.
 ///
-/// The secret of the hash is wiped when this is dropped, and never printed. A server may keep it to itself; then contents
-/// cannot be compared with their ids.
+/// The secret of the hash is wiped when this is dropped, and never printed. A server may keep it to itself;
+/// then contents cannot be compared with their ids.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Parameters {

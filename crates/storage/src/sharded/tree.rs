@@ -50,8 +50,8 @@ pub trait FileTree: DirectoryTree + 'static {
 
     /// Reads exactly `length` bytes at `offset`. A file that ends before is [`Fetched::Unfit`].
     ///
-    /// The length is not zero, and the end of the range fits in 64 bits. `buffer` is memory to use, whatever it
-    /// holds. No more may be allocated than the file has bytes: the length may come from a hostile index.
+    /// The length is not zero, and the end of the range fits in 64 bits. `buffer` is memory to use, whatever
+    /// it holds. No more may be allocated than the file has bytes: the length may come from a hostile index.
     ///
     /// # Errors
     /// As [`read`](Self::read).

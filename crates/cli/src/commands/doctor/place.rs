@@ -26,7 +26,8 @@ impl Place {
         let connection = &choice.connection;
         match (connection.storage.directory(), remote(connection)) {
             (None, Some(remote)) => {
-                // What keeps it from being looked at keeps the repository from being opened, and is told there.
+                // What keeps it from being looked at keeps the repository from being opened, and is told
+                // there.
                 let around = survey(connection, &options(global, environment.clone())).ok().flatten();
                 Self::Remote(remote, around)
             }

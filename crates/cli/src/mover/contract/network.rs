@@ -202,7 +202,8 @@ impl Variables<'_> {
         sftp.username = self.required(Variable::SftpUsername, sftp.username)?;
         sftp.password = self.text(Variable::SftpPassword)?.map(Into::into).or(sftp.password);
         if let Some(key) = self.text(Variable::SftpKeyFile)? {
-            // The controller names the file even where the Secret has none; a Job of its own may have the text.
+            // The controller names the file even where the Secret has none; a Job of its own may have the
+            // text.
             if key.contains("PRIVATE KEY") {
                 sftp.key = Some(SshKey::Text(key.into()));
             } else if Path::new(&key).exists() {

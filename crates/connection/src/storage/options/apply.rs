@@ -13,7 +13,7 @@ impl Storage {
     /// Applies options. They replace what was said before.
     ///
     /// # Errors
-    /// [`Error::Option`] for one that means nothing to this kind of storage, or makes no sense.
+    /// [`Error::Option`](crate::Error::Option) for one that means nothing to this kind of storage, or makes no sense.
     pub fn apply(&mut self, mut options: Options) -> Result<()> {
         let given = &mut options;
         match self {
@@ -41,7 +41,7 @@ impl Storage {
     /// Takes from variables what kopia takes from them when it connects, where nothing else said it.
     ///
     /// # Errors
-    /// [`Error::Option`] for `ROOT_CA_PEM_BASE64` that is no base64.
+    /// [`Error::Option`](crate::Error::Option) for `ROOT_CA_PEM_BASE64` that is no base64.
     pub fn complete(&mut self, environment: &Environment) -> Result<()> {
         let owned = |name| environment.var(name).map(str::to_owned);
         match self {

@@ -74,7 +74,8 @@ impl Container {
         Ok(Self { client, path, token_file, token })
     }
 
-    /// Returns the token to ask with. The file is read each time, because it is written anew before the token expires.
+    /// Returns the token to ask with. The file is read each time, because it is written anew before the token
+    /// expires.
     fn authorization(&self) -> Result<Option<String>, Failure> {
         let Some(file) = &self.token_file else {
             return Ok(self.token.as_ref().map(|token| token.reveal().to_string()));

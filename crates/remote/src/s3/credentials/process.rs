@@ -1,6 +1,7 @@
 //! Keys that a program prints: `credential_process` of a profile.
 //!
-//! The program is run as it is written, without a shell. Its arguments come from the profile and hold no secret of ours.
+//! The program is run as it is written, without a shell. Its arguments come from the profile and hold no
+//! secret of ours.
 
 use std::io::Read;
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
-//! Profiles of `~/.aws/credentials` and `~/.aws/config`, which AWS's own tools write. Kopia does not read them.
+//! Profiles of `~/.aws/credentials` and `~/.aws/config`, which AWS's own tools write. Kopia does not read
+//! them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -10,13 +10,15 @@ use crate::patience::is_trickle;
 use crate::sftp::fault::Fault;
 use crate::sftp::packet::{Attributes, Name, Reply, Request, Status};
 
-/// How many requests of one range may wait: more than there are at once, so that other ranges get their share.
+/// How many requests of one range may wait: more than there are at once, so that other ranges get their
+/// share.
 const RANGE_REQUESTS: usize = 64;
 /// How many requests for more entries of a directory may wait. Servers give some 100 entries at a time.
 const MOST_LISTING_REQUESTS: usize = 16;
 /// How many entries a directory may have. Without shards, a repository of 80 TB has some 4 million packs.
 const MOST_NAMES: usize = 4_000_000;
-/// How many answers may bring no name, or begin with one that another began with, before the listing counts as endless.
+/// How many answers may bring no name, or begin with one that another began with, before the listing counts
+/// as endless.
 const MOST_IDLE_ANSWERS: usize = 64;
 
 /// A file or directory that is open there, until it is dropped.
@@ -75,7 +77,8 @@ impl Session {
         Fault::protocol(self.host(), "an answer is of another kind than the request")
     }
 
-    /// Appends `length` bytes at `offset` to `buffer`, or as many as there are. What came before a fault stays appended.
+    /// Appends `length` bytes at `offset` to `buffer`, or as many as there are. What came before a fault
+    /// stays appended.
     pub(in crate::sftp) async fn read_range(
         &self,
         file: &Handle,
@@ -154,7 +157,8 @@ impl Session {
         let mut names: Vec<Name> = Vec::new();
         let mut progress = Progress::default();
         let mut waiting = VecDeque::new();
-        // Most directories are small: names, and then that there are no more. Twice as many are asked for with each answer.
+        // Most directories are small: names, and then that there are no more. Twice as many are asked for
+        // with each answer.
         let mut most = 2;
         loop {
             while waiting.len() < most {

@@ -316,7 +316,8 @@ fn what_is_no_sftp_server_is_told_apart() {
     assert!(protocol_fault(greet(&framed(&[101, 0, 0, 0, 0]))).contains("which version"));
 }
 
-/// Lists the directory of a server that answers the nth request for names with `names(n)`, and then says that it has no more.
+/// Lists the directory of a server that answers the nth request for names with `names(n)`, and then says that
+/// it has no more.
 fn list(names: impl Fn(u32) -> Option<Vec<String>> + Send + 'static) -> Result<Vec<Vec<u8>>, Fault> {
     let mut count = 0;
     let answer = move |asked: Asked| match asked.kind {

@@ -47,7 +47,8 @@ impl HostKeys {
         Ok(Self { known: Arc::new(known), text: name })
     }
 
-    /// Puts the algorithms first of which keys of the host are known: the server shows a key of the first that it has.
+    /// Puts the algorithms first of which keys of the host are known: the server shows a key of the first
+    /// that it has.
     pub(super) fn algorithms(&self, usual: &[Algorithm]) -> Vec<Algorithm> {
         let known = self.known.algorithms();
         let is_known = |algorithm: &&Algorithm| known.iter().any(|known| is_same_kind(known, algorithm));

@@ -1,7 +1,8 @@
 //! Signs a user in: by password, by key, or by an agent's keys.
 //!
-//! As for kopia, a password goes before a key. An agent, which kopia does not know, is asked where there is neither, and where the
-//! server refuses the key. A server that wants several proofs gets them one after the other.
+//! As for kopia, a password goes before a key. An agent, which kopia does not know, is asked where there is
+//! neither, and where the server refuses the key. A server that wants several proofs gets them one after the
+//! other.
 
 use std::sync::Arc;
 
