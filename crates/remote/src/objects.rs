@@ -3,6 +3,9 @@
 //! A key is the prefix and the blob's id, joined byte for byte. A repository may lie below another's prefix,
 //! and other things beside it, so a listed key that leaves no id behind the prefix is not of this repository.
 
+#[cfg(any(feature = "azure", feature = "gcs"))]
+mod store;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +15,9 @@ use kopia_connection::Limits;
 use kopia_format::{BlobId, Timestamp};
 use kopia_storage::{BlobInfo, Failure, ReadProfile};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+#[cfg(any(feature = "azure", feature = "gcs"))]
+pub(crate) use store::{Dialect, Listed, ObjectStore};
 
 /// How many pages a listing may have: a server may put few blobs on each.
 const MAX_PAGES: usize = 100_000;

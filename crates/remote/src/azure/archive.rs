@@ -13,6 +13,7 @@ use kopia_storage::{ColdBlob, ColdStorage, Failure, Result, ThawSpeed, ThawTime,
 use super::AzureStore;
 use super::listing::Item;
 use crate::http::{Kind, Request, Trouble};
+use crate::objects::Listed;
 
 /// The tier that nothing can be read from.
 pub(super) const ARCHIVE: &str = "Archive";

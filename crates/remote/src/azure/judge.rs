@@ -15,7 +15,7 @@ const MOST_SKEW: u64 = 15 * 60;
 
 /// A container, and who asks for what is in it.
 #[derive(Debug)]
-pub(super) struct Container {
+pub(crate) struct Container {
     pub(super) name: String,
     pub(super) identity: Identity,
 }

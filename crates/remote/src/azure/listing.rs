@@ -9,12 +9,12 @@ use percent_encoding::percent_decode_str;
 
 use super::archive::ARCHIVE;
 use crate::http::date;
-use crate::objects::{self, Candidate, Page, Version};
+use crate::objects::{self, Candidate, Listed, Page, Version};
 use crate::xml;
 
 /// One blob of a listing, or one of its versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Item {
+pub(crate) struct Item {
     name: String,
     encoded: bool,
     length: Option<u64>,
@@ -104,17 +104,30 @@ impl Item {
         }
     }
 
-    /// Returns what a listing says of the blob, if it is one of a repository with this prefix.
-    pub(super) fn info(&self, prefix: &str) -> Option<BlobInfo> {
+    /// Returns whether it lies in the archive tier.
+    pub(super) fn is_archived(&self) -> bool {
+        self.is_archived
+    }
+
+    /// Returns whether the listing says which version this is.
+    pub(super) fn has_version(&self) -> bool {
+        self.version.is_some()
+    }
+}
+
+impl Listed for Item {
+    fn mark(&self) -> String {
+        format!("{} {}", self.name, self.version.as_deref().unwrap_or_default())
+    }
+
+    fn info(&self, prefix: &str) -> Option<BlobInfo> {
         let id = objects::id_of(prefix, &self.decoded_name()).filter(|_| !self.is_directory)?;
         Some(BlobInfo::new(id, self.length?).with_modified(self.noted.or(self.last_modified)))
     }
 
-    /// Returns the version that this is, if the container keeps versions.
-    ///
     /// A deletion has the times of the version before it, and its own time as its version. Authority:
     /// `azure_pit.go`.
-    pub(super) fn candidate(&self, prefix: &str) -> Option<Candidate> {
+    fn candidate(&self, prefix: &str, _at: SystemTime) -> Option<Candidate> {
         let info = Self { length: Some(self.length.unwrap_or(0)), ..self.clone() }.info(prefix)?;
         let version = self.version.clone()?;
         let written = info.modified?;
@@ -123,21 +136,6 @@ impl Item {
             false => written,
         };
         Some(Candidate { version: Version { version, info }, since, deleted: self.has_versions_only })
-    }
-
-    /// Returns whether it lies in the archive tier.
-    pub(super) fn is_archived(&self) -> bool {
-        self.is_archived
-    }
-
-    /// Returns what no other item has.
-    pub(super) fn mark(&self) -> String {
-        format!("{} {}", self.name, self.version.as_deref().unwrap_or_default())
-    }
-
-    /// Returns whether the listing says which version this is.
-    pub(super) fn has_version(&self) -> bool {
-        self.version.is_some()
     }
 }
 
@@ -194,7 +192,7 @@ mod tests {
                 "<EnumerationResults><Blobs><Blob><Name>p1</Name><VersionId>{version}</VersionId>{extra}<Properties>\
                  <Last-Modified>Tue, 14 Nov 2023 22:13:20 GMT</Last-Modified></Properties></Blob></Blobs></EnumerationResults>"
             );
-            page(xml.as_bytes()).unwrap().items.remove(0).candidate("").unwrap()
+            page(xml.as_bytes()).unwrap().items.remove(0).candidate("", SystemTime::UNIX_EPOCH).unwrap()
         };
         let there = blob("2023-11-14T22:13:20.0000000Z", "");
         assert_eq!((Some(there.since), there.deleted), (at(1_700_000_000, 0), false));
@@ -216,7 +214,7 @@ mod tests {
             let page = page(body).ok();
             page.iter()
                 .flat_map(|page| &page.items)
-                .for_each(|item| drop((item.info("k/"), item.candidate("k/"))));
+                .for_each(|item| drop((item.info("k/"), item.candidate("k/", SystemTime::UNIX_EPOCH))));
         });
     }
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_connection::Environment;
 use kopia_connection::storage::AzureIdentity;
-use kopia_storage::{ErrorKind, ThawSpeed, Warmth};
+use kopia_format::BlobId;
+use kopia_storage::{BlobStore, ErrorKind, ThawSpeed, Warmth};
 use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 
 use super::*;

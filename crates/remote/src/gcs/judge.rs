@@ -10,7 +10,7 @@ use crate::http::{Answer, Kind, Request, Service, Verdict};
 
 /// A bucket, and who asks for what is in it.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     pub(super) name: String,
     /// Nobody, for emulators.
     pub(super) account: Option<Google>,

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use kopia_storage::{BlobInfo, Near};
 use serde::Deserialize;
 
-use crate::objects::{self, Candidate, Page, Version};
+use crate::objects::{self, Candidate, Listed, Page, Version};
 
 /// The fields of a listing that are asked for.
 pub(super) const FIELDS: &str = "nextPageToken,items(name,size,timeCreated,timeDeleted,generation,metadata)";
@@ -16,7 +16,7 @@ pub(super) const FIELDS: &str = "nextPageToken,items(name,size,timeCreated,timeD
 /// One object of a listing, or one of its generations.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Item {
+pub(crate) struct Item {
     name: String,
     /// Whole numbers are texts in this interface.
     #[serde(default)]
@@ -69,31 +69,31 @@ impl Item {
         self.size.as_deref()?.parse().ok()
     }
 
-    /// Returns what a listing says of the blob, if it is one of a repository with this prefix.
-    pub(super) fn info(&self, prefix: &str) -> Option<BlobInfo> {
-        let id = objects::id_of(prefix, &self.name)?;
-        Some(BlobInfo::new(id, self.length()?).with_modified(self.written()))
-    }
-
-    /// Returns the version that this is, for a view of the past. Authority: Kopia's `gcs_versioned.go`.
-    pub(super) fn candidate(&self, prefix: &str, at: SystemTime) -> Option<Candidate> {
-        let info = self.info(prefix)?;
-        let version = self.generation.clone()?;
-        // There are no deletions of their own: a generation says when it was deleted or replaced.
-        let deleted = self.time_deleted.as_deref().and_then(objects::rfc3339).is_some_and(|time| time < at);
-        Some(Candidate { since: info.modified?, version: Version { version, info }, deleted })
-    }
-
-    /// Returns what no other item has.
-    pub(super) fn mark(&self) -> String {
-        format!("{} {}", self.name, self.generation.as_deref().unwrap_or_default())
-    }
-
     fn written(&self) -> Option<SystemTime> {
         let mut metadata = self.metadata.iter().flatten();
         let noted = metadata.find(|(name, _)| name.eq_ignore_ascii_case("kopia-mtime"));
         let noted = noted.and_then(|(_, time)| objects::kopia_time(time));
         noted.or_else(|| objects::rfc3339(self.time_created.as_deref()?))
+    }
+}
+
+impl Listed for Item {
+    fn mark(&self) -> String {
+        format!("{} {}", self.name, self.generation.as_deref().unwrap_or_default())
+    }
+
+    fn info(&self, prefix: &str) -> Option<BlobInfo> {
+        let id = objects::id_of(prefix, &self.name)?;
+        Some(BlobInfo::new(id, self.length()?).with_modified(self.written()))
+    }
+
+    /// Authority: Kopia's `gcs_versioned.go`.
+    fn candidate(&self, prefix: &str, at: SystemTime) -> Option<Candidate> {
+        let info = self.info(prefix)?;
+        let version = self.generation.clone()?;
+        // There are no deletions of their own: a generation says when it was deleted or replaced.
+        let deleted = self.time_deleted.as_deref().and_then(objects::rfc3339).is_some_and(|time| time < at);
+        Some(Candidate { since: info.modified?, version: Version { version, info }, deleted })
     }
 }
 

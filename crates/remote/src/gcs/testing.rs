@@ -1,5 +1,6 @@
 //! Opens what reads answers to fuzz targets.
 
+use crate::objects::Listed;
 use std::time::SystemTime;
 
 use super::listing;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_connection::Environment;
 use kopia_connection::storage::GoogleAccount;
+use kopia_format::BlobId;
+use kopia_storage::BlobStore;
 use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
 use serde_json::json;
 
