@@ -3,11 +3,15 @@
 //! A server whose program is not installed cannot be tested against: [`program`] says so and the test passes,
 //! unless `KOPIA_RS_SERVERS=required` is set, as it is where everything must be tried.
 
+mod sshd;
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+pub use sshd::{PASSPHRASE, Sshd, user};
 
 /// How long a server may take to listen. Some are written in Python or JavaScript, and this machine may be
 /// busy.

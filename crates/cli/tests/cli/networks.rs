@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use kopia_testkit::golden::{self, Case};
-use kopia_testkit::servers::{self, Server};
+use kopia_testkit::servers::{self, Server, Sshd};
 use serde_json::{Value, json};
 
 use crate::common::{KopiaRs, Place, Ran};
@@ -222,39 +222,13 @@ fn what_rclone_reaches() {
     }}));
 }
 
-/// Starts an SSH server with a host key and a user's key in a directory.
-fn sshd(directory: &Path) -> Option<Server> {
-    let (program, keygen) = (servers::program("sshd")?, servers::program("ssh-keygen")?);
-    let _ = fs::create_dir("/run/sshd");
-    for name in ["host", "user"] {
-        let mut command = Command::new(&keygen);
-        command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(directory.join(name));
-        assert!(command.status().unwrap().success());
-    }
-    let port = servers::free_port();
-    let at = directory.display();
-    let config = format!(
-        "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nPidFile {at}/pid\n\
-         StrictModes no\nUsePAM no\nPermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
-    );
-    fs::write(directory.join("config"), config).unwrap();
-    let host = fs::read_to_string(directory.join("host.pub")).unwrap();
-    fs::write(directory.join("known"), format!("[127.0.0.1]:{port} {host}")).unwrap();
-    let mut command = Command::new(program);
-    command.arg("-D").arg("-f").arg(directory.join("config")).arg("-E").arg(directory.join("log"));
-    Some(Server::start(&mut command, port))
-}
-
 #[test]
 fn a_directory_of_an_ssh_server() {
-    let place = Place::new();
-    let directory = place.path("ssh");
-    fs::create_dir(&directory).unwrap();
-    let Some(server) = sshd(&directory) else { return };
-    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
-    let (user, port) = (user.trim(), server.port());
+    let Some(sshd) = Sshd::start() else { return };
+    let (user, port) = (servers::user(), sshd.port());
     let repository = case().repository.canonicalize().unwrap();
-    let (key, known) = (directory.join("user"), directory.join("known"));
+    let (key, known) = (sshd.key("user"), sshd.key("known"));
+    fs::write(&known, sshd.known("host")).unwrap();
     let url = format!("sftp://{user}@127.0.0.1{}", repository.display());
     check(|arguments| {
         let command = KopiaRs::new(&format!("{arguments} --port {port} --repository {url}"));

@@ -9,11 +9,12 @@ use std::fs;
 use std::path::Path;
 
 use kopia_testkit::http_server::{HttpServer, Response};
+use kopia_testkit::servers::{Sshd, user};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
 use crate::common::{Job, Pod, Ran, names, restored, snapshot};
-use servers::{ACCOUNT, ACCOUNT_KEY, Azurite, CERTIFICATE, Gcs, Moto, Sshd, WebDav};
+use servers::{ACCOUNT, ACCOUNT_KEY, Azurite, CERTIFICATE, Gcs, Moto, WebDav};
 
 const APP: &str = "app@media:/data";
 const TIME: &str = "2026-01-01T00:00:00Z";
@@ -242,7 +243,7 @@ fn sftp_by_the_variables_of_a_job() {
     let job = || {
         let job = job(&pod).env("SFTP_HOST", "127.0.0.1").env("SFTP_PORT", sshd.port().to_string());
         job.env("SFTP_PATH", pod.repository())
-            .env("SFTP_USERNAME", sshd.user())
+            .env("SFTP_USERNAME", user())
             .env("SFTP_KEY_FILE", sshd.key("user"))
     };
     let known = sshd.known("host");

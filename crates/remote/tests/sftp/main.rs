@@ -19,7 +19,8 @@ use kopia_format::BlobId;
 use kopia_remote::{Opened, Options, connect};
 use kopia_storage::testing::conformance;
 use kopia_storage::{BlobStore, Error, Failure, HostKeyProblem};
-use sshd::{Agent, PASSPHRASE, Sshd};
+use kopia_testkit::servers::{PASSPHRASE, Sshd};
+use sshd::Agent;
 use tempfile::TempDir;
 
 fn options() -> Options {
@@ -85,7 +86,7 @@ fn conforms() {
     conformance::check(|blobs| {
         let directory = tempfile::tempdir().unwrap();
         put(directory.path(), blobs);
-        let store = open(&sshd.place(directory.path())).unwrap();
+        let store = open(&sshd::place(&sshd, directory.path())).unwrap();
         directories.borrow_mut().push(directory);
         store
     });
@@ -109,7 +110,7 @@ fn conforms_through_a_program() {
 
 /// Returns a connection by the program `ssh`, with a key.
 fn through_ssh(sshd: &Sshd, directory: &Path, key: &str) -> Sftp {
-    let mut sftp = sshd.place(directory);
+    let mut sftp = sshd::place(sshd, directory);
     let known = sshd.key("known_hosts");
     fs::write(&known, sshd.known("host")).expect("a file is written");
     let mut external = ExternalSsh::default();
@@ -134,14 +135,14 @@ fn a_repository_of_kopia_reads_right() {
     let (case, blobs) = support::golden();
     let directory = tempfile::tempdir().unwrap();
     put(directory.path(), &blobs);
-    support::check_golden(&case, open(&sshd.place(directory.path())).unwrap());
+    support::check_golden(&case, open(&sshd::place(&sshd, directory.path())).unwrap());
 }
 
 #[test]
 fn keys_of_all_kinds_sign_in() {
     let Some(sshd) = Sshd::start() else { return };
     let directory = small();
-    let place = sshd.place(directory.path());
+    let place = sshd::place(&sshd, directory.path());
     for name in ["user", "rsa"] {
         let mut place = place.clone();
         place.key = Some(SshKey::File(sshd.key(name)));
@@ -165,7 +166,7 @@ fn an_agent_signs_in_where_there_is_no_key_and_where_it_is_refused() {
     let Some(sshd) = Sshd::start() else { return };
     let Some(agent) = Agent::start(&sshd.key("user")) else { return };
     let directory = small();
-    let mut place = sshd.place(directory.path());
+    let mut place = sshd::place(&sshd, directory.path());
     let mut with_agent = options();
     with_agent.environment = agent.environment();
     place.key = None;
@@ -192,7 +193,7 @@ fn an_agent_signs_in_where_there_is_no_key_and_where_it_is_refused() {
 fn a_server_is_known_by_its_key() {
     let Some(sshd) = Sshd::start() else { return };
     let directory = small();
-    let mut place = sshd.place(directory.path());
+    let mut place = sshd::place(&sshd, directory.path());
     // Only its second key is known: it is asked for that one.
     place.known_hosts = Some(KnownHosts::Text(sshd.known("host_rsa")));
     check_small(&*open(&place).unwrap());
@@ -218,7 +219,7 @@ fn a_server_is_known_by_its_key() {
 
     // By an authority that vouches for it.
     if let Some(certified) = Sshd::certified() {
-        let mut place = certified.place(directory.path());
+        let mut place = sshd::place(&certified, directory.path());
         let authority = certified.known("authority");
         place.known_hosts = Some(KnownHosts::Text(format!("@cert-authority {authority}")));
         check_small(&*open(&place).unwrap());
@@ -245,13 +246,13 @@ fn what_is_not_there_is_told_and_never_made() {
     let Some(sshd) = Sshd::start() else { return };
     let directory = small();
     let missing = directory.path().join("missing/deeper");
-    let why = failure(&sshd.place(&missing), &options());
+    let why = failure(&sshd::place(&sshd, &missing), &options());
     assert!(matches!(why, Failure::NoContainer { kind: "directory", .. }), "{why}");
     assert!(!directory.path().join("missing").exists());
-    let why = failure(&sshd.place(&directory.path().join("kopia.repository.f")), &options());
+    let why = failure(&sshd::place(&sshd, &directory.path().join("kopia.repository.f")), &options());
     assert!(matches!(why, Failure::NoContainer { kind: "directory", .. }), "{why}");
 
-    let mut place = sshd.place(directory.path());
+    let mut place = sshd::place(&sshd, directory.path());
     place.host = "host.invalid".into();
     let (mut at_home, home) = (options(), tempfile::tempdir().unwrap());
     fs::create_dir(home.path().join(".ssh")).unwrap();
@@ -264,7 +265,7 @@ fn what_is_not_there_is_told_and_never_made() {
     assert!(matches!(why, Failure::UnknownHost { .. } | Failure::Unreachable { .. }), "{why}");
     assert!(notes.lock().unwrap().iter().any(|note| note.contains("externalSSH")));
 
-    let mut place = sshd.place(directory.path());
+    let mut place = sshd::place(&sshd, directory.path());
     place.port = Some(kopia_testkit::servers::free_port());
     let started = Instant::now();
     let why = failure(&place, &options());
@@ -324,7 +325,7 @@ fn a_connection_that_breaks_is_made_again() {
     let pack = id("p4e311fa000288c4db0b21c580277169b-s5539d401c55174a7147");
     put(directory.path(), &[(pack.clone(), bytes.clone())]);
     let proxy = cutting::Proxy::start(sshd.port());
-    let mut place = sshd.place(directory.path());
+    let mut place = sshd::place(&sshd, directory.path());
     let known = sshd.known("host").replace(&sshd.port().to_string(), &proxy.port().to_string());
     place.known_hosts = Some(KnownHosts::Text(known));
     place.port = Some(proxy.port());
@@ -349,7 +350,7 @@ fn limits_of_the_connection_are_honoured() {
     let Some(sshd) = Sshd::start() else { return };
     let directory = small();
     put(directory.path(), &[(id("xe7"), vec![7; 100_000])]);
-    let mut connection = Connection::new(Storage::Sftp(sshd.place(directory.path())));
+    let mut connection = Connection::new(Storage::Sftp(sshd::place(&sshd, directory.path())));
     connection.limits = Limits::default();
     connection.limits.download_bytes_per_second = Some(200_000.0);
     let Ok(Opened::Blobs(store)) = connect(&connection, &options()) else { panic!("it opens") };
@@ -365,7 +366,7 @@ fn callers_may_be_within_a_runtime() {
     let directory = small();
     let own = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     own.block_on(async {
-        let store = open(&sshd.place(directory.path())).unwrap();
+        let store = open(&sshd::place(&sshd, directory.path())).unwrap();
         check_small(&*store);
         drop(store);
         // The caller's own still works.

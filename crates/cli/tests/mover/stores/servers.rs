@@ -1,7 +1,6 @@
 //! Servers with a repository in them.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -161,58 +160,5 @@ impl WebDav {
 
     pub(crate) fn url(&self, scheme: &str, host: &str) -> String {
         format!("{scheme}://{host}:{}/my%20repo/", self.server.port())
-    }
-}
-
-/// Debian's SSH server, run by whoever runs the test.
-pub(crate) struct Sshd {
-    server: Server,
-    directory: TempDir,
-}
-
-impl Sshd {
-    pub(crate) fn start() -> Option<Self> {
-        let (sshd, keygen) = (program("sshd")?, program("ssh-keygen")?);
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path();
-        // It wants this, and only its package's unit makes it.
-        let _ = fs::create_dir("/run/sshd");
-        for name in ["host", "user", "stranger"] {
-            let mut command = Command::new(&keygen);
-            command.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(path.join(name));
-            assert!(command.status().unwrap().success());
-        }
-        fs::copy(path.join("user.pub"), path.join("authorized_keys")).unwrap();
-        let (port, shown) = (free_port(), path.display());
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {shown}/host\nAuthorizedKeysFile {shown}/authorized_keys\n\
-             PidFile {shown}/pid\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n\
-             MaxStartups 100\nSubsystem sftp internal-sftp\n"
-        );
-        fs::write(path.join("config"), config).unwrap();
-        let mut command = Command::new(sshd);
-        command.arg("-D").arg("-f").arg(path.join("config")).arg("-E").arg(path.join("log"));
-        Some(Self { server: Server::start(&mut command, port), directory })
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.server.port()
-    }
-
-    /// Returns the path of a private key.
-    pub(crate) fn key(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Returns the line of `known_hosts` for a key.
-    pub(crate) fn known(&self, name: &str) -> String {
-        let key = fs::read_to_string(self.key(&format!("{name}.pub"))).unwrap();
-        format!("[127.0.0.1]:{} {}", self.port(), key.trim())
-    }
-
-    /// Returns the name of whoever runs the test: the server lets in nobody else.
-    pub(crate) fn user(&self) -> String {
-        let output = Command::new("id").arg("-un").output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().into()
     }
 }
