@@ -13,7 +13,7 @@ use kopia_storage::{ColdBlob, ColdStorage, Failure, Result, ThawSpeed, ThawTime,
 use super::AzureStore;
 use super::listing::Item;
 use crate::http::{Kind, Request, Trouble};
-use crate::objects::Listed;
+use crate::objects::{Listed, sorted};
 
 /// The tier that nothing can be read from.
 pub(super) const ARCHIVE: &str = "Archive";
@@ -25,13 +25,10 @@ impl ColdStorage for AzureStore {
     fn list_cold(&self, prefix: &str) -> Result<Vec<ColdBlob>> {
         let mut blobs = Vec::new();
         let listed = self.each(prefix, |item: Item| {
-            let info = item.info(&self.prefix).filter(|_| item.is_archived());
-            blobs.extend(info.map(|info| ColdBlob::new(info, ARCHIVE)));
+            blobs.extend(item.info(&self.prefix).filter(|_| item.is_archived()));
         });
         listed.map_err(|trouble| trouble.listing(self.place.clone(), &self.client.host()))?;
-        blobs.sort_unstable_by(|a, b| a.info.id.cmp(&b.info.id));
-        blobs.dedup_by(|later, earlier| later.info.id == earlier.info.id);
-        Ok(blobs)
+        Ok(sorted(blobs).into_iter().map(|info| ColdBlob::new(info, ARCHIVE)).collect())
     }
 
     fn warmth(&self, id: &BlobId) -> Result<Warmth> {
