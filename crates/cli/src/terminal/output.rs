@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 pub(crate) use kopia_rs::diagnosis::text::{count, escape, size, thousands};
 use serde::Serialize;
@@ -68,7 +68,9 @@ impl JsonArray {
 
 /// A name as standard output may show it: as it is to a program, made harmless for a terminal.
 pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
-    if io::stdout().is_terminal() { escape(text) } else { Cow::Borrowed(text) }
+    // Asked once: a listing calls this for each of a million names, and the answer costs a system call.
+    static IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+    if *IS_TERMINAL { escape(text) } else { Cow::Borrowed(text) }
 }
 
 /// Returns how many characters fit into a line of standard output, if it is a terminal.
