@@ -11,7 +11,13 @@
 //! Figures wander by 10 to 40 % on a shared machine: compare before and after in pairs, and believe no ratio
 //! below 1.15.
 //!
-//! Two programs for Linux measure whole restores. `compare` has kopia-rs and every other tool on PATH (kopia,
+//! Three programs are for Linux. `delayed-fs` mounts a folder once more, as if it lay behind a network: each
+//! request waits for a round trip, and is counted.
+//!
+//! ```sh
+//! cargo run --package kopia-rs-benches --bin delayed-fs -- --delay-ms 2 SOURCE MOUNTPOINT
+//! ```
+//! The other two measure whole restores. `compare` has kopia-rs and every other tool on PATH (kopia,
 //! restic, rustic, vykar, cp) restore the same trees, checks what they restored, and renders table and chart;
 //! without kopia, which makes the repositories, only the others take part. `floor` is the least that
 //! restoring a kopia repository costs, and one of the contestants:
@@ -42,4 +48,5 @@
 //! GiB, so believe medians and processor times. Nothing else may run at the same time.
 
 pub mod noise;
+pub mod operations;
 pub mod usage;
