@@ -12,7 +12,8 @@
 //! * [`secrets`]: what must never leave a repository, and [`memory`], which searches a process for it;
 //! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
-//! * [`servers`]: real servers of stores, started for one test, and [`http_server`], which does as a test says;
+//! * [`servers`]: real servers of stores, started for one test; [`http_server`], which does as a test says, and
+//!   [`tcp_proxy`], by which connections break;
 //! * [`random`]: numbers that look random and are the same each time.
 //!
 //! ```
@@ -42,6 +43,7 @@ pub mod refuse;
 mod scratch;
 pub mod secrets;
 pub mod servers;
+pub mod tcp_proxy;
 pub mod tmpfs;
 pub mod tree;
 pub mod writer;

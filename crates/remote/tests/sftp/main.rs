@@ -1,11 +1,14 @@
 //! SFTP against the server of OpenSSH.
 #![cfg(feature = "sftp")]
 
+mod breaking;
+#[path = "../support/faults.rs"]
+#[allow(dead_code, reason = "a restore alone is used of it")]
+mod faults;
+mod password;
+mod sshd;
 #[path = "../support/mod.rs"]
 mod support;
-
-mod cutting;
-mod sshd;
 
 use std::cell::RefCell;
 use std::fs;
@@ -110,9 +113,14 @@ fn conforms_through_a_program() {
 
 /// Returns a connection by the program `ssh`, with a key.
 fn through_ssh(sshd: &Sshd, directory: &Path, key: &str) -> Sftp {
-    let mut sftp = sshd::place(sshd, directory);
+    through_ssh_at(sshd, directory, key, sshd.port())
+}
+
+/// Returns such a connection to another port, as one of a proxy before the server.
+fn through_ssh_at(sshd: &Sshd, directory: &Path, key: &str, port: u16) -> Sftp {
+    let mut sftp = sshd::place_at(sshd, directory, port);
     let known = sshd.key("known_hosts");
-    fs::write(&known, sshd.known("host")).expect("a file is written");
+    fs::write(&known, sshd.known_at("host", port)).expect("a file is written");
     let mut external = ExternalSsh::default();
     external.arguments = vec![
         "-F".into(),
@@ -123,7 +131,7 @@ fn through_ssh(sshd: &Sshd, directory: &Path, key: &str) -> Sftp {
         "-i".into(),
         sshd.key(key).display().to_string(),
         "-p".into(),
-        sshd.port().to_string(),
+        port.to_string(),
     ];
     sftp.external = Some(external);
     sftp
@@ -315,34 +323,6 @@ fn a_program_that_fails_says_why() {
     external.arguments = vec!["Welcome".into()];
     let why = failure(&place, &options());
     assert!(matches!(&why, Failure::Protocol { why, .. } if why.contains("Welc")), "{why}");
-}
-
-#[test]
-fn a_connection_that_breaks_is_made_again() {
-    let Some(sshd) = Sshd::start() else { return };
-    let directory = small();
-    let bytes: Vec<u8> = (0..20_000_000usize).map(|at| (at * 31 + at / 251) as u8).collect();
-    let pack = id("p4e311fa000288c4db0b21c580277169b-s5539d401c55174a7147");
-    put(directory.path(), &[(pack.clone(), bytes.clone())]);
-    let proxy = cutting::Proxy::start(sshd.port());
-    let mut place = sshd::place(&sshd, directory.path());
-    let known = sshd.known("host").replace(&sshd.port().to_string(), &proxy.port().to_string());
-    place.known_hosts = Some(KnownHosts::Text(known));
-    place.port = Some(proxy.port());
-    let notes = Arc::new(Mutex::new(Vec::new()));
-    let mut options = options();
-    let taken = Arc::clone(&notes);
-    options.notice = Arc::new(move |note: &str| taken.lock().unwrap().push(note.to_owned()));
-    let store = open_with(&place, &options).unwrap();
-    // Three connections end in the middle of the pack.
-    proxy.cut_after(&[3_000_000, 5_000_000, 9_000_000]);
-    assert!(store.read(&pack).unwrap() == bytes);
-    let notes = notes.lock().unwrap().clone();
-    assert!(notes.iter().any(|note| note.contains("2nd try")), "{notes:?}");
-    // A file that was replaced while it was open is read anew.
-    assert_eq!(&*store.read_range(&pack, 0, 4, Vec::new()).unwrap(), &bytes[..4]);
-    put(directory.path(), &[(pack.clone(), b"short".to_vec())]);
-    assert!(matches!(store.read_range(&pack, 0, 6, Vec::new()), Err(Error::Short { length: 5, .. })));
 }
 
 #[test]

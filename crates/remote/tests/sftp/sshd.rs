@@ -11,13 +11,18 @@ use tempfile::TempDir;
 
 /// Returns a connection to a directory, with a key that is taken.
 pub(crate) fn place(sshd: &Sshd, directory: &Path) -> Sftp {
+    place_at(sshd, directory, sshd.port())
+}
+
+/// Returns such a connection to another port, as one of a proxy before the server.
+pub(crate) fn place_at(sshd: &Sshd, directory: &Path, port: u16) -> Sftp {
     let mut sftp = Sftp::default();
     sftp.host = "127.0.0.1".into();
-    sftp.port = Some(sshd.port());
+    sftp.port = Some(port);
     sftp.path = directory.display().to_string();
     sftp.username = user();
     sftp.key = Some(SshKey::File(sshd.key("user")));
-    sftp.known_hosts = Some(KnownHosts::Text(sshd.known("host")));
+    sftp.known_hosts = Some(KnownHosts::Text(sshd.known_at("host", port)));
     sftp
 }
 

@@ -94,7 +94,15 @@ impl Sshd {
     /// # Panics
     /// If there is no key of that name.
     pub fn known(&self, name: &str) -> String {
-        format!("[127.0.0.1]:{} {}", self.port(), public(self.directory.path(), name))
+        self.known_at(name, self.port())
+    }
+
+    /// Returns the line of `known_hosts` for a key that is shown at another port, by a proxy before the server.
+    ///
+    /// # Panics
+    /// As [`Self::known`].
+    pub fn known_at(&self, name: &str, port: u16) -> String {
+        format!("[127.0.0.1]:{port} {}", public(self.directory.path(), name))
     }
 }
 
