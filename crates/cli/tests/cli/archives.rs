@@ -42,6 +42,7 @@ fn command(bucket: &Bucket, arguments: &str) -> KopiaRs {
         .env("KOPIA_PASSWORD", PASSWORD)
         .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
         .env("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+        .env("AZURE_STORAGE_KEY", "c2VjcmV0")
 }
 
 fn files(target: &Path) -> Vec<u8> {
@@ -211,6 +212,41 @@ fn what_is_foreseen_is_what_the_server_sees() {
     }
     assert_eq!(bucket.read().len() as u64, made["reads"].as_u64().unwrap());
     assert_eq!(bucket.bytes(), made["bytes"].as_u64().unwrap());
+}
+
+/// Azure moves a blob for good: the same commands, another tier, and no copy that ends after some days.
+#[test]
+fn a_container_of_azure_is_asked_to_move_what_is_needed() {
+    let (place, bucket) = (Place::new(), Bucket::azure(blobs()));
+    let target = place.path("target");
+    bucket.archive("p", "Archive");
+    let restore = |more: &str| command(&bucket, &format!("restore latest/d1 {more}")).arg(&target).run();
+    restore("")
+        .exits(1)
+        .says(&["5 packs that are to be read lie in an archive: 5 in Archive (", "--thaw bulk"]);
+    assert!(bucket.asked().is_empty() && !target.exists());
+    restore("--thaw standard").exits(4).says(&["5 packs that are to be read are being fetched", "--wait"]);
+    let asked = bucket.asked();
+    assert!(asked.iter().all(|asked| asked.tier == "Hot Standard"), "{asked:?}");
+    let packs: BTreeSet<_> = asked.iter().map(|asked| asked.blob.clone()).collect();
+    assert_eq!((packs.len(), asked.len()), (5, 5));
+    // Neither the same command nor one without the option asks again.
+    restore("--thaw standard").exits(4);
+    assert_eq!(restore("--json").exits(4).json()["archive"]["thawing"], json!(5));
+    assert!(!target.exists());
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 5));
+    bucket.arrive();
+    restore("").exits(0);
+    assert_eq!(names(&target), ["f0", "f1", "f2", "f3", "f4"]);
+    let read: BTreeSet<_> = bucket.read().into_iter().filter(|blob| blob.starts_with('p')).collect();
+    assert_eq!((read, bucket.refused()), (packs, 0));
+    // The rest, in a hurry, and waited for.
+    bucket.arrive_after(1);
+    let whole = place.path("whole");
+    let ran = command(&bucket, "restore latest --thaw expedited --wait").arg(&whole).run().exits(0);
+    ran.says(&["waiting for 5 packs"]);
+    assert!(bucket.asked()[5..].iter().all(|asked| asked.tier == "Hot High"), "{:?}", bucket.asked());
+    assert_eq!((files(&whole), bucket.asked().len()), (ALL.to_vec(), 10));
 }
 
 /// Sends a request to moto, which asks for no right signature.

@@ -1,4 +1,6 @@
-//! A bucket of S3 on this machine that has an archive.
+//! A bucket of S3 on this machine that has an archive, or a container of Azure.
+
+mod azure;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,6 +12,7 @@ use kopia_testkit::http_server::{HttpServer, Request, Response};
 pub(crate) struct Bucket {
     server: HttpServer,
     state: Arc<Mutex<State>>,
+    is_azure: bool,
 }
 
 #[derive(Default)]
@@ -40,19 +43,38 @@ struct Blob {
 pub(crate) struct Asked {
     pub(crate) blob: String,
     pub(crate) body: String,
+    /// Of Azure, the tier that it is to go to, and how soon.
+    pub(crate) tier: String,
 }
 
 impl Bucket {
     pub(crate) fn new(blobs: Vec<(String, Vec<u8>)>) -> Self {
+        Self::start(blobs, false)
+    }
+
+    pub(crate) fn azure(blobs: Vec<(String, Vec<u8>)>) -> Self {
+        Self::start(blobs, true)
+    }
+
+    fn start(blobs: Vec<(String, Vec<u8>)>, is_azure: bool) -> Self {
         let blob = |bytes| Blob { bytes, class: None, thawing: None, arrived: false };
         let blobs = blobs.into_iter().map(|(name, bytes)| (name, blob(bytes))).collect();
         let state = Arc::new(Mutex::new(State { blobs, ..State::default() }));
         let shared = state.clone();
-        let server = HttpServer::start(move |request| shared.lock().unwrap().answer(request));
-        Self { server, state }
+        let server = HttpServer::start(move |request| {
+            let mut state = shared.lock().unwrap();
+            if is_azure { azure::answer(&mut state, request) } else { state.answer(request) }
+        });
+        Self { server, state, is_azure }
     }
 
     pub(crate) fn url(&self) -> String {
+        if self.is_azure {
+            let port = self.server.port();
+            return format!(
+                "azblob://bucket/?storage-account=account&storage-domain=localhost:{port}&disable-tls"
+            );
+        }
         format!("s3://bucket/?endpoint={}&region=us-east-1&disable-tls", self.server.address())
     }
 
@@ -139,7 +161,7 @@ impl State {
             "POST" => {
                 let body = String::from_utf8(request.body.clone()).unwrap();
                 let again = blob.thawing.replace(0).is_some();
-                self.asked.push(Asked { blob: name, body });
+                self.asked.push(Asked { blob: name, body, tier: String::new() });
                 if again { error(409, "RestoreAlreadyInProgress", "") } else { Response::new(202, "") }
             }
             _ if blob.class.is_some() && !blob.arrived => {
