@@ -41,6 +41,11 @@ pub(crate) fn hints(failure: &Failure, kind: ErrorKind, remote: &Remote) -> Vec<
         }
         Failure::NoKopiaServer { .. } => vec![StoreHint::KopiaServer],
         Failure::HostKey { problem: HostKeyProblem::Unknown { .. }, .. } => vec![StoreHint::KnownHost],
+        Failure::HostKey { problem: HostKeyProblem::Changed { .. }, .. } => vec![StoreHint::NewHostKey],
+        // In the words of ssh, which says no more of it at the end.
+        Failure::Refusal { message, .. } if message.contains("Host key verification failed") => {
+            vec![StoreHint::ConnectByHand]
+        }
         Failure::Program { program, why } if why.contains("not installed") => {
             vec![StoreHint::InstallProgram { program: program.clone() }]
         }

@@ -69,6 +69,10 @@ pub enum StoreHint {
     },
     /// Make the server's key known.
     KnownHost,
+    /// Make the server's new key known, if it was changed on purpose.
+    NewHostKey,
+    /// Have `ssh` get to know the server.
+    ConnectByHand,
     /// Have the program installed.
     InstallProgram {
         /// The program.

@@ -203,7 +203,17 @@ fn failures() -> Vec<Failure> {
         Failure::HostKey {
             host: host(),
             key: "k".into(),
-            problem: HostKeyProblem::Unknown { known_hosts, line: "l".into() },
+            problem: HostKeyProblem::Unknown { known_hosts: known_hosts.clone(), line: "l".into() },
+        },
+        Failure::HostKey {
+            host: host(),
+            key: "k".into(),
+            problem: HostKeyProblem::Changed { known_hosts, kinds: "ssh-ed25519".into() },
+        },
+        Failure::Refusal {
+            host: host(),
+            status: "through ssh".into(),
+            message: "Host key verification failed.".into(),
         },
         Failure::Redirected { host: host(), to: "t".into() },
         Failure::Program { program: "rclone".into(), why: "is not installed".into() },

@@ -90,6 +90,16 @@ impl StoreHint {
                 "or give a file that has the server's key with --known-hosts FILE",
                 "put the server's line into SFTP_KNOWN_HOSTS_DATA",
             ),
+            Self::NewHostKey => choose(
+                "if its key was changed on purpose, take the old line out of that file (`ssh-keygen -R '[HOST]:PORT'`) \
+                 and add the new one",
+                "if its key was changed on purpose, put the server's new line into SFTP_KNOWN_HOSTS_DATA",
+            ),
+            Self::ConnectByHand => choose(
+                "connect once by hand with the same arguments (`ssh USER@HOST`), and compare the key that it shows with \
+                 the server's",
+                "put the server's line into SFTP_KNOWN_HOSTS_DATA",
+            ),
             Self::InstallProgram { program } => choose(
                 &format!("install {program}, or give its path with ?rclone-exe=PATH at the end of the URL"),
                 &format!("use an image that has {program}, or set RCLONE_EXE to its path"),
