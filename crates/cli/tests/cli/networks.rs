@@ -6,11 +6,14 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use kopia_testkit::golden::{self, Case};
+use kopia_testkit::http_server::{Bucket, HttpServer};
 use kopia_testkit::servers::{self, Server, Sshd};
 use serde_json::{Value, json};
 
@@ -249,6 +252,79 @@ fn a_directory_of_an_ssh_server() {
     assert_eq!(run(command).exits(0).json(), listed());
 }
 
+/// Asserts what a command and `doctor` say of a place: why, and what to do.
+#[track_caller]
+fn both_say(command: impl Fn(&str) -> KopiaRs, why: &[&str], what: &str) {
+    let command = |arguments: &str| command(arguments).env("KOPIA_PASSWORD", &case().password);
+    let ran = run(command("snapshots")).exits(1).says(why).says(&[&format!("hint: {what}")]);
+    assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{}", ran.stderr);
+    let ran = run(command("doctor")).exits(1);
+    let said = format!("{}{}", ran.text(), ran.stderr);
+    assert!(why.iter().chain([&what]).all(|words| said.contains(words)), "{said}");
+}
+
+#[test]
+fn an_ssh_server_that_shows_another_key_is_told() {
+    let Some(sshd) = Sshd::start() else { return };
+    let (user, port, key) = (servers::user(), sshd.port(), sshd.key("user"));
+    let url =
+        format!("sftp://{user}@127.0.0.1:{port}{}", case().repository.canonicalize().unwrap().display());
+    let (unknown, changed) = (sshd.key("unknown"), sshd.key("changed"));
+    fs::write(&unknown, "").unwrap();
+    fs::write(&changed, sshd.known("stranger")).unwrap();
+    let ours = |known: &Path| {
+        let known = known.to_path_buf();
+        let (url, key) = (url.clone(), key.clone());
+        move |arguments: &str| {
+            let command = KopiaRs::new(arguments).arg("--repository").arg(&url).arg("--keyfile").arg(&key);
+            command.arg("--known-hosts").arg(&known)
+        }
+    };
+    let line = sshd.known("host");
+    let line = line.rsplit_once(' ').map_or(&*line, |(line, _)| line);
+    both_say(ours(&unknown), &["if it is the right one, add this line to", line], "or give a file that has");
+    let why = ["is not one of those in", "ask who runs it before you change that file"];
+    both_say(ours(&changed), &why, "if its key was changed on purpose");
+    // What ssh itself says of them.
+    let theirs = |known: &Path| {
+        let known = known.display().to_string();
+        let (url, key) = (url.clone(), key.display().to_string());
+        move |arguments: &str| {
+            let ssh = format!("-F none -p {port} -i {key} -oBatchMode=yes -oUserKnownHostsFile={known}");
+            let command = KopiaRs::new(arguments).arg("--external").arg("--repository").arg(&url);
+            command.arg(format!("--ssh-args={ssh}")).env("PATH", path())
+        }
+    };
+    for known in [&unknown, &changed] {
+        both_say(theirs(known), &["Host key verification failed"], "connect once by hand");
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_and_a_proxy_without_http_2_are_told() {
+    let Some(program) = servers::program("moto_server") else { return };
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../remote/tests/keys").canonicalize().unwrap();
+    let (right, other) = (keys.join("localhost.pem"), keys.join("other-certificate.pem"));
+    let port = servers::free_port();
+    let mut command = Command::new(program);
+    command.args(["-H", "127.0.0.1", "-p", &port.to_string(), "-c"]).arg(&right);
+    let _server = Server::start(command.arg("-k").arg(keys.join("localhost.key.pem")), port);
+    let bucket = format!("s3://backups/?endpoint=localhost:{port}&region=us-east-1");
+    let s3 = |arguments: &str| {
+        let command = KopiaRs::new(arguments).arg("--repository").arg(&bucket);
+        command.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", SECRETS[0])
+    };
+    let why = ["the certificate of localhost:", "is not trusted: no known authority vouches for it"];
+    let what = "give the authority's certificate with --root-ca-pem-path FILE";
+    both_say(s3, &why, what);
+    both_say(|arguments| s3(arguments).arg("--root-ca-pem-path").arg(&other), &why, what);
+    let kopia = |arguments: &str| {
+        let url = format!("kopia://alice@laptop@localhost:{port}");
+        KopiaRs::new(arguments).arg("--repository").arg(url).arg("--root-ca-pem-path").arg(&right)
+    };
+    both_say(kopia, &["HTTP/1", "has to pass HTTP/2 on, with its trailers"], "a server to read from");
+}
+
 /// A limit holds wherever the repository is, and whoever says it.
 #[test]
 fn what_is_read_takes_as_long_as_limits_say() {
@@ -275,6 +351,55 @@ fn what_is_read_takes_as_long_as_limits_say() {
         assert!(timed(KopiaRs::new("snapshots --json --token").arg(token)) > Duration::from_millis(600));
     }
     KopiaRs::golden("epochs", "status --limit-download fast").run().exits(2).says(&["limit-download", "20M"]);
+}
+
+/// As kopia keeps them: `throttlingLimits` of a configuration, which go before those of the storage.
+#[test]
+fn limits_of_a_connected_bucket_are_kept() {
+    let blobs = case().cheap_blobs().into_iter().map(|(name, bytes)| (format!("k/{name}"), bytes));
+    let bucket = Bucket::new("backups", blobs);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let server = HttpServer::start(move |request| {
+        let answer = bucket.answer(request);
+        count.fetch_add(answer.body().len(), Ordering::SeqCst);
+        answer.after(Duration::from_millis(20))
+    });
+    let (place, address) = (Place::new(), server.address());
+    let mut targets = 0;
+    // Returns how long a restore took with these limits, and what the server saw meanwhile.
+    let mut restore = |limits: Value| {
+        let storage = json!({"type": "s3", "config": {
+            "bucket": "backups", "prefix": "k/", "endpoint": address, "doNotUseTLS": true, "region": "us-east-1",
+            "accessKeyID": "id", "secretAccessKey": SECRETS[0], "concurrentReads": 1, "readsPerSecond": 1,
+        }});
+        let file = place.path("repository.config");
+        fs::write(&file, json!({"storage": storage, "throttlingLimits": limits}).to_string()).unwrap();
+        targets += 1;
+        let command = KopiaRs::new("restore latest --quiet").arg(place.path(&format!("target-{targets}")));
+        let (before, started) = (server.requests().len(), Instant::now());
+        run(command.arg("--config").arg(&file).env("KOPIA_PASSWORD", &case().password)).exits(0);
+        let took = started.elapsed();
+        let requests = server.requests().split_off(before);
+        let (lists, reads): (Vec<_>, Vec<_>) =
+            requests.into_iter().partition(|request| request.path.contains("list-type=2"));
+        (took, lists.len() as f64, reads.len() as f64)
+    };
+    // Whatever is asked for at once comes one after the other.
+    restore(json!({"concurrentReads": 1}));
+    assert_eq!(server.most_in_flight(), 1);
+    restore(json!({"concurrentReads": 2}));
+    assert_eq!(server.most_in_flight(), 2);
+    let (_, lists, reads) = restore(json!({}));
+    assert!(server.most_in_flight() > 2 && lists >= 2.0 && reads >= 3.0, "{lists} lists, {reads} reads");
+    let (took, _, reads) = restore(json!({"readsPerSecond": 5}));
+    assert!(took.as_secs_f64() > (reads - 1.0) / 5.0, "{reads} reads in {took:?}");
+    let (took, lists, _) = restore(json!({"listsPerSecond": 4}));
+    assert!(took.as_secs_f64() > (lists - 1.0) / 4.0, "{lists} lists in {took:?}");
+    let before = sent.load(Ordering::SeqCst);
+    let (took, ..) = restore(json!({"maxDownloadSpeedBytesPerSecond": 40_000}));
+    let bytes = sent.load(Ordering::SeqCst) - before;
+    assert!(bytes > 10_000 && took.as_secs_f64() > bytes as f64 / 40_000.0, "{bytes} bytes in {took:?}");
 }
 
 #[test]

@@ -108,3 +108,97 @@ fn a_server_that_wants_tls_is_told() {
     let go = HttpServer::start(|_| Response::new(400, "Client sent an HTTP request to an HTTPS server.\n"));
     at(&go, "k/", "snapshots").run().exits(1).says(&["speaks TLS alone", "hint: leave --disable-tls out"]);
 }
+
+/// Says no as S3 does.
+fn no(status: u16, code: &str) -> Response {
+    Response::new(status, format!("<Error><Code>{code}</Code><Message>a test</Message></Error>"))
+}
+
+/// Asserts what a command and `doctor` say of a server: one error, and what to do.
+#[track_caller]
+fn both_say(server: &HttpServer, why: &str, what: &str) {
+    let ran = at(server, "k/", "snapshots").run().exits(1).says(&[why, &format!("hint: {what}")]);
+    assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{}", ran.stderr);
+    let doctor = at(server, "k/", "doctor").run().exits(1);
+    let said = format!("{}{}", doctor.text(), doctor.stderr);
+    assert!(said.contains(why) && said.contains(what), "{said}");
+    assert!(!said.contains("hush") && !ran.stderr.contains("hush"), "{said}{}", ran.stderr);
+}
+
+#[test]
+fn a_clock_that_the_server_does_not_take_is_told() {
+    let refuses = HttpServer::start(|_| {
+        no(403, "RequestTimeTooSkewed").header("date", "Sun, 06 Nov 1994 08:49:37 GMT")
+    });
+    both_say(&refuses, "ahead of that of 127.0.0.1", "set the clock of this machine");
+}
+
+#[test]
+fn keys_that_have_expired_are_told() {
+    let expired = HttpServer::start(|_| no(400, "ExpiredToken"));
+    both_say(&expired, "the credentials from", "get new ones (`aws sso login`");
+}
+
+#[test]
+fn keys_that_read_and_may_not_list_are_told() {
+    let whole = s3("k/");
+    let port = whole.port();
+    let server = HttpServer::start(move |request| match request.path.contains("list-type=2") {
+        true => no(403, "AccessDenied"),
+        false => kopia_testkit::http_server::forward(port, request),
+    });
+    both_say(&server, "does not allow listing bucket backups", "reading is allowed and listing is not");
+}
+
+#[test]
+fn a_region_that_is_another_is_followed_or_told() {
+    let whole = s3("k/");
+    let port = whole.port();
+    let moved = |status, region: &'static str| {
+        HttpServer::start(move |request| {
+            let signed = request.header("authorization").unwrap_or_default();
+            match signed.contains("/eu-west-3/s3/") {
+                true => kopia_testkit::http_server::forward(port, request),
+                false => Response::new(status, "").header("x-amz-bucket-region", region),
+            }
+        })
+    };
+    for status in [301, 400] {
+        let ran = at(&moved(status, "eu-west-3"), "k/", "snapshots").run().exits(0);
+        ran.says(&["note: ", "bucket backups is not in region us-east-1 but in eu-west-3"]);
+    }
+    let refuses = HttpServer::start(|_| no(400, "AuthorizationHeaderMalformed"));
+    both_say(&refuses, "bucket backups is not in region us-east-1", "name the bucket's region with --region");
+    // Each region names another one.
+    let circle = HttpServer::start(|request| {
+        let signed = request.header("authorization").unwrap_or_default();
+        let next = if signed.contains("/eu-west-3/s3/") { "us-west-1" } else { "eu-west-3" };
+        Response::new(301, "").header("x-amz-bucket-region", next)
+    });
+    both_say(&circle, "bucket backups is not in region", "add --region");
+}
+
+#[test]
+fn a_time_before_there_was_a_repository_is_told() {
+    let whole = s3("k/");
+    let port = whole.port();
+    let server = HttpServer::start(move |request| {
+        let query = request.path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let has = |name: &str| query.split('&').any(|part| part.split('=').next() == Some(name));
+        if has("versioning") {
+            let status = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+            return Response::new(200, status);
+        }
+        if has("versions") {
+            let version = "<Version><Key>k/kopia.repository</Key><VersionId>1</VersionId><IsLatest>true</IsLatest>\
+                           <Size>1</Size><LastModified>2026-05-01T00:00:00.000Z</LastModified></Version>";
+            return Response::new(200, format!("<ListVersionsResult>{version}</ListVersionsResult>"));
+        }
+        kopia_testkit::http_server::forward(port, request)
+    });
+    let view = |command: &str| at(&server, "k/", command).arg("--point-in-time=2026-03-01T00:00:00Z");
+    let says = ["holds a repository now", "and held none at 2026-03-01"];
+    view("snapshots").run().exits(1).says(&says).says(&["give a later time, or leave --point-in-time out"]);
+    let doctor = view("doctor --json").run().exits(1);
+    assert_eq!(doctor.json()["findings"][0]["kind"], "notThereYet");
+}
