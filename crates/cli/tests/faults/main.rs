@@ -8,6 +8,8 @@
 mod bombs;
 mod common;
 mod handles;
+#[cfg(feature = "networks")]
+mod hostile;
 mod kills;
 #[cfg(feature = "networks")]
 mod network;

@@ -21,13 +21,25 @@ const MEMORY: u64 = 400 << 20;
 /// What hangs is ended after this time. Nothing here waits for more than some seconds.
 const WATCHDOG: Duration = Duration::from_secs(150);
 
-const SECRET: &str = "s3cr3t/of+the=test";
+pub(crate) const SECRET: &str = "s3cr3t/of+the=test";
 
 /// What the command did.
-struct Ran {
-    code: Option<i32>,
-    said: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) said: String,
     memory: u64,
+}
+
+impl Ran {
+    /// Asserts that it failed with one error, within bounds, and told no secret.
+    #[track_caller]
+    pub(crate) fn failed(&self, name: &str) {
+        assert_eq!(self.code, Some(1), "{name}: {}", self.said);
+        let errors = self.said.lines().filter(|line| line.starts_with("error:")).count();
+        assert_eq!(errors, 1, "{name}: {}", self.said);
+        assert!(!self.said.contains(SECRET) && !self.said.contains('\x1b'), "{name}: {}", self.said);
+        assert!(self.memory < MEMORY, "{name}: {} MiB", self.memory >> 20);
+    }
 }
 
 /// A repository in a bucket whose answers are spoilt.
@@ -69,17 +81,14 @@ impl Place {
     #[track_caller]
     fn fails(&self, words: &str) {
         let ran = self.restore();
-        assert_eq!(ran.code, Some(1), "{}", ran.said);
-        let errors = ran.said.lines().filter(|line| line.starts_with("error:")).count();
-        assert!(errors == 1 && ran.said.contains(words), "{words:?} is not in:\n{}", ran.said);
-        assert!(!ran.said.contains(SECRET) && !ran.said.contains('\x1b'), "{}", ran.said);
-        assert!(ran.memory < MEMORY, "{} MiB", ran.memory >> 20);
+        ran.failed(words);
+        assert!(ran.said.contains(words), "{words:?} is not in:\n{}", ran.said);
         assert!(!self.target().exists(), "something was written");
     }
 }
 
 /// Runs a command, and looks at its memory as it goes.
-fn run(command: &mut Command) -> Ran {
+pub(crate) fn run(command: &mut Command) -> Ran {
     let mut said = tempfile::tempfile().unwrap();
     let mut child = command.stdout(Stdio::null()).stderr(said.try_clone().unwrap()).spawn().unwrap();
     let status = Path::new("/proc").join(child.id().to_string()).join("status");
