@@ -135,6 +135,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # An archive instead of a directory
+//!
+//! [`export`](fn@export::export) writes a tar (plain, or compressed by zstd or gzip) or a zip to
+//! anything that takes bytes, with names, modes, owners, times and links as a restore makes them. Damage never
+//! breaks the archive: a file's bytes are known before its header is written, and one that cannot be had is left
+//! out and named.
+//!
+//! ```
+//! use kopia_rs::export::{Format, Options, export};
+//! use kopia_rs::{FilesystemStore, Password, Repository};
+//!
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
+//! let root = repository.snapshots()?.latest(&"app@media:/data".parse()?)?.root()?;
+//! let mut options = Options::default();
+//! options.format = Format::TarGz;
+//! let mut archive = Vec::new();
+//! let outcome = export(&root, &mut archive, &options, &())?;
+//! for problem in &outcome.problems {
+//!     eprintln!("{problem}");
+//! }
+//! assert_eq!(outcome.archive_bytes, archive.len() as u64);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Naming things as people do
 //!
 //! [`Repository::select`] understands what the command understands: `latest`, `user@host:/path`, ids, the
@@ -212,6 +237,7 @@
 //! | `kopia-remote`, here [`connect`](mod@connect) | stores over networks |
 //! | `kopia-repository`, here at the top and in [`select`] and [`tree`] | opening, looking up, reading, walking |
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
+//! | `kopia-export`, here [`export`](mod@export) | archives, written to whatever takes bytes |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!
 //! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C
@@ -283,6 +309,11 @@ pub mod verify {
 /// Why a repository cannot be opened, a snapshot not found or a target not written, and what to change.
 pub mod diagnosis {
     pub use kopia_diagnosis::*;
+}
+
+/// Archives of snapshots: tar and zip.
+pub mod export {
+    pub use kopia_export::*;
 }
 
 /// Restoring to a directory of the local system.

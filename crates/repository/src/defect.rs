@@ -46,6 +46,13 @@ pub enum Defect {
     },
     /// It is a symbolic link whose target does not fit into one content.
     LongTarget,
+    /// It is a symbolic link whose target no system takes: it is empty, or has a NUL byte.
+    LinkTarget,
+    /// Its path is too long for an archive of this kind.
+    LongPath {
+        /// How many bytes a path may have.
+        limit: usize,
+    },
     /// It has no pieces although its entry says that it has bytes.
     NoPieces,
     /// It has another length than its entry says.
@@ -85,6 +92,8 @@ impl Defect {
             Self::TooDeep { .. } => "too_deep",
             Self::TooManyWaiting { .. } => "too_many_waiting",
             Self::LongTarget => "long_link_target",
+            Self::LinkTarget => "bad_link_target",
+            Self::LongPath { .. } => "long_path",
             Self::NoPieces => "no_pieces",
             Self::Length { .. } => "wrong_length",
             Self::ContentLength { .. } => "wrong_content_length",
@@ -133,6 +142,8 @@ impl fmt::Display for Defect {
                 write!(f, "more than {limit} folders are still to be read; name this one by itself")
             }
             Self::LongTarget => f.write_str("it is a link whose target is longer than one content"),
+            Self::LinkTarget => f.write_str("it is a link whose target is empty or has a NUL byte"),
+            Self::LongPath { limit } => write!(f, "its path has more than {limit} bytes"),
             Self::NoPieces => f.write_str("it has no pieces"),
             Self::Length { found, stated } => write!(f, "it has {found} bytes, its entry says {stated}"),
             Self::ContentLength { content, found, stated } => {

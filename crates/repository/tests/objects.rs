@@ -47,6 +47,18 @@ fn read(repository: &Repository, object: &str) -> Result<Vec<u8>> {
     assert_eq!(reader.length(), bytes.len() as u64);
     assert_eq!(copy(&reader).0, bytes);
     assert_eq!(repository.read_object(object)?, bytes);
+    let length = bytes.len();
+    for (start, end) in
+        [(0, 1), (1, length / 2), (length / 2, length), (length / 3, length + 9), (length, length)]
+    {
+        let mut copied = Vec::new();
+        let ended = reader.copy_range(start as u64..end as u64, |bytes| {
+            copied.extend_from_slice(bytes);
+            Ok::<_, Error>(())
+        });
+        let expected = bytes.get(start..end.min(length).max(start)).unwrap_or_default();
+        assert!(ended.is_ok() && copied == expected, "{start}..{end} of {length}");
+    }
     for (offset, byte) in bytes.iter().enumerate() {
         let mut found = [0];
         assert_eq!(reader.read_at(&mut found, offset as u64).unwrap(), 1);

@@ -139,6 +139,15 @@ fn both_orders() {
 }
 
 #[test]
+fn what_is_read_ahead_is_visited_in_the_same_order() {
+    let root = small();
+    let walk = Walk::new(root.repository()).order(Order::DepthFirst);
+    assert_eq!(Recorder::default().run(walk.read_ahead(), &root), Recorder::default().run(walk, &root));
+    let recorder = Recorder { known: Some("a/y"), ..Recorder::default() };
+    assert_eq!(entered(&recorder.run(walk.read_ahead(), &root)), " a a/x b b/z");
+}
+
+#[test]
 fn several_roots_are_walked_in_their_order() {
     let root = small();
     let (a, b) = (root.at("a").unwrap(), root.at("b").unwrap());

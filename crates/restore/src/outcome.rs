@@ -165,6 +165,13 @@ impl Outcome {
     }
 }
 
+impl Salvaged {
+    /// Says where the rest of a file is, and which of its bytes are lost.
+    pub fn new(path: impl Into<String>, lost: Vec<Range<u64>>) -> Self {
+        Self { path: path.into(), lost }
+    }
+}
+
 impl Notes {
     /// Returns whether every attribute was set.
     pub fn is_empty(&self) -> bool {

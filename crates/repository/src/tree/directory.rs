@@ -161,6 +161,12 @@ impl Fetched {
         })
     }
 
+    /// Returns how many bytes of it are in memory.
+    pub(super) fn length(&self) -> u64 {
+        let length = |json: &Result<Vec<u8>>| json.as_ref().map_or(0, |json| json.len() as u64);
+        self.json.as_ref().map_or(0, length)
+    }
+
     fn json(&mut self) -> Result<Json> {
         let Some(object) = self.source.object() else { return Ok(Json::Implied) };
         if let Some(json) = self.json.take() {

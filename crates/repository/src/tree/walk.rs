@@ -21,6 +21,9 @@ use crate::{Defect, Error, Repository};
 /// attaches.
 pub const MAX_WAITING: usize = 2 << 20;
 
+/// How many bytes of directories are kept that were read before their turn; then each is read when it comes.
+const MAX_AHEAD: u64 = 8 << 20;
+
 /// Is told what a walk comes by, and says where it goes on.
 ///
 /// Each method may stop the walk by `ControlFlow::Break`.
@@ -108,18 +111,25 @@ pub struct Walk<'w> {
     max_waiting: usize,
     fold: Option<FoldName<'w>>,
     as_it_stands: bool,
+    ahead: bool,
 }
 
 impl<'w> Walk<'w> {
     /// Walks in batches, to any depth, with names as they are.
     pub fn new(repository: &'w Repository) -> Self {
         let (order, max_depth, max_waiting) = (Order::default(), usize::MAX, MAX_WAITING);
-        Self { repository, order, max_depth, max_waiting, fold: None, as_it_stands: false }
+        Self { repository, order, max_depth, max_waiting, fold: None, as_it_stands: false, ahead: false }
     }
 
     /// Sets the order of directories.
     pub fn order(self, order: Order) -> Self {
         Self { order, ..self }
+    }
+
+    /// Reads directories that lie side by side at once, also where they are visited one after the other: for
+    /// walks that visit all of them. Some MiB are kept until their turn.
+    pub fn read_ahead(self) -> Self {
+        Self { ahead: true, ..self }
     }
 
     /// Sets how many directories below the root the walk goes down.
@@ -164,7 +174,7 @@ impl<'w> Walk<'w> {
         });
         let mut waiting: Vec<_> = roots.collect();
         waiting.reverse();
-        Run { walk: self, visitor, waiting, passed }.run()
+        Run { walk: self, visitor, waiting, passed, ahead: 0 }.run()
     }
 }
 
@@ -174,12 +184,14 @@ struct Waiting<D> {
     /// Directories that are merged into it.
     merged: Vec<Merged>,
     walked: Walked<D>,
+    /// What was read before its turn.
+    fetched: Option<Fetched>,
 }
 
 impl<D> Waiting<D> {
     fn new(source: DirectorySource, merged: Vec<Merged>, trail: Trail, attached: D) -> Self {
         let is_whole = source.is_whole();
-        Self { source, merged, walked: Walked { trail, is_whole, attached } }
+        Self { source, merged, walked: Walked { trail, is_whole, attached }, fetched: None }
     }
 }
 
@@ -191,26 +203,54 @@ struct Run<'r, 'w, V: Visitor> {
     waiting: Vec<Waiting<V::Directory>>,
     /// Every object of which there is a trail.
     passed: Passed,
+    /// How many bytes were read of directories that wait.
+    ahead: u64,
 }
 
 impl<V: Visitor> Run<'_, '_, V> {
     fn run(mut self) -> ControlFlow<()> {
-        let most = match self.walk.order {
-            Order::Batches => usize::MAX,
-            Order::DepthFirst => 1,
-        };
         loop {
             while self.waiting.last().is_some_and(|next| self.visitor.is_known(&next.walked)) {
-                self.waiting.pop();
+                self.take_next();
             }
             if self.waiting.is_empty() {
                 return ControlFlow::Continue(());
             }
-            let sources = self.waiting.iter().rev().map(|waiting| &waiting.source);
-            let fetched = fetch(self.walk.repository, most, sources);
-            let batch = self.waiting.split_off(self.waiting.len() - fetched.len());
-            self.visit_batch(batch, fetched)?;
+            match self.walk.order {
+                Order::Batches => {
+                    let sources = self.waiting.iter().rev().map(|waiting| &waiting.source);
+                    let fetched = fetch(self.walk.repository, usize::MAX, sources);
+                    let batch = self.waiting.split_off(self.waiting.len() - fetched.len());
+                    self.visit_batch(batch, fetched)?;
+                }
+                Order::DepthFirst => self.visit_next()?,
+            }
         }
+    }
+
+    /// Takes the next directory, with what was read of it.
+    fn take_next(&mut self) -> Option<(Waiting<V::Directory>, Option<Fetched>)> {
+        let mut next = self.waiting.pop()?;
+        let fetched = next.fetched.take();
+        self.ahead -= fetched.as_ref().map_or(0, Fetched::length);
+        Some((next, fetched))
+    }
+
+    /// Visits the next directory, and lets those in it come before all others.
+    fn visit_next(&mut self) -> ControlFlow<()> {
+        if self.waiting.last().is_some_and(|next| next.fetched.is_none()) {
+            let most = if self.walk.ahead && self.ahead < MAX_AHEAD { usize::MAX } else { 1 };
+            let unread = self.waiting.iter().rev().take_while(|waiting| waiting.fetched.is_none());
+            let fetched = fetch(self.walk.repository, most, unread.map(|waiting| &waiting.source));
+            for (waiting, fetched) in self.waiting.iter_mut().rev().zip(fetched) {
+                self.ahead += fetched.length();
+                waiting.fetched = Some(fetched);
+            }
+        }
+        let Some((next, Some(fetched))) = self.take_next() else { return ControlFlow::Continue(()) };
+        let found = self.visit(next, fetched, self.waiting.len())?;
+        self.waiting.extend(found.into_iter().rev());
+        ControlFlow::Continue(())
     }
 
     /// Visits directories, the first one last in the batch, and lets those in them wait in their order.

@@ -1,0 +1,13 @@
+//! Locks that stay usable after a thread panicked with them.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Locks a mutex, poisoned or not.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for an event, poisoned or not.
+pub(crate) fn wait<'g, T>(event: &Condvar, guard: MutexGuard<'g, T>) -> MutexGuard<'g, T> {
+    event.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
