@@ -1,6 +1,8 @@
 //! The command line, as clap reads it.
 
 mod archive;
+mod cat;
+mod export;
 pub(crate) mod foreign;
 mod prices;
 mod restore;
@@ -17,6 +19,8 @@ use kopia_rs::storage::IoMode;
 use kopia_rs::verify::Shard;
 
 pub(crate) use archive::Archive;
+pub(crate) use cat::Cat;
+pub(crate) use export::Export;
 pub(crate) use prices::Prices;
 pub(crate) use restore::Restore;
 use store::Stores;
@@ -148,11 +152,12 @@ pub(crate) enum Command {
                             Line breaks and control characters in names are written as they are, but escaped on a \
                             terminal; --null and --json are safe for programs.")]
     Ls(Ls),
-    /// Write a file's bytes to standard output.
+    /// Write the bytes of files to standard output.
     #[command(
-        after_help = "Example:\n  kopia-rs cat anna@laptop:/home/anna/notes.txt --at 2026-03 > notes.txt"
+        after_help = "Examples:\n  kopia-rs cat anna@laptop:/home/anna/notes.txt --at 2026-03 > notes.txt\n  \
+                            kopia-rs cat latest/db.sql --range -1000"
     )]
-    Cat(What),
+    Cat(Cat),
     /// Restore a folder, file or link.
     #[command(after_help = "Examples:\n  kopia-rs restore latest restored\n  \
                             kopia-rs restore anna@laptop:/home/anna/photos photos --at 2026-03-02\n  \
@@ -160,6 +165,13 @@ pub(crate) enum Command {
                             A restore that was interrupted goes on when the same command is run again. Signal USR1 shows \
                             how far it is.")]
     Restore(Restore),
+    /// Write a folder, file or link as an archive: tar, tar.zst, tar.gz or zip.
+    #[command(after_help = "Examples:\n  kopia-rs export latest backup.tar.zst\n  \
+                            kopia-rs export anna@laptop:/home/anna/photos photos.tar\n  \
+                            kopia-rs export c5b35e31/etc | ssh host tar -xpC /restored\n\n\
+                            A file that is damaged in the repository is left out and named, and the exit status is 3; \
+                            the archive is whole in any case.")]
+    Export(Export),
     /// Find out why a repository, snapshot or target does not work, and what to change.
     Doctor(Doctor),
     /// Check that backups can be restored; list files that damage affects.

@@ -3,6 +3,7 @@
 mod cat;
 mod connections;
 mod doctor;
+mod export;
 mod ls;
 pub(crate) mod restore;
 mod snapshots;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
     let pattern = match command {
         Command::Cat(_) => "cat WHAT",
         Command::Restore(_) => "restore WHAT TARGET",
+        Command::Export(_) => "export WHAT FILE",
         Command::Verify(_) => "verify WHAT",
         _ => "ls WHAT",
     };
@@ -49,6 +51,10 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Restore(args) => {
             restore::target::refuse_stream(&args.target)?;
             with(&|session| restore::run(session, args, interrupt))
+        }
+        Command::Export(args) => {
+            let format = export::format(args)?;
+            with(&|session| export::run(session, args, format, interrupt))
         }
         Command::Doctor(args) => doctor::run(global, args),
         Command::Verify(args) => with(&|session| verify::run(session, args)),

@@ -12,7 +12,7 @@ use kopia_rs::diagnosis::{
     Advice, Audience, Hint, OpenFailure, hints, hints_of_list, hints_of_name, hints_of_opening,
 };
 use kopia_rs::diagnosis::{RemoteFailure, hints_of_remote, hints_of_restore, hints_of_storage, meant};
-use kopia_rs::{Error, Repository, Snapshots, restore, storage};
+use kopia_rs::{Error, Repository, Snapshots, export, restore, storage};
 
 use crate::terminal::output::{escape, log_line};
 use crate::terminal::password::NoPassword;
@@ -75,6 +75,13 @@ impl Failure {
             "{signal_name}: stopped{percent}; run the same command again to go on from there; \
              what was done lies in {unfinished}"
         );
+        Self { kind: Kind::Stopped(signal), ..Self::failed(message) }
+    }
+
+    /// Makes the failure of an export that a signal ended; `left` says what there is of the archive.
+    pub(crate) fn export_stopped(signal: i32, percent: Option<u64>, left: &str) -> Self {
+        let percent = percent.map(|percent| format!(" at {percent} %")).unwrap_or_default();
+        let message = format!("{}: stopped{percent}; {left}", signals::name(signal));
         Self { kind: Kind::Stopped(signal), ..Self::failed(message) }
     }
 
@@ -246,6 +253,15 @@ impl From<restore::Error> for Failure {
         match error {
             restore::Error::Repository(error) => error.into(),
             error => Self::failed(chain(&error)).advised(&hints_of_restore(&error)),
+        }
+    }
+}
+
+impl From<export::Error> for Failure {
+    fn from(error: export::Error) -> Self {
+        match error {
+            export::Error::Repository(error) => error.into(),
+            error => Self::failed(chain(&error)),
         }
     }
 }

@@ -13,7 +13,7 @@ const COMMANDS: [(&[&str], &str); 11] = [
     ),
     (
         &["show", "dump", "get"],
-        "`kopia-rs cat WHAT` writes a file's bytes, `kopia-rs ls WHAT` lists a folder",
+        "`kopia-rs cat WHAT` writes a file's bytes, `kopia-rs ls WHAT` lists a folder, `export` packs it",
     ),
     (&["find", "search"], "there is none yet; `kopia-rs ls -R WHAT` lists all names, for grep"),
     (
@@ -21,7 +21,7 @@ const COMMANDS: [(&[&str], &str); 11] = [
         "there is none yet; `kopia-rs restore WHAT DIR --dry-run` shows how a folder differs",
     ),
     (&["mount", "browse", "tui"], "there is none yet; `ls`, `cat` and `restore` need no mount"),
-    (&["export", "tar", "zip", "archive"], "there is none yet; restore into a folder and pack that"),
+    (&["tar", "zip", "archive"], "`kopia-rs export WHAT FILE.tar.zst` writes an archive"),
     (&["check", "content"], "`kopia-rs verify` checks that everything can be read"),
     (&["stats", "info", "du"], "`kopia-rs status` shows what the repository holds"),
     (
@@ -125,6 +125,7 @@ mod tests {
             ("mount latest", "no mount"),
             ("show x", "kopia-rs cat"),
             ("dump x", "kopia-rs cat"),
+            ("tar x", "kopia-rs export"),
             ("restore a b --exclude c", "one by one"),
             ("status --password x", "never an argument"),
             ("status --bucket x", "s3://bucket/prefix"),

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use kopia_rs::export::Format;
 use kopia_rs::restore::{self, Existing, PageCache};
 use kopia_rs::storage::{IoMode, ThawSpeed};
 
@@ -45,6 +46,16 @@ pub(super) fn about_io(mode: &IoMode) -> &'static str {
         IoMode::Auto => "The fastest way as measured; today that is pread",
         IoMode::Map => "Map packs into memory on local file systems, pread elsewhere",
         IoMode::Pread => "Read with pread, never map",
+    }
+}
+
+pub(super) fn about_format(format: &Format) -> &'static str {
+    match format {
+        Format::Tar => "Not compressed",
+        Format::TarZst => "Compressed by zstd",
+        Format::TarGz => "Compressed by gzip",
+        Format::Zip => "Times in seconds; the list of entries is kept in memory to the end",
+        _ => "",
     }
 }
 

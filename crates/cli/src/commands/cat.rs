@@ -1,28 +1,51 @@
-//! `cat WHAT`: a file's bytes.
+//! `cat WHAT…`: the bytes of files, or some of them.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use kopia_rs::restore::Options;
-use kopia_rs::{EntryKind, Error};
+use kopia_rs::{EntryKind, Error, ObjectReader};
 
 use super::restore::foresight;
-use crate::args::What;
+use crate::args::{self, What};
 use crate::error::{Exit, Failure};
 use crate::session::Session;
 
-pub(crate) fn run(session: &Session, args: &What) -> Result<Exit, Failure> {
-    let entry = session.select(args)?.entry;
+pub(crate) fn run(session: &Session, args: &args::Cat) -> Result<Exit, Failure> {
+    // All are found before the first is written.
+    let files = args.each().map(|what| open(session, args, &what)).collect::<Result<Vec<_>, _>>()?;
+    // Neither end gains from a second buffer.
+    let mut stdout = io::stdout().lock();
+    for (reader, range) in files {
+        let mut written = 0;
+        let copied = reader.copy_range(range, |bytes| {
+            stdout.write_all(bytes).map_err(Stop::Output)?;
+            written += bytes.len() as u64;
+            Ok(())
+        });
+        match copied.and_then(|()| stdout.flush().map_err(Stop::Output)) {
+            Ok(()) => {}
+            Err(Stop::Output(error)) => return Err(Failure::output(error)),
+            Err(Stop::Repository(error)) => return Err(stopped(error, written)),
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+/// Finds a file, and which of its bytes are wanted.
+fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReader, Range<u64>), Failure> {
+    let entry = session.select(what)?.entry;
     match entry.kind() {
         EntryKind::File => {}
         EntryKind::Directory => {
-            return Err(Failure::failed(format!("{} is a folder, which has no bytes of its own", args.what))
-                .hint("`kopia-rs ls` lists it"));
+            return Err(Failure::failed(format!("{} is a folder, which has no bytes of its own", what.what))
+                .hint("`kopia-rs ls` lists it, `kopia-rs export` writes it as an archive"));
         }
         EntryKind::Symlink => {
             let target = entry.target().map(|target| format!("{:?}", String::from_utf8_lossy(&target)))?;
             return Err(Failure::failed(format!(
                 "{} is a link to {target}, which has no bytes of its own",
-                args.what
+                what.what
             ))
             .hint("name the file that it leads to"));
         }
@@ -30,19 +53,12 @@ pub(crate) fn run(session: &Session, args: &What) -> Result<Exit, Failure> {
     let packs = || foresight::cold(&session.repository, &entry, &Options::default());
     session.warm_all(None, packs)?;
     let reader = entry.open()?;
-    // Neither end gains from a second buffer.
-    let mut stdout = io::stdout().lock();
-    let mut written = 0;
-    let copied = reader.copy(|bytes| {
-        stdout.write_all(bytes).map_err(Stop::Output)?;
-        written += bytes.len() as u64;
-        Ok(())
-    });
-    match copied.and_then(|()| stdout.flush().map_err(Stop::Output)) {
-        Ok(()) => Ok(Exit::Complete),
-        Err(Stop::Output(error)) => Err(Failure::output(error)),
-        Err(Stop::Repository(error)) => Err(stopped(error, written)),
-    }
+    let length = reader.length();
+    let range = args.range.map_or(Some(0..length), |range| range.of(length));
+    let range = range.ok_or_else(|| {
+        Failure::failed(format!("{} has {length} bytes, and none from there on", what.what))
+    })?;
+    Ok((reader, range))
 }
 
 /// Why a file is not written to its end.

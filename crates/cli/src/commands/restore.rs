@@ -2,7 +2,7 @@
 
 mod dry_run;
 pub(super) mod foresight;
-mod result;
+pub(super) mod result;
 mod room;
 pub(crate) mod target;
 
@@ -41,10 +41,10 @@ pub(crate) fn run(
     // It may read the directory, which a dry run is to count as well.
     let room = room::note(&selection.entry, args);
     if args.dry_run {
-        announce(session, &selection, &args.target);
+        announce(session, &selection, "restoring", &args.target);
         return dry_run::run(session, &selection, args, report()?);
     }
-    announce(session, &selection, &args.target);
+    announce(session, &selection, "restoring", &args.target);
     if let Some(note) = room {
         session.note(&note);
     }
@@ -145,7 +145,7 @@ fn options(args: &args::Restore) -> Options {
 }
 
 /// Notes what was chosen, and what its backup could not read.
-fn announce(session: &Session, selection: &Selection, target: &Path) {
+pub(super) fn announce(session: &Session, selection: &Selection, doing: &str, target: &Path) {
     let what = match &selection.snapshot {
         Some(snapshot) => {
             let path =
@@ -155,7 +155,7 @@ fn announce(session: &Session, selection: &Selection, target: &Path) {
         }
         None => format!("object {}", selection.entry.object()),
     };
-    session.note(&format!("restoring {what} to {}", target.display()));
+    session.note(&format!("{doing} {what} to {}", target.display()));
     if let Some(reason) = selection.snapshot.as_ref().and_then(|snapshot| snapshot.manifest().incomplete()) {
         session.note(&format!("the snapshot is incomplete: {reason}"));
     }
@@ -165,7 +165,7 @@ fn announce(session: &Session, selection: &Selection, target: &Path) {
 }
 
 /// Sums up what could not be restored; each has been named already, up to a number.
-fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_report: bool) {
+pub(super) fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Kinds, has_report: bool) {
     let lost = problems.saturating_sub(kinds.existing + undeleted);
     if kinds.existing > 0 {
         let existing =

@@ -7,7 +7,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kopia_rs::restore::{Attribute, Observer, Problem, Reason};
+use kopia_rs::export;
+use kopia_rs::restore::{Attribute, Observer, Problem, Reason, Salvaged};
 use kopia_rs::storage::ErrorKind;
 use kopia_rs::{Defect, Entry, EntryKind};
 
@@ -53,6 +54,8 @@ pub(crate) struct Progress {
     mode: ProgressMode,
     entries: AtomicU64,
     bytes: AtomicU64,
+    /// Bytes of long files that were read to see that they can be had.
+    checked: AtomicU64,
     problems: AtomicU64,
     /// Problems whose bytes the repository could not give, and entries that were left alone as they exist.
     unreadable: AtomicU64,
@@ -96,6 +99,7 @@ impl Progress {
             mode,
             entries: AtomicU64::default(),
             bytes: AtomicU64::default(),
+            checked: AtomicU64::default(),
             problems: AtomicU64::default(),
             unreadable: AtomicU64::default(),
             denied: AtomicU64::default(),
@@ -154,10 +158,19 @@ impl Progress {
     fn draw(&self) {
         self.bar.set_position(self.bytes.load(Ordering::Relaxed));
         let entries = thousands(self.entries.load(Ordering::Relaxed));
+        let checked = self.checked_so_far();
         self.bar.set_message(match self.total {
-            Some(total) => format!("{entries} of {} entries", thousands(total.entries)),
-            None => format!("{entries} entries"),
+            Some(total) => format!("{entries} of {} entries{checked}", thousands(total.entries)),
+            None => format!("{entries} entries{checked}"),
         });
+    }
+
+    /// What was read of long files before they are written: nothing else shows that something happens.
+    fn checked_so_far(&self) -> String {
+        match self.checked.load(Ordering::Relaxed) {
+            0 => String::new(),
+            bytes => format!(", {} checked", size(bytes)),
+        }
     }
 
     /// The state as one line.
@@ -165,7 +178,7 @@ impl Progress {
         let (entries, bytes) = (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         let seconds = self.start.elapsed().as_secs_f64();
         let rate = size((bytes as f64 / seconds.max(0.001)) as u64);
-        let (entries, done) = (thousands(entries), size(bytes));
+        let (entries, done) = (thousands(entries), format!("{}{}", size(bytes), self.checked_so_far()));
         match self.total {
             Some(total) => {
                 let percent = self.percent().unwrap_or_default();
@@ -305,6 +318,35 @@ impl Observer for Progress {
             self.bar.suspend(|| log_line(text));
         }
     }
+}
+
+impl export::Observer for Progress {
+    fn stop(&self) -> bool {
+        Observer::stop(self)
+    }
+
+    fn entry(&self) {
+        Observer::entry(self);
+    }
+
+    fn bytes(&self, count: u64) {
+        Observer::bytes(self, count);
+    }
+
+    fn checked(&self, count: u64) {
+        self.checked.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn problem(&self, problem: &export::Problem) {
+        Observer::problem(self, &of_export(problem));
+    }
+}
+
+/// Puts a problem of an export into the words of a restore.
+pub(crate) fn of_export(problem: &export::Problem) -> Problem {
+    let export::Problem { path, defect, lost, .. } = problem;
+    let salvaged = (!lost.is_empty()).then(|| Salvaged::new(path.clone(), lost.clone()));
+    Problem { path: path.clone(), reason: Reason::Defect(defect.clone()), salvaged }
 }
 
 impl Total {

@@ -71,6 +71,20 @@ fn no_key_of_a_restore_is_gone() {
 }
 
 #[test]
+fn no_key_of_an_export_is_gone() {
+    let place = Place::new();
+    demand(
+        sources("export c3bc").arg(place.path("x.tar")),
+        "archiveBytes bytes files folders format madeWithFailedFiles names object path problemCount problems seconds \
+         snapshot.id snapshot.source snapshot.startTime stubCount stubs symlinks target",
+    );
+    demand(
+        sources("export c3bc --dry-run"),
+        "bytes bytesToRead files folders packs problemCount problems symlinks",
+    );
+}
+
+#[test]
 fn no_key_of_what_was_checked_is_gone() {
     let place = Place::new();
     demand(

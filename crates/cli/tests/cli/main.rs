@@ -7,10 +7,12 @@
 mod archives;
 mod attributes;
 mod caching;
+mod cat;
 mod common;
 mod connected;
 mod doctor;
 mod existing;
+mod exporting;
 mod failing;
 mod folding;
 mod incomplete;

@@ -73,7 +73,11 @@ fn streams_and_archives_are_refused_with_what_to_use_instead() {
                 // No password is asked for and no repository is opened.
                 let ran =
                     KopiaRs::golden("sources", &format!("restore {what} {target}{more}")).without_password();
-                ran.in_folder(&place.path("")).run().exits(2).says(&[target, "kopia-rs cat"]);
+                ran.in_folder(&place.path("")).run().exits(2).says(&[
+                    target,
+                    "kopia-rs cat",
+                    "kopia-rs export",
+                ]);
             }
         }
     }
@@ -82,7 +86,7 @@ fn streams_and_archives_are_refused_with_what_to_use_instead() {
             let ran = KopiaRs::golden("sources", &format!("restore c3bc {target}{more}"));
             ran.in_folder(&place.path("")).run().exits(2).says(&[
                 "would be a folder",
-                "tar -C",
+                &format!("kopia-rs export WHAT {target}"),
                 &format!("{target}/"),
             ]);
         }

@@ -12,7 +12,7 @@ use crate::terminal::output::{count, size};
 
 /// What is asked of a store, and what the provider takes for it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Requests {
+pub(in crate::commands) struct Requests {
     listings: u64,
     reads: u64,
     bytes: u64,
@@ -29,7 +29,7 @@ pub(super) struct Foresight {
 
 impl Requests {
     /// Returns what was asked of a store so far.
-    pub(super) fn so_far(repository: &Repository, prices: Option<&Prices>) -> Option<Self> {
+    pub(in crate::commands) fn so_far(repository: &Repository, prices: Option<&Prices>) -> Option<Self> {
         are_counted(repository, prices).then(|| Self::of(repository.traffic(), prices))
     }
 
@@ -39,7 +39,7 @@ impl Requests {
     }
 
     /// Says it in words.
-    pub(super) fn words(&self) -> String {
+    pub(in crate::commands) fn words(&self) -> String {
         let cost = self.cost.map(|cost| format!(", for {cost:.4}")).unwrap_or_default();
         let listings = count(self.listings, "listing", "listings");
         format!("{listings} and {} of {} in all{cost}", count(self.reads, "read", "reads"), size(self.bytes))

@@ -55,12 +55,24 @@ pub(super) struct Json<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SnapshotJson {
+pub(in crate::commands) struct SnapshotJson {
     id: String,
     source: String,
     start_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<String>,
+}
+
+impl SnapshotJson {
+    /// Returns nothing where an object was named by its id.
+    pub(in crate::commands) fn of(selection: &Selection) -> Option<Self> {
+        selection.snapshot.as_ref().map(|snapshot| Self {
+            id: snapshot.id().into(),
+            source: snapshot.source().to_string(),
+            start_time: snapshot.start_time().to_string(),
+            incomplete: snapshot.manifest().incomplete().map(Into::into),
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -121,16 +133,21 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
 /// Counts what was restored, leaving out what there is none of.
 fn restored(outcome: &Outcome) -> String {
     let Outcome { files, directories, symlinks, bytes, .. } = outcome;
-    let size = size(*bytes);
+    counted(*files, *directories, *symlinks, *bytes)
+}
+
+/// As [`restored`], of any counts.
+pub(in crate::commands) fn counted(files: u64, directories: u64, symlinks: u64, bytes: u64) -> String {
+    let size = size(bytes);
     let mut parts = Vec::new();
-    if *files > 0 || directories + symlinks == 0 {
-        parts.push(format!("{} ({size})", count(*files, "file", "files")));
+    if files > 0 || directories + symlinks == 0 {
+        parts.push(format!("{} ({size})", count(files, "file", "files")));
     }
-    if *directories > 0 {
-        parts.push(count(*directories, "folder", "folders"));
+    if directories > 0 {
+        parts.push(count(directories, "folder", "folders"));
     }
-    if *symlinks > 0 {
-        parts.push(count(*symlinks, "link", "links"));
+    if symlinks > 0 {
+        parts.push(count(symlinks, "link", "links"));
     }
     let last = parts.pop().unwrap_or_default();
     if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
@@ -145,14 +162,8 @@ pub(super) fn json<'a>(
     seconds: f64,
 ) -> Json<'a> {
     let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
-    let snapshot = selection.snapshot.as_ref().map(|snapshot| SnapshotJson {
-        id: snapshot.id().into(),
-        source: snapshot.source().to_string(),
-        start_time: snapshot.start_time().to_string(),
-        incomplete: snapshot.manifest().incomplete().map(Into::into),
-    });
     Json {
-        snapshot,
+        snapshot: SnapshotJson::of(selection),
         object: selection.entry.object().to_string(),
         path: &selection.path,
         target: target.display().to_string(),

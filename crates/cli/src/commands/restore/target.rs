@@ -1,7 +1,8 @@
-//! Targets that are a slip: standard output, and archives, which are not written.
+//! Targets that are a slip: standard output, and archives, which `export` writes.
 
 use std::path::Path;
 
+use kopia_rs::export::Format;
 use kopia_rs::{Entry, EntryKind};
 
 use crate::error::Failure;
@@ -27,7 +28,9 @@ pub(crate) fn refuse_stream(target: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let failure = Failure::usage(format!("{text} is no place to restore to"))
-        .hint("`kopia-rs cat WHAT` writes a file's bytes to standard output");
+        .hint(
+            "`kopia-rs cat WHAT` writes a file's bytes to standard output, `kopia-rs export WHAT` a folder as a tar",
+        );
     Err(if text == "-" { failure.hint("for a folder or file of that name, give ./-") } else { failure })
 }
 
@@ -40,7 +43,11 @@ pub(super) fn refuse_archive(entry: &Entry, target: &Path) -> Result<(), Failure
     if entry.kind() != EntryKind::Directory || !is_archive || target.is_dir() {
         return Ok(());
     }
-    Err(Failure::usage(format!("{text} would be a folder: no archives are written yet"))
-        .hint("restore into a folder and pack that, for example with tar -C FOLDER -cf FILE.tar .")
+    let hint = match Format::of_name(&text) {
+        Some(_) => format!("`kopia-rs export WHAT {text}` writes an archive"),
+        None => "`kopia-rs export WHAT FILE.tar.zst` writes an archive, also as tar, tar.gz or zip".into(),
+    };
+    Err(Failure::usage(format!("{text} would be a folder, and not an archive"))
+        .hint(hint)
         .hint(format!("for a folder of that name, give {text}/")))
 }
