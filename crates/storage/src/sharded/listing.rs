@@ -34,16 +34,10 @@ pub(super) struct Listing {
     pub(super) moved: Vec<(BlobId, Vec<u8>)>,
 }
 
-/// A directory below the repository's.
-#[derive(Default)]
-struct Directory {
-    /// Its path; empty for the repository's directory itself.
-    path: Vec<u8>,
-    /// The names on the path, joined: the beginning of the ids of all blobs in it.
-    joined: Vec<u8>,
-    /// The lengths of these names.
-    lengths: Vec<usize>,
-}
+/// The path of a directory below the repository's; empty for that itself.
+///
+/// A level may have millions of them, so nothing is kept that can be told from the path.
+type Directory = Box<[u8]>;
 
 /// What a directory holds.
 #[derive(Default)]
@@ -72,6 +66,8 @@ struct Task<'a> {
     tree: &'a dyn DirectoryTree,
     shards: &'a Shards,
     prefix: &'a [u8],
+    /// How many directories were found.
+    count: &'a AtomicUsize,
 }
 
 /// Lists the blobs of a tree whose ids begin with `prefix`, sorted.
@@ -79,15 +75,11 @@ struct Task<'a> {
 /// # Errors
 /// The directory that could not be listed, and why.
 pub(super) fn list(tree: &dyn DirectoryTree, shards: &Shards, prefix: &str) -> Result<Listing, Failure> {
-    let task = Task { tree, shards, prefix: prefix.as_bytes() };
-    let (mut blobs, mut misplaced, mut count) = (Vec::new(), Vec::new(), 0);
+    let count = AtomicUsize::new(0);
+    let task = Task { tree, shards, prefix: prefix.as_bytes(), count: &count };
+    let (mut blobs, mut misplaced) = (Vec::new(), Vec::new());
     let mut level = vec![Directory::default()];
-    while let Some(first) = level.first() {
-        count += level.len();
-        if count > MAX_DIRECTORIES {
-            let why = format!("it has more than {MAX_DIRECTORIES} directories");
-            return Err((first.path.clone(), io::Error::new(io::ErrorKind::InvalidData, why)));
-        }
+    while !level.is_empty() {
         let found = read_level(task, &level)?;
         level = Vec::new();
         for part in found {
@@ -150,7 +142,7 @@ fn read_level(task: Task<'_>, level: &[Directory]) -> Result<Vec<Found>, Failure
                 Err(source) => {
                     // The others stop at what they have under way.
                     next.store(level.len(), Ordering::Relaxed);
-                    return Err((directory.path.clone(), source));
+                    return Err((directory.to_vec(), source));
                 }
             }
         }
@@ -185,11 +177,11 @@ fn take<'a>(next: &AtomicUsize, level: &'a [Directory]) -> Option<(usize, &'a Di
     number.ok().and_then(|number| Some((number, level.get(number)?)))
 }
 
-fn read_directory(task: Task<'_>, directory: &Directory) -> io::Result<Found> {
-    let mut reader = Reader { task, directory, forms: [None, None], found: Found::default() };
-    match task.tree.list(&directory.path, &mut |entry| reader.add(&entry)) {
+fn read_directory(task: Task<'_>, directory: &[u8]) -> io::Result<Found> {
+    let mut reader = Reader::new(task, directory);
+    match task.tree.list(directory, &mut |entry| reader.add(&entry)) {
         // It has vanished since it was listed, or something else took its place.
-        Err(error) if is_absent(&error) && !directory.path.is_empty() => Ok(reader.found),
+        Err(error) if is_absent(&error) && !directory.is_empty() => Ok(reader.found),
         result => result.map(|()| reader.found),
     }
 }
@@ -197,19 +189,35 @@ fn read_directory(task: Task<'_>, directory: &Directory) -> io::Result<Found> {
 /// Reads one directory.
 struct Reader<'a> {
     task: Task<'a>,
-    directory: &'a Directory,
+    directory: &'a [u8],
+    /// The names on the path, joined: the beginning of the ids of all blobs in it.
+    joined: Vec<u8>,
+    /// The lengths of these names.
+    lengths: Vec<usize>,
     /// The forms of misplaced blobs, without the extension and with it: made once a directory.
     forms: [Option<Arc<Form>>; 2],
     found: Found,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(task: Task<'a>, directory: &'a [u8]) -> Self {
+        let names = || directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        Self {
+            task,
+            directory,
+            joined: names().flatten().copied().collect(),
+            lengths: names().map(<[u8]>::len).collect(),
+            forms: [None, None],
+            found: Found::default(),
+        }
+    }
+
     /// Adds an entry, if it is a blob or a directory that may hold some.
     fn add(&mut self, entry: &Entry<'_>) -> io::Result<()> {
         let (name, mut kind) = (entry.name, entry.kind);
-        let leads_on = || leads_to(&self.directory.joined, name, self.task.prefix);
+        let leads_on = |reader: &Self| leads_to(&reader.joined, name, reader.task.prefix);
         if kind != EntryKind::Directory
-            && let Some(named) = blob(&self.directory.joined, name, self.task.prefix)
+            && let Some(named) = blob(&self.joined, name, self.task.prefix)
         {
             // A symbolic link is followed, as reading will do. It may have vanished since it was listed.
             match entry.stat(Links::Follow) {
@@ -223,27 +231,36 @@ impl Reader<'_> {
                     }
                 }
             }
-        } else if kind == EntryKind::Unknown && leads_on() {
+        } else if kind == EntryKind::Unknown && leads_on(self) {
             kind = known(kind, || entry.stat(Links::Keep))?;
         }
-        if kind == EntryKind::Directory && leads_on() {
-            self.found.directories.push(self.directory.below(name));
+        if kind == EntryKind::Directory && leads_on(self) {
+            // They are counted as they are found: a level of a server that makes them up need never end.
+            if self.task.count.fetch_add(1, Ordering::Relaxed) >= MAX_DIRECTORIES {
+                let why = format!("there are more than {MAX_DIRECTORIES} directories");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+            self.found.directories.push(self.path_of(name).into());
         }
         Ok(())
     }
 
     fn add_blob(&mut self, named: Named, name: &[u8], stat: Stat) {
         let Named { id, extension, respelled } = named;
-        let directory = self.directory;
-        let is_right = extension && !respelled && self.task.shards.is_at(&id, &directory.lengths);
+        let is_right = extension && !respelled && self.task.shards.is_at(&id, &self.lengths);
         let blob = BlobInfo::new(id, stat.length).with_modified(stat.modified);
         if is_right {
             return self.found.blobs.push(blob);
         }
+        let path = respelled.then(|| self.path_of(name));
         let form = self.forms[usize::from(extension)]
-            .get_or_insert_with(|| Arc::new(Form { lengths: directory.lengths.clone(), extension }));
-        let path = respelled.then(|| directory.path_of(name));
+            .get_or_insert_with(|| Arc::new(Form { lengths: self.lengths.clone(), extension }));
         self.found.misplaced.push(Misplaced { blob, form: Arc::clone(form), path });
+    }
+
+    /// Returns the path of an entry.
+    fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        if self.directory.is_empty() { name.to_vec() } else { [self.directory, name].join(&b'/') }
     }
 }
 
@@ -258,21 +275,6 @@ fn known(kind: EntryKind, stat: impl FnOnce() -> io::Result<Stat>) -> io::Result
     match stat() {
         Err(error) if is_absent(&error) => Ok(kind),
         stat => Ok(stat?.kind),
-    }
-}
-
-impl Directory {
-    /// Returns the directory `name` in this one.
-    fn below(&self, name: &[u8]) -> Self {
-        Self {
-            path: self.path_of(name),
-            joined: [&self.joined, name].concat(),
-            lengths: [&self.lengths[..], &[name.len()]].concat(),
-        }
-    }
-
-    fn path_of(&self, name: &[u8]) -> Vec<u8> {
-        if self.path.is_empty() { name.to_vec() } else { [&self.path, name].join(&b'/') }
     }
 }
 
