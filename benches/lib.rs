@@ -43,6 +43,16 @@
 //! as slowly as TCP does. Kopia takes 155 s for the set at 50 ms, so plan half an hour for a round of all;
 //! who took more than two minutes once is measured only once.
 //!
+//! To and from a file system with latency, mounted by `delayed-fs` for each restore; `--target-latency` has what
+//! is restored lie there, `--source-latency` the repositories. At 2 ms kopia takes minutes for the set; whoever
+//! took more than two minutes once is measured only once. `--operations` counts what files cost in requests:
+//!
+//! ```sh
+//! target/release/compare --work /mnt/comparison --target-latency 0,0.5,2,10 --source-latency 2 \
+//!     --json latency.json --readme README.md --latency-chart latency.svg
+//! target/release/compare --work /mnt/comparison --operations --rounds 1 --from latency.json --json latency.json
+//! ```
+//!
 //! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were removed, so
 //! mount a fresh one with a journal; memory that a virtual machine touches for the first time costs 2 s a
 //! GiB, so believe medians and processor times. Nothing else may run at the same time.

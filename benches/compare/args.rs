@@ -21,6 +21,16 @@ pub(crate) struct Args {
     /// default of the set `mixed`.
     #[arg(long, value_delimiter = ',', value_name = "MS,…")]
     pub(crate) network: Vec<u64>,
+    /// Measures restores to a file system with these round trips instead of local ones, in milliseconds; by
+    /// default of the set `latency`.
+    #[arg(long, value_delimiter = ',', value_name = "MS,…", value_parser = milliseconds, conflicts_with = "network")]
+    pub(crate) target_latency: Vec<Microseconds>,
+    /// Measures restores from repositories on a file system with these round trips.
+    #[arg(long, value_delimiter = ',', value_name = "MS,…", value_parser = milliseconds, conflicts_with = "network")]
+    pub(crate) source_latency: Vec<Microseconds>,
+    /// Counts what files cost in requests to a file system, by default of the sets `own` and `foreign`.
+    #[arg(long, conflicts_with_all = ["network", "target_latency", "source_latency"])]
+    pub(crate) operations: bool,
     /// How many Mbit a second the line to that server carries; as many as there are if this is not given.
     #[arg(long, value_name = "MBIT", requires = "network", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) link: Option<u64>,
@@ -52,12 +62,15 @@ pub(crate) struct Args {
     /// measure nothing.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
-    /// Write the table into this file, between its markers.
+    /// Write tables into this file, each between its markers; may be given more than once.
     #[arg(long, value_name = "FILE")]
-    pub(crate) readme: Option<PathBuf>,
-    /// Write a chart of the wall times, as SVG.
+    pub(crate) readme: Vec<PathBuf>,
+    /// Write a chart of the wall times of local restores, as SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
+    /// Write a chart of the wall times on slow file systems, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latency_chart: Option<PathBuf>,
     /// Write all figures.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -88,6 +101,17 @@ fn scale(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A time in microseconds.
+pub(crate) type Microseconds = u64;
+
+/// Reads a time in milliseconds.
+fn milliseconds(text: &str) -> Result<Microseconds, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=60_000.0).contains(&number) => Ok((number * 1000.0).round() as u64),
+        _ => Err("a number from 0 to 60000".into()),
+    }
+}
+
 fn version_of(text: &str) -> Result<(String, String), String> {
     let (tool, version) = text.split_once('=').ok_or("TOOL=VERSION")?;
     Ok((tool.into(), version.into()))
@@ -95,10 +119,20 @@ fn version_of(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn definitions_are_sound() {
         super::Args::command().debug_assert();
+    }
+
+    #[test]
+    fn round_trips_may_be_parts_of_milliseconds() {
+        let args = super::Args::parse_from(["compare", "--work", "a", "--target-latency", "0,0.5,2"]);
+        assert_eq!(args.target_latency, [0, 500, 2000]);
+        for wrong in ["-1", "x", "1e9"] {
+            let latency = format!("--source-latency={wrong}");
+            assert!(super::Args::try_parse_from(["compare", "--work", "a", &latency]).is_err());
+        }
     }
 }

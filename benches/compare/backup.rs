@@ -26,10 +26,10 @@ pub(crate) struct Repositories {
 }
 
 impl Repositories {
-    /// Makes those that are missing.
-    pub(crate) fn make(tools: &Tools, tree: &Path, folder: &Path) -> Result<Self> {
+    /// Makes those of these tools that are missing.
+    pub(crate) fn make(tools: &Tools, tree: &Path, folder: &Path, of: &[Tool]) -> Result<Self> {
         let repositories = Self { folder: folder.into(), tree: tree.into() };
-        for tool in [Tool::Kopia, Tool::Restic, Tool::Rustic, Tool::Vykar] {
+        for &tool in of {
             let Some(program) = tools.path(tool) else { continue };
             let place = folder.join(tool.name());
             let complete = place.join("complete");
@@ -45,6 +45,16 @@ impl Repositories {
             File::create(complete)?;
         }
         Ok(repositories)
+    }
+
+    /// Returns the folder that all of them lie in.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the same repositories as they are seen through another folder.
+    pub(crate) fn seen_at(&self, folder: &Path) -> Self {
+        Self { folder: folder.into(), tree: self.tree.clone() }
     }
 
     /// Returns the folder of a tool's repository. Kopia's is the one that kopia-rs reads.
@@ -91,16 +101,19 @@ impl Repositories {
                 run(rustic(program, &repository, &place, &["backup"]).arg(&self.tree))?;
             }
             Tool::Vykar => {
-                let config = serde_json::json!({
-                    "repositories": [{"label": "main", "url": repository}],
-                    "sources": [{"path": self.tree, "label": "data"}],
-                });
-                // JSON is YAML.
-                fs::write(config_of(&repository), config.to_string())?;
-                run(vykar(program, &repository, &place, &["init"]))?;
-                run(vykar(program, &repository, &place, &["backup"]))?;
+                let config = place.join("repository.yaml");
+                fs::write(&config, vykar_config(&repository, &self.tree))?;
+                run(vykar(program, &config, &place, &["init"]))?;
+                run(vykar(program, &config, &place, &["backup"]))?;
             }
-            Tool::KopiaRs | Tool::Floor | Tool::Cp => {}
+            Tool::Tar => {
+                // Only this format has fractions of seconds.
+                let create = Step::new(program, ["--format=posix", "--create", "--file"])
+                    .arg(&repository)
+                    .arg("--directory");
+                run(create.arg(&self.tree).arg("."))?;
+            }
+            Tool::KopiaRs | Tool::Floor | Tool::Cp | Tool::Rsync | Tool::DelayedFs => {}
         }
         Ok(())
     }
@@ -139,14 +152,20 @@ pub(crate) fn rustic(program: &Path, repository: &Path, home: &Path, args: &[&st
 }
 
 /// Vykar's cache cannot be switched off, but it lies in the home folder, so that a new one begins without.
-pub(crate) fn vykar(program: &Path, repository: &Path, home: &Path, args: &[&str]) -> Step {
+pub(crate) fn vykar(program: &Path, config: &Path, home: &Path, args: &[&str]) -> Step {
     Step::new(program, ["--config"])
-        .arg(config_of(repository))
+        .arg(config)
         .variable("HOME", home)
         .variable("VYKAR_PASSPHRASE", PASSWORD)
         .and_args(args)
 }
 
-fn config_of(repository: &Path) -> PathBuf {
-    repository.with_extension("yaml")
+/// Returns vykar's configuration for one repository of a tree.
+pub(crate) fn vykar_config(repository: &Path, tree: &Path) -> String {
+    let config = serde_json::json!({
+        "repositories": [{"label": "main", "url": repository}],
+        "sources": [{"path": tree, "label": "data"}],
+    });
+    // JSON is YAML.
+    config.to_string()
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::backup::{HOST, PASSWORD, Repositories, SOURCE, USER, kopia, restic, rustic, vykar};
+use crate::args::Args;
+use crate::backup::{HOST, PASSWORD, Repositories, SOURCE, USER, kopia, restic, rustic, vykar, vykar_config};
+use crate::figures::Away;
 use crate::step::Step;
 use crate::tools::{Tool, Tools};
 
@@ -19,10 +21,13 @@ pub(crate) enum Contestant {
     KopiaAtomic,
     KopiaCold,
     KopiaWarm,
+    KopiaParallel,
     Restic,
     Rustic,
     Vykar,
     Cp,
+    Tar,
+    Rsync,
 }
 
 /// Where one restore takes place.
@@ -31,12 +36,15 @@ pub(crate) struct Place<'a> {
     pub(crate) repositories: &'a Repositories,
     /// The folder of this restore alone: caches and logs go here.
     pub(crate) folder: PathBuf,
+    /// The folder that is restored into.
+    pub(crate) target: PathBuf,
     /// What this contestant keeps from one round to the next.
     pub(crate) kept: PathBuf,
 }
 
 impl Contestant {
-    pub(crate) const ALL: [Self; 12] = [
+    /// Those of local restores.
+    pub(crate) const LOCAL: [Self; 12] = [
         Self::KopiaRs,
         Self::Floor,
         Self::FloorWrite,
@@ -51,6 +59,36 @@ impl Contestant {
         Self::Cp,
     ];
 
+    /// Those of restores to and from a slow file system.
+    pub(crate) const LATENCY: [Self; 7] = [
+        Self::KopiaRs,
+        Self::KopiaCold,
+        Self::KopiaParallel,
+        Self::Restic,
+        Self::Rustic,
+        Self::Vykar,
+        Self::Cp,
+    ];
+
+    /// Those whose requests to a file system are counted.
+    pub(crate) const OPERATIONS: [Self; 8] = [
+        Self::KopiaRs,
+        Self::Cp,
+        Self::Tar,
+        Self::Rsync,
+        Self::KopiaCold,
+        Self::Restic,
+        Self::Rustic,
+        Self::Vykar,
+    ];
+
+    /// Returns those of a list that are asked for, and whose programs are there.
+    pub(crate) fn chosen(list: &[Self], args: &Args, tools: &Tools) -> Vec<Self> {
+        let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+        let all = list.iter().copied();
+        all.filter(|contestant| wanted(contestant.name()) && contestant.takes_part(tools)).collect()
+    }
+
     /// Returns what it is called on the command line and in figures.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -62,10 +100,13 @@ impl Contestant {
             Self::KopiaAtomic => "kopia-atomic",
             Self::KopiaCold => "kopia-cold",
             Self::KopiaWarm => "kopia-warm",
+            Self::KopiaParallel => "kopia-parallel",
             Self::Restic => "restic",
             Self::Rustic => "rustic",
             Self::Vykar => "vykar",
             Self::Cp => "cp",
+            Self::Tar => "tar",
+            Self::Rsync => "rsync",
         }
     }
 
@@ -80,10 +121,13 @@ impl Contestant {
             Self::KopiaAtomic => "kopia, cold cache, atomic files",
             Self::KopiaCold => "kopia, cold cache",
             Self::KopiaWarm => "kopia, warm cache",
+            Self::KopiaParallel => "kopia, cold cache, `--parallel 32`",
             Self::Restic => "restic",
             Self::Rustic => "rustic",
             Self::Vykar => "vykar",
             Self::Cp => "cp -a of the plain tree",
+            Self::Tar => "tar x of an archive",
+            Self::Rsync => "rsync -a of the plain tree",
         }
     }
 
@@ -92,11 +136,15 @@ impl Contestant {
         match self {
             Self::KopiaRs => Tool::KopiaRs,
             Self::Floor | Self::FloorWrite | Self::FloorDecode => Tool::Floor,
-            Self::Mover | Self::KopiaAtomic | Self::KopiaCold | Self::KopiaWarm => Tool::Kopia,
+            Self::Mover | Self::KopiaAtomic | Self::KopiaCold | Self::KopiaWarm | Self::KopiaParallel => {
+                Tool::Kopia
+            }
             Self::Restic => Tool::Restic,
             Self::Rustic => Tool::Rustic,
             Self::Vykar => Tool::Vykar,
             Self::Cp => Tool::Cp,
+            Self::Tar => Tool::Tar,
+            Self::Rsync => Tool::Rsync,
         }
     }
 
@@ -104,6 +152,12 @@ impl Contestant {
     pub(crate) fn takes_part(self, tools: &Tools) -> bool {
         let needs_kopia = matches!(self.tool(), Tool::KopiaRs | Tool::Floor);
         tools.path(self.tool()).is_some() && (!needs_kopia || tools.path(Tool::Kopia).is_some())
+    }
+
+    /// Returns whether it can be measured there: cp, tar and rsync read no repository.
+    pub(crate) fn takes_part_at(self, away: Away) -> bool {
+        let is_source = matches!(away, Away::Source { .. });
+        !is_source || !matches!(self.tool(), Tool::Cp | Tool::Tar | Tool::Rsync)
     }
 
     /// Says whether it leaves the tree that was backed up.
@@ -121,8 +175,10 @@ impl Contestant {
         match self.tool() {
             Tool::KopiaRs | Tool::Floor => repositories.of(Tool::Kopia),
             Tool::Kopia => repositories.kopias_own(),
-            Tool::Cp => repositories.tree.clone(),
+            Tool::Cp | Tool::Rsync | Tool::DelayedFs => repositories.tree.clone(),
             tool @ (Tool::Restic | Tool::Rustic | Tool::Vykar) => repositories.of(tool),
+            // The archive is the one file in there.
+            Tool::Tar => repositories.home(Tool::Tar),
         }
     }
 
@@ -136,16 +192,16 @@ impl Contestant {
 
     /// Returns what restores the set, and is measured.
     pub(crate) fn steps(self, place: &Place<'_>) -> Result<Vec<Step>> {
-        let (program, target) = (place.program(self.tool())?, place.target());
+        let (program, target) = (place.program(self.tool())?, &place.target);
         let repository = place.repositories.of(self.tool());
         let floor = |args: &[&str]| {
-            let floor = Step::new(program, [place.repositories.of(Tool::Kopia)]).arg("latest").arg(&target);
+            let floor = Step::new(program, [place.repositories.of(Tool::Kopia)]).arg("latest").arg(target);
             vec![floor.and_args(args).variable("KOPIA_PASSWORD", PASSWORD)]
         };
         Ok(match self {
             Self::KopiaRs => vec![
                 Step::new(program, ["restore", "latest"])
-                    .arg(&target)
+                    .arg(target)
                     .arg("--repository")
                     .arg(place.repositories.of(Tool::Kopia))
                     .variable("KOPIA_PASSWORD", PASSWORD),
@@ -154,33 +210,41 @@ impl Contestant {
             Self::FloorWrite => floor(&["--half", "write"]),
             Self::FloorDecode => floor(&["--half", "decode"]),
             Self::Mover => place.mover()?,
-            Self::KopiaAtomic => place.kopia(&place.folder, &target, &["--write-files-atomically"])?,
-            Self::KopiaCold => place.kopia(&place.folder, &target, &[])?,
+            Self::KopiaAtomic => place.kopia(&place.folder, target, &["--write-files-atomically"])?,
+            Self::KopiaCold => place.kopia(&place.folder, target, &[])?,
+            Self::KopiaParallel => place.kopia(&place.folder, target, &["--parallel", "32"])?,
             // It is connected already.
-            Self::KopiaWarm => place.kopia(&place.kept, &target, &[])?.split_off(1),
+            Self::KopiaWarm => place.kopia(&place.kept, target, &[])?.split_off(1),
             Self::Restic => {
                 let restore = ["restore", "latest", "--target"];
-                vec![restic(program, &repository, &place.folder, &restore).arg(&target)]
+                vec![restic(program, &repository, &place.folder, &restore).arg(target)]
             }
             Self::Rustic => {
                 let mut what = std::ffi::OsString::from("latest:");
                 what.push(&place.repositories.tree);
-                vec![rustic(program, &repository, &place.folder, &["restore"]).arg(what).arg(&target)]
+                vec![rustic(program, &repository, &place.folder, &["restore"]).arg(what).arg(target)]
             }
             Self::Vykar => {
-                vec![vykar(program, &repository, &place.folder, &["restore", "latest"]).arg(&target)]
+                // Of its own, as the repository may be seen through another folder than it was made in.
+                let config = place.folder.join("vykar.yaml");
+                fs::write(&config, vykar_config(&repository, &place.repositories.tree))?;
+                vec![vykar(program, &config, &place.folder, &["restore", "latest"]).arg(target)]
             }
-            Self::Cp => vec![Step::new(program, ["-a"]).arg(&place.repositories.tree).arg(&target)],
+            Self::Cp => vec![Step::new(program, ["-a"]).arg(&place.repositories.tree).arg(target)],
+            Self::Tar => {
+                let mut folder = std::ffi::OsString::from("--one-top-level=");
+                folder.push(target);
+                vec![Step::new(program, ["--extract", "--file"]).arg(repository).arg(folder)]
+            }
+            // With a slash at its end, what lies in a folder is meant.
+            Self::Rsync => {
+                vec![Step::new(program, ["-a"]).arg(place.repositories.tree.join("")).arg(target)]
+            }
         })
     }
 }
 
 impl Place<'_> {
-    /// Returns the folder that is restored into.
-    pub(crate) fn target(&self) -> PathBuf {
-        self.folder.join("restored")
-    }
-
     fn program(&self, tool: Tool) -> Result<&Path> {
         Ok(self.tools.path(tool).ok_or_else(|| format!("{} is not there", tool.name()))?)
     }
@@ -202,7 +266,7 @@ impl Place<'_> {
     fn mover(&self) -> Result<Vec<Step>> {
         let program = self.program(Tool::Kopia)?;
         let kopia = |args: &[&str]| kopia(program, &self.folder, args);
-        fs::create_dir(self.target())?;
+        fs::create_dir(&self.target)?;
         let limits = ["--metadata-cache-size-limit-mb=5734", "--content-cache-size-limit-mb=1638"];
         let restore = kopia(&["snapshot", "restore", &self.repositories.snapshot()?, "."]);
         Ok(vec![
@@ -216,7 +280,7 @@ impl Place<'_> {
             kopia(&["snapshot", "list", SOURCE, "--json"]),
             restore
                 .and_args(&["--write-files-atomically", "--ignore-permission-errors"])
-                .within(&self.target()),
+                .within(&self.target),
         ])
     }
 }

@@ -1,5 +1,6 @@
 //! What was measured: the one source of table, chart and JSON.
 
+use kopia_rs_benches::operations::Counts;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
@@ -19,6 +20,12 @@ pub(crate) struct Figures {
     pub(crate) sets: Vec<SetFigures>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) network: Option<NetworkFigures>,
+    /// Of restores to and from a slow file system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) latency: Vec<Column>,
+    /// What files cost in requests to a file system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) operations: Vec<Column>,
 }
 
 /// Figures of restores over a line.
@@ -54,6 +61,16 @@ pub(crate) enum Away {
         /// Whether each connection begins slowly.
         slow_start: bool,
     },
+    /// On the local disk, but what is restored goes to a file system with this round trip.
+    Target {
+        /// In microseconds.
+        trip: u64,
+    },
+    /// On a file system with this round trip.
+    Source {
+        /// In microseconds.
+        trip: u64,
+    },
 }
 
 impl Away {
@@ -69,6 +86,8 @@ impl Away {
                 };
                 format!("{trip} ms{link}{}", if slow_start { ", slow start" } else { "" })
             }
+            Self::Target { trip } => format!("target {} ms", trip as f64 / 1000.0),
+            Self::Source { trip } => format!("source {} ms", trip as f64 / 1000.0),
         }
     }
 }
@@ -81,15 +100,19 @@ impl NetworkFigures {
 
     /// Adds a column, in place of an earlier one of the same set and distance.
     pub(crate) fn put(&mut self, column: Column) {
-        let same = |old: &&mut Column| old.set == column.set && old.away == column.away;
-        match self.columns.iter_mut().find(same) {
-            Some(old) => *old = column,
-            None => self.columns.push(column),
-        }
+        column.put_into(&mut self.columns);
     }
 }
 
 impl Column {
+    /// Adds it to others, in place of an earlier one of the same set and distance.
+    pub(crate) fn put_into(self, columns: &mut Vec<Self>) {
+        match columns.iter_mut().find(|old| old.set == self.set && old.away == self.away) {
+            Some(old) => *old = self,
+            None => columns.push(self),
+        }
+    }
+
     pub(crate) fn row(&self, contestant: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.contestant == contestant)
     }
@@ -112,6 +135,9 @@ pub(crate) struct Row {
     /// Of each round.
     pub(crate) runs: Vec<Taken>,
     pub(crate) trouble: Option<Trouble>,
+    /// Requests of the last round to the file system that is measured, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) counts: Option<Counts>,
 }
 
 /// Why a contestant has no figures.
@@ -124,6 +150,11 @@ pub(crate) enum Trouble {
 }
 
 impl Row {
+    pub(crate) fn new(contestant: &str, label: &str) -> Self {
+        let (contestant, label) = (contestant.into(), label.into());
+        Self { contestant, label, runs: Vec::new(), trouble: None, counts: None }
+    }
+
     /// Returns the median of each figure, unless there was trouble.
     pub(crate) fn median(&self) -> Option<Taken> {
         if self.trouble.is_some() || self.runs.is_empty() {
@@ -185,6 +216,8 @@ impl Figures {
         }
         self.sets = earlier.sets;
         self.network = earlier.network;
+        self.latency = earlier.latency;
+        self.operations = earlier.operations;
         Ok(())
     }
 
@@ -235,6 +268,7 @@ pub(crate) fn made_up() -> Figures {
             })
             .collect(),
         trouble,
+        counts: None,
     };
     let failed = Some(Trouble::Failed("exit status 1".into()));
     let incomplete = Some(Trouble::Incomplete("a is missing".into()));
@@ -274,6 +308,8 @@ pub(crate) fn made_up() -> Figures {
             },
         ],
         network: None,
+        latency: Vec::new(),
+        operations: Vec::new(),
     }
 }
 
@@ -294,6 +330,7 @@ pub(crate) fn made_up_network() -> NetworkFigures {
             })
             .collect(),
         trouble: None,
+        counts: None,
     };
     let column = |away, rows| Column { set: "mixed".into(), files: 20_001, bytes: 622_000_000, away, rows };
     NetworkFigures {
@@ -306,6 +343,30 @@ pub(crate) fn made_up_network() -> NetworkFigures {
             ),
         ],
     }
+}
+
+/// Figures of slow file systems that were never measured.
+#[cfg(test)]
+pub(crate) fn made_up_latency() -> Vec<Column> {
+    use kopia_rs_benches::operations::Operation;
+    let row = |contestant: &str, wall_s: f64, lookups: u64, statfs: u64| {
+        let mut row = Row::new(contestant, &format!("{contestant} & co"));
+        row.runs = vec![Taken { wall_s, cpu_s: 1.0, peak_mib: Some(30.0), traffic: None }];
+        let operations = [
+            (Operation::Lookup, lookups),
+            (Operation::Create, 100),
+            (Operation::Statfs, statfs),
+            (Operation::Release, 100),
+        ];
+        row.counts = Some(Counts { operations: operations.into(), most_at_once: 32, ..Counts::default() });
+        row
+    };
+    let column = |away, rows| Column { set: "latency".into(), files: 100, bytes: 5_000_000, away, rows };
+    vec![
+        column(Away::Target { trip: 500 }, vec![row("kopia-rs", 1.5, 75, 2), row("cp", 6.0, 200, 0)]),
+        column(Away::Target { trip: 2000 }, vec![row("kopia-rs", 4.0, 75, 2), row("cp", 40.0, 200, 0)]),
+        column(Away::Source { trip: 2000 }, vec![row("kopia-rs", 2.0, 75, 2)]),
+    ]
 }
 
 #[cfg(test)]
@@ -332,6 +393,12 @@ mod tests {
         figures.put(SetFigures { name: "real".into(), files: 3, bytes: 0, rows: Vec::new() });
         let sets: Vec<_> = figures.sets.iter().map(|set| (&*set.name, set.files)).collect();
         assert_eq!(sets, [("small", 100_000), ("huge", 2), ("real", 3)]);
+        for column in made_up_latency() {
+            column.put_into(&mut figures.latency);
+        }
+        Column { files: 1, ..made_up_latency().remove(1) }.put_into(&mut figures.latency);
+        let files: Vec<_> = figures.latency.iter().map(|column| column.files).collect();
+        assert_eq!(files, [100, 1, 100]);
         assert!(figures.take_up(Figures { rounds: 9, ..made_up() }).is_err());
         let versions = |kopia: &str| vec![("kopia".into(), kopia.into()), ("cp".into(), "9".into())];
         assert!(figures.take_up(Figures { versions: versions("0.22"), ..made_up() }).is_err());

@@ -11,6 +11,8 @@
 //! | `contestants`, `step` | who restores, by which commands, and what one command took |
 //! | `rounds`, `same` | the restores, and whether they are complete |
 //! | `network` | the same over a line, from an S3 server |
+//! | `latency` | the same to and from a slow file system, and what files cost there |
+//! | `turns` | whose turn it is in those two |
 //! | `figures`, `machine` | what was measured, and where |
 //! | `table`, `chart`, `readme` | what is made of it |
 
@@ -19,6 +21,7 @@ mod backup;
 mod chart;
 mod contestants;
 mod figures;
+mod latency;
 mod machine;
 mod network;
 mod readme;
@@ -28,6 +31,7 @@ mod sets;
 mod step;
 mod table;
 mod tools;
+mod turns;
 
 use std::error::Error;
 use std::fs;
@@ -38,7 +42,7 @@ use clap::Parser;
 
 use args::{Args, Command};
 use contestants::Contestant;
-use figures::{Figures, NetworkFigures};
+use figures::{Away, Figures, NetworkFigures};
 use machine::Machine;
 use network::Rival;
 use rounds::Comparison;
@@ -67,25 +71,35 @@ fn run(args: &Args) -> Result<()> {
         (None, Some(earlier)) => earlier,
         (None, None) => return Err("--work or --from is needed".into()),
     };
-    let local = (!figures.sets.is_empty()).then(|| table::markdown(&figures));
-    let network = figures.network.as_ref().map(|network| table::network(&figures, network));
-    let tables = [(local, readme::LOCAL), (network, readme::NETWORK)];
-    for (table, _) in &tables {
-        table.iter().for_each(|table| print!("{table}"));
-    }
+    let tables = tables(&figures);
+    tables.iter().for_each(|(table, _)| print!("{table}"));
     if let Some(file) = &args.chart {
         fs::write(file, chart::svg(&figures))?;
     }
-    if let Some(file) = &args.readme {
-        let mut text = fs::read_to_string(file)?;
-        for (table, name) in tables {
-            let Some(table) = table else { continue };
-            let replaced = readme::replaced(&text, name, &table);
-            text = replaced.map_err(|error| format!("{}: {error}", file.display()))?;
-        }
-        fs::write(file, text)?;
+    if let Some(file) = &args.latency_chart {
+        fs::write(file, chart::latency(&figures.latency))?;
     }
+    readme::put(&tables, &args.readme)?;
     Ok(())
+}
+
+/// Returns the tables of all that was measured, each with the name of its markers.
+fn tables(figures: &Figures) -> Vec<(String, &'static str)> {
+    let Figures { sets, network, latency, operations, .. } = figures;
+    let mut tables = Vec::new();
+    if !sets.is_empty() {
+        tables.push((table::markdown(figures), readme::LOCAL));
+    }
+    if let Some(network) = network {
+        tables.push((table::network(figures, network), readme::NETWORK));
+    }
+    if !latency.is_empty() {
+        tables.push((table::latency(figures, latency), readme::LATENCY));
+    }
+    if !operations.is_empty() {
+        tables.push((table::operations(figures, operations), readme::OPERATIONS));
+    }
+    tables
 }
 
 fn read(file: &Path) -> Result<Figures> {
@@ -98,7 +112,9 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
     let work = &work.canonicalize()?;
     let machine = Machine::look(work)?;
     let tools = Tools::find(args)?;
-    let contestants = contestants(args, &tools)?;
+    let what = What::of(args);
+    what.check_names(&args.only)?;
+    let contestants = Contestant::chosen(what.contestants(), args, &tools);
     let rivals: Vec<_> = Rival::ALL.into_iter().filter(|rival| rival.is_wanted(args, &tools)).collect();
     let comparison = Comparison { args, work, tools: &tools, contestants: &contestants };
     // What an earlier comparison left.
@@ -107,23 +123,36 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
     let mut figures = Figures {
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         machine,
-        versions: tools.versions(|tool| match args.network.is_empty() {
-            true => contestants.iter().any(|contestant| contestant.tool() == tool),
-            false => rivals.iter().any(|rival| rival.tool() == tool),
+        versions: tools.versions(|tool| match what {
+            What::Network => rivals.iter().any(|rival| rival.tool() == tool),
+            _ => contestants.iter().any(|contestant| contestant.tool() == tool),
         }),
         rounds: args.rounds,
         scale: args.scale,
         sets: Vec::new(),
         network: None,
+        latency: Vec::new(),
+        operations: Vec::new(),
     };
     earlier.map_or(Ok(()), |earlier| figures.take_up(earlier))?;
-    for set in sets(args) {
-        if args.network.is_empty() {
-            figures.put(comparison.set(set)?);
-        } else {
-            let mut network = figures.network.take().unwrap_or_else(NetworkFigures::new);
-            comparison.network(set, &mut network, &rivals)?;
-            figures.network = Some(network);
+    for set in what.sets(args) {
+        match &what {
+            What::Local => figures.put(comparison.set(set)?),
+            What::Network => {
+                let mut network = figures.network.take().unwrap_or_else(NetworkFigures::new);
+                comparison.network(set, &mut network, &rivals)?;
+                figures.network = Some(network);
+            }
+            What::Latency(distances) => {
+                for column in comparison.latency(set, distances, &contestants)? {
+                    column.put_into(&mut figures.latency);
+                }
+            }
+            What::Operations => {
+                for column in comparison.latency(set, &[Away::Target { trip: 0 }], &contestants)? {
+                    column.put_into(&mut figures.operations);
+                }
+            }
         }
         // At once, so that it is not lost if another set fails.
         if let Some(file) = &args.json {
@@ -136,28 +165,63 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
     Ok(figures)
 }
 
-fn contestants(args: &Args, tools: &Tools) -> Result<Vec<Contestant>> {
-    let names = Contestant::ALL.map(Contestant::name).into_iter().chain(Rival::ALL.map(Rival::name));
-    let mut names: Vec<_> = names.collect();
-    names.dedup();
-    if let Some(unknown) = args.only.iter().find(|name| !names.contains(&&***name)) {
-        return Err(format!("{unknown} is none of {}", names.join(", ")).into());
-    }
-    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    let all = Contestant::ALL.into_iter();
-    Ok(all.filter(|contestant| wanted(contestant.name()) && contestant.takes_part(tools)).collect())
+/// What is measured.
+enum What {
+    Local,
+    Network,
+    Latency(Vec<Away>),
+    Operations,
 }
 
-fn sets(args: &Args) -> Vec<Set> {
-    if !args.sets.is_empty() {
-        return args.sets.clone();
+impl What {
+    fn of(args: &Args) -> Self {
+        let targets = args.target_latency.iter().map(|&trip| Away::Target { trip });
+        let sources = args.source_latency.iter().map(|&trip| Away::Source { trip });
+        let distances: Vec<_> = targets.chain(sources).collect();
+        match () {
+            () if args.operations => Self::Operations,
+            () if !distances.is_empty() => Self::Latency(distances),
+            () if !args.network.is_empty() => Self::Network,
+            () => Self::Local,
+        }
     }
-    if !args.network.is_empty() {
-        return vec![Set::Mixed];
+
+    /// Returns who may take part; over a network they are [`Rival`]s.
+    fn contestants(&self) -> &'static [Contestant] {
+        match self {
+            Self::Local => &Contestant::LOCAL,
+            Self::Network => &[],
+            Self::Latency(_) => &Contestant::LATENCY,
+            Self::Operations => &Contestant::OPERATIONS,
+        }
     }
-    let mut sets = vec![Set::Small, Set::Huge, Set::Duplicates];
-    if args.tree.is_some() {
-        sets.push(Set::Real);
+
+    /// Checks that those who are asked for may take part.
+    fn check_names(&self, only: &[String]) -> Result<()> {
+        let names: Vec<_> = match self {
+            Self::Network => Rival::ALL.map(Rival::name).to_vec(),
+            _ => self.contestants().iter().map(|contestant| contestant.name()).collect(),
+        };
+        match only.iter().find(|name| !names.contains(&&***name)) {
+            Some(unknown) => Err(format!("{unknown} is none of {}", names.join(", ")).into()),
+            None => Ok(()),
+        }
     }
-    sets
+
+    /// Returns the sets that are asked for, or the usual ones.
+    fn sets(&self, args: &Args) -> Vec<Set> {
+        if !args.sets.is_empty() {
+            return args.sets.clone();
+        }
+        match self {
+            Self::Network => vec![Set::Mixed],
+            Self::Latency(_) => vec![Set::Latency],
+            Self::Operations => vec![Set::Own, Set::Foreign],
+            Self::Local => {
+                let mut sets = vec![Set::Small, Set::Huge, Set::Duplicates];
+                sets.extend(args.tree.as_ref().map(|_| Set::Real));
+                sets
+            }
+        }
+    }
 }

@@ -1,9 +1,7 @@
 //! Restores over a line: the same repositories behind one S3 server, as far away as is asked for.
 //!
 //! The server is on this machine: MinIO where it is on PATH, else one of our own. Between it and a contestant
-//! lies a [`Line`], which delays, is no wider than its link, and counts requests and bytes. Contestants take
-//! turns as they do locally. Of the rounds the best one counts: whatever else runs on the machine makes a
-//! round slower, and never faster.
+//! lies a [`Line`], which delays, is no wider than its link, and counts requests and bytes.
 
 mod bucket;
 mod line;
@@ -18,12 +16,12 @@ use std::time::Duration;
 use crate::Result;
 use crate::args::Args;
 use crate::backup::Repositories;
-use crate::figures::{Away, Column, NetworkFigures, Row, Trouble};
-use crate::rounds::{Comparison, warm};
-use crate::same;
+use crate::figures::{Away, Column, NetworkFigures, Row};
+use crate::rounds::{Comparison, is_whole, warm};
 use crate::sets::{Set, count};
-use crate::step::{Taken, Traffic};
+use crate::step::{Step, Taken};
 use crate::tools::Tool;
+use crate::turns::take_turns;
 use line::Line;
 pub(crate) use rivals::Rival;
 use rivals::Spot;
@@ -34,9 +32,6 @@ pub(crate) fn server_name() -> String {
     server::name()
 }
 
-/// Who took longer than this once has no second round, in seconds.
-const LONG: f64 = 120.0;
-
 impl Comparison<'_> {
     /// Has all rivals restore a set from each distance, and once more from the local disk.
     pub(crate) fn network(&self, set: Set, figures: &mut NetworkFigures, rivals: &[Rival]) -> Result<()> {
@@ -44,7 +39,7 @@ impl Comparison<'_> {
         let (files, bytes) = count(&tree)?;
         let name = self.folder_of(set, &tree);
         let folder = self.work.join("repositories").join(&name);
-        let repositories = Repositories::make(self.tools, &tree, &folder)?;
+        let repositories = Repositories::make(self.tools, &tree, &folder, &Tool::OF_BACKUPS)?;
         let server = Server::start(self.work, &name, self.tools, &repositories)?;
         self.flush()?;
         let Args { link, slow_start, .. } = *self.args;
@@ -59,49 +54,17 @@ impl Comparison<'_> {
                 rows: rivals.iter().filter(|rival| rival.takes_part_at(away)).map(row).collect(),
             })
             .collect();
-        for round in 0..self.args.rounds {
-            for column in &mut columns {
-                let turns = column.rows.len();
-                for turn in 0..turns {
-                    let row = &mut column.rows[(turn + round) % turns];
-                    let is_long = row.runs.first().is_some_and(|run| run.wall_s > LONG);
-                    if row.trouble.is_some() || is_long {
-                        continue;
-                    }
-                    let Some(rival) = rivals.iter().find(|rival| rival.name() == row.contestant) else {
-                        continue;
-                    };
-                    self.make_room(set, files, bytes)?;
-                    let head = format!(
-                        "{}, {}, round {}: {}",
-                        set.name(),
-                        column.away.label(),
-                        round + 1,
-                        row.label
-                    );
-                    let work = format!("{}-{round}-{}-{}", set.name(), column.away.label(), rival.name());
-                    let place = self.restored().join(work.replace([' ', ',', '/'], "-"));
-                    let ran = self.run_away(*rival, column.away, &repositories, &server, &place);
-                    let ran = ran.and_then(|taken| {
-                        if round == 0 {
-                            is_whole(&repositories, &place)?;
-                        }
-                        Ok(taken)
-                    });
-                    match ran {
-                        Ok(taken) => {
-                            eprintln!("{head}: {taken}");
-                            row.runs.push(taken);
-                        }
-                        Err(error) => {
-                            eprintln!("{head}: failed: {error}");
-                            row.trouble = Some(Trouble::Failed(error.to_string()));
-                        }
-                    }
-                    self.flush()?;
-                }
+        take_turns(set, self.args.rounds, &mut columns, |turn| {
+            self.make_room(set, files, bytes)?;
+            let place = self.restored().join(&turn.folder);
+            let rival = rivals.iter().find(|rival| rival.name() == turn.contestant).ok_or("nobody")?;
+            let taken = self.run_away(*rival, turn.away, &repositories, &server, &place)?;
+            if turn.is_first {
+                is_whole(&repositories, &rivals::target(&place))?;
             }
-        }
+            self.flush()?;
+            Ok((taken, None))
+        });
         columns.into_iter().for_each(|column| figures.put(column));
         Ok(())
     }
@@ -116,7 +79,7 @@ impl Comparison<'_> {
     ) -> Result<Taken> {
         fs::create_dir_all(place)?;
         let line = match away {
-            Away::Local => {
+            Away::Local | Away::Target { .. } | Away::Source { .. } => {
                 warm(&repositories.of(Tool::Kopia))?;
                 None
             }
@@ -128,37 +91,12 @@ impl Comparison<'_> {
         };
         let endpoint = line.as_ref().map(Line::address);
         let spot = Spot { tools: self.tools, repositories, place, endpoint };
-        let mut taken: Option<Taken> = None;
-        for (number, step) in rival.steps(&spot)?.iter().enumerate() {
-            let (step_taken, _) = step.run(&place.join(format!("step-{number}.log")))?;
-            taken = Some(taken.map_or(step_taken, |taken| taken.and(step_taken)));
-        }
-        let mut taken = taken.ok_or("nothing to measure")?;
+        let mut taken = Step::run_all(&rival.steps(&spot)?, place)?;
         taken.traffic = line.as_ref().map(Line::traffic);
         Ok(taken)
     }
 }
 
-/// Compares what was restored with what was backed up.
-fn is_whole(repositories: &Repositories, place: &Path) -> Result<()> {
-    let differences = same::differences(&repositories.tree, &rivals::target(place))?;
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(format!("incomplete: {}", differences.join("; ")).into())
-}
-
 fn row(rival: &Rival) -> Row {
-    Row { contestant: rival.name().into(), label: rival.label().into(), runs: Vec::new(), trouble: None }
-}
-
-impl std::fmt::Display for Taken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.2} s, {:.2} CPU s", self.wall_s, self.cpu_s)?;
-        self.peak_mib.map_or(Ok(()), |peak| write!(f, ", {peak:.0} MiB"))?;
-        match self.traffic {
-            Some(Traffic { requests, bytes }) => write!(f, ", {requests} requests, {bytes} bytes"),
-            None => Ok(()),
-        }
-    }
+    Row::new(rival.name(), rival.label())
 }

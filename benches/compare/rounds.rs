@@ -17,7 +17,7 @@ use crate::figures::{Row, SetFigures, Trouble};
 use crate::same;
 use crate::sets::{Set, count};
 use crate::step::Taken;
-use crate::tools::Tools;
+use crate::tools::{Tool, Tools};
 
 /// How many times the tree's bytes a restore may need: kopia keeps every content in its cache as well.
 const ROOM: u64 = 2;
@@ -39,14 +39,9 @@ impl Comparison<'_> {
         let tree = set.tree(self.work, self.args.scale, self.args.tree.as_deref())?;
         let (files, bytes) = count(&tree)?;
         let folder = self.work.join("repositories").join(self.folder_of(set, &tree));
-        let repositories = Repositories::make(self.tools, &tree, &folder)?;
+        let repositories = Repositories::make(self.tools, &tree, &folder, &Tool::OF_BACKUPS)?;
         self.flush()?;
-        let row = |contestant: &Contestant| Row {
-            contestant: contestant.name().into(),
-            label: contestant.label().into(),
-            runs: Vec::new(),
-            trouble: None,
-        };
+        let row = |contestant: &Contestant| Row::new(contestant.name(), contestant.label());
         let mut rows: Vec<Row> = self.contestants.iter().map(row).collect();
         for round in 0..self.args.rounds {
             for turn in 0..rows.len() {
@@ -57,10 +52,12 @@ impl Comparison<'_> {
                 }
                 self.make_room(set, files, bytes)?;
                 let restored = self.restored();
+                let folder = restored.join(format!("{}-{round}-{}", set.name(), contestant.name()));
                 let place = Place {
                     tools: self.tools,
                     repositories: &repositories,
-                    folder: restored.join(format!("{}-{round}-{}", set.name(), contestant.name())),
+                    target: folder.join("restored"),
+                    folder,
                     kept: restored.join(format!("{}-kept-{}", set.name(), contestant.name())),
                 };
                 let head =
@@ -164,12 +161,21 @@ fn run(contestant: Contestant, place: &Place<'_>, first: bool) -> Result<Ran> {
     }
     let taken = taken.ok_or("nothing to measure")?;
     if first && contestant.restores() {
-        let differences = same::differences(&place.repositories.tree, &place.target())?;
+        let differences = same::differences(&place.repositories.tree, &place.target)?;
         if !differences.is_empty() {
             return Ok(Ran::Different(differences));
         }
     }
     Ok(Ran::Whole(taken))
+}
+
+/// Compares what was restored with what was backed up.
+pub(crate) fn is_whole(repositories: &Repositories, target: &Path) -> Result<()> {
+    let differences = same::differences(&repositories.tree, target)?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!("incomplete: {}", differences.join("; ")).into())
 }
 
 /// Reads everything below a folder, so that it lies in the page cache.

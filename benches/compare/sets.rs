@@ -2,7 +2,9 @@
 
 mod duplicates;
 mod huge;
+mod latency;
 mod mixed;
+mod owned;
 mod small;
 mod text;
 
@@ -26,6 +28,12 @@ pub(crate) enum Set {
     Duplicates,
     /// A fifth of `small` and a file of 524 MB; what is restored over a network by default.
     Mixed,
+    /// A twentieth of `small` and a file of 160 MB; what is restored to a slow file system by default.
+    Latency,
+    /// A hundredth of `small`, all of it of whoever makes it.
+    Own,
+    /// A hundredth of `small`, all of it of somebody else.
+    Foreign,
     /// The tree that is given.
     Real,
 }
@@ -37,6 +45,9 @@ impl Set {
             Self::Huge => "huge",
             Self::Duplicates => "duplicates",
             Self::Mixed => "mixed",
+            Self::Latency => "latency",
+            Self::Own => "own",
+            Self::Foreign => "foreign",
             Self::Real => "real",
         }
     }
@@ -52,6 +63,9 @@ impl Set {
             Self::Huge => huge::make,
             Self::Duplicates => duplicates::make,
             Self::Mixed => mixed::make,
+            Self::Latency => latency::make,
+            Self::Own => owned::make_own,
+            Self::Foreign => owned::make_foreign,
         };
         let folder = work.join("sets").join(format!("{}-{scale}", self.name()));
         let (tree, complete) = (folder.join("tree"), folder.join("complete"));
@@ -112,7 +126,14 @@ mod tests {
     #[test]
     fn sets_are_the_same_every_time_and_made_once() {
         let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        for (set, files) in [(Set::Small, 100), (Set::Huge, 1), (Set::Duplicates, 24), (Set::Mixed, 21)] {
+        for (set, files) in [
+            (Set::Small, 100),
+            (Set::Huge, 1),
+            (Set::Duplicates, 24),
+            (Set::Mixed, 21),
+            (Set::Latency, 6),
+            (Set::Own, 1),
+        ] {
             let trees: Vec<_> =
                 places.iter().map(|place| set.tree(place.path(), 0.1, None).unwrap()).collect();
             assert_eq!(crate::same::differences(&trees[0], &trees[1]).unwrap(), [""; 0]);

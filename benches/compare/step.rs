@@ -5,6 +5,7 @@
 //! program again, as `compare measure`, which runs nothing else and prints the figures.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -91,6 +92,16 @@ impl Step {
         self
     }
 
+    /// Runs commands one after the other, with their messages in a folder; returns what they took together.
+    pub(crate) fn run_all(steps: &[Self], folder: &Path) -> Result<Taken> {
+        let mut taken: Option<Taken> = None;
+        for (number, step) in steps.iter().enumerate() {
+            let (step_taken, _) = step.run(&folder.join(format!("step-{number}.log")))?;
+            taken = Some(taken.map_or(step_taken, |taken| taken.and(step_taken)));
+        }
+        Ok(taken.ok_or("nothing to measure")?)
+    }
+
     /// Runs it and returns what it took and what it wrote to standard output. Its messages go to files beside
     /// `log`.
     pub(crate) fn run(&self, log: &Path) -> Result<(Taken, String)> {
@@ -129,6 +140,17 @@ impl Taken {
         // Traffic is counted once, at the end of all.
         let traffic = other.traffic.or(self.traffic);
         Self { wall_s: self.wall_s + other.wall_s, cpu_s: self.cpu_s + other.cpu_s, peak_mib, traffic }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} s, {:.2} CPU s", self.wall_s, self.cpu_s)?;
+        self.peak_mib.map_or(Ok(()), |peak| write!(f, ", {peak:.0} MiB"))?;
+        match self.traffic {
+            Some(Traffic { requests, bytes }) => write!(f, ", {requests} requests, {bytes} bytes"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,9 +1,12 @@
-//! The table of a README.
+//! The tables of a README.
+
+mod latency;
 
 use std::fmt::Write;
 
 use crate::figures::{Column, Figures, NetworkFigures, Row, SetFigures, Trouble};
 use crate::step::Taken;
+pub(crate) use latency::{latency, operations};
 
 /// Writes all figures as Markdown: a row for each contestant, a column for each set.
 pub(crate) fn markdown(figures: &Figures) -> String {
@@ -16,8 +19,7 @@ pub(crate) fn markdown(figures: &Figures) -> String {
     line(format_args!("|---|{}", "---|".repeat(sets.len())));
     for (contestant, label) in figures.contestants() {
         let cells: String = sets.iter().map(|set| format!(" {} |", cell(set, contestant))).collect();
-        let strong = if contestant == "kopia-rs" { "**" } else { "" };
-        line(format_args!("| {strong}{label}{strong} |{cells}"));
+        line(format_args!("| {} |{cells}", strong(contestant, label)));
     }
     let versions: Vec<_> =
         figures.versions.iter().map(|(tool, version)| format!("{tool} {version}")).collect();
@@ -60,8 +62,7 @@ pub(crate) fn network(figures: &Figures, network: &NetworkFigures) -> String {
         let requests = rows().map(|traffic| traffic.requests).max().map_or("–".into(), thousands);
         let bytes = rows().map(|traffic| traffic.bytes).max().map_or("–".into(), size);
         let cells: String = columns.iter().map(|column| format!(" {} |", distant(column, rival))).collect();
-        let strong = if rival == "kopia-rs" { "**" } else { "" };
-        line(format_args!("| {strong}{label}{strong} |{cells} {requests} | {bytes} |"));
+        line(format_args!("| {} |{cells} {requests} | {bytes} |", strong(rival, label)));
     }
     let mut sets: Vec<String> = Vec::new();
     for column in columns {
@@ -85,6 +86,38 @@ pub(crate) fn network(figures: &Figures, network: &NetworkFigures) -> String {
         versions.join(", "),
     ));
     text
+}
+
+/// Says where figures come from: date, machine, rounds, sets, versions. `how` they were measured differs.
+fn origin(figures: &Figures, columns: &[Column], how: &str) -> String {
+    let Figures { date, machine, versions, .. } = figures;
+    let mut sets: Vec<String> = Vec::new();
+    for column in columns {
+        let set = format!("{}: {}", column.set, contents(column.files, column.bytes));
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    let versions: Vec<_> = versions.iter().map(|(tool, version)| format!("{tool} {version}")).collect();
+    let rounds = columns.iter().flat_map(|column| &column.rows).map(|row| row.runs.len()).max();
+    let rounds = rounds.unwrap_or_default();
+    format!(
+        "{date}; {}, {} cores, {} GiB; Linux {}, {}; the best of up to {rounds} round{}, {how}, without a final sync.\n\
+         {}.\n{}.\n",
+        machine.processor,
+        machine.cores,
+        machine.memory_gib,
+        machine.kernel,
+        machine.file_system,
+        if rounds == 1 { "" } else { "s" },
+        sets.join("; "),
+        versions.join(", "),
+    )
+}
+
+/// Makes the label of kopia-rs stand out.
+fn strong(contestant: &str, label: &str) -> String {
+    if contestant == "kopia-rs" { format!("**{label}**") } else { label.into() }
 }
 
 fn distant(column: &Column, rival: &str) -> String {

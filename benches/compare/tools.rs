@@ -16,6 +16,9 @@ pub(crate) enum Tool {
     Rustic,
     Vykar,
     Cp,
+    Tar,
+    Rsync,
+    DelayedFs,
 }
 
 /// Where programs are, and which versions.
@@ -25,8 +28,21 @@ pub(crate) struct Tools {
 }
 
 impl Tool {
-    const ALL: [Self; 7] =
-        [Self::KopiaRs, Self::Floor, Self::Kopia, Self::Restic, Self::Rustic, Self::Vykar, Self::Cp];
+    const ALL: [Self; 10] = [
+        Self::KopiaRs,
+        Self::Floor,
+        Self::Kopia,
+        Self::Restic,
+        Self::Rustic,
+        Self::Vykar,
+        Self::Cp,
+        Self::Tar,
+        Self::Rsync,
+        Self::DelayedFs,
+    ];
+
+    /// Those that have a format of their own for backups.
+    pub(crate) const OF_BACKUPS: [Self; 4] = [Self::Kopia, Self::Restic, Self::Rustic, Self::Vykar];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -37,6 +53,9 @@ impl Tool {
             Self::Rustic => "rustic",
             Self::Vykar => "vykar",
             Self::Cp => "cp",
+            Self::Tar => "tar",
+            Self::Rsync => "rsync",
+            Self::DelayedFs => "delayed-fs",
         }
     }
 }
@@ -47,7 +66,9 @@ impl Tools {
         let mut found = Vec::new();
         for tool in Tool::ALL {
             let beside = match tool {
-                Tool::KopiaRs | Tool::Floor => std::env::current_exe()?.with_file_name(tool.name()),
+                Tool::KopiaRs | Tool::Floor | Tool::DelayedFs => {
+                    std::env::current_exe()?.with_file_name(tool.name())
+                }
                 _ => PathBuf::new(),
             };
             let path = match &args.kopia_rs {
@@ -61,7 +82,7 @@ impl Tools {
             };
             let given = args.version_of.iter().find(|(name, _)| name == tool.name());
             let argument = match tool {
-                Tool::Floor => None,
+                Tool::Floor | Tool::DelayedFs => None,
                 Tool::Restic => Some("version"),
                 _ => Some("--version"),
             };

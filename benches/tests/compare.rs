@@ -60,3 +60,57 @@ fn over_a_network_whoever_is_missing_takes_no_part() {
     let again = compare(&[OsStr::new("--from"), &json]);
     assert_eq!(String::from_utf8(again.stdout).unwrap(), table);
 }
+
+#[test]
+fn slow_targets_become_times_and_counts() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str| place.path().join(name).into_os_string();
+    let (readme, chart, json) = (file("readme"), file("chart"), file("json"));
+    fs::write(&readme, "<!-- latency comparison -->\n<!-- /latency comparison -->\n").unwrap();
+    let mut args: Vec<OsString> =
+        ["--target-latency", "0,0.5", "--scale", "0.2", "--rounds", "1", "--only", "cp"]
+            .map(OsString::from)
+            .to_vec();
+    args.extend(["--work".into(), file("work"), "--json".into(), json.clone()]);
+    args.extend(["--readme".into(), readme.clone(), "--latency-chart".into(), chart.clone()]);
+    let output = compare(&args);
+    let messages = String::from_utf8_lossy(&output.stderr);
+    if messages.contains("cannot be mounted") {
+        eprintln!("skipped: {messages}");
+        return;
+    }
+    assert!(output.status.success(), "{messages}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains(" latency, target 0 ms | latency, target 0.5 ms |"), "{table}");
+    assert!(table.contains("| requests a file: latency, target 0.5 ms | LOOKUP | CREATE |"), "{table}");
+    assert!(table.contains("latency: 11 files") && !table.contains("failed"), "{table}");
+    assert!(fs::read_to_string(&readme).unwrap().contains("| requests a file"));
+    assert_eq!(fs::read_to_string(&chart).unwrap().matches("<rect").count(), 2);
+    let again = compare(&[OsStr::new("--from"), &json]);
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), table);
+    // Nothing stays mounted.
+    assert!(!fs::read_to_string("/proc/self/mounts").unwrap().contains(&*place.path().to_string_lossy()));
+}
+
+#[test]
+fn requests_of_own_files_are_counted() {
+    let place = tempfile::tempdir().unwrap();
+    let args = ["--operations", "--sets", "own", "--rounds", "1", "--only", "cp,tar", "--scale", "2"];
+    let mut args: Vec<OsString> = args.map(OsString::from).to_vec();
+    args.extend(["--work".into(), place.path().join("work").into()]);
+    let output = compare(&args);
+    let messages = String::from_utf8_lossy(&output.stderr);
+    if messages.contains("cannot be mounted") {
+        eprintln!("skipped: {messages}");
+        return;
+    }
+    assert!(output.status.success(), "{messages}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    let row =
+        |label: &str| table.lines().find(|line| line.starts_with(&format!("| {label} |"))).map(str::to_owned);
+    for label in ["cp -a of the plain tree", "tar x of an archive"] {
+        // Each file is looked up and created once.
+        assert!(row(label).is_some_and(|row| row.contains(" | 1.00 | ")), "{table}");
+    }
+    assert!(table.contains("own: 20 files"), "{table}");
+}
