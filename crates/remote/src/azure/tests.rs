@@ -1,5 +1,8 @@
 //! Against a server that does as Azure does where its emulator does not.
 
+#[cfg(feature = "gcs")]
+mod renewal;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_connection::Environment;

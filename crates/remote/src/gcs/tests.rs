@@ -1,5 +1,8 @@
 //! Against a server that does as Google does where emulators do not.
 
+#[cfg(feature = "azure")]
+mod renewal;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
