@@ -1,6 +1,7 @@
 //! Servers that end sessions, lie, and say nothing; and what stands before servers.
 
 mod fake;
+mod hostile;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -111,6 +111,11 @@ pub(super) fn greet(asked: &Asked, secret: &[u8]) -> Act {
 }
 
 fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
+    TlsAcceptor::from(config(protocols))
+}
+
+/// Returns how the server speaks TLS.
+pub(super) fn config(protocols: &[&[u8]]) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
@@ -118,7 +123,7 @@ fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    TlsAcceptor::from(Arc::new(config))
+    Arc::new(config)
 }
 
 async fn serve(
@@ -204,7 +209,8 @@ async fn perform(act: Act, send: &mut SendStream<Bytes>, hang: &tokio::sync::mps
     }
 }
 
-fn asked(session: usize, message: &[u8]) -> Asked {
+/// Reads a request.
+pub(super) fn asked(session: usize, message: &[u8]) -> Asked {
     let mut asked = Asked { session, id: 0, field: 0, bytes: Vec::new() };
     for field in Fields::new(message) {
         match field.unwrap() {
