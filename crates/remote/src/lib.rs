@@ -18,7 +18,8 @@ mod directories;
 mod gcs;
 #[cfg(feature = "gdrive")]
 mod gdrive;
-#[cfg(all(test, feature = "azure", feature = "gcs"))]
+#[cfg(test)]
+#[cfg(all(feature = "azure", feature = "gcs"))]
 mod golden;
 #[cfg(feature = "google")]
 mod google;
