@@ -21,6 +21,7 @@ mod cache;
 mod decode;
 mod fetch;
 mod many;
+mod nearby;
 mod pace;
 mod packs;
 mod queue;

@@ -96,11 +96,14 @@ impl Repository {
         listed.extend(store.list("q")?);
         // Other files may have the extension of blobs.
         listed.retain(|pack| is_hashed(&pack.id));
+        let (mut indexes, mut unnamed) = self.unnamed(&listed)?;
+        if unnamed.is_empty() {
+            return Ok(Vec::new());
+        }
         // Listed after the packs: a session that has ended since has written its index.
         let markers = store.list("s")?;
         let open: HashSet<&str> = markers.iter().filter_map(|marker| session(&marker.id)).collect();
-        let (mut indexes, mut unnamed) = self.unnamed(&listed)?;
-        if !unnamed.is_empty() && self.refresh()? {
+        if self.refresh()? {
             (indexes, unnamed) = self.unnamed(&listed)?;
         }
         let found = Mutex::new(Vec::new());

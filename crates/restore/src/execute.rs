@@ -12,6 +12,7 @@ mod entries;
 mod large;
 mod publish;
 mod worker;
+mod writers;
 
 use std::io;
 

@@ -11,6 +11,12 @@ use crate::Portion;
 pub struct Options {
     /// How many threads decode and write; by default as many as the cores that this process may use.
     pub parallel: Option<NonZeroUsize>,
+    /// How many threads write what others have decoded.
+    ///
+    /// By default none on a local disk, where those who decode write for themselves; where the target makes
+    /// them wait, as network file systems do, as many as make it faster, 128 at most. Each may take six open
+    /// files, so where few may be open there are fewer.
+    pub writers: Option<NonZeroUsize>,
     /// Whether the target directory itself gets owner, mode and times of the snapshot's root.
     pub root_attributes: bool,
     /// Whether entries keep the owner that they get here, the running user.
@@ -172,6 +178,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             parallel: None,
+            writers: None,
             root_attributes: true,
             skip_owners: false,
             skip_permissions: false,

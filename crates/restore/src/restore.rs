@@ -322,7 +322,7 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
         // Workers come first: where threads are few, they are what is needed.
         let readers = shared.fetcher.expect_readers();
         for number in 0..workers {
-            let work = || Worker::new(shared).run();
+            let work = || Worker::decode(shared, scope);
             match std::thread::Builder::new().spawn_scoped(scope, work) {
                 // Fewer do as well, where the number of threads is limited.
                 Err(source) if number == 0 => return Err(Error::Threads { source }),

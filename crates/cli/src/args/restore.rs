@@ -78,6 +78,14 @@ pub(crate) struct Restore {
         value_parser = clap::value_parser!(u16).range(1..=1024),
     )]
     pub(crate) parallel: Option<u16>,
+    /// How many more threads write; by default as many as the target makes worth it, none on a local disk.
+    #[arg(
+        help_heading = SPEED,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=1024),
+    )]
+    pub(crate) writers: Option<u16>,
     /// Leave owner, mode and times of TARGET itself alone.
     #[arg(help_heading = ATTRIBUTES, long)]
     pub(crate) no_root_attributes: bool,

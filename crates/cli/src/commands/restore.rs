@@ -120,6 +120,7 @@ fn warm(
 fn options(args: &args::Restore) -> Options {
     let mut options = Options::default();
     options.parallel = args.parallel.and_then(|number| NonZeroUsize::new(number.into()));
+    options.writers = args.writers.and_then(|number| NonZeroUsize::new(number.into()));
     options.root_attributes = !args.no_root_attributes;
     options.skip_owners = args.skip_owners;
     options.skip_permissions = args.skip_permissions;

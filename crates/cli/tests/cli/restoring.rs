@@ -95,7 +95,7 @@ fn a_file_becomes_the_target_or_goes_into_it() {
 fn the_result_as_json() {
     let place = Place::new();
     let target = place.path("target");
-    let options = "--json --parallel 3 --verify-hashes --sync files --max-depth 5 --io pread";
+    let options = "--json --parallel 3 --writers 4 --verify-hashes --sync files --max-depth 5 --io pread";
     let json = restore(&format!("c3bc/sub {options}"), &target).run().exits(0).json();
     assert_eq!(json["snapshot"]["id"], "c3bc32134c182e42c92f268ef49f84a0");
     assert_eq!(json["snapshot"]["source"], "app@media:/data");

@@ -1,24 +1,37 @@
 //! Contents in the packs of a store, found by its indexes: the only room that knows where in a blob a content
 //! lies.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use kopia_format::{BlobId, ContentId};
 use kopia_storage::{BlobBytes, BlobStore, MAX_COPIES, ReadAhead, ReadProfile};
 
+use super::nearby::Nearby;
 use super::schedule::ReadStep;
 use super::{ContentLocation, Origin, Pace};
 use crate::Result;
 use crate::index::{ATTEMPTS, LiveIndex};
+
+/// How packs of metadata are called: manifests, directories, lists of large files.
+const METADATA: char = 'q';
 
 /// The packs of a store, and the indexes that name them.
 pub(crate) struct Packs {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) indexes: Arc<LiveIndex>,
     pub(crate) pace: Pace,
+    /// What lies beside metadata that was read; nothing where bytes are near.
+    nearby: Option<Nearby>,
 }
 
 impl Packs {
+    pub(crate) fn new(store: Arc<dyn BlobStore>, indexes: Arc<LiveIndex>) -> Self {
+        let profile = store.profile();
+        let nearby = (profile.ahead == ReadAhead::Threads).then(Nearby::new);
+        Self { store, indexes, pace: Pace::new(profile), nearby }
+    }
+
     pub(super) fn profile(&self) -> ReadProfile {
         self.store.profile()
     }
@@ -47,11 +60,48 @@ impl Packs {
         self.store.will_need(self.pack_name(step.pack), step.bytes.start, step.length());
     }
 
-    /// Reads a range; `buffer` is memory to use.
-    pub(super) fn read(&self, step: &ReadStep, mut buffer: Vec<u8>) -> kopia_storage::Result<BlobBytes> {
-        let (pack, start) = (self.pack_name(step.pack), step.bytes.start);
-        let read = || self.store.read_range(pack, start, step.length(), std::mem::take(&mut buffer));
-        self.pace.read(read, |bytes| bytes.len())
+    /// Reads the range of a step, once it is its turn; `buffer` is memory to use.
+    pub(super) fn read(&self, step: &ReadStep, buffer: Vec<u8>) -> kopia_storage::Result<BlobBytes> {
+        self.read_range(step.pack, &step.bytes, buffer, |mut read| {
+            self.pace.read(&mut read, |bytes| bytes.len())
+        })
+    }
+
+    /// Reads a range of a pack by `read`, unless it came along with something beside it.
+    fn read_range(
+        &self,
+        pack: u32,
+        range: &Range<u64>,
+        mut buffer: Vec<u8>,
+        read: impl Fn(&mut dyn FnMut() -> kopia_storage::Result<BlobBytes>) -> kopia_storage::Result<BlobBytes>,
+    ) -> kopia_storage::Result<BlobBytes> {
+        let name = self.pack_name(pack);
+        let length = (range.end - range.start) as usize;
+        let is_metadata = name.as_str().starts_with(METADATA);
+        let nearby = self.nearby.as_ref().filter(|_| is_metadata && Nearby::concerns(length));
+        if let Some(nearby) = nearby {
+            if nearby.get(pack, range, &mut buffer) {
+                return Ok(buffer.into());
+            }
+            let start = nearby.widen(pack, range);
+            let before = (range.start - start) as usize;
+            // What fails may be damage in what nobody asked for.
+            if before > 0
+                && let Ok(bytes) =
+                    read(&mut || self.store.read_range(name, start, before + length, Vec::new()))
+            {
+                nearby.keep(pack, start, &bytes);
+                buffer.clear();
+                buffer.extend_from_slice(&bytes[before..]);
+                return Ok(buffer.into());
+            }
+        }
+        let bytes =
+            read(&mut || self.store.read_range(name, range.start, length, std::mem::take(&mut buffer)))?;
+        if let Some(nearby) = nearby {
+            nearby.keep(pack, range.start, &bytes);
+        }
+        Ok(bytes)
     }
 
     /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies
@@ -63,8 +113,7 @@ impl Packs {
     ) -> Result<(ContentLocation, BlobBytes)> {
         let mut attempts = 1;
         loop {
-            let (offset, length) = (location.offset.into(), location.packed_length as usize);
-            match self.store.read_range(self.pack_name(location.pack), offset, length, Vec::new()) {
+            match self.read_range(location.pack, &location.range(), Vec::new(), |read| read()) {
                 Ok(bytes) => return Ok((location, bytes)),
                 Err(error) => {
                     let moved = self.indexes.relocate(content, &location, &error);

@@ -11,7 +11,7 @@ use kopia_format::{BlobId, Timestamp};
 use kopia_storage::BlobStore;
 
 use super::{Blobs, Inner, OpenOptions, Place, Repository};
-use crate::contents::{Contents, Pace, Packs, Source};
+use crate::contents::{Contents, Packs, Source};
 use crate::format_blob::codec_error;
 use crate::index::table::PackNames;
 use crate::index::{BUDGET, Feed, IndexSource, Listing, LiveIndex, Loader, Rules};
@@ -77,8 +77,7 @@ pub(super) fn open(
     let sealing = Arc::new(sealing);
     let source = IndexSource { store: store.clone(), sealing: sealing.clone(), rules };
     let indexes = Arc::new(LiveIndex::new(source, indexes, packs));
-    let pace = Pace::new(store.profile());
-    let packs = Packs { store: store.clone(), indexes: indexes.clone(), pace };
+    let packs = Packs::new(store.clone(), indexes.clone());
     let contents = Contents::new(Source::Packs(packs), sealing.clone(), cores.clone(), options.content_cache);
     Ok(Repository {
         inner: Arc::new(Inner {

@@ -92,8 +92,8 @@ impl Metadata {
         Ok(self.preserve.adjust(wanted, &subject.stat()?))
     }
 
-    /// Makes a file for writing, or for more: with its final mode where nothing else is to be set, otherwise
-    /// for nobody but us.
+    /// Makes a file for writing, or for more: with its final mode where files can be made with it, otherwise
+    /// for nobody but us. Nobody else gets into the staging tree, whatever the mode.
     pub(crate) fn create(
         &self,
         directory: BorrowedFd<'_>,
@@ -114,7 +114,7 @@ impl Metadata {
     fn creation_mode(&self, wanted: &Attributes) -> u32 {
         if self.preserve.permissions() {
             0o600
-        } else if self.defaults.suits(wanted) {
+        } else if self.defaults.mode_suits(wanted) {
             wanted.mode
         } else if self.defaults.creator.sets_modes {
             0o600
@@ -127,14 +127,16 @@ impl Metadata {
     /// Sets what [`Self::create`] left, once all bytes are written.
     pub(crate) fn finish_file(&mut self, file: BorrowedFd<'_>, wanted: &Attributes) -> io::Result<Unset> {
         let file = Subject::File(file);
-        let created_so = self.defaults.suits(wanted) && !self.preserve.permissions();
+        let created =
+            (!self.preserve.permissions() && self.defaults.mode_suits(wanted)).then_some(wanted.mode);
         let wanted = &self.wanted(file, wanted)?;
-        // What is wanted may suit once something is left, but the file was not made so.
-        let mut unset = if created_so && self.defaults.suits(wanted) && self.is_as_created(file, wanted)? {
-            Unset::default()
-        } else {
-            self.set_owner_and_mode(file, None, wanted)?
-        };
+        let created = created.filter(|created| *created == wanted.mode);
+        let mut unset =
+            if created.is_some() && self.defaults.suits(wanted) && self.is_as_created(file, wanted)? {
+                Unset::default()
+            } else {
+                self.set_owner_and_mode(file, None, created, wanted)?
+            };
         unset.time = !self.set_time(file, wanted)?;
         Ok(unset)
     }
@@ -181,7 +183,7 @@ impl Metadata {
         let has_mode = subject.kind() == Kind::Symlink || stat.st_mode & 0o7777 == wanted.mode;
         let mut unset = Unset::default();
         if !has_owner(stat, wanted) || !has_mode {
-            unset = self.set_owner_and_mode(subject, Some(stat), wanted)?;
+            unset = self.set_owner_and_mode(subject, Some(stat), None, wanted)?;
         }
         unset.time = !has_time(stat, wanted) && !self.set_time(subject, wanted)?;
         Ok(unset)
@@ -195,7 +197,7 @@ impl Metadata {
     ) -> io::Result<Unset> {
         let directory = Subject::Directory(directory);
         let wanted = &self.wanted(directory, wanted)?;
-        let mut unset = self.set_owner_and_mode(directory, None, wanted)?;
+        let mut unset = self.set_owner_and_mode(directory, None, None, wanted)?;
         unset.time = !self.set_time(directory, wanted)?;
         Ok(unset)
     }

@@ -1,13 +1,15 @@
 //! What all threads of a restore share, and how one of them ends the work of all.
 
 use std::io;
-use std::sync::Mutex;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kopia_repository::Repository;
 use kopia_repository::contents::{Fetcher, Steps};
 
 use super::bytes::Bytes;
+use super::writers::Writers;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::naming::Folding;
 use crate::destination::staging::Staging;
@@ -27,7 +29,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) repository: &'a Repository,
     /// Hands out what is to be done, with what was read for it.
     pub(crate) fetcher: Fetcher<'a, Batch>,
-    pub(crate) checks: Checks,
+    pub(crate) checks: Arc<Checks>,
+    pub(super) writers: Writers,
     pub(crate) tally: &'a Tally<'a>,
     pub(crate) options: &'a Options,
     pub(crate) target: &'a Target,
@@ -60,10 +63,12 @@ impl<'a> Shared<'a> {
         let defaults = ProbedDefaults::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
         let bytes = Bytes::new(options, usize::try_from(block).unwrap_or_default());
+        let open_files = OpenFiles::of_process(options.workers(), options.writers.map(NonZeroUsize::get));
         Ok(Self {
             repository,
             fetcher: repository.contents().fetcher(options.read_ahead),
-            checks: Checks::default(),
+            checks: Arc::default(),
+            writers: Writers::new(open_files.writers, options.writers.map(NonZeroUsize::get)),
             clones: AtomicBool::new(true),
             incomplete: IncompleteFiles::new(incomplete),
             read_at_least: read_at_least(options),
@@ -74,7 +79,7 @@ impl<'a> Shared<'a> {
             room: Room::new(options),
             defaults,
             folding: Folding::probe(staging.handle()),
-            open_files: OpenFiles::of_process(options.workers()),
+            open_files,
             bytes,
             stop: AtomicBool::new(false),
             fatal: Mutex::default(),
@@ -83,7 +88,7 @@ impl<'a> Shared<'a> {
 
     /// Returns what the planner is to know.
     pub(crate) fn for_planner(&self) -> Context<'_> {
-        let OpenFiles { workers, directories, large_files } = self.open_files;
+        let OpenFiles { workers, directories, large_files, .. } = self.open_files;
         Context {
             repository: self.repository,
             options: self.options,
@@ -129,6 +134,7 @@ impl<'a> Shared<'a> {
     fn abort(&self) {
         self.fetcher.abort();
         self.checks.abort();
+        self.writers.abort();
     }
 
     /// Returns why the restore was given up.

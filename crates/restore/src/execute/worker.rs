@@ -5,12 +5,15 @@ use kopia_repository::Defect;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::thread::{Builder, Scope};
+use std::time::Instant;
 
 use kopia_repository::contents::{Decoder, Fetched, ReadStep};
 use rustix::io::Errno;
 
 use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
+use super::writers::{Gauge, StepDone, Task, Work, units};
 use crate::Durability;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::InTarget;
@@ -35,68 +38,157 @@ pub(crate) struct Worker<'a> {
     buffer: Vec<u8>,
     /// What is read of files that may be right already.
     pub(super) compared: Vec<u8>,
+    /// Whether the target lets us wait; nothing while writers do the writing.
+    gauge: Option<Gauge>,
+}
+
+/// How many directories a writer keeps open: the one that it writes in, and the one above.
+const WRITERS_DIRECTORIES: usize = 2;
+
+/// Where a part of a batch comes from, and how a writer is started.
+struct Part<'p> {
+    batch: &'p Arc<Batch>,
+    step: &'p Arc<StepDone>,
+    start_writer: &'p dyn Fn() -> bool,
 }
 
 impl<'a> Worker<'a> {
-    /// Makes one that writes.
-    pub(crate) fn new(shared: &'a Shared<'a>) -> Self {
-        let OpenFiles { workers, directories, .. } = shared.open_files;
+    /// Makes one that keeps so many directories open.
+    fn new(shared: &'a Shared<'a>, directories: usize) -> Self {
         Self {
             shared,
             handles: Handles::new(
                 shared.staging.handle(),
-                directories / (workers + 1),
+                directories,
                 shared.defaults.creator.sets_modes || shared.options.skip_permissions,
             ),
             metadata: Metadata::new(shared.defaults, shared.options),
             buffer: Vec::new(),
             compared: Vec::new(),
+            gauge: None,
             in_target: InTarget::default(),
         }
     }
 
-    /// Works until nothing is left to do.
-    pub(crate) fn run(mut self) {
-        let _guard = AbortOnPanic(self.shared);
+    /// Decodes and writes until nothing is left to do. Where the target needs writers, they are started in
+    /// `scope`.
+    pub(crate) fn decode<'scope>(shared: &'a Shared<'a>, scope: &'scope Scope<'scope, '_>)
+    where
+        'a: 'scope,
+    {
+        let _guard = AbortOnPanic(shared);
+        let _decoding = shared.writers.decoder();
+        let OpenFiles { workers, directories, .. } = shared.open_files;
+        let mut worker = Self::new(shared, directories / (workers + 1));
+        let start_writer = || Builder::new().spawn_scoped(scope, move || Self::write(shared)).is_ok();
         // One that is shared with those who read directories would have buffers for files for each of them.
-        let mut decoder = self.shared.repository.contents().decoder();
-        decoder.set_verify_hashes(self.shared.options.verify_hashes);
-        while let Some(mut task) = self.shared.fetcher.take() {
+        let mut decoder = shared.repository.contents().decoder();
+        decoder.set_verify_hashes(shared.options.verify_hashes);
+        while let Some(mut task) = shared.fetcher.take() {
             let ahead = task.fetched.take();
-            let batch = &*task.batch;
-            match batch.step(task.number) {
-                Step::Read(read) => self.read(&mut decoder, batch, read, ahead),
-                Step::Check(checks) => checks.iter().for_each(|check| self.check(check)),
-                Step::Chores(chores) => chores.iter().for_each(|chore| self.perform(chore)),
+            let step = Arc::new(StepDone(shared.checks.clone()));
+            let part = Part { batch: &task.batch, step: &step, start_writer: &start_writer };
+            match task.batch.step(task.number) {
+                Step::Read(read) => worker.read(&mut decoder, &part, read, ahead),
+                Step::Check(range) => range.for_each(|number| worker.do_part(&part, Work::Check(number))),
+                Step::Chores(range) => range.for_each(|number| worker.do_part(&part, Work::Chore(number))),
             }
-            self.shared.fetcher.done(&task, &mut self.buffer);
-            self.shared.checks.done();
+            shared.fetcher.done(&task, &mut worker.buffer);
         }
     }
 
-    /// Decodes what a step reads and writes it.
-    fn read(&mut self, decoder: &mut Decoder, batch: &Batch, read: &ReadStep, ahead: Option<Fetched>) {
+    /// Writes what others have decoded until nothing is left to do.
+    fn write(shared: &'a Shared<'a>) {
+        let _guard = AbortOnPanic(shared);
+        let mut worker = Self::new(shared, WRITERS_DIRECTORIES);
+        let mut done = None;
+        while let Some((lane, task)) = shared.writers.take(done) {
+            worker.work(&task.batch, &task.work);
+            done = Some((lane, units(task.bytes())));
+        }
+    }
+
+    /// Decodes what a step reads and has it written.
+    fn read(&mut self, decoder: &mut Decoder, part: &Part<'_>, read: &ReadStep, ahead: Option<Fetched>) {
         let contents = self.shared.repository.contents();
         let fetched = ahead.unwrap_or_else(|| contents.fetch(read, std::mem::take(&mut self.buffer)));
-        contents.decode(decoder, read, &batch.needs, &fetched, |same, plain| {
-            self.distribute(batch, same, plain.map_err(Reason::from));
+        contents.decode(decoder, read, &part.batch.needs, &fetched, |same, plain| {
+            self.distribute(part, same, plain.map_err(Reason::from));
         });
         self.buffer = fetched.into_buffer();
     }
 
-    /// Writes a content everywhere.
-    fn distribute(&mut self, batch: &Batch, uses: &[ContentRef], plain: Result<&[u8], Reason>) {
-        for item in uses {
-            let entry = &batch.items[item.item];
-            match (&plain, item.compressed) {
+    /// Has a content written everywhere.
+    fn distribute(&mut self, part: &Part<'_>, uses: &[ContentRef], plain: Result<&[u8], Reason>) {
+        let mut copy = None;
+        for used in uses {
+            match (&plain, used.compressed) {
                 (Ok(headed), Some(length)) => {
                     let contents = self.shared.repository.contents();
-                    let plain = contents.decompress_headed(&item.content, headed, length);
+                    let plain = contents.decompress_headed(&used.content, headed, length);
                     let plain = plain.map_err(Reason::from);
-                    self.deliver(entry, Some(item), plain.as_deref().map_err(Clone::clone));
+                    self.write_content(part, used, plain.as_deref().map_err(Clone::clone), &mut None);
                 }
-                (plain, _) => self.deliver(entry, Some(item), plain.as_ref().copied().map_err(Clone::clone)),
+                (plain, _) => {
+                    self.write_content(part, used, plain.as_ref().copied().map_err(Clone::clone), &mut copy);
+                }
             }
+        }
+    }
+
+    /// Has a content written in one place: by writers, if there are any, else here. `copy` is what writers
+    /// share if it has other places, too.
+    fn write_content(
+        &mut self,
+        part: &Part<'_>,
+        used: &ContentRef,
+        plain: Result<&[u8], Reason>,
+        copy: &mut Option<Arc<[u8]>>,
+    ) {
+        if let Ok(bytes) = plain
+            && self.shared.writers.are_on()
+        {
+            let bytes = copy.get_or_insert_with(|| bytes.into()).clone();
+            if self.hand_over(part, Work::Content(*used, bytes)).is_none() {
+                return;
+            }
+        }
+        let length = plain.as_ref().map_or(0, |bytes| bytes.len());
+        self.measured(length, |worker| worker.deliver(&part.batch.items[used.item], Some(used), plain));
+    }
+
+    /// Does what needs no content, or has writers do it.
+    fn do_part(&mut self, part: &Part<'_>, work: Work) {
+        let left = if self.shared.writers.are_on() { self.hand_over(part, work) } else { Some(work) };
+        if let Some(work) = left {
+            self.measured(0, |worker| worker.work(part.batch, &work));
+        }
+    }
+
+    /// Leaves work to writers, unless too much waits for them: then it comes back.
+    fn hand_over(&self, part: &Part<'_>, work: Work) -> Option<Work> {
+        let task = Task { batch: part.batch.clone(), work, _step: part.step.clone() };
+        self.shared.writers.offer(task, part.start_writer).map(|task| task.work)
+    }
+
+    /// Writes here, and looks whether the target lets us wait.
+    fn measured(&mut self, bytes: usize, write: impl FnOnce(&mut Self)) {
+        let begun = Instant::now();
+        write(self);
+        let units = units(bytes);
+        if self.shared.writers.are_on() {
+            self.gauge = None;
+            self.shared.writers.wrote(units);
+        } else if let Some(speed) = self.gauge.get_or_insert_with(Gauge::new).wrote(begun, units) {
+            self.shared.writers.wanted(speed);
+        }
+    }
+
+    fn work(&mut self, batch: &Batch, work: &Work) {
+        match work {
+            Work::Content(used, bytes) => self.deliver(&batch.items[used.item], Some(used), Ok(bytes)),
+            Work::Chore(number) => self.perform(&batch.chores[*number]),
+            Work::Check(number) => self.check(&batch.checks[*number]),
         }
     }
 

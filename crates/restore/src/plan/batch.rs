@@ -1,5 +1,7 @@
 //! Some thousand entries, and in which order their contents are read.
 
+use std::ops::Range;
+
 use kopia_format::ContentId;
 use kopia_repository::contents::{ContentLocation, Contents, Located, ReadStep, Steps};
 use kopia_repository::object::Extent;
@@ -47,8 +49,10 @@ pub(crate) struct ContentRef {
 /// A step of a batch, which one worker does in a row.
 pub(crate) enum Step<'b> {
     Read(&'b ReadStep),
-    Check(&'b [Check]),
-    Chores(&'b [Chore]),
+    /// Some of [`Batch::checks`].
+    Check(Range<usize>),
+    /// Some of [`Batch::chores`].
+    Chores(Range<usize>),
 }
 
 impl Batch {
@@ -95,17 +99,17 @@ impl Batch {
         };
         let checked = self.checks.len().div_ceil(CHECKED);
         if number < checked {
-            Step::Check(some(&self.checks, number, CHECKED))
+            Step::Check(some(self.checks.len(), number, CHECKED))
         } else {
-            Step::Chores(some(&self.chores, number - checked, CHORES))
+            Step::Chores(some(self.chores.len(), number - checked, CHORES))
         }
     }
 }
 
 /// Returns one of the parts that all are cut into.
-fn some<T>(all: &[T], number: usize, length: usize) -> &[T] {
+fn some(all: usize, number: usize, length: usize) -> Range<usize> {
     let start = number * length;
-    &all[start..(start + length).min(all.len())]
+    start..(start + length).min(all)
 }
 
 impl Located for ContentRef {

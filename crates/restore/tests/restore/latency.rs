@@ -120,8 +120,28 @@ fn one_file_costs_its_directories_and_its_range() {
     let entry = root.at("7/3").unwrap();
     kopia_restore::restore(&entry, place.path("target"), &Options::default()).unwrap();
     let traffic = store.take();
-    assert_eq!((traffic.requests, traffic.rounds), (3, 3), "two directories, one range");
-    assert!(traffic.bytes < 20_000, "{traffic:?}");
+    assert_eq!((traffic.requests, traffic.rounds), (2, 2), "directories side by side, one range");
+    assert!(traffic.bytes < 50_000, "{traffic:?}");
+}
+
+#[test]
+fn levels_that_lie_side_by_side_cost_no_round_each() {
+    let place = Place::new();
+    let mut writer = RepositoryWriter::new();
+    let hello = writer.file(b"hello");
+    let mut object = writer.directory(&[file("f", &hello, 5)]);
+    for level in 0..20 {
+        object = writer.directory(&[folder(&format!("d{level}"), &object)]);
+    }
+    writer.snapshot("app@host:/data", folder("data", &object));
+    let store = distant(writer.finish());
+    let repository = open(&store);
+    let root = root(&repository);
+    store.take();
+    let outcome = kopia_restore::restore(&root, place.path("target"), &Options::default()).unwrap();
+    assert_eq!((outcome.files, outcome.directories), (1, 21));
+    let traffic = store.take();
+    assert!(traffic.requests <= 2, "{traffic:?}");
 }
 
 #[test]
@@ -144,8 +164,8 @@ fn one_file_of_a_million_contents_costs_indexes_and_its_way() {
     assert!(traffic.bytes <= index_bytes + 10_000, "{traffic:?}, of which indexes {index_bytes}");
     assert_eq!(
         traffic.requests,
-        1 + 3 + 21 + 3,
-        "the format, lists, indexes; snapshots, a directory, a file"
+        1 + 3 + 21 + 2,
+        "the format, lists, indexes; a file, and the snapshots, with which the directory comes along"
     );
     assert!(!calls.lists.iter().any(|prefix| prefix.is_empty() || prefix.starts_with(['p', 'q'])));
     assert_eq!(calls.lengths, 0);

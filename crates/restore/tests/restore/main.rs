@@ -30,4 +30,5 @@ mod slashes;
 mod swapping;
 mod target;
 mod tight;
+mod writers;
 mod writing;

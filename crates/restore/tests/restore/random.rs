@@ -80,6 +80,7 @@ pub(crate) fn options(random: &mut Random) -> Options {
     options.sparse = random.within(0..4) == 0;
     options.verify_hashes = random.within(0..4) == 0;
     options.parallel = NonZeroUsize::new(1 + random.within(0..3));
+    options.writers = NonZeroUsize::new(random.within(0..6));
     options
 }
 

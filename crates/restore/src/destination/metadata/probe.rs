@@ -62,7 +62,12 @@ impl ProbedDefaults {
 
     /// Returns whether a file made with its final mode has its final owner and mode at once.
     pub(super) fn suits(&self, wanted: &Attributes) -> bool {
-        self.owner_suits(wanted) && wanted.mode & SPECIAL == 0 && wanted.mode & self.masked == 0
+        self.owner_suits(wanted) && self.mode_suits(wanted)
+    }
+
+    /// Returns whether a file made with its final mode has it at once, and keeps it whoever gets the file.
+    pub(super) fn mode_suits(&self, wanted: &Attributes) -> bool {
+        wanted.mode & SPECIAL == 0 && wanted.mode & self.masked == 0
     }
 
     pub(super) fn owner_suits(&self, wanted: &Attributes) -> bool {

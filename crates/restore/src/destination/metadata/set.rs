@@ -15,6 +15,8 @@ use crate::outcome::Unset;
 pub(super) enum Seen {
     /// A file had the mode that it was created with.
     Created(u32),
+    /// A file had the mode that it was created with after its owner was set.
+    Kept(u32),
     Mode(Kind, u32),
     Owner(Kind, Option<u32>, Option<u32>),
     Time(Kind),
@@ -47,11 +49,12 @@ impl Owned {
 
 impl Metadata {
     /// Sets owner, group and mode in the order that the kind of entry needs. `found` is what an entry had
-    /// that this restore did not make.
+    /// that this restore did not make, `created` the mode that a file was made with if that is its final one.
     pub(super) fn set_owner_and_mode(
         &mut self,
         subject: Subject<'_>,
         found: Option<&Stat>,
+        created: Option<u32>,
         wanted: &Attributes,
     ) -> io::Result<Unset> {
         let kind = subject.kind();
@@ -63,12 +66,24 @@ impl Metadata {
         let allowed = owned.allowed_mode(kind, wanted.mode);
         let has = match has {
             _ if kind == Kind::Symlink => wanted.mode,
+            None if created == Some(allowed) && self.kept_mode(subject, allowed)? => allowed,
             // Special bits may not have outlived the new owner.
             Some(has) if allowed == wanted.mode && wanted.mode & SPECIAL == 0 => has,
             Some(_) if allowed == wanted.mode => subject.stat()?.st_mode & 0o7777,
             Some(_) | None => self.set_mode(subject, allowed)?,
         };
         Ok(Unset { owner: owned != Owned::BOTH, ..Unset::of_mode(has, wanted.mode) })
+    }
+
+    /// Checks whether a file still has the mode that it was created with; of each mode the first tells for
+    /// all.
+    fn kept_mode(&mut self, file: Subject<'_>, mode: u32) -> io::Result<bool> {
+        let kept = Seen::Kept(mode);
+        let has_it = self.seen.contains(&kept) || file.stat()?.st_mode & 0o7777 == mode;
+        if has_it {
+            self.seen.insert(kept);
+        }
+        Ok(has_it)
     }
 
     /// Sets the mode and returns the one that the entry has then.

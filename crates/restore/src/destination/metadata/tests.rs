@@ -90,6 +90,25 @@ fn what_one_entry_had_before_says_nothing_of_the_next() {
 }
 
 #[test]
+fn a_file_that_was_made_with_its_mode_needs_no_chmod() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = File::open(place.path()).unwrap();
+    let refused = refusing(&[(Call::Chmod, Some(Errno::IO))], || {
+        let mut metadata = metadata(&directory);
+        for name in ["first", "second"] {
+            let file = metadata.create(directory.as_fd(), name, &wanted(0o644), OFlags::WRONLY).unwrap();
+            let unset = metadata.finish_file(file.as_fd(), &wanted(0o644)).unwrap();
+            assert!(!unset.mode && !unset.time, "{unset:?}");
+        }
+    });
+    if refused.is_some() {
+        for name in ["first", "second"] {
+            assert_eq!(fs::metadata(place.path().join(name)).unwrap().mode() & 0o7777, 0o644);
+        }
+    }
+}
+
+#[test]
 fn a_failing_disk_is_no_refusal() {
     let place = tempfile::tempdir().unwrap();
     let directory = File::open(place.path()).unwrap();
@@ -97,8 +116,8 @@ fn a_failing_disk_is_no_refusal() {
         let ended = refusing(&[(call, Some(Errno::IO))], || {
             let mut metadata = metadata(&directory);
             let name = format!("{call:?}");
-            let file = metadata.create(directory.as_fd(), &name, &wanted(0o644), OFlags::WRONLY).unwrap();
-            metadata.finish_file(file.as_fd(), &wanted(0o644)).map_err(|error| error.raw_os_error())
+            let file = metadata.create(directory.as_fd(), &name, &wanted(0o4711), OFlags::WRONLY).unwrap();
+            metadata.finish_file(file.as_fd(), &wanted(0o4711)).map_err(|error| error.raw_os_error())
         });
         assert!(ended.is_none_or(|ended| ended == Err(Some(Errno::IO.raw_os_error()))), "{call:?}");
     }
