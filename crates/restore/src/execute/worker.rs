@@ -40,6 +40,8 @@ pub(crate) struct Worker<'a> {
     pub(super) compared: Vec<u8>,
     /// Whether the target lets us wait; nothing while writers do the writing.
     gauge: Option<Gauge>,
+    /// Whether what was written last had to wait for other workers rather than for the target.
+    pub(super) waited_for_others: bool,
 }
 
 /// How many directories a writer keeps open: the one that it writes in, and the one above.
@@ -66,6 +68,7 @@ impl<'a> Worker<'a> {
             buffer: Vec::new(),
             compared: Vec::new(),
             gauge: None,
+            waited_for_others: false,
             in_target: InTarget::default(),
         }
     }
@@ -85,6 +88,9 @@ impl<'a> Worker<'a> {
         let mut decoder = shared.repository.contents().decoder();
         decoder.set_verify_hashes(shared.options.verify_hashes);
         while let Some(mut task) = shared.fetcher.take() {
+            if let Some(gauge) = &mut worker.gauge {
+                gauge.asked();
+            }
             let ahead = task.fetched.take();
             let step = Arc::new(StepDone(shared.checks.clone()));
             let part = Part { batch: &task.batch, step: &step, start_writer: &start_writer };
@@ -174,9 +180,12 @@ impl<'a> Worker<'a> {
     /// Writes here, and looks whether the target lets us wait.
     fn measured(&mut self, bytes: usize, write: impl FnOnce(&mut Self)) {
         let begun = Instant::now();
+        self.waited_for_others = false;
         write(self);
         let units = units(bytes);
-        if self.shared.writers.are_on() {
+        if self.waited_for_others {
+            // It says nothing of the target.
+        } else if self.shared.writers.are_on() {
             self.gauge = None;
             self.shared.writers.wrote(units);
         } else if let Some(speed) = self.gauge.get_or_insert_with(Gauge::new).wrote(begun, units) {

@@ -193,6 +193,8 @@ impl Worker<'_> {
 
     fn try_write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.changed.store(true, Ordering::Relaxed);
+        let writing = file.write();
+        self.waited_for_others |= writing.shared;
         loop {
             // Many threads write at once; only making the file is for one.
             let handle = lock::read(&file.handle);

@@ -1,4 +1,8 @@
-//! Whether one who decodes and writes waits for the target: its clock says so, and its CPU time.
+//! Whether one who decodes and writes waits for the target: it slept, and had no work meanwhile.
+//!
+//! Time alone does not tell: on a busy machine a thread waits for a core, and in a virtual machine for memory
+//! that it touches for the first time, which no clock of the thread counts. So both are asked: how long it
+//! neither worked nor waited for a core, and how often it slept of its own accord.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +19,12 @@ const SLOW: Duration = Duration::from_micros(250);
 #[derive(Debug)]
 pub(in crate::execute) struct Gauge {
     since: Instant,
-    /// CPU time of this thread at that time.
-    cpu: Duration,
+    /// How long this thread had worked until then, or waited for a core.
+    busy: Duration,
+    /// How often it had slept until then.
+    slept: u64,
+    /// How often it may have slept for want of work.
+    asked: u64,
     writing: Duration,
     writes: u32,
     units: f64,
@@ -25,7 +33,14 @@ pub(in crate::execute) struct Gauge {
 impl Gauge {
     /// Starts for the calling thread.
     pub(in crate::execute) fn new() -> Self {
-        Self { since: Instant::now(), cpu: cpu_time(), writing: Duration::ZERO, writes: 0, units: 0.0 }
+        let (busy, slept) = (busy_time(), sleeps().unwrap_or_default());
+        let (writing, writes) = (Duration::ZERO, 0);
+        Self { since: Instant::now(), busy, slept, asked: 0, writing, writes, units: 0.0 }
+    }
+
+    /// Notes that the thread asked for work, and may have slept until there was some.
+    pub(in crate::execute) fn asked(&mut self) {
+        self.asked += 1;
     }
 
     /// Notes a write of so many units that began at `begun`. Returns how many units a second are written, if
@@ -38,24 +53,43 @@ impl Gauge {
         if self.writes < WRITES || self.writing < TIME {
             return None;
         }
-        let cpu = cpu_time();
-        let waits = waits(self.writing, self.writes, cpu.saturating_sub(self.cpu));
+        let next = Self::new();
+        let slept = sleeps().map(|_| next.slept.saturating_sub(self.slept + self.asked));
+        let waits = waits(self.writing, self.writes, next.busy.saturating_sub(self.busy), slept);
         let speed = self.units / now.saturating_duration_since(self.since).as_secs_f64();
-        *self = Self { since: now, cpu, writing: Duration::ZERO, writes: 0, units: 0.0 };
+        *self = next;
         waits.then_some(speed)
     }
 }
 
-/// Returns whether so many writes waited most of their time; `cpu` is what the thread used meanwhile,
-/// decoding included.
-fn waits(writing: Duration, writes: u32, cpu: Duration) -> bool {
-    writing / writes.max(1) >= SLOW && cpu < writing / 2
+/// Returns whether so many writes waited most of their time.
+///
+/// `busy` is what the thread worked or waited for a core meanwhile, decoding included, and `slept` how often
+/// it slept while there was work, where the system says so.
+fn waits(writing: Duration, writes: u32, busy: Duration, slept: Option<u64>) -> bool {
+    let slept = slept.is_none_or(|slept| slept >= u64::from(writes) / 2);
+    slept && writing / writes.max(1) >= SLOW && busy < writing / 2
 }
 
-fn cpu_time() -> Duration {
+/// Returns how often the calling thread has slept of its own accord, where the system says so.
+fn sleeps() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
+}
+
+/// Returns how long the calling thread has worked, or waited for a core on a busy machine.
+fn busy_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default()) + time_without_core()
+}
+
+/// Returns how long the calling thread has waited for a core, where the system says so.
+fn time_without_core() -> Duration {
+    // Nanoseconds on a core, nanoseconds waiting for one, and how often: `Documentation/scheduler` of Linux.
+    let said = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(said.split(' ').nth(1).and_then(|waited| waited.parse().ok()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -65,10 +99,34 @@ mod tests {
     #[test]
     fn waiting_is_told_from_working() {
         let millis = Duration::from_millis;
-        assert!(waits(millis(100), 20, millis(10)), "a network");
-        assert!(!waits(millis(100), 20, millis(90)), "large files, copied");
-        assert!(!waits(millis(20), 1000, millis(1)), "so short that another thread costs more");
-        assert!(!waits(millis(100), 20, millis(50)), "decoding is as much work");
+        assert!(waits(millis(100), 20, millis(10), Some(60)), "a network");
+        assert!(waits(millis(100), 20, millis(10), None), "a system that does not say");
+        assert!(!waits(millis(100), 20, millis(90), Some(60)), "large files, copied, or a busy machine");
+        assert!(!waits(millis(20), 1000, millis(1), Some(1000)), "so short that another thread costs more");
+        assert!(!waits(millis(100), 20, millis(50), Some(60)), "decoding is as much work");
+        assert!(!waits(millis(100), 20, millis(10), Some(3)), "memory of a virtual machine");
+    }
+
+    #[test]
+    fn waiting_for_a_core_is_no_waiting_for_the_target() {
+        // As many as make every core busy, with one thread more.
+        let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2);
+        let spin = || {
+            let (begun, before) = (Instant::now(), busy_time());
+            while begun.elapsed() < Duration::from_millis(200) {
+                std::hint::spin_loop();
+            }
+            (begun.elapsed(), busy_time() - before)
+        };
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let spinning: Vec<_> = (0..threads).map(|_| scope.spawn(spin)).collect();
+            spinning.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        if std::fs::exists("/proc/thread-self/schedstat").unwrap_or(false) {
+            for (time, busy) in all {
+                assert!(busy * 2 > time, "{busy:?} of {time:?}");
+            }
+        }
     }
 
     #[test]

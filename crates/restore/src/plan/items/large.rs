@@ -31,6 +31,8 @@ pub(crate) struct LargeFile {
     pub(crate) reused: AtomicU64,
     /// Whether any piece was written.
     pub(crate) changed: AtomicBool,
+    /// How many write a piece at this time.
+    writing: AtomicU64,
     /// Pieces in which the target's own file differs.
     ///
     /// Those that are decoded so far, if it is changed in place.
@@ -39,6 +41,20 @@ pub(crate) struct LargeFile {
     /// Whether the disk was full when some of it was written: then all of it is tried again.
     pub(crate) no_room: AtomicBool,
     failed: Mutex<Failed>,
+}
+
+/// A piece that is being written.
+pub(crate) struct Writing<'f> {
+    writing: &'f AtomicU64,
+    /// Whether others wrote pieces of the same file when this one began: systems let them wait for one
+    /// another.
+    pub(crate) shared: bool,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.writing.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What is known of the target's own file, as long as it is only read.
@@ -81,11 +97,18 @@ impl LargeFile {
             there: AtomicU64::default(),
             reused: AtomicU64::default(),
             changed: AtomicBool::default(),
+            writing: AtomicU64::default(),
             decoded: Mutex::default(),
             compared: Mutex::default(),
             no_room: AtomicBool::default(),
             failed: Mutex::default(),
         }
+    }
+
+    /// Notes that a piece is written until what is returned is dropped, and whether others are.
+    pub(crate) fn write(&self) -> Writing<'_> {
+        let shared = self.writing.fetch_add(1, Ordering::Relaxed) > 0;
+        Writing { writing: &self.writing, shared }
     }
 
     /// Notes that a piece ends somewhere, whoever writes it.
