@@ -58,8 +58,8 @@ pub(crate) struct Args {
     /// Keep the restored folders.
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Begin with figures that --json wrote: sets that are measured now replace theirs. Without --work,
-    /// measure nothing.
+    /// Begin with figures that --json wrote: what is measured now replaces theirs. Without --work, measure
+    /// nothing.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
     /// Write tables into this file, each between its markers; may be given more than once.

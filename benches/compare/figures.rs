@@ -98,18 +98,28 @@ impl NetworkFigures {
         Self { server: crate::network::server_name(), columns: Vec::new() }
     }
 
-    /// Adds a column, in place of an earlier one of the same set and distance.
+    /// Adds a column; its rows replace earlier ones of the same set and distance.
     pub(crate) fn put(&mut self, column: Column) {
         column.put_into(&mut self.columns);
     }
 }
 
 impl Column {
-    /// Adds it to others, in place of an earlier one of the same set and distance.
+    /// Adds it to others; its rows replace earlier ones of the same set and distance.
     pub(crate) fn put_into(self, columns: &mut Vec<Self>) {
-        match columns.iter_mut().find(|old| old.set == self.set && old.away == self.away) {
-            Some(old) => *old = self,
-            None => columns.push(self),
+        let is_same = |old: &&mut Self| {
+            (&old.set, old.away, old.files, old.bytes) == (&self.set, self.away, self.files, self.bytes)
+        };
+        let Some(old) = columns.iter_mut().find(is_same) else {
+            columns.retain(|old| old.set != self.set || old.away != self.away);
+            columns.push(self);
+            return;
+        };
+        for row in self.rows {
+            match old.rows.iter_mut().find(|old| old.contestant == row.contestant) {
+                Some(old) => *old = row,
+                None => old.rows.push(row),
+            }
         }
     }
 
@@ -396,9 +406,15 @@ mod tests {
         for column in made_up_latency() {
             column.put_into(&mut figures.latency);
         }
+        let mut again = made_up_latency().remove(1);
+        again.rows = vec![Row::new("kopia-rs", "new"), Row::new("tar", "tar")];
+        again.put_into(&mut figures.latency);
+        let labels = |column: &Column| column.rows.iter().map(|row| row.label.clone()).collect::<Vec<_>>();
+        assert_eq!(labels(&figures.latency[1]), ["new", "cp & co", "tar"]);
+        // Another tree has nothing in common with the earlier one.
         Column { files: 1, ..made_up_latency().remove(1) }.put_into(&mut figures.latency);
-        let files: Vec<_> = figures.latency.iter().map(|column| column.files).collect();
-        assert_eq!(files, [100, 1, 100]);
+        assert_eq!(figures.latency.len(), 3);
+        assert_eq!(labels(&figures.latency[2]), ["kopia-rs & co", "cp & co"]);
         assert!(figures.take_up(Figures { rounds: 9, ..made_up() }).is_err());
         let versions = |kopia: &str| vec![("kopia".into(), kopia.into()), ("cp".into(), "9".into())];
         assert!(figures.take_up(Figures { versions: versions("0.22"), ..made_up() }).is_err());
