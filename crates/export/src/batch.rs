@@ -60,8 +60,8 @@ pub(crate) enum Item {
     Stub(Box<str>, Stub),
 }
 
-/// What was found out about a file that is too long to wait in memory: where the first of its lost bytes begins,
-/// and why they are lost.
+/// What was found out about a file that is too long to wait in memory: where the first of its lost bytes
+/// begins, and why they are lost.
 #[derive(Debug, Default)]
 pub(crate) struct Checked(Mutex<Option<(u64, Defect)>>);
 
@@ -211,7 +211,8 @@ impl Batch {
 
     /// Returns how much of the window it takes.
     pub(crate) fn cost(&self) -> u64 {
-        // Nothing stays of what is only checked, and few such batches wait: whoever makes them waits for them.
+        // Nothing stays of what is only checked. Few such batches wait: whoever makes them waits for them, and
+        // could give back nothing before.
         if self.checked.is_some() {
             return 0;
         }

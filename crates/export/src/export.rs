@@ -18,8 +18,8 @@ use crate::{Error, Format, Observer, Options, Outcome, Result, plan, work};
 
 /// Writes an entry and all below it as an archive.
 ///
-/// All paths in a tar begin with `./`, and a directory that is exported is `./` itself; a file or link gets its
-/// own name. `out` is written to by the thread that calls, in pieces of some 100 KiB or more, and is not
+/// All paths in a tar begin with `./`, and a directory that is exported is `./` itself; a file or link gets
+/// its own name. `out` is written to by the thread that calls, in pieces of some 100 KiB or more, and is not
 /// flushed.
 ///
 /// # Errors

@@ -45,8 +45,8 @@ pub enum Format {
     TarZst,
     /// The same, compressed by gzip.
     TarGz,
-    /// Zip, with modes, owners and times of Unix. Its list of all entries is kept in memory to the end, some 100
-    /// bytes and a name for each.
+    /// Zip, with modes, owners and times of Unix. Its list of all entries is kept in memory to the end, some
+    /// 100 bytes and a name for each.
     Zip,
 }
 

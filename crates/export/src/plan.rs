@@ -58,8 +58,8 @@ impl Visitor for Planner<'_, '_> {
     /// What the archive says of a directory; nothing of a root that is left out.
     type Directory = Option<Attributes>;
 
-    /// A directory comes when its entries do, after the files of the one that it lies in: tar sets the time of
-    /// a directory once it is through with what lies in it.
+    /// A directory comes when its entries do, after the files of the one that it lies in: tar sets the time
+    /// of a directory once it is through with what lies in it.
     fn enter(&mut self, directory: &mut Walked<Option<Attributes>>) -> ControlFlow<()> {
         self.path.enter(&directory.trail);
         if let Some(attributes) = directory.attached {

@@ -1,11 +1,11 @@
 //! Zip archives, with what Info-ZIP adds for Unix: modes, owners, times in seconds, links.
 //!
 //! An archive is its entries, each a header and its bytes, and a list of all of them at the end, the central
-//! directory. That is kept in memory until then: some 100 bytes and a name for each entry. Sizes and places of
-//! 4 GiB and more stand in extra fields (zip64).
+//! directory. That is kept in memory until then: some 100 bytes and a name for each entry. Sizes and places
+//! of 4 GiB and more stand in extra fields (zip64).
 //!
-//! Chunks are compressed on all cores. An entry of few chunks waits for them, so that its header says how long
-//! it is; where compression gains nothing, it is stored. A longer one is followed by its lengths.
+//! Chunks are compressed on all cores. An entry of few chunks waits for them, so that its header says how
+//! long it is; where compression gains nothing, it is stored. A longer one is followed by its lengths.
 
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};

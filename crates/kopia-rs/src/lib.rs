@@ -137,10 +137,10 @@
 //!
 //! # An archive instead of a directory
 //!
-//! [`export`](fn@export::export) writes a tar (plain, or compressed by zstd or gzip) or a zip to
-//! anything that takes bytes, with names, modes, owners, times and links as a restore makes them. Damage never
-//! breaks the archive: a file's bytes are known before its header is written, and one that cannot be had is left
-//! out and named.
+//! [`export`](fn@export::export) writes a tar (plain, or compressed by zstd or gzip) or a zip to anything that
+//! takes bytes, with names, modes, owners, times and links as a restore makes them. Damage never breaks the
+//! archive: a file's bytes are known before its header is written, and one that cannot be had is left out and
+//! named.
 //!
 //! ```
 //! use kopia_rs::export::{Format, Options, export};

@@ -69,12 +69,15 @@ pub(crate) fn open(repository: &Path, password: &str) -> Entry {
     snapshots.iter().next().expect("one snapshot").root().expect("a root")
 }
 
+/// When everything was changed last.
+const TIME: &str = "2020-01-02T03:04:05.000000006Z";
+
 pub(crate) fn file(name: &str, object: &str, size: usize) -> Value {
-    json!({"name": name, "type": "f", "mode": "0644", "size": size, "mtime": "2020-01-02T03:04:05.000000006Z", "obj": object})
+    json!({"name": name, "type": "f", "mode": "0644", "size": size, "mtime": TIME, "obj": object})
 }
 
 pub(crate) fn folder(name: &str, object: &str) -> Value {
-    json!({"name": name, "type": "d", "mode": "0755", "mtime": "2020-01-02T03:04:05.000000006Z", "obj": object})
+    json!({"name": name, "type": "d", "mode": "0755", "mtime": TIME, "obj": object})
 }
 
 pub(crate) fn options(format: Format) -> Options {

@@ -58,7 +58,7 @@ fn an_archive_is_what_a_restore_is() {
         let mut random = Random::new(seed);
         let root = place.root(RepositoryWriter::new().piece_size(700), |writer| {
             let object = directory(writer, &mut random, 0);
-            json!({"name": "data", "type": "d", "mode": "0755", "mtime": "2020-01-01T00:00:00.5Z", "obj": object})
+            crate::common::folder("data", &object)
         });
         let mut options = options([Format::Tar, Format::TarGz][random.within(0..2)]);
         options.window = [1, 5000, 100_000, 64 << 20][random.within(0..4)];

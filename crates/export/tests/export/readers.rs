@@ -96,7 +96,8 @@ pub(crate) fn odd(place: &Place) -> Entry {
         let directory = |name: &str, mode: &str, object: &str| {
             entry(name, json!({"type": "d", "mode": mode, "obj": object}))
         };
-        // A name that leads into folders that the snapshot does not have; a restore gives them to who runs it.
+        // A name that leads into folders that the snapshot does not have; a restore gives these to who runs
+        // it.
         let ours = rustix::process::geteuid().as_raw();
         let group = rustix::process::getegid().as_raw();
         files.push(entry("implied/deep/file", json!({"size": 4, "uid": ours, "gid": group, "obj": text})));

@@ -27,10 +27,10 @@ pub(crate) fn refuse_stream(target: &Path) -> Result<(), Failure> {
     if text != "-" && !is_list && (!is_open_file || target.is_dir()) {
         return Ok(());
     }
-    let failure = Failure::usage(format!("{text} is no place to restore to"))
-        .hint(
-            "`kopia-rs cat WHAT` writes a file's bytes to standard output, `kopia-rs export WHAT` a folder as a tar",
-        );
+    let failure = Failure::usage(format!("{text} is no place to restore to")).hint(
+        "`kopia-rs cat WHAT` writes a file's bytes to standard output, `kopia-rs export WHAT` a folder \
+             as a tar",
+    );
     Err(if text == "-" { failure.hint("for a folder or file of that name, give ./-") } else { failure })
 }
 
