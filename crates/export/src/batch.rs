@@ -225,6 +225,11 @@ impl Batch {
         *self.remaining.get_mut() = self.reads.len();
     }
 
+    /// Returns a step.
+    pub(crate) fn step(&self, number: usize) -> Option<&ReadStep> {
+        self.reads.get(number)
+    }
+
     /// Counts down the steps; returns whether that was the last.
     pub(crate) fn one_done(&self) -> bool {
         self.remaining.fetch_sub(1, Ordering::AcqRel) == 1

@@ -18,8 +18,7 @@ pub(crate) fn run(shared: &Shared<'_>) {
         let work = task.batch.clone();
         let batch = &*work.0;
         let ahead = task.fetched.take();
-        let step = kopia_repository::contents::Steps::reads(&*work).get(task.number);
-        if let Some(step) = step.filter(|_| !shared.is_stopped()) {
+        if let Some(step) = batch.step(task.number).filter(|_| !shared.is_stopped()) {
             let fetched = ahead.unwrap_or_else(|| contents.fetch(step, std::mem::take(&mut buffer)));
             contents.decode(&mut decoder, step, &batch.needs, &fetched, |same, plain| {
                 deliver(shared, batch, same, plain);
