@@ -18,6 +18,10 @@ pub(crate) fn hints(failure: &Failure, kind: ErrorKind, remote: &Remote) -> Vec<
         Failure::NoTls { .. } => vec![StoreHint::SpeakPlain(backend)],
         Failure::WantsTls { .. } => vec![StoreHint::SpeakTls(backend)],
         Failure::Disconnected { .. } if remote.is_plain => vec![StoreHint::PerhapsTls(backend)],
+        // It answers, and breaks off because of what it says.
+        Failure::Disconnected { why, .. } if why.starts_with("not as HTTP is") => {
+            vec![StoreHint::CheckEndpoint(backend)]
+        }
         Failure::Certificate { problem, fingerprint, .. } => {
             certificate(problem, fingerprint.as_ref(), backend)
         }

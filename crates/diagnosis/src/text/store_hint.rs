@@ -212,6 +212,9 @@ fn other_credentials(backend: Backend, is_job: bool) -> &'static str {
         (Backend::Server, true) => {
             "the user is one of `kopia server user list`; KOPIA_PASSWORD is the user's, not the repository's"
         }
+        (Backend::Sftp, false) => {
+            "check the user and the password (--sftp-password), or name another private key with --keyfile FILE"
+        }
         (backend, is_job) => give_credentials(backend, is_job),
     }
 }
