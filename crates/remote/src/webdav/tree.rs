@@ -1,6 +1,7 @@
 //! The directory tree that a server shows.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use kopia_storage::Failure;
 use kopia_storage::sharded::{DirectoryTree, Entry, EntryKind, Fetched, FileTree, Links, Stat, Visitor};
@@ -13,9 +14,11 @@ use crate::http::{Answer, Client, Kind, Request, Trouble};
 /// What is asked of each entry.
 const ASKED: &str = r#"<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/><D:getcontentlength/><D:getlastmodified/></D:prop></D:propfind>"#;
 
-/// The longest answer that is read, in bytes.
-///
-/// An entry takes some 700, and a flat repository of 5 TB has a quarter of a million.
+/// The longest answer that is read while others are, in bytes. An entry takes some 700, and directories of
+/// shards have a few hundred.
+const USUAL_LIMIT: u64 = 4 << 20;
+
+/// The longest answer that is read, in bytes: a flat repository of 5 TB has a quarter of a million entries.
 const LISTING_LIMIT: u64 = 256 << 20;
 
 /// How many directories are listed at once.
@@ -28,12 +31,15 @@ pub(crate) struct Tree {
     access: Access,
     /// The path of the root, encoded, with a slash at its end.
     root: String,
+    /// Held while a long answer is read: many at once would take more memory than there is.
+    long: Mutex<()>,
 }
 
 impl Tree {
     /// Takes the path of the root as requests have it.
     pub(crate) fn new(client: Client, access: Access, root: &str) -> Self {
-        Self { client, access, root: format!("{}/", root.trim_end_matches('/')) }
+        let root = format!("{}/", root.trim_end_matches('/'));
+        Self { client, access, root, long: Mutex::new(()) }
     }
 
     /// Returns how many seconds the clock of this machine is ahead of the server's, if that is known.
@@ -55,9 +61,19 @@ impl Tree {
 
     /// Asks what a path is and, with depth 1, what is in it.
     fn ask(&self, path: &str, depth: &str, kind: Kind) -> io::Result<Vec<Response>> {
+        match self.ask_up_to(USUAL_LIMIT, path, depth, kind) {
+            Err(error) if matches!(Failure::of(&error), Some(Failure::TooLong { .. })) => {
+                let _alone = self.long.lock().unwrap_or_else(PoisonError::into_inner);
+                self.ask_up_to(LISTING_LIMIT, path, depth, kind)
+            }
+            answer => answer,
+        }
+    }
+
+    fn ask_up_to(&self, limit: u64, path: &str, depth: &str, kind: Kind) -> io::Result<Vec<Response>> {
         let mut request = Request::new("PROPFIND", path, kind).with("depth", depth);
         request = request.with_body("application/xml; charset=utf-8", ASKED);
-        request.limit = LISTING_LIMIT;
+        request.limit = limit;
         let answer = self.call(&request)?;
         let responses = (answer.status == 207).then(|| multistatus::parse(&answer.body)).flatten();
         responses.ok_or_else(|| answer.nonsense().into())

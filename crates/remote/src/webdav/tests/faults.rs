@@ -1,5 +1,8 @@
 //! Servers that are none, or that are ill: one error, soon, with little memory.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kopia_storage::ErrorKind;
@@ -52,6 +55,45 @@ fn a_listing_without_an_end_is_an_error() {
     let endless = || Response::new(207, vec![b' '; 1 << 20]).endless();
     let failure = failure(&listing(endless));
     assert!(matches!(failure, Failure::TooLong { .. } | Failure::TimedOut { .. }), "{failure:?}");
+}
+
+/// Sixteen directories are listed at once. Where each answer is long, they come one after the other.
+#[test]
+fn long_listings_are_read_one_at_a_time() {
+    let (asked, long) = (Mutex::new(BTreeSet::new()), Arc::new((AtomicUsize::new(0), AtomicUsize::new(0))));
+    let counted = Arc::clone(&long);
+    let entry = |path: &str| {
+        format!(
+            "<response><href>{path}</href><propstat><prop><resourcetype><collection/></resourcetype></prop>\
+             </propstat></response>"
+        )
+    };
+    let server = HttpServer::start(move |request| {
+        if request.method != "PROPFIND" {
+            return Response::new(200, SHARDS);
+        }
+        let mut entries = entry(&request.path);
+        if request.path == "/dav/" {
+            (0..12).for_each(|number| entries += &entry(&format!("/dav/p{number}/")));
+        } else {
+            // The second time, all of it will be read.
+            if !asked.lock().unwrap().insert(request.path.clone()) {
+                let now = counted.0.fetch_add(1, Ordering::SeqCst) + 1;
+                counted.1.fetch_max(now, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(30));
+                counted.0.fetch_sub(1, Ordering::SeqCst);
+            }
+            entries += &" ".repeat(5 << 20);
+        }
+        Response::new(207, format!("<multistatus>{entries}</multistatus>"))
+    });
+    // An answer that is late would be asked for again, and look like a second one.
+    let mut patient = options();
+    (patient.patience.silence, patient.patience.total) = (Duration::from_secs(60), Duration::from_secs(60));
+    let place = place(format!("http://{}/dav", server.address()));
+    let store = open(&place, &Limits::default(), &patient).unwrap();
+    assert_eq!(store.list("").unwrap(), []);
+    assert_eq!((server.requests().len() >= 25, long.1.load(Ordering::SeqCst)), (true, 1));
 }
 
 #[test]
