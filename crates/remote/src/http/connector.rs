@@ -1,11 +1,13 @@
-//! TLS for the HTTP client, with our own idea of trust.
+//! TLS for the HTTP client, with our own idea of trust, and an end of patience.
 //!
-//! The client's own connector knows roots and no fingerprints. This is its place in the chain: it gets a
-//! connection, to the server or through a proxy, and speaks TLS on it.
+//! The client's own connector knows roots and no fingerprints. [`Tls`] takes its place in the chain: it gets a
+//! connection, to the server or through a proxy, and speaks TLS on it. [`Bounded`] comes last.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
@@ -88,5 +90,75 @@ impl Transport for TlsTransport {
 impl fmt::Debug for TlsTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsTransport").finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    /// When what this thread reads has to end.
+    static END: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Has all reads of this thread fail from an instant on, until it is dropped.
+///
+/// The client reads until a byte of the body comes, and each byte of anything else, such as trailers without
+/// end, lets it wait anew.
+pub(super) struct Until(());
+
+impl Until {
+    /// Bounds reads to a time from now.
+    pub(super) fn after(patience: Duration) -> Self {
+        END.set(Instant::now().checked_add(patience));
+        Self(())
+    }
+}
+
+impl Drop for Until {
+    fn drop(&mut self) {
+        END.set(None);
+    }
+}
+
+/// Keeps to the [`Until`] of whoever reads.
+#[derive(Debug)]
+pub(super) struct Bounded;
+
+impl<In: Transport> Connector<In> for Bounded {
+    type Out = BoundedTransport<In>;
+
+    fn connect(
+        &self,
+        _details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        Ok(chained.map(BoundedTransport))
+    }
+}
+
+/// A connection whose reads have an end.
+#[derive(Debug)]
+pub(super) struct BoundedTransport<In>(In);
+
+impl<In: Transport> Transport for BoundedTransport<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        if END.get().is_some_and(|end| Instant::now() >= end) {
+            return Err(ureq::Error::Timeout(ureq::Timeout::PerRead));
+        }
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
     }
 }

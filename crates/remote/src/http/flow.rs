@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kopia_storage::Failure;
 
 use super::Client;
+use super::connector::Until;
 use crate::patience::is_trickle;
 
 /// A body that is read at the store's pace, and whose server may not be too slow.
@@ -22,11 +23,12 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
-        let started = Instant::now();
+        let (started, silence) = (Instant::now(), self.client.network.options.patience.silence);
+        let until = Until::after(silence);
         let read = self.reader.read(buffer).map_err(|error| self.client.peer().io(error))?;
+        drop(until);
         self.reading += started.elapsed();
         self.received += read as u64;
-        let silence = self.client.network.options.patience.silence;
         if is_trickle(self.received, self.reading, silence) {
             return Err(Failure::TimedOut { host: self.client.host(), after: silence });
         }
@@ -37,6 +39,7 @@ impl<'a> Flow<'a> {
     /// Reads at most so many bytes, for as long as a server may be silent. What comes late is not waited for.
     pub(super) fn beginning(&mut self, most: usize) -> Vec<u8> {
         let (started, silence) = (Instant::now(), self.client.network.options.patience.silence);
+        let _until = Until::after(silence);
         let (mut bytes, mut piece) = (Vec::new(), [0; 4 << 10]);
         while bytes.len() < most && started.elapsed() < silence {
             match self.reader.read(&mut piece) {
@@ -50,6 +53,7 @@ impl<'a> Flow<'a> {
 
     /// Reads to the end if that is near, so that the connection can be kept.
     pub(super) fn finish(&mut self) {
+        let _until = Until::after(self.client.network.options.patience.silence);
         let mut piece = [0; 4 << 10];
         let _ = self.reader.read(&mut piece).and_then(|_| self.reader.read(&mut piece));
     }

@@ -72,7 +72,8 @@ impl Network {
             ().chain(SocksConnector::default())
                 .chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
-                .chain(connector::Tls(tls));
+                .chain(connector::Tls(tls))
+                .chain(connector::Bounded);
         let agent = ureq::Agent::with_parts(config, connector, fault::Names::default());
         let alive = AtomicBool::new(false);
         let noted = Mutex::new(None);

@@ -63,6 +63,22 @@ fn a_head_without_end_counts_as_silence() {
     assert!(matches!(failed(interim.call(&Plain, &Request::get("/"))), Failure::TimedOut { .. }));
 }
 
+/// They come as fast as they can: no read is ever silent, and none gets a byte of the body.
+#[test]
+fn trailers_without_end_count_as_silence() {
+    let chunk = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n \r\n0\r\n";
+    let client = client(false, move |mut stream| {
+        let _request = stream.read(&mut [0; 4096])?;
+        stream.write_all(chunk.as_bytes())?;
+        loop {
+            stream.write_all(&b"x-a: b\r\n".repeat(1000))?;
+        }
+    });
+    assert!(matches!(failed(client.call(&Plain, &Request::get("/"))), Failure::TimedOut { .. }));
+    // Of a blob, what was asked for is there.
+    assert_eq!(range(&client, 0, 1).unwrap(), b" ");
+}
+
 #[test]
 fn the_words_of_a_refusal_are_not_waited_for() {
     for status in ["404 Not Found", "403 Forbidden"] {
