@@ -39,6 +39,8 @@ pub(super) struct Session {
     limits: Limits,
     /// How many bytes are asked for at once.
     read_length: u32,
+    /// Taken by whoever lists a long directory.
+    long: Semaphore,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -120,7 +122,8 @@ impl Session {
             tokio::spawn(Arc::clone(&shared).write_all(queue, output)),
             tokio::spawn(Arc::clone(&shared).read_all(input)),
         ];
-        let mut session = Self { shared, limits: Limits::default(), read_length: PLAIN_READ, tasks };
+        let (limits, long) = (Limits::default(), Semaphore::new(1));
+        let mut session = Self { shared, limits, read_length: PLAIN_READ, long, tasks };
         if extensions.iter().any(|name| name == LIMITS) {
             session.ask_limits().await?;
         }

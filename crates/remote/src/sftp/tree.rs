@@ -97,7 +97,7 @@ impl DirectoryTree for Tree {
             async move { link.session().list(&path).await }
         })?;
         drop(pass);
-        for name in &names {
+        for name in names {
             let stat = stat(&name.attributes);
             let entry = match stat.kind {
                 EntryKind::File | EntryKind::Directory => Entry::known(&name.name, stat),

@@ -15,8 +15,11 @@ use crate::sftp::packet::{Attributes, Name, Reply, Request, Status};
 const RANGE_REQUESTS: usize = 64;
 /// How many requests for more entries of a directory may wait. Servers give some 100 entries at a time.
 const MOST_LISTING_REQUESTS: usize = 16;
-/// How many entries a directory may have. Without shards, a repository of 80 TB has some 4 million packs.
-const MOST_NAMES: usize = 4_000_000;
+/// How many entries a directory may have. Without shards, a repository of 20 TB has some million packs.
+const MOST_NAMES: usize = 1 << 20;
+/// Directories with more entries are listed one after the other: a server that makes names up fills no more
+/// memory than that of one.
+const MOST_AT_ONCE: usize = 16 << 10;
 /// How many answers may bring no name, or begin with one that another began with, before the listing counts
 /// as endless.
 const MOST_IDLE_ANSWERS: usize = 64;
@@ -155,7 +158,7 @@ impl Session {
         let opened = self.send(Request::OpenDirectory(path)).await?;
         let directory = self.handle(opened, "listing", path).await?;
         let mut names: Vec<Name> = Vec::new();
-        let mut progress = Progress::default();
+        let (mut progress, mut alone) = (Progress::default(), None);
         let mut waiting = VecDeque::new();
         // Most directories are small: names, and then that there are no more. Twice as many are asked for
         // with each answer.
@@ -169,6 +172,9 @@ impl Session {
                 Reply::Names(more) => {
                     progress.check(&more, names.len()).map_err(|why| self.endless(why))?;
                     names.extend(more);
+                    if names.len() > MOST_AT_ONCE && alone.is_none() {
+                        alone = self.long.acquire().await.ok();
+                    }
                 }
                 Reply::Status(Status { code: Status::END, .. }) => return Ok(names),
                 Reply::Status(status) if status.code != Status::OK => {
@@ -202,7 +208,7 @@ impl Progress {
             return Err("it gives the same names again, or none");
         }
         if count + more.len() > MOST_NAMES {
-            return Err("it has more than 4 million entries");
+            return Err("it has more than a million entries");
         }
         Ok(())
     }

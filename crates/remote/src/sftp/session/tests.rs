@@ -351,6 +351,19 @@ fn a_directory_is_listed_to_its_end() {
 }
 
 #[test]
+fn a_listing_of_ever_new_names_is_given_up() {
+    let page = |count: u32| (0..1000).map(|number| format!("x{count}-{number}")).collect();
+    let done = list(move |count| Some(page(count)));
+    assert!(
+        matches!(&done, Err(Fault::Final(Failure::EndlessListing { why, .. })) if why.contains("a million")),
+        "{:?}",
+        done.map(|names| names.len())
+    );
+    // As many as there may be.
+    assert_eq!(list(move |count| (count <= 1000).then(|| page(count))).unwrap().len(), 1_000_000);
+}
+
+#[test]
 fn a_listing_without_end_is_given_up() {
     for names in [vec!["a".to_owned(), "b".to_owned()], vec![".".to_owned()], Vec::new()] {
         let done = list(move |_| Some(names.clone()));
