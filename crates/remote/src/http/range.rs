@@ -70,6 +70,8 @@ impl Transfer {
         let ahead = if self.total.is_some() { AT_ONCE } else { UNKNOWN };
         let size = length.min(self.done.saturating_mul(2).max(self.done.saturating_add(ahead)));
         if self.buffer.len() < size {
+            // No more than that: what a buffer may take is counted before.
+            self.buffer.reserve_exact(size - self.buffer.len());
             self.buffer.resize(size, 0);
         }
         self.buffer.get_mut(self.done..size).unwrap_or_default()
