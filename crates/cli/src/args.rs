@@ -42,8 +42,8 @@ pub(crate) use what::{OptionalWhat, What};
                   connected to on this machine (KOPIA_CONFIG_PATH, or its usual place): then nothing has to be given.\n\n\
                   What a URL can say beside the place, as s3://bucket/prefix?region=eu-west-1, can be an option, too: \
                   --region eu-west-1. `kopia-rs connections --kinds` lists all of it.\n\n\
-                  The password is taken from --password-file, else from KOPIA_PASSWORD, else from where kopia stored it, else \
-                  asked for on a terminal.\n\n\
+                  The password is taken from --password-file, else from KOPIA_PASSWORD, else from where kopia stored it (a \
+                  file beside its configuration, or the key ring of the system), else asked for on a terminal.\n\n\
                   Examples:\n  \
                   kopia-rs --repository 's3://backups/laptop/?endpoint=minio.lan:9000' snapshots\n  \
                   export KOPIA_REPOSITORY=/backups/kopia\n  \

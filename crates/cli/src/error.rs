@@ -138,7 +138,10 @@ impl Failure {
         // That a password must be right is no news to whoever just gave one; in a pod, it may be the
         // Secret's, and one that kopia stored was not given.
         let is_given = |source: &Option<PasswordSource>| {
-            !matches!(source, Some(PasswordSource::Stored(_) | PasswordSource::Connection))
+            !matches!(
+                source,
+                Some(PasswordSource::Stored(_) | PasswordSource::KeyRing | PasswordSource::Connection)
+            )
         };
         let is_news = |hint: &&Hint| {
             advice::audience() != Audience::Terminal

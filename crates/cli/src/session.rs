@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 mod choice;
 mod gaps;
+pub(crate) mod key_ring;
 mod opening;
 
 use std::cell::Cell;

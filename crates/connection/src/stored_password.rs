@@ -1,7 +1,7 @@
 //! Passwords that kopia stored when it connected. Authority: Kopia's `internal/passwordpersist`.
 //!
 //! Kopia keeps one in a file beside the configuration, unless it was told to use the key ring of the system.
-//! Key rings are not asked here.
+//! Here is what it is called in one; `kopia-remote` asks for it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kopia_codec::key::Password;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{Error, Result, file};
@@ -18,6 +19,22 @@ pub fn file(config: &Path) -> PathBuf {
     let mut name = OsString::from(config);
     name.push(".kopia-password");
     name.into()
+}
+
+/// Returns what kopia calls the password of a configuration in a key ring. It is another one if the same file
+/// is named in another way.
+///
+/// ```
+/// # use kopia_connection::stored_password::key_ring_name;
+/// let name = key_ring_name("/home/me/.config/kopia/repository.config".as_ref());
+/// // As `printf %s /home/me/.config/kopia/repository.config | sha256sum` has it.
+/// assert_eq!(name, "repository.config-9d6b393445cff035");
+/// ```
+pub fn key_ring_name(config: &Path) -> String {
+    let name = config.file_name().unwrap_or_default().to_string_lossy();
+    let hash = Sha256::digest(config.as_os_str().as_encoded_bytes());
+    let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{name}-{hex}")
 }
 
 /// Reads the password that is stored for a configuration, if one is. It is not trimmed.

@@ -43,6 +43,8 @@ pub enum PasswordSource {
     Environment,
     /// The file that kopia stored it in when it connected.
     Stored(PathBuf),
+    /// The key ring of the system, where kopia stored it when it connected.
+    KeyRing,
     /// A token or URL that says where the repository is.
     Connection,
     /// A person at a terminal.

@@ -242,7 +242,8 @@
 //!
 //! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C
 //! compiler and is slower; `networks` (default, implies `native`) takes all of `s3`, `gcs`, `azure`, `b2`,
-//! `gdrive`, `webdav`, `rclone`, `sftp` and `server`, which can also be taken one by one; `testing` adds
+//! `gdrive`, `webdav`, `rclone`, `sftp` and `server`, which can also be taken one by one; `key-ring` adds
+//! `connect::key_ring`: passwords that kopia stored in the key ring of the system; `testing` adds
 //! `storage::testing`: stores that count and fail, and the test that every store must pass.
 
 pub use kopia_codec::key::Password;
@@ -265,6 +266,8 @@ pub mod connection {
 
 /// How [`connect`](fn@connect) opens, and what.
 pub mod connect {
+    #[cfg(feature = "key-ring")]
+    pub use kopia_remote::key_ring;
     pub use kopia_remote::{Opened, Options, Patience, survey};
 }
 

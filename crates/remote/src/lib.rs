@@ -29,6 +29,8 @@ mod http;
 #[cfg(any(feature = "google", feature = "azure"))]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod jwt;
+#[cfg(feature = "key-ring")]
+pub mod key_ring;
 #[cfg(any(feature = "google", feature = "azure", feature = "b2"))]
 #[allow(dead_code, reason = "each kind of store uses a part of it")]
 mod lease;

@@ -41,6 +41,7 @@ pub mod memory;
 pub mod random;
 pub mod refuse;
 mod scratch;
+pub mod secret_service;
 pub mod secrets;
 pub mod servers;
 pub mod tcp_proxy;

@@ -48,7 +48,7 @@ const COMMANDS: [(&[&str], &str); 11] = [
 ];
 
 /// Options, each with what to use instead.
-const OPTIONS: [(&[&str], &str); 6] = [
+const OPTIONS: [(&[&str], &str); 7] = [
     (
         &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
         "there is none yet; restore the folders that are wanted one by one",
@@ -56,6 +56,10 @@ const OPTIONS: [(&[&str], &str); 6] = [
     (
         &["--password", "-p"],
         "a password is never an argument: use KOPIA_PASSWORD, --password-file or the prompt",
+    ),
+    (
+        &["--use-keyring", "--use-keychain", "--no-use-keyring", "--no-use-keychain"],
+        "leave it out: the key ring is asked where there is no other password, unless KOPIA_USE_KEYRING=false",
     ),
     (
         &["--bucket", "--container", "--url", "--remote-path", "--folder-id"],
@@ -128,6 +132,7 @@ mod tests {
             ("tar x", "kopia-rs export"),
             ("restore a b --exclude c", "one by one"),
             ("status --password x", "never an argument"),
+            ("status --use-keyring", "the key ring is asked"),
             ("status --bucket x", "s3://bucket/prefix"),
             ("snapshots --flat", "leave it out"),
         ] {

@@ -11,14 +11,17 @@ use serde_json::{Value, json};
 
 use crate::args::{Connections, Global, option_help};
 use crate::error::{Exit, Failure};
+use crate::session::key_ring;
 use crate::terminal::output::{self, JsonArray, for_terminal, log_line};
 
 pub(crate) fn run(global: &Global, args: &Connections) -> Result<Exit, Failure> {
     if args.kinds {
         return if global.json { kinds_as_json() } else { list_kinds() }.map_err(Failure::output);
     }
-    let places = places::find(&Environment::of_process());
-    let found: Vec<_> = places.iter().map(Found::look).collect();
+    let environment = Environment::of_process();
+    let places = places::find(&environment);
+    let mut found: Vec<_> = places.iter().map(Found::look).collect();
+    look_into_key_ring(&mut found, &environment);
     if global.json {
         let mut array = JsonArray::new();
         found.iter().try_for_each(|found| array.push(&found.json())).map_err(Failure::output)?;
@@ -38,11 +41,13 @@ pub(crate) fn run(global: &Global, args: &Connections) -> Result<Exit, Failure> 
 struct Found<'p> {
     place: &'p Place,
     connection: Result<Connection, String>,
+    is_in_key_ring: bool,
 }
 
 impl<'p> Found<'p> {
     fn look(place: &'p Place) -> Self {
-        Self { place, connection: place.read().map_err(|error| chain(&error)) }
+        let connection = place.read().map_err(|error| chain(&error));
+        Self { place, connection, is_in_key_ring: false }
     }
 
     fn identity(connection: &Connection) -> Option<String> {
@@ -56,7 +61,7 @@ impl<'p> Found<'p> {
         let mut value = json!({
             "file": file.to_string_lossy(),
             "isDefault": is_default,
-            "hasPassword": self.place.has_password(),
+            "hasPassword": self.place.has_password() || self.is_in_key_ring,
         });
         match &self.connection {
             Ok(connection) => {
@@ -72,9 +77,18 @@ impl<'p> Found<'p> {
     }
 }
 
+/// Looks for passwords that lie beside no configuration. A key ring that fails is not asked again.
+fn look_into_key_ring(found: &mut [Found<'_>], environment: &Environment) {
+    for found in found.iter_mut().filter(|found| !found.place.has_password()) {
+        let Ok(connection) = &found.connection else { continue };
+        let Some(has) = key_ring::has(connection, &found.place.file, environment) else { return };
+        found.is_in_key_ring = has;
+    }
+}
+
 fn list(found: &[Found<'_>]) -> io::Result<()> {
     let mut out = output::out();
-    for (number, Found { place, connection }) in found.iter().enumerate() {
+    for (number, Found { place, connection, is_in_key_ring }) in found.iter().enumerate() {
         let gap = if number > 0 { "\n" } else { "" };
         let default = if place.is_default { " (default)" } else { "" };
         writeln!(out, "{gap}{}{default}", for_terminal(&place.file.display().to_string()))?;
@@ -85,7 +99,11 @@ fn list(found: &[Found<'_>]) -> io::Result<()> {
                 continue;
             }
         };
-        let stored = if place.has_password() { "stored" } else { "not stored" };
+        let stored = match (place.has_password(), is_in_key_ring) {
+            (true, _) => "stored",
+            (false, true) => "stored in the key ring",
+            (false, false) => "not stored",
+        };
         for (name, value) in [
             ("kind", Some(connection.storage.kind().to_string())),
             ("repository", Some(connection.location())),

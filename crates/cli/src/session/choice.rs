@@ -8,6 +8,7 @@ use kopia_rs::diagnosis::Hint;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
 
+use super::key_ring;
 use crate::args::Global;
 use crate::error::Failure;
 use crate::wording::advice;
@@ -34,7 +35,7 @@ impl Choice {
     pub(crate) fn find(global: &Global, environment: &Environment) -> Result<Option<Self>, Failure> {
         let mut choice = match Self::given(global, environment)? {
             Some(choice) => choice,
-            None => match Self::connected(environment)? {
+            None => match Self::connected(global, environment)? {
                 Some(choice) => choice,
                 None => return Ok(None),
             },
@@ -50,7 +51,7 @@ impl Choice {
             return Self::url(Connection::parse(text)?).map(Some);
         }
         if let Some(file) = &global.config {
-            return Self::config(places::resolve(file, environment)).map(Some);
+            return Self::config(places::resolve(file, environment), global, environment).map(Some);
         }
         let unread = |error: io::Error| Failure::failed(format!("the token cannot be read: {error}"));
         let text = match (&global.token, &global.token_file) {
@@ -78,20 +79,24 @@ impl Choice {
         Ok(Self { connection, password, found: None })
     }
 
-    fn config(file: PathBuf) -> Result<Self, Failure> {
-        let connection = config_file::read(&file)?;
+    /// Takes what a configuration holds, with the password that kopia stored.
+    fn config(file: PathBuf, global: &Global, environment: &Environment) -> Result<Self, Failure> {
+        let mut connection = config_file::read(&file)?;
         let stored = || PasswordSource::Stored(connection::stored_password::file(&file));
-        let password = connection.password.is_some().then(stored);
+        let mut password = connection.password.is_some().then(stored);
+        if key_ring::fill(&mut connection, &file, global, environment)? {
+            password = Some(PasswordSource::KeyRing);
+        }
         Ok(Self { connection, password, found: None })
     }
 
     /// Returns what kopia is connected to. Of several, kopia's own default is meant.
-    fn connected(environment: &Environment) -> Result<Option<Self>, Failure> {
+    fn connected(global: &Global, environment: &Environment) -> Result<Option<Self>, Failure> {
         let places = places::find(environment);
         match &places[..] {
             [] => Ok(None),
             [first, rest @ ..] if first.is_default || rest.is_empty() => {
-                let choice = Self::config(first.file.clone())?;
+                let choice = Self::config(first.file.clone(), global, environment)?;
                 Ok(Some(Self { found: Some(first.file.clone()), ..choice }))
             }
             several => {

@@ -59,7 +59,9 @@ pub(crate) fn read(
         PasswordSource::Environment => {
             Ok(Password::new(std::env::var_os("KOPIA_PASSWORD").unwrap_or_default().into_vec()))
         }
-        PasswordSource::Stored(_) | PasswordSource::Connection => stored.cloned().ok_or(NoPassword::NotGiven),
+        PasswordSource::Stored(_) | PasswordSource::KeyRing | PasswordSource::Connection => {
+            stored.cloned().ok_or(NoPassword::NotGiven)
+        }
         PasswordSource::Prompt => typed(),
     }
 }

@@ -13,23 +13,23 @@ use serde_json::{Value, json};
 use crate::common::{KopiaRs, Place};
 
 /// The home of somebody whose kopia is connected.
-struct Home {
-    place: Place,
+pub(crate) struct Home {
+    pub(crate) place: Place,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = Self { place: Place::new() };
         fs::create_dir_all(home.settings()).unwrap();
         home
     }
 
-    fn settings(&self) -> PathBuf {
+    pub(crate) fn settings(&self) -> PathBuf {
         self.place.path("home/.config/kopia")
     }
 
     /// Connects to the golden repository `sources`, whose password is `golden`.
-    fn connect(self, name: &str, password: &str) -> Self {
+    pub(crate) fn connect(self, name: &str, password: &str) -> Self {
         let repository = golden::case("sources").repository.canonicalize().unwrap();
         self.write(name, &config(&storage(&repository)), password)
     }
@@ -41,7 +41,7 @@ impl Home {
         self
     }
 
-    fn command(&self, arguments: &str) -> KopiaRs {
+    pub(crate) fn command(&self, arguments: &str) -> KopiaRs {
         KopiaRs::new(arguments).env("HOME", self.place.path("home"))
     }
 }

@@ -17,6 +17,7 @@ mod failing;
 mod folding;
 mod incomplete;
 mod json_keys;
+mod key_ring;
 mod layouts;
 mod left_behind;
 mod listing;

@@ -171,6 +171,7 @@ pub(super) fn right_password(
 ) -> String {
     let from = match source {
         Some(PasswordSource::File(path) | PasswordSource::Stored(path)) => path.display().to_string(),
+        Some(PasswordSource::KeyRing) => "the key ring".into(),
         Some(PasswordSource::Connection) => "the token or URL".into(),
         Some(PasswordSource::Prompt) => "what is typed".into(),
         Some(PasswordSource::Environment) | None => "KOPIA_PASSWORD".into(),
@@ -181,6 +182,11 @@ pub(super) fn right_password(
                 format!("put the password that the backups are made with into {from}")
             }
             Some(PasswordSource::Prompt) => "type the password that the backups are made with".into(),
+            Some(PasswordSource::KeyRing) => {
+                "set KOPIA_PASSWORD to the password that the backups are made with; it goes before the one in the \
+                 key ring"
+                    .into()
+            }
             Some(PasswordSource::Stored(_) | PasswordSource::Connection) => {
                 "set KOPIA_PASSWORD to the password that the backups are made with; it goes before a stored one".into()
             }

@@ -243,6 +243,7 @@ fn empty_password(source: &PasswordSource) -> String {
         PasswordSource::Stored(path) => {
             format!("the password that kopia stored in {} is empty", path.display())
         }
+        PasswordSource::KeyRing => "the password that kopia stored in the key ring is empty".into(),
         PasswordSource::Connection => "the password of the token or URL is empty".into(),
         PasswordSource::Prompt => "an empty password was typed".into(),
     }
@@ -256,6 +257,9 @@ fn password_as_is(source: &PasswordSource) -> String {
         ),
         PasswordSource::Stored(path) => {
             format!("kopia stored it in {}, and the password may have been changed since", path.display())
+        }
+        PasswordSource::KeyRing => {
+            "kopia stored it in the key ring, and the password may have been changed since".into()
         }
         PasswordSource::Connection => "the password of the token or URL may have been changed since".into(),
         PasswordSource::Environment | PasswordSource::Prompt => {
