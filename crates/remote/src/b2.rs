@@ -12,6 +12,7 @@ pub(crate) mod testing;
 mod tests;
 
 use std::io;
+use std::sync::OnceLock;
 
 use kopia_connection::storage::B2;
 use kopia_connection::{Limits, Storage};
@@ -59,18 +60,38 @@ fn open_at(sign_in: &str, place: &B2, limits: &Limits, options: &Options) -> Res
 /// Looks around in a bucket.
 ///
 /// # Errors
-/// If the connection cannot be used, or there is no such bucket.
+/// If the connection cannot be used.
 pub(crate) fn survey(place: &B2, limits: &Limits, options: &Options) -> Result<Around, Failure> {
-    B2Store::new(SIGN_IN, place, limits, options).map(Around)
+    survey_at(SIGN_IN, place, limits, options)
 }
 
-/// A bucket, to be looked at outside of the prefix, too.
+fn survey_at(sign_in: &str, place: &B2, limits: &Limits, options: &Options) -> Result<Around, Failure> {
+    let account = Account::new(sign_in, place, Network::new(options, limits))?;
+    Ok(Around { account, place: place.clone(), bucket: OnceLock::new() })
+}
+
+/// A bucket, to be looked at outside of the prefix, too. It may not be there.
 #[derive(Debug)]
-pub(crate) struct Around(B2Store);
+pub(crate) struct Around {
+    account: Account,
+    place: B2,
+    /// The bucket's id, once it was found.
+    bucket: OnceLock<String>,
+}
+
+impl Around {
+    fn bucket(&self) -> Result<&str, Failure> {
+        if let Some(id) = self.bucket.get() {
+            return Ok(id);
+        }
+        let id = self.account.bucket_id(&self.place.bucket, &self.place.prefix)?;
+        Ok(self.bucket.get_or_init(|| id))
+    }
+}
 
 impl Surroundings for Around {
     fn root(&self) -> String {
-        self.0.prefix.clone()
+        self.place.prefix.clone()
     }
 
     fn shape(&self) -> Shape {
@@ -78,10 +99,36 @@ impl Surroundings for Around {
     }
 
     fn look(&self, prefix: &str) -> io::Result<Vec<Near>> {
-        let page = self.0.page_up_to(Some("/"), prefix, None);
-        let page = page.map_err(|trouble| trouble.failure(self.0.account.host()))?;
+        let page = page(&self.account, self.bucket()?, Some("/"), prefix, None);
+        let page = page.map_err(|trouble| trouble.failure(self.account.host()))?;
         Ok(page.items.iter().map(|file| Near::new(file.name())).collect())
     }
+
+    fn containers(&self) -> io::Result<Vec<String>> {
+        Ok(self.account.buckets()?)
+    }
+}
+
+/// Fetches a page of names; those that go on behind a delimiter are one.
+fn page(
+    account: &Account,
+    bucket_id: &str,
+    delimiter: Option<&str>,
+    name_prefix: &str,
+    next: Option<&str>,
+) -> Result<Page<File>, Trouble> {
+    let session = account.session()?;
+    let body = json!({
+        "bucketId": bucket_id,
+        "prefix": name_prefix,
+        "delimiter": delimiter,
+        "startFileName": next,
+        "maxFileCount": PAGE,
+    });
+    let request = Request::new("POST", "/b2api/v2/b2_list_file_names", Kind::List)
+        .with_body("application/json", body.to_string());
+    let answer = session.api.call(account, &request)?;
+    answers::files(&answer.body).ok_or_else(|| answer.nonsense().into())
 }
 
 /// Returns what a bucket is called in messages.
@@ -103,37 +150,12 @@ impl B2Store {
         })
     }
 
-    fn page(&self, name_prefix: &str, next: Option<&str>) -> Result<Page<File>, Trouble> {
-        self.page_up_to(None, name_prefix, next)
-    }
-
-    /// Fetches a page of names; those that go on behind a delimiter are one.
-    fn page_up_to(
-        &self,
-        delimiter: Option<&str>,
-        name_prefix: &str,
-        next: Option<&str>,
-    ) -> Result<Page<File>, Trouble> {
-        let session = self.account.session()?;
-        let body = json!({
-            "bucketId": self.bucket_id,
-            "prefix": name_prefix,
-            "delimiter": delimiter,
-            "startFileName": next,
-            "maxFileCount": PAGE,
-        });
-        let request = Request::new("POST", "/b2api/v2/b2_list_file_names", Kind::List)
-            .with_body("application/json", body.to_string());
-        let answer = session.api.call(&self.account, &request)?;
-        answers::files(&answer.body).ok_or_else(|| answer.nonsense().into())
-    }
-
     fn each(&self, id_prefix: &str, take: impl FnMut(File)) -> Result<(), Trouble> {
         let name_prefix = format!("{}{id_prefix}", self.prefix);
         let host = self.account.session()?.api.host();
         let mut advance = Advance::default();
         let fetch = |next: Option<&str>| {
-            let page = self.page(&name_prefix, next)?;
+            let page = page(&self.account, &self.bucket_id, None, &name_prefix, next)?;
             advance.check(&host, page.items.first().map(|file| file.name().to_string()))?;
             Ok(page)
         };

@@ -54,7 +54,8 @@ pub(crate) fn survey(place: &Gcs, limits: &Limits, options: &Options) -> Result<
     let (origin, account) = server(place, &network)?;
     let mut present = place.clone();
     present.point_in_time = None;
-    GcsStore::new(&present, limits, origin, account, &network).map(around::Around)
+    let store = GcsStore::new(&present, limits, origin, account, &network)?;
+    Ok(around::Around { store, environment: options.environment.clone() })
 }
 
 /// Returns which server is asked, and who asks.

@@ -11,12 +11,16 @@ pub(crate) mod testing;
 mod tests;
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use kopia_connection::storage::GoogleDrive;
 use kopia_connection::{Limits, Storage};
 use kopia_format::BlobId;
-use kopia_storage::{BlobBytes, BlobInfo, BlobStore, Error, Failure, ReadProfile, Result, WHOLE_BLOB_LIMIT};
+use kopia_storage::{
+    BlobBytes, BlobInfo, BlobStore, Error, Failure, Near, ReadProfile, Result, Shape, Surroundings,
+    WHOLE_BLOB_LIMIT,
+};
 
 use crate::connect::Options;
 use crate::google::Google;
@@ -59,6 +63,44 @@ pub(crate) fn open(place: &GoogleDrive, limits: &Limits, options: &Options) -> R
     store.map_err(|failure| Error::Open { place: name(place), source: failure.into() })
 }
 
+/// Looks around for other directories.
+///
+/// # Errors
+/// If the connection cannot be used.
+pub(crate) fn survey(place: &GoogleDrive, limits: &Limits, options: &Options) -> Result<Around, Failure> {
+    let network = Network::new(options, limits);
+    let account = Google::new(&place.account, SCOPE, &network)?;
+    DriveStore::unlooked(SERVER, place, limits, Some(account), &network).map(Around)
+}
+
+/// What the account can see. Directories have ids that nobody types from memory, and no paths.
+#[derive(Debug)]
+pub(crate) struct Around(DriveStore);
+
+impl Surroundings for Around {
+    fn root(&self) -> String {
+        String::new()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Keys
+    }
+
+    fn look(&self, prefix: &str) -> io::Result<Vec<Near>> {
+        let page = self.0.page(&listing::all(&self.0.service.id), PAGE, None);
+        let page = page.map_err(|trouble| trouble.failure(&self.0.client.host()))?;
+        let names = page.items.into_iter().map(|file| file.name);
+        Ok(names.filter(|name| name.starts_with(prefix)).map(Near::new).collect())
+    }
+
+    /// Lists directories by id and name.
+    fn containers(&self) -> io::Result<Vec<String>> {
+        let page = self.0.page(listing::DIRECTORIES, PAGE, None);
+        let page = page.map_err(|trouble| trouble.failure(&self.0.client.host()))?;
+        Ok(page.items.iter().map(|folder| format!("{} ({})", folder.id, folder.name)).collect())
+    }
+}
+
 /// Returns what a directory is called in messages.
 fn name(place: &GoogleDrive) -> String {
     Storage::GoogleDrive(place.clone()).to_string()
@@ -72,13 +114,24 @@ impl DriveStore {
         account: Option<Google>,
         network: &Network,
     ) -> Result<Self, Failure> {
-        let client = network.client(Origin::of_url(server)?.0, &Trust::System, "Google Drive")?;
-        let service = Folder { id: place.folder_id.clone(), account };
-        let (place, files, profile) = (name(place), Mutex::default(), objects::profile(limits));
-        let store = Self { place, client, service, files, profile };
+        let store = Self::unlooked(server, place, limits, account, network)?;
         let check = listing::by_prefix(&store.service.id, "kopia.repository");
         store.page(&check, 1, None).map_err(|trouble| trouble.failure(&store.client.host()))?;
         Ok(store)
+    }
+
+    /// Makes one without looking whether it is there.
+    fn unlooked(
+        server: &str,
+        place: &GoogleDrive,
+        limits: &Limits,
+        account: Option<Google>,
+        network: &Network,
+    ) -> Result<Self, Failure> {
+        let client = network.client(Origin::of_url(server)?.0, &Trust::System, "Google Drive")?;
+        let service = Folder { id: place.folder_id.clone(), account };
+        let (place, files, profile) = (name(place), Mutex::default(), objects::profile(limits));
+        Ok(Self { place, client, service, files, profile })
     }
 
     fn page(&self, query: &str, most: usize, next: Option<&str>) -> Result<Page<File>, Trouble> {

@@ -21,6 +21,9 @@ use crate::lease::{Lease, Renewed};
 use crate::oauth::{Issuer, token};
 use account::{Account, External, Impersonated, Place, Service, User};
 
+/// The variables that name a project to Google's own programs.
+pub(crate) const PROJECT: [&str; 3] = ["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT", "GCLOUD_PROJECT"];
+
 /// The scope by which a token may ask for another one.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
@@ -76,6 +79,17 @@ impl Google {
     /// Returns what the source of the credentials is called.
     pub(crate) fn source_of(&self) -> &str {
         &self.origin.name
+    }
+
+    /// Finds the project whose buckets are meant: the one of the variables, else of the credentials, else of
+    /// the machine.
+    pub(crate) fn project(&self) -> Option<String> {
+        let environment = &self.network.options().environment;
+        let set = PROJECT.iter().find_map(|name| environment.var(name)).map(str::to_string);
+        set.or_else(|| match &self.origin.source {
+            Source::Account(account) => account.project().map(str::to_string),
+            Source::Metadata(host) => ambient::project(&self.network, &self.origin.name, host),
+        })
     }
 
     /// Adds the token to a request.

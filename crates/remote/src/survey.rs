@@ -23,6 +23,8 @@ pub fn survey(connection: &Connection, options: &Options) -> Result<Option<Box<d
         Storage::B2(place) => crate::b2::survey(place, limits, options).map(some),
         #[cfg(feature = "gcs")]
         Storage::Gcs(place) => crate::gcs::survey(place, limits, options).map(some),
+        #[cfg(feature = "gdrive")]
+        Storage::GoogleDrive(place) => crate::gdrive::survey(place, limits, options).map(some),
         #[cfg(feature = "rclone")]
         Storage::Rclone(place) => Ok(some(crate::rclone::survey(place, limits, options))),
         #[cfg(feature = "s3")]

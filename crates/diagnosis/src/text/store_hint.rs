@@ -81,6 +81,7 @@ impl StoreHint {
                 let (names, ellipsis) = (names.join(", "), if *more { ", …" } else { "" });
                 let kind = match backend {
                     Backend::Azure => "containers",
+                    Backend::GoogleDrive => "folders",
                     Backend::Rclone => "remotes",
                     _ => "buckets",
                 };

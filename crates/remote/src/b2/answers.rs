@@ -120,6 +120,12 @@ pub(super) fn bucket(body: &[u8], name: &str) -> Option<Option<Bucket>> {
     Some(found.map(|bucket| Bucket { id: bucket.bucket_id, name: Some(bucket.bucket_name) }))
 }
 
+/// Reads the names of all buckets of such an answer; `None` if it is none.
+pub(super) fn buckets(body: &[u8]) -> Option<Vec<String>> {
+    let written: Buckets = serde_json::from_slice(body).ok()?;
+    Some(written.buckets.into_iter().map(|bucket| bucket.bucket_name).collect())
+}
+
 /// Reads the answer of `b2_list_file_names`; `None` if it is none.
 pub(super) fn files(body: &[u8]) -> Option<Page<File>> {
     let written: Files = serde_json::from_slice(body).ok()?;

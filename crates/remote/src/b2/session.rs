@@ -130,6 +130,20 @@ impl Account {
         bucket.map(|bucket| bucket.id).ok_or_else(no_bucket)
     }
 
+    /// Lists the buckets that the key may know of.
+    pub(super) fn buckets(&self) -> Result<Vec<String>, Failure> {
+        let session = self.session()?;
+        if let Some(only) = &session.authorization.bucket {
+            return Ok(only.name.iter().cloned().collect());
+        }
+        let body = json!({"accountId": session.authorization.account});
+        let request = Request::new("POST", "/b2api/v2/b2_list_buckets", Kind::Other)
+            .with_body("application/json", body.to_string());
+        let answer = session.api.call(self, &request);
+        let answer = answer.map_err(|trouble| trouble.failure(&session.api.host()))?;
+        answers::buckets(&answer.body).ok_or_else(|| answer.nonsense())
+    }
+
     fn check_rights(&self, given: &Authorization, name: &str, prefix: &str) -> Result<(), Failure> {
         let host = self.host();
         for (right, action) in [("listFiles", "listing"), ("readFiles", "reading")] {

@@ -79,7 +79,8 @@ impl Fake {
     }
 
     fn buckets(asked: &Value) -> Response {
-        let is_there = asked["bucketName"] == "bucket" && asked["accountId"] == "account";
+        assert_eq!(asked["accountId"], "account");
+        let is_there = asked["bucketName"] == "bucket" || asked["bucketName"].is_null();
         let buckets = if is_there { json!([{"bucketId": "id1", "bucketName": "bucket"}]) } else { json!([]) };
         Response::new(200, json!({"buckets": buckets}).to_string())
     }
@@ -216,6 +217,36 @@ fn what_b2_refuses_is_told_apart() {
     assert!(cap.contains("cap of calls is reached") && cap.contains("midnight"), "{cap}");
     assert!(matches!(listed(401, "unauthorized"), Failure::NotPermitted { .. }));
     assert!(matches!(listed(400, "bad_request"), Failure::Refusal { message, .. } if message == "words"));
+}
+
+#[test]
+fn what_lies_around_is_seen_and_which_buckets_there_are() {
+    let around = |bucket: &str, bad: Bad| {
+        let fake = Fake {
+            files: vec![("k/p1".into(), vec![1]), ("zzz".into(), vec![2])],
+            bad,
+            tokens: 0.into(),
+            uses: 0.into(),
+            url: OnceLock::new(),
+        };
+        let fake = Arc::new(fake);
+        let shared = Arc::clone(&fake);
+        let server = HttpServer::start(move |asked| shared.answer(asked));
+        let url = format!("http://{}", server.address());
+        fake.url.set(url.clone()).unwrap();
+        let around = survey_at(&url, &place(bucket, "k/", KEY), &Limits::default(), &Options::default());
+        (around.unwrap(), server)
+    };
+    let (there, _server) = around("bucket", Bad::default());
+    assert_eq!(there.root(), "k/");
+    assert_eq!(there.look("").unwrap().len(), 2);
+    assert_eq!(there.containers().unwrap(), ["bucket"]);
+    let (missing, _server) = around("nothere", Bad::default());
+    assert!(missing.look("").is_err());
+    assert_eq!(missing.containers().unwrap(), ["bucket"]);
+    // A key for one bucket may know no others.
+    let (other, _server) = around("nothere", Bad { other_bucket: true, ..Bad::default() });
+    assert_eq!(other.containers().unwrap(), ["other"]);
 }
 
 #[test]

@@ -46,6 +46,21 @@ pub(super) fn page(body: &[u8]) -> Option<Page<Item>> {
     Some(Page { items: written.items, next: written.next_page_token.filter(|token| !token.is_empty()) })
 }
 
+/// Reads the names of buckets; `None` if it is no list of them.
+pub(super) fn buckets(body: &[u8]) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Bucket {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    struct Buckets {
+        #[serde(default)]
+        items: Vec<Bucket>,
+    }
+    let Buckets { items } = serde_json::from_slice(body).ok()?;
+    Some(items.into_iter().map(|bucket| bucket.name).collect())
+}
+
 /// Reads the names of one level: of objects, and what the others have in common. `None` is no listing.
 pub(super) fn level(body: &[u8]) -> Option<Vec<Near>> {
     #[derive(Deserialize)]

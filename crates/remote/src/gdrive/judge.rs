@@ -47,7 +47,7 @@ impl Service for Folder {
                 })
             }
             (404, _) if request.kind == Kind::List => Verdict::Fail(Failure::NoContainer {
-                kind: "directory",
+                kind: "folder",
                 name: format!("{} (or it is not shared with the account)", self.id),
                 host: host(),
             }),

@@ -50,6 +50,14 @@ pub(super) fn by_prefix(folder: &str, prefix: &str) -> String {
     query
 }
 
+/// The query for all directories that the account can see.
+pub(super) const DIRECTORIES: &str = "mimeType = 'application/vnd.google-apps.folder' and trashed = false";
+
+/// Returns the query for all that is in a directory, Kopia's and others'.
+pub(super) fn all(folder: &str) -> String {
+    format!("'{}' in parents and trashed = false", escaped(folder))
+}
+
 /// Returns the query for the files in a directory with one name.
 pub(super) fn by_name(folder: &str, id: &BlobId) -> String {
     format!("{} and name = '{}'", in_folder(folder), escaped(id.as_str()))

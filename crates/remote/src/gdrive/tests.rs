@@ -40,6 +40,10 @@ fn drive(files: &Files, asked: &Asked) -> Response {
     }
     let query = parameter(&asked.path, "q").unwrap();
     let folder = query.split('\'').nth(1).unwrap();
+    if folder == "application/vnd.google-apps.folder" {
+        let folders = json!([{"id": "0B1", "name": "backups"}, {"id": "folder", "name": "kopia"}]);
+        return Response::new(200, json!({"files": folders}).to_string());
+    }
     if !files.iter().any(|(_, _, other)| *other == folder) && folder != "folder" {
         return Response::new(
             404,
@@ -163,7 +167,7 @@ fn what_drive_refuses_is_told_apart() {
             .to_string();
         answering("folder", move |_| Response::new(status, body.clone())).unwrap_err()
     };
-    assert!(matches!(answer(404, "notFound"), Failure::NoContainer { kind: "directory", .. }));
+    assert!(matches!(answer(404, "notFound"), Failure::NoContainer { kind: "folder", .. }));
     assert!(matches!(answer(401, "authError"), Failure::WrongKey { .. }));
     assert!(matches!(answer(403, "insufficientFilePermissions"), Failure::NotPermitted { .. }));
     assert!(
@@ -181,4 +185,15 @@ fn what_drive_refuses_is_told_apart() {
         _ => drive(&Vec::new(), asked),
     });
     assert_eq!(served.unwrap().server.requests().len(), 4, "a limit of the rate is waited for");
+}
+
+#[test]
+fn other_directories_are_named_by_id_and_name() {
+    let served = serve(vec![("p1".into(), vec![1], "folder"), ("notes".into(), vec![], "folder")]).unwrap();
+    let Served { store, server: _server } = served;
+    let around = Around(store);
+    assert_eq!(around.containers().unwrap(), ["0B1 (backups)", "folder (kopia)"]);
+    let names =
+        |prefix: &str| around.look(prefix).unwrap().into_iter().map(|near| near.name).collect::<Vec<_>>();
+    assert_eq!((names("").len(), names("n")), (2, vec!["notes".to_string()]));
 }

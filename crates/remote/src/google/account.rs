@@ -32,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) key: Secret,
     pub(crate) key_id: Option<String>,
     pub(crate) token_url: String,
+    /// The project that it belongs to.
+    pub(crate) project: Option<String>,
 }
 
 /// A user who signed in.
@@ -41,6 +43,8 @@ pub(crate) struct User {
     pub(crate) client_secret: Secret,
     pub(crate) refresh_token: Secret,
     pub(crate) token_url: String,
+    /// The project that the user works with.
+    pub(crate) project: Option<String>,
 }
 
 /// Somebody whom another cloud or cluster vouches for: workload identity federation.
@@ -95,9 +99,21 @@ struct Written {
     credential_source: Option<Value>,
     source_credentials: Option<Box<Written>>,
     delegates: Option<Vec<String>>,
+    project_id: Option<String>,
+    quota_project_id: Option<String>,
 }
 
 impl Account {
+    /// Returns the project that the credentials name.
+    pub(crate) fn project(&self) -> Option<&str> {
+        match self {
+            Self::Service(service) => service.project.as_deref(),
+            Self::User(user) => user.project.as_deref(),
+            Self::Impersonated(other) => other.source.project(),
+            Self::External(_) => None,
+        }
+    }
+
     /// Reads the text of a file. The error says in words what is wrong with it.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         // The error of serde_json may quote values.
@@ -129,6 +145,7 @@ impl Service {
             email: wanted(written.client_email, "client_email")?,
             key: wanted(written.private_key, "private_key")?.into(),
             key_id: written.private_key_id.filter(|id| !id.is_empty()),
+            project: written.project_id.filter(|id| !id.is_empty()),
             token_url: written.token_uri.filter(|url| !url.is_empty()).unwrap_or_else(|| TOKEN_URL.into()),
         })
     }
@@ -140,6 +157,7 @@ impl User {
             client_id: wanted(written.client_id, "client_id")?,
             client_secret: wanted(written.client_secret, "client_secret")?.into(),
             refresh_token: wanted(written.refresh_token, "refresh_token")?.into(),
+            project: written.quota_project_id.filter(|id| !id.is_empty()),
             token_url: written.token_uri.filter(|url| !url.is_empty()).unwrap_or_else(|| TOKEN_URL.into()),
         })
     }
@@ -217,7 +235,8 @@ mod tests {
 
     #[test]
     fn every_type_is_read() {
-        let json = br#"{"type":"service_account","client_email":"a@p.iam","private_key":"PEM","private_key_id":"1"}"#;
+        let json = br#"{"type":"service_account","client_email":"a@p.iam","private_key":"PEM","private_key_id":"1","project_id":"p"}"#;
+        assert_eq!(Account::parse(json).unwrap().project(), Some("p"));
         let Ok(Account::Service(service)) = Account::parse(json) else { panic!() };
         assert_eq!(
             (&*service.email, service.key.reveal(), &*service.token_url),

@@ -69,13 +69,7 @@ pub(super) fn of_metadata(
     host: &str,
     scope: &str,
 ) -> Result<Lease<Secret>, Failure> {
-    // On a machine outside of Google's cloud nobody answers there, which is to be found out soon.
-    let mut options = network.options().clone();
-    options.patience.connect = Duration::from_secs(2);
-    options.patience.dead = Duration::from_secs(2);
-    options.patience.silence = Duration::from_secs(5);
-    options.patience.tries = 3;
-    let network = Network::new(&options, &Limits::default());
+    let network = soon(network);
     let path = "computeMetadata/v1/instance/service-accounts/default/token";
     let url = format!("http://{host}/{path}?scopes={}", encoded(scope));
     let request = Request::new("GET", "", Kind::Other).with("metadata-flavor", "Google");
@@ -87,4 +81,24 @@ pub(super) fn of_metadata(
             looked: format!("{VARIABLE}, gcloud's application_default_credentials.json, {name}: {other}"),
         },
     })
+}
+
+/// Asks the metadata server which project the machine belongs to.
+pub(super) fn project(network: &Network, name: &str, host: &str) -> Option<String> {
+    let network = soon(network);
+    let url = format!("http://{host}/computeMetadata/v1/project/project-id");
+    let request = Request::new("GET", "", Kind::Other).with("metadata-flavor", "Google");
+    let answer = Issuer { network: &network, source_of: name }.ask(&url, request).ok()?;
+    Some(answer.text().trim().to_string()).filter(|project| !project.is_empty())
+}
+
+/// Makes a network that waits for a short time only: on a machine outside of Google's cloud nobody answers
+/// there, which is to be found out soon.
+fn soon(network: &Network) -> Network {
+    let mut options = network.options().clone();
+    options.patience.connect = Duration::from_secs(2);
+    options.patience.dead = Duration::from_secs(2);
+    options.patience.silence = Duration::from_secs(5);
+    options.patience.tries = 3;
+    Network::new(&options, &Limits::default())
 }

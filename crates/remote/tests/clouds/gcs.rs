@@ -4,8 +4,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_connection::storage::Gcs;
-use kopia_connection::{Environment, Storage};
+use kopia_connection::{Connection, Environment, Storage};
 use kopia_format::BlobId;
+use kopia_remote::{Options, survey};
 use kopia_storage::testing::conformance;
 use kopia_storage::{BlobStore, Failure};
 use kopia_testkit::servers::{self, Server};
@@ -51,13 +52,19 @@ impl Fake {
         self.post(&target, "application/x-kopia", bytes);
     }
 
-    fn open(&self, bucket: &str, prefix: &str) -> kopia_storage::Result<Box<dyn BlobStore>> {
+    fn place(bucket: &str, prefix: &str) -> Storage {
         let mut place = Gcs::default();
         place.bucket = bucket.into();
         place.prefix = prefix.into();
-        let host = format!("127.0.0.1:{}", self.server.port());
-        let environment: Environment = [("STORAGE_EMULATOR_HOST", host)].into_iter().collect();
-        super::open(Storage::Gcs(place), environment)
+        Storage::Gcs(place)
+    }
+
+    fn environment(&self) -> Environment {
+        [("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{}", self.server.port()))].into_iter().collect()
+    }
+
+    fn open(&self, bucket: &str, prefix: &str) -> kopia_storage::Result<Box<dyn BlobStore>> {
+        super::open(Self::place(bucket, prefix), self.environment())
     }
 }
 
@@ -118,4 +125,14 @@ fn a_repository_of_kopias_own_reads_right() {
     let snapshots = repository.snapshots().unwrap();
     assert_eq!(snapshots.iter().count(), 1);
     assert!(repository.verify(&Default::default(), &()).unwrap().is_sound());
+}
+
+#[test]
+fn other_buckets_are_named() {
+    let Some(fake) = Fake::start() else { return };
+    let bucket = fake.bucket("", &[]);
+    let mut options = Options::default();
+    options.environment = fake.environment();
+    let around = survey(&Connection::new(Fake::place("nothere", "k/")), &options).unwrap().unwrap();
+    assert_eq!(around.containers().unwrap(), [bucket]);
 }
