@@ -38,7 +38,14 @@ pub(crate) fn open(place: &WebDav, limits: &Limits, options: &Options) -> Result
         }
         result => result,
     };
-    let store = store.map_err(|error| if is_missing(&error) { missing(place, error) } else { error })?;
+    let store = match store {
+        // One without a page for browsers says so of everything but its interface.
+        Err(error) if is_missing(&error) => match tree(path::encoded)?.kopia() {
+            Some(failure) => return Err(refused(place, failure)),
+            None => return Err(missing(place, error)),
+        },
+        store => store?,
+    };
     if let Some(problem) = store.layout_problem() {
         (options.notice)(problem);
     }
@@ -104,8 +111,9 @@ fn tree(place: &WebDav, network: &Network, root: fn(&str) -> String) -> Result<T
     };
     // A password is not shown to a network before it is known that the server wants it so.
     let at_once = origin.is_secure() || matches!(origin.host(), "127.0.0.1" | "::1" | "localhost");
+    let access = Access::new(credentials, at_once).at(&origin);
     let client = network.client(origin, &trust, "a WebDAV server")?;
-    Ok(Tree::new(client, Access::new(credentials, at_once), &root(path)))
+    Ok(Tree::new(client, access, &root(path)))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use kopia_storage::Failure;
 
 use super::challenge::{self, Challenge};
 use super::digest::Digest;
-use crate::http::{Answer, Request, Service, Verdict};
+use crate::http::{Answer, Origin, Request, Service, Verdict};
 
 /// A user and a password.
 pub(crate) struct Credentials {
@@ -32,6 +32,14 @@ enum Scheme {
     Digest(Digest),
 }
 
+/// What is said of a Kopia server.
+const KOPIA: &str = "it is a Kopia server and speaks no WebDAV";
+
+/// Returns whether an answer comes from a Kopia server: it sets cookies for its web page, whatever was asked.
+pub(super) fn is_kopia(answer: &Answer) -> bool {
+    answer.header_values("set-cookie").any(|cookie| cookie.starts_with("Kopia-"))
+}
+
 /// What ends all requests once it is there.
 type Watch = Box<dyn Fn() -> Option<Failure> + Send + Sync>;
 
@@ -40,13 +48,49 @@ pub(crate) struct Access {
     credentials: Option<Credentials>,
     scheme: Mutex<Scheme>,
     watch: Option<Watch>,
+    /// How a Kopia server would be written that is at the same place.
+    kopia: String,
 }
 
 impl Access {
     /// Takes credentials, which are shown `at_once` where nobody can listen.
     pub(crate) fn new(credentials: Option<Credentials>, at_once: bool) -> Self {
         let scheme = if at_once { Scheme::Basic } else { Scheme::Unknown };
-        Self { credentials, scheme: Mutex::new(scheme), watch: None }
+        Self { credentials, scheme: Mutex::new(scheme), watch: None, kopia: String::new() }
+    }
+
+    /// Takes where the server is, to say what to write where it turns out to be one of Kopia.
+    #[must_use]
+    pub(super) fn at(self, origin: &Origin) -> Self {
+        // Kopia has a port of its own where none is named.
+        let place = match origin.authority() {
+            authority if authority.rsplit(']').next().is_some_and(|end| end.contains(':')) => authority,
+            authority => format!("{authority}:{}", origin.port()),
+        };
+        let of_page = format!("kopia+{}://USER@{place}, for the user of its web page", origin.scheme());
+        let kopia = match origin.is_secure() {
+            true => {
+                format!("kopia://USER@HOST@{place}, with the user's password as KOPIA_PASSWORD, or {of_page}")
+            }
+            false => of_page,
+        };
+        Self { kopia, ..self }
+    }
+
+    /// Returns how a Kopia server would be written that is at the same place.
+    #[cfg(test)]
+    pub(super) fn kopia(&self) -> &str {
+        &self.kopia
+    }
+
+    /// Returns whether a failure is that of [`Self::not_webdav`].
+    pub(super) fn is_of_kopia(failure: &Failure) -> bool {
+        matches!(failure, Failure::Refusal { message, .. } if message.starts_with(KOPIA))
+    }
+
+    /// Makes the failure of a Kopia server that was taken for one of WebDAV.
+    pub(super) fn not_webdav(&self, answer: &Answer) -> Failure {
+        answer.refusal("", &format!("{KOPIA}: write {}", self.kopia))
     }
 
     /// Makes requests fail once `watch` says that and why they must.
@@ -70,9 +114,7 @@ impl Access {
         let host = answer.host.clone();
         let offered: Vec<_> = answer.header_values("www-authenticate").flat_map(challenge::parse).collect();
         if offered.iter().any(|challenge| challenge.get("realm") == Some("Kopia")) {
-            let why =
-                "it is one of Kopia, and no WebDAV server: write kopia:// or, without TLS, kopia+http://";
-            return Verdict::Fail(answer.refusal("", why));
+            return Verdict::Fail(self.not_webdav(answer));
         }
         let Some(credentials) = &self.credentials else {
             let looked = "the connection, its URL and ~/.netrc".into();
@@ -143,6 +185,7 @@ impl Service for Access {
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
         match answer.status {
             401 => self.unbelieved(request, answer),
+            _ if is_kopia(answer) => Verdict::Fail(self.not_webdav(answer)),
             403 => Verdict::Fail(Failure::NotPermitted {
                 host: answer.host.clone(),
                 action: format!("{} {}", request.method, request.path),

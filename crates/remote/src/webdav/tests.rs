@@ -155,15 +155,33 @@ fn a_layout_that_makes_no_sense_is_told() {
 
 #[test]
 fn a_server_of_kopia_itself_is_told() {
-    let server = HttpServer::start(|_| {
-        Response::new(401, "Access denied.\n").header("www-authenticate", "Basic realm=\"Kopia\"")
-    });
-    let mut place = place(format!("http://{}", server.address()));
-    for username in [place.username.clone(), None] {
-        place.username = username;
-        let error = opened(&place).unwrap_err();
-        let why = std::error::Error::source(&error).unwrap().to_string();
-        assert!(why.contains("kopia+http://"), "{why}");
+    // To nobody, to a user of the repository, and to the user of its page, as kopia 0.23.1 answers each.
+    let cookie = |response: Response| response.header("set-cookie", "Kopia-Auth=eyJh; Path=/");
+    let answers: [fn() -> Response; 3] = [
+        || Response::new(401, "Access denied.\n").header("www-authenticate", "Basic realm=\"Kopia\""),
+        || Response::new(403, "UI Access denied.\n"),
+        || Response::new(200, "<!doctype html>\n<html lang=\"en\">").header("content-type", "text/html"),
+    ];
+    for answer in answers {
+        let server = HttpServer::start(move |_| cookie(answer()));
+        let mut place = place(format!("http://{}", server.address()));
+        for username in [place.username.clone(), None] {
+            place.username = username;
+            let error = opened(&place).unwrap_err();
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            let write = format!("write kopia+http://USER@{}", server.address());
+            assert!(why.contains("it is a Kopia server") && why.contains(&write), "{why}");
+        }
+    }
+    // Kopia's own port is meant where none is written, so that a usual one is.
+    for (url, write) in [
+        ("https://backups.lan", "kopia://USER@HOST@backups.lan:443, "),
+        ("https://backups.lan:8443/", "kopia://USER@HOST@backups.lan:8443, "),
+        ("https://[::1]", "kopia://USER@HOST@[::1]:443, "),
+        ("http://backups.lan", "kopia+http://USER@backups.lan:80, "),
+    ] {
+        let access = Access::new(None, false).at(&Origin::of_url(url).unwrap().0);
+        assert!(access.kopia().contains(write), "{}", access.kopia());
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use kopia_storage::Failure;
 use kopia_storage::sharded::{DirectoryTree, Entry, EntryKind, Fetched, FileTree, Links, Stat, Visitor};
 
-use super::access::Access;
+use super::access::{Access, is_kopia};
 use super::multistatus::{self, Response};
 use super::path;
 use crate::http::{Answer, Client, Kind, Request, Trouble};
@@ -47,6 +47,16 @@ impl Tree {
         self.client.clock_ahead()
     }
 
+    /// Asks for what only a Kopia server has, and returns what is said of one.
+    pub(super) fn kopia(&self) -> Option<Failure> {
+        let status = Request::new("GET", "/api/v1/control/status", Kind::Other);
+        match self.client.call(&self.access, &status) {
+            Ok(answer) => is_kopia(&answer).then(|| self.access.not_webdav(&answer)),
+            Err(Trouble::Failed(failure)) => Access::is_of_kopia(&failure).then_some(failure),
+            Err(_) => None,
+        }
+    }
+
     fn file(&self, file: &[u8]) -> String {
         format!("{}{}", self.root, path::encoded_bytes(file))
     }
@@ -76,7 +86,10 @@ impl Tree {
         request.limit = limit;
         let answer = self.call(&request)?;
         let responses = (answer.status == 207).then(|| multistatus::parse(&answer.body)).flatten();
-        responses.ok_or_else(|| answer.nonsense().into())
+        responses.ok_or_else(|| {
+            let failure = if is_kopia(&answer) { self.access.not_webdav(&answer) } else { answer.nonsense() };
+            failure.into()
+        })
     }
 
     fn call(&self, request: &Request) -> io::Result<Answer> {

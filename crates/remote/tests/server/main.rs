@@ -171,6 +171,34 @@ fn a_wrong_user_password_or_certificate_is_told() {
     open(&certificate).expect("the certificate is its own authority");
 }
 
+/// `https://` and a port of one's own may be anything; the answer says what it is, and what to write.
+#[test]
+#[cfg(feature = "webdav")]
+fn a_url_as_browsers_have_it_is_told_how_it_is_written() {
+    if servers::kopia().is_none() {
+        return;
+    }
+    let kopia = Kopia::serve(&golden::case("epochs"));
+    let (place, fingerprint) = (kopia.url(), kopia.fingerprint());
+    let place = place.strip_prefix("https://").unwrap();
+    for user in ["", "alice@", "ui:ui@", "alice%40laptop:wonderland@"] {
+        let url = format!("https://{user}{place}?server-cert-fingerprint={fingerprint}");
+        let error = connect(&Connection::parse(&url).unwrap(), &Options::default()).err().unwrap();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            why.contains(&format!(
+                "it is a Kopia server and speaks no WebDAV: write kopia://USER@HOST@{place}"
+            )),
+            "{why}"
+        );
+        assert!(!why.contains("wonderland"), "{why}");
+    }
+    let written = format!("kopia://alice@laptop@{place}?server-cert-fingerprint={fingerprint}");
+    let mut connection = Connection::parse(&written).unwrap();
+    connection.password = Some(kopia::PASSWORD.into());
+    open(&connection).unwrap();
+}
+
 fn rest_connection(kopia: &Kopia, user: &str, host: Option<&str>, password: &str) -> Connection {
     let mut server = Server::default();
     server.url = kopia.url();
