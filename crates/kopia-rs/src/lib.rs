@@ -42,8 +42,8 @@
 //! [`connect`](fn@connect) opens what it says. Neither looks at variables or the home directory unless it is
 //! given them as an [`Environment`](connection::Environment). All calls block, and may come from within an
 //! asynchronous runtime: what is asynchronous inside has threads of its own. A store that is not there is an
-//! implementation of [`BlobStore`](storage::BlobStore): `examples/own-store` has one on top of
-//! `object_store`.
+//! implementation of [`BlobStore`](storage::BlobStore), or of the four functions of
+//! [`PlainStore`](storage::PlainStore): `examples/own-store` has one on top of `object_store`, in 40 lines.
 //!
 //! ```
 //! use kopia_rs::connect::{Opened, Options};

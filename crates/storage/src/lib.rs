@@ -9,6 +9,7 @@
 //! | [`filesystem`] | a directory on a local or mounted disk | `repo/blob/filesystem` |
 //! | [`sharded`] | where blobs lie in directories, here or on a server | `repo/blob/sharded` |
 //! | [`memory`] | blobs in memory, for tests and embedding | `internal/blobtesting/map.go` |
+//! | [`plain`] | a store of one's own in a few lines | |
 //! | [`overlay`] | a wrapper with one blob of its own, in place of a lost one | |
 //! | [`cached`] | a wrapper that keeps indexes and directories on the local disk, where that is asked for | `internal/cache` |
 //! | [`server`] | what a Kopia repository server gives: contents and manifests instead of blobs | `repo/grpc_repository_client.go` |
@@ -44,6 +45,7 @@ pub mod failure;
 pub mod filesystem;
 pub mod memory;
 pub mod overlay;
+pub mod plain;
 mod profile;
 pub mod server;
 pub mod sharded;
@@ -61,6 +63,7 @@ pub use failure::{Failure, HostKeyProblem};
 pub use filesystem::{FilesystemStore, IoMode};
 pub use memory::MemoryStore;
 pub use overlay::OverlayStore;
+pub use plain::{CheckedStore, PlainStore};
 pub use profile::{ReadAhead, ReadProfile};
 pub use server::ContentServer;
 pub use sharded::ShardedStore;

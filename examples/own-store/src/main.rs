@@ -13,6 +13,7 @@ mod objects;
 
 use std::error::Error;
 
+use kopia_rs::storage::CheckedStore;
 use kopia_rs::{Password, Repository};
 use objects::Objects;
 use url::Url;
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let variables = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
     let (store, folder) = object_store::parse_url_opts(&Url::parse(&url)?, variables)?;
-    let repository = Repository::open(Objects { store: store.into(), folder }, &Password::from(password))?;
+    let store = CheckedStore(Objects { store: store.into(), folder });
+    let repository = Repository::open(store, &Password::from(password))?;
     for snapshot in &repository.snapshots()? {
         println!("{}  {}  {}", snapshot.id(), snapshot.start_time(), snapshot.source());
     }
