@@ -164,6 +164,21 @@ impl Failure {
         }
     }
 
+    /// Returns what is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns what can be done, the most helpful first.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// Returns whether the same command can do it later.
+    pub(crate) fn is_later(&self) -> bool {
+        self.kind == Kind::Later
+    }
+
     /// Drops a failure of standard output that is the reader's choice: how the command ended is then told by
     /// what it found.
     pub(crate) fn unless_reader_left(self) -> Result<(), Self> {

@@ -4,6 +4,7 @@ pub(crate) mod archive;
 mod choice;
 mod gaps;
 pub(crate) mod key_ring;
+pub(crate) mod needed;
 mod opening;
 
 use std::cell::Cell;
@@ -12,7 +13,7 @@ use kopia_rs::cold::ColdBlobs;
 use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::select::{Query, Selection};
-use kopia_rs::{Error, Repository, Snapshot, Snapshots, Source};
+use kopia_rs::{Repository, Snapshot, Snapshots, Source};
 
 use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
@@ -164,20 +165,7 @@ impl Session {
         &self,
         work: impl Fn() -> kopia_rs::Result<R>,
     ) -> Result<kopia_rs::Result<R>, Failure> {
-        let mut last = None;
-        loop {
-            let result = work();
-            let Some(blob) = result.as_ref().err().and_then(Error::cold_blob).cloned() else {
-                return Ok(result);
-            };
-            let cold = self.repository.cold_metadata(std::slice::from_ref(&blob))?;
-            // What can be read by what the archive says, and cannot be read, is told as any other error.
-            if cold.is_empty() && last.as_ref() == Some(&blob) {
-                return Ok(result);
-            }
-            self.archive.settle(self.repository.store(), cold, None)?;
-            last = Some(blob);
-        }
+        self.archive.warm(&self.repository, work)
     }
 
     /// Sees to it that what `find` finds can be read, step by step.
@@ -189,13 +177,7 @@ impl Session {
         report: Option<&Report>,
         find: impl Fn() -> Result<Option<ColdBlobs>, Failure>,
     ) -> Result<(), Failure> {
-        if self.repository.store().cold().is_none() {
-            return Ok(());
-        }
-        loop {
-            let Some(cold) = find()?.filter(|cold| !cold.is_empty()) else { return Ok(()) };
-            self.archive.settle(self.repository.store(), cold, report)?;
-        }
+        self.archive.warm_all(self.repository.store(), report, find)
     }
 
     /// Finds what WHAT means, and says which instant --at means if that was not plain.

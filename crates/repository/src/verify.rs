@@ -19,6 +19,7 @@ use std::sync::Arc;
 use kopia_format::stub::Stub;
 use kopia_format::{BlobId, ContentId, ObjectId};
 
+use crate::cold::ColdBlobs;
 use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
 
@@ -217,6 +218,28 @@ impl Repository {
         self.indexes()?;
         let roots = [(snapshot.cloned(), entry.clone())];
         Ok(verify(self, (&roots, Vec::new()), Some(HashSet::new()), options, observer))
+    }
+
+    /// Finds the packs that verifying would read and that have to be fetched from an archive: those of
+    /// directories, which are walked in every part, and when there are none, those of the part itself.
+    ///
+    /// Without an entry, everything is to be verified. The directories of an entry are walked to find out.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn cold_to_verify(&self, entry: Option<&Entry>, options: &Options) -> Result<ColdBlobs> {
+        let directories = self.cold_metadata(&[])?;
+        if self.store().cold().is_none() || !directories.is_empty() {
+            return Ok(directories);
+        }
+        let needed = entry.and_then(|entry| {
+            let mut survey = Survey::new(self, Some(HashSet::new()));
+            survey.run([entry].into_iter());
+            survey.needed
+        });
+        let listed = self.contents().listed();
+        let chosen = contents::choose(self, &listed, needed.as_ref(), options);
+        self.cold_among(&chosen.packs, None)
     }
 }
 

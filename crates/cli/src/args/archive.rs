@@ -23,12 +23,20 @@ pub(crate) struct Archive {
         global = true,
         hide_short_help = true,
         value_name = "N",
-        default_value_t = 7,
+        default_value_t = Archive::DAYS,
         requires = "thaw",
-        value_parser = clap::value_parser!(u32).range(1..=365),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(Archive::MOST_DAYS)),
     )]
     pub(crate) days: u32,
     /// Wait until what is being fetched can be read, instead of ending with exit status 4.
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) wait: bool,
+}
+
+impl Archive {
+    /// How many days, if nobody says it.
+    pub(crate) const DAYS: u32 = 7;
+
+    /// How many days at most.
+    pub(crate) const MOST_DAYS: u32 = 365;
 }

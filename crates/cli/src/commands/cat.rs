@@ -6,10 +6,9 @@ use std::ops::Range;
 use kopia_rs::restore::Options;
 use kopia_rs::{EntryKind, Error, ObjectReader};
 
-use super::restore::foresight;
 use crate::args::{self, What};
 use crate::error::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, needed};
 
 pub(crate) fn run(session: &Session, args: &args::Cat) -> Result<Exit, Failure> {
     // All are found before the first is written.
@@ -50,7 +49,7 @@ fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReade
             .hint("name the file that it leads to"));
         }
     }
-    let packs = || foresight::cold(&session.repository, &entry, &Options::default());
+    let packs = || needed::cold(&session.repository, &entry, &Options::default());
     session.warm_all(None, packs)?;
     let reader = entry.open()?;
     let length = reader.length();

@@ -14,11 +14,11 @@ use std::time::Instant;
 use kopia_rs::export::{self, Format, Options};
 use kopia_rs::restore;
 
-use super::restore::foresight::{self, Requests};
+use super::restore::foresight::Requests;
 use super::restore::{announce, sum_up};
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, needed};
 use crate::terminal::output::{self, count};
 use crate::terminal::progress::{Progress, ProgressMode};
 use crate::terminal::report::Report;
@@ -67,7 +67,7 @@ pub(super) fn run(
     }
     file::refuse(named(args), args.overwrite, directory.as_deref())?;
     let report = report()?;
-    let packs = || foresight::cold(&session.repository, entry, &restore::Options::default());
+    let packs = || needed::cold(&session.repository, entry, &restore::Options::default());
     if let Err(failure) = session.warm_all(report.as_ref(), packs) {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);

@@ -17,7 +17,7 @@ use kopia_rs::select::Selection;
 
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, needed};
 use crate::terminal::output::{self, count, log_line};
 use crate::terminal::progress::{Kinds, Progress, ProgressMode, SHOWN};
 use crate::terminal::report::Report;
@@ -105,7 +105,7 @@ fn warm(
     let (entry, options) = (&selection.entry, options(args));
     // A finish reads no contents, or hardly any.
     if args.finish.is_none() {
-        session.warm_all(report, || foresight::cold(&session.repository, entry, &options))?;
+        session.warm_all(report, || needed::cold(&session.repository, entry, &options))?;
     }
     let foreseen = match &args.prices {
         Some(prices) => foresight::foresee(session, entry, &options, Some(prices))?,

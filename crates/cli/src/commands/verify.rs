@@ -15,7 +15,7 @@ use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as
 
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, needed};
 use crate::terminal::output::{self, count, escape, log_line, size, thousands};
 use crate::terminal::progress::{self, ProgressMode, SHOWN};
 use crate::terminal::report::{Report, ReportError};
@@ -34,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let selection = args.what.get().map(|what| session.select(&what)).transpose()?;
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
-    warm(session, selection.as_ref(), args, report.as_ref())?;
+    warm(session, selection.as_ref(), &options, report.as_ref())?;
     let progress = Progress::new(report);
     let start = Instant::now();
     let verified = progress.watch(session.quiet, || match &selection {
@@ -68,23 +68,28 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// Sees to it that nothing of what is to be verified lies in an archive. Of a part of the packs it is not
-/// known before which they are, so that nothing is asked for.
+/// Sees to it that nothing of what is to be verified lies in an archive.
 fn warm(
     session: &Session,
     selection: Option<&Selection>,
-    args: &args::Verify,
+    options: &Options,
     report: Option<&Report>,
 ) -> Result<(), Failure> {
-    if args.shard.is_some() || args.percent.is_some() {
-        return Ok(());
+    if options.part.percent.is_some() && session.archive.is_for_later() {
+        let why = "--percent takes other packs each time, so that nobody would read what was fetched";
+        return Err(Failure::usage(why).hint("wait for it with --wait, or take a part by --shard"));
     }
+    let is_whole = options.part == Part::default();
     session.warm_all(report, || match selection {
-        Some(selection) => {
+        Some(selection) if is_whole => {
             let options = restore::Options::default();
-            super::restore::foresight::cold(&session.repository, &selection.entry, &options)
+            needed::cold(&session.repository, &selection.entry, &options)
         }
-        None => Ok(Some(session.repository.cold_of_all()?)),
+        None if is_whole => Ok(Some(session.repository.cold_of_all()?)),
+        selection => {
+            let entry = selection.map(|selection| &selection.entry);
+            Ok(Some(session.repository.cold_to_verify(entry, options)?))
+        }
     })
 }
 

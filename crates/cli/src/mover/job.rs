@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `opening` | from where the repository is to an open one, or to the original script |
 //! | `choosing` | which snapshot, and what speaks against it |
+//! | `archive` | what has to be fetched from an archive first |
 //! | `missing` | whether "nothing to restore" is a first deployment or an error |
 //! | `preflight` | what is looked at before the first write |
 //! | `write` | the restore itself, and whether everything is there |
 
+mod archive;
 mod choosing;
 mod missing;
 mod opening;
@@ -58,6 +60,7 @@ impl Job<'_> {
         let repository = opening::open(self, &order)?;
         let chosen = choosing::choose(self, &repository, &order.settings)?;
         preflight::check(&target, &chosen.root, order.settings.options.sparse, self.log)?;
+        archive::files(&repository, &chosen.root, &order.settings)?;
         let outcome = write::restore(self, &chosen.snapshot, &chosen.root, &order.settings)?;
         Ok(chosen.doubted(outcome))
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use kopia_rs::cold::{ColdBlobs, ColdClass, Step};
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::storage::{BlobStore, ErrorKind, ThawSpeed, ThawTime};
+use kopia_rs::{Error, Repository};
 use serde::Serialize;
 
 use crate::args::{self, Global};
@@ -30,6 +31,8 @@ pub(crate) struct Archive {
     wait: bool,
     json: bool,
     quiet: bool,
+    /// What a line begins with that is no error.
+    lead: &'static str,
 }
 
 /// What lies in an archive, for programs.
@@ -72,7 +75,23 @@ struct Line<'a> {
 impl Archive {
     pub(crate) fn of(global: &Global) -> Self {
         let args::Archive { thaw, days, wait } = global.archive;
-        Self { speed: thaw, days, wait, json: global.json, quiet: global.quiet }
+        Self { speed: thaw, days, wait, json: global.json, quiet: global.quiet, lead: "note" }
+    }
+
+    /// Takes what the variables of a Job ask for.
+    pub(crate) fn of_job(speed: Option<ThawSpeed>, days: Option<u32>, wait: bool) -> Self {
+        let days = days.unwrap_or(args::Archive::DAYS);
+        Self { speed, days, wait, json: false, quiet: false, lead: "INFO" }
+    }
+
+    /// Returns whether blobs are asked for.
+    pub(crate) fn asks(&self) -> bool {
+        self.speed.is_some()
+    }
+
+    /// Returns whether something is asked for now that is to be read by a later command.
+    pub(crate) fn is_for_later(&self) -> bool {
+        self.speed.is_some() && !self.wait
     }
 
     /// Returns what is known of it, for `--json`.
@@ -139,6 +158,71 @@ impl Archive {
             output::json(&json).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
         }
         Err(self.failure(store, &cold))
+    }
+
+    /// Does something that opening begins with; what of that lies in an archive is seen to first.
+    ///
+    /// # Errors
+    /// That it cannot be read yet. What else goes wrong is the result inside.
+    pub(crate) fn warm_to_open<R>(
+        &self,
+        store: &dyn BlobStore,
+        work: impl Fn() -> kopia_rs::Result<R>,
+    ) -> Result<kopia_rs::Result<R>, Failure> {
+        let result = work();
+        if result.as_ref().err().and_then(Error::cold_blob).is_none() {
+            return Ok(result);
+        }
+        let cold = ColdBlobs::to_open(store)?;
+        if cold.is_empty() {
+            return Ok(result);
+        }
+        self.settle(store, cold, None)?;
+        Ok(work())
+    }
+
+    /// As above, of something that reads snapshots or directories.
+    ///
+    /// # Errors
+    /// That it cannot be read yet. What else goes wrong is the result inside.
+    pub(crate) fn warm<R>(
+        &self,
+        repository: &Repository,
+        work: impl Fn() -> kopia_rs::Result<R>,
+    ) -> Result<kopia_rs::Result<R>, Failure> {
+        let mut last = None;
+        loop {
+            let result = work();
+            let Some(blob) = result.as_ref().err().and_then(Error::cold_blob).cloned() else {
+                return Ok(result);
+            };
+            let cold = repository.cold_metadata(std::slice::from_ref(&blob))?;
+            // What can be read by what the archive says, and cannot be read, is told as any other error.
+            if cold.is_empty() && last.as_ref() == Some(&blob) {
+                return Ok(result);
+            }
+            self.settle(repository.store(), cold, None)?;
+            last = Some(blob);
+        }
+    }
+
+    /// Sees to it that what `find` finds can be read, step by step.
+    ///
+    /// # Errors
+    /// That it cannot be read yet.
+    pub(crate) fn warm_all(
+        &self,
+        store: &dyn BlobStore,
+        report: Option<&Report>,
+        find: impl Fn() -> Result<Option<ColdBlobs>, Failure>,
+    ) -> Result<(), Failure> {
+        if store.cold().is_none() {
+            return Ok(());
+        }
+        loop {
+            let Some(cold) = find()?.filter(|cold| !cold.is_empty()) else { return Ok(()) };
+            self.settle(store, cold, report)?;
+        }
     }
 
     /// Asks for what nobody has asked for yet.
@@ -253,7 +337,7 @@ impl Archive {
 
     fn note(&self, text: &str) {
         if !self.quiet {
-            log_line(format_args!("note: {}", escape(text)));
+            log_line(format_args!("{}: {}", self.lead, escape(text)));
         }
     }
 }

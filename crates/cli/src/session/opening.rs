@@ -4,7 +4,6 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use kopia_rs::cold::ColdBlobs;
 use kopia_rs::connect::{Opened, Options, survey};
 use kopia_rs::connection::{Connection, Environment, Storage};
 use kopia_rs::diagnosis::password::PasswordSource;
@@ -72,14 +71,14 @@ pub(crate) fn repository(
     let mut tries = 1;
     if source == Some(PasswordSource::Prompt) {
         // Nobody is asked for the password of what is not there.
-        let read = warm(&archive, &*store, || FormatBlob::read(&*store))?;
+        let read = archive.warm_to_open(&*store, || FormatBlob::read(&*store))?;
         read.map_err(|error| unopened(error, Some(&*store), None))?;
         tries = TRIES;
     }
     loop {
         let password = password::read(source.as_ref(), connection.password.as_ref())?;
         let open = || Repository::open_with(store.clone(), &password, &global.open_options());
-        match warm(&archive, &*store, open)? {
+        match archive.warm_to_open(&*store, open)? {
             Ok(repository) => return Ok(repository),
             Err(Error::WrongPassword { .. }) if tries > 1 => {
                 tries -= 1;
@@ -88,24 +87,6 @@ pub(crate) fn repository(
             Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
         }
     }
-}
-
-/// Does something that opening begins with; what of that lies in an archive is seen to first.
-fn warm<R>(
-    archive: &Archive,
-    store: &dyn BlobStore,
-    work: impl Fn() -> kopia_rs::Result<R>,
-) -> Result<kopia_rs::Result<R>, Failure> {
-    let result = work();
-    if result.as_ref().err().and_then(Error::cold_blob).is_none() {
-        return Ok(result);
-    }
-    let cold = ColdBlobs::to_open(store)?;
-    if cold.is_empty() {
-        return Ok(result);
-    }
-    archive.settle(store, cold, None)?;
-    Ok(work())
 }
 
 /// Opens what a Kopia repository server gives. The password is its user's, and needed to connect.

@@ -185,6 +185,43 @@ fn cat_and_verify_ask_as_well() {
 }
 
 #[test]
+fn verifying_a_part_asks_for_the_packs_of_that_part() {
+    let bucket = Bucket::new(blobs());
+    bucket.archive("p", "GLACIER");
+    let verify = |arguments: &str| command(&bucket, &format!("verify {arguments}")).run();
+    // Which of the twelve or so packs are in a shard, their names say; all of them are in one.
+    let asked = |arguments: &str| {
+        let before = bucket.asked().len();
+        verify(&format!("{arguments} --thaw bulk")).exits(4).says(&["being fetched"]);
+        bucket.asked()[before..].iter().map(|asked| asked.blob.clone()).collect::<BTreeSet<_>>()
+    };
+    verify("--shard 0/2").exits(1).says(&["packs that are to be read lie in an archive", "--thaw bulk"]);
+    verify("--percent 100").exits(1).says(&["10 packs that are to be read lie in an archive"]);
+    verify("--percent 100 --thaw bulk").exits(2).says(&["other packs each time", "--wait"]);
+    assert_eq!((bucket.refused(), bucket.asked().len()), (0, 0));
+    let first = asked("--shard 0/2");
+    assert!((1..10).contains(&first.len()), "{first:?}");
+    bucket.arrive();
+    bucket.forget();
+    verify("--shard 0/2").exits(0);
+    let read: BTreeSet<_> = bucket.read().into_iter().filter(|blob| blob.starts_with('p')).collect();
+    assert_eq!(read, first);
+    // What a snapshot needs, and was not in the other part.
+    let second = asked("latest --shard 1/2");
+    assert!((1..10).contains(&second.len()) && second.is_disjoint(&first), "{second:?} {first:?}");
+    bucket.arrive();
+    verify("latest --shard 1/2").exits(0);
+    bucket.arrive_after(1);
+    verify("--percent 100 --thaw bulk --wait").exits(0);
+    assert_eq!(bucket.refused(), 0);
+    // The directories are walked in every part.
+    bucket.archive("q", "GLACIER");
+    verify("--shard 1/2").exits(1).says(&["packs of directories lie in an archive"]);
+    verify("latest/d0 --shard 1/2").exits(1).says(&["packs of directories lie in an archive"]);
+    assert_eq!(bucket.refused(), 0);
+}
+
+#[test]
 fn what_is_foreseen_is_what_the_server_sees() {
     let (place, bucket) = (Place::new(), Bucket::new(blobs()));
     let prices = "--prices listings=5000,reads=1000,gigabyte=1000000000";

@@ -8,6 +8,10 @@
 //! made for.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod archives;
+#[path = "../cli/archives/bucket.rs"]
+#[allow(dead_code, reason = "the command uses all of it")]
+mod bucket;
 mod common;
 mod controller;
 mod demands;

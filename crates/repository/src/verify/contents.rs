@@ -39,32 +39,10 @@ pub(super) fn verify(
     observer: &dyn Observer,
     report: &mut Report,
 ) -> Damaged {
-    // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
-    let is_wanted = |id: &ContentId, location: &ContentLocation| {
-        needed.map_or(!location.is_deleted(), |needed| needed.contains(id))
-    };
+    let is_wanted = wanted(needed);
     // Changes of the indexes while contents are read must not change what is counted.
     let listed = repository.contents().listed();
-    let mut amounts = vec![Amount::default(); repository.contents().groups()];
-    listed.for_each(|id, location| {
-        if is_wanted(&id, &location) {
-            let amount = &mut amounts[location.group() as usize];
-            amount.contents += 1;
-            amount.bytes += location.stored_length();
-        }
-    });
-    let mut packs: Vec<u32> =
-        (0..).zip(&amounts).filter(|(_, amount)| amount.contents > 0).map(|(pack, _)| pack).collect();
-    repository.contents().sort_groups(&mut packs);
-    let sum = |packs: &[u32]| {
-        packs.iter().map(|&pack| amounts[pack as usize]).fold(Amount::default(), |sum, amount| Amount {
-            contents: sum.contents + amount.contents,
-            bytes: sum.bytes + amount.bytes,
-        })
-    };
-    let (all, count) = (sum(&packs), packs.len() as u64);
-    let chosen = options.part.choose(packs, options.start);
-    let part = sum(&chosen);
+    let Choice { all, count, part, amounts, packs: chosen } = choose(repository, &listed, needed, options);
     report.packs = Coverage { verified: chosen.len() as u64, of: count };
     report.contents = Coverage { verified: part.contents, of: all.contents };
     report.stored_bytes = Coverage { verified: part.bytes, of: all.bytes };
@@ -87,7 +65,7 @@ pub(super) fn verify(
             before < LISTED
         });
         let (batch, after) = rest.split_at(fits.count());
-        run.packs(batch, is_wanted);
+        run.packs(batch, &is_wanted);
         rest = after;
     }
     report.plain_bytes = run.plain_bytes.into_inner();
@@ -100,6 +78,56 @@ pub(super) fn verify(
     report.damage_count = damaged.len() as u64;
     report.damage = damage;
     damaged
+}
+
+/// Which packs are read.
+pub(super) struct Choice {
+    /// Of what is wanted, all that there is.
+    all: Amount,
+    /// In so many packs.
+    count: u64,
+    /// What there is in those that are read.
+    part: Amount,
+    /// By the numbers of packs.
+    amounts: Vec<Amount>,
+    /// Those that are read, by the names of their packs.
+    pub(super) packs: Vec<u32>,
+}
+
+/// Chooses a part of the packs that hold what is wanted.
+pub(super) fn choose(
+    repository: &Repository,
+    listed: &Listed,
+    needed: Option<&HashSet<ContentId>>,
+    options: &Options,
+) -> Choice {
+    let is_wanted = wanted(needed);
+    let mut amounts = vec![Amount::default(); repository.contents().groups()];
+    listed.for_each(|id, location| {
+        if is_wanted(&id, &location) {
+            let amount = &mut amounts[location.group() as usize];
+            amount.contents += 1;
+            amount.bytes += location.stored_length();
+        }
+    });
+    let mut packs: Vec<u32> =
+        (0..).zip(&amounts).filter(|(_, amount)| amount.contents > 0).map(|(pack, _)| pack).collect();
+    repository.contents().sort_groups(&mut packs);
+    let sum = |packs: &[u32]| {
+        packs.iter().map(|&pack| amounts[pack as usize]).fold(Amount::default(), |sum, amount| Amount {
+            contents: sum.contents + amount.contents,
+            bytes: sum.bytes + amount.bytes,
+        })
+    };
+    let (all, count) = (sum(&packs), packs.len() as u64);
+    let packs = options.part.choose(packs, options.start);
+    Choice { all, count, part: sum(&packs), amounts, packs }
+}
+
+/// Returns whether a content is verified: one of `needed`, or any that is not marked deleted.
+fn wanted(needed: Option<&HashSet<ContentId>>) -> impl Fn(&ContentId, &ContentLocation) -> bool {
+    // What a snapshot needs counts even if it is marked deleted: it can be read while its pack lasts.
+    move |id, location| needed.map_or(!location.is_deleted(), |needed| needed.contains(id))
 }
 
 /// What cannot be read: all of it, and more about the first.

@@ -1,13 +1,14 @@
 //! What a restore asks of a network: requests, bytes, what they cost, and what lies in an archive.
 
 use kopia_rs::cold::ColdBlobs;
-use kopia_rs::restore::{self, Options, Plan};
-use kopia_rs::{Entry, EntryKind, Repository, Traffic};
+use kopia_rs::restore::Options;
+use kopia_rs::{Entry, Repository, Traffic};
 use serde::Serialize;
 
 use crate::args::Prices;
 use crate::error::Failure;
 use crate::session::Session;
+use crate::session::needed::planned;
 use crate::terminal::output::{count, size};
 
 /// What is asked of a store, and what the provider takes for it.
@@ -77,39 +78,4 @@ pub(super) fn foresee(
         *cost += prices.of_thaw(cold.blobs().len() as u64, cold.bytes());
     }
     Ok(Some(Foresight { requests: Some(requests), cold }))
-}
-
-/// Finds what has to be fetched from an archive before the next step of a restore; `None` where nothing lies
-/// there, which takes a listing and no read.
-pub(in crate::commands) fn cold(
-    repository: &Repository,
-    entry: &Entry,
-    options: &Options,
-) -> Result<Option<ColdBlobs>, Failure> {
-    if entry.kind() == EntryKind::Directory && repository.cold_packs()?.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(match planned(repository, entry, options)? {
-        Ok(plan) => plan.cold()?,
-        Err(cold) => cold,
-    }))
-}
-
-/// Plans a restore; the inner error is what has to be fetched before that can be done.
-fn planned(
-    repository: &Repository,
-    entry: &Entry,
-    options: &Options,
-) -> Result<Result<Plan, ColdBlobs>, Failure> {
-    match Plan::new(entry, options) {
-        Ok(plan) => Ok(Ok(plan)),
-        Err(restore::Error::Repository(error)) => match error.cold_blob() {
-            Some(blob) => {
-                let cold = repository.cold_metadata(std::slice::from_ref(blob))?;
-                if cold.is_empty() { Err(error.into()) } else { Ok(Err(cold)) }
-            }
-            None => Err(error.into()),
-        },
-        Err(error) => Err(error.into()),
-    }
 }

@@ -9,7 +9,9 @@ mod options;
 use std::num::NonZeroUsize;
 
 use kopia_rs::restore::Existing;
+use kopia_rs::storage::ThawSpeed;
 
+use crate::args;
 use crate::mover::account::line::SetupError;
 use options::{Meaning, Switch, Value, find, find_own};
 
@@ -34,6 +36,8 @@ pub(crate) struct Arguments {
     /// Whether an attribute that cannot be set is a failure.
     pub(crate) strict: bool,
     pub(crate) on_missing: Option<OnMissing>,
+    /// What is done about what lies in an archive.
+    pub(crate) thaw: Thaw,
     /// What is for the store, by kopia's names.
     pub(crate) store: Vec<(&'static str, String)>,
     /// What is accepted and changes nothing, each as a sentence.
@@ -46,6 +50,26 @@ pub(crate) struct Skip {
     pub(crate) owners: bool,
     pub(crate) permissions: bool,
     pub(crate) times: bool,
+}
+
+/// What is done about what lies in an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Thaw {
+    pub(crate) speed: Option<ThawSpeed>,
+    pub(crate) days: Option<u32>,
+    pub(crate) wait: bool,
+}
+
+/// Reads the name of a tier.
+pub(crate) fn tier(text: &str) -> Result<ThawSpeed, String> {
+    text.parse().map_err(|_| format!("is {text:?}, neither \"bulk\" nor \"standard\" nor \"expedited\""))
+}
+
+/// Reads a number of days.
+pub(crate) fn days(text: &str) -> Result<u32, String> {
+    let most = args::Archive::MOST_DAYS;
+    let days = text.trim().parse().ok().filter(|days| (1..=most).contains(days));
+    days.ok_or_else(|| format!("is {text:?}, not a number from 1 to {most}"))
 }
 
 /// What to do where there is nothing to restore.
@@ -177,6 +201,7 @@ impl Arguments {
             Switch::Salvage => self.salvage = on,
             Switch::VerifyHashes => self.verify_hashes = on,
             Switch::Degraded => self.degraded = on,
+            Switch::Wait => self.thaw.wait = on,
             Switch::Store(name) => self.store.push((name, on.to_string())),
         }
         Ok(())
@@ -192,6 +217,8 @@ impl Arguments {
             Value::Mode if matches!(text, "auto" | "local") => {}
             Value::Mode => return Err("cannot be obeyed: a volume holds files, not an archive".into()),
             Value::OnMissing => self.on_missing = Some(text.parse()?),
+            Value::Thaw => self.thaw.speed = Some(tier(text)?),
+            Value::Days => self.thaw.days = Some(days(text)?),
             Value::Store(name) => self.store.push((name, text.into())),
         }
         Ok(())
@@ -223,6 +250,10 @@ mod tests {
             "--overwrite-files",
             "--overwrite-directories=true",
             "--degraded",
+            "--thaw=bulk",
+            "--days",
+            "3",
+            "--wait",
         ])
         .unwrap();
         let skip = Skip { owners: true, permissions: true, times: true };
@@ -235,6 +266,7 @@ mod tests {
             strict: true,
             on_missing: Some(OnMissing::Fail),
             degraded: true,
+            thaw: Thaw { speed: Some(ThawSpeed::Bulk), days: Some(3), wait: true },
             ..Arguments::default()
         };
         assert_eq!(all, expected);
@@ -282,6 +314,7 @@ mod tests {
             (&["--on-missing", "fail"], "on-missing"),
             (&["--degraded", "--no-in-place", "--salvage=true"], "degraded in-place salvage"),
             (&["--verify-hashes"], "verify-hashes"),
+            (&["--thaw", "bulk", "--days=3", "--wait"], "thaw days wait"),
             (&[], ""),
         ] {
             // Alone, and among others that stay as they are, whether kopia takes them or not.
@@ -291,7 +324,8 @@ mod tests {
             assert_eq!(without(&all), (rest, taken.into()));
         }
         // Every option that is ours is one that is known.
-        for name in ["on-missing", "degraded", "in-place", "salvage", "verify-hashes"] {
+        for name in ["on-missing", "degraded", "in-place", "salvage", "verify-hashes", "thaw", "days", "wait"]
+        {
             assert!(find(name).is_some() && find_own(name).is_some(), "{name}");
         }
         assert!(find_own("parallel").is_none() && find_own("no-progress").is_none());
@@ -311,6 +345,8 @@ mod tests {
             ("--skip-owners=maybe", "takes no value"),
             ("--no-overwrite-directories", "cannot be obeyed"),
             ("--on-missing=never", "\"continue\" nor \"fail\""),
+            ("--thaw=fast", "nor \"standard\""),
+            ("--days=0", "1 to 365"),
             ("-p", "no option"),
             ("k1234", "no option"),
         ] {

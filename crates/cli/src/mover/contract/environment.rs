@@ -79,6 +79,9 @@ variables! {
     DebugMover "DEBUG_MOVER" Used, "1: wait for a signal instead of restoring, if called as entry.sh";
     OnMissing "KOPIA_RS_ON_MISSING" Used, "where there is nothing to restore: continue exits 0, fail exits 1";
     Degraded "KOPIA_RS_DEGRADED" Used, "true: open a damaged repository as far as that can be done, as with --degraded";
+    Thaw "KOPIA_RS_THAW" Used, "bulk, standard or expedited: ask for the packs that are needed and lie in an archive, no others";
+    ThawDays "KOPIA_RS_THAW_DAYS" Used, "how many days they can be read once they have been fetched; else 7";
+    ThawWait "KOPIA_RS_THAW_WAIT" Used, "true: wait until they can be read, instead of failing until a later Job can";
     Fallback "KOPIA_RS_FALLBACK" Used, "the original script, for other operations and, if this is set, other storage";
     MetricsFile "KOPIA_RS_METRICS_FILE" Used, "where to write Prometheus text, as with --metrics-file";
 

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use kopia_rs::Password;
 use kopia_rs::restore::{Durability, Options};
 
-use super::arguments::{self, Arguments, OnMissing};
+use super::arguments::{self, Arguments, OnMissing, Thaw};
 use super::configuration::Structured;
 use super::environment::{Environment, Variable};
 use super::selection::Wanted;
 use crate::mover::account::line::SetupError;
+use crate::session::archive::Archive;
 
 /// Everything but where the repository is.
 pub(crate) struct Settings {
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) on_missing: Option<OnMissing>,
     /// Whether a damaged repository is opened as far as that can be done.
     pub(crate) degraded: bool,
+    /// What is done about what lies in an archive.
+    pub(crate) archive: Archive,
     /// Whether identities are listed where none fits.
     pub(crate) discover: bool,
     /// Options of the store, by kopia's names.
@@ -54,11 +57,23 @@ impl Settings {
             strict: arguments.strict,
             on_missing: on_missing.or(arguments.on_missing),
             degraded: environment.is_true(Variable::Degraded)? || arguments.degraded,
+            archive: archive(environment, arguments.thaw)?,
             discover: environment.is_true(Variable::Discover)?,
             store: arguments.store,
             notes: arguments.notes,
         })
     }
+}
+
+/// Returns what is done about what lies in an archive. A variable goes before an argument.
+fn archive(environment: &Environment, arguments: Thaw) -> Result<Archive, SetupError> {
+    let bad = |variable: Variable| move |why: String| SetupError::setting(variable.name(), why);
+    let speed = environment.text(Variable::Thaw)?.map(arguments::tier).transpose();
+    let speed = speed.map_err(bad(Variable::Thaw))?;
+    let days = environment.text(Variable::ThawDays)?.map(arguments::days).transpose();
+    let days = days.map_err(bad(Variable::ThawDays))?;
+    let wait = environment.is_true(Variable::ThawWait)? || arguments.wait;
+    Ok(Archive::of_job(speed.or(arguments.speed), days.or(arguments.days), wait))
 }
 
 /// Returns the options of a restore. What one of the two settings wants deleted is deleted.

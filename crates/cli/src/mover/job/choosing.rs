@@ -2,8 +2,8 @@
 
 use kopia_rs::{Entry, Repository, Snapshot, Snapshots};
 
-use super::Job;
 use super::missing::{self, Newer};
+use super::{Job, archive};
 use crate::mover::account::advice;
 use crate::mover::account::line::StatusLine;
 use crate::mover::account::outcome::{JobOutcome, JobResult};
@@ -41,7 +41,7 @@ pub(super) fn choose(
     repository: &Repository,
     settings: &Settings,
 ) -> Result<Chosen, JobOutcome> {
-    let snapshots = list(job, repository, &settings.wanted)?;
+    let snapshots = list(job, repository, settings)?;
     let snapshot = match settings.wanted.choose(&snapshots) {
         Found::Snapshot(snapshot) => snapshot,
         Found::Nothing => return Err(missing::identity(&snapshots, settings)),
@@ -56,13 +56,14 @@ pub(super) fn choose(
     } else {
         (None, warn_of_newer(job, repository, snapshot, &settings.wanted))
     };
-    Ok(Chosen { root: root(job, snapshot)?, snapshot: snapshot.clone(), doubt, newer })
+    let root = archive::directories(repository, settings, || snapshot.root())?;
+    Ok(Chosen { root: described(job, snapshot, root)?, snapshot: snapshot.clone(), doubt, newer })
 }
 
 /// Lists snapshots. A list without the wanted one is looked at once more, whether it is whole.
-fn list(job: &Job<'_>, repository: &Repository, wanted: &Wanted) -> Result<Snapshots, JobOutcome> {
-    let snapshots = repository
-        .snapshots()
+fn list(job: &Job<'_>, repository: &Repository, settings: &Settings) -> Result<Snapshots, JobOutcome> {
+    let wanted = &settings.wanted;
+    let snapshots = archive::directories(repository, settings, || repository.snapshots())?
         .map_err(|error| JobOutcome::failed(advice::unlisted("list snapshots", &error, repository)))?;
     Ok(match wanted.choose(&snapshots) {
         Found::Snapshot(_) => snapshots,
@@ -120,12 +121,12 @@ fn doubt(
 }
 
 /// Logs which snapshot was chosen and what its backup lacks, and returns its root.
-fn root(job: &Job<'_>, snapshot: &Snapshot) -> Result<Entry, JobOutcome> {
+fn described(job: &Job<'_>, snapshot: &Snapshot, root: kopia_rs::Result<Entry>) -> Result<Entry, JobOutcome> {
     let log = job.log;
     let report = SnapshotReport::of(snapshot);
     log.note(|all| all.snapshot = Some(report));
     log.info(&format!("Selected snapshot with id: {}", snapshot.id()));
-    let root = snapshot.root().map_err(|error| JobOutcome::failed(advice::repository("restore", &error)))?;
+    let root = root.map_err(|error| JobOutcome::failed(advice::repository("restore", &error)))?;
     let held = root.summary().map_or_else(String::new, |summary| {
         let number = |number: i64| u64::try_from(number).unwrap_or_default();
         let files = count(number(summary.files), "file", "files");

@@ -10,7 +10,7 @@ use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::{Error, OpenOptions, Repository};
 
 use super::missing::{self, Tried};
-use super::{Job, Order, preflight};
+use super::{Job, Order, archive, preflight};
 use crate::mover::account::line::{SetupError, StatusLine};
 use crate::mover::account::outcome::JobOutcome;
 use crate::mover::contract::backend::Choice;
@@ -40,8 +40,10 @@ pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcom
         Ok(Opened::Blobs(store)) => {
             let store: Arc<dyn BlobStore> = store.into();
             refuse_cache(place)?;
-            Repository::open_with(store.clone(), &settings.password, &options)
-                .map_err(|error| unopened(Some(&*store), error))
+            let opened = archive::to_open(&*store, settings, || {
+                Repository::open_with(store.clone(), &settings.password, &options)
+            })?;
+            opened.map_err(|error| unopened(Some(&*store), error))
         }
         Ok(Opened::Contents(server)) => {
             Repository::open_server(server, &options).map_err(|error| unopened(None, error))

@@ -1,5 +1,7 @@
 //! A bucket of S3 on this machine that has an archive, or a container of Azure.
 
+// The mover tests take this file as well, from where it is.
+#[path = "bucket/azure.rs"]
 mod azure;
 
 use std::collections::BTreeMap;
@@ -68,6 +70,10 @@ impl Bucket {
         Self { server, state, is_azure }
     }
 
+    pub(crate) fn address(&self) -> String {
+        self.server.address().to_string()
+    }
+
     pub(crate) fn url(&self) -> String {
         if self.is_azure {
             let port = self.server.port();
@@ -75,7 +81,7 @@ impl Bucket {
                 "azblob://bucket/?storage-account=account&storage-domain=localhost:{port}&disable-tls"
             );
         }
-        format!("s3://bucket/?endpoint={}&region=us-east-1&disable-tls", self.server.address())
+        format!("s3://bucket/?endpoint={}&region=us-east-1&disable-tls", self.address())
     }
 
     /// Puts blobs into the archive.

@@ -31,6 +31,7 @@ pub(super) enum Switch {
     Salvage,
     VerifyHashes,
     Degraded,
+    Wait,
     /// It is for the store, under this name of kopia's.
     Store(&'static str),
 }
@@ -40,6 +41,8 @@ pub(super) enum Value {
     Parallel,
     Mode,
     OnMissing,
+    Thaw,
+    Days,
     /// It is for the store, under this name of kopia's.
     Store(&'static str),
 }
@@ -55,6 +58,9 @@ const OWN: &[(&str, Meaning)] = &[
     ("in-place", Meaning::Switch(Switch::InPlace)),
     ("salvage", Meaning::Switch(Switch::Salvage)),
     ("verify-hashes", Meaning::Switch(Switch::VerifyHashes)),
+    ("thaw", Meaning::Value(Value::Thaw)),
+    ("days", Meaning::Value(Value::Days)),
+    ("wait", Meaning::Switch(Switch::Wait)),
 ];
 
 /// The options of kopia that are known: those of its restore, and those of `kopia repository connect` and of

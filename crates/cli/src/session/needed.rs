@@ -1,0 +1,42 @@
+//! What a restore needs of what lies in an archive.
+
+use kopia_rs::cold::ColdBlobs;
+use kopia_rs::restore::{self, Options, Plan};
+use kopia_rs::{Entry, EntryKind, Repository};
+
+use crate::error::Failure;
+
+/// Finds what has to be fetched from an archive before the next step of a restore; `None` where nothing lies
+/// there, which takes a listing and no read.
+pub(crate) fn cold(
+    repository: &Repository,
+    entry: &Entry,
+    options: &Options,
+) -> Result<Option<ColdBlobs>, Failure> {
+    if entry.kind() == EntryKind::Directory && repository.cold_packs()?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match planned(repository, entry, options)? {
+        Ok(plan) => plan.cold()?,
+        Err(cold) => cold,
+    }))
+}
+
+/// Plans a restore; the inner error is what has to be fetched before that can be done.
+pub(crate) fn planned(
+    repository: &Repository,
+    entry: &Entry,
+    options: &Options,
+) -> Result<Result<Plan, ColdBlobs>, Failure> {
+    match Plan::new(entry, options) {
+        Ok(plan) => Ok(Ok(plan)),
+        Err(restore::Error::Repository(error)) => match error.cold_blob() {
+            Some(blob) => {
+                let cold = repository.cold_metadata(std::slice::from_ref(blob))?;
+                if cold.is_empty() { Err(error.into()) } else { Ok(Err(cold)) }
+            }
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
