@@ -54,6 +54,16 @@ impl Password {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Returns the password without the white space around it; `None` if there is none.
+    ///
+    /// So kopia takes passwords of `--password`, `KOPIA_PASSWORD` and tokens, and those that are typed or
+    /// given in its window as they are (`cli/password.go`): either may be what opens a repository.
+    pub fn trimmed(&self) -> Option<Self> {
+        let bytes = self.as_bytes();
+        let trimmed = std::str::from_utf8(bytes).map_or(bytes.trim_ascii(), |text| text.trim().as_bytes());
+        (trimmed.len() < bytes.len()).then(|| trimmed.into())
+    }
 }
 
 impl From<String> for Password {

@@ -30,7 +30,7 @@ use kopia_codec::key::KeyDerivation;
 use kopia_format::{BlobId, ObjectId};
 use serde_json::{Value, json};
 
-/// The password of everything that is written here.
+/// The password of what is written here, unless another is given.
 pub const PASSWORD: &str = "written";
 
 /// The key of the hash and that of the encryption.
@@ -47,6 +47,7 @@ pub struct RepositoryWriter {
     cipher: Cipher,
     hasher: Hasher,
     derivation: KeyDerivation,
+    password: String,
     /// Fields of the inner format that differ from the usual ones.
     format: BTreeMap<String, Value>,
     /// Files longer than this are split, in bytes.
@@ -92,6 +93,7 @@ impl RepositoryWriter {
             hasher: Hasher::new(HashAlgorithm::Blake2b256_128, &SECRET).expect("the key is short enough"),
             // The cheaper of the two.
             derivation: KeyDerivation::Pbkdf2Sha256,
+            password: PASSWORD.into(),
             format: BTreeMap::new(),
             piece: 4 << 20,
             pack_size: 20 << 20,
@@ -119,6 +121,12 @@ impl RepositoryWriter {
     /// Takes the password to the key in this way; the usual one here is PBKDF2, kopia's is scrypt.
     pub fn key_derivation(mut self, derivation: KeyDerivation) -> Self {
         self.derivation = derivation;
+        self
+    }
+
+    /// Takes another password than [`PASSWORD`].
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = password.into();
         self
     }
 
@@ -263,7 +271,7 @@ impl RepositoryWriter {
 
     /// Returns the format blob with its name.
     pub fn format_blob(&self) -> (String, Vec<u8>) {
-        ("kopia.repository".into(), blobs::format(&SECRET, self.derivation, &self.format))
+        ("kopia.repository".into(), blobs::format(&SECRET, self.derivation, &self.password, &self.format))
     }
 
     /// Seals a content of an id that need not be its hash, for tests that make packs of their own.

@@ -101,7 +101,7 @@ fn examine(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let store = it.store;
-    let Some((password, _)) = &it.password else {
+    let Some((password, source)) = &it.password else {
         // Without one, it can be told whether there is something to open.
         let findings = match FormatBlob::read(&**store) {
             Ok(_) => vec![Finding::NoPassword],
@@ -110,12 +110,16 @@ fn examine(
         findings.into_iter().for_each(|finding| report.fatal(finding));
         return Ok(());
     };
-    let repository = match Repository::open_with(store.clone(), password, &global.open_options()) {
+    let opened = password::open_with(Some(source), password, |password| {
+        Repository::open_with(store.clone(), password, &global.open_options())
+    });
+    let repository = match opened {
         Ok(repository) => repository,
         Err(error) => {
             let findings = it.explain(&error);
             // What is lost can be told by opening it without.
-            let degraded = || Repository::open_degraded(store.clone(), password).ok();
+            let open = |password: &Password| Repository::open_degraded(store.clone(), password);
+            let degraded = || password::open_with(Some(source), password, open).ok();
             let index = findings.iter().any(Finding::is_damaged_index);
             let losses = index.then(degraded).flatten().as_ref().and_then(losses);
             findings.into_iter().chain(losses).for_each(|finding| report.fatal(finding));

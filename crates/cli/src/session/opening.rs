@@ -40,7 +40,7 @@ pub(crate) fn repository(
             Some(password) if matches!(source, None | Some(PasswordSource::Prompt)) => password.into(),
             _ => password::read(source.as_ref(), connection.password.as_ref())?,
         };
-        return server(connection, password, environment, global);
+        return server(connection, (&password, source.as_ref()), environment, global);
     }
     let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
         let Some(directory) = connection.storage.directory() else {
@@ -77,7 +77,11 @@ pub(crate) fn repository(
     }
     loop {
         let password = password::read(source.as_ref(), connection.password.as_ref())?;
-        let open = || Repository::open_with(store.clone(), &password, &global.open_options());
+        let open = || {
+            let with =
+                |password: &Password| Repository::open_with(store.clone(), password, &global.open_options());
+            password::open_with(source.as_ref(), &password, with)
+        };
         match archive.warm_to_open(&*store, open)? {
             Ok(repository) => return Ok(repository),
             Err(Error::WrongPassword { .. }) if tries > 1 => {
@@ -92,17 +96,21 @@ pub(crate) fn repository(
 /// Opens what a Kopia repository server gives. The password is its user's, and needed to connect.
 fn server(
     connection: &Connection,
-    password: Password,
+    (password, source): (&Password, Option<&PasswordSource>),
     environment: Environment,
     global: &Global,
 ) -> Result<Repository, Failure> {
-    let mut connection = connection.clone();
-    connection.password = Some(password);
-    let unopened = |error: Error| match remote(&connection) {
+    let unopened = |error: Error| match remote(connection) {
         Some(remote) => Failure::unopened_remote(&error, RemoteFailure::new(&remote, &error)),
         None => error.into(),
     };
-    match connect(&connection, &options(global, environment)).map_err(|error| unopened(error.into()))? {
+    let options = options(global, environment);
+    let opened = password::open_with(source, password, |password| {
+        let mut connection = connection.clone();
+        connection.password = Some(password.clone());
+        Ok(connect(&connection, &options)?)
+    });
+    match opened.map_err(unopened)? {
         Opened::Contents(server) => Repository::open_server(server, &global.open_options()).map_err(unopened),
         _ => Err(Failure::failed(format!("{} gives no contents", connection.location()))),
     }

@@ -10,8 +10,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use kopia_rs::Password;
 use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::storage::Failure;
+use kopia_rs::{Error, Password};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
@@ -64,6 +65,35 @@ pub(crate) fn read(
         }
         PasswordSource::Prompt => typed(),
     }
+}
+
+/// Opens something with a password as it is given and, where kopia would take white space from its ends,
+/// without that.
+pub(crate) fn open_with<R>(
+    source: Option<&PasswordSource>,
+    password: &Password,
+    open: impl Fn(&Password) -> kopia_rs::Result<R>,
+) -> kopia_rs::Result<R> {
+    let error = match open(password) {
+        Err(error) if is_refused(&error) => error,
+        result => return result,
+    };
+    let is_trimmed = matches!(source, Some(PasswordSource::Environment | PasswordSource::Connection));
+    match password.trimmed().filter(|_| is_trimmed).map(|trimmed| open(&trimmed)) {
+        Some(Err(second)) if is_refused(&second) => Err(error),
+        Some(result) => result,
+        None => Err(error),
+    }
+}
+
+/// Returns whether a password was not believed, or cannot be one of a server's user.
+fn is_refused(error: &Error) -> bool {
+    let failure = || match error {
+        Error::Storage(error) => error.failure(),
+        _ => None,
+    };
+    matches!(error, Error::WrongPassword { .. })
+        || matches!(failure(), Some(Failure::WrongKey { .. } | Failure::Unusable { .. }))
 }
 
 fn typed() -> Result<Password, NoPassword> {

@@ -390,12 +390,19 @@ fn an_owner_may_have_shut_out_himself() {
 fn a_nearly_right_password_is_told_and_never_shown() {
     // Not where the golden repositories lie, as that path holds the password.
     let copy = copy("sources");
-    let said = |password: &str, effort: &str| {
-        let ran = KopiaRs::new(effort).repository(&copy.path()).env("KOPIA_PASSWORD", password).run();
-        let ran = ran.exits(1).says(&["password"]);
+    let place = Place::new();
+    let file = place.path("password");
+    let said_of = |ran: KopiaRs| {
+        let ran = ran.repository(&copy.path()).run().exits(1).says(&["password"]);
         let all = format!("{}{}", ran.text(), ran.stderr);
         assert!(!all.contains("golden") && !all.contains("Z29sZGVu") && !all.contains("hunter2"), "{all}");
         ran.stderr
+    };
+    let said = |password: &str, effort: &str| said_of(KopiaRs::new(effort).env("KOPIA_PASSWORD", password));
+    // White space around the variable is no matter; of a file, one line break is.
+    let said_of_file = |password: &str, effort: &str| {
+        fs::write(&file, format!("{password}\n")).unwrap();
+        said_of(KopiaRs::new(effort).arg("--password-file").arg(&file))
     };
     for (password, text) in [
         ("golden\n", "without its trailing line break"),
@@ -405,8 +412,8 @@ fn a_nearly_right_password_is_told_and_never_shown() {
         ("\"golden\"", "without the quotes around it"),
         ("'golden'\n", "without the quotes around it"),
     ] {
-        assert!(said(password, "doctor").contains(text), "{password:?}");
-        assert!(said(password, "status").contains(text), "{password:?}");
+        assert!(said_of_file(password, "doctor").contains(text), "{password:?}");
+        assert!(said_of_file(password, "status").contains(text), "{password:?}");
     }
     for password in ["Z29sZGVu", "Z29sZGVuCg==\n"] {
         assert!(said(password, "doctor").contains("once it is decoded from base64"));

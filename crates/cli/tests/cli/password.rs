@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use kopia_testkit::golden;
+use kopia_testkit::writer::RepositoryWriter;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 use crate::common::{KopiaRs, Place};
 use crate::terminal::Terminal;
@@ -37,7 +39,7 @@ fn from_file_or_environment() {
     let set =
         |password: &str| KopiaRs::golden("sources", "status").env("KOPIA_PASSWORD", password).run().exits(1);
     set("").says(&["the password does not open"]);
-    set("golden\n").says(&["the password does not open", "hint:"]);
+    set("golde n").says(&["the password does not open", "hint:"]);
     let none = KopiaRs::golden("sources", "status").without_password().run().exits(1);
     none.says(&["no password is given", "KOPIA_PASSWORD", "--password-file"]);
     let missing = KopiaRs::golden("sources", "status").arg("--password-file").arg(place.path("missing"));
@@ -151,10 +153,34 @@ fn advice_names_where_the_password_came_from() {
         assert!(!ran.stderr.contains("KOPIA_PASSWORD"), "{bytes:?}: {}", ran.stderr);
     }
     for (password, advice) in [
-        (" golden", "take the blanks out of KOPIA_PASSWORD"),
-        ("wrong", "blanks and line breaks in KOPIA_PASSWORD belong"),
+        ("\"golden\"", "take the quotes out of KOPIA_PASSWORD"),
+        ("wrong", "KOPIA_PASSWORD is tried as it is and, as kopia takes it, without"),
         ("", "KOPIA_PASSWORD is empty"),
     ] {
         KopiaRs::golden("sources", "status").env("KOPIA_PASSWORD", password).run().exits(1).says(&[advice]);
     }
+}
+
+/// Kopia takes white space from the ends of what the variable says, and of a token's password, and none from
+/// what is typed: a password may have some.
+#[test]
+fn white_space_around_a_variable_is_no_matter() {
+    for password in ["golden\n", " golden", "\u{a0}golden\r\n\t"] {
+        for command in ["status", "doctor"] {
+            KopiaRs::golden("sources", command).env("KOPIA_PASSWORD", password).run().exits(0);
+        }
+    }
+    KopiaRs::golden("sources", "status").env("KOPIA_PASSWORD", "gold en").run().exits(1);
+    // Damage is told as damage, whatever the password needed.
+    let place = Place::new();
+    let repository = place.path("repository");
+    let mut writer = RepositoryWriter::new().password(" spaced ");
+    let file = writer.file(b"text");
+    writer.snapshot("a@b:/c", json!({"name": "c", "type": "f", "mode": "0644", "size": 4, "obj": file}));
+    writer.finish_in(&repository).unwrap();
+    let status =
+        |password: &str| KopiaRs::new("status").repository(&repository).env("KOPIA_PASSWORD", password).run();
+    status(" spaced ").exits(0);
+    status("spaced").exits(1);
+    status(" spaced").exits(1).says(&["the password does not open"]);
 }

@@ -263,7 +263,7 @@ fn password_as_is(source: &PasswordSource) -> String {
         }
         PasswordSource::Connection => "the password of the token or URL may have been changed since".into(),
         PasswordSource::Environment | PasswordSource::Prompt => {
-            "blanks and line breaks in KOPIA_PASSWORD belong to the password".into()
+            "KOPIA_PASSWORD is tried as it is and, as kopia takes it, without blanks and line breaks around it".into()
         }
     }
 }

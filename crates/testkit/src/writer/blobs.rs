@@ -8,7 +8,7 @@ use kopia_codec::key::{KeyDerivation, Password};
 use kopia_format::{BlobId, ContentId};
 use serde_json::{Value, json};
 
-use super::{Entry, PASSWORD};
+use super::Entry;
 
 /// The salt of the password.
 const UNIQUE_ID: [u8; 32] = [3; 32];
@@ -84,6 +84,7 @@ fn uvarint(bytes: &mut Vec<u8>, mut number: u64) {
 pub(super) fn format(
     secret: &[u8; 32],
     derivation: KeyDerivation,
+    password: &str,
     replaced: &BTreeMap<String, Value>,
 ) -> Vec<u8> {
     let mut format = json!({
@@ -102,7 +103,7 @@ pub(super) fn format(
         format[field] = value.clone();
     }
     let plain = json!({"format": format}).to_string();
-    let key = derivation.derive(&Password::from(PASSWORD), &UNIQUE_ID).expect("the salt is long enough");
+    let key = derivation.derive(&Password::from(password), &UNIQUE_ID).expect("the salt is long enough");
     let sealed = key.seal(&UNIQUE_ID, [5; 12], plain.as_bytes());
     let blob = json!({
         "tool": "kopia-testkit",

@@ -21,7 +21,7 @@ pub(super) fn examine(
     environment: Environment,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let mut connection = choice.connection.clone();
+    let connection = &choice.connection;
     if args.save_format_blob.is_some() {
         return Err(storage::Error::NoBlobs { place: connection.location() }.into());
     }
@@ -38,13 +38,18 @@ pub(super) fn examine(
         report.fatal(Finding::NoPassword);
         return Ok(());
     };
-    connection.password = Some(password);
-    let opened = match connect(&connection, &options(global, environment)) {
+    let options = options(global, environment);
+    let connected = password::open_with(source.as_ref(), &password, |password| {
+        let mut connection = connection.clone();
+        connection.password = Some(password.clone());
+        Ok(connect(&connection, &options)?)
+    });
+    let opened = match connected {
         Ok(Opened::Contents(server)) => Repository::open_server(server, &global.open_options()),
         Ok(_) => return Err(Failure::failed(format!("{} gives no contents", connection.location()))),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     };
-    let explain = |error: &Error| match remote(&connection) {
+    let explain = |error: &Error| match remote(connection) {
         Some(remote) => explain_remote(RemoteFailure::new(&remote, error), Effort::Doctor),
         None => vec![Finding::failed(error)],
     };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use kopia_rs::connect::{self, Opened};
 use kopia_rs::connection::Connection;
 use kopia_rs::connection::storage::Options;
+use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{Finding, neighbours};
 use kopia_rs::storage::{self, BlobStore};
-use kopia_rs::{Error, OpenOptions, Repository};
+use kopia_rs::{Error, OpenOptions, Password, Repository};
 
 use super::missing::{self, Tried};
 use super::{Job, Order, archive, preflight};
@@ -19,6 +20,7 @@ use crate::mover::contract::environment::Variable;
 use crate::mover::contract::place::Place;
 use crate::mover::contract::settings::Settings;
 use crate::terminal::output::{escape, log_line};
+use crate::terminal::password;
 
 /// Opens the repository. Storage that this build cannot read is the original script's, if that was named.
 pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcome> {
@@ -26,6 +28,7 @@ pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcom
     let place = &choice.place;
     let Place::Known(connection) = place else { return Err(hand_over(job, choice)) };
     let connection = completed(connection, settings)?;
+    let by_variable = Some(&PasswordSource::Environment);
     let mut connecting = connect::Options::default();
     if place.directory().is_none() {
         connecting.environment = job.environment.for_stores();
@@ -36,20 +39,27 @@ pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcom
     let tried = Tried { place, connection: &connection, options: &connecting };
     let unopened =
         |store: Option<&dyn BlobStore>, error: Error| missing::repository(&tried, store, &error, settings);
-    let repository = match kopia_rs::connect(&connection, &connecting) {
+    // A server takes the password while it is connected to, all others after that.
+    let connected = password::open_with(by_variable, &settings.password, |password| {
+        let mut connection = connection.clone();
+        connection.password = Some(password.clone());
+        Ok(kopia_rs::connect(&connection, &connecting)?)
+    });
+    let repository = match connected {
         Ok(Opened::Blobs(store)) => {
             let store: Arc<dyn BlobStore> = store.into();
             refuse_cache(place)?;
+            let open = |password: &Password| Repository::open_with(store.clone(), password, &options);
             let opened = archive::to_open(&*store, settings, || {
-                Repository::open_with(store.clone(), &settings.password, &options)
+                password::open_with(by_variable, &settings.password, open)
             })?;
             opened.map_err(|error| unopened(Some(&*store), error))
         }
         Ok(Opened::Contents(server)) => {
             Repository::open_server(server, &options).map_err(|error| unopened(None, error))
         }
-        Ok(_) | Err(storage::Error::UnsupportedBackend { .. }) => Err(hand_over(job, choice)),
-        Err(error) => Err(unopened(None, error.into())),
+        Ok(_) | Err(Error::Storage(storage::Error::UnsupportedBackend { .. })) => Err(hand_over(job, choice)),
+        Err(error) => Err(unopened(None, error)),
     }?;
     job.log.info(&format!("Repository connected: {place}"));
     repository.warnings().iter().for_each(|warning| job.log.warn(warning));
