@@ -46,6 +46,7 @@ mod tests {
             email: "reader@project.iam.gserviceaccount.com".into(),
             key: include_str!("../../tests/keys/rfc7515.pem").into(),
             key_id: Some("k1".into()),
+            project: None,
             token_url: "https://oauth2.googleapis.com/token".into(),
         };
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
