@@ -62,9 +62,7 @@ impl Packs {
 
     /// Reads the range of a step, once it is its turn; `buffer` is memory to use.
     pub(super) fn read(&self, step: &ReadStep, buffer: Vec<u8>) -> kopia_storage::Result<BlobBytes> {
-        self.read_range(step.pack, &step.bytes, buffer, |mut read| {
-            self.pace.read(&mut read, |bytes| bytes.len())
-        })
+        self.read_range(step.pack, &step.bytes, buffer, |read| self.pace.read(read, |bytes| bytes.len()))
     }
 
     /// Reads a range of a pack by `read`, unless it came along with something beside it.
