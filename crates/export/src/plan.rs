@@ -182,7 +182,7 @@ impl Planner<'_, '_> {
         let most = self.shared.options.window / 2;
         let (mut pieces, mut end) = (Vec::new(), 0);
         for extent in extents.by_ref() {
-            end = extent.as_ref().map_or(end, |extent| end_of(extent));
+            end = extent.as_ref().map_or(end, end_of);
             // A single content waits in memory in any case.
             if end > most && !pieces.is_empty() {
                 drop(extents);

@@ -11,7 +11,9 @@ use crate::network::{SECRET, run};
 const AZURE_KEY: &str = "czNjcjN0L29mK3RoZT10ZXN0";
 
 /// What is spoken, where, and by which variables.
-fn kinds(server: &HttpServer) -> [(&'static str, String, Vec<(&'static str, String)>); 6] {
+type Kind = (&'static str, String, Vec<(&'static str, String)>);
+
+fn kinds(server: &HttpServer) -> [Kind; 6] {
     let (address, port) = (server.address(), server.port());
     let s3 = format!("s3://b/k/?endpoint={address}&disable-tls");
     [

@@ -11,7 +11,10 @@ pub(super) fn dos(seconds: i64) -> (u16, u16) {
     match year {
         ..1980 => (0, 1 << 5 | 1),
         2108.. => (23 << 11 | 59 << 5 | 29, 127 << 9 | 12 << 5 | 31),
-        _ => ((hour << 11 | minute << 5 | second / 2) as u16, ((year - 1980) << 9 | month << 5 | day) as u16),
+        _ => (
+            ((hour << 11) | (minute << 5) | (second / 2)) as u16,
+            (((year - 1980) << 9) | (month << 5) | day) as u16,
+        ),
     }
 }
 

@@ -25,7 +25,8 @@ fn impatient() -> (Options, Notes) {
     let (mut options, notes) = (options(), Notes::default());
     options.patience.silence = Duration::from_secs(2);
     let taken = Arc::clone(&notes);
-    options.notice = Arc::new(move |note: &str| taken.lock().unwrap().push(note.to_owned()));
+    options.notice =
+        Arc::new(move |note: &str| taken.lock().expect("no test panics with it").push(note.to_owned()));
     (options, notes)
 }
 

@@ -18,11 +18,11 @@ impl Guarded {
     /// Starts a server of a directory, unless it is not installed.
     fn start(directory: &Path) -> Option<Self> {
         let (rclone, keygen) = (program("rclone")?, program("ssh-keygen")?);
-        let keys = tempfile::tempdir().unwrap();
+        let keys = tempfile::tempdir().expect("a folder");
         let key = keys.path().join("host");
         let mut make = Command::new(keygen);
         make.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(&key);
-        assert!(make.status().unwrap().success());
+        assert!(make.status().expect("ssh-keygen runs").success());
         let port = servers::free_port();
         let mut command = Command::new(rclone);
         command.args(["serve", "sftp", "--read-only", "--addr", &format!("127.0.0.1:{port}"), "--key"]);
@@ -32,7 +32,7 @@ impl Guarded {
     }
 
     fn place(&self, password: &str) -> Sftp {
-        let public = fs::read_to_string(self.keys.path().join("host.pub")).unwrap();
+        let public = fs::read_to_string(self.keys.path().join("host.pub")).expect("a key");
         let mut sftp = Sftp::default();
         (sftp.host, sftp.port) = ("127.0.0.1".into(), Some(self.server.port()));
         (sftp.path, sftp.username, sftp.password) = ("/".into(), "me".into(), Some(password.into()));
@@ -45,7 +45,7 @@ impl Guarded {
 #[test]
 fn a_password_opens_a_real_server_and_a_wrong_one_is_told() {
     let (case, blobs) = support::golden();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a folder");
     put(directory.path(), &blobs);
     let Some(server) = Guarded::start(directory.path()) else { return };
     support::check_golden(&case, open(&server.place(PASSWORD)).unwrap());
