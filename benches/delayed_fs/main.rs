@@ -3,9 +3,10 @@
 //! ```sh
 //! cargo run --package kopia-rs-benches --bin delayed-fs -- --delay-ms 2 SOURCE MOUNTPOINT
 //! ```
-//! Requests wait side by side, as many as the kernel sends. Names and attributes are believed for one second,
-//! writes are not gathered, and there are no extended attributes, no holes and no room reserved beforehand: as
-//! sshfs has it. At the end, after SIGINT, SIGTERM or `umount`, there is a table of all requests.
+//! Requests wait side by side, as many as the kernel sends. Only the user who mounts it can use it. Names and
+//! attributes are believed for one second, writes are not gathered, and there are no extended attributes, no
+//! holes and no room reserved beforehand: as sshfs has it. At the end, after SIGINT, SIGTERM or `umount`, there
+//! is a table of all requests.
 //!
 //! | module | what |
 //! |---|---|
@@ -60,6 +61,9 @@ struct Args {
     /// How many threads do what is due; any number of requests waits.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
+    /// Let other users in, and have the kernel check what they may: one request more for each new file.
+    #[arg(long)]
+    for_all: bool,
     /// End with standard input, and write the counts as JSON: how the comparison runs it.
     #[arg(long)]
     attached: bool,

@@ -11,7 +11,7 @@ use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
 use kopia_rs_benches::operations::{Counters, Operation};
 use nix::mount::{MntFlags, umount2};
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit, umask};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let filesystem = DelayedFs::new(backing, counters.clone(), settings);
     let mountpoint = args.mountpoint.canonicalize();
     let mountpoint = mountpoint.map_err(|error| format!("{}: {error}", args.mountpoint.display()))?;
-    let session = Session::new(filesystem, &mountpoint, &config());
+    let session = Session::new(filesystem, &mountpoint, &config(args.for_all));
     let mut session =
         session.map_err(|error| format!("{} cannot be mounted: {error}", args.mountpoint.display()))?;
     let unmounter = session.unmount_callable();
@@ -79,16 +79,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn config() -> Config {
+/// Where permissions are checked, the kernel asks for a folder's attributes before each file that it creates in
+/// there. Otherwise only this user is let in, whose permissions are those of this process.
+fn config(for_all: bool) -> Config {
     let mut config = Config::default();
-    config.mount_options = vec![
-        MountOption::FSName("delayed-fs".into()),
-        MountOption::Subtype("delayed-fs".into()),
-        // Otherwise each access would be asked for.
-        MountOption::DefaultPermissions,
-    ];
-    // Only root may let others in.
-    config.acl = if geteuid().is_root() { SessionACL::All } else { SessionACL::Owner };
+    config.mount_options =
+        vec![MountOption::FSName("delayed-fs".into()), MountOption::Subtype("delayed-fs".into())];
+    if for_all {
+        config.mount_options.push(MountOption::DefaultPermissions);
+        config.acl = SessionACL::All;
+    }
     config.n_threads = Some(READERS);
     config.clone_fd = true;
     config
