@@ -22,7 +22,8 @@ const ENTRY: u64 = 256;
 /// How many buffers are kept to be read into again.
 const KEPT: usize = 64;
 
-/// Buffers get whole multiples of so many bytes, so that steps of about the same length use each other's.
+/// The shortest buffer; others are as long as the next power of two, so that steps use each other's. Memory
+/// that is given back and taken again in many threads and other lengths would double what is in use.
 const BLOCK: u64 = 256 << 10;
 
 /// How many steps ahead of itself a worker announces scattered ones. Cold random reads of 4 to 64 KiB came
@@ -226,10 +227,9 @@ impl<'c, B: Steps> Fetcher<'c, B> {
             if state.aborted {
                 return None;
             }
-            // A buffer that was used before may be larger than what is read into it, but not much. One that is
-            // smaller would have to grow, and all that grow at once leave holes in memory.
-            let whole = length.next_multiple_of(BLOCK);
-            let fits = |buffer: &Vec<u8>| (length..=2 * whole).contains(&(buffer.capacity() as u64));
+            // A buffer that was used before may be larger than what is read into it, but not much.
+            let whole = if length == 0 { 0 } else { length.next_power_of_two().max(BLOCK) };
+            let fits = |buffer: &Vec<u8>| (whole..=2 * whole).contains(&(buffer.capacity() as u64));
             let place = state.buffers.iter().rposition(fits);
             let memory = place.map_or(whole, |place| state.buffers[place].capacity() as u64);
             let held = memory + more;
