@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kopia_codec::key::Password;
@@ -10,6 +11,7 @@ use kopia_format::index::Index;
 use kopia_repository::Repository;
 use kopia_repository::contents::{ContentLocation, Located};
 use kopia_storage::MemoryStore;
+use kopia_storage::testing::DelayedStore;
 use kopia_testkit::huge::HugeIndex;
 use kopia_testkit::writer::PASSWORD;
 use serde_json::json;
@@ -48,6 +50,25 @@ fn open(c: &mut Criterion) {
         let store = store(&HugeIndex::new(contents, blobs));
         group.bench_function(format!("{contents} contents in {blobs} index blobs"), |bencher| {
             bencher.iter(|| Repository::open(store.clone(), &password).expect("it opens"));
+        });
+    }
+}
+
+/// The round trip of a distant store. A request takes that; bytes take nothing.
+const ROUND_TRIP: Duration = Duration::from_millis(50);
+
+fn open_far(c: &mut Criterion) {
+    let password = Password::from(PASSWORD);
+    let mut group = c.benchmark_group("open and list snapshots at 50 ms, key derivation of 70 ms included");
+    group.sample_size(10);
+    for (contents, blobs) in [(0, 0), (1_000_000, 20), (1_000_000, 100)] {
+        let store = store(&HugeIndex::new(contents, blobs));
+        group.bench_function(format!("{contents} contents in {blobs} index blobs"), |bencher| {
+            bencher.iter(|| {
+                let far = DelayedStore::new(store.clone(), ROUND_TRIP);
+                let repository = Repository::open(far, &password).expect("it opens");
+                repository.snapshots().expect("a list")
+            });
         });
     }
 }
@@ -140,5 +161,5 @@ fn schedule(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, parse, open, find, directory, schedule);
+criterion_group!(benches, parse, open, open_far, find, directory, schedule);
 criterion_main!(benches);
