@@ -39,8 +39,8 @@ pub(crate) fn open(place: &WebDav, limits: &Limits, options: &Options) -> Result
         result => result,
     };
     let store = match store {
-        // One without a page for browsers says so of everything but its interface.
-        Err(error) if is_missing(&error) => match tree(path::encoded)?.kopia() {
+        // A Kopia server has a page for browsers at every place or, without one, nothing but its interface.
+        Err(error) if is_missing(&error) || is_nonsense(&error) => match tree(path::encoded)?.kopia() {
             Some(failure) => return Err(refused(place, failure)),
             None => return Err(missing(place, error)),
         },
@@ -68,9 +68,14 @@ fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Open { source, .. } if error.kind() == ErrorKind::NotFound && Failure::of(source).is_none())
 }
 
-/// Says in words that a directory is not there.
+fn is_nonsense(error: &Error) -> bool {
+    matches!(error.failure(), Some(Failure::Nonsense { .. }))
+}
+
+/// Says in words that a directory is not there, if that is what the error says.
 fn missing(place: &WebDav, error: Error) -> Error {
     match (error, Origin::of_url(&place.url)) {
+        (error @ Error::Open { .. }, _) if !is_missing(&error) => error,
         (Error::Open { place, .. }, Ok((origin, _, name))) => {
             let source = Failure::NoContainer { kind: "directory", name, host: origin.authority() };
             Error::Open { place, source: source.into() }

@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("session", &["args", "error", "terminal", "wording"]),
     ("commands", &["args", "error", "session", "terminal", "wording"]),
     ("mover/account", &["terminal", "wording"]),
-    ("mover/contract", &["mover/account", "terminal"]),
+    ("mover/contract", &["args", "mover/account", "terminal"]),
     ("mover/job", &["mover/account", "mover/contract", "process", "terminal", "wording"]),
 ];
 
