@@ -9,7 +9,7 @@
 //! | `process` | limits of this process | nothing |
 //! | `session` | from the global options to an open repository | all above |
 //! | `commands` | one module a command | all above |
-//! | `mover` | VolSync's restore Job, in rooms of its own | `args`, `process`, `terminal`, `wording` |
+//! | `mover` | VolSync's restore Job, in rooms of its own | all above but `commands` |
 //!
 //! Each command returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure); exit codes are decided
 //! here and nowhere else.

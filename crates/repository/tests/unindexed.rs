@@ -67,7 +67,11 @@ fn a_sound_repository_has_none_and_its_list_is_whole() {
     counting.take();
     assert!(repository.unindexed_packs(Packs::All).unwrap().is_empty());
     let calls = counting.take();
-    assert_eq!((calls.lists.len(), calls.ranges.len()), (2, 0), "p, q: no pack is asked, and no session looked for");
+    assert_eq!(
+        (calls.lists.len(), calls.ranges.len()),
+        (2, 0),
+        "p, q: no pack is asked, and no session looked for"
+    );
     let coverage = repository.manifest_coverage().unwrap();
     assert!(coverage.is_complete());
     assert_eq!(coverage.snapshots.iter().count(), 2);

@@ -14,8 +14,8 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("session", &["args", "error", "terminal", "wording"]),
     ("commands", &["args", "error", "session", "terminal", "wording"]),
     ("mover/account", &["terminal", "wording"]),
-    ("mover/contract", &["args", "mover/account", "terminal"]),
-    ("mover/job", &["mover/account", "mover/contract", "process", "terminal", "wording"]),
+    ("mover/contract", &["args", "mover/account", "session", "terminal"]),
+    ("mover/job", &["error", "mover/account", "mover/contract", "process", "session", "terminal", "wording"]),
 ];
 
 /// Returns all files of a room: `ROOM.rs` and what lies in `ROOM/`.
