@@ -21,8 +21,8 @@ pub(in crate::execute) struct Gauge {
     since: Instant,
     /// How long this thread had worked until then, or waited for a core.
     busy: Duration,
-    /// How often it had slept until then.
-    slept: u64,
+    /// How often it had slept until then, where the system says so.
+    slept: Option<u64>,
     /// How often it may have slept for want of work.
     asked: u64,
     writing: Duration,
@@ -33,7 +33,7 @@ pub(in crate::execute) struct Gauge {
 impl Gauge {
     /// Starts for the calling thread.
     pub(in crate::execute) fn new() -> Self {
-        let (busy, slept) = (busy_time(), sleeps().unwrap_or_default());
+        let (busy, slept) = (busy_time(), sleeps());
         let (writing, writes) = (Duration::ZERO, 0);
         Self { since: Instant::now(), busy, slept, asked: 0, writing, writes, units: 0.0 }
     }
@@ -54,7 +54,7 @@ impl Gauge {
             return None;
         }
         let next = Self::new();
-        let slept = sleeps().map(|_| next.slept.saturating_sub(self.slept + self.asked));
+        let slept = next.slept.map(|now| now.saturating_sub(self.slept.unwrap_or_default() + self.asked));
         let waits = waits(self.writing, self.writes, next.busy.saturating_sub(self.busy), slept);
         let speed = self.units / now.saturating_duration_since(self.since).as_secs_f64();
         *self = next;
