@@ -12,6 +12,7 @@
 //! | `source`, `packs`, `served` | where contents come from |
 //! | `decode`, `unpack` | stored bytes to plain ones, of one content and of a step |
 //! | `pace` | how many reads are under way at once |
+//! | `turn` | huge contents, one at a time |
 //! | `many` | many contents at once, on all cores |
 //! | `cache` | decoded contents, for random reads |
 //!
@@ -30,6 +31,7 @@ mod served;
 mod source;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod unpack;
 
 use std::ops::Range;
@@ -44,6 +46,7 @@ use crate::sealing::Sealing;
 use crate::{Error, Result};
 use cache::Cache;
 use decode::check_lengths;
+use turn::{HUGE, Turn};
 
 pub use crate::index::ContentLocation;
 pub use decode::{Decoder, Flaw, MAX_LENGTH, Stored};
@@ -64,6 +67,8 @@ pub struct Contents {
     cache: Cache,
     /// Decoders that no thread uses at the moment.
     decoders: Mutex<Vec<Decoder>>,
+    /// Whose turn it is to decode a huge content.
+    turn: Turn,
 }
 
 /// Where a content is stored: for messages, and for tools that look at blobs.
@@ -112,7 +117,14 @@ impl Fetched {
 impl Contents {
     /// Joins a source and the keys. No more than `cache` bytes of decoded contents are kept for random reads.
     pub(crate) fn new(source: Source, sealing: Arc<Sealing>, cores: Arc<Cores>, cache: usize) -> Self {
-        Self { source, sealing, cores, cache: Cache::new(cache), decoders: Mutex::default() }
+        Self {
+            source,
+            sealing,
+            cores,
+            cache: Cache::new(cache),
+            decoders: Mutex::default(),
+            turn: Turn::default(),
+        }
     }
 
     /// Finds a content, deleted ones that are still readable included.
@@ -186,7 +198,7 @@ impl Contents {
     /// # Errors
     /// As for [`Self::locate`], and [`Error::CorruptContent`], [`Error::Unsupported`], [`Error::Storage`].
     pub fn read(&self, content: &ContentId) -> Result<Vec<u8>> {
-        self.with_decoder(|decoder| self.source.read_one(decoder, content))
+        self.with_decoder(|decoder| self.source.read_one(decoder, content, &self.turn))
     }
 
     /// As [`Self::read`], out of the cache where that has it; with `keep` it will have it the next time.
@@ -215,9 +227,10 @@ impl Contents {
         self.source.announce(step);
     }
 
-    /// Reads the bytes of a step; `buffer` is memory to use. [`Self::decode`] gets round a failure.
+    /// Reads the bytes of a step; `buffer` is memory to use. [`Self::decode`] gets round a failure, and reads
+    /// contents of more than 32 MiB itself: one at a time.
     pub fn fetch(&self, step: &ReadStep, buffer: Vec<u8>) -> Fetched {
-        Fetched(self.source.read(step, buffer))
+        Fetched(if step.is_huge { Read::Nothing } else { self.source.read(step, buffer) })
     }
 
     /// Makes a queue of steps that are fetched ahead where that pays, within a budget of bytes.
@@ -230,6 +243,9 @@ impl Contents {
     /// `located` are those that were scheduled, and `fetched` is what was read for the step. If that failed,
     /// or is damaged, contents are read one by one: only what is damaged itself is lost, and what lies
     /// elsewhere by now is read there. A thread that decodes many steps has a decoder of its own.
+    ///
+    /// Of contents of more than 32 MiB one is decoded at a time, by whatever thread; that ends when `visit`
+    /// returns, which must wait for no other that decodes.
     pub fn decode<L: Located>(
         &self,
         decoder: &mut Decoder,
@@ -238,20 +254,36 @@ impl Contents {
         fetched: &Fetched,
         visit: impl FnMut(&[L], Result<&[u8]>),
     ) {
+        let turn = step.is_huge.then(|| self.turn.take());
         self.source.decode(decoder, step, &located[step.serves()], &fetched.0, visit);
+        if turn.is_some() {
+            decoder.shrink();
+        }
     }
 
-    /// Decompresses a content that begins with a compression header itself, as objects with `Z` do.
+    /// Decompresses a content that begins with a compression header itself, as objects with `Z` do, and gives
+    /// it to `then`. As for [`Self::decode`], one of more than 32 MiB at a time.
     ///
     /// # Errors
     /// [`Error::CorruptObject`] if it is damaged or has more than `length`, or [`MAX_LENGTH`], bytes.
-    pub fn decompress_headed(
+    pub fn decompress_headed<R>(
         &self,
         content: &ContentId,
         bytes: &[u8],
         length: Option<u64>,
-    ) -> Result<Vec<u8>> {
-        self.with_decoder(|decoder| decoder.decompress_headed(content, bytes, length))
+        then: impl FnOnce(Vec<u8>) -> R,
+    ) -> Result<R> {
+        let decompress = |most| self.with_decoder(|decoder| decoder.decompress_headed(content, bytes, most));
+        let most = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(MAX_LENGTH);
+        let few = most.min(HUGE);
+        // Few are told to be huge, and of those that are not told hardly any is.
+        match decompress(few) {
+            Err(_) if few < most => {
+                let _turn = self.turn.take();
+                decompress(most).map(then)
+            }
+            plain => plain.map(then),
+        }
     }
 
     /// Makes a decoder, for a thread that decodes many steps, and for tools that read blobs themselves.

@@ -122,3 +122,28 @@ fn long_paths_take_no_memory_for_each_folder_that_waits() {
         assert_eq!(bounded(&limited).status.code(), Some(code), "{command:?}");
     }
 }
+
+#[test]
+fn contents_as_large_as_the_format_allows_take_the_memory_of_one() {
+    // Some kilobytes that unfold to 900 MB, each to what is more than a thread's share of the memory.
+    const LENGTH: usize = 225 << 20;
+    let place = Place::of(|writer, version| {
+        let mut files = Vec::new();
+        for number in 0..4 * version as u8 {
+            let id: ContentId = format!("{number:032x}").parse().unwrap();
+            let mut bytes = vec![0; LENGTH];
+            bytes[0] = number;
+            writer.forge_gzip(id, &bytes);
+            files.push(entry("f", &format!("f{number}"), "0644", &id.to_string(), LENGTH));
+        }
+        let root = writer.directory(&files);
+        entry("d", "data", "0755", &root, 0)
+    });
+    let target = place.path("target");
+    let restore = place.restore(NEW, &target, "--quiet --parallel 4 --sparse");
+    assert_eq!(bounded(&restore).status.code(), Some(0));
+    for number in 0..4 {
+        let metadata = std::fs::metadata(target.join(format!("f{number}"))).unwrap();
+        assert_eq!(metadata.len(), LENGTH as u64);
+    }
+}

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use kopia_codec::compression::{Compression, Decompressor, split_header};
 use kopia_format::{ContentId, ObjectId};
 
+use super::turn::HUGE;
 use super::{ContentLocation, Origin};
 use crate::sealing::{Sealing, content_iv};
 use crate::{Error, Result};
@@ -154,6 +155,9 @@ impl Decoder {
         check_lengths(location)?;
         self.sealing.open(content_iv(id), bytes, &mut self.sealed, &mut self.opened)?;
         let length = location.original_length as usize;
+        if self.sealed.len() > HUGE {
+            self.sealed = Vec::new();
+        }
         if location.compression != 0 {
             let (compression, stream) = split_header(&self.opened)?;
             if compression.id() != u32::from(location.compression) {
@@ -161,11 +165,25 @@ impl Decoder {
                 return Err(Flaw::Corrupt(format!("index says compression {stated:#06x}, it has {found}")));
             }
             self.decompressor.decompress(compression, stream, length, &mut self.plain)?;
+            if self.opened.len() > HUGE {
+                self.opened = Vec::new();
+            }
         }
         match self.opened_or_plain(stored).len() {
             found if found == length => Ok(()),
             found => Err(Flaw::Corrupt(format!("{found} plain bytes, index says {length}"))),
         }
+    }
+
+    /// Gives the memory of a huge content back.
+    pub(super) fn shrink(&mut self) {
+        (self.sealed, self.opened, self.plain) = Default::default();
+    }
+
+    /// Returns how many bytes of memory are kept.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        [&self.sealed, &self.opened, &self.plain].iter().map(|buffer| buffer.capacity()).sum()
     }
 
     /// Returns the content that was opened last.
@@ -176,15 +194,9 @@ impl Decoder {
     /// Decompresses a content that begins with a compression header itself, as objects with `Z` do.
     ///
     /// # Errors
-    /// [`Error::CorruptObject`] if it is damaged or has more than `length`, or [`MAX_LENGTH`], bytes.
-    pub fn decompress_headed(
-        &mut self,
-        id: &ContentId,
-        bytes: &[u8],
-        length: Option<u64>,
-    ) -> Result<Vec<u8>> {
-        let limit =
-            length.and_then(|length| usize::try_from(length).ok()).unwrap_or(MAX_LENGTH).min(MAX_LENGTH);
+    /// [`Error::CorruptObject`] if it is damaged or has more than `most`, or [`MAX_LENGTH`], bytes.
+    pub fn decompress_headed(&mut self, id: &ContentId, bytes: &[u8], most: usize) -> Result<Vec<u8>> {
+        let limit = most.min(MAX_LENGTH);
         let mut plain = Vec::new();
         split_header(bytes)
             .and_then(|(compression, stream)| {

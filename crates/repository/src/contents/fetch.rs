@@ -159,7 +159,7 @@ impl<'c, B: Steps> Fetcher<'c, B> {
     fn next(&self) -> Option<(Arc<B>, usize, Vec<u8>, u64)> {
         let _turn = lock(&self.turn);
         let (batch, number) = self.queue.take()?;
-        let length = batch.reads().get(number).map_or(0, ReadStep::length);
+        let length = batch.reads().get(number).map_or(0, ReadStep::length_ahead);
         let entries = batch.entries(number) as u64 * ENTRY;
         let (buffer, held) = self.wait_for_room(length as u64, entries)?;
         Some((batch, number, buffer, held))

@@ -11,6 +11,7 @@ use kopia_storage::{ReadAhead, ReadProfile};
 
 use super::ContentLocation;
 use super::served::Portion;
+use super::turn::is_huge;
 
 /// The most contents in one range, so that all threads have something to do; where each read takes long, some
 /// MiB of even the smallest files.
@@ -61,6 +62,8 @@ pub struct ReadStep {
     pub(super) follows: bool,
     /// What is asked for where contents come from a server.
     pub(super) portion: Option<Portion>,
+    /// Whether a content in it is so large that it is decoded beside no other such one.
+    pub(super) is_huge: bool,
 }
 
 impl ReadStep {
@@ -68,6 +71,11 @@ impl ReadStep {
     pub fn length(&self) -> usize {
         // Both ends are sums of two 32-bit numbers.
         (self.bytes.end - self.bytes.start) as usize
+    }
+
+    /// Returns how many bytes are read ahead of who decodes them.
+    pub(super) fn length_ahead(&self) -> usize {
+        if self.is_huge { 0 } else { self.length() }
     }
 
     /// Returns a number that all steps from one pack share; `None` where contents come from no packs.
@@ -101,6 +109,7 @@ pub(super) fn schedule<L: Located>(located: &mut [L], limits: Limits) -> Vec<Rea
                 contents += usize::from(!known);
                 step.bytes = merged;
                 step.serves.end = number + 1;
+                step.is_huge |= is_huge(&location);
                 continue;
             }
         }
@@ -111,6 +120,7 @@ pub(super) fn schedule<L: Located>(located: &mut [L], limits: Limits) -> Vec<Rea
             serves: number..number + 1,
             follows: near,
             portion: None,
+            is_huge: is_huge(&location),
         });
     }
     steps
@@ -163,6 +173,29 @@ mod tests {
             }
         }
         steps.into_iter().map(|step| (step.pack, step.bytes, step.serves.len())).collect()
+    }
+
+    #[test]
+    fn a_huge_content_makes_its_step_huge_which_is_not_read_ahead() {
+        let huge = |lengths: &[u32]| {
+            let mut offset = 0;
+            let mut located: Vec<_> = lengths
+                .iter()
+                .map(|&length| {
+                    let place = location(0, offset, length);
+                    offset += length;
+                    place
+                })
+                .collect();
+            let steps = schedule(&mut located, Limits { bytes: 1 << 30, ..LIMITS });
+            assert!(
+                steps.iter().all(|step| step.length_ahead() == if step.is_huge { 0 } else { step.length() })
+            );
+            steps.iter().map(|step| step.is_huge).collect::<Vec<_>>()
+        };
+        assert_eq!(huge(&[1 << 25, 1 << 25]), [false], "together they may be long");
+        assert_eq!(huge(&[1 << 26]), [true]);
+        assert_eq!(huge(&[1, 1 << 26]), [true]);
     }
 
     const LIMITS: Limits = Limits { gap: 10, bytes: 100, contents: 4 };

@@ -229,7 +229,14 @@ fn steps(needs: Vec<(Expected, usize)>) -> Vec<ReadStep> {
             let (start, bytes) = (served, needs[range.clone()].iter().map(|(wanted, _)| wanted.length).sum());
             served += needs[range.clone()].iter().map(|(_, count)| count).sum::<usize>();
             let portion = Some(Portion { group: group.clone(), range });
-            steps.push(ReadStep { pack: 0, bytes: 0..bytes, serves: start..served, follows: false, portion });
+            steps.push(ReadStep {
+                pack: 0,
+                bytes: 0..bytes,
+                serves: start..served,
+                follows: false,
+                portion,
+                is_huge: false,
+            });
         }
     }
     steps

@@ -10,6 +10,7 @@ use kopia_storage::ReadProfile;
 use super::decode::check_lengths;
 use super::schedule::{Limits, schedule};
 use super::served::Served;
+use super::turn::{Turn, is_huge};
 use super::unpack::Unpacker;
 use super::{ContentLocation, Decoder, Located, Origin, Packs, Read, ReadStep};
 use crate::Result;
@@ -116,12 +117,23 @@ impl Source {
     }
 
     /// Finds, reads and decodes one content.
-    pub(super) fn read_one(&self, decoder: &mut Decoder, content: &ContentId) -> Result<Vec<u8>> {
+    pub(super) fn read_one(
+        &self,
+        decoder: &mut Decoder,
+        content: &ContentId,
+        turn: &Turn,
+    ) -> Result<Vec<u8>> {
         match self {
             Self::Packs(packs) => {
                 let location = packs.indexes.locate(content)?;
                 check_lengths(&location).map_err(|flaw| flaw.of(content, || packs.origin(&location)))?;
-                Unpacker { packs, decoder }.read(content, location, <[u8]>::to_vec)
+                let turn = is_huge(&location).then(|| turn.take());
+                let mut unpacker = Unpacker { packs, decoder: &mut *decoder };
+                let read = unpacker.read(content, location, <[u8]>::to_vec);
+                if turn.is_some() {
+                    decoder.shrink();
+                }
+                read
             }
             Self::Server(served) => served.read_one(content, 0),
         }

@@ -222,3 +222,72 @@ fn what_is_read_front_to_back_is_not_kept() {
     assert_eq!(reads(1 << 20, &twice), 10);
     assert_eq!(reads(1 << 20, &[twice, twice].concat()), 10 + 4 + 4);
 }
+
+/// Some kilobytes that unfold to huge contents, and the ids of these.
+fn huge() -> (Repository, Vec<ContentId>) {
+    let mut writer = RepositoryWriter::new();
+    let forge = |number: u8| {
+        let id: ContentId = format!("{number:032x}").parse().unwrap();
+        writer.forge_gzip(id, &vec![number; HUGE + 1]);
+        id
+    };
+    let ids = (0..4).map(forge).collect();
+    let store: MemoryStore =
+        writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    (Repository::open(store, &Password::from(PASSWORD)).unwrap(), ids)
+}
+
+#[test]
+fn of_huge_contents_one_is_decoded_at_a_time_and_its_memory_given_back() {
+    let (repository, ids) = huge();
+    let (contents, inside) = (repository.contents(), std::sync::atomic::AtomicUsize::new(0));
+    let decode = &|number: usize| {
+        let mut wanted =
+            [Wanted { content: ids[number], location: contents.locate(&ids[number]).unwrap(), tag: () }];
+        let (steps, mut decoder) = (contents.schedule(&mut wanted, 0), contents.decoder());
+        let fetched = contents.fetch(&steps[0], Vec::new());
+        assert!(matches!(fetched.0, Read::Nothing), "it is read in its turn");
+        let mut seen = 0;
+        contents.decode(&mut decoder, &steps[0], &wanted, &fetched, |_, plain| {
+            assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+            // Long enough for others to come, if they could.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            // What this thread reads besides does not wait for itself.
+            assert_eq!(contents.read(&ids[0]).unwrap().len(), HUGE + 1);
+            assert!(plain.unwrap() == vec![number as u8; HUGE + 1]);
+            inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+            seen += 1;
+        });
+        assert_eq!((seen, decoder.memory()), (1, 0));
+    };
+    std::thread::scope(|scope| {
+        for number in 0..ids.len() {
+            scope.spawn(move || decode(number));
+        }
+    });
+    assert!(lock(&contents.decoders).iter().all(|decoder| decoder.memory() == 0));
+}
+
+#[test]
+fn what_unfolds_without_saying_how_far_waits_for_its_turn() {
+    let (repository, ids) = huge();
+    let contents = repository.contents();
+    let headed = |bytes: usize| {
+        let gzip = kopia_testkit::writer::gzip(&vec![0; bytes]);
+        [&0x1000_u32.to_be_bytes()[..], &gzip].concat()
+    };
+    let unfold =
+        |bytes: &[u8], length| contents.decompress_headed(&ids[0], bytes, length, |plain| plain.len());
+    let (few, many) = (headed(HUGE), headed(HUGE + 1));
+    assert_eq!((unfold(&few, None).unwrap(), unfold(&many, None).unwrap()), (HUGE, HUGE + 1));
+    assert_eq!(unfold(&many, Some(HUGE as u64 + 1)).unwrap(), HUGE + 1);
+    assert!(unfold(&many, Some(HUGE as u64)).is_err());
+    let held = contents.turn.take();
+    assert_eq!(unfold(&few, None).unwrap(), HUGE, "beside others");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| unfold(&many, None).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!waiting.is_finished());
+        drop(held);
+    });
+}

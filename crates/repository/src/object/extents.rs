@@ -160,7 +160,8 @@ impl Repository {
     pub fn read_extent(&self, extent: &Extent) -> Result<Vec<u8>> {
         let mut bytes = self.contents().read(&extent.content)?;
         if extent.compressed {
-            bytes = self.contents().decompress_headed(&extent.content, &bytes, extent.length)?;
+            bytes =
+                self.contents().decompress_headed(&extent.content, &bytes, extent.length, |plain| plain)?;
         }
         extent.check_length(&bytes)?;
         Ok(bytes)

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
-use super::writers::{Gauge, StepDone, Task, Work, units};
+use super::writers::{self, Gauge, StepDone, Task, Work, units};
 use crate::Durability;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::InTarget;
@@ -131,9 +131,10 @@ impl<'a> Worker<'a> {
             match (&plain, used.compressed) {
                 (Ok(headed), Some(length)) => {
                     let contents = self.shared.repository.contents();
-                    let plain = contents.decompress_headed(&used.content, headed, length);
-                    let plain = plain.map_err(Reason::from);
-                    self.write_content(part, used, plain.as_deref().map_err(Clone::clone), &mut None);
+                    let write = |plain: Vec<u8>| self.write_content(part, used, Ok(&plain), &mut None);
+                    if let Err(error) = contents.decompress_headed(&used.content, headed, length, write) {
+                        self.write_content(part, used, Err(error.into()), &mut None);
+                    }
                 }
                 (plain, _) => {
                     self.write_content(part, used, plain.as_ref().copied().map_err(Clone::clone), &mut copy);
@@ -152,6 +153,7 @@ impl<'a> Worker<'a> {
         copy: &mut Option<Arc<[u8]>>,
     ) {
         if let Ok(bytes) = plain
+            && bytes.len() <= writers::BYTES
             && self.shared.writers.are_on()
         {
             let bytes = copy.get_or_insert_with(|| bytes.into()).clone();

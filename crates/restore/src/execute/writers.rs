@@ -24,9 +24,10 @@ use crate::plan::batch::{Batch, ContentRef};
 use crate::plan::checks::Checks;
 use crate::plan::items::{Chore, Item};
 
-/// The most that waits for writers: the more directories it is in, the better writers can spread.
+/// The most that waits for writers: the more directories it is in, the better writers can spread. A content of
+/// more bytes is written by who decodes it.
 const TASKS: usize = 4096;
-const BYTES: usize = 32 << 20;
+pub(super) const BYTES: usize = 32 << 20;
 
 /// How many bytes of a write take about as long as what a file needs besides: network file systems cut
 /// longer ones.
