@@ -173,7 +173,11 @@ impl<'a> Planner<'a> {
             }
             opened => opened,
         };
-        opened.and_then(|handle| Leftovers::read(handle, folds)).ok()
+        let mut left = opened.and_then(|handle| Leftovers::read(handle, folds)).ok()?;
+        if let (None, Some(destination)) = (&directory.parent, self.context.destination) {
+            left.spare(destination.staging.name());
+        }
+        Some(left)
     }
 
     /// Queues the opening up of a directory that its owner may not look into, and waits for it.

@@ -41,6 +41,11 @@ impl Leftovers {
         found.map_or(Leftover::Nothing, |found| of_kind(found, entry.kind()))
     }
 
+    /// Takes out a name that is none of an entry's, and stays.
+    pub(crate) fn spare(&mut self, name: &str) {
+        self.names.names.retain(|found, _| !found.eq_ignore_ascii_case(name.as_bytes()));
+    }
+
     fn take_folded(&mut self, name: &str) -> Option<FileType> {
         if !self.folds || self.names.is_empty() {
             return None;
@@ -97,7 +102,7 @@ mod tests {
         let staged = place.path().join("staged");
         fs::create_dir_all(staged.join("other kind")).unwrap();
         let temporary = partial::temporary("file");
-        for name in ["file", "lost", "rest", &temporary] {
+        for name in ["file", "lost", "rest", "spared", &temporary] {
             fs::write(staged.join(name), b"").unwrap();
         }
 
@@ -120,9 +125,10 @@ mod tests {
         assert_eq!(take_up("missing"), Leftover::Nothing);
         assert_eq!(take_up("lost"), Leftover::Usable);
         left.give_back("lost");
+        left.spare("SPARED");
         let mut rest = left.into_rest();
         rest.sort();
         assert_eq!(rest, [b"lost".as_slice().into(), b"rest".as_slice().into()]);
-        assert_eq!(fs::read_dir(&staged).unwrap().count(), 5, "looking removes nothing");
+        assert_eq!(fs::read_dir(&staged).unwrap().count(), 6, "looking removes nothing");
     }
 }

@@ -129,7 +129,7 @@ impl Publisher<'_> {
         if is_root || directory.is_in_staging() {
             let source = handles.open(directory)?;
             let mut names = names(source.as_fd())?;
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(directory, name));
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_our_own(directory, name));
             let mut placed = HashSet::new();
             if (names.len() as u64) < directory.staged() {
                 let lost = directory.staged() - names.len() as u64;
@@ -171,9 +171,9 @@ impl Publisher<'_> {
         Ok(destination)
     }
 
-    /// Returns whether a name in the staging tree is the tag's.
-    fn is_tag(&self, directory: &Directory, name: &[u8]) -> bool {
-        directory.parent.is_none() && self.staging.is_our_tag(name)
+    /// Returns whether a name in the staging tree is no entry of the snapshot.
+    fn is_our_own(&self, directory: &Directory, name: &[u8]) -> bool {
+        directory.parent.is_none() && self.staging.is_our_own(name)
     }
 
     /// Removes what `kopia restore --shallow` left in place of entries that are restored now.

@@ -2,6 +2,7 @@
 
 mod leftovers;
 mod ownership;
+mod proof;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 pub(crate) use leftovers::{has_others, is_busy, is_in_use, is_marker, markers_of, remove_markers};
 
 use leftovers::{is_of, leftovers, remove_all};
-use ownership::{is_closed, is_doubtful, is_own, lock, not_ours, open_own};
+use ownership::{is_closed, is_doubtful, is_own, is_proven, lock, not_ours, open_own, prove};
 
 use super::metadata::subject::is_refusal;
 use super::remove::remove_tree;
@@ -78,8 +79,7 @@ impl Staging {
             }
             tracing::info!(leftover, "removing what an interrupted restore left");
             remove_all(directory, markers.iter().filter(|marker| is_of(marker, &leftover))).map_err(error)?;
-            let identity = Identity::of(&handle).map_err(error)?;
-            remove_tree(directory, leftover.as_bytes(), Some(identity)).map_err(error)?;
+            remove(directory, handle.as_fd(), &leftover).map_err(error)?;
         }
         // Of all other roots there is nothing left.
         let own = |marker: &&String| options.is_finish() && is_of(marker, &name);
@@ -88,15 +88,9 @@ impl Staging {
             return Ok(Self::new(handle, name, true));
         }
         match make(target, &name) {
-            Err(Errno::EXIST) => match look(directory, &*name).map_err(error)? {
-                Some(stat)
-                    if !is_own(directory, &stat) || !is_closed(&stat) || is_doubtful(directory, &stat) =>
-                {
-                    return Err(error(not_ours(&name, &stat)));
-                }
-                // Another restore made it since the target was looked through.
-                _ => return Err(busy()),
-            },
+            Err(Errno::EXIST) => {
+                return Err(in_the_way(directory, &name).map_err(error)?.map_or_else(busy, error));
+            }
             made => made.map_err(|errno| error(errno.into()))?,
         }
         let handle = match open_directory(directory, &name) {
@@ -109,6 +103,7 @@ impl Staging {
         if !is_own(directory, &stat) || is_doubtful(directory, &stat) {
             return Err(error(not_ours(&name, &stat)));
         }
+        prove(directory, handle.as_fd(), &name).map_err(error)?;
         if !lock(&handle, directory, &name).map_err(error)? {
             return Err(busy());
         }
@@ -131,6 +126,9 @@ impl Staging {
                 let mut markers = markers_of(directory, &name).map_err(error)?;
                 markers.retain(|marker| !marker[name.len()..].starts_with(LOCK));
                 remove_all(directory, markers.iter()).map_err(error)?;
+                if let Some(handle) = open_own(target, &name).map_err(error)? {
+                    prove(directory, handle.as_fd(), &name).map_err(error)?;
+                }
             }
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(error(errno.into())),
@@ -196,10 +194,12 @@ impl Staging {
         }
     }
 
-    /// Returns whether a name in the directory is that of our tag. Where case is folded, it may be listed by
-    /// another one; the snapshot's root has none that could be taken for it.
-    pub(crate) fn is_our_tag(&self, name: &[u8]) -> bool {
-        self.has_tag.load(Ordering::Relaxed) && name.eq_ignore_ascii_case(TAG.as_bytes())
+    /// Returns whether a name in the directory is that of our tag, or of what proves that a restore made it.
+    /// Where case is folded, it may be listed by another one; the snapshot's root has none that could be taken
+    /// for it.
+    pub(crate) fn is_our_own(&self, name: &[u8]) -> bool {
+        let is_tag = name.eq_ignore_ascii_case(TAG.as_bytes());
+        is_tag && self.has_tag.load(Ordering::Relaxed) || name.eq_ignore_ascii_case(self.name.as_bytes())
     }
 
     /// Removes the directory if it was not there before.
@@ -211,10 +211,29 @@ impl Staging {
 
     /// Removes the directory and whatever could not be moved out of it.
     pub(crate) fn remove(&self, target: &Target) -> Result<()> {
-        let removed = Identity::of(&self.handle)
-            .and_then(|identity| remove_tree(target.directory.as_fd(), self.name.as_bytes(), Some(identity)));
-        removed.map(drop).map_err(|source| target.error("the unfinished folder cannot be removed", source))
+        let removed = remove(target.directory.as_fd(), self.handle(), &self.name);
+        removed.map_err(|source| target.error("the unfinished folder cannot be removed", source))
     }
+}
+
+/// Removes a staging directory with all that is in it.
+fn remove(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let identity = Identity::of(handle)?;
+    proof::remove_others(handle, name)?;
+    remove_tree(target, name.as_bytes(), Some(identity)).map(drop)
+}
+
+/// Returns what is wrong with a directory that has the name of a staging directory and was not there before.
+///
+/// Nothing if it is another restore's, which made it since the target was looked through.
+fn in_the_way(target: BorrowedFd<'_>, name: &str) -> io::Result<Option<io::Error>> {
+    let Some(stat) = look(target, name)? else { return Ok(None) };
+    let is_none = || !is_own(target, &stat) || !is_closed(&stat) || is_doubtful(target, &stat);
+    let is_other = || {
+        let proven = open_directory(target, name).and_then(|handle| is_proven(target, handle.as_fd(), name));
+        proven.is_ok_and(|proven| !proven)
+    };
+    Ok((is_none() || is_other()).then(|| not_ours(name, &stat)))
 }
 
 /// Makes a staging directory, if need be in a target that its owner may not write in yet.

@@ -92,7 +92,7 @@ impl Publisher<'_> {
             && let Ok(staged) = handles.open(directory)
         {
             let mut names = names(staged.as_fd()).unwrap_or_default();
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_tag(directory, name));
+            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_our_own(directory, name));
             names.iter().for_each(|(name, _)| unplaced.add(staged.as_fd(), name));
         }
         self.tally.lost(directory.path_of(""), reason, unplaced.entries());

@@ -10,9 +10,11 @@ use rustix::io::Errno;
 use super::super::metadata::probe::creator_in;
 use super::super::target::Target;
 use super::super::{Identity, is_directory, look, open_to_change};
+use super::proof;
 
-/// Opens a staging directory that was left; `None` for what is not a directory, belongs to another user, or
-/// lets others write in it, who may have put anything there. Notes whether the target was created for it.
+/// Opens a staging directory that was left; `None` for what is not a directory, belongs to another user, lets
+/// others write in it, who may have put anything there, or may be another directory that they gave the name.
+/// Notes whether the target was created for it.
 pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd>> {
     let directory = target.directory.as_fd();
     // Before its mode is changed, and after that of what was opened.
@@ -28,7 +30,7 @@ pub(super) fn open_own(target: &Target, name: &str) -> io::Result<Option<OwnedFd
     let stat = rustix::fs::fstat(&handle)?;
     // Where no mode can be set, every directory is shown alike.
     let is_open = !is_closed(&stat) && creator_in(directory)?.sets_modes;
-    if !is_ours(&stat) || is_open {
+    if !is_ours(&stat) || is_open || !is_proven(directory, handle.as_fd(), name)? {
         return Ok(None);
     }
     if stat.st_mode & 0o077 != 0 {
@@ -60,15 +62,41 @@ pub(super) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
 /// this user may have been given the name. One that a restore made is closed to everybody else, where modes
 /// can be set.
 pub(super) fn is_doubtful(target: BorrowedFd<'_>, stat: &Stat) -> bool {
-    let others_rename = || {
-        rustix::fs::fstat(target).map_or(true, |target| {
-            let is_sticky = Mode::from_raw_mode(target.st_mode).contains(Mode::SVTX);
-            let is_users = target.st_uid == rustix::process::geteuid().as_raw();
-            !is_users || (!is_closed(&target) && !is_sticky)
-        })
-    };
-    let sets_modes = || creator_in(target).map_or(true, |creator| creator.sets_modes);
-    stat.st_mode & 0o077 != 0 && others_rename() && sets_modes()
+    stat.st_mode & 0o777 != 0o700 && others_rename(target) && sets_modes(target)
+}
+
+/// Returns whether a directory that is this user's and closed to others is a staging directory. Where others
+/// may rename in the target, it has to prove it.
+pub(super) fn is_proven(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    // Where no mode can be set, they could as well leave a proof.
+    Ok(!others_rename(target) || proof::is_proven(handle, name)? || !sets_modes(target))
+}
+
+/// Leaves the proof in a staging directory that was just made, where it may be asked for.
+///
+/// # Errors
+/// What the system says. If something is in the directory, then it is another one.
+pub(super) fn prove(target: BorrowedFd<'_>, handle: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    if !others_rename(target) {
+        return Ok(());
+    }
+    if !is_proven(target, handle, name)? {
+        return Err(not_ours(name, &rustix::fs::fstat(handle)?));
+    }
+    proof::leave(handle, name)
+}
+
+fn sets_modes(target: BorrowedFd<'_>) -> bool {
+    creator_in(target).map_or(true, |creator| creator.sets_modes)
+}
+
+/// Returns whether others may rename what this user has in a directory.
+fn others_rename(directory: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(directory).map_or(true, |directory| {
+        let is_sticky = Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX);
+        let is_users = directory.st_uid == rustix::process::geteuid().as_raw();
+        !is_users || (!is_closed(&directory) && !is_sticky)
+    })
 }
 
 /// Describes what is in the way of the staging directory.
@@ -78,7 +106,11 @@ pub(super) fn not_ours(name: &str, stat: &Stat) -> io::Error {
     } else if !is_closed(stat) {
         "is a folder of another user, or others may write in it"
     } else if stat.st_uid == rustix::process::geteuid().as_raw() {
-        "is open to others, unlike any that a restore leaves"
+        match stat.st_mode & 0o777 {
+            0o700 => "has nothing in it that says that a restore made it, and others may rename folders here",
+            mode if mode & 0o077 == 0 => "is closed to its owner, unlike any that a restore leaves",
+            _ => "is open to others, unlike any that a restore leaves",
+        }
     } else {
         "belongs to another user"
     };

@@ -152,12 +152,74 @@ fn a_directory_that_others_may_have_renamed_is_left_alone() {
             assert!(renamed.join("precious").exists(), "{name}");
             assert_eq!(fs::metadata(&renamed).unwrap().permissions().mode() & 0o777, 0o755);
         }
-        // What a restore made is closed to others, and in a target with the sticky bit nobody else renames
-        // it.
-        mode(place.path(), if name == "kaa" { 0o777 } else { 0o1777 });
-        mode(&renamed, if name == "kaa" { 0o700 } else { 0o755 });
+        // In a target with the sticky bit nobody else renames it.
+        mode(place.path(), 0o1777);
         let staging = Staging::open(&target, root, &Options::default()).unwrap();
         assert!(staging.is_left(), "the one that was renamed, or that was just made");
         assert_eq!(renamed.exists(), name == "kaa");
     }
+}
+
+/// What a restore made is closed to others, and so may be what they renamed; it has no proof in it.
+#[test]
+fn a_closed_directory_that_others_may_have_renamed_has_to_prove_what_it_is() {
+    let root: ObjectId = "kaa".parse().unwrap();
+    let whole = Options::default();
+    let shard = Options {
+        portion: Portion::Shard(kopia_repository::Shard::new(0, 2).unwrap()),
+        ..Options::default()
+    };
+    let finish = Options { portion: Portion::Finish(2), ..Options::default() };
+    for options in [&whole, &shard, &finish] {
+        for name in ["kaa", "kbb"] {
+            let place = tempfile::tempdir().unwrap();
+            let mode = |path: &std::path::Path, mode| {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            };
+            mode(place.path(), 0o777);
+            let target = target(place.path());
+            let renamed = place.path().join(format!("{PREFIX}{name}"));
+            fs::create_dir_all(renamed.join("precious")).unwrap();
+            for closed in [0o700, 0o500] {
+                mode(&renamed, closed);
+                let opened = Staging::open(&target, root, options);
+                if name == "kaa" {
+                    let error = opened.unwrap_err();
+                    let source = std::error::Error::source(&error).unwrap().to_string();
+                    let what =
+                        if closed == 0o700 { "nothing in it that says" } else { "closed to its owner" };
+                    assert!(source.contains(what), "{source}");
+                }
+                assert!(renamed.join("precious").exists(), "{name}");
+                assert_eq!(fs::metadata(&renamed).unwrap().permissions().mode() & 0o777, closed);
+            }
+            mode(&renamed, 0o700);
+            // What is empty may be used: a restore may have been killed before it left the proof.
+            let aside = place.path().join("aside");
+            fs::rename(renamed.join("precious"), &aside).unwrap();
+            let staging = Staging::open(&target, root, options).unwrap();
+            assert!(staging.is_left() || name == "kbb");
+            let own = place.path().join(staging.name());
+            assert!(staging.is_our_own(staging.name().as_bytes()));
+            // With its proof it is taken up as well, and goes.
+            drop(staging);
+            fs::remove_dir_all(&own).unwrap();
+            let made = Staging::open(&target, root, options).unwrap();
+            fs::rename(&aside, own.join("precious")).unwrap();
+            assert!(own.join(made.name()).exists(), "the proof");
+            drop(made);
+            let staging = Staging::open(&target, root, options).unwrap();
+            assert!(staging.is_left() && own.join("precious").exists());
+            staging.remove(&target).unwrap();
+            assert!(!own.exists());
+        }
+    }
+}
+
+#[test]
+fn no_proof_is_left_where_nobody_else_renames() {
+    let place = tempfile::tempdir().unwrap();
+    let target = target(place.path());
+    let staging = Staging::open(&target, "kaa".parse().unwrap(), &Options::default()).unwrap();
+    assert_eq!(fs::read_dir(place.path().join(staging.name())).unwrap().count(), 0);
 }
