@@ -14,11 +14,11 @@ use kopia_testkit::tree::{Entry, Kind, Tree};
 use crate::common::{NEW, OLD, Place, UNFINISHED, assert_same, run};
 
 /// A way to restore: the options of each command that it takes, and what lies in the target before.
-struct Way {
-    name: &'static str,
-    steps: &'static [&'static str],
-    over_old: bool,
-    in_place: bool,
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
+    pub(crate) steps: &'static [&'static str],
+    pub(crate) over_old: bool,
+    pub(crate) in_place: bool,
 }
 
 #[test]
@@ -109,17 +109,17 @@ fn kill_in(way: &Way, place: &Place, target: &Path) {
     );
 }
 
-fn scanned(target: &Path) -> Vec<Entry> {
+pub(crate) fn scanned(target: &Path) -> Vec<Entry> {
     if target.exists() { Tree::scan(target).entries().to_vec() } else { Vec::new() }
 }
 
 /// The entries of the target itself.
-fn names(tree: &[Entry]) -> impl Iterator<Item = &Entry> {
+pub(crate) fn names(tree: &[Entry]) -> impl Iterator<Item = &Entry> {
     tree.iter().filter(|entry| !entry.path.is_empty() && !entry.path.contains('/'))
 }
 
 /// Leaves nothing in the target but what lies there before.
-fn fill(place: &Place, target: &Path, way: &Way) {
+pub(crate) fn fill(place: &Place, target: &Path, way: &Way) {
     if target.exists() {
         // As an ordinary user, closed folders would be an obstacle.
         let mut chmod = Command::new("chmod");
@@ -154,7 +154,7 @@ fn killed_after(commands: Vec<Command>, moment: Duration) -> bool {
 
 /// Whatever has a final name is whole: the older file or the newer one.
 #[track_caller]
-fn assert_right_under_final_names(found: &[Entry], old: &Tree, new: &Tree, way: &Way, what: &str) {
+pub(crate) fn assert_right_under_final_names(found: &[Entry], old: &Tree, new: &Tree, way: &Way, what: &str) {
     for entry in found.iter().filter(|entry| !entry.path.starts_with(UNFINISHED)) {
         // A shard's notes are hidden as well, and no entry of the snapshot.
         if entry.path.starts_with(".kopia-rs-") && way.steps.len() > 1 {

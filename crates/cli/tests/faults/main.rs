@@ -16,3 +16,4 @@ mod network;
 mod rollback;
 mod room;
 mod signals;
+mod tight_kills;
