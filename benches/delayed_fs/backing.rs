@@ -1,5 +1,6 @@
 //! What requests do in the folder that is passed through.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io;
@@ -17,12 +18,14 @@ use rustix::io::{Errno, pread, pwrite};
 use crate::attributes::permissions;
 use crate::handles::{Folder, Handles};
 use crate::nodes::{Nodes, path_of};
+use crate::same_name::SameName;
 
 /// The folder that is passed through, and what is open in it.
 pub(crate) struct Backing {
     pub(crate) nodes: Nodes,
     pub(crate) files: Handles<OwnedFd>,
     pub(crate) folders: Handles<Folder>,
+    same: SameName,
 }
 
 /// Whose a new file is.
@@ -42,12 +45,20 @@ pub(crate) struct Change {
 }
 
 impl Backing {
-    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
-        Ok(Self { nodes: Nodes::open(folder)?, files: Handles::new(), folders: Handles::new() })
+    pub(crate) fn open(folder: &Path, same: SameName) -> io::Result<Self> {
+        Ok(Self { nodes: Nodes::open(folder)?, files: Handles::new(), folders: Handles::new(), same })
+    }
+
+    /// Returns a folder, and the name in it that a name is taken for.
+    fn place<'n>(&self, parent: INodeNo, name: &'n OsStr) -> io::Result<(Arc<OwnedFd>, Cow<'n, OsStr>)> {
+        let folder = self.nodes.handle(parent)?;
+        let name = self.same.find(&folder, name);
+        Ok((folder, name))
     }
 
     pub(crate) fn lookup(&self, parent: INodeNo, name: &OsStr) -> io::Result<FileAttr> {
-        self.nodes.find(self.nodes.handle(parent)?, name)
+        let (folder, name) = self.place(parent, name)?;
+        self.nodes.find(folder, &*name)
     }
 
     pub(crate) fn getattr(&self, number: INodeNo) -> io::Result<FileAttr> {
@@ -91,12 +102,12 @@ impl Backing {
         device: u32,
         owner: Owner,
     ) -> io::Result<FileAttr> {
-        let folder = self.nodes.handle(parent)?;
+        let (folder, name) = self.place(parent, name)?;
         // As the kernel packs it for FUSE.
         let (major, minor) = ((device & 0xf_ff00) >> 8, (device & 0xff) | ((device >> 12) & 0xf_ff00));
         let device = rustix::fs::makedev(major, minor);
-        mknodat(&folder, name, FileType::from_raw_mode(mode), permissions(mode), device)?;
-        self.made(&folder, name, mode, owner)
+        mknodat(&folder, &*name, FileType::from_raw_mode(mode), permissions(mode), device)?;
+        self.made(&folder, &name, mode, owner)
     }
 
     pub(crate) fn mkdir(
@@ -106,9 +117,9 @@ impl Backing {
         mode: u32,
         owner: Owner,
     ) -> io::Result<FileAttr> {
-        let folder = self.nodes.handle(parent)?;
-        mkdirat(&folder, name, permissions(mode))?;
-        self.made(&folder, name, 0, owner)
+        let (folder, name) = self.place(parent, name)?;
+        mkdirat(&folder, &*name, permissions(mode))?;
+        self.made(&folder, &name, 0, owner)
     }
 
     pub(crate) fn symlink(
@@ -118,23 +129,26 @@ impl Backing {
         target: &Path,
         owner: Owner,
     ) -> io::Result<FileAttr> {
-        let folder = self.nodes.handle(parent)?;
-        symlinkat(target, &folder, name)?;
-        self.made(&folder, name, 0, owner)
+        let (folder, name) = self.place(parent, name)?;
+        symlinkat(target, &folder, &*name)?;
+        self.made(&folder, &name, 0, owner)
     }
 
     pub(crate) fn link(&self, number: INodeNo, parent: INodeNo, name: &OsStr) -> io::Result<FileAttr> {
-        let (node, folder) = (self.nodes.handle(number)?, self.nodes.handle(parent)?);
-        linkat(CWD, path_of(node), &folder, name, AtFlags::SYMLINK_FOLLOW)?;
-        self.nodes.find(folder, name)
+        let node = self.nodes.handle(number)?;
+        let (folder, name) = self.place(parent, name)?;
+        linkat(CWD, path_of(node), &folder, &*name, AtFlags::SYMLINK_FOLLOW)?;
+        self.nodes.find(folder, &*name)
     }
 
     pub(crate) fn unlink(&self, parent: INodeNo, name: &OsStr) -> io::Result<()> {
-        Ok(unlinkat(self.nodes.handle(parent)?, name, AtFlags::empty())?)
+        let (folder, name) = self.place(parent, name)?;
+        Ok(unlinkat(folder, &*name, AtFlags::empty())?)
     }
 
     pub(crate) fn rmdir(&self, parent: INodeNo, name: &OsStr) -> io::Result<()> {
-        Ok(unlinkat(self.nodes.handle(parent)?, name, AtFlags::REMOVEDIR)?)
+        let (folder, name) = self.place(parent, name)?;
+        Ok(unlinkat(folder, &*name, AtFlags::REMOVEDIR)?)
     }
 
     pub(crate) fn rename(
@@ -143,9 +157,10 @@ impl Backing {
         to: (INodeNo, &OsStr),
         flags: RenameFlags,
     ) -> io::Result<()> {
-        let (old, new) = (self.nodes.handle(from.0)?, self.nodes.handle(to.0)?);
+        let (old, name) = self.place(from.0, from.1)?;
+        let (new, new_name) = self.place(to.0, to.1)?;
         let flags = rustix::fs::RenameFlags::from_bits_retain(flags.bits());
-        Ok(renameat_with(old, from.1, new, to.1, flags)?)
+        Ok(renameat_with(old, &*name, new, &*new_name, flags)?)
     }
 
     /// Creates a file, or opens it where it is there and `flags` allow that.
@@ -157,16 +172,16 @@ impl Backing {
         flags: i32,
         owner: Owner,
     ) -> io::Result<(FileAttr, FileHandle)> {
-        let folder = self.nodes.handle(parent)?;
+        let (folder, name) = self.place(parent, name)?;
         let wanted = open_flags(OpenFlags(flags)) | OFlags::NOFOLLOW;
         let new = wanted | OFlags::CREATE | OFlags::EXCL;
-        let file = match openat(&folder, name, new, permissions(mode)) {
+        let file = match openat(&folder, &*name, new, permissions(mode)) {
             Ok(file) => {
                 own(&folder, &file, mode, owner)?;
                 file
             }
             Err(Errno::EXIST) if flags.cast_unsigned() & OFlags::EXCL.bits() == 0 => {
-                openat(&folder, name, wanted, Mode::empty())?
+                openat(&folder, &*name, wanted, Mode::empty())?
             }
             Err(error) => return Err(error.into()),
         };

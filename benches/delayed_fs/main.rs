@@ -13,6 +13,7 @@
 //! | `filesystem` | requests: counted, delayed, answered |
 //! | `delay` | the round trips |
 //! | `backing`, `nodes`, `handles`, `attributes` | what is done in the folder below |
+//! | `same_name` | names that are one, as shares of other systems have them |
 
 #[cfg(target_os = "linux")]
 mod attributes;
@@ -26,6 +27,8 @@ mod filesystem;
 mod handles;
 #[cfg(target_os = "linux")]
 mod nodes;
+#[cfg(target_os = "linux")]
+mod same_name;
 #[cfg(target_os = "linux")]
 mod session;
 
@@ -64,9 +67,21 @@ struct Args {
     /// Let other users in, and have the kernel check what they may: one request more for each new file.
     #[arg(long)]
     for_all: bool,
+    /// Find names by others that differ in nothing but this; what is there keeps its name.
+    #[arg(long, value_delimiter = ',', value_name = "KIND,…")]
+    folds: Vec<Folds>,
     /// End with standard input, and write the counts as JSON: how the comparison runs it.
     #[arg(long)]
     attached: bool,
+}
+
+/// What makes no difference between names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Folds {
+    /// Upper and lower case.
+    Case,
+    /// The Unicode normalization form.
+    Form,
 }
 
 fn main() -> ExitCode {

@@ -17,6 +17,7 @@ use signal_hook::iterator::Signals;
 
 use crate::backing::Backing;
 use crate::filesystem::{DelayedFs, Settings};
+use crate::same_name::SameName;
 use crate::{Args, Result};
 
 /// How many threads take requests from the kernel: they only copy, unless there is no delay.
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     umask(Mode::empty());
     allow_handles();
     let named = |error: io::Error| format!("{}: {error}", args.source.display());
-    let backing = Backing::open(&args.source).map_err(named)?;
+    let backing = Backing::open(&args.source, SameName::new(&args.folds)).map_err(named)?;
     let counters = Arc::new(Counters::default());
     let milliseconds = |number: f64| Duration::from_secs_f64(number / 1000.0);
     let settings = Settings {

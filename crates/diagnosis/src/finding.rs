@@ -267,11 +267,15 @@ pub enum Finding {
         /// Whether that depends on its server and the way that it is mounted.
         maybe: bool,
     },
-    /// The target's file system is case-insensitive: names that differ only in case are one.
+    /// The target's file system takes names for one that differ.
     FoldsNames {
         /// The target, or its nearest ancestor that exists.
         #[serde(serialize_with = "path")]
         target: PathBuf,
+        /// Those that differ only in case.
+        by_case: bool,
+        /// Those that look the same and differ only in their Unicode normalization form.
+        by_form: bool,
     },
     /// The target cannot be written to, because its file system is mounted read-only.
     ReadOnlyTarget {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
+use kopia_restore::FoldedNames;
 use rustix::fs::{StatVfs, StatVfsMountFlags};
 use serde::Serialize;
 
@@ -182,8 +183,9 @@ pub fn target(target: &Path, needs: Option<Needs>) -> Vec<Finding> {
     }
     findings.extend(needs.iter().flat_map(|needs| room.lacks(*needs)));
     findings.extend(loses_attributes(&place));
-    if kopia_restore::folds_names(target) {
-        findings.push(Finding::FoldsNames { target: room.path });
+    let FoldedNames { by_case, by_form } = kopia_restore::folded_names(target);
+    if by_case || by_form {
+        findings.push(Finding::FoldsNames { target: room.path, by_case, by_form });
     }
     findings
 }

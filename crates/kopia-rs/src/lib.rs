@@ -322,9 +322,9 @@ pub mod export {
 /// Restoring to a directory of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Action, Attribute, Change, Durability, Error, Existing, Figures, NotDeleted, Notes, Observer,
-        Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason, Result, Salvaged,
-        SystemError, Unfit, folds_names, is_outside, preview, restore, restore_observed,
+        Action, Attribute, Change, Durability, Error, Existing, Figures, FoldedNames, NameHolder, NotDeleted,
+        Notes, Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason,
+        Result, Salvaged, SystemError, Unfit, folded_names, is_outside, preview, restore, restore_observed,
     };
 }
 

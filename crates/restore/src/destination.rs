@@ -13,6 +13,8 @@
 pub(crate) mod compare;
 pub(crate) mod directory;
 pub(crate) mod existing;
+mod file_system;
+pub(crate) mod folding;
 pub(crate) mod handles;
 pub(crate) mod large;
 pub(crate) mod leftover;

@@ -37,7 +37,7 @@ mod shard;
 mod space;
 mod tally;
 
-pub use destination::naming::folds_names;
+pub use destination::folding::{FoldedNames, folded_names};
 pub use destination::outside::is_outside;
 pub use error::{Error, Result};
 pub use observer::Observer;
@@ -45,6 +45,6 @@ pub use options::{Durability, Existing, Options, PageCache};
 pub use outcome::{Attribute, Notes, Outcome, Problem, Salvaged};
 pub use plan::figures::Figures;
 pub use preview::{Action, Change, Preview, preview};
-pub use reason::{NotDeleted, Operation, Reason, SystemError, Unfit};
+pub use reason::{NameHolder, NotDeleted, Operation, Reason, SystemError, Unfit};
 pub use restore::{Plan, restore, restore_observed};
 pub use shard::Portion;

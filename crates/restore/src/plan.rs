@@ -40,7 +40,6 @@ use crate::destination::leftover::Leftover;
 use crate::destination::merge::Merge;
 use crate::destination::metadata::Attributes;
 use crate::destination::mounts::is_boundary;
-use crate::destination::naming::Folding;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{is_directory, look};
 use crate::reason::{NotDeleted, Reason};
@@ -126,7 +125,7 @@ impl<'a> Planner<'a> {
         let folding = self.context.folding;
         let fold: FoldName<'_> = &|name| folding.key(name);
         let walk = Walk::new(root.repository()).max_depth(self.context.options.max_depth);
-        let walk = if folding == Folding::Nothing { walk } else { walk.fold(fold) };
+        let walk = if folding.is_nothing() { walk } else { walk.fold(fold) };
         let stopped = walk.run([(root, directory)], self).is_break();
         self.merge.may_tag |= stopped && self.visit.lacks_tag();
     }
@@ -165,7 +164,7 @@ impl<'a> Planner<'a> {
         if directory.left != Leftover::Usable || self.context.options.is_shard() {
             return None;
         }
-        let folds = self.context.folding != Folding::Nothing;
+        let folds = !self.context.folding.is_nothing();
         let opened = match self.staged.as_mut()?.open(directory) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.open_up(directory, Side::Staging);

@@ -10,11 +10,26 @@ use std::sync::Arc;
 
 use kopia_format::directory::Refused;
 use kopia_repository::Defect;
+use kopia_repository::tree::Clash;
 use rustix::io::Errno;
+
+use crate::destination::folding::differ_in_form;
 
 mod target;
 
 pub use target::{NotDeleted, Operation, SystemError, Unfit};
+
+/// The entry that is restored instead of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NameHolder {
+    /// Its name.
+    pub name: Box<str>,
+    /// Whether the names look the same.
+    ///
+    /// They differ in nothing but their Unicode normalization form (NFC, NFD).
+    pub looks_same: bool,
+}
 
 /// Why an entry is missing, doubled or incomplete, or could not be deleted.
 #[derive(Debug, Clone)]
@@ -45,10 +60,12 @@ pub enum Reason {
         /// How many bytes the snapshot's file has.
         size: u64,
     },
-    /// The target's file system takes its name for that of another entry, as case-insensitive ones do.
+    /// The target's file system takes its name for that of another entry.
+    ///
+    /// Case-insensitive ones do, and those in which the Unicode normalization form makes no difference.
     NameTaken {
-        /// The name of the entry that is restored instead, if it is known.
-        other: Option<Box<str>>,
+        /// The entry that is restored instead, if it is known.
+        by: Option<NameHolder>,
     },
     /// The target's file system cannot hold it.
     Unfit {
@@ -77,6 +94,12 @@ impl Reason {
             Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace(failed),
             _ => Self::System(failed),
         }
+    }
+
+    /// Returns the reason for an entry whose name is taken for that of another one.
+    pub(crate) fn name_taken(clash: &Clash) -> Self {
+        let (name, looks_same) = (clash.other.clone(), differ_in_form(clash.entry.name(), &clash.other));
+        Self::NameTaken { by: Some(NameHolder { name, looks_same }) }
     }
 
     /// Returns the word that stands for this reason in machine-readable output.
@@ -144,10 +167,15 @@ impl fmt::Display for Reason {
                  the others \
                  are older"
             ),
-            Self::NameTaken { other: None } => write!(f, "{TAKEN} another entry"),
-            Self::NameTaken { other: Some(other) } => {
-                write!(f, "{TAKEN} {other:?}, which is restored in its stead")
+            Self::NameTaken { by: None } => write!(f, "{TAKEN} another entry"),
+            Self::NameTaken { by: Some(NameHolder { name, looks_same: false }) } => {
+                write!(f, "{TAKEN} {name:?}, which is restored in its stead")
             }
+            Self::NameTaken { by: Some(NameHolder { name, looks_same: true }) } => write!(
+                f,
+                "{TAKEN} {name:?} in another Unicode normalization form, which looks the same and is restored \
+                 in its stead"
+            ),
             Self::Unfit { what, error } => write!(f, "{what} ({error})"),
             Self::NotPermitted(failed) | Self::NoSpace(failed) | Self::System(failed) => failed.fmt(f),
             Self::NotDeleted(why) => why.fmt(f),

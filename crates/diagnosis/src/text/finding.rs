@@ -113,9 +113,9 @@ impl Finding {
                      special bits"
                 )
             }
-            Self::FoldsNames { target } => {
-                let target = target.display();
-                format!("{target} lies in a file system in which upper and lower case are one")
+            Self::FoldsNames { target, by_case, by_form } => {
+                let (target, what) = (target.display(), folded(*by_case, *by_form));
+                format!("{target} lies in a file system in which {what} are one")
             }
             Self::ReadOnlyTarget { target } => {
                 format!("{} lies in a file system that is mounted read-only", target.display())
@@ -186,10 +186,17 @@ impl Finding {
                 )
                 .into(),
             Self::Failed { hints, .. } => hints.first().map(|hint| hint.text(audience)).unwrap_or_default(),
-            Self::FoldsNames { .. } => {
-                "directories that differ only in case become one there, and of files the first is restored; \
-                 `restore --dry-run` names the others, and most names that the file system does not take"
-                    .into()
+            Self::FoldsNames { by_case, by_form, .. } => {
+                let differ = match (by_case, by_form) {
+                    (_, false) => "case",
+                    (false, true) => "that form",
+                    (true, true) => "case or form",
+                };
+                format!(
+                    "directories that differ only in {differ} become one there, and of files the first is \
+                     restored; `restore --dry-run` names the others, and most names that the file system does \
+                     not take"
+                )
             }
             Self::LosesAttributes { .. } => {
                 "all bytes are restored, and what could not be set is counted and said".into()
@@ -248,5 +255,44 @@ impl Finding {
             text += &format!("; {} not say what they hold", count(*silent as u64, "does", "do"));
         }
         format!("{text}, such as {example}")
+    }
+}
+
+/// Returns which names are one in a file system.
+fn folded(by_case: bool, by_form: bool) -> &'static str {
+    match (by_case, by_form) {
+        (_, false) => "upper and lower case",
+        (false, true) => "the Unicode normalization forms of a name (NFC and NFD, which look the same)",
+        (true, true) => "upper and lower case, and the Unicode normalization forms of a name (NFC and NFD),",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_folds_names_is_said_for_what_it_folds() {
+        let fold = |by_case, by_form| Finding::FoldsNames { target: "/t".into(), by_case, by_form };
+        for (by_case, by_form, fact, change) in [
+            (true, false, "in which upper and lower case are one", "differ only in case become one"),
+            (
+                false,
+                true,
+                "in which the Unicode normalization forms of a name (NFC and",
+                "only in that form become",
+            ),
+            (
+                true,
+                true,
+                "case, and the Unicode normalization forms of a name",
+                "only in case or form become",
+            ),
+        ] {
+            let finding = fold(by_case, by_form);
+            assert!(finding.fact().contains(fact), "{}", finding.fact());
+            let told = finding.change(Audience::Terminal);
+            assert!(told.contains(change), "{told}");
+        }
     }
 }

@@ -239,7 +239,7 @@ impl Publisher<'_> {
         // Inodes say nothing about what another file system has there.
         let device = staged.map(|stat| stat.st_dev);
         if there.is_some_and(|there| Some(there.st_dev) == device && placed.contains(&there.st_ino)) {
-            return Err(Unmoved::Failed(Reason::NameTaken { other: None }));
+            return Err(Unmoved::Failed(Reason::NameTaken { by: None }));
         }
         let old = there.map(|stat| is_directory(&stat));
         if self.refuse_existing && old.is_some() {

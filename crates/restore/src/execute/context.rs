@@ -10,8 +10,8 @@ use kopia_repository::contents::{Fetcher, Steps};
 
 use super::bytes::Bytes;
 use super::writers::Writers;
+use crate::destination::folding::Folding;
 use crate::destination::metadata::probe::ProbedDefaults;
-use crate::destination::naming::Folding;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
 use crate::lock;

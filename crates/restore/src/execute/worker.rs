@@ -20,7 +20,7 @@ use crate::destination::existing::InTarget;
 use crate::destination::handles::{self, Handles};
 use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Metadata;
-use crate::destination::naming::{Folding, Made, refusal};
+use crate::destination::naming::{Made, refusal};
 use crate::destination::partial;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::{Batch, ContentRef, Step};
@@ -331,9 +331,7 @@ impl<'a> Worker<'a> {
             _ if is_fatal(&error) => {
                 return self.shared.give_up(self.shared.target.error("cannot be written any more", error));
             }
-            Some(Errno::EXIST) if self.shared.folding != Folding::Nothing => {
-                Reason::NameTaken { other: None }
-            }
+            Some(Errno::EXIST) if !self.shared.folding.is_nothing() => Reason::NameTaken { by: None },
             Some(Errno::EXIST) => Refused { name: name.into(), why: Refusal::Doubled, object: None }.into(),
             _ => errno.and_then(|errno| refusal(made, name, errno)).unwrap_or_else(|| error.into()),
         };

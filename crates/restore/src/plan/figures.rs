@@ -18,7 +18,7 @@ use super::checks::Checks;
 use super::context::{Context, Crew, read_at_least};
 use super::items::{Chore, Item, LargeFile, SmallEntry};
 use crate::destination::directory::Directory;
-use crate::destination::naming::Folding;
+use crate::destination::folding::Folding;
 use crate::tally::Tally;
 use crate::{Error, Options, Problem, Result};
 
@@ -67,7 +67,7 @@ pub(crate) fn measure(entry: &Entry, options: &Options) -> Result<Figures> {
         repository: entry.repository(),
         options,
         tally: &tally,
-        folding: Folding::Nothing,
+        folding: Folding::default(),
         read_at_least: read_at_least(options),
         large_files: usize::MAX,
         destination: None,

@@ -99,7 +99,7 @@ impl Visitor for Planner<'_> {
             Problem::Clash(clash) => {
                 let path = clash.path(&directory.path_of(""));
                 let below = clash.entry.entries_below();
-                self.context.tally.lost(path, Reason::NameTaken { other: Some(clash.other) }, below);
+                self.context.tally.lost(path, Reason::name_taken(&clash), below);
             }
             Problem::NotMerged { name, defect, .. } => {
                 self.context.tally.problem(directory.path_of(&name), defect);

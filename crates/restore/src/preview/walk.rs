@@ -20,9 +20,9 @@ use visit::{PendingDir, Visited, WalkedDir};
 use super::extras::Extras;
 use super::{Change, Preview};
 use crate::Options;
+use crate::destination::folding::Folding;
 use crate::destination::metadata::keep::Creator;
 use crate::destination::mounts::is_boundary;
-use crate::destination::naming::Folding;
 use crate::destination::placeholder;
 use crate::space::{InTurn, Space};
 

@@ -28,6 +28,18 @@ fn what_the_system_says_is_told_apart() {
 }
 
 #[test]
+fn names_that_look_the_same_are_told_to() {
+    let taken = |looks_same| {
+        let by = NameHolder { name: "é".into(), looks_same };
+        Reason::NameTaken { by: Some(by) }.to_string()
+    };
+    let start = "the target's file system takes its name for that of \"é\"";
+    assert_eq!(taken(false), format!("{start}, which is restored in its stead"));
+    let form = "in another Unicode normalization form, which looks the same and is restored in its stead";
+    assert_eq!(taken(true), format!("{start} {form}"));
+}
+
+#[test]
 fn a_mixed_file_keeps_its_reason() {
     let mixed = Reason::Mixed { reason: system(Errno::ACCESS).into(), written: 3, size: 10 };
     assert_eq!(mixed.word(), "mixed");
@@ -50,7 +62,7 @@ fn every_reason_has_a_word_of_its_own() {
         Reason::Replaced,
         Reason::Vanished(1),
         Reason::NotWritten,
-        Reason::NameTaken { other: None },
+        Reason::NameTaken { by: None },
         unfit(Unfit::Name),
         unfit(Unfit::NameLength),
         unfit(Unfit::Symlink),

@@ -103,7 +103,7 @@ fn what_this_restore_has_put_there_is_not_replaced() {
         // As where another name of what is being moved finds what was moved before.
         let first = rustix::fs::statat(&to, "name", AtFlags::empty()).unwrap().st_ino;
         let moved = publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::from([first]));
-        assert!(matches!(moved, Err(Unmoved::Failed(Reason::NameTaken { other: None }))), "{moved:?}");
+        assert!(matches!(moved, Err(Unmoved::Failed(Reason::NameTaken { by: None }))), "{moved:?}");
         assert_eq!(fs::read(place.join("name")).unwrap(), b"first");
         publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::new()).unwrap();
         assert_eq!(fs::read(place.join("name")).unwrap(), b"second");

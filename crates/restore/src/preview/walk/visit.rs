@@ -15,7 +15,7 @@ use super::{DryRun, OPEN};
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::freed_bytes;
 use crate::decide::extra_names::ExtraNames;
-use crate::destination::naming::{Folding, Made};
+use crate::destination::naming::Made;
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::{Identity, look, open_directory, staging};
 use crate::preview::{Action, Change, Preview};
@@ -60,7 +60,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         let folding = self.folding;
         let fold: FoldName<'_> = &|name| folding.key(name);
         let walk = Walk::new(root.repository()).max_depth(self.options.max_depth);
-        let walk = if folding == Folding::Nothing { walk } else { walk.fold(fold) };
+        let walk = if folding.is_nothing() { walk } else { walk.fold(fold) };
         let counterpart = PendingDir { handle: self.target.clone(), ..PendingDir::default() };
         let _ = walk.run([(root, counterpart)], self);
     }
@@ -193,11 +193,7 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
                 self.problem(parent.path_of(&refused.name), refused.into());
             }
             Problem::Clash(clash) => {
-                self.lost(
-                    clash.path(&parent.path_of("")),
-                    Reason::NameTaken { other: Some(clash.other.clone()) },
-                    &clash.entry,
-                );
+                self.lost(clash.path(&parent.path_of("")), Reason::name_taken(&clash), &clash.entry);
             }
             Problem::NotMerged { name, defect, .. } => {
                 self.problem(parent.path_of(&name), defect.into());
