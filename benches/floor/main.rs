@@ -74,7 +74,7 @@ fn run(args: &Args) -> Result<()> {
     let password = std::env::var("KOPIA_PASSWORD").map_err(|error| format!("KOPIA_PASSWORD: {error}"))?;
     let repository = Repository::open(FilesystemStore::open(&args.repository)?, &Password::new(password))?;
     let now = Timestamp::default();
-    let query = Query { name: &args.what, at: None, incomplete: false, owner: (0, 0), now };
+    let query = Query { name: &args.what, now, ..Query::default() };
     let root = repository.select(&query)?.entry;
     let workers = args.workers.map_or_else(thread::available_parallelism, Ok)?;
 

@@ -4,6 +4,7 @@ mod archive;
 mod cat;
 mod export;
 pub(crate) mod foreign;
+mod only;
 mod prices;
 mod restore;
 mod store;
@@ -21,6 +22,7 @@ use kopia_rs::verify::Shard;
 pub(crate) use archive::Archive;
 pub(crate) use cat::Cat;
 pub(crate) use export::Export;
+pub(crate) use only::Only;
 pub(crate) use prices::Prices;
 pub(crate) use restore::Restore;
 use store::Stores;
@@ -36,8 +38,9 @@ pub(crate) use what::{OptionalWhat, What};
     max_term_width = 100,
     // Without a command clap would print the help alone; every failure is to say `error:`.
     arg_required_else_help = false,
-    after_help = "WHAT is `latest`, user@host:/path, a snapshot's id or at least four digits of it, or an object's id, \
-                  each with /a/path/below.\n\n\
+    after_help = "WHAT is `latest`, `latest~2` (two before it), `oldest`, user@host:/path, a snapshot's id or at least \
+                  four digits of it, or an object's id, each with /a/path/below. Of a source, a part will do where no \
+                  other has it: /path (of this machine first), host:/path, the host, the user, or the last folder.\n\n\
                   The repository is what --repository, --config or --token says, else KOPIA_REPOSITORY, else what kopia is \
                   connected to on this machine (KOPIA_CONFIG_PATH, or its usual place): then nothing has to be given.\n\n\
                   What a URL can say beside the place, as s3://bucket/prefix?region=eu-west-1, can be an option, too: \
@@ -144,7 +147,8 @@ pub(crate) enum Command {
     Connections(Connections),
     /// List snapshots.
     #[command(
-        after_help = "Examples:\n  kopia-rs snapshots\n  kopia-rs snapshots anna@laptop:/home/anna --json"
+        after_help = "Examples:\n  kopia-rs snapshots\n  kopia-rs snapshots anna@laptop:/home/anna --json\n  \
+                      kopia-rs snapshots --host laptop --tag env=prod -n 3"
     )]
     Snapshots(Snapshots),
     /// List a folder.
@@ -210,14 +214,19 @@ pub(crate) struct Connections {
     pub(crate) kinds: bool,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Snapshots {
-    /// Show only this source: user@host:/path.
+    /// Show only this source: user@host:/path, or a part of it, such as the path or the host.
     #[arg(value_name = "SOURCE", value_parser = as_stored())]
     pub(crate) source: Option<String>,
     /// Also show unfinished snapshots; --json always does.
     #[arg(long)]
     pub(crate) incomplete: bool,
+    /// Show only the newest N of each source.
+    #[arg(help_heading = only::WHICH, long, short = 'n', value_name = "N", alias = "max-results", alias = "latest")]
+    pub(crate) last: Option<usize>,
+    #[command(flatten)]
+    pub(crate) only: Only,
 }
 
 #[derive(Debug, clap::Args)]

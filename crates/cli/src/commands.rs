@@ -70,6 +70,6 @@ fn alone(args: &Args) -> Result<Exit, Failure> {
         Args::command().error(ErrorKind::MissingSubcommand, message).exit();
     };
     let session = Session::open_chosen(&choice, environment, &args.global, "ls WHAT")?;
-    let all = args::Snapshots { source: None, incomplete: false };
+    let all = args::Snapshots::default();
     snapshots::run(&session, &all).map(|exit| session.conclude(exit))
 }

@@ -222,8 +222,8 @@ impl From<Error> for Failure {
         let advice = hints(&error);
         let failure = match &error {
             Error::NothingToChoose { id } => Self::usage(format!(
-                "{id:?} is taken for an id, which names one thing: --at and --incomplete can choose nothing \
-                 there"
+                "{id:?} is taken for an id, which names one thing: --at, --incomplete and filters can choose \
+                 nothing there"
             )),
             Error::Storage(error) => return error_of_store(error),
             _ => Self::failed(message(&error)),

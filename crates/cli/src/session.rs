@@ -26,6 +26,22 @@ pub(crate) use choice::Choice;
 use gaps::Gaps;
 pub(crate) use opening::{options, store};
 
+/// Returns the user and the host, as kopia names them in sources; empty where they are not known.
+fn here(environment: &Environment) -> (String, String) {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| environment.var(name));
+    let root = || if rustix::process::geteuid().is_root() { "root" } else { "" };
+    let user = user.unwrap_or_else(root).to_lowercase();
+    (user, environment.host().unwrap_or_default())
+}
+
+/// Returns whether a name says by itself which snapshot it is: `latest` of all, an id, or a whole source.
+fn is_named_in_full(name: &str, chosen: &Snapshot) -> bool {
+    let head = name.split('/').next().unwrap_or_default();
+    head == "latest"
+        || chosen.id().starts_with(head) && !head.is_empty()
+        || name.starts_with(&format!("{}@{}:", chosen.source().user, chosen.source().host))
+}
+
 /// What a command works with.
 pub(crate) struct Session {
     pub(crate) repository: Repository,
@@ -37,6 +53,8 @@ pub(crate) struct Session {
     pub(crate) archive: Archive,
     /// Whether something was taken from a list of snapshots that is known to be incomplete.
     has_gaps: Cell<bool>,
+    /// User and host whose sources a path alone names.
+    here: (String, String),
 }
 
 impl Session {
@@ -58,8 +76,11 @@ impl Session {
             let place = choice.connection.location();
             log_line(format_args!("note: {}, as {} says", escape(&place), escape(&file.to_string_lossy())));
         }
+        let mut here = here(&environment);
+        here.0 = choice.connection.username.clone().unwrap_or(here.0);
+        here.1 = choice.connection.hostname.clone().unwrap_or(here.1);
         let repository = opening::repository(choice, environment, global)?;
-        let session = Self { command, ..Self::new(repository, global) };
+        let session = Self { command, here, ..Self::new(repository, global) };
         session.repository.warnings().iter().for_each(|warning| session.note(warning));
         session.repository.losses().iter().for_each(|loss| session.note(&format!("lost: {loss}")));
         if !global.degraded && !session.repository.losses().is_empty() {
@@ -87,6 +108,7 @@ impl Session {
             quiet: global.quiet,
             archive,
             has_gaps: Cell::new(false),
+            here: here(&Environment::of_process()),
         }
     }
 
@@ -186,17 +208,25 @@ impl Session {
         let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let query = Query {
             name: &what.what,
-            at: what.at.as_ref().map(|when| when.at),
+            at: what.at.as_ref().and_then(|when| when.at),
+            pick: what.at.as_ref().map(|when| when.pick).unwrap_or_default(),
+            filter: what.only.filter(),
+            here: (&self.here.0, &self.here.1),
             incomplete: what.incomplete,
             owner,
             now: time::now(),
         };
         let selection = self.repository.select(&query);
         let time = |snapshot: &Snapshot| time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");
-        if let Some(assumed) = what.at.as_ref().and_then(|when| when.assumed.as_ref()) {
-            let chosen = selection.as_ref().ok().and_then(|selection| selection.snapshot.as_ref());
-            let chosen = chosen.map(|chosen| format!(": {} of {}", output::short(chosen.id()), time(chosen)));
-            self.note(&format!("{assumed}{}", chosen.unwrap_or_default()));
+        let chosen = selection.as_ref().ok().and_then(|selection| selection.snapshot.as_ref());
+        let bound = what.at.as_ref().and_then(|when| when.assumed.as_deref());
+        let is_full = chosen.is_some_and(|chosen| is_named_in_full(&what.what, chosen));
+        if let (Some(chosen), false) = (chosen, bound.is_none() && is_full) {
+            let (source, time, id) = (chosen.source(), time(chosen), output::short(chosen.id()));
+            let bound = bound.map(|bound| format!("newest {bound}: ")).unwrap_or_default();
+            self.note(&format!("{bound}{source}, {time} (snapshot {id})"));
+        } else if let Some(bound) = bound.filter(|_| selection.is_err()) {
+            self.note(&format!("looked for the newest {bound}"));
         }
         let selection = selection?;
         if let (Some(older), Some(chosen)) = (&selection.passed_over, &selection.snapshot) {

@@ -162,21 +162,19 @@
 //!
 //! # Naming things as people do
 //!
-//! [`Repository::select`] understands what the command understands: `latest`, `user@host:/path`, ids, the
-//! beginning of an id, each with a path below, and a point in time.
+//! [`Repository::select`] understands what the command understands: `latest`, `latest~2`, `user@host:/path`, a
+//! path or another part of a source, ids, the beginning of an id, each with a path below, and a point in time.
 //!
 //! ```
 //! use kopia_rs::select::{At, Query};
-//! use kopia_rs::{FilesystemStore, Password, Repository, Timestamp};
+//! use kopia_rs::{FilesystemStore, Password, Repository};
 //!
 //! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
 //! let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
 //! let february = repository.select(&Query {
 //!     name: "app@media:/data/hello.txt",
 //!     at: Some(At::Before("2026-03-01T00:00:00Z".parse()?)),
-//!     incomplete: false,
-//!     owner: (0, 0),
-//!     now: Timestamp::default(),
+//!     ..Query::default()
 //! })?;
 //! // The only snapshot of the source with this very path is newer than that; one of `/data` has the file, too.
 //! assert_eq!(february.snapshot.map(|snapshot| snapshot.source().to_string()), Some("app@media:/data".into()));
@@ -290,7 +288,7 @@ pub mod tree {
 
 /// From what a person types to the entry that is meant.
 pub mod select {
-    pub use kopia_repository::select::{At, Query, Selection};
+    pub use kopia_repository::select::{At, Filter, Pick, Query, Selection, Tag};
 }
 
 /// What has to be fetched from an archive before it can be read.

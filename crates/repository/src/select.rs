@@ -1,9 +1,13 @@
 //! From what a person types to the entry that is meant.
 //!
-//! A name is tried in this order: `latest`; `user@host:/path`, which is a source or lies below one; the full
-//! id of a snapshot; the id of an object; the beginning of a snapshot's id, at least four digits long and
-//! unique. Each may be followed by `/a/path/below`. Where a path lies below several sources, the newest
-//! snapshot that has it counts.
+//! A name is tried in this order: `latest`, `latest~N` and `oldest`; `user@host:/path`, which is a source or
+//! lies below one; a path alone, of this machine before others; `host:/path`; the full id of a snapshot; the
+//! id of an object; the beginning of a snapshot's id, at least four digits long and unique; a part of a
+//! source, if only one has it. Each may be followed by `/a/path/below`. Where a path lies below several
+//! sources, the newest snapshot that has it counts.
+
+mod filter;
+mod part;
 
 use kopia_format::snapshot::Source;
 use kopia_format::{ObjectId, Timestamp};
@@ -13,13 +17,21 @@ use crate::{Entry, Error, Repository, Result, Snapshot, Snapshots};
 /// The shortest beginning of an id that is accepted.
 const MIN_PREFIX: usize = 4;
 
+pub use filter::{Filter, Tag};
+
 /// A name and what narrows its choice.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Query<'a> {
     /// What the person typed.
     pub name: &'a str,
     /// Only snapshots that began by then.
     pub at: Option<At>,
+    /// Which of the snapshots that are left is meant.
+    pub pick: Pick,
+    /// Only snapshots that it admits.
+    pub filter: Filter,
+    /// User and host whose sources a path alone names first; nobody's in particular if they are empty.
+    pub here: (&'a str, &'a str),
     /// Whether unfinished snapshots may be chosen.
     pub incomplete: bool,
     /// Owner and group of an entry that is named by object id alone.
@@ -37,6 +49,15 @@ pub enum At {
     Until(Timestamp),
 }
 
+/// Which snapshot is meant, of those of one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// So many before the newest: 0 is the newest itself.
+    Newest(usize),
+    /// The oldest.
+    Oldest,
+}
+
 /// What a query found.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -50,6 +71,12 @@ pub struct Selection {
     ///
     /// The name begins with this source, but another one has a newer snapshot of the same path.
     pub passed_over: Option<Snapshot>,
+}
+
+impl Default for Pick {
+    fn default() -> Self {
+        Self::Newest(0)
+    }
 }
 
 impl At {
@@ -97,28 +124,51 @@ impl Repository {
         {
             return self.object(query, head, object, path);
         }
-        let snapshots = self.snapshots()?;
-        if head == "latest" {
+        let all = self.snapshots()?;
+        let snapshots = &all.admitted(&query.filter);
+        if snapshots.iter().len() == 0 && all.iter().len() > 0 {
+            let candidates = all.sources().iter().map(ToString::to_string).collect();
+            return Err(Error::NotFound {
+                what: "snapshot of such a host, user, path or tag".into(),
+                candidates,
+            });
+        }
+        if let Some(pick) = of_any_source(head) {
             let sources = snapshots.sources();
             if let [_, _, ..] = sources[..] {
                 let candidates = sources.iter().map(ToString::to_string).collect();
-                return Err(Error::Ambiguous { what: "latest".into(), candidates });
+                return Err(Error::Ambiguous { what: head.into(), candidates });
             }
-            return found(choose(&snapshots, query, None)?, path);
+            let query = Query { pick: if head == "latest" { query.pick } else { pick }, ..query.clone() };
+            return found(choose(snapshots, &query, None)?, path);
         }
-        if let Some(sources) = split(&snapshots, query.name) {
-            return newest_of(&snapshots, query, &sources);
+        if let Some(sources) = split(snapshots, query.name) {
+            return newest_of(snapshots, query, &sources);
         }
-        if let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.id() == head) {
+        if let Some(sources) = part::of_path(snapshots, query.name, query.here) {
+            return newest_of(snapshots, query, &sources);
+        }
+        // An id names one thing, whatever the others are narrowed to.
+        if let Some(snapshot) = all.iter().find(|snapshot| snapshot.id() == head) {
             query.must_not_narrow(head)?;
             return found(snapshot, path);
         }
         if let Some(object) = object.filter(|object| self.contents().locate(&object.content()).is_ok()) {
             return self.object(query, head, object, path);
         }
-        let snapshot = by_prefix(&snapshots, head, query.name)?;
-        query.must_not_narrow(head)?;
-        found(snapshot, path)
+        match by_prefix(&all, head, query.name) {
+            Ok(snapshot) => {
+                query.must_not_narrow(head)?;
+                found(snapshot, path)
+            }
+            Err(unknown @ Error::NotFound { .. }) => match part::of_source(snapshots, head)? {
+                Some(source) => {
+                    newest_of(snapshots, query, &[(source.clone(), path.trim_matches('/').into())])
+                }
+                None => Err(unknown),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     fn object(&self, query: &Query<'_>, head: &str, object: ObjectId, path: &str) -> Result<Selection> {
@@ -131,13 +181,23 @@ impl Repository {
 
 impl Query<'_> {
     fn must_not_narrow(&self, id: &str) -> Result<()> {
-        let narrows = self.at.is_some() || self.incomplete;
+        let picks = self.pick != Pick::default() || self.filter != Filter::default();
+        let narrows = self.at.is_some() || self.incomplete || picks;
         if narrows { Err(Error::NothingToChoose { id: id.into() }) } else { Ok(()) }
     }
 
     fn admits(&self, snapshot: &Snapshot) -> bool {
         (self.incomplete || snapshot.manifest().incomplete().is_none())
             && self.at.is_none_or(|at| at.admits(snapshot.start_time()))
+    }
+}
+
+/// Returns which snapshot of all is meant by a name that says it without a source.
+fn of_any_source(head: &str) -> Option<Pick> {
+    match head {
+        "latest" => Some(Pick::default()),
+        "oldest" => Some(Pick::Oldest),
+        _ => head.strip_prefix("latest~")?.parse().ok().map(Pick::Newest),
     }
 }
 
@@ -153,6 +213,10 @@ fn newest_of(snapshots: &Snapshots, query: &Query<'_>, sources: &[(Source, Strin
         return Err(Error::NotFound { what: format!("source {:?}", query.name), candidates: Vec::new() });
     };
     let first = choose(snapshots, query, Some(longest)).and_then(|snapshot| found(snapshot, rest));
+    if query.pick != Pick::default() {
+        // What comes before the newest is counted in one source.
+        return first;
+    }
     // As in the choice among the snapshots of one source.
     let order =
         |snapshot: &Snapshot| (!snapshot.is_deleted(), snapshot.start_time(), snapshot.manifest().end_time());
@@ -179,13 +243,16 @@ fn newest_of(snapshots: &Snapshots, query: &Query<'_>, sources: &[(Source, Strin
     first
 }
 
-/// Chooses the newest snapshot of a source, or of all.
+/// Chooses the snapshot of a source, or of all, that is picked.
 fn choose<'s>(snapshots: &'s Snapshots, query: &Query<'_>, source: Option<&Source>) -> Result<&'s Snapshot> {
     let of_source = |snapshot: &Snapshot| source.is_none_or(|source| snapshot.source() == source);
-    let newest = snapshots.newest(|snapshot| of_source(snapshot) && query.admits(snapshot));
-    newest.ok_or_else(|| {
+    let picked = snapshots.picked(query.pick, |snapshot| of_source(snapshot) && query.admits(snapshot));
+    picked.ok_or_else(|| {
         let same: Vec<_> = snapshots.iter().filter(|snapshot| of_source(snapshot)).collect();
         let mut what = String::from(if query.incomplete { "snapshot" } else { "complete snapshot" });
+        if let Pick::Newest(back @ 1..) = query.pick {
+            what += &format!(" number {back} before the newest");
+        }
         source.iter().for_each(|source| what += &format!(" of {source}"));
         query.at.iter().for_each(|at| what += &format!(" {at}"));
         let candidates = match &same[..] {
@@ -199,7 +266,7 @@ fn choose<'s>(snapshots: &'s Snapshots, query: &Query<'_>, source: Option<&Sourc
 /// Finds the sources that `user@host:/path` lies in and the path below each, longest source first; a source
 /// of that name where there is none. They are compared component by component, as they are written, because a
 /// user's name may hold `@`.
-fn split(snapshots: &Snapshots, name: &str) -> Option<Vec<(Source, String)>> {
+pub(crate) fn split(snapshots: &Snapshots, name: &str) -> Option<Vec<(Source, String)>> {
     let known = snapshots.sources().into_iter();
     let mut known: Vec<_> = known.filter_map(|source| Some((source.clone(), below(source, name)?))).collect();
     known.sort_by_key(|(source, _)| std::cmp::Reverse(source.to_string().len()));
@@ -229,7 +296,7 @@ fn is_windows(source: &str) -> bool {
         || matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
 }
 
-fn by_prefix<'s>(snapshots: &'s Snapshots, prefix: &str, name: &str) -> Result<&'s Snapshot> {
+pub(crate) fn by_prefix<'s>(snapshots: &'s Snapshots, prefix: &str, name: &str) -> Result<&'s Snapshot> {
     let digits = prefix.len() >= MIN_PREFIX && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
     let matching: Vec<_> =
         snapshots.iter().filter(|snapshot| digits && snapshot.id().starts_with(prefix)).collect();

@@ -3,6 +3,7 @@
 mod reader;
 mod served;
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use kopia_format::snapshot::{SnapshotManifest, Source};
 use kopia_format::{ManifestId, Timestamp};
 
 use crate::index::{ATTEMPTS, Indexes};
+use crate::select::{Filter, Pick};
 use crate::{Entry, Error, Repository, Result};
 use reader::ManifestReader;
 pub(crate) use reader::{LONGEST_LIST, too_long};
@@ -150,7 +152,7 @@ impl Snapshot {
     }
 
     /// What snapshots of a source are ordered by.
-    fn order(&self) -> (Timestamp, Timestamp) {
+    pub(crate) fn order(&self) -> (Timestamp, Timestamp) {
         (self.manifest.start_time(), self.manifest.end_time())
     }
 }
@@ -200,8 +202,27 @@ impl Snapshots {
 
     /// Returns the newest of those that `wanted` accepts; a deleted one only if there is no other.
     pub(crate) fn newest(&self, wanted: impl Fn(&Snapshot) -> bool) -> Option<&Snapshot> {
-        let wanted = self.iter().filter(|snapshot| wanted(snapshot));
-        wanted.max_by_key(|snapshot| (!snapshot.deleted, snapshot.order()))
+        self.picked(Pick::default(), wanted)
+    }
+
+    /// Returns the one that is picked of those that `wanted` accepts; deleted ones come after all others.
+    pub(crate) fn picked(&self, pick: Pick, wanted: impl Fn(&Snapshot) -> bool) -> Option<&Snapshot> {
+        let mut wanted: Vec<_> = self.iter().filter(|snapshot| wanted(snapshot)).collect();
+        match pick {
+            Pick::Newest(back) => {
+                wanted.sort_by_key(|snapshot| Reverse((!snapshot.deleted, snapshot.order())));
+                wanted.into_iter().nth(back)
+            }
+            Pick::Oldest => wanted.into_iter().min_by_key(|snapshot| (snapshot.deleted, snapshot.order())),
+        }
+    }
+
+    /// Keeps those that a filter admits.
+    #[must_use]
+    pub fn admitted(&self, filter: &Filter) -> Self {
+        let mut admitted = self.clone();
+        admitted.list.retain(|snapshot| filter.admits(snapshot));
+        admitted
     }
 }
 

@@ -148,13 +148,7 @@ fn names_select_in_their_order() {
         "incomplete": "checkpoint", "rootEntry": entry(&root),
     }));
     let repository = open(&store(writer)).unwrap();
-    let query = |name: &'static str| Query {
-        name,
-        at: None,
-        incomplete: false,
-        owner: (0, 0),
-        now: Default::default(),
-    };
+    let query = |name: &'static str| Query { name, ..Query::default() };
     let id = |query: &Query<'_>| {
         repository.select(query).unwrap().snapshot.map(|snapshot| snapshot.id().to_string())
     };
@@ -214,7 +208,7 @@ fn sources_are_found_as_they_are_written() {
         ("user@domain@host:/data", domain.clone()),
         ("user@domain@host:/data/", domain),
     ] {
-        let query = Query { name, at: None, incomplete: false, owner: (0, 0), now: Default::default() };
+        let query = Query { name, ..Query::default() };
         assert_eq!(repository.select(&query).unwrap().snapshot.unwrap().id(), id, "{name}");
     }
 }

@@ -48,7 +48,7 @@ const COMMANDS: [(&[&str], &str); 11] = [
 ];
 
 /// Options, each with what to use instead.
-const OPTIONS: [(&[&str], &str); 7] = [
+const OPTIONS: [(&[&str], &str); 8] = [
     (
         &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
         "there is none yet; restore the folders that are wanted one by one",
@@ -82,9 +82,10 @@ const OPTIONS: [(&[&str], &str); 7] = [
         "leave it out: to a reader it means nothing",
     ),
     (
-        &["--host", "--path", "--tag", "--tags", "--user", "-H", "--all", "-a"],
+        &["--host", "--path", "--tag", "--user", "-H", "--all", "-a"],
         "name a source, user@host:/path, or as the repository a place: --repository sftp://user@host/path",
     ),
+    (&["--tags"], "that is --tag KEY=VALUE"),
     (&["--target", "-t"], "the target is the second argument: restore WHAT TARGET"),
 ];
 

@@ -1,34 +1,38 @@
 //! WHAT: a thing to read, as commands take it.
 
+use super::only::{Only, WHICH};
 use super::values::as_stored;
 use crate::terminal::time::When;
 
 /// A thing to read, and which of its snapshots.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct What {
-    /// What to read: `latest`, user@host:/path, an id, each with /a/path/below.
+    /// What to read: `latest`, user@host:/path or a part of it, an id, each with /a/path/below.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
     pub(crate) what: String,
-    /// The newest snapshot made by then: 2026-03, 2026-03-02, "2026-03-02 10:30", or RFC 3339.
-    #[arg(long, value_name = "TIME")]
+    /// The newest snapshot made by then: 2026-03-02, "2026-03-02 10:30 Europe/Berlin", yesterday, 2w,
+    /// 3-days-ago; or the oldest.
+    #[arg(help_heading = WHICH, long, value_name = "TIME")]
     pub(crate) at: Option<When>,
     /// Also choose among unfinished snapshots.
-    #[arg(long)]
+    #[arg(help_heading = WHICH, long)]
     pub(crate) incomplete: bool,
+    #[command(flatten)]
+    pub(crate) only: Only,
 }
 
 /// As [`What`], where a thing need not be named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OptionalWhat {
-    /// What to look at: `latest`, user@host:/path, an id, each with /a/path/below. Without it, the
-    /// whole repository.
+    /// What to look at: `latest`, user@host:/path or a part of it, an id, each with /a/path/below. Without it,
+    /// the whole repository.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
     what: Option<String>,
     /// The newest snapshot made by then.
-    #[arg(long, value_name = "TIME", requires = "what")]
+    #[arg(help_heading = WHICH, long, value_name = "TIME", requires = "what")]
     at: Option<When>,
     /// Also choose among unfinished snapshots.
-    #[arg(long, requires = "what")]
+    #[arg(help_heading = WHICH, long, requires = "what")]
     incomplete: bool,
 }
 
@@ -36,6 +40,6 @@ impl OptionalWhat {
     /// Returns what is named, if anything is.
     pub(crate) fn get(&self) -> Option<What> {
         let what = self.what.clone()?;
-        Some(What { what, at: self.at.clone(), incomplete: self.incomplete })
+        Some(What { what, at: self.at.clone(), incomplete: self.incomplete, only: Only::default() })
     }
 }

@@ -13,9 +13,24 @@ use crate::wording::snapshots::failed;
 
 pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Failure> {
     let snapshots = session.snapshots()?;
-    let source = args.source.as_deref().map(|text| parse(&snapshots, text)).transpose()?;
+    let admitted = snapshots.admitted(&args.only.filter());
+    let source = args.source.as_ref().and_then(|text| text.parse::<Source>().ok());
     session.warn_of_gaps(source.as_ref());
-    let chosen = choose(&snapshots, source.as_ref())?;
+    let sources = args.source.as_deref().map(|text| named(&snapshots, text)).transpose()?;
+    let mut chosen: Vec<&Snapshot> = admitted
+        .iter()
+        .filter(|snapshot| sources.as_ref().is_none_or(|sources| sources.contains(&snapshot.source())))
+        .collect();
+    let is_shown =
+        |snapshot: &Snapshot| session.json || args.incomplete || snapshot.manifest().incomplete().is_none();
+    if let Some(last) = args.last {
+        chosen = newest(chosen, last, is_shown);
+    }
+    if chosen.is_empty() && snapshots.iter().len() > 0 {
+        let what = "snapshot of such a host, user, path or tag".into();
+        let candidates = snapshots.sources().iter().map(ToString::to_string).collect();
+        return Err(kopia_rs::Error::NotFound { what, candidates }.into());
+    }
     // A list that lacks all that there is must not be taken for that of an empty repository.
     let lacks_all = chosen.is_empty() && session.has_gaps();
     if session.json {
@@ -53,33 +68,25 @@ fn concluded(lacks_all: bool) -> Exit {
     Exit::Complete
 }
 
-fn parse(snapshots: &Snapshots, text: &str) -> Result<Source, Failure> {
-    text.parse().map_err(|_| {
+/// Finds the sources that a name stands for.
+fn named<'s>(snapshots: &'s Snapshots, name: &str) -> Result<Vec<&'s Source>, Failure> {
+    let sources = snapshots.sources_named(name);
+    if sources.is_empty() {
         let candidates = snapshots.sources().iter().map(ToString::to_string).collect();
-        Failure::usage(format!("{text:?} is not a source: user@host:/path"))
-            .meant(text, candidates, snapshots)
-    })
+        let failure = Failure::failed(format!("snapshot of {name} not found"));
+        return Err(failure.meant(name, candidates, snapshots));
+    }
+    Ok(sources)
 }
 
-fn choose<'s>(snapshots: &'s Snapshots, source: Option<&Source>) -> Result<Vec<&'s Snapshot>, Failure> {
-    let Some(source) = source else { return Ok(snapshots.iter().collect()) };
-    // A directory may be written with `/` at its end.
-    let path = match source.path.trim_end_matches('/') {
-        "" => "/",
-        path => path,
-    };
-    let same = |snapshot: &&Snapshot| {
-        let other = snapshot.source();
-        (&other.user, &other.host) == (&source.user, &source.host)
-            && (other.path == source.path || other.path == path)
-    };
-    let chosen: Vec<_> = snapshots.iter().filter(same).collect();
-    if chosen.is_empty() {
-        let candidates = snapshots.sources().iter().map(ToString::to_string).collect();
-        let what = format!("snapshot of {source}");
-        return Err(kopia_rs::Error::NotFound { what, candidates }.into());
-    }
-    Ok(chosen)
+/// Keeps the newest of each source, as many as are wanted of those that are shown.
+fn newest(chosen: Vec<&Snapshot>, last: usize, is_shown: impl Fn(&Snapshot) -> bool) -> Vec<&Snapshot> {
+    let groups = chosen.chunk_by(|one, other| one.source() == other.source());
+    let newest = groups.flat_map(|group| {
+        let shown: Vec<_> = group.iter().filter(|snapshot| is_shown(snapshot)).collect();
+        shown[shown.len().saturating_sub(last)..].to_vec()
+    });
+    newest.copied().collect()
 }
 
 /// Writes a table, source by source, as wide as the terminal allows.

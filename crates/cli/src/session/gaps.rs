@@ -67,12 +67,14 @@ impl Gaps {
 
     /// Keeps what could have been chosen instead of a snapshot.
     pub(crate) fn instead_of(mut self, chosen: &Snapshot, what: &What) -> Self {
-        let source = (what.what != "latest").then(|| chosen.source());
+        let head = what.what.split('/').next().unwrap_or_default();
+        let is_any = head == "oldest" || head == "latest" || head.starts_with("latest~");
+        let source = (!is_any).then(|| chosen.source());
         self.hidden.retain(|hidden| {
             source.is_none_or(|source| hidden.source == *source)
                 && hidden.start_time > chosen.start_time()
                 && (what.incomplete || !hidden.is_incomplete)
-                && what.at.as_ref().is_none_or(|when| when.at.admits(hidden.start_time))
+                && what.at.as_ref().and_then(|when| when.at).is_none_or(|at| at.admits(hidden.start_time))
         });
         self.newer = true;
         self

@@ -1,24 +1,29 @@
 //! Points in time as people write them.
 //!
 //! RFC 3339 or a beginning of it: `2026`, `2026-03`, `2026-03-02`, `2026-03-02T10`, `…:30`, `…:05`,
-//! `…:05.25`, with `T` or a blank, with or without a zone. What is named is a unit, and its end is the bound:
-//! `2026-03-02` means before midnight at the end of that day, as in kopia. A fraction names an instant, which
-//! is its own bound.
+//! `…:05.25`, with `T` or a blank, with or without a zone, which may be a name such as `Europe/Berlin`. What is
+//! named is a unit, and its end is the bound: `2026-03-02` means before midnight at the end of that day, as in
+//! kopia. A fraction names an instant, which is its own bound. Words, such as `yesterday` and `3-days-ago`,
+//! are in `words`.
+
+mod words;
 
 use std::str::FromStr;
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Span};
+use jiff::{SignedDuration, Span, Zoned};
 use kopia_rs::Timestamp;
-use kopia_rs::select::At;
+use kopia_rs::select::{At, Pick};
 
 /// A time from the command line.
 #[derive(Debug, Clone)]
 pub(crate) struct When {
-    /// The bound that it means.
-    pub(crate) at: At,
-    /// What to tell the user if the local zone was assumed.
+    /// The bound that it means; none for the newest or oldest of all.
+    pub(crate) at: Option<At>,
+    /// Whether the newest or the oldest is meant of those within the bound.
+    pub(crate) pick: Pick,
+    /// What the bound is in the zone that was assumed, or what a word stands for.
     pub(crate) assumed: Option<String>,
 }
 
@@ -38,22 +43,34 @@ impl FromStr for When {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::parse(text, &TimeZone::system())
+        Self::parse(text, &Zoned::now())
     }
 }
 
 impl When {
-    fn parse(text: &str, local: &TimeZone) -> Result<Self, String> {
-        const FORMS: &str =
-            "write 2026, 2026-03, 2026-03-02, \"2026-03-02 10:30\" or RFC 3339 as in 2026-03-02T10:30:00Z";
-        let (start, unit, offset) =
+    /// Parses a text where it is now, in the local zone.
+    fn parse(text: &str, now: &Zoned) -> Result<Self, String> {
+        const FORMS: &str = "write a date (2026, 2026-03, 2026-03-02), a time (\"2026-03-02 10:30\", \
+            \"2026-03-02 10:30 Europe/Berlin\", 2026-03-02T10:30:00Z), or words (latest, oldest, yesterday, 2w, \
+            3-days-ago)";
+        match words::parse(text, now) {
+            Some(words::Meaning::Pick(pick)) => return Ok(Self { at: None, pick, assumed: None }),
+            Some(words::Meaning::Bound(bound)) => {
+                let bound = bound.map_err(|_| "no such time".to_string())?;
+                let at = At::Before(timestamp(bound)?);
+                let assumed = Some(format!("{} {}", word(at), zoned(bound, now.time_zone())));
+                return Ok(Self { at: Some(at), pick: Pick::default(), assumed });
+            }
+            None => {}
+        }
+        let (start, unit, named) =
             parts(text).ok_or_else(|| format!("{text:?} is not understood; {FORMS}"))?;
-        let zone = offset.map_or_else(|| local.clone(), TimeZone::fixed);
+        let zone = named.clone().unwrap_or_else(|| now.time_zone().clone());
         let bound = bound(start, unit, &zone).map_err(|_| "no such time".to_string())?;
         let instant = timestamp(bound)?;
         let at = if unit == Unit::Fraction { At::Until(instant) } else { At::Before(instant) };
-        let local = || format!("newest {} {}, as {text:?} is local time", word(at), zoned(bound, local));
-        Ok(Self { at, assumed: offset.is_none().then(local) })
+        let local = || format!("{} {}", word(at), zoned(bound, &zone));
+        Ok(Self { at: Some(at), pick: Pick::default(), assumed: named.is_none().then(local) })
     }
 }
 
@@ -65,8 +82,7 @@ fn word(at: At) -> &'static str {
 }
 
 fn zoned(time: jiff::Timestamp, zone: &TimeZone) -> String {
-    let zoned = time.to_zoned(zone.clone());
-    format!("{} ({time})", zoned.strftime("%Y-%m-%d %H:%M:%S%.f %:z"))
+    time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.f %Z").to_string()
 }
 
 /// Shows a time in the local zone, to the second.
@@ -109,8 +125,8 @@ fn bound(start: DateTime, unit: Unit, zone: &TimeZone) -> Result<jiff::Timestamp
     }
 }
 
-/// Takes a text apart. A zone needs at least an hour before it.
-fn parts(text: &str) -> Option<(DateTime, Unit, Option<Offset>)> {
+/// Takes a text apart. An offset needs at least an hour before it; the name of a zone comes after a blank.
+fn parts(text: &str) -> Option<(DateTime, Unit, Option<TimeZone>)> {
     let mut rest = text;
     let mut fields = [0, 1, 1, 0, 0, 0];
     fields[0] = number(&mut rest, 4)?;
@@ -118,6 +134,7 @@ fn parts(text: &str) -> Option<(DateTime, Unit, Option<Offset>)> {
     let mut unit = Unit::Year;
     for (place, separators) in [(1, "-"), (2, "-"), (3, "Tt "), (4, ":"), (5, ":")] {
         match rest.strip_prefix(|c| separators.contains(c)) {
+            Some(after) if rest.starts_with(' ') && after.starts_with(|c: char| c.is_alphabetic()) => break,
             Some(after) => rest = after,
             None => break,
         }
@@ -132,15 +149,27 @@ fn parts(text: &str) -> Option<(DateTime, Unit, Option<Offset>)> {
         nanoseconds = value * 10_i32.pow(9 - digits as u32);
         unit = Unit::Fraction;
     }
-    let offset = match rest {
-        "" => None,
-        _ if matches!(unit, Unit::Year | Unit::Month | Unit::Day) => return None,
-        zone => Some(offset(zone)?),
+    let is_day = matches!(unit, Unit::Year | Unit::Month | Unit::Day);
+    let zone = match (rest, rest.strip_prefix(' ')) {
+        ("", _) => None,
+        (_, Some(name)) => Some(named_zone(name)?),
+        _ if is_day => return None,
+        (zone, None) => Some(TimeZone::fixed(offset(zone)?)),
     };
     let [year, month, day, hour, minute, second] = fields.map(|field| field as i16);
     let (month, day, hour) = (month as i8, day as i8, hour as i8);
     let start = DateTime::new(year, month, day, hour, minute as i8, second as i8, nanoseconds).ok()?;
-    Some((start, unit, offset))
+    Some((start, unit, zone))
+}
+
+/// Finds a zone by its name, where the system knows zones, or an offset.
+fn named_zone(name: &str) -> Option<TimeZone> {
+    if let Some(offset) = offset(name) {
+        return Some(TimeZone::fixed(offset));
+    }
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains(' ');
+    let name = if name.eq_ignore_ascii_case("UTC") { "UTC" } else { name };
+    if is_name { TimeZone::get(name).ok() } else { None }
 }
 
 fn offset(text: &str) -> Option<Offset> {

@@ -14,7 +14,7 @@ fn wrong_usage() {
     }
     let place = Place::new();
     for arguments in
-        ["--parallel 0", "--parallel x", "--sync all", "--at yesterday", "--at 2026-13", "--password x"]
+        ["--parallel 0", "--parallel x", "--sync all", "--at someday", "--at 2026-13", "--password x"]
     {
         KopiaRs::golden("sources", &format!("restore c3bc {arguments}")).arg(place.path("t")).run().exits(2);
     }
@@ -24,7 +24,7 @@ fn wrong_usage() {
         .run()
         .exits(2)
         .says(&["no repository is given", "KOPIA_REPOSITORY"]);
-    KopiaRs::golden("sources", "snapshots app@media").run().exits(2);
+    KopiaRs::golden("sources", "snapshots app@nowhere").run().exits(1);
 }
 
 #[test]
