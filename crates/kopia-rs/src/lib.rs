@@ -112,7 +112,9 @@
 //!
 //! An [`Entry`] is a file, directory or link that knows its repository, so it can be read wherever it goes:
 //! entries and all other handles are `Clone + Send + Sync + 'static`. An open file is `Read + Seek`, and
-//! [`read_at`](ObjectReader::read_at) serves many threads at once.
+//! [`read_at`](ObjectReader::read_at) serves many threads at once. What is read front to back is decoded ahead on
+//! all cores; what readers jump to, and directories that are asked for again, are kept for all of them, within
+//! [`Resources`].
 //!
 //! ```
 //! use std::io::Read;
@@ -250,10 +252,10 @@ pub use kopia_format::snapshot::{SnapshotManifest, Source, Stats};
 pub use kopia_format::stub::{Stub, StubKind};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_remote::connect;
-pub use kopia_repository::object::ObjectReader;
+pub use kopia_repository::object::{Chunk, ObjectReader};
 pub use kopia_repository::{
     ContentLocation, Defect, Directory, Entry, Error, FormatBlob, MissingPack, OpenOptions, Repository,
-    Result, Shard, Snapshot, Snapshots, Status, Traffic, Trail, Unreadable,
+    Resources, Result, Shard, Snapshot, Snapshots, Status, Traffic, Trail, Unreadable,
 };
 pub use kopia_storage::FilesystemStore;
 

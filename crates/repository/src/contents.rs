@@ -206,14 +206,12 @@ impl Contents {
     /// # Errors
     /// As for [`Self::read`].
     pub(crate) fn read_again(&self, content: &ContentId, keep: bool) -> Result<Arc<Vec<u8>>> {
-        if let Some(plain) = self.cache.get(content) {
-            return Ok(plain);
-        }
-        let plain = Arc::new(self.read(content)?);
-        if keep {
-            self.cache.insert(*content, plain.clone());
-        }
-        Ok(plain)
+        self.cache.get_or_read(content, keep, || self.read(content))
+    }
+
+    /// Returns a content that the cache has.
+    pub(crate) fn cached(&self, content: &ContentId) -> Option<Arc<Vec<u8>>> {
+        self.cache.get(content)
     }
 
     /// Sorts needs by location, neighbours together, and cuts them into steps. Steps may get `at_least` bytes

@@ -4,10 +4,15 @@
 //! depth first and hands out contents in order, holding no more than one list of each level; [`ObjectReader`]
 //! reads through them. Authority: `repo/object/object_reader.go`.
 
+mod ahead;
+mod chunk;
 mod copy;
 mod extents;
 mod list;
 mod reader;
+mod streams;
 
+pub(crate) use ahead::Allowance;
+pub use chunk::Chunk;
 pub use extents::{Extent, Extents};
 pub use reader::ObjectReader;

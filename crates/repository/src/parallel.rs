@@ -19,12 +19,12 @@ use crate::{Error, Result};
 pub(crate) struct Cores(rayon::ThreadPool);
 
 impl Cores {
-    /// Starts the threads.
+    /// Starts so many threads, or one for each core.
     ///
     /// # Errors
     /// [`Error::Threads`] if the system refuses one.
-    pub(crate) fn start() -> Result<Self> {
-        let count = thread::available_parallelism().map_or(1, NonZero::get);
+    pub(crate) fn start(count: Option<NonZero<usize>>) -> Result<Self> {
+        let count = count.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         pool.map(Self).map_err(|error| Error::Threads { why: error.to_string() })
     }
@@ -32,6 +32,11 @@ impl Cores {
     /// Returns the number of threads.
     pub(crate) fn count(&self) -> usize {
         self.0.current_num_threads()
+    }
+
+    /// Returns whether this thread is one of them.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.0.current_thread_index().is_some()
     }
 
     /// Runs `work` on the pool, so that rayon's parallel iterators in it use these threads.
@@ -101,7 +106,7 @@ pub(crate) fn reads_at_once(profile: ReadProfile) -> usize {
 /// All threads of the repository's pool may wait for the one that reads indexes, so it must not need them. A
 /// pool thread that waited here would take up other work of its pool, which could in turn wait for it.
 pub(crate) fn apart<R: Send>(work: impl FnOnce(&Cores) -> Result<R> + Send) -> Result<R> {
-    let work = || work(&Cores::start()?);
+    let work = || work(&Cores::start(None)?);
     thread::scope(|scope| {
         let thread = thread::Builder::new().spawn_scoped(scope, work);
         let thread = thread.map_err(|error| Error::Threads { why: error.to_string() })?;

@@ -2,6 +2,7 @@
 
 mod open;
 mod options;
+mod resources;
 mod serve;
 
 use std::sync::Arc;
@@ -15,11 +16,15 @@ use kopia_storage::{BlobStore, ContentServer};
 use crate::Result;
 use crate::contents::Contents;
 use crate::index::{LiveIndex, Unreadable, UnreadableParts};
+use crate::lru::Lru;
+use crate::object::{Allowance, Extent};
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
 use crate::traffic::{Meter, Traffic};
+use crate::tree::Listing;
 
 pub use options::OpenOptions;
+pub use resources::Resources;
 
 /// An open repository. Clones share everything.
 ///
@@ -40,10 +45,29 @@ struct Inner {
     sealing: Arc<Sealing>,
     cores: Arc<Cores>,
     contents: Contents,
+    /// What was parsed, and may be wanted again.
+    known: Lru<KnownId, Known>,
+    read_ahead: Arc<Allowance>,
     /// What opening had to leave out.
     unreadable: UnreadableParts,
     warnings: Vec<String>,
     opening: Duration,
+}
+
+/// What something is that was parsed. It is named by its bytes, so it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum KnownId {
+    /// The list of the pieces of a file.
+    Extents(ObjectId),
+    /// The entries of a directory.
+    Directory(ObjectId),
+}
+
+/// Something that was parsed. It must not hold the repository, which holds it.
+#[derive(Debug, Clone)]
+pub(crate) enum Known {
+    Extents(Arc<[Extent]>),
+    Directory(Arc<Listing>),
 }
 
 /// What lies behind the contents.
@@ -259,6 +283,16 @@ impl Repository {
 
     pub(crate) fn sealing(&self) -> &Sealing {
         &self.inner.sealing
+    }
+
+    /// Returns what was parsed before.
+    pub(crate) fn known(&self) -> &Lru<KnownId, Known> {
+        &self.inner.known
+    }
+
+    /// Returns how many bytes may be decoded ahead of readers.
+    pub(crate) fn read_ahead(&self) -> &Arc<Allowance> {
+        &self.inner.read_ahead
     }
 
     pub(crate) fn cores(&self) -> &Cores {

@@ -55,6 +55,7 @@
 mod directory;
 mod entry;
 mod folding;
+mod listing;
 mod names;
 mod passed;
 mod path;
@@ -66,6 +67,7 @@ mod walk;
 use directory::fetch;
 pub use entry::{Directory, Entry};
 pub use folding::FoldName;
+pub(crate) use listing::Listing;
 pub use path::CurrentPath;
 pub use problem::{Clash, Problem};
 use source::DirectorySource;

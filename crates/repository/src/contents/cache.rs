@@ -1,138 +1,141 @@
-//! A bounded cache of decoded contents, for readers that jump about in a file.
+//! A bounded cache of decoded contents, for readers that jump about in files.
 //!
-//! What is read front to back never comes here: a restore reads every content once, and so does a program
-//! that copies a file. So memory is only taken where it saves reading and decoding a content again.
+//! What is read front to back in large files never comes here: a restore reads every content once, and so
+//! does a program that copies a file. So memory is only taken where it saves reading and decoding a content
+//! again. Several threads that want the same content at the same time wait for the first of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use kopia_format::ContentId;
 
+use crate::Result;
 use crate::lock::lock;
+use crate::lru::Lru;
 
-/// Bytes that a cached content takes beyond its own: ids, counters, and what the maps need for them.
-const OVERHEAD: usize = 256;
+/// A decoded content.
+type Plain = Arc<Vec<u8>>;
 
-/// Decoded contents, the least recently used of which leave first.
+/// The content that some threads want at once, once one of them has it.
+type Flight = Arc<Mutex<Option<Plain>>>;
+
+/// Decoded contents, and those that are being decoded.
 #[derive(Debug)]
 pub(super) struct Cache {
-    /// The most bytes that are held; 0 turns the cache off.
-    budget: usize,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    contents: HashMap<ContentId, Cached>,
-    /// Contents by the time of their last use.
-    by_use: BTreeMap<u64, ContentId>,
-    /// The time, counted in uses.
-    clock: u64,
-    /// Bytes that are held.
-    held: usize,
-}
-
-#[derive(Debug)]
-struct Cached {
-    plain: Arc<Vec<u8>>,
-    used: u64,
+    kept: Lru<ContentId, Plain>,
+    flights: Mutex<HashMap<ContentId, Flight>>,
 }
 
 impl Cache {
     /// Makes an empty cache that holds no more than `budget` bytes.
     pub(super) fn new(budget: usize) -> Self {
-        Self { budget, state: Mutex::default() }
+        Self { kept: Lru::new(budget), flights: Mutex::default() }
     }
 
     /// Returns a content that is held.
-    pub(super) fn get(&self, content: &ContentId) -> Option<Arc<Vec<u8>>> {
-        let state = &mut *lock(&self.state);
-        let cached = state.contents.get_mut(content)?;
-        state.by_use.remove(&cached.used);
-        state.clock += 1;
-        cached.used = state.clock;
-        state.by_use.insert(state.clock, *content);
-        Some(cached.plain.clone())
+    pub(super) fn get(&self, content: &ContentId) -> Option<Plain> {
+        self.kept.get(content)
     }
 
-    /// Holds a content, and lets go of others until all fit. One that alone is larger than the budget is not
-    /// held.
-    pub(super) fn insert(&self, content: ContentId, plain: Arc<Vec<u8>>) {
-        let size = size_of(&plain);
-        if size > self.budget {
-            return;
+    /// Returns a content that is held or being read, or has it read. It is held from then on with `keep`, or
+    /// if it was read not long ago.
+    pub(super) fn get_or_read(
+        &self,
+        content: &ContentId,
+        keep: bool,
+        read: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Plain> {
+        if let Some(plain) = self.get(content) {
+            return Ok(plain);
         }
-        let state = &mut *lock(&self.state);
-        if state.contents.contains_key(&content) {
-            return;
+        let boarded = Boarded { cache: self, content, flight: self.board(content) };
+        let mut landed = lock(&boarded.flight);
+        if let Some(plain) = &*landed {
+            return Ok(plain.clone());
         }
-        while state.held + size > self.budget {
-            let Some((_, oldest)) = state.by_use.pop_first() else { break };
-            if let Some(cached) = state.contents.remove(&oldest) {
-                state.held -= size_of(&cached.plain);
-            }
+        let plain = Arc::new(read()?);
+        if self.kept.was_asked_for(content) || keep {
+            self.kept.insert(*content, plain.clone(), plain.capacity());
         }
-        state.clock += 1;
-        state.by_use.insert(state.clock, content);
-        state.contents.insert(content, Cached { plain, used: state.clock });
-        state.held += size;
+        *landed = Some(plain.clone());
+        Ok(plain)
+    }
+
+    fn board(&self, content: &ContentId) -> Flight {
+        lock(&self.flights).entry(*content).or_default().clone()
     }
 }
 
-/// Returns how many bytes a content counts for.
-fn size_of(plain: &Vec<u8>) -> usize {
-    plain.capacity().saturating_add(OVERHEAD)
+/// A thread that wants a content; the last one clears up.
+struct Boarded<'c> {
+    cache: &'c Cache,
+    content: &'c ContentId,
+    flight: Flight,
+}
+
+impl Drop for Boarded<'_> {
+    fn drop(&mut self) {
+        let mut flights = lock(&self.cache.flights);
+        // One is in the map and one is here; nobody gets another while the map is locked.
+        if Arc::strong_count(&self.flight) == 2 {
+            flights.remove(self.content);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
     use super::*;
+    use crate::Error;
 
     fn content(number: u8) -> ContentId {
         ContentId::new(None, &[number; 16]).unwrap()
     }
 
-    fn held(cache: &Cache) -> Vec<u8> {
-        let mut numbers: Vec<u8> = lock(&cache.state).contents.keys().map(|id| id.hash()[0]).collect();
-        numbers.sort_unstable();
-        numbers
+    #[test]
+    fn what_many_want_at_once_is_read_once() {
+        let (cache, reads, together) = (Cache::new(0), AtomicUsize::new(0), Barrier::new(8));
+        let read = || {
+            reads.fetch_add(1, Ordering::Relaxed);
+            // The others come while it is read.
+            while Arc::strong_count(&lock(&cache.flights)[&content(1)]) < 9 {
+                thread::yield_now();
+            }
+            Ok(vec![7])
+        };
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    assert_eq!(*cache.get_or_read(&content(1), true, read).unwrap(), [7]);
+                });
+            }
+        });
+        assert_eq!(reads.into_inner(), 1);
+        assert!(lock(&cache.flights).is_empty());
     }
 
     #[test]
-    fn the_least_recently_used_leaves_first_and_the_budget_is_kept() {
-        let cache = Cache::new(3 * (100 + OVERHEAD));
-        for number in 0..3 {
-            cache.insert(content(number), Arc::new(vec![number; 100]));
-        }
-        assert_eq!(cache.get(&content(0)).unwrap()[0], 0);
-        cache.insert(content(3), Arc::new(vec![3; 100]));
-        assert_eq!(held(&cache), [0, 2, 3]);
-        // A larger one takes the place of two.
-        cache.insert(content(4), Arc::new(vec![4; 101]));
-        assert_eq!(held(&cache), [3, 4]);
-        assert!(cache.get(&content(0)).is_none());
-        let state = lock(&cache.state);
-        assert!(state.held <= cache.budget);
-        let sum: usize = state.contents.values().map(|cached| size_of(&cached.plain)).sum();
-        assert_eq!((state.held, state.by_use.len()), (sum, state.contents.len()));
-    }
-
-    #[test]
-    fn the_same_content_is_held_once() {
+    fn a_failure_is_that_of_one_reader_alone() {
         let cache = Cache::new(1 << 20);
-        cache.insert(content(1), Arc::new(vec![1; 100]));
-        cache.insert(content(1), Arc::new(vec![1; 100]));
-        assert_eq!(lock(&cache.state).held, 100 + OVERHEAD);
+        let failing = || Err(Error::ContentNotFound { content: content(1) });
+        assert!(cache.get_or_read(&content(1), true, failing).is_err());
+        assert!(lock(&cache.flights).is_empty());
+        assert_eq!(*cache.get_or_read(&content(1), true, || Ok(vec![1])).unwrap(), [1]);
+        assert_eq!(cache.get(&content(1)).as_deref(), Some(&vec![1]));
     }
 
     #[test]
-    fn nothing_beyond_the_budget_is_held() {
-        let cache = Cache::new(1000);
-        cache.insert(content(1), Arc::new(vec![1; 10]));
-        cache.insert(content(2), Arc::new(vec![2; 1000]));
-        assert_eq!(held(&cache), [1], "it throws nothing out either");
-        let off = Cache::new(0);
-        off.insert(content(1), Arc::new(Vec::new()));
-        assert!(off.get(&content(1)).is_none());
+    fn what_is_read_again_is_held_though_nobody_jumped_to_it() {
+        let cache = Cache::new(1 << 20);
+        for held in [false, true] {
+            assert_eq!(cache.get(&content(1)), None);
+            assert_eq!(*cache.get_or_read(&content(1), false, || Ok(vec![1])).unwrap(), [1]);
+            assert_eq!(cache.get(&content(1)).is_some(), held);
+        }
     }
 }

@@ -50,6 +50,16 @@ impl Contents {
     /// Reads and decodes many contents, neighbours together, and gives each to `visit` with its number in
     /// `contents`; several threads do so at once, in no order.
     pub fn read_many(&self, contents: &[ContentId], visit: impl Fn(usize, Result<&[u8], &Error>) + Sync) {
+        self.read_many_until(contents, &|| false, visit);
+    }
+
+    /// As [`Self::read_many`], until `stop` says that no more is wanted: the rest is not read, nor visited.
+    pub(crate) fn read_many_until(
+        &self,
+        contents: &[ContentId],
+        stop: &(dyn Fn() -> bool + Sync),
+        visit: impl Fn(usize, Result<&[u8], &Error>) + Sync,
+    ) {
         let mut wanted = Vec::with_capacity(contents.len());
         for (tag, &content) in contents.iter().enumerate() {
             match self.assume(&content, None) {
@@ -57,7 +67,7 @@ impl Contents {
                 Err(error) => visit(tag, Err(&error)),
             }
         }
-        self.read_located(wanted, 0, false, |same, plain| {
+        self.read_located_until(wanted, (0, false), stop, |same, plain| {
             same.iter().for_each(|one| visit(one.tag, plain.as_ref().copied()));
         });
     }
@@ -66,9 +76,20 @@ impl Contents {
     /// do so at once, in no order. Reads may get `at_least` bytes long.
     pub(crate) fn read_located<L: Located + Sync>(
         &self,
-        mut located: Vec<L>,
+        located: Vec<L>,
         at_least: u64,
         verify_hashes: bool,
+        visit: impl Fn(&[L], Result<&[u8]>) + Sync,
+    ) {
+        self.read_located_until(located, (at_least, verify_hashes), &|| false, visit);
+    }
+
+    /// As [`Self::read_located`], until `stop` says that no more is wanted.
+    fn read_located_until<L: Located + Sync>(
+        &self,
+        mut located: Vec<L>,
+        (at_least, verify_hashes): (u64, bool),
+        stop: &(dyn Fn() -> bool + Sync),
         visit: impl Fn(&[L], Result<&[u8]>) + Sync,
     ) {
         let steps = self.schedule(&mut located, at_least);
@@ -81,10 +102,13 @@ impl Contents {
         };
         if self.profile().ahead == ReadAhead::Threads && steps.len() > 1 {
             let longest = at_least.max(self.profile().merge_limit as u64);
-            return self.fetch_each(&steps, longest * self.profile().parallel_reads as u64, work);
+            return self.fetch_each(&steps, longest * self.profile().parallel_reads as u64, stop, work);
         }
         let buffers = Mutex::new(Vec::new());
         self.cores.for_each(self.profile(), &steps, |step| {
+            if stop() {
+                return;
+            }
             let buffer = lock(&buffers).pop().unwrap_or_default();
             let fetched = self.fetch(step, buffer);
             work(step, &fetched);
@@ -93,7 +117,13 @@ impl Contents {
     }
 
     /// Fetches steps ahead of the threads that work on them, one for each core.
-    fn fetch_each(&self, steps: &[ReadStep], budget: u64, work: impl Fn(&ReadStep, &Fetched) + Sync) {
+    fn fetch_each(
+        &self,
+        steps: &[ReadStep],
+        budget: u64,
+        stop: &(dyn Fn() -> bool + Sync),
+        work: impl Fn(&ReadStep, &Fetched) + Sync,
+    ) {
         let fetcher = self.fetcher::<Reads<'_>>(budget);
         fetcher.push(Reads(steps));
         fetcher.close();
@@ -101,6 +131,9 @@ impl Contents {
             let _guard = fetcher.abort_on_panic();
             let mut buffer = Vec::new();
             while let Some(mut task) = fetcher.take() {
+                if stop() {
+                    return fetcher.abort();
+                }
                 let step = &steps[task.number];
                 let ahead = task.fetched.take();
                 let fetched = ahead.unwrap_or_else(|| self.fetch(step, std::mem::take(&mut buffer)));

@@ -13,7 +13,7 @@ use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::json;
 
 use super::*;
-use crate::{Entry, FormatBlob, OpenOptions, Repository, verify};
+use crate::{Entry, FormatBlob, OpenOptions, Repository, Resources, verify};
 
 const FILES: usize = 40;
 
@@ -193,7 +193,8 @@ fn an_empty_object_is_known_by_its_id() {
 /// takes.
 fn reads(cache: usize, order: &[u64]) -> usize {
     let store = Arc::new(CountingStore::new(store()));
-    let options = OpenOptions { content_cache: cache, ..OpenOptions::default() };
+    let resources = Resources::default().content_cache(cache);
+    let options = OpenOptions { resources, ..OpenOptions::default() };
     let repository = Repository::open_with(store.clone(), &Password::from(PASSWORD), &options).unwrap();
     let file = root(&repository).at("large").unwrap().open().unwrap();
     store.take();
@@ -216,11 +217,11 @@ fn random_reads_are_kept_within_the_budget() {
 }
 
 #[test]
-fn what_is_read_front_to_back_is_not_kept() {
-    let twice = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4];
-    // Only what was jumped to is: the first piece, the second time; it is there from then on.
-    assert_eq!(reads(1 << 20, &twice), 10);
-    assert_eq!(reads(1 << 20, &[twice, twice].concat()), 10 + 4 + 4);
+fn what_is_read_front_to_back_is_kept_once_it_is_read_again() {
+    let once = [0, 1, 2, 3, 4];
+    assert_eq!(reads(1 << 20, &once), 5);
+    assert_eq!(reads(1 << 20, &[once, once].concat()), 10);
+    assert_eq!(reads(1 << 20, &[once, once, once, once].concat()), 10);
 }
 
 /// Some kilobytes that unfold to huge contents, and the ids of these.

@@ -42,7 +42,7 @@ fn load_ahead(store: &dyn BlobStore, ahead: &[usize]) -> Result<Indexes> {
         feed.guess(ahead.iter().map(|&number| listing.epochs[number].clone()).collect());
         feed.start_readers(scope);
         let rules = Rules { epochs: true, degraded: false, deleted: false };
-        let (sealing, cores, known) = (&sealing(), &Cores::start()?, &PackNames::default());
+        let (sealing, cores, known) = (&sealing(), &Cores::start(None)?, &PackNames::default());
         Ok(Loader { feed: &feed, scope, sealing, cores, rules, known }.load(listing)?.0)
     })
 }

@@ -33,6 +33,11 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// Returns whether it is known to have as many bytes.
+    pub(super) fn fits(&self, bytes: &[u8]) -> bool {
+        self.length == Some(bytes.len() as u64)
+    }
+
     /// Refuses bytes of another length than the list says.
     fn check_length(&self, bytes: &[u8]) -> Result<()> {
         match self.length {

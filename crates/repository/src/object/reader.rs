@@ -1,35 +1,51 @@
 //! Reads an object as a file is read.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use kopia_format::ObjectId;
 
 use super::extents::MAX_EXTENTS;
-use super::{Extent, Extents};
+use super::streams::{Course, Found, Streams};
+use super::{Chunk, Extent, Extents};
 use crate::lock::lock;
+use crate::repository::{Known, KnownId};
 use crate::{Error, Repository, Result};
 
-/// An open object: `Read`, `Seek` and reads at any place from many threads.
+/// An open object: `Read`, `BufRead`, `Seek`, and reads at any place from many threads.
 ///
-/// The list of extents is read when it is opened; the bytes are read as they are asked for, one content at a
-/// time, and the last content is kept. Readers that jump about keep more, within the repository's
-/// [cache](crate::OpenOptions::content_cache).
+/// The list of extents is read when it is opened, and shared by clones, which are cheap. Who goes on from one
+/// content to the next has those after them decoded ahead on all cores, within the repository's
+/// [`read_ahead`](crate::Resources::read_ahead), at up to four places of one reader in turn. What readers
+/// jump to is kept within its [`content_cache`](crate::Resources::content_cache), which all of them share.
 #[derive(Debug)]
 pub struct ObjectReader {
-    repository: Repository,
-    extents: Vec<Extent>,
-    length: u64,
+    opened: Arc<Opened>,
+    /// Which extents will be wanted, and whether all of them will.
+    end: usize,
+    whole: bool,
     position: u64,
-    last: Mutex<Option<Last>>,
+    /// Bytes from the position on.
+    current: Chunk,
+    streams: Mutex<Streams>,
 }
 
-/// The content that was read last.
-#[derive(Debug, Clone)]
-struct Last {
-    /// The number of its extent.
-    number: usize,
-    bytes: Arc<Vec<u8>>,
+/// What clones share.
+#[derive(Debug)]
+struct Opened {
+    repository: Repository,
+    extents: Arc<[Extent]>,
+    length: u64,
+    /// All bytes, where only reading told how many there are.
+    bytes: Option<Arc<Vec<u8>>>,
+}
+
+impl Clone for ObjectReader {
+    /// Makes a reader with the same position, which goes its own way from there.
+    fn clone(&self) -> Self {
+        Self { position: self.position, ..Self::of(self.opened.clone()) }
+    }
 }
 
 impl ObjectReader {
@@ -38,35 +54,34 @@ impl ObjectReader {
     /// # Errors
     /// As for [`Extents`] and, for compressed objects of format version 1, [`Repository::read_extent`].
     pub fn open(repository: &Repository, object: ObjectId) -> Result<Self> {
-        let mut extents = Vec::new();
-        for extent in Extents::new(repository, object) {
-            if extents.len() == MAX_EXTENTS {
-                return Err(Error::object(object, format!("it has more than {MAX_EXTENTS} pieces")));
-            }
-            extents.push(extent?);
-        }
-        let mut last = None;
+        let mut extents = extents(repository, object)?;
+        let mut bytes = None;
         // Only reading tells how long a compressed object is.
-        if let [extent @ Extent { length: None, .. }] = &mut extents[..] {
-            let bytes = repository.read_extent(extent)?;
-            extent.length = Some(bytes.len() as u64);
-            last = Some(Last { number: 0, bytes: Arc::new(bytes) });
+        if let [extent @ Extent { length: None, .. }] = extents[..] {
+            let read = repository.read_extent(&extent)?;
+            extents = [Extent { length: Some(read.len() as u64), ..extent }].into();
+            bytes = Some(Arc::new(read));
         }
         let length = extents.last().map_or(0, |extent| extent.start + extent.length.unwrap_or_default());
-        Ok(Self { repository: repository.clone(), extents, length, position: 0, last: Mutex::new(last) })
+        let repository = repository.clone();
+        Ok(Self::of(Arc::new(Opened { repository, extents, length, bytes })))
     }
 
-    pub(super) fn extents(&self) -> &[Extent] {
-        &self.extents
+    fn of(opened: Arc<Opened>) -> Self {
+        let end = opened.extents.len();
+        let (current, streams) = (Chunk::default(), Mutex::default());
+        Self { opened, end, whole: false, position: 0, current, streams }
     }
 
-    pub(super) fn repository(&self) -> &Repository {
-        &self.repository
+    /// Makes a reader that reads a range from front to back, and nothing beyond it.
+    pub(super) fn of_range(&self, range: Range<u64>) -> Self {
+        let end = self.opened.extents.partition_point(|extent| extent.start < range.end);
+        Self { end, whole: true, ..Self::of(self.opened.clone()) }
     }
 
     /// Returns the length of the object in bytes.
     pub fn length(&self) -> u64 {
-        self.length
+        self.opened.length
     }
 
     /// Reads from `offset` on into `buffer` and returns how many bytes were read: 0 at the end of the object,
@@ -75,42 +90,116 @@ impl ObjectReader {
     /// # Errors
     /// As for [`Repository::read_extent`].
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let after = self.extents.partition_point(|extent| extent.start <= offset);
-        let Some(number) = after.checked_sub(1) else { return Ok(0) };
-        if buffer.is_empty() || offset >= self.length {
+        if buffer.is_empty() {
             return Ok(0);
         }
-        let bytes = self.bytes(number)?;
-        let rest = usize::try_from(offset - self.extents[number].start)
-            .ok()
-            .and_then(|skip| bytes.get(skip..))
-            .unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
+        let chunk = self.chunk_at(offset)?;
+        let count = chunk.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&chunk[..count]);
         Ok(count)
     }
 
-    /// Returns the bytes of an extent. Those that a reader jumps to are kept for the next time; what is read
-    /// front to back would only push them out.
-    fn bytes(&self, number: usize) -> Result<Arc<Vec<u8>>> {
-        let last = lock(&self.last).clone();
-        let next = match last {
-            Some(last) if last.number == number => return Ok(last.bytes),
-            Some(last) => last.number + 1,
-            None => 0,
+    /// Reads from `offset` on until `buffer` is full or the object ends; returns how many bytes were read.
+    ///
+    /// # Errors
+    /// As for [`Self::read_at`].
+    pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read_at(&mut buffer[filled..], offset.saturating_add(filled as u64))? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Returns the bytes from `offset` to the end of the content that holds them, without copying; none at
+    /// the end of the object.
+    ///
+    /// # Errors
+    /// As for [`Self::read_at`].
+    pub fn chunk_at(&self, offset: u64) -> Result<Chunk> {
+        let extents = &self.opened.extents;
+        let after = extents.partition_point(|extent| extent.start <= offset);
+        let Some(number) = after.checked_sub(1) else { return Ok(Chunk::default()) };
+        if offset >= self.opened.length {
+            return Ok(Chunk::default());
+        }
+        let skip = offset - extents[number].start;
+        let bytes = self.bytes(number, skip == 0)?;
+        Ok(Chunk::new(bytes, usize::try_from(skip).unwrap_or(usize::MAX)))
+    }
+
+    /// Returns the bytes of an extent; `from_start` says that its first byte is wanted.
+    fn bytes(&self, number: usize, from_start: bool) -> Result<Arc<Vec<u8>>> {
+        let Opened { repository, extents, bytes, .. } = &*self.opened;
+        if let Some(bytes) = bytes {
+            return Ok(bytes.clone());
+        }
+        let course = Course { repository, extents, end: self.end, whole: self.whole };
+        let found = lock(&self.streams).find(course, number, from_start);
+        let extent = &extents[number];
+        let bytes = match found {
+            Found::Here(bytes) => return Ok(bytes),
+            // What could not be had so is read once more by itself, and says why.
+            Found::Ahead(window) => match window.get(number) {
+                Some(bytes) => bytes,
+                None => Arc::new(repository.read_extent(extent)?),
+            },
+            Found::Alone { .. } if self.whole => Arc::new(repository.read_extent(extent)?),
+            Found::Alone { keep } => repository.read_extent_again(extent, keep)?,
         };
-        let keep = number != next;
-        let bytes = self.repository.read_extent_again(&self.extents[number], keep)?;
-        *lock(&self.last) = Some(Last { number, bytes: bytes.clone() });
+        lock(&self.streams).arrived(extents, number, &bytes);
         Ok(bytes)
     }
 }
 
+/// Finds the extents of an object; a list that was read before is not read again.
+fn extents(repository: &Repository, object: ObjectId) -> Result<Arc<[Extent]>> {
+    let is_list = object.indirection() > 0;
+    if is_list && let Some(Known::Extents(extents)) = repository.known().get(&KnownId::Extents(object)) {
+        return Ok(extents);
+    }
+    let mut extents = Vec::new();
+    for extent in Extents::new(repository, object) {
+        if extents.len() == MAX_EXTENTS {
+            return Err(Error::object(object, format!("it has more than {MAX_EXTENTS} pieces")));
+        }
+        extents.push(extent?);
+    }
+    let extents: Arc<[Extent]> = extents.into();
+    if is_list {
+        let known = Known::Extents(extents.clone());
+        repository.known().insert(KnownId::Extents(object), known, size_of_val(&*extents));
+    }
+    Ok(extents)
+}
+
 impl Read for ObjectReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.read_at(buffer, self.position).map_err(io::Error::other)?;
-        self.position += count as u64;
+        let bytes = self.fill_buf()?;
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        self.consume(count);
         Ok(count)
+    }
+}
+
+impl BufRead for ObjectReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.current.is_empty() {
+            // It is dropped first, so that its memory is not held while other is taken.
+            self.current = Chunk::default();
+            self.current = self.chunk_at(self.position).map_err(io::Error::other)?;
+        }
+        Ok(&self.current)
+    }
+
+    fn consume(&mut self, count: usize) {
+        let count = count.min(self.current.len());
+        self.current.advance(count);
+        self.position += count as u64;
     }
 }
 
@@ -118,12 +207,17 @@ impl Seek for ObjectReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let target = match to {
             SeekFrom::Start(offset) => Some(offset),
-            SeekFrom::End(delta) => self.length.checked_add_signed(delta),
+            SeekFrom::End(delta) => self.opened.length.checked_add_signed(delta),
             SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
         };
-        self.position =
+        let target =
             target.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
-        Ok(self.position)
+        match target.checked_sub(self.position).and_then(|ahead| usize::try_from(ahead).ok()) {
+            Some(ahead) if ahead <= self.current.len() => self.current.advance(ahead),
+            _ => self.current = Chunk::default(),
+        }
+        self.position = target;
+        Ok(target)
     }
 }
 

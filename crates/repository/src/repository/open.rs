@@ -15,6 +15,8 @@ use crate::contents::{Contents, Packs, Source};
 use crate::format_blob::codec_error;
 use crate::index::table::PackNames;
 use crate::index::{BUDGET, Feed, IndexSource, Listing, LiveIndex, Loader, Rules};
+use crate::lru::Lru;
+use crate::object::Allowance;
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
 use crate::traffic::{Meter, Metered};
@@ -34,7 +36,7 @@ pub(super) fn open(
     let start = Instant::now();
     let meter = Arc::new(Meter::default());
     let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, meter.clone()));
-    let cores = Arc::new(Cores::start()?);
+    let cores = Arc::new(Cores::start(options.resources.threads)?);
     let id = FormatBlob::id();
     let mut blob = FormatBlob::read(&*store)?;
 
@@ -78,7 +80,8 @@ pub(super) fn open(
     let source = IndexSource { store: store.clone(), sealing: sealing.clone(), rules };
     let indexes = Arc::new(LiveIndex::new(source, indexes, packs));
     let packs = Packs::new(store.clone(), indexes.clone());
-    let contents = Contents::new(Source::Packs(packs), sealing.clone(), cores.clone(), options.content_cache);
+    let contents =
+        Contents::new(Source::Packs(packs), sealing.clone(), cores.clone(), options.resources.content_cache);
     Ok(Repository {
         inner: Arc::new(Inner {
             options: options.clone(),
@@ -88,6 +91,8 @@ pub(super) fn open(
             sealing,
             cores,
             contents,
+            known: Lru::new(options.resources.directory_cache),
+            read_ahead: Arc::new(Allowance::new(options.resources.read_ahead)),
             unreadable,
             warnings,
             opening,

@@ -1,11 +1,10 @@
 //! How a repository is opened.
 
-/// Bytes of decoded contents that are kept by default: sixteen of kopia's largest usual ones.
-const CONTENT_CACHE: usize = 64 << 20;
+use super::Resources;
 
 /// What may be left out, and what is added, when a repository is opened. By default nothing: opening fails
 /// rather than to lack something.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
     /// Leave out index blobs that cannot be read, and add the index that every pack ends in: what was written
@@ -21,13 +20,6 @@ pub struct OpenOptions {
     ///
     /// [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.
     pub deleted: bool,
-    /// Keep so many bytes of decoded contents for readers that jump about in files; 0 keeps none. Memory is
-    /// only taken by such readers: restoring and copying files need none of it.
-    pub content_cache: usize,
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        Self { degraded: false, deleted: false, content_cache: CONTENT_CACHE }
-    }
+    /// How many threads and how much memory it takes.
+    pub resources: Resources,
 }

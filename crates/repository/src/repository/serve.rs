@@ -9,6 +9,8 @@ use kopia_storage::server::NoBlobs;
 use super::{Inner, OpenOptions, Place, Repository};
 use crate::contents::{Contents, Served, Source};
 use crate::index::UnreadableParts;
+use crate::lru::Lru;
+use crate::object::Allowance;
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
 use crate::traffic::Meter;
@@ -16,7 +18,7 @@ use crate::{Error, Result};
 
 pub(super) fn open(server: Arc<dyn ContentServer>, options: &OpenOptions) -> Result<Repository> {
     let start = Instant::now();
-    let cores = Arc::new(Cores::start()?);
+    let cores = Arc::new(Cores::start(options.resources.threads)?);
     let sealing = Sealing::of_server(server.parameters()).map_err(|error| match error {
         kopia_codec::Error::Unsupported { what, found } => {
             Error::Unsupported { place: server.location(), what, found }
@@ -25,7 +27,7 @@ pub(super) fn open(server: Arc<dyn ContentServer>, options: &OpenOptions) -> Res
     })?;
     let sealing = Arc::new(sealing);
     let source = Source::Server(Served::new(server.clone(), sealing.clone()));
-    let contents = Contents::new(source, sealing.clone(), cores.clone(), options.content_cache);
+    let contents = Contents::new(source, sealing.clone(), cores.clone(), options.resources.content_cache);
     Ok(Repository {
         inner: Arc::new(Inner {
             options: options.clone(),
@@ -35,6 +37,8 @@ pub(super) fn open(server: Arc<dyn ContentServer>, options: &OpenOptions) -> Res
             sealing,
             cores,
             contents,
+            known: Lru::new(options.resources.directory_cache),
+            read_ahead: Arc::new(Allowance::new(options.resources.read_ahead)),
             unreadable: UnreadableParts::default(),
             warnings: Vec::new(),
             opening: start.elapsed(),

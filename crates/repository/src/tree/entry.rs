@@ -8,6 +8,7 @@ use kopia_format::directory::{self, EntryKind, Refused, Summary};
 use kopia_format::stub::{MAX_STUB, Stub};
 use kopia_format::{ObjectId, Timestamp};
 
+use super::Listing;
 use super::source::{DirectorySource, Placed};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
@@ -246,40 +247,51 @@ impl Entry {
         &self,
         visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<(), Option<Summary>>> {
-        self.fetch().for_each(visit)
+        match Listing::kept(self) {
+            Some(listing) => listing.for_each(&self.repository, visit),
+            None => self.fetch().for_each(visit),
+        }
     }
 
     /// Returns the entry at a path below this one; empty components are skipped.
     ///
-    /// Each directory on the way is parsed up to the entry that leads on.
+    /// Directories that are asked for again are kept, as by [`Self::lookup`].
     ///
     /// # Errors
     /// [`Error::NotFound`] naming the path, [`Error::WrongKind`] if it leads through a file, and as for
     /// [`Self::for_each`].
     pub fn at(&self, path: &str) -> Result<Self> {
-        let mut entry = self.clone();
+        match self.lookup(path)? {
+            Some(entry) => Ok(entry),
+            None => Err(self.missing(path)?),
+        }
+    }
+
+    /// Makes the error of a path that leads nowhere: it names the first component that is not there.
+    fn missing(&self, path: &str) -> Result<Error> {
         let mut walked = String::new();
         for component in path.split('/').filter(|component| !component.is_empty()) {
-            if entry.kind() != EntryKind::Directory {
-                return Err(if walked.is_empty() {
-                    entry.wrong_kind("folder")
-                } else {
-                    Error::WrongKind { path: walked, wanted: "folder" }
-                });
-            }
             walked = format!("{walked}/{component}");
-            let mut found = None;
-            let _ = entry.for_each(|child| match child {
-                Ok(child) if child.name() == component => {
-                    found = Some(child);
-                    ControlFlow::Break(())
-                }
-                _ => ControlFlow::Continue(()),
-            })?;
-            entry = found
-                .ok_or_else(|| Error::NotFound { what: format!("path {walked}"), candidates: Vec::new() })?;
+            if self.lookup(&walked)?.is_none() {
+                break;
+            }
         }
-        Ok(entry)
+        Ok(Error::NotFound { what: format!("path {walked}"), candidates: Vec::new() })
+    }
+
+    /// Makes the error of a path that leads on from what is no directory; `walked` leads to it.
+    pub(super) fn passed_through(&self, walked: &str) -> Error {
+        let components = walked.split('/').filter(|component| !component.is_empty());
+        let path: String = components.flat_map(|component| ["/", component]).collect();
+        if path.is_empty() {
+            return self.wrong_kind("folder");
+        }
+        Error::WrongKind { path, wanted: "folder" }
+    }
+
+    /// Returns it without the repository, unless names of other entries have a part in it.
+    pub(super) fn into_plain(self) -> Option<directory::Entry<'static>> {
+        (!self.implied && self.placed.is_none()).then_some(self.entry)
     }
 
     pub(super) fn wrong_kind(&self, wanted: &'static str) -> Error {

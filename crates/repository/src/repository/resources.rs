@@ -1,0 +1,70 @@
+//! How much of the machine an open repository takes.
+
+use std::num::NonZero;
+
+/// Bytes of decoded contents that are kept by default: those of a working set of 64 MiB, and of the contents
+/// that reach beyond its ends, each of up to 8 MiB with kopia's usual splitter.
+const CONTENT_CACHE: usize = 80 << 20;
+
+/// Bytes of parsed directories and lists of pieces that are kept by default: a directory of 100,000 files.
+const DIRECTORY_CACHE: usize = 32 << 20;
+
+/// Bytes that are decoded ahead of all readers together by default.
+const READ_AHEAD: usize = 128 << 20;
+
+/// Limits of threads and memory of one repository, which all that is read from it shares.
+///
+/// Memory is only taken as it is needed: opening takes none of these bytes, and restoring, verifying and
+/// exporting need none of the caches.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Resources {
+    /// How many threads decode and merge; nothing means as many as there are cores that this process may use.
+    pub threads: Option<NonZero<usize>>,
+    /// Bytes of decoded contents that are kept for readers that jump about in files, or read small files
+    /// again; 0 keeps none.
+    pub content_cache: usize,
+    /// Bytes of parsed directories, and of lists of the pieces of large files, that are kept once they were
+    /// asked for twice; 0 keeps none.
+    pub directory_cache: usize,
+    /// Bytes that are decoded ahead of all readers that read front to back; 0 has each reader decode by
+    /// itself, on one core. A reader that finds nothing left of it does so, too.
+    pub read_ahead: usize,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            threads: None,
+            content_cache: CONTENT_CACHE,
+            directory_cache: DIRECTORY_CACHE,
+            read_ahead: READ_AHEAD,
+        }
+    }
+}
+
+impl Resources {
+    /// Sets how many threads decode and merge.
+    #[must_use]
+    pub fn threads(self, threads: NonZero<usize>) -> Self {
+        Self { threads: Some(threads), ..self }
+    }
+
+    /// Sets how many bytes of decoded contents are kept.
+    #[must_use]
+    pub fn content_cache(self, bytes: usize) -> Self {
+        Self { content_cache: bytes, ..self }
+    }
+
+    /// Sets how many bytes of parsed directories are kept.
+    #[must_use]
+    pub fn directory_cache(self, bytes: usize) -> Self {
+        Self { directory_cache: bytes, ..self }
+    }
+
+    /// Sets how many bytes are decoded ahead.
+    #[must_use]
+    pub fn read_ahead(self, bytes: usize) -> Self {
+        Self { read_ahead: bytes, ..self }
+    }
+}
