@@ -102,6 +102,15 @@ impl Cipher {
         sealed.open(self.encryption, &self.key(iv), iv, out)
     }
 
+    /// As [`Self::open`], in the memory of the stored bytes: for those that are too many to have twice.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`]; `bytes` is empty then.
+    pub fn open_in_place(&self, iv: &[u8], bytes: &mut Vec<u8>) -> Result<()> {
+        sealed::open_in_place(self.encryption, &self.key(iv), iv, bytes)
+    }
+
     /// Seals `plain` under a nonce, which must never be used twice with the same iv.
     #[cfg(any(test, feature = "seal"))]
     pub fn seal(&self, iv: &[u8], nonce: [u8; NONCE], plain: &[u8]) -> Vec<u8> {

@@ -139,6 +139,16 @@ impl KeyDerivation {
         }
     }
 
+    /// Returns how many bytes of memory [`Self::derive`] takes while it runs.
+    pub const fn memory(self) -> usize {
+        match self {
+            Self::Scrypt65536 => 64 << 20,
+            Self::Pbkdf2Sha256 => 0,
+            #[cfg(any(test, feature = "seal"))]
+            Self::TestingOnly => 0,
+        }
+    }
+
     /// Derives the format key; `salt` is the format blob's `uniqueID`. Slow on purpose.
     ///
     /// # Errors

@@ -150,28 +150,65 @@ impl<T: AsRef<[u8]>> Index<T> {
 
     /// Returns the entries in the order in which they were written, that of their keys.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries_from(0)
+    }
+
+    /// As [`Self::entries`], without those before the one with this number.
+    pub fn entries_from(&self, first: usize) -> impl Iterator<Item = Entry<'_>> {
         // `parse` cut the same records before, so this cannot fail.
         let records = records(self.bytes.as_ref(), &self.header).ok();
-        records.into_iter().flatten().map(|(key, value)| match &self.version {
-            Version::V1(packs) => v1::entry(key, value, packs),
-            Version::V2(tables) => v2::entry(key, value, tables),
+        records.into_iter().flat_map(move |records| records.skip(first)).map(|(key, value)| {
+            match &self.version {
+                Version::V1(packs) => v1::entry(key, value, packs),
+                Version::V2(tables) => v2::entry(key, value, tables),
+            }
         })
     }
 }
 
+impl Index<Vec<u8>> {
+    /// Keeps the first `count` entries, and gives back the memory of the others.
+    pub fn truncate(&mut self, count: usize) {
+        if count >= self.header.count {
+            return;
+        }
+        self.header.count = count;
+        self.bytes.truncate(count.saturating_mul(self.header.stride()).saturating_add(self.header.start));
+        self.bytes.shrink_to_fit();
+    }
+}
+
+/// The keys and values of entries; skipping some of them takes no time.
+struct Records<'a> {
+    records: std::slice::ChunksExact<'a, u8>,
+    key_size: usize,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.nth(0)
+    }
+
+    fn nth(&mut self, skipped: usize) -> Option<Self::Item> {
+        self.records.nth(skipped).and_then(|record| record.split_at_checked(self.key_size))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
 /// Cuts the entries into keys and values, after their sum was checked.
-fn records<'a>(
-    bytes: &'a [u8],
-    header: &Header,
-) -> Result<impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + use<'a>> {
+fn records<'a>(bytes: &'a [u8], header: &Header) -> Result<Records<'a>> {
     let stride = header.stride().max(1);
     let all = header.count.checked_mul(stride).and_then(|length| slice(bytes, header.start, length));
     let all = all.ok_or_else(|| {
         let (count, length) = (header.count, bytes.len());
         Error::corrupt(WHAT, format!("{count} entries of {stride} bytes do not fit into {length} bytes"))
     })?;
-    let key_size = header.key_size;
-    Ok(all.chunks_exact(stride).map(move |record| record.split_at(key_size)))
+    Ok(Records { records: all.chunks_exact(stride), key_size: header.key_size })
 }
 
 /// Returns the fields that all values of a version have, as an array.

@@ -13,7 +13,7 @@ use kopia_format::BlobId;
 use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat, find_replica};
 use kopia_storage::{BlobInfo, BlobStore, MAX_COPIES};
 
-use crate::{Error, Result};
+use crate::{Error, Result, deriving};
 
 /// The key of the checksum of replicas.
 const CHECKSUM_KEY: &[u8] = b"kopia-repository";
@@ -232,7 +232,9 @@ fn checked<'a>((blob, checksum): (&'a [u8], &[u8])) -> Option<&'a [u8]> {
 /// Opens the format that an envelope holds, by a key made from the password.
 fn unseal(id: &BlobId, blob: &Envelope, password: &Password, location: &str) -> Result<RepositoryFormat> {
     let derivation = KeyDerivation::from_name(&blob.key_algorithm).map_err(|error| codec_error(id, error))?;
+    let turn = deriving::turn(derivation);
     let key = derivation.derive(password, &blob.unique_id).map_err(|error| codec_error(id, error))?;
+    drop(turn);
     let plain = key.open(&blob.unique_id, &blob.sealed_format).map_err(|error| match error {
         kopia_codec::Error::NotAuthentic => Error::WrongPassword { location: location.into() },
         error => codec_error(id, error),

@@ -21,6 +21,7 @@
 pub mod cold;
 pub mod contents;
 mod defect;
+mod deriving;
 mod error;
 pub mod format_blob;
 mod index;

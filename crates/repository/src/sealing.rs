@@ -76,6 +76,15 @@ impl Sealing {
         }
     }
 
+    /// As [`Self::open`], in the memory of the sealed bytes.
+    pub(crate) fn open_in_place(&self, iv: &[u8], mut bytes: Vec<u8>) -> kopia_codec::Result<Vec<u8>> {
+        let Some(cipher) = self.cipher.as_ref().filter(|_| self.ecc.is_none()) else {
+            let (mut scratch, mut plain) = (Vec::new(), Vec::new());
+            return self.open(iv, &bytes, &mut scratch, &mut plain).map(|()| plain);
+        };
+        cipher.open_in_place(iv, &mut bytes).map(|()| bytes)
+    }
+
     /// Returns whether `plain` is the content that `id` names. Where there is no key, nothing says otherwise.
     pub(crate) fn matches(&self, id: &ContentId, plain: &[u8]) -> bool {
         self.hasher.as_ref().is_none_or(|hasher| hasher.hash(plain).as_bytes() == id.hash())

@@ -1,11 +1,9 @@
 //! aws-lc: 3.6 times as fast as the pure Rust code for AES-GCM, and it can write the plaintext elsewhere.
 
-#[cfg(any(test, feature = "seal"))]
-use super::sealed::{NONCE, TAG};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use super::Encryption;
-use super::sealed::{Key, Sealed};
+use super::sealed::{Key, NONCE, Sealed, TAG};
 use crate::{Error, Result};
 
 /// Opens `sealed` into `out`, which has the ciphertext's length.
@@ -20,6 +18,20 @@ pub(super) fn open(
     prepare(encryption, key)
         .open_separate_gather(nonce, Aad::from(associated), sealed.ciphertext, sealed.tag, out)
         .map_err(|_| Error::NotAuthentic)
+}
+
+/// Opens `text`, which is a ciphertext, in place.
+pub(super) fn open_in_place(
+    encryption: Encryption,
+    key: &Key,
+    (nonce, tag): ([u8; NONCE], [u8; TAG]),
+    associated: &[u8],
+    text: &mut [u8],
+) -> Result<()> {
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let opened =
+        prepare(encryption, key).open_in_place_separate_tag(nonce, Aad::from(associated), &tag, text);
+    opened.map(drop).map_err(|_| Error::NotAuthentic)
 }
 
 /// Encrypts `text` in place and returns the tag.

@@ -5,9 +5,7 @@ use aes_gcm::{Aes256Gcm, KeyInit as _};
 use chacha20poly1305::ChaCha20Poly1305;
 
 use super::Encryption;
-use super::sealed::{Key, Sealed};
-#[cfg(any(test, feature = "seal"))]
-use super::sealed::{NONCE, TAG};
+use super::sealed::{Key, NONCE, Sealed, TAG};
 use crate::{Error, Result};
 
 /// Opens `sealed` into `out`, which has the ciphertext's length.
@@ -20,13 +18,24 @@ pub(super) fn open(
 ) -> Result<()> {
     // These crates work in place only.
     out.copy_from_slice(sealed.ciphertext);
-    let (nonce, tag) = (sealed.nonce.into(), sealed.tag.into());
+    open_in_place(encryption, key, (*sealed.nonce, *sealed.tag), associated, out)
+}
+
+/// Opens `text`, which is a ciphertext, in place.
+pub(super) fn open_in_place(
+    encryption: Encryption,
+    key: &Key,
+    (nonce, tag): ([u8; NONCE], [u8; TAG]),
+    associated: &[u8],
+    text: &mut [u8],
+) -> Result<()> {
+    let (nonce, tag) = ((&nonce).into(), (&tag).into());
     let opened = match encryption {
         Encryption::Aes256GcmHmacSha256 => {
-            Aes256Gcm::new(key.into()).decrypt_inout_detached(nonce, associated, out.into(), tag)
+            Aes256Gcm::new(key.into()).decrypt_inout_detached(nonce, associated, text.into(), tag)
         }
         Encryption::ChaCha20Poly1305HmacSha256 => {
-            ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(nonce, associated, out.into(), tag)
+            ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(nonce, associated, text.into(), tag)
         }
     };
     opened.map_err(|_| Error::NotAuthentic)

@@ -47,6 +47,27 @@ impl<'a> Sealed<'a> {
     }
 }
 
+/// Replaces stored bytes by their plaintext; empties them if they are not authentic.
+pub(super) fn open_in_place(
+    encryption: Encryption,
+    key: &Key,
+    associated: &[u8],
+    bytes: &mut Vec<u8>,
+) -> Result<()> {
+    let split = Sealed::split("encrypted content", bytes)
+        .map(|Sealed { nonce, ciphertext, tag }| (*nonce, ciphertext.len(), *tag));
+    let (nonce, length, tag) = match split {
+        Ok(parts) => parts,
+        Err(error) => {
+            bytes.clear();
+            return Err(error);
+        }
+    };
+    bytes.drain(..NONCE);
+    bytes.truncate(length);
+    backend::open_in_place(encryption, key, (nonce, tag), associated, bytes).inspect_err(|_| bytes.clear())
+}
+
 #[cfg(any(test, feature = "seal"))]
 pub(crate) fn seal(
     encryption: Encryption,

@@ -35,6 +35,14 @@ fn open(cipher: &Cipher, iv: &[u8], stored: &[u8]) -> Result<Vec<u8>> {
     if result.is_err() {
         assert!(out.is_empty());
     }
+    let mut bytes = stored.to_vec();
+    match cipher.open_in_place(iv, &mut bytes) {
+        Ok(()) => assert_eq!(result.as_ref().ok().map(|()| &out), Some(&bytes)),
+        Err(error) => {
+            assert!(bytes.is_empty());
+            assert_eq!(result.as_ref().map_err(ToString::to_string), Err(error.to_string()));
+        }
+    }
     result.map(|()| out)
 }
 

@@ -218,3 +218,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn entries_are_dropped_from_the_end() {
+    let blob = v1(&[(&[0, 1, 2], 32, 128), (&[0, 1, 3], 160, 30), (&[0, 1, 4], 190, 40)]);
+    let whole = Index::parse(&blob).unwrap();
+    let mut index = Index::parse(blob.clone()).unwrap();
+    for count in [5, 3, 2, 0] {
+        index.truncate(count);
+        assert_eq!(index.len(), count.min(3));
+        assert!(index.entries().eq(whole.entries().take(count)));
+        assert!(index.entries_from(1).eq(whole.entries().take(count).skip(1)));
+        assert_eq!(index.packs(), whole.packs());
+    }
+}

@@ -17,6 +17,10 @@ use crate::{Error, Result};
 /// As many sealed bytes are worth a thread: opening and merging them takes some 5 ms.
 const BYTES_A_THREAD: u64 = 1 << 20;
 
+/// Index blobs of so many bytes are opened where they are, and given back piece by piece as they are merged:
+/// one of ten million contents has 360 MB.
+const LARGE: usize = 16 << 20;
+
 /// Adds these index blobs to a table, on all cores, each as it comes.
 ///
 /// # Errors
@@ -81,8 +85,15 @@ fn add(
     id: &BlobId,
     bytes: kopia_storage::Result<Vec<u8>>,
 ) -> Result<()> {
-    let index = Index::parse(opener.open(id, bytes?)?).map_err(|error| Error::blob(id, error))?;
-    builder.add(&index).map_err(|why| Error::CorruptBlob { blob: id.clone(), why })
+    let bytes = bytes?;
+    let added = if bytes.len() >= LARGE {
+        let index = Index::parse(opener.open_large(id, bytes)?).map_err(|error| Error::blob(id, error))?;
+        builder.add_large(index)
+    } else {
+        let index = Index::parse(opener.open(id, bytes)?).map_err(|error| Error::blob(id, error))?;
+        builder.add(&index)
+    };
+    added.map_err(|why| Error::CorruptBlob { blob: id.clone(), why })
 }
 
 /// Adds an index blob from another copy, where the store has several; `error` says what is wrong with the
@@ -130,6 +141,13 @@ impl<'a> Opener<'a> {
         let opened = self.sealing.open(&iv, &stored, &mut self.scratch, &mut self.plain);
         opened.map_err(|error| corrupt(error.to_string()))?;
         Ok(&self.plain)
+    }
+
+    /// As [`Self::open`], in the memory of the sealed bytes.
+    fn open_large(&mut self, blob: &BlobId, stored: Vec<u8>) -> Result<Vec<u8>> {
+        let corrupt = |why: String| Error::CorruptBlob { blob: blob.clone(), why };
+        let iv = blob_iv(blob).ok_or_else(|| corrupt("its name holds no initialization vector".into()))?;
+        self.sealing.open_in_place(&iv, stored).map_err(|error| corrupt(error.to_string()))
     }
 
     fn shrink(&mut self, keep: u64) {

@@ -16,6 +16,9 @@ const LOCK: &str = "no thread panics while it holds this lock";
 /// The bytes of the smallest entry of an index blob without its hash: the prefix, and 16 in version 2.
 const SMALLEST_ENTRY: usize = 17;
 
+/// How many entries of a large index blob are taken before their memory is given back.
+const AT_ONCE: usize = if cfg!(test) { 300 } else { 1 << 18 };
+
 /// Rows that are still to be sorted.
 pub(crate) struct Builder {
     rows: Growing,
@@ -25,6 +28,15 @@ pub(crate) struct Builder {
 enum Growing {
     Short(Vec<Mutex<Vec<Row<16>>>>),
     Long(Vec<Mutex<Vec<Row<32>>>>),
+}
+
+impl Growing {
+    fn add<T: AsRef<[u8]>>(&self, index: &Index<T>, first: usize, packs: &[u32]) -> Result<(), String> {
+        match self {
+            Self::Short(shards) => add(shards, index, first, packs),
+            Self::Long(shards) => add(shards, index, first, packs),
+        }
+    }
 }
 
 /// Pack names, each kept once.
@@ -55,10 +67,22 @@ impl Builder {
     /// A sentence if a key is longer than the hashes of the repository.
     pub(crate) fn add<T: AsRef<[u8]>>(&self, index: &Index<T>) -> Result<(), String> {
         let numbers = self.packs.lock().expect(LOCK).number(index.packs());
-        match &self.rows {
-            Growing::Short(shards) => add(shards, index, &numbers),
-            Growing::Long(shards) => add(shards, index, &numbers),
+        self.rows.add(index, 0, &numbers)
+    }
+
+    /// As [`Self::add`], but takes the entries from the end on, and gives back their memory as it goes: rows
+    /// take about as much.
+    ///
+    /// # Errors
+    /// As for [`Self::add`].
+    pub(crate) fn add_large(&self, mut index: Index<Vec<u8>>) -> Result<(), String> {
+        let numbers = self.packs.lock().expect(LOCK).number(index.packs());
+        while !index.is_empty() {
+            let first = index.len().saturating_sub(AT_ONCE);
+            self.rows.add(&index, first, &numbers)?;
+            index.truncate(first);
         }
+        Ok(())
     }
 
     /// Sorts, keeps one row of each content, and drops deleted ones up to the watermark (seconds since 1970).
@@ -130,10 +154,11 @@ fn empty<const H: usize>(rows: u64) -> Vec<Mutex<Vec<Row<H>>>> {
 fn add<const H: usize, T: AsRef<[u8]>>(
     shards: &[Mutex<Vec<Row<H>>>],
     index: &Index<T>,
+    first: usize,
     packs: &[u32],
 ) -> Result<(), String> {
     // Entries come sorted, so runs of them go to the same shard; its lock is kept for the run.
-    let mut entries = index.entries().peekable();
+    let mut entries = index.entries_from(first).peekable();
     while let Some(first) = entries.peek() {
         let number = row::shard(&first.key[1..]);
         let mut shard = shards[number].lock().expect(LOCK);

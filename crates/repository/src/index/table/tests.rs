@@ -145,3 +145,21 @@ fn longer_hashes_than_the_repository_has() {
         None
     );
 }
+
+#[test]
+fn a_large_index_blob_gives_the_same_rows_as_others() {
+    let keys: Vec<Vec<u8>> =
+        (0..2000_u32).map(|number| [&[0][..], &(number * 2_000_000).to_be_bytes()].concat()).collect();
+    let rows: Vec<Row<'_>> =
+        keys.iter().zip(0..).map(|(key, place)| (&key[..], 1, false, "p", place)).collect();
+    let builders = [Builder::new(16, 0, &PackNames::default()), Builder::new(16, 0, &PackNames::default())];
+    builders[0].add(&parsed(&rows)).unwrap();
+    builders[1].add_large(parsed(&rows)).unwrap();
+    let [one, other] = builders.map(|builder| {
+        let mut found = Vec::new();
+        builder.finish(None).0.for_each(|id, place| found.push((id, place)));
+        found
+    });
+    assert_eq!(one.len(), 2000);
+    assert_eq!(one, other);
+}
