@@ -6,7 +6,7 @@
 //! | `terminal` | standard streams, password prompt, progress, signals, reports, times | `wording` |
 //! | `args` | the command line, as clap reads it | `terminal` |
 //! | `error` | exit status, message and hints of a failure | `terminal`, `wording` |
-//! | `process` | limits of this process | nothing |
+//! | `process` | limits of this process, its end by a panic | nothing |
 //! | `session` | from the global options to an open repository | all above |
 //! | `commands` | one module a command | all above |
 //! | `mover` | VolSync's restore Job, in rooms of its own | all above but `commands` |
@@ -33,6 +33,7 @@ use terminal::signals::Interrupt;
 fn main() -> ExitCode {
     let name = std::env::args_os().next();
     let arguments = mover::called_with(std::env::args_os());
+    process::end_at_panic(if mover::is_called(&arguments) { "ERROR:" } else { "error:" });
     let args = match args::Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) if mover::is_called(&arguments) && error.use_stderr() => {

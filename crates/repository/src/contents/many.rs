@@ -29,6 +29,13 @@ impl<T> Located for Wanted<T> {
     }
 }
 
+/// Is told all needs of a content, and its bytes.
+type VisitNeeds<'v, L> = dyn Fn(&[L], Result<&[u8]>) + Sync + 'v;
+
+/// Is told a content's number and its bytes. A trait object, as all here: one copy of the code serves all who
+/// read many contents.
+pub(crate) type VisitContent<'v> = &'v (dyn Fn(usize, Result<&[u8], &Error>) + Sync);
+
 /// Steps that do nothing but read.
 struct Reads<'a>(&'a [ReadStep]);
 
@@ -50,7 +57,7 @@ impl Contents {
     /// Reads and decodes many contents, neighbours together, and gives each to `visit` with its number in
     /// `contents`; several threads do so at once, in no order.
     pub fn read_many(&self, contents: &[ContentId], visit: impl Fn(usize, Result<&[u8], &Error>) + Sync) {
-        self.read_many_until(contents, &|| false, visit);
+        self.read_many_until(contents, &|| false, &visit);
     }
 
     /// As [`Self::read_many`], until `stop` says that no more is wanted: the rest is not read, nor visited.
@@ -58,7 +65,7 @@ impl Contents {
         &self,
         contents: &[ContentId],
         stop: &(dyn Fn() -> bool + Sync),
-        visit: impl Fn(usize, Result<&[u8], &Error>) + Sync,
+        visit: VisitContent<'_>,
     ) {
         let mut wanted = Vec::with_capacity(contents.len());
         for (tag, &content) in contents.iter().enumerate() {
@@ -67,7 +74,7 @@ impl Contents {
                 Err(error) => visit(tag, Err(&error)),
             }
         }
-        self.read_located_until(wanted, (0, false), stop, |same, plain| {
+        self.read_located_until(wanted, (0, false), stop, &|same: &[Wanted<usize>], plain: Result<&[u8]>| {
             same.iter().for_each(|one| visit(one.tag, plain.as_ref().copied()));
         });
     }
@@ -79,7 +86,7 @@ impl Contents {
         located: Vec<L>,
         at_least: u64,
         verify_hashes: bool,
-        visit: impl Fn(&[L], Result<&[u8]>) + Sync,
+        visit: &VisitNeeds<'_, L>,
     ) {
         self.read_located_until(located, (at_least, verify_hashes), &|| false, visit);
     }
@@ -90,7 +97,7 @@ impl Contents {
         mut located: Vec<L>,
         (at_least, verify_hashes): (u64, bool),
         stop: &(dyn Fn() -> bool + Sync),
-        visit: impl Fn(&[L], Result<&[u8]>) + Sync,
+        visit: &VisitNeeds<'_, L>,
     ) {
         let steps = self.schedule(&mut located, at_least);
         let work = |step: &ReadStep, fetched: &Fetched| {
@@ -102,7 +109,7 @@ impl Contents {
         };
         if self.profile().ahead == ReadAhead::Threads && steps.len() > 1 {
             let longest = at_least.max(self.profile().merge_limit as u64);
-            return self.fetch_each(&steps, longest * self.profile().parallel_reads as u64, stop, work);
+            return self.fetch_each(&steps, longest * self.profile().parallel_reads as u64, stop, &work);
         }
         let buffers = Mutex::new(Vec::new());
         self.cores.for_each(self.profile(), &steps, |step| {
@@ -122,7 +129,7 @@ impl Contents {
         steps: &[ReadStep],
         budget: u64,
         stop: &(dyn Fn() -> bool + Sync),
-        work: impl Fn(&ReadStep, &Fetched) + Sync,
+        work: &(dyn Fn(&ReadStep, &Fetched) + Sync),
     ) {
         let fetcher = self.fetcher::<Reads<'_>>(budget);
         fetcher.push(Reads(steps));

@@ -132,7 +132,7 @@ fn decode(window: &Weak<Window>, repository: &Repository, extents: &[Extent]) {
     drop(held);
     let contents: Vec<ContentId> = awaited.iter().map(|&number| extents[number].content).collect();
     let stop = || window.strong_count() == 0;
-    repository.contents().read_many_until(&contents, &stop, |place, plain| {
+    repository.contents().read_many_until(&contents, &stop, &|place, plain| {
         let number = awaited[place];
         // A list may state fewer bytes than its contents have, so that all together would not fit into
         // memory.

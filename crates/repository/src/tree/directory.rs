@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kopia_format::directory::{self, EntryKind, Refused};
+use kopia_format::directory::{self, EntryKind};
 use kopia_format::{ContentId, ObjectId};
 
 use super::Entry;
 use super::names::SeenNames;
-use super::source::{self, DirectorySource, Read, Visit};
+use super::source::{self, DirectorySource, Read, Visit, VisitEntry};
 use crate::object::ObjectReader;
 use crate::{Error, Repository, Result};
 
@@ -118,14 +118,11 @@ impl Fetched {
     ///
     /// # Errors
     /// As for [`Entry::for_each`].
-    pub(super) fn for_each(
-        mut self,
-        mut visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
-    ) -> Read {
+    pub(super) fn for_each(mut self, visit: &mut VisitEntry<'_>) -> Read {
         let json = self.json()?;
         if self.source.placed.is_some() || !json.has_plain_names() {
             let read = |visit: &mut Visit<'_>| self.read(&json, visit);
-            return source::merge(&self.repository, &self.source, read, &mut visit);
+            return source::merge(&self.repository, &self.source, &read, visit);
         }
         self.visit_plain(&json, visit)
     }
@@ -134,25 +131,18 @@ impl Fetched {
     ///
     /// # Errors
     /// As for [`Entry::for_each`].
-    pub(super) fn for_each_as_it_stands(
-        mut self,
-        visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
-    ) -> Read {
+    pub(super) fn for_each_as_it_stands(mut self, visit: &mut VisitEntry<'_>) -> Read {
         let json = self.json()?;
         self.visit_plain(&json, visit)
     }
 
     /// Visits entries by their names as they are written; of several entries of one name, the first.
-    fn visit_plain(
-        &self,
-        json: &Json,
-        mut visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
-    ) -> Read {
+    fn visit_plain(&self, json: &Json, visit: &mut VisitEntry<'_>) -> Read {
         let read = |visit: &mut Visit<'_>| self.read(json, visit);
         let mut names = SeenNames::default();
         read(&mut |entry| {
             visit(match entry {
-                Ok(entry) if names.add(&entry, |visit| source::reread(read, visit)) => {
+                Ok(entry) if names.add(&entry, |visit| source::reread(&read, visit)) => {
                     Ok(Entry::new(&self.repository, entry.into_owned()))
                 }
                 Ok(entry) => Err(source::doubled(&entry.name, entry.object)),

@@ -245,11 +245,11 @@ impl Entry {
     /// place were visited), and as for [`Repository::read_object`].
     pub fn for_each(
         &self,
-        visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+        mut visit: impl FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<(), Option<Summary>>> {
         match Listing::kept(self) {
             Some(listing) => listing.for_each(&self.repository, visit),
-            None => self.fetch().for_each(visit),
+            None => self.fetch().for_each(&mut visit),
         }
     }
 

@@ -36,17 +36,17 @@ pub(super) enum Seen {
     Problem(Problem),
 }
 
+/// Visits what stands in a directory. A trait object: one copy of the code serves all walks.
+pub(super) type VisitSeen<'v> = dyn FnMut(Seen) -> ControlFlow<()> + 'v;
+
 /// Visits what stands in a directory whose names are not folded.
-pub(super) fn for_each_as_named(fetched: Fetched, mut visit: impl FnMut(Seen) -> ControlFlow<()>) -> Read {
-    fetched.for_each(|entry| visit(seen(entry)))
+pub(super) fn for_each_as_named(fetched: Fetched, visit: &mut VisitSeen<'_>) -> Read {
+    fetched.for_each(&mut |entry| visit(seen(entry)))
 }
 
 /// Visits what stands in a directory, also what its name leads elsewhere.
-pub(super) fn for_each_as_it_stands(
-    fetched: Fetched,
-    mut visit: impl FnMut(Seen) -> ControlFlow<()>,
-) -> Read {
-    fetched.for_each_as_it_stands(|entry| visit(seen(entry)))
+pub(super) fn for_each_as_it_stands(fetched: Fetched, visit: &mut VisitSeen<'_>) -> Read {
+    fetched.for_each_as_it_stands(&mut |entry| visit(seen(entry)))
 }
 
 fn seen(entry: Result<Entry, Refused>) -> Seen {
@@ -65,16 +65,16 @@ pub(super) fn for_each(
     repository: &Repository,
     fetched: Fetched,
     merged: &[Merged],
-    mut visit: impl FnMut(Seen) -> ControlFlow<()>,
+    visit: &mut VisitSeen<'_>,
 ) -> Read {
     let mut folded = Folded::default();
-    let mut result = fetched.for_each(|entry| folded.add(fold, entry, None, &mut visit));
+    let mut result = fetched.for_each(&mut |entry| folded.add(fold, entry, None, visit));
     for Merged { name, source } in merged {
         if let Ok(ControlFlow::Break(())) = result {
             return result;
         }
         for fetched in fetch(repository, 1, std::iter::once(source)) {
-            let read = fetched.for_each(|entry| folded.add(fold, entry, Some(name), &mut visit));
+            let read = fetched.for_each(&mut |entry| folded.add(fold, entry, Some(name), visit));
             result = add(result, read);
         }
     }
@@ -112,7 +112,7 @@ impl Folded {
         fold: FoldName<'_>,
         entry: Result<Entry, Refused>,
         within: Option<&str>,
-        visit: &mut impl FnMut(Seen) -> ControlFlow<()>,
+        visit: &mut VisitSeen<'_>,
     ) -> ControlFlow<()> {
         let entry = match entry {
             Ok(entry) => entry,

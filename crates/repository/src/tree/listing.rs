@@ -33,7 +33,7 @@ impl Listing {
     /// Parses a directory; `None` if its entries are not all its own, or take more than `most` bytes.
     fn parse(fetched: Fetched, most: usize) -> Result<Option<Self>> {
         let (mut entries, mut by_name, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let read = fetched.for_each(|entry| {
+        let read = fetched.for_each(&mut |entry| {
             let entry = match entry.map(Entry::into_plain) {
                 Ok(Some(entry)) => Ok(entry),
                 Ok(None) => return ControlFlow::Break(()),
@@ -146,7 +146,7 @@ impl Entry {
             fetched = self.fetch();
         }
         let mut found = None;
-        let _ = fetched.for_each(|child| match child {
+        let _ = fetched.for_each(&mut |child| match child {
             Ok(child) if child.name() == name => {
                 found = Some(child);
                 ControlFlow::Break(())

@@ -82,6 +82,9 @@ impl From<ObjectId> for DirectorySource {
 /// Visits entries as their directory has them.
 pub(super) type Visit<'v> = dyn FnMut(Result<directory::Entry<'_>, Refused>) -> ControlFlow<()> + 'v;
 
+/// Visits entries of a repository. A trait object: one copy of the code serves all who read directories.
+pub(super) type VisitEntry<'v> = dyn FnMut(Result<Entry, Refused>) -> ControlFlow<()> + 'v;
+
 /// What is known of a directory once its entries were visited: its summary, unless the visitor stopped.
 pub(super) type Read = Result<ControlFlow<(), Option<Summary>>>;
 
@@ -92,7 +95,7 @@ pub(super) fn doubled(name: &str, object: ObjectId) -> Refused {
 
 /// Reads a directory once more and visits the entries whose names do not lead elsewhere.
 pub(super) fn reread(
-    read: impl Fn(&mut Visit<'_>) -> Read,
+    read: &dyn Fn(&mut Visit<'_>) -> Read,
     visit: &mut dyn FnMut(&directory::Entry<'_>) -> ControlFlow<()>,
 ) {
     // The first reading reports what is wrong with the directory.
@@ -109,8 +112,8 @@ pub(super) fn reread(
 pub(super) fn merge(
     repository: &Repository,
     source: &DirectorySource,
-    read: impl Fn(&mut Visit<'_>) -> Read,
-    visit: &mut dyn FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+    read: &dyn Fn(&mut Visit<'_>) -> Read,
+    visit: &mut VisitEntry<'_>,
 ) -> Read {
     let (mut directories, mut placed) = (Vec::new(), Vec::new());
     let mut components = 0;
@@ -135,7 +138,7 @@ pub(super) fn merge(
             placed.push(Placed { name: (&*entry.name).into(), at: 0, entry: entry.into() });
             ControlFlow::Continue(())
         }
-        Ok(entry) if !names.add(&entry, |visit| reread(&read, visit)) => {
+        Ok(entry) if !names.add(&entry, |visit| reread(read, visit)) => {
             visit(Err(doubled(&entry.name, entry.object)))
         }
         Ok(entry) => {
@@ -156,7 +159,7 @@ pub(super) fn merge(
     }
     placed.extend(source.placed.iter().flat_map(|placed| placed.iter().cloned()));
     if !placed.is_empty() {
-        let taken = names_of(&placed, &directories, &read);
+        let taken = names_of(&placed, &directories, read);
         if place(repository, source, placed, (&mut directories, taken), visit).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -179,7 +182,7 @@ type Directories = Vec<(Entry, Vec<Placed>)>;
 type Taken = HashMap<Box<str>, Option<usize>>;
 
 /// Finds what the directory has by the first components of names.
-fn names_of(placed: &[Placed], directories: &Directories, read: impl Fn(&mut Visit<'_>) -> Read) -> Taken {
+fn names_of(placed: &[Placed], directories: &Directories, read: &dyn Fn(&mut Visit<'_>) -> Read) -> Taken {
     let first = |placed: &Placed| placed.path().split('/').next().unwrap_or_default().into();
     let wanted: HashSet<Box<str>> = placed.iter().map(first).collect();
     let names = directories.iter().map(|(entry, _)| entry.name()).enumerate();
@@ -203,7 +206,7 @@ fn place(
     source: &DirectorySource,
     placed: Vec<Placed>,
     (directories, mut taken): (&mut Directories, Taken),
-    visit: &mut dyn FnMut(Result<Entry, Refused>) -> ControlFlow<()>,
+    visit: &mut VisitEntry<'_>,
 ) -> ControlFlow<()> {
     for Placed { name: whole, at, entry } in placed {
         let path = &whole[at..];

@@ -286,7 +286,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         let Waiting { merged, mut walked, .. } = next;
         self.visitor.enter(&mut walked)?;
         let (walk, mut found) = (self.walk, Vec::new());
-        let visit = |seen: Seen| match seen {
+        let mut visit = |seen: Seen| match seen {
             Seen::Entry(entry, merged) if entry.kind() == EntryKind::Directory => {
                 found.extend(self.descend(&mut walked, &entry, merged, others + found.len())?);
                 ControlFlow::Continue(())
@@ -295,9 +295,9 @@ impl<V: Visitor> Run<'_, '_, V> {
             Seen::Problem(problem) => self.visitor.problem(&mut walked, problem),
         };
         let read = match walk.fold {
-            Some(fold) => folding::for_each(fold, walk.repository, fetched, &merged, visit),
-            None if walk.as_it_stands => folding::for_each_as_it_stands(fetched, visit),
-            None => folding::for_each_as_named(fetched, visit),
+            Some(fold) => folding::for_each(fold, walk.repository, fetched, &merged, &mut visit),
+            None if walk.as_it_stands => folding::for_each_as_it_stands(fetched, &mut visit),
+            None => folding::for_each_as_named(fetched, &mut visit),
         };
         let read = match read {
             Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),

@@ -167,7 +167,7 @@ impl Run<'_> {
             }
         });
         let at_least = (READ_IN_ALL / contents.parallel_reads() as u64).min(READ);
-        contents.read_located(wanted, at_least, true, |same, plain| self.content(&same[0], plain));
+        contents.read_located(wanted, at_least, true, &|same, plain| self.content(&same[0], plain));
     }
 
     fn content(&self, wanted: &Wanted<()>, plain: crate::Result<&[u8]>) {
