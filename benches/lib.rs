@@ -5,6 +5,7 @@
 //! ```sh
 //! cargo bench --package kopia-rs-benches --bench codec
 //! cargo bench --package kopia-rs-benches --bench random
+//! cargo bench --package kopia-rs-benches --bench find
 //! cargo bench --package kopia-rs-benches --bench read
 //! cargo bench --package kopia-rs-benches --bench restore
 //! cargo bench --package kopia-rs-benches --bench verify

@@ -2,11 +2,20 @@
 
 mod cat;
 mod connections;
+mod diff;
 mod doctor;
+mod du;
+mod entries;
 mod export;
+mod find;
+mod found;
+mod gone;
+mod log;
 mod ls;
+mod packs;
 pub(crate) mod restore;
 mod snapshots;
+mod stats;
 mod status;
 mod verify;
 
@@ -27,6 +36,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
     let Some(command) = &args.command else { return alone(args) };
     let pattern = match command {
         Command::Cat(_) => "cat WHAT",
+        Command::Diff(_) => "diff WHAT OTHER",
+        Command::Find(_) => "find PATTERN WHAT",
         Command::Restore(_) => "restore WHAT TARGET",
         Command::Export(_) => "export WHAT FILE",
         Command::Verify(_) => "verify WHAT",
@@ -44,6 +55,16 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Status => with(&|session| status::run(session)),
         Command::Snapshots(args) => with(&|session| snapshots::run(session, args)),
         Command::Ls(args) => with(&|session| ls::run(session, args)),
+        Command::Log(args) => with(&|session| log::run(session, args)),
+        Command::Diff(args) => with(&|session| diff::run(session, args)),
+        Command::Gone(args) => with(&|session| gone::run(session, args)),
+        Command::Du(args) => with(&|session| du::run(session, args)),
+        Command::Stats(args) => with(&|session| stats::run(session, args)),
+        Command::Packs(args) => with(&|session| packs::run(session, args)),
+        Command::Find(args) => {
+            let query = find::query(args)?;
+            with(&|session| find::run(session, args, &query))
+        }
         Command::Cat(_) if args.global.json => {
             Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
         }

@@ -175,7 +175,9 @@ impl Session {
         let selection = self.warm(|| self.find(what))?;
         let selection = selection
             .map_err(|error| Failure::not_selected(error, &self.repository, &what.what, self.command))?;
-        self.warn_of_newer(&selection, what);
+        if what.version.is_none() {
+            self.warn_of_newer(&selection, what);
+        }
         Ok(selection)
     }
 
@@ -216,7 +218,10 @@ impl Session {
             owner,
             now: time::now(),
         };
-        let selection = self.repository.select(&query);
+        let selection = match what.version {
+            Some(version) => self.repository.select_version(&what.what, version, what.incomplete),
+            None => self.repository.select(&query),
+        };
         let time = |snapshot: &Snapshot| time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");
         let chosen = selection.as_ref().ok().and_then(|selection| selection.snapshot.as_ref());
         let bound = what.at.as_ref().and_then(|when| when.assumed.as_deref());

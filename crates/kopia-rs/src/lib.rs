@@ -288,6 +288,21 @@ pub mod tree {
     };
 }
 
+/// What differs between entries and between trees.
+pub mod compare {
+    pub use kopia_repository::compare::*;
+}
+
+/// What lay at a path, snapshot by snapshot.
+pub mod history {
+    pub use kopia_repository::history::*;
+}
+
+/// Entries by name, size, time or kind, in one snapshot or in many.
+pub mod search {
+    pub use kopia_repository::search::*;
+}
+
 /// From what a person types to the entry that is meant.
 pub mod select {
     pub use kopia_repository::select::{At, Filter, Pick, Query, Selection, Tag};
@@ -301,6 +316,11 @@ pub mod cold {
 /// Packs that no index names, and whether the list of snapshots is whole.
 pub mod unindexed {
     pub use kopia_repository::unindexed::*;
+}
+
+/// How much there is in trees, and what it takes in the repository.
+pub mod usage {
+    pub use kopia_repository::usage::*;
 }
 
 /// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].
@@ -324,7 +344,8 @@ pub mod restore {
     pub use kopia_restore::{
         Action, Attribute, Change, Durability, Error, Existing, Figures, FoldedNames, NameHolder, NotDeleted,
         Notes, Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason,
-        Result, Salvaged, SystemError, Unfit, folded_names, is_outside, preview, restore, restore_observed,
+        Result, Salvaged, SystemError, Unfit, compare, folded_names, is_outside, preview, restore,
+        restore_observed,
     };
 }
 

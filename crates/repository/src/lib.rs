@@ -10,20 +10,26 @@
 //! | [`object`] | files and directories as the contents they consist of |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`tree`] | files, directories and links of a snapshot, and the walk over all of them |
+//! | [`usage`] | how much there is in trees, and what it takes in the repository |
 //! | [`verify`] | proof of what can be read |
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
 //! | [`cold`] | what has to be fetched from an archive before it can be read |
+//! | [`compare`] | what differs between entries and between trees |
+//! | [`history`] | what lay at a path, snapshot by snapshot |
+//! | [`search`] | entries by name, size, time or kind, in one snapshot or many |
 //! | [`select`] | from what a person types to the entry that is meant |
 //!
 //! All handles are cheap to clone and may cross threads.
 
 pub mod cold;
+pub mod compare;
 pub mod contents;
 mod defect;
 mod deriving;
 mod error;
 pub mod format_blob;
+pub mod history;
 mod index;
 mod lock;
 mod lru;
@@ -32,12 +38,14 @@ pub mod object;
 mod parallel;
 mod repository;
 mod sealing;
+pub mod search;
 pub mod select;
 mod shard;
 mod snapshot;
 mod traffic;
 pub mod tree;
 pub mod unindexed;
+pub mod usage;
 pub mod verify;
 
 pub use contents::{ContentLocation, Contents};

@@ -44,7 +44,7 @@ pub use observer::Observer;
 pub use options::{Durability, Existing, Options, PageCache};
 pub use outcome::{Attribute, Notes, Outcome, Problem, Salvaged};
 pub use plan::figures::Figures;
-pub use preview::{Action, Change, Preview, preview};
+pub use preview::{Action, Change, Preview, compare, preview};
 pub use reason::{NameHolder, NotDeleted, Operation, Reason, SystemError, Unfit};
 pub use restore::{Plan, restore, restore_observed};
 pub use shard::Portion;

@@ -106,22 +106,54 @@ pub fn preview(
     options: &Options,
     visit: impl FnMut(&Change),
 ) -> Result<Preview> {
-    let (path, name) = find(entry, target.as_ref())?;
+    foresee(entry, target.as_ref(), options, true, visit)
+}
+
+/// Compares an entry of a snapshot with a directory of the local system, which is only read.
+///
+/// What differs is told as what a restore would change: [`Action::Write`] is what the directory lacks,
+/// [`Action::Delete`] what the snapshot lacks, with [`Options::delete_extra`]. [`Options::existing`] says whether
+/// sizes and times are compared, or bytes.
+///
+/// # Errors
+/// As for [`preview`], but the directory need not be writable.
+pub fn compare(
+    entry: &Entry,
+    directory: impl AsRef<Path>,
+    options: &Options,
+    visit: impl FnMut(&Change),
+) -> Result<Preview> {
+    foresee(entry, directory.as_ref(), options, false, visit)
+}
+
+/// Foresees what a restore would do; `writes` says whether the target must be writable.
+fn foresee(
+    entry: &Entry,
+    target: &Path,
+    options: &Options,
+    writes: bool,
+    visit: impl FnMut(&Change),
+) -> Result<Preview> {
+    let (path, name) = find(entry, target)?;
     let error = |what, source| Error::Target { path: path.clone(), what, source, unfinished: None };
     let handle = if path.is_dir() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(&path, flags, Mode::empty());
         let opened = opened.map_err(|errno| error("cannot be opened", errno.into()))?;
-        may_write(&path, true).map_err(|source| error("cannot be written", source))?;
-        let busy = staging::is_busy(opened.as_fd(), entry.object(), name.is_some());
-        if busy.map_err(|source| error("cannot be written", source))? {
-            return Err(Error::Busy { target: path });
+        if writes {
+            may_write(&path, true).map_err(|source| error("cannot be written", source))?;
+            let busy = staging::is_busy(opened.as_fd(), entry.object(), name.is_some());
+            if busy.map_err(|source| error("cannot be written", source))? {
+                return Err(Error::Busy { target: path });
+            }
         }
         Some(Arc::new(opened))
     } else {
         let parent = path.ancestors().skip(1).find(|path| path.as_os_str().is_empty() || path.exists());
         let parent = parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        may_write(parent, false).map_err(|source| error("cannot be created", source))?;
+        if writes {
+            may_write(parent, false).map_err(|source| error("cannot be created", source))?;
+        }
         None
     };
     let mut dry_run = DryRun::new(options, (&path, handle), visit);

@@ -7,6 +7,7 @@ use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::cold::{ColdBlobs, ColdPacks};
 use kopia_repository::object::Extents;
+use kopia_repository::usage::PackRead;
 
 use crate::destination::markers::{self, DoneMarkers};
 use crate::destination::merge::{Merge, Publisher};
@@ -107,10 +108,27 @@ impl Plan {
         self.cold_among(figures, None)
     }
 
+    /// Lists the packs that hold the bytes of files, sorted by name, with what is read of each, as `figures`
+    /// counted them. What holds directories is listed by
+    /// [`metadata_packs`](kopia_repository::usage::metadata_packs). Where a server gives contents there are none.
+    ///
+    /// # Errors
+    /// [`Error::Repository`] if the indexes cannot be read.
+    pub fn packs(&self, figures: &Figures) -> Result<Vec<PackRead>> {
+        let mut packs = Vec::new();
+        for &(pack, ranges, bytes) in &figures.pack_reads {
+            let name = self.entry.repository().pack_name(pack)?;
+            packs.extend(name.map(|name| PackRead::new(name, ranges, bytes)));
+        }
+        packs.sort_by(|one, other| one.blob.cmp(&other.blob));
+        Ok(packs)
+    }
+
     fn cold_among(&self, figures: &Figures, listed: Option<&ColdPacks>) -> Result<ColdBlobs> {
         let repository = self.entry.repository();
         if figures.cold.is_empty() {
-            return Ok(repository.cold_among(&figures.pack_numbers, listed)?);
+            let packs: Vec<u32> = figures.pack_reads.iter().map(|(pack, ..)| *pack).collect();
+            return Ok(repository.cold_among(&packs, listed)?);
         }
         Ok(repository.cold_metadata(&figures.cold)?)
     }

@@ -22,6 +22,9 @@ pub(crate) struct Cat {
     incomplete: bool,
     #[command(flatten)]
     only: Only,
+    /// This version of each, as `log` counts them.
+    #[arg(long, value_name = "N", conflicts_with = "at", value_parser = clap::value_parser!(u32).range(1..))]
+    version: Option<u32>,
     /// Write only these bytes of each file, as HTTP counts them: 0-99 are the first 100, 100- all after
     /// those, -100 the last 100.
     #[arg(long, value_name = "FIRST-LAST", allow_hyphen_values = true)]
@@ -36,6 +39,7 @@ impl Cat {
             at: self.at.clone(),
             incomplete: self.incomplete,
             only: self.only.clone(),
+            version: self.version,
         };
         self.what.iter().map(what)
     }

@@ -6,24 +6,22 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::terminal::output::log_line;
 
 /// Commands, each with what to use instead.
-const COMMANDS: [(&[&str], &str); 11] = [
+const COMMANDS: [(&[&str], &str); 12] = [
     (
-        &["snapshot", "snap", "list", "sources", "log", "history"],
+        &["snapshot", "snap", "list", "sources"],
         "`kopia-rs snapshots` lists snapshots; `restore`, `verify` and `ls` are commands of their own",
     ),
+    (&["history", "versions"], "`kopia-rs log PATH` shows all versions of a file or folder"),
     (
         &["show", "dump", "get"],
         "`kopia-rs cat WHAT` writes a file's bytes, `kopia-rs ls WHAT` lists a folder, `export` packs it",
     ),
-    (&["find", "search"], "there is none yet; `kopia-rs ls -R WHAT` lists all names, for grep"),
-    (
-        &["diff", "compare"],
-        "there is none yet; `kopia-rs restore WHAT DIR --dry-run` shows how a folder differs",
-    ),
+    (&["search", "locate", "grep"], "`kopia-rs find PATTERN` looks for names, in all snapshots or in some"),
+    (&["compare"], "`kopia-rs diff WHAT OTHER` compares snapshots, or a snapshot and a folder"),
     (&["mount", "browse", "tui"], "there is none yet; `ls`, `cat` and `restore` need no mount"),
     (&["tar", "zip", "archive"], "`kopia-rs export WHAT FILE.tar.zst` writes an archive"),
     (&["check", "content"], "`kopia-rs verify` checks that everything can be read"),
-    (&["stats", "info", "du"], "`kopia-rs status` shows what the repository holds"),
+    (&["info", "usage"], "`kopia-rs status` shows what the repository holds, `stats` what snapshots take"),
     (
         &["repository", "repo", "connect", "init"],
         "nothing has to be connected: give --repository WHERE, or nothing at all where kopia is connected",
@@ -125,8 +123,8 @@ mod tests {
     fn words_of_other_programs_have_an_answer() {
         for (arguments, answer) in [
             ("snapshot list", "kopia-rs snapshots"),
-            ("find latest x", "ls -R"),
-            ("diff a b", "--dry-run"),
+            ("search x", "kopia-rs find"),
+            ("compare a b", "kopia-rs diff"),
             ("mount latest", "no mount"),
             ("show x", "kopia-rs cat"),
             ("dump x", "kopia-rs cat"),

@@ -19,6 +19,9 @@ pub(crate) struct What {
     pub(crate) incomplete: bool,
     #[command(flatten)]
     pub(crate) only: Only,
+    /// This version of it, as `log` counts them.
+    #[arg(long, value_name = "N", conflicts_with = "at", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) version: Option<u32>,
 }
 
 /// As [`What`], where a thing need not be named.
@@ -40,6 +43,12 @@ impl OptionalWhat {
     /// Returns what is named, if anything is.
     pub(crate) fn get(&self) -> Option<What> {
         let what = self.what.clone()?;
-        Some(What { what, at: self.at.clone(), incomplete: self.incomplete, only: Only::default() })
+        Some(What {
+            what,
+            at: self.at.clone(),
+            incomplete: self.incomplete,
+            only: Only::default(),
+            version: None,
+        })
     }
 }

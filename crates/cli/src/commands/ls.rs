@@ -1,51 +1,56 @@
 //! `ls WHAT`: the entries of a directory, or of all directories below it.
 
+use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use kopia_rs::diagnosis::text::chain;
+use kopia_rs::search::Pattern;
 use kopia_rs::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use kopia_rs::{Defect, Entry, EntryKind, Error, Summary, Trail};
-use serde::Serialize;
 
-use crate::args::Ls;
+use super::entries::{self, Style};
+use crate::args::{Ls, SortKey, What};
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{self, JsonArray, Out, escape, for_terminal, log_line};
-use crate::terminal::time;
+use crate::terminal::output::{self, JsonLines, Out, escape, log_line};
 
 /// How many directories may be nested.
 const MAX_DEPTH: usize = 10_000;
 
-/// One entry as `--json` prints it; fields as in kopia's directories, the path below what was named.
-#[derive(Debug, Serialize)]
-struct Json<'a> {
-    path: &'a str,
-    r#type: &'static str,
-    /// Unix permission bits in octal.
-    mode: String,
-    size: u64,
-    mtime: String,
-    uid: u32,
-    gid: u32,
-    obj: String,
-    /// Where a link leads, with U+FFFD for what is not UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
-}
-
 /// Where entries go.
 enum Sink {
-    Json(JsonArray),
-    Text { out: Out, long: bool, null: bool },
+    Json(JsonLines),
+    Text(Out, Style),
+}
+
+/// In which order the entries of a directory are shown, if not in its own.
+#[derive(Clone, Copy)]
+struct Sorting {
+    key: Option<SortKey>,
+    reverse: bool,
+}
+
+/// What is shown of a tree.
+struct Glob {
+    pattern: Pattern,
+    /// How many directories deep it reaches.
+    depth: usize,
 }
 
 struct Lister {
     sink: Sink,
     recursive: bool,
+    sorting: Option<Sorting>,
+    /// Only what matches is shown, and with `recursive` what is below it.
+    glob: Option<Glob>,
     exit: Exit,
+    /// Whether anything was shown.
+    any: bool,
     /// Of the directory that is being listed.
     path: CurrentPath,
+    /// Entries of the directory that is being listed, until they are sorted.
+    gathered: Vec<Entry>,
     /// Why the first directory cannot be read.
     unreadable: Option<Error>,
     /// The first error of standard output, which ends the list.
@@ -53,17 +58,19 @@ struct Lister {
 }
 
 pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
-    let entry = session.select(&args.what)?.entry;
-    let sink = if session.json {
-        Sink::Json(JsonArray::new())
-    } else {
-        Sink::Text { out: output::out(), long: args.long, null: args.null }
-    };
+    let (entry, glob) = find(session, &args.what)?;
+    let style = Style { long: args.long, human: args.human_readable, ids: args.object_ids, null: args.null };
+    let sink = if session.json { Sink::Json(JsonLines::new()) } else { Sink::Text(output::out(), style) };
+    let sorting = Sorting { key: args.sort, reverse: args.reverse };
     let mut lister = Lister {
         sink,
         recursive: args.recursive,
+        sorting: (args.sort.is_some() || args.reverse).then_some(sorting),
+        glob,
         exit: Exit::Complete,
+        any: false,
         path: CurrentPath::default(),
+        gathered: Vec::new(),
         unreadable: None,
         broken: None,
     };
@@ -73,6 +80,9 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         let object = entry.object().to_string();
         let _ = lister.show(if entry.name().is_empty() { &object } else { entry.name() }, &entry);
     }
+    if !lister.any && lister.glob.is_some() && lister.exit == Exit::Complete {
+        return Err(Failure::failed(format!("nothing matches {}", args.what.what)));
+    }
     let exit = lister.exit;
     match lister.finish().map_err(Failure::output) {
         // What was found before the reader left had its error.
@@ -81,37 +91,69 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
     }
 }
 
-impl Visitor for Lister {
-    type Directory = ();
+/// Finds what is to be listed. Where nothing has the name as it stands, it may be a pattern.
+fn find(session: &Session, what: &What) -> Result<(Entry, Option<Glob>), Failure> {
+    let failure = match session.select(what) {
+        Ok(selection) => return Ok((selection.entry, None)),
+        Err(failure) => failure,
+    };
+    let Some((folder, glob)) = split(&what.what) else { return Err(failure) };
+    let pattern = Pattern::glob(&format!("/{glob}"), false)
+        .map_err(|error| Failure::usage(format!("{glob:?} is no pattern: {error}")))?;
+    let folder = What { what: folder.into(), ..what.clone() };
+    let depth = if glob.contains("**") { usize::MAX } else { glob.trim_matches('/').matches('/').count() };
+    Ok((session.select(&folder)?.entry, Some(Glob { pattern, depth })))
+}
 
-    fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {
+/// Splits a path before the first component that is a pattern.
+fn split(path: &str) -> Option<(&str, &str)> {
+    let first = path.find(['*', '?', '[', '{'])?;
+    let slash = path[..first].rfind('/')?;
+    // The folder of a source may be `/` itself.
+    let folder = if path[..slash].ends_with(':') { &path[..=slash] } else { &path[..slash] };
+    Some((folder, &path[slash + 1..]))
+}
+
+/// Attached to a directory: whether all that is in it is shown.
+type IsShown = bool;
+
+impl Visitor for Lister {
+    type Directory = IsShown;
+
+    fn enter(&mut self, directory: &mut Walked<IsShown>) -> ControlFlow<()> {
         self.path.enter(&directory.trail);
         ControlFlow::Continue(())
     }
 
-    fn leaf(&mut self, _: &mut Walked<()>, entry: Entry) -> ControlFlow<()> {
-        self.show(&self.path_of(entry.name()), &entry)
+    fn leaf(&mut self, parent: &mut Walked<IsShown>, entry: Entry) -> ControlFlow<()> {
+        let path = self.path_of(entry.name());
+        if !self.is_wanted(parent, &path, &entry) {
+            return ControlFlow::Continue(());
+        }
+        self.add(&path, entry)
     }
 
     /// Shows a directory, unless nothing but names imply it: what lies in it is shown by its whole name.
     fn directory(
         &mut self,
-        _: &mut Walked<()>,
+        parent: &mut Walked<IsShown>,
         entry: &Entry,
         way: Result<&Trail, Defect>,
-    ) -> ControlFlow<(), Option<()>> {
+    ) -> ControlFlow<(), Option<IsShown>> {
         let path = self.path_of(entry.name());
-        if !entry.is_implied() {
-            self.show(&path, entry)?;
+        let is_wanted = self.is_wanted(parent, &path, entry);
+        if is_wanted && !entry.is_implied() {
+            self.add(&path, entry.clone())?;
         }
-        let goes_on = entry.is_implied() || self.recursive;
+        let may_match = self.glob.as_ref().is_some_and(|glob| parent.trail.depth() < glob.depth);
+        let goes_on = is_wanted && (entry.is_implied() || self.recursive) || !is_wanted && may_match;
         if let (true, Err(defect)) = (goes_on, way) {
             self.problem(&path, &defect.to_string());
         }
-        ControlFlow::Continue(goes_on.then_some(()))
+        ControlFlow::Continue(goes_on.then_some(is_wanted))
     }
 
-    fn problem(&mut self, _: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
+    fn problem(&mut self, _: &mut Walked<IsShown>, problem: Problem) -> ControlFlow<()> {
         // Of the others there are none where names are taken as they are.
         if let Problem::Refused(refused) = problem {
             self.problem(&self.path_of(&refused.name), &refused.reason());
@@ -120,7 +162,8 @@ impl Visitor for Lister {
     }
 
     /// Reports a directory that cannot be read; only the first one must be readable.
-    fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+    fn leave(&mut self, directory: Walked<IsShown>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        self.show_gathered()?;
         match read {
             Err(error) if directory.is_root() => {
                 self.unreadable = Some(error);
@@ -139,10 +182,17 @@ impl Lister {
         format!("{}{name}", self.path.prefix())
     }
 
+    /// Returns whether an entry is to be shown.
+    fn is_wanted(&self, parent: &Walked<IsShown>, path: &str, entry: &Entry) -> bool {
+        let matches = |glob: &Glob| glob.pattern.matches(entry.name(), || path.to_owned());
+        parent.attached || self.glob.as_ref().is_none_or(matches)
+    }
+
     /// Shows what is in a directory, and if asked what is in its directories.
     fn tree(&mut self, root: &Entry) -> Result<(), Failure> {
         let walk = Walk::new(root.repository()).order(Order::DepthFirst).max_depth(MAX_DEPTH);
-        let _ = walk.run([(root, ())], self);
+        let walk = if self.recursive { walk.read_ahead() } else { walk };
+        let _ = walk.run([(root, self.glob.is_none())], self);
         match self.unreadable.take() {
             Some(error) => {
                 self.flush().map_err(Failure::output)?;
@@ -152,36 +202,48 @@ impl Lister {
         }
     }
 
+    /// Shows an entry, or keeps it until its directory is sorted.
+    fn add(&mut self, path: &str, entry: Entry) -> ControlFlow<()> {
+        if self.sorting.is_none() {
+            return self.show(path, &entry);
+        }
+        self.gathered.push(entry);
+        ControlFlow::Continue(())
+    }
+
+    /// Shows the entries of a directory in the order that is wanted.
+    fn show_gathered(&mut self) -> ControlFlow<()> {
+        let Some(sorting) = self.sorting else { return ControlFlow::Continue(()) };
+        let mut entries = std::mem::take(&mut self.gathered);
+        match sorting.key {
+            Some(SortKey::Name) => entries.sort_by(|one, other| one.name().cmp(other.name())),
+            Some(SortKey::Size) => entries.sort_by_key(|entry| Reverse(entry.size())),
+            Some(SortKey::Time) => entries.sort_by_key(|entry| Reverse(entry.modified())),
+            None => {}
+        }
+        if sorting.reverse {
+            entries.reverse();
+        }
+        entries.iter().try_for_each(|entry| self.show(&self.path_of(entry.name()), entry))
+    }
+
     /// Shows one entry, and stops where nobody reads on.
     fn show(&mut self, path: &str, entry: &Entry) -> ControlFlow<()> {
-        let wants_target =
-            entry.kind() == EntryKind::Symlink && !matches!(self.sink, Sink::Text { long: false, .. });
-        let target = match wants_target.then(|| entry.target()).transpose() {
-            Ok(target) => target.map(|target| String::from_utf8_lossy(&target).into_owned()),
+        self.any = true;
+        let wants_target = match &self.sink {
+            Sink::Text(_, style) => style.shows_targets(),
+            Sink::Json(_) => true,
+        };
+        let target = match wants_target.then(|| entries::target(entry)).transpose() {
+            Ok(target) => target.flatten(),
             Err(error) => {
                 self.problem(path, &chain(&error));
                 None
             }
         };
         let written = match &mut self.sink {
-            Sink::Json(array) => array.push(&Json {
-                path,
-                r#type: letter(entry.kind()).1,
-                mode: format!("{:04o}", entry.mode()),
-                size: entry.size(),
-                mtime: entry.modified().to_string(),
-                uid: entry.owner().0,
-                gid: entry.owner().1,
-                obj: entry.object().to_string(),
-                target,
-            }),
-            Sink::Text { out, long, null } => {
-                let slash = if entry.kind() == EntryKind::Directory { "/" } else { "" };
-                let arrow = target.map(|target| format!(" -> {target}")).unwrap_or_default();
-                let details = if *long { details(entry) } else { String::new() };
-                let line = format!("{details}{path}{slash}{arrow}");
-                if *null { write!(out, "{line}\0") } else { writeln!(out, "{}", for_terminal(&line)) }
-            }
+            Sink::Json(lines) => lines.push(&entries::Json::new(path, entry, target)),
+            Sink::Text(out, style) => style.write(out, path, entry, target.as_deref()),
         };
         match written {
             Ok(()) => ControlFlow::Continue(()),
@@ -199,52 +261,30 @@ impl Lister {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Text { out, .. } => out.flush(),
-            Sink::Json(_) => Ok(()),
+            Sink::Text(out, _) => out.flush(),
+            Sink::Json(lines) => lines.flush(),
         }
     }
 
     fn finish(mut self) -> io::Result<()> {
         self.broken.take().map_or(Ok(()), Err)?;
-        self.flush()?;
-        if let Sink::Json(array) = self.sink {
-            array.finish()?;
+        self.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_path_is_split_before_its_first_pattern() {
+        for (path, expected) in [
+            ("latest/docs/*.txt", Some(("latest/docs", "*.txt"))),
+            ("latest/d?cs/a/*", Some(("latest", "d?cs/a/*"))),
+            ("me@host:/*", Some(("me@host:/", "*"))),
+            ("me@host:/data/[ab]", Some(("me@host:/data", "[ab]"))),
+            ("latest/docs", None),
+            ("*", None),
+        ] {
+            assert_eq!(super::split(path), expected, "{path}");
         }
-        Ok(())
     }
-}
-
-/// Mode, owner, group, size and local time.
-fn details(entry: &Entry) -> String {
-    let (uid, gid) = entry.owner();
-    let time = time::local(entry.modified(), "%Y-%m-%d %H:%M:%S");
-    format!("{} {uid:>5} {gid:>5} {:>12} {time} ", mode(entry), entry.size())
-}
-
-/// How kinds begin a mode, and what kopia calls them.
-fn letter(kind: EntryKind) -> (char, &'static str) {
-    match kind {
-        EntryKind::File => ('-', "f"),
-        EntryKind::Directory => ('d', "d"),
-        EntryKind::Symlink => ('l', "s"),
-    }
-}
-
-/// Shows a mode as `ls` does.
-fn mode(entry: &Entry) -> String {
-    let mode = entry.mode();
-    let mut text = String::from(letter(entry.kind()).0);
-    for (shift, special, set, unset) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')]
-    {
-        let bits = mode >> shift;
-        text.push(if bits & 4 != 0 { 'r' } else { '-' });
-        text.push(if bits & 2 != 0 { 'w' } else { '-' });
-        text.push(match (mode & special != 0, bits & 1 != 0) {
-            (true, true) => set,
-            (true, false) => unset,
-            (false, true) => 'x',
-            (false, false) => '-',
-        });
-    }
-    text
 }

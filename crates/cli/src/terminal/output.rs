@@ -66,6 +66,26 @@ impl JsonArray {
     }
 }
 
+/// Writes JSON, one value a line, as it comes.
+pub(crate) struct JsonLines {
+    out: Out,
+}
+
+impl JsonLines {
+    pub(crate) fn new() -> Self {
+        Self { out: out() }
+    }
+
+    pub(crate) fn push(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// A name as standard output may show it: as it is to a program, made harmless for a terminal.
 pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
     // Asked once: a listing calls this for each of a million names, and the answer costs a system call.

@@ -123,6 +123,11 @@ impl Ran {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout).expect("output is JSON")
     }
+
+    /// The values of a command that prints one a line.
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+    }
 }
 
 /// A folder of its own for each test, removed at its end.

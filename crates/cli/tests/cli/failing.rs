@@ -31,7 +31,7 @@ fn wrong_usage() {
 fn words_of_other_programs_are_answered() {
     for (arguments, answer) in [
         ("snapshot list", "hint: `kopia-rs snapshots`"),
-        ("find latest name", "hint: there is none yet; `kopia-rs ls -R WHAT`"),
+        ("search name", "hint: `kopia-rs find PATTERN`"),
         ("restore latest target --exclude x", "hint: there is none yet; restore the folders"),
     ] {
         let ran = KopiaRs::golden("sources", arguments).run().exits(2).says(&[answer]);

@@ -55,6 +55,32 @@ fn no_key_of_a_listing_is_gone() {
 }
 
 #[test]
+fn no_key_of_what_browses_is_gone() {
+    let entry = "gid mode mtime obj path size type uid";
+    let snapshot = "pathInSnapshot snapshot source startTime";
+    demand(sources("find *"), &format!("{entry} {snapshot} target"));
+    demand(sources("gone"), &format!("{entry} {snapshot}"));
+    let log =
+        "changed first.snapshot first.startTime grown last.snapshot last.startTime snapshots source version";
+    demand(sources("log app@media:/data/hello.txt"), &format!("{entry} {log}"));
+    let sides = entry.split(' ').filter(|key| *key != "path");
+    let sides: Vec<_> = sides.flat_map(|key| [format!("old.{key}"), format!("new.{key}")]).collect();
+    let sums = ["added", "removed", "changed"].map(|sum| format!("{sum}.bytes {sum}.files {sum}.folders"));
+    let diff = format!("change changed grown path {} {}", sides.join(" "), sums.join(" "));
+    demand(sources("diff d10d c3bc"), &diff);
+    demand(sources("du c3bc --unique"), "bytes files folders path shared unique");
+    demand(
+        sources("stats"),
+        "contents different.files different.folders metadataBytes plainBytes problemCount restored.bytes restored.files \
+         restored.folders snapshots sources storedBytes",
+    );
+    demand(
+        sources("packs c3bc"),
+        "bytes bytesToRead files packCount packs.blob packs.bytes packs.holds packs.ranges problemCount reads seconds",
+    );
+}
+
+#[test]
 fn no_key_of_a_restore_is_gone() {
     let place = Place::new();
     demand(

@@ -8,6 +8,7 @@ use kopia_testkit::writer::RepositoryWriter;
 use serde_json::{Value, json};
 
 use crate::common::{KopiaRs, Place, written};
+use crate::finding::{file, folder};
 
 #[test]
 fn status_says_what_the_repository_is() {
@@ -172,10 +173,60 @@ fn ls_shows_the_first_of_several_entries_of_one_name() {
 }
 
 #[test]
+fn ls_sorts_and_shows_sizes_and_ids_as_asked() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    written(&repository, |writer| {
+        let b = file(writer, "b", &[0; 1500], 1);
+        let a = file(writer, "a", b"x", 3);
+        let new = file(writer, "c\u{1b}", b"xy", 4);
+        let inner = folder(writer, "inner", &[a.clone(), b.clone()]);
+        let root = folder(writer, "data", &[inner, a, b, new]);
+        writer.snapshot("app@host:/data", root);
+    });
+    let run = |arguments: &str| KopiaRs::written(&repository, arguments).run().exits(0).text().to_string();
+    assert_eq!(run("ls --sort name latest"), "a\nb\nc\u{1b}\ninner/\n");
+    assert_eq!(run("ls --sort size latest"), "b\nc\u{1b}\na\ninner/\n");
+    assert_eq!(run("ls --sort time latest/inner"), "a\nb\n");
+    assert_eq!(run("ls --sort time --reverse latest/inner"), "b\na\n");
+    assert_eq!(run("ls --reverse latest"), "inner/\nc\u{1b}\nb\na\n");
+    assert_eq!(run("ls -R --sort size latest"), "b\nc\u{1b}\na\ninner/\ninner/b\ninner/a\n");
+    assert_eq!(run("ls -0 latest/inner"), "a\0b\0");
+    assert!(run("ls -l --human-readable latest/b").contains("    1.5 kB 2026-03-01 10:00:00 b"));
+    let with_id = run("ls -o latest/a");
+    let (id, name) = with_id.split_once(' ').unwrap();
+    assert_eq!(name.trim(), "a");
+    assert_eq!(KopiaRs::written(&repository, &format!("cat {id}")).run().exits(0).text(), "x");
+}
+
+#[test]
+fn ls_takes_a_pattern_for_what_is_not_there_as_it_stands() {
+    let place = Place::new();
+    let repository = place.path("repository");
+    written(&repository, |writer| {
+        let (a, b) = (file(writer, "a.txt", b"a", 1), file(writer, "b.jpg", b"b", 2));
+        let star = file(writer, "*", b"star", 2);
+        let deep = folder(writer, "deep", std::slice::from_ref(&a));
+        let d1 = folder(writer, "d1", &[deep, a.clone(), b.clone()]);
+        let root = folder(writer, "data", &[d1.clone(), star, a, b]);
+        writer.snapshot("app@host:/data", root);
+    });
+    let run = |arguments: &str| KopiaRs::written(&repository, arguments).run().exits(0).text().to_string();
+    assert_eq!(run("ls latest/*.txt"), "a.txt\n");
+    assert_eq!(run("ls latest/d?/*.txt"), "d1/a.txt\n");
+    assert_eq!(run("ls latest/**/*.txt"), "a.txt\nd1/a.txt\nd1/deep/a.txt\n");
+    assert_eq!(run("ls app@host:/data/[ab].*"), "a.txt\nb.jpg\n");
+    assert_eq!(run("ls latest/d*"), "d1/\n");
+    assert_eq!(run("ls -R latest/d*"), "d1/\nd1/deep/\nd1/a.txt\nd1/b.jpg\nd1/deep/a.txt\n");
+    assert_eq!(run("ls latest/*"), "*\n", "it is there as it stands");
+    KopiaRs::written(&repository, "ls latest/none*").run().exits(1).says(&["nothing matches latest/none*"]);
+    KopiaRs::written(&repository, "ls latest/none").run().exits(1);
+}
+
+#[test]
 fn ls_as_json_has_kopias_fields() {
-    let json = KopiaRs::golden("sources", "ls -R --json c3bc").run().exits(0).json();
-    let find =
-        |path: &str| json.as_array().unwrap().iter().find(|entry| entry["path"] == path).unwrap().clone();
+    let lines = KopiaRs::golden("sources", "ls -R --json c3bc").run().exits(0).json_lines();
+    let find = |path: &str| lines.iter().find(|entry| entry["path"] == path).unwrap().clone();
     assert_eq!(find("sub/link")["target"], "../hello.txt");
     let hello = json!({
         "path": "hello.txt", "type": "f", "mode": "0600", "size": 14, "mtime": "2022-08-08T23:06:40.000000002Z",
@@ -190,8 +241,8 @@ fn cat_writes_bytes() {
     assert_eq!(hello.text(), "hello again 2\n");
     // Of many contents, by either way of reading.
     let case = golden::case("split-fixed-128k");
-    let list = KopiaRs::golden(&case.name, "ls -R --json latest").run().exits(0).json();
-    let largest = list.as_array().unwrap().iter().max_by_key(|entry| entry["size"].as_u64()).unwrap();
+    let list = KopiaRs::golden(&case.name, "ls -R --json latest").run().exits(0).json_lines();
+    let largest = list.iter().max_by_key(|entry| entry["size"].as_u64()).unwrap();
     let size = largest["size"].as_u64().unwrap() as usize;
     assert!(size > 1 << 20, "{largest}");
     let cat = |io: &str| {

@@ -25,8 +25,8 @@ fn they_are_listed_with_their_objects_and_written_by_their_paths() {
         let listed = command(&format!("ls {source}")).run().exits(0);
         assert_eq!(listed.text(), format!("{path}\n"));
         assert!(command(&format!("ls -l {source}")).run().exits(0).text().ends_with(&format!(" {path}\n")));
-        let json = command(&format!("ls -R --json {source}")).run().exits(0).json();
-        assert_eq!((&json[0]["path"], json.as_array().unwrap().len()), (&path.into(), 1));
+        let json = command(&format!("ls -R --json {source}")).run().exits(0).json_lines();
+        assert_eq!((&json[0]["path"], json.len()), (&path.into(), 1));
         let object = json[0]["obj"].as_str().unwrap();
         for what in [&format!("{source}/{path}"), object] {
             assert_eq!(command(&format!("cat {what}")).run().exits(0).text(), bytes, "{what}");

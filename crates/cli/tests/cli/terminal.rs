@@ -58,6 +58,17 @@ impl Terminal {
         assert_eq!(&shown, b"\r\n");
     }
 
+    /// Returns what a command has shown that wrote no more than a terminal keeps, line by line.
+    pub(crate) fn shown(&mut self, lines: usize) -> Vec<String> {
+        let mut shown = String::new();
+        while shown.matches('\n').count() < lines {
+            let mut buffer = [0; 4096];
+            let count = self.outside.read(&mut buffer).expect("the terminal shows it");
+            shown.push_str(std::str::from_utf8(&buffer[..count]).expect("it is UTF-8"));
+        }
+        shown.lines().map(str::to_owned).collect()
+    }
+
     /// Types Ctrl-D.
     pub(crate) fn end_input(&mut self) {
         self.outside.write_all(b"\x04").expect("the terminal takes it");

@@ -90,6 +90,15 @@ impl Repository {
         }
     }
 
+    /// Returns the name of a pack by its number, as [`ReadStep::pack`](crate::contents::ReadStep::pack) returns
+    /// it.
+    ///
+    /// # Errors
+    /// As for [`Self::status`], where contents come from no packs.
+    pub fn pack_name(&self, number: u32) -> Result<Option<BlobId>> {
+        Ok(self.indexes()?.packs().get(number).cloned())
+    }
+
     /// Finds all packs that contents need and that have to be fetched from an archive.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! batch, so memory does not grow with the number of files.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kopia_format::BlobId;
@@ -50,8 +50,8 @@ pub struct Figures {
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
     pub problems: Vec<Problem>,
-    /// The numbers of the packs that contents are read from.
-    pub(crate) pack_numbers: Vec<u32>,
+    /// The numbers of the packs that contents are read from, each with how many ranges and bytes.
+    pub(crate) pack_reads: Vec<(u32, u64, u64)>,
     /// Blobs of directories and lists that have to be fetched from an archive first.
     pub(crate) cold: Vec<BlobId>,
 }
@@ -80,7 +80,7 @@ pub(crate) fn measure(entry: &Entry, options: &Options) -> Result<Figures> {
     let outcome = tally.finish();
     (figures.metadata_reads, figures.metadata_bytes) = (metadata.reads, metadata.bytes);
     figures.packs = packs.len() as u64;
-    figures.pack_numbers = packs.into_iter().collect();
+    figures.pack_reads = packs.into_iter().map(|(pack, (ranges, bytes))| (pack, ranges, bytes)).collect();
     figures.problem_count = outcome.problem_count;
     figures.problems = outcome.problems;
     let cold = figures.problems.iter().filter_map(|problem| problem.reason.defect()?.cold_blob().cloned());
@@ -102,7 +102,8 @@ struct Counter {
 #[derive(Default)]
 struct Counts {
     figures: Figures,
-    packs: HashSet<u32>,
+    /// Ranges and bytes of each.
+    packs: HashMap<u32, (u64, u64)>,
     error: Option<Error>,
 }
 
@@ -127,7 +128,11 @@ impl Crew for Counter {
 impl Counts {
     fn batch(&mut self, batch: &Batch) {
         for read in batch.reads() {
-            self.packs.extend(read.pack());
+            if let Some(pack) = read.pack() {
+                let (ranges, bytes) = self.packs.entry(pack).or_default();
+                *ranges += 1;
+                *bytes += read.length() as u64;
+            }
             self.figures.ranges += 1;
             self.figures.bytes_to_read += read.length() as u64;
         }

@@ -1,0 +1,58 @@
+//! The options of `du`, `stats` and `packs`.
+
+use super::only::Only;
+use super::values::as_stored;
+use super::what::What;
+use crate::terminal::time::When;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Du {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// How many levels of folders to show.
+    #[arg(long, short, value_name = "N", default_value_t = 1)]
+    pub(crate) depth: usize,
+    /// Also show what each folder takes in the repository: bytes that nothing else needs, and bytes that other
+    /// folders or other snapshots need, too. All snapshots are looked at.
+    #[arg(long, conflicts_with_all = ["depth", "ncdu"])]
+    pub(crate) unique: bool,
+    /// Write the whole tree as ncdu reads it: kopia-rs du latest --ncdu | ncdu -f-.
+    #[arg(long, conflicts_with_all = ["depth", "json"])]
+    pub(crate) ncdu: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Stats {
+    /// What to count: `latest`, user@host:/path, an id, each with /a/path/below. Without it, all snapshots.
+    #[arg(value_name = "WHAT", value_parser = as_stored())]
+    what: Vec<String>,
+    /// The newest snapshot made by then.
+    #[arg(long, value_name = "TIME", requires = "what")]
+    at: Option<When>,
+    /// Also count unfinished snapshots.
+    #[arg(long)]
+    pub(crate) incomplete: bool,
+}
+
+impl Stats {
+    /// Returns what to count, each as other commands take one; nothing stands for all snapshots.
+    pub(crate) fn each(&self) -> impl Iterator<Item = What> {
+        let what = |what: &String| What {
+            what: what.clone(),
+            at: self.at.clone(),
+            incomplete: self.incomplete,
+            version: None,
+            only: Only::default(),
+        };
+        self.what.iter().map(what)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Packs {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// List every pack, with its ranges and bytes.
+    #[arg(long, short)]
+    pub(crate) long: bool,
+}

@@ -1,0 +1,14 @@
+//! The options of `log`.
+
+use super::values::as_stored;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Log {
+    /// The path: user@host:/path, or `latest` or a snapshot's id with /a/path/below. It need not be there any
+    /// more.
+    #[arg(value_name = "PATH", value_parser = as_stored())]
+    pub(crate) what: String,
+    /// Also look at unfinished snapshots.
+    #[arg(long)]
+    pub(crate) incomplete: bool,
+}

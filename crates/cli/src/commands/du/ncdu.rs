@@ -1,0 +1,176 @@
+//! A tree as ncdu reads it: `[1,2,{…},[{folder},{file},[{folder},…]]]`, as <https://dev.yorhel.nl/ncdu/jsonfmt>
+//! describes it.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use kopia_rs::select::Selection;
+use kopia_rs::tree::{Order, Problem, Visitor, Walk, Walked};
+use kopia_rs::{Defect, Entry, EntryKind, Error, Summary, Trail};
+use serde::Serialize;
+
+use crate::commands::entries::joined;
+use crate::error::{Exit, Failure};
+use crate::terminal::output::{self, Out, escape, log_line};
+use crate::terminal::time;
+
+/// What ncdu knows of an entry.
+#[derive(Debug, Serialize)]
+struct Info<'a> {
+    name: &'a str,
+    asize: u64,
+    dsize: u64,
+    uid: u32,
+    gid: u32,
+    mode: u32,
+    mtime: i64,
+    /// Whether it is neither a file nor a folder.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    notreg: bool,
+}
+
+impl<'a> Info<'a> {
+    fn of(name: &'a str, entry: &Entry) -> Self {
+        let (uid, gid) = entry.owner();
+        let size = if entry.kind() == EntryKind::Directory { 0 } else { entry.size() };
+        let notreg = entry.kind() == EntryKind::Symlink;
+        Self {
+            name,
+            asize: size,
+            dsize: size,
+            uid,
+            gid,
+            mode: entry.mode(),
+            mtime: entry.modified().seconds(),
+            notreg,
+        }
+    }
+}
+
+struct Export<'a> {
+    out: Out,
+    root: &'a Entry,
+    name: String,
+    /// How many folders are open in the JSON.
+    open: usize,
+    exit: Exit,
+    broken: Option<io::Error>,
+}
+
+pub(super) fn run(selection: &Selection) -> Result<Exit, Failure> {
+    let root = &selection.entry;
+    let name = match &selection.snapshot {
+        Some(snapshot) => joined(&snapshot.source().to_string(), &selection.path).into_owned(),
+        None => root.object().to_string(),
+    };
+    let mut export = Export { out: output::out(), root, name, open: 0, exit: Exit::Complete, broken: None };
+    let version = env!("CARGO_PKG_VERSION");
+    let now = time::now().seconds();
+    let begun = write!(
+        export.out,
+        "[1,2,{{\"progname\":\"kopia-rs\",\"progver\":\"{version}\",\"timestamp\":{now}}}"
+    );
+    if export.note(begun).is_continue() {
+        let walk = Walk::new(root.repository()).order(Order::DepthFirst).read_ahead();
+        let _ = walk.run([(root, None)], &mut export);
+    }
+    let exit = export.exit;
+    match export.finish().map_err(Failure::output) {
+        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
+        written => written.map(|()| exit),
+    }
+}
+
+impl Export<'_> {
+    fn note(&mut self, written: io::Result<()>) -> ControlFlow<()> {
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.broken = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Closes folders until so many are open.
+    fn close(&mut self, depth: usize) -> io::Result<()> {
+        while self.open > depth {
+            self.out.write_all(b"]")?;
+            self.open -= 1;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, before: &str, info: &Info<'_>) -> io::Result<()> {
+        self.out.write_all(before.as_bytes())?;
+        Ok(serde_json::to_writer(&mut self.out, info)?)
+    }
+
+    fn problem(&mut self, path: &str, why: &str) {
+        self.exit = Exit::Partial;
+        log_line(format_args!("error: {}", escape(&format!("{path}: {why}"))));
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.broken.take().map_or(Ok(()), Err)?;
+        self.close(0)?;
+        self.out.write_all(b"]\n")?;
+        self.out.flush()
+    }
+}
+
+impl Visitor for Export<'_> {
+    /// The directory itself, but for the root.
+    type Directory = Option<Entry>;
+
+    fn enter(&mut self, directory: &mut Walked<Option<Entry>>) -> ControlFlow<()> {
+        let closed = self.close(directory.trail.depth());
+        self.note(closed)?;
+        self.open += 1;
+        let written = match directory.attached.take() {
+            Some(entry) => self.write(",\n[", &Info::of(entry.name(), &entry)),
+            None => {
+                let name = self.name.clone();
+                let info = Info::of(&name, self.root);
+                self.write(",\n[", &info)
+            }
+        };
+        self.note(written)
+    }
+
+    fn leaf(&mut self, _: &mut Walked<Option<Entry>>, entry: Entry) -> ControlFlow<()> {
+        let written = self.write(",\n", &Info::of(entry.name(), &entry));
+        self.note(written)
+    }
+
+    fn directory(
+        &mut self,
+        parent: &mut Walked<Option<Entry>>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<Option<Entry>>> {
+        if let Err(defect) = way {
+            self.problem(&parent.path_of(entry.name()), &defect.to_string());
+        }
+        ControlFlow::Continue(Some(Some(entry.clone())))
+    }
+
+    fn problem(&mut self, parent: &mut Walked<Option<Entry>>, problem: Problem) -> ControlFlow<()> {
+        if let Problem::Refused(refused) = problem {
+            Export::problem(self, &parent.path_of(&refused.name), &refused.reason());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn leave(
+        &mut self,
+        directory: Walked<Option<Entry>>,
+        read: Result<Option<Summary>, Error>,
+    ) -> ControlFlow<()> {
+        if let Err(error) = read {
+            let defect: Defect = error.into();
+            Export::problem(self, &directory.path_of(""), &defect.to_string());
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Folder by folder, what a restore writes.
+
+use std::ops::ControlFlow;
+
+use kopia_format::directory::{EntryKind, Summary};
+
+use super::Totals;
+use crate::tree::{Order, Problem, Visitor, Walk, Walked};
+use crate::{Defect, Entry, Error, Result, Trail};
+
+/// What is come by.
+#[derive(Debug)]
+pub enum Event {
+    /// A directory, after those in it.
+    Folder(Folder),
+    /// What cannot be counted.
+    Problem {
+        /// Its path below the root.
+        path: String,
+        /// What is wrong.
+        defect: Defect,
+    },
+}
+
+/// A directory, with all that is below it.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// The path below the root, empty for the root.
+    pub path: String,
+    /// The directory itself.
+    pub entry: Entry,
+    /// What is below it.
+    pub totals: Totals,
+}
+
+/// Adds up what is in a directory, and in each of those down to `depth` below it; `visit` may stop it.
+///
+/// Directories below that are not read where the one above has their totals, as kopia writes them.
+pub fn folders(root: &Entry, depth: usize, visit: impl FnMut(Event) -> ControlFlow<()>) -> ControlFlow<()> {
+    let open = Vec::new();
+    let mut run = Run { depth, open, root: root.clone(), visit };
+    Walk::new(root.repository()).order(Order::DepthFirst).read_ahead().run([(root, None)], &mut run)?;
+    run.close(0)
+}
+
+struct Run<V> {
+    depth: usize,
+    /// The directory that is being visited, last, and those that it lies in.
+    open: Vec<Folder>,
+    root: Entry,
+    visit: V,
+}
+
+impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
+    /// Ends all directories of this depth or more.
+    fn close(&mut self, depth: usize) -> ControlFlow<()> {
+        while self.open.len() > depth {
+            let Some(folder) = self.open.pop() else { break };
+            if let Some(above) = self.open.last_mut() {
+                above.totals.add(folder.totals);
+            }
+            if self.open.len() <= self.depth {
+                (self.visit)(Event::Folder(folder))?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn add(&mut self, totals: Totals) {
+        if let Some(folder) = self.open.last_mut() {
+            folder.totals.add(totals);
+        }
+    }
+
+    fn tell(&mut self, path: String, defect: Defect) -> ControlFlow<()> {
+        (self.visit)(Event::Problem { path, defect })
+    }
+}
+
+impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
+    /// The directory itself, but for the root.
+    type Directory = Option<Entry>;
+
+    fn enter(&mut self, directory: &mut Walked<Option<Entry>>) -> ControlFlow<()> {
+        self.close(directory.trail.depth())?;
+        let entry = directory.attached.take().unwrap_or_else(|| self.root.clone());
+        let is_shown = directory.trail.depth() <= self.depth;
+        let path = if is_shown { directory.path_of("") } else { String::new() };
+        self.open.push(Folder { path, entry, totals: Totals::default() });
+        ControlFlow::Continue(())
+    }
+
+    fn leaf(&mut self, _: &mut Walked<Option<Entry>>, entry: Entry) -> ControlFlow<()> {
+        let bytes = if entry.kind() == EntryKind::File { entry.size() } else { 0 };
+        self.add(Totals { files: 1, directories: 0, bytes });
+        ControlFlow::Continue(())
+    }
+
+    fn directory(
+        &mut self,
+        parent: &mut Walked<Option<Entry>>,
+        entry: &Entry,
+        way: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<Option<Entry>>> {
+        self.add(Totals { directories: 1, ..Totals::default() });
+        let depth = parent.trail.depth() + 1;
+        let totals = Totals::of_summary(entry).filter(|_| depth >= self.depth);
+        if let Some(totals) = totals {
+            self.add(totals);
+            if depth == self.depth {
+                let path = parent.path_of(entry.name());
+                (self.visit)(Event::Folder(Folder { path, entry: entry.clone(), totals }))?;
+            }
+            return ControlFlow::Continue(None);
+        }
+        if let Err(defect) = way {
+            self.tell(parent.path_of(entry.name()), defect)?;
+        }
+        ControlFlow::Continue(Some(Some(entry.clone())))
+    }
+
+    fn problem(&mut self, parent: &mut Walked<Option<Entry>>, problem: Problem) -> ControlFlow<()> {
+        let Problem::Refused(refused) = problem else { return ControlFlow::Continue(()) };
+        self.tell(parent.path_of(&refused.name), refused.into())
+    }
+
+    fn leave(
+        &mut self,
+        directory: Walked<Option<Entry>>,
+        read: Result<Option<Summary>, Error>,
+    ) -> ControlFlow<()> {
+        match read {
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => self.tell(directory.path_of(""), error.into()),
+        }
+    }
+}
