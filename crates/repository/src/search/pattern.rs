@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobBuilder;
 use regex::{Regex, RegexBuilder};
 
 /// The most memory that a compiled pattern takes, in bytes.
@@ -15,10 +15,9 @@ pub struct Pattern(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     /// Of a name alone.
-    Name(GlobMatcher),
+    Name(Regex),
     /// Of a whole path.
-    Path(GlobMatcher),
-    Regex(Regex),
+    Path(Regex),
 }
 
 /// A pattern that is none, and why.
@@ -36,8 +35,6 @@ impl std::error::Error for BadPattern {}
 impl Pattern {
     /// Makes a glob: `*` and `?` stand for what is in a name, `**` for folders, `[a-z]` and `{a,b}` for choices.
     ///
-    /// `?` and brackets stand for one byte, so a letter outside ASCII takes two or more of them.
-    ///
     /// Without `/` it is compared with names. With one it is compared with the end of a path, from a folder's
     /// name on; with one at its start, with all of the path.
     ///
@@ -45,8 +42,9 @@ impl Pattern {
     /// [`BadPattern`], such as for a bracket that is not closed.
     pub fn glob(text: &str, ignore_case: bool) -> Result<Self, BadPattern> {
         let build = |text: &str| {
-            let glob = GlobBuilder::new(text).literal_separator(true).case_insensitive(ignore_case).build();
-            glob.map(|glob| glob.compile_matcher()).map_err(|error| BadPattern(error.to_string()))
+            let glob = GlobBuilder::new(text).literal_separator(true).build();
+            let glob = glob.map_err(|error| BadPattern(error.to_string()))?;
+            compile(&of_characters(glob.regex()), ignore_case)
         };
         let text = text.strip_suffix('/').unwrap_or(text);
         Ok(Self(match text.strip_prefix('/') {
@@ -61,18 +59,47 @@ impl Pattern {
     /// # Errors
     /// [`BadPattern`] for what is none, or would take too much memory.
     pub fn regex(text: &str, ignore_case: bool) -> Result<Self, BadPattern> {
-        let built = RegexBuilder::new(text).case_insensitive(ignore_case).size_limit(MAX_COMPILED).build();
-        built.map(|regex| Self(Kind::Regex(regex))).map_err(|error| BadPattern(error.to_string()))
+        compile(text, ignore_case).map(|regex| Self(Kind::Path(regex)))
     }
 
     /// Returns whether a name matches, or its path, which is made only if it matters.
     pub fn matches(&self, name: &str, path: impl FnOnce() -> String) -> bool {
         match &self.0 {
-            Kind::Name(glob) => glob.is_match(name),
-            Kind::Path(glob) => glob.is_match(path()),
-            Kind::Regex(regex) => regex.is_match(&path()),
+            Kind::Name(regex) => regex.is_match(name),
+            Kind::Path(regex) => regex.is_match(&path()),
         }
     }
+}
+
+fn compile(regex: &str, ignore_case: bool) -> Result<Regex, BadPattern> {
+    let built = RegexBuilder::new(regex).case_insensitive(ignore_case).size_limit(MAX_COMPILED).build();
+    built.map_err(|error| BadPattern(error.to_string()))
+}
+
+/// Makes a regular expression of characters of one of bytes, as `globset` has them: there `?` is one byte, and
+/// letters outside ASCII are written byte by byte, as in `\xc3\xa4`.
+fn of_characters(regex: &str) -> String {
+    let digit = |digit: &u8| char::from(*digit).to_digit(16).unwrap_or_default() as u8;
+    // Folders may have line breaks in their names.
+    let mut bytes = b"(?s)".to_vec();
+    let mut rest = regex.strip_prefix("(?-u)").unwrap_or(regex).as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = match (first, after) {
+            (b'\\', [b'x', high, low, after @ ..]) => {
+                bytes.push(digit(high) << 4 | digit(low));
+                after
+            }
+            (b'\\', [escaped, after @ ..]) => {
+                bytes.extend([b'\\', *escaped]);
+                after
+            }
+            _ => {
+                bytes.push(*first);
+                after
+            }
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -87,11 +114,13 @@ mod tests {
     fn globs_are_of_names_or_of_paths() {
         for (glob, yes, no) in [
             ("*.txt", &["a.txt", "d/b.txt", ".txt"][..], &["a.txt.gz", "a.TXT", "x.txt/y"][..]),
-            ("a?[0-9]", &["ab1", "d/a_2"], &["a1", "ab"]),
+            ("a?[0-9]", &["ab1", "d/aä2"], &["a1", "ab"]),
+            ("ä[à-ü]?", &["äöß", "x/äéx"], &["äxx", "äö"]),
+            ("[!a]\\x", &["äx"], &["ax", "ä\\x"]),
             ("{a,b}.c", &["a.c", "x/b.c"], &["c.c"]),
             ("d/*.txt", &["d/a.txt", "x/d/a.txt"], &["d/e/a.txt", "xd/a.txt"]),
             ("/d/*", &["d/a"], &["x/d/a", "d/e/a"]),
-            ("/d/**", &["d/a", "d/e/a"], &["x/d/a"]),
+            ("/d/**", &["d/a", "d/e/a", "d/e\n/a"], &["x/d/a"]),
             ("docs/", &["docs", "x/docs"], &["docs/a"]),
             ("a\\*", &["a*"], &["ab"]),
         ] {
