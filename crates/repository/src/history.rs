@@ -23,8 +23,7 @@ mod lookup;
 mod select;
 mod track;
 
-use kopia_format::directory::EntryKind;
-
+use crate::compare::Changes;
 use crate::{Defect, Entry, Repository, Snapshot};
 use lookup::Lookup;
 pub use track::Track;
@@ -68,7 +67,7 @@ pub fn sightings<'s>(
         Some((snapshot, &*track.path))
     };
     let mut wanted: Vec<_> = snapshots.into_iter().filter_map(on_track).collect();
-    wanted.sort_by_key(|(snapshot, _)| (snapshot.start_time(), snapshot.manifest().end_time()));
+    wanted.sort_by_key(|(snapshot, _)| snapshot.order());
     let roots: Vec<_> =
         wanted.iter().map(|(snapshot, path)| (snapshot.root().map_err(Defect::from), *path)).collect();
     let found = Lookup::all(repository, &roots);
@@ -114,11 +113,8 @@ pub fn versions(sightings: &[Sighting]) -> Vec<Span> {
     spans
 }
 
-/// Returns whether two entries have the same bytes and attributes; a directory's time says nothing of it.
+/// Returns whether two snapshots have the same at a path: the same entry, or both nothing.
 fn is_same(one: Option<&Entry>, other: Option<&Entry>) -> bool {
     let (Some(one), Some(other)) = (one, other) else { return one.is_none() && other.is_none() };
-    let attributes =
-        |entry: &Entry| (entry.kind(), entry.object(), entry.size(), entry.mode(), entry.owner());
-    let is_directory = one.kind() == EntryKind::Directory;
-    attributes(one) == attributes(other) && (is_directory || one.modified() == other.modified())
+    Changes::between(one, other).is_nothing()
 }
