@@ -29,6 +29,17 @@ pub(crate) enum Exit {
     Partial,
 }
 
+impl Exit {
+    /// Ends a command of which the output was written, or not: that its reader left does not undo what was
+    /// found before.
+    pub(crate) fn after(self, written: io::Result<()>) -> Result<Self, Failure> {
+        match written.map_err(Failure::output) {
+            Err(failure) if self == Self::Partial => failure.unless_reader_left().map(|()| self),
+            written => written.map(|()| self),
+        }
+    }
+}
+
 /// Why a command could not be carried out.
 #[derive(Debug)]
 pub(crate) struct Failure {

@@ -47,10 +47,9 @@ pub fn all(snapshots: &Snapshots) -> Vec<Identity> {
     let list: Vec<_> = snapshots.iter().collect();
     let of_one = list.chunk_by(|a, b| a.source() == b.source());
     let identity = |of_one: &[&Snapshot]| {
-        let complete = of_one.iter().filter(|snapshot| snapshot.manifest().incomplete().is_none()).count();
+        let complete = of_one.iter().filter(|snapshot| snapshot.is_complete()).count();
         let incomplete = complete == 0;
-        let counted =
-            of_one.iter().filter(|snapshot| incomplete || snapshot.manifest().incomplete().is_none());
+        let counted = of_one.iter().filter(|snapshot| incomplete || snapshot.is_complete());
         let newest = counted.max_by_key(|one| (one.start_time(), one.manifest().end_time()))?;
         Some(Identity {
             source: newest.source().clone(),

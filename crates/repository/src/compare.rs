@@ -222,11 +222,8 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
     }
 
     fn problem(&mut self, parent: &mut Walked<Pair>, problem: Problem) -> ControlFlow<()> {
-        // Of the others there are none where names are taken as they are.
-        match problem {
-            Problem::Refused(refused) => self.refused(parent, refused),
-            Problem::Clash(_) | Problem::NotMerged { .. } => ControlFlow::Continue(()),
-        }
+        let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
+        self.refused(parent, refused)
     }
 
     fn leave(

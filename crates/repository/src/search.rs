@@ -27,6 +27,7 @@
 //! ```
 
 mod gone;
+mod here;
 mod pattern;
 mod seen;
 
@@ -36,9 +37,10 @@ use std::ops::{ControlFlow, RangeInclusive};
 use kopia_format::directory::{EntryKind, Summary};
 
 use crate::select::At;
-use crate::tree::{Order, Problem, Visitor, Walk, Walked};
+use crate::tree::{Problem, Visitor, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot, Trail};
 pub use gone::gone;
+use here::{Here, walk};
 pub use pattern::{BadPattern, Pattern};
 use seen::Seen;
 
@@ -122,7 +124,7 @@ impl Place {
     /// As for [`Snapshot::root`].
     pub fn newest_first<'s>(snapshots: impl IntoIterator<Item = &'s Snapshot>) -> Result<Vec<Self>> {
         let mut snapshots: Vec<&Snapshot> = snapshots.into_iter().collect();
-        snapshots.sort_by_key(|snapshot| Reverse((snapshot.start_time(), snapshot.manifest().end_time())));
+        snapshots.sort_by_key(|snapshot| Reverse(snapshot.order()));
         let place = |snapshot: &Snapshot| {
             Ok(Self { snapshot: Some(snapshot.clone()), root: snapshot.root()?, path: String::new() })
         };
@@ -160,19 +162,7 @@ pub fn search(
             (run.visit)(Event::Found(Found { place: number, path: String::new(), entry }))?;
         }
     }
-    // In either order, of one path the version of the place that comes first is visited first. From a slow
-    // store, the directories of many snapshots are better read at once.
-    let is_far = repository.contents().is_far() && roots.len() > 1;
-    let walk = Walk::new(repository);
-    let walk = if is_far { walk.order(Order::Batches) } else { walk.order(Order::DepthFirst).read_ahead() };
-    walk.run(roots, &mut run)
-}
-
-/// What is attached to a directory.
-struct Here {
-    place: usize,
-    /// What stands for its path.
-    path: u64,
+    walk(repository, roots.len()).run(roots, &mut run)
 }
 
 struct Run<'q, V> {
@@ -185,15 +175,9 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Run<'_, V> {
     /// Tells of an entry if it matches and is new.
     fn look_at(&mut self, parent: &Walked<Here>, path: u64, entry: &Entry) -> ControlFlow<()> {
         if self.query.matches(entry, || parent.path_of(entry.name())) && self.seen.is_new(path, entry) {
-            let (place, path) = (parent.attached.place, parent.path_of(entry.name()));
-            return (self.visit)(Event::Found(Found { place, path, entry: entry.clone() }));
+            return (self.visit)(parent.found(entry));
         }
         ControlFlow::Continue(())
-    }
-
-    fn tell(&mut self, parent: &Walked<Here>, name: &str, defect: Defect) -> ControlFlow<()> {
-        let (place, path) = (parent.attached.place, parent.path_of(name));
-        (self.visit)(Event::Problem { place, path, defect })
     }
 }
 
@@ -217,7 +201,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<'_, V> {
             self.look_at(parent, path, entry)?;
         }
         if let Err(defect) = way {
-            self.tell(parent, entry.name(), defect)?;
+            (self.visit)(parent.problem(entry.name(), defect))?;
             return ControlFlow::Continue(None);
         }
         let here = Here { place: parent.attached.place, path };
@@ -225,20 +209,14 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<'_, V> {
     }
 
     fn problem(&mut self, parent: &mut Walked<Here>, problem: Problem) -> ControlFlow<()> {
-        // Of the others there are none where names are taken as they are.
-        match problem {
-            Problem::Refused(refused) => {
-                let name = refused.name.clone();
-                self.tell(parent, &name, refused.into())
-            }
-            Problem::Clash(_) | Problem::NotMerged { .. } => ControlFlow::Continue(()),
-        }
+        let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
+        (self.visit)(parent.refused(refused))
     }
 
     fn leave(&mut self, directory: Walked<Here>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
         match read {
             Ok(_) => ControlFlow::Continue(()),
-            Err(error) => self.tell(&directory, "", error.into()),
+            Err(error) => (self.visit)(directory.problem("", error.into())),
         }
     }
 }

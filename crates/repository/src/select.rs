@@ -79,6 +79,18 @@ impl Default for Pick {
     }
 }
 
+impl Pick {
+    /// Returns which snapshot of all is meant by a name that says it without a source: `latest`, `latest~N`,
+    /// `oldest`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "latest" => Some(Self::default()),
+            "oldest" => Some(Self::Oldest),
+            _ => name.strip_prefix("latest~")?.parse().ok().map(Self::Newest),
+        }
+    }
+}
+
 impl At {
     /// Returns whether a snapshot that began at `time` may be chosen.
     pub fn admits(self, time: Timestamp) -> bool {
@@ -125,7 +137,13 @@ impl Repository {
             return self.object(query, head, object, path);
         }
         let all = self.snapshots()?;
-        let snapshots = &all.admitted(&query.filter);
+        let admitted;
+        let snapshots = if query.filter == Filter::default() {
+            &all
+        } else {
+            admitted = all.admitted(&query.filter);
+            &admitted
+        };
         if snapshots.iter().len() == 0 && all.iter().len() > 0 {
             let candidates = all.sources().iter().map(ToString::to_string).collect();
             return Err(Error::NotFound {
@@ -133,7 +151,7 @@ impl Repository {
                 candidates,
             });
         }
-        if let Some(pick) = of_any_source(head) {
+        if let Some(pick) = Pick::named(head) {
             let sources = snapshots.sources();
             if let [_, _, ..] = sources[..] {
                 let candidates = sources.iter().map(ToString::to_string).collect();
@@ -187,17 +205,8 @@ impl Query<'_> {
     }
 
     fn admits(&self, snapshot: &Snapshot) -> bool {
-        (self.incomplete || snapshot.manifest().incomplete().is_none())
+        (self.incomplete || snapshot.is_complete())
             && self.at.is_none_or(|at| at.admits(snapshot.start_time()))
-    }
-}
-
-/// Returns which snapshot of all is meant by a name that says it without a source.
-fn of_any_source(head: &str) -> Option<Pick> {
-    match head {
-        "latest" => Some(Pick::default()),
-        "oldest" => Some(Pick::Oldest),
-        _ => head.strip_prefix("latest~")?.parse().ok().map(Pick::Newest),
     }
 }
 

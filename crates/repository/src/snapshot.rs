@@ -3,7 +3,6 @@
 mod reader;
 mod served;
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -151,6 +150,11 @@ impl Snapshot {
         Ok(Entry::new(&self.repository, root))
     }
 
+    /// Returns whether its backup was finished.
+    pub fn is_complete(&self) -> bool {
+        self.manifest.incomplete().is_none()
+    }
+
     /// What snapshots of a source are ordered by.
     pub(crate) fn order(&self) -> (Timestamp, Timestamp) {
         (self.manifest.start_time(), self.manifest.end_time())
@@ -192,8 +196,7 @@ impl Snapshots {
     /// # Errors
     /// [`Error::NotFound`] with the sources there are.
     pub fn latest(&self, source: &Source) -> Result<&Snapshot> {
-        let complete =
-            |snapshot: &Snapshot| snapshot.source() == source && snapshot.manifest.incomplete().is_none();
+        let complete = |snapshot: &Snapshot| snapshot.source() == source && snapshot.is_complete();
         self.newest(complete).ok_or_else(|| Error::NotFound {
             what: format!("complete snapshot of {source}"),
             candidates: self.sources().iter().map(ToString::to_string).collect(),
@@ -210,8 +213,8 @@ impl Snapshots {
         let mut wanted: Vec<_> = self.iter().filter(|snapshot| wanted(snapshot)).collect();
         match pick {
             Pick::Newest(back) => {
-                wanted.sort_by_key(|snapshot| Reverse((!snapshot.deleted, snapshot.order())));
-                wanted.into_iter().nth(back)
+                wanted.sort_by_key(|snapshot| (!snapshot.deleted, snapshot.order()));
+                wanted.into_iter().rev().nth(back)
             }
             Pick::Oldest => wanted.into_iter().min_by_key(|snapshot| (snapshot.deleted, snapshot.order())),
         }

@@ -34,14 +34,14 @@ pub(crate) struct Cat {
 impl Cat {
     /// Returns the files, each as other commands take one.
     pub(crate) fn each(&self) -> impl Iterator<Item = What> {
-        let what = |what: &String| What {
-            what: what.clone(),
+        What {
             at: self.at.clone(),
             incomplete: self.incomplete,
             only: self.only.clone(),
             version: self.version,
-        };
-        self.what.iter().map(what)
+            ..What::default()
+        }
+        .each(&self.what)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::only::Only;
 use super::values::as_stored;
 use super::what::What;
 
@@ -45,13 +44,9 @@ impl Diff {
         match &self.other {
             None => Other::Before,
             Some(path) if path.starts_with(['/', '.']) => Other::Folder(Path::new(path)),
-            Some(what) => Other::What(What {
-                what: what.clone(),
-                at: None,
-                incomplete: self.what.incomplete,
-                version: None,
-                only: Only::default(),
-            }),
+            Some(what) => {
+                Other::What(What { what: what.clone(), incomplete: self.what.incomplete, ..What::default() })
+            }
         }
     }
 

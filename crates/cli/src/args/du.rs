@@ -1,6 +1,5 @@
 //! The options of `du`, `stats` and `packs`.
 
-use super::only::Only;
 use super::values::as_stored;
 use super::what::What;
 use crate::terminal::time::When;
@@ -37,14 +36,7 @@ pub(crate) struct Stats {
 impl Stats {
     /// Returns what to count, each as other commands take one; nothing stands for all snapshots.
     pub(crate) fn each(&self) -> impl Iterator<Item = What> {
-        let what = |what: &String| What {
-            what: what.clone(),
-            at: self.at.clone(),
-            incomplete: self.incomplete,
-            version: None,
-            only: Only::default(),
-        };
-        self.what.iter().map(what)
+        What { at: self.at.clone(), incomplete: self.incomplete, ..What::default() }.each(&self.what)
     }
 }
 

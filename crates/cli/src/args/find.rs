@@ -3,7 +3,6 @@
 use clap::ValueEnum;
 use kopia_rs::EntryKind;
 
-use super::only::Only;
 use super::values::{as_stored, bytes};
 use super::what::What;
 use crate::terminal::time::When;
@@ -89,13 +88,6 @@ impl From<Kind> for EntryKind {
 impl Find {
     /// Returns where to look, each as other commands take one; nothing stands for all snapshots.
     pub(crate) fn each(&self) -> impl Iterator<Item = What> {
-        let what = |what: &String| What {
-            what: what.clone(),
-            at: self.at.clone(),
-            incomplete: self.incomplete,
-            version: None,
-            only: Only::default(),
-        };
-        self.what.iter().map(what)
+        What { at: self.at.clone(), incomplete: self.incomplete, ..What::default() }.each(&self.what)
     }
 }

@@ -5,7 +5,7 @@ use super::values::as_stored;
 use crate::terminal::time::When;
 
 /// A thing to read, and which of its snapshots.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct What {
     /// What to read: `latest`, user@host:/path or a part of it, an id, each with /a/path/below.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
@@ -22,6 +22,13 @@ pub(crate) struct What {
     /// This version of it, as `log` counts them.
     #[arg(long, value_name = "N", conflicts_with = "at", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) version: Option<u32>,
+}
+
+impl What {
+    /// Names several things, each of them chosen like this one.
+    pub(super) fn each(self, names: &[String]) -> impl Iterator<Item = Self> {
+        names.iter().map(move |name| Self { what: name.clone(), ..self.clone() })
+    }
 }
 
 /// As [`What`], where a thing need not be named.
@@ -43,12 +50,6 @@ impl OptionalWhat {
     /// Returns what is named, if anything is.
     pub(crate) fn get(&self) -> Option<What> {
         let what = self.what.clone()?;
-        Some(What {
-            what,
-            at: self.at.clone(),
-            incomplete: self.incomplete,
-            only: Only::default(),
-            version: None,
-        })
+        Some(What { what, at: self.at.clone(), incomplete: self.incomplete, ..What::default() })
     }
 }

@@ -15,7 +15,7 @@ use kopia_rs::{Entry, EntryKind, Snapshot};
 use crate::args::{self, Other};
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{escape, log_line, short};
+use crate::terminal::output::{log_problem, short};
 use crate::terminal::time;
 use report::{Report, Row, Side};
 
@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session, args: &args::Diff) -> Result<Exit, Failure>
             Event::Differs(differing) => differing,
             Event::Problem { path, defect } => {
                 exit = Exit::Partial;
-                log_line(format_args!("error: {}", escape(&format!("{path}: {defect}"))));
+                log_problem(&path, defect);
                 return ControlFlow::Continue(());
             }
         };
@@ -54,7 +54,7 @@ pub(super) fn run(session: &Session, args: &args::Diff) -> Result<Exit, Failure>
             let shown = text::show(&mut report, &differing.path, text::read(old), text::read(new))?;
             if let Err(why) = shown {
                 exit = Exit::Partial;
-                log_line(format_args!("error: {}", escape(&format!("{}: {why}", differing.path))));
+                log_problem(&differing.path, why);
             }
         }
         ControlFlow::Continue(())
@@ -76,8 +76,7 @@ fn before(session: &Session, args: &args::Diff, selection: &Selection) -> Result
     let track = Track { source: newer.source().clone(), path: selection.path.clone() };
     let snapshots = session.snapshots()?;
     let is_older = |snapshot: &&Snapshot| {
-        (args.what.incomplete || snapshot.manifest().incomplete().is_none())
-            && snapshot.start_time() < newer.start_time()
+        (args.what.incomplete || snapshot.is_complete()) && snapshot.start_time() < newer.start_time()
     };
     let mut seen = sightings(&session.repository, snapshots.iter().filter(is_older), &[track]);
     while let Some(sighting) = seen.pop() {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{self, JsonLines, count, escape, for_terminal, log_line, size};
+use crate::terminal::output::{self, JsonLines, count, for_terminal, log_line, log_problem, size};
 
 /// A folder as `--json` prints it, a line each.
 #[derive(Debug, Serialize)]
@@ -50,7 +50,7 @@ pub(super) fn run(session: &Session, args: &args::Du) -> Result<Exit, Failure> {
             Event::Folder(folder) => rows.push(folder),
             Event::Problem { path, defect } => {
                 exit = Exit::Partial;
-                log_line(format_args!("error: {}", escape(&format!("{path}: {defect}"))));
+                log_problem(&path, defect);
             }
         }
         ControlFlow::Continue(())
@@ -58,10 +58,7 @@ pub(super) fn run(session: &Session, args: &args::Du) -> Result<Exit, Failure> {
     rows.sort_by_key(|folder| (folder.path.is_empty(), Reverse(folder.totals.bytes), folder.path.clone()));
     let shares = if args.unique { taken(session, &selection, &rows, &mut exit)? } else { HashMap::new() };
     let written = if session.json { json(&rows, &shares) } else { text(&rows, &shares) };
-    match written.map_err(Failure::output) {
-        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
-        written => written.map(|()| exit),
-    }
+    exit.after(written)
 }
 
 /// Finds out what each folder, and all of them, take in the repository.

@@ -101,7 +101,7 @@ pub(super) fn target(entry: &Entry) -> Result<Option<String>, Error> {
 }
 
 /// How kinds begin a mode, and what kopia calls them.
-fn letter(kind: EntryKind) -> (char, &'static str) {
+pub(super) fn letter(kind: EntryKind) -> (char, &'static str) {
     match kind {
         EntryKind::File => ('-', "f"),
         EntryKind::Directory => ('d', "d"),

@@ -1,13 +1,11 @@
 //! `find PATTERN WHAT…`: entries by name, size, time or kind, in some snapshots or in all.
 
-use std::ops::ControlFlow;
-
 use kopia_rs::Snapshot;
 use kopia_rs::history::{Track, sightings};
-use kopia_rs::search::{Event, Pattern, Place, Query, search};
+use kopia_rs::search::{Pattern, Place, Query, search};
 
 use super::entries::Style;
-use super::found::{Sink, problem};
+use super::found::Sink;
 use crate::args::{self, What};
 use crate::error::{Exit, Failure};
 use crate::session::Session;
@@ -30,30 +28,9 @@ pub(super) fn run(session: &Session, args: &args::Find, query: &Query) -> Result
     let places = places(session, args)?;
     let style = Style { long: args.long, human: args.human_readable, null: args.null, ..Style::default() };
     let mut sink = Sink::new(session.json, style);
-    let (mut exit, mut broken) = (Exit::Complete, None);
     let is_one = places.len() == 1;
-    let _ = search(&session.repository, &places, query, |event| {
-        let written = match event {
-            Event::Found(found) => sink.write(&places[found.place], &found, is_one, &mut exit),
-            Event::Problem { place, path, defect } => {
-                exit = Exit::Partial;
-                problem(&places[place], &path, &defect.to_string());
-                Ok(())
-            }
-        };
-        match written {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                broken = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    });
-    let finished = broken.map_or(Ok(()), Err).and_then(|()| sink.flush()).map_err(Failure::output);
-    match finished {
-        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
-        finished => finished.map(|()| exit),
-    }
+    let _ = search(&session.repository, &places, query, |event| sink.event(&places, event, is_one));
+    sink.finish()
 }
 
 /// Finds out where to look, newest first.
@@ -62,7 +39,7 @@ fn places(session: &Session, args: &args::Find) -> Result<Vec<Place>, Failure> {
     if wanted.is_empty() {
         let snapshots = session.snapshots()?;
         session.warn_of_gaps(None);
-        let complete = |snapshot: &&Snapshot| args.incomplete || snapshot.manifest().incomplete().is_none();
+        let complete = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
         return Ok(Place::newest_first(snapshots.iter().filter(complete))?);
     }
     let mut places = Vec::new();
@@ -83,7 +60,7 @@ fn places(session: &Session, args: &args::Find) -> Result<Vec<Place>, Failure> {
 fn every(session: &Session, args: &args::Find, what: &What) -> Result<Vec<Place>, Failure> {
     let snapshots = session.snapshots()?;
     let tracks = Track::named(&snapshots, &what.what)?;
-    let complete = |snapshot: &&Snapshot| args.incomplete || snapshot.manifest().incomplete().is_none();
+    let complete = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
     let seen = sightings(&session.repository, snapshots.iter().filter(complete), &tracks);
     let mut places = Vec::new();
     for sighting in seen {

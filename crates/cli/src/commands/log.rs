@@ -11,7 +11,7 @@ use super::entries;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{self, JsonLines, count, escape, for_terminal, log_line, size};
+use crate::terminal::output::{self, JsonLines, count, for_terminal, log_problem, size};
 use crate::terminal::time;
 
 /// One version as `--json` prints it, a line each; without a version where the path is not there.
@@ -51,7 +51,7 @@ pub(super) fn run(session: &Session, args: &args::Log) -> Result<Exit, Failure> 
     let tracks = Track::named(&snapshots, &args.what)
         .map_err(|error| Failure::not_selected(error, &session.repository, &args.what, "log PATH"))?;
     session.warn_of_gaps(tracks.first().map(|track| &track.source));
-    let wanted = |snapshot: &&Snapshot| args.incomplete || snapshot.manifest().incomplete().is_none();
+    let wanted = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
     let seen = sightings(&session.repository, snapshots.iter().filter(wanted), &tracks);
     let exit = report(&seen);
     let spans = versions(&seen);
@@ -70,8 +70,7 @@ fn report(seen: &[Sighting]) -> Exit {
     for Sighting { snapshot, path, entry } in seen {
         if let Err(defect) = entry {
             exit = Exit::Partial;
-            let line = format!("{}/{path}: {defect}", output::short(snapshot.id()));
-            log_line(format_args!("error: {}", escape(&line)));
+            log_problem(&format!("{}/{path}", output::short(snapshot.id())), defect);
         }
     }
     exit

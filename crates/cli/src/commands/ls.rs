@@ -13,7 +13,7 @@ use super::entries::{self, Style};
 use crate::args::{Ls, SortKey, What};
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{self, JsonLines, Out, escape, log_line};
+use crate::terminal::output::{self, Broken, JsonLines, Out, log_problem};
 
 /// How many directories may be nested.
 const MAX_DEPTH: usize = 10_000;
@@ -53,8 +53,7 @@ struct Lister {
     gathered: Vec<Entry>,
     /// Why the first directory cannot be read.
     unreadable: Option<Error>,
-    /// The first error of standard output, which ends the list.
-    broken: Option<io::Error>,
+    broken: Broken,
 }
 
 pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
@@ -72,7 +71,7 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         path: CurrentPath::default(),
         gathered: Vec::new(),
         unreadable: None,
-        broken: None,
+        broken: Broken::default(),
     };
     if entry.kind() == EntryKind::Directory {
         lister.tree(&entry)?;
@@ -84,11 +83,7 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         return Err(Failure::failed(format!("nothing matches {}", args.what.what)));
     }
     let exit = lister.exit;
-    match lister.finish().map_err(Failure::output) {
-        // What was found before the reader left had its error.
-        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
-        finished => finished.map(|()| exit),
-    }
+    exit.after(lister.finish())
 }
 
 /// Finds what is to be listed. Where nothing has the name as it stands, it may be a pattern.
@@ -154,8 +149,7 @@ impl Visitor for Lister {
     }
 
     fn problem(&mut self, _: &mut Walked<IsShown>, problem: Problem) -> ControlFlow<()> {
-        // Of the others there are none where names are taken as they are.
-        if let Problem::Refused(refused) = problem {
+        if let Some(refused) = problem.refused() {
             self.problem(&self.path_of(&refused.name), &refused.reason());
         }
         ControlFlow::Continue(())
@@ -245,18 +239,12 @@ impl Lister {
             Sink::Json(lines) => lines.push(&entries::Json::new(path, entry, target)),
             Sink::Text(out, style) => style.write(out, path, entry, target.as_deref()),
         };
-        match written {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                self.broken = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        self.broken.note(written)
     }
 
     fn problem(&mut self, path: &str, why: &str) {
         self.exit = Exit::Partial;
-        log_line(format_args!("error: {}", escape(&format!("{path}: {why}"))));
+        log_problem(path, why);
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -267,7 +255,7 @@ impl Lister {
     }
 
     fn finish(mut self) -> io::Result<()> {
-        self.broken.take().map_or(Ok(()), Err)?;
+        std::mem::take(&mut self.broken).check()?;
         self.flush()
     }
 }

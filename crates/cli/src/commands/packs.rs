@@ -1,11 +1,12 @@
 //! `packs WHAT`: what a restore reads: packs, ranges, bytes, requests, and about how long that takes.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use kopia_rs::Repository;
 use kopia_rs::restore::Options;
 use kopia_rs::usage::{PackRead, metadata_packs};
+use kopia_rs::{BlobId, Repository};
 use serde::Serialize;
 
 use crate::args;
@@ -20,7 +21,7 @@ const SAMPLE: u64 = 4 << 20;
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Json<'a> {
+struct Json {
     /// What a restore writes.
     files: u64,
     bytes: u64,
@@ -33,13 +34,13 @@ struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
     /// All packs that are needed, by name.
-    packs: Vec<Pack<'a>>,
+    packs: Vec<Pack>,
     problem_count: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct Pack<'a> {
-    blob: &'a str,
+struct Pack {
+    blob: String,
     /// `files`, or `folders` for directories and lists of large files.
     holds: &'static str,
     ranges: u64,
@@ -68,50 +69,31 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
     let pace = files.iter().max_by_key(|pack| pack.bytes).map(|pack| Pace::measure(repository, pack));
     let pace = pace.transpose().map_err(Failure::from)?;
     let seconds = pace.map(|pace| pace.seconds(repository, reads, bytes));
-    let list = |packs: &'_ [PackRead], holds| -> Vec<Row> {
-        let row = |pack: &PackRead| Row {
+    let names: BTreeSet<&BlobId> = folders.iter().chain(&files).map(|pack| &pack.blob).collect();
+    let of = |holds| {
+        move |pack: &PackRead| Pack {
             blob: pack.blob.to_string(),
             holds,
             ranges: pack.ranges,
             bytes: pack.bytes,
-        };
-        packs.iter().map(row).collect()
+        }
     };
-    let rows = [list(&folders, "folders"), list(&files, "files")].concat();
+    let packs = folders.iter().map(of("folders")).chain(files.iter().map(of("files")));
     let json = Json {
         files: figures.files,
         bytes: figures.bytes,
-        pack_count: {
-            let mut names: Vec<&str> = rows.iter().map(|row| &*row.blob).collect();
-            names.sort_unstable();
-            names.dedup();
-            names.len() as u64
-        },
+        pack_count: names.len() as u64,
         reads,
         bytes_to_read: bytes,
         seconds,
-        packs: rows
-            .iter()
-            .map(|row| Pack { blob: &row.blob, holds: row.holds, ranges: row.ranges, bytes: row.bytes })
-            .collect(),
+        packs: packs.collect(),
         problem_count: figures.problem_count,
     };
     let written = if session.json { output::json(&json) } else { text(output::out(), &json, args.long) };
-    match written.map_err(Failure::output) {
-        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
-        written => written.map(|()| exit),
-    }
+    exit.after(written)
 }
 
-#[derive(Debug, Clone)]
-struct Row {
-    blob: String,
-    holds: &'static str,
-    ranges: u64,
-    bytes: u64,
-}
-
-fn text(mut out: Out, json: &Json<'_>, long: bool) -> io::Result<()> {
+fn text(mut out: Out, json: &Json, long: bool) -> io::Result<()> {
     if long {
         for Pack { blob, holds, ranges, bytes } in &json.packs {
             writeln!(out, "{blob:<50}  {holds:<7}  {ranges:>6}  {:>9}", size(*bytes))?;

@@ -21,8 +21,7 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
         .iter()
         .filter(|snapshot| sources.as_ref().is_none_or(|sources| sources.contains(&snapshot.source())))
         .collect();
-    let is_shown =
-        |snapshot: &Snapshot| session.json || args.incomplete || snapshot.manifest().incomplete().is_none();
+    let is_shown = |snapshot: &Snapshot| session.json || args.incomplete || snapshot.is_complete();
     if let Some(last) = args.last {
         chosen = newest(chosen, last, is_shown);
     }
@@ -39,7 +38,7 @@ pub(crate) fn run(session: &Session, args: &args::Snapshots) -> Result<Exit, Fai
         array.finish().map_err(Failure::output)?;
         return Ok(concluded(lacks_all));
     }
-    let incomplete = |snapshot: &&&Snapshot| snapshot.manifest().incomplete().is_some();
+    let incomplete = |snapshot: &&&Snapshot| !snapshot.is_complete();
     let hidden = if args.incomplete { 0 } else { chosen.iter().filter(incomplete).count() };
     let visible: Vec<_> =
         chosen.iter().filter(|snapshot| args.incomplete || !incomplete(snapshot)).copied().collect();

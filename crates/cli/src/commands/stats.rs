@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{self, count, escape, log_line, size, thousands};
+use crate::terminal::output::{self, count, escape, log_line, log_problem, size, thousands};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -77,10 +77,7 @@ pub(super) fn run(session: &Session, args: &args::Stats) -> Result<Exit, Failure
         problem_count: stored.problem_count,
     };
     let written = if session.json { output::json(&json) } else { text(&json) };
-    match written.map_err(Failure::output) {
-        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
-        written => written.map(|()| exit),
-    }
+    exit.after(written)
 }
 
 /// Finds what is to be counted, and the snapshots that it is of.
@@ -90,7 +87,7 @@ fn roots(session: &Session, args: &args::Stats) -> Result<(Vec<Entry>, Vec<Snaps
     if wanted.is_empty() {
         session.warn_of_gaps(None);
         let snapshots = session.snapshots()?;
-        let is_wanted = |snapshot: &&Snapshot| args.incomplete || snapshot.manifest().incomplete().is_none();
+        let is_wanted = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
         for snapshot in snapshots.iter().filter(is_wanted) {
             roots.push(snapshot.root()?);
             of.push(snapshot.clone());
@@ -120,7 +117,7 @@ fn totals(root: &Entry, exit: &mut Exit) -> Totals {
             Event::Folder(folder) => totals = folder.totals,
             Event::Problem { path, defect } => {
                 *exit = Exit::Partial;
-                log_line(format_args!("error: {}", escape(&format!("{path}: {defect}"))));
+                log_problem(&path, defect);
             }
         }
         ControlFlow::Continue(())

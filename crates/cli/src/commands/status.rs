@@ -130,7 +130,7 @@ fn sources(snapshots: &Result<Snapshots, Failure>) -> Option<Vec<SourceJson>> {
         SourceJson {
             source: source.to_string(),
             snapshots: of_source().count(),
-            incomplete: of_source().filter(|snapshot| snapshot.manifest().incomplete().is_some()).count(),
+            incomplete: of_source().filter(|snapshot| !snapshot.is_complete()).count(),
             newest: newest.to_string(),
             newest_time: newest,
         }

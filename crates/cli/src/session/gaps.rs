@@ -4,6 +4,7 @@
 //! in what is left. But packs are there that no index names, and they know what they hold. To look for them
 //! costs a listing of the packs that hold manifests; they are read only if there are any.
 
+use kopia_rs::select::Pick;
 use kopia_rs::unindexed::{HiddenSnapshot, ManifestCoverage};
 use kopia_rs::{BlobId, Repository, Snapshot, Source};
 
@@ -68,8 +69,7 @@ impl Gaps {
     /// Keeps what could have been chosen instead of a snapshot.
     pub(crate) fn instead_of(mut self, chosen: &Snapshot, what: &What) -> Self {
         let head = what.what.split('/').next().unwrap_or_default();
-        let is_any = head == "oldest" || head == "latest" || head.starts_with("latest~");
-        let source = (!is_any).then(|| chosen.source());
+        let source = Pick::named(head).is_none().then(|| chosen.source());
         self.hidden.retain(|hidden| {
             source.is_none_or(|source| hidden.source == *source)
                 && hidden.start_time > chosen.start_time()

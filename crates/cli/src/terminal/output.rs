@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::ops::ControlFlow;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 pub(crate) use kopia_rs::diagnosis::text::{count, escape, size, thousands};
@@ -25,6 +26,11 @@ pub(crate) fn log_line(text: impl fmt::Display) {
     let text = format!("{text}\n");
     let _lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Tells of something at a path that cannot be had.
+pub(crate) fn log_problem(path: &str, why: impl fmt::Display) {
+    log_line(format_args!("error: {}", escape(&format!("{path}: {why}"))));
 }
 
 /// Writes the last lines of the process: other threads that have something to say wait until it ends.
@@ -83,6 +89,28 @@ impl JsonLines {
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// The first error of standard output, which ends what is written there.
+#[derive(Debug, Default)]
+pub(crate) struct Broken(Option<io::Error>);
+
+impl Broken {
+    /// Keeps an error, and stops who goes on writing.
+    pub(crate) fn note(&mut self, written: io::Result<()>) -> ControlFlow<()> {
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.0 = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Returns the error that was kept.
+    pub(crate) fn check(self) -> io::Result<()> {
+        self.0.map_or(Ok(()), Err)
     }
 }
 

@@ -59,7 +59,7 @@ impl Visitor for Below<'_> {
     }
 
     fn problem(&mut self, parent: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
-        let Problem::Refused(refused) = problem else { return ControlFlow::Continue(()) };
+        let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
         let path = self.path_of(parent, &refused.name);
         (self.visit)(Event::Problem { path, defect: refused.into() })
     }

@@ -14,7 +14,7 @@ impl Repository {
     pub fn select_version(&self, name: &str, number: u32, incomplete: bool) -> Result<Selection> {
         let snapshots = self.snapshots()?;
         let tracks = Track::named(&snapshots, name)?;
-        let wanted = |snapshot: &&Snapshot| incomplete || snapshot.manifest().incomplete().is_none();
+        let wanted = |snapshot: &&Snapshot| incomplete || snapshot.is_complete();
         let spans = versions(&sightings(self, snapshots.iter().filter(wanted), &tracks));
         let candidates = spans.iter().filter_map(|span| {
             let version = span.version?;

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 
 use kopia_format::directory::{EntryKind, Summary};
 
+use super::here::{Here, walk};
 use super::seen::Seen;
-use super::{Event, Found, Place};
-use crate::tree::{Order, Problem, Visitor, Walk, Walked};
+use super::{Event, Place};
+use crate::tree::{Problem, Visitor, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
 
 /// Finds what is in places of one source and path, newest first, but not in the first of them: each once, in
@@ -27,10 +28,9 @@ pub fn gone(
     let mut run =
         Run { recursive, is_newest: true, seen, there: HashSet::new(), told: HashSet::new(), visit };
     let is_directory = |place: &Place| place.root.kind() == EntryKind::Directory;
-    let walk = Walk::new(repository).order(Order::DepthFirst).read_ahead();
     if is_directory(newest) {
         run.seen.is_new_directory(root, &newest.root);
-        walk.run([(&newest.root, Here { place: 0, path: root })], &mut run)?;
+        walk(repository, 1).run([(&newest.root, Here { place: 0, path: root })], &mut run)?;
     }
     run.is_newest = false;
     let mut roots = Vec::new();
@@ -39,17 +39,7 @@ pub fn gone(
             roots.push((&place.root, Here { place: number, path: root }));
         }
     }
-    // As in a search: of one path, the version of the newest place is visited first.
-    let is_far = repository.contents().is_far() && roots.len() > 1;
-    let walk = if is_far { Walk::new(repository).order(Order::Batches) } else { walk };
-    walk.run(roots, &mut run)
-}
-
-/// What is attached to a directory.
-struct Here {
-    place: usize,
-    /// What stands for its path.
-    path: u64,
+    walk(repository, roots.len()).run(roots, &mut run)
 }
 
 struct Run<V> {
@@ -75,15 +65,9 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
             return ControlFlow::Continue(!self.told.contains(&path));
         }
         if self.told.insert(path) && !entry.is_implied() {
-            let (place, path) = (parent.attached.place, parent.path_of(entry.name()));
-            (self.visit)(Event::Found(Found { place, path, entry: entry.clone() }))?;
+            (self.visit)(parent.found(entry))?;
         }
         ControlFlow::Continue(self.recursive || entry.is_implied())
-    }
-
-    fn tell(&mut self, parent: &Walked<Here>, name: &str, defect: Defect) -> ControlFlow<()> {
-        let (place, path) = (parent.attached.place, parent.path_of(name));
-        (self.visit)(Event::Problem { place, path, defect })
     }
 }
 
@@ -105,7 +89,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
         let goes_on = self.look_at(parent, path, entry)?;
         if let (true, Err(defect)) = (goes_on, way) {
             self.told.insert(path);
-            self.tell(parent, entry.name(), defect)?;
+            (self.visit)(parent.problem(entry.name(), defect))?;
             return ControlFlow::Continue(None);
         }
         let here = Here { place: parent.attached.place, path };
@@ -113,13 +97,8 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
     }
 
     fn problem(&mut self, parent: &mut Walked<Here>, problem: Problem) -> ControlFlow<()> {
-        match problem {
-            Problem::Refused(refused) => {
-                let name = refused.name.clone();
-                self.tell(parent, &name, refused.into())
-            }
-            Problem::Clash(_) | Problem::NotMerged { .. } => ControlFlow::Continue(()),
-        }
+        let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
+        (self.visit)(parent.refused(refused))
     }
 
     fn leave(&mut self, directory: Walked<Here>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
@@ -128,6 +107,6 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
             // What it holds is not known, so nothing below it is gone for sure.
             self.told.insert(directory.attached.path);
         }
-        self.tell(&directory, "", error.into())
+        (self.visit)(directory.problem("", error.into()))
     }
 }

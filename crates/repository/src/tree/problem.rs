@@ -23,6 +23,16 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// Returns what is refused, for walks that take names as they are: they come by nothing else.
+    pub fn refused(self) -> Option<Refused> {
+        match self {
+            Self::Refused(refused) => Some(refused),
+            Self::Clash(_) | Self::NotMerged { .. } => None,
+        }
+    }
+}
+
 /// An entry whose name a walk that folds names takes for that of another one.
 #[derive(Debug)]
 pub struct Clash {

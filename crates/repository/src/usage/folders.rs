@@ -38,8 +38,9 @@ pub struct Folder {
 /// Directories below that are not read where the one above has their totals, as kopia writes them.
 pub fn folders(root: &Entry, depth: usize, visit: impl FnMut(Event) -> ControlFlow<()>) -> ControlFlow<()> {
     let open = Vec::new();
-    let mut run = Run { depth, open, root: root.clone(), visit };
-    Walk::new(root.repository()).order(Order::DepthFirst).read_ahead().run([(root, None)], &mut run)?;
+    let mut run = Run { depth, open, visit };
+    let walk = Walk::new(root.repository()).order(Order::DepthFirst).read_ahead();
+    walk.run([(root, Some(root.clone()))], &mut run)?;
     run.close(0)
 }
 
@@ -47,7 +48,6 @@ struct Run<V> {
     depth: usize,
     /// The directory that is being visited, last, and those that it lies in.
     open: Vec<Folder>,
-    root: Entry,
     visit: V,
 }
 
@@ -78,12 +78,12 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Run<V> {
 }
 
 impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
-    /// The directory itself, but for the root.
+    /// The directory itself, until it is entered.
     type Directory = Option<Entry>;
 
     fn enter(&mut self, directory: &mut Walked<Option<Entry>>) -> ControlFlow<()> {
         self.close(directory.trail.depth())?;
-        let entry = directory.attached.take().unwrap_or_else(|| self.root.clone());
+        let Some(entry) = directory.attached.take() else { return ControlFlow::Continue(()) };
         let is_shown = directory.trail.depth() <= self.depth;
         let path = if is_shown { directory.path_of("") } else { String::new() };
         self.open.push(Folder { path, entry, totals: Totals::default() });
@@ -120,7 +120,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
     }
 
     fn problem(&mut self, parent: &mut Walked<Option<Entry>>, problem: Problem) -> ControlFlow<()> {
-        let Problem::Refused(refused) = problem else { return ControlFlow::Continue(()) };
+        let Some(refused) = problem.refused() else { return ControlFlow::Continue(()) };
         self.tell(parent.path_of(&refused.name), refused.into())
     }
 

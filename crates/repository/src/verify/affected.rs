@@ -108,7 +108,7 @@ impl Visitor for Search<'_> {
 
     fn problem(&mut self, parent: &mut Walked<()>, problem: Problem) -> ControlFlow<()> {
         // Of the others there are none where names are taken as they are.
-        if let Problem::Refused(refused) = problem {
+        if let Some(refused) = problem.refused() {
             let (name, object) = (refused.name.clone(), refused.object);
             self.tell_in(&parent.trail, &name, refused.into(), object);
         }

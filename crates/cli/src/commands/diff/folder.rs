@@ -13,7 +13,7 @@ use super::text;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{escape, log_line};
+use crate::terminal::output::{escape, log_line, log_problem};
 
 /// Compares an entry with a folder, which is taken for the newer side.
 pub(super) fn run(session: &Session, args: &args::Diff, entry: &Entry, path: &Path) -> Result<Exit, Failure> {
@@ -87,7 +87,7 @@ fn show(
     let shown = text::show(report, &change.path, text::read(&file), text::read_local(&here))?;
     if let Err(why) = shown {
         *exit = Exit::Partial;
-        log_line(format_args!("error: {}", escape(&format!("{}: {why}", change.path))));
+        log_problem(&change.path, why);
     }
     ControlFlow::Continue(())
 }

@@ -7,8 +7,9 @@ use kopia_rs::compare::Changes;
 use kopia_rs::{Entry, EntryKind};
 use serde::Serialize;
 
+use crate::commands::entries::letter;
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, Out, count, for_terminal, size};
+use crate::terminal::output::{self, Broken, Out, count, for_terminal, size};
 
 /// One side of a difference.
 #[derive(Debug, Clone, Serialize)]
@@ -79,7 +80,7 @@ pub(super) struct Report {
     /// Whether what is in a folder is told by itself.
     recursive: bool,
     sums: Sums,
-    broken: Option<io::Error>,
+    pub(super) broken: Broken,
 }
 
 impl Side {
@@ -94,11 +95,7 @@ impl Side {
             obj: entry.object().to_string(),
         };
         Self {
-            r#type: match entry.kind() {
-                EntryKind::File => "f",
-                EntryKind::Directory => "d",
-                EntryKind::Symlink => "s",
-            },
+            r#type: letter(entry.kind()).1,
             size: summary.map_or(entry.size(), |summary| number(summary.size)),
             attributes: Some(attributes),
             files: summary.map(|summary| number(summary.files).saturating_add(number(summary.symlinks))),
@@ -117,25 +114,21 @@ impl Side {
 
 impl Report {
     pub(super) fn new(json: bool, summary: bool, recursive: bool) -> Self {
-        Self { out: output::out(), json, summary, recursive, sums: Sums::default(), broken: None }
+        Self {
+            out: output::out(),
+            json,
+            summary,
+            recursive,
+            sums: Sums::default(),
+            broken: Broken::default(),
+        }
     }
 
     /// Prints a difference, and stops where nobody reads on.
     pub(super) fn push(&mut self, row: &Row<'_>) -> ControlFlow<()> {
         self.add(row);
         let written = if self.summary { Ok(()) } else { self.write(row) };
-        self.note(written)
-    }
-
-    /// Keeps the first error of standard output.
-    pub(super) fn note(&mut self, written: io::Result<()>) -> ControlFlow<()> {
-        match written {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                self.broken = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        self.broken.note(written)
     }
 
     fn add(&mut self, row: &Row<'_>) {
@@ -185,14 +178,8 @@ impl Report {
     }
 
     pub(super) fn finish(mut self, exit: Exit) -> Result<Exit, Failure> {
-        let written = match self.broken.take() {
-            Some(error) => Err(error),
-            None => self.sum().and_then(|()| self.out.flush()),
-        };
-        match written.map_err(Failure::output) {
-            Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
-            written => written.map(|()| exit),
-        }
+        let written = std::mem::take(&mut self.broken).check();
+        exit.after(written.and_then(|()| self.sum()).and_then(|()| self.out.flush()))
     }
 
     fn sum(&mut self) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(super) fn show(
         (Ok(Some(old)), Ok(Some(new))) => (old, new),
         (Ok(_), Ok(_)) => {
             let written = writeln!(report.out, "  (too long to be compared line by line)");
-            report.note(written)?;
+            report.broken.note(written)?;
             return ControlFlow::Continue(Ok(()));
         }
         (Err(error), _) | (_, Err(error)) => return ControlFlow::Continue(Err(error.to_string())),
@@ -57,26 +57,25 @@ pub(super) fn show(
     if let Some((program, arguments)) = args::Diff::program() {
         return ControlFlow::Continue(call(report, &program, &arguments, path, &old, &new));
     }
-    let texts = (std::str::from_utf8(&old), std::str::from_utf8(&new));
-    let (Ok(old), Ok(new)) = texts else {
+    let (Some(old), Some(new)) = (text(&old), text(&new)) else {
         let written = writeln!(report.out, "  (no text)");
-        report.note(written)?;
+        report.broken.note(written)?;
         return ControlFlow::Continue(Ok(()));
     };
-    if old.contains('\0') || new.contains('\0') {
-        let written = writeln!(report.out, "  (no text)");
-        report.note(written)?;
-        return ControlFlow::Continue(Ok(()));
-    }
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
     let unified = diff.unified_diff().header(&format!("old/{path}"), &format!("new/{path}")).to_string();
     for line in unified.lines() {
         // Tabs are harmless, and what lines are indented by.
         let pieces: Vec<_> = line.split('\t').map(for_terminal).collect();
         let written = writeln!(report.out, "{}", pieces.join("\t"));
-        report.note(written)?;
+        report.broken.note(written)?;
     }
     ControlFlow::Continue(Ok(()))
+}
+
+/// Takes bytes for a text if they may be one.
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }
 
 /// Has another program compare two files, which it finds in a folder that only this user may read.
@@ -88,11 +87,12 @@ fn call(
     old: &[u8],
     new: &[u8],
 ) -> Result<(), String> {
-    let folder = Folder::make().map_err(|error| format!("no folder for {}: {error}", program.display()))?;
+    let folder = tempfile::Builder::new().prefix("kopia-rs-diff-").tempdir();
+    let folder = folder.map_err(|error| format!("no folder for {}: {error}", program.display()))?;
     // Programs guess by the end of a name what is in a file.
     let extension = Path::new(path).extension().and_then(|end| end.to_str()).unwrap_or("txt");
     let write = |side: &str, bytes: &[u8]| {
-        let file = folder.path.join(format!("{side}.{extension}"));
+        let file = folder.path().join(format!("{side}.{extension}"));
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).open(&file)?.write_all(bytes)?;
         Ok(file)
@@ -103,29 +103,4 @@ fn call(
     // It may fail because the files differ, as diff does.
     let ran = Command::new(program).args(arguments).arg(old).arg(new).stdin(Stdio::null()).status();
     ran.map(drop).map_err(|error| format!("KOPIA_DIFF names {}: {error}", program.display()))
-}
-
-/// A folder that is removed in the end.
-struct Folder {
-    path: std::path::PathBuf,
-}
-
-impl Folder {
-    fn make() -> io::Result<Self> {
-        let process = std::process::id();
-        for number in 0..1000 {
-            let path = std::env::temp_dir().join(format!("kopia-rs-diff-{process}-{number}"));
-            match fs::DirBuilder::new().mode(0o700).create(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return made.map(|()| Self { path }),
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
-    }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::commands::entries::joined;
 use crate::error::{Exit, Failure};
-use crate::terminal::output::{self, Out, escape, log_line};
+use crate::terminal::output::{self, Broken, Out, log_problem};
 use crate::terminal::time;
 
 /// What ncdu knows of an entry.
@@ -47,14 +47,13 @@ impl<'a> Info<'a> {
     }
 }
 
-struct Export<'a> {
+struct Export {
     out: Out,
-    root: &'a Entry,
     name: String,
     /// How many folders are open in the JSON.
     open: usize,
     exit: Exit,
-    broken: Option<io::Error>,
+    broken: Broken,
 }
 
 pub(super) fn run(selection: &Selection) -> Result<Exit, Failure> {
@@ -63,35 +62,23 @@ pub(super) fn run(selection: &Selection) -> Result<Exit, Failure> {
         Some(snapshot) => joined(&snapshot.source().to_string(), &selection.path).into_owned(),
         None => root.object().to_string(),
     };
-    let mut export = Export { out: output::out(), root, name, open: 0, exit: Exit::Complete, broken: None };
+    let mut export =
+        Export { out: output::out(), name, open: 0, exit: Exit::Complete, broken: Broken::default() };
     let version = env!("CARGO_PKG_VERSION");
     let now = time::now().seconds();
     let begun = write!(
         export.out,
         "[1,2,{{\"progname\":\"kopia-rs\",\"progver\":\"{version}\",\"timestamp\":{now}}}"
     );
-    if export.note(begun).is_continue() {
+    if export.broken.note(begun).is_continue() {
         let walk = Walk::new(root.repository()).order(Order::DepthFirst).read_ahead();
-        let _ = walk.run([(root, None)], &mut export);
+        let _ = walk.run([(root, Some(root.clone()))], &mut export);
     }
     let exit = export.exit;
-    match export.finish().map_err(Failure::output) {
-        Err(failure) if exit == Exit::Partial => failure.unless_reader_left().map(|()| exit),
-        written => written.map(|()| exit),
-    }
+    exit.after(export.finish())
 }
 
-impl Export<'_> {
-    fn note(&mut self, written: io::Result<()>) -> ControlFlow<()> {
-        match written {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                self.broken = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
+impl Export {
     /// Closes folders until so many are open.
     fn close(&mut self, depth: usize) -> io::Result<()> {
         while self.open > depth {
@@ -108,39 +95,34 @@ impl Export<'_> {
 
     fn problem(&mut self, path: &str, why: &str) {
         self.exit = Exit::Partial;
-        log_line(format_args!("error: {}", escape(&format!("{path}: {why}"))));
+        log_problem(path, why);
     }
 
     fn finish(mut self) -> io::Result<()> {
-        self.broken.take().map_or(Ok(()), Err)?;
+        std::mem::take(&mut self.broken).check()?;
         self.close(0)?;
         self.out.write_all(b"]\n")?;
         self.out.flush()
     }
 }
 
-impl Visitor for Export<'_> {
-    /// The directory itself, but for the root.
+impl Visitor for Export {
+    /// The directory itself, until it is entered.
     type Directory = Option<Entry>;
 
     fn enter(&mut self, directory: &mut Walked<Option<Entry>>) -> ControlFlow<()> {
         let closed = self.close(directory.trail.depth());
-        self.note(closed)?;
+        self.broken.note(closed)?;
         self.open += 1;
-        let written = match directory.attached.take() {
-            Some(entry) => self.write(",\n[", &Info::of(entry.name(), &entry)),
-            None => {
-                let name = self.name.clone();
-                let info = Info::of(&name, self.root);
-                self.write(",\n[", &info)
-            }
-        };
-        self.note(written)
+        let Some(entry) = directory.attached.take() else { return ControlFlow::Continue(()) };
+        let name = if directory.is_root() { self.name.clone() } else { entry.name().to_owned() };
+        let written = self.write(",\n[", &Info::of(&name, &entry));
+        self.broken.note(written)
     }
 
     fn leaf(&mut self, _: &mut Walked<Option<Entry>>, entry: Entry) -> ControlFlow<()> {
         let written = self.write(",\n", &Info::of(entry.name(), &entry));
-        self.note(written)
+        self.broken.note(written)
     }
 
     fn directory(
@@ -156,7 +138,7 @@ impl Visitor for Export<'_> {
     }
 
     fn problem(&mut self, parent: &mut Walked<Option<Entry>>, problem: Problem) -> ControlFlow<()> {
-        if let Problem::Refused(refused) = problem {
+        if let Some(refused) = problem.refused() {
             Export::problem(self, &parent.path_of(&refused.name), &refused.reason());
         }
         ControlFlow::Continue(())

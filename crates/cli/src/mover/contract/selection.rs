@@ -82,8 +82,7 @@ impl Wanted {
         if all.is_empty() {
             return Found::Nothing;
         }
-        let complete: Vec<_> =
-            all.iter().copied().filter(|one| one.manifest().incomplete().is_none()).collect();
+        let complete: Vec<_> = all.iter().copied().filter(|one| one.is_complete()).collect();
         if complete.is_empty() {
             let reason = all.last().and_then(|newest| newest.manifest().incomplete()).unwrap_or_default();
             let what = count(all.len() as u64, "snapshot is", "snapshots are");

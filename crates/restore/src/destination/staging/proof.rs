@@ -27,8 +27,7 @@ pub(super) fn leave(handle: BorrowedFd<'_>, name: &str) -> io::Result<()> {
 /// Returns whether nothing can be lost by using a directory: it has the proof, or nothing at all, as one that
 /// was just made.
 pub(super) fn is_proven(handle: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
-    let is_empty = others(handle, name)?.is_empty();
-    Ok(is_empty || is_there(handle, name)?)
+    Ok(is_there(handle, name)? || others(handle, name)?.is_empty())
 }
 
 /// A copy that keeps owners may have brought a file of this name; it is not of the directory's owner.
