@@ -11,6 +11,7 @@ use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
 use kopia_rs_benches::operations::{Counters, Operation};
 use nix::mount::{MntFlags, umount2};
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -138,7 +139,7 @@ fn announce(args: &Args) -> io::Result<()> {
 /// Waits for the end, and unmounts if that is asked for.
 fn wait(ends: &Receiver<End>, mut unmounter: SessionUnmounter, mountpoint: &Path) -> Result<()> {
     if let End::Unmounted(result) = ends.recv()? {
-        return Ok(result?);
+        return ended(result);
     }
     // Files that are still open end with this process. Ordinary users need a helper.
     if umount2(mountpoint, MntFlags::MNT_DETACH).is_err() {
@@ -146,12 +147,20 @@ fn wait(ends: &Receiver<End>, mut unmounter: SessionUnmounter, mountpoint: &Path
     }
     loop {
         match ends.recv_timeout(PATIENCE) {
-            Ok(End::Unmounted(result)) => return Ok(result?),
+            Ok(End::Unmounted(result)) => return ended(result),
             Ok(End::Asked) => {}
             Err(_) => {
                 eprintln!("warning: some files were still open");
                 return Ok(());
             }
         }
+    }
+}
+
+/// Takes it for an end that the kernel cut off a request that was on its way as the last file was closed.
+fn ended(result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(Errno::CONNABORTED.raw_os_error()) => Ok(()),
+        result => Ok(result?),
     }
 }

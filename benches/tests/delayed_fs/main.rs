@@ -271,7 +271,9 @@ fn a_signal_unmounts_it_and_there_is_a_table() {
         std::thread::sleep(Duration::from_millis(10));
     }
     drop(open);
-    assert!(mounted.child.wait().unwrap().success());
+    let mut error = String::new();
+    mounted.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert!(mounted.child.wait().unwrap().success(), "{error}");
     let mut table = String::new();
     mounted.output.read_to_string(&mut table).unwrap();
     assert!(table.contains("| CREATE | 1 | 1.00 |") && table.contains("1 files created"), "{table}");
