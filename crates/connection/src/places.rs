@@ -89,7 +89,7 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
     let files = entries.filter_map(|entry| Some(entry.ok()?.path())).take(MOST);
     let is_config = |file: &PathBuf| file.extension().is_some_and(|end| end == "config") && file.is_file();
     let mut files: Vec<_> = files.filter(is_config).collect();
-    files.sort();
+    files.sort_unstable();
     files
 }
 

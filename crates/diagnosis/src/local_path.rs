@@ -133,7 +133,7 @@ fn list(directory: &Path) -> Listing {
             break;
         }
     }
-    names.sort();
+    names.sort_unstable();
     names.truncate(NAMES_SHOWN);
     if names.is_empty() { Listing::Empty } else { Listing::Names(names) }
 }

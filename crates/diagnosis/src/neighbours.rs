@@ -107,7 +107,7 @@ pub fn search(path: &LocalPath, effort: Effort) -> Search {
         let beside = beside(path, &mut budget).into_iter();
         found.extend(beside.map(|(level, path, layout)| (level, Relation::Beside, path, layout)));
     }
-    found.sort_by(|a, b| (a.3, a.0, a.1, &a.2).cmp(&(b.3, b.0, b.1, &b.2)));
+    found.sort_unstable_by(|a, b| (a.3, a.0, a.1, &a.2).cmp(&(b.3, b.0, b.1, &b.2)));
     let more = found.len().saturating_sub(KEPT);
     found.truncate(KEPT);
     let neighbour = |(_, relation, path, layout)| Neighbour { path, relation, layout };

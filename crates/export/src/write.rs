@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::{Error, Outcome, Problem, Result};
 
 /// What stands for lost bytes, as often as needed.
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 12] = [0; 1 << 12];
 
 /// Writes on one thread.
 pub(crate) struct Writer<'s, 'a, 'w> {

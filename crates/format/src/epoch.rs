@@ -81,7 +81,7 @@ pub fn active_set(blobs: &[BlobId]) -> ActiveSet {
     }
     result.missing.extend(gap(expected, result.write_epoch));
     result.blobs = active.into_iter().cloned().collect();
-    result.blobs.sort();
+    result.blobs.sort_unstable();
     result
 }
 

@@ -236,7 +236,7 @@ impl<V: FnMut(Event) -> ControlFlow<()>> Visitor for Run<V> {
             return self.problem(directory.path_of(""), error.into());
         }
         let mut left: Vec<_> = std::mem::take(&mut directory.attached.left).into_iter().collect();
-        left.sort_by(|(one, _), (other, _)| one.cmp(other));
+        left.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         left.iter().try_for_each(|(name, old)| self.removed(directory.path_of(name), old))
     }
 }

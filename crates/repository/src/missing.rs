@@ -62,7 +62,7 @@ impl Repository {
             .map(|(id, contents)| MissingPack { id: id.clone(), contents })
             .filter(|pack| !listed.contains(&pack.id))
             .collect();
-        missing.sort_by(|a, b| a.id.cmp(&b.id));
+        missing.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Ok(missing)
     }
 }

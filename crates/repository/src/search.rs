@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod glob;
 mod gone;
 mod here;
 mod pattern;

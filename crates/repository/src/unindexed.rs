@@ -118,7 +118,7 @@ impl Repository {
             lock(&found).push(described);
         });
         let mut found = into_inner(found);
-        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Ok(found)
     }
 

@@ -120,7 +120,7 @@ impl Plan {
             let name = self.entry.repository().pack_name(pack)?;
             packs.extend(name.map(|name| PackRead::new(name, ranges, bytes)));
         }
-        packs.sort_by(|one, other| one.blob.cmp(&other.blob));
+        packs.sort_unstable_by(|one, other| one.blob.cmp(&other.blob));
         Ok(packs)
     }
 

@@ -267,7 +267,7 @@ impl<'a> Tally<'a> {
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         let sorted = |paths: Mutex<Vec<String>>| {
             let mut paths = lock::into_inner(paths);
-            paths.sort();
+            paths.sort_unstable();
             paths
         };
         let stubs = lock::into_inner(self.stubs);

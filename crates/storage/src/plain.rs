@@ -67,7 +67,7 @@ impl<S: PlainStore> BlobStore for CheckedStore<S> {
         let listed = self.0.list(prefix);
         let mut blobs = listed.map_err(|source| Error::List { place: self.location(), source })?;
         blobs.retain(|blob| blob.id.as_str().starts_with(prefix));
-        blobs.sort_by(|one, other| one.id.cmp(&other.id));
+        blobs.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         Ok(blobs)
     }
 

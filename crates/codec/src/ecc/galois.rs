@@ -1,13 +1,17 @@
 //! Arithmetic in GF(2^8) with the polynomial 0x11D, and interpolation over it.
 //!
-//! Addition is XOR. Products come from one 64 KiB table: a row of it (256 bytes) stays in the first-level
+//! Addition is XOR. Products come from one table of 64 KiB: a row of it (256 bytes) stays in the first-level
 //! cache while a shard is multiplied by one coefficient.
+
+use std::array;
+use std::sync::LazyLock;
 
 /// Powers of the generator 2; `EXP[i]` is 2^i for i in 0..255.
 static EXP: [u8; 255] = exp();
 /// Discrete logarithms to base 2; `LOG[0]` has no meaning and is never read.
 static LOG: [u8; 256] = log();
-static PRODUCT: [[u8; 256]; 256] = product();
+/// Made at the first use: few repositories have error correction, and every command would carry it.
+static PRODUCT: LazyLock<Vec<[u8; 256]>> = LazyLock::new(products);
 
 const fn exp() -> [u8; 255] {
     let mut table = [0; 255];
@@ -33,18 +37,12 @@ const fn log() -> [u8; 256] {
     table
 }
 
-const fn product() -> [[u8; 256]; 256] {
-    let (exp, log) = (exp(), log());
-    let (mut table, mut a) = ([[0; 256]; 256], 1);
-    while a < 256 {
-        let mut b = 1;
-        while b < 256 {
-            table[a][b] = exp[(log[a] as usize + log[b] as usize) % 255];
-            b += 1;
-        }
-        a += 1;
-    }
-    table
+fn products() -> Vec<[u8; 256]> {
+    let product = |a: usize, b: usize| match (a, b) {
+        (0, _) | (_, 0) => 0,
+        _ => EXP[(usize::from(LOG[a]) + usize::from(LOG[b])) % EXP.len()],
+    };
+    (0..256).map(|a| array::from_fn(|b| product(a, b))).collect()
 }
 
 /// Adds `coefficient` × `source` to `target`, byte by byte; a shorter source is padded with zeros.

@@ -84,7 +84,7 @@ impl Repository {
             None => among(self.store(), Step::Files, &names),
             Some(listed) => {
                 let mut blobs: Vec<_> = names.iter().filter_map(|id| listed.get(id).cloned()).collect();
-                blobs.sort_by(|a, b| a.info.id.cmp(&b.info.id));
+                blobs.sort_unstable_by(|a, b| a.info.id.cmp(&b.info.id));
                 ColdBlobs::of(self.store(), Step::Files, blobs)
             }
         }
@@ -140,7 +140,7 @@ impl Repository {
         });
         let held = live.packs().iter().zip(holds).filter(|(_, holds)| *holds).map(|(id, _)| id);
         let mut names: Vec<BlobId> = held.chain(also).cloned().collect();
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         among(self.store(), step, &names)
     }
@@ -166,7 +166,7 @@ fn listed(store: &dyn BlobStore, prefixes: &[&str]) -> Result<Vec<ColdBlob>> {
     for list in lists {
         blobs.extend(list?);
     }
-    blobs.sort_by(|a, b| a.info.id.cmp(&b.info.id));
+    blobs.sort_unstable_by(|a, b| a.info.id.cmp(&b.info.id));
     blobs.dedup_by(|later, earlier| later.info.id == earlier.info.id);
     Ok(blobs)
 }

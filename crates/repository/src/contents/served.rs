@@ -104,7 +104,7 @@ impl Served {
             let next = order.len();
             order.entry(need.content()).or_insert(next);
         }
-        located.sort_by_key(|need| order[&need.content()]);
+        located.sort_unstable_by_key(|need| order[&need.content()]);
         let needs = same(located).map(|same| {
             let longest = same.iter().map(|need| need.location().plain_length()).max();
             (Expected { content: same[0].content(), length: longest.unwrap_or_default() }, same.len())

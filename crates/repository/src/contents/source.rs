@@ -71,7 +71,7 @@ impl Source {
 
     pub(super) fn sort_groups(&self, groups: &mut [u32]) {
         match self {
-            Self::Packs(packs) => groups.sort_by_key(|&group| packs.pack_name(group)),
+            Self::Packs(packs) => groups.sort_unstable_by_key(|&group| packs.pack_name(group)),
             Self::Server(_) => groups.sort_unstable(),
         }
     }

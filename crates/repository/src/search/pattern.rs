@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use globset::GlobBuilder;
 use regex::{Regex, RegexBuilder};
+
+use super::glob;
 
 /// The most memory that a compiled pattern takes, in bytes.
 const MAX_COMPILED: usize = 8 << 20;
@@ -41,10 +42,9 @@ impl Pattern {
     /// # Errors
     /// [`BadPattern`], such as for a bracket that is not closed.
     pub fn glob(text: &str, ignore_case: bool) -> Result<Self, BadPattern> {
-        let build = |text: &str| {
-            let glob = GlobBuilder::new(text).literal_separator(true).build();
-            let glob = glob.map_err(|error| BadPattern(error.to_string()))?;
-            compile(&of_characters(glob.regex()), ignore_case)
+        let build = |glob: &str| {
+            let regex = glob::to_regex(glob);
+            compile(&regex.map_err(|why| BadPattern(format!("the glob '{text}' {why}")))?, ignore_case)
         };
         let text = text.strip_suffix('/').unwrap_or(text);
         Ok(Self(match text.strip_prefix('/') {
@@ -76,32 +76,6 @@ fn compile(regex: &str, ignore_case: bool) -> Result<Regex, BadPattern> {
     built.map_err(|error| BadPattern(error.to_string()))
 }
 
-/// Makes a regular expression of characters of one of bytes, as `globset` has them: there `?` is one byte, and
-/// letters outside ASCII are written byte by byte, as in `\xc3\xa4`.
-fn of_characters(regex: &str) -> String {
-    let digit = |digit: &u8| char::from(*digit).to_digit(16).unwrap_or_default() as u8;
-    // Folders may have line breaks in their names.
-    let mut bytes = b"(?s)".to_vec();
-    let mut rest = regex.strip_prefix("(?-u)").unwrap_or(regex).as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = match (first, after) {
-            (b'\\', [b'x', high, low, after @ ..]) => {
-                bytes.push(digit(high) << 4 | digit(low));
-                after
-            }
-            (b'\\', [escaped, after @ ..]) => {
-                bytes.extend([b'\\', *escaped]);
-                after
-            }
-            _ => {
-                bytes.push(*first);
-                after
-            }
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,13 +97,31 @@ mod tests {
             ("/d/**", &["d/a", "d/e/a", "d/e\n/a"], &["x/d/a"]),
             ("docs/", &["docs", "x/docs"], &["docs/a"]),
             ("a\\*", &["a*"], &["ab"]),
+            ("d/**/a", &["d/a", "d/x/y/a", "x/d/a"], &["d/xa", "da"]),
+            ("a**", &["ab", "x/a"], &["a/b"]),
+            ("[]a-]x[!]/]", &["]xb", "-xb", "ax-"], &["bxb", "ax]"]),
+            ("d[/.]a", &["d.a"], &["d/a"]),
+            ("{a,{b,c}?}.(x)", &["a.(x)", "bx.(x)", "cx.(x)"], &["b.(x)", "a.x"]),
+            ("/**", &["a", "d/a"], &[]),
+            ("/**/**", &["a", "d/a"], &[]),
+            ("{,x}y", &["y", "xy"], &["xxy"]),
         ] {
             let pattern = Pattern::glob(glob, false).unwrap();
             yes.iter().for_each(|path| assert!(is_match(&pattern, path), "{glob} {path}"));
             no.iter().for_each(|path| assert!(!is_match(&pattern, path), "{glob} {path}"));
         }
         assert!(is_match(&Pattern::glob("*.TXT", true).unwrap(), "a.txt"));
-        assert!(Pattern::glob("a[", false).unwrap_err().to_string().contains("a["));
+        assert!(is_match(&Pattern::glob("[à-ü].TXT", true).unwrap(), "Ä.txt"));
+        for (glob, why) in [
+            ("a[", "the glob 'a[' has a '[' that is not closed"),
+            ("/[]", "the glob '/[]' has a '[' that is not closed"),
+            ("{a", "the glob '{a' has a '{' that is not closed"),
+            ("a}", "the glob 'a}' has a '}' that was not opened"),
+            ("a\\", "the glob 'a\\' ends after a '\\'"),
+            ("[z-a]", "the glob '[z-a]' has a range that ends before it begins, 'z-a'"),
+        ] {
+            assert_eq!(Pattern::glob(glob, false).unwrap_err().to_string(), why);
+        }
     }
 
     #[test]

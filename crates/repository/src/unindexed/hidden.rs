@@ -78,7 +78,7 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
         }
     });
     let (states, mut unread) = into_inner(found);
-    unread.sort();
+    unread.sort_unstable();
     let known: HashSet<&str> = snapshots.iter().map(|snapshot| snapshot.id()).collect();
     let deleted: HashSet<&ManifestId> = snapshots.tombstones().iter().collect();
     // The last state of each counts, wherever it lies: a pack may hide that a snapshot was deleted.
@@ -102,7 +102,7 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
                 is_expected: pack.is_expected(),
             })
             .collect();
-    snapshots.sort_by(|a, b| b.start_time.cmp(&a.start_time).then_with(|| a.id.cmp(&b.id)));
+    snapshots.sort_unstable_by(|a, b| b.start_time.cmp(&a.start_time).then_with(|| a.id.cmp(&b.id)));
     Hidden { snapshots, unread }
 }
 

@@ -296,7 +296,7 @@ mod tests {
         let lock = open(&dir.path().join(running));
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
         let sorted = |mut kept: Kept| {
-            kept.restores.sort();
+            kept.restores.sort_unstable();
             kept
         };
         let expected = Kept { mounts: Vec::new(), restores: vec!["tree/a".into(), "tree/b".into()] };

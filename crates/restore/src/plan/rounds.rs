@@ -249,7 +249,7 @@ impl Planner<'_> {
             Postponed::Directory(_) => false,
         });
         let mut mixed: Vec<String> = waiting.iter().filter_map(Postponed::mixed).collect();
-        mixed.sort();
+        mixed.sort_unstable();
         mixed.truncate(MOST_MIXED);
         self.context.crew.give_up(Error::NoRoom {
             target: destination.target.path.clone(),

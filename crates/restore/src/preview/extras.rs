@@ -131,8 +131,8 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
                 }
             }
         }
-        self.preview.mounts_kept.sort();
-        self.preview.restores_kept.sort();
+        self.preview.mounts_kept.sort_unstable();
+        self.preview.restores_kept.sort_unstable();
     }
 
     fn note_kept(&mut self, kept: Kept) {
