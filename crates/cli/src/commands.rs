@@ -1,21 +1,16 @@
 //! One module for each command.
 
+#[cfg(feature = "browse")]
+mod browse;
 mod cat;
 mod connections;
-mod diff;
 mod doctor;
-mod du;
 mod entries;
+#[cfg(feature = "export")]
 mod export;
-mod find;
-mod found;
-mod gone;
-mod log;
 mod ls;
-mod packs;
 pub(crate) mod restore;
 mod snapshots;
-mod stats;
 mod status;
 mod verify;
 
@@ -30,15 +25,19 @@ use crate::error::{Exit, Failure};
 use crate::session::{Choice, Session};
 use crate::terminal::signals::Interrupt;
 
+/// What a command does once the repository is open.
+type Work<'a> = &'a dyn Fn(&Session) -> Result<Exit, Failure>;
+
 /// Carries out what was asked for.
 pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failure> {
     let global = &args.global;
     let Some(command) = &args.command else { return alone(args) };
     let pattern = match command {
         Command::Cat(_) => "cat WHAT",
-        Command::Diff(_) => "diff WHAT OTHER",
-        Command::Find(_) => "find PATTERN WHAT",
+        #[cfg(feature = "browse")]
+        Command::Browse(command) => browse::pattern(command),
         Command::Restore(_) => "restore WHAT TARGET",
+        #[cfg(feature = "export")]
         Command::Export(_) => "export WHAT FILE",
         Command::Verify(_) => "verify WHAT",
         _ => "ls WHAT",
@@ -46,7 +45,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
     // What lies in a cache says nothing of the repository.
     let is_verified = matches!(command, Command::Verify(_));
     let uncached = is_verified.then(|| Global { cache: None, ..global.clone() });
-    let with = |work: &dyn Fn(&Session) -> Result<Exit, Failure>| {
+    let with = |work: Work<'_>| {
         let session = Session::open(uncached.as_ref().unwrap_or(global), pattern)?;
         work(&session).map(|exit| session.conclude(exit))
     };
@@ -55,16 +54,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Status => with(&|session| status::run(session)),
         Command::Snapshots(args) => with(&|session| snapshots::run(session, args)),
         Command::Ls(args) => with(&|session| ls::run(session, args)),
-        Command::Log(args) => with(&|session| log::run(session, args)),
-        Command::Diff(args) => with(&|session| diff::run(session, args)),
-        Command::Gone(args) => with(&|session| gone::run(session, args)),
-        Command::Du(args) => with(&|session| du::run(session, args)),
-        Command::Stats(args) => with(&|session| stats::run(session, args)),
-        Command::Packs(args) => with(&|session| packs::run(session, args)),
-        Command::Find(args) => {
-            let query = find::query(args)?;
-            with(&|session| find::run(session, args, &query))
-        }
+        #[cfg(feature = "browse")]
+        Command::Browse(command) => browse::run(command, &with),
         Command::Cat(_) if args.global.json => {
             Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
         }
@@ -73,6 +64,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
             restore::target::refuse_stream(&args.target)?;
             with(&|session| restore::run(session, args, interrupt))
         }
+        #[cfg(feature = "export")]
         Command::Export(args) => {
             let format = export::format(args)?;
             with(&|session| export::run(session, args, format, interrupt))

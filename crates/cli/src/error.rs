@@ -4,7 +4,6 @@
 //! exit codes are decided here alone.
 
 use std::io;
-use std::path::Path;
 
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
@@ -78,19 +77,8 @@ impl Failure {
         Self { kind: Kind::Later, ..Self::failed(message) }
     }
 
-    /// Makes the failure of a restore that a signal ended.
-    pub(crate) fn stopped(signal: i32, percent: Option<u64>, unfinished: &Path) -> Self {
-        let percent = percent.map(|percent| format!(" at {percent} %")).unwrap_or_default();
-        let (signal_name, unfinished) = (signals::name(signal), unfinished.display());
-        let message = format!(
-            "{signal_name}: stopped{percent}; run the same command again to go on from there; \
-             what was done lies in {unfinished}"
-        );
-        Self { kind: Kind::Stopped(signal), ..Self::failed(message) }
-    }
-
-    /// Makes the failure of an export that a signal ended; `left` says what there is of the archive.
-    pub(crate) fn export_stopped(signal: i32, percent: Option<u64>, left: &str) -> Self {
+    /// Makes the failure of what a signal ended; `left` says what there is of it.
+    pub(crate) fn stopped(signal: i32, percent: Option<u64>, left: &str) -> Self {
         let percent = percent.map(|percent| format!(" at {percent} %")).unwrap_or_default();
         let message = format!("{}: stopped{percent}; {left}", signals::name(signal));
         Self { kind: Kind::Stopped(signal), ..Self::failed(message) }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kopia_rs::export::{Format, Options};
 
-use super::values::{about_format, one_of};
+use super::values::one_of;
 use super::what::What;
 
 /// Headings in the help.
@@ -83,4 +83,14 @@ pub(crate) struct Export {
     /// Compare every content with its hash; the encryption authenticates it in any case.
     #[arg(help_heading = SPEED, hide_short_help = true, long)]
     pub(crate) verify_hashes: bool,
+}
+
+fn about_format(format: &Format) -> &'static str {
+    match format {
+        Format::Tar => "Not compressed",
+        Format::TarZst => "Compressed by zstd",
+        Format::TarGz => "Compressed by gzip",
+        Format::Zip => "Times in seconds; the list of entries is kept in memory to the end",
+        _ => "",
+    }
 }

@@ -5,8 +5,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::terminal::output::log_line;
 
+/// Words that mean the same, with what to use instead.
+type Answer = (&'static [&'static str], &'static str);
+
 /// Commands, each with what to use instead.
-const COMMANDS: [(&[&str], &str); 12] = [
+const COMMANDS: &[Answer] = &[
     (
         &["snapshot", "snap", "list", "sources"],
         "`kopia-rs snapshots` lists snapshots; `restore`, `verify` and `ls` are commands of their own",
@@ -45,8 +48,19 @@ const COMMANDS: [(&[&str], &str); 12] = [
     ),
 ];
 
+/// Commands that this build was made without.
+const LEFT_OUT: &[Answer] = &[
+    #[cfg(not(feature = "browse"))]
+    (
+        &["find", "log", "gone", "diff", "du", "stats", "packs"],
+        "this build is without it; the feature `browse` adds it",
+    ),
+    #[cfg(not(feature = "export"))]
+    (&["export"], "this build is without it; the feature `export` adds it"),
+];
+
 /// Options, each with what to use instead.
-const OPTIONS: [(&[&str], &str); 8] = [
+const OPTIONS: &[Answer] = &[
     (
         &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
         "there is none yet; restore the folders that are wanted one by one",
@@ -99,13 +113,13 @@ pub(crate) fn exit(error: Error) -> ! {
 }
 
 fn hint(error: &Error) -> Option<&'static str> {
-    let (kind, words): (_, &[(&[&str], &str)]) = match error.kind() {
-        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, &COMMANDS),
-        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, &OPTIONS),
+    let (kind, words): (_, &[&[Answer]]) = match error.kind() {
+        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, &[LEFT_OUT, COMMANDS]),
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, &[OPTIONS]),
         _ => return None,
     };
     let Some(ContextValue::String(word)) = error.get(kind) else { return None };
-    words.iter().find(|(names, _)| names.contains(&&**word)).map(|(_, hint)| *hint)
+    words.iter().copied().flatten().find(|(names, _)| names.contains(&&**word)).map(|(_, hint)| *hint)
 }
 
 #[cfg(test)]
@@ -134,6 +148,10 @@ mod tests {
             ("status --use-keyring", "the key ring is asked"),
             ("status --bucket x", "s3://bucket/prefix"),
             ("snapshots --flat", "leave it out"),
+            #[cfg(not(feature = "browse"))]
+            ("find x", "the feature `browse`"),
+            #[cfg(not(feature = "export"))]
+            ("export latest", "the feature `export`"),
         ] {
             assert!(hint_of(arguments).is_some_and(|hint| hint.contains(answer)), "{arguments}");
         }

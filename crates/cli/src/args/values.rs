@@ -4,7 +4,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use kopia_rs::export::Format;
 use kopia_rs::restore::{self, Existing, PageCache};
 use kopia_rs::storage::{IoMode, ThawSpeed};
 
@@ -29,21 +28,6 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Parses a size in bytes: a number, and a unit as sizes are shown with (k, M, G, T: powers of 1000), or as
-/// memory is counted (Ki, Mi, Gi, Ti: powers of 1024).
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no size: write 500, 20k, 1.5M, 2G, or 2GiB for powers of 1024");
-    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let unit = unit.trim_start().to_ascii_lowercase();
-    let unit = unit.strip_suffix('b').unwrap_or(&unit);
-    let (letter, base) = unit.strip_suffix('i').map_or((unit, 1000_f64), |letter| (letter, 1024.0));
-    let power = ["", "k", "m", "g", "t", "p"].iter().position(|known| *known == letter).ok_or_else(wrong)?;
-    // Above 2^53 no file is counted to the byte.
-    Ok((number * base.powi(power as i32)).round() as u64)
-}
-
 /// Parses an option that takes one of a few names, each with what it does.
 pub(super) fn one_of<T>(
     values: &'static [(&str, T)],
@@ -61,16 +45,6 @@ pub(super) fn about_io(mode: &IoMode) -> &'static str {
         IoMode::Auto => "The fastest way as measured; today that is pread",
         IoMode::Map => "Map packs into memory on local file systems, pread elsewhere",
         IoMode::Pread => "Read with pread, never map",
-    }
-}
-
-pub(super) fn about_format(format: &Format) -> &'static str {
-    match format {
-        Format::Tar => "Not compressed",
-        Format::TarZst => "Compressed by zstd",
-        Format::TarGz => "Compressed by gzip",
-        Format::Zip => "Times in seconds; the list of entries is kept in memory to the end",
-        _ => "",
     }
 }
 
@@ -112,25 +86,6 @@ pub(super) fn about_page_cache(page_cache: &PageCache) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn sizes_have_units() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("500", 500),
-            ("20k", 20_000),
-            ("1.5MB", 1_500_000),
-            ("2 GB", 2_000_000_000),
-            ("2GiB", 2 << 30),
-            ("1Ki", 1024),
-            ("7b", 7),
-        ] {
-            assert_eq!(super::bytes(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "k", "-1", "1x", "1.2.3", "1ii", "i"] {
-            assert!(super::bytes(text).is_err(), "{text}");
-        }
-    }
-
     #[test]
     fn names_are_taken_as_kopia_stores_them() {
         assert_eq!(super::stored("ä/b".as_bytes()), "ä/b");

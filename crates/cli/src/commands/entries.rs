@@ -1,6 +1,5 @@
 //! Lines of entries, as `ls` and `find` print them.
 
-use std::borrow::Cow;
 use std::io;
 
 use kopia_rs::{Entry, EntryKind, Error};
@@ -126,13 +125,4 @@ pub(super) fn mode(entry: &Entry) -> String {
         });
     }
     text
-}
-
-/// Joins paths that may be empty.
-pub(super) fn joined<'p>(above: &'p str, below: &'p str) -> Cow<'p, str> {
-    match (above, below) {
-        ("", path) | (path, "") => path.into(),
-        (above, below) if above.ends_with('/') => format!("{above}{below}").into(),
-        (above, below) => format!("{above}/{below}").into(),
-    }
 }

@@ -90,7 +90,7 @@ pub(super) fn run(
     let reported = progress.finish();
     let outcome = exported.map_err(|error| match (error, interrupt.signal()) {
         (export::Error::Stopped, Some(signal)) => {
-            Failure::export_stopped(signal, percent, destination.left_behind())
+            Failure::stopped(signal, percent, destination.left_behind())
         }
         (export::Error::Output { source }, _) => destination.failure(&source),
         (error, _) => error.into(),

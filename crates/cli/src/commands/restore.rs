@@ -65,7 +65,10 @@ pub(crate) fn run(
     let reported = progress.finish();
     let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {
         (restore::Error::Stopped { unfinished }, Some(signal)) => {
-            Failure::stopped(signal, percent, unfinished)
+            let done = unfinished.display();
+            let left =
+                format!("run the same command again to go on from there; what was done lies in {done}");
+            Failure::stopped(signal, percent, &left)
         }
         _ => error.into(),
     })?;

@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use kopia_rs::EntryKind;
 
-use super::values::{as_stored, bytes};
-use super::what::What;
+use super::What;
+use super::as_stored;
 use crate::terminal::time::When;
 
 /// Headings in the help.
@@ -89,5 +89,42 @@ impl Find {
     /// Returns where to look, each as other commands take one; nothing stands for all snapshots.
     pub(crate) fn each(&self) -> impl Iterator<Item = What> {
         What { at: self.at.clone(), incomplete: self.incomplete, ..What::default() }.each(&self.what)
+    }
+}
+
+/// Parses a size in bytes: a number, and a unit as sizes are shown with (k, M, G, T: powers of 1000), or as
+/// memory is counted (Ki, Mi, Gi, Ti: powers of 1024).
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no size: write 500, 20k, 1.5M, 2G, or 2GiB for powers of 1024");
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let unit = unit.strip_suffix('b').unwrap_or(&unit);
+    let (letter, base) = unit.strip_suffix('i').map_or((unit, 1000_f64), |letter| (letter, 1024.0));
+    let power = ["", "k", "m", "g", "t", "p"].iter().position(|known| *known == letter).ok_or_else(wrong)?;
+    // Above 2^53 no file is counted to the byte.
+    Ok((number * base.powi(power as i32)).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("500", 500),
+            ("20k", 20_000),
+            ("1.5MB", 1_500_000),
+            ("2 GB", 2_000_000_000),
+            ("2GiB", 2 << 30),
+            ("1Ki", 1024),
+            ("7b", 7),
+        ] {
+            assert_eq!(super::bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "k", "-1", "1x", "1.2.3", "1ii", "i"] {
+            assert!(super::bytes(text).is_err(), "{text}");
+        }
     }
 }

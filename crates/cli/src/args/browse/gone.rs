@@ -1,6 +1,6 @@
 //! The options of `gone`.
 
-use super::values::as_stored;
+use super::as_stored;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Gone {

@@ -1,7 +1,7 @@
 //! The options of `du`, `stats` and `packs`.
 
-use super::values::as_stored;
-use super::what::What;
+use super::What;
+use super::as_stored;
 use crate::terminal::time::When;
 
 #[derive(Debug, clap::Args)]

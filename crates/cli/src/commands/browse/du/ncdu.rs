@@ -9,7 +9,7 @@ use kopia_rs::tree::{Order, Problem, Visitor, Walk, Walked};
 use kopia_rs::{Defect, Entry, EntryKind, Error, Summary, Trail};
 use serde::Serialize;
 
-use crate::commands::entries::joined;
+use crate::commands::browse::joined;
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, Broken, Out, log_problem};
 use crate::terminal::time;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::values::as_stored;
-use super::what::What;
+use super::What;
+use super::as_stored;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Diff {

@@ -9,7 +9,8 @@ use kopia_rs::diagnosis::text::chain;
 use kopia_rs::search::{Event, Found, Place};
 use serde::Serialize;
 
-use super::entries::{self, Style, joined};
+use super::entries::{self, Style};
+use super::joined;
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, Broken, JsonLines, Out, for_terminal, log_problem};
 use crate::terminal::time;
