@@ -9,6 +9,7 @@ use kopia_repository::Repository;
 use kopia_repository::contents::{Fetcher, Steps};
 
 use super::bytes::Bytes;
+use super::large::Copies;
 use super::writers::Writers;
 use crate::destination::folding::Folding;
 use crate::destination::metadata::probe::ProbedDefaults;
@@ -31,6 +32,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) fetcher: Fetcher<'a, Batch>,
     pub(crate) checks: Arc<Checks>,
     pub(super) writers: Writers,
+    /// Memory for pieces of large files that wait for another worker.
+    pub(super) copies: Copies,
     pub(crate) tally: &'a Tally<'a>,
     pub(crate) options: &'a Options,
     pub(crate) target: &'a Target,
@@ -69,6 +72,7 @@ impl<'a> Shared<'a> {
             fetcher: repository.contents().fetcher(options.read_ahead),
             checks: Arc::default(),
             writers: Writers::new(open_files.writers, options.writers.map(NonZeroUsize::get)),
+            copies: Copies::new(open_files.workers),
             clones: AtomicBool::new(true),
             incomplete: IncompleteFiles::new(incomplete),
             read_at_least: read_at_least(options),

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::context::{AbortOnPanic, Shared};
 use super::is_fatal;
-use super::writers::{self, Gauge, StepDone, Task, Work, units};
+use super::writers::{self, Gauge, Task, Work, units};
 use crate::Durability;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::InTarget;
@@ -24,6 +24,7 @@ use crate::destination::naming::{Made, refusal};
 use crate::destination::partial;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::{Batch, ContentRef, Step};
+use crate::plan::checks::StepDone;
 use crate::plan::items::{Chore, Item, SmallEntry};
 use crate::plan::room::{Finished, Postponed};
 use crate::reason::Reason;
@@ -42,6 +43,10 @@ pub(crate) struct Worker<'a> {
     gauge: Option<Gauge>,
     /// Whether what was written last had to wait for other workers rather than for the target.
     pub(super) waited_for_others: bool,
+    /// How many units were written last for other workers.
+    pub(super) units_of_others: f64,
+    /// The step that is worked on; writers have none.
+    pub(super) step: Option<Arc<StepDone>>,
 }
 
 /// How many directories a writer keeps open: the one that it writes in, and the one above.
@@ -69,6 +74,8 @@ impl<'a> Worker<'a> {
             compared: Vec::new(),
             gauge: None,
             waited_for_others: false,
+            units_of_others: 0.0,
+            step: None,
             in_target: InTarget::default(),
         }
     }
@@ -93,12 +100,14 @@ impl<'a> Worker<'a> {
             }
             let ahead = task.fetched.take();
             let step = Arc::new(StepDone(shared.checks.clone()));
+            worker.step = Some(step.clone());
             let part = Part { batch: &task.batch, step: &step, start_writer: &start_writer };
             match task.batch.step(task.number) {
                 Step::Read(read) => worker.read(&mut decoder, &part, read, ahead),
                 Step::Check(range) => range.for_each(|number| worker.do_part(&part, Work::Check(number))),
                 Step::Chores(range) => range.for_each(|number| worker.do_part(&part, Work::Chore(number))),
             }
+            worker.step = None;
             shared.fetcher.done(&task, &mut worker.buffer);
         }
     }
@@ -109,8 +118,9 @@ impl<'a> Worker<'a> {
         let mut worker = Self::new(shared, WRITERS_DIRECTORIES);
         let mut done = None;
         while let Some((lane, task)) = shared.writers.take(done) {
+            worker.units_of_others = 0.0;
             worker.work(&task.batch, &task.work);
-            done = Some((lane, units(task.bytes())));
+            done = Some((lane, units(task.bytes()) + worker.units_of_others));
         }
     }
 
@@ -183,8 +193,9 @@ impl<'a> Worker<'a> {
     fn measured(&mut self, bytes: usize, write: impl FnOnce(&mut Self)) {
         let begun = Instant::now();
         self.waited_for_others = false;
+        self.units_of_others = 0.0;
         write(self);
-        let units = units(bytes);
+        let units = units(bytes) + self.units_of_others;
         if self.waited_for_others {
             // It says nothing of the target.
         } else if self.shared.writers.are_on() {

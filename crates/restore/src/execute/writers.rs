@@ -21,7 +21,7 @@ use self::ramp::Ramp;
 use crate::destination::directory::Directory;
 use crate::lock;
 use crate::plan::batch::{Batch, ContentRef};
-use crate::plan::checks::Checks;
+use crate::plan::checks::StepDone;
 use crate::plan::items::{Chore, Item};
 
 /// The most that waits for writers: the more directories it is in, the better writers can spread. A content of
@@ -49,15 +49,6 @@ pub(super) struct Task {
     pub(super) work: Work,
     /// Held until the task is done.
     pub(super) _step: Arc<StepDone>,
-}
-
-/// Tells the planner that a step is done, once nobody holds it any more.
-pub(super) struct StepDone(pub(super) Arc<Checks>);
-
-impl Drop for StepDone {
-    fn drop(&mut self) {
-        self.0.done();
-    }
 }
 
 impl Task {

@@ -5,7 +5,7 @@
 //! as well, once all of them have been decoded. So the planner ends only when no part of a batch is out any
 //! more.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use kopia_repository::object::Extent;
 
@@ -103,5 +103,14 @@ impl Checks {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         lock::lock(&self.state)
+    }
+}
+
+/// Tells the planner that a step is done, once nobody holds it any more.
+pub(crate) struct StepDone(pub(crate) Arc<Checks>);
+
+impl Drop for StepDone {
+    fn drop(&mut self) {
+        self.0.done();
     }
 }

@@ -13,12 +13,14 @@ use crate::destination::compare::{open_file, size};
 use crate::destination::large::Handle;
 use crate::destination::leftover::Leftover;
 use crate::destination::{handles, let_write};
+use crate::execute::writers::units;
 use crate::execute::{Worker, is_fatal};
 use crate::lock;
 use crate::plan::batch::ContentRef;
 use crate::plan::items::Item;
 use crate::plan::items::LargeFile;
 use crate::plan::items::SmallEntry;
+use crate::plan::items::large::turn::Waiting;
 use crate::reason::Reason;
 use crate::shard;
 
@@ -32,6 +34,11 @@ impl Worker<'_> {
     ) {
         match plain {
             Ok(_) if file.found_no_room() || file.waits_for_others(used) => {}
+            Ok(bytes) if self.leave_piece(file, bytes, used.offset) => {
+                // It says nothing of the target.
+                self.waited_for_others = true;
+                return;
+            }
             Ok(bytes) => {
                 if self.write_piece(file, bytes, used.offset) {
                     self.shared.tally.written(bytes.len() as u64);
@@ -168,8 +175,44 @@ impl Worker<'_> {
         Some(new)
     }
 
-    /// Writes bytes of a file; returns whether that could be done.
-    fn write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> bool {
+    /// Leaves a copy of a piece to another worker that writes the file at this time; returns whether it did.
+    ///
+    /// Where writers write, as many as possible are to do so at once.
+    fn leave_piece(&self, file: &LargeFile, bytes: &[u8], offset: u64) -> bool {
+        let Some(step) = &self.step else { return false };
+        if self.shared.writers.are_on() || !file.turn.is_taken() {
+            return false;
+        }
+        let Some(bytes) = self.shared.copies.copy(bytes) else { return false };
+        match file.turn.leave(Waiting { bytes, offset, step: step.clone() }) {
+            None => true,
+            Some(unwanted) => {
+                self.shared.copies.give_back(unwanted.bytes);
+                false
+            }
+        }
+    }
+
+    /// Writes bytes of a file, and what others leave meanwhile; returns whether the first could be done.
+    fn write_piece(&mut self, file: &Arc<LargeFile>, bytes: &[u8], offset: u64) -> bool {
+        let mut writing = file.turn.begin();
+        let written = self.write_own_piece(file, bytes, offset);
+        while let Some(Waiting { bytes, offset, step }) = writing.next() {
+            if !self.shared.stopped() {
+                if !file.found_no_room() && self.write_own_piece(file, &bytes, offset) {
+                    self.shared.tally.written(bytes.len() as u64);
+                }
+                self.units_of_others += units(bytes.len());
+                self.large_file_one_done(file);
+            }
+            self.shared.copies.give_back(bytes);
+            drop(step);
+        }
+        self.waited_for_others |= writing.shared;
+        written
+    }
+
+    fn write_own_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> bool {
         match self.try_write_piece(file, bytes, offset) {
             Ok(()) => {
                 file.there.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -193,8 +236,6 @@ impl Worker<'_> {
 
     fn try_write_piece(&mut self, file: &LargeFile, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.changed.store(true, Ordering::Relaxed);
-        let writing = file.write();
-        self.waited_for_others |= writing.shared;
         loop {
             // Many threads write at once; only making the file is for one.
             let handle = lock::read(&file.handle);

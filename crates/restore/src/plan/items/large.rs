@@ -1,5 +1,7 @@
 //! A file of several contents, written piece by piece by whoever has them: what all know of it.
 
+pub(crate) mod turn;
+
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,6 +9,7 @@ use std::sync::{Mutex, RwLock};
 
 use kopia_repository::object::Extent;
 
+use self::turn::Turn;
 use super::SmallEntry;
 use crate::decide::existing::Candidates;
 use crate::destination::handles;
@@ -31,8 +34,8 @@ pub(crate) struct LargeFile {
     pub(crate) reused: AtomicU64,
     /// Whether any piece was written.
     pub(crate) changed: AtomicBool,
-    /// How many write a piece at this time.
-    writing: AtomicU64,
+    /// Who writes pieces at this time, and what is left to them.
+    pub(crate) turn: Turn,
     /// Pieces in which the target's own file differs.
     ///
     /// Those that are decoded so far, if it is changed in place.
@@ -41,20 +44,6 @@ pub(crate) struct LargeFile {
     /// Whether the disk was full when some of it was written: then all of it is tried again.
     pub(crate) no_room: AtomicBool,
     failed: Mutex<Failed>,
-}
-
-/// A piece that is being written.
-pub(crate) struct Writing<'f> {
-    writing: &'f AtomicU64,
-    /// Whether others wrote pieces of the same file when this one began: systems let them wait for one
-    /// another.
-    pub(crate) shared: bool,
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        self.writing.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// What is known of the target's own file, as long as it is only read.
@@ -97,18 +86,12 @@ impl LargeFile {
             there: AtomicU64::default(),
             reused: AtomicU64::default(),
             changed: AtomicBool::default(),
-            writing: AtomicU64::default(),
+            turn: Turn::default(),
             decoded: Mutex::default(),
             compared: Mutex::default(),
             no_room: AtomicBool::default(),
             failed: Mutex::default(),
         }
-    }
-
-    /// Notes that a piece is written until what is returned is dropped, and whether others are.
-    pub(crate) fn write(&self) -> Writing<'_> {
-        let shared = self.writing.fetch_add(1, Ordering::Relaxed) > 0;
-        Writing { writing: &self.writing, shared }
     }
 
     /// Notes that a piece ends somewhere, whoever writes it.
