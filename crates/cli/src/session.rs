@@ -6,6 +6,7 @@ mod gaps;
 pub(crate) mod key_ring;
 pub(crate) mod needed;
 mod opening;
+mod owners;
 
 use std::cell::Cell;
 

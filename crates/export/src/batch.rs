@@ -8,6 +8,7 @@ use kopia_format::stub::Stub;
 use kopia_format::{ContentId, Timestamp};
 use kopia_repository::contents::{ContentLocation, Contents, Located, ReadStep, Steps};
 use kopia_repository::object::Extent;
+use kopia_repository::owners::Owners;
 use kopia_repository::{Defect, Entry};
 
 use crate::Problem;
@@ -34,9 +35,11 @@ pub(crate) struct Attributes {
     pub(crate) modified: Timestamp,
 }
 
-impl From<&Entry> for Attributes {
-    fn from(entry: &Entry) -> Self {
-        Self { mode: entry.mode() & 0o7777, owner: entry.owner(), modified: entry.modified() }
+impl Attributes {
+    /// Returns what is said of an entry that belongs to whom `owners` say.
+    pub(crate) fn of(entry: &Entry, owners: &Owners) -> Self {
+        let (mode, modified) = (owners.mode(entry) & 0o7777, entry.modified());
+        Self { mode, owner: owners.of(entry), modified }
     }
 }
 

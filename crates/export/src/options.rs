@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use kopia_repository::owners::Owners;
+
 /// How an export is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,6 +19,8 @@ pub struct Options {
     pub parallel: Option<NonZeroUsize>,
     /// Whether a tar has an entry `./` with owner, mode and time of the snapshot's root.
     pub root_attributes: bool,
+    /// Whose entries are said to be. By default they belong to whom they belonged when they were backed up.
+    pub owners: Owners,
     /// How many directories may be nested: 10,000 by default.
     pub max_depth: usize,
     /// Whether every content's hash is compared with its id. Off by default, as in kopia: the encryption
@@ -89,6 +93,7 @@ impl Default for Options {
             level: None,
             parallel: None,
             root_attributes: true,
+            owners: Owners::default(),
             max_depth: 10_000,
             verify_hashes: false,
             salvage: false,

@@ -42,7 +42,8 @@ pub(crate) fn run(shared: &Shared<'_>, root: &Entry, name: &str, batches: Sender
     match root.kind() {
         EntryKind::File | EntryKind::Symlink => planner.leaf_at(name.into(), root),
         EntryKind::Directory => {
-            let attributes = shared.options.root_attributes.then(|| root.into());
+            let options = shared.options;
+            let attributes = options.root_attributes.then(|| Attributes::of(root, &options.owners));
             let walk = Walk::new(shared.repository)
                 .order(Order::DepthFirst)
                 .read_ahead()
@@ -85,7 +86,7 @@ impl Visitor for Planner<'_, '_> {
             self.problem_at(self.path.path_of(entry.name()), defect, entry.entries_below());
             return ControlFlow::Continue(None);
         }
-        ControlFlow::Continue(Some(Some(entry.into())))
+        ControlFlow::Continue(Some(Some(Attributes::of(entry, &self.shared.options.owners))))
     }
 
     fn problem(&mut self, _: &mut Walked<Option<Attributes>>, skipped: Skipped) -> ControlFlow<()> {
@@ -148,7 +149,8 @@ impl Planner<'_, '_> {
         if let Some(stub) = entry.stub() {
             self.batch.items.push(Item::Stub(path.clone().into(), stub));
         }
-        let meta = Meta { path: path.into(), attributes: entry.into(), size };
+        let attributes = Attributes::of(entry, &self.shared.options.owners);
+        let meta = Meta { path: path.into(), attributes, size };
         let is_symlink = entry.kind() == EntryKind::Symlink;
         if size == 0 && !is_symlink && repository.object_is_empty(object) {
             return self.add(Item::File(meta, 0..0));

@@ -235,7 +235,7 @@
 //! | `kopia-storage`, here [`storage`] | blobs and where they are |
 //! | `kopia-connection`, here [`connection`] | configurations, tokens, URLs, variables: where a repository is |
 //! | `kopia-remote`, here [`connect`](mod@connect) | stores over networks |
-//! | `kopia-repository`, here at the top and in [`select`] and [`tree`] | opening, looking up, reading, walking |
+//! | `kopia-repository`, here at the top and in [`select`], [`tree`], [`owners`] | opening, looking up, reading, walking |
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //! | `kopia-export`, here [`export`](mod@export) | archives, written to whatever takes bytes |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
@@ -306,6 +306,11 @@ pub mod search {
 /// From what a person types to the entry that is meant.
 pub mod select {
     pub use kopia_repository::select::{At, Filter, Pick, Query, Selection, Tag};
+}
+
+/// Other numbers for the owners that a snapshot has.
+pub mod owners {
+    pub use kopia_repository::owners::*;
 }
 
 /// What has to be fetched from an archive before it can be read.

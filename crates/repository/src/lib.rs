@@ -8,6 +8,7 @@
 //! | [`repository`](Repository) | opening: keys, indexes, one merged table |
 //! | [`contents`] | contents, from their place in a pack to plain bytes, one or many |
 //! | [`object`] | files and directories as the contents they consist of |
+//! | [`owners`] | other numbers for the owners that a snapshot has |
 //! | [`snapshot`](Snapshot) | what was backed up, and when |
 //! | [`tree`] | files, directories and links of a snapshot, and the walk over all of them |
 //! | [`usage`] | how much there is in trees, and what it takes in the repository |
@@ -35,6 +36,7 @@ mod lock;
 mod lru;
 mod missing;
 pub mod object;
+pub mod owners;
 mod parallel;
 mod repository;
 mod sealing;

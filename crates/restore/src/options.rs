@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use kopia_repository::owners::Owners;
+
 use crate::Portion;
 
 /// How a restore is done.
@@ -21,6 +23,9 @@ pub struct Options {
     pub root_attributes: bool,
     /// Whether entries keep the owner that they get here, the running user.
     pub skip_owners: bool,
+    /// Whose entries become, where owners are restored. By default they belong to whom they belonged when
+    /// they were backed up.
+    pub owners: Owners,
     /// Whether entries keep the mode that they get here: nobody but their owner may read them.
     pub skip_permissions: bool,
     /// Whether entries keep the time at which they were written here.
@@ -44,6 +49,13 @@ pub struct Options {
     pub read_ahead: u64,
     /// What happens to files and links that the target has already.
     pub existing: Existing,
+    /// Whether only what the snapshot has newer is replaced, by modification time, to the nanosecond.
+    ///
+    /// A file or link of the target that is as new as the snapshot's, or newer, stays as it is, unread. A
+    /// directory of the target that is as new or newer keeps its owner, mode and time; what lies in it is
+    /// compared one by one. A file or link in the place of a directory that is not newer stays too, and that is
+    /// a problem, as all below that directory is not restored.
+    pub newer: bool,
     /// Whether large files of the target are changed where they differ, instead of being replaced whole. That
     /// takes no room beside them. Pieces that differ are decoded twice: nothing is written before all of them
     /// can be had, so damage in the repository leaves the file as it was. But a restore that is killed then
@@ -181,6 +193,7 @@ impl Default for Options {
             writers: None,
             root_attributes: true,
             skip_owners: false,
+            owners: Owners::default(),
             skip_permissions: false,
             skip_times: false,
             max_depth: 10_000,
@@ -190,6 +203,7 @@ impl Default for Options {
             page_cache: PageCache::Auto,
             read_ahead: 64 << 20,
             existing: Existing::Verify,
+            newer: false,
             in_place: false,
             delete_extra: false,
             keep_lost_found: false,

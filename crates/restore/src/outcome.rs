@@ -27,6 +27,10 @@ pub struct Outcome {
     pub bytes: u64,
     /// Files and links that the target had already, with all their bytes.
     pub kept: u64,
+    /// Files and links of the target that stayed because the snapshot's are not newer.
+    ///
+    /// Their bytes were not compared: [`Options::newer`](crate::Options::newer).
+    pub left_as_new: u64,
     /// Bytes that were there already and right: of files that were kept, of pieces of files that were not,
     /// and of what an interrupted restore had written.
     pub bytes_kept: u64,

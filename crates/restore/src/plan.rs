@@ -38,7 +38,7 @@ use crate::destination::existing::look_into;
 use crate::destination::handles::Handles;
 use crate::destination::leftover::Leftover;
 use crate::destination::merge::Merge;
-use crate::destination::metadata::Attributes;
+use crate::destination::metadata::{Attributes, is_newer};
 use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{is_directory, look};
@@ -101,7 +101,8 @@ impl<'a> Planner<'a> {
         let destination = self.context.destination;
         let is_left = destination.is_some_and(|destination| destination.staging.is_left());
         let left = if is_left { Leftover::Usable } else { Leftover::Nothing };
-        let directory = Directory::root(Trail::root(Some(root.object())), root.into(), left);
+        let attributes = self.attributes_of_root(root);
+        let directory = Directory::root(Trail::root(Some(root.object())), attributes, left);
         self.merge.existing.push(directory.clone());
         match root.kind() {
             EntryKind::File | EntryKind::Symlink => {
@@ -118,6 +119,14 @@ impl<'a> Planner<'a> {
         }
         self.end_rounds();
         self.merge
+    }
+
+    /// Returns what the target itself gets.
+    fn attributes_of_root(&self, root: &Entry) -> Attributes {
+        let (options, destination) = (self.context.options, self.context.destination);
+        let found = destination.and_then(|destination| destination.target.found);
+        let stays = found.filter(|stat| options.newer && !is_newer(root.modified(), stat));
+        stays.map_or_else(|| Attributes::of(root, options), |stat| Attributes::found(&stat))
     }
 
     /// Plans everything below a directory.
@@ -285,13 +294,14 @@ impl There {
     /// Decides how a directory gets to its place, and what it gets there besides what is in it.
     fn placing(&self, context: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
         let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
+        let there = found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
+        let there = there.filter(|stat| is_directory(stat));
         let attributes = if entry.is_implied() {
             // As of any directory that is made on the way: one that is there stays as it is.
-            let there = found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
-            let there = there.filter(|stat| is_directory(stat));
             there.map_or_else(|| context.of_directory(entry), Attributes::found)
         } else {
-            Attributes::from(entry)
+            let stays = there.filter(|stat| context.options.newer && !is_newer(entry.modified(), stat));
+            stays.map_or_else(|| Attributes::of(entry, context.options), Attributes::found)
         };
         // It is made, and left as it is made.
         if context.options.is_shard() || parent.kind != DirectoryKind::Existing {
@@ -304,7 +314,8 @@ impl There {
             None => Ok(false),
         };
         let found = found.and_then(Result::ok).flatten();
-        let (kind, replaces) = match DirectoryPolicy::decide(found.as_ref(), is_boundary, context.options)? {
+        let policy = DirectoryPolicy::decide(found.as_ref(), entry.modified(), is_boundary, context.options)?;
+        let (kind, replaces) = match policy {
             DirectoryPolicy::Fill => (DirectoryKind::Existing, false),
             DirectoryPolicy::Replace => (DirectoryKind::Moved, true),
             DirectoryPolicy::Make => (DirectoryKind::Moved, false),

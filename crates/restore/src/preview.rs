@@ -34,6 +34,8 @@ pub enum Action {
     Change,
     /// The target has it already. Owner, mode and time are put right where they differ.
     Keep,
+    /// What the target has is as new or newer, and stays as it is: [`Options::newer`].
+    Leave,
     /// The snapshot does not have it: it is deleted, with all below it.
     Delete,
 }
@@ -64,6 +66,8 @@ pub struct Preview {
     pub directories: u64,
     /// Files and links that would be kept.
     pub kept: u64,
+    /// Files and links that would stay because the snapshot's are not newer.
+    pub left_as_new: u64,
     /// Entries that would be deleted, each with all below it.
     pub deleted: u64,
     /// What would not be deleted, as [`Outcome::mounts_kept`](crate::Outcome::mounts_kept) has it.
@@ -183,7 +187,7 @@ fn owns(directory: &Path) -> bool {
 
 /// Returns whether a target has all that a directory holds, with all its bytes. It stops at the first thing
 /// that it has not.
-pub(crate) fn is_there(entry: &Entry, target: &Path) -> Result<bool> {
+pub(crate) fn is_there(entry: &Entry, target: &Path, options: &Options) -> Result<bool> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(target, flags, Mode::empty());
     let handle = opened.map_err(|errno| Error::Target {
@@ -192,7 +196,7 @@ pub(crate) fn is_there(entry: &Entry, target: &Path) -> Result<bool> {
         source: errno.into(),
         unfinished: None,
     })?;
-    let options = Options::default();
+    let options = Options { owners: options.owners.clone(), ..Options::default() };
     let mut dry_run = DryRun::new(&options, (target, Some(Arc::new(handle))), |_: &Change| ());
     dry_run.until_different = true;
     dry_run.directories(entry);

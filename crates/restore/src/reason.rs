@@ -39,6 +39,9 @@ pub enum Reason {
     Defect(Defect),
     /// The target has it already, and [`Existing::Error`](crate::Existing::Error) leaves that alone.
     Exists,
+    /// What is in the place of a directory is as new or newer, and [`Options::newer`](crate::Options::newer)
+    /// leaves that alone.
+    NotNewer,
     /// A directory with something in it is in its place.
     NotEmpty,
     /// Another file system or a subvolume is mounted in its place.
@@ -107,6 +110,7 @@ impl Reason {
         match self {
             Self::Defect(defect) => defect.word(),
             Self::Exists => "exists",
+            Self::NotNewer => "not_newer",
             Self::NotEmpty => "not_empty",
             Self::Mounted => "mounted",
             Self::OtherFileSystem => "other_file_system",
@@ -148,6 +152,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Defect(defect) => defect.fmt(f),
             Self::Exists => f.write_str("it exists already"),
+            Self::NotNewer => f.write_str("a file or link that is as new or newer is in its place"),
             Self::NotEmpty => f.write_str("a folder with something in it is in the way"),
             Self::Mounted => {
                 f.write_str("another file system or volume lies there; restore this folder into it by itself")

@@ -303,7 +303,7 @@ fn begin(entry: &Entry, target: &Target, options: &Options) -> Result<Begun> {
             }
             // The last that a finish takes away is the markers, and it may be killed before it can say that
             // it is through.
-            Err(Error::Shards { .. }) if preview::is_there(entry, &target.path).unwrap_or(false) => {
+            Err(Error::Shards { .. }) if preview::is_there(entry, &target.path, options).unwrap_or(false) => {
                 begun.already_finished = true;
                 if begun.staging.is_left() {
                     // Shards that ran once more wrote what nobody needs.

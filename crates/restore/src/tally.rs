@@ -38,6 +38,7 @@ pub(crate) struct Tally<'a> {
     symlinks: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicU64,
+    left_as_new: AtomicU64,
     bytes_kept: AtomicU64,
     bytes_reused: AtomicU64,
     resumed: AtomicBool,
@@ -68,6 +69,7 @@ impl<'a> Tally<'a> {
             symlinks: AtomicU64::default(),
             bytes: AtomicU64::default(),
             kept: AtomicU64::default(),
+            left_as_new: AtomicU64::default(),
             bytes_kept: AtomicU64::default(),
             bytes_reused: AtomicU64::default(),
             resumed: AtomicBool::default(),
@@ -146,6 +148,13 @@ impl<'a> Tally<'a> {
     pub(crate) fn kept(&self, bytes: u64) {
         self.kept.fetch_add(1, Ordering::Relaxed);
         self.bytes_kept.fetch_add(bytes, Ordering::Relaxed);
+        self.observer.entry();
+    }
+
+    /// Counts a file or link that stays because the snapshot's, with so many bytes, is not newer.
+    pub(crate) fn left_as_new(&self, bytes: u64) {
+        self.left_as_new.fetch_add(1, Ordering::Relaxed);
+        self.observer.bytes(bytes);
         self.observer.entry();
     }
 
@@ -277,6 +286,7 @@ impl<'a> Tally<'a> {
             symlinks: self.symlinks.into_inner(),
             bytes: self.bytes.into_inner(),
             kept: self.kept.into_inner(),
+            left_as_new: self.left_as_new.into_inner(),
             bytes_kept: self.bytes_kept.into_inner(),
             bytes_reused: self.bytes_reused.into_inner(),
             resumed: self.resumed.into_inner(),

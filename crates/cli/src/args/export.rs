@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use kopia_rs::export::{Format, Options};
 
+use super::owners::Owners;
 use super::values::one_of;
 use super::what::What;
 
@@ -33,6 +34,8 @@ pub(crate) struct Export {
     /// Leave owner, mode and time of the folder itself out of a tar.
     #[arg(long)]
     pub(crate) no_root_attributes: bool,
+    #[command(flatten)]
+    pub(crate) owners: Owners,
     /// Stop at the first error.
     #[arg(help_heading = ERRORS, long)]
     pub(crate) fail_fast: bool,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use kopia_rs::Shard;
 use kopia_rs::restore::{self, Existing, PageCache};
 
+use super::owners::Owners;
 use super::prices::Prices;
 use super::values::{about_existing, about_page_cache, about_sync, one_of};
 use super::what::What;
@@ -35,6 +36,11 @@ pub(crate) struct Restore {
         value_parser = one_of(&Existing::NAMES, about_existing),
     )]
     pub(crate) existing: Existing,
+    /// Replace files and links that exist in TARGET only where the snapshot's were modified later; the others
+    /// stay as they are, whatever is in them. Folders that exist are filled, and keep owner, mode and time unless
+    /// the snapshot's are newer. A file in the place of a folder that is not newer is an error.
+    #[arg(help_heading = TARGET, long, conflicts_with = "shard")]
+    pub(crate) newer: bool,
     /// Change large files of TARGET in place where they differ, instead of replacing them whole; if the run
     /// is killed, they hold old and new pieces until the next run has ended.
     #[arg(help_heading = TARGET, long)]
@@ -90,7 +96,11 @@ pub(crate) struct Restore {
     #[arg(help_heading = ATTRIBUTES, long)]
     pub(crate) no_root_attributes: bool,
     /// Do not restore owners: files belong to the current user.
-    #[arg(help_heading = ATTRIBUTES, long)]
+    #[arg(
+        help_heading = ATTRIBUTES,
+        long,
+        conflicts_with_all = ["owner_map", "group_map", "as_uid", "as_gid", "owners_by_name"],
+    )]
     pub(crate) skip_owners: bool,
     /// Do not restore modes: only the owner of the files may read them.
     #[arg(help_heading = ATTRIBUTES, long)]
@@ -98,6 +108,8 @@ pub(crate) struct Restore {
     /// Do not restore modification times.
     #[arg(help_heading = ATTRIBUTES, long)]
     pub(crate) skip_times: bool,
+    #[command(flatten)]
+    pub(crate) owners: Owners,
     /// Do not restore folders nested more than N deep; each is an error.
     #[arg(
         help_heading = SPEED,

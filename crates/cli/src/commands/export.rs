@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use kopia_rs::export::{self, Format, Options};
+use kopia_rs::owners::Owners;
 use kopia_rs::restore;
 
 use super::restore::foresight::Requests;
@@ -60,6 +61,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
     let (entry, directory) = (&selection.entry, session.repository.store().directory());
+    let owners = session.owners(&args.owners, &selection)?;
     announce(session, &selection, "exporting", named(args).unwrap_or(Path::new("standard output")));
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
@@ -74,6 +76,7 @@ pub(super) fn run(
     }
     let progress = Progress::new(entry, report, interrupt.clone(), ProgressMode::unless(session.quiet));
     interrupt.will_ask();
+    let options = options(args, format, owners);
     let destination = match named(args) {
         Some(file) => Destination::create(file, args.overwrite)?,
         // That of the library writes line by line.
@@ -83,8 +86,7 @@ pub(super) fn run(
     };
     destination.remove_at_a_signal(interrupt);
     let start = Instant::now();
-    let exported =
-        progress.watch(|| export::export(entry, destination.writer(), &options(args, format), &progress));
+    let exported = progress.watch(|| export::export(entry, destination.writer(), &options, &progress));
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
@@ -126,8 +128,9 @@ pub(super) fn run(
     Ok(exit)
 }
 
-fn options(args: &args::Export, format: Format) -> Options {
+fn options(args: &args::Export, format: Format, owners: Owners) -> Options {
     let mut options = Options::default();
+    options.owners = owners;
     options.format = format;
     options.level = args.level;
     options.parallel = args.parallel.and_then(|number| NonZeroUsize::new(number.into()));

@@ -36,20 +36,21 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
     target::refuse_archive(&selection.entry, &args.target)?;
+    let options = options(session, args, &selection)?;
     let directory = session.repository.store().directory();
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     // It may read the directory, which a dry run is to count as well.
     let room = room::note(&selection.entry, args);
     if args.dry_run {
         announce(session, &selection, "restoring", &args.target);
-        return dry_run::run(session, &selection, args, report()?);
+        return dry_run::run(session, &selection, args, &options, report()?);
     }
     announce(session, &selection, "restoring", &args.target);
     if let Some(note) = room {
         session.note(&note);
     }
     let report = report()?;
-    if let Err(failure) = warm(session, &selection, args, report.as_ref()) {
+    if let Err(failure) = warm(session, &selection, args, &options, report.as_ref()) {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);
     }
@@ -58,8 +59,8 @@ pub(crate) fn run(
             .strict(args.strict_attributes);
     interrupt.will_ask();
     let start = Instant::now();
-    let restored = progress
-        .watch(|| restore::restore_observed(&selection.entry, &args.target, &options(args), &progress));
+    let restored =
+        progress.watch(|| restore::restore_observed(&selection.entry, &args.target, &options, &progress));
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
@@ -103,15 +104,16 @@ fn warm(
     session: &Session,
     selection: &Selection,
     args: &args::Restore,
+    options: &Options,
     report: Option<&Report>,
 ) -> Result<(), Failure> {
-    let (entry, options) = (&selection.entry, options(args));
+    let entry = &selection.entry;
     // A finish reads no contents, or hardly any.
     if args.finish.is_none() {
-        session.warm_all(report, || needed::cold(&session.repository, entry, &options))?;
+        session.warm_all(report, || needed::cold(&session.repository, entry, options))?;
     }
     let foreseen = match &args.prices {
-        Some(prices) => foresight::foresee(session, entry, &options, Some(prices))?,
+        Some(prices) => foresight::foresee(session, entry, options, Some(prices))?,
         None => None,
     };
     if let Some(requests) = foreseen.and_then(|foreseen| foreseen.requests) {
@@ -120,8 +122,10 @@ fn warm(
     Ok(())
 }
 
-fn options(args: &args::Restore) -> Options {
+fn options(session: &Session, args: &args::Restore, selection: &Selection) -> Result<Options, Failure> {
     let mut options = Options::default();
+    options.owners = session.owners(&args.owners, selection)?;
+    options.newer = args.newer;
     options.parallel = args.parallel.and_then(|number| NonZeroUsize::new(number.into()));
     options.writers = args.writers.and_then(|number| NonZeroUsize::new(number.into()));
     options.root_attributes = !args.no_root_attributes;
@@ -145,7 +149,7 @@ fn options(args: &args::Restore) -> Options {
         (None, Some(of)) => Portion::Finish(of),
         (None, None) => Portion::Whole,
     };
-    options
+    Ok(options)
 }
 
 /// Notes what was chosen, and what its backup could not read.

@@ -85,12 +85,12 @@ fn no_key_of_a_restore_is_gone() {
     let place = Place::new();
     demand(
         sources("restore c3bc --dry-run").arg(place.path("target")),
-        "action bytes deleted extrasKept folders free kept kind leastInodes leastRoom mountsKept path problems \
+        "action bytes deleted extrasKept folders free kept kind leastInodes leastRoom leftAsNew mountsKept path problems \
          restoresKept room written",
     );
     demand(
         sources("restore c3bc").arg(place.path("target")),
-        "bytes bytesKept bytesReused deleted extrasKept files folders kept madeWithFailedFiles mountsKept notes.modes \
+        "bytes bytesKept bytesReused deleted extrasKept files folders kept leftAsNew madeWithFailedFiles mountsKept notes.modes \
          notes.names notes.owners notes.specialBits notes.times object path problemCount problems restoresKept resumed \
          seconds snapshot.id snapshot.source snapshot.startTime stubCount stubs symlinks target",
     );

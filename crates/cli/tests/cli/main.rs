@@ -27,6 +27,7 @@ mod listing;
 mod memory;
 mod mounts;
 mod networks;
+mod owners;
 mod password;
 mod restoring;
 mod rooms;

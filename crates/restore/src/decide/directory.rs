@@ -2,9 +2,11 @@
 
 use std::io;
 
+use kopia_format::Timestamp;
 use rustix::fs::Stat;
 
 use crate::destination::is_directory;
+use crate::destination::metadata::is_newer;
 use crate::reason::Reason;
 use crate::{Existing, Options};
 
@@ -20,13 +22,14 @@ pub(crate) enum DirectoryPolicy {
 }
 
 impl DirectoryPolicy {
-    /// Decides about a directory in one that the target has.
+    /// Decides about a directory of this modification time, in one that the target has.
     ///
     /// # Errors
     /// Why it cannot be restored: it is a mount point or subvolume of the target, or must not replace what is
     /// there.
     pub(crate) fn decide(
         found: Option<&Stat>,
+        modified: Timestamp,
         is_boundary: impl FnOnce(&Stat) -> io::Result<bool>,
         options: &Options,
     ) -> Result<Self, Reason> {
@@ -41,6 +44,7 @@ impl DirectoryPolicy {
                 }
             }
             Some(_) if options.existing == Existing::Error => Err(Reason::Exists),
+            Some(stat) if options.newer && !is_newer(modified, stat) => Err(Reason::NotNewer),
             Some(_) => Ok(Self::Replace),
         }
     }
@@ -59,7 +63,8 @@ mod tests {
         let (directory, file) = (stat(place.path()).unwrap(), stat(place.path().join("file")).unwrap());
         let decide = |found, boundary, existing| {
             let options = Options { existing, ..Options::default() };
-            DirectoryPolicy::decide(found, |_| boundary, &options).map_err(|reason| reason.to_string())
+            let decided = DirectoryPolicy::decide(found, Timestamp::default(), |_| boundary, &options);
+            decided.map_err(|reason| reason.to_string())
         };
         assert_eq!(decide(None, Ok(true), Existing::Error), Ok(DirectoryPolicy::Make));
         assert_eq!(decide(Some(&directory), Ok(false), Existing::Error), Ok(DirectoryPolicy::Fill));
@@ -69,5 +74,18 @@ mod tests {
         assert!(decide(Some(&directory), Err(rustix::io::Errno::IO.into()), Existing::Verify).is_err());
         assert_eq!(decide(Some(&file), Ok(true), Existing::Verify), Ok(DirectoryPolicy::Replace));
         assert_eq!(decide(Some(&file), Ok(false), Existing::Error).unwrap_err(), Reason::Exists.to_string());
+    }
+    #[test]
+    fn a_file_that_is_as_new_is_no_folders_to_replace() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("file"), b"").unwrap();
+        let file = stat(place.path().join("file")).unwrap();
+        let options = Options { newer: true, ..Options::default() };
+        let decide = |seconds: i64| {
+            let modified = Timestamp::new(file.st_mtime + seconds, file.st_mtime_nsec as u32).unwrap();
+            DirectoryPolicy::decide(Some(&file), modified, |_| Ok(false), &options)
+        };
+        assert!(matches!(decide(0), Err(Reason::NotNewer)) && matches!(decide(-1), Err(Reason::NotNewer)));
+        assert_eq!(decide(1).unwrap(), DirectoryPolicy::Replace);
     }
 }

@@ -7,7 +7,7 @@ use super::file_type;
 use crate::destination::is_directory;
 use crate::destination::leftover::Leftover;
 use crate::destination::metadata::keep::{Creator, found_as_settable};
-use crate::destination::metadata::{Attributes, has_time};
+use crate::destination::metadata::{Attributes, has_time, is_newer};
 use crate::{Existing, Options};
 
 /// Where the bytes of a file or link may be already.
@@ -54,17 +54,22 @@ pub(crate) enum ExistingPolicy {
         /// Whether it has another owner than the snapshot's, because no other can be set.
         owner: bool,
     },
+    /// The snapshot's is not newer, and it stays as it is.
+    Leave,
     /// It is not to be replaced.
     Refuse,
 }
 
 impl ExistingPolicy {
     fn decide(found: &Stat, entry: &Entry, options: &Options, creator: Creator) -> Self {
-        let attributes = Attributes::from(entry);
+        let attributes = Attributes::of(entry, options);
         let kind = FileType::from_raw_mode(found.st_mode);
         let wanted = file_type(entry.kind());
         match options.existing {
             Existing::Error => Self::Refuse,
+            _ if options.newer && !is_directory(found) && !is_newer(attributes.modified, found) => {
+                Self::Leave
+            }
             // What has other names is not ours to change, not even its owner and time.
             _ if kind != wanted || found.st_nlink != 1 => Self::Replace,
             Existing::Skip
@@ -173,6 +178,30 @@ mod tests {
             assert_eq!(decide(Existing::Overwrite, false), Replace, "{name}");
             assert_eq!(decide(Existing::Overwrite, true), compared, "{name}");
             assert_eq!(decide(Existing::Error, false), Refuse, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_as_new_as_the_snapshots_stays() {
+        let (place, entry) = entry();
+        let at = |name: &str| place.path().join(name);
+        for (name, later) in [("same", 0), ("later", 1)] {
+            make(&at(name), b"other", 0o640, later);
+        }
+        make(&at("earlier"), b"other", 0o640, 0);
+        let time = SystemTime::UNIX_EPOCH + Duration::new(SECONDS, 5);
+        File::options().write(true).open(at("earlier")).unwrap().set_modified(time).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        symlink("same", at("symlink")).unwrap();
+        for existing in [Existing::Verify, Existing::Skip, Existing::Overwrite] {
+            let stays = |name: &str| {
+                let options = Options { existing, newer: true, ..Options::default() };
+                let found = lstat(at(name)).unwrap();
+                let found = Candidates::of(Some(&found), &entry, &options, Creator::of_process());
+                found.existing == Some(ExistingPolicy::Leave)
+            };
+            assert!(stays("same") && stays("later") && stays("symlink"), "{existing:?}");
+            assert!(!stays("earlier") && !stays("directory"), "{existing:?}");
         }
     }
 

@@ -5,11 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, Stat};
 
 use crate::destination::compare::{is_right, link_is_right, open_file, size};
 use crate::destination::look;
-use crate::destination::metadata::keep::Keeper;
 
 /// What the target has in place of a file or link.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,21 +21,26 @@ pub(crate) struct Present {
 
 impl Present {
     /// Compares what a directory of the target has by a name with the snapshot's file or link; reads into
-    /// `buffer`.
+    /// `buffer`. `may_keep` says whether something with the right bytes may be kept.
     pub(crate) fn of(
         entry: &Entry,
         directory: BorrowedFd<'_>,
         name: &str,
-        keeper: Keeper,
+        may_keep: impl Fn(&Stat) -> bool,
         buffer: &mut Vec<u8>,
     ) -> Self {
         match entry.kind() {
-            EntryKind::Symlink => Self::of_link(entry, directory, name, keeper),
-            EntryKind::File | EntryKind::Directory => Self::of_file(entry, directory, name, keeper, buffer),
+            EntryKind::Symlink => Self::of_link(entry, directory, name, may_keep),
+            EntryKind::File | EntryKind::Directory => Self::of_file(entry, directory, name, may_keep, buffer),
         }
     }
 
-    fn of_link(entry: &Entry, directory: BorrowedFd<'_>, name: &str, keeper: Keeper) -> Self {
+    fn of_link(
+        entry: &Entry,
+        directory: BorrowedFd<'_>,
+        name: &str,
+        may_keep: impl Fn(&Stat) -> bool,
+    ) -> Self {
         let repository = entry.repository();
         let mut extents = Extents::new(repository, entry.object());
         let is_right = match (extents.next(), extents.next()) {
@@ -44,19 +48,19 @@ impl Present {
             _ => false,
         };
         let stat = look(directory, name).ok().flatten();
-        Self { is_right, may_stay: stat.is_some_and(|stat| keeper.may_keep(&stat, &entry.into())) }
+        Self { is_right, may_stay: stat.is_some_and(|stat| may_keep(&stat)) }
     }
 
     fn of_file(
         entry: &Entry,
         directory: BorrowedFd<'_>,
         name: &str,
-        keeper: Keeper,
+        may_keep: impl Fn(&Stat) -> bool,
         buffer: &mut Vec<u8>,
     ) -> Self {
         let (repository, object) = (entry.repository(), entry.object());
         let Ok((file, stat)) = open_file(directory, name, OFlags::RDONLY) else { return Self::default() };
-        let (may_stay, length) = (keeper.may_keep(&stat, &entry.into()), size(&stat));
+        let (may_stay, length) = (may_keep(&stat), size(&stat));
         let mut end = 0;
         let right = length == entry.size()
             && Extents::new(repository, object).all(|extent| {
@@ -80,8 +84,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Options;
-    use crate::destination::metadata::keep::Creator;
 
     #[test]
     fn a_file_is_right_if_its_bytes_and_its_length_are() {
@@ -98,11 +100,10 @@ mod tests {
         let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
         let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
         let directory = fs::File::open(place.path()).unwrap();
-        let keeper = Keeper::new(&Options::default(), Creator::of_process());
         let is_right = |name: &str, bytes: &str| {
             fs::write(place.path().join("here"), bytes).unwrap();
             let entry = root.at(name).unwrap();
-            Present::of(&entry, directory.as_fd(), "here", keeper, &mut Vec::new()).is_right
+            Present::of(&entry, directory.as_fd(), "here", |_| true, &mut Vec::new()).is_right
         };
         assert!(is_right("file", "right"));
         for bytes in ["wrong", "righ", "right!", ""] {

@@ -46,14 +46,13 @@ pub(crate) struct Attributes {
     pub(crate) modified: Timestamp,
 }
 
-impl From<&Entry> for Attributes {
-    fn from(entry: &Entry) -> Self {
-        let (uid, gid) = entry.owner();
-        Self { mode: entry.mode(), uid, gid, modified: entry.modified() }
-    }
-}
-
 impl Attributes {
+    /// Returns what an entry of the snapshot gets.
+    pub(crate) fn of(entry: &Entry, options: &Options) -> Self {
+        let (uid, gid) = options.owners.of(entry);
+        Self { mode: options.owners.mode(entry), uid, gid, modified: entry.modified() }
+    }
+
     /// Returns what something of the target has, so that it stays as it is.
     pub(crate) fn found(stat: &Stat) -> Self {
         let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
@@ -237,6 +236,12 @@ impl Metadata {
 /// Returns whether an entry has its owner and group.
 pub(super) fn has_owner(stat: &Stat, wanted: &Attributes) -> bool {
     (stat.st_uid, stat.st_gid) == (wanted.uid, wanted.gid)
+}
+
+/// Returns whether the snapshot has an entry newer than what is there, to the nanosecond.
+pub(crate) fn is_newer(wanted: Timestamp, there: &Stat) -> bool {
+    let there = (i128::from(there.st_mtime), i128::from(there.st_mtime_nsec));
+    (i128::from(wanted.seconds()), i128::from(wanted.nanoseconds())) > there
 }
 
 /// Returns whether an entry has its time, to the nanosecond.

@@ -15,7 +15,7 @@ use std::{fs, io};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
-use rustix::fs::{Access, AtFlags, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::outside::is_outside;
@@ -34,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) name: Option<String>,
     /// The file system of the directory.
     pub(crate) device: u64,
+    /// What the directory was when the restore began; nothing if it did not exist.
+    pub(crate) found: Option<Stat>,
     /// The mode that the directory has at the end, where it differs from the present one.
     ///
     /// The snapshot's root may give it another: it had to be changed so that its owner may write in it, or is
@@ -66,8 +68,16 @@ impl Target {
         // Once more, now that the directory is there and cannot become another one.
         overlaps(&directory).map_err(error("cannot be looked at"))?.map_or(Ok(()), Err)?;
         let stat = rustix::fs::fstat(&handle).map_err(|errno| error("cannot be looked at")(errno.into()))?;
-        let (new, mode_after) = (AtomicBool::new(created), OnceLock::new());
-        Ok(Self { directory: handle, path: directory, name, device: stat.st_dev, mode_after, created, new })
+        Ok(Self {
+            directory: handle,
+            path: directory,
+            name,
+            device: stat.st_dev,
+            found: Some(stat).filter(|_| !created),
+            mode_after: OnceLock::new(),
+            created,
+            new: AtomicBool::new(created),
+        })
     }
 
     /// Returns whether this restore created the directory, be it in a run that was interrupted.
@@ -313,6 +323,7 @@ mod tests {
             path: path.into(),
             name: None,
             device: 0,
+            found: None,
             mode_after: OnceLock::new(),
             created: false,
             new: AtomicBool::default(),

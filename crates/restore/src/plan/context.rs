@@ -83,7 +83,10 @@ impl Context<'_> {
 
     /// Returns what a directory gets that nothing but the name of an entry asks for.
     pub(crate) fn of_directory(&self, entry: &Entry) -> Attributes {
-        self.destination.map_or_else(|| entry.into(), |destination| destination.defaults.of_directory(entry))
+        let described = || Attributes::of(entry, self.options);
+        self.destination.map_or_else(described, |destination| {
+            destination.defaults.of_directory(entry, &self.options.owners)
+        })
     }
 
     /// Returns whose files become that are made in the target.

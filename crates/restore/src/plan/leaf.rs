@@ -42,7 +42,7 @@ impl Planner<'_> {
         let mut small = SmallEntry {
             directory: directory.clone(),
             name: name.into(),
-            attributes: Attributes::from(entry),
+            attributes: Attributes::of(entry, self.context.options),
             size: entry.size(),
             symlink: entry.kind() == EntryKind::Symlink,
             object: entry.object(),
@@ -62,6 +62,11 @@ impl Planner<'_> {
                 let bytes = if small.symlink { 0 } else { small.size };
                 self.context.tally.found(bytes);
                 self.context.tally.kept(bytes);
+                return self.without(small);
+            }
+            Some(ExistingPolicy::Leave) => {
+                self.discard(&mut small, &mut found);
+                self.context.tally.left_as_new(if small.symlink { 0 } else { small.size });
                 return self.without(small);
             }
             _ => {}

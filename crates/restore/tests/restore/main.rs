@@ -16,6 +16,8 @@ mod hostile;
 mod in_place;
 mod latency;
 mod living;
+mod newer;
+mod owners;
 mod placeholders;
 mod preview;
 mod random;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kopia_rs::cold::Step;
 use kopia_rs::diagnosis::{LocalPath, space};
-use kopia_rs::restore::{self, Action, Change, Preview};
+use kopia_rs::restore::{self, Action, Change, Options, Preview};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
@@ -39,6 +39,8 @@ struct Sum<'a> {
     bytes: u64,
     folders: u64,
     kept: u64,
+    /// Files and links that are as new or newer.
+    left_as_new: u64,
     deleted: u64,
     mounts_kept: &'a [String],
     restores_kept: &'a [String],
@@ -65,10 +67,11 @@ pub(super) fn run(
     session: &Session,
     selection: &Selection,
     args: &args::Restore,
+    options: &Options,
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
-    let (target, options) = (&*args.target, super::options(args));
-    let foreseen = foresight::foresee(session, &selection.entry, &options, args.prices.as_ref())?;
+    let target = &*args.target;
+    let foreseen = foresight::foresee(session, &selection.entry, options, args.prices.as_ref())?;
     let cold = foreseen.as_ref().map(|foreseen| &foreseen.cold).filter(|cold| !cold.is_empty());
     if let (Some(report), Some(cold)) = (&report, cold) {
         archive::write_report(report, cold);
@@ -85,7 +88,7 @@ pub(super) fn run(
     }
     let mut out = io::BufWriter::new(output::out());
     let mut written = Ok(());
-    let preview = restore::preview(&selection.entry, target, &options, |change| {
+    let preview = restore::preview(&selection.entry, target, options, |change| {
         if written.is_ok() {
             written = write(&mut out, session.json, change);
         }
@@ -163,6 +166,7 @@ fn word(action: Action) -> &'static str {
         Action::Replace => "replace",
         Action::Change => "change",
         Action::Keep => "keep",
+        Action::Leave => "leave",
         Action::Delete => "delete",
         _ => "other",
     }
@@ -191,7 +195,7 @@ fn sum(
     target: &Path,
     (requests, archive): (Option<Requests>, Option<archive::Json>),
 ) -> io::Result<()> {
-    let Preview { written, bytes, directories, kept, deleted, .. } = preview;
+    let Preview { written, bytes, directories, kept, left_as_new, deleted, .. } = preview;
     if json {
         let sum = Sum {
             action: "sum",
@@ -199,6 +203,7 @@ fn sum(
             bytes: *bytes,
             folders: *directories,
             kept: *kept,
+            left_as_new: *left_as_new,
             deleted: *deleted,
             mounts_kept: &preview.mounts_kept,
             restores_kept: &preview.restores_kept,
@@ -218,12 +223,13 @@ fn sum(
     let target = target.display().to_string();
     writeln!(
         out,
-        "would write {} ({}) and make {} in {}, keep {}, delete {}",
+        "would write {} ({}) and make {} in {}, keep {}{}, delete {}",
         count(*written, "file or link", "files and links"),
         size(*bytes),
         count(*directories, "folder", "folders"),
         for_terminal(&target),
         thousands(*kept),
+        super::result::left_as_new(*left_as_new, "leave"),
         thousands(*deleted),
     )?;
     if let Some(requests) = requests {

@@ -28,6 +28,8 @@ pub(super) struct Json<'a> {
     symlinks: u64,
     bytes: u64,
     kept: u64,
+    /// Files and links that are as new as the snapshot's, or newer.
+    left_as_new: u64,
     bytes_kept: u64,
     /// Those of `bytesKept` that are in `bytes` as well.
     bytes_reused: u64,
@@ -102,8 +104,9 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         writeln!(out, "when all are through: restore --finish {of}")?;
         return out.flush();
     }
-    let nothing =
-        outcome.files + outcome.directories + outcome.symlinks + outcome.problem_count + deleted == 0;
+    let nothing = outcome.files + outcome.directories + outcome.symlinks + outcome.problem_count + deleted
+        == 0
+        && outcome.left_as_new == 0;
     if nothing && *kept > 0 && !resumed {
         writeln!(out, "{} is right already: nothing was written", for_terminal(&target))?;
         return out.flush();
@@ -112,6 +115,7 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
     if *kept > 0 {
         write!(out, ", kept {} that {} right", thousands(*kept), if *kept == 1 { "was" } else { "were" })?;
     }
+    write!(out, "{}", left_as_new(outcome.left_as_new, "left"))?;
     if *deleted > 0 {
         write!(out, ", deleted {}", thousands(*deleted))?;
     }
@@ -128,6 +132,14 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         writeln!(out, "of these files, {reused} were in the target already")?;
     }
     out.flush()
+}
+
+/// Says how many stay because the snapshot's are not newer, after what else is counted.
+pub(super) fn left_as_new(number: u64, verb: &str) -> String {
+    if number == 0 {
+        return String::new();
+    }
+    format!(", {verb} {} that {} as new or newer", thousands(number), if number == 1 { "is" } else { "are" })
 }
 
 /// Counts what was restored, leaving out what there is none of.
@@ -172,6 +184,7 @@ pub(super) fn json<'a>(
         symlinks: outcome.symlinks,
         bytes: outcome.bytes,
         kept: outcome.kept,
+        left_as_new: outcome.left_as_new,
         bytes_kept: outcome.bytes_kept,
         bytes_reused: outcome.bytes_reused,
         resumed: outcome.resumed,

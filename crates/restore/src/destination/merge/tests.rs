@@ -21,6 +21,7 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::pa
         path: place.path().into(),
         name: None,
         device: 0,
+        found: None,
         mode_after: std::sync::OnceLock::new(),
         created: false,
         new: false.into(),

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use kopia_format::Timestamp;
 use kopia_repository::Entry;
+use kopia_repository::owners::Owners;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -50,8 +51,8 @@ impl ProbedDefaults {
     }
 
     /// Returns what a directory gets that nothing but the name of an entry asks for.
-    pub(crate) fn of_directory(&self, entry: &Entry) -> Attributes {
-        let (uid, gid) = (self.creator.uid, self.creator.gid);
+    pub(crate) fn of_directory(&self, entry: &Entry, owners: &Owners) -> Attributes {
+        let (uid, gid) = owners.of_undescribed((self.creator.uid, self.creator.gid));
         Attributes { mode: entry.mode() & !self.masked, uid, gid, modified: entry.modified() }
     }
 

@@ -16,7 +16,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     pub(super) fn note(&mut self, entry: &Entry) {
         self.preview.notes.names += u64::from(entry.name().contains('\u{fffd}'));
         let Creator { uid, gid, may_give, .. } = self.creator;
-        let (wanted, group) = entry.owner();
+        let (wanted, group) = self.options.owners.of(entry);
         let may_have_group = group == gid || self.groups.contains(&group);
         let is_settable = may_give || (wanted == uid && may_have_group);
         if self.options.skip_owners || is_settable {
@@ -29,7 +29,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
             EntryKind::Directory if may_have_group => 0o4000,
             EntryKind::Directory | EntryKind::File => 0o6000,
         };
-        let lends = entry.mode() & lending != 0;
+        let lends = self.options.owners.mode(entry) & lending != 0;
         self.preview.notes.special_bits += u64::from(lends && !self.options.skip_permissions);
     }
 
@@ -74,6 +74,12 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     pub(super) fn kept(&mut self, path: String, entry: &Entry) {
         self.preview.kept += 1;
         self.tell(path, Action::Keep, false, entry.size());
+    }
+
+    /// Counts a file or link of the target that stays because the snapshot's is not newer.
+    pub(super) fn left_as_new(&mut self, path: String, entry: &Entry) {
+        self.preview.left_as_new += 1;
+        self.tell(path, Action::Leave, false, entry.size());
     }
 
     pub(super) fn tell(&mut self, path: String, action: Action, directory: bool, bytes: u64) {

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::{Entry, Trail};
-use rustix::fs::{Access, AtFlags, accessat};
+use rustix::fs::{Access, AtFlags, Stat, accessat};
 
 use super::DryRun;
 use super::foresee::cannot_replace;
 use crate::decide::present::Present;
+use crate::destination::metadata::Attributes;
 use crate::destination::metadata::keep::Keeper;
 use crate::preview::{Action, Change};
 
@@ -36,13 +37,17 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         let waiting = std::mem::take(&mut self.waiting);
         let next = AtomicUsize::new(0);
         let keeper = Keeper::new(self.options, self.creator);
+        let options = self.options;
         let work = || {
             let (mut buffer, mut compared) = (Vec::new(), Vec::new());
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(waiting) = waiting.get(number) else { return compared };
                 let Waiting { entry, name, directory, .. } = waiting;
-                compared.push((number, Present::of(entry, directory.as_fd(), name, keeper, &mut buffer)));
+                let wanted = Attributes::of(entry, options);
+                let may_keep = |stat: &Stat| keeper.may_keep(stat, &wanted);
+                let present = Present::of(entry, directory.as_fd(), name, may_keep, &mut buffer);
+                compared.push((number, present));
             }
         };
         let mut found = vec![Present::default(); waiting.len()];

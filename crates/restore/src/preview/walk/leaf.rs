@@ -40,6 +40,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
             },
             (Some(ExistingPolicy::Refuse), _) => self.problem(path, Reason::Exists),
             (Some(ExistingPolicy::Trust { .. }), _) => self.kept(path, entry),
+            (Some(ExistingPolicy::Leave), _) => self.left_as_new(path, entry),
             (Some(ExistingPolicy::Compare), Some(handle)) => {
                 let (trail, is_closed) = (directory.trail.clone(), directory.attached.is_closed);
                 let (entry, name, directory) = (entry.clone(), name.to_string(), handle.clone());

@@ -100,7 +100,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         let handle = parent.attached.handle.as_ref();
         let stat = handle.and_then(|handle| look(handle.as_fd(), name).ok().flatten());
         let is_boundary = |stat: &Stat| Ok(self.is_boundary(handle, name, stat));
-        let policy = DirectoryPolicy::decide(stat.as_ref(), is_boundary, self.options)?;
+        let policy = DirectoryPolicy::decide(stat.as_ref(), entry.modified(), is_boundary, self.options)?;
         let (mut opened, mut is_closed) = (None, false);
         match (policy, handle, stat) {
             (DirectoryPolicy::Fill, Some(handle), Some(stat)) => {

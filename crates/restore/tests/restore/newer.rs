@@ -1,0 +1,139 @@
+//! Restoring only what the snapshot has newer.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use kopia_restore::{Action, Existing, Options, Reason};
+use kopia_testkit::writer::RepositoryWriter;
+
+use crate::common::{Place, file, folder, link};
+
+/// When all entries of the snapshot were modified: seconds and nanoseconds.
+const THEN: (u64, u32) = (1_577_934_245, 6);
+
+fn newer(existing: Existing) -> Options {
+    let mut options = Options::default();
+    (options.newer, options.existing) = (true, existing);
+    options
+}
+
+fn set_time(path: &Path, later: i64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1.wrapping_add_signed(later as i32));
+    File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn write(path: &Path, later: i64) {
+    fs::write(path, "here").unwrap();
+    set_time(path, later);
+}
+
+fn root(place: &Place) -> kopia_repository::Entry {
+    let mut writer = RepositoryWriter::new().piece_size(4000);
+    let (text, large) = (writer.file(b"text"), writer.file(&[7; 20_000]));
+    let names = ["earlier", "later", "missing", "same"];
+    let mut entries = names.map(|name| file(name, &text, 4)).to_vec();
+    entries.insert(1, file("large", &large, 20_000));
+    entries.insert(3, link("link", &text));
+    entries.push(folder("sub", &writer.directory(&[file("inner", &text, 4)])));
+    let data = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", data);
+    place.finish("repo", writer)
+}
+
+#[test]
+fn what_is_as_new_or_newer_stays() {
+    for existing in [Existing::Verify, Existing::Skip, Existing::Overwrite] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        fs::create_dir_all(target.join("sub")).unwrap();
+        for (name, later) in [("earlier", -1), ("later", 1), ("same", 0), ("large", 1), ("sub/inner", -1)] {
+            write(&target.join(name), later);
+        }
+        symlink("elsewhere", target.join("link")).unwrap();
+        fs::set_permissions(target.join("sub"), fs::Permissions::from_mode(0o711)).unwrap();
+        set_time(&target.join("sub"), 1);
+
+        let mut actions = Vec::new();
+        let preview = kopia_restore::preview(&root, &target, &newer(existing), |change| {
+            actions.push((change.path.clone(), change.action));
+        });
+        let preview = preview.unwrap();
+        assert_eq!((preview.left_as_new, preview.written, preview.kept), (4, 3, 0), "{actions:?}");
+        assert!(actions.contains(&("large".into(), Action::Leave)), "{actions:?}");
+
+        let outcome = kopia_restore::restore(&root, &target, &newer(existing)).unwrap();
+        assert_eq!((outcome.left_as_new, outcome.files, outcome.symlinks, outcome.kept), (4, 3, 0, 0));
+        let read = |name: &str| fs::read_to_string(target.join(name)).unwrap();
+        let now = ["earlier", "later", "same", "large", "sub/inner", "missing"].map(read);
+        assert_eq!(now, ["text", "here", "here", "here", "text", "text"]);
+        assert_eq!(fs::read_link(target.join("link")).unwrap(), Path::new("elsewhere"));
+        let sub = fs::metadata(target.join("sub")).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1 + 1);
+        assert_eq!((sub.permissions().mode() & 0o7777, sub.modified().unwrap()), (0o711, time));
+        // TARGET itself was newer, too, and is new by what was written in it.
+        assert!(fs::metadata(&target).unwrap().modified().unwrap() > time);
+    }
+}
+
+#[test]
+fn folders_that_are_older_get_the_snapshots_attributes() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir_all(target.join("sub")).unwrap();
+    fs::set_permissions(target.join("sub"), fs::Permissions::from_mode(0o711)).unwrap();
+    for name in ["sub", ""] {
+        set_time(&target.join(name), -1);
+    }
+    kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1);
+    for name in ["sub", ""] {
+        let found = fs::metadata(target.join(name)).unwrap();
+        assert_eq!((found.permissions().mode() & 0o777, found.modified().unwrap()), (0o755, time), "{name}");
+    }
+}
+
+#[test]
+fn a_newer_file_in_the_place_of_a_folder_is_a_problem() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    write(&target.join("sub"), 0);
+    let mut options = newer(Existing::Verify);
+    options.delete_extra = true;
+    write(&target.join("extra"), 0);
+    let preview = kopia_restore::preview(&root, &target, &options, |_| {}).unwrap();
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    for problems in [&preview.problems, &outcome.problems] {
+        assert!(
+            matches!(&problems[..], [one] if one.path == "sub" && matches!(one.reason, Reason::NotNewer))
+        );
+    }
+    assert_eq!((fs::read(target.join("sub")).unwrap(), outcome.extras_kept), (b"here".to_vec(), 1));
+    assert_eq!(
+        (preview.problem_count, outcome.problem_count),
+        (outcome.problem_count, preview.problem_count)
+    );
+    write(&target.join("sub"), -1);
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!((outcome.problem_count, fs::read(target.join("sub/inner")).unwrap()), (0, b"text".to_vec()));
+    assert!(!target.join("extra").exists());
+}
+
+/// Of a file that stays now, an interrupted restore may have left the snapshot's.
+#[test]
+fn what_an_interrupted_restore_left_of_a_file_that_stays_is_not_put_in_its_place() {
+    let place = Place::new();
+    let (root, whole, target) = (root(&place), place.path("whole"), place.path("target"));
+    kopia_restore::restore(&root, &whole, &Options::default()).unwrap();
+    fs::create_dir(&target).unwrap();
+    write(&target.join("later"), 1);
+    let staging = target.join(format!(".kopia-rs-restore-{}", root.object()));
+    fs::rename(&whole, &staging).unwrap();
+    fs::set_permissions(&staging, fs::Permissions::from_mode(0o700)).unwrap();
+    let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
+    assert!(outcome.resumed && outcome.left_as_new == 1 && outcome.problem_count == 0, "{outcome:?}");
+    assert_eq!(fs::read(target.join("later")).unwrap(), b"here");
+    assert!(!staging.exists());
+}
