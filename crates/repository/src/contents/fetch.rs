@@ -53,7 +53,10 @@ pub struct Fetcher<'c, B> {
     /// large one is not passed by small ones again and again.
     turn: Mutex<()>,
     state: Mutex<State<B>>,
-    changed: Condvar,
+    /// Where workers wait for a step that is read, or for the last reader to end.
+    ready: Condvar,
+    /// Where the reader whose turn it is waits for room.
+    room: Condvar,
 }
 
 struct State<B> {
@@ -89,7 +92,8 @@ impl<'c, B: Steps> Fetcher<'c, B> {
             budget,
             turn: Mutex::default(),
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            ready: Condvar::new(),
+            room: Condvar::new(),
         }
     }
 
@@ -141,7 +145,7 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         }
         // With none, workers read for themselves.
         self.lock().started = count > 0;
-        self.changed.notify_all();
+        self.ready.notify_all();
     }
 
     /// Reads ahead until nothing is left to read.
@@ -150,7 +154,7 @@ impl<'c, B: Steps> Fetcher<'c, B> {
             let step = batch.reads().get(number);
             let fetched = step.map(|step| self.contents.fetch(step, buffer));
             self.lock().ready.push_back(Task { batch, number, fetched, held });
-            self.changed.notify_all();
+            self.ready.notify_one();
         }
     }
 
@@ -175,7 +179,7 @@ impl<'c, B: Steps> Fetcher<'c, B> {
             if state.readers == 0 || state.aborted {
                 return None;
             }
-            state = wait(&self.changed, state);
+            state = wait(&self.ready, state);
         }
         drop(state);
         let (batch, number) = self.queue.take()?;
@@ -201,7 +205,7 @@ impl<'c, B: Steps> Fetcher<'c, B> {
             state.buffers.push(buffer);
         }
         drop(state);
-        self.changed.notify_all();
+        self.room.notify_one();
     }
 
     /// Throws away what waits; no thread waits any longer.
@@ -210,7 +214,8 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         let mut state = self.lock();
         state.aborted = true;
         state.ready.clear();
-        self.changed.notify_all();
+        self.ready.notify_all();
+        self.room.notify_all();
     }
 
     /// Aborts should the thread panic before what is returned is dropped.
@@ -253,7 +258,7 @@ impl<'c, B: Steps> Fetcher<'c, B> {
                 }
                 return Some((buffer, held));
             }
-            state = wait(&self.changed, state);
+            state = wait(&self.room, state);
         }
     }
 
@@ -278,7 +283,7 @@ impl<B: Steps> Drop for Reader<'_, B> {
             self.0.abort();
         }
         self.0.lock().readers -= 1;
-        self.0.changed.notify_all();
+        self.0.ready.notify_all();
     }
 }
 

@@ -4,7 +4,6 @@
 //! batches; the planner is held up while two batches wait, which bounds memory.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::schedule::ReadStep;
@@ -32,13 +31,16 @@ pub(super) struct Queue<B> {
 }
 
 struct State<B> {
-    waiting: VecDeque<Arc<Waiting<B>>>,
+    waiting: VecDeque<Waiting<B>>,
     closed: bool,
 }
 
 struct Waiting<B> {
     batch: Arc<B>,
-    next: AtomicUsize,
+    /// How many steps it has: at least one.
+    steps: usize,
+    /// The first that nobody has taken.
+    next: usize,
 }
 
 impl<B: Steps> Queue<B> {
@@ -48,12 +50,16 @@ impl<B: Steps> Queue<B> {
 
     /// Adds a batch once there is room; drops it if the queue is closed.
     pub(super) fn push(&self, batch: B) {
+        let steps = batch.count();
+        let waiting = Waiting { batch: Arc::new(batch), steps, next: 0 };
         let mut state = self.lock();
         while state.waiting.len() >= WAITING && !state.closed {
             state = wait(&self.changed, state);
         }
-        if !state.closed && batch.count() > 0 {
-            state.waiting.push_back(Arc::new(Waiting { batch: Arc::new(batch), next: AtomicUsize::new(0) }));
+        if !state.closed && steps > 0 {
+            state.waiting.push_back(waiting);
+            // Whoever is woken would wait for the lock.
+            drop(state);
             self.changed.notify_all();
         }
     }
@@ -62,17 +68,15 @@ impl<B: Steps> Queue<B> {
     pub(super) fn take(&self) -> Option<(Arc<B>, usize)> {
         let mut state = self.lock();
         loop {
-            if let Some(front) = state.waiting.front().cloned() {
-                let number = front.next.fetch_add(1, Ordering::Relaxed);
-                let count = front.batch.count();
-                if number + 1 >= count {
+            if let Some(front) = state.waiting.front_mut() {
+                let (batch, number) = (front.batch.clone(), front.next);
+                front.next += 1;
+                if front.next == front.steps {
                     state.waiting.pop_front();
+                    drop(state);
                     self.changed.notify_all();
                 }
-                if number < count {
-                    return Some((front.batch.clone(), number));
-                }
-                continue;
+                return Some((batch, number));
             }
             if state.closed {
                 return None;

@@ -37,17 +37,24 @@ impl Copies {
 
     /// Takes empty memory that is large enough.
     fn take(&self, length: usize) -> Option<Vec<u8>> {
+        // Given back once the lock is: the system takes its time for that, as for new memory.
+        let mut short = Vec::new();
         let mut state = lock::lock(&self.state);
         if let Some(place) = state.idle.iter().rposition(|idle| idle.capacity() >= length) {
             return Some(state.idle.swap_remove(place));
         }
         // Idle ones are all too short.
         while state.taken.saturating_add(length) > self.most {
-            let short = state.idle.pop()?;
-            state.taken = state.taken.saturating_sub(short.capacity());
+            let idle = state.idle.pop()?;
+            state.taken = state.taken.saturating_sub(idle.capacity());
+            short.push(idle);
         }
+        state.taken += length;
+        drop(state);
+        drop(short);
         let memory = Vec::with_capacity(length);
-        state.taken = state.taken.saturating_add(memory.capacity());
+        // The system may give more than was asked for.
+        lock::lock(&self.state).taken += memory.capacity() - length;
         Some(memory)
     }
 
