@@ -53,3 +53,21 @@ impl Map {
         self.0.get(range)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_noticed_before_it_is_touched() {
+        if !Map::IS_SUPPORTED {
+            return;
+        }
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(3 * 4096).expect("it grows");
+        let map = Map::new(&file, 3 * 4096).expect("a map");
+        assert!(map.populate(4096..3 * 4096 + 1).is_err(), "beyond the map");
+        file.set_len(4096).expect("it shrinks");
+        assert!(map.populate(4096..3 * 4096).is_err(), "beyond the file");
+    }
+}
