@@ -51,6 +51,8 @@ pub struct Outcome {
     /// Entries that the snapshot does not have and that were not deleted, because not all of the snapshot was
     /// restored.
     pub extras_kept: u64,
+    /// Entries of the snapshot that were not chosen, with all below them as far as their number is known.
+    pub left_out: u64,
     /// Whether the shards that were to be finished had been finished before, so that everything was there.
     pub already_finished: bool,
     /// Entries that are missing, doubled or incomplete, and those that should have been deleted and could not
