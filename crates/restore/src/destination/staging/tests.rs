@@ -14,6 +14,7 @@ fn target(path: &std::path::Path) -> Target {
         device: 0,
         mode_after: std::sync::OnceLock::new(),
         created: false,
+        found: None,
         new: false.into(),
     }
 }
