@@ -32,7 +32,6 @@ use disk::Disk;
 pub use io_mode::IoMode;
 use kind::Kind;
 pub(crate) use map::Map;
-pub use map::map_large_blocks;
 use open_blob::OpenBlob;
 #[cfg(test)]
 pub(crate) use open_blob::file_length;
@@ -126,6 +125,9 @@ impl FilesystemStore {
         if length > WHOLE_BLOB_LIMIT {
             return Err(Error::TooLarge { blob: id.clone(), place: self.location(), length });
         }
+        if self.kind == Kind::Other {
+            blob.request_all(0, length);
+        }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(length as usize).map_err(|full| error(full.into()))?;
         blob.file().take(length).read_to_end(&mut bytes).map_err(error)?;
@@ -161,6 +163,9 @@ impl FilesystemStore {
                 Err(Errno::INVAL) => self.maps.store(false, Ordering::Relaxed),
                 Ok(None) | Err(_) => {}
             }
+        }
+        if self.kind == Kind::Other {
+            blob.request_all(offset, length as u64);
         }
         match blob.copied(offset, length, buffer) {
             Ok(buffer) => Ok(buffer.into()),

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock};
@@ -27,8 +27,17 @@ pub(super) struct OpenBlob {
     id: BlobId,
     file: File,
     length: u64,
+    /// How many bytes a network file system asks for in one request.
+    request: u64,
     map: OnceLock<Option<Arc<Map>>>,
 }
+
+/// The least and the most bytes of one request: what Linux reads ahead of a file by default, and the usual
+/// limit of NFS and SMB. Only within one advice of so many bytes are they joined.
+const REQUESTS: RangeInclusive<u64> = 128 << 10..=1 << 20;
+
+/// The most bytes that are asked for at once.
+const AT_ONCE: u64 = 16 << 20;
 
 impl OpenBlob {
     /// Opens a file below `root`.
@@ -41,8 +50,10 @@ impl OpenBlob {
             Err(Errno::AGAIN) => open(flags)?,
             result => result?,
         };
-        let length = checked_length(&rustix::fs::fstat(&file)?)?;
-        Ok(Self { id: id.clone(), file: file.into(), length, map: OnceLock::new() })
+        let stat = rustix::fs::fstat(&file)?;
+        let length = checked_length(&stat)?;
+        let request = u64::try_from(stat.st_blksize).unwrap_or(0).clamp(*REQUESTS.start(), *REQUESTS.end());
+        Ok(Self { id: id.clone(), file: file.into(), length, request, map: OnceLock::new() })
     }
 
     pub(super) fn id(&self) -> &BlobId {
@@ -92,6 +103,18 @@ impl OpenBlob {
         Ok(buffer)
     }
 
+    /// Has the kernel ask for all of a range before the first bytes are waited for.
+    ///
+    /// By itself it asks for some 128 KiB and waits: on a FUSE file system with a round trip of 10 ms, 4 MiB
+    /// took 240 ms, and 24 like this.
+    pub(super) fn request_all(&self, offset: u64, length: u64) {
+        if length > self.request {
+            // No advice is taken for more than one request.
+            requests(offset, length.min(AT_ONCE), self.request)
+                .for_each(|(offset, length)| self.will_need(offset, length));
+        }
+    }
+
     /// Has the kernel begin to read a range into its page cache.
     pub(super) fn will_need(&self, offset: u64, length: usize) {
         // Zero bytes would mean all.
@@ -104,6 +127,16 @@ impl OpenBlob {
             let _ = length;
         }
     }
+}
+
+/// Cuts a range into requests, which end at multiples of `size`: so do those that the system makes.
+fn requests(offset: u64, length: u64, size: u64) -> impl Iterator<Item = (u64, usize)> {
+    let end = offset.saturating_add(length);
+    let next = move |at: &u64| Some((at / size + 1).saturating_mul(size)).filter(|next| *next < end);
+    std::iter::successors(Some(offset), next).map(move |at| {
+        let stop = next(&at).unwrap_or(end);
+        (at, (stop - at) as usize)
+    })
 }
 
 /// Returns the length of a file below `root`.
@@ -142,6 +175,15 @@ mod tests {
         let blob = OpenBlob::open(&root, b"p1.f", &BlobId::new("p1").unwrap()).unwrap();
         assert!(fcntl_getfd(blob.file()).unwrap().contains(FdFlags::CLOEXEC));
         assert!(fcntl_getfl(blob.file()).unwrap().contains(OFlags::NONBLOCK));
+    }
+
+    #[test]
+    fn requests_are_the_whole_range_and_end_where_others_begin() {
+        let cut = |offset, length| requests(offset, length, 10).collect::<Vec<_>>();
+        assert_eq!(cut(7, 25), [(7, 3), (10, 10), (20, 10), (30, 2)]);
+        assert_eq!(cut(10, 10), [(10, 10)]);
+        assert_eq!(cut(12, 3), [(12, 3)]);
+        assert_eq!(cut(u64::MAX - 5, 5), [(u64::MAX - 5, 5)]);
     }
 
     #[test]

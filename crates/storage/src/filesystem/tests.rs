@@ -221,29 +221,6 @@ fn all_copies_can_be_read_once() {
 }
 
 #[test]
-fn a_hint_opens_a_blob() {
-    let directory = TempDir::new().unwrap();
-    put(directory.path(), "p1.f", b"bytes");
-    let store = FilesystemStore::open(directory.path()).unwrap();
-    store.will_need(&id("p2"), 0, 5);
-    store.will_need(&id("p1"), 0, 5);
-    fs::remove_file(directory.path().join("p1.f")).unwrap();
-    assert_eq!(&*store.read_range(&id("p1"), 0, 5, Vec::new()).unwrap(), b"bytes");
-}
-
-#[test]
-fn a_file_is_opened_anew_where_that_may_help() {
-    let read = |errno: Errno| {
-        let (blob, place) = (id("p1"), String::new());
-        Error::Read { blob, place, offset: 0, source: errno.into() }
-    };
-    let short = check_range(&id("p1"), String::new, 1, 2, 2).unwrap_err();
-    assert!(may_be_stale(&read(Errno::STALE)) && may_be_stale(&short));
-    assert!(!may_be_stale(&read(Errno::IO)));
-    assert!(!may_be_stale(&Error::not_found(&id("p1"), "")));
-}
-
-#[test]
 fn names_in_upper_case_are_found() {
     let directory = TempDir::new().unwrap();
     put(directory.path(), ".SHARDS", br#"{"default":[1,3],"maxNonShardedLength":20}"#);
@@ -631,5 +608,21 @@ fn nothing_is_written() {
         // Whatever comes into a directory or leaves it changes its time.
         assert_eq!(["", "p06", "p06/381"].map(modified), before, "{mode:?}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}
+
+/// Prints how long a range takes of each file `pN.f` in `SLOW_REPOSITORY`, which should lie on a slow file
+/// system and be new to the page cache.
+#[test]
+#[ignore = "measures, and needs such a file system"]
+fn ranges_of_a_slow_file_system() {
+    let Some(path) = std::env::var_os("SLOW_REPOSITORY") else { return };
+    let store = FilesystemStore::open(path).unwrap();
+    for blob in store.list("p").unwrap() {
+        let clock = std::time::Instant::now();
+        let bytes = store.read_range(&blob.id, 1 << 20, 4 << 20, Vec::new()).unwrap();
+        println!("{}: {} bytes in {:?}", blob.id, bytes.len(), clock.elapsed());
+        let clock = std::time::Instant::now();
+        println!("{}: all {} bytes in {:?}", blob.id, store.read(&blob.id).unwrap().len(), clock.elapsed());
     }
 }
