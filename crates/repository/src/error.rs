@@ -1,5 +1,7 @@
 //! What can go wrong in a repository, each with the thing it went wrong with.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kopia_format::{BlobId, ContentId, ObjectId, Timestamp};
@@ -138,12 +140,6 @@ pub enum Error {
         /// The id.
         id: String,
     },
-    /// No pattern of what is to be taken matches anything.
-    #[error("nothing matches {}", quoted(patterns))]
-    NothingChosen {
-        /// The patterns.
-        patterns: Vec<String>,
-    },
     /// A path leads through something that is no directory, or a directory was read as a file.
     #[error("{path} is not a {wanted}")]
     WrongKind {
@@ -157,6 +153,16 @@ pub enum Error {
     Threads {
         /// What the system said.
         why: String,
+    },
+    /// The merged index cannot be kept in a file, as [`Resources::index_directory`] wants it.
+    ///
+    /// [`Resources::index_directory`]: crate::Resources::index_directory
+    #[error("the merged index cannot be kept in a file in {}: {source}", directory.display())]
+    IndexFile {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The store could not be read.
     #[error(transparent)]
@@ -191,9 +197,9 @@ impl Error {
             Self::NotFound { .. } => "not_found",
             Self::Ambiguous { .. } => "ambiguous",
             Self::NothingToChoose { .. } => "nothing_to_choose",
-            Self::NothingChosen { .. } => "nothing_chosen",
             Self::WrongKind { .. } => "wrong_kind",
             Self::Threads { .. } => "no_threads",
+            Self::IndexFile { .. } => "no_index_file",
             Self::Storage(kopia_storage::Error::Short { .. }) => "truncated_blob",
             Self::Storage(_) if self.cold_blob().is_some() => "archived_blob",
             Self::Storage(error) => match error.kind() {
@@ -259,15 +265,6 @@ impl Error {
 /// Writes an instant as people read it.
 fn instant(time: &Timestamp) -> String {
     time.to_string().replace('T', " ").replace('Z', " UTC")
-}
-
-/// Names a few patterns.
-fn quoted(patterns: &[String]) -> String {
-    let named: Vec<_> = patterns.iter().take(3).map(|pattern| format!("{pattern:?}")).collect();
-    match patterns.len() - named.len() {
-        0 => named.join(" or "),
-        more => format!("{} or {more} other patterns", named.join(", ")),
-    }
 }
 
 fn parenthesized(text: &str) -> String {

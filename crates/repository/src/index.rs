@@ -25,6 +25,8 @@ pub(crate) mod table;
 mod tests;
 mod unreadable;
 
+use std::io;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::thread::Scope;
@@ -100,6 +102,8 @@ pub(crate) struct Loader<'a, 'scope, 'env> {
     pub(crate) rules: Rules,
     /// Packs that are known already and keep their numbers.
     pub(crate) known: &'a PackNames,
+    /// Where the table is kept in a file, if not in memory.
+    pub(crate) directory: Option<&'a Path>,
 }
 
 /// The result of one attempt.
@@ -172,12 +176,18 @@ impl Loader<'_, '_, '_> {
             missing.into_iter().for_each(|(first, last)| log.add(Unreadable::MissingEpochs(first, last)));
         }
         let unreadable = log.into_sorted();
-        let (table, new_packs) = self.cores.run(|| builder.finish(watermark.filter(|_| !deleted)));
+        let finished = self.cores.run(|| builder.finish(watermark.filter(|_| !deleted)));
+        let (table, new_packs) = finished.map_err(|error| self.file_error(error))?;
         let dropped_until = match watermark {
             None if !epochs && !listing.logs.is_empty() => Some(table.newest() - KEPT_AFTER_DELETION),
             watermark => watermark,
         };
         Ok(Loaded { table, new_packs, blobs: count, unreadable, packs, dropped_until })
+    }
+
+    /// Makes the error of the file that the table is kept in.
+    fn file_error(&self, source: io::Error) -> Error {
+        Error::IndexFile { directory: self.directory.unwrap_or(Path::new("")).to_owned(), source }
     }
 
     /// Opens the compaction logs: those that were read already, and the rest.

@@ -67,8 +67,7 @@ impl Plan {
         if options.portion != Portion::Whole && entry.kind() != EntryKind::Directory {
             return Err(Error::NoShards);
         }
-        let options = preview::of_kind(entry, options).into_owned();
-        Ok(Self { entry: entry.clone(), options })
+        Ok(Self { entry: entry.clone(), options: options.clone() })
     }
 
     /// Adds up what a restore into an empty directory restores and reads.
@@ -246,7 +245,6 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
         metadata,
         root_attributes,
         delete_extra: options.delete_extra,
-        chosen: options.chosen.as_ref(),
         refuse_existing: options.existing == Existing::Error,
         no_room: None,
     };

@@ -1,4 +1,4 @@
-//! Writes repositories with any number of contents and index blobs.
+//! Writes repositories with any number of contents and index blobs, or of files.
 //!
 //! Contents are forged straight into index blobs: random hashes, at plausible places in packs that need not
 //! exist. So ten million of them take seconds and hardly more memory than one index blob. One small snapshot
@@ -18,6 +18,7 @@
 
 mod entries;
 mod layout;
+mod tree;
 
 use std::io;
 use std::path::Path;
@@ -27,6 +28,7 @@ use serde_json::json;
 
 use crate::writer::RepositoryWriter;
 use entries::Entries;
+pub use tree::HugeTree;
 
 /// What to write. All of it is the same for the same settings.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@
 //! * [`tree`]: reads a real directory and compares it with the expected one;
 //! * [`damage`]: copies a repository and breaks one blob of it;
 //! * [`writer`]: writes small repositories of its own;
-//! * [`huge`]: writes repositories with millions of contents, or thousands of index blobs;
+//! * [`huge`]: writes repositories with millions of contents or files, or thousands of index blobs;
+//! * [`peak`]: how much memory something takes;
 //! * [`secrets`]: what must never leave a repository, and [`memory`], which searches a process for it;
 //! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
@@ -38,6 +39,7 @@ pub mod golden;
 pub mod http_server;
 pub mod huge;
 pub mod memory;
+pub mod peak;
 pub mod random;
 pub mod refuse;
 mod scratch;

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use kopia_rs::export::{Format, Options};
 
 use super::owners::Owners;
-use super::patterns::Patterns;
 use super::values::one_of;
 use super::what::What;
 
@@ -17,8 +16,6 @@ const SPEED: &str = "Speed and space";
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) what: What,
-    #[command(flatten)]
-    pub(crate) patterns: Patterns,
     /// Where to write the archive to: a file, or - for standard output, as without it.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,

@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
-use kopia_rs::choice::Chosen;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::search::Pattern;
 use kopia_rs::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
@@ -75,8 +74,7 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         broken: Broken::default(),
     };
     if entry.kind() == EntryKind::Directory {
-        let chosen = session.chosen(&args.patterns, &[&entry])?;
-        lister.tree(&entry, chosen.as_ref())?;
+        lister.tree(&entry)?;
     } else {
         let object = entry.object().to_string();
         let _ = lister.show(if entry.name().is_empty() { &object } else { entry.name() }, &entry);
@@ -185,9 +183,8 @@ impl Lister {
     }
 
     /// Shows what is in a directory, and if asked what is in its directories.
-    fn tree(&mut self, root: &Entry, chosen: Option<&Chosen>) -> Result<(), Failure> {
-        let walk =
-            Walk::new(root.repository()).order(Order::DepthFirst).max_depth(MAX_DEPTH).choosing(chosen);
+    fn tree(&mut self, root: &Entry) -> Result<(), Failure> {
+        let walk = Walk::new(root.repository()).order(Order::DepthFirst).max_depth(MAX_DEPTH);
         let walk = if self.recursive { walk.read_ahead() } else { walk };
         let _ = walk.run([(root, self.glob.is_none())], self);
         match self.unreadable.take() {

@@ -81,14 +81,13 @@ struct Total {
 }
 
 impl Progress {
-    /// Begins with nothing; of an entry that is done as a whole, it is known how much that is.
-    pub(crate) fn new<'e>(
-        entry: impl Into<Option<&'e Entry>>,
+    pub(crate) fn new(
+        entry: &Entry,
         report: Option<Report>,
         interrupt: Arc<Interrupt>,
         mode: ProgressMode,
     ) -> Self {
-        let total = entry.into().and_then(Total::of);
+        let total = Total::of(entry);
         let bar = ProgressBar::hidden();
         // A bar of 0 bytes would be full from the start.
         let bytes = total.map(|total| total.bytes).filter(|&bytes| bytes > 0);

@@ -29,7 +29,6 @@ mod mounts;
 mod networks;
 mod owners;
 mod password;
-mod patterns;
 mod restoring;
 mod rooms;
 mod secrets;

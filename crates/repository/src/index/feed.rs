@@ -14,18 +14,20 @@ use std::thread::{self, Scope};
 use kopia_storage::{BlobInfo, BlobStore, ReadAhead};
 
 pub(super) use queue::Blob;
+pub(crate) use queue::Budget;
 use queue::Queue;
 
 use crate::lock::{lock, wait};
 use crate::parallel::reads_at_once;
 
-/// How many bytes may be read and not yet merged: as many as scrypt takes, so that reading ahead does not set
-/// the peak of a small process.
+/// How many bytes may be read and not yet merged, by all repositories that are being opened: as many as
+/// scrypt takes, so that reading ahead does not set the peak of a small process. One that holds nothing may
+/// read one blob all the same.
 ///
 /// Budgets of 1 to 128 MiB opened ten million contents, or 30,000 index blobs, in the same time on 2 cores,
 /// warm or cold; of 30,000 small blobs the budget stays in the peak (377 MiB with 1, 435 with 64, 489 with
 /// 128). More cores want several blobs at once: one of half a million contents has 17 MB.
-pub(crate) const BUDGET: u64 = 64 << 20;
+pub(crate) static BUDGET: Budget = Budget::new(64 << 20);
 
 /// How many reads are under way at once at most, whatever the store would like; where each takes long, as
 /// many as it likes.
@@ -53,7 +55,7 @@ pub(crate) struct Closing<'a, 'b>(&'a Feed<'b>);
 
 impl<'a> Feed<'a> {
     /// Starts with nothing to read.
-    pub(crate) fn new(store: &'a dyn BlobStore, budget: u64) -> Self {
+    pub(crate) fn new(store: &'a dyn BlobStore, budget: &'static Budget) -> Self {
         // Where each read takes long, what is read in a row waits in a row.
         let batched = store.profile().ahead == ReadAhead::Hints;
         let queue = Mutex::new(Queue::new(budget, batched));

@@ -4,6 +4,7 @@
 //! later removes the old ones. What was planned by the old index is then found again in the new one. The
 //! table is replaced as a whole; readers keep the one they have, and a lookup takes no lock.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -24,6 +25,8 @@ pub(crate) struct IndexSource {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) sealing: Arc<Sealing>,
     pub(crate) rules: Rules,
+    /// Where the table is kept in a file, if not in memory.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// The table as of now, and what it takes to replace it.
@@ -133,7 +136,7 @@ impl LiveIndex {
 
     /// Reads indexes again if they have changed. The caller must hold `rescans`.
     fn reload_if_changed(&self) -> Result<bool> {
-        let IndexSource { store, sealing, rules } = &self.source;
+        let IndexSource { store, sealing, rules, directory } = &self.source;
         let packs = rules.degraded.then(|| recover::fingerprint(&recover::list_some(&**store, |_, _| {})));
         let listing = Listing::read(&**store)?;
         let before = self.snapshot();
@@ -141,11 +144,11 @@ impl LiveIndex {
             return Ok(false);
         }
         let (indexes, packs) = apart(|cores| {
-            let feed = Feed::new(&**store, BUDGET);
+            let feed = Feed::new(&**store, &BUDGET);
             std::thread::scope(|scope| {
                 let _closing = feed.closing();
-                let known = &self.packs;
-                Loader { feed: &feed, scope, sealing, cores, rules: *rules, known }.load(listing)
+                let (known, directory) = (&self.packs, directory.as_deref());
+                Loader { feed: &feed, scope, sealing, cores, rules: *rules, known, directory }.load(listing)
             })
         })?;
         // Names come first: every location that can be found has a pack with a name.

@@ -37,11 +37,15 @@ pub(super) fn merge(
     let bytes = blobs.iter().fold(0u64, |sum, blob| sum.saturating_add(length(blob)));
     feed.choose(blobs);
     feed.start_readers(scope);
-    let builder = Builder::new(sealing.hash_length(), bytes, known);
+    let builder = match loader.directory {
+        None => Builder::new(sealing.hash_length(), bytes, known),
+        Some(directory) => Builder::in_file(sealing.hash_length(), known, directory)
+            .map_err(|error| loader.file_error(error))?,
+    };
     let failure = Mutex::new(None);
     let threads = cores.count().min((bytes / BYTES_A_THREAD) as usize).max(1);
     let work = || {
-        if let Err(error) = add_all(feed, sealing, &builder, BUDGET / threads as u64, log) {
+        if let Err(error) = add_all(feed, sealing, &builder, BUDGET.bytes() / threads as u64, log) {
             lock(&failure).get_or_insert(error);
             feed.stop();
         }

@@ -1,18 +1,22 @@
 //! All active indexes, merged once into one sorted table.
 //!
-//! A repository of ten million contents must fit, so a content takes 40 bytes (56 where hashes are longer
-//! than 16 bytes) and pack names are kept once. The rows are cut into 256 shards by the first byte of the
-//! hash: index blobs are added from many threads with little waiting, shards are sorted in parallel, where
-//! they are.
+//! A repository of ten million contents must fit, so a content takes 30 bytes (46 where hashes are longer
+//! than 16 bytes), 4 more while the table grows, and pack names are kept once. The rows are cut into 256
+//! shards by the first byte of the hash: index blobs are added from many threads with little waiting, shards
+//! are sorted in parallel, where they are. On request they lie in a file, which the system keeps in memory as
+//! far as there is any.
 //!
 //! Hashes are evenly spread, so a lookup starts where the hash should lie and gallops from there: two or
 //! three cache misses instead of the fifteen of a binary search. The rule of what wins is
 //! `repo/content/index/merged.go`.
 
 mod builder;
+mod file;
+mod forms;
 mod merge;
 mod names;
 mod row;
+mod shards;
 
 pub(crate) use builder::Builder;
 pub(crate) use names::PackNames;
@@ -20,12 +24,16 @@ pub(crate) use names::PackNames;
 use kopia_format::ContentId;
 
 use super::ContentLocation;
-use row::Row;
+use forms::Form;
+use row::{LONG, Row, SHORT};
+use shards::Shards;
 
 /// The merged table.
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Rows,
+    /// What rows have in common, by number.
+    forms: Vec<Form>,
     /// Which packs its indexes name, by number: those that entries of deleted contents name, too.
     named: Vec<bool>,
     /// Which of them hold contents that are not deleted, by number.
@@ -80,19 +88,16 @@ impl Totals {
 #[derive(Debug)]
 enum Rows {
     /// Hashes of at most 16 bytes, as nearly all repositories have.
-    Short(Shards<16>),
-    Long(Shards<32>),
+    Short(Shards<SHORT>),
+    Long(Shards<LONG>),
 }
-
-/// Sorted rows by the first byte of the hash.
-type Shards<const H: usize> = Vec<Vec<Row<H>>>;
 
 impl Table {
     /// Finds a content, deleted or not.
     pub(crate) fn find(&self, id: &ContentId) -> Option<ContentLocation> {
         match &self.rows {
-            Rows::Short(shards) => row::find(shards, id),
-            Rows::Long(shards) => row::find(shards, id),
+            Rows::Short(shards) => row::find(shards.get(row::shard(id.hash())), &self.forms, id),
+            Rows::Long(shards) => row::find(shards.get(row::shard(id.hash())), &self.forms, id),
         }
     }
 
@@ -100,8 +105,8 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         match &self.rows {
-            Rows::Short(shards) => shards.iter().map(Vec::len).sum(),
-            Rows::Long(shards) => shards.iter().map(Vec::len).sum(),
+            Rows::Short(shards) => shards.iter().map(<[_]>::len).sum(),
+            Rows::Long(shards) => shards.iter().map(<[_]>::len).sum(),
         }
     }
 
@@ -113,8 +118,21 @@ impl Table {
     /// Calls `visit` for every content, in the order of hashes.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(ContentId, ContentLocation)) {
         match &self.rows {
-            Rows::Short(shards) => shards.iter().flatten().for_each(|row| visit(row.id(), row.location())),
-            Rows::Long(shards) => shards.iter().flatten().for_each(|row| visit(row.id(), row.location())),
+            Rows::Short(shards) => self.for_each_in(shards, &mut visit),
+            Rows::Long(shards) => self.for_each_in(shards, &mut visit),
+        }
+    }
+
+    fn for_each_in<const N: usize>(
+        &self,
+        shards: &Shards<N>,
+        visit: &mut impl FnMut(ContentId, ContentLocation),
+    ) {
+        for (number, shard) in shards.iter().enumerate() {
+            for bytes in shard {
+                let row = Row { bytes, forms: &self.forms };
+                visit(row.id(number as u8), row.location());
+            }
         }
     }
 

@@ -35,7 +35,7 @@ fn store(blobs: &[&[Row<'_>]]) -> MemoryStore {
 
 /// Loads with the blobs of these numbers read ahead.
 fn load_ahead(store: &dyn BlobStore, ahead: &[usize]) -> Result<Indexes> {
-    let feed = Feed::new(store, BUDGET);
+    let feed = Feed::new(store, &BUDGET);
     thread::scope(|scope| {
         let _closing = feed.closing();
         let listing = Listing::read(store).unwrap();
@@ -43,7 +43,8 @@ fn load_ahead(store: &dyn BlobStore, ahead: &[usize]) -> Result<Indexes> {
         feed.start_readers(scope);
         let rules = Rules { epochs: true, degraded: false, deleted: false };
         let (sealing, cores, known) = (&sealing(), &Cores::start(None)?, &PackNames::default());
-        Ok(Loader { feed: &feed, scope, sealing, cores, rules, known }.load(listing)?.0)
+        let loader = Loader { feed: &feed, scope, sealing, cores, rules, known, directory: None };
+        Ok(loader.load(listing)?.0)
     })
 }
 

@@ -1,5 +1,7 @@
 //! Opening, step by step.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::Scope;
@@ -37,10 +39,12 @@ pub(super) fn open(
     let meter = Arc::new(Meter::default());
     let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, meter.clone()));
     let cores = Arc::new(Cores::start(options.resources.threads)?);
+    let directory = options.resources.index_directory.as_deref();
+    directory.map_or(Ok(()), |directory| check_outside(directory, &*store))?;
     let id = FormatBlob::id();
     let mut blob = FormatBlob::read(&*store)?;
 
-    let feed = Feed::new(&*store, BUDGET);
+    let feed = Feed::new(&*store, &BUDGET);
     let (format, sealing, warnings, rules, loaded) = std::thread::scope(|scope| {
         let _closing = feed.closing();
         // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the
@@ -68,7 +72,8 @@ pub(super) fn open(
         };
         let rules = Rules { epochs: format.epochs, degraded: options.degraded, deleted: options.deleted };
         let (sealing_ref, known) = (&sealing, &PackNames::default());
-        let loader = Loader { feed: &feed, scope, sealing: sealing_ref, cores: &cores, rules, known };
+        let cores = &cores;
+        let loader = Loader { feed: &feed, scope, sealing: sealing_ref, cores, rules, known, directory };
         let loaded = loader.load(listing?)?;
         Ok::<_, Error>((format, sealing, warnings, rules, loaded))
     })?;
@@ -77,7 +82,8 @@ pub(super) fn open(
     let (mut indexes, packs) = loaded;
     let unreadable = std::mem::take(&mut indexes.unreadable);
     let sealing = Arc::new(sealing);
-    let source = IndexSource { store: store.clone(), sealing: sealing.clone(), rules };
+    let directory = options.resources.index_directory.clone();
+    let source = IndexSource { store: store.clone(), sealing: sealing.clone(), rules, directory };
     let indexes = Arc::new(LiveIndex::new(source, indexes, packs));
     let packs = Packs::new(store.clone(), indexes.clone());
     let contents =
@@ -98,6 +104,19 @@ pub(super) fn open(
             opening,
         }),
     })
+}
+
+/// Refuses to make a file in the repository.
+fn check_outside(directory: &Path, store: &dyn BlobStore) -> Result<()> {
+    let error = |source| Error::IndexFile { directory: directory.to_owned(), source };
+    let place = directory.canonicalize().map_err(error)?;
+    // What has no path here lies elsewhere.
+    let repository = store.directory().and_then(|repository| repository.canonicalize().ok());
+    if repository.is_some_and(|repository| place.starts_with(repository)) {
+        let why = "it lies in the repository, in which nothing is written";
+        return Err(error(io::Error::new(io::ErrorKind::InvalidInput, why)));
+    }
+    Ok(())
 }
 
 /// Lists the index blobs and has those read that probably count.

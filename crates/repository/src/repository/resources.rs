@@ -1,6 +1,7 @@
 //! How much of the machine an open repository takes.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 
 /// Bytes of decoded contents that are kept by default: those of a working set of 64 MiB, and of the contents
 /// that reach beyond its ends, each of up to 8 MiB with kopia's usual splitter.
@@ -30,6 +31,10 @@ pub struct Resources {
     /// Bytes that are decoded ahead of all readers that read front to back; 0 has each reader decode by
     /// itself, on one core. A reader that finds nothing left of it does so, too.
     pub read_ahead: usize,
+    /// Where the merged index is kept in a file instead of in memory; nothing keeps it in memory, 30 bytes
+    /// for each content. The file has no name and is gone with the repository; while it is made it takes
+    /// twice as much room as it has at last. The system keeps it in memory as long as nobody else needs that.
+    pub index_directory: Option<PathBuf>,
 }
 
 impl Default for Resources {
@@ -39,6 +44,7 @@ impl Default for Resources {
             content_cache: CONTENT_CACHE,
             directory_cache: DIRECTORY_CACHE,
             read_ahead: READ_AHEAD,
+            index_directory: None,
         }
     }
 }
@@ -66,5 +72,12 @@ impl Resources {
     #[must_use]
     pub fn read_ahead(self, bytes: usize) -> Self {
         Self { read_ahead: bytes, ..self }
+    }
+
+    /// Keeps the merged index in a file, made in a directory that must not lie in the repository: for more
+    /// contents than memory is for.
+    #[must_use]
+    pub fn index_directory(self, directory: impl Into<PathBuf>) -> Self {
+        Self { index_directory: Some(directory.into()), ..self }
     }
 }

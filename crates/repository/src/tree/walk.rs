@@ -10,12 +10,11 @@ use std::ops::ControlFlow;
 use kopia_format::directory::{EntryKind, Summary};
 
 use super::directory::{Fetched, fetch};
-use super::folding::{self, FoldName, Merged, Seen, Taken};
+use super::folding::{self, FoldName, Merged, Seen};
 use super::passed::Passed;
 use super::problem::Problem;
 use super::source::DirectorySource;
 use super::{Entry, Trail};
-use crate::choice::{Chosen, Scope};
 use crate::{Defect, Error, Repository};
 
 /// The most directories that wait to be visited; each takes some 200 bytes, its name, and what the visitor
@@ -57,13 +56,7 @@ pub trait Visitor {
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<Self::Directory>>;
 
-    /// Is told of the name of an entry that is not taken, where the walk has a choice, and of the entry unless
-    /// it is refused.
-    fn left_out(&mut self, parent: &mut Walked<Self::Directory>, name: &str, entry: Option<&Entry>) {
-        let _ = (parent, name, entry);
-    }
-
-    /// Is told of an entry that cannot be visited.
+    /// Is told of an entry that is left out.
     fn problem(&mut self, parent: &mut Walked<Self::Directory>, problem: Problem) -> ControlFlow<()>;
 
     /// Ends with the entries of a directory: none are left, or the rest cannot be read. Those of its
@@ -82,8 +75,6 @@ pub struct Walked<D> {
     pub trail: Trail,
     /// Whether its object alone says what is in it, rather than names of other directories' entries as well.
     pub is_whole: bool,
-    /// What is taken in it, where the walk has a choice.
-    pub scope: Scope,
     /// What the visitor has attached to it.
     pub attached: D,
 }
@@ -119,7 +110,6 @@ pub struct Walk<'w> {
     max_depth: usize,
     max_waiting: usize,
     fold: Option<FoldName<'w>>,
-    chosen: Option<&'w Chosen>,
     as_it_stands: bool,
     ahead: bool,
 }
@@ -128,8 +118,7 @@ impl<'w> Walk<'w> {
     /// Walks in batches, to any depth, with names as they are.
     pub fn new(repository: &'w Repository) -> Self {
         let (order, max_depth, max_waiting) = (Order::default(), usize::MAX, MAX_WAITING);
-        let (fold, chosen, as_it_stands, ahead) = (None, None, false, false);
-        Self { repository, order, max_depth, max_waiting, fold, chosen, as_it_stands, ahead }
+        Self { repository, order, max_depth, max_waiting, fold: None, as_it_stands: false, ahead: false }
     }
 
     /// Sets the order of directories.
@@ -161,11 +150,6 @@ impl<'w> Walk<'w> {
         Self { fold: Some(fold), ..self }
     }
 
-    /// Visits only what is taken of the roots that the choice was made among, and directories on the way there.
-    pub fn choosing(self, chosen: impl Into<Option<&'w Chosen>>) -> Self {
-        Self { chosen: chosen.into(), ..self }
-    }
-
     /// Visits entries where their directories have them, wherever their names lead, and as many as there are.
     ///
     /// The visitor has to see to it that nothing is visited without end: it descends into no object twice.
@@ -186,8 +170,7 @@ impl<'w> Walk<'w> {
         let roots = roots.into_iter().map(|(root, attached)| {
             let source = root.source();
             source.object().into_iter().for_each(|object| passed.add(object));
-            let scope = self.chosen.map(|chosen| chosen.root(root)).unwrap_or_default();
-            Waiting::new(source.clone(), Vec::new(), Trail::root(source.object()), (scope, attached))
+            Waiting::new(source.clone(), Vec::new(), Trail::root(source.object()), attached)
         });
         let mut waiting: Vec<_> = roots.collect();
         waiting.reverse();
@@ -201,19 +184,14 @@ struct Waiting<D> {
     /// Directories that are merged into it.
     merged: Vec<Merged>,
     walked: Walked<D>,
-    /// What was read before its turn.
-    fetched: Option<Fetched>,
+    /// What was read before its turn: few have it, and many may wait.
+    fetched: Option<Box<Fetched>>,
 }
 
 impl<D> Waiting<D> {
-    fn new(
-        source: DirectorySource,
-        merged: Vec<Merged>,
-        trail: Trail,
-        (scope, attached): (Scope, D),
-    ) -> Self {
+    fn new(source: DirectorySource, merged: Vec<Merged>, trail: Trail, attached: D) -> Self {
         let is_whole = source.is_whole();
-        Self { source, merged, walked: Walked { trail, is_whole, scope, attached }, fetched: None }
+        Self { source, merged, walked: Walked { trail, is_whole, attached }, fetched: None }
     }
 }
 
@@ -251,11 +229,10 @@ impl<V: Visitor> Run<'_, '_, V> {
     }
 
     /// Takes the next directory, with what was read of it.
-    fn take_next(&mut self) -> Option<(Waiting<V::Directory>, Option<Fetched>)> {
-        let mut next = self.waiting.pop()?;
-        let fetched = next.fetched.take();
-        self.ahead -= fetched.as_ref().map_or(0, Fetched::length);
-        Some((next, fetched))
+    fn take_next(&mut self) -> Option<Waiting<V::Directory>> {
+        let next = self.waiting.pop()?;
+        self.ahead -= next.fetched.as_ref().map_or(0, |fetched| fetched.length());
+        Some(next)
     }
 
     /// Visits the next directory, and lets those in it come before all others.
@@ -266,11 +243,12 @@ impl<V: Visitor> Run<'_, '_, V> {
             let fetched = fetch(self.walk.repository, most, unread.map(|waiting| &waiting.source));
             for (waiting, fetched) in self.waiting.iter_mut().rev().zip(fetched) {
                 self.ahead += fetched.length();
-                waiting.fetched = Some(fetched);
+                waiting.fetched = Some(Box::new(fetched));
             }
         }
-        let Some((next, Some(fetched))) = self.take_next() else { return ControlFlow::Continue(()) };
-        let found = self.visit(next, fetched, self.waiting.len())?;
+        let Some(mut next) = self.take_next() else { return ControlFlow::Continue(()) };
+        let Some(fetched) = next.fetched.take() else { return ControlFlow::Continue(()) };
+        let found = self.visit(next, *fetched, self.waiting.len())?;
         self.waiting.extend(found.into_iter().rev());
         ControlFlow::Continue(())
     }
@@ -308,25 +286,18 @@ impl<V: Visitor> Run<'_, '_, V> {
         let Waiting { merged, mut walked, .. } = next;
         self.visitor.enter(&mut walked)?;
         let (walk, mut found) = (self.walk, Vec::new());
-        let scope = walked.scope.clone();
-        let taken = Taken { chosen: walk.chosen, scope: &scope };
         let mut visit = |seen: Seen| match seen {
-            Seen::Entry(entry, scope, merged) if entry.kind() == EntryKind::Directory => {
-                let below = (scope, merged);
-                found.extend(self.descend(&mut walked, &entry, below, others + found.len())?);
+            Seen::Entry(entry, merged) if entry.kind() == EntryKind::Directory => {
+                found.extend(self.descend(&mut walked, &entry, merged, others + found.len())?);
                 ControlFlow::Continue(())
             }
-            Seen::Entry(entry, ..) => self.visitor.leaf(&mut walked, entry),
-            Seen::LeftOut(name, entry) => {
-                self.visitor.left_out(&mut walked, &name, entry.as_ref());
-                ControlFlow::Continue(())
-            }
+            Seen::Entry(entry, _) => self.visitor.leaf(&mut walked, entry),
             Seen::Problem(problem) => self.visitor.problem(&mut walked, problem),
         };
         let read = match walk.fold {
-            Some(fold) => folding::for_each(fold, walk.repository, fetched, taken, &merged, &mut visit),
-            None if walk.as_it_stands => folding::for_each_as_it_stands(fetched, taken, &mut visit),
-            None => folding::for_each_as_named(fetched, taken, &mut visit),
+            Some(fold) => folding::for_each(fold, walk.repository, fetched, &merged, &mut visit),
+            None if walk.as_it_stands => folding::for_each_as_it_stands(fetched, &mut visit),
+            None => folding::for_each_as_named(fetched, &mut visit),
         };
         let read = match read {
             Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
@@ -342,7 +313,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         &mut self,
         parent: &mut Walked<V::Directory>,
         entry: &Entry,
-        (scope, merged): (Scope, Vec<Merged>),
+        merged: Vec<Merged>,
         others: usize,
     ) -> ControlFlow<(), Option<Waiting<V::Directory>>> {
         let source = entry.source();
@@ -352,7 +323,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         }
         let is_cycle = |merged: &Merged| self.is_cycle(parent, &merged.source);
         let (cycles, merged): (Vec<_>, Vec<_>) = merged.into_iter().partition(is_cycle);
-        for Merged { name, source, .. } in cycles {
+        for Merged { name, source } in cycles {
             let (object, defect) = (source.object(), Defect::ContainsItself);
             self.visitor.problem(parent, Problem::NotMerged { name, object, defect })?;
         }
@@ -361,7 +332,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         objects.for_each(|object| self.passed.add(object));
         let trail = parent.trail.merged_child(entry.name(), source.object(), &merged);
         let attached = self.visitor.directory(parent, entry, Ok(&trail))?;
-        ControlFlow::Continue(attached.map(|attached| Waiting::new(source, merged, trail, (scope, attached))))
+        ControlFlow::Continue(attached.map(|attached| Waiting::new(source, merged, trail, attached)))
     }
 
     /// Returns why the walk does not descend into a directory, where so many others wait.

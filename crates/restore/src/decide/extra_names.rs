@@ -5,7 +5,6 @@ use std::os::fd::BorrowedFd;
 
 use kopia_format::directory::Summary;
 use kopia_repository::Entry;
-use kopia_repository::choice::Scope;
 
 use super::extras::{DirNames, originals};
 use crate::Options;
@@ -39,7 +38,7 @@ impl ExtraNames {
         self.names.take(name);
     }
 
-    /// Returns the extras that are chosen, or nothing where none may be deleted.
+    /// Returns the extras, or nothing where none may be deleted.
     ///
     /// Calls `keep` with each name that stays because it may be no extra, and why; with an empty name for the
     /// directory as a whole.
@@ -48,7 +47,7 @@ impl ExtraNames {
         directory: BorrowedFd<'_>,
         summary: Option<&Summary>,
         is_root: bool,
-        (options, scope): (&Options, &Scope),
+        options: &Options,
         mut keep: impl FnMut(&str, NotDeleted),
     ) -> Option<Vec<Box<[u8]>>> {
         let originals = self.names.take_originals(directory, self.stubbed);
@@ -60,7 +59,7 @@ impl ExtraNames {
                 return None;
             }
         }
-        Some(self.names.into_extras(is_root, options, scope))
+        Some(self.names.into_extras(is_root, options))
     }
 }
 
@@ -80,8 +79,7 @@ mod tests {
         let directory = fs::File::open(place.path()).unwrap();
         let mut names = ExtraNames::read(directory.as_fd()).unwrap();
         names.note_refused("refused");
-        let everything = (&Options::default(), &Scope::default());
-        let extras = names.settle(directory.as_fd(), None, true, everything, |name, _| {
+        let extras = names.settle(directory.as_fd(), None, true, &Options::default(), |name, _| {
             panic!("{name} is known");
         });
         assert_eq!(extras.unwrap(), [b"extra".as_slice().into()]);

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use kopia_repository::Trail;
-use kopia_repository::choice::Scope;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
@@ -39,10 +38,15 @@ pub(crate) struct Directory {
     replaces: AtomicBool,
     /// Whether its counterpart in the staging tree was removed when nothing was left in it.
     removed: AtomicBool,
+    /// What few directories have: there may be a million of them.
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// What few directories have.
+#[derive(Debug, Default)]
+struct Rare {
     /// What the target's directory has and the snapshot has not.
     extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
-    /// What is chosen in it, where the target has it and extras are deleted.
-    scope: OnceLock<Scope>,
     /// Entries that the target may have placeholders of.
     placeholders: OnceLock<Vec<Box<str>>>,
     /// Files of which pieces are lost, and that still need a name.
@@ -113,10 +117,7 @@ impl Directory {
             making: Mutex::new(()),
             replaces: AtomicBool::new(false),
             removed: AtomicBool::new(false),
-            extras: OnceLock::new(),
-            scope: OnceLock::new(),
-            placeholders: OnceLock::new(),
-            partial: Mutex::default(),
+            rare: OnceLock::new(),
         }
     }
 
@@ -210,46 +211,40 @@ impl Directory {
     /// Keeps the names of what the snapshot does not have, until everything is written.
     pub(crate) fn set_extras(&self, listed: Identity, names: Vec<Box<[u8]>>) {
         if !names.is_empty() {
-            let _ = self.extras.set((listed, names));
+            let _ = self.rare().extras.set((listed, names));
         }
     }
 
     /// Returns which directory of the target was listed, and what it has and the snapshot has not; nothing
     /// where there is nothing more, or that is not known.
     pub(crate) fn extras(&self) -> Option<(Identity, &[Box<[u8]>])> {
-        self.extras.get().map(|(listed, names)| (*listed, &names[..]))
-    }
-
-    /// Keeps what is chosen in it, where not everything is.
-    pub(crate) fn set_scope(&self, scope: Scope) {
-        let _ = self.scope.set(scope);
-    }
-
-    /// Returns what is chosen in it, unless that is everything.
-    pub(crate) fn scope(&self) -> Option<&Scope> {
-        self.scope.get()
+        self.rare.get()?.extras.get().map(|(listed, names)| (*listed, &names[..]))
     }
 
     /// Keeps the names of entries that the target may have placeholders of, until they are restored.
     pub(crate) fn set_placeholders(&self, names: Vec<Box<str>>) {
         if !names.is_empty() {
-            let _ = self.placeholders.set(names);
+            let _ = self.rare().placeholders.set(names);
         }
     }
 
     /// Returns the entries that the target may have placeholders of.
     pub(crate) fn placeholders(&self) -> &[Box<str>] {
-        self.placeholders.get().map_or(&[], |names| names)
+        self.rare.get().and_then(|rare| rare.placeholders.get()).map_or(&[], |names| names)
     }
 
     /// Keeps a file of which pieces are lost, until the names of all others are taken.
     pub(crate) fn add_partial(&self, partial: Partial) {
-        lock::lock(&self.partial).push(partial);
+        lock::lock(&self.rare().partial).push(partial);
     }
 
     /// Returns the files that still need a name.
     pub(crate) fn take_partial(&self) -> Vec<Partial> {
-        std::mem::take(&mut *lock::lock(&self.partial))
+        self.rare.get().map_or_else(Vec::new, |rare| std::mem::take(&mut *lock::lock(&rare.partial)))
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 
     /// Returns the directory and all it lies in, innermost first.

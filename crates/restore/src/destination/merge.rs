@@ -8,6 +8,7 @@
 //! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
 
 mod mirror;
+mod names;
 mod unplaced;
 
 use std::collections::{HashMap, HashSet};
@@ -15,8 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use kopia_repository::choice::Chosen;
-use rustix::fs::{AtFlags, Dir, RenameFlags};
+use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
@@ -30,6 +30,7 @@ use super::{partial, placeholder};
 use crate::reason::{Operation, Reason};
 use crate::space::is_full;
 use crate::tally::Tally;
+use names::{Inodes, Left, Names};
 
 /// What the planner found out about the target, and what is to be done at the end.
 #[derive(Debug, Default)]
@@ -52,8 +53,6 @@ pub(crate) struct Publisher<'a> {
     pub(crate) root_attributes: bool,
     /// Whether what the snapshot does not have is deleted.
     pub(crate) delete_extra: bool,
-    /// What of it may be deleted, where not everything is chosen.
-    pub(crate) chosen: Option<&'a Chosen>,
     /// Whether nothing is replaced, not even what came after the restore began.
     pub(crate) refuse_existing: bool,
     /// What the system said when a directory had no room for a name.
@@ -131,31 +130,42 @@ impl Publisher<'_> {
         let mut stuck = HashSet::new();
         if is_root || directory.is_in_staging() {
             let source = handles.open(directory)?;
-            let mut names = names(source.as_fd())?;
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_our_own(directory, name));
-            let mut placed = HashSet::new();
-            if (names.len() as u64) < directory.staged() {
-                let lost = directory.staged() - names.len() as u64;
-                self.tally.lost(directory.path_of(""), Reason::Vanished(lost), lost - 1);
-            }
-            for (name, inode) in names {
-                let moved = self.move_entry(source.as_fd(), destination.as_fd(), &name, &placed);
-                placed.insert(inode);
-                let reason = match moved {
-                    Ok(()) => continue,
-                    Err(Unmoved::Waits) => {
-                        waiting.push(Waiting { directory, name });
-                        continue;
-                    }
-                    Err(Unmoved::NoRoom(error)) => {
-                        self.no_room = Some(error);
-                        stuck.insert(name);
-                        continue;
-                    }
-                    Err(Unmoved::Failed(reason)) => reason,
+            let mut names = Names::read(source.as_fd())?;
+            let (mut placed, mut waits, mut there) = (Inodes::default(), Left::new(), 0);
+            loop {
+                let left = |name: &[u8]| {
+                    let ours = exist.contains(name) || self.is_our_own(directory, name);
+                    ours || stuck.contains(name) || waits.contains(name)
                 };
-                self.unplaced(source.as_fd(), directory, &name, reason);
-                stuck.insert(name);
+                let piece = names.next(left)?;
+                if piece.is_empty() {
+                    break;
+                }
+                there += piece.len() as u64;
+                for (name, inode) in piece {
+                    let moved = self.move_entry(source.as_fd(), destination.as_fd(), &name, &placed);
+                    placed.insert(inode);
+                    let reason = match moved {
+                        Ok(()) => continue,
+                        Err(Unmoved::Waits) => {
+                            waits.insert(name.clone());
+                            waiting.push(Waiting { directory, name });
+                            continue;
+                        }
+                        Err(Unmoved::NoRoom(error)) => {
+                            self.no_room = Some(error);
+                            stuck.insert(name);
+                            continue;
+                        }
+                        Err(Unmoved::Failed(reason)) => reason,
+                    };
+                    self.unplaced(source.as_fd(), directory, &name, reason);
+                    stuck.insert(name);
+                }
+            }
+            if there < directory.staged() {
+                let lost = directory.staged() - there;
+                self.tally.lost(directory.path_of(""), Reason::Vanished(lost), lost - 1);
             }
             if let Some(parent) = directory.parent.as_ref().filter(|_| !is_root) {
                 // What could not be moved keeps it there; the whole staging directory is removed at the end
@@ -229,7 +239,7 @@ impl Publisher<'_> {
         from: BorrowedFd<'_>,
         to: BorrowedFd<'_>,
         name: &[u8],
-        placed: &HashSet<u64>,
+        placed: &Inodes,
     ) -> Result<(), Unmoved> {
         match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
@@ -241,7 +251,7 @@ impl Publisher<'_> {
         let new = staged.is_some_and(|stat| is_directory(&stat));
         // Inodes say nothing about what another file system has there.
         let device = staged.map(|stat| stat.st_dev);
-        if there.is_some_and(|there| Some(there.st_dev) == device && placed.contains(&there.st_ino)) {
+        if there.is_some_and(|there| Some(there.st_dev) == device && placed.contains(there.st_ino)) {
             return Err(Unmoved::Failed(Reason::NameTaken { by: None }));
         }
         let old = there.map(|stat| is_directory(&stat));
@@ -279,20 +289,6 @@ impl From<Errno> for Unmoved {
     fn from(errno: Errno) -> Self {
         io::Error::from(errno).into()
     }
-}
-
-/// Lists names and inodes, in the order of names: if the target takes two for one, the first is kept.
-fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<(Vec<u8>, u64)>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes().to_vec();
-        if !matches!(&name[..], b"." | b"..") {
-            names.push((name, entry.ino()));
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 /// Returns why a directory does not get its attributes.

@@ -11,13 +11,13 @@ use super::walk::DryRun;
 use super::{Action, Change};
 use crate::decide::extras::DirNames;
 use crate::destination::open_directory;
-use crate::destination::remove::{Kept, Spared, would_keep};
+use crate::destination::remove::{Kept, would_keep};
 
 /// What would be deleted, as far as all of the snapshot can be restored.
 #[derive(Default)]
 pub(super) struct Extras {
     directories: Vec<Directory>,
-    pub(super) in_the_way: Vec<InTheWay>,
+    in_the_way: Vec<InTheWay>,
     /// Problems with what the snapshot does not have.
     pub(super) problems: u64,
 }
@@ -34,7 +34,7 @@ struct Directory {
 }
 
 /// A directory where a file or link is to be.
-pub(super) struct InTheWay {
+struct InTheWay {
     path: String,
     entry: Entry,
     is_empty: bool,
@@ -45,7 +45,7 @@ impl Extras {
     /// Notes what a directory has too much.
     pub(super) fn add(
         &mut self,
-        (directory, spared): (BorrowedFd<'_>, Option<Spared<'_>>),
+        directory: BorrowedFd<'_>,
         path: String,
         (in_use, is_closed): (bool, bool),
         names: Vec<Box<[u8]>>,
@@ -54,8 +54,7 @@ impl Extras {
         if names.is_empty() {
             return;
         }
-        let kept =
-            |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(directory, name, spared) };
+        let kept = |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(directory, name) };
         let extra = |name: Box<[u8]>| {
             // What may not be looked at is not known to stay.
             let kept = below(&path, kept(&name).unwrap_or_default());
@@ -64,20 +63,19 @@ impl Extras {
         let extras = names.into_iter().map(extra).collect();
         self.directories.push(Directory { path, in_use, is_closed, extras });
     }
-}
 
-impl InTheWay {
-    /// Looks at a directory that would have to go before a file or link of its name is restored.
-    pub(super) fn look(
+    /// Notes a directory that would have to go before a file or link of its name is restored.
+    pub(super) fn add_in_the_way(
+        &mut self,
         parent: &OwnedFd,
         name: &str,
         directory: &str,
-        spared: Option<Spared<'_>>,
-        (path, entry): (String, &Entry),
-    ) -> Self {
-        let kept = would_keep(parent.as_fd(), name.as_bytes(), spared).unwrap_or_default();
+        path: String,
+        entry: &Entry,
+    ) {
+        let kept = would_keep(parent.as_fd(), name.as_bytes()).unwrap_or_default();
         let is_empty = is_empty(parent, name);
-        Self { path, entry: entry.clone(), is_empty, kept: below(directory, kept) }
+        self.in_the_way.push(InTheWay { path, entry: entry.clone(), is_empty, kept: below(directory, kept) });
     }
 }
 
@@ -93,7 +91,6 @@ fn below(directory: &str, kept: Kept) -> Kept {
     Kept {
         mounts: kept.mounts.into_iter().map(whole).collect(),
         restores: kept.restores.into_iter().map(whole).collect(),
-        not_chosen: kept.not_chosen,
     }
 }
 

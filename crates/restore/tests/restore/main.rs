@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
-mod choosing;
 mod common;
 mod damage;
 mod deep;
@@ -17,6 +16,7 @@ mod hostile;
 mod in_place;
 mod latency;
 mod living;
+mod memory;
 mod newer;
 mod owners;
 mod placeholders;

@@ -1,6 +1,7 @@
 //! What is to be read, is being read, and was read: the state of a feed, without its threads.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kopia_format::BlobId;
 use kopia_storage::{BlobInfo, Result};
@@ -25,14 +26,36 @@ impl Blob {
     }
 }
 
+/// The bytes that may be read and not yet merged, by all who share it.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    bytes: u64,
+    held: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) const fn new(bytes: u64) -> Self {
+        Self { bytes, held: AtomicU64::new(0) }
+    }
+
+    /// Returns how many bytes may be held in all.
+    pub(in crate::index) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
 /// The state of a feed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
-    budget: u64,
+    budget: &'static Budget,
     /// Whether small blobs are read in batches.
     batched: bool,
     /// The bytes of all that is being read, was read, or was taken and not yet released.
-    pub(super) held: u64,
+    held: u64,
     wanted: VecDeque<BlobInfo>,
     /// What is being read and still wanted.
     reading: HashSet<BlobId>,
@@ -46,8 +69,18 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(budget: u64, batched: bool) -> Self {
-        Self { budget, batched, ..Self::default() }
+    pub(super) fn new(budget: &'static Budget, batched: bool) -> Self {
+        Self {
+            budget,
+            batched,
+            held: 0,
+            wanted: VecDeque::new(),
+            reading: HashSet::new(),
+            read: VecDeque::new(),
+            chosen: false,
+            closed: false,
+            readers: 0,
+        }
     }
 
     pub(super) fn guess(&mut self, blobs: Vec<BlobInfo>) {
@@ -61,18 +94,17 @@ impl Queue {
         let mut missing: HashSet<&BlobId> = blobs.iter().map(|blob| &blob.id).collect();
         // What is not wanted any more leaves the budget when it arrives.
         self.reading.retain(|id| missing.remove(id));
-        let Self { read, held, .. } = self;
-        read.retain_mut(|batch| {
+        let mut gone = 0;
+        self.read.retain_mut(|batch| {
             batch.retain(|blob| {
                 let keep = missing.remove(&blob.listed.id);
-                if !keep {
-                    *held = held.saturating_sub(blob.held());
-                }
+                gone += if keep { 0 } else { blob.held() };
                 keep
             });
             !batch.is_empty()
         });
         let missing: HashSet<BlobId> = missing.into_iter().cloned().collect();
+        self.release(gone);
         self.wanted = blobs.into_iter().filter(|blob| missing.contains(&blob.id)).collect();
         self.chosen = true;
     }
@@ -107,8 +139,8 @@ impl Queue {
         let most = if self.batched { (self.wanted.len() / 32).clamp(1, BATCH_BLOBS) } else { 1 };
         while let Some(blob) = self.wanted.front() {
             let after = bytes.saturating_add(blob.length);
-            let within = self.held.saturating_add(after) <= self.budget;
-            // A blob larger than the budget is read alone, and only if it is known to count.
+            let within = self.budget.held().saturating_add(after) <= self.budget.bytes;
+            // A blob larger than what is left of the budget is read alone, and only if it is known to count.
             let alone = self.chosen && self.held == 0 && batch.is_empty();
             let in_batch = batch.is_empty() || after <= BATCH_BYTES && batch.len() < most;
             if !in_batch || !(within || alone) {
@@ -117,7 +149,7 @@ impl Queue {
             bytes = after;
             batch.extend(self.wanted.pop_front());
         }
-        self.held = self.held.saturating_add(bytes);
+        self.hold(bytes);
         self.reading.extend(batch.iter().map(|blob| blob.id.clone()));
         batch
     }
@@ -129,7 +161,7 @@ impl Queue {
         }
         blobs.retain(|blob| self.reading.remove(&blob.listed.id));
         // It may have another length than was listed.
-        self.held = blobs.iter().fold(self.held, |held, blob| held.saturating_add(blob.held()));
+        self.hold(blobs.iter().map(Blob::held).sum());
         if !blobs.is_empty() {
             self.read.push_back(blobs);
         }
@@ -142,8 +174,23 @@ impl Queue {
         Some((batch, bytes))
     }
 
+    /// Returns the bytes of all that is being read, was read, or was taken and not yet released.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> u64 {
+        self.held
+    }
+
+    fn hold(&mut self, bytes: u64) {
+        // A listing may state any length; what is held stays a sum that can be taken back.
+        let bytes = bytes.min(u64::MAX / 4 - self.held.min(u64::MAX / 4));
+        self.held += bytes;
+        self.budget.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn release(&mut self, bytes: u64) {
-        self.held = self.held.saturating_sub(bytes);
+        let bytes = bytes.min(self.held);
+        self.held -= bytes;
+        self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Returns whether nothing is left to take, now or later.
@@ -155,5 +202,11 @@ impl Queue {
         self.closed = true;
         self.wanted.clear();
         self.read.clear();
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.release(self.held);
     }
 }

@@ -17,6 +17,10 @@ fn store(count: usize, length: usize) -> (Arc<CountingStore<MemoryStore>>, Vec<B
     (Arc::new(store), listed)
 }
 
+fn budget(bytes: u64) -> &'static Budget {
+    Box::leak(Box::new(Budget::new(bytes)))
+}
+
 fn names(blobs: &[BlobInfo]) -> BTreeSet<String> {
     blobs.iter().map(|blob| blob.id.to_string()).collect()
 }
@@ -46,16 +50,16 @@ fn settled(store: &CountingStore<MemoryStore>, reads: usize) -> usize {
 #[test]
 fn no_more_than_the_budget_is_read_ahead() {
     let (store, listed) = store(100, 10);
-    let feed = Feed::new(&store, 205);
+    let feed = Feed::new(&store, budget(205));
     thread::scope(|scope| {
         let _closing = feed.closing();
         feed.guess(listed.clone());
         feed.start_readers(scope);
         assert_eq!(settled(&store, 20), 20);
-        assert_eq!(feed.lock().held, 200);
+        assert_eq!(feed.lock().held(), 200);
         feed.choose(listed.clone());
         assert_eq!(take_all(&feed), names(&listed));
-        assert_eq!(feed.lock().held, 0);
+        assert_eq!(feed.lock().held(), 0);
     });
     assert_eq!(store.calls().whole.len(), 100, "nothing is read twice");
 }
@@ -63,7 +67,7 @@ fn no_more_than_the_budget_is_read_ahead() {
 #[test]
 fn a_wrong_guess_makes_room_for_the_right_blobs() {
     let (store, listed) = store(100, 10);
-    let feed = Feed::new(&store, 205);
+    let feed = Feed::new(&store, budget(205));
     thread::scope(|scope| {
         let _closing = feed.closing();
         feed.guess(listed[..60].to_vec());
@@ -71,7 +75,7 @@ fn a_wrong_guess_makes_room_for_the_right_blobs() {
         settled(&store, 20);
         feed.choose(listed[15..].to_vec());
         assert_eq!(take_all(&feed), names(&listed[15..]));
-        assert_eq!(feed.lock().held, 0);
+        assert_eq!(feed.lock().held(), 0);
     });
     assert_eq!(store.calls().whole.len(), 100, "what was guessed right is not read again");
 }
@@ -79,7 +83,7 @@ fn a_wrong_guess_makes_room_for_the_right_blobs() {
 #[test]
 fn a_blob_beyond_the_budget_is_read_alone_once_it_counts() {
     let (store, listed) = store(3, 300);
-    let feed = Feed::new(&store, 205);
+    let feed = Feed::new(&store, budget(205));
     thread::scope(|scope| {
         let _closing = feed.closing();
         feed.guess(listed.clone());
@@ -87,7 +91,7 @@ fn a_blob_beyond_the_budget_is_read_alone_once_it_counts() {
         assert_eq!(settled(&store, 0), 0);
         feed.choose(listed.clone());
         let first = feed.take().unwrap();
-        assert_eq!((settled(&store, 1), feed.lock().held), (1, 300));
+        assert_eq!((settled(&store, 1), feed.lock().held()), (1, 300));
         drop(first);
         assert_eq!(take_all(&feed), names(&listed[1..]));
     });
@@ -96,7 +100,7 @@ fn a_blob_beyond_the_budget_is_read_alone_once_it_counts() {
 #[test]
 fn without_threads_takers_read() {
     let (store, listed) = store(100, 10);
-    let feed = Feed::new(&store, 205);
+    let feed = Feed::new(&store, budget(205));
     feed.guess(listed.clone());
     feed.choose(listed.clone());
     let taken: Vec<_> = thread::scope(|scope| {
@@ -110,7 +114,7 @@ fn without_threads_takers_read() {
 #[test]
 fn what_is_extracted_is_not_taken() {
     let (store, listed) = store(10, 10);
-    let feed = Feed::new(&store, 55);
+    let feed = Feed::new(&store, budget(55));
     thread::scope(|scope| {
         let _closing = feed.closing();
         feed.guess(listed[..7].to_vec());
@@ -122,7 +126,7 @@ fn what_is_extracted_is_not_taken() {
         assert_eq!(extracted.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, false]);
         feed.choose(listed[..6].iter().filter(|blob| !wanted.contains(blob)).cloned().collect());
         assert_eq!(take_all(&feed).len(), 4);
-        assert_eq!(feed.lock().held, 0);
+        assert_eq!(feed.lock().held(), 0);
     });
 }
 
@@ -130,7 +134,7 @@ fn what_is_extracted_is_not_taken() {
 fn stopping_ends_takers_and_choosing_starts_anew() {
     let (inner, listed) = store(50, 10);
     let store = FaultyStore::new(inner.inner().clone()).delay(Duration::from_millis(1));
-    let feed = Feed::new(&store, 1000);
+    let feed = Feed::new(&store, budget(1000));
     thread::scope(|scope| {
         let _closing = feed.closing();
         feed.guess(listed.clone());
@@ -144,4 +148,26 @@ fn stopping_ends_takers_and_choosing_starts_anew() {
         feed.choose(listed.clone());
         assert_eq!(take_all(&feed), names(&listed));
     });
+}
+
+#[test]
+fn repositories_that_are_opened_at_once_share_the_budget() {
+    let (store, listed) = store(30, 10);
+    let budget = budget(105);
+    let feeds = [(); 3].map(|()| Feed::new(&store, budget));
+    thread::scope(|scope| {
+        let _closing = feeds.each_ref().map(Feed::closing);
+        for feed in &feeds {
+            feed.guess(listed.clone());
+            feed.start_readers(scope);
+        }
+        assert_eq!(settled(&store, 10), 10);
+        // Nobody waits for another one that may never be chosen.
+        for feed in &feeds {
+            feed.choose(listed.clone());
+            assert_eq!(take_all(feed), names(&listed));
+        }
+    });
+    drop(feeds);
+    assert_eq!(budget.held(), 0);
 }

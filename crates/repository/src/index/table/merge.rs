@@ -5,7 +5,9 @@ use std::iter::Sum;
 
 use kopia_format::BlobId;
 
-use super::row::Row;
+use super::file::Gathered;
+use super::forms::Form;
+use super::row::{self, Row};
 use super::{Manifests, Totals};
 use crate::index::ContentLocation;
 
@@ -50,68 +52,95 @@ impl Sum for Merged {
     }
 }
 
-/// Sorts rows of one shard in place and keeps one of each content.
-///
-/// Deleted ones are dropped up to the watermark (seconds since 1970).
-pub(super) fn merge<const H: usize>(
-    rows: &mut Vec<Row<H>>,
-    packs: &[BlobId],
-    watermark: Option<i64>,
-) -> Merged {
-    sort(rows, packs);
-    rows.dedup_by(|later, kept| later.key() == kept.key());
-    let mut merged = Merged::default();
-    // Only after merging: a deletion that is gone must not bring an older entry back.
-    rows.retain(|row| {
-        let gone = row.is_deleted() && watermark.is_some_and(|mark| i64::from(row.time) <= mark);
-        if !gone {
-            merged.count(&row.location(), row.time);
+/// The rows of a shard as they come, each with its time: seconds since 1970, which decide between rows of one
+/// content. All times after 2106 are the same.
+pub(super) struct Unsorted<const N: usize> {
+    pub(super) rows: Vec<[u8; N]>,
+    pub(super) times: Vec<u32>,
+    /// Those that were written to a file.
+    pub(super) gathered: Vec<Gathered>,
+}
+
+/// What it takes to sort and merge.
+pub(super) struct Merger<'a> {
+    pub(super) packs: &'a [BlobId],
+    pub(super) forms: &'a [Form],
+    /// Up to when deleted contents are dropped, in seconds since 1970.
+    pub(super) watermark: Option<i64>,
+}
+
+impl Merger<'_> {
+    /// Sorts the rows of the shard with this number and keeps one of each content.
+    pub(super) fn merge<const N: usize>(&self, shard: u8, unsorted: Unsorted<N>) -> (Vec<[u8; N]>, Merged) {
+        let Unsorted { mut rows, mut times, .. } = unsorted;
+        self.sort(&mut rows, &mut times);
+        let mut merged = Merged::default();
+        let (mut kept, mut last): (usize, Option<[u8; N]>) = (0, None);
+        for place in 0..rows.len() {
+            let (bytes, time) = (rows[place], times[place]);
+            let row = self.row(&bytes);
+            if last.is_some_and(|last| self.row(&last).compare(&row).is_eq()) {
+                continue;
+            }
+            last = Some(bytes);
+            // Only after merging: a deletion that is gone must not bring an older entry back.
+            if row.is_deleted() && self.watermark.is_some_and(|mark| i64::from(time) <= mark) {
+                continue;
+            }
+            merged.count(&row.location(), time);
             if row.is_manifest() {
                 let manifests = &mut merged.manifests;
-                if row.is_deleted() { &mut manifests.deleted } else { &mut manifests.live }.push(row.id());
+                if row.is_deleted() { &mut manifests.deleted } else { &mut manifests.live }
+                    .push(row.id(shard));
             }
+            rows[kept] = bytes;
+            kept += 1;
         }
-        !gone
-    });
-    rows.shrink_to_fit();
-    merged
-}
+        drop(times);
+        rows.truncate(kept);
+        rows.shrink_to_fit();
+        (rows, merged)
+    }
 
-/// Sorts by key, and rows of the same content so that the one that counts comes first.
-///
-/// Rows are large, and nearly all of them are told apart by eight bytes of their hash. So these are sorted
-/// with the places of their rows, three times as fast, and then each row is moved once.
-fn sort<const H: usize>(rows: &mut [Row<H>], packs: &[BlobId]) {
-    let mut order: Vec<(u64, usize)> =
-        rows.iter().enumerate().map(|(place, row)| (row.fraction(), place)).collect();
-    order.sort_unstable_by(|a, b| {
-        let full = || {
-            let (a, b) = (&rows[a.1], &rows[b.1]);
-            a.key().cmp(&b.key()).then_with(|| preferred(a, b, packs))
-        };
-        a.0.cmp(&b.0).then_with(full)
-    });
-    for start in 0..order.len() {
-        // Each cycle of the permutation is walked once; places that are done point to themselves.
-        let mut to = start;
-        let first = rows[start];
-        loop {
-            let from = std::mem::replace(&mut order[to].1, to);
-            if from == start {
-                rows[to] = first;
-                break;
+    fn row<'r, const N: usize>(&'r self, bytes: &'r [u8; N]) -> Row<'r, N> {
+        Row { bytes, forms: self.forms }
+    }
+
+    /// Sorts by key, and rows of the same content so that the one that counts comes first.
+    ///
+    /// Rows are large, and nearly all of them are told apart by eight bytes of their hash. So these are
+    /// sorted with the places of their rows, three times as fast, and then each row is moved once.
+    fn sort<const N: usize>(&self, rows: &mut [[u8; N]], times: &mut [u32]) {
+        let mut order: Vec<(u64, usize)> =
+            rows.iter().enumerate().map(|(place, row)| (row::fraction(row), place)).collect();
+        order.sort_unstable_by(|a, b| {
+            let full = || {
+                let [one, other] = [a.1, b.1].map(|place| (self.row(&rows[place]), times[place]));
+                one.0.compare(&other.0).then_with(|| self.preferred(one, other))
+            };
+            a.0.cmp(&b.0).then_with(full)
+        });
+        for start in 0..order.len() {
+            // Each cycle of the permutation is walked once; places that are done point to themselves.
+            let mut to = start;
+            let first = (rows[start], times[start]);
+            loop {
+                let from = std::mem::replace(&mut order[to].1, to);
+                if from == start {
+                    (rows[to], times[to]) = first;
+                    break;
+                }
+                (rows[to], times[to]) = (rows[from], times[from]);
+                to = from;
             }
-            rows[to] = rows[from];
-            to = from;
         }
     }
-}
 
-/// Orders two rows of one content, the one that counts first: the later, then the one that is not deleted,
-/// then the greater pack name.
-fn preferred<const H: usize>(a: &Row<H>, b: &Row<H>, packs: &[BlobId]) -> Ordering {
-    let by_time = b.time.cmp(&a.time);
-    by_time
-        .then_with(|| a.is_deleted().cmp(&b.is_deleted()))
-        .then_with(|| packs[b.pack as usize].cmp(&packs[a.pack as usize]))
+    /// Orders two rows of one content, the one that counts first: the later, then the one that is not
+    /// deleted, then the greater pack name.
+    fn preferred<const N: usize>(&self, a: (Row<'_, N>, u32), b: (Row<'_, N>, u32)) -> Ordering {
+        let pack = |row: Row<'_, N>| &self.packs[row.pack() as usize];
+        let by_time = b.1.cmp(&a.1);
+        by_time.then_with(|| a.0.is_deleted().cmp(&b.0.is_deleted())).then_with(|| pack(b.0).cmp(pack(a.0)))
+    }
 }

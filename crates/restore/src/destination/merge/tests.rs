@@ -38,7 +38,6 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::pa
         tally: &tally,
         metadata: Metadata::new(defaults, &options),
         root_attributes: false,
-        chosen: None,
         delete_extra: false,
         refuse_existing: false,
         no_room: None,
@@ -104,10 +103,12 @@ fn what_this_restore_has_put_there_is_not_replaced() {
         let (from, to) = (fs::File::open(&staged).unwrap(), fs::File::open(place).unwrap());
         // As where another name of what is being moved finds what was moved before.
         let first = rustix::fs::statat(&to, "name", AtFlags::empty()).unwrap().st_ino;
-        let moved = publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::from([first]));
+        let mut placed = Inodes::default();
+        placed.insert(first);
+        let moved = publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &placed);
         assert!(matches!(moved, Err(Unmoved::Failed(Reason::NameTaken { by: None }))), "{moved:?}");
         assert_eq!(fs::read(place.join("name")).unwrap(), b"first");
-        publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &HashSet::new()).unwrap();
+        publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &Inodes::default()).unwrap();
         assert_eq!(fs::read(place.join("name")).unwrap(), b"second");
     });
 }

@@ -38,7 +38,7 @@ impl Unplaced {
                 continue;
             };
             let directory = Rc::new(directory);
-            for (name, _) in names(directory.as_fd()).unwrap_or_default() {
+            for name in names::all(directory.as_fd()).unwrap_or_default() {
                 if self.note(directory.as_fd(), &name) {
                     waiting.push((directory.clone(), name));
                 }
@@ -91,9 +91,9 @@ impl Publisher<'_> {
         if (directory.parent.is_none() || directory.is_in_staging())
             && let Ok(staged) = handles.open(directory)
         {
-            let mut names = names(staged.as_fd()).unwrap_or_default();
-            names.retain(|(name, _)| !exist.contains(&name[..]) && !self.is_our_own(directory, name));
-            names.iter().for_each(|(name, _)| unplaced.add(staged.as_fd(), name));
+            let mut names = names::all(staged.as_fd()).unwrap_or_default();
+            names.retain(|name| !exist.contains(&name[..]) && !self.is_our_own(directory, name));
+            names.iter().for_each(|name| unplaced.add(staged.as_fd(), name));
         }
         self.tally.lost(directory.path_of(""), reason, unplaced.entries());
         self.tally.take_back(unplaced);
