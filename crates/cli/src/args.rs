@@ -10,6 +10,7 @@ pub(crate) mod foreign;
 mod ls;
 mod only;
 mod owners;
+mod patterns;
 mod prices;
 mod restore;
 mod store;
@@ -33,6 +34,7 @@ pub(crate) use export::Export;
 pub(crate) use ls::{Ls, SortKey};
 pub(crate) use only::Only;
 pub(crate) use owners::Owners;
+pub(crate) use patterns::{Given, List, Patterns};
 pub(crate) use prices::Prices;
 pub(crate) use restore::Restore;
 use store::Stores;
@@ -182,7 +184,8 @@ pub(crate) enum Command {
     /// Restore a folder, file or link.
     #[command(after_help = "Examples:\n  kopia-rs restore latest restored\n  \
                             kopia-rs restore anna@laptop:/home/anna/photos photos --at 2026-03-02\n  \
-                            kopia-rs restore c5b35e31/etc/fstab . --dry-run\n\n\
+                            kopia-rs restore c5b35e31/etc/fstab . --dry-run\n  \
+                            kopia-rs restore latest photos --include '*.jpg' --exclude /tmp/\n\n\
                             A restore that was interrupted goes on when the same command is run again. Signal USR1 shows \
                             how far it is.")]
     Restore(Restore),
@@ -265,6 +268,8 @@ pub(crate) struct Doctor {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) what: OptionalWhat,
+    #[command(flatten)]
+    pub(crate) patterns: Patterns,
     /// Read only part I, counted from 0, of N equal parts of the packs; all N together are everything.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,

@@ -1,15 +1,16 @@
-//! Limits of this process, and how it ends by a mistake of its own.
+//! Limits and memory of this process, and how it ends by a mistake of its own.
 
 use std::io::Write;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit of open files and disables core dumps.
+/// Raises the limit of open files, disables core dumps, and has freed memory given back.
 ///
-/// A program that this process becomes by exec(3) would inherit both, so the mover calls this only once it
+/// A program that this process becomes by exec(3) would inherit the limits, so the mover calls this only once it
 /// will not. The umask stays as it is: modes of restored entries are set through handles, and for all other
 /// files it is right.
 pub(crate) fn prepare() {
+    kopia_rs::storage::filesystem::map_large_blocks();
     // Large files are open while their pieces are written; 64 at once, as some containers have it, are few.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -59,5 +60,41 @@ mod tests {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("a mistake"), "{said}");
         assert!(said.lines().any(|line| line.starts_with("error: this is a mistake in kopia-rs")), "{said}");
+    }
+
+    /// Has each of 16 threads fill blocks of 4 MiB, as readers of packs do, and gives all of them back.
+    ///
+    /// Returns how many KiB of memory that are no file's the process has afterwards.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn fill_blocks_and_free_them() -> u64 {
+        for _ in 0..3 {
+            let block = || vec![1_u8; 4 << 20];
+            let filling: Vec<_> = (0..16).map(|_| std::thread::spawn(block)).collect();
+            let blocks: Vec<_> = filling.into_iter().map(|thread| thread.join().expect("it fills")).collect();
+            assert!(std::hint::black_box(&blocks).iter().all(|block| block[block.len() - 1] == 1));
+        }
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("as of Linux 4.5");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    #[test]
+    #[ignore = "is for a process of its own: the test below makes one"]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn freed_blocks_in_a_process() {
+        super::prepare();
+        println!("{} KiB", fill_blocks_and_free_them());
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn what_is_freed_is_given_back() {
+        let mut child = Command::new(std::env::current_exe().expect("a test has a program"));
+        child.args(["process::tests::freed_blocks_in_a_process", "--exact", "--ignored", "--nocapture"]);
+        let output = child.output().expect("the program starts");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let kib =
+            said.lines().find_map(|line| line.strip_suffix(" KiB")?.rsplit(' ').next()?.parse::<u64>().ok());
+        assert!(kib.is_some_and(|kib| kib < 16 << 10), "of 64 MiB in threads' heaps: {said}");
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod key_ring;
 pub(crate) mod needed;
 mod opening;
 mod owners;
+mod patterns;
 
 use std::cell::Cell;
 

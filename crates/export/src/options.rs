@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use kopia_repository::choice::Chosen;
 use kopia_repository::owners::Owners;
 
 /// How an export is done.
@@ -36,6 +37,9 @@ pub struct Options {
     /// How many stored bytes may be read ahead of those who decode: 64 MiB by default. Only where the store's
     /// reads take long is anything read ahead.
     pub read_ahead: u64,
+    /// What is exported of a directory; everything by default. It must have been made among the entry that is
+    /// exported.
+    pub chosen: Option<Chosen>,
 }
 
 /// A kind of archive.
@@ -100,6 +104,7 @@ impl Default for Options {
             fail_fast: false,
             window: 64 << 20,
             read_ahead: 64 << 20,
+            chosen: None,
         }
     }
 }

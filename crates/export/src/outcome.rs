@@ -31,6 +31,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Bytes of files that were read twice, as the files do not fit into the window.
     pub checked: u64,
+    /// Entries that were not chosen, with all below them as far as their number is known.
+    pub left_out: u64,
     /// Bytes that were written: of the archive itself.
     pub archive_bytes: u64,
     /// Entries that are missing, doubled or incomplete. Nothing else counts as a problem.

@@ -47,7 +47,8 @@ pub(crate) fn run(shared: &Shared<'_>, root: &Entry, name: &str, batches: Sender
             let walk = Walk::new(shared.repository)
                 .order(Order::DepthFirst)
                 .read_ahead()
-                .max_depth(shared.options.max_depth);
+                .max_depth(shared.options.max_depth)
+                .choosing(&shared.options.chosen);
             let _ = walk.run([(root, attributes)], &mut planner);
         }
     }
@@ -87,6 +88,10 @@ impl Visitor for Planner<'_, '_> {
             return ControlFlow::Continue(None);
         }
         ControlFlow::Continue(Some(Some(Attributes::of(entry, &self.shared.options.owners))))
+    }
+
+    fn left_out(&mut self, _: &mut Walked<Option<Attributes>>, _: &str, entry: Option<&Entry>) {
+        self.shared.leave_out(1 + entry.map_or(0, Entry::entries_below));
     }
 
     fn problem(&mut self, _: &mut Walked<Option<Attributes>>, skipped: Skipped) -> ControlFlow<()> {

@@ -24,6 +24,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) buffers: Buffers,
     /// How many bytes were read of files that do not fit into the window, to see that they can be had.
     checked: AtomicU64,
+    left_out: AtomicU64,
     /// How many bytes of the window are taken.
     held: Mutex<u64>,
     changed: Condvar,
@@ -39,6 +40,7 @@ impl<'a> Shared<'a> {
             fetcher: repository.contents().fetcher(options.read_ahead),
             buffers: Buffers::new(options.window / 2),
             checked: AtomicU64::default(),
+            left_out: AtomicU64::default(),
             held: Mutex::default(),
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
@@ -101,6 +103,16 @@ impl<'a> Shared<'a> {
     /// Returns how many bytes were counted so.
     pub(crate) fn checked(&self) -> u64 {
         self.checked.load(Ordering::Relaxed)
+    }
+
+    /// Counts entries that were not chosen.
+    pub(crate) fn leave_out(&self, count: u64) {
+        self.left_out.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Returns how many entries were not chosen.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     /// Ends everything: no thread waits any longer, and nothing new is begun.

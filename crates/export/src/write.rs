@@ -57,6 +57,7 @@ impl<'s, 'a, 'w> Writer<'s, 'a, 'w> {
             self.shared.release(&batch);
         }
         self.outcome.checked = self.shared.checked();
+        self.outcome.left_out = self.shared.left_out();
         self.outcome.archive_bytes = self.archive.finish().map_err(output)?;
         Ok(self.outcome)
     }

@@ -162,6 +162,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Only some of it
+//!
+//! Patterns in the syntax of gitignore(5) say what a restore, an export or a walk takes ([`choice`]). What is not
+//! chosen is no extra either: a restore that deletes extras leaves it alone.
+//!
+//! ```
+//! use kopia_rs::choice::Choice;
+//! use kopia_rs::{FilesystemStore, Password, Repository, restore};
+//!
+//! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
+//! # let scratch = tempfile::tempdir()?;
+//! # let target = scratch.path().join("restored");
+//! let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
+//! let root = repository.snapshots()?.iter().next().ok_or("no snapshot")?.root()?;
+//! let mut choice = Choice::default();
+//! choice.include("*.txt", false)?;
+//! choice.exclude("/cache/", false)?;
+//! let mut options = restore::Options::default();
+//! options.chosen = Some(choice.among([&root])?);
+//! let outcome = restore::restore(&root, &target, &options)?;
+//! println!("{} files; {} entries were left out", outcome.files, outcome.left_out);
+//! # assert!(outcome.files > 0 && outcome.left_out > 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Naming things as people do
 //!
 //! [`Repository::select`] understands what the command understands: `latest`, `latest~2`, `user@host:/path`, a
@@ -286,6 +311,11 @@ pub mod tree {
     pub use kopia_repository::tree::{
         Clash, CurrentPath, Directory, FoldName, MAX_WAITING, Order, Problem, Visitor, Walk, Walked,
     };
+}
+
+/// Which entries below a root are taken, by patterns in the syntax of gitignore(5).
+pub mod choice {
+    pub use kopia_repository::choice::*;
 }
 
 /// What differs between entries and between trees.

@@ -140,6 +140,12 @@ pub enum Error {
         /// The id.
         id: String,
     },
+    /// No pattern of what is to be taken matches anything.
+    #[error("nothing matches {}", quoted(patterns))]
+    NothingChosen {
+        /// The patterns.
+        patterns: Vec<String>,
+    },
     /// A path leads through something that is no directory, or a directory was read as a file.
     #[error("{path} is not a {wanted}")]
     WrongKind {
@@ -197,6 +203,7 @@ impl Error {
             Self::NotFound { .. } => "not_found",
             Self::Ambiguous { .. } => "ambiguous",
             Self::NothingToChoose { .. } => "nothing_to_choose",
+            Self::NothingChosen { .. } => "nothing_chosen",
             Self::WrongKind { .. } => "wrong_kind",
             Self::Threads { .. } => "no_threads",
             Self::IndexFile { .. } => "no_index_file",
@@ -265,6 +272,15 @@ impl Error {
 /// Writes an instant as people read it.
 fn instant(time: &Timestamp) -> String {
     time.to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+/// Names a few patterns.
+fn quoted(patterns: &[String]) -> String {
+    let named: Vec<_> = patterns.iter().take(3).map(|pattern| format!("{pattern:?}")).collect();
+    match patterns.len() - named.len() {
+        0 => named.join(" or "),
+        more => format!("{} or {more} other patterns", named.join(", ")),
+    }
 }
 
 fn parenthesized(text: &str) -> String {

@@ -15,6 +15,7 @@
 //! | [`verify`] | proof of what can be read |
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
+//! | [`choice`] | which entries below a root are taken, by patterns in the syntax of gitignore(5) |
 //! | [`cold`] | what has to be fetched from an archive before it can be read |
 //! | [`compare`] | what differs between entries and between trees |
 //! | [`history`] | what lay at a path, snapshot by snapshot |
@@ -23,6 +24,7 @@
 //!
 //! All handles are cheap to clone and may cross threads.
 
+pub mod choice;
 pub mod cold;
 pub mod compare;
 pub mod contents;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use kopia_format::stub::Stub;
 use kopia_format::{BlobId, ContentId, ObjectId};
 
+use crate::choice::Chosen;
 use crate::cold::ColdBlobs;
 use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
@@ -43,6 +44,9 @@ pub struct Options {
     /// 0 is at the first one, 0.5 in the middle. A program that verifies now and then should take another one
     /// each time, such as a random one, or some packs are never read.
     pub start: f64,
+    /// What is verified of a directory, and the contents that it needs; everything by default. It must have
+    /// been made among the entries that are verified, and is for [`Repository::verify_entry`] alone.
+    pub chosen: Option<Chosen>,
 }
 
 /// Is told what happens, from many threads at once.
@@ -87,6 +91,8 @@ pub struct Report {
     pub directories: u64,
     /// Different files and links in them.
     pub files: u64,
+    /// Entries that were not chosen, with all below them as far as their number is known.
+    pub left_out: u64,
     /// Contents that cannot be read.
     pub damage_count: u64,
     /// 10,000 of them at most, by pack and offset.
@@ -234,7 +240,7 @@ impl Repository {
         }
         let needed = entry.and_then(|entry| {
             let mut survey = Survey::new(self, Some(HashSet::new()));
-            survey.run([entry].into_iter());
+            survey.run([entry].into_iter(), options.chosen.as_ref());
             survey.needed
         });
         let listed = self.contents().listed();
@@ -254,8 +260,10 @@ fn verify(
     observer: &dyn Observer,
 ) -> Report {
     let mut survey = Survey::new(repository, needed);
-    survey.run(roots.iter().map(|(_, root)| root));
+    let chosen = options.chosen.as_ref();
+    survey.run(roots.iter().map(|(_, root)| root), chosen);
     let mut report = Report { directories: survey.directories, files: survey.files, ..Report::default() };
+    report.left_out = survey.left_out;
     report.stub_count = survey.stub_count;
     report.stubs = std::mem::take(&mut survey.stubs);
     let damaged = contents::verify(repository, survey.needed.as_ref(), options, observer, &mut report);
@@ -270,7 +278,7 @@ fn verify(
     };
     lost.into_iter().for_each(&mut tell);
     if !damaged.is_empty() || survey.any_suspect {
-        affected::list(repository, roots, &damaged, &survey.suspects, &mut tell);
+        affected::list(repository, (roots, chosen), &damaged, &survey.suspects, &mut tell);
     }
     report
 }

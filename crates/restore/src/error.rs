@@ -141,3 +141,38 @@ fn unfinished(missing: &[u32], of: u32, others: &[u32], maybe_finished: bool) ->
         _ => format!("shard {} of {of} has not finished", missing.first().unwrap_or(&0)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shards_that_are_missing_are_named() {
+        let said = |missing: &[u32], of, others: &[u32], maybe_finished| {
+            let (missing, others) = (missing.to_vec(), others.to_vec());
+            Error::Shards { missing, of, others, maybe_finished }.to_string()
+        };
+        assert_eq!(said(&[1], 2, &[], false), "shard 1 of 2 has not finished");
+        assert_eq!(said(&[1], 2, &[], true), "shard 1 of 2 has not finished");
+        assert_eq!(said(&[0, 3], 4, &[], true), "shards 0 and 3 of 4 have not finished");
+        assert_eq!(said(&[0, 1, 3], 4, &[], false), "shards 0, 1 and 3 of 4 have not finished");
+        assert_eq!(said(&[0], 1, &[], false), "the only shard has not finished");
+        assert_eq!(said(&[0, 1], 2, &[], false), "none of 2 shards has finished");
+        let taken = "or a finish has taken up what";
+        assert_eq!(said(&[0], 1, &[], true), format!("the only shard has not finished, {taken} it left"));
+        assert_eq!(said(&[0, 1], 2, &[], true), format!("none of 2 shards has finished, {taken} they left"));
+        // Markers of another number of shards: nobody has finished these.
+        assert_eq!(said(&[0, 1], 2, &[3], true), "shards 0 and 1 of 2 have not finished");
+    }
+
+    #[test]
+    fn the_room_that_is_missing_is_named_where_it_is_known() {
+        let said = |missing| {
+            let (target, unfinished) = (PathBuf::from("/t"), PathBuf::from("/t/u"));
+            let (source, mixed) = (io::ErrorKind::StorageFull.into(), vec![]);
+            Error::NoRoom { target, missing, mixed, in_place_helps: false, source, unfinished }.to_string()
+        };
+        assert_eq!(said(None), "/t: there is no room for the rest");
+        assert_eq!(said(Some(7)), "/t: there is no room for the rest, which takes at least 7 bytes more");
+    }
+}

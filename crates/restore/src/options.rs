@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use kopia_repository::choice::Chosen;
 use kopia_repository::owners::Owners;
 
 use crate::Portion;
@@ -80,6 +81,13 @@ pub struct Options {
     pub salvage: bool,
     /// Whether only a part is restored, beside other processes that restore the others.
     pub portion: Portion,
+    /// What is restored of a directory; everything by default. What is not chosen is no extra: with
+    /// [`Self::delete_extra`], whatever the target has by names that are not chosen stays, also within
+    /// directories that are deleted.
+    ///
+    /// It must have been made among the entry that is restored. An interrupted restore is taken up only by one
+    /// with the same patterns, and all shards need the same.
+    pub chosen: Option<Chosen>,
 }
 
 /// What happens to a file or link that the target has already. Directories are filled whatever this says.
@@ -210,6 +218,7 @@ impl Default for Options {
             fail_fast: false,
             salvage: false,
             portion: Portion::Whole,
+            chosen: None,
         }
     }
 }

@@ -39,9 +39,7 @@ pub struct Outcome {
     pub bytes_reused: u64,
     /// Whether the restore went on from where an interrupted one had stopped.
     pub resumed: bool,
-    /// Extra entries that stayed because not all of the snapshot was restored.
-    ///
-    /// A directory with all below it is one.
+    /// Entries that the snapshot does not have and that were deleted; a directory with all below it is one.
     pub deleted: u64,
     /// What is mounted in the target, and was therefore not deleted.
     ///
@@ -53,6 +51,8 @@ pub struct Outcome {
     /// Entries that the snapshot does not have and that were not deleted, because not all of the snapshot was
     /// restored.
     pub extras_kept: u64,
+    /// Entries of the snapshot that were not chosen, with all below them as far as their number is known.
+    pub left_out: u64,
     /// Whether the shards that were to be finished had been finished before, so that everything was there.
     pub already_finished: bool,
     /// Entries that are missing, doubled or incomplete, and those that should have been deleted and could not
@@ -208,5 +208,42 @@ impl fmt::Display for Salvaged {
             0 => Ok(()),
             more => write!(f, " and {more} more places"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_were_reused_count_once() {
+        let outcome = Outcome { bytes: 700, bytes_kept: 50, bytes_reused: 20, ..Outcome::default() };
+        assert_eq!(outcome.bytes_there(), 730);
+    }
+
+    #[test]
+    fn no_more_than_five_places_of_a_file_are_named() {
+        let said = |places: u64| {
+            let lost = (0..places).map(|at| at * 10..at * 10 + 4).collect();
+            Salvaged::new("f.partial", lost).to_string()
+        };
+        let five = "0..4, 10..14, 20..24, 30..34, 40..44";
+        let rest = "the rest is in \"f.partial\", with";
+        assert_eq!(said(1), format!("{rest} 4 bytes of zeros at 0..4"));
+        assert_eq!(said(5), format!("{rest} 20 bytes of zeros at {five}"));
+        assert_eq!(said(7), format!("{rest} 28 bytes of zeros at {five} and 2 more places"));
+    }
+
+    #[test]
+    fn the_path_of_a_problem_is_quoted_where_it_has_to_be() {
+        let said = |path: &str, salvaged| {
+            Problem { path: path.into(), reason: Reason::NotEmpty, salvaged }.to_string()
+        };
+        let reason = Reason::NotEmpty.to_string();
+        assert_eq!(said("a b/c", None), format!("a b/c: {reason}"));
+        assert_eq!(said("", None), format!(".: {reason}"));
+        assert_eq!(said("a\nb", None), format!("\"a\\nb\": {reason}"));
+        let salvaged = Salvaged::new("p", std::iter::once(1..3).collect());
+        assert_eq!(said("p", Some(salvaged.clone())), format!("p: {reason}; {salvaged}"));
     }
 }

@@ -28,7 +28,6 @@ use kopia_repository::tree::{FoldName, Walk};
 use kopia_repository::{Entry, Trail};
 use rustix::fs::Stat;
 
-use crate::Portion;
 use crate::decide::directory::DirectoryPolicy;
 use crate::decide::existing::Candidates;
 use crate::decide::extra_names::ExtraNames;
@@ -43,6 +42,7 @@ use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{is_directory, look};
 use crate::reason::{NotDeleted, Reason};
+use crate::{Options, Portion};
 use batch::Batch;
 use context::{Context, Destination};
 use items::{Chore, Side};
@@ -133,7 +133,8 @@ impl<'a> Planner<'a> {
     fn walk(&mut self, root: &Entry, directory: Arc<Directory>) {
         let folding = self.context.folding;
         let fold: FoldName<'_> = &|name| folding.key(name);
-        let walk = Walk::new(root.repository()).max_depth(self.context.options.max_depth);
+        let Options { max_depth, chosen, .. } = self.context.options;
+        let walk = Walk::new(root.repository()).max_depth(*max_depth).choosing(chosen);
         let walk = if folding.is_nothing() { walk } else { walk.fold(fold) };
         let stopped = walk.run([(root, directory)], self).is_break();
         self.merge.may_tag |= stopped && self.visit.lacks_tag();

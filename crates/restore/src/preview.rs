@@ -6,6 +6,7 @@
 mod extras;
 mod walk;
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -13,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -76,6 +78,8 @@ pub struct Preview {
     pub restores_kept: Vec<String>,
     /// What would not be deleted, as [`Outcome::extras_kept`](crate::Outcome::extras_kept) has it.
     pub extras_kept: u64,
+    /// What was not chosen, as [`Outcome::left_out`](crate::Outcome::left_out) has it.
+    pub left_out: u64,
     /// How many bytes must be free so that everything can be written before anything is replaced.
     pub room: u64,
     /// How many bytes must be free at least: each file that replaces another frees the older one's bytes
@@ -160,12 +164,21 @@ fn foresee(
         }
         None
     };
+    let options = &of_kind(entry, options);
     let mut dry_run = DryRun::new(options, (&path, handle), visit);
     match name {
         Some(name) => dry_run.single(entry, &name),
         None => dry_run.directories(entry),
     }
     Ok(dry_run.end())
+}
+
+/// Returns options for an entry: of what is no directory, everything is chosen.
+pub(crate) fn of_kind<'o>(entry: &Entry, options: &'o Options) -> Cow<'o, Options> {
+    if entry.kind() == EntryKind::Directory || options.chosen.is_none() {
+        return Cow::Borrowed(options);
+    }
+    Cow::Owned(Options { chosen: None, ..options.clone() })
 }
 
 /// Asks the system whether entries can be made in a directory. The owner of the target needs no right: the
@@ -185,8 +198,8 @@ fn owns(directory: &Path) -> bool {
     fs::metadata(directory).is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user)
 }
 
-/// Returns whether a target has all that a directory holds, with all its bytes. It stops at the first thing
-/// that it has not.
+/// Returns whether a target has all that is chosen of a directory, with all its bytes. It stops at the first
+/// thing that it has not.
 pub(crate) fn is_there(entry: &Entry, target: &Path, options: &Options) -> Result<bool> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(target, flags, Mode::empty());
@@ -196,7 +209,8 @@ pub(crate) fn is_there(entry: &Entry, target: &Path, options: &Options) -> Resul
         source: errno.into(),
         unfinished: None,
     })?;
-    let options = Options { owners: options.owners.clone(), ..Options::default() };
+    let Options { owners, chosen, .. } = options.clone();
+    let options = Options { owners, chosen, ..Options::default() };
     let mut dry_run = DryRun::new(&options, (target, Some(Arc::new(handle))), |_: &Change| ());
     dry_run.until_different = true;
     dry_run.directories(entry);

@@ -67,7 +67,8 @@ impl Plan {
         if options.portion != Portion::Whole && entry.kind() != EntryKind::Directory {
             return Err(Error::NoShards);
         }
-        Ok(Self { entry: entry.clone(), options: options.clone() })
+        let options = preview::of_kind(entry, options).into_owned();
+        Ok(Self { entry: entry.clone(), options })
     }
 
     /// Adds up what a restore into an empty directory restores and reads.
@@ -245,6 +246,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
         metadata,
         root_attributes,
         delete_extra: options.delete_extra,
+        chosen: options.chosen.as_ref(),
         refuse_existing: options.existing == Existing::Error,
         no_room: None,
     };

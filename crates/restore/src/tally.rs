@@ -46,6 +46,7 @@ pub(crate) struct Tally<'a> {
     mounts_kept: Mutex<Vec<String>>,
     restores_kept: Mutex<Vec<String>>,
     extras_kept: AtomicU64,
+    left_out: AtomicU64,
     /// Problems with what the snapshot does not have, in [`Self::problem_count`] as well.
     extra_problems: AtomicU64,
     owners: AtomicU64,
@@ -77,6 +78,7 @@ impl<'a> Tally<'a> {
             mounts_kept: Mutex::default(),
             restores_kept: Mutex::default(),
             extras_kept: AtomicU64::default(),
+            left_out: AtomicU64::default(),
             extra_problems: AtomicU64::default(),
             owners: AtomicU64::default(),
             special_bits: AtomicU64::default(),
@@ -193,6 +195,11 @@ impl<'a> Tally<'a> {
         self.extras_kept.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Counts entries that were not chosen.
+    pub(crate) fn left_out(&self, count: u64) {
+        self.left_out.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// As [`Self::problem`], of an entry with which so many others are lost.
     pub(crate) fn lost(&self, path: String, reason: impl Into<Reason>, below: u64) {
         self.problem(path, reason);
@@ -294,6 +301,7 @@ impl<'a> Tally<'a> {
             mounts_kept: sorted(self.mounts_kept),
             restores_kept: sorted(self.restores_kept),
             extras_kept: self.extras_kept.into_inner(),
+            left_out: self.left_out.into_inner(),
             already_finished: false,
             stub_count: self.stub_count.into_inner(),
             stubs,

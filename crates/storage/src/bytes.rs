@@ -64,3 +64,14 @@ impl fmt::Debug for BlobBytes {
         write!(f, "BlobBytes({} bytes, {kind})", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_a_slice_either_way() {
+        let bytes = BlobBytes::from(b"some".to_vec());
+        assert_eq!((&*bytes, bytes.as_ref()), (&b"some"[..], &b"some"[..]));
+    }
+}

@@ -132,3 +132,16 @@ impl Display for ThawSpeed {
         f.write_str(found.map_or("", |(name, _)| name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds_have_the_names_of_amazons_tiers() {
+        for (name, speed) in ThawSpeed::NAMES {
+            assert_eq!((name.parse(), speed.to_string()), (Ok(speed), name.to_string()));
+        }
+        assert_eq!("Bulk".parse::<ThawSpeed>(), Err("\"Bulk\" is no tier of an archive".into()));
+    }
+}

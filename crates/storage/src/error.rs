@@ -207,4 +207,25 @@ mod tests {
             assert_eq!((error.kind(), error.is_not_found()), (kind, not_found), "{error:?}");
         }
     }
+
+    #[test]
+    fn a_failed_read_is_told_again_where_it_may_succeed_later() {
+        let read = |source| {
+            let blob = BlobId::new("p1").unwrap();
+            Error::Read { blob, place: "store".into(), offset: 7, source }
+        };
+        let refused = crate::Failure::Refused { host: "h".into() };
+        for source in [
+            io::ErrorKind::TimedOut.into(),
+            io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error()),
+            refused.into(),
+        ] {
+            let error = read(source);
+            let again = error.repeated().unwrap();
+            assert_eq!((again.kind(), again.to_string()), (error.kind(), error.to_string()));
+            assert_eq!(again.failure(), error.failure());
+        }
+        assert!(read(io::Error::other("a disk that is broken")).repeated().is_none());
+        assert!(Error::not_found(&BlobId::new("p1").unwrap(), "store").repeated().is_none());
+    }
 }

@@ -459,5 +459,17 @@ mod tests {
         }
         let skew = Failure::ClockSkew { host: host(), seconds: -901 };
         assert_eq!(skew.to_string(), "the clock of this machine is 901 s behind that of h: set it right");
+        let skew = Failure::ClockSkew { host: host(), seconds: 901 };
+        assert_eq!(skew.to_string(), "the clock of this machine is 901 s ahead of that of h: set it right");
+    }
+
+    #[test]
+    fn names_of_a_certificate_are_told_as_far_as_they_are_known() {
+        let said = |names: &[&str]| {
+            CertificateProblem::WrongName { names: names.iter().map(ToString::to_string).collect() }
+                .to_string()
+        };
+        assert_eq!(said(&[]), "it is for another name");
+        assert_eq!(said(&["a", "b"]), "it is for another name: a, b");
     }
 }

@@ -32,6 +32,7 @@ use disk::Disk;
 pub use io_mode::IoMode;
 use kind::Kind;
 pub(crate) use map::Map;
+pub use map::map_large_blocks;
 use open_blob::OpenBlob;
 #[cfg(test)]
 pub(crate) use open_blob::file_length;

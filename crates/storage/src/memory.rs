@@ -137,6 +137,7 @@ mod tests {
     #[test]
     fn clones_share_their_blobs() {
         let (store, id) = (MemoryStore::new(), BlobId::new("p1").unwrap());
+        assert_eq!((store.location(), store.directory()), ("memory".into(), None));
         store.clone().insert(id.clone(), *b"one");
         assert_eq!(store.read(&id).unwrap(), b"one");
         assert_eq!(store.remove(&id).as_deref(), Some(&b"one"[..]));

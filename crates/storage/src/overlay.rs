@@ -126,6 +126,7 @@ mod tests {
         let [own, other] = ["kopia.repository", "p0"].map(|name| BlobId::new(name).unwrap());
         for name in [&own, &other] {
             std::fs::write(directory.path().join(format!("{}.f", name.as_str())), "inner").unwrap();
+            std::fs::write(directory.path().join(name.as_str()), "again").unwrap();
         }
         let inner = Arc::new(crate::FilesystemStore::open(directory.path()).unwrap());
         let store = OverlayStore::new(inner.clone(), own.clone(), *b"over it");
@@ -144,9 +145,23 @@ mod tests {
         for number in 0..2 {
             assert_eq!(store.read_copy(&own, number, 0, None).unwrap(), None);
             let copy = |store: &dyn BlobStore| store.read_copy(&other, number, 0, None).unwrap();
+            assert!(copy(&store).is_some());
             assert_eq!(copy(&store), copy(&*inner));
         }
         assert_eq!(store.profile(), inner.profile());
+    }
+
+    #[test]
+    fn hints_and_archives_are_the_inner_stores() {
+        let [own, other] = ["kopia.repository", "p0"].map(|name| BlobId::new(name).unwrap());
+        let archive = crate::testing::ArchivingStore::new(MemoryStore::new());
+        let inner = Arc::new(crate::testing::CountingStore::new(archive));
+        let store = OverlayStore::new(inner.clone(), own.clone(), *b"over it");
+        store.will_need(&own, 0, 1);
+        assert_eq!(inner.take().hints, 0);
+        store.will_need(&other, 0, 1);
+        assert_eq!(inner.take().hints, 1);
+        assert!(store.cold().is_some());
     }
 
     #[test]

@@ -184,4 +184,40 @@ mod tests {
             store.read_range(&id, 2, 9, Vec::new()).is_err_and(|error| matches!(error, Error::Short { .. }))
         );
     }
+
+    /// Says that a blob has so many bytes, and gives none.
+    #[derive(Debug)]
+    struct Lengths(u64);
+
+    impl PlainStore for Lengths {
+        fn location(&self) -> String {
+            "lengths".into()
+        }
+
+        fn list(&self, _: &str) -> io::Result<Vec<BlobInfo>> {
+            Ok(Vec::new())
+        }
+
+        fn length(&self, _: &BlobId) -> io::Result<u64> {
+            Ok(self.0)
+        }
+
+        fn read(&self, _: &BlobId, _: Range<u64>) -> io::Result<Vec<u8>> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    #[test]
+    fn what_is_gone_when_it_is_read_is_not_there() {
+        let error =
+            CheckedStore(Lengths(5)).read_range(&"p1".parse().unwrap(), 0, 5, Vec::new()).unwrap_err();
+        assert!(error.is_not_found(), "{error:?}");
+    }
+
+    #[test]
+    fn too_long_blobs_are_not_read_whole() {
+        let read = |length| CheckedStore(Lengths(length)).read(&"p1".parse().unwrap()).unwrap_err();
+        assert!(read(WHOLE_BLOB_LIMIT).is_not_found(), "it is asked for");
+        assert!(matches!(read(WHOLE_BLOB_LIMIT + 1), Error::TooLarge { .. }));
+    }
 }

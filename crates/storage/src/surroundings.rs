@@ -80,3 +80,38 @@ impl Near {
         self.name.ends_with('/')
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that tells nothing but what it has to.
+    #[derive(Debug)]
+    struct Bare;
+
+    impl Surroundings for Bare {
+        fn root(&self) -> String {
+            "a/".into()
+        }
+
+        fn shape(&self) -> Shape {
+            Shape::Keys
+        }
+
+        fn look(&self, prefix: &str) -> io::Result<Vec<Near>> {
+            Ok(vec![Near::new(prefix)])
+        }
+    }
+
+    #[test]
+    fn what_a_server_does_not_tell_is_not_known() {
+        assert_eq!(Bare.containers().unwrap_err().kind(), io::ErrorKind::Unsupported);
+        assert_eq!(Bare.clock_ahead(), None);
+    }
+
+    #[test]
+    fn directories_end_with_a_slash() {
+        assert!(Near::new("a/b/").is_directory());
+        assert!(!Near::new("a/b").is_directory());
+    }
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use kopia_rs::export::{Format, Options};
 
 use super::owners::Owners;
+use super::patterns::Patterns;
 use super::values::one_of;
 use super::what::What;
 
@@ -16,6 +17,8 @@ const SPEED: &str = "Speed and space";
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) what: What,
+    #[command(flatten)]
+    pub(crate) patterns: Patterns,
     /// Where to write the archive to: a file, or - for standard output, as without it.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,

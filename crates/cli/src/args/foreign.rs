@@ -63,7 +63,7 @@ const LEFT_OUT: &[Answer] = &[
 const OPTIONS: &[Answer] = &[
     (
         &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
-        "there is none yet; restore the folders that are wanted one by one",
+        "restore, export, verify, packs and ls take --include and --exclude, written out",
     ),
     (
         &["--password", "-p"],
@@ -143,7 +143,7 @@ mod tests {
             ("show x", "kopia-rs cat"),
             ("dump x", "kopia-rs cat"),
             ("tar x", "kopia-rs export"),
-            ("restore a b --exclude c", "one by one"),
+            ("restore a b -e c", "written out"),
             ("status --password x", "never an argument"),
             ("status --use-keyring", "the key ring is asked"),
             ("status --bucket x", "s3://bucket/prefix"),

@@ -2,12 +2,15 @@
 
 use clap::ValueEnum;
 
+use super::patterns::Patterns;
 use super::what::What;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ls {
     #[command(flatten)]
     pub(crate) what: What,
+    #[command(flatten)]
+    pub(crate) patterns: Patterns,
     /// Show mode, numbers of owner and group, size and time.
     #[arg(long, short)]
     pub(crate) long: bool,

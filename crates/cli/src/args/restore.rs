@@ -6,6 +6,7 @@ use kopia_rs::Shard;
 use kopia_rs::restore::{self, Existing, PageCache};
 
 use super::owners::Owners;
+use super::patterns::Patterns;
 use super::prices::Prices;
 use super::values::{about_existing, about_page_cache, about_sync, one_of};
 use super::what::What;
@@ -20,6 +21,8 @@ const SPEED: &str = "Speed, space and safety";
 pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) what: What,
+    #[command(flatten)]
+    pub(crate) patterns: Patterns,
     /// Where to restore to: a folder's contents go into it; a file or link becomes it, or goes into it if it
     /// is a folder or ends in /.
     #[arg(value_name = "TARGET")]
@@ -46,7 +49,7 @@ pub(crate) struct Restore {
     #[arg(help_heading = TARGET, long)]
     pub(crate) in_place: bool,
     /// Delete what is in TARGET but not in the snapshot, once all of the snapshot is restored; never on
-    /// another file system.
+    /// another file system, nor what --include and --exclude do not take.
     #[arg(help_heading = TARGET, long)]
     pub(crate) delete_extra: bool,
     /// With --delete-extra: leave the folder lost+found of TARGET.

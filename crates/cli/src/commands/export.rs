@@ -16,6 +16,7 @@ use kopia_rs::owners::Owners;
 use kopia_rs::restore;
 
 use super::restore::foresight::Requests;
+use super::restore::result::left_out_in_words;
 use super::restore::{announce, sum_up};
 use crate::args;
 use crate::error::{Exit, Failure};
@@ -61,22 +62,25 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
     let (entry, directory) = (&selection.entry, session.repository.store().directory());
-    let owners = session.owners(&args.owners, &selection)?;
+    let mut options = options(args, format, session.owners(&args.owners, &selection)?);
+    options.chosen = session.chosen(&args.patterns, &[entry])?;
     announce(session, &selection, "exporting", named(args).unwrap_or(Path::new("standard output")));
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
-        return dry_run::run(session, &selection, args, report()?);
+        return dry_run::run(session, &selection, (args, options.chosen), report()?);
     }
     file::refuse(named(args), args.overwrite, directory.as_deref())?;
     let report = report()?;
-    let packs = || needed::cold(&session.repository, entry, &restore::Options::default());
+    let mut reads = restore::Options::default();
+    reads.chosen = options.chosen.clone();
+    let packs = || needed::cold(&session.repository, entry, &reads);
     if let Err(failure) = session.warm_all(report.as_ref(), packs) {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);
     }
-    let progress = Progress::new(entry, report, interrupt.clone(), ProgressMode::unless(session.quiet));
+    let whole = Some(entry).filter(|_| options.chosen.is_none());
+    let progress = Progress::new(whole, report, interrupt.clone(), ProgressMode::unless(session.quiet));
     interrupt.will_ask();
-    let options = options(args, format, owners);
     let destination = match named(args) {
         Some(file) => Destination::create(file, args.overwrite)?,
         // That of the library writes line by line.
@@ -106,6 +110,9 @@ pub(super) fn run(
     }
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
     stubs::lines(outcome.stub_count, found).iter().for_each(|line| session.note(line));
+    if !args.patterns.is_empty() {
+        session.note(&left_out_in_words(outcome.left_out, &args.patterns));
+    }
     let exit = if outcome.problem_count > 0 {
         sum_up(session, outcome.problem_count, 0, kinds, args.report.is_some());
         Exit::Partial

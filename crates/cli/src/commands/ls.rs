@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
+use kopia_rs::choice::Chosen;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::search::Pattern;
 use kopia_rs::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
@@ -74,7 +75,8 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         broken: Broken::default(),
     };
     if entry.kind() == EntryKind::Directory {
-        lister.tree(&entry)?;
+        let chosen = session.chosen(&args.patterns, &[&entry])?;
+        lister.tree(&entry, chosen.as_ref())?;
     } else {
         let object = entry.object().to_string();
         let _ = lister.show(if entry.name().is_empty() { &object } else { entry.name() }, &entry);
@@ -183,8 +185,9 @@ impl Lister {
     }
 
     /// Shows what is in a directory, and if asked what is in its directories.
-    fn tree(&mut self, root: &Entry) -> Result<(), Failure> {
-        let walk = Walk::new(root.repository()).order(Order::DepthFirst).max_depth(MAX_DEPTH);
+    fn tree(&mut self, root: &Entry, chosen: Option<&Chosen>) -> Result<(), Failure> {
+        let walk =
+            Walk::new(root.repository()).order(Order::DepthFirst).max_depth(MAX_DEPTH).choosing(chosen);
         let walk = if self.recursive { walk.read_ahead() } else { walk };
         let _ = walk.run([(root, self.glob.is_none())], self);
         match self.unreadable.take() {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kopia_rs::Entry;
 use kopia_rs::diagnosis::{Effort, Finding, Hint, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
 use kopia_rs::select::Selection;
@@ -36,27 +37,32 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let selection = session.select(&args.what)?;
     target::refuse_archive(&selection.entry, &args.target)?;
-    let options = options(session, args, &selection)?;
+    let mut options = options(session, args, &selection)?;
+    options.chosen = session.chosen(&args.patterns, &[&selection.entry])?;
     let directory = session.repository.store().directory();
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     // It may read the directory, which a dry run is to count as well.
     let room = room::note(&selection.entry, args);
     if args.dry_run {
         announce(session, &selection, "restoring", &args.target);
-        return dry_run::run(session, &selection, args, &options, report()?);
+        return dry_run::run(session, &selection, (args, &options), report()?);
     }
     announce(session, &selection, "restoring", &args.target);
     if let Some(note) = room {
         session.note(&note);
     }
     let report = report()?;
-    if let Err(failure) = warm(session, &selection, args, &options, report.as_ref()) {
+    if let Err(failure) = warm(session, &selection, (args, &options), report.as_ref()) {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);
     }
-    let progress =
-        Progress::new(&selection.entry, report, interrupt.clone(), ProgressMode::unless(session.quiet))
-            .strict(args.strict_attributes);
+    let progress = Progress::new(
+        whole(&selection.entry, &options),
+        report,
+        interrupt.clone(),
+        ProgressMode::unless(session.quiet),
+    )
+    .strict(args.strict_attributes);
     interrupt.will_ask();
     let start = Instant::now();
     let restored =
@@ -91,7 +97,7 @@ pub(crate) fn run(
         let requests = Requests::so_far(&session.repository, args.prices.as_ref());
         output::json(&result::json(&selection, &args.target, &outcome, requests, seconds))
     } else {
-        result::text(&outcome, &args.target, args.shard, seconds)
+        result::text(&outcome, args, seconds)
     };
     // The restore is done, and its end matters more than whether somebody reads of it.
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
@@ -103,8 +109,7 @@ pub(crate) fn run(
 fn warm(
     session: &Session,
     selection: &Selection,
-    args: &args::Restore,
-    options: &Options,
+    (args, options): (&args::Restore, &Options),
     report: Option<&Report>,
 ) -> Result<(), Failure> {
     let entry = &selection.entry;
@@ -120,6 +125,11 @@ fn warm(
         session.note(&format!("it takes {}", requests.words()));
     }
     Ok(())
+}
+
+/// Returns an entry of which everything is restored, so that it says how much that is.
+fn whole<'e>(entry: &'e Entry, options: &Options) -> Option<&'e Entry> {
+    Some(entry).filter(|_| options.chosen.is_none())
 }
 
 fn options(session: &Session, args: &args::Restore, selection: &Selection) -> Result<Options, Failure> {

@@ -13,6 +13,7 @@ use kopia_rs::restore;
 use kopia_rs::select::Selection;
 use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as Verified};
 
+use super::restore::result::left_out_in_words;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
@@ -32,6 +33,11 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
         ));
     }
     let selection = args.what.get().map(|what| session.select(&what)).transpose()?;
+    options.chosen = match &selection {
+        Some(selection) => session.chosen(&args.patterns, &[&selection.entry])?,
+        None if args.patterns.is_empty() => None,
+        None => return Err(Failure::usage("--include and --exclude need WHAT: of which folder?")),
+    };
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
     warm(session, selection.as_ref(), &options, report.as_ref())?;
@@ -48,6 +54,9 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let reported = progress.finish();
     let verified = verified?;
     reported?;
+    if !args.patterns.is_empty() {
+        session.note(&left_out_in_words(verified.left_out, &args.patterns));
+    }
     for line in stubs::lines(verified.stub_count, verified.stubs.iter().map(|(name, stub)| (&**name, stub))) {
         session.note(&line);
     }
@@ -82,8 +91,9 @@ fn warm(
     let is_whole = options.part == Part::default();
     session.warm_all(report, || match selection {
         Some(selection) if is_whole => {
-            let options = restore::Options::default();
-            needed::cold(&session.repository, &selection.entry, &options)
+            let mut reads = restore::Options::default();
+            reads.chosen = options.chosen.clone();
+            needed::cold(&session.repository, &selection.entry, &reads)
         }
         None if is_whole => Ok(Some(session.repository.cold_of_all()?)),
         selection => {

@@ -81,13 +81,14 @@ struct Total {
 }
 
 impl Progress {
-    pub(crate) fn new(
-        entry: &Entry,
+    /// Begins with nothing; of an entry that is done as a whole, it is known how much that is.
+    pub(crate) fn new<'e>(
+        entry: impl Into<Option<&'e Entry>>,
         report: Option<Report>,
         interrupt: Arc<Interrupt>,
         mode: ProgressMode,
     ) -> Self {
-        let total = Total::of(entry);
+        let total = entry.into().and_then(Total::of);
         let bar = ProgressBar::hidden();
         // A bar of 0 bytes would be full from the start.
         let bytes = total.map(|total| total.bytes).filter(|&bytes| bytes > 0);

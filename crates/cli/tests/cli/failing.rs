@@ -32,7 +32,7 @@ fn words_of_other_programs_are_answered() {
     for (arguments, answer) in [
         ("snapshot list", "hint: `kopia-rs snapshots`"),
         ("search name", "hint: `kopia-rs find PATTERN`"),
-        ("restore latest target --exclude x", "hint: there is none yet; restore the folders"),
+        ("restore latest target -e x", "hint: restore, export, verify, packs and ls take --include"),
     ] {
         let ran = KopiaRs::golden("sources", arguments).run().exits(2).says(&[answer]);
         assert!(!ran.stderr.contains("tip:"), "{}", ran.stderr);

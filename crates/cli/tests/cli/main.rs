@@ -29,6 +29,7 @@ mod mounts;
 mod networks;
 mod owners;
 mod password;
+mod patterns;
 mod restoring;
 mod rooms;
 mod secrets;

@@ -289,10 +289,45 @@ fn bombs_end_at_the_limit() {
         assert!(out.capacity() <= 4 * limit, "{compression:?} took {}", out.capacity());
         decompressor.decompress(compression, &stream, zeroes.len(), &mut out).unwrap();
         assert!(out == zeroes);
-        // Many times the first guess.
+        // Many times the first guess, into a buffer that has to grow.
+        let mut out = vec![];
         decompressor.decompress_within(compression, &stream, usize::MAX, &mut out).unwrap();
         assert!(out == zeroes);
     }
+}
+
+#[test]
+fn an_error_names_the_limit() {
+    let mut out = vec![];
+    for (compression, stream) in streams_of(&[7; 3000]) {
+        let error = Decompressor::new().decompress_within(compression, &stream, 2999, &mut out).unwrap_err();
+        assert!(error.to_string().ends_with("it holds more than 2999 bytes"), "{compression:?}: {error}");
+    }
+}
+
+/// libzstd takes blocks of up to 2 MiB where they repeat one byte.
+#[test]
+fn a_zstd_block_beyond_128_kib_is_corrupt() {
+    let block = ((0x1f_ffff_u32 << 3) | (1 << 1) | 1).to_le_bytes();
+    let stream = [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58][..], &block[..3], b"x"].concat();
+    let mut out = vec![];
+    let within = Decompressor::new().decompress_within(Compression::Zstd, &stream, 4 << 20, &mut out);
+    assert!(is_corrupt(within));
+    assert!(out.is_empty());
+    assert!(is_corrupt(Decompressor::new().decompress(Compression::Zstd, &stream, 0x1f_ffff, &mut out)));
+}
+
+/// Their lengths are right, which is looked at first.
+#[test]
+fn a_changed_checksum_of_gzip_is_corrupt() {
+    let mut out = vec![];
+    let plain = ledger();
+    let (compression, mut stream) = streams_of(&plain).swap_remove(0);
+    assert_eq!(compression.format(), Format::Gzip);
+    let checksum = stream.len() - 8;
+    stream[checksum] ^= 1;
+    assert!(is_corrupt(Decompressor::new().decompress(compression, &stream, plain.len(), &mut out)));
+    assert!(is_corrupt(Decompressor::new().decompress_within(compression, &stream, 1 << 20, &mut out)));
 }
 
 #[test]

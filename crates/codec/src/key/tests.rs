@@ -78,6 +78,24 @@ fn short_input_is_corrupt() {
 }
 
 #[test]
+fn sixteen_bytes_are_salt_enough() {
+    KeyDerivation::Pbkdf2Sha256.derive(&"golden".into(), &[1; 16]).unwrap();
+}
+
+#[test]
+fn white_space_around_a_password_is_taken_off_where_there_is_any() {
+    let trimmed = |bytes: &[u8]| Password::new(bytes).trimmed().map(|password| password.as_bytes().to_vec());
+    assert_eq!(trimmed(b" golden\r\n").unwrap(), b"golden");
+    assert_eq!(trimmed("\u{a0}gold en\u{2003}".as_bytes()).unwrap(), b"gold en");
+    // What is not UTF-8 loses what is white space in ASCII.
+    assert_eq!(trimmed(b"\t\xff ").unwrap(), b"\xff");
+    assert_eq!(trimmed(b" ").unwrap(), b"");
+    for none in [&b""[..], b"golden", b"gold en", b"\xff"] {
+        assert_eq!(trimmed(none), None);
+    }
+}
+
+#[test]
 fn names_go_both_ways_and_others_are_refused() {
     for derivation in KeyDerivation::ALL {
         assert_eq!(KeyDerivation::from_name(derivation.name()).unwrap(), derivation);

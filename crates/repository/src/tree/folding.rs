@@ -15,6 +15,7 @@ use super::problem::{Clash, Problem};
 use super::source::{DirectorySource, Read};
 use super::{Entry, fetch};
 use crate::Repository;
+use crate::choice::{Chosen, Scope};
 
 /// Returns what is equal for all names that are one.
 pub type FoldName<'f> = &'f dyn Fn(&str) -> Cow<'_, str>;
@@ -27,33 +28,57 @@ const MAX_MERGED: usize = 1 << 16;
 pub(super) struct Merged {
     pub(super) name: Box<str>,
     pub(super) source: DirectorySource,
+    pub(super) scope: Scope,
 }
 
 /// What stands in a directory.
 pub(super) enum Seen {
-    /// An entry, and for a directory those that are merged into it.
-    Entry(Entry, Vec<Merged>),
+    /// An entry, and for a directory what is taken in it, and those that are merged into it.
+    Entry(Entry, Scope, Vec<Merged>),
+    /// The name of an entry that is not taken, and the entry unless it is refused.
+    LeftOut(String, Option<Entry>),
     Problem(Problem),
+}
+
+/// What is taken of a directory; everything if nothing is given.
+#[derive(Clone, Copy)]
+pub(super) struct Taken<'c> {
+    pub(super) chosen: Option<&'c Chosen>,
+    pub(super) scope: &'c Scope,
+}
+
+impl Taken<'_> {
+    /// Returns what is to be visited of an entry.
+    fn seen(self, entry: Result<Entry, Refused>) -> Seen {
+        let take = |name: &str, is_directory| match self.chosen {
+            Some(chosen) => chosen.take(self.scope, name, is_directory),
+            None => Some(Scope::default()),
+        };
+        match entry {
+            Ok(entry) => match take(entry.name(), entry.kind() == EntryKind::Directory) {
+                Some(scope) => Seen::Entry(entry, scope, Vec::new()),
+                None => Seen::LeftOut(entry.name().to_owned(), Some(entry)),
+            },
+            // What it is nobody knows.
+            Err(refused) if take(&refused.name, false).or_else(|| take(&refused.name, true)).is_none() => {
+                Seen::LeftOut(refused.name, None)
+            }
+            Err(refused) => Seen::Problem(Problem::Refused(refused)),
+        }
+    }
 }
 
 /// Visits what stands in a directory. A trait object: one copy of the code serves all walks.
 pub(super) type VisitSeen<'v> = dyn FnMut(Seen) -> ControlFlow<()> + 'v;
 
 /// Visits what stands in a directory whose names are not folded.
-pub(super) fn for_each_as_named(fetched: Fetched, visit: &mut VisitSeen<'_>) -> Read {
-    fetched.for_each(&mut |entry| visit(seen(entry)))
+pub(super) fn for_each_as_named(fetched: Fetched, taken: Taken<'_>, visit: &mut VisitSeen<'_>) -> Read {
+    fetched.for_each(&mut |entry| visit(taken.seen(entry)))
 }
 
 /// Visits what stands in a directory, also what its name leads elsewhere.
-pub(super) fn for_each_as_it_stands(fetched: Fetched, visit: &mut VisitSeen<'_>) -> Read {
-    fetched.for_each_as_it_stands(&mut |entry| visit(seen(entry)))
-}
-
-fn seen(entry: Result<Entry, Refused>) -> Seen {
-    match entry {
-        Ok(entry) => Seen::Entry(entry, Vec::new()),
-        Err(refused) => Seen::Problem(Problem::Refused(refused)),
-    }
+pub(super) fn for_each_as_it_stands(fetched: Fetched, taken: Taken<'_>, visit: &mut VisitSeen<'_>) -> Read {
+    fetched.for_each_as_it_stands(&mut |entry| visit(taken.seen(entry)))
 }
 
 /// Visits what stands in a directory and in those that are merged into it; directories come last.
@@ -64,23 +89,25 @@ pub(super) fn for_each(
     fold: FoldName<'_>,
     repository: &Repository,
     fetched: Fetched,
+    taken: Taken<'_>,
     merged: &[Merged],
     visit: &mut VisitSeen<'_>,
 ) -> Read {
     let mut folded = Folded::default();
-    let mut result = fetched.for_each(&mut |entry| folded.add(fold, entry, None, visit));
-    for Merged { name, source } in merged {
+    let mut result = fetched.for_each(&mut |entry| folded.add(fold, taken.seen(entry), None, visit));
+    for Merged { name, source, scope } in merged {
+        let taken = Taken { scope, ..taken };
         if let Ok(ControlFlow::Break(())) = result {
             return result;
         }
         for fetched in fetch(repository, 1, std::iter::once(source)) {
-            let read = fetched.for_each(&mut |entry| folded.add(fold, entry, Some(name), visit));
+            let read = fetched.for_each(&mut |entry| folded.add(fold, taken.seen(entry), Some(name), visit));
             result = add(result, read);
         }
     }
     if let Ok(ControlFlow::Continue(_)) | Err(_) = result {
-        for (entry, merged) in folded.directories {
-            if visit(Seen::Entry(entry, merged)).is_break() {
+        for (entry, scope, merged) in folded.directories {
+            if visit(Seen::Entry(entry, scope, merged)).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -92,14 +119,14 @@ pub(super) fn for_each(
 #[derive(Default)]
 struct Folded {
     /// By folded names.
-    taken: HashMap<String, Taken>,
-    directories: Vec<(Entry, Vec<Merged>)>,
+    taken: HashMap<String, Holder>,
+    directories: Vec<(Entry, Scope, Vec<Merged>)>,
     /// The number of each directory, and an object that is read for it.
     sources: HashSet<(usize, ObjectId)>,
 }
 
 /// What has a name already.
-struct Taken {
+struct Holder {
     name: Box<str>,
     /// The number of a directory.
     directory: Option<usize>,
@@ -110,37 +137,37 @@ impl Folded {
     fn add(
         &mut self,
         fold: FoldName<'_>,
-        entry: Result<Entry, Refused>,
+        seen: Seen,
         within: Option<&str>,
         visit: &mut VisitSeen<'_>,
     ) -> ControlFlow<()> {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(refused) => return visit(Seen::Problem(Problem::Refused(refused))),
+        let (entry, scope) = match seen {
+            Seen::Entry(entry, scope, _) => (entry, scope),
+            seen => return visit(seen),
         };
         let is_directory = entry.kind() == EntryKind::Directory;
         let key = fold(entry.name());
         match self.taken.get(&*key) {
             None => {
                 let directory = is_directory.then_some(self.directories.len());
-                self.taken.insert(key.into_owned(), Taken { name: entry.name().into(), directory });
+                self.taken.insert(key.into_owned(), Holder { name: entry.name().into(), directory });
                 if !is_directory {
-                    return visit(Seen::Entry(entry, Vec::new()));
+                    return visit(Seen::Entry(entry, scope, Vec::new()));
                 }
                 let whole = whole(&entry.source());
                 self.sources.extend(whole.map(|object| (self.directories.len(), object)));
-                self.directories.push((entry, Vec::new()));
+                self.directories.push((entry, scope, Vec::new()));
             }
-            Some(Taken { directory: Some(number), .. })
-                if is_directory && self.directories[*number].1.len() < MAX_MERGED =>
+            Some(Holder { directory: Some(number), .. })
+                if is_directory && self.directories[*number].2.len() < MAX_MERGED =>
             {
                 let source = entry.source();
                 // The same object has nothing more to merge, and would double with each level below it.
                 if whole(&source).is_none_or(|object| self.sources.insert((*number, object))) {
-                    self.directories[*number].1.push(Merged { name: entry.name().into(), source });
+                    self.directories[*number].2.push(Merged { name: entry.name().into(), source, scope });
                 }
             }
-            Some(Taken { name, .. }) => {
+            Some(Holder { name, .. }) => {
                 let (other, within) = (name.clone(), within.map(Into::into));
                 return visit(Seen::Problem(Problem::Clash(Clash { entry, other, within })));
             }

@@ -111,6 +111,7 @@ impl Drop for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::choice::Scope;
 
     fn object(text: &str) -> Option<ObjectId> {
         Some(text.parse().unwrap())
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!((root.depth(), inner.depth(), inner.name()), (0, 2, "b"));
         assert!(inner.contains(&source("kaa")) && inner.contains(&source("kcc")));
         assert!(!inner.contains(&source("kdd")) && !root.contains(&source("kbb")));
-        let merged = [Merged { name: "B".into(), source: source("kdd") }];
+        let merged = [Merged { name: "B".into(), source: source("kdd"), scope: Scope::default() }];
         let merged = root.merged_child("b", object("kcc"), &merged).child("x", None);
         assert!(merged.contains(&source("kdd")) && merged.contains(&source("kcc")));
         assert_eq!(

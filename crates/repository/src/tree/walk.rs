@@ -10,11 +10,12 @@ use std::ops::ControlFlow;
 use kopia_format::directory::{EntryKind, Summary};
 
 use super::directory::{Fetched, fetch};
-use super::folding::{self, FoldName, Merged, Seen};
+use super::folding::{self, FoldName, Merged, Seen, Taken};
 use super::passed::Passed;
 use super::problem::Problem;
 use super::source::DirectorySource;
 use super::{Entry, Trail};
+use crate::choice::{Chosen, Scope};
 use crate::{Defect, Error, Repository};
 
 /// The most directories that wait to be visited; each takes some 200 bytes, its name, and what the visitor
@@ -56,7 +57,13 @@ pub trait Visitor {
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<Self::Directory>>;
 
-    /// Is told of an entry that is left out.
+    /// Is told of the name of an entry that is not taken, where the walk has a choice, and of the entry unless
+    /// it is refused.
+    fn left_out(&mut self, parent: &mut Walked<Self::Directory>, name: &str, entry: Option<&Entry>) {
+        let _ = (parent, name, entry);
+    }
+
+    /// Is told of an entry that cannot be visited.
     fn problem(&mut self, parent: &mut Walked<Self::Directory>, problem: Problem) -> ControlFlow<()>;
 
     /// Ends with the entries of a directory: none are left, or the rest cannot be read. Those of its
@@ -75,6 +82,8 @@ pub struct Walked<D> {
     pub trail: Trail,
     /// Whether its object alone says what is in it, rather than names of other directories' entries as well.
     pub is_whole: bool,
+    /// What is taken in it, where the walk has a choice.
+    pub scope: Scope,
     /// What the visitor has attached to it.
     pub attached: D,
 }
@@ -110,6 +119,7 @@ pub struct Walk<'w> {
     max_depth: usize,
     max_waiting: usize,
     fold: Option<FoldName<'w>>,
+    chosen: Option<&'w Chosen>,
     as_it_stands: bool,
     ahead: bool,
 }
@@ -118,7 +128,8 @@ impl<'w> Walk<'w> {
     /// Walks in batches, to any depth, with names as they are.
     pub fn new(repository: &'w Repository) -> Self {
         let (order, max_depth, max_waiting) = (Order::default(), usize::MAX, MAX_WAITING);
-        Self { repository, order, max_depth, max_waiting, fold: None, as_it_stands: false, ahead: false }
+        let (fold, chosen, as_it_stands, ahead) = (None, None, false, false);
+        Self { repository, order, max_depth, max_waiting, fold, chosen, as_it_stands, ahead }
     }
 
     /// Sets the order of directories.
@@ -150,6 +161,11 @@ impl<'w> Walk<'w> {
         Self { fold: Some(fold), ..self }
     }
 
+    /// Visits only what is taken of the roots that the choice was made among, and directories on the way there.
+    pub fn choosing(self, chosen: impl Into<Option<&'w Chosen>>) -> Self {
+        Self { chosen: chosen.into(), ..self }
+    }
+
     /// Visits entries where their directories have them, wherever their names lead, and as many as there are.
     ///
     /// The visitor has to see to it that nothing is visited without end: it descends into no object twice.
@@ -170,7 +186,8 @@ impl<'w> Walk<'w> {
         let roots = roots.into_iter().map(|(root, attached)| {
             let source = root.source();
             source.object().into_iter().for_each(|object| passed.add(object));
-            Waiting::new(source.clone(), Vec::new(), Trail::root(source.object()), attached)
+            let scope = self.chosen.map(|chosen| chosen.root(root)).unwrap_or_default();
+            Waiting::new(source.clone(), Vec::new(), Trail::root(source.object()), (scope, attached))
         });
         let mut waiting: Vec<_> = roots.collect();
         waiting.reverse();
@@ -189,9 +206,14 @@ struct Waiting<D> {
 }
 
 impl<D> Waiting<D> {
-    fn new(source: DirectorySource, merged: Vec<Merged>, trail: Trail, attached: D) -> Self {
+    fn new(
+        source: DirectorySource,
+        merged: Vec<Merged>,
+        trail: Trail,
+        (scope, attached): (Scope, D),
+    ) -> Self {
         let is_whole = source.is_whole();
-        Self { source, merged, walked: Walked { trail, is_whole, attached }, fetched: None }
+        Self { source, merged, walked: Walked { trail, is_whole, scope, attached }, fetched: None }
     }
 }
 
@@ -286,18 +308,25 @@ impl<V: Visitor> Run<'_, '_, V> {
         let Waiting { merged, mut walked, .. } = next;
         self.visitor.enter(&mut walked)?;
         let (walk, mut found) = (self.walk, Vec::new());
+        let scope = walked.scope.clone();
+        let taken = Taken { chosen: walk.chosen, scope: &scope };
         let mut visit = |seen: Seen| match seen {
-            Seen::Entry(entry, merged) if entry.kind() == EntryKind::Directory => {
-                found.extend(self.descend(&mut walked, &entry, merged, others + found.len())?);
+            Seen::Entry(entry, scope, merged) if entry.kind() == EntryKind::Directory => {
+                let below = (scope, merged);
+                found.extend(self.descend(&mut walked, &entry, below, others + found.len())?);
                 ControlFlow::Continue(())
             }
-            Seen::Entry(entry, _) => self.visitor.leaf(&mut walked, entry),
+            Seen::Entry(entry, ..) => self.visitor.leaf(&mut walked, entry),
+            Seen::LeftOut(name, entry) => {
+                self.visitor.left_out(&mut walked, &name, entry.as_ref());
+                ControlFlow::Continue(())
+            }
             Seen::Problem(problem) => self.visitor.problem(&mut walked, problem),
         };
         let read = match walk.fold {
-            Some(fold) => folding::for_each(fold, walk.repository, fetched, &merged, &mut visit),
-            None if walk.as_it_stands => folding::for_each_as_it_stands(fetched, &mut visit),
-            None => folding::for_each_as_named(fetched, &mut visit),
+            Some(fold) => folding::for_each(fold, walk.repository, fetched, taken, &merged, &mut visit),
+            None if walk.as_it_stands => folding::for_each_as_it_stands(fetched, taken, &mut visit),
+            None => folding::for_each_as_named(fetched, taken, &mut visit),
         };
         let read = match read {
             Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
@@ -313,7 +342,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         &mut self,
         parent: &mut Walked<V::Directory>,
         entry: &Entry,
-        merged: Vec<Merged>,
+        (scope, merged): (Scope, Vec<Merged>),
         others: usize,
     ) -> ControlFlow<(), Option<Waiting<V::Directory>>> {
         let source = entry.source();
@@ -323,7 +352,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         }
         let is_cycle = |merged: &Merged| self.is_cycle(parent, &merged.source);
         let (cycles, merged): (Vec<_>, Vec<_>) = merged.into_iter().partition(is_cycle);
-        for Merged { name, source } in cycles {
+        for Merged { name, source, .. } in cycles {
             let (object, defect) = (source.object(), Defect::ContainsItself);
             self.visitor.problem(parent, Problem::NotMerged { name, object, defect })?;
         }
@@ -332,7 +361,7 @@ impl<V: Visitor> Run<'_, '_, V> {
         objects.for_each(|object| self.passed.add(object));
         let trail = parent.trail.merged_child(entry.name(), source.object(), &merged);
         let attached = self.visitor.directory(parent, entry, Ok(&trail))?;
-        ControlFlow::Continue(attached.map(|attached| Waiting::new(source, merged, trail, attached)))
+        ControlFlow::Continue(attached.map(|attached| Waiting::new(source, merged, trail, (scope, attached))))
     }
 
     /// Returns why the walk does not descend into a directory, where so many others wait.

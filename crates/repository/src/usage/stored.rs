@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::{BlobId, ContentId, ObjectId};
 
+use crate::choice::Chosen;
 use crate::object::Extents;
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{ContentLocation, Defect, Entry, Error, Repository, Result, Trail};
@@ -97,8 +98,8 @@ impl PackRead {
 }
 
 /// Finds the packs that hold the directories below an entry and the lists of its large files, sorted by name;
-/// each content counts as a range.
-pub fn metadata_packs(repository: &Repository, root: &Entry) -> Vec<PackRead> {
+/// each content counts as a range. With a choice, only what is taken counts.
+pub fn metadata_packs(repository: &Repository, root: &Entry, chosen: Option<&Chosen>) -> Vec<PackRead> {
     let mut known = HashSet::new();
     let mut packs: BTreeMap<BlobId, (u64, u64)> = BTreeMap::new();
     let mut gather =
@@ -110,7 +111,10 @@ pub fn metadata_packs(repository: &Repository, root: &Entry) -> Vec<PackRead> {
                 pack.1 += origin.length;
             }
         });
-    gather.run([root]);
+    match chosen.filter(|_| root.kind() == EntryKind::Directory) {
+        Some(chosen) => gather.run_part(root, chosen),
+        None => gather.run([root]),
+    }
     packs.into_iter().map(|(blob, (ranges, bytes))| PackRead::new(blob, ranges, bytes)).collect()
 }
 
@@ -176,13 +180,15 @@ pub fn shares<'e>(
 struct Gather<'r, F> {
     repository: &'r Repository,
     seen: HashSet<ObjectId>,
+    /// Whether of a directory something else may be taken by each of its paths.
+    is_part: bool,
     stored: Stored,
     visit: F,
 }
 
 impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
     fn new(repository: &'r Repository, visit: F) -> Self {
-        Self { repository, seen: HashSet::new(), stored: Stored::default(), visit }
+        Self { repository, seen: HashSet::new(), is_part: false, stored: Stored::default(), visit }
     }
 
     fn run<'e>(&mut self, roots: impl IntoIterator<Item = &'e Entry>) {
@@ -197,6 +203,13 @@ impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
         }
         let walk = Walk::new(self.repository).as_it_stands();
         let _ = walk.run(walked.iter().map(|root| (root, ())), self);
+    }
+
+    /// As [`Self::run`], of what is taken below a directory.
+    fn run_part(&mut self, root: &Entry, chosen: &Chosen) {
+        self.is_part = true;
+        self.add(root);
+        let _ = Walk::new(self.repository).choosing(chosen).run([(root, ())], self);
     }
 
     /// Adds an entry and returns whether its object is new.
@@ -247,7 +260,8 @@ impl<F: FnMut(ContentId, &ContentLocation, bool)> Visitor for Gather<'_, F> {
         entry: &Entry,
         _: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<()>> {
-        ControlFlow::Continue(self.add(entry).then_some(()))
+        let is_new = self.add(entry);
+        ControlFlow::Continue((is_new || self.is_part).then_some(()))
     }
 
     fn problem(&mut self, _: &mut Walked<()>, _: Problem) -> ControlFlow<()> {

@@ -8,6 +8,7 @@ use kopia_format::directory::{EntryKind, Summary};
 
 use super::AffectedEntry;
 use super::contents::Damaged;
+use crate::choice::Chosen;
 use crate::contents::Origin;
 use crate::object::{Extent, Extents};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
@@ -21,6 +22,8 @@ struct Search<'a> {
     /// Directories that were visited. As each is followed by all below it, one that is met again was searched
     /// whole.
     visited: HashSet<ObjectId>,
+    /// Whether of a directory something else may be taken by each of its paths.
+    is_part: bool,
     /// Those of them in which an entry is affected, however deep: only they are visited again, for their
     /// other paths.
     affected: HashSet<ObjectId>,
@@ -38,7 +41,7 @@ struct Search<'a> {
 /// is damaged, only entries of suspect directories are looked at.
 pub(super) fn list(
     repository: &Repository,
-    roots: &[(Option<Snapshot>, Entry)],
+    (roots, chosen): (&[(Option<Snapshot>, Entry)], Option<&Chosen>),
     damaged: &Damaged,
     suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(AffectedEntry),
@@ -48,6 +51,7 @@ pub(super) fn list(
         damaged,
         suspects,
         visited: HashSet::new(),
+        is_part: chosen.is_some(),
         affected: HashSet::new(),
         path: CurrentPath::default(),
         told_last: None,
@@ -61,7 +65,7 @@ pub(super) fn list(
             search.tell(String::new(), why, Some(root.object()));
         }
         if root.kind() == EntryKind::Directory {
-            let walk = Walk::new(repository).order(Order::DepthFirst);
+            let walk = Walk::new(repository).order(Order::DepthFirst).choosing(chosen);
             let _ = walk.run([(root, ())], &mut search);
         }
     }
@@ -72,7 +76,7 @@ impl Visitor for Search<'_> {
 
     fn is_known(&mut self, directory: &Walked<()>) -> bool {
         let is_sound = |object| self.visited.contains(&object) && !self.affected.contains(&object);
-        directory.is_whole && directory.trail.object().is_some_and(is_sound)
+        !self.is_part && directory.is_whole && directory.trail.object().is_some_and(is_sound)
     }
 
     fn enter(&mut self, directory: &mut Walked<()>) -> ControlFlow<()> {

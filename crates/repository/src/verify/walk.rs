@@ -7,6 +7,7 @@ use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::stub::Stub;
 use kopia_format::{ContentId, ObjectId};
 
+use crate::choice::Chosen;
 use crate::object::Extents;
 use crate::tree::{Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Result, Trail};
@@ -18,6 +19,8 @@ const MAX_STUBS: usize = 100;
 pub(super) struct Survey<'a> {
     repository: &'a Repository,
     seen: HashSet<ObjectId>,
+    /// Whether of a directory something else may be taken by each of its paths.
+    is_part: bool,
     /// Those of `seen` that cannot be read whole.
     broken: HashSet<ObjectId>,
     /// How many bytes objects of several pieces have.
@@ -30,6 +33,7 @@ pub(super) struct Survey<'a> {
     pub(super) any_suspect: bool,
     pub(super) directories: u64,
     pub(super) files: u64,
+    pub(super) left_out: u64,
     pub(super) stub_count: u64,
     pub(super) stubs: Vec<(String, Stub)>,
 }
@@ -39,6 +43,7 @@ impl<'a> Survey<'a> {
         Self {
             repository,
             seen: HashSet::new(),
+            is_part: false,
             broken: HashSet::new(),
             lengths: HashMap::new(),
             needed,
@@ -46,16 +51,29 @@ impl<'a> Survey<'a> {
             any_suspect: false,
             directories: 0,
             files: 0,
+            left_out: 0,
             stub_count: 0,
             stubs: Vec::new(),
         }
     }
 
-    /// Visits some roots and everything below them, each object once.
-    pub(super) fn run<'e>(&mut self, roots: impl Iterator<Item = &'e Entry>) {
-        let walked: Vec<_> = roots.flat_map(|root| self.add_root(root)).collect();
-        let walk = Walk::new(self.repository).as_it_stands();
-        let _ = walk.run(walked.iter().map(|root| (root, ())), self);
+    /// Visits some roots and everything below them, each object once; with a choice, what is taken of them.
+    pub(super) fn run<'e>(&mut self, roots: impl Iterator<Item = &'e Entry>, chosen: Option<&Chosen>) {
+        let Some(chosen) = chosen else {
+            let walked: Vec<_> = roots.flat_map(|root| self.add_root(root)).collect();
+            let walk = Walk::new(self.repository).as_it_stands();
+            let _ = walk.run(walked.iter().map(|root| (root, ())), self);
+            return;
+        };
+        self.is_part = true;
+        let mut walked = Vec::new();
+        for root in roots {
+            let (_, is_sound) = self.add(root);
+            self.any_suspect |= !root.is_whole() || !is_sound;
+            walked.extend(Some(root).filter(|root| root.kind() == EntryKind::Directory));
+        }
+        let walk = Walk::new(self.repository).choosing(chosen);
+        let _ = walk.run(walked.into_iter().map(|root| (root, ())), self);
     }
 
     /// Adds a root, and what names put into it, and returns which directories are to be walked.
@@ -169,10 +187,17 @@ impl Visitor for Survey<'_> {
         &mut self,
         parent: &mut Walked<()>,
         entry: &Entry,
-        _: Result<&Trail, Defect>,
+        way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<()>> {
         let is_new = self.add_entry(&parent.trail, entry);
-        ControlFlow::Continue(is_new.then_some(()))
+        if way.is_err() {
+            self.suspect(&parent.trail);
+        }
+        ControlFlow::Continue((is_new || self.is_part).then_some(()))
+    }
+
+    fn left_out(&mut self, _: &mut Walked<()>, _: &str, entry: Option<&Entry>) {
+        self.left_out += 1 + entry.map_or(0, Entry::entries_below);
     }
 
     fn problem(&mut self, parent: &mut Walked<()>, _: Problem) -> ControlFlow<()> {

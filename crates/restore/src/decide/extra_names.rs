@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use kopia_format::directory::Summary;
 use kopia_repository::Entry;
+use kopia_repository::choice::Scope;
 
 use super::extras::{DirNames, originals};
 use crate::Options;
@@ -38,7 +39,7 @@ impl ExtraNames {
         self.names.take(name);
     }
 
-    /// Returns the extras, or nothing where none may be deleted.
+    /// Returns the extras that are chosen, or nothing where none may be deleted.
     ///
     /// Calls `keep` with each name that stays because it may be no extra, and why; with an empty name for the
     /// directory as a whole.
@@ -47,7 +48,7 @@ impl ExtraNames {
         directory: BorrowedFd<'_>,
         summary: Option<&Summary>,
         is_root: bool,
-        options: &Options,
+        (options, scope): (&Options, &Scope),
         mut keep: impl FnMut(&str, NotDeleted),
     ) -> Option<Vec<Box<[u8]>>> {
         let originals = self.names.take_originals(directory, self.stubbed);
@@ -59,7 +60,7 @@ impl ExtraNames {
                 return None;
             }
         }
-        Some(self.names.into_extras(is_root, options))
+        Some(self.names.into_extras(is_root, options, scope))
     }
 }
 
@@ -79,7 +80,8 @@ mod tests {
         let directory = fs::File::open(place.path()).unwrap();
         let mut names = ExtraNames::read(directory.as_fd()).unwrap();
         names.note_refused("refused");
-        let extras = names.settle(directory.as_fd(), None, true, &Options::default(), |name, _| {
+        let everything = (&Options::default(), &Scope::default());
+        let extras = names.settle(directory.as_fd(), None, true, everything, |name, _| {
             panic!("{name} is known");
         });
         assert_eq!(extras.unwrap(), [b"extra".as_slice().into()]);

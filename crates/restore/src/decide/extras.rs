@@ -8,10 +8,12 @@ use std::os::fd::BorrowedFd;
 use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::stub::{INVALID_PREFIX, PLACEHOLDER_SUFFIX, Stub, StubKind};
 use kopia_repository::Entry;
+use kopia_repository::choice::Scope;
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
 use crate::Options;
+use crate::destination::remove::Spared;
 use crate::destination::{look, staging};
 use crate::reason::NotDeleted;
 
@@ -133,19 +135,24 @@ impl DirNames {
         Ok(names.filter(|name| self.take(name).is_some()).collect())
     }
 
-    /// Returns what the snapshot does not have, but for what is kept in the root of the target: unfinished
-    /// directories, markers of shards, and `lost+found` on request.
-    pub(crate) fn into_extras(self, is_root: bool, options: &Options) -> Vec<Box<[u8]>> {
+    /// Returns what the snapshot does not have and is chosen, but for what is kept in the root of the target:
+    /// unfinished directories, markers of shards, and `lost+found` on request.
+    pub(crate) fn into_extras(self, is_root: bool, options: &Options, scope: &Scope) -> Vec<Box<[u8]>> {
+        let spared = options.chosen.as_ref().map(|chosen| Spared { chosen, scope });
         let kept = |name: &[u8], kind| {
             let is_directory = kind == FileType::Directory;
             let is_ours =
                 name.starts_with(staging::PREFIX.as_bytes()) && is_directory || staging::is_marker(name);
             is_root && (is_ours || options.keep_lost_found && is_directory && name == b"lost+found")
         };
+        let is_chosen = |name: &[u8], kind| {
+            spared.is_none_or(|spared| spared.below(name, kind == FileType::Directory).is_some())
+        };
         let mut names: Vec<_> = self
             .names
             .into_iter()
             .filter(|(name, found)| !kept(name, found.0))
+            .filter(|(name, found)| is_chosen(name, found.0))
             .map(|(name, _)| name)
             .collect();
         names.sort_unstable();
@@ -205,7 +212,9 @@ mod tests {
         let taken = |name: &str| {
             let mut names = DirNames::read(directory.as_fd()).unwrap();
             names.take_or_look(directory.as_fd(), name);
-            names.take_unread(None).map(|_| names.into_extras(true, &Options::default()).len())
+            names
+                .take_unread(None)
+                .map(|_| names.into_extras(true, &Options::default(), &Scope::default()).len())
         };
         assert_eq!(taken("file").unwrap(), 2);
         assert_eq!(taken(&"x".repeat(300)).unwrap(), 3, "the file system cannot have it");
@@ -272,13 +281,16 @@ mod tests {
         let mut names = DirNames::read(directory).unwrap();
         names.take_or_look(directory, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
-        assert_eq!(names.into_extras(true, &Options::default()), [b"FOO".as_slice().into()]);
+        assert_eq!(
+            names.into_extras(true, &Options::default(), &Scope::default()),
+            [b"FOO".as_slice().into()]
+        );
         // It was not listed by this name, and is there: as on a file system that has it by both.
         let mut names = DirNames::read(directory).unwrap();
         fs::rename(place.path().join("FOO"), place.path().join("foo")).unwrap();
         names.take_or_look(directory, "foo");
         assert_eq!(names.take_unread(None).unwrap(), [""; 0]);
-        assert!(names.into_extras(true, &Options::default()).is_empty());
+        assert!(names.into_extras(true, &Options::default(), &Scope::default()).is_empty());
         // The inode says nothing where another one has come, or where two names have one.
         fs::write(place.path().join("other"), b"").unwrap();
         let mut names = DirNames::read(directory).unwrap();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use kopia_repository::Trail;
+use kopia_repository::choice::Scope;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
@@ -47,6 +48,8 @@ pub(crate) struct Directory {
 struct Rare {
     /// What the target's directory has and the snapshot has not.
     extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
+    /// What is chosen in it, where the target has it and extras are deleted.
+    scope: OnceLock<Scope>,
     /// Entries that the target may have placeholders of.
     placeholders: OnceLock<Vec<Box<str>>>,
     /// Files of which pieces are lost, and that still need a name.
@@ -219,6 +222,16 @@ impl Directory {
     /// where there is nothing more, or that is not known.
     pub(crate) fn extras(&self) -> Option<(Identity, &[Box<[u8]>])> {
         self.rare.get()?.extras.get().map(|(listed, names)| (*listed, &names[..]))
+    }
+
+    /// Keeps what is chosen in it, where not everything is.
+    pub(crate) fn set_scope(&self, scope: Scope) {
+        let _ = self.rare().scope.set(scope);
+    }
+
+    /// Returns what is chosen in it, unless that is everything.
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        self.rare.get()?.scope.get()
     }
 
     /// Keeps the names of entries that the target may have placeholders of, until they are restored.

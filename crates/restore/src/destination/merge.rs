@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use kopia_repository::choice::Chosen;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
@@ -53,6 +54,8 @@ pub(crate) struct Publisher<'a> {
     pub(crate) root_attributes: bool,
     /// Whether what the snapshot does not have is deleted.
     pub(crate) delete_extra: bool,
+    /// What of it may be deleted, where not everything is chosen.
+    pub(crate) chosen: Option<&'a Chosen>,
     /// Whether nothing is replaced, not even what came after the restore began.
     pub(crate) refuse_existing: bool,
     /// What the system said when a directory had no room for a name.

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use kopia_repository::choice::{Chosen, Scope};
 use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
 
@@ -17,31 +18,56 @@ pub(crate) struct Kept {
     pub(crate) mounts: Vec<String>,
     /// Directories that another restore is at work in.
     pub(crate) restores: Vec<String>,
+    /// How many entries are not chosen, directories with all below them.
+    pub(crate) not_chosen: u64,
+}
+
+/// What stays because it is not chosen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spared<'a> {
+    pub(crate) chosen: &'a Chosen,
+    /// What is chosen in the directory that the tree lies in.
+    pub(crate) scope: &'a Scope,
+}
+
+impl Spared<'_> {
+    /// Returns what is chosen below an entry; nothing if it is not chosen itself.
+    pub(crate) fn below(self, name: &[u8], is_directory: bool) -> Option<Scope> {
+        self.chosen.take(self.scope, &String::from_utf8_lossy(name), is_directory)
+    }
 }
 
 impl Kept {
     /// Returns whether all of the tree goes.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.mounts.is_empty() && self.restores.is_empty()
+        self.mounts.is_empty() && self.restores.is_empty() && self.not_chosen == 0
     }
 }
 
 /// Removes an entry and, if it is a directory, all below it but what is mounted there; where an identity is
 /// given, only the directory of that identity.
 pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>) -> io::Result<Kept> {
-    walk(parent, name, wanted, Manner { removes: true, spares_restores: false })
+    walk(parent, name, wanted, Manner { removes: true, spares_restores: false }, None)
 }
 
 /// Removes what the snapshot does not have.
 ///
-/// What is mounted there stays, and what another restore is at work on.
-pub(crate) fn remove_extra(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Kept> {
-    walk(parent, name, None, Manner { removes: true, spares_restores: true })
+/// What is mounted there stays, what another restore is at work on, and what is not chosen.
+pub(crate) fn remove_extra(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    spared: Option<Spared<'_>>,
+) -> io::Result<Kept> {
+    walk(parent, name, None, Manner { removes: true, spares_restores: true }, spared)
 }
 
 /// Finds out what [`remove_extra`] would keep.
-pub(crate) fn would_keep(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Kept> {
-    walk(parent, name, None, Manner { removes: false, spares_restores: true })
+pub(crate) fn would_keep(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    spared: Option<Spared<'_>>,
+) -> io::Result<Kept> {
+    walk(parent, name, None, Manner { removes: false, spares_restores: true }, spared)
 }
 
 /// How a tree is walked.
@@ -55,9 +81,21 @@ struct Manner {
 
 /// Directories are emptied one after the other, going down by name and up by `..`, so that the number of open
 /// files does not grow with depth; device and inode say whether `..` is where we came from.
-fn walk(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>, manner: Manner) -> io::Result<Kept> {
-    let mut walk = Walk { manner, path: Vec::new(), kept: Kept::default() };
+fn walk(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    wanted: Option<Identity>,
+    manner: Manner,
+    spared: Option<Spared<'_>>,
+) -> io::Result<Kept> {
+    let chosen = spared.map(|spared| spared.chosen);
+    let mut walk = Walk { manner, chosen, path: Vec::new(), kept: Kept::default() };
     let Some(stat) = look(parent, name)? else { return Ok(walk.kept) };
+    let below = spared.map_or(Some(Scope::default()), |spared| spared.below(name, is_directory(&stat)));
+    let Some(below) = below else {
+        walk.kept.not_chosen += 1;
+        return Ok(walk.kept);
+    };
     if !is_directory(&stat) {
         if wanted.is_some() {
             return Err(replaced());
@@ -74,10 +112,10 @@ fn walk(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>, manner: M
         return Err(replaced());
     }
     walk.path.push(name.to_vec());
-    let mut level = walk.empty(&current)?;
+    let mut level = walk.empty(&current, &below)?;
     let mut above: Vec<Level> = Vec::new();
     loop {
-        if let Some(child) = level.directories.pop() {
+        if let Some((child, scope)) = level.directories.pop() {
             let child = child.as_bytes();
             if manner.removes && rustix::fs::unlinkat(&current, child, AtFlags::REMOVEDIR).is_ok() {
                 continue;
@@ -92,7 +130,7 @@ fn walk(parent: BorrowedFd<'_>, name: &[u8], wanted: Option<Identity>, manner: M
             }
             current = walk.open(current.as_fd(), child)?;
             walk.path.push(child.to_vec());
-            let below = walk.empty(&current)?;
+            let below = walk.empty(&current, &scope)?;
             above.push(std::mem::replace(&mut level, below));
             continue;
         }
@@ -131,20 +169,22 @@ fn replaced() -> io::Error {
 /// A directory that is being emptied.
 struct Level {
     identity: Identity,
-    /// Its directories that are still to be removed.
-    directories: Vec<CString>,
+    /// Its directories that are still to be removed, with what is chosen in them.
+    directories: Vec<(CString, Scope)>,
     /// Whether it has to stay, because something in it does.
     keeps: bool,
 }
 
-struct Walk {
+struct Walk<'a> {
     manner: Manner,
+    /// What may go, if not everything.
+    chosen: Option<&'a Chosen>,
     /// The names of the directories that lead to the one that is being emptied.
     path: Vec<Vec<u8>>,
     kept: Kept,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn open(&self, parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
         if self.manner.removes {
             return open_to_change(parent, name);
@@ -152,8 +192,8 @@ impl Walk {
         Ok(rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?)
     }
 
-    /// Removes all files of a directory, and lists its directories.
-    fn empty(&mut self, directory: &OwnedFd) -> io::Result<Level> {
+    /// Removes all files of a directory that are chosen, and lists such directories.
+    fn empty(&mut self, directory: &OwnedFd, scope: &Scope) -> io::Result<Level> {
         let identity = Identity::of(directory)?;
         let mut level = Level { identity, directories: Vec::new(), keeps: false };
         // Before anything goes: whatever lies beside an unfinished restore may be what that has just put
@@ -169,13 +209,23 @@ impl Walk {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            match look(directory.as_fd(), name)? {
+            let stat = look(directory.as_fd(), name)?;
+            let spared = self.chosen.map(|chosen| Spared { chosen, scope });
+            let is_directory = stat.as_ref().is_some_and(is_directory);
+            let below = spared.map_or(Some(Scope::default()), |it| it.below(name.to_bytes(), is_directory));
+            match stat {
+                Some(_) if below.is_none() => {
+                    self.kept.not_chosen += 1;
+                    level.keeps = true;
+                }
                 // A subvolume is no mount, and an empty one could be removed like a directory.
-                Some(stat) if is_directory(&stat) && stat.st_dev != identity.device => {
+                Some(stat) if is_directory && stat.st_dev != identity.device => {
                     self.note_mount(name.to_bytes());
                     level.keeps = true;
                 }
-                Some(stat) if is_directory(&stat) => level.directories.push(name.to_owned()),
+                Some(_) if is_directory => {
+                    level.directories.push((name.to_owned(), below.unwrap_or_default()));
+                }
                 Some(_) => level.keeps |= self.remove_file(directory.as_fd(), name.to_bytes())?,
                 None => {}
             }
@@ -299,13 +349,14 @@ mod tests {
             kept.restores.sort_unstable();
             kept
         };
-        let expected = Kept { mounts: Vec::new(), restores: vec!["tree/a".into(), "tree/b".into()] };
-        assert_eq!(sorted(would_keep(parent.as_fd(), b"tree").unwrap()), expected);
+        let restores = vec!["tree/a".into(), "tree/b".into()];
+        let expected = Kept { restores, ..Kept::default() };
+        assert_eq!(sorted(would_keep(parent.as_fd(), b"tree", None).unwrap()), expected);
         assert!(
             dir.path().join("tree/c/.kopia-rs-restore-k03/file").exists(),
             "nothing is removed by looking"
         );
-        assert_eq!(sorted(remove_extra(parent.as_fd(), b"tree").unwrap()), expected);
+        assert_eq!(sorted(remove_extra(parent.as_fd(), b"tree", None).unwrap()), expected);
         for path in
             ["tree/a/deep/file", "tree/a/.kopia-rs-restore-k01/file", "tree/b/.kopia-rs-restore-k02/file"]
         {
@@ -315,7 +366,7 @@ mod tests {
         // It came to its end.
         drop(lock);
         fs::remove_file(dir.path().join("tree/b/.kopia-rs-restore-k02.shard-1-of-2")).unwrap();
-        assert!(remove_extra(parent.as_fd(), b"tree").unwrap().is_nothing());
+        assert!(remove_extra(parent.as_fd(), b"tree", None).unwrap().is_nothing());
         assert!(!dir.path().join("tree").exists());
     }
 }

@@ -51,16 +51,16 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes the directory for a root, or takes up what an interrupted restore of that root left; removes
-    /// what restores of other roots left in the target.
+    /// Makes the directory for a root and what is chosen of it, or takes up what an interrupted restore of the
+    /// same left; removes what others left in the target.
     pub(crate) fn open(target: &Target, root: ObjectId, options: &Options) -> Result<Self> {
         if options.is_shard() {
-            return Self::share(target, root);
+            return Self::share(target, name_of(root, options));
         }
         let directory = target.directory.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
         let busy = || Error::Busy { target: target.path.clone() };
-        let name = format!("{PREFIX}{root}");
+        let name = name_of(root, options);
         // Beside a single file others may be at work, in a directory that everybody shares.
         let (leftovers, markers) = match target.name {
             None => leftovers(directory).map_err(error)?,
@@ -115,10 +115,9 @@ impl Staging {
     }
 
     /// Makes the directory for a root, or opens it beside others that write in it.
-    fn share(target: &Target, root: ObjectId) -> Result<Self> {
+    fn share(target: &Target, name: String) -> Result<Self> {
         let directory = target.directory.as_fd();
         let error = |source: io::Error| target.error("cannot be written", source);
-        let name = format!("{PREFIX}{root}");
         match make(target, &name) {
             // The markers of a directory that is gone stand for nothing; a lock may be another shard's that
             // has just begun.
@@ -214,6 +213,12 @@ impl Staging {
         let removed = remove(target.directory.as_fd(), self.handle(), &self.name);
         removed.map_err(|source| target.error("the unfinished folder cannot be removed", source))
     }
+}
+
+/// Returns the name of the staging directory of a root, and of what is chosen of it.
+fn name_of(root: ObjectId, options: &Options) -> String {
+    let chosen = options.chosen.as_ref().map(|chosen| format!("-{:016x}", chosen.digest()));
+    format!("{PREFIX}{root}{}", chosen.unwrap_or_default())
 }
 
 /// Removes a staging directory with all that is in it.

@@ -46,6 +46,8 @@ pub struct Figures {
     pub metadata_reads: u64,
     /// The bytes of these reads.
     pub metadata_bytes: u64,
+    /// Entries that were not chosen, as [`Outcome::left_out`](crate::Outcome::left_out) has it.
+    pub left_out: u64,
     /// Entries that cannot be restored, as far as that can be known without reading files.
     pub problem_count: u64,
     /// The first 10,000 of them; fewer where their paths are very long.
@@ -81,6 +83,7 @@ pub(crate) fn measure(entry: &Entry, options: &Options) -> Result<Figures> {
     (figures.metadata_reads, figures.metadata_bytes) = (metadata.reads, metadata.bytes);
     figures.packs = packs.len() as u64;
     figures.pack_reads = packs.into_iter().map(|(pack, (ranges, bytes))| (pack, ranges, bytes)).collect();
+    figures.left_out = outcome.left_out;
     figures.problem_count = outcome.problem_count;
     figures.problems = outcome.problems;
     let cold = figures.problems.iter().filter_map(|problem| problem.reason.defect()?.cold_blob().cloned());

@@ -14,7 +14,7 @@ use crate::decide::existing::ExistingPolicy;
 use crate::destination::target::Target;
 use crate::destination::{look, staging};
 use crate::space::{InTurn, Space};
-use crate::{Error, Portion};
+use crate::{Error, Options, Portion};
 
 /// How many entries may find no room before the restore is given up.
 const MOST_STUCK: usize = 4096;
@@ -61,16 +61,18 @@ impl Rounds {
             flushed: false,
         };
         if let Some(Destination { target, .. }) = context.destination {
-            rounds.look_at(target, root, context.options.portion == Portion::Whole);
+            let Options { portion, chosen, .. } = context.options;
+            rounds.look_at(target, root, *portion == Portion::Whole, chosen.is_some());
         }
         rounds
     }
 
-    /// Finds out what is free, and whether all of a root fits.
-    fn look_at(&mut self, target: &Target, root: &Entry, is_whole: bool) {
+    /// Finds out what is free, and whether all of a root fits, or the part of it that is chosen.
+    fn look_at(&mut self, target: &Target, root: &Entry, is_whole: bool, is_part: bool) {
         self.block = rustix::fs::fstatvfs(&target.directory).map_or(4096, |stat| stat.f_frsize);
         self.at_first = Space::free(&target.directory);
         self.total = match root.kind() {
+            EntryKind::Directory if is_part => None,
             EntryKind::Directory => root.summary().map(|summary| Space::of_all(summary, self.block)),
             EntryKind::File | EntryKind::Symlink => Some(Space::of(root.size(), self.block)),
         };

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_format::directory::Summary;
+use kopia_repository::choice::Scope;
 use kopia_repository::tree::{Problem, Visitor, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
 
@@ -56,6 +57,9 @@ impl Visitor for Planner<'_> {
         let mut there = There { existing: self.existing(directory), left: self.left(directory) };
         self.discard_salvaged(directory, &mut there.left);
         let (extras, placeholders) = (self.names_of(directory, &there), self.placeholders_of(&there));
+        if extras.is_some() && self.context.options.chosen.is_some() {
+            directory.set_scope(walked.scope.clone());
+        }
         let is_root = walked.is_root();
         self.visit = Visit { there, extras, placeholders, is_root, ..Visit::default() };
         if let Some(share) = &mut self.share {
@@ -88,6 +92,17 @@ impl Visitor for Planner<'_> {
         ControlFlow::Continue(planned.map_err(lost).ok())
     }
 
+    /// Notes that the snapshot has something that is not chosen: it is no extra.
+    fn left_out(&mut self, _: &mut Walked<Arc<Directory>>, name: &str, entry: Option<&Entry>) {
+        let Visit { extras, there, .. } = &mut self.visit;
+        match (extras, &there.existing, entry) {
+            (Some(extras), Some(existing), Some(entry)) => extras.note(existing.as_fd(), entry),
+            (Some(extras), ..) => extras.note_refused(name),
+            (None, ..) => {}
+        }
+        self.context.tally.left_out(1 + entry.map_or(0, Entry::entries_below));
+    }
+
     fn problem(&mut self, parent: &mut Walked<Arc<Directory>>, problem: Problem) -> ControlFlow<()> {
         self.unless_stopped()?;
         let directory = &parent.attached;
@@ -113,7 +128,7 @@ impl Visitor for Planner<'_> {
         walked: Walked<Arc<Directory>>,
         read: Result<Option<Summary>, Error>,
     ) -> ControlFlow<()> {
-        let directory = walked.attached;
+        let Walked { attached: directory, scope, .. } = walked;
         let lacks_tag = self.visit.lacks_tag();
         let Visit { there, extras, placeholders, .. } = std::mem::take(&mut self.visit);
         directory.set_placeholders(placeholders.into_replaced());
@@ -134,7 +149,7 @@ impl Visitor for Planner<'_> {
             Ok(_) if self.context.stopped() => {}
             Ok(summary) => {
                 if let (Some(extras), Some(existing)) = (extras, existing) {
-                    self.set_extras(&directory, &existing, extras, summary.as_ref());
+                    self.set_extras(&directory, &existing, (extras, &scope), summary.as_ref());
                 }
             }
         }
@@ -191,12 +206,13 @@ impl Planner<'_> {
         &self,
         directory: &Arc<Directory>,
         existing: &OwnedFd,
-        extras: ExtraNames,
+        (extras, scope): (ExtraNames, &Scope),
         summary: Option<&Summary>,
     ) {
         let keep = |name: &str, why| self.extra_problem(directory, name, why);
         let is_root = directory.parent.is_none();
-        let names = extras.settle(existing.as_fd(), summary, is_root, self.context.options, keep);
+        let chosen = (self.context.options, scope);
+        let names = extras.settle(existing.as_fd(), summary, is_root, chosen, keep);
         if let (Some(names), Ok(listed)) = (names, Identity::of(existing)) {
             directory.set_extras(listed, names);
         }

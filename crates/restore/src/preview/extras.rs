@@ -11,13 +11,13 @@ use super::walk::DryRun;
 use super::{Action, Change};
 use crate::decide::extras::DirNames;
 use crate::destination::open_directory;
-use crate::destination::remove::{Kept, would_keep};
+use crate::destination::remove::{Kept, Spared, would_keep};
 
 /// What would be deleted, as far as all of the snapshot can be restored.
 #[derive(Default)]
 pub(super) struct Extras {
     directories: Vec<Directory>,
-    in_the_way: Vec<InTheWay>,
+    pub(super) in_the_way: Vec<InTheWay>,
     /// Problems with what the snapshot does not have.
     pub(super) problems: u64,
 }
@@ -34,7 +34,7 @@ struct Directory {
 }
 
 /// A directory where a file or link is to be.
-struct InTheWay {
+pub(super) struct InTheWay {
     path: String,
     entry: Entry,
     is_empty: bool,
@@ -45,7 +45,7 @@ impl Extras {
     /// Notes what a directory has too much.
     pub(super) fn add(
         &mut self,
-        directory: BorrowedFd<'_>,
+        (directory, spared): (BorrowedFd<'_>, Option<Spared<'_>>),
         path: String,
         (in_use, is_closed): (bool, bool),
         names: Vec<Box<[u8]>>,
@@ -54,7 +54,8 @@ impl Extras {
         if names.is_empty() {
             return;
         }
-        let kept = |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(directory, name) };
+        let kept =
+            |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(directory, name, spared) };
         let extra = |name: Box<[u8]>| {
             // What may not be looked at is not known to stay.
             let kept = below(&path, kept(&name).unwrap_or_default());
@@ -63,19 +64,20 @@ impl Extras {
         let extras = names.into_iter().map(extra).collect();
         self.directories.push(Directory { path, in_use, is_closed, extras });
     }
+}
 
-    /// Notes a directory that would have to go before a file or link of its name is restored.
-    pub(super) fn add_in_the_way(
-        &mut self,
+impl InTheWay {
+    /// Looks at a directory that would have to go before a file or link of its name is restored.
+    pub(super) fn look(
         parent: &OwnedFd,
         name: &str,
         directory: &str,
-        path: String,
-        entry: &Entry,
-    ) {
-        let kept = would_keep(parent.as_fd(), name.as_bytes()).unwrap_or_default();
+        spared: Option<Spared<'_>>,
+        (path, entry): (String, &Entry),
+    ) -> Self {
+        let kept = would_keep(parent.as_fd(), name.as_bytes(), spared).unwrap_or_default();
         let is_empty = is_empty(parent, name);
-        self.in_the_way.push(InTheWay { path, entry: entry.clone(), is_empty, kept: below(directory, kept) });
+        Self { path, entry: entry.clone(), is_empty, kept: below(directory, kept) }
     }
 }
 
@@ -91,6 +93,7 @@ fn below(directory: &str, kept: Kept) -> Kept {
     Kept {
         mounts: kept.mounts.into_iter().map(whole).collect(),
         restores: kept.restores.into_iter().map(whole).collect(),
+        not_chosen: kept.not_chosen,
     }
 }
 

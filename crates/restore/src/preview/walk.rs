@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use kopia_repository::choice::Scope;
 use kopia_repository::tree::Walked;
 use kopia_repository::{Entry, Trail};
 use rustix::fs::{Mode, OFlags, Stat};
@@ -24,6 +25,7 @@ use crate::destination::folding::Folding;
 use crate::destination::metadata::keep::Creator;
 use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder;
+use crate::destination::remove::Spared;
 use crate::space::{InTurn, Space};
 
 /// How many directories of the target are open meanwhile.
@@ -126,11 +128,18 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
         self.preview.problem_count == extra_problems
     }
 
+    /// Returns what stays in a directory because it is not chosen.
+    fn spared<'d>(&'d self, directory: &'d WalkedDir) -> Option<Spared<'d>> {
+        let chosen = self.options.chosen.as_ref()?;
+        Some(Spared { chosen, scope: &directory.scope })
+    }
+
     /// Looks at a snapshot that is a file or link, which gets this name.
     pub(super) fn single(&mut self, entry: &Entry, name: &str) {
         self.note(entry);
         let attached = PendingDir { handle: self.target.clone(), ..PendingDir::default() };
-        let directory = Walked { trail: Trail::root(None), is_whole: true, attached };
+        let (trail, scope) = (Trail::root(None), Scope::default());
+        let directory = Walked { trail, is_whole: true, scope, attached };
         self.leaf(&directory, name, entry);
         let placeholder =
             directory.attached.handle.as_ref().and_then(|handle| placeholder::of(handle.as_fd(), name));

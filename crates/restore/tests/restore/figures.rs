@@ -1,6 +1,7 @@
 //! What a plan says before anything is restored, against what the store sees read; and that planning only
 //! looks.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,14 +75,21 @@ fn a_plan_says_what_the_store_sees_read() {
         let reads: Vec<_> = read.ranges.iter().filter(|range| range.blob.as_str().starts_with('p')).collect();
         let bytes: u64 = reads.iter().map(|range| range.length as u64).sum();
         assert_eq!((figures.ranges, figures.bytes_to_read), (reads.len() as u64, bytes));
-        let mut packs: Vec<_> = reads.iter().map(|range| &range.blob).collect();
-        packs.sort();
-        packs.dedup();
+        let mut packs = BTreeMap::new();
+        for range in &reads {
+            let (ranges, bytes) = packs.entry(range.blob.clone()).or_default();
+            (*ranges, *bytes) = (*ranges + 1, *bytes + range.length as u64);
+        }
         assert_eq!(figures.packs, packs.len() as u64);
+        let planned = plan.packs(&figures).unwrap();
+        let planned: Vec<_> =
+            planned.into_iter().map(|pack| (pack.blob, (pack.ranges, pack.bytes))).collect();
+        assert_eq!(planned, packs.into_iter().collect::<Vec<_>>());
         assert!(figures.ranges > 0 && figures.bytes_to_read > 0);
         assert_eq!(figures.problem_count, 0);
         let said = (figures.files, figures.directories, figures.symlinks, figures.bytes);
         assert_eq!(said, (outcome.files, outcome.directories, outcome.symlinks, outcome.bytes));
+        assert_eq!(outcome.bytes_there(), outcome.bytes);
     }
 }
 

@@ -252,3 +252,20 @@ fn checksum_of(name: &str, bytes: &[u8]) -> [u8; CHECKSUM] {
     hasher.write(bytes);
     hasher.finish().to_le_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_cache_are_told_from_others() {
+        for own in ["q1", "xn0_1.0-7", "n1.123-45", "unfinished-0123-4"] {
+            assert!(is_name(own), "{own}");
+        }
+        for other in
+            ["diary.txt", "p1", "q1.", "q1.-", "q1.1-", "q1.-1", "q1.1", "q1.1-b", "q1.a-1", "x.1-2.3"]
+        {
+            assert!(!is_name(other), "{other}");
+        }
+    }
+}

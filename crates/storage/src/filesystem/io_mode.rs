@@ -41,3 +41,16 @@ impl FromStr for IoMode {
         found.ok_or_else(|| format!("{name:?} is none of auto, map, pread"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_have_names() {
+        for (name, mode) in IoMode::NAMES {
+            assert_eq!(name.parse(), Ok(mode));
+        }
+        assert_eq!("Map".parse::<IoMode>(), Err("\"Map\" is none of auto, map, pread".into()));
+    }
+}

@@ -56,15 +56,35 @@ impl Kind {
     pub(super) fn of(file: impl AsFd) -> Self {
         // The number has 32 bits, whatever the type of the field.
         let magic = rustix::fs::fstatfs(file).map(|stat| stat.f_type as u32);
-        match magic {
-            Ok(magic) if LOCAL.contains(&magic) => Self::Local { maps: magic != ZFS },
-            _ => Self::Other,
-        }
+        magic.map_or(Self::Other, Self::of_magic)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn of_magic(magic: u32) -> Self {
+        if LOCAL.contains(&magic) { Self::Local { maps: magic != ZFS } } else { Self::Other }
     }
 
     /// Knows nothing about other systems.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn of(_: impl AsFd) -> Self {
         Self::Local { maps: false }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_disks_are_told_from_networks() {
+        for local in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994] {
+            assert_eq!(Kind::of_magic(local), Kind::Local { maps: true }, "{local:#x}");
+        }
+        assert_eq!(Kind::of_magic(ZFS), Kind::Local { maps: false });
+        // NFS, CIFS, FUSE, CephFS.
+        for network in [0x6969, 0xff53_4d42, 0x6573_5546, 0x00c3_6400] {
+            assert_eq!(Kind::of_magic(network), Kind::Other, "{network:#x}");
+        }
+        assert_eq!(Kind::of(std::fs::File::open("/proc").unwrap()), Kind::Other);
     }
 }

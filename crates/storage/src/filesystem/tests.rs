@@ -221,6 +221,29 @@ fn all_copies_can_be_read_once() {
 }
 
 #[test]
+fn a_hint_opens_a_blob() {
+    let directory = TempDir::new().unwrap();
+    put(directory.path(), "p1.f", b"bytes");
+    let store = FilesystemStore::open(directory.path()).unwrap();
+    store.will_need(&id("p2"), 0, 5);
+    store.will_need(&id("p1"), 0, 5);
+    fs::remove_file(directory.path().join("p1.f")).unwrap();
+    assert_eq!(&*store.read_range(&id("p1"), 0, 5, Vec::new()).unwrap(), b"bytes");
+}
+
+#[test]
+fn a_file_is_opened_anew_where_that_may_help() {
+    let read = |errno: Errno| {
+        let (blob, place) = (id("p1"), String::new());
+        Error::Read { blob, place, offset: 0, source: errno.into() }
+    };
+    let short = check_range(&id("p1"), String::new, 1, 2, 2).unwrap_err();
+    assert!(may_be_stale(&read(Errno::STALE)) && may_be_stale(&short));
+    assert!(!may_be_stale(&read(Errno::IO)));
+    assert!(!may_be_stale(&Error::not_found(&id("p1"), "")));
+}
+
+#[test]
 fn names_in_upper_case_are_found() {
     let directory = TempDir::new().unwrap();
     put(directory.path(), ".SHARDS", br#"{"default":[1,3],"maxNonShardedLength":20}"#);

@@ -57,6 +57,7 @@ mod tests {
     #[test]
     fn every_call_says_why_there_is_nothing() {
         let store = NoBlobs::new("https://kopia.lan:51515");
+        assert_eq!(store.location(), "https://kopia.lan:51515");
         let id = BlobId::new("p1").unwrap();
         let errors = [
             store.list("p").unwrap_err(),

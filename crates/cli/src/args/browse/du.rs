@@ -1,5 +1,6 @@
 //! The options of `du`, `stats` and `packs`.
 
+use super::Patterns;
 use super::What;
 use super::as_stored;
 use crate::terminal::time::When;
@@ -44,6 +45,8 @@ impl Stats {
 pub(crate) struct Packs {
     #[command(flatten)]
     pub(crate) what: What,
+    #[command(flatten)]
+    pub(crate) patterns: Patterns,
     /// List every pack, with its ranges and bytes.
     #[arg(long, short)]
     pub(crate) long: bool,

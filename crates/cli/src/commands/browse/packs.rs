@@ -10,6 +10,7 @@ use kopia_rs::{BlobId, Repository};
 use serde::Serialize;
 
 use crate::args;
+use crate::commands::restore::result::left_out;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
 use crate::session::needed::planned;
@@ -35,6 +36,8 @@ struct Json {
     seconds: Option<f64>,
     /// All packs that are needed, by name.
     packs: Vec<Pack>,
+    /// What --include and --exclude do not take.
+    left_out: u64,
     problem_count: u64,
 }
 
@@ -53,7 +56,9 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
         return Err(Failure::failed("the repository is behind a server, which shows no packs"));
     }
     let selection = session.select(&args.what)?;
-    let plan = match planned(repository, &selection.entry, &Options::default())? {
+    let mut options = Options::default();
+    options.chosen = session.chosen(&args.patterns, &[&selection.entry])?;
+    let plan = match planned(repository, &selection.entry, &options)? {
         Ok(plan) => plan,
         Err(cold) => return Err(session.archive.foresee(repository.store(), &cold)),
     };
@@ -63,7 +68,7 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
     }
     let exit = if figures.problem_count == 0 { Exit::Complete } else { Exit::Partial };
     let files = plan.packs(&figures)?;
-    let folders = metadata_packs(repository, &selection.entry);
+    let folders = metadata_packs(repository, &selection.entry, options.chosen.as_ref());
     let reads = figures.ranges + figures.metadata_reads;
     let bytes = figures.bytes_to_read + figures.metadata_bytes;
     let pace = files.iter().max_by_key(|pack| pack.bytes).map(|pack| Pace::measure(repository, pack));
@@ -87,14 +92,15 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
         bytes_to_read: bytes,
         seconds,
         packs: packs.collect(),
+        left_out: figures.left_out,
         problem_count: figures.problem_count,
     };
-    let written = if session.json { output::json(&json) } else { text(output::out(), &json, args.long) };
+    let written = if session.json { output::json(&json) } else { text(output::out(), &json, args) };
     exit.after(written)
 }
 
-fn text(mut out: Out, json: &Json, long: bool) -> io::Result<()> {
-    if long {
+fn text(mut out: Out, json: &Json, args: &args::Packs) -> io::Result<()> {
+    if args.long {
         for Pack { blob, holds, ranges, bytes } in &json.packs {
             writeln!(out, "{blob:<50}  {holds:<7}  {ranges:>6}  {:>9}", size(*bytes))?;
         }
@@ -108,6 +114,7 @@ fn text(mut out: Out, json: &Json, long: bool) -> io::Result<()> {
         count(json.pack_count, "pack", "packs"),
         count(json.reads, "request", "requests"),
     )?;
+    left_out(&mut out, json.left_out, &args.patterns)?;
     if let Some(seconds) = json.seconds {
         writeln!(out, "reading takes about {seconds:.1} s here, judging by one range")?;
     }

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
+use kopia_rs::choice::Chosen;
 use kopia_rs::restore::{Options, Plan};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use crate::args;
-use crate::commands::restore::result::counted;
+use crate::commands::restore::result::{counted, left_out};
 use crate::commands::restore::sum_up;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
@@ -26,6 +27,7 @@ struct Json<'a> {
     packs: u64,
     /// What is read of the packs, files that do not fit into the window once.
     bytes_to_read: u64,
+    left_out: u64,
     problem_count: u64,
     problems: Vec<Line<'a>>,
 }
@@ -33,11 +35,12 @@ struct Json<'a> {
 pub(super) fn run(
     session: &Session,
     selection: &Selection,
-    args: &args::Export,
+    (args, chosen): (&args::Export, Option<Chosen>),
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
     let mut options = Options::default();
     options.max_depth = args.max_depth;
+    options.chosen = chosen;
     let figures = Plan::new(&selection.entry, &options)?.figures()?;
     let mut kinds = Kinds::default();
     for (number, problem) in figures.problems.iter().enumerate() {
@@ -62,13 +65,16 @@ pub(super) fn run(
             bytes: figures.bytes,
             packs: figures.packs,
             bytes_to_read: figures.bytes_to_read,
+            left_out: figures.left_out,
             problem_count: figures.problem_count,
             problems: figures.problems.iter().map(Line::from).collect(),
         })
     } else {
         let entries = counted(figures.files, figures.directories, figures.symlinks, figures.bytes);
         let mut out = output::out();
-        writeln!(out, "would export {entries}").and_then(|()| out.flush())
+        writeln!(out, "would export {entries}")
+            .and_then(|()| left_out(&mut out, figures.left_out, &args.patterns))
+            .and_then(|()| out.flush())
     };
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     if figures.problem_count == 0 {

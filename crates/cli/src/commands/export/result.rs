@@ -39,6 +39,8 @@ pub(super) struct Json<'a> {
     problems: Vec<serde_json::Value>,
     /// Names that were not UTF-8 when they were backed up.
     names: u64,
+    /// What --include and --exclude do not take.
+    left_out: u64,
     /// Files that stand for others.
     stub_count: u64,
     /// The first 100 of them.
@@ -97,6 +99,7 @@ pub(super) fn json<'a>(
         problem_count: outcome.problem_count,
         problems: problems.iter().map(line).collect(),
         names: outcome.names,
+        left_out: outcome.left_out,
         stub_count: outcome.stub_count,
         stubs: outcome.stubs.iter().map(|found| stubs::Json::new(&found.path, &found.stub)).collect(),
         made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),

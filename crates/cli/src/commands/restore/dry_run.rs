@@ -1,7 +1,6 @@
 //! `restore --dry-run`: what would happen.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use kopia_rs::cold::Step;
 use kopia_rs::diagnosis::{LocalPath, space};
@@ -10,7 +9,7 @@ use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use super::foresight::{self, Requests};
-use super::room;
+use super::{result, room};
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, archive};
@@ -45,6 +44,7 @@ struct Sum<'a> {
     mounts_kept: &'a [String],
     restores_kept: &'a [String],
     extras_kept: u64,
+    left_out: u64,
     /// How many bytes must be free, at most and at least, and how many are.
     room: u64,
     least_room: u64,
@@ -66,8 +66,7 @@ struct Sum<'a> {
 pub(super) fn run(
     session: &Session,
     selection: &Selection,
-    args: &args::Restore,
-    options: &Options,
+    (args, options): (&args::Restore, &Options),
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
     let target = &*args.target;
@@ -115,7 +114,7 @@ pub(super) fn run(
     let requests = foreseen.as_ref().and_then(|foreseen| foreseen.requests);
     let archive = cold.map(|cold| session.archive.json(store, cold));
     let written = written
-        .and_then(|()| sum(&mut out, session.json, &preview, target, (requests, archive)))
+        .and_then(|()| sum(&mut out, session.json, &preview, args, (requests, archive)))
         .and_then(|()| out.flush());
     // The exit status says what the restore would find, whether or not somebody reads the list to its end.
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
@@ -192,7 +191,7 @@ fn sum(
     out: &mut impl Write,
     json: bool,
     preview: &Preview,
-    target: &Path,
+    args: &args::Restore,
     (requests, archive): (Option<Requests>, Option<archive::Json>),
 ) -> io::Result<()> {
     let Preview { written, bytes, directories, kept, left_as_new, deleted, .. } = preview;
@@ -208,6 +207,7 @@ fn sum(
             mounts_kept: &preview.mounts_kept,
             restores_kept: &preview.restores_kept,
             extras_kept: preview.extras_kept,
+            left_out: preview.left_out,
             room: preview.room,
             least_room: preview.least_room,
             free: preview.free,
@@ -220,7 +220,7 @@ fn sum(
         serde_json::to_writer(&mut *out, &sum)?;
         return writeln!(out);
     }
-    let target = target.display().to_string();
+    let target = args.target.display().to_string();
     writeln!(
         out,
         "would write {} ({}) and make {} in {}, keep {}{}, delete {}",
@@ -232,6 +232,7 @@ fn sum(
         super::result::left_as_new(*left_as_new, "leave"),
         thousands(*deleted),
     )?;
+    result::left_out(out, preview.left_out, &args.patterns)?;
     if let Some(requests) = requests {
         writeln!(out, "it takes {}", requests.words())?;
     }

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use kopia_rs::Shard;
 use kopia_rs::restore::{Notes, Outcome};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use super::foresight::Requests;
+use crate::args::{self, Patterns};
 use crate::terminal::output::{self, count, for_terminal, size, thousands};
 use crate::terminal::report::Line;
 use crate::wording::stubs;
@@ -39,6 +39,8 @@ pub(super) struct Json<'a> {
     mounts_kept: &'a [String],
     restores_kept: &'a [String],
     extras_kept: u64,
+    /// What --include and --exclude do not take.
+    left_out: u64,
     problem_count: u64,
     /// The first 10,000; `--report` has all.
     problems: Vec<Line<'a>>,
@@ -88,12 +90,12 @@ struct NotesJson {
 }
 
 /// Writes one line.
-pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, seconds: f64) -> io::Result<()> {
+pub(super) fn text(outcome: &Outcome, args: &args::Restore, seconds: f64) -> io::Result<()> {
     let Outcome { bytes, bytes_reused, kept, deleted, resumed, .. } = outcome;
-    let target = target.display().to_string();
+    let target = args.target.display().to_string();
     let mut out = output::out();
     let size = size(*bytes);
-    if let Some(shard) = shard {
+    if let Some(shard) = args.shard {
         // Directories are made by whoever comes first, and large files are everybody's.
         let (number, of) = (shard.number(), shard.of());
         writeln!(
@@ -109,6 +111,7 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         && outcome.left_as_new == 0;
     if nothing && *kept > 0 && !resumed {
         writeln!(out, "{} is right already: nothing was written", for_terminal(&target))?;
+        left_out(&mut out, outcome.left_out, &args.patterns)?;
         return out.flush();
     }
     write!(out, "restored {} to {}", restored(outcome), for_terminal(&target))?;
@@ -120,6 +123,7 @@ pub(super) fn text(outcome: &Outcome, target: &Path, shard: Option<Shard>, secon
         write!(out, ", deleted {}", thousands(*deleted))?;
     }
     writeln!(out, " in {seconds:.1} s")?;
+    left_out(&mut out, outcome.left_out, &args.patterns)?;
     let reused = output::size(*bytes_reused);
     if *resumed && *bytes_reused == 0 {
         writeln!(out, "went on from an interrupted restore: its finished files were kept")?;
@@ -140,6 +144,19 @@ pub(super) fn left_as_new(number: u64, verb: &str) -> String {
         return String::new();
     }
     format!(", {verb} {} that {} as new or newer", thousands(number), if number == 1 { "is" } else { "are" })
+}
+
+/// Says how much was not chosen.
+pub(in crate::commands) fn left_out(out: &mut impl Write, count: u64, patterns: &Patterns) -> io::Result<()> {
+    if patterns.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", left_out_in_words(count, patterns))
+}
+
+/// As [`left_out`], as a sentence.
+pub(in crate::commands) fn left_out_in_words(count: u64, patterns: &Patterns) -> String {
+    format!("{} left out by {}", output::count(count, "entry", "entries"), patterns.named())
 }
 
 /// Counts what was restored, leaving out what there is none of.
@@ -192,6 +209,7 @@ pub(super) fn json<'a>(
         mounts_kept: &outcome.mounts_kept,
         restores_kept: &outcome.restores_kept,
         extras_kept: outcome.extras_kept,
+        left_out: outcome.left_out,
         problem_count: outcome.problem_count,
         problems: outcome.problems.iter().map(Line::from).collect(),
         notes: NotesJson { owners, special_bits, modes, times, names },

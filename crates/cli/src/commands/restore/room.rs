@@ -16,7 +16,8 @@ use crate::terminal::output::{count, for_terminal, size};
 pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
     let (room, needs) = (FreeSpace::of(&args.target)?, Needs::of(entry)?);
     // What is written already counts in neither.
-    if args.finish.is_some() || !room.lacks_bytes(needs) {
+    // How much the part is that is chosen, the snapshot does not say.
+    if args.finish.is_some() || !args.patterns.is_empty() || !room.lacks_bytes(needs) {
         return None;
     }
     let (free, needed) = (size(room.free_bytes), size(room.needed(needs)));

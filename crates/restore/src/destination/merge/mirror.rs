@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::super::directory::Directory;
 use super::super::existing::open_existing;
 use super::super::handles::Handles;
-use super::super::remove::{Kept, remove_extra, would_keep};
+use super::super::remove::{Kept, Spared, remove_extra, would_keep};
 use super::super::{Identity, staging};
 use super::{Merge, Publisher, Waiting, attributes, in_the_way};
 use crate::reason::NotDeleted;
@@ -115,7 +115,7 @@ impl Publisher<'_> {
     ) -> io::Result<()> {
         let destination = open_existing(self.target.directory.as_fd(), directory)?;
         if is_whole {
-            let kept = would_keep(destination.as_fd(), name)?;
+            let kept = would_keep(destination.as_fd(), name, self.spared(directory))?;
             if !kept.is_nothing() {
                 self.note_kept(directory, kept);
                 return Err(Errno::NOTEMPTY.into());
@@ -132,12 +132,18 @@ impl Publisher<'_> {
     ///
     /// What is mounted there stays, and what another restore is at work on.
     fn delete(&self, parent: BorrowedFd<'_>, directory: &Arc<Directory>, name: &[u8]) -> io::Result<()> {
-        let kept = remove_extra(parent, name)?;
+        let kept = remove_extra(parent, name, self.spared(directory))?;
         if kept.is_nothing() {
             self.tally.deleted(&directory.path_of(&String::from_utf8_lossy(name)));
         }
         self.note_kept(directory, kept);
         Ok(())
+    }
+
+    /// Returns what stays in a directory because it is not chosen.
+    fn spared<'d>(&'d self, directory: &'d Directory) -> Option<Spared<'d>> {
+        let (chosen, scope) = (self.chosen?, directory.scope()?);
+        Some(Spared { chosen, scope })
     }
 
     fn note_kept(&self, directory: &Arc<Directory>, kept: Kept) {

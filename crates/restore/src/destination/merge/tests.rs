@@ -38,6 +38,7 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::pa
         tally: &tally,
         metadata: Metadata::new(defaults, &options),
         root_attributes: false,
+        chosen: None,
         delete_extra: false,
         refuse_existing: false,
         no_room: None,

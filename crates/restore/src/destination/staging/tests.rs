@@ -13,8 +13,8 @@ fn target(path: &std::path::Path) -> Target {
         name: None,
         device: 0,
         mode_after: std::sync::OnceLock::new(),
-        found: None,
         created: false,
+        found: None,
         new: false.into(),
     }
 }

@@ -131,14 +131,21 @@ mod tests {
 
     #[test]
     fn it_looks_after_some_writes() {
-        let mut gauge = Gauge::new();
-        let mut said = None;
-        for write in 0..WRITES {
-            assert_eq!(said, None, "{write}");
-            let begun = Instant::now();
-            std::thread::sleep(TIME / WRITES + Duration::from_micros(100));
-            said = gauge.wrote(begun, 1.0);
+        // Where others keep the cores busy, this thread waits for one, too, and says nothing: asked again.
+        for _ in 0..50 {
+            let before = busy_time();
+            let mut gauge = Gauge::new();
+            let mut said = None;
+            for write in 0..WRITES {
+                assert_eq!(said, None, "{write}");
+                let begun = Instant::now();
+                std::thread::sleep(TIME / WRITES + Duration::from_micros(100));
+                said = gauge.wrote(begun, 1.0);
+            }
+            if said.is_some() || busy_time() - before < TIME / 2 {
+                assert!(said.is_some_and(|speed| speed > 0.0 && speed < 1000.0), "{said:?}");
+                return;
+            }
         }
-        assert!(said.is_some_and(|speed| speed > 0.0 && speed < 1000.0), "{said:?}");
     }
 }

@@ -11,7 +11,7 @@ use super::{DryRun, WalkedDir};
 use crate::decide::existing::{Candidates, ExistingPolicy};
 use crate::destination::naming::Made;
 use crate::destination::{is_directory, look};
-use crate::preview::extras::is_empty;
+use crate::preview::extras::{InTheWay, is_empty};
 use crate::preview::{Action, Change};
 use crate::reason::Reason;
 
@@ -66,7 +66,9 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
             return self.problem(path, refused());
         }
         if self.options.delete_extra {
-            return self.extras.add_in_the_way(parent, name, &directory.path_of(""), path, entry);
+            let spared = self.spared(directory);
+            let way = InTheWay::look(parent, name, &directory.path_of(""), spared, (path, entry));
+            return self.extras.in_the_way.push(way);
         }
         if !is_empty(parent, name) {
             self.problem(path, Reason::NotEmpty);

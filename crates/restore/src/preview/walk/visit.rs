@@ -17,6 +17,7 @@ use crate::decide::existing::freed_bytes;
 use crate::decide::extra_names::ExtraNames;
 use crate::destination::naming::Made;
 use crate::destination::placeholder::{self, Placeholders};
+use crate::destination::remove::Spared;
 use crate::destination::{Identity, look, open_directory, staging};
 use crate::preview::{Action, Change, Preview};
 use crate::reason::{NotDeleted, Reason};
@@ -60,6 +61,7 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         let folding = self.folding;
         let fold: FoldName<'_> = &|name| folding.key(name);
         let walk = Walk::new(root.repository()).max_depth(self.options.max_depth);
+        let walk = walk.choosing(&self.options.chosen);
         let walk = if folding.is_nothing() { walk } else { walk.fold(fold) };
         let counterpart = PendingDir { handle: self.target.clone(), ..PendingDir::default() };
         let _ = walk.run([(root, counterpart)], self);
@@ -125,10 +127,13 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         let (Some(extras), Some(handle)) = (extras, &directory.attached.handle) else { return };
         let (options, path_of) = (self.options, |name: &str| directory.path_of(name));
         let keep = |name: &str, why| self.extra_problem(path_of(name), why);
-        let names = extras.settle(handle.as_fd(), summary, directory.is_root(), options, keep);
+        let chosen = (options, &directory.scope);
+        let names = extras.settle(handle.as_fd(), summary, directory.is_root(), chosen, keep);
         if let Some(names) = names {
             let PendingDir { in_use, is_closed, .. } = directory.attached;
-            self.extras.add(handle.as_fd(), directory.path_of(""), (in_use, is_closed), names, path_of);
+            let spared = options.chosen.as_ref().map(|chosen| Spared { chosen, scope: &directory.scope });
+            let path = directory.path_of("");
+            self.extras.add((handle.as_fd(), spared), path, (in_use, is_closed), names, path_of);
         }
     }
 }
@@ -184,6 +189,15 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
             counterpart.map_err(|reason| self.lost(parent.path_of(entry.name()), reason, entry)).ok();
         self.unless_different()?;
         ControlFlow::Continue(counterpart)
+    }
+
+    fn left_out(&mut self, parent: &mut WalkedDir, name: &str, entry: Option<&Entry>) {
+        match (&mut self.visited.extras, &parent.attached.handle, entry) {
+            (Some(extras), Some(existing), Some(entry)) => extras.note(existing.as_fd(), entry),
+            (Some(extras), ..) => extras.note_refused(name),
+            (None, ..) => {}
+        }
+        self.preview.left_out += 1 + entry.map_or(0, Entry::entries_below);
     }
 
     fn problem(&mut self, parent: &mut WalkedDir, problem: Problem) -> ControlFlow<()> {

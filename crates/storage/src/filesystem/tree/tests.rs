@@ -29,3 +29,9 @@ fn links_are_followed_to_what_they_lead_to() {
         assert!(crate::sharded::is_absent(&tree.stat(nowhere).unwrap_err()));
     }
 }
+
+#[test]
+fn a_file_system_that_does_not_tell_types_is_asked_for_each() {
+    let kinds = [FileType::RegularFile, FileType::Directory, FileType::Unknown, FileType::Fifo].map(kind);
+    assert_eq!(kinds, [EntryKind::File, EntryKind::Directory, EntryKind::Unknown, EntryKind::Other]);
+}

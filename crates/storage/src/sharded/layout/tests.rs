@@ -151,6 +151,13 @@ fn an_error_where_only_a_listing_leads_is_no_absence() {
     fs::remove_file(place.path(&upper)).unwrap();
     place.obstruct(&upper);
     assert_eq!(place.length(PACK), Err(Errno::ISDIR));
+
+    // At once after the search.
+    let place = Place::new(&[(&upper, "copied by a share")]);
+    let work =
+        |path: &[u8]| Err::<(), _>(if path == upper.as_bytes() { Errno::IO } else { Errno::NOENT }.into());
+    let error = place.layout.find(&place.tree, &BlobId::new(PACK).unwrap(), work).unwrap_err();
+    assert_eq!(Errno::from_io_error(&error), Some(Errno::IO));
 }
 
 /// A tree of which one path cannot be looked at as often as is said.

@@ -1,0 +1,107 @@
+//! What is taken, directory by directory.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::rules::{Live, Rules};
+use crate::Entry;
+
+/// What [`Choice::among`](super::Choice::among) found: which entries below its roots are taken. Cheap to clone.
+///
+/// Two are equal if their patterns are.
+#[derive(Debug, Clone)]
+pub struct Chosen(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) rules: Arc<Rules>,
+    pub(super) hasher: RandomState,
+    /// Paths of directories in which something is taken though they are not taken themselves; `None` where
+    /// that is still to be found out.
+    pub(super) on_the_way: Option<HashSet<u64>>,
+    /// Patterns that match nothing.
+    pub(super) unmatched: Vec<String>,
+    /// Whether nothing at all is taken.
+    pub(super) is_nothing: bool,
+}
+
+/// Where patterns have got to in a directory. The default is that of a walk that takes everything.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// Whether all is taken that no pattern leaves out.
+    pub(super) is_within: bool,
+    /// What stands for the path.
+    pub(super) path: u64,
+    pub(super) live: Option<Arc<[Live]>>,
+}
+
+impl PartialEq for Chosen {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.rules == other.0.rules
+    }
+}
+
+impl Eq for Chosen {}
+
+impl Chosen {
+    /// Returns the patterns of what is taken that match nothing, as they were written.
+    ///
+    /// One is not listed if directories that another one takes, and that were not read therefore, may have
+    /// what it matches.
+    pub fn unmatched(&self) -> &[String] {
+        &self.0.unmatched
+    }
+
+    /// Returns whether nothing is taken.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.is_nothing
+    }
+
+    /// Returns a number that stands for the patterns, the same on every machine.
+    pub fn digest(&self) -> u64 {
+        self.0.rules.digest()
+    }
+
+    /// Returns where patterns begin in a root.
+    pub(crate) fn root(&self, root: &Entry) -> Scope {
+        let path = self.0.hasher.hash_one(root.object());
+        Scope { is_within: self.0.rules.takes_all(), path, live: Some(self.0.rules.root()) }
+    }
+
+    /// Returns whether something in a directory is taken, whether or not the snapshot has it: if so, where
+    /// patterns have got to below it.
+    pub fn take(&self, directory: &Scope, name: &str, is_directory: bool) -> Option<Scope> {
+        let rules = &self.0.rules;
+        let live = directory.live.as_deref().unwrap_or_default();
+        let mut below = Vec::new();
+        let said = rules.say(live, name, is_directory, &mut below, |_| ());
+        let is_within = directory.is_within || said.included;
+        if said.excluded || !is_directory && !is_within {
+            return None;
+        }
+        if !is_directory {
+            return Some(Scope::default());
+        }
+        let path = self.0.hasher.hash_one((directory.path, name));
+        if is_within {
+            below.retain(|live| rules.excludes(*live));
+        } else if !rules.may_include(&below)
+            || self.0.on_the_way.as_ref().is_some_and(|known| !known.contains(&path))
+        {
+            return None;
+        }
+        Some(Scope { is_within, path, live: shared(below, directory) })
+    }
+}
+
+/// Makes a list of where patterns go on; directories in which that is as above share it.
+fn shared(mut below: Vec<Live>, above: &Scope) -> Option<Arc<[Live]>> {
+    below.sort_unstable();
+    below.dedup();
+    match &above.live {
+        _ if below.is_empty() => None,
+        Some(live) if **live == *below => Some(live.clone()),
+        _ => Some(below.into()),
+    }
+}
