@@ -14,9 +14,13 @@ use std::cell::Cell;
 use kopia_rs::cold::ColdBlobs;
 use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::text::chain;
+#[cfg(feature = "browse")]
+use kopia_rs::history::Track;
 use kopia_rs::select::{Query, Selection};
 use kopia_rs::{Repository, Snapshot, Snapshots, Source};
 
+#[cfg(feature = "browse")]
+use crate::args::Only;
 use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, escape, log_line};
@@ -120,6 +124,27 @@ impl Session {
         snapshots.map_err(|error| Failure::unlisted(error, &self.repository))
     }
 
+    /// Lists the snapshots that a filter admits.
+    ///
+    /// # Errors
+    /// As for [`Self::snapshots`], and that there are none of those.
+    #[cfg(feature = "browse")]
+    pub(crate) fn admitted(&self, only: &Only) -> Result<Snapshots, Failure> {
+        Ok(self.snapshots()?.some_admitted(&only.filter())?)
+    }
+
+    /// Finds in which sources of some snapshots a path lies, or lay once, for a command such as `log PATH`.
+    #[cfg(feature = "browse")]
+    pub(crate) fn tracks(
+        &self,
+        snapshots: &Snapshots,
+        path: &str,
+        command: &str,
+    ) -> Result<Vec<Track>, Failure> {
+        Track::named(snapshots, path, (&self.here.0, &self.here.1))
+            .map_err(|error| Failure::not_selected(error, &self.repository, path, command))
+    }
+
     /// Warns of snapshots that are, or may be, missing from the list, of one source or of all.
     pub(crate) fn warn_of_gaps(&self, source: Option<&Source>) {
         self.warn(Gaps::find(&self.repository).map(|gaps| gaps.of_source(source)));
@@ -221,7 +246,7 @@ impl Session {
             now: time::now(),
         };
         let selection = match what.version {
-            Some(version) => self.repository.select_version(&what.what, version, what.incomplete),
+            Some(version) => self.repository.select_version(&query, version),
             None => self.repository.select(&query),
         };
         let time = |snapshot: &Snapshot| time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z");

@@ -10,7 +10,7 @@
 //! # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/repos/sources/repo");
 //! # let repository = Repository::open(FilesystemStore::open(directory)?, &Password::new("golden"))?;
 //! let snapshots = repository.snapshots()?;
-//! let tracks = Track::named(&snapshots, "app@media:/data/hello.txt")?;
+//! let tracks = Track::named(&snapshots, "app@media:/data/hello.txt", ("", ""))?;
 //! let seen = sightings(&repository, snapshots.iter(), &tracks);
 //! for span in versions(&seen) {
 //!     println!("{:?} in {} snapshots up to {}", span.version, span.snapshots, span.last.id());

@@ -18,6 +18,7 @@ use crate::{Entry, Error, Repository, Result, Snapshot, Snapshots};
 const MIN_PREFIX: usize = 4;
 
 pub use filter::{Filter, Tag};
+pub(crate) use part::of_source;
 
 /// A name and what narrows its choice.
 #[derive(Debug, Clone, Default)]
@@ -141,16 +142,9 @@ impl Repository {
         let snapshots = if query.filter == Filter::default() {
             &all
         } else {
-            admitted = all.admitted(&query.filter);
+            admitted = all.some_admitted(&query.filter)?;
             &admitted
         };
-        if snapshots.iter().len() == 0 && all.iter().len() > 0 {
-            let candidates = all.sources().iter().map(ToString::to_string).collect();
-            return Err(Error::NotFound {
-                what: "snapshot of such a host, user, path or tag".into(),
-                candidates,
-            });
-        }
         if let Some(pick) = Pick::named(head) {
             let sources = snapshots.sources();
             if let [_, _, ..] = sources[..] {
@@ -160,10 +154,7 @@ impl Repository {
             let query = Query { pick: if head == "latest" { query.pick } else { pick }, ..query.clone() };
             return found(choose(snapshots, &query, None)?, path);
         }
-        if let Some(sources) = split(snapshots, query.name) {
-            return newest_of(snapshots, query, &sources);
-        }
-        if let Some(sources) = part::of_path(snapshots, query.name, query.here) {
+        if let Some(sources) = sources_of(snapshots, query.name, query.here) {
             return newest_of(snapshots, query, &sources);
         }
         // An id names one thing, whatever the others are narrowed to.
@@ -272,10 +263,20 @@ fn choose<'s>(snapshots: &'s Snapshots, query: &Query<'_>, source: Option<&Sourc
     })
 }
 
+/// Finds the sources that a path lies in and the path below each, longest source first: `user@host:/path`, a
+/// path alone, or one with a host before it.
+pub(crate) fn sources_of(
+    snapshots: &Snapshots,
+    name: &str,
+    here: (&str, &str),
+) -> Option<Vec<(Source, String)>> {
+    split(snapshots, name).or_else(|| part::of_path(snapshots, name, here))
+}
+
 /// Finds the sources that `user@host:/path` lies in and the path below each, longest source first; a source
 /// of that name where there is none. They are compared component by component, as they are written, because a
 /// user's name may hold `@`.
-pub(crate) fn split(snapshots: &Snapshots, name: &str) -> Option<Vec<(Source, String)>> {
+fn split(snapshots: &Snapshots, name: &str) -> Option<Vec<(Source, String)>> {
     let known = snapshots.sources().into_iter();
     let mut known: Vec<_> = known.filter_map(|source| Some((source.clone(), below(source, name)?))).collect();
     known.sort_by_key(|(source, _)| std::cmp::Reverse(source.to_string().len()));

@@ -227,6 +227,20 @@ impl Snapshots {
         admitted.list.retain(|snapshot| filter.admits(snapshot));
         admitted
     }
+
+    /// As [`Self::admitted`], where something has to be left.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with all sources if there are snapshots, and the filter admits none.
+    pub fn some_admitted(&self, filter: &Filter) -> Result<Self> {
+        let admitted = self.admitted(filter);
+        if admitted.list.is_empty() && !self.list.is_empty() {
+            let candidates = self.sources().iter().map(ToString::to_string).collect();
+            let what = "snapshot of such a host, user, path or tag".into();
+            return Err(Error::NotFound { what, candidates });
+        }
+        Ok(admitted)
+    }
 }
 
 /// Groups snapshots by source, and sorts each group by time.

@@ -79,7 +79,7 @@ fn a_history_reads_a_shared_folder_once() {
     let snapshots = repository.snapshots().unwrap();
     for (path, expected) in [("big/part/file-0007", 1), ("small", SNAPSHOTS), ("big/none", 0), ("small/x", 0)]
     {
-        let tracks = Track::named(&snapshots, &format!("app@host:/data/{path}")).unwrap();
+        let tracks = Track::named(&snapshots, &format!("app@host:/data/{path}"), ("", "")).unwrap();
         let mut spans = Vec::new();
         let bytes = bytes_read(&repository, || {
             spans = versions(&sightings(&repository, snapshots.iter(), &tracks));

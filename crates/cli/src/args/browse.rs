@@ -14,6 +14,7 @@ pub(crate) use find::Find;
 pub(crate) use gone::Gone;
 pub(crate) use log::Log;
 
+use super::only::{Only, WHICH};
 use super::patterns::Patterns;
 use super::values::as_stored;
 use super::what::What;

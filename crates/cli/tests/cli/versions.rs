@@ -69,3 +69,37 @@ fn a_version_can_be_read_and_restored() {
     missing.says(&["version 3 of app@host:/data/docs/a.txt", "--version 2: snapshot"]);
     run(&place, "ls app@host:/data --version 1 --at 2026").run().exits(2);
 }
+
+#[test]
+fn a_part_of_a_source_and_filters_do_where_they_are_unique() {
+    let place = Place::new();
+    let whole = lines(run(&place, "log app@host:/data/docs/a.txt"));
+    for path in ["/data/docs/a.txt", "host:/data/docs/a.txt", "data/docs/a.txt", "app/docs/a.txt"] {
+        assert_eq!(lines(run(&place, &format!("log {path}"))), whole, "{path}");
+    }
+    run(&place, "log host/docs/a.txt").run().exits(1).says(&["\"host\" is ambiguous", "    db@host:/other"]);
+    assert_eq!(lines(run(&place, "log host/docs/a.txt -u APP")), whole);
+    assert_eq!(lines(run(&place, "log latest/docs/a.txt --source-path /data")), whole);
+    run(&place, "log /data -H elsewhere").run().exits(1).says(&["host, user, path or tag not found"]);
+    assert_eq!(run(&place, "cat /data/docs/a.txt --version 1").run().exits(0).text(), "one");
+    assert_eq!(run(&place, "cat host/docs/a.txt --version 2 -u app").run().exits(0).text(), "two two");
+}
+
+#[test]
+fn find_gone_and_stats_take_parts_and_filters() {
+    let place = Place::new();
+    let paths = |arguments: &str| {
+        let found = lines(run(&place, arguments));
+        found.iter().map(|line| line["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths("find -i b.txt").len(), 2);
+    assert_eq!(paths("find -i b.txt -u db"), ["B.TXT"]);
+    assert_eq!(paths("find -i b.txt /data"), ["docs/b.txt"]);
+    assert_eq!(paths("find -i a.txt /data --all").len(), 2);
+    assert_eq!(paths("find -i b.txt latest -u db"), ["B.TXT"]);
+    assert_eq!((paths("gone /data"), paths("gone -u app")), (vec!["old.txt".into()], vec!["old.txt".into()]));
+    assert!(paths("gone -u db").is_empty());
+    let stats =
+        |arguments: &str| run(&place, arguments).arg("--json").run().exits(0).json()["snapshots"].clone();
+    assert_eq!((stats("stats"), stats("stats -u app"), stats("stats /data")), (4.into(), 3.into(), 1.into()));
+}

@@ -1,20 +1,21 @@
 //! From the number of a version to the entry that is meant.
 
 use super::{Track, sightings, versions};
-use crate::select::Selection;
+use crate::select::{Query, Selection};
 use crate::{Error, Repository, Result, Snapshot};
 
 impl Repository {
-    /// Finds a version of a path by its number, 1 for the oldest, as [`versions`] counts those of complete
-    /// snapshots; with `incomplete`, those of all.
+    /// Finds a version of what a query names by its number, 1 for the oldest, as [`versions`] counts those of
+    /// the snapshots that it admits, whatever their time.
     ///
     /// # Errors
     /// [`Error::NotFound`] with the versions there are, and as for [`Track::named`] and
     /// [`Repository::snapshots`].
-    pub fn select_version(&self, name: &str, number: u32, incomplete: bool) -> Result<Selection> {
-        let snapshots = self.snapshots()?;
-        let tracks = Track::named(&snapshots, name)?;
-        let wanted = |snapshot: &&Snapshot| incomplete || snapshot.is_complete();
+    pub fn select_version(&self, query: &Query<'_>, number: u32) -> Result<Selection> {
+        let name = query.name;
+        let snapshots = self.snapshots()?.some_admitted(&query.filter)?;
+        let tracks = Track::named(&snapshots, name, query.here)?;
+        let wanted = |snapshot: &&Snapshot| query.incomplete || snapshot.is_complete();
         let spans = versions(&sightings(self, snapshots.iter().filter(wanted), &tracks));
         let candidates = spans.iter().filter_map(|span| {
             let version = span.version?;

@@ -2,7 +2,7 @@
 
 use kopia_format::snapshot::Source;
 
-use crate::select::{by_prefix, split};
+use crate::select::{Pick, by_prefix, of_source, sources_of};
 use crate::{Error, Result, Snapshots};
 
 /// A source that a path lies in, and the path below it.
@@ -15,28 +15,30 @@ pub struct Track {
 }
 
 impl Track {
-    /// Finds the tracks of a name: `user@host:/path`, or `latest` or a snapshot's id with a path below, whose
-    /// source is meant. Several sources may hold one path.
+    /// Finds the tracks of a name, as [`Repository::select`](crate::Repository::select) understands it: a
+    /// source or a part of one, or `latest` or a snapshot's id, whose source is meant, each with a path below.
+    /// Several sources may hold one path.
     ///
-    /// The path itself need not be in the newest snapshot, or in any.
+    /// The path itself need not be in the newest snapshot, or in any. `here` is the user and host whose
+    /// sources a path alone names first.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Ambiguous`] with what there is instead.
-    pub fn named(snapshots: &Snapshots, name: &str) -> Result<Vec<Self>> {
+    pub fn named(snapshots: &Snapshots, name: &str, here: (&str, &str)) -> Result<Vec<Self>> {
         let trimmed = name.trim_end_matches('/');
         let (head, path) = trimmed.split_once('/').unwrap_or((trimmed, ""));
         let one =
             |source: &Source| vec![Self { source: source.clone(), path: path.trim_matches('/').into() }];
-        if head == "latest" {
+        if Pick::named(head).is_some() {
             return match &snapshots.sources()[..] {
                 [source] => Ok(one(source)),
                 several => Err(Error::Ambiguous {
-                    what: "latest".into(),
+                    what: head.into(),
                     candidates: several.iter().map(ToString::to_string).collect(),
                 }),
             };
         }
-        if let Some(sources) = split(snapshots, name) {
+        if let Some(sources) = sources_of(snapshots, name, here) {
             let known = |(source, path)| Self { source, path };
             let tracks: Vec<_> = sources.into_iter().map(known).collect();
             let is_known = |track: &Self| snapshots.iter().any(|snapshot| *snapshot.source() == track.source);
@@ -46,6 +48,12 @@ impl Track {
             }
             return Ok(tracks);
         }
-        by_prefix(snapshots, head, name).map(|snapshot| one(snapshot.source()))
+        match by_prefix(snapshots, head, name) {
+            Ok(snapshot) => Ok(one(snapshot.source())),
+            Err(unknown @ Error::NotFound { .. }) => {
+                of_source(snapshots, head)?.map_or(Err(unknown), |source| Ok(one(source)))
+            }
+            Err(error) => Err(error),
+        }
     }
 }

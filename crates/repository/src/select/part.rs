@@ -79,7 +79,7 @@ fn is_part(source: &Source, part: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Ambiguous`] if there are several.
-pub(super) fn of_source<'s>(snapshots: &'s Snapshots, part: &str) -> Result<Option<&'s Source>> {
+pub(crate) fn of_source<'s>(snapshots: &'s Snapshots, part: &str) -> Result<Option<&'s Source>> {
     let named: Vec<_> = snapshots.sources().into_iter().filter(|source| is_part(source, part)).collect();
     match named[..] {
         [] => Ok(None),

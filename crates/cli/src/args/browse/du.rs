@@ -3,6 +3,7 @@
 use super::Patterns;
 use super::What;
 use super::as_stored;
+use super::{Only, WHICH};
 use crate::terminal::time::When;
 
 #[derive(Debug, clap::Args)]
@@ -23,21 +24,25 @@ pub(crate) struct Du {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Stats {
-    /// What to count: `latest`, user@host:/path, an id, each with /a/path/below. Without it, all snapshots.
+    /// What to count: `latest`, user@host:/path or a part of it, an id, each with /a/path/below. Without it, all
+    /// snapshots.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
     what: Vec<String>,
     /// The newest snapshot made by then.
-    #[arg(long, value_name = "TIME", requires = "what")]
+    #[arg(help_heading = WHICH, long, value_name = "TIME", requires = "what")]
     at: Option<When>,
     /// Also count unfinished snapshots.
-    #[arg(long)]
+    #[arg(help_heading = WHICH, long)]
     pub(crate) incomplete: bool,
+    #[command(flatten)]
+    pub(crate) only: Only,
 }
 
 impl Stats {
     /// Returns what to count, each as other commands take one; nothing stands for all snapshots.
     pub(crate) fn each(&self) -> impl Iterator<Item = What> {
-        What { at: self.at.clone(), incomplete: self.incomplete, ..What::default() }.each(&self.what)
+        let (at, only) = (self.at.clone(), self.only.clone());
+        What { at, only, incomplete: self.incomplete, ..What::default() }.each(&self.what)
     }
 }
 

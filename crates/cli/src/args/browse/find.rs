@@ -5,6 +5,7 @@ use kopia_rs::EntryKind;
 
 use super::What;
 use super::as_stored;
+use super::{Only, WHICH};
 use crate::terminal::time::When;
 
 /// Headings in the help.
@@ -17,18 +18,21 @@ pub(crate) struct Find {
     /// where `**` stands for folders.
     #[arg(value_name = "PATTERN", value_parser = as_stored())]
     pub(crate) pattern: String,
-    /// Where to look: `latest`, user@host:/path, an id, each with /a/path/below. Without it, in all snapshots.
+    /// Where to look: `latest`, user@host:/path or a part of it, an id, each with /a/path/below. Without it, in
+    /// all snapshots.
     #[arg(value_name = "WHAT", value_parser = as_stored())]
     what: Vec<String>,
     /// Look in all snapshots that have WHAT, not only in the one that is meant.
-    #[arg(long, short)]
+    #[arg(help_heading = WHICH, long, short)]
     pub(crate) all: bool,
     /// The newest snapshot made by then: 2026-03, 2026-03-02, "2026-03-02 10:30", or RFC 3339.
-    #[arg(long, value_name = "TIME", requires = "what", conflicts_with = "all")]
+    #[arg(help_heading = WHICH, long, value_name = "TIME", requires = "what", conflicts_with = "all")]
     at: Option<When>,
     /// Also look in unfinished snapshots.
-    #[arg(long)]
+    #[arg(help_heading = WHICH, long)]
     pub(crate) incomplete: bool,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// PATTERN is a regular expression that matches anywhere in a path.
     #[arg(help_heading = MATCH, long)]
     pub(crate) regex: bool,
@@ -88,7 +92,8 @@ impl From<Kind> for EntryKind {
 impl Find {
     /// Returns where to look, each as other commands take one; nothing stands for all snapshots.
     pub(crate) fn each(&self) -> impl Iterator<Item = What> {
-        What { at: self.at.clone(), incomplete: self.incomplete, ..What::default() }.each(&self.what)
+        let (at, only) = (self.at.clone(), self.only.clone());
+        What { at, only, incomplete: self.incomplete, ..What::default() }.each(&self.what)
     }
 }
 

@@ -1,14 +1,17 @@
 //! The options of `log`.
 
 use super::as_stored;
+use super::{Only, WHICH};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Log {
-    /// The path: user@host:/path, or `latest` or a snapshot's id with /a/path/below. It need not be there any
-    /// more.
+    /// The path: user@host:/path or a part of it, as /path of this machine; or `latest` or a snapshot's id with
+    /// /a/path/below. It need not be there any more.
     #[arg(value_name = "PATH", value_parser = as_stored())]
     pub(crate) what: String,
     /// Also look at unfinished snapshots.
-    #[arg(long)]
+    #[arg(help_heading = WHICH, long)]
     pub(crate) incomplete: bool,
+    #[command(flatten)]
+    pub(crate) only: Only,
 }

@@ -1,7 +1,7 @@
 //! `find PATTERN WHAT…`: entries by name, size, time or kind, in some snapshots or in all.
 
 use kopia_rs::Snapshot;
-use kopia_rs::history::{Track, sightings};
+use kopia_rs::history::sightings;
 use kopia_rs::search::{Pattern, Place, Query, search};
 
 use super::entries::Style;
@@ -37,7 +37,7 @@ pub(super) fn run(session: &Session, args: &args::Find, query: &Query) -> Result
 fn places(session: &Session, args: &args::Find) -> Result<Vec<Place>, Failure> {
     let wanted: Vec<What> = args.each().collect();
     if wanted.is_empty() {
-        let snapshots = session.snapshots()?;
+        let snapshots = session.admitted(&args.only)?;
         session.warn_of_gaps(None);
         let complete = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
         return Ok(Place::newest_first(snapshots.iter().filter(complete))?);
@@ -58,8 +58,10 @@ fn places(session: &Session, args: &args::Find) -> Result<Vec<Place>, Failure> {
 
 /// Finds all snapshots that have WHAT.
 fn every(session: &Session, args: &args::Find, what: &What) -> Result<Vec<Place>, Failure> {
-    let snapshots = session.snapshots()?;
-    let tracks = Track::named(&snapshots, &what.what)?;
+    let snapshots = session.admitted(&args.only)?;
+    let tracks = session
+        .tracks(&snapshots, &what.what, "find PATTERN WHAT")
+        .map_err(|failure| hint(failure, args, what))?;
     let complete = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
     let seen = sightings(&session.repository, snapshots.iter().filter(complete), &tracks);
     let mut places = Vec::new();

@@ -13,15 +13,9 @@ use crate::error::{Exit, Failure};
 use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &args::Gone) -> Result<Exit, Failure> {
-    let snapshots = session.snapshots()?;
+    let snapshots = session.admitted(&args.only)?;
     let tracks: Vec<Vec<Track>> = match &args.what {
-        Some(path) => {
-            let named = Track::named(&snapshots, path);
-            vec![
-                named
-                    .map_err(|error| Failure::not_selected(error, &session.repository, path, "gone PATH"))?,
-            ]
-        }
+        Some(path) => vec![session.tracks(&snapshots, path, "gone PATH")?],
         None => {
             let all = |source: &kopia_rs::Source| vec![Track { source: source.clone(), path: String::new() }];
             snapshots.sources().into_iter().map(all).collect()

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use kopia_rs::compare::Changes;
-use kopia_rs::history::{Sighting, Span, Track, sightings, versions};
+use kopia_rs::history::{Sighting, Span, sightings, versions};
 use kopia_rs::{EntryKind, Snapshot, Summary};
 use serde::Serialize;
 
@@ -47,9 +47,8 @@ impl<'a> From<&'a Snapshot> for In<'a> {
 }
 
 pub(super) fn run(session: &Session, args: &args::Log) -> Result<Exit, Failure> {
-    let snapshots = session.snapshots()?;
-    let tracks = Track::named(&snapshots, &args.what)
-        .map_err(|error| Failure::not_selected(error, &session.repository, &args.what, "log PATH"))?;
+    let snapshots = session.admitted(&args.only)?;
+    let tracks = session.tracks(&snapshots, &args.what, "log PATH")?;
     session.warn_of_gaps(tracks.first().map(|track| &track.source));
     let wanted = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
     let seen = sightings(&session.repository, snapshots.iter().filter(wanted), &tracks);

@@ -86,7 +86,7 @@ fn roots(session: &Session, args: &args::Stats) -> Result<(Vec<Entry>, Vec<Snaps
     let wanted: Vec<_> = args.each().collect();
     if wanted.is_empty() {
         session.warn_of_gaps(None);
-        let snapshots = session.snapshots()?;
+        let snapshots = session.admitted(&args.only)?;
         let is_wanted = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
         for snapshot in snapshots.iter().filter(is_wanted) {
             roots.push(snapshot.root()?);
