@@ -188,7 +188,7 @@ pub(crate) enum Command {
                             kopia-rs restore latest photos --include '*.jpg' --exclude /tmp/\n\n\
                             A restore that was interrupted goes on when the same command is run again. Signal USR1 shows \
                             how far it is.")]
-    Restore(Restore),
+    Restore(Box<Restore>),
     /// Write a folder, file or link as an archive: tar, tar.zst, tar.gz or zip.
     #[cfg(feature = "export")]
     #[command(after_help = "Examples:\n  kopia-rs export latest backup.tar.zst\n  \
