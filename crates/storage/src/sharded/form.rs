@@ -2,7 +2,7 @@
 
 use kopia_format::BlobId;
 
-use super::shards::EXTENSION;
+use super::shards::{EXTENSION, FILE_NAME};
 
 /// A way to lay out blobs: which directories an id is cut into, and whether its file has the extension `.f`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,8 @@ pub(crate) fn path(id: &BlobId, lengths: &[usize], extension: bool) -> Option<Ve
     } else if matches!(rest, b"." | b"..") {
         return None;
     }
-    Some(path)
+    // What says where blobs lie is none, whatever an index calls one.
+    (path != FILE_NAME.as_bytes()).then_some(path)
 }
 
 #[cfg(test)]
@@ -80,5 +81,7 @@ mod tests {
         assert_eq!(file(form(&[1, 3], true), "p123"), None, "the file would have no name");
         assert_eq!(file(form(&[1], false), "p.."), None);
         assert_eq!(file(form(&[2], true), "..etc"), None);
+        assert_eq!(file(form(&[], false), ".shards"), None);
+        assert_eq!(file(form(&[], true), ".shards").as_deref(), Some(".shards.f"));
     }
 }
