@@ -133,16 +133,11 @@ impl Session {
         Ok(self.snapshots()?.some_admitted(&only.filter())?)
     }
 
-    /// Finds in which sources of some snapshots a path lies, or lay once, for a command such as `log PATH`.
+    /// Finds in which sources of some snapshots a path lies, or lay once.
     #[cfg(feature = "browse")]
-    pub(crate) fn tracks(
-        &self,
-        snapshots: &Snapshots,
-        path: &str,
-        command: &str,
-    ) -> Result<Vec<Track>, Failure> {
+    pub(crate) fn tracks(&self, snapshots: &Snapshots, path: &str) -> Result<Vec<Track>, Failure> {
         Track::named(snapshots, path, (&self.here.0, &self.here.1))
-            .map_err(|error| Failure::not_selected(error, &self.repository, path, command))
+            .map_err(|error| Failure::not_selected(error, &self.repository, path, self.command))
     }
 
     /// Warns of snapshots that are, or may be, missing from the list, of one source or of all.

@@ -142,7 +142,7 @@ impl Repository {
         let snapshots = if query.filter == Filter::default() {
             &all
         } else {
-            admitted = all.some_admitted(&query.filter)?;
+            admitted = all.clone().some_admitted(&query.filter)?;
             &admitted
         };
         if let Some(pick) = Pick::named(head) {

@@ -228,18 +228,18 @@ impl Snapshots {
         admitted
     }
 
-    /// As [`Self::admitted`], where something has to be left.
+    /// As [`Self::admitted`], without a copy, where something has to be left.
     ///
     /// # Errors
     /// [`Error::NotFound`] with all sources if there are snapshots, and the filter admits none.
-    pub fn some_admitted(&self, filter: &Filter) -> Result<Self> {
-        let admitted = self.admitted(filter);
-        if admitted.list.is_empty() && !self.list.is_empty() {
+    pub fn some_admitted(mut self, filter: &Filter) -> Result<Self> {
+        if !self.list.is_empty() && !self.list.iter().any(|snapshot| filter.admits(snapshot)) {
             let candidates = self.sources().iter().map(ToString::to_string).collect();
             let what = "snapshot of such a host, user, path or tag".into();
             return Err(Error::NotFound { what, candidates });
         }
-        Ok(admitted)
+        self.list.retain(|snapshot| filter.admits(snapshot));
+        Ok(self)
     }
 }
 

@@ -278,7 +278,7 @@ fn verify(
     };
     lost.into_iter().for_each(&mut tell);
     if !damaged.is_empty() || survey.any_suspect {
-        affected::list(repository, (roots, chosen), &damaged, &survey.suspects, &mut tell);
+        affected::list(repository, roots, chosen, &damaged, &survey.suspects, &mut tell);
     }
     report
 }

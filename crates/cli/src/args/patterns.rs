@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::values::as_stored;
+use crate::terminal::output::count;
 
 /// The heading in the help.
 const FILES: &str = "Which files";
@@ -39,8 +40,14 @@ impl Patterns {
         self.0.is_empty()
     }
 
+    /// Says how much was not taken; nothing where no patterns were given.
+    pub(crate) fn left_out(&self, number: u64) -> Option<String> {
+        let number = count(number, "entry", "entries");
+        (!self.is_empty()).then(|| format!("{number} left out by {}", self.named()))
+    }
+
     /// Names the options that were used, for people.
-    pub(crate) fn named(&self) -> &'static str {
+    fn named(&self) -> &'static str {
         let has = |list| self.0.iter().any(|(given, _)| *given == list);
         match (has(List::Include), has(List::Exclude)) {
             (true, true) => "--include and --exclude",

@@ -20,6 +20,8 @@ pub(super) fn pattern(command: &Browse) -> &'static str {
     match command {
         Browse::Diff(_) => "diff WHAT OTHER",
         Browse::Find(_) => "find PATTERN WHAT",
+        Browse::Gone(_) => "gone PATH",
+        Browse::Log(_) => "log PATH",
         _ => "ls WHAT",
     }
 }

@@ -13,10 +13,8 @@ use std::time::Instant;
 
 use kopia_rs::export::{self, Format, Options};
 use kopia_rs::owners::Owners;
-use kopia_rs::restore;
 
 use super::restore::foresight::Requests;
-use super::restore::result::left_out_in_words;
 use super::restore::{announce, sum_up};
 use crate::args;
 use crate::error::{Exit, Failure};
@@ -67,12 +65,11 @@ pub(super) fn run(
     announce(session, &selection, "exporting", named(args).unwrap_or(Path::new("standard output")));
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
-        return dry_run::run(session, &selection, (args, options.chosen), report()?);
+        return dry_run::run(session, &selection, args, options.chosen, report()?);
     }
     file::refuse(named(args), args.overwrite, directory.as_deref())?;
     let report = report()?;
-    let mut reads = restore::Options::default();
-    reads.chosen = options.chosen.clone();
+    let reads = needed::reading(options.chosen.clone());
     let packs = || needed::cold(&session.repository, entry, &reads);
     if let Err(failure) = session.warm_all(report.as_ref(), packs) {
         report.map_or(Ok(()), Report::finish)?;
@@ -110,8 +107,8 @@ pub(super) fn run(
     }
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
     stubs::lines(outcome.stub_count, found).iter().for_each(|line| session.note(line));
-    if !args.patterns.is_empty() {
-        session.note(&left_out_in_words(outcome.left_out, &args.patterns));
+    if let Some(line) = args.patterns.left_out(outcome.left_out) {
+        session.note(&line);
     }
     let exit = if outcome.problem_count > 0 {
         sum_up(session, outcome.problem_count, 0, kinds, args.report.is_some());

@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::Entry;
 use kopia_rs::diagnosis::{Effort, Finding, Hint, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
 use kopia_rs::select::Selection;
@@ -45,24 +44,20 @@ pub(crate) fn run(
     let room = room::note(&selection.entry, args);
     if args.dry_run {
         announce(session, &selection, "restoring", &args.target);
-        return dry_run::run(session, &selection, (args, &options), report()?);
+        return dry_run::run(session, &selection, args, &options, report()?);
     }
     announce(session, &selection, "restoring", &args.target);
     if let Some(note) = room {
         session.note(&note);
     }
     let report = report()?;
-    if let Err(failure) = warm(session, &selection, (args, &options), report.as_ref()) {
+    if let Err(failure) = warm(session, &selection, args, &options, report.as_ref()) {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);
     }
-    let progress = Progress::new(
-        whole(&selection.entry, &options),
-        report,
-        interrupt.clone(),
-        ProgressMode::unless(session.quiet),
-    )
-    .strict(args.strict_attributes);
+    let whole = Some(&selection.entry).filter(|_| options.chosen.is_none());
+    let progress = Progress::new(whole, report, interrupt.clone(), ProgressMode::unless(session.quiet))
+        .strict(args.strict_attributes);
     interrupt.will_ask();
     let start = Instant::now();
     let restored =
@@ -109,7 +104,8 @@ pub(crate) fn run(
 fn warm(
     session: &Session,
     selection: &Selection,
-    (args, options): (&args::Restore, &Options),
+    args: &args::Restore,
+    options: &Options,
     report: Option<&Report>,
 ) -> Result<(), Failure> {
     let entry = &selection.entry;
@@ -125,11 +121,6 @@ fn warm(
         session.note(&format!("it takes {}", requests.words()));
     }
     Ok(())
-}
-
-/// Returns an entry of which everything is restored, so that it says how much that is.
-fn whole<'e>(entry: &'e Entry, options: &Options) -> Option<&'e Entry> {
-    Some(entry).filter(|_| options.chosen.is_none())
 }
 
 fn options(session: &Session, args: &args::Restore, selection: &Selection) -> Result<Options, Failure> {

@@ -9,11 +9,9 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use kopia_rs::Unreadable;
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::restore;
 use kopia_rs::select::Selection;
 use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as Verified};
 
-use super::restore::result::left_out_in_words;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
@@ -54,8 +52,8 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let reported = progress.finish();
     let verified = verified?;
     reported?;
-    if !args.patterns.is_empty() {
-        session.note(&left_out_in_words(verified.left_out, &args.patterns));
+    if let Some(line) = args.patterns.left_out(verified.left_out) {
+        session.note(&line);
     }
     for line in stubs::lines(verified.stub_count, verified.stubs.iter().map(|(name, stub)| (&**name, stub))) {
         session.note(&line);
@@ -91,8 +89,7 @@ fn warm(
     let is_whole = options.part == Part::default();
     session.warm_all(report, || match selection {
         Some(selection) if is_whole => {
-            let mut reads = restore::Options::default();
-            reads.chosen = options.chosen.clone();
+            let reads = needed::reading(options.chosen.clone());
             needed::cold(&session.repository, &selection.entry, &reads)
         }
         None if is_whole => Ok(Some(session.repository.cold_of_all()?)),

@@ -1,10 +1,18 @@
 //! What a restore needs of what lies in an archive.
 
+use kopia_rs::choice::Chosen;
 use kopia_rs::cold::ColdBlobs;
 use kopia_rs::restore::{self, Options, Plan};
 use kopia_rs::{Entry, EntryKind, Repository};
 
 use crate::error::Failure;
+
+/// Returns the options of a restore that is planned only for what it reads.
+pub(crate) fn reading(chosen: Option<Chosen>) -> Options {
+    let mut options = Options::default();
+    options.chosen = chosen;
+    options
+}
 
 /// Finds what has to be fetched from an archive before the next step of a restore; `None` where nothing lies
 /// there, which takes a listing and no read.

@@ -18,8 +18,8 @@ const LONGEST: u64 = 16 << 20;
 /// How many patterns that match nothing are named.
 const NAMED: usize = 10;
 
-/// Reads patterns, before anything is opened.
-pub(crate) fn choice(patterns: &Patterns) -> Result<Choice, Failure> {
+/// Reads patterns, in the order in which they were given.
+fn choice(patterns: &Patterns) -> Result<Choice, Failure> {
     let mut choice = Choice::default();
     for (list, given) in patterns.given() {
         let added = match (list, given) {

@@ -41,7 +41,8 @@ struct Search<'a> {
 /// is damaged, only entries of suspect directories are looked at.
 pub(super) fn list(
     repository: &Repository,
-    (roots, chosen): (&[(Option<Snapshot>, Entry)], Option<&Chosen>),
+    roots: &[(Option<Snapshot>, Entry)],
+    chosen: Option<&Chosen>,
     damaged: &Damaged,
     suspects: &HashSet<ObjectId>,
     visit: &mut dyn FnMut(AffectedEntry),

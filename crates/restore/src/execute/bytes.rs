@@ -37,10 +37,7 @@ impl Bytes {
     /// says, and half a reservation would take the room from other files. Whether there is enough, writing
     /// will tell.
     pub(crate) fn reserve(&self, file: impl AsFd, length: u64) {
-        if length < RESERVE || self.hole.is_some() {
-            return;
-        }
-        if is_in_memory(&file) {
+        if length < RESERVE || self.hole.is_some() || is_in_memory(&file) {
             return;
         }
         let Ok(stat) = rustix::fs::fstatvfs(&file) else { return };

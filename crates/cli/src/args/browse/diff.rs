@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::What;
-use super::as_stored;
+use super::{What, as_stored};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Diff {

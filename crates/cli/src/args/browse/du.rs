@@ -1,9 +1,6 @@
 //! The options of `du`, `stats` and `packs`.
 
-use super::Patterns;
-use super::What;
-use super::as_stored;
-use super::{Only, WHICH};
+use super::{Only, Patterns, WHICH, What, as_stored};
 use crate::terminal::time::When;
 
 #[derive(Debug, clap::Args)]

@@ -3,9 +3,7 @@
 use clap::ValueEnum;
 use kopia_rs::EntryKind;
 
-use super::What;
-use super::as_stored;
-use super::{Only, WHICH};
+use super::{Only, WHICH, What, as_stored};
 use crate::terminal::time::When;
 
 /// Headings in the help.

@@ -1,7 +1,6 @@
 //! The options of `gone`.
 
-use super::as_stored;
-use super::{Only, WHICH};
+use super::{Only, WHICH, as_stored};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Gone {

@@ -59,9 +59,7 @@ fn places(session: &Session, args: &args::Find) -> Result<Vec<Place>, Failure> {
 /// Finds all snapshots that have WHAT.
 fn every(session: &Session, args: &args::Find, what: &What) -> Result<Vec<Place>, Failure> {
     let snapshots = session.admitted(&args.only)?;
-    let tracks = session
-        .tracks(&snapshots, &what.what, "find PATTERN WHAT")
-        .map_err(|failure| hint(failure, args, what))?;
+    let tracks = session.tracks(&snapshots, &what.what).map_err(|failure| hint(failure, args, what))?;
     let complete = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
     let seen = sightings(&session.repository, snapshots.iter().filter(complete), &tracks);
     let mut places = Vec::new();

@@ -15,7 +15,7 @@ use crate::session::Session;
 pub(super) fn run(session: &Session, args: &args::Gone) -> Result<Exit, Failure> {
     let snapshots = session.admitted(&args.only)?;
     let tracks: Vec<Vec<Track>> = match &args.what {
-        Some(path) => vec![session.tracks(&snapshots, path, "gone PATH")?],
+        Some(path) => vec![session.tracks(&snapshots, path)?],
         None => {
             let all = |source: &kopia_rs::Source| vec![Track { source: source.clone(), path: String::new() }];
             snapshots.sources().into_iter().map(all).collect()

@@ -48,7 +48,7 @@ impl<'a> From<&'a Snapshot> for In<'a> {
 
 pub(super) fn run(session: &Session, args: &args::Log) -> Result<Exit, Failure> {
     let snapshots = session.admitted(&args.only)?;
-    let tracks = session.tracks(&snapshots, &args.what, "log PATH")?;
+    let tracks = session.tracks(&snapshots, &args.what)?;
     session.warn_of_gaps(tracks.first().map(|track| &track.source));
     let wanted = |snapshot: &&Snapshot| args.incomplete || snapshot.is_complete();
     let seen = sightings(&session.repository, snapshots.iter().filter(wanted), &tracks);

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use kopia_rs::restore::Options;
 use kopia_rs::usage::{PackRead, metadata_packs};
 use kopia_rs::{BlobId, Repository};
 use serde::Serialize;
 
 use crate::args;
-use crate::commands::restore::result::left_out;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::session::needed::planned;
+use crate::session::needed::{planned, reading};
 use crate::terminal::output::{self, Out, count, escape, log_line, size};
 
 /// How much is read of a pack to find out how fast the store is, in bytes.
@@ -56,9 +54,8 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
         return Err(Failure::failed("the repository is behind a server, which shows no packs"));
     }
     let selection = session.select(&args.what)?;
-    let mut options = Options::default();
-    options.chosen = session.chosen(&args.patterns, &[&selection.entry])?;
-    let plan = match planned(repository, &selection.entry, &options)? {
+    let chosen = session.chosen(&args.patterns, &[&selection.entry])?;
+    let plan = match planned(repository, &selection.entry, &reading(chosen.clone()))? {
         Ok(plan) => plan,
         Err(cold) => return Err(session.archive.foresee(repository.store(), &cold)),
     };
@@ -68,7 +65,7 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
     }
     let exit = if figures.problem_count == 0 { Exit::Complete } else { Exit::Partial };
     let files = plan.packs(&figures)?;
-    let folders = metadata_packs(repository, &selection.entry, options.chosen.as_ref());
+    let folders = metadata_packs(repository, &selection.entry, chosen.as_ref());
     let reads = figures.ranges + figures.metadata_reads;
     let bytes = figures.bytes_to_read + figures.metadata_bytes;
     let pace = files.iter().max_by_key(|pack| pack.bytes).map(|pack| Pace::measure(repository, pack));
@@ -114,7 +111,9 @@ fn text(mut out: Out, json: &Json, args: &args::Packs) -> io::Result<()> {
         count(json.pack_count, "pack", "packs"),
         count(json.reads, "request", "requests"),
     )?;
-    left_out(&mut out, json.left_out, &args.patterns)?;
+    if let Some(line) = args.patterns.left_out(json.left_out) {
+        writeln!(out, "{line}")?;
+    }
     if let Some(seconds) = json.seconds {
         writeln!(out, "reading takes about {seconds:.1} s here, judging by one range")?;
     }

@@ -3,15 +3,16 @@
 use std::io::Write;
 
 use kopia_rs::choice::Chosen;
-use kopia_rs::restore::{Options, Plan};
+use kopia_rs::restore::Plan;
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use crate::args;
-use crate::commands::restore::result::{counted, left_out};
+use crate::commands::restore::result::counted;
 use crate::commands::restore::sum_up;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
+use crate::session::needed::reading;
 use crate::terminal::output::{self, escape, log_line, thousands};
 use crate::terminal::progress::{Kinds, SHOWN};
 use crate::terminal::report::{Line, Report};
@@ -35,12 +36,12 @@ struct Json<'a> {
 pub(super) fn run(
     session: &Session,
     selection: &Selection,
-    (args, chosen): (&args::Export, Option<Chosen>),
+    args: &args::Export,
+    chosen: Option<Chosen>,
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
-    let mut options = Options::default();
+    let mut options = reading(chosen);
     options.max_depth = args.max_depth;
-    options.chosen = chosen;
     let figures = Plan::new(&selection.entry, &options)?.figures()?;
     let mut kinds = Kinds::default();
     for (number, problem) in figures.problems.iter().enumerate() {
@@ -71,9 +72,10 @@ pub(super) fn run(
         })
     } else {
         let entries = counted(figures.files, figures.directories, figures.symlinks, figures.bytes);
+        let left_out = args.patterns.left_out(figures.left_out);
         let mut out = output::out();
         writeln!(out, "would export {entries}")
-            .and_then(|()| left_out(&mut out, figures.left_out, &args.patterns))
+            .and_then(|()| left_out.iter().try_for_each(|line| writeln!(out, "{line}")))
             .and_then(|()| out.flush())
     };
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;

@@ -66,7 +66,8 @@ struct Sum<'a> {
 pub(super) fn run(
     session: &Session,
     selection: &Selection,
-    (args, options): (&args::Restore, &Options),
+    args: &args::Restore,
+    options: &Options,
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
     let target = &*args.target;
@@ -229,10 +230,12 @@ fn sum(
         count(*directories, "folder", "folders"),
         for_terminal(&target),
         thousands(*kept),
-        super::result::left_as_new(*left_as_new, "leave"),
+        result::left_as_new(*left_as_new, "leave"),
         thousands(*deleted),
     )?;
-    result::left_out(out, preview.left_out, &args.patterns)?;
+    if let Some(line) = args.patterns.left_out(preview.left_out) {
+        writeln!(out, "{line}")?;
+    }
     if let Some(requests) = requests {
         writeln!(out, "it takes {}", requests.words())?;
     }

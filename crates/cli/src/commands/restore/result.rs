@@ -8,7 +8,7 @@ use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use super::foresight::Requests;
-use crate::args::{self, Patterns};
+use crate::args;
 use crate::terminal::output::{self, count, for_terminal, size, thousands};
 use crate::terminal::report::Line;
 use crate::wording::stubs;
@@ -106,12 +106,13 @@ pub(super) fn text(outcome: &Outcome, args: &args::Restore, seconds: f64) -> io:
         writeln!(out, "when all are through: restore --finish {of}")?;
         return out.flush();
     }
+    let left_out = args.patterns.left_out(outcome.left_out);
     let nothing = outcome.files + outcome.directories + outcome.symlinks + outcome.problem_count + deleted
         == 0
         && outcome.left_as_new == 0;
     if nothing && *kept > 0 && !resumed {
         writeln!(out, "{} is right already: nothing was written", for_terminal(&target))?;
-        left_out(&mut out, outcome.left_out, &args.patterns)?;
+        left_out.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         return out.flush();
     }
     write!(out, "restored {} to {}", restored(outcome), for_terminal(&target))?;
@@ -123,7 +124,7 @@ pub(super) fn text(outcome: &Outcome, args: &args::Restore, seconds: f64) -> io:
         write!(out, ", deleted {}", thousands(*deleted))?;
     }
     writeln!(out, " in {seconds:.1} s")?;
-    left_out(&mut out, outcome.left_out, &args.patterns)?;
+    left_out.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     let reused = output::size(*bytes_reused);
     if *resumed && *bytes_reused == 0 {
         writeln!(out, "went on from an interrupted restore: its finished files were kept")?;
@@ -144,19 +145,6 @@ pub(super) fn left_as_new(number: u64, verb: &str) -> String {
         return String::new();
     }
     format!(", {verb} {} that {} as new or newer", thousands(number), if number == 1 { "is" } else { "are" })
-}
-
-/// Says how much was not chosen.
-pub(in crate::commands) fn left_out(out: &mut impl Write, count: u64, patterns: &Patterns) -> io::Result<()> {
-    if patterns.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "{}", left_out_in_words(count, patterns))
-}
-
-/// As [`left_out`], as a sentence.
-pub(in crate::commands) fn left_out_in_words(count: u64, patterns: &Patterns) -> String {
-    format!("{} left out by {}", output::count(count, "entry", "entries"), patterns.named())
 }
 
 /// Counts what was restored, leaving out what there is none of.
