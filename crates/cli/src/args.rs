@@ -185,7 +185,8 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  kopia-rs restore latest restored\n  \
                             kopia-rs restore anna@laptop:/home/anna/photos photos --at 2026-03-02\n  \
                             kopia-rs restore c5b35e31/etc/fstab . --dry-run\n  \
-                            kopia-rs restore latest photos --include '*.jpg' --exclude /tmp/\n\n\
+                            kopia-rs restore latest photos --include '*.jpg' --exclude /tmp/\n  \
+                            kopia-rs restore /etc /home/anna/notes.txt rescued\n\n\
                             A restore that was interrupted goes on when the same command is run again. Signal USR1 shows \
                             how far it is.")]
     Restore(Box<Restore>),

@@ -3,46 +3,16 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::only::{Only, WHICH};
-use super::values::as_stored;
-use super::what::What;
-use crate::terminal::time::When;
+use super::what::Whats;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cat {
-    /// What to write: files, as `latest`, user@host:/path or a part of it, an id, each with /a/path/below.
-    #[arg(value_name = "WHAT", required = true, value_parser = as_stored())]
-    what: Vec<String>,
-    /// The newest snapshot made by then: 2026-03-02, "2026-03-02 10:30 Europe/Berlin", yesterday, 2w,
-    /// 3-days-ago; or the oldest.
-    #[arg(help_heading = WHICH, long, value_name = "TIME")]
-    at: Option<When>,
-    /// Also choose among unfinished snapshots.
-    #[arg(help_heading = WHICH, long)]
-    incomplete: bool,
     #[command(flatten)]
-    only: Only,
-    /// This version of each, as `log` counts them.
-    #[arg(long, value_name = "N", conflicts_with = "at", value_parser = clap::value_parser!(u32).range(1..))]
-    version: Option<u32>,
+    pub(crate) what: Whats,
     /// Write only these bytes of each file, as HTTP counts them: 0-99 are the first 100, 100- all after
     /// those, -100 the last 100.
     #[arg(long, value_name = "FIRST-LAST", allow_hyphen_values = true)]
     pub(crate) range: Option<ByteRange>,
-}
-
-impl Cat {
-    /// Returns the files, each as other commands take one.
-    pub(crate) fn each(&self) -> impl Iterator<Item = What> {
-        What {
-            at: self.at.clone(),
-            incomplete: self.incomplete,
-            only: self.only.clone(),
-            version: self.version,
-            ..What::default()
-        }
-        .each(&self.what)
-    }
 }
 
 /// Bytes of a file, whatever its length.

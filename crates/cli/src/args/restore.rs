@@ -9,7 +9,7 @@ use super::owners::Owners;
 use super::patterns::Patterns;
 use super::prices::Prices;
 use super::values::{about_existing, about_page_cache, about_sync, one_of};
-use super::what::What;
+use super::what::Whats;
 
 /// Headings in the help.
 const TARGET: &str = "What exists in TARGET";
@@ -17,16 +17,24 @@ const ERRORS: &str = "Errors";
 const ATTRIBUTES: &str = "Attributes";
 const SPEED: &str = "Speed, space and safety";
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Restore {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: Whats,
     #[command(flatten)]
     pub(crate) patterns: Patterns,
     /// Where to restore to: a folder's contents go into it; a file or link becomes it, or goes into it if it
-    /// is a folder or ends in /.
+    /// is a folder or ends in /. Of several WHAT each goes into it by the last name of its path.
     #[arg(value_name = "TARGET")]
     pub(crate) target: PathBuf,
+    /// Leave the first N names out of all paths below WHAT; what has no more than those falls away.
+    #[arg(
+        help_heading = TARGET,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+    )]
+    pub(crate) strip_components: Option<u32>,
     /// Show what would be written, kept and deleted, and what would fail; change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

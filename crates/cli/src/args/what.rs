@@ -31,6 +31,37 @@ impl What {
     }
 }
 
+/// Several things to read, and which of their snapshots.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Whats {
+    /// What to read: `latest`, user@host:/path or a part of it, an id, each with /a/path/below.
+    #[arg(value_name = "WHAT", required = true, value_parser = as_stored())]
+    what: Vec<String>,
+    /// The newest snapshot made by then: 2026-03-02, "2026-03-02 10:30 Europe/Berlin", yesterday, 2w,
+    /// 3-days-ago; or the oldest.
+    #[arg(help_heading = WHICH, long, value_name = "TIME")]
+    at: Option<When>,
+    /// Also choose among unfinished snapshots.
+    #[arg(help_heading = WHICH, long)]
+    incomplete: bool,
+    #[command(flatten)]
+    only: Only,
+    /// This version of each, as `log` counts them.
+    #[arg(long, value_name = "N", conflicts_with = "at", value_parser = clap::value_parser!(u32).range(1..))]
+    version: Option<u32>,
+}
+
+impl Whats {
+    /// Returns each as commands take one.
+    pub(crate) fn each(&self) -> impl Iterator<Item = What> {
+        let Self { what, at, incomplete, only, version } = self.clone();
+        What { what: String::new(), at, incomplete, only, version }
+            .each(&what)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}
+
 /// As [`What`], where a thing need not be named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OptionalWhat {

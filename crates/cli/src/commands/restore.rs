@@ -4,6 +4,7 @@ mod dry_run;
 pub(super) mod foresight;
 pub(super) mod result;
 mod room;
+mod several;
 pub(crate) mod target;
 
 use std::num::NonZeroUsize;
@@ -34,24 +35,54 @@ pub(crate) fn run(
     args: &args::Restore,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
-    let selection = session.select(&args.what)?;
-    target::refuse_archive(&selection.entry, &args.target)?;
-    let mut options = options(session, args, &selection)?;
-    options.chosen = session.chosen(&args.patterns, &[&selection.entry])?;
+    let selections: Vec<_> = args.what.each().map(|what| session.select(&what)).collect::<Result<_, _>>()?;
+    if let [selection] = &selections[..] {
+        target::refuse_archive(&selection.entry, &args.target)?;
+    }
+    let roots: Vec<_> = selections.iter().map(|selection| &selection.entry).collect();
+    let chosen = session.chosen(&args.patterns, &roots)?;
+    let with_options = |selection: Selection| {
+        let mut options = options(session, args, &selection)?;
+        options.chosen.clone_from(&chosen);
+        Ok((selection, options))
+    };
+    let selections = selections.into_iter().map(with_options).collect::<Result<_, Failure>>()?;
+    let parts = several::parts(session, args, selections)?;
     let directory = session.repository.store().directory();
-    let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
+    let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
+    let mut exit = Exit::Complete;
+    for several::Part { selection, target, name, options } in parts {
+        let args = args::Restore { target, ..args.clone() };
+        let report = match name {
+            Some(name) => report.as_ref().map(|report| report.below(&name)),
+            None => report.as_ref().map(Report::same),
+        };
+        let ended = run_one(session, &selection, &args, &options, report, interrupt)?;
+        exit = if exit == Exit::Complete { ended } else { exit };
+    }
+    Ok(exit)
+}
+
+/// Restores one thing to its own target.
+fn run_one(
+    session: &Session,
+    selection: &Selection,
+    args: &args::Restore,
+    options: &Options,
+    report: Option<Report>,
+    interrupt: &Arc<Interrupt>,
+) -> Result<Exit, Failure> {
     // It may read the directory, which a dry run is to count as well.
     let room = room::note(&selection.entry, args);
     if args.dry_run {
-        announce(session, &selection, "restoring", &args.target);
-        return dry_run::run(session, &selection, args, &options, report()?);
+        announce(session, selection, "restoring", &args.target);
+        return dry_run::run(session, selection, args, options, report);
     }
-    announce(session, &selection, "restoring", &args.target);
+    announce(session, selection, "restoring", &args.target);
     if let Some(note) = room {
         session.note(&note);
     }
-    let report = report()?;
-    if let Err(failure) = warm(session, &selection, args, &options, report.as_ref()) {
+    if let Err(failure) = warm(session, selection, args, options, report.as_ref()) {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);
     }
@@ -61,7 +92,7 @@ pub(crate) fn run(
     interrupt.will_ask();
     let start = Instant::now();
     let restored =
-        progress.watch(|| restore::restore_observed(&selection.entry, &args.target, &options, &progress));
+        progress.watch(|| restore::restore_observed(&selection.entry, &args.target, options, &progress));
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
@@ -90,7 +121,7 @@ pub(crate) fn run(
     let exit = conclude(session, &outcome, kinds, args);
     let written = if session.json {
         let requests = Requests::so_far(&session.repository, args.prices.as_ref());
-        output::json(&result::json(&selection, &args.target, &outcome, requests, seconds))
+        output::json(&result::json(selection, &args.target, &outcome, requests, seconds))
     } else {
         result::text(&outcome, args, seconds)
     };

@@ -4,12 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kopia_rs::restore::{Attribute, Problem, Reason, SystemError, is_outside};
 use kopia_rs::{BlobId, Defect};
 use rustix::io::Errno;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::wording::attributes;
 
@@ -139,7 +140,9 @@ pub(crate) struct ReportError(pub(crate) String);
 /// The file that all problems go to, one a line.
 pub(crate) struct Report {
     path: PathBuf,
-    file: Mutex<Inner>,
+    file: Arc<Mutex<Inner>>,
+    /// What comes before the paths of lines.
+    below: Option<String>,
 }
 
 struct Inner {
@@ -181,13 +184,24 @@ impl Report {
             file.set_len(0).map_err(refuse)?;
         }
         let inner = Inner { file: BufWriter::new(file), error: None };
-        Ok(Self { path: path.into(), file: Mutex::new(inner) })
+        Ok(Self { path: path.into(), file: Arc::new(Mutex::new(inner)), below: None })
+    }
+
+    /// Returns the same file once more.
+    pub(crate) fn same(&self) -> Self {
+        Self { path: self.path.clone(), file: self.file.clone(), below: None }
+    }
+
+    /// Returns the same file, for one of several restores: paths get this before them.
+    pub(crate) fn below(&self, folder: &str) -> Self {
+        Self { path: self.path.clone(), file: self.file.clone(), below: Some(folder.into()) }
     }
 
     /// Writes a line. The first error is kept until [`Self::finish`].
     pub(crate) fn push(&self, line: &impl Serialize) {
         let mut inner = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = serde_json::to_writer(&mut inner.file, line)
+        let written = self
+            .write(&mut inner.file, line)
             .map_err(io::Error::from)
             .and_then(|()| inner.file.write_all(b"\n"));
         if let Err(error) = written {
@@ -195,11 +209,20 @@ impl Report {
         }
     }
 
-    /// Closes the file; fails if a line could not be written.
+    fn write(&self, file: &mut BufWriter<File>, line: &impl Serialize) -> serde_json::Result<()> {
+        let Some(below) = &self.below else { return serde_json::to_writer(file, line) };
+        let mut line = serde_json::to_value(line)?;
+        if let Some(Value::String(path)) = line.get_mut("path") {
+            *path = if path.is_empty() { below.clone() } else { format!("{below}/{path}") };
+        }
+        serde_json::to_writer(file, &line)
+    }
+
+    /// Writes what is not written yet; fails if a line could not be written.
     pub(crate) fn finish(self) -> Result<(), ReportError> {
-        let mut inner = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let flushed = inner.file.flush();
-        inner.error.map_or(flushed, Err).map_err(|error| failure(&self.path, &error))
+        inner.error.take().map_or(flushed, Err).map_err(|error| failure(&self.path, &error))
     }
 }
 

@@ -34,6 +34,7 @@ mod restoring;
 mod rooms;
 mod secrets;
 mod selecting;
+mod several;
 mod slashes;
 mod stopping;
 mod stores;

@@ -91,8 +91,9 @@ impl Rules {
         &self.rules[..self.includes]
     }
 
-    /// Returns a number that stands for the rules, the same on every machine and in every build: FNV-1a.
-    pub(super) fn digest(&self) -> u64 {
+    /// Returns a number that stands for the rules and the path where they begin, the same on every machine and
+    /// in every build: FNV-1a.
+    pub(super) fn digest(&self, path: &str) -> u64 {
         let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         let mut hash = step(0xcbf2_9ce4_8422_2325, u8::from(self.takes_all()));
         for (index, rule) in self.rules.iter().enumerate() {
@@ -100,6 +101,6 @@ impl Rules {
             // No UTF-8 has this byte.
             hash = rule.text().bytes().chain([0xff]).fold(hash, step);
         }
-        hash
+        path.bytes().fold(hash, step)
     }
 }

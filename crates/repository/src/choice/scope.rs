@@ -11,7 +11,19 @@ use crate::Entry;
 ///
 /// Two are equal if their patterns are.
 #[derive(Debug, Clone)]
-pub struct Chosen(pub(super) Arc<Inner>);
+pub struct Chosen {
+    inner: Arc<Inner>,
+    /// Where it begins, unless in the roots that it was made among.
+    start: Option<Arc<Start>>,
+}
+
+/// A directory below one of the roots.
+#[derive(Debug)]
+struct Start {
+    scope: Scope,
+    /// The way from the root to it.
+    path: String,
+}
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -38,41 +50,67 @@ pub struct Scope {
 
 impl PartialEq for Chosen {
     fn eq(&self, other: &Self) -> bool {
-        self.0.rules == other.0.rules
+        let path = |chosen: &Self| chosen.start.as_ref().map(|start| start.path.clone());
+        self.inner.rules == other.inner.rules && path(self) == path(other)
     }
 }
 
 impl Eq for Chosen {}
 
 impl Chosen {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner), start: None }
+    }
+
+    /// Returns what is taken of a directory below a root, as a choice of its own; nothing if it is not taken
+    /// itself, nor anything in it.
+    pub fn below(&self, root: &Entry, path: &str) -> Option<Self> {
+        let mut scope = self.root(root);
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            scope = self.take(&scope, name, true)?;
+        }
+        let above = self.start.as_ref().map(|start| format!("{}/", start.path)).unwrap_or_default();
+        let start = Start { scope, path: format!("{above}{path}") };
+        Some(Self { inner: self.inner.clone(), start: Some(Arc::new(start)) })
+    }
+
+    /// Returns whether a file or link of this name is taken in a root.
+    pub fn takes_file(&self, root: &Entry, name: &str) -> bool {
+        self.take(&self.root(root), name, false).is_some()
+    }
+
     /// Returns the patterns of what is taken that match nothing, as they were written.
     ///
     /// One is not listed if directories that another one takes, and that were not read therefore, may have
     /// what it matches.
     pub fn unmatched(&self) -> &[String] {
-        &self.0.unmatched
+        &self.inner.unmatched
     }
 
     /// Returns whether nothing is taken.
     pub(super) fn is_nothing(&self) -> bool {
-        self.0.is_nothing
+        self.inner.is_nothing
     }
 
-    /// Returns a number that stands for the patterns, the same on every machine.
+    /// Returns a number that stands for the patterns and where they begin, the same on every machine.
     pub fn digest(&self) -> u64 {
-        self.0.rules.digest()
+        let path = self.start.as_ref().map(|start| &*start.path).unwrap_or_default();
+        self.inner.rules.digest(path)
     }
 
     /// Returns where patterns begin in a root.
     pub(crate) fn root(&self, root: &Entry) -> Scope {
-        let path = self.0.hasher.hash_one(root.object());
-        Scope { is_within: self.0.rules.takes_all(), path, live: Some(self.0.rules.root()) }
+        if let Some(start) = &self.start {
+            return start.scope.clone();
+        }
+        let path = self.inner.hasher.hash_one(root.object());
+        Scope { is_within: self.inner.rules.takes_all(), path, live: Some(self.inner.rules.root()) }
     }
 
     /// Returns whether something in a directory is taken, whether or not the snapshot has it: if so, where
     /// patterns have got to below it.
     pub fn take(&self, directory: &Scope, name: &str, is_directory: bool) -> Option<Scope> {
-        let rules = &self.0.rules;
+        let rules = &self.inner.rules;
         let live = directory.live.as_deref().unwrap_or_default();
         let mut below = Vec::new();
         let said = rules.say(live, name, is_directory, &mut below, |_| ());
@@ -83,11 +121,11 @@ impl Chosen {
         if !is_directory {
             return Some(Scope::default());
         }
-        let path = self.0.hasher.hash_one((directory.path, name));
+        let path = self.inner.hasher.hash_one((directory.path, name));
         if is_within {
             below.retain(|live| rules.excludes(*live));
         } else if !rules.may_include(&below)
-            || self.0.on_the_way.as_ref().is_some_and(|known| !known.contains(&path))
+            || self.inner.on_the_way.as_ref().is_some_and(|known| !known.contains(&path))
         {
             return None;
         }

@@ -22,7 +22,7 @@ pub(super) fn run(rules: Arc<Rules>, roots: &[&Entry]) -> Chosen {
     let hasher = RandomState::new();
     let chosen = |on_the_way, unmatched, is_nothing| {
         let (rules, hasher) = (rules.clone(), hasher.clone());
-        Chosen(Arc::new(Inner { rules, hasher, on_the_way, unmatched, is_nothing }))
+        Chosen::new(Inner { rules, hasher, on_the_way, unmatched, is_nothing })
     };
     let directories: Vec<_> = roots.iter().filter(|root| root.kind() == EntryKind::Directory).collect();
     let (false, Some(first)) = (rules.takes_all(), directories.first()) else {

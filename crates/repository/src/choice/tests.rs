@@ -17,7 +17,7 @@ fn begin(choice: &Choice) -> (Chosen, Scope) {
     let (is_within, live) = (rules.takes_all(), Some(rules.root()));
     let (on_the_way, unmatched) = (None, Vec::new());
     let inner = Inner { rules, hasher: RandomState::new(), on_the_way, unmatched, is_nothing: false };
-    (Chosen(Arc::new(inner)), Scope { is_within, live, ..Scope::default() })
+    (Chosen::new(inner), Scope { is_within, live, ..Scope::default() })
 }
 
 /// Returns what is taken of a path, which ends in `/` if it is a directory's.
