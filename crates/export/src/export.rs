@@ -10,6 +10,7 @@ use kopia_repository::object::Extents;
 
 use crate::archive::Archive;
 use crate::compress::{Codec, Compressed, Pool};
+use crate::root::Root;
 use crate::shared::{Shared, StopOnPanic};
 use crate::tar::Tar;
 use crate::write::Writer;
@@ -26,9 +27,41 @@ use crate::{Error, Format, Observer, Options, Outcome, Result, plan, work};
 /// [`Error`] if nothing could be read, if `out` fails, or if the observer stops it: what was written by then
 /// is no whole archive. What concerns single entries is in the outcome's problems.
 pub fn export(entry: &Entry, out: impl Write, options: &Options, observer: &dyn Observer) -> Result<Outcome> {
-    readable(entry)?;
+    export_roots(&Root::new(entry, options), &[], out, options, observer)
+}
+
+/// Writes several entries of one repository, and all below each, as one archive, one after the other.
+///
+/// Their paths are taken as they are: whoever calls sees to it that none has what another one has. Without any
+/// the archive is empty. Otherwise as [`export`].
+///
+/// # Errors
+/// As for [`export`]; all entries are read before anything is written.
+pub fn export_all(
+    roots: &[Root],
+    out: impl Write,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let Some((first, others)) = roots.split_first() else {
+        outcome.archive_bytes = archive(out, options)?.finish().map_err(|source| Error::Output { source })?;
+        return Ok(outcome);
+    };
+    export_roots(first, others, out, options, observer)
+}
+
+fn export_roots(
+    first: &Root,
+    others: &[Root],
+    out: impl Write,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    readable(&first.entry)?;
+    others.iter().try_for_each(|root| readable(&root.entry))?;
     let archive = archive(out, options)?;
-    let shared = Shared::new(entry.repository(), options, observer);
+    let shared = Shared::new(first.entry.repository(), options, observer);
     std::thread::scope(|scope| {
         let _guard = StopOnPanic(&shared);
         // Workers come first: where threads are few, they are what is needed.
@@ -46,7 +79,7 @@ pub fn export(entry: &Entry, out: impl Write, options: &Options, observer: &dyn 
             }
         }
         let (sender, batches) = mpsc::channel();
-        let plan = || plan::run(&shared, entry, name(entry), sender);
+        let plan = || plan::run(&shared, first, others, sender);
         if let Err(source) = Builder::new().spawn_scoped(scope, plan) {
             shared.stop();
             return Err(Error::Threads { source });
@@ -72,13 +105,6 @@ fn archive<'w>(out: impl Write + 'w, options: &Options) -> Result<Box<dyn Archiv
         }
         Format::TarZst => Box::new(Tar::through(compressed(Codec::zstd(options.level)?, out)?)),
     })
-}
-
-/// Returns what a file or link is called in the archive. The name of a snapshot's root is a label, and may be
-/// anything; an object that is named by its id has none.
-fn name(entry: &Entry) -> &str {
-    let name = entry.name().rsplit('/').next().unwrap_or_default();
-    if matches!(name, "" | "." | "..") || name.contains('\0') { "file" } else { name }
 }
 
 /// Reads the root before anything is written: of a root that is gone there is nothing to export.

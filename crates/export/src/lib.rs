@@ -24,6 +24,8 @@
 //! wait in memory for that: all its contents are read twice, first to see that they can be had. Should one
 //! vanish between the two, the rest of the file is written, with zeros in its place, and named.
 //!
+//! Several things go into one archive by [`export_all`], each below a path of its own.
+//!
 //! Entries come in the order of the snapshot, each directory before what lies in it, and all of a directory
 //! together, so `tar` can set the times of directories as it goes.
 //!
@@ -43,6 +45,7 @@ mod observer;
 mod options;
 mod outcome;
 mod plan;
+mod root;
 mod shared;
 mod tar;
 mod work;
@@ -50,7 +53,8 @@ mod write;
 mod zip;
 
 pub use error::{Error, Result};
-pub use export::export;
+pub use export::{export, export_all};
 pub use observer::Observer;
 pub use options::{Format, Options};
 pub use outcome::{FoundStub, Outcome, Problem};
+pub use root::Root;

@@ -17,6 +17,7 @@ use kopia_repository::{Defect, Entry, Error, Trail};
 
 use crate::Problem;
 use crate::batch::{Attributes, Batch, Checked, Item, Meta};
+use crate::root::Root;
 use crate::shared::{Shared, StopOnPanic};
 
 /// When a batch is handed out: entries, and contents. Where each read takes long, more of them are read
@@ -32,25 +33,21 @@ pub(crate) struct Planner<'s, 'a> {
     shared: &'s Shared<'a>,
     batches: Sender<Arc<Batch>>,
     batch: Batch,
+    /// What is being planned.
+    root: &'s Root,
+    /// Below the root.
     path: CurrentPath,
 }
 
-/// Plans everything below a root, or a root that is no directory, under this name.
-pub(crate) fn run(shared: &Shared<'_>, root: &Entry, name: &str, batches: Sender<Arc<Batch>>) {
+/// Plans some roots, each with everything below it.
+pub(crate) fn run(shared: &Shared<'_>, first: &Root, others: &[Root], batches: Sender<Arc<Batch>>) {
     let _guard = StopOnPanic(shared);
-    let mut planner = Planner { shared, batches, batch: Batch::default(), path: CurrentPath::default() };
-    match root.kind() {
-        EntryKind::File | EntryKind::Symlink => planner.leaf_at(name.into(), root),
-        EntryKind::Directory => {
-            let options = shared.options;
-            let attributes = options.root_attributes.then(|| Attributes::of(root, &options.owners));
-            let walk = Walk::new(shared.repository)
-                .order(Order::DepthFirst)
-                .read_ahead()
-                .max_depth(shared.options.max_depth)
-                .choosing(&shared.options.chosen);
-            let _ = walk.run([(root, attributes)], &mut planner);
-        }
+    let (batch, path) = (Batch::default(), CurrentPath::default());
+    let mut planner = Planner { shared, batches, batch, root: first, path };
+    planner.plan();
+    for root in others {
+        planner.root = root;
+        planner.plan();
     }
     planner.hand_out();
     shared.fetcher.close();
@@ -65,14 +62,14 @@ impl Visitor for Planner<'_, '_> {
     fn enter(&mut self, directory: &mut Walked<Option<Attributes>>) -> ControlFlow<()> {
         self.path.enter(&directory.trail);
         if let Some(attributes) = directory.attached {
-            let path = self.path.path_of("").into();
+            let path = self.path_of("").into();
             self.add(Item::Directory(Meta { path, attributes, size: 0 }));
         }
         self.unless_stopped()
     }
 
     fn leaf(&mut self, _: &mut Walked<Option<Attributes>>, entry: Entry) -> ControlFlow<()> {
-        self.leaf_at(self.path.path_of(entry.name()), &entry);
+        self.leaf_at(self.path_of(entry.name()), &entry);
         self.unless_stopped()
     }
 
@@ -84,10 +81,10 @@ impl Visitor for Planner<'_, '_> {
     ) -> ControlFlow<(), Option<Option<Attributes>>> {
         self.unless_stopped()?;
         if let Err(defect) = way {
-            self.problem_at(self.path.path_of(entry.name()), defect, entry.entries_below());
+            self.problem_at(self.path_of(entry.name()), defect, entry.entries_below());
             return ControlFlow::Continue(None);
         }
-        ControlFlow::Continue(Some(Some(Attributes::of(entry, &self.shared.options.owners))))
+        ControlFlow::Continue(Some(Some(Attributes::of(entry, &self.root.owners))))
     }
 
     fn left_out(&mut self, _: &mut Walked<Option<Attributes>>, _: &str, entry: Option<&Entry>) {
@@ -97,12 +94,12 @@ impl Visitor for Planner<'_, '_> {
     fn problem(&mut self, _: &mut Walked<Option<Attributes>>, skipped: Skipped) -> ControlFlow<()> {
         match skipped {
             Skipped::Refused(refused) => {
-                self.problem_at(self.path.path_of(&refused.name), Defect::from(refused), 0);
+                self.problem_at(self.path_of(&refused.name), Defect::from(refused), 0);
             }
             // Names are folded in no archive.
             Skipped::Clash(_) => {}
             Skipped::NotMerged { name, defect, .. } => {
-                self.problem_at(self.path.path_of(&name), defect, 0);
+                self.problem_at(self.path_of(&name), defect, 0);
             }
         }
         self.unless_stopped()
@@ -114,13 +111,39 @@ impl Visitor for Planner<'_, '_> {
         read: Result<Option<Summary>, Error>,
     ) -> ControlFlow<()> {
         if let Err(error) = read {
-            self.problem_at(self.path.path_of(""), Defect::from(error), 0);
+            self.problem_at(self.path_of(""), Defect::from(error), 0);
         }
         self.unless_stopped()
     }
 }
 
 impl Planner<'_, '_> {
+    /// Plans the root.
+    fn plan(&mut self) {
+        if self.shared.is_stopped() {
+            return;
+        }
+        self.path = CurrentPath::default();
+        let Root { entry, attributes, owners, chosen, .. } = self.root;
+        match entry.kind() {
+            EntryKind::File | EntryKind::Symlink => self.leaf_at(self.root.path_of_leaf(), entry),
+            EntryKind::Directory => {
+                let attributes = attributes.then(|| Attributes::of(entry, owners));
+                let walk = Walk::new(self.shared.repository)
+                    .order(Order::DepthFirst)
+                    .read_ahead()
+                    .max_depth(self.shared.options.max_depth)
+                    .choosing(chosen);
+                let _ = walk.run([(entry, attributes)], self);
+            }
+        }
+    }
+
+    /// Returns the path of an entry in the directory that is being planned, or its own for an empty name.
+    fn path_of(&self, name: &str) -> String {
+        self.root.path_of(self.path.path_of(name))
+    }
+
     fn unless_stopped(&self) -> ControlFlow<()> {
         if self.shared.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -154,7 +177,7 @@ impl Planner<'_, '_> {
         if let Some(stub) = entry.stub() {
             self.batch.items.push(Item::Stub(path.clone().into(), stub));
         }
-        let attributes = Attributes::of(entry, &self.shared.options.owners);
+        let attributes = Attributes::of(entry, &self.root.owners);
         let meta = Meta { path: path.into(), attributes, size };
         let is_symlink = entry.kind() == EntryKind::Symlink;
         if size == 0 && !is_symlink && repository.object_is_empty(object) {

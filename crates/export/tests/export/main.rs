@@ -8,3 +8,4 @@ mod ends;
 mod golden;
 mod random;
 mod readers;
+mod several;
