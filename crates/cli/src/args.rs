@@ -11,6 +11,7 @@ mod ls;
 mod only;
 mod owners;
 mod patterns;
+mod places;
 mod prices;
 mod restore;
 mod store;
@@ -20,7 +21,8 @@ mod what;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use kopia_rs::OpenOptions;
 use kopia_rs::storage::IoMode;
 use kopia_rs::verify::Shard;
@@ -40,7 +42,7 @@ pub(crate) use restore::Restore;
 use store::Stores;
 pub(crate) use store::help as option_help;
 use values::{about_io, as_stored, one_of, percent};
-pub(crate) use what::{OptionalWhat, What};
+pub(crate) use what::{OptionalWhat, OptionalWhats, What};
 
 /// Restores snapshots of Kopia repositories without kopia.
 #[derive(Debug, Parser)]
@@ -74,6 +76,22 @@ pub(crate) struct Args {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Args {
+    /// Parses a command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that it asks for.
+    pub(crate) fn parse_line(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp => {
+                let shown = places::show(Self::command()).try_get_matches_from(arguments);
+                shown.err().filter(|shown| shown.kind() == ErrorKind::DisplayHelp).unwrap_or(error)
+            }
+            _ => error,
+        })
+    }
 }
 
 /// What every command takes.
@@ -194,7 +212,8 @@ pub(crate) enum Command {
     #[cfg(feature = "export")]
     #[command(after_help = "Examples:\n  kopia-rs export latest backup.tar.zst\n  \
                             kopia-rs export anna@laptop:/home/anna/photos photos.tar\n  \
-                            kopia-rs export c5b35e31/etc | ssh host tar -xpC /restored\n\n\
+                            kopia-rs export c5b35e31/etc | ssh host tar -xpC /restored\n  \
+                            kopia-rs export /etc /home/anna/notes.txt some.tar.gz\n\n\
                             A file that is damaged in the repository is left out and named, and the exit status is 3; \
                             the archive is whole in any case.")]
     Export(Export),
@@ -268,7 +287,7 @@ pub(crate) struct Doctor {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
     #[command(flatten)]
-    pub(crate) what: OptionalWhat,
+    pub(crate) what: OptionalWhats,
     #[command(flatten)]
     pub(crate) patterns: Patterns,
     /// Read only part I, counted from 0, of N equal parts of the packs; all N together are everything.
@@ -286,8 +305,25 @@ pub(crate) struct Verify {
 mod tests {
     use clap::CommandFactory;
 
+    use super::Args;
+
     #[test]
     fn definitions_are_sound() {
-        super::Args::command().debug_assert();
+        Args::command().debug_assert();
+        super::places::show(Args::command()).debug_assert();
+    }
+
+    #[test]
+    fn help_shows_where_things_go() {
+        for line in ["restore --help", "restore -h", "help restore", "restore a --dry-run b t --help"] {
+            let arguments: Vec<_> =
+                std::iter::once("kopia-rs").chain(line.split(' ')).map(Into::into).collect();
+            let help = Args::parse_line(&arguments).unwrap_err().to_string();
+            assert!(
+                help.contains("Usage: kopia-rs restore [OPTIONS] <WHAT>... <TARGET>\n"),
+                "{line}: {help}"
+            );
+            assert!(help.contains("\n  <WHAT>") && help.contains("\n  <TARGET>"), "{line}: {help}");
+        }
     }
 }

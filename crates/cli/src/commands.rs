@@ -10,6 +10,7 @@ mod entries;
 mod export;
 mod ls;
 pub(crate) mod restore;
+mod several;
 mod snapshots;
 mod status;
 mod verify;
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         }
         Command::Cat(args) => with(&|session| cat::run(session, args)),
         Command::Restore(args) => {
-            restore::target::refuse_stream(&args.target)?;
+            restore::target::refuse_stream(&args.places.target)?;
             with(&|session| restore::run(session, args, interrupt))
         }
         #[cfg(feature = "export")]

@@ -25,8 +25,6 @@ mod wording;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use terminal::password;
 use terminal::signals::Interrupt;
 
@@ -34,7 +32,7 @@ fn main() -> ExitCode {
     let name = std::env::args_os().next();
     let arguments = mover::called_with(std::env::args_os());
     process::end_at_panic(if mover::is_called(&arguments) { "ERROR:" } else { "error:" });
-    let args = match args::Args::try_parse_from(&arguments) {
+    let args = match args::Args::parse_line(&arguments) {
         Ok(args) => args,
         Err(error) if mover::is_called(&arguments) && error.use_stderr() => {
             return ExitCode::from(mover::wrong_usage(&error));

@@ -358,7 +358,8 @@ pub mod usage {
     pub use kopia_repository::usage::*;
 }
 
-/// Proving what can be restored: [`Repository::verify`] and [`Repository::verify_entry`].
+/// Proving what can be restored: [`Repository::verify`], [`Repository::verify_entry`] and, for several entries at
+/// once, [`Repository::verify_entries`].
 pub mod verify {
     pub use kopia_repository::Shard;
     pub use kopia_repository::verify::*;

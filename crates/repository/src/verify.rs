@@ -45,8 +45,27 @@ pub struct Options {
     /// each time, such as a random one, or some packs are never read.
     pub start: f64,
     /// What is verified of a directory, and the contents that it needs; everything by default. It must have
-    /// been made among the entries that are verified, and is for [`Repository::verify_entry`] alone.
+    /// been made among the entries that are verified, and is for [`Repository::verify_entry`] and
+    /// [`Repository::verify_entries`] alone.
     pub chosen: Option<Chosen>,
+}
+
+/// One of several entries that are verified together, for [`Repository::verify_entries`].
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The snapshot that it belongs to, if it does, for the report.
+    pub snapshot: Option<Snapshot>,
+    /// The entry, with all below it.
+    pub entry: Entry,
+    /// What its paths begin with in the report, such as its own path below the root; empty for nothing.
+    pub path: String,
+}
+
+impl Subject {
+    /// Verifies an entry with paths that begin at it.
+    fn new(snapshot: Option<&Snapshot>, entry: &Entry) -> Self {
+        Self { snapshot: snapshot.cloned(), entry: entry.clone(), path: String::new() }
+    }
 }
 
 /// Is told what happens, from many threads at once.
@@ -190,7 +209,7 @@ impl Repository {
         let (mut roots, mut rootless) = (Vec::new(), Vec::new());
         for snapshot in snapshots.iter().filter(|snapshot| !snapshot.is_deleted()) {
             match snapshot.root() {
-                Ok(root) => roots.push((Some(snapshot.clone()), root)),
+                Ok(root) => roots.push(Subject::new(Some(snapshot), &root)),
                 Err(error) => rootless.push(AffectedEntry {
                     snapshot: Some(snapshot.clone()),
                     path: String::new(),
@@ -221,47 +240,60 @@ impl Repository {
         options: &Options,
         observer: &dyn Observer,
     ) -> Result<Report> {
+        self.verify_entries(&[Subject::new(snapshot, entry)], options, observer)
+    }
+
+    /// Verifies several entries, all below them, and the contents that they need, each content once.
+    ///
+    /// # Errors
+    /// As for [`Repository::verify_entry`].
+    pub fn verify_entries(
+        &self,
+        subjects: &[Subject],
+        options: &Options,
+        observer: &dyn Observer,
+    ) -> Result<Report> {
         self.indexes()?;
-        let roots = [(snapshot.cloned(), entry.clone())];
-        Ok(verify(self, (&roots, Vec::new()), Some(HashSet::new()), options, observer))
+        Ok(verify(self, (subjects, Vec::new()), Some(HashSet::new()), options, observer))
     }
 
     /// Finds the packs that verifying would read and that have to be fetched from an archive: those of
     /// directories, which are walked in every part, and when there are none, those of the part itself.
     ///
-    /// Without an entry, everything is to be verified. The directories of an entry are walked to find out.
+    /// Without entries, everything is to be verified. The directories of entries are walked to find out.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn cold_to_verify(&self, entry: Option<&Entry>, options: &Options) -> Result<ColdBlobs> {
+    pub fn cold_to_verify(&self, entries: &[&Entry], options: &Options) -> Result<ColdBlobs> {
         let directories = self.cold_metadata(&[])?;
         if self.store().cold().is_none() || !directories.is_empty() {
             return Ok(directories);
         }
-        let needed = entry.and_then(|entry| {
+        let survey = |entries: &[&Entry]| {
             let mut survey = Survey::new(self, Some(HashSet::new()));
-            survey.run([entry].into_iter(), options.chosen.as_ref());
+            survey.run(entries.iter().copied(), options.chosen.as_ref());
             survey.needed
-        });
+        };
+        let needed = if entries.is_empty() { None } else { survey(entries) };
         let listed = self.contents().listed();
         let chosen = contents::choose(self, &listed, needed.as_ref(), options);
         self.cold_among(&chosen.packs, None)
     }
 }
 
-/// Verifies what lies below some roots, and the contents that they need.
+/// Verifies some entries and what lies below them, and the contents that they need.
 ///
 /// Without a set for what is needed, all contents are verified. `lost` are entries that are lost anyway.
 fn verify(
     repository: &Repository,
-    (roots, lost): (&[(Option<Snapshot>, Entry)], Vec<AffectedEntry>),
+    (subjects, lost): (&[Subject], Vec<AffectedEntry>),
     needed: Option<HashSet<ContentId>>,
     options: &Options,
     observer: &dyn Observer,
 ) -> Report {
     let mut survey = Survey::new(repository, needed);
     let chosen = options.chosen.as_ref();
-    survey.run(roots.iter().map(|(_, root)| root), chosen);
+    survey.run(subjects.iter().map(|subject| &subject.entry), chosen);
     let mut report = Report { directories: survey.directories, files: survey.files, ..Report::default() };
     report.left_out = survey.left_out;
     report.stub_count = survey.stub_count;
@@ -278,7 +310,7 @@ fn verify(
     };
     lost.into_iter().for_each(&mut tell);
     if !damaged.is_empty() || survey.any_suspect {
-        affected::list(repository, roots, chosen, &damaged, &survey.suspects, &mut tell);
+        affected::list(repository, subjects, chosen, &damaged, &survey.suspects, &mut tell);
     }
     report
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use kopia_codec::key::Password;
 use kopia_format::BlobId;
-use kopia_repository::Repository;
-use kopia_repository::Shard;
-use kopia_repository::verify::{Coverage, Options, Part};
+use kopia_repository::verify::{Coverage, Options, Part, Subject};
+use kopia_repository::{Repository, Shard, Snapshot};
 use kopia_storage::MemoryStore;
 use kopia_storage::testing::CountingStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
@@ -189,6 +188,37 @@ fn one_entry_is_verified_by_itself() {
         assert_eq!(whole.is_sound(), !has_a);
         assert_eq!(affected(&whole), if has_a { vec!["a"] } else { vec![] });
     }
+}
+
+#[test]
+fn several_entries_are_verified_together_each_content_once() {
+    let store = blobs();
+    store.remove(&pack_of(&store, b"only in the first"));
+    let store = Arc::new(CountingStore::new(store));
+    let repository = Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
+    let snapshots = repository.snapshots().unwrap();
+    let subject = |snapshot: &Snapshot, path: &str| Subject {
+        snapshot: Some(snapshot.clone()),
+        entry: snapshot.root().unwrap().at(path).unwrap(),
+        path: path.into(),
+    };
+    let subjects: Vec<_> = snapshots
+        .iter()
+        .flat_map(|snapshot| {
+            let extra = if snapshot.root().unwrap().at("a").is_ok() { "a" } else { "b" };
+            [subject(snapshot, "same"), subject(snapshot, extra)]
+        })
+        .collect();
+    store.take();
+    let report = repository.verify_entries(&subjects, &Options::default(), &()).unwrap();
+    // The folder and its five files, `a`, and the five pieces of `b` with their list.
+    assert_eq!(report.contents, Coverage { verified: 13, of: 13 });
+    assert_eq!((affected(&report), report.affected_count), (vec!["a".to_owned()], 1));
+    // In a folder, the path is that below the root of the snapshot.
+    let snapshot = snapshots.iter().find(|snapshot| snapshot.root().unwrap().at("a").is_ok()).unwrap();
+    let root = Subject { path: "in/a folder".into(), ..subject(snapshot, "") };
+    let report = repository.verify_entries(&[root], &Options::default(), &()).unwrap();
+    assert_eq!(affected(&report), ["in/a folder/a"]);
 }
 
 #[test]

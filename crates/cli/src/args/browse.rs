@@ -17,7 +17,7 @@ pub(crate) use log::Log;
 use super::only::{Only, WHICH};
 use super::patterns::Patterns;
 use super::values::as_stored;
-use super::what::What;
+use super::what::{What, Whats};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Browse {

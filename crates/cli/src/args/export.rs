@@ -6,8 +6,9 @@ use kopia_rs::export::{Format, Options};
 
 use super::owners::Owners;
 use super::patterns::Patterns;
+use super::places::IntoFile;
 use super::values::one_of;
-use super::what::What;
+use super::what::{What, Which};
 
 /// Headings in the help.
 const ERRORS: &str = "Errors";
@@ -16,12 +17,15 @@ const SPEED: &str = "Speed and space";
 #[derive(Debug, clap::Args)]
 pub(crate) struct Export {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) places: IntoFile,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     pub(crate) patterns: Patterns,
-    /// Where to write the archive to: a file, or - for standard output, as without it.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    /// Leave the first N names out of all paths below WHAT, as tar does; what has no more than those falls
+    /// away.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) strip_components: Option<u32>,
     /// What to write; by default what the name of FILE ends in, and tar to standard output.
     #[arg(long, value_name = "FORMAT", value_parser = one_of(&Format::NAMES, about_format))]
     pub(crate) format: Option<Format>,
@@ -89,6 +93,13 @@ pub(crate) struct Export {
     /// Compare every content with its hash; the encryption authenticates it in any case.
     #[arg(help_heading = SPEED, hide_short_help = true, long)]
     pub(crate) verify_hashes: bool,
+}
+
+impl Export {
+    /// Returns each thing to export as commands take one.
+    pub(crate) fn each(&self) -> Vec<What> {
+        self.which.each(&self.places.what)
+    }
 }
 
 fn about_format(format: &Format) -> &'static str {

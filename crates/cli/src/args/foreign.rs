@@ -98,7 +98,7 @@ const OPTIONS: &[Answer] = &[
         "name a source, user@host:/path, or as the repository a place: --repository sftp://user@host/path",
     ),
     (&["--tags"], "that is --tag KEY=VALUE"),
-    (&["--target", "-t"], "the target is the second argument: restore WHAT TARGET"),
+    (&["--target", "-t"], "the target is the last argument: restore WHAT TARGET"),
 ];
 
 /// Shows an error of the command line, with what to use instead of a word that other programs have, and

@@ -3,12 +3,12 @@
 use clap::ValueEnum;
 
 use super::patterns::Patterns;
-use super::what::What;
+use super::what::Whats;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ls {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: Whats,
     #[command(flatten)]
     pub(crate) patterns: Patterns,
     /// Show mode, numbers of owner and group, size and time.

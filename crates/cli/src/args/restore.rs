@@ -7,9 +7,10 @@ use kopia_rs::restore::{self, Existing, PageCache};
 
 use super::owners::Owners;
 use super::patterns::Patterns;
+use super::places::IntoTarget;
 use super::prices::Prices;
 use super::values::{about_existing, about_page_cache, about_sync, one_of};
-use super::what::Whats;
+use super::what::{What, Which};
 
 /// Headings in the help.
 const TARGET: &str = "What exists in TARGET";
@@ -20,14 +21,13 @@ const SPEED: &str = "Speed, space and safety";
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Restore {
     #[command(flatten)]
-    pub(crate) what: Whats,
+    pub(crate) places: IntoTarget,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     pub(crate) patterns: Patterns,
-    /// Where to restore to: a folder's contents go into it; a file or link becomes it, or goes into it if it
-    /// is a folder or ends in /. Of several WHAT each goes into it by the last name of its path.
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: PathBuf,
-    /// Leave the first N names out of all paths below WHAT; what has no more than those falls away.
+    /// Leave the first N names out of all paths below WHAT, as tar does; what has no more than those falls
+    /// away.
     #[arg(
         help_heading = TARGET,
         long,
@@ -177,4 +177,11 @@ pub(crate) struct Restore {
     /// that could not be set, too.
     #[arg(help_heading = ERRORS, long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+impl Restore {
+    /// Returns each thing to restore as commands take one.
+    pub(crate) fn each(&self) -> Vec<What> {
+        self.which.each(&self.places.what)
+    }
 }

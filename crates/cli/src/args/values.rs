@@ -7,12 +7,13 @@ use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, Ty
 use kopia_rs::restore::{self, Existing, PageCache};
 use kopia_rs::storage::{IoMode, ThawSpeed};
 
-/// Takes a name as kopia stores it: with U+FFFD for each byte that is not UTF-8.
+/// Takes a name as [`stored`] does.
 pub(super) fn as_stored() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|text| stored(&text.into_vec()))
 }
 
-fn stored(bytes: &[u8]) -> String {
+/// Writes a name as kopia stores it: with U+FFFD for each byte that is not UTF-8.
+pub(super) fn stored(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -31,12 +31,9 @@ impl What {
     }
 }
 
-/// Several things to read, and which of their snapshots.
+/// Which of their snapshots are meant, of one or several things to read.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct Whats {
-    /// What to read: `latest`, user@host:/path or a part of it, an id, each with /a/path/below.
-    #[arg(value_name = "WHAT", required = true, value_parser = as_stored())]
-    what: Vec<String>,
+pub(crate) struct Which {
     /// The newest snapshot made by then: 2026-03-02, "2026-03-02 10:30 Europe/Berlin", yesterday, 2w,
     /// 3-days-ago; or the oldest.
     #[arg(help_heading = WHICH, long, value_name = "TIME")]
@@ -51,14 +48,28 @@ pub(crate) struct Whats {
     version: Option<u32>,
 }
 
+impl Which {
+    /// Returns each thing as commands take one.
+    pub(super) fn each(&self, names: &[String]) -> Vec<What> {
+        let Self { at, incomplete, only, version } = self.clone();
+        What { what: String::new(), at, incomplete, only, version }.each(names).collect()
+    }
+}
+
+/// Several things to read, and which of their snapshots.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Whats {
+    /// What to read: `latest`, user@host:/path or a part of it, an id, each with /a/path/below.
+    #[arg(value_name = "WHAT", required = true, value_parser = as_stored())]
+    what: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
 impl Whats {
     /// Returns each as commands take one.
-    pub(crate) fn each(&self) -> impl Iterator<Item = What> {
-        let Self { what, at, incomplete, only, version } = self.clone();
-        What { what: String::new(), at, incomplete, only, version }
-            .each(&what)
-            .collect::<Vec<_>>()
-            .into_iter()
+    pub(crate) fn each(&self) -> Vec<What> {
+        self.which.each(&self.what)
     }
 }
 
@@ -82,5 +93,28 @@ impl OptionalWhat {
     pub(crate) fn get(&self) -> Option<What> {
         let what = self.what.clone()?;
         Some(What { what, at: self.at.clone(), incomplete: self.incomplete, ..What::default() })
+    }
+}
+
+/// As [`Whats`], where nothing need be named.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OptionalWhats {
+    /// What to look at: `latest`, user@host:/path or a part of it, an id, each with /a/path/below. Without it,
+    /// the whole repository.
+    #[arg(value_name = "WHAT", value_parser = as_stored())]
+    what: Vec<String>,
+    /// The newest snapshot made by then.
+    #[arg(help_heading = WHICH, long, value_name = "TIME", requires = "what")]
+    at: Option<When>,
+    /// Also choose among unfinished snapshots.
+    #[arg(help_heading = WHICH, long, requires = "what")]
+    incomplete: bool,
+}
+
+impl OptionalWhats {
+    /// Returns each that is named as commands take one.
+    pub(crate) fn each(&self) -> Vec<What> {
+        let (at, incomplete) = (self.at.clone(), self.incomplete);
+        What { at, incomplete, ..What::default() }.each(&self.what).collect()
     }
 }

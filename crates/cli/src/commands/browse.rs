@@ -9,8 +9,7 @@ mod log;
 mod packs;
 mod stats;
 
-use std::borrow::Cow;
-
+use super::several::joined;
 use super::{Work, entries};
 use crate::args::Browse;
 use crate::error::{Exit, Failure};
@@ -43,14 +42,5 @@ pub(super) fn run(
             let query = find::query(args)?;
             with(&|session| find::run(session, args, &query))
         }
-    }
-}
-
-/// Joins paths that may be empty.
-fn joined<'p>(above: &'p str, below: &'p str) -> Cow<'p, str> {
-    match (above, below) {
-        ("", path) | (path, "") => path.into(),
-        (above, below) if above.ends_with('/') => format!("{above}{below}").into(),
-        (above, below) => format!("{above}/{below}").into(),
     }
 }

@@ -12,7 +12,8 @@ use crate::session::{Session, needed};
 
 pub(crate) fn run(session: &Session, args: &args::Cat) -> Result<Exit, Failure> {
     // All are found before the first is written.
-    let files = args.what.each().map(|what| open(session, args, &what)).collect::<Result<Vec<_>, _>>()?;
+    let files =
+        args.what.each().into_iter().map(|what| open(session, args, &what)).collect::<Result<Vec<_>, _>>()?;
     // Neither end gains from a second buffer.
     let mut stdout = io::stdout().lock();
     for (reader, range) in files {

@@ -24,6 +24,9 @@ pub(super) struct Style {
 /// One entry as `--json` prints it; fields as in kopia's directories, the path below what was named.
 #[derive(Debug, Serialize)]
 pub(super) struct Json<'a> {
+    /// What was named, where that is several things.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<&'a str>,
     path: &'a str,
     r#type: &'static str,
     /// Unix permission bits in octal.
@@ -41,6 +44,7 @@ pub(super) struct Json<'a> {
 impl<'a> Json<'a> {
     pub(super) fn new(path: &'a str, entry: &Entry, target: Option<String>) -> Self {
         Self {
+            what: None,
             path,
             r#type: letter(entry.kind()).1,
             mode: format!("{:04o}", entry.mode()),
@@ -51,6 +55,11 @@ impl<'a> Json<'a> {
             obj: entry.object().to_string(),
             target,
         }
+    }
+
+    /// Says which of several things it belongs to.
+    pub(super) fn below(self, what: Option<&'a str>) -> Self {
+        Self { what, ..self }
     }
 }
 

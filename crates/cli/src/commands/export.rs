@@ -1,4 +1,4 @@
-//! `export WHAT [FILE]`: a folder, file or link as an archive.
+//! `export WHAT... [FILE]`: folders, files and links as an archive.
 
 mod dry_run;
 mod file;
@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kopia_rs::export::{self, Format, Options};
+use kopia_rs::export::{self, Format, Options, Root};
 use kopia_rs::owners::Owners;
 
 use super::restore::foresight::Requests;
 use super::restore::{announce, sum_up};
+use super::several::{self, Part};
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
@@ -42,14 +43,15 @@ pub(super) fn format(args: &args::Export) -> Result<Format, Failure> {
         None => {
             let known: Vec<_> = Format::NAMES.iter().map(|(name, _)| *name).collect();
             Err(Failure::usage(format!("the name {name} does not say which kind of archive is meant"))
-                .hint(format!("give --format, one of {}", known.join(", "))))
+                .hint(format!("give --format, one of {}", known.join(", ")))
+                .hint("the last argument is the file: - after several WHAT is standard output"))
         }
     }
 }
 
 /// Returns the file that is written to; nothing for standard output.
 fn named(args: &args::Export) -> Option<&Path> {
-    args.file.as_deref().filter(|file| *file != Path::new(STDOUT))
+    args.places.file.as_deref().filter(|file| *file != Path::new(STDOUT))
 }
 
 pub(super) fn run(
@@ -58,24 +60,37 @@ pub(super) fn run(
     format: Format,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
-    let selection = session.select(&args.what)?;
-    let (entry, directory) = (&selection.entry, session.repository.store().directory());
-    let mut options = options(args, format, session.owners(&args.owners, &selection)?);
-    options.chosen = session.chosen(&args.patterns, &[entry])?;
-    announce(session, &selection, "exporting", named(args).unwrap_or(Path::new("standard output")));
+    let whats = args.each();
+    let selections = several::select(session, &whats)?;
+    let owners: Vec<_> = selections
+        .iter()
+        .map(|selection| session.owners(&args.owners, selection))
+        .collect::<Result<_, _>>()?;
+    let strip = args.strip_components;
+    let parts = several::parts(session, (&whats, selections.clone()), &args.patterns, strip)?;
+    let directory = session.repository.store().directory();
+    let options = options(args, format);
+    let roots: Vec<_> = parts.iter().map(|part| root(part, &owners[part.place], &options)).collect();
+    let file = named(args).unwrap_or(Path::new("standard output"));
+    selections.iter().for_each(|selection| announce(session, selection, "exporting", file));
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
-        return dry_run::run(session, &selection, args, options.chosen, report()?);
+        return dry_run::run(session, &roots, args, report()?);
     }
     file::refuse(named(args), args.overwrite, directory.as_deref())?;
     let report = report()?;
-    let reads = needed::reading(options.chosen.clone());
-    let packs = || needed::cold(&session.repository, entry, &reads);
-    if let Err(failure) = session.warm_all(report.as_ref(), packs) {
-        report.map_or(Ok(()), Report::finish)?;
-        return Err(failure);
+    for root in &roots {
+        let reads = needed::reading(root.chosen.clone());
+        let packs = || needed::cold(&session.repository, &root.entry, &reads);
+        if let Err(failure) = session.warm_all(report.as_ref(), packs) {
+            report.map_or(Ok(()), Report::finish)?;
+            return Err(failure);
+        }
     }
-    let whole = Some(entry).filter(|_| options.chosen.is_none());
+    let whole = match &roots[..] {
+        [root] if root.chosen.is_none() => Some(&root.entry),
+        _ => None,
+    };
     let progress = Progress::new(whole, report, interrupt.clone(), ProgressMode::unless(session.quiet));
     interrupt.will_ask();
     let destination = match named(args) {
@@ -87,7 +102,7 @@ pub(super) fn run(
     };
     destination.remove_at_a_signal(interrupt);
     let start = Instant::now();
-    let exported = progress.watch(|| export::export(entry, destination.writer(), &options, &progress));
+    let exported = progress.watch(|| export::export_all(&roots, destination.writer(), &options, &progress));
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
@@ -117,7 +132,7 @@ pub(super) fn run(
         Exit::Complete
     };
     let requests = Requests::so_far(&session.repository, None);
-    let json = || result::json(&selection, named(args), format, &outcome, requests, seconds);
+    let json = || result::json((&selections, &parts), named(args), format, &outcome, requests, seconds);
     let written = match named(args) {
         Some(_) if session.json => output::json(&json()),
         Some(file) => result::text(&outcome, file, seconds),
@@ -132,9 +147,18 @@ pub(super) fn run(
     Ok(exit)
 }
 
-fn options(args: &args::Export, format: Format, owners: Owners) -> Options {
+/// Returns what is exported of one thing, and where it lies in the archive.
+fn root(part: &Part, owners: &Owners, options: &Options) -> Root {
+    let mut root = Root::new(&part.selection.entry, options);
+    root.path = part.name.clone().unwrap_or_default();
+    root.attributes &= !part.is_stripped;
+    root.owners = owners.clone();
+    root.chosen.clone_from(&part.chosen);
+    root
+}
+
+fn options(args: &args::Export, format: Format) -> Options {
     let mut options = Options::default();
-    options.owners = owners;
     options.format = format;
     options.level = args.level;
     options.parallel = args.parallel.and_then(|number| NonZeroUsize::new(number.into()));

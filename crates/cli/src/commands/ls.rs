@@ -1,4 +1,4 @@
-//! `ls WHAT`: the entries of a directory, or of all directories below it.
+//! `ls WHAT...`: the entries of directories, or of all directories below them.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -11,10 +11,11 @@ use kopia_rs::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use kopia_rs::{Defect, Entry, EntryKind, Error, Summary, Trail};
 
 use super::entries::{self, Style};
+use super::several::joined;
 use crate::args::{Ls, SortKey, What};
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{self, Broken, JsonLines, Out, log_problem};
+use crate::terminal::output::{self, Broken, JsonLines, Out, for_terminal, log_problem};
 
 /// How many directories may be nested.
 const MAX_DEPTH: usize = 10_000;
@@ -48,6 +49,8 @@ struct Lister {
     exit: Exit,
     /// Whether anything was shown.
     any: bool,
+    /// What is being listed, where that is one of several.
+    what: Option<String>,
     /// Of the directory that is being listed.
     path: CurrentPath,
     /// Entries of the directory that is being listed, until they are sorted.
@@ -58,7 +61,13 @@ struct Lister {
 }
 
 pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
-    let (entry, glob) = find(session, &args.what)?;
+    let whats = args.what.each();
+    // All are found before the first is shown.
+    let found: Vec<_> = whats.iter().map(|what| find(session, what)).collect::<Result<_, _>>()?;
+    let is_one = found.len() == 1;
+    let roots: Vec<_> =
+        found.iter().map(|(entry, _)| entry).filter(|entry| entry.kind() == EntryKind::Directory).collect();
+    let chosen = if roots.is_empty() { None } else { session.chosen(&args.patterns, &roots)? };
     let style = Style { long: args.long, human: args.human_readable, ids: args.object_ids, null: args.null };
     let sink = if session.json { Sink::Json(JsonLines::new()) } else { Sink::Text(output::out(), style) };
     let sorting = Sorting { key: args.sort, reverse: args.reverse };
@@ -66,23 +75,26 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         sink,
         recursive: args.recursive,
         sorting: (args.sort.is_some() || args.reverse).then_some(sorting),
-        glob,
+        glob: None,
         exit: Exit::Complete,
         any: false,
+        what: None,
         path: CurrentPath::default(),
         gathered: Vec::new(),
         unreadable: None,
         broken: Broken::default(),
     };
-    if entry.kind() == EntryKind::Directory {
-        let chosen = session.chosen(&args.patterns, &[&entry])?;
-        lister.tree(&entry, chosen.as_ref())?;
-    } else {
-        let object = entry.object().to_string();
-        let _ = lister.show(if entry.name().is_empty() { &object } else { entry.name() }, &entry);
-    }
-    if !lister.any && lister.glob.is_some() && lister.exit == Exit::Complete {
-        return Err(Failure::failed(format!("nothing matches {}", args.what.what)));
+    for (number, ((entry, glob), what)) in found.into_iter().zip(&whats).enumerate() {
+        lister.what = (!is_one).then(|| what.what.clone());
+        lister.glob = glob;
+        lister.list(&entry, chosen.as_ref(), number)?;
+        if lister.broken.is_broken() {
+            break;
+        }
+        if !lister.any && lister.glob.is_some() && lister.exit == Exit::Complete {
+            lister.flush().map_err(Failure::output)?;
+            return Err(Failure::failed(format!("nothing matches {}", what.what)));
+        }
     }
     let exit = lister.exit;
     exit.after(lister.finish())
@@ -184,6 +196,31 @@ impl Lister {
         parent.attached || self.glob.as_ref().is_none_or(matches)
     }
 
+    /// Shows one of what was named, be it a directory or not.
+    fn list(&mut self, entry: &Entry, chosen: Option<&Chosen>, number: usize) -> Result<(), Failure> {
+        self.any = false;
+        self.path = CurrentPath::default();
+        if entry.kind() != EntryKind::Directory {
+            let object = entry.object().to_string();
+            let name = if entry.name().is_empty() { &object } else { entry.name() };
+            // Among others, it is called as it was.
+            let is_text = matches!(self.sink, Sink::Text(..));
+            let what = if is_text { self.what.take() } else { None };
+            let _ = self.show(what.as_deref().unwrap_or(name), entry);
+            return Ok(());
+        }
+        if let (Sink::Text(out, style), Some(what)) = (&mut self.sink, &self.what)
+            && !style.null
+        {
+            let line = if number > 0 { "\n" } else { "" };
+            let written = writeln!(out, "{line}{}:", for_terminal(what));
+            if self.broken.note(written).is_break() {
+                return Ok(());
+            }
+        }
+        self.tree(entry, chosen)
+    }
+
     /// Shows what is in a directory, and if asked what is in its directories.
     fn tree(&mut self, root: &Entry, chosen: Option<&Chosen>) -> Result<(), Failure> {
         let walk =
@@ -238,8 +275,14 @@ impl Lister {
                 None
             }
         };
+        let what = self.what.as_deref();
         let written = match &mut self.sink {
-            Sink::Json(lines) => lines.push(&entries::Json::new(path, entry, target)),
+            Sink::Json(lines) => lines.push(&entries::Json::new(path, entry, target).below(what)),
+            // A program has no use for headings: each name is a WHAT of its own.
+            Sink::Text(out, style) if style.null => {
+                let path = joined(what.unwrap_or_default(), path);
+                style.write(out, &path, entry, target.as_deref())
+            }
             Sink::Text(out, style) => style.write(out, path, entry, target.as_deref()),
         };
         self.broken.note(written)

@@ -4,7 +4,6 @@ mod dry_run;
 pub(super) mod foresight;
 pub(super) mod result;
 mod room;
-mod several;
 pub(crate) mod target;
 
 use std::num::NonZeroUsize;
@@ -15,7 +14,9 @@ use std::time::Instant;
 use kopia_rs::diagnosis::{Effort, Finding, Hint, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
 use kopia_rs::select::Selection;
+use kopia_rs::{Entry, EntryKind};
 
+use super::several::{self, Part};
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
@@ -35,26 +36,32 @@ pub(crate) fn run(
     args: &args::Restore,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
-    let selections: Vec<_> = args.what.each().map(|what| session.select(&what)).collect::<Result<_, _>>()?;
-    if let [selection] = &selections[..] {
-        target::refuse_archive(&selection.entry, &args.target)?;
+    let whats = args.each();
+    let selections = several::select(session, &whats)?;
+    if selections.len() > 1 || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory) {
+        target::refuse_archive(&args.places.target)?;
     }
-    let roots: Vec<_> = selections.iter().map(|selection| &selection.entry).collect();
-    let chosen = session.chosen(&args.patterns, &roots)?;
-    let with_options = |selection: Selection| {
-        let mut options = options(session, args, &selection)?;
-        options.chosen.clone_from(&chosen);
-        Ok((selection, options))
-    };
-    let selections = selections.into_iter().map(with_options).collect::<Result<_, Failure>>()?;
-    let parts = several::parts(session, args, selections)?;
+    // Names of owners are looked up once for each snapshot, before anything is written.
+    let options: Vec<_> =
+        selections.iter().map(|selection| options(session, args, selection)).collect::<Result<_, _>>()?;
+    let parts = several::parts(session, (&whats, selections), &args.patterns, args.strip_components)?;
+    if args.delete_extra && parts.iter().any(|part| part.is_stripped) && parts.len() > whats.len() {
+        return Err(Failure::usage(
+            "--delete-extra would delete what --strip-components puts beside each other",
+        ));
+    }
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
     let mut exit = Exit::Complete;
-    for several::Part { selection, target, name, options } in parts {
-        let args = args::Restore { target, ..args.clone() };
+    for Part { selection, name, chosen, is_stripped, place } in parts {
+        let (mut args, mut options) = (args.clone(), options[place].clone());
+        options.chosen = chosen;
+        options.root_attributes &= !is_stripped;
         let report = match name {
-            Some(name) => report.as_ref().map(|report| report.below(&name)),
+            Some(name) => {
+                args.places.target.push(&name);
+                report.as_ref().map(|report| report.below(&name))
+            }
             None => report.as_ref().map(Report::same),
         };
         let ended = run_one(session, &selection, &args, &options, report, interrupt)?;
@@ -75,10 +82,10 @@ fn run_one(
     // It may read the directory, which a dry run is to count as well.
     let room = room::note(&selection.entry, args);
     if args.dry_run {
-        announce(session, selection, "restoring", &args.target);
+        announce(session, selection, "restoring", &args.places.target);
         return dry_run::run(session, selection, args, options, report);
     }
-    announce(session, selection, "restoring", &args.target);
+    announce(session, selection, "restoring", &args.places.target);
     if let Some(note) = room {
         session.note(&note);
     }
@@ -91,8 +98,8 @@ fn run_one(
         .strict(args.strict_attributes);
     interrupt.will_ask();
     let start = Instant::now();
-    let restored =
-        progress.watch(|| restore::restore_observed(&selection.entry, &args.target, options, &progress));
+    let restored = progress
+        .watch(|| restore::restore_observed(&selection.entry, &args.places.target, options, &progress));
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
@@ -121,7 +128,7 @@ fn run_one(
     let exit = conclude(session, &outcome, kinds, args);
     let written = if session.json {
         let requests = Requests::so_far(&session.repository, args.prices.as_ref());
-        output::json(&result::json(selection, &args.target, &outcome, requests, seconds))
+        output::json(&result::json(selection, &args.places.target, &outcome, requests, seconds))
     } else {
         result::text(&outcome, args, seconds)
     };

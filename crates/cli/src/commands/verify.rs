@@ -1,4 +1,4 @@
-//! `verify [WHAT]`: what can be restored, and what damage costs.
+//! `verify [WHAT]...`: what can be restored, and what damage costs.
 
 mod result;
 
@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
-use kopia_rs::Unreadable;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::select::Selection;
-use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as Verified};
+use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as Verified, Subject};
+use kopia_rs::{Entry, Unreadable};
 
+use super::several;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
@@ -30,23 +31,22 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
             "{percent} % of the packs are read, from a random one on; the next run takes others"
         ));
     }
-    let selection = args.what.get().map(|what| session.select(&what)).transpose()?;
-    options.chosen = match &selection {
-        Some(selection) => session.chosen(&args.patterns, &[&selection.entry])?,
-        None if args.patterns.is_empty() => None,
-        None => return Err(Failure::usage("--include and --exclude need WHAT: of which folder?")),
+    let selections = several::select(session, &args.what.each())?;
+    let is_whole = selections.is_empty();
+    let roots: Vec<_> = selections.iter().map(|selection| &selection.entry).collect();
+    options.chosen = match &roots[..] {
+        [] if args.patterns.is_empty() => None,
+        [] => return Err(Failure::usage("--include and --exclude need WHAT: of which folder?")),
+        roots => session.chosen(&args.patterns, roots)?,
     };
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
-    warm(session, selection.as_ref(), &options, report.as_ref())?;
+    warm(session, &roots, &options, report.as_ref())?;
     let progress = Progress::new(report);
     let start = Instant::now();
-    let verified = progress.watch(session.quiet, || match &selection {
-        Some(selection) => {
-            let snapshot = selection.snapshot.as_ref();
-            session.repository.verify_entry(snapshot, &selection.entry, &options, &progress)
-        }
-        None => session.repository.verify(&options, &progress),
+    let verified = progress.watch(session.quiet, || match &*subjects(&selections) {
+        [] => session.repository.verify(&options, &progress),
+        subjects => session.repository.verify_entries(subjects, &options, &progress),
     });
     let seconds = start.elapsed().as_secs_f64();
     let reported = progress.finish();
@@ -58,12 +58,12 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     for line in stubs::lines(verified.stub_count, verified.stubs.iter().map(|(name, stub)| (&**name, stub))) {
         session.note(&line);
     }
-    if selection.is_none() {
+    if is_whole {
         session.warn_of_gaps(None);
     }
     // A snapshot that was named is whole or not, whatever else is lost.
-    let lost = if selection.is_none() { session.repository.losses() } else { &[] };
-    let lost_indexes = if selection.is_none() { session.repository.lost_indexes().len() } else { 0 };
+    let lost = if is_whole { session.repository.losses() } else { &[] };
+    let lost_indexes = if is_whole { session.repository.lost_indexes().len() } else { 0 };
     let written = if session.json {
         output::json(&result::json(&verified, lost, seconds))
     } else {
@@ -75,10 +75,20 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     Ok(exit)
 }
 
+/// Returns what is verified; of several, paths in the report begin at the roots of their snapshots.
+fn subjects(selections: &[Selection]) -> Vec<Subject> {
+    let subject = |selection: &Selection| Subject {
+        snapshot: selection.snapshot.clone(),
+        entry: selection.entry.clone(),
+        path: if selections.len() > 1 { selection.path.clone() } else { String::new() },
+    };
+    selections.iter().map(subject).collect()
+}
+
 /// Sees to it that nothing of what is to be verified lies in an archive.
 fn warm(
     session: &Session,
-    selection: Option<&Selection>,
+    roots: &[&Entry],
     options: &Options,
     report: Option<&Report>,
 ) -> Result<(), Failure> {
@@ -87,16 +97,13 @@ fn warm(
         return Err(Failure::usage(why).hint("wait for it with --wait, or take a part by --shard"));
     }
     let is_whole = options.part == Part::default();
-    session.warm_all(report, || match selection {
-        Some(selection) if is_whole => {
+    session.warm_all(report, || match roots {
+        [root] if is_whole => {
             let reads = needed::reading(options.chosen.clone());
-            needed::cold(&session.repository, &selection.entry, &reads)
+            needed::cold(&session.repository, root, &reads)
         }
-        None if is_whole => Ok(Some(session.repository.cold_of_all()?)),
-        selection => {
-            let entry = selection.map(|selection| &selection.entry);
-            Ok(Some(session.repository.cold_to_verify(entry, options)?))
-        }
+        [] if is_whole => Ok(Some(session.repository.cold_of_all()?)),
+        roots => Ok(Some(session.repository.cold_to_verify(roots, options)?)),
     })
 }
 

@@ -108,6 +108,11 @@ impl Broken {
         }
     }
 
+    /// Returns whether an error was kept.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Returns the error that was kept.
     pub(crate) fn check(self) -> io::Result<()> {
         self.0.map_or(Ok(()), Err)

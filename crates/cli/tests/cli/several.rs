@@ -1,7 +1,10 @@
-//! Several things restored at once, and paths without their first names.
+//! Several things at once, in every command that takes them, and paths without their first names.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
+use kopia_testkit::tree::{Compare, Tree, compare};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
@@ -42,6 +45,8 @@ fn several_go_below_the_target_by_their_last_names() {
     // A source by the last name of its path, and one by itself as ever.
     run(&place, "restore app@host:/data latest/one").arg(place.path("both")).run().exits(0);
     assert_eq!(names(&place.path("both")), ["data", "one"]);
+    let ran = run(&place, "restore latest/one latest/top").arg(place.path("x.tar")).run().exits(2);
+    ran.says(&["x.tar would be a folder, and not an archive"]);
 }
 
 #[test]
@@ -50,9 +55,9 @@ fn two_of_one_name_are_refused() {
     let target = place.path("target");
     let ran = run(&place, "restore latest/one/docs latest/two/docs").arg(&target).run().exits(2);
     ran.says(&[
-        "latest/one/docs and latest/two/docs would both become",
-        "/target/docs",
-        "hint: restore them one by one",
+        "latest/one/docs and latest/two/docs",
+        "would both become docs",
+        "hint: take them one by one",
     ]);
     assert!(!target.exists());
 }
@@ -93,4 +98,167 @@ fn the_first_names_of_paths_can_be_left_out() {
     assert_eq!(names(&place.path("some")), ["a", "b", "d"]);
     strip("--strip-components 3", "none").exits(1).says(&["--strip-components 3 leaves nothing of latest"]);
     strip("--strip-components 2 --delete-extra", "extra").exits(2);
+}
+
+#[test]
+fn options_may_stand_anywhere_and_a_missing_target_is_named() {
+    let place = Place::new();
+    let target = place.path("target");
+    let ran = run(&place, "restore latest/one --dry-run").arg(&target).run().exits(0);
+    assert!(ran.text().contains("write   docs/a") && !target.exists(), "{}", ran.text());
+    run(&place, "restore latest/one --quiet latest/two/pics --existing skip").arg(&target).run().exits(0);
+    assert_eq!(names(&target), ["one", "pics"]);
+    run(&place, "restore latest/top -- ").arg(place.path("-t")).run().exits(0);
+    assert_eq!(fs::read(place.path("-t")).unwrap(), b"top");
+    for (arguments, missing) in [
+        ("restore", "  <WHAT>...\n  <TARGET>\n"),
+        ("restore latest", "provided:\n  <TARGET>\n"),
+        ("restore latest --dry-run", "provided:\n  <TARGET>\n"),
+    ] {
+        let ran = run(&place, arguments).run().exits(2);
+        ran.says(&["error: the following required arguments were not provided:", missing])
+            .says(&["Usage: kopia-rs restore <WHAT>... <TARGET>\n", "try '--help'"]);
+    }
+    run(&place, "restore latest").arg("").run().exits(2).says(&["a value is required for '<TARGET>'"]);
+    let help = run(&place, "restore -h").run().exits(0);
+    assert!(
+        help.text().contains("Usage: kopia-rs restore [OPTIONS] <WHAT>... <TARGET>\n"),
+        "{}",
+        help.text()
+    );
+}
+
+/// Lists a tar.
+fn listed(archive: &Path) -> Vec<String> {
+    let output = Command::new("tar").arg("-tf").arg(archive).output().expect("there is a tar");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_archive_of_several_is_what_a_restore_of_them_is() {
+    let place = Place::new();
+    let whats = "latest/one/docs /data/two/pics latest/top";
+    run(&place, &format!("restore {whats}")).arg(place.path("restored")).run().exits(0);
+    let archive = place.path("x.tar");
+    let ran = run(&place, &format!("export {whats} --json")).arg(&archive).run().exits(0);
+    let json = ran.json();
+    assert_eq!((&json["files"], &json["folders"], &json["object"]), (&json!(4), &json!(2), &json!(null)));
+    let parts = json["parts"].as_array().unwrap();
+    let of = |key: &str| parts.iter().map(|part| part[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("name"), ["docs", "pics", "top"]);
+    assert_eq!(of("path"), ["one/docs", "two/pics", "top"]);
+    assert_eq!(listed(&archive), ["./docs/", "./docs/a", "./docs/b", "./pics/", "./pics/d", "./top"]);
+    let unpacked = place.path("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let tar = Command::new("tar").arg("-xpf").arg(&archive).arg("-C").arg(&unpacked).status();
+    assert!(tar.expect("there is a tar").success());
+    for name in ["docs", "pics"] {
+        let (one, other) = (Tree::scan(unpacked.join(name)), Tree::scan(place.path("restored").join(name)));
+        assert_eq!(compare(&other, &one, &Compare::settable()), [""; 0]);
+    }
+    assert_eq!(fs::read(unpacked.join("top")).unwrap(), b"top");
+    // The last is the file; standard output has to be named.
+    let streamed = run(&place, &format!("export {whats} - --quiet")).run().exits(0);
+    assert!(streamed.stdout == fs::read(&archive).unwrap());
+    let dry = run(&place, &format!("export {whats} - --dry-run --json")).run().exits(0).json();
+    assert_eq!((&dry["files"], &dry["folders"], &dry["bytes"]), (&json!(4), &json!(2), &json!(6)));
+    run(&place, "export latest/one latest/two")
+        .run()
+        .exits(2)
+        .says(&["- after several WHAT is standard output"]);
+    run(&place, "export latest/one/docs latest/two/docs -")
+        .run()
+        .exits(2)
+        .says(&["latest/one/docs and latest/two/docs would both become docs", "one by one"]);
+    // Patterns begin at each.
+    let ran =
+        run(&place, &format!("export {whats} --include /a --include top")).arg(place.path("y.tar")).run();
+    ran.exits(0);
+    assert_eq!(listed(&place.path("y.tar")), ["./docs/", "./docs/a", "./pics/", "./top"]);
+}
+
+#[test]
+fn an_archive_can_leave_out_the_first_names_of_paths() {
+    let place = Place::new();
+    let strip = |arguments: &str, name: &str| {
+        run(&place, &format!("export latest {arguments}")).arg(place.path(name)).run()
+    };
+    let ran = strip("--strip-components 2", "two.tar").exits(0);
+    ran.says(&["note: 1 entry falls away by --strip-components 2"]);
+    assert_eq!(listed(&place.path("two.tar")), ["./a", "./b", "./c", "./d"]);
+    strip("--strip-components 1", "clash.tar")
+        .exits(1)
+        .says(&["one/docs and two/docs would both become docs"]);
+    assert!(!place.path("clash.tar").exists());
+    strip("--strip-components 1 --exclude /one/", "one.tar").exits(0);
+    assert_eq!(listed(&place.path("one.tar")), ["./docs/", "./docs/c", "./pics/", "./pics/d"]);
+    strip("--strip-components 3", "none.tar")
+        .exits(1)
+        .says(&["--strip-components 3 leaves nothing of latest"]);
+    let dry = run(&place, "export latest --strip-components 2 --dry-run --json").run().exits(0).json();
+    assert_eq!((&dry["files"], &dry["folders"]), (&json!(4), &json!(0)));
+    // Of several, each keeps its own name.
+    let several =
+        run(&place, "export latest/one latest/two --strip-components 1").arg(place.path("s.tar")).run();
+    several.exits(0);
+    assert_eq!(listed(&place.path("s.tar")), ["./one/a", "./one/b", "./two/c", "./two/d"]);
+    // What tar would leave of the whole archive is the same.
+    run(&place, "export latest/two").arg(place.path("all.tar")).run().exits(0);
+    let unpacked = place.path("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    // For tar, the dot that paths begin with is a name, too.
+    let mut tar = Command::new("tar");
+    tar.args(["--strip-components=2", "-xpf"]).arg(place.path("all.tar")).arg("-C").arg(&unpacked);
+    assert!(tar.status().expect("there is a tar").success());
+    run(&place, "restore latest/two --strip-components 1").arg(place.path("stripped")).run().exits(0);
+    assert_eq!(names(&unpacked), names(&place.path("stripped")));
+}
+
+#[test]
+fn ls_shows_each_below_a_heading() {
+    let place = Place::new();
+    let ran = run(&place, "ls latest/one latest/top /data/two/pics").run().exits(0);
+    assert_eq!(ran.text(), "latest/one:\ndocs/\nlatest/top\n\n/data/two/pics:\nd\n");
+    let lines = run(&place, "ls latest/one latest/top --json").run().exits(0).json_lines();
+    let of = |key: &str| lines.iter().map(|line| line[key].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (of("what"), of("path")),
+        (vec![json!("latest/one"), json!("latest/top")], vec![json!("docs"), json!("top")])
+    );
+    // Without headings, each name is a WHAT.
+    let ran = run(&place, "ls -R -0 latest/two latest/top").run().exits(0);
+    assert_eq!(
+        ran.text(),
+        "latest/two/docs/\0latest/two/pics/\0latest/two/docs/c\0latest/two/pics/d\0latest/top\0"
+    );
+    // All are looked for before the first is shown.
+    let ran = run(&place, "ls latest/one latest/none").run().exits(1);
+    assert_eq!(ran.text(), "");
+}
+
+#[test]
+fn verify_packs_and_du_take_several() {
+    let place = Place::new();
+    let json = |arguments: &str| run(&place, arguments).arg("--json").run().exits(0).json();
+    let both = json("verify latest/one latest/two/pics");
+    assert_eq!((&both["files"], &both["folders"]), (&json!(3), &json!(3)));
+    let ran = run(&place, "verify latest/one latest/two --include b --include c --json").run().exits(0);
+    assert_eq!(ran.json()["files"], json!(2));
+    let (one, two) = (json("packs latest/one"), json("packs latest/two"));
+    let both = json("packs latest/one latest/two");
+    for key in ["files", "bytes", "bytesToRead", "reads"] {
+        let number = |json: &serde_json::Value| json[key].as_u64().unwrap();
+        assert_eq!(number(&both), number(&one) + number(&two), "{key}");
+    }
+    let blobs: Vec<_> = both["packs"].as_array().unwrap().iter().map(|pack| &pack["blob"]).collect();
+    assert_eq!(blobs.len(), one["packs"].as_array().unwrap().len(), "the same packs: {blobs:?}");
+    let rows = run(&place, "du latest/one/docs latest/two --json").run().exits(0).json_lines();
+    let of = |key: &str| rows.iter().map(|row| row[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("path"), ["docs", "two", "two/docs", "two/pics", ""]);
+    assert_eq!(of("bytes"), [2, 2, 1, 1, 4]);
+    assert_eq!((of("files").pop(), of("folders").pop()), (Some(json!(4)), Some(json!(4))));
+    let text = run(&place, "du latest/one latest/two --unique").run().exits(0);
+    assert!(text.text().lines().count() == 4 && text.text().contains("  one/\n"), "{}", text.text());
+    run(&place, "du latest/one latest/two --ncdu").run().exits(2).says(&["--ncdu takes one WHAT"]);
+    run(&place, "du latest/one/docs latest/two/docs").run().exits(2).says(&["would both become docs"]);
 }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Summary};
 
-use super::AffectedEntry;
 use super::contents::Damaged;
+use super::{AffectedEntry, Subject};
 use crate::choice::Chosen;
 use crate::contents::Origin;
 use crate::object::{Extent, Extents};
@@ -34,6 +34,8 @@ struct Search<'a> {
     /// Whether entries of the directory that is being visited may be affected although no content is damaged.
     is_suspect: bool,
     snapshot: Option<Snapshot>,
+    /// What paths begin with.
+    below: &'a str,
     visit: &'a mut dyn FnMut(AffectedEntry),
 }
 
@@ -41,7 +43,7 @@ struct Search<'a> {
 /// is damaged, only entries of suspect directories are looked at.
 pub(super) fn list(
     repository: &Repository,
-    roots: &[(Option<Snapshot>, Entry)],
+    subjects: &[Subject],
     chosen: Option<&Chosen>,
     damaged: &Damaged,
     suspects: &HashSet<ObjectId>,
@@ -58,10 +60,12 @@ pub(super) fn list(
         told_last: None,
         is_suspect: false,
         snapshot: None,
+        below: "",
         visit,
     };
-    for (snapshot, root) in roots {
+    for Subject { snapshot, entry: root, path } in subjects {
         search.snapshot.clone_from(snapshot);
+        search.below = path;
         if let Some(why) = search.why_affected(root) {
             search.tell(String::new(), why, Some(root.object()));
         }
@@ -161,6 +165,11 @@ impl Search<'_> {
 
     fn tell(&mut self, path: String, reason: Defect, object: Option<ObjectId>) {
         let snapshot = self.snapshot.clone();
+        let path = match (self.below, &*path) {
+            ("", _) => path,
+            (below, "") => below.to_owned(),
+            (below, path) => format!("{below}/{path}"),
+        };
         (self.visit)(AffectedEntry { snapshot, path, object, reason });
     }
 

@@ -1,12 +1,12 @@
 //! The options of `du`, `stats` and `packs`.
 
-use super::{Only, Patterns, WHICH, What, as_stored};
+use super::{Only, Patterns, WHICH, What, Whats, as_stored};
 use crate::terminal::time::When;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Du {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: Whats,
     /// How many levels of folders to show.
     #[arg(long, short, value_name = "N", default_value_t = 1)]
     pub(crate) depth: usize,
@@ -46,7 +46,7 @@ impl Stats {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Packs {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: Whats,
     #[command(flatten)]
     pub(crate) patterns: Patterns,
     /// List every pack, with its ranges and bytes.

@@ -1,14 +1,16 @@
-//! `packs WHAT`: what a restore reads: packs, ranges, bytes, requests, and about how long that takes.
+//! `packs WHAT...`: what a restore reads: packs, ranges, bytes, requests, and about how long that takes.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use kopia_rs::restore::{Options, Plan};
 use kopia_rs::usage::{PackRead, metadata_packs};
-use kopia_rs::{BlobId, Repository};
+use kopia_rs::{BlobId, Entry, Repository};
 use serde::Serialize;
 
 use crate::args;
+use crate::commands::several;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
 use crate::session::needed::{planned, reading};
@@ -16,6 +18,9 @@ use crate::terminal::output::{self, Out, count, escape, log_line, size};
 
 /// How much is read of a pack to find out how fast the store is, in bytes.
 const SAMPLE: u64 = 4 << 20;
+
+/// How many problems are named.
+const NAMED: usize = 100;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -48,26 +53,69 @@ struct Pack {
     bytes: u64,
 }
 
+/// What restores of several things read, one after the other.
+#[derive(Debug, Default)]
+struct Sum {
+    file_count: u64,
+    file_bytes: u64,
+    /// What is read of each pack for files, and for folders.
+    files: Vec<PackRead>,
+    folders: Vec<PackRead>,
+    reads: u64,
+    bytes: u64,
+    left_out: u64,
+    problem_count: u64,
+}
+
+impl Sum {
+    fn add(&mut self, plan: &Plan, root: &Entry, options: &Options) -> Result<(), Failure> {
+        let figures = plan.figures()?;
+        let room = NAMED.saturating_sub(usize::try_from(self.problem_count).unwrap_or(usize::MAX));
+        for problem in figures.problems.iter().take(room) {
+            log_line(format_args!("error: {}", escape(&problem.to_string())));
+        }
+        merge(&mut self.files, plan.packs(&figures)?);
+        merge(&mut self.folders, metadata_packs(root.repository(), root, options.chosen.as_ref()));
+        self.file_count += figures.files;
+        self.file_bytes += figures.bytes;
+        self.reads += figures.ranges + figures.metadata_reads;
+        self.bytes += figures.bytes_to_read + figures.metadata_bytes;
+        self.left_out += figures.left_out;
+        self.problem_count += figures.problem_count;
+        Ok(())
+    }
+}
+
+/// Adds what is read of packs to what is read of them already; both are sorted by name.
+fn merge(packs: &mut Vec<PackRead>, others: Vec<PackRead>) {
+    for other in others {
+        match packs.binary_search_by(|pack| pack.blob.cmp(&other.blob)) {
+            Ok(place) => {
+                packs[place].ranges += other.ranges;
+                packs[place].bytes += other.bytes;
+            }
+            Err(place) => packs.insert(place, other),
+        }
+    }
+}
+
 pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure> {
     let repository = &session.repository;
     if repository.server().is_some() {
         return Err(Failure::failed("the repository is behind a server, which shows no packs"));
     }
-    let selection = session.select(&args.what)?;
-    let chosen = session.chosen(&args.patterns, &[&selection.entry])?;
-    let plan = match planned(repository, &selection.entry, &reading(chosen.clone()))? {
-        Ok(plan) => plan,
-        Err(cold) => return Err(session.archive.foresee(repository.store(), &cold)),
-    };
-    let figures = plan.figures()?;
-    for problem in figures.problems.iter().take(100) {
-        log_line(format_args!("error: {}", escape(&problem.to_string())));
+    let selections = several::select(session, &args.what.each())?;
+    let roots: Vec<_> = selections.iter().map(|selection| &selection.entry).collect();
+    let options = reading(session.chosen(&args.patterns, &roots)?);
+    let mut sum = Sum::default();
+    for root in roots {
+        match planned(repository, root, &options)? {
+            Ok(plan) => sum.add(&plan, root, &options)?,
+            Err(cold) => return Err(session.archive.foresee(repository.store(), &cold)),
+        }
     }
-    let exit = if figures.problem_count == 0 { Exit::Complete } else { Exit::Partial };
-    let files = plan.packs(&figures)?;
-    let folders = metadata_packs(repository, &selection.entry, chosen.as_ref());
-    let reads = figures.ranges + figures.metadata_reads;
-    let bytes = figures.bytes_to_read + figures.metadata_bytes;
+    let Sum { files, folders, reads, bytes, .. } = sum;
+    let exit = if sum.problem_count == 0 { Exit::Complete } else { Exit::Partial };
     let pace = files.iter().max_by_key(|pack| pack.bytes).map(|pack| Pace::measure(repository, pack));
     let pace = pace.transpose().map_err(Failure::from)?;
     let seconds = pace.map(|pace| pace.seconds(repository, reads, bytes));
@@ -82,15 +130,15 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
     };
     let packs = folders.iter().map(of("folders")).chain(files.iter().map(of("files")));
     let json = Json {
-        files: figures.files,
-        bytes: figures.bytes,
+        files: sum.file_count,
+        bytes: sum.file_bytes,
         pack_count: names.len() as u64,
         reads,
         bytes_to_read: bytes,
         seconds,
         packs: packs.collect(),
-        left_out: figures.left_out,
-        problem_count: figures.problem_count,
+        left_out: sum.left_out,
+        problem_count: sum.problem_count,
     };
     let written = if session.json { output::json(&json) } else { text(output::out(), &json, args) };
     exit.after(written)

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::commands::restore::foresight::Requests;
 use crate::commands::restore::result::{SnapshotJson, counted};
+use crate::commands::several::Part;
 use crate::terminal::output::{self, for_terminal, log_line, size};
 use crate::terminal::progress::of_export;
 use crate::terminal::report::Line;
@@ -19,11 +20,12 @@ use crate::wording::stubs;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Json<'a> {
-    /// Absent if an object was named by its id.
-    snapshot: Option<SnapshotJson>,
-    object: String,
-    /// The path below the snapshot's root.
-    path: &'a str,
+    /// What was exported, if that is one thing.
+    #[serde(flatten)]
+    one: Option<PartJson<'a>>,
+    /// What was exported, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<PartJson<'a>>,
     /// The file, or `-` for standard output.
     target: String,
     format: &'static str,
@@ -53,6 +55,30 @@ pub(super) struct Json<'a> {
     seconds: f64,
 }
 
+/// One thing that was exported.
+#[derive(Debug, Serialize)]
+struct PartJson<'a> {
+    /// Absent if an object was named by its id.
+    snapshot: Option<SnapshotJson>,
+    object: String,
+    /// The path below the snapshot's root.
+    path: &'a str,
+    /// Its path in the archive, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+impl<'a> PartJson<'a> {
+    fn of((place, selection): (usize, &'a Selection), parts: &'a [Part]) -> Self {
+        Self {
+            snapshot: SnapshotJson::of(selection),
+            object: selection.entry.object().to_string(),
+            path: &selection.path,
+            name: parts.iter().find(|part| part.place == place).and_then(|part| part.name.as_deref()),
+        }
+    }
+}
+
 /// Says what was written, in one sentence.
 pub(super) fn sentence(outcome: &Outcome, file: &Path, seconds: f64) -> String {
     let Outcome { files, directories, symlinks, bytes, archive_bytes, .. } = outcome;
@@ -75,7 +101,7 @@ pub(super) fn to_stderr(json: &Json<'_>) -> io::Result<()> {
 
 /// Gathers what `--json` prints.
 pub(super) fn json<'a>(
-    selection: &'a Selection,
+    (selections, parts): (&'a [Selection], &'a [Part]),
     file: Option<&Path>,
     format: Format,
     outcome: &'a Outcome,
@@ -85,10 +111,11 @@ pub(super) fn json<'a>(
     let problems: Vec<Problem> = outcome.problems.iter().map(of_export).collect();
     let line = |problem| serde_json::to_value(Line::from(problem)).unwrap_or_default();
     let name = Format::NAMES.iter().find(|(_, known)| *known == format).map_or("", |(name, _)| *name);
+    let failed = |selection: &Selection| selection.entry.summary().map_or(0, |summary| summary.failed);
+    let mut named: Vec<_> = selections.iter().enumerate().map(|named| PartJson::of(named, parts)).collect();
     Json {
-        snapshot: SnapshotJson::of(selection),
-        object: selection.entry.object().to_string(),
-        path: &selection.path,
+        one: if named.len() == 1 { named.pop() } else { None },
+        parts: named,
         target: file.map_or("-".into(), |file| file.display().to_string()),
         format: name,
         files: outcome.files,
@@ -102,7 +129,7 @@ pub(super) fn json<'a>(
         left_out: outcome.left_out,
         stub_count: outcome.stub_count,
         stubs: outcome.stubs.iter().map(|found| stubs::Json::new(&found.path, &found.stub)).collect(),
-        made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),
+        made_with_failed_files: selections.iter().map(failed).sum(),
         requests,
         seconds,
     }

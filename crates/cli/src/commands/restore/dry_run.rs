@@ -70,7 +70,7 @@ pub(super) fn run(
     options: &Options,
     report: Option<Report>,
 ) -> Result<Exit, Failure> {
-    let target = &*args.target;
+    let target = &*args.places.target;
     let foreseen = foresight::foresee(session, &selection.entry, options, args.prices.as_ref())?;
     let cold = foreseen.as_ref().map(|foreseen| &foreseen.cold).filter(|cold| !cold.is_empty());
     if let (Some(report), Some(cold)) = (&report, cold) {
@@ -221,7 +221,7 @@ fn sum(
         serde_json::to_writer(&mut *out, &sum)?;
         return writeln!(out);
     }
-    let target = args.target.display().to_string();
+    let target = args.places.target.display().to_string();
     writeln!(
         out,
         "would write {} ({}) and make {} in {}, keep {}{}, delete {}",

@@ -92,7 +92,7 @@ struct NotesJson {
 /// Writes one line.
 pub(super) fn text(outcome: &Outcome, args: &args::Restore, seconds: f64) -> io::Result<()> {
     let Outcome { bytes, bytes_reused, kept, deleted, resumed, .. } = outcome;
-    let target = args.target.display().to_string();
+    let target = args.places.target.display().to_string();
     let mut out = output::out();
     let size = size(*bytes);
     if let Some(shard) = args.shard {

@@ -14,17 +14,17 @@ use crate::terminal::output::{count, for_terminal, size};
 
 /// Returns what is to be said where a restore may take more room than there is.
 pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
-    let (room, needs) = (FreeSpace::of(&args.target)?, Needs::of(entry)?);
+    let (room, needs) = (FreeSpace::of(&args.places.target)?, Needs::of(entry)?);
     // What is written already counts in neither.
     // How much the part is that is chosen, the snapshot does not say.
     if args.finish.is_some() || !args.patterns.is_empty() || !room.lacks_bytes(needs) {
         return None;
     }
     let (free, needed) = (size(room.free_bytes), size(room.needed(needs)));
-    let target = args.target.display().to_string();
+    let target = args.places.target.display().to_string();
     let target = for_terminal(&target);
-    let is_empty = !has(&args.target, |name| !name.starts_with(UNFINISHED));
-    Some(match (args.shard, is_empty || args.target.is_file()) {
+    let is_empty = !has(&args.places.target, |name| !name.starts_with(UNFINISHED));
+    Some(match (args.shard, is_empty || args.places.target.is_file()) {
         (Some(_), _) => {
             format!(
                 "{target} has {free} free; all shards together may take {needed}, and free nothing before \
@@ -62,11 +62,11 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
         return None;
     }
     // What an interrupted restore has left is taken up, or goes first.
-    let is_unfinished = has(&args.target, |name| name.starts_with(UNFINISHED));
-    if is_unfinished || !space::is_plain(&LocalPath::look(&args.target)) {
+    let is_unfinished = has(&args.places.target, |name| name.starts_with(UNFINISHED));
+    if is_unfinished || !space::is_plain(&LocalPath::look(&args.places.target)) {
         return None;
     }
-    let target = args.target.display().to_string();
+    let target = args.places.target.display().to_string();
     let target = for_terminal(&target);
     let Some(missing) = missing else {
         let inodes = count(missing_inodes?, "more inode is", "more inodes are");

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use kopia_rs::export::Format;
-use kopia_rs::{Entry, EntryKind};
 
 use crate::error::Failure;
 
@@ -36,11 +35,11 @@ pub(crate) fn refuse_stream(target: &Path) -> Result<(), Failure> {
 
 /// Refuses to make a directory that is named as an archive, unless it exists or is written with `/` at its
 /// end.
-pub(super) fn refuse_archive(entry: &Entry, target: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_archive(target: &Path) -> Result<(), Failure> {
     let text = target.to_string_lossy();
     let lower = text.to_ascii_lowercase();
     let is_archive = ARCHIVES.iter().any(|end| lower.ends_with(end));
-    if entry.kind() != EntryKind::Directory || !is_archive || target.is_dir() {
+    if !is_archive || target.is_dir() {
         return Ok(());
     }
     let hint = match Format::of_name(&text) {
