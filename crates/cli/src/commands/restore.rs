@@ -57,23 +57,22 @@ pub(crate) fn run(
         let (mut args, mut options) = (args.clone(), options[place].clone());
         options.chosen = chosen;
         options.root_attributes &= !is_stripped;
-        let report = match name {
-            Some(name) => {
-                args.places.target.push(&name);
-                report.as_ref().map(|report| report.below(&name))
-            }
-            None => report.as_ref().map(Report::same),
-        };
-        let ended = run_one(session, &selection, &args, &options, report, interrupt)?;
+        let name = name.as_deref();
+        name.into_iter().for_each(|name| args.places.target.push(name));
+        // A file or link is called by its name already.
+        let name = name.filter(|_| selection.entry.kind() == EntryKind::Directory);
+        let report = report.as_ref().map(|report| report.below(name));
+        let ended = run_one(session, &selection, name, &args, &options, report, interrupt)?;
         exit = if exit == Exit::Complete { ended } else { exit };
     }
     Ok(exit)
 }
 
-/// Restores one thing to its own target.
+/// Restores one thing to its own target; of one of several folders, paths begin with its name.
 fn run_one(
     session: &Session,
     selection: &Selection,
+    name: Option<&str>,
     args: &args::Restore,
     options: &Options,
     report: Option<Report>,
@@ -83,7 +82,7 @@ fn run_one(
     let room = room::note(&selection.entry, args);
     if args.dry_run {
         announce(session, selection, "restoring", &args.places.target);
-        return dry_run::run(session, selection, args, options, report);
+        return dry_run::run(session, selection, name, args, options, report);
     }
     announce(session, selection, "restoring", &args.places.target);
     if let Some(note) = room {
@@ -95,7 +94,8 @@ fn run_one(
     }
     let whole = Some(&selection.entry).filter(|_| options.chosen.is_none());
     let progress = Progress::new(whole, report, interrupt.clone(), ProgressMode::unless(session.quiet))
-        .strict(args.strict_attributes);
+        .strict(args.strict_attributes)
+        .below(name);
     interrupt.will_ask();
     let start = Instant::now();
     let restored = progress

@@ -1,5 +1,6 @@
 //! Shows how a restore gets on: a bar on a terminal, a plain line every few seconds elsewhere, and problems.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +67,8 @@ pub(crate) struct Progress {
     cold: AtomicU64,
     /// Whether attributes that could not be set go to the report: they are problems then.
     strict: bool,
+    /// What paths of problems begin with, where one of several things is restored.
+    below: String,
     total: Option<Total>,
     start: Instant,
     bar: ProgressBar,
@@ -109,6 +112,7 @@ impl Progress {
             unfit: AtomicU64::default(),
             cold: AtomicU64::default(),
             strict: false,
+            below: String::new(),
             total,
             start: Instant::now(),
             bar,
@@ -120,6 +124,12 @@ impl Progress {
     /// Reports attributes that could not be set as well.
     pub(crate) fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// Shows paths of problems below the name of one of several things; the report sees to its own.
+    pub(crate) fn below(mut self, name: Option<&str>) -> Self {
+        self.below = name.unwrap_or_default().into();
         self
     }
 
@@ -310,7 +320,11 @@ impl Observer for Progress {
             report.push(&Line::from(problem));
         }
         if self.problems.fetch_add(1, Ordering::Relaxed) < SHOWN {
-            let path = if problem.path.is_empty() { "." } else { &problem.path };
+            let path = match (&*self.below, &*problem.path) {
+                ("", "") => ".".into(),
+                ("", path) | (path, "") => Cow::Borrowed(path),
+                (below, path) => format!("{below}/{path}").into(),
+            };
             let mut text = format!("{path}: {}", problem.reason);
             if let Some(salvaged) = &problem.salvaged {
                 text.push_str(&format!("; {salvaged}"));

@@ -187,14 +187,9 @@ impl Report {
         Ok(Self { path: path.into(), file: Arc::new(Mutex::new(inner)), below: None })
     }
 
-    /// Returns the same file once more.
-    pub(crate) fn same(&self) -> Self {
-        Self { path: self.path.clone(), file: self.file.clone(), below: None }
-    }
-
-    /// Returns the same file, for one of several restores: paths get this before them.
-    pub(crate) fn below(&self, folder: &str) -> Self {
-        Self { path: self.path.clone(), file: self.file.clone(), below: Some(folder.into()) }
+    /// Returns the same file, for one of several restores: paths get its name before them, if it has one.
+    pub(crate) fn below(&self, name: Option<&str>) -> Self {
+        Self { path: self.path.clone(), file: self.file.clone(), below: name.map(Into::into) }
     }
 
     /// Writes a line. The first error is kept until [`Self::finish`].

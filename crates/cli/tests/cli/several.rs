@@ -63,6 +63,18 @@ fn two_of_one_name_are_refused() {
 }
 
 #[test]
+fn a_dry_run_names_what_a_path_lies_in() {
+    let place = Place::new();
+    let ran = run(&place, "restore latest/one/docs latest/top --dry-run").arg(place.path("target")).run();
+    let text = ran.exits(0).text().to_owned();
+    assert!(text.contains("write   docs/a\n") && text.contains("write   top\n"), "{text}");
+    let lines = run(&place, "restore latest/one/docs latest/top --dry-run --json").arg(place.path("target"));
+    let lines = lines.run().exits(0).json_lines();
+    let paths: Vec<_> = lines.iter().filter_map(|line| line["path"].as_str()).collect();
+    assert!(paths.contains(&"docs/b") && paths.contains(&"top"), "{paths:?}");
+}
+
+#[test]
 fn a_report_names_what_a_path_lies_in() {
     let place = Place::new();
     let target = place.path("target");
@@ -71,7 +83,7 @@ fn a_report_names_what_a_path_lies_in() {
         fs::write(target.join(path).join("mine"), "mine").unwrap();
     }
     let command = run(&place, "restore latest/one/docs latest/two/pics --report").arg(place.path("report"));
-    command.arg(&target).run().exits(3);
+    command.arg(&target).run().exits(3).says(&["error: docs/a: ", "error: pics/d: "]);
     let report = fs::read_to_string(place.path("report")).unwrap();
     let paths: Vec<_> = report
         .lines()

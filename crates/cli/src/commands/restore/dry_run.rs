@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::foresight::{self, Requests};
 use super::{result, room};
 use crate::args;
+use crate::commands::several::joined;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, archive};
 use crate::terminal::output::{self, count, escape, for_terminal, log_line, size, thousands};
@@ -66,6 +67,7 @@ struct Sum<'a> {
 pub(super) fn run(
     session: &Session,
     selection: &Selection,
+    name: Option<&str>,
     args: &args::Restore,
     options: &Options,
     report: Option<Report>,
@@ -90,7 +92,8 @@ pub(super) fn run(
     let mut written = Ok(());
     let preview = restore::preview(&selection.entry, target, options, |change| {
         if written.is_ok() {
-            written = write(&mut out, session.json, change);
+            let path = joined(name.unwrap_or_default(), &change.path);
+            written = write(&mut out, session.json, change, &path);
         }
     })?;
     if let Some(finding) = space::loses_attributes(&LocalPath::look(target)) {
@@ -103,6 +106,8 @@ pub(super) fn run(
             report.push(&Line::from(problem));
         }
         if (number as u64) < SHOWN {
+            let path = joined(name.unwrap_or_default(), &problem.path).into_owned();
+            let problem = restore::Problem { path, ..problem.clone() };
             log_line(format_args!("error: {}", escape(&problem.to_string())));
         }
     }
@@ -172,7 +177,7 @@ fn word(action: Action) -> &'static str {
     }
 }
 
-fn write(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
+fn write(out: &mut impl Write, json: bool, change: &Change, path: &str) -> io::Result<()> {
     let action = word(change.action);
     if json {
         let kind = match (change.action, change.directory) {
@@ -180,11 +185,11 @@ fn write(out: &mut impl Write, json: bool, change: &Change) -> io::Result<()> {
             (_, true) => Some("folder"),
             (_, false) => Some("file"),
         };
-        serde_json::to_writer(&mut *out, &Json { action, path: &change.path, kind, bytes: change.bytes })?;
+        serde_json::to_writer(&mut *out, &Json { action, path, kind, bytes: change.bytes })?;
         writeln!(out)
     } else {
         let slash = if change.directory { "/" } else { "" };
-        writeln!(out, "{action:<8}{}{slash}", for_terminal(&change.path))
+        writeln!(out, "{action:<8}{}{slash}", for_terminal(path))
     }
 }
 
