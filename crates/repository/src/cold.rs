@@ -31,8 +31,8 @@ pub struct ColdBlobs {
     blobs: Vec<Frozen>,
 }
 
-/// What they are needed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What they are needed for, in the order of reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Step {
     /// Opening the repository: its format blob and its indexes.
@@ -78,6 +78,16 @@ impl ColdBlobs {
         let count = cold.blobs.len();
         cold.look_at(store, count)?;
         Ok(cold)
+    }
+
+    /// Adds what another thing needs, so that both are asked for at once; a blob that both need stays one.
+    ///
+    /// The step becomes the earlier of the two.
+    pub fn join(&mut self, other: Self) {
+        self.step = self.step.min(other.step);
+        self.blobs.extend(other.blobs);
+        self.blobs.sort_unstable_by(|a, b| a.blob.info.id.cmp(&b.blob.info.id));
+        self.blobs.dedup_by(|a, b| a.blob.info.id == b.blob.info.id);
     }
 
     /// Returns what the blobs are needed for.

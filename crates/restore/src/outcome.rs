@@ -9,6 +9,8 @@ use kopia_format::stub::Stub;
 /// How many problems an [`Outcome`] keeps, and about how many bytes of paths; observers are told of all.
 pub(crate) const KEPT: usize = 10_000;
 pub(crate) const KEPT_BYTES: usize = 16 << 20;
+/// How many files that stand for others it keeps.
+pub(crate) const KEPT_STUBS: usize = 100;
 
 /// How many lost ranges of one file a message names.
 const SHOWN: usize = 5;
@@ -162,6 +164,32 @@ pub struct Salvaged {
 }
 
 impl Outcome {
+    /// Adds what another restore did, such as that of another folder into the same target.
+    pub fn add(&mut self, other: Self) {
+        self.files += other.files;
+        self.directories += other.directories;
+        self.symlinks += other.symlinks;
+        self.bytes += other.bytes;
+        self.kept += other.kept;
+        self.left_as_new += other.left_as_new;
+        self.bytes_kept += other.bytes_kept;
+        self.bytes_reused += other.bytes_reused;
+        self.resumed |= other.resumed;
+        self.deleted += other.deleted;
+        self.mounts_kept.extend(other.mounts_kept);
+        self.restores_kept.extend(other.restores_kept);
+        self.extras_kept += other.extras_kept;
+        self.left_out += other.left_out;
+        self.already_finished &= other.already_finished;
+        self.problem_count += other.problem_count;
+        self.undeleted += other.undeleted;
+        keep(&mut self.problems, other.problems);
+        self.notes.add(other.notes);
+        self.stub_count += other.stub_count;
+        self.stubs.extend(other.stubs);
+        self.stubs.truncate(KEPT_STUBS);
+    }
+
     /// Returns how many bytes all files have that are there now: those that were restored, and those that
     /// were kept.
     pub fn bytes_there(&self) -> u64 {
@@ -176,7 +204,28 @@ impl Salvaged {
     }
 }
 
+/// Keeps as many more problems as there is room for.
+pub(crate) fn keep(problems: &mut Vec<Problem>, more: Vec<Problem>) {
+    let mut bytes: usize = problems.iter().map(|problem| problem.path.len()).sum();
+    for problem in more {
+        if problems.len() >= KEPT || bytes >= KEPT_BYTES {
+            break;
+        }
+        bytes += problem.path.len();
+        problems.push(problem);
+    }
+}
+
 impl Notes {
+    /// Adds those of another restore.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.owners += other.owners;
+        self.special_bits += other.special_bits;
+        self.modes += other.modes;
+        self.times += other.times;
+        self.names += other.names;
+    }
+
     /// Returns whether every attribute was set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 
 use crate::destination::staging;
 use crate::destination::target::find;
+use crate::outcome::keep;
 use crate::{Error, Notes, Options, Problem, Result};
 use walk::DryRun;
 
@@ -102,6 +103,31 @@ pub struct Preview {
     ///
     /// That is foreseen as far as can be without trying.
     pub notes: Notes,
+}
+
+impl Preview {
+    /// Adds what another restore into the same target would do after this one.
+    pub fn add(&mut self, other: Self) {
+        self.written += other.written;
+        self.bytes += other.bytes;
+        self.directories += other.directories;
+        self.kept += other.kept;
+        self.left_as_new += other.left_as_new;
+        self.deleted += other.deleted;
+        self.mounts_kept.extend(other.mounts_kept);
+        self.restores_kept.extend(other.restores_kept);
+        self.extras_kept += other.extras_kept;
+        self.left_out += other.left_out;
+        self.room = self.room.saturating_add(other.room);
+        self.least_room = self.least_room.saturating_add(other.least_room);
+        self.free = self.free.or(other.free);
+        self.least_inodes = self.least_inodes.saturating_add(other.least_inodes);
+        self.free_inodes = self.free_inodes.or(other.free_inodes);
+        self.problem_count += other.problem_count;
+        self.undeleted += other.undeleted;
+        keep(&mut self.problems, other.problems);
+        self.notes.add(other.notes);
+    }
 }
 
 /// Foresees what [`restore`](crate::restore()) would do with the same arguments, entry by entry.

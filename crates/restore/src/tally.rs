@@ -6,12 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kopia_format::stub::Stub;
 
 use crate::lock;
-use crate::outcome::{FoundStub, KEPT, KEPT_BYTES, Unset};
+use crate::outcome::{FoundStub, KEPT, KEPT_BYTES, KEPT_STUBS, Unset};
 use crate::reason::NotDeleted;
 use crate::{Attribute, Notes, Observer, Outcome, Problem, Reason, Salvaged};
-
-/// How many files that stand for others an [`Outcome`] keeps.
-const STUBS: usize = 100;
 
 /// How much was staged and stays there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -175,7 +172,7 @@ impl<'a> Tally<'a> {
     pub(crate) fn stub(&self, path: String, stub: Stub) {
         self.stub_count.fetch_add(1, Ordering::Relaxed);
         let mut stubs = lock::lock(&self.stubs);
-        if stubs.len() < STUBS {
+        if stubs.len() < KEPT_STUBS {
             stubs.push(FoundStub { path, stub });
         }
     }

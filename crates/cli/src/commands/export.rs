@@ -79,13 +79,12 @@ pub(super) fn run(
     }
     file::refuse(named(args), args.overwrite, directory.as_deref())?;
     let report = report()?;
-    for root in &roots {
-        let reads = needed::reading(root.chosen.clone());
-        let packs = || needed::cold(&session.repository, &root.entry, &reads);
-        if let Err(failure) = session.warm_all(report.as_ref(), packs) {
-            report.map_or(Ok(()), Report::finish)?;
-            return Err(failure);
-        }
+    let reads: Vec<_> = roots.iter().map(|root| needed::reading(root.chosen.clone())).collect();
+    let things = || roots.iter().map(|root| &root.entry).zip(&reads);
+    let packs = || needed::cold_of_all(&session.repository, things());
+    if let Err(failure) = session.warm_all(report.as_ref(), packs) {
+        report.map_or(Ok(()), Report::finish)?;
+        return Err(failure);
     }
     let whole = match &roots[..] {
         [root] if root.chosen.is_none() => Some(&root.entry),

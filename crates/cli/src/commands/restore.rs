@@ -2,6 +2,7 @@
 
 mod dry_run;
 pub(super) mod foresight;
+mod job;
 pub(super) mod result;
 mod room;
 pub(crate) mod target;
@@ -11,12 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kopia_rs::EntryKind;
 use kopia_rs::diagnosis::{Effort, Finding, Hint, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
 use kopia_rs::select::Selection;
-use kopia_rs::{Entry, EntryKind};
 
-use super::several::{self, Part};
+use super::several;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
@@ -30,6 +31,7 @@ use crate::wording::attributes;
 use crate::wording::snapshots::failed;
 use crate::wording::stubs;
 use foresight::Requests;
+use job::Job;
 
 pub(crate) fn run(
     session: &Session,
@@ -44,62 +46,67 @@ pub(crate) fn run(
     // Names of owners are looked up once for each snapshot, before anything is written.
     let options: Vec<_> =
         selections.iter().map(|selection| options(session, args, selection)).collect::<Result<_, _>>()?;
-    let parts = several::parts(session, (&whats, selections), &args.patterns, args.strip_components)?;
+    let parts = several::parts(session, (&whats, selections.clone()), &args.patterns, args.strip_components)?;
     if args.delete_extra && parts.iter().any(|part| part.is_stripped) && parts.len() > whats.len() {
         return Err(Failure::usage(
             "--delete-extra would delete what --strip-components puts beside each other",
         ));
     }
+    let jobs = job::jobs(args, selections, &options, parts);
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
+    for job in &jobs {
+        // It may read the directory, which a dry run is to count as well.
+        let room = room::note(&job.selection.entry, &job.args);
+        announce(session, &job.selection, "restoring", &job.args.places.target);
+        if let Some(note) = room.filter(|_| !args.dry_run) {
+            session.note(&note);
+        }
+    }
+    if !args.dry_run
+        && let Err(failure) = warm(session, args, &jobs, report.as_ref())
+    {
+        report.map_or(Ok(()), Report::finish)?;
+        return Err(failure);
+    }
     let mut exit = Exit::Complete;
-    for Part { selection, name, chosen, is_stripped, place } in parts {
-        let (mut args, mut options) = (args.clone(), options[place].clone());
-        options.chosen = chosen;
-        options.root_attributes &= !is_stripped;
-        let name = name.as_deref();
-        name.into_iter().for_each(|name| args.places.target.push(name));
-        // A file or link is called by its name already.
-        let name = name.filter(|_| selection.entry.kind() == EntryKind::Directory);
-        let report = report.as_ref().map(|report| report.below(name));
-        let ended = run_one(session, &selection, name, &args, &options, report, interrupt)?;
+    for job in &jobs {
+        let report = report.as_ref().map(|report| report.below(job.name.as_deref()));
+        let ended = if args.dry_run {
+            dry_run::run(session, job, report)?
+        } else {
+            run_one(session, job, report, interrupt)?
+        };
         exit = if exit == Exit::Complete { ended } else { exit };
     }
     Ok(exit)
 }
 
-/// Restores one thing to its own target; of one of several folders, paths begin with its name.
+/// Restores one thing to its own target.
 fn run_one(
     session: &Session,
-    selection: &Selection,
-    name: Option<&str>,
-    args: &args::Restore,
-    options: &Options,
+    job: &Job,
     report: Option<Report>,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
-    // It may read the directory, which a dry run is to count as well.
-    let room = room::note(&selection.entry, args);
-    if args.dry_run {
-        announce(session, selection, "restoring", &args.places.target);
-        return dry_run::run(session, selection, name, args, options, report);
-    }
-    announce(session, selection, "restoring", &args.places.target);
-    if let Some(note) = room {
-        session.note(&note);
-    }
-    if let Err(failure) = warm(session, selection, args, options, report.as_ref()) {
-        report.map_or(Ok(()), Report::finish)?;
-        return Err(failure);
-    }
-    let whole = Some(&selection.entry).filter(|_| options.chosen.is_none());
-    let progress = Progress::new(whole, report, interrupt.clone(), ProgressMode::unless(session.quiet))
+    let (args, target) = (&job.args, &*job.args.places.target);
+    let mode = ProgressMode::unless(session.quiet);
+    let progress = Progress::new(job.whole(), report, interrupt.clone(), mode)
         .strict(args.strict_attributes)
-        .below(name);
+        .below(job.name.as_deref());
     interrupt.will_ask();
     let start = Instant::now();
-    let restored = progress
-        .watch(|| restore::restore_observed(&selection.entry, &args.places.target, options, &progress));
+    let restored = progress.watch(|| {
+        let mut all: Option<Outcome> = None;
+        for (entry, options) in &job.parts {
+            let part = restore::restore_observed(entry, target, options, &progress)?;
+            match &mut all {
+                Some(all) => all.add(part),
+                None => all = Some(part),
+            }
+        }
+        Ok(all.unwrap_or_default())
+    });
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
@@ -128,7 +135,7 @@ fn run_one(
     let exit = conclude(session, &outcome, kinds, args);
     let written = if session.json {
         let requests = Requests::so_far(&session.repository, args.prices.as_ref());
-        output::json(&result::json(selection, &args.places.target, &outcome, requests, seconds))
+        output::json(&result::json(&job.selection, target, &outcome, requests, seconds))
     } else {
         result::text(&outcome, args, seconds)
     };
@@ -141,18 +148,18 @@ fn run_one(
 /// is asked for.
 fn warm(
     session: &Session,
-    selection: &Selection,
     args: &args::Restore,
-    options: &Options,
+    jobs: &[Job],
     report: Option<&Report>,
 ) -> Result<(), Failure> {
-    let entry = &selection.entry;
+    let parts = || jobs.iter().flat_map(|job| &job.parts);
     // A finish reads no contents, or hardly any.
     if args.finish.is_none() {
-        session.warm_all(report, || needed::cold(&session.repository, entry, options))?;
+        let things = || parts().map(|(entry, options)| (entry, options));
+        session.warm_all(report, || needed::cold_of_all(&session.repository, things()))?;
     }
     let foreseen = match &args.prices {
-        Some(prices) => foresight::foresee(session, entry, options, Some(prices))?,
+        Some(prices) => foresight::foresee(session, parts(), Some(prices))?,
         None => None,
     };
     if let Some(requests) = foreseen.and_then(|foreseen| foreseen.requests) {

@@ -30,6 +30,22 @@ pub(crate) fn cold(
     }))
 }
 
+/// As [`cold`], of several things, so that everything is asked for at once.
+pub(crate) fn cold_of_all<'a>(
+    repository: &Repository,
+    things: impl Iterator<Item = (&'a Entry, &'a Options)>,
+) -> Result<Option<ColdBlobs>, Failure> {
+    let mut all: Option<ColdBlobs> = None;
+    for (entry, options) in things {
+        match (&mut all, cold(repository, entry, options)?) {
+            (Some(all), Some(more)) => all.join(more),
+            (None, more) => all = more,
+            (Some(_), None) => {}
+        }
+    }
+    Ok(all)
+}
+
 /// Plans a restore; the inner error is what has to be fetched before that can be done.
 pub(crate) fn planned(
     repository: &Repository,

@@ -121,6 +121,27 @@ fn exactly_what_is_needed_is_asked_for_and_the_same_command_goes_on() {
 }
 
 #[test]
+fn what_several_things_need_is_asked_for_at_once() {
+    for (command_line, target) in [
+        ("restore latest/d0 latest/d1", "target"),
+        ("restore latest --strip-components 1 --include /d0/f0 --include /d1/f1 --include /d1/f2", "flat"),
+        ("export latest/d0 latest/d1", "x.tar"),
+    ] {
+        let (place, bucket) = (Place::new(), Bucket::new(blobs()));
+        bucket.archive("p", "GLACIER");
+        let target = place.path(target);
+        let run = |more: &str| command(&bucket, &format!("{command_line} {more}")).arg(&target).run();
+        let packs = if command_line.contains("strip") { 3 } else { 10 };
+        let ran = run("--thaw bulk").exits(4);
+        ran.says(&[&format!("{packs} packs that are to be read are being fetched")]);
+        assert_eq!(bucket.asked().len(), packs, "{command_line}");
+        bucket.arrive();
+        run("").exits(0);
+        assert_eq!(bucket.asked().len(), packs, "{command_line}");
+    }
+}
+
+#[test]
 fn opening_directories_and_files_come_in_rounds() {
     let (place, bucket) = (Place::new(), Bucket::new(blobs()));
     let target = place.path("target");

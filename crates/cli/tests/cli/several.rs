@@ -99,8 +99,16 @@ fn the_first_names_of_paths_can_be_left_out() {
         run(&place, &format!("restore latest {arguments}")).arg(place.path(target)).run()
     };
     let ran = strip("--strip-components 2", "two").exits(0);
-    ran.says(&["note: 1 entry falls away by --strip-components 2"]);
+    let ran = ran.says(&["note: 1 entry falls away by --strip-components 2"]);
     assert_eq!(names(&place.path("two")), ["a", "b", "c", "d"]);
+    // However many folders that are, it is one restore for who asked for it.
+    assert!(ran.text().starts_with("restored 4 files (4 B) ") && ran.text().lines().count() == 1);
+    assert_eq!(ran.stderr.matches("restoring").count(), 1);
+    let json = strip("--strip-components 2 --json", "json").exits(0).json();
+    assert_eq!((&json["files"], &json["path"], &json["bytes"]), (&json!(4), &json!(""), &json!(4)));
+    let lines = strip("--strip-components 2 --dry-run --json", "dry").exits(0).json_lines();
+    let sums: Vec<_> = lines.iter().filter(|line| line["action"] == "sum").collect();
+    assert_eq!((sums.len(), &sums[0]["written"]), (1, &json!(4)), "{lines:?}");
     let ran = strip("--strip-components 1", "clash").exits(1);
     ran.says(&["one/docs and two/docs would both become docs"]);
     assert!(!place.path("clash").exists());

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use kopia_rs::cold::Step;
 use kopia_rs::diagnosis::{LocalPath, space};
-use kopia_rs::restore::{self, Action, Change, Options, Preview};
-use kopia_rs::select::Selection;
+use kopia_rs::restore::{self, Action, Change, Preview};
 use serde::Serialize;
 
 use super::foresight::{self, Requests};
+use super::job::Job;
 use super::{result, room};
 use crate::args;
 use crate::commands::several::joined;
@@ -64,16 +64,10 @@ struct Sum<'a> {
     archive: Option<archive::Json>,
 }
 
-pub(super) fn run(
-    session: &Session,
-    selection: &Selection,
-    name: Option<&str>,
-    args: &args::Restore,
-    options: &Options,
-    report: Option<Report>,
-) -> Result<Exit, Failure> {
+pub(super) fn run(session: &Session, job: &Job, report: Option<Report>) -> Result<Exit, Failure> {
+    let (args, name) = (&job.args, job.name.as_deref().unwrap_or_default());
     let target = &*args.places.target;
-    let foreseen = foresight::foresee(session, &selection.entry, options, args.prices.as_ref())?;
+    let foreseen = foresight::foresee(session, job.parts.iter(), args.prices.as_ref())?;
     let cold = foreseen.as_ref().map(|foreseen| &foreseen.cold).filter(|cold| !cold.is_empty());
     if let (Some(report), Some(cold)) = (&report, cold) {
         archive::write_report(report, cold);
@@ -90,12 +84,15 @@ pub(super) fn run(
     }
     let mut out = io::BufWriter::new(output::out());
     let mut written = Ok(());
-    let preview = restore::preview(&selection.entry, target, options, |change| {
-        if written.is_ok() {
-            let path = joined(name.unwrap_or_default(), &change.path);
-            written = write(&mut out, session.json, change, &path);
-        }
-    })?;
+    let mut preview = Preview::default();
+    for (entry, options) in &job.parts {
+        preview.add(restore::preview(entry, target, options, |change| {
+            if written.is_ok() {
+                let path = joined(name, &change.path);
+                written = write(&mut out, session.json, change, &path);
+            }
+        })?);
+    }
     if let Some(finding) = space::loses_attributes(&LocalPath::look(target)) {
         session.note(&sentence(&finding));
     }
@@ -106,7 +103,7 @@ pub(super) fn run(
             report.push(&Line::from(problem));
         }
         if (number as u64) < SHOWN {
-            let path = joined(name.unwrap_or_default(), &problem.path).into_owned();
+            let path = joined(name, &problem.path).into_owned();
             let problem = restore::Problem { path, ..problem.clone() };
             log_line(format_args!("error: {}", escape(&problem.to_string())));
         }

@@ -52,27 +52,34 @@ fn are_counted(repository: &Repository, prices: Option<&Prices>) -> bool {
     repository.server().is_none() && (repository.contents().is_far() || prices.is_some())
 }
 
-/// Adds up what a restore into an empty directory asks for; `None` where nobody wants to know.
-pub(super) fn foresee(
+/// Adds up what a restore of one thing, or of its parts, into an empty directory asks for; `None` where nobody wants to know.
+pub(super) fn foresee<'a>(
     session: &Session,
-    entry: &Entry,
-    options: &Options,
+    parts: impl Iterator<Item = &'a (Entry, Options)>,
     prices: Option<&Prices>,
 ) -> Result<Option<Foresight>, Failure> {
     let repository = &session.repository;
     if !are_counted(repository, prices) {
         return Ok(None);
     }
-    let plan = match planned(repository, entry, options)? {
-        Ok(plan) => plan,
-        Err(cold) => return Ok(Some(Foresight { requests: None, cold })),
-    };
     // What opened the repository, found the snapshot and looked at its root was asked for already.
     let mut all = repository.traffic();
-    let figures = plan.figures()?;
-    all.reads += figures.metadata_reads + figures.ranges;
-    all.bytes += figures.metadata_bytes + figures.bytes_to_read;
-    let cold = plan.cold_of(&figures)?;
+    let mut cold: Option<ColdBlobs> = None;
+    for (entry, options) in parts {
+        let plan = match planned(repository, entry, options)? {
+            Ok(plan) => plan,
+            Err(cold) => return Ok(Some(Foresight { requests: None, cold })),
+        };
+        let figures = plan.figures()?;
+        all.reads += figures.metadata_reads + figures.ranges;
+        all.bytes += figures.metadata_bytes + figures.bytes_to_read;
+        let more = plan.cold_of(&figures)?;
+        match &mut cold {
+            Some(cold) => cold.join(more),
+            None => cold = Some(more),
+        }
+    }
+    let Some(cold) = cold else { return Ok(None) };
     let mut requests = Requests::of(all, prices);
     if let (Some(cost), Some(prices)) = (&mut requests.cost, prices) {
         *cost += prices.of_thaw(cold.blobs().len() as u64, cold.bytes());
