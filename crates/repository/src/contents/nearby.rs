@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex};
 
 use crate::lock::lock;
 
-/// Longer reads are left alone: they bring what is wanted by themselves.
+/// Longer reads are left as they are: they bring what is wanted by themselves.
 const SHORT: u64 = 512 << 10;
 
-/// How many bytes may come along at first, and how many more for each read that was spared.
+/// How many bytes may come along at first, and how many more for each read that was spared or made shorter.
 const AT_FIRST: u64 = 256 << 10;
-const EARNED: u64 = 256 << 10;
+const EARNED: u64 = 512 << 10;
 
 /// The most bytes that come along with one read.
 const MOST: u64 = 2 << 20;
@@ -38,11 +38,39 @@ struct State {
     allowance: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     pack: u32,
     start: u64,
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl Kept {
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+/// What there is of a range already.
+#[derive(Debug)]
+pub(super) enum There {
+    /// All of it: these are the bytes.
+    All(Vec<u8>),
+    /// Perhaps its end, and the rest is to be read.
+    Part(Missing),
+    /// Nothing, and it is too long to be kept.
+    Nothing,
+}
+
+/// What is to be read of a range, and beside it.
+#[derive(Debug)]
+pub(super) struct Missing {
+    /// What to read; more than is wanted if it begins before that.
+    pub(super) read: Range<u64>,
+    /// Where the wanted range begins in what is read.
+    pub(super) before: usize,
+    /// What was kept from the end of `read` on, at least up to the end of the wanted range.
+    end: Option<Kept>,
 }
 
 impl Nearby {
@@ -50,45 +78,69 @@ impl Nearby {
         Self { state: Mutex::new(State { ranges: VecDeque::new(), bytes: 0, allowance: AT_FIRST }) }
     }
 
-    /// Returns whether a read of so many bytes is one to widen, and to keep.
-    pub(super) fn concerns(length: usize) -> bool {
-        length as u64 <= SHORT
+    /// Looks for a range in what is kept; decides what to read if there is not all of it.
+    pub(super) fn look_for(&self, pack: u32, range: &Range<u64>) -> There {
+        let mut state = lock(&self.state);
+        let of_pack = || state.ranges.iter().filter(|kept| kept.pack == pack);
+        // Directories come before those that they are in, so it is the end that is there.
+        let reaches = |kept: &&Kept| kept.start < range.end && range.end <= kept.end();
+        let end = of_pack().filter(reaches).min_by_key(|kept| kept.start).cloned();
+        let below = of_pack().map(Kept::end).filter(|end| *end <= range.start).max().unwrap_or(0);
+        if end.is_some() {
+            state.allowance = (state.allowance + EARNED).min(MOST);
+        }
+        if let Some(kept) = end.as_ref().filter(|kept| kept.start <= range.start) {
+            let bytes = kept.bytes.clone();
+            let within = (range.start - kept.start) as usize..(range.end - kept.start) as usize;
+            drop(state);
+            return There::All(bytes[within].to_vec());
+        }
+        let until = end.as_ref().map_or(range.end, |kept| kept.start);
+        let mut start = range.start;
+        if until - range.start <= SHORT {
+            start = range.start.saturating_sub(state.allowance).max(below);
+            state.allowance -= range.start - start;
+        } else if end.is_none() {
+            return There::Nothing;
+        }
+        There::Part(Missing { read: start..until, before: (range.start - start) as usize, end })
     }
 
-    /// Copies a range out of what is kept.
-    pub(super) fn get(&self, pack: u32, range: &Range<u64>, buffer: &mut Vec<u8>) -> bool {
-        let mut state = lock(&self.state);
-        let has_it = |kept: &&Kept| {
-            let end = kept.start + kept.bytes.len() as u64;
-            kept.pack == pack && kept.start <= range.start && range.end <= end
-        };
-        let Some(kept) = state.ranges.iter().find(has_it) else { return false };
-        let (bytes, start) = (kept.bytes.clone(), (range.start - kept.start) as usize);
-        state.allowance = (state.allowance + EARNED).min(MOST);
-        drop(state);
-        buffer.clear();
-        buffer.extend_from_slice(&bytes[start..start + (range.end - range.start) as usize]);
-        true
+    /// Keeps what was read, and returns the wanted range of `length` bytes; nothing if too little was read.
+    pub(super) fn complete(
+        &self,
+        pack: u32,
+        missing: &Missing,
+        bytes: &[u8],
+        length: usize,
+    ) -> Option<Vec<u8>> {
+        let end = missing.end.as_ref().map_or(&[][..], |kept| &kept.bytes);
+        let mut all = Vec::with_capacity(bytes.len() + end.len());
+        all.extend_from_slice(bytes);
+        all.extend_from_slice(end);
+        let wanted = all.get(missing.before..missing.before.checked_add(length)?)?.to_vec();
+        // One range must not drive out all others.
+        if all.len() > KEPT / 2 {
+            all.truncate(bytes.len());
+        }
+        self.keep(Kept { pack, start: missing.read.start, bytes: Arc::new(all) });
+        Some(wanted)
     }
 
-    /// Returns where a read begins so that something comes along; what is kept already does not come again.
-    pub(super) fn widen(&self, pack: u32, range: &Range<u64>) -> u64 {
+    /// Keeps a range, in place of those that lie in it.
+    fn keep(&self, new: Kept) {
         let mut state = lock(&self.state);
-        let before = state.ranges.iter().filter(|kept| kept.pack == pack);
-        let ends = before.map(|kept| kept.start + kept.bytes.len() as u64).filter(|end| *end <= range.start);
-        let start = range.start.saturating_sub(state.allowance).max(ends.max().unwrap_or(0));
-        state.allowance -= range.start - start;
-        start
-    }
-
-    /// Keeps what was read.
-    pub(super) fn keep(&self, pack: u32, start: u64, bytes: &[u8]) {
-        let mut state = lock(&self.state);
-        state.bytes += bytes.len();
-        state.ranges.push_front(Kept { pack, start, bytes: bytes.into() });
-        while state.bytes > KEPT {
-            let Some(oldest) = state.ranges.pop_back() else { break };
-            state.bytes -= oldest.bytes.len();
+        let State { ranges, bytes, .. } = &mut *state;
+        ranges.retain(|old| {
+            let lies_in_it = old.pack == new.pack && new.start <= old.start && old.end() <= new.end();
+            *bytes -= if lies_in_it { old.bytes.len() } else { 0 };
+            !lies_in_it
+        });
+        *bytes += new.bytes.len();
+        ranges.push_front(new);
+        while *bytes > KEPT {
+            let Some(oldest) = ranges.pop_back() else { break };
+            *bytes -= oldest.bytes.len();
         }
     }
 }
@@ -97,44 +149,103 @@ impl Nearby {
 mod tests {
     use super::*;
 
-    fn got(nearby: &Nearby, pack: u32, range: Range<u64>) -> Option<Vec<u8>> {
-        let mut buffer = vec![9; 3];
-        nearby.get(pack, &range, &mut buffer).then_some(buffer)
+    /// Reads a range of a pack in which each byte is the lowest of its offset; returns what was read for it.
+    fn read(nearby: &Nearby, pack: u32, range: Range<u64>) -> Option<Range<u64>> {
+        let bytes = |range: &Range<u64>| range.clone().map(|offset| offset as u8).collect::<Vec<_>>();
+        let (got, read) = match nearby.look_for(pack, &range) {
+            There::All(got) => (got, None),
+            There::Part(missing) => {
+                let length = (range.end - range.start) as usize;
+                let got = nearby.complete(pack, &missing, &bytes(&missing.read), length);
+                (got.expect("enough was read"), Some(missing.read))
+            }
+            There::Nothing => (bytes(&range), Some(range.clone())),
+        };
+        assert_eq!(got, bytes(&range));
+        read
     }
 
     #[test]
     fn what_came_along_is_found() {
         let nearby = Nearby::new();
-        assert_eq!(nearby.widen(1, &(100..110)), 0);
-        nearby.keep(1, 0, &(0..110).collect::<Vec<_>>());
-        assert_eq!(got(&nearby, 1, 5..8), Some(vec![5, 6, 7]));
-        assert_eq!(got(&nearby, 1, 108..110), Some(vec![108, 109]));
-        assert_eq!(got(&nearby, 1, 108..111), None);
-        assert_eq!(got(&nearby, 2, 5..8), None);
-        assert_eq!(nearby.widen(1, &(200..210)), 110, "what is there already is not read again");
+        assert_eq!(read(&nearby, 1, 100..110), Some(0..110));
+        assert_eq!(read(&nearby, 1, 5..8), None);
+        assert_eq!(read(&nearby, 1, 108..110), None);
+        assert_eq!(read(&nearby, 1, 300..310), Some(110..310), "what is there already is not read again");
+        assert_eq!(read(&nearby, 2, 5..8), Some(0..8), "another pack");
     }
 
     #[test]
     fn what_comes_along_is_earned() {
         let nearby = Nearby::new();
         let far = 1 << 30;
-        assert_eq!(nearby.widen(1, &(far..far + 10)), far - AT_FIRST);
-        assert_eq!(nearby.widen(2, &(far..far + 10)), far, "nothing was of use");
-        nearby.keep(1, far - AT_FIRST, &vec![7; AT_FIRST as usize]);
+        assert_eq!(read(&nearby, 1, far..far + 10), Some(far - AT_FIRST..far + 10));
+        assert_eq!(read(&nearby, 2, far..far + 10), Some(far..far + 10), "nothing was of use");
+        assert_eq!(read(&nearby, 1, far - 20..far - 10), None);
+        assert_eq!(read(&nearby, 3, far..far + 10), Some(far - EARNED..far + 10));
         for _ in 0..20 {
-            assert!(got(&nearby, 1, far - 20..far - 10).is_some());
+            assert_eq!(read(&nearby, 1, far - 20..far - 10), None);
         }
-        assert_eq!(nearby.widen(3, &(far..far + 10)), far - MOST);
+        assert_eq!(read(&nearby, 4, far..far + 10), Some(far - MOST..far + 10));
+    }
+
+    #[test]
+    fn of_a_range_whose_end_is_there_the_beginning_alone_is_read() {
+        let nearby = Nearby::new();
+        let far = 1 << 30;
+        let first = far - AT_FIRST;
+        assert_eq!(read(&nearby, 1, far..far + 10), Some(first..far + 10));
+        // A level of directories that reaches from before what is kept into it.
+        let second = first - 1000 - EARNED;
+        assert_eq!(read(&nearby, 1, first - 1000..far - 5), Some(second..first));
+        assert_eq!(read(&nearby, 1, second..far + 10), None, "both are one now");
+        assert_eq!(lock(&nearby.state).ranges.len(), 1);
+    }
+
+    #[test]
+    fn long_reads_bring_nothing_along() {
+        let nearby = Nearby::new();
+        let far = 1 << 30;
+        let long = far..far + SHORT + 1;
+        assert_eq!(read(&nearby, 1, long.clone()), Some(long));
+        assert!(lock(&nearby.state).ranges.is_empty());
+        // But the end of one may be there.
+        assert_eq!(read(&nearby, 2, far..far + 10), Some(far - AT_FIRST..far + 10));
+        let start = far - AT_FIRST - SHORT - 1;
+        assert_eq!(read(&nearby, 2, start..far), Some(start..far - AT_FIRST));
     }
 
     #[test]
     fn no_more_than_some_is_kept() {
         let nearby = Nearby::new();
-        let some = vec![1; KEPT / 4];
-        (0..5).for_each(|pack| nearby.keep(pack, 0, &some));
-        assert!(got(&nearby, 0, 0..1).is_none());
-        assert!((1..5).all(|pack| got(&nearby, pack, 0..1).is_some()));
-        nearby.keep(5, 0, &vec![1; KEPT + 1]);
-        assert_eq!(lock(&nearby.state).bytes, 0, "it would not fit");
+        let packs = KEPT as u64 / SHORT;
+        for pack in 0..=packs {
+            assert_eq!(read(&nearby, pack as u32, 0..SHORT), Some(0..SHORT));
+        }
+        assert!((1..=packs).all(|pack| read(&nearby, pack as u32, 0..1).is_none()));
+        assert_eq!(read(&nearby, 0, 0..1), Some(0..1));
+        assert!(lock(&nearby.state).bytes <= KEPT);
+    }
+
+    #[test]
+    fn a_range_does_not_grow_without_end() {
+        let nearby = Nearby::new();
+        let far = 1 << 30;
+        assert_eq!(read(&nearby, 2, 0..10), Some(0..10));
+        let mut end = far;
+        for _ in 0..20 {
+            let read = read(&nearby, 1, end - 1..end).expect("it lies before what is there");
+            assert_eq!(read.end, end);
+            end = read.start;
+            assert!(lock(&nearby.state).ranges.iter().all(|kept| kept.bytes.len() <= KEPT / 2));
+        }
+    }
+
+    #[test]
+    fn too_little_is_noticed() {
+        let nearby = Nearby::new();
+        let There::Part(missing) = nearby.look_for(1, &(100..110)) else { panic!("nothing is kept yet") };
+        assert_eq!(nearby.complete(1, &missing, &[0; 105], 10), None);
+        assert!(lock(&nearby.state).ranges.is_empty());
     }
 }

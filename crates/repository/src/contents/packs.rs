@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kopia_format::{BlobId, ContentId};
 use kopia_storage::{BlobBytes, BlobStore, MAX_COPIES, ReadAhead, ReadProfile};
 
-use super::nearby::Nearby;
+use super::nearby::{Nearby, There};
 use super::schedule::ReadStep;
 use super::{ContentLocation, Origin, Pace};
 use crate::Result;
@@ -75,31 +75,28 @@ impl Packs {
     ) -> kopia_storage::Result<BlobBytes> {
         let name = self.pack_name(pack);
         let length = (range.end - range.start) as usize;
+        let mut read = |start: u64, length: usize| {
+            read(&mut || self.store.read_range(name, start, length, std::mem::take(&mut buffer)))
+        };
         let is_metadata = name.as_str().starts_with(METADATA);
-        let nearby = self.nearby.as_ref().filter(|_| is_metadata && Nearby::concerns(length));
-        if let Some(nearby) = nearby {
-            if nearby.get(pack, range, &mut buffer) {
-                return Ok(buffer.into());
-            }
-            let start = nearby.widen(pack, range);
-            let before = (range.start - start) as usize;
+        let Some(nearby) = self.nearby.as_ref().filter(|_| is_metadata) else {
+            return read(range.start, length);
+        };
+        let missing = match nearby.look_for(pack, range) {
+            There::All(bytes) => return Ok(bytes.into()),
+            There::Part(missing) => missing,
+            There::Nothing => return read(range.start, length),
+        };
+        let Range { start, end } = missing.read;
+        match read(start, (end - start) as usize) {
+            Ok(bytes) => match nearby.complete(pack, &missing, &bytes, length) {
+                Some(wanted) => Ok(wanted.into()),
+                None => read(range.start, length),
+            },
             // What fails may be damage in what nobody asked for.
-            if before > 0
-                && let Ok(bytes) =
-                    read(&mut || self.store.read_range(name, start, before + length, Vec::new()))
-            {
-                nearby.keep(pack, start, &bytes);
-                buffer.clear();
-                buffer.extend_from_slice(&bytes[before..]);
-                return Ok(buffer.into());
-            }
+            Err(_) if missing.before > 0 => read(range.start, length),
+            Err(error) => Err(error),
         }
-        let bytes =
-            read(&mut || self.store.read_range(name, range.start, length, std::mem::take(&mut buffer)))?;
-        if let Some(nearby) = nearby {
-            nearby.keep(pack, range.start, &bytes);
-        }
-        Ok(bytes)
     }
 
     /// Reads the stored bytes of one content. If its pack is gone, or shorter than that, and it lies
