@@ -150,6 +150,10 @@ pub(crate) struct Global {
     /// The most that is kept there, in MiB.
     #[arg(long, global = true, value_name = "MIB", default_value_t = 1024, requires = "cache")]
     pub(crate) cache_limit: u64,
+    /// Keep the merged index in a file in this folder instead of in memory (30 bytes for each content): for
+    /// more contents than memory is for. The file has no name, and is gone when the command ends.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) index_dir: Option<PathBuf>,
     /// Show no progress and no notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -165,6 +169,9 @@ impl Global {
         let mut options = OpenOptions::default();
         options.degraded = self.degraded;
         options.deleted = self.deleted;
+        if let Some(directory) = &self.index_dir {
+            options.resources = options.resources.index_directory(directory);
+        }
         options
     }
 }

@@ -145,13 +145,19 @@ impl Session {
         self.warn(Gaps::find(&self.repository).map(|gaps| gaps.of_source(source)));
     }
 
-    /// Warns if a newer snapshot may be missing than the one that was chosen from the list.
-    fn warn_of_newer(&self, selection: &Selection, what: &What) {
+    /// Warns if a newer snapshot is missing than the one that was chosen from the list, which there may be.
+    fn warn_of_newer(&self, selection: &Selection, what: &What, may_be: kopia_rs::Result<bool>) {
         let head = what.what.split('/').next().unwrap_or_default();
         // One that is named by its id is the right one, whatever the list lacks.
-        if let Some(snapshot) = selection.snapshot.as_ref().filter(|one| !one.id().starts_with(head)) {
-            self.warn(Gaps::find(&self.repository).map(|gaps| gaps.instead_of(snapshot, what)));
-        }
+        let Some(snapshot) = selection.snapshot.as_ref().filter(|one| !one.id().starts_with(head)) else {
+            return;
+        };
+        let gaps = match may_be {
+            Ok(false) => return,
+            Ok(true) => Gaps::look(&self.repository),
+            Err(error) => Err(error),
+        };
+        self.warn(gaps.map(|gaps| gaps.instead_of(snapshot, what)));
     }
 
     /// Warns of what is missing. It matters too much to be left out with `--quiet`.
@@ -194,11 +200,17 @@ impl Session {
 
     /// As [`Self::find`], with advice where nothing is found.
     pub(crate) fn select(&self, what: &What) -> Result<Selection, Failure> {
-        let selection = self.warm(|| self.find(what))?;
-        let selection = selection
-            .map_err(|error| Failure::not_selected(error, &self.repository, &what.what, self.command))?;
-        if what.version.is_none() {
-            self.warn_of_newer(&selection, what);
+        // Looking for gaps takes a listing, which need not wait for what is found.
+        let repository = &self.repository;
+        let (found, gaps) = std::thread::scope(|scope| {
+            let gaps = what.version.is_none().then(|| scope.spawn(|| Gaps::may_be(repository)));
+            let found = self.warm(|| self.find(what));
+            (found, gaps.and_then(|gaps| gaps.join().ok()))
+        });
+        let selection =
+            found?.map_err(|error| Failure::not_selected(error, repository, &what.what, self.command))?;
+        if let Some(may_be) = gaps {
+            self.warn_of_newer(&selection, what, may_be);
         }
         Ok(selection)
     }

@@ -19,7 +19,8 @@ use super::restore::{announce, sum_up};
 use super::several::{self, Part};
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::session::{Session, needed};
+use crate::session::Session;
+use crate::session::needed::{self, Ahead};
 use crate::terminal::output::{self, count};
 use crate::terminal::progress::{Progress, ProgressMode};
 use crate::terminal::report::Report;
@@ -61,6 +62,7 @@ pub(super) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let whats = args.each();
+    let archived = if args.dry_run { Ahead::none() } else { Ahead::begin(&session.repository) };
     let selections = several::select(session, &whats)?;
     let owners: Vec<_> = selections
         .iter()
@@ -81,7 +83,7 @@ pub(super) fn run(
     let report = report()?;
     let reads: Vec<_> = roots.iter().map(|root| needed::reading(root.chosen.clone())).collect();
     let things = || roots.iter().map(|root| &root.entry).zip(&reads);
-    let packs = || needed::cold_of_all(&session.repository, things());
+    let packs = || needed::cold_of_all(&session.repository, &archived, things());
     if let Err(failure) = session.warm_all(report.as_ref(), packs) {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);

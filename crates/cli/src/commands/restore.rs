@@ -20,7 +20,8 @@ use kopia_rs::select::Selection;
 use super::several;
 use crate::args;
 use crate::error::{Exit, Failure};
-use crate::session::{Session, needed};
+use crate::session::Session;
+use crate::session::needed::{self, Ahead};
 use crate::terminal::output::{self, count, log_line};
 use crate::terminal::progress::{Kinds, Progress, ProgressMode, SHOWN};
 use crate::terminal::report::Report;
@@ -39,6 +40,9 @@ pub(crate) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let whats = args.each();
+    // A finish reads no contents, or hardly any, and a dry run none.
+    let reads = args.finish.is_none() && !args.dry_run;
+    let archived = if reads { Ahead::begin(&session.repository) } else { Ahead::none() };
     let selections = several::select(session, &whats)?;
     if selections.len() > 1 || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory) {
         target::refuse_archive(&args.places.target)?;
@@ -64,7 +68,7 @@ pub(crate) fn run(
         }
     }
     if !args.dry_run
-        && let Err(failure) = warm(session, args, &jobs, report.as_ref())
+        && let Err(failure) = warm(session, &archived, args, &jobs, report.as_ref())
     {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);
@@ -148,15 +152,15 @@ fn run_one(
 /// is asked for.
 fn warm(
     session: &Session,
+    archived: &Ahead,
     args: &args::Restore,
     jobs: &[Job],
     report: Option<&Report>,
 ) -> Result<(), Failure> {
     let parts = || jobs.iter().flat_map(|job| &job.parts);
-    // A finish reads no contents, or hardly any.
     if args.finish.is_none() {
         let things = || parts().map(|(entry, options)| (entry, options));
-        session.warm_all(report, || needed::cold_of_all(&session.repository, things()))?;
+        session.warm_all(report, || needed::cold_of_all(&session.repository, archived, things()))?;
     }
     let foreseen = match &args.prices {
         Some(prices) => foresight::foresee(session, parts(), Some(prices))?,

@@ -38,14 +38,27 @@ impl Gaps {
     /// # Errors
     /// If packs or index blobs cannot be listed, or the list cannot be read.
     pub(crate) fn find(repository: &Repository) -> kopia_rs::Result<Self> {
+        if Self::may_be(repository)? { Self::look(repository) } else { Ok(Self::default()) }
+    }
+
+    /// Returns whether there may be some, which costs a listing.
+    ///
+    /// # Errors
+    /// If packs cannot be listed.
+    pub(crate) fn may_be(repository: &Repository) -> kopia_rs::Result<bool> {
         // A server knows by itself what is in its indexes, and shows no packs.
         if repository.server().is_some() {
-            return Ok(Self::default());
+            return Ok(false);
         }
         let is_suspect = repository.options().degraded || !repository.lost_indexes().is_empty();
-        if !is_suspect && repository.hiding_packs()?.is_empty() {
-            return Ok(Self::default());
-        }
+        Ok(is_suspect || !repository.hiding_packs()?.is_empty())
+    }
+
+    /// Looks for them where there may be some.
+    ///
+    /// # Errors
+    /// As for [`Self::find`].
+    pub(crate) fn look(repository: &Repository) -> kopia_rs::Result<Self> {
         Ok(Self::of(&repository.manifest_coverage()?))
     }
 

@@ -44,3 +44,24 @@ fn a_cache_in_the_repository_is_refused() {
     ran.exits(2).says(&["lies in the repository"]);
     assert_eq!(names(&repository), before);
 }
+
+#[test]
+fn the_merged_index_can_lie_in_a_file() {
+    let place = Place::new();
+    let (repository, folder) = (place.path("repository"), place.path("index"));
+    written(&repository, |writer| {
+        let root = writer.directory(&[]);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    });
+    let listed = KopiaRs::written(&repository, "snapshots --json").run().exits(0).stdout;
+    let with_file = |folder| KopiaRs::written(&repository, "snapshots --json --index-dir").arg(folder).run();
+    with_file(&folder).exits(1).says(&["the merged index cannot be kept in a file in", "No such file"]);
+    assert!(!folder.exists(), "a folder that is not there is not made");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(with_file(&folder).exits(0).stdout, listed);
+    assert_eq!(names(&folder), [""; 0], "the file has no name");
+
+    let before = names(&repository);
+    with_file(&repository).exits(1).says(&["in the repository", "nothing is written"]);
+    assert_eq!(names(&repository), before);
+}
