@@ -14,6 +14,8 @@ mod patterns;
 mod places;
 mod prices;
 mod restore;
+#[cfg(feature = "serve")]
+mod serve;
 mod store;
 mod values;
 mod what;
@@ -39,6 +41,8 @@ pub(crate) use owners::Owners;
 pub(crate) use patterns::{Given, List, Patterns};
 pub(crate) use prices::Prices;
 pub(crate) use restore::Restore;
+#[cfg(feature = "serve")]
+pub(crate) use serve::Serve;
 use store::Stores;
 pub(crate) use store::help as option_help;
 use values::{about_io, as_stored, one_of, percent};
@@ -224,6 +228,18 @@ pub(crate) enum Command {
                             A file that is damaged in the repository is left out and named, and the exit status is 3; \
                             the archive is whole in any case.")]
     Export(Export),
+    /// Show snapshots in a web browser and by WebDAV, read-only, on this machine.
+    #[cfg(feature = "serve")]
+    #[command(
+        after_help = "Examples:\n  kopia-rs serve\n  kopia-rs serve --listen 127.0.0.1:8080 --host laptop\n  \
+                            rclone copy :webdav:/anna@laptop/home_anna/latest photos --webdav-url \
+                            http://127.0.0.1:8080/dav/ --webdav-user any --webdav-pass $(rclone obscure TOKEN)\n\n\
+                            Open the URL that is printed: its token lets you in, and nobody else. By WebDAV, the \
+                            token is the password of any user. Files can be looked at and downloaded in parts, \
+                            folders as tar or zip; nothing can be changed. It runs until it is interrupted. With \
+                            --json: url, dav, token."
+    )]
+    Serve(Serve),
     /// Find out why a repository, snapshot or target does not work, and what to change.
     Doctor(Doctor),
     /// Check that backups can be restored; list files that damage affects.

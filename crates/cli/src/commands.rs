@@ -10,6 +10,8 @@ mod entries;
 mod export;
 mod ls;
 pub(crate) mod restore;
+#[cfg(feature = "serve")]
+mod serve;
 mod several;
 mod snapshots;
 mod status;
@@ -70,6 +72,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
             let format = export::format(args)?;
             with(&|session| export::run(session, args, format, interrupt))
         }
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => with(&|session| serve::run(session, args)),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Verify(args) => with(&|session| verify::run(session, args)),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),

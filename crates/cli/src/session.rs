@@ -19,7 +19,7 @@ use kopia_rs::history::Track;
 use kopia_rs::select::{Query, Selection};
 use kopia_rs::{Repository, Snapshot, Snapshots, Source};
 
-#[cfg(feature = "browse")]
+#[cfg(any(feature = "browse", feature = "serve"))]
 use crate::args::Only;
 use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
@@ -128,7 +128,7 @@ impl Session {
     ///
     /// # Errors
     /// As for [`Self::snapshots`], and that there are none of those.
-    #[cfg(feature = "browse")]
+    #[cfg(any(feature = "browse", feature = "serve"))]
     pub(crate) fn admitted(&self, only: &Only) -> Result<Snapshots, Failure> {
         Ok(self.snapshots()?.some_admitted(&only.filter())?)
     }

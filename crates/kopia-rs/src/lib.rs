@@ -263,12 +263,14 @@
 //! | `kopia-repository`, here at the top and in [`select`], [`tree`], [`owners`] | opening, looking up, reading, walking |
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //! | `kopia-export`, here [`export`](mod@export) | archives, written to whatever takes bytes |
+//! | `kopia-serve`, here `serve` | pages for a browser, and WebDAV |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!
 //! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C
 //! compiler and is slower; `networks` (default, implies `native`) takes all of `s3`, `gcs`, `azure`, `b2`,
 //! `gdrive`, `webdav`, `rclone`, `sftp` and `server`, which can also be taken one by one; `key-ring` adds
-//! `connect::key_ring`: passwords that kopia stored in the key ring of the system; `testing` adds
+//! `connect::key_ring`: passwords that kopia stored in the key ring of the system; `serve` adds `serve`:
+//! snapshots in a web browser and by WebDAV; `testing` adds
 //! `storage::testing`: stores that count and fail, and the test that every store must pass.
 
 pub use kopia_codec::key::Password;
@@ -373,6 +375,12 @@ pub mod diagnosis {
 /// Archives of snapshots: tar and zip.
 pub mod export {
     pub use kopia_export::*;
+}
+
+/// Snapshots in a web browser and by WebDAV.
+#[cfg(feature = "serve")]
+pub mod serve {
+    pub use kopia_serve::*;
 }
 
 /// Restoring to a directory of the local system.

@@ -22,6 +22,7 @@ const COMMANDS: &[Answer] = &[
     (&["search", "locate", "grep"], "`kopia-rs find PATTERN` looks for names, in all snapshots or in some"),
     (&["compare"], "`kopia-rs diff WHAT OTHER` compares snapshots, or a snapshot and a folder"),
     (&["mount", "browse", "tui"], "there is none yet; `ls`, `cat` and `restore` need no mount"),
+    (&["server", "web", "webdav", "ui"], "`kopia-rs serve` shows snapshots in a web browser and by WebDAV"),
     (&["tar", "zip", "archive"], "`kopia-rs export WHAT FILE.tar.zst` writes an archive"),
     (&["check", "content"], "`kopia-rs verify` checks that everything can be read"),
     (&["info", "usage"], "`kopia-rs status` shows what the repository holds, `stats` what snapshots take"),
@@ -57,6 +58,8 @@ const LEFT_OUT: &[Answer] = &[
     ),
     #[cfg(not(feature = "export"))]
     (&["export"], "this build is without it; the feature `export` adds it"),
+    #[cfg(not(feature = "serve"))]
+    (&["serve"], "this build is without it; the feature `serve` adds it"),
 ];
 
 /// Options, each with what to use instead.
@@ -143,6 +146,9 @@ mod tests {
             ("show x", "kopia-rs cat"),
             ("dump x", "kopia-rs cat"),
             ("tar x", "kopia-rs export"),
+            ("server start", "kopia-rs serve"),
+            #[cfg(not(feature = "serve"))]
+            ("serve", "the feature `serve`"),
             ("restore a b -e c", "written out"),
             ("status --password x", "never an argument"),
             ("status --use-keyring", "the key ring is asked"),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use kopia_testkit::golden;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
@@ -86,6 +86,11 @@ impl KopiaRs {
     pub(crate) fn in_folder(mut self, path: &Path) -> Self {
         self.command.current_dir(path);
         self
+    }
+
+    /// Starts it, and leaves it running; what it says can be read while it does.
+    pub(crate) fn start(mut self) -> Child {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
     }
 
     pub(crate) fn run(mut self) -> Ran {

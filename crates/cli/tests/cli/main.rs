@@ -34,6 +34,8 @@ mod restoring;
 mod rooms;
 mod secrets;
 mod selecting;
+#[cfg(feature = "serve")]
+mod serving;
 mod several;
 mod slashes;
 mod stopping;

@@ -1,0 +1,10 @@
+//! The pages: plain HTML, every name escaped, no scripts.
+
+pub(crate) mod file;
+pub(crate) mod folder;
+pub(crate) mod html;
+pub(crate) mod image;
+mod pager;
+mod rows;
+pub(crate) mod source;
+pub(crate) mod sources;
