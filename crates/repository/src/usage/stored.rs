@@ -27,7 +27,7 @@ pub struct Stored {
     pub stored_bytes: u64,
     /// Those of them that hold directories, and lists of the contents of large files.
     pub metadata_bytes: u64,
-    /// What could not be read or found, the first 1,000.
+    /// Objects that could not be read or found, the first 1,000.
     pub problems: Vec<(ObjectId, Defect)>,
     /// How many these are in all.
     pub problem_count: u64,
@@ -180,6 +180,8 @@ pub fn shares<'e>(
 struct Gather<'r, F> {
     repository: &'r Repository,
     seen: HashSet<ObjectId>,
+    /// Those of which a problem was noted.
+    faulty: HashSet<ObjectId>,
     /// Whether of a directory something else may be taken by each of its paths.
     is_part: bool,
     stored: Stored,
@@ -188,7 +190,8 @@ struct Gather<'r, F> {
 
 impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
     fn new(repository: &'r Repository, visit: F) -> Self {
-        Self { repository, seen: HashSet::new(), is_part: false, stored: Stored::default(), visit }
+        let (seen, faulty) = (HashSet::new(), HashSet::new());
+        Self { repository, seen, faulty, is_part: false, stored: Stored::default(), visit }
     }
 
     fn run<'e>(&mut self, roots: impl IntoIterator<Item = &'e Entry>) {
@@ -238,7 +241,11 @@ impl<'r, F: FnMut(ContentId, &ContentLocation, bool)> Gather<'r, F> {
         Ok(())
     }
 
+    /// Notes what is wrong with an object: of a directory, what it lacks shows once more when it is read.
     fn problem(&mut self, object: ObjectId, defect: Defect) {
+        if !self.faulty.insert(object) {
+            return;
+        }
         self.stored.problem_count += 1;
         if self.stored.problems.len() < MAX_PROBLEMS {
             self.stored.problems.push((object, defect));
