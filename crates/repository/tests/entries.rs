@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use kopia_codec::key::Password;
 use kopia_format::directory::EntryKind;
-use kopia_repository::{Entry, Repository};
+use kopia_repository::{Entry, Error, Repository};
 use kopia_storage::MemoryStore;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::{Value, json};
@@ -299,4 +299,26 @@ fn a_root_without_a_name_has_that_of_its_source() {
     let names: Vec<_> =
         snapshots.iter().map(|snapshot| snapshot.root().unwrap().name().to_string()).collect();
     assert_eq!(names, ["", "disk.img"]);
+}
+
+#[test]
+fn an_entry_says_what_it_is_and_what_lies_below_it() {
+    let root = root(|writer| {
+        let (one, target) = (writer.file(b"one"), writer.file(b"../\xff"));
+        let mut inner = entry("d", "d", &writer.directory(&[]), 0);
+        inner["summ"] = json!({"size": 30, "files": 3, "symlinks": 2, "dirs": 4, "numFailed": 0});
+        let mut none = entry("empty", "d", &writer.directory(&[]), 0);
+        none["summ"] = json!({"files": -1});
+        vec![inner, none, entry("f", "f", &one, 3), entry("link", "s", &target, 4)]
+    });
+    let [inner, empty, file, link] = ["d", "empty", "f", "link"].map(|name| root.at(name).unwrap());
+    assert_eq!(inner.summary().map(|summary| (summary.size, summary.dirs)), Some((30, 4)));
+    assert_eq!((inner.entries_below(), empty.entries_below(), file.entries_below()), (8, 0, 0));
+    assert!(file.summary().is_none());
+    assert_eq!(link.target().unwrap(), b"../\xff");
+    for entry in [&inner, &file] {
+        assert!(matches!(entry.target(), Err(Error::WrongKind { wanted: "link", .. })));
+    }
+    assert!(matches!(inner.open(), Err(Error::WrongKind { wanted: "file", .. })));
+    assert!(matches!(file.directory(), Err(Error::WrongKind { wanted: "folder", .. })));
 }

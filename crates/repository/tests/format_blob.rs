@@ -8,10 +8,11 @@ use kopia_codec::hash::{HashAlgorithm, Hasher};
 use kopia_codec::key::Password;
 use kopia_repository::format_blob::Replicas;
 use kopia_repository::{Error, FormatBlob, Repository};
-use kopia_storage::testing::CountingStore;
+use kopia_storage::testing::{CountingStore, FaultyStore};
 use kopia_storage::{BlobStore, FilesystemStore, MemoryStore, OverlayStore};
 use kopia_testkit::damage::{RepositoryCopy, copy_repository};
 use kopia_testkit::golden::{self, Case};
+use kopia_testkit::writer::RepositoryWriter;
 
 /// The repositories that were made where the password cannot be changed.
 const WITH_REPLICAS: [&str; 11] = [
@@ -180,4 +181,25 @@ fn the_search_asks_for_no_pack_but_those_it_reads() {
     assert!(replicas.found[0].modified.is_some(), "the listing has the times");
     let calls = store.take();
     assert_eq!((calls.lists.len(), calls.lengths, calls.ranges.len()), (2, 0, replicas.read));
+}
+
+#[test]
+fn a_repository_keeps_its_name_with_another_password() {
+    let name = |bytes: Vec<u8>| FormatBlob::parse(bytes).unwrap().repository_name();
+    let written = |password: &str| name(RepositoryWriter::new().password(password).format_blob().1);
+    assert_eq!(written("one"), written("two"));
+    assert!(written("one").len() == 32 && written("one").bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let other = golden::case("format-v1").repository.join("kopia.repository.f");
+    assert_ne!(name(std::fs::read(other).unwrap()), written("one"));
+}
+
+#[test]
+fn packs_that_cannot_be_read_are_counted_by_the_search() {
+    let case = golden::case("compacted-v0.23.1");
+    let store = FilesystemStore::open(&case.repository).unwrap();
+    let packs = store.list("p").unwrap();
+    let lost = packs.iter().take(2).map(|pack| pack.id.clone());
+    let replicas = search(&FaultyStore::new(store).missing(lost));
+    assert_eq!((replicas.read, replicas.packs, replicas.unreadable), (11, 11, 2));
+    assert!(!replicas.found.is_empty());
 }

@@ -371,3 +371,32 @@ impl BlobStore for Unlisted {
         self.inner.profile()
     }
 }
+
+/// Contents that are removed while everything is verified are no damage, and are not counted.
+#[test]
+fn what_is_removed_while_it_is_verified_counts_nowhere() {
+    let (all, some) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    at_every_moment(
+        &[|living| {
+            // As if nothing needed the last file any more.
+            let last = RepositoryWriter::new().content(None, &bytes_of(FILES - 1));
+            let marked = living.mark_deleted(|id| *id == last);
+            let collected = living.collect_garbage();
+            Change {
+                added: [marked.added, collected.added].concat(),
+                removed: [marked.removed, collected.removed].concat(),
+            }
+        }],
+        |store| {
+            let report = open(store).verify(&verify::Options::default(), &()).unwrap();
+            assert_eq!(report.damage_count, 0, "{report:?}");
+            let (contents, bytes) = (report.contents, report.stored_bytes);
+            assert_eq!((contents.verified, bytes.verified), (contents.of, bytes.of));
+            // Each is sealed in 28 bytes more than it has.
+            assert_eq!(bytes.verified, report.plain_bytes + 28 * contents.verified);
+            let whole = contents.of == FILES as u64 + 4;
+            (if whole { &all } else { &some }).fetch_add(1, Ordering::Relaxed);
+        },
+    );
+    assert!(all.into_inner() > 0 && some.into_inner() > 0);
+}

@@ -196,16 +196,46 @@ fn lists_that_are_too_long_are_refused_by_a_limit_that_is_named() {
 
 #[test]
 fn a_long_list_is_read_piece_by_piece() {
-    let mut writer = RepositoryWriter::new();
+    // Of the second, the pieces stand in contents that are parsed as they come.
+    for padding in [18 << 20, 26 << 20] {
+        let mut writer = RepositoryWriter::new();
+        let (hello, kopia) = (writer.file(b"hello"), writer.file(b"kopia"));
+        let mut text = br#"{"stream":"kopia:indirect","entries":["#.to_vec();
+        text.resize(padding, b' ');
+        text.extend(format!(r#"{{"l":5,"o":"{hello}"}},{{"s":5,"l":5,"o":"{kopia}"}}]}}"#).as_bytes());
+        let list = writer.object(Some('x'), &text);
+        assert!(list.indirection() > 0);
+        let object = format!("I{list}");
+        let mut found = Vec::new();
+        let repository = open(writer);
+        ObjectReader::open(&repository, object.parse().unwrap()).unwrap().read_to_end(&mut found).unwrap();
+        assert_eq!(found, b"hellokopia", "{padding}");
+    }
+}
+
+#[test]
+fn a_range_needs_nothing_beyond_it() {
+    let mut writer = RepositoryWriter::new().pack_size(1);
     let (hello, kopia) = (writer.file(b"hello"), writer.file(b"kopia"));
-    let mut text = br#"{"stream":"kopia:indirect","entries":["#.to_vec();
-    text.resize(18 << 20, b' ');
-    text.extend(format!(r#"{{"l":5,"o":"{hello}"}},{{"s":5,"l":5,"o":"{kopia}"}}]}}"#).as_bytes());
-    let list = writer.object(Some('x'), &text);
-    assert!(list.indirection() > 0);
-    let object = format!("I{list}");
-    let mut found = Vec::new();
-    let repository = open(writer);
-    ObjectReader::open(&repository, object.parse().unwrap()).unwrap().read_to_end(&mut found).unwrap();
-    assert_eq!(found, b"hellokopia");
+    let missing = "ffffffffffffffffffffffffffffffff";
+    let object = list(&mut writer, &[(0, 5, &hello), (5, 5, &kopia), (10, 5, &hello), (15, 5, missing)]);
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let store = Arc::new(CountingStore::new(blobs.collect::<MemoryStore>()));
+    let open = || Repository::open(store.clone(), &Password::from(PASSWORD)).unwrap();
+    for (range, expected, reads) in
+        [(0..5, "hello", 1), (1..5, "ello", 1), (5..6, "k", 1), (4..10, "okopia", 2)]
+    {
+        // Nothing is known of it from before.
+        let (reader, mut copied) =
+            (ObjectReader::open(&open(), object.parse().unwrap()).unwrap(), Vec::new());
+        store.take();
+        let copy = reader.copy_range(range.clone(), |bytes| {
+            copied.extend_from_slice(bytes);
+            Ok::<_, Error>(())
+        });
+        copy.unwrap();
+        assert_eq!((&*copied, store.take().ranges.len()), (expected.as_bytes(), reads), "{range:?}");
+    }
+    let reader = ObjectReader::open(&open(), object.parse().unwrap()).unwrap();
+    assert!(reader.copy_range(14..16, |_| Ok::<_, Error>(())).is_err(), "the last piece is lost");
 }

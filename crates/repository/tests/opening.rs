@@ -37,6 +37,7 @@ fn huge_indexes_of_all_kinds() {
     for huge in [huge.clone(), huge.clone().version(1), huge.clone().plain(), huge.plain().version(1)] {
         let store = Arc::new(CountingStore::new(memory(&huge)));
         let repository = open(Arc::clone(&store)).unwrap();
+        assert!(!repository.opening().is_zero());
         let status = repository.status().unwrap();
         assert_eq!((status.index_blobs, status.contents, status.deleted_contents), (301, 20_003, 0));
         let mut read = store.calls().whole;

@@ -444,3 +444,25 @@ fn ids_of_contents_of_a_pack_that_is_not_there() {
     let id: ContentId = "k00".parse().unwrap();
     assert!(repository.contents().locate(&id).is_err());
 }
+
+#[test]
+fn a_pack_that_vanishes_hides_nothing_and_one_that_cannot_be_read_may() {
+    let password = Password::from(kopia_testkit::faults::PASSWORD);
+    let coverage =
+        |store: Arc<dyn BlobStore>| Repository::open(store, &password).unwrap().manifest_coverage().unwrap();
+    let store = newest_index_lost();
+    let calls = Arc::new(ChangingStore::new(store.clone()));
+    let pack = coverage(calls.clone()).hidden[0].pack.clone();
+    // The last read of all is that of a manifest.
+    let (changed, gone) = (store.clone(), pack.clone());
+    let changing =
+        ChangingStore::new(store.clone()).before_call(calls.calls(), move || drop(changed.remove(&gone)));
+    let found = coverage(Arc::new(changing));
+    assert_eq!((found.hidden.len(), found.unread), (0, Vec::new()));
+
+    let store = newest_index_lost();
+    let reads = Arc::new(FaultyStore::new(store.clone()));
+    coverage(reads.clone());
+    let found = coverage(Arc::new(FaultyStore::new(store).after(reads.reads() - 1).fail_every(1)));
+    assert_eq!((found.hidden.len(), found.unread), (0, vec![pack]));
+}

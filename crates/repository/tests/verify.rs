@@ -328,7 +328,7 @@ fn what_a_restore_would_refuse_is_lost() {
 
 #[test]
 fn each_of_them_is_noticed_by_itself() {
-    for number in 0..6 {
+    for number in 0..7 {
         let mut writer = RepositoryWriter::new().piece_size(500);
         let (hello, long) = (writer.file(b"hello"), writer.file(&[7; 1200]));
         let inner = writer.directory(&[file("x", &hello, 5)]);
@@ -336,6 +336,8 @@ fn each_of_them_is_noticed_by_itself() {
             vec![file("../up", &hello, 5)],
             vec![file("longer", &hello, 4)],
             vec![file("shorter", &long, 1201)],
+            // As many as the place of its last piece times its length.
+            vec![file("product", &long, 1000 * 200)],
             vec![file("twice", &hello, 5), file("twice", &long, 1200)],
             vec![entry("way", "s", &long)],
             vec![entry("n", "d", &inner), file("n/x", &hello, 5)],
@@ -375,4 +377,35 @@ fn a_snapshot_without_a_root_is_lost_and_the_others_are_verified() {
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("the snapshot has no root"), "{said:?}");
     assert_eq!(said[1], "x: it has 5 bytes, its entry says 4");
+}
+
+#[test]
+fn files_that_stand_for_others_are_counted_and_the_first_are_named() {
+    let mut writer = RepositoryWriter::new();
+    let stubs: Vec<_> = (0..=100)
+        .map(|number| {
+            let name = format!("file{number}");
+            let original = json!({"name": name, "type": "f", "mode": "0644", "size": 1, "obj": "0a1b"});
+            let json = original.to_string();
+            file(&format!("{name}.kopia-entry"), &writer.file(json.as_bytes()), json.len())
+        })
+        .collect();
+    let root = writer.directory(&stubs);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.stub_count, report.stubs.len()), (101, 100));
+    assert!(report.stubs.iter().all(|(name, stub)| *name == format!("{}.kopia-entry", stub.name)));
+}
+
+#[test]
+fn of_many_lost_entries_the_first_are_kept_and_all_are_counted() {
+    let mut writer = RepositoryWriter::new();
+    let lost = "ffffffffffffffffffffffffffffffff";
+    let entries: Vec<_> = (0..=10_000).map(|number| file(&number.to_string(), lost, 1)).collect();
+    let root = writer.directory(&entries);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!((report.affected.len(), report.affected_count), (10_000, 10_001));
 }

@@ -341,3 +341,63 @@ fn a_merged_directory_that_lies_in_itself_is_left_out() {
     let expected = ["enter ", "A: the folder contains itself", "a/", "leave ", "enter a", "a/f", "leave a"];
     assert_eq!(lines, expected);
 }
+
+/// Adds up how many entries the directories that it leaves say that they lack.
+#[derive(Default)]
+struct Failures(Vec<(String, Option<i64>)>);
+
+impl Visitor for Failures {
+    type Directory = ();
+
+    fn leaf(&mut self, _: &mut Walked<()>, _: Entry) -> ControlFlow<()> {
+        Continue(())
+    }
+
+    fn directory(
+        &mut self,
+        _: &mut Walked<()>,
+        _: &Entry,
+        _: Result<&Trail, Defect>,
+    ) -> ControlFlow<(), Option<()>> {
+        Continue(Some(()))
+    }
+
+    fn problem(&mut self, _: &mut Walked<()>, _: Problem) -> ControlFlow<()> {
+        Continue(())
+    }
+
+    fn leave(&mut self, directory: Walked<()>, read: Result<Option<Summary>, Error>) -> ControlFlow<()> {
+        let failed = read.unwrap().map(|summary| summary.failed + summary.ignored_errors);
+        self.0.push((directory.path_of(""), failed));
+        Continue(())
+    }
+}
+
+#[test]
+fn merged_directories_lack_what_each_of_them_lacks() {
+    let root = root(|writer| {
+        let of = |writer: &mut RepositoryWriter, name: &str, failed: Option<(i64, i64)>| {
+            let summary = failed.map(|(failed, ignored)| {
+                json!({"size": 1, "files": 1, "numFailed": failed, "numIgnoredErrors": ignored})
+            });
+            // The name makes each another object.
+            let entries = [entry("f", name, &writer.file(b"x"))];
+            let json = json!({"stream": "kopia:directory", "entries": entries, "summary": summary});
+            writer.object(Some('k'), json.to_string().as_bytes()).to_string()
+        };
+        let both = [of(writer, "1", Some((3, 20))), of(writer, "2", Some((4, 100)))];
+        let first = [of(writer, "3", Some((5, 0))), of(writer, "4", None)];
+        let second = [of(writer, "5", None), of(writer, "6", Some((6, 0)))];
+        let none = [of(writer, "7", None), of(writer, "8", None)];
+        let named = ["a", "b", "c", "d"].into_iter().zip([both, first, second, none]);
+        let entries: Vec<_> = named
+            .flat_map(|(name, [one, two])| [directory(name, &one), directory(&name.to_uppercase(), &two)])
+            .collect();
+        writer.directory(&entries)
+    });
+    let mut failures = Failures::default();
+    assert!(Walk::new(root.repository()).fold(&fold).run([(&root, ())], &mut failures).is_continue());
+    failures.0.sort();
+    let expected = [("", None), ("a", Some(127)), ("b", Some(5)), ("c", Some(6)), ("d", None)];
+    assert_eq!(failures.0, expected.map(|(path, failed)| (path.to_owned(), failed)));
+}

@@ -1,0 +1,311 @@
+//! What looks at many snapshots: search, what is gone, history, comparison.
+
+#![expect(clippy::unwrap_used, reason = "a test whose own steps fail has failed")]
+
+use std::ops::ControlFlow;
+use std::slice::from_ref;
+
+use kopia_codec::key::Password;
+use kopia_format::directory::EntryKind;
+use kopia_repository::compare::{self, Changes, Differing, compare};
+use kopia_repository::history::{Track, sightings, versions};
+use kopia_repository::search::{self, Pattern, Place, Query, gone, search};
+use kopia_repository::select::{self, At};
+use kopia_repository::{Entry, Repository, Snapshot};
+use kopia_storage::MemoryStore;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::{Value, json};
+
+const LOST: &str = "k00000000000000000000000000000001";
+
+fn entry(name: &str, kind: &str, object: &str, size: usize) -> Value {
+    json!({"name": name, "type": kind, "mode": "0640", "mtime": "2020-01-02T03:04:05Z", "obj": object, "size": size})
+}
+
+fn file(writer: &mut RepositoryWriter, name: &str, text: &str) -> Value {
+    entry(name, "f", &writer.file(text.as_bytes()), text.len())
+}
+
+fn directory(writer: &mut RepositoryWriter, name: &str, entries: &[Value]) -> Value {
+    entry(name, "d", &writer.directory(entries), 0)
+}
+
+/// Writes snapshots of one source with these roots, the oldest first, and opens the repository.
+fn repository(write: impl FnOnce(&mut RepositoryWriter) -> Vec<Value>) -> Repository {
+    let mut writer = RepositoryWriter::new();
+    for root in write(&mut writer) {
+        writer.snapshot("u@h:/data", root);
+    }
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+}
+
+fn places(repository: &Repository) -> Vec<Place> {
+    Place::newest_first(repository.snapshots().unwrap().iter()).unwrap()
+}
+
+/// Gathers events as `place path`, and problems with `!` before that.
+fn lines(
+    look: impl FnOnce(&mut dyn FnMut(search::Event) -> ControlFlow<()>) -> ControlFlow<()>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let flow = look(&mut |event| {
+        lines.push(match event {
+            search::Event::Found(found) => format!("{} {}", found.place, found.path),
+            search::Event::Problem { place, path, .. } => format!("!{place} {path}"),
+        });
+        ControlFlow::Continue(())
+    });
+    assert!(flow.is_continue());
+    lines.sort();
+    lines
+}
+
+fn found(repository: &Repository, query: &Query) -> Vec<String> {
+    lines(|visit| search(repository, &places(repository), query, visit))
+}
+
+#[test]
+fn all_that_a_query_asks_for_has_to_match() {
+    let repository = repository(|writer| {
+        let large = file(writer, "large", &"x".repeat(2000));
+        let mut later = file(writer, "small", "x");
+        later["mtime"] = "2020-01-02T03:04:06Z".into();
+        let link = entry("link", "s", &writer.file(b"target"), 2000);
+        let mut inner = directory(writer, "d", from_ref(&large));
+        inner["size"] = 2000.into();
+        vec![directory(writer, "data", &[inner, large, link, later])]
+    });
+    let time = At::Until("2020-01-02T03:04:05Z".parse().unwrap());
+    let kinds = |kinds: &[EntryKind]| Query { kinds: kinds.to_vec(), ..Query::default() };
+    for (query, expected) in [
+        (Query::default(), &["0 d", "0 d/large", "0 large", "0 link", "0 small"][..]),
+        (Query { size: 1000..=5000, ..Query::default() }, &["0 d/large", "0 large"]),
+        (Query { size: 0..=1, ..Query::default() }, &["0 small"]),
+        (kinds(&[EntryKind::Directory]), &["0 d"]),
+        (kinds(&[EntryKind::Symlink, EntryKind::Directory]), &["0 d", "0 link"]),
+        (Query { size: 1000..=5000, ..kinds(&[EntryKind::Symlink]) }, &[]),
+        (Query { modified_after: Some(time), ..Query::default() }, &["0 small"]),
+        (Query { modified_until: Some(time), ..kinds(&[EntryKind::File]) }, &["0 d/large", "0 large"]),
+        (
+            Query { pattern: Some(Pattern::glob("l*", false).unwrap()), ..Query::default() },
+            &["0 d/large", "0 large", "0 link"],
+        ),
+        (
+            Query { pattern: Some(Pattern::glob("/l*", false).unwrap()), ..Query::default() },
+            &["0 large", "0 link"],
+        ),
+    ] {
+        assert_eq!(found(&repository, &query), expected, "{query:?}");
+    }
+}
+
+#[test]
+fn what_several_places_have_is_found_once() {
+    let repository = repository(|writer| {
+        let kept = file(writer, "kept", "the same");
+        let old = [kept.clone(), file(writer, "changed", "old")];
+        let new = [kept, file(writer, "changed", "new")];
+        let (old, new) = (directory(writer, "d", &old), directory(writer, "d", &new));
+        let same = file(writer, "data", "of a file");
+        vec![directory(writer, "data", &[old]), same.clone(), same, directory(writer, "data", &[new])]
+    });
+    // A file is its own root; of the two the newer one has it.
+    assert_eq!(
+        found(&repository, &Query::default()),
+        ["0 d", "0 d/changed", "0 d/kept", "1 ", "3 d/changed"]
+    );
+    let folders = Query { kinds: vec![EntryKind::Directory], ..Query::default() };
+    assert_eq!(found(&repository, &folders), ["0 d"]);
+}
+
+#[test]
+fn what_is_gone_is_told_once_from_where_it_was_last() {
+    let repository = repository(|writer| {
+        let [one, two, three] = ["one", "two", "three"].map(|name| file(writer, name, name));
+        let inner = directory(writer, "inner", from_ref(&one));
+        let [full, less] = [&[one.clone(), three.clone()][..], from_ref(&three)]
+            .map(|entries| directory(writer, "both", entries));
+        let oldest = [full.clone(), inner.clone(), one.clone(), two, three.clone()];
+        let oldest = directory(writer, "data", &oldest);
+        let placed = entry("by/name", "f", &writer.file(b"placed"), 6);
+        let unread = directory(writer, "unread", from_ref(&one));
+        let older = directory(writer, "data", &[full, inner, one, three.clone(), unread, placed]);
+        // The source was a file once.
+        let single = file(writer, "data", "of a file");
+        let newest = directory(writer, "data", &[less, entry("unread", "d", LOST, 0), three]);
+        vec![oldest.clone(), oldest, single, older, newest]
+    });
+    let gone = |recursive| lines(|visit| gone(&repository, &places(&repository), recursive, visit));
+    // What lies in a directory that cannot be read is not called gone.
+    let expected = ["!0 unread", "1 both/one", "1 by/name", "1 inner", "1 one", "3 two"];
+    assert_eq!(gone(false), expected);
+    assert_eq!(gone(true), [&expected[..4], &["1 inner/one"], &expected[4..]].concat());
+}
+
+#[test]
+fn a_path_that_comes_goes_and_changes_has_versions() {
+    let repository = repository(|writer| {
+        let [one, two] = ["one", "two"].map(|text| file(writer, "f", text));
+        let mut root = |entries: &[Value]| directory(writer, "data", entries);
+        vec![
+            root(&[]),
+            root(from_ref(&one)),
+            root(from_ref(&one)),
+            root(&[]),
+            root(&[]),
+            root(&[one]),
+            root(&[two]),
+        ]
+    });
+    let snapshots = repository.snapshots().unwrap();
+    let tracks = Track::named(&snapshots, "u@h:/data/f", ("", "")).unwrap();
+    let spans = versions(&sightings(&repository, snapshots.iter(), &tracks));
+    let second = |snapshot: &Snapshot| snapshot.start_time().to_string()[17..19].parse::<u32>().unwrap();
+    let spans: Vec<_> = spans
+        .iter()
+        .map(|span| (span.version, second(&span.first), second(&span.last), span.snapshots))
+        .collect();
+    assert_eq!(spans, [(Some(1), 1, 2, 2), (None, 3, 4, 2), (Some(2), 5, 5, 1), (Some(3), 6, 6, 1)]);
+    let query = select::Query { name: "u@h:/data/f", ..Default::default() };
+    for (number, text) in [(1, "one"), (2, "one"), (3, "two")] {
+        let selection = repository.select_version(&query, number).unwrap();
+        assert_eq!(repository.read_object(selection.entry.object()).unwrap(), text.as_bytes(), "{number}");
+    }
+    assert_eq!(second(&repository.select_version(&query, 1).unwrap().snapshot.unwrap()), 2);
+    let error = repository.select_version(&query, 4).unwrap_err().to_string();
+    assert!(error.contains("version 4 of u@h:/data/f"), "{error}");
+}
+
+#[test]
+fn versions_of_unfinished_snapshots_count_where_these_are_asked_for() {
+    let mut writer = RepositoryWriter::new();
+    for (second, reason) in [(0, ""), (1, "canceled")] {
+        let file = file(&mut writer, "f", &format!("text {second}"));
+        let mut root = directory(&mut writer, "data", &[file]);
+        root["mode"] = "0755".into();
+        let time = format!("2026-01-01T00:00:{second:02}Z");
+        writer.manifest(json!({
+            "source": {"host": "h", "userName": "u", "path": "/data"},
+            "startTime": time, "endTime": time, "incomplete": reason, "rootEntry": root,
+        }));
+    }
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+    let version = |number, incomplete| {
+        let query = select::Query { name: "u@h:/data/f", incomplete, ..Default::default() };
+        repository.select_version(&query, number).map(|selection| selection.path)
+    };
+    assert_eq!(version(1, false).unwrap(), "f");
+    assert!(version(2, false).is_err());
+    assert_eq!(version(2, true).unwrap(), "f");
+}
+
+/// Gathers differences as `-path`, `+path` and `path: words`, and problems with `!` before the path.
+fn differences(old: &Entry, new: &Entry, recursive: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let flow = compare(old, new, recursive, |event| {
+        lines.push(match event {
+            compare::Event::Differs(Differing { path, old, new, changes }) => match (old, new) {
+                (Some(_), None) => format!("-{path}"),
+                (None, Some(_)) => format!("+{path}"),
+                _ => format!("{path}: {}", changes.words().collect::<Vec<_>>().join(" ")),
+            },
+            compare::Event::Problem { path, .. } => format!("!{path}"),
+        });
+        ControlFlow::Continue(())
+    });
+    assert!(flow.is_continue());
+    lines.sort();
+    lines
+}
+
+fn both(repository: &Repository) -> [Entry; 2] {
+    let roots: Vec<_> =
+        repository.snapshots().unwrap().iter().map(|snapshot| snapshot.root().unwrap()).collect();
+    roots.try_into().unwrap()
+}
+
+#[test]
+fn what_is_below_is_told_where_that_is_wanted() {
+    let repository = repository(|writer| {
+        let [n, q, x, z] = ["n", "q", "x", "z"].map(|name| file(writer, name, name));
+        let same = directory(writer, "same", from_ref(&x));
+        let mut root = |write: &dyn Fn(&mut RepositoryWriter) -> Vec<Value>| {
+            let entries = [vec![same.clone()], write(writer)].concat();
+            directory(writer, "data", &entries)
+        };
+        let old = root(&|writer| {
+            let y = directory(writer, "y", from_ref(&z));
+            vec![
+                directory(writer, "a", &[y, x.clone()]),
+                directory(writer, "both", &[n.clone(), q.clone()]),
+                directory(writer, "k", from_ref(&q)),
+                file(writer, "f", "file"),
+                file(writer, "g", "old"),
+            ]
+        });
+        let new = root(&|writer| {
+            vec![
+                directory(writer, "both", &[q.clone(), x.clone()]),
+                directory(writer, "f", from_ref(&n)),
+                directory(writer, "new", from_ref(&n)),
+                file(writer, "g", "new"),
+                file(writer, "k", "file"),
+            ]
+        });
+        vec![old, new]
+    });
+    let [old, new] = both(&repository);
+    let top = ["+both/x", "+new", "-a", "-both/n", "f: kind", "g: content", "k: kind"];
+    assert_eq!(differences(&old, &new, false), top);
+    let all = [
+        "+both/x",
+        "+f/n",
+        "+new",
+        "+new/n",
+        "-a",
+        "-a/x",
+        "-a/y",
+        "-a/y/z",
+        "-both/n",
+        "-k/q",
+        "f: kind",
+        "g: content",
+        "k: kind",
+    ];
+    assert_eq!(differences(&old, &new, true), all);
+    assert!(differences(&new, &new, true).is_empty());
+    assert_eq!(Changes::between(&old, &old), Changes::default());
+}
+
+#[test]
+fn what_cannot_be_read_is_neither_added_nor_removed() {
+    let repository = repository(|writer| {
+        let x = file(writer, "x", "x");
+        let inner = directory(writer, "inner", from_ref(&x));
+        let lost = |name: &str| entry(name, "d", LOST, 0);
+        let removed = directory(writer, "removed", &[lost("deep"), x.clone()]);
+        let full = |writer: &mut _, name: &str| directory(writer, name, &[inner.clone(), x.clone()]);
+        let old = [lost("gone"), lost("older"), removed, full(writer, "newer")];
+        let new = [full(writer, "older"), lost("added"), lost("newer")];
+        vec![directory(writer, "data", &old), directory(writer, "data", &new)]
+    });
+    let [old, new] = both(&repository);
+    assert_eq!(differences(&old, &new, false), ["!newer", "!older", "+added", "-gone", "-removed"]);
+    let all = [
+        "!added",
+        "!gone",
+        "!newer",
+        "!older",
+        "!removed/deep",
+        "+added",
+        "-gone",
+        "-removed",
+        "-removed/deep",
+        "-removed/x",
+    ];
+    assert_eq!(differences(&old, &new, true), all);
+}
