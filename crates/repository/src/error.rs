@@ -286,3 +286,93 @@ fn quoted(patterns: &[String]) -> String {
 fn parenthesized(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" ({text})") }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_storage::Failure;
+
+    use super::*;
+    use crate::Defect;
+
+    const CONTENT: &str = "k00000000000000000000000000000001";
+    const PACK: &str = "q00000000000000000000000000000002";
+
+    fn content() -> ContentId {
+        CONTENT.parse().unwrap()
+    }
+
+    fn pack() -> BlobId {
+        PACK.parse().unwrap()
+    }
+
+    fn unread(source: impl Into<io::Error>) -> Error {
+        Error::Storage(kopia_storage::Error::Read {
+            blob: pack(),
+            place: "here".into(),
+            offset: 5,
+            source: source.into(),
+        })
+    }
+
+    fn cold() -> io::Error {
+        io::Error::new(io::ErrorKind::ResourceBusy, Failure::Cold { class: "GLACIER".into() })
+    }
+
+    /// The errors that are about a blob or a content.
+    fn errors() -> [(Error, &'static str, Option<u64>); 10] {
+        let (blob, place) = (pack(), String::from("here"));
+        let short = kopia_storage::Error::Short {
+            blob: pack(),
+            place: place.clone(),
+            offset: 5,
+            wanted: 9,
+            length: 7,
+        };
+        let corrupt = Error::CorruptContent {
+            content: content(),
+            blob: pack(),
+            offset: 5,
+            length: 9,
+            why: String::new(),
+        };
+        [
+            (corrupt, "corrupt_content", Some(5)),
+            (Error::CorruptBlob { blob, why: String::new() }, "corrupt_blob", None),
+            (Error::ContentNotFound { content: content() }, "not_in_index", None),
+            (
+                Error::Unconfirmed { content: content(), source: Arc::new(unread(cold())) },
+                "index_unconfirmed",
+                None,
+            ),
+            (Error::Storage(short), "truncated_blob", Some(5)),
+            (Error::Storage(kopia_storage::Error::NotFound { blob: pack(), place }), "missing_blob", None),
+            (unread(io::ErrorKind::PermissionDenied), "blob_not_permitted", Some(5)),
+            (unread(io::ErrorKind::TimedOut), "store_unavailable", Some(5)),
+            (unread(io::ErrorKind::InvalidData), "unreadable_blob", Some(5)),
+            (unread(cold()), "archived_blob", Some(5)),
+        ]
+    }
+
+    #[test]
+    fn what_an_error_is_about_is_known_of_the_defect_as_well() {
+        for (error, word, offset) in errors() {
+            let has_content = matches!(word, "corrupt_content" | "not_in_index" | "index_unconfirmed");
+            let has_blob = !matches!(word, "not_in_index" | "index_unconfirmed");
+            let is_cold = word == "archived_blob";
+            let (content, pack) = (has_content.then(content), has_blob.then(pack));
+            assert_eq!((error.word(), error.content_id(), error.offset()), (word, content, offset));
+            assert_eq!((error.blob_id(), error.cold_blob().is_some()), (pack.as_ref(), is_cold), "{word}");
+            let defect = Defect::from(error);
+            assert_eq!((defect.word(), defect.content_id(), defect.offset()), (word, content, offset));
+            assert_eq!((defect.blob_id(), defect.cold_blob().is_some()), (pack.as_ref(), is_cold), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_done_is_known_where_a_store_could_not_be_read() {
+        let kinds: Vec<_> = errors().iter().map(|(error, ..)| error.storage_kind()).collect();
+        let [broken, again] = [Some(ErrorKind::Broken), Some(ErrorKind::TryAgain)];
+        let (absent, refused) = (Some(ErrorKind::NotFound), Some(ErrorKind::NotAllowed));
+        assert_eq!(kinds, [None, None, None, again, broken, absent, refused, again, broken, again]);
+    }
+}

@@ -78,6 +78,7 @@ fn directories_and_files_are_found_apart() {
     );
     store.archive("p").unwrap();
     let packs = repository.cold_packs().unwrap();
+    assert!(!packs.is_empty());
     for listed in [None, Some(&packs)] {
         let some = repository.cold_among(&[0, 2, 2_000_000], listed).unwrap();
         assert_eq!((some.step(), some.blobs().len()), (Step::Files, 2), "{some:?}");
@@ -125,4 +126,29 @@ fn a_store_without_an_archive_is_asked_for_nothing() {
     assert!(repository.cold_among(&[0], None).unwrap().is_empty());
     assert!(ColdBlobs::to_open(&counting).unwrap().is_empty());
     assert_eq!(counting.take(), kopia_storage::testing::counting::Calls::default());
+}
+
+#[test]
+fn what_verifying_needs_is_found_directories_before_files() {
+    let (store, counting) = written(5);
+    let repository = open(&store).unwrap();
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    let find = |entries: &[&crate::Entry]| {
+        repository.cold_to_verify(entries, &crate::verify::Options::default()).unwrap()
+    };
+    let [one, two] = ["1", "3"].map(|name| root.at(name).unwrap());
+    assert!(find(&[]).is_empty());
+    store.archive("p").unwrap();
+    for (entries, count) in [(&[][..], 5), (&[&root], 5), (&[&one], 1), (&[&one, &two], 2)] {
+        let cold = find(entries);
+        assert_eq!((cold.step(), cold.blobs().len()), (Step::Files, count), "{entries:?}");
+    }
+    store.archive("q").unwrap();
+    let cold = find(&[&root]);
+    assert_eq!((cold.step(), cold.blobs().len()), (Step::Directories, counting.list("q").unwrap().len()));
+    // Packs by their numbers.
+    let listed: Vec<_> = ["p", "q"].iter().flat_map(|prefix| counting.list(prefix).unwrap()).collect();
+    let mut named: Vec<_> = (0..).map_while(|number| repository.pack_name(number).unwrap()).collect();
+    named.sort_unstable();
+    assert_eq!(named, listed.into_iter().map(|blob| blob.id).collect::<Vec<_>>());
 }

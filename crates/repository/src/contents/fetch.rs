@@ -297,3 +297,145 @@ impl<B: Steps> Drop for AbortOnPanic<'_, B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::key::Password;
+    use kopia_format::ContentId;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+
+    use super::*;
+    use crate::contents::Located;
+    use crate::{ContentLocation, Repository};
+
+    /// A batch of one step, which reads nothing.
+    struct Nothing;
+
+    impl Steps for Nothing {
+        fn reads(&self) -> &[ReadStep] {
+            &[]
+        }
+
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn entries(&self, _: usize) -> usize {
+            0
+        }
+    }
+
+    fn open(writer: RepositoryWriter) -> Repository {
+        let blobs = writer.finish().into_iter();
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        Repository::open(store, &Password::from(PASSWORD)).unwrap()
+    }
+
+    /// Gives back what a task held, with memory of so many bytes.
+    fn give_back(fetcher: &Fetcher<'_, Nothing>, held: u64, capacity: u64) {
+        let task = Task { batch: Arc::new(Nothing), number: 0, fetched: None, held };
+        fetcher.done(&task, &mut Vec::with_capacity(capacity as usize));
+    }
+
+    /// What is held and what is idle, in blocks, and the number of buffers that wait.
+    fn figures(fetcher: &Fetcher<'_, Nothing>) -> (u64, u64, usize) {
+        let state = fetcher.lock();
+        (state.held / BLOCK, state.idle / BLOCK, state.buffers.len())
+    }
+
+    #[test]
+    fn memory_is_used_again_within_the_budget() {
+        let repository = open(RepositoryWriter::new());
+        let fetcher = Fetcher::<Nothing>::new(repository.contents(), 8 * BLOCK);
+        let take = |length: u64, more: u64| {
+            let (buffer, held) = fetcher.wait_for_room(length, more).unwrap();
+            (buffer.capacity() as u64, held)
+        };
+        assert_eq!(take(1, 10), (BLOCK, BLOCK + 10));
+        assert_eq!(take(BLOCK + 1, 0), (2 * BLOCK, 2 * BLOCK));
+        assert_eq!(take(0, 20), (0, 20), "entries take room, too");
+        assert_eq!(figures(&fetcher), (3, 0, 0));
+        give_back(&fetcher, BLOCK + 30, BLOCK);
+        give_back(&fetcher, 2 * BLOCK, 2 * BLOCK);
+        assert_eq!(figures(&fetcher), (0, 3, 2));
+        // A buffer that is up to twice as long does; what it holds is its own length.
+        assert_eq!(take(5, 0), (2 * BLOCK, 2 * BLOCK));
+        assert_eq!(figures(&fetcher), (2, 1, 1));
+        give_back(&fetcher, 2 * BLOCK, 2 * BLOCK);
+        // A huge one comes by itself, as bytes come; those that wait stay as long as there is room.
+        assert_eq!(take(3 * BLOCK, 0), (0, 4 * BLOCK));
+        assert_eq!(figures(&fetcher), (4, 3, 2));
+        assert_eq!(take(2 * BLOCK, 0), (2 * BLOCK, 2 * BLOCK));
+        assert_eq!(figures(&fetcher), (6, 1, 1));
+        assert_eq!(take(2 * BLOCK, 0), (2 * BLOCK, 2 * BLOCK));
+        assert_eq!(figures(&fetcher), (8, 0, 0), "the short one has to go");
+        // Neither no memory nor one that grew is kept, nor what nothing was held for.
+        give_back(&fetcher, 4 * BLOCK, 4 * BLOCK);
+        give_back(&fetcher, 4 * BLOCK, 0);
+        give_back(&fetcher, 0, BLOCK);
+        assert_eq!(figures(&fetcher), (0, 0, 0));
+    }
+
+    #[test]
+    fn so_many_buffers_wait_at_most() {
+        let repository = open(RepositoryWriter::new());
+        for (budget, length, kept) in [(8, 2, 4), (1000, 1, KEPT)] {
+            let fetcher = Fetcher::<Nothing>::new(repository.contents(), budget * BLOCK);
+            (0..=KEPT).for_each(|_| drop(fetcher.wait_for_room(0, 1)));
+            (0..=KEPT).for_each(|_| give_back(&fetcher, 1, length * BLOCK));
+            assert_eq!(figures(&fetcher), (0, length * kept as u64, kept));
+        }
+    }
+
+    #[test]
+    fn a_reader_waits_for_room_unless_nothing_is_held() {
+        let repository = open(RepositoryWriter::new());
+        let fetcher = Fetcher::<Nothing>::new(repository.contents(), BLOCK);
+        assert_eq!(fetcher.wait_for_room(9 * BLOCK, 0).unwrap().1, 16 * BLOCK, "no step is too large");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| fetcher.wait_for_room(1, 0).map(|(_, held)| held));
+            give_back(&fetcher, 16 * BLOCK, 0);
+            assert_eq!(waiting.join().unwrap(), Some(BLOCK));
+            let waiting = scope.spawn(|| fetcher.wait_for_room(1, 0).map(|(_, held)| held));
+            fetcher.abort();
+            assert_eq!(waiting.join().unwrap(), None);
+        });
+        assert!(fetcher.wait_for_room(0, 0).is_none());
+    }
+
+    struct Planned(ContentId, ContentLocation);
+
+    impl Located for Planned {
+        fn content(&self) -> ContentId {
+            self.0
+        }
+
+        fn location(&self) -> ContentLocation {
+            self.1
+        }
+    }
+
+    #[test]
+    fn scattered_steps_are_announced_once_and_well_before_they_are_read() {
+        let mut writer = RepositoryWriter::new().pack_size(1);
+        (0..300_u32).for_each(|number| drop(writer.file(&number.to_le_bytes())));
+        let repository = open(writer);
+        let mut planned = Vec::new();
+        repository.contents().for_each(|content, location| planned.push(Planned(content, location)));
+        let mut steps = repository.contents().schedule(&mut planned, 0);
+        let count = steps.len();
+        assert!(count >= 300);
+        steps[140].follows = true;
+        let mut announced = Vec::new();
+        for number in 0..count {
+            let before = announced.len();
+            let found = |step: &ReadStep| steps.iter().position(|other| std::ptr::eq(other, step)).unwrap();
+            announced.extend(to_announce(&steps, number).map(found));
+            assert!(announced[before..].iter().all(|&found| found > number && found <= number + ANNOUNCED));
+        }
+        // What follows on, the system reads by itself.
+        let expected: Vec<_> = (1..count).filter(|&number| number != 140).collect();
+        assert_eq!(announced, expected);
+    }
+}

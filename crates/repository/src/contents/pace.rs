@@ -257,4 +257,13 @@ mod tests {
         assert_eq!(pace.read(broken, |()| 1).unwrap_err().kind(), ErrorKind::Broken);
         assert_eq!(lock(pace.ramp.as_ref().unwrap()).limit, 4);
     }
+
+    #[test]
+    fn reads_that_are_under_way_are_counted() {
+        let pace = Pace::new(ReadProfile::NETWORK);
+        let reading = || lock(pace.ramp.as_ref().unwrap()).reading;
+        let inner = || pace.read(|| Ok(reading()), |_| 1);
+        let outer = pace.read(|| Ok((reading(), inner()?, reading())), |_| 1);
+        assert_eq!((outer.unwrap(), reading()), ((1, 2, 1), 0));
+    }
 }

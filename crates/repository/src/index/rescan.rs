@@ -143,4 +143,15 @@ mod tests {
         rescans.ended(next, true);
         assert!(rescans.may_help(next + 1, &gone()));
     }
+
+    #[test]
+    fn a_pack_that_was_found_elsewhere_may_move_again() {
+        let mut rescans = Rescans::default();
+        rescans.ended(0, true);
+        assert!(rescans.may_help(0, &gone()));
+        rescans.ended(0, false);
+        rescans.ended(1, true);
+        assert!(!rescans.may_help(0, &gone()), "it was looked for in vain");
+        assert!(rescans.may_help(1, &gone()));
+    }
 }

@@ -48,3 +48,19 @@ impl fmt::Debug for Chunk {
         write!(f, "Chunk({} bytes)", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_bytes_that_are_left_of_it() {
+        let mut chunk = Chunk::new(Arc::new(b"abcdef".to_vec()), 1);
+        chunk.advance(1);
+        chunk.truncate(3);
+        assert_eq!((chunk.as_ref(), &*chunk), (&b"cde"[..], &b"cde"[..]));
+        chunk.truncate(4);
+        chunk.advance(9);
+        assert!(chunk.is_empty() && Chunk::new(Arc::new(vec![1]), 2).is_empty());
+    }
+}

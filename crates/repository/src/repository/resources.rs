@@ -81,3 +81,27 @@ impl Resources {
         Self { index_directory: Some(directory.into()), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_set_leaves_the_others() {
+        let three = NonZero::new(3).unwrap();
+        let set: [fn(Resources) -> Resources; 5] = [
+            |limits| limits.threads(NonZero::new(3).unwrap()),
+            |limits| limits.content_cache(4),
+            |limits| limits.directory_cache(5),
+            |limits| limits.read_ahead(6),
+            |limits| limits.index_directory("/tmp/index"),
+        ];
+        for last in 0..set.len() {
+            let others = (0..set.len()).filter(|number| *number != last).chain([last]);
+            let limits = others.fold(Resources::default(), |limits, number| set[number](limits));
+            let Resources { threads, content_cache, directory_cache, read_ahead, index_directory } = limits;
+            assert_eq!((threads, content_cache, directory_cache, read_ahead), (Some(three), 4, 5, 6));
+            assert_eq!(index_directory, Some("/tmp/index".into()));
+        }
+    }
+}

@@ -156,3 +156,35 @@ impl Entry {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_format::directory::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_listing_is_that_of_all_its_texts() {
+        let failed =
+            |path: usize, error: usize| FailedEntry { path: "p".repeat(path), error: "e".repeat(error) };
+        let summary = |texts: [usize; 3]| Summary {
+            incomplete: "i".repeat(texts[0]),
+            errors: vec![failed(texts[1], texts[2]), failed(texts[2], texts[1])],
+            ..Summary::default()
+        };
+        let size = |names: &[usize], summary: Option<Summary>| {
+            let why = Refusal::NoName;
+            let refused =
+                |length: &usize| Err(Refused { name: "n".repeat(*length), why: why.clone(), object: None });
+            Listing { entries: names.iter().map(refused).collect(), by_name: Vec::new(), summary }.size()
+        };
+        let empty = size(&[], None);
+        assert_eq!(empty, size_of::<Listing>());
+        let (none, some) = (size(&[], Some(summary([0; 3]))), size(&[], Some(summary([100, 2000, 30_000]))));
+        assert_eq!(none - empty, size_of::<Summary>() + 2 * size_of::<FailedEntry>());
+        assert_eq!(some - none, 100 + 2 * 32_000);
+        // Each has its place by name, and room for its reason.
+        let one = size_of::<Result<directory::Entry<'static>, Refused>>() + size_of::<u32>() + 1024;
+        assert_eq!(size(&[300, 20], None) - empty, 320 + 2 * one);
+    }
+}

@@ -54,6 +54,7 @@ mod tests {
             path.enter(trail);
             assert_eq!(path.path_of(""), trail.path_of(""));
             assert_eq!(path.path_of("x"), trail.path_of("x"));
+            assert_eq!(format!("{}x", path.prefix()), trail.path_of("x"));
         }
     }
 }

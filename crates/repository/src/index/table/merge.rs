@@ -144,3 +144,25 @@ impl Merger<'_> {
         by_time.then_with(|| a.0.is_deleted().cmp(&b.0.is_deleted())).then_with(|| pack(b.0).cmp(pack(a.0)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_has_what_each_of_its_parts_has() {
+        let content = |number: u8| vec![format!("m{number:032x}").parse().unwrap()];
+        let part = |number: u8, newest, living: &[bool]| Merged {
+            manifests: Manifests { live: content(number), deleted: content(number + 100) },
+            totals: Totals { contents: 1, deleted: 2, packed_bytes: 3, original_bytes: 4 },
+            newest,
+            living: living.to_vec(),
+        };
+        let parts = [part(1, 5, &[true, false]), part(2, 9, &[false, false, false, true]), part(3, 7, &[])];
+        let sum: Merged = parts.into_iter().sum();
+        assert_eq!(sum.manifests.live, [content(1), content(2), content(3)].concat());
+        assert_eq!(sum.manifests.deleted, [content(101), content(102), content(103)].concat());
+        assert_eq!(sum.totals, Totals { contents: 3, deleted: 6, packed_bytes: 9, original_bytes: 12 });
+        assert_eq!((sum.newest, sum.living), (9, vec![true, false, false, true]));
+    }
+}
