@@ -135,7 +135,10 @@ impl<'a> Tally<'a> {
 
     /// Returns the bytes of files that were written or there already.
     pub(crate) fn bytes_there(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed).saturating_add(self.bytes_kept.load(Ordering::Relaxed))
+        let [bytes, kept, reused] = [&self.bytes, &self.bytes_kept, &self.bytes_reused];
+        let sum = bytes.load(Ordering::Relaxed).saturating_add(kept.load(Ordering::Relaxed));
+        // Those that were reused are in both.
+        sum.saturating_sub(reused.load(Ordering::Relaxed))
     }
 
     /// Tells the observer of bytes that were written, of files that may still fail.
@@ -313,5 +316,38 @@ impl<'a> Tally<'a> {
                 names: self.names.into_inner(),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_format::stub::StubKind;
+
+    use super::*;
+
+    #[test]
+    fn of_many_stubs_the_first_are_kept_and_all_are_counted() {
+        let tally = Tally::new(&());
+        for number in 0..=KEPT_STUBS {
+            let (name, object) = (number.to_string(), "0a1b".parse().unwrap());
+            tally.stub(name.clone(), Stub { kind: StubKind::Placeholder, name, object });
+        }
+        let Outcome { stub_count, stubs, .. } = tally.finish();
+        assert_eq!((stub_count, stubs.len()), (101, 100));
+        assert_eq!(stubs[99].path, "99");
+    }
+
+    #[test]
+    fn bytes_that_were_reused_are_there_once() {
+        let tally = Tally::new(&());
+        tally.file(100, 30);
+        tally.kept(7);
+        tally.share(1000, 1000);
+        assert_eq!(tally.bytes_there(), 1107);
+        tally.mount_kept("b".into());
+        tally.mount_kept("a".into());
+        let outcome = tally.finish();
+        assert_eq!((outcome.bytes, outcome.bytes_there()), (1100, 1107));
+        assert_eq!(outcome.mounts_kept, ["a", "b"]);
     }
 }

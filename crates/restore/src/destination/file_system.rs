@@ -17,18 +17,47 @@ pub(super) enum FileSystem {
 
 impl FileSystem {
     pub(super) fn of(directory: BorrowedFd<'_>) -> Self {
-        // The magic numbers of statfs(2).
-        match rustix::fs::fstatfs(directory).map(|found| found.f_type as u64 & 0xffff_ffff) {
-            Ok(0x4d44) => Self::Fat,
-            Ok(0x2011_bab0) => Self::ExFat,
-            Ok(0xff53_4d42 | 0xfe53_4d42 | 0x517b) => Self::Share,
-            Ok(0x4244 | 0x482b) => Self::Apple,
-            Ok(0xef53 | 0xf2f5_2010 | 0x0102_1994) => Self::Flagged,
+        rustix::fs::fstatfs(directory).map_or(Self::Other, |found| Self::of_number(found.f_type as u64))
+    }
+
+    /// Classifies by the magic numbers of statfs(2).
+    fn of_number(number: u64) -> Self {
+        // Where they are signed, those above 0x7fff_ffff are negative.
+        match number & 0xffff_ffff {
+            0x4d44 => Self::Fat,
+            0x2011_bab0 => Self::ExFat,
+            0xff53_4d42 | 0xfe53_4d42 | 0x517b => Self::Share,
+            0x4244 | 0x482b => Self::Apple,
+            0xef53 | 0xf2f5_2010 | 0x0102_1994 => Self::Flagged,
             _ => Self::Other,
         }
     }
 
     pub(super) fn is_fat(self) -> bool {
         matches!(self, Self::Fat | Self::ExFat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_are_known_by_their_numbers() {
+        use FileSystem::*;
+        for (numbers, kind) in [
+            (&[0x4d44][..], Fat),
+            (&[0x2011_bab0], ExFat),
+            // cifs, as a signed number too; smb2; smbfs.
+            (&[0xff53_4d42, 0xff53_4d42_u32 as i32 as u64, 0xfe53_4d42, 0x517b], Share),
+            (&[0x4244, 0x482b], Apple),
+            // ext4, f2fs, tmpfs.
+            (&[0xef53, 0xf2f5_2010, 0x0102_1994], Flagged),
+            // xfs, btrfs, nfs.
+            (&[0x5846_5342, 0x9123_683e, 0x6969], Other),
+        ] {
+            numbers.iter().for_each(|number| assert_eq!(FileSystem::of_number(*number), kind, "{number:x}"));
+            assert_eq!(kind.is_fat(), matches!(kind, Fat | ExFat));
+        }
     }
 }

@@ -67,3 +67,18 @@ fn rename(directory: BorrowedFd<'_>, from: &str, to: &str) -> rustix::io::Result
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_name_has_the_hash_of_its_path() {
+        // Vectors of FNV-1a, 32 bits.
+        for (path, hash) in [("", "811c9dc5"), ("a", "e40c292c"), ("foobar", "bf9cf968")] {
+            assert_eq!(temporary(path), format!(".kopia-rs-partial-{hash}"), "{path}");
+            assert!(is_temporary(temporary(path).as_bytes()));
+        }
+        assert!(!is_temporary(b"a.partial"));
+    }
+}

@@ -352,4 +352,20 @@ mod tests {
         // Such a handle cannot be synced.
         target(place.path(), OFlags::PATH).sync().unwrap_err();
     }
+
+    #[test]
+    fn links_of_the_system_are_known_by_where_they_lie() {
+        for (path, expected) in [
+            ("/dev/stdout", true),
+            ("/dev/none", true),
+            ("/proc/self/fd/0", true),
+            ("/proc/../dev/none", true),
+            ("/none", false),
+            ("/device/none", false),
+            ("/", false),
+            ("none", false),
+        ] {
+            assert_eq!(lies_in_system(Path::new(path)), expected, "{path}");
+        }
+    }
 }

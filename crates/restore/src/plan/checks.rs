@@ -114,3 +114,25 @@ impl Drop for StepDone {
         self.0.done();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_files_are_counted_until_they_are_done() {
+        let checks = Checks::default();
+        checks.large_file_begun();
+        checks.large_file_begun();
+        assert!(checks.are_large_files(1) && checks.are_large_files(2) && !checks.are_large_files(3));
+        assert!(checks.wait_for_large_file(3).is_empty());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| checks.wait_for_large_file(2).len());
+            checks.large_file_done();
+            assert_eq!(waiting.join().unwrap(), 0);
+        });
+        assert!(checks.are_large_files(1) && !checks.are_large_files(2));
+        checks.abort();
+        assert!(!checks.are_large_files(1) && checks.wait_for_large_file(1).is_empty());
+    }
+}

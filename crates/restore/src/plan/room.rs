@@ -193,4 +193,12 @@ mod tests {
         options.portion = Portion::Finish(2);
         assert!(!Room::new(&options).may_postpone(&Errno::NOSPC.into()));
     }
+
+    #[test]
+    fn what_was_put_into_its_place_is_counted_once() {
+        let room = Room::new(&Options::default());
+        assert_eq!(room.take_published(), 0);
+        room.note_published(3);
+        assert_eq!((room.take_published(), room.take_published()), (3, 0));
+    }
 }

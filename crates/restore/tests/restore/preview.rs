@@ -143,3 +143,54 @@ fn what_may_not_be_written_or_listed_is_told() {
     place.restore(&root, "fresh");
     crate::common::assert_same(&place.path("fresh"), &place.path("target"));
 }
+
+#[test]
+fn a_single_file_has_a_preview_too() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let object = writer.file(b"hello");
+        let mut root = file("single", &object, 5);
+        root["mode"] = "0600".into();
+        root
+    });
+    let options = Options::default();
+    // It becomes the target itself, or lies in it if that is a folder.
+    let (lines, preview) = self::preview(&place, &root, &options);
+    assert_eq!((lines, preview.written, preview.bytes), (set(&["Write target"]), 1, 5));
+    fs::create_dir(place.path("target")).unwrap();
+    let (lines, preview) = self::preview(&place, &root, &options);
+    assert_eq!((lines, preview.written, preview.kept), (set(&["Write single"]), 1, 0));
+    place.restore(&root, "target");
+    let (lines, preview) = self::preview(&place, &root, &options);
+    assert_eq!((lines, preview.written, preview.kept), (set(&[]), 0, 1));
+    // What kopia left in its place goes with it.
+    let stub = format!(r#"{{"name":"single","type":"f","obj":"{}"}}"#, root.object());
+    fs::write(place.path("target/single.kopia-entry"), stub).unwrap();
+    let (lines, preview) = self::preview(&place, &root, &options);
+    assert_eq!((lines, preview.deleted), (set(&["Delete single.kopia-entry"]), 1));
+}
+
+#[test]
+fn a_directory_is_compared_and_need_not_be_writable() {
+    let place = Place::new();
+    let root = root(&place);
+    place.restore(&root, "target");
+    let compare = || {
+        let (mut options, mut lines) = (Options::default(), BTreeSet::new());
+        options.delete_extra = true;
+        let compared = kopia_restore::compare(&root, place.path("target"), &options, |change| {
+            if change.action != Action::Keep {
+                lines.insert(format!("{:?} {}", change.action, change.path));
+            }
+        });
+        (lines, compared.unwrap())
+    };
+    let (lines, compared) = compare();
+    assert_eq!((lines, compared.kept, compared.problem_count), (set(&[]), 4, 0));
+    fs::write(place.path("target/large"), b"other").unwrap();
+    fs::remove_file(place.path("target/empty")).unwrap();
+    fs::write(place.path("target/d/extra"), b"x").unwrap();
+    let (lines, compared) = compare();
+    assert_eq!(lines, set(&["Delete d/extra", "Replace large", "Write empty"]));
+    assert_eq!((compared.kept, compared.written, compared.deleted), (2, 2, 1));
+}

@@ -113,3 +113,11 @@ fn what_this_restore_has_put_there_is_not_replaced() {
         assert_eq!(fs::read(place.join("name")).unwrap(), b"second");
     });
 }
+
+#[test]
+fn what_is_in_the_way_is_told_from_other_failures() {
+    assert!(matches!(in_the_way(Errno::NOTEMPTY.into()), Reason::NotEmpty));
+    assert!(matches!(in_the_way(Errno::EXIST.into()), Reason::NotEmpty));
+    assert!(matches!(in_the_way(Errno::XDEV.into()), Reason::OtherFileSystem));
+    assert!(in_the_way(Errno::ROFS.into()).to_string().contains("Read-only file system"));
+}

@@ -133,6 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_stays_where_work_is_left() {
+        let mut queue = queue(&[(1, "a"), (2, "b"), (2, "c"), (1, "d")]);
+        assert_eq!(queue.take(Some(2)), Some((2, "b")), "the other lane is older");
+        assert_eq!(queue.take(None), Some((1, "a")));
+        queue.push(3, "e", 1);
+        queue.done(2);
+        assert_eq!(queue.take(Some(2)), Some((2, "c")));
+        assert_eq!(queue.take(Some(2)), Some((3, "e")), "one is in its lane still, which has nothing left");
+    }
+
+    #[test]
+    fn a_lane_of_which_all_is_being_written_keeps_nobody() {
+        let mut queue = queue(&[(1, "a"), (2, "b"), (2, "c")]);
+        assert_eq!(queue.take(None), Some((1, "a")));
+        assert_eq!(queue.take(None), Some((2, "b")));
+        assert_eq!(queue.take(Some(1)), Some((2, "c")), "as many are in both");
+    }
+
+    #[test]
     fn a_lane_without_a_writer_comes_first() {
         let mut queue = queue(&[(1, "a"), (1, "b"), (1, "c")]);
         assert_eq!(queue.take(None), Some((1, "a")));

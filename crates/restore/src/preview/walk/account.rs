@@ -107,3 +107,67 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Options, Preview};
+
+    /// Makes an entry of this owner and group, with a mode in Go's bits, and of this kind.
+    fn entry((uid, gid, mode, kind): (u32, u32, &str, &str)) -> Entry {
+        let mut writer = RepositoryWriter::new();
+        let object = if kind == "d" { writer.directory(&[]) } else { writer.file(b"") };
+        let root =
+            json!({"name": "n\u{fffd}", "type": kind, "mode": mode, "uid": uid, "gid": gid, "obj": object});
+        writer.snapshot("app@host:/data", root);
+        let blobs = writer.finish().into_iter();
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+    }
+
+    /// What user 1000 of the groups 100 and 200 cannot restore of an entry: owners, special bits.
+    fn noted(options: &Options, entry: &Entry) -> (u64, u64) {
+        let mut dry_run = DryRun::new(options, (Path::new("/"), None), |_: &Change| ());
+        let creator = Creator::of_process();
+        dry_run.creator = Creator { user: 1000, uid: 1000, gid: 100, may_give: false, ..creator };
+        dry_run.groups = vec![200];
+        dry_run.note(entry);
+        let Preview { notes, .. } = dry_run.preview;
+        assert_eq!(notes.names, 1);
+        (notes.owners, notes.special_bits)
+    }
+
+    #[test]
+    fn owners_and_the_bits_that_lend_their_rights_are_counted_together() {
+        for (of, expected) in [
+            ((1000, 100, "060000755", "f"), (0, 0)),
+            ((1000, 200, "060000755", "f"), (0, 0)),
+            ((1000, 300, "0755", "f"), (1, 0)),
+            ((1000, 300, "020000755", "f"), (1, 1)),
+            ((0, 100, "040000755", "f"), (1, 1)),
+            ((0, 100, "020000755", "f"), (1, 1)),
+            ((0, 100, "04000755", "f"), (1, 0)),
+            // A directory of the right group keeps setgid.
+            ((0, 200, "020000755", "d"), (1, 0)),
+            ((0, 200, "040000755", "d"), (1, 1)),
+            ((0, 300, "020000755", "d"), (1, 1)),
+            ((0, 300, "060000777", "s"), (1, 0)),
+        ] {
+            let entry = entry(of);
+            assert_eq!(noted(&Options::default(), &entry), expected, "{of:?}");
+            let mut options = Options { skip_permissions: true, ..Options::default() };
+            assert_eq!(noted(&options, &entry), (expected.0, 0), "{of:?}");
+            options.skip_owners = true;
+            assert_eq!(noted(&options, &entry), (0, 0), "{of:?}");
+        }
+    }
+}
