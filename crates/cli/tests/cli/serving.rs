@@ -1,5 +1,6 @@
 //! `serve`: the real server, asked over a socket as browsers and WebDAV clients ask it.
 
+mod browser;
 mod client;
 mod damage;
 mod dav;

@@ -8,7 +8,7 @@ use kopia_format::Timestamp;
 pub(super) fn plain(text: &str) -> String {
     let is_bad = |c: char| c.is_control() || "/\\:*?\"<>|".contains(c);
     let name: String = text.chars().map(|c| if is_bad(c) { '_' } else { c }).collect();
-    let name = name.trim_matches('_').trim_end_matches(['.', ' ']);
+    let name = name.trim_start_matches('_').trim_end_matches(['_', '.', ' ']);
     // The root of a file system has nothing else.
     if name.is_empty() { "root".into() } else { name.into() }
 }
