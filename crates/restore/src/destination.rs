@@ -57,7 +57,7 @@ impl From<&Stat> for Identity {
 }
 
 /// How directories are opened: never through a link.
-const DIRECTORY: OFlags =
+pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens a directory by its name in another.

@@ -77,6 +77,12 @@ pub enum Error {
         /// one of another root removes it.
         unfinished: PathBuf,
     },
+    /// What is replaced cannot be kept by a restore in parts, in place, or of what is left of damaged files.
+    #[error(
+        "what is replaced can be kept only by a restore of the whole, neither in place nor with what is left of \
+             damaged files"
+    )]
+    KeepsNothing,
     /// The system gives this process no thread.
     #[error("no thread can be started")]
     Threads {

@@ -57,6 +57,13 @@ pub struct Options {
     /// compared one by one. A file or link in the place of a directory that is not newer stays too, and that is
     /// a problem, as all below that directory is not restored.
     pub newer: bool,
+    /// Whether what is replaced or deleted is kept, until it is put back or forgotten.
+    ///
+    /// It is moved into a folder beside the target, or in it where that cannot be, which
+    /// [`Outcome::kept_in`](crate::Outcome::kept_in) names: [`KeptFolder`](crate::KeptFolder). So nothing is freed
+    /// that is replaced, and there must be room for both. An extra directory of which something has to stay, stays
+    /// whole. Not with [`Self::in_place`], [`Self::salvage`] or parts ([`Self::portion`]).
+    pub keep_replaced: bool,
     /// Whether large files of the target are changed where they differ, instead of being replaced whole. That
     /// takes no room beside them. Pieces that differ are decoded twice: nothing is written before all of them
     /// can be had, so damage in the repository leaves the file as it was. But a restore that is killed then
@@ -212,6 +219,7 @@ impl Default for Options {
             read_ahead: 64 << 20,
             existing: Existing::Verify,
             newer: false,
+            keep_replaced: false,
             in_place: false,
             delete_extra: false,
             keep_lost_found: false,

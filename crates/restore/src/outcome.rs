@@ -3,6 +3,7 @@
 use crate::reason::Reason;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use kopia_format::stub::Stub;
 
@@ -39,6 +40,10 @@ pub struct Outcome {
     /// Those of [`Self::bytes_kept`] that are in [`Self::bytes`] as well, because their file had to be
     /// completed.
     pub bytes_reused: u64,
+    /// Where what was replaced and deleted is kept; nothing if nothing was changed, or it was not to be kept.
+    ///
+    /// That is asked for by [`Options::keep_replaced`](crate::Options::keep_replaced).
+    pub kept_in: Option<PathBuf>,
     /// Whether the restore went on from where an interrupted one had stopped.
     pub resumed: bool,
     /// Entries that the snapshot does not have and that were deleted; a directory with all below it is one.

@@ -103,6 +103,10 @@ impl<'a> Planner<'a> {
         let left = if is_left { Leftover::Usable } else { Leftover::Nothing };
         let attributes = self.attributes_of_root(root);
         let directory = Directory::root(Trail::root(Some(root.object())), attributes, left);
+        let found = destination.and_then(|destination| destination.target.found);
+        if let Some(found) = found.filter(|_| self.context.options.keep_replaced) {
+            directory.set_found(found);
+        }
         self.merge.existing.push(directory.clone());
         match root.kind() {
             EntryKind::File | EntryKind::Symlink => {
@@ -289,6 +293,8 @@ struct Placing {
     /// Whether it replaces something else than a directory.
     replaces: bool,
     attributes: Attributes,
+    /// What the target's directory is like, if it has one.
+    found: Option<Stat>,
 }
 
 impl There {
@@ -306,7 +312,7 @@ impl There {
         };
         // It is made, and left as it is made.
         if context.options.is_shard() || parent.kind != DirectoryKind::Existing {
-            return Ok(Placing { kind: DirectoryKind::Inner, replaces: false, attributes });
+            return Ok(Placing { kind: DirectoryKind::Inner, replaces: false, attributes, found: None });
         }
         let directory = self.existing.as_ref().map(AsFd::as_fd);
         let device = context.destination.map(|destination| destination.target.device);
@@ -321,7 +327,7 @@ impl There {
             DirectoryPolicy::Replace => (DirectoryKind::Moved, true),
             DirectoryPolicy::Make => (DirectoryKind::Moved, false),
         };
-        Ok(Placing { kind, replaces, attributes })
+        Ok(Placing { kind, replaces, attributes, found })
     }
 
     /// Returns what is there already of a file or link.

@@ -16,6 +16,7 @@ use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::{Staging, remove_markers};
 use crate::destination::target::Target;
 use crate::execute::{AbortOnPanic, Shared, Worker};
+use crate::kept::Keeping;
 use crate::plan::Planner;
 use crate::plan::figures::{self, Figures};
 use crate::preview;
@@ -66,6 +67,10 @@ impl Plan {
         readable(entry)?;
         if options.portion != Portion::Whole && entry.kind() != EntryKind::Directory {
             return Err(Error::NoShards);
+        }
+        if options.keep_replaced && (options.portion != Portion::Whole || options.in_place || options.salvage)
+        {
+            return Err(Error::KeepsNothing);
         }
         let options = preview::of_kind(entry, options).into_owned();
         Ok(Self { entry: entry.clone(), options })
@@ -194,10 +199,22 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
         options.existing = Existing::Skip;
     }
     let options = &options;
+    let keeping = if options.keep_replaced {
+        let begun = Keeping::begin(&target, staging.key());
+        Some(begun.inspect_err(|_| {
+            give_up(&target, &staging);
+            settle();
+            target.remove_new();
+        })?)
+    } else {
+        None
+    };
     let tally = Tally::new(observer);
     let shared = Shared::new(entry.repository(), options, &tally, &target, &staging, incomplete);
     let shared = shared.map_err(|source| target.error("cannot be written", source));
-    let shared = shared.inspect_err(|_| settle())?;
+    let mut shared = shared.inspect_err(|_| settle())?;
+    shared.kept = keeping.as_ref();
+    let shared = shared;
     target.set_usual_mode(shared.defaults.directory_mode());
     if options.portion == Portion::Whole && staging.is_left() {
         tally.resumed();
@@ -227,6 +244,7 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
     drop(shared);
     let mut outcome = tally.finish();
     outcome.already_finished = already_finished;
+    outcome.kept_in = keeping.and_then(Keeping::finish);
     Ok(outcome)
 }
 
@@ -238,6 +256,15 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
     }
     let has_attributes = entry.kind() == EntryKind::Directory && !entry.is_implied();
     let root_attributes = options.root_attributes && has_attributes;
+    if let Some(kept) = shared.kept {
+        let noted = kept.directories(&merge.existing);
+        noted.map_err(|source| Error::Target {
+            path: target.path.clone(),
+            what: "what is replaced cannot be kept",
+            source,
+            unfinished: Some(staging.path(target)),
+        })?;
+    }
     let metadata = Metadata::new(shared.defaults, options);
     let mut publisher = Publisher {
         target,
@@ -248,6 +275,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
         delete_extra: options.delete_extra,
         chosen: options.chosen.as_ref(),
         refuse_existing: options.existing == Existing::Error,
+        kept: shared.kept,
         no_room: None,
     };
     publisher.run(merge);

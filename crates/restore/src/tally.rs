@@ -296,6 +296,7 @@ impl<'a> Tally<'a> {
             left_as_new: self.left_as_new.into_inner(),
             bytes_kept: self.bytes_kept.into_inner(),
             bytes_reused: self.bytes_reused.into_inner(),
+            kept_in: None,
             resumed: self.resumed.into_inner(),
             deleted: self.deleted.into_inner(),
             mounts_kept: sorted(self.mounts_kept),

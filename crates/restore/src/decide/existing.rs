@@ -31,7 +31,9 @@ impl Candidates {
         Self {
             existing: found.map(|stat| ExistingPolicy::decide(stat, entry, options, creator)),
             left: Leftover::Nothing,
-            frees: found.filter(|stat| !is_directory(stat)).map(freed_bytes),
+            frees: found
+                .filter(|stat| !is_directory(stat))
+                .map(|stat| if options.keep_replaced { 0 } else { freed_bytes(stat) }),
             mixed: false,
         }
     }

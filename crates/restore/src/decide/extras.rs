@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use crate::Options;
 use crate::destination::remove::Spared;
 use crate::destination::{look, staging};
+use crate::kept;
 use crate::reason::NotDeleted;
 
 /// The names in a directory, of which those that the snapshot has are taken away.
@@ -139,11 +140,14 @@ impl DirNames {
     /// unfinished directories, markers of shards, and `lost+found` on request.
     pub(crate) fn into_extras(self, is_root: bool, options: &Options, scope: &Scope) -> Vec<Box<[u8]>> {
         let spared = options.chosen.as_ref().map(|chosen| Spared { chosen, scope });
-        let kept = |name: &[u8], kind| {
+        let stays = |name: &[u8], kind| {
             let is_directory = kind == FileType::Directory;
             let is_ours =
                 name.starts_with(staging::PREFIX.as_bytes()) && is_directory || staging::is_marker(name);
-            is_root && (is_ours || options.keep_lost_found && is_directory && name == b"lost+found")
+            // What a restore has kept is not for another one to delete.
+            let is_kept = name.starts_with(kept::PREFIX.as_bytes()) && is_directory;
+            is_kept
+                || is_root && (is_ours || options.keep_lost_found && is_directory && name == b"lost+found")
         };
         let is_chosen = |name: &[u8], kind| {
             spared.is_none_or(|spared| spared.below(name, kind == FileType::Directory).is_some())
@@ -151,7 +155,7 @@ impl DirNames {
         let mut names: Vec<_> = self
             .names
             .into_iter()
-            .filter(|(name, found)| !kept(name, found.0))
+            .filter(|(name, found)| !stays(name, found.0))
             .filter(|(name, found)| is_chosen(name, found.0))
             .map(|(name, _)| name)
             .collect();

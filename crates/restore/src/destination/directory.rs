@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use kopia_repository::Trail;
 use kopia_repository::choice::Scope;
+use rustix::fs::Stat;
 
 use super::metadata::Attributes;
 use super::{Identity, handles};
@@ -50,6 +51,8 @@ struct Rare {
     extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
     /// What is chosen in it, where the target has it and extras are deleted.
     scope: OnceLock<Scope>,
+    /// What the target's directory was like, where that is to be put back.
+    found: OnceLock<Stat>,
     /// Entries that the target may have placeholders of.
     placeholders: OnceLock<Vec<Box<str>>>,
     /// Files of which pieces are lost, and that still need a name.
@@ -232,6 +235,16 @@ impl Directory {
     /// Returns what is chosen in it, unless that is everything.
     pub(crate) fn scope(&self) -> Option<&Scope> {
         self.rare.get()?.scope.get()
+    }
+
+    /// Keeps in mind what the target's directory was like.
+    pub(crate) fn set_found(&self, found: Stat) {
+        let _ = self.rare().found.set(found);
+    }
+
+    /// Returns what the target's directory was like, if that is to be put back.
+    pub(crate) fn found(&self) -> Option<&Stat> {
+        self.rare.get()?.found.get()
     }
 
     /// Keeps the names of entries that the target may have placeholders of, until they are restored.

@@ -7,6 +7,7 @@
 //!
 //! What is to be deleted goes after that, in a second walk, and only if all of the snapshot was restored.
 
+mod keep;
 mod mirror;
 mod names;
 mod unplaced;
@@ -22,16 +23,20 @@ use rustix::io::Errno;
 
 use super::directory::Directory;
 use super::existing::open_existing;
-use super::handles::Handles;
+use super::handles::{self, Handles};
 use super::metadata::Metadata;
 use super::staging::Staging;
 use super::target::Target;
 use super::{is_directory, look, open_directory};
 use super::{partial, placeholder};
+use crate::kept::{Keeping, Slot};
 use crate::reason::{Operation, Reason};
 use crate::space::is_full;
 use crate::tally::Tally;
 use names::{Inodes, Left, Names};
+
+/// How many entries are written into the journal at once, where what is replaced is kept.
+const ANNOUNCED: usize = 4096;
 
 /// What the planner found out about the target, and what is to be done at the end.
 #[derive(Debug, Default)]
@@ -58,6 +63,8 @@ pub(crate) struct Publisher<'a> {
     pub(crate) chosen: Option<&'a Chosen>,
     /// Whether nothing is replaced, not even what came after the restore began.
     pub(crate) refuse_existing: bool,
+    /// Where what is replaced is kept, if it is to be.
+    pub(crate) kept: Option<&'a Keeping>,
     /// What the system said when a directory had no room for a name.
     pub(crate) no_room: Option<io::Error>,
 }
@@ -72,7 +79,7 @@ impl Publisher<'_> {
     /// Moves everything and sets the attributes that had to wait, but for those of the target directory
     /// itself.
     pub(crate) fn run(&mut self, merge: &Merge) {
-        let mut handles = Handles::new(self.staging.handle(), 1, true);
+        let mut opened = Handles::new(self.staging.handle(), 1, true);
         let mut moved: HashMap<*const Directory, Vec<&Arc<Directory>>> = HashMap::new();
         for directory in &merge.moved {
             let parent = directory.parent.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
@@ -88,10 +95,13 @@ impl Publisher<'_> {
             let key = Arc::as_ptr(directory);
             let moved = moved.remove(&key).unwrap_or_default();
             let existing = existing.remove(&key).unwrap_or_default();
-            let destination = match self.fill(directory, &mut handles, &moved, &existing, &mut waiting) {
+            let destination = match self.fill(directory, &mut opened, &moved, &existing, &mut waiting) {
                 Ok(destination) => destination,
                 Err(error) => {
-                    self.unfilled(directory, &mut handles, &existing, Reason::of(Operation::Move, error));
+                    if is_full(&error) {
+                        self.no_room = Some(handles::copy(&error));
+                    }
+                    self.unfilled(directory, &mut opened, &existing, Reason::of(Operation::Move, error));
                     failed.insert(key);
                     continue;
                 }
@@ -104,7 +114,7 @@ impl Publisher<'_> {
             }
         }
         if self.delete_extra {
-            self.mirror(merge, waiting, &failed, &mut handles);
+            self.mirror(merge, waiting, &failed, &mut opened);
         }
     }
 
@@ -115,6 +125,7 @@ impl Publisher<'_> {
         }
         let unset = self.metadata.finish_existing(destination, &directory.attributes).map_err(attributes)?;
         self.tally.unset(unset, || directory.path_of(""));
+        self.note_changed(directory, destination);
         Ok(())
     }
 
@@ -145,8 +156,15 @@ impl Publisher<'_> {
                     break;
                 }
                 there += piece.len() as u64;
-                for (name, inode) in piece {
-                    let moved = self.move_entry(source.as_fd(), destination.as_fd(), &name, &placed);
+                let mut slots = HashMap::new();
+                for (number, (name, inode)) in piece.iter().enumerate() {
+                    if self.kept.is_some() && number % ANNOUNCED == 0 {
+                        let next = &piece[number..piece.len().min(number + ANNOUNCED)];
+                        slots = self.announce(directory, (source.as_fd(), destination.as_fd()), next)?;
+                    }
+                    let (name, inode) = (name.clone(), *inode);
+                    let way = Way { from: source.as_fd(), to: destination.as_fd(), slot: slots.get(&name) };
+                    let moved = self.move_entry(directory, way, &name, &placed);
                     placed.insert(inode);
                     let reason = match moved {
                         Ok(()) => continue,
@@ -199,7 +217,11 @@ impl Publisher<'_> {
             if !matches!(look(destination, &**name), Ok(Some(_))) {
                 continue;
             }
-            match placeholder::remove(destination, name) {
+            let removed = match self.kept {
+                Some(kept) => self.keep_placeholder(kept, destination, directory, name),
+                None => placeholder::remove(destination, name),
+            };
+            match removed {
                 Ok(removed) => removed.iter().for_each(|name| self.tally.deleted(&directory.path_of(name))),
                 Err(error) => tracing::debug!(%error, name, "a placeholder cannot be removed"),
             }
@@ -217,7 +239,10 @@ impl Publisher<'_> {
             return;
         }
         match self.metadata.finish_existing(directory, &root.attributes) {
-            Ok(unset) => self.tally.unset(unset, || root.path_of("")),
+            Ok(unset) => {
+                self.tally.unset(unset, || root.path_of(""));
+                self.note_changed(root, directory);
+            }
             Err(error) => self.tally.problem(root.path_of(""), attributes(error)),
         }
     }
@@ -239,11 +264,12 @@ impl Publisher<'_> {
     /// happens in case-insensitive directories.
     fn move_entry(
         &self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
+        directory: &Directory,
+        way: Way<'_>,
         name: &[u8],
         placed: &Inodes,
     ) -> Result<(), Unmoved> {
+        let Way { from, to, .. } = way;
         match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
             // Old file systems cannot refuse to replace; what is there decides below.
@@ -261,6 +287,11 @@ impl Publisher<'_> {
         if self.refuse_existing && old.is_some() {
             return Err(Unmoved::Failed(Reason::Exists));
         }
+        if let (Some(kept), Some(there)) = (self.kept, there)
+            && (new || old != Some(true) || !self.delete_extra)
+        {
+            return Ok(self.replace_keeping(kept, directory, way, name, &there)?);
+        }
         match (new, old) {
             (false, Some(true)) if self.delete_extra => return Err(Unmoved::Waits),
             (false, Some(true)) => rustix::fs::unlinkat(to, name, AtFlags::REMOVEDIR)?,
@@ -270,6 +301,14 @@ impl Publisher<'_> {
         }
         Ok(rustix::fs::renameat(from, name, to, name)?)
     }
+}
+
+/// The directories that an entry is moved from and to, and a place for what is in its way.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    from: BorrowedFd<'a>,
+    to: BorrowedFd<'a>,
+    slot: Option<&'a Slot>,
 }
 
 /// Why an entry stays in the staging tree.

@@ -155,6 +155,11 @@ impl Metadata {
         Ok(is_right)
     }
 
+    /// Returns what an entry of the target gets, where some of what it has is to be left.
+    pub(crate) fn adjusted(&self, wanted: &Attributes, stat: &Stat) -> Attributes {
+        self.preserve.adjust(wanted, stat)
+    }
+
     /// Returns whether a file or symlink of the target that has the right bytes may be kept.
     pub(crate) fn may_keep(&self, stat: &Stat, wanted: &Attributes) -> bool {
         self.keeper.may_keep(stat, wanted)

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kopia_repository::choice::{Chosen, Scope};
-use rustix::fs::{AtFlags, Dir, Mode};
+use rustix::fs::{AtFlags, Dir, Mode, Stat};
 use rustix::io::Errno;
 
 use super::mounts::{is_boundary, is_mounted};
@@ -61,6 +61,15 @@ pub(crate) fn remove_extra(
     walk(parent, name, None, Manner { removes: true, spares_restores: true }, spared)
 }
 
+/// Decides about an entry that is no directory, by the directory that it lies in, its name there, what the system
+/// says of it, and its path from the name of the tree on; returns whether it is moved away, and not to be removed.
+pub(crate) type MoveAway<'a> = &'a mut dyn FnMut(BorrowedFd<'_>, &[u8], &Stat, &[u8]) -> io::Result<bool>;
+
+/// Removes a directory that a restore made, but for what is to be spared, and moved away, in it.
+pub(crate) fn remove_made(parent: BorrowedFd<'_>, name: &[u8], moves: MoveAway<'_>) -> io::Result<Kept> {
+    walk_with(parent, name, None, Manner { removes: true, spares_restores: false }, (None, Some(moves)))
+}
+
 /// Finds out what [`remove_extra`] would keep.
 pub(crate) fn would_keep(
     parent: BorrowedFd<'_>,
@@ -88,8 +97,18 @@ fn walk(
     manner: Manner,
     spared: Option<Spared<'_>>,
 ) -> io::Result<Kept> {
+    walk_with(parent, name, wanted, manner, (spared, None))
+}
+
+fn walk_with<'a>(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    wanted: Option<Identity>,
+    manner: Manner,
+    (spared, moves): (Option<Spared<'a>>, Option<MoveAway<'a>>),
+) -> io::Result<Kept> {
     let chosen = spared.map(|spared| spared.chosen);
-    let mut walk = Walk { manner, chosen, path: Vec::new(), kept: Kept::default() };
+    let mut walk = Walk { manner, chosen, path: Vec::new(), kept: Kept::default(), moves };
     let Some(stat) = look(parent, name)? else { return Ok(walk.kept) };
     let below = spared.map_or(Some(Scope::default()), |spared| spared.below(name, is_directory(&stat)));
     let Some(below) = below else {
@@ -182,6 +201,7 @@ struct Walk<'a> {
     /// The names of the directories that lead to the one that is being emptied.
     path: Vec<Vec<u8>>,
     kept: Kept,
+    moves: Option<MoveAway<'a>>,
 }
 
 impl Walk<'_> {
@@ -226,11 +246,18 @@ impl Walk<'_> {
                 Some(_) if is_directory => {
                     level.directories.push((name.to_owned(), below.unwrap_or_default()));
                 }
+                Some(stat) if self.is_moved_away(directory.as_fd(), name.to_bytes(), &stat)? => {}
                 Some(_) => level.keeps |= self.remove_file(directory.as_fd(), name.to_bytes())?,
                 None => {}
             }
         }
         Ok(level)
+    }
+
+    fn is_moved_away(&mut self, parent: BorrowedFd<'_>, name: &[u8], stat: &Stat) -> io::Result<bool> {
+        let Some(moves) = &mut self.moves else { return Ok(false) };
+        let names: Vec<_> = self.path.iter().map(|name| &name[..]).chain([name]).collect();
+        moves(parent, name, stat, &names.join(&b'/'))
     }
 
     /// Removes a file; returns whether it stays because something is mounted on it.

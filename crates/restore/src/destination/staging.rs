@@ -154,6 +154,11 @@ impl Staging {
         &self.name
     }
 
+    /// Returns what tells it from those of other restores: the root, and what is chosen of it.
+    pub(crate) fn key(&self) -> &str {
+        self.name.strip_prefix(PREFIX).unwrap_or(&self.name)
+    }
+
     /// Returns whether an interrupted restore left the directory, with what it had done in it.
     pub(crate) fn is_left(&self) -> bool {
         self.left
@@ -219,6 +224,26 @@ impl Staging {
 fn name_of(root: ObjectId, options: &Options) -> String {
     let chosen = options.chosen.as_ref().map(|chosen| format!("-{:016x}", chosen.digest()));
     format!("{PREFIX}{root}{}", chosen.unwrap_or_default())
+}
+
+/// Removes what an interrupted restore left in a directory, of whose name `key` stands behind the prefix.
+///
+/// Returns false if that restore is still running.
+pub(crate) fn remove_left(directory: BorrowedFd<'_>, key: &str) -> io::Result<bool> {
+    let name = format!("{PREFIX}{key}");
+    let handle = match open_directory(directory, &name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        handle => handle?,
+    };
+    let stat = rustix::fs::fstat(&handle)?;
+    if !is_own(directory, &stat) || !is_closed(&stat) {
+        return Ok(true);
+    }
+    if !lock(&handle, directory, &name)? {
+        return Ok(false);
+    }
+    remove(directory, handle.as_fd(), &name)?;
+    Ok(true)
 }
 
 /// Removes a staging directory with all that is in it.

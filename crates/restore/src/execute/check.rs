@@ -143,6 +143,9 @@ impl Worker<'_> {
             let Some(stat) = look(directory, name)?.filter(|stat| self.may_stay(stat, entry, place)) else {
                 return Ok(false);
             };
+            if place == Place::Target {
+                self.keep_attributes(entry, &stat)?;
+            }
             let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?;
             self.shared.tally.unset(unset, || entry.path());
             return Ok(true);
@@ -157,11 +160,27 @@ impl Worker<'_> {
             Some(extent) => self.read_and_compare(file.as_fd(), &Extent { length: Some(length), ..extent }),
         };
         if right {
+            if place == Place::Target {
+                self.keep_attributes(entry, &stat)?;
+            }
             let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
             self.shared.tally.unset(unset, || entry.path());
             self.sync(&file)?;
         }
         Ok(right)
+    }
+
+    /// Notes what a file or link of the target was like that is about to get other attributes.
+    pub(super) fn keep_attributes(&self, entry: &SmallEntry, stat: &Stat) -> io::Result<()> {
+        let Some(kept) = self.shared.kept else { return Ok(()) };
+        let wanted = self.metadata.adjusted(&entry.attributes, stat);
+        let unset = Unset::of(stat, &wanted);
+        // The mode of a link means nothing.
+        if !unset.owner && !unset.time && (entry.symlink || unset == Unset::default()) {
+            return Ok(());
+        }
+        let then = (wanted.modified.seconds(), wanted.modified.nanoseconds());
+        kept.attributes(entry.path().into_bytes(), stat, then)
     }
 
     /// Returns whether a file or link with the right bytes may stay the one that it is. Nobody else gets into

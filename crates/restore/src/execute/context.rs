@@ -15,6 +15,7 @@ use crate::destination::folding::Folding;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
+use crate::kept::Keeping;
 use crate::lock;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::Batch;
@@ -50,6 +51,8 @@ pub(crate) struct Shared<'a> {
     /// Whether the target's file system lets files share bytes, as far as is known.
     pub(super) clones: AtomicBool,
     pub(crate) incomplete: IncompleteFiles,
+    /// Where what is replaced is kept, if it is to be.
+    pub(crate) kept: Option<&'a Keeping>,
     stop: AtomicBool,
     fatal: Mutex<Option<Error>>,
 }
@@ -75,6 +78,7 @@ impl<'a> Shared<'a> {
             copies: Copies::new(open_files.workers),
             clones: AtomicBool::new(true),
             incomplete: IncompleteFiles::new(incomplete),
+            kept: None,
             read_at_least: read_at_least(options),
             tally,
             options,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Worker;
 use crate::destination::directory::Directory;
 use crate::destination::remove::remove_tree;
+use crate::kept::path_in;
 use crate::plan::items::{Side, SmallEntry};
 
 impl Worker<'_> {
@@ -28,6 +29,13 @@ impl Worker<'_> {
 
     /// Lets the owner of a directory list and search it, so that the planner can look into it.
     pub(super) fn open_up(&mut self, directory: &Arc<Directory>, side: Side) {
+        if side == Side::Target
+            && let (Some(kept), Some(found)) = (self.shared.kept, directory.found())
+            && let Err(error) = kept.directory(path_in(directory, b""), found)
+        {
+            tracing::debug!(%error, "what it was like is not noted");
+            return;
+        }
         let opened = match side {
             Side::Target => self.in_target.open(self.shared.target.directory.as_fd(), directory).map(drop),
             Side::Staging => self.handles.open(directory).map(drop),

@@ -78,6 +78,8 @@ pub(crate) enum Finished {
 pub(crate) struct Room {
     /// Whether nobody else writes into the staging tree.
     is_ours: bool,
+    /// Whether what is finished may be put into its place before the end.
+    publishes: bool,
     ran_out: AtomicBool,
     is_crowded: AtomicBool,
     /// How many entries were put into their place when that was last asked for.
@@ -97,6 +99,7 @@ impl Room {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             is_ours: options.portion == Portion::Whole,
+            publishes: options.portion == Portion::Whole && !options.keep_replaced,
             ran_out: AtomicBool::default(),
             is_crowded: AtomicBool::default(),
             published: AtomicUsize::default(),
@@ -142,7 +145,7 @@ impl Room {
 
     /// Keeps in mind what can be put into its place; what is too much of that gets there at the end.
     pub(crate) fn keep_finished(&self, finished: impl FnOnce() -> Finished) {
-        if !self.is_ours {
+        if !self.publishes {
             return;
         }
         let mut state = self.lock();

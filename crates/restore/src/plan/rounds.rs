@@ -43,6 +43,8 @@ pub(super) struct Rounds {
     total: Option<Space>,
     /// What found no room even when nothing else was under way.
     stuck: Vec<Postponed>,
+    /// Whether what is replaced is kept.
+    keeps: bool,
     /// Whether what was replaced is known to be freed.
     flushed: bool,
 }
@@ -58,6 +60,7 @@ impl Rounds {
             over_existing: false,
             total: None,
             stuck: Vec::new(),
+            keeps: context.options.keep_replaced,
             flushed: false,
         };
         if let Some(Destination { target, .. }) = context.destination {
@@ -80,7 +83,8 @@ impl Rounds {
             Some(name) => look(target.directory.as_fd(), &**name).is_ok_and(|stat| stat.is_some()),
             None => staging::has_others(&target.directory).unwrap_or(true),
         };
-        self.over_existing = is_whole && is_there();
+        // What is kept frees nothing.
+        self.over_existing = is_whole && !self.keeps && is_there();
         let available = self.at_first.but_a_reserve();
         let fits = self.total.is_some_and(|total| available.has_room_for(total));
         self.left = (self.over_existing && !fits).then_some(available);
@@ -204,6 +208,9 @@ impl Planner<'_> {
     /// Has what is finished and replaces something put into its place; returns how many entries got there.
     fn publish(&mut self) -> usize {
         let Some(Destination { room, .. }) = self.context.destination else { return 0 };
+        if self.rounds.keeps {
+            return 0;
+        }
         self.batch.chores.push(Chore::Publish);
         self.drain();
         let count = room.take_published();

@@ -186,7 +186,7 @@ impl Planner<'_> {
         trail: &Trail,
         left: Leftover,
     ) -> Result<Arc<Directory>, Reason> {
-        let Placing { kind, replaces, attributes } =
+        let Placing { kind, replaces, attributes, found } =
             self.visit.there.placing(&self.context, parent, entry)?;
         self.take_room_for_directory();
         let directory = parent.child(trail.clone(), entry.entries_below(), attributes, kind, left);
@@ -194,7 +194,12 @@ impl Planner<'_> {
             directory.set_replaces();
         }
         match kind {
-            DirectoryKind::Existing => self.merge.existing.push(directory.clone()),
+            DirectoryKind::Existing => {
+                if let Some(found) = found.filter(|_| self.context.options.keep_replaced) {
+                    directory.set_found(found);
+                }
+                self.merge.existing.push(directory.clone());
+            }
             DirectoryKind::Moved => self.merge.moved.push(directory.clone()),
             DirectoryKind::Inner => {}
         }

@@ -34,5 +34,6 @@ mod slashes;
 mod swapping;
 mod target;
 mod tight;
+mod undoing;
 mod writers;
 mod writing;

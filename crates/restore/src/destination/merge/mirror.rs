@@ -14,6 +14,7 @@ use super::super::handles::Handles;
 use super::super::remove::{Kept, Spared, remove_extra, would_keep};
 use super::super::{Identity, staging};
 use super::{Merge, Publisher, Waiting, attributes, in_the_way};
+use crate::kept::is_empty;
 use crate::reason::NotDeleted;
 
 impl Publisher<'_> {
@@ -95,6 +96,9 @@ impl Publisher<'_> {
         if Identity::of(destination).ok() != Some(listed) {
             return self.tally.extra_problem(directory.path_of(""), NotDeleted::Replaced);
         }
+        if let Some(kept) = self.kept {
+            return self.keep_extras(kept, destination, directory, extras);
+        }
         for name in extras {
             if let Err(error) = self.delete(destination, directory, name) {
                 let path = directory.path_of(&String::from_utf8_lossy(name));
@@ -120,11 +124,24 @@ impl Publisher<'_> {
                 self.note_kept(directory, kept);
                 return Err(Errno::NOTEMPTY.into());
             }
+        }
+        let source = handles.open(directory)?;
+        if let Some(kept) = self.kept {
+            if !is_whole && !is_empty(destination.as_fd(), name)? {
+                return Err(Errno::NOTEMPTY.into());
+            }
+            return self.replace_directory_keeping(
+                kept,
+                (source.as_fd(), destination.as_fd()),
+                directory,
+                name,
+            );
+        }
+        if is_whole {
             self.delete(destination.as_fd(), directory, name)?;
         } else {
             rustix::fs::unlinkat(&destination, name, AtFlags::REMOVEDIR)?;
         }
-        let source = handles.open(directory)?;
         Ok(rustix::fs::renameat(&*source, name, &destination, name)?)
     }
 
@@ -141,12 +158,12 @@ impl Publisher<'_> {
     }
 
     /// Returns what stays in a directory because it is not chosen.
-    fn spared<'d>(&'d self, directory: &'d Directory) -> Option<Spared<'d>> {
+    pub(super) fn spared<'d>(&'d self, directory: &'d Directory) -> Option<Spared<'d>> {
         let (chosen, scope) = (self.chosen?, directory.scope()?);
         Some(Spared { chosen, scope })
     }
 
-    fn note_kept(&self, directory: &Arc<Directory>, kept: Kept) {
+    pub(super) fn note_kept(&self, directory: &Arc<Directory>, kept: Kept) {
         kept.mounts.iter().for_each(|mount| self.tally.mount_kept(directory.path_of(mount)));
         kept.restores.iter().for_each(|restore| self.tally.restore_kept(directory.path_of(restore)));
     }

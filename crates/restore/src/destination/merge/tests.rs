@@ -41,6 +41,7 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::pa
         chosen: None,
         delete_extra: false,
         refuse_existing: false,
+        kept: None,
         no_room: None,
     };
     run(&mut publisher, &root, place.path());
@@ -97,19 +98,20 @@ fn the_tag_stays_behind_however_it_is_listed() {
 
 #[test]
 fn what_this_restore_has_put_there_is_not_replaced() {
-    with_publisher(|publisher, _, place| {
+    with_publisher(|publisher, root, place| {
         let staged = place.join(publisher.staging.name());
         fs::write(staged.join("name"), b"second").unwrap();
         fs::write(place.join("name"), b"first").unwrap();
         let (from, to) = (fs::File::open(&staged).unwrap(), fs::File::open(place).unwrap());
+        let way = Way { from: from.as_fd(), to: to.as_fd(), slot: None };
         // As where another name of what is being moved finds what was moved before.
         let first = rustix::fs::statat(&to, "name", AtFlags::empty()).unwrap().st_ino;
         let mut placed = Inodes::default();
         placed.insert(first);
-        let moved = publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &placed);
+        let moved = publisher.move_entry(root, way, b"name", &placed);
         assert!(matches!(moved, Err(Unmoved::Failed(Reason::NameTaken { by: None }))), "{moved:?}");
         assert_eq!(fs::read(place.join("name")).unwrap(), b"first");
-        publisher.move_entry(from.as_fd(), to.as_fd(), b"name", &Inodes::default()).unwrap();
+        publisher.move_entry(root, way, b"name", &Inodes::default()).unwrap();
         assert_eq!(fs::read(place.join("name")).unwrap(), b"second");
     });
 }

@@ -1,0 +1,220 @@
+//! A folder that keeps what a restore replaced: found, opened, undone, forgotten.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use kopia_format::Timestamp;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::journal::{self, Journal, Read};
+use super::record::Record;
+use super::undo::{self, Undone};
+use super::{KEPT, PREFIX};
+use crate::destination::remove::remove_tree;
+use crate::destination::{Identity, open_directory};
+use crate::{Error, Result};
+
+/// A folder that keeps what a restore replaced and deleted.
+#[derive(Debug)]
+pub struct KeptFolder {
+    pub(super) path: PathBuf,
+    /// The directory that it lies in, and its name there.
+    pub(super) parent: OwnedFd,
+    pub(super) name: String,
+    pub(super) handle: OwnedFd,
+    pub(super) read: Read,
+}
+
+/// What is to be done about a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeptState {
+    /// The restore did not come to its end, or is still running. It can go on, or be undone.
+    Unfinished,
+    /// It can be undone.
+    Done,
+    /// It was undone. What had been changed after the restore lies in the folder, in `aside`.
+    Undone,
+    /// What it kept was to be deleted, and some of it may be left.
+    Forgotten,
+}
+
+impl KeptFolder {
+    /// Opens a folder and reads its journal.
+    ///
+    /// # Errors
+    /// [`Error::Target`] if it cannot be read, belongs to somebody else or is open to others, who could have
+    /// written anything into it, or if its journal is damaged.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        Self::read(&path).map_err(|source| error(&path, "is no folder of what was replaced", source))
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
+        // Without `/` at its end, or `.`.
+        let path: PathBuf = std::path::absolute(path)?.components().collect();
+        let name = path.file_name().and_then(OsStr::to_str).filter(|name| name.starts_with(PREFIX));
+        let (Some(directory), Some(name)) = (path.parent(), name) else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("its name does not begin with {PREFIX}"),
+            ));
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::open(directory, flags, Mode::empty())?;
+        let handle = open_directory(parent.as_fd(), name)?;
+        let stat = rustix::fs::fstat(&handle)?;
+        let user = rustix::process::geteuid().as_raw();
+        if stat.st_uid != user {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("it belongs to user {}", stat.st_uid),
+            ));
+        }
+        if stat.st_mode & 0o022 != 0 {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may write in it"));
+        }
+        let read = journal::read(handle.as_fd())?;
+        Ok(Self { parent, name: name.to_owned(), handle, read, path })
+    }
+
+    /// Returns its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the directory that was restored to.
+    pub fn target(&self) -> PathBuf {
+        OsString::from_vec(self.read.header.path.clone()).into()
+    }
+
+    /// Returns when the restore began, to the second.
+    pub fn began(&self) -> Timestamp {
+        Timestamp::new(self.read.header.began, 0).unwrap_or_default()
+    }
+
+    /// Returns the id of the root object that was restored.
+    pub fn object(&self) -> &str {
+        let key = &self.read.header.key;
+        key.split_once('-').map_or(key, |(object, _)| object)
+    }
+
+    /// Returns what is to be done about it.
+    pub fn state(&self) -> KeptState {
+        let has = |record: &Record| self.read.records.contains(record);
+        if has(&Record::Forgotten) {
+            KeptState::Forgotten
+        } else if has(&Record::Undone) {
+            KeptState::Undone
+        } else if has(&Record::Done) {
+            KeptState::Done
+        } else {
+            KeptState::Unfinished
+        }
+    }
+
+    /// Counts what is kept, each directory with all below it as one.
+    pub fn kept(&self) -> u64 {
+        fs::read_dir(self.path.join(KEPT)).map_or(0, |entries| entries.count() as u64)
+    }
+
+    /// Counts what the restore has put there, each new directory with all below it as one.
+    pub fn written(&self) -> u64 {
+        self.read.records.iter().filter(|record| matches!(record, Record::Put(_))).count() as u64
+    }
+
+    /// Returns how many bytes the files have that it keeps, and those that were put aside.
+    pub fn bytes(&self) -> u64 {
+        let (mut bytes, mut waiting) = (0_u64, vec![self.path.clone()]);
+        while let Some(directory) = waiting.pop() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => waiting.push(entry.path()),
+                    Ok(metadata) if metadata.is_file() => bytes = bytes.saturating_add(metadata.len()),
+                    _ => {}
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Puts everything back as it was before the restore: what it replaced and deleted, owners, modes and
+    /// times. What it wrote goes.
+    ///
+    /// What was changed after the restore is put aside, and named. Where nothing is, the folder is gone after
+    /// that. An undo that was interrupted can be run again.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the restore is still running, [`Error::Target`] if the target is another directory by
+    /// now or nothing can be done in it. What concerns single entries is in [`Undone::problems`].
+    pub fn undo(self) -> Result<Undone> {
+        let target = self.target();
+        self.lock().map_err(|_| Error::Busy { target: target.clone() })?;
+        if matches!(self.state(), KeptState::Undone | KeptState::Forgotten) {
+            let source = io::Error::other("nothing of what was replaced is kept any more");
+            return Err(error(&self.path, "cannot be undone", source));
+        }
+        undo::run(self)
+    }
+
+    /// Deletes what is kept, which then cannot be put back any more; also what was put aside.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the restore is still running, [`Error::Target`] if it cannot be deleted.
+    pub fn forget(self) -> Result<()> {
+        self.lock().map_err(|_| Error::Busy { target: self.target() })?;
+        let forget = || -> io::Result<()> {
+            // What is left if this is killed is not to be put back in part.
+            let mut journal = Journal::open(self.handle.as_fd(), self.read.length)?;
+            journal.record(&Record::Forgotten)?;
+            journal.sync()?;
+            let identity = Identity::of(&self.handle)?;
+            for name in [KEPT, super::ASIDE] {
+                remove_tree(self.handle.as_fd(), name.as_bytes(), None)?;
+            }
+            remove_tree(self.parent.as_fd(), self.name.as_bytes(), Some(identity)).map(drop)
+        };
+        forget().map_err(|source| error(&self.path, "cannot be deleted", source))
+    }
+
+    /// Locks it, so that nobody else changes what is in it.
+    pub(super) fn lock(&self) -> io::Result<()> {
+        match rustix::fs::flock(&self.handle, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(Errno::BUSY.into()),
+            // Some network file systems have no locks.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Finds folders that keep what restores replaced, the newest first: in a directory, beside it and in those
+/// that it lies in. Those that cannot be read are left out.
+pub fn find_kept(near: &Path) -> Vec<KeptFolder> {
+    let mut found = Vec::new();
+    let near = fs::canonicalize(near).or_else(|_| std::path::absolute(near)).unwrap_or_else(|_| near.into());
+    for directory in near.ancestors() {
+        for name in names_in(directory).unwrap_or_default() {
+            match KeptFolder::open(directory.join(&name)) {
+                Ok(folder) => found.push(folder),
+                Err(error) => tracing::debug!(%error, ?name, "no folder of what was replaced"),
+            }
+        }
+    }
+    found.sort_by_key(|folder| std::cmp::Reverse((folder.read.header.began, folder.name.clone())));
+    found
+}
+
+/// Lists the names in a directory that folders of this kind have.
+pub(super) fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
+    let names = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.file_name()));
+    Ok(names.filter(|name| name.as_bytes().starts_with(PREFIX.as_bytes())).collect())
+}
+
+pub(super) fn error(path: &Path, what: &'static str, source: io::Error) -> Error {
+    Error::Target { path: path.into(), what, source, unfinished: None }
+}

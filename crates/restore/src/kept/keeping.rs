@@ -1,0 +1,323 @@
+//! The restore's side: what is in the way is moved into the folder, once the journal says so.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kopia_format::Timestamp;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::aside::move_entry;
+use super::folder::{KeptFolder, KeptState, names_in};
+use super::journal::Journal;
+use super::record::{Found, Header, Moment, Put, Record};
+use super::{JOURNAL, KEPT, PREFIX};
+use crate::destination::directory::Directory;
+use crate::destination::mounts::is_mounted;
+use crate::destination::target::Target;
+use crate::destination::{DIRECTORY, open_directory};
+use crate::{Result, lock};
+
+/// The longest part of a name that is kept, in bytes.
+const LONGEST: usize = 180;
+
+/// A folder that a restore moves into what is in its way.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    path: PathBuf,
+    /// The directory that it lies in, and its name there.
+    parent: OwnedFd,
+    name: String,
+    /// Held because it is locked.
+    folder: OwnedFd,
+    store: OwnedFd,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    journal: Journal,
+    /// The number that the next gets that is kept.
+    next: u64,
+    /// Whether the journal has anything that is to be undone.
+    changes: bool,
+}
+
+/// A place for something that is in the way.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot(String);
+
+/// What is about to happen at a path.
+pub(crate) struct Change {
+    pub(crate) path: Vec<u8>,
+    /// What is there, and is to be moved away.
+    pub(crate) there: Option<Stat>,
+    /// What is to be moved there.
+    pub(crate) put: Option<Stat>,
+}
+
+/// Returns the name of what is kept, by its number and path.
+pub(super) fn stored(number: u64, path: &[u8]) -> String {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let name = String::from_utf8_lossy(name);
+    format!("{number}-{}", cut(&name))
+}
+
+/// Cuts a name that is too long for anything to be put before it.
+fn cut(name: &str) -> &str {
+    let ends = name.char_indices().map(|(start, letter)| start + letter.len_utf8());
+    &name[..ends.take_while(|end| *end <= LONGEST).last().unwrap_or(0)]
+}
+
+impl Keeping {
+    /// Makes a folder for what a restore replaces, or goes on in that of one that was killed.
+    pub(crate) fn begin(target: &Target, key: &str) -> Result<Self> {
+        Self::open(target, key).map_err(|source| target.error("what is replaced cannot be kept", source))
+    }
+
+    fn open(target: &Target, key: &str) -> io::Result<Self> {
+        let path = fs::canonicalize(&target.path)?;
+        let stat = rustix::fs::fstat(&target.directory)?;
+        let beside = path.parent().filter(|_| target.name.is_none());
+        for directory in beside.into_iter().chain([&*path]) {
+            let Ok(names) = names_in(directory) else { continue };
+            for name in names {
+                let Ok(folder) = KeptFolder::open(directory.join(name)) else { continue };
+                let header = &folder.read.header;
+                let is_there = header.inode == stat.st_ino && header.path == path.as_os_str().as_bytes();
+                let is_same = is_there && header.key == key;
+                if is_same && folder.state() == KeptState::Unfinished {
+                    return Self::go_on(folder);
+                }
+            }
+        }
+        let label = target.name.clone().or_else(|| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let label = label.unwrap_or_else(|| "root".into());
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
+        let time = Timestamp::new(began, 0).unwrap_or_default().to_string().replace(['-', ':'], "");
+        let label = format!("{PREFIX}{}-{time}", cut(&label));
+        let header = Header {
+            inode: stat.st_ino,
+            new: target.found.is_none(),
+            key: key.to_owned(),
+            began,
+            path: path.as_os_str().as_bytes().to_vec(),
+        };
+        let beside = beside.filter(|parent| lies_in_one_mount(parent, &path));
+        let made = beside.map(|parent| Self::make(parent, &label, &header, target));
+        let keeping = match made {
+            Some(Ok(keeping)) => keeping,
+            // An ordinary user may well own a folder, but not the one that it lies in.
+            Some(Err(error)) if !is_refused(&error) => return Err(error),
+            _ => Self::make(&path, &label, &header, target)?,
+        };
+        if let Some(found) = &target.found {
+            keeping.directory(Vec::new(), found)?;
+        }
+        keeping.sync()?;
+        Ok(keeping)
+    }
+
+    fn make(directory: &Path, label: &str, header: &Header, target: &Target) -> io::Result<Self> {
+        let parent =
+            rustix::fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut name = label.to_owned();
+        let mut number = 1;
+        while let Err(errno) = rustix::fs::mkdirat(&parent, &*name, Mode::RWXU) {
+            number += 1;
+            if errno != Errno::EXIST || number > 1000 {
+                return Err(errno.into());
+            }
+            name = format!("{label}-{number}");
+        }
+        let made = || -> io::Result<Self> {
+            let folder = open_directory(parent.as_fd(), &name)?;
+            if rustix::fs::fstat(&folder)?.st_dev != target.device {
+                return Err(Errno::XDEV.into());
+            }
+            // Some network file systems have no locks.
+            if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+            {
+                return Err(Errno::BUSY.into());
+            }
+            rustix::fs::mkdirat(&folder, KEPT, Mode::RWXU)?;
+            let store = open_directory(folder.as_fd(), KEPT)?;
+            let journal = Journal::create(folder.as_fd(), header)?;
+            for directory in [folder.as_fd(), parent.as_fd()] {
+                // Some network file systems have nothing to sync in directories.
+                let _ = rustix::fs::fsync(directory);
+            }
+            let state = Mutex::new(State { journal, next: 0, changes: false });
+            let parent = parent.try_clone()?;
+            Ok(Self { path: directory.join(&name), parent, name: name.clone(), folder, store, state })
+        };
+        made().inspect_err(|_| {
+            if let Ok(folder) = open_directory(parent.as_fd(), &name) {
+                remove_empty(parent.as_fd(), &name, folder.as_fd());
+            }
+        })
+    }
+
+    /// Goes on in the folder of a restore that was killed.
+    fn go_on(folder: KeptFolder) -> io::Result<Self> {
+        folder.lock()?;
+        let KeptFolder { path, parent, name, handle, read } = folder;
+        let store = rustix::fs::openat(&handle, KEPT, DIRECTORY, Mode::empty())?;
+        let journal = Journal::open(handle.as_fd(), read.length)?;
+        let number = |record: &Record| match record {
+            Record::Keep { number, .. } => Some(number.saturating_add(1)),
+            _ => None,
+        };
+        let next = read.records.iter().filter_map(number).max().unwrap_or(0);
+        // The first says what the target was like, before anything was changed.
+        let changes = read.records.len() > 1;
+        let state = Mutex::new(State { journal, next, changes });
+        Ok(Self { path, parent, name, folder: handle, store, state })
+    }
+
+    /// Notes what a directory was like that is about to be changed, without forcing that to disk.
+    pub(crate) fn directory(&self, path: Vec<u8>, found: &Stat) -> io::Result<()> {
+        self.state().journal.record(&Record::Directory { found: Found::of(found), path })
+    }
+
+    /// Notes what all directories were like that are about to be changed, and forces that to disk.
+    pub(crate) fn directories(&self, directories: &[Arc<Directory>]) -> io::Result<()> {
+        for directory in directories {
+            if let Some(found) = directory.found() {
+                self.directory(path_in(directory, b""), found)?;
+            }
+        }
+        self.sync()
+    }
+
+    /// Notes that a directory gets other attributes than it had.
+    pub(crate) fn note_change(&self) {
+        self.state().changes = true;
+    }
+
+    /// Notes what a file or link was like that is about to get other attributes, and this time.
+    pub(crate) fn attributes(&self, path: Vec<u8>, found: &Stat, then: (i64, u32)) -> io::Result<()> {
+        let mut state = self.state();
+        state.changes = true;
+        let (inode, then) = (found.st_ino, Moment(then.0, then.1));
+        state.journal.record(&Record::Attributes { inode, found: Found::of(found), then, path })
+    }
+
+    /// Writes into the journal what is about to happen, and forces it to disk; returns the places for what is in
+    /// the way.
+    pub(crate) fn announce(&self, changes: &[Change]) -> io::Result<Vec<Option<Slot>>> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut state = self.state();
+        let clock = state.journal.clock()?;
+        let (mut lines, mut slots, mut next) = (String::new(), Vec::new(), state.next);
+        for Change { path, there, put } in changes {
+            let kept = there.map(|stat| {
+                next += 1;
+                let (number, mode) = (next - 1, stat.st_mode & 0o7777);
+                lines += &Record::Keep { number, mode, path: path.clone() }.line();
+                number
+            });
+            if let Some(stat) = put {
+                let (size, modified) = (u64::try_from(stat.st_size).unwrap_or(0), Moment::modified(stat));
+                let (inode, replaces, path) = (stat.st_ino, kept, path.clone());
+                lines += &Record::Put(Put { inode, size, modified, replaces, clock, path }).line();
+            }
+            slots.push(kept.map(|number| Slot(stored(number, path))));
+        }
+        state.changes = true;
+        state.journal.append(&lines)?;
+        state.next = next;
+        state.journal.sync()?;
+        Ok(slots)
+    }
+
+    /// Keeps a file or link under a second name, so that it can be replaced in one step; moves it away where
+    /// that cannot be.
+    pub(crate) fn save(&self, parent: BorrowedFd<'_>, name: &[u8], slot: &Slot) -> io::Result<()> {
+        match rustix::fs::linkat(parent, name, &self.store, &*slot.0, AtFlags::empty()) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => Err(Errno::EXIST.into()),
+            // Files of others may not be linked, and some file systems have no links.
+            Err(_) => self.take(parent, name, slot),
+        }
+    }
+
+    /// Moves something away.
+    pub(crate) fn take(&self, parent: BorrowedFd<'_>, name: &[u8], slot: &Slot) -> io::Result<()> {
+        move_entry(parent, name, self.store.as_fd(), slot.0.as_bytes())
+    }
+
+    /// Puts back what was moved away, where nothing got to its place.
+    pub(crate) fn give_back(&self, parent: BorrowedFd<'_>, name: &[u8], slot: &Slot) {
+        if let Err(error) = move_entry(self.store.as_fd(), slot.0.as_bytes(), parent, name) {
+            tracing::warn!(%error, kept = slot.0, "what was moved away stays so until it is undone");
+        }
+    }
+
+    /// Forces the journal to disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.state().journal.sync()
+    }
+
+    /// Ends the journal; returns the path of the folder, which is gone if nothing was changed.
+    pub(crate) fn finish(self) -> Option<PathBuf> {
+        let mut state = self.state();
+        if !state.changes {
+            return None;
+        }
+        // What is not known to have come to its end can be undone, too.
+        let ended = state.journal.record(&Record::Done).and_then(|()| state.journal.sync());
+        let _ =
+            ended.inspect_err(|error| tracing::warn!(%error, "the journal of what was replaced has no end"));
+        Some(self.path.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock::lock(&self.state)
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if !self.state().changes {
+            remove_empty(self.parent.as_fd(), &self.name, self.folder.as_fd());
+        }
+    }
+}
+
+/// Returns the path of an entry in a directory, or of the directory itself for an empty name.
+pub(crate) fn path_in(directory: &Directory, name: &[u8]) -> Vec<u8> {
+    let above = directory.path_of("").into_bytes();
+    if above.is_empty() || name.is_empty() {
+        return [above, name.to_vec()].concat();
+    }
+    [&above, &b"/"[..], name].concat()
+}
+
+/// Removes a folder that keeps nothing.
+pub(super) fn remove_empty(parent: BorrowedFd<'_>, name: &str, folder: BorrowedFd<'_>) {
+    let removed = rustix::fs::unlinkat(folder, KEPT, AtFlags::REMOVEDIR);
+    if matches!(removed, Ok(()) | Err(Errno::NOENT)) {
+        let _ = rustix::fs::unlinkat(folder, JOURNAL, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+    }
+}
+
+/// Returns whether something can be moved from a directory to the one that it lies in.
+fn lies_in_one_mount(parent: &Path, directory: &Path) -> bool {
+    let opened = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let name = directory.file_name().map(OsStrExt::as_bytes);
+    opened.ok().zip(name).is_some_and(|(parent, name)| !is_mounted(parent.as_fd(), name).unwrap_or(true))
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV | Errno::OPNOTSUPP))
+}

@@ -1,0 +1,309 @@
+//! Goes through a journal from its end to its beginning, and puts everything back.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::io::Errno;
+
+use super::aside::{Aside, move_entry};
+use super::folder::{KeptFolder, error};
+use super::journal::Journal;
+use super::keeping::{remove_empty, stored};
+use super::record::{Found, Moment, Put, Record};
+use super::{ASIDE, KEPT};
+use crate::destination::remove::remove_made;
+use crate::destination::{DIRECTORY, Identity, is_directory, look, open_to_change, staging};
+use crate::outcome::KEPT as MOST_PROBLEMS;
+use crate::reason::Operation;
+use crate::{Error, Problem, Reason, Result};
+
+/// What an undo did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Undone {
+    /// What was replaced or deleted and is back, each directory with all below it as one.
+    pub restored: u64,
+    /// What the restore had written and is gone, each new directory with all below it as one.
+    pub removed: u64,
+    /// What had been changed or made after the restore and was put aside.
+    pub aside: u64,
+    /// The first 100 of these paths, below the target.
+    pub aside_paths: Vec<String>,
+    /// Where they lie.
+    pub aside_in: Option<PathBuf>,
+    /// Files whose bytes the restore had left alone, and that were changed after it: they stay as they are.
+    pub changed_since: u64,
+    /// What could not be put back. It stays kept, and the undo can be run again.
+    pub problem_count: u64,
+    /// The first 10,000 of them.
+    pub problems: Vec<Problem>,
+}
+
+struct Undo<'a> {
+    target: OwnedFd,
+    device: u64,
+    store: OwnedFd,
+    aside: Aside<'a>,
+    undone: Undone,
+    /// The directory that was used last, by its path.
+    last: Option<(Vec<u8>, OwnedFd)>,
+}
+
+/// Undoes all that a journal says.
+pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
+    let path = folder.target();
+    let failed = |source: io::Error| error(&path, "cannot be put back as it was", source);
+    let Some(target) = open_target(&folder).map_err(failed)? else {
+        // The restore had made it, and it is gone.
+        return finish(folder, Undone::default());
+    };
+    let device = rustix::fs::fstat(&target).map_err(|errno| failed(errno.into()))?.st_dev;
+    let store = open_to_change(folder.handle.as_fd(), KEPT.as_bytes()).map_err(failed)?;
+    if rustix::fs::fstat(&store).map_err(|errno| failed(errno.into()))?.st_dev != device {
+        return Err(failed(Errno::XDEV.into()));
+    }
+    if !staging::remove_left(target.as_fd(), &folder.read.header.key).map_err(failed)? {
+        return Err(Error::Busy { target: path });
+    }
+    let aside = Aside::new(folder.handle.as_fd());
+    let mut undo = Undo { target, device, store, aside, undone: Undone::default(), last: None };
+    for record in folder.read.records.iter().rev() {
+        let (done, path) = match record {
+            Record::Put(put) => (undo.put(put), &put.path),
+            Record::Keep { number, mode, path } => (undo.keep(*number, *mode, path), path),
+            Record::Directory { found, path } => (undo.directory(found, path), path),
+            Record::Attributes { inode, found, then, path } => {
+                (undo.attributes(*inode, found, *then, path), path)
+            }
+            Record::Done | Record::Undone | Record::Forgotten => continue,
+        };
+        if let Err(error) = done {
+            undo.last = None;
+            undo.problem(path, error);
+        }
+    }
+    let Undo { target, aside, mut undone, .. } = undo;
+    (undone.aside, undone.aside_paths) = (aside.count, aside.paths);
+    let first = folder.read.records.iter().find_map(|record| match record {
+        Record::Directory { found, path } if path.is_empty() => Some(found.modified),
+        _ => None,
+    });
+    let undone = finish(folder, undone)?;
+    if let Some(modified) = first.filter(|_| undone.problem_count == 0) {
+        // The folder may have lain in it.
+        let _ = rustix::fs::futimens(&target, &times(modified));
+    }
+    Ok(undone)
+}
+
+/// Opens the target, which is made if it is gone; nothing if the restore had made it.
+fn open_target(folder: &KeptFolder) -> io::Result<Option<OwnedFd>> {
+    let (path, header) = (folder.target(), &folder.read.header);
+    match rustix::fs::open(&path, DIRECTORY, Mode::empty()) {
+        Ok(target) if rustix::fs::fstat(&target)?.st_ino == header.inode => Ok(Some(target)),
+        Ok(_) => Err(io::Error::other("it is another folder than the one that was restored to")),
+        Err(Errno::NOENT) if header.new => Ok(None),
+        Err(Errno::NOENT) => {
+            rustix::fs::mkdir(&path, Mode::RWXU)?;
+            Ok(Some(rustix::fs::open(&path, DIRECTORY, Mode::empty())?))
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Notes that everything was undone, and removes the folder unless something lies aside.
+fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
+    let has_aside = look(folder.handle.as_fd(), ASIDE).is_ok_and(|aside| aside.is_some());
+    undone.aside_in = has_aside.then(|| folder.path.join(ASIDE));
+    if undone.problem_count > 0 {
+        return Ok(undone);
+    }
+    if folder.read.header.new {
+        // Unless somebody has put something there.
+        let _ = rustix::fs::rmdir(folder.target());
+    }
+    if has_aside {
+        let note = || -> io::Result<()> {
+            let mut journal = Journal::open(folder.handle.as_fd(), folder.read.length)?;
+            journal.record(&Record::Undone)?;
+            journal.sync()
+        };
+        note().map_err(|source| error(&folder.path, "cannot be noted as undone", source))?;
+        let _ = rustix::fs::unlinkat(&folder.handle, KEPT, AtFlags::REMOVEDIR);
+    } else {
+        remove_empty(folder.parent.as_fd(), &folder.name, folder.handle.as_fd());
+    }
+    Ok(undone)
+}
+
+impl Undo<'_> {
+    /// Removes what the restore put somewhere, or puts aside what was changed there since.
+    fn put(&mut self, put: &Put) -> io::Result<()> {
+        let Some((parent, name)) = self.parent(&put.path, false)? else { return Ok(()) };
+        let Some(stat) = look(parent.as_fd(), name)? else { return Ok(()) };
+        if let Some(number) = put.replaces {
+            match look(self.store.as_fd(), stored(number, &put.path))? {
+                // Nothing was moved away, or it is back: what is there is what was there.
+                None => return Ok(()),
+                Some(kept) if Identity::from(&kept) == Identity::from(&stat) => return Ok(()),
+                Some(_) => {}
+            }
+        }
+        if stat.st_ino != put.inode {
+            self.aside.put(parent.as_fd(), name, &put.path)
+        } else if is_directory(&stat) {
+            self.remove_directory(parent.as_fd(), name, put)
+        } else if (Moment::modified(&stat), u64::try_from(stat.st_size)) != (put.modified, Ok(put.size)) {
+            self.aside.put(parent.as_fd(), name, &put.path)
+        } else {
+            rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
+            self.undone.removed += 1;
+            Ok(())
+        }
+    }
+
+    /// Removes a directory that the restore made; what was changed in it since is put aside.
+    fn remove_directory(&mut self, parent: BorrowedFd<'_>, name: &[u8], put: &Put) -> io::Result<()> {
+        let aside = &mut self.aside;
+        let above = &put.path[..put.path.len() - name.len()];
+        let mut is_aside = |parent: BorrowedFd<'_>, name: &[u8], stat: &Stat, path: &[u8]| {
+            let is_changed = Moment::changed(stat) > put.clock;
+            if is_changed {
+                aside.put(parent, name, &[above, path].concat())?;
+            }
+            Ok(is_changed)
+        };
+        let kept = remove_made(parent, name, &mut is_aside)?;
+        if !kept.is_nothing() {
+            return Err(Errno::BUSY.into());
+        }
+        self.undone.removed += 1;
+        Ok(())
+    }
+
+    /// Puts back what was moved away.
+    fn keep(&mut self, number: u64, mode: u32, path: &[u8]) -> io::Result<()> {
+        let stored = stored(number, path);
+        let Some(kept) = look(self.store.as_fd(), &*stored)? else { return Ok(()) };
+        let Some((parent, name)) = self.parent(path, true)? else { return Err(Errno::NOTDIR.into()) };
+        match look(parent.as_fd(), name)? {
+            Some(stat) if Identity::from(&stat) == Identity::from(&kept) => {
+                rustix::fs::unlinkat(&self.store, &*stored, AtFlags::empty())?;
+                return Ok(());
+            }
+            Some(_) => self.aside.put(parent.as_fd(), name, path)?,
+            None => {}
+        }
+        move_entry(self.store.as_fd(), stored.as_bytes(), parent.as_fd(), name)?;
+        if is_directory(&kept) && kept.st_mode & 0o7777 != mode {
+            // It may have been opened up to be moved.
+            let directory = open_to_change(parent.as_fd(), name)?;
+            rustix::fs::fchmod(directory, Mode::from_raw_mode(mode))?;
+        }
+        self.undone.restored += 1;
+        Ok(())
+    }
+
+    /// Gives a directory the attributes that it had.
+    fn directory(&mut self, found: &Found, path: &[u8]) -> io::Result<()> {
+        let directory = if path.is_empty() {
+            self.target.try_clone()?
+        } else {
+            let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+            match look(parent.as_fd(), name)? {
+                Some(stat) if is_directory(&stat) => open_to_change(parent.as_fd(), name)?,
+                _ => return Ok(()),
+            }
+        };
+        // Whatever was done in it is done.
+        self.last = None;
+        let stat = rustix::fs::fstat(&directory)?;
+        if (stat.st_uid, stat.st_gid) != (found.uid, found.gid) {
+            rustix::fs::fchown(&directory, Some(Uid::from_raw(found.uid)), Some(Gid::from_raw(found.gid)))?;
+        }
+        rustix::fs::fchmod(&directory, Mode::from_raw_mode(found.mode))?;
+        Ok(rustix::fs::futimens(&directory, &times(found.modified))?)
+    }
+
+    /// Gives a file or link the attributes that it had, unless its bytes were changed since.
+    fn attributes(&mut self, inode: u64, found: &Found, then: Moment, path: &[u8]) -> io::Result<()> {
+        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+        let Some(stat) = look(parent.as_fd(), name)? else { return Ok(()) };
+        let modified = Moment::modified(&stat);
+        if stat.st_ino != inode || modified != then && modified != found.modified {
+            self.undone.changed_since += 1;
+            return Ok(());
+        }
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        if (stat.st_uid, stat.st_gid) != (found.uid, found.gid) {
+            let (uid, gid) = (Uid::from_raw(found.uid), Gid::from_raw(found.gid));
+            rustix::fs::chownat(&parent, name, Some(uid), Some(gid), flags)?;
+        }
+        if !is_symlink(&stat) {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let place = rustix::fs::openat(&parent, name, flags, Mode::empty())?;
+            let mode = Mode::from_raw_mode(found.mode);
+            rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), mode)?;
+        }
+        Ok(rustix::fs::utimensat(&parent, name, &times(found.modified), flags)?)
+    }
+
+    /// Opens the directory that something lies in, without following links, and returns its name there. What is
+    /// missing on the way is made if `make`, and what is in the way put aside.
+    fn parent<'p>(&mut self, path: &'p [u8], make: bool) -> io::Result<Option<(OwnedFd, &'p [u8])>> {
+        let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            None => return Ok(Some((self.target.try_clone()?, path))),
+        };
+        if let Some((_, handle)) = self.last.as_ref().filter(|(known, _)| known == above) {
+            return Ok(Some((handle.try_clone()?, name)));
+        }
+        let mut handle = self.target.try_clone()?;
+        let mut length = 0;
+        for part in above.split(|byte| *byte == b'/') {
+            length += part.len();
+            let so_far = &above[..length];
+            length += 1;
+            let found = look(handle.as_fd(), part)?;
+            match found {
+                Some(stat) if is_directory(&stat) => {
+                    if stat.st_dev != self.device {
+                        return Err(Errno::XDEV.into());
+                    }
+                }
+                _ if !make => return Ok(None),
+                found => {
+                    if found.is_some() {
+                        self.aside.put(handle.as_fd(), part, so_far)?;
+                    }
+                    rustix::fs::mkdirat(&handle, part, Mode::RWXU)?;
+                }
+            }
+            handle = open_to_change(handle.as_fd(), part)?;
+        }
+        self.last = Some((above.to_vec(), handle.try_clone()?));
+        Ok(Some((handle, name)))
+    }
+
+    fn problem(&mut self, path: &[u8], error: io::Error) {
+        self.undone.problem_count += 1;
+        if self.undone.problems.len() < MOST_PROBLEMS {
+            let (path, reason) =
+                (String::from_utf8_lossy(path).into_owned(), Reason::of(Operation::Move, error));
+            self.undone.problems.push(Problem { path, reason, salvaged: None });
+        }
+    }
+}
+
+fn is_symlink(stat: &Stat) -> bool {
+    rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink
+}
+
+fn times(modified: Moment) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: modified.0, tv_nsec: modified.1.into() },
+    }
+}

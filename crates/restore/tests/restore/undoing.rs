@@ -1,0 +1,363 @@
+//! Restores that keep what they replace, and what undoing them brings back.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use kopia_repository::Entry;
+use kopia_restore::{Error, KeptFolder, KeptState, Observer, Options, Outcome, Undone, find_kept};
+use kopia_testkit::writer::RepositoryWriter;
+
+use crate::common::{Place, assert_same, file, folder, link, names, problems};
+
+/// What a folder has in it: each path, and everything about it that can be put back.
+type Seen = Vec<(PathBuf, u32, i64, i64, Vec<u8>)>;
+
+fn see(root: &Path) -> Seen {
+    let (mut seen, mut waiting) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(path) = waiting.pop() {
+        let stat = path.symlink_metadata().unwrap();
+        let bytes = if stat.is_symlink() {
+            fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()
+        } else if stat.is_file() {
+            fs::read(&path).unwrap()
+        } else {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            Vec::new()
+        };
+        let relative = path.strip_prefix(root).unwrap().to_owned();
+        seen.push((relative, stat.mode(), stat.mtime(), stat.mtime_nsec(), bytes));
+    }
+    seen.sort();
+    seen
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn set_time(path: &Path, seconds: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, 123_456_789);
+    File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// Every kind of entry that may be in the place of another.
+fn root(place: &Place) -> Entry {
+    let mut writer = RepositoryWriter::new().piece_size(4000);
+    let (text, large) = (writer.file(b"text"), writer.file(&[7; 20_000]));
+    let inner = writer.directory(&[file("deep", &text, 4), file("new", &text, 4)]);
+    let same = writer.directory(&[file("changed", &text, 4)]);
+    let entries = [
+        file("changed", &text, 4),
+        folder("dir-was-file", &inner),
+        folder("dir", &same),
+        file("file-was-dir", &text, 4),
+        file("file-was-empty-dir", &text, 4),
+        file("file-was-link", &text, 4),
+        file("hard", &text, 4),
+        file("large", &large, 20_000),
+        file("large-other-mode", &large, 20_000),
+        link("link-was-file", &text),
+        link("link-was-other", &text),
+        folder("made", &inner),
+        file("made-file", &text, 4),
+        file("other-mode", &text, 4),
+    ];
+    let data = folder("data", &writer.directory(&entries));
+    writer.snapshot("app@host:/data", data);
+    place.finish("repo", writer)
+}
+
+/// A target in which everything is otherwise.
+fn fill(target: &Path) {
+    let at = |name: &str| target.join(name);
+    fs::create_dir_all(at("dir/kept-apart")).unwrap();
+    fs::create_dir_all(at("file-was-dir/full/deeper")).unwrap();
+    fs::create_dir_all(at("file-was-empty-dir")).unwrap();
+    fs::create_dir_all(at("extra/closed")).unwrap();
+    for name in ["changed", "dir-was-file", "dir/changed", "dir/extra", "link-was-file", "hard", "large"] {
+        fs::write(at(name), format!("old {name}")).unwrap();
+    }
+    fs::write(at("file-was-dir/full/deeper/file"), "old").unwrap();
+    fs::write(at("extra/closed/file"), "old").unwrap();
+    fs::write(target.join(OsStr::from_bytes(b"extra \xff\n%41")), "old").unwrap();
+    fs::hard_link(at("hard"), at("extra-hard")).unwrap();
+    symlink("old", at("file-was-link")).unwrap();
+    symlink("old", at("link-was-other")).unwrap();
+    fs::write(at("other-mode"), "text").unwrap();
+    fs::write(at("large-other-mode"), [7; 20_000]).unwrap();
+    for name in ["other-mode", "large-other-mode"] {
+        set_mode(&at(name), 0o600);
+        set_time(&at(name), 1_000_000_001);
+    }
+    set_mode(&at("dir"), 0o711);
+    set_mode(&at("extra/closed"), 0o500);
+    set_mode(&at("extra"), 0o555);
+    for (number, name) in ["dir/kept-apart", "dir", "file-was-dir", "extra", "changed", ""].iter().enumerate()
+    {
+        set_time(&at(name), 1_000_000_000 + number as u64);
+    }
+}
+
+fn options(delete_extra: bool) -> Options {
+    let mut options = Options::default();
+    (options.keep_replaced, options.delete_extra) = (true, delete_extra);
+    options
+}
+
+fn kept(outcome: &Outcome) -> KeptFolder {
+    KeptFolder::open(outcome.kept_in.as_ref().expect("something is kept")).unwrap()
+}
+
+fn undo(folder: KeptFolder) -> Undone {
+    let path = folder.path().to_owned();
+    let undone = folder.undo().unwrap();
+    assert!(undone.problems.is_empty(), "{:?}", undone.problems);
+    assert_eq!(path.exists(), undone.aside_in.is_some());
+    undone
+}
+
+#[test]
+fn all_that_was_there_is_back_and_nothing_else() {
+    for delete_extra in [true, false] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        fs::create_dir(&target).unwrap();
+        fill(&target);
+        let before = see(&target);
+        let inode = |name: &str| fs::metadata(target.join(name)).unwrap().ino();
+        let inodes = [inode("hard"), inode("changed"), inode("other-mode")];
+
+        let outcome = kopia_restore::restore(&root, &target, &options(delete_extra)).unwrap();
+        let stuck = if delete_extra {
+            vec![]
+        } else {
+            vec!["file-was-dir: a folder with something in it is in the way"]
+        };
+        assert_eq!(problems(&outcome), stuck);
+        if delete_extra {
+            place.restore(&root, "fresh");
+            assert_same(&place.path("fresh"), &target);
+        }
+        let folder = kept(&outcome);
+        assert_eq!((folder.state(), folder.target()), (KeptState::Done, fs::canonicalize(&target).unwrap()));
+        assert_eq!(folder.path().parent(), fs::canonicalize(&target).unwrap().parent());
+        assert_eq!(fs::metadata(folder.path()).unwrap().mode() & 0o7777, 0o700);
+        assert_eq!(folder.object(), root.object().to_string());
+        assert!(folder.kept() >= 9 && folder.bytes() > 0, "{folder:?}");
+
+        let undone = undo(folder);
+        assert_eq!((undone.aside, undone.changed_since), (0, 0), "{undone:?}");
+        assert_eq!(see(&target), before);
+        assert_eq!([inode("hard"), inode("changed"), inode("other-mode")], inodes);
+        assert_eq!(inode("extra-hard"), inodes[0]);
+        assert_eq!(names(target.parent().unwrap()).len(), if delete_extra { 3 } else { 2 });
+    }
+}
+
+#[test]
+fn what_changed_after_the_restore_is_put_aside() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    fill(&target);
+    let before = see(&target);
+    let folder = kept(&kopia_restore::restore(&root, &target, &options(true)).unwrap());
+    let at = |name: &str| target.join(name);
+    // What the clock of the file system cannot tell apart counts as one.
+    std::thread::sleep(Duration::from_millis(30));
+    // Written again, as programs do: in place, and by a new file of the name.
+    fs::write(at("changed"), "newer").unwrap();
+    fs::write(at("dir/temporary"), "newer").unwrap();
+    fs::rename(at("dir/temporary"), at("dir/changed")).unwrap();
+    // In a folder that the restore made.
+    fs::write(at("made/deep"), "newer").unwrap();
+    fs::create_dir(at("made/added")).unwrap();
+    fs::write(at("made/added/file"), "added").unwrap();
+    // Where a folder was.
+    fs::remove_file(at("file-was-dir")).unwrap();
+    fs::create_dir(at("file-was-dir")).unwrap();
+    fs::write(at("file-was-dir/other"), "other").unwrap();
+    // What was deleted, made again.
+    fs::write(at("extra"), "again").unwrap();
+    // What the restore had left alone.
+    fs::write(at("other-mode"), "newer").unwrap();
+    fs::remove_file(at("made-file")).unwrap();
+    fs::write(at("unrelated"), "stays").unwrap();
+
+    let undone = undo(folder);
+    assert_eq!(undone.changed_since, 1);
+    let mut paths = undone.aside_paths.clone();
+    // A new folder may have got the number of the file that was there, and only what lies in it is newer then.
+    paths
+        .iter_mut()
+        .filter(|path| *path == "file-was-dir/other")
+        .for_each(|path| *path = "file-was-dir".into());
+    paths.sort();
+    let aside = ["changed", "dir/changed", "extra", "file-was-dir", "made/added/file", "made/deep"];
+    assert_eq!((undone.aside, &paths[..]), (6, &aside.map(String::from)[..]));
+    let lies = undone.aside_in.unwrap();
+    let read = |name: &str| fs::read_to_string(lies.join(name)).unwrap();
+    assert_eq!(
+        ["changed", "dir/changed", "extra", "made/deep"].map(read),
+        ["newer", "newer", "again", "newer"]
+    );
+    assert_eq!([read("made/added/file"), read("file-was-dir/other")], ["added", "other"]);
+    assert_eq!(fs::read(at("unrelated")).unwrap(), b"stays");
+    fs::remove_file(at("unrelated")).unwrap();
+    let mut now = see(&target);
+    // It is the newer one, and TARGET itself was changed by taking the other away.
+    let is_other = |seen: &(PathBuf, u32, i64, i64, Vec<u8>)| {
+        !["other-mode", ""].iter().any(|name| seen.0 == Path::new(name))
+    };
+    now.retain(is_other);
+    assert_eq!(now, before.into_iter().filter(is_other).collect::<Seen>());
+    // What lies aside is still kept, until it is forgotten.
+    let folder = KeptFolder::open(lies.parent().unwrap()).unwrap();
+    assert_eq!((folder.state(), folder.bytes() > 0), (KeptState::Undone, true));
+    let path = folder.path().to_owned();
+    folder.forget().unwrap();
+    assert!(!path.exists());
+}
+
+/// Asks to stop at once.
+struct Stop;
+
+impl Observer for Stop {
+    fn stop(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_restore_that_was_interrupted_goes_on_in_the_same_folder_and_can_be_undone() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    fill(&target);
+    let before = see(&target);
+    // Nothing was changed, so there is nothing to keep.
+    let stopped = kopia_restore::restore_observed(&root, &target, &options(true), &Stop);
+    assert!(matches!(stopped, Err(Error::Stopped { .. })));
+    assert_eq!(find_kept(&target).len(), 0);
+    let outcome = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+    // As if it had been killed before it could write that it was through.
+    let path = outcome.kept_in.unwrap();
+    let journal = path.join("journal");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, format!("{}keep 99 64", text.strip_suffix("done\n").unwrap())).unwrap();
+    assert_eq!(KeptFolder::open(&path).unwrap().state(), KeptState::Unfinished);
+    fs::write(target.join("changed"), "meanwhile").unwrap();
+    let outcome = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+    assert_eq!(outcome.kept_in.as_ref(), Some(&path));
+    let found = find_kept(&target.join("dir"));
+    assert_eq!(found.iter().map(|folder| folder.path()).collect::<Vec<_>>(), [&path]);
+    drop(found);
+    let undone = undo(kept(&outcome));
+    // What somebody wrote between the two was no restore's.
+    assert_eq!(undone.aside_paths, ["changed"]);
+    // The one that was stopped had kept nothing, and had made its unfinished folder in the target.
+    let but_the_target =
+        |seen: Seen| seen.into_iter().filter(|seen| seen.0 != Path::new("")).collect::<Seen>();
+    assert_eq!(but_the_target(see(&target)), but_the_target(before));
+}
+
+#[test]
+fn a_restore_that_changes_nothing_keeps_nothing() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    place.restore(&root, "target");
+    let outcome = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+    assert_eq!((outcome.kept_in, outcome.files), (None, 0));
+    assert_eq!(names(target.parent().unwrap()), ["repo", "target"]);
+}
+
+#[test]
+fn a_target_that_the_restore_made_is_gone_again() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    let outcome = kopia_restore::restore(&root, &target, &options(false)).unwrap();
+    undo(kept(&outcome));
+    assert!(!target.exists());
+    // Unless something lies in it that is newer.
+    let outcome = kopia_restore::restore(&root, &target, &options(false)).unwrap();
+    fs::write(target.join("mine"), "newer").unwrap();
+    undo(kept(&outcome));
+    assert_eq!(names(&target), ["mine"]);
+}
+
+#[test]
+fn a_single_file_is_kept_beside_it() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("changed"), "old").unwrap();
+    set_time(&target, 1_000_000_000);
+    let before = see(&target);
+    let outcome =
+        kopia_restore::restore(&root.at("changed").unwrap(), target.join(""), &options(false)).unwrap();
+    assert_eq!(fs::read(target.join("changed")).unwrap(), b"text");
+    let folder = kept(&outcome);
+    assert_eq!(folder.path().parent(), Some(&*fs::canonicalize(&target).unwrap()));
+    // It is no extra of a restore of all.
+    let outcome = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+    assert!(folder.path().exists());
+    undo(kept(&outcome));
+    undo(folder);
+    assert_eq!(see(&target), before);
+}
+
+#[test]
+fn folders_that_others_could_have_written_are_refused() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("changed"), "old").unwrap();
+    let path = kopia_restore::restore(&root, &target, &options(false)).unwrap().kept_in.unwrap();
+    set_mode(&path, 0o777);
+    let refused = |text: &str| {
+        let error = KeptFolder::open(&path).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains(text), "{source}");
+        assert!(find_kept(&target).is_empty());
+    };
+    refused("others may write in it");
+    set_mode(&path, 0o700);
+    if rustix::process::geteuid().is_root() {
+        rustix::fs::chown(&path, Some(rustix::fs::Uid::from_raw(1234)), None).unwrap();
+        refused("it belongs to user 1234");
+        rustix::fs::chown(&path, Some(rustix::fs::Uid::ROOT), None).unwrap();
+    }
+    // The target is another folder by now.
+    let folder = KeptFolder::open(&path).unwrap();
+    fs::rename(&target, place.path("elsewhere")).unwrap();
+    fs::create_dir(&target).unwrap();
+    assert!(matches!(folder.undo(), Err(Error::Target { .. })));
+    fs::remove_dir(&target).unwrap();
+    fs::rename(place.path("elsewhere"), &target).unwrap();
+    undo(KeptFolder::open(&path).unwrap());
+    assert_eq!(
+        (names(&target), fs::read(target.join("changed")).unwrap()),
+        (vec!["changed".into()], b"old".to_vec())
+    );
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_before_anything_is_written() {
+    let place = Place::new();
+    let root = root(&place);
+    for change in [
+        (|options| options.in_place = true) as fn(&mut Options),
+        |options| options.salvage = true,
+        |options| options.portion = kopia_restore::Portion::Finish(2),
+    ] {
+        let mut options = options(false);
+        change(&mut options);
+        let refused = kopia_restore::restore(&root, place.path("target"), &options);
+        assert!(matches!(refused, Err(Error::KeepsNothing)));
+    }
+    assert!(!place.path("target").exists());
+}
