@@ -386,10 +386,10 @@ pub mod serve {
 /// Restoring to a directory of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Action, Attribute, Change, Durability, Error, Existing, Figures, FoldedNames, NameHolder, NotDeleted,
-        Notes, Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason,
-        Result, Salvaged, SystemError, Unfit, compare, folded_names, is_outside, preview, restore,
-        restore_observed,
+        Action, Attribute, Change, Durability, Error, Existing, Figures, FoldedNames, KeptFolder, KeptState,
+        NameHolder, NotDeleted, Notes, Observer, Operation, Options, Outcome, PageCache, Plan, Portion,
+        Preview, Problem, Reason, Result, Salvaged, SystemError, Undone, Unfit, compare, find_kept,
+        folded_names, is_outside, preview, restore, restore_observed,
     };
 }
 

@@ -60,9 +60,9 @@ pub struct Options {
     /// Whether what is replaced or deleted is kept, until it is put back or forgotten.
     ///
     /// It is moved into a folder beside the target, or in it where that cannot be, which
-    /// [`Outcome::kept_in`](crate::Outcome::kept_in) names: [`KeptFolder`](crate::KeptFolder). So nothing is freed
-    /// that is replaced, and there must be room for both. An extra directory of which something has to stay, stays
-    /// whole. Not with [`Self::in_place`], [`Self::salvage`] or parts ([`Self::portion`]).
+    /// [`Outcome::kept_in`](crate::Outcome::kept_in) names: [`KeptFolder`](crate::KeptFolder). So nothing is
+    /// freed that is replaced, and there must be room for both. An extra directory of which something has to
+    /// stay, stays whole. Not with [`Self::in_place`], [`Self::salvage`] or parts ([`Self::portion`]).
     pub keep_replaced: bool,
     /// Whether large files of the target are changed where they differ, instead of being replaced whole. That
     /// takes no room beside them. Pieces that differ are decoded twice: nothing is written before all of them

@@ -61,8 +61,9 @@ pub(crate) fn remove_extra(
     walk(parent, name, None, Manner { removes: true, spares_restores: true }, spared)
 }
 
-/// Decides about an entry that is no directory, by the directory that it lies in, its name there, what the system
-/// says of it, and its path from the name of the tree on; returns whether it is moved away, and not to be removed.
+/// Decides about an entry that is no directory, by the directory that it lies in, its name there, what the
+/// system says of it, and its path from the name of the tree on; returns whether it is moved away, and not to
+/// be removed.
 pub(crate) type MoveAway<'a> = &'a mut dyn FnMut(BorrowedFd<'_>, &[u8], &Stat, &[u8]) -> io::Result<bool>;
 
 /// Removes a directory that a restore made, but for what is to be spared, and moved away, in it.

@@ -146,8 +146,11 @@ impl Worker<'_> {
             if place == Place::Target {
                 self.keep_attributes(entry, &stat)?;
             }
-            let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?;
-            self.shared.tally.unset(unset, || entry.path());
+            let corrected = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes);
+            if place == Place::Target {
+                self.note_attributes(&stat, || look(directory, name).ok().flatten());
+            }
+            self.shared.tally.unset(corrected?, || entry.path());
             return Ok(true);
         }
         let (file, stat) = open_file(directory, name, OFlags::RDONLY)?;
@@ -163,8 +166,11 @@ impl Worker<'_> {
             if place == Place::Target {
                 self.keep_attributes(entry, &stat)?;
             }
-            let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
-            self.shared.tally.unset(unset, || entry.path());
+            let corrected = self.metadata.correct_file(file.as_fd(), &entry.attributes);
+            if place == Place::Target {
+                self.note_attributes(&stat, || rustix::fs::fstat(&file).ok());
+            }
+            self.shared.tally.unset(corrected?, || entry.path());
             self.sync(&file)?;
         }
         Ok(right)
@@ -181,6 +187,16 @@ impl Worker<'_> {
         }
         let then = (wanted.modified.seconds(), wanted.modified.nanoseconds());
         kept.attributes(entry.path().into_bytes(), stat, then)
+    }
+
+    /// Notes that a file or link of the target got other attributes. Who may not give files away changes
+    /// nothing where only the owner is another one.
+    pub(super) fn note_attributes(&self, before: &Stat, now: impl FnOnce() -> Option<Stat>) {
+        let Some(kept) = self.shared.kept else { return };
+        let of = |stat: &Stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtime, stat.st_mtime_nsec);
+        if now().is_none_or(|now| of(&now) != of(before)) {
+            kept.note_change();
+        }
     }
 
     /// Returns whether a file or link with the right bytes may stay the one that it is. Nobody else gets into

@@ -106,12 +106,11 @@ impl KeptFolder {
 
     /// Returns what is to be done about it.
     pub fn state(&self) -> KeptState {
-        let has = |record: &Record| self.read.records.contains(record);
-        if has(&Record::Forgotten) {
+        if self.read.forgotten {
             KeptState::Forgotten
-        } else if has(&Record::Undone) {
+        } else if self.read.undone {
             KeptState::Undone
-        } else if has(&Record::Done) {
+        } else if self.read.done {
             KeptState::Done
         } else {
             KeptState::Unfinished
@@ -125,12 +124,12 @@ impl KeptFolder {
 
     /// Counts what the restore has put there, each new directory with all below it as one.
     pub fn written(&self) -> u64 {
-        self.read.records.iter().filter(|record| matches!(record, Record::Put(_))).count() as u64
+        self.read.put
     }
 
     /// Returns how many bytes the files have that it keeps, and those that were put aside.
     pub fn bytes(&self) -> u64 {
-        let (mut bytes, mut waiting) = (0_u64, vec![self.path.clone()]);
+        let (mut bytes, mut waiting) = (0_u64, vec![self.path.join(KEPT), self.path.join(super::ASIDE)]);
         while let Some(directory) = waiting.pop() {
             for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 match entry.metadata() {
@@ -171,8 +170,11 @@ impl KeptFolder {
         let forget = || -> io::Result<()> {
             // What is left if this is killed is not to be put back in part.
             let mut journal = Journal::open(self.handle.as_fd(), self.read.length)?;
-            journal.record(&Record::Forgotten)?;
-            journal.sync()?;
+            let noted = journal.record(&Record::Forgotten).and_then(|()| journal.sync());
+            // A full disk is why people delete this.
+            noted.or_else(|_| {
+                journal.replace(self.read.start, &Record::Forgotten).and_then(|()| journal.sync())
+            })?;
             let identity = Identity::of(&self.handle)?;
             for name in [KEPT, super::ASIDE] {
                 remove_tree(self.handle.as_fd(), name.as_bytes(), None)?;

@@ -2,15 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
 use super::JOURNAL;
-use super::record::{Header, Moment, Record};
+use super::record::{Found, Header, Moment, Record};
 
 /// The longest line: a path of 32,000 names of a byte, or of 8,000 bytes that are all escaped.
 const LONGEST: u64 = 1 << 20;
+
+/// How many bytes are read at once from the end on.
+const BLOCK: u64 = if cfg!(test) { 16 } else { 1 << 16 };
 
 /// A journal that is open for writing.
 #[derive(Debug)]
@@ -63,6 +67,13 @@ impl Journal {
         }
     }
 
+    /// Leaves nothing of it but its first line, and this record: that takes no room, where none is left.
+    pub(super) fn replace(&mut self, start: u64, record: &Record) -> io::Result<()> {
+        self.file.set_len(start)?;
+        (self.length, self.broken) = (start, false);
+        self.record(record)
+    }
+
     /// Forces it to disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
@@ -79,13 +90,62 @@ impl Journal {
     }
 }
 
-/// What a journal says.
+/// What a journal says as a whole. It may be long, so its lines are not kept in memory.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) header: Header,
-    pub(super) records: Vec<Record>,
+    /// How many bytes the first line has.
+    pub(super) start: u64,
+    /// How many records there are, and how many of them are of something that is moved to its place.
+    pub(super) records: u64,
+    pub(super) put: u64,
+    /// The number that the next gets that is kept.
+    pub(super) next: u64,
+    /// What the target itself was like.
+    pub(super) root: Option<Found>,
+    /// Whether the restore has come to its end, and what was done about it.
+    pub(super) done: bool,
+    pub(super) undone: bool,
+    pub(super) forgotten: bool,
     /// How many bytes of whole lines it has.
     pub(super) length: u64,
+}
+
+impl Read {
+    fn new(header: Header, start: u64) -> Self {
+        let (done, undone, forgotten) = (false, false, false);
+        Self {
+            header,
+            start,
+            records: 0,
+            put: 0,
+            next: 0,
+            root: None,
+            done,
+            undone,
+            forgotten,
+            length: start,
+        }
+    }
+
+    fn add(&mut self, record: &Record) {
+        self.records += 1;
+        match record {
+            Record::Put(_) => self.put += 1,
+            Record::Keep { number, .. } => self.next = self.next.max(number.saturating_add(1)),
+            Record::Directory { found, path } if path.is_empty() => self.root = self.root.or(Some(*found)),
+            Record::Directory { .. } | Record::Attributes { .. } => {}
+            Record::Done => self.done = true,
+            Record::Undone => self.undone = true,
+            Record::Forgotten => self.forgotten = true,
+        }
+    }
+}
+
+/// Opens the journal of a folder for reading.
+fn open(folder: BorrowedFd<'_>) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, JOURNAL, flags, Mode::empty())?.into())
 }
 
 /// Reads the journal of a folder. A last line that was not written whole stands for nothing.
@@ -93,10 +153,8 @@ pub(super) struct Read {
 /// # Errors
 /// What the system says; also if a line is none of a journal.
 pub(super) fn read(folder: BorrowedFd<'_>) -> io::Result<Read> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::openat(folder.as_fd(), JOURNAL, flags, Mode::empty())?);
-    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
-    let (mut header, mut records, mut length, mut number) = (None, Vec::new(), 0, 0_u64);
+    let (mut reader, mut line) = (BufReader::new(open(folder)?), Vec::new());
+    let (mut read, mut number) = (None::<Read>, 0_u64);
     loop {
         line.clear();
         let count = io::Read::take(&mut reader, LONGEST).read_until(b'\n', &mut line)? as u64;
@@ -107,21 +165,95 @@ pub(super) fn read(folder: BorrowedFd<'_>) -> io::Result<Read> {
         let wrong =
             || io::Error::new(io::ErrorKind::InvalidData, format!("line {number} of the journal is damaged"));
         let text = std::str::from_utf8(&line).map_err(|_| wrong())?;
-        match &header {
-            None => header = Some(Header::parse(text).ok_or_else(wrong)?),
-            Some(_) => records.push(Record::parse(text).ok_or_else(wrong)?),
+        match &mut read {
+            None => read = Some(Read::new(Header::parse(text).ok_or_else(wrong)?, count)),
+            Some(read) => {
+                read.add(&Record::parse(text).ok_or_else(wrong)?);
+                read.length += count;
+            }
         }
-        length += count;
     }
-    let none = || io::Error::new(io::ErrorKind::InvalidData, "the journal is empty");
-    Ok(Read { header: header.ok_or_else(none)?, records, length })
+    read.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the journal is empty"))
+}
+
+/// The records of a journal, from the last to the first.
+#[derive(Debug)]
+pub(super) struct Backwards {
+    file: File,
+    start: u64,
+    /// Where what was read begins.
+    position: u64,
+    /// What was read and not returned yet.
+    bytes: Vec<u8>,
+}
+
+impl Backwards {
+    /// Opens the journal of a folder, of which `read` is known.
+    pub(super) fn open(folder: BorrowedFd<'_>, read: &Read) -> io::Result<Self> {
+        Ok(Self { file: open(folder)?, start: read.start, position: read.length, bytes: Vec::new() })
+    }
+
+    /// Returns the record before the one that was returned last.
+    ///
+    /// # Errors
+    /// What the system says; also if a line is none of a journal.
+    pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
+        loop {
+            let lines = self.bytes.strip_suffix(b"\n").unwrap_or_default();
+            let first = lines.iter().rposition(|byte| *byte == b'\n').map(|newline| newline + 1);
+            if let Some(first) = first.or((self.position == self.start && !lines.is_empty()).then_some(0)) {
+                let text = std::str::from_utf8(&lines[first..]).ok();
+                let record = text.and_then(Record::parse).ok_or_else(damaged)?;
+                self.bytes.truncate(first);
+                return Ok(Some(record));
+            }
+            if self.position == self.start {
+                return if self.bytes.is_empty() { Ok(None) } else { Err(damaged()) };
+            }
+            if self.bytes.len() as u64 > LONGEST {
+                return Err(damaged());
+            }
+            let count = BLOCK.min(self.position - self.start);
+            self.position -= count;
+            let mut block = vec![0; count as usize];
+            self.file.read_exact_at(&mut block, self.position)?;
+            block.append(&mut self.bytes);
+            self.bytes = block;
+        }
+    }
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the journal is damaged")
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::fd::AsFd;
 
     use super::*;
+
+    fn all(folder: &File, read: &Read) -> Vec<Record> {
+        let mut backwards = Backwards::open(folder.as_fd(), read).unwrap();
+        std::iter::from_fn(|| backwards.next().unwrap()).collect()
+    }
+
+    #[test]
+    fn records_come_from_the_last_to_the_first() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        let header = Header { inode: 1, new: false, key: "kaa".into(), began: 2, path: b"/a".to_vec() };
+        let mut journal = Journal::create(folder.as_fd(), &header).unwrap();
+        assert_eq!(all(&folder, &read(folder.as_fd()).unwrap()), []);
+        let records: Vec<_> = (0..60)
+            .map(|number| Record::Keep { number, mode: 0o644, path: vec![b'a'; 1 + number as usize] })
+            .collect();
+        records.iter().for_each(|record| journal.record(record).unwrap());
+        let found = read(folder.as_fd()).unwrap();
+        assert_eq!((found.records, found.next), (60, 60));
+        assert!(all(&folder, &found).into_iter().eq(records.into_iter().rev()));
+    }
 
     #[test]
     fn what_was_not_written_whole_stands_for_nothing() {
@@ -135,11 +267,16 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [&whole[..], b"keep 1 644 a"].concat()).unwrap();
         let found = read(folder.as_fd()).unwrap();
-        assert_eq!((found.header, &found.records[..]), (header, &[Record::Done][..]));
+        assert_eq!((&found.header, all(&folder, &found)), (&header, vec![Record::Done]));
         assert_eq!(found.length, whole.len() as u64);
         let mut journal = Journal::open(folder.as_fd(), found.length).unwrap();
         journal.record(&Record::Undone).unwrap();
-        assert_eq!(read(folder.as_fd()).unwrap().records, [Record::Done, Record::Undone]);
+        let found = read(folder.as_fd()).unwrap();
+        assert_eq!(all(&folder, &found), [Record::Undone, Record::Done]);
+        assert!(found.done && found.undone && !found.forgotten && found.records == 2);
+        journal.replace(found.start, &Record::Forgotten).unwrap();
+        let found = read(folder.as_fd()).unwrap();
+        assert!(found.forgotten && !found.done && found.records == 1);
         fs::write(&path, [&whole[..], b"nonsense\n"].concat()).unwrap();
         assert!(read(folder.as_fd()).unwrap_err().to_string().contains("line 3"));
         fs::write(&path, &whole[..5]).unwrap();

@@ -1,5 +1,6 @@
 //! The restore's side: what is in the way is moved into the folder, once the journal says so.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,11 +21,14 @@ use super::{JOURNAL, KEPT, PREFIX};
 use crate::destination::directory::Directory;
 use crate::destination::mounts::is_mounted;
 use crate::destination::target::Target;
-use crate::destination::{DIRECTORY, open_directory};
+use crate::destination::{look, open_directory, open_to_change};
 use crate::{Result, lock};
 
 /// The longest part of a name that is kept, in bytes.
 const LONGEST: usize = 180;
+
+/// For how many seconds a folder without a journal may be one that is just being made.
+const JUST_MADE: i64 = 60;
 
 /// A folder that a restore moves into what is in its way.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ struct State {
     next: u64,
     /// Whether the journal has anything that is to be undone.
     changes: bool,
+    /// Whether the restore made the target, which is to go again.
+    new: bool,
 }
 
 /// A place for something that is in the way.
@@ -87,7 +93,10 @@ impl Keeping {
         for directory in beside.into_iter().chain([&*path]) {
             let Ok(names) = names_in(directory) else { continue };
             for name in names {
-                let Ok(folder) = KeptFolder::open(directory.join(name)) else { continue };
+                let Ok(folder) = KeptFolder::open(directory.join(&name)) else {
+                    sweep(directory, &name);
+                    continue;
+                };
                 let header = &folder.read.header;
                 let is_there = header.inode == stat.st_ino && header.path == path.as_os_str().as_bytes();
                 let is_same = is_there && header.key == key;
@@ -145,14 +154,13 @@ impl Keeping {
             {
                 return Err(Errno::BUSY.into());
             }
-            rustix::fs::mkdirat(&folder, KEPT, Mode::RWXU)?;
-            let store = open_directory(folder.as_fd(), KEPT)?;
+            let store = open_store(folder.as_fd())?;
             let journal = Journal::create(folder.as_fd(), header)?;
             for directory in [folder.as_fd(), parent.as_fd()] {
                 // Some network file systems have nothing to sync in directories.
                 let _ = rustix::fs::fsync(directory);
             }
-            let state = Mutex::new(State { journal, next: 0, changes: false });
+            let state = Mutex::new(State { journal, next: 0, changes: false, new: header.new });
             let parent = parent.try_clone()?;
             Ok(Self { path: directory.join(&name), parent, name: name.clone(), folder, store, state })
         };
@@ -167,16 +175,11 @@ impl Keeping {
     fn go_on(folder: KeptFolder) -> io::Result<Self> {
         folder.lock()?;
         let KeptFolder { path, parent, name, handle, read } = folder;
-        let store = rustix::fs::openat(&handle, KEPT, DIRECTORY, Mode::empty())?;
+        let store = open_store(handle.as_fd())?;
         let journal = Journal::open(handle.as_fd(), read.length)?;
-        let number = |record: &Record| match record {
-            Record::Keep { number, .. } => Some(number.saturating_add(1)),
-            _ => None,
-        };
-        let next = read.records.iter().filter_map(number).max().unwrap_or(0);
         // The first says what the target was like, before anything was changed.
-        let changes = read.records.len() > 1;
-        let state = Mutex::new(State { journal, next, changes });
+        let changes = read.records > 1;
+        let state = Mutex::new(State { journal, next: read.next, changes, new: read.header.new });
         Ok(Self { path, parent, name, folder: handle, store, state })
     }
 
@@ -195,21 +198,19 @@ impl Keeping {
         self.sync()
     }
 
-    /// Notes that a directory gets other attributes than it had.
+    /// Notes that something has other attributes than it had.
     pub(crate) fn note_change(&self) {
         self.state().changes = true;
     }
 
     /// Notes what a file or link was like that is about to get other attributes, and this time.
     pub(crate) fn attributes(&self, path: Vec<u8>, found: &Stat, then: (i64, u32)) -> io::Result<()> {
-        let mut state = self.state();
-        state.changes = true;
         let (inode, then) = (found.st_ino, Moment(then.0, then.1));
-        state.journal.record(&Record::Attributes { inode, found: Found::of(found), then, path })
+        self.state().journal.record(&Record::Attributes { inode, found: Found::of(found), then, path })
     }
 
-    /// Writes into the journal what is about to happen, and forces it to disk; returns the places for what is in
-    /// the way.
+    /// Writes into the journal what is about to happen, and forces it to disk; returns the places for what is
+    /// in the way.
     pub(crate) fn announce(&self, changes: &[Change]) -> io::Result<Vec<Option<Slot>>> {
         if changes.is_empty() {
             return Ok(Vec::new());
@@ -269,6 +270,7 @@ impl Keeping {
     /// Ends the journal; returns the path of the folder, which is gone if nothing was changed.
     pub(crate) fn finish(self) -> Option<PathBuf> {
         let mut state = self.state();
+        state.changes |= state.new;
         if !state.changes {
             return None;
         }
@@ -299,6 +301,36 @@ pub(crate) fn path_in(directory: &Directory, name: &[u8]) -> Vec<u8> {
         return [above, name.to_vec()].concat();
     }
     [&above, &b"/"[..], name].concat()
+}
+
+/// Opens what has all that is kept. It is made if there is none: what removes an empty folder may be killed.
+pub(super) fn open_store(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(folder, KEPT, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => open_to_change(folder, KEPT.as_bytes()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Removes what is left of a folder where a restore was killed that had just made it, or was about to remove
+/// it: one in which no journal begins.
+fn sweep(directory: &Path, name: &OsStr) {
+    let left = || -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::open(directory, flags, Mode::empty())?;
+        let folder = open_directory(parent.as_fd(), &name.to_string_lossy())?;
+        let stat = rustix::fs::fstat(&folder)?;
+        let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
+        let age = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
+        let is_old = age.saturating_sub(stat.st_mtime) > JUST_MADE;
+        // Whoever works in it has it locked, but for the moment in which it is made.
+        let locked = rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive);
+        let journal = look(folder.as_fd(), JOURNAL)?;
+        if is_ours && is_old && locked.is_ok() && journal.is_none_or(|journal| journal.st_size == 0) {
+            remove_empty(parent.as_fd(), &name.to_string_lossy(), folder.as_fd());
+        }
+        Ok(())
+    };
+    let _ = left();
 }
 
 /// Removes a folder that keeps nothing.

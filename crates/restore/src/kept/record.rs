@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `kopia-rs-undo 1 INODE NEW KEY SECONDS PATH` | which target this is of, and whether it is new; the first |
 //! | `dir MODE UID GID TIME PATH` | what a directory of the target was like |
-//! | `attr INODE MODE UID GID TIME TIME PATH` | what a file or link was like that only gets other attributes, and the time that it gets |
+//! | `attr INODE MODE UID GID TIME TIME PATH` | what a file was like that only gets other attributes, and time |
 //! | `keep NUMBER MODE PATH` | what lies there is about to be moved away, or deleted |
 //! | `put INODE SIZE TIME NUMBER CLOCK PATH` | this is about to be moved there, instead of what has the number |
 //! | `done` | the restore has come to its end |
@@ -38,8 +38,8 @@ pub(super) struct Header {
     pub(super) inode: u64,
     /// Whether the restore created that directory.
     pub(super) new: bool,
-    /// What stands behind the prefix in the name of the restore's unfinished folder: the root object, and what
-    /// was chosen of it.
+    /// What stands behind the prefix in the name of the restore's unfinished folder: the root object, and
+    /// what was chosen of it.
     pub(super) key: String,
     /// When the restore began, in seconds of Unix time.
     pub(super) began: i64,

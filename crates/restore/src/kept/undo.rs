@@ -1,5 +1,6 @@
 //! Goes through a journal from its end to its beginning, and puts everything back.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -9,8 +10,8 @@ use rustix::io::Errno;
 
 use super::aside::{Aside, move_entry};
 use super::folder::{KeptFolder, error};
-use super::journal::Journal;
-use super::keeping::{remove_empty, stored};
+use super::journal::{Backwards, Journal};
+use super::keeping::{open_store, remove_empty, stored};
 use super::record::{Found, Moment, Put, Record};
 use super::{ASIDE, KEPT};
 use crate::destination::remove::remove_made;
@@ -49,6 +50,8 @@ struct Undo<'a> {
     undone: Undone,
     /// The directory that was used last, by its path.
     last: Option<(Vec<u8>, OwnedFd)>,
+    /// Directories that were opened up so that something in them can be changed, and their modes.
+    opened: BTreeMap<Vec<u8>, u32>,
 }
 
 /// Undoes all that a journal says.
@@ -60,7 +63,7 @@ pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
         return finish(folder, Undone::default());
     };
     let device = rustix::fs::fstat(&target).map_err(|errno| failed(errno.into()))?.st_dev;
-    let store = open_to_change(folder.handle.as_fd(), KEPT.as_bytes()).map_err(failed)?;
+    let store = open_store(folder.handle.as_fd()).map_err(failed)?;
     if rustix::fs::fstat(&store).map_err(|errno| failed(errno.into()))?.st_dev != device {
         return Err(failed(Errno::XDEV.into()));
     }
@@ -68,32 +71,36 @@ pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
         return Err(Error::Busy { target: path });
     }
     let aside = Aside::new(folder.handle.as_fd());
-    let mut undo = Undo { target, device, store, aside, undone: Undone::default(), last: None };
-    for record in folder.read.records.iter().rev() {
+    let mut undo =
+        Undo { target, device, store, aside, undone: Undone::default(), last: None, opened: BTreeMap::new() };
+    undo.open_up().map_err(failed)?;
+    let mut records = Backwards::open(folder.handle.as_fd(), &folder.read).map_err(failed)?;
+    while let Some(record) = records.next().map_err(failed)? {
         let (done, path) = match record {
-            Record::Put(put) => (undo.put(put), &put.path),
-            Record::Keep { number, mode, path } => (undo.keep(*number, *mode, path), path),
-            Record::Directory { found, path } => (undo.directory(found, path), path),
+            Record::Put(put) => (undo.put(&put), put.path),
+            Record::Keep { number, mode, path } => (undo.keep(number, mode, &path), path),
+            Record::Directory { found, path } => (undo.directory(&found, &path), path),
             Record::Attributes { inode, found, then, path } => {
-                (undo.attributes(*inode, found, *then, path), path)
+                (undo.attributes(inode, &found, then, &path), path)
             }
             Record::Done | Record::Undone | Record::Forgotten => continue,
         };
         if let Err(error) = done {
             undo.last = None;
-            undo.problem(path, error);
+            undo.problem(&path, error);
         }
     }
-    let Undo { target, aside, mut undone, .. } = undo;
+    undo.close();
+    let Undo { target, aside, mut undone, opened, .. } = undo;
     (undone.aside, undone.aside_paths) = (aside.count, aside.paths);
-    let first = folder.read.records.iter().find_map(|record| match record {
-        Record::Directory { found, path } if path.is_empty() => Some(found.modified),
-        _ => None,
-    });
+    let first = folder.read.root.map(|found| found.modified);
     let undone = finish(folder, undone)?;
     if let Some(modified) = first.filter(|_| undone.problem_count == 0) {
         // The folder may have lain in it.
         let _ = rustix::fs::futimens(&target, &times(modified));
+    }
+    if let Some(mode) = opened.get(&b""[..]) {
+        let _ = rustix::fs::fchmod(&target, Mode::from_raw_mode(*mode));
     }
     Ok(undone)
 }
@@ -139,6 +146,42 @@ fn finish(folder: KeptFolder, mut undone: Undone) -> Result<Undone> {
 }
 
 impl Undo<'_> {
+    /// Lets the owner of the target change what is in it.
+    fn open_up(&mut self) -> io::Result<()> {
+        let mode = rustix::fs::fstat(&self.target)?.st_mode & 0o7777;
+        if mode & 0o700 != 0o700
+            && rustix::fs::fchmod(&self.target, Mode::from_raw_mode(mode | 0o700)).is_ok()
+        {
+            self.opened.insert(Vec::new(), mode);
+        }
+        Ok(())
+    }
+
+    /// Gives directories that were opened up their modes, but for the target, of which the folder may have to
+    /// be removed yet. Those that others lie in come after these, as that opens them up.
+    fn close(&mut self) {
+        while let Some((path, mode)) = self.opened.pop_last() {
+            self.last = None;
+            if path.is_empty() {
+                self.opened.insert(path, mode);
+                break;
+            }
+            if let Err(error) = self.set_mode(&path, mode) {
+                self.problem(&path, error);
+            }
+        }
+        self.last = None;
+    }
+
+    fn set_mode(&mut self, path: &[u8], mode: u32) -> io::Result<()> {
+        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+        if look(parent.as_fd(), name)?.is_none_or(|stat| !is_directory(&stat)) {
+            return Ok(());
+        }
+        let directory = open_to_change(parent.as_fd(), name)?;
+        Ok(rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))?)
+    }
+
     /// Removes what the restore put somewhere, or puts aside what was changed there since.
     fn put(&mut self, put: &Put) -> io::Result<()> {
         let Some((parent, name)) = self.parent(&put.path, false)? else { return Ok(()) };
@@ -217,13 +260,18 @@ impl Undo<'_> {
                 _ => return Ok(()),
             }
         };
-        // Whatever was done in it is done.
+        // It may be needed once more, for what was noted before.
         self.last = None;
+        if let Some(mode) = self.opened.get_mut(path) {
+            *mode = found.mode;
+        }
         let stat = rustix::fs::fstat(&directory)?;
         if (stat.st_uid, stat.st_gid) != (found.uid, found.gid) {
             rustix::fs::fchown(&directory, Some(Uid::from_raw(found.uid)), Some(Gid::from_raw(found.gid)))?;
         }
-        rustix::fs::fchmod(&directory, Mode::from_raw_mode(found.mode))?;
+        if !self.opened.contains_key(path) {
+            rustix::fs::fchmod(&directory, Mode::from_raw_mode(found.mode))?;
+        }
         Ok(rustix::fs::futimens(&directory, &times(found.modified))?)
     }
 
@@ -281,7 +329,13 @@ impl Undo<'_> {
                     rustix::fs::mkdirat(&handle, part, Mode::RWXU)?;
                 }
             }
-            handle = open_to_change(handle.as_fd(), part)?;
+            let inner = open_to_change(handle.as_fd(), part)?;
+            let is_opened =
+                |stat: &Stat| rustix::fs::fstat(&inner).is_ok_and(|now| now.st_mode != stat.st_mode);
+            if let Some(stat) = found.filter(|stat| is_directory(stat) && is_opened(stat)) {
+                self.opened.entry(so_far.to_vec()).or_insert(stat.st_mode & 0o7777);
+            }
+            handle = inner;
         }
         self.last = Some((above.to_vec(), handle.try_clone()?));
         Ok(Some((handle, name)))

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use kopia_codec::key::KeyDerivation;
-use kopia_restore::{Action, Existing, Options, Outcome, Preview};
+use kopia_restore::{Action, Existing, KeptFolder, Options, Outcome, Preview};
 use kopia_testkit::random::Random;
 use kopia_testkit::refuse::{Call, refusing};
 use kopia_testkit::tree::{Compare, Tree, compare};
@@ -152,7 +152,7 @@ fn round(seed: u64) -> Vec<String> {
     let mut random = Random::of(&format!("restore {seed}"));
     let new = Node::folder(&mut random, 0);
     let old = new.before(&mut random);
-    let options = options(&mut random);
+    let mut options = options(&mut random);
     let place = Place::in_memory();
     let mut writer = RepositoryWriter::new().piece_size(PIECE).key_derivation(KeyDerivation::TestingOnly);
     let root = new.entry(&mut writer, "data");
@@ -166,6 +166,7 @@ fn round(seed: u64) -> Vec<String> {
     if is_there {
         old.make(&target, &outside);
     }
+    options.keep_replaced = !options.in_place && random.within(0..2) > 0;
     let mut model = Model { options: &options, stuck: BTreeSet::new() };
     let mut merged = model.merged("", is_there.then_some(&old), &new);
     let mut keeps = options.clone();
@@ -215,7 +216,21 @@ fn round(seed: u64) -> Vec<String> {
     {
         wrong.push(format!("it was not right at once: {:?}", problems(&again)));
     }
+    if options.keep_replaced {
+        for folder in [again.kept_in, outcome.kept_in].into_iter().flatten() {
+            let undone = KeptFolder::open(&folder).unwrap().undo().unwrap();
+            if undone.problem_count + undone.aside + undone.changed_since > 0 || folder.exists() {
+                wrong.push(format!("{undone:?}"));
+            }
+        }
+        let differences = compare(&before, &scan(&target), &Compare::settable());
+        wrong.extend(differences.iter().map(|difference| format!("undone: {difference}")));
+        if Tree::scan(&outside) != around {
+            wrong.push("something outside was changed by the undo".to_owned());
+        }
+    }
     let flags = [
+        ("keep_replaced", options.keep_replaced),
         ("delete_extra", options.delete_extra),
         ("in_place", options.in_place),
         ("sparse", options.sparse),

@@ -221,7 +221,9 @@ impl Worker<'_> {
         if self.keep_attributes(entry, &stat).is_err() {
             return false;
         }
-        let Ok(unset) = self.metadata.correct_file(old.as_fd(), wanted) else { return false };
+        let corrected = self.metadata.correct_file(old.as_fd(), wanted);
+        self.note_attributes(&stat, || rustix::fs::fstat(old).ok());
+        let Ok(unset) = corrected else { return false };
         if self.sync(old).is_err() {
             return false;
         }
