@@ -17,6 +17,7 @@ mod restore;
 #[cfg(feature = "serve")]
 mod serve;
 mod store;
+mod undo;
 mod values;
 mod what;
 
@@ -45,6 +46,7 @@ pub(crate) use restore::Restore;
 pub(crate) use serve::Serve;
 use store::Stores;
 pub(crate) use store::help as option_help;
+pub(crate) use undo::Undo;
 use values::{about_io, as_stored, one_of, percent};
 pub(crate) use what::{OptionalWhat, OptionalWhats, What};
 
@@ -215,10 +217,21 @@ pub(crate) enum Command {
                             kopia-rs restore anna@laptop:/home/anna/photos photos --at 2026-03-02\n  \
                             kopia-rs restore c5b35e31/etc/fstab . --dry-run\n  \
                             kopia-rs restore latest photos --include '*.jpg' --exclude /tmp/\n  \
-                            kopia-rs restore /etc /home/anna/notes.txt rescued\n\n\
+                            kopia-rs restore /etc /home/anna/notes.txt rescued\n  \
+                            kopia-rs restore anna@laptop:/home/anna/docs --in-original-place\n\n\
                             A restore that was interrupted goes on when the same command is run again. Signal USR1 shows \
                             how far it is.")]
     Restore(Box<Restore>),
+    /// Put back what a restore replaced and deleted, and remove what it wrote.
+    #[command(
+        after_help = "Examples:\n  kopia-rs restore anna@laptop:/home/anna/docs --in-original-place\n  \
+                      kopia-rs undo --list\n  kopia-rs undo /home/anna/docs\n  \
+                      kopia-rs undo --forget /home/anna/docs\n\n\
+                      What was changed after the restore is put aside, and named. --json of --list writes one \
+                      object a line: folder, target, began, state (unfinished, done, undone, forgotten), object, \
+                      kept, written, bytes."
+    )]
+    Undo(Undo),
     /// Write a folder, file or link as an archive: tar, tar.zst, tar.gz or zip.
     #[cfg(feature = "export")]
     #[command(after_help = "Examples:\n  kopia-rs export latest backup.tar.zst\n  \

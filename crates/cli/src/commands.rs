@@ -15,6 +15,7 @@ mod serve;
 mod several;
 mod snapshots;
 mod status;
+mod undo;
 mod verify;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
             restore::target::refuse_stream(&args.places.target)?;
             with(&|session| restore::run(session, args, interrupt))
         }
+        Command::Undo(args) => undo::run(args, global.json, global.quiet),
         #[cfg(feature = "export")]
         Command::Export(args) => {
             let format = export::format(args)?;

@@ -103,6 +103,11 @@ impl Session {
         Ok(session)
     }
 
+    /// Returns the name of this host, as kopia has it in sources.
+    pub(crate) fn host(&self) -> &str {
+        &self.here.1
+    }
+
     /// Works with an open repository.
     pub(crate) fn new(repository: Repository, global: &Global) -> Self {
         let command = "ls WHAT";

@@ -6,6 +6,7 @@
 pub(crate) mod output;
 pub(crate) mod password;
 pub(crate) mod progress;
+pub(crate) mod question;
 pub(crate) mod report;
 pub(crate) mod signals;
 pub(crate) mod time;

@@ -181,6 +181,7 @@ impl Outcome {
         self.bytes_reused += other.bytes_reused;
         self.resumed |= other.resumed;
         self.deleted += other.deleted;
+        self.kept_in = self.kept_in.take().or(other.kept_in);
         self.mounts_kept.extend(other.mounts_kept);
         self.restores_kept.extend(other.restores_kept);
         self.extras_kept += other.extras_kept;

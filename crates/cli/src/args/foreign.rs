@@ -101,6 +101,16 @@ const OPTIONS: &[Answer] = &[
         "name a source, user@host:/path, or as the repository a place: --repository sftp://user@host/path",
     ),
     (&["--tags"], "that is --tag KEY=VALUE"),
+    (&["--ownership-by-name"], "that is --owners-by-name"),
+    (
+        &["--numeric-id", "--numeric-owner", "--numeric-ids"],
+        "leave it out: owners are numbers, unless --owners-by-name is given",
+    ),
+    (
+        &["--usermap", "--groupmap", "--chown"],
+        "that is --owner-map and --group-map, or --as-uid and --as-gid",
+    ),
+    (&["--update"], "that is --newer"),
     (&["--target", "-t"], "the target is the last argument: restore WHAT TARGET"),
 ];
 

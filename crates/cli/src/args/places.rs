@@ -84,6 +84,15 @@ impl Last {
             .arg(rest)
     }
 
+    /// Takes the whole list for things to read.
+    fn all(&self, matches: &ArgMatches) -> Result<Vec<String>, Error> {
+        let list: Vec<&OsString> = matches.get_many(LIST).into_iter().flatten().collect();
+        if list.is_empty() {
+            return Err(self.missing([WHAT].into_iter()));
+        }
+        Ok(list.into_iter().map(|what| stored(what.as_bytes())).collect())
+    }
+
     /// Splits the last of the list off, if that is needed.
     fn split(&self, matches: &ArgMatches) -> Result<(Vec<String>, Option<PathBuf>), Error> {
         let mut list: Vec<&OsString> = matches.get_many(LIST).into_iter().flatten().collect();
@@ -128,6 +137,10 @@ pub(super) fn show(command: Command) -> Command {
 
 impl FromArgMatches for IntoTarget {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        // Where things were is where they go: each argument is a WHAT.
+        if matches.get_flag("in_original_place") {
+            return Ok(Self { what: TARGET.all(matches)?, target: PathBuf::new() });
+        }
         let (what, target) = TARGET.split(matches)?;
         Ok(Self { what, target: target.unwrap_or_default() })
     }

@@ -14,6 +14,7 @@ use super::what::{What, Which};
 
 /// Headings in the help.
 const TARGET: &str = "What exists in TARGET";
+const HOME: &str = "Home again";
 const ERRORS: &str = "Errors";
 const ATTRIBUTES: &str = "Attributes";
 const SPEED: &str = "Speed, space and safety";
@@ -35,6 +36,29 @@ pub(crate) struct Restore {
         value_parser = clap::value_parser!(u32).range(1..),
     )]
     pub(crate) strip_components: Option<u32>,
+    /// Restore to where it was when it was backed up, after showing what that changes and asking. What is
+    /// replaced is kept until `kopia-rs undo` puts it back, or `kopia-rs undo --forget` deletes it.
+    #[arg(
+        help_heading = HOME,
+        long,
+        conflicts_with_all = [
+            "strip_components", "shard", "finish", "in_place", "salvage", "no_root_attributes",
+        ],
+    )]
+    pub(crate) in_original_place: bool,
+    /// With --in-original-place: the snapshot is of this other host, and is to be restored here all the same.
+    #[arg(help_heading = HOME, long, value_name = "HOST", requires = "in_original_place")]
+    pub(crate) from_host: Option<String>,
+    /// With --in-original-place: do not ask.
+    #[arg(help_heading = HOME, long, short, requires = "in_original_place")]
+    pub(crate) yes: bool,
+    /// Keep what is replaced and deleted in a folder beside TARGET, for `kopia-rs undo`.
+    #[arg(
+        help_heading = TARGET,
+        long,
+        conflicts_with_all = ["strip_components", "shard", "finish", "in_place", "salvage"],
+    )]
+    pub(crate) keep_replaced: bool,
     /// Show what would be written, kept and deleted, and what would fail; change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -2,6 +2,7 @@
 
 mod dry_run;
 pub(super) mod foresight;
+mod home;
 mod job;
 pub(super) mod result;
 mod room;
@@ -44,7 +45,9 @@ pub(crate) fn run(
     let reads = args.finish.is_none() && !args.dry_run;
     let archived = if reads { Ahead::begin(&session.repository) } else { Ahead::none() };
     let selections = several::select(session, &whats)?;
-    if selections.len() > 1 || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory) {
+    let args = &*home::with_target(session, args, &selections)?;
+    let is_several = selections.len() > 1;
+    if !args.in_original_place && (is_several || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory)) {
         target::refuse_archive(&args.places.target)?;
     }
     // Names of owners are looked up once for each snapshot, before anything is written.
@@ -67,8 +70,12 @@ pub(crate) fn run(
             session.note(&note);
         }
     }
+    let ready = || {
+        warm(session, &archived, args, &jobs, report.as_ref())?;
+        home::confirm(session, args, &jobs)
+    };
     if !args.dry_run
-        && let Err(failure) = warm(session, &archived, args, &jobs, report.as_ref())
+        && let Err(failure) = ready()
     {
         report.map_or(Ok(()), Report::finish)?;
         return Err(failure);
@@ -114,6 +121,9 @@ fn run_one(
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
+    if restored.is_err() && (args.keep_replaced || args.in_original_place) {
+        home::note_unfinished(session, target);
+    }
     let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {
         (restore::Error::Stopped { unfinished }, Some(signal)) => {
             let done = unfinished.display();
@@ -176,6 +186,7 @@ fn options(session: &Session, args: &args::Restore, selection: &Selection) -> Re
     let mut options = Options::default();
     options.owners = session.owners(&args.owners, selection)?;
     options.newer = args.newer;
+    options.keep_replaced = args.keep_replaced || args.in_original_place;
     options.parallel = args.parallel.and_then(|number| NonZeroUsize::new(number.into()));
     options.writers = args.writers.and_then(|number| NonZeroUsize::new(number.into()));
     options.root_attributes = !args.no_root_attributes;

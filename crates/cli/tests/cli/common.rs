@@ -8,6 +8,8 @@ use kopia_testkit::golden;
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 use serde_json::Value;
 
+use crate::terminal::Terminal;
+
 /// The command with nothing in its environment but a home folder that does not exist.
 pub(crate) struct KopiaRs {
     command: Command,
@@ -91,6 +93,12 @@ impl KopiaRs {
     /// Starts it, and leaves it running; what it says can be read while it does.
     pub(crate) fn start(mut self) -> Child {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
+    }
+
+    /// Starts it at a terminal, to which it also says what it says.
+    pub(crate) fn at(mut self, terminal: &Terminal) -> Child {
+        let inside = || Stdio::from(terminal.inside());
+        self.command.stdin(inside()).stdout(Stdio::null()).stderr(inside()).spawn().expect("the binary runs")
     }
 
     pub(crate) fn run(mut self) -> Ran {

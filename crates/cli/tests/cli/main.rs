@@ -42,6 +42,7 @@ mod stopping;
 mod stores;
 mod target;
 mod terminal;
+mod undoing;
 mod usage;
 mod verifying;
 mod versions;

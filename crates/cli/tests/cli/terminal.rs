@@ -69,6 +69,22 @@ impl Terminal {
         shown.lines().map(str::to_owned).collect()
     }
 
+    /// Returns what a command has shown, up to these words.
+    pub(crate) fn until(&mut self, words: &str) -> String {
+        let mut shown = Vec::new();
+        while !String::from_utf8_lossy(&shown).contains(words) {
+            let mut buffer = [0; 4096];
+            let count = self.outside.read(&mut buffer).expect("the terminal shows it");
+            shown.extend(&buffer[..count]);
+        }
+        String::from_utf8(shown).expect("it is UTF-8")
+    }
+
+    /// Types a line.
+    pub(crate) fn type_line(&mut self, line: &str) {
+        self.outside.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
+    }
+
     /// Types Ctrl-D.
     pub(crate) fn end_input(&mut self) {
         self.outside.write_all(b"\x04").expect("the terminal takes it");

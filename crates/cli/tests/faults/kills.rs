@@ -133,7 +133,7 @@ pub(crate) fn fill(place: &Place, target: &Path, way: &Way) {
 }
 
 /// Runs commands one after the other, until the time is over; says whether one was killed.
-fn killed_after(commands: Vec<Command>, moment: Duration) -> bool {
+pub(crate) fn killed_after(commands: Vec<Command>, moment: Duration) -> bool {
     let start = Instant::now();
     for mut command in commands {
         let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();

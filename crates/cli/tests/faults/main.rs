@@ -17,3 +17,4 @@ mod rollback;
 mod room;
 mod signals;
 mod tight_kills;
+mod undone;

@@ -97,23 +97,14 @@ pub(super) fn run(session: &Session, job: &Job, report: Option<Report>) -> Resul
         session.note(&sentence(&finding));
     }
     let mut kinds = Kinds::default();
-    for (number, problem) in preview.problems.iter().enumerate() {
+    for problem in &preview.problems {
         kinds.add(problem);
         if let Some(report) = &report {
             report.push(&Line::from(problem));
         }
-        if (number as u64) < SHOWN {
-            let path = joined(name, &problem.path).into_owned();
-            let problem = restore::Problem { path, ..problem.clone() };
-            log_line(format_args!("error: {}", escape(&problem.to_string())));
-        }
     }
-    let (problems, named) = (preview.problem_count, SHOWN.min(preview.problems.len() as u64));
-    if problems > named {
-        log_line(format_args!("error: … and {} more", thousands(problems - named)));
-    }
-    warn_of_missing(session);
-    super::note_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
+    let problems = preview.problem_count;
+    tell_problems(session, &preview, name);
     let requests = foreseen.as_ref().and_then(|foreseen| foreseen.requests);
     let archive = cold.map(|cold| session.archive.json(store, cold));
     let written = written
@@ -137,6 +128,21 @@ pub(super) fn run(session: &Session, job: &Job, report: Option<Report>) -> Resul
     }
     super::sum_up(session, problems, preview.undeleted, kinds, args.report.is_some());
     Ok(Exit::Partial)
+}
+
+/// Names what could not be restored, up to a number, and what would stay.
+pub(super) fn tell_problems(session: &Session, preview: &Preview, name: &str) {
+    let named = SHOWN.min(preview.problems.len() as u64);
+    for problem in preview.problems.iter().take(named as usize) {
+        let path = joined(name, &problem.path).into_owned();
+        let problem = restore::Problem { path, ..problem.clone() };
+        log_line(format_args!("error: {}", escape(&problem.to_string())));
+    }
+    if preview.problem_count > named {
+        log_line(format_args!("error: … and {} more", thousands(preview.problem_count - named)));
+    }
+    warn_of_missing(session);
+    super::note_kept(session, &preview.mounts_kept, &preview.restores_kept, preview.extras_kept);
 }
 
 /// Warns of packs that are not there. Which files need them is not known without reading lists of pieces.
@@ -241,5 +247,5 @@ fn sum(
     if let Some(requests) = requests {
         writeln!(out, "it takes {}", requests.words())?;
     }
-    room::of_preview(preview).map_or(Ok(()), |line| writeln!(out, "{line}"))
+    room::of_preview(preview, args).map_or(Ok(()), |line| writeln!(out, "{line}"))
 }

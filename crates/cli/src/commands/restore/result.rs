@@ -33,6 +33,9 @@ pub(super) struct Json<'a> {
     bytes_kept: u64,
     /// Those of `bytesKept` that are in `bytes` as well.
     bytes_reused: u64,
+    /// Where what was replaced and deleted is kept, for `undo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_in: Option<String>,
     /// Whether the restore went on from where an interrupted one had stopped.
     resumed: bool,
     deleted: u64,
@@ -125,6 +128,11 @@ pub(super) fn text(outcome: &Outcome, args: &args::Restore, seconds: f64) -> io:
     }
     writeln!(out, " in {seconds:.1} s")?;
     left_out.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    if let Some(kept) = &outcome.kept_in {
+        let kept = kept.display().to_string();
+        let kept = for_terminal(&kept);
+        writeln!(out, "`kopia-rs undo {kept}` puts back what was there; with --forget it deletes that")?;
+    }
     let reused = output::size(*bytes_reused);
     if *resumed && *bytes_reused == 0 {
         writeln!(out, "went on from an interrupted restore: its finished files were kept")?;
@@ -192,6 +200,7 @@ pub(super) fn json<'a>(
         left_as_new: outcome.left_as_new,
         bytes_kept: outcome.bytes_kept,
         bytes_reused: outcome.bytes_reused,
+        kept_in: outcome.kept_in.as_ref().map(|path| path.display().to_string()),
         resumed: outcome.resumed,
         deleted: outcome.deleted,
         mounts_kept: &outcome.mounts_kept,

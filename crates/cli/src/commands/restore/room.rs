@@ -14,17 +14,18 @@ use crate::terminal::output::{count, for_terminal, size};
 
 /// Returns what is to be said where a restore may take more room than there is.
 pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
-    let (room, needs) = (FreeSpace::of(&args.places.target)?, Needs::of(entry)?);
+    let target = &*args.places.target;
+    let (room, needs) = (FreeSpace::of(target)?, Needs::of(entry)?);
     // What is written already counts in neither.
     // How much the part is that is chosen, the snapshot does not say.
     if args.finish.is_some() || !args.patterns.is_empty() || !room.lacks_bytes(needs) {
         return None;
     }
     let (free, needed) = (size(room.free_bytes), size(room.needed(needs)));
-    let target = args.places.target.display().to_string();
+    let is_new = !has(target, |name| !name.starts_with(UNFINISHED)) || target.is_file();
+    let target = target.display().to_string();
     let target = for_terminal(&target);
-    let is_empty = !has(&args.places.target, |name| !name.starts_with(UNFINISHED));
-    Some(match (args.shard, is_empty || args.places.target.is_file()) {
+    Some(match (args.shard, is_new) {
         (Some(_), _) => {
             format!(
                 "{target} has {free} free; all shards together may take {needed}, and free nothing before \
@@ -32,6 +33,12 @@ pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
             )
         }
         (None, true) => format!("{target} has {free} free, and the snapshot may take {needed}"),
+        (None, false) if keeps(args) => {
+            format!(
+                "{target} has {free} free, and the snapshot may take {needed}: what is replaced is kept, which \
+                 frees nothing"
+            )
+        }
         (None, false) => {
             let in_place = if args.in_place { "" } else { "; --in-place takes no room beside large files" };
             format!(
@@ -41,6 +48,11 @@ pub(super) fn note(entry: &Entry, args: &args::Restore) -> Option<String> {
             )
         }
     })
+}
+
+/// Returns whether what is replaced is kept.
+fn keeps(args: &args::Restore) -> bool {
+    args.keep_replaced || args.in_original_place
 }
 
 /// What the names of unfinished restores begin with.
@@ -54,19 +66,21 @@ fn has(directory: &Path, is: impl Fn(&str) -> bool) -> bool {
 
 /// Returns how a restore will end for which there is certainly too little room.
 pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure> {
+    let target = &*args.places.target;
     let lacks = |least: u64, free: Option<u64>| least.checked_sub(free?).filter(|missing| *missing > 0);
     // Holes take no room.
-    let missing = lacks(preview.least_room, preview.free).filter(|_| !args.sparse);
+    let least = if keeps(args) { preview.room } else { preview.least_room };
+    let missing = lacks(least, preview.free).filter(|_| !args.sparse);
     let missing_inodes = lacks(preview.least_inodes, preview.free_inodes);
     if missing.is_none() && missing_inodes.is_none() {
         return None;
     }
     // What an interrupted restore has left is taken up, or goes first.
-    let is_unfinished = has(&args.places.target, |name| name.starts_with(UNFINISHED));
-    if is_unfinished || !space::is_plain(&LocalPath::look(&args.places.target)) {
+    let is_unfinished = has(target, |name| name.starts_with(UNFINISHED));
+    if is_unfinished || !space::is_plain(&LocalPath::look(target)) {
         return None;
     }
-    let target = args.places.target.display().to_string();
+    let target = target.display().to_string();
     let target = for_terminal(&target);
     let Some(missing) = missing else {
         let inodes = count(missing_inodes?, "more inode is", "more inodes are");
@@ -78,6 +92,9 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
     let missing = size(missing);
     let failure = Failure::failed(format!("{target}: there is no room, {missing} more are needed"));
     let failure = failure.hint(format!("make {missing} of room"));
+    if keeps(args) {
+        return Some(failure.hint("what is kept frees nothing: without --keep-replaced it may fit"));
+    }
     if args.in_place {
         return Some(failure);
     }
@@ -88,11 +105,17 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
 }
 
 /// Returns what a dry run says of room.
-pub(super) fn of_preview(preview: &Preview) -> Option<String> {
+pub(super) fn of_preview(preview: &Preview, args: &args::Restore) -> Option<String> {
     let Preview { room, least_room, free, .. } = *preview;
     let (all, least) = (size(room), size(least_room));
     let free = free.filter(|free| *free < room)?;
     let has = size(free);
+    if keeps(args) {
+        let missing = size(room - free);
+        return Some(format!(
+            "it takes up to {all} beside what is kept; {has} are free, {missing} too little"
+        ));
+    }
     Some(if free < least_room {
         let missing = size(least_room - free);
         format!(

@@ -1,0 +1,271 @@
+//! `undo [FOLDER]`: puts back what a restore replaced.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use kopia_rs::restore::{KeptFolder, KeptState, Undone, find_kept};
+use serde::Serialize;
+
+use crate::args;
+use crate::error::{Exit, Failure};
+use crate::terminal::output::{self, count, for_terminal, log_line, size, thousands};
+use crate::terminal::{question, time};
+
+/// One folder, a line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Json {
+    folder: String,
+    /// Where the restore went.
+    target: String,
+    began: String,
+    /// `unfinished`, `done`, `undone` or `forgotten`.
+    state: &'static str,
+    object: String,
+    kept: u64,
+    written: u64,
+    bytes: u64,
+}
+
+/// What `--json` prints of an undo.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Done<'a> {
+    target: String,
+    restored: u64,
+    removed: u64,
+    aside: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aside_in: Option<String>,
+    aside_paths: &'a [String],
+    changed_since: u64,
+    problem_count: u64,
+}
+
+pub(super) fn run(args: &args::Undo, json: bool, quiet: bool) -> Result<Exit, Failure> {
+    let here = env::current_dir().map_err(|error| Failure::failed(format!("the current folder: {error}")))?;
+    let near = args.folder.as_deref().unwrap_or(&here);
+    if args.list {
+        return list(near, json);
+    }
+    let folder = choose(near, args.forget)?;
+    let path = folder.path().to_owned();
+    if !quiet && args.folder.as_ref().is_none_or(|named| *named != path) {
+        log_line(format_args!("note: {}", described(&folder)));
+    }
+    if args.forget { forget(folder, args.yes, json) } else { undo(folder, json) }
+}
+
+/// Finds the folder that is meant.
+fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
+    if let Some(folder) = itself(near) {
+        let folder = folder?;
+        let later = find_kept(folder.path()).into_iter().find(|other| is_later(other, &folder));
+        return match later {
+            Some(later) if !forget => {
+                let (later, path) = (later.path().display().to_string(), folder.target());
+                let failure =
+                    Failure::failed(format!("a later restore to {} is to be undone first", path.display()));
+                Err(failure.hint(format!("kopia-rs undo {}", for_terminal(&later))))
+            }
+            _ => Ok(folder),
+        };
+    }
+    let place = fs::canonicalize(near).unwrap_or_else(|_| near.into());
+    let wanted = |folder: &KeptFolder| {
+        let target = folder.target();
+        let concerns = place.starts_with(&target) || target.starts_with(&place);
+        concerns && (forget || is_undoable(folder))
+    };
+    find_kept(near).into_iter().find(wanted).ok_or_else(|| {
+        let place = place.display().to_string();
+        let place = for_terminal(&place);
+        Failure::failed(format!("no restore has kept anything in {place} or above it"))
+            .hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored")
+    })
+}
+
+/// Opens a folder that is named itself.
+fn itself(path: &Path) -> Option<Result<KeptFolder, Failure>> {
+    let name = path.components().next_back()?.as_os_str().to_string_lossy().into_owned();
+    name.starts_with(".kopia-rs-undo-").then(|| Ok(KeptFolder::open(path)?))
+}
+
+fn is_undoable(folder: &KeptFolder) -> bool {
+    matches!(folder.state(), KeptState::Done | KeptState::Unfinished)
+}
+
+fn is_later(other: &KeptFolder, folder: &KeptFolder) -> bool {
+    let order = |folder: &KeptFolder| (folder.began(), folder.path().to_owned());
+    is_undoable(other) && other.target() == folder.target() && order(other) > order(folder)
+}
+
+fn undo(folder: KeptFolder, json: bool) -> Result<Exit, Failure> {
+    let (target, path) = (folder.target(), folder.path().to_owned());
+    let undone = folder.undo()?;
+    for problem in &undone.problems {
+        log_line(format_args!("error: {}", output::escape(&problem.to_string())));
+    }
+    let written = if json { output::json(&done(&undone, &target)) } else { text(&undone, &target) };
+    written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    if undone.problem_count == 0 {
+        return Ok(Exit::Complete);
+    }
+    let problems = count(undone.problem_count, "entry", "entries");
+    log_line(format_args!(
+        "error: {problems} could not be put back, and what was kept of them still lies in {}",
+        for_terminal(&path.display().to_string())
+    ));
+    log_line("hint: once that is mended, run the same command again");
+    Ok(Exit::Partial)
+}
+
+fn done<'a>(undone: &'a Undone, target: &Path) -> Done<'a> {
+    Done {
+        target: target.display().to_string(),
+        restored: undone.restored,
+        removed: undone.removed,
+        aside: undone.aside,
+        aside_in: undone.aside_in.as_ref().map(|path| path.display().to_string()),
+        aside_paths: &undone.aside_paths,
+        changed_since: undone.changed_since,
+        problem_count: undone.problem_count,
+    }
+}
+
+fn text(undone: &Undone, target: &Path) -> io::Result<()> {
+    let mut out = output::out();
+    let target = target.display().to_string();
+    let (restored, removed) = (count(undone.restored, "entry", "entries"), thousands(undone.removed));
+    writeln!(
+        out,
+        "put back {restored} of {}, and removed {removed} that the restore had written",
+        for_terminal(&target)
+    )?;
+    if let Some(aside) = undone.aside_in.as_ref().filter(|_| undone.aside > 0) {
+        let verb = if undone.aside == 1 { "was" } else { "were" };
+        let number = count(undone.aside, "entry", "entries");
+        let aside = aside.display().to_string();
+        writeln!(
+            out,
+            "{number} {verb} changed or made after the restore, and now {} in {}:",
+            if undone.aside == 1 { "lies" } else { "lie" },
+            for_terminal(&aside)
+        )?;
+        for path in &undone.aside_paths {
+            writeln!(out, "  {}", for_terminal(path))?;
+        }
+        let more = undone.aside.saturating_sub(undone.aside_paths.len() as u64);
+        if more > 0 {
+            writeln!(out, "  … and {} more", thousands(more))?;
+        }
+    }
+    if undone.changed_since > 0 {
+        let verb = if undone.changed_since == 1 { "was" } else { "were" };
+        let number = count(
+            undone.changed_since,
+            "file that the restore had not replaced",
+            "files that the restore had not replaced",
+        );
+        writeln!(out, "{number} {verb} changed after it, and left as they are")?;
+    }
+    out.flush()
+}
+
+fn forget(folder: KeptFolder, yes: bool, json: bool) -> Result<Exit, Failure> {
+    let what = format!(
+        "{} ({}) in {}",
+        count(folder.kept(), "entry", "entries"),
+        size(folder.bytes()),
+        folder.path().display()
+    );
+    let what = for_terminal(&what).into_owned();
+    if !yes {
+        if !question::can_ask() {
+            return Err(Failure::usage(format!("{what} cannot be put back any more once that is deleted"))
+                .hint("give --yes to delete it without being asked"));
+        }
+        if !question::ask(&format!("Delete {what}?")).map_err(Failure::output)? {
+            return Err(Failure::failed("nothing was deleted"));
+        }
+    }
+    let line = line(&folder);
+    folder.forget()?;
+    if json {
+        let written = output::json(&Json { state: "forgotten", ..line });
+        return written
+            .map_err(Failure::output)
+            .or_else(Failure::unless_reader_left)
+            .map(|()| Exit::Complete);
+    }
+    let mut out = output::out();
+    writeln!(out, "deleted {what}")
+        .and_then(|()| out.flush())
+        .map_err(Failure::output)
+        .or_else(Failure::unless_reader_left)?;
+    Ok(Exit::Complete)
+}
+
+fn word(folder: &KeptFolder) -> &'static str {
+    match folder.state() {
+        KeptState::Unfinished => "unfinished",
+        KeptState::Done => "done",
+        KeptState::Undone => "undone",
+        _ => "forgotten",
+    }
+}
+
+/// Says in one line what a folder is of.
+fn described(folder: &KeptFolder) -> String {
+    let began = time::local(folder.began(), "%Y-%m-%d %H:%M:%S %Z");
+    let target = folder.target().display().to_string();
+    let kept = count(folder.kept(), "entry", "entries");
+    let state = match folder.state() {
+        KeptState::Unfinished => ", which did not come to its end",
+        KeptState::Undone => ", which was undone",
+        _ => "",
+    };
+    let (bytes, path) = (size(folder.bytes()), folder.path().display().to_string());
+    format!(
+        "restore to {} of {began}{state}: {kept} kept ({bytes}) in {}",
+        for_terminal(&target),
+        for_terminal(&path)
+    )
+}
+
+fn list(near: &Path, json: bool) -> Result<Exit, Failure> {
+    let folders = match itself(near) {
+        Some(folder) => vec![folder?],
+        None => find_kept(near),
+    };
+    let mut out = output::out();
+    let written = folders.iter().try_for_each(|folder| {
+        if !json {
+            return writeln!(out, "{}", described(folder));
+        }
+        serde_json::to_writer(&mut out, &line(folder))?;
+        writeln!(out)
+    });
+    written.and_then(|()| out.flush()).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+    if folders.is_empty() {
+        log_line("note: no restore has kept anything here, or in a folder above");
+    }
+    Ok(Exit::Complete)
+}
+
+fn line(folder: &KeptFolder) -> Json {
+    let text = |path: &Path| path.display().to_string();
+    let target: PathBuf = folder.target();
+    Json {
+        folder: text(folder.path()),
+        target: text(&target),
+        began: folder.began().to_string(),
+        state: word(folder),
+        object: folder.object().into(),
+        kept: folder.kept(),
+        written: folder.written(),
+        bytes: folder.bytes(),
+    }
+}
