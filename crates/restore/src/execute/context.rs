@@ -105,6 +105,7 @@ impl<'a> Shared<'a> {
             read_at_least: self.read_at_least,
             large_files,
             destination: Some(Destination {
+                kept: self.kept,
                 target: self.target,
                 staging: self.staging,
                 defaults: self.defaults,

@@ -50,6 +50,8 @@ struct State {
     next: u64,
     /// Whether the journal has anything that is to be undone.
     changes: bool,
+    /// Whether directories are opened up, until the restore comes to its end.
+    opens: bool,
     /// Whether the restore made the target, which is to go again.
     new: bool,
 }
@@ -160,7 +162,7 @@ impl Keeping {
                 // Some network file systems have nothing to sync in directories.
                 let _ = rustix::fs::fsync(directory);
             }
-            let state = Mutex::new(State { journal, next: 0, changes: false, new: header.new });
+            let state = Mutex::new(State { journal, next: 0, changes: false, opens: false, new: header.new });
             let parent = parent.try_clone()?;
             Ok(Self { path: directory.join(&name), parent, name: name.clone(), folder, store, state })
         };
@@ -179,13 +181,20 @@ impl Keeping {
         let journal = Journal::open(handle.as_fd(), read.length)?;
         // The first says what the target was like, before anything was changed.
         let changes = read.records > 1;
-        let state = Mutex::new(State { journal, next: read.next, changes, new: read.header.new });
+        let state =
+            Mutex::new(State { journal, next: read.next, changes, opens: false, new: read.header.new });
         Ok(Self { path, parent, name, folder: handle, store, state })
     }
 
     /// Notes what a directory was like that is about to be changed, without forcing that to disk.
     pub(crate) fn directory(&self, path: Vec<u8>, found: &Stat) -> io::Result<()> {
         self.state().journal.record(&Record::Directory { found: Found::of(found), path })
+    }
+
+    /// As [`Self::directory`], of one that is opened up, which stays so if the restore does not come to its end.
+    pub(crate) fn closed_directory(&self, path: Vec<u8>, found: &Stat) -> io::Result<()> {
+        self.state().opens = true;
+        self.directory(path, found)
     }
 
     /// Notes what all directories were like that are about to be changed, and forces that to disk.
@@ -271,6 +280,7 @@ impl Keeping {
     pub(crate) fn finish(self) -> Option<PathBuf> {
         let mut state = self.state();
         state.changes |= state.new;
+        state.opens = false;
         if !state.changes {
             return None;
         }
@@ -288,7 +298,8 @@ impl Keeping {
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        if !self.state().changes {
+        let state = self.state();
+        if !state.changes && !state.opens {
             remove_empty(self.parent.as_fd(), &self.name, self.folder.as_fd());
         }
     }

@@ -13,6 +13,7 @@ use crate::destination::metadata::keep::Creator;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::Staging;
 use crate::destination::target::Target;
+use crate::kept::Keeping;
 use crate::shard::IncompleteFiles;
 use crate::tally::Tally;
 use crate::{Error, Options};
@@ -45,6 +46,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) staging: &'a Staging,
     pub(crate) defaults: ProbedDefaults,
     pub(crate) room: &'a Room,
+    /// Where what is replaced is kept, if it is to be.
+    pub(crate) kept: Option<&'a Keeping>,
     /// What the shards that are to be finished could not write whole.
     pub(crate) incomplete: &'a IncompleteFiles,
     /// How many directories of the staging tree the planner may keep open.

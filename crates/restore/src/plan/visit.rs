@@ -16,8 +16,9 @@ use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::leftover::Leftover;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, staging};
+use crate::kept::path_in;
 use crate::outcome::Attribute;
-use crate::reason::Reason;
+use crate::reason::{Operation, Reason};
 
 /// A directory that is being visited.
 #[derive(Default)]
@@ -196,6 +197,12 @@ impl Planner<'_> {
         match kind {
             DirectoryKind::Existing => {
                 if let Some(found) = found.filter(|_| self.context.options.keep_replaced) {
+                    // A closed one is opened up as soon as something in it is looked at.
+                    let kept = self.context.destination.as_ref().and_then(|destination| destination.kept);
+                    if let Some(kept) = kept.filter(|_| found.st_mode & 0o700 != 0o700) {
+                        kept.closed_directory(path_in(&directory, b""), &found)
+                            .map_err(|error| Reason::of(Operation::SetAttributes, error))?;
+                    }
                     directory.set_found(found);
                 }
                 self.merge.existing.push(directory.clone());
