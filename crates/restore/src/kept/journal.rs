@@ -27,12 +27,13 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Makes a journal in a folder.
-    pub(super) fn create(folder: BorrowedFd<'_>, header: &Header) -> io::Result<Self> {
+    /// Makes a journal in a folder, with what the target was like: who is killed leaves both, or neither.
+    pub(super) fn create(folder: BorrowedFd<'_>, header: &Header, target: Option<Found>) -> io::Result<Self> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(folder, JOURNAL, flags, Mode::RUSR | Mode::WUSR)?;
         let mut journal = Self { file: file.into(), length: 0, broken: false };
-        journal.append(&header.line())?;
+        let target = target.map(|found| Record::Directory { found, path: Vec::new() }.line());
+        journal.append(&[header.line(), target.unwrap_or_default()].concat())?;
         Ok(journal)
     }
 
@@ -244,7 +245,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = File::open(place.path()).unwrap();
         let header = Header { inode: 1, new: false, key: "kaa".into(), began: 2, path: b"/a".to_vec() };
-        let mut journal = Journal::create(folder.as_fd(), &header).unwrap();
+        let mut journal = Journal::create(folder.as_fd(), &header, None).unwrap();
         assert_eq!(all(&folder, &read(folder.as_fd()).unwrap()), []);
         let records: Vec<_> = (0..60)
             .map(|number| Record::Keep { number, mode: 0o644, path: vec![b'a'; 1 + number as usize] })
@@ -256,12 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_begins_with_what_the_target_was_like() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        let header = Header { inode: 1, new: false, key: "kaa".into(), began: 2, path: b"/a".to_vec() };
+        let target = Found { mode: 0o750, uid: 1, gid: 2, modified: Moment(3, 4) };
+        Journal::create(folder.as_fd(), &header, Some(target)).unwrap();
+        assert_eq!(read(folder.as_fd()).unwrap().root, Some(target));
+    }
+
+    #[test]
     fn what_was_not_written_whole_stands_for_nothing() {
         let place = tempfile::tempdir().unwrap();
         let folder = File::open(place.path()).unwrap();
         assert!(read(folder.as_fd()).is_err());
         let header = Header { inode: 1, new: false, key: "kaa".into(), began: 2, path: b"/a".to_vec() };
-        let mut journal = Journal::create(folder.as_fd(), &header).unwrap();
+        let mut journal = Journal::create(folder.as_fd(), &header, None).unwrap();
         journal.record(&Record::Done).unwrap();
         let path = place.path().join(JOURNAL);
         let whole = fs::read(&path).unwrap();

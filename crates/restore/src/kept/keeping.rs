@@ -127,9 +127,6 @@ impl Keeping {
             Some(Err(error)) if !is_refused(&error) => return Err(error),
             _ => Self::make(&path, &label, &header, target)?,
         };
-        if let Some(found) = &target.found {
-            keeping.directory(Vec::new(), found)?;
-        }
         keeping.sync()?;
         Ok(keeping)
     }
@@ -157,7 +154,7 @@ impl Keeping {
                 return Err(Errno::BUSY.into());
             }
             let store = open_store(folder.as_fd())?;
-            let journal = Journal::create(folder.as_fd(), header)?;
+            let journal = Journal::create(folder.as_fd(), header, target.found.as_ref().map(Found::of))?;
             for directory in [folder.as_fd(), parent.as_fd()] {
                 // Some network file systems have nothing to sync in directories.
                 let _ = rustix::fs::fsync(directory);
@@ -179,8 +176,8 @@ impl Keeping {
         let KeptFolder { path, parent, name, handle, read } = folder;
         let store = open_store(handle.as_fd())?;
         let journal = Journal::open(handle.as_fd(), read.length)?;
-        // The first says what the target was like, before anything was changed.
-        let changes = read.records > 1;
+        // The first says what the target was like, unless it is new, before anything was changed.
+        let changes = read.records > u64::from(!read.header.new);
         let state =
             Mutex::new(State { journal, next: read.next, changes, opens: false, new: read.header.new });
         Ok(Self { path, parent, name, folder: handle, store, state })

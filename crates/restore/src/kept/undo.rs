@@ -94,14 +94,22 @@ pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
     let Undo { target, aside, mut undone, opened, .. } = undo;
     (undone.aside, undone.aside_paths) = (aside.count, aside.paths);
     let first = folder.read.root.map(|found| found.modified);
+    let close = || {
+        if let Some(mode) = opened.get(&b""[..]) {
+            let _ = rustix::fs::fchmod(&target, Mode::from_raw_mode(*mode));
+        }
+    };
+    let lies_beside = Identity::of(&folder.parent).ok() != Identity::of(&target).ok();
+    if lies_beside {
+        // Whoever is killed after the journal is gone has nothing that says so.
+        close();
+        return finish(folder, undone);
+    }
     let undone = finish(folder, undone)?;
     if let Some(modified) = first.filter(|_| undone.problem_count == 0) {
-        // The folder may have lain in it.
         let _ = rustix::fs::futimens(&target, &times(modified));
     }
-    if let Some(mode) = opened.get(&b""[..]) {
-        let _ = rustix::fs::fchmod(&target, Mode::from_raw_mode(*mode));
-    }
+    close();
     Ok(undone)
 }
 
@@ -229,7 +237,7 @@ impl Undo<'_> {
     /// Puts back what was moved away.
     fn keep(&mut self, number: u64, mode: u32, path: &[u8]) -> io::Result<()> {
         let stored = stored(number, path);
-        let Some(kept) = look(self.store.as_fd(), &*stored)? else { return Ok(()) };
+        let Some(kept) = look(self.store.as_fd(), &*stored)? else { return self.close_again(mode, path) };
         let Some((parent, name)) = self.parent(path, true)? else { return Err(Errno::NOTDIR.into()) };
         match look(parent.as_fd(), name)? {
             Some(stat) if Identity::from(&stat) == Identity::from(&kept) => {
@@ -247,6 +255,23 @@ impl Undo<'_> {
         }
         self.undone.restored += 1;
         Ok(())
+    }
+
+    /// Gives a directory its mode that may have been opened up to be moved, by one that was killed then: a
+    /// restore that had not moved it yet, or an undo that had just moved it back.
+    fn close_again(&mut self, mode: u32, path: &[u8]) -> io::Result<()> {
+        if mode & 0o700 == 0o700 {
+            return Ok(());
+        }
+        let Some((parent, name)) = self.parent(path, false)? else { return Ok(()) };
+        let is_opened = |stat: &Stat| [mode | 0o700, 0o700].contains(&(stat.st_mode & 0o7777));
+        match look(parent.as_fd(), name)? {
+            Some(stat) if is_directory(&stat) && is_opened(&stat) => {
+                let directory = open_to_change(parent.as_fd(), name)?;
+                Ok(rustix::fs::fchmod(directory, Mode::from_raw_mode(mode))?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Gives a directory the attributes that it had.

@@ -474,3 +474,29 @@ fn a_closed_folder_is_closed_again_after_a_file_in_it_got_its_attributes_back() 
     undo(kept(&outcome));
     assert_eq!(see(&target), before);
 }
+
+/// An undo that was killed has moved a folder back, and has not closed it again; a restore that was killed has
+/// opened one up to move it away, and has not.
+#[test]
+fn a_folder_that_was_opened_up_to_be_moved_is_closed_again() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    for (name, mode) in [("extra", 0o550), ("unreadable", 0o050)] {
+        fs::create_dir_all(target.join(name)).unwrap();
+        set_mode(&target.join(name), mode);
+    }
+    set_time(&target, 1_000_000_000);
+    let before = see(&target);
+    let folder = kept(&kopia_restore::restore(&root, &target, &options(true)).unwrap());
+    let mut moved = 0;
+    for kept in fs::read_dir(folder.path().join("kept")).unwrap().map(|entry| entry.unwrap()) {
+        let name = kept.file_name().into_string().unwrap();
+        let name = name.split_once('-').unwrap().1;
+        set_mode(&kept.path(), if name == "extra" { 0o750 } else { 0o700 });
+        fs::rename(kept.path(), target.join(name)).unwrap();
+        moved += 1;
+    }
+    assert_eq!(moved, 2);
+    undo(folder);
+    assert_eq!(see(&target), before);
+}
