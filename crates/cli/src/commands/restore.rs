@@ -41,13 +41,16 @@ pub(crate) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let whats = args.each();
+    home::refuse_several(args, &whats)?;
     // A finish reads no contents, or hardly any, and a dry run none.
     let reads = args.finish.is_none() && !args.dry_run;
     let archived = if reads { Ahead::begin(&session.repository) } else { Ahead::none() };
     let selections = several::select(session, &whats)?;
-    let args = &*home::with_target(session, args, &selections)?;
+    let args = &*home::with_target(session, args, &selections[0])?;
     let is_several = selections.len() > 1;
-    if !args.in_original_place && (is_several || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory)) {
+    if !args.in_original_place
+        && (is_several || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory))
+    {
         target::refuse_archive(&args.places.target)?;
     }
     // Names of owners are looked up once for each snapshot, before anything is written.

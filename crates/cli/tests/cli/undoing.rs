@@ -126,6 +126,24 @@ fn later_restores_are_undone_first() {
 }
 
 #[test]
+fn of_several_things_each_is_kept_and_undone_by_itself() {
+    let home = Home::new();
+    let command = KopiaRs::written(&home.place.path("repo"), "restore --keep-replaced");
+    let [docs, notes] = ["docs", "notes"].map(|name| home.home.join(name));
+    command.arg(&docs).arg(&notes).arg(&home.home).run().exits(0);
+    assert_eq!([home.read("docs/a"), home.read("docs/b"), home.read("notes")], ["text"; 3]);
+    undo("", &docs).run().exits(0);
+    assert_eq!((home.read("docs/a"), home.read("notes")), ("newer".into(), "text".into()));
+    undo("", &home.home).run().exits(0);
+    assert_eq!(
+        (home.read("notes"), names(&home.home)),
+        ("newer".into(), vec!["docs".into(), "mine".into(), "notes".into()])
+    );
+    let command = KopiaRs::written(&home.place.path("repo"), "restore --keep-replaced --strip-components 1");
+    command.arg("latest").arg(&home.home).run().exits(2).says(&["cannot be used with"]);
+}
+
+#[test]
 fn what_has_no_place_here_is_refused() {
     let home = Home::new();
     for (what, options, code, says) in [
@@ -139,8 +157,13 @@ fn what_has_no_place_here_is_refused() {
     ] {
         home.restore(what, options).run().exits(code).says(&[says]);
     }
-    let named = KopiaRs::written(&home.place.path("repo"), "restore latest here --in-original-place --yes");
-    named.run().exits(2).says(&["cannot be used with"]);
+    for places in ["latest here", "/a /b /c"] {
+        let named = format!("restore {places} --in-original-place --yes");
+        let ran = KopiaRs::written(&home.place.path("repo"), &named).run().exits(2);
+        ran.says(&["--in-original-place restores one WHAT, and takes no TARGET", "once for each"]);
+    }
+    let bare = KopiaRs::written(&home.place.path("repo"), "restore --in-original-place --yes");
+    bare.run().exits(2).says(&["WHAT"]);
     KopiaRs::written(&home.place.path("repo"), "restore latest").run().exits(2).says(&["TARGET"]);
     assert_eq!([home.read("docs/a"), home.read("notes")], ["newer", "newer"]);
     assert!(home.restore("HOME", "--dry-run").run().exits(0).text().contains("replace docs/a\n"));

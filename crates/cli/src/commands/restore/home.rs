@@ -11,7 +11,7 @@ use kopia_rs::{Entry, EntryKind};
 
 use super::dry_run::tell_problems;
 use super::job::Job;
-use crate::args;
+use crate::args::{self, What};
 use crate::error::Failure;
 use crate::session::Session;
 use crate::terminal::output::{count, for_terminal, size, thousands};
@@ -20,19 +20,24 @@ use crate::terminal::question;
 /// How many entries a preview names.
 const SHOWN: u64 = 100;
 
+/// Refuses several things: each has a place of its own.
+pub(super) fn refuse_several(args: &args::Restore, whats: &[What]) -> Result<(), Failure> {
+    if !args.in_original_place || whats.len() == 1 {
+        return Ok(());
+    }
+    Err(Failure::usage("--in-original-place restores one WHAT, and takes no TARGET")
+        .hint("run it once for each WHAT; to a TARGET, several go together"))
+}
+
 /// Returns the options with the target that they mean.
 pub(super) fn with_target<'a>(
     session: &Session,
     args: &'a args::Restore,
-    selections: &[Selection],
+    selection: &Selection,
 ) -> Result<Cow<'a, args::Restore>, Failure> {
     if !args.in_original_place {
         return Ok(Cow::Borrowed(args));
     }
-    let [selection] = selections else {
-        return Err(Failure::usage("--in-original-place restores one thing at a time")
-            .hint("run it once for each; to a TARGET, several go together"));
-    };
     let mut args = args.clone();
     args.places.target = original(session, selection, args.from_host.as_deref())?;
     Ok(Cow::Owned(args))
@@ -80,11 +85,7 @@ fn in_its_folder(path: &Path, entry: &Entry) -> Option<PathBuf> {
 }
 
 /// Shows what would happen, and asks whether it is to.
-pub(super) fn confirm(
-    session: &Session,
-    args: &args::Restore,
-    jobs: &[Job],
-) -> Result<(), Failure> {
+pub(super) fn confirm(session: &Session, args: &args::Restore, jobs: &[Job]) -> Result<(), Failure> {
     let target = &*args.places.target;
     if !args.in_original_place || args.yes {
         return Ok(());
