@@ -79,12 +79,18 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
         let concerns = place.starts_with(&target) || target.starts_with(&place);
         concerns && (forget || is_undoable(folder))
     };
-    find_kept(near).into_iter().find(wanted).ok_or_else(|| {
+    let mut found: Vec<_> = find_kept(near).into_iter().filter(wanted).collect();
+    if found.is_empty() {
         let place = place.display().to_string();
         let place = for_terminal(&place);
-        Failure::failed(format!("no restore has kept anything in {place} or above it"))
-            .hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored")
-    })
+        let failure = Failure::failed(format!("no restore has kept anything in {place} or above it"));
+        return Err(
+            failure.hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored")
+        );
+    }
+    // One to that very folder goes before a newer one to a folder above, which may be of another thing there.
+    let exact = found.iter().position(|folder| folder.target() == place);
+    Ok(found.swap_remove(exact.unwrap_or(0)))
 }
 
 /// Opens a folder that is named itself.
