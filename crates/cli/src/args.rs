@@ -4,6 +4,8 @@ mod archive;
 #[cfg(feature = "browse")]
 mod browse;
 mod cat;
+#[cfg(feature = "describe")]
+mod describe;
 #[cfg(feature = "export")]
 mod export;
 pub(crate) mod foreign;
@@ -34,6 +36,8 @@ pub(crate) use archive::Archive;
 #[cfg(feature = "browse")]
 pub(crate) use browse::{Browse, Diff, Du, Find, Gone, Log, Other, Packs, Stats};
 pub(crate) use cat::Cat;
+#[cfg(feature = "describe")]
+pub(crate) use describe::{Describe, Man, Shell};
 #[cfg(feature = "export")]
 pub(crate) use export::Export;
 pub(crate) use ls::{Ls, SortKey};
@@ -47,8 +51,11 @@ pub(crate) use serve::Serve;
 use store::Stores;
 pub(crate) use store::help as option_help;
 pub(crate) use undo::Undo;
-use values::{about_io, as_stored, one_of, percent};
+use values::{about_io, about_progress, as_stored, one_of, percent};
 pub(crate) use what::{OptionalWhat, OptionalWhats, What};
+
+use crate::terminal::password;
+use crate::terminal::progress::Wanted;
 
 /// Restores snapshots of Kopia repositories without kopia.
 #[derive(Debug, Parser)]
@@ -58,14 +65,20 @@ pub(crate) use what::{OptionalWhat, OptionalWhats, What};
     max_term_width = 100,
     // Without a command clap would print the help alone; every failure is to say `error:`.
     arg_required_else_help = false,
-    after_help = "WHAT is `latest`, `latest~2` (two before it), `oldest`, user@host:/path, a snapshot's id or at least \
+    after_help = "Examples:\n  \
+                  export KOPIA_REPOSITORY=/backups/kopia\n  \
+                  kopia-rs snapshots\n  \
+                  kopia-rs ls anna@laptop:/home/anna\n  \
+                  kopia-rs restore anna@laptop:/home/anna/photos restored\n\n\
+                  --help says what WHAT can be, and shows all options; `kopia-rs COMMAND -h` those of a command.",
+    after_long_help = "WHAT is `latest`, `latest~2` (two before it), `oldest`, user@host:/path, a snapshot's id or at least \
                   four digits of it, or an object's id, each with /a/path/below. Of a source, a part will do where no \
                   other has it: /path (of this machine first), host:/path, the host, the user, or the last folder.\n\n\
                   The repository is what --repository, --config or --token says, else KOPIA_REPOSITORY, else what kopia is \
                   connected to on this machine (KOPIA_CONFIG_PATH, or its usual place): then nothing has to be given.\n\n\
                   What a URL can say beside the place, as s3://bucket/prefix?region=eu-west-1, can be an option, too: \
                   --region eu-west-1. `kopia-rs connections --kinds` lists all of it.\n\n\
-                  The password is taken from --password-file, else from KOPIA_PASSWORD, else from where kopia stored it (a \
+                  The password is taken from --password-file or --password-command, else from KOPIA_PASSWORD, else from where kopia stored it (a \
                   file beside its configuration, or the key ring of the system), else asked for on a terminal.\n\n\
                   Examples:\n  \
                   kopia-rs --repository 's3://backups/laptop/?endpoint=minio.lan:9000' snapshots\n  \
@@ -111,20 +124,30 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "WHERE", conflicts_with_all = ["config", "token", "token_file", "token_stdin"])]
     pub(crate) repository: Option<OsString>,
     /// Take the repository that kopia is connected to by this configuration [env: KOPIA_CONFIG_PATH].
-    #[arg(long, global = true, value_name = "FILE", alias = "config-file", conflicts_with_all = ["token", "token_file", "token_stdin"])]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", alias = "config-file", conflicts_with_all = ["token", "token_file", "token_stdin"])]
     pub(crate) config: Option<PathBuf>,
     /// Take the repository of this token, as `kopia repository status --reconnect-token` shows it.
-    #[arg(long, global = true, value_name = "TOKEN", conflicts_with_all = ["token_file", "token_stdin"])]
+    #[arg(long, global = true, hide_short_help = true, value_name = "TOKEN", conflicts_with_all = ["token_file", "token_stdin"])]
     pub(crate) token: Option<String>,
     /// Read the token from this file.
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "token_stdin")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", conflicts_with = "token_stdin")]
     pub(crate) token_file: Option<PathBuf>,
     /// Read the token from standard input.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) token_stdin: bool,
     /// Read the password from this file, without one line break at its end.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Take what this command prints for the password, without one line break at its end, as in
+    /// --password-command 'pass show kopia'.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "COMMAND",
+        conflicts_with = "password_file"
+    )]
+    pub(crate) password_command: Option<OsString>,
     /// Write the result to standard output as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -132,6 +155,7 @@ pub(crate) struct Global {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         value_name = "HOW",
         default_value = "auto",
         value_parser = one_of(&IoMode::NAMES, about_io),
@@ -139,27 +163,37 @@ pub(crate) struct Global {
     pub(crate) io: IoMode,
     /// Open a damaged repository as far as possible: leave out index blobs that cannot be read, and ask the
     /// packs what they hold.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) degraded: bool,
     /// Include snapshots and contents that were deleted, as long as maintenance has not removed them.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) deleted: bool,
     /// Use this copy of a format blob that is lost or damaged, as `doctor --save-format-blob` found it in a
     /// pack.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub(crate) format_blob: Option<PathBuf>,
     /// Keep indexes and directories of the repository below this folder, for the next command. All of it can
     /// be deleted at any time. Nothing is kept unless this is given; `verify` reads the repository all the
     /// same.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
     /// The most that is kept there, in MiB.
-    #[arg(long, global = true, value_name = "MIB", default_value_t = 1024, requires = "cache")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "MIB",
+        default_value_t = 1024,
+        requires = "cache"
+    )]
     pub(crate) cache_limit: u64,
     /// Keep the merged index in a file in this folder instead of in memory (30 bytes for each content): for
     /// more contents than memory is for. The file has no name, and is gone when the command ends.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
     pub(crate) index_dir: Option<PathBuf>,
+    /// How to show progress, on standard error. Signal USR1 shows it once in any case.
+    #[arg(long, global = true, value_name = "HOW", value_parser = one_of(&Wanted::NAMES, about_progress))]
+    pub(crate) progress: Option<Wanted>,
     /// Show no progress and no notes.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -170,6 +204,11 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// Returns what the options say of where the password is.
+    pub(crate) fn password(&self) -> password::Given<'_> {
+        password::Given { file: self.password_file.as_deref(), command: self.password_command.as_deref() }
+    }
+
     /// How the repository is opened.
     pub(crate) fn open_options(&self) -> OpenOptions {
         let mut options = OpenOptions::default();
@@ -262,6 +301,9 @@ pub(crate) enum Command {
                             Exit status: 0 everything is there, or there is no backup yet; 1 failed or incomplete; 2 wrong\n\
                             usage; 128 + n ended by signal n.")]
     Mover(Mover),
+    #[cfg(feature = "describe")]
+    #[command(flatten)]
+    Describe(Describe),
 }
 
 /// Where kubelet takes a container's message from, unless the pod says otherwise.

@@ -4,6 +4,8 @@
 mod browse;
 mod cat;
 mod connections;
+#[cfg(feature = "describe")]
+mod describe;
 mod doctor;
 mod entries;
 #[cfg(feature = "export")]
@@ -78,6 +80,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Serve(args) => with(&|session| serve::run(session, args)),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Verify(args) => with(&|session| verify::run(session, args)),
+        #[cfg(feature = "describe")]
+        Command::Describe(command) => describe::run(command),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),
     }
 }

@@ -24,6 +24,7 @@ use crate::args::Only;
 use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
 use crate::terminal::output::{self, escape, log_line};
+use crate::terminal::progress::ProgressMode;
 use crate::terminal::report::Report;
 use crate::terminal::time;
 use crate::wording::advice::audience;
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     command: &'static str,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
+    /// How progress is shown.
+    pub(crate) progress: ProgressMode,
     /// What is done about what lies in an archive.
     pub(crate) archive: Archive,
     /// Whether something was taken from a list of snapshots that is known to be incomplete.
@@ -117,6 +120,7 @@ impl Session {
             command,
             json: global.json,
             quiet: global.quiet,
+            progress: ProgressMode::of(global.progress, global.quiet),
             archive,
             has_gaps: Cell::new(false),
             here: here(&Environment::of_process()),

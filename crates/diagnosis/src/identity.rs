@@ -78,7 +78,7 @@ pub fn nearest(mut identities: Vec<Identity>, wanted: &Source, most: usize) -> V
 }
 
 /// How far apart two identities are. The user counts most.
-fn distance(a: &Source, b: &Source) -> u32 {
+pub(crate) fn distance(a: &Source, b: &Source) -> u32 {
     5 * unlike(&a.user, &b.user) + 2 * unlike(&a.host, &b.host) + 2 * unlike_paths(&a.path, &b.path)
 }
 
@@ -109,6 +109,11 @@ fn unlike(a: &str, b: &str) -> u32 {
     {
         return 15;
     }
+    misspelt(a, b)
+}
+
+/// As [`unlike`], by their letters alone.
+pub(crate) fn misspelt(a: &str, b: &str) -> u32 {
     let chars = |text: &str| text.chars().take(COMPARED).collect::<Vec<_>>();
     let (a, b) = (chars(a), chars(b));
     let length = a.len().max(b.len()).max(1);

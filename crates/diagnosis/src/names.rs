@@ -2,14 +2,22 @@
 
 use std::cmp::Reverse;
 
+use kopia_format::snapshot::Source;
 use kopia_repository::unindexed::Packs;
 use kopia_repository::{Error, Repository, Snapshots};
 
 use crate::advice::{Advice, hints, hints_of_list};
 use crate::finding::{Finding, Hint};
+use crate::identity::{distance, is_probable, misspelt};
 use crate::local_path::LocalPath;
 use crate::open_failure::{OpenFailure, hints_of_opening};
 use crate::{no_snapshot, packs};
+
+/// The shortest name that is taken for a slip of another one, in characters.
+const SHORTEST: usize = 3;
+
+/// From here on a name is no slip of another one, as [`misspelt`] measures it: two of five letters may be wrong.
+const SLIP: u32 = 53;
 
 /// Returns what can be done about a name that stands for nothing, or cannot be looked up.
 ///
@@ -73,6 +81,54 @@ pub fn meant(name: &str, candidates: &[String], snapshots: Option<&Snapshots>) -
     if name.contains(char::REPLACEMENT_CHARACTER) {
         return Some(Hint::CopyName);
     }
+    of_path(name, candidates, snapshots).or_else(|| alike(name, candidates))
+}
+
+/// Returns the source of which a name is probably a slip: of all of it, of its path, or of one of its parts.
+fn alike(name: &str, candidates: &[String]) -> Option<Hint> {
+    // Snapshots are candidates, too, each with its id before the source.
+    let has_id = |candidate: &str| {
+        candidate.split_once(' ').is_some_and(|(id, _)| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let named = candidates.iter().filter(|candidate| !has_id(candidate));
+    let sources: Vec<Source> = named.filter_map(|candidate| candidate.parse().ok()).collect();
+    if let Ok(wanted) = name.parse::<Source>() {
+        let others = sources.iter().filter(|source| **source != wanted);
+        let probable = others.filter(|source| is_probable(source, &wanted));
+        let best = probable.min_by_key(|source| distance(source, &wanted))?;
+        return Some(Hint::DidYouMean(best.to_string()));
+    }
+    let is_path = name.starts_with('/');
+    let head = if is_path { name } else { name.split('/').next().unwrap_or_default() };
+    if head.chars().count() < SHORTEST {
+        return None;
+    }
+    let parts = |source: &Source| -> Vec<String> {
+        if is_path {
+            return vec![source.path.clone()];
+        }
+        let last = source.path.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or_default();
+        let both = format!("{}@{}", source.user, source.host);
+        vec![source.user.clone(), source.host.clone(), last.into(), both]
+    };
+    // What is written right is wrong for another reason.
+    if sources.iter().flat_map(parts).any(|part| part.eq_ignore_ascii_case(head)) {
+        return None;
+    }
+    let nearest = |source: &Source| {
+        let parts = parts(source).into_iter().map(|part| (misspelt(&part, head), part));
+        parts.min().filter(|(wrong, part)| *wrong < SLIP && !part.is_empty())
+    };
+    let (least, part) = sources.iter().filter_map(nearest).min()?;
+    let mut having = sources.iter().filter(|source| nearest(source) == Some((least, part.clone())));
+    match (having.next(), having.next()) {
+        (Some(only), None) => Some(Hint::DidYouMean(only.to_string())),
+        _ => Some(Hint::DidYouMean(part)),
+    }
+}
+
+/// Returns what a path stands for that has no user, and maybe no host.
+fn of_path(name: &str, candidates: &[String], snapshots: Option<&Snapshots>) -> Option<Hint> {
     // A path alone, or one with a host, as kopia takes it.
     let (host, path) = if name.starts_with('/') || has_drive(name) {
         (None, name)

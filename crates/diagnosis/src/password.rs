@@ -39,6 +39,8 @@ pub enum Variant {
 pub enum PasswordSource {
     /// A file.
     File(PathBuf),
+    /// What a command prints.
+    Command,
     /// The variable KOPIA_PASSWORD.
     Environment,
     /// The file that kopia stored it in when it connected.

@@ -22,6 +22,11 @@ pub trait Observer: Sync {
         let _ = count;
     }
 
+    /// This many of the bytes that were counted were there already, and were right.
+    fn kept(&self, count: u64) {
+        let _ = count;
+    }
+
     /// An entry that the snapshot does not have was deleted, with all below it.
     fn deleted(&self, path: &str) {
         let _ = path;

@@ -163,6 +163,7 @@ impl<'a> Tally<'a> {
     /// Tells the observer of bytes that were there already, of files that may still fail.
     pub(crate) fn found(&self, count: u64) {
         self.observer.bytes(count);
+        self.observer.kept(count);
     }
 
     /// Counts an entry that was deleted with all below it.

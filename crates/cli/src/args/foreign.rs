@@ -30,7 +30,8 @@ const COMMANDS: &[Answer] = &[
         &["repository", "repo", "connect", "init"],
         "nothing has to be connected: give --repository WHERE, or nothing at all where kopia is connected",
     ),
-    (&["completions", "man"], "there are none yet; --help describes everything"),
+    (&["completion", "autocomplete"], "`kopia-rs completions` prints what a shell needs"),
+    (&["manual", "docs"], "`kopia-rs man` writes manual pages, --help shows what a command takes"),
     (
         &[
             "backup",
@@ -60,6 +61,8 @@ const LEFT_OUT: &[Answer] = &[
     (&["export"], "this build is without it; the feature `export` adds it"),
     #[cfg(not(feature = "serve"))]
     (&["serve"], "this build is without it; the feature `serve` adds it"),
+    #[cfg(not(feature = "describe"))]
+    (&["completions", "man", "schema"], "this build is without it; the feature `describe` adds it"),
 ];
 
 /// Options, each with what to use instead.
@@ -70,7 +73,7 @@ const OPTIONS: &[Answer] = &[
     ),
     (
         &["--password", "-p"],
-        "a password is never an argument: use KOPIA_PASSWORD, --password-file or the prompt",
+        "a password is never an argument: use KOPIA_PASSWORD, --password-file, --password-command or the prompt",
     ),
     (
         &["--use-keyring", "--use-keychain", "--no-use-keyring", "--no-use-keychain"],

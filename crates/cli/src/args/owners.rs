@@ -17,13 +17,13 @@ pub(crate) struct Owners {
     #[arg(help_heading = OWNERS, long, value_name = "MAP", value_parser = rules)]
     pub(crate) owner_map: Option<Rules>,
     /// The same for groups.
-    #[arg(help_heading = OWNERS, long, value_name = "MAP", value_parser = rules)]
+    #[arg(help_heading = OWNERS, hide_short_help = true, long, value_name = "MAP", value_parser = rules)]
     pub(crate) group_map: Option<Rules>,
     /// Give everything to this user, by number or name; files lose setuid and setgid unless they were theirs.
     #[arg(help_heading = OWNERS, long, value_name = "USER", conflicts_with = "owner_map")]
     pub(crate) as_uid: Option<Account>,
     /// Give everything to this group, by number or name.
-    #[arg(help_heading = OWNERS, long, value_name = "GROUP", conflicts_with = "group_map")]
+    #[arg(help_heading = OWNERS, hide_short_help = true, long, value_name = "GROUP", conflicts_with = "group_map")]
     pub(crate) as_gid: Option<Account>,
     /// Give everything to those who have the same name here. Kopia stores numbers; the names are those of
     /// --accounts, else those in /etc/passwd and /etc/group of the same host, where the repository has them.
@@ -31,7 +31,7 @@ pub(crate) struct Owners {
     #[arg(help_heading = OWNERS, long)]
     pub(crate) owners_by_name: bool,
     /// The folder with passwd and group of the machine that was backed up, such as /mnt/old/etc.
-    #[arg(help_heading = OWNERS, long, value_name = "DIR")]
+    #[arg(help_heading = OWNERS, hide_short_help = true, long, value_name = "DIR")]
     pub(crate) accounts: Option<PathBuf>,
 }
 

@@ -78,7 +78,7 @@ pub(crate) struct Restore {
     pub(crate) newer: bool,
     /// Change large files of TARGET in place where they differ, instead of replacing them whole; if the run
     /// is killed, they hold old and new pieces until the next run has ended.
-    #[arg(help_heading = TARGET, long)]
+    #[arg(help_heading = TARGET, hide_short_help = true, long)]
     pub(crate) in_place: bool,
     /// Delete what is in TARGET but not in the snapshot, once all of the snapshot is restored; never on
     /// another file system, nor what --include and --exclude do not take.
@@ -97,6 +97,7 @@ pub(crate) struct Restore {
     /// nothing is visible before --finish.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "I/N",
         conflicts_with_all = ["finish", "dry_run", "delete_extra", "in_place", "salvage"],
@@ -105,6 +106,7 @@ pub(crate) struct Restore {
     /// Finish a restore whose N shards have all ended.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..),
@@ -114,6 +116,7 @@ pub(crate) struct Restore {
     /// How many threads decode and write; by default as many as there are cores for this process.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=1024),
@@ -122,13 +125,14 @@ pub(crate) struct Restore {
     /// How many more threads write; by default as many as the target makes worth it, none on a local disk.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=1024),
     )]
     pub(crate) writers: Option<u16>,
     /// Leave owner, mode and times of TARGET itself alone.
-    #[arg(help_heading = ATTRIBUTES, long)]
+    #[arg(help_heading = ATTRIBUTES, hide_short_help = true, long)]
     pub(crate) no_root_attributes: bool,
     /// Do not restore owners: files belong to the current user.
     #[arg(
@@ -160,6 +164,7 @@ pub(crate) struct Restore {
     /// What is forced to disk before the end: nothing, the target's file system once, or every file.
     #[arg(
         help_heading = SPEED,
+        hide_short_help = true,
         long,
         value_name = "WHAT",
         default_value = "none",
@@ -195,7 +200,7 @@ pub(crate) struct Restore {
     #[arg(help_heading = SPEED, hide_short_help = true, long, value_name = "LIST")]
     pub(crate) prices: Option<Prices>,
     /// End with exit status 3 if an owner, mode, time or name could not be restored exactly.
-    #[arg(help_heading = ERRORS, long)]
+    #[arg(help_heading = ERRORS, hide_short_help = true, long)]
     pub(crate) strict_attributes: bool,
     /// Write every problem to this file, one JSON object a line; with --strict-attributes every attribute
     /// that could not be set, too.

@@ -18,7 +18,7 @@ impl Stores {
 /// Makes an option of the command. Few need one, so `--help` shows those of all stores alone.
 fn arg(known: &Known) -> Arg {
     let arg = Arg::new(known.name).long(known.name).global(true).help(help(known));
-    let arg = arg.hide(!known.is_common()).help_heading("Options of all commands");
+    let arg = arg.hide(!known.is_common()).hide_short_help(true).help_heading("Options of all commands");
     match known.value {
         Some(name) => {
             arg.value_name(name).action(ArgAction::Append).allow_hyphen_values(takes_hyphens(known))

@@ -7,6 +7,8 @@ use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, Ty
 use kopia_rs::restore::{self, Existing, PageCache};
 use kopia_rs::storage::{IoMode, ThawSpeed};
 
+use crate::terminal::progress::Wanted;
+
 /// Takes a name as [`stored`] does.
 pub(super) fn as_stored() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|text| stored(&text.into_vec()))
@@ -46,6 +48,15 @@ pub(super) fn about_io(mode: &IoMode) -> &'static str {
         IoMode::Auto => "The fastest way as measured; today that is pread",
         IoMode::Map => "Map packs into memory on local file systems, pread elsewhere",
         IoMode::Pread => "Read with pread, never map",
+    }
+}
+
+pub(super) fn about_progress(wanted: &Wanted) -> &'static str {
+    match wanted {
+        Wanted::Auto => "A bar on a terminal, a line every 5 seconds elsewhere",
+        Wanted::Lines => "A line every 5 seconds",
+        Wanted::Json => "A line of JSON every second, and one at the end",
+        Wanted::None => "Not at all",
     }
 }
 

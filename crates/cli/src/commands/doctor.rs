@@ -53,11 +53,12 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
         report.fatal(Finding::Cache { given: directory.into() });
     } else if let Some(store) = store {
         // Nobody is asked for the password of what is not there.
-        let source = password::source(global.password_file.as_deref(), choice.password.as_ref());
-        let is_asked = source == Some(PasswordSource::Prompt);
+        let source = password::source(global.password(), choice.password.as_ref());
+        let is_asked = password::is_asked_for(source.as_ref());
         let source = source.filter(|_| !is_asked || FormatBlob::read(&*store).is_ok());
         let stored = choice.connection.password.as_ref();
-        let password = source.as_ref().map(|source| password::read(Some(source), stored)).transpose()?;
+        let read = |source| password::read(Some(source), global.password(), stored);
+        let password = source.as_ref().map(read).transpose()?;
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;
         }

@@ -22,7 +22,7 @@ use crate::error::{Exit, Failure};
 use crate::session::Session;
 use crate::session::needed::{self, Ahead};
 use crate::terminal::output::{self, count};
-use crate::terminal::progress::{Progress, ProgressMode};
+use crate::terminal::progress::Progress;
 use crate::terminal::report::Report;
 use crate::terminal::signals::Interrupt;
 use crate::wording::stubs;
@@ -92,7 +92,7 @@ pub(super) fn run(
         [root] if root.chosen.is_none() => Some(&root.entry),
         _ => None,
     };
-    let progress = Progress::new(whole, report, interrupt.clone(), ProgressMode::unless(session.quiet));
+    let progress = Progress::new(whole, report, interrupt.clone(), session.progress);
     interrupt.will_ask();
     let destination = match named(args) {
         Some(file) => Destination::create(file, args.overwrite)?,

@@ -24,7 +24,7 @@ use crate::error::{Exit, Failure};
 use crate::session::Session;
 use crate::session::needed::{self, Ahead};
 use crate::terminal::output::{self, count, log_line};
-use crate::terminal::progress::{Kinds, Progress, ProgressMode, SHOWN};
+use crate::terminal::progress::{Kinds, Progress, SHOWN};
 use crate::terminal::report::Report;
 use crate::terminal::signals::Interrupt;
 use crate::terminal::time;
@@ -104,8 +104,7 @@ fn run_one(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let (args, target) = (&job.args, &*job.args.places.target);
-    let mode = ProgressMode::unless(session.quiet);
-    let progress = Progress::new(job.whole(), report, interrupt.clone(), mode)
+    let progress = Progress::new(job.whole(), report, interrupt.clone(), session.progress)
         .strict(args.strict_attributes)
         .below(job.name.as_deref());
     interrupt.will_ask();

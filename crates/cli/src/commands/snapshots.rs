@@ -7,7 +7,8 @@ use kopia_rs::{Snapshot, Snapshots, Source};
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
-use crate::terminal::output::{self, JsonArray, count, for_terminal, log_line, size};
+use crate::terminal::colour::Colour;
+use crate::terminal::output::{self, JsonArray, count, escape, for_terminal, log_line, size};
 use crate::terminal::time;
 use crate::wording::snapshots::failed;
 
@@ -98,7 +99,8 @@ fn list(snapshots: &[&Snapshot]) -> io::Result<()> {
     for (snapshot, row) in snapshots.iter().zip(&rows) {
         if source != Some(snapshot.source()) {
             let gap = if source.is_some() { "\n" } else { "" };
-            writeln!(out, "{gap}{}", for_terminal(&snapshot.source().to_string()))?;
+            let name = snapshot.source().to_string();
+            writeln!(out, "{gap}{}", Colour::Bold.paint(&for_terminal(&name)))?;
             source = Some(snapshot.source());
         }
         for line in row.lines(&widths, room) {
@@ -120,7 +122,7 @@ struct Row {
     notes: Vec<String>,
 }
 
-/// How wide the columns are, in characters.
+/// How wide the columns are, in those of a terminal.
 #[derive(Debug, Default)]
 struct Widths {
     /// Names of zones differ in length between summer and winter.
@@ -150,7 +152,7 @@ impl Row {
         let (time, files) = (widths.time, widths.files);
         let row = format!("  {:<time$}  {id}  {:>9}  {:>files$}", self.time, self.size, self.files);
         let notes: String = self.notes.iter().map(|note| format!("  {note}")).collect();
-        let length = row.chars().count() + notes.chars().count();
+        let length = output::columns(&escape(&row)) + output::columns(&escape(&notes));
         if notes.is_empty() || room.is_none_or(|room| length <= room) {
             return vec![row + &notes];
         }
@@ -160,14 +162,14 @@ impl Row {
 
 impl Widths {
     fn of(rows: &[Row]) -> Self {
-        let widest = |text: fn(&Row) -> &String| rows.iter().map(|row| text(row).chars().count()).max();
+        let widest = |text: fn(&Row) -> &String| rows.iter().map(|row| output::columns(text(row))).max();
         let mut widths = Self {
             time: widest(|row| &row.time).unwrap_or_default(),
             files: widest(|row| &row.files).unwrap_or_default(),
             whole: 0,
         };
         let lines = rows.iter().flat_map(|row| row.lines(&widths, None));
-        widths.whole = lines.map(|line| line.chars().count()).max().unwrap_or_default();
+        widths.whole = lines.map(|line| output::columns(&escape(&line))).max().unwrap_or_default();
         widths
     }
 }
@@ -223,6 +225,10 @@ mod tests {
         assert_eq!((of(None).len(), of(Some(200))), (2, of(None)));
         let narrow = of(Some(80));
         assert!(narrow.len() == 3 && narrow.iter().all(|line| line.chars().count() <= 80), "{narrow:?}");
+        // Each of these takes two columns: 61 + 2 + 18 do not fit, though 61 + 2 + 9 would.
+        let wide = [row("2026-01-02 03:04:05 CET", "123,456 files", &["写真と文書館の記録"])];
+        let lines = wide[0].lines(&Widths::of(&wide), Some(80));
+        assert!(lines.len() == 2 && lines[1].ends_with("写真と文書館の記録"), "{lines:?}");
         assert!(
             narrow[0].contains("  cccccccc  ") && narrow[1] == "      pin keep  tag:of some length",
             "{narrow:?}"

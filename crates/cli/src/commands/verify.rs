@@ -16,9 +16,10 @@ use super::several;
 use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
-use crate::terminal::output::{self, count, escape, log_line, size, thousands};
-use crate::terminal::progress::{self, ProgressMode, SHOWN};
+use crate::terminal::output::{self, count, escape, log_line, thousands};
+use crate::terminal::progress::{self, Count, ProgressMode, SHOWN, State};
 use crate::terminal::report::{Report, ReportError};
+use crate::terminal::time;
 use crate::wording::advice::audience;
 use crate::wording::stubs;
 
@@ -44,7 +45,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     warm(session, &roots, &options, report.as_ref())?;
     let progress = Progress::new(report);
     let start = Instant::now();
-    let verified = progress.watch(session.quiet, || match &*subjects(&selections) {
+    let verified = progress.watch(session.progress, || match &*subjects(&selections) {
         [] => session.repository.verify(&options, &progress),
         subjects => session.repository.verify_entries(subjects, &options, &progress),
     });
@@ -202,37 +203,31 @@ struct Progress {
     total: AtomicU64,
     bytes: AtomicU64,
     problems: AtomicU64,
-    start: Instant,
     bar: ProgressBar,
     report: Option<Report>,
 }
 
 impl Progress {
     fn new(report: Option<Report>) -> Self {
-        let bar = ProgressBar::hidden();
-        bar.set_style(progress::style(false));
         Self {
             total: AtomicU64::default(),
             bytes: AtomicU64::default(),
             problems: AtomicU64::default(),
-            start: Instant::now(),
-            bar,
+            bar: progress::bar(),
             report,
         }
     }
 
-    fn watch<R>(&self, quiet: bool, work: impl FnOnce() -> R) -> R {
-        let draw = || self.bar.set_position(self.bytes.load(Ordering::Relaxed));
-        progress::watch(ProgressMode::unless(quiet), &self.bar, draw, || self.line(), work)
+    fn watch<R>(&self, mode: ProgressMode, work: impl FnOnce() -> R) -> R {
+        progress::watch(mode, &self.bar, || self.state(), work)
     }
 
-    fn line(&self) -> String {
-        let (bytes, total) = (self.bytes.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
-        let rate = bytes as f64 / self.start.elapsed().as_secs_f64().max(0.001);
-        match total {
-            0 => "walking folders".into(),
-            total => format!("{} of {} read, {}/s", size(bytes), size(total), size(rate as u64)),
-        }
+    fn state(&self) -> State {
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        // How much there is comes out when all folders have been read.
+        let total = Some(load(&self.total)).filter(|&total| total > 0);
+        let bytes = Count { done: load(&self.bytes), total };
+        State { bytes, problems: load(&self.problems), ..State::default() }
     }
 
     /// Writes one thing that is wrong, unless there were many already.
@@ -254,8 +249,6 @@ impl Progress {
 impl Observer for Progress {
     fn total(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
-        self.bar.set_length(bytes);
-        self.bar.set_style(progress::style(true));
     }
 
     fn content(&self, bytes: u64) {
@@ -276,7 +269,8 @@ impl Observer for Progress {
         let snapshot = entry
             .snapshot
             .as_ref()
-            .map(|snapshot| format!("{} {}: ", snapshot.source(), snapshot.start_time()));
+            .map(|snapshot| (snapshot.source(), time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z")))
+            .map(|(source, time)| format!("{source} {time}: "));
         let path = if entry.path.is_empty() { "." } else { &entry.path };
         self.problem(&format!("{}{path}: {}", snapshot.unwrap_or_default(), entry.reason));
     }

@@ -40,7 +40,8 @@ pub(super) fn fill(
 fn is_given(connection: &Connection, global: &Global, environment: &Environment) -> bool {
     let is_set = |name| environment.var_os(name).is_some();
     let is_rest = matches!(&connection.storage, Storage::Server(place) if place.is_rest());
-    global.password_file.is_some() || is_set("KOPIA_PASSWORD") || is_rest && is_set("KOPIA_SERVER_PASSWORD")
+    let is_option = global.password_file.is_some() || global.password_command.is_some();
+    is_option || is_set("KOPIA_PASSWORD") || is_rest && is_set("KOPIA_SERVER_PASSWORD")
 }
 
 #[cfg(feature = "key-ring")]

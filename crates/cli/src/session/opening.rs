@@ -33,12 +33,12 @@ pub(crate) fn repository(
     global: &Global,
 ) -> Result<Repository, Failure> {
     let connection = &choice.connection;
-    let source = password::source(global.password_file.as_deref(), choice.password.as_ref());
+    let source = password::source(global.password(), choice.password.as_ref());
     if let Storage::Server(place) = &connection.storage {
         let password = match environment.var("KOPIA_SERVER_PASSWORD").filter(|_| place.is_rest()) {
             // As the server itself is told it; nobody is asked for what is there.
             Some(password) if matches!(source, None | Some(PasswordSource::Prompt)) => password.into(),
-            _ => password::read(source.as_ref(), connection.password.as_ref())?,
+            _ => password::read(source.as_ref(), global.password(), connection.password.as_ref())?,
         };
         return server(connection, (&password, source.as_ref()), environment, global);
     }
@@ -69,14 +69,16 @@ pub(crate) fn repository(
     }
     let archive = Archive::of(global);
     let mut tries = 1;
-    if source == Some(PasswordSource::Prompt) {
+    if password::is_asked_for(source.as_ref()) {
         // Nobody is asked for the password of what is not there.
         let read = archive.warm_to_open(&*store, || FormatBlob::read(&*store))?;
         read.map_err(|error| unopened(error, Some(&*store), None))?;
+    }
+    if source == Some(PasswordSource::Prompt) {
         tries = TRIES;
     }
     loop {
-        let password = password::read(source.as_ref(), connection.password.as_ref())?;
+        let password = password::read(source.as_ref(), global.password(), connection.password.as_ref())?;
         let open = || {
             let with =
                 |password: &Password| Repository::open_with(store.clone(), password, &global.open_options());

@@ -8,6 +8,9 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 pub(crate) use kopia_rs::diagnosis::text::{count, escape, size, thousands};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use crate::terminal::colour;
 
 /// Standard output, buffered.
 pub(crate) type Out = BufWriter<StdoutLock<'static>>;
@@ -23,7 +26,7 @@ static LINES: Mutex<()> = Mutex::new(());
 /// Writes a line to standard error, in one piece. Nothing can be done if that fails, and `eprintln!` would
 /// panic.
 pub(crate) fn log_line(text: impl fmt::Display) {
-    let text = format!("{text}\n");
+    let text = colour::label(format!("{text}\n"));
     let _lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = io::stderr().write_all(text.as_bytes());
 }
@@ -35,7 +38,7 @@ pub(crate) fn log_problem(path: &str, why: impl fmt::Display) {
 
 /// Writes the last lines of the process: other threads that have something to say wait until it ends.
 pub(crate) fn log_last(text: impl fmt::Display) {
-    let text = format!("{text}\n");
+    let text = colour::label(format!("{text}\n"));
     std::mem::forget(LINES.lock().unwrap_or_else(PoisonError::into_inner));
     let _ = io::stderr().write_all(text.as_bytes());
 }
@@ -126,7 +129,12 @@ pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
     if *IS_TERMINAL { escape(text) } else { Cow::Borrowed(text) }
 }
 
-/// Returns how many characters fit into a line of standard output, if it is a terminal.
+/// Returns how many columns of a terminal a text takes: two for each wide character, none for what combines.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// Returns how many columns a line of standard output has, if it is a terminal.
 pub(crate) fn width() -> Option<usize> {
     let stdout = io::stdout();
     if !stdout.is_terminal() {

@@ -1,13 +1,16 @@
-//! Reads the password from a file, the environment or the terminal. Every buffer that held it is wiped, and
-//! none grows, as what it grew out of would not be.
+//! Reads the password from a file, a command, the environment or the terminal. Every buffer that held it is
+//! wiped, and none grows, as what it grew out of would not be.
 //!
 //! One copy is out of reach: the environment of a process can be seen by its user, and by root, for as long
 //! as it runs.
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use kopia_rs::diagnosis::password::PasswordSource;
@@ -33,12 +36,23 @@ pub(crate) enum NoPassword {
     Unreadable(String),
 }
 
-/// Returns where the password comes from, if one is given or can be asked for: a file goes before the
-/// environment, and that before what the connection has. An empty variable, by which kopia means none, goes
+/// What the options say of where the password is; one of them at most.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Given<'a> {
+    pub(crate) file: Option<&'a Path>,
+    /// What prints it, as the shell reads it.
+    pub(crate) command: Option<&'a OsStr>,
+}
+
+/// Returns where the password comes from, if one is given or can be asked for: a file or a command goes before
+/// the environment, and that before what the connection has. An empty variable, by which kopia means none, goes
 /// before the question alone.
-pub(crate) fn source(file: Option<&Path>, stored: Option<&PasswordSource>) -> Option<PasswordSource> {
-    if let Some(path) = file {
+pub(crate) fn source(given: Given<'_>, stored: Option<&PasswordSource>) -> Option<PasswordSource> {
+    if let Some(path) = given.file {
         return Some(PasswordSource::File(path.into()));
+    }
+    if given.command.is_some() {
+        return Some(PasswordSource::Command);
     }
     let variable = std::env::var_os("KOPIA_PASSWORD");
     if variable.as_ref().is_some_and(|password| !password.is_empty() || stored.is_none()) {
@@ -50,12 +64,19 @@ pub(crate) fn source(file: Option<&Path>, stored: Option<&PasswordSource>) -> Op
 /// How the terminal was before it stopped showing what is typed.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
+/// Returns whether a person may have to do something for it, who is not to be asked for nothing.
+pub(crate) fn is_asked_for(source: Option<&PasswordSource>) -> bool {
+    matches!(source, Some(PasswordSource::Prompt | PasswordSource::Command))
+}
+
 /// Reads the password from where it comes, which [`source`] found out; `stored` is that of the connection.
 pub(crate) fn read(
     source: Option<&PasswordSource>,
+    given: Given<'_>,
     stored: Option<&Password>,
 ) -> Result<Password, NoPassword> {
     match source.ok_or(NoPassword::NotGiven)? {
+        PasswordSource::Command => from_command(given.command.ok_or(NoPassword::NotGiven)?),
         PasswordSource::File(path) => from_file(path),
         PasswordSource::Environment => {
             Ok(Password::new(std::env::var_os("KOPIA_PASSWORD").unwrap_or_default().into_vec()))
@@ -112,26 +133,52 @@ fn from_file(path: &Path) -> Result<Password, NoPassword> {
     let failure = |error: io::Error| {
         NoPassword::Unreadable(format!("the password file {} cannot be read: {error}", path.display()))
     };
-    let mut file = File::open(path).map_err(failure)?;
+    let file = File::open(path).map_err(failure)?;
+    without_last_break(file).map_err(failure)?.ok_or_else(|| {
+        let path = path.display();
+        NoPassword::Unreadable(format!("the password file {path} has more than {LONGEST} bytes"))
+    })
+}
+
+/// Takes what a command prints. It may ask for something on the terminal itself, and is not shown in errors:
+/// there are people who write passwords into commands.
+fn from_command(command: &OsStr) -> Result<Password, NoPassword> {
+    let failure = |error: &dyn fmt::Display| {
+        NoPassword::Unreadable(format!("the password command cannot be run: {error}"))
+    };
+    let mut shell = Command::new("/bin/sh");
+    let mut child =
+        shell.arg("-c").arg(command).stdout(Stdio::piped()).spawn().map_err(|error| failure(&error))?;
+    let printed = child.stdout.take().map_or(Ok(None), without_last_break);
+    // What still prints now finds nobody who reads.
+    let status = child.wait().map_err(|error| failure(&error))?;
+    let password = printed.map_err(|error| failure(&error))?.ok_or_else(|| {
+        NoPassword::Unreadable(format!("the password command prints more than {LONGEST} bytes"))
+    })?;
+    if !status.success() {
+        return Err(NoPassword::Unreadable(format!("the password command failed: {status}")));
+    }
+    Ok(password)
+}
+
+/// Reads to the end, without one line break there; nothing is returned if it is too long for a password.
+fn without_last_break(mut from: impl Read) -> io::Result<Option<Password>> {
     let mut bytes = Zeroizing::new(vec![0; LONGEST + 1]);
     let mut length = 0;
     loop {
-        match file.read(&mut bytes[length..]) {
+        match from.read(&mut bytes[length..]) {
             Ok(0) => break,
             Ok(count) => length += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failure(error)),
+            Err(error) => return Err(error),
         }
     }
     if length > LONGEST {
-        let path = path.display();
-        return Err(NoPassword::Unreadable(format!(
-            "the password file {path} has more than {LONGEST} bytes"
-        )));
+        return Ok(None);
     }
     let text = &bytes[..length];
     let end = text.strip_suffix(b"\r\n").or_else(|| text.strip_suffix(b"\n")).unwrap_or(text).len();
-    Ok(taken(bytes, end))
+    Ok(Some(taken(bytes, end)))
 }
 
 /// Asks on the terminal, which standard input is. Nothing is returned where the input ends instead.

@@ -1,54 +1,29 @@
 //! Shows how a restore gets on: a bar on a terminal, a plain line every few seconds elsewhere, and problems.
 
+mod mode;
+mod pace;
+mod state;
+mod watch;
+
 use std::borrow::Cow;
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use kopia_rs::export;
 use kopia_rs::restore::{Attribute, Observer, Problem, Reason, Salvaged};
 use kopia_rs::storage::ErrorKind;
 use kopia_rs::{Defect, Entry, EntryKind};
 
-use crate::terminal::output::{escape, log_line, size, thousands};
+use crate::terminal::output::{escape, log_line, thousands};
 use crate::terminal::report::{AttributeLine, Line, Report, ReportError};
-use crate::terminal::signals::{Interrupt, take_progress_request};
+use crate::terminal::signals::Interrupt;
+pub(crate) use mode::{ProgressMode, Wanted};
+pub(crate) use state::{Count, State};
+pub(crate) use watch::{bar, watch};
 
 /// How many problems standard error is told of.
 pub(crate) const SHOWN: u64 = 100;
-/// How often a bar is drawn.
-const DRAW: Duration = Duration::from_millis(100);
-/// How often a line is written where nothing can be drawn.
-const LINE: Duration = Duration::from_secs(5);
-
-/// For whom progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProgressMode {
-    /// For nobody; problems are told all the same.
-    Quiet,
-    /// For people: a bar where it can be drawn.
-    Person,
-    /// For a log whose lines begin with their level.
-    Log,
-}
-
-impl ProgressMode {
-    /// Shows it to people, unless they want to see none.
-    pub(crate) fn unless(quiet: bool) -> Self {
-        if quiet { Self::Quiet } else { Self::Person }
-    }
-
-    fn line(self) -> &'static str {
-        if self == Self::Log { "INFO: " } else { "" }
-    }
-
-    fn problem(self) -> &'static str {
-        if self == Self::Log { "ERROR: " } else { "error: " }
-    }
-}
 
 /// Counts what is done, and shows it.
 pub(crate) struct Progress {
@@ -57,6 +32,8 @@ pub(crate) struct Progress {
     bytes: AtomicU64,
     /// Bytes of long files that were read to see that they can be had.
     checked: AtomicU64,
+    /// Bytes that were there already.
+    kept: AtomicU64,
     problems: AtomicU64,
     /// Problems whose bytes the repository could not give, and entries that were left alone as they exist.
     unreadable: AtomicU64,
@@ -70,7 +47,6 @@ pub(crate) struct Progress {
     /// What paths of problems begin with, where one of several things is restored.
     below: String,
     total: Option<Total>,
-    start: Instant,
     bar: ProgressBar,
     report: Option<Report>,
     interrupt: Arc<Interrupt>,
@@ -92,18 +68,12 @@ impl Progress {
         mode: ProgressMode,
     ) -> Self {
         let total = entry.into().and_then(Total::of);
-        let bar = ProgressBar::hidden();
-        // A bar of 0 bytes would be full from the start.
-        let bytes = total.map(|total| total.bytes).filter(|&bytes| bytes > 0);
-        if let Some(bytes) = bytes {
-            bar.set_length(bytes);
-        }
-        bar.set_style(style(bytes.is_some()));
         Self {
             mode,
             entries: AtomicU64::default(),
             bytes: AtomicU64::default(),
             checked: AtomicU64::default(),
+            kept: AtomicU64::default(),
             problems: AtomicU64::default(),
             unreadable: AtomicU64::default(),
             denied: AtomicU64::default(),
@@ -114,8 +84,7 @@ impl Progress {
             strict: false,
             below: String::new(),
             total,
-            start: Instant::now(),
-            bar,
+            bar: bar(),
             report,
             interrupt,
         }
@@ -148,13 +117,24 @@ impl Progress {
     /// Returns how much of the bytes is done, or of the entries where there are no bytes, if it is known how
     /// many there are.
     pub(crate) fn percent(&self) -> Option<u64> {
-        let (entries, bytes) = (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
-        Some(self.total?.percent(entries, bytes))
+        self.state().percent()
     }
 
     /// Does the work and shows how it gets on.
     pub(crate) fn watch<R>(&self, work: impl FnOnce() -> R) -> R {
-        watch(self.mode, &self.bar, || self.draw(), || self.line(), work)
+        watch(self.mode, &self.bar, || self.state(), work)
+    }
+
+    fn state(&self) -> State {
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let count = |done, total| Count { done, total };
+        State {
+            bytes: count(load(&self.bytes), self.total.map(|total| total.bytes)),
+            entries: Some(count(load(&self.entries), self.total.map(|total| total.entries))),
+            kept: load(&self.kept),
+            checked: load(&self.checked),
+            problems: load(&self.problems),
+        }
     }
 
     /// Writes how many problems were not shown, and closes the report.
@@ -165,83 +145,6 @@ impl Progress {
         }
         self.report.map_or(Ok(()), Report::finish)
     }
-
-    fn draw(&self) {
-        self.bar.set_position(self.bytes.load(Ordering::Relaxed));
-        let entries = thousands(self.entries.load(Ordering::Relaxed));
-        let checked = self.checked_so_far();
-        self.bar.set_message(match self.total {
-            Some(total) => format!("{entries} of {} entries{checked}", thousands(total.entries)),
-            None => format!("{entries} entries{checked}"),
-        });
-    }
-
-    /// What was read of long files before they are written: nothing else shows that something happens.
-    fn checked_so_far(&self) -> String {
-        match self.checked.load(Ordering::Relaxed) {
-            0 => String::new(),
-            bytes => format!(", {} checked", size(bytes)),
-        }
-    }
-
-    /// The state as one line.
-    fn line(&self) -> String {
-        let (entries, bytes) = (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
-        let seconds = self.start.elapsed().as_secs_f64();
-        let rate = size((bytes as f64 / seconds.max(0.001)) as u64);
-        let (entries, done) = (thousands(entries), format!("{}{}", size(bytes), self.checked_so_far()));
-        match self.total {
-            Some(total) => {
-                let percent = self.percent().unwrap_or_default();
-                let (all, whole) = (thousands(total.entries), size(total.bytes));
-                format!("{entries} of {all} entries, {done} of {whole} ({percent} %), {rate}/s")
-            }
-            None => format!("{entries} entries, {done}, {rate}/s"),
-        }
-    }
-}
-
-/// Does the work; draws the bar on a terminal that can move its cursor, or says a line every few seconds
-/// elsewhere.
-pub(crate) fn watch<R>(
-    mode: ProgressMode,
-    bar: &ProgressBar,
-    draw: impl Fn() + Send,
-    line: impl Fn() -> String + Send,
-    work: impl FnOnce() -> R,
-) -> R {
-    let terminal = mode == ProgressMode::Person && io::stderr().is_terminal() && can_draw();
-    if terminal {
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-    }
-    let (done, end) = mpsc::channel::<()>();
-    std::thread::scope(|scope| {
-        let show = move || {
-            let mut last = Instant::now();
-            while end.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
-                let wanted = take_progress_request();
-                let due = mode != ProgressMode::Quiet && !terminal && last.elapsed() >= LINE;
-                if wanted || due {
-                    last = Instant::now();
-                    bar.suspend(|| log_line(format_args!("{}{}", mode.line(), line())));
-                }
-                if terminal {
-                    draw();
-                }
-            }
-        };
-        // Where no thread is to be had, the work goes on without.
-        let _ = std::thread::Builder::new().name("progress".into()).spawn_scoped(scope, show);
-        let result = work();
-        drop(done);
-        bar.finish_and_clear();
-        result
-    })
-}
-
-/// Returns whether the terminal can move its cursor, as far as its name says.
-fn can_draw() -> bool {
-    std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }
 
 /// How many problems of some kinds there were.
@@ -291,12 +194,14 @@ impl Observer for Progress {
         self.bytes.fetch_add(count, Ordering::Relaxed);
     }
 
+    fn kept(&self, count: u64) {
+        self.kept.fetch_add(count, Ordering::Relaxed);
+    }
+
     fn resumed(&self) {
-        if self.mode == ProgressMode::Person {
+        if self.mode.has_notes() {
             self.bar.suspend(|| {
-                log_line(
-                    "note: going on from an interrupted restore: what it wrote is checked by hash and kept",
-                );
+                log_line("note: going on from an interrupted run: what it wrote is checked by hash and kept");
             });
         }
     }
@@ -365,12 +270,6 @@ pub(crate) fn of_export(problem: &export::Problem) -> Problem {
 }
 
 impl Total {
-    fn percent(self, entries: u64, bytes: u64) -> u64 {
-        // Empty files, directories and links have no bytes, and are work all the same.
-        let (done, total) = if self.bytes == 0 { (entries, self.entries) } else { (bytes, self.bytes) };
-        done.saturating_mul(100).checked_div(total).unwrap_or(100).min(100)
-    }
-
     fn of(entry: &Entry) -> Option<Self> {
         if entry.kind() != EntryKind::Directory {
             return Some(Self { entries: 1, bytes: entry.size() });
@@ -379,27 +278,5 @@ impl Total {
         let number = |number| u64::try_from(number).unwrap_or_default();
         let entries = number(summary.files) + number(summary.symlinks) + number(summary.dirs);
         Some(Self { entries, bytes: number(summary.size) })
-    }
-}
-
-pub(crate) fn style(total: bool) -> ProgressStyle {
-    let template = if total {
-        "{percent:>3} % {bar:16}  {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec:>11}  \
-         {eta:>3} left  {msg}"
-    } else {
-        "{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}"
-    };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_no_bytes_is_not_done_from_the_start() {
-        let percent = |entries, bytes, done| Total { entries, bytes }.percent(done, bytes / 4);
-        assert_eq!([percent(20, 0, 0), percent(20, 0, 5), percent(20, 0, 21)], [0, 25, 100]);
-        assert_eq!([percent(20, 400, 20), percent(0, 0, 0)], [25, 100]);
     }
 }

@@ -94,7 +94,7 @@ fn a_repository_one_level_off_is_named_in_one_sentence() {
         (&volume.join("kopia"), "beside", "does not exist, but one lies elsewhere"),
     ] {
         let sentence = format!(
-            "{} {begins}, at {}: set KOPIA_REPOSITORY=filesystem://{}",
+            "{} {begins}, at {}: give --repository {}",
             given.display(),
             repository.display(),
             repository.display()
@@ -106,8 +106,11 @@ fn a_repository_one_level_off_is_named_in_one_sentence() {
         let found = &ran.json()["findings"][0];
         assert_eq!((&found["kind"], &found["found"][0]["relation"]), (&json!("elsewhere"), &json!(relation)));
         // What it says is right.
-        let (_, url) = sentence.split_once("KOPIA_REPOSITORY=").unwrap();
-        KopiaRs::new("status").env("KOPIA_REPOSITORY", url).env("KOPIA_PASSWORD", "golden").run().exits(0);
+        let (_, path) = sentence.split_once("--repository ").unwrap();
+        KopiaRs::new("status --repository").arg(path).env("KOPIA_PASSWORD", "golden").run().exits(0);
+        let in_pod = KopiaRs::new("status").repository(given).env("KUBERNETES_SERVICE_HOST", "10.96.0.1");
+        let in_pod = in_pod.env("KOPIA_PASSWORD", "golden").run();
+        in_pod.exits(1).says(&[&format!("set KOPIA_REPOSITORY=filesystem://{}", repository.display())]);
     }
     // Without a password that is said as well.
     doctor(&volume, "").without_password().run().exits(1).says(&["one lies below it"]);
@@ -115,7 +118,7 @@ fn a_repository_one_level_off_is_named_in_one_sentence() {
     let ran = doctor(&volume, "")
         .run()
         .exits(1)
-        .says(&["but 2 lie near it", "set KOPIA_REPOSITORY to the right one"]);
+        .says(&["but 2 lie near it", "give the right one, such as --repository"]);
     assert!(ran.stderr.contains(&format!(
         "{}, {}",
         repository.display(),
@@ -150,8 +153,8 @@ fn what_is_there_instead_is_named() {
     // A copy of a bucket is a repository as it is.
     let bucket = folder.join("bucket");
     copy_all(&faults::repository("copy-of-bucket"), &bucket).unwrap();
-    let url = format!("set KOPIA_REPOSITORY=filesystem://{}", bucket.display());
-    doctor(&folder, "").run().exits(1).says(&["but one lies below it", &url]);
+    let option = format!("give --repository {}", bucket.display());
+    doctor(&folder, "").run().exits(1).says(&["but one lies below it", &option]);
     doctor(&bucket, "").env("KOPIA_PASSWORD", faults::PASSWORD).run().exits(0);
     // kopia's cache, which has that file as well, is none.
     let cache = folder.join("cache");

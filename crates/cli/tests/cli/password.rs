@@ -184,3 +184,34 @@ fn white_space_around_a_variable_is_no_matter() {
     status("spaced").exits(1);
     status(" spaced").exits(1).says(&["the password does not open"]);
 }
+
+#[test]
+fn a_command_may_print_it() {
+    let with = |command: &str| {
+        KopiaRs::golden("sources", "status").without_password().arg("--password-command").arg(command)
+    };
+    for command in ["echo golden", "printf golden", "printf 'golden\\r\\n'", "x=gold; echo \"$x\"en"] {
+        with(command).run().exits(0);
+        with(command).env("KOPIA_PASSWORD", "wrong").run().exits(0);
+    }
+    with("echo wrong").run().exits(1).says(&["the password does not open", "what the command printed"]);
+    with("true").run().exits(1).says(&["the password command printed nothing"]);
+    // The command is not shown: there are people who write passwords into it.
+    let failed = with("echo golden; exit 3 # hidden")
+        .run()
+        .exits(1)
+        .says(&["the password command failed: exit status: 3"]);
+    assert!(!failed.stderr.contains("hidden"), "{}", failed.stderr);
+    with("cat /dev/zero").run().exits(1).says(&["more than 65536 bytes"]);
+    with("echo golden").arg("--password-file").arg("/dev/null").run().exits(2);
+    let doctor = KopiaRs::golden("sources", "doctor").without_password();
+    doctor.arg("--password-command").arg("echo golden").run().exits(0);
+    // It may ask somebody something, so it does not run for what is not there.
+    let place = Place::new();
+    let ran = place.path("ran");
+    for command in ["status", "doctor"] {
+        let nothing = KopiaRs::new(command).repository(&place.path("")).arg("--password-command");
+        nothing.arg(format!("touch {}", ran.display())).run().exits(1);
+        assert!(!ran.exists(), "{command}");
+    }
+}

@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Child;
+use std::thread::JoinHandle;
 
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 const QUESTION: &str = "Password of the repository: ";
 
@@ -83,6 +84,27 @@ impl Terminal {
     /// Types a line.
     pub(crate) fn type_line(&mut self, line: &str) {
         self.outside.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
+    }
+
+    /// Gives it so many columns.
+    pub(crate) fn resize(&self, columns: u16) {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.inside, size).expect("it is a terminal");
+    }
+
+    /// Reads all that is shown until those have ended who have it open; they must have been started already.
+    pub(crate) fn watch(self) -> JoinHandle<String> {
+        let Self { mut outside, inside } = self;
+        drop(inside);
+        std::thread::spawn(move || {
+            let mut shown = Vec::new();
+            let mut buffer = [0; 4096];
+            // The end of a terminal is an error (EIO).
+            while let Ok(count @ 1..) = outside.read(&mut buffer) {
+                shown.extend_from_slice(&buffer[..count]);
+            }
+            String::from_utf8(shown).expect("it is UTF-8")
+        })
     }
 
     /// Types Ctrl-D.

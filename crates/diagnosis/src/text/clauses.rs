@@ -38,9 +38,12 @@ pub(super) fn elsewhere(given: &Path, missing: bool, found: &[Neighbour], more: 
     }
 }
 
-pub(super) fn set_repository(first: &Neighbour, number: usize) -> String {
+pub(super) fn set_repository(first: &Neighbour, number: usize, audience: Audience) -> String {
     let which = if number > 1 { "the right one, such as " } else { "" };
     match first.path.to_str() {
+        Some(_) if audience == Audience::Terminal => {
+            format!("give {which}--repository {}", first.path.display())
+        }
         Some(path) if number == 1 => format!("set KOPIA_REPOSITORY=filesystem://{path}"),
         Some(path) => format!("set KOPIA_REPOSITORY to {which}filesystem://{path}"),
         // A URL is text.
@@ -171,6 +174,7 @@ pub(super) fn right_password(
 ) -> String {
     let from = match source {
         Some(PasswordSource::File(path) | PasswordSource::Stored(path)) => path.display().to_string(),
+        Some(PasswordSource::Command) => "what the password command prints".into(),
         Some(PasswordSource::KeyRing) => "the key ring".into(),
         Some(PasswordSource::Connection) => "the token or URL".into(),
         Some(PasswordSource::Prompt) => "what is typed".into(),
@@ -180,6 +184,9 @@ pub(super) fn right_password(
         return match source {
             Some(PasswordSource::File(_)) => {
                 format!("put the password that the backups are made with into {from}")
+            }
+            Some(PasswordSource::Command) => {
+                "give a command with --password-command that prints the password that the backups are made with".into()
             }
             Some(PasswordSource::Prompt) => "type the password that the backups are made with".into(),
             Some(PasswordSource::KeyRing) => {

@@ -128,7 +128,7 @@ impl Finding {
     pub fn change(&self, audience: Audience) -> String {
         let change = match self {
             Self::Elsewhere { found, .. } => {
-                found.first().map(|first| set_repository(first, found.len())).unwrap_or_default()
+                found.first().map(|first| set_repository(first, found.len(), audience)).unwrap_or_default()
             }
             Self::Missing { in_volume: Some(false), .. } => audience
                 .choose(

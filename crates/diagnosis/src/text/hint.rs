@@ -237,6 +237,7 @@ fn before_resume(first: BeforeResume) -> String {
 fn empty_password(source: &PasswordSource) -> String {
     match source {
         PasswordSource::File(path) => format!("the password file {} is empty", path.display()),
+        PasswordSource::Command => "the password command printed nothing".into(),
         PasswordSource::Environment => {
             "KOPIA_PASSWORD is empty, which is a password, too; without it the password is asked for".into()
         }
@@ -255,6 +256,9 @@ fn password_as_is(source: &PasswordSource) -> String {
             "one line break at the end of {} was cut; blanks and further line breaks belong to the password",
             path.display()
         ),
+        PasswordSource::Command => "one line break at the end of what the command printed was cut; blanks and further \
+                                    line breaks belong to the password"
+            .into(),
         PasswordSource::Stored(path) => {
             format!("kopia stored it in {}, and the password may have been changed since", path.display())
         }

@@ -9,6 +9,7 @@ use kopia_rs::select::Selection;
 use serde::Serialize;
 
 use crate::terminal::output::{self, count, for_terminal, size, thousands};
+use crate::terminal::time;
 use crate::wording::advice::{change, hint};
 
 /// How many identities are listed.
@@ -186,7 +187,9 @@ impl Report {
             row("", &format!("… of {} more sources", thousands((self.identities.len() - LISTED) as u64)))?;
         }
         if let Some(found) = self.found.as_ref().map(|selection| found(selection, self.needs())) {
-            let named = [found.source, found.snapshot, found.start_time].into_iter().flatten();
+            let snapshot = self.found.as_ref().and_then(|found| found.snapshot.as_ref());
+            let time = snapshot.map(|one| time::local(one.start_time(), "%Y-%m-%d %H:%M:%S %Z"));
+            let named = [found.source, found.snapshot, time].into_iter().flatten();
             let named: Vec<_> = named.chain(Some(found.path).filter(|path| !path.is_empty())).collect();
             row("found", &named.join(" "))?;
             if let (Some(bytes), Some(files)) = (found.bytes, found.files) {

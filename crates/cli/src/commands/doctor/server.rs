@@ -25,12 +25,13 @@ pub(super) fn examine(
     if args.save_format_blob.is_some() {
         return Err(storage::Error::NoBlobs { place: connection.location() }.into());
     }
-    let source = password::source(global.password_file.as_deref(), choice.password.as_ref());
+    let source = password::source(global.password(), choice.password.as_ref());
     let is_rest = matches!(&connection.storage, Storage::Server(place) if place.is_rest());
     let password = match environment.var("KOPIA_SERVER_PASSWORD").filter(|_| is_rest) {
         Some(password) if matches!(source, None | Some(PasswordSource::Prompt)) => Some(password.into()),
         _ => {
-            let read = |source| password::read(Some(source), connection.password.as_ref());
+            let stored = connection.password.as_ref();
+            let read = |source| password::read(Some(source), global.password(), stored);
             source.as_ref().map(read).transpose()?
         }
     };

@@ -118,6 +118,12 @@ pub(super) fn text(outcome: &Outcome, args: &args::Restore, seconds: f64) -> io:
         left_out.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         return out.flush();
     }
+    let reused = output::size(*bytes_reused);
+    if *resumed && *bytes_reused == 0 {
+        writeln!(out, "finished files from the last run kept, checked by hash")?;
+    } else if *resumed {
+        writeln!(out, "{reused} from the last run kept, checked by hash")?;
+    }
     write!(out, "restored {} to {}", restored(outcome), for_terminal(&target))?;
     if *kept > 0 {
         write!(out, ", kept {} that {} right", thousands(*kept), if *kept == 1 { "was" } else { "were" })?;
@@ -133,15 +139,7 @@ pub(super) fn text(outcome: &Outcome, args: &args::Restore, seconds: f64) -> io:
         let kept = for_terminal(&kept);
         writeln!(out, "`kopia-rs undo {kept}` puts back what was there; with --forget it deletes that")?;
     }
-    let reused = output::size(*bytes_reused);
-    if *resumed && *bytes_reused == 0 {
-        writeln!(out, "went on from an interrupted restore: its finished files were kept")?;
-    } else if *resumed {
-        writeln!(
-            out,
-            "went on from an interrupted restore: {reused} of it were right and were not written again"
-        )?;
-    } else if *bytes_reused > 0 {
+    if *bytes_reused > 0 && !resumed {
         writeln!(out, "of these files, {reused} were in the target already")?;
     }
     out.flush()

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::commands::entries::letter;
 use crate::error::{Exit, Failure};
+use crate::terminal::colour::Colour;
 use crate::terminal::output::{self, Broken, Out, count, for_terminal, size};
 
 /// One side of a difference.
@@ -158,10 +159,10 @@ impl Report {
     }
 
     fn write(&mut self, row: &Row<'_>) -> io::Result<()> {
-        let (sign, word) = match (&row.old, &row.new) {
-            (None, _) => ('+', "added"),
-            (_, None) => ('-', "removed"),
-            _ => ('~', "changed"),
+        let (sign, word, colour) = match (&row.old, &row.new) {
+            (None, _) => ('+', "added", Colour::Green),
+            (_, None) => ('-', "removed", Colour::Red),
+            _ => ('~', "changed", Colour::Yellow),
         };
         if self.json {
             let changed = row.changes.words().collect();
@@ -174,7 +175,8 @@ impl Report {
         let slash = if side.is_some_and(Side::is_folder) && !row.path.is_empty() { "/" } else { "" };
         let path = if row.path.is_empty() { "." } else { row.path };
         let details = details(row);
-        writeln!(self.out, "{sign} {}{slash}{details}", for_terminal(path))
+        let line = format!("{sign} {}{slash}", for_terminal(path));
+        writeln!(self.out, "{}{details}", colour.paint(&line))
     }
 
     pub(super) fn finish(mut self, exit: Exit) -> Result<Exit, Failure> {
