@@ -9,6 +9,7 @@ mod describe;
 #[cfg(feature = "export")]
 mod export;
 pub(crate) mod foreign;
+mod habits;
 mod ls;
 mod only;
 mod owners;
@@ -103,6 +104,7 @@ impl Args {
     /// # Errors
     /// What is wrong with it, or the help that it asks for.
     pub(crate) fn parse_line(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let arguments = &habits::spelled_out(arguments);
         Self::try_parse_from(arguments).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp => {
                 let shown = places::show(Self::command()).try_get_matches_from(arguments);

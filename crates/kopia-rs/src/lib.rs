@@ -393,6 +393,13 @@ pub mod restore {
     };
 }
 
+/// The guide, beside what stands above.
+pub mod guide {
+    /// What those who know kopia, restic or rustic type.
+    #[doc = include_str!("../guide/coming-from.md")]
+    pub mod coming_from {}
+}
+
 /// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -5,6 +5,9 @@
 //! id of an object; the beginning of a snapshot's id, at least four digits long and unique; a part of a
 //! source, if only one has it. Each may be followed by `/a/path/below`. Where a path lies below several
 //! sources, the newest snapshot that has it counts.
+//!
+//! After `latest` and ids, a `:` may stand before the path, as restic writes it: `latest:/home/anna/notes`. It is
+//! looked for below the snapshot's root first, and then as the path that it had when it was backed up.
 
 mod filter;
 mod part;
@@ -127,7 +130,7 @@ impl Repository {
 
     fn select_once(&self, query: &Query<'_>) -> Result<Selection> {
         let name = query.name.trim_end_matches('/');
-        let (head, path) = name.split_once('/').unwrap_or((name, ""));
+        let (head, path) = after_colon(name).unwrap_or_else(|| name.split_once('/').unwrap_or((name, "")));
         // Objects need no list of snapshots, so that they can be had even when it is damaged. A snapshot's id
         // is made of digits alone and would be an object's as well, so only those with a letter of their own
         // come first.
@@ -183,7 +186,8 @@ impl Repository {
     fn object(&self, query: &Query<'_>, head: &str, object: ObjectId, path: &str) -> Result<Selection> {
         query.must_not_narrow(head)?;
         self.contents().locate(&object.content())?;
-        let root = Entry::of_object(self, object, query.owner, query.now)?;
+        let (root, path) =
+            (Entry::of_object(self, object, query.owner, query.now)?, path.trim_start_matches('/'));
         Ok(Selection { snapshot: None, entry: root.at(path)?, path: path.into(), passed_over: None })
     }
 }
@@ -201,9 +205,35 @@ impl Query<'_> {
     }
 }
 
+/// Splits `latest:/path` or `ID:/path`, as restic and rustic write them; the path keeps its `/`.
+fn after_colon(name: &str) -> Option<(&str, &str)> {
+    let (head, path) = name.split_once(':')?;
+    let is_id = head.len() >= MIN_PREFIX && head.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // A host may be called like the beginning of an object's id, but hardly like all of it.
+    let is_object = head.len() >= 32 && head.parse::<ObjectId>().is_ok();
+    let is_known = is_id || is_object || Pick::named(head).is_some();
+    is_known.then_some((head, path))
+}
+
+/// Finds what lies at a path below a snapshot's root; one that begins with `/` may also be where it was when it
+/// was backed up.
 fn found(snapshot: &Snapshot, path: &str) -> Result<Selection> {
-    let entry = snapshot.root()?.at(path)?;
-    Ok(Selection { snapshot: Some(snapshot.clone()), entry, path: path.into(), passed_over: None })
+    let root = snapshot.root()?;
+    let at = |path: &str| {
+        let entry = root.at(path)?;
+        Ok(Selection { snapshot: Some(snapshot.clone()), entry, path: path.into(), passed_over: None })
+    };
+    let below_root = at(path.trim_start_matches('/'));
+    if let (true, Err(Error::NotFound { .. } | Error::WrongKind { .. })) =
+        (path.starts_with('/'), &below_root)
+    {
+        let source = snapshot.source();
+        let whole = format!("{}@{}:{path}", source.user, source.host);
+        if let Some(selection) = below(source, &whole).and_then(|rest| at(&rest).ok()) {
+            return Ok(selection);
+        }
+    }
+    below_root
 }
 
 /// Chooses among several sources that a path lies in, with the path below each, longest source first: the

@@ -1,4 +1,5 @@
-//! Words of kopia, restic and tar that this command does not have, and what to use instead.
+//! Words of kopia, restic, rustic and tar that this command does not have, and what to use instead. What it has by
+//! another name is understood (`habits`).
 
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -10,44 +11,81 @@ type Answer = (&'static [&'static str], &'static str);
 
 /// Commands, each with what to use instead.
 const COMMANDS: &[Answer] = &[
-    (
-        &["snapshot", "snap", "list", "sources"],
-        "`kopia-rs snapshots` lists snapshots; `restore`, `verify` and `ls` are commands of their own",
-    ),
+    (&["sources"], "`kopia-rs snapshots` lists snapshots, by source"),
     (&["history", "versions"], "`kopia-rs log PATH` shows all versions of a file or folder"),
     (
-        &["show", "dump", "get"],
-        "`kopia-rs cat WHAT` writes a file's bytes, `kopia-rs ls WHAT` lists a folder, `export` packs it",
+        &["get", "extract"],
+        "`kopia-rs restore WHAT TARGET` restores; `cat WHAT` writes a file's bytes, `export` packs a folder",
     ),
     (&["search", "locate", "grep"], "`kopia-rs find PATTERN` looks for names, in all snapshots or in some"),
     (&["compare"], "`kopia-rs diff WHAT OTHER` compares snapshots, or a snapshot and a folder"),
     (&["mount", "browse", "tui"], "there is none yet; `ls`, `cat` and `restore` need no mount"),
     (&["server", "web", "webdav", "ui"], "`kopia-rs serve` shows snapshots in a web browser and by WebDAV"),
     (&["tar", "zip", "archive"], "`kopia-rs export WHAT FILE.tar.zst` writes an archive"),
-    (&["check", "content"], "`kopia-rs verify` checks that everything can be read"),
+    (
+        &["content", "blob"],
+        "`kopia-rs verify` checks that all of them can be read; `packs WHAT` lists what a restore reads",
+    ),
+    (
+        &["index", "manifest", "object", "session", "logs"],
+        "`kopia-rs status` and `doctor` show what the repository is; `kopia` shows its inner parts",
+    ),
+    (
+        &["estimate"],
+        "`kopia-rs du WHAT` and `stats` show sizes; `restore --dry-run` what a restore would write",
+    ),
+    (&["cache"], "nothing is cached unless --cache DIR says where; `rm -r DIR` empties it"),
     (&["info", "usage"], "`kopia-rs status` shows what the repository holds, `stats` what snapshots take"),
     (
-        &["repository", "repo", "connect", "init"],
+        &["connect", "disconnect", "reconnect"],
         "nothing has to be connected: give --repository WHERE, or nothing at all where kopia is connected",
     ),
     (&["completion", "autocomplete"], "`kopia-rs completions` prints what a shell needs"),
     (&["manual", "docs"], "`kopia-rs man` writes manual pages, --help shows what a command takes"),
     (
-        &[
-            "backup",
-            "create",
-            "policy",
-            "maintenance",
-            "gc",
-            "delete",
-            "forget",
-            "prune",
-            "repair",
-            "copy",
-            "sync",
-        ],
-        "kopia-rs only reads repositories; kopia changes them",
+        &["backup", "create", "tag", "pin"],
+        "kopia-rs never writes to a repository: use `kopia snapshot create PATH`, or `kopia snapshot pin ID`",
     ),
+    (
+        &["forget", "delete", "expire"],
+        "kopia-rs never writes to a repository: use `kopia snapshot expire`, or `kopia snapshot delete ID`",
+    ),
+    (
+        &["prune", "gc", "maintenance"],
+        "kopia-rs never writes to a repository: use `kopia maintenance run --full`",
+    ),
+    (&["init"], "kopia-rs never writes to a repository: use `kopia repository create`"),
+    (&["policy"], "kopia-rs never writes to a repository: use `kopia policy set`, or `kopia policy show`"),
+    (
+        &["repair", "recover", "rebuild-index"],
+        "kopia-rs never writes to a repository: `doctor` finds what is wrong, --degraded reads what is left; use \
+         `kopia index recover` or `kopia snapshot fix`",
+    ),
+    (
+        &["copy", "sync", "sync-to", "merge", "copy-history", "move-history"],
+        "kopia-rs never writes to a repository: use `kopia repository sync-to` or `kopia snapshot copy-history`",
+    ),
+    (
+        &[
+            "fix",
+            "rewrite",
+            "migrate",
+            "key",
+            "passwd",
+            "change-password",
+            "set-parameters",
+            "set-client",
+            "config",
+        ],
+        "kopia-rs never writes to a repository: use `kopia snapshot fix`, `kopia repository change-password` or \
+         `kopia repository set-parameters`",
+    ),
+    (&["unlock"], "kopia has no locks that a reader would wait for: nothing has to be unlocked"),
+    (
+        &["user", "users", "acl", "notification", "throttle", "benchmark"],
+        "that is a matter of kopia's own: use `kopia` for it",
+    ),
+    (&["self-update", "generate", "options", "features"], "--help describes what there is"),
 ];
 
 /// Commands that this build was made without.
@@ -68,8 +106,9 @@ const LEFT_OUT: &[Answer] = &[
 /// Options, each with what to use instead.
 const OPTIONS: &[Answer] = &[
     (
-        &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e"],
-        "restore, export, verify, packs and ls take --include and --exclude, written out",
+        &["--include", "--exclude", "--iinclude", "--iexclude", "-i", "-e", "--glob", "--iglob"],
+        "restore, export, verify, packs and ls take --include and --exclude, written out; of find, the pattern is \
+         the first argument",
     ),
     (
         &["--password", "-p"],
@@ -100,8 +139,8 @@ const OPTIONS: &[Answer] = &[
         "leave it out: to a reader it means nothing",
     ),
     (
-        &["--host", "--path", "--tag", "--user", "-H", "--all", "-a"],
-        "name a source, user@host:/path, or as the repository a place: --repository sftp://user@host/path",
+        &["--host", "--tag", "--user", "-H", "--all", "-a", "--source-path"],
+        "name a source, user@host:/path; what chooses among several takes --host, --user, --source-path and --tag",
     ),
     (&["--tags"], "that is --tag KEY=VALUE"),
     (&["--ownership-by-name"], "that is --owners-by-name"),
@@ -114,7 +153,57 @@ const OPTIONS: &[Answer] = &[
         "that is --owner-map and --group-map, or --as-uid and --as-gid",
     ),
     (&["--update"], "that is --newer"),
-    (&["--target", "-t"], "the target is the last argument: restore WHAT TARGET"),
+    (&["--target", "-t"], "the target is the last argument: restore WHAT TARGET, export WHAT FILE"),
+    (
+        &["--mode"],
+        "`kopia-rs export WHAT FILE` writes a tar or zip; `kopia-rs stats` counts all that restic's modes do",
+    ),
+    (&["--shallow", "--shallow-minsize"], "there are no placeholders: --include and --exclude take a part"),
+    (
+        &["--consistent-attributes"],
+        "leave it out: every attribute that could not be set is counted; --strict-attributes fails",
+    ),
+    (&["--verify"], "leave it out: --existing verify is the default, and a second run checks all of TARGET"),
+    (
+        &["--max-errors", "--file-parallelism", "--file-queue-length", "--directory-id", "--file-id"],
+        "leave it out: verify reads everything on all cores, and names every error; an object's id is a WHAT",
+    ),
+    (
+        &["--delta", "-d", "--storage-stats", "--retention", "--mtime", "--owner"],
+        "leave it out: `kopia-rs log PATH` shows how it grew, `stats` what it takes, --json all that kopia wrote down",
+    ),
+    (
+        &["--group-by", "-g", "--compact", "-c", "--long"],
+        "leave it out: snapshots are listed by source, a line each",
+    ),
+    (
+        &["--reconnect-token", "--reconnect-token-with-password"],
+        "`kopia repository status` shows tokens; --token takes one",
+    ),
+    (&["--ncdu"], "`kopia-rs du WHAT --ncdu` writes what ncdu reads"),
+    (&["--read-data-subset"], "say --percent 10, or --shard 0/5 for the first of five parts"),
+    (
+        &["--blob", "--tree", "--pack", "--show-pack-id"],
+        "`kopia-rs packs WHAT` lists packs; `verify` names what damage costs",
+    ),
+    (
+        &["--no-content", "--diff-command"],
+        "`kopia-rs diff --text` shows lines, by the program that KOPIA_DIFF names",
+    ),
+    (&["--exclude-xattr", "--include-xattr"], "leave it out: kopia does not back up extended attributes"),
+    (
+        &["--iinclude-file", "--iexclude-file"],
+        "write the patterns to --iinclude and --iexclude, or take --include-from",
+    ),
+    (&["--overwrite"], "that is --existing overwrite, verify, skip or error, or --newer"),
+    (
+        &["--verbose", "-v", "--log-level", "--log-file", "--log-dir"],
+        "leave it out: what matters is said; -q is the opposite",
+    ),
+    (
+        &["--show-misses", "--numeric-uid-gid", "--reverse", "-R"],
+        "leave it out: `find` shows every version once, newest first",
+    ),
 ];
 
 /// Shows an error of the command line, with what to use instead of a word that other programs have, and
@@ -128,7 +217,7 @@ pub(crate) fn exit(error: Error) -> ! {
     std::process::exit(error.exit_code());
 }
 
-fn hint(error: &Error) -> Option<&'static str> {
+pub(super) fn hint(error: &Error) -> Option<&'static str> {
     let (kind, words): (_, &[&[Answer]]) = match error.kind() {
         ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, &[LEFT_OUT, COMMANDS]),
         ErrorKind::UnknownArgument => (ContextKind::InvalidArg, &[OPTIONS]),
@@ -140,29 +229,28 @@ fn hint(error: &Error) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
 
     fn hint_of(arguments: &str) -> Option<&'static str> {
         let arguments = std::iter::once("kopia-rs").chain(arguments.split_whitespace());
-        hint(&crate::args::Args::try_parse_from(arguments).unwrap_err())
+        let arguments: Vec<_> = arguments.map(Into::into).collect();
+        hint(&crate::args::Args::parse_line(&arguments).unwrap_err())
     }
 
     #[test]
     fn words_of_other_programs_have_an_answer() {
         for (arguments, answer) in [
-            ("snapshot list", "kopia-rs snapshots"),
+            ("snapshot create /etc", "kopia snapshot create"),
+            ("repository connect s3", "nothing has to be connected"),
+            ("prune", "kopia-rs never writes to a repository: use `kopia maintenance"),
             ("search x", "kopia-rs find"),
             ("compare a b", "kopia-rs diff"),
             ("mount latest", "no mount"),
-            ("show x", "kopia-rs cat"),
-            ("dump x", "kopia-rs cat"),
             ("tar x", "kopia-rs export"),
             ("server start", "kopia-rs serve"),
             #[cfg(not(feature = "serve"))]
             ("serve", "the feature `serve`"),
-            ("restore a b -e c", "written out"),
+            ("status -e c", "written out"),
             ("status --password x", "never an argument"),
             ("status --use-keyring", "the key ring is asked"),
             ("status --bucket x", "s3://bucket/prefix"),
