@@ -11,6 +11,8 @@ mod export;
 pub(crate) mod foreign;
 mod habits;
 mod ls;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+mod mount;
 mod only;
 mod owners;
 mod patterns;
@@ -42,6 +44,8 @@ pub(crate) use describe::{Describe, Man, Shell};
 #[cfg(feature = "export")]
 pub(crate) use export::Export;
 pub(crate) use ls::{Ls, SortKey};
+#[cfg(all(feature = "mount", target_os = "linux"))]
+pub(crate) use mount::Mount;
 pub(crate) use only::Only;
 pub(crate) use owners::Owners;
 pub(crate) use patterns::{Given, List, Patterns};
@@ -294,6 +298,17 @@ pub(crate) enum Command {
                             --json: url, dav, token."
     )]
     Serve(Serve),
+    /// Show snapshots as folders, read only, until it is unmounted.
+    #[cfg(all(feature = "mount", target_os = "linux"))]
+    #[command(after_help = "Examples:\n  kopia-rs mount /mnt\n  kopia-rs mount latest /mnt --idle 10m\n  \
+                            kopia-rs mount anna@laptop:/home/anna /mnt --at yesterday\n\n\
+                            Without WHAT, snapshots are at user@host/PATH/TIME, with local times, and a link `latest` beside \
+                            them; --host, --user, --source-path and --tag choose some. It runs until ^C, until somebody \
+                            unmounts it, or until --idle.\n\n\
+                            Modes, owners and times are those of the snapshot; only this user is let in, and may read all. \
+                            Kopia keeps no hard links, devices, pipes and sockets. What is damaged gives an input/output error, \
+                            and one line here.")]
+    Mount(Box<Mount>),
     /// Find out why a repository, snapshot or target does not work, and what to change.
     Doctor(Doctor),
     /// Check that backups can be restored; list files that damage affects.

@@ -11,6 +11,8 @@ mod entries;
 #[cfg(feature = "export")]
 mod export;
 mod ls;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+mod mount;
 pub(crate) mod restore;
 #[cfg(feature = "serve")]
 mod serve;
@@ -45,6 +47,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Restore(_) => "restore WHAT TARGET",
         #[cfg(feature = "export")]
         Command::Export(_) => "export WHAT FILE",
+        #[cfg(all(feature = "mount", target_os = "linux"))]
+        Command::Mount(_) => "mount WHAT MOUNTPOINT",
         Command::Verify(_) => "verify WHAT",
         _ => "ls WHAT",
     };
@@ -78,6 +82,11 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         }
         #[cfg(feature = "serve")]
         Command::Serve(args) => with(&|session| serve::run(session, args)),
+        #[cfg(all(feature = "mount", target_os = "linux"))]
+        Command::Mount(args) => {
+            mount::refuse(args)?;
+            with(&|session| mount::run(session, args, global.cache.as_deref(), interrupt))
+        }
         Command::Doctor(args) => doctor::run(global, args),
         Command::Verify(args) => with(&|session| verify::run(session, args)),
         #[cfg(feature = "describe")]

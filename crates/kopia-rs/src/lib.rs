@@ -264,13 +264,14 @@
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //! | `kopia-export`, here [`export`](mod@export) | archives, written to whatever takes bytes |
 //! | `kopia-serve`, here `serve` | pages for a browser, and WebDAV |
+//! | `kopia-mount`, here `mount` with the feature `mount` | snapshots as a file system of Linux |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!
 //! Features: `native` (default) takes C libraries for encryption and compression; `pure-rust` needs no C
 //! compiler and is slower; `networks` (default, implies `native`) takes all of `s3`, `gcs`, `azure`, `b2`,
 //! `gdrive`, `webdav`, `rclone`, `sftp` and `server`, which can also be taken one by one; `key-ring` adds
 //! `connect::key_ring`: passwords that kopia stored in the key ring of the system; `serve` adds `serve`:
-//! snapshots in a web browser and by WebDAV; `testing` adds
+//! snapshots in a web browser and by WebDAV; `mount` adds `mount`, on Linux; `testing` adds
 //! `storage::testing`: stores that count and fail, and the test that every store must pass.
 
 pub use kopia_codec::key::Password;
@@ -381,6 +382,12 @@ pub mod export {
 #[cfg(feature = "serve")]
 pub mod serve {
     pub use kopia_serve::*;
+}
+
+/// Snapshots as a read-only file system.
+#[cfg(all(feature = "mount", target_os = "linux"))]
+pub mod mount {
+    pub use kopia_mount::*;
 }
 
 /// Restoring to a directory of the local system.

@@ -19,8 +19,8 @@ const COMMANDS: &[Answer] = &[
     ),
     (&["search", "locate", "grep"], "`kopia-rs find PATTERN` looks for names, in all snapshots or in some"),
     (&["compare"], "`kopia-rs diff WHAT OTHER` compares snapshots, or a snapshot and a folder"),
-    (&["mount", "browse", "tui"], "there is none yet; `ls`, `cat` and `restore` need no mount"),
     (&["server", "web", "webdav", "ui"], "`kopia-rs serve` shows snapshots in a web browser and by WebDAV"),
+    (&["browse", "tui"], "there is none yet; `ls`, `cat` and `mount` show what is there"),
     (&["tar", "zip", "archive"], "`kopia-rs export WHAT FILE.tar.zst` writes an archive"),
     (
         &["content", "blob"],
@@ -94,6 +94,13 @@ const LEFT_OUT: &[Answer] = &[
     (
         &["find", "log", "gone", "diff", "du", "stats", "packs"],
         "this build is without it; the feature `browse` adds it",
+    ),
+    #[cfg(not(target_os = "linux"))]
+    (&["mount"], "only Linux has it; `ls`, `cat` and `restore` need no mount"),
+    #[cfg(all(target_os = "linux", not(feature = "mount")))]
+    (
+        &["mount"],
+        "this build is without it; the feature `mount` adds it, and `ls`, `cat` and `restore` need none",
     ),
     #[cfg(not(feature = "export"))]
     (&["export"], "this build is without it; the feature `export` adds it"),
@@ -245,7 +252,9 @@ mod tests {
             ("prune", "kopia-rs never writes to a repository: use `kopia maintenance"),
             ("search x", "kopia-rs find"),
             ("compare a b", "kopia-rs diff"),
-            ("mount latest", "no mount"),
+            ("browse latest", "none yet"),
+            #[cfg(not(feature = "mount"))]
+            ("mount latest", "need none"),
             ("tar x", "kopia-rs export"),
             ("server start", "kopia-rs serve"),
             #[cfg(not(feature = "serve"))]

@@ -114,6 +114,16 @@ impl ObjectReader {
         Ok(filled)
     }
 
+    /// Returns which bytes lie in the same content as the one at `offset`, and are decoded with it; nothing
+    /// beyond the end of the object.
+    pub fn extent_at(&self, offset: u64) -> Option<Range<u64>> {
+        let extents = &self.opened.extents;
+        let number = extents.partition_point(|extent| extent.start <= offset).checked_sub(1)?;
+        let start = extents.get(number)?.start;
+        let end = extents.get(number + 1).map_or(self.opened.length, |next| next.start);
+        (start..end).contains(&offset).then_some(start..end)
+    }
+
     /// Returns the bytes from `offset` to the end of the content that holds them, without copying; none at
     /// the end of the object.
     ///

@@ -1,0 +1,61 @@
+//! Mounts snapshots of Kopia repositories as a read-only file system (FUSE).
+//!
+//! What is shown is a [`Folder`]: all snapshots by source and time, or one entry alone. Modes, owners, times to
+//! the nanosecond, links and sizes are those of the snapshot. Nothing can be written there (EROFS), and devices
+//! and setuid bits mean nothing (`nodev`, `nosuid`). Kopia keeps no hard links, devices, pipes or sockets: each
+//! name is a file of its own, and an entry of a type that is not known is left out and told of.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use kopia_mount::{Folder, Options, Problem, mount};
+//! # use kopia_codec::key::Password;
+//! # use kopia_repository::Repository;
+//! # use kopia_storage::FilesystemStore;
+//! # let repository = Repository::open(FilesystemStore::open("/backups")?, &Password::new("secret"))?;
+//! let all = Folder::of_snapshots(&repository.snapshots()?, &|snapshot| snapshot.start_time().to_string());
+//! let tell = Arc::new(|problem: &Problem| eprintln!("{problem}"));
+//! let mounted = mount(all.into(), "/mnt".as_ref(), &Options::default(), tell)?;
+//! while !mounted.wait(Duration::from_secs(60)) {
+//!     println!("nothing was asked for {:?}", mounted.idle());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `session` | from mounting to unmounting |
+//! | `filesystem` | requests of the kernel, and their answers |
+//! | `folder` | what is shown above snapshots |
+//! | `nodes` | what the kernel knows by number |
+//! | `listings` | directories, parsed once |
+//! | `readers` | open files: read ahead where they are read front to back |
+//! | `primer` | contents that readers jump about in, put into the page cache as a whole |
+//!
+//! A directory is read when it is listed or something is looked up in it, and kept within a budget. The kernel
+//! keeps names, attributes and bytes as long as it has memory for them: nothing of them ever changes. Damage
+//! costs what is damaged: EIO, and one [`Problem`] for each file or directory.
+
+#![cfg(target_os = "linux")]
+
+mod attributes;
+mod error;
+mod filesystem;
+mod folder;
+mod listings;
+mod lock;
+mod mounts;
+mod nodes;
+mod options;
+mod primer;
+mod problem;
+mod readers;
+mod session;
+mod shared;
+
+pub use error::{Error, Result};
+pub use folder::{Folder, Item};
+pub use options::Options;
+pub use problem::{Problem, Tell};
+pub use session::{Mounted, check, mount};
