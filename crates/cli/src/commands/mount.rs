@@ -21,6 +21,9 @@ use crate::terminal::time;
 /// How often signals and idleness are looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long unmounting may take after a signal: the kernel frees what it has kept of the files, some GiB perhaps.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many problems are named.
 const SHOWN: u64 = 100;
 
@@ -53,6 +56,7 @@ pub(super) fn run(
         session.note(&format!("{} is not empty; what is in it is hidden meanwhile", point.display()));
     }
     let shown = point.display().to_string();
+    interrupt.be_patient(PATIENCE);
     interrupt.say_at_the_end(move |signal, _| {
         let line =
             format!("{}: ended while {shown} was being unmounted; `umount` frees it", signals::name(signal));

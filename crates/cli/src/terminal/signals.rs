@@ -39,6 +39,8 @@ pub(crate) struct Interrupt {
     /// Whether the command asks for signals and stops by itself.
     asks: Mutex<bool>,
     last_words: OnceLock<LastWords>,
+    /// How much time the command has to stop by itself, if that is not the usual.
+    patience: OnceLock<Duration>,
 }
 
 /// Which thread ends the process after a signal.
@@ -97,6 +99,12 @@ impl Interrupt {
         if *asks && !again { Stop::ByCommand } else { Stop::AtOnce }
     }
 
+    /// Gives the command so much time to stop by itself.
+    #[cfg(all(feature = "mount", target_os = "linux"))]
+    pub(crate) fn be_patient(&self, patience: Duration) {
+        let _ = self.patience.set(patience);
+    }
+
     /// Sets what is written instead of a plain line when a signal ends the process.
     pub(crate) fn say_at_the_end(&self, words: impl Fn(i32, &str) + Send + Sync + 'static) {
         let _ = self.last_words.set(Box::new(words));
@@ -109,9 +117,11 @@ impl Interrupt {
 
     fn came(self: &Arc<Self>, signal: i32, restore_terminal: fn() -> bool) {
         let start = Instant::now();
-        let mut unfinished = "";
+        let (mut unfinished, mut longest) = ("", LONGEST);
         if self.arrive(signal) == Stop::ByCommand {
-            thread::sleep(PATIENCE);
+            let patience = *self.patience.get().unwrap_or(&PATIENCE);
+            longest = longest.saturating_sub(PATIENCE).saturating_add(patience);
+            thread::sleep(patience);
             unfinished = "; what was done lies in the folder .kopia-rs-restore-… of the target";
         }
         let line = if restore_terminal() { "\n" } else { "" };
@@ -131,7 +141,7 @@ impl Interrupt {
         };
         // Where no thread is to be had, nothing is said.
         let _ = thread::Builder::new().name("last line".into()).spawn(tell);
-        let _ = wait.recv_timeout(LONGEST.saturating_sub(start.elapsed()));
+        let _ = wait.recv_timeout(longest.saturating_sub(start.elapsed()));
         std::process::exit(i32::from(status(signal)));
     }
 }
