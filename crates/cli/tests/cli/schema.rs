@@ -278,7 +278,7 @@ fn every_output_is_as_the_schema_says() {
         ("restore --dry-run --json", sources("restore d10d --dry-run --delete-extra").arg(&target)),
         ("restore --dry-run --json", sources("restore c3bc --dry-run").arg(&target)),
         ("export --json", sources("export c3bc").arg(place.path("x.tar"))),
-        ("export --json", sources("export c3bc d10d").arg(place.path("y.tar"))),
+        ("export --json", sources("export c3bc ce6c").arg(place.path("y.tar"))),
         ("export --dry-run --json", sources("export c3bc --dry-run")),
         ("verify --json", sources("verify")),
         ("doctor --json", sources("doctor app@media:/data").arg("--target").arg(&target)),
