@@ -89,12 +89,15 @@ enum Key {
     Node(u64),
 }
 
+/// A listing that whoever needs it first reads, while others wait for it.
+type Slot = Arc<OnceLock<Arc<Listing>>>;
+
 /// Listings that were read last, within a budget of bytes; the last one is kept whatever it takes.
 #[derive(Debug)]
 pub(crate) struct Listings {
     budget: usize,
     /// The one that was used last comes last.
-    kept: Mutex<Vec<(Key, Arc<OnceLock<Arc<Listing>>>)>>,
+    kept: Mutex<Vec<(Key, Slot)>>,
 }
 
 impl Listings {

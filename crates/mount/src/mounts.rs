@@ -20,7 +20,7 @@ fn device_in(list: &[u8], point: &Path) -> Option<Vec<u8>> {
         let device = fields.nth(2)?.to_vec();
         (fields.nth(1)? == point).then_some(device)
     };
-    lines.filter_map(device).last()
+    lines.filter_map(device).next_back()
 }
 
 /// Writes a path as the list has it.

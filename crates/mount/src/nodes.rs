@@ -87,8 +87,7 @@ impl Nodes {
     pub(crate) fn tell(&self, parent: &Arc<Node>, name: &str, item: impl FnOnce() -> Item) -> Arc<Node> {
         let mut number = number_of(parent.number, name);
         let mut nodes = lock(&self.known);
-        loop {
-            let Some(known) = nodes.get_mut(&number) else { break };
+        while let Some(known) = nodes.get_mut(&number) {
             let is_same = &*known.node.name == name
                 && known.node.parent.as_ref().is_some_and(|other| other.number == parent.number);
             if is_same {
