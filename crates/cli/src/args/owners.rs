@@ -11,9 +11,10 @@ const OWNERS: &str = "Owners";
 /// Whose entries become, beside numbers that stay as they are.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Owners {
-    /// Give what belonged to some users to others: FROM:TO[,…]. FROM is a number, a range (5000-5999), a name, or *
-    /// for all others; TO is a number, of a range the first, or a name of this machine. @FILE has one FROM:TO a
-    /// line. The first that fits counts.
+    /// Give what belonged to some users to others: FROM:TO[,…], or @FILE with one FROM:TO a line.
+    ///
+    /// FROM is a number, a range (5000-5999), a name, or * for all others; TO is a number, of a range the first, or
+    /// a name of this machine. The first that fits counts.
     #[arg(help_heading = OWNERS, long, value_name = "MAP", value_parser = rules)]
     pub(crate) owner_map: Option<Rules>,
     /// The same for groups.
@@ -25,9 +26,10 @@ pub(crate) struct Owners {
     /// Give everything to this group, by number or name.
     #[arg(help_heading = OWNERS, hide_short_help = true, long, value_name = "GROUP", conflicts_with = "group_map")]
     pub(crate) as_gid: Option<Account>,
-    /// Give everything to those who have the same name here. Kopia stores numbers; the names are those of
-    /// --accounts, else those in /etc/passwd and /etc/group of the same host, where the repository has them.
-    /// Numbers without a name, and names that are not known here, stay numbers.
+    /// Give everything to those who have the same name here.
+    ///
+    /// Kopia stores numbers; the names are those of --accounts, else those in /etc/passwd and /etc/group of the same
+    /// host, where the repository has them. Numbers without a name, and names that are not known here, stay numbers.
     #[arg(help_heading = OWNERS, long)]
     pub(crate) owners_by_name: bool,
     /// The folder with passwd and group of the machine that was backed up, such as /mnt/old/etc.

@@ -190,7 +190,8 @@ mod tests {
     use super::*;
 
     fn target(line: &str) -> Result<(Vec<String>, PathBuf), String> {
-        let command = IntoTarget::augment_args(Command::new("x").arg(Arg::new("o").long("o")));
+        let home = Arg::new("in_original_place").long("in-original-place").action(ArgAction::SetTrue);
+        let command = IntoTarget::augment_args(Command::new("x").arg(Arg::new("o").long("o")).arg(home));
         let arguments = std::iter::once("x").chain(line.split(' ').filter(|word| !word.is_empty()));
         let matches = command.try_get_matches_from(arguments).map_err(|error| error.to_string())?;
         let places = IntoTarget::from_arg_matches(&matches).map_err(|error| error.to_string())?;
@@ -205,6 +206,7 @@ mod tests {
             assert_eq!(target(line), Ok((vec!["a".into(), "b".into()], "t".into())), "{line}");
         }
         assert_eq!(target("a -- -t"), Ok((vec!["a".into()], "-t".into())));
+        assert_eq!(target("a --in-original-place b"), Ok((vec!["a".into(), "b".into()], "".into())));
     }
 
     #[test]

@@ -71,9 +71,10 @@ pub(crate) struct Restore {
         value_parser = one_of(&Existing::NAMES, about_existing),
     )]
     pub(crate) existing: Existing,
-    /// Replace files and links that exist in TARGET only where the snapshot's were modified later; the others
-    /// stay as they are, whatever is in them. Folders that exist are filled, and keep owner, mode and time unless
-    /// the snapshot's are newer. A file in the place of a folder that is not newer is an error.
+    /// Replace files and links that exist in TARGET only where the snapshot's were modified later.
+    ///
+    /// The others stay as they are, whatever is in them. Folders that exist are filled, and keep owner, mode and time
+    /// unless the snapshot's are newer. A file in the place of a folder that is not newer is an error.
     #[arg(help_heading = TARGET, long, conflicts_with = "shard")]
     pub(crate) newer: bool,
     /// Change large files of TARGET in place where they differ, instead of replacing them whole; if the run

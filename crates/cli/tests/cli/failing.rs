@@ -30,9 +30,9 @@ fn wrong_usage() {
 #[test]
 fn words_of_other_programs_are_answered() {
     for (arguments, answer) in [
-        ("snapshot list", "hint: `kopia-rs snapshots`"),
+        ("snapshot create /etc", "use `kopia snapshot create PATH`"),
         ("search name", "hint: `kopia-rs find PATTERN`"),
-        ("restore latest target -e x", "hint: restore, export, verify, packs and ls take --include"),
+        ("backup /etc", "hint: kopia-rs never writes to a repository: use `kopia snapshot create PATH`"),
     ] {
         let ran = KopiaRs::golden("sources", arguments).run().exits(2).says(&[answer]);
         assert!(!ran.stderr.contains("tip:"), "{}", ran.stderr);
