@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,11 @@ fn see(root: &Path) -> Seen {
         } else if stat.is_file() {
             fs::read(&path).unwrap()
         } else {
-            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            match fs::read_dir(&path) {
+                Ok(list) => waiting.extend(list.map(|entry| entry.unwrap().path())),
+                // Of a folder that is closed to whoever runs this, what it is itself counts.
+                Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied),
+            }
             Vec::new()
         };
         let relative = path.strip_prefix(root).unwrap().to_owned();
@@ -487,7 +492,8 @@ fn a_folder_that_was_opened_up_to_be_moved_is_closed_again() {
     }
     set_time(&target, 1_000_000_000);
     let before = see(&target);
-    let folder = kept(&kopia_restore::restore(&root, &target, &options(true)).unwrap());
+    let outcome = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+    let folder = kept(&outcome);
     let mut moved = 0;
     for kept in fs::read_dir(folder.path().join("kept")).unwrap().map(|entry| entry.unwrap()) {
         let name = kept.file_name().into_string().unwrap();
@@ -496,7 +502,9 @@ fn a_folder_that_was_opened_up_to_be_moved_is_closed_again() {
         fs::rename(kept.path(), target.join(name)).unwrap();
         moved += 1;
     }
-    assert_eq!(moved, 2);
+    // Root alone looks into a folder that its owner may not read, and what was not looked into stays.
+    assert_eq!(moved + outcome.undeleted, 2, "{:?}", outcome.problems);
+    assert!(moved == 2 || !rustix::process::geteuid().is_root());
     undo(folder);
     assert_eq!(see(&target), before);
 }
