@@ -97,8 +97,16 @@ fn the_merged_index_in_a_file() {
     look_up(&in_file, 20_000);
     let list = |repository: &Repository| {
         let mut all = Vec::new();
-        repository.contents().for_each(|id, location| all.push((id, location)));
-        all
+        // Packs are numbered in the order in which index blobs happen to be read, so their names count.
+        repository.contents().for_each(|id, location| {
+            let pack = repository.pack_name(location.group()).unwrap().unwrap();
+            let lengths = (location.stored_length(), location.plain_length());
+            all.push((pack, location.order(), id, lengths, location.is_deleted()));
+        });
+        all.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        all.into_iter()
+            .map(|(pack, _, id, lengths, deleted)| (pack, id, lengths, deleted))
+            .collect::<Vec<_>>()
     };
     assert!(list(&in_file) == list(&open(place.path(), Resources::default())));
     assert_eq!(in_file.snapshots().unwrap().iter().count(), 1);
