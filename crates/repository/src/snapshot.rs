@@ -132,6 +132,28 @@ impl Snapshot {
         self.deleted
     }
 
+    /// Returns how many bytes and files it has: from the summary of its root or, in old repositories, from what
+    /// the backup counted.
+    pub fn totals(&self) -> (u64, u64) {
+        let (bytes, files) = match self.manifest.summary() {
+            Some(summary) => (summary.size, summary.files),
+            None => (self.manifest.stats().total_size, self.manifest.stats().file_count),
+        };
+        (bytes.try_into().unwrap_or_default(), files.try_into().unwrap_or_default())
+    }
+
+    /// Returns what sets it apart from others: that it was deleted or is incomplete, its pins and its tags.
+    pub fn marks(&self) -> Vec<String> {
+        let mut marks = Vec::new();
+        marks.extend(self.deleted.then(|| "deleted".to_owned()));
+        marks.extend(self.manifest.incomplete().map(|reason| format!("incomplete: {reason}")));
+        marks.extend(self.manifest.pins().iter().map(|pin| format!("pin {pin}")));
+        let tag =
+            |(key, value): (&String, &String)| format!("{}:{value}", key.strip_prefix("tag:").unwrap_or(key));
+        marks.extend(self.manifest.tags().iter().map(tag));
+        marks
+    }
+
     /// Returns its root: a directory or a single file. One without a name has the last one of the path that
     /// was backed up.
     ///

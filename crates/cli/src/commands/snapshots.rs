@@ -134,7 +134,7 @@ struct Widths {
 
 impl Row {
     fn of(snapshot: &Snapshot) -> Self {
-        let (bytes, files) = totals(snapshot);
+        let (bytes, files) = snapshot.totals();
         Self {
             time: time::local(snapshot.start_time(), "%Y-%m-%d %H:%M:%S %Z"),
             id: snapshot.id().into(),
@@ -174,29 +174,10 @@ impl Widths {
     }
 }
 
-/// Bytes and files, from the root's summary or, in old repositories, from what the backup counted.
-fn totals(snapshot: &Snapshot) -> (u64, u64) {
-    let manifest = snapshot.manifest();
-    let (bytes, files) = match manifest.summary() {
-        Some(summary) => (summary.size, summary.files),
-        None => (manifest.stats().total_size, manifest.stats().file_count),
-    };
-    (bytes.try_into().unwrap_or_default(), files.try_into().unwrap_or_default())
-}
-
 /// What is special about a snapshot.
 fn notes(snapshot: &Snapshot) -> Vec<String> {
-    let manifest = snapshot.manifest();
-    let mut notes = Vec::new();
-    notes.extend(snapshot.is_deleted().then(|| "deleted".to_owned()));
-    notes.extend(manifest.incomplete().map(|reason| format!("incomplete: {reason}")));
-    notes.extend(manifest.pins().iter().map(|pin| format!("pin {pin}")));
-    let tag =
-        |(key, value): (&String, &String)| format!("{}:{value}", key.strip_prefix("tag:").unwrap_or(key));
-    notes.extend(manifest.tags().iter().map(tag));
-    notes
-        .extend(Some(manifest.description()).filter(|text| !text.is_empty()).map(|text| format!("{text:?}")));
-    notes
+    let description = Some(snapshot.manifest().description()).filter(|text| !text.is_empty());
+    snapshot.marks().into_iter().chain(description.map(|text| format!("{text:?}"))).collect()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) fn page(site: &Site, name: &str, request: &Request) -> Result<Answer>
     let pager = Pager::new(request, shown.len());
     body.push_str("<table>\n<tr><th>Snapshot<th class=\"n\">Size<th class=\"n\">Files<th><th>Download\n");
     for snapshot in &shown[pager.range(shown.len())] {
-        let (bytes, files) = totals(snapshot);
+        let (bytes, files) = snapshot.totals();
         let id = escape(snapshot.id());
         let line = format_args!(
             "<tr><td><a href=\"/at/{id}/\">{}</a><td class=\"n\">{}<td class=\"n\">{}<td class=\"quiet\">{}\
@@ -41,26 +41,8 @@ pub(crate) fn page(site: &Site, name: &str, request: &Request) -> Result<Answer>
     Ok(Answer::page(StatusCode::OK, document(name, "", &body)))
 }
 
-/// Bytes and files, from the root's summary or, in old repositories, from what the backup counted.
-fn totals(snapshot: &Snapshot) -> (u64, u64) {
-    let manifest = snapshot.manifest();
-    let (bytes, files) = match manifest.summary() {
-        Some(summary) => (summary.size, summary.files),
-        None => (manifest.stats().total_size, manifest.stats().file_count),
-    };
-    (bytes.try_into().unwrap_or_default(), files.try_into().unwrap_or_default())
-}
-
 /// What is special about a snapshot.
 fn notes(snapshot: &Snapshot) -> Vec<String> {
-    let manifest = snapshot.manifest();
-    let mut notes = Vec::new();
-    notes.extend(snapshot.is_deleted().then(|| "deleted".to_owned()));
-    notes.extend(manifest.incomplete().map(|reason| format!("incomplete: {reason}")));
-    notes.extend(manifest.pins().iter().map(|pin| format!("pin {pin}")));
-    let tag =
-        |(key, value): (&String, &String)| format!("{}:{value}", key.strip_prefix("tag:").unwrap_or(key));
-    notes.extend(manifest.tags().iter().map(tag));
-    notes.extend(Some(manifest.description()).filter(|text| !text.is_empty()).map(str::to_owned));
-    notes
+    let description = Some(snapshot.manifest().description()).filter(|text| !text.is_empty());
+    snapshot.marks().into_iter().chain(description.map(str::to_owned)).collect()
 }
