@@ -156,6 +156,15 @@ impl Place {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+
+    /// Returns its `repository`, which is written the first time.
+    pub(crate) fn written(&self, write: impl FnOnce(&mut RepositoryWriter)) -> PathBuf {
+        let repository = self.path("repository");
+        if !repository.exists() {
+            written(&repository, write);
+        }
+        repository
+    }
 }
 
 /// Writes a repository.

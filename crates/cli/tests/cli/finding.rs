@@ -43,11 +43,7 @@ pub(crate) fn changing(writer: &mut RepositoryWriter) {
 
 /// Runs the command with a repository of [`changing`] snapshots.
 fn find(place: &Place, arguments: &str) -> KopiaRs {
-    let repository = place.path("repository");
-    if !repository.exists() {
-        written(&repository, changing);
-    }
-    KopiaRs::written(&repository, arguments)
+    KopiaRs::written(&place.written(changing), arguments)
 }
 
 #[test]

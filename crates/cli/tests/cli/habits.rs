@@ -4,7 +4,7 @@ use std::fs;
 
 use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
 
-use crate::common::{KopiaRs, Place, Ran, names, written};
+use crate::common::{KopiaRs, Place, Ran, names};
 use crate::finding::{file, folder};
 
 /// `one/{a,b}` and `top` of app@host:/data.
@@ -16,10 +16,7 @@ fn some(writer: &mut RepositoryWriter) {
 }
 
 fn run(place: &Place, arguments: &str) -> Ran {
-    let repository = place.path("repository");
-    if !repository.exists() {
-        written(&repository, some);
-    }
+    let repository = place.written(some);
     KopiaRs::new(arguments)
         .env("KOPIA_REPOSITORY", &repository)
         .env("KOPIA_PASSWORD", PASSWORD)

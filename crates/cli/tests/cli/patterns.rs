@@ -5,7 +5,7 @@ use std::fs;
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
-use crate::common::{KopiaRs, Place, names, written};
+use crate::common::{KopiaRs, Place, names};
 use crate::finding::{file, folder};
 
 /// `docs/{a.txt,b.bin}`, `src/{c.TXT,d.o}`, `top.txt`.
@@ -20,11 +20,7 @@ fn some(writer: &mut RepositoryWriter) {
 }
 
 fn run(place: &Place, arguments: &str) -> KopiaRs {
-    let repository = place.path("repository");
-    if !repository.exists() {
-        written(&repository, some);
-    }
-    KopiaRs::written(&repository, arguments)
+    KopiaRs::written(&place.written(some), arguments)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use kopia_testkit::tree::{Compare, Tree, compare};
 use kopia_testkit::writer::RepositoryWriter;
 use serde_json::json;
 
-use crate::common::{KopiaRs, Place, names, written};
+use crate::common::{KopiaRs, Place, names};
 use crate::finding::{file, folder};
 
 /// `one/docs/{a,b}`, `two/docs/c`, `two/pics/d`, `top`.
@@ -23,11 +23,7 @@ fn some(writer: &mut RepositoryWriter) {
 }
 
 fn run(place: &Place, arguments: &str) -> KopiaRs {
-    let repository = place.path("repository");
-    if !repository.exists() {
-        written(&repository, some);
-    }
-    KopiaRs::written(&repository, arguments)
+    KopiaRs::written(&place.written(some), arguments)
 }
 
 #[test]

@@ -2,28 +2,25 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{KopiaRs, Place, written};
+use crate::common::{KopiaRs, Place};
 use crate::finding::{file, folder, lines};
 
 /// Two snapshots: `shared` is in both, `own` only in the newer; `own/copy` has the bytes of `beside`.
 fn run(place: &Place, arguments: &str) -> KopiaRs {
-    let repository = place.path("repository");
-    if !repository.exists() {
-        written(&repository, |writer| {
-            let a = file(writer, "a", &[1; 5000], 1);
-            let b = file(writer, "b", &[2; 3000], 1);
-            let beside = file(writer, "beside", &[3; 1000], 1);
-            let mut copy = beside.clone();
-            copy["name"] = json!("copy");
-            let deep = folder(writer, "deep", std::slice::from_ref(&b));
-            let shared = folder(writer, "shared", &[a]);
-            let own = folder(writer, "own", &[deep, copy]);
-            for entries in [vec![shared.clone()], vec![own, shared, beside]] {
-                let root = folder(writer, "data", &entries);
-                writer.snapshot("app@host:/data", root);
-            }
-        });
-    }
+    let repository = place.written(|writer| {
+        let a = file(writer, "a", &[1; 5000], 1);
+        let b = file(writer, "b", &[2; 3000], 1);
+        let beside = file(writer, "beside", &[3; 1000], 1);
+        let mut copy = beside.clone();
+        copy["name"] = json!("copy");
+        let deep = folder(writer, "deep", std::slice::from_ref(&b));
+        let shared = folder(writer, "shared", &[a]);
+        let own = folder(writer, "own", &[deep, copy]);
+        for entries in [vec![shared.clone()], vec![own, shared, beside]] {
+            let root = folder(writer, "data", &entries);
+            writer.snapshot("app@host:/data", root);
+        }
+    });
     KopiaRs::written(&repository, arguments)
 }
 

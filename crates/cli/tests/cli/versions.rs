@@ -2,15 +2,11 @@
 
 use serde_json::Value;
 
-use crate::common::{KopiaRs, Place, written};
+use crate::common::{KopiaRs, Place};
 use crate::finding::{changing, lines};
 
 fn run(place: &Place, arguments: &str) -> KopiaRs {
-    let repository = place.path("repository");
-    if !repository.exists() {
-        written(&repository, changing);
-    }
-    KopiaRs::written(&repository, arguments)
+    KopiaRs::written(&place.written(changing), arguments)
 }
 
 #[test]
