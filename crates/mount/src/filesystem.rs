@@ -165,6 +165,9 @@ impl SnapshotFs {
     fn read_file(&self, number: INodeNo, offset: u64, size: u32, reply: ReplyData) {
         let read = self.node(number).and_then(|node| {
             let Item::Entry(entry) = &node.item else { return Err(Errno::EISDIR) };
+            if offset == 0 {
+                self.shared.note(&node, entry);
+            }
             let unreadable = |error| self.shared.unreadable(&node, error);
             let reader = self.shared.readers.get(number.0, entry).map_err(unreadable)?;
             let size = size as usize;

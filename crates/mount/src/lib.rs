@@ -25,13 +25,15 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `session` | from mounting to unmounting |
+//! | `session` | mounting |
+//! | `mounted` | what is mounted, until it is unmounted |
 //! | `filesystem` | requests of the kernel, and their answers |
 //! | `folder` | what is shown above snapshots |
 //! | `nodes` | what the kernel knows by number |
 //! | `listings` | directories, parsed once |
 //! | `readers` | open files: read ahead where they are read front to back |
-//! | `primer` | contents that readers jump about in, put into the page cache as a whole |
+//! | `sweeps` | folders whose files are read one after the other |
+//! | `primer` | what will be asked for, put into the page cache |
 //!
 //! A directory is read when it is listed or something is looked up in it, and kept within a budget. The kernel
 //! keeps names, attributes and bytes as long as it has memory for them: nothing of them ever changes. Damage
@@ -45,6 +47,7 @@ mod filesystem;
 mod folder;
 mod listings;
 mod lock;
+mod mounted;
 mod mounts;
 mod nodes;
 mod options;
@@ -53,9 +56,11 @@ mod problem;
 mod readers;
 mod session;
 mod shared;
+mod sweeps;
 
 pub use error::{Error, Result};
 pub use folder::{Folder, Item};
+pub use mounted::Mounted;
 pub use options::Options;
 pub use problem::{Problem, Tell};
-pub use session::{Mounted, check, mount};
+pub use session::{check, mount};

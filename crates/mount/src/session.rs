@@ -1,25 +1,25 @@
-//! From mounting to unmounting.
+//! Mounting.
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use fuser::{Config, FileType, INodeNo, MountOption, Session, SessionACL};
 use kopia_repository::Repository;
 use nix::errno::Errno;
-use nix::mount::{MntFlags, umount2};
 
 use crate::attributes;
 use crate::filesystem::SnapshotFs;
 use crate::folder::{Folder, Item};
-use crate::lock::lock;
+use crate::mounted::{End, Ended, HELPERS, Mounted};
 use crate::mounts::device_at;
+use crate::primer::Primer;
 use crate::problem::Tell;
 use crate::shared::Shared;
 use crate::{Error, Options, Result};
@@ -32,27 +32,16 @@ const NAME: &str = "kopia-rs";
 /// How many requests are answered at once where each read takes long.
 const FAR_THREADS: usize = 32;
 
+/// How many small files are read ahead at once where each read takes long, and at most elsewhere: whoever copies
+/// them is one thread, which four outrun.
+const FAR_AHEAD: usize = 16;
+const MOST_AHEAD: usize = 4;
+
+/// How far the kernel reads ahead in one file, in KiB, where it can be told.
+const READ_AHEAD: &str = "4096";
+
 /// How often readers are looked through.
 const TIDYING: Duration = Duration::from_secs(1);
-
-/// The helpers that mount for ordinary users: of fuse3, and of its predecessor.
-const HELPERS: [&str; 2] = ["fusermount3", "fusermount"];
-
-/// Something that is mounted. It is detached when this is dropped.
-pub struct Mounted {
-    point: PathBuf,
-    /// The number of its device, so that nothing else is unmounted that lies at the same place.
-    device: Option<Vec<u8>>,
-    shared: Arc<Shared>,
-    ended: Arc<Ended>,
-}
-
-/// Whether the mount has ended.
-#[derive(Debug, Default)]
-struct Ended {
-    has: Mutex<bool>,
-    changed: Condvar,
-}
 
 /// Looks whether something can be mounted at a directory; returns its path without links.
 ///
@@ -83,7 +72,8 @@ pub fn mount(root: Item, point: &Path, options: &Options, tell: Tell) -> Result<
         FileType::Directory => root,
         _ => alone(root),
     };
-    let threads = options.threads.unwrap_or_else(|| threads_for(&root)).max(1);
+    let is_far = repository(&root).is_some_and(|repository| repository.contents().is_far());
+    let threads = options.threads.unwrap_or_else(|| threads_for(is_far)).max(1);
     let shared = Arc::new(Shared::new(root, options.directory_cache, tell));
     let mut config = Config::default();
     config.mount_options = vec![
@@ -106,7 +96,11 @@ pub fn mount(root: Item, point: &Path, options: &Options, tell: Tell) -> Result<
     let mounted = Mounted { point, device, shared, ended: ended.clone() };
     let threads = |source| Error::Threads { source };
     let notifier = session.notifier();
-    mounted.shared.primer.start(notifier.clone()).map_err(threads)?;
+    let ahead = if is_far { FAR_AHEAD } else { cores().min(MOST_AHEAD) };
+    Primer::start(&mounted.shared, &notifier, ahead).map_err(threads)?;
+    if let Some(device) = &mounted.device {
+        read_ahead(device);
+    }
     let run = move || {
         let _end = End(ended);
         // How it ended makes no difference: it is not mounted any more.
@@ -128,16 +122,6 @@ pub fn mount(root: Item, point: &Path, options: &Options, tell: Tell) -> Result<
     };
     thread::Builder::new().name("tidying".into()).spawn(tidy).map_err(threads)?;
     Ok(mounted)
-}
-
-/// Tells that the mount has ended, even should a thread have panicked.
-struct End(Arc<Ended>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        *lock(&self.0.has) = true;
-        self.0.changed.notify_all();
-    }
 }
 
 /// Returns why this process may not mount, as far as that can be told beforehand.
@@ -183,11 +167,19 @@ fn alone(item: Item) -> Item {
     folder.into()
 }
 
+/// Lets the kernel read further ahead than it does by itself, which it lets root do.
+fn read_ahead(device: &[u8]) {
+    let Ok(device) = std::str::from_utf8(device) else { return };
+    let _ = fs::write(format!("/sys/class/bdi/{device}/read_ahead_kb"), READ_AHEAD);
+}
+
 /// Returns how many requests are answered at once.
-fn threads_for(root: &Item) -> usize {
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let is_far = repository(root).is_some_and(|repository| repository.contents().is_far());
-    if is_far { FAR_THREADS } else { cores.saturating_mul(4).min(FAR_THREADS) }
+fn threads_for(is_far: bool) -> usize {
+    if is_far { FAR_THREADS } else { cores().saturating_mul(4).min(FAR_THREADS) }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn repository(item: &Item) -> Option<&Repository> {
@@ -195,94 +187,5 @@ fn repository(item: &Item) -> Option<&Repository> {
         Item::Entry(entry) => Some(entry.repository()),
         Item::Folder(folder) => folder.items().find_map(|(_, item)| repository(item)),
         Item::Link(_) => None,
-    }
-}
-
-impl Mounted {
-    /// Returns where it is mounted, without links.
-    pub fn point(&self) -> &Path {
-        &self.point
-    }
-
-    /// Returns for how long nothing was asked for. What the kernel answers by itself does not count, such as
-    /// reads of what is in the page cache.
-    pub fn idle(&self) -> Duration {
-        self.shared.idle()
-    }
-
-    /// Waits until it is mounted no more, but not longer than this; returns whether that is so.
-    pub fn wait(&self, longest: Duration) -> bool {
-        let ended = lock(&self.ended.has);
-        let waited = self.ended.changed.wait_timeout_while(ended, longest, |ended| !*ended);
-        let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        *ended
-    }
-
-    /// Unmounts it unless it is in use: a file is open, or some process is in a folder there. Returns whether it
-    /// is unmounted.
-    ///
-    /// # Errors
-    /// That the system refuses.
-    pub fn unmount(&self) -> Result<bool> {
-        if !self.is_there() {
-            return Ok(true);
-        }
-        match umount2(&self.point, MntFlags::empty()) {
-            Ok(()) | Err(Errno::EINVAL) => Ok(true),
-            Err(Errno::EBUSY) => Ok(false),
-            Err(Errno::EPERM) => self.by_helper(&[]),
-            Err(error) => Err(self.refused(&io::Error::from(error).to_string())),
-        }
-    }
-
-    /// Takes it out of the file system at once. What is in use can be read as long as this process lives.
-    ///
-    /// # Errors
-    /// That the system refuses.
-    pub fn detach(&self) -> Result<()> {
-        if !self.is_there() {
-            return Ok(());
-        }
-        match umount2(&self.point, MntFlags::MNT_DETACH) {
-            Ok(()) | Err(Errno::EINVAL) => Ok(()),
-            Err(Errno::EPERM) => self.by_helper(&["-z"]).map(drop),
-            Err(error) => Err(self.refused(&io::Error::from(error).to_string())),
-        }
-    }
-
-    /// Returns whether it is what is mounted there now; where the kernel does not say, it is taken to be.
-    fn is_there(&self) -> bool {
-        !self.wait(Duration::ZERO) && (self.device.is_none() || device_at(&self.point) == self.device)
-    }
-
-    /// Has the helper unmount it, which may do that for ordinary users; returns whether it is not in use.
-    fn by_helper(&self, options: &[&str]) -> Result<bool> {
-        let run =
-            |name: &&str| Command::new(name).arg("-u").args(options).arg("--").arg(&self.point).output().ok();
-        let Some(Output { status, stderr, .. }) = HELPERS.iter().find_map(run) else {
-            return Err(Error::NoHelper);
-        };
-        let said = String::from_utf8_lossy(&stderr);
-        if status.success() || !self.is_there() {
-            return Ok(true);
-        }
-        if said.contains("busy") { Ok(false) } else { Err(self.refused(said.trim())) }
-    }
-
-    fn refused(&self, why: &str) -> Error {
-        Error::Refused { point: self.point.clone(), why: why.to_owned() }
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // Who wants to know calls it.
-        let _ = self.detach();
-    }
-}
-
-impl std::fmt::Debug for Mounted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mounted").field("point", &self.point).finish_non_exhaustive()
     }
 }

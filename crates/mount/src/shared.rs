@@ -10,10 +10,12 @@ use kopia_repository::Entry;
 
 use crate::folder::Item;
 use crate::listings::{Listing, Listings, Told, is_cycle};
+use crate::nodes::number_of;
 use crate::nodes::{Node, Nodes};
 use crate::primer::Primer;
 use crate::problem::{Problem, Tell};
 use crate::readers::Readers;
+use crate::sweeps::{self, File, Sweeps};
 
 /// What is mounted, and what is kept of it.
 pub(crate) struct Shared {
@@ -21,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) listings: Listings,
     pub(crate) readers: Readers,
     pub(crate) primer: Primer,
+    sweeps: Sweeps,
     /// Whose the folders are that no snapshot has.
     pub(crate) owner: (u32, u32),
     tell: Tell,
@@ -38,6 +41,7 @@ impl Shared {
             listings: Listings::new(directory_cache),
             readers: Readers::default(),
             primer: Primer::default(),
+            sweeps: Sweeps::default(),
             owner: (user.as_raw(), group.as_raw()),
             tell,
             told: Told::default(),
@@ -78,6 +82,26 @@ impl Shared {
     /// Returns the listing of a directory of a snapshot.
     pub(crate) fn listing(&self, node: &Node, entry: &Entry) -> Arc<Listing> {
         self.listings.get(entry, node, &|problem| self.tell(&problem))
+    }
+
+    /// Notes that a file is read from its beginning on, so that those that come next can be handed over.
+    pub(crate) fn note(&self, node: &Node, entry: &Entry) {
+        if entry.size() > sweeps::LARGEST {
+            return;
+        }
+        let Some(folder) = &node.parent else { return };
+        let Item::Entry(directory) = &folder.item else { return };
+        let list = || {
+            let listing = self.listing(folder, directory);
+            let files = listing.from(0).iter().filter(|entry| {
+                entry.kind() == EntryKind::File && (1..=sweeps::LARGEST).contains(&entry.size())
+            });
+            // A number that another name has is not known to the kernel, or read as what it is.
+            let file =
+                |entry: &Entry| File { number: number_of(folder.number, entry.name()), length: entry.size() };
+            files.map(file).collect()
+        };
+        self.primer.want(self.sweeps.note(folder.number, node.number, list));
     }
 
     /// Finds a name in a folder.
