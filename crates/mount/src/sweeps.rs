@@ -259,14 +259,14 @@ mod tests {
 
     #[test]
     fn files_read_in_the_order_of_the_listing_are_handed_over() {
-        let listed = files(1001);
+        let listed = files(1009);
         let asked = read(&Sweeps::default(), 1, &listed, &listed);
         assert!(asked < 20, "{asked}");
     }
 
     #[test]
     fn files_read_by_their_numbers_are_handed_over() {
-        let listed = files(1001);
+        let listed = files(1009);
         let mut order = listed.clone();
         order.sort_by_key(|file| file.number);
         let asked = read(&Sweeps::default(), 1, &listed, &order);
@@ -282,9 +282,9 @@ mod tests {
 
     #[test]
     fn files_read_as_it_comes_are_not_handed_over() {
-        let (sweeps, listed) = (Sweeps::default(), files(1001));
+        let (sweeps, listed) = (Sweeps::default(), files(1009));
         for step in 0..300 {
-            let file = listed[step * 389 % 1001];
+            let file = listed[step * 389 % 1009];
             assert!(sweeps.note(1, file.number, || listed.clone()).is_empty());
         }
         let state = lock(&sweeps.0);
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn who_overtakes_is_followed_and_what_lies_behind_is_late() {
-        let (sweeps, listed) = (Sweeps::default(), files(1001));
+        let (sweeps, listed) = (Sweeps::default(), files(1009));
         let mut wanted = Vec::new();
         for file in &listed[..3] {
             wanted = sweeps.note(1, file.number, || listed.clone());
