@@ -216,6 +216,90 @@ fn many_readers_at_odd_places_read_what_is_there() {
     assert_eq!(mounted.end().0, Some(0));
 }
 
+/// A file of a number, of which some are empty and some have many pieces.
+fn numbered(number: usize) -> Vec<u8> {
+    Random::new(number as u64).bytes(number * 37 % 4000)
+}
+
+/// Writes folders of so many files each, of all numbers.
+fn written_in_folders(path: &Path, folders: usize, files: usize) {
+    written(path, 1500, |writer| {
+        let mut folder = |folder: usize| {
+            let file = |number: usize| {
+                let bytes = numbered(folder * files + number);
+                entry(&format!("{number}"), "f", &writer.file(&bytes), bytes.len())
+            };
+            let entries: Vec<_> = (0..files).map(file).collect();
+            entry(&format!("{folder}"), "d", &writer.directory(&entries), 0)
+        };
+        let entries: Vec<_> = (0..folders).map(&mut folder).collect();
+        writer.directory(&entries)
+    });
+}
+
+#[test]
+fn files_that_are_read_one_after_the_other_are_what_they_are() {
+    let place = tempfile::tempdir().unwrap();
+    let (folders, files) = (6, 300);
+    written_in_folders(&place.path().join("repo"), folders, files);
+    let Some(mounted) = Mounted::start(&place.path().join("repo"), PASSWORD, &["latest"]) else { return };
+    let read = |folder: usize, order: &mut dyn Iterator<Item = usize>| {
+        for number in order {
+            let bytes = fs::read(mounted.path(&format!("{folder}/{number}"))).unwrap();
+            assert!(bytes == numbered(folder * files + number), "{folder}/{number}");
+        }
+    };
+    let by_inode = |folder: usize| {
+        let number =
+            |number: &usize| fs::metadata(mounted.path(&format!("{folder}/{number}"))).unwrap().ino();
+        let mut numbers: Vec<_> = (0..files).collect();
+        numbers.sort_by_key(number);
+        numbers
+    };
+    read(0, &mut (0..files));
+    read(1, &mut by_inode(1).into_iter());
+    read(2, &mut (0..files).rev());
+    read(3, &mut (0..files).step_by(5).chain(0..files));
+    thread::scope(|scope| {
+        for part in 0..4 {
+            scope.spawn(move || {
+                read(4, &mut (part..files).step_by(4));
+                read(5, &mut (0..files));
+            });
+        }
+    });
+    assert_eq!(mounted.end().0, Some(0));
+}
+
+#[test]
+fn files_are_there_before_they_are_asked_for_where_those_before_them_were_read() {
+    let place = tempfile::tempdir().unwrap();
+    let (folders, files) = (30, 12);
+    written_in_folders(&place.path().join("repo"), folders, files);
+    let Some(mounted) = Mounted::start(&place.path().join("repo"), PASSWORD, &["latest"]) else { return };
+    let asked = || {
+        let counts =
+            fs::read_to_string(format!("/proc/{}/io", mounted.child.as_ref().unwrap().id())).unwrap();
+        let line = counts.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap();
+        line.parse::<u64>().unwrap()
+    };
+    // How long it takes is not known, so there are some tries.
+    let is_there = (0..folders).any(|folder| {
+        let path = |number: usize| mounted.path(&format!("{folder}/{number}"));
+        let present: Vec<_> =
+            (0..files).filter(|number| fs::metadata(path(*number)).unwrap().len() > 0).collect();
+        for number in &present[..3] {
+            fs::read(path(*number)).unwrap();
+        }
+        thread::sleep(Duration::from_millis(20 << folder.min(6)));
+        let before = asked();
+        fs::read(path(present[3])).unwrap();
+        asked() == before
+    });
+    assert!(is_there);
+    assert_eq!(mounted.end().0, Some(0));
+}
+
 #[test]
 fn a_signal_unmounts_it_also_while_it_is_in_use() {
     let case = golden::case("sources");
