@@ -23,11 +23,15 @@ pub(crate) struct Args {
     pub(crate) network: Vec<u64>,
     /// Measures restores to a file system with these round trips instead of local ones, in milliseconds; by
     /// default of the set `latency`.
-    #[arg(long, value_delimiter = ',', value_name = "MS,…", value_parser = milliseconds, conflicts_with = "network")]
+    #[arg(long, value_delimiter = ',', value_name = "MS,…", value_parser = milliseconds)]
     pub(crate) target_latency: Vec<Microseconds>,
     /// Measures restores from repositories on a file system with these round trips.
     #[arg(long, value_delimiter = ',', value_name = "MS,…", value_parser = milliseconds, conflicts_with = "network")]
     pub(crate) source_latency: Vec<Microseconds>,
+    /// Measures a restore in so many shards from a server at the round trip of --network, each with a line of
+    /// its own; into a file system with that of --target-latency, if it is given.
+    #[arg(long, value_delimiter = ',', value_name = "N,…", requires = "network", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) shards: Vec<u32>,
     /// Counts what files cost in requests to a file system, by default of the sets `own` and `foreign`.
     #[arg(long, conflicts_with_all = ["network", "target_latency", "source_latency"])]
     pub(crate) operations: bool,

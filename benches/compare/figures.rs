@@ -4,7 +4,7 @@ use kopia_rs_benches::operations::Counts;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
-use crate::step::Taken;
+use crate::step::{Taken, Traffic};
 
 /// All figures of a comparison.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +26,47 @@ pub(crate) struct Figures {
     /// What files cost in requests to a file system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) operations: Vec<Column>,
+    /// Of restores in shards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shards: Option<ShardsFigures>,
+}
+
+/// Figures of one set that is restored in shards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ShardsFigures {
+    pub(crate) set: String,
+    pub(crate) files: u64,
+    /// Of all files.
+    pub(crate) bytes: u64,
+    /// A line, of which each shard has one.
+    pub(crate) line: Away,
+    /// The round trip of the file system that is restored into, in microseconds; none if it is the local disk.
+    pub(crate) target: Option<u64>,
+    pub(crate) runs: Vec<ShardsRun>,
+}
+
+/// A restore in so many shards. Times are wall seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ShardsRun {
+    pub(crate) shards: u32,
+    /// Until the first shard was through.
+    pub(crate) first_s: f64,
+    /// Until the last one was.
+    pub(crate) last_s: f64,
+    /// What came after that: attributes, and making it visible.
+    pub(crate) finish_s: f64,
+    /// Until the last one was, where one was killed half way and started again.
+    pub(crate) lost_s: Option<f64>,
+    /// Processor seconds of all.
+    pub(crate) cpu_s: f64,
+    pub(crate) traffic: Traffic,
+}
+
+impl ShardsRun {
+    /// Returns how long all of it took.
+    pub(crate) fn all_s(&self) -> f64 {
+        self.last_s + self.finish_s
+    }
 }
 
 /// Figures of restores over a line.
@@ -228,6 +269,7 @@ impl Figures {
         self.network = earlier.network;
         self.latency = earlier.latency;
         self.operations = earlier.operations;
+        self.shards = earlier.shards;
         Ok(())
     }
 
@@ -320,6 +362,7 @@ pub(crate) fn made_up() -> Figures {
         network: None,
         latency: Vec::new(),
         operations: Vec::new(),
+        shards: None,
     }
 }
 

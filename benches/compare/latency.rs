@@ -3,7 +3,7 @@
 //! Each restore has one of its own, mounted for it alone, so that the system knows nothing of it yet. Either
 //! the folder that is restored into lies on it, or all that is read.
 
-mod mount;
+pub(crate) mod mount;
 
 use std::fs;
 use std::path::Path;

@@ -10,7 +10,7 @@
 //! | `tools`, `backup` | programs, and their repositories |
 //! | `contestants`, `step` | who restores, by which commands, and what one command took |
 //! | `rounds`, `same` | the restores, and whether they are complete |
-//! | `network` | the same over a line, from an S3 server |
+//! | `network` | the same over a line, from an S3 server; also in shards |
 //! | `latency` | the same to and from a slow file system, and what files cost there |
 //! | `turns` | whose turn it is in those two |
 //! | `figures`, `machine` | what was measured, and where |
@@ -85,7 +85,7 @@ fn run(args: &Args) -> Result<()> {
 
 /// Returns the tables of all that was measured, each with the name of its markers.
 fn tables(figures: &Figures) -> Vec<(String, &'static str)> {
-    let Figures { sets, network, latency, operations, .. } = figures;
+    let Figures { sets, network, latency, operations, shards, .. } = figures;
     let mut tables = Vec::new();
     if !sets.is_empty() {
         tables.push((table::markdown(figures), readme::LOCAL));
@@ -98,6 +98,9 @@ fn tables(figures: &Figures) -> Vec<(String, &'static str)> {
     }
     if !operations.is_empty() {
         tables.push((table::operations(figures, operations), readme::OPERATIONS));
+    }
+    if let Some(shards) = shards {
+        tables.push((table::shards(figures, shards), readme::SHARDS));
     }
     tables
 }
@@ -112,7 +115,7 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
     let work = &work.canonicalize()?;
     let machine = Machine::look(work)?;
     let tools = Tools::find(args)?;
-    let what = What::of(args);
+    let what = What::of(args)?;
     what.check_names(&args.only)?;
     let contestants = Contestant::chosen(what.contestants(), args, &tools);
     let rivals: Vec<_> = Rival::ALL.into_iter().filter(|rival| rival.is_wanted(args, &tools)).collect();
@@ -124,7 +127,7 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         machine,
         versions: tools.versions(|tool| match what {
-            What::Network => rivals.iter().any(|rival| rival.tool() == tool),
+            What::Network | What::Shards => rivals.iter().any(|rival| rival.tool() == tool),
             _ => contestants.iter().any(|contestant| contestant.tool() == tool),
         }),
         rounds: args.rounds,
@@ -133,6 +136,7 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
         network: None,
         latency: Vec::new(),
         operations: Vec::new(),
+        shards: None,
     };
     earlier.map_or(Ok(()), |earlier| figures.take_up(earlier))?;
     for set in what.sets(args) {
@@ -143,6 +147,7 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
                 comparison.network(set, &mut network, &rivals)?;
                 figures.network = Some(network);
             }
+            What::Shards => figures.shards = Some(comparison.shards(set)?),
             What::Latency(distances) => {
                 for column in comparison.latency(set, distances, &contestants)? {
                     column.put_into(&mut figures.latency);
@@ -169,28 +174,38 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
 enum What {
     Local,
     Network,
+    Shards,
     Latency(Vec<Away>),
     Operations,
 }
 
 impl What {
-    fn of(args: &Args) -> Self {
+    fn of(args: &Args) -> Result<Self> {
+        if !args.shards.is_empty() {
+            if args.network.len() != 1 || args.target_latency.len() > 1 {
+                return Err("shards are measured at one round trip".into());
+            }
+            return Ok(Self::Shards);
+        }
         let targets = args.target_latency.iter().map(|&trip| Away::Target { trip });
         let sources = args.source_latency.iter().map(|&trip| Away::Source { trip });
         let distances: Vec<_> = targets.chain(sources).collect();
-        match () {
+        Ok(match () {
+            () if !distances.is_empty() && !args.network.is_empty() => {
+                return Err("--network goes with --target-latency only where there are --shards".into());
+            }
             () if args.operations => Self::Operations,
             () if !distances.is_empty() => Self::Latency(distances),
             () if !args.network.is_empty() => Self::Network,
             () => Self::Local,
-        }
+        })
     }
 
     /// Returns who may take part; over a network they are [`Rival`]s.
     fn contestants(&self) -> &'static [Contestant] {
         match self {
             Self::Local => &Contestant::LOCAL,
-            Self::Network => &[],
+            Self::Network | Self::Shards => &[],
             Self::Latency(_) => &Contestant::LATENCY,
             Self::Operations => &Contestant::OPERATIONS,
         }
@@ -200,6 +215,7 @@ impl What {
     fn check_names(&self, only: &[String]) -> Result<()> {
         let names: Vec<_> = match self {
             Self::Network => Rival::ALL.map(Rival::name).to_vec(),
+            Self::Shards => vec![Rival::KopiaRs.name()],
             _ => self.contestants().iter().map(|contestant| contestant.name()).collect(),
         };
         match only.iter().find(|name| !names.contains(&&***name)) {
@@ -214,7 +230,7 @@ impl What {
             return args.sets.clone();
         }
         match self {
-            Self::Network => vec![Set::Mixed],
+            Self::Network | Self::Shards => vec![Set::Mixed],
             Self::Latency(_) => vec![Set::Latency],
             Self::Operations => vec![Set::Own, Set::Foreign],
             Self::Local => {

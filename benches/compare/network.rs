@@ -8,6 +8,7 @@ mod line;
 mod minio;
 mod rivals;
 mod server;
+mod shards;
 
 use std::fs;
 use std::path::Path;

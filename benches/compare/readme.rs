@@ -10,6 +10,7 @@ pub(crate) const LOCAL: &str = "comparison";
 pub(crate) const NETWORK: &str = "network comparison";
 pub(crate) const LATENCY: &str = "latency comparison";
 pub(crate) const OPERATIONS: &str = "operations a file";
+pub(crate) const SHARDS: &str = "shards";
 
 /// Puts tables into files that have markers for them: each file for one at least, each table in one at least.
 ///

@@ -1,12 +1,14 @@
 //! The tables of a README.
 
 mod latency;
+mod shards;
 
 use std::fmt::Write;
 
 use crate::figures::{Column, Figures, NetworkFigures, Row, SetFigures, Trouble};
 use crate::step::Taken;
 pub(crate) use latency::{latency, operations};
+pub(crate) use shards::shards;
 
 /// Writes all figures as Markdown: a row for each contestant, a column for each set.
 pub(crate) fn markdown(figures: &Figures) -> String {

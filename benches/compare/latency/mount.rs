@@ -11,7 +11,7 @@ use kopia_rs_benches::operations::Counts;
 use crate::Result;
 
 /// A mounted folder. It is unmounted when this is dropped, or when this process dies.
-pub(super) struct Mount {
+pub(crate) struct Mount {
     child: Child,
     /// The program ends with its standard input.
     input: Option<ChildStdin>,
@@ -23,7 +23,7 @@ impl Mount {
     ///
     /// # Errors
     /// If it cannot be mounted; the program says why on standard error.
-    pub(super) fn start(program: &Path, trip: Duration, folder: &Path, point: &Path) -> Result<Self> {
+    pub(crate) fn start(program: &Path, trip: Duration, folder: &Path, point: &Path) -> Result<Self> {
         fs::create_dir_all(point)?;
         let mut child = Command::new(program)
             .arg("--attached")
@@ -45,7 +45,7 @@ impl Mount {
     }
 
     /// Unmounts it, and returns what was asked for.
-    pub(super) fn end(mut self) -> Result<Counts> {
+    pub(crate) fn end(mut self) -> Result<Counts> {
         drop(self.input.take());
         let mut counts = String::new();
         self.output.read_to_string(&mut counts)?;
