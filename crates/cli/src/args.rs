@@ -24,6 +24,7 @@ mod serve;
 mod store;
 mod undo;
 mod values;
+mod verify;
 mod what;
 
 use std::ffi::OsString;
@@ -33,7 +34,6 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use kopia_rs::OpenOptions;
 use kopia_rs::storage::IoMode;
-use kopia_rs::verify::Shard;
 
 pub(crate) use archive::Archive;
 #[cfg(feature = "browse")]
@@ -56,8 +56,9 @@ pub(crate) use serve::Serve;
 use store::Stores;
 pub(crate) use store::help as option_help;
 pub(crate) use undo::Undo;
-use values::{about_io, about_progress, as_stored, one_of, percent};
-pub(crate) use what::{OptionalWhat, OptionalWhats, What};
+use values::{about_io, about_progress, as_stored, one_of};
+pub(crate) use verify::Verify;
+pub(crate) use what::{OptionalWhat, What};
 
 use crate::terminal::password;
 use crate::terminal::progress::Wanted;
@@ -312,6 +313,12 @@ pub(crate) enum Command {
     /// Find out why a repository, snapshot or target does not work, and what to change.
     Doctor(Doctor),
     /// Check that backups can be restored; list files that damage affects.
+    #[command(after_help = "Examples:\n  kopia-rs verify\n  \
+                            kopia-rs verify --percent 5\n  \
+                            kopia-rs verify --rotate 30 --metrics /var/lib/node_exporter/backup.prom\n\n\
+                            A job that runs each day with --rotate 30 reads a thirtieth of the packs and says since when \
+                            everything was read and can be restored. What runs that were missed have left, the next \
+                            one reads.")]
     Verify(Verify),
     /// Restore as a VolSync mover (reads the Job's environment; the same when called as entry.sh).
     #[command(after_help = "Its settings are the variables of the Job; --variables lists them.\n\n\
@@ -377,23 +384,6 @@ pub(crate) struct Doctor {
     /// --format-blob.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_format_blob: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Verify {
-    #[command(flatten)]
-    pub(crate) what: OptionalWhats,
-    #[command(flatten)]
-    pub(crate) patterns: Patterns,
-    /// Read only part I, counted from 0, of N equal parts of the packs; all N together are everything.
-    #[arg(long, value_name = "I/N")]
-    pub(crate) shard: Option<Shard>,
-    /// Read only P percent of the packs, starting at a random one: every run takes others.
-    #[arg(long, value_name = "P", value_parser = percent)]
-    pub(crate) percent: Option<f64>,
-    /// Write everything that is wrong to this file, one JSON object a line.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
 }
 
 #[cfg(test)]

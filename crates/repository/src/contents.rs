@@ -175,6 +175,11 @@ impl Contents {
         self.source.sort_groups(groups);
     }
 
+    /// Returns the name of a group's pack; nothing behind a server, which names none.
+    pub(crate) fn pack_of_group(&self, group: u32) -> Option<BlobId> {
+        self.source.pack_of_group(group)
+    }
+
     /// Returns how many reads are under way at once at most.
     pub(crate) fn parallel_reads(&self) -> usize {
         self.cores.count().max(self.profile().parallel_reads)

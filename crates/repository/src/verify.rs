@@ -10,7 +10,9 @@
 
 mod affected;
 mod contents;
+mod history;
 mod part;
+mod rotation;
 mod walk;
 
 use std::collections::HashSet;
@@ -24,7 +26,9 @@ use crate::cold::ColdBlobs;
 use crate::unindexed::{Packs, UnindexedPack};
 use crate::{Defect, Entry, Error, Repository, Result, Snapshot};
 
+pub use history::{History, HistoryError};
 pub use part::Part;
+pub use rotation::{Rotated, Rotation, Standing};
 use walk::Survey;
 
 /// How many damaged contents and lost entries a [`Report`] keeps; observers are told of all.
@@ -44,6 +48,10 @@ pub struct Options {
     /// 0 is at the first one, 0.5 in the middle. A program that verifies now and then should take another one
     /// each time, such as a random one, or some packs are never read.
     pub start: f64,
+    /// Packs are read in turn, those that were read longest ago first; `part` and `start` mean nothing then.
+    ///
+    /// For [`Repository::verify`] alone: of what one entry needs, a pack may hold only a part.
+    pub rotation: Option<Rotation>,
     /// What is verified of a directory, and the contents that it needs; everything by default. It must have
     /// been made among the entries that are verified, and is for [`Repository::verify_entry`] and
     /// [`Repository::verify_entries`] alone.
@@ -137,6 +145,8 @@ pub struct Report {
     pub unsearched: Option<Error>,
     /// Why parts of the list of snapshots cannot be read, if everything was verified.
     pub unlisted: Vec<Arc<Error>>,
+    /// What is known of all packs where they are read in turn, and what the next run has to know.
+    pub rotated: Option<Rotated>,
 }
 
 /// How much of something was looked at.

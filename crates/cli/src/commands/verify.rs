@@ -1,8 +1,13 @@
 //! `verify [WHAT]...`: what can be restored, and what damage costs.
 
+mod metrics;
+mod page;
 mod result;
+mod summary;
+mod turn;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -18,20 +23,17 @@ use crate::error::{Exit, Failure};
 use crate::session::{Session, needed};
 use crate::terminal::output::{self, count, escape, log_line, thousands};
 use crate::terminal::progress::{self, Count, ProgressMode, SHOWN, State};
+use crate::terminal::replace::{refusal, replace};
 use crate::terminal::report::{Report, ReportError};
 use crate::terminal::time;
 use crate::wording::advice::audience;
 use crate::wording::stubs;
+use summary::Summary;
 
 pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failure> {
     let mut options = Options::default();
     options.part = Part { shard: args.shard.unwrap_or_default(), percent: args.percent };
-    if let Some(percent) = args.percent {
-        options.start = random();
-        session.note(&format!(
-            "{percent} % of the packs are read, from a random one on; the next run takes others"
-        ));
-    }
+    let seed = args.percent.map(|percent| start(session, args, percent, &mut options));
     let selections = several::select(session, &args.what.each())?;
     let is_whole = selections.is_empty();
     let roots: Vec<_> = selections.iter().map(|selection| &selection.entry).collect();
@@ -40,7 +42,17 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
         [] => return Err(Failure::usage("--include and --exclude need WHAT: of which folder?")),
         roots => session.chosen(&args.patterns, roots)?,
     };
+    let began = time::now();
+    let turn = turn::Turn::open(session, args, began)?;
+    options.rotation = turn.as_ref().map(|(_, rotation)| rotation.clone());
     let directory = session.repository.store().directory();
+    for (file, what) in [(&args.metrics, "the metrics file"), (&args.page, "the page")] {
+        let refused = file.as_ref().and_then(|file| Some((file, refusal(file, directory.as_deref())?)));
+        if let Some((file, (why, hint))) = refused {
+            let failure = Failure::usage(format!("{what} {} {why}", file.display()));
+            return Err(if hint.is_empty() { failure } else { failure.hint(hint) });
+        }
+    }
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
     warm(session, &roots, &options, report.as_ref())?;
     let progress = Progress::new(report);
@@ -65,13 +77,19 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     // A snapshot that was named is whole or not, whatever else is lost.
     let lost = if is_whole { session.repository.losses() } else { &[] };
     let lost_indexes = if is_whole { session.repository.lost_indexes().len() } else { 0 };
+    // Before anything is said: what was read need not be read again.
+    let kept = turn.as_ref().zip(verified.rotated.as_ref()).map(|((turn, _), rotated)| turn.keep(rotated));
+    let (days, is_part) = (args.rotate, !is_whole);
+    let summary = Summary { verified: &verified, lost, began, seconds, days, is_part };
     let written = if session.json {
-        output::json(&result::json(&verified, lost, seconds))
+        output::json(&result::json(&summary, seed))
     } else {
-        result::text(&verified, lost_indexes, session.repository.options().degraded, seconds)
+        result::text(&summary, lost_indexes, session.repository.options().degraded)
     };
     // What was found matters more than whether somebody reads of it.
     let exit = conclude(&verified, lost, session.repository.options().degraded);
+    write_files(session, args, &summary)?;
+    kept.transpose()?;
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }
@@ -97,7 +115,7 @@ fn warm(
         let why = "--percent takes other packs each time, so that nobody would read what was fetched";
         return Err(Failure::usage(why).hint("wait for it with --wait, or take a part by --shard"));
     }
-    let is_whole = options.part == Part::default();
+    let is_whole = options.part == Part::default() && options.rotation.is_none();
     session.warm_all(report, || match roots {
         [root] if is_whole => {
             let reads = needed::reading(options.chosen.clone());
@@ -108,11 +126,40 @@ fn warm(
     })
 }
 
-/// Returns a random number from 0 to below 1.
-fn random() -> f64 {
-    // The standard library seeds its hashers at random. 53 bits are what a float holds.
-    let bits = RandomState::new().build_hasher().finish() >> 11;
-    bits as f64 / (1_u64 << 53) as f64
+/// Chooses where a percentage of the packs begins, and says how to begin there again; returns that number.
+fn start(session: &Session, args: &args::Verify, percent: f64, options: &mut Options) -> u64 {
+    // The standard library seeds its hashers at random. Half of the bits can be typed.
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 32);
+    options.start = fraction(seed);
+    session.note(&match args.seed {
+        Some(seed) => format!("{percent} % of the packs are read, from the one on that --seed {seed} means"),
+        None => format!(
+            "{percent} % of the packs are read, from a random one on; the next run takes others, and --seed \
+             {seed} these again"
+        ),
+    });
+    seed
+}
+
+/// Spreads numbers over 0 to below 1: SplitMix64, of which a float holds 53 bits.
+fn fraction(seed: u64) -> f64 {
+    let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Writes the files that are asked for.
+fn write_files(session: &Session, args: &args::Verify, summary: &Summary<'_>) -> Result<(), Failure> {
+    let place = session.repository.store().location();
+    let write = |file: &Path, text: String| {
+        replace(file, text.as_bytes(), 0o644)
+            .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))
+    };
+    if let Some(file) = &args.metrics {
+        write(file, metrics::text(summary, &place))?;
+    }
+    args.page.as_deref().map_or(Ok(()), |file| write(file, page::page(summary, &place)))
 }
 
 /// Decides whether anything is wrong, and names the packs and what was left out when the repository was

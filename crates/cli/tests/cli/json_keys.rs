@@ -116,7 +116,12 @@ fn no_key_of_what_was_checked_is_gone() {
     demand(
         sources("verify"),
         "contents.of contents.verified damage damageCount files folders lossCount losses lost packs.of packs.verified \
-         plainBytes seconds storedBytes.of storedBytes.verified stubCount stubs unindexedPacks unlisted",
+         plainBytes restorableAsOf seconds storedBytes.of storedBytes.verified stubCount stubs unindexedPacks unlisted",
+    );
+    demand(sources("verify --percent 10"), "seed");
+    demand(
+        sources("verify --rotate 300 --state").arg(place.path("state")),
+        "rotation.completeBy rotation.damagedPacks rotation.days rotation.packs rotation.soundPacks",
     );
     demand(
         sources("doctor app@media:/data").arg("--target").arg(place.path("target")),

@@ -281,6 +281,8 @@ fn every_output_is_as_the_schema_says() {
         ("export --json", sources("export c3bc ce6c").arg(place.path("y.tar"))),
         ("export --dry-run --json", sources("export c3bc --dry-run")),
         ("verify --json", sources("verify")),
+        ("verify --json", sources("verify --percent 10")),
+        ("verify --json", sources("verify --rotate 300").arg("--state").arg(place.path("state"))),
         ("doctor --json", sources("doctor app@media:/data").arg("--target").arg(&target)),
     ] {
         let ran = command.run().exits(0);

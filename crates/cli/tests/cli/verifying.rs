@@ -97,3 +97,134 @@ fn a_damaged_index_names_the_flag_that_goes_without_it() {
     // One that is named is whole all the same.
     command("verify --degraded app@media:/data").exits(0);
 }
+
+/// Runs `verify` with a state of its own.
+fn rotate(place: &Place, options: &str) -> KopiaRs {
+    KopiaRs::golden("sources", &format!("verify --json {options} --state")).arg(place.path("state"))
+}
+
+#[test]
+fn runs_take_turns_until_everything_was_read() {
+    let place = Place::new();
+    let (mut read, mut runs) = (0, 0);
+    loop {
+        let json = rotate(&place, "--rotate 300").run().exits(0).json();
+        let (rotation, all) = (&json["rotation"], json["packs"]["of"].as_u64().unwrap());
+        read += json["packs"]["verified"].as_u64().unwrap();
+        runs += 1;
+        assert_eq!((&rotation["packs"], &rotation["soundPacks"]), (&all.into(), &read.into()), "{json}");
+        if read == all {
+            // Several runs, none of which read what another had read.
+            assert!(json["restorableAsOf"].is_string() && runs > 1, "{runs} runs: {json}");
+            break;
+        }
+        assert!(json["restorableAsOf"].is_null() && rotation["completeBy"].is_string(), "{json}");
+    }
+    let text = |options: &str| {
+        let ran = KopiaRs::golden("sources", &format!("verify {options}")).run().exits(0);
+        ran.text().lines().last().unwrap().to_owned()
+    };
+    let rotated = |days: u32| {
+        text(&format!("--rotate {days} --state {}", place.path(&format!("state-{days}")).display()))
+    };
+    assert!(rotated(300).starts_with("not everything was read yet: "));
+    assert!(rotated(1).starts_with("restorable as of 2"));
+    assert!(text("").starts_with("restorable as of 2"));
+}
+
+#[test]
+fn a_state_that_is_of_no_use_is_kept_beside_the_new_one() {
+    let place = Place::new();
+    let state = place.path("state");
+    rotate(&place, "--rotate 1").run().exits(0).says(&["note: this is the first run; "]);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&state).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let good = fs::read(&state).unwrap();
+    fs::write(&state, &good[..good.len() - 9]).unwrap();
+    let ran = rotate(&place, "--rotate 1").run().exits(0);
+    ran.says(&["it is damaged, or something else; all begins anew, and it is kept as ", "state.old"]);
+    assert_eq!(fs::read(place.path("state.old")).unwrap(), good[..good.len() - 9]);
+    let other = KopiaRs::golden("maintained-v3", "verify --rotate 1 --state").arg(&state).run().exits(0);
+    other.says(&["it is of another repository; ", "state.old-2"]);
+    assert!(!rotate(&place, "--rotate 1").run().exits(0).stderr.contains("first run"));
+    // Without a name for it, it lies where the state of programs does.
+    let home = place.path("home");
+    KopiaRs::golden("sources", "verify --rotate 9").env("XDG_STATE_HOME", &home).run().exits(0);
+    let names: Vec<_> = fs::read_dir(home.join("kopia-rs")).unwrap().collect();
+    assert_eq!(names.len(), 1);
+    KopiaRs::golden("sources", "verify --rotate 9 --state").arg(place.path("no/state")).run().exits(2);
+    for arguments in
+        ["verify latest --rotate 9", "verify --rotate 9 --percent 5", "verify --rotate 0", "verify --seed 1"]
+    {
+        KopiaRs::golden("sources", arguments).run().exits(2);
+    }
+    let inside = golden::case("sources").repository.join("state");
+    KopiaRs::golden("sources", "verify --rotate 9 --state")
+        .arg(&inside)
+        .run()
+        .exits(2)
+        .says(&["would lie in the repository"]);
+    assert!(!inside.exists());
+    // Links, and with them /dev/stdout, stay what they are.
+    let link = place.path("link");
+    std::os::unix::fs::symlink(&state, &link).unwrap();
+    for option in ["--metrics", "--page", "--rotate 9 --state"] {
+        let refused = KopiaRs::golden("sources", &format!("verify {option}")).arg(&link).run().exits(2);
+        refused.says(&["is a link, or no ordinary file"]);
+    }
+    assert_eq!(fs::read_link(&link).unwrap(), state);
+}
+
+#[test]
+fn a_seed_reads_the_same_again() {
+    let read = |arguments: &str| {
+        KopiaRs::golden("sources", &format!("verify --percent 10 --json {arguments}")).run().exits(0)
+    };
+    let ran = read("");
+    let json = ran.json();
+    let seed = json["seed"].as_u64().unwrap();
+    ran.says(&[&format!("--seed {seed} these again")]);
+    for _ in 0..3 {
+        assert_eq!(read(&format!("--seed {seed}")).json()["storedBytes"], json["storedBytes"]);
+    }
+}
+
+#[test]
+fn damage_is_in_the_metrics_and_on_the_page() {
+    let place = Place::new();
+    let [metrics, page] = ["verify.prom", "verify.html"].map(|name| place.path(name));
+    let verify = |command: KopiaRs| command.arg("--metrics").arg(&metrics).arg("--page").arg(&page);
+    verify(KopiaRs::golden("sources", "verify")).run().exits(0);
+    let [text, html] = [&metrics, &page].map(|path| fs::read_to_string(path).unwrap());
+    assert!(
+        text.contains("# TYPE kopia_rs_verify_success gauge\nkopia_rs_verify_success{repository=\""),
+        "{text}"
+    );
+    assert!(text.contains("kopia_rs_verify_restorable_as_of_timestamp_seconds{"), "{text}");
+    assert!(html.contains("class=\"verdict\">restorable as of ") && html.ends_with("</html>\n"), "{html}");
+    let case = golden::case("sources");
+    let copy = damage::copy_repository(&case);
+    copy.blobs("p").iter().for_each(damage::Blob::delete);
+    let state = place.path("state");
+    for _ in 0..2 {
+        let command = KopiaRs::new("verify --rotate 1 --state").arg(&state).repository(&copy.path());
+        verify(command.env("KOPIA_PASSWORD", &case.password)).run().exits(3);
+    }
+    let [text, html] = [&metrics, &page].map(|path| fs::read_to_string(path).unwrap());
+    assert!(text.contains("kopia_rs_verify_success{") && !text.contains("restorable_as_of"), "{text}");
+    assert!(
+        !text.contains("\nkopia_rs_verify_packs_damaged{} 0\n")
+            && text.contains("kopia_rs_verify_packs_damaged{")
+    );
+    assert!(
+        html.contains("class=\"verdict bad\">not restorable as a whole") && html.contains("hello.txt"),
+        "{html}"
+    );
+    assert!(
+        !html.contains("<script")
+            && html.contains("default-src &#39;none&#39;") != html.contains("default-src 'none'")
+    );
+    let inside = copy.path().join("x.prom");
+    let command = KopiaRs::new("verify --metrics").arg(&inside).repository(&copy.path());
+    command.env("KOPIA_PASSWORD", &case.password).run().exits(2).says(&["would lie in the repository"]);
+}

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use kopia_format::ContentId;
+use kopia_format::{BlobId, ContentId};
 use kopia_storage::ReadProfile;
 
 use super::decode::check_lengths;
@@ -73,6 +73,13 @@ impl Source {
         match self {
             Self::Packs(packs) => groups.sort_unstable_by_key(|&group| packs.pack_name(group)),
             Self::Server(_) => groups.sort_unstable(),
+        }
+    }
+
+    pub(super) fn pack_of_group(&self, group: u32) -> Option<BlobId> {
+        match self {
+            Self::Packs(packs) => Some(packs.pack_name(group).clone()),
+            Self::Server(_) => None,
         }
     }
 

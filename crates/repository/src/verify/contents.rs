@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kopia_format::ContentId;
 
+use super::rotation::{Pack, Rotation};
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
 use crate::contents::{ContentLocation, Listed, Origin, Wanted};
 use crate::lock::{into_inner, lock};
@@ -42,7 +43,8 @@ pub(super) fn verify(
     let is_wanted = wanted(needed);
     // Changes of the indexes while contents are read must not change what is counted.
     let listed = repository.contents().listed();
-    let Choice { all, count, part, amounts, packs: chosen } = choose(repository, &listed, needed, options);
+    let Choice { all, count, part, amounts, packs: chosen, known } =
+        choose(repository, &listed, needed, options);
     report.packs = Coverage { verified: chosen.len() as u64, of: count };
     report.contents = Coverage { verified: part.contents, of: all.contents };
     report.stored_bytes = Coverage { verified: part.bytes, of: all.bytes };
@@ -69,7 +71,14 @@ pub(super) fn verify(
         rest = after;
     }
     report.plain_bytes = run.plain_bytes.into_inner();
-    let Found { damaged, mut damage, gone } = into_inner(run.found);
+    let Found { damaged, mut damage, gone, packs: damaged_packs } = into_inner(run.found);
+    report.rotated = turns(options, needed).map(|rotation| {
+        let chosen: HashSet<u32> = chosen.into_iter().collect();
+        let (groups, packs): (Vec<_>, Vec<_>) = known.into_iter().unzip();
+        rotation.after(&packs, |place| {
+            chosen.contains(&groups[place]).then(|| !damaged_packs.contains(&groups[place]))
+        })
+    });
     for (coverage, gone) in [(&mut report.contents, gone.contents), (&mut report.stored_bytes, gone.bytes)] {
         coverage.verified -= gone;
         coverage.of -= gone;
@@ -92,6 +101,8 @@ pub(super) struct Choice {
     amounts: Vec<Amount>,
     /// Those that are read, by the names of their packs.
     pub(super) packs: Vec<u32>,
+    /// All that hold any, where they are read in turn.
+    known: Vec<(u32, Pack)>,
 }
 
 /// Chooses a part of the packs that hold what is wanted.
@@ -120,8 +131,30 @@ pub(super) fn choose(
         })
     };
     let (all, count) = (sum(&packs), packs.len() as u64);
-    let packs = options.part.choose(packs, options.start);
-    Choice { all, count, part: sum(&packs), amounts, packs }
+    let mut known = Vec::new();
+    let packs = match turns(options, needed) {
+        Some(rotation) => {
+            known = packs_of(repository, &packs, &amounts);
+            let (groups, packs): (Vec<_>, Vec<_>) = known.iter().cloned().unzip();
+            rotation.choose(&packs).into_iter().map(|place| groups[place]).collect()
+        }
+        None => options.part.choose(packs, options.start),
+    };
+    Choice { all, count, part: sum(&packs), amounts, packs, known }
+}
+
+/// Returns in which turn packs are read, if all contents are to be.
+fn turns<'o>(options: &'o Options, needed: Option<&HashSet<ContentId>>) -> Option<&'o Rotation> {
+    options.rotation.as_ref().filter(|_| needed.is_none())
+}
+
+/// Returns what is to be read in turn, by its group.
+fn packs_of(repository: &Repository, groups: &[u32], amounts: &[Amount]) -> Vec<(u32, Pack)> {
+    let named = groups.iter().filter_map(|&group| {
+        let Amount { contents, bytes } = amounts[group as usize];
+        Some((group, Pack { id: repository.contents().pack_of_group(group)?, contents, bytes }))
+    });
+    named.collect()
 }
 
 /// Returns whether a content is verified: one of `needed`, or any that is not marked deleted.
@@ -135,6 +168,8 @@ fn wanted(needed: Option<&HashSet<ContentId>>) -> impl Fn(&ContentId, &ContentLo
 struct Found {
     damaged: Damaged,
     damage: Vec<Damage>,
+    /// The packs of what cannot be read.
+    packs: HashSet<u32>,
     /// What others removed while contents were read, from the indexes, too.
     gone: Amount,
 }
@@ -187,6 +222,7 @@ impl Run<'_> {
                 self.observer.damage(&damage);
                 let mut found = lock(&self.found);
                 found.damaged.insert(damage.content, damage.error.word());
+                found.packs.insert(location.group());
                 if found.damage.len() < KEPT {
                     found.damage.push(damage);
                 }

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use kopia_rs::diagnosis::text::chain;
-use kopia_rs::verify::{AffectedEntry, Coverage, Damage, Report};
+use kopia_rs::verify::{AffectedEntry, Coverage, Damage};
 use kopia_rs::{BlobId, Error, Unreadable};
 use serde::Serialize;
 
+use super::summary::{self, Summary};
 use crate::terminal::output::{self, count, size, thousands};
 use crate::terminal::report::ReasonLine;
 use crate::wording::stubs;
@@ -44,6 +45,15 @@ pub(super) struct Json<'a> {
     lost: Vec<String>,
     /// The same as data.
     lost_parts: Vec<PartLine<'a>>,
+    /// Since when everything was read and found sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restorable_as_of: Option<String>,
+    /// With `--rotate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<summary::Json>,
+    /// With `--percent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
     seconds: f64,
 }
 
@@ -150,7 +160,8 @@ impl<'a> From<&'a AffectedEntry> for AffectedLine<'a> {
     }
 }
 
-pub(super) fn json<'a>(report: &'a Report, lost: &'a [Unreadable], seconds: f64) -> Json<'a> {
+pub(super) fn json<'a>(summary: &Summary<'a>, seed: Option<u64>) -> Json<'a> {
+    let Summary { verified: report, lost, .. } = *summary;
     Json {
         packs: report.packs.into(),
         contents: report.contents.into(),
@@ -170,11 +181,15 @@ pub(super) fn json<'a>(report: &'a Report, lost: &'a [Unreadable], seconds: f64)
         lost: lost.iter().map(ToString::to_string).collect(),
         lost_parts: lost.iter().map(PartLine::from).collect(),
         unindexed_packs: report.unexpected().map(|pack| pack.id.as_str()).collect(),
-        seconds,
+        restorable_as_of: summary.restorable_as_of().map(|time| time.to_string()),
+        rotation: summary.json(),
+        seed,
+        seconds: summary.seconds,
     }
 }
 
-pub(super) fn text(report: &Report, lost_indexes: usize, degraded: bool, seconds: f64) -> io::Result<()> {
+pub(super) fn text(summary: &Summary<'_>, lost_indexes: usize, degraded: bool) -> io::Result<()> {
+    let (report, seconds) = (summary.verified, summary.seconds);
     let mut out = output::out();
     let mut row = |name: &str, value: String| writeln!(out, "{name:<10}{value}");
     let of = |coverage: Coverage| format!("{} of {}", thousands(coverage.verified), thousands(coverage.of));
@@ -228,5 +243,6 @@ pub(super) fn text(report: &Report, lost_indexes: usize, degraded: bool, seconds
     if unindexed > 0 {
         row("unindexed", count(unindexed, "pack that no index names", "packs that no index names"))?;
     }
+    summary.line().map_or(Ok(()), |line| writeln!(out, "{line}"))?;
     out.flush()
 }

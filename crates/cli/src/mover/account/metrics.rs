@@ -1,71 +1,31 @@
 //! The account of a restore as Prometheus text, for a collector that reads files.
 
-use std::fmt::{Display, Write as _};
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-
-use kopia_rs::restore::is_outside;
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
 
 use super::line::SetupError;
 use super::report::JobReport;
+use crate::terminal::prometheus::{gauge, label};
+use crate::terminal::replace::{refusal, replace};
 
 /// Checks before the restore whether the file may be written: nothing is ever written to a repository.
 pub(crate) fn check(file: &Path, repository: Option<&Path>) -> Result<(), SetupError> {
+    let refused = refusal(file, repository);
     let name = format!("the metrics file {}", file.display());
-    let refuse = |error: io::Error| SetupError::new(format!("{name} cannot be written: {error}"), "");
-    let directory = directory(file).canonicalize().map_err(refuse)?;
-    if file.file_name().is_none() || file.is_dir() {
-        return Err(SetupError::new(format!("{name} is a folder"), "name a file"));
-    }
-    let Some(repository) = repository else { return Ok(()) };
-    match is_outside(&directory, repository) {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            Err(SetupError::new(format!("{name} would lie in the repository"), "name a file elsewhere"))
-        }
-        // Nothing lies in a repository that is not there, which opening it will say.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(refuse(error)),
-    }
+    refused.map_or(Ok(()), |(why, hint)| Err(SetupError::new(format!("{name} {why}"), hint)))
 }
 
 /// Replaces the file in one step: a reader sees the old text or the new one.
 pub(crate) fn write(file: &Path, report: &JobReport) -> io::Result<()> {
-    let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    // Collectors take files by their ending, which this one does not have.
-    let mut new = std::ffi::OsString::from(".");
-    new.push(name);
-    new.push(format!(".{}.new", std::process::id()));
-    let new = directory(file).join(new);
-    // One that was left by a process of the same number, as all containers' first ones are.
-    let _ = fs::remove_file(&new);
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
-    let done = written.and_then(|mut opened| {
-        opened.write_all(text(report).as_bytes())?;
-        fs::rename(&new, file)
-    });
-    if done.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    done
-}
-
-fn directory(file: &Path) -> PathBuf {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+    replace(file, text(report).as_bytes(), 0o644)
 }
 
 /// Writes all metrics; those that are not known are left out.
 fn text(report: &JobReport) -> String {
     let mut text = String::new();
     let mut metric = |name: &str, help: &str, value: &dyn Display| {
-        let _ = writeln!(
-            text,
-            "# HELP kopia_rs_restore_{name} {help}\n# TYPE kopia_rs_restore_{name} \
-             gauge\nkopia_rs_restore_{name}{} {value}",
-            labels(report)
-        );
+        gauge(&mut text, &format!("kopia_rs_restore_{name}"), help, &labels(report), value);
     };
     metric("success", "Whether the last restore ended well.", &u8::from(report.is_success()));
     metric("exit_code", "The exit status of the last restore.", &report.exit_code());
@@ -110,12 +70,13 @@ fn text(report: &JobReport) -> String {
 /// The identity, so that restores of many applications can be told apart.
 fn labels(report: &JobReport) -> String {
     let Some(identity) = &report.identity else { return String::new() };
-    let escaped = identity.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
-    format!("{{identity=\"{escaped}\"}}")
+    label("identity", identity)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
