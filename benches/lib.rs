@@ -26,7 +26,8 @@
 //!
 //! ```sh
 //! cargo build --release --package kopia-rs-cli --package kopia-rs-benches --bins
-//! target/release/compare --work /mnt/comparison --tree /usr --json figures.json --readme README.md --chart restores.svg
+//! target/release/compare --work /mnt/comparison --tree /usr --json figures.json \
+//!     --readme crates/kopia-rs/guide/speed.md --chart benches/restores.svg
 //! KOPIA_PASSWORD=… target/release/floor REPOSITORY latest TARGET --half write
 //! ```
 //! With a tree of 5 GB, plan for 40 GB. With less room, measure one set after the other, each time in an
@@ -38,7 +39,7 @@
 //! ```sh
 //! target/release/compare --work /mnt/comparison --network 0,20,50,100 --json network.json
 //! target/release/compare --work /mnt/comparison --network 100 --link 1000 --sets huge --only kopia-rs \
-//!     --from network.json --json network.json --readme README.md
+//!     --from network.json --json network.json --readme crates/kopia-rs/guide/speed.md
 //! ```
 //! A line lies between the server and the others, made by the program: so long a round trip, for the
 //! handshake of a connection, too, and no wider than `--link` says; `--slow-start` has each connection begin
@@ -51,7 +52,7 @@
 //!
 //! ```sh
 //! target/release/compare --work /mnt/comparison --target-latency 0,0.5,2,10 --source-latency 2 \
-//!     --json latency.json --readme README.md --latency-chart latency.svg
+//!     --json latency.json --readme crates/kopia-rs/guide/speed.md --latency-chart benches/latency.svg
 //! target/release/compare --work /mnt/comparison --operations --rounds 1 --from latency.json --json latency.json
 //! ```
 //!

@@ -400,14 +400,113 @@ pub mod restore {
     };
 }
 
-/// The guide, beside what stands above.
+/// The guide: how the command is used, and what it promises.
 pub mod guide {
+    /// Commands for every day.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/everyday.md")]
+    pub mod everyday {}
+
+    /// Builds, and what they have.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/installing.md")]
+    pub mod installing {}
+
+    /// Where a repository is, and its password.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/repositories.md")]
+    pub mod repositories {}
+
+    /// What a restore does to a target, and what can be chosen.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/restoring.md")]
+    pub mod restoring {}
+
+    /// `verify` and `doctor`, and damaged repositories.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/checking.md")]
+    pub mod checking {}
+
+    /// Snapshots in a web browser and by WebDAV.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/serve.md")]
+    pub mod serve {}
+
+    /// Snapshots as folders.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/mount.md")]
+    pub mod mount {}
+
+    /// Completion, manual pages, progress, passwords.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/terminal.md")]
+    pub mod terminal {}
+
+    /// What lies in an archive and has to be fetched first.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/cold-storage.md")]
+    pub mod cold_storage {}
+
     /// What those who know kopia, restic or rustic type.
+    ///
+    #[doc = include_str!("../guide/links.md")]
     #[doc = include_str!("../guide/coming-from.md")]
     pub mod coming_from {}
-}
 
-/// The README's example compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+    /// All commands and options.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/reference.md")]
+    pub mod reference {}
+
+    /// What programs read.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/json.md")]
+    pub mod json {}
+
+    /// What is read, and what is restored.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/format.md")]
+    pub mod format {}
+
+    /// VolSync's mover.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/movers.md")]
+    pub mod movers {}
+
+    /// The library.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/library.md")]
+    pub mod library {}
+
+    /// Measured, beside other tools.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/speed.md")]
+    pub mod speed {}
+
+    /// What is trusted, and what is promised.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/security.md")]
+    pub mod security {}
+
+    /// How it is tested.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/testing.md")]
+    pub mod testing {}
+}

@@ -20,6 +20,7 @@ mod failing;
 mod finding;
 mod folding;
 mod gone;
+mod guide;
 mod habits;
 mod incomplete;
 mod json_keys;

@@ -37,7 +37,7 @@ fn what_the_snapshot_does_not_describe_is_as_the_umask_says() {
             assert_eq!(mode(&place.path(made)), folder, "{made} {mask}");
         }
         assert_eq!([mode(&place.path("report")), mode(&place.path("verified"))], [file; 2], "{mask}");
-        // README: nobody but their owner may read what is restored so.
+        // The guide: nobody but their owner may read what is restored so.
         let skipped = place.path("skipped/all");
         assert_eq!((mode(&skipped.join("sub")), mode(&skipped.join("hello.txt"))), (0o700, 0o600));
         // What the snapshot describes is as it says, whatever the mask is.
