@@ -229,6 +229,8 @@ impl From<Error> for Failure {
         };
         let failure = failure.advised(&advice);
         match error {
+            // The hint has the path that is like it.
+            Error::NotFound { what, .. } if what.starts_with("path ") => failure,
             Error::NotFound { candidates, .. } | Error::Ambiguous { candidates, .. } => {
                 Self { candidates, ..failure }
             }

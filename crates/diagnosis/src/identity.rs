@@ -7,13 +7,11 @@
 
 use kopia_format::Timestamp;
 use kopia_format::snapshot::Source;
+use kopia_repository::slip::misspelt;
 use kopia_repository::{Snapshot, Snapshots};
 use serde::Serialize;
 
 use crate::serialize::text;
-
-/// How many characters of a name are compared.
-const COMPARED: usize = 64;
 
 /// The path that VolSync's movers see.
 const VOLSYNC_PATH: &str = "/data";
@@ -112,31 +110,9 @@ fn unlike(a: &str, b: &str) -> u32 {
     misspelt(a, b)
 }
 
-/// As [`unlike`], by their letters alone.
-pub(crate) fn misspelt(a: &str, b: &str) -> u32 {
-    let chars = |text: &str| text.chars().take(COMPARED).collect::<Vec<_>>();
-    let (a, b) = (chars(a), chars(b));
-    let length = a.len().max(b.len()).max(1);
-    (20 + 80 * edits(&a, &b) / length).min(100) as u32
-}
-
 /// A directory and one in it are alike, as are paths with the same end.
 fn unlike_paths(a: &str, b: &str) -> u32 {
     unlike(a.trim_end_matches('/'), b.trim_end_matches('/'))
-}
-
-/// How many characters must be put in, taken out or replaced to make one text of the other.
-fn edits(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -189,15 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_are_counted() {
-        for (a, b, expected) in
-            [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "ac", 1), ("äb", "ab", 1)]
-        {
-            let chars = |text: &str| text.chars().collect::<Vec<_>>();
-            assert_eq!(edits(&chars(a), &chars(b)), expected, "{a} {b}");
-            assert_eq!(edits(&chars(b), &chars(a)), expected, "{b} {a}");
-        }
-        // Names of any length cost the same.
+    fn names_of_any_length_cost_the_same() {
         assert_eq!(unlike(&"x".repeat(10_000_000), &"y".repeat(10_000_000)), 100);
     }
 }

@@ -3,21 +3,16 @@
 use std::cmp::Reverse;
 
 use kopia_format::snapshot::Source;
+use kopia_repository::slip::{SHORTEST, SLIP, misspelt};
 use kopia_repository::unindexed::Packs;
 use kopia_repository::{Error, Repository, Snapshots};
 
 use crate::advice::{Advice, hints, hints_of_list};
 use crate::finding::{Finding, Hint};
-use crate::identity::{distance, is_probable, misspelt};
+use crate::identity::{distance, is_probable};
 use crate::local_path::LocalPath;
 use crate::open_failure::{OpenFailure, hints_of_opening};
 use crate::{no_snapshot, packs};
-
-/// The shortest name that is taken for a slip of another one, in characters.
-const SHORTEST: usize = 3;
-
-/// From here on a name is no slip of another one, as [`misspelt`] measures it: two of five letters may be wrong.
-const SLIP: u32 = 53;
 
 /// Returns what can be done about a name that stands for nothing, or cannot be looked up.
 ///
@@ -37,6 +32,10 @@ pub fn hints_of_name(error: &Error, repository: &Repository, name: &str, command
     let snapshots = matches!(error, Error::NotFound { .. }).then(|| repository.snapshots().ok()).flatten();
     let finding = snapshots.as_ref().and_then(|snapshots| no_snapshot::not_found(snapshots, error, name));
     let mut advice = hints(error);
+    if let Some(meant) = path_meant(error, name) {
+        advice.hints = vec![meant];
+        return advice;
+    }
     if let Some(finding @ Finding::NoSnapshot { probable: true, .. }) = finding {
         advice.hints = vec![Hint::Finding(finding.into())];
         return advice;
@@ -61,6 +60,15 @@ pub fn hints_of_name(error: &Error, repository: &Repository, name: &str, command
         first.chain(meant(name, candidates, snapshots.as_ref())).chain(hiding_packs(error, repository));
     advice.hints = first.chain(std::mem::take(&mut advice.hints)).collect();
     advice
+}
+
+/// Returns the path that was probably meant in a snapshot, if one is missing there.
+fn path_meant(error: &Error, name: &str) -> Option<Hint> {
+    let Error::NotFound { what, candidates } = error else { return None };
+    let (missing, there) = (what.strip_prefix("path ")?, candidates.first()?);
+    // As it was typed, up to the name that is wrong.
+    let before = name.rfind(missing).and_then(|place| name.get(..place)).unwrap_or_default();
+    Some(Hint::DidYouMean(format!("{before}{there}")))
 }
 
 /// Returns that packs may hold what is missing, as no index names them.

@@ -45,6 +45,7 @@ mod sealing;
 pub mod search;
 pub mod select;
 mod shard;
+pub mod slip;
 mod snapshot;
 mod traffic;
 pub mod tree;

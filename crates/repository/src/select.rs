@@ -155,7 +155,7 @@ impl Repository {
                 return Err(Error::Ambiguous { what: head.into(), candidates });
             }
             let query = Query { pick: if head == "latest" { query.pick } else { pick }, ..query.clone() };
-            return found(choose(snapshots, &query, None)?, path);
+            return found_or_like(choose(snapshots, &query, None)?, path);
         }
         if let Some(sources) = sources_of(snapshots, query.name, query.here) {
             return newest_of(snapshots, query, &sources);
@@ -163,7 +163,7 @@ impl Repository {
         // An id names one thing, whatever the others are narrowed to.
         if let Some(snapshot) = all.iter().find(|snapshot| snapshot.id() == head) {
             query.must_not_narrow(head)?;
-            return found(snapshot, path);
+            return found_or_like(snapshot, path);
         }
         if let Some(object) = object.filter(|object| self.contents().locate(&object.content()).is_ok()) {
             return self.object(query, head, object, path);
@@ -171,7 +171,7 @@ impl Repository {
         match by_prefix(&all, head, query.name) {
             Ok(snapshot) => {
                 query.must_not_narrow(head)?;
-                found(snapshot, path)
+                found_or_like(snapshot, path)
             }
             Err(unknown @ Error::NotFound { .. }) => match part::of_source(snapshots, head)? {
                 Some(source) => {
@@ -188,7 +188,8 @@ impl Repository {
         self.contents().locate(&object.content())?;
         let (root, path) =
             (Entry::of_object(self, object, query.owner, query.now)?, path.trim_start_matches('/'));
-        Ok(Selection { snapshot: None, entry: root.at(path)?, path: path.into(), passed_over: None })
+        let entry = root.at(path).map_err(|error| like(error, &root, path))?;
+        Ok(Selection { snapshot: None, entry, path: path.into(), passed_over: None })
     }
 }
 
@@ -236,13 +237,31 @@ fn found(snapshot: &Snapshot, path: &str) -> Result<Selection> {
     below_root
 }
 
+/// As [`found`]; where nothing lies there, the error has the name that is most like it.
+fn found_or_like(snapshot: &Snapshot, path: &str) -> Result<Selection> {
+    found(snapshot, path).map_err(|error| match snapshot.root() {
+        Ok(root) => like(error, &root, path),
+        Err(_) => error,
+    })
+}
+
+/// Adds to the error of a path that leads nowhere the one that was probably meant.
+fn like(error: Error, root: &Entry, path: &str) -> Error {
+    match error {
+        Error::NotFound { what, candidates } if candidates.is_empty() => {
+            Error::NotFound { what, candidates: root.nearest(path).into_iter().collect() }
+        }
+        error => error,
+    }
+}
+
 /// Chooses among several sources that a path lies in, with the path below each, longest source first: the
 /// newest snapshot that has it. The first source decides where none has.
 fn newest_of(snapshots: &Snapshots, query: &Query<'_>, sources: &[(Source, String)]) -> Result<Selection> {
     let Some(((longest, rest), others)) = sources.split_first() else {
         return Err(Error::NotFound { what: format!("source {:?}", query.name), candidates: Vec::new() });
     };
-    let first = choose(snapshots, query, Some(longest)).and_then(|snapshot| found(snapshot, rest));
+    let first = choose(snapshots, query, Some(longest)).and_then(|snapshot| found_or_like(snapshot, rest));
     if query.pick != Pick::default() {
         // What comes before the newest is counted in one source.
         return first;

@@ -57,6 +57,7 @@ mod entry;
 mod folding;
 mod listing;
 mod names;
+mod near;
 mod passed;
 mod path;
 mod problem;

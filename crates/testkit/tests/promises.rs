@@ -114,6 +114,23 @@ fn every_link_of_a_page_leads_somewhere() {
 }
 
 #[test]
+fn every_page_of_the_guide_is_in_its_list_and_in_rustdoc() {
+    let facade = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kopia-rs");
+    let read = |name: &str| fs::read_to_string(facade.join(name)).unwrap();
+    let (list, links, modules) = (read("guide/README.md"), read("guide/links.md"), read("src/lib.rs"));
+    for entry in fs::read_dir(facade.join("guide")).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let Some(name) = file.strip_suffix(".md").filter(|name| !["README", "links"].contains(name)) else {
+            continue;
+        };
+        let module = name.replace('-', "_");
+        assert!(list.contains(&format!("[{name}]({name}.md)")), "guide/README.md has no {name}");
+        assert!(links.contains(&format!("[{name}]: crate::guide::{module}\n")), "links.md has no {name}");
+        assert!(modules.contains(&format!("include_str!(\"../guide/{name}.md\")")), "lib.rs has no {name}");
+    }
+}
+
+#[test]
 fn the_readme_is_short_and_its_figures_are_those_of_the_guide() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = fs::read_to_string(workspace.join("README.md")).unwrap();

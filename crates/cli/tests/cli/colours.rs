@@ -55,6 +55,25 @@ fn who_slips_is_told_what_was_probably_meant() {
         let said = format!("did you mean {meant}?");
         KopiaRs::golden("sources", arguments).run().exits(1).says(&[&said]);
     }
+    for (what, meant) in [
+        ("app@media:/data/helo.txt", "app@media:/data/hello.txt"),
+        ("c3bc/subb/deeper", "c3bc/sub"),
+        ("app@media:/data/sub/depeer/x/y", "app@media:/data/sub/deeper"),
+        ("app@other:/data/HELLO.TXT", "app@other:/data/hello.txt"),
+    ] {
+        let place = crate::common::Place::new();
+        let said = format!("did you mean {meant}?");
+        for command in ["ls", "cat", "verify", "du"] {
+            KopiaRs::golden("sources", command).arg(what).run().exits(1).says(&["path /", &said]);
+        }
+        KopiaRs::golden("sources", "find *").arg(what).run().exits(1).says(&[&said]);
+        for (command, target) in [("restore", "restored"), ("export", "x.zip")] {
+            let command = KopiaRs::golden("sources", command).arg(what).arg(place.path(target));
+            command.run().exits(1).says(&[&said]);
+        }
+    }
+    let ran = KopiaRs::golden("sources", "ls app@media:/data/nothing-like-it").run().exits(1);
+    assert!(!ran.stderr.contains("did you mean"), "{}", ran.stderr);
     for arguments in ["ls nothing", "ls zz", "snapshots /home"] {
         let ran = KopiaRs::golden("sources", arguments).run().exits(1);
         assert!(!ran.stderr.contains("did you mean"), "{}", ran.stderr);
