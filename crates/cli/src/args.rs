@@ -6,6 +6,7 @@ mod browse;
 mod cat;
 #[cfg(feature = "describe")]
 mod describe;
+mod disk;
 #[cfg(feature = "export")]
 mod export;
 pub(crate) mod foreign;
@@ -264,7 +265,8 @@ pub(crate) enum Command {
                             kopia-rs restore c5b35e31/etc/fstab . --dry-run\n  \
                             kopia-rs restore latest photos --include '*.jpg' --exclude /tmp/\n  \
                             kopia-rs restore /etc /home/anna/notes.txt rescued\n  \
-                            kopia-rs restore anna@laptop:/home/anna/docs --in-original-place\n\n\
+                            kopia-rs restore anna@laptop:/home/anna/docs --in-original-place\n  \
+                            kopia-rs restore latest --tag pvc=disk --device /dev/vdb\n\n\
                             A restore that was interrupted goes on when the same command is run again. Signal USR1 shows \
                             how far it is.")]
     Restore(Box<Restore>),

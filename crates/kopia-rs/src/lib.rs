@@ -393,10 +393,11 @@ pub mod mount {
 /// Restoring to a directory of the local system.
 pub mod restore {
     pub use kopia_restore::{
-        Action, Attribute, Change, Durability, Error, Existing, Figures, FoldedNames, KeptFolder, KeptState,
-        NameHolder, NotDeleted, Notes, Observer, Operation, Options, Outcome, PageCache, Plan, Portion,
-        Preview, Problem, Reason, Result, Salvaged, SystemError, Undone, Unfit, compare, find_kept,
-        folded_names, is_outside, preview, restore, restore_observed,
+        Access, Action, Attribute, Change, Device, DeviceOptions, DeviceOutcome, Durability, Error, Existing,
+        Figures, FilesFound, FoldedNames, KeptFolder, KeptState, LostRange, NameHolder, NotDeleted, Notes,
+        Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason, Result,
+        Salvaged, Signature, SystemError, Undone, Unfit, compare, find_kept, folded_names, is_outside,
+        only_file, preview, restore, restore_observed, restore_to_device, size_on_device,
     };
 }
 
@@ -461,6 +462,12 @@ pub mod guide {
     #[doc = include_str!("../guide/links.md")]
     #[doc = include_str!("../guide/coming-from.md")]
     pub mod coming_from {}
+
+    /// Files to block devices, and raw images.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/disks.md")]
+    pub mod disks {}
 
     /// All commands and options.
     ///

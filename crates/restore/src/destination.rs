@@ -21,7 +21,7 @@ pub(crate) mod leftover;
 pub(crate) mod markers;
 pub(crate) mod merge;
 pub(crate) mod metadata;
-mod mount_table;
+pub(crate) mod mount_table;
 pub(crate) mod mounts;
 pub(crate) mod naming;
 pub(crate) mod outside;

@@ -70,6 +70,36 @@ pub enum Error {
     /// A single file cannot be restored in shards.
     #[error("only a folder can be restored in shards")]
     NoShards,
+    /// What is to be restored to a device is no file.
+    #[error("{name:?} is no file, and only a file can be restored to a device")]
+    NotAFile {
+        /// Its name.
+        name: String,
+    },
+    /// What a file is to be restored to is no block device.
+    #[error("{} is no block device", path.display())]
+    NoDevice {
+        /// What was named as the device.
+        path: PathBuf,
+    },
+    /// The device is in use; nothing was written.
+    #[error("{} is in use{}", path.display(), users(by))]
+    DeviceInUse {
+        /// The device.
+        path: PathBuf,
+        /// What uses it, as in "mounted at /data"; nothing if this process sees nothing of it.
+        by: Vec<String>,
+    },
+    /// The device has too few bytes; nothing was written.
+    #[error("{} has {size} bytes, and {needed} are to be restored to it", path.display())]
+    DeviceTooSmall {
+        /// The device.
+        path: PathBuf,
+        /// How many bytes it has.
+        size: u64,
+        /// How many it should have at least.
+        needed: u64,
+    },
     /// The observer said so.
     #[error("the restore was stopped; what was done lies in {}", unfinished.display())]
     Stopped {
@@ -120,6 +150,13 @@ pub enum Error {
         /// The directory that holds what was done, as for [`Self::Stopped`], where anything was.
         unfinished: Option<PathBuf>,
     },
+}
+
+fn users(by: &[String]) -> String {
+    if by.is_empty() {
+        return ", by another program or container".into();
+    }
+    format!(": {}", by.join(", "))
 }
 
 fn more(missing: Option<u64>) -> String {

@@ -22,6 +22,7 @@
 
 mod decide;
 mod destination;
+mod device;
 mod error;
 mod execute;
 mod kept;
@@ -40,6 +41,10 @@ mod tally;
 
 pub use destination::folding::{FoldedNames, folded_names};
 pub use destination::outside::is_outside;
+pub use device::{
+    Access, Device, DeviceOptions, DeviceOutcome, FilesFound, LostRange, Signature, only_file,
+    restore_to_device, size_on_device,
+};
 pub use error::{Error, Result};
 pub use kept::{KeptFolder, KeptState, Undone, find_kept};
 pub use observer::Observer;

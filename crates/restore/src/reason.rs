@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use kopia_format::directory::Refused;
@@ -63,6 +64,22 @@ pub enum Reason {
         /// How many bytes the snapshot's file has.
         size: u64,
     },
+    /// Some of its bytes cannot be had, and the rest is on the device that it is restored to.
+    Lost {
+        /// Why they cannot be had.
+        reason: Box<Reason>,
+        /// Which of its bytes.
+        range: Range<u64>,
+        /// Whether the device has zeros there now; otherwise it has what it had before.
+        zeroed: bool,
+    },
+    /// What the device has after it was written is something else.
+    ReadsDifferent,
+    /// After the size that its backup states there are other bytes than the zeros that fill it up.
+    BeyondSize {
+        /// How many bytes its backup states.
+        size: u64,
+    },
     /// The target's file system takes its name for that of another entry.
     ///
     /// Case-insensitive ones do, and those in which the Unicode normalization form makes no difference.
@@ -118,6 +135,9 @@ impl Reason {
             Self::Vanished(_) => "vanished",
             Self::NotWritten => "not_written",
             Self::Mixed { .. } => "mixed",
+            Self::Lost { reason, .. } => reason.word(),
+            Self::ReadsDifferent => "reads_different",
+            Self::BeyondSize { .. } => "beyond_size",
             Self::NameTaken { .. } => "name_taken",
             Self::Unfit { what, .. } => what.word(),
             Self::NotPermitted(_) => "not_permitted",
@@ -131,7 +151,7 @@ impl Reason {
     pub fn defect(&self) -> Option<&Defect> {
         match self {
             Self::Defect(defect) => Some(defect),
-            Self::Mixed { reason, .. } => reason.defect(),
+            Self::Mixed { reason, .. } | Self::Lost { reason, .. } => reason.defect(),
             _ => None,
         }
     }
@@ -140,7 +160,7 @@ impl Reason {
     pub fn system_error(&self) -> Option<&SystemError> {
         match self {
             Self::NotPermitted(failed) | Self::NoSpace(failed) | Self::System(failed) => Some(failed),
-            Self::Mixed { reason, .. } => reason.system_error(),
+            Self::Mixed { reason, .. } | Self::Lost { reason, .. } => reason.system_error(),
             _ => None,
         }
     }
@@ -172,6 +192,14 @@ impl fmt::Display for Reason {
                  the others \
                  are older"
             ),
+            Self::Lost { reason, range, zeroed } => {
+                let now = if *zeroed { "are zeros now" } else { "are what they were before" };
+                write!(f, "{reason}; bytes {} to {} of the device {now}", range.start, range.end)
+            }
+            Self::ReadsDifferent => f.write_str("the device gives back other bytes than were written"),
+            Self::BeyondSize { size } => {
+                write!(f, "it goes on after the {size} bytes that its backup states")
+            }
             Self::NameTaken { by: None } => write!(f, "{TAKEN} another entry"),
             Self::NameTaken { by: Some(NameHolder { name, looks_same: false }) } => {
                 write!(f, "{TAKEN} {name:?}, which is restored in its stead")

@@ -13,6 +13,7 @@
 //! * [`secrets`]: what must never leave a repository, and [`memory`], which searches a process for it;
 //! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
+//! * [`loop_device`]: block devices;
 //! * [`servers`]: real servers of stores, started for one test; [`http_server`], which does as a test says, and
 //!   [`tcp_proxy`], by which connections break;
 //! * [`random`]: numbers that look random and are the same each time.
@@ -38,6 +39,7 @@ pub mod faults;
 pub mod golden;
 pub mod http_server;
 pub mod huge;
+pub mod loop_device;
 pub mod memory;
 pub mod peak;
 pub mod random;

@@ -135,10 +135,15 @@ pub(super) fn show(command: Command) -> Command {
     command
 }
 
+/// Returns whether an option names what takes the place of TARGET.
+fn has_disk(matches: &ArgMatches) -> bool {
+    ["device", "image"].iter().any(|id| matches.try_contains_id(id).unwrap_or(false))
+}
+
 impl FromArgMatches for IntoTarget {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         // Where things were is where they go: each argument is a WHAT.
-        if matches.get_flag("in_original_place") {
+        if matches.get_flag("in_original_place") || has_disk(matches) {
             return Ok(Self { what: TARGET.all(matches)?, target: PathBuf::new() });
         }
         let (what, target) = TARGET.split(matches)?;

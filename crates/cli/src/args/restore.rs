@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use kopia_rs::Shard;
 use kopia_rs::restore::{self, Existing, PageCache};
 
+use super::disk::Disk;
 use super::owners::Owners;
 use super::patterns::Patterns;
 use super::places::IntoTarget;
@@ -27,6 +28,8 @@ pub(crate) struct Restore {
     which: Which,
     #[command(flatten)]
     pub(crate) patterns: Patterns,
+    #[command(flatten)]
+    pub(crate) disk: Disk,
     /// Leave the first N names out of all paths below WHAT, as tar does; what has no more than those falls
     /// away.
     #[arg(
@@ -41,6 +44,7 @@ pub(crate) struct Restore {
     #[arg(
         help_heading = HOME,
         long,
+        group = "asks",
         conflicts_with_all = [
             "strip_components", "shard", "finish", "in_place", "salvage", "no_root_attributes",
         ],
@@ -49,8 +53,8 @@ pub(crate) struct Restore {
     /// With --in-original-place: the snapshot is of this other host, and is to be restored here all the same.
     #[arg(help_heading = HOME, long, value_name = "HOST", requires = "in_original_place")]
     pub(crate) from_host: Option<String>,
-    /// With --in-original-place: do not ask.
-    #[arg(help_heading = HOME, long, short, requires = "in_original_place")]
+    /// With --in-original-place and --device: do not ask.
+    #[arg(help_heading = HOME, long, short, requires = "asks")]
     pub(crate) yes: bool,
     /// Keep what is replaced and deleted in a folder beside TARGET, for `kopia-rs undo`.
     #[arg(

@@ -1,5 +1,7 @@
 //! `restore WHAT TARGET`: the main job.
 
+mod device;
+mod disk;
 mod dry_run;
 pub(super) mod foresight;
 mod home;
@@ -42,11 +44,13 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let whats = args.each();
     home::refuse_several(args, &whats)?;
+    disk::refuse_several(args, &whats)?;
     // A finish reads no contents, or hardly any, and a dry run none.
     let reads = args.finish.is_none() && !args.dry_run;
     let archived = if reads { Ahead::begin(&session.repository) } else { Ahead::none() };
-    let selections = several::select(session, &whats)?;
-    let args = &*home::with_target(session, args, &selections[0])?;
+    let selections = several::select(session, &whats)?.into_iter().map(|one| disk::the_file(args, one));
+    let selections = selections.collect::<Result<Vec<_>, _>>()?;
+    let args = &*disk::with_image(home::with_target(session, args, &selections[0])?)?;
     let is_several = selections.len() > 1;
     if !args.in_original_place
         && (is_several || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory))
@@ -56,6 +60,9 @@ pub(crate) fn run(
     // Names of owners are looked up once for each snapshot, before anything is written.
     let options: Vec<_> =
         selections.iter().map(|selection| options(session, args, selection)).collect::<Result<_, _>>()?;
+    if let Some(path) = &args.disk.device {
+        return device::run(session, args, (path, &selections[0]), &options[0], &archived, interrupt);
+    }
     let parts = several::parts(session, (&whats, selections.clone()), &args.patterns, args.strip_components)?;
     if args.delete_extra && parts.iter().any(|part| part.is_stripped) && parts.len() > whats.len() {
         return Err(Failure::usage(
@@ -148,6 +155,9 @@ fn run_one(
         session.note(&line);
     }
     note_kept(session, &outcome.mounts_kept, &outcome.restores_kept, outcome.extras_kept);
+    if outcome.problem_count == 0 {
+        disk::cut(session, args, &job.selection)?;
+    }
     let exit = conclude(session, &outcome, kinds, args);
     let written = if session.json {
         let requests = Requests::so_far(&session.repository, args.prices.as_ref());
@@ -252,6 +262,14 @@ pub(super) fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Ki
         let but = if undeleted == problems { "everything is restored, but " } else { "" };
         log_line(format_args!("error: {but}{entries} that the snapshot does not have could not be deleted"));
     }
+    hint_of(session, kinds);
+    if problems > SHOWN && !has_report {
+        log_line("hint: --report FILE lists them all");
+    }
+}
+
+/// Says what can be done about problems of some kinds.
+fn hint_of(session: &Session, kinds: Kinds) {
     if kinds.denied > 0 {
         let directory = session.repository.store().directory();
         let refusals =
@@ -279,9 +297,6 @@ pub(super) fn sum_up(session: &Session, problems: u64, undeleted: u64, kinds: Ki
     }
     if kinds.unreadable > kinds.denied {
         log_line("hint: another snapshot or another copy of the repository may have what could not be read");
-    }
-    if problems > SHOWN && !has_report {
-        log_line("hint: --report FILE lists them all");
     }
 }
 

@@ -167,7 +167,11 @@ pub(crate) struct Kinds {
 impl Kinds {
     /// Counts a problem.
     pub(crate) fn add(&mut self, problem: &Problem) {
-        match &problem.reason {
+        let reason = match &problem.reason {
+            Reason::Lost { reason, .. } => reason,
+            reason => reason,
+        };
+        match reason {
             Reason::Defect(Defect::Unreadable(error)) if error.cold_blob().is_some() => self.cold += 1,
             Reason::Defect(Defect::Unreadable(error)) => {
                 self.unreadable += 1;

@@ -63,7 +63,11 @@ struct SalvagedLine<'a> {
 impl<'a> From<&'a Problem> for Line<'a> {
     fn from(problem: &'a Problem) -> Self {
         let reason = &problem.reason;
-        let kind = match reason {
+        let of_kind = match reason {
+            Reason::Lost { reason, .. } => reason,
+            reason => reason,
+        };
+        let kind = match of_kind {
             Reason::Exists => "exists",
             Reason::Defect(Defect::Unreadable(_)) => "repository",
             Reason::NotPermitted(_)
@@ -71,6 +75,7 @@ impl<'a> From<&'a Problem> for Line<'a> {
             | Reason::System(_)
             | Reason::Replaced
             | Reason::NameTaken { .. }
+            | Reason::ReadsDifferent
             | Reason::Unfit { .. } => "target",
             _ => "entry",
         };

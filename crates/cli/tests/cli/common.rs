@@ -59,6 +59,11 @@ impl KopiaRs {
         self
     }
 
+    /// Adds more arguments, as words of a text.
+    pub(crate) fn options(self, arguments: &str) -> Self {
+        self.words(arguments)
+    }
+
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self

@@ -12,6 +12,7 @@ mod colours;
 mod common;
 mod connected;
 mod describing;
+mod devices;
 mod diffing;
 mod doctor;
 mod existing;

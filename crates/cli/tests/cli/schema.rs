@@ -22,6 +22,8 @@ const UNSEEN: &[&str] = &[
     "kept",
     "undo",
     "restore/properties/keptIn",
+    // Of block devices, for which a test needs root.
+    "restoreDevice",
     "restoreDryRun/anyOf/1/properties/archive",
     "export/properties/requests",
     // Of damage that is tested elsewhere; each has a message that is always there.

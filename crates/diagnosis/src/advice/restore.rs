@@ -1,6 +1,8 @@
 //! What can be done about a restore that failed.
 
+use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use kopia_restore::Error;
@@ -14,6 +16,9 @@ pub fn hints_of_restore(error: &Error) -> Advice {
     let hints = match error {
         Error::Repository(error) => return hints(error),
         Error::Overlap { .. } => vec![Hint::TargetApart],
+        Error::DeviceInUse { .. } => vec![Hint::FreeDevice],
+        Error::NoDevice { .. } => vec![Hint::BlockDevice],
+        Error::DeviceTooSmall { .. } => vec![Hint::LargerDevice],
         Error::NotADirectory { .. } => vec![Hint::TargetDirectory],
         Error::Problem { .. } => vec![Hint::WithoutFailFast],
         Error::Shards { others, .. } if !others.is_empty() => vec![Hint::FinishOther(others.clone())],
@@ -69,7 +74,9 @@ fn unusable_target(path: &Path, source: &std::io::Error) -> Vec<Hint> {
         ErrorKind::ReadOnlyFilesystem => vec![Hint::TargetMountedForWriting],
         // The target is a device, pipe or socket, or a link to something that is not a directory.
         ErrorKind::InvalidInput if source.to_string().starts_with("it is a ") => {
-            vec![Hint::TargetFile, Hint::UseCat]
+            let is_device = fs::metadata(path).is_ok_and(|found| found.file_type().is_block_device());
+            let device = is_device.then_some(Hint::UseDevice);
+            device.into_iter().chain([Hint::TargetFile, Hint::UseCat]).collect()
         }
         _ => Vec::new(),
     }

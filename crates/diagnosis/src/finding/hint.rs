@@ -128,6 +128,14 @@ pub enum Hint {
     TargetFile,
     /// Write to standard output by `cat` instead.
     UseCat,
+    /// Write to a block device by `--device`.
+    UseDevice,
+    /// Have nothing use the device.
+    FreeDevice,
+    /// Give the path of a block device, or restore to a file.
+    BlockDevice,
+    /// Take a larger device.
+    LargerDevice,
     /// Leave `--fail-fast` out.
     WithoutFailFast,
     /// Another number of shards was probably meant.

@@ -164,6 +164,17 @@ impl Hint {
                 "nothing was written; give the path of a folder, or of a file that is to be made or replaced"
             }
             Self::UseCat => "`kopia-rs cat WHAT` writes a file's bytes to standard output",
+            Self::UseDevice => "`--device DEVICE` in place of TARGET writes a file to a block device",
+            Self::FreeDevice => {
+                "nothing was written; unmount what is on it, close the programs that use it, or name the device that \
+                 was meant"
+            }
+            Self::BlockDevice => {
+                "`--image FILE` writes a raw image; `kopia-rs restore WHAT TARGET` restores to a folder"
+            }
+            Self::LargerDevice => {
+                "nothing was written; take a device, or make a volume, that is at least as large"
+            }
             Self::WithoutFailFast => {
                 "the same command takes up what was done; without --fail-fast it goes on to the end"
             }

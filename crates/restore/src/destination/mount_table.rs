@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const MAX_LENGTH: u64 = 16 << 20;
 
 /// All mounts that this process sees, in their order: later ones hide earlier ones.
-pub(super) struct MountTable(Vec<Mount>);
+pub(crate) struct MountTable(Vec<Mount>);
 
 struct Mount {
     /// Major and minor number of the file system.
@@ -21,24 +21,28 @@ struct Mount {
     root: PathBuf,
     /// Where it is mounted.
     point: PathBuf,
+    /// What is mounted: a device's path, or a word.
+    source: PathBuf,
 }
 
 impl MountTable {
     /// Reads the table; `None` where the system has none.
-    pub(super) fn read() -> Option<Self> {
+    pub(crate) fn read() -> Option<Self> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open("/proc/self/mountinfo").ok()?;
         file.take(MAX_LENGTH).read_to_end(&mut bytes).ok()?;
         Some(Self::parse(&bytes))
     }
 
-    /// Parses lines of `id parent device root point …`, and leaves out what is none.
+    /// Parses lines of `id parent device root point … - type source …`, and leaves out what is none.
     fn parse(bytes: &[u8]) -> Self {
         let mount = |line: &[u8]| {
             let mut fields = line.split(|&byte| byte == b' ');
             let device = fields.nth(2)?.into();
-            let mut path = || Some(PathBuf::from(OsString::from_vec(unescape(fields.next()?))));
-            Some(Mount { device, root: path()?, point: path()? })
+            let path = |field: &[u8]| PathBuf::from(OsString::from_vec(unescape(field)));
+            let (root, point) = (path(fields.next()?), path(fields.next()?));
+            let source = fields.skip_while(|field| field != b"-").nth(2).map(path).unwrap_or_default();
+            Some(Mount { device, root, point, source })
         };
         Self(bytes.split(|&byte| byte == b'\n').filter_map(mount).collect())
     }
@@ -51,6 +55,15 @@ impl MountTable {
             (Some(path), Some(directory)) => path.0 == directory.0 && path.1.starts_with(directory.1),
             _ => false,
         }
+    }
+
+    /// Lists where a device is mounted, by its number, or by a path for which `is_it` says so: Btrfs has numbers
+    /// of its own.
+    pub(crate) fn points_of(&self, number: &str, is_it: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+        let uses = |mount: &&Mount| {
+            *mount.device == *number.as_bytes() || mount.source.is_absolute() && is_it(&mount.source)
+        };
+        self.0.iter().filter(uses).map(|mount| mount.point.clone()).collect()
     }
 
     /// Finds the file system that a path lies in, and its path there.
@@ -101,6 +114,20 @@ mod tests {
             assert!(!is_within(path), "{path}");
         }
         assert!(!MountTable::parse(b"").is_within(Path::new("/a"), Path::new("/a")));
+    }
+
+    #[test]
+    fn a_device_is_found_by_its_number_or_its_path() {
+        let table = MountTable::parse(
+            b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+              2 1 8:2 / /a\\040b rw shared:1 master:2 - ext4 /dev/sdb1 rw\n\
+              3 1 0:44 /@ /btrfs rw - btrfs /dev/sdc1 rw\n\
+              4 1 0:45 / /t rw - tmpfs tmpfs rw\n",
+        );
+        let points = |number: &str, path: &str| table.points_of(number, |source| source == Path::new(path));
+        assert_eq!(points("8:2", "/dev/none"), [Path::new("/a b")]);
+        assert_eq!(points("8:3", "/dev/sdc1"), [Path::new("/btrfs")]);
+        assert!(points("8:4", "tmpfs").is_empty());
     }
 
     #[test]

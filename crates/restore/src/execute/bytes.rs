@@ -124,7 +124,7 @@ fn is_in_memory(file: impl AsFd) -> bool {
 /// Cuts bytes at `offset` of a file into runs of zeros and others.
 ///
 /// Runs begin and end with blocks of the file.
-fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = (bool, &[u8])> {
+pub(crate) fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = (bool, &[u8])> {
     let mut rest = bytes;
     let mut position = offset;
     std::iter::from_fn(move || {
@@ -146,7 +146,8 @@ fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = (bool, 
     })
 }
 
-fn is_zero(bytes: &[u8]) -> bool {
+/// Returns whether all bytes are zero.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     // In pieces, so that it ends early and still compares many bytes at a time.
     bytes.chunks(64).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }

@@ -351,7 +351,7 @@ impl<'a> Worker<'a> {
 }
 
 /// Refuses a content that has another length than the list that it stands in says.
-fn as_long_as_stated<'b>(used: Option<&ContentRef>, bytes: &'b [u8]) -> Result<&'b [u8], Reason> {
+pub(crate) fn as_long_as_stated<'b>(used: Option<&ContentRef>, bytes: &'b [u8]) -> Result<&'b [u8], Reason> {
     match used {
         Some(ContentRef { length: Some(length), content, .. }) if *length != bytes.len() as u64 => {
             let (content, found, stated) = (*content, bytes.len() as u64, *length);

@@ -1,0 +1,168 @@
+//! Is it there? Reads what a device has and compares its hash with the snapshot's, on all cores.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use kopia_repository::object::{Extent, Extents};
+use kopia_repository::{Entry, Repository};
+use rustix::fs::{Advice, Mode, OFlags};
+
+use super::disk::{BLOCK, Device};
+use super::run::length_of;
+use super::shared::Shared;
+use crate::Result;
+use crate::destination::compare::read_up_to;
+use crate::lock::lock;
+use crate::reason::Reason;
+
+/// How many pieces are compared before more are listed.
+const LISTED: usize = 4096;
+
+/// Tells which pieces a device lacks, of those that can be told by their hash.
+pub(super) fn differing(shared: &Shared<'_>, extents: Vec<Extent>) -> Vec<Extent> {
+    let differs = Mutex::new(Vec::new());
+    on_all_cores(shared, &extents, |extent, buffer| {
+        let reader = Reader { file: shared.device.as_fd(), direct: false, device_size: shared.device.size() };
+        let fits = |extent: &Extent| extent.start.saturating_add(length_of(extent, 0)) <= shared.size;
+        match extent.length.filter(|_| !extent.compressed && fits(extent)) {
+            Some(length) if reader.has(shared.repository, extent, length, buffer) => {
+                shared.keep(length);
+                shared.observer.bytes(length);
+            }
+            _ => lock(&differs).push(*extent),
+        }
+    });
+    let mut differs = lock(&differs);
+    let mut differs = std::mem::take(&mut *differs);
+    differs.sort_unstable_by_key(|extent| extent.start);
+    differs
+}
+
+/// Reads a file's part of a device again, past the page cache, and notes what is not as it was backed up;
+/// returns how many bytes are right.
+pub(super) fn verify(shared: &Shared<'_>, entry: &Entry) -> Result<u64> {
+    let again = Again::open(shared.device)?;
+    let right = AtomicU64::new(0);
+    let lost = shared.lost();
+    let mut extents = Extents::new(shared.repository, entry.object());
+    loop {
+        let some: Vec<Extent> = extents.by_ref().take(LISTED).collect::<Result<_, _>>()?;
+        if some.is_empty() {
+            return Ok(right.into_inner());
+        }
+        on_all_cores(shared, &some, |extent, buffer| {
+            let end = extent.start.saturating_add(length_of(extent, entry.size())).min(shared.size);
+            let next = lost.partition_point(|lost| lost.range.end <= extent.start);
+            let is_lost = lost.get(next).is_some_and(|lost| lost.range.start < end);
+            if is_lost || end <= extent.start {
+                return;
+            }
+            let length = end - extent.start;
+            if again.reader(shared.device).holds(shared.repository, extent, length, buffer) {
+                right.fetch_add(length, Ordering::Relaxed);
+            } else {
+                shared.lose(extent.start..end, Reason::ReadsDifferent);
+            }
+        });
+        if let Some(error) = shared.fatal() {
+            return Err(error);
+        }
+    }
+}
+
+/// A device as it is read again.
+struct Again {
+    /// Opened so that the page cache is passed by, if that could be.
+    direct: Option<OwnedFd>,
+}
+
+impl Again {
+    fn open(device: &Device) -> Result<Self> {
+        use std::os::fd::AsRawFd;
+
+        let path = format!("/proc/self/fd/{}", device.as_fd().as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
+        let direct = rustix::fs::open(path, flags, Mode::empty()).ok();
+        if direct.is_none() {
+            // All of it is on the device, so the kernel drops it.
+            rustix::fs::fadvise(device, 0, None, Advice::DontNeed)
+                .map_err(|error| device.error("cannot be read again", error.into()))?;
+        }
+        Ok(Self { direct })
+    }
+
+    fn reader<'d>(&'d self, device: &'d Device) -> Reader<'d> {
+        let file = self.direct.as_ref().map_or(device.as_fd(), AsFd::as_fd);
+        Reader { file, direct: self.direct.is_some(), device_size: device.size() }
+    }
+}
+
+/// What a device is read through.
+struct Reader<'d> {
+    file: BorrowedFd<'d>,
+    /// Whether memory, offset and length have to be those of blocks.
+    direct: bool,
+    device_size: u64,
+}
+
+impl Reader<'_> {
+    /// Returns whether a whole piece is there, by its hash.
+    fn has(&self, repository: &Repository, extent: &Extent, length: u64, buffer: &mut Vec<u8>) -> bool {
+        self.read(extent.start, length, buffer)
+            .is_some_and(|bytes| repository.contents().matches(&extent.content, bytes))
+    }
+
+    /// Returns whether so many bytes of a piece are there; those that cannot be told by the hash are read
+    /// from the repository once more.
+    fn holds(&self, repository: &Repository, extent: &Extent, length: u64, buffer: &mut Vec<u8>) -> bool {
+        if extent.length == Some(length) && !extent.compressed {
+            return self.has(repository, extent, length, buffer);
+        }
+        let (Ok(bytes), Some(found)) =
+            (repository.read_extent(extent), self.read(extent.start, length, buffer))
+        else {
+            return false;
+        };
+        bytes.get(..found.len()) == Some(found)
+    }
+
+    fn read<'b>(&self, start: u64, length: u64, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+        let (first, last) = if self.direct {
+            (start - start % BLOCK, start.checked_add(length)?.next_multiple_of(BLOCK).min(self.device_size))
+        } else {
+            (start, start.checked_add(length)?)
+        };
+        let whole = usize::try_from(last.checked_sub(first)?).ok()?;
+        buffer.resize(whole + BLOCK as usize, 0);
+        // Memory that begins with a page, within the buffer.
+        let skip = if self.direct { buffer.as_ptr().align_offset(BLOCK as usize) } else { 0 };
+        let memory = buffer.get_mut(skip..skip.checked_add(whole)?)?;
+        let count = read_up_to(self.file, memory, first).ok()?;
+        let from = usize::try_from(start - first).ok()?;
+        memory[..count].get(from..from.checked_add(usize::try_from(length).ok()?)?)
+    }
+}
+
+/// Calls `check` for each piece, on as many threads as there are workers.
+fn on_all_cores(shared: &Shared<'_>, extents: &[Extent], check: impl Fn(&Extent, &mut Vec<u8>) + Sync) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut buffer = Vec::new();
+        while let Some(extent) = extents.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if shared.is_stopped() {
+                return;
+            }
+            check(extent, &mut buffer);
+        }
+    };
+    std::thread::scope(|scope| {
+        // This thread is one of them, so it works where no other can be started.
+        for _ in 1..shared.options.workers().min(extents.len()) {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+}

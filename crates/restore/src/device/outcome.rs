@@ -1,0 +1,73 @@
+//! What a restore to a device did.
+
+use std::ops::Range;
+
+use crate::reason::Reason;
+
+/// How many lost ranges an outcome keeps; observers are told of all.
+pub(super) const KEPT: usize = 10_000;
+
+/// The end of a restore to a device that ran to the end, with everything forced to the device.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct DeviceOutcome {
+    /// How many bytes of the file belong on the device. What the device has beyond them was left alone.
+    pub size: u64,
+    /// How many bytes the device has.
+    pub device_size: u64,
+    /// Bytes that were written.
+    pub written: u64,
+    /// Bytes of zeros that the device was told to make itself, by discarding or zeroing.
+    pub zeroed: u64,
+    /// Bytes that were on the device already.
+    pub kept: u64,
+    /// How many bytes are lost: zero with [`Options::salvage`](crate::Options::salvage), else as they were.
+    pub lost_bytes: u64,
+    /// How often bytes are lost, in ranges that are not joined.
+    pub lost_count: u64,
+    /// The first 10,000 lost ranges, in order; neighbours with one reason are joined.
+    pub lost: Vec<LostRange>,
+    /// Whether the file has something else than zeros beyond the size that its backup states. That is nowhere.
+    pub goes_on: bool,
+    /// How many bytes were read again and are right, if that was asked for.
+    pub verified: Option<u64>,
+}
+
+/// Bytes that are not on the device as they were backed up.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LostRange {
+    /// Where they belong, in bytes.
+    pub range: Range<u64>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl DeviceOutcome {
+    /// Returns whether everything that was backed up is on the device.
+    pub fn is_complete(&self) -> bool {
+        self.lost_count == 0 && !self.goes_on
+    }
+
+    pub(super) fn lose(&mut self, range: Range<u64>, reason: Reason) {
+        self.lost_bytes = self.lost_bytes.saturating_add(range.end.saturating_sub(range.start));
+        self.lost_count += 1;
+        self.lost.push(LostRange { range, reason });
+    }
+
+    /// Puts lost ranges into order, and joins those that meet and have one reason.
+    pub(super) fn settle(&mut self) {
+        self.lost.sort_by_key(|lost| (lost.range.start, lost.range.end));
+        let mut joined: Vec<LostRange> = Vec::new();
+        for lost in std::mem::take(&mut self.lost) {
+            let same = |last: &&mut LostRange| {
+                last.range.end == lost.range.start && last.reason.to_string() == lost.reason.to_string()
+            };
+            match joined.last_mut().filter(same) {
+                Some(last) => last.range.end = lost.range.end,
+                None => joined.push(lost),
+            }
+        }
+        self.lost = joined;
+    }
+}

@@ -1,0 +1,172 @@
+//! Getting decoded bytes to a device: written, left to the device as zeros, or there already.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use super::disk::BLOCK;
+use super::shared::Shared;
+use crate::Problem;
+use crate::destination::compare::read_exact;
+use crate::execute::{is_zero, runs};
+use crate::reason::Reason;
+
+/// From how many bytes on zeros are left to the device: telling it costs about as much as writing that many.
+const ZEROS: usize = 64 << 10;
+
+/// How many bytes of zeros are written at once where the device cannot make them.
+const WRITTEN_ZEROS: usize = 1 << 20;
+
+/// How a device makes zeros, as far as is known: the best way that has not failed.
+///
+/// On a block device, punching a hole discards blocks where they read as zeros afterwards, and fails
+/// otherwise; zeroing a range has the device write zeros, or the kernel (Linux 4.9, `blkdev_fallocate`).
+#[derive(Debug, Default)]
+pub(super) struct Zeroing(AtomicU8);
+
+impl Zeroing {
+    const WAYS: [FallocateFlags; 2] = [FallocateFlags::PUNCH_HOLE, FallocateFlags::ZERO_RANGE];
+
+    /// Zeros a range whose ends are those of blocks; returns false if the device cannot.
+    fn zero(&self, device: impl AsFd, range: &Range<u64>) -> io::Result<bool> {
+        while let Some(way) = Self::WAYS.get(usize::from(self.0.load(Ordering::Relaxed))) {
+            let flags = *way | FallocateFlags::KEEP_SIZE;
+            match rustix::fs::fallocate(&device, flags, range.start, range.end - range.start) {
+                Ok(()) => return Ok(true),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::NODEV | Errno::PERM) => {
+                    self.0.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Shared<'_> {
+    /// Writes decoded bytes to where they belong. Those beyond the device's part must be zeros.
+    ///
+    /// `found` is memory for what the device has there, where only differences are written.
+    pub(super) fn write_piece(&self, bytes: &[u8], start: u64, found: &mut Vec<u8>) {
+        let fits = usize::try_from(self.size.saturating_sub(start))
+            .map_or(bytes.len(), |most| most.min(bytes.len()));
+        let (bytes, beyond) = bytes.split_at(fits);
+        if !is_zero(beyond) {
+            self.beyond();
+        }
+        let done = if self.how.only_differences {
+            self.write_differences(bytes, start, found)
+        } else {
+            self.write_all(bytes, start)
+        };
+        match done {
+            Ok(()) => self.observer.bytes(bytes.len() as u64),
+            Err(error) => self.give_up(self.device.error("cannot be written", error)),
+        }
+    }
+
+    /// Zeros a range, whatever its ends are.
+    pub(super) fn zero_range(&self, range: Range<u64>) -> io::Result<()> {
+        let block = self.device.block();
+        let first = range.start.next_multiple_of(block).min(range.end);
+        let last = (range.end - range.end % block).max(first);
+        let inner = first..last;
+        if inner.end - inner.start < ZEROS as u64 || !self.zeroing.zero(self.device, &inner)? {
+            return self.write_zeros(range);
+        }
+        self.zeroed.fetch_add(inner.end - inner.start, Ordering::Relaxed);
+        self.write_zeros(range.start..first)?;
+        self.write_zeros(last..range.end)
+    }
+
+    /// Writes bytes, and leaves longer runs of zeros to the device.
+    fn write_all(&self, bytes: &[u8], start: u64) -> io::Result<()> {
+        let mut position = start;
+        // Where data begins that is not written yet.
+        let (mut data, mut offset) = (0, 0);
+        for (zero, run) in runs(bytes, start, self.device.block() as usize) {
+            if zero && run.len() >= ZEROS {
+                self.write_data(&bytes[data..offset], start + data as u64)?;
+                self.zero_range(position..position + run.len() as u64)?;
+                data = offset + run.len();
+            }
+            offset += run.len();
+            position += run.len() as u64;
+        }
+        self.write_data(&bytes[data..], start + data as u64)
+    }
+
+    /// Writes those blocks that the device does not have.
+    fn write_differences(&self, bytes: &[u8], start: u64, found: &mut Vec<u8>) -> io::Result<()> {
+        found.resize(bytes.len(), 0);
+        read_exact(self.device.as_fd(), found, start)?;
+        let mut from = 0;
+        while from < bytes.len() {
+            let differs = |at: usize| {
+                let end = (at + block_left(start, at)).min(bytes.len());
+                (bytes[at..end] != found[at..end], end)
+            };
+            let (first, mut to) = differs(from);
+            while to < bytes.len() {
+                let (next, end) = differs(to);
+                if next != first {
+                    break;
+                }
+                to = end;
+            }
+            if first {
+                self.write_all(&bytes[from..to], start + from as u64)?;
+            } else {
+                self.keep((to - from) as u64);
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Counts bytes that the device has already.
+    pub(super) fn keep(&self, count: u64) {
+        self.kept.fetch_add(count, Ordering::Relaxed);
+        self.observer.kept(count);
+    }
+
+    /// Notes that the file goes on after its true size with something else than zeros.
+    fn beyond(&self) {
+        if !self.goes_on.swap(true, Ordering::Relaxed) {
+            let problem = Problem {
+                path: self.name.into(),
+                reason: Reason::BeyondSize { size: self.size },
+                salvaged: None,
+            };
+            self.observer.problem(&problem);
+        }
+    }
+
+    fn write_data(&self, bytes: &[u8], start: u64) -> io::Result<()> {
+        self.bytes.overwrite(self.device, bytes, start)?;
+        self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn write_zeros(&self, range: Range<u64>) -> io::Result<()> {
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(WRITTEN_ZEROS);
+        let zeros = vec![0; length];
+        let mut start = range.start;
+        while start < range.end {
+            let count = (range.end - start).min(zeros.len() as u64);
+            self.write_data(&zeros[..count as usize], start)?;
+            start += count;
+        }
+        Ok(())
+    }
+}
+
+/// Returns how far it is to the end of a block, from so many bytes after `start`.
+fn block_left(start: u64, at: usize) -> usize {
+    (BLOCK - (start + at as u64) % BLOCK) as usize
+}

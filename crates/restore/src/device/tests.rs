@@ -1,0 +1,186 @@
+//! A restore to a device, with ordinary files in the place of devices.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use kopia_codec::key::Password;
+use kopia_repository::{Entry, Repository};
+use kopia_storage::FilesystemStore;
+use kopia_testkit::damage;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::json;
+
+use super::disk::Device;
+use super::shared::Shared;
+use super::{DeviceOptions, DeviceOutcome, FilesFound, check, only_file, restore_to_device};
+use crate::{Error, Options};
+
+/// How long pieces are: no two of them begin in one block in the same way.
+const PIECE: usize = 100_003;
+
+/// A repository of one file, and an ordinary file in the place of a device.
+struct Lab {
+    dir: tempfile::TempDir,
+    bytes: Vec<u8>,
+}
+
+impl Lab {
+    /// Has a disk of data, long zeros, short zeros and data again.
+    fn new() -> Self {
+        let data = |length: usize, seed: usize| (0..length).map(move |at| ((at * 31 + seed) % 251 + 1) as u8);
+        let mut bytes: Vec<u8> = data(300_000, 1).collect();
+        bytes.resize(1_500_000, 0);
+        bytes.extend(data(10_000, 2));
+        bytes.resize(bytes.len() + 9_000, 0);
+        bytes.extend(data(400_000, 3));
+        bytes.resize(2 << 20, 0);
+        let lab = Self { dir: tempfile::tempdir().unwrap(), bytes };
+        let mut writer = RepositoryWriter::new().piece_size(PIECE).pack_size(1);
+        let object = writer.file(&lab.bytes);
+        let file = json!({"name": "dev/vdb", "type": "f", "size": lab.bytes.len(), "obj": object});
+        let root = writer.directory(&[file]);
+        writer.snapshot("app@host:/data", json!({"name": "vdb", "type": "d", "obj": root}));
+        writer.finish_in(&lab.path("repo")).unwrap();
+        lab
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn entry(&self) -> Entry {
+        let store = FilesystemStore::open(self.path("repo")).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        match only_file(&root).unwrap() {
+            FilesFound::One(path, entry) if path == "dev/vdb" => *entry,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Makes a file of these bytes, opened as a device is.
+    fn device(&self, bytes: &[u8]) -> Device {
+        fs::write(self.path("disk"), bytes).unwrap();
+        open(&self.path("disk"))
+    }
+
+    /// Restores over what the disk has, and returns what it has then.
+    fn restore(&self, before: &[u8], options: &Options, how: DeviceOptions) -> (DeviceOutcome, Vec<u8>) {
+        let device = self.device(before);
+        let outcome = restore_to_device(&self.entry(), &device, options, how, &()).unwrap();
+        (outcome, fs::read(self.path("disk")).unwrap())
+    }
+}
+
+fn open(path: &Path) -> Device {
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    Device::new(path.into(), OwnedFd::from(file), 512).unwrap()
+}
+
+fn both(only_differences: bool) -> DeviceOptions {
+    DeviceOptions { only_differences, verify: true, ..DeviceOptions::default() }
+}
+
+#[test]
+fn a_disk_is_written_whole_and_what_lies_beyond_it_stays() {
+    let lab = Lab::new();
+    for only_differences in [false, true] {
+        let before = vec![0xee; lab.bytes.len() + 10_000];
+        let (outcome, after) = lab.restore(&before, &Options::default(), both(only_differences));
+        assert!(after[..lab.bytes.len()] == lab.bytes, "{only_differences}");
+        assert!(after[lab.bytes.len()..].iter().all(|byte| *byte == 0xee));
+        let size = lab.bytes.len() as u64;
+        assert_eq!((outcome.size, outcome.device_size), (size, size + 10_000));
+        assert_eq!(outcome.written + outcome.zeroed + outcome.kept, size, "{outcome:?}");
+        assert_eq!((outcome.kept, outcome.lost_count, outcome.verified), (0, 0, Some(size)), "{outcome:?}");
+        // The long zeros but for the edges of pieces, where the file system of the test can make them.
+        assert!(outcome.zeroed == 0 || outcome.zeroed > 1_000_000, "{outcome:?}");
+    }
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let lab = Lab::new();
+    let (outcome, after) = lab.restore(&lab.bytes, &Options::default(), both(true));
+    assert!(after == lab.bytes);
+    assert_eq!((outcome.written, outcome.zeroed, outcome.kept), (0, 0, lab.bytes.len() as u64));
+    let mut before = lab.bytes.clone();
+    before[5_000] ^= 1;
+    before[1_000_000] = 1;
+    let (outcome, after) = lab.restore(&before, &Options::default(), both(true));
+    assert!(after == lab.bytes);
+    // No more than a block each; pieces end within some.
+    assert!((2..=2 * 4096).contains(&outcome.written), "{outcome:?}");
+    assert_eq!(outcome.written + outcome.kept, lab.bytes.len() as u64);
+}
+
+#[test]
+fn one_that_is_too_small_is_left_as_it_is() {
+    let lab = Lab::new();
+    let before = vec![7; lab.bytes.len() - 512];
+    let device = lab.device(&before);
+    let result = restore_to_device(&lab.entry(), &device, &Options::default(), both(false), &());
+    assert!(
+        matches!(result, Err(Error::DeviceTooSmall { size, needed, .. }) if size + 512 == needed),
+        "{result:?}"
+    );
+    assert!(fs::read(lab.path("disk")).unwrap() == before);
+    // The true size counts, and only zeros follow it.
+    let how = DeviceOptions { true_size: Some(lab.bytes.len() as u64 - 512), ..both(false) };
+    let outcome = restore_to_device(&lab.entry(), &device, &Options::default(), how, &()).unwrap();
+    assert_eq!((outcome.lost_count, outcome.size), (0, before.len() as u64));
+    assert_eq!(outcome.verified, Some(before.len() as u64));
+    assert!(fs::read(lab.path("disk")).unwrap() == lab.bytes[..before.len()]);
+}
+
+#[test]
+fn what_goes_on_after_the_true_size_is_said() {
+    let lab = Lab::new();
+    let how = DeviceOptions { true_size: Some(1_910_000), ..both(false) };
+    let (outcome, after) = lab.restore(&vec![9; 1_910_000], &Options::default(), how);
+    assert!(after == lab.bytes[..1_910_000]);
+    assert!(outcome.goes_on && outcome.lost_count == 0 && !outcome.is_complete());
+}
+
+#[test]
+fn damage_costs_its_range_which_stays_or_is_zeroed() {
+    let lab = Lab::new();
+    let packs = damage::blobs(&lab.path("repo"), "p");
+    // Each piece has a pack, in their order.
+    packs[1].flip_bit(100, 0);
+    let lost = PIECE..2 * PIECE;
+    for (salvage, only_differences) in [(false, false), (true, false), (false, true), (true, true)] {
+        let options = Options { salvage, ..Options::default() };
+        let before = vec![0xee; lab.bytes.len()];
+        let (outcome, after) = lab.restore(&before, &options, both(only_differences));
+        let range = lost.start as u64..lost.end as u64;
+        assert_eq!(outcome.lost.iter().map(|lost| lost.range.clone()).collect::<Vec<_>>(), [range]);
+        assert_eq!((outcome.lost_bytes, outcome.lost_count), (PIECE as u64, 1));
+        assert_eq!(outcome.verified, Some((lab.bytes.len() - PIECE) as u64));
+        let expected = if salvage { 0 } else { 0xee };
+        assert!(after[lost.clone()].iter().all(|byte| *byte == expected), "{salvage}");
+        assert!(after[..lost.start] == lab.bytes[..lost.start] && after[lost.end..] == lab.bytes[lost.end..]);
+    }
+    let options = Options { fail_fast: true, ..Options::default() };
+    let device = lab.device(&lab.bytes);
+    let result = restore_to_device(&lab.entry(), &device, &options, both(false), &());
+    assert!(matches!(result, Err(Error::Problem { .. })), "{result:?}");
+}
+
+#[test]
+fn what_reads_back_as_something_else_is_found() {
+    let lab = Lab::new();
+    let mut wrong = lab.bytes.clone();
+    wrong[1_234_567] = 1;
+    let device = lab.device(&wrong);
+    let (entry, options) = (lab.entry(), Options::default());
+    let of = (entry.repository(), entry.name(), lab.bytes.len() as u64);
+    let shared = Shared::new(of, &device, (&options, both(false)), &());
+    let right = check::verify(&shared, &entry).unwrap();
+    assert_eq!(right, (lab.bytes.len() - PIECE) as u64);
+    let outcome = shared.finish(Some(right));
+    let lost = &outcome.lost[0];
+    assert_eq!((outcome.lost_count, lost.reason.word()), (1, "reads_different"));
+    assert!(lost.range.contains(&1_234_567));
+}
