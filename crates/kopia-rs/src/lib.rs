@@ -397,7 +397,7 @@ pub mod restore {
         Figures, FilesFound, FoldedNames, KeptFolder, KeptState, LostRange, NameHolder, NotDeleted, Notes,
         Observer, Operation, Options, Outcome, PageCache, Plan, Portion, Preview, Problem, Reason, Result,
         Salvaged, Signature, SystemError, Undone, Unfit, compare, find_kept, folded_names, is_outside,
-        only_file, preview, restore, restore_observed, restore_to_device, size_on_device,
+        only_file, preview, restore, restore_observed, restore_to_device, size_on_device, true_size,
     };
 }
 

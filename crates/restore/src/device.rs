@@ -23,7 +23,7 @@ mod work;
 
 pub use disk::{Access, Device};
 pub use find::{FilesFound, only_file};
-pub use options::DeviceOptions;
+pub use options::{DeviceOptions, true_size};
 pub use outcome::{DeviceOutcome, LostRange};
 pub use run::{restore_to_device, size_on_device};
 pub use signature::Signature;

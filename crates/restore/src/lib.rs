@@ -43,7 +43,7 @@ pub use destination::folding::{FoldedNames, folded_names};
 pub use destination::outside::is_outside;
 pub use device::{
     Access, Device, DeviceOptions, DeviceOutcome, FilesFound, LostRange, Signature, only_file,
-    restore_to_device, size_on_device,
+    restore_to_device, size_on_device, true_size,
 };
 pub use error::{Error, Result};
 pub use kept::{KeptFolder, KeptState, Undone, find_kept};

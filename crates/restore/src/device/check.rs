@@ -1,5 +1,6 @@
 //! Is it there? Reads what a device has and compares its hash with the snapshot's, on all cores.
 
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use super::disk::{BLOCK, Device};
 use super::run::length_of;
 use super::shared::Shared;
 use crate::Result;
-use crate::destination::compare::read_up_to;
+use crate::destination::compare::read_exact;
 use crate::lock::lock;
 use crate::reason::Reason;
 
@@ -23,7 +24,7 @@ const LISTED: usize = 4096;
 pub(super) fn differing(shared: &Shared<'_>, extents: Vec<Extent>) -> Vec<Extent> {
     let differs = Mutex::new(Vec::new());
     on_all_cores(shared, &extents, |extent, buffer| {
-        let reader = Reader { file: shared.device.as_fd(), direct: false, device_size: shared.device.size() };
+        let reader = Reader { file: shared.device.as_fd(), direct: None, device_size: shared.device.size() };
         let fits = |extent: &Extent| extent.start.saturating_add(length_of(extent, 0)) <= shared.size;
         match extent.length.filter(|_| !extent.compressed && fits(extent)) {
             Some(length) if reader.has(shared.repository, extent, length, buffer) => {
@@ -84,25 +85,23 @@ impl Again {
         let path = format!("/proc/self/fd/{}", device.as_fd().as_raw_fd());
         let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
         let direct = rustix::fs::open(path, flags, Mode::empty()).ok();
-        if direct.is_none() {
-            // All of it is on the device, so the kernel drops it.
-            rustix::fs::fadvise(device, 0, None, Advice::DontNeed)
-                .map_err(|error| device.error("cannot be read again", error.into()))?;
-        }
+        // All of it is on the device, so the kernel drops it.
+        rustix::fs::fadvise(device, 0, None, Advice::DontNeed)
+            .map_err(|error| device.error("cannot be read again", error.into()))?;
         Ok(Self { direct })
     }
 
     fn reader<'d>(&'d self, device: &'d Device) -> Reader<'d> {
-        let file = self.direct.as_ref().map_or(device.as_fd(), AsFd::as_fd);
-        Reader { file, direct: self.direct.is_some(), device_size: device.size() }
+        let direct = self.direct.as_ref().map(AsFd::as_fd);
+        Reader { file: device.as_fd(), direct, device_size: device.size() }
     }
 }
 
 /// What a device is read through.
 struct Reader<'d> {
     file: BorrowedFd<'d>,
-    /// Whether memory, offset and length have to be those of blocks.
-    direct: bool,
+    /// The same, past the page cache: memory, offset and length have to be those of blocks.
+    direct: Option<BorrowedFd<'d>>,
     device_size: u64,
 }
 
@@ -127,20 +126,40 @@ impl Reader<'_> {
         bytes.get(..found.len()) == Some(found)
     }
 
+    /// Reads bytes, past the page cache where that can be.
     fn read<'b>(&self, start: u64, length: u64, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
-        let (first, last) = if self.direct {
-            (start - start % BLOCK, start.checked_add(length)?.next_multiple_of(BLOCK).min(self.device_size))
-        } else {
-            (start, start.checked_add(length)?)
+        let whole = match self.direct {
+            Some(direct) => self.read_blocks(direct, start, length, buffer),
+            None => None,
         };
+        if let Some(range) = whole {
+            return buffer.get(range);
+        }
+        let length = usize::try_from(length).ok()?;
+        buffer.resize(length, 0);
+        read_exact(self.file, buffer, start).ok()?;
+        Some(buffer)
+    }
+
+    /// Reads the blocks around some bytes; returns where these are in the buffer.
+    fn read_blocks(
+        &self,
+        direct: BorrowedFd<'_>,
+        start: u64,
+        length: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Range<usize>> {
+        let first = start - start % BLOCK;
+        let last = start.checked_add(length)?.next_multiple_of(BLOCK).min(self.device_size);
         let whole = usize::try_from(last.checked_sub(first)?).ok()?;
-        buffer.resize(whole + BLOCK as usize, 0);
+        buffer.resize(whole.checked_add(BLOCK as usize)?, 0);
         // Memory that begins with a page, within the buffer.
-        let skip = if self.direct { buffer.as_ptr().align_offset(BLOCK as usize) } else { 0 };
+        let skip = buffer.as_ptr().align_offset(BLOCK as usize);
         let memory = buffer.get_mut(skip..skip.checked_add(whole)?)?;
-        let count = read_up_to(self.file, memory, first).ok()?;
-        let from = usize::try_from(start - first).ok()?;
-        memory[..count].get(from..from.checked_add(usize::try_from(length).ok()?)?)
+        // A disk of larger sectors than its size has whole ones refuses the last.
+        read_exact(direct, memory, first).ok()?;
+        let from = skip.checked_add(usize::try_from(start - first).ok()?)?;
+        Some(from..from.checked_add(usize::try_from(length).ok()?)?)
     }
 }
 

@@ -1,5 +1,17 @@
 //! What is said of a restore to a device beside [`Options`](crate::Options).
 
+use kopia_repository::Snapshot;
+
+/// The tag in which Velero's block data mover notes how many bytes a volume has
+/// (`pkg/uploader/block` of Velero).
+const TRUE_SIZE: &str = "bdev-source-size";
+
+/// Returns how many bytes a snapshot says that its disk has, for [`DeviceOptions::true_size`].
+pub fn true_size(snapshot: &Snapshot) -> Option<u64> {
+    let tags = snapshot.manifest().tags();
+    tags.get(TRUE_SIZE).or_else(|| tags.get(&format!("tag:{TRUE_SIZE}")))?.parse().ok()
+}
+
 /// How a file gets to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -137,9 +137,9 @@ fn one_that_is_too_small_is_left_as_it_is() {
 #[test]
 fn what_goes_on_after_the_true_size_is_said() {
     let lab = Lab::new();
-    let how = DeviceOptions { true_size: Some(1_910_000), ..both(false) };
-    let (outcome, after) = lab.restore(&vec![9; 1_910_000], &Options::default(), how);
-    assert!(after == lab.bytes[..1_910_000]);
+    let how = DeviceOptions { true_size: Some(1_910_272), ..both(false) };
+    let (outcome, after) = lab.restore(&vec![9; 1_910_272], &Options::default(), how);
+    assert!(after == lab.bytes[..1_910_272]);
     assert!(outcome.goes_on && outcome.lost_count == 0 && !outcome.is_complete());
 }
 

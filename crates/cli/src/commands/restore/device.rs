@@ -12,7 +12,6 @@ use kopia_rs::restore::{
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
-use super::disk;
 use super::result::SnapshotJson;
 use crate::args;
 use crate::error::{Exit, Failure};
@@ -87,7 +86,7 @@ pub(super) fn run(
     let mut how = DeviceOptions::default();
     how.only_differences = args.disk.only_differences;
     how.verify = args.disk.verify;
-    how.true_size = disk::true_size(selection);
+    how.true_size = selection.snapshot.as_ref().and_then(restore::true_size);
     let directory = session.repository.store().directory();
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
     let device = Device::open(path, if args.dry_run { Access::Look } else { Access::Write })?;

@@ -16,9 +16,6 @@ use crate::error::Failure;
 use crate::session::Session;
 use crate::terminal::output::escape;
 
-/// The tag in which Velero's block data mover notes how many bytes a volume has.
-const TRUE_SIZE: &str = "bdev-source-size";
-
 /// Refuses several things: a disk is one file.
 pub(super) fn refuse_several(args: &args::Restore, whats: &[What]) -> Result<(), Failure> {
     let option = match (&args.disk.device, &args.disk.image) {
@@ -55,13 +52,6 @@ pub(super) fn the_file(args: &args::Restore, selection: Selection) -> Result<Sel
     }
 }
 
-/// Returns how many bytes the snapshot says that its disk has.
-pub(super) fn true_size(selection: &Selection) -> Option<u64> {
-    let tags = selection.snapshot.as_ref()?.manifest().tags();
-    let size = tags.get(TRUE_SIZE).or_else(|| tags.get(&format!("tag:{TRUE_SIZE}")))?;
-    size.parse().ok()
-}
-
 /// Returns the options with the image as target, and holes where the disk has zeros.
 pub(super) fn with_image(args: Cow<'_, args::Restore>) -> Result<Cow<'_, args::Restore>, Failure> {
     let Some(image) = args.disk.image.clone() else { return Ok(args) };
@@ -77,9 +67,11 @@ pub(super) fn with_image(args: Cow<'_, args::Restore>) -> Result<Cow<'_, args::R
 /// Cuts off what fills an image up to whole MiB, if the snapshot says that there is such.
 pub(super) fn cut(session: &Session, args: &args::Restore, selection: &Selection) -> Result<(), Failure> {
     let Some(image) = &args.disk.image else { return Ok(()) };
-    let Some(true_size) = true_size(selection) else { return Ok(()) };
     let mut how = DeviceOptions::default();
-    how.true_size = Some(true_size);
+    how.true_size = selection.snapshot.as_ref().and_then(restore::true_size);
+    if how.true_size.is_none() {
+        return Ok(());
+    }
     let size = restore::size_on_device(&selection.entry, how)?;
     match cut_at(image, size) {
         Ok(true) => Ok(()),
