@@ -7,10 +7,12 @@
 //! | `archive` | what has to be fetched from an archive first |
 //! | `missing` | whether "nothing to restore" is a first deployment or an error |
 //! | `preflight` | what is looked at before the first write |
+//! | `device` | the restore to the block device of a volume |
 //! | `write` | the restore itself, and whether everything is there |
 
 mod archive;
 mod choosing;
+mod device;
 mod missing;
 mod opening;
 mod preflight;
@@ -56,12 +58,26 @@ impl Job<'_> {
         let order = self.order()?;
         self.announce(&order);
         self.metrics(&order.choice.place)?;
+        if let Some(path) = &order.settings.device {
+            return self.restore_to_device(&order, path);
+        }
         let target = preflight::is_there(&order.settings.target)?;
         let repository = opening::open(self, &order)?;
         let chosen = choosing::choose(self, &repository, &order.settings)?;
         preflight::check(&target, &chosen.root, order.settings.options.sparse, self.log)?;
         archive::files(&repository, &chosen.root, &order.settings)?;
         let outcome = write::restore(self, &chosen.snapshot, &chosen.root, &order.settings)?;
+        Ok(chosen.doubted(outcome))
+    }
+
+    fn restore_to_device(&self, order: &Order, path: &Path) -> Result<JobOutcome, JobOutcome> {
+        let settings = &order.settings;
+        let device = device::open(path, settings)?;
+        let repository = opening::open(self, order)?;
+        let chosen = choosing::choose(self, &repository, settings)?;
+        let file = device::the_file(&chosen.root, settings)?;
+        archive::files(&repository, &file, settings)?;
+        let outcome = device::restore(self, (&chosen.snapshot, &file), &device, settings)?;
         Ok(chosen.doubted(outcome))
     }
 
@@ -93,7 +109,7 @@ impl Job<'_> {
         log.info(&format!(
             "{}, target {}",
             selection::describe(&settings.wanted, place),
-            settings.target.display()
+            settings.device.as_ref().unwrap_or(&settings.target).display()
         ));
         settings.notes.iter().for_each(|note| log.info(note));
         configuration::manual(self.environment).iter().for_each(|warning| log.warn(warning));

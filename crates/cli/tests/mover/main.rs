@@ -15,6 +15,7 @@ mod bucket;
 mod common;
 mod controller;
 mod demands;
+mod devices;
 mod faults;
 mod many;
 mod namespace;

@@ -54,6 +54,11 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
         }
         restore::Error::NoRoom { .. } => "enlarge the volume",
         restore::Error::Busy { .. } => "wait for the other pod to end",
+        restore::Error::NoDevice { .. } => {
+            "set KOPIA_RS_DEVICE to the devicePath of the volume's volumeDevices"
+        }
+        restore::Error::DeviceInUse { .. } => "stop what uses the volume",
+        restore::Error::DeviceTooSmall { .. } => "enlarge the volume",
         restore::Error::Target { source, .. } => match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "enlarge the volume",
             ErrorKind::PermissionDenied => {

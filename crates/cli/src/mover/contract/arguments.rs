@@ -29,6 +29,10 @@ pub(crate) struct Arguments {
     pub(crate) delete_extra: bool,
     pub(crate) in_place: bool,
     pub(crate) salvage: bool,
+    /// Of a block device: write only what differs.
+    pub(crate) only_differences: bool,
+    /// Of a block device: read everything again at the end.
+    pub(crate) verify: bool,
     pub(crate) verify_hashes: bool,
     /// Whether a damaged repository is opened as far as that can be done.
     pub(crate) degraded: bool,
@@ -199,6 +203,8 @@ impl Arguments {
             Switch::IgnorePermissionErrors => self.strict = !on,
             Switch::InPlace => self.in_place = on,
             Switch::Salvage => self.salvage = on,
+            Switch::OnlyDifferences => self.only_differences = on,
+            Switch::Verify => self.verify = on,
             Switch::VerifyHashes => self.verify_hashes = on,
             Switch::Degraded => self.degraded = on,
             Switch::Wait => self.thaw.wait = on,
@@ -324,8 +330,18 @@ mod tests {
             assert_eq!(without(&all), (rest, taken.into()));
         }
         // Every option that is ours is one that is known.
-        for name in ["on-missing", "degraded", "in-place", "salvage", "verify-hashes", "thaw", "days", "wait"]
-        {
+        for name in [
+            "on-missing",
+            "degraded",
+            "in-place",
+            "salvage",
+            "verify-hashes",
+            "only-differences",
+            "verify",
+            "thaw",
+            "days",
+            "wait",
+        ] {
             assert!(find(name).is_some() && find_own(name).is_some(), "{name}");
         }
         assert!(find_own("parallel").is_none() && find_own("no-progress").is_none());

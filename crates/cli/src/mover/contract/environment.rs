@@ -78,6 +78,7 @@ variables! {
     Direction "DIRECTION" Used, "what to do where no operation is given: destination restores, source and maintenance go to the original script";
     DebugMover "DEBUG_MOVER" Used, "1: wait for a signal instead of restoring, if called as entry.sh";
     OnMissing "KOPIA_RS_ON_MISSING" Used, "where there is nothing to restore: continue exits 0, fail exits 1";
+    Device "KOPIA_RS_DEVICE" Used, "the block device of a volume whose volumeMode is Block: the one file of the snapshot is written to it, in place of DATA_DIR";
     Degraded "KOPIA_RS_DEGRADED" Used, "true: open a damaged repository as far as that can be done, as with --degraded";
     Thaw "KOPIA_RS_THAW" Used, "bulk, standard or expedited: ask for the packs that are needed and lie in an archive, no others";
     ThawDays "KOPIA_RS_THAW_DAYS" Used, "how many days they can be read once they have been fetched; else 7";

@@ -17,6 +17,12 @@ use crate::session::archive::Archive;
 pub(crate) struct Settings {
     pub(crate) wanted: Wanted,
     pub(crate) target: PathBuf,
+    /// The block device that is written in place of a folder.
+    pub(crate) device: Option<PathBuf>,
+    /// Whether the device is compared first, and only what differs is written.
+    pub(crate) device_only_differences: bool,
+    /// Whether everything is read from the device again at the end.
+    pub(crate) device_verify: bool,
     pub(crate) password: Password,
     /// How the restore is done.
     pub(crate) options: Options,
@@ -43,7 +49,9 @@ impl Settings {
     ) -> Result<Self, SetupError> {
         let unset = |variable: Variable| SetupError::unset(variable.name());
         let password = environment.raw(Variable::Password).ok_or_else(|| unset(Variable::Password))?;
-        let target = environment.raw(Variable::DataDir).ok_or_else(|| unset(Variable::DataDir))?;
+        let device = environment.raw(Variable::Device).map(PathBuf::from);
+        let folder = environment.raw(Variable::DataDir).map(PathBuf::from);
+        let target = folder.or_else(|| device.clone()).ok_or_else(|| unset(Variable::DataDir))?;
         let arguments = environment.text(Variable::AdditionalArgs)?.map(arguments::parse).transpose()?;
         let arguments = arguments.unwrap_or_default();
         let on_missing = environment.text(Variable::OnMissing)?.map(str::parse).transpose();
@@ -51,7 +59,10 @@ impl Settings {
         let delete_extra = environment.is_true(Variable::FileDeletion)?;
         Ok(Self {
             wanted: Wanted::read(environment, structured)?,
-            target: target.into(),
+            target,
+            device,
+            device_only_differences: arguments.only_differences,
+            device_verify: arguments.verify,
             password: Password::new(password.as_bytes()),
             options: options(&arguments, delete_extra),
             strict: arguments.strict,

@@ -30,6 +30,8 @@ pub(super) enum Switch {
     InPlace,
     Salvage,
     VerifyHashes,
+    OnlyDifferences,
+    Verify,
     Degraded,
     Wait,
     /// It is for the store, under this name of kopia's.
@@ -58,6 +60,8 @@ const OWN: &[(&str, Meaning)] = &[
     ("in-place", Meaning::Switch(Switch::InPlace)),
     ("salvage", Meaning::Switch(Switch::Salvage)),
     ("verify-hashes", Meaning::Switch(Switch::VerifyHashes)),
+    ("only-differences", Meaning::Switch(Switch::OnlyDifferences)),
+    ("verify", Meaning::Switch(Switch::Verify)),
     ("thaw", Meaning::Value(Value::Thaw)),
     ("days", Meaning::Value(Value::Days)),
     ("wait", Meaning::Switch(Switch::Wait)),
