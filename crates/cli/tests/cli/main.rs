@@ -51,5 +51,6 @@ mod target;
 mod terminal;
 mod undoing;
 mod usage;
+mod velero;
 mod verifying;
 mod versions;
