@@ -469,6 +469,12 @@ pub mod guide {
     #[doc = include_str!("../guide/disks.md")]
     pub mod disks {}
 
+    /// Volumes that Velero backed up.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/velero.md")]
+    pub mod velero {}
+
     /// All commands and options.
     ///
     #[doc = include_str!("../guide/links.md")]
