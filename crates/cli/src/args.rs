@@ -3,6 +3,8 @@
 mod archive;
 #[cfg(feature = "browse")]
 mod browse;
+#[cfg(feature = "terminal-browser")]
+mod browser;
 mod cat;
 #[cfg(feature = "describe")]
 mod describe;
@@ -39,6 +41,8 @@ use kopia_rs::storage::IoMode;
 pub(crate) use archive::Archive;
 #[cfg(feature = "browse")]
 pub(crate) use browse::{Browse, Diff, Du, Find, Gone, Log, Other, Packs, Stats};
+#[cfg(feature = "terminal-browser")]
+pub(crate) use browser::Browser;
 pub(crate) use cat::Cat;
 #[cfg(feature = "describe")]
 pub(crate) use describe::{Describe, Man, Shell};
@@ -253,6 +257,19 @@ pub(crate) enum Command {
     #[cfg(feature = "browse")]
     #[command(flatten)]
     Browse(Browse),
+    /// Walk through snapshots, folders and time on this terminal, and restore from there.
+    #[cfg(feature = "terminal-browser")]
+    #[command(
+        name = "browse",
+        after_help = "Examples:\n  kopia-rs browse\n  kopia-rs browse /backups/kopia\n  \
+                            kopia-rs browse anna@laptop:/home/anna/docs --at 2026-03\n  \
+                            kopia-rs browse sftp://nas/backups/kopia latest/etc\n\n\
+                            Enter opens, Backspace goes up, Left and Right show the same folder in older and newer \
+                            snapshots, Space marks, r restores what is marked into a folder, e writes it to an archive, \
+                            ? lists all keys, q leaves. Nothing is ever written to the repository. Exit status 3 tells \
+                            that a restore or archive is not complete."
+    )]
+    Browser(Box<Browser>),
     /// Write the bytes of files to standard output.
     #[command(
         after_help = "Examples:\n  kopia-rs cat anna@laptop:/home/anna/notes.txt --at 2026-03 > notes.txt\n  \

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "browse")]
 mod browse;
+#[cfg(feature = "terminal-browser")]
+mod browser;
 mod cat;
 mod connections;
 #[cfg(feature = "describe")]
@@ -42,6 +44,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
     let Some(command) = &args.command else { return alone(args) };
     let pattern = match command {
         Command::Cat(_) => "cat WHAT",
+        #[cfg(feature = "terminal-browser")]
+        Command::Browser(_) => "browse WHAT",
         #[cfg(feature = "browse")]
         Command::Browse(command) => browse::pattern(command),
         Command::Restore(_) => "restore WHAT TARGET",
@@ -66,6 +70,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Ls(args) => with(&|session| ls::run(session, args)),
         #[cfg(feature = "browse")]
         Command::Browse(command) => browse::run(command, &with),
+        #[cfg(feature = "terminal-browser")]
+        Command::Browser(args) => browser::run(global, args, interrupt),
         Command::Cat(_) if args.global.json => {
             Err(Failure::usage("cat writes a file's bytes as they are; --json has no meaning here"))
         }

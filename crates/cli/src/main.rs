@@ -28,6 +28,13 @@ use std::process::ExitCode;
 use terminal::password;
 use terminal::signals::Interrupt;
 
+/// Gives the terminal back as it was; returns whether a line without an end is left there.
+fn restore_terminal() -> bool {
+    #[cfg(feature = "terminal-browser")]
+    kopia_rs::browse::give_back();
+    password::show_typing()
+}
+
 fn main() -> ExitCode {
     let name = std::env::args_os().next();
     let arguments = mover::called_with(std::env::args_os());
@@ -39,7 +46,7 @@ fn main() -> ExitCode {
         }
         Err(error) => args::foreign::exit(error),
     };
-    let interrupt = Interrupt::install(password::show_typing);
+    let interrupt = Interrupt::install(restore_terminal);
     if let Some(args::Command::Mover(mover)) = &args.command {
         return ExitCode::from(mover::run(name.as_deref(), &args.global, mover, &interrupt));
     }

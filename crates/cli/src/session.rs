@@ -19,7 +19,7 @@ use kopia_rs::history::Track;
 use kopia_rs::select::{Query, Selection};
 use kopia_rs::{Repository, Snapshot, Snapshots, Source};
 
-#[cfg(any(feature = "browse", feature = "serve"))]
+#[cfg(any(feature = "browse", feature = "serve", feature = "terminal-browser"))]
 use crate::args::Only;
 use crate::args::{Global, What};
 use crate::error::{Exit, Failure};
@@ -137,7 +137,7 @@ impl Session {
     ///
     /// # Errors
     /// As for [`Self::snapshots`], and that there are none of those.
-    #[cfg(any(feature = "browse", feature = "serve"))]
+    #[cfg(any(feature = "browse", feature = "serve", feature = "terminal-browser"))]
     pub(crate) fn admitted(&self, only: &Only) -> Result<Snapshots, Failure> {
         Ok(self.snapshots()?.some_admitted(&only.filter())?)
     }

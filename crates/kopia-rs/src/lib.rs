@@ -264,6 +264,7 @@
 //! | `kopia-restore`, here [`restore`] | planning and writing to the local system |
 //! | `kopia-export`, here [`export`](mod@export) | archives, written to whatever takes bytes |
 //! | `kopia-serve`, here `serve` | pages for a browser, and WebDAV |
+//! | `kopia-browse`, here `browse` with the feature `browse` | snapshots on a terminal |
 //! | `kopia-mount`, here `mount` with the feature `mount` | snapshots as a file system of Linux |
 //! | `kopia-diagnosis`, here [`diagnosis`] | why something cannot be done, and what to change |
 //!
@@ -271,7 +272,7 @@
 //! compiler and is slower; `networks` (default, implies `native`) takes all of `s3`, `gcs`, `azure`, `b2`,
 //! `gdrive`, `webdav`, `rclone`, `sftp` and `server`, which can also be taken one by one; `key-ring` adds
 //! `connect::key_ring`: passwords that kopia stored in the key ring of the system; `serve` adds `serve`:
-//! snapshots in a web browser and by WebDAV; `mount` adds `mount`, on Linux; `testing` adds
+//! snapshots in a web browser and by WebDAV; `browse` adds `browse`: snapshots on a terminal; `mount` adds `mount`, on Linux; `testing` adds
 //! `storage::testing`: stores that count and fail, and the test that every store must pass.
 
 pub use kopia_codec::key::Password;
@@ -384,6 +385,12 @@ pub mod serve {
     pub use kopia_serve::*;
 }
 
+/// Snapshots on a terminal.
+#[cfg(feature = "browse")]
+pub mod browse {
+    pub use kopia_browse::*;
+}
+
 /// Snapshots as a read-only file system.
 #[cfg(all(feature = "mount", target_os = "linux"))]
 pub mod mount {
@@ -438,6 +445,12 @@ pub mod guide {
     #[doc = include_str!("../guide/links.md")]
     #[doc = include_str!("../guide/serve.md")]
     pub mod serve {}
+
+    /// Snapshots on the terminal.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/browse.md")]
+    pub mod browse {}
 
     /// Snapshots as folders.
     ///

@@ -20,7 +20,7 @@ const COMMANDS: &[Answer] = &[
     (&["search", "locate", "grep"], "`kopia-rs find PATTERN` looks for names, in all snapshots or in some"),
     (&["compare"], "`kopia-rs diff WHAT OTHER` compares snapshots, or a snapshot and a folder"),
     (&["server", "web", "webdav", "ui"], "`kopia-rs serve` shows snapshots in a web browser and by WebDAV"),
-    (&["browse", "tui"], "there is none yet; `ls`, `cat` and `mount` show what is there"),
+    (&["tui", "explore"], "`kopia-rs browse` walks through snapshots and folders on the terminal"),
     (&["tar", "zip", "archive"], "`kopia-rs export WHAT FILE.tar.zst` writes an archive"),
     (
         &["content", "blob"],
@@ -104,6 +104,11 @@ const LEFT_OUT: &[Answer] = &[
     ),
     #[cfg(not(feature = "export"))]
     (&["export"], "this build is without it; the feature `export` adds it"),
+    #[cfg(not(feature = "terminal-browser"))]
+    (
+        &["browse"],
+        "this build is without it; the feature `terminal-browser` adds it, and `ls` and `cat` show the same",
+    ),
     #[cfg(not(feature = "serve"))]
     (&["serve"], "this build is without it; the feature `serve` adds it"),
     #[cfg(not(feature = "describe"))]
@@ -252,7 +257,9 @@ mod tests {
             ("prune", "kopia-rs never writes to a repository: use `kopia maintenance"),
             ("search x", "kopia-rs find"),
             ("compare a b", "kopia-rs diff"),
-            ("browse latest", "none yet"),
+            ("tui", "kopia-rs browse"),
+            #[cfg(not(feature = "terminal-browser"))]
+            ("browse latest", "the feature `terminal-browser`"),
             #[cfg(not(feature = "mount"))]
             ("mount latest", "need none"),
             ("tar x", "kopia-rs export"),

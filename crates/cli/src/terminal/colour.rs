@@ -56,7 +56,7 @@ fn labelled(line: &str) -> Option<String> {
 }
 
 /// Returns whether colours are shown: see <https://no-color.org>.
-fn is_shown_on(stream: &impl IsTerminal) -> bool {
+pub(crate) fn is_shown_on(stream: &impl IsTerminal) -> bool {
     let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !is_refused && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }

@@ -4,7 +4,7 @@
 //! Without a handler they would do nothing where this is the first process of a container.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ const LONGEST: Duration = Duration::from_millis(950);
 const PATIENCE: Duration = Duration::from_millis(800);
 
 /// Writes the last words of a process that a signal ends. Takes the signal and where unfinished work lies.
-type LastWords = Box<dyn Fn(i32, &str) + Send + Sync>;
+type LastWords = Arc<dyn Fn(i32, &str) + Send + Sync>;
 
 /// The signal that came, and what to do about it.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(crate) struct Interrupt {
     signal: AtomicI32,
     /// Whether the command asks for signals and stops by itself.
     asks: Mutex<bool>,
-    last_words: OnceLock<LastWords>,
+    last_words: Mutex<Option<LastWords>>,
     /// How much time the command has to stop by itself, if that is not the usual.
     patience: OnceLock<Duration>,
 }
@@ -107,7 +107,19 @@ impl Interrupt {
 
     /// Sets what is written instead of a plain line when a signal ends the process.
     pub(crate) fn say_at_the_end(&self, words: impl Fn(i32, &str) + Send + Sync + 'static) {
-        let _ = self.last_words.set(Box::new(words));
+        *self.words() = Some(Arc::new(words));
+    }
+
+    fn words(&self) -> MutexGuard<'_, Option<LastWords>> {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces that what was to be stopped has ended, and nothing is written any more: a signal ends the
+    /// process at once, as before [`Self::will_ask`].
+    #[cfg(feature = "terminal-browser")]
+    pub(crate) fn will_not_ask(&self) {
+        *self.asks.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        *self.words() = None;
     }
 
     /// Returns the signal that came.
@@ -128,7 +140,8 @@ impl Interrupt {
         let (told, wait) = mpsc::channel();
         let interrupt = self.clone();
         let tell = move || {
-            match interrupt.last_words.get() {
+            let words = interrupt.words().clone();
+            match words {
                 Some(words) => words(signal, unfinished),
                 None => {
                     let again =

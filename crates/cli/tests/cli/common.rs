@@ -106,6 +106,12 @@ impl KopiaRs {
         self.command.stdin(inside()).stdout(Stdio::null()).stderr(inside()).spawn().expect("the binary runs")
     }
 
+    /// Starts it at a terminal, which is all that it has.
+    pub(crate) fn on(mut self, terminal: &Terminal) -> Child {
+        let inside = || Stdio::from(terminal.inside());
+        self.command.stdin(inside()).stdout(inside()).stderr(inside()).spawn().expect("the binary runs")
+    }
+
     pub(crate) fn run(mut self) -> Ran {
         let child = self.command.stderr(Stdio::piped());
         let output = child.output().expect("the binary runs");

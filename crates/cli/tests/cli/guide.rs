@@ -47,7 +47,8 @@ fn paragraphs(help: &str) -> Vec<String> {
     feature = "export",
     feature = "mount",
     feature = "networks",
-    feature = "serve"
+    feature = "serve",
+    feature = "terminal-browser"
 ))]
 fn the_reference_is_what_help_prints() {
     let help = |arguments: &str| KopiaRs::new(arguments).run().exits(0).text().to_owned();

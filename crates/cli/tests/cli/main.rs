@@ -6,6 +6,8 @@
 
 mod archives;
 mod attributes;
+#[cfg(feature = "terminal-browser")]
+mod browsing;
 mod caching;
 mod cat;
 mod colours;

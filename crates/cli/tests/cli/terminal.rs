@@ -86,10 +86,31 @@ impl Terminal {
         self.outside.write_all(format!("{line}\n").as_bytes()).expect("the terminal takes it");
     }
 
+    /// Returns how the terminal is set: what it does with what is typed and shown.
+    pub(crate) fn settings(&self) -> String {
+        let all = tcgetattr(&self.inside).expect("it is a terminal");
+        format!("{:?} {:?} {:?}", all.input_modes, all.output_modes, all.local_modes)
+    }
+
+    /// The end for a person, to be read on a thread of its own.
+    pub(crate) fn outside(&self) -> File {
+        self.outside.try_clone().expect("a descriptor")
+    }
+
+    /// Types keys, as a terminal sends them.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.outside.write_all(keys.as_bytes()).expect("the terminal takes it");
+    }
+
+    /// Gives it so many columns and rows.
+    pub(crate) fn resize_to(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.inside, size).expect("it is a terminal");
+    }
+
     /// Gives it so many columns.
     pub(crate) fn resize(&self, columns: u16) {
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&self.inside, size).expect("it is a terminal");
+        self.resize_to(columns, 24);
     }
 
     /// Reads all that is shown until those have ended who have it open; they must have been started already.
