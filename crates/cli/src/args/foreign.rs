@@ -224,7 +224,8 @@ pub(crate) fn exit(error: Error) -> ! {
     let Some(hint) = hint(&error) else { error.exit() };
     // What clap adds is about words that look alike, and about values that begin with a hyphen.
     let text = error.render().to_string();
-    log_line(text.lines().next().unwrap_or_default());
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    log_line(lines.join(" "));
     log_line(format_args!("hint: {hint}"));
     std::process::exit(error.exit_code());
 }
@@ -233,10 +234,20 @@ pub(super) fn hint(error: &Error) -> Option<&'static str> {
     let (kind, words): (_, &[&[Answer]]) = match error.kind() {
         ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, &[LEFT_OUT, COMMANDS]),
         ErrorKind::UnknownArgument => (ContextKind::InvalidArg, &[OPTIONS]),
+        ErrorKind::MissingRequiredArgument => return of_devices(error),
         _ => return None,
     };
     let Some(ContextValue::String(word)) = error.get(kind) else { return None };
     words.iter().copied().flatten().find(|(names, _)| names.contains(&&**word)).map(|(_, hint)| *hint)
+}
+
+/// Returns what to use instead of an option of devices, where there is no device: restic has `--verify` as well.
+fn of_devices(error: &Error) -> Option<&'static str> {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_device = matches!(&names[..], [name] if name.starts_with("--device "));
+    is_device.then_some(
+        "leave it out: into a folder, --existing verify is the default, and a second run checks all of TARGET",
+    )
 }
 
 #[cfg(test)]
@@ -271,6 +282,7 @@ mod tests {
             ("status --use-keyring", "the key ring is asked"),
             ("status --bucket x", "s3://bucket/prefix"),
             ("snapshots --flat", "leave it out"),
+            ("restore latest t --verify", "leave it out: into a folder"),
             #[cfg(not(feature = "browse"))]
             ("find x", "the feature `browse`"),
             #[cfg(not(feature = "export"))]
