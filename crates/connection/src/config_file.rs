@@ -69,6 +69,11 @@ pub fn read(file: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Returns the JSON of the storage that a configuration or a token holds, as it stands.
+pub(crate) fn storage_text(text: &str) -> Option<&str> {
+    Object::parse(text).ok()?.text("storage")
+}
+
 fn configuration(text: &str) -> Result<Configuration, Flaw> {
     let object = Object::parse(text)?;
     let mut configuration = Configuration {

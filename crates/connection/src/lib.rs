@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | [`storage`] | every kind of storage with its fields and options | `Options` of each package below `repo/blob` |
 //! | [`config_file`] | `repository.config` | `repo/local_config.go` |
+//! | [`connecting`] | what `kopia repository connect` takes and writes | `cli/storage_*.go` |
 //! | [`token`] | reconnect tokens | `repo/token.go` |
 //! | [`url`] | paths and URLs | |
 //! | [`stored_password`] | passwords that kopia stored | `internal/passwordpersist` |
@@ -21,6 +22,7 @@
 //! | [`secret`] | credentials that are never printed | |
 
 pub mod config_file;
+pub mod connecting;
 mod duration;
 pub mod environment;
 mod error;

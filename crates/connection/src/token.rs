@@ -38,6 +38,14 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 /// # Errors
 /// [`Error::Token`], [`Error::UnknownStorage`].
 pub fn parse(token: &str) -> Result<Connection> {
+    connection(&decoded(token)?).map_err(|flaw| match flaw {
+        Flaw::Malformed(why) => Error::Token { why },
+        Flaw::UnknownType(name) => Error::UnknownStorage { name: format!("storage of the type {name:?}") },
+    })
+}
+
+/// Undoes the base64 of a token.
+pub(crate) fn decoded(token: &str) -> Result<Zeroizing<String>> {
     let bad = |why: String| Error::Token { why };
     if token.len() > file::LONGEST {
         return Err(bad(format!("it has more than {} bytes", file::LONGEST)));
@@ -59,10 +67,7 @@ pub fn parse(token: &str) -> Result<Connection> {
     let length = ENGINE.decode_slice(&letters[..], &mut bytes[..]);
     let length = length.map_err(|_| bad("it is no base64; was it copied as a whole?".into()))?;
     let json = std::str::from_utf8(&bytes[..length]).map_err(|_| bad("it holds no JSON".into()))?;
-    connection(json).map_err(|flaw| match flaw {
-        Flaw::Malformed(why) => bad(why),
-        Flaw::UnknownType(name) => Error::UnknownStorage { name: format!("storage of the type {name:?}") },
-    })
+    Ok(Zeroizing::new(json.into()))
 }
 
 /// Returns the token in what `kopia repository status --reconnect-token` shows: a command that has it as an
