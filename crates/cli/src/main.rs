@@ -10,6 +10,7 @@
 //! | `session` | from the global options to an open repository | all above |
 //! | `commands` | one module a command | all above |
 //! | `mover` | VolSync's restore Job, in rooms of its own | all above but `commands` |
+//! | `kopia` | kopia's words for tools, in rooms of its own | all above but `mover` |
 //!
 //! Each command returns an [`Exit`](error::Exit) or a [`Failure`](error::Failure); exit codes are decided
 //! here and nowhere else.
@@ -17,6 +18,8 @@
 mod args;
 mod commands;
 mod error;
+#[cfg(feature = "kopia-words")]
+mod kopia;
 mod mover;
 mod process;
 mod session;
@@ -36,6 +39,11 @@ fn restore_terminal() -> bool {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "kopia-words")]
+    if let Some(words) = kopia::called_with(&std::env::args_os().collect::<Vec<_>>()) {
+        process::end_at_panic("kopia: error:");
+        return ExitCode::from(kopia::run(&words, &Interrupt::install(password::show_typing)));
+    }
     let name = std::env::args_os().next();
     let arguments = mover::called_with(std::env::args_os());
     process::end_at_panic(if mover::is_called(&arguments) { "ERROR:" } else { "error:" });

@@ -1,6 +1,7 @@
 //! Limits and memory of this process, and how it ends by a mistake of its own.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -37,6 +38,13 @@ pub(crate) fn end_at_panic(label: &'static str) {
         );
         std::process::exit(1);
     }));
+}
+
+/// Returns whether a file is the program that runs: by device and inode, as links and what bind mounts show have other
+/// names.
+pub(crate) fn is_ourselves(file: &std::fs::Metadata) -> bool {
+    let own = std::fs::metadata("/proc/self/exe").or_else(|_| std::env::current_exe()?.metadata());
+    own.is_ok_and(|own| (own.dev(), own.ino()) == (file.dev(), file.ino()))
 }
 
 #[cfg(test)]

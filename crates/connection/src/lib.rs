@@ -89,6 +89,11 @@ impl fmt::Display for Connection {
     }
 }
 
+/// Parses a duration as Go writes it: `1h2m3.5s`.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    duration::parse(text)
+}
+
 /// Reads a whole text that may hold secrets, such as a token from standard input: bounded, and into one
 /// buffer that is wiped.
 ///

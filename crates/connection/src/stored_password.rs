@@ -53,6 +53,11 @@ pub fn of_config(config: &Path) -> Result<Option<Password>> {
     })
 }
 
+/// Returns the text of such a file.
+pub fn text(password: &Password) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD.encode(password.as_bytes()))
+}
+
 /// Reads the text of such a file; `None` if it is no base64.
 pub fn parse(text: &str) -> Option<Password> {
     let mut letters = Zeroizing::new(Vec::with_capacity(text.len()));
@@ -86,7 +91,11 @@ mod tests {
             std::fs::write(&stored, text).unwrap();
             let read = of_config(&config);
             match password {
-                Some(password) => assert_eq!(read.unwrap().unwrap().as_bytes(), password.as_bytes()),
+                Some(password) => {
+                    let read = read.unwrap().unwrap();
+                    assert_eq!(read.as_bytes(), password.as_bytes());
+                    assert_eq!(*super::text(&read), *text.trim());
+                }
                 None => {
                     let said = read.unwrap_err().to_string();
                     assert!(said.contains("kopia-password") && !said.contains(text), "{said}");

@@ -11,7 +11,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
 pub use feature::{RequiredFeature, Understanding};
@@ -107,6 +107,8 @@ pub struct RepositoryFormat {
     pub index_version: u32,
     /// Whether index blobs are managed in epochs.
     pub epochs: bool,
+    /// How kopia manages them.
+    pub epoch_parameters: EpochParameters,
     /// The name of the splitter, for people.
     pub splitter: String,
     /// Whether the password can be changed; if not, packs hold replicas of the format blob.
@@ -115,6 +117,29 @@ pub struct RepositoryFormat {
     pub upgrade_lock: Option<UpgradeLock>,
     /// What a reader must understand.
     pub required_features: Vec<RequiredFeature>,
+}
+
+/// How kopia manages index blobs in epochs. Durations are in nanoseconds. Authority: Kopia's
+/// `internal/epoch/epoch_manager.go`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EpochParameters {
+    /// Whether it does so at all.
+    pub enabled: bool,
+    /// How often it looks for a new epoch.
+    pub epoch_refresh_frequency: i64,
+    /// After how many epochs it writes a full checkpoint.
+    pub full_checkpoint_frequency: i64,
+    /// How long it leaves what nothing needs any more.
+    pub cleanup_safety_margin: i64,
+    /// How long an epoch lasts at least.
+    pub min_epoch_duration: i64,
+    /// With how many index blobs the next epoch begins.
+    pub epoch_advance_on_count_threshold: i64,
+    /// With how many bytes of them it begins.
+    pub epoch_advance_on_total_size_bytes_threshold: i64,
+    /// How many blobs it deletes at once.
+    pub delete_parallelism: i64,
 }
 
 impl RepositoryFormat {
@@ -150,7 +175,7 @@ impl RepositoryFormat {
             #[serde(default)]
             index_version: u32,
             #[serde(default)]
-            epoch_parameters: Option<Epochs>,
+            epoch_parameters: Option<EpochParameters>,
             #[serde(default)]
             splitter: String,
             #[serde(default)]
@@ -160,16 +185,11 @@ impl RepositoryFormat {
             #[serde(default)]
             required_features: Option<Vec<RequiredFeature>>,
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Epochs {
-            #[serde(default)]
-            enabled: bool,
-        }
         let Outer { format: raw } = json::parse_secret("repository format", plain)?;
         if !(1..=3).contains(&raw.version) {
             return Err(Error::unsupported("format version", raw.version));
         }
+        let epochs = raw.epoch_parameters.unwrap_or_default();
         Ok(Self {
             hash: raw.hash,
             encryption: raw.encryption,
@@ -180,7 +200,8 @@ impl RepositoryFormat {
             version: raw.version,
             max_pack_size: if raw.max_pack_size == 0 { DEFAULT_MAX_PACK_SIZE } else { raw.max_pack_size },
             index_version: raw.index_version.max(1),
-            epochs: raw.epoch_parameters.is_some_and(|epochs| epochs.enabled),
+            epochs: epochs.enabled,
+            epoch_parameters: epochs,
             splitter: raw.splitter,
             password_change: raw.enable_password_change,
             upgrade_lock: raw.upgrade_lock.filter(|lock| !lock.owner_id.is_empty()),

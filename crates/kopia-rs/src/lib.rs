@@ -277,6 +277,7 @@
 
 pub use kopia_codec::key::Password;
 pub use kopia_format::directory::{EntryKind, FailedEntry, Refusal, Refused, Summary};
+pub use kopia_format::format_blob::EpochParameters;
 pub use kopia_format::snapshot::{SnapshotManifest, Source, Stats};
 pub use kopia_format::stub::{Stub, StubKind};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
@@ -308,6 +309,11 @@ pub mod storage {
 /// The one blob that everything begins with, and its replicas.
 pub mod format_blob {
     pub use kopia_repository::format_blob::*;
+}
+
+/// Manifests: what is known of each snapshot, policy and whatever else kopia writes down.
+pub mod manifest {
+    pub use kopia_format::manifest::{Manifest, TYPE_LABEL, TYPE_SNAPSHOT};
 }
 
 /// What a directory has in it, and the walk over a whole tree.
@@ -475,6 +481,12 @@ pub mod guide {
     #[doc = include_str!("../guide/links.md")]
     #[doc = include_str!("../guide/coming-from.md")]
     pub mod coming_from {}
+
+    /// What operators that run a `kopia` get from `kopia-rs kopia`.
+    ///
+    #[doc = include_str!("../guide/links.md")]
+    #[doc = include_str!("../guide/kopia-words.md")]
+    pub mod kopia_words {}
 
     /// Files to block devices, and raw images.
     ///

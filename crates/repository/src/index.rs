@@ -216,6 +216,28 @@ impl Loader<'_, '_, '_> {
     }
 }
 
+impl Indexes {
+    /// Returns the index blobs that count, by name: where there are no epochs, compaction logs are read to know which.
+    pub(crate) fn active(
+        &self,
+        store: &dyn BlobStore,
+        sealing: &Sealing,
+        epochs: bool,
+    ) -> Result<Vec<BlobInfo>> {
+        let Listing { epochs: of_epochs, plain, logs } = &self.listing;
+        if epochs {
+            return Ok(listing::infos(of_epochs, epoch::active_set(&listing::ids(of_epochs)).blobs));
+        }
+        let mut opener = Opener::new(sealing);
+        let mut read = |blob: &BlobInfo| {
+            let bytes = opener.open(&blob.id, store.read(&blob.id)?)?;
+            CompactionLog::parse(bytes).map_err(|error| Error::blob(&blob.id, error))
+        };
+        let logs = logs.iter().map(&mut read).collect::<Result<Vec<_>>>()?;
+        Ok(listing::infos(plain, compaction::active_set(&listing::ids(plain), &logs)))
+    }
+}
+
 impl Loaded {
     /// Refuses what kopia never leaves behind: it writes an index blob, and a pack that this names, when it
     /// creates a repository.

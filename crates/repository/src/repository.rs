@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use kopia_codec::key::Password;
 use kopia_format::ObjectId;
-use kopia_format::format_blob::{Envelope, RepositoryFormat};
-use kopia_storage::{BlobStore, ContentServer};
+use kopia_format::format_blob::{Envelope, EpochParameters, RepositoryFormat};
+use kopia_storage::{BlobInfo, BlobStore, ContentServer};
 
 use crate::Result;
 use crate::contents::Contents;
@@ -105,6 +105,14 @@ pub struct Status {
     pub key_derivation: String,
     /// Whether index blobs are managed in epochs.
     pub epochs: bool,
+    /// How kopia manages them.
+    pub epoch_parameters: EpochParameters,
+    /// What it is told apart from others by, and from none of its copies.
+    pub unique_id: Vec<u8>,
+    /// The size at which kopia finishes a pack, in bytes.
+    pub max_pack_size: u64,
+    /// Whether the password can be changed.
+    pub password_change: bool,
     /// The version of new index blobs.
     pub index_version: u32,
     /// Index blobs that were read.
@@ -264,6 +272,10 @@ impl Repository {
             splitter: format.splitter.clone(),
             key_derivation: blob.key_algorithm.clone(),
             epochs: format.epochs,
+            epoch_parameters: format.epoch_parameters,
+            unique_id: blob.unique_id.clone(),
+            max_pack_size: format.max_pack_size,
+            password_change: format.password_change,
             index_version: format.index_version,
             index_blobs: indexes.blobs,
             contents: totals.contents,
@@ -274,6 +286,17 @@ impl Repository {
             original_bytes: totals.original_bytes,
             opening: self.inner.opening,
         })
+    }
+
+    /// Returns the index blobs that count, sorted by id, without their times.
+    ///
+    /// # Errors
+    /// [`kopia_storage::Error::NoBlobs`] behind a server; those of compaction logs that cannot be read.
+    pub fn index_blobs(&self) -> Result<Vec<BlobInfo>> {
+        let Blobs { format, indexes, .. } = self.blobs()?;
+        let mut blobs = indexes.now().active(self.store(), self.sealing(), format.epochs)?;
+        blobs.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(blobs)
     }
 
     /// Returns how long opening took.

@@ -35,6 +35,16 @@ pub struct Snapshots {
 }
 
 impl Repository {
+    /// Reads all manifests, of snapshots, policies and whatever else kopia wrote, by their ids.
+    ///
+    /// # Errors
+    /// As for [`Self::snapshots`]; [`kopia_storage::Error::NoBlobs`] behind a server.
+    pub fn manifests(&self) -> Result<Vec<Manifest>> {
+        let indexes = self.indexes()?.snapshot();
+        let read = ManifestReader::of_all(self).read(&indexes.table.manifests().live);
+        Ok(manifest::latest(read.into_iter().collect::<Result<Vec<_>>>()?.concat()))
+    }
+
     /// Reads the list of snapshots: one read for each run of neighbouring manifest contents. A server lists
     /// those that its user may see.
     ///

@@ -111,6 +111,8 @@ const LEFT_OUT: &[Answer] = &[
     ),
     #[cfg(not(feature = "serve"))]
     (&["serve"], "this build is without it; the feature `serve` adds it"),
+    #[cfg(not(feature = "kopia-words"))]
+    (&["kopia"], "this build is without it; the feature `kopia-words` adds it"),
     #[cfg(not(feature = "describe"))]
     (&["completions", "man", "schema"], "this build is without it; the feature `describe` adds it"),
 ];

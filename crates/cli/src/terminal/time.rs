@@ -92,6 +92,25 @@ pub(crate) fn local(time: Timestamp, format: &str) -> String {
     shown.unwrap_or_else(|_| time.to_string())
 }
 
+/// As [`local`], to the nanosecond.
+#[cfg(feature = "kopia-words")]
+pub(crate) fn in_local(time: Timestamp, format: &str) -> String {
+    let nanoseconds = i32::try_from(time.nanoseconds()).unwrap_or_default();
+    let shown = jiff::Timestamp::new(time.seconds(), nanoseconds)
+        .map(|time| time.to_zoned(TimeZone::system()).strftime(format).to_string());
+    shown.unwrap_or_else(|_| time.to_string())
+}
+
+/// Shows a time in a zone that is named, or in UTC if there is none of that name.
+#[cfg(feature = "kopia-words")]
+pub(crate) fn in_zone(time: Timestamp, zone: &str, format: &str) -> String {
+    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+    let nanoseconds = i32::try_from(time.nanoseconds()).unwrap_or_default();
+    let shown = jiff::Timestamp::new(time.seconds(), nanoseconds)
+        .map(|time| time.to_zoned(zone).strftime(format).to_string());
+    shown.unwrap_or_else(|_| time.to_string())
+}
+
 /// Returns the present time.
 pub(crate) fn now() -> Timestamp {
     timestamp(jiff::Timestamp::now()).unwrap_or_default()

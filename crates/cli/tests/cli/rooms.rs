@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may import beside itself.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("wording", &[]),
     ("process", &[]),
     ("terminal", &["wording"]),
@@ -14,8 +14,9 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("session", &["args", "error", "terminal", "wording"]),
     ("commands", &["args", "error", "session", "terminal", "wording"]),
     ("mover/account", &["terminal", "wording"]),
-    ("mover/contract", &["args", "mover/account", "session", "terminal"]),
+    ("mover/contract", &["args", "mover/account", "process", "session", "terminal"]),
     ("mover/job", &["error", "mover/account", "mover/contract", "process", "session", "terminal", "wording"]),
+    ("kopia", &["args", "commands", "error", "process", "session", "terminal", "wording"]),
 ];
 
 /// Returns all files of a room: `ROOM.rs` and what lies in `ROOM/`.

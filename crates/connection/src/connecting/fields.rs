@@ -20,7 +20,8 @@ impl Fields {
 
     /// Returns all values of an option, which is used up.
     pub(super) fn all(&mut self, option: &str) -> Vec<Secret> {
-        let (values, rest) = std::mem::take(&mut self.given).into_iter().partition(|(name, _)| name == option);
+        let (values, rest) =
+            std::mem::take(&mut self.given).into_iter().partition(|(name, _)| name == option);
         self.given = rest;
         let values: Given = values;
         values.into_iter().map(|(_, value)| value).collect()
@@ -119,8 +120,8 @@ impl Fields {
         match name {
             Some(name) if is_embedded => {
                 let text = file::read(Path::new(&name))?;
-                let json: Value =
-                    serde_json::from_str(&text).map_err(|_| bad("credentials-file", "the file holds no JSON"))?;
+                let json: Value = serde_json::from_str(&text)
+                    .map_err(|_| bad("credentials-file", "the file holds no JSON"))?;
                 self.object.put("credentials", json);
             }
             Some(name) => self.object.put("credentialsFile", name),

@@ -156,14 +156,10 @@ const GDRIVE: &[Flag] = &[
     UP,
 ];
 
-const FROM_CONFIG: &[Flag] =
-    &[value("file"), value("token"), value("token-file"), switch("token-stdin")];
+const FROM_CONFIG: &[Flag] = &[value("file"), value("token"), value("token-file"), switch("token-stdin")];
 
-const SERVER: &[Flag] = &[
-    required("url"),
-    value("server-cert-fingerprint"),
-    value("local-cache-key-derivation-algorithm"),
-];
+const SERVER: &[Flag] =
+    &[required("url"), value("server-cert-fingerprint"), value("local-cache-key-derivation-algorithm")];
 
 /// Returns the options of what follows `connect`, or `None` if kopia has no such kind.
 pub fn flags(kind: &str) -> Option<&'static [Flag]> {

@@ -270,13 +270,17 @@ fn from_config(mut fields: Fields) -> Result<Place> {
         (Some(token), _) => Zeroizing::new(token),
         (None, Some(name)) => file::read(Path::new(&name))?,
         (None, None) => {
-            return Err(bad("file", "one of --file, --token-file, --token-stdin or --token must be provided"));
+            return Err(bad(
+                "file",
+                "one of --file, --token-file, --token-stdin or --token must be provided",
+            ));
         }
     };
     let connection = token::parse(&given)?;
     let json = token::decoded(&given)?;
     let storage = config_file::storage_text(&json).unwrap_or_default().to_owned();
-    let password = connection.password.map(|password| String::from_utf8_lossy(password.as_bytes()).into_owned());
+    let password =
+        connection.password.map(|password| String::from_utf8_lossy(password.as_bytes()).into_owned());
     Ok(Place { password: password.map(Secret::new), ..Place::storage(Zeroizing::new(storage)) })
 }
 

@@ -4,19 +4,8 @@ use super::*;
 use crate::config_file::Configuration;
 use crate::storage::{Kind, Storage};
 
-const KINDS: [&str; 11] = [
-    "filesystem",
-    "s3",
-    "azure",
-    "gcs",
-    "b2",
-    "sftp",
-    "webdav",
-    "rclone",
-    "gdrive",
-    "from-config",
-    "server",
-];
+const KINDS: [&str; 11] =
+    ["filesystem", "s3", "azure", "gcs", "b2", "sftp", "webdav", "rclone", "gdrive", "from-config", "server"];
 
 fn given(options: &[(&str, &str)]) -> Given {
     options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
@@ -61,8 +50,10 @@ fn every_kind_is_read_again_and_every_option_is_known_to_it() {
     let file = file.to_str().unwrap();
     for kind in KINDS.into_iter().filter(|kind| *kind != "from-config") {
         let value = |flag: &Flag| match flag.name {
-            "path" => "/srv".into(),
-            "credentials-file" | "keyfile" | "known-hosts" | "root-ca-pem-path" | "embed-rclone-config" => file,
+            "path" => "/srv",
+            "credentials-file" | "keyfile" | "known-hosts" | "root-ca-pem-path" | "embed-rclone-config" => {
+                file
+            }
             "root-ca-pem-base64" => "QQ==",
             "point-in-time" => "2026-01-02T03:04:05Z",
             "rclone-startup-timeout" => "1m30s",
@@ -75,13 +66,17 @@ fn every_kind_is_read_again_and_every_option_is_known_to_it() {
             flags(kind).unwrap().iter().map(|flag| (flag.name.into(), value(flag).into())).collect();
         let place = Place::new(kind, all).unwrap_or_else(|error| panic!("{kind}: {error}"));
         let text = configuration(&place, &Caching::default(), &Client::default());
-        let read = Configuration::parse(&text, kind).unwrap_or_else(|error| panic!("{kind}: {error}: {}", *text));
+        let read =
+            Configuration::parse(&text, kind).unwrap_or_else(|error| panic!("{kind}: {error}: {}", *text));
         let storage = read.storage.unwrap();
         assert_eq!(storage.kind(), if kind == "server" { Kind::Server } else { storage.kind() });
         if kind != "server" {
             assert_eq!(read.limits.download_bytes_per_second, Some(1.5), "{kind}");
         }
-        let odd = Place::new(kind, given(&[("path", "/srv"), ("sftp-password", "x"), ("known-hosts", "y"), ("odd", "1")]));
+        let odd = Place::new(
+            kind,
+            given(&[("path", "/srv"), ("sftp-password", "x"), ("known-hosts", "y"), ("odd", "1")]),
+        );
         assert!(matches!(odd, Err(Error::Option { .. })), "{kind}");
     }
     assert!(flags("nix").is_none());
@@ -125,13 +120,23 @@ fn a_field_is_changed_and_all_others_stay_as_they_are() {
     set_limit(&mut limits, Limit::ALL[2], Some(2.5));
     edit.set("throttlingLimits", &limits);
     let changed = edit.text();
-    assert!(changed.contains(r#"{"type":"b2","config":{"bucket":"b","key":"hush","odd":1.50}}"#), "{}", *changed);
+    assert!(
+        changed.contains(r#"{"type":"b2","config":{"bucket":"b","key":"hush","odd":1.50}}"#),
+        "{}",
+        *changed
+    );
     let read: Value = serde_json::from_str(&changed).unwrap();
     assert_eq!((read["Hostname"].as_str(), read["username"].as_str()), (Some("b"), Some("u")));
-    assert_eq!(read["throttlingLimits"].to_string(), r#"{"maxDownloadSpeedBytesPerSecond":10,"readsPerSecond":2.5}"#);
+    assert_eq!(
+        read["throttlingLimits"].to_string(),
+        r#"{"maxDownloadSpeedBytesPerSecond":10,"readsPerSecond":2.5}"#
+    );
     set_limit(&mut limits, Limit::ALL[0], None);
     assert_eq!(limits.len(), 1);
     assert!(!edit.place().to_string().contains("hush"));
     assert!(Edit::parse("[hush]", "x").err().unwrap().to_string().starts_with("x: "));
-    assert_eq!(Limit::ALL.map(|limit| (limit.is_bytes, limit.is_whole)).iter().filter(|pair| pair.0).count(), 2);
+    assert_eq!(
+        Limit::ALL.map(|limit| (limit.is_bytes, limit.is_whole)).iter().filter(|pair| pair.0).count(),
+        2
+    );
 }

@@ -27,11 +27,18 @@ pub(super) struct ManifestReader<'a> {
     repository: &'a Repository,
     /// How many bytes are kept.
     kept: usize,
+    /// Whether manifests of other things than snapshots are kept, too.
+    all: bool,
 }
 
 impl<'a> ManifestReader<'a> {
     pub(super) fn new(repository: &'a Repository) -> Self {
-        Self { repository, kept: 0 }
+        Self { repository, kept: 0, all: false }
+    }
+
+    /// Makes one that keeps manifests of policies and all else, too.
+    pub(super) fn of_all(repository: &'a Repository) -> Self {
+        Self { all: true, ..Self::new(repository) }
     }
 
     /// Reads contents that hold manifests, each as a result of its own.
@@ -125,7 +132,7 @@ impl<'a> ManifestReader<'a> {
         };
         let mut manifests =
             manifest::parse(&json).or_else(|error| self.corrupt(content, error.to_string()))?;
-        manifests.retain(|manifest| manifest.deleted || manifest.is_snapshot());
+        manifests.retain(|manifest| self.all || manifest.deleted || manifest.is_snapshot());
         match manifests.iter().find(|manifest| length_of(manifest) > LONGEST) {
             None => Ok(manifests),
             Some(long) => {

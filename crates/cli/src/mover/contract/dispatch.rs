@@ -9,6 +9,7 @@ use super::arguments::{self, Foreign};
 use super::environment::{Environment, Variable};
 use crate::mover::account::line::{SetupError, StatusLine};
 use crate::mover::account::log::JobLog;
+use crate::process;
 
 /// The name under which the controller starts the mover.
 const ENTRY: &str = "entry.sh";
@@ -114,20 +115,13 @@ fn original(environment: &Environment) -> Result<PathBuf, SetupError> {
             KOPIA_RS_FALLBACK";
         SetupError::new(format!("the original script {} is not there ({error})", path.display()), advice)
     })?;
-    if is_ourselves(&file) {
+    if process::is_ourselves(&file) {
         return Err(SetupError::new(
             format!("{} is kopia-rs itself", path.display()),
             "name the original script with KOPIA_RS_FALLBACK",
         ));
     }
     Ok(path)
-}
-
-/// Compares by device and inode: links, hard links and copies through bind mounts have other names.
-fn is_ourselves(file: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let own = std::fs::metadata("/proc/self/exe").or_else(|_| std::env::current_exe()?.metadata());
-    own.is_ok_and(|own| (own.dev(), own.ino()) == (file.dev(), file.ino()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,12 @@
+//! kopia's words for tools, asked as Kopiur's client asks: arguments, fields of JSON, exit status, and what its
+//! substrings make of messages. Where `kopia` is on PATH, the same calls are made to both.
+#![cfg(feature = "kopia-words")]
+
+#[path = "kopia_words/client.rs"]
+mod client;
+#[path = "kopia_words/handing.rs"]
+mod handing;
+#[path = "kopia_words/reading.rs"]
+mod reading;
+#[path = "kopia_words/side_by_side.rs"]
+mod side_by_side;

@@ -1,0 +1,86 @@
+//! What is for the real kopia.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::client::Client;
+
+/// What Kopiur asks for that writes, and what only kopia has.
+const WRITING: [&str; 16] = [
+    "repository create filesystem --path /r",
+    "repository sync-to filesystem --path /r --delete",
+    "repository validate-provider",
+    "snapshot create /data --json --tags a:b",
+    "snapshot delete k1 --delete",
+    "snapshot pin k1 --add keep",
+    "snapshot expire --all --delete",
+    "snapshot estimate /data",
+    "policy set --global --compression zstd",
+    "maintenance set --owner me",
+    "maintenance run --full",
+    "maintenance info --json",
+    "content list --json",
+    "server start --address 0.0.0.0:51515",
+    "restore k1 /out.tar.gz",
+    "index list --superseded",
+];
+
+/// Writes a program that says how it was called.
+fn fake(directory: &Path) {
+    let program = directory.join("kopia");
+    fs::write(&program, "#!/bin/sh\necho \"$#:$*\"\necho \"$CARRIED\"\nexit 7\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn it_gets_arguments_and_environment_as_they_are() {
+    let client = Client::ours("sources").connected();
+    let directory = client.path("bin");
+    fs::create_dir(&directory).unwrap();
+    fake(&directory);
+    let path = directory.to_str().unwrap().to_owned();
+    let client = client.with("CARRIED", "as it is").with("PATH", &format!("/nonexistent:{path}"));
+    for words in WRITING {
+        let ran = client.run(words).exits(7);
+        assert_eq!(ran.stdout, format!("{}:{words}\nas it is\n", words.split(' ').count()));
+    }
+    // An option that is not known here may be known to it.
+    client.run("repository status --newer-than-this").exits(7);
+    let client = client.with("PATH", "").with("KOPIA_RS_FALLBACK", &format!("{path}/kopia"));
+    client.run("snapshot create /data").exits(7);
+    // VolSync's script is no kopia.
+    let client = client.with("KOPIA_RS_FALLBACK", "/mover-kopia/entry.original.sh").with("PATH", &path);
+    client.run("snapshot create /data").exits(7);
+    // Called as kopia, it finds the next one behind itself.
+    let own = client.path("own");
+    fs::create_dir(&own).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kopia-rs"), own.join("kopia")).unwrap();
+    let both = format!("{}:{path}", own.display());
+    let output = Command::new(own.join("kopia"))
+        .args(["snapshot", "create", "--", "a b"])
+        .env_clear()
+        .env("PATH", both)
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), &*String::from_utf8_lossy(&output.stdout)),
+        (Some(7), "4:snapshot create -- a b\n\n")
+    );
+}
+
+#[test]
+fn without_it_nothing_is_done_and_that_is_said() {
+    let client = Client::ours("sources").connected().with("PATH", "/nonexistent");
+    for words in WRITING {
+        let ran = client
+            .run(words)
+            .exits(2)
+            .says("kopia-rs never writes to a repository")
+            .says("no other kopia is on PATH");
+        assert!(ran.stdout.is_empty(), "{words}");
+    }
+    let own = env!("CARGO_BIN_EXE_kopia-rs");
+    client.with("KOPIA_RS_FALLBACK", own).run("snapshot create /data").exits(2).says("names kopia-rs itself");
+}
