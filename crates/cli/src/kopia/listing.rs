@@ -85,7 +85,10 @@ fn line(call: &Call, entry: &Entry, prefix: &str) -> String {
             _ => i64::try_from(entry.size()).unwrap_or(i64::MAX),
         };
         let size = if is_on("human-readable") { words::bytes(size) } else { size.to_string() };
-        let time = words::time(&call.line, entry.modified());
+        // Of a folder, kopia shows when something in it was modified last.
+        let within = entry.summary().filter(|_| entry.kind() == EntryKind::Directory);
+        let modified = within.map_or_else(|| entry.modified(), |summary| summary.max_time);
+        let time = words::time(&call.line, modified);
         return format!("{} {size:>12} {time} {object:<34} {name}{errors}", mode(entry.kind(), entry.mode()));
     }
     if is_on("show-object-id") { format!("{object:<34} {name}{errors}") } else { format!("{name}{errors}") }

@@ -73,7 +73,10 @@ fn lines_are_the_same() {
             // kopia itself has written some by now, and times are those of copies.
             let names = |text: &str| {
                 let names = text.lines().filter_map(|line| line.split(' ').next().map(str::to_owned));
-                names.filter(|name| !name.starts_with("_log") && !name.starts_with('s')).collect::<Vec<_>>()
+                let mut names: Vec<_> =
+                    names.filter(|name| !name.starts_with("_log") && !name.starts_with('s')).collect();
+                names.sort();
+                names
             };
             assert_eq!(names(&ours.stdout), names(&theirs.stdout));
             continue;
