@@ -30,8 +30,8 @@ const WRITING: [&str; 16] = [
 /// Writes a program that says how it was called.
 fn fake(directory: &Path) {
     let program = directory.join("kopia");
-    fs::write(&program, "#!/bin/sh\necho \"$#:$*\"\necho \"$CARRIED\"\nexit 7\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&program, "#!/bin/sh\necho \"$#:$*\"\necho \"$CARRIED\"\nexit 7\n").expect("a program");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
 }
 
 #[test]
