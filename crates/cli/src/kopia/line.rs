@@ -214,8 +214,10 @@ fn letters(
 
 /// Takes the value of an option, which must not look like one itself.
 fn next_value(rest: &mut VecDeque<OsString>, shown: &str) -> Result<OsString, Wrong> {
-    rest.pop_front_if(|value| !is_option(value))
-        .ok_or_else(|| Wrong::Line(format!("kopia: error: expected argument for flag '{shown}', try --help")))
+    match rest.pop_front() {
+        Some(value) if !is_option(&value) => Ok(value),
+        _ => Err(Wrong::Line(format!("kopia: error: expected argument for flag '{shown}', try --help"))),
+    }
 }
 
 /// Takes values from variables, and says which are missing.

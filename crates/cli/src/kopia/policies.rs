@@ -254,7 +254,7 @@ pub(super) fn list(call: &Call) -> Result<(), Trouble> {
 
 pub(super) fn show(call: &Call) -> Result<(), Trouble> {
     let is_global = call.line.is_on("global", false);
-    if is_global == !call.line.arguments.is_empty() {
+    if is_global != call.line.arguments.is_empty() {
         return Err(Trouble::failed("must pass either '--global' or a list of path targets"));
     }
     if !call.line.is_on("json", false) {
