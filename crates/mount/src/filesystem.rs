@@ -1,10 +1,9 @@
-//! Requests of the kernel, and their answers.
+//! Requests of the kernel, and their answers; those that take more than a few lines are in `open_folders` and
+//! `reading`.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{
@@ -12,13 +11,12 @@ use fuser::{
     OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen,
     ReplyStatfs, ReplyXattr, Request,
 };
-use kopia_format::directory::EntryKind;
 
 use crate::attributes;
 use crate::folder::Item;
-use crate::listings::{Listing, MAX_NAME};
-use crate::lock::lock;
+use crate::listings::MAX_NAME;
 use crate::nodes::{Node, number_of};
+use crate::open_folders::Folders;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
@@ -51,34 +49,18 @@ const CAPABILITIES: [InitFlags; 9] = [
 
 /// The file system.
 pub(crate) struct SnapshotFs {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Whether the kernel reads files that were not opened.
     needs_no_open: bool,
-    folders: Folders,
+    pub(crate) folders: Folders,
 }
-
-/// Folders that are open, by handle.
-#[derive(Default)]
-struct Folders {
-    open: Mutex<HashMap<u64, Arc<OpenFolder>>>,
-    next: AtomicU64,
-}
-
-/// An open folder, and the directory of a snapshot that it is.
-struct OpenFolder {
-    node: Arc<Node>,
-    listing: Option<Arc<Listing>>,
-}
-
-/// Something in a folder: where the next one begins, its name, and what it is.
-type Seen<'f> = (u64, &'f str, Item);
 
 impl SnapshotFs {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared, needs_no_open: false, folders: Folders::default() }
     }
 
-    fn node(&self, number: INodeNo) -> Result<Arc<Node>, Errno> {
+    pub(crate) fn node(&self, number: INodeNo) -> Result<Arc<Node>, Errno> {
         self.shared.touch();
         self.shared.nodes.get(number.0).ok_or(Errno::ESTALE)
     }
@@ -102,107 +84,6 @@ impl SnapshotFs {
             return Err(Errno::EIO);
         }
         Ok(target)
-    }
-
-    fn open_folder(&self, number: INodeNo) -> Result<(FileHandle, FopenFlags), Errno> {
-        let node = self.node(number)?;
-        let listing = match &node.item {
-            Item::Folder(_) => None,
-            Item::Entry(entry) if entry.kind() == EntryKind::Directory => {
-                Some(self.shared.listing(&node, entry))
-            }
-            _ => return Err(Errno::ENOTDIR),
-        };
-        let is_damaged = listing.as_ref().is_some_and(|listing| listing.is_damaged);
-        let flags = FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE;
-        let flags = if is_damaged { FopenFlags::empty() } else { flags };
-        let handle = self.folders.next.fetch_add(1, Ordering::Relaxed);
-        lock(&self.folders.open).insert(handle, Arc::new(OpenFolder { node, listing }));
-        Ok((FileHandle(handle), flags))
-    }
-
-    /// Calls `add` with what is in an open folder, from a place on, until it wants no more.
-    fn list(
-        &self,
-        handle: FileHandle,
-        offset: u64,
-        add: &mut dyn FnMut(&Arc<Node>, Seen<'_>) -> bool,
-    ) -> Result<(), Errno> {
-        self.shared.touch();
-        let folder = lock(&self.folders.open).get(&handle.0).cloned().ok_or(Errno::EBADF)?;
-        let node = &folder.node;
-        let above = node.parent.as_ref().unwrap_or(node);
-        for (place, (name, item)) in [(".", &node.item), ("..", &above.item)].into_iter().enumerate() {
-            if offset <= place as u64 && !add(node, (place as u64 + 1, name, item.clone())) {
-                return Ok(());
-            }
-        }
-        let first = usize::try_from(offset.saturating_sub(2)).unwrap_or(usize::MAX);
-        let places = first as u64 + 3..;
-        if let Item::Folder(items) = &node.item {
-            for (place, (name, item)) in places.zip(items.items().skip(first)) {
-                if !add(node, (place, name, item.clone())) {
-                    break;
-                }
-            }
-            return Ok(());
-        }
-        let Some(listing) = &folder.listing else { return Err(Errno::ENOTDIR) };
-        let entries = listing.from(first);
-        // What is missing is said once all else was listed.
-        if entries.is_empty() && listing.is_damaged && offset >= 2 {
-            return Err(Errno::EIO);
-        }
-        for (place, entry) in places.zip(entries) {
-            if self.shared.is_shown(entry, node) && !add(node, (place, entry.name(), entry.clone().into())) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers with bytes of a file; fewer than wanted only at its end.
-    fn read_file(&self, number: INodeNo, offset: u64, size: u32, reply: ReplyData) {
-        let read = self.node(number).and_then(|node| {
-            let Item::Entry(entry) = &node.item else { return Err(Errno::EISDIR) };
-            if offset == 0 {
-                self.shared.note(&node, entry);
-            }
-            let unreadable = |error| self.shared.unreadable(&node, error);
-            let reader = self.shared.readers.get(number.0, entry).map_err(unreadable)?;
-            let size = size as usize;
-            let mut chunk = reader.object.chunk_at(offset).map_err(unreadable)?;
-            chunk.truncate(size);
-            if chunk.len() == size || offset.saturating_add(chunk.len() as u64) >= reader.object.length() {
-                return Ok((reader, chunk.len(), Ok(chunk)));
-            }
-            // It goes on in the next content.
-            let mut bytes = Vec::with_capacity(size);
-            bytes.extend_from_slice(&chunk);
-            drop(chunk);
-            while bytes.len() < size {
-                let mut chunk = reader.object.chunk_at(offset + bytes.len() as u64).map_err(unreadable)?;
-                if chunk.is_empty() {
-                    break;
-                }
-                chunk.truncate(size - bytes.len());
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok((reader, bytes.len(), Err(bytes)))
-        });
-        match read {
-            Err(error) => reply.error(error),
-            Ok((reader, length, bytes)) => {
-                match bytes {
-                    Ok(chunk) => reply.data(&chunk),
-                    Err(bytes) => reply.data(&bytes),
-                }
-                let range = offset..offset.saturating_add(length as u64);
-                if let Some(around) = reader.note(&range) {
-                    self.shared.primer.wish(number.0, reader, around);
-                }
-            }
-        }
     }
 }
 
@@ -339,9 +220,8 @@ impl Filesystem for SnapshotFs {
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        let closed = lock(&self.folders.open).remove(&handle.0);
         reply.ok();
-        drop(closed);
+        self.folders.close(handle);
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {

@@ -28,6 +28,7 @@
 //! | `session` | mounting |
 //! | `mounted` | what is mounted, until it is unmounted |
 //! | `filesystem` | requests of the kernel, and their answers |
+//! | `open_folders`, `reading` | the two that take more than a few lines: what is in a folder, bytes of a file |
 //! | `folder` | what is shown above snapshots |
 //! | `nodes` | what the kernel knows by number |
 //! | `listings` | directories, parsed once |
@@ -50,10 +51,12 @@ mod lock;
 mod mounted;
 mod mounts;
 mod nodes;
+mod open_folders;
 mod options;
 mod primer;
 mod problem;
 mod readers;
+mod reading;
 mod session;
 mod shared;
 mod sweeps;
