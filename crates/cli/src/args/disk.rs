@@ -22,8 +22,10 @@ const NOT_WITH: [&str; 12] = [
 
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Disk {
-    /// Write WHAT to this block device instead of a TARGET: a file, or a snapshot that has one file, as Velero makes
-    /// them of volumes. What the device holds is lost; on a terminal it is named first, and asked for.
+    /// Write WHAT, one file, to this block device instead of a TARGET.
+    ///
+    /// WHAT may also be a snapshot that has one file, as Velero makes them of volumes. What the device holds is lost;
+    /// on a terminal it is named first, and asked for.
     #[arg(
         help_heading = DISKS, long, value_name = "DEVICE", group = "asks", group = "disks",
         conflicts_with_all = NOT_WITH,
@@ -31,12 +33,12 @@ pub(crate) struct Disk {
     pub(crate) device: Option<PathBuf>,
     /// With --device: read the device first, and write only what differs; also to go on after a run that was
     /// interrupted.
-    #[arg(help_heading = DISKS, long, requires = "device")]
+    #[arg(help_heading = DISKS, long, hide_short_help = true, requires = "device")]
     pub(crate) only_differences: bool,
     /// With --device: at the end read everything from the device again, and compare.
-    #[arg(help_heading = DISKS, long, requires = "device")]
+    #[arg(help_heading = DISKS, long, hide_short_help = true, requires = "device")]
     pub(crate) verify: bool,
-    /// Write WHAT, as for --device, to a raw image: a file with holes where the disk has zeros.
+    /// Write WHAT, as for --device, to a raw image, with holes for zeros.
     #[arg(
         help_heading = DISKS, long, value_name = "FILE", group = "disks",
         conflicts_with_all = ["strip_components", "in_original_place", "delete_extra", "shard", "finish"],

@@ -51,7 +51,7 @@ pub(crate) struct Restore {
     )]
     pub(crate) in_original_place: bool,
     /// With --in-original-place: the snapshot is of this other host, and is to be restored here all the same.
-    #[arg(help_heading = HOME, long, value_name = "HOST", requires = "in_original_place")]
+    #[arg(help_heading = HOME, long, hide_short_help = true, value_name = "HOST", requires = "in_original_place")]
     pub(crate) from_host: Option<String>,
     /// With --in-original-place and --device: do not ask.
     #[arg(help_heading = HOME, long, short, requires = "asks")]
