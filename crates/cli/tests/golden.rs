@@ -92,7 +92,7 @@ fn an_ordinary_user_gets_everything_but_owners() {
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = place.path().join("kopia-rs");
-    fs::copy(binary(), &copy).unwrap();
+    kopia_testkit::program::copy(binary(), &copy);
     let mut all = Vec::new();
     for case in golden::cases() {
         let repository = place.path().join(format!("{}.repository", case.name));

@@ -523,7 +523,7 @@ fn who_may_not_mount_is_told_what_else_there_is() {
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let binary = place.path().join("kopia-rs");
-    fs::copy(env!("CARGO_BIN_EXE_kopia-rs"), &binary).unwrap();
+    kopia_testkit::program::copy(env!("CARGO_BIN_EXE_kopia-rs"), &binary);
     let mut command = Command::new(binary);
     command.arg("mount").arg("--repository").arg(&case.repository).arg(place.path());
     command

@@ -14,6 +14,7 @@
 //! * [`refuse`]: file systems that refuse or ignore system calls;
 //! * [`tmpfs`]: a small file system in memory, for disks that fill up;
 //! * [`loop_device`]: block devices;
+//! * [`program`]: programs that a test makes and runs;
 //! * [`servers`]: real servers of stores, started for one test; [`http_server`], which does as a test says, and
 //!   [`tcp_proxy`], by which connections break;
 //! * [`random`]: numbers that look random and are the same each time.
@@ -42,6 +43,7 @@ pub mod huge;
 pub mod loop_device;
 pub mod memory;
 pub mod peak;
+pub mod program;
 pub mod random;
 pub mod refuse;
 mod scratch;

@@ -132,8 +132,8 @@ fn text_files_are_compared_line_by_line() {
     assert!(ran.text().contains("-two\n+zwei\n three\n+four\n"), "{}", ran.text());
     // Another program compares them, which finds both as files.
     let program = place.path("compare");
-    fs::write(&program, "#!/bin/sh\nhead -n 2 \"$2\" \"$3\"\nls -l \"$3\"; echo \"$1\"; exit 1\n").unwrap();
-    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let script = "#!/bin/sh\nhead -n 2 \"$2\" \"$3\"\nls -l \"$3\"; echo \"$1\"; exit 1\n";
+    kopia_testkit::program::write(&program, script);
     let command = run(&place, "diff --text app@host:/data").env("PATH", "/usr/bin:/bin");
     let ran = command.env("KOPIA_DIFF", format!("{} --word", program.display())).run().exits(0);
     for told in ["one\ntwo", "one\nzwei", "-rw-------", "--word"] {

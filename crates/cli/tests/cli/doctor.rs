@@ -216,7 +216,7 @@ impl Shared {
     fn new() -> Self {
         let place = Place::new();
         fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("it is ours");
-        fs::copy(env!("CARGO_BIN_EXE_kopia-rs"), place.path("kopia-rs")).expect("it is ours");
+        kopia_testkit::program::copy(env!("CARGO_BIN_EXE_kopia-rs"), &place.path("kopia-rs"));
         let repository = place.path("repository");
         put("sources", &repository);
         let shared = Self { place, repository };

@@ -190,7 +190,7 @@ fn a_dry_run_warns_of_packs_that_are_missing() {
 /// problems and the exit status of each.
 fn both_as_another(place: &Place, repository: &Path, options: &str) -> [(Vec<String>, Option<i32>); 2] {
     let binary = place.path("kopia-rs");
-    fs::copy(env!("CARGO_BIN_EXE_kopia-rs"), &binary).unwrap();
+    kopia_testkit::program::copy(env!("CARGO_BIN_EXE_kopia-rs"), &binary);
     ["--dry-run", ""].map(|more| {
         let mut command = Command::new(&binary);
         command.args(["restore", "latest", "--json"]).arg(place.path("target")).arg("--repository");

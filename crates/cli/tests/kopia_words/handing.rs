@@ -1,7 +1,6 @@
 //! What is for the real kopia.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -30,8 +29,7 @@ const WRITING: [&str; 16] = [
 /// Writes a program that says how it was called.
 fn fake(directory: &Path) {
     let program = directory.join("kopia");
-    fs::write(&program, "#!/bin/sh\necho \"$#:$*\"\necho \"$CARRIED\"\nexit 7\n").expect("a program");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    kopia_testkit::program::write(&program, "#!/bin/sh\necho \"$#:$*\"\necho \"$CARRIED\"\nexit 7\n");
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Pod {
         std::os::unix::fs::chown(self.volume(), Some(user), Some(user)).unwrap();
         std::os::unix::fs::chown(self.path("termination-log"), Some(user), Some(user)).unwrap();
         let copy = self.path("kopia-rs");
-        fs::copy(env!("CARGO_BIN_EXE_kopia-rs"), &copy).unwrap();
+        kopia_testkit::program::copy(env!("CARGO_BIN_EXE_kopia-rs"), &copy);
         copy
     }
 }

@@ -110,11 +110,7 @@ mod tests {
     fn ask(script: &str) -> Result<Option<String>, Error> {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("security");
-        // Written by another process: a program that a child of ours may hold open to write cannot be run.
-        let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 755 "$2""#;
-        let written =
-            Command::new("/bin/sh").args(["-c", write, "sh", script]).arg(&program).status().unwrap();
-        assert!(written.success());
+        kopia_testkit::program::write(&program, &format!("#!/bin/sh\n{script}\n"));
         let names = ["a.config-1".to_owned(), "b.config-2".to_owned()];
         let found = find(&program, &names, "alice")?;
         Ok(found.map(|password| String::from_utf8(password.to_vec()).unwrap()))

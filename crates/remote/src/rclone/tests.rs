@@ -20,8 +20,8 @@ impl Place {
     fn new(script: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("rclone");
-        fs::write(&program, format!("#!/bin/sh\ncd '{}'\n{script}\n", directory.path().display())).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\ncd '{}'\n{script}\n", directory.path().display());
+        kopia_testkit::program::write(&program, &script);
         fs::create_dir(directory.path().join("tmp")).unwrap();
         Self { directory }
     }

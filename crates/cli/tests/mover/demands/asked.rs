@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -19,8 +19,7 @@ fn script(pod: &Pod) -> PathBuf {
     let called = pod.path("called").display().to_string();
     let text =
         format!("#!/bin/sh\n{{ echo \"$@\"; echo umask $(umask); /usr/bin/env; }} > {called}\nexit 7\n");
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    kopia_testkit::program::write(&path, &text);
     path
 }
 
