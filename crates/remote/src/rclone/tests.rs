@@ -1,7 +1,6 @@
 //! Programs that are called rclone and are none: what they are given, and what is said of them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use kopia_connection::Environment;
