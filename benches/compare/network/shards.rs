@@ -37,7 +37,7 @@ impl Comparison<'_> {
         let (files, bytes) = count(&tree)?;
         let name = self.folder_of(set, &tree);
         let folder = self.work.join("repositories").join(&name);
-        let repositories = Repositories::make(self.tools, &tree, &folder, &[Tool::Kopia])?;
+        let repositories = Repositories::make(self.tools, &tree, &folder, &Tool::OF_BACKUPS)?;
         let server = Server::start(self.work, &name, self.tools, &repositories)?;
         let job = Job { comparison: self, repositories: &repositories, server: &server };
         let mut runs: Vec<ShardsRun> = Vec::new();
