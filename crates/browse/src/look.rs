@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use kopia_diagnosis::text::{escape, size};
+use kopia_repository::beginning::{Image, text};
 
 /// How many bytes are looked at.
 pub(crate) const LOOKED_AT: usize = 64 << 10;
@@ -34,8 +35,11 @@ impl Look {
         if length == 0 {
             return Self { what: "empty".into(), lines: Vec::new() };
         }
-        if let Some(kind) = image(start) {
-            return Self { what: format!("{kind}, {}", size(length)), lines: Vec::new() };
+        if let Some(image) = Image::of(start) {
+            return Self {
+                what: format!("a picture ({}), {}", image.name(), size(length)),
+                lines: Vec::new(),
+            };
         }
         if let Some(text) = text(start, is_cut) {
             let what = format!("text{}", part(start.len()));
@@ -53,20 +57,6 @@ impl Look {
     pub(crate) fn of_link(target: &[u8]) -> Self {
         let target = String::from_utf8_lossy(target);
         Self { what: "a symbolic link".into(), lines: vec![format!("-> {}", escape(&target))] }
-    }
-}
-
-/// Returns bytes as text if they are one; the last character may be cut.
-fn text(bytes: &[u8], is_cut: bool) -> Option<&str> {
-    if bytes.contains(&0) {
-        return None;
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Some(text),
-        Err(error) if is_cut && error.error_len().is_none() => {
-            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()
-        }
-        Err(_) => None,
     }
 }
 
@@ -97,20 +87,6 @@ fn hex(offset: usize, bytes: &[u8]) -> String {
     line.push_str("  ");
     line.extend(bytes.iter().map(|&byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' }));
     line
-}
-
-/// Returns what kind of picture it is, if it is one.
-fn image(start: &[u8]) -> Option<&'static str> {
-    let at = |place: usize, mark: &[u8]| start.get(place..).is_some_and(|rest| rest.starts_with(mark));
-    let kinds = [
-        ("a picture (PNG)", at(0, b"\x89PNG\r\n\x1a\n")),
-        ("a picture (JPEG)", at(0, b"\xff\xd8\xff")),
-        ("a picture (GIF)", at(0, b"GIF87a") || at(0, b"GIF89a")),
-        ("a picture (WebP)", at(0, b"RIFF") && at(8, b"WEBP")),
-        ("a picture (AVIF)", at(4, b"ftypavif") || at(4, b"ftypavis")),
-        ("a picture (BMP)", at(0, b"BM") && at(6, b"\0\0\0\0")),
-    ];
-    kinds.into_iter().find(|(_, is_it)| *is_it).map(|(kind, _)| kind)
 }
 
 #[cfg(test)]

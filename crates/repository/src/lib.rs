@@ -15,6 +15,7 @@
 //! | [`verify`] | proof of what can be read |
 //! | [`format_blob`] | the one blob that everything begins with, and its replicas |
 //! | [`unindexed`] | packs that no index names, and whether the list of snapshots is whole |
+//! | [`beginning`] | what a file is, as far as its first bytes tell |
 //! | [`choice`] | which entries below a root are taken, by patterns in the syntax of gitignore(5) |
 //! | [`cold`] | what has to be fetched from an archive before it can be read |
 //! | [`compare`] | what differs between entries and between trees |
@@ -24,6 +25,7 @@
 //!
 //! All handles are cheap to clone and may cross threads.
 
+pub mod beginning;
 pub mod choice;
 pub mod cold;
 pub mod compare;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{StatusCode, header};
+use kopia_repository::beginning::Image;
 use kopia_repository::{Entry, Result};
 
 use crate::answer::Answer;
-use crate::pages::{html, image};
+use crate::pages::html;
 use crate::range::Wanted;
 use crate::request::Request;
 use crate::site::Site;
@@ -24,10 +25,10 @@ pub(crate) fn file(site: &Arc<Site>, entry: &Entry, request: &Request) -> Result
 
 /// Answers with an image for a page; with nothing if the file is none.
 pub(crate) fn image(site: &Arc<Site>, entry: &Entry, request: &Request) -> Result<Answer> {
-    let mut start = [0; image::LONGEST_MARK];
+    let mut start = [0; Image::LONGEST_MARK];
     let count = entry.open()?.read_full_at(&mut start, 0)?;
-    match image::kind(&start[..count]) {
-        Some(kind) => bytes(site, entry, request, kind),
+    match Image::of(&start[..count]) {
+        Some(image) => bytes(site, entry, request, image.media_type()),
         None => Ok(route::nothing_there()),
     }
 }

@@ -3,7 +3,6 @@
 pub(crate) mod file;
 pub(crate) mod folder;
 pub(crate) mod html;
-pub(crate) mod image;
 mod pager;
 mod rows;
 pub(crate) mod source;

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use hyper::StatusCode;
 use kopia_format::directory::EntryKind;
+use kopia_repository::beginning::{Image, text};
 use kopia_repository::{Entry, Result, Snapshot};
 
 use super::folder::{head, href, trail};
 use super::html::{self, count, document, escape, size};
-use super::image;
 use crate::answer::Answer;
 use crate::site::{Site, chain};
 
@@ -63,7 +63,7 @@ fn preview(file: &Entry, image_href: &str) -> Result<String> {
     let mut start = vec![0; TEXT.min(usize::try_from(file.size()).unwrap_or(usize::MAX))];
     let count = reader.read_full_at(&mut start, 0)?;
     start.truncate(count);
-    if image::kind(&start).is_some() && file.size() <= IMAGE {
+    if Image::of(&start).is_some() && file.size() <= IMAGE {
         return Ok(format!("<p><img src=\"{image_href}\" alt=\"the picture\"></p>\n"));
     }
     let is_cut = (start.len() as u64) < file.size();
@@ -79,20 +79,6 @@ fn preview(file: &Entry, image_href: &str) -> Result<String> {
         }
         None => "<p class=\"quiet\">It is no text, and no picture that is shown here.</p>\n".into(),
     })
-}
-
-/// Returns bytes as text if they are one; the last character may be cut.
-fn text(bytes: &[u8], is_cut: bool) -> Option<&str> {
-    if bytes.contains(&0) {
-        return None;
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Some(text),
-        Err(error) if is_cut && error.error_len().is_none() => {
-            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()
-        }
-        Err(_) => None,
-    }
 }
 
 /// As [`escape`], but lines stay lines.
@@ -116,15 +102,6 @@ fn escape_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_what_is_utf8() {
-        assert_eq!(text("äö".as_bytes(), false), Some("äö"));
-        assert_eq!(text(&"äö".as_bytes()[..3], true), Some("ä"));
-        assert_eq!(text(&"äö".as_bytes()[..3], false), None);
-        assert_eq!(text(b"\xffab", true), None);
-        assert_eq!(text(b"a\0b", false), None);
-    }
 
     #[test]
     fn lines_and_columns_stay() {
