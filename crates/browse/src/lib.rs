@@ -25,6 +25,7 @@
 mod catalogue;
 mod error;
 mod key;
+mod leave;
 mod look;
 mod model;
 mod options;
@@ -35,7 +36,8 @@ mod text;
 mod view;
 
 pub use error::{Error, Result};
+pub use leave::Leave;
 pub use model::Picked;
 pub use options::Options;
 pub use screen::{check, give_back};
-pub use session::{Browser, Leave};
+pub use session::Browser;

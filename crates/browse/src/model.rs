@@ -16,6 +16,7 @@ pub use marks::Picked;
 pub(crate) use preview::Preview;
 pub(crate) use prompt::{Asked, Prompt};
 
+use crate::Leave;
 use crate::catalogue::{Catalogue, Way};
 use crate::look::Look;
 use kopia_format::directory::EntryKind;
@@ -64,20 +65,11 @@ pub(crate) enum Answer {
 /// What is to be done that the model cannot.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    Quit,
-    /// As [`Self::Quit`], by ^C.
-    Interrupt,
+    /// The session ends, or makes room for what the caller does.
+    Leave(Leave),
     Suspend,
     /// Draw everything again, whatever the terminal shows.
     Redraw,
-    Restore {
-        picked: Vec<Picked>,
-        target: String,
-    },
-    Export {
-        picked: Vec<Picked>,
-        file: String,
-    },
 }
 
 /// What is told in the line above the last.

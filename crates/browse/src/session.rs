@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::model::{Effect, Model};
 use crate::read::Readers;
 use crate::screen::Screen;
-use crate::{Error, Options, Picked, Result, view};
+use crate::{Error, Leave, Options, Result, view};
 
 /// How often answers are looked for while something is read.
 const READING: Duration = Duration::from_millis(40);
@@ -21,30 +21,6 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// How many answers are taken before the screen is drawn.
 const ANSWERS: usize = 64;
-
-/// Why a session was left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Leave {
-    /// The person has seen enough.
-    Quit,
-    /// As [`Self::Quit`], by ^C.
-    Interrupt,
-    /// These are to be restored into a folder.
-    Restore {
-        /// What to restore.
-        picked: Vec<Picked>,
-        /// The folder, as it was typed.
-        target: String,
-    },
-    /// These are to be written to an archive.
-    Export {
-        /// What to write.
-        picked: Vec<Picked>,
-        /// The archive, as it was typed.
-        file: String,
-    },
-}
 
 /// Snapshots on a terminal.
 pub struct Browser {
@@ -106,10 +82,7 @@ impl Browser {
             let effect = Key::of(&event).and_then(|key| self.model.press(key));
             match effect {
                 None => {}
-                Some(Effect::Quit) => return Ok(Leave::Quit),
-                Some(Effect::Interrupt) => return Ok(Leave::Interrupt),
-                Some(Effect::Restore { picked, target }) => return Ok(Leave::Restore { picked, target }),
-                Some(Effect::Export { picked, file }) => return Ok(Leave::Export { picked, file }),
+                Some(Effect::Leave(leave)) => return Ok(leave),
                 Some(Effect::Redraw) => screen.forget(),
                 Some(Effect::Suspend) => {
                     drop(screen);

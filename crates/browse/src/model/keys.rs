@@ -3,6 +3,7 @@
 use kopia_format::directory::EntryKind;
 
 use super::{Asked, Effect, Marks, Model, Picked, Place, Prompt, State};
+use crate::Leave;
 use crate::catalogue::Way;
 use crate::key::Key;
 
@@ -10,7 +11,7 @@ impl Model {
     /// Does what a key stands for; returns what is left to be done by others.
     pub(crate) fn press(&mut self, key: Key) -> Option<Effect> {
         match key {
-            Key::Ctrl('c') => return Some(Effect::Interrupt),
+            Key::Ctrl('c') => return Some(Effect::Leave(Leave::Interrupt)),
             Key::Ctrl('z') => return Some(Effect::Suspend),
             Key::Ctrl('l') => return Some(Effect::Redraw),
             _ => {}
@@ -35,7 +36,7 @@ impl Model {
 
     fn press_in_list(&mut self, key: Key) -> Option<Effect> {
         match key {
-            Key::Char('q') => return Some(Effect::Quit),
+            Key::Char('q') => return Some(Effect::Leave(Leave::Quit)),
             Key::Char('?') => self.help = Some(0),
             Key::Esc => self.leave_one(),
             Key::Left if self.place == Place::Folder => self.travel(Way::Older),
@@ -70,7 +71,7 @@ impl Model {
     fn press_in_file(&mut self, key: Key) -> Option<Effect> {
         let rows = self.height();
         match key {
-            Key::Char('q') => return Some(Effect::Quit),
+            Key::Char('q') => return Some(Effect::Leave(Leave::Quit)),
             Key::Char('?') => self.help = Some(0),
             Key::Esc if self.folder.state == State::Reading => {
                 self.preview.is_full = false;
@@ -131,8 +132,8 @@ impl Model {
         }
         let picked = self.picked();
         match prompt.asked {
-            Asked::Target => Some(Effect::Restore { picked, target: text }),
-            _ => Some(Effect::Export { picked, file: text }),
+            Asked::Target => Some(Effect::Leave(Leave::Restore { picked, target: text })),
+            _ => Some(Effect::Leave(Leave::Export { picked, file: text })),
         }
     }
 

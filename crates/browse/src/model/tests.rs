@@ -74,7 +74,7 @@ fn the_way_leads_from_sources_to_folders_and_back() {
     assert_eq!((model.place, model.snapshot()), (Place::Times, Some(0)));
     press(&mut model, &[Key::Backspace]);
     assert_eq!(model.place, Place::Sources);
-    assert_eq!(press(&mut model, &[Key::Char('q')]), Some(Effect::Quit));
+    assert_eq!(press(&mut model, &[Key::Char('q')]), Some(Effect::Leave(Leave::Quit)));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_is_marked_is_restored_and_exported() {
     answer(&mut model, &["a.txt", "b.txt"], State::Whole);
     press(&mut model, &[Key::Char(' '), Key::Char('r'), Key::Char('t'), Key::Char('o')]);
     let effect = press(&mut model, &[Key::Enter]);
-    let Some(Effect::Restore { picked, target }) = effect else { panic!("{effect:?}") };
+    let Some(Effect::Leave(Leave::Restore { picked, target })) = effect else { panic!("{effect:?}") };
     let names: Vec<_> = picked.iter().map(|one| (&one.snapshot[..1], &*one.path, one.is_folder)).collect();
     assert_eq!(names, [("0", "a.txt", false), ("0", "docs", true), ("1", "b.txt", false)]);
     assert_eq!(target, "to", "typing takes the place of what is proposed");
@@ -152,7 +152,7 @@ fn what_is_marked_is_restored_and_exported() {
     model.done("restored", true);
     assert_eq!(model.marks.len(), 0);
     let effect = press(&mut model, &[Key::Char('e'), Key::Backspace, Key::Enter]);
-    let Some(Effect::Export { picked, file }) = effect else { panic!("{effect:?}") };
+    let Some(Effect::Leave(Leave::Export { picked, file })) = effect else { panic!("{effect:?}") };
     assert_eq!((&*picked[0].path, picked.len()), ("b.txt", 1), "nothing is marked: what is under the cursor");
     assert_eq!(file, "restored.tar.zs");
     // A whole snapshot, and no source.
@@ -160,7 +160,7 @@ fn what_is_marked_is_restored_and_exported() {
     press(&mut model, &[Key::Char('r')]);
     assert!(model.prompt.is_none() && model.message.is_some());
     let effect = press(&mut model, &[Key::Enter, Key::Down, Key::Char('r'), Key::Enter]);
-    let Some(Effect::Restore { picked, .. }) = effect else { panic!("{effect:?}") };
+    let Some(Effect::Leave(Leave::Restore { picked, .. })) = effect else { panic!("{effect:?}") };
     assert_eq!((&picked[0].snapshot[..1], &*picked[0].path), ("1", ""));
 }
 
@@ -229,7 +229,7 @@ fn the_terminal_s_own_keys_work_everywhere() {
         press(&mut model, keys);
         assert_eq!(model.press(Key::Ctrl('z')), Some(Effect::Suspend));
         assert_eq!(model.press(Key::Ctrl('l')), Some(Effect::Redraw));
-        assert_eq!(model.press(Key::Ctrl('c')), Some(Effect::Interrupt));
+        assert_eq!(model.press(Key::Ctrl('c')), Some(Effect::Leave(Leave::Interrupt)));
     }
     let mut model = model();
     press(&mut model, &[Key::Char('?'), Key::Down]);
