@@ -18,8 +18,8 @@ use std::io;
 
 use rustix::io::Errno;
 
-pub(crate) use bytes::{Bytes, is_zero, runs};
-pub(crate) use context::{AbortOnPanic, Shared};
+pub(crate) use bytes::{Bytes, is_zero, runs, runs_by};
+pub(crate) use context::Shared;
 pub(crate) use worker::{Worker, as_long_as_stated};
 
 /// Returns whether an error would hit every entry: a full or failing disk, a mount that is gone, no files to

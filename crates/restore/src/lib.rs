@@ -28,6 +28,7 @@ mod execute;
 mod kept;
 mod lock;
 mod observer;
+mod on_panic;
 mod open_files;
 mod options;
 mod outcome;

@@ -15,8 +15,9 @@ use crate::destination::metadata::Metadata;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::{Staging, remove_markers};
 use crate::destination::target::Target;
-use crate::execute::{AbortOnPanic, Shared, Worker};
+use crate::execute::{Shared, Worker};
 use crate::kept::Keeping;
+use crate::on_panic::AbortOnPanic;
 use crate::plan::Planner;
 use crate::plan::figures::{self, Figures};
 use crate::preview;
@@ -366,7 +367,7 @@ fn give_up(target: &Target, staging: &Staging) {
 fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
     let workers = shared.open_files.workers;
     let merge = std::thread::scope(|scope| {
-        let _guard = AbortOnPanic(shared);
+        let _guard = AbortOnPanic(|| shared.abort());
         // Workers come first: where threads are few, they are what is needed.
         let readers = shared.fetcher.expect_readers();
         for number in 0..workers {

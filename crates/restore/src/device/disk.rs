@@ -53,10 +53,10 @@ impl Device {
             Access::Look => OFlags::RDONLY,
             Access::Write => OFlags::RDWR,
         };
-        let in_use = |number| Error::DeviceInUse { path: path.into(), by: holders(number) };
+        let in_use = |by| Error::DeviceInUse { path: path.into(), by };
         let flags = read_write | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = match rustix::fs::open(path, flags, Mode::empty()) {
-            Err(Errno::BUSY) => return Err(in_use(stat.st_rdev)),
+            Err(Errno::BUSY) => return Err(in_use(holders(stat.st_rdev))),
             opened => opened.map_err(|error| failed("cannot be opened", error.into()))?,
         };
         let stat = rustix::fs::fstat(&file).map_err(|error| failed("cannot be opened", error.into()))?;
@@ -65,8 +65,9 @@ impl Device {
         }
         // The kernel allows the exclusive use of a disk of which only some partition is in use as swap on some
         // versions; what is known to use it is refused in any case.
-        if !holders(stat.st_rdev).is_empty() {
-            return Err(in_use(stat.st_rdev));
+        let by = holders(stat.st_rdev);
+        if !by.is_empty() {
+            return Err(in_use(by));
         }
         if access == Access::Write && is_read_only(stat.st_rdev) {
             return Err(failed("cannot be written", Errno::ROFS.into()));
@@ -89,6 +90,17 @@ impl Device {
     /// Returns how many bytes it has.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Checks that it has room for so many bytes.
+    ///
+    /// # Errors
+    /// [`Error::DeviceTooSmall`].
+    pub fn room_for(&self, needed: u64) -> Result<()> {
+        if needed > self.size {
+            return Err(Error::DeviceTooSmall { path: self.path.clone(), size: self.size, needed });
+        }
+        Ok(())
     }
 
     /// Looks what it holds now, by the signatures that file systems, partition tables and the like leave.

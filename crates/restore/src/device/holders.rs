@@ -11,6 +11,9 @@ use crate::destination::mount_table::MountTable;
 /// Names everything that is seen to use a device or one of its partitions, as in "mounted at /data".
 pub(super) fn holders(number: u64) -> Vec<String> {
     let folder = folder(number);
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let mounts = MountTable::read();
+    let of_one = |number, folder: &Path| of_one(number, folder, mounts.as_ref(), &swaps);
     let mut all = of_one(number, &folder);
     for partition in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let path = partition.path();
@@ -31,14 +34,13 @@ pub(super) fn is_read_only(number: u64) -> bool {
     fs::read_to_string(folder(number).join("ro")).is_ok_and(|text| text.trim() == "1")
 }
 
-fn of_one(number: u64, folder: &Path) -> Vec<String> {
+fn of_one(number: u64, folder: &Path, mounts: Option<&MountTable>, swaps: &str) -> Vec<String> {
     let is_it = |path: &Path| fs::metadata(path).is_ok_and(|found| found.rdev() == number);
     let mut all = Vec::new();
-    if let Some(table) = MountTable::read() {
+    if let Some(table) = mounts {
         let points = table.points_of(&text(number), is_it);
         all.extend(points.iter().map(|point| format!("mounted at {}", point.display())));
     }
-    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     let names = swaps.lines().skip(1).filter_map(|line| line.split_ascii_whitespace().next());
     if names.map(Path::new).any(is_it) {
         all.push("used as swap".into());

@@ -12,7 +12,7 @@ use super::disk::BLOCK;
 use super::shared::Shared;
 use crate::Problem;
 use crate::destination::compare::read_exact;
-use crate::execute::{is_zero, runs};
+use crate::execute::{is_zero, runs, runs_by};
 use crate::reason::Reason;
 
 /// From how many bytes on zeros are left to the device: telling it costs about as much as writing that many.
@@ -105,26 +105,13 @@ impl Shared<'_> {
     fn write_differences(&self, bytes: &[u8], start: u64, found: &mut Vec<u8>) -> io::Result<()> {
         found.resize(bytes.len(), 0);
         read_exact(self.device.as_fd(), found, start)?;
-        let mut from = 0;
-        while from < bytes.len() {
-            let differs = |at: usize| {
-                let end = (at + block_left(start, at)).min(bytes.len());
-                (bytes[at..end] != found[at..end], end)
-            };
-            let (first, mut to) = differs(from);
-            while to < bytes.len() {
-                let (next, end) = differs(to);
-                if next != first {
-                    break;
-                }
-                to = end;
-            }
-            if first {
-                self.write_all(&bytes[from..to], start + from as u64)?;
+        let differs = |block: Range<usize>| bytes[block.clone()] != found[block];
+        for (differs, run) in runs_by(bytes.len(), start, BLOCK as usize, differs) {
+            if differs {
+                self.write_all(&bytes[run.clone()], start + run.start as u64)?;
             } else {
-                self.keep((to - from) as u64);
+                self.keep(run.len() as u64);
             }
-            from = to;
         }
         Ok(())
     }
@@ -164,9 +151,4 @@ impl Shared<'_> {
         }
         Ok(())
     }
-}
-
-/// Returns how far it is to the end of a block, from so many bytes after `start`.
-fn block_left(start: u64, at: usize) -> usize {
-    (BLOCK - (start + at as u64) % BLOCK) as usize
 }

@@ -8,8 +8,9 @@ use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
 
 use super::batch::{BYTES, Batch, FAR_BYTES};
-use super::shared::{AbortOnPanic, Shared};
+use super::shared::Shared;
 use super::{Device, DeviceOptions, DeviceOutcome, check, work};
+use crate::on_panic::AbortOnPanic;
 use crate::plan::batch::ContentRef;
 use crate::plan::context::read_at_least;
 use crate::{Error, Observer, Options, Result};
@@ -36,10 +37,7 @@ pub fn restore_to_device(
     observer: &dyn Observer,
 ) -> Result<DeviceOutcome> {
     let size = size_on_device(entry, how)?;
-    if size > device.size() {
-        let path = device.path().into();
-        return Err(Error::DeviceTooSmall { path, size: device.size(), needed: size });
-    }
+    device.room_for(size)?;
     let shared = Shared::new((entry.repository(), entry.name(), size), device, (options, how), observer);
     write(&shared, entry)?;
     if options.salvage {
@@ -84,7 +82,7 @@ fn extents(entry: &Entry) -> impl Iterator<Item = kopia_repository::Result<Exten
 fn write(shared: &Shared<'_>, entry: &Entry) -> Result<()> {
     let workers = shared.options.workers();
     let planned = std::thread::scope(|scope| {
-        let _guard = AbortOnPanic(shared);
+        let _guard = AbortOnPanic(|| shared.abort());
         let readers = shared.fetcher.expect_readers();
         for number in 0..workers {
             match Builder::new().spawn_scoped(scope, || work::run(shared)) {
@@ -135,14 +133,7 @@ fn hand_out(shared: &Shared<'_>, mut extents: Vec<Extent>, size: u64) {
     let mut batch = Batch::default();
     for extent in extents {
         match contents.assume(&extent.content, Some(length_of(&extent, size))) {
-            Ok(location) => batch.needs.push(ContentRef {
-                location,
-                content: extent.content,
-                compressed: extent.compressed.then_some(extent.length),
-                offset: extent.start,
-                length: extent.length,
-                item: 0,
-            }),
+            Ok(location) => batch.needs.push(ContentRef::of(&extent, location, 0)),
             Err(error) => {
                 let end = extent.start.saturating_add(length_of(&extent, size));
                 shared.lose(extent.start..end, error.into());

@@ -104,6 +104,11 @@ impl<'a> Shared<'a> {
     /// Ends the restore; the first reason is kept.
     pub(super) fn give_up(&self, error: Error) {
         lock(&self.fatal).get_or_insert(error);
+        self.abort();
+    }
+
+    /// Lets nobody wait for anybody any more.
+    pub(super) fn abort(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.fetcher.abort();
     }
@@ -127,17 +132,5 @@ impl<'a> Shared<'a> {
         outcome.goes_on = self.goes_on.into_inner();
         outcome.verified = verified;
         outcome
-    }
-}
-
-/// Lets no thread wait for one that panicked.
-pub(super) struct AbortOnPanic<'s, 'a>(pub(super) &'s Shared<'a>);
-
-impl Drop for AbortOnPanic<'_, '_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.stop.store(true, Ordering::Relaxed);
-            self.0.fetcher.abort();
-        }
     }
 }

@@ -6,14 +6,15 @@ use kopia_repository::Error;
 use kopia_repository::contents::Steps;
 
 use super::batch::Batch;
-use super::shared::{AbortOnPanic, Shared};
+use super::shared::Shared;
 use crate::execute::{as_long_as_stated, is_zero};
+use crate::on_panic::AbortOnPanic;
 use crate::plan::batch::ContentRef;
 use crate::reason::Reason;
 
 /// Works until nothing is left to do.
 pub(super) fn run(shared: &Shared<'_>) {
-    let _guard = AbortOnPanic(shared);
+    let _guard = AbortOnPanic(|| shared.abort());
     let contents = shared.repository.contents();
     let mut decoder = contents.decoder();
     decoder.set_verify_hashes(shared.options.verify_hashes);
@@ -59,7 +60,7 @@ fn deliver(shared: &Shared<'_>, same: &[ContentRef], plain: Result<&[u8], Error>
                 .map(|bytes| shared.write_piece(bytes, used.offset, found)),
         };
         if let Err(reason) = written {
-            shared.lose(range(used), reason);
+            shared.lose(used.range(), reason);
         }
     }
 }
@@ -73,7 +74,7 @@ fn zeros(shared: &Shared<'_>, same: &[ContentRef], bytes: &[u8]) {
                 let end = used.offset.saturating_add(bytes.len() as u64).min(shared.size);
                 ranges.push(used.offset.min(end)..end);
             }
-            Err(reason) => shared.lose(range(used), reason),
+            Err(reason) => shared.lose(used.range(), reason),
         }
     }
     ranges.sort_unstable_by_key(|range| range.start);
@@ -91,10 +92,4 @@ fn zeros(shared: &Shared<'_>, same: &[ContentRef], bytes: &[u8]) {
             Err(error) => return shared.give_up(shared.device.error("cannot be written", error)),
         }
     }
-}
-
-/// Returns which bytes of the file a content holds.
-fn range(used: &ContentRef) -> Range<u64> {
-    let length = used.length.unwrap_or_else(|| used.location.plain_length());
-    used.offset..used.offset.saturating_add(length)
 }

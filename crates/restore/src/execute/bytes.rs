@@ -1,6 +1,7 @@
 //! Bytes into an open file: reserved, whole or with holes, kept in memory or not.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -125,24 +126,33 @@ fn is_in_memory(file: impl AsFd) -> bool {
 ///
 /// Runs begin and end with blocks of the file.
 pub(crate) fn runs(bytes: &[u8], offset: u64, block: usize) -> impl Iterator<Item = (bool, &[u8])> {
-    let mut rest = bytes;
-    let mut position = offset;
+    let runs = runs_by(bytes.len(), offset, block, |block| is_zero(&bytes[block]));
+    runs.map(|(zero, run)| (zero, &bytes[run]))
+}
+
+/// Cuts bytes at `offset` of a file into runs of blocks for which a test has the same result.
+pub(crate) fn runs_by(
+    length: usize,
+    offset: u64,
+    block: usize,
+    test: impl Fn(Range<usize>) -> bool,
+) -> impl Iterator<Item = (bool, Range<usize>)> {
+    let mut start = 0;
     std::iter::from_fn(move || {
-        let mut length = 0;
-        let mut zero = None;
-        while length < rest.len() {
-            let to_boundary = block - ((position + length as u64) % block as u64) as usize;
-            let end = (length + to_boundary).min(rest.len());
-            let is_zero = is_zero(&rest[length..end]);
-            if zero.is_some_and(|zero| zero != is_zero) {
+        let mut end = start;
+        let mut result = None;
+        while end < length {
+            let to_boundary = block - ((offset + end as u64) % block as u64) as usize;
+            let next = (end + to_boundary).min(length);
+            let this = test(end..next);
+            if result.is_some_and(|result| result != this) {
                 break;
             }
-            (zero, length) = (Some(is_zero), end);
+            (result, end) = (Some(this), next);
         }
-        let (run, after) = rest.split_at(length);
-        rest = after;
-        position += length as u64;
-        Some((zero?, run))
+        let run = start..end;
+        start = end;
+        Some((result?, run))
     })
 }
 

@@ -140,7 +140,7 @@ impl<'a> Shared<'a> {
     }
 
     /// Lets nobody wait for anybody any more.
-    fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.fetcher.abort();
         self.checks.abort();
         self.writers.abort();
@@ -168,16 +168,5 @@ impl Crew for Shared<'_> {
 
     fn give_up(&self, error: Error) {
         self.give_up(error);
-    }
-}
-
-/// Lets nobody wait for a thread that panicked.
-pub(crate) struct AbortOnPanic<'a>(pub(crate) &'a Shared<'a>);
-
-impl Drop for AbortOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.abort();
-        }
     }
 }

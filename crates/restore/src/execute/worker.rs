@@ -11,7 +11,7 @@ use std::time::Instant;
 use kopia_repository::contents::{Decoder, Fetched, ReadStep};
 use rustix::io::Errno;
 
-use super::context::{AbortOnPanic, Shared};
+use super::context::Shared;
 use super::is_fatal;
 use super::writers::{self, Gauge, Task, Work, units};
 use crate::Durability;
@@ -22,6 +22,7 @@ use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Metadata;
 use crate::destination::naming::{Made, refusal};
 use crate::destination::partial;
+use crate::on_panic::AbortOnPanic;
 use crate::open_files::OpenFiles;
 use crate::plan::batch::{Batch, ContentRef, Step};
 use crate::plan::checks::StepDone;
@@ -86,7 +87,7 @@ impl<'a> Worker<'a> {
     where
         'a: 'scope,
     {
-        let _guard = AbortOnPanic(shared);
+        let _guard = AbortOnPanic(|| shared.abort());
         let _decoding = shared.writers.decoder();
         let OpenFiles { workers, directories, .. } = shared.open_files;
         let mut worker = Self::new(shared, directories / (workers + 1));
@@ -114,7 +115,7 @@ impl<'a> Worker<'a> {
 
     /// Writes what others have decoded until nothing is left to do.
     fn write(shared: &'a Shared<'a>) {
-        let _guard = AbortOnPanic(shared);
+        let _guard = AbortOnPanic(|| shared.abort());
         let mut worker = Self::new(shared, WRITERS_DIRECTORIES);
         let mut done = None;
         while let Some((lane, task)) = shared.writers.take(done) {

@@ -46,6 +46,25 @@ pub(crate) struct ContentRef {
     pub(crate) item: usize,
 }
 
+impl ContentRef {
+    pub(crate) fn of(extent: &Extent, location: ContentLocation, item: usize) -> Self {
+        Self {
+            location,
+            content: extent.content,
+            compressed: extent.compressed.then_some(extent.length),
+            offset: extent.start,
+            length: extent.length,
+            item,
+        }
+    }
+
+    /// Returns which bytes of the file it holds.
+    pub(crate) fn range(&self) -> Range<u64> {
+        let length = self.length.unwrap_or_else(|| self.location.plain_length());
+        self.offset..self.offset.saturating_add(length)
+    }
+}
+
 /// A step of a batch, which one worker does in a row.
 pub(crate) enum Step<'b> {
     Read(&'b ReadStep),
@@ -58,17 +77,9 @@ pub(crate) enum Step<'b> {
 impl Batch {
     /// Adds an entry, or a piece of one, with the content that it needs.
     pub(crate) fn add(&mut self, item: Item, location: ContentLocation, extent: &Extent) {
-        let item_number = self.items.len();
+        self.needs.push(ContentRef::of(extent, location, self.items.len()));
         self.items.push(item);
         self.bytes += location.plain_length();
-        self.needs.push(ContentRef {
-            location,
-            content: extent.content,
-            compressed: extent.compressed.then_some(extent.length),
-            offset: extent.start,
-            length: extent.length,
-            item: item_number,
-        });
     }
 
     /// Adds a file or link that needs nothing from packs.

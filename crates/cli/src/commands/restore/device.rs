@@ -93,10 +93,7 @@ pub(super) fn run(
     let held = device.signature()?;
     let size = size_on_device(&selection.entry, how)?;
     let job = Job { selection, device, held, size };
-    if size > job.device.size() {
-        let (path, has) = (path.into(), job.device.size());
-        return Err(restore::Error::DeviceTooSmall { path, size: has, needed: size }.into());
-    }
+    job.device.room_for(size)?;
     super::announce(session, selection, if args.dry_run { "would restore" } else { "restoring" }, path);
     session.note(&job.sentence());
     if args.dry_run {

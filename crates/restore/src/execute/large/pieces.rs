@@ -44,10 +44,7 @@ impl Worker<'_> {
                     self.shared.tally.written(bytes.len() as u64);
                 }
             }
-            Err(reason) => {
-                let length = used.length.unwrap_or_else(|| used.location.plain_length());
-                file.fail(reason, used.offset..used.offset.saturating_add(length));
-            }
+            Err(reason) => file.fail(reason, used.range()),
         }
         self.large_file_one_done(file);
     }
