@@ -47,10 +47,8 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     options.rotation = turn.as_ref().map(|(_, rotation)| rotation.clone());
     let directory = session.repository.store().directory();
     for (file, what) in [(&args.metrics, "the metrics file"), (&args.page, "the page")] {
-        let refused = file.as_ref().and_then(|file| Some((file, refusal(file, directory.as_deref())?)));
-        if let Some((file, (why, hint))) = refused {
-            let failure = Failure::usage(format!("{what} {} {why}", file.display()));
-            return Err(if hint.is_empty() { failure } else { failure.hint(hint) });
+        if let Some(file) = file {
+            may_write(what, file, directory.as_deref())?;
         }
     }
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
@@ -92,6 +90,13 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     kept.transpose()?;
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
+}
+
+/// Checks that a file may be written beside what it must not touch.
+fn may_write(what: &str, file: &Path, repository: Option<&Path>) -> Result<(), Failure> {
+    let Some((why, hint)) = refusal(file, repository) else { return Ok(()) };
+    let failure = Failure::usage(format!("{what} {} {why}", file.display()));
+    Err(if hint.is_empty() { failure } else { failure.hint(hint) })
 }
 
 /// Returns what is verified; of several, paths in the report begin at the roots of their snapshots.

@@ -74,7 +74,7 @@ pub(super) fn verify(
     let Found { damaged, mut damage, gone, packs: damaged_packs } = into_inner(run.found);
     report.rotated = turns(options, needed).map(|rotation| {
         let chosen: HashSet<u32> = chosen.into_iter().collect();
-        let (groups, packs): (Vec<_>, Vec<_>) = known.into_iter().unzip();
+        let (groups, packs) = known;
         rotation.after(&packs, |place| {
             chosen.contains(&groups[place]).then(|| !damaged_packs.contains(&groups[place]))
         })
@@ -101,8 +101,8 @@ pub(super) struct Choice {
     amounts: Vec<Amount>,
     /// Those that are read, by the names of their packs.
     pub(super) packs: Vec<u32>,
-    /// All that hold any, where they are read in turn.
-    known: Vec<(u32, Pack)>,
+    /// All that hold any, where they are read in turn: their groups, and what they are.
+    known: (Vec<u32>, Vec<Pack>),
 }
 
 /// Chooses a part of the packs that hold what is wanted.
@@ -131,12 +131,11 @@ pub(super) fn choose(
         })
     };
     let (all, count) = (sum(&packs), packs.len() as u64);
-    let mut known = Vec::new();
+    let mut known = (Vec::new(), Vec::new());
     let packs = match turns(options, needed) {
         Some(rotation) => {
             known = packs_of(repository, &packs, &amounts);
-            let (groups, packs): (Vec<_>, Vec<_>) = known.iter().cloned().unzip();
-            rotation.choose(&packs).into_iter().map(|place| groups[place]).collect()
+            rotation.choose(&known.1).into_iter().map(|place| known.0[place]).collect()
         }
         None => options.part.choose(packs, options.start),
     };
@@ -148,13 +147,13 @@ fn turns<'o>(options: &'o Options, needed: Option<&HashSet<ContentId>>) -> Optio
     options.rotation.as_ref().filter(|_| needed.is_none())
 }
 
-/// Returns what is to be read in turn, by its group.
-fn packs_of(repository: &Repository, groups: &[u32], amounts: &[Amount]) -> Vec<(u32, Pack)> {
+/// Returns what is to be read in turn: groups, and their packs.
+fn packs_of(repository: &Repository, groups: &[u32], amounts: &[Amount]) -> (Vec<u32>, Vec<Pack>) {
     let named = groups.iter().filter_map(|&group| {
         let Amount { contents, bytes } = amounts[group as usize];
         Some((group, Pack { id: repository.contents().pack_of_group(group)?, contents, bytes }))
     });
-    named.collect()
+    named.unzip()
 }
 
 /// Returns whether a content is verified: one of `needed`, or any that is not marked deleted.

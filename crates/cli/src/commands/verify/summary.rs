@@ -37,7 +37,9 @@ pub(super) struct Json {
 impl Summary<'_> {
     /// Returns whether nothing is wrong with what was looked at.
     pub(super) fn is_sound(&self) -> bool {
-        self.verified.is_sound() && self.lost.is_empty() && self.standing().damaged == 0
+        self.verified.is_sound()
+            && self.lost.is_empty()
+            && self.verified.rotated.as_ref().is_none_or(|rotated| rotated.standing.damaged == 0)
     }
 
     /// Returns the time as of which everything can be restored, as all of it was read since then.
@@ -49,11 +51,6 @@ impl Summary<'_> {
             Some(rotated) => rotated.standing.since,
             None => Some(self.began).filter(|_| self.verified.packs.verified == self.verified.packs.of),
         }
-    }
-
-    /// Returns what is known of packs; what this run found where they are not read in turn.
-    pub(super) fn standing(&self) -> Standing {
-        self.verified.rotated.as_ref().map_or_else(Standing::default, |rotated| rotated.standing)
     }
 
     pub(super) fn json(&self) -> Option<Json> {

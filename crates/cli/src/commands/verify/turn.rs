@@ -11,7 +11,7 @@ use kopia_rs::{FormatBlob, Timestamp};
 use crate::args;
 use crate::error::Failure;
 use crate::session::Session;
-use crate::terminal::replace::{directory, refusal, replace};
+use crate::terminal::replace::{directory, replace};
 
 /// How many bytes are read of a file: as many as tens of millions of packs take.
 const LONGEST: u64 = 2 << 30;
@@ -44,10 +44,7 @@ impl Turn {
             Some(file) => file.clone(),
             None => usual(&name)?,
         };
-        if let Some((why, hint)) = refusal(&file, store.directory().as_deref()) {
-            let failure = Failure::usage(format!("the state {} {why}", file.display()));
-            return Err(if hint.is_empty() { failure } else { failure.hint(hint) });
-        }
+        super::may_write("the state", &file, store.directory().as_deref())?;
         let mut turn = Self { file, name, is_foreign: false };
         let history = turn.read(session)?;
         Ok(Some((turn, Rotation::new(days, now, history))))
