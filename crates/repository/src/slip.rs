@@ -35,24 +35,26 @@ fn edits(a: &[char], b: &[char]) -> usize {
 #[derive(Debug)]
 pub(crate) struct Nearest<'a> {
     wanted: &'a str,
+    lower: String,
+    is_short: bool,
     best: Option<(u32, String)>,
 }
 
 impl<'a> Nearest<'a> {
     /// Starts without any; a name that is too short is like no other.
     pub(crate) fn new(wanted: &'a str) -> Self {
-        Self { wanted, best: None }
+        let is_short = wanted.chars().count() < SHORTEST;
+        Self { wanted, lower: wanted.to_lowercase(), is_short, best: None }
     }
 
     /// Offers a name; of equally good ones the first is kept.
     pub(crate) fn offer(&mut self, name: &str) {
         let (long, short) = (name.len().max(self.wanted.len()), name.len().min(self.wanted.len()));
         // Most names differ too much in length alone, which is quickly seen; a character has up to four bytes.
-        if self.wanted.chars().count() < SHORTEST || long > 4 * short.max(1) {
+        if self.is_short || long > 4 * short.max(1) {
             return;
         }
-        let wrong =
-            if name.to_lowercase() == self.wanted.to_lowercase() { 0 } else { misspelt(name, self.wanted) };
+        let wrong = if name.to_lowercase() == self.lower { 0 } else { misspelt(name, self.wanted) };
         if wrong < self.best.as_ref().map_or(SLIP, |(least, _)| *least) {
             self.best = Some((wrong, name.into()));
         }

@@ -16,9 +16,8 @@ impl Entry {
     pub(crate) fn nearest(&self, path: &str) -> Option<String> {
         let (mut folder, mut walked) = (self.clone(), String::new());
         for component in path.split('/').filter(|component| !component.is_empty()) {
-            let next = format!("{walked}/{component}");
-            match self.lookup(&next).ok()? {
-                Some(entry) => (folder, walked) = (entry, next),
+            match folder.lookup(component).ok()? {
+                Some(entry) => (folder, walked) = (entry, format!("{walked}/{component}")),
                 None => return Some(format!("{walked}/{}", folder.like(component)?)),
             }
         }
