@@ -35,7 +35,7 @@ pub(crate) struct Catalogue {
 impl Catalogue {
     /// Makes it of the list of a repository, and returns which of these each snapshot is.
     pub(crate) fn new(all: &Snapshots) -> (Self, Vec<kopia_repository::Snapshot>) {
-        let list: Vec<_> = all.iter().cloned().collect();
+        let list: Vec<_> = all.iter().collect();
         let (mut catalogue, mut handles) = (Self::default(), Vec::new());
         for group in list.chunk_by(|a, b| a.source() == b.source()) {
             let first = handles.len();
@@ -43,12 +43,17 @@ impl Catalogue {
                 let (bytes, files) = snapshot.totals();
                 let (id, time) = (snapshot.id().to_owned(), snapshot.start_time());
                 catalogue.snapshots.push(Taken { id, time, bytes, files, marks: snapshot.marks() });
-                handles.push(snapshot.clone());
+                handles.push((*snapshot).clone());
             }
             let name = group[0].source().to_string();
             catalogue.sources.push(Source { name, snapshots: first..handles.len() });
         }
         (catalogue, handles)
+    }
+
+    /// Returns the snapshots of a source, the newest first.
+    pub(crate) fn snapshots_of(&self, source: usize) -> Range<usize> {
+        self.sources.get(source).map_or(0..0, |source| source.snapshots.clone())
     }
 
     /// Returns the number of the source that a snapshot is of.
@@ -58,7 +63,7 @@ impl Catalogue {
 
     /// Returns the snapshot of the same source that was made next, or before.
     pub(crate) fn beside(&self, snapshot: usize, way: Way) -> Option<usize> {
-        let range = self.sources.get(self.source_of(snapshot))?.snapshots.clone();
+        let range = self.snapshots_of(self.source_of(snapshot));
         let other = match way {
             Way::Older => snapshot.checked_add(1)?,
             Way::Newer => snapshot.checked_sub(1)?,

@@ -169,9 +169,8 @@ impl Model {
     /// entry that the cursor goes to.
     pub(crate) fn open(&mut self, snapshot: usize, path: &str, select: Option<String>) {
         self.source = self.catalogue.source_of(snapshot);
-        let first = self.catalogue.sources.get(self.source).map_or(0, |source| source.snapshots.start);
         self.sources.place = self.source;
-        self.times.place = snapshot.saturating_sub(first);
+        self.stand_at(snapshot);
         let number = self.next_number();
         let folder = Folder::new(number, snapshot, path.to_owned(), select);
         let left = std::mem::replace(&mut self.folder, folder);
@@ -187,6 +186,12 @@ impl Model {
         self.requests.push(Request { number, snapshot, path: path.to_owned(), wanted });
     }
 
+    /// Puts the cursor of the time line on a snapshot of the source.
+    fn stand_at(&mut self, snapshot: usize) {
+        let first = self.catalogue.snapshots_of(self.source).start;
+        self.times.place = snapshot.saturating_sub(first);
+    }
+
     /// Leaves a folder that is being read, for what was shown before.
     fn cancel(&mut self) {
         let Some(before) = self.before.take() else { return };
@@ -197,9 +202,7 @@ impl Model {
             self.folder.state = State::Left;
         }
         if self.place == Place::Folder {
-            let snapshot = self.folder.snapshot;
-            let first = self.catalogue.sources.get(self.source).map_or(0, |source| source.snapshots.start);
-            self.times.place = snapshot.saturating_sub(first);
+            self.stand_at(self.folder.snapshot);
         }
         self.preview.forget();
         self.ask_for_look();
@@ -241,10 +244,7 @@ impl Model {
     pub(crate) fn snapshot(&self) -> Option<usize> {
         match self.place {
             Place::Sources => None,
-            Place::Times => {
-                let range = self.catalogue.sources.get(self.source)?.snapshots.clone();
-                range.clone().nth(self.times.place)
-            }
+            Place::Times => self.catalogue.snapshots_of(self.source).nth(self.times.place),
             Place::Folder => Some(self.folder.snapshot),
         }
     }

@@ -44,8 +44,6 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
     let Some(command) = &args.command else { return alone(args) };
     let pattern = match command {
         Command::Cat(_) => "cat WHAT",
-        #[cfg(feature = "terminal-browser")]
-        Command::Browser(_) => "browse WHAT",
         #[cfg(feature = "browse")]
         Command::Browse(command) => browse::pattern(command),
         Command::Restore(_) => "restore WHAT TARGET",

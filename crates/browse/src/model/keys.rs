@@ -164,10 +164,7 @@ impl Model {
     pub(crate) fn list(&mut self) -> (usize, &mut super::Cursor) {
         match self.place {
             Place::Sources => (self.catalogue.sources.len(), &mut self.sources),
-            Place::Times => {
-                let source = self.catalogue.sources.get(self.source);
-                (source.map_or(0, |source| source.snapshots.len()), &mut self.times)
-            }
+            Place::Times => (self.catalogue.snapshots_of(self.source).len(), &mut self.times),
             Place::Folder => (self.folder.len(), &mut self.folder.cursor),
         }
     }

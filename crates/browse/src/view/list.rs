@@ -56,7 +56,7 @@ fn line(model: &Model, options: &Options, paint: &Paint, place: usize) -> Option
             }
         }
         Place::Times => {
-            let snapshot = catalogue.sources.get(model.source)?.snapshots.clone().nth(place)?;
+            let snapshot = catalogue.snapshots_of(model.source).nth(place)?;
             let taken = &catalogue.snapshots[snapshot];
             let marks =
                 if taken.marks.is_empty() { String::new() } else { format!("  {}", taken.marks.join(", ")) };
