@@ -65,6 +65,14 @@ impl Environment {
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }
+
+    /// Reads a path as a shell does that begins with the home directory (`~/`).
+    pub fn expand(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), self.home()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => path.into(),
+        }
+    }
 }
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {

@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use kopia_rs::EntryKind;
 use kopia_rs::browse::{self, Browser, Error, Leave, Options, Picked};
+use kopia_rs::connection::Environment;
 use signal_hook::consts::SIGINT;
 
 use super::restore;
@@ -122,7 +122,7 @@ fn restore(
     let Some(Command::Restore(mut args)) = command(&["restore", "WHAT", "TARGET"]) else {
         return Err(Failure::failed("restore is not there"));
     };
-    let mut target = at_home(target);
+    let mut target = Environment::of_process().expand(target);
     match picked {
         [one] if one.is_folder => {
             let own = one.path.rsplit('/').next().unwrap_or_default();
@@ -151,7 +151,7 @@ fn export(
         return Err(Failure::failed("export is not there"));
     };
     args.places.what = picked.iter().map(name).collect();
-    args.places.file = Some(at_home(file));
+    args.places.file = Some(Environment::of_process().expand(file));
     let format = super::export::format(&args)?;
     super::export::run(session, &args, format, interrupt)
 }
@@ -165,14 +165,6 @@ fn export(_: &Session, _: &[Picked], _: &str, _: &Arc<Interrupt>) -> Result<Exit
 fn command(words: &[&str]) -> Option<Command> {
     let line: Vec<OsString> = ["kopia-rs"].iter().chain(words).map(Into::into).collect();
     Args::parse_line(&line).ok()?.command
-}
-
-/// Reads a path as a shell does that begins with the home folder.
-fn at_home(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => path.into(),
-    }
 }
 
 /// Waits until what was printed has been read; returns whether to go on.

@@ -62,16 +62,9 @@ fn given(line: &Line, kind: &str) -> Result<connecting::Given, Trouble> {
         given.extend(values.map(|value| (flag.name.to_owned(), value.into())));
     }
     if let Some((_, path)) = given.iter_mut().find(|(name, _)| name == "path" && kind == "filesystem") {
-        let home = path.reveal().strip_prefix("~/").zip(home()).map(|(rest, home)| home.join(rest));
-        if let Some(home) = home {
-            *path = home.to_string_lossy().into_owned().into();
-        }
+        *path = Environment::of_process().expand(path.reveal()).to_string_lossy().into_owned().into();
     }
     Ok(given)
-}
-
-fn home() -> Option<PathBuf> {
-    Environment::of_process().home().map(Path::to_path_buf)
 }
 
 fn client(call: &Call) -> Result<Client, Trouble> {
@@ -123,7 +116,9 @@ fn caching(call: &Call, config: &Path, repository: &Repository) -> Result<Cachin
         Some(name) => std::path::absolute(&name).unwrap_or_else(|_| name.into()),
         None => {
             let caches = call.environment.var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            let caches = caches.or_else(|| Some(home()?.join(".cache"))).unwrap_or_else(std::env::temp_dir);
+            let caches = caches
+                .or_else(|| Some(call.environment.home()?.join(".cache")))
+                .unwrap_or_else(std::env::temp_dir);
             let name = repository.status().map(|status| hex(&status.unique_id)).unwrap_or_default();
             caches.join("kopia").join(name.get(..16).unwrap_or("server"))
         }

@@ -94,7 +94,7 @@ impl Profiles {
         if let Some(arn) = field("role_arn") {
             let session = field("role_session_name").map(str::to_string);
             if let Some(file) = field("web_identity_token_file") {
-                return chain.web_identity_of(expand(file, chain.environment), arn.into(), session);
+                return chain.web_identity_of(chain.environment.expand(file), arn.into(), session);
             }
             if field("mfa_serial").is_some() {
                 return Err(no_keys(&of, "a role that wants a second factor (mfa_serial) is not supported"));
@@ -183,11 +183,4 @@ fn text(path: Option<&Path>) -> Result<String, Failure> {
         _ => {}
     }
     std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
-}
-
-fn expand(path: &str, environment: &Environment) -> PathBuf {
-    match (path.strip_prefix("~/"), environment.home()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => path.into(),
-    }
 }
