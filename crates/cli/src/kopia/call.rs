@@ -16,8 +16,10 @@ use kopia_rs::{OpenOptions, Password, Repository};
 
 use super::line::Line;
 use super::trouble::Trouble;
-use crate::terminal::output::log_line;
+/// Says what kopia says of what it does.
+pub(super) use crate::terminal::output::log_line as info;
 use crate::terminal::password;
+use crate::terminal::replace;
 use crate::terminal::signals::Interrupt;
 
 /// What kopia was at when a repository does not open.
@@ -112,7 +114,6 @@ impl<'a> Call<'a> {
         password: &Password,
         doing: &str,
     ) -> Result<Repository, Trouble> {
-        crate::process::prepare();
         let place = match &connection.storage {
             Storage::Filesystem(directory) => directory.path.display().to_string(),
             _ => connection.location(),
@@ -149,16 +150,12 @@ pub(super) fn own_names(environment: &Environment) -> (String, String) {
 
 /// Writes a file for its owner alone, whole or not at all.
 pub(super) fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = replace::directory(file);
     if !directory.exists() {
         use std::os::unix::fs::DirBuilderExt;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
-    let mut written = tempfile::Builder::new().prefix(".kopia-rs-").tempfile_in(directory)?;
-    written.write_all(text.as_bytes())?;
-    written.as_file().sync_all()?;
-    written.persist(file).map_err(|error| error.error)?;
-    Ok(())
+    replace::replace(file, text.as_bytes(), 0o600)
 }
 
 /// Stores a password beside a configuration, as kopia does.
@@ -167,9 +164,4 @@ pub(super) fn store_password(config: &Path, password: &Password) -> std::io::Res
     let text = stored_password::text(password);
     let _ = fs::remove_file(&file);
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?.write_all(text.as_bytes())
-}
-
-/// Says what kopia says of what it does.
-pub(super) fn info(text: impl std::fmt::Display) {
-    log_line(text);
 }

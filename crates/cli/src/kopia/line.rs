@@ -61,7 +61,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<(&'static Command, Line), 
     let command = words(&mut rest, &mut line)?;
     let mut flags: Vec<Flag> = command.flags.to_vec();
     if table::name(command) == "repository connect" {
-        let kind = next_word(&mut rest, &mut line, &[])?;
+        let kind = next_word(&mut rest, &mut line)?;
         let of_kind = kind.as_deref().and_then(table::of_kind);
         match (of_kind, kind) {
             (Some(of_kind), kind) => (flags, line.kind) = (of_kind, kind),
@@ -74,7 +74,6 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<(&'static Command, Line), 
         }
     }
     read(rest, &flags, &mut line)?;
-    let words = table::name(command);
     complete(&flags, &mut line)?;
     let count = line.arguments.len();
     if count < *command.arguments.start() {
@@ -87,7 +86,6 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<(&'static Command, Line), 
         let odd = line.arguments[*command.arguments.end()].to_string_lossy();
         return Err(Wrong::Line(format!("kopia: error: unexpected {odd}, try --help")));
     }
-    debug_assert!(!words.is_empty());
     Ok((command, line))
 }
 
@@ -99,7 +97,7 @@ fn expected(word: &str) -> String {
 fn words(rest: &mut VecDeque<OsString>, line: &mut Line) -> Result<&'static Command, Wrong> {
     let mut given: Vec<String> = Vec::new();
     loop {
-        let Some(word) = next_word(rest, line, &[])? else {
+        let Some(word) = next_word(rest, line)? else {
             return Err(Wrong::Unknown(given.join(" ")));
         };
         given.push(word);
@@ -118,17 +116,13 @@ fn words(rest: &mut VecDeque<OsString>, line: &mut Line) -> Result<&'static Comm
 }
 
 /// Takes options of all commands up to the next word.
-fn next_word(
-    rest: &mut VecDeque<OsString>,
-    line: &mut Line,
-    flags: &[Flag],
-) -> Result<Option<String>, Wrong> {
+fn next_word(rest: &mut VecDeque<OsString>, line: &mut Line) -> Result<Option<String>, Wrong> {
     while let Some(token) = rest.pop_front() {
         if !is_option(&token) {
             return Ok(Some(token.to_string_lossy().into_owned()));
         }
         // Options of a command may stand before its words: to kingpin they are unknown there.
-        option(&token, rest, flags, line)?;
+        option(&token, rest, &[], line)?;
     }
     Ok(None)
 }

@@ -196,7 +196,7 @@ pub(super) fn show_manifest(call: &Call) -> Result<(), Trouble> {
 fn indented(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
-    let mut letters = json.chars().filter(|_| true).peekable();
+    let mut letters = json.chars().peekable();
     while let Some(letter) = letters.next() {
         if in_text {
             text.push(letter);

@@ -7,6 +7,8 @@ use jiff::{Span, Zoned};
 use kopia_rs::{Snapshot, Timestamp};
 use serde_json::Value;
 
+use crate::terminal::time::zoned_in;
+
 /// Unfinished snapshots are kept while they are younger than this, in seconds, and at least so many of them.
 const YOUNG: i64 = 4 * 3600;
 const LEAST: usize = 3;
@@ -22,7 +24,7 @@ const PERIODS: [(&str, &str); 6] = [
 ];
 
 /// The order in which kopia names them.
-const ORDER: [&str; 6] = ["latest", "hourly", "daily", "weekly", "monthly", "annual"];
+pub(super) const ORDER: [&str; 6] = ["latest", "hourly", "daily", "weekly", "monthly", "annual"];
 
 /// Returns the reasons for each of the snapshots of one source, which come by time, the oldest first.
 pub(super) fn reasons(snapshots: &[&Snapshot], retention: &Value) -> Vec<Vec<String>> {
@@ -71,8 +73,7 @@ pub(super) fn reasons(snapshots: &[&Snapshot], retention: &Value) -> Vec<Vec<Str
 }
 
 fn zoned(time: Timestamp) -> Option<Zoned> {
-    let nanoseconds = i32::try_from(time.nanoseconds()).ok()?;
-    Some(jiff::Timestamp::new(time.seconds(), nanoseconds).ok()?.to_zoned(TimeZone::UTC))
+    zoned_in(time, TimeZone::UTC).ok()
 }
 
 /// Names the period that a time lies in.

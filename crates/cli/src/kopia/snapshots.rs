@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::call::Call;
 use super::call::info;
 use super::policies::Policies;
-use super::retention;
+use super::retention::{self, ORDER};
 use super::trouble::Trouble;
 use super::words::{self, List};
 
@@ -150,12 +150,11 @@ fn row(call: &Call, snapshot: &Snapshot, reasons: &[String]) -> String {
 
 /// Joins neighbours: `daily-1..3`.
 fn compacted(reasons: &[String]) -> Vec<String> {
-    let order = ["latest", "hourly", "daily", "weekly", "monthly", "annual"];
     let mut numbers: Vec<(usize, i64)> = Vec::new();
     let mut others = Vec::new();
     for reason in reasons {
         let parts = reason.rsplit_once('-').and_then(|(period, number)| {
-            Some((order.iter().position(|known| *known == period)?, number.parse().ok()?))
+            Some((ORDER.iter().position(|known| *known == period)?, number.parse().ok()?))
         });
         match parts {
             Some(parts) => numbers.push(parts),
@@ -166,8 +165,8 @@ fn compacted(reasons: &[String]) -> Vec<String> {
     let runs =
         numbers.chunk_by(|(one, number), (other, next)| one == other && number.checked_add(1) == Some(*next));
     let runs = runs.map(|run| match (run[0], run[run.len() - 1]) {
-        ((period, first), (_, last)) if first == last => format!("{}-{first}", order[period]),
-        ((period, first), (_, last)) => format!("{}-{first}..{last}", order[period]),
+        ((period, first), (_, last)) if first == last => format!("{}-{first}", ORDER[period]),
+        ((period, first), (_, last)) => format!("{}-{first}..{last}", ORDER[period]),
     });
     others.into_iter().chain(runs).collect()
 }

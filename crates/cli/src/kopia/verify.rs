@@ -61,11 +61,13 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         false => repository.verify_entries(&subjects, &options, &()),
     };
     let verified = verified.map_err(failed)?;
-    let missing =
-        if repository.server().is_none() { repository.missing_packs().map_err(failed)? } else { Vec::new() };
+    let missing = if is_whole && repository.server().is_none() {
+        repository.missing_packs().map_err(failed)?
+    } else {
+        Vec::new()
+    };
     let mut errors: Vec<String> = missing
         .iter()
-        .filter(|_| is_whole)
         .map(|pack| format!("{} contents are backed by missing blob {}", pack.contents, pack.id))
         .collect();
     errors.extend(affected(&verified));

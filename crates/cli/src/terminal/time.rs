@@ -92,23 +92,31 @@ pub(crate) fn local(time: Timestamp, format: &str) -> String {
     shown.unwrap_or_else(|_| time.to_string())
 }
 
+/// Returns a time in a zone, to the nanosecond.
+///
+/// # Errors
+/// If it is too far from now for a calendar.
+#[cfg(feature = "kopia-words")]
+pub(crate) fn zoned_in(time: Timestamp, zone: TimeZone) -> Result<jiff::Zoned, jiff::Error> {
+    let nanoseconds = i32::try_from(time.nanoseconds()).unwrap_or_default();
+    Ok(jiff::Timestamp::new(time.seconds(), nanoseconds)?.to_zoned(zone))
+}
+
 /// As [`local`], to the nanosecond.
 #[cfg(feature = "kopia-words")]
 pub(crate) fn in_local(time: Timestamp, format: &str) -> String {
-    let nanoseconds = i32::try_from(time.nanoseconds()).unwrap_or_default();
-    let shown = jiff::Timestamp::new(time.seconds(), nanoseconds)
-        .map(|time| time.to_zoned(TimeZone::system()).strftime(format).to_string());
-    shown.unwrap_or_else(|_| time.to_string())
+    shown_in(time, TimeZone::system(), format)
 }
 
 /// Shows a time in a zone that is named, or in UTC if there is none of that name.
 #[cfg(feature = "kopia-words")]
 pub(crate) fn in_zone(time: Timestamp, zone: &str, format: &str) -> String {
-    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-    let nanoseconds = i32::try_from(time.nanoseconds()).unwrap_or_default();
-    let shown = jiff::Timestamp::new(time.seconds(), nanoseconds)
-        .map(|time| time.to_zoned(zone).strftime(format).to_string());
-    shown.unwrap_or_else(|_| time.to_string())
+    shown_in(time, TimeZone::get(zone).unwrap_or(TimeZone::UTC), format)
+}
+
+#[cfg(feature = "kopia-words")]
+fn shown_in(time: Timestamp, zone: TimeZone, format: &str) -> String {
+    zoned_in(time, zone).map_or_else(|_| time.to_string(), |time| time.strftime(format).to_string())
 }
 
 /// Returns the present time.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::fields::Fields;
@@ -305,15 +304,5 @@ impl Place {
             other => other.to_owned(),
         };
         format!("Repository in {place}")
-    }
-
-    /// Returns the JSON of the place for people: what may be secret is replaced by as many asterisks.
-    pub fn shown(&self) -> serde_json::Value {
-        let mut value = json!(null);
-        if let Ok(read) = serde_json::from_str(&self.json) {
-            value = read;
-        }
-        super::client::scrub(&mut value);
-        value
     }
 }
