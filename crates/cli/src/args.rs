@@ -27,6 +27,8 @@ mod serve;
 mod store;
 mod undo;
 mod values;
+#[cfg(feature = "velero")]
+mod velero;
 mod verify;
 mod what;
 
@@ -62,6 +64,8 @@ use store::Stores;
 pub(crate) use store::help as option_help;
 pub(crate) use undo::Undo;
 use values::{about_io, about_progress, as_stored, one_of};
+#[cfg(feature = "velero")]
+pub(crate) use velero::{Velero, VeleroList};
 pub(crate) use verify::Verify;
 pub(crate) use what::{OptionalWhat, What};
 
@@ -331,6 +335,17 @@ pub(crate) enum Command {
     Mount(Box<Mount>),
     /// Find out why a repository, snapshot or target does not work, and what to change.
     Doctor(Doctor),
+    /// List backups and volumes of Velero, of one namespace or of all.
+    #[cfg(feature = "velero")]
+    #[command(after_help = "Examples:\n  kopia-rs velero backups --repository s3://bucket/prefix/\n  \
+                      kopia-rs velero volumes --backup nightly\n  \
+                      kopia-rs velero volumes -n shop --pvc data --json\n\n\
+                      --repository is the bucket, a prefix in it, its folder kopia/, that of one namespace, or a local \
+                      copy of any. Velero's own password is tried where none is given. --json of volumes writes an array of \
+                      namespace, pod, name, kind (files, block), requester, backup, backupUid, snapshot, source, startTime, \
+                      endTime, size, files, incomplete, repository; of backups one of backup, backupUid, namespaces, startTime, \
+                      endTime, volumes, incomplete, size, files.")]
+    Velero(Velero),
     /// Check that backups can be restored; list files that damage affects.
     #[command(after_help = "Examples:\n  kopia-rs verify\n  \
                             kopia-rs verify --percent 5\n  \

@@ -22,6 +22,8 @@ mod several;
 mod snapshots;
 mod status;
 mod undo;
+#[cfg(feature = "velero")]
+mod velero;
 mod verify;
 
 use std::sync::Arc;
@@ -92,6 +94,8 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
             with(&|session| mount::run(session, args, global.cache.as_deref(), interrupt))
         }
         Command::Doctor(args) => doctor::run(global, args),
+        #[cfg(feature = "velero")]
+        Command::Velero(args) => velero::run(global, args),
         Command::Verify(args) => with(&|session| verify::run(session, args)),
         #[cfg(feature = "describe")]
         Command::Describe(command) => describe::run(command),

@@ -8,6 +8,7 @@ pub(crate) mod needed;
 mod opening;
 mod owners;
 mod patterns;
+mod place;
 
 use std::cell::Cell;
 
@@ -31,7 +32,7 @@ use crate::wording::advice::audience;
 use archive::Archive;
 pub(crate) use choice::Choice;
 use gaps::Gaps;
-pub(crate) use opening::{options, store};
+pub(crate) use opening::{options, store, with_veleros_password};
 
 /// Returns the user and the host, as kopia names them in sources; empty where they are not known.
 fn here(environment: &Environment) -> (String, String) {

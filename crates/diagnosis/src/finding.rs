@@ -16,6 +16,7 @@ use crate::password::{PasswordSource, Variant};
 use crate::remote::Backend;
 use crate::replicas::Replicas;
 use crate::serialize::{path, text};
+use crate::velero::NamespaceRepository;
 pub use hint::{BeforeResume, Hint};
 pub use store_hint::StoreHint;
 
@@ -141,6 +142,20 @@ pub enum Finding {
         found: Vec<StorePlace>,
         /// Whether the directory does not exist at all.
         missing: bool,
+    },
+    /// The place holds no repository, but is a bucket of Velero's, or lies in one: with one for each namespace.
+    Velero {
+        /// What the place is called.
+        given: String,
+        /// What is spoken there; nothing for a directory of this machine.
+        backend: Option<Backend>,
+        /// What stands before a prefix or path, as in [`Self::ElsewhereInStore`]; empty for a directory of this
+        /// machine.
+        container: String,
+        /// Sorted by place.
+        namespaces: Vec<NamespaceRepository>,
+        /// Whether there was more to look at.
+        is_cut: bool,
     },
     /// There is no repository at a place over a network, nor around it.
     NothingInStore {

@@ -18,6 +18,7 @@
 //! | is a location mounted, is it empty? | [`LocalPath::look`] |
 //! | can a target be written to, has it room? | [`space::target`], [`space::FreeSpace`], [`pace::measure`] |
 //! | is there enough memory? | [`memory::shortage`] |
+//! | which repositories of Velero are there, of which volumes? | [`velero::in_store`], [`velero::volumes`] |
 //!
 //! ```
 //! use kopia_diagnosis::{Audience, Effort, Finding, LocalPath, OpenFailure, explain};
@@ -67,6 +68,7 @@ pub mod space;
 mod store_failure;
 pub mod text;
 mod upgrade;
+pub mod velero;
 
 pub use advice::{Advice, degraded_helps, hints, hints_of_list, hints_of_restore, hints_of_storage};
 pub use around::{RootRelation, StorePlace};

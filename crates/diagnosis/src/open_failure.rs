@@ -10,7 +10,7 @@ use crate::advice::{Advice, hints};
 use crate::finding::{Cause, Finding, Hint};
 use crate::local_path::{Listing, LocalPath, PathState};
 use crate::password::PasswordSource;
-use crate::{Effort, access, neighbours, password, replicas, text, upgrade};
+use crate::{Effort, access, neighbours, password, replicas, text, upgrade, velero};
 
 /// A repository that cannot be opened, and what is known of it.
 #[derive(Clone, Copy)]
@@ -143,6 +143,9 @@ fn wrong_password(opening: &Opening<'_>, effort: Effort) -> Option<Finding> {
 
 /// Explains a directory that has no format blob.
 fn no_format_blob(failure: OpenFailure<'_>, effort: Effort) -> Vec<Finding> {
+    if let Some(finding) = velero_below(failure.path, effort) {
+        return vec![finding];
+    }
     let mut findings = Vec::new();
     // Packs beside which the format blob should be are better evidence than another repository.
     let has_packs = neighbours::holds_packs(&failure.path.given, effort);
@@ -165,6 +168,21 @@ fn no_format_blob(failure: OpenFailure<'_>, effort: Effort) -> Vec<Finding> {
     findings.extend(elsewhere);
     findings.extend(refused.map(Finding::Refused));
     findings
+}
+
+/// Finds that a directory is a copy of a bucket of Velero's, or lies in one.
+fn velero_below(path: &LocalPath, effort: Effort) -> Option<Finding> {
+    if path.state != PathState::Directory {
+        return None;
+    }
+    let search = velero::in_directory(&path.given, effort);
+    (search.is_marked && !search.found.is_empty()).then(|| Finding::Velero {
+        given: path.given.display().to_string(),
+        backend: None,
+        container: String::new(),
+        namespaces: search.found,
+        is_cut: search.is_cut,
+    })
 }
 
 /// Looks for repositories nearby, and for why there is none where one should be.

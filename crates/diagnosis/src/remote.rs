@@ -12,7 +12,7 @@ use crate::around::{Search, search};
 use crate::finding::{Finding, Hint, StoreHint};
 use crate::open_failure::{self, Opening};
 use crate::password::PasswordSource;
-use crate::{Effort, store_failure, upgrade};
+use crate::{Effort, store_failure, upgrade, velero};
 
 /// A clock that is wrong by less, in seconds, is not worth a word.
 const SMALL_SKEW: i64 = 300;
@@ -187,6 +187,9 @@ fn no_repository(failure: RemoteFailure<'_>, is_missing: bool, effort: Effort) -
     let remote = failure.remote;
     let given = remote.location.clone();
     let Some(around) = failure.around else { return Vec::new() };
+    if let Some(finding) = velero_below(remote, around, effort) {
+        return vec![finding];
+    }
     let mut effort_left = effort;
     if let Some(time) = &remote.point_in_time {
         if let Some(finding) = not_there_yet(around, &given, time) {
@@ -218,6 +221,21 @@ fn no_repository(failure: RemoteFailure<'_>, is_missing: bool, effort: Effort) -
         });
     }
     findings
+}
+
+/// Finds that the place is a bucket of Velero's. It takes too many requests for a hint.
+fn velero_below(remote: &Remote, around: &dyn Surroundings, effort: Effort) -> Option<Finding> {
+    if effort != Effort::Doctor {
+        return None;
+    }
+    let search = velero::in_store(around);
+    (search.is_marked && !search.found.is_empty()).then(|| Finding::Velero {
+        given: remote.location.clone(),
+        backend: Some(remote.backend),
+        container: remote.container.clone(),
+        namespaces: search.found,
+        is_cut: search.is_cut,
+    })
 }
 
 /// Finds that the repository is there now, and was not at the instant that is shown.

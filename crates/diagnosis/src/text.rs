@@ -8,6 +8,7 @@ mod finding;
 mod hint;
 mod store;
 mod store_hint;
+mod velero;
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -8,6 +8,9 @@ use std::fmt::Debug;
 use std::io;
 use std::time::SystemTime;
 
+/// How many names servers put on a page at most.
+const FULL_PAGE: usize = 1000;
+
 /// Looks around a place, a page or a directory at a time.
 pub trait Surroundings: Send + Sync + Debug {
     /// Returns where the repository should be: the prefix of its keys, or the path of its directory.
@@ -24,6 +27,19 @@ pub trait Surroundings: Send + Sync + Debug {
     /// # Errors
     /// What the server said, as in the errors of stores.
     fn look(&self, prefix: &str) -> io::Result<Vec<Near>>;
+
+    /// As [`Self::look`], page after page until `enough` names are there; returns whether these are all.
+    ///
+    /// Unless a store says more, it is one page: a full one, of 1,000 names, may not be all.
+    ///
+    /// # Errors
+    /// As for [`Self::look`].
+    fn look_through(&self, prefix: &str, enough: usize) -> io::Result<(Vec<Near>, bool)> {
+        let _ = enough;
+        let level = self.look(prefix)?;
+        let is_all = level.len() < FULL_PAGE;
+        Ok((level, is_all))
+    }
 
     /// Lists the buckets, containers or remotes that there are for these credentials.
     ///

@@ -5,6 +5,7 @@
 //!
 //! * [`golden`]: the repositories in `testdata/golden`, and what each snapshot in them must restore;
 //! * [`faults`]: the repositories in `testdata/faults`, made after public bug reports;
+//! * [`velero`]: the bucket in `testdata/velero`, and what its volumes hold;
 //! * [`tree`]: reads a real directory and compares it with the expected one;
 //! * [`damage`]: copies a repository and breaks one blob of it;
 //! * [`writer`]: writes small repositories of its own;
@@ -53,6 +54,7 @@ pub mod servers;
 pub mod tcp_proxy;
 pub mod tmpfs;
 pub mod tree;
+pub mod velero;
 pub mod writer;
 
 pub use scratch::scratch;

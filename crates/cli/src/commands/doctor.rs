@@ -16,7 +16,7 @@ use kopia_rs::connection::storage::Kind;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{
     Effort, Finding, Hint, LocalPath, Weight, access, degraded_helps, identity, neighbours, not_found, pace,
-    packs, replicas,
+    packs, replicas, velero,
 };
 use kopia_rs::storage::BlobStore;
 use kopia_rs::unindexed::Packs;
@@ -54,6 +54,9 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
     } else if let Some(store) = store {
         // Nobody is asked for the password of what is not there.
         let source = password::source(global.password(), choice.password.as_ref());
+        let veleros =
+            if password::is_given(source.as_ref()) { None } else { veleros(&choice, &store, global) };
+        let source = source.filter(|_| veleros.is_none());
         let is_asked = password::is_asked_for(source.as_ref());
         let source = source.filter(|_| !is_asked || FormatBlob::read(&*store).is_ok());
         let stored = choice.connection.password.as_ref();
@@ -62,10 +65,21 @@ pub(crate) fn run(global: &Global, args: &args::Doctor) -> Result<Exit, Failure>
         if let Some(file) = &args.save_format_blob {
             save(&store, password.as_ref(), file, &mut report)?;
         }
-        let it = Examined { place: &place, store: &store, password: password.zip(source) };
+        let password = password.zip(source).or(veleros);
+        let it = Examined { place: &place, store: &store, password };
         examine(global, args, it, &mut report)?;
     }
     finish(global, args, report)
+}
+
+/// Returns the password that Velero gives its repositories, if none is given and it opens this one.
+fn veleros(
+    choice: &Choice,
+    store: &Arc<dyn BlobStore>,
+    global: &Global,
+) -> Option<(Password, PasswordSource)> {
+    let opens = || session::with_veleros_password(store, global).is_ok_and(|opened| opened.is_some());
+    (choice.is_velero && opens()).then(|| (Password::new(velero::PASSWORD), PasswordSource::Connection))
 }
 
 /// Looks at the target, shows everything, and decides about the exit status.

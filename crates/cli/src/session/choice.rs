@@ -7,8 +7,9 @@ use kopia_rs::connection::{self, Connection, Environment, config_file, places, r
 use kopia_rs::diagnosis::Hint;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
+use kopia_rs::diagnosis::velero;
 
-use super::key_ring;
+use super::{key_ring, place};
 use crate::args::Global;
 use crate::error::Failure;
 use crate::wording::advice;
@@ -20,6 +21,8 @@ pub(crate) struct Choice {
     pub(crate) password: Option<PasswordSource>,
     /// The configuration of kopia that was found, where nothing was given.
     pub(crate) found: Option<PathBuf>,
+    /// Whether it has the form of Velero's, whose own password may open it.
+    pub(crate) is_velero: bool,
 }
 
 impl Choice {
@@ -42,7 +45,27 @@ impl Choice {
         };
         choice.connection.apply(global.stores.options())?;
         choice.connection.complete(environment)?;
+        choice.is_velero = velero::namespace_of(&place::root(&choice.connection)).is_some();
         Ok(Some(choice))
+    }
+
+    /// Chooses another place in the same bucket or server, of Velero's.
+    #[cfg(feature = "velero")]
+    pub(crate) fn at(&self, root: &str) -> Self {
+        let connection = place::at(&self.connection, root);
+        Self { connection, password: self.password.clone(), found: None, is_velero: true }
+    }
+
+    /// Returns the prefix of keys, or the path of the directory.
+    #[cfg(feature = "velero")]
+    pub(crate) fn place(&self) -> String {
+        place::root(&self.connection)
+    }
+
+    /// Returns the option that names another one.
+    #[cfg(feature = "velero")]
+    pub(crate) fn place_option(&self) -> &'static str {
+        place::option(&self.connection)
     }
 
     /// Returns what options or variables name.
@@ -76,7 +99,7 @@ impl Choice {
     /// Takes a connection whose password, if it has one, is part of what was given.
     fn url(connection: Connection) -> Result<Self, Failure> {
         let password = connection.password.is_some().then_some(PasswordSource::Connection);
-        Ok(Self { connection, password, found: None })
+        Ok(Self { connection, password, found: None, is_velero: false })
     }
 
     /// Takes what a configuration holds, with the password that kopia stored.
@@ -87,7 +110,7 @@ impl Choice {
         if key_ring::fill(&mut connection, &file, global, environment)? {
             password = Some(PasswordSource::KeyRing);
         }
-        Ok(Self { connection, password, found: None })
+        Ok(Self { connection, password, found: None, is_velero: false })
     }
 
     /// Returns what kopia is connected to. Of several, kopia's own default is meant.

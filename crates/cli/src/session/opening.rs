@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kopia_rs::connect::{Opened, Options, survey};
 use kopia_rs::connection::{Connection, Environment, Storage};
 use kopia_rs::diagnosis::password::PasswordSource;
+use kopia_rs::diagnosis::velero;
 use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, RemoteFailure, neighbours};
 use kopia_rs::storage::{self, BlobStore, CachedStore, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, connect};
@@ -68,6 +69,12 @@ pub(crate) fn repository(
         return Err(Failure::failed(finding.fact()).hint(change(&finding)));
     }
     let archive = Archive::of(global);
+    if choice.is_velero && !password::is_given(source.as_ref()) {
+        let opened = archive.warm_to_open(&*store, || with_veleros_password(&store, global))?;
+        if let Some(repository) = opened.map_err(|error| unopened(error, Some(&*store), None))? {
+            return Ok(repository);
+        }
+    }
     let mut tries = 1;
     if password::is_asked_for(source.as_ref()) {
         // Nobody is asked for the password of what is not there.
@@ -92,6 +99,36 @@ pub(crate) fn repository(
             }
             Err(error) => return Err(unopened(error, Some(&*store), Some(&password))),
         }
+    }
+}
+
+/// Opens a repository with the password that Velero gives all of them, and says whether that was right.
+///
+/// # Errors
+/// What has nothing to do with the password.
+pub(crate) fn with_veleros_password(
+    store: &Arc<dyn BlobStore>,
+    global: &Global,
+) -> kopia_rs::Result<Option<Repository>> {
+    let password = Password::new(velero::PASSWORD);
+    let said = |what: &str| {
+        if !global.quiet {
+            log_line(format_args!(
+                "note: no password is given, and Velero's own, {}, {what}",
+                velero::PASSWORD
+            ));
+        }
+    };
+    match Repository::open_with(store.clone(), &password, &global.open_options()) {
+        Ok(repository) => {
+            said("opens the repository");
+            Ok(Some(repository))
+        }
+        Err(Error::WrongPassword { .. }) => {
+            said("does not open the repository");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -69,6 +69,11 @@ pub(crate) fn is_asked_for(source: Option<&PasswordSource>) -> bool {
     matches!(source, Some(PasswordSource::Prompt | PasswordSource::Command))
 }
 
+/// Returns whether there is one without asking at a terminal.
+pub(crate) fn is_given(source: Option<&PasswordSource>) -> bool {
+    !matches!(source, None | Some(PasswordSource::Prompt))
+}
+
 /// Reads the password from where it comes, which [`source`] found out; `stored` is that of the connection.
 pub(crate) fn read(
     source: Option<&PasswordSource>,

@@ -54,5 +54,6 @@ mod terminal;
 mod undoing;
 mod usage;
 mod velero;
+mod velero_golden;
 mod verifying;
 mod versions;

@@ -9,6 +9,7 @@ use kopia_testkit::golden;
 use serde_json::{Map, Value};
 
 use crate::common::{KopiaRs, Place};
+use crate::velero::bucket;
 
 /// Keys that the outputs below do not have: they take servers, archives, or damage that other tests make.
 const UNSEEN: &[&str] = &[
@@ -53,6 +54,8 @@ const UNSEEN: &[&str] = &[
     "progress/properties/bytesPerSecond",
     "progress/properties/secondsLeft",
     "connection/properties/error",
+    // Of a snapshot that was deleted.
+    "veleroVolume/properties/deleted",
     "doctor/properties/target/properties/freeInodes",
 ];
 
@@ -298,6 +301,12 @@ fn every_output_is_as_the_schema_says() {
     failing("doctor --json", sources("doctor cccc"), 1, &mut checker);
     let object = sources("restore k41691c442dfb24587cf7b485cbfce8e3").arg(place.path("object"));
     failing("restore --json", object, 0, &mut checker);
+
+    let bucket = bucket();
+    for list in ["backups", "volumes"] {
+        let command = KopiaRs::new(&format!("velero {list} --json")).repository(&bucket.path("bucket"));
+        checker.check(&format!("velero {list} --json"), command.run().exits(0).text());
+    }
 
     // What kopia is connected to.
     let config = place.path("repository.config");

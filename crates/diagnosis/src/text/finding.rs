@@ -6,7 +6,7 @@ use super::clauses::{
     elsewhere, identities as has, refused, remedy, replicas_fact, right_password, set_repository,
     use_replica, wrong_password,
 };
-use super::{count, escape, size, store, thousands};
+use super::{count, escape, size, store, thousands, velero};
 use crate::Audience;
 use crate::finding::{Finding, StoreHint};
 
@@ -65,6 +65,7 @@ impl Finding {
             Self::ElsewhereInStore { given, container, found, missing, .. } => {
                 store::elsewhere(given, container, found, *missing)
             }
+            Self::Velero { given, namespaces, is_cut, .. } => velero::fact(given, namespaces, *is_cut),
             Self::NothingInStore { given, missing, is_empty, holds, why, .. } => {
                 store::nothing(given, *missing, *is_empty, holds, why.as_deref())
             }
@@ -162,6 +163,9 @@ impl Finding {
             }
             Self::ElsewhereInStore { backend, container, found, .. } => {
                 store::give(*backend, container, found, audience)
+            }
+            Self::Velero { given, backend, container, namespaces, .. } => {
+                velero::change(given, *backend, container, namespaces, audience)
             }
             Self::NothingInStore { is_cut: true, .. } => {
                 "there is more than was looked at: name the repository's bucket and prefix, or its path".into()

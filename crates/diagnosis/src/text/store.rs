@@ -45,13 +45,17 @@ pub(super) fn give(backend: Backend, container: &str, found: &[StorePlace], audi
     if audience == Audience::VolSync {
         return format!("set {which}{}", variable(backend, container, root));
     }
-    let option = match backend {
+    format!("run the same command with {which}{}", option(backend, container, root))
+}
+
+/// Spells the option that names another place of the same bucket or server.
+pub(super) fn option(backend: Backend, container: &str, root: &str) -> String {
+    match backend {
         Backend::Sftp => format!("--path {}", quoted(root)),
         Backend::WebDav => format!("--url {}", quoted(&format!("{container}{root}"))),
         Backend::Rclone => format!("--remote-path {}", quoted(&format!("{container}{root}"))),
         _ => format!("--prefix {}", quoted(root)),
-    };
-    format!("run the same command with {which}{option}")
+    }
 }
 
 fn variable(backend: Backend, container: &str, root: &str) -> String {
@@ -71,7 +75,7 @@ fn variable(backend: Backend, container: &str, root: &str) -> String {
 }
 
 /// Quotes a text for a shell, where it needs that.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+=".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.into();

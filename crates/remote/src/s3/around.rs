@@ -19,6 +19,19 @@ impl Around {
         trouble.failure(&self.0.host()).into()
     }
 
+    /// Fetches a page of a level, and what the next one is asked for by.
+    fn page(&self, prefix: &str, token: Option<&str>) -> io::Result<(Vec<Near>, Option<String>)> {
+        let page = self.0.with(|target| {
+            let request =
+                Request::new("GET", target.address.query(&listing::query(prefix, token)), Kind::List);
+            let answer = target.client.call(target, &request)?;
+            listing::level(&answer.body).ok_or_else(|| Trouble::from(answer.nonsense()))
+        });
+        let listing::Level { keys, common, next } = page.map_err(|trouble| self.failed(trouble))?;
+        let keys = keys.into_iter().map(|entry| Near::new(entry.key).with_modified(entry.modified));
+        Ok((keys.chain(common.into_iter().map(Near::new)).collect(), next))
+    }
+
     /// Makes a client of the whole server, in the bucket's region as far as that is known.
     fn server(&self) -> Result<Target, Failure> {
         let store = &self.0;
@@ -39,15 +52,18 @@ impl Surroundings for Around {
     }
 
     fn look(&self, prefix: &str) -> io::Result<Vec<Near>> {
-        let page = self.0.with(|target| {
-            let request =
-                Request::new("GET", target.address.query(&listing::query(prefix, None)), Kind::List);
-            let answer = target.client.call(target, &request)?;
-            listing::level(&answer.body).ok_or_else(|| Trouble::from(answer.nonsense()))
-        });
-        let (entries, common) = page.map_err(|trouble| self.failed(trouble))?;
-        let keys = entries.into_iter().map(|entry| Near::new(entry.key).with_modified(entry.modified));
-        Ok(keys.chain(common.into_iter().map(Near::new)).collect())
+        self.page(prefix, None).map(|(level, _)| level)
+    }
+
+    fn look_through(&self, prefix: &str, enough: usize) -> io::Result<(Vec<Near>, bool)> {
+        let (mut level, mut next) = self.page(prefix, None)?;
+        while let Some(token) = next.take_if(|_| level.len() < enough) {
+            let (more, after) = self.page(prefix, Some(&token))?;
+            // A server that gives pages without names would never come to an end.
+            next = after.filter(|_| !more.is_empty());
+            level.extend(more);
+        }
+        Ok((level, next.is_none()))
     }
 
     fn containers(&self) -> io::Result<Vec<String>> {

@@ -35,18 +35,28 @@ pub(super) fn versions_query(prefix: &str, marker: Option<&str>) -> String {
 
 /// Reads a page of what is there. `None` is no such page.
 pub(super) fn objects(body: &[u8]) -> Option<Page<Entry>> {
+    let Level { keys, next, .. } = level(body)?;
+    Some(Page { items: keys, next })
+}
+
+/// A page of what lies up to the next `/`.
+#[derive(Debug)]
+pub(super) struct Level {
+    pub(super) keys: Vec<Entry>,
+    /// What keys have in common that go on behind a `/`.
+    pub(super) common: Vec<String>,
+    /// What the next page is asked for by.
+    pub(super) next: Option<String>,
+}
+
+/// Reads the keys of a page, and what the others have in common. `None` is no such page.
+pub(super) fn level(body: &[u8]) -> Option<Level> {
     let raw = read(body, "ListBucketResult", &["Contents"])?;
     let next = match (raw.truncated, raw.token) {
         (false, _) => None,
         (true, token) => Some(token.filter(|token| !token.is_empty())?),
     };
-    Some(Page { items: raw.entries, next })
-}
-
-/// Reads the keys of a page, and what the others have in common. `None` is no such page.
-pub(super) fn level(body: &[u8]) -> Option<(Vec<Entry>, Vec<String>)> {
-    let raw = read(body, "ListBucketResult", &["Contents"])?;
-    Some((raw.entries, raw.common))
+    Some(Level { keys: raw.entries, common: raw.common, next })
 }
 
 /// Reads the names of buckets. `None` is no list of them.
@@ -166,12 +176,12 @@ mod tests {
 
     #[test]
     fn a_level_has_what_keys_have_in_common() {
-        let (entries, common) = level(
+        let Level { keys, common, .. } = level(
             br"<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%2Fp1</Key><Size>7</Size></Contents>
             <CommonPrefixes><Prefix>a+b%2F</Prefix></CommonPrefixes></ListBucketResult>",
         )
         .unwrap();
-        assert_eq!((&*entries[0].key, &common[..]), ("a/p1", &["a b/".to_string()][..]));
+        assert_eq!((&*keys[0].key, &common[..]), ("a/p1", &["a b/".to_string()][..]));
         let list = br"<ListAllMyBucketsResult><Owner/><Buckets><Bucket><Name>b1</Name></Bucket><Bucket><Name>b2</Name>
             </Bucket></Buckets></ListAllMyBucketsResult>";
         assert_eq!(buckets(list), Some(vec!["b1".into(), "b2".into()]));

@@ -52,13 +52,13 @@ impl Wanted {
         };
         let user = user.ok_or_else(|| SetupError::unset(Variable::Username.name()))?;
         let host = host.ok_or_else(|| SetupError::unset(Variable::Hostname.name()))?;
-        let data = environment
-            .text(Variable::DataDir)?
-            .ok_or_else(|| SetupError::unset(Variable::DataDir.name()))?;
-        let path = match environment.text(Variable::SourcePath)? {
-            Some(path) => path,
-            None if data == DESTINATION => SOURCE,
-            None => data,
+        let data = environment.text(Variable::DataDir)?;
+        let path = match (environment.text(Variable::SourcePath)?, data) {
+            (Some(path), _) => path,
+            (None, Some(DESTINATION)) => SOURCE,
+            (None, Some(data)) => data,
+            // A device takes the place of a folder, but names no source.
+            (None, None) => return Err(SetupError::unset(Variable::DataDir.name())),
         };
         let as_of = match environment.text(Variable::AsOf)? {
             None => None,
@@ -200,6 +200,7 @@ mod tests {
         assert_eq!(path(&[("DATA_DIR", "/mnt/x")]), "/mnt/x");
         let overridden = [("DATA_DIR", "/restore/data"), ("KOPIA_SOURCE_PATH_OVERRIDE", "/var/lib/db")];
         assert_eq!(path(&overridden), "/var/lib/db");
+        assert_eq!(path(&[("KOPIA_SOURCE_PATH_OVERRIDE", "a/kopia/b/c")]), "a/kopia/b/c");
         assert!(wanted(&[]).unwrap_err().contains("DATA_DIR must be defined"));
     }
 

@@ -66,6 +66,7 @@ fn over_network(
         matches!(
             finding,
             Finding::ElsewhereInStore { .. }
+                | Finding::Velero { .. }
                 | Finding::FormatBlobMissing { .. }
                 | Finding::NotThereYet { .. }
         )
@@ -152,7 +153,10 @@ fn is_no_backup_yet(
     }
     // An export that is not mounted looks like this, too, so somebody must have said that it is well.
     let is_empty = path.state == PathState::Missing || path.listing == Listing::Empty;
-    let is_elsewhere = matches!(finding, Finding::Elsewhere { .. } | Finding::FormatBlobMissing { .. });
+    let is_elsewhere = matches!(
+        finding,
+        Finding::Elsewhere { .. } | Finding::Velero { .. } | Finding::FormatBlobMissing { .. }
+    );
     on_missing == Some(OnMissing::Continue) && is_empty && !is_elsewhere
 }
 

@@ -1,0 +1,1 @@
+{"uniqueID":"UpUvvQSgUaETQ16Pig3FebCnH8M1UxuIYEySDWBALGs="}

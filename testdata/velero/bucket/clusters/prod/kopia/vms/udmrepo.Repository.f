@@ -1,0 +1,1 @@
+{"uniqueID":"mDJI1evgQcGdz2UmaZYo3GBNd5zY2Ep1FUW9x+WjszA="}
