@@ -78,7 +78,9 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Cat(args) => with(&|session| cat::run(session, args)),
         Command::Restore(args) => {
             restore::target::refuse_stream(&args.places.target)?;
-            with(&|session| restore::run(session, args, interrupt))
+            restore::metrics::Metrics::write(global, args, |metrics| {
+                with(&|session| restore::run(session, args, metrics, interrupt))
+            })
         }
         Command::Undo(args) => undo::run(args, global.json, global.quiet),
         #[cfg(feature = "export")]

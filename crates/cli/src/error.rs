@@ -3,15 +3,17 @@
 //! The library's errors name the thing that is wrong, and `kopia_rs::diagnosis` what can be done about it;
 //! exit codes are decided here alone.
 
+use std::fmt;
 use std::io;
 
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::{
-    Advice, Audience, Hint, OpenFailure, hints, hints_of_list, hints_of_name, hints_of_opening,
+    Advice, Audience, Class, Hint, OpenFailure, hints, hints_of_list, hints_of_name, hints_of_opening,
 };
 use kopia_rs::diagnosis::{RemoteFailure, hints_of_remote, hints_of_restore, hints_of_storage, meant};
 use kopia_rs::{Error, Repository, Snapshots, export, restore, storage};
+use serde::Serialize;
 
 use crate::terminal::output::{escape, log_line};
 use crate::terminal::password::NoPassword;
@@ -43,10 +45,32 @@ impl Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
+    /// What it is for programs.
+    class: Class,
     message: String,
     /// What there is instead.
     candidates: Vec<String>,
     hints: Vec<String>,
+}
+
+/// What `--json` prints of something that went wrong, as the value of `error`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Json<'a> {
+    pub(crate) class: Class,
+    /// Absent where the command went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exit_status: Option<u8>,
+    /// What could not be shown, where the command went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<&'a str>,
+    pub(crate) message: &'a str,
+    /// What there is instead.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(crate) candidates: &'a [String],
+    /// What can be done, the most helpful first.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(crate) hints: &'a [String],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,42 +88,67 @@ enum Kind {
 impl Failure {
     /// Makes a failure of exit status 1.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, message: message.into(), candidates: Vec::new(), hints: Vec::new() }
+        let (candidates, hints) = (Vec::new(), Vec::new());
+        Self { kind: Kind::Failed, class: Class::Other, message: message.into(), candidates, hints }
+    }
+
+    /// Makes a failure of exit status 1 of what the system said; `what` says of what, as `FILE cannot be read`
+    /// does.
+    pub(crate) fn system(what: impl fmt::Display, error: &io::Error) -> Self {
+        Self::failed(format!("{what}: {error}")).class(Class::of_io(error))
+    }
+
+    /// Makes a failure of what is wrong with something that a snapshot holds.
+    #[cfg(feature = "browse")]
+    pub(crate) fn of_defect(defect: &kopia_rs::Defect) -> Self {
+        Self::failed(defect.to_string()).class(Class::of_defect(defect))
+    }
+
+    /// Takes the class of what the system said, where an error has that as its source.
+    pub(crate) fn class_of_source(self, error: &dyn std::error::Error) -> Self {
+        let said = error.source().and_then(|source| source.downcast_ref());
+        let class = said.map_or(self.class, Class::of_io);
+        self.class(class)
+    }
+
+    /// Sets what it is for programs.
+    pub(crate) fn class(self, class: Class) -> Self {
+        Self { class, ..self }
     }
 
     /// Makes a failure of exit status 2: the command line is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, ..Self::failed(message) }
+        Self { kind: Kind::Usage, class: Class::Usage, ..Self::failed(message) }
     }
 
     /// Makes a failure of exit status 4: the same command can do it later.
     pub(crate) fn later(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Later, ..Self::failed(message) }
+        Self { kind: Kind::Later, class: Class::Archived, ..Self::failed(message) }
     }
 
     /// Makes the failure of what a signal ended; `left` says what there is of it.
     pub(crate) fn stopped(signal: i32, percent: Option<u64>, left: &str) -> Self {
         let percent = percent.map(|percent| format!(" at {percent} %")).unwrap_or_default();
         let message = format!("{}: stopped{percent}; {left}", signals::name(signal));
-        Self { kind: Kind::Stopped(signal), ..Self::failed(message) }
+        Self { kind: Kind::Stopped(signal), class: Class::Stopped, ..Self::failed(message) }
     }
 
     /// Makes a failure of what standard output said.
     pub(crate) fn output(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self { kind: Kind::BrokenPipe, ..Self::failed("") },
-            _ => Self::failed(format!("standard output: {error}")),
+            _ => Self::system("standard output", &error),
         }
     }
 
     /// Makes the failure of a repository that cannot be opened.
     pub(crate) fn unopened(error: &Error, failure: OpenFailure<'_>) -> Self {
-        Self::failed(message(error)).advised(&hints_of_opening(failure))
+        Self::failed(message(error)).class(Class::of(error)).advised(&hints_of_opening(failure))
     }
 
     /// As [`Self::unopened`], of a repository over a network.
     pub(crate) fn unopened_remote(error: &Error, failure: RemoteFailure<'_>) -> Self {
-        Self::failed(message(error)).advised(&hints_of_remote(failure))
+        Self::failed(message(error)).class(Class::of(error)).advised(&hints_of_remote(failure))
     }
 
     /// Makes the failure of a name that stands for nothing, or cannot be looked up. `command` is the command
@@ -161,6 +210,24 @@ impl Failure {
         for hint in &self.hints {
             log_line(format_args!("hint: {}", escape(hint)));
         }
+    }
+
+    /// Returns what `--json` prints of it, unless something was printed in its place already.
+    pub(crate) fn json(&self) -> Option<Json<'_>> {
+        let is_told = matches!(self.kind, Kind::BrokenPipe | Kind::Later);
+        (!is_told).then(|| Json {
+            class: self.class,
+            exit_status: Some(self.status()),
+            path: None,
+            message: &self.message,
+            candidates: &self.candidates,
+            hints: &self.hints,
+        })
+    }
+
+    /// Returns what it is for programs.
+    pub(crate) fn of_class(&self) -> Class {
+        self.class
     }
 
     /// Returns what is wrong.
@@ -225,7 +292,7 @@ impl From<Error> for Failure {
                  nothing there"
             )),
             Error::Storage(error) => return error_of_store(error),
-            _ => Self::failed(message(&error)),
+            _ => Self::failed(message(&error)).class(Class::of(&error)),
         };
         let failure = failure.advised(&advice);
         match error {
@@ -240,8 +307,8 @@ impl From<Error> for Failure {
 }
 
 impl From<ReportError> for Failure {
-    fn from(ReportError(message): ReportError) -> Self {
-        Self::failed(message)
+    fn from(ReportError { message, class }: ReportError) -> Self {
+        Self::failed(message).class(class)
     }
 }
 
@@ -250,9 +317,10 @@ impl From<NoPassword> for Failure {
         match none {
             NoPassword::NotGiven => {
                 Self::failed("no password is given, and there is no terminal to ask for it")
+                    .class(Class::AuthFailure)
                     .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file")
             }
-            NoPassword::Unreadable(why) => Self::failed(why),
+            NoPassword::Unreadable(why) => Self::failed(why).class(Class::AuthFailure),
         }
     }
 }
@@ -264,14 +332,17 @@ impl From<storage::Error> for Failure {
 }
 
 fn error_of_store(error: &storage::Error) -> Failure {
-    Failure::failed(chain(error)).advised(&hints_of_storage(error))
+    Failure::failed(chain(error)).class(Class::of_store(error)).advised(&hints_of_storage(error))
 }
 
 impl From<restore::Error> for Failure {
     fn from(error: restore::Error) -> Self {
         match error {
             restore::Error::Repository(error) => error.into(),
-            error => Self::failed(chain(&error)).advised(&hints_of_restore(&error)),
+            error => {
+                let class = Class::of_restore(&error);
+                Self::failed(chain(&error)).class(class).advised(&hints_of_restore(&error))
+            }
         }
     }
 }
@@ -280,7 +351,19 @@ impl From<export::Error> for Failure {
     fn from(error: export::Error) -> Self {
         match error {
             export::Error::Repository(error) => error.into(),
-            error => Self::failed(chain(&error)),
+            error => Self::failed(chain(&error)).class(class_of_export(&error)),
         }
+    }
+}
+
+fn class_of_export(error: &export::Error) -> Class {
+    use export::Error;
+    match error {
+        Error::Repository(error) => Class::of(error),
+        Error::Output { source } | Error::Threads { source } => Class::of_io(source),
+        Error::Problem(problem) => Class::of_defect(&problem.defect),
+        Error::Stopped => Class::Stopped,
+        Error::NoZstd => Class::Unsupported,
+        _ => Class::Other,
     }
 }

@@ -63,6 +63,10 @@ fn main() -> ExitCode {
         Ok(exit) => exit.status(),
         Err(failure) => {
             failure.report();
+            if let Some(json) = failure.json().filter(|_| args.global.json) {
+                // Whoever reads no output learns it from the exit status.
+                let _ = terminal::output::json_error(&json);
+            }
             failure.status()
         }
     };

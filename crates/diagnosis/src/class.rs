@@ -1,10 +1,21 @@
 //! What kind of failure an error is, for programs that decide by it what to do next.
+//!
+//! Whatever fails has a class: an [error of a repository](Class::of), of a [store](Class::of_store), of a
+//! [restore](Class::of_restore), what happened to a [single entry](Class::of_reason), and what was
+//! [found out](crate::Finding::class) about any of them.
+
+mod entry;
+mod finding;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error as _;
 use std::fmt;
 use std::io;
 
 use kopia_storage::{ErrorKind, Failure};
+use rustix::io::Errno;
+use serde::{Serialize, Serializer};
 
 /// A kind of failure. Its [code](Self::code) is stable: programs may keep and compare it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,7 +25,7 @@ pub enum Class {
     AuthFailure,
     /// The store knows who asks and does not allow it, or does not know who asks.
     AccessDenied,
-    /// The local system does not allow it (EACCES, EPERM).
+    /// The local system does not allow it (EACCES, EPERM, EROFS).
     PermissionDenied,
     /// There is no repository, snapshot, path or target of that name.
     NotFound,
@@ -22,21 +33,25 @@ pub enum Class {
     Locked,
     /// The store cannot be reached, or not for now.
     Unavailable,
-    /// There is no room left.
+    /// There is no room left (ENOSPC, EDQUOT), or not enough.
     Full,
     /// The bytes lie in an archive, and have to be fetched from there first.
     Archived,
     /// Bytes are damaged or gone.
     Damaged,
-    /// It asks for something that is not known here.
+    /// It asks for something that is not known here, or that the target cannot hold.
     Unsupported,
+    /// It was asked for in a way that cannot be: options that exclude each other, a name of several things.
+    Usage,
+    /// A signal or the caller ended it.
+    Stopped,
     /// Anything else.
     Other,
 }
 
 impl Class {
     /// All classes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::AuthFailure,
         Self::AccessDenied,
         Self::PermissionDenied,
@@ -47,6 +62,8 @@ impl Class {
         Self::Archived,
         Self::Damaged,
         Self::Unsupported,
+        Self::Usage,
+        Self::Stopped,
         Self::Other,
     ];
 
@@ -63,13 +80,15 @@ impl Class {
             Self::Archived => "Archived",
             Self::Damaged => "Damaged",
             Self::Unsupported => "Unsupported",
+            Self::Usage => "Usage",
+            Self::Stopped => "Stopped",
             Self::Other => "Other",
         }
     }
 
     /// Returns whether the same may succeed later, without anybody changing anything.
     pub fn may_pass(self) -> bool {
-        matches!(self, Self::Locked | Self::Unavailable)
+        matches!(self, Self::Locked | Self::Unavailable | Self::Stopped)
     }
 
     /// Classifies an error of a store.
@@ -78,7 +97,14 @@ impl Class {
         match (error.failure(), error) {
             (Some(failure), _) => Self::of_failure(failure, error.kind()),
             (None, Error::UnsupportedBackend { .. } | Error::NoBlobs { .. }) => Self::Unsupported,
-            (None, Error::Short { .. } | Error::TooLarge { .. }) => Self::Damaged,
+            // The store could be asked, so that the blob is gone.
+            (
+                None,
+                Error::Short { .. }
+                | Error::TooLarge { .. }
+                | Error::NotFound { .. }
+                | Error::NoContent { .. },
+            ) => Self::Damaged,
             _ => error
                 .source()
                 .and_then(|source| source.downcast_ref())
@@ -118,7 +144,16 @@ impl Class {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::Full
             }
-            _ => Self::of_kind(ErrorKind::of(error)),
+            io::ErrorKind::ReadOnlyFilesystem => Self::PermissionDenied,
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Damaged,
+            _ => match ErrorKind::of(error) {
+                // Whatever is not known counts as broken there; here, only what says so.
+                ErrorKind::Broken => match Errno::from_io_error(error) {
+                    Some(Errno::IO | Errno::UCLEAN | Errno::BADMSG) => Self::Damaged,
+                    _ => Self::Other,
+                },
+                kind => Self::of_kind(kind),
+            },
         }
     }
 
@@ -127,9 +162,10 @@ impl Class {
         use kopia_repository::Error;
         match error {
             Error::WrongPassword { .. } => Self::AuthFailure,
-            Error::NotARepository { .. } | Error::NotFound { .. } | Error::Incomplete { .. } => {
-                Self::NotFound
-            }
+            Error::NotARepository { .. }
+            | Error::NotFound { .. }
+            | Error::NothingChosen { .. }
+            | Error::Incomplete { .. } => Self::NotFound,
             Error::Locked { .. } => Self::Locked,
             Error::Unsupported { .. } => Self::Unsupported,
             Error::Storage(error) => Self::of_store(error),
@@ -140,6 +176,9 @@ impl Class {
             | Error::CorruptObject { .. }
             | Error::CorruptSnapshot { .. }
             | Error::ContentNotFound { .. } => Self::Damaged,
+            Error::Ambiguous { .. } | Error::NothingToChoose { .. } | Error::WrongKind { .. } => Self::Usage,
+            // EAGAIN: others have them.
+            Error::Threads { .. } => Self::Unavailable,
             _ => Self::Other,
         }
     }
@@ -149,7 +188,19 @@ impl Class {
         use kopia_restore::Error;
         match error {
             Error::Repository(error) => Self::of(error),
-            Error::Busy { .. } => Self::Locked,
+            Error::Busy { .. }
+            | Error::ShardBusy { .. }
+            | Error::DeviceInUse { .. }
+            | Error::Shards { .. } => Self::Locked,
+            Error::NoRoom { .. } | Error::DeviceTooSmall { .. } => Self::Full,
+            Error::Problem { problem, .. } => Self::of_reason(&problem.reason),
+            Error::Stopped { .. } => Self::Stopped,
+            Error::Overlap { .. }
+            | Error::NotADirectory { .. }
+            | Error::NoShards
+            | Error::NotAFile { .. }
+            | Error::NoDevice { .. }
+            | Error::KeepsNothing => Self::Usage,
             error => error.source().and_then(|source| source.downcast_ref()).map_or(Self::Other, Self::of_io),
         }
     }
@@ -161,31 +212,9 @@ impl fmt::Display for Class {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_stable_and_no_two_are_the_same() {
-        let codes = Class::ALL.map(Class::code);
-        let stable = "AuthFailure AccessDenied PermissionDenied NotFound Locked Unavailable Full Archived Damaged \
-                      Unsupported Other";
-        assert_eq!(codes.join(" "), stable);
-    }
-
-    #[test]
-    fn errors_of_stores_and_systems() {
-        use kopia_storage::Error;
-        let open = |source: io::Error| Class::of_store(&Error::Open { place: "p".into(), source });
-        assert_eq!(open(io::ErrorKind::PermissionDenied.into()), Class::PermissionDenied);
-        assert_eq!(open(io::ErrorKind::NotFound.into()), Class::NotFound);
-        assert_eq!(open(io::ErrorKind::TimedOut.into()), Class::Unavailable);
-        let refused = Failure::Refused { host: "h:1".into() };
-        assert_eq!(open(io::Error::new(io::ErrorKind::ConnectionRefused, refused)), Class::Unavailable);
-        let expired = Failure::Expired { credentials: "c".into() };
-        assert_eq!(open(io::Error::new(io::ErrorKind::PermissionDenied, expired)), Class::AccessDenied);
-        assert_eq!(Class::of_io(&io::ErrorKind::StorageFull.into()), Class::Full);
-        let wrong = kopia_repository::Error::WrongPassword { location: "l".into() };
-        assert_eq!((Class::of(&wrong), Class::of(&wrong).may_pass()), (Class::AuthFailure, false));
+/// Writes the code.
+impl Serialize for Class {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::access::Refusals;
 use crate::around::StorePlace;
+use crate::class::Class;
 use crate::identity::Identity;
 use crate::neighbours::Neighbour;
 use crate::password::{PasswordSource, Variant};
@@ -199,6 +200,9 @@ pub enum Finding {
     Failed {
         /// What kind of failure it is.
         cause: Cause,
+        /// The class of the error.
+        #[serde(skip)]
+        class: Class,
         /// The error and its causes.
         message: String,
         /// What can be done about it, the most helpful first.

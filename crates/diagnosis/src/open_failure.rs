@@ -7,6 +7,7 @@ use kopia_repository::{Error, FormatBlob};
 use kopia_storage::BlobStore;
 
 use crate::advice::{Advice, hints};
+use crate::class::Class;
 use crate::finding::{Cause, Finding, Hint};
 use crate::local_path::{Listing, LocalPath, PathState};
 use crate::password::PasswordSource;
@@ -42,6 +43,7 @@ pub fn explain(failure: OpenFailure<'_>, effort: Effort) -> Vec<Finding> {
         Error::Storage(error) => unreachable_store(failure.path, error, effort),
         Error::Locked { .. } => vec![Finding::Failed {
             cause: Cause::Upgrading,
+            class: Class::Locked,
             message: failure.error.to_string(),
             hints: upgrade::hints(failure.error, Some(&given)),
         }],
@@ -253,7 +255,7 @@ impl Finding {
             let named = candidates.iter().take(CANDIDATES).cloned().collect();
             hints.insert(0, Hint::NameOneOf { named, more });
         }
-        Self::Failed { cause: kind, message: text::chain(error), hints }
+        Self::Failed { cause: kind, class: Class::of(error), message: text::chain(error), hints }
     }
 
     /// Returns whether the repository can be opened without what is damaged.

@@ -135,6 +135,7 @@ pub fn explain_remote(failure: RemoteFailure<'_>, effort: Effort) -> Vec<Finding
         Error::NotARepository { .. } => no_repository(failure, false, effort),
         Error::Locked { .. } => vec![Finding::Failed {
             cause: crate::Cause::Upgrading,
+            class: crate::Class::Locked,
             message: failure.error.to_string(),
             hints: upgrade::hints(failure.error, None),
         }],

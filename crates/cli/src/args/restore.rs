@@ -211,6 +211,18 @@ pub(crate) struct Restore {
     /// that could not be set, too.
     #[arg(help_heading = ERRORS, long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Write how it ended to this file as Prometheus text, whole or not at all.
+    ///
+    /// The names are those of the mover: whether it ended well, the class of what went wrong, what was
+    /// written and kept, how far it came. It is written as well where the repository cannot be opened.
+    #[arg(
+        help_heading = ERRORS,
+        long,
+        value_name = "FILE",
+        hide_short_help = true,
+        conflicts_with_all = ["dry_run", "device"],
+    )]
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 impl Restore {

@@ -136,7 +136,7 @@ fn restore(
     args.places.what = picked.iter().map(name).collect();
     args.places.target = target;
     restore::target::refuse_stream(&args.places.target)?;
-    restore::run(session, &args, interrupt)
+    restore::run(session, &args, &restore::metrics::Metrics::none(), interrupt)
 }
 
 /// Writes an archive as `export` does.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::ops::Range;
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::Options;
 use kopia_rs::{EntryKind, Error, ObjectReader};
 
@@ -57,6 +58,7 @@ fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReade
     let range = args.range.map_or(Some(0..length), |range| range.of(length));
     let range = range.ok_or_else(|| {
         Failure::failed(format!("{} has {length} bytes, and none from there on", what.what))
+            .class(Class::Usage)
     })?;
     Ok((reader, range))
 }

@@ -6,6 +6,7 @@ use kopia_rs::connection::places::{self, Place};
 use kopia_rs::connection::storage::Kind;
 use kopia_rs::connection::storage::options::{KNOWN, Known};
 use kopia_rs::connection::{Connection, Environment};
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
 use serde_json::{Value, json};
 
@@ -40,13 +41,17 @@ pub(crate) fn run(global: &Global, args: &Connections) -> Result<Exit, Failure> 
 /// A configuration, and what it says or why it says nothing.
 struct Found<'p> {
     place: &'p Place,
-    connection: Result<Connection, String>,
+    /// The other is why it cannot be used.
+    connection: Result<Connection, (String, Class)>,
     is_in_key_ring: bool,
 }
 
 impl<'p> Found<'p> {
     fn look(place: &'p Place) -> Self {
-        let connection = place.read().map_err(|error| chain(&error));
+        let connection = place.read().map_err(|error| {
+            let text = chain(&error);
+            (text, Failure::from(error).of_class())
+        });
         Self { place, connection, is_in_key_ring: false }
     }
 
@@ -71,7 +76,10 @@ impl<'p> Found<'p> {
                 value["hostname"] = connection.hostname.clone().into();
                 value["description"] = connection.description.clone().into();
             }
-            Err(error) => value["error"] = error.clone().into(),
+            Err((error, class)) => {
+                value["error"] = error.clone().into();
+                value["class"] = class.code().into();
+            }
         }
         value
     }
@@ -94,7 +102,7 @@ fn list(found: &[Found<'_>]) -> io::Result<()> {
         writeln!(out, "{gap}{}{default}", for_terminal(&place.file.display().to_string()))?;
         let connection = match connection {
             Ok(connection) => connection,
-            Err(error) => {
+            Err((error, _)) => {
                 writeln!(out, "  cannot be used: {}", for_terminal(error))?;
                 continue;
             }

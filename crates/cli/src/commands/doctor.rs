@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use kopia_rs::connection::Environment;
 use kopia_rs::connection::storage::Kind;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{
     Effort, Finding, Hint, LocalPath, Weight, access, degraded_helps, identity, neighbours, not_found, pace,
@@ -211,7 +212,7 @@ fn save(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let (replicas, replica) = replicas::search(&**store, password, Effort::Doctor);
-    let replica = replica.ok_or_else(|| Failure::failed(replicas.why_none()))?;
+    let replica = replica.ok_or_else(|| Failure::failed(replicas.why_none()).class(Class::Damaged))?;
     save::save(file, replica.bytes(), store.directory().as_deref())?;
     report.saved = Some(file.into());
     Ok(())
@@ -222,7 +223,7 @@ fn conclude(report: &Report) -> Result<Exit, Failure> {
     let problems = || report.findings.iter().filter(|finding| finding.weight() == Weight::Problem);
     let Some(first) = problems().next() else { return Ok(Exit::Complete) };
     if report.is_fatal {
-        return Err(Failure::failed(sentence(first)));
+        return Err(Failure::failed(sentence(first)).class(first.class()));
     }
     problems().for_each(|problem| log_line(format_args!("error: {}", sentence(problem))));
     Ok(Exit::Partial)

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use kopia_rs::choice::Chosen;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::search::Pattern;
 use kopia_rs::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
@@ -13,9 +14,9 @@ use kopia_rs::{Defect, Entry, EntryKind, Error, Summary, Trail};
 use super::entries::{self, Style};
 use super::several::joined;
 use crate::args::{Ls, SortKey, What};
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, Json};
 use crate::session::Session;
-use crate::terminal::output::{self, Broken, JsonLines, Out, for_terminal, log_problem};
+use crate::terminal::output::{self, Broken, JsonLines, Out, error_value, for_terminal, log_problem};
 
 /// How many directories may be nested.
 const MAX_DEPTH: usize = 10_000;
@@ -93,7 +94,7 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         }
         if !lister.any && lister.glob.is_some() && lister.exit == Exit::Complete {
             lister.flush().map_err(Failure::output)?;
-            return Err(Failure::failed(format!("nothing matches {}", what.what)));
+            return Err(Failure::failed(format!("nothing matches {}", what.what)).class(Class::NotFound));
         }
     }
     let exit = lister.exit;
@@ -157,14 +158,15 @@ impl Visitor for Lister {
         let may_match = self.glob.as_ref().is_some_and(|glob| parent.trail.depth() < glob.depth);
         let goes_on = is_wanted && (entry.is_implied() || self.recursive) || !is_wanted && may_match;
         if let (true, Err(defect)) = (goes_on, way) {
-            self.problem(&path, &defect.to_string());
+            self.problem(&path, &defect.to_string(), Class::of_defect(&defect))?;
         }
         ControlFlow::Continue(goes_on.then_some(is_wanted))
     }
 
     fn problem(&mut self, _: &mut Walked<IsShown>, problem: Problem) -> ControlFlow<()> {
         if let Some(refused) = problem.refused() {
-            self.problem(&self.path_of(&refused.name), &refused.reason());
+            let class = Class::of_defect(&refused.clone().into());
+            self.problem(&self.path_of(&refused.name), &refused.reason(), class)?;
         }
         ControlFlow::Continue(())
     }
@@ -177,7 +179,7 @@ impl Visitor for Lister {
                 self.unreadable = Some(error);
                 return ControlFlow::Break(());
             }
-            Err(error) => self.problem(&self.path_of(""), &chain(&error)),
+            Err(error) => self.problem(&self.path_of(""), &chain(&error), Class::of(&error))?,
             Ok(_) => {}
         }
         ControlFlow::Continue(())
@@ -271,7 +273,7 @@ impl Lister {
         let target = match wants_target.then(|| entries::target(entry)).transpose() {
             Ok(target) => target.flatten(),
             Err(error) => {
-                self.problem(path, &chain(&error));
+                self.problem(path, &chain(&error), Class::of(&error))?;
                 None
             }
         };
@@ -288,9 +290,13 @@ impl Lister {
         self.broken.note(written)
     }
 
-    fn problem(&mut self, path: &str, why: &str) {
+    /// Tells of something that cannot be shown; to programs in a line among the others as well.
+    fn problem(&mut self, path: &str, message: &str, class: Class) -> ControlFlow<()> {
         self.exit = Exit::Partial;
-        log_problem(path, why);
+        log_problem(path, message);
+        let Sink::Json(lines) = &mut self.sink else { return ControlFlow::Continue(()) };
+        let json = Json { class, exit_status: None, path: Some(path), message, candidates: &[], hints: &[] };
+        self.broken.note(lines.push(&error_value(&json)))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io, panic};
 
 use kopia_rs::Snapshot;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::mount::{self, Error, Folder, Item, Mounted, Options, Problem};
 use kopia_rs::restore::is_outside;
 use serde_json::json;
@@ -81,14 +82,16 @@ pub(super) fn run(
 /// Refuses a mount point that has the repository, or the cache, to do with itself: whoever reads would wait for
 /// itself.
 fn apart(session: &Session, point: &Path, cache: Option<&Path>) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::failed(format!("{}: {error}", point.display()));
+    let failed = |error: io::Error| Failure::system(point.display(), &error);
     let shown = point.display();
     if let Some(repository) = session.repository.store().directory() {
         if !is_outside(point, &repository).map_err(failed)? {
-            return Err(Failure::failed(format!("{shown} lies in the repository: give another folder")));
+            return Err(Failure::failed(format!("{shown} lies in the repository: give another folder"))
+                .class(Class::Usage));
         }
         if !is_outside(&repository, point).map_err(failed)? {
-            return Err(Failure::failed(format!("the repository lies in {shown}: give another folder")));
+            return Err(Failure::failed(format!("the repository lies in {shown}: give another folder"))
+                .class(Class::Usage));
         }
     }
     match cache {
@@ -117,7 +120,8 @@ fn root(session: &Session, args: &args::Mount) -> Result<Item, Failure> {
     let name = |snapshot: &Snapshot| time::local(snapshot.start_time(), "%Y%m%d-%H%M%S");
     let folder = Folder::of_snapshots(&snapshots, &name);
     if folder.is_empty() {
-        return Err(Failure::failed("the repository holds no snapshots, so that there is nothing to show"));
+        return Err(Failure::failed("the repository holds no snapshots, so that there is nothing to show")
+            .class(Class::NotFound));
     }
     Ok(folder.into())
 }
@@ -206,7 +210,7 @@ fn end(session: &Session, mounted: &Mounted, signal: i32) -> Result<(), Failure>
 
 /// Says why nothing can be mounted, and what to do instead.
 fn failure(error: &Error) -> Failure {
-    let failure = Failure::failed(error.to_string());
+    let failure = Failure::failed(error.to_string()).class_of_source(error);
     let instead = "`restore`, `export`, `ls` and `cat` need no mount";
     match error {
         Error::NoDevice => failure

@@ -6,6 +6,7 @@ mod dry_run;
 pub(super) mod foresight;
 mod home;
 mod job;
+pub(super) mod metrics;
 pub(super) mod result;
 mod room;
 pub(crate) mod target;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use kopia_rs::EntryKind;
-use kopia_rs::diagnosis::{Effort, Finding, Hint, LocalPath, access};
+use kopia_rs::diagnosis::{Class, Effort, Finding, Hint, LocalPath, access};
 use kopia_rs::restore::{self, Notes, Options, Outcome, Portion};
 use kopia_rs::select::Selection;
 
@@ -36,12 +37,15 @@ use crate::wording::snapshots::failed;
 use crate::wording::stubs;
 use foresight::Requests;
 use job::Job;
+use metrics::Metrics;
 
 pub(crate) fn run(
     session: &Session,
     args: &args::Restore,
+    metrics: &Metrics,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
+    metrics.refuse(session.repository.store().directory().as_deref())?;
     let whats = args.each();
     home::refuse_several(args, &whats)?;
     disk::refuse_several(args, &whats)?;
@@ -96,7 +100,7 @@ pub(crate) fn run(
         let ended = if args.dry_run {
             dry_run::run(session, job, report)?
         } else {
-            run_one(session, job, report, interrupt)?
+            run_one(session, job, report, metrics, interrupt)?
         };
         exit = if exit == Exit::Complete { ended } else { exit };
     }
@@ -108,6 +112,7 @@ fn run_one(
     session: &Session,
     job: &Job,
     report: Option<Report>,
+    metrics: &Metrics,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     let (args, target) = (&job.args, &*job.args.places.target);
@@ -115,6 +120,12 @@ fn run_one(
         .strict(args.strict_attributes)
         .below(job.name.as_deref());
     interrupt.will_ask();
+    if let Some(snapshot) = &job.selection.snapshot {
+        metrics.note(|known| {
+            known.identity = Some(snapshot.source().to_string());
+            known.snapshot = Some(snapshot.into());
+        });
+    }
     let start = Instant::now();
     let restored = progress.watch(|| {
         let mut all: Option<Outcome> = None;
@@ -129,6 +140,7 @@ fn run_one(
     });
     let seconds = start.elapsed().as_secs_f64();
     let (kinds, percent) = (progress.kinds(), progress.percent());
+    metrics.note(|known| known.progress = Some(progress.standing(restored.is_ok())));
     let reported = progress.finish();
     if restored.is_err() && (args.keep_replaced || args.in_original_place) {
         home::note_unfinished(session, target);
@@ -142,6 +154,8 @@ fn run_one(
         }
         _ => error.into(),
     })?;
+    let first = outcome.problems.first().map(|problem| Class::of_reason(&problem.reason));
+    metrics.note(|known| (known.counts, known.class) = (Some((&outcome).into()), first));
     reported?;
 
     for note in attributes::sentences(&outcome.notes, audience()) {

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use kopia_rs::choice::Chosen;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::select::Selection;
 use kopia_rs::{Entry, EntryKind, Error};
 
@@ -120,7 +121,9 @@ fn stripped(session: &Session, part: Part, depth: u32, what: &str) -> Result<Vec
         session.note(&format!("{} away by {words}", count(fallen, "entry falls", "entries fall")));
     }
     if level.is_empty() {
-        return Err(Failure::failed(format!("{words} leaves nothing of {}", escape(what))));
+        return Err(
+            Failure::failed(format!("{words} leaves nothing of {}", escape(what))).class(Class::Usage)
+        );
     }
     let mut parts = Vec::new();
     for (path, entry) in level {
@@ -169,7 +172,7 @@ fn distinct(parts: &[Part]) -> Result<(), Failure> {
             if let Some(other) = taken.insert(child.name().to_owned(), path) {
                 let name = child.name();
                 let both = format!("{other}/{name} and {path}/{name} would both become {name}");
-                return Err(Failure::failed(escape(&both).into_owned()).hint(ONE_BY_ONE));
+                return Err(Failure::failed(escape(&both).into_owned()).class(Class::Usage).hint(ONE_BY_ONE));
             }
         }
     }

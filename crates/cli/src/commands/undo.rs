@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{KeptFolder, KeptState, Undone, find_kept};
 use serde::Serialize;
 
@@ -45,7 +46,7 @@ struct Done<'a> {
 }
 
 pub(super) fn run(args: &args::Undo, json: bool, quiet: bool) -> Result<Exit, Failure> {
-    let here = env::current_dir().map_err(|error| Failure::failed(format!("the current folder: {error}")))?;
+    let here = env::current_dir().map_err(|error| Failure::system("the current folder", &error))?;
     let near = args.folder.as_deref().unwrap_or(&here);
     if args.list {
         return list(near, json);
@@ -83,7 +84,8 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
     if found.is_empty() {
         let place = place.display().to_string();
         let place = for_terminal(&place);
-        let failure = Failure::failed(format!("no restore has kept anything in {place} or above it"));
+        let failure = Failure::failed(format!("no restore has kept anything in {place} or above it"))
+            .class(Class::NotFound);
         return Err(
             failure.hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored")
         );
@@ -194,7 +196,7 @@ fn forget(folder: KeptFolder, yes: bool, json: bool) -> Result<Exit, Failure> {
                 .hint("give --yes to delete it without being asked"));
         }
         if !question::ask(&format!("Delete {what}?")).map_err(Failure::output)? {
-            return Err(Failure::failed("nothing was deleted"));
+            return Err(Failure::failed("nothing was deleted").class(Class::Stopped));
         }
     }
     let line = line(&folder);

@@ -159,7 +159,7 @@ fn write_files(session: &Session, args: &args::Verify, summary: &Summary<'_>) ->
     let place = session.repository.store().location();
     let write = |file: &Path, text: String| {
         replace(file, text.as_bytes(), 0o644)
-            .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))
+            .map_err(|error| Failure::system(format!("{} cannot be written", file.display()), &error))
     };
     if let Some(file) = &args.metrics {
         write(file, metrics::text(summary, &place))?;

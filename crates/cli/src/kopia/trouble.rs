@@ -71,6 +71,9 @@ impl Trouble {
             (Error::NotARepository { .. }, _) => {
                 return Self::failed(format!("{doing}: repository not initialized in the provided storage"));
             }
+            (Error::Storage(storage::Error::NotFound { .. }), _) => {
+                format!("{doing}: unable to read format blob: BLOB not found")
+            }
             (_, Class::Damaged | Class::Unsupported | Class::Other | Class::Archived | Class::Full) => {
                 return Self::of_class(class, "unable to read the repository", &chain(error));
             }
@@ -119,6 +122,7 @@ impl Trouble {
             Class::PermissionDenied => format!("{doing}: permission denied"),
             Class::Unavailable => format!("{doing}: unable to open repository"),
             _ => match error {
+                Error::Storage(storage::Error::NotFound { .. }) => format!("{doing}: BLOB not found"),
                 Error::ContentNotFound { content } => {
                     return Self::failed(format!("{doing}: content {content} not found: object not found"));
                 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kopia_rs::cold::{ColdBlobs, ColdClass, Step};
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::storage::{BlobStore, ErrorKind, ThawSpeed, ThawTime};
 use kopia_rs::{Error, Repository};
@@ -230,9 +231,9 @@ impl Archive {
         for class in cold.classes() {
             if self.time(store, &class.class, speed) == ThawTime::NotOffered {
                 let message = format!("{} cannot be fetched with --thaw {speed}", class.class);
-                return Err(
-                    Failure::failed(message).hint("--thaw standard or --thaw bulk can; they take longer")
-                );
+                return Err(Failure::failed(message)
+                    .class(Class::Archived)
+                    .hint("--thaw standard or --thaw bulk can; they take longer"));
             }
         }
         self.note(&format!("{}; they are asked for with tier {speed}", what(cold)));
@@ -291,7 +292,9 @@ impl Archive {
         } else {
             let hint =
                 "the same command with --thaw bulk (or standard, expedited) asks for these and no others";
-            Failure::failed(message).hint(format!("{hint}; {times}; the provider takes money for it"))
+            Failure::failed(message)
+                .class(Class::Archived)
+                .hint(format!("{hint}; {times}; the provider takes money for it"))
         };
         match cold.step() {
             Step::Opening => failure.hint(

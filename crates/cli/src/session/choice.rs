@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use kopia_rs::connection::{self, Connection, Environment, config_file, places, read_text, token};
-use kopia_rs::diagnosis::Hint;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::velero;
+use kopia_rs::diagnosis::{Class, Hint};
 
 use super::{key_ring, place};
 use crate::args::Global;
@@ -76,12 +76,12 @@ impl Choice {
         if let Some(file) = &global.config {
             return Self::config(places::resolve(file, environment), global, environment).map(Some);
         }
-        let unread = |error: io::Error| Failure::failed(format!("the token cannot be read: {error}"));
+        let unread = |error: io::Error| Failure::system("the token cannot be read", &error);
         let text = match (&global.token, &global.token_file) {
             (Some(token), _) => Some(token.clone().into()),
             (None, Some(file)) => Some(
                 std::fs::File::open(file).and_then(|file| read_text(file, "token")).map_err(|error| {
-                    Failure::failed(format!("the token file {} cannot be read: {error}", file.display()))
+                    Failure::system(format!("the token file {} cannot be read", file.display()), &error)
                 })?,
             ),
             (None, None) if global.token_stdin => {
@@ -139,9 +139,11 @@ impl From<connection::Error> for Failure {
             connection::Error::BadLocation { .. } => Self::usage(text).hint(hint(Hint::SpellLocation)),
             connection::Error::Option { .. } => Self::usage(text),
             connection::Error::UnknownStorage { .. } => {
-                Self::failed(text).hint(hint(Hint::MountStorage)).hint(hint(Hint::MarkDirectory))
+                let failure = Self::failed(text).class(Class::Unsupported);
+                failure.hint(hint(Hint::MountStorage)).hint(hint(Hint::MarkDirectory))
             }
-            _ => Self::failed(text),
+            connection::Error::Read { source, .. } => Self::failed(text).class(Class::of_io(&source)),
+            _ => Self::failed(text).class(Class::Usage),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kopia_rs::connection::{Connection, Environment, Storage};
+use kopia_rs::diagnosis::Class;
 
 use crate::args::Global;
 use crate::error::Failure;
@@ -75,6 +76,7 @@ fn ask(
         _ => "",
     };
     Err(Failure::failed(format!("no password is given, and {error}"))
+        .class(Class::AuthFailure)
         .hint(format!("{unlock}set KOPIA_PASSWORD, or give --password-file")))
 }
 

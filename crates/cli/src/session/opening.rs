@@ -8,7 +8,7 @@ use kopia_rs::connect::{Opened, Options, survey};
 use kopia_rs::connection::{Connection, Environment, Storage};
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::velero;
-use kopia_rs::diagnosis::{Finding, LocalPath, OpenFailure, RemoteFailure, neighbours};
+use kopia_rs::diagnosis::{Class, Finding, LocalPath, OpenFailure, RemoteFailure, neighbours};
 use kopia_rs::storage::{self, BlobStore, CachedStore, OverlayStore};
 use kopia_rs::{Error, FormatBlob, Password, Repository, connect};
 
@@ -66,7 +66,7 @@ pub(crate) fn repository(
         && neighbours::is_cache(directory)
     {
         let finding = Finding::Cache { given: directory.into() };
-        return Err(Failure::failed(finding.fact()).hint(change(&finding)));
+        return Err(Failure::failed(finding.fact()).class(finding.class()).hint(change(&finding)));
     }
     let archive = Archive::of(global);
     if choice.is_velero && !password::is_given(source.as_ref()) {
@@ -151,7 +151,10 @@ fn server(
     });
     match opened.map_err(unopened)? {
         Opened::Contents(server) => Repository::open_server(server, &global.open_options()).map_err(unopened),
-        _ => Err(Failure::failed(format!("{} gives no contents", connection.location()))),
+        _ => {
+            Err(Failure::failed(format!("{} gives no contents", connection.location()))
+                .class(Class::Unsupported))
+        }
     }
 }
 
@@ -165,7 +168,10 @@ pub(crate) fn store(
     let format_blob = global.format_blob.as_deref().map(read_format_blob).transpose()?;
     let store = match connect(connection, &options(global, environment)) {
         Ok(Opened::Blobs(store)) => store,
-        Ok(_) => return Err(Failure::failed(format!("{} gives no blobs", connection.location()))),
+        Ok(_) => {
+            return Err(Failure::failed(format!("{} gives no blobs", connection.location()))
+                .class(Class::Unsupported));
+        }
         Err(error) => return Ok(Err(error)),
     };
     let (store, format_blob) = cached(store, format_blob, global)?;
@@ -216,6 +222,6 @@ fn read_format_blob(path: &Path) -> Result<FormatBlob, Failure> {
         |error: &dyn std::fmt::Display| format!("the format blob {} cannot be used: {error}", path.display());
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FORMAT_BLOB).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::failed(what(&error)))?;
-    FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)))
+    read.map_err(|error| Failure::failed(what(&error)).class(Class::of_io(&error)))?;
+    FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)).class(Class::of(&error)))
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::owners::{Account, Accounts, IdMap, Owners, Rules, Unresolved};
 use kopia_rs::select::{At, Filter, Query, Selection};
 use kopia_rs::{EntryKind, Snapshot};
@@ -133,7 +134,7 @@ impl Session {
             "give --accounts DIR, a folder with passwd and group of that machine, such as its /etc";
         let Some(snapshot) = &selection.snapshot else {
             let why = "kopia stores numbers of owners and no names, and an object is of no particular host";
-            return Err(Failure::failed(why).hint(ADVICE));
+            return Err(Failure::failed(why).class(Class::NotFound).hint(ADVICE));
         };
         let find = |file: &str| -> Result<_, Failure> {
             let by_then = self.warm(|| self.repository.select(&query(file, snapshot, true)))?;
@@ -149,6 +150,7 @@ impl Session {
                 "kopia stores numbers of owners and no names, and no snapshot of {host} has its /etc/passwd and \
                  /etc/group"
             ))
+            .class(Class::NotFound)
             .hint(ADVICE)
         })?;
         if let Some(from) = &users.snapshot {
@@ -162,7 +164,7 @@ impl Session {
                 return Err(Failure::failed(format!("{what} is no file")).hint(ADVICE));
             }
             let mut reader = found.entry.open()?;
-            parse(&mut reader).map_err(|error| Failure::failed(format!("{what}: {error}")))
+            parse(&mut reader).map_err(|error| Failure::system(&what, &error))
         };
         Ok(There { users: read(&users)?, groups: read(&groups)? })
     }
@@ -188,7 +190,7 @@ impl There {
                 false => Ok(accounts),
             });
             accounts.map_err(|error| {
-                Failure::failed(format!("{}: {error}", file.display())).hint(
+                Failure::system(file.display(), &error).hint(
                     "--accounts is to be a folder with passwd and group of the machine that was backed up",
                 )
             })

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use kopia_rs::choice::{Choice, Chosen};
+use kopia_rs::diagnosis::Class;
 use kopia_rs::{Entry, Error};
 
 use super::Session;
@@ -40,14 +41,15 @@ fn choice(patterns: &Patterns) -> Result<Choice, Failure> {
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
-    let failed = |why: String| {
+    let failed = |why: &str| {
         Failure::failed(format!("the patterns in {} cannot be read: {why}", escape(&file.to_string_lossy())))
     };
+    let system = |error: std::io::Error| failed(&error.to_string()).class(Class::of_io(&error));
     let mut text = String::new();
-    let opened = File::open(file).map_err(|error| failed(error.to_string()))?;
+    let opened = File::open(file).map_err(system)?;
     let length = opened.take(LONGEST + 1).read_to_string(&mut text);
-    match length.map_err(|error| failed(error.to_string()))? as u64 {
-        length if length > LONGEST => Err(failed("it has more than 16 MiB".into())),
+    match length.map_err(system)? as u64 {
+        length if length > LONGEST => Err(failed("it has more than 16 MiB").class(Class::Usage)),
         _ => Ok(text),
     }
 }

@@ -51,6 +51,18 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes an error as JSON, in one line: other lines may come before it.
+pub(crate) fn json_error(error: &impl Serialize) -> io::Result<()> {
+    let mut lines = JsonLines::new();
+    lines.push(&error_value(error))?;
+    lines.flush()
+}
+
+/// Makes the value that tells of an error: a program finds it by its only key.
+pub(crate) fn error_value(error: &impl Serialize) -> impl Serialize {
+    std::collections::BTreeMap::from([("error", error)])
+}
+
 /// Writes a JSON array one element a line, as kopia does, without holding it in memory.
 pub(crate) struct JsonArray {
     out: Out,

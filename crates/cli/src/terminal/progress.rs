@@ -19,7 +19,7 @@ use crate::terminal::output::{escape, log_line, thousands};
 use crate::terminal::report::{AttributeLine, Line, Report, ReportError};
 use crate::terminal::signals::Interrupt;
 pub(crate) use mode::{ProgressMode, Wanted};
-pub(crate) use state::{Count, State};
+pub(crate) use state::{Count, Phase, State};
 pub(crate) use watch::{bar, watch};
 
 /// How many problems standard error is told of.
@@ -118,6 +118,12 @@ impl Progress {
     /// many there are.
     pub(crate) fn percent(&self) -> Option<u64> {
         self.state().percent()
+    }
+
+    /// Returns the phase and how far it is; `is_done` says that the work has come to its end.
+    pub(crate) fn standing(&self, is_done: bool) -> (Phase, State) {
+        let state = self.state();
+        (if is_done { Phase::Done } else { state.phase() }, state)
     }
 
     /// Does the work and shows how it gets on.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{Attribute, Problem, Reason, SystemError, is_outside};
 use kopia_rs::{BlobId, Defect};
 use rustix::io::Errno;
@@ -34,6 +35,7 @@ pub(crate) struct Line<'a> {
 /// What happened to an entry: a word for programs, a sentence for people, and what both are about.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReasonLine<'a> {
+    class: Class,
     reason: &'static str,
     message: String,
     /// The content that is damaged or missing.
@@ -96,6 +98,7 @@ impl<'a> From<&'a Reason> for ReasonLine<'a> {
         let failed = reason.system_error();
         let about = reason.defect();
         Self {
+            class: Class::of_reason(reason),
             reason: reason.word(),
             message: reason.to_string(),
             content: about.and_then(Defect::content_id).map(|content| content.to_string()),
@@ -110,6 +113,7 @@ impl<'a> From<&'a Reason> for ReasonLine<'a> {
 impl<'a> From<&'a Defect> for ReasonLine<'a> {
     fn from(defect: &'a Defect) -> Self {
         Self {
+            class: Class::of_defect(defect),
             reason: defect.word(),
             message: defect.to_string(),
             content: defect.content_id().map(|content| content.to_string()),
@@ -127,20 +131,36 @@ pub(crate) struct AttributeLine<'a> {
     path: &'a str,
     /// Always `attribute`.
     kind: &'static str,
+    class: Class,
     attribute: &'static str,
     message: &'static str,
 }
 
 impl<'a> AttributeLine<'a> {
     pub(crate) fn new(path: &'a str, attribute: Attribute) -> Self {
+        let class = match attribute {
+            Attribute::Owner | Attribute::SpecialBits | Attribute::Mode => Class::PermissionDenied,
+            _ => Class::Unsupported,
+        };
         let (attribute, message) = attributes::describe(attribute);
-        Self { path, kind: "attribute", attribute, message }
+        Self { path, kind: "attribute", class, attribute, message }
     }
 }
 
-/// Why a report cannot be written: a message that names the file.
+/// Why a report cannot be written.
 #[derive(Debug)]
-pub(crate) struct ReportError(pub(crate) String);
+pub(crate) struct ReportError {
+    /// A message that names the file.
+    pub(crate) message: String,
+    pub(crate) class: Class,
+}
+
+impl ReportError {
+    /// Refuses a file that must not be written.
+    fn refused(message: String) -> Self {
+        Self { message, class: Class::Usage }
+    }
+}
 
 /// The file that all problems go to, one a line.
 pub(crate) struct Report {
@@ -164,7 +184,10 @@ impl Report {
         let parent = parent.canonicalize().map_err(refuse)?;
         let is_outside = repository.map_or(Ok(true), |repository| is_outside(&parent, repository));
         if !is_outside.map_err(refuse)? {
-            return Err(ReportError(format!("the report {} would lie in the repository", path.display())));
+            return Err(ReportError::refused(format!(
+                "the report {} would lie in the repository",
+                path.display()
+            )));
         }
         // A link of either kind could lead to a blob, so it is not followed and the file is emptied only when
         // it is known.
@@ -175,7 +198,7 @@ impl Report {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(path)
             .map_err(|error| match Errno::from_io_error(&error) {
-                Some(Errno::LOOP) => ReportError(format!(
+                Some(Errno::LOOP) => ReportError::refused(format!(
                     "the report {} is a link, which is not followed: give the file itself",
                     path.display()
                 )),
@@ -183,7 +206,10 @@ impl Report {
             })?;
         let metadata = file.metadata().map_err(refuse)?;
         if metadata.is_file() && metadata.nlink() > 1 {
-            return Err(ReportError(format!("the report {} has other names (hard links)", path.display())));
+            return Err(ReportError::refused(format!(
+                "the report {} has other names (hard links)",
+                path.display()
+            )));
         }
         if metadata.is_file() {
             file.set_len(0).map_err(refuse)?;
@@ -227,5 +253,6 @@ impl Report {
 }
 
 fn failure(path: &Path, error: &io::Error) -> ReportError {
-    ReportError(format!("the report {} cannot be written: {error}", path.display()))
+    let message = format!("the report {} cannot be written: {error}", path.display());
+    ReportError { message, class: Class::of_io(error) }
 }

@@ -17,6 +17,7 @@ mod describing;
 mod devices;
 mod diffing;
 mod doctor;
+mod errors;
 mod existing;
 mod exporting;
 mod failing;

@@ -68,6 +68,29 @@ fn a_full_disk() {
 }
 
 #[test]
+fn a_full_disk_has_a_class_in_json_and_in_the_metrics() {
+    let place = Place::new();
+    place.fresh(NEW);
+    let [target, metrics] = ["target", "restore.prom"].map(|name| place.path(name));
+    std::fs::create_dir(&target).unwrap();
+    let script = r#"
+        mount -t tmpfs -o size=400k tmpfs "$2"
+        ! "$0" restore app@host:/new "$2" --json --metrics "$3" --repository "$1"
+    "#;
+    let Some(output) = in_namespace(script, &[&place.repository(), &target, &metrics]) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&json["error"]["class"], &json["error"]["exitStatus"]),
+        (&"Full".into(), &1.into()),
+        "{json}"
+    );
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    let class = "\nkopia_rs_restore_error{identity=\"app@host:/new\",class=\"Full\"} 1\n";
+    assert!(text.contains(class) && text.contains("progress_phase"), "{text}");
+}
+
+#[test]
 fn a_disk_that_is_full_of_the_older_tree() {
     // It has no room for a folder that is new, and what is deleted for it goes last.
     twice("size=2480k", true, "No space left on device");

@@ -102,6 +102,32 @@ fn the_message_is_one_line_of_json_in_a_file_that_exists() {
 }
 
 #[test]
+fn the_message_has_the_class_of_what_went_wrong() {
+    let pod = pod();
+    let class = |job: Job, code: i32| job.run().exits(code).message.unwrap()["class"].take();
+    assert_eq!(class(pod.job(APP), 0), json!(null));
+    // A first deployment is no failure.
+    assert_eq!(class(pod.job("new@media:/data"), 0), json!(null));
+    assert_eq!(class(pod.job("new@media:/data").env("KOPIA_RS_ON_MISSING", "fail"), 1), json!("NotFound"));
+    assert_eq!(class(pod.job(APP).env("KOPIA_PASSWORD", "wrong"), 1), json!("AuthFailure"));
+    assert_eq!(class(pod.job(APP).env("DATA_DIR", pod.path("nowhere")), 1), json!("NotFound"));
+    assert_eq!(class(pod.job(APP).env("KOPIA_PREVIOUS", "x"), 1), json!("Usage"));
+    assert_eq!(class(pod.job(APP).arguments(&["mover", "fly"]), 2), json!("Usage"));
+    let empty = pod.path("empty");
+    fs::create_dir(&empty).unwrap();
+    assert_eq!(class(pod.job(APP).repository(&empty), 1), json!("NotFound"));
+    let upgraded = kopia_testkit::faults::repository("upgrade-abandoned");
+    let locked = pod.job(APP).repository(&upgraded).env("KOPIA_PASSWORD", kopia_testkit::faults::PASSWORD);
+    assert_eq!(class(locked, 1), json!("Locked"));
+    for pack in kopia_testkit::damage::blobs(&pod.repository(), "p") {
+        pack.delete();
+    }
+    fs::remove_dir_all(pod.volume()).unwrap();
+    fs::create_dir(pod.volume()).unwrap();
+    assert_eq!(class(pod.job(APP), 1), json!("Damaged"));
+}
+
+#[test]
 fn metrics_are_written_whole_at_every_end() {
     let pod = pod();
     let file = pod.path("restore.prom");
@@ -115,8 +141,13 @@ fn metrics_are_written_whole_at_every_end() {
     pod.job(APP).arg("--metrics-file").arg(&file).run().exits(0);
     assert_eq!((&*value("success"), &*value("files"), &*value("exit_code")), ("1", "1", "0"));
     assert_eq!(value("snapshot_timestamp_seconds"), "1767225600");
+    assert_eq!(value("progress_bytes"), value("bytes"));
+    assert!(!fs::read_to_string(&file).unwrap().contains("kopia_rs_restore_error"));
     pod.job(APP).env("KOPIA_RS_METRICS_FILE", &file).env("KOPIA_PREVIOUS", "5").run().exits(1);
     assert_eq!((&*value("success"), &*value("exit_code")), ("0", "1"));
+    let text = fs::read_to_string(&file).unwrap();
+    let class = format!("\nkopia_rs_restore_error{{identity=\"{APP}\",class=\"NotFound\"}} 1\n");
+    assert!(text.contains(&class), "{text}");
     assert_eq!(names(&pod.path("")), ["repository", "restore.prom", "termination-log", "volume"]);
 }
 

@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::ops::ControlFlow;
 
 use kopia_rs::compare::{Event, compare};
+use kopia_rs::diagnosis::Class;
 use kopia_rs::history::{Track, sightings};
 use kopia_rs::select::Selection;
 use kopia_rs::{Entry, EntryKind, Snapshot};
@@ -70,6 +71,7 @@ fn is_file(entry: &Entry) -> bool {
 fn before(session: &Session, args: &args::Diff, selection: &Selection) -> Result<Selection, Failure> {
     let none = || {
         Failure::failed(format!("there is no snapshot of {} before this one", args.what.what))
+            .class(Class::NotFound)
             .hint("name what it is to be compared with: kopia-rs diff WHAT OTHER")
     };
     let newer = selection.snapshot.as_ref().ok_or_else(none)?;
@@ -80,7 +82,7 @@ fn before(session: &Session, args: &args::Diff, selection: &Selection) -> Result
     };
     let mut seen = sightings(&session.repository, snapshots.iter().filter(is_older), &[track]);
     while let Some(sighting) = seen.pop() {
-        if let Some(entry) = sighting.entry.map_err(|defect| Failure::failed(defect.to_string()))? {
+        if let Some(entry) = sighting.entry.map_err(|defect| Failure::of_defect(&defect))? {
             let (snapshot, path) = (Some(sighting.snapshot), sighting.path);
             return Ok(Selection { snapshot, entry, path, passed_over: None });
         }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::select::Selection;
 use kopia_rs::usage::{Event, Folder, Share, Totals, folders, shares};
 use kopia_rs::{Entry, EntryKind};
@@ -52,6 +53,7 @@ pub(super) fn run(session: &Session, args: &args::Du) -> Result<Exit, Failure> {
     for (selection, what) in selections.iter().zip(&whats) {
         if selection.entry.kind() != EntryKind::Directory {
             return Err(Failure::failed(format!("{} is no folder", what.what))
+                .class(Class::Usage)
                 .hint("`kopia-rs ls -l` shows the size of a file"));
         }
     }

@@ -1,6 +1,7 @@
 //! `find PATTERN WHAT…`: entries by name, size, time or kind, in some snapshots or in all.
 
 use kopia_rs::Snapshot;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::history::sightings;
 use kopia_rs::search::{Pattern, Place, Query, search};
 
@@ -64,12 +65,12 @@ fn every(session: &Session, args: &args::Find, what: &What) -> Result<Vec<Place>
     let seen = sightings(&session.repository, snapshots.iter().filter(complete), &tracks);
     let mut places = Vec::new();
     for sighting in seen {
-        if let Some(root) = sighting.entry.map_err(|defect| Failure::failed(defect.to_string()))? {
+        if let Some(root) = sighting.entry.map_err(|defect| Failure::of_defect(&defect))? {
             places.push(Place { snapshot: Some(sighting.snapshot), root, path: sighting.path });
         }
     }
     if places.is_empty() {
-        return Err(Failure::failed(format!("no snapshot has {}", what.what)));
+        return Err(Failure::failed(format!("no snapshot has {}", what.what)).class(Class::NotFound));
     }
     Ok(places)
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use kopia_rs::compare::Changes;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::history::{Sighting, Span, sightings, versions};
 use kopia_rs::{EntryKind, Snapshot, Summary};
 use serde::Serialize;
@@ -57,6 +58,7 @@ pub(super) fn run(session: &Session, args: &args::Log) -> Result<Exit, Failure> 
     if spans.is_empty() {
         let looked = count(seen.len() as u64, "snapshot has", "snapshots have");
         return Err(Failure::failed(format!("none of {looked} {}", args.what))
+            .class(Class::NotFound)
             .hint("`kopia-rs find NAME` looks for a name in all snapshots"));
     }
     if session.json { json(&spans) } else { text(&args.what, &spans, &seen) }.map_err(Failure::output)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{Options, Plan};
 use kopia_rs::usage::{PackRead, metadata_packs};
 use kopia_rs::{BlobId, Entry, Repository};
@@ -102,7 +103,8 @@ fn merge(packs: &mut Vec<PackRead>, others: Vec<PackRead>) {
 pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure> {
     let repository = &session.repository;
     if repository.server().is_some() {
-        return Err(Failure::failed("the repository is behind a server, which shows no packs"));
+        return Err(Failure::failed("the repository is behind a server, which shows no packs")
+            .class(Class::Unsupported));
     }
     let selections = several::select(session, &args.what.each())?;
     let roots: Vec<_> = selections.iter().map(|selection| &selection.entry).collect();

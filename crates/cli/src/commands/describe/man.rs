@@ -18,7 +18,7 @@ pub(super) fn run(args: &args::Man) -> Result<Exit, Failure> {
     let Some(directory) = &args.directory else {
         return Exit::Complete.after(print(command));
     };
-    let failed = |error: io::Error| Failure::failed(format!("{}: {error}", directory.display()));
+    let failed = |error: io::Error| Failure::system(directory.display(), &error);
     fs::create_dir_all(directory).map_err(failed)?;
     let written = write(command, directory).map_err(failed)?;
     let mut out = output::out();

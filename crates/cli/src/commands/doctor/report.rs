@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use kopia_rs::Status;
-use kopia_rs::diagnosis::{Finding, Identity, Weight, space};
+use kopia_rs::diagnosis::{Class, Finding, Identity, Weight, space};
 use kopia_rs::select::Selection;
 use serde::Serialize;
 
@@ -63,6 +63,7 @@ struct FindingJson<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
     weight: Weight,
+    class: Class,
     fact: String,
     change: String,
     /// Everything that can be done, where an error says what is so.
@@ -133,6 +134,7 @@ impl Report {
         let finding = |finding: &'a Finding| FindingJson {
             finding,
             weight: finding.weight(),
+            class: finding.class(),
             fact: finding.fact(),
             change: change(finding),
             changes: match finding {

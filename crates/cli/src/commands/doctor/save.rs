@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::is_outside;
 use rustix::fs::{Mode, OFlags};
 
@@ -13,23 +14,23 @@ use crate::error::Failure;
 /// Writes bytes to a new file. Nothing is ever written to a repository, so the file may not lie in its
 /// directory.
 pub(super) fn save(path: &Path, bytes: &[u8], repository: Option<&Path>) -> Result<(), Failure> {
-    let failure =
-        |why: &dyn std::fmt::Display| Failure::failed(format!("{} cannot be written: {why}", path.display()));
-    let name = path.file_name().ok_or_else(|| failure(&"it names no file"))?;
+    let what = format!("{} cannot be written", path.display());
+    let refused = |why: &str| Failure::failed(format!("{what}: {why}")).class(Class::Usage);
+    let failed = |error: io::Error| Failure::system(&what, &error);
+    let name = path.file_name().ok_or_else(|| refused("it names no file"))?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(parent, flags, Mode::empty());
-    let directory = directory.map_err(|errno| failure(&io::Error::from(errno)))?;
+    let directory = directory.map_err(|errno| failed(errno.into()))?;
     // The directory is open, so what is checked is what is written to.
-    let opened = fs::canonicalize(format!("/proc/self/fd/{}", directory.as_raw_fd()))
-        .map_err(|error| failure(&error))?;
+    let opened = fs::canonicalize(format!("/proc/self/fd/{}", directory.as_raw_fd())).map_err(failed)?;
     let is_outside = repository.map_or(Ok(true), |repository| is_outside(&opened, repository));
-    if !is_outside.map_err(|error| failure(&error))? {
-        return Err(failure(&"it would lie in the repository"));
+    if !is_outside.map_err(failed)? {
+        return Err(refused("it would lie in the repository"));
     }
     // An existing name is never followed or replaced.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&directory, name, flags, Mode::RUSR | Mode::WUSR);
-    let mut file = File::from(file.map_err(|errno| failure(&io::Error::from(errno)))?);
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| failure(&error))
+    let mut file = File::from(file.map_err(|errno| failed(errno.into()))?);
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
 }

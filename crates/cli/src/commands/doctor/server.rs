@@ -3,7 +3,7 @@
 use kopia_rs::connect::Opened;
 use kopia_rs::connection::{Environment, Storage};
 use kopia_rs::diagnosis::password::PasswordSource;
-use kopia_rs::diagnosis::{Effort, Finding, RemoteFailure, explain_remote, identity};
+use kopia_rs::diagnosis::{Class, Effort, Finding, RemoteFailure, explain_remote, identity};
 use kopia_rs::{Error, Repository, connect, storage};
 
 use super::Report;
@@ -47,7 +47,10 @@ pub(super) fn examine(
     });
     let opened = match connected {
         Ok(Opened::Contents(server)) => Repository::open_server(server, &global.open_options()),
-        Ok(_) => return Err(Failure::failed(format!("{} gives no contents", connection.location()))),
+        Ok(_) => {
+            return Err(Failure::failed(format!("{} gives no contents", connection.location()))
+                .class(Class::Unsupported));
+        }
         Err(error) => Err(error),
     };
     let explain = |error: &Error| match remote(connection) {

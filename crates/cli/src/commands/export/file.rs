@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::is_outside;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
@@ -33,12 +34,14 @@ pub(super) struct Unfinished {
 /// Refuses a file that may not be written, before anything is read for it.
 pub(super) fn refuse(file: Option<&Path>, overwrite: bool, repository: Option<&Path>) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
-    let refuse = |error: io::Error| Failure::failed(format!("{}: {error}", file.display()));
+    let refuse = |error: io::Error| Failure::system(file.display(), &error);
     let parent = parent(file).canonicalize().map_err(refuse)?;
     if let Some(repository) = repository
         && !is_outside(&parent, repository).map_err(refuse)?
     {
-        return Err(Failure::failed(format!("{} would lie in the repository", file.display())));
+        return Err(
+            Failure::failed(format!("{} would lie in the repository", file.display())).class(Class::Usage)
+        );
     }
     if is_stream(file) {
         return Ok(());
@@ -48,9 +51,9 @@ pub(super) fn refuse(file: Option<&Path>, overwrite: bool, repository: Option<&P
         Err(error) => Err(refuse(error)),
         Ok(metadata) if metadata.is_file() && overwrite => Ok(()),
         Ok(metadata) if metadata.is_file() => Err(exists(file)),
-        Ok(metadata) if metadata.is_dir() => {
-            Err(Failure::failed(format!("{} is a folder", file.display())).hint("name a file in it"))
-        }
+        Ok(metadata) if metadata.is_dir() => Err(Failure::failed(format!("{} is a folder", file.display()))
+            .class(Class::Usage)
+            .hint("name a file in it")),
         Ok(_) => Err(Failure::failed(format!(
             "{} is a link, which is not followed: give the file itself",
             file.display()
@@ -77,7 +80,7 @@ fn is_stream(file: &Path) -> bool {
 impl Destination {
     /// Opens a stream, or begins with a file.
     pub(super) fn create(path: &Path, overwrite: bool) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::failed(format!("{}: {error}", path.display()));
+        let failed = |error: io::Error| Failure::system(path.display(), &error);
         if is_stream(path) {
             return File::options().write(true).open(path).map(Self::Stream).map_err(failed);
         }
@@ -124,7 +127,7 @@ impl Destination {
     pub(super) fn failure(&self, error: &io::Error) -> Failure {
         match self {
             Self::Stream(_) => Failure::output(io::Error::new(error.kind(), error.to_string())),
-            Self::File(file) => Failure::failed(format!("{}: {error}", file.path.display())),
+            Self::File(file) => Failure::system(file.path.display(), error),
         }
     }
 

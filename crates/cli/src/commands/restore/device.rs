@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{
     self, Access, Device, DeviceOptions, DeviceOutcome, LostRange, Options, Signature, restore_to_device,
     size_on_device,
@@ -157,7 +158,7 @@ impl Job<'_> {
         }
         match question::ask("Overwrite it?").map_err(Failure::output)? {
             true => Ok(()),
-            false => Err(Failure::failed("nothing was written")),
+            false => Err(Failure::failed("nothing was written").class(Class::Stopped)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use kopia_rs::EntryKind;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{self, DeviceOptions, FilesFound, only_file};
 use kopia_rs::select::Selection;
 
@@ -35,7 +36,7 @@ pub(super) fn the_file(args: &args::Restore, selection: Selection) -> Result<Sel
         return Ok(selection);
     }
     if selection.entry.kind() == EntryKind::Symlink {
-        return Err(Failure::failed("WHAT is a link, and only a file can be a disk"));
+        return Err(Failure::failed("WHAT is a link, and only a file can be a disk").class(Class::Usage));
     }
     match only_file(&selection.entry)? {
         FilesFound::One(path, entry) => {
@@ -45,10 +46,11 @@ pub(super) fn the_file(args: &args::Restore, selection: Selection) -> Result<Sel
         FilesFound::Several(paths) => {
             let names: Vec<_> = paths.iter().map(|path| escape(path)).collect();
             let failure = Failure::failed("WHAT has several files, and one of them is the disk")
+                .class(Class::Usage)
                 .hint(format!("add the path of one to WHAT: {}", names.join(", ")));
             Err(failure.hint("`kopia-rs ls -lr WHAT` lists them with their sizes"))
         }
-        _ => Err(Failure::failed("WHAT has no file that could be a disk")),
+        _ => Err(Failure::failed("WHAT has no file that could be a disk").class(Class::NotFound)),
     }
 }
 
@@ -83,7 +85,7 @@ pub(super) fn cut(session: &Session, args: &args::Restore, selection: &Selection
             ));
             Ok(())
         }
-        Err(error) => Err(Failure::failed(format!("{}: cannot be cut: {error}", image.display()))),
+        Err(error) => Err(Failure::system(format!("{}: cannot be cut", image.display()), &error)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{self, Action, Change, KeptState, Preview, find_kept};
 use kopia_rs::select::Selection;
 use kopia_rs::{Entry, EntryKind};
@@ -108,7 +109,7 @@ pub(super) fn confirm(session: &Session, args: &args::Restore, jobs: &[Job]) -> 
     }
     match question::ask("Go on? What is replaced is kept until it is forgotten.").map_err(Failure::output)? {
         true => Ok(()),
-        false => Err(Failure::failed("nothing was restored")),
+        false => Err(Failure::failed("nothing was restored").class(Class::Stopped)),
     }
 }
 

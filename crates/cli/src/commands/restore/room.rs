@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use kopia_rs::Entry;
-use kopia_rs::diagnosis::LocalPath;
 use kopia_rs::diagnosis::space::{self, FreeSpace, Needs};
+use kopia_rs::diagnosis::{Class, LocalPath};
 use kopia_rs::restore::Preview;
 
 use crate::args;
@@ -84,13 +84,15 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
     let target = for_terminal(&target);
     let Some(missing) = missing else {
         let inodes = count(missing_inodes?, "more inode is", "more inodes are");
-        let failure = Failure::failed(format!("{target}: there is no room, {inodes} needed"));
+        let failure =
+            Failure::failed(format!("{target}: there is no room, {inodes} needed")).class(Class::Full);
         return Some(failure.hint(
             "the file system has too few inodes left: delete files there, or choose one with more inodes",
         ));
     };
     let missing = size(missing);
-    let failure = Failure::failed(format!("{target}: there is no room, {missing} more are needed"));
+    let failure =
+        Failure::failed(format!("{target}: there is no room, {missing} more are needed")).class(Class::Full);
     let failure = failure.hint(format!("make {missing} of room"));
     if keeps(args) {
         return Some(failure.hint("what is kept frees nothing: without --keep-replaced it may fit"));

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 
 use super::summary::Summary;
-use crate::terminal::prometheus::{gauge, label};
+use crate::terminal::prometheus::{gauge, labels};
 use crate::terminal::time;
 
 /// Writes all metrics; those that are not known are left out.
 pub(super) fn text(summary: &Summary<'_>, place: &str) -> String {
     let mut text = String::new();
-    let labels = label("repository", place);
+    let labels = labels(&[("repository", place)]);
     let mut metric = |name: &str, help: &str, value: &dyn Display| {
         gauge(&mut text, &format!("kopia_rs_verify_{name}"), help, &labels, value);
     };

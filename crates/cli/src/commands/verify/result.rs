@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::verify::{AffectedEntry, Coverage, Damage};
 use kopia_rs::{BlobId, Error, Unreadable};
@@ -62,6 +63,7 @@ pub(super) struct Json<'a> {
 struct PartLine<'a> {
     /// What it is; of the list of snapshots always `snapshots`.
     part: &'static str,
+    class: Class,
     /// Why it cannot be read, if that is more than that something is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -85,6 +87,7 @@ pub(super) struct DamageLine<'a> {
     content: String,
     blob: &'a str,
     offset: u64,
+    class: Class,
     reason: &'static str,
     message: String,
 }
@@ -108,6 +111,8 @@ impl<'a> From<&'a Unreadable> for PartLine<'a> {
     fn from(part: &'a Unreadable) -> Self {
         Self {
             part: part.word(),
+            // Where no error says more, something is missing.
+            class: part.error().map_or(Class::Damaged, Class::of),
             reason: part.error().map(Error::word),
             content: None,
             blob: part.blob_id().map(BlobId::as_str),
@@ -120,6 +125,7 @@ impl<'a> From<&'a Error> for PartLine<'a> {
     fn from(error: &'a Error) -> Self {
         Self {
             part: "snapshots",
+            class: Class::of(error),
             reason: Some(error.word()),
             content: error.content_id().map(|content| content.to_string()),
             blob: error.blob_id().map(BlobId::as_str),
@@ -141,6 +147,7 @@ impl<'a> From<&'a Damage> for DamageLine<'a> {
             content: damage.content.to_string(),
             blob: damage.pack.as_str(),
             offset: damage.offset,
+            class: Class::of(&damage.error),
             reason: damage.error.word(),
             message: chain(&damage.error),
         }

@@ -63,7 +63,7 @@ impl Turn {
             }
             Err(error) => Err(error),
         };
-        let bytes = bytes.map_err(|error| Failure::failed(format!("the state {shown}: {error}")))?;
+        let bytes = bytes.map_err(|error| Failure::system(format!("the state {shown}"), &error))?;
         History::parse(&bytes, &self.name).or_else(|error| {
             self.is_foreign = true;
             let kept = self.spare().display().to_string();
@@ -79,7 +79,7 @@ impl Turn {
         let kept = if self.is_foreign { fs::rename(&self.file, self.spare()) } else { Ok(()) };
         let bytes = rotated.history.to_bytes(&self.name);
         kept.and_then(|()| replace(&self.file, &bytes, 0o600)).map_err(|error| {
-            Failure::failed(format!("the state {} cannot be written: {error}", self.file.display()))
+            Failure::system(format!("the state {} cannot be written", self.file.display()), &error)
                 .hint("the next run reads the same packs again")
         })
     }
@@ -108,9 +108,7 @@ fn usual(name: &str) -> Result<PathBuf, Failure> {
         return Err(failure.hint("give --state FILE"));
     };
     let folder = state.join("kopia-rs");
-    make(&folder).map_err(|error| {
-        Failure::failed(format!("{}: {error}", folder.display())).hint("give --state FILE")
-    })?;
+    make(&folder).map_err(|error| Failure::system(folder.display(), &error).hint("give --state FILE"))?;
     Ok(folder.join(format!("verify-{name}")))
 }
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use kopia_rs::diagnosis::text::{chain, size};
-use kopia_rs::diagnosis::{Audience, degraded_helps, hints};
+use kopia_rs::diagnosis::{Audience, Class, degraded_helps, hints};
 use kopia_rs::{Error, Repository, restore};
 
 use super::line::StatusLine;
@@ -22,6 +22,7 @@ pub(crate) fn repository(what: &str, error: &Error) -> StatusLine {
             StatusLine::unable(what, &chain(error), &change.unwrap_or_default())
         }
     }
+    .of_class(Class::of(error))
 }
 
 /// As [`repository`], of the list of snapshots: the others can be listed without what is damaged.
@@ -30,7 +31,8 @@ pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> Status
         return repository(what, error);
     }
     let degraded = Audience::VolSync.option("--degraded");
-    StatusLine::unable(what, &cause(error), &format!("{degraded} takes what can be read of the list"))
+    let advice = format!("{degraded} takes what can be read of the list");
+    StatusLine::unable(what, &cause(error), &advice).of_class(Class::of(error))
 }
 
 fn cause(error: &Error) -> String {
@@ -50,7 +52,7 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
         restore::Error::Overlap { .. } => "mount the repository and the volume apart",
         restore::Error::NoRoom { missing: Some(missing), .. } => {
             let advice = format!("enlarge the volume by at least {}", size(*missing));
-            return StatusLine::unable(what, &chain(error), &advice);
+            return StatusLine::unable(what, &chain(error), &advice).of_class(Class::Full);
         }
         restore::Error::NoRoom { .. } => "enlarge the volume",
         restore::Error::Busy { .. } => "wait for the other pod to end",
@@ -69,5 +71,5 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
         },
         _ => "",
     };
-    StatusLine::unable(what, &chain(error), advice)
+    StatusLine::unable(what, &chain(error), advice).of_class(Class::of_restore(error))
 }

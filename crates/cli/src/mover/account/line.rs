@@ -8,7 +8,7 @@ use std::fmt;
 
 use kopia_rs::Source;
 use kopia_rs::diagnosis::text::{escape, identities as has};
-use kopia_rs::diagnosis::{Audience, Finding, Identity};
+use kopia_rs::diagnosis::{Audience, Class, Finding, Identity};
 
 use crate::wording::source_identity::SourceIdentity;
 
@@ -27,23 +27,39 @@ const CUT: &str = "…";
 
 /// A line of at most [`LONGEST`] bytes that the controller's filter keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StatusLine(String);
+pub(crate) struct StatusLine {
+    text: String,
+    /// What it tells of, for programs; nothing where all is well.
+    class: Option<Class>,
+}
 
 impl StatusLine {
     /// Something could not be done, and why; `advice` says what to change and is the last thing to be cut.
     pub(crate) fn unable(what: &str, why: &str, advice: &str) -> Self {
-        Self::fit(&format!("{UNABLE}{}: ", cut(&escape(what), NAMES)), why, advice)
+        let line = Self::fit(&format!("{UNABLE}{}: ", cut(&escape(what), NAMES)), why, advice);
+        line.of_class(Class::Other)
+    }
+
+    /// Sets what it tells of, for programs.
+    pub(crate) fn of_class(self, class: Class) -> Self {
+        Self { class: Some(class), ..self }
+    }
+
+    /// Returns what it tells of, for programs; nothing where all is well.
+    pub(crate) fn class(&self) -> Option<Class> {
+        self.class
     }
 
     /// There is nothing to restore; `why` says so of what, `advice` what to change.
     pub(crate) fn nothing(identity: &str, why: &str, advice: &str) -> Self {
         let identity = escape(identity);
         let whole = Self::fit(NOTHING, &format!("{identity}; {why}"), advice);
-        if whole.0.contains(CUT) {
+        let line = if whole.text.contains(CUT) {
             Self::fit(NOTHING, &format!("{}; {why}", cut(&identity, NAMES)), advice)
         } else {
             whole
-        }
+        };
+        line.of_class(Class::NotFound)
     }
 
     /// Everything is restored.
@@ -54,7 +70,8 @@ impl StatusLine {
     /// Returns it with something at its end that is not cut.
     pub(crate) fn and(&self, what: &str) -> Self {
         let what = escape(what);
-        Self(format!("{}{what}", cut(&self.0, LONGEST.saturating_sub(what.len()))))
+        let text = format!("{}{what}", cut(&self.text, LONGEST.saturating_sub(what.len())));
+        Self { text, class: self.class }
     }
 
     /// Returns what was found, and what to change.
@@ -69,7 +86,7 @@ impl StatusLine {
             | Finding::TargetRefused(_) => "restore",
             _ => "open the repository",
         };
-        Self::unable(what, &finding.fact(), &finding.change(Audience::VolSync))
+        Self::unable(what, &finding.fact(), &finding.change(Audience::VolSync)).of_class(finding.class())
     }
 
     /// Names the identity that is probably meant, and how to ask for it. Numbers and times give way to long
@@ -81,8 +98,8 @@ impl StatusLine {
             return Self::nothing(&wanted, &all, "");
         };
         let set = format!("set {}", SourceIdentity::of(&first.source));
-        let whole = Self::fit(NOTHING, &format!("{wanted}; {all}"), &set);
-        if whole.0.contains(CUT) {
+        let whole = Self::fit(NOTHING, &format!("{wanted}; {all}"), &set).of_class(Class::NotFound);
+        if whole.text.contains(CUT) {
             Self::nothing(&wanted, &format!("the repository has {}", first.source), &set)
         } else {
             whole
@@ -91,11 +108,11 @@ impl StatusLine {
 
     /// Returns what it says without calling it an error.
     pub(crate) fn cause(&self) -> &str {
-        self.0.strip_prefix("ERROR: ").unwrap_or(&self.0)
+        self.text.strip_prefix("ERROR: ").unwrap_or(&self.text)
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Joins the parts. What is too long loses the end of the cause first: the advice is what helps.
@@ -103,18 +120,18 @@ impl StatusLine {
         let [lead, cause, advice] = [lead, cause, advice].map(escape);
         let advice = if advice.is_empty() { String::new() } else { format!(": {advice}") };
         if lead.len() + cause.len() + advice.len() <= LONGEST {
-            return Self(format!("{lead}{cause}{advice}"));
+            return Self { text: format!("{lead}{cause}{advice}"), class: None };
         }
         // Advice that leaves no room for a cause is no advice.
         let advice = cut(&advice, LONGEST.saturating_sub(lead.len() + 40));
         let cause = cut(&cause, LONGEST.saturating_sub(lead.len() + advice.len()));
-        Self(cut(&format!("{lead}{cause}{advice}"), LONGEST))
+        Self { text: cut(&format!("{lead}{cause}{advice}"), LONGEST), class: None }
     }
 }
 
 impl fmt::Display for StatusLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -132,11 +149,18 @@ fn cut(text: &str, length: usize) -> String {
 pub(crate) struct SetupError {
     cause: String,
     advice: String,
+    class: Class,
 }
 
 impl SetupError {
+    /// Settings are the cause, unless another class is set.
     pub(crate) fn new(cause: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { cause: cause.into(), advice: advice.into() }
+        Self { cause: cause.into(), advice: advice.into(), class: Class::Usage }
+    }
+
+    /// Sets what it is for programs.
+    pub(crate) fn of_class(self, class: Class) -> Self {
+        Self { class, ..self }
     }
 
     /// A variable has a value that makes no sense.
@@ -158,7 +182,7 @@ impl SetupError {
 
     /// Returns the line of what could not be done because of it.
     pub(crate) fn unable(&self, what: &str) -> StatusLine {
-        StatusLine::unable(what, &self.cause, &self.advice)
+        StatusLine::unable(what, &self.cause, &self.advice).of_class(self.class)
     }
 }
 

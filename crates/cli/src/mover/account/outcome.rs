@@ -1,7 +1,7 @@
 //! How a Job ended, with its exit status.
 
 use kopia_rs::Source;
-use kopia_rs::diagnosis::Identity;
+use kopia_rs::diagnosis::{Class, Identity};
 use serde::{Serialize, Serializer};
 
 use super::line::StatusLine;
@@ -115,6 +115,18 @@ impl JobOutcome {
 
     pub(crate) fn identities(&self) -> &[Identity] {
         &self.context.identities
+    }
+
+    /// Returns what is wrong, for programs; nothing where all is there, or there may be nothing.
+    pub(crate) fn class(&self) -> Option<Class> {
+        match self.result {
+            JobResult::Restored | JobResult::Nothing => None,
+            JobResult::Usage => Some(Class::Usage),
+            JobResult::Stopped(_) => Some(Class::Stopped),
+            JobResult::Missing | JobResult::Partial | JobResult::Failed => {
+                Some(self.line.class().unwrap_or(Class::Other))
+            }
+        }
     }
 
     /// Returns the exit status.

@@ -1,6 +1,7 @@
 //! Which snapshot is restored: the newest complete one of exactly one identity, or an older one that was
 //! asked for.
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::unindexed::HiddenSnapshot;
 use kopia_rs::{Snapshot, Snapshots, Source, Timestamp};
 
@@ -87,17 +88,16 @@ impl Wanted {
             let reason = all.last().and_then(|newest| newest.manifest().incomplete()).unwrap_or_default();
             let what = count(all.len() as u64, "snapshot is", "snapshots are");
             let cause = format!("its {what} incomplete ({reason})");
-            return Found::NoneFits(SetupError::new(cause, "let a backup run to its end"));
+            let none = SetupError::new(cause, "let a backup run to its end");
+            return Found::NoneFits(none.of_class(Class::NotFound));
         }
         let in_time = |one: &&Snapshot| self.as_of.is_none_or(|as_of| one.start_time() <= as_of);
         let candidates: Vec<_> = complete.iter().copied().filter(in_time).collect();
         if let (Some(as_of), true) = (self.as_of, candidates.is_empty()) {
             let oldest = complete.first().map(|oldest| oldest.start_time()).unwrap_or_default();
             let cause = format!("no complete snapshot began by {as_of}");
-            return Found::NoneFits(SetupError::new(
-                cause,
-                format!("set restoreAsOf to {oldest} (the oldest) or later"),
-            ));
+            let none = SetupError::new(cause, format!("set restoreAsOf to {oldest} (the oldest) or later"));
+            return Found::NoneFits(none.of_class(Class::NotFound));
         }
         let mut newest_first = candidates.iter().rev();
         let place = usize::try_from(self.previous).unwrap_or(usize::MAX);
@@ -148,6 +148,7 @@ impl Wanted {
             format!("previous is {}, but there {are} {there}{qualified}", self.previous),
             format!("set previous to {} or less", candidates.saturating_sub(1)),
         )
+        .of_class(Class::NotFound)
     }
 
     /// Returns the manifests of the identity, oldest first. A path may be written with `/` at its end.

@@ -45,7 +45,8 @@ fn told(failure: &Failure, settings: &Settings) -> JobOutcome {
     } else {
         "KOPIA_RS_THAW=bulk asks for them"
     };
-    let outcome = JobOutcome::failed(StatusLine::unable(&what, failure.message(), advice));
+    let line = StatusLine::unable(&what, failure.message(), advice).of_class(failure.of_class());
+    let outcome = JobOutcome::failed(line);
     let hints = failure.hints().iter();
     hints.fold(outcome, |outcome, hint| outcome.detail(format!("INFO: {}", escape(hint))))
 }

@@ -1,5 +1,6 @@
 //! Which snapshot is restored, and what speaks against it.
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::{Entry, Repository, Snapshot, Snapshots};
 
 use super::missing::{self, Newer};
@@ -117,7 +118,8 @@ fn doubt(
     let Some(first) = gaps.first().filter(|_| !wanted.names(snapshot)) else { return Ok(None) };
     let time = snapshot.start_time();
     let what = format!("tell whether {time} is the newest snapshot of {}", wanted.identity);
-    Ok(Some(StatusLine::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"))))
+    let line = StatusLine::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"));
+    Ok(Some(line.of_class(Class::Damaged)))
 }
 
 /// Logs which snapshot was chosen and what its backup lacks, and returns its root.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::{
     self, Access, Device, DeviceOptions, DeviceOutcome, FilesFound, only_file, restore_to_device,
     size_on_device,
@@ -12,9 +13,9 @@ use super::Job;
 use crate::mover::account::advice;
 use crate::mover::account::line::StatusLine;
 use crate::mover::account::outcome::{JobOutcome, JobResult};
-use crate::mover::account::report::Counts;
 use crate::mover::contract::environment::Variable;
 use crate::mover::contract::settings::Settings;
+use crate::terminal::metrics::Counts;
 use crate::terminal::output::{escape, size};
 use crate::terminal::progress::{Progress, ProgressMode};
 use crate::terminal::signals;
@@ -31,7 +32,9 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Device, JobOutcom
 /// Finds the file that is the disk.
 pub(super) fn the_file(root: &Entry, settings: &Settings) -> Result<Entry, JobOutcome> {
     let what = format!("restore {}", settings.wanted.identity);
-    let unable = |why: &str, advice: &str| JobOutcome::failed(StatusLine::unable(&what, why, advice));
+    let unable = |why: &str, advice: &str| {
+        JobOutcome::failed(StatusLine::unable(&what, why, advice).of_class(Class::NotFound))
+    };
     match only_file(root) {
         Ok(FilesFound::One(_, entry)) => Ok(*entry),
         Ok(FilesFound::Several(paths)) => {
@@ -64,6 +67,7 @@ pub(super) fn restore(
     let progress = Progress::new(file, None, job.interrupt.clone(), ProgressMode::Log);
     job.interrupt.will_ask();
     let restored = progress.watch(|| restore_to_device(file, device, &settings.options, how, &progress));
+    job.log.note(|report| report.progress = Some(progress.standing(restored.is_ok())));
     // It has no report that could fail to be written.
     let _ = progress.finish();
     let outcome = restored.map_err(|error| match (&error, job.interrupt.signal()) {
@@ -106,6 +110,7 @@ fn conclude(snapshot: &Snapshot, outcome: &DeviceOutcome, settings: &Settings) -
         );
     }
     let first = outcome.lost.first();
+    let class = first.map_or(Class::Damaged, |lost| Class::of_reason(&lost.reason));
     let first =
         first.map(|lost| format!("bytes {} to {}: {}", lost.range.start, lost.range.end, lost.reason));
     let first = first.unwrap_or_else(|| "it goes on after the size that the snapshot states".into());
@@ -114,7 +119,7 @@ fn conclude(snapshot: &Snapshot, outcome: &DeviceOutcome, settings: &Settings) -
         &first,
         "the lines above name each range",
     );
-    JobOutcome::new(JobResult::Partial, line)
+    JobOutcome::new(JobResult::Partial, line.of_class(class))
 }
 
 fn failed(settings: &Settings, error: &restore::Error) -> JobOutcome {

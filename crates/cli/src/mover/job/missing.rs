@@ -11,7 +11,7 @@ use kopia_rs::connect::{Options, survey};
 use kopia_rs::connection::Connection;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::diagnosis::{
-    Audience, Effort, Finding, Listing, LocalPath, OpenFailure, PathState, RemoteFailure, explain,
+    Audience, Class, Effort, Finding, Listing, LocalPath, OpenFailure, PathState, RemoteFailure, explain,
     explain_remote, identity, no_snapshot,
 };
 use kopia_rs::storage::{self, BlobStore};
@@ -124,7 +124,10 @@ fn in_directory(
             JobOutcome::new(how(settings.on_missing), line)
         }
         Some(finding) => JobOutcome::failed(StatusLine::of(finding)),
-        None => JobOutcome::failed(StatusLine::unable("open the repository", &chain(error), "")),
+        None => {
+            let line = StatusLine::unable("open the repository", &chain(error), "");
+            JobOutcome::failed(line.of_class(Class::of(error)))
+        }
     };
     findings.iter().skip(1).fold(outcome, |outcome, finding| {
         outcome.detail(format!("INFO: {}", finding.sentence(Audience::VolSync)))
@@ -276,7 +279,8 @@ fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> SetupError {
     let Some(pack) = coverage.hiding.iter().find(|pack| Some(&pack.id) == suspect) else {
         let of_indexes = coverage.lost_indexes.iter().map(ToString::to_string);
         let lost = of_indexes.chain(coverage.snapshots.lost().iter().map(ToString::to_string)).next();
-        return SetupError::new(format!("the list has gaps: {}", lost.unwrap_or_default()), "");
+        return SetupError::new(format!("the list has gaps: {}", lost.unwrap_or_default()), "")
+            .of_class(Class::Damaged);
     };
     let more = match coverage.hiding.len() {
         1 => String::new(),
@@ -288,5 +292,7 @@ fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> SetupError {
     } else {
         "look with kopia-rs doctor; kopia index recover puts them back"
     };
-    SetupError::new(cause, advice)
+    // A backup that is being written ends, or its session does.
+    let class = if pack.session_open { Class::Locked } else { Class::Damaged };
+    SetupError::new(cause, advice).of_class(class)
 }

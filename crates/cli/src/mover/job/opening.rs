@@ -6,7 +6,7 @@ use kopia_rs::connect::{self, Opened};
 use kopia_rs::connection::Connection;
 use kopia_rs::connection::storage::Options;
 use kopia_rs::diagnosis::password::PasswordSource;
-use kopia_rs::diagnosis::{Finding, neighbours};
+use kopia_rs::diagnosis::{Class, Finding, neighbours};
 use kopia_rs::storage::{self, BlobStore};
 use kopia_rs::{Error, OpenOptions, Password, Repository};
 
@@ -98,7 +98,7 @@ pub(super) fn hand_over(job: &Job<'_>, choice: &Choice) -> JobOutcome {
         return JobOutcome::failed(trouble.unable("run the original script"));
     }
     let advice = "set KOPIA_RS_FALLBACK to the original script to have it restore";
-    let trouble = SetupError::new(cannot, advice);
+    let trouble = SetupError::new(cannot, advice).of_class(Class::Unsupported);
     // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
     if choice.warnings.is_empty() { trouble.into() } else { trouble.or_remove(by).into() }
 }

@@ -6,7 +6,7 @@ use kopia_rs::Entry;
 use kopia_rs::diagnosis::memory::{self, Shortage};
 use kopia_rs::diagnosis::space::{self, FreeSpace, Needs};
 use kopia_rs::diagnosis::text::size;
-use kopia_rs::diagnosis::{Audience, Finding, Listing, LocalPath, PathState};
+use kopia_rs::diagnosis::{Audience, Class, Finding, Listing, LocalPath, PathState};
 
 use crate::mover::account::line::{SetupError, StatusLine};
 use crate::mover::account::log::JobLog;
@@ -15,17 +15,15 @@ use crate::mover::account::outcome::JobOutcome;
 /// Checks that the target is a directory: a volume is mounted by the pod, never made here.
 pub(crate) fn is_there(target: &Path) -> Result<LocalPath, SetupError> {
     let path = LocalPath::look(target);
-    let why = match path.state {
+    let (why, class) = match path.state {
         PathState::Directory => return Ok(path),
-        PathState::Missing => "does not exist".into(),
-        PathState::Other(what) => format!("is a {what}, not a folder"),
-        PathState::Refused => "may not be looked at".into(),
-        PathState::Unknown => "cannot be looked at".into(),
+        PathState::Missing => ("does not exist".into(), Class::NotFound),
+        PathState::Other(what) => (format!("is a {what}, not a folder"), Class::NotFound),
+        PathState::Refused => ("may not be looked at".into(), Class::PermissionDenied),
+        PathState::Unknown => ("cannot be looked at".into(), Class::Other),
     };
-    Err(SetupError::new(
-        format!("the data directory {} {why}", target.display()),
-        "mount the volume there and set DATA_DIR to it",
-    ))
+    let cause = format!("the data directory {} {why}", target.display());
+    Err(SetupError::new(cause, "mount the volume there and set DATA_DIR to it").of_class(class))
 }
 
 /// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an

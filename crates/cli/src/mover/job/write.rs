@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use kopia_rs::diagnosis::{Audience, Hint};
+use kopia_rs::diagnosis::{Audience, Class, Hint};
 use kopia_rs::restore::{self, Outcome};
 use kopia_rs::{Entry, Snapshot};
 
@@ -12,8 +12,8 @@ use crate::mover::account::advice;
 use crate::mover::account::line::StatusLine;
 use crate::mover::account::log::JobLog;
 use crate::mover::account::outcome::{JobOutcome, JobResult};
-use crate::mover::account::report::Counts;
 use crate::mover::contract::settings::Settings;
+use crate::terminal::metrics::Counts;
 use crate::terminal::output::{self, count, size, thousands};
 use crate::terminal::progress::{Progress, ProgressMode};
 use crate::terminal::signals;
@@ -31,6 +31,7 @@ pub(crate) fn restore(
     job.interrupt.will_ask();
     let restored =
         progress.watch(|| restore::restore_observed(root, &settings.target, &settings.options, &progress));
+    job.log.note(|report| report.progress = Some(progress.standing(restored.is_ok())));
     // It has no report that could fail to be written.
     let _ = progress.finish();
     let outcome = restored.map_err(|error| match (&error, job.interrupt.signal()) {
@@ -112,8 +113,10 @@ fn conclude(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobO
             0 => format!("delete {} that the snapshot does not have", entries(outcome.undeleted)),
             lost => format!("restore {} of {from} completely", entries(lost)),
         };
-        let first = outcome.problems.first().map(ToString::to_string).unwrap_or_default();
-        let line = StatusLine::unable(&what, &first, "the lines above name each");
+        let first = outcome.problems.first();
+        let class = first.map_or(Class::Other, |problem| Class::of_reason(&problem.reason));
+        let first = first.map(ToString::to_string).unwrap_or_default();
+        let line = StatusLine::unable(&what, &first, "the lines above name each").of_class(class);
         return JobOutcome::new(JobResult::Partial, line);
     }
     // Names are no matter of permission.
@@ -122,7 +125,8 @@ fn conclude(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobO
     if settings.strict && !notes.is_empty() {
         let cause = format!("not as in the snapshot: {}", attributes::list(&notes));
         let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
-        return JobOutcome::failed(StatusLine::unable(&format!("restore {from} exactly"), &cause, advice));
+        let line = StatusLine::unable(&format!("restore {from} exactly"), &cause, advice);
+        return JobOutcome::failed(line.of_class(Class::PermissionDenied));
     }
     let files = count(outcome.files + outcome.kept, "file", "files");
     let bytes = size(outcome.bytes_there());

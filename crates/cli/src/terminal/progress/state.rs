@@ -25,6 +25,18 @@ pub(crate) enum Phase {
     Done,
 }
 
+impl Phase {
+    /// Returns the word for machine-readable output.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Working => "working",
+            Self::Finishing => "finishing",
+            Self::Done => "done",
+        }
+    }
+}
+
 /// How much is done, of how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Count {
@@ -74,13 +86,28 @@ impl State {
         Some(self.bytes.total?.saturating_add(entries.saturating_mul(ENTRY)))
     }
 
+    /// What of it metrics have, with the names that the keys of JSON have.
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let entries = self.entries;
+        [
+            ("progress_bytes", "Bytes of files that are there.", Some(self.bytes.done)),
+            ("progress_bytes_total", "Bytes of all files.", self.bytes.total),
+            ("progress_bytes_kept", "Those of the bytes that were there already.", Some(self.kept)),
+            ("progress_bytes_checked", "Bytes that were read before they are written.", Some(self.checked)),
+            ("progress_entries", "Entries that are there.", entries.map(|entries| entries.done)),
+            ("progress_entries_total", "All entries.", entries.and_then(|entries| entries.total)),
+        ]
+        .into_iter()
+        .filter_map(|(name, help, value)| Some((name, help, value?)))
+    }
+
     /// How much is done of what takes time.
     pub(super) fn work(&self) -> u64 {
         let entries = self.entries.unwrap_or_default().done;
         self.bytes.done.saturating_add(entries.saturating_mul(ENTRY))
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         let is_done = |count: Count| count.total.is_some_and(|total| count.done >= total);
         let begun = self.work() > 0 || self.checked > 0;
         match self.entries {

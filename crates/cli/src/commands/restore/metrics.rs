@@ -1,0 +1,107 @@
+//! `restore --metrics FILE`: how it ended as Prometheus text, also where the repository could not be opened.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use kopia_rs::connection::{Connection, Environment, config_file, places};
+use kopia_rs::diagnosis::Class;
+
+use crate::args::{self, Global};
+use crate::error::{Exit, Failure};
+use crate::terminal::metrics::RestoreMetrics;
+use crate::terminal::output::log_line;
+use crate::terminal::replace::{directory, refusal, replace};
+
+/// What blobs of a repository's format are called where blobs are files, with and without kopia's suffix.
+const FORMAT_BLOBS: [&str; 2] = ["kopia.repository.f", "kopia.repository"];
+
+/// The metrics of one restore, gathered while it runs.
+pub(crate) struct Metrics {
+    file: Option<PathBuf>,
+    known: RefCell<RestoreMetrics>,
+}
+
+impl Metrics {
+    /// Gathers nothing that anybody asked for.
+    #[cfg(feature = "terminal-browser")]
+    pub(crate) fn none() -> Self {
+        Self { file: None, known: RefCell::default() }
+    }
+
+    /// Does a restore, and writes how it ended to the file that is asked for, if one is.
+    pub(crate) fn write(
+        global: &Global,
+        args: &args::Restore,
+        restore: impl FnOnce(&Self) -> Result<Exit, Failure>,
+    ) -> Result<Exit, Failure> {
+        let metrics = Self { file: args.metrics.clone(), known: RefCell::default() };
+        let Some(file) = &args.metrics else { return restore(&metrics) };
+        if args.each().len() > 1 {
+            return Err(Failure::usage("--metrics takes one WHAT: its file tells of one restore"));
+        }
+        // What must not be written to is known before the repository is open, as opening may fail.
+        metrics.refuse(place(global).as_deref())?;
+        if directory(file).canonicalize().is_ok_and(|folder| lies_in_a_repository(&folder)) {
+            return Err(refused(file, "would lie in a repository", "name a file elsewhere"));
+        }
+        let start = Instant::now();
+        let ended = restore(&metrics);
+        let mut known = metrics.known.into_inner();
+        (known.exit_code, known.class) = match &ended {
+            Ok(Exit::Complete) => (0, None),
+            Ok(Exit::Partial) => (Exit::Partial.status(), known.class.or(Some(Class::Other))),
+            Err(failure) => (failure.status(), Some(failure.of_class())),
+        };
+        known.seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        let written = replace(file, known.text().as_bytes(), 0o644).map_err(|error| {
+            Failure::system(format!("the metrics file {} cannot be written", file.display()), &error)
+        });
+        match (ended, written) {
+            (Ok(exit), Ok(())) => Ok(exit),
+            (Ok(_), Err(failure)) => Err(failure),
+            (Err(failure), written) => {
+                // Why nothing was restored matters more.
+                if let Err(unwritten) = written {
+                    log_line(format_args!("warning: {}", unwritten.message()));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Refuses a file that must not be written, such as one in the repository.
+    pub(super) fn refuse(&self, repository: Option<&Path>) -> Result<(), Failure> {
+        let Some(file) = &self.file else { return Ok(()) };
+        refusal(file, repository).map_or(Ok(()), |(why, hint)| Err(refused(file, &why, hint)))
+    }
+
+    /// Adds to what is known.
+    pub(super) fn note(&self, add: impl FnOnce(&mut RestoreMetrics)) {
+        add(&mut self.known.borrow_mut());
+    }
+}
+
+fn refused(file: &Path, why: &str, hint: &str) -> Failure {
+    let failure = Failure::usage(format!("the metrics file {} {why}", file.display()));
+    if hint.is_empty() { failure } else { failure.hint(hint) }
+}
+
+/// Returns the directory of the repository that options or variables name, if they name one. Whatever is wrong
+/// with them is said when it is opened.
+fn place(global: &Global) -> Option<PathBuf> {
+    let environment = Environment::of_process();
+    let text = global.repository.clone().filter(|text| !text.is_empty());
+    let connection = match (text, &global.config) {
+        (Some(text), _) => Connection::parse(&text).ok(),
+        (None, Some(file)) => config_file::read(&places::resolve(file, &environment)).ok(),
+        (None, None) => Connection::parse(&environment.var_os("KOPIA_REPOSITORY")?).ok(),
+    };
+    connection?.storage.directory().map(Path::to_path_buf)
+}
+
+/// Returns whether a directory is that of some repository, or lies in one.
+fn lies_in_a_repository(folder: &Path) -> bool {
+    let mut above = folder.ancestors();
+    above.any(|folder| FORMAT_BLOBS.iter().any(|name| folder.join(name).symlink_metadata().is_ok()))
+}

@@ -1,0 +1,309 @@
+//! Classes of errors in JSON, of the real command: what it was given, and which class it says.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use kopia_rs::diagnosis::Class;
+use kopia_testkit::damage::{RepositoryCopy, copy_repository};
+use kopia_testkit::http_server::{HttpServer, error};
+use kopia_testkit::{faults, golden};
+use serde_json::{Value, json};
+
+use crate::common::{KopiaRs, Place, names};
+
+fn sources(arguments: &str) -> KopiaRs {
+    KopiaRs::golden("sources", &format!("{arguments} --json"))
+}
+
+/// Runs what fails; returns its only line, the error.
+#[track_caller]
+fn error_of(command: KopiaRs, code: i32) -> Value {
+    let ran = command.run().exits(code);
+    assert_eq!(ran.text().lines().count(), 1, "{}", ran.text());
+    let mut json = ran.json();
+    let error = json["error"].take();
+    assert_eq!(error["exitStatus"], code, "{error}");
+    let message = error["message"].as_str().unwrap();
+    assert!(ran.stderr.contains(&format!("error: {message}\n")), "{message:?} is not in\n{}", ran.stderr);
+    error
+}
+
+#[track_caller]
+fn is_of(command: KopiaRs, code: i32, class: &str) -> Value {
+    let error = error_of(command, code);
+    assert_eq!(error["class"], class, "{error}");
+    error
+}
+
+#[test]
+fn the_guide_has_every_class_with_whether_the_same_again_helps() {
+    let guide = include_str!("../../../kopia-rs/guide/json.md");
+    let rows: BTreeMap<_, _> = guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(code, rest)| (code, rest.split('|').nth(1).unwrap_or_default().trim()))
+        .collect();
+    for class in Class::ALL {
+        let helps = rows.get(class.code()).unwrap_or_else(|| panic!("{class} is not in json.md"));
+        assert_eq!(helps.starts_with("yes"), class.may_pass(), "{class}: {helps}");
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_or_found() {
+    let place = Place::new();
+    let wrong = sources("snapshots").env("KOPIA_PASSWORD", "wrong");
+    assert_eq!(is_of(wrong, 1, "AuthFailure")["path"], Value::Null);
+    is_of(sources("snapshots").without_password(), 1, "AuthFailure");
+    let at = |path: &Path| KopiaRs::new("snapshots --json").repository(path).env("KOPIA_PASSWORD", "golden");
+    let nowhere = is_of(at("/nonexistent".as_ref()), 1, "NotFound");
+    assert!(nowhere["hints"].as_array().is_some_and(|hints| !hints.is_empty()), "{nowhere}");
+    is_of(at(&place.path("")), 1, "NotFound");
+    let none = is_of(sources("restore nobody@nowhere:/x").arg(place.path("t")), 1, "NotFound");
+    assert!(none["candidates"].as_array().is_some_and(|some| !some.is_empty()), "{none}");
+    is_of(sources("ls c3bc/nope"), 1, "NotFound");
+    is_of(sources("ls latest"), 1, "Usage");
+    is_of(sources("restore c3bc --at 2026").arg(place.path("t")), 2, "Usage");
+    is_of(sources("restore c3bc --report /nonexistent/report").arg(place.path("t")), 1, "NotFound");
+    fs::write(place.path("file"), "mine").unwrap();
+    is_of(sources("restore c3bc").arg(place.path("file")), 1, "Usage");
+    is_of(sources("doctor --save-format-blob /nonexistent/blob"), 1, "NotFound");
+    let upgraded = KopiaRs::new("snapshots --json").repository(&faults::repository("upgrade-abandoned"));
+    is_of(upgraded.env("KOPIA_PASSWORD", faults::PASSWORD), 1, "Locked");
+}
+
+#[test]
+fn without_json_nothing_is_printed() {
+    let ran = KopiaRs::golden("sources", "snapshots").env("KOPIA_PASSWORD", "wrong").run().exits(1);
+    assert_eq!(ran.text(), "");
+}
+
+#[test]
+fn what_doctor_finds_has_the_class_of_its_error() {
+    let place = Place::new();
+    let first = |command: KopiaRs| command.run().exits(1).json()["findings"][0]["class"].take();
+    assert_eq!(first(sources("doctor").env("KOPIA_PASSWORD", "wrong")), "AuthFailure");
+    assert_eq!(first(sources("doctor nobody@nowhere:/x")), "NotFound");
+    let empty = KopiaRs::new("doctor --json").repository(&place.path("")).env("KOPIA_PASSWORD", "golden");
+    assert_eq!(first(empty), "NotFound");
+    let upgraded = KopiaRs::new("doctor --json").repository(&faults::repository("upgrade-abandoned"));
+    assert_eq!(first(upgraded.env("KOPIA_PASSWORD", faults::PASSWORD)), "Locked");
+}
+
+/// A store over a network that always answers with one status.
+fn s3(status: u16, code: &'static str) -> (HttpServer, KopiaRs) {
+    let server = HttpServer::start(move |_| error(status, code));
+    let command = at_port(server.port());
+    (server, command)
+}
+
+fn at_port(port: u16) -> KopiaRs {
+    let url = format!("s3://bucket/?endpoint=127.0.0.1:{port}&disable-tls&region=us-east-1");
+    let command = KopiaRs::new("snapshots --json --repository").arg(url);
+    command
+        .env("KOPIA_PASSWORD", "golden")
+        .env("AWS_ACCESS_KEY_ID", "id")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+}
+
+#[test]
+fn what_a_server_says_no_with() {
+    for (status, code, class) in [
+        (403, "AccessDenied", "AccessDenied"),
+        (403, "InvalidAccessKeyId", "AccessDenied"),
+        (403, "SignatureDoesNotMatch", "AccessDenied"),
+        (404, "NoSuchBucket", "NotFound"),
+    ] {
+        let (_server, command) = s3(status, code);
+        is_of(command, 1, class);
+    }
+}
+
+#[test]
+fn a_store_that_is_out_of_reach() {
+    // Nobody listens where somebody did a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    is_of(at_port(port), 1, "Unavailable");
+}
+
+/// A copy in which a bit of each pack with this prefix is another one.
+fn damaged(prefix: &str) -> RepositoryCopy {
+    let copy = copy_repository(&golden::case("sources"));
+    copy.blobs(prefix).iter().for_each(|pack| pack.flip_bit(100, 0));
+    copy
+}
+
+fn of(copy: &RepositoryCopy, arguments: &str) -> KopiaRs {
+    KopiaRs::new(arguments).repository(&copy.path()).env("KOPIA_PASSWORD", "golden")
+}
+
+#[test]
+fn damaged_and_missing_packs() {
+    let place = Place::new();
+    let flipped = damaged("p");
+    let gone = copy_repository(&golden::case("sources"));
+    gone.blobs("p").iter().for_each(kopia_testkit::damage::Blob::delete);
+    for (number, copy) in [flipped, gone].iter().enumerate() {
+        let report = place.path(&format!("report{number}"));
+        let target = place.path(&format!("target{number}"));
+        let restore = of(copy, "restore c3bc --json --report").arg(&report).arg(&target);
+        let restored = restore.run().exits(3).json();
+        assert_eq!(restored["problems"][0]["class"], "Damaged", "{restored}");
+        let verified = of(copy, "verify --json").run().exits(3).json();
+        assert_eq!(verified["damage"][0]["class"], "Damaged", "{verified}");
+        assert_eq!(verified["losses"][0]["class"], "Damaged", "{verified}");
+        let lines = fs::read_to_string(&report).unwrap();
+        assert!(lines.lines().all(|line| line.contains(r#""class":"Damaged""#)), "{lines}");
+        let fast = of(copy, "restore c3bc --json --fail-fast").arg(place.path(&format!("fast{number}")));
+        is_of(fast, 1, "Damaged");
+    }
+}
+
+#[test]
+fn folders_that_cannot_be_listed_are_lines_of_their_own() {
+    let place = Place::new();
+    let repository = place.written(|writer| {
+        let lost =
+            json!({"name": "lost", "type": "d", "mode": "0755", "obj": "k00000000000000000000000000000001"});
+        let file =
+            json!({"name": "sound", "type": "f", "mode": "0644", "size": 2, "obj": writer.file(b"ok")});
+        let folder = writer.directory(&[lost, file]);
+        let root = json!({"name": "data", "type": "d", "mode": "0755", "obj": folder});
+        writer.snapshot("app@host:/data", root);
+    });
+    let ran = KopiaRs::written(&repository, "ls -R latest --json").run().exits(3);
+    let lines = ran.json_lines();
+    let told: Vec<_> = lines.iter().filter_map(|line| line.get("error")).collect();
+    let [error] = &told[..] else { panic!("{}", ran.text()) };
+    assert_eq!((&error["class"], &error["path"]), (&"Damaged".into(), &"lost/".into()), "{error}");
+    assert_eq!(error["exitStatus"], Value::Null);
+    assert_eq!(lines.len(), 3, "{}", ran.text());
+}
+
+/// What an ordinary user sees who may not read a repository, or not write to a target.
+#[test]
+fn what_an_ordinary_user_is_not_permitted() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be another user");
+        return;
+    }
+    let place = Place::new();
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = place.path("kopia-rs");
+    kopia_testkit::program::copy(env!("CARGO_BIN_EXE_kopia-rs"), &binary);
+    let run = |repository: &Path, target: &Path| {
+        let mut command = Command::new(&binary);
+        command.env_clear().env("HOME", "/nonexistent").env("KOPIA_PASSWORD", "golden").current_dir("/");
+        command.args(["restore", "c3bc", "--json", "--repository"]).arg(repository).arg(target);
+        let output = command.uid(65534).gid(65534).stdin(Stdio::null()).output().unwrap();
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), json)
+    };
+    let repository = place.path("repository");
+    let copy = copy_repository(&golden::case("sources"));
+    let copied = Command::new("cp").args(["-r"]).arg(copy.path()).arg(&repository).status().unwrap();
+    assert!(copied.success());
+    let open = Command::new("chmod").args(["-R", "a+rX"]).arg(&repository).status().unwrap();
+    assert!(open.success());
+
+    // The target.
+    let closed = place.path("closed");
+    fs::create_dir(&closed).unwrap();
+    let (code, json) = run(&repository, &closed.join("target"));
+    assert_eq!((code, &json["error"]["class"]), (Some(1), &"PermissionDenied".into()), "{json}");
+
+    // One file of the repository, as another user of it left it.
+    let target = place.path("open");
+    fs::create_dir(&target).unwrap();
+    std::os::unix::fs::chown(&target, Some(65534), Some(65534)).unwrap();
+    let mut packs = Command::new("find");
+    packs.arg(repository.join("p")).args(["-type", "f", "-exec", "chmod", "600"]);
+    assert!(packs.args(["{}", "+"]).status().unwrap().success());
+    let (code, json) = run(&repository, &target);
+    assert_eq!((code, &json["problems"][0]["class"]), (Some(3), &"PermissionDenied".into()), "{json}");
+
+    // All of it.
+    fs::set_permissions(&repository, fs::Permissions::from_mode(0o700)).unwrap();
+    let (code, json) = run(&repository, &target);
+    assert_eq!((code, &json["error"]["class"]), (Some(1), &"PermissionDenied".into()), "{json}");
+}
+
+/// The metrics that a restore wrote, by name; labels belong to the name.
+fn metrics(file: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pairs = lines.map(|line| line.strip_prefix("kopia_rs_restore_").unwrap().rsplit_once(' ').unwrap());
+    pairs.map(|(name, value)| (name.replace(r#"identity="app@media:/data""#, ""), value.into())).collect()
+}
+
+#[test]
+fn metrics_tell_how_a_restore_ended() {
+    let place = Place::new();
+    let (file, target) = (place.path("restore.prom"), place.path("target"));
+    let restore = |arguments: &str| {
+        KopiaRs::golden("sources", &format!("restore c3bc {arguments} --metrics")).arg(&file).arg(&target)
+    };
+    restore("--progress json").run().exits(0);
+    let first = metrics(&file);
+    for (name, value) in [("success{}", "1"), ("exit_code{}", "0"), ("progress_phase{,phase=\"done\"}", "1")]
+    {
+        assert_eq!(first.get(name).map(String::as_str), Some(value), "{name} in {first:?}");
+    }
+    let number =
+        |name: &str, of: &BTreeMap<String, String>| of[&format!("{name}{{}}")].parse::<u64>().unwrap();
+    assert!(number("bytes", &first) > 0);
+    assert_eq!(number("progress_bytes", &first), number("progress_bytes_total", &first));
+    assert_eq!(number("progress_entries", &first), number("progress_entries_total", &first));
+    assert_eq!(number("progress_bytes_kept", &first), 0);
+    // Everything is there already.
+    restore("").run().exits(0);
+    let again = metrics(&file);
+    assert_eq!(number("progress_bytes_kept", &again), number("bytes", &first));
+    assert_eq!(number("bytes", &again), 0);
+
+    // What cannot be opened has no identity.
+    restore("").env("KOPIA_PASSWORD", "wrong").run().exits(1);
+    let failed = metrics(&file);
+    assert_eq!((&*failed["success"], &*failed["error{class=\"AuthFailure\"}"]), ("0", "1"), "{failed:?}");
+    let packs = damaged("p");
+    let partial = of(&packs, "restore c3bc --metrics").arg(&file).arg(place.path("partial"));
+    partial.run().exits(3);
+    let partial = metrics(&file);
+    assert_eq!((&*partial["exit_code{}"], &*partial["error{,class=\"Damaged\"}"]), ("3", "1"), "{partial:?}");
+    assert_eq!(names(&place.path("")), ["partial", "restore.prom", "target"]);
+}
+
+#[test]
+fn metrics_go_neither_into_a_repository_nor_through_links() {
+    let place = Place::new();
+    let copy = copy_repository(&golden::case("sources"));
+    symlink(place.path("elsewhere"), place.path("link")).unwrap();
+    symlink(copy.path(), place.path("way")).unwrap();
+    let other = copy_repository(&golden::case("epochs"));
+    let before = (names(&copy.path()), names(&other.path()));
+    for file in [
+        copy.path().join("x.prom"),
+        copy.path().join("p/x.prom"),
+        place.path("way/x.prom"),
+        other.path().join("x.prom"),
+        place.path("link"),
+        place.path("none/x.prom"),
+        place.path(""),
+    ] {
+        for password in ["golden", "wrong"] {
+            let restore = KopiaRs::new("restore c3bc --metrics").arg(&file).repository(&copy.path());
+            let ran = restore.arg(place.path("target")).env("KOPIA_PASSWORD", password).run();
+            ran.exits(2).says(&["the metrics file "]);
+        }
+    }
+    assert_eq!((names(&copy.path()), names(&other.path())), before);
+    assert_eq!(names(&place.path("")), ["link", "way"]);
+    for arguments in ["c3bc --dry-run", "c3bc ce6c"] {
+        let restore = KopiaRs::golden("sources", &format!("restore {arguments} --metrics"));
+        restore.arg(place.path("m")).arg(place.path("target")).run().exits(2);
+    }
+}
