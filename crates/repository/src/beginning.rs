@@ -87,6 +87,10 @@ mod tests {
         assert_eq!(kind(b"\x89PNG\r\n\x1a\n\0\0\0\r"), Some("image/png"));
         assert_eq!(kind(b"RIFF\0\0\0\0WEBP"), Some("image/webp"));
         assert_eq!(kind(b"\0\0\0 ftypavif"), Some("image/avif"));
+        assert_eq!(kind(b"\0\0\0 ftypavis"), Some("image/avif"));
+        assert_eq!(kind(b"GIF87a"), Some("image/gif"));
+        assert_eq!(kind(b"GIF89a"), Some("image/gif"));
+        assert_eq!(kind(b"BM\x36\x10\0\0\0\0\0\0"), Some("image/bmp"));
         for none in [&b""[..], b"<svg xmlns=", b"<html>", b"RIFF\0\0\0\0WAVE", b"BMW is a car", b"\x89PN"] {
             assert_eq!(kind(none), None);
         }

@@ -96,6 +96,8 @@ mod tests {
         assert_eq!(nearest("Pictures", &names), None);
         // Too short to be told from others.
         assert_eq!(nearest("b", &names), None);
+        assert_eq!(nearest("fo", &["foo", "FO"]), None);
+        assert_eq!(nearest("foe", &["foo"]).as_deref(), Some("foo"));
         assert_eq!(nearest("", &names), None);
         assert_eq!(nearest("straße", &["strasse"]).as_deref(), Some("strasse"));
     }

@@ -44,9 +44,9 @@ fn including(patterns: &[&str]) -> Choice {
 }
 
 /// Patterns, what they match, and what not.
-const CASES: [(&[&str], &[&str], &[&str]); 24] = [
+const CASES: [(&[&str], &[&str], &[&str]); 26] = [
     (&["*.o"], &["a.o", "d/b.o", ".o", "d.o/x"], &["a.oo", "a.O", "d/x"]),
-    (&["/a"], &["a", "a/b"], &["d/a"]),
+    (&["/a"], &["a", "a/b"], &["d/a", "A"]),
     (&["a/"], &["a/", "d/a/", "a/b"], &["a", "d/a"]),
     (&["/d/"], &["d/x"], &["e/d/x", "d"]),
     (&["d/a"], &["d/a", "d/a/b"], &["e/d/a", "a"]),
@@ -55,6 +55,7 @@ const CASES: [(&[&str], &[&str], &[&str]); 24] = [
     (&["d/**/a"], &["d/a", "d/e/a", "d/e/f/a"], &["a", "e/a"]),
     (&["d/*/a"], &["d/e/a"], &["d/a", "d/e/f/a"]),
     (&["**"], &["a", "d/a"], &[]),
+    (&["/**"], &["a", "d/a"], &[]),
     (&["d**a"], &["dxa", "e/da"], &["d/a"]),
     (&["*", "!*.c"], &["a", "d/", "d/a.c"], &["a.c"]),
     (&["*", "!*/", "!*.c"], &["a", "d/a"], &["d/", "a.c", "d/a.c"]),
@@ -65,6 +66,7 @@ const CASES: [(&[&str], &[&str], &[&str]); 24] = [
     (&["[a-c]?"], &["ax", "cä"], &["dx", "a", "Ax"]),
     (&["[!a-c]", "[]x]y", "[a\\]]z"], &["d", "]y", "xy", "]z"], &["a", "zy"]),
     (&["[[:digit:]_-]x"], &["1x", "_x", "-x"], &["ax", "[x"]),
+    (&["[[:]x", "[[:a]y"], &["[x", ":x", "[y", "ay"], &["x", "ax", "y"]),
     (&["{a,b}"], &["{a,b}"], &["a", "b"]),
     (&["a*b*c"], &["abc", "axxbxbxc", "abcc"], &["ab", "acb"]),
     (&["/**/b"], &["b", "a/b", "a/c/b"], &["a"]),
@@ -82,7 +84,7 @@ fn patterns_leave_out_what_they_match_and_all_below_it() {
     ["a.jpg", "a.Jpg", "bX", "ärger"]
         .iter()
         .for_each(|path| assert!(take(&choice, path).is_none(), "{path}"));
-    assert!(take(&choice, "dx").is_some());
+    ["dx", "a.jpx", "bären"].iter().for_each(|path| assert!(take(&choice, path).is_some(), "{path}"));
 }
 
 #[test]

@@ -303,3 +303,27 @@ impl fmt::Display for Flaw {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_that_no_content_has_are_refused() {
+        let check = |packed_length, original_length| {
+            check_lengths(&ContentLocation {
+                pack: 0,
+                offset: 0,
+                packed_length,
+                original_length,
+                compression: 0,
+                deleted: false,
+                assumed: false,
+            })
+        };
+        let most = MAX_LENGTH as u32;
+        assert!(check(MAX_STORED, most).is_ok());
+        assert!(check(MAX_STORED + 1, 1).is_err());
+        assert!(check(1, most + 1).is_err());
+    }
+}

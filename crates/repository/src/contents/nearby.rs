@@ -180,6 +180,8 @@ mod tests {
         let nearby = Nearby::new();
         let far = 1 << 30;
         assert_eq!(read(&nearby, 1, far..far + 10), Some(far - AT_FIRST..far + 10));
+        let before = far - AT_FIRST - 10..far - AT_FIRST;
+        assert_eq!(read(&nearby, 1, before.clone()), Some(before), "what follows it was of no use");
         assert_eq!(read(&nearby, 2, far..far + 10), Some(far..far + 10), "nothing was of use");
         assert_eq!(read(&nearby, 1, far - 20..far - 10), None);
         assert_eq!(read(&nearby, 3, far..far + 10), Some(far - EARNED..far + 10));
@@ -200,6 +202,16 @@ mod tests {
         assert_eq!(read(&nearby, 1, first - 1000..far - 5), Some(second..first));
         assert_eq!(read(&nearby, 1, second..far + 10), None, "both are one now");
         assert_eq!(lock(&nearby.state).ranges.len(), 1);
+    }
+
+    #[test]
+    fn a_longer_range_takes_the_place_of_its_beginning() {
+        let nearby = Nearby::new();
+        assert_eq!(read(&nearby, 1, 0..10), Some(0..10));
+        assert_eq!(read(&nearby, 2, 0..10), Some(0..10));
+        assert_eq!(read(&nearby, 1, 0..30), Some(0..30));
+        let state = lock(&nearby.state);
+        assert_eq!((state.ranges.len(), state.bytes), (2, 40));
     }
 
     #[test]
@@ -224,7 +236,9 @@ mod tests {
         }
         assert!((1..=packs).all(|pack| read(&nearby, pack as u32, 0..1).is_none()));
         assert_eq!(read(&nearby, 0, 0..1), Some(0..1));
-        assert!(lock(&nearby.state).bytes <= KEPT);
+        let state = lock(&nearby.state);
+        assert!(state.bytes <= KEPT);
+        assert_eq!(state.bytes, state.ranges.iter().map(|kept| kept.bytes.len()).sum::<usize>());
     }
 
     #[test]

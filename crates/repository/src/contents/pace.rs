@@ -49,7 +49,7 @@ impl Pace {
         length: impl Fn(&T) -> usize,
     ) -> Result<T> {
         let Some(ramp) = &self.ramp else { return read() };
-        let mut tries = 1;
+        let mut pauses = pauses();
         loop {
             let begun = self.begin(ramp);
             let result = read();
@@ -59,11 +59,10 @@ impl Pace {
             };
             lock(ramp).end(begun, bytes, Instant::now());
             self.changed.notify_all();
-            if bytes.is_some() || tries == TRIES {
-                return result;
+            match pauses.next() {
+                Some(pause) if bytes.is_none() => thread::sleep(pause),
+                _ => return result,
             }
-            thread::sleep(PAUSE * 2u32.pow(tries - 1));
-            tries += 1;
         }
     }
 
@@ -77,6 +76,11 @@ impl Pace {
         ramp.reading += 1;
         Instant::now()
     }
+}
+
+/// Returns how long to wait before each time but the first that a read is tried.
+fn pauses() -> impl Iterator<Item = Duration> {
+    (1..TRIES).map(|tried| PAUSE * 2u32.pow(tried - 1))
 }
 
 /// How many reads may be under way, and what that number brought.
@@ -212,6 +216,29 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_up_to_the_limit() {
+        let (mut ramp, now) = ramp();
+        ramp.reading = ramp.limit - 1;
+        assert!(ramp.has_room());
+        ramp.reading += 1;
+        assert!(!ramp.has_room());
+        ramp.end(now, Some(1), now);
+        assert!(ramp.has_room());
+    }
+
+    #[test]
+    fn a_moment_says_nothing_of_the_speed() {
+        let (mut ramp, now) = ramp();
+        for _ in 0..100 {
+            ramp.was_full = true;
+            ramp.end(now, Some(1_000_000), now + SHORTEST / 2);
+        }
+        assert_eq!((ramp.limit, ramp.reads), (16, 100));
+        ramp.end(now, Some(1_000_000), now + SHORTEST * 2);
+        assert_eq!((ramp.limit, ramp.reads), (24, 0));
+    }
+
+    #[test]
     fn it_stays_where_nobody_waits() {
         let (mut ramp, now) = ramp();
         for turn in 1..1000 {
@@ -256,6 +283,12 @@ mod tests {
         let broken = || Err::<(), _>(fail(io::ErrorKind::InvalidData));
         assert_eq!(pace.read(broken, |()| 1).unwrap_err().kind(), ErrorKind::Broken);
         assert_eq!(lock(pace.ramp.as_ref().unwrap()).limit, 4);
+    }
+
+    #[test]
+    fn pauses_double_and_come_to_an_end() {
+        let pauses: Vec<_> = pauses().map(|pause| pause.as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1600]);
     }
 
     #[test]

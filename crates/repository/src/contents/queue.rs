@@ -106,6 +106,9 @@ impl<B: Steps> Queue<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
     use super::*;
 
     impl Steps for Vec<u32> {
@@ -146,6 +149,27 @@ mod tests {
         });
         taken.sort_unstable();
         assert_eq!(taken, (0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn few_batches_wait() {
+        let (queue, pushed) = (Queue::<Vec<u32>>::new(), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..20 {
+                    queue.push(vec![number]);
+                    pushed.fetch_add(1, Ordering::SeqCst);
+                }
+                queue.close();
+            });
+            let mut taken = 0;
+            while queue.take().is_some() {
+                taken += 1;
+                std::thread::sleep(Duration::from_millis(1));
+                assert!(pushed.load(Ordering::SeqCst) <= taken + WAITING);
+            }
+            assert_eq!(taken, 20);
+        });
     }
 
     #[test]

@@ -164,6 +164,7 @@ mod tests {
         let covered: Vec<_> = steps.iter().flat_map(|step| step.serves.clone()).collect();
         assert_eq!(covered, (0..places.len()).collect::<Vec<_>>(), "each need is served once");
         for step in &steps {
+            assert_eq!(step.bytes.start + step.length() as u64, step.bytes.end);
             for item in &located[step.serves.clone()] {
                 assert!(
                     step.pack == item.pack
@@ -196,6 +197,8 @@ mod tests {
         assert_eq!(huge(&[1 << 25, 1 << 25]), [false], "together they may be long");
         assert_eq!(huge(&[1 << 26]), [true]);
         assert_eq!(huge(&[1, 1 << 26]), [true]);
+        let mut twice = [location(0, 0, 1 << 26); 2];
+        assert!(schedule(&mut twice, LIMITS).iter().all(|step| step.is_huge), "whoever needs it, it is huge");
     }
 
     const LIMITS: Limits = Limits { gap: 10, bytes: 100, contents: 4 };
@@ -207,10 +210,12 @@ mod tests {
             (&[(0, 5, 5)], vec![(0, 5..10, 1)]),
             // Sorted, adjacent, and over a small gap.
             (&[(0, 20, 5), (0, 5, 5), (0, 10, 5)], vec![(0, 5..25, 3)]),
+            (&[(0, 5, 5), (0, 20, 5)], vec![(0, 5..25, 2)]),
             // Too far, another pack.
             (&[(0, 5, 5), (0, 21, 5), (1, 26, 5)], vec![(0, 5..10, 1), (0, 21..26, 1), (1, 26..31, 1)]),
             // Too many bytes.
             (&[(0, 0, 60), (0, 60, 40), (0, 100, 1)], vec![(0, 0..100, 2), (0, 100..101, 1)]),
+            (&[(0, 900, 60), (0, 960, 40), (0, 1000, 1)], vec![(0, 900..1000, 2), (0, 1000..1001, 1)]),
             // A single content may be larger than a range.
             (&[(0, 0, 1000), (0, 1000, 1)], vec![(0, 0..1000, 1), (0, 1000..1001, 1)]),
             // Too many contents, but located of the same one stay together.

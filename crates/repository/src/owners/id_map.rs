@@ -106,6 +106,8 @@ mod tests {
         map.add(30..=39, 230).unwrap();
         map.add(5..=44, 1005).unwrap();
         map.add(12..=12, 7).unwrap();
+        map.add(51..=51, 1).unwrap();
+        map.add(50..=53, 2050).unwrap();
         for (from, to) in [
             (4, 4),
             (5, 1005),
@@ -119,6 +121,10 @@ mod tests {
             (40, 1040),
             (44, 1044),
             (45, 45),
+            (50, 2050),
+            (51, 1),
+            (52, 2052),
+            (53, 2053),
             (u32::MAX, u32::MAX),
         ] {
             assert_eq!(map.get(from), to, "{from}");

@@ -201,6 +201,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_may_look_like_half_a_range() {
+        let there = Accounts::parse(b"web-1:x:7:\n2-b:x:8:");
+        let map = "web-1:1,2-b:2".parse::<Rules>().unwrap().resolve(Some(&there), here).unwrap();
+        assert_eq!([7, 8, 9].map(|id| map.get(id)), [1, 2, 9]);
+    }
+
+    #[test]
     fn a_file_has_a_rule_a_line() {
         let rules = Rules::of_file("# as tar has it\n\n+10 ben\n 11  root:0 # and more\n12:13\n5-6\t105\n");
         let map = rules.unwrap().resolve(None, here).unwrap();

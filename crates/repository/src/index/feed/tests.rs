@@ -151,6 +151,21 @@ fn stopping_ends_takers_and_choosing_starts_anew() {
 }
 
 #[test]
+fn what_nobody_took_leaves_the_budget() {
+    let (store, listed) = store(10, 10);
+    let budget = budget(55);
+    let feed = Feed::new(&store, budget);
+    thread::scope(|scope| {
+        let _closing = feed.closing();
+        feed.guess(listed);
+        feed.start_readers(scope);
+        assert_eq!(settled(&store, 5), 5);
+    });
+    drop(feed);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
 fn repositories_that_are_opened_at_once_share_the_budget() {
     let (store, listed) = store(30, 10);
     let budget = budget(105);

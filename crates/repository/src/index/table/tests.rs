@@ -78,6 +78,20 @@ fn manifests_deleted_or_not() {
 }
 
 #[test]
+fn totals_are_sums_without_what_is_deleted() {
+    let rows: [Row<'_>; 4] = [
+        (&[b'k', 1], 1, false, "q1", 0),
+        (&[0, 0x22], 1, false, "p", 0),
+        (&[0, 0x23], 1, false, "p", 0),
+        (&[0, 0x24], 1, true, "gone", 0),
+    ];
+    let table = table(16, None, &rows);
+    assert_eq!((table.pack_count(), table.living_pack_count()), (3, 2));
+    let Totals { contents, deleted, packed_bytes, original_bytes } = *table.totals();
+    assert_eq!((contents, deleted, packed_bytes, original_bytes), (3, 1, 3 * 33, 3 * 5));
+}
+
+#[test]
 fn packs_that_were_known_keep_their_numbers() {
     let known: Vec<_> = ["q1", "p0", "q0"].iter().map(|name| name.parse().unwrap()).collect();
     let builder = Builder::new(16, 0, &PackNames::from(known));
