@@ -340,6 +340,29 @@ mod tests {
     }
 
     #[test]
+    fn of_many_problems_some_are_kept_and_all_are_counted() {
+        for (length, kept) in [(1, KEPT), (KEPT_BYTES / 4, 4)] {
+            let tally = Tally::new(&());
+            for _ in 0..=kept {
+                tally.problem("x".repeat(length), NotDeleted::Replaced);
+            }
+            let outcome = tally.finish();
+            assert_eq!((outcome.problem_count, outcome.problems.len()), (kept as u64 + 1, kept));
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_set_is_counted_by_attribute() {
+        let tally = Tally::new(&());
+        tally.unset(Unset { owner: true, time: true, ..Unset::default() }, || "a".into());
+        tally.unset(Unset { time: true, ..Unset::default() }, || "b".into());
+        tally.unset(Unset::default(), || unreachable!("no path is needed"));
+        let notes = tally.finish().notes;
+        assert_eq!((notes.owners, notes.times), (1, 2));
+        assert_eq!((notes.special_bits, notes.modes, notes.names), (0, 0, 0));
+    }
+
+    #[test]
     fn bytes_that_were_reused_are_there_once() {
         let tally = Tally::new(&());
         tally.file(100, 30);

@@ -84,6 +84,7 @@ mod tests {
         }
         std::fs::write(place.path().join("file"), b"").unwrap();
         std::fs::write(place.path().join("bound-file"), b"").unwrap();
+        std::os::unix::fs::symlink("bound", place.path().join("link")).unwrap();
         let script = r#"cd "$1" && mount --bind other bound && mount --bind file bound-file || exit 9
             shift; exec "$@" --exact destination::mounts::tests::a_bind_mount_of_the_same_file_system_is_seen_by_each_system_call"#;
         let mut command = Command::new("unshare");
@@ -104,7 +105,9 @@ mod tests {
     fn look_at(place: &Path) {
         let parent = std::fs::File::open(place).unwrap();
         let parent = parent.as_fd();
-        for (name, mounted) in [("bound", true), ("bound-file", true), ("plain", false), ("file", false)] {
+        for (name, mounted) in
+            [("bound", true), ("bound-file", true), ("plain", false), ("file", false), ("link", false)]
+        {
             let name = name.as_bytes();
             let expected = Some(mounted);
             // Old kernels know not all of them, but one at least.

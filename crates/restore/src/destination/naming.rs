@@ -88,7 +88,8 @@ mod tests {
         ] {
             assert!(is_refused_by_windows(name), "{name}");
         }
-        for name in ["a", ".hidden", "a.b", "console", "com", "com10", "lpt", "nullable", "é", "com\u{b9}x"]
+        for name in
+            ["a", "a b", ".hidden", "a.b", "console", "com", "com10", "lpt", "nullable", "é", "com\u{b9}x"]
         {
             assert!(!is_refused_by_windows(name), "{name}");
         }

@@ -114,6 +114,13 @@ mod tests {
         assert!(!found(), "it has no stub");
         fs::write(inner.join(PLACEHOLDER_SUFFIX), r#"{"name":"d","type":"d","obj":"k0a1b"}"#).unwrap();
         assert!(found());
+        let stub =
+            |length: u64| format!("{:1$}", r#"{"name":"d","type":"d","obj":"k0a1b"}"#, length as usize);
+        fs::write(inner.join(PLACEHOLDER_SUFFIX), stub(MAX_STUB)).unwrap();
+        assert!(found());
+        fs::write(inner.join(PLACEHOLDER_SUFFIX), stub(MAX_STUB + 1)).unwrap();
+        assert!(!found(), "no stub is as long");
+        fs::write(inner.join(PLACEHOLDER_SUFFIX), stub(50)).unwrap();
         fs::write(inner.join("somebody's"), "").unwrap();
         assert!(!found(), "it has more");
     }

@@ -232,6 +232,7 @@ fn damaged() -> io::Error {
 mod tests {
     use std::fs;
     use std::os::fd::AsFd;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -264,6 +265,27 @@ mod tests {
         let target = Found { mode: 0o750, uid: 1, gid: 2, modified: Moment(3, 4) };
         Journal::create(folder.as_fd(), &header, Some(target)).unwrap();
         assert_eq!(read(folder.as_fd()).unwrap().root, Some(target));
+        // What a directory in the target was like is no such thing.
+        fs::remove_file(place.path().join(JOURNAL)).unwrap();
+        let mut journal = Journal::create(folder.as_fd(), &header, None).unwrap();
+        journal.record(&Record::Directory { found: target, path: b"a".to_vec() }).unwrap();
+        assert_eq!(read(folder.as_fd()).unwrap().root, None);
+    }
+
+    #[test]
+    fn a_journal_is_for_its_owner_alone_and_no_symlink() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        let header = Header { inode: 1, new: false, key: "kaa".into(), began: 2, path: b"/a".to_vec() };
+        Journal::create(folder.as_fd(), &header, None).unwrap();
+        let (path, elsewhere) = (place.path().join(JOURNAL), place.path().join("elsewhere"));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        fs::rename(&path, &elsewhere).unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        assert!(read(folder.as_fd()).is_err());
+        assert!(Journal::open(folder.as_fd(), 0).is_err());
+        assert!(Journal::create(folder.as_fd(), &header, None).is_err());
+        assert!(fs::metadata(&elsewhere).unwrap().len() > 0);
     }
 
     #[test]

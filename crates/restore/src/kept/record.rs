@@ -245,7 +245,7 @@ mod tests {
             Record::Directory { found, path: Vec::new() },
             Record::Directory { found, path: path.clone() },
             Record::Attributes { inode: 1, found, then: Moment(4, 5), path: path.clone() },
-            Record::Keep { number: 9, mode: 0o1777, path: path.clone() },
+            Record::Keep { number: 9, mode: 0o7777, path: path.clone() },
             Record::Put(Put { replaces: None, ..put.clone() }),
             Record::Put(put),
             Record::Done,

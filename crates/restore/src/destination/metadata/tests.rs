@@ -229,6 +229,30 @@ fn an_existing_directory_that_is_right_is_not_told() {
     assert!(unset.is_none_or(|unset| unset == Unset::default()), "{unset:?}");
 }
 
+#[test]
+fn of_what_exists_only_that_is_set_which_differs() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = File::open(place.path()).unwrap();
+    let path = place.path().join("file");
+    let file = File::create(&path).unwrap();
+    let own = fs::metadata(place.path()).unwrap();
+    let right = Attributes { uid: own.uid(), gid: own.gid(), ..wanted(0o640) };
+    for (there, others) in [
+        (Attributes { mode: 0o600, ..right }, [Call::Chown, Call::Utimes]),
+        (Attributes { modified: Timestamp::default(), ..right }, [Call::Chown, Call::Chmod]),
+    ] {
+        metadata(&directory).correct_file(file.as_fd(), &there).unwrap();
+        // Whoever sets anything else fails.
+        let unset = refusing(&others.map(|call| (call, Some(Errno::IO))), || {
+            metadata(&directory).correct_file(file.as_fd(), &right).unwrap()
+        });
+        let Some(unset) = unset else { return };
+        assert_eq!(unset, Unset::default());
+        let stat = fs::metadata(&path).unwrap();
+        assert_eq!((stat.mode() & 0o7777, stat.mtime(), stat.mtime_nsec()), (0o640, 1_500_000_000, 5));
+    }
+}
+
 /// Counts system calls that a healthy file system would not need: a file whose owner and mode were seen to
 /// hold costs none.
 #[test]

@@ -57,9 +57,7 @@ impl<T> Queue<T> {
     pub(super) fn take(&mut self, last: Option<usize>) -> Option<(usize, T)> {
         let first = *self.waiting.first()?;
         let stays = last.filter(|last| {
-            self.lanes
-                .get(last)
-                .is_some_and(|lane| !lane.tasks.is_empty() && (lane.writers == 0 || lane.writers <= first.0))
+            self.lanes.get(last).is_some_and(|lane| !lane.tasks.is_empty() && lane.writers <= first.0)
         });
         let key = stays.unwrap_or(first.2);
         let lane = self.lanes.get_mut(&key)?;
@@ -141,6 +139,15 @@ mod tests {
         queue.done(2);
         assert_eq!(queue.take(Some(2)), Some((2, "c")));
         assert_eq!(queue.take(Some(2)), Some((3, "e")), "one is in its lane still, which has nothing left");
+    }
+
+    #[test]
+    fn a_writer_stays_where_no_more_are_than_elsewhere() {
+        let mut queue = queue(&[(1, "a"), (1, "b"), (2, "c"), (2, "d")]);
+        assert_eq!(queue.take(None), Some((1, "a")));
+        assert_eq!(queue.take(None), Some((2, "c")));
+        assert_eq!(queue.take(Some(2)), Some((2, "d")), "each lane has one writer");
+        assert_eq!(queue.take(Some(2)), Some((1, "b")));
     }
 
     #[test]

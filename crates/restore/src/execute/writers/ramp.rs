@@ -149,6 +149,36 @@ mod tests {
     }
 
     #[test]
+    fn more_are_tried_again_after_a_while() {
+        let now = Instant::now();
+        let mut ramp = Ramp::new(128, None, now);
+        ramp.start(2, 10.0, now);
+        ramp.judge(13.1, now);
+        assert_eq!(ramp.limit(), 16);
+        ramp.judge(14.3, now);
+        assert_eq!(ramp.limit(), 8, "that was not worth it");
+        for _ in 0..PATIENCE {
+            ramp.judge(13.0, now);
+            assert_eq!(ramp.limit(), 8);
+        }
+        ramp.judge(13.0, now);
+        assert_eq!(ramp.limit(), 16);
+    }
+
+    #[test]
+    fn a_moment_says_nothing_of_the_speed() {
+        let now = Instant::now();
+        let mut ramp = Ramp::new(128, None, now);
+        ramp.start(2, 10.0, now);
+        for _ in 0..100 {
+            ramp.wrote(1.0, true, now + SHORTEST / 2);
+        }
+        assert_eq!(ramp.limit(), 8);
+        ramp.wrote(1.0, true, now + SHORTEST);
+        assert_eq!(ramp.limit(), 16);
+    }
+
+    #[test]
     fn a_target_that_does_one_thing_at_a_time_gets_no_writers() {
         let wait = Duration::from_millis(1);
         let start = Instant::now();
