@@ -22,9 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Files of so many bytes are read at once, so that nothing is gained by keeping them open.
 const SMALL: u64 = 128 << 10;
 
-/// How far from where a read ended the next one may begin, in bytes, and still go on from there: the kernel asks
-/// for several ranges at once.
+/// How far from where a read ended the next one may begin, in bytes and in ranges of its length, and still go on
+/// from there: the kernel asks for several ranges at once, which are answered in any order.
 const NEARBY: u64 = 1 << 20;
+const NEARBY_RANGES: u64 = 8;
 
 /// How many places of a file are kept in mind.
 const PLACES: usize = 4;
@@ -58,17 +59,7 @@ impl Reader {
     /// there.
     pub(crate) fn note(&self, range: &Range<u64>) -> Option<Range<u64>> {
         let mut course = lock(&self.course);
-        let near = |end: &u64| end.abs_diff(range.start) <= NEARBY;
-        let before = course.ends.iter().position(near);
-        let is_jump = before.is_none() && range.start > 0;
-        if let Some(place) = before {
-            course.ends.remove(place);
-        }
-        course.ends.push(range.end);
-        if course.ends.len() > PLACES {
-            course.ends.remove(0);
-        }
-        if !is_jump {
+        if !course.is_jump(range) {
             return None;
         }
         let extent = self.object.extent_at(range.start)?;
@@ -77,6 +68,22 @@ impl Reader {
         }
         let is_again = !course.jumped.insert(extent.start);
         (is_again && extent.end - extent.start <= MOST_PRIMED).then_some(extent)
+    }
+}
+
+impl Course {
+    /// Notes that a range is read; returns whether it neither goes on from another one nor begins the file.
+    fn is_jump(&mut self, range: &Range<u64>) -> bool {
+        let nearby = NEARBY.max(range.end.saturating_sub(range.start).saturating_mul(NEARBY_RANGES));
+        let before = self.ends.iter().position(|end| end.abs_diff(range.start) <= nearby);
+        if let Some(place) = before {
+            self.ends.remove(place);
+        }
+        self.ends.push(range.end);
+        if self.ends.len() > PLACES {
+            self.ends.remove(0);
+        }
+        before.is_none() && range.start > 0
     }
 }
 
@@ -132,5 +139,28 @@ impl Readers {
         drop(held);
         // What is decoded ahead for them takes a while to be freed.
         drop(dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_the_kernel_asks_for_together_are_no_jumps() {
+        let mut course = Course::default();
+        let range = |start: u64, length: u64| start << 10..(start + length) << 10;
+        for start in [0, 3, 1, 7, 2, 5, 4, 6, 14] {
+            assert!(!course.is_jump(&range(start << 10, 1 << 10)), "at {start} MiB");
+        }
+        assert!(course.is_jump(&range(64 << 10, 1 << 10)));
+    }
+
+    #[test]
+    fn whoever_reads_little_here_and_there_jumps() {
+        let mut course = Course::default();
+        let places = [9, 3, 30, 14, 21, 6].map(|place: u64| place << 20);
+        assert!(places.iter().all(|&start| course.is_jump(&(start..start + 4096))));
+        assert!(!course.is_jump(&(places[5] + 4096..places[5] + 8192)));
     }
 }

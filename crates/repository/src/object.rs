@@ -10,6 +10,7 @@ mod copy;
 mod extents;
 mod list;
 mod reader;
+mod spare;
 mod streams;
 
 pub(crate) use ahead::Allowance;

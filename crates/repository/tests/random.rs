@@ -92,6 +92,24 @@ fn two_places_in_turn_are_read_once_each() {
 }
 
 #[test]
+fn what_is_asked_for_in_another_order_is_read_once() {
+    // With nothing kept of what is jumped to, only what is decoded ahead serves ranges that come early or late.
+    let (store, reader) = open_large(Resources::default().content_cache(0));
+    let all = bytes();
+    let starts: Vec<usize> = (0..all.len()).step_by(300).collect();
+    for together in starts.chunks(8) {
+        for turn in [1, 0, 3, 2, 7, 5, 4, 6] {
+            let Some(&start) = together.get(turn) else { continue };
+            let mut some = vec![0; 300.min(all.len() - start)];
+            assert_eq!(reader.read_full_at(&mut some, start as u64).unwrap(), some.len());
+            assert!(some == all[start..][..some.len()], "at {start}");
+        }
+    }
+    let reads = store.take().ranges.len();
+    assert!(reads < PIECES / 4, "{reads} reads for {PIECES} pieces");
+}
+
+#[test]
 fn readers_share_what_was_jumped_to() {
     let (store, repository, root) = open(Resources::default());
     let entry = root.at("large").unwrap();

@@ -33,6 +33,8 @@ pub struct Decoder {
     sealing: Arc<Sealing>,
     decompressor: Decompressor,
     verify_hashes: bool,
+    /// As it was read.
+    fetched: Vec<u8>,
     /// Without error correction, still sealed.
     sealed: Vec<u8>,
     /// Opened, perhaps still compressed.
@@ -61,6 +63,7 @@ impl Decoder {
             sealing,
             decompressor: Decompressor::default(),
             verify_hashes: false,
+            fetched: Vec::new(),
             sealed: Vec::new(),
             opened: Vec::new(),
             plain: Vec::new(),
@@ -172,6 +175,18 @@ impl Decoder {
         match self.opened_or_plain(stored).len() {
             found if found == length => Ok(()),
             found => Err(Flaw::Corrupt(format!("{found} plain bytes, index says {length}"))),
+        }
+    }
+
+    /// Lends the buffer to read into.
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.fetched)
+    }
+
+    /// Keeps a buffer that was read into, unless it is a huge one.
+    pub(super) fn give_buffer(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() <= HUGE {
+            self.fetched = buffer;
         }
     }
 

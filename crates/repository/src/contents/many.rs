@@ -1,13 +1,11 @@
 //! Many contents at once, on all cores: sorted, neighbours read together, each decoded once.
 
-use std::sync::Mutex;
 use std::thread;
 
 use kopia_format::ContentId;
 use kopia_storage::ReadAhead;
 
-use super::{ContentLocation, Contents, Fetched, Located, ReadStep, Steps};
-use crate::lock::lock;
+use super::{ContentLocation, Contents, Decoder, Fetched, Located, ReadStep, Steps};
 use crate::parallel::reads_at_once;
 use crate::{Error, Result};
 
@@ -100,26 +98,24 @@ impl Contents {
         visit: &VisitNeeds<'_, L>,
     ) {
         let steps = self.schedule(&mut located, at_least);
-        let work = |step: &ReadStep, fetched: &Fetched| {
-            self.with_decoder(|decoder| {
-                decoder.set_verify_hashes(verify_hashes);
-                self.decode(decoder, step, &located, fetched, &visit);
-                decoder.set_verify_hashes(false);
-            });
+        let work = |decoder: &mut Decoder, step: &ReadStep, fetched: &Fetched| {
+            decoder.set_verify_hashes(verify_hashes);
+            self.decode(decoder, step, &located, fetched, &visit);
+            decoder.set_verify_hashes(false);
         };
         if self.profile().ahead == ReadAhead::Threads && steps.len() > 1 {
             let longest = at_least.max(self.profile().merge_limit as u64);
             return self.fetch_each(&steps, longest * self.profile().parallel_reads as u64, stop, &work);
         }
-        let buffers = Mutex::new(Vec::new());
         self.cores.for_each(self.profile(), &steps, |step| {
             if stop() {
                 return;
             }
-            let buffer = lock(&buffers).pop().unwrap_or_default();
-            let fetched = self.fetch(step, buffer);
-            work(step, &fetched);
-            lock(&buffers).push(fetched.into_buffer());
+            self.with_decoder(|decoder| {
+                let fetched = self.fetch(step, decoder.take_buffer());
+                work(decoder, step, &fetched);
+                decoder.give_buffer(fetched.into_buffer());
+            });
         });
     }
 
@@ -129,7 +125,7 @@ impl Contents {
         steps: &[ReadStep],
         budget: u64,
         stop: &(dyn Fn() -> bool + Sync),
-        work: &(dyn Fn(&ReadStep, &Fetched) + Sync),
+        work: &(dyn Fn(&mut Decoder, &ReadStep, &Fetched) + Sync),
     ) {
         let fetcher = self.fetcher::<Reads<'_>>(budget);
         fetcher.push(Reads(steps));
@@ -144,7 +140,7 @@ impl Contents {
                 let step = &steps[task.number];
                 let ahead = task.fetched.take();
                 let fetched = ahead.unwrap_or_else(|| self.fetch(step, std::mem::take(&mut buffer)));
-                work(step, &fetched);
+                self.with_decoder(|decoder| work(decoder, step, &fetched));
                 buffer = fetched.into_buffer();
                 fetcher.done(&task, &mut buffer);
             }

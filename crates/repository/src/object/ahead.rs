@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 
 use kopia_format::ContentId;
 
 use super::Extent;
+use super::spare::Spare;
 use crate::Repository;
 use crate::lock::{lock, wait};
 
@@ -16,7 +17,11 @@ use crate::lock::{lock, wait};
 pub(crate) struct Allowance {
     whole: usize,
     left: AtomicUsize,
+    spare: Spare,
 }
+
+/// The part of the allowance that buffers for those who go on may take.
+const SPARE: usize = 2;
 
 /// Bytes of the allowance, given back when dropped.
 #[derive(Debug)]
@@ -27,7 +32,7 @@ struct Permit {
 
 impl Allowance {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { whole: bytes, left: AtomicUsize::new(bytes) }
+        Self { whole: bytes, left: AtomicUsize::new(bytes), spare: Spare::new(bytes / SPARE) }
     }
 
     /// Returns how many bytes there are when nobody reads.
@@ -44,25 +49,29 @@ impl Allowance {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.allowance.left.fetch_add(self.bytes, Ordering::Relaxed);
+        let Allowance { whole, left, spare } = &*self.allowance;
+        if left.fetch_add(self.bytes, Ordering::Relaxed).saturating_add(self.bytes) == *whole {
+            // Nobody reads any more.
+            spare.clear();
+        }
     }
 }
 
 /// Contents that follow each other, as far as they are decoded. Once nobody holds it, the rest is not read.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// The number of the first extent.
-    first: usize,
+    /// The numbers of the extents.
+    numbers: Range<usize>,
     slots: Mutex<Vec<Slot>>,
     changed: Condvar,
-    _permit: Permit,
+    permit: Permit,
 }
 
 #[derive(Debug, Clone)]
 enum Slot {
     Awaited,
     Decoded(Arc<Vec<u8>>),
-    /// It could not be had, or is not what its list says.
+    /// It could not be had, or is not what its list says, or nobody is expected to want it any more.
     Lost,
 }
 
@@ -78,8 +87,8 @@ impl Window {
         let bytes = window.iter().fold(0, |sum: u64, extent| sum.saturating_add(extent.length.unwrap_or(0)));
         let permit = repository.read_ahead().take(usize::try_from(bytes).ok()?)?;
         let slots = window.iter().map(|extent| slot(repository, extent)).collect();
-        let first = numbers.start;
-        let window = Self { first, slots: Mutex::new(slots), changed: Condvar::new(), _permit: permit };
+        let (slots, changed) = (Mutex::new(slots), Condvar::new());
+        let window = Self { numbers: numbers.clone(), slots, changed, permit };
         let window = Arc::new(window);
         let (weak, repository, extents) = (Arc::downgrade(&window), repository.clone(), extents.clone());
         let decode = move || decode(&weak, &repository, extents.get(numbers).unwrap_or_default());
@@ -88,12 +97,31 @@ impl Window {
 
     /// Returns the numbers of its extents.
     pub(super) fn numbers(&self) -> Range<usize> {
-        self.first..self.first + lock(&self.slots).len()
+        self.numbers.clone()
+    }
+
+    /// Frees the extents before one; what has not come yet is not freed when it comes.
+    pub(super) fn pass(&self, number: usize) {
+        let mut slots = lock(&self.slots);
+        let passed = number.saturating_sub(self.numbers.start).min(slots.len());
+        let passed = slots[..passed].iter_mut().filter(|slot| matches!(slot, Slot::Decoded(_)));
+        let passed: Vec<Slot> = passed.map(|slot| std::mem::replace(slot, Slot::Lost)).collect();
+        drop(slots);
+        passed.into_iter().for_each(|slot| self.free(slot));
+    }
+
+    /// Keeps the buffer of an extent for another one; what a reader or the cache still holds stays theirs.
+    fn free(&self, slot: Slot) {
+        if let Slot::Decoded(bytes) = slot
+            && let Some(buffer) = Arc::into_inner(bytes)
+        {
+            self.permit.allowance.spare.keep(buffer);
+        }
     }
 
     /// Returns the bytes of an extent, waiting for them; `None` if they could not be had so.
     pub(super) fn get(&self, number: usize) -> Option<Arc<Vec<u8>>> {
-        let number = number.checked_sub(self.first)?;
+        let number = number.checked_sub(self.numbers.start)?;
         let mut slots = lock(&self.slots);
         loop {
             match slots.get(number)? {
@@ -104,11 +132,21 @@ impl Window {
         }
     }
 
-    fn set(&self, number: usize, slot: Slot) {
+    /// Notes the bytes of an extent, or that they could not be had.
+    fn set(&self, number: usize, plain: Option<&[u8]>) {
+        let copied = |plain| Slot::Decoded(Arc::new(self.permit.allowance.spare.filled(plain)));
+        let slot = plain.map_or(Slot::Lost, copied);
         if let Some(place) = lock(&self.slots).get_mut(number) {
             *place = slot;
         }
         self.changed.notify_all();
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let slots = std::mem::take(self.slots.get_mut().unwrap_or_else(PoisonError::into_inner));
+        slots.into_iter().for_each(|slot| self.free(slot));
     }
 }
 
@@ -138,7 +176,7 @@ fn decode(window: &Weak<Window>, repository: &Repository, extents: &[Extent]) {
         // memory.
         let fits = plain.ok().filter(|plain| extents[number].fits(plain));
         if let Some(window) = window.upgrade() {
-            window.set(number, fits.map_or(Slot::Lost, |plain| Slot::Decoded(Arc::new(plain.to_vec()))));
+            window.set(number, fits);
         }
     });
 }

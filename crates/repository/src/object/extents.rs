@@ -38,6 +38,11 @@ impl Extent {
         self.length == Some(bytes.len() as u64)
     }
 
+    /// Returns where the next one begins, as far as that is known.
+    pub(super) fn end(&self) -> u64 {
+        self.start.saturating_add(self.length.unwrap_or(0))
+    }
+
     /// Refuses bytes of another length than the list says.
     fn check_length(&self, bytes: &[u8]) -> Result<()> {
         match self.length {

@@ -3,6 +3,7 @@
 //! A reader may go through a file at several places in turn, as programs do that read archives, databases or
 //! videos. Each place is a stream of its own. Once one has gone on from the end of a content to the next,
 //! those after it are decoded ahead; one that only jumps about has nothing decoded that it does not ask for.
+//! Several threads may share a place: what is decoded ahead, or a little behind, is to be had in any order.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,6 +23,10 @@ const WINDOW: u64 = 16 << 20;
 const CONTENTS: usize = 256;
 const FIRST_WINDOW: u64 = 8 << 20;
 const FIRST_CONTENTS: usize = 32;
+
+/// How far behind a reader contents are held, in bytes: several threads may read one after the other, as the
+/// system does for a mount, and come in another order.
+const BEHIND: u64 = 4 << 20;
 
 /// The places where a file is being read, the last one used first.
 #[derive(Debug, Default)]
@@ -67,10 +72,15 @@ impl Streams {
         if let Some(place) = self.0.iter().position(|stream| stream.number == number) {
             return self.bring_to_front(place).stay(may_wait);
         }
+        let is_near = |stream: &Stream| may_wait && stream.window(number).is_some();
         let follows = |stream: &Stream| from_start && follows(course.extents, stream.number, number);
-        if let Some(place) = self.0.iter().position(follows) {
+        if let Some(place) = self.0.iter().position(|stream| is_near(stream) || follows(stream)) {
             let stream = self.bring_to_front(place);
-            return if may_wait { stream.go_on(course, number) } else { Found::Alone { keep: false } };
+            return match may_wait {
+                true if number < stream.number => stream.ahead(number).unwrap_or(Found::Alone { keep: true }),
+                true => stream.go_on(course, number),
+                false => Found::Alone { keep: false },
+            };
         }
         // Most files are read from their start, once, and to their end.
         let keep = number > 0 && !course.whole;
@@ -120,16 +130,26 @@ impl Stream {
         }
     }
 
-    fn ahead(&self, number: usize) -> Option<Found> {
-        let window = self.windows.front().filter(|window| window.numbers().contains(&number))?;
-        Some(Found::Ahead(window.clone()))
+    /// Returns the window that has an extent.
+    fn window(&self, number: usize) -> Option<&Arc<Window>> {
+        self.windows.iter().find(|window| window.numbers().contains(&number))
     }
 
-    /// Goes on to the next content, and has others decoded after it.
+    fn ahead(&self, number: usize) -> Option<Found> {
+        self.window(number).cloned().map(Found::Ahead)
+    }
+
+    /// Goes on to a later content, mostly the next one, and has others decoded after it.
     fn go_on(&mut self, course: Course<'_>, number: usize) -> Found {
         self.run += 1;
-        while self.windows.front().is_some_and(|window| window.numbers().end <= number) {
+        (self.number, self.bytes) = (number, None);
+        let behind = course.extents[number].start.saturating_sub(BEHIND);
+        let first = course.extents.partition_point(|extent| extent.end() <= behind).min(number);
+        while self.windows.front().is_some_and(|window| window.numbers().end <= first) {
             self.windows.pop_front();
+        }
+        if let Some(window) = self.windows.front() {
+            window.pass(first);
         }
         self.decode_ahead(course, number);
         self.ahead(number).unwrap_or(Found::Alone { keep: false })
@@ -139,7 +159,7 @@ impl Stream {
     /// after it.
     fn decode_ahead(&mut self, course: Course<'_>, number: usize) {
         let most = if self.run > 1 { 2 } else { 1 };
-        while self.windows.len() < most {
+        while self.windows.iter().filter(|window| window.numbers().end > number).count() < most {
             let start = self.windows.back().map_or(number, |window| window.numbers().end);
             let numbers = cut(course, start, self.run > 1);
             // A single one is decoded as fast by who wants it, unless there is time until then.
