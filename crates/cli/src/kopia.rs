@@ -16,10 +16,15 @@
 mod call;
 mod client;
 mod connect;
+mod contents;
+mod diff;
 mod hand_over;
 mod line;
 mod listing;
 mod lists;
+mod maintenance;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+mod mount;
 mod objects;
 mod policies;
 mod restore;
@@ -79,11 +84,13 @@ pub(crate) fn run(arguments: &[OsString], interrupt: &Arc<Interrupt>) -> u8 {
             return FAILED;
         }
     };
+    if let Some(words) = hand_over::of_line(command, &given) {
+        return hand_over(arguments, words);
+    }
     crate::process::prepare();
     let call = Call::new(given, interrupt);
     match (command.run)(&call) {
         Ok(()) => 0,
-        Err(Trouble::HandOver(words)) => hand_over(arguments, &words),
         Err(Trouble::BrokenPipe) => 0,
         Err(Trouble::Failed(lines)) => {
             lines.iter().for_each(log_line);

@@ -185,7 +185,7 @@ impl KeyDerivation {
     }
 }
 
-/// The key derived from a password: it opens the format blob and nothing else.
+/// The key derived from a password: it opens the format blob, and what kopia seals as that.
 ///
 /// It stays at one place in memory, which is wiped on drop: moving a value would leave a copy behind.
 #[derive(Clone)]
@@ -211,6 +211,42 @@ impl FormatKey {
     fn open_into(&self, unique_id: &[u8], sealed: &Sealed<'_>, plain: &mut Vec<u8>) -> Result<()> {
         let (key, associated) = self.expand(unique_id);
         sealed.open(Encryption::Aes256GcmHmacSha256, &key, associated.as_ref(), plain)
+    }
+
+    /// Opens the schedule of maintenance, sealed as [`Self::open`] has it with a key of its own: one that is derived
+    /// from the format's `master_key`, or from this key where the password cannot be changed (`None`). The authority is
+    /// Kopia's `repo/maintenance/maintenance_schedule.go` and `repo/repository.go`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAuthentic`] if it is damaged, [`Error::Corrupt`] if it is too short.
+    pub fn open_schedule(
+        &self,
+        master_key: Option<&[u8]>,
+        unique_id: &[u8],
+        sealed: &[u8],
+    ) -> Result<Vec<u8>> {
+        let sealed = Sealed::split("maintenance schedule", sealed)?;
+        let mut plain = Vec::new();
+        let opened = self.open_schedule_into(master_key, unique_id, &sealed, &mut plain);
+        zeroize_stack::<STACK>();
+        opened.map(|()| plain)
+    }
+
+    /// Opens in a stack frame of its own, which [`Self::open_schedule`] wipes afterwards.
+    #[inline(never)]
+    fn open_schedule_into(
+        &self,
+        master_key: Option<&[u8]>,
+        unique_id: &[u8],
+        sealed: &Sealed<'_>,
+        plain: &mut Vec<u8>,
+    ) -> Result<()> {
+        let base = master_key.unwrap_or(&**self.0);
+        let mut key = Zeroizing::new([0; 32]);
+        let hkdf = Hkdf::<Sha256>::new(Some(unique_id), base);
+        hkdf.expand(b"maintenance schedule", key.as_mut()).expect("HKDF can give 32 bytes");
+        sealed.open(Encryption::Aes256GcmHmacSha256, &key, b"maintenance", plain)
     }
 
     /// Seals `plain` under a nonce, which must never be used twice with the same key and unique id.

@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use kopia_codec::key::Password;
 use kopia_format::go_json::Object;
 use zeroize::Zeroizing;
 
@@ -75,6 +76,48 @@ pub(crate) fn decoded(token: &str) -> Result<Zeroizing<String>> {
 fn shown(text: &str) -> &str {
     let option = text.rsplit_once("--token ").or_else(|| text.rsplit_once("--token="));
     option.and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or(text)
+}
+
+/// Writes a token of a storage, given as JSON as it stands in a configuration, and of a password if it is to be in it.
+pub(crate) fn text(storage: &str, password: Option<&Password>) -> Zeroizing<String> {
+    let mut json = Zeroizing::new(String::with_capacity(storage.len().saturating_mul(2)));
+    json.push_str(r#"{"version":"1","storage":"#);
+    escape(&compact(storage), &mut json);
+    if let Some(password) = password.filter(|password| !password.as_bytes().is_empty()) {
+        json.push_str(r#","password":"#);
+        let text = Zeroizing::new(String::from_utf8_lossy(password.as_bytes()).into_owned());
+        escape(&Zeroizing::new(serde_json::to_string(&*text).expect("a text")), &mut json);
+    }
+    json.push('}');
+    Zeroizing::new(ENGINE.encode(json.as_bytes()))
+}
+
+/// Adds JSON as Go writes it: what means something in HTML is escaped.
+fn escape(json: &str, to: &mut String) {
+    for letter in json.chars() {
+        match letter {
+            '&' | '<' | '>' | '\u{2028}' | '\u{2029}' => {
+                to.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            }
+            letter => to.push(letter),
+        }
+    }
+}
+
+/// Leaves out the blanks between the parts of JSON.
+fn compact(json: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(json.len()));
+    let (mut in_text, mut is_escaped) = (false, false);
+    for letter in json.chars() {
+        if in_text || !letter.is_ascii_whitespace() {
+            text.push(letter);
+        }
+        if letter == '"' && !is_escaped {
+            in_text = !in_text;
+        }
+        is_escaped = in_text && letter == '\\' && !is_escaped;
+    }
+    text
 }
 
 fn connection(json: &str) -> Result<Connection, Flaw> {

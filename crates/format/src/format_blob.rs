@@ -6,6 +6,7 @@
 mod feature;
 mod lock;
 mod replica;
+mod retention;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 pub use feature::{RequiredFeature, Understanding};
 pub use lock::UpgradeLock;
 pub use replica::find_replica;
+pub use retention::{BlobRetention, RETENTION_ID};
 
 use crate::{Error, Result, json};
 

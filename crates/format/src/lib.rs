@@ -13,6 +13,7 @@
 //! | [`epoch`] | which index blobs of epochs are active | `internal/epoch` |
 //! | [`compaction`] | which index blobs are active without epochs | `repo/content/indexblob` |
 //! | [`indirect`] | the pieces of a split object | `repo/object` |
+//! | [`maintenance`] | how often maintenance is to run, and when it ran | `repo/maintenance` |
 //! | [`manifest`] | the lists of manifests | `repo/manifest` |
 //! | [`snapshot`] | one snapshot manifest | `snapshot/manifest.go` |
 //! | [`directory`] | one directory, entry by entry | `snapshot/manifest.go` |
@@ -43,6 +44,7 @@ pub mod id;
 pub mod index;
 pub mod indirect;
 mod json;
+pub mod maintenance;
 pub mod manifest;
 pub mod postamble;
 pub mod snapshot;

@@ -277,15 +277,15 @@
 
 pub use kopia_codec::key::Password;
 pub use kopia_format::directory::{EntryKind, FailedEntry, Refusal, Refused, Summary};
-pub use kopia_format::format_blob::EpochParameters;
+pub use kopia_format::format_blob::{BlobRetention, EpochParameters};
 pub use kopia_format::snapshot::{SnapshotManifest, Source, Stats};
 pub use kopia_format::stub::{Stub, StubKind};
 pub use kopia_format::{BlobId, ContentId, Error as FormatError, ObjectId, Timestamp};
 pub use kopia_remote::connect;
 pub use kopia_repository::object::{Chunk, ObjectReader};
 pub use kopia_repository::{
-    ContentLocation, Defect, Directory, Entry, Error, FormatBlob, MissingPack, OpenOptions, Repository,
-    Resources, Result, Shard, Snapshot, Snapshots, Status, Traffic, Trail, Unreadable,
+    ContentInfo, ContentLocation, Defect, Directory, Entry, Error, FormatBlob, MissingPack, OpenOptions,
+    Repository, Resources, Result, Shard, Snapshot, Snapshots, Status, Traffic, Trail, Unreadable, Upkeep,
 };
 pub use kopia_storage::FilesystemStore;
 
@@ -309,6 +309,11 @@ pub mod storage {
 /// The one blob that everything begins with, and its replicas.
 pub mod format_blob {
     pub use kopia_repository::format_blob::*;
+}
+
+/// How often maintenance is to run, and when it ran.
+pub mod maintenance {
+    pub use kopia_format::maintenance::*;
 }
 
 /// Manifests: what is known of each snapshot, policy and whatever else kopia writes down.

@@ -8,7 +8,7 @@
 use std::time::{Instant, SystemTime};
 
 use kopia_codec::hash::{HashAlgorithm, Hasher};
-use kopia_codec::key::{KeyDerivation, Password};
+use kopia_codec::key::{FormatKey, KeyDerivation, Password};
 use kopia_format::BlobId;
 use kopia_format::format_blob::{BLOB_ID, Envelope, RepositoryFormat, find_replica};
 use kopia_storage::{BlobInfo, BlobStore, MAX_COPIES};
@@ -109,7 +109,11 @@ impl FormatBlob {
     }
 
     /// Opens it with a password; if that fails, takes another copy that the store has and that opens.
-    pub(crate) fn unseal(&mut self, store: &dyn BlobStore, password: &Password) -> Result<RepositoryFormat> {
+    pub(crate) fn unseal(
+        &mut self,
+        store: &dyn BlobStore,
+        password: &Password,
+    ) -> Result<(RepositoryFormat, FormatKey)> {
         let location = store.location();
         unseal(&Self::id(), &self.blob, password, &location).or_else(|error| {
             for copy in Self::copies(store).filter(|copy| copy.bytes != self.bytes) {
@@ -127,7 +131,7 @@ impl FormatBlob {
         store: &dyn BlobStore,
         backup: &BlobId,
         password: &Password,
-    ) -> Result<(Self, RepositoryFormat)> {
+    ) -> Result<(Self, (RepositoryFormat, FormatKey))> {
         let bytes = store.read(backup)?;
         let blob = Envelope::parse(&bytes).map_err(|error| Error::blob(backup, error))?;
         let format = unseal(backup, &blob, password, &store.location())?;
@@ -135,6 +139,11 @@ impl FormatBlob {
     }
 
     /// Returns the parsed blob.
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.blob
+    }
+
+    /// As [`Self::envelope`], without its bytes.
     pub(crate) fn into_blob(self) -> Envelope {
         self.blob
     }
@@ -157,7 +166,7 @@ impl FormatBlob {
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::CorruptBlob`], [`Error::Unsupported`].
     pub fn open(&self, password: &Password) -> Result<Opened> {
-        let format = unseal(&Self::id(), &self.blob, password, BLOB_ID)?;
+        let (format, _) = unseal(&Self::id(), &self.blob, password, BLOB_ID)?;
         Ok(Opened { format_version: format.version, epochs: format.epochs })
     }
 }
@@ -229,8 +238,13 @@ fn checked<'a>((blob, checksum): (&'a [u8], &[u8])) -> Option<&'a [u8]> {
     (hasher.hash(blob).as_bytes() == checksum).then_some(blob)
 }
 
-/// Opens the format that an envelope holds, by a key made from the password.
-fn unseal(id: &BlobId, blob: &Envelope, password: &Password, location: &str) -> Result<RepositoryFormat> {
+/// Opens the format that an envelope holds, by a key made from the password, which opens more.
+fn unseal(
+    id: &BlobId,
+    blob: &Envelope,
+    password: &Password,
+    location: &str,
+) -> Result<(RepositoryFormat, FormatKey)> {
     let derivation = KeyDerivation::from_name(&blob.key_algorithm).map_err(|error| codec_error(id, error))?;
     let turn = deriving::turn(derivation);
     let key = derivation.derive(password, &blob.unique_id).map_err(|error| codec_error(id, error))?;
@@ -239,7 +253,8 @@ fn unseal(id: &BlobId, blob: &Envelope, password: &Password, location: &str) -> 
         kopia_codec::Error::NotAuthentic => Error::WrongPassword { location: location.into() },
         error => codec_error(id, error),
     })?;
-    RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))
+    let format = RepositoryFormat::parse(&plain).map_err(|error| Error::blob(id, error))?;
+    Ok((format, key))
 }
 
 pub(crate) fn codec_error(id: &BlobId, error: kopia_codec::Error) -> Error {

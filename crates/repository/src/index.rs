@@ -46,7 +46,7 @@ pub(crate) use feed::{BUDGET, Feed};
 pub(crate) use listing::{Listing, is_hashed};
 pub(crate) use live::{IndexSource, LiveIndex};
 pub use location::ContentLocation;
-use merge::Opener;
+pub(crate) use merge::Opener;
 pub(crate) use recover::own_index;
 pub use unreadable::Unreadable;
 use unreadable::UnreadableLog;
@@ -217,6 +217,11 @@ impl Loader<'_, '_, '_> {
 }
 
 impl Indexes {
+    /// Returns the epoch that is written, where there are epochs.
+    pub(crate) fn write_epoch(&self) -> u64 {
+        epoch::active_set(&listing::ids(&self.listing.epochs)).write_epoch
+    }
+
     /// Returns the index blobs that count, by name: where there are no epochs, compaction logs are read to know which.
     pub(crate) fn active(
         &self,

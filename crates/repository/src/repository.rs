@@ -22,6 +22,7 @@ use crate::parallel::Cores;
 use crate::sealing::Sealing;
 use crate::traffic::{Meter, Traffic};
 use crate::tree::Listing;
+use crate::upkeep::Upkeep;
 
 pub use options::OpenOptions;
 pub use resources::Resources;
@@ -81,6 +82,7 @@ struct Blobs {
     blob: Envelope,
     format: RepositoryFormat,
     indexes: Arc<LiveIndex>,
+    upkeep: Option<Upkeep>,
 }
 
 /// What a repository is, for people and programs.
@@ -105,6 +107,8 @@ pub struct Status {
     pub key_derivation: String,
     /// Whether index blobs are managed in epochs.
     pub epochs: bool,
+    /// The epoch that is written, if there are epochs.
+    pub write_epoch: Option<u64>,
     /// How kopia manages them.
     pub epoch_parameters: EpochParameters,
     /// What it is told apart from others by, and from none of its copies.
@@ -115,6 +119,8 @@ pub struct Status {
     pub password_change: bool,
     /// The version of new index blobs.
     pub index_version: u32,
+    /// The names of features that a reader must know.
+    pub required_features: Vec<String>,
     /// Index blobs that were read.
     pub index_blobs: usize,
     /// Contents, without deleted ones.
@@ -258,7 +264,7 @@ impl Repository {
     /// # Errors
     /// [`kopia_storage::Error::NoBlobs`] for one behind a server: nothing is known of what is stored.
     pub fn status(&self) -> Result<Status> {
-        let Blobs { blob, format, indexes } = self.blobs()?;
+        let Blobs { blob, format, indexes, .. } = self.blobs()?;
         let indexes = indexes.now();
         let ecc = Some((format.ecc.clone(), format.ecc_overhead_percent));
         let totals = indexes.table.totals();
@@ -272,11 +278,13 @@ impl Repository {
             splitter: format.splitter.clone(),
             key_derivation: blob.key_algorithm.clone(),
             epochs: format.epochs,
+            write_epoch: format.epochs.then(|| indexes.write_epoch()),
             epoch_parameters: format.epoch_parameters,
             unique_id: blob.unique_id.clone(),
             max_pack_size: format.max_pack_size,
             password_change: format.password_change,
             index_version: format.index_version,
+            required_features: format.required_features.iter().map(|one| one.feature.clone()).collect(),
             index_blobs: indexes.blobs,
             contents: totals.contents,
             deleted_contents: totals.deleted,
@@ -286,6 +294,11 @@ impl Repository {
             original_bytes: totals.original_bytes,
             opening: self.inner.opening,
         })
+    }
+
+    /// Returns what it says of its keeping, if it was opened with [`OpenOptions::upkeep`]; a server says nothing.
+    pub fn upkeep(&self) -> Option<&Upkeep> {
+        self.blobs().ok()?.upkeep.as_ref()
     }
 
     /// Returns the index blobs that count, sorted by id, without their times.

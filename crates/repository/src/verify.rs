@@ -118,6 +118,8 @@ pub struct Report {
     pub directories: u64,
     /// Different files and links in them.
     pub files: u64,
+    /// The sizes of these together, in bytes, as their entries say.
+    pub file_bytes: u64,
     /// Entries that were not chosen, with all below them as far as their number is known.
     pub left_out: u64,
     /// Contents that cannot be read.
@@ -305,6 +307,7 @@ fn verify(
     let chosen = options.chosen.as_ref();
     survey.run(subjects.iter().map(|subject| &subject.entry), chosen);
     let mut report = Report { directories: survey.directories, files: survey.files, ..Report::default() };
+    report.file_bytes = survey.file_bytes;
     report.left_out = survey.left_out;
     report.stub_count = survey.stub_count;
     report.stubs = std::mem::take(&mut survey.stubs);

@@ -102,9 +102,14 @@ impl<'a> Call<'a> {
 
     /// Opens the repository of the configuration.
     pub(super) fn open(&self) -> Result<Repository, Trouble> {
+        self.open_as(&OpenOptions::default())
+    }
+
+    /// As [`Self::open`], as options say.
+    pub(super) fn open_as(&self, options: &OpenOptions) -> Result<Repository, Trouble> {
         let connection = self.connection()?;
         let password = self.password(connection.password.as_ref())?;
-        self.open_with(connection, &password, OPENING)
+        self.open_with(connection, &password, OPENING, options)
     }
 
     /// Opens the repository of a connection; `doing` is what kopia is at.
@@ -113,6 +118,7 @@ impl<'a> Call<'a> {
         mut connection: Connection,
         password: &Password,
         doing: &str,
+        open: &OpenOptions,
     ) -> Result<Repository, Trouble> {
         let place = match &connection.storage {
             Storage::Filesystem(directory) => directory.path.display().to_string(),
@@ -122,10 +128,9 @@ impl<'a> Call<'a> {
         options.environment = self.environment.clone();
         options.notice = Arc::new(|_| {});
         connection.password = Some(password.clone());
-        let open = OpenOptions::default();
         let opened = match kopia_rs::connect(&connection, &options) {
-            Ok(Opened::Blobs(store)) => Repository::open_with(store, password, &open),
-            Ok(Opened::Contents(server)) => Repository::open_server(server, &open),
+            Ok(Opened::Blobs(store)) => Repository::open_with(store, password, open),
+            Ok(Opened::Contents(server)) => Repository::open_server(server, open),
             Ok(_) => return Err(Trouble::failed(format!("{place} gives neither blobs nor contents"))),
             Err(error) => return Err(Trouble::unconnected(&error, &place)),
         };

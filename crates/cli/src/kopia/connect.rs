@@ -33,7 +33,7 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
     let of_token = place.password().map(|password| Password::new(password.reveal()));
     let password = of_token.map_or_else(|| call.password(None), Ok)?;
     let doing = if is_server { "error connecting to API server" } else { "error connecting to repository" };
-    let repository = call.open_with(connection, &password, doing)?;
+    let repository = call.open_with(connection, &password, doing, &kopia_rs::OpenOptions::default())?;
     let caching = caching(call, &file, &repository)?;
     let text = connecting::configuration(&place, &caching, &client);
     let unwritten = |error| Trouble::failed(format!("{doing}: unable to write config file: {error}"));

@@ -6,12 +6,29 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::UNABLE;
+use super::line::Line;
+use super::{UNABLE, restore, table};
 use crate::process;
 use crate::terminal::output::log_line;
 
 /// Names the real kopia. For the mover it names VolSync's script, which is no kopia.
 const FALLBACK: &str = "KOPIA_RS_FALLBACK";
+
+/// Returns what is for the real kopia of a line whose command is known here. It is known from the line alone: what
+/// this process does to itself before it works would be inherited.
+pub(super) fn of_line(command: &table::Command, line: &Line) -> Option<&'static str> {
+    let is_on = |name| line.is_on(name, false);
+    match &*table::name(command) {
+        "restore" | "snapshot restore" => restore::for_kopia(line),
+        "snapshot list" if is_on("storage-stats") || is_on("delta") => {
+            Some("snapshot list --storage-stats or --delta")
+        }
+        "index list" if is_on("superseded") => Some("index list --superseded"),
+        "mount" if is_on("webdav") || is_on("browse") => Some("mount --webdav or --browse"),
+        "mount" if !cfg!(all(feature = "mount", target_os = "linux")) => Some("mount"),
+        _ => None,
+    }
+}
 
 /// Finds the real kopia: what the variable names, else the next one on PATH.
 ///

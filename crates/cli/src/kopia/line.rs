@@ -28,6 +28,12 @@ pub(super) enum Wrong {
 }
 
 impl Line {
+    /// A line with these options.
+    #[cfg(test)]
+    pub(super) fn of(flags: &[(&'static str, &str)]) -> Self {
+        Self { flags: flags.iter().map(|(name, value)| (*name, value.into())).collect(), ..Self::default() }
+    }
+
     /// Returns all values of an option.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &OsStr> {
         self.flags.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value.as_os_str())
@@ -79,7 +85,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<(&'static Command, Line), 
     if count < *command.arguments.start() {
         return Err(Wrong::Line(format!(
             "kopia: error: required argument '{}' not provided, try --help",
-            command.argument
+            command.argument.split(' ').nth(count).unwrap_or_default()
         )));
     }
     if count > *command.arguments.end() {

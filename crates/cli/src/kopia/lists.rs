@@ -52,9 +52,6 @@ fn failed(error: impl Into<kopia_rs::Error>, doing: &str) -> Trouble {
 
 pub(super) fn indexes(call: &Call) -> Result<(), Trouble> {
     let line = &call.line;
-    if line.is_on("superseded", false) {
-        return Err(Trouble::HandOver("index list --superseded".into()));
-    }
     let repository = call.open()?;
     let doing = "error listing index blobs";
     let active = repository.index_blobs().map_err(|error| failed(error, doing))?;
@@ -187,57 +184,7 @@ pub(super) fn show_manifest(call: &Call) -> Result<(), Trouble> {
             text += &format!("// label {key}:{value}\n");
         }
         let data = manifest.data.as_ref().map_or("null", |data| data.get());
-        words::print(&(text + &indented(data)))?;
+        words::print(&(text + &words::indented(data)))?;
     }
     Ok(())
-}
-
-/// Lays JSON out over lines, as Go's `json.Indent` does; the order of fields stays.
-fn indented(json: &str) -> String {
-    let mut text = String::with_capacity(json.len() * 2);
-    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
-    let mut letters = json.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if in_text {
-            text.push(letter);
-            in_text = is_escaped || letter != '"';
-            is_escaped = !is_escaped && letter == '\\';
-            continue;
-        }
-        match letter {
-            ' ' | '\n' | '\r' | '\t' => {}
-            '{' | '[' => {
-                text.push(letter);
-                if let Some(end) = letters.next_if(|next| matches!(next, '}' | ']')) {
-                    text.push(end);
-                } else {
-                    depth += 1;
-                    text += &format!("\n{}", "  ".repeat(depth));
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                text += &format!("\n{}{letter}", "  ".repeat(depth));
-            }
-            ',' => text += &format!(",\n{}", "  ".repeat(depth)),
-            ':' => text += ": ",
-            letter => {
-                in_text = letter == '"';
-                text.push(letter);
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_laid_out_as_go_does() {
-        let json = r#"{"a":{},"b":[1,"x\",{:"],"c":{"d":null}}"#;
-        let lines = "{\n  \"a\": {},\n  \"b\": [\n    1,\n    \"x\\\",{:\"\n  ],\n  \"c\": {\n    \"d\": null\n  }\n}";
-        assert_eq!(indented(json), lines);
-    }
 }

@@ -36,7 +36,7 @@ pub(super) fn show(call: &Call) -> Result<(), Trouble> {
 }
 
 /// Why an object is not written to its end.
-enum Stop {
+pub(super) enum Stop {
     Repository(Error),
     Output(std::io::Error),
 }

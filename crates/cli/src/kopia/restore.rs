@@ -11,6 +11,7 @@ use kopia_rs::select::Query;
 use kopia_rs::{Entry, ObjectId, Repository, Snapshots};
 
 use super::call::{Call, info};
+use super::line::Line;
 use super::objects;
 use super::snapshots::source;
 use super::trouble::Trouble;
@@ -24,25 +25,26 @@ const SHOWN: usize = 100;
 /// What ends so is an archive to kopia.
 const ARCHIVES: [&str; 4] = [".zip", ".tar", ".tar.gz", ".tgz"];
 
-pub(super) fn run(call: &Call) -> Result<(), Trouble> {
-    let line = &call.line;
-    let (name, target) = (line.argument(0), line.arguments.get(1).map(PathBuf::from));
-    let is_local = matches!(line.text("mode").as_deref(), None | Some("auto" | "local"));
-    let forced = line.text("mode").as_deref() == Some("local");
-    let is_archive = target.as_deref().is_some_and(|target| {
+/// Returns what of a line is for kopia.
+pub(super) fn for_kopia(line: &Line) -> Option<&'static str> {
+    let mode = line.text("mode");
+    let is_local = matches!(mode.as_deref(), None | Some("auto" | "local"));
+    let is_archive = line.arguments.get(1).is_some_and(|target| {
         let target = target.to_string_lossy();
         ARCHIVES.iter().any(|end| target.ends_with(end))
     });
-    for (is_other, words) in [
-        (!is_local || is_archive && !forced, "restore to an archive"),
+    let others = [
+        (!is_local || is_archive && mode.as_deref() != Some("local"), "restore to an archive"),
         (line.text("shallow").is_some(), "restore --shallow"),
         (line.arguments.len() != 2, "restore of placeholders, or to where a path was"),
         (line.is_on("consistent-attributes", false), "restore --consistent-attributes"),
-    ] {
-        if is_other {
-            return Err(Trouble::HandOver(words.into()));
-        }
-    }
+    ];
+    others.into_iter().find_map(|(is_other, words)| is_other.then_some(words))
+}
+
+pub(super) fn run(call: &Call) -> Result<(), Trouble> {
+    let line = &call.line;
+    let (name, target) = (line.argument(0), line.arguments.get(1).map(PathBuf::from));
     let target = std::path::absolute(target.unwrap_or_default())
         .map_err(|error| Trouble::failed(format!("restore can't resolve path: {error}")))?;
     refuse_directory(call, &target)?;

@@ -21,9 +21,6 @@ struct Element<'a> {
 
 pub(super) fn run(call: &Call) -> Result<(), Trouble> {
     let line = &call.line;
-    if line.is_on("storage-stats", false) || line.is_on("delta", false) {
-        return Err(Trouble::HandOver("snapshot list --storage-stats or --delta".into()));
-    }
     let tags = line.all("tags").map(|tag| tag_of(&tag.to_string_lossy())).collect::<Result<Vec<_>, _>>()?;
     let repository = call.open()?;
     let owner = call.owner();
@@ -53,7 +50,8 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         if !is_json && !is_own && !line.is_on("all", false) {
             continue;
         }
-        let retention = policies.as_ref().map(|policies| policies.effective(source)["retention"].clone());
+        let retention =
+            policies.as_ref().map(|policies| policies.effective(source).policy["retention"].clone());
         // kopia counts what it shows alone, but in text.
         let first = most.map_or(0, |most| group.len().saturating_sub(most));
         let counted = if is_json { &group[first..] } else { group };

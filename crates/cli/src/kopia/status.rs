@@ -1,7 +1,7 @@
 //! `repository status`.
 
-use kopia_rs::EpochParameters;
 use kopia_rs::connection::connecting::Edit;
+use kopia_rs::{BlobRetention, EpochParameters, OpenOptions};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -11,7 +11,7 @@ use super::connect::hex;
 use super::trouble::Trouble;
 use super::words;
 
-/// What `--json` prints, in kopia's order. Kopia adds `blobRetention`, which is not read here.
+/// What `--json` prints, in kopia's order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
@@ -19,11 +19,12 @@ struct Status {
     #[serde(rename = "uniqueIDHex")]
     unique_id: String,
     client_options: Box<RawValue>,
-    storage: Value,
+    storage: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume: Option<Volume>,
     content_format: ContentFormat,
     object_format: ObjectFormat,
+    blob_retention: BlobRetention,
 }
 
 #[derive(Serialize)]
@@ -80,17 +81,15 @@ const CLIENT: [&str; 8] = [
 ];
 
 pub(super) fn run(call: &Call) -> Result<(), Trouble> {
-    let is_asked = |name| call.line.is_on(name, false);
-    if is_asked("reconnect-token") || is_asked("reconnect-token-with-password") {
-        return Err(Trouble::HandOver("repository status --reconnect-token".into()));
-    }
-    let repository = call.open()?;
+    let mut options = OpenOptions::default();
+    options.upkeep = true;
+    let repository = call.open_as(&options)?;
     let file = call.config_file();
     let config = Edit::parse(&call.config_text()?, &file.display().to_string())?;
     let directory = repository.server().is_none().then(|| repository.store().directory()).flatten();
-    let (content_format, object_format, unique_id) = match repository.server() {
+    let (content_format, object_format, unique_id, more) = match repository.server() {
         // kopia shows a server without a format, too.
-        Some(_) => (ContentFormat::default(), ObjectFormat::default(), String::new()),
+        Some(_) => (ContentFormat::default(), ObjectFormat::default(), String::new(), None),
         None => {
             let status =
                 repository.status().map_err(|error| Trouble::reading(&error, "unable to get status"))?;
@@ -106,7 +105,8 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
                 epoch_parameters: status.epoch_parameters,
                 enable_password_change: status.password_change,
             };
-            (format, ObjectFormat { splitter: status.splitter }, hex(&status.unique_id))
+            let more = More { features: status.required_features, write_epoch: status.write_epoch };
+            (format, ObjectFormat { splitter: status.splitter }, hex(&status.unique_id), Some(more))
         }
     };
     let status = Status {
@@ -117,12 +117,22 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         volume: directory.and_then(|directory| volume(&directory)),
         content_format,
         object_format,
+        blob_retention: repository.upkeep().map(|upkeep| upkeep.retention.clone()).unwrap_or_default(),
     };
     if call.line.is_on("json", false) {
-        words::print_json(&call.line, &status)
-    } else {
-        text(&status, &config)
+        return words::print_json(&call.line, &status);
     }
+    words::print(&text(&status, more.as_ref(), &config))?;
+    match call.line.is_on("reconnect-token", false) && more.is_some() {
+        true => words::print(&token(call, &config)?),
+        false => Ok(()),
+    }
+}
+
+/// What is shown to people only.
+struct More {
+    features: Vec<String>,
+    write_epoch: Option<u64>,
 }
 
 fn client_options(config: &Edit) -> Box<RawValue> {
@@ -144,7 +154,7 @@ fn volume(directory: &std::path::Path) -> Option<Volume> {
     })
 }
 
-fn text(status: &Status, config: &Edit) -> Result<(), Trouble> {
+fn text(status: &Status, more: Option<&More>, config: &Edit) -> String {
     let field = |name: &str| match config.get(name) {
         Some(Value::String(text)) => text,
         Some(Value::Null) | None => String::new(),
@@ -158,50 +168,82 @@ fn text(status: &Status, config: &Edit) -> Result<(), Trouble> {
     text += &format!("Read-only:           {is_read_only}\n");
     let nanoseconds =
         config.get("formatBlobCacheDuration").and_then(|value| value.as_i64()).unwrap_or_default();
-    if nanoseconds > 0 {
-        text += &format!("Format blob cache:   {}\n", duration(nanoseconds));
-    } else if nanoseconds < 0 {
-        text += "Format blob cache:   disabled\n";
+    let cached = if nanoseconds > 0 { words::duration(nanoseconds.into()) } else { "disabled".into() };
+    text += &format!("Format blob cache:   {cached}\n");
+    // Of a server kopia knows no more.
+    let Some(more) = more else { return text };
+    let kind = config.get("storage").and_then(|storage| storage["type"].as_str().map(str::to_owned));
+    text += &format!("\nStorage type:        {}\n", kind.unwrap_or_default());
+    match &status.volume {
+        Some(volume) => {
+            text += &format!("Storage capacity:    {}\n", size(volume.capacity));
+            text += &format!("Storage available:   {}\n", size(volume.available));
+        }
+        None => text += "Storage capacity:    unbounded\n",
     }
-    text += "\n";
-    let kind = status.storage["type"].as_str().unwrap_or("apiServer");
-    text += &format!("Storage type:        {kind}\n");
-    if let Some(volume) = &status.volume {
-        let size = |bytes: u64| words::bytes(i64::try_from(bytes).unwrap_or(i64::MAX));
-        text += &format!("Storage capacity:    {}\n", size(volume.capacity));
-        text += &format!("Storage available:   {}\n", size(volume.available));
-    }
-    let pretty = serde_json::to_string_pretty(&status.storage["config"]).unwrap_or_default();
+    let place = Edit::parse(status.storage.get(), "storage").ok();
+    let pretty = words::indented(place.as_ref().and_then(|place| place.raw("config")).unwrap_or("null"));
     text += &format!("Storage config:      {}\n", pretty.replace('\n', &format!("\n{:21}", "")));
     let format = &status.content_format;
     text += &format!("\nUnique ID:           {}\n", status.unique_id);
     text += &format!("Hash:                {}\nEncryption:          {}\n", format.hash, format.encryption);
-    if !format.ecc.is_empty() {
-        text +=
-            &format!("Error correction:    {} with {}% overhead\n", format.ecc, format.ecc_overhead_percent);
-    }
     text += &format!("Splitter:            {}\n", status.object_format.splitter);
     text += &format!("Format version:      {}\n", format.version);
     text += &format!("Content compression: {}\n", format.index_version >= 2);
     text += &format!("Password changes:    {}\n", format.enable_password_change);
-    text += &format!(
-        "Max pack length:     {}\n",
-        words::bytes(i64::try_from(format.max_pack_size).unwrap_or(i64::MAX))
-    );
-    text += &format!("Index Format:        v{}\n\n", format.index_version);
-    text += &format!(
-        "Epoch Manager:       {}\n",
-        if format.epoch_parameters.enabled { "enabled" } else { "disabled" }
-    );
-    words::print(&text)
+    if !more.features.is_empty() {
+        text += &format!("Required Features:   {}\n", more.features.join(" "));
+    }
+    text += &format!("Max pack length:     {}\n", size(format.max_pack_size));
+    text += &format!("Index Format:        v{}\n", format.index_version);
+    text += &epochs(&format.epoch_parameters, more.write_epoch);
+    if status.blob_retention.is_enabled() {
+        text += &format!("\nBlob retention mode:     {}\n", status.blob_retention.mode);
+        text +=
+            &format!("Blob retention period:   {}\n", words::duration(status.blob_retention.period.into()));
+    }
+    text
 }
 
-/// Writes whole seconds as Go does: `15m0s`.
-pub(super) fn duration(nanoseconds: i64) -> String {
-    let seconds = nanoseconds / 1_000_000_000;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
-        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+fn size(bytes: u64) -> String {
+    words::bytes(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+fn epochs(parameters: &EpochParameters, current: Option<u64>) -> String {
+    if !parameters.enabled {
+        return "Epoch Manager:       disabled\n".into();
     }
+    let duration = |nanoseconds: i64| words::duration(nanoseconds.into());
+    let mut text = "\nEpoch Manager:       enabled\n".to_owned();
+    if let Some(current) = current {
+        text += &format!("Current Epoch: {current}\n");
+    }
+    text += &format!("\nEpoch refresh frequency: {}\n", duration(parameters.epoch_refresh_frequency));
+    text += &format!(
+        "Epoch advance on:        {} blobs or {}, minimum {}\n",
+        parameters.epoch_advance_on_count_threshold,
+        words::bytes(parameters.epoch_advance_on_total_size_bytes_threshold),
+        duration(parameters.min_epoch_duration)
+    );
+    text += &format!("Epoch cleanup margin:    {}\n", duration(parameters.cleanup_safety_margin));
+    text + &format!("Epoch range-compaction every: {} epochs\n", parameters.full_checkpoint_frequency)
+}
+
+/// Writes a token, by which another computer connects; the password is in it where that is asked for.
+fn token(call: &Call, config: &Edit) -> Result<String, Trouble> {
+    let password = match call.line.is_on("reconnect-token-with-password", false) {
+        true => Some(call.password(call.connection()?.password.as_ref())?),
+        false => None,
+    };
+    let none = || Trouble::failed("error computing repository token: the configuration names no storage");
+    let token = config.token(password.as_ref()).ok_or_else(none)?;
+    let mut text = format!(
+        "\nTo reconnect to the repository use:\n\n$ kopia repository connect from-config --token {}\n\n",
+        *token
+    );
+    if password.is_some() {
+        text += "NOTICE: The token printed above can be trivially decoded to reveal the repository password. Do not \
+            store it in an unsecured place.\n";
+    }
+    Ok(text)
 }

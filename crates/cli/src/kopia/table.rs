@@ -3,8 +3,13 @@
 use kopia_rs::connection::connecting;
 
 use super::call::Call;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+use super::mount::run as mount;
 use super::trouble::Trouble;
-use super::{client, connect, listing, lists, objects, policies, restore, snapshots, status, verify};
+use super::{
+    client, connect, contents, diff, listing, lists, maintenance, objects, policies, restore, snapshots,
+    status, verify,
+};
 
 /// An option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +29,7 @@ pub(super) struct Command {
     pub(super) flags: &'static [Flag],
     /// How many arguments it takes.
     pub(super) arguments: std::ops::RangeInclusive<usize>,
-    /// What kopia calls the argument that is missing first.
+    /// What kopia calls the arguments that it must have, with blanks between them.
     pub(super) argument: &'static str,
     pub(super) run: fn(&Call) -> Result<(), Trouble>,
 }
@@ -191,6 +196,13 @@ pub(super) const COMMANDS: &[Command] = commands! {
           JSON[0], JSON[1], JSON[2]],
         0..=usize::MAX, "snapshot-ids", verify::run;
     &[&["show", "cat"]], &[], 1..=1, "object-path", objects::show;
+    &[&["diff", "compare"]],
+        &[short(switch("files"), 'f'), switch("stats-only"), from(value("diff-command"), "KOPIA_DIFF")],
+        2..=2, "object-path1 object-path2", diff::run;
+    &[&["mount"]],
+        &[switch("browse"), switch("trace-fs"), switch("fuse-allow-other"), switch("fuse-allow-non-empty-mount"),
+          switch("webdav"), value("max-cached-entries"), value("max-cached-dirs")],
+        0..=2, "", mount;
     &[LIST],
         &[short(switch("long"), 'l'), short(switch("human-readable"), 'h'), short(switch("recursive"), 'r'),
           short(switch("show-object-id"), 'o'), switch("error-summary")],
@@ -200,11 +212,26 @@ pub(super) const COMMANDS: &[Command] = commands! {
         &[value("prefix"), value("exclude-prefix"), value("min-size"), value("max-size"), switch("data-only"),
           JSON[0], JSON[1], JSON[2]],
         0..=0, "", lists::blobs;
+    &[&["content", "contents"], LIST],
+        &[short(switch("long"), 'l'), short(switch("compression"), 'c'), switch("deleted"), switch("deleted-only"),
+          short(switch("summary"), 's'), short(switch("human"), 'h'), value("prefix"), switch("prefixed"),
+          switch("non-prefixed"), JSON[0], JSON[1], JSON[2]],
+        0..=0, "", contents::list;
     &[&["manifest"], LIST], &[value("filter"), value("sort"), JSON[0], JSON[1], JSON[2]], 0..=0, "", lists::manifests;
     &[&["manifest"], &["show"]], &[], 1..=usize::MAX, "item", lists::show_manifest;
+    &[&["maintenance", "gc"], &["info", "status"]], &JSON, 0..=0, "", maintenance::info;
     &[&["policy", "policies"], LIST], &JSON, 0..=0, "", policies::list;
     &[&["policy", "policies"], &["show", "get"]], &[switch("global"), JSON[0], JSON[1], JSON[2]], 0..=usize::MAX, "target", policies::show;
 };
+
+/// Where nothing can be mounted, such a line is handed over.
+#[cfg(not(all(feature = "mount", target_os = "linux")))]
+fn mount(call: &Call) -> Result<(), Trouble> {
+    Err(Trouble::failed(format!(
+        "mount error: mounting error: {:?} cannot be mounted here",
+        call.line.argument(0)
+    )))
+}
 
 /// Returns what the options of a kind of storage are, with those of all that connects.
 pub(super) fn of_kind(kind: &str) -> Option<Vec<Flag>> {

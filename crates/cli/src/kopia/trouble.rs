@@ -15,8 +15,6 @@ use kopia_rs::{Error, connection, restore, storage};
 pub(super) enum Trouble {
     /// What it failed of, in lines.
     Failed(Vec<String>),
-    /// It is not for this program: the words of the command.
-    HandOver(String),
     /// The reader of standard output has closed it.
     BrokenPipe,
 }

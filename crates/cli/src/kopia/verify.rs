@@ -16,10 +16,11 @@ use super::snapshots::source;
 use super::trouble::Trouble;
 use super::words;
 
-/// How many errors are named.
+/// How many errors are named at most.
 const SHOWN: usize = 1000;
 
-/// What `--json` prints. kopia has `processedBytes` and `readFileCount` too: here packs are read, and no files.
+/// What `--json` prints. Here packs are read, and no files: of the files that were looked at, that share counts as
+/// read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Json {
@@ -33,6 +34,8 @@ struct Json {
 #[serde(rename_all = "camelCase")]
 struct Stats {
     processed_object_count: u64,
+    processed_bytes: u64,
+    read_file_count: u64,
     read_bytes: u64,
     expected_total_object_count: i64,
     expected_total_file_count: i64,
@@ -53,6 +56,9 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         options.part.percent = Some(percent.max(0.0));
         options.start = random();
     }
+    let most = line.text("max-errors").unwrap_or_else(|| "0".into());
+    let odd = || Trouble::failed(format!("kopia: error: strconv.ParseInt: parsing {most:?}: invalid syntax"));
+    let most: i64 = most.parse().map_err(|_| odd())?;
     let subjects = subjects(call, &repository, &snapshots)?;
     let failed = |error| Trouble::reading(&error, "error verifying");
     let is_whole = subjects.is_empty();
@@ -66,32 +72,46 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
     } else {
         Vec::new()
     };
-    let mut errors: Vec<String> = missing
+    let mut errors: Vec<Flaw> = missing
         .iter()
-        .map(|pack| format!("{} contents are backed by missing blob {}", pack.contents, pack.id))
+        .map(|pack| Flaw {
+            place: pack.id.to_string(),
+            why: format!("{} contents are backed by missing blob {}", pack.contents, pack.id),
+        })
         .collect();
     errors.extend(affected(&verified));
     let count = (errors.len() as u64).max(verified.affected_count).max(verified.damage_count);
+    // kopia stops once it has met so many.
+    let count = if most < 0 { count } else { count.min(most.unsigned_abs().max(1)) };
+    errors.truncate(usize::try_from(count).unwrap_or(SHOWN).min(SHOWN));
     let json = Json {
-        stats: stats(&verified, &snapshots, &subjects),
+        stats: stats(&verified, &snapshots, &subjects, percent),
         error_count: count,
-        error_strings: errors.iter().take(SHOWN).cloned().collect(),
+        error_strings: errors.iter().map(|error| error.why.clone()).collect(),
     };
     if line.is_on("json", false) {
         words::print_json(line, &json)?;
     } else {
-        let (objects, read) = (json.stats.processed_object_count, i64::try_from(json.stats.read_bytes));
+        let Stats { processed_object_count: objects, read_file_count: files, .. } = json.stats;
+        let size = |bytes: u64| words::bytes(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let (processed, read) = (size(json.stats.processed_bytes), size(json.stats.read_bytes));
         info(format_args!(
-            "Finished processing {objects} objects. Read {}.",
-            words::bytes(read.unwrap_or(i64::MAX))
+            "Finished processing {objects} objects ({processed}). Read {files} files ({read})."
         ));
     }
-    if count == 0 {
-        return Ok(());
-    }
-    let mut lines = vec![format!("encountered {count} errors")];
-    lines.extend(errors.into_iter().take(SHOWN).map(|error| format!("failed on {}", escape(&error))));
-    Err(Trouble::Failed(lines))
+    let Some(first) = errors.first().filter(|_| count > 0) else { return Ok(()) };
+    let last =
+        if count == 1 { escape(&first.why).into_owned() } else { format!("encountered {count} errors") };
+    let named = errors
+        .iter()
+        .map(|error| format!("error processing {}: {}", escape(&error.place), escape(&error.why)));
+    Err(Trouble::Failed(named.chain([last]).collect()))
+}
+
+/// What is wrong, and where.
+struct Flaw {
+    place: String,
+    why: String,
 }
 
 /// Returns what is named; nothing stands for everything.
@@ -133,22 +153,29 @@ fn subjects(call: &Call, repository: &Repository, snapshots: &Snapshots) -> Resu
     Ok(subjects)
 }
 
-fn affected(verified: &Report) -> impl Iterator<Item = String> {
-    let damage = verified.damage.iter().map(|damage| damage.error.to_string());
+fn affected(verified: &Report) -> impl Iterator<Item = Flaw> {
+    let damage = verified
+        .damage
+        .iter()
+        .map(|damage| Flaw { place: damage.content.to_string(), why: damage.error.to_string() });
     let affected = verified.affected.iter().map(|entry| {
         let source = entry.snapshot.as_ref().map(|snapshot| format!("{}@", snapshot.source()));
-        format!("{}{}: {}", source.unwrap_or_default(), entry.path, entry.reason)
+        let place = format!("{}{}", source.unwrap_or_default(), entry.path);
+        Flaw { place, why: entry.reason.to_string() }
     });
     if verified.affected.is_empty() { damage.collect::<Vec<_>>() } else { affected.collect() }.into_iter()
 }
 
-fn stats(verified: &Report, snapshots: &Snapshots, subjects: &[Subject]) -> Stats {
+fn stats(verified: &Report, snapshots: &Snapshots, subjects: &[Subject], percent: f64) -> Stats {
+    let share = (percent / 100.0).clamp(0.0, 1.0);
     let of_all = || snapshots.iter().filter_map(|snapshot| snapshot.manifest().summary().cloned());
     let of_some = || subjects.iter().filter_map(|subject| subject.entry.summary().cloned());
     let summaries: Vec<_> = if subjects.is_empty() { of_all().collect() } else { of_some().collect() };
     let sum = |count: fn(&kopia_rs::Summary) -> i64| summaries.iter().map(count).fold(0, i64::saturating_add);
     Stats {
         processed_object_count: verified.directories.saturating_add(verified.files),
+        processed_bytes: verified.file_bytes,
+        read_file_count: (verified.files as f64 * share).round() as u64,
         read_bytes: verified.plain_bytes,
         expected_total_object_count: sum(|one| {
             one.files.saturating_add(one.dirs).saturating_add(one.symlinks)

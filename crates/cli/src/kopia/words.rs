@@ -22,6 +22,11 @@ pub(super) fn bytes(number: i64) -> String {
     units(number as f64, "B")
 }
 
+/// Writes a count in powers of 1000, as kopia does: `1.5 K`, and `14 ` with a blank behind it.
+pub(super) fn count(number: u64) -> String {
+    units(number as f64, "")
+}
+
 pub(super) fn bytes_per_second(number: f64) -> String {
     units(number, "B/s")
 }
@@ -102,9 +107,86 @@ impl List {
     }
 }
 
+/// Writes JSON as Go does: what means something in HTML is escaped. It stands in texts only.
 fn json(value: &impl Serialize, is_indented: bool) -> Vec<u8> {
-    let text = if is_indented { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
-    text.expect("plain values")
+    let mut text = serde_json::to_string(value).expect("plain values");
+    if is_indented {
+        text = indented(&text);
+    }
+    for (letter, escaped) in [
+        ('&', "\\u0026"),
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ] {
+        if text.contains(letter) {
+            text = text.replace(letter, escaped);
+        }
+    }
+    text.into_bytes()
+}
+
+/// Writes nanoseconds as Go does: `15m0s`, `1.5s`, `20ms`.
+pub(super) fn duration(nanoseconds: i128) -> String {
+    let (sign, all) = (if nanoseconds < 0 { "-" } else { "" }, nanoseconds.unsigned_abs());
+    let fraction = |unit: u128| {
+        let digits = format!("{}.{:0width$}", all / unit, all % unit, width = unit.ilog10() as usize);
+        digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    match all {
+        0 => return "0s".into(),
+        1..1_000 => return format!("{sign}{all}ns"),
+        1_000..1_000_000 => return format!("{sign}{}µs", fraction(1_000)),
+        1_000_000..1_000_000_000 => return format!("{sign}{}ms", fraction(1_000_000)),
+        _ => {}
+    }
+    let (minutes, rest) = (all / 60_000_000_000, all % 60_000_000_000);
+    let rest = format!("{}.{:09}", rest / 1_000_000_000, rest % 1_000_000_000);
+    let seconds = rest.trim_end_matches('0').trim_end_matches('.');
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{sign}{seconds}s"),
+        (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// Lays JSON out over lines, as Go's `json.Indent` does; the order of fields stays.
+pub(super) fn indented(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    let mut letters = json.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if in_text {
+            text.push(letter);
+            in_text = is_escaped || letter != '"';
+            is_escaped = !is_escaped && letter == '\\';
+            continue;
+        }
+        match letter {
+            ' ' | '\n' | '\r' | '\t' => {}
+            '{' | '[' => {
+                text.push(letter);
+                if let Some(end) = letters.next_if(|next| matches!(next, '}' | ']')) {
+                    text.push(end);
+                } else {
+                    depth += 1;
+                    text += &format!("\n{}", "  ".repeat(depth));
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                text += &format!("\n{}{letter}", "  ".repeat(depth));
+            }
+            ',' => text += &format!(",\n{}", "  ".repeat(depth)),
+            ':' => text += ": ",
+            letter => {
+                in_text = letter == '"';
+                text.push(letter);
+            }
+        }
+    }
+    text
 }
 
 /// Writes one value as JSON.
@@ -135,5 +217,36 @@ mod tests {
             assert_eq!(bytes(number), text);
         }
         assert_eq!(bytes_per_second(10.0), "10 B/s");
+    }
+
+    #[test]
+    fn durations_as_go_writes_them() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (15, "15ns"),
+            (1_500, "1.5µs"),
+            (20_000_000, "20ms"),
+            (1_500_000_000, "1.5s"),
+            (10_000_000_000, "10s"),
+            (60_000_000_000, "1m0s"),
+            (900_000_000_000, "15m0s"),
+            (86_400_000_000_000, "24h0m0s"),
+            (3_661_010_000_000, "1h1m1.01s"),
+            (-90_000_000_000, "-1m30s"),
+        ] {
+            assert_eq!(duration(nanoseconds), text);
+        }
+    }
+
+    #[test]
+    fn json_has_what_html_reads_escaped() {
+        assert_eq!(json(&"a<b> & c\u{2028}", false), br#""a\u003cb\u003e \u0026 c\u2028""#);
+    }
+
+    #[test]
+    fn json_is_laid_out_as_go_does() {
+        let json = r#"{"a":{},"b":[1,"x\",{:"],"c":{"d":null}}"#;
+        let lines = "{\n  \"a\": {},\n  \"b\": [\n    1,\n    \"x\\\",{:\"\n  ],\n  \"c\": {\n    \"d\": null\n  }\n}";
+        assert_eq!(indented(json), lines);
     }
 }

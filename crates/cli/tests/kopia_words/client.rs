@@ -143,6 +143,15 @@ impl Client {
     }
 
     pub(crate) fn run_all(&self, words: &[impl AsRef<OsStr>]) -> Ran {
+        let output = self.command(words).output().expect("it runs");
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    pub(crate) fn command(&self, words: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(&self.program);
         if self.is_ours {
             command.arg("kopia");
@@ -152,12 +161,7 @@ impl Client {
         command.env("KOPIA_CONFIG_PATH", self.config()).env("KOPIA_CACHE_DIRECTORY", self.path("cache"));
         command.env("KOPIA_CHECK_FOR_UPDATES", "false").env("KOPIA_LOG_DIR", self.path("logs"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let output = command.output().expect("it runs");
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        command
     }
 
     pub(crate) fn connect(&self) -> Ran {

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::client::Client;
 
 /// What Kopiur asks for that writes, and what only kopia has.
-const WRITING: [&str; 16] = [
+const WRITING: [&str; 15] = [
     "repository create filesystem --path /r",
     "repository sync-to filesystem --path /r --delete",
     "repository validate-provider",
@@ -19,8 +19,7 @@ const WRITING: [&str; 16] = [
     "policy set --global --compression zstd",
     "maintenance set --owner me",
     "maintenance run --full",
-    "maintenance info --json",
-    "content list --json",
+    "snapshot list --storage-stats",
     "server start --address 0.0.0.0:51515",
     "restore k1 /out.tar.gz",
     "index list --superseded",
@@ -66,6 +65,36 @@ fn it_gets_arguments_and_environment_as_they_are() {
         (output.status.code(), &*String::from_utf8_lossy(&output.stdout)),
         (Some(7), "4:snapshot create -- a b\n\n")
     );
+}
+
+#[test]
+fn it_gets_limits_and_signals_as_they_are() {
+    let client = Client::ours("sources").connected();
+    let directory = client.path("bin");
+    fs::create_dir(&directory).unwrap();
+    let print = "ulimit -Sn; ulimit -Hn; ulimit -Sc; ulimit -Hc; ulimit -Ss; umask";
+    kopia_testkit::program::write(
+        &directory.join("kopia"),
+        &format!("#!/bin/sh\n{print}\ngrep -E '^Sig(Blk|Ign)' /proc/self/status\n"),
+    );
+    let shell = |words: &str| {
+        let own = env!("CARGO_BIN_EXE_kopia-rs");
+        let call = if words.is_empty() { "exec kopia".into() } else { format!("exec {own} kopia {words}") };
+        let output = Command::new("/bin/sh")
+            .args(["-c", &format!("ulimit -Sn 77; ulimit -Sc 0; umask 27; {call}")])
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", directory.display()))
+            .env("KOPIA_CONFIG_PATH", client.config())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let expected = shell("");
+    assert!(expected.starts_with("77\n"), "{expected}");
+    for words in WRITING {
+        assert_eq!(shell(words), expected, "{words}");
+    }
 }
 
 #[test]

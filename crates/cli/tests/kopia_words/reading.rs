@@ -22,6 +22,7 @@ fn connecting_writes_what_the_next_calls_need() {
     );
     assert_eq!(status["storage"]["config"]["path"].as_str(), client.repository().to_str());
     assert_eq!(status["contentFormat"]["epochParameters"]["Enabled"], true);
+    assert_eq!(status["blobRetention"], serde_json::json!({}));
     client.run("repository set-client --username=kopiur --hostname=ns").exits(0);
     let status = client.run("repository status --json").exits(0).json();
     assert_eq!(status["clientOptions"]["hostname"], "ns");
@@ -169,12 +170,25 @@ fn damage_is_found_and_what_is_sound_is_not_complained_of() {
         .exits(0)
         .json();
     assert_eq!(sound["errorCount"], 0);
-    assert!(sound["stats"]["processedObjectCount"].as_u64().unwrap() > 1000);
+    let stats = &sound["stats"];
+    let count = |name: &str| stats[name].as_u64().unwrap();
+    assert!(count("processedObjectCount") > 1000 && count("readFileCount") > 1000);
+    assert!(count("processedBytes") > 4_000_000);
+    let none = client.run("snapshot verify --json").exits(0).json();
+    assert_eq!(none["stats"]["readFileCount"], 0);
     client.run("snapshot verify").exits(0).says("Finished processing");
     client.run("snapshot verify abcdef").exits(1).is(Class::NotFound);
     let pack = kopia_testkit::damage::blobs(&client.repository(), "p");
     pack[0].delete();
-    client.run("snapshot verify --json").exits(1).says("encountered ");
+    // As many errors as kopia counts before it stops.
+    let found = client.run("snapshot verify --json").exits(1);
+    let found = found.json();
+    assert_eq!((&found["errorCount"], found["errorStrings"].as_array().map(Vec::len)), (&1.into(), Some(1)));
+    let found =
+        client.run("snapshot verify --json --max-errors 3").exits(1).says("encountered 3 errors").json();
+    assert_eq!((&found["errorCount"], found["errorStrings"].as_array().map(Vec::len)), (&3.into(), Some(3)));
+    let all = client.run("snapshot verify --json --max-errors=-1").exits(1).json();
+    assert!(all["errorCount"].as_u64().unwrap() > 3);
 }
 
 #[test]

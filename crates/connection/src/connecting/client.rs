@@ -116,7 +116,7 @@ pub fn configuration(place: &Place, caching: &Caching, client: &Client) -> Zeroi
 }
 
 /// Fields that may hold secrets. Kopia shows the last two.
-const SECRET: [&str; 13] = [
+pub(super) const SECRET: [&str; 13] = [
     "secretAccessKey",
     "sessionToken",
     "webIdentityToken",

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use kopia_codec::key::Password;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use zeroize::Zeroizing;
 
+use super::client::SECRET;
 use super::fields::number;
-use crate::{Error, Result};
+use crate::{Error, Result, token};
 
 /// The fields of a configuration, in their order.
 pub struct Edit {
@@ -32,6 +34,12 @@ impl Edit {
         serde_json::from_str(value.get()).ok()
     }
 
+    /// Returns a field, as it stands.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.fields.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        Some(value.get())
+    }
+
     /// Sets a field, in its place or as the last one.
     pub fn set(&mut self, name: &str, value: impl Serialize) {
         let value = to_raw_value(&value).expect("plain values");
@@ -46,17 +54,42 @@ impl Edit {
         self.fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
     }
 
-    /// Returns the place for people, as `kopia repository status` shows it; what may be secret is not in it.
-    pub fn place(&self) -> Value {
-        let mut place = self.get("storage").unwrap_or_default();
-        super::client::scrub(&mut place);
-        place
+    /// Returns the place for people, as `kopia repository status` shows it, with its fields in their order; what may be
+    /// secret is not in it. `null` where the configuration names no storage.
+    pub fn place(&self) -> Box<RawValue> {
+        let storage = self.fields.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case("storage"));
+        let scrubbed = storage.and_then(|(_, storage)| scrubbed(storage));
+        scrubbed.unwrap_or_else(|| to_raw_value(&Value::Null).expect("a plain value"))
+    }
+
+    /// Returns a token of the place, as `kopia repository status --reconnect-token` shows it, with a password if it is
+    /// to be in it; nothing where the configuration names no storage. Keys of the store are in it in clear.
+    pub fn token(&self, password: Option<&Password>) -> Option<Zeroizing<String>> {
+        let (_, storage) =
+            self.fields.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case("storage"))?;
+        Some(token::text(storage.get(), password))
     }
 
     /// Writes the configuration.
     pub fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(serde_json::to_string_pretty(self).expect("plain values"))
     }
+}
+
+/// Replaces what may be secret in an object, and leaves the order of its fields as it is.
+fn scrubbed(object: &RawValue) -> Option<Box<RawValue>> {
+    let mut object: Edit = serde_json::from_str(object.get()).ok()?;
+    for (name, value) in &mut object.fields {
+        if let Some(inner) = scrubbed(value).filter(|_| !SECRET.contains(&&**name)) {
+            *value = inner;
+            continue;
+        }
+        let mut alone =
+            serde_json::json!({ name.as_str(): serde_json::from_str::<Value>(value.get()).ok()? });
+        super::client::scrub(&mut alone);
+        *value = to_raw_value(&alone[name.as_str()]).ok()?;
+    }
+    to_raw_value(&object).ok()
 }
 
 impl<'de> Deserialize<'de> for Edit {

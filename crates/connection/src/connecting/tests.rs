@@ -140,3 +140,15 @@ fn a_field_is_changed_and_all_others_stay_as_they_are() {
         2
     );
 }
+
+#[test]
+fn a_place_is_shown_in_its_order_without_secrets() {
+    let text = r#"{"storage": {"type": "s3", "config": {"prefix": "p/", "bucket": "b", "accessKeyID": "AK",
+        "secretAccessKey": "hush", "inner": {"z": 1, "a": [2]}}}}"#;
+    let edit = Edit::parse(text, "a test").unwrap();
+    let place = edit.place();
+    let config =
+        r#"{"prefix":"p/","bucket":"b","accessKeyID":"AK","secretAccessKey":"****","inner":{"z":1,"a":[2]}}"#;
+    assert_eq!(place.get(), format!(r#"{{"type":"s3","config":{config}}}"#));
+    assert_eq!(Edit::parse("{}", "a test").unwrap().place().get(), "null");
+}

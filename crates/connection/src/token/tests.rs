@@ -30,6 +30,20 @@ fn what_terminals_and_programs_do_to_a_token_is_undone() {
 }
 
 #[test]
+fn tokens_are_written_as_kopia_writes_them() {
+    let storage = "{\n  \"type\": \"filesystem\",\n  \"config\": {\n    \"path\": \"/b\",\n    \"fileMode\": 384,\n    \
+        \"dirMode\": 448,\n    \"dirShards\": null\n  }\n}";
+    assert_eq!(*text(storage, Some(&"pw".into())), TOKEN);
+    let json = |storage: &str, password: &str| {
+        let token = text(storage, Some(&password.into()));
+        String::from_utf8(URL_SAFE_NO_PAD.decode(&**token).unwrap()).unwrap()
+    };
+    assert_eq!(json(r#"{"a": "x \\" : {"}"#, ""), r#"{"version":"1","storage":{"a":"x \\" : {"}}"#);
+    let odd = r#"{"version":"1","storage":{},"password":"a\u003cb\u0026\" c"}"#;
+    assert_eq!(json("{}", "a<b&\" c"), odd);
+}
+
+#[test]
 fn a_token_may_have_no_password() {
     for password in ["", r#","password":"""#, r#","password":null"#] {
         let json = format!(

@@ -57,7 +57,8 @@ fn root(repository: &Repository) -> Entry {
 /// The same repository behind a server, whose contents are served after `change`.
 fn served(change: impl Fn(ContentId, &mut Vec<u8>)) -> (Repository, Arc<MemoryServer>) {
     let whole = Repository::open(store(), &Password::from(PASSWORD)).unwrap();
-    let format = FormatBlob::read(&store()).unwrap().unseal(&store(), &Password::from(PASSWORD)).unwrap();
+    let (format, _) =
+        FormatBlob::read(&store()).unwrap().unseal(&store(), &Password::from(PASSWORD)).unwrap();
     let mut server = MemoryServer::new(Parameters::new(format.hash.clone(), format.secret.clone()));
     whole.contents().for_each(|content, _| {
         let mut plain = whole.contents().read(&content).unwrap();

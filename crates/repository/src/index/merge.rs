@@ -127,19 +127,19 @@ fn add_copy(
 }
 
 /// Opens blobs whose keys are made from their names, into buffers that it keeps.
-pub(super) struct Opener<'a> {
+pub(crate) struct Opener<'a> {
     sealing: &'a Sealing,
     scratch: Vec<u8>,
     plain: Vec<u8>,
 }
 
 impl<'a> Opener<'a> {
-    pub(super) fn new(sealing: &'a Sealing) -> Self {
+    pub(crate) fn new(sealing: &'a Sealing) -> Self {
         Self { sealing, scratch: Vec::new(), plain: Vec::new() }
     }
 
     /// Opens one blob; the sealed bytes are freed as soon as they are opened.
-    pub(super) fn open(&mut self, blob: &BlobId, stored: Vec<u8>) -> Result<&[u8]> {
+    pub(crate) fn open(&mut self, blob: &BlobId, stored: Vec<u8>) -> Result<&[u8]> {
         let corrupt = |why: String| Error::CorruptBlob { blob: blob.clone(), why };
         let iv = blob_iv(blob).ok_or_else(|| corrupt("its name holds no initialization vector".into()))?;
         let opened = self.sealing.open(&iv, &stored, &mut self.scratch, &mut self.plain);

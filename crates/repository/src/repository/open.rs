@@ -22,6 +22,7 @@ use crate::object::Allowance;
 use crate::parallel::Cores;
 use crate::sealing::Sealing;
 use crate::traffic::{Meter, Metered};
+use crate::upkeep::Upkeep;
 use crate::{Error, FormatBlob, Result};
 
 /// The features that this reader understands: those that kopia does (`repo/open.go`).
@@ -45,13 +46,13 @@ pub(super) fn open(
     let mut blob = FormatBlob::read(&*store)?;
 
     let feed = Feed::new(&*store, &BUDGET);
-    let (format, sealing, warnings, rules, loaded) = std::thread::scope(|scope| {
+    let (format, sealing, upkeep, warnings, rules, loaded) = std::thread::scope(|scope| {
         let _closing = feed.closing();
         // Deriving the key takes some 150 ms of one core and 64 MiB; listing and reading mostly wait for the
         // disk.
         let (sender, listed) = std::sync::mpsc::sync_channel(1);
         let ahead = std::thread::Builder::new().spawn_scoped(scope, || read_ahead(&feed, scope, sender));
-        let mut format = blob.unseal(&*store, password)?;
+        let (mut format, mut key) = blob.unseal(&*store, password)?;
         let mut warnings = Vec::new();
         if let Some(lock) = format.upgrade_lock.as_ref().filter(|lock| lock.in_force(now())) {
             let locked = locked(lock, &*store)?;
@@ -59,11 +60,14 @@ pub(super) fn open(
             if !options.degraded {
                 return Err(locked);
             }
-            (blob, format) = FormatBlob::before_upgrade(&*store, backup, password)?;
+            (blob, (format, key)) = FormatBlob::before_upgrade(&*store, backup, password)?;
             warnings.push(format!("{locked}; it is read as it was before, by {backup}"));
         }
         warnings.extend(check(&format)?);
         let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
+        let upkeep =
+            options.upkeep.then(|| Upkeep::read(&*store, &key, blob.envelope(), &format)).transpose()?;
+        drop(key);
         format.forget_keys();
         let listing = match ahead {
             Ok(_) => listed.recv().expect("the list, or an error, is sent first of all"),
@@ -75,7 +79,7 @@ pub(super) fn open(
         let cores = &cores;
         let loader = Loader { feed: &feed, scope, sealing: sealing_ref, cores, rules, known, directory };
         let loaded = loader.load(listing?)?;
-        Ok::<_, Error>((format, sealing, warnings, rules, loaded))
+        Ok::<_, Error>((format, sealing, upkeep, warnings, rules, loaded))
     })?;
     drop(feed);
     let opening = start.elapsed();
@@ -93,7 +97,7 @@ pub(super) fn open(
             options: options.clone(),
             store,
             meter,
-            place: Place::Blobs(Box::new(Blobs { blob: blob.into_blob(), format, indexes })),
+            place: Place::Blobs(Box::new(Blobs { blob: blob.into_blob(), format, indexes, upkeep })),
             sealing,
             cores,
             contents,

@@ -20,6 +20,9 @@ pub struct OpenOptions {
     ///
     /// [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.
     pub deleted: bool,
+    /// Read what the repository says of its keeping, too: [`Repository::upkeep`](crate::Repository::upkeep). It lies in
+    /// blobs of its own, whose keys are forgotten once a repository is open.
+    pub upkeep: bool,
     /// How many threads and how much memory it takes.
     pub resources: Resources,
 }

@@ -33,6 +33,8 @@ pub(super) struct Survey<'a> {
     pub(super) any_suspect: bool,
     pub(super) directories: u64,
     pub(super) files: u64,
+    /// The sizes of these, together.
+    pub(super) file_bytes: u64,
     pub(super) left_out: u64,
     pub(super) stub_count: u64,
     pub(super) stubs: Vec<(String, Stub)>,
@@ -51,6 +53,7 @@ impl<'a> Survey<'a> {
             any_suspect: false,
             directories: 0,
             files: 0,
+            file_bytes: 0,
             left_out: 0,
             stub_count: 0,
             stubs: Vec::new(),
@@ -126,7 +129,10 @@ impl<'a> Survey<'a> {
     fn add_object(&mut self, entry: &Entry) {
         match entry.kind() {
             EntryKind::Directory => self.directories += 1,
-            EntryKind::File | EntryKind::Symlink => self.files += 1,
+            EntryKind::File | EntryKind::Symlink => {
+                self.files += 1;
+                self.file_bytes = self.file_bytes.saturating_add(entry.size());
+            }
         }
         if self.look_up(entry.object()).is_err() {
             self.broken.insert(entry.object());
