@@ -292,7 +292,7 @@ fn listed(directory: &Entry, doing: &str) -> Result<BTreeMap<String, Side>, Trou
         }
         ControlFlow::Continue(())
     });
-    ended.map_err(|error| Trouble::reading(&error, doing))?;
+    let _ = ended.map_err(|error| Trouble::reading(&error, doing))?;
     Ok(entries)
 }
 

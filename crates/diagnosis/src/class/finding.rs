@@ -16,6 +16,7 @@ impl Finding {
             | Self::NoRepository { .. }
             | Self::ElsewhereInStore { .. }
             | Self::NothingInStore { .. }
+            | Self::Velero { .. }
             | Self::NotThereYet { .. }
             | Self::ServerShowsNothing { .. }
             | Self::NoSnapshot { .. } => Class::NotFound,

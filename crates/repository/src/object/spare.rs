@@ -99,7 +99,8 @@ mod tests {
         for pieces in [1, 2, 1] {
             spare.keep(Vec::with_capacity(pieces * SMALLEST));
         }
-        let kept = || lock(&spare.buffers).iter().map(|buffer| buffer.capacity() / SMALLEST).collect::<Vec<_>>();
+        let kept =
+            || lock(&spare.buffers).iter().map(|buffer| buffer.capacity() / SMALLEST).collect::<Vec<_>>();
         assert_eq!(kept(), [1, 2]);
         spare.keep(Vec::with_capacity(3 * SMALLEST));
         assert_eq!(kept(), [3]);

@@ -95,7 +95,7 @@ fn place(global: &Global) -> Option<PathBuf> {
     let connection = match (text, &global.config) {
         (Some(text), _) => Connection::parse(&text).ok(),
         (None, Some(file)) => config_file::read(&places::resolve(file, &environment)).ok(),
-        (None, None) => Connection::parse(&environment.var_os("KOPIA_REPOSITORY")?).ok(),
+        (None, None) => Connection::parse(environment.var_os("KOPIA_REPOSITORY")?).ok(),
     };
     connection?.storage.directory().map(Path::to_path_buf)
 }

@@ -41,7 +41,7 @@ fn of_source(snapshots: &[&Snapshot]) -> Folder {
             folder.add(name, root);
         } else {
             let mut alone = Folder::default();
-            alone.add(root.name().to_owned(), root);
+            alone.add(root.name(), root.clone());
             folder.add(name, alone);
         }
     }
