@@ -105,6 +105,7 @@ impl Failure {
     }
 
     /// Takes the class of what the system said, where an error has that as its source.
+    #[cfg(any(all(feature = "mount", target_os = "linux"), feature = "serve"))]
     pub(crate) fn class_of_source(self, error: &dyn std::error::Error) -> Self {
         let said = error.source().and_then(|source| source.downcast_ref());
         let class = said.map_or(self.class, Class::of_io);

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use kopia_rs::connection::{Connection, Environment, Storage};
-use kopia_rs::diagnosis::Class;
 
 use crate::args::Global;
 use crate::error::Failure;
@@ -55,6 +54,7 @@ fn ask(
     use std::io::IsTerminal;
 
     use kopia_rs::connect::key_ring::{self, Error};
+    use kopia_rs::diagnosis::Class;
 
     use crate::terminal::output::{escape, log_line};
 

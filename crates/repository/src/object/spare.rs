@@ -81,7 +81,8 @@ mod tests {
         let place = first.as_ptr();
         spare.keep(first);
         for (length, why) in [(2 * SMALLEST, "much too large"), (4 * SMALLEST + 1, "too small")] {
-            assert_ne!(spare.filled(&vec![2; length]).as_ptr(), place, "{why}");
+            let other = spare.filled(&vec![2; length]);
+            assert_ne!(other.as_ptr(), place, "{why}");
         }
         for length in [2 * SMALLEST + 1, 4 * SMALLEST] {
             let again = spare.filled(&vec![3; length]);

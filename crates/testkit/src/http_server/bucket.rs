@@ -116,10 +116,9 @@ mod tests {
         loop {
             let text = page(bucket, &format!("{query}{token}"));
             let of = |tag: &str| {
-                let parts = text
-                    .split(&format!("<{tag}>"))
-                    .skip(1)
-                    .map(|rest| rest.split('<').next().unwrap().to_string());
+                let start = format!("<{tag}>");
+                let parts =
+                    text.split(&start).skip(1).map(|rest| rest.split('<').next().unwrap().to_string());
                 parts.collect::<Vec<String>>()
             };
             names.extend(of("Key"));

@@ -241,7 +241,7 @@ fn of_what_exists_only_that_is_set_which_differs() {
         (Attributes { mode: 0o600, ..right }, [Call::Chown, Call::Utimes]),
         (Attributes { modified: Timestamp::default(), ..right }, [Call::Chown, Call::Chmod]),
     ] {
-        metadata(&directory).correct_file(file.as_fd(), &there).unwrap();
+        assert_eq!(metadata(&directory).correct_file(file.as_fd(), &there).unwrap(), Unset::default());
         // Whoever sets anything else fails.
         let unset = refusing(&others.map(|call| (call, Some(Errno::IO))), || {
             metadata(&directory).correct_file(file.as_fd(), &right).unwrap()
