@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use kopia_rs::diagnosis::text::escape;
 use kopia_rs::verify::{Options, Report, Subject};
-use kopia_rs::{Repository, Snapshots};
+use kopia_rs::{Entry, EntryKind, Repository, Snapshots};
 use serde::Serialize;
 
 use super::call::{Call, info};
@@ -168,8 +168,10 @@ fn affected(verified: &Report) -> impl Iterator<Item = Flaw> {
 
 fn stats(verified: &Report, snapshots: &Snapshots, subjects: &[Subject], percent: f64) -> Stats {
     let share = (percent / 100.0).clamp(0.0, 1.0);
-    let of_all = || snapshots.iter().filter_map(|snapshot| snapshot.manifest().summary().cloned());
-    let of_some = || subjects.iter().filter_map(|subject| subject.entry.summary().cloned());
+    // kopia expects something of folders alone.
+    let summary = |root: &Entry| root.summary().filter(|_| root.kind() == EntryKind::Directory).cloned();
+    let of_all = || snapshots.iter().filter_map(|snapshot| summary(&snapshot.root().ok()?));
+    let of_some = || subjects.iter().filter_map(|subject| summary(&subject.entry));
     let summaries: Vec<_> = if subjects.is_empty() { of_all().collect() } else { of_some().collect() };
     let sum = |count: fn(&kopia_rs::Summary) -> i64| summaries.iter().map(count).fold(0, i64::saturating_add);
     Stats {

@@ -33,8 +33,8 @@ fn connect(client: &Client, address: &str, key: &str) -> Ran {
 #[test]
 fn a_bucket_is_read_as_a_directory_is() {
     let client = Client::ours("sources");
-    let blobs = damage::copy_repository(&golden::case("sources")).blobs("");
-    let bucket = Bucket::new("b", blobs.iter().map(|blob| (format!("k/{}", blob.id), blob.read())));
+    let copy = damage::copy_repository(&golden::case("sources"));
+    let bucket = Bucket::new("b", copy.blobs("").iter().map(|blob| (format!("k/{}", blob.id), blob.read())));
     let server = HttpServer::start(move |request| {
         let signed = request.header("authorization").is_some_and(|header| header.contains(KEY));
         if signed { bucket.answer(request) } else { error(403, "AccessDenied") }
