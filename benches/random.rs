@@ -23,11 +23,16 @@ const WORKING_SET: usize = 64 << 20;
 const FOLDERS: usize = 251;
 const FILES: usize = 51;
 
-/// The root of a snapshot with one large file, and folders of small ones. Contents are sealed, not compressed:
-/// what that takes, the codec bench says.
-fn root() -> Entry {
+/// The root of a snapshot with one large file, and folders of small ones, sealed and perhaps compressed.
+fn root(is_compressed: bool) -> Entry {
     let mut writer = RepositoryWriter::new().piece_size(PIECE);
-    let (large, small) = (writer.file(&Random::new(15).bytes(LARGE)), writer.file(b"small"));
+    let mut bytes = Random::new(15).bytes(LARGE);
+    if is_compressed {
+        writer = writer.compressed();
+        // Text, by and large: half of it is gone.
+        bytes.iter_mut().for_each(|byte| *byte = b"etaoinshrdlucmfw"[usize::from(*byte & 15)]);
+    }
+    let (large, small) = (writer.file(&bytes), writer.file(b"small"));
     let files: Vec<Value> = (0..FILES)
         .map(|number| {
             json!({"name": format!("f{number:03}.txt"), "type": "f", "mode": "0644", "size": 5,
@@ -63,21 +68,24 @@ fn paths(c: &mut Criterion, root: &Entry) {
     group.bench_function("again and again", |bencher| bencher.iter(|| entry.open().expect("it opens")));
 }
 
-fn places(c: &mut Criterion, root: &Entry) {
-    let reader = large(root);
-    let mut group = c.benchmark_group("read at random within 64 MiB");
-    let mut buffer = vec![0; 4 << 10];
-    let mut random = Random::new(7);
-    group.throughput(Throughput::Elements(1));
-    group.bench_function("4 KiB", |bencher| {
-        bencher.iter(|| {
-            let place = random.next() % (WORKING_SET - buffer.len()) as u64;
-            reader.read_full_at(&mut buffer, place).expect("it can be read")
+fn places(c: &mut Criterion, root: &Entry, how: &str) {
+    // The whole file is more than what is kept decoded, so that most of its places are cold.
+    for (name, most) in [("within 64 MiB", WORKING_SET), ("within 256 MiB", LARGE)] {
+        let reader = large(root);
+        let mut group = c.benchmark_group(format!("read at random {name}, {how}"));
+        let mut buffer = vec![0; 4 << 10];
+        let mut random = Random::new(7);
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("4 KiB", |bencher| {
+            bencher.iter(|| {
+                let place = random.next() % (most - buffer.len()) as u64;
+                reader.read_full_at(&mut buffer, place).expect("it can be read")
+            });
         });
-    });
-    group.finish();
+        group.finish();
+    }
 
-    let mut group = c.benchmark_group("read a file of 256 MiB");
+    let mut group = c.benchmark_group(format!("read a file of 256 MiB, {how}"));
     group.sample_size(10).throughput(Throughput::Bytes(LARGE as u64));
     group.bench_function("64 KiB at two places in turn", |bencher| {
         bencher.iter(|| {
@@ -108,9 +116,13 @@ fn places(c: &mut Criterion, root: &Entry) {
 }
 
 fn all(c: &mut Criterion) {
-    let root = root();
-    paths(c, &root);
-    places(c, &root);
+    for (is_compressed, how) in [(false, "sealed"), (true, "sealed and compressed by gzip")] {
+        let root = root(is_compressed);
+        if !is_compressed {
+            paths(c, &root);
+        }
+        places(c, &root, how);
+    }
 }
 
 criterion_group!(benches, all);

@@ -11,6 +11,8 @@ mod client;
 mod handing;
 #[path = "kopia_words/looking.rs"]
 mod looking;
+#[path = "kopia_words/pod.rs"]
+mod pod;
 #[path = "kopia_words/reading.rs"]
 mod reading;
 #[path = "kopia_words/side_by_side.rs"]

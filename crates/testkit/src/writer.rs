@@ -52,6 +52,7 @@ pub struct RepositoryWriter {
     format: BTreeMap<String, Value>,
     /// Files longer than this are split, in bytes.
     piece: usize,
+    compresses: bool,
     /// A pack is closed once it has this many bytes.
     pack_size: usize,
     /// The pack being filled for data, and for metadata.
@@ -96,6 +97,7 @@ impl RepositoryWriter {
             password: PASSWORD.into(),
             format: BTreeMap::new(),
             piece: 4 << 20,
+            compresses: false,
             pack_size: 20 << 20,
             packs: Default::default(),
             blobs: Vec::new(),
@@ -109,6 +111,12 @@ impl RepositoryWriter {
     pub fn piece_size(mut self, bytes: usize) -> Self {
         assert!(bytes >= 500, "a list of two pieces must be shorter than they are");
         self.piece = bytes;
+        self
+    }
+
+    /// Compresses what files consist of, by gzip.
+    pub fn compressed(mut self) -> Self {
+        self.compresses = true;
         self
     }
 
@@ -146,8 +154,13 @@ impl RepositoryWriter {
     pub fn content(&mut self, prefix: Option<char>, plain: &[u8]) -> ContentId {
         let hash = self.hasher.hash(plain);
         let id = ContentId::new(prefix, hash.as_bytes()).expect("a hash is long enough");
-        if !self.entries.contains_key(&id) {
-            self.forge(id, plain);
+        if self.entries.contains_key(&id) {
+            return id;
+        }
+        if self.compresses && prefix.is_none() {
+            self.forge_gzip(id, plain)
+        } else {
+            self.forge(id, plain)
         }
         id
     }

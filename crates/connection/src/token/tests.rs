@@ -38,7 +38,8 @@ fn tokens_are_written_as_kopia_writes_them() {
         let token = text(storage, Some(&password.into()));
         String::from_utf8(URL_SAFE_NO_PAD.decode(&**token).unwrap()).unwrap()
     };
-    assert_eq!(json(r#"{"a": "x \\" : {"}"#, ""), r#"{"version":"1","storage":{"a":"x \\" : {"}}"#);
+    let (spaced, close) = (r#"{"a": "x \" : {", "b": "\\" }"#, r#"{"a":"x \" : {","b":"\\"}"#);
+    assert_eq!(json(spaced, ""), format!(r#"{{"version":"1","storage":{close}}}"#));
     let odd = r#"{"version":"1","storage":{},"password":"a\u003cb\u0026\" c"}"#;
     assert_eq!(json("{}", "a<b&\" c"), odd);
 }
