@@ -110,6 +110,24 @@ fn what_is_asked_for_in_another_order_is_read_once() {
 }
 
 #[test]
+fn who_follows_another_one_at_a_distance_reads_each_piece_once() {
+    // Nothing is kept of what is jumped to. One place is some pieces ahead of the other.
+    for distance in [3, 7, 20] {
+        let (store, reader) = open_large(Resources::default().content_cache(0));
+        let all = bytes();
+        for start in (0..all.len() - distance * PIECE).step_by(100) {
+            for start in [start, start + distance * PIECE] {
+                let mut some = [0; 100];
+                assert_eq!(reader.read_full_at(&mut some, start as u64).unwrap(), 100);
+                assert!(some == all[start..][..100], "at {start}");
+            }
+        }
+        let reads = store.take().ranges.len();
+        assert!(reads < PIECES / 2, "{reads} reads for {PIECES} pieces, {distance} apart");
+    }
+}
+
+#[test]
 fn readers_share_what_was_jumped_to() {
     let (store, repository, root) = open(Resources::default());
     let entry = root.at("large").unwrap();

@@ -71,7 +71,6 @@ fn what_cannot_be_opened_or_found() {
     is_of(sources("restore c3bc --report /nonexistent/report").arg(place.path("t")), 1, "NotFound");
     fs::write(place.path("file"), "mine").unwrap();
     is_of(sources("restore c3bc").arg(place.path("file")), 1, "Usage");
-    is_of(sources("doctor --save-format-blob /nonexistent/blob"), 1, "NotFound");
     let upgraded = KopiaRs::new("snapshots --json").repository(&faults::repository("upgrade-abandoned"));
     is_of(upgraded.env("KOPIA_PASSWORD", faults::PASSWORD), 1, "Locked");
 }
@@ -150,7 +149,7 @@ fn damaged_and_missing_packs() {
     for (number, copy) in [flipped, gone].iter().enumerate() {
         let report = place.path(&format!("report{number}"));
         let target = place.path(&format!("target{number}"));
-        let restore = of(copy, "restore c3bc --json --report").arg(&report).arg(&target);
+        let restore = of(copy, "restore c3bc --json").arg("--report").arg(&report).arg(&target);
         let restored = restore.run().exits(3).json();
         assert_eq!(restored["problems"][0]["class"], "Damaged", "{restored}");
         let verified = of(copy, "verify --json").run().exits(3).json();
@@ -270,7 +269,7 @@ fn metrics_tell_how_a_restore_ended() {
     let failed = metrics(&file);
     assert_eq!((&*failed["success"], &*failed["error{class=\"AuthFailure\"}"]), ("0", "1"), "{failed:?}");
     let packs = damaged("p");
-    let partial = of(&packs, "restore c3bc --metrics").arg(&file).arg(place.path("partial"));
+    let partial = of(&packs, "restore c3bc").arg("--metrics").arg(&file).arg(place.path("partial"));
     partial.run().exits(3);
     let partial = metrics(&file);
     assert_eq!((&*partial["exit_code{}"], &*partial["error{,class=\"Damaged\"}"]), ("3", "1"), "{partial:?}");

@@ -192,13 +192,13 @@ impl Decoder {
 
     /// Gives the memory of a huge content back.
     pub(super) fn shrink(&mut self) {
-        (self.sealed, self.opened, self.plain) = Default::default();
+        (self.fetched, self.sealed, self.opened, self.plain) = Default::default();
     }
 
     /// Returns how many bytes of memory are kept.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        [&self.sealed, &self.opened, &self.plain].iter().map(|buffer| buffer.capacity()).sum()
+        [&self.fetched, &self.sealed, &self.opened, &self.plain].iter().map(|buffer| buffer.capacity()).sum()
     }
 
     /// Returns the content that was opened last.

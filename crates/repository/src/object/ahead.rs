@@ -8,7 +8,7 @@ use std::thread;
 use kopia_format::ContentId;
 
 use super::Extent;
-use super::spare::Spare;
+use super::spare::{Spare, room};
 use crate::Repository;
 use crate::lock::{lock, wait};
 
@@ -21,7 +21,7 @@ pub(crate) struct Allowance {
 }
 
 /// The part of the allowance that buffers for those who go on may take.
-const SPARE: usize = 2;
+const SPARE: usize = 4;
 
 /// Bytes of the allowance, given back when dropped.
 #[derive(Debug)]
@@ -32,10 +32,11 @@ struct Permit {
 
 impl Allowance {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { whole: bytes, left: AtomicUsize::new(bytes), spare: Spare::new(bytes / SPARE) }
+        let spare = bytes / SPARE;
+        Self { whole: bytes - spare, left: AtomicUsize::new(bytes - spare), spare: Spare::new(spare) }
     }
 
-    /// Returns how many bytes there are when nobody reads.
+    /// Returns how many bytes may be decoded when nobody reads.
     pub(super) fn whole(&self) -> usize {
         self.whole
     }
@@ -84,8 +85,9 @@ impl Window {
         numbers: Range<usize>,
     ) -> Option<Arc<Self>> {
         let window = extents.get(numbers.clone())?;
-        let bytes = window.iter().fold(0, |sum: u64, extent| sum.saturating_add(extent.length.unwrap_or(0)));
-        let permit = repository.read_ahead().take(usize::try_from(bytes).ok()?)?;
+        let length = |extent: &Extent| usize::try_from(extent.length.unwrap_or(0)).unwrap_or(usize::MAX);
+        let bytes = window.iter().fold(0, |sum: usize, extent| sum.saturating_add(room(length(extent))));
+        let permit = repository.read_ahead().take(bytes)?;
         let slots = window.iter().map(|extent| slot(repository, extent)).collect();
         let (slots, changed) = (Mutex::new(slots), Condvar::new());
         let window = Self { numbers: numbers.clone(), slots, changed, permit };
@@ -98,6 +100,13 @@ impl Window {
     /// Returns the numbers of its extents.
     pub(super) fn numbers(&self) -> Range<usize> {
         self.numbers.clone()
+    }
+
+    /// Returns whether an extent is to be had here, now or later.
+    pub(super) fn has(&self, number: usize) -> bool {
+        let place = number.checked_sub(self.numbers.start);
+        let slots = lock(&self.slots);
+        place.and_then(|place| slots.get(place)).is_some_and(|slot| !matches!(slot, Slot::Lost))
     }
 
     /// Frees the extents before one; what has not come yet is not freed when it comes.

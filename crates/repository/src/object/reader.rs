@@ -155,7 +155,8 @@ impl ObjectReader {
             // What could not be had so is read once more by itself, and says why.
             Found::Ahead(window) => match window.get(number) {
                 Some(bytes) => bytes,
-                None => Arc::new(repository.read_extent(extent)?),
+                None if self.whole => Arc::new(repository.read_extent(extent)?),
+                None => repository.read_extent_again(extent, true)?,
             },
             Found::Alone { .. } if self.whole => Arc::new(repository.read_extent(extent)?),
             Found::Alone { keep } => repository.read_extent_again(extent, keep)?,

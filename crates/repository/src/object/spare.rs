@@ -10,7 +10,12 @@ use crate::lock::lock;
 /// Smaller ones are taken from the heap faster than from here.
 const SMALLEST: usize = 256 << 10;
 
-/// Buffers that are free to be filled again.
+/// Returns how large the buffer for so many bytes may be.
+pub(super) fn room(length: usize) -> usize {
+    if length < SMALLEST { length } else { length.saturating_add(length / 4) }
+}
+
+/// Buffers that are free to be filled again, by their size.
 #[derive(Debug)]
 pub(super) struct Spare {
     most: usize,
@@ -23,22 +28,20 @@ impl Spare {
         Self { most, buffers: Mutex::default() }
     }
 
-    /// Returns a copy of bytes, in a buffer from here if one fits: one that is much too large would take more
-    /// memory than is counted for its bytes.
+    /// Returns a copy of bytes, in a buffer from here if there is one. A smaller one grows, which costs less than
+    /// a new one: the system moves its pages.
     pub(super) fn filled(&self, bytes: &[u8]) -> Vec<u8> {
         if bytes.len() < SMALLEST {
             return bytes.to_vec();
         }
-        // Of a few lengths, so that they fit; what nobody touches takes no memory.
-        let capacity = bytes.len().checked_next_power_of_two().unwrap_or(bytes.len());
-        let fits = |buffer: &Vec<u8>| (bytes.len()..=capacity).contains(&buffer.capacity());
         let kept = {
             let mut buffers = lock(&self.buffers);
-            let place = buffers.iter().position(fits);
-            place.map(|place| buffers.remove(place))
+            let larger = buffers.partition_point(|buffer| buffer.capacity() <= room(bytes.len()));
+            larger.checked_sub(1).map(|place| buffers.remove(place))
         };
-        let mut buffer = kept.unwrap_or_else(|| Vec::with_capacity(capacity));
+        let mut buffer = kept.unwrap_or_default();
         buffer.clear();
+        buffer.reserve_exact(bytes.len());
         buffer.extend_from_slice(bytes);
         buffer
     }
@@ -75,20 +78,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_is_filled_again_where_it_fits() {
-        let spare = Spare::new(4 * SMALLEST);
-        let first = spare.filled(&vec![1; 3 * SMALLEST]);
-        let place = first.as_ptr();
-        spare.keep(first);
-        for (length, why) in [(2 * SMALLEST, "much too large"), (4 * SMALLEST + 1, "too small")] {
-            let other = spare.filled(&vec![2; length]);
-            assert_ne!(other.as_ptr(), place, "{why}");
+    fn a_buffer_is_filled_again_unless_it_is_much_too_large() {
+        let spare = Spare::new(5 * SMALLEST);
+        for pieces in [2, 3] {
+            spare.keep(Vec::with_capacity(pieces * SMALLEST));
         }
-        for length in [2 * SMALLEST + 1, 4 * SMALLEST] {
-            let again = spare.filled(&vec![3; length]);
-            assert_eq!((again.as_ptr(), &*again), (place, &*vec![3; length]));
-            spare.keep(again);
-        }
+        let kept =
+            || lock(&spare.buffers).iter().map(|buffer| buffer.capacity() / SMALLEST).collect::<Vec<_>>();
+        assert!(spare.filled(&vec![1; SMALLEST - 1]).capacity() < SMALLEST);
+        assert!(spare.filled(&vec![1; SMALLEST]).capacity() <= room(SMALLEST));
+        assert_eq!(kept(), [2, 3], "for so few bytes both are much too large");
+        let filled = spare.filled(&vec![2; 2 * SMALLEST + 1]);
+        assert_eq!((&*filled, kept()), (&*vec![2; 2 * SMALLEST + 1], vec![3]), "the smaller one has grown");
+        let place = lock(&spare.buffers)[0].as_ptr();
+        let filled = spare.filled(&vec![3; 3 * SMALLEST - 1]);
+        assert_eq!((&*filled, filled.as_ptr()), (&*vec![3; 3 * SMALLEST - 1], place));
+        assert!(kept().is_empty());
     }
 
     #[test]

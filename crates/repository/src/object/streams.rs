@@ -24,8 +24,8 @@ const CONTENTS: usize = 256;
 const FIRST_WINDOW: u64 = 8 << 20;
 const FIRST_CONTENTS: usize = 32;
 
-/// How far behind a reader contents are held, in bytes: several threads may read one after the other, as the
-/// system does for a mount, and come in another order.
+/// How far behind a reader contents are held, and how far ahead one is taken for the same reader, in bytes: several
+/// threads may read one after the other, as the system does for a mount, and come in another order.
 const BEHIND: u64 = 4 << 20;
 
 /// The places where a file is being read, the last one used first.
@@ -72,15 +72,18 @@ impl Streams {
         if let Some(place) = self.0.iter().position(|stream| stream.number == number) {
             return self.bring_to_front(place).stay(may_wait);
         }
-        let is_near = |stream: &Stream| may_wait && stream.window(number).is_some();
         let follows = |stream: &Stream| from_start && follows(course.extents, stream.number, number);
-        if let Some(place) = self.0.iter().position(|stream| is_near(stream) || follows(stream)) {
+        if let Some(place) = self.0.iter().position(follows) {
             let stream = self.bring_to_front(place);
-            return match may_wait {
-                true if number < stream.number => stream.ahead(number).unwrap_or(Found::Alone { keep: true }),
-                true => stream.go_on(course, number),
-                false => Found::Alone { keep: false },
-            };
+            return if may_wait { stream.go_on(course, number) } else { Found::Alone { keep: false } };
+        }
+        let has = |stream: &Stream| stream.window(number).is_some_and(|window| window.has(number));
+        if may_wait && let Some(place) = self.0.iter().position(has) {
+            let stream = self.bring_to_front(place);
+            if stream.is_soon(course, number) {
+                return stream.go_on(course, number);
+            }
+            return stream.ahead(number).unwrap_or(Found::Alone { keep: true });
         }
         // Most files are read from their start, once, and to their end.
         let keep = number > 0 && !course.whole;
@@ -130,7 +133,14 @@ impl Stream {
         }
     }
 
-    /// Returns the window that has an extent.
+    /// Returns whether an extent lies so little ahead that it is asked for by who reads here: by another one
+    /// of several threads.
+    fn is_soon(&self, course: Course<'_>, number: usize) -> bool {
+        let end = course.extents[self.number].end();
+        number > self.number && course.extents[number].start.saturating_sub(end) <= BEHIND
+    }
+
+    /// Returns the window that an extent lies in.
     fn window(&self, number: usize) -> Option<&Arc<Window>> {
         self.windows.iter().find(|window| window.numbers().contains(&number))
     }
@@ -160,7 +170,7 @@ impl Stream {
     fn decode_ahead(&mut self, course: Course<'_>, number: usize) {
         let most = if self.run > 1 { 2 } else { 1 };
         while self.windows.iter().filter(|window| window.numbers().end > number).count() < most {
-            let start = self.windows.back().map_or(number, |window| window.numbers().end);
+            let start = self.windows.back().map_or(number, |window| window.numbers().end.max(number));
             let numbers = cut(course, start, self.run > 1);
             // A single one is decoded as fast by who wants it, unless there is time until then.
             if numbers.is_empty() || numbers.len() == 1 && numbers.start == number && !course.whole {

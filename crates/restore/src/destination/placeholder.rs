@@ -114,8 +114,10 @@ mod tests {
         assert!(!found(), "it has no stub");
         fs::write(inner.join(PLACEHOLDER_SUFFIX), r#"{"name":"d","type":"d","obj":"k0a1b"}"#).unwrap();
         assert!(found());
-        let stub =
-            |length: u64| format!("{:1$}", r#"{"name":"d","type":"d","obj":"k0a1b"}"#, length as usize);
+        let stub = |length: u64| {
+            let text = r#"{"name":"d","type":"d","obj":"k0a1b"}"#;
+            text.to_owned() + &" ".repeat(length as usize - text.len())
+        };
         fs::write(inner.join(PLACEHOLDER_SUFFIX), stub(MAX_STUB)).unwrap();
         assert!(found());
         fs::write(inner.join(PLACEHOLDER_SUFFIX), stub(MAX_STUB + 1)).unwrap();
