@@ -128,6 +128,36 @@ fn who_follows_another_one_at_a_distance_reads_each_piece_once() {
 }
 
 #[test]
+fn two_places_far_apart_are_read_once_each() {
+    // Further apart than what is held behind a reader, and nearer than what is decoded ahead of one.
+    const MIB: usize = 1 << 20;
+    let mut writer = RepositoryWriter::new().piece_size(MIB);
+    let all: Vec<u8> = (0..40 * MIB).map(|place| (place / MIB * 7 + place % 251) as u8).collect();
+    let large = writer.file(&all);
+    let root = writer.directory(&[
+        json!({"name": "large", "type": "f", "mode": "0644", "size": all.len(), "obj": large}),
+    ]);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
+    let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
+    let store = Arc::new(CountingStore::new(blobs.collect::<MemoryStore>()));
+    let mut options = OpenOptions::default();
+    options.resources = Resources::default().content_cache(0);
+    let repository = Repository::open_with(store.clone(), &Password::from(PASSWORD), &options).unwrap();
+    let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+    let reader = root.at("large").unwrap().open().unwrap();
+    store.take();
+    let mut some = vec![0; MIB / 8];
+    for start in (0..all.len() - 8 * MIB).step_by(some.len()) {
+        for start in [start + 8 * MIB, start] {
+            assert_eq!(reader.read_full_at(&mut some, start as u64).unwrap(), some.len());
+            assert!(some == all[start..][..some.len()], "at {start}");
+        }
+    }
+    let read: usize = store.take().ranges.iter().map(|range| range.length).sum();
+    assert!(read < all.len() * 5 / 2, "{read} bytes were read");
+}
+
+#[test]
 fn readers_share_what_was_jumped_to() {
     let (store, repository, root) = open(Resources::default());
     let entry = root.at("large").unwrap();
