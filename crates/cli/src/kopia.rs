@@ -38,7 +38,6 @@ mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::terminal::output::log_line;
 use crate::terminal::signals::Interrupt;
@@ -65,7 +64,7 @@ pub(crate) fn called_with(all: &[OsString]) -> Option<Vec<OsString>> {
 }
 
 /// Does what a line asks for, and returns the exit status.
-pub(crate) fn run(arguments: &[OsString], interrupt: &Arc<Interrupt>) -> u8 {
+pub(crate) fn run(arguments: &[OsString]) -> u8 {
     let (command, given) = match line::parse(arguments) {
         Ok(parsed) => parsed,
         Err(Wrong::Unknown(words)) => return hand_over(arguments, &words),
@@ -87,8 +86,10 @@ pub(crate) fn run(arguments: &[OsString], interrupt: &Arc<Interrupt>) -> u8 {
     if let Some(words) = hand_over::of_line(command, &given) {
         return hand_over(arguments, words);
     }
+    // From here on nobody is handed this process, who would inherit limits, and signals that are not ignored any more.
     crate::process::prepare();
-    let call = Call::new(given, interrupt);
+    let interrupt = Interrupt::install(crate::terminal::password::show_typing);
+    let call = Call::new(given, &interrupt);
     match (command.run)(&call) {
         Ok(()) => 0,
         Err(Trouble::BrokenPipe) => 0,

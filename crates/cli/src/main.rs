@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "kopia-words")]
     if let Some(words) = kopia::called_with(&std::env::args_os().collect::<Vec<_>>()) {
         process::end_at_panic("kopia: error:");
-        return ExitCode::from(kopia::run(&words, &Interrupt::install(password::show_typing)));
+        return ExitCode::from(kopia::run(&words));
     }
     let name = std::env::args_os().next();
     let arguments = mover::called_with(std::env::args_os());

@@ -134,9 +134,8 @@ fn two_places_far_apart_are_read_once_each() {
     let mut writer = RepositoryWriter::new().piece_size(MIB);
     let all: Vec<u8> = (0..40 * MIB).map(|place| (place / MIB * 7 + place % 251) as u8).collect();
     let large = writer.file(&all);
-    let root = writer.directory(&[
-        json!({"name": "large", "type": "f", "mode": "0644", "size": all.len(), "obj": large}),
-    ]);
+    let root = writer
+        .directory(&[json!({"name": "large", "type": "f", "mode": "0644", "size": all.len(), "obj": large})]);
     writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "mode": "0755", "obj": root}));
     let blobs = writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes));
     let store = Arc::new(CountingStore::new(blobs.collect::<MemoryStore>()));
