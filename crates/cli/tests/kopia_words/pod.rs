@@ -1,6 +1,8 @@
 //! A restore as the pods of Kopiur run it: the variables of the Job that it makes, the user of its image without
 //! capabilities, and the calls that its program makes, one process each.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
