@@ -23,7 +23,8 @@ use serde::{Serialize, Serializer};
 pub enum Class {
     /// The password of the repository is wrong.
     AuthFailure,
-    /// The store knows who asks and does not allow it, or does not know who asks.
+    /// The store does not know who asks, or does not allow it, or is not to be trusted itself (certificates, host
+    /// keys).
     AccessDenied,
     /// The local system does not allow it (EACCES, EPERM, EROFS).
     PermissionDenied,
@@ -120,12 +121,37 @@ impl Class {
             | Failure::WrongSecret { .. }
             | Failure::Expired { .. }
             | Failure::NotPermitted { .. }
+            | Failure::ClockSkew { .. }
+            | Failure::NoTls { .. }
+            | Failure::WantsTls { .. }
+            | Failure::Certificate { .. }
             | Failure::HostKey { .. } => Self::AccessDenied,
-            Failure::NoContainer { .. } | Failure::Absent { .. } => Self::NotFound,
+            Failure::NoContainer { .. } | Failure::WrongRegion { .. } | Failure::Absent { .. } => {
+                Self::NotFound
+            }
             Failure::Cold { .. } => Self::Archived,
-            Failure::NotVersioned { .. } => Self::Unsupported,
+            Failure::NotVersioned { .. } | Failure::NoKopiaServer { .. } | Failure::Unusable { .. } => {
+                Self::Unsupported
+            }
             _ if kind == ErrorKind::NotAllowed => Self::AccessDenied,
-            _ => Self::Unavailable,
+            Failure::UnknownHost { .. }
+            | Failure::Refused { .. }
+            | Failure::Unreachable { .. }
+            | Failure::Proxy { .. }
+            | Failure::TimedOut { .. }
+            | Failure::Disconnected { .. }
+            | Failure::Busy { .. }
+            | Failure::Protocol { .. } => Self::Unavailable,
+            Failure::Refusal { status, .. } if is_for_now(status) => Self::Unavailable,
+            Failure::Refusal { .. }
+            | Failure::Nonsense { .. }
+            | Failure::WrongRange { .. }
+            | Failure::EndlessListing { .. }
+            | Failure::TooLong { .. }
+            | Failure::Redirected { .. }
+            | Failure::Program { .. } => Self::Other,
+            // The same would be refused for ever, as far as is known.
+            _ => Self::Other,
         }
     }
 
@@ -141,9 +167,9 @@ impl Class {
     /// Classifies what the local system said.
     pub fn of_io(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Self::Full
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            // The file system has no files that long, however much room there is.
+            io::ErrorKind::FileTooLarge => Self::Unsupported,
             io::ErrorKind::ReadOnlyFilesystem => Self::PermissionDenied,
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Damaged,
             _ => match ErrorKind::of(error) {
@@ -203,6 +229,17 @@ impl Class {
             | Error::KeepsNothing => Self::Usage,
             error => error.source().and_then(|source| source.downcast_ref()).map_or(Self::Other, Self::of_io),
         }
+    }
+}
+
+/// Returns whether a server that refused with this status may do it later: HTTP 429 and 5xx, and what gRPC has
+/// in their place.
+fn is_for_now(status: &str) -> bool {
+    let code = |text: &str| text.split(' ').next().and_then(|code| code.parse::<u16>().ok());
+    match status.strip_prefix("gRPC status ") {
+        // DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        Some(status) => matches!(code(status), Some(4 | 8 | 14)),
+        None => matches!(code(status), Some(429 | 500..=599)),
     }
 }
 

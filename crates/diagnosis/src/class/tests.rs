@@ -33,7 +33,7 @@ const ERRNOS: [(Errno, Class); 24] = [
     (Errno::NOTDIR, Class::NotFound),
     (Errno::NOSPC, Class::Full),
     (Errno::DQUOT, Class::Full),
-    (Errno::FBIG, Class::Full),
+    (Errno::FBIG, Class::Unsupported),
     (Errno::TIMEDOUT, Class::Unavailable),
     (Errno::CONNREFUSED, Class::Unavailable),
     (Errno::CONNRESET, Class::Unavailable),
@@ -128,6 +128,64 @@ fn what_a_server_says_no_with() {
             Failure::TimedOut { host: host(), after: std::time::Duration::from_secs(1) },
             Class::Unavailable,
         ),
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::Refusal { host: host(), status: "500 InternalError".into(), message: "m".into() },
+            Class::Unavailable,
+        ),
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::Refusal { host: host(), status: "429".into(), message: "m".into() },
+            Class::Unavailable,
+        ),
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::Refusal {
+                host: host(),
+                status: "gRPC status 14 UNAVAILABLE".into(),
+                message: "m".into(),
+            },
+            Class::Unavailable,
+        ),
+        // What the same request will be told again.
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::Refusal { host: host(), status: "400 InvalidRequest".into(), message: "m".into() },
+            Class::Other,
+        ),
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::Redirected { host: host(), to: "https://elsewhere".into() },
+            Class::Other,
+        ),
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::Nonsense {
+                host: host(),
+                expected: "an S3 server",
+                status: 200,
+                content_type: "text/html".into(),
+                beginning: "<html>".into(),
+            },
+            Class::Other,
+        ),
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::Program { program: "rclone".into(), why: "ended".into() },
+            Class::Other,
+        ),
+        (
+            io::ErrorKind::ConnectionAborted,
+            Failure::NoKopiaServer { host: host(), why: "w".into() },
+            Class::Unsupported,
+        ),
+        (io::ErrorKind::InvalidInput, Failure::Unusable { what: "w".into() }, Class::Unsupported),
+        (
+            io::ErrorKind::NotFound,
+            Failure::WrongRegion { bucket: "b".into(), asked: "a".into(), region: None },
+            Class::NotFound,
+        ),
+        (io::ErrorKind::PermissionDenied, Failure::NoTls { host: host() }, Class::AccessDenied),
         (io::ErrorKind::ResourceBusy, Failure::Cold { class: "GLACIER".into() }, Class::Archived),
         (io::ErrorKind::Unsupported, Failure::NotVersioned { name: "b".into() }, Class::Unsupported),
     ] {
