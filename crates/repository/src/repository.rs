@@ -296,7 +296,8 @@ impl Repository {
         })
     }
 
-    /// Returns what it says of its keeping, if it was opened with [`OpenOptions::upkeep`]; a server says nothing.
+    /// Returns what it says of its keeping, as far as
+    /// [`OpenOptions::retention`] and [`OpenOptions::schedule`] have it read; a server says nothing.
     pub fn upkeep(&self) -> Option<&Upkeep> {
         self.blobs().ok()?.upkeep.as_ref()
     }

@@ -7,7 +7,7 @@ use kopia_format::maintenance::{SCHEDULE_ID, Schedule};
 use kopia_storage::BlobStore;
 
 use crate::format_blob::codec_error;
-use crate::{Error, Result};
+use crate::{Error, OpenOptions, Result};
 
 /// What a repository says of its keeping.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Reads and opens the blobs that say so. What is not there says nothing.
+    /// Reads and opens the blobs that say so, as far as options want it. What is not there says nothing.
     ///
     /// # Errors
     /// [`Error::CorruptBlob`], [`Error::Storage`].
@@ -29,13 +29,18 @@ impl Upkeep {
         key: &FormatKey,
         envelope: &Envelope,
         format: &RepositoryFormat,
+        options: &OpenOptions,
     ) -> Result<Self> {
         let mut upkeep = Self::default();
-        if let Some((id, sealed)) = read(store, RETENTION_ID)? {
+        if options.retention
+            && let Some((id, sealed)) = read(store, RETENTION_ID)?
+        {
             let plain = key.open(&envelope.unique_id, &sealed).map_err(|error| codec_error(&id, error))?;
             upkeep.retention = BlobRetention::parse(&plain).map_err(|error| Error::blob(&id, error))?;
         }
-        if let Some((id, sealed)) = read(store, SCHEDULE_ID)? {
+        if options.schedule
+            && let Some((id, sealed)) = read(store, SCHEDULE_ID)?
+        {
             let master_key = format.password_change.then_some(&**format.master_key);
             let plain = key.open_schedule(master_key, &envelope.unique_id, &sealed);
             let plain = plain.map_err(|error| codec_error(&id, error))?;

@@ -64,9 +64,10 @@ pub(super) fn list(call: &Call) -> Result<(), Trouble> {
             }
         }
     });
+    // As with kopia, JSON is whole in any case.
+    let ended = list.end();
     listed.map_err(|error| Trouble::reading(&error, "error iterating"))?;
-    failure.map_or(Ok(()), Err)?;
-    list.end()?;
+    failure.map_or(ended, Err)?;
     match is_on("summary") && !is_on("json") {
         true => words::print(&total(line, count, size)),
         false => Ok(()),

@@ -136,7 +136,7 @@ impl Comparing<'_, '_> {
     fn say(&mut self, words: std::fmt::Arguments) -> Result<(), Trouble> {
         match self.is_quiet {
             true => Ok(()),
-            false => Ok(writeln!(self.out, "{words}")?),
+            false => Ok(writeln!(self.out, "{}", output::for_terminal(&words.to_string()))?),
         }
     }
 

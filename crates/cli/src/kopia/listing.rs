@@ -48,14 +48,14 @@ fn list(call: &Call, directory: &Entry, prefix: &str, depth: usize, out: &mut Ou
     let summary = ended.map_err(failed)?.continue_value().flatten();
     let is_recursive = call.line.is_on("recursive", false);
     for entry in &entries {
-        writeln!(out, "{}", line(call, entry, prefix))?;
+        writeln!(out, "{}", output::for_terminal(&line(call, entry, prefix)))?;
         if is_recursive && entry.kind() == EntryKind::Directory {
             list(call, entry, &format!("{prefix}{}/", entry.name()), depth + 1, out)?;
         }
     }
     for one in &refused {
         out.flush()?;
-        info(format_args!("{prefix}{} is not listed: {}", escape(&one.name), one.why));
+        info(format_args!("{}{} is not listed: {}", escape(prefix), escape(&one.name), one.why));
     }
     let failed = summary.iter().flat_map(|summary| &summary.errors);
     if call.line.is_on("error-summary", true) && summary.as_ref().is_some_and(|summary| summary.failed > 0) {

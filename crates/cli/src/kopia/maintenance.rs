@@ -11,6 +11,7 @@ use super::call::Call;
 use super::line::Line;
 use super::trouble::Trouble;
 use super::words;
+use crate::terminal::output::for_terminal;
 use crate::terminal::time;
 
 /// A second, in nanoseconds.
@@ -26,7 +27,7 @@ struct Info<'a> {
 
 pub(super) fn info(call: &Call) -> Result<(), Trouble> {
     let mut options = OpenOptions::default();
-    options.upkeep = true;
+    options.schedule = true;
     let repository = call.open_as(&options)?;
     let none = || Trouble::failed("operation supported only on direct repository");
     let schedule = &repository.upkeep().ok_or_else(none)?.schedule;
@@ -51,7 +52,7 @@ fn parameters(repository: &Repository) -> Result<Parameters, Trouble> {
 }
 
 fn text(line: &Line, parameters: &Parameters, schedule: &Schedule, now: Timestamp) -> String {
-    let mut text = format!("Owner: {}\nQuick Cycle:\n", parameters.owner);
+    let mut text = format!("Owner: {}\nQuick Cycle:\n", for_terminal(&parameters.owner));
     text += &cycle(line, parameters.quick, schedule.next_quick_maintenance, now);
     text += "Full Cycle:\n";
     text += &cycle(line, parameters.full, schedule.next_full_maintenance, now);
@@ -67,7 +68,7 @@ fn text(line: &Line, parameters: &Parameters, schedule: &Schedule, now: Timestam
     text += "Recent Maintenance Runs:\n";
     // kopia shows what ran in any order.
     for (name, runs) in schedule.runs.iter().flatten() {
-        text += &format!("  {name}:\n");
+        text += &format!("  {}:\n", for_terminal(name));
         runs.iter().for_each(|run| text += &one(line, run));
     }
     text
@@ -95,7 +96,7 @@ fn one(line: &Line, run: &Run) -> String {
         (true, "") => "SUCCESS".to_owned(),
         (true, done) => format!("SUCCESS: {done}"),
     };
-    format!("    {} ({took}) {said}\n", words::time(line, run.start))
+    format!("    {} ({took}) {}\n", words::time(line, run.start), for_terminal(&said))
 }
 
 fn whole_seconds(nanoseconds: i128) -> String {

@@ -2,6 +2,7 @@
 
 mod names;
 
+use std::fs;
 use std::io;
 use std::panic;
 use std::path::{Path, PathBuf};
@@ -67,16 +68,26 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
 /// Where it is mounted: a folder that was there, or a new one that goes afterwards.
 struct Place {
     path: PathBuf,
-    _new: Option<tempfile::TempDir>,
+    is_new: bool,
 }
 
 impl Place {
     fn of(point: &str) -> io::Result<Self> {
         if point != NEW {
-            return Ok(Self { path: std::path::absolute(point)?, _new: None });
+            return Ok(Self { path: std::path::absolute(point)?, is_new: false });
         }
-        let new = tempfile::Builder::new().prefix("kopia-mount").tempdir()?;
-        Ok(Self { path: new.path().into(), _new: Some(new) })
+        let path = tempfile::Builder::new().prefix("kopia-mount").tempdir()?.keep();
+        Ok(Self { path, is_new: true })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.is_new {
+            // What may still be mounted there is not to be gone through: the system takes away no mount point, and no
+            // folder that holds something.
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::call::Call;
 use super::snapshots::source;
 use super::trouble::Trouble;
 use super::words::{self, List};
+use crate::terminal::output::for_terminal;
 use merge::Effective;
 
 /// The parts of a policy and their fields, in kopia's order.
@@ -91,13 +92,12 @@ impl Policies {
     }
 
     /// Returns what is said of a target itself.
-    fn at(&self, target: &Source) -> impl Iterator<Item = Value> {
-        let found = self.0.iter().filter(move |manifest| self::target(manifest) == *target);
-        found.filter_map(|manifest| serde_json::from_str(manifest.data.as_ref()?.get()).ok())
+    fn at(&self, target: &Source) -> Result<Vec<Value>, Trouble> {
+        self.0.iter().filter(|manifest| self::target(manifest) == *target).map(stored).collect()
     }
 
     /// Returns what policies come to for a source.
-    pub(super) fn effective(&self, source: &Source) -> Effective {
+    pub(super) fn effective(&self, source: &Source) -> Result<Effective, Trouble> {
         let mut above = Vec::new();
         let mut path = source.path.as_str();
         while !path.is_empty() {
@@ -111,10 +111,12 @@ impl Policies {
         above.push(Source { host: source.host.clone(), ..Source::default() });
         above.push(Source::default());
         above.dedup();
-        let of = |target: &Source| self.at(target).map(|policy| (target.clone(), policy)).collect::<Vec<_>>();
-        let policies: Vec<_> = above.iter().flat_map(of).collect();
+        let mut policies = Vec::new();
+        for target in above {
+            policies.extend(self.at(&target)?.into_iter().map(|policy| (target.clone(), policy)));
+        }
         let own = policies.first().filter(|(target, _)| target == source).map(|(_, policy)| policy);
-        merge::merged(&policies, own)
+        Ok(merge::merged(&policies, own))
     }
 }
 
@@ -127,6 +129,24 @@ fn parent(path: &str) -> Option<&str> {
     let rest = if rest.len() > 1 { rest.strip_suffix(slashes).unwrap_or(rest) } else { rest };
     let end = volume + rest.rfind(slashes)?.max(1);
     (end < path.len()).then(|| &path[..end])
+}
+
+/// Returns what a policy says. As with kopia, one that cannot be read is not one that says nothing.
+fn stored(manifest: &Manifest) -> Result<Value, Trouble> {
+    let id = &manifest.id;
+    let failed = |why: &str| {
+        Trouble::failed(format!(
+            "error loading policy for manifest {id}: unable to unmarshal \"{id}\": {why}"
+        ))
+    };
+    let data = manifest.data.as_ref().ok_or_else(|| failed("unexpected end of JSON input"))?;
+    let policy: Value = serde_json::from_str(data.get()).map_err(|error| failed(&error.to_string()))?;
+    let is_odd = |(part, _): &&(&str, &[&str])| !matches!(policy[*part], Value::Null | Value::Object(_));
+    match PARTS.iter().find(is_odd) {
+        _ if !policy.is_object() => Err(failed("it is no JSON object")),
+        Some((part, _)) => Err(failed(&format!("{part} is no JSON object"))),
+        None => Ok(policy),
+    }
 }
 
 /// Returns what a policy is of.
@@ -149,6 +169,16 @@ fn text(policy: &Value) -> String {
     format!("{{{}}}", parts.collect::<Vec<_>>().join(","))
 }
 
+/// As [`text`], of what is stored: that may want no policies above it.
+fn stored_text(policy: &Value) -> String {
+    let mut text = text(policy);
+    if policy["noParent"] == Value::Bool(true) {
+        text.pop();
+        text += r#","noParent":true}"#;
+    }
+    text
+}
+
 fn part_text(part: &Value, fields: &[&str]) -> String {
     let field = |name: &&str| {
         let inner = INNER.iter().find(|(known, _)| known == name);
@@ -167,18 +197,19 @@ fn part_text(part: &Value, fields: &[&str]) -> String {
 pub(super) fn list(call: &Call) -> Result<(), Trouble> {
     let mut policies = Policies::read(&call.open()?)?.0;
     policies.sort_by_key(|manifest| target_text(&target(manifest)));
+    let stored = policies.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     let mut list = List::begin(&call.line)?;
-    for manifest in &policies {
+    for (manifest, stored) in policies.iter().zip(&stored) {
         let target = target(manifest);
-        let stored: Value =
-            manifest.data.as_ref().and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
         let head = format!(
             r#"{{"id":{},"target":{},"#,
             json!(manifest.id.to_string()),
             serde_json::to_string(&target).expect("plain values")
         );
-        let json = head + &text(&stored)[1..];
-        list.push(&raw(json), || format!("{} {}", manifest.id, target_text(&target)))?;
+        let json = head + &stored_text(stored)[1..];
+        list.push(&raw(json), || {
+            for_terminal(&format!("{} {}", manifest.id, target_text(&target))).into_owned()
+        })?;
     }
     list.end()
 }
@@ -202,7 +233,7 @@ pub(super) fn show(call: &Call) -> Result<(), Trouble> {
         targets.push(Source::default());
     }
     for target in &targets {
-        let effective = policies.effective(target);
+        let effective = policies.effective(target)?;
         match call.line.is_on("json", false) {
             true => words::print_json(&call.line, &raw(text(&effective.policy)))?,
             false => words::print(&text::text(&effective, target))?,

@@ -1,5 +1,6 @@
 //! `snapshot list`.
 
+use kopia_rs::diagnosis::text::escape;
 use kopia_rs::{EntryKind, Snapshot, SnapshotManifest, Source};
 use serde::Serialize;
 
@@ -50,8 +51,16 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         if !is_json && !is_own && !line.is_on("all", false) {
             continue;
         }
-        let retention =
-            policies.as_ref().map(|policies| policies.effective(source).policy["retention"].clone());
+        let retention = policies.as_ref().and_then(|policies| {
+            let effective = policies.effective(source);
+            if effective.is_err() {
+                info(format_args!(
+                    "unable to determine effective policy for {}",
+                    escape(&source.to_string())
+                ));
+            }
+            Some(effective.ok()?.policy["retention"].clone())
+        });
         // kopia counts what it shows alone, but in text.
         let first = most.map_or(0, |most| group.len().saturating_sub(most));
         let counted = if is_json { &group[first..] } else { group };

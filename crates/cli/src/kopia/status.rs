@@ -82,7 +82,7 @@ const CLIENT: [&str; 8] = [
 
 pub(super) fn run(call: &Call) -> Result<(), Trouble> {
     let mut options = OpenOptions::default();
-    options.upkeep = true;
+    options.retention = true;
     let repository = call.open_as(&options)?;
     let file = call.config_file();
     let config = Edit::parse(&call.config_text()?, &file.display().to_string())?;
@@ -241,7 +241,7 @@ fn token(call: &Call, config: &Edit) -> Result<String, Trouble> {
         "\nTo reconnect to the repository use:\n\n$ kopia repository connect from-config --token {}\n\n",
         *token
     );
-    if password.is_some() {
+    if password.is_some_and(|password| !password.as_bytes().is_empty()) {
         text += "NOTICE: The token printed above can be trivially decoded to reveal the repository password. Do not \
             store it in an unsecured place.\n";
     }

@@ -63,6 +63,7 @@ fn a_schedule_that_is_damaged_is_named() {
     blob.flip_bit(40, 0);
     client.run("maintenance info --json").exits(1).says("kopia.maintenance");
     client.run("snapshot list --json").exits(0);
+    client.run("repository status --json").exits(0);
     blob.delete();
     let info = client.run("maintenance info --json").exits(0).json();
     assert_eq!(info["schedule"]["nextFullMaintenance"], "0001-01-01T00:00:00Z");

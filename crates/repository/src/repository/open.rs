@@ -65,8 +65,9 @@ pub(super) fn open(
         }
         warnings.extend(check(&format)?);
         let sealing = Sealing::new(&format).map_err(|error| codec_error(&id, error))?;
-        let upkeep =
-            options.upkeep.then(|| Upkeep::read(&*store, &key, blob.envelope(), &format)).transpose()?;
+        let upkeep = (options.retention || options.schedule)
+            .then(|| Upkeep::read(&*store, &key, blob.envelope(), &format, options))
+            .transpose()?;
         drop(key);
         format.forget_keys();
         let listing = match ahead {

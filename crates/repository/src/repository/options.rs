@@ -20,9 +20,11 @@ pub struct OpenOptions {
     ///
     /// [`Snapshot::is_deleted`](crate::Snapshot::is_deleted) tells which.
     pub deleted: bool,
-    /// Read what the repository says of its keeping, too: [`Repository::upkeep`](crate::Repository::upkeep). It lies in
-    /// blobs of its own, whose keys are forgotten once a repository is open.
-    pub upkeep: bool,
+    /// Read how long the store keeps blobs, too: for [`Repository::upkeep`](crate::Repository::upkeep). That lies in
+    /// a blob of its own, whose key is forgotten once a repository is open.
+    pub retention: bool,
+    /// Read when maintenance ran and is to run, too: as for [`Self::retention`], from another blob.
+    pub schedule: bool,
     /// How many threads and how much memory it takes.
     pub resources: Resources,
 }

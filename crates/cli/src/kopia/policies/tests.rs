@@ -13,6 +13,32 @@ fn the_json_has_kopias_order() {
 }
 
 #[test]
+fn a_policy_that_wants_no_parents_says_so_at_its_end() {
+    let policy = json!({"retention": {"keepLatest": 1}, "noParent": true});
+    let listed = stored_text(&policy);
+    assert!(listed.ends_with(r#""upload":{},"noParent":true}"#), "{listed}");
+    assert_eq!(listed.replace(r#","noParent":true"#, ""), text(&policy));
+    assert_eq!(stored_text(&json!({"noParent": false})), text(&json!({})));
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_named() {
+    let policies = |data: &str| {
+        let manifest = format!(
+            r#"{{"id":"1234","labels":{{"type":"policy","policyType":"global"}},
+            "modified":"2026-01-02T03:04:05Z","data":{data}}}"#
+        );
+        Policies(vec![serde_json::from_str(&manifest).unwrap()])
+    };
+    for data in ["[]", "\"x\"", r#"{"retention":5}"#] {
+        let failed = policies(data).effective(&Source::default()).unwrap_err();
+        assert!(format!("{failed:?}").contains("error loading policy for manifest 1234"), "{failed:?}");
+    }
+    let policy = policies(r#"{"retention":{"keepLatest":1},"files":null}"#).effective(&Source::default());
+    assert_eq!(policy.unwrap().policy["retention"]["keepLatest"], 1);
+}
+
+#[test]
 fn parents_as_kopia_finds_them() {
     for (path, above) in [
         ("/a/b", Some("/a")),

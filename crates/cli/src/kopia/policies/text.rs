@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::merge::Effective;
 use super::{NONE, target_text, words};
+use crate::terminal::output::for_terminal;
 
 /// A line: its name, the value, and where that was said.
 type Row = (String, String, String);
@@ -33,7 +34,7 @@ pub(super) fn text(effective: &Effective, target: &Source) -> String {
     page.system();
     page.blank();
     page.logging();
-    format!("Policy for {}:\n\n{}\n", target_text(target), aligned(&page.rows))
+    format!("Policy for {}:\n\n{}\n", for_terminal(&target_text(target)), aligned(&page.rows))
 }
 
 fn aligned(rows: &[Row]) -> String {
@@ -45,7 +46,8 @@ fn aligned(rows: &[Row]) -> String {
             line += &" ".repeat(width.saturating_sub(name.len() + value.len()));
             line += value;
         }
-        if defined.is_empty() { line } else { format!("{line}   {defined}") }
+        let line = if defined.is_empty() { line } else { format!("{line}   {defined}") };
+        for_terminal(&line).into_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -259,9 +261,9 @@ impl Page<'_> {
                 value(&format!("    {} {arguments}", part("path")), String::new());
             }
             script => {
-                let lines: Vec<_> = script.lines().map(|line| format!("    {line}")).collect();
+                let lines = script.lines().map(|line| format!("    {line}"));
                 value("  Embedded script (stored in repository):", String::new());
-                value(&lines.join("\n"), String::new());
+                lines.for_each(|line| value(&line, String::new()));
             }
         }
         let mode = if part("mode").is_empty() { "sync" } else { part("mode") };
