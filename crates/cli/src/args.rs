@@ -127,6 +127,16 @@ impl Args {
             _ => error,
         })
     }
+
+    /// Returns whether standard output is for the bytes of files or an archive, and for nothing beside them.
+    pub(crate) fn owns_stdout(&self) -> bool {
+        match &self.command {
+            Some(Command::Cat(_)) => true,
+            #[cfg(feature = "export")]
+            Some(Command::Export(args)) => !args.dry_run && args.named_file().is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// What every command takes.

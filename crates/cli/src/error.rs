@@ -51,6 +51,8 @@ pub(crate) struct Failure {
     /// What there is instead.
     candidates: Vec<String>,
     hints: Vec<String>,
+    /// Whether the result of the command, which stands on standard output, is all that `--json` prints.
+    is_told: bool,
 }
 
 /// What `--json` prints of something that went wrong, as the value of `error`.
@@ -89,7 +91,8 @@ impl Failure {
     /// Makes a failure of exit status 1.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         let (candidates, hints) = (Vec::new(), Vec::new());
-        Self { kind: Kind::Failed, class: Class::Other, message: message.into(), candidates, hints }
+        let (kind, class, message) = (Kind::Failed, Class::Other, message.into());
+        Self { kind, class, message, candidates, hints, is_told: false }
     }
 
     /// Makes a failure of exit status 1 of what the system said; `what` says of what, as `FILE cannot be read`
@@ -182,6 +185,11 @@ impl Failure {
         self
     }
 
+    /// Has `--json` print nothing of it: the result of the command was printed before.
+    pub(crate) fn told(self) -> Self {
+        Self { is_told: true, ..self }
+    }
+
     /// Takes these hints instead of those that it has.
     fn advised(self, advice: &Advice) -> Self {
         // That a password must be right is no news to whoever just gave one; in a pod, it may be the
@@ -215,7 +223,7 @@ impl Failure {
 
     /// Returns what `--json` prints of it, unless something was printed in its place already.
     pub(crate) fn json(&self) -> Option<Json<'_>> {
-        let is_told = matches!(self.kind, Kind::BrokenPipe | Kind::Later);
+        let is_told = self.is_told || matches!(self.kind, Kind::BrokenPipe | Kind::Later);
         (!is_told).then(|| Json {
             class: self.class,
             exit_status: Some(self.status()),

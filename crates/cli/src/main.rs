@@ -64,8 +64,13 @@ fn main() -> ExitCode {
         Err(failure) => {
             failure.report();
             if let Some(json) = failure.json().filter(|_| args.global.json) {
-                // Whoever reads no output learns it from the exit status.
-                let _ = terminal::output::json_error(&json);
+                if args.owns_stdout() {
+                    // What was written there is taken for bytes of a file.
+                    terminal::output::log_json_error(&json);
+                } else {
+                    // Whoever reads no output learns it from the exit status.
+                    let _ = terminal::output::json_error(&json);
+                }
             }
             failure.status()
         }

@@ -1,6 +1,6 @@
 //! The options of `export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kopia_rs::export::{Format, Options};
 
@@ -9,6 +9,9 @@ use super::patterns::Patterns;
 use super::places::IntoFile;
 use super::values::one_of;
 use super::what::{What, Which};
+
+/// Standard output, as people write it.
+const STDOUT: &str = "-";
 
 /// Headings in the help.
 const ERRORS: &str = "Errors";
@@ -99,6 +102,11 @@ impl Export {
     /// Returns each thing to export as commands take one.
     pub(crate) fn each(&self) -> Vec<What> {
         self.which.each(&self.places.what)
+    }
+
+    /// Returns the file that is written to; nothing for standard output.
+    pub(crate) fn named_file(&self) -> Option<&Path> {
+        self.places.file.as_deref().filter(|file| *file != Path::new(STDOUT))
     }
 }
 

@@ -40,6 +40,7 @@ fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReade
         EntryKind::File => {}
         EntryKind::Directory => {
             return Err(Failure::failed(format!("{} is a folder, which has no bytes of its own", what.what))
+                .class(Class::Usage)
                 .hint("`kopia-rs ls` lists it, `kopia-rs export` writes it as an archive"));
         }
         EntryKind::Symlink => {
@@ -48,6 +49,7 @@ fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReade
                 "{} is a link to {target}, which has no bytes of its own",
                 what.what
             ))
+            .class(Class::Usage)
             .hint("name the file that it leads to"));
         }
     }

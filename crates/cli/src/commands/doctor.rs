@@ -223,7 +223,7 @@ fn conclude(report: &Report) -> Result<Exit, Failure> {
     let problems = || report.findings.iter().filter(|finding| finding.weight() == Weight::Problem);
     let Some(first) = problems().next() else { return Ok(Exit::Complete) };
     if report.is_fatal {
-        return Err(Failure::failed(sentence(first)).class(first.class()));
+        return Err(Failure::failed(sentence(first)).class(first.class()).told());
     }
     problems().for_each(|problem| log_line(format_args!("error: {}", sentence(problem))));
     Ok(Exit::Partial)

@@ -28,16 +28,13 @@ use crate::terminal::signals::Interrupt;
 use crate::wording::stubs;
 use file::Destination;
 
-/// Standard output, as people write it.
-const STDOUT: &str = "-";
-
 /// Decides what is written, before anything is opened or asked.
 pub(super) fn format(args: &args::Export) -> Result<Format, Failure> {
-    if !args.dry_run && named(args).is_none() && io::stdout().is_terminal() {
+    if !args.dry_run && args.named_file().is_none() && io::stdout().is_terminal() {
         return Err(Failure::usage("standard output is a terminal, which an archive would garble")
             .hint("give a FILE, or pipe it, as in `kopia-rs export WHAT | tar -x`"));
     }
-    let name = named(args).map(Path::to_string_lossy).unwrap_or_default();
+    let name = args.named_file().map(Path::to_string_lossy).unwrap_or_default();
     match args.format.or_else(|| Format::of_name(&name)) {
         Some(format) => Ok(format),
         None if name.is_empty() => Ok(Format::Tar),
@@ -48,11 +45,6 @@ pub(super) fn format(args: &args::Export) -> Result<Format, Failure> {
                 .hint("the last argument is the file: - after several WHAT is standard output"))
         }
     }
-}
-
-/// Returns the file that is written to; nothing for standard output.
-fn named(args: &args::Export) -> Option<&Path> {
-    args.places.file.as_deref().filter(|file| *file != Path::new(STDOUT))
 }
 
 pub(super) fn run(
@@ -73,13 +65,13 @@ pub(super) fn run(
     let directory = session.repository.store().directory();
     let options = options(args, format);
     let roots: Vec<_> = parts.iter().map(|part| root(part, &owners[part.place], &options)).collect();
-    let file = named(args).unwrap_or(Path::new("standard output"));
+    let file = args.named_file().unwrap_or(Path::new("standard output"));
     selections.iter().for_each(|selection| announce(session, selection, "exporting", file));
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
         return dry_run::run(session, &roots, args, report()?);
     }
-    file::refuse(named(args), args.overwrite, directory.as_deref())?;
+    file::refuse(args.named_file(), args.overwrite, directory.as_deref())?;
     let report = report()?;
     let reads: Vec<_> = roots.iter().map(|root| needed::reading(root.chosen.clone())).collect();
     let things = || roots.iter().map(|root| &root.entry).zip(&reads);
@@ -94,7 +86,7 @@ pub(super) fn run(
     };
     let progress = Progress::new(whole, report, interrupt.clone(), session.progress);
     interrupt.will_ask();
-    let destination = match named(args) {
+    let destination = match args.named_file() {
         Some(file) => Destination::create(file, args.overwrite)?,
         // That of the library writes line by line.
         None => {
@@ -133,8 +125,8 @@ pub(super) fn run(
         Exit::Complete
     };
     let requests = Requests::so_far(&session.repository, None);
-    let json = || result::json((&selections, &parts), named(args), format, &outcome, requests, seconds);
-    let written = match named(args) {
+    let json = || result::json((&selections, &parts), args.named_file(), format, &outcome, requests, seconds);
+    let written = match args.named_file() {
         Some(_) if session.json => output::json(&json()),
         Some(file) => result::text(&outcome, file, seconds),
         // The archive has standard output for itself.

@@ -55,6 +55,7 @@ pub(crate) fn run(
     let selections = several::select(session, &whats)?.into_iter().map(|one| disk::the_file(args, one));
     let selections = selections.collect::<Result<Vec<_>, _>>()?;
     let args = &*disk::with_image(home::with_target(session, args, &selections[0])?)?;
+    metrics.refuse_written(args)?;
     let is_several = selections.len() > 1;
     if !args.in_original_place
         && (is_several || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory))

@@ -86,8 +86,8 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     };
     // What was found matters more than whether somebody reads of it.
     let exit = conclude(&verified, lost, session.repository.options().degraded);
-    write_files(session, args, &summary)?;
-    kept.transpose()?;
+    write_files(session, args, &summary).map_err(Failure::told)?;
+    kept.transpose().map_err(Failure::told)?;
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
 }

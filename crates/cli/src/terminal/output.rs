@@ -58,6 +58,13 @@ pub(crate) fn json_error(error: &impl Serialize) -> io::Result<()> {
     lines.flush()
 }
 
+/// As [`json_error`], to standard error: for a command whose output is not JSON.
+pub(crate) fn log_json_error(error: &impl Serialize) {
+    if let Ok(line) = serde_json::to_string(&error_value(error)) {
+        log_line(line);
+    }
+}
+
 /// Makes the value that tells of an error: a program finds it by its only key.
 pub(crate) fn error_value(error: &impl Serialize) -> impl Serialize {
     std::collections::BTreeMap::from([("error", error)])

@@ -82,6 +82,43 @@ fn without_json_nothing_is_printed() {
 }
 
 #[test]
+fn bytes_on_standard_output_have_no_error_behind_them() {
+    for (arguments, code, class) in [
+        ("cat c3bc/hello.txt", 2, "Usage"),
+        ("export nobody@nowhere:/x", 1, "NotFound"),
+        ("export nobody@nowhere:/x -", 1, "NotFound"),
+    ] {
+        let ran = sources(arguments).run().exits(code);
+        assert_eq!(ran.text(), "", "{arguments}");
+        let line =
+            ran.stderr.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{}", ran.stderr));
+        let json: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&json["error"]["class"], &json["error"]["exitStatus"]), (&class.into(), &code.into()));
+    }
+    // What goes on after bytes were written.
+    let packs = damaged("p");
+    let ran = of(&packs, "export c3bc --fail-fast --json").run().exits(1);
+    assert!(!String::from_utf8_lossy(&ran.stdout).contains("\"error\""));
+    assert!(ran.stderr.contains(r#"{"error":{"class":"Damaged""#), "{}", ran.stderr);
+    // No archive is written there.
+    is_of(sources("export nobody@nowhere:/x --dry-run"), 1, "NotFound");
+}
+
+#[test]
+fn a_result_that_was_printed_is_all_there_is() {
+    let place = Place::new();
+    let wrong = sources("doctor").env("KOPIA_PASSWORD", "wrong").run().exits(1).says(&["error: "]);
+    assert_eq!(wrong.json()["findings"][0]["class"], "AuthFailure");
+    // Until it is whole it has a longer name, which is longer than names may be.
+    let file = place.path(&"m".repeat(255));
+    let restore = sources("restore c3bc").arg("--metrics").arg(&file).arg(place.path("target"));
+    let restored = restore.run().exits(1).says(&["the metrics file "]).json();
+    assert_eq!(restored.get("error"), None, "{restored}");
+    let verified = sources("verify").arg("--metrics").arg(&file).run().exits(1).says(&["cannot be written"]);
+    assert_eq!(verified.json().get("error"), None);
+}
+
+#[test]
 fn what_doctor_finds_has_the_class_of_its_error() {
     let place = Place::new();
     let first = |command: KopiaRs| command.run().exits(1).json()["findings"][0]["class"].take();
@@ -305,4 +342,24 @@ fn metrics_go_neither_into_a_repository_nor_through_links() {
         let restore = KopiaRs::golden("sources", &format!("restore {arguments} --metrics"));
         restore.arg(place.path("m")).arg(place.path("target")).run().exits(2);
     }
+}
+
+#[test]
+fn metrics_do_not_go_where_the_restore_writes() {
+    let place = Place::new();
+    let (new, there) = (place.path("new"), place.path("there"));
+    fs::create_dir(&there).unwrap();
+    for password in ["golden", "wrong"] {
+        let restore = |file: &Path| {
+            KopiaRs::golden("sources", "restore c3bc")
+                .env("KOPIA_PASSWORD", password)
+                .arg("--metrics")
+                .arg(file)
+        };
+        restore(&new).arg(&new).run().exits(2).says(&["the metrics file ", "the target"]);
+        restore(&there.join("x.prom")).arg(&there).run().exits(2).says(&["the metrics file ", "the target"]);
+        let report = restore(&place.path("x")).arg("--report").arg(there.join("../x")).arg(&new);
+        report.run().exits(2).says(&["the metrics file ", "the report"]);
+    }
+    assert_eq!((names(&place.path("")), names(&there)), (vec!["there".to_string()], vec![]));
 }

@@ -57,12 +57,15 @@ pub(super) fn refuse(file: Option<&Path>, overwrite: bool, repository: Option<&P
         Ok(_) => Err(Failure::failed(format!(
             "{} is a link, which is not followed: give the file itself",
             file.display()
-        ))),
+        ))
+        .class(Class::Usage)),
     }
 }
 
 fn exists(file: &Path) -> Failure {
-    Failure::failed(format!("{} exists already", file.display())).hint("--overwrite replaces it")
+    Failure::failed(format!("{} exists already", file.display()))
+        .class(Class::Usage)
+        .hint("--overwrite replaces it")
 }
 
 fn parent(file: &Path) -> &Path {

@@ -50,7 +50,7 @@ pub(crate) struct State {
     pub(crate) bytes: Count,
     /// Nothing where only bytes are counted.
     pub(crate) entries: Option<Count>,
-    /// Those of the bytes that were there already.
+    /// Bytes that were already in the target.
     pub(crate) kept: u64,
     /// Bytes of long files that were read before they are written.
     pub(crate) checked: u64,
@@ -92,7 +92,7 @@ impl State {
         [
             ("progress_bytes", "Bytes of files that are there.", Some(self.bytes.done)),
             ("progress_bytes_total", "Bytes of all files.", self.bytes.total),
-            ("progress_bytes_kept", "Those of the bytes that were there already.", Some(self.kept)),
+            ("progress_bytes_kept", "Bytes that were already in the target.", Some(self.kept)),
             ("progress_bytes_checked", "Bytes that were read before they are written.", Some(self.checked)),
             ("progress_entries", "Entries that are there.", entries.map(|entries| entries.done)),
             ("progress_entries_total", "All entries.", entries.and_then(|entries| entries.total)),
