@@ -10,6 +10,9 @@ use super::listing;
 use super::target::Target;
 use crate::http::{Kind, Request, Trouble};
 
+/// How many names servers put on a page at most.
+const FULL_PAGE: usize = 1000;
+
 /// A bucket, to be looked at outside of the prefix, too.
 #[derive(Debug)]
 pub(crate) struct Around(pub(super) S3Store);
@@ -30,6 +33,19 @@ impl Around {
         let listing::Level { keys, common, next } = page.map_err(|trouble| self.failed(trouble))?;
         let keys = keys.into_iter().map(|entry| Near::new(entry.key).with_modified(entry.modified));
         Ok((keys.chain(common.into_iter().map(Near::new)).collect(), next))
+    }
+
+    /// Fetches pages of a level until there are enough names, or that many pages.
+    fn pages(&self, prefix: &str, enough: usize, most: usize) -> io::Result<(Vec<Near>, bool)> {
+        let (mut level, mut next) = self.page(prefix, None)?;
+        for _ in 1..most {
+            let Some(token) = next.take_if(|_| level.len() < enough) else { break };
+            let (more, after) = self.page(prefix, Some(&token))?;
+            // A server that gives pages without names would never come to an end.
+            next = after.filter(|_| !more.is_empty());
+            level.extend(more);
+        }
+        Ok((level, next.is_none()))
     }
 
     /// Makes a client of the whole server, in the bucket's region as far as that is known.
@@ -56,14 +72,8 @@ impl Surroundings for Around {
     }
 
     fn look_through(&self, prefix: &str, enough: usize) -> io::Result<(Vec<Near>, bool)> {
-        let (mut level, mut next) = self.page(prefix, None)?;
-        while let Some(token) = next.take_if(|_| level.len() < enough) {
-            let (more, after) = self.page(prefix, Some(&token))?;
-            // A server that gives pages without names would never come to an end.
-            next = after.filter(|_| !more.is_empty());
-            level.extend(more);
-        }
-        Ok((level, next.is_none()))
+        // Full pages, and one: a server may not string somebody along with one name a page.
+        self.pages(prefix, enough, enough / FULL_PAGE + 1)
     }
 
     fn containers(&self) -> io::Result<Vec<String>> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kopia_connection::storage::S3Role;
 use kopia_connection::{Environment, Secret};
-use kopia_storage::{ErrorKind, ThawSpeed, ThawTime, Warmth};
-use kopia_testkit::http_server::{HttpServer, Request as Asked, Response};
+use kopia_storage::{ErrorKind, Surroundings, ThawSpeed, ThawTime, Warmth};
+use kopia_testkit::http_server::{Bucket, HttpServer, Request as Asked, Response};
 
 use super::*;
 use crate::patience::Patience;
@@ -519,4 +519,16 @@ fn what_is_cold_is_known_and_fetched_when_asked() {
     assert_eq!(times("DEEP_ARCHIVE", ThawSpeed::Bulk), ThawTime::Within(hour, 48 * hour));
     assert_eq!(times("DEEP_ARCHIVE", ThawSpeed::Expedited), ThawTime::NotOffered);
     assert!(!cold.thaws_for_good());
+}
+
+#[test]
+fn a_level_ends_after_as_many_pages_as_full_ones_would_take() {
+    let keys = ["a", "b", "c", "d", "e"].map(|key| (key.to_string(), vec![0]));
+    let bucket = Bucket::new("bucket", keys).with_pages_of(1);
+    let server = HttpServer::start(move |asked| bucket.answer(asked));
+    let around = survey(&place(&server), &Limits::default(), &options(&[])).unwrap();
+    for (enough, names, is_all) in [(10, 1, false), (1500, 2, false), (5000, 5, true)] {
+        let (level, all) = around.look_through("", enough).unwrap();
+        assert_eq!((level.len(), all), (names, is_all), "{enough}");
+    }
 }
