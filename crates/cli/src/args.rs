@@ -353,8 +353,8 @@ pub(crate) enum Command {
                       --repository is the bucket, a prefix in it, its folder kopia/, that of one namespace, or a local \
                       copy of any. Velero's own password is tried where none is given. --json of volumes writes an array of \
                       namespace, pod, name, kind (files, block), requester, backup, backupUid, snapshot, source, startTime, \
-                      endTime, size, files, incomplete, repository; of backups one of backup, backupUid, namespaces, startTime, \
-                      endTime, volumes, incomplete, size, files.")]
+                      endTime, size, files, incomplete, deleted, repository, root; of backups one of backup, backupUid, \
+                      namespaces, startTime, endTime, volumes, incomplete, size, files.")]
     Velero(Velero),
     /// Check that backups can be restored; list files that damage affects.
     #[command(after_help = "Examples:\n  kopia-rs verify\n  \

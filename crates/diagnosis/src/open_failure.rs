@@ -177,7 +177,7 @@ fn velero_below(path: &LocalPath, effort: Effort) -> Option<Finding> {
     if path.state != PathState::Directory {
         return None;
     }
-    let search = velero::in_directory(&path.given, effort);
+    let search = velero::in_directory(&path.given, Some(effort));
     (search.is_marked && !search.found.is_empty()).then(|| Finding::Velero {
         given: path.given.display().to_string(),
         backend: None,

@@ -229,7 +229,7 @@ fn velero_below(remote: &Remote, around: &dyn Surroundings, effort: Effort) -> O
     if effort != Effort::Doctor {
         return None;
     }
-    let search = velero::in_store(around);
+    let search = velero::in_store(around, Some(effort));
     (search.is_marked && !search.found.is_empty()).then(|| Finding::Velero {
         given: remote.location.clone(),
         backend: Some(remote.backend),

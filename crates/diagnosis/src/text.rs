@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::error::Error;
 
 pub use clauses::identities;
+pub use store::{option, quoted};
 
 /// Joins an error and its causes, each said once.
 pub fn chain(error: &dyn Error) -> String {

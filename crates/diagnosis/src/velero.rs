@@ -9,7 +9,7 @@
 mod search;
 mod volume;
 
-pub use search::{NamespaceRepository, Search, in_directory, in_store};
+pub use search::{NamespaceRepository, Search, in_directory, in_store, is_marked};
 pub use volume::{Backup, Volume, VolumeKind, volumes};
 
 /// What opens every repository of Velero, unless somebody changed the Secret `velero-repo-credentials`.

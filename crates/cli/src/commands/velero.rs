@@ -9,6 +9,7 @@ mod places;
 mod table;
 
 use kopia_rs::connection::Environment;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::velero::{Backup, Volume, volumes};
 use serde::Serialize;
 
@@ -25,8 +26,10 @@ use places::Places;
 struct Row {
     #[serde(flatten)]
     volume: Volume,
-    /// The repository.
+    /// The repository, as messages name it.
     repository: String,
+    /// Its prefix or path, as the option that names another one in the same bucket takes it.
+    root: String,
 }
 
 pub(super) fn run(global: &Global, args: &args::Velero) -> Result<Exit, Failure> {
@@ -53,8 +56,7 @@ pub(super) fn run(global: &Global, args: &args::Velero) -> Result<Exit, Failure>
             }
         }
     }
-    if places.is_cut() {
-        log_line("error: there is more than was looked at: name the prefix, or its folder kopia/");
+    if places.has_gaps() {
         exit = Exit::Partial;
     }
     Backup::complete(rows.iter_mut().map(|row| &mut row.volume.backup).collect());
@@ -64,6 +66,7 @@ pub(super) fn run(global: &Global, args: &args::Velero) -> Result<Exit, Failure>
     rows.sort_by(|one, other| table::order(&one.volume).cmp(&table::order(&other.volume)));
     if rows.is_empty() && !is_empty {
         return Err(Failure::failed("no volume of such a backup, namespace, PVC or pod")
+            .class(Class::NotFound)
             .hint("`kopia-rs velero volumes` without options lists all"));
     }
     if others > 0 && !global.quiet {
@@ -77,7 +80,9 @@ pub(super) fn run(global: &Global, args: &args::Velero) -> Result<Exit, Failure>
         VeleroList::Backups => table::backups(&BackupRow::all(&rows)),
     };
     written.map_err(Failure::output)?;
-    if !global.json && !global.quiet {
+    // What refused may hold all that there is.
+    let is_known = !rows.is_empty() || exit == Exit::Complete;
+    if !global.json && !global.quiet && is_known {
         let note = match (args.list, rows.is_empty()) {
             (_, true) => "Velero has backed nothing up there".into(),
             (VeleroList::Backups, false) => {
@@ -103,8 +108,8 @@ fn read(
     let snapshots = session.snapshots()?;
     session.warn_of_gaps(None);
     let (found, others) = volumes(&snapshots);
-    let repository = choice.connection.location();
-    let row = |volume| Row { volume, repository: repository.clone() };
+    let (repository, root) = (choice.connection.location(), choice.place());
+    let row = |volume| Row { volume, repository: repository.clone(), root: root.clone() };
     let is_whole = session.conclude(Exit::Complete) == Exit::Complete;
     Ok((found.into_iter().map(row).collect(), others, is_whole))
 }

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
+use kopia_rs::Password;
 use kopia_rs::connection::{self, Connection, Environment, config_file, places, read_text, token};
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::text::chain;
@@ -21,8 +23,12 @@ pub(crate) struct Choice {
     pub(crate) password: Option<PasswordSource>,
     /// The configuration of kopia that was found, where nothing was given.
     pub(crate) found: Option<PathBuf>,
-    /// Whether it has the form of Velero's, whose own password may open it.
+    /// Whether its place has the form of Velero's, whose own password may open it.
     pub(crate) is_velero: bool,
+    /// Whether it is Velero's because the command is, whatever lies there.
+    pub(crate) is_asked_as_veleros: bool,
+    /// The password that opened this one or another of the same bucket, of those that somebody was asked for.
+    pub(crate) opened_by: Arc<OnceLock<Password>>,
 }
 
 impl Choice {
@@ -53,19 +59,30 @@ impl Choice {
     #[cfg(feature = "velero")]
     pub(crate) fn at(&self, root: &str) -> Self {
         let connection = place::at(&self.connection, root);
-        Self { connection, password: self.password.clone(), found: None, is_velero: true }
+        Self { opened_by: self.opened_by.clone(), ..Self::new(connection, self.password.clone()) }.of_velero()
+    }
+
+    /// Takes it for Velero's.
+    #[cfg(feature = "velero")]
+    pub(crate) fn of_velero(self) -> Self {
+        Self { is_velero: true, is_asked_as_veleros: true, ..self }
+    }
+
+    fn new(connection: Connection, password: Option<PasswordSource>) -> Self {
+        Self {
+            connection,
+            password,
+            found: None,
+            is_velero: false,
+            is_asked_as_veleros: false,
+            opened_by: Arc::default(),
+        }
     }
 
     /// Returns the prefix of keys, or the path of the directory.
     #[cfg(feature = "velero")]
     pub(crate) fn place(&self) -> String {
         place::root(&self.connection)
-    }
-
-    /// Returns the option that names another one.
-    #[cfg(feature = "velero")]
-    pub(crate) fn place_option(&self) -> &'static str {
-        place::option(&self.connection)
     }
 
     /// Returns what options or variables name.
@@ -99,7 +116,7 @@ impl Choice {
     /// Takes a connection whose password, if it has one, is part of what was given.
     fn url(connection: Connection) -> Result<Self, Failure> {
         let password = connection.password.is_some().then_some(PasswordSource::Connection);
-        Ok(Self { connection, password, found: None, is_velero: false })
+        Ok(Self::new(connection, password))
     }
 
     /// Takes what a configuration holds, with the password that kopia stored.
@@ -110,7 +127,7 @@ impl Choice {
         if key_ring::fill(&mut connection, &file, global, environment)? {
             password = Some(PasswordSource::KeyRing);
         }
-        Ok(Self { connection, password, found: None, is_velero: false })
+        Ok(Self::new(connection, password))
     }
 
     /// Returns what kopia is connected to. Of several, kopia's own default is meant.

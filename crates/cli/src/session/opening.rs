@@ -69,8 +69,22 @@ pub(crate) fn repository(
         return Err(Failure::failed(finding.fact()).class(finding.class()).hint(change(&finding)));
     }
     let archive = Archive::of(global);
+    if let Some(password) = choice.opened_by.get() {
+        let open = || Repository::open_with(store.clone(), password, &global.open_options());
+        match archive.warm_to_open(&*store, open)? {
+            Err(Error::WrongPassword { .. }) => {}
+            opened => return opened.map_err(|error| unopened(error, Some(&*store), None)),
+        }
+    }
     if choice.is_velero && !password::is_given(source.as_ref()) {
-        let opened = archive.warm_to_open(&*store, || with_veleros_password(&store, global))?;
+        let open = || {
+            if choice.is_asked_as_veleros {
+                try_veleros_password(&store, global, true)
+            } else {
+                with_veleros_password(&store, global)
+            }
+        };
+        let opened = archive.warm_to_open(&*store, open)?;
         if let Some(repository) = opened.map_err(|error| unopened(error, Some(&*store), None))? {
             return Ok(repository);
         }
@@ -92,7 +106,13 @@ pub(crate) fn repository(
             password::open_with(source.as_ref(), &password, with)
         };
         match archive.warm_to_open(&*store, open)? {
-            Ok(repository) => return Ok(repository),
+            Ok(repository) => {
+                if password::is_asked_for(source.as_ref()) {
+                    // Nobody is asked twice for what opens several.
+                    let _ = choice.opened_by.set(password);
+                }
+                return Ok(repository);
+            }
             Err(Error::WrongPassword { .. }) if tries > 1 => {
                 tries -= 1;
                 log_line("That password does not open the repository; try again.");
@@ -102,13 +122,24 @@ pub(crate) fn repository(
     }
 }
 
-/// Opens a repository with the password that Velero gives all of them, and says whether that was right.
+/// Opens a repository with the password that Velero gives all of them, and says so. Where nothing but the name of
+/// its directory is like Velero's, it is not tried.
 ///
 /// # Errors
 /// What has nothing to do with the password.
 pub(crate) fn with_veleros_password(
     store: &Arc<dyn BlobStore>,
     global: &Global,
+) -> kopia_rs::Result<Option<Repository>> {
+    if velero::is_marked(&**store) { try_veleros_password(store, global, false) } else { Ok(None) }
+}
+
+/// As [`with_veleros_password`], whatever the repository holds; `is_expected` where it is worth a word that the
+/// password is another.
+fn try_veleros_password(
+    store: &Arc<dyn BlobStore>,
+    global: &Global,
+    is_expected: bool,
 ) -> kopia_rs::Result<Option<Repository>> {
     let password = Password::new(velero::PASSWORD);
     let said = |what: &str| {
@@ -125,7 +156,9 @@ pub(crate) fn with_veleros_password(
             Ok(Some(repository))
         }
         Err(Error::WrongPassword { .. }) => {
-            said("does not open the repository");
+            if is_expected {
+                said("does not open the repository");
+            }
             Ok(None)
         }
         Err(error) => Err(error),

@@ -35,18 +35,6 @@ pub(super) fn at(connection: &Connection, root: &str) -> Connection {
     moved
 }
 
-/// Returns the option of the command that names such a place.
-#[cfg(feature = "velero")]
-pub(super) fn option(connection: &Connection) -> &'static str {
-    match &connection.storage {
-        Storage::Filesystem(_) => "--repository",
-        Storage::Sftp(_) => "--path",
-        Storage::WebDav(_) => "--url",
-        Storage::Rclone(_) => "--remote-path",
-        _ => "--prefix",
-    }
-}
-
 /// Splits a URL before its path.
 fn parts(url: &str) -> (&str, &str) {
     let host = url.find("://").map_or(0, |scheme| scheme + 3);
@@ -69,7 +57,7 @@ mod tests {
             ("s3://b/p/", "p/", "s3://b/p/kopia/shop/"),
             ("s3://b", "", "s3://b/p/kopia/shop/"),
             ("gs://b/x", "x", "gs://b/p/kopia/shop/"),
-            ("azblob://c/p/", "p/", "azblob://c/p/kopia/shop/"),
+            ("azblob://c/p/?storage-account=a", "p/", "azblob://c/p/kopia/shop/ at a.blob.core.windows.net"),
             ("/srv/copy", "/srv/copy", "p/kopia/shop/"),
             ("rclone:box:a", "a", "rclone:box:p/kopia/shop/"),
         ] {

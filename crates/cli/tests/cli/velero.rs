@@ -13,6 +13,9 @@ use kopia_testkit::writer::RepositoryWriter;
 
 const PASSWORD: &str = "static-passw0rd";
 
+/// The file of the blob that Velero writes into its repositories, and nobody else does.
+const MARK: &str = "udmrepo.Repository.f";
+
 /// The UIDs of the backups.
 const NIGHTLY: &str = "0a8f1a52-5d5c-4b7e-9d0a-3a1f5f2c7e01";
 const WEEKLY: &str = "77c0de11-2f4b-4f9e-8a57-0b6c2d9e4a02";
@@ -70,6 +73,7 @@ impl Namespace {
     fn write(self, to: &Path) {
         fs::create_dir_all(to).unwrap();
         self.writer.finish_in(to).unwrap();
+        fs::write(to.join(MARK), "x").unwrap();
     }
 }
 
@@ -161,8 +165,14 @@ fn volumes_are_listed_wherever_in_the_bucket_one_stands() {
     // What a row says restores it.
     let target = place.path("target");
     let restore = KopiaRs::new("restore").arg(one[0]["snapshot"].as_str().unwrap()).arg(&target);
-    restore.arg("--repository").arg(one[0]["repository"].as_str().unwrap()).run().exits(0);
+    restore.arg("--repository").arg(one[0]["root"].as_str().unwrap()).run().exits(0);
     assert_eq!(fs::read_to_string(target.join("f")).unwrap(), "disk");
+    // From within the prefix, too, whatever its folder kopia/ is called there.
+    let within =
+        KopiaRs::new("velero volumes --json --repository kopia").in_folder(&place.path("bucket/prefix"));
+    let ran = within.run().exits(0);
+    assert_eq!(ran.json().as_array().unwrap().len(), 5);
+    assert!(!ran.stderr.contains("could not be looked at"), "{}", ran.stderr);
 }
 
 #[test]
@@ -208,6 +218,9 @@ fn rows_are_chosen_and_tables_have_heads() {
     // Where nothing tells the name, the UID stands for it.
     let one = velero("volumes", &prefix.join("kopia/vms")).run().exits(0);
     assert!(one.text().contains("\nuid:77c0de11  vms"), "{}", one.text());
+    let shown = one.text().lines().nth(1).unwrap().split(' ').next().unwrap();
+    let same = velero(&format!("volumes --backup {shown}"), &prefix.join("kopia/vms")).run().exits(0);
+    assert_eq!(same.text(), one.text());
 }
 
 #[test]
@@ -229,6 +242,12 @@ fn one_repository_that_refuses_does_not_hide_the_others() {
     velero("volumes", &path).run().exits(1).says(&["no password is given"]);
     let ran = velero("volumes", &path).env("KOPIA_PASSWORD", "other").run().exits(0);
     ran.says(&["note: 1 snapshot is not Velero's", "Velero has backed nothing up there"]);
+    // Nothing but the name of its folder is like Velero's.
+    let ran = KopiaRs::new("snapshots").repository(&path).run().exits(1);
+    assert!(!ran.stderr.contains("Velero"), "{}", ran.stderr);
+    // What refuses is not nothing.
+    let ran = velero("volumes", &place.path("bucket")).env("KOPIA_PASSWORD", "wrong").run().exits(3);
+    assert!(!ran.stderr.contains("backed nothing up"), "{}", ran.stderr);
     velero("volumes", &place.path("nowhere")).run().exits(1).says(&["does not exist"]);
 }
 
@@ -253,6 +272,9 @@ fn what_lies_below_the_prefix_of_a_bucket_is_found() {
     assert!(one.text().contains("snapshot-pod-volume/kopia/shop/web-0/cache"), "{}", one.text());
     // A directory of that name makes no Velero.
     fs::remove_dir_all(place.path("bucket/prefix/backups")).unwrap();
+    for namespace in ["shop", "vms"] {
+        fs::remove_file(place.path("bucket/prefix/kopia").join(namespace).join(MARK)).unwrap();
+    }
     let ran = KopiaRs::new("doctor").repository(&place.path("bucket/prefix")).env("KOPIA_PASSWORD", PASSWORD);
     ran.run().exits(1).says(&["2 lie near it"]);
 }
@@ -278,6 +300,8 @@ fn a_bucket_is_searched_page_by_page() {
     }
     let table = at("prefix/", "velero volumes -n vms").run().exits(0);
     table.says(&["note: kopia-rs restore SNAPSHOT TARGET --prefix prefix/kopia/NAMESPACE/ restores one"]);
+    let list = at("", "velero volumes --json -n shop").run().exits(0).json();
+    assert_eq!(list[0]["root"], "prefix/kopia/shop/");
     let target = place.path("target");
     let restore = at("", "restore latest --prefix prefix/kopia/shop/ --tag backup=nightly").arg(&target);
     restore.run().exits(0).says(&["Velero's own, static-passw0rd, opens the repository"]);

@@ -33,7 +33,7 @@ fn row(rows: &[Value], name: &str, backup: &str) -> Value {
 /// Restores what a row names: nothing else is taken from anywhere.
 fn restore(row: &Value, place: &str, to: &Path) {
     let text = |key: &str| row[key].as_str().unwrap().to_string();
-    let command = KopiaRs::new("restore").arg(text("snapshot")).arg("--repository").arg(text("repository"));
+    let command = KopiaRs::new("restore").arg(text("snapshot")).arg("--repository").arg(text("root"));
     let command = if place.is_empty() { command.arg(to) } else { command.arg(place).arg(to) };
     command.run().exits(0);
 }

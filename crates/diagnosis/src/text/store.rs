@@ -48,8 +48,9 @@ pub(super) fn give(backend: Backend, container: &str, found: &[StorePlace], audi
     format!("run the same command with {which}{}", option(backend, container, root))
 }
 
-/// Spells the option that names another place of the same bucket or server.
-pub(super) fn option(backend: Backend, container: &str, root: &str) -> String {
+/// Spells the option of the command that names another place of the same bucket or server, quoted for a shell.
+/// `container` is that of a [`Remote`](crate::Remote).
+pub fn option(backend: Backend, container: &str, root: &str) -> String {
     match backend {
         Backend::Sftp => format!("--path {}", quoted(root)),
         Backend::WebDav => format!("--url {}", quoted(&format!("{container}{root}"))),
@@ -58,7 +59,8 @@ pub(super) fn option(backend: Backend, container: &str, root: &str) -> String {
     }
 }
 
-fn variable(backend: Backend, container: &str, root: &str) -> String {
+/// Spells the variable that names it to a Job.
+pub(super) fn variable(backend: Backend, container: &str, root: &str) -> String {
     match backend {
         // What a Job makes of a URL always ends with a slash.
         Backend::S3 if !root.is_empty() && !root.ends_with('/') => {
@@ -75,7 +77,7 @@ fn variable(backend: Backend, container: &str, root: &str) -> String {
 }
 
 /// Quotes a text for a shell, where it needs that.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+=".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.into();

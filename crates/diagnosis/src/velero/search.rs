@@ -2,11 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Instant;
 
-use kopia_storage::{Shape, Surroundings};
+use kopia_format::BlobId;
+use kopia_storage::{BlobStore, Shape, Surroundings};
 use serde::Serialize;
 
 use super::{KOPIA, is_namespace};
+use crate::text::chain;
 use crate::{Effort, neighbours};
 
 /// How many directories between the place and `kopia/` are gone through. Prefixes have one level, or few.
@@ -17,6 +20,13 @@ const LOOKS: usize = 5000;
 
 /// How many directories are looked into that do not hold `kopia/`.
 const DETOURS: usize = 200;
+
+/// The same, of what is called like something that Velero has beside `kopia/`.
+const ASIDES: usize = 50;
+
+/// How many looks there are whatever the clock says, so that a small tree gets the same answer on a machine that has
+/// no time.
+const UNHURRIED: usize = 20;
 
 /// What Velero has beside `kopia/`, with a directory for each backup.
 const OTHERS: [&str; 5] = ["backups", "restores", "metadata", "plugins", "restic"];
@@ -38,8 +48,10 @@ pub struct Search {
     pub found: Vec<NamespaceRepository>,
     /// Whether there was more than is looked at.
     pub is_cut: bool,
-    /// Why something could not be looked at; the first of it.
+    /// Why something on the way could not be looked at; the first of it.
     pub error: Option<io::Error>,
+    /// Why namespaces could not be looked at, each with its place, and what ended the search.
+    pub refused: Vec<io::Error>,
     /// Whether something beside the names of directories says that they are Velero's: what else it keeps in a
     /// bucket, or a blob that no other program writes.
     pub is_marked: bool,
@@ -53,20 +65,28 @@ const FORMAT_BLOB: &str = "kopia.repository";
 
 /// Searches a directory of the local system, which is a copy of a bucket or holds one. Links are not followed.
 ///
-/// For a hint, only what has `kopia/` nearby is found.
-pub fn in_directory(directory: &Path, effort: Effort) -> Search {
+/// For a hint, only what has `kopia/` nearby is found. Without an effort, which is for whoever asked for the
+/// namespaces, the way to `kopia/` is bounded as with [`Effort::Doctor`], but what lies in it is looked at however
+/// long that takes.
+pub fn in_directory(directory: &Path, effort: Option<Effort>) -> Search {
     let Some(root) = directory.to_str() else { return Search::default() };
     let root = if root.ends_with('/') { root.into() } else { format!("{root}/") };
-    let walk = Walk::of(&Local);
-    let walk = if effort == Effort::Hint { Walk { looks: 200, detours: 8, ..walk } } else { walk };
+    let walk = Walk::of(&Local, effort);
+    let walk = if effort == Some(Effort::Hint) { Walk { looks: 200, detours: 8, ..walk } } else { walk };
     walk.search(&root)
 }
 
-/// Searches a bucket, or the directories of a server, below the place that a view is of.
-pub fn in_store(around: &dyn Surroundings) -> Search {
+/// Searches a bucket, or the directories of a server, below the place that a view is of. The effort is that of
+/// [`in_directory`].
+pub fn in_store(around: &dyn Surroundings, effort: Option<Effort>) -> Search {
     let root = around.root();
     let root = if root.is_empty() || root.ends_with('/') { root } else { format!("{root}/") };
-    Walk::of(&Store(around)).search(&root)
+    Walk::of(&Store(around), effort).search(&root)
+}
+
+/// Returns whether a repository has the blob that Velero writes into its own, and no other program does.
+pub fn is_marked(store: &dyn BlobStore) -> bool {
+    BlobId::new(MARK).is_ok_and(|id| store.length(&id).is_ok())
 }
 
 /// A tree of directories, each named with `/` at its end.
@@ -83,7 +103,8 @@ struct Local;
 impl Tree for Local {
     fn directories(&self, place: &str) -> io::Result<(Vec<String>, bool)> {
         let mut names = Vec::new();
-        for entry in Path::new(place).read_dir()? {
+        let directory = if place.is_empty() { "." } else { place };
+        for entry in Path::new(directory).read_dir()? {
             let entry = entry?;
             if names.len() == LOOKS {
                 return Ok((names, false));
@@ -130,45 +151,75 @@ struct Walk<'a> {
     tree: &'a dyn Tree,
     looks: usize,
     detours: usize,
+    asides: usize,
+    unhurried: usize,
+    until: Instant,
+    /// Whether what lies in `kopia/` is looked at after that, too.
+    is_patient: bool,
+    /// Whether the server gives no answers any more.
+    is_over: bool,
     search: Search,
 }
 
 impl<'a> Walk<'a> {
-    fn of(tree: &'a dyn Tree) -> Self {
-        Self { tree, looks: LOOKS, detours: DETOURS, search: Search::default() }
+    fn of(tree: &'a dyn Tree, effort: Option<Effort>) -> Self {
+        Self {
+            tree,
+            looks: LOOKS,
+            detours: DETOURS,
+            asides: ASIDES,
+            unhurried: UNHURRIED,
+            until: effort.unwrap_or(Effort::Doctor).budget().until,
+            is_patient: effort.is_none(),
+            is_over: false,
+            search: Search::default(),
+        }
     }
 
     fn search(mut self, root: &str) -> Search {
         let stem = root.trim_end_matches('/');
         let above = &stem[..stem.rfind('/').map_or(0, |slash| slash + 1)];
         if &stem[above.len()..] == KOPIA && self.namespaces(root) {
-            let beside = self.directories(above);
+            // Nobody asked for what lies above, so nothing is missing if that refuses.
+            let beside = self.tree.directories(above).unwrap_or_default().0;
             self.mark(&beside);
         } else {
-            self.below(root, LEVELS);
+            self.below(root, LEVELS, false);
         }
-        if let Some(first) = self.search.found.first().filter(|_| !self.search.is_marked) {
+        if let Some(first) = self.search.found.first().filter(|_| !self.search.is_marked && !self.is_over) {
             let root = first.root.clone();
-            self.search.is_marked = self.look(|tree| tree.holds(&root, MARK)).unwrap_or_default();
+            self.search.is_marked = self.tree.holds(&root, MARK).unwrap_or_default();
         }
         self.search.found.sort_by(|one, other| one.root.cmp(&other.root));
         self.search
     }
 
-    /// Goes down to the nearest directories `kopia/`.
-    fn below(&mut self, place: &str, levels: usize) {
-        let names = self.directories(place);
-        if names.iter().any(|name| name == KOPIA) && self.namespaces(&format!("{place}{KOPIA}/")) {
+    /// Goes down to the nearest directories `kopia/`. What is called like something of Velero's comes last, as it
+    /// may be the prefix of a location, and is given up without a word: there may be thousands of backups in it.
+    fn below(&mut self, place: &str, levels: usize, is_aside: bool) {
+        let names = match self.look(true, place, |tree| tree.directories(place)) {
+            Some((names, is_all)) => {
+                self.search.is_cut |= !is_all && !is_aside;
+                names
+            }
+            None => return,
+        };
+        let is_location = names.iter().any(|name| name == KOPIA);
+        if is_location && self.namespaces(&format!("{place}{KOPIA}/")) {
             self.mark(&names);
             return;
         }
-        for name in names.iter().filter(|name| !OTHERS.contains(&&***name)) {
-            if levels == 0 || self.detours == 0 {
-                self.search.is_cut = true;
-                return;
+        let is_other = |name: &String| OTHERS.contains(&&**name);
+        let (others, names): (Vec<_>, Vec<_>) = names.into_iter().partition(is_other);
+        let others = others.into_iter().filter(|_| !is_location).map(|name| (name, true));
+        for (name, is_aside) in names.into_iter().map(|name| (name, is_aside)).chain(others) {
+            let left = if is_aside { &mut self.asides } else { &mut self.detours };
+            if levels == 0 || *left == 0 {
+                self.search.is_cut |= !is_aside;
+                continue;
             }
-            self.detours -= 1;
-            self.below(&format!("{place}{name}/"), levels - 1);
+            *left -= 1;
+            self.below(&format!("{place}{name}/"), levels - 1, is_aside);
         }
     }
 
@@ -180,134 +231,60 @@ impl<'a> Walk<'a> {
     /// Takes the repositories in a directory `kopia/`; returns whether there is one.
     fn namespaces(&mut self, place: &str) -> bool {
         let before = self.search.found.len();
-        for namespace in self.directories(place).into_iter().filter(|name| is_namespace(name)) {
+        let Some((names, is_all)) = self.look(false, place, |tree| tree.directories(place)) else {
+            return false;
+        };
+        self.search.is_cut |= !is_all;
+        for namespace in names.into_iter().filter(|name| is_namespace(name)) {
             let root = format!("{place}{namespace}/");
-            if self.look(|tree| tree.holds(&root, FORMAT_BLOB)).unwrap_or_default() {
+            if self.look(false, &root, |tree| tree.holds(&root, FORMAT_BLOB)).unwrap_or_default() {
                 self.search.found.push(NamespaceRepository { namespace, root });
             }
         }
         self.search.found.len() > before
     }
 
-    fn directories(&mut self, place: &str) -> Vec<String> {
-        let (names, is_all) = self.look(|tree| tree.directories(place)).unwrap_or((Vec::new(), true));
-        self.search.is_cut |= !is_all;
-        names
-    }
-
-    fn look<R>(&mut self, look: impl FnOnce(&dyn Tree) -> io::Result<R>) -> Option<R> {
-        if self.looks == 0 {
+    /// Looks at a place on the way, or at one that belongs to Velero, as long as there is some effort left.
+    fn look<R>(
+        &mut self,
+        is_on_the_way: bool,
+        place: &str,
+        look: impl FnOnce(&dyn Tree) -> io::Result<R>,
+    ) -> Option<R> {
+        let is_hurried = self.unhurried == 0 && (is_on_the_way || !self.is_patient);
+        let is_late = is_hurried && Instant::now() > self.until;
+        if self.is_over {
+            // That is told already.
+            return None;
+        }
+        if self.looks == 0 || is_late {
             self.search.is_cut = true;
             return None;
         }
         self.looks -= 1;
-        look(self.tree).map_err(|error| self.search.error.get_or_insert(error).kind()).ok()
+        self.unhurried = self.unhurried.saturating_sub(1);
+        let error = match look(self.tree) {
+            Ok(found) => return Some(found),
+            Err(error) => error,
+        };
+        let shown = if place.is_empty() { "the bucket" } else { place };
+        let told = io::Error::new(error.kind(), format!("{shown}: {}", chain(&error)));
+        let is_of_place = matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory
+        );
+        if !is_of_place {
+            // The next place would get the same answer, after the same wait.
+            self.is_over = true;
+        }
+        if is_of_place && is_on_the_way {
+            self.search.error.get_or_insert(told);
+        } else {
+            self.search.refused.push(told);
+        }
+        None
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::fs;
-
-    use super::*;
-
-    fn of(paths: &[&str]) -> (tempfile::TempDir, impl Fn(&str) -> Vec<String>) {
-        let folder = tempfile::tempdir().unwrap();
-        for path in paths {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "x").unwrap();
-        }
-        let base = folder.path().to_path_buf();
-        let found = move |at: &str| {
-            let search = in_directory(&base.join(at), Effort::Doctor);
-            let shown = |one: &NamespaceRepository| {
-                let root = one.root.strip_prefix(&format!("{}/", base.display())).unwrap();
-                format!("{} at {root}", one.namespace)
-            };
-            search.found.iter().map(shown).collect()
-        };
-        (folder, found)
-    }
-
-    #[test]
-    fn every_namespace_is_found_from_kopia_from_the_prefix_and_from_the_bucket() {
-        let (_folder, found) = of(&[
-            "bucket/a/b/kopia/shop/kopia.repository",
-            "bucket/a/b/kopia/web/kopia.repository.f",
-            "bucket/a/b/kopia/empty/x",
-            "bucket/a/b/backups/kopia/shop/kopia.repository",
-            "bucket/other/kopia/shop/kopia.repository",
-            "bucket/photos/kopia.repository",
-        ]);
-        let two = ["shop at bucket/a/b/kopia/shop/", "web at bucket/a/b/kopia/web/"];
-        for at in ["bucket/a/b/kopia", "bucket/a/b/kopia/", "bucket/a/b", "bucket/a"] {
-            assert_eq!(found(at), two, "{at}");
-        }
-        assert_eq!(found("bucket"), [two[0], two[1], "shop at bucket/other/kopia/shop/"]);
-        assert!(found("bucket/photos").is_empty() && found("nowhere").is_empty());
-    }
-
-    #[test]
-    fn what_velero_alone_has_marks_its_repositories() {
-        let (folder, _) = of(&[
-            "a/kopia/shop/kopia.repository",
-            "b/kopia/shop/kopia.repository",
-            "b/backups/nightly/velero-backup.json",
-            "c/kopia/shop/kopia.repository.f",
-            "c/kopia/shop/udmrepo.Repository.f",
-        ]);
-        for (at, expected) in [
-            ("a", false),
-            ("a/kopia", false),
-            ("b", true),
-            ("b/kopia/", true),
-            ("c", true),
-            ("c/kopia", true),
-        ] {
-            let search = in_directory(&folder.path().join(at), Effort::Hint);
-            assert_eq!((search.found.len(), search.is_marked), (1, expected), "{at}");
-        }
-    }
-
-    /// A tree without an end, as a hostile server may show one.
-    struct Endless;
-
-    impl Tree for Endless {
-        fn directories(&self, _: &str) -> io::Result<(Vec<String>, bool)> {
-            Ok((vec!["a".into(), "b".into(), "kopia".into()], true))
-        }
-
-        fn holds(&self, _: &str, _: &str) -> io::Result<bool> {
-            Ok(false)
-        }
-    }
-
-    #[test]
-    fn a_search_ends_and_says_that_there_was_more() {
-        let search = Walk::of(&Endless).search("");
-        assert!(search.found.is_empty() && search.is_cut);
-    }
-
-    /// Namespaces of which one refuses.
-    struct Refusing;
-
-    impl Tree for Refusing {
-        fn directories(&self, place: &str) -> io::Result<(Vec<String>, bool)> {
-            Ok((if place == "kopia/" { vec!["a".into(), "b".into(), "No".into()] } else { Vec::new() }, true))
-        }
-
-        fn holds(&self, place: &str, _: &str) -> io::Result<bool> {
-            if place == "kopia/a/" { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(true) }
-        }
-    }
-
-    #[test]
-    fn what_refuses_is_told_and_hides_nothing_else() {
-        let search = Walk::of(&Refusing).search("kopia/");
-        let found: BTreeSet<_> = search.found.iter().map(|one| &*one.root).collect();
-        assert_eq!(found, BTreeSet::from(["kopia/b/"]));
-        assert_eq!(search.error.unwrap().kind(), io::ErrorKind::PermissionDenied);
-    }
-}
+mod tests;

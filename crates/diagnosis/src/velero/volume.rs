@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kopia_format::Timestamp;
 use kopia_format::snapshot::SnapshotManifest;
 use kopia_repository::{Snapshot, Snapshots};
+use kopia_restore::true_size;
 use serde::Serialize;
 
 use crate::serialize::text;
@@ -17,9 +18,6 @@ const UPLOADER: &str = "snapshot-uploader";
 
 /// The label of the operation that moved a volume: `du-BACKUPUID.PVCUID`, shortened to 63 characters.
 const OPERATION: &str = "velero.io/async-operation-id";
-
-/// How many bytes a block device has; its file may be padded.
-const DEVICE_SIZE: &str = "bdev-source-size";
 
 /// The uploader that this crate knows.
 const KOPIA: &str = "kopia";
@@ -108,7 +106,7 @@ impl Volume {
             return None;
         }
         let place = place.unwrap_or_default();
-        let size = tag(DEVICE_SIZE).and_then(|size| size.parse().ok());
+        let size = true_size(snapshot);
         let (bytes, files) = snapshot.totals();
         let kind = if size.is_some() || is_device(manifest) { VolumeKind::Block } else { VolumeKind::Files };
         Some(Self {
@@ -162,9 +160,11 @@ impl Backup {
         }
     }
 
-    /// Returns whether a user means this one by a name or a UID, or its beginning.
+    /// Returns whether a user means this one by a name or a UID, or its beginning, with or without `uid:` before
+    /// it.
     pub fn is_meant(&self, text: &str) -> bool {
-        let by_uid = |uid: &String| text.len() >= 4 && uid.starts_with(text);
+        let beginning = text.strip_prefix("uid:").unwrap_or(text);
+        let by_uid = |uid: &String| beginning.len() >= 4 && uid.starts_with(beginning);
         self.name.as_deref() == Some(text) || self.uid.as_ref().is_some_and(by_uid)
     }
 }
@@ -254,7 +254,8 @@ mod tests {
     #[test]
     fn a_backup_is_meant_by_its_name_or_the_beginning_of_its_uid() {
         let nightly = backup(Some("nightly"), Some("9f8e7d6c"));
-        assert!(nightly.is_meant("nightly") && nightly.is_meant("9f8e"));
-        assert!(!nightly.is_meant("night") && !nightly.is_meant("9f8") && !nightly.is_meant(""));
+        assert!(nightly.is_meant("nightly") && nightly.is_meant("9f8e") && nightly.is_meant("uid:9f8e"));
+        assert!(!nightly.is_meant("night") && !nightly.is_meant("9f8") && !nightly.is_meant("uid:9f8"));
+        assert!(!nightly.is_meant("") && !nightly.is_meant("uid:"));
     }
 }

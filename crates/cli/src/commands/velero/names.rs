@@ -24,6 +24,9 @@ const LONGEST: u64 = 4 << 20;
 /// How many backups are looked at.
 const MOST: usize = 1000;
 
+/// How many are listed, to choose these from.
+const LISTED: usize = 10 * MOST;
+
 #[derive(Deserialize)]
 struct Object {
     metadata: Metadata,
@@ -46,12 +49,15 @@ pub(super) fn look_up<'a>(
     let mut volumes: Vec<_> = volumes.filter(nameless).collect();
     let mut wanted: BTreeSet<String> =
         volumes.iter().filter_map(|volume| volume.backup.uid.clone()).collect();
+    if wanted.is_empty() {
+        return;
+    }
     let mut names = BTreeMap::new();
     let above: BTreeMap<String, &Choice> =
         places.iter().filter_map(|choice| Some((prefix(&choice.place())?, *choice))).collect();
     for (prefix, choice) in above {
         let backups = choice.at(&format!("{prefix}backups/"));
-        for name in names_in(&backups, global, environment).into_iter().take(MOST) {
+        for name in names_in(&backups, global, environment).into_iter().rev().take(MOST) {
             if wanted.is_empty() {
                 break;
             }
@@ -75,15 +81,21 @@ fn prefix(place: &str) -> Option<String> {
     (above.is_empty() || above.ends_with('/')).then(|| above.into())
 }
 
-/// Lists the backups, the newest names last.
+/// Lists the backups, sorted by name: those of a schedule end with their time, so the newest of it comes last.
 fn names_in(backups: &Choice, global: &Global, environment: &Environment) -> Vec<String> {
+    let mut names = unsorted_names_in(backups, global, environment);
+    names.sort_unstable();
+    names
+}
+
+fn unsorted_names_in(backups: &Choice, global: &Global, environment: &Environment) -> Vec<String> {
     let place = backups.place();
     if let Some(directory) = backups.connection.storage.directory() {
         let entries = directory.read_dir().into_iter().flatten().flatten();
-        return entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        return entries.take(LISTED).filter_map(|entry| entry.file_name().into_string().ok()).collect();
     }
     let around = survey(&backups.connection, &options(global, environment.clone())).ok().flatten();
-    let level = around.and_then(|around| around.look_through(&place, MOST).ok());
+    let level = around.and_then(|around| around.look_through(&place, LISTED).ok());
     let name = |full: &str| Some(full.strip_prefix(&place)?.strip_suffix('/')?.to_string());
     level.into_iter().flat_map(|(level, _)| level).filter_map(|near| name(&near.name)).collect()
 }

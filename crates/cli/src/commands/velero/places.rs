@@ -1,21 +1,25 @@
 //! The repositories that are meant: the one that is given, or those of all namespaces below a bucket.
 
+use std::io::ErrorKind;
+
 use kopia_rs::connect::survey;
 use kopia_rs::connection::Environment;
-use kopia_rs::diagnosis::text::chain;
+use kopia_rs::diagnosis::text::{chain, option, quoted};
 use kopia_rs::diagnosis::velero::{Search, in_directory, in_store, namespace_of};
-use kopia_rs::diagnosis::{Effort, neighbours};
+use kopia_rs::diagnosis::{Class, neighbours};
 use kopia_rs::storage::{Shape, Surroundings};
 
 use crate::args::Global;
 use crate::error::Failure;
 use crate::session::{Choice, options};
 use crate::terminal::output::{escape, log_line};
+use crate::wording::remote::remote;
 
 /// The repositories, each as it would be chosen by itself.
 pub(super) struct Places {
     all: Vec<(Option<String>, Choice)>,
-    is_cut: bool,
+    /// Whether something may be missing, as was told.
+    has_gaps: bool,
     /// Whether the place that was given is the repository itself.
     is_given: bool,
 }
@@ -25,22 +29,34 @@ impl Places {
     pub(super) fn find(choice: Choice, global: &Global, environment: &Environment) -> Result<Self, Failure> {
         let search = match choice.connection.storage.directory() {
             Some(directory) if neighbours::layout(directory).is_some() => Search::default(),
-            Some(directory) => in_directory(directory, Effort::Doctor),
+            Some(directory) => in_directory(directory, None),
             None => match survey(&choice.connection, &options(global, environment.clone())).ok().flatten() {
-                Some(around) if !holds_one(&*around) => in_store(&*around),
+                Some(around) if !holds_one(&*around) => in_store(&*around, None),
                 _ => Search::default(),
             },
         };
-        if search.found.is_empty() {
-            let namespace = namespace_of(&choice.place()).map(Into::into);
-            let all = vec![(namespace, Choice { is_velero: true, ..choice })];
-            return Ok(Self { all, is_cut: false, is_given: true });
-        }
-        if let Some(error) = &search.error {
+        let is_given = search.found.is_empty();
+        // That nothing is there at all is said when it is opened.
+        let error = search
+            .error
+            .as_ref()
+            .filter(|it| !is_given || !matches!(it.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
+        if let Some(error) = error {
             log_line(format_args!("warning: not everything could be looked at: {}", escape(&chain(error))));
         }
+        for error in &search.refused {
+            log_line(format_args!("error: {}", escape(&chain(error))));
+        }
+        if search.is_cut {
+            log_line("error: there is more than was looked at: name the prefix, or its folder kopia/");
+        }
+        let has_gaps = search.is_cut || !search.refused.is_empty();
+        if is_given {
+            let namespace = namespace_of(&choice.place()).map(Into::into);
+            return Ok(Self { all: vec![(namespace, choice.of_velero())], has_gaps, is_given });
+        }
         let all = search.found.into_iter().map(|one| (Some(one.namespace), choice.at(&one.root))).collect();
-        Ok(Self { all, is_cut: search.is_cut, is_given: false })
+        Ok(Self { all, has_gaps, is_given })
     }
 
     /// Returns those that may hold volumes of a namespace.
@@ -55,7 +71,7 @@ impl Places {
         if wanted.is_empty() {
             let names = self.all.iter().filter_map(|(name, _)| name.clone()).collect();
             let text = format!("there is no repository of namespace {}", namespace.unwrap_or_default());
-            return Err(Failure::failed(text).candidates(names));
+            return Err(Failure::failed(text).class(Class::NotFound).candidates(names));
         }
         Ok(wanted)
     }
@@ -65,9 +81,9 @@ impl Places {
         self.is_given
     }
 
-    /// Returns whether there was more to look at.
-    pub(super) fn is_cut(&self) -> bool {
-        self.is_cut
+    /// Returns whether there may be more, as was told.
+    pub(super) fn has_gaps(&self) -> bool {
+        self.has_gaps
     }
 
     /// Spells the option that a restore takes beside those that were given: which repository it is.
@@ -78,7 +94,11 @@ impl Places {
         let above = &above[..above.rfind('/').map_or(0, |slash| slash + 1)];
         // Of prefixes, a slash at the end is part.
         let end = if place.ends_with('/') { "/" } else { "" };
-        format!(" {} {above}NAMESPACE{end}", first.place_option())
+        let place = format!("{above}NAMESPACE{end}");
+        match remote(&first.connection) {
+            None => format!(" --repository {}", quoted(&place)),
+            Some(remote) => format!(" {}", option(remote.backend, &remote.container, &place)),
+        }
     }
 }
 

@@ -59,6 +59,9 @@ impl Wanted {
             (None, Some(DESTINATION)) => SOURCE,
             (None, Some(data)) => data,
             // A device takes the place of a folder, but names no source.
+            (None, None) if environment.text(Variable::Device)?.is_some() => {
+                return Err(SetupError::unset(Variable::SourcePath.name()));
+            }
             (None, None) => return Err(SetupError::unset(Variable::DataDir.name())),
         };
         let as_of = match environment.text(Variable::AsOf)? {
@@ -203,6 +206,8 @@ mod tests {
         assert_eq!(path(&overridden), "/var/lib/db");
         assert_eq!(path(&[("KOPIA_SOURCE_PATH_OVERRIDE", "a/kopia/b/c")]), "a/kopia/b/c");
         assert!(wanted(&[]).unwrap_err().contains("DATA_DIR must be defined"));
+        let device = wanted(&[("KOPIA_RS_DEVICE", "/dev/target")]).unwrap_err();
+        assert!(device.contains("KOPIA_SOURCE_PATH_OVERRIDE must be defined"), "{device}");
     }
 
     #[test]
