@@ -157,6 +157,7 @@ impl Archive {
         if self.json {
             let json = serde_json::json!({ "archive": self.json(store, &cold) });
             output::json(&json).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
+            return Err(self.failure(store, &cold).told());
         }
         Err(self.failure(store, &cold))
     }
