@@ -14,7 +14,7 @@ mod entries;
 mod export;
 mod ls;
 #[cfg(all(feature = "mount", target_os = "linux"))]
-mod mount;
+pub(crate) mod mount;
 pub(crate) mod restore;
 #[cfg(feature = "serve")]
 mod serve;

@@ -143,13 +143,6 @@ impl Class {
             | Failure::Busy { .. }
             | Failure::Protocol { .. } => Self::Unavailable,
             Failure::Refusal { status, .. } if is_for_now(status) => Self::Unavailable,
-            Failure::Refusal { .. }
-            | Failure::Nonsense { .. }
-            | Failure::WrongRange { .. }
-            | Failure::EndlessListing { .. }
-            | Failure::TooLong { .. }
-            | Failure::Redirected { .. }
-            | Failure::Program { .. } => Self::Other,
             // The same would be refused for ever, as far as is known.
             _ => Self::Other,
         }

@@ -20,13 +20,13 @@ use crate::terminal::signals::{self, Interrupt};
 use crate::terminal::time;
 
 /// How often signals and idleness are looked for.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// How long unmounting may take after a signal: the kernel frees what it has kept of the files, some GiB perhaps.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many problems are named.
-const SHOWN: u64 = 100;
+pub(crate) const SHOWN: u64 = 100;
 
 /// Refuses a place where nothing can be mounted, before anything is opened or asked.
 pub(super) fn refuse(args: &args::Mount) -> Result<(), Failure> {
@@ -136,7 +136,7 @@ fn tell(problem: &Problem, before: u64) {
 }
 
 /// Has a panic leave no mount behind that nobody answers for.
-fn detach_at_panic(mounted: &Arc<Mounted>) {
+pub(crate) fn detach_at_panic(mounted: &Arc<Mounted>) {
     let before = panic::take_hook();
     let mounted = Arc::downgrade(mounted);
     panic::set_hook(Box::new(move |panic| {

@@ -4,11 +4,9 @@ mod names;
 
 use std::fs;
 use std::io;
-use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use kopia_rs::Repository;
 use kopia_rs::diagnosis::text::escape;
@@ -18,15 +16,7 @@ use kopia_rs::restore::is_outside;
 use super::call::{Call, info};
 use super::objects;
 use super::trouble::Trouble;
-
-/// How often signals are looked for.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// How long unmounting may take after a signal.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many problems are named.
-const SHOWN: u64 = 100;
+use crate::commands::mount::{LOOK, PATIENCE, SHOWN, detach_at_panic};
 
 /// What stands for all snapshots, and for a new folder to mount at.
 const ALL: &str = "all";
@@ -112,18 +102,6 @@ fn apart(repository: &Repository, point: &Path) -> Result<(), Trouble> {
         return Ok(());
     }
     Err(refused(&format!("{} and the repository lie in one another: give another folder", point.display())))
-}
-
-/// Has a panic leave no mount behind that nobody answers for.
-fn detach_at_panic(mounted: &Arc<Mounted>) {
-    let before = panic::take_hook();
-    let mounted = Arc::downgrade(mounted);
-    panic::set_hook(Box::new(move |panic| {
-        if let Some(mounted) = mounted.upgrade() {
-            let _ = mounted.detach();
-        }
-        before(panic);
-    }));
 }
 
 /// Waits until somebody unmounts it, or a signal comes.

@@ -185,7 +185,7 @@ fn conclude(call: &Call, outcome: &Outcome, problems: Vec<String>) -> Result<(),
         outcome.files,
         outcome.directories,
         outcome.symlinks,
-        words::bytes(i64::try_from(outcome.bytes).unwrap_or(i64::MAX))
+        words::size(outcome.bytes)
     );
     let named = problems.iter().map(|problem| escape(problem).into_owned());
     if outcome.problem_count > 0 && !ignores {

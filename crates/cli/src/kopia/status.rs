@@ -176,8 +176,8 @@ fn text(status: &Status, more: Option<&More>, config: &Edit) -> String {
     text += &format!("\nStorage type:        {}\n", kind.unwrap_or_default());
     match &status.volume {
         Some(volume) => {
-            text += &format!("Storage capacity:    {}\n", size(volume.capacity));
-            text += &format!("Storage available:   {}\n", size(volume.available));
+            text += &format!("Storage capacity:    {}\n", words::size(volume.capacity));
+            text += &format!("Storage available:   {}\n", words::size(volume.available));
         }
         None => text += "Storage capacity:    unbounded\n",
     }
@@ -194,7 +194,7 @@ fn text(status: &Status, more: Option<&More>, config: &Edit) -> String {
     if !more.features.is_empty() {
         text += &format!("Required Features:   {}\n", more.features.join(" "));
     }
-    text += &format!("Max pack length:     {}\n", size(format.max_pack_size));
+    text += &format!("Max pack length:     {}\n", words::size(format.max_pack_size));
     text += &format!("Index Format:        v{}\n", format.index_version);
     text += &epochs(&format.epoch_parameters, more.write_epoch);
     if status.blob_retention.is_enabled() {
@@ -203,10 +203,6 @@ fn text(status: &Status, more: Option<&More>, config: &Edit) -> String {
             &format!("Blob retention period:   {}\n", words::duration(status.blob_retention.period.into()));
     }
     text
-}
-
-fn size(bytes: u64) -> String {
-    words::bytes(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 fn epochs(parameters: &EpochParameters, current: Option<u64>) -> String {

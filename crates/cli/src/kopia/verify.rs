@@ -93,8 +93,7 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         words::print_json(line, &json)?;
     } else {
         let Stats { processed_object_count: objects, read_file_count: files, .. } = json.stats;
-        let size = |bytes: u64| words::bytes(i64::try_from(bytes).unwrap_or(i64::MAX));
-        let (processed, read) = (size(json.stats.processed_bytes), size(json.stats.read_bytes));
+        let (processed, read) = (words::size(json.stats.processed_bytes), words::size(json.stats.read_bytes));
         info(format_args!(
             "Finished processing {objects} objects ({processed}). Read {files} files ({read})."
         ));

@@ -22,6 +22,11 @@ pub(super) fn bytes(number: i64) -> String {
     units(number as f64, "B")
 }
 
+/// As [`bytes`], of what cannot be negative.
+pub(super) fn size(number: u64) -> String {
+    bytes(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
 /// Writes a count in powers of 1000, as kopia does: `1.5 K`, and `14 ` with a blank behind it.
 pub(super) fn count(number: u64) -> String {
     units(number as f64, "")

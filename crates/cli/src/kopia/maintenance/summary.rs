@@ -4,14 +4,14 @@ use kopia_rs::Timestamp;
 use kopia_rs::maintenance::Extra;
 use serde_json::Value;
 
-use super::words::bytes;
+use crate::kopia::words;
 use crate::terminal::time;
 
 /// Returns a sentence, without one for figures that are not known.
 pub(super) fn of(extra: &Extra) -> Option<String> {
     let data: Value = serde_json::from_str(&extra.data).ok()?;
     let count = |name: &str| data[name].as_u64().unwrap_or_default();
-    let size = |name: &str| bytes(i64::try_from(count(name)).unwrap_or(i64::MAX));
+    let size = |name: &str| words::size(count(name));
     let counted = |what: &str, of: &str| {
         format!("{}({})", count(&format!("{what}Count")), size(&format!("{what}{of}")))
     };
