@@ -155,9 +155,11 @@ impl Archive {
             write_report(report, &cold);
         }
         if self.json {
-            let json = serde_json::json!({ "archive": self.json(store, &cold) });
+            let failure = self.failure(store, &cold);
+            let class = failure.of_class().code();
+            let json = serde_json::json!({ "archive": self.json(store, &cold), "class": class });
             output::json(&json).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
-            return Err(self.failure(store, &cold).told());
+            return Err(failure.told());
         }
         Err(self.failure(store, &cold))
     }

@@ -290,7 +290,8 @@ fn a_container_of_azure_is_asked_to_move_what_is_needed() {
     assert_eq!((packs.len(), asked.len()), (5, 5));
     // Neither the same command nor one without the option asks again.
     restore("--thaw standard").exits(4);
-    assert_eq!(restore("--json").exits(4).json()["archive"]["thawing"], json!(5));
+    let told = restore("--json").exits(4).json();
+    assert_eq!((&told["archive"]["thawing"], &told["class"]), (&json!(5), &json!("Archived")));
     assert!(!target.exists());
     assert_eq!((bucket.refused(), bucket.asked().len()), (0, 5));
     bucket.arrive();
