@@ -253,7 +253,13 @@ impl RepositoryWriter {
     /// Adds a snapshot manifest with the given data, and returns its id.
     pub fn manifest(&mut self, data: Value) -> String {
         let id = format!("{:032x}", self.manifests.len() + 0xabc0);
-        let labels = json!({"type": "snapshot"});
+        // By which kopia finds the snapshots of a source.
+        let mut labels = json!({"type": "snapshot"});
+        for (label, field) in [("hostname", "host"), ("username", "userName"), ("path", "path")] {
+            if let Some(value) = data["source"].get(field) {
+                labels[label] = value.clone();
+            }
+        }
         self.manifests
             .push(json!({"id": id, "labels": labels, "modified": "2026-01-01T00:00:00Z", "data": data}));
         id

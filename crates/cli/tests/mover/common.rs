@@ -189,6 +189,13 @@ impl Job {
         self
     }
 
+    /// Has the original script run it.
+    pub(crate) fn by_script(self, script: &Path) -> Self {
+        let mut job = self.within(&["bash".as_ref()]).arguments(&["restore"]);
+        (job.binary, job.termination_log) = (script.into(), None);
+        job
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut command = match &self.wrapper[..] {
             [] => Command::new(&self.binary),

@@ -5,10 +5,11 @@
 //!
 //! `faults` has a test for each way in which the original script hides or destroys something, `demands` one
 //! for each thing that a replacement must do; both are numbered. `story` is the case that this project was
-//! made for.
+//! made for. `beside` runs the same Jobs by the script, where there is one.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod archives;
+mod beside;
 #[path = "../cli/archives/bucket.rs"]
 #[allow(dead_code, reason = "the command uses all of it")]
 mod bucket;

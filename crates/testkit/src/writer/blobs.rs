@@ -95,7 +95,17 @@ pub(super) fn format(
         "version": 3,
         "maxPackSize": 20 << 20,
         "indexVersion": 2,
-        "epochParameters": {"Enabled": true},
+        // Kopia's own, times in nanoseconds: with none it would read the list of indexes for ever.
+        "epochParameters": {
+            "Enabled": true,
+            "EpochRefreshFrequency": 1_200_000_000_000_u64,
+            "FullCheckpointFrequency": 7,
+            "CleanupSafetyMargin": 14_400_000_000_000_u64,
+            "MinEpochDuration": 86_400_000_000_000_u64,
+            "EpochAdvanceOnCountThreshold": 20,
+            "EpochAdvanceOnTotalSizeBytesThreshold": 10 << 20,
+            "DeleteParallelism": 4,
+        },
         "splitter": "DYNAMIC-4M-BUZHASH",
         "enablePasswordChange": true,
     });
