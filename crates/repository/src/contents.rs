@@ -193,9 +193,16 @@ impl Contents {
         self.source.origin(None, location)
     }
 
-    /// Returns whether `plain` hashes to the id of a content.
+    /// Returns whether contents can be compared with their ids: a server may keep the key of the hash to
+    /// itself.
+    pub fn can_compare(&self) -> bool {
+        self.sealing.has_hash_key()
+    }
+
+    /// Returns whether `plain` is known to be a content, as it hashes to its id; never where nothing
+    /// [can be compared](Self::can_compare).
     pub fn matches(&self, content: &ContentId, plain: &[u8]) -> bool {
-        self.sealing.matches(content, plain)
+        self.can_compare() && self.sealing.matches(content, plain)
     }
 
     /// Reads one content.

@@ -85,6 +85,11 @@ impl Sealing {
         cipher.open_in_place(iv, &mut bytes).map(|()| bytes)
     }
 
+    /// Returns whether bytes can be compared with an id.
+    pub(crate) fn has_hash_key(&self) -> bool {
+        self.hasher.is_some()
+    }
+
     /// Returns whether `plain` is the content that `id` names. Where there is no key, nothing says otherwise.
     pub(crate) fn matches(&self, id: &ContentId, plain: &[u8]) -> bool {
         self.hasher.as_ref().is_none_or(|hasher| hasher.hash(plain).as_bytes() == id.hash())

@@ -39,6 +39,8 @@ mod restore;
 mod shard;
 mod space;
 mod tally;
+#[cfg(test)]
+mod testing;
 
 pub use destination::folding::{FoldedNames, folded_names};
 pub use destination::outside::is_outside;

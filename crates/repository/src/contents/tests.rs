@@ -6,6 +6,7 @@ use kopia_codec::key::Password;
 use kopia_format::ContentId;
 use kopia_format::Timestamp;
 use kopia_format::directory::EntryKind;
+use kopia_format::format_blob::RepositoryFormat;
 use kopia_storage::MemoryStore;
 use kopia_storage::server::{Extent, Parameters, ServedManifest};
 use kopia_storage::testing::{CountingStore, MemoryServer};
@@ -56,10 +57,17 @@ fn root(repository: &Repository) -> Entry {
 
 /// The same repository behind a server, whose contents are served after `change`.
 fn served(change: impl Fn(ContentId, &mut Vec<u8>)) -> (Repository, Arc<MemoryServer>) {
+    served_by(|format| Parameters::new(format.hash.clone(), format.secret.clone()), change)
+}
+
+fn served_by(
+    parameters: impl Fn(&RepositoryFormat) -> Parameters,
+    change: impl Fn(ContentId, &mut Vec<u8>),
+) -> (Repository, Arc<MemoryServer>) {
     let whole = Repository::open(store(), &Password::from(PASSWORD)).unwrap();
     let (format, _) =
         FormatBlob::read(&store()).unwrap().unseal(&store(), &Password::from(PASSWORD)).unwrap();
-    let mut server = MemoryServer::new(Parameters::new(format.hash.clone(), format.secret.clone()));
+    let mut server = MemoryServer::new(parameters(&format));
     whole.contents().for_each(|content, _| {
         let mut plain = whole.contents().read(&content).unwrap();
         change(content, &mut plain);
@@ -144,6 +152,20 @@ fn a_content_that_is_served_wrong_is_named_and_given_to_nobody() {
         let Err(Error::CorruptContent { content, blob, .. }) = plain else { panic!("{plain:?}") };
         assert_eq!((content, blob.as_str()), (&id, &*id.to_string()), "it lies in no pack");
     });
+}
+
+#[test]
+fn without_the_key_of_the_hash_nothing_is_known_to_be_a_content() {
+    let (repository, _server) = served_by(|format| Parameters::without_secret(&*format.hash), |_, _| {});
+    let file = root(&repository).at("d0/f03").unwrap();
+    assert_eq!(std::io::read_to_string(file.open().unwrap()).unwrap().into_bytes(), bytes_of(3));
+    let (contents, id) = (repository.contents(), file.object().content());
+    assert!(!contents.can_compare() && !repository.object_is_empty(file.object()));
+    assert!(!contents.matches(&id, &bytes_of(3)) && !contents.matches(&id, &bytes_of(4)));
+    let (repository, _server) = served(|_, _| {});
+    assert!(repository.contents().can_compare());
+    assert!(repository.contents().matches(&id, &bytes_of(3)));
+    assert!(!repository.contents().matches(&id, &bytes_of(4)));
 }
 
 #[test]

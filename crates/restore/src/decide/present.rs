@@ -84,6 +84,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::testing::served_without_key;
 
     #[test]
     fn a_file_is_right_if_its_bytes_and_its_length_are() {
@@ -111,5 +112,14 @@ mod tests {
         }
         // Entries whose objects have another length than they say.
         assert!(!is_right("short", "righ") && !is_right("long", "right!") && !is_right("long", "right"));
+        // Where nothing can be compared, nothing is taken for what it should be.
+        let served = served_without_key(&repository);
+        let root = served.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let entry = root.at("file").unwrap();
+        for bytes in ["right", "wrong"] {
+            fs::write(place.path().join("here"), bytes).unwrap();
+            let found = Present::of(&entry, directory.as_fd(), "here", |_| true, &mut Vec::new());
+            assert!(!found.is_right && found.may_stay, "{bytes}");
+        }
     }
 }

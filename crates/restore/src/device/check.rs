@@ -115,7 +115,7 @@ impl Reader<'_> {
     /// Returns whether so many bytes of a piece are there; those that cannot be told by the hash are read
     /// from the repository once more.
     fn holds(&self, repository: &Repository, extent: &Extent, length: u64, buffer: &mut Vec<u8>) -> bool {
-        if extent.length == Some(length) && !extent.compressed {
+        if extent.length == Some(length) && !extent.compressed && repository.contents().can_compare() {
             return self.has(repository, extent, length, buffer);
         }
         let (Ok(bytes), Some(found)) =
