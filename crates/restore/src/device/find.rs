@@ -34,7 +34,7 @@ pub enum FilesFound {
 /// [`Error::Repository`](crate::Error::Repository) if a directory cannot be read.
 pub fn only_file(root: &Entry) -> Result<FilesFound> {
     let mut found = Vec::new();
-    look(root, String::new(), 0, &mut found)?;
+    look(root.clone(), String::new(), 0, &mut found)?;
     Ok(match found.len() {
         0 => FilesFound::None,
         1 => found.pop().map_or(FilesFound::None, |(path, file)| FilesFound::One(path, file.into())),
@@ -42,34 +42,102 @@ pub fn only_file(root: &Entry) -> Result<FilesFound> {
     })
 }
 
-fn look(entry: &Entry, path: String, depth: usize, found: &mut Vec<(String, Entry)>) -> Result<()> {
+/// Adds the files of an entry, until there are enough to name some.
+fn look(entry: Entry, path: String, depth: usize, found: &mut Vec<(String, Entry)>) -> Result<()> {
     match entry.kind() {
-        EntryKind::Symlink => return Ok(()),
-        EntryKind::File => {
-            found.push((path, entry.clone()));
-            return Ok(());
+        EntryKind::File => found.push((path, entry)),
+        EntryKind::Directory if depth < DEPTH => {
+            let mut below = Ok(());
+            // However many empty ones come before it, a file may lie in the last of its directories.
+            let _ = entry.for_each(|child| {
+                let Ok(child) = child else { return ControlFlow::Continue(()) };
+                let name = child.name();
+                let path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+                below = look(child, path, depth + 1, found);
+                let ends = below.is_err() || found.len() >= NAMED;
+                if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            return below;
         }
-        EntryKind::Directory if depth >= DEPTH => return Ok(()),
-        EntryKind::Directory => {}
-    }
-    let mut directories = Vec::new();
-    let _ = entry.for_each(|child| {
-        let Ok(child) = child else { return ControlFlow::Continue(()) };
-        let below =
-            if path.is_empty() { child.name().to_owned() } else { format!("{path}/{}", child.name()) };
-        match child.kind() {
-            EntryKind::File => found.push((below, child)),
-            // Whatever is in them, there are enough to name some.
-            EntryKind::Directory if directories.len() <= NAMED => directories.push((below, child)),
-            EntryKind::Directory | EntryKind::Symlink => {}
-        }
-        if found.len() >= NAMED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    for (below, directory) in directories {
-        if found.len() >= NAMED {
-            break;
-        }
-        look(&directory, below, depth + 1, found)?;
+        EntryKind::Directory | EntryKind::Symlink => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::key::Password;
+    use kopia_repository::Repository;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn entry(name: &str, kind: &str, object: &str) -> Value {
+        json!({"name": name, "type": kind, "size": 1, "obj": object})
+    }
+
+    /// Makes a directory of what is written as `file`, `link@` or `folder/`, some of which are given.
+    fn folder(writer: &mut RepositoryWriter, name: &str, names: &[&str], given: Vec<Value>) -> Value {
+        let mut entries = given;
+        for name in names {
+            entries.push(match (name.strip_suffix('/'), name.strip_suffix('@')) {
+                (Some(name), _) => folder(writer, name, &[], Vec::new()),
+                (_, Some(name)) => entry(name, "s", &writer.file(b"target")),
+                _ => entry(name, "f", &writer.file(b"x")),
+            });
+        }
+        entry(name, "d", &writer.directory(&entries))
+    }
+
+    /// Nests directories in each other, so many with the outermost, and puts a file into the last.
+    fn nested(writer: &mut RepositoryWriter, name: &str, depth: usize) -> Value {
+        let innermost = folder(writer, "d", &["file"], Vec::new());
+        let outer = (2..depth).fold(innermost, |inner, _| folder(writer, "d", &[], vec![inner]));
+        folder(writer, name, &[], vec![outer])
+    }
+
+    #[test]
+    fn the_only_file_is_found_and_several_are_named() {
+        let mut writer = RepositoryWriter::new();
+        let writer = &mut writer;
+        let disk = folder(writer, "mapper", &["disk"], Vec::new());
+        let dev = folder(writer, "dev", &["a/", "b@"], vec![disk]);
+        let below = folder(writer, "below", &["file"], Vec::new());
+        let many: Vec<String> = (0..30).map(|number| format!("f{number}")).collect();
+        let names: Vec<&str> = many.iter().map(String::as_str).collect();
+        let mut late: Vec<_> = names.iter().map(|name| folder(writer, name, &[], Vec::new())).collect();
+        late.extend(["z1", "z2"].map(|name| folder(writer, name, &["file"], Vec::new())));
+        let cases = vec![
+            folder(writer, "one", &["empty/", "link@"], vec![dev]),
+            folder(writer, "none", &["empty/", "link@"], Vec::new()),
+            folder(writer, "two", &["file"], vec![below]),
+            folder(writer, "beside", &["a", "b"], Vec::new()),
+            folder(writer, "many", &names, Vec::new()),
+            folder(writer, "late", &[], late),
+            nested(writer, "deep", DEPTH),
+            nested(writer, "deeper", DEPTH + 1),
+        ];
+        let root = writer.directory(&cases);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+        let blobs = std::mem::take(writer).finish().into_iter();
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let found = |path: &str| match only_file(&root.at(path).unwrap()).unwrap() {
+            FilesFound::One(path, file) => vec![format!("{path}={}", file.name())],
+            FilesFound::Several(paths) => paths,
+            FilesFound::None => Vec::new(),
+        };
+        assert_eq!(found("one"), ["dev/mapper/disk=disk"]);
+        assert_eq!(found("one/dev/mapper/disk"), ["=disk"]);
+        assert_eq!(found("none"), [""; 0]);
+        assert_eq!(found("two"), ["below/file", "file"]);
+        assert_eq!(found("beside"), ["a", "b"]);
+        assert_eq!(found("many"), many[..NAMED]);
+        assert_eq!(found("late"), ["z1/file", "z2/file"]);
+        let deep = format!("{}file=file", "d/".repeat(DEPTH - 1));
+        assert_eq!((found("deep"), found("deeper")), (vec![deep], Vec::new()));
+    }
 }
