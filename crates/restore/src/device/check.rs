@@ -185,3 +185,38 @@ fn on_all_cores(shared: &Shared<'_>, extents: &[Extent], check: impl Fn(&Extent,
         work();
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::tests::Lab;
+
+    #[test]
+    fn what_is_read_past_the_page_cache_is_read_in_whole_blocks() {
+        const SIZE: usize = 5 * BLOCK as usize + 100;
+        let lab = Lab::new();
+        let bytes: Vec<u8> = (0..SIZE).map(|at| (at % 251) as u8).collect();
+        let device = lab.device(&bytes);
+        let again = Again::open(&device).unwrap();
+        let flags = |file: &OwnedFd| rustix::fs::fcntl_getfl(file).unwrap();
+        let direct = rustix::fs::open(device.path(), OFlags::RDONLY | OFlags::DIRECT, Mode::empty());
+        let passes_by = |file: &OwnedFd| flags(file).contains(OFlags::DIRECT);
+        assert_eq!(again.direct.as_ref().is_some_and(passes_by), direct.is_ok());
+        if let Some(direct) = &again.direct {
+            assert!(rustix::io::fcntl_getfd(direct).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+        }
+        let reader = again.reader(&device);
+        let block = BLOCK as usize;
+        for (start, length) in
+            [(0, SIZE), (0, 1), (1, block), (block, block), (block + 1, 3 * block), (5 * block + 7, 93)]
+        {
+            let expected = &bytes[start..start + length];
+            let mut buffer = Vec::new();
+            assert_eq!(reader.read(start as u64, length as u64, &mut buffer), Some(expected));
+            // A file that is read through the page cache allows any place, and it is the same.
+            let read = reader.read_blocks(device.as_fd(), start as u64, length as u64, &mut buffer).unwrap();
+            assert_eq!(&buffer[read.clone()], expected);
+            assert_eq!((buffer.as_ptr().addr() + read.start) % block, start % block, "{start}, {length}");
+        }
+    }
+}

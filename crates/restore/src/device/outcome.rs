@@ -71,3 +71,30 @@ impl DeviceOutcome {
         self.lost = joined;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_that_are_lost_for_one_reason_are_joined() {
+        let mut outcome = DeviceOutcome::default();
+        assert!(outcome.is_complete());
+        let other = Reason::BeyondSize { size: 1 };
+        for (range, reason) in [
+            (30..40, Reason::ReadsDifferent),
+            (0..10, Reason::ReadsDifferent),
+            (50..60, Reason::ReadsDifferent),
+            (20..30, other.clone()),
+            (10..20, Reason::ReadsDifferent),
+        ] {
+            outcome.lose(range, reason);
+        }
+        outcome.settle();
+        let lost: Vec<_> = outcome.lost.iter().map(|lost| (lost.range.clone(), lost.reason.word())).collect();
+        let (different, beyond) = (Reason::ReadsDifferent.word(), other.word());
+        assert_eq!(lost, [(0..20, different), (20..30, beyond), (30..40, different), (50..60, different)]);
+        assert_eq!((outcome.lost_bytes, outcome.lost_count, outcome.is_complete()), (50, 5, false));
+        assert!(!DeviceOutcome { goes_on: true, ..DeviceOutcome::default() }.is_complete());
+    }
+}

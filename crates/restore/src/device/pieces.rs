@@ -152,3 +152,90 @@ impl Shared<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use kopia_repository::Entry;
+
+    use super::*;
+    use crate::Options;
+    use crate::device::DeviceOptions;
+    use crate::device::tests::Lab;
+
+    /// Writes to a disk full of 0xee, which can zero by itself or not; returns what was zeroed and written.
+    /// `expected` is what the disk has then from `start` on.
+    fn write(
+        (lab, entry): (&Lab, &Entry),
+        can_zero: bool,
+        (start, expected): (usize, &[u8]),
+        work: impl Fn(&Shared<'_>),
+    ) -> (u64, u64) {
+        let mut disk = vec![0xee; 3 << 20];
+        let device = lab.device(&disk);
+        let options = Options::default();
+        let of = (entry.repository(), entry.name(), disk.len() as u64);
+        let mut shared = Shared::new(of, &device, (&options, DeviceOptions::default()), &());
+        if !can_zero {
+            shared.zeroing = Zeroing(AtomicU8::new(Zeroing::WAYS.len() as u8));
+        }
+        work(&shared);
+        disk[start..start + expected.len()].copy_from_slice(expected);
+        assert!(fs::read(device.path()).unwrap() == disk, "{start}, {} bytes", expected.len());
+        (shared.zeroed.into_inner(), shared.written.into_inner())
+    }
+
+    /// Returns whether files can be zeroed where tests make them.
+    fn files_can_be_zeroed() -> bool {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(BLOCK).unwrap();
+        let zero = |way| rustix::fs::fallocate(&file, way | FallocateFlags::KEEP_SIZE, 0, BLOCK).is_ok();
+        Zeroing::WAYS.into_iter().any(zero)
+    }
+
+    #[test]
+    fn ranges_are_zeroed_in_whole_blocks_and_their_edges_written() {
+        let lab = Lab::new();
+        let entry = lab.entry();
+        for can_zero in [true, false] {
+            for (range, zeroed) in [
+                (0..0, 0),
+                (0..65_535, 0),
+                (0..65_536, 65_536),
+                (1..65_537, 0),
+                (4_095..70_000, 65_536),
+                (100..1_100_000, 1_093_632),
+            ] {
+                let length = (range.end - range.start) as usize;
+                let zeroed = if can_zero && files_can_be_zeroed() { zeroed } else { 0 };
+                let expected = (range.start as usize, &vec![0; length][..]);
+                let done = write((&lab, &entry), can_zero, expected, |shared| {
+                    shared.zero_range(range.clone()).unwrap();
+                });
+                assert_eq!(done, (zeroed, length as u64 - zeroed), "{range:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_zeros_in_a_piece_are_left_to_the_device() {
+        let lab = Lab::new();
+        let entry = lab.entry();
+        for can_zero in [true, false] {
+            for (start, runs, zeroed) in [
+                (12_345, &[(1, 20_000), (0, 200_000), (2, 10_000), (0, 100_000), (3, 3_000)][..], 290_816),
+                (4096, &[(1, 4096), (0, 65_536), (2, 1)], 65_536),
+                (4096, &[(1, 4096), (0, 65_535), (2, 1)], 0),
+                (5, &[(0, 100_000)], 94_208),
+            ] {
+                let bytes: Vec<u8> = runs.iter().flat_map(|(byte, length)| vec![*byte; *length]).collect();
+                let zeroed = if can_zero && files_can_be_zeroed() { zeroed } else { 0 };
+                let done = write((&lab, &entry), can_zero, (start, &bytes), |shared| {
+                    shared.write_piece(&bytes, start as u64, &mut Vec::new());
+                });
+                assert_eq!(done, (zeroed, bytes.len() as u64 - zeroed), "{runs:?}");
+            }
+        }
+    }
+}

@@ -93,3 +93,44 @@ fn zeros(shared: &Shared<'_>, same: &[ContentRef], bytes: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::Ordering;
+
+    use kopia_repository::object::Extents;
+
+    use super::*;
+    use crate::Options;
+    use crate::device::DeviceOptions;
+    use crate::device::tests::{Lab, PIECE, Watching};
+
+    #[test]
+    fn a_content_of_zeros_is_zeroed_where_it_belongs_and_nowhere_else() {
+        let lab = Lab::new();
+        let mut disk = vec![0xee; 1 << 20];
+        let device = lab.device(&disk);
+        let (entry, options, watching) = (lab.entry(), Options::default(), Watching::default());
+        let of = (entry.repository(), entry.name(), 1_000_000);
+        let shared = Shared::new(of, &device, (&options, DeviceOptions::default()), &watching);
+        // The fourth piece of the file is the first of zeros alone.
+        let extent = Extents::new(entry.repository(), entry.object()).nth(3).unwrap().unwrap();
+        let location = entry.repository().contents().locate(&extent.content).unwrap();
+        let at = |offset| ContentRef { offset, ..ContentRef::of(&extent, location, 0) };
+        let too_long = ContentRef { length: Some(5), ..at(300_000) };
+        let same = [at(400_012), at(950_000), at(0), too_long, at(500_015), at(1_100_000)];
+        deliver(&shared, &same, Ok(&[0; PIECE]), &mut Vec::new());
+        for range in [0..PIECE, 400_012..500_015 + PIECE, 950_000..1_000_000] {
+            disk[range].fill(0);
+        }
+        assert!(fs::read(device.path()).unwrap() == disk);
+        assert_eq!(watching.bytes.load(Ordering::Relaxed), 3 * PIECE as u64 + 50_000);
+        let lost = shared.lost();
+        assert_eq!((lost.len(), lost[0].range.clone()), (1, 300_000..300_005));
+        let done = shared.finish(None);
+        assert_eq!(done.written + done.zeroed, 3 * PIECE as u64 + 50_000);
+        // What has neighbours is zeroed with them.
+        assert!(done.zeroed == 0 || done.zeroed == 98_304 + 196_608, "{done:?}");
+    }
+}
