@@ -10,8 +10,8 @@ use rustix::fs::{Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use super::JOURNAL;
 use super::record::{Found, Header, Moment, Record};
 
-/// The longest line: a path of 32,000 names of a byte, or of 8,000 bytes that are all escaped.
-const LONGEST: u64 = 1 << 20;
+/// The longest line, in bytes; of a path it has up to three for each byte.
+const LONGEST: u64 = if cfg!(test) { 1 << 10 } else { 1 << 20 };
 
 /// How many bytes are read at once from the end on.
 const BLOCK: u64 = if cfg!(test) { 16 } else { 1 << 16 };
@@ -54,6 +54,11 @@ impl Journal {
     pub(super) fn append(&mut self, lines: &str) -> io::Result<()> {
         if self.broken {
             return Err(io::Error::other("the journal of what is replaced cannot be written"));
+        }
+        // One that could not be read again would be the end of all others.
+        if lines.split_inclusive('\n').any(|line| line.len() as u64 > LONGEST) {
+            let why = "its path is too long for the journal of what is replaced";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Start(self.length))?;
         match self.file.write_all(lines.as_bytes()) {
@@ -159,13 +164,16 @@ pub(super) fn read(folder: BorrowedFd<'_>) -> io::Result<Read> {
     loop {
         line.clear();
         let count = io::Read::take(&mut reader, LONGEST).read_until(b'\n', &mut line)? as u64;
-        if count < LONGEST && line.pop() != Some(b'\n') {
+        let is_whole = line.last() == Some(&b'\n');
+        if is_whole {
+            line.pop();
+        } else if count < LONGEST {
             break;
         }
         number += 1;
         let wrong =
             || io::Error::new(io::ErrorKind::InvalidData, format!("line {number} of the journal is damaged"));
-        let text = std::str::from_utf8(&line).map_err(|_| wrong())?;
+        let text = std::str::from_utf8(&line).ok().filter(|_| is_whole).ok_or_else(wrong)?;
         match &mut read {
             None => read = Some(Read::new(Header::parse(text).ok_or_else(wrong)?, count)),
             Some(read) => {
@@ -255,6 +263,34 @@ mod tests {
         let found = read(folder.as_fd()).unwrap();
         assert_eq!((found.records, found.next), (60, 60));
         assert!(all(&folder, &found).into_iter().eq(records.into_iter().rev()));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_never_written_and_no_end() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        let header = Header { inode: 1, new: false, key: "kaa".into(), began: 2, path: b"/a".to_vec() };
+        let mut journal = Journal::create(folder.as_fd(), &header, None).unwrap();
+        let keep = |length: u64| Record::Keep {
+            number: 1,
+            mode: 0o644,
+            path: vec![b'a'; length as usize - "keep 1 644 \n".len()],
+        };
+        journal.record(&Record::Undone).unwrap();
+        let error = journal.append(&[Record::Done.line(), keep(LONGEST + 1).line()].concat()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        journal.record(&keep(LONGEST)).unwrap();
+        let found = read(folder.as_fd()).unwrap();
+        assert_eq!(all(&folder, &found), [keep(LONGEST), Record::Undone]);
+        let path = place.path().join(JOURNAL);
+        let whole = fs::read_to_string(&path).unwrap();
+        assert_eq!(found.length, whole.len() as u64);
+        // Nor is a part of one a line, even if the rest could be one.
+        let ends_in_done = keep(LONGEST + 1).line().replace('\n', "done\n");
+        for line in [keep(LONGEST + 1).line(), keep(3 * LONGEST).line(), ends_in_done] {
+            fs::write(&path, [&*whole, &line].concat()).unwrap();
+            assert!(read(folder.as_fd()).unwrap_err().to_string().contains("line 4"), "{line}");
+        }
     }
 
     #[test]
