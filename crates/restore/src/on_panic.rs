@@ -10,3 +10,25 @@ impl<F: Fn()> Drop for AbortOnPanic<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_calls_and_nothing_else() {
+        let called = Cell::new(0);
+        let guard = || AbortOnPanic(|| called.set(called.get() + 1));
+        drop(guard());
+        assert_eq!(called.get(), 0);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _guard = guard();
+            resume_unwind(Box::new(()))
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(called.get(), 1);
+    }
+}

@@ -77,19 +77,8 @@ impl Bytes {
         }
     }
 
-    fn write_all(&self, file: impl AsFd, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.write_some(file.as_fd(), bytes, offset) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    bytes = &bytes[count..];
-                    offset += count as u64;
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+    fn write_all(&self, file: impl AsFd, bytes: &[u8], offset: u64) -> io::Result<()> {
+        in_parts(bytes, offset, |bytes, offset| self.write_some(file.as_fd(), bytes, offset))
     }
 
     fn write_some(
@@ -112,6 +101,26 @@ impl Bytes {
         }
         rustix::io::pwrite(file, bytes, offset)
     }
+}
+
+/// Writes bytes at an offset by a call that may write fewer.
+fn in_parts(
+    mut bytes: &[u8],
+    mut offset: u64,
+    mut write: impl FnMut(&[u8], u64) -> rustix::io::Result<usize>,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match write(bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a file system keeps files in memory alone. Nothing is gained there by room that lies
@@ -191,10 +200,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_system_writes_in_parts_is_whole() {
+        let (mut file, mut calls) = (vec![9; 15], 0);
+        let result = in_parts(b"0123456789", 3, |bytes, offset| {
+            calls += 1;
+            if calls % 2 == 0 {
+                return Err(Errno::INTR);
+            }
+            let count = bytes.len().min(4);
+            file[offset as usize..][..count].copy_from_slice(&bytes[..count]);
+            Ok(count)
+        });
+        assert!(result.is_ok() && file == [&[9; 3][..], b"0123456789", &[9; 2]].concat());
+        assert_eq!(calls, 5);
+        assert_eq!(in_parts(b"x", 0, |_, _| Ok(0)).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(
+            in_parts(b"x", 0, |_, _| Err(Errno::NOSPC)).unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
-        let mut bytes = vec![7; 10_000];
+        // Whole blocks of zeros between others.
+        let mut bytes = vec![7; 30_000];
         bytes[5000..].fill(0);
-        bytes[9999] = 7;
+        bytes[29_999] = 7;
         for (sparse, page_cache) in [
             (false, PageCache::Auto),
             (false, PageCache::Keep),
@@ -203,6 +234,7 @@ mod tests {
         ] {
             let options = Options { sparse, page_cache, ..Options::default() };
             let writing = Bytes::new(&options, 4096);
+            assert_eq!(writing.uncached.load(Ordering::Relaxed), page_cache == PageCache::Auto);
             let file = tempfile::tempfile().unwrap();
             let large = [&bytes[..], &vec![1; 2 * UNCACHED]].concat();
             writing.write(&file, &large, 3).unwrap();

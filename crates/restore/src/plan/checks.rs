@@ -117,7 +117,31 @@ impl Drop for StepDone {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+
+    #[test]
+    fn the_planner_waits_until_no_step_is_out() {
+        let checks = Arc::new(Checks::default());
+        checks.add(2);
+        let steps = [(); 2].map(|()| StepDone(checks.clone()));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| checks.wait().len());
+            for step in steps {
+                std::thread::sleep(Duration::from_millis(20));
+                assert!(!waiting.is_finished());
+                drop(step);
+            }
+            let start = Instant::now();
+            while !waiting.is_finished() && start.elapsed() < Duration::from_secs(60) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let is_finished = waiting.is_finished();
+            checks.abort();
+            assert!(is_finished);
+        });
+    }
 
     #[test]
     fn large_files_are_counted_until_they_are_done() {
@@ -128,6 +152,8 @@ mod tests {
         assert!(checks.wait_for_large_file(3).is_empty());
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| checks.wait_for_large_file(2).len());
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!waiting.is_finished());
             checks.large_file_done();
             assert_eq!(waiting.join().unwrap(), 0);
         });

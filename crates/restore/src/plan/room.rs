@@ -198,6 +198,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_finished_waits_for_the_end_in_shards_and_where_what_it_replaces_is_kept() {
+        for (portion, keep_replaced, expected) in [
+            (Portion::Whole, false, true),
+            (Portion::Whole, true, false),
+            (Portion::Finish(2), false, false),
+            (Portion::Finish(2), true, false),
+        ] {
+            let room = Room::new(&Options { portion, keep_replaced, ..Options::default() });
+            assert_eq!(room.publishes, expected, "{portion:?} {keep_replaced}");
+        }
+    }
+
+    #[test]
     fn what_was_put_into_its_place_is_counted_once() {
         let room = Room::new(&Options::default());
         assert_eq!(room.take_published(), 0);

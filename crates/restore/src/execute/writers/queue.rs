@@ -131,6 +131,12 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_lane_comes_first() {
+        let mut queue = queue(&[(2, "a"), (3, "b"), (1, "c")]);
+        assert_eq!([(); 3].map(|()| queue.take(None).unwrap()), [(2, "a"), (3, "b"), (1, "c")]);
+    }
+
+    #[test]
     fn a_writer_stays_where_work_is_left() {
         let mut queue = queue(&[(1, "a"), (2, "b"), (2, "c"), (1, "d")]);
         assert_eq!(queue.take(Some(2)), Some((2, "b")), "the other lane is older");
@@ -171,6 +177,7 @@ mod tests {
     #[test]
     fn it_says_what_it_holds() {
         let mut queue = queue(&[(1, "aa"), (2, "bbb"), (1, "c")]);
+        assert!(!queue.is_empty());
         assert_eq!(queue.size(), (3, 6));
         let (lane, _) = queue.take(None).unwrap();
         assert_eq!(queue.size(), (2, 4));

@@ -155,6 +155,8 @@ mod tests {
         ramp.start(2, 10.0, now);
         ramp.judge(13.1, now);
         assert_eq!(ramp.limit(), 16);
+        ramp.start(2, 1.0, now);
+        assert_eq!(ramp.limit(), 16, "they have been started");
         ramp.judge(14.3, now);
         assert_eq!(ramp.limit(), 8, "that was not worth it");
         for _ in 0..PATIENCE {
@@ -179,6 +181,18 @@ mod tests {
     }
 
     #[test]
+    fn fewer_writes_than_two_of_each_say_nothing_of_the_speed() {
+        let now = Instant::now();
+        let mut ramp = Ramp::new(128, None, now);
+        ramp.start(2, 10.0, now);
+        for write in 1..=16 {
+            assert_eq!((ramp.limit(), ramp.writes), (8, write - 1));
+            ramp.wrote(1.0, true, now + SHORTEST);
+        }
+        assert_eq!((ramp.limit(), ramp.writes), (16, 0));
+    }
+
+    #[test]
     fn a_target_that_does_one_thing_at_a_time_gets_no_writers() {
         let wait = Duration::from_millis(1);
         let start = Instant::now();
@@ -194,6 +208,13 @@ mod tests {
         ramp.start(2, 1000.0, now + PAUSE / 2);
         assert_eq!(ramp.limit(), 0, "not at once");
         ramp.start(2, 1000.0, now + PAUSE);
+        assert_eq!(ramp.limit(), 8);
+        // A small gain is none, and the next pause is twice as long.
+        ramp.judge(1290.0, now + PAUSE);
+        assert_eq!(ramp.limit(), 0);
+        ramp.start(2, 1000.0, now + PAUSE * 2);
+        assert_eq!(ramp.limit(), 0);
+        ramp.start(2, 1000.0, now + PAUSE * 3);
         assert_eq!(ramp.limit(), 8);
     }
 

@@ -111,11 +111,14 @@ mod tests {
         let mut other = turn.begin();
         assert!(other.shared);
         assert_eq!(other.next().map(|piece| piece.offset), Some(1));
+        assert!(other.shared);
         assert_eq!(writing.next().map(|piece| piece.offset), Some(2));
         assert!(writing.shared);
         assert!(other.next().is_none() && turn.is_taken());
         drop(other);
         assert!(writing.next().is_none() && !turn.is_taken());
+        let mut alone = turn.begin();
+        assert!(alone.next().is_none() && !alone.shared);
         // One that has ended takes nothing from who begins later.
         let _later = turn.begin();
         assert!(turn.leave(piece(3, &step)).is_none());
