@@ -100,5 +100,8 @@ mod tests {
         assert_eq!(nearest("foe", &["foo"]).as_deref(), Some("foo"));
         assert_eq!(nearest("", &names), None);
         assert_eq!(nearest("straße", &["strasse"]).as_deref(), Some("strasse"));
+        let longer = "photos-of-the-summer-2024";
+        assert_eq!(nearest("photos-of-the-summer", &[longer]).as_deref(), Some(longer));
+        assert_eq!(nearest("foe", &["foo", "fob"]).as_deref(), Some("foo"), "the first of equally good ones");
     }
 }

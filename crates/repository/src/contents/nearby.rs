@@ -171,7 +171,8 @@ mod tests {
         assert_eq!(read(&nearby, 1, 100..110), Some(0..110));
         assert_eq!(read(&nearby, 1, 5..8), None);
         assert_eq!(read(&nearby, 1, 108..110), None);
-        assert_eq!(read(&nearby, 1, 300..310), Some(110..310), "what is there already is not read again");
+        assert_eq!(read(&nearby, 1, 110..120), Some(110..120));
+        assert_eq!(read(&nearby, 1, 300..310), Some(120..310), "what is there already is not read again");
         assert_eq!(read(&nearby, 2, 5..8), Some(0..8), "another pack");
     }
 
@@ -246,10 +247,12 @@ mod tests {
         let nearby = Nearby::new();
         let far = 1 << 30;
         assert_eq!(read(&nearby, 2, 0..10), Some(0..10));
-        let mut end = far;
+        assert_eq!(read(&nearby, 1, far..far + 10), Some(far - AT_FIRST..far + 10));
+        let mut end = far - AT_FIRST;
         for _ in 0..20 {
-            let read = read(&nearby, 1, end - 1..end).expect("it lies before what is there");
+            let read = read(&nearby, 1, end - 1..end + 1).expect("it begins before what is there");
             assert_eq!(read.end, end);
+            assert!(read.start < end - 1, "each is of use, so more may come along");
             end = read.start;
             assert!(lock(&nearby.state).ranges.iter().all(|kept| kept.bytes.len() <= KEPT / 2));
         }

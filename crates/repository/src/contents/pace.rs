@@ -239,6 +239,28 @@ mod tests {
     }
 
     #[test]
+    fn fewer_reads_than_may_be_under_way_say_nothing_of_the_speed() {
+        let (mut ramp, now) = ramp();
+        for read in 1..=16 {
+            assert_eq!((ramp.limit, ramp.reads), (16, read - 1));
+            ramp.was_full = true;
+            ramp.end(now, Some(1_000_000), now + SHORTEST * 2);
+        }
+        assert_eq!((ramp.limit, ramp.reads), (24, 0));
+    }
+
+    #[test]
+    fn a_small_gain_is_none() {
+        for (speed, expected) in [(104.0, 16), (106.0, 36)] {
+            let (mut ramp, _) = ramp();
+            ramp.judge(100.0);
+            assert_eq!(ramp.limit, 24);
+            ramp.judge(speed);
+            assert_eq!(ramp.limit, expected, "{speed}");
+        }
+    }
+
+    #[test]
     fn it_stays_where_nobody_waits() {
         let (mut ramp, now) = ramp();
         for turn in 1..1000 {

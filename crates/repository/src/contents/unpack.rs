@@ -94,3 +94,48 @@ impl Unpacker<'_> {
         Err::<_, Error>(flaw.of(content, || packs.origin(&location)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopia_codec::key::Password;
+    use kopia_storage::MemoryStore;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+
+    use super::*;
+    use crate::Repository;
+    use crate::contents::Wanted;
+
+    #[test]
+    fn a_content_that_is_not_what_the_index_says_is_corrupt() {
+        let mut writer = RepositoryWriter::new();
+        let id = |number: u8| format!("{number:032x}").parse::<ContentId>().unwrap();
+        writer.forge(id(1), b"of another id");
+        writer.forge_as(id(2), b"short", 6);
+        writer.forge_as(id(3), b"long", 3);
+        let blobs = writer.finish().into_iter();
+        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let contents = repository.contents();
+        for (number, verifies, expected) in [
+            (1, false, Ok(b"of another id".to_vec())),
+            (1, true, Err("its hash is not its id")),
+            (2, false, Err("5 plain bytes, index says 6")),
+            (3, false, Err("4 plain bytes, index says 3")),
+        ] {
+            let (content, location) = (id(number), contents.locate(&id(number)).unwrap());
+            let mut wanted = [Wanted { content, location, tag: () }];
+            let (steps, mut decoder) = (contents.schedule(&mut wanted, 0), contents.decoder());
+            decoder.set_verify_hashes(verifies);
+            let fetched = contents.fetch(&steps[0], Vec::new());
+            let mut seen = Vec::new();
+            contents.decode(&mut decoder, &steps[0], &wanted, &fetched, |_, plain| {
+                seen.push(match plain {
+                    Ok(plain) => Ok(plain.to_vec()),
+                    Err(Error::CorruptContent { why, .. }) => Err(why),
+                    Err(error) => panic!("{error}"),
+                });
+            });
+            assert_eq!(seen, [expected.map_err(String::from)], "{number} {verifies}");
+        }
+    }
+}

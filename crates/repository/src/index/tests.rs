@@ -35,13 +35,17 @@ fn store(blobs: &[&[Row<'_>]]) -> MemoryStore {
 
 /// Loads with the blobs of these numbers read ahead.
 fn load_ahead(store: &dyn BlobStore, ahead: &[usize]) -> Result<Indexes> {
+    load(store, ahead, true)
+}
+
+fn load(store: &dyn BlobStore, ahead: &[usize], epochs: bool) -> Result<Indexes> {
     let feed = Feed::new(store, &BUDGET);
     thread::scope(|scope| {
         let _closing = feed.closing();
         let listing = Listing::read(store).unwrap();
         feed.guess(ahead.iter().map(|&number| listing.epochs[number].clone()).collect());
         feed.start_readers(scope);
-        let rules = Rules { epochs: true, degraded: false, deleted: false };
+        let rules = Rules { epochs, degraded: false, deleted: false };
         let (sealing, cores, known) = (&sealing(), &Cores::start(None)?, &PackNames::default());
         let loader = Loader { feed: &feed, scope, sealing, cores, rules, known, directory: None };
         Ok(loader.load(listing)?.0)
@@ -63,6 +67,24 @@ fn it_makes_no_difference_which_blobs_were_read_ahead() {
         assert_eq!((offset(KEY), offset(OTHER)), (1, 13), "{ahead:?} were read ahead");
         assert_eq!((indexes.blobs, indexes.table.totals().contents), (3, 2));
         assert_eq!(store.calls().whole.len(), 3, "each is read once");
+    }
+}
+
+#[test]
+fn without_epochs_what_was_deleted_may_be_gone_once_indexes_were_compacted() {
+    let writer = RepositoryWriter::new();
+    let blob = |prefix: &str, bytes: &[u8]| {
+        let (name, bytes) = writer.seal_index(bytes);
+        (name.replace("xn0_", prefix).parse().unwrap(), bytes)
+    };
+    let index = index(&[(KEY, 1_000_000, false, "p1", 1)]);
+    let (plain, of_epoch, log) = (blob("n", &index), blob("xn0_", &index), blob("m", b"{}"));
+    for (epochs, has_log, expected) in
+        [(false, false, None), (false, true, Some(1_000_000 - 86_400)), (true, true, None)]
+    {
+        let store: MemoryStore =
+            [&plain, &of_epoch].into_iter().chain(has_log.then_some(&log)).cloned().collect();
+        assert_eq!(load(&store, &[], epochs).unwrap().dropped_until, expected, "{epochs} {has_log}");
     }
 }
 

@@ -224,6 +224,8 @@ mod tests {
         // Once more at once: a little, and what was read longest ago.
         let (chosen, _) = run(10, START + 59 * DAY + 60, &packs, &mut history);
         assert_eq!(chosen.len(), 1);
+        let (chosen, _) = run(10, START + 59 * DAY + 60, &packs, &mut history);
+        assert_eq!(chosen.len(), 1, "no time has gone by");
     }
 
     #[test]
@@ -282,6 +284,24 @@ mod tests {
         }
         let (_, standing) = run(5, START + 36 * DAY, &packs, &mut history);
         assert!(standing.since.is_some() && standing.damaged == 0);
+    }
+
+    #[test]
+    fn all_that_is_damaged_is_read_beyond_what_a_run_has_to_read() {
+        let packs: Vec<_> = (0..10).map(pack).collect();
+        let damaged = [2, 4, 7];
+        let first = rotation(1, START, &History::default());
+        let history = first.after(&packs, |place| Some(!damaged.contains(&place))).history;
+        let chosen = rotation(300, START + DAY, &history).choose(&packs);
+        assert_eq!(chosen, damaged, "one of them is more than the share of a day");
+    }
+
+    #[test]
+    fn what_was_read_in_this_second_was_read() {
+        let packs: Vec<_> = (0..10).map(pack).collect();
+        let mut history = History::default();
+        assert_eq!(run(1, START, &packs, &mut history).1.sound, 10);
+        assert_eq!(run(1, START, &packs, &mut history).1.sound, 10);
     }
 
     #[test]

@@ -74,6 +74,8 @@ fn a_wrong_guess_makes_room_for_the_right_blobs() {
         feed.start_readers(scope);
         settled(&store, 20);
         feed.choose(listed[15..].to_vec());
+        // Nobody is to guess any more.
+        feed.guess(listed[..15].to_vec());
         assert_eq!(take_all(&feed), names(&listed[15..]));
         assert_eq!(feed.lock().held(), 0);
     });
@@ -109,6 +111,39 @@ fn without_threads_takers_read() {
     });
     assert_eq!(taken.len(), 100);
     assert_eq!(taken.into_iter().collect::<BTreeSet<_>>(), names(&listed));
+    // Nobody wakes one who is alone.
+    feed.choose(listed.clone());
+    thread::scope(|scope| {
+        let taker = scope.spawn(|| take_all(&feed).len());
+        let start = Instant::now();
+        while !taker.is_finished() && start.elapsed() < Duration::from_secs(60) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        feed.stop();
+        assert_eq!(taker.join().unwrap(), 100);
+    });
+}
+
+#[test]
+fn a_batch_is_one_blob_or_has_few_bytes() {
+    const MOST: u64 = 256 << 10;
+    let blobs = |lengths: &[u64]| -> Vec<BlobInfo> {
+        let (_, mut listed) = store(lengths.len(), 1);
+        listed.iter_mut().zip(lengths).for_each(|(blob, length)| blob.length = *length);
+        listed
+    };
+    for (batched, lengths, expected) in [
+        (true, vec![10; 128], 4),
+        (false, vec![10; 128], 1),
+        (true, vec![10; 5], 1),
+        (true, vec![MOST / 2; 128], 2),
+        (true, vec![MOST / 2 + 1; 128], 1),
+        (true, vec![MOST + 1; 128], 1),
+    ] {
+        let mut queue = Queue::new(budget(1 << 30), batched);
+        queue.choose(blobs(&lengths));
+        assert_eq!(queue.next().len(), expected, "{batched} {} of {}", lengths.len(), lengths[0]);
+    }
 }
 
 #[test]
