@@ -262,8 +262,12 @@ fn epochs_without_index_blobs_are_said_without_being_asked_for() {
         assert_eq!((coverage.is_complete(), coverage.snapshots.iter().count()), (false, 2));
     }
     store.insert(BlobId::new("xe4").unwrap(), Vec::new());
-    let said = open(store).losses()[0].to_string();
+    let said = open(store.clone()).losses()[0].to_string();
     assert_eq!(said, "all index blobs of epochs 1 to 3: there is none");
+    // Without any at all nothing more is said of epochs.
+    ids(&store, "xn").iter().for_each(|index| drop(store.remove(index)));
+    let degraded = open_with(&store, true, false);
+    assert_eq!(degraded.losses().iter().map(Unreadable::word).collect::<Vec<_>>(), ["no_index_blobs"]);
 }
 
 #[test]

@@ -83,3 +83,27 @@ impl Files {
         into_inner(self.failure).map_or_else(|| self.sorted.map(), Err)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_leave_memory_once_there_are_enough_and_come_back_with_their_times() {
+        let place = tempfile::tempdir().unwrap();
+        let files = Files::create(place.path()).unwrap();
+        let mut shard = Unsorted::<4> { rows: Vec::new(), times: Vec::new(), gathered: Vec::new() };
+        let all = 0..2 * GATHERED as u32 + 3;
+        for number in all.clone() {
+            shard.rows.push(number.to_be_bytes());
+            shard.times.push(number + 7);
+            files.gather(&mut shard);
+            assert!(shard.rows.len() < GATHERED);
+        }
+        assert_eq!((shard.gathered.len(), shard.rows.len(), shard.times.len()), (2, 3, 3));
+        files.collect(&mut shard).unwrap();
+        let mut rows: Vec<_> = std::iter::zip(shard.rows, shard.times).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, all.map(|number| (number.to_be_bytes(), number + 7)).collect::<Vec<_>>());
+    }
+}
