@@ -235,6 +235,32 @@ mod tests {
     }
 
     #[test]
+    fn what_restores_left_is_no_extra_and_lost_and_found_on_request() {
+        let (file, directory) = (FileType::RegularFile, FileType::Directory);
+        // In the root, in the root without being asked to keep `lost+found`, and below.
+        for (name, kind, stays) in [
+            (".kopia-rs-restore-kaa", directory, [true, true, false]),
+            (".kopia-rs-restore-kaa", file, [false; 3]),
+            (".kopia-rs-restore-kaa.shard-0-of-2", file, [true, true, false]),
+            (".kopia-rs-undo-data", directory, [true; 3]),
+            (".kopia-rs-undo-data", file, [false; 3]),
+            ("lost+found", directory, [true, false, false]),
+            ("lost+found", file, [false; 3]),
+            ("directory", directory, [false; 3]),
+            ("file", file, [false; 3]),
+        ] {
+            let is_extra = |is_root, keep_lost_found| {
+                let listed = HashMap::from([(Box::from(name.as_bytes()), (kind, 1))]);
+                let names = DirNames { names: listed, ..DirNames::default() };
+                let options = Options { keep_lost_found, ..Options::default() };
+                !names.into_extras(is_root, &options, &Scope::default()).is_empty()
+            };
+            let found = [is_extra(true, true), is_extra(true, false), is_extra(false, true)];
+            assert_eq!(found, stays.map(|stays| !stays), "{name}, {kind:?}");
+        }
+    }
+
+    #[test]
     fn the_originals_of_stubs_are_those_that_can_be_names() {
         let place = tempfile::tempdir().unwrap();
         let mut writer = RepositoryWriter::new();

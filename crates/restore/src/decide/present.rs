@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
-use kopia_repository::object::{Extent, Extents};
+use kopia_repository::object::Extents;
 use rustix::fs::{OFlags, Stat};
 
 use crate::destination::compare::{is_right, link_is_right, open_file, size};
@@ -65,9 +65,8 @@ impl Present {
         let right = length == entry.size()
             && Extents::new(repository, object).all(|extent| {
                 let Ok(extent) = extent else { return false };
-                let whole = extent.length.or((object.indirection() == 0).then_some(length));
-                end = extent.start.saturating_add(whole.unwrap_or_default());
-                length == 0 || is_right(repository, file.as_fd(), &Extent { length: whole, ..extent }, buffer)
+                end = extent.start.saturating_add(extent.length.unwrap_or_default());
+                length == 0 || is_right(repository, file.as_fd(), &extent, buffer)
             });
         // A list may have fewer bytes than its entry says, or none at all.
         Self { is_right: right && end == length, may_stay }
