@@ -60,6 +60,11 @@ impl From<&Stat> for Identity {
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// How files are opened that were there before: never through a link, and without waiting for the other end of
+/// a pipe that has just taken their place.
+pub(crate) const FILE: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
 /// Opens a directory by its name in another.
 pub(crate) fn open_directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?)

@@ -8,6 +8,8 @@ use kopia_repository::object::Extent;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::FILE;
+
 /// The longest content that is compared: more than kopia's longest piece. A longer one is restored without
 /// being compared.
 const LONGEST: u64 = 64 << 20;
@@ -44,9 +46,7 @@ pub(crate) fn open_file(
     name: &str,
     access: OFlags,
 ) -> io::Result<(OwnedFd, Stat)> {
-    // A pipe that has just taken its place must not hold us up.
-    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let file = rustix::fs::openat(directory, name, access.union(FILE), Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -83,9 +83,56 @@ pub(crate) fn read_up_to(file: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) ->
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::fd::AsFd;
+    use std::os::unix::fs::symlink;
+
+    use kopia_codec::key::Password;
+    use kopia_repository::object::Extents;
+    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_a_regular_file_of_one_name_is_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for name in ["file", "linked"] {
+            fs::write(at(name), b"four").unwrap();
+        }
+        fs::hard_link(at("linked"), at("other name")).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        symlink("file", at("symlink")).unwrap();
+        let directory = fs::File::open(place.path()).unwrap();
+        rustix::fs::mknodat(&directory, "pipe", FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let (file, stat) = open_file(directory.as_fd(), "file", OFlags::RDWR).unwrap();
+        assert_eq!((size(&stat), rustix::io::pwrite(&file, b"4", 0)), (4, Ok(1)));
+        for name in ["symlink", "linked", "other name", "directory", "pipe"] {
+            assert!(open_file(directory.as_fd(), name, OFlags::RDONLY).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_not_right() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RepositoryWriter::new();
+        let object = writer.file(b"right");
+        let root = writer.directory(&[]);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+        writer.finish_in(&place.path().join("repository")).unwrap();
+        let store = kopia_storage::FilesystemStore::open(place.path().join("repository")).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let extent = Extents::new(&repository, object.parse().unwrap()).next().unwrap().unwrap();
+        fs::write(place.path().join("file"), b"right").unwrap();
+        let file = fs::File::open(place.path().join("file")).unwrap();
+        let is_right = |extent| is_right(&repository, file.as_fd(), &extent, &mut Vec::new());
+        assert!(is_right(extent));
+        assert!(!is_right(Extent { start: 1, ..extent }) && !is_right(Extent { length: None, ..extent }));
+        assert!(!is_right(Extent { compressed: true, ..extent }), "its hash is of other bytes");
+        // A list says what it likes: no memory is taken for that.
+        assert!(!is_right(Extent { length: Some(u64::MAX), ..extent }));
+    }
 
     #[test]
     fn a_file_that_ends_early_is_not_read_as_what_was_read_before() {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::staging::{self, Staging};
 use super::target::Target;
-use super::{Identity, look};
+use super::{FILE, Identity, look};
 use crate::shard::Incomplete;
 use crate::{Error, Result};
 
@@ -53,7 +53,7 @@ impl Lock {
             let Some(other) = of_lock(staging, &other).filter(|other| other.of() != shard.of()) else {
                 continue;
             };
-            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let flags = OFlags::RDWR.union(FILE);
             let opened = rustix::fs::openat(directory, lock_name(staging, other), flags, Mode::empty());
             if opened.is_ok_and(|file| is_held(&file)) {
                 return Err(busy(other));
@@ -196,8 +196,7 @@ fn name(staging: &Staging, shard: Shard) -> String {
 /// Reads a marker. Where others may write in the target, one of theirs could vouch for what no shard has
 /// written.
 fn read(target: &Target, staging: &Staging, name: &str) -> std::io::Result<String> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&target.directory, name, flags, Mode::empty())?;
+    let file = rustix::fs::openat(&target.directory, name, FILE, Mode::empty())?;
     let (marker, directory) = (rustix::fs::fstat(&file)?, rustix::fs::fstat(staging.handle())?);
     let is_file = rustix::fs::FileType::from_raw_mode(marker.st_mode) == rustix::fs::FileType::RegularFile;
     if !is_file || marker.st_uid != directory.st_uid {
@@ -224,6 +223,7 @@ mod tests {
             (incomplete.clone(), None),
             (incomplete, Some(0o1555)),
             (Incomplete::new(), Some(0)),
+            (Incomplete::new(), Some(0o7777)),
         ] {
             let markers = DoneMarkers { incomplete, mode };
             assert_eq!(DoneMarkers::parse(&markers.to_text()), markers);

@@ -4,10 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use kopia_format::ObjectId;
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode};
 use rustix::io::Errno;
 
-use super::super::open_directory;
+use super::super::{FILE, open_directory};
 use super::{LOCK, PREFIX};
 
 /// Returns whether another restore is at work in a target: of any root or, where a single file is restored,
@@ -85,9 +85,8 @@ fn is_locked(directory: BorrowedFd<'_>, name: &str) -> bool {
 /// has just begun may.
 pub(crate) fn remove_markers(target: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     for marker in markers_of(target, name)? {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let lock = marker[name.len()..].starts_with(LOCK);
-        let lock = lock.then(|| rustix::fs::openat(target, &*marker, flags, Mode::empty()).ok()).flatten();
+        let lock = lock.then(|| rustix::fs::openat(target, &*marker, FILE, Mode::empty()).ok()).flatten();
         let taken =
             lock.as_ref().map(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive));
         if taken != Some(Err(Errno::WOULDBLOCK)) {
