@@ -32,7 +32,7 @@ pub fn is_outside(path: &Path, directory: &Path) -> io::Result<bool> {
 }
 
 /// Returns a path, or its nearest ancestor that exists, without symlinks.
-fn nearest_existing(path: &Path) -> PathBuf {
+pub(super) fn nearest_existing(path: &Path) -> PathBuf {
     let existing = path.ancestors().find_map(|path| {
         // The last ancestor of a relative path is "", the current directory.
         fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()

@@ -3,12 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Dir, FileType, IFlags, Mode, OFlags};
+use rustix::fs::{Dir, FileType, IFlags, Mode};
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Case, Folding, Form};
 use crate::destination::file_system::FileSystem;
-use crate::destination::{DIRECTORY, Identity, look};
+use crate::destination::outside::nearest_existing;
+use crate::destination::{DIRECTORY, FILE, Identity, look};
 
 /// Which names that differ are one in a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,21 +30,20 @@ impl Folding {
     /// Finds out what [`Self::probe`] will: by the directory's flags, by names that are there in the target or
     /// beside the directories that it lies in, or by the kind of file system.
     pub(crate) fn foresee(target: &Path) -> Self {
-        let existing = target.ancestors().find_map(|path| {
-            // The last ancestor of a relative path is "", the current directory.
-            std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
-        });
-        let Some(existing) = existing else { return Self::default() };
+        let existing = nearest_existing(target);
         let Ok(directory) = rustix::fs::open(&existing, DIRECTORY, Mode::empty()) else {
             return Self::default();
         };
-        let kind = FileSystem::of(directory.as_fd());
+        Self::foresee_in(FileSystem::of(directory.as_fd()), &existing, &directory)
+    }
+
+    fn foresee_in(kind: FileSystem, path: &Path, directory: &OwnedFd) -> Self {
         if kind == FileSystem::Flagged {
-            return Self::of_flags(rustix::fs::ioctl_getflags(&directory).unwrap_or(IFlags::empty()));
+            return Self::of_flags(rustix::fs::ioctl_getflags(directory).unwrap_or(IFlags::empty()));
         }
         let expected = Self::of_kind(kind);
         let found = |other: Other| {
-            by_names(directory.as_fd(), other).or_else(|| by_ancestors(&existing, &directory, other))
+            by_names(directory.as_fd(), other).or_else(|| by_ancestors(path, directory, other))
         };
         let case = match found(other_case) {
             Some(true) if expected.case == Case::None => Case::Simple,
@@ -99,8 +99,7 @@ fn finds_by_other(directory: BorrowedFd<'_>, name: &[u8], other: Other) -> Optio
     let other = other(name)?;
     // Held open, as where it is probed; only of a file is it known that opening it does nothing.
     let is_file = FileType::from_raw_mode(look(directory, name).ok()??.st_mode) == FileType::RegularFile;
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let _held = is_file.then(|| rustix::fs::openat(directory, name, flags, Mode::empty()));
+    let _held = is_file.then(|| rustix::fs::openat(directory, name, FILE, Mode::empty()));
     let other = look(directory, &*other).ok()?;
     // Afterwards, so that it is its own name by which it was found last.
     let own = Identity::from(&look(directory, name).ok()??);
@@ -174,12 +173,59 @@ mod tests {
         assert_eq!(by_names(directory.as_fd(), other_case), None);
         assert_eq!(by_ancestors(&inner, &directory, other_case), Some(false));
         assert_eq!(by_ancestors(&inner, &directory, other_form), Some(false));
+        let root = rustix::fs::open("/", DIRECTORY, Mode::empty()).unwrap();
+        assert_eq!(by_ancestors(Path::new("/"), &root, other_case), None, "it lies in nothing");
+    }
+
+    /// Opening a pipe lets whoever waits for a reader go on.
+    #[test]
+    fn only_a_file_is_opened() {
+        use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+        let place = tempfile::tempdir().unwrap();
+        let directory = fs::File::open(place.path()).unwrap();
+        fs::create_dir(place.path().join("Directory")).unwrap();
+        fs::write(place.path().join("File"), b"").unwrap();
+        rustix::fs::mknodat(&directory, "Pipe", FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let Ok(watch) = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) else {
+            return eprintln!("skipped: no inotify here");
+        };
+        add_watch(&watch, place.path(), WatchFlags::OPEN).unwrap();
+        for name in ["Directory", "Pipe", "File"] {
+            assert_eq!(finds_by_other(directory.as_fd(), name.as_bytes(), other_case), Some(false), "{name}");
+        }
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let (mut events, mut opened) = (Reader::new(&watch, &mut buffer), Vec::new());
+        while let Ok(event) = events.next() {
+            opened.extend(event.file_name().map(ToOwned::to_owned));
+        }
+        assert_eq!(opened, [c"File".to_owned()]);
+    }
+
+    #[test]
+    fn names_that_are_there_say_it_before_the_kind_of_file_system() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap();
+        let foresee = |kind| Folding::foresee_in(kind, place.path(), &directory);
+        // Two names of one file, as where names are folded; those without a letter of ASCII have no other case.
+        for (name, second) in [("one", "ONE"), ("각", "\u{1100}\u{1161}\u{11a8}")] {
+            fs::write(place.path().join(name), b"").unwrap();
+            fs::hard_link(place.path().join(name), place.path().join(second)).unwrap();
+        }
+        let (case, form) = (Case::Simple, Form::Apple);
+        assert_eq!(foresee(FileSystem::Apple), Folding { case, form });
+        assert_eq!(foresee(FileSystem::Other), Folding { case, form: Form::All });
+        assert!(foresee(FileSystem::Flagged).is_nothing(), "its flag says it");
+        for second in ["ONE", "각"] {
+            fs::remove_file(place.path().join(second)).unwrap();
+        }
+        assert!(foresee(FileSystem::Apple).is_nothing());
     }
 
     #[test]
     fn flags_and_kinds_say_it_where_no_name_does() {
         let full = Folding { case: Case::Full, form: Form::All };
         assert_eq!(Folding::of_flags(IFlags::from_bits_retain(0x4008_0000)), full);
+        assert!(!full.is_nothing());
         assert!(Folding::of_flags(IFlags::from_bits_retain(0x8_0000)).is_nothing());
         let of = |kind| (Folding::of_kind(kind).case, Folding::of_kind(kind).form);
         assert_eq!(of(FileSystem::Apple), (Case::Simple, Form::Apple));
