@@ -171,12 +171,7 @@ pub(crate) fn descend(
     names: &[&str],
 ) -> io::Result<(OwnedFd, usize)> {
     if *openat2 && names.len() > 1 {
-        let mut length = 0;
-        let fitting = names.iter().take_while(|name| {
-            length += name.len() + 1;
-            length <= PATH
-        });
-        let count = fitting.count().max(1);
+        let count = fitting(names);
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::openat2(from, names[..count].join("/"), flags, Mode::empty(), resolve) {
@@ -187,6 +182,16 @@ pub(crate) fn descend(
         }
     }
     Ok((open_directory(from, names[0])?, 1))
+}
+
+/// Returns how many nested directories one path can name, and one at least.
+fn fitting(names: &[&str]) -> usize {
+    let mut length = 0;
+    let fitting = names.iter().take_while(|name| {
+        length += name.len() + 1;
+        length <= PATH
+    });
+    fitting.count().max(1)
 }
 
 /// `io::Error` cannot be cloned, but what the system says is a number.
@@ -202,6 +207,7 @@ mod tests {
     use std::fs;
 
     use kopia_repository::Trail;
+    use rustix::fs::AtFlags;
 
     use super::super::directory::DirectoryKind;
     use super::super::metadata::Attributes;
@@ -238,6 +244,86 @@ mod tests {
         assert!(handles.open.is_empty(), "another directory was taken for the parent");
         // The parent itself is still where it was.
         handles.open(&parent).unwrap();
+    }
+
+    #[test]
+    fn no_more_are_kept_open_than_allowed_and_those_are_that_were_used_last() {
+        let place = tempfile::tempdir().unwrap();
+        let root_handle = fs::File::open(place.path()).unwrap();
+        let root = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
+        let all = ["a", "b", "c", "d"].map(|name| directory(&root, name));
+        let mut handles = Handles::new(root_handle.as_fd(), 3, true);
+        for number in [0, 1, 2, 0, 3] {
+            handles.open(&all[number]).unwrap();
+            assert!(handles.open.len() <= 3);
+        }
+        let open: Vec<_> = handles.open.iter().map(|(open, _)| open.name()).collect();
+        assert_eq!(open, ["d", "a", "c"]);
+    }
+
+    #[test]
+    fn looking_makes_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let root_handle = fs::File::open(place.path()).unwrap();
+        let (_, child) = parent_and_child();
+        let mut handles = Handles::looking(root_handle.as_fd(), 1);
+        assert_eq!(handles.open(&child).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!place.path().join("parent").exists());
+        fs::create_dir_all(place.path().join("parent/child")).unwrap();
+        handles.open(&child).unwrap();
+    }
+
+    #[test]
+    fn what_is_made_is_closed_to_others_unless_its_mode_cannot_be_set_later() {
+        let place = tempfile::tempdir().unwrap();
+        let root_handle = fs::File::open(place.path()).unwrap();
+        let mode =
+            |name: &str| rustix::fs::statat(&root_handle, name, AtFlags::empty()).unwrap().st_mode & 0o7777;
+        // What the umask leaves.
+        rustix::fs::mkdirat(&root_handle, "usual", Mode::from_raw_mode(0o751)).unwrap();
+        for (name, sets_modes, expected) in [("closed", true, 0o700), ("open", false, mode("usual"))] {
+            let root = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
+            let attributes = Attributes { mode: 0o1651, ..Attributes::default() };
+            let trail = Trail::root(None).child(name, None);
+            let made = root.child(trail, 0, attributes, DirectoryKind::Inner, Leftover::Nothing);
+            Handles::new(root_handle.as_fd(), 1, sets_modes).open(&made).unwrap();
+            assert_eq!(mode(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_way_down_leads_through_no_link_and_to_directories_alone() {
+        let place = tempfile::tempdir().unwrap();
+        for path in ["a/b", "outside/b"] {
+            fs::create_dir_all(place.path().join(path)).unwrap();
+        }
+        fs::write(place.path().join("a/file"), b"").unwrap();
+        std::os::unix::fs::symlink(place.path().join("outside"), place.path().join("a/link")).unwrap();
+        let root = fs::File::open(place.path()).unwrap();
+        for with_openat2 in [true, false] {
+            let go = |names: &[&str]| -> io::Result<()> {
+                let (mut openat2, mut handle, mut rest) =
+                    (with_openat2, OwnedFd::from(root.try_clone()?), names);
+                while !rest.is_empty() {
+                    let (next, count) = descend(&mut openat2, handle.as_fd(), rest)?;
+                    (handle, rest) = (next, &rest[count..]);
+                }
+                Ok(())
+            };
+            go(&["a", "b"]).unwrap();
+            for names in [&["a", "link"][..], &["a", "link", "b"], &["a", "file"], &["a", "none"]] {
+                assert!(go(names).is_err(), "{names:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_names_as_many_as_the_system_takes_at_once() {
+        // With its `/` each takes one byte more than its name.
+        assert_eq!(fitting(&["d"; 3000]), 2000);
+        assert_eq!(fitting(&["d".repeat(199).as_str(); 30]), 20);
+        assert_eq!(fitting(&["a", "b"]), 2);
+        assert_eq!(fitting(&["d".repeat(5000).as_str(); 2]), 1, "it is tried");
     }
 
     #[test]
