@@ -156,32 +156,31 @@ impl Publisher<'_> {
                     break;
                 }
                 there += piece.len() as u64;
-                let mut slots = HashMap::new();
-                for (number, (name, inode)) in piece.iter().enumerate() {
-                    if self.kept.is_some() && number % ANNOUNCED == 0 {
-                        let next = &piece[number..piece.len().min(number + ANNOUNCED)];
-                        slots = self.announce(directory, (source.as_fd(), destination.as_fd()), next)?;
+                for next in piece.chunks(ANNOUNCED) {
+                    let slots = self.announce(directory, (source.as_fd(), destination.as_fd()), next)?;
+                    for (name, inode) in next {
+                        let (name, inode) = (name.clone(), *inode);
+                        let way =
+                            Way { from: source.as_fd(), to: destination.as_fd(), slot: slots.get(&name) };
+                        let moved = self.move_entry(directory, way, &name, &placed);
+                        placed.insert(inode);
+                        let reason = match moved {
+                            Ok(()) => continue,
+                            Err(Unmoved::Waits) => {
+                                waits.insert(name.clone());
+                                waiting.push(Waiting { directory, name });
+                                continue;
+                            }
+                            Err(Unmoved::NoRoom(error)) => {
+                                self.no_room = Some(error);
+                                stuck.insert(name);
+                                continue;
+                            }
+                            Err(Unmoved::Failed(reason)) => reason,
+                        };
+                        self.unplaced(source.as_fd(), directory, &name, reason);
+                        stuck.insert(name);
                     }
-                    let (name, inode) = (name.clone(), *inode);
-                    let way = Way { from: source.as_fd(), to: destination.as_fd(), slot: slots.get(&name) };
-                    let moved = self.move_entry(directory, way, &name, &placed);
-                    placed.insert(inode);
-                    let reason = match moved {
-                        Ok(()) => continue,
-                        Err(Unmoved::Waits) => {
-                            waits.insert(name.clone());
-                            waiting.push(Waiting { directory, name });
-                            continue;
-                        }
-                        Err(Unmoved::NoRoom(error)) => {
-                            self.no_room = Some(error);
-                            stuck.insert(name);
-                            continue;
-                        }
-                        Err(Unmoved::Failed(reason)) => reason,
-                    };
-                    self.unplaced(source.as_fd(), directory, &name, reason);
-                    stuck.insert(name);
                 }
             }
             if there < directory.staged() {

@@ -16,7 +16,8 @@ use crate::kept::{Change, Keeping, Slot, is_empty, path_in};
 use crate::reason::NotDeleted;
 
 impl Publisher<'_> {
-    /// Writes into the journal what is about to be moved, and returns the places for what is in the way.
+    /// Writes into the journal what is about to be moved, and returns the places for what is in the way; none
+    /// where that is not kept.
     pub(super) fn announce(
         &self,
         directory: &Directory,

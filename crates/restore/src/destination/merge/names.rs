@@ -138,6 +138,28 @@ mod tests {
         }
     }
 
+    /// Where names go, what a stream lists next may be beyond others.
+    #[test]
+    fn a_long_directory_is_listed_until_nothing_new_is_in_it() {
+        let place = tempfile::tempdir().unwrap();
+        for number in 0..=2 * PIECE {
+            fs::write(place.path().join(number.to_string()), b"").unwrap();
+        }
+        let directory = File::open(place.path()).unwrap();
+        let mut names = Names::read(directory.as_fd()).unwrap();
+        for expected in [PIECE, PIECE, 1] {
+            let piece = names.next(|_| false).unwrap();
+            assert_eq!(piece.len(), expected);
+            for (name, _) in piece {
+                fs::remove_file(place.path().join(str::from_utf8(&name).unwrap())).unwrap();
+            }
+        }
+        fs::write(place.path().join("late"), b"").unwrap();
+        assert_eq!(names.next(|_| false).unwrap()[0].0, b"late");
+        fs::remove_file(place.path().join("late")).unwrap();
+        assert_eq!(names.next(|_| false).unwrap(), []);
+    }
+
     #[test]
     fn inodes_are_known_in_whatever_order_they_came() {
         let mut inodes = Inodes::default();

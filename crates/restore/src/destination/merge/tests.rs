@@ -6,15 +6,15 @@ use kopia_format::ObjectId;
 use kopia_repository::Trail;
 
 use super::*;
-use crate::Options;
 use crate::destination::Identity;
 use crate::destination::directory::DirectoryKind;
 use crate::destination::leftover::Leftover;
 use crate::destination::metadata::Attributes;
 use crate::destination::metadata::probe::ProbedDefaults;
+use crate::{Options, Outcome};
 
-/// Runs something with a publisher into a fresh target, and returns the problems.
-fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::path::Path)) -> Vec<String> {
+/// Runs something with a publisher into a fresh target, and returns what came of it.
+fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::path::Path)) -> Outcome {
     let place = tempfile::tempdir().unwrap();
     let target = Target {
         directory: fs::File::open(place.path()).unwrap().into(),
@@ -45,27 +45,31 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::pa
         no_room: None,
     };
     run(&mut publisher, &root, place.path());
-    tally.finish().problems.iter().map(ToString::to_string).collect()
+    tally.finish()
+}
+
+fn problems(outcome: &Outcome) -> Vec<String> {
+    outcome.problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn what_vanished_from_the_unfinished_folder_is_told() {
-    let problems = with_publisher(|publisher, root, place| {
+    let outcome = with_publisher(|publisher, root, place| {
         let staged = place.join(publisher.staging.name());
         for name in ["one", "two"] {
             fs::write(staged.join(name), b"x").unwrap();
-            root.one_staged();
         }
-        root.one_staged();
+        (0..5).for_each(|_| root.one_staged());
         publisher.run(&Merge { existing: vec![root.clone()], ..Merge::default() });
     });
-    let vanished = "1 of its entries vanished from the unfinished folder before they could be moved";
-    assert_eq!(problems, [format!(".: {vanished}")]);
+    let vanished = "3 of its entries vanished from the unfinished folder before they could be moved";
+    assert_eq!(problems(&outcome), [format!(".: {vanished}")]);
+    assert_eq!(outcome.problem_count, 3, "each counts");
 }
 
 #[test]
 fn a_moved_directory_that_was_replaced_gets_no_attributes() {
-    let problems = with_publisher(|publisher, root, place| {
+    let outcome = with_publisher(|publisher, root, place| {
         let trail = Trail::root(None).child("child", None);
         let child = root.child(trail, 0, Attributes::default(), DirectoryKind::Moved, Leftover::Nothing);
         fs::create_dir(place.join("made")).unwrap();
@@ -79,7 +83,7 @@ fn a_moved_directory_that_was_replaced_gets_no_attributes() {
         fs::rename(place.join("made"), place.join("child")).unwrap();
         publisher.finish_moved(parent.as_fd(), &child).unwrap();
     });
-    assert_eq!(problems, [""; 0]);
+    assert_eq!(problems(&outcome), [""; 0]);
 }
 
 #[test]
