@@ -135,6 +135,9 @@ pub(crate) fn found_as_settable(stat: &Stat, wanted: &Attributes, creator: Creat
 
 #[cfg(test)]
 mod tests {
+    use kopia_testkit::refuse::{Call, refusing};
+    use rustix::io::Errno;
+
     use super::*;
 
     const ROOT: Creator = Creator { user: 0, uid: 0, gid: 0, may_give: true, sets_modes: true };
@@ -176,12 +179,38 @@ mod tests {
         assert!(!keeps((0, 5, 0o664), (0, 6, 0o664), ROOT));
         assert!(keeps((0, 5, 0o664), (0, 5, 0o664), ROOT));
         assert!(keeps((0, 5, 0o644), (0, 6, 0o664), ROOT));
+        // It would be given to another group than that of new files.
+        assert!(!keeps((0, 0, 0o664), (0, 6, 0o664), ROOT));
+        assert!(!keeps((1000, 5, 0o664), (7, 7, 0o664), USER), "a new file has our own group");
         // Everybody could.
         assert!(!keeps((0, 0, 0o646), (0, 0, 0o644), ROOT));
         assert!(keeps((0, 0, 0o646), (0, 0, 0o666), ROOT));
         // A new file would be as open to them.
         assert!(keeps((1000, 1000, 0o664), (7, 7, 0o664), USER), "its group cannot be set");
         assert!(keeps((1000, 1000, 0o777), (7, 7, 0o644), Creator { sets_modes: false, ..USER }));
+    }
+
+    #[test]
+    fn root_may_give_files_away_where_they_are_its_own_or_can_be_made_so() {
+        let place = tempfile::tempdir().unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        let may_give = |name: &str, owner: Option<u32>| {
+            let file: OwnedFd = std::fs::File::create(place.path().join(name)).unwrap().into();
+            rustix::fs::fchown(&file, owner.map(Uid::from_raw), None).unwrap();
+            let made = rustix::fs::fstat(&file).unwrap();
+            let of_made = || Creator::of_made(&file, &made, true).may_give;
+            // First where no owner can be set, or is set in vain.
+            let [refused, ignored] =
+                [Some(Errno::PERM), None].map(|answer| refusing(&[(Call::Chown, answer)], of_made));
+            (refused, ignored, of_made())
+        };
+        let expected = Some(is_root);
+        let (refused, ignored, free) = may_give("own", None);
+        assert_eq!((refused.or(expected), ignored.or(expected), free), (expected, expected, is_root));
+        if is_root {
+            let (refused, ignored, free) = may_give("nobody's", Some(NOBODY));
+            assert!(refused != Some(true) && ignored != Some(true) && free);
+        }
     }
 
     #[test]

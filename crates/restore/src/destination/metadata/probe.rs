@@ -79,13 +79,17 @@ impl ProbedDefaults {
 /// Makes a file under a name that is free: an interrupted restore may have left anything.
 fn make(directory: BorrowedFd<'_>) -> io::Result<(String, OwnedFd)> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let (mut free, mut mode) = (0, 0o777);
+    let mut free = 0;
     loop {
         let name = format!(".kopia-rs-probe-{free}");
-        match rustix::fs::openat(directory, &*name, flags, Mode::from_raw_mode(mode)) {
-            Err(Errno::EXIST) => free += 1,
+        let create = |mode| rustix::fs::openat(directory, &*name, flags, Mode::from_raw_mode(mode));
+        let made = match create(0o777) {
             // Some file systems take a mode only where they can hold it.
-            Err(errno) if is_refusal(errno) && mode != 0o600 => mode = 0o600,
+            Err(errno) if is_refusal(errno) => create(0o600),
+            made => made,
+        };
+        match made {
+            Err(Errno::EXIST) => free += 1,
             file => return Ok((name, file?)),
         }
     }
@@ -105,4 +109,48 @@ fn creator(file: &OwnedFd) -> io::Result<Creator> {
     let sets_modes = rustix::fs::fchmod(file, Mode::from_raw_mode(other)).is_ok()
         && rustix::fs::fstat(file)?.st_mode & 0o7777 == other;
     Ok(Creator::of_made(file, &made, sets_modes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::fd::AsFd;
+
+    use kopia_testkit::refuse::{Call, refusing};
+
+    use super::*;
+
+    /// As where modes are shown that nobody has set, one of which is the one to try.
+    #[test]
+    fn a_mode_that_was_there_before_was_not_set() {
+        let place = tempfile::tempdir().unwrap();
+        let file: OwnedFd = File::create(place.path().join("file")).unwrap().into();
+        for mode in [0o600, 0o640, 0o755] {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).unwrap();
+            let ignored = refusing(&[(Call::Chmod, None)], || creator(&file).unwrap().sets_modes);
+            assert!(ignored != Some(true) && creator(&file).unwrap().sets_modes, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn times_are_exact_where_one_is_read_again_as_it_was_set() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = File::open(place.path()).unwrap();
+        let probe = || ProbedDefaults::probe(directory.as_fd()).unwrap().exact_times;
+        assert!(probe());
+        for answer in [Some(Errno::PERM), None] {
+            assert_ne!(refusing(&[(Call::Utimes, answer)], probe), Some(true), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_takes_no_file_is_an_error() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = File::open(place.path()).unwrap();
+        fs::write(place.path().join(".kopia-rs-probe-0"), b"left").unwrap();
+        assert_eq!(make(directory.as_fd()).unwrap().0, ".kopia-rs-probe-1");
+        let refused = [(Call::Open, Some(Errno::ACCESS))];
+        let made = refusing(&refused, || make(directory.as_fd()).map_err(|error| error.kind()));
+        assert!(made.is_none_or(|made| made.unwrap_err() == io::ErrorKind::PermissionDenied));
+    }
 }

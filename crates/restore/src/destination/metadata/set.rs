@@ -67,8 +67,8 @@ impl Metadata {
         let has = match has {
             _ if kind == Kind::Symlink => wanted.mode,
             None if created == Some(allowed) && self.kept_mode(subject, allowed)? => allowed,
+            Some(has) if wanted.mode & SPECIAL == 0 => has,
             // Special bits may not have outlived the new owner.
-            Some(has) if allowed == wanted.mode && wanted.mode & SPECIAL == 0 => has,
             Some(_) if allowed == wanted.mode => subject.stat()?.st_mode & 0o7777,
             Some(_) | None => self.set_mode(subject, allowed)?,
         };
@@ -215,3 +215,6 @@ pub(super) fn timestamps(modified: Timestamp) -> Timestamps {
         last_modification: Timespec { tv_sec: modified.seconds(), tv_nsec: modified.nanoseconds().into() },
     }
 }
+
+#[cfg(test)]
+mod tests;
