@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use super::look;
@@ -34,10 +34,14 @@ pub(crate) fn is_mounted(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<bool
 fn by_statx(parent: BorrowedFd<'_>, name: &[u8]) -> Option<bool> {
     let id = |name: &[u8], flags| {
         let flags = flags | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        let found = rustix::fs::statx(parent, name, flags, StatxFlags::MNT_ID).ok()?;
-        (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+        told_id(&rustix::fs::statx(parent, name, flags, StatxFlags::MNT_ID).ok()?)
     };
     Some(id(name, AtFlags::empty())? != id(b"", AtFlags::EMPTY_PATH)?)
+}
+
+/// Returns which mount `statx` says: older kernels leave that out without an error.
+fn told_id(found: &Statx) -> Option<u64> {
+    (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
 }
 
 fn by_openat2(parent: BorrowedFd<'_>, name: &[u8]) -> Option<bool> {
@@ -69,6 +73,28 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn what_belongs_to_another_device_is_a_boundary_without_being_mounted() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("subvolume")).unwrap();
+        let parent = std::fs::File::open(place.path()).unwrap();
+        let stat = look(parent.as_fd(), "subvolume").unwrap().unwrap();
+        let is_boundary = |device| is_boundary(parent.as_fd(), b"subvolume", &stat, device).unwrap();
+        assert!(is_boundary(stat.st_dev + 1) && !is_boundary(stat.st_dev));
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_tell_the_mount_is_not_taken_to_have_told_it() {
+        let flags = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        let Ok(mut found) = rustix::fs::statx(rustix::fs::CWD, ".", AtFlags::empty(), flags) else { return };
+        found.stx_mnt_id = 7;
+        for (mask, told) in [(flags, Some(7)), (StatxFlags::MNT_ID, Some(7)), (StatxFlags::BASIC_STATS, None)]
+        {
+            found.stx_mask = mask.bits();
+            assert_eq!(told_id(&found), told, "{mask:?}");
+        }
+    }
 
     /// Names the directory for the run of the same test in a mount namespace of its own.
     const PLACE: &str = "KOPIA_RS_TEST_MOUNTS";
@@ -115,6 +141,9 @@ mod tests {
             assert!(answers.iter().all(|answer| answer.is_none() || *answer == expected), "{answers:?}");
             assert_eq!(by_proc(parent, name), expected);
             assert_eq!(is_mounted(parent, name).unwrap(), mounted);
+            let stat = look(parent, name).unwrap().unwrap();
+            let device = rustix::fs::fstat(parent).unwrap().st_dev;
+            assert_eq!(is_boundary(parent, name, &stat, device).unwrap(), mounted, "of the same device");
         }
     }
 }

@@ -51,17 +51,27 @@ pub(crate) fn refusal(made: Made, name: &str, errno: Errno) -> Option<Reason> {
 
 /// Foresees what [`refusal`] would say, by looking for the name in a directory of the target's file system.
 pub(crate) fn foresee_refusal(made: Made, name: &str, directory: BorrowedFd<'_>) -> Option<Reason> {
+    foresee(made, name, directory, || FileSystem::of(directory).is_fat())
+}
+
+fn foresee(
+    made: Made,
+    name: &str,
+    directory: BorrowedFd<'_>,
+    is_fat: impl FnOnce() -> bool,
+) -> Option<Reason> {
     // Names of letters and digits are taken everywhere.
     let is_odd = is_refused_by_windows(name) || name.len() > ODD;
     if !is_odd && made != Made::Symlink {
         return None;
     }
-    let file_system = FileSystem::of(directory);
-    if file_system.is_fat() && made == Made::Symlink {
-        return refusal(made, name, Errno::PERM);
-    }
-    if file_system.is_fat() && is_refused_by_windows(name.trim_end_matches('.')) {
-        return refusal(made, name, Errno::INVAL);
+    if is_fat() {
+        if made == Made::Symlink {
+            return refusal(made, name, Errno::PERM);
+        }
+        if is_refused_by_windows(name.trim_end_matches('.')) {
+            return refusal(made, name, Errno::INVAL);
+        }
     }
     let looked = if is_odd { look(directory, name).err() } else { None };
     let errno = looked.as_ref().and_then(Errno::from_io_error)?;
@@ -102,6 +112,29 @@ mod tests {
         assert!(is_unfit(Made::File, "a", Errno::NAMETOOLONG) && is_unfit(Made::File, "a", Errno::FBIG));
         assert!(is_unfit(Made::Symlink, "a", Errno::PERM) && !is_unfit(Made::File, "a", Errno::PERM));
         assert!(!is_unfit(Made::File, "a", Errno::NOENT) && !is_unfit(Made::File, "a:b", Errno::NOSPC));
+    }
+
+    #[test]
+    fn what_fat_refuses_is_foreseen_there_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = rustix::fs::open(place.path(), DIRECTORY, Mode::empty()).unwrap();
+        let foresee = |made, name, is_fat| match foresee(made, name, directory.as_fd(), || is_fat) {
+            None => None,
+            Some(Reason::Unfit { what, .. }) => Some(what),
+            Some(reason) => panic!("{reason}"),
+        };
+        use Made::{Directory, File, Symlink};
+        for (made, name, expected) in [
+            (Symlink, "plain", Some(Unfit::Symlink)),
+            (Symlink, "a:b", Some(Unfit::Symlink)),
+            (File, "a:b", Some(Unfit::Name)),
+            (Directory, "a?", Some(Unfit::Name)),
+            // It leaves out the dot.
+            (File, "end.", None),
+            (File, "plain", None),
+        ] {
+            assert_eq!((foresee(made, name, true), foresee(made, name, false)), (expected, None), "{name}");
+        }
     }
 
     #[test]

@@ -297,6 +297,8 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
+    use kopia_testkit::tmpfs;
+
     use super::*;
 
     fn open(path: &Path) -> fs::File {
@@ -355,6 +357,63 @@ mod tests {
         fs::rename(dir.path().join("a/b"), dir.path().join("other/b")).unwrap();
         assert!(go_up(b.as_fd(), expected).is_err());
     }
+
+    #[test]
+    fn looking_changes_no_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("tree/inner")).unwrap();
+        for path in ["tree/inner", "tree"] {
+            fs::set_permissions(dir.path().join(path), fs::Permissions::from_mode(0o555)).unwrap();
+        }
+        assert!(would_keep(open(dir.path()).as_fd(), b"tree", None).unwrap().is_nothing());
+        for path in ["tree", "tree/inner"] {
+            assert_eq!(fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o7777, 0o555);
+        }
+        remove_tree(open(dir.path()).as_fd(), b"tree", None).unwrap();
+    }
+
+    #[test]
+    fn whatever_stays_keeps_the_tree() {
+        let path = || vec!["tree/x".to_owned()];
+        for kept in [
+            Kept { mounts: path(), ..Kept::default() },
+            Kept { restores: path(), ..Kept::default() },
+            Kept { not_chosen: 1, ..Kept::default() },
+        ] {
+            assert!(!kept.is_nothing(), "{kept:?}");
+        }
+        assert!(Kept::default().is_nothing());
+    }
+
+    #[test]
+    fn files_that_something_is_mounted_on_stay_with_their_directories() {
+        let Some(mount) = tmpfs::mounted() else {
+            let place = tempfile::tempdir().unwrap();
+            let test =
+                "destination::remove::tests::files_that_something_is_mounted_on_stay_with_their_directories";
+            return tmpfs::rerun(test, place.path());
+        };
+        fs::create_dir_all(mount.join("tree/full")).unwrap();
+        fs::write(mount.join("outside"), b"precious").unwrap();
+        for name in ["a", "b", "c", "d"] {
+            fs::write(mount.join("tree/full").join(name), b"").unwrap();
+        }
+        for name in ["b", "c"] {
+            let (from, to) = (mount.join("outside"), mount.join("tree/full").join(name));
+            let bound = std::process::Command::new("mount").arg("--bind").arg(from).arg(to).status();
+            assert!(bound.unwrap().success());
+        }
+        let parent = open(&mount);
+        for (find, rest) in [(would_keep as Remove, 4), (remove_extra, 2)] {
+            let mut kept = find(parent.as_fd(), b"tree", None).unwrap();
+            kept.mounts.sort_unstable();
+            assert_eq!(kept.mounts, ["tree/full/b", "tree/full/c"]);
+            assert_eq!(fs::read_dir(mount.join("tree/full")).unwrap().count(), rest);
+        }
+        assert_eq!(fs::read(mount.join("outside")).unwrap(), b"precious");
+    }
+
+    type Remove = fn(BorrowedFd<'_>, &[u8], Option<Spared<'_>>) -> io::Result<Kept>;
 
     #[test]
     fn what_another_restore_is_at_work_on_stays() {
