@@ -36,6 +36,10 @@ pub enum Call {
     List,
     /// Opens a file to make it with another mode than 0600.
     CreateWithMode,
+    /// Makes a directory.
+    MakeDirectory,
+    /// Makes a directory with setuid, setgid or sticky bits.
+    MakeSpecialDirectory,
 }
 
 /// The numbers that a kind of calls has, each with the argument that is the mode.
@@ -74,6 +78,11 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
         Call::Open => all.push((libc::SYS_openat, 0)),
         Call::List => all.push((libc::SYS_getdents64, 0)),
         Call::CreateWithMode => all.push((libc::SYS_openat, 3)),
+        Call::MakeDirectory | Call::MakeSpecialDirectory => {
+            all.push((libc::SYS_mkdirat, 2));
+            #[cfg(target_arch = "x86_64")]
+            all.push((libc::SYS_mkdir, 1));
+        }
     }
     all
 }
@@ -89,7 +98,7 @@ fn rules(call: Call, mode: u8) -> Vec<SeccompRule> {
         bits.iter().map(|bit| SeccompRule::new(rule(bit)).expect("conditions")).collect()
     };
     match call {
-        Call::ChmodSpecial => bits(&[0o4000, 0o2000, 0o1000], &[]),
+        Call::ChmodSpecial | Call::MakeSpecialDirectory => bits(&[0o4000, 0o2000, 0o1000], &[]),
         // Every mode with more than the owner's rights, of files that must not be there.
         Call::CreateWithMode => {
             let create = (libc::O_CREAT | libc::O_EXCL) as u64;
@@ -127,7 +136,7 @@ fn refuse(call: Call, error: Option<Errno>) -> Result<(), Box<dyn std::error::Er
 #[cfg(test)]
 mod tests {
     use std::fs::{self, OpenOptions, Permissions};
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
     use super::*;
 
@@ -161,5 +170,14 @@ mod tests {
         })
         .unwrap();
         set(0o600).unwrap();
+        let made = |name: &str, mode| {
+            let path = place.path().join(name);
+            fs::DirBuilder::new().mode(mode).create(&path).map(|()| path.exists()).ok()
+        };
+        assert_eq!(refusing(&[(Call::MakeDirectory, None)], || made("c", 0o700)).unwrap(), Some(false));
+        refusing(&[(Call::MakeSpecialDirectory, Some(Errno::INVAL))], || {
+            assert_eq!((made("d", 0o1700), made("d", 0o700)), (None, Some(true)));
+        })
+        .unwrap();
     }
 }

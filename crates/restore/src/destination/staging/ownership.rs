@@ -53,9 +53,12 @@ pub(super) fn is_closed(stat: &Stat) -> bool {
 /// It may also be that of the user whose all new files here are: on NFS with `root_squash` and CIFS with
 /// `uid=` that is somebody else, who could change all of it anyhow.
 pub(super) fn is_own(target: BorrowedFd<'_>, stat: &Stat) -> bool {
-    let is_users = || stat.st_uid == rustix::process::geteuid().as_raw();
-    let is_creators = || creator_in(target).is_ok_and(|creator| creator.uid == stat.st_uid);
-    is_directory(stat) && (is_users() || is_creators())
+    let creator = || creator_in(target).ok().map(|creator| creator.uid);
+    is_directory(stat) && is_users(stat.st_uid, rustix::process::geteuid().as_raw(), creator)
+}
+
+fn is_users(owner: u32, user: u32, creator: impl FnOnce() -> Option<u32>) -> bool {
+    owner == user || creator() == Some(owner)
 }
 
 /// Returns whether a staging directory may be none: where others may rename in the target, any directory of
@@ -126,4 +129,15 @@ pub(super) fn lock(handle: &OwnedFd, target: BorrowedFd<'_>, name: &str) -> io::
     }
     let named = look(target, name)?.map(|stat| Identity::from(&stat));
     Ok(named == Some(Identity::of(handle)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_users_is_that_of_whose_all_new_files_are_as_well() {
+        assert!(is_users(7, 7, || None) && is_users(7, 0, || Some(7)) && is_users(0, 0, || Some(7)));
+        assert!(!is_users(7, 0, || Some(0)) && !is_users(7, 0, || None));
+    }
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
+use kopia_testkit::refuse::{Call, refusing};
+
 use super::*;
 use crate::Portion;
 
@@ -223,4 +225,98 @@ fn no_proof_is_left_where_nobody_else_renames() {
     let target = target(place.path());
     let staging = Staging::open(&target, "kaa".parse().unwrap(), &Options::default()).unwrap();
     assert_eq!(fs::read_dir(place.path().join(staging.name())).unwrap().count(), 0);
+}
+
+#[test]
+fn what_others_may_write_in_is_left_alone_and_what_they_may_read_is_closed() {
+    let root: ObjectId = "kaa".parse().unwrap();
+    let whole = Options::default();
+    let shard = Options {
+        portion: Portion::Shard(kopia_repository::Shard::new(0, 2).unwrap()),
+        ..Options::default()
+    };
+    for options in [&whole, &shard] {
+        let place = tempfile::tempdir().unwrap();
+        let target = target(place.path());
+        let left = place.path().join(format!("{PREFIX}kaa"));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("planted"), b"x").unwrap();
+        let mode = || fs::metadata(&left).unwrap().permissions().mode() & 0o7777;
+        for open in [0o720, 0o702, 0o1777] {
+            fs::set_permissions(&left, fs::Permissions::from_mode(open)).unwrap();
+            let error = Staging::open(&target, root, options).unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("others may write in it"), "{source}");
+            assert_eq!((mode(), fs::read(left.join("planted")).unwrap()), (open, b"x".to_vec()));
+        }
+        for (open, closed) in [(0o1755, 0o1700), (0o700, 0o700), (0o750, 0o700)] {
+            fs::set_permissions(&left, fs::Permissions::from_mode(open)).unwrap();
+            assert!(Staging::open(&target, root, options).unwrap().is_left());
+            assert_eq!(mode(), closed, "{open:o}");
+        }
+    }
+}
+
+/// There every directory is shown alike, and nothing can prove what it is.
+#[test]
+fn where_no_mode_can_be_set_what_is_left_is_taken_up() {
+    let place = tempfile::tempdir().unwrap();
+    let left = place.path().join(format!("{PREFIX}kaa"));
+    fs::create_dir_all(left.join("d")).unwrap();
+    for (path, mode) in [(&*left, 0o777), (place.path(), 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let open = || Staging::open(&target(place.path()), "kaa".parse().unwrap(), &Options::default());
+    for answer in [Some(Errno::PERM), None] {
+        let opened = refusing(&[(Call::Chmod, answer)], || open().map(|staging| staging.is_left()));
+        assert!(opened.is_none_or(|opened| opened.unwrap()), "{answer:?}");
+    }
+    open().unwrap_err();
+}
+
+/// In a target where others may rename, one of theirs may take its place as soon as it is made.
+#[test]
+fn what_was_made_is_looked_at_before_it_is_used() {
+    for (owner, mode, what) in
+        [(Some(65534), 0o700, "belongs to another user"), (None, 0o755, "is open to others")]
+    {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let theirs = place.path().join(format!("{PREFIX}kaa"));
+        fs::create_dir(&theirs).unwrap();
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(mode)).unwrap();
+        if chown(&theirs, owner, None).is_err() {
+            eprintln!("skipped: only root can make a folder of another user");
+            continue;
+        }
+        let opened = refusing(&[(Call::MakeDirectory, None)], || {
+            Staging::open(&target(place.path()), "kaa".parse().unwrap(), &Options::default())
+        });
+        let Some(opened) = opened else { return };
+        let error = opened.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains(what), "{source}");
+        assert_eq!(fs::read_dir(&theirs).unwrap().count(), 0, "not even the proof");
+    }
+}
+
+#[test]
+fn where_no_sticky_bit_can_be_had_it_is_done_without() {
+    let place = tempfile::tempdir().unwrap();
+    let new = Target { new: true.into(), ..target(place.path()) };
+    let made = refusing(&[(Call::MakeSpecialDirectory, Some(Errno::INVAL))], || {
+        Staging::open(&new, "kaa".parse().unwrap(), &Options::default()).map(|staging| staging.name)
+    });
+    let Some(made) = made else { return };
+    assert_eq!(fs::metadata(place.path().join(made.unwrap())).unwrap().permissions().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn the_tag_can_be_read_by_its_owner() {
+    let place = tempfile::tempdir().unwrap();
+    let staging = Staging::open(&target(place.path()), "kaa".parse().unwrap(), &Options::default()).unwrap();
+    staging.tag();
+    let tag = place.path().join(staging.name()).join(TAG);
+    assert_eq!(fs::metadata(&tag).unwrap().permissions().mode() & 0o700, 0o600);
+    assert_eq!(fs::read(&tag).unwrap(), TAG_TEXT);
 }
