@@ -428,7 +428,9 @@ fn wherever_the_disk_is_full_nothing_is_lost() {
         fs::create_dir(&target).unwrap();
         for number in 0..120 {
             fs::write(target.join(format!("file-{number:03}")), format!("old {number}")).unwrap();
-            fs::write(target.join(format!("extra-{number:03}")), "mine").unwrap();
+            // What the journal says of them takes several pages, too.
+            let extra = format!("extra-{number:03}-{}", "x".repeat(100));
+            fs::write(target.join(extra), "mine").unwrap();
         }
         let before = entries();
         tmpfs::resize(&mount, tmpfs::used(&mount) + pages * 4096);
