@@ -82,7 +82,8 @@ pub(crate) fn open_to_change(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<
             // no right.
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let place = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-            set_mode(&place, Mode::RWXU)?;
+            let mode = rustix::fs::fstat(&place)?.st_mode & 0o7777;
+            set_mode(&place, Mode::from_raw_mode(mode | 0o700))?;
             rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?
         }
         result => result?,

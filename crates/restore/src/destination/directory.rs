@@ -51,7 +51,7 @@ struct Rare {
     extras: OnceLock<(Identity, Vec<Box<[u8]>>)>,
     /// What is chosen in it, where the target has it and extras are deleted.
     scope: OnceLock<Scope>,
-    /// What the target's directory was like, where that is to be put back.
+    /// What the target's directory was like, where that is to be put back, be it its mode alone.
     found: OnceLock<Stat>,
     /// Entries that the target may have placeholders of.
     placeholders: OnceLock<Vec<Box<str>>>,

@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_repository::choice::Chosen;
-use rustix::fs::{AtFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
@@ -122,6 +122,12 @@ impl Publisher<'_> {
     fn finish(&mut self, directory: &Arc<Directory>, destination: BorrowedFd<'_>) -> Result<(), Reason> {
         if directory.parent.is_none() {
             return Ok(());
+        }
+        if self.metadata.preserves_permissions()
+            && let Some(found) = directory.found()
+        {
+            // It may have been opened up.
+            let _ = rustix::fs::fchmod(destination, Mode::from_raw_mode(found.st_mode & 0o7777));
         }
         let unset = self.metadata.finish_existing(destination, &directory.attributes).map_err(attributes)?;
         self.tally.unset(unset, || directory.path_of(""));

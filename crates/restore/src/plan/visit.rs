@@ -8,6 +8,7 @@ use kopia_format::directory::Summary;
 use kopia_repository::choice::Scope;
 use kopia_repository::tree::{Problem, Visitor, Walked};
 use kopia_repository::{Defect, Entry, Error, Trail};
+use rustix::fs::Stat;
 
 use super::items::Chore;
 use super::{Placing, Planner, There};
@@ -196,10 +197,14 @@ impl Planner<'_> {
         }
         match kind {
             DirectoryKind::Existing => {
-                if let Some(found) = found.filter(|_| self.context.options.keep_replaced) {
-                    // A closed one is opened up as soon as something in it is looked at.
+                // A closed one is opened up as soon as something in it is looked at.
+                let is_closed = |found: &Stat| found.st_mode & 0o700 != 0o700;
+                let options = self.context.options;
+                let is_put_back =
+                    |found: &Stat| options.keep_replaced || options.skip_permissions && is_closed(found);
+                if let Some(found) = found.filter(is_put_back) {
                     let kept = self.context.destination.as_ref().and_then(|destination| destination.kept);
-                    if let Some(kept) = kept.filter(|_| found.st_mode & 0o700 != 0o700) {
+                    if let Some(kept) = kept.filter(|_| is_closed(&found)) {
                         kept.closed_directory(path_in(&directory, b""), &found)
                             .map_err(|error| Reason::of(Operation::SetAttributes, error))?;
                     }

@@ -73,6 +73,38 @@ fn what_is_skipped_stays_as_it_is() {
 }
 
 #[test]
+fn folders_that_were_opened_up_to_be_written_in_are_closed_again() {
+    for (delete_extra, keep_replaced) in [(false, false), (true, false), (false, true)] {
+        let place = Place::new();
+        let mut writer = RepositoryWriter::new();
+        let text = file("text", &writer.file(b"text"), 4);
+        let deep = folder("deep", &writer.directory(std::slice::from_ref(&text)));
+        let closed = folder("closed", &writer.directory(&[deep, text]));
+        let root = folder("data", &writer.directory(&[closed]));
+        writer.snapshot("app@host:/data", root);
+        let root = place.finish("repo", writer);
+        let target = place.path("target");
+        fs::create_dir_all(target.join("closed/deep")).unwrap();
+        let modes = [("closed/deep", 0o055), ("closed", 0o1555)];
+        let set = |path: &str, mode| {
+            fs::set_permissions(target.join(path), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        modes.iter().for_each(|(path, mode)| set(path, *mode));
+        let mut options = Options::default();
+        options.skip_permissions = true;
+        (options.delete_extra, options.keep_replaced) = (delete_extra, keep_replaced);
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!((outcome.files, outcome.problem_count), (2, 0), "{:?}", outcome.problems);
+        for (path, mode) in modes {
+            let (_, found, time) = attributes(&target.join(path));
+            assert_eq!((found, time), (mode, THEN), "{path}");
+        }
+        // So that an ordinary user can remove them.
+        modes.iter().rev().for_each(|(path, _)| set(path, 0o700));
+    }
+}
+
+#[test]
 fn what_is_there_already_keeps_what_is_skipped() {
     let place = Place::new();
     let mut writer = RepositoryWriter::new();
