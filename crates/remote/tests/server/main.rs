@@ -21,7 +21,7 @@ use kopia_storage::server::Extent;
 use kopia_storage::{ContentServer, Error, ErrorKind, FilesystemStore};
 use kopia_testkit::golden;
 use kopia_testkit::servers;
-use kopia_testkit::tree::{self, Compare, Tree};
+use kopia_testkit::tree::{self, Compare, Kind, Tree};
 
 /// Repositories of all that reaches a reader: objects of many pieces, headers of compression, each kind of
 /// hash.
@@ -73,19 +73,37 @@ fn compare(ours: &Entry, theirs: &Entry, count: &mut usize) {
     }
 }
 
-/// Restores the newest snapshot twice, and compares what comes of it.
+/// Restores the newest snapshot twice, and compares what comes of it; over files with other bytes, too.
 fn restore(ours: &Snapshots, theirs: &Snapshots) {
     let place = tempfile::tempdir().unwrap();
-    let restored = [("ours", ours), ("theirs", theirs)].map(|(name, snapshots)| {
+    let restored = |name: &str, snapshots: &Snapshots| {
         let target = place.path().join(name);
         let root = snapshots.iter().last().unwrap().root().unwrap();
         let outcome = kopia_restore::restore(&root, &target, &kopia_restore::Options::default()).unwrap();
         (Tree::scan(&target), outcome.files, outcome.problem_count)
-    });
-    let [(ours, files, problems), (theirs, ..)] = &restored;
-    assert_eq!((files, problems), (&restored[1].1, &restored[1].2));
-    let differences = tree::compare(theirs, ours, &Compare::settable());
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    };
+    let (theirs, files, problems) = restored("theirs", theirs);
+    let same = |ours: &Tree| {
+        let differences = tree::compare(&theirs, ours, &Compare::settable());
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+    };
+    let (first, of_files, of_problems) = restored("ours", ours);
+    assert_eq!((of_files, of_problems), (files, problems));
+    same(&first);
+    let mut changed = 0;
+    for entry in first.entries().iter().filter(|entry| entry.kind == Kind::File && entry.size > 0) {
+        let path = place.path().join("ours").join(&entry.path);
+        // Names that are not UTF-8 are others on disk.
+        let Ok(mut bytes) = std::fs::read(&path) else { continue };
+        bytes.iter_mut().for_each(|byte| *byte ^= 1);
+        let times = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+        file.set_modified(times).unwrap();
+        changed += 1;
+    }
+    assert!(changed > 0);
+    same(&restored("ours", ours).0);
 }
 
 #[test]
