@@ -138,5 +138,6 @@ fn every_source_of_every_repository_comes_back_alike() {
             compared += 1;
         }
     }
+    assert!(compared > 60, "{compared}");
     assert!(wrong.is_empty(), "{} of {compared}: {wrong:#?}", wrong.len());
 }

@@ -159,7 +159,7 @@ pub(super) const REPOSITORIES: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
-        about: "a repository that cannot be written",
+        about: "a repository whose modes forbid writing",
         prepare: |pod| read_only(&pod.repository()),
         ..PLAIN
     },
