@@ -219,7 +219,8 @@ impl Class {
             | Error::NoShards
             | Error::NotAFile { .. }
             | Error::NoDevice { .. }
-            | Error::KeepsNothing => Self::Usage,
+            | Error::KeepsNothing
+            | Error::NewerInPlace => Self::Usage,
             error => error.source().and_then(|source| source.downcast_ref()).map_or(Self::Other, Self::of_io),
         }
     }

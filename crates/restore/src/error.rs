@@ -113,6 +113,13 @@ pub enum Error {
              damaged files"
     )]
     KeepsNothing,
+    /// A file that a killed restore left with old pieces and new ones is newer than the snapshot's, and would
+    /// stay so.
+    #[error(
+        "files cannot both be changed in place and be replaced only where the snapshot's are newer: one that a killed \
+             restore left half changed would stay so"
+    )]
+    NewerInPlace,
     /// The system gives this process no thread.
     #[error("no thread can be started")]
     Threads {

@@ -69,7 +69,7 @@ pub struct Options {
     /// can be had, so damage in the repository leaves the file as it was. But a restore that is killed then
     /// leaves such a file with old pieces beside new ones, until the next restore has come to its end. Files
     /// with several names (hard links), or that another user may have open for writing, are replaced all the
-    /// same.
+    /// same. Not with [`Self::newer`].
     pub in_place: bool,
     /// Whether what the target has and the snapshot has not is deleted, once everything is written. Never on
     /// another file system: what is mounted in the target stays, and

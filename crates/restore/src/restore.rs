@@ -63,7 +63,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Repository`] if the entry itself cannot be read, [`Error::NoShards`] if a single file is to
-    /// be restored in shards.
+    /// be restored in shards, [`Error::KeepsNothing`] and [`Error::NewerInPlace`] for options that exclude each
+    /// other.
     pub fn new(entry: &Entry, options: &Options) -> Result<Self> {
         readable(entry)?;
         if options.portion != Portion::Whole && entry.kind() != EntryKind::Directory {
@@ -72,6 +73,9 @@ impl Plan {
         if options.keep_replaced && (options.portion != Portion::Whole || options.in_place || options.salvage)
         {
             return Err(Error::KeepsNothing);
+        }
+        if options.newer && options.in_place {
+            return Err(Error::NewerInPlace);
         }
         let options = preview::of_kind(entry, options).into_owned();
         Ok(Self { entry: entry.clone(), options })
@@ -276,6 +280,7 @@ fn put_in_place(entry: &Entry, shared: &Shared<'_>, merge: &Merge) -> Result<()>
         delete_extra: options.delete_extra,
         chosen: options.chosen.as_ref(),
         refuse_existing: options.existing == Existing::Error,
+        newer: options.newer,
         kept: shared.kept,
         no_room: None,
     };

@@ -83,7 +83,7 @@ pub(crate) struct Restore {
     pub(crate) newer: bool,
     /// Change large files of TARGET in place where they differ, instead of replacing them whole; if the run
     /// is killed, they hold old and new pieces until the next run has ended.
-    #[arg(help_heading = TARGET, hide_short_help = true, long)]
+    #[arg(help_heading = TARGET, hide_short_help = true, long, conflicts_with = "newer")]
     pub(crate) in_place: bool,
     /// Delete what is in TARGET but not in the snapshot, once all of the snapshot is restored; never on
     /// another file system, nor what --include and --exclude do not take.

@@ -152,6 +152,7 @@ fn options_that_mean_nothing_together_are_refused() {
         ("--owner-map 1:nobody-of-this-name", "is not known on this machine"),
         ("--as-gid nobody-of-this-name", "hint: add that group, or give its number"),
         ("--newer --shard 0/2", "cannot be used with"),
+        ("--newer --in-place", "cannot be used with"),
     ] {
         let command = KopiaRs::written(&repository, &format!("restore laptop:/data {options}"));
         command.arg(place.path("target")).run().exits(2).says(&[why]);

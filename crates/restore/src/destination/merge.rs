@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_repository::choice::Chosen;
-use rustix::fs::{AtFlags, Mode, RenameFlags};
+use rustix::fs::{AtFlags, Mode, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::directory::Directory;
@@ -63,6 +63,8 @@ pub(crate) struct Publisher<'a> {
     pub(crate) chosen: Option<&'a Chosen>,
     /// Whether nothing is replaced, not even what came after the restore began.
     pub(crate) refuse_existing: bool,
+    /// Whether what is newer than the snapshot's stays, what came after the restore began, too.
+    pub(crate) newer: bool,
     /// Where what is replaced is kept, if it is to be.
     pub(crate) kept: Option<&'a Keeping>,
     /// What the system said when a directory had no room for a name.
@@ -292,6 +294,12 @@ impl Publisher<'_> {
         if self.refuse_existing && old.is_some() {
             return Err(Unmoved::Failed(Reason::Exists));
         }
+        if self.newer
+            && let (Some(staged), Some(there)) = (&staged, &there)
+            && is_overtaken(staged, there)
+        {
+            return Err(Unmoved::Failed(Reason::NotNewer));
+        }
         if let (Some(kept), Some(there)) = (self.kept, there)
             && (new || old != Some(true) || !self.delete_extra)
         {
@@ -306,6 +314,13 @@ impl Publisher<'_> {
         }
         Ok(rustix::fs::renameat(from, name, to, name)?)
     }
+}
+
+/// Returns whether a file or link was changed since it was found to be older than what is staged. Times that are
+/// equal tell nothing where the file system cuts them.
+pub(crate) fn is_overtaken(staged: &Stat, there: &Stat) -> bool {
+    let time = |stat: &Stat| (i128::from(stat.st_mtime), i128::from(stat.st_mtime_nsec));
+    !is_directory(staged) && !is_directory(there) && time(there) > time(staged)
 }
 
 /// The directories that an entry is moved from and to, and a place for what is in its way.

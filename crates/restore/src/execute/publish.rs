@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::Worker;
 use crate::Durability;
 use crate::destination::directory::Directory;
+use crate::destination::merge::is_overtaken;
 use crate::destination::{is_directory, look};
 use crate::plan::room::Finished;
 
@@ -56,7 +57,7 @@ impl Worker<'_> {
     fn publish_entry(&mut self, directory: &Arc<Directory>, name: &str) -> io::Result<()> {
         let staged = self.handles.open(directory)?;
         let existing = self.in_target.open(self.shared.target.directory.as_fd(), directory)?;
-        replace(staged.as_fd(), existing.as_fd(), name)?;
+        replace(staged.as_fd(), existing.as_fd(), name, self.shared.options.newer)?;
         directory.one_published();
         Ok(())
     }
@@ -81,14 +82,20 @@ impl Worker<'_> {
 }
 
 /// Replaces a file or link by what is finished, in one step unless that is a directory. A directory is
-/// replaced at the end only.
-fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    match look(to, name)? {
-        Some(stat) if is_directory(&stat) => return Err(Errno::ISDIR.into()),
-        Some(_) if look(from, name)?.is_some_and(|stat| is_directory(&stat)) => {
-            rustix::fs::unlinkat(to, name, AtFlags::empty())?;
+/// replaced at the end only, and with `newer` what was changed meanwhile is left to it.
+fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str, newer: bool) -> io::Result<()> {
+    if let Some(there) = look(to, name)? {
+        if is_directory(&there) {
+            return Err(Errno::ISDIR.into());
         }
-        _ => {}
+        if let Some(staged) = look(from, name)? {
+            if newer && is_overtaken(&staged, &there) {
+                return Err(Errno::EXIST.into());
+            }
+            if is_directory(&staged) {
+                rustix::fs::unlinkat(to, name, AtFlags::empty())?;
+            }
+        }
     }
     Ok(rustix::fs::renameat(from, name, to, name)?)
 }

@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use kopia_restore::{Action, Existing, Options, Reason};
+use kopia_restore::{Action, Error, Existing, Observer, Options, Reason};
 use kopia_testkit::writer::RepositoryWriter;
 
 use crate::common::{Place, file, folder, link};
@@ -136,4 +136,43 @@ fn what_an_interrupted_restore_left_of_a_file_that_stays_is_not_put_in_its_place
     assert!(outcome.resumed && outcome.left_as_new == 1 && outcome.problem_count == 0, "{outcome:?}");
     assert_eq!(fs::read(target.join("later")).unwrap(), b"here");
     assert!(!staging.exists());
+}
+
+/// Saves a file of the target while the restore writes.
+struct Saving(PathBuf);
+
+impl Observer for Saving {
+    fn bytes(&self, _: u64) {
+        fs::write(&self.0, "saved").unwrap();
+    }
+}
+
+#[test]
+fn what_is_saved_during_the_restore_stays() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    write(&target.join("earlier"), -1);
+    let saving = Saving(target.join("earlier"));
+    let outcome = kopia_restore::restore_observed(&root, &target, &newer(Existing::Verify), &saving).unwrap();
+    let problems = &outcome.problems;
+    assert!(
+        matches!(&problems[..], [one] if one.path == "earlier" && matches!(one.reason, Reason::NotNewer)),
+        "{problems:?}"
+    );
+    let read = |name: &str| fs::read_to_string(target.join(name)).unwrap();
+    assert_eq!(["earlier", "missing"].map(read), ["saved", "text"]);
+    // Then it is as any other that is newer.
+    let outcome = kopia_restore::restore(&root, &target, &newer(Existing::Verify)).unwrap();
+    assert_eq!((outcome.problem_count, read("earlier")), (0, "saved".into()));
+}
+
+#[test]
+fn a_file_that_is_half_changed_in_place_would_be_the_newest() {
+    let place = Place::new();
+    let root = root(&place);
+    let mut options = newer(Existing::Verify);
+    options.in_place = true;
+    let refused = kopia_restore::restore(&root, place.path("target"), &options);
+    assert!(matches!(refused, Err(Error::NewerInPlace)) && !place.path("target").exists());
 }

@@ -41,6 +41,7 @@ fn with_publisher(run: impl FnOnce(&mut Publisher<'_>, &Arc<Directory>, &std::pa
         chosen: None,
         delete_extra: false,
         refuse_existing: false,
+        newer: false,
         kept: None,
         no_room: None,
     };
