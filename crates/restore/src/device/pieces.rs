@@ -175,7 +175,7 @@ mod tests {
         let mut disk = vec![0xee; 3 << 20];
         let device = lab.device(&disk);
         let options = Options::default();
-        let of = (entry.repository(), entry.name(), disk.len() as u64);
+        let of = (entry, disk.len() as u64);
         let mut shared = Shared::new(of, &device, (&options, DeviceOptions::default()), &());
         if !can_zero {
             shared.zeroing = Zeroing(AtomicU8::new(Zeroing::WAYS.len() as u8));

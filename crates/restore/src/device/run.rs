@@ -4,8 +4,8 @@ use std::os::fd::AsFd;
 use std::thread::Builder;
 
 use kopia_format::directory::EntryKind;
-use kopia_repository::Entry;
 use kopia_repository::object::{Extent, Extents};
+use kopia_repository::{Defect, Entry};
 
 use super::batch::{BYTES, Batch, FAR_BYTES};
 use super::shared::Shared;
@@ -22,7 +22,8 @@ const PIECES: usize = 16_384;
 ///
 /// Of [`Options`], those count that say how fast and how safe it is read (`parallel`, `read_ahead`,
 /// `verify_hashes`, `page_cache`), `fail_fast`, and `salvage`: with it bytes that cannot be had become zeros,
-/// otherwise the device keeps there what it has. What the device has beyond the file's end stays as it is.
+/// otherwise the device keeps there what it has. So it is with what the file lacks of the size that its entry
+/// states. What the device has beyond the file's end stays as it is.
 ///
 /// # Errors
 /// [`Error::DeviceTooSmall`], [`Error::NotAFile`] and [`Error::Repository`] (the lists of pieces cannot be
@@ -36,9 +37,13 @@ pub fn restore_to_device(
     how: DeviceOptions,
     observer: &dyn Observer,
 ) -> Result<DeviceOutcome> {
-    let size = size_on_device(entry, how)?;
+    let (end, size) = measure(entry, how)?;
     device.room_for(size)?;
-    let shared = Shared::new((entry.repository(), entry.name(), size), device, (options, how), observer);
+    let shared = Shared::new((entry, size), device, (options, how), observer);
+    shared.lose(end..size, Defect::Length { found: end, stated: entry.size() }.into());
+    if let Some(error) = shared.fatal() {
+        return Err(error);
+    }
     write(&shared, entry)?;
     if options.salvage {
         for lost in shared.lost() {
@@ -52,11 +57,17 @@ pub fn restore_to_device(
     Ok(shared.finish(verified))
 }
 
-/// Returns how many bytes of a file belong on a device. Reads the lists of all its pieces.
+/// Returns how many bytes of a file belong on a device: as many as its pieces have or its entry states,
+/// whichever is more. Reads the lists of all its pieces.
 ///
 /// # Errors
 /// [`Error::NotAFile`]; [`Error::Repository`] if a list cannot be read.
 pub fn size_on_device(entry: &Entry, how: DeviceOptions) -> Result<u64> {
+    measure(entry, how).map(|(_, size)| size)
+}
+
+/// Returns where the last piece of a file ends, and how many bytes of the file belong on a device.
+fn measure(entry: &Entry, how: DeviceOptions) -> Result<(u64, u64)> {
     if entry.kind() != EntryKind::File {
         return Err(Error::NotAFile { name: entry.name().into() });
     }
@@ -65,7 +76,7 @@ pub fn size_on_device(entry: &Entry, how: DeviceOptions) -> Result<u64> {
         let extent = extent?;
         end = end.max(extent.start.saturating_add(length_of(&extent, entry.size())));
     }
-    Ok(how.size_of(end))
+    Ok((end, how.size_of(end.max(entry.size()))))
 }
 
 /// Returns how long a piece is; one whose length nothing else tells is the whole file.

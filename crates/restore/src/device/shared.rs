@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use kopia_repository::Repository;
 use kopia_repository::contents::Fetcher;
+use kopia_repository::{Entry, Repository};
 
 use super::batch::Batch;
 use super::disk::Device;
@@ -44,18 +44,19 @@ pub(super) struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     pub(super) fn new(
-        (repository, name, size): (&'a Repository, &'a str, u64),
+        (entry, size): (&'a Entry, u64),
         device: &'a Device,
         (options, how): (&'a Options, DeviceOptions),
         observer: &'a dyn Observer,
     ) -> Self {
+        let repository = entry.repository();
         Self {
             repository,
             device,
             options,
             how,
             observer,
-            name,
+            name: entry.name(),
             size,
             fetcher: repository.contents().fetcher(options.read_ahead),
             bytes: Bytes::new(options, 0),

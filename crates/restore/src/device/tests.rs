@@ -43,10 +43,15 @@ impl Lab {
 
     /// Has a disk of which `write` makes an object.
     fn of(bytes: Vec<u8>, write: impl Fn(&mut RepositoryWriter, &[u8]) -> String) -> Self {
+        Self::stating(bytes.len(), bytes, write)
+    }
+
+    /// As [`Self::of`], with a size that its entry states whatever the object has.
+    fn stating(size: usize, bytes: Vec<u8>, write: impl Fn(&mut RepositoryWriter, &[u8]) -> String) -> Self {
         let lab = Self { dir: tempfile::tempdir().unwrap(), bytes };
         let mut writer = RepositoryWriter::new().piece_size(PIECE).pack_size(1);
         let object = write(&mut writer, &lab.bytes);
-        let file = json!({"name": "dev/vdb", "type": "f", "size": lab.bytes.len(), "obj": object});
+        let file = json!({"name": "dev/vdb", "type": "f", "size": size, "obj": object});
         let root = writer.directory(&[file]);
         writer.snapshot("app@host:/data", json!({"name": "vdb", "type": "d", "obj": root}));
         writer.finish_in(&lab.path("repo")).unwrap();
@@ -195,7 +200,7 @@ fn where_nothing_can_be_compared_by_hash_all_is_read_and_compared() {
     assert!(fs::read(lab.path("disk")).unwrap() == lab.bytes);
     assert_eq!((outcome.verified, outcome.is_complete()), (Some(lab.bytes.len() as u64), true));
     let (device, options) = (lab.device(&wrong), Options::default());
-    let of = (entry.repository(), entry.name(), lab.bytes.len() as u64);
+    let of = (&entry, lab.bytes.len() as u64);
     let shared = Shared::new(of, &device, (&options, both(false)), &());
     assert_eq!(check::verify(&shared, &entry).unwrap(), (lab.bytes.len() - PIECE) as u64);
 }
@@ -276,6 +281,47 @@ fn damage_costs_its_range_which_stays_or_is_zeroed() {
     assert!(matches!(result, Err(Error::Problem { .. })), "{result:?}");
 }
 
+/// Makes a list of no pieces.
+fn no_pieces(writer: &mut RepositoryWriter, _: &[u8]) -> String {
+    let list = json!({"stream": "kopia:indirect", "entries": []}).to_string();
+    format!("I{}", writer.object(Some('x'), list.as_bytes()))
+}
+
+#[test]
+fn what_a_file_lacks_of_the_size_that_its_entry_states_is_lost() {
+    let size = 3 * PIECE + 50_000;
+    let before = vec![0xee; size];
+    let (short, empty) = (vec![7; 3 * PIECE], Vec::new());
+    for lab in [Lab::stating(size, short, RepositoryWriter::file), Lab::stating(size, empty, no_pieces)] {
+        let found = lab.bytes.len();
+        for (salvage, only_differences, rest) in [(false, false, 0xee), (true, true, 0)] {
+            let options = Options { salvage, ..Options::default() };
+            let (outcome, after) = lab.restore(&before, &options, both(only_differences));
+            assert!(after[..found] == lab.bytes && after[found..].iter().all(|byte| *byte == rest));
+            let lost = &outcome.lost[0];
+            assert_eq!((outcome.lost_count, lost.range.clone()), (1, found as u64..size as u64));
+            assert_eq!(lost.reason.word(), "wrong_length");
+            assert_eq!((outcome.size, outcome.verified), (size as u64, Some(found as u64)));
+            assert!(!outcome.is_complete());
+        }
+        let options = Options { fail_fast: true, ..Options::default() };
+        let device = lab.device(&before);
+        let result = restore_to_device(&lab.entry(), &device, &options, both(false), &());
+        assert!(matches!(result, Err(Error::Problem { .. })), "{result:?}");
+        assert!(fs::read(lab.path("disk")).unwrap() == before, "nothing is written");
+    }
+}
+
+#[test]
+fn what_a_file_lacks_of_its_padding_is_not_missed() {
+    let found = 3 * PIECE;
+    let lab = Lab::stating(found + 50_000, vec![7; found], RepositoryWriter::file);
+    let how = DeviceOptions { true_size: Some(found as u64), ..both(false) };
+    let (outcome, after) = lab.restore(&vec![0xee; found], &Options::default(), how);
+    assert!(after == lab.bytes && outcome.is_complete(), "{outcome:?}");
+    assert_eq!((outcome.size, outcome.verified), (found as u64, Some(found as u64)));
+}
+
 #[test]
 fn what_reads_back_as_something_else_is_found() {
     let lab = Lab::new();
@@ -283,7 +329,7 @@ fn what_reads_back_as_something_else_is_found() {
     wrong[1_234_567] = 1;
     let device = lab.device(&wrong);
     let (entry, options) = (lab.entry(), Options::default());
-    let of = (entry.repository(), entry.name(), lab.bytes.len() as u64);
+    let of = (&entry, lab.bytes.len() as u64);
     let shared = Shared::new(of, &device, (&options, both(false)), &());
     let right = check::verify(&shared, &entry).unwrap();
     assert_eq!(right, (lab.bytes.len() - PIECE) as u64);

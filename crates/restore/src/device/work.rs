@@ -112,7 +112,7 @@ mod tests {
         let mut disk = vec![0xee; 1 << 20];
         let device = lab.device(&disk);
         let (entry, options, watching) = (lab.entry(), Options::default(), Watching::default());
-        let of = (entry.repository(), entry.name(), 1_000_000);
+        let of = (&entry, 1_000_000);
         let shared = Shared::new(of, &device, (&options, DeviceOptions::default()), &watching);
         // The fourth piece of the file is the first of zeros alone.
         let extent = Extents::new(entry.repository(), entry.object()).nth(3).unwrap().unwrap();
