@@ -28,6 +28,8 @@ pub(super) struct Shared<'a> {
     pub(super) name: &'a str,
     /// How many bytes of the file belong on the device.
     pub(super) size: u64,
+    /// How many bytes its entry says that the file has.
+    pub(super) stated: u64,
     /// Hands out what is to be decoded, with what was read for it.
     pub(super) fetcher: Fetcher<'a, Batch>,
     pub(super) bytes: Bytes,
@@ -58,6 +60,7 @@ impl<'a> Shared<'a> {
             observer,
             name: entry.name(),
             size,
+            stated: entry.size(),
             fetcher: repository.contents().fetcher(options.read_ahead),
             bytes: Bytes::new(options, 0),
             zeroing: Zeroing::default(),

@@ -312,6 +312,53 @@ fn what_a_file_lacks_of_the_size_that_its_entry_states_is_lost() {
     }
 }
 
+/// Makes a list of pieces that have a compression header of their own each, and 10 bytes less than it says.
+fn short_pieces(writer: &mut RepositoryWriter, bytes: &[u8]) -> String {
+    let mut start = 0;
+    let mut pieces = Vec::new();
+    for piece in bytes.chunks(PIECE) {
+        pieces.push(json!({"s": start, "l": piece.len(), "o": headed(writer, &piece[..piece.len() - 10])}));
+        start += piece.len();
+    }
+    let list = json!({"stream": "kopia:indirect", "entries": pieces}).to_string();
+    format!("I{}", writer.object(Some('x'), list.as_bytes()))
+}
+
+#[test]
+fn what_is_shorter_unpacked_than_its_list_says_is_lost() {
+    let lab = Lab::of((0..2 * PIECE).map(|at| (at % 249) as u8).collect(), short_pieces);
+    let before = vec![0xee; lab.bytes.len()];
+    for only_differences in [false, true] {
+        let (outcome, after) = lab.restore(&before, &Options::default(), both(only_differences));
+        assert_eq!((outcome.lost_count, outcome.verified), (2, Some(0)), "{outcome:?}");
+        assert_eq!(outcome.lost_bytes, lab.bytes.len() as u64);
+        assert!(outcome.lost.iter().all(|lost| lost.reason.word() == "wrong_content_length"));
+        assert!(after == before);
+    }
+}
+
+#[test]
+fn what_one_content_lacks_of_the_size_that_its_entry_states_is_lost() {
+    let bytes: Vec<u8> = (0..PIECE - 5).map(|at| (at % 249) as u8).collect();
+    let (found, size) = (bytes.len(), bytes.len() + 20_000);
+    let [unpacked, served] =
+        [headed, RepositoryWriter::file].map(|write| Lab::stating(size, bytes.clone(), write));
+    for (lab, entry) in
+        [(&unpacked, unpacked.entry()), (&served, served.entry_of(&served_without_key(&served.repository())))]
+    {
+        for only_differences in [false, true] {
+            let device = lab.device(&vec![0xee; size]);
+            let how = both(only_differences);
+            let outcome = restore_to_device(&entry, &device, &Options::default(), how, &()).unwrap();
+            let lost = &outcome.lost[0];
+            assert_eq!((outcome.lost_count, lost.range.clone()), (1, found as u64..size as u64));
+            assert_eq!(lost.reason.word(), "wrong_length");
+            let after = fs::read(lab.path("disk")).unwrap();
+            assert!(after[..found] == bytes && after[found..].iter().all(|byte| *byte == 0xee));
+        }
+    }
+}
+
 #[test]
 fn what_a_file_lacks_of_its_padding_is_not_missed() {
     let found = 3 * PIECE;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use kopia_repository::Error;
 use kopia_repository::contents::Steps;
+use kopia_repository::{Defect, Error};
 
 use super::batch::Batch;
 use super::shared::Shared;
@@ -53,16 +53,29 @@ fn deliver(shared: &Shared<'_>, same: &[ContentRef], plain: Result<&[u8], Error>
             (Err(reason), _) => Err(reason.clone()),
             (Ok(headed), Some(length)) => {
                 let contents = shared.repository.contents();
-                let write = |plain: Vec<u8>| shared.write_piece(&plain, used.offset, found);
-                contents.decompress_headed(&used.content, headed, length, write).map_err(Reason::from)
+                let write = |plain: Vec<u8>| write(shared, used, &plain, found);
+                contents
+                    .decompress_headed(&used.content, headed, length, write)
+                    .unwrap_or_else(|error| Err(error.into()))
             }
-            (Ok(bytes), None) => as_long_as_stated(Some(used), bytes)
-                .map(|bytes| shared.write_piece(bytes, used.offset, found)),
+            (Ok(bytes), None) => write(shared, used, bytes, found),
         };
         if let Err(reason) = written {
             shared.lose(used.range(), reason);
         }
     }
+}
+
+/// Writes a content to one of its places, if it is as long as is stated there.
+fn write(shared: &Shared<'_>, used: &ContentRef, plain: &[u8], found: &mut Vec<u8>) -> Result<(), Reason> {
+    let plain = as_long_as_stated(Some(used), plain)?;
+    shared.write_piece(plain, used.offset, found);
+    if used.length.is_none() {
+        // No list says how long it is: it is the whole file.
+        let (length, stated) = (plain.len() as u64, shared.stated);
+        shared.lose(length..stated, Defect::Length { found: length, stated }.into());
+    }
+    Ok(())
 }
 
 /// Zeros all places of a content that is nothing but zeros; neighbours in one go.
