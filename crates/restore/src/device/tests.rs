@@ -281,6 +281,21 @@ fn damage_costs_its_range_which_stays_or_is_zeroed() {
     assert!(matches!(result, Err(Error::Problem { .. })), "{result:?}");
 }
 
+#[test]
+fn damage_of_one_compressed_content_costs_the_whole_file() {
+    let lab = Lab::of((0..3 * PIECE).map(|at| (at % 249) as u8).collect(), headed);
+    damage::blobs(&lab.path("repo"), "p")[0].flip_bit(100, 0);
+    let before = vec![0xee; lab.bytes.len()];
+    for (salvage, expected) in [(false, 0xee), (true, 0)] {
+        let options = Options { salvage, ..Options::default() };
+        let (outcome, after) = lab.restore(&before, &options, both(false));
+        let size = lab.bytes.len() as u64;
+        assert_eq!((outcome.lost_count, outcome.lost[0].range.clone()), (1, 0..size));
+        assert_eq!((outcome.lost_bytes, outcome.verified), (size, Some(0)));
+        assert!(after.iter().all(|byte| *byte == expected), "{salvage}");
+    }
+}
+
 /// Makes a list of no pieces.
 fn no_pieces(writer: &mut RepositoryWriter, _: &[u8]) -> String {
     let list = json!({"stream": "kopia:indirect", "entries": []}).to_string();

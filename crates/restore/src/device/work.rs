@@ -61,7 +61,9 @@ fn deliver(shared: &Shared<'_>, same: &[ContentRef], plain: Result<&[u8], Error>
             (Ok(bytes), None) => write(shared, used, bytes, found),
         };
         if let Err(reason) = written {
-            shared.lose(used.range(), reason);
+            // Its location has the length of what is still compressed.
+            let length = used.length.unwrap_or(shared.stated);
+            shared.lose(used.offset..used.offset.saturating_add(length), reason);
         }
     }
 }
