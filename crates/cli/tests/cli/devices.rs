@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -230,17 +231,23 @@ fn an_image_has_holes_and_the_true_size() {
         "startTime": "2026-01-01T00:00:00Z",
         "endTime": "2026-01-01T00:00:00Z",
         "tags": {"bdev-source-size": size.to_string()},
-        "rootEntry": {"name": "disk", "type": "f", "size": bytes.len(), "obj": object},
+        "rootEntry": {"name": "disk", "type": "f", "size": bytes.len(), "obj": object,
+            "mtime": "2020-01-02T03:04:05.000000006Z"},
     }));
     let file = |name: &str| json!({"name": name, "type": "f", "size": 5, "obj": other});
     let several = writer.directory(&[file("a"), file("b")]);
     writer.snapshot("u@h:/several", json!({"name": "several", "type": "d", "obj": several}));
     writer.finish_in(&padded).unwrap();
     let restore = || KopiaRs::written(&padded, "restore default@default:kopia/ns/disk --image").arg(&image);
-    restore().run().exits(0);
-    assert!(fs::read(&image).unwrap() == bytes[..size]);
-    restore().run().exits(0);
-    assert!(fs::read(&image).unwrap() == bytes[..size]);
+    let modified = || fs::metadata(&image).map(|image| (image.mtime(), image.mtime_nsec())).unwrap();
+    for _ in 0..2 {
+        restore().run().exits(0);
+        assert!(fs::read(&image).unwrap() == bytes[..size]);
+        assert_eq!(modified(), (1_577_934_245, 6));
+    }
+    fs::remove_file(&image).unwrap();
+    restore().options("--skip-times").run().exits(0);
+    assert!(fs::read(&image).unwrap() == bytes[..size] && modified().0 > 1_750_000_000);
     let several = KopiaRs::written(&padded, "restore u@h:/several --image").arg(&image);
     several.run().exits(1).says(&["several files", "add the path of one to WHAT: a, b"]);
     let two = KopiaRs::written(&padded, "restore u@h:/several latest --device /dev/none").run();

@@ -89,17 +89,20 @@ pub(super) fn cut(session: &Session, args: &args::Restore, selection: &Selection
     }
 }
 
-/// Cuts a file where only zeros follow; returns whether they do.
+/// Cuts a file where only zeros follow, and leaves its time of modification as it is; returns whether they do.
 fn cut_at(image: &Path, size: u64) -> io::Result<bool> {
     let file = File::options().read(true).write(true).open(image)?;
-    let length = file.metadata()?.len();
-    let Some(rest) = length.checked_sub(size).filter(|rest| *rest > 0) else { return Ok(true) };
+    let metadata = file.metadata()?;
+    let Some(rest) = metadata.len().checked_sub(size).filter(|rest| *rest > 0) else { return Ok(true) };
     // It is less than a MiB, or the tag would not count.
     let mut bytes = vec![0; usize::try_from(rest).unwrap_or_default().min(1 << 20)];
     file.read_exact_at(&mut bytes, size)?;
     let are_zeros = bytes.iter().all(|byte| *byte == 0);
     if are_zeros {
+        let modified = metadata.modified()?;
         file.set_len(size)?;
+        // Where times cannot be set, the restore has said so.
+        let _ = file.set_modified(modified);
     }
     Ok(are_zeros)
 }
