@@ -14,6 +14,7 @@ use std::cell::Cell;
 
 use kopia_rs::cold::ColdBlobs;
 use kopia_rs::connection::Environment;
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::chain;
 #[cfg(feature = "browse")]
 use kopia_rs::history::Track;
@@ -28,7 +29,7 @@ use crate::terminal::output::{self, escape, log_line};
 use crate::terminal::progress::ProgressMode;
 use crate::terminal::report::Report;
 use crate::terminal::time;
-use crate::wording::advice::audience;
+use crate::wording::advice::{NO_HASH_KEY, audience};
 use archive::Archive;
 pub(crate) use choice::Choice;
 use gaps::Gaps;
@@ -126,6 +127,15 @@ impl Session {
             has_gaps: Cell::new(false),
             here: here(&Environment::of_process()),
         }
+    }
+
+    /// Refuses `--verify-hashes`, if it is given, where no content can be compared with its hash.
+    pub(crate) fn refuse_verify_hashes(&self, is_given: bool) -> Result<(), Failure> {
+        if !is_given || self.repository.contents().can_compare() {
+            return Ok(());
+        }
+        let (fact, change) = NO_HASH_KEY;
+        Err(Failure::failed(fact).class(Class::Usage).hint(change))
     }
 
     /// Lists the snapshots, with advice where that fails.

@@ -53,6 +53,7 @@ pub(super) fn run(
     format: Format,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
+    session.refuse_verify_hashes(args.verify_hashes)?;
     let whats = args.each();
     let archived = if args.dry_run { Ahead::none() } else { Ahead::begin(&session.repository) };
     let selections = several::select(session, &whats)?;

@@ -46,6 +46,7 @@ pub(crate) fn run(
     interrupt: &Arc<Interrupt>,
 ) -> Result<Exit, Failure> {
     metrics.refuse(session.repository.store().directory().as_deref())?;
+    session.refuse_verify_hashes(args.verify_hashes)?;
     let whats = args.each();
     home::refuse_several(args, &whats)?;
     disk::refuse_several(args, &whats)?;

@@ -4,6 +4,12 @@ use kopia_rs::diagnosis::{Audience, Finding, Hint};
 
 use super::source_identity::SourceIdentity;
 
+/// Why `--verify-hashes` is refused where no content can be compared with its hash, and what to change.
+pub(crate) const NO_HASH_KEY: (&str, &str) = (
+    "--verify-hashes can compare nothing: by its REST API a Kopia server keeps the key of the hashes to itself",
+    "leave it out, or read by kopia://USER@HOST@SERVER:PORT, which takes a server with TLS",
+);
+
 /// Returns who reads what a command says: kubelet sets this variable in every container.
 pub(crate) fn audience() -> Audience {
     if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() { Audience::Pod } else { Audience::Terminal }

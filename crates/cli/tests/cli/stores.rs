@@ -3,7 +3,7 @@
 use kopia_testkit::golden;
 use kopia_testkit::http_server::{HttpServer, Request, Response};
 
-use crate::common::KopiaRs;
+use crate::common::{KopiaRs, Place};
 
 /// The bucket of every server here.
 const BUCKET: &str = "/backups/";
@@ -201,4 +201,27 @@ fn a_time_before_there_was_a_repository_is_told() {
     view("snapshots").run().exits(1).says(&says).says(&["give a later time, or leave --point-in-time out"]);
     let doctor = view("doctor --json").run().exits(1);
     assert_eq!(doctor.json()["findings"][0]["kind"], "notThereYet");
+}
+
+/// A Kopia server's REST API, up to what it says of its repository.
+fn rest_api() -> HttpServer {
+    HttpServer::start(|asked| match &*asked.path {
+        "/" => Response::new(200, r#"<meta name="kopia-csrf-token" content="token" />"#),
+        "/api/v1/repo/status" => Response::new(200, r#"{"connected":true,"hash":"BLAKE2B-256-128"}"#),
+        _ => Response::new(404, "no"),
+    })
+}
+
+#[test]
+fn hashes_that_cannot_be_compared_are_not_promised_to_be() {
+    let server = rest_api();
+    let place = Place::new();
+    for (command, name) in [("restore", "target"), ("export", "target.tar")] {
+        let command = KopiaRs::new(&format!("{command} latest")).arg(place.path(name));
+        let command = command.options("--verify-hashes --repository");
+        let command = command.arg(format!("kopia+http://ui@{}", server.address()));
+        let ran = command.env("KOPIA_PASSWORD", "hush").run().exits(1);
+        ran.says(&["error: --verify-hashes can compare nothing", "hint: leave it out, or read by kopia://"]);
+        assert!(!place.path(name).exists());
+    }
 }

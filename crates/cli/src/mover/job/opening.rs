@@ -21,6 +21,7 @@ use crate::mover::contract::place::Place;
 use crate::mover::contract::settings::Settings;
 use crate::terminal::output::{escape, log_line};
 use crate::terminal::password;
+use crate::wording::advice::NO_HASH_KEY;
 
 /// Opens the repository. Storage that this build cannot read is the original script's, if that was named.
 pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcome> {
@@ -64,6 +65,10 @@ pub(super) fn open(job: &Job<'_>, order: &Order) -> Result<Repository, JobOutcom
     job.log.info(&format!("Repository connected: {place}"));
     repository.warnings().iter().for_each(|warning| job.log.warn(warning));
     repository.losses().iter().for_each(|loss| job.log.warn(&format!("lost: {loss}")));
+    if settings.options.verify_hashes && !repository.contents().can_compare() {
+        let (fact, change) = NO_HASH_KEY;
+        return Err(SetupError::new(fact, change).into());
+    }
     // Behind a server no index is held in memory.
     if let Ok(status) = repository.status() {
         preflight::check_memory(status.contents.saturating_add(status.deleted_contents))?;
