@@ -141,14 +141,15 @@ impl Planner<'_> {
         }
     }
 
-    /// Returns whether a file of which several shards may have written parts is not known to be whole: one of
-    /// them said so, or it has another size than its entry.
+    /// Returns whether what shards left of a file or link is not known to be whole: one of them said so of it
+    /// or of a directory that it lies in, or it has another size than its entry where several write parts of
+    /// it.
+    ///
+    /// What a shard left that was killed is put right by its next run, unless that cannot read the directory.
     fn is_incomplete(&mut self, small: &SmallEntry) -> bool {
-        if small.object.indirection() == 0 {
-            return false;
-        }
         let said_so = |destination: Destination<'_>| destination.incomplete.concern(&small.path());
-        self.context.destination.is_some_and(said_so) || !self.has_size(small)
+        self.context.destination.is_some_and(said_so)
+            || small.object.indirection() > 0 && !self.has_size(small)
     }
 
     /// Returns whether what is left of a file has the size that its entry states.

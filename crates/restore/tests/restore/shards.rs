@@ -209,6 +209,39 @@ fn what_one_shard_could_not_read_is_restored_at_the_end() {
     assert!(directories == 6 && lists >= 12, "{directories} directories, {lists} lists");
 }
 
+/// A shard that is killed may leave a file of the right length without its bytes. Where the next run cannot
+/// read its directory, nobody has looked at it again.
+#[test]
+fn what_a_killed_shard_left_in_a_directory_that_cannot_be_read_again_is_compared() {
+    let place = Place::in_memory();
+    let root = scattered(&place);
+    place.restore(&root, "fresh");
+    let mut unread = 0;
+    for pack in 0..damage::blobs(&place.path("repo"), "q").len() {
+        let copy = RepositoryCopy::of(&place.path("repo"));
+        copy.blobs("q")[pack].delete();
+        let store = FilesystemStore::open(copy.path()).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let Ok(snapshots) = repository.snapshots() else { continue };
+        let Some(Ok(damaged)) = snapshots.iter().next().map(|snapshot| snapshot.root()) else { continue };
+        let Ok(directory) = damaged.directory() else { continue };
+        let is_unread = |entry: &&Entry| entry.directory().is_err();
+        let Some(unreadable) = directory.entries.iter().find(is_unread) else { continue };
+        let left = unfinished(&place, &root).join(unreadable.name());
+        fs::create_dir_all(&left).unwrap();
+        fs::write(left.join("one"), [0; 100]).unwrap();
+        for number in 0..2 {
+            assert_eq!(part(&place, &damaged, shard(number, 2)).unwrap().problem_count, 1);
+        }
+        let outcome = part(&place, &root, Portion::Finish(2)).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{pack}: {:?}", problems(&outcome));
+        assert_same(&place.path("fresh"), &place.path("target"));
+        clear(&place);
+        unread += 1;
+    }
+    assert_eq!(unread, 3);
+}
+
 #[test]
 fn a_lock_that_is_held_outlives_the_finish() {
     let place = Place::new();
