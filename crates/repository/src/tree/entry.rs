@@ -1,6 +1,5 @@
 //! Files, directories and links of a snapshot.
 
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -205,14 +204,27 @@ impl Entry {
 
     /// Returns what a file stands for, if it is a stub: `kopia snapshot fix` puts one in place of what it
     /// cannot read, and `kopia restore --shallow` in place of what it does not restore.
+    ///
+    /// One that cannot be read is none, see [`Self::read_stub`].
     pub fn stub(&self) -> Option<Stub> {
+        self.read_stub().ok().flatten()
+    }
+
+    /// As [`Self::stub`], for those who have to know whether a file by the name of a stub may be one.
+    ///
+    /// # Errors
+    /// As for [`Self::open`] and [`ObjectReader::read_full_at`], where the name and the size are those of a
+    /// stub.
+    pub fn read_stub(&self) -> Result<Option<Stub>> {
         let may_be = self.kind() == EntryKind::File && self.size() <= MAX_STUB;
         if !may_be || Stub::kind_of(self.name()).is_none() {
-            return None;
+            return Ok(None);
         }
-        let mut bytes = Vec::new();
-        self.open().ok()?.read_to_end(&mut bytes).ok()?;
-        Stub::parse(self.name(), &bytes)
+        let reader = self.open()?;
+        let mut bytes = vec![0; usize::try_from(reader.length()).unwrap_or_default()];
+        let count = reader.read_full_at(&mut bytes, 0)?;
+        bytes.truncate(count);
+        Ok(Stub::parse(self.name(), &bytes))
     }
 
     /// Reads a directory.

@@ -164,7 +164,8 @@ impl DirNames {
     }
 }
 
-/// Returns the names of an entry's original, if it is a stub.
+/// Returns the names of an entry's original, if it is a stub or may be one: what has the name of a stub and
+/// cannot be read stands for the original that it is named after.
 ///
 /// A placeholder of a directory is a directory as well.
 pub(crate) fn originals(entry: &Entry) -> Vec<String> {
@@ -177,16 +178,23 @@ pub(crate) fn originals(entry: &Entry) -> Vec<String> {
     // The file in a placeholder of a directory has nothing but the suffix, and stands for no neighbour.
     let Some(named) = named.filter(|named| !named.is_empty()) else { return Vec::new() };
     let stub = match entry.kind() {
-        EntryKind::File => entry.stub(),
-        EntryKind::Directory if kind == StubKind::Placeholder => {
-            entry.at(PLACEHOLDER_SUFFIX).ok().and_then(|inner| inner.stub())
-        }
-        EntryKind::Directory | EntryKind::Symlink => None,
+        EntryKind::File => entry.read_stub(),
+        EntryKind::Directory if kind == StubKind::Placeholder => entry
+            .lookup(PLACEHOLDER_SUFFIX)
+            .and_then(|inner| inner.map_or(Ok(None), |inner| inner.read_stub())),
+        EntryKind::Directory | EntryKind::Symlink => Ok(None),
     };
-    let Some(stub) = stub else { return Vec::new() };
     let is_name = |name: &String| !matches!(&**name, "" | "." | "..") && !name.contains(['/', '\0']);
+    let stated = match stub {
+        Ok(Some(stub)) => Some(stub.name).filter(|name| is_name(name) && *name != named),
+        Ok(None) => return Vec::new(),
+        Err(error) => {
+            tracing::debug!(%error, name, "what may be a stub cannot be read");
+            None
+        }
+    };
     let mut names = vec![named.to_owned()];
-    names.extend(Some(stub.name).filter(|name| is_name(name) && *name != named));
+    names.extend(stated);
     names
 }
 
@@ -200,6 +208,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use kopia_codec::key::Password;
+    use kopia_format::stub::MAX_STUB;
     use kopia_repository::Repository;
     use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
     use serde_json::json;
@@ -300,6 +309,46 @@ mod tests {
         assert_eq!(of("p.kopia-entry"), ["p"]);
         assert_eq!(of("d.kopia-entry"), ["d"]);
         assert_eq!(of(".INVALID.d"), [""; 0], "kopia leaves no such folder");
+    }
+
+    #[test]
+    fn what_may_be_a_stub_and_cannot_be_read_has_the_original_that_it_is_named_after() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RepositoryWriter::new();
+        let lost = "00112233445566778899aabbccddeeff";
+        let file = |name: &str, size: u64| json!({"name": name, "type": "f", "size": size, "obj": lost});
+        let directory = writer.directory(&[file(".kopia-entry", 100)]);
+        let nothing = writer.directory(&[]);
+        let folder = |name: &str, object: &str| json!({"name": name, "type": "d", "obj": object});
+        let entries = [
+            folder("d.kopia-entry", &directory),
+            folder("lost.kopia-entry", &format!("k{lost}")),
+            folder("none.kopia-entry", &nothing),
+            file(".INVALID.a", 100),
+            file(".INVALID.large", MAX_STUB + 1),
+            file(".kopia-entry", 100),
+            file("file", 100),
+            file("p.kopia-entry", 100),
+        ];
+        let root = writer.directory(&entries);
+        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+        writer.finish_in(place.path()).unwrap();
+        let store = kopia_storage::FilesystemStore::open(place.path()).unwrap();
+        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        for (name, original) in [
+            ("d.kopia-entry", Some("d")),
+            ("lost.kopia-entry", Some("lost")),
+            ("none.kopia-entry", None),
+            (".INVALID.a", Some("a")),
+            (".INVALID.large", None),
+            (".kopia-entry", None),
+            ("file", None),
+            ("p.kopia-entry", Some("p")),
+        ] {
+            let found = originals(&root.at(name).unwrap());
+            assert_eq!(found, original.into_iter().collect::<Vec<_>>(), "{name}");
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub enum NotDeleted {
     UnnamedErrors,
     /// The backup could not read it.
     UnreadInBackup,
-    /// The snapshot has only a stub of it.
+    /// The snapshot has only a stub of it, or a file by the name of one that cannot be read.
     OnlyStub,
 }
 

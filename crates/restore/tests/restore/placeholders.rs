@@ -4,6 +4,7 @@ use std::fs;
 
 use kopia_repository::Entry;
 use kopia_restore::{Action, Options, preview};
+use kopia_testkit::damage;
 use serde_json::json;
 
 use crate::common::{Place, file, folder, names, problems};
@@ -162,6 +163,43 @@ fn what_the_snapshot_has_only_a_stub_of_is_not_deleted() {
     assert_eq!((seen.deleted, outcome.deleted), (3, 3));
     assert!(copies.into_iter().all(|name| fs::read(target.join(name)).unwrap() == b"good"));
     assert!(!extras.into_iter().any(|name| target.join(name).exists()));
+}
+
+/// The stubs are right in the target, so that nothing of them has to be read.
+#[test]
+fn what_stubs_that_cannot_be_read_may_stand_for_is_not_deleted() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let [invalid, shallow, inside] = [unreadable("bad"), placeholder("shallow"), placeholder("inside")]
+            .map(|text| (writer.file(text.as_bytes()), text.len()));
+        let stub = writer.directory(&[file(".kopia-entry", &inside.0, inside.1)]);
+        let entries = [
+            folder("inside.kopia-entry", &stub),
+            file(".INVALID.bad", &invalid.0, invalid.1),
+            file("shallow.kopia-entry", &shallow.0, shallow.1),
+        ];
+        folder("data", &writer.directory(&entries))
+    });
+    place.restore(&root, "target");
+    for pack in damage::blobs(&place.path("repo"), "p") {
+        pack.delete();
+    }
+    let (root, target) = (place.open("repo"), place.path("target"));
+    fs::create_dir(target.join("inside")).unwrap();
+    let copies = ["bad", "inside/file", "shallow"];
+    for name in copies.into_iter().chain(["other"]) {
+        fs::write(target.join(name), "good").unwrap();
+    }
+    let mut options = Options::default();
+    options.delete_extra = true;
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    let mut told = problems(&outcome);
+    told.sort();
+    let expected = ["bad", "inside", "shallow"]
+        .map(|name| format!("{name}: the snapshot has only a stub of it, so it is not deleted"));
+    assert_eq!(told, expected);
+    assert_eq!((outcome.kept, outcome.deleted, target.join("other").exists()), (3, 1, false));
+    assert!(copies.into_iter().all(|name| fs::read(target.join(name)).unwrap() == b"good"));
 }
 
 /// What `kopia snapshot fix` puts in place of a file.
