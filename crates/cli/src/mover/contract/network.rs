@@ -134,15 +134,20 @@ impl Variables<'_> {
         s3.endpoint = endpoint.map(host).map(|host| host.trim_end_matches('/').to_owned()).or(s3.endpoint);
         s3.region = self.first(&[Variable::AwsRegion, Variable::AwsDefaultRegion])?.or(s3.region);
         s3.disable_tls |= self.is_true(Variable::S3DisableTls)? || self.is_true(Variable::AwsDisableTls)?;
-        s3.access_key = self.text(Variable::AwsAccessKey)?;
-        s3.secret_key = self.text(Variable::AwsSecretKey)?.map(Into::into);
-        if s3.access_key.is_some() != s3.secret_key.is_some() {
-            let missing =
-                if s3.access_key.is_none() { Variable::AwsAccessKey } else { Variable::AwsSecretKey };
+        let access_key = self.text(Variable::AwsAccessKey)?;
+        let secret_key = self.text(Variable::AwsSecretKey)?;
+        if access_key.is_some() != secret_key.is_some() {
+            let missing = if access_key.is_none() { Variable::AwsAccessKey } else { Variable::AwsSecretKey };
             return Err(SetupError::unset(missing.name()));
         }
-        s3.session_token = self.text(Variable::AwsSessionToken)?.map(Into::into);
-        s3.profile = self.text(Variable::AwsProfile)?.filter(|_| s3.access_key.is_none());
+        let profile = self.text(Variable::AwsProfile)?;
+        // Who asks is all from variables or all from the URL: a token belongs to its keys, and a profile
+        // would go before them.
+        if access_key.is_some() || profile.is_some() {
+            s3.session_token = self.text(Variable::AwsSessionToken)?.map(Into::into);
+            s3.profile = profile.filter(|_| access_key.is_none());
+            (s3.access_key, s3.secret_key) = (access_key, secret_key.map(Into::into));
+        }
         Ok(Storage::S3(s3))
     }
 

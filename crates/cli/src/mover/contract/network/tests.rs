@@ -54,6 +54,32 @@ fn s3_by_the_rules_of_the_script() {
 }
 
 #[test]
+fn who_asks_is_all_from_variables_or_all_from_the_url() {
+    let keys = ("KOPIA_REPOSITORY", "s3://b/p?access-key=u&secret-access-key=hush&session-token=t");
+    let asks = |variables: &[(&str, &str)]| {
+        let S3 { access_key, secret_key, session_token, profile, .. } = s3(variables);
+        (access_key, secret_key, session_token, profile)
+    };
+    let of_url = (Some("u".into()), Some("hush".into()), Some("t".into()), None);
+    assert_eq!(asks(&[keys]), of_url);
+    // The token of other keys is none of these.
+    assert_eq!(asks(&[keys, ("AWS_SESSION_TOKEN", "other")]), of_url);
+    let pair = [keys, ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "other")];
+    assert_eq!(asks(&pair), (Some("id".into()), Some("other".into()), None, None));
+    assert_eq!(asks(&[keys, ("AWS_PROFILE", "p")]), (None, None, None, Some("p".into())));
+    for (name, missing) in
+        [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")]
+    {
+        let half = storage(Kind::S3, &[keys, (name, "x")]);
+        assert_eq!(half.unwrap_err(), format!("{missing} must be defined"));
+    }
+    let profile = ("KOPIA_REPOSITORY", "s3://b/p?profile=q");
+    assert_eq!(asks(&[profile]), (None, None, None, Some("q".into())));
+    let pair = [profile, ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "other")];
+    assert_eq!(asks(&pair), (Some("id".into()), Some("other".into()), None, None));
+}
+
+#[test]
 fn other_storage_of_the_script() {
     for (kind, variables, location) in [
         (
