@@ -24,7 +24,7 @@ const NAME: &str = "KOPIA_ADDITIONAL_ARGS";
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Arguments {
     pub(crate) parallel: Option<NonZeroUsize>,
-    pub(crate) existing: Existing,
+    pub(crate) existing: ExistingFlags,
     pub(crate) sparse: bool,
     pub(crate) delete_extra: bool,
     pub(crate) in_place: bool,
@@ -46,6 +46,26 @@ pub(crate) struct Arguments {
     pub(crate) store: Vec<(&'static str, String)>,
     /// What is accepted and changes nothing, each as a sentence.
     pub(crate) notes: Vec<String>,
+}
+
+/// What kopia's options say of files and links that exist. It has one switch for files and one for links,
+/// where there is but one choice here: the careful one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ExistingFlags {
+    skip: bool,
+    keep_files: bool,
+    keep_symlinks: bool,
+}
+
+impl From<ExistingFlags> for Existing {
+    /// Decides whatever their order was: like kopia, which looks first for what it may skip.
+    fn from(flags: ExistingFlags) -> Self {
+        match flags {
+            ExistingFlags { skip: true, .. } => Self::Skip,
+            ExistingFlags { keep_files: false, keep_symlinks: false, .. } => Self::Verify,
+            _ => Self::Error,
+        }
+    }
 }
 
 /// Attributes that are not restored.
@@ -127,6 +147,9 @@ pub(crate) fn parse(text: &str) -> Result<Arguments, SetupError> {
             }
         }
     }
+    if Existing::from(arguments.existing) == Existing::Error {
+        arguments.notes.push("files and links that exist are left alone, and are problems".into());
+    }
     Ok(arguments)
 }
 
@@ -183,18 +206,13 @@ fn is_on(on: bool, value: Option<&str>) -> Result<bool, String> {
 impl Arguments {
     fn switch(&mut self, switch: Switch, on: bool) -> Result<(), String> {
         match switch {
-            Switch::SkipExisting if on => self.existing = Existing::Skip,
-            Switch::OverwriteFiles | Switch::OverwriteSymlinks if !on => {
-                self.existing = Existing::Error;
-                self.notes.push("files and links that exist are left alone, and are problems".into());
-            }
+            Switch::SkipExisting => self.existing.skip = on,
+            Switch::OverwriteFiles => self.existing.keep_files = !on,
+            Switch::OverwriteSymlinks => self.existing.keep_symlinks = !on,
             Switch::OverwriteDirectories if !on => {
                 return Err("cannot be obeyed: a volume is a folder that exists".into());
             }
-            Switch::SkipExisting
-            | Switch::OverwriteFiles
-            | Switch::OverwriteSymlinks
-            | Switch::OverwriteDirectories => {}
+            Switch::OverwriteDirectories => {}
             Switch::Sparse => self.sparse = on,
             Switch::DeleteExtra => self.delete_extra = on,
             Switch::SkipOwners => self.skip.owners = on,
@@ -265,7 +283,7 @@ mod tests {
         let skip = Skip { owners: true, permissions: true, times: true };
         let expected = Arguments {
             parallel: NonZeroUsize::new(3),
-            existing: Existing::Skip,
+            existing: ExistingFlags { skip: true, ..ExistingFlags::default() },
             sparse: true,
             delete_extra: true,
             skip,
@@ -276,9 +294,27 @@ mod tests {
             ..Arguments::default()
         };
         assert_eq!(all, expected);
-        assert_eq!(parsed(&["--no-overwrite-symlinks"]).unwrap().existing, Existing::Error);
         assert_eq!(parsed(&[]).unwrap(), Arguments::default());
         assert_eq!(parsed(&["", "--no-delete-extra", ""]).unwrap(), Arguments::default());
+    }
+
+    #[test]
+    fn what_is_skipped_goes_before_what_is_not_overwritten() {
+        for (given, existing, notes) in [
+            (&["--skip-existing"][..], Existing::Skip, 0),
+            (&[], Existing::Verify, 0),
+            (&["--no-overwrite-files"], Existing::Error, 1),
+            (&["--no-overwrite-symlinks"], Existing::Error, 1),
+            (&["--no-overwrite-symlinks", "--overwrite-files"], Existing::Error, 1),
+            (&["--no-overwrite-files", "--overwrite-files"], Existing::Verify, 0),
+            (&["--skip-existing", "--no-overwrite-files"], Existing::Skip, 0),
+            (&["--no-overwrite-files", "--skip-existing"], Existing::Skip, 0),
+            (&["--skip-existing", "--no-skip-existing"], Existing::Verify, 0),
+            (&["--skip-existing", "--no-overwrite-files", "--no-skip-existing"], Existing::Error, 1),
+        ] {
+            let read = parsed(given).unwrap();
+            assert_eq!((Existing::from(read.existing), read.notes.len()), (existing, notes), "{given:?}");
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn options(arguments: &Arguments, delete_extra: bool) -> Options {
     options.keep_lost_found = true;
     options.delete_extra = delete_extra || arguments.delete_extra;
     options.parallel = arguments.parallel;
-    options.existing = arguments.existing;
+    options.existing = arguments.existing.into();
     options.sparse = arguments.sparse;
     options.in_place = arguments.in_place;
     options.salvage = arguments.salvage;
