@@ -39,3 +39,26 @@ fn a_block_volume_is_restored_from_the_one_file_of_its_snapshot() {
         assert!(found == bytes);
     }
 }
+
+#[test]
+fn what_a_device_or_a_folder_cannot_obey_is_refused_by_its_name() {
+    let pod = Pod::new();
+    let to_folder = || pod.job("app@ns:/data");
+    let to_device = || to_folder().env("KOPIA_RS_DEVICE", pod.volume());
+    for option in ["--verify", "--only-differences"] {
+        let ran = to_folder().additional(&[option]).run().exits(1);
+        ran.ends_with(&["KOPIA_ADDITIONAL_ARGS holds", option, "cannot be obeyed without KOPIA_RS_DEVICE"]);
+    }
+    for option in
+        ["--skip-existing", "--no-overwrite-files", "--no-overwrite-symlinks", "--delete-extra", "--in-place"]
+    {
+        let ran = to_device().additional(&["--verify", option]).run().exits(1);
+        ran.ends_with(&["KOPIA_ADDITIONAL_ARGS holds", option, "cannot be obeyed with KOPIA_RS_DEVICE"]);
+    }
+    let deleting = to_device().env("KOPIA_ENABLE_FILE_DELETION", "true").run().exits(1);
+    deleting.ends_with(&["KOPIA_ENABLE_FILE_DELETION is \"true\"", "cannot be obeyed with KOPIA_RS_DEVICE"]);
+    // What is off, or makes no difference, is no reason: what comes next is that this is no device.
+    let off = ["--no-delete-extra", "--no-in-place", "--overwrite-files", "--write-sparse-files"];
+    let job = to_device().additional(&off).env("KOPIA_ENABLE_FILE_DELETION", "false");
+    job.run().exits(1).says(&["is no block device"]);
+}

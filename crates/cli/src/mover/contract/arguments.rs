@@ -203,7 +203,29 @@ fn is_on(on: bool, value: Option<&str>) -> Result<bool, String> {
     }
 }
 
+/// Returns the first name that goes with what is on.
+fn first_on(switches: &[(bool, &'static str)]) -> Option<&'static str> {
+    switches.iter().find_map(|(on, name)| on.then_some(*name))
+}
+
 impl Arguments {
+    /// Returns an option that only a restore to a folder can obey. The command refuses the same ones with
+    /// `--device`.
+    pub(crate) fn only_for_folder(&self) -> Option<&'static str> {
+        first_on(&[
+            (self.existing.skip, "--skip-existing"),
+            (self.existing.keep_files, "--no-overwrite-files"),
+            (self.existing.keep_symlinks, "--no-overwrite-symlinks"),
+            (self.delete_extra, "--delete-extra"),
+            (self.in_place, "--in-place"),
+        ])
+    }
+
+    /// Returns an option that only a restore to a block device can obey.
+    pub(crate) fn only_for_device(&self) -> Option<&'static str> {
+        first_on(&[(self.only_differences, "--only-differences"), (self.verify, "--verify")])
+    }
+
     fn switch(&mut self, switch: Switch, on: bool) -> Result<(), String> {
         match switch {
             Switch::SkipExisting => self.existing.skip = on,

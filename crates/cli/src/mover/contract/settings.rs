@@ -57,6 +57,7 @@ impl Settings {
         let on_missing = environment.text(Variable::OnMissing)?.map(str::parse).transpose();
         let on_missing = on_missing.map_err(|why| SetupError::setting(Variable::OnMissing.name(), why))?;
         let delete_extra = environment.is_true(Variable::FileDeletion)?;
+        refuse_disobeyed(&arguments, device.is_some(), delete_extra)?;
         Ok(Self {
             wanted: Wanted::read(environment, structured)?,
             target,
@@ -74,6 +75,23 @@ impl Settings {
             notes: arguments.notes,
         })
     }
+}
+
+/// Refuses what would be passed over: what only folders can obey where a device is written, and the other way
+/// round.
+fn refuse_disobeyed(arguments: &Arguments, is_device: bool, delete_extra: bool) -> Result<(), SetupError> {
+    let device = Variable::Device.name();
+    if is_device && delete_extra {
+        let why = format!("is \"true\", which cannot be obeyed with {device}: a device has no other files");
+        return Err(SetupError::setting(Variable::FileDeletion.name(), why));
+    }
+    let (option, why) = match is_device {
+        true => (arguments.only_for_folder(), format!("with {device}: it is for folders")),
+        false => (arguments.only_for_device(), format!("without {device}: it is for block devices")),
+    };
+    let refused = |option: &str| format!("holds {option:?}, which cannot be obeyed {why}");
+    let name = Variable::AdditionalArgs.name();
+    option.map_or(Ok(()), |option| Err(SetupError::setting(name, refused(option))))
 }
 
 /// Returns what is done about what lies in an archive. A variable goes before an argument.
