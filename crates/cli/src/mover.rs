@@ -18,9 +18,11 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::sync::Arc;
 
+use kopia_rs::storage::IoMode;
+
 pub(crate) use contract::dispatch::arguments as called_with;
 
-use crate::args::{self, Global};
+use crate::args::{self, Archive, Global};
 use crate::terminal::signals::{self, Interrupt};
 use account::line::{SetupError, StatusLine};
 use account::log::JobLog;
@@ -63,8 +65,8 @@ pub(crate) fn run(
         let _ = last.end(&stopped(signal, unfinished));
     });
     let environment = Environment::own();
-    if let Some(option) = foreign_option(global, &environment) {
-        return log.end(&usage(&format!("{option} is not for the mover"), "its settings are variables"));
+    if let Some((option, instead)) = foreign_option(global, &environment) {
+        return log.end(&usage(&format!("{option} is not for the mover"), instead));
     }
     match contract::dispatch::task(&args.operations, &environment) {
         Err(Usage(sentence)) => log.end(&JobOutcome::new(JobResult::Usage, sentence).of(UNKNOWN)),
@@ -107,26 +109,38 @@ fn described(operations: &[String], environment: &Environment) -> String {
     }
 }
 
-/// Finds an option of other commands that means nothing here. The repository is read as the script does, so
-/// an option that names another one than the variable must not be passed over.
-fn foreign_option(global: &Global, environment: &Environment) -> Option<&'static str> {
+/// Finds an option of other commands that means nothing here, and says what there is instead. The repository
+/// is read as the script does, so an option that names another one than the variable must not be passed over.
+fn foreign_option(global: &Global, environment: &Environment) -> Option<(&'static str, &'static str)> {
+    const VARIABLES: &str = "its settings are variables";
     let repository = global.repository.as_deref().filter(|text| !text.is_empty());
+    let Archive { thaw, days, wait } = global.archive;
     [
-        (repository.is_some() && repository != environment.raw(Variable::Repository), "--repository"),
-        (global.config.is_some(), "--config"),
-        (global.token.is_some() || global.token_file.is_some() || global.token_stdin, "--token"),
-        (!global.stores.options().is_empty(), "options of stores"),
-        (global.password_file.is_some(), "--password-file"),
-        (global.password_command.is_some(), "--password-command"),
-        (global.json, "--json"),
-        (global.progress.is_some(), "--progress"),
-        (global.degraded, "--degraded"),
-        (global.deleted, "--deleted"),
-        (global.format_blob.is_some(), "--format-blob"),
-        (global.cache.is_some(), "--cache"),
+        (
+            repository.is_some() && repository != environment.raw(Variable::Repository),
+            "--repository",
+            VARIABLES,
+        ),
+        (global.config.is_some(), "--config", VARIABLES),
+        (global.token.is_some() || global.token_file.is_some() || global.token_stdin, "--token", VARIABLES),
+        (!global.stores.options().is_empty(), "options of stores", VARIABLES),
+        (global.password_file.is_some(), "--password-file", VARIABLES),
+        (global.password_command.is_some(), "--password-command", VARIABLES),
+        (global.json, "--json", VARIABLES),
+        (global.progress.is_some(), "--progress", VARIABLES),
+        (global.degraded, "--degraded", "set KOPIA_RS_DEGRADED=true"),
+        (global.deleted, "--deleted", VARIABLES),
+        (global.format_blob.is_some(), "--format-blob", VARIABLES),
+        (global.cache.is_some(), "--cache", VARIABLES),
+        (thaw.is_some(), "--thaw", "set KOPIA_RS_THAW"),
+        (days != Archive::DAYS, "--days", "set KOPIA_RS_THAW_DAYS"),
+        (wait, "--wait", "set KOPIA_RS_THAW_WAIT=true"),
+        (global.io != IoMode::default(), "--io", "leave it out, packs are read in the fastest way"),
+        (global.index_dir.is_some(), "--index-dir", "leave it out, the index is held in memory"),
+        (global.quiet, "--quiet", "leave it out, the controller reads the log"),
     ]
     .into_iter()
-    .find_map(|(given, name)| given.then_some(name))
+    .find_map(|(given, name, instead)| given.then_some((name, instead)))
 }
 
 fn usage(cause: &str, advice: &str) -> JobOutcome {

@@ -92,6 +92,25 @@ fn m01_restores_by_every_name_and_hands_over_the_rest() {
     ours.exits(1).ends_with(&["is kopia-rs itself"]);
 }
 
+#[test]
+fn m01_options_of_other_commands_are_refused_with_what_there_is_instead() {
+    let pod = pod();
+    for (options, instead) in [
+        (&["--thaw=bulk"][..], "set KOPIA_RS_THAW"),
+        (&["--thaw=bulk", "--days=3"], "set KOPIA_RS_THAW"),
+        (&["--wait"], "set KOPIA_RS_THAW_WAIT=true"),
+        (&["--degraded"], "set KOPIA_RS_DEGRADED=true"),
+        (&["--io=pread"], "leave it out"),
+        (&["--index-dir=/tmp"], "leave it out"),
+        (&["--quiet"], "leave it out"),
+        (&["--json"], "its settings are variables"),
+    ] {
+        let ran = pod.job(APP).arguments(&[&["mover", "restore"][..], options].concat()).run().exits(2);
+        let name = options[0].split('=').next().unwrap();
+        ran.ends_with(&["ERROR: unable to start: ", &format!("{name} is not for the mover"), instead]);
+    }
+}
+
 /// Every variable of a destination Job, and those that the documentation of the fork names.
 const CONTRACT: &str = "DATA_DIR KOPIA_CACHE_DIR KOPIA_PASSWORD KOPIA_REPOSITORY KOPIA_MANUAL_CONFIG AWS_ACCESS_KEY_ID \
     AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION AWS_PROFILE AWS_S3_ENDPOINT AWS_S3_DISABLE_TLS \
