@@ -26,7 +26,7 @@ use crate::mover::account::log::JobLog;
 use crate::mover::account::metrics;
 use crate::mover::account::outcome::JobOutcome;
 use crate::mover::contract::backend::{self, Choice};
-use crate::mover::contract::configuration;
+use crate::mover::contract::configuration::{self, Structured};
 use crate::mover::contract::environment::{Environment, Variable};
 use crate::mover::contract::place::Place;
 use crate::mover::contract::selection;
@@ -55,9 +55,13 @@ impl Job<'_> {
 
     fn restore(&self) -> Result<JobOutcome, JobOutcome> {
         self.log.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
-        let order = self.order()?;
+        let choice = self.choose();
+        // Before anything else can end it: an old file goes on telling how an earlier restore ended.
+        let place = choice.as_ref().ok().map(|(choice, _)| &choice.place);
+        let metrics = self.metrics(place.and_then(Place::directory));
+        let order = self.order(choice?)?;
         self.announce(&order);
-        self.metrics(&order.choice.place)?;
+        metrics?;
         if let Some(path) = &order.settings.device {
             return self.restore_to_device(&order, path);
         }
@@ -81,8 +85,8 @@ impl Job<'_> {
         Ok(chosen.doubted(outcome))
     }
 
-    /// Reads what is asked for. Storage that nobody knows here is left to the original script.
-    fn order(&self) -> Result<Order, JobOutcome> {
+    /// Reads where the repository is.
+    fn choose(&self) -> Result<(Choice, Option<Structured>), SetupError> {
         let structured = configuration::structured(self.environment)?;
         if structured.as_ref().is_some_and(|structured| structured.place.is_none()) {
             let name = configuration::NAME;
@@ -90,6 +94,11 @@ impl Job<'_> {
                 .info(&format!("{name} names no storage; the other variables say where the repository is"));
         }
         let choice = backend::choose(self.environment, structured.as_ref())?;
+        Ok((choice, structured))
+    }
+
+    /// Reads what else is asked for. Storage that nobody knows here is left to the original script.
+    fn order(&self, (choice, structured): (Choice, Option<Structured>)) -> Result<Order, JobOutcome> {
         choice.warnings.iter().for_each(|warning| self.log.warn(warning));
         if let Place::Unknown(_) = choice.place {
             return Err(opening::hand_over(self, &choice));
@@ -123,10 +132,11 @@ impl Job<'_> {
         }
     }
 
-    fn metrics(&self, place: &Place) -> Result<(), SetupError> {
+    /// Has the final report written to the file that is named for metrics, unless that must not be written.
+    fn metrics(&self, repository: Option<&Path>) -> Result<(), SetupError> {
         let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
         let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
-        metrics::check(file, place.directory())?;
+        metrics::check(file, repository)?;
         self.log.write_metrics_to(file);
         Ok(())
     }

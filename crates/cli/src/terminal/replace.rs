@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use kopia_rs::restore::is_outside;
 
+/// What blobs of a repository's format are called where blobs are files, with and without kopia's suffix.
+const FORMAT_BLOBS: [&str; 2] = ["kopia.repository.f", "kopia.repository"];
+
 /// Says why a file may not be written, in words that follow its name, and what to do; nothing is ever written
 /// to a repository.
 pub(crate) fn refusal(file: &Path, repository: Option<&Path>) -> Option<(String, &'static str)> {
@@ -30,6 +33,14 @@ pub(crate) fn refusal(file: &Path, repository: Option<&Path>) -> Option<(String,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => failed(error),
     }
+}
+
+/// Returns whether a file would lie in some repository, whichever that is: where it is not known yet which one
+/// is meant, or will never be.
+pub(crate) fn lies_in_a_repository(file: &Path) -> bool {
+    let is_repository =
+        |folder: &Path| FORMAT_BLOBS.iter().any(|name| folder.join(name).symlink_metadata().is_ok());
+    directory(file).canonicalize().is_ok_and(|folder| folder.ancestors().any(is_repository))
 }
 
 /// Replaces a file, or makes it, with this mode.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::common::{Job, Pod, file, folder, manifest, names, restored, snapshot};
+use crate::common::{Job, Pod, file, folder, manifest, names, restored, snapshot, state};
 use crate::namespace::with_mounts;
 
 const APP: &str = "app@media:/data";
@@ -148,6 +148,27 @@ fn metrics_are_written_whole_at_every_end() {
     let text = fs::read_to_string(&file).unwrap();
     let class = format!("\nkopia_rs_restore_error{{identity=\"{APP}\",class=\"NotFound\"}} 1\n");
     assert!(text.contains(&class), "{text}");
+    // Also where settings are wrong, and it is not known yet whose snapshot is wanted.
+    for (name, set) in [
+        ("KOPIA_PASSWORD", ""),
+        ("KOPIA_PREVIOUS", "x"),
+        ("KOPIA_ADDITIONAL_ARGS", "--frobnicate"),
+        ("KOPIA_REPOSITORY", "filesystem://relative"),
+        ("KOPIA_STRUCTURED_REPOSITORY_CONFIG", "no JSON"),
+    ] {
+        pod.job(APP).arg("--metrics-file").arg(&file).run().exits(0);
+        assert_eq!(value("success"), "1");
+        pod.job(APP).env("KOPIA_RS_METRICS_FILE", &file).env(name, set).run().exits(1);
+        let text = fs::read_to_string(&file).unwrap();
+        for line in ["kopia_rs_restore_success 0", "kopia_rs_restore_error{class=\"Usage\"} 1"] {
+            assert!(text.lines().any(|one| one == line), "{name}: {line} is not in {text}");
+        }
+        // Nothing is written to the repository, whether it is known which one that is or not.
+        let before = state(&pod.repository());
+        let inside = pod.job(APP).env("KOPIA_RS_METRICS_FILE", pod.repository().join("restore.prom"));
+        inside.env(name, set).run().exits(1);
+        assert_eq!(state(&pod.repository()), before);
+    }
     assert_eq!(names(&pod.path("")), ["repository", "restore.prom", "termination-log", "volume"]);
 }
 

@@ -12,10 +12,7 @@ use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
 use crate::terminal::metrics::RestoreMetrics;
 use crate::terminal::output::log_line;
-use crate::terminal::replace::{directory, refusal, replace};
-
-/// What blobs of a repository's format are called where blobs are files, with and without kopia's suffix.
-const FORMAT_BLOBS: [&str; 2] = ["kopia.repository.f", "kopia.repository"];
+use crate::terminal::replace::{directory, lies_in_a_repository, refusal, replace};
 
 const ELSEWHERE: &str = "name a file elsewhere";
 
@@ -49,7 +46,7 @@ impl Metrics {
         // What must not be written to is known before the repository is open, as opening may fail.
         metrics.refuse(place(global).as_deref())?;
         metrics.refuse_written(args)?;
-        if directory(file).canonicalize().is_ok_and(|folder| lies_in_a_repository(&folder)) {
+        if lies_in_a_repository(file) {
             return Err(refused(file, "would lie in a repository", ELSEWHERE));
         }
         let start = Instant::now();
@@ -132,10 +129,4 @@ fn place(global: &Global) -> Option<PathBuf> {
         (None, None) => Connection::parse(environment.var_os("KOPIA_REPOSITORY")?).ok(),
     };
     connection?.storage.directory().map(Path::to_path_buf)
-}
-
-/// Returns whether a directory is that of some repository, or lies in one.
-fn lies_in_a_repository(folder: &Path) -> bool {
-    let mut above = folder.ancestors();
-    above.any(|folder| FORMAT_BLOBS.iter().any(|name| folder.join(name).symlink_metadata().is_ok()))
 }

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use super::line::SetupError;
 use super::report::JobReport;
-use crate::terminal::replace::{refusal, replace};
+use crate::terminal::replace::{lies_in_a_repository, refusal, replace};
 
-/// Checks before the restore whether the file may be written: nothing is ever written to a repository.
+/// Checks before the restore whether the file may be written: nothing is ever written to a repository, also
+/// where settings do not say which one is meant.
 pub(crate) fn check(file: &Path, repository: Option<&Path>) -> Result<(), SetupError> {
-    let refused = refusal(file, repository);
+    let in_another =
+        || lies_in_a_repository(file).then(|| ("would lie in a repository".into(), "name a file elsewhere"));
+    let refused = refusal(file, repository).or_else(in_another);
     let name = format!("the metrics file {}", file.display());
     refused.map_or(Ok(()), |(why, hint)| Err(SetupError::new(format!("{name} {why}"), hint)))
 }
@@ -47,6 +50,11 @@ mod tests {
             assert!(check(&place.path().join(bad), inside).is_err(), "{bad}");
         }
         check(&file, inside).unwrap();
+        // Whose repository it is is not known while settings are wrong.
+        let in_another = repository.join("p/x.prom");
+        check(&in_another, None).unwrap();
+        fs::write(repository.join("kopia.repository.f"), "").unwrap();
+        assert!(check(&in_another, None).is_err());
         assert!(write(Path::new("/nonexistent/x"), &JobReport::default()).is_err());
     }
 }
