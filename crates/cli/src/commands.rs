@@ -32,7 +32,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use kopia_rs::connection::Environment;
 
-use crate::args::{self, Args, Command, Global};
+use crate::args::{self, Args, Command};
 use crate::error::{Exit, Failure};
 use crate::session::{Choice, Session};
 use crate::terminal::signals::Interrupt;
@@ -53,14 +53,10 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Export(_) => "export WHAT FILE",
         #[cfg(all(feature = "mount", target_os = "linux"))]
         Command::Mount(_) => "mount WHAT MOUNTPOINT",
-        Command::Verify(_) => "verify WHAT",
         _ => "ls WHAT",
     };
-    // What lies in a cache says nothing of the repository.
-    let is_verified = matches!(command, Command::Verify(_));
-    let uncached = is_verified.then(|| Global { cache: None, ..global.clone() });
     let with = |work: Work<'_>| {
-        let session = Session::open(uncached.as_ref().unwrap_or(global), pattern)?;
+        let session = Session::open(global, pattern)?;
         work(&session).map(|exit| session.conclude(exit))
     };
     match command {
@@ -98,7 +94,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Doctor(args) => doctor::run(global, args),
         #[cfg(feature = "velero")]
         Command::Velero(args) => velero::run(global, args),
-        Command::Verify(args) => with(&|session| verify::run(session, args)),
+        Command::Verify(args) => verify::run(global, args),
         #[cfg(feature = "describe")]
         Command::Describe(command) => describe::run(command),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),

@@ -44,7 +44,7 @@ pub(crate) struct Verify {
     /// Write everything that is wrong to this file, one JSON object a line.
     #[arg(help_heading = RESULT, long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Write the result to this file as Prometheus text, once the run is through.
+    /// Write the result to this file as Prometheus text, or that there is none.
     #[arg(help_heading = RESULT, long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
     /// Write the result to this file as a page for people, once the run is through.

@@ -12,15 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
+use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::text::chain;
 use kopia_rs::select::Selection;
 use kopia_rs::verify::{AffectedEntry, Damage, Observer, Options, Part, Report as Verified, Subject};
 use kopia_rs::{Entry, Unreadable};
 
 use super::several;
-use crate::args;
+use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
-use crate::session::{Session, needed};
+use crate::session::{Choice, Session, needed};
 use crate::terminal::output::{self, count, escape, log_line, thousands};
 use crate::terminal::progress::{self, Count, ProgressMode, SHOWN, State};
 use crate::terminal::replace::{refusal, replace};
@@ -28,9 +29,24 @@ use crate::terminal::report::{Report, ReportError};
 use crate::terminal::time;
 use crate::wording::advice::audience;
 use crate::wording::stubs;
+use metrics::Metrics;
 use summary::Summary;
 
-pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failure> {
+/// Opens the repository and verifies it. Metrics tell also of a repository that cannot be opened.
+pub(crate) fn run(global: &Global, args: &args::Verify) -> Result<Exit, Failure> {
+    // What lies in a cache says nothing of the repository.
+    let global = &Global { cache: None, ..global.clone() };
+    let environment = Environment::of_process();
+    let choice = Choice::of(global, &environment);
+    let metrics = Metrics::of(args.metrics.as_deref(), choice.as_ref().ok())?;
+    let ended = choice.and_then(|choice| {
+        let session = Session::open_chosen(&choice, environment, global, "verify WHAT")?;
+        verify(&session, args, &metrics).map(|exit| session.conclude(exit))
+    });
+    ended.inspect_err(|failure| metrics.tell_of(failure))
+}
+
+fn verify(session: &Session, args: &args::Verify, metrics: &Metrics<'_>) -> Result<Exit, Failure> {
     let mut options = Options::default();
     options.part = Part { shard: args.shard.unwrap_or_default(), percent: args.percent };
     let seed = args.percent.map(|percent| start(session, args, percent, &mut options));
@@ -46,10 +62,8 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     let turn = turn::Turn::open(session, args, began)?;
     options.rotation = turn.as_ref().map(|(_, rotation)| rotation.clone());
     let directory = session.repository.store().directory();
-    for (file, what) in [(&args.metrics, "the metrics file"), (&args.page, "the page")] {
-        if let Some(file) = file {
-            may_write(what, file, directory.as_deref())?;
-        }
+    if let Some(page) = &args.page {
+        may_write("the page", page, directory.as_deref())?;
     }
     let report = args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose()?;
     warm(session, &roots, &options, report.as_ref())?;
@@ -86,7 +100,7 @@ pub(crate) fn run(session: &Session, args: &args::Verify) -> Result<Exit, Failur
     };
     // What was found matters more than whether somebody reads of it.
     let exit = conclude(&verified, lost, session.repository.options().degraded);
-    write_files(session, args, &summary).map_err(Failure::told)?;
+    write_files(session, args, &summary, metrics).map_err(Failure::told)?;
     kept.transpose().map_err(Failure::told)?;
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
@@ -155,16 +169,20 @@ fn fraction(seed: u64) -> f64 {
 }
 
 /// Writes the files that are asked for.
-fn write_files(session: &Session, args: &args::Verify, summary: &Summary<'_>) -> Result<(), Failure> {
+fn write_files(
+    session: &Session,
+    args: &args::Verify,
+    summary: &Summary<'_>,
+    metrics: &Metrics<'_>,
+) -> Result<(), Failure> {
     let place = session.repository.store().location();
-    let write = |file: &Path, text: String| {
-        replace(file, text.as_bytes(), 0o644)
-            .map_err(|error| Failure::system(format!("{} cannot be written", file.display()), &error))
-    };
-    if let Some(file) = &args.metrics {
-        write(file, metrics::text(summary, &place))?;
-    }
-    args.page.as_deref().map_or(Ok(()), |file| write(file, page::page(summary, &place)))
+    metrics.write(summary, &place)?;
+    args.page.as_deref().map_or(Ok(()), |file| write(file, &page::page(summary, &place)))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    replace(file, text.as_bytes(), 0o644)
+        .map_err(|error| Failure::system(format!("{} cannot be written", file.display()), &error))
 }
 
 /// Decides whether anything is wrong, and names the packs and what was left out when the repository was

@@ -5,7 +5,7 @@ use std::fs;
 use kopia_testkit::{damage, golden};
 use serde_json::Value;
 
-use crate::common::{KopiaRs, Place};
+use crate::common::{KopiaRs, Place, names};
 
 #[test]
 fn a_sound_repository_is_said_to_be_sound() {
@@ -225,6 +225,37 @@ fn damage_is_in_the_metrics_and_on_the_page() {
             && html.contains("default-src &#39;none&#39;") != html.contains("default-src 'none'")
     );
     let inside = copy.path().join("x.prom");
-    let command = KopiaRs::new("verify --metrics").arg(&inside).repository(&copy.path());
-    command.env("KOPIA_PASSWORD", &case.password).run().exits(2).says(&["would lie in the repository"]);
+    for password in [&*case.password, "wrong"] {
+        let command = KopiaRs::new("verify --metrics").arg(&inside).repository(&copy.path());
+        command.env("KOPIA_PASSWORD", password).run().exits(2).says(&["would lie in the repository"]);
+        assert!(!inside.exists());
+    }
+}
+
+#[test]
+fn metrics_tell_also_of_a_run_without_a_result() {
+    let place = Place::new();
+    let file = place.path("verify.prom");
+    let sources = |arguments: &str| KopiaRs::golden("sources", &format!("verify {arguments}"));
+    let none = || KopiaRs::new("verify");
+    let nowhere = place.path("nowhere");
+    for (command, code, class) in [
+        (sources("").env("KOPIA_PASSWORD", "wrong"), 1, "AuthFailure"),
+        (none().repository(&nowhere).env("KOPIA_PASSWORD", "any"), 1, "NotFound"),
+        (sources("nobody@nowhere:/x"), 1, "NotFound"),
+        (none(), 2, "Usage"),
+    ] {
+        sources("").arg("--metrics").arg(&file).run().exits(0);
+        assert!(fs::read_to_string(&file).unwrap().lines().any(|line| line.ends_with("} 1")));
+        command.arg("--metrics").arg(&file).run().exits(code);
+        let text = fs::read_to_string(&file).unwrap();
+        let has = |name: &str, end: &str| {
+            text.lines()
+                .any(|line| line.starts_with(&format!("kopia_rs_verify_{name}")) && line.ends_with(end))
+        };
+        assert!(has("success", " 0") && has("error{", &format!("class=\"{class}\"}} 1")), "{class}: {text}");
+        assert!(has("end_timestamp_seconds", "") && !text.contains("verify_packs"), "{text}");
+        assert_eq!(text.contains("{repository=\""), code == 1, "{text}");
+    }
+    assert_eq!(names(&place.path("")), ["verify.prom"]);
 }
