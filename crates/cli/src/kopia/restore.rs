@@ -14,7 +14,7 @@ use super::call::{Call, info};
 use super::line::Line;
 use super::objects;
 use super::snapshots::source;
-use super::trouble::Trouble;
+use super::trouble::{self, Flaw, Trouble};
 use super::words;
 use crate::terminal::signals::{self, Interrupt};
 use crate::terminal::time::{self, When};
@@ -58,7 +58,7 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         escape(&target.to_string_lossy())
     ));
     let entry = find(call, &repository, &snapshots, &name)?;
-    let observer = Watch { interrupt: call.interrupt, problems: Mutex::default() };
+    let observer = Watch { interrupt: call.interrupt, flaws: Mutex::default() };
     call.interrupt.will_ask();
     let restored = restore::restore_observed(&entry, &target, &options, &observer);
     let outcome = match (restored, call.interrupt.signal()) {
@@ -70,7 +70,7 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         }
         (restored, _) => restored?,
     };
-    conclude(call, &outcome, observer.problems.into_inner().unwrap_or_else(PoisonError::into_inner))
+    conclude(call, &outcome, &observer.flaws.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Refuses to write into a folder that has something in it, where that is not wanted.
@@ -154,7 +154,7 @@ fn find(call: &Call, repository: &Repository, snapshots: &Snapshots, name: &str)
 /// Collects what goes wrong, and stops for a signal.
 struct Watch<'a> {
     interrupt: &'a Arc<Interrupt>,
-    problems: Mutex<Vec<String>>,
+    flaws: Mutex<Vec<Flaw>>,
 }
 
 impl Observer for Watch<'_> {
@@ -163,15 +163,19 @@ impl Observer for Watch<'_> {
     }
 
     fn problem(&self, problem: &Problem) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if problems.len() < SHOWN {
-            problems.push(format!("{}: {}", problem.path, problem.reason));
+        let mut flaws = self.flaws.lock().unwrap_or_else(PoisonError::into_inner);
+        if flaws.len() < SHOWN {
+            flaws.push(Flaw {
+                place: problem.path.clone(),
+                class: Class::of_reason(&problem.reason),
+                why: problem.reason.to_string(),
+            });
         }
     }
 }
 
 /// Says what was restored, and what was not.
-fn conclude(call: &Call, outcome: &Outcome, problems: Vec<String>) -> Result<(), Trouble> {
+fn conclude(call: &Call, outcome: &Outcome, flaws: &[Flaw]) -> Result<(), Trouble> {
     let line = &call.line;
     let ignores = line.is_on("ignore-errors", false);
     let skipped = if outcome.kept > 0 { format!(", skipped {}", outcome.kept) } else { String::new() };
@@ -187,12 +191,14 @@ fn conclude(call: &Call, outcome: &Outcome, problems: Vec<String>) -> Result<(),
         outcome.symlinks,
         words::size(outcome.bytes)
     );
-    let named = problems.iter().map(|problem| escape(problem).into_owned());
+    let named = flaws.iter().map(|flaw| escape(&format!("{}: {}", flaw.place, flaw.why)).into_owned());
     if outcome.problem_count > 0 && !ignores {
         let count = outcome.problem_count;
-        let mut lines =
-            vec![format!("error restoring: restore error: error copying: {count} entries are not restored")];
-        lines.extend(named);
+        let words =
+            format!("error restoring: restore error: error copying: {count} entries are not restored");
+        let failure = flaws.first().map_or(words.clone(), |first| first.begin(&words));
+        let mut lines = trouble::named(&failure, named, count);
+        lines.insert(0, failure);
         lines.push(summary);
         return Err(Trouble::Failed(lines));
     }

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io;
 
 use kopia_rs::diagnosis::Class;
-use kopia_rs::diagnosis::text::{chain, escape};
+use kopia_rs::diagnosis::text::{chain, count, escape};
 use kopia_rs::{Error, connection, restore, storage};
 
 /// Why a call came to nothing.
@@ -17,6 +17,14 @@ pub(super) enum Trouble {
     Failed(Vec<String>),
     /// The reader of standard output has closed it.
     BrokenPipe,
+}
+
+/// What is wrong with an entry.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) place: String,
+    pub(super) class: Class,
+    pub(super) why: String,
 }
 
 /// What a message of each class holds, in the order in which tools look.
@@ -137,6 +145,31 @@ pub(super) fn kind(message: &str) -> Option<Class> {
     WORDS.iter().find(|(_, words)| words.iter().any(|word| message.contains(word))).map(|(class, _)| *class)
 }
 
+impl Flaw {
+    /// Words a failure whose first flaw this is: `words`, and why unless that would mislead.
+    pub(super) fn begin(&self, words: &str) -> String {
+        let whole = format!("{words}: {}", escape(&self.why));
+        let is_true = match (kind(&whole), self.class) {
+            // kopia says of what is gone that it is not found.
+            (None, _) | (Some(Class::NotFound), Class::Damaged) => true,
+            (Some(said), class) => said == class,
+        };
+        if is_true { whole } else { words.to_owned() }
+    }
+}
+
+/// Returns the lines that name entries, of `all` that there are, beside one that says what failed. Tools look for words
+/// in names as well: a line that would make another failure of it is left out, and counted.
+pub(super) fn named(failure: &str, lines: impl Iterator<Item = String>, all: u64) -> Vec<String> {
+    let meant = kind(failure);
+    let mut lines: Vec<_> = lines.filter(|line| kind(line).is_none_or(|said| Some(said) == meant)).collect();
+    let left = all.saturating_sub(lines.len() as u64);
+    if left > 0 {
+        lines.push(format!("{} not named here", count(left, "entry is", "entries are")));
+    }
+    lines
+}
+
 impl From<io::Error> for Trouble {
     /// Takes what standard output says.
     fn from(error: io::Error) -> Self {
@@ -199,5 +232,40 @@ mod tests {
         let source = io::Error::from(io::ErrorKind::PermissionDenied);
         let denied = storage::Error::Open { place: "/repo".into(), source };
         assert_eq!(kind(&text(Trouble::unconnected(&denied, "/repo"))), Some(Class::PermissionDenied));
+    }
+
+    #[test]
+    fn names_of_entries_make_no_other_failure_of_it() {
+        let names =
+            ["a/package-lock.json", "clock/face", "a", "certificate.pem", "eacces", "not found", "Timeout"];
+        let flaws = |class, why: &str| {
+            Vec::from(names.map(|place| Flaw { place: place.into(), class, why: why.into() }))
+        };
+        let said = |flaws: &[Flaw], all| {
+            let first = flaws[0].begin("error copying: 7 entries are not restored");
+            let lines = flaws.iter().map(|flaw| format!("{}: {}", flaw.place, flaw.why));
+            (kind(&first), named(&first, lines, all))
+        };
+        // kopia knows no word for damage: whatever is read out of a name is wrong.
+        let why = "content 12 is corrupt: its hash is another one (blob p1, offset 0, 9 bytes)";
+        let (class, lines) = said(&flaws(Class::Damaged, why), 7);
+        assert_eq!((class, kind(&lines.join("\n"))), (None, None));
+        assert_eq!(lines, [format!("a: {why}"), "6 entries are not named here".into()]);
+        // What the system says comes before what is in most of the names; not before all.
+        let denied = flaws(Class::PermissionDenied, "cannot be written: Permission denied (os error 13)");
+        let (class, lines) = said(&denied, 1007);
+        assert_eq!(class, Some(Class::PermissionDenied));
+        assert_eq!((kind(&lines.join("\n")), lines.len()), (class, 8));
+        assert_eq!(lines[7], "1,000 entries are not named here");
+        let gone = flaws(Class::Damaged, "blob p1 not found");
+        let (class, lines) = said(&gone, 7);
+        assert_eq!((class, kind(&lines.join("\n"))), (Some(Class::NotFound), Some(Class::NotFound)));
+        assert_eq!(lines.last().map(|line| &**line), Some("3 entries are not named here"));
+        // Why it failed may hold a name as well.
+        let taken = "the target's file system takes its name for that of Package-Lock.json";
+        let (class, lines) = said(&flaws(Class::Unsupported, taken), 7);
+        assert_eq!((class, &*lines), (None, &["7 entries are not named here".to_owned()][..]));
+        let lines = named("encountered 1 errors", ["clock: gone".to_owned()].into_iter(), 1);
+        assert_eq!(lines, ["1 entry is not named here"]);
     }
 }

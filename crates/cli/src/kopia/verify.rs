@@ -5,6 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use kopia_rs::diagnosis::Class;
 use kopia_rs::diagnosis::text::escape;
 use kopia_rs::verify::{Options, Report, Subject};
 use kopia_rs::{Entry, EntryKind, Repository, Snapshots};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use super::call::{Call, info};
 use super::objects;
 use super::snapshots::source;
-use super::trouble::Trouble;
+use super::trouble::{self, Flaw, Trouble};
 use super::words;
 
 /// How many errors are named at most.
@@ -76,6 +77,7 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         .iter()
         .map(|pack| Flaw {
             place: pack.id.to_string(),
+            class: Class::Damaged,
             why: format!("{} contents are backed by missing blob {}", pack.contents, pack.id),
         })
         .collect();
@@ -99,18 +101,20 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         ));
     }
     let Some(first) = errors.first().filter(|_| count > 0) else { return Ok(()) };
-    let last =
-        if count == 1 { escape(&first.why).into_owned() } else { format!("encountered {count} errors") };
-    let named = errors
-        .iter()
-        .map(|error| format!("error processing {}: {}", escape(&error.place), escape(&error.why)));
-    Err(Trouble::Failed(named.chain([last]).collect()))
+    Err(failure(&errors, first, count))
 }
 
-/// What is wrong, and where.
-struct Flaw {
-    place: String,
-    why: String,
+/// Makes the failure of what is wrong, with its names as far as they do not mislead.
+fn failure(flaws: &[Flaw], first: &Flaw, count: u64) -> Trouble {
+    let last = match count {
+        1 => escape(&first.why).into_owned(),
+        _ => first.begin(&format!("encountered {count} errors")),
+    };
+    let named =
+        flaws.iter().map(|flaw| format!("error processing {}: {}", escape(&flaw.place), escape(&flaw.why)));
+    let mut lines = trouble::named(&last, named, count);
+    lines.push(last);
+    Trouble::Failed(lines)
 }
 
 /// Returns what is named; nothing stands for everything.
@@ -153,14 +157,15 @@ fn subjects(call: &Call, repository: &Repository, snapshots: &Snapshots) -> Resu
 }
 
 fn affected(verified: &Report) -> impl Iterator<Item = Flaw> {
-    let damage = verified
-        .damage
-        .iter()
-        .map(|damage| Flaw { place: damage.content.to_string(), why: damage.error.to_string() });
+    let damage = verified.damage.iter().map(|damage| Flaw {
+        place: damage.content.to_string(),
+        class: Class::of(&damage.error),
+        why: damage.error.to_string(),
+    });
     let affected = verified.affected.iter().map(|entry| {
         let source = entry.snapshot.as_ref().map(|snapshot| format!("{}@", snapshot.source()));
         let place = format!("{}{}", source.unwrap_or_default(), entry.path);
-        Flaw { place, why: entry.reason.to_string() }
+        Flaw { place, class: Class::of_defect(&entry.reason), why: entry.reason.to_string() }
     });
     if verified.affected.is_empty() { damage.collect::<Vec<_>>() } else { affected.collect() }.into_iter()
 }

@@ -3,6 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use kopia_testkit::damage;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::json;
+
 use crate::client::{Class, Client};
 
 #[test]
@@ -194,6 +198,36 @@ fn damage_is_found_and_what_is_sound_is_not_complained_of() {
     }
     let all = client.run(&format!("{verify} --max-errors=-1")).exits(1).json();
     assert!(all["errorCount"].as_u64().unwrap() > 3);
+}
+
+#[test]
+fn names_of_damaged_files_make_no_other_failure_of_it() {
+    let client = Client::ours("sources").with("KOPIA_PASSWORD", PASSWORD);
+    let repository = client.path("repository");
+    let mut writer = RepositoryWriter::new();
+    let mut files = Vec::new();
+    for name in ["clock", "other", "package-lock.json"] {
+        let object = writer.file(name.as_bytes());
+        files.push(json!({"name": name, "type": "f", "mode": "0644", "size": name.len(), "obj": object}));
+    }
+    let root = writer.directory(&files);
+    let root = json!({"name": "data", "type": "d", "mode": "0755", "obj": root});
+    let id = writer.snapshot("app@host:/data", root);
+    writer.finish_in(&repository).unwrap();
+    for pack in damage::blobs(&repository, "p") {
+        pack.zero(0..pack.read().len());
+    }
+    let path = repository.to_str().unwrap();
+    client.run_all(&["repository", "connect", "filesystem", "--path", path]).exits(0);
+    let target = client.path("restored");
+    for words in [
+        format!("snapshot restore {id} {}", target.display()),
+        "snapshot verify --verify-files-percent 100 --max-errors=-1".into(),
+    ] {
+        let ran = client.run(&words).exits(1).is(Class::Unknown);
+        let ran = ran.says("other: ").says("2 entries are not named here");
+        assert!(!ran.stderr.contains("clock"), "{}", ran.stderr);
+    }
 }
 
 #[test]
