@@ -14,7 +14,7 @@ use super::objects;
 use super::snapshots::mode;
 use super::trouble::Trouble;
 use crate::terminal::output::{self, Out};
-use crate::terminal::time;
+use crate::terminal::{signals, time};
 use files::Files;
 use kopia_rs::diagnosis::text::escape;
 
@@ -149,8 +149,7 @@ impl Comparing<'_, '_> {
         depth: usize,
     ) -> Result<(), Trouble> {
         if let Some(signal) = self.call.interrupt.signal() {
-            let signal = crate::terminal::signals::name(signal);
-            return Err(Trouble::failed(format!("error comparing directories: stopped by {signal}")));
+            return Err(Trouble::failed(stopped(signal)));
         }
         match (old, new) {
             (Some(old), Some(new)) if old.entry.object() == new.entry.object() => {
@@ -278,6 +277,11 @@ impl Comparing<'_, '_> {
         counts.modified += u32::from(is_changed);
         Ok(())
     }
+}
+
+/// Words that a signal came.
+fn stopped(signal: i32) -> String {
+    format!("error comparing directories: stopped by {}", signals::name(signal))
 }
 
 /// Returns what a folder holds, by name. kopia has it in any order.

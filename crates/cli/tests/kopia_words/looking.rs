@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use kopia_testkit::golden;
 
@@ -94,6 +95,35 @@ removed file ./random.bin (50000 bytes)
         .exits(1)
         .says("comparing files not implemented");
     client.run(&format!("diff {OLD}")).exits(1).says("required argument 'object-path2' not provided");
+}
+
+/// The program that compares may take as long as it likes: it is not waited for then, and finds no files any more.
+#[test]
+fn a_signal_leaves_no_files_that_were_to_be_compared() {
+    let client = of(Client::ours("sources"), "sources");
+    let (started, folder) = (client.path("started"), client.path("temporary"));
+    std::fs::create_dir(&folder).unwrap();
+    let print = client.path("print");
+    let text = format!("#!/bin/sh\n: > '{0}'\nwhile test -e '{0}'; do sleep 0.1; done\n", started.display());
+    kopia_testkit::program::write(&print, &text);
+    let client = client.with("KOPIA_DIFF", &print.display().to_string()).with("PATH", "/usr/bin:/bin");
+    let client = client.with("TMPDIR", &folder.display().to_string());
+    let left = || std::fs::read_dir(&folder).unwrap().count();
+    let mut command = client.command(&["diff", "--files", OLD, NEW]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while !started.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing is compared");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(left(), 1);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), left()), (Some(143), 0), "{said}");
+    assert_eq!(said, "error comparing directories: stopped by SIGTERM\n");
+    std::fs::remove_file(started).unwrap();
 }
 
 #[test]
