@@ -36,7 +36,7 @@ use crate::terminal::signals::Interrupt;
 /// What a restore works with.
 pub(crate) struct Job<'a> {
     pub(crate) environment: &'a Environment,
-    pub(crate) log: &'a JobLog,
+    pub(crate) log: &'a Arc<JobLog>,
     pub(crate) interrupt: &'a Arc<Interrupt>,
     pub(crate) metrics_file: Option<&'a Path>,
 }

@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kopia_testkit::damage;
 use kopia_testkit::loop_device::LoopDevice;
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::common::{KopiaRs, Place};
@@ -123,6 +124,37 @@ fn a_restore_that_is_killed_goes_on() {
     let json = lab.restore(path, "--only-differences --verify --json").run().exits(0).json();
     assert!(lab.read(path) == lab.disk);
     assert!(json["bytesKept"].as_u64().unwrap() > 0, "{json}");
+}
+
+/// Its last words are those of a device also where it does not stop by itself: nothing lies in a folder.
+#[test]
+fn a_signal_says_how_to_go_on_whoever_ends_the_command() {
+    let lab = Lab::new();
+    let Some(device) = lab.device(16 * MIB, &[]) else { return };
+    let path = device.path();
+    // It waits for somebody to read what it says at its end.
+    let (reader, pipe) = rustix::pipe::pipe().unwrap();
+    let mut pipe = File::from(pipe);
+    pipe.write_all(&vec![0; rustix::pipe::fcntl_getpipe_size(&reader).unwrap()]).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kopia-rs"));
+    command.args(["restore", "latest", "--repository"]).arg(lab.path("repo")).arg("--device").arg(path);
+    command.env_clear().env("HOME", "/nonexistent").env("KOPIA_PASSWORD", PASSWORD);
+    command.stdin(Stdio::null()).stdout(pipe).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let start = Instant::now();
+    while lab.read(path) != lab.disk {
+        assert!(start.elapsed() < Duration::from_secs(60), "the disk is not restored");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    drop(reader);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let last = said.lines().last().unwrap_or_default();
+    assert_eq!(ended.status.code(), Some(143), "{said}");
+    assert!(last.starts_with("error: ") && last.contains("SIGTERM"), "{said}");
+    assert!(last.ends_with("; the same command with --only-differences goes on from there"), "{said}");
+    assert!(!said.contains(".kopia-rs-restore"), "{said}");
 }
 
 #[test]

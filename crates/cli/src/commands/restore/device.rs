@@ -18,11 +18,14 @@ use crate::args;
 use crate::error::{Exit, Failure};
 use crate::session::Session;
 use crate::session::needed::{self, Ahead};
-use crate::terminal::output::{self, for_terminal, log_line, size};
+use crate::terminal::output::{self, for_terminal, log_last, log_line, size};
 use crate::terminal::progress::Progress;
 use crate::terminal::question;
 use crate::terminal::report::{ReasonLine, Report};
-use crate::terminal::signals::Interrupt;
+use crate::terminal::signals::{self, Interrupt};
+
+/// What to do about a device that holds a part of the disk.
+const GOES_ON: &str = "the same command with --only-differences goes on from there";
 
 /// What `--json` prints, also of a dry run.
 #[derive(Debug, Serialize)]
@@ -109,6 +112,13 @@ pub(super) fn run(
     job.confirm(args)?;
     let progress = Progress::new(&selection.entry, report, interrupt.clone(), session.progress);
     interrupt.will_ask();
+    // A device may take longer to write down what it has than a signal waits.
+    interrupt.say_at_the_end(|signal, _| {
+        let signal = signals::name(signal);
+        log_last(format_args!(
+            "error: stopped by {signal}; the device may hold only a part of the disk; {GOES_ON}"
+        ));
+    });
     let start = Instant::now();
     let restored =
         progress.watch(|| restore_to_device(&selection.entry, &job.device, options, how, &progress));
@@ -116,11 +126,9 @@ pub(super) fn run(
     let (kinds, percent) = (progress.kinds(), progress.percent());
     let reported = progress.finish();
     let outcome = restored.map_err(|error| match (&error, interrupt.signal()) {
-        (restore::Error::Stopped { .. }, Some(signal)) => Failure::stopped(
-            signal,
-            percent,
-            "the device holds a part of the disk; the same command with --only-differences goes on from there",
-        ),
+        (restore::Error::Stopped { .. }, Some(signal)) => {
+            Failure::stopped(signal, percent, &format!("the device holds a part of the disk; {GOES_ON}"))
+        }
         (restore::Error::Target { .. }, _) => Failure::from(error)
             .hint("the device holds a part of the disk; --only-differences goes on from there"),
         _ => error.into(),

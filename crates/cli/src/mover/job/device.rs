@@ -66,15 +66,17 @@ pub(super) fn restore(
     job.log.info(&format!("{path} has {has} and holds {held}; its first {} are written", size(length)));
     let progress = Progress::new(file, None, job.interrupt.clone(), ProgressMode::Log);
     job.interrupt.will_ask();
+    // A device may take longer to write down what it has than a signal waits.
+    let log = job.log.clone();
+    job.interrupt.say_at_the_end(move |signal, _| {
+        let _ = log.end(&stopped(signal));
+    });
     let restored = progress.watch(|| restore_to_device(file, device, &settings.options, how, &progress));
     job.log.note(|report| report.progress = Some(progress.standing(restored.is_ok())));
     // It has no report that could fail to be written.
     let _ = progress.finish();
     let outcome = restored.map_err(|error| match (&error, job.interrupt.signal()) {
-        (restore::Error::Stopped { .. }, Some(signal)) => {
-            let line = StatusLine::unable("finish", signals::name(signal), GOES_ON);
-            JobOutcome::new(JobResult::Stopped(signal), line)
-        }
+        (restore::Error::Stopped { .. }, Some(signal)) => stopped(signal),
         (restore::Error::Target { .. }, _) => failed(settings, &error).detail(format!("INFO: {GOES_ON}")),
         _ => failed(settings, &error),
     })?;
@@ -89,6 +91,12 @@ pub(super) fn restore(
         job.log.info(&format!("read again and right: {}", size(verified)));
     }
     Ok(conclude(snapshot, &outcome, settings))
+}
+
+/// Makes the end of a Job that a signal stopped: nothing lies in a folder, and the same Job would begin anew.
+fn stopped(signal: i32) -> JobOutcome {
+    let line = StatusLine::unable("finish", signals::name(signal), GOES_ON);
+    JobOutcome::new(JobResult::Stopped(signal), line)
 }
 
 fn counts(outcome: &DeviceOutcome) -> Counts {
@@ -124,4 +132,17 @@ fn conclude(snapshot: &Snapshot, outcome: &DeviceOutcome, settings: &Settings) -
 
 fn failed(settings: &Settings, error: &restore::Error) -> JobOutcome {
     JobOutcome::failed(advice::target(&format!("restore {}", settings.wanted.identity), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_says_how_the_next_job_goes_on() {
+        let outcome = stopped(signal_hook::consts::SIGTERM);
+        let line = outcome.line().as_str();
+        assert_eq!(line, format!("ERROR: unable to finish: SIGTERM: {GOES_ON}"));
+        assert!(line.contains("--only-differences") && outcome.status() == 143, "{line}");
+    }
 }
