@@ -82,6 +82,8 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
             log_line(words);
             return FAILED;
         }
+        Err(Wrong::Version) => return answer(arguments, &version()),
+        Err(Wrong::Help) => return answer(arguments, &help()),
     };
     if let Some(words) = hand_over::of_line(command, &given) {
         return hand_over(arguments, words);
@@ -90,14 +92,45 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
     crate::process::prepare();
     let interrupt = Interrupt::install(crate::terminal::password::show_typing);
     let call = Call::new(given, &interrupt);
-    match (command.run)(&call) {
-        Ok(()) => 0,
-        Err(Trouble::BrokenPipe) => 0,
+    match end((command.run)(&call)) {
+        0 => 0,
+        failed => interrupt.signal().map_or(failed, crate::terminal::signals::status),
+    }
+}
+
+/// Says why it failed, if it did, and returns the exit status.
+fn end(ended: Result<(), Trouble>) -> u8 {
+    match ended {
+        Ok(()) | Err(Trouble::BrokenPipe) => 0,
         Err(Trouble::Failed(lines)) => {
             lines.iter().for_each(log_line);
-            interrupt.signal().map_or(FAILED, crate::terminal::signals::status)
+            FAILED
         }
     }
+}
+
+/// Leaves what is asked of kopia alone to the real one. Without one, says what it is here.
+fn answer(arguments: &[OsString], text: &str) -> u8 {
+    match hand_over::find() {
+        Ok(kopia) => hand_over::become_kopia(&kopia, arguments),
+        Err(_) => end(words::print(text)),
+    }
+}
+
+/// Returns the version in kopia's form: tools take its first word for what can be asked for.
+fn version() -> String {
+    let from = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
+    format!("{} build: kopia-rs-{} from: {from}\n", table::VERSION, env!("CARGO_PKG_VERSION"))
+}
+
+fn help() -> String {
+    let mut text = String::from(
+        "usage: kopia [<flags>] <command> [<args> ...]\n\nCommands that kopia-rs has; all others are for kopia itself:\n",
+    );
+    for command in table::COMMANDS {
+        text += &format!("  {}\n", table::name(command));
+    }
+    text
 }
 
 /// Becomes the real kopia. Without one, says what is missing.

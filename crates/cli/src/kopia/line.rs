@@ -25,6 +25,10 @@ pub(super) enum Wrong {
     Flag(String),
     /// Anything else; what kopia says of it.
     Line(String),
+    /// Nothing: it asks for the version.
+    Version,
+    /// Nothing: it asks for help.
+    Help,
 }
 
 impl Line {
@@ -169,7 +173,11 @@ fn option(
     let denied =
         || known().find(|flag| flag.is_switch && Some(flag.name) == positive).map(|flag| (flag, "false"));
     let Some((flag, on)) = found.or_else(denied) else {
-        return Err(Wrong::Flag(format!("kopia: error: unknown long flag '--{name}', try --help")));
+        return Err(match &*name {
+            "version" => Wrong::Version,
+            "help" | "help-long" | "help-full" => Wrong::Help,
+            _ => Wrong::Flag(format!("kopia: error: unknown long flag '--{name}', try --help")),
+        });
     };
     let value = match (flag.is_switch, value) {
         (true, None) => on.into(),
@@ -274,6 +282,9 @@ mod tests {
                 .unwrap();
         assert_eq!(line.all("rclone-args").collect::<Vec<_>>(), ["--config=/c", "-v"]);
         assert_eq!(read("show -- -x").unwrap().1.argument(0), "-x");
+        let (name, line) =
+            read("--profile-cpu --profile-memory-rate 5 show --no-profile-store-on-exit k1").unwrap();
+        assert_eq!((&*name, line.argument(0)), ("show", "k1".into()));
     }
 
     #[test]
@@ -293,6 +304,15 @@ mod tests {
             ("snapshot create /data --json", unknown("snapshot create")),
             ("repository", unknown("repository")),
             ("", unknown("")),
+            ("--version", Err(Wrong::Version)),
+            ("--no-progress repository status --version", Err(Wrong::Version)),
+            ("snapshot list --help --json", Err(Wrong::Help)),
+            ("--help-full", Err(Wrong::Help)),
+            // kopia knows it in its own tests.
+            (
+                "--ignore-missing-required-features ls k1",
+                flag("unknown long flag '--ignore-missing-required-features'"),
+            ),
         ] {
             assert_eq!(read(text).map(|_| ()), wrong, "{text}");
         }

@@ -50,6 +50,9 @@ const fn from(flag: Flag, variable: &'static str) -> Flag {
     Flag { variable: Some(variable), ..flag }
 }
 
+/// The kopia that has these commands and options.
+pub(super) const VERSION: &str = "0.23.1";
+
 /// Options of all commands. What logs, metrics, progress and maintenance mean nothing to a reader.
 pub(super) const GLOBAL: &[Flag] = &[
     from(value("config-file"), "KOPIA_CONFIG_PATH"),
@@ -81,6 +84,12 @@ pub(super) const GLOBAL: &[Flag] = &[
     switch("otlp-trace"),
     value("diagnostics-output-directory"),
     switch("metrics-store-on-exit"),
+    switch("profile-store-on-exit"),
+    switch("profile-go-gc-before-dump"),
+    value("profile-blocking-rate"),
+    switch("profile-cpu"),
+    value("profile-memory-rate"),
+    value("profile-mutex-fraction"),
     switch("progress"),
     value("progress-estimation-type"),
     value("progress-update-interval"),

@@ -45,6 +45,9 @@ fn it_gets_arguments_and_environment_as_they_are() {
     }
     // An option that is not known here may be known to it.
     client.run("repository status --newer-than-this").exits(7);
+    // Its version and its help are its own.
+    client.run("--version").exits(7);
+    client.run("snapshot list --help").exits(7);
     let client = client.with("PATH", "").with("KOPIA_RS_FALLBACK", &format!("{path}/kopia"));
     client.run("snapshot create /data").exits(7);
     // VolSync's script is no kopia.
@@ -112,6 +115,11 @@ fn without_it_nothing_is_done_and_that_is_said() {
             .says("no other kopia is on PATH");
         assert!(ran.stdout.is_empty(), "{words}");
     }
+    let version = client.run("--version").exits(0).stdout;
+    let build = env!("CARGO_PKG_VERSION");
+    assert_eq!(version, format!("0.23.1 build: kopia-rs-{build} from: kopia-rs/kopia-rs\n"));
+    let help = client.run("--help").exits(0).stdout;
+    assert!(help.starts_with("usage: kopia ") && help.contains("\n  snapshot list\n"), "{help}");
     let own = env!("CARGO_BIN_EXE_kopia-rs");
     client.with("KOPIA_RS_FALLBACK", own).run("snapshot create /data").exits(2).says("names kopia-rs itself");
 }
