@@ -111,6 +111,7 @@ pub(super) struct Read {
     pub(super) root: Option<Found>,
     /// Whether the restore has come to its end, and what was done about it.
     pub(super) done: bool,
+    pub(super) undoing: bool,
     pub(super) undone: bool,
     pub(super) forgotten: bool,
     /// How many bytes of whole lines it has.
@@ -119,7 +120,7 @@ pub(super) struct Read {
 
 impl Read {
     fn new(header: Header, start: u64) -> Self {
-        let (done, undone, forgotten) = (false, false, false);
+        let (done, undoing, undone, forgotten) = (false, false, false, false);
         Self {
             header,
             start,
@@ -128,6 +129,7 @@ impl Read {
             next: 0,
             root: None,
             done,
+            undoing,
             undone,
             forgotten,
             length: start,
@@ -142,6 +144,7 @@ impl Read {
             Record::Directory { found, path } if path.is_empty() => self.root = self.root.or(Some(*found)),
             Record::Directory { .. } | Record::Attributes { .. } => {}
             Record::Done => self.done = true,
+            Record::Undoing => self.undoing = true,
             Record::Undone => self.undone = true,
             Record::Forgotten => self.forgotten = true,
         }

@@ -8,6 +8,7 @@
 //! | `keep NUMBER MODE PATH` | what lies there is about to be moved away, or deleted |
 //! | `put INODE SIZE TIME NUMBER CLOCK PATH` | this is about to be moved there, instead of what has the number |
 //! | `done` | the restore has come to its end |
+//! | `undoing` | an undo has begun, which may have been killed or had problems |
 //! | `undone`, `forgotten` | and what was done about it |
 //!
 //! Paths lie below the target. Bytes that are not printable ASCII, blanks and `%` are written `%XX`. Times are
@@ -55,6 +56,7 @@ pub(super) enum Record {
     Keep { number: u64, mode: u32, path: Vec<u8> },
     Put(Put),
     Done,
+    Undoing,
     Undone,
     Forgotten,
 }
@@ -129,6 +131,7 @@ impl Record {
                 format!("put {inode} {size} {seconds} {nanoseconds} {replaces} {now} {fraction} {path}\n")
             }
             Self::Done => "done\n".into(),
+            Self::Undoing => "undoing\n".into(),
             Self::Undone => "undone\n".into(),
             Self::Forgotten => "forgotten\n".into(),
         }
@@ -161,6 +164,7 @@ impl Record {
                 path: named(fields.next()?)?,
             }),
             "done" => Self::Done,
+            "undoing" => Self::Undoing,
             "undone" => Self::Undone,
             "forgotten" => Self::Forgotten,
             _ => return None,
@@ -249,6 +253,7 @@ mod tests {
             Record::Put(Put { replaces: None, ..put.clone() }),
             Record::Put(put),
             Record::Done,
+            Record::Undoing,
             Record::Undone,
             Record::Forgotten,
         ] {

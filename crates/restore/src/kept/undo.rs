@@ -36,7 +36,9 @@ pub struct Undone {
     pub aside_in: Option<PathBuf>,
     /// Files whose bytes the restore had left alone, and that were changed after it: they stay as they are.
     pub changed_since: u64,
-    /// What could not be put back. It stays kept, and the undo can be run again.
+    /// What could not be put back. What is kept of it stays kept, and the undo can be run again.
+    ///
+    /// Of what was deleted and is not kept any more, the first undo alone knows that it is not back already.
     pub problem_count: u64,
     /// The first 10,000 of them.
     pub problems: Vec<Problem>,
@@ -48,6 +50,12 @@ struct Undo<'a> {
     store: OwnedFd,
     aside: Aside<'a>,
     undone: Undone,
+    /// Whether an earlier undo has begun, which may have put back anything that is not in the store.
+    again: bool,
+    /// The number of what the last that was put somewhere replaced.
+    replaced: Option<u64>,
+    /// The same, if that was replaced and is not kept any more.
+    lost: Option<u64>,
     /// The directory that was used last, by its path.
     last: Option<(Vec<u8>, OwnedFd)>,
     /// Directories that were opened up so that something in them can be changed, and their modes.
@@ -55,7 +63,7 @@ struct Undo<'a> {
 }
 
 /// Undoes all that a journal says.
-pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
+pub(super) fn run(mut folder: KeptFolder) -> Result<Undone> {
     let path = folder.target();
     let failed = |source: io::Error| error(&path, "cannot be put back as it was", source);
     let Some(target) = open_target(&folder).map_err(failed)? else {
@@ -70,9 +78,22 @@ pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
     if !staging::remove_left(target.as_fd(), &folder.read.header.key).map_err(failed)? {
         return Err(Error::Busy { target: path });
     }
-    let aside = Aside::new(folder.handle.as_fd());
-    let mut undo =
-        Undo { target, device, store, aside, undone: Undone::default(), last: None, opened: BTreeMap::new() };
+    let again = folder.read.undoing;
+    if !again {
+        note_begun(&mut folder);
+    }
+    let mut undo = Undo {
+        target,
+        device,
+        store,
+        aside: Aside::new(folder.handle.as_fd()),
+        undone: Undone::default(),
+        again,
+        replaced: None,
+        lost: None,
+        last: None,
+        opened: BTreeMap::new(),
+    };
     undo.open_up().map_err(failed)?;
     let mut records = Backwards::open(folder.handle.as_fd(), &folder.read).map_err(failed)?;
     while let Some(record) = records.next().map_err(failed)? {
@@ -83,7 +104,7 @@ pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
             Record::Attributes { inode, found, then, path } => {
                 (undo.attributes(inode, &found, then, &path), path)
             }
-            Record::Done | Record::Undone | Record::Forgotten => continue,
+            Record::Done | Record::Undoing | Record::Undone | Record::Forgotten => continue,
         };
         if let Err(error) = done {
             undo.last = None;
@@ -111,6 +132,15 @@ pub(super) fn run(folder: KeptFolder) -> Result<Undone> {
     }
     close();
     Ok(undone)
+}
+
+/// Notes that an undo has begun. Where that cannot be, as on a full disk, the next is taken for the first.
+fn note_begun(folder: &mut KeptFolder) {
+    let journal = Journal::open(folder.handle.as_fd(), folder.read.length);
+    match journal.and_then(|mut journal| journal.record(&Record::Undoing).and_then(|()| journal.sync())) {
+        Ok(()) => folder.read.length += Record::Undoing.line().len() as u64,
+        Err(error) => tracing::debug!(%error, "the journal does not say that an undo has begun"),
+    }
 }
 
 /// Opens the target, which is made if it is gone; nothing if the restore had made it.
@@ -192,10 +222,16 @@ impl Undo<'_> {
 
     /// Removes what the restore put somewhere, or puts aside what was changed there since.
     fn put(&mut self, put: &Put) -> io::Result<()> {
+        self.replaced = put.replaces;
         let Some((parent, name)) = self.parent(&put.path, false)? else { return Ok(()) };
         let Some(stat) = look(parent.as_fd(), name)? else { return Ok(()) };
         if let Some(number) = put.replaces {
             match look(self.store.as_fd(), stored(number, &put.path))? {
+                // It stays: nothing else is left.
+                None if self.is_put(&stat, put) => {
+                    self.lost = Some(number);
+                    return Err(not_kept());
+                }
                 // Nothing was moved away, or it is back: what is there is what was there.
                 None => return Ok(()),
                 Some(kept) if Identity::from(&kept) == Identity::from(&stat) => return Ok(()),
@@ -206,13 +242,19 @@ impl Undo<'_> {
             self.aside.put(parent.as_fd(), name, &put.path)
         } else if is_directory(&stat) {
             self.remove_directory(parent.as_fd(), name, put)
-        } else if (Moment::modified(&stat), u64::try_from(stat.st_size)) != (put.modified, Ok(put.size)) {
+        } else if !is_unchanged(&stat, put) {
             self.aside.put(parent.as_fd(), name, &put.path)
         } else {
             rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
             self.undone.removed += 1;
             Ok(())
         }
+    }
+
+    /// Returns whether what is there is what the restore put there. Once an undo has removed that, something
+    /// newer may have got its inode.
+    fn is_put(&self, stat: &Stat, put: &Put) -> bool {
+        stat.st_ino == put.inode && (!self.again || is_directory(stat) || is_unchanged(stat, put))
     }
 
     /// Removes a directory that the restore made; what was changed in it since is put aside.
@@ -237,7 +279,9 @@ impl Undo<'_> {
     /// Puts back what was moved away.
     fn keep(&mut self, number: u64, mode: u32, path: &[u8]) -> io::Result<()> {
         let stored = stored(number, path);
-        let Some(kept) = look(self.store.as_fd(), &*stored)? else { return self.close_again(mode, path) };
+        let Some(kept) = look(self.store.as_fd(), &*stored)? else {
+            return self.not_in_store(number, mode, path);
+        };
         let Some((parent, name)) = self.parent(path, true)? else { return Err(Errno::NOTDIR.into()) };
         match look(parent.as_fd(), name)? {
             Some(stat) if Identity::from(&stat) == Identity::from(&kept) => {
@@ -255,6 +299,27 @@ impl Undo<'_> {
         }
         self.undone.restored += 1;
         Ok(())
+    }
+
+    /// Sees to what is not in the store: it was never moved away, is back, or is lost.
+    fn not_in_store(&mut self, number: u64, mode: u32, path: &[u8]) -> io::Result<()> {
+        if self.lost == Some(number) {
+            return Ok(());
+        }
+        // Where something took its place, that says what has become of it.
+        if !self.again && self.replaced != Some(number) && self.is_gone(path) {
+            return Err(not_kept());
+        }
+        self.close_again(mode, path)
+    }
+
+    /// Returns whether it is certain that nothing is there.
+    fn is_gone(&mut self, path: &[u8]) -> bool {
+        match self.parent(path, false) {
+            Ok(Some((parent, name))) => matches!(look(parent.as_fd(), name), Ok(None)),
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 
     /// Gives a directory its mode that may have been opened up to be moved, by one that was killed then: a
@@ -374,6 +439,15 @@ impl Undo<'_> {
             self.undone.problems.push(Problem { path, reason, salvaged: None });
         }
     }
+}
+
+fn not_kept() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "what was there is not kept any more")
+}
+
+/// Returns whether a file or link has the time and size that it had when it was put there.
+fn is_unchanged(stat: &Stat, put: &Put) -> bool {
+    (Moment::modified(stat), u64::try_from(stat.st_size)) == (put.modified, Ok(put.size))
 }
 
 fn is_symlink(stat: &Stat) -> bool {

@@ -397,6 +397,44 @@ fn of_extra_folders_of_which_something_stays_nothing_is_kept() {
     assert_eq!(see(&target), before);
 }
 
+#[test]
+fn what_is_not_kept_any_more_is_told() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    fs::create_dir(&target).unwrap();
+    for name in ["changed", "dir-was-file", "hard", "mine", "other"] {
+        fs::write(target.join(name), format!("old {name}")).unwrap();
+    }
+    let outcome = kopia_restore::restore(&root, &target, &options(true)).unwrap();
+    assert_eq!((outcome.problem_count, outcome.deleted), (0, 2), "{:?}", problems(&outcome));
+    let path = outcome.kept_in.unwrap();
+    for name in names(&path.join("kept")) {
+        if name.ends_with("-changed") || name.ends_with("-dir-was-file") || name.ends_with("-mine") {
+            fs::remove_file(path.join("kept").join(name)).unwrap();
+        }
+    }
+    let told = || {
+        let undone = KeptFolder::open(&path).unwrap().undo().unwrap();
+        assert_eq!(undone.problem_count, undone.problems.len() as u64);
+        let mut told: Vec<_> = undone.problems.into_iter().map(|problem| problem.path).collect();
+        told.sort();
+        told
+    };
+    assert_eq!(told(), ["changed", "dir-was-file", "mine"]);
+    assert_eq!(names(&target), ["changed", "dir-was-file", "hard", "other"]);
+    let read = |name: &str| fs::read_to_string(target.join(name)).unwrap();
+    assert_eq!(["changed", "hard", "other"].map(read), ["text", "old hard", "old other"]);
+    // What an undo has put back may be gone again when it is run once more.
+    fs::remove_file(target.join("other")).unwrap();
+    assert_eq!(told(), ["changed", "dir-was-file"]);
+    // Something else by the name of what was replaced is newer than all of that.
+    fs::remove_file(target.join("changed")).unwrap();
+    fs::write(target.join("changed"), "newer").unwrap();
+    fs::remove_dir_all(target.join("dir-was-file")).unwrap();
+    undo(KeptFolder::open(&path).unwrap());
+    assert_eq!((names(&target), read("changed")), (vec!["changed".into(), "hard".into()], "newer".into()));
+}
+
 /// Many files that all change, so that the journal of them takes several pages.
 fn many(place: &Place) -> Entry {
     let mut writer = RepositoryWriter::new();
