@@ -2,9 +2,23 @@
 
 use std::sync::Arc;
 
-use kopia_repository::{OpenOptions, Repository};
+use kopia_codec::key::Password;
+use kopia_repository::{Entry, OpenOptions, Repository};
+use kopia_storage::MemoryStore;
 use kopia_storage::server::{Parameters, ServedManifest};
 use kopia_storage::testing::MemoryServer;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::{Value, json};
+
+/// Finishes a repository with a snapshot of these entries, and returns their directory.
+pub(crate) fn root_of(mut writer: RepositoryWriter, entries: &[Value]) -> Entry {
+    let root = writer.directory(entries);
+    writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+    repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+}
 
 /// Puts a repository behind a server that keeps the key of the hash to itself, as the REST API of kopia's
 /// server does.

@@ -108,7 +108,11 @@ fn verify(session: &Session, args: &args::Verify, metrics: &Metrics<'_>) -> Resu
 
 /// Checks that a file may be written beside what it must not touch.
 fn may_write(what: &str, file: &Path, repository: Option<&Path>) -> Result<(), Failure> {
-    let Some((why, hint)) = refusal(file, repository) else { return Ok(()) };
+    refuse(what, file, refusal(file, repository))
+}
+
+fn refuse(what: &str, file: &Path, refusal: Option<(String, &str)>) -> Result<(), Failure> {
+    let Some((why, hint)) = refusal else { return Ok(()) };
     let failure = Failure::usage(format!("{what} {} {why}", file.display()));
     Err(if hint.is_empty() { failure } else { failure.hint(hint) })
 }

@@ -11,6 +11,9 @@ use kopia_rs::restore::is_outside;
 /// What blobs of a repository's format are called where blobs are files, with and without kopia's suffix.
 const FORMAT_BLOBS: [&str; 2] = ["kopia.repository.f", "kopia.repository"];
 
+/// What to do about a file that must not lie where it would.
+pub(crate) const ELSEWHERE: &str = "name a file elsewhere";
+
 /// Says why a file may not be written, in words that follow its name, and what to do; nothing is ever written
 /// to a repository.
 pub(crate) fn refusal(file: &Path, repository: Option<&Path>) -> Option<(String, &'static str)> {
@@ -28,19 +31,20 @@ pub(crate) fn refusal(file: &Path, repository: Option<&Path>) -> Option<(String,
     }
     match is_outside(&directory, repository?) {
         Ok(true) => None,
-        Ok(false) => Some(("would lie in the repository".into(), "name a file elsewhere")),
+        Ok(false) => Some(("would lie in the repository".into(), ELSEWHERE)),
         // Nothing lies in a repository that is not there, which opening it will say.
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => failed(error),
     }
 }
 
-/// Returns whether a file would lie in some repository, whichever that is: where it is not known yet which one
-/// is meant, or will never be.
-pub(crate) fn lies_in_a_repository(file: &Path) -> bool {
+/// As [`refusal`], where it is not known yet which repository is meant, or will never be: it may lie in none.
+pub(crate) fn refusal_by_any(file: &Path) -> Option<(String, &'static str)> {
     let is_repository =
         |folder: &Path| FORMAT_BLOBS.iter().any(|name| folder.join(name).symlink_metadata().is_ok());
-    directory(file).canonicalize().is_ok_and(|folder| folder.ancestors().any(is_repository))
+    let lies_in_one =
+        directory(file).canonicalize().is_ok_and(|folder| folder.ancestors().any(is_repository));
+    lies_in_one.then(|| ("would lie in a repository".into(), ELSEWHERE))
 }
 
 /// Replaces a file, or makes it, with this mode.

@@ -203,18 +203,9 @@ fn a_time_before_there_was_a_repository_is_told() {
     assert_eq!(doctor.json()["findings"][0]["kind"], "notThereYet");
 }
 
-/// A Kopia server's REST API, up to what it says of its repository.
-fn rest_api() -> HttpServer {
-    HttpServer::start(|asked| match &*asked.path {
-        "/" => Response::new(200, r#"<meta name="kopia-csrf-token" content="token" />"#),
-        "/api/v1/repo/status" => Response::new(200, r#"{"connected":true,"hash":"BLAKE2B-256-128"}"#),
-        _ => Response::new(404, "no"),
-    })
-}
-
 #[test]
 fn hashes_that_cannot_be_compared_are_not_promised_to_be() {
-    let server = rest_api();
+    let server = HttpServer::kopia_rest_api();
     let place = Place::new();
     for (command, name) in [("restore", "target"), ("export", "target.tar")] {
         let command = KopiaRs::new(&format!("{command} latest")).arg(place.path(name));

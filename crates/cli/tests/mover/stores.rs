@@ -301,18 +301,9 @@ fn a_structured_configuration_of_s3_is_read_as_it_is() {
     restores(&pod, &job.env("KOPIA_STRUCTURED_REPOSITORY_CONFIG", config.to_string()));
 }
 
-/// A Kopia server's REST API, up to what it says of its repository.
-fn rest_api() -> HttpServer {
-    HttpServer::start(|asked| match &*asked.path {
-        "/" => Response::new(200, r#"<meta name="kopia-csrf-token" content="token" />"#),
-        "/api/v1/repo/status" => Response::new(200, r#"{"connected":true,"hash":"BLAKE2B-256-128"}"#),
-        _ => Response::new(404, "no"),
-    })
-}
-
 #[test]
 fn hashes_that_cannot_be_compared_are_not_promised_to_be() {
-    let (pod, server) = (Pod::new(), rest_api());
+    let (pod, server) = (Pod::new(), HttpServer::kopia_rest_api());
     let url = format!("kopia+http://ui@{}", server.address());
     let job = job(&pod).env("KOPIA_REPOSITORY", url).additional(&["--verify-hashes"]);
     fails(&pod, &job, &["--verify-hashes can compare nothing"]);

@@ -207,13 +207,12 @@ mod tests {
     use std::fs;
     use std::os::fd::AsFd;
 
-    use kopia_codec::key::Password;
     use kopia_format::stub::MAX_STUB;
-    use kopia_repository::Repository;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
     use serde_json::json;
 
     use super::*;
+    use crate::testing::root_of;
 
     #[test]
     fn another_name_of_a_file_is_too_much_and_what_can_be_no_name_says_nothing() {
@@ -271,7 +270,6 @@ mod tests {
 
     #[test]
     fn the_originals_of_stubs_are_those_that_can_be_names() {
-        let place = tempfile::tempdir().unwrap();
         let mut writer = RepositoryWriter::new();
         let entry = |name: &str| json!({"name": name, "type": "f", "mode": "0644", "obj": "0a1b"});
         let unreadable = |name: &str| json!({"info": "i", "error": "e", "entry": entry(name)});
@@ -294,12 +292,7 @@ mod tests {
         for name in ["d.kopia-entry", ".INVALID.d"] {
             entries.push(json!({"name": name, "type": "d", "obj": object}));
         }
-        let root = writer.directory(&entries);
-        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
-        writer.finish_in(place.path()).unwrap();
-        let store = kopia_storage::FilesystemStore::open(place.path()).unwrap();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let root = root_of(writer, &entries);
         let of = |name: &str| originals(&root.at(name).unwrap());
         assert_eq!(of(".INVALID.a"), ["a"], "once");
         assert_eq!(of(".INVALID.cut"), ["cut", "a longer name"]);
@@ -313,7 +306,6 @@ mod tests {
 
     #[test]
     fn what_may_be_a_stub_and_cannot_be_read_has_the_original_that_it_is_named_after() {
-        let place = tempfile::tempdir().unwrap();
         let mut writer = RepositoryWriter::new();
         let lost = "00112233445566778899aabbccddeeff";
         let file = |name: &str, size: u64| json!({"name": name, "type": "f", "size": size, "obj": lost});
@@ -330,12 +322,7 @@ mod tests {
             file("file", 100),
             file("p.kopia-entry", 100),
         ];
-        let root = writer.directory(&entries);
-        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
-        writer.finish_in(place.path()).unwrap();
-        let store = kopia_storage::FilesystemStore::open(place.path()).unwrap();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let root = root_of(writer, &entries);
         for (name, original) in [
             ("d.kopia-entry", Some("d")),
             ("lost.kopia-entry", Some("lost")),

@@ -18,13 +18,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use kopia_repository::choice::Chosen;
-use rustix::fs::{AtFlags, Mode, RenameFlags, Stat};
+use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
 use super::existing::open_existing;
 use super::handles::{self, Handles};
-use super::metadata::Metadata;
+use super::metadata::{Metadata, is_overtaken};
 use super::staging::Staging;
 use super::target::Target;
 use super::{is_directory, look, open_directory};
@@ -314,13 +314,6 @@ impl Publisher<'_> {
         }
         Ok(rustix::fs::renameat(from, name, to, name)?)
     }
-}
-
-/// Returns whether a file or link was changed since it was found to be older than what is staged. Times that are
-/// equal tell nothing where the file system cuts them.
-pub(crate) fn is_overtaken(staged: &Stat, there: &Stat) -> bool {
-    let time = |stat: &Stat| (i128::from(stat.st_mtime), i128::from(stat.st_mtime_nsec));
-    !is_directory(staged) && !is_directory(there) && time(there) > time(staged)
 }
 
 /// The directories that an entry is moved from and to, and a place for what is in its way.

@@ -24,6 +24,7 @@ use kopia_format::Timestamp;
 use kopia_repository::Entry;
 use rustix::fs::{Mode, OFlags, Stat};
 
+use super::is_directory;
 use crate::outcome::Unset;
 use keep::Keeper;
 use preserve::Preserve;
@@ -245,8 +246,18 @@ pub(super) fn has_owner(stat: &Stat, wanted: &Attributes) -> bool {
 
 /// Returns whether the snapshot has an entry newer than what is there, to the nanosecond.
 pub(crate) fn is_newer(wanted: Timestamp, there: &Stat) -> bool {
-    let there = (i128::from(there.st_mtime), i128::from(there.st_mtime_nsec));
-    (i128::from(wanted.seconds()), i128::from(wanted.nanoseconds())) > there
+    (i128::from(wanted.seconds()), i128::from(wanted.nanoseconds())) > modified(there)
+}
+
+/// Returns whether a file or link was changed since it was found to be older than what is staged. Times that are
+/// equal tell nothing where the file system cuts them.
+pub(crate) fn is_overtaken(staged: &Stat, there: &Stat) -> bool {
+    !is_directory(staged) && !is_directory(there) && modified(there) > modified(staged)
+}
+
+/// Returns when something was modified, in seconds and nanoseconds.
+fn modified(stat: &Stat) -> (i128, i128) {
+    (stat.st_mtime.into(), stat.st_mtime_nsec.into())
 }
 
 /// Returns whether an entry has its time, to the nanosecond.

@@ -66,13 +66,11 @@ fn look(entry: Entry, path: String, depth: usize, found: &mut Vec<(String, Entry
 
 #[cfg(test)]
 mod tests {
-    use kopia_codec::key::Password;
-    use kopia_repository::Repository;
-    use kopia_storage::MemoryStore;
-    use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+    use kopia_testkit::writer::RepositoryWriter;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::root_of;
 
     fn entry(name: &str, kind: &str, object: &str) -> Value {
         json!({"name": name, "type": kind, "size": 1, "obj": object})
@@ -119,12 +117,7 @@ mod tests {
             nested(writer, "deep", DEPTH),
             nested(writer, "deeper", DEPTH + 1),
         ];
-        let root = writer.directory(&cases);
-        writer.snapshot("app@host:/data", json!({"name": "data", "type": "d", "obj": root}));
-        let blobs = std::mem::take(writer).finish().into_iter();
-        let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        let root = repository.snapshots().unwrap().iter().next().unwrap().root().unwrap();
+        let root = root_of(std::mem::take(writer), &cases);
         let found = |path: &str| match only_file(&root.at(path).unwrap()).unwrap() {
             FilesFound::One(path, file) => vec![format!("{path}={}", file.name())],
             FilesFound::Several(paths) => paths,

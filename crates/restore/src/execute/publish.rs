@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::Worker;
 use crate::Durability;
 use crate::destination::directory::Directory;
-use crate::destination::merge::is_overtaken;
+use crate::destination::metadata::is_overtaken;
 use crate::destination::{is_directory, look};
 use crate::plan::room::Finished;
 

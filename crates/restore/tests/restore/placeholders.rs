@@ -3,7 +3,7 @@
 use std::fs;
 
 use kopia_repository::Entry;
-use kopia_restore::{Action, Options, preview};
+use kopia_restore::{Action, Options, Problem, preview};
 use kopia_testkit::damage;
 use serde_json::json;
 
@@ -117,6 +117,19 @@ fn those_of_the_snapshot_are_restored_as_they_are_and_told() {
     assert_eq!(place.restore(&root, "target").kept, 2);
 }
 
+/// What is said of the originals that the snapshots below have stubs of.
+const ONLY_STUBS: [&str; 3] = [
+    "bad: the snapshot has only a stub of it, so it is not deleted",
+    "inside: the snapshot has only a stub of it, so it is not deleted",
+    "shallow: the snapshot has only a stub of it, so it is not deleted",
+];
+
+fn sorted(problems: &[Problem]) -> Vec<String> {
+    let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    problems.sort();
+    problems
+}
+
 #[test]
 fn what_the_snapshot_has_only_a_stub_of_is_not_deleted() {
     let place = Place::new();
@@ -152,14 +165,8 @@ fn what_the_snapshot_has_only_a_stub_of_is_not_deleted() {
     options.delete_extra = true;
     let seen = preview(&root, &target, &options, |_| ()).unwrap();
     let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
-    let mut told = problems(&outcome);
-    told.sort();
-    let expected = ["bad", "inside", "shallow"]
-        .map(|name| format!("{name}: the snapshot has only a stub of it, so it is not deleted"));
-    assert_eq!(told, expected);
-    let mut foreseen: Vec<_> = seen.problems.iter().map(ToString::to_string).collect();
-    foreseen.sort();
-    assert_eq!(foreseen, expected);
+    assert_eq!(sorted(&outcome.problems), ONLY_STUBS);
+    assert_eq!(sorted(&seen.problems), ONLY_STUBS);
     assert_eq!((seen.deleted, outcome.deleted), (3, 3));
     assert!(copies.into_iter().all(|name| fs::read(target.join(name)).unwrap() == b"good"));
     assert!(!extras.into_iter().any(|name| target.join(name).exists()));
@@ -193,11 +200,7 @@ fn what_stubs_that_cannot_be_read_may_stand_for_is_not_deleted() {
     let mut options = Options::default();
     options.delete_extra = true;
     let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
-    let mut told = problems(&outcome);
-    told.sort();
-    let expected = ["bad", "inside", "shallow"]
-        .map(|name| format!("{name}: the snapshot has only a stub of it, so it is not deleted"));
-    assert_eq!(told, expected);
+    assert_eq!(sorted(&outcome.problems), ONLY_STUBS);
     assert_eq!((outcome.kept, outcome.deleted, target.join("other").exists()), (3, 1, false));
     assert!(copies.into_iter().all(|name| fs::read(target.join(name)).unwrap() == b"good"));
 }

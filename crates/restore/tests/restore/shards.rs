@@ -174,6 +174,17 @@ fn scattered(place: &Place) -> Entry {
     place.finish("repo", writer)
 }
 
+/// Returns a copy of the repository without one pack of directories, and the root in it. Without manifests there
+/// is no snapshot, and without its root there is nothing to restore.
+fn without(place: &Place, pack: usize) -> Option<(RepositoryCopy, Entry)> {
+    let copy = RepositoryCopy::of(&place.path("repo"));
+    copy.blobs("q")[pack].delete();
+    let store = FilesystemStore::open(copy.path()).unwrap();
+    let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
+    let root = repository.snapshots().ok()?.iter().next()?.root().ok()?;
+    root.directory().is_ok().then_some((copy, root))
+}
+
 #[test]
 fn what_one_shard_could_not_read_is_restored_at_the_end() {
     let place = Place::in_memory();
@@ -181,16 +192,7 @@ fn what_one_shard_could_not_read_is_restored_at_the_end() {
     place.restore(&root, "fresh");
     let (mut directories, mut lists) = (0, 0);
     for pack in 0..damage::blobs(&place.path("repo"), "q").len() {
-        let copy = RepositoryCopy::of(&place.path("repo"));
-        copy.blobs("q")[pack].delete();
-        let store = FilesystemStore::open(copy.path()).unwrap();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        // Without manifests there is no snapshot, and without its root there is nothing to restore.
-        let Ok(snapshots) = repository.snapshots() else { continue };
-        let Some(Ok(damaged)) = snapshots.iter().next().map(|snapshot| snapshot.root()) else { continue };
-        if damaged.directory().is_err() {
-            continue;
-        }
+        let Some((_copy, damaged)) = without(&place, pack) else { continue };
         // The other one is through before, or begins after.
         for order in [[0, 1], [1, 0]] {
             for number in order {
@@ -218,13 +220,8 @@ fn what_a_killed_shard_left_in_a_directory_that_cannot_be_read_again_is_compared
     place.restore(&root, "fresh");
     let mut unread = 0;
     for pack in 0..damage::blobs(&place.path("repo"), "q").len() {
-        let copy = RepositoryCopy::of(&place.path("repo"));
-        copy.blobs("q")[pack].delete();
-        let store = FilesystemStore::open(copy.path()).unwrap();
-        let repository = Repository::open(store, &Password::from(PASSWORD)).unwrap();
-        let Ok(snapshots) = repository.snapshots() else { continue };
-        let Some(Ok(damaged)) = snapshots.iter().next().map(|snapshot| snapshot.root()) else { continue };
-        let Ok(directory) = damaged.directory() else { continue };
+        let Some((_copy, damaged)) = without(&place, pack) else { continue };
+        let directory = damaged.directory().unwrap();
         let is_unread = |entry: &&Entry| entry.directory().is_err();
         let Some(unreadable) = directory.entries.iter().find(is_unread) else { continue };
         let left = unfinished(&place, &root).join(unreadable.name());

@@ -12,9 +12,7 @@ use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
 use crate::terminal::metrics::RestoreMetrics;
 use crate::terminal::output::log_line;
-use crate::terminal::replace::{directory, lies_in_a_repository, refusal, replace};
-
-const ELSEWHERE: &str = "name a file elsewhere";
+use crate::terminal::replace::{ELSEWHERE, directory, refusal, refusal_by_any, replace};
 
 /// The metrics of one restore, gathered while it runs.
 pub(crate) struct Metrics {
@@ -46,8 +44,8 @@ impl Metrics {
         // What must not be written to is known before the repository is open, as opening may fail.
         metrics.refuse(place(global).as_deref())?;
         metrics.refuse_written(args)?;
-        if lies_in_a_repository(file) {
-            return Err(refused(file, "would lie in a repository", ELSEWHERE));
+        if let Some((why, hint)) = refusal_by_any(file) {
+            return Err(refused(file, &why, hint));
         }
         let start = Instant::now();
         let ended = restore(&metrics);

@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::session::Choice;
 use crate::terminal::output::log_line;
 use crate::terminal::prometheus::{gauge, labels};
-use crate::terminal::replace::lies_in_a_repository;
+use crate::terminal::replace::refusal_by_any;
 use crate::terminal::time;
 
 const SUCCESS: &str = "Whether the last run found nothing wrong.";
@@ -38,10 +38,7 @@ impl<'a> Metrics<'a> {
             let directory = connection.and_then(|connection| connection.storage.directory());
             super::may_write("the metrics file", file, directory)?;
             // Which repository is meant may not be known, or come to be known.
-            if lies_in_a_repository(file) {
-                let refused = format!("the metrics file {} would lie in a repository", file.display());
-                return Err(Failure::usage(refused).hint("name a file elsewhere"));
-            }
+            super::refuse("the metrics file", file, refusal_by_any(file))?;
         }
         let place = connection.map(|connection| connection.location());
         Ok(Self { file, place, start: Instant::now(), has_result: Cell::new(false) })

@@ -5,14 +5,12 @@ use std::path::Path;
 
 use super::line::SetupError;
 use super::report::JobReport;
-use crate::terminal::replace::{lies_in_a_repository, refusal, replace};
+use crate::terminal::replace::{refusal, refusal_by_any, replace};
 
 /// Checks before the restore whether the file may be written: nothing is ever written to a repository, also
 /// where settings do not say which one is meant.
 pub(crate) fn check(file: &Path, repository: Option<&Path>) -> Result<(), SetupError> {
-    let in_another =
-        || lies_in_a_repository(file).then(|| ("would lie in a repository".into(), "name a file elsewhere"));
-    let refused = refusal(file, repository).or_else(in_another);
+    let refused = refusal(file, repository).or_else(|| refusal_by_any(file));
     let name = format!("the metrics file {}", file.display());
     refused.map_or(Ok(()), |(why, hint)| Err(SetupError::new(format!("{name} {why}"), hint)))
 }
