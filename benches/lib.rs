@@ -56,6 +56,13 @@
 //! target/release/compare --work /mnt/comparison --operations --rounds 1 --from latency.json --json latency.json
 //! ```
 //!
+//! To an ext4 that is new and to one that has aged, each restore to one of its own; as root, which mounts them:
+//!
+//! ```sh
+//! target/release/compare --work /mnt/comparison --disks fresh,aged --json disks.json \
+//!     --readme crates/kopia-rs/guide/speed.md
+//! ```
+//!
 //! Traps: an ext4 without a journal makes files 10 to 20 times slower for a while after many were removed, so
 //! mount a fresh one with a journal; memory that a virtual machine touches for the first time costs 2 s a
 //! GiB, so believe medians and processor times. Nothing else may run at the same time.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::figures::Disk;
 use crate::sets::Set;
 
 /// Compares restores by kopia-rs with those by other tools that are on PATH, and with its floor.
@@ -35,6 +36,10 @@ pub(crate) struct Args {
     /// Counts what files cost in requests to a file system, by default of the sets `own` and `foreign`.
     #[arg(long, conflicts_with_all = ["network", "target_latency", "source_latency"])]
     pub(crate) operations: bool,
+    /// Measures restores to an ext4 that is new, or was filled, emptied and filled before, instead of one to
+    /// --work, by default of the set `small`. Needs root, to mount them.
+    #[arg(long, value_delimiter = ',', value_name = "DISK,…", conflicts_with_all = ["network", "target_latency", "source_latency", "operations"])]
+    pub(crate) disks: Vec<Disk>,
     /// How many Mbit a second the line to that server carries; as many as there are if this is not given.
     #[arg(long, value_name = "MBIT", requires = "network", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) link: Option<u64>,

@@ -1,5 +1,6 @@
 //! What was measured: the one source of table, chart and JSON.
 
+use clap::ValueEnum;
 use kopia_rs_benches::operations::Counts;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ pub(crate) struct Figures {
     /// Of restores to and from a slow file system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) latency: Vec<Column>,
+    /// Of restores to disks that are new, and that have aged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) disks: Vec<Column>,
     /// What files cost in requests to a file system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) operations: Vec<Column>,
@@ -112,6 +116,17 @@ pub(crate) enum Away {
         /// In microseconds.
         trip: u64,
     },
+    /// On the local disk, but what is restored goes to this one.
+    Disk(Disk),
+}
+
+/// What a disk has been through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+pub(crate) enum Disk {
+    /// Nothing.
+    Fresh,
+    /// Years of files that were created and deleted: it is 60 % full, and what is free lies scattered.
+    Aged,
 }
 
 impl Away {
@@ -129,6 +144,8 @@ impl Away {
             }
             Self::Target { trip } => format!("target {} ms", trip as f64 / 1000.0),
             Self::Source { trip } => format!("source {} ms", trip as f64 / 1000.0),
+            Self::Disk(Disk::Fresh) => "new ext4".into(),
+            Self::Disk(Disk::Aged) => "aged ext4, 60 % full".into(),
         }
     }
 }
@@ -268,6 +285,7 @@ impl Figures {
         self.sets = earlier.sets;
         self.network = earlier.network;
         self.latency = earlier.latency;
+        self.disks = earlier.disks;
         self.operations = earlier.operations;
         self.shards = earlier.shards;
         Ok(())
@@ -361,6 +379,7 @@ pub(crate) fn made_up() -> Figures {
         ],
         network: None,
         latency: Vec::new(),
+        disks: Vec::new(),
         operations: Vec::new(),
         shards: None,
     }

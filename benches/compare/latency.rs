@@ -40,7 +40,12 @@ impl Comparison<'_> {
             let contestant = all.iter().find(|contestant| contestant.name() == turn.contestant);
             let contestant = *contestant.ok_or("nobody")?;
             let folder = self.restored().join(&turn.folder);
-            let ran = self.run_slow(contestant, turn.away, &repositories, &folder, turn.is_first)?;
+            let ran = match turn.away {
+                Away::Disk(disk) => {
+                    self.run_on_disk(contestant, (disk, bytes), &repositories, &folder, turn.is_first)?
+                }
+                away => self.run_slow(contestant, away, &repositories, &folder, turn.is_first)?,
+            };
             self.flush()?;
             Ok(ran)
         });
@@ -69,7 +74,7 @@ impl Comparison<'_> {
                 let target = folder.join("restored");
                 (mount(trip, repositories.folder())?, repositories.seen_at(&point), target.clone(), target)
             }
-            Away::Local | Away::Line { .. } => return Err("not a file system".into()),
+            Away::Local | Away::Line { .. } | Away::Disk(_) => return Err("not a file system".into()),
         };
         let place = Place {
             tools: self.tools,

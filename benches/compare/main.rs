@@ -12,7 +12,8 @@
 //! | `rounds`, `same` | the restores, and whether they are complete |
 //! | `network` | the same over a line, from an S3 server; also in shards |
 //! | `latency` | the same to and from a slow file system, and what files cost there |
-//! | `turns` | whose turn it is in those two |
+//! | `disks` | the same to a new and to an aged ext4 |
+//! | `turns` | whose turn it is in those three |
 //! | `figures`, `machine` | what was measured, and where |
 //! | `table`, `chart`, `readme` | what is made of it |
 
@@ -20,6 +21,7 @@ mod args;
 mod backup;
 mod chart;
 mod contestants;
+mod disks;
 mod figures;
 mod latency;
 mod machine;
@@ -85,7 +87,7 @@ fn run(args: &Args) -> Result<()> {
 
 /// Returns the tables of all that was measured, each with the name of its markers.
 fn tables(figures: &Figures) -> Vec<(String, &'static str)> {
-    let Figures { sets, network, latency, operations, shards, .. } = figures;
+    let Figures { sets, network, latency, disks, operations, shards, .. } = figures;
     let mut tables = Vec::new();
     if !sets.is_empty() {
         tables.push((table::markdown(figures), readme::LOCAL));
@@ -95,6 +97,9 @@ fn tables(figures: &Figures) -> Vec<(String, &'static str)> {
     }
     if !latency.is_empty() {
         tables.push((table::latency(figures, latency), readme::LATENCY));
+    }
+    if !disks.is_empty() {
+        tables.push((table::disks(figures, disks), readme::DISKS));
     }
     if !operations.is_empty() {
         tables.push((table::operations(figures, operations), readme::OPERATIONS));
@@ -135,6 +140,7 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
         sets: Vec::new(),
         network: None,
         latency: Vec::new(),
+        disks: Vec::new(),
         operations: Vec::new(),
         shards: None,
     };
@@ -151,6 +157,11 @@ fn measure(args: &Args, work: &Path, earlier: Option<Figures>) -> Result<Figures
             What::Latency(distances) => {
                 for column in comparison.latency(set, distances, &contestants)? {
                     column.put_into(&mut figures.latency);
+                }
+            }
+            What::Disks(disks) => {
+                for column in comparison.latency(set, disks, &contestants)? {
+                    column.put_into(&mut figures.disks);
                 }
             }
             What::Operations => {
@@ -176,6 +187,7 @@ enum What {
     Network,
     Shards,
     Latency(Vec<Away>),
+    Disks(Vec<Away>),
     Operations,
 }
 
@@ -195,6 +207,7 @@ impl What {
                 return Err("--network goes with --target-latency only where there are --shards".into());
             }
             () if args.operations => Self::Operations,
+            () if !args.disks.is_empty() => Self::Disks(args.disks.iter().copied().map(Away::Disk).collect()),
             () if !distances.is_empty() => Self::Latency(distances),
             () if !args.network.is_empty() => Self::Network,
             () => Self::Local,
@@ -206,7 +219,7 @@ impl What {
         match self {
             Self::Local => &Contestant::LOCAL,
             Self::Network | Self::Shards => &[],
-            Self::Latency(_) => &Contestant::LATENCY,
+            Self::Latency(_) | Self::Disks(_) => &Contestant::LATENCY,
             Self::Operations => &Contestant::OPERATIONS,
         }
     }
@@ -232,6 +245,7 @@ impl What {
         match self {
             Self::Network | Self::Shards => vec![Set::Mixed],
             Self::Latency(_) => vec![Set::Latency],
+            Self::Disks(_) => vec![Set::Small],
             Self::Operations => vec![Set::Own, Set::Foreign],
             Self::Local => {
                 let mut sets = vec![Set::Small, Set::Huge, Set::Duplicates];

@@ -9,6 +9,7 @@ use crate::Result;
 pub(crate) const LOCAL: &str = "comparison";
 pub(crate) const NETWORK: &str = "network comparison";
 pub(crate) const LATENCY: &str = "latency comparison";
+pub(crate) const DISKS: &str = "disks";
 pub(crate) const OPERATIONS: &str = "operations a file";
 pub(crate) const SHARDS: &str = "shards";
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::figures::{Column, Figures, NetworkFigures, Row, SetFigures, Trouble};
 use crate::step::Taken;
-pub(crate) use latency::{latency, operations};
+pub(crate) use latency::{disks, latency, operations};
 pub(crate) use shards::shards;
 
 /// Writes all figures as Markdown: a row for each contestant, a column for each set.

@@ -13,6 +13,32 @@ const RARE: f64 = 0.05;
 /// Writes times as Markdown: a row for each contestant, a column for each set and distance. Then what each
 /// asked for, at the greatest distances.
 pub(crate) fn latency(figures: &Figures, columns: &[Column]) -> String {
+    let mut text = times(columns);
+    let mut far: Vec<&Column> = Vec::new();
+    for column in columns {
+        match far.iter_mut().find(|other| other.set == column.set && is_alike(other.away, column.away)) {
+            Some(other) if trip(other.away) < trip(column.away) => *other = column,
+            Some(_) => {}
+            None => far.push(column),
+        }
+    }
+    for column in far {
+        let title = format!("requests a file: {}, {}", column.set, column.away.label());
+        text += "\n";
+        text += &requests(&title, &[column], true);
+    }
+    text + "\n" + &origin(figures, columns, "page cache of what is below warm")
+}
+
+/// Writes times on new and aged disks as Markdown: a row for each contestant, a column for each disk.
+pub(crate) fn disks(figures: &Figures, columns: &[Column]) -> String {
+    times(columns)
+        + "\n"
+        + &origin(figures, columns, "page cache of what is read warm, each on an ext4 of its own")
+}
+
+/// Writes times as Markdown: a row for each contestant, a column for each set and distance.
+fn times(columns: &[Column]) -> String {
     let mut text = String::new();
     let mut line =
         |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string takes everything");
@@ -25,19 +51,7 @@ pub(crate) fn latency(figures: &Figures, columns: &[Column]) -> String {
             columns.iter().map(|column| format!(" {} |", distant(column, contestant))).collect();
         line(format_args!("| {} |{cells}", strong(contestant, label)));
     }
-    let mut far: Vec<&Column> = Vec::new();
-    for column in columns {
-        match far.iter_mut().find(|other| other.set == column.set && is_alike(other.away, column.away)) {
-            Some(other) if trip(other.away) < trip(column.away) => *other = column,
-            Some(_) => {}
-            None => far.push(column),
-        }
-    }
-    for column in far {
-        let title = format!("requests a file: {}, {}", column.set, column.away.label());
-        line(format_args!("\n{}", requests(&title, &[column], true).trim_end()));
-    }
-    text + "\n" + &origin(figures, columns, "page cache of what is below warm")
+    text
 }
 
 /// Writes what files cost in requests as Markdown: a row for each set and contestant, a column for each kind.
@@ -113,7 +127,7 @@ fn is_alike(one: Away, other: Away) -> bool {
 fn trip(away: Away) -> u64 {
     match away {
         Away::Target { trip } | Away::Source { trip } => trip,
-        Away::Local | Away::Line { .. } => 0,
+        Away::Local | Away::Line { .. } | Away::Disk(_) => 0,
     }
 }
 
@@ -145,6 +159,24 @@ latency: 100 files, 5 MB.
 kopia-rs 0.1.0, kopia 0.23.1.
 ";
         assert_eq!(latency(&made_up(), &made_up_latency()), expected);
+    }
+
+    #[test]
+    fn figures_of_disks_become_a_table_without_requests() {
+        use crate::figures::Disk;
+        let mut columns = made_up_latency();
+        columns.truncate(2);
+        columns[0].away = Away::Disk(Disk::Fresh);
+        columns[1].away = Away::Disk(Disk::Aged);
+        let expected = "\
+| wall s (× kopia-rs) / CPU s / peak MiB | latency, new ext4 | latency, aged ext4, 60 % full |
+|---|---|---|
+| **kopia-rs & co** | 1.5 / 1.0 / 30 | 4.0 / 1.0 / 30 |
+| cp & co | 6.0 (× 4.0) / 1.0 / 30 | 40 (× 10) / 1.0 / 30 |
+
+2001-02-03; ";
+        let table = disks(&made_up(), &columns);
+        assert!(table.starts_with(expected), "{table}");
     }
 
     #[test]
