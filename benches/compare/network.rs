@@ -80,7 +80,7 @@ impl Comparison<'_> {
     ) -> Result<Taken> {
         fs::create_dir_all(place)?;
         let line = match away {
-            Away::Local | Away::Target { .. } | Away::Source { .. } => {
+            Away::Local | Away::Target { .. } | Away::Source { .. } | Away::Disk(_) => {
                 warm(&repositories.of(Tool::Kopia))?;
                 None
             }
