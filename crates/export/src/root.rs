@@ -16,7 +16,7 @@ pub struct Root {
     /// one gets its own name.
     pub path: String,
     /// As [`Options::root_attributes`], which is not asked: without them, a directory has no entry of its
-    /// own.
+    /// own. [`Self::new`] leaves out those that are a [guess](Entry::is_guessed).
     pub attributes: bool,
     /// As [`Options::owners`], which is not asked.
     pub owners: Owners,
@@ -30,7 +30,7 @@ impl Root {
         Self {
             entry: entry.clone(),
             path: String::new(),
-            attributes: options.root_attributes,
+            attributes: options.root_attributes && !entry.is_guessed(),
             owners: options.owners.clone(),
             chosen: options.chosen.clone(),
         }

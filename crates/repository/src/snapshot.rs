@@ -22,6 +22,7 @@ pub struct Snapshot {
     repository: Repository,
     manifest: SnapshotManifest,
     deleted: bool,
+    root_is_guessed: bool,
 }
 
 /// All snapshots of a repository, incomplete ones too, grouped by source, each group by time.
@@ -109,7 +110,8 @@ impl Repository {
                 id: manifest.id.to_string(),
                 why: error.to_string(),
             })?;
-            Ok(Snapshot { repository: self.clone(), manifest: snapshot, deleted })
+            let repository = self.clone();
+            Ok(Snapshot { repository, manifest: snapshot, deleted, root_is_guessed: false })
         });
         parsed.collect()
     }
@@ -179,7 +181,8 @@ impl Snapshot {
             let last = self.source().path.rsplit('/').find(|name| !name.is_empty());
             root.name = last.unwrap_or_default().to_owned().into();
         }
-        Ok(Entry::new(&self.repository, root))
+        let root = Entry::new(&self.repository, root);
+        Ok(if self.root_is_guessed { root.guessed() } else { root })
     }
 
     /// Returns whether its backup was finished.

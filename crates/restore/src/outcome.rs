@@ -106,6 +106,10 @@ pub struct Notes {
     /// Entries whose names were not UTF-8 when they were backed up: U+FFFD stands for what kopia did not
     /// keep.
     pub names: u64,
+    /// Roots of snapshots of which a server tells neither owner nor permissions nor time.
+    ///
+    /// They keep those that they have in the target: [`Entry::is_guessed`](kopia_repository::Entry::is_guessed).
+    pub guessed: u64,
 }
 
 /// An attribute of an entry that is not as in the snapshot.
@@ -230,6 +234,7 @@ impl Notes {
         self.modes += other.modes;
         self.times += other.times;
         self.names += other.names;
+        self.guessed += other.guessed;
     }
 
     /// Returns whether every attribute was set.

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use crate::destination::staging;
 use crate::destination::target::find;
 use crate::outcome::keep;
-use crate::{Error, Notes, Options, Problem, Result};
+use crate::{Error, Notes, Options, Portion, Problem, Result};
 use walk::DryRun;
 
 /// What would happen to one entry.
@@ -190,21 +190,45 @@ fn foresee(
         }
         None
     };
+    let guessed = if writes { guessed(entry, options) } else { 0 };
     let options = &of_kind(entry, options);
     let mut dry_run = DryRun::new(options, (&path, handle), visit);
     match name {
         Some(name) => dry_run.single(entry, &name),
         None => dry_run.directories(entry),
     }
-    Ok(dry_run.end())
+    let mut preview = dry_run.end();
+    preview.notes.guessed = guessed;
+    Ok(preview)
 }
 
-/// Returns options for an entry: of what is no directory, everything is chosen.
+/// Returns options for an entry: of what is no directory, everything is chosen, and attributes that are a guess
+/// are left.
 pub(crate) fn of_kind<'o>(entry: &Entry, options: &'o Options) -> Cow<'o, Options> {
-    if entry.kind() == EntryKind::Directory || options.chosen.is_none() {
-        return Cow::Borrowed(options);
+    let is_directory = entry.kind() == EntryKind::Directory;
+    let mut own = Cow::Borrowed(options);
+    if !is_directory && options.chosen.is_some() {
+        own.to_mut().chosen = None;
     }
-    Cow::Owned(Options { chosen: None, ..options.clone() })
+    if entry.is_guessed() {
+        let own = own.to_mut();
+        if is_directory {
+            own.root_attributes = false;
+        } else {
+            (own.skip_owners, own.skip_permissions, own.skip_times) = (true, true, true);
+        }
+    }
+    own
+}
+
+/// Counts the root if its attributes would be set by these options, were they no guess.
+pub(crate) fn guessed(entry: &Entry, options: &Options) -> u64 {
+    let skips_all = options.skip_owners && options.skip_permissions && options.skip_times;
+    // Shards leave the root to the finish.
+    let leaves = skips_all
+        || matches!(options.portion, Portion::Shard(_))
+        || entry.kind() == EntryKind::Directory && !options.root_attributes;
+    u64::from(entry.is_guessed() && !leaves)
 }
 
 /// Asks the system whether entries can be made in a directory. The owner of the target needs no right: the

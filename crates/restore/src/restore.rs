@@ -1,5 +1,8 @@
 //! A restore from its first step to its last.
 
+#[cfg(test)]
+mod tests;
+
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -56,6 +59,8 @@ use crate::{Durability, Error, Existing, Observer, Options, Outcome, Portion, Re
 pub struct Plan {
     entry: Entry,
     options: Options,
+    /// As [`Notes::guessed`](crate::Notes::guessed).
+    guessed: u64,
 }
 
 impl Plan {
@@ -77,8 +82,9 @@ impl Plan {
         if options.newer && options.in_place {
             return Err(Error::NewerInPlace);
         }
+        let guessed = preview::guessed(entry, options);
         let options = preview::of_kind(entry, options).into_owned();
-        Ok(Self { entry: entry.clone(), options })
+        Ok(Self { entry: entry.clone(), options, guessed })
     }
 
     /// Adds up what a restore into an empty directory restores and reads.
@@ -162,7 +168,9 @@ impl Plan {
     /// the next of the same entry, which compares it by hash, and removed by one of another. What concerns
     /// single entries is in the outcome's problems.
     pub fn to_directory(&self, target: impl AsRef<Path>, observer: &dyn Observer) -> Result<Outcome> {
-        run(&self.entry, target.as_ref(), &self.options, observer)
+        let mut outcome = run(&self.entry, target.as_ref(), &self.options, observer)?;
+        outcome.notes.guessed = self.guessed;
+        Ok(outcome)
     }
 }
 

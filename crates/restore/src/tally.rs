@@ -316,6 +316,8 @@ impl<'a> Tally<'a> {
                 modes: self.modes.into_inner(),
                 times: self.times.into_inner(),
                 names: self.names.into_inner(),
+                // Whoever chose the options knows.
+                guessed: 0,
             },
         }
     }

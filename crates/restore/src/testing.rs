@@ -23,6 +23,11 @@ pub(crate) fn root_of(mut writer: RepositoryWriter, entries: &[Value]) -> Entry 
 /// Puts a repository behind a server that keeps the key of the hash to itself, as the REST API of kopia's
 /// server does.
 pub(crate) fn served_without_key(whole: &Repository) -> Repository {
+    served(whole, false)
+}
+
+/// As [`served_without_key`]; with `root_is_guessed`, the server does not tell the attributes of roots.
+pub(crate) fn served(whole: &Repository, root_is_guessed: bool) -> Repository {
     let mut server = MemoryServer::new(Parameters::without_secret("BLAKE2B-256-128"));
     let contents = whole.contents();
     contents.for_each(|content, _| server.insert(content, contents.read(&content).unwrap()));
@@ -36,7 +41,8 @@ pub(crate) fn served_without_key(whole: &Repository) -> Repository {
         ];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let payload = serde_json::to_vec(snapshot.manifest()).unwrap();
-        server.insert_manifest(ServedManifest { id, modified: snapshot.start_time(), labels }, payload);
+        let modified = snapshot.start_time();
+        server.insert_manifest(ServedManifest { id, modified, labels, root_is_guessed }, payload);
     }
     Repository::open_server(Arc::new(server), &OpenOptions::default()).unwrap()
 }

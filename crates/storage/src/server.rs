@@ -113,6 +113,9 @@ pub struct ServedManifest {
     pub modified: Timestamp,
     /// What it is looked up by.
     pub labels: Vec<(String, String)>,
+    /// Whether owner, permissions and time of the snapshot's root are a guess in its payload, as the server
+    /// does not tell them.
+    pub root_is_guessed: bool,
 }
 
 /// Implements `ContentServer` for `Arc<S>` and `Box<S>`.

@@ -25,6 +25,7 @@ use crate::terminal::output::{self, count};
 use crate::terminal::progress::Progress;
 use crate::terminal::report::Report;
 use crate::terminal::signals::Interrupt;
+use crate::wording::attributes::UNTOLD;
 use crate::wording::stubs;
 use file::Destination;
 
@@ -113,6 +114,9 @@ pub(super) fn run(
     if outcome.names > 0 {
         let names = count(outcome.names, "name was", "names were");
         session.note(&format!("{names} not UTF-8 when backed up; U+FFFD stands for what kopia did not keep"));
+    }
+    if !args.no_root_attributes && selections.iter().any(|selection| selection.entry.is_guessed()) {
+        session.note(&format!("owner, permissions and time of the root are not known: {UNTOLD}"));
     }
     let found = outcome.stubs.iter().map(|found| (&*found.path, &found.stub));
     stubs::lines(outcome.stub_count, found).iter().for_each(|line| session.note(line));

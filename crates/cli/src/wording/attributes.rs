@@ -4,6 +4,9 @@ use kopia_rs::diagnosis::Audience;
 use kopia_rs::diagnosis::text::{count, thousands};
 use kopia_rs::restore::{Attribute, Notes};
 
+/// Why attributes of a root are not known.
+pub(crate) const UNTOLD: &str = "a server without TLS tells those of a source's newest snapshot only";
+
 /// Returns for each kind of attribute how many entries lack it, why, and what to change.
 pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
     let user = rustix::process::geteuid();
@@ -24,6 +27,11 @@ pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
         };
         format!("{belong} to user {} instead of {their} owner or group; {change}", user.as_raw())
     };
+    let (is, keeps, it) = if notes.guessed == 1 { ("is", "keeps", "it") } else { ("are", "keep", "they") };
+    let guessed = format!(
+        "that {is} the root of an older snapshot {keeps} the owner, permissions and time that {it} got here: \
+         {UNTOLD}"
+    );
     let texts = [
         (notes.owners, owners),
         (
@@ -44,6 +52,7 @@ pub(crate) fn sentences(notes: &Notes, audience: Audience) -> Vec<String> {
                 .into(),
         ),
         (notes.names, "had a name that was not UTF-8; kopia kept U+FFFD for what it could not write".into()),
+        (notes.guessed, guessed),
     ];
     let texts = texts.iter().filter(|(number, _)| *number > 0);
     texts.map(|(number, text)| format!("{} {text}", count(*number, "entry", "entries"))).collect()
@@ -57,6 +66,7 @@ pub(crate) fn list(notes: &Notes) -> String {
         (notes.modes, "mode", "modes"),
         (notes.times, "time", "times"),
         (notes.names, "name", "names"),
+        (notes.guessed, "root's owner, mode and time", "roots' owners, modes and times"),
     ];
     let all = all.iter().filter(|(number, ..)| *number > 0);
     let all: Vec<_> = all
@@ -93,5 +103,11 @@ mod tests {
         assert_eq!(said.len(), 3);
         assert!(said[1].starts_with("1 entry lost setuid"), "{said:?}");
         assert!(said.iter().all(|line| !line.contains("mover")), "{said:?}");
+        let mut notes = Notes::default();
+        notes.guessed = 1;
+        assert_eq!(list(&notes), "1 root's owner, mode and time");
+        assert!(
+            sentences(&notes, Audience::Pod)[0].starts_with("1 entry that is the root of an older snapshot")
+        );
     }
 }

@@ -258,6 +258,7 @@ mod tests {
             id: kopia_format::ManifestId::new(&format!("m{number}")).unwrap(),
             modified: kopia_format::Timestamp::default(),
             labels: Vec::new(),
+            root_is_guessed: false,
         };
         Response { id, has_more, answer: Answer::Manifests((0..count).map(manifest).collect()) }
     }

@@ -208,7 +208,7 @@ fn manifest(bytes: &[u8]) -> Result<ServedManifest, Malformed> {
     let id = id.ok_or(Malformed("a manifest is listed without an id"))?;
     let modified = Timestamp::new(modified.div_euclid(SECOND), modified.rem_euclid(SECOND) as u32);
     let modified = modified.map_err(|_| Malformed("a manifest is of no time"))?;
-    Ok(ServedManifest { id, modified, labels })
+    Ok(ServedManifest { id, modified, labels, root_is_guessed: false })
 }
 
 fn label(bytes: &[u8]) -> Result<(String, String), Malformed> {

@@ -2,7 +2,8 @@
 //!
 //! Authority: `internal/server/api_object_get.go`, `api_snapshots.go`, `api_sources.go`. Contents are objects
 //! there, each by its id. The key of the hash is not given, so contents cannot be compared with their ids,
-//! and of all but the newest snapshot of a source only the root's id is listed, not its attributes.
+//! and of all but the newest snapshot of a source only the root's id is listed, not its attributes, which are
+//! a guess then.
 //!
 //! | room | what |
 //! |---|---|

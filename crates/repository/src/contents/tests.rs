@@ -85,7 +85,8 @@ fn served_by(
         ];
         let id = snapshot.id().parse().unwrap();
         let payload = serde_json::to_vec(manifest).unwrap();
-        server.insert_manifest(ServedManifest { id, modified: Timestamp::default(), labels }, payload);
+        let (modified, root_is_guessed) = (Timestamp::default(), false);
+        server.insert_manifest(ServedManifest { id, modified, labels, root_is_guessed }, payload);
     }
     let server = Arc::new(server);
     (Repository::open_server(server.clone(), &OpenOptions::default()).unwrap(), server)

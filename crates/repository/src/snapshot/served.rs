@@ -1,5 +1,7 @@
 //! The list of snapshots, from a server.
 
+use std::collections::HashSet;
+
 use kopia_format::ManifestId;
 use kopia_format::manifest::{Manifest, TYPE_LABEL, TYPE_SNAPSHOT};
 use kopia_storage::ContentServer;
@@ -14,6 +16,8 @@ impl Repository {
     pub(super) fn served_snapshots(&self, server: &dyn ContentServer, degraded: bool) -> Result<Snapshots> {
         let listed = server.manifests(&[(TYPE_LABEL, TYPE_SNAPSHOT)])?;
         let ids: Vec<ManifestId> = listed.iter().map(|manifest| manifest.id.clone()).collect();
+        let guessed: HashSet<String> =
+            listed.iter().filter(|one| one.root_is_guessed).map(|one| one.id.to_string()).collect();
         let payloads = server.payloads(&ids)?;
         let manifests = listed.into_iter().zip(payloads);
         // What is gone by now was deleted in between.
@@ -22,6 +26,7 @@ impl Repository {
         let manifests = all_or_some(degraded, there.collect(), &mut lost)?;
         let parsed = self.parse(manifests.into_iter().map(|manifest| (manifest, false)));
         let mut list = all_or_some(degraded, parsed, &mut lost)?;
+        list.iter_mut().for_each(|snapshot| snapshot.root_is_guessed = guessed.contains(snapshot.id()));
         sort(&mut list);
         Ok(Snapshots { list, lost, hides_deleted: false, tombstones: Vec::new() })
     }
@@ -29,7 +34,7 @@ impl Repository {
 
 /// Joins what a server says of a manifest into what a list of manifests has of it.
 fn manifest_of(manifest: ServedManifest, payload: Vec<u8>) -> Result<Manifest> {
-    let ServedManifest { id, modified, labels } = manifest;
+    let ServedManifest { id, modified, labels, .. } = manifest;
     let corrupt = |why: String| Error::CorruptSnapshot { id: id.to_string(), why };
     if payload.len() > LONGEST {
         return Err(corrupt(format!("its manifest has {} bytes, more than {LONGEST}", payload.len())));

@@ -18,6 +18,7 @@ pub struct Entry {
     repository: Repository,
     entry: directory::Entry<'static>,
     implied: bool,
+    guessed: bool,
     /// What the names of other entries put into this directory.
     pub(super) placed: Option<Arc<Vec<Placed>>>,
 }
@@ -35,7 +36,12 @@ pub struct Directory {
 
 impl Entry {
     pub(crate) fn new(repository: &Repository, entry: directory::Entry<'static>) -> Self {
-        Self { repository: repository.clone(), entry, implied: false, placed: None }
+        Self { repository: repository.clone(), entry, implied: false, guessed: false, placed: None }
+    }
+
+    /// Marks its attributes as a guess.
+    pub(crate) fn guessed(self) -> Self {
+        Self { guessed: true, ..self }
     }
 
     /// Makes a directory that only the name of an entry implies. It has the entry's owner and time.
@@ -138,6 +144,14 @@ impl Entry {
     /// It has mode 0755, and owner and time of that entry.
     pub fn is_implied(&self) -> bool {
         self.implied
+    }
+
+    /// Returns whether its owner, permissions and time are a guess.
+    ///
+    /// They are for the roots of snapshots of which a server tells only what is in them, as the REST API of
+    /// Kopia's server does of all but the newest one of each source. A restore does not set them.
+    pub fn is_guessed(&self) -> bool {
+        self.guessed
     }
 
     /// Returns whether its object alone says what is in a directory.

@@ -90,6 +90,8 @@ struct NotesJson {
     modes: u64,
     times: u64,
     names: u64,
+    /// Roots of which the server does not tell the attributes.
+    guessed: u64,
 }
 
 /// Writes one line.
@@ -184,7 +186,7 @@ pub(super) fn json<'a>(
     requests: Option<Requests>,
     seconds: f64,
 ) -> Json<'a> {
-    let Notes { owners, special_bits, modes, times, names, .. } = outcome.notes;
+    let Notes { owners, special_bits, modes, times, names, guessed, .. } = outcome.notes;
     Json {
         snapshot: SnapshotJson::of(selection),
         object: selection.entry.object().to_string(),
@@ -207,7 +209,7 @@ pub(super) fn json<'a>(
         left_out: outcome.left_out,
         problem_count: outcome.problem_count,
         problems: outcome.problems.iter().map(Line::from).collect(),
-        notes: NotesJson { owners, special_bits, modes, times, names },
+        notes: NotesJson { owners, special_bits, modes, times, names, guessed },
         stub_count: outcome.stub_count,
         stubs: outcome.stubs.iter().map(|found| stubs::Json::new(&found.path, &found.stub)).collect(),
         made_with_failed_files: selection.entry.summary().map_or(0, |summary| summary.failed),

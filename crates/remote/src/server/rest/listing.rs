@@ -1,8 +1,10 @@
 //! Lists of sources and snapshots, as manifests.
 //!
 //! The list of sources has the whole manifest of the newest snapshot of each. Of others there is the id, the
-//! times and the root's id: mode and owner of the root are taken from the newest one, and its time is the
-//! snapshot's.
+//! times and the root's id. No other request has their manifests: objects are read by their ids, and that of
+//! the content that a manifest lies in is told nowhere. So mode and owner of the root are taken from the newest
+//! one, its time is the snapshot's, and [`ServedManifest::root_is_guessed`] says that this is a guess: good
+//! enough to look at the snapshot, but not to be restored.
 
 use kopia_format::manifest::{TYPE_LABEL, TYPE_SNAPSHOT};
 use kopia_format::{ManifestId, Timestamp};
@@ -204,7 +206,8 @@ impl Source {
         let bad = |what: &str| format!("its list of snapshots has {what}");
         let id = ManifestId::new(&snapshot.id).map_err(|_| bad("one without an id"))?;
         let modified: Timestamp = snapshot.end_time.parse().map_err(|_| bad("one of no time"))?;
-        let payload = match self.last.as_ref().filter(|last| last.id == snapshot.id) {
+        let whole = self.last.as_ref().filter(|last| last.id == snapshot.id);
+        let payload = match whole {
             Some(last) => last.text.get().as_bytes().to_vec(),
             None => serde_json::to_vec(&self.payload(snapshot, length)?)
                 .map_err(|_| bad("one that cannot be written down"))?,
@@ -212,7 +215,8 @@ impl Source {
         let Info { host, user, path } = &self.info;
         let labels = [(TYPE_LABEL, TYPE_SNAPSHOT), ("hostname", host), ("username", user), ("path", path)];
         let labels = labels.map(|(name, value)| (name.to_string(), value.to_string())).to_vec();
-        Ok(Listing { manifest: ServedManifest { id, modified, labels }, payload })
+        let manifest = ServedManifest { id, modified, labels, root_is_guessed: whole.is_none() };
+        Ok(Listing { manifest, payload })
     }
 
     fn payload<'a>(
@@ -310,6 +314,8 @@ mod tests {
         assert_eq!((&root["obj"], &root["mtime"]), (&"k11".into(), &"2026-11-28T20:32:51Z".into()));
         assert_eq!((&root["summ"]["size"], &json(&listed[0])["pins"][0]), (&5.into(), &"keep".into()));
         assert_eq!(json(&listed[1])["x"], 1, "the whole manifest is there");
+        let guessed: Vec<_> = listed.iter().map(|listing| listing.manifest.root_is_guessed).collect();
+        assert_eq!(guessed, [true, false, true], "the others' roots are a guess");
         // A file, of which the newest directory says nothing.
         let root = &json(&listed[2])["rootEntry"];
         assert_eq!((&root["type"], &root["size"], &root["mode"]), (&"f".into(), &99.into(), &"0600".into()));

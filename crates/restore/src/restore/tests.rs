@@ -1,0 +1,85 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use kopia_codec::key::Password;
+use kopia_repository::{Entry, Repository};
+use kopia_storage::MemoryStore;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use serde_json::json;
+
+use crate::testing::served;
+use crate::{Options, preview, restore};
+
+/// When the root was modified.
+const THEN: i64 = 1_577_934_245;
+
+/// Makes a repository with a snapshot of a directory, or of a single file, with attributes of its own.
+fn repository(is_directory: bool) -> Repository {
+    let mut writer = RepositoryWriter::new();
+    let file = writer.file(b"text");
+    let (kind, object) = if is_directory {
+        let inner = json!({"name": "f", "type": "f", "mode": "0640", "size": 4, "obj": file});
+        ("d", writer.directory(&[inner]))
+    } else {
+        ("f", file)
+    };
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let root = json!({
+        "name": "data", "type": kind, "mode": "0751", "mtime": "2020-01-02T03:04:05Z", "uid": user, "gid": group,
+        "size": if is_directory { 0 } else { 4 }, "obj": object,
+    });
+    writer.snapshot("app@host:/data", root);
+    let blobs = writer.finish().into_iter();
+    let store: MemoryStore = blobs.map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+}
+
+fn root(repository: &Repository) -> Entry {
+    repository.snapshots().unwrap().iter().next().unwrap().root().unwrap()
+}
+
+/// Returns the mode, and whether the time is that of the snapshot.
+fn attributes(path: &Path) -> (u32, bool) {
+    let metadata = fs::metadata(path).unwrap();
+    (metadata.mode() & 0o7777, metadata.mtime() == THEN)
+}
+
+#[test]
+fn attributes_that_a_server_does_not_tell_are_not_set() {
+    let place = tempfile::tempdir().unwrap();
+    for (is_directory, is_guessed, wanted) in [
+        (true, false, (0o751, true)),
+        (true, true, (0o700, false)),
+        (false, false, (0o751, true)),
+        (false, true, (0o600, false)),
+    ] {
+        let entry = root(&served(&repository(is_directory), is_guessed));
+        assert_eq!(entry.is_guessed(), is_guessed);
+        let target = place.path().join(format!("{is_directory} {is_guessed}"));
+        if is_directory {
+            fs::create_dir(&target).unwrap();
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let options = Options::default();
+        let foreseen = preview(&entry, &target, &options, |_| {}).unwrap().notes;
+        let outcome = restore(&entry, &target, &options).unwrap();
+        assert_eq!((outcome.problem_count, outcome.files), (0, 1));
+        assert_eq!(attributes(&target), wanted, "directory {is_directory}, guessed {is_guessed}");
+        assert_eq!((outcome.notes.guessed, foreseen.guessed), (u64::from(is_guessed), u64::from(is_guessed)));
+        if is_directory {
+            assert_eq!(attributes(&target.join("f")).0, 0o640, "what lies below is told");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_said_of_attributes_that_nobody_asks_for() {
+    let place = tempfile::tempdir().unwrap();
+    let entry = root(&served(&repository(true), true));
+    let options = Options { root_attributes: false, ..Options::default() };
+    assert!(restore(&entry, place.path().join("t"), &options).unwrap().notes.is_empty());
+    let inner = entry.at("f").unwrap();
+    assert!(!inner.is_guessed());
+    assert!(restore(&inner, place.path().join("f"), &Options::default()).unwrap().notes.is_empty());
+}
