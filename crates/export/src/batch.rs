@@ -173,7 +173,7 @@ impl Batch {
                     content: extent.content,
                     location,
                     compressed: extent.compressed.then_some(extent.length),
-                    length: extent.length.filter(|_| !extent.compressed),
+                    length: extent.length,
                     range,
                     slot: self.slots.len(),
                 });

@@ -39,7 +39,8 @@ fn deliver(shared: &Shared<'_>, batch: &Batch, same: &[Need], plain: Result<&[u8
             (Err(defect), _) => Err(defect.clone()),
             (Ok(headed), Some(length)) => {
                 let contents = shared.repository.contents();
-                contents.decompress_headed(&need.content, headed, length, Arc::new).map_err(Defect::from)
+                let plain = contents.decompress_headed(&need.content, headed, length, Arc::new);
+                plain.map_err(Defect::from).and_then(|plain| as_long_as_stated(need, &plain).map(|()| plain))
             }
             (Ok(bytes), None) => as_long_as_stated(need, bytes).map(|()| match &batch.checked {
                 Some(_) => Arc::default(),

@@ -2,7 +2,8 @@
 //!
 //! First the directories are walked: each must parse, and every content that a directory, file or link needs
 //! must be in the index. Then contents are read pack by pack, each range once; every one must open,
-//! decompress, and have its length and its hash. Where something is wrong, the trees are walked once more to
+//! decompress, and have its length and its hash. What objects name by its compressed bytes (`Z`) must unpack,
+//! too, to as many bytes as their entries or lists say. Where something is wrong, the trees are walked once more to
 //! say which paths of which snapshots it costs.
 //!
 //! `kopia snapshot verify` and `kopia content verify` (`snapshot/snapshotfs/snapshot_verifier.go`,
@@ -10,6 +11,7 @@
 
 mod affected;
 mod contents;
+mod headed;
 mod history;
 mod part;
 mod rotation;
@@ -311,7 +313,7 @@ fn verify(
     report.left_out = survey.left_out;
     report.stub_count = survey.stub_count;
     report.stubs = std::mem::take(&mut survey.stubs);
-    let damaged = contents::verify(repository, survey.needed.as_ref(), options, observer, &mut report);
+    let damaged = contents::verify(&survey, options, observer, &mut report);
     let mut kept_bytes = 0;
     let mut tell = |entry: AffectedEntry| {
         observer.affected(&entry);

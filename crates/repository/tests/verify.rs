@@ -9,7 +9,7 @@ use kopia_repository::verify::{Coverage, Options, Part, Subject};
 use kopia_repository::{Repository, Shard, Snapshot};
 use kopia_storage::MemoryStore;
 use kopia_storage::testing::CountingStore;
-use kopia_testkit::writer::{PASSWORD, RepositoryWriter};
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter, gzip};
 use serde_json::{Value, json};
 
 fn entry(name: &str, kind: &str, object: &str) -> Value {
@@ -352,6 +352,66 @@ fn each_of_them_is_noticed_by_itself() {
     let root = writer.directory(&[entry("n", "d", &inner), file("a", &hello, 5), file("n", &hello, 5)]);
     writer.snapshot("app@host:/data", entry("data", "d", &root));
     assert_eq!(said(writer).len(), 1);
+}
+
+/// Makes an object that is named by its compressed bytes; `packed` are those, without their header.
+fn headed(writer: &mut RepositoryWriter, packed: &[u8]) -> String {
+    let headed = [&0x1000_u32.to_be_bytes()[..], packed].concat();
+    format!("Z{}", writer.content(None, &headed))
+}
+
+/// Makes an object of one piece, of which the list says this length.
+fn list(writer: &mut RepositoryWriter, length: usize, piece: &str) -> String {
+    let list = json!({"stream": "kopia:indirect", "entries": [{"l": length, "o": piece}]}).to_string();
+    format!("I{}", writer.content(Some('x'), list.as_bytes()))
+}
+
+/// Files of which a restore says what stands beside them.
+fn unfit(writer: &mut RepositoryWriter) -> Vec<(Value, Option<&'static str>)> {
+    let hello = writer.file(b"hello");
+    let whole = headed(writer, &gzip(b"whole"));
+    let broken = headed(writer, b"no gzip at all");
+    let short = headed(writer, &gzip(b"short"));
+    let long = headed(writer, &gzip(b"long one"));
+    let inner = list(writer, 5, &hello);
+    vec![
+        (file("broken", &broken, 6), Some("corrupt_object")),
+        (entry("broken link", "s", &broken), Some("corrupt_object")),
+        (file("entry", &whole, 4), Some("wrong_length")),
+        (file("fits", &whole, 5), None),
+        (file("fits in a list", &list(writer, 5, &whole), 5), None),
+        (file("list", &list(writer, 6, &hello), 6), Some("wrong_content_length")),
+        (file("long piece", &list(writer, 4, &long), 4), Some("corrupt_object")),
+        (file("nested", &list(writer, 6, &inner), 6), Some("corrupt_object")),
+        (file("short piece", &list(writer, 6, &short), 6), Some("wrong_content_length")),
+    ]
+}
+
+/// Verifies a directory of these files, and returns which are affected, and the words for why.
+fn affected_words(mut writer: RepositoryWriter, files: &[Value]) -> Vec<(String, &'static str)> {
+    let root = writer.directory(files);
+    writer.snapshot("app@host:/data", entry("data", "d", &root));
+    let blobs = writer.finish().into_iter().map(|(name, blob)| (name.parse().unwrap(), blob));
+    let report = open(blobs.collect()).verify(&Options::default(), &()).unwrap();
+    assert_eq!(report.damage_count, 0, "each content is what was written");
+    assert_eq!(report.is_sound(), report.affected.is_empty());
+    report.affected.iter().map(|entry| (entry.path.clone(), entry.reason.word())).collect()
+}
+
+#[test]
+fn contents_must_unpack_and_have_the_lengths_that_lists_say() {
+    let of = |(file, word): (Value, Option<&'static str>)| Some((file["name"].as_str()?.to_owned(), word?));
+    let mut writer = RepositoryWriter::new();
+    let files = unfit(&mut writer);
+    let all: Vec<_> = files.iter().map(|(file, _)| file.clone()).collect();
+    let expected: Vec<_> = files.into_iter().filter_map(of).collect();
+    assert_eq!(affected_words(writer, &all), expected);
+    for number in 0..all.len() {
+        let mut writer = RepositoryWriter::new();
+        let one = unfit(&mut writer).swap_remove(number);
+        let found = affected_words(writer, std::slice::from_ref(&one.0));
+        assert_eq!(found, of(one).into_iter().collect::<Vec<_>>());
+    }
 }
 
 #[test]

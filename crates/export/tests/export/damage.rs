@@ -6,7 +6,8 @@ use kopia_export::{Format, Options};
 use kopia_repository::Entry;
 use kopia_testkit::damage;
 use kopia_testkit::tree::Tree;
-use kopia_testkit::writer::RepositoryWriter;
+use kopia_testkit::writer::{RepositoryWriter, gzip};
+use serde_json::json;
 
 use crate::common::{Place, exported, file, folder, options, problems, untar};
 
@@ -61,6 +62,29 @@ fn a_damaged_file_is_left_out_and_named() {
         assert!(outcome.problems[0].lost.is_empty(), "nothing of it is there");
         let folder = untar(&place, &archive, &format!("{number}"));
         assert_eq!(files(&Tree::scan(&folder)), ["d/a", "d/z"]);
+    }
+}
+
+#[test]
+fn pieces_that_unpack_to_fewer_bytes_than_their_list_says_are_no_whole_file() {
+    let place = Place::new();
+    let root = place.root(RepositoryWriter::new(), |writer| {
+        // The compression header of gzip, as objects with `Z` begin with one.
+        let headed = [&0x1000_u32.to_be_bytes()[..], &gzip(&[7; PIECE - 10])].concat();
+        let piece = format!("Z{}", writer.content(None, &headed));
+        let pieces: Vec<_> =
+            (0..10).map(|number| json!({"s": number * PIECE, "l": PIECE, "o": piece})).collect();
+        let list = json!({"stream": "kopia:indirect", "entries": pieces}).to_string();
+        let object = format!("I{}", writer.content(Some('x'), list.as_bytes()));
+        let a = writer.file(&[1; 1000]);
+        folder("data", &writer.directory(&[file("a", &a, 1000), file("large", &object, 10 * PIECE)]))
+    });
+    for (number, options) in windows(Format::Tar).iter().enumerate() {
+        let (archive, outcome) = exported(&root, options);
+        assert_eq!((outcome.files, outcome.problem_count), (1, 1));
+        let problem = &problems(&outcome)[0];
+        assert!(problem.starts_with("large: ") && problem.contains("its list says 4000"), "{problem}");
+        assert_eq!(files(&Tree::scan(&untar(&place, &archive, &format!("{number}")))), ["a"]);
     }
 }
 

@@ -7,9 +7,10 @@ use kopia_format::ObjectId;
 use kopia_format::directory::{EntryKind, Summary};
 
 use super::contents::Damaged;
+use super::headed::Unfit;
 use super::{AffectedEntry, Subject};
 use crate::choice::Chosen;
-use crate::contents::Origin;
+use crate::contents::{ContentLocation, Origin};
 use crate::object::{Extent, Extents};
 use crate::tree::{CurrentPath, Order, Problem, Visitor, Walk, Walked};
 use crate::{Defect, Entry, Error, Repository, Snapshot, Trail};
@@ -193,12 +194,17 @@ impl Search<'_> {
         }
     }
 
-    /// Returns how many bytes an object has, unless only its compressed bytes tell.
+    /// Returns how many bytes an object has; nothing if only its compressed bytes tell, and nobody expects
+    /// others.
     fn length(&self, object: ObjectId) -> Option<u64> {
         let mut length = 0;
         for extent in Extents::new(self.repository, object) {
             let extent = extent.ok()?;
-            length = extent.start + extent.length?;
+            let own = match extent.length {
+                Some(length) => length,
+                None => self.unpacked(&extent)?,
+            };
+            length = extent.start + own;
         }
         Some(length)
     }
@@ -212,17 +218,42 @@ impl Search<'_> {
         }
         for extent in Extents::new(self.repository, object) {
             let contents = self.repository.contents();
-            let located = extent.and_then(|Extent { content, .. }| Ok((content, contents.locate(&content)?)));
-            let (content, location) = match located {
+            let located = extent.and_then(|extent| Ok((extent, contents.locate(&extent.content)?)));
+            let (extent, location) = match located {
                 Ok(located) => located,
                 Err(error) => return Some(error.into()),
             };
-            let word = self.damaged.get(&content).filter(|_| !self.repository.object_is_empty(object));
+            let content = extent.content;
+            let word =
+                self.damaged.contents.get(&content).filter(|_| !self.repository.object_is_empty(object));
             if let Some(&word) = word {
                 let Origin { blob, offset, .. } = contents.origin(&location);
                 return Some(Defect::Damaged { content, blob, offset, word });
             }
+            if let Some(why) = self.why_unfit(&extent, &location) {
+                return Some(why);
+            }
         }
         None
+    }
+
+    /// Returns why an extent is not what its list says, if that is so.
+    fn why_unfit(&self, extent: &Extent, location: &ContentLocation) -> Option<Defect> {
+        if let (true, Some(Unfit::Unreadable(error))) =
+            (extent.compressed, self.damaged.unfit.get(&extent.content))
+        {
+            return Some(Defect::Unreadable(error.clone()));
+        }
+        let found = if extent.compressed { self.unpacked(extent)? } else { location.plain_length() };
+        let stated = extent.length?;
+        (found != stated).then_some(Defect::ContentLength { content: extent.content, found, stated })
+    }
+
+    /// Returns how many bytes a content with a compression header of its own has, if others are expected.
+    fn unpacked(&self, extent: &Extent) -> Option<u64> {
+        match self.damaged.unfit.get(&extent.content) {
+            Some(Unfit::Length(found)) if extent.compressed => Some(*found),
+            _ => None,
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kopia_format::ContentId;
 
+use super::headed::{Headed, Unfit};
 use super::rotation::{Pack, Rotation};
+use super::walk::Survey;
 use super::{Coverage, Damage, KEPT, Observer, Options, Report};
 use crate::contents::{ContentLocation, Listed, Origin, Wanted};
 use crate::lock::{into_inner, lock};
@@ -29,17 +31,30 @@ struct Amount {
     bytes: u64,
 }
 
-/// Contents that cannot be read, each with the word for what is wrong with it.
-pub(super) type Damaged = HashMap<ContentId, &'static str>;
+/// Contents that are not as they should be.
+#[derive(Debug, Default)]
+pub(super) struct Damaged {
+    /// Those that cannot be read, each with the word for what is wrong with it.
+    pub(super) contents: HashMap<ContentId, &'static str>,
+    /// Those that are what was written, but do not unpack to what is expected of them.
+    pub(super) unfit: HashMap<ContentId, Unfit>,
+}
 
-/// Verifies the contents of `needed`, or all that are not marked deleted; returns those that cannot be read.
+impl Damaged {
+    pub(super) fn is_empty(&self) -> bool {
+        self.contents.is_empty() && self.unfit.is_empty()
+    }
+}
+
+/// Verifies the contents that a survey needs, or all that are not marked deleted; returns those that are not as
+/// they should be.
 pub(super) fn verify(
-    repository: &Repository,
-    needed: Option<&HashSet<ContentId>>,
+    survey: &Survey<'_>,
     options: &Options,
     observer: &dyn Observer,
     report: &mut Report,
 ) -> Damaged {
+    let (repository, needed) = (survey.repository, survey.needed.as_ref());
     let is_wanted = wanted(needed);
     // Changes of the indexes while contents are read must not change what is counted.
     let listed = repository.contents().listed();
@@ -53,6 +68,7 @@ pub(super) fn verify(
     let run = Run {
         repository,
         listed,
+        headed: &survey.headed,
         observer,
         all: needed.is_none(),
         plain_bytes: AtomicU64::new(0),
@@ -84,7 +100,7 @@ pub(super) fn verify(
         coverage.of -= gone;
     }
     damage.sort_by(|a, b| (&a.pack, a.offset).cmp(&(&b.pack, b.offset)));
-    report.damage_count = damaged.len() as u64;
+    report.damage_count = damaged.contents.len() as u64;
     report.damage = damage;
     damaged
 }
@@ -177,6 +193,7 @@ struct Found {
 struct Run<'a> {
     repository: &'a Repository,
     listed: Listed,
+    headed: &'a Headed,
     observer: &'a dyn Observer,
     /// Whether everything that is listed is wanted.
     all: bool,
@@ -209,6 +226,10 @@ impl Run<'_> {
         match plain {
             Ok(plain) => {
                 self.plain_bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
+                let stated = self.headed.get(content);
+                if let Some(unfit) = stated.and_then(|stated| stated.check(self.repository, content, plain)) {
+                    lock(&self.found).damaged.unfit.insert(*content, unfit);
+                }
             }
             Err(error) if self.is_gone(content, &error) => {
                 let gone = &mut lock(&self.found).gone;
@@ -220,7 +241,7 @@ impl Run<'_> {
                 let damage = Damage { content: *content, pack, offset, error };
                 self.observer.damage(&damage);
                 let mut found = lock(&self.found);
-                found.damaged.insert(damage.content, damage.error.word());
+                found.damaged.contents.insert(damage.content, damage.error.word());
                 found.packs.insert(location.group());
                 if found.damage.len() < KEPT {
                     found.damage.push(damage);

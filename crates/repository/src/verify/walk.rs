@@ -7,6 +7,7 @@ use kopia_format::directory::{EntryKind, Summary};
 use kopia_format::stub::Stub;
 use kopia_format::{ContentId, ObjectId};
 
+use super::headed::{Headed, Stated};
 use crate::choice::Chosen;
 use crate::object::Extents;
 use crate::tree::{Problem, Visitor, Walk, Walked};
@@ -17,7 +18,7 @@ const MAX_STUBS: usize = 100;
 
 /// What lies below some roots. It keeps no more than the index has, whatever directories say.
 pub(super) struct Survey<'a> {
-    repository: &'a Repository,
+    pub(super) repository: &'a Repository,
     seen: HashSet<ObjectId>,
     /// Whether of a directory something else may be taken by each of its paths.
     is_part: bool,
@@ -27,6 +28,8 @@ pub(super) struct Survey<'a> {
     lengths: HashMap<ObjectId, u64>,
     /// The contents that all these need, if they are asked for.
     pub(super) needed: Option<HashSet<ContentId>>,
+    /// Those that begin with a compression header of their own.
+    pub(super) headed: Headed,
     /// Directories that cannot be read whole, or that may have entries that cannot be restored as they were.
     pub(super) suspects: HashSet<ObjectId>,
     /// Whether there are any, or that may be so of a root.
@@ -49,6 +52,7 @@ impl<'a> Survey<'a> {
             broken: HashSet::new(),
             lengths: HashMap::new(),
             needed,
+            headed: Headed::new(),
             suspects: HashSet::new(),
             any_suspect: false,
             directories: 0,
@@ -106,6 +110,9 @@ impl<'a> Survey<'a> {
         if is_new {
             self.add_object(entry);
         }
+        if object.is_compressed() && entry.kind() == EntryKind::File {
+            self.headed.entry(object.content()).or_default().add(Stated::Entry(entry.size()));
+        }
         let is_sound = !self.broken.contains(&object)
             && match entry.kind() {
                 EntryKind::Directory => true,
@@ -134,7 +141,7 @@ impl<'a> Survey<'a> {
                 self.file_bytes = self.file_bytes.saturating_add(entry.size());
             }
         }
-        if self.look_up(entry.object()).is_err() {
+        if !self.look_up(entry.object()).unwrap_or(false) {
             self.broken.insert(entry.object());
         }
         if let Some(stub) = entry.stub() {
@@ -145,15 +152,22 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Looks up every content that an object needs, those of its list included.
-    fn look_up(&mut self, object: ObjectId) -> Result<()> {
-        if let Some(list) = object.list() {
-            self.look_up(list)?;
-        }
+    /// Looks up every content that an object needs, those of its list included; returns whether each has the
+    /// length that its list says, as far as the index tells.
+    fn look_up(&mut self, object: ObjectId) -> Result<bool> {
+        let mut fits = match object.list() {
+            Some(list) => self.look_up(list)?,
+            None => true,
+        };
         let mut length = 0;
         for extent in Extents::new(self.repository, object) {
             let extent = extent?;
-            self.repository.contents().locate(&extent.content)?;
+            let location = self.repository.contents().locate(&extent.content)?;
+            if extent.compressed {
+                self.headed.entry(extent.content).or_default().add(Stated::of_list(&extent));
+            } else {
+                fits &= extent.length.is_none_or(|length| length == location.plain_length());
+            }
             if let Some(needed) = &mut self.needed {
                 needed.insert(extent.content);
             }
@@ -162,7 +176,7 @@ impl<'a> Survey<'a> {
         if object.indirection() > 0 {
             self.lengths.insert(object, length);
         }
-        Ok(())
+        Ok(fits)
     }
 
     /// Returns how many bytes an object has, unless only its compressed bytes tell.
