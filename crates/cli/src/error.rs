@@ -98,25 +98,25 @@ impl Failure {
     /// Makes a failure of exit status 1 of what the system said; `what` says of what, as `FILE cannot be read`
     /// does.
     pub(crate) fn system(what: impl fmt::Display, error: &io::Error) -> Self {
-        Self::failed(format!("{what}: {error}")).class(Class::of_io(error))
+        Self::failed(format!("{what}: {error}")).with_class(Class::of_io(error))
     }
 
     /// Makes a failure of what is wrong with something that a snapshot holds.
     #[cfg(feature = "browse")]
     pub(crate) fn of_defect(defect: &kopia_rs::Defect) -> Self {
-        Self::failed(defect.to_string()).class(Class::of_defect(defect))
+        Self::failed(defect.to_string()).with_class(Class::of_defect(defect))
     }
 
     /// Takes the class of what the system said, where an error has that as its source.
     #[cfg(any(all(feature = "mount", target_os = "linux"), feature = "serve"))]
-    pub(crate) fn class_of_source(self, error: &dyn std::error::Error) -> Self {
+    pub(crate) fn with_class_of_source(self, error: &dyn std::error::Error) -> Self {
         let said = error.source().and_then(|source| source.downcast_ref());
         let class = said.map_or(self.class, Class::of_io);
-        self.class(class)
+        self.with_class(class)
     }
 
     /// Sets what it is for programs.
-    pub(crate) fn class(self, class: Class) -> Self {
+    pub(crate) fn with_class(self, class: Class) -> Self {
         Self { class, ..self }
     }
 
@@ -147,12 +147,12 @@ impl Failure {
 
     /// Makes the failure of a repository that cannot be opened.
     pub(crate) fn unopened(error: &Error, failure: OpenFailure<'_>) -> Self {
-        Self::failed(message(error)).class(Class::of(error)).advised(&hints_of_opening(failure))
+        Self::failed(message(error)).with_class(Class::of(error)).advised(&hints_of_opening(failure))
     }
 
     /// As [`Self::unopened`], of a repository over a network.
     pub(crate) fn unopened_remote(error: &Error, failure: RemoteFailure<'_>) -> Self {
-        Self::failed(message(error)).class(Class::of(error)).advised(&hints_of_remote(failure))
+        Self::failed(message(error)).with_class(Class::of(error)).advised(&hints_of_remote(failure))
     }
 
     /// Makes the failure of a name that stands for nothing, or cannot be looked up. `command` is the command
@@ -235,7 +235,7 @@ impl Failure {
     }
 
     /// Returns what it is for programs.
-    pub(crate) fn of_class(&self) -> Class {
+    pub(crate) fn class(&self) -> Class {
         self.class
     }
 
@@ -301,7 +301,7 @@ impl From<Error> for Failure {
                  nothing there"
             )),
             Error::Storage(error) => return error_of_store(error),
-            _ => Self::failed(message(&error)).class(Class::of(&error)),
+            _ => Self::failed(message(&error)).with_class(Class::of(&error)),
         };
         let failure = failure.advised(&advice);
         match error {
@@ -317,7 +317,7 @@ impl From<Error> for Failure {
 
 impl From<ReportError> for Failure {
     fn from(ReportError { message, class }: ReportError) -> Self {
-        Self::failed(message).class(class)
+        Self::failed(message).with_class(class)
     }
 }
 
@@ -326,10 +326,10 @@ impl From<NoPassword> for Failure {
         match none {
             NoPassword::NotGiven => {
                 Self::failed("no password is given, and there is no terminal to ask for it")
-                    .class(Class::AuthFailure)
+                    .with_class(Class::AuthFailure)
                     .hint("set KOPIA_PASSWORD (an empty one is a password too) or give --password-file")
             }
-            NoPassword::Unreadable(why) => Self::failed(why).class(Class::AuthFailure),
+            NoPassword::Unreadable(why) => Self::failed(why).with_class(Class::AuthFailure),
         }
     }
 }
@@ -341,7 +341,7 @@ impl From<storage::Error> for Failure {
 }
 
 fn error_of_store(error: &storage::Error) -> Failure {
-    Failure::failed(chain(error)).class(Class::of_store(error)).advised(&hints_of_storage(error))
+    Failure::failed(chain(error)).with_class(Class::of_store(error)).advised(&hints_of_storage(error))
 }
 
 impl From<restore::Error> for Failure {
@@ -350,7 +350,7 @@ impl From<restore::Error> for Failure {
             restore::Error::Repository(error) => error.into(),
             error => {
                 let class = Class::of_restore(&error);
-                Self::failed(chain(&error)).class(class).advised(&hints_of_restore(&error))
+                Self::failed(chain(&error)).with_class(class).advised(&hints_of_restore(&error))
             }
         }
     }
@@ -360,7 +360,7 @@ impl From<export::Error> for Failure {
     fn from(error: export::Error) -> Self {
         match error {
             export::Error::Repository(error) => error.into(),
-            error => Self::failed(chain(&error)).class(class_of_export(&error)),
+            error => Self::failed(chain(&error)).with_class(class_of_export(&error)),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Session {
             return Ok(());
         }
         let (fact, change) = NO_HASH_KEY;
-        Err(Failure::failed(fact).class(Class::Usage).hint(change))
+        Err(Failure::failed(fact).with_class(Class::Usage).hint(change))
     }
 
     /// Lists the snapshots, with advice where that fails.

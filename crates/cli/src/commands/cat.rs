@@ -40,7 +40,7 @@ fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReade
         EntryKind::File => {}
         EntryKind::Directory => {
             return Err(Failure::failed(format!("{} is a folder, which has no bytes of its own", what.what))
-                .class(Class::Usage)
+                .with_class(Class::Usage)
                 .hint("`kopia-rs ls` lists it, `kopia-rs export` writes it as an archive"));
         }
         EntryKind::Symlink => {
@@ -49,7 +49,7 @@ fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReade
                 "{} is a link to {target}, which has no bytes of its own",
                 what.what
             ))
-            .class(Class::Usage)
+            .with_class(Class::Usage)
             .hint("name the file that it leads to"));
         }
     }
@@ -60,7 +60,7 @@ fn open(session: &Session, args: &args::Cat, what: &What) -> Result<(ObjectReade
     let range = args.range.map_or(Some(0..length), |range| range.of(length));
     let range = range.ok_or_else(|| {
         Failure::failed(format!("{} has {length} bytes, and none from there on", what.what))
-            .class(Class::Usage)
+            .with_class(Class::Usage)
     })?;
     Ok((reader, range))
 }

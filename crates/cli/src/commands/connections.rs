@@ -50,7 +50,7 @@ impl<'p> Found<'p> {
     fn look(place: &'p Place) -> Self {
         let connection = place.read().map_err(|error| {
             let text = chain(&error);
-            (text, Failure::from(error).of_class())
+            (text, Failure::from(error).class())
         });
         Self { place, connection, is_in_key_ring: false }
     }

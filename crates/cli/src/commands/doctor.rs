@@ -212,7 +212,7 @@ fn save(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let (replicas, replica) = replicas::search(&**store, password, Effort::Doctor);
-    let replica = replica.ok_or_else(|| Failure::failed(replicas.why_none()).class(Class::Damaged))?;
+    let replica = replica.ok_or_else(|| Failure::failed(replicas.why_none()).with_class(Class::Damaged))?;
     save::save(file, replica.bytes(), store.directory().as_deref())?;
     report.saved = Some(file.into());
     Ok(())
@@ -223,7 +223,7 @@ fn conclude(report: &Report) -> Result<Exit, Failure> {
     let problems = || report.findings.iter().filter(|finding| finding.weight() == Weight::Problem);
     let Some(first) = problems().next() else { return Ok(Exit::Complete) };
     if report.is_fatal {
-        return Err(Failure::failed(sentence(first)).class(first.class()).told());
+        return Err(Failure::failed(sentence(first)).with_class(first.class()).told());
     }
     problems().for_each(|problem| log_line(format_args!("error: {}", sentence(problem))));
     Ok(Exit::Partial)

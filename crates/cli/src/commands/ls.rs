@@ -94,7 +94,7 @@ pub(crate) fn run(session: &Session, args: &Ls) -> Result<Exit, Failure> {
         }
         if !lister.any && lister.glob.is_some() && lister.exit == Exit::Complete {
             lister.flush().map_err(Failure::output)?;
-            return Err(Failure::failed(format!("nothing matches {}", what.what)).class(Class::NotFound));
+            return Err(Failure::failed(format!("nothing matches {}", what.what)).with_class(Class::NotFound));
         }
     }
     let exit = lister.exit;

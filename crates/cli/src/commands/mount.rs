@@ -87,11 +87,11 @@ fn apart(session: &Session, point: &Path, cache: Option<&Path>) -> Result<(), Fa
     if let Some(repository) = session.repository.store().directory() {
         if !is_outside(point, &repository).map_err(failed)? {
             return Err(Failure::failed(format!("{shown} lies in the repository: give another folder"))
-                .class(Class::Usage));
+                .with_class(Class::Usage));
         }
         if !is_outside(&repository, point).map_err(failed)? {
             return Err(Failure::failed(format!("the repository lies in {shown}: give another folder"))
-                .class(Class::Usage));
+                .with_class(Class::Usage));
         }
     }
     match cache {
@@ -121,7 +121,7 @@ fn root(session: &Session, args: &args::Mount) -> Result<Item, Failure> {
     let folder = Folder::of_snapshots(&snapshots, &name);
     if folder.is_empty() {
         return Err(Failure::failed("the repository holds no snapshots, so that there is nothing to show")
-            .class(Class::NotFound));
+            .with_class(Class::NotFound));
     }
     Ok(folder.into())
 }
@@ -210,7 +210,7 @@ fn end(session: &Session, mounted: &Mounted, signal: i32) -> Result<(), Failure>
 
 /// Says why nothing can be mounted, and what to do instead.
 fn failure(error: &Error) -> Failure {
-    let failure = Failure::failed(error.to_string()).class_of_source(error);
+    let failure = Failure::failed(error.to_string()).with_class_of_source(error);
     let instead = "`restore`, `export`, `ls` and `cat` need no mount";
     match error {
         Error::NoDevice => failure

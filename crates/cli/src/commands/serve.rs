@@ -49,7 +49,7 @@ pub(super) fn run(session: &Session, args: &args::Serve) -> Result<Exit, Failure
 }
 
 fn failure(error: Error) -> Failure {
-    let failure = Failure::failed(chain(&error)).class_of_source(&error);
+    let failure = Failure::failed(chain(&error)).with_class_of_source(&error);
     match error {
         Error::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
             failure.hint("another program listens there; port 0, or none, takes one that is free")

@@ -122,7 +122,7 @@ fn stripped(session: &Session, part: Part, depth: u32, what: &str) -> Result<Vec
     }
     if level.is_empty() {
         return Err(
-            Failure::failed(format!("{words} leaves nothing of {}", escape(what))).class(Class::Usage)
+            Failure::failed(format!("{words} leaves nothing of {}", escape(what))).with_class(Class::Usage)
         );
     }
     let mut parts = Vec::new();
@@ -172,7 +172,9 @@ fn distinct(parts: &[Part]) -> Result<(), Failure> {
             if let Some(other) = taken.insert(child.name().to_owned(), path) {
                 let name = child.name();
                 let both = format!("{other}/{name} and {path}/{name} would both become {name}");
-                return Err(Failure::failed(escape(&both).into_owned()).class(Class::Usage).hint(ONE_BY_ONE));
+                return Err(Failure::failed(escape(&both).into_owned())
+                    .with_class(Class::Usage)
+                    .hint(ONE_BY_ONE));
             }
         }
     }

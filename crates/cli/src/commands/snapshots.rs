@@ -74,7 +74,7 @@ fn named<'s>(snapshots: &'s Snapshots, name: &str) -> Result<Vec<&'s Source>, Fa
     let sources = snapshots.sources_named(name);
     if sources.is_empty() {
         let candidates = snapshots.sources().iter().map(ToString::to_string).collect();
-        let failure = Failure::failed(format!("snapshot of {name} not found")).class(Class::NotFound);
+        let failure = Failure::failed(format!("snapshot of {name} not found")).with_class(Class::NotFound);
         return Err(failure.meant(name, candidates, snapshots));
     }
     Ok(sources)

@@ -85,7 +85,7 @@ fn choose(near: &Path, forget: bool) -> Result<KeptFolder, Failure> {
         let place = place.display().to_string();
         let place = for_terminal(&place);
         let failure = Failure::failed(format!("no restore has kept anything in {place} or above it"))
-            .class(Class::NotFound);
+            .with_class(Class::NotFound);
         return Err(
             failure.hint("give the folder that the restore named, .kopia-rs-undo-…, or what was restored")
         );
@@ -196,7 +196,7 @@ fn forget(folder: KeptFolder, yes: bool, json: bool) -> Result<Exit, Failure> {
                 .hint("give --yes to delete it without being asked"));
         }
         if !question::ask(&format!("Delete {what}?")).map_err(Failure::output)? {
-            return Err(Failure::failed("nothing was deleted").class(Class::Stopped));
+            return Err(Failure::failed("nothing was deleted").with_class(Class::Stopped));
         }
     }
     let line = line(&folder);

@@ -66,7 +66,7 @@ pub(super) fn run(global: &Global, args: &args::Velero) -> Result<Exit, Failure>
     rows.sort_by(|one, other| table::order(&one.volume).cmp(&table::order(&other.volume)));
     if rows.is_empty() && !is_empty {
         return Err(Failure::failed("no volume of such a backup, namespace, PVC or pod")
-            .class(Class::NotFound)
+            .with_class(Class::NotFound)
             .hint("`kopia-rs velero volumes` without options lists all"));
     }
     if others > 0 && !global.quiet {

@@ -156,7 +156,7 @@ impl Archive {
         }
         if self.json {
             let failure = self.failure(store, &cold);
-            let class = failure.of_class().code();
+            let class = failure.class().code();
             let json = serde_json::json!({ "archive": self.json(store, &cold), "class": class });
             output::json(&json).map_err(Failure::output).or_else(Failure::unless_reader_left)?;
             return Err(failure.told());
@@ -235,7 +235,7 @@ impl Archive {
             if self.time(store, &class.class, speed) == ThawTime::NotOffered {
                 let message = format!("{} cannot be fetched with --thaw {speed}", class.class);
                 return Err(Failure::failed(message)
-                    .class(Class::Archived)
+                    .with_class(Class::Archived)
                     .hint("--thaw standard or --thaw bulk can; they take longer"));
             }
         }
@@ -296,7 +296,7 @@ impl Archive {
             let hint =
                 "the same command with --thaw bulk (or standard, expedited) asks for these and no others";
             Failure::failed(message)
-                .class(Class::Archived)
+                .with_class(Class::Archived)
                 .hint(format!("{hint}; {times}; the provider takes money for it"))
         };
         match cold.step() {

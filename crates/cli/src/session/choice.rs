@@ -156,11 +156,11 @@ impl From<connection::Error> for Failure {
             connection::Error::BadLocation { .. } => Self::usage(text).hint(hint(Hint::SpellLocation)),
             connection::Error::Option { .. } => Self::usage(text),
             connection::Error::UnknownStorage { .. } => {
-                let failure = Self::failed(text).class(Class::Unsupported);
+                let failure = Self::failed(text).with_class(Class::Unsupported);
                 failure.hint(hint(Hint::MountStorage)).hint(hint(Hint::MarkDirectory))
             }
-            connection::Error::Read { source, .. } => Self::failed(text).class(Class::of_io(&source)),
-            _ => Self::failed(text).class(Class::Usage),
+            connection::Error::Read { source, .. } => Self::failed(text).with_class(Class::of_io(&source)),
+            _ => Self::failed(text).with_class(Class::Usage),
         }
     }
 }

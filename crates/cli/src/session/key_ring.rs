@@ -76,7 +76,7 @@ fn ask(
         _ => "",
     };
     Err(Failure::failed(format!("no password is given, and {error}"))
-        .class(Class::AuthFailure)
+        .with_class(Class::AuthFailure)
         .hint(format!("{unlock}set KOPIA_PASSWORD, or give --password-file")))
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn repository(
         && neighbours::is_cache(directory)
     {
         let finding = Finding::Cache { given: directory.into() };
-        return Err(Failure::failed(finding.fact()).class(finding.class()).hint(change(&finding)));
+        return Err(Failure::failed(finding.fact()).with_class(finding.class()).hint(change(&finding)));
     }
     let archive = Archive::of(global);
     if let Some(password) = choice.opened_by.get() {
@@ -184,10 +184,8 @@ fn server(
     });
     match opened.map_err(unopened)? {
         Opened::Contents(server) => Repository::open_server(server, &global.open_options()).map_err(unopened),
-        _ => {
-            Err(Failure::failed(format!("{} gives no contents", connection.location()))
-                .class(Class::Unsupported))
-        }
+        _ => Err(Failure::failed(format!("{} gives no contents", connection.location()))
+            .with_class(Class::Unsupported)),
     }
 }
 
@@ -203,7 +201,7 @@ pub(crate) fn store(
         Ok(Opened::Blobs(store)) => store,
         Ok(_) => {
             return Err(Failure::failed(format!("{} gives no blobs", connection.location()))
-                .class(Class::Unsupported));
+                .with_class(Class::Unsupported));
         }
         Err(error) => return Ok(Err(error)),
     };
@@ -255,6 +253,6 @@ fn read_format_blob(path: &Path) -> Result<FormatBlob, Failure> {
         |error: &dyn std::fmt::Display| format!("the format blob {} cannot be used: {error}", path.display());
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FORMAT_BLOB).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::failed(what(&error)).class(Class::of_io(&error)))?;
-    FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)).class(Class::of(&error)))
+    read.map_err(|error| Failure::failed(what(&error)).with_class(Class::of_io(&error)))?;
+    FormatBlob::parse(bytes).map_err(|error| Failure::failed(what(&error)).with_class(Class::of(&error)))
 }

@@ -134,7 +134,7 @@ impl Session {
             "give --accounts DIR, a folder with passwd and group of that machine, such as its /etc";
         let Some(snapshot) = &selection.snapshot else {
             let why = "kopia stores numbers of owners and no names, and an object is of no particular host";
-            return Err(Failure::failed(why).class(Class::NotFound).hint(ADVICE));
+            return Err(Failure::failed(why).with_class(Class::NotFound).hint(ADVICE));
         };
         let find = |file: &str| -> Result<_, Failure> {
             let by_then = self.warm(|| self.repository.select(&query(file, snapshot, true)))?;
@@ -150,7 +150,7 @@ impl Session {
                 "kopia stores numbers of owners and no names, and no snapshot of {host} has its /etc/passwd and \
                  /etc/group"
             ))
-            .class(Class::NotFound)
+            .with_class(Class::NotFound)
             .hint(ADVICE)
         })?;
         if let Some(from) = &users.snapshot {

@@ -44,12 +44,12 @@ fn read(file: &Path) -> Result<String, Failure> {
     let failed = |why: &str| {
         Failure::failed(format!("the patterns in {} cannot be read: {why}", escape(&file.to_string_lossy())))
     };
-    let system = |error: std::io::Error| failed(&error.to_string()).class(Class::of_io(&error));
+    let system = |error: std::io::Error| failed(&error.to_string()).with_class(Class::of_io(&error));
     let mut text = String::new();
     let opened = File::open(file).map_err(system)?;
     let length = opened.take(LONGEST + 1).read_to_string(&mut text);
     match length.map_err(system)? as u64 {
-        length if length > LONGEST => Err(failed("it has more than 16 MiB").class(Class::Usage)),
+        length if length > LONGEST => Err(failed("it has more than 16 MiB").with_class(Class::Usage)),
         _ => Ok(text),
     }
 }

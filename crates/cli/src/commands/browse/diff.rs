@@ -71,7 +71,7 @@ fn is_file(entry: &Entry) -> bool {
 fn before(session: &Session, args: &args::Diff, selection: &Selection) -> Result<Selection, Failure> {
     let none = || {
         Failure::failed(format!("there is no snapshot of {} before this one", args.what.what))
-            .class(Class::NotFound)
+            .with_class(Class::NotFound)
             .hint("name what it is to be compared with: kopia-rs diff WHAT OTHER")
     };
     let newer = selection.snapshot.as_ref().ok_or_else(none)?;

@@ -53,7 +53,7 @@ pub(super) fn run(session: &Session, args: &args::Du) -> Result<Exit, Failure> {
     for (selection, what) in selections.iter().zip(&whats) {
         if selection.entry.kind() != EntryKind::Directory {
             return Err(Failure::failed(format!("{} is no folder", what.what))
-                .class(Class::Usage)
+                .with_class(Class::Usage)
                 .hint("`kopia-rs ls -l` shows the size of a file"));
         }
     }

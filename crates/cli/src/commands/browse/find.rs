@@ -70,7 +70,7 @@ fn every(session: &Session, args: &args::Find, what: &What) -> Result<Vec<Place>
         }
     }
     if places.is_empty() {
-        return Err(Failure::failed(format!("no snapshot has {}", what.what)).class(Class::NotFound));
+        return Err(Failure::failed(format!("no snapshot has {}", what.what)).with_class(Class::NotFound));
     }
     Ok(places)
 }

@@ -58,7 +58,7 @@ pub(super) fn run(session: &Session, args: &args::Log) -> Result<Exit, Failure> 
     if spans.is_empty() {
         let looked = count(seen.len() as u64, "snapshot has", "snapshots have");
         return Err(Failure::failed(format!("none of {looked} {}", args.what))
-            .class(Class::NotFound)
+            .with_class(Class::NotFound)
             .hint("`kopia-rs find NAME` looks for a name in all snapshots"));
     }
     if session.json { json(&spans) } else { text(&args.what, &spans, &seen) }.map_err(Failure::output)?;

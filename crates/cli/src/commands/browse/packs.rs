@@ -104,7 +104,7 @@ pub(super) fn run(session: &Session, args: &args::Packs) -> Result<Exit, Failure
     let repository = &session.repository;
     if repository.server().is_some() {
         return Err(Failure::failed("the repository is behind a server, which shows no packs")
-            .class(Class::Unsupported));
+            .with_class(Class::Unsupported));
     }
     let selections = several::select(session, &args.what.each())?;
     let roots: Vec<_> = selections.iter().map(|selection| &selection.entry).collect();

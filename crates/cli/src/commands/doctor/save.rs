@@ -15,7 +15,7 @@ use crate::error::Failure;
 /// directory.
 pub(super) fn save(path: &Path, bytes: &[u8], repository: Option<&Path>) -> Result<(), Failure> {
     let what = format!("{} cannot be written", path.display());
-    let refused = |why: &str| Failure::failed(format!("{what}: {why}")).class(Class::Usage);
+    let refused = |why: &str| Failure::failed(format!("{what}: {why}")).with_class(Class::Usage);
     let failed = |error: io::Error| Failure::system(&what, &error);
     let name = path.file_name().ok_or_else(|| refused("it names no file"))?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -49,7 +49,7 @@ pub(super) fn examine(
         Ok(Opened::Contents(server)) => Repository::open_server(server, &global.open_options()),
         Ok(_) => {
             return Err(Failure::failed(format!("{} gives no contents", connection.location()))
-                .class(Class::Unsupported));
+                .with_class(Class::Unsupported));
         }
         Err(error) => Err(error),
     };

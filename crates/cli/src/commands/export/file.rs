@@ -39,9 +39,8 @@ pub(super) fn refuse(file: Option<&Path>, overwrite: bool, repository: Option<&P
     if let Some(repository) = repository
         && !is_outside(&parent, repository).map_err(refuse)?
     {
-        return Err(
-            Failure::failed(format!("{} would lie in the repository", file.display())).class(Class::Usage)
-        );
+        return Err(Failure::failed(format!("{} would lie in the repository", file.display()))
+            .with_class(Class::Usage));
     }
     if is_stream(file) {
         return Ok(());
@@ -52,19 +51,19 @@ pub(super) fn refuse(file: Option<&Path>, overwrite: bool, repository: Option<&P
         Ok(metadata) if metadata.is_file() && overwrite => Ok(()),
         Ok(metadata) if metadata.is_file() => Err(exists(file)),
         Ok(metadata) if metadata.is_dir() => Err(Failure::failed(format!("{} is a folder", file.display()))
-            .class(Class::Usage)
+            .with_class(Class::Usage)
             .hint("name a file in it")),
         Ok(_) => Err(Failure::failed(format!(
             "{} is a link, which is not followed: give the file itself",
             file.display()
         ))
-        .class(Class::Usage)),
+        .with_class(Class::Usage)),
     }
 }
 
 fn exists(file: &Path) -> Failure {
     Failure::failed(format!("{} exists already", file.display()))
-        .class(Class::Usage)
+        .with_class(Class::Usage)
         .hint("--overwrite replaces it")
 }
 

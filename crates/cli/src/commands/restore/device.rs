@@ -166,7 +166,7 @@ impl Job<'_> {
         }
         match question::ask("Overwrite it?").map_err(Failure::output)? {
             true => Ok(()),
-            false => Err(Failure::failed("nothing was written").class(Class::Stopped)),
+            false => Err(Failure::failed("nothing was written").with_class(Class::Stopped)),
         }
     }
 

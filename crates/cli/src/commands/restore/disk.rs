@@ -36,7 +36,7 @@ pub(super) fn the_file(args: &args::Restore, selection: Selection) -> Result<Sel
         return Ok(selection);
     }
     if selection.entry.kind() == EntryKind::Symlink {
-        return Err(Failure::failed("WHAT is a link, and only a file can be a disk").class(Class::Usage));
+        return Err(Failure::failed("WHAT is a link, and only a file can be a disk").with_class(Class::Usage));
     }
     match only_file(&selection.entry)? {
         FilesFound::One(path, entry) => {
@@ -46,11 +46,11 @@ pub(super) fn the_file(args: &args::Restore, selection: Selection) -> Result<Sel
         FilesFound::Several(paths) => {
             let names: Vec<_> = paths.iter().map(|path| escape(path)).collect();
             let failure = Failure::failed("WHAT has several files, and one of them is the disk")
-                .class(Class::Usage)
+                .with_class(Class::Usage)
                 .hint(format!("add the path of one to WHAT: {}", names.join(", ")));
             Err(failure.hint("`kopia-rs ls -lr WHAT` lists them with their sizes"))
         }
-        _ => Err(Failure::failed("WHAT has no file that could be a disk").class(Class::NotFound)),
+        _ => Err(Failure::failed("WHAT has no file that could be a disk").with_class(Class::NotFound)),
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn run(session: &Session, job: &Job, report: Option<Report>) -> Resul
     if args.fail_fast {
         let first = preview.problems.first();
         let class = first.map_or(Class::Other, |problem| Class::of_reason(&problem.reason));
-        let failure = Failure::failed(first.map(ToString::to_string).unwrap_or_default()).class(class);
+        let failure = Failure::failed(first.map(ToString::to_string).unwrap_or_default()).with_class(class);
         return Err(failure.hint("without --fail-fast the restore would go on to the end"));
     }
     super::sum_up(session, problems, preview.undeleted, kinds, args.report.is_some());

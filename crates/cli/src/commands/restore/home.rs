@@ -109,7 +109,7 @@ pub(super) fn confirm(session: &Session, args: &args::Restore, jobs: &[Job]) -> 
     }
     match question::ask("Go on? What is replaced is kept until it is forgotten.").map_err(Failure::output)? {
         true => Ok(()),
-        false => Err(Failure::failed("nothing was restored").class(Class::Stopped)),
+        false => Err(Failure::failed("nothing was restored").with_class(Class::Stopped)),
     }
 }
 

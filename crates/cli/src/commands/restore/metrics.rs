@@ -56,7 +56,7 @@ impl Metrics {
         (known.exit_code, known.class) = match &ended {
             Ok(Exit::Complete) => (0, None),
             Ok(Exit::Partial) => (Exit::Partial.status(), known.class.or(Some(Class::Other))),
-            Err(failure) => (failure.status(), Some(failure.of_class())),
+            Err(failure) => (failure.status(), Some(failure.class())),
         };
         known.seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         let written = replace(file, known.text().as_bytes(), 0o644).map_err(|error| {

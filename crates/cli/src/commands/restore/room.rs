@@ -85,14 +85,14 @@ pub(super) fn failure(preview: &Preview, args: &args::Restore) -> Option<Failure
     let Some(missing) = missing else {
         let inodes = count(missing_inodes?, "more inode is", "more inodes are");
         let failure =
-            Failure::failed(format!("{target}: there is no room, {inodes} needed")).class(Class::Full);
+            Failure::failed(format!("{target}: there is no room, {inodes} needed")).with_class(Class::Full);
         return Some(failure.hint(
             "the file system has too few inodes left: delete files there, or choose one with more inodes",
         ));
     };
     let missing = size(missing);
-    let failure =
-        Failure::failed(format!("{target}: there is no room, {missing} more are needed")).class(Class::Full);
+    let failure = Failure::failed(format!("{target}: there is no room, {missing} more are needed"))
+        .with_class(Class::Full);
     let failure = failure.hint(format!("make {missing} of room"));
     if keeps(args) {
         return Some(failure.hint("what is kept frees nothing: without --keep-replaced it may fit"));

@@ -71,7 +71,7 @@ impl Places {
         if wanted.is_empty() {
             let names = self.all.iter().filter_map(|(name, _)| name.clone()).collect();
             let text = format!("there is no repository of namespace {}", namespace.unwrap_or_default());
-            return Err(Failure::failed(text).class(Class::NotFound).candidates(names));
+            return Err(Failure::failed(text).with_class(Class::NotFound).candidates(names));
         }
         Ok(wanted)
     }

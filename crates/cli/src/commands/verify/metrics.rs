@@ -55,9 +55,7 @@ impl<'a> Metrics<'a> {
         let Some(file) = self.file.filter(|_| !self.has_result.get()) else { return };
         let seconds = (self.start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         // Why there is no result matters more.
-        if let Err(unwritten) =
-            super::write(file, &failed(failure.of_class(), self.place.as_deref(), seconds))
-        {
+        if let Err(unwritten) = super::write(file, &failed(failure.class(), self.place.as_deref(), seconds)) {
             log_line(format_args!("warning: the metrics file {}", unwritten.message()));
         }
     }

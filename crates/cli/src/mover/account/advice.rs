@@ -22,7 +22,7 @@ pub(crate) fn repository(what: &str, error: &Error) -> StatusLine {
             StatusLine::unable(what, &chain(error), &change.unwrap_or_default())
         }
     }
-    .of_class(Class::of(error))
+    .with_class(Class::of(error))
 }
 
 /// As [`repository`], of the list of snapshots: the others can be listed without what is damaged.
@@ -32,7 +32,7 @@ pub(crate) fn unlisted(what: &str, error: &Error, opened: &Repository) -> Status
     }
     let degraded = Audience::VolSync.option("--degraded");
     let advice = format!("{degraded} takes what can be read of the list");
-    StatusLine::unable(what, &cause(error), &advice).of_class(Class::of(error))
+    StatusLine::unable(what, &cause(error), &advice).with_class(Class::of(error))
 }
 
 fn cause(error: &Error) -> String {
@@ -52,7 +52,7 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
         restore::Error::Overlap { .. } => "mount the repository and the volume apart",
         restore::Error::NoRoom { missing: Some(missing), .. } => {
             let advice = format!("enlarge the volume by at least {}", size(*missing));
-            return StatusLine::unable(what, &chain(error), &advice).of_class(Class::Full);
+            return StatusLine::unable(what, &chain(error), &advice).with_class(Class::Full);
         }
         restore::Error::NoRoom { .. } => "enlarge the volume",
         restore::Error::Busy { .. } => "wait for the other pod to end",
@@ -71,5 +71,5 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
         },
         _ => "",
     };
-    StatusLine::unable(what, &chain(error), advice).of_class(Class::of_restore(error))
+    StatusLine::unable(what, &chain(error), advice).with_class(Class::of_restore(error))
 }

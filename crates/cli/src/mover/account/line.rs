@@ -37,11 +37,11 @@ impl StatusLine {
     /// Something could not be done, and why; `advice` says what to change and is the last thing to be cut.
     pub(crate) fn unable(what: &str, why: &str, advice: &str) -> Self {
         let line = Self::fit(&format!("{UNABLE}{}: ", cut(&escape(what), NAMES)), why, advice);
-        line.of_class(Class::Other)
+        line.with_class(Class::Other)
     }
 
     /// Sets what it tells of, for programs.
-    pub(crate) fn of_class(self, class: Class) -> Self {
+    pub(crate) fn with_class(self, class: Class) -> Self {
         Self { class: Some(class), ..self }
     }
 
@@ -59,7 +59,7 @@ impl StatusLine {
         } else {
             whole
         };
-        line.of_class(Class::NotFound)
+        line.with_class(Class::NotFound)
     }
 
     /// Everything is restored.
@@ -86,7 +86,7 @@ impl StatusLine {
             | Finding::TargetRefused(_) => "restore",
             _ => "open the repository",
         };
-        Self::unable(what, &finding.fact(), &finding.change(Audience::VolSync)).of_class(finding.class())
+        Self::unable(what, &finding.fact(), &finding.change(Audience::VolSync)).with_class(finding.class())
     }
 
     /// Names the identity that is probably meant, and how to ask for it. Numbers and times give way to long
@@ -98,7 +98,7 @@ impl StatusLine {
             return Self::nothing(&wanted, &all, "");
         };
         let set = format!("set {}", SourceIdentity::of(&first.source));
-        let whole = Self::fit(NOTHING, &format!("{wanted}; {all}"), &set).of_class(Class::NotFound);
+        let whole = Self::fit(NOTHING, &format!("{wanted}; {all}"), &set).with_class(Class::NotFound);
         if whole.text.contains(CUT) {
             Self::nothing(&wanted, &format!("the repository has {}", first.source), &set)
         } else {
@@ -159,7 +159,7 @@ impl SetupError {
     }
 
     /// Sets what it is for programs.
-    pub(crate) fn of_class(self, class: Class) -> Self {
+    pub(crate) fn with_class(self, class: Class) -> Self {
         Self { class, ..self }
     }
 
@@ -182,7 +182,7 @@ impl SetupError {
 
     /// Returns the line of what could not be done because of it.
     pub(crate) fn unable(&self, what: &str) -> StatusLine {
-        StatusLine::unable(what, &self.cause, &self.advice).of_class(self.class)
+        StatusLine::unable(what, &self.cause, &self.advice).with_class(self.class)
     }
 }
 

@@ -92,7 +92,7 @@ impl Wanted {
             let what = count(all.len() as u64, "snapshot is", "snapshots are");
             let cause = format!("its {what} incomplete ({reason})");
             let none = SetupError::new(cause, "let a backup run to its end");
-            return Found::NoneFits(none.of_class(Class::NotFound));
+            return Found::NoneFits(none.with_class(Class::NotFound));
         }
         let in_time = |one: &&Snapshot| self.as_of.is_none_or(|as_of| one.start_time() <= as_of);
         let candidates: Vec<_> = complete.iter().copied().filter(in_time).collect();
@@ -100,7 +100,7 @@ impl Wanted {
             let oldest = complete.first().map(|oldest| oldest.start_time()).unwrap_or_default();
             let cause = format!("no complete snapshot began by {as_of}");
             let none = SetupError::new(cause, format!("set restoreAsOf to {oldest} (the oldest) or later"));
-            return Found::NoneFits(none.of_class(Class::NotFound));
+            return Found::NoneFits(none.with_class(Class::NotFound));
         }
         let mut newest_first = candidates.iter().rev();
         let place = usize::try_from(self.previous).unwrap_or(usize::MAX);
@@ -151,7 +151,7 @@ impl Wanted {
             format!("previous is {}, but there {are} {there}{qualified}", self.previous),
             format!("set previous to {} or less", candidates.saturating_sub(1)),
         )
-        .of_class(Class::NotFound)
+        .with_class(Class::NotFound)
     }
 
     /// Returns the manifests of the identity, oldest first. A path may be written with `/` at its end.

@@ -45,7 +45,7 @@ fn told(failure: &Failure, settings: &Settings) -> JobOutcome {
     } else {
         "KOPIA_RS_THAW=bulk asks for them"
     };
-    let line = StatusLine::unable(&what, failure.message(), advice).of_class(failure.of_class());
+    let line = StatusLine::unable(&what, failure.message(), advice).with_class(failure.class());
     let outcome = JobOutcome::failed(line);
     let hints = failure.hints().iter();
     hints.fold(outcome, |outcome, hint| outcome.detail(format!("INFO: {}", escape(hint))))

@@ -119,7 +119,7 @@ fn doubt(
     let time = snapshot.start_time();
     let what = format!("tell whether {time} is the newest snapshot of {}", wanted.identity);
     let line = StatusLine::unable(&what, first, &format!("set restoreAsOf to {time} to take it as it is"));
-    Ok(Some(line.of_class(Class::Damaged)))
+    Ok(Some(line.with_class(Class::Damaged)))
 }
 
 /// Logs which snapshot was chosen and what its backup lacks, and returns its root.

@@ -33,7 +33,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Device, JobOutcom
 pub(super) fn the_file(root: &Entry, settings: &Settings) -> Result<Entry, JobOutcome> {
     let what = format!("restore {}", settings.wanted.identity);
     let unable = |why: &str, advice: &str| {
-        JobOutcome::failed(StatusLine::unable(&what, why, advice).of_class(Class::NotFound))
+        JobOutcome::failed(StatusLine::unable(&what, why, advice).with_class(Class::NotFound))
     };
     match only_file(root) {
         Ok(FilesFound::One(_, entry)) => Ok(*entry),
@@ -127,7 +127,7 @@ fn conclude(snapshot: &Snapshot, outcome: &DeviceOutcome, settings: &Settings) -
         &first,
         "the lines above name each range",
     );
-    JobOutcome::new(JobResult::Partial, line.of_class(class))
+    JobOutcome::new(JobResult::Partial, line.with_class(class))
 }
 
 fn failed(settings: &Settings, error: &restore::Error) -> JobOutcome {

@@ -126,7 +126,7 @@ fn in_directory(
         Some(finding) => JobOutcome::failed(StatusLine::of(finding)),
         None => {
             let line = StatusLine::unable("open the repository", &chain(error), "");
-            JobOutcome::failed(line.of_class(Class::of(error)))
+            JobOutcome::failed(line.with_class(Class::of(error)))
         }
     };
     findings.iter().skip(1).fold(outcome, |outcome, finding| {
@@ -280,7 +280,7 @@ fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> SetupError {
         let of_indexes = coverage.lost_indexes.iter().map(ToString::to_string);
         let lost = of_indexes.chain(coverage.snapshots.lost().iter().map(ToString::to_string)).next();
         return SetupError::new(format!("the list has gaps: {}", lost.unwrap_or_default()), "")
-            .of_class(Class::Damaged);
+            .with_class(Class::Damaged);
     };
     let more = match coverage.hiding.len() {
         1 => String::new(),
@@ -294,5 +294,5 @@ fn doubt(coverage: &ManifestCoverage, wanted: &Wanted) -> SetupError {
     };
     // A backup that is being written ends, or its session does.
     let class = if pack.session_open { Class::Locked } else { Class::Damaged };
-    SetupError::new(cause, advice).of_class(class)
+    SetupError::new(cause, advice).with_class(class)
 }

@@ -103,7 +103,7 @@ pub(super) fn hand_over(job: &Job<'_>, choice: &Choice) -> JobOutcome {
         return JobOutcome::failed(trouble.unable("run the original script"));
     }
     let advice = "set KOPIA_RS_FALLBACK to the original script to have it restore";
-    let trouble = SetupError::new(cannot, advice).of_class(Class::Unsupported);
+    let trouble = SetupError::new(cannot, advice).with_class(Class::Unsupported);
     // A bucket that was left over in a Secret is taken out; one that is meant is the script's.
     if choice.warnings.is_empty() { trouble.into() } else { trouble.or_remove(by).into() }
 }

@@ -23,7 +23,7 @@ pub(crate) fn is_there(target: &Path) -> Result<LocalPath, SetupError> {
         PathState::Unknown => ("cannot be looked at".into(), Class::Other),
     };
     let cause = format!("the data directory {} {why}", target.display());
-    Err(SetupError::new(cause, "mount the volume there and set DATA_DIR to it").of_class(class))
+    Err(SetupError::new(cause, "mount the volume there and set DATA_DIR to it").with_class(class))
 }
 
 /// Compares what is needed with what is free. What a volume holds already may be what is restored, so only an

@@ -116,7 +116,7 @@ fn conclude(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobO
         let first = outcome.problems.first();
         let class = first.map_or(Class::Other, |problem| Class::of_reason(&problem.reason));
         let first = first.map(ToString::to_string).unwrap_or_default();
-        let line = StatusLine::unable(&what, &first, "the lines above name each").of_class(class);
+        let line = StatusLine::unable(&what, &first, "the lines above name each").with_class(class);
         return JobOutcome::new(JobResult::Partial, line);
     }
     // Names are no matter of permission.
@@ -126,7 +126,7 @@ fn conclude(snapshot: &Snapshot, outcome: &Outcome, settings: &Settings) -> JobO
         let cause = format!("not as in the snapshot: {}", attributes::list(&notes));
         let advice = "run the mover as their owner or privileged, or leave out --no-ignore-permission-errors";
         let line = StatusLine::unable(&format!("restore {from} exactly"), &cause, advice);
-        return JobOutcome::failed(line.of_class(Class::PermissionDenied));
+        return JobOutcome::failed(line.with_class(Class::PermissionDenied));
     }
     let files = count(outcome.files + outcome.kept, "file", "files");
     let bytes = size(outcome.bytes_there());

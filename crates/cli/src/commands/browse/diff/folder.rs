@@ -20,7 +20,7 @@ use crate::terminal::output::{escape, log_line, log_problem};
 pub(super) fn run(session: &Session, args: &args::Diff, entry: &Entry, path: &Path) -> Result<Exit, Failure> {
     if entry.kind() == EntryKind::Directory && !path.is_dir() {
         return Err(Failure::failed(format!("{} is no folder", path.display()))
-            .class(Class::Usage)
+            .with_class(Class::Usage)
             .hint("a source of the repository is named user@host:/path"));
     }
     let mut options = Options::default();
