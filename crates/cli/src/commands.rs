@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Cat(args) => with(&|session| cat::run(session, args)),
         Command::Restore(args) => {
             restore::target::refuse_stream(&args.places.target)?;
-            restore::metrics::Metrics::write(global, args, |metrics| {
+            restore::metrics::Metrics::write(global, args, interrupt, |metrics| {
                 with(&|session| restore::run(session, args, metrics, interrupt))
             })
         }
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Doctor(args) => doctor::run(global, args),
         #[cfg(feature = "velero")]
         Command::Velero(args) => velero::run(global, args),
-        Command::Verify(args) => verify::run(global, args),
+        Command::Verify(args) => verify::run(global, args, interrupt),
         #[cfg(feature = "describe")]
         Command::Describe(command) => describe::run(command),
         Command::Mover(_) => Err(Failure::usage("the mover has settings and a log of its own")),

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let args = match args::Args::parse_line(&arguments) {
         Ok(args) => args,
         Err(error) if mover::is_called(&arguments) && error.use_stderr() => {
-            return ExitCode::from(mover::wrong_usage(&error));
+            return ExitCode::from(mover::wrong_usage(&arguments, &error));
         }
         Err(error) => args::foreign::exit(error),
     };

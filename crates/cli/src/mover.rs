@@ -16,6 +16,8 @@ mod job;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use kopia_rs::storage::IoMode;
@@ -40,12 +42,32 @@ pub(crate) fn is_called(arguments: &[OsString]) -> bool {
 }
 
 /// Logs that it was called in the wrong way, and returns the exit status.
-pub(crate) fn wrong_usage(error: &clap::Error) -> u8 {
+pub(crate) fn wrong_usage(arguments: &[OsString], error: &clap::Error) -> u8 {
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    JobLog::new(args::TERMINATION_LOG.as_ref())
-        .end(&usage(first, "the operations are restore, backup and maintenance"))
+    let path = |name: &str| given(arguments, name).map(Path::new);
+    let log = JobLog::new(path("--termination-log").unwrap_or(args::TERMINATION_LOG.as_ref()));
+    let metrics = job::request_metrics(&log, path("--metrics-file"), &Environment::own());
+    warn_of(&log, metrics);
+    log.end(&usage(first, "the operations are restore, backup and maintenance"))
+}
+
+/// Returns the value of an option among arguments that cannot be parsed as a whole.
+fn given<'a>(arguments: &'a [OsString], name: &str) -> Option<&'a OsStr> {
+    arguments.iter().zip(1..).find_map(|(argument, next)| {
+        match argument.as_bytes().strip_prefix(name.as_bytes())? {
+            b"" => arguments.get(next).map(OsString::as_os_str),
+            value => value.strip_prefix(b"=").map(OsStr::from_bytes),
+        }
+    })
+}
+
+/// Says why there will be no metrics, where something else ends the Job.
+fn warn_of(log: &JobLog, metrics: Result<(), SetupError>) {
+    if let Err(why) = metrics {
+        log.warn(&why.to_string());
+    }
 }
 
 /// Does what the Job asks for, and returns the exit status.
@@ -65,11 +87,21 @@ pub(crate) fn run(
         let _ = last.end(&stopped(signal, unfinished));
     });
     let environment = Environment::own();
+    let task = contract::dispatch::task(&args.operations, &environment);
+    // What the original script does is no restore of ours.
+    let metrics = match &task {
+        Ok(Task::Original(_)) => Ok(()),
+        _ => job::request_metrics(&log, args.metrics_file.as_deref(), &environment),
+    };
     if let Some((option, instead)) = foreign_option(global, &environment) {
+        warn_of(&log, metrics);
         return log.end(&usage(&format!("{option} is not for the mover"), instead));
     }
-    match contract::dispatch::task(&args.operations, &environment) {
-        Err(Usage(sentence)) => log.end(&JobOutcome::new(JobResult::Usage, sentence).of(UNKNOWN)),
+    match task {
+        Err(Usage(sentence)) => {
+            warn_of(&log, metrics);
+            log.end(&JobOutcome::new(JobResult::Usage, sentence).of(UNKNOWN))
+        }
         Ok(Task::Original(operations)) => {
             let operation = described(&operations, &environment);
             log.info(&format!("{operation} is for the original script"));
@@ -89,8 +121,7 @@ pub(crate) fn run(
             }
         }
         Ok(Task::Restore) => {
-            let metrics_file = args.metrics_file.as_deref();
-            let job = Job { environment: &environment, log: &log, interrupt, metrics_file };
+            let job = Job { environment: &environment, log: &log, interrupt, metrics };
             log.end(&job.run())
         }
     }
@@ -155,5 +186,18 @@ fn stopped(signal: i32, unfinished: &str) -> JobOutcome {
 impl From<SetupError> for JobOutcome {
     fn from(trouble: SetupError) -> Self {
         Self::failed(trouble.unable("restore"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_found_whatever_stands_beside_them() {
+        let arguments =
+            ["kopia-rs", "mover", "--nonsense", "--a=x y", "--b", "z", "--abc"].map(OsString::from);
+        let of = |name| given(&arguments, name).and_then(OsStr::to_str);
+        assert_eq!([of("--a"), of("--b"), of("--c"), of("--abc")], [Some("x y"), Some("z"), None, None]);
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod colour;
 pub(crate) mod metrics;
+pub(crate) mod metrics_file;
 pub(crate) mod output;
 pub(crate) mod password;
 pub(crate) mod progress;

@@ -26,19 +26,20 @@ use crate::terminal::output::{self, count, escape, log_line, thousands};
 use crate::terminal::progress::{self, Count, ProgressMode, SHOWN, State};
 use crate::terminal::replace::{refusal, replace};
 use crate::terminal::report::{Report, ReportError};
+use crate::terminal::signals::Interrupt;
 use crate::terminal::time;
 use crate::wording::advice::audience;
 use crate::wording::stubs;
 use metrics::Metrics;
 use summary::Summary;
 
-/// Opens the repository and verifies it. Metrics tell also of a repository that cannot be opened.
-pub(crate) fn run(global: &Global, args: &args::Verify) -> Result<Exit, Failure> {
+/// Opens the repository and verifies it. Metrics tell also of a repository that cannot be opened, and of a signal.
+pub(crate) fn run(global: &Global, args: &args::Verify, interrupt: &Interrupt) -> Result<Exit, Failure> {
     // What lies in a cache says nothing of the repository.
     let global = &Global { cache: None, ..global.clone() };
     let environment = Environment::of_process();
     let choice = Choice::of(global, &environment);
-    let metrics = Metrics::of(args.metrics.as_deref(), choice.as_ref().ok())?;
+    let metrics = Metrics::of(args.metrics.as_deref(), choice.as_ref().ok(), interrupt)?;
     let ended = choice.and_then(|choice| {
         let session = Session::open_chosen(&choice, environment, global, "verify WHAT")?;
         verify(&session, args, &metrics).map(|exit| session.conclude(exit))
@@ -46,7 +47,7 @@ pub(crate) fn run(global: &Global, args: &args::Verify) -> Result<Exit, Failure>
     ended.inspect_err(|failure| metrics.tell_of(failure))
 }
 
-fn verify(session: &Session, args: &args::Verify, metrics: &Metrics<'_>) -> Result<Exit, Failure> {
+fn verify(session: &Session, args: &args::Verify, metrics: &Metrics) -> Result<Exit, Failure> {
     let mut options = Options::default();
     options.part = Part { shard: args.shard.unwrap_or_default(), percent: args.percent };
     let seed = args.percent.map(|percent| start(session, args, percent, &mut options));
@@ -177,7 +178,7 @@ fn write_files(
     session: &Session,
     args: &args::Verify,
     summary: &Summary<'_>,
-    metrics: &Metrics<'_>,
+    metrics: &Metrics,
 ) -> Result<(), Failure> {
     let place = session.repository.store().location();
     metrics.write(summary, &place)?;
@@ -185,8 +186,11 @@ fn write_files(
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    replace(file, text.as_bytes(), 0o644)
-        .map_err(|error| Failure::system(format!("{} cannot be written", file.display()), &error))
+    replace(file, text.as_bytes(), 0o644).map_err(|error| unwritten(file, &error))
+}
+
+fn unwritten(file: &Path, error: &io::Error) -> Failure {
+    Failure::system(format!("{} cannot be written", file.display()), error)
 }
 
 /// Decides whether anything is wrong, and names the packs and what was left out when the repository was

@@ -38,13 +38,35 @@ pub(crate) struct Job<'a> {
     pub(crate) environment: &'a Environment,
     pub(crate) log: &'a Arc<JobLog>,
     pub(crate) interrupt: &'a Arc<Interrupt>,
-    pub(crate) metrics_file: Option<&'a Path>,
+    /// Whether metrics can be written where that is asked for.
+    pub(crate) metrics: Result<(), SetupError>,
 }
 
 /// What the variables of a Job ask for.
 struct Order {
     choice: Choice,
     settings: Settings,
+}
+
+/// Has the final report written to the file that an option or a variable names for metrics, unless that must
+/// not be written.
+///
+/// Call it before anything can end: an old file goes on telling how an earlier restore ended.
+pub(crate) fn request_metrics(
+    log: &JobLog,
+    option: Option<&Path>,
+    environment: &Environment,
+) -> Result<(), SetupError> {
+    let Some(file) = option.or_else(|| environment.raw(Variable::MetricsFile).map(Path::new)) else {
+        return Ok(());
+    };
+    // Whatever is wrong with these settings is said by who needs them.
+    let structured = configuration::structured(environment);
+    let choice = structured.and_then(|structured| backend::choose(environment, structured.as_ref()));
+    let place = choice.as_ref().ok().map(|choice| &choice.place);
+    metrics::check(file, place.and_then(Place::directory))?;
+    log.write_metrics_to(file);
+    Ok(())
 }
 
 impl Job<'_> {
@@ -55,13 +77,9 @@ impl Job<'_> {
 
     fn restore(&self) -> Result<JobOutcome, JobOutcome> {
         self.log.info(&format!("kopia-rs {}: restore", env!("CARGO_PKG_VERSION")));
-        let choice = self.choose();
-        // Before anything else can end it: an old file goes on telling how an earlier restore ended.
-        let place = choice.as_ref().ok().map(|(choice, _)| &choice.place);
-        let metrics = self.metrics(place.and_then(Place::directory));
-        let order = self.order(choice?)?;
+        let order = self.order(self.choose()?)?;
         self.announce(&order);
-        metrics?;
+        self.metrics.clone()?;
         if let Some(path) = &order.settings.device {
             return self.restore_to_device(&order, path);
         }
@@ -130,14 +148,5 @@ impl Job<'_> {
         if !unknown.is_empty() {
             log.warn(&format!("not known and ignored: {}", unknown.join(", ")));
         }
-    }
-
-    /// Has the final report written to the file that is named for metrics, unless that must not be written.
-    fn metrics(&self, repository: Option<&Path>) -> Result<(), SetupError> {
-        let given = self.environment.raw(Variable::MetricsFile).map(Path::new);
-        let Some(file) = self.metrics_file.or(given) else { return Ok(()) };
-        metrics::check(file, repository)?;
-        self.log.write_metrics_to(file);
-        Ok(())
     }
 }

@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_millis(800);
 /// Writes the last words of a process that a signal ends. Takes the signal and where unfinished work lies.
 type LastWords = Arc<dyn Fn(i32, &str) + Send + Sync>;
 
+/// What else is done before these. Takes the signal.
+type LastWork = Arc<dyn Fn(i32) + Send + Sync>;
+
 /// The signal that came, and what to do about it.
 #[derive(Default)]
 pub(crate) struct Interrupt {
@@ -39,6 +42,7 @@ pub(crate) struct Interrupt {
     /// Whether the command asks for signals and stops by itself.
     asks: Mutex<bool>,
     last_words: Mutex<Option<LastWords>>,
+    last_work: Mutex<Option<LastWork>>,
     /// How much time the command has to stop by itself, if that is not the usual.
     patience: OnceLock<Duration>,
 }
@@ -110,6 +114,15 @@ impl Interrupt {
         *self.words() = Some(Arc::new(words));
     }
 
+    /// Sets what is done before a signal ends the process, ahead of its last words.
+    pub(crate) fn do_at_the_end(&self, work: impl Fn(i32) + Send + Sync + 'static) {
+        *self.work() = Some(Arc::new(work));
+    }
+
+    fn work(&self) -> MutexGuard<'_, Option<LastWork>> {
+        self.last_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn words(&self) -> MutexGuard<'_, Option<LastWords>> {
         self.last_words.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,6 +153,10 @@ impl Interrupt {
         let (told, wait) = mpsc::channel();
         let interrupt = self.clone();
         let tell = move || {
+            let work = interrupt.work().clone();
+            if let Some(work) = work {
+                work(signal);
+            }
             let words = interrupt.words().clone();
             match words {
                 Some(words) => words(signal, unfinished),

@@ -301,16 +301,44 @@ fn metrics_tell_how_a_restore_ended() {
     assert_eq!(number("progress_bytes_kept", &again), number("bytes", &first));
     assert_eq!(number("bytes", &again), 0);
 
-    // What cannot be opened has no identity.
+    // What cannot be opened has no identity, unless it is asked for by that.
     restore("").env("KOPIA_PASSWORD", "wrong").run().exits(1);
     let failed = metrics(&file);
     assert_eq!((&*failed["success"], &*failed["error{class=\"AuthFailure\"}"]), ("0", "1"), "{failed:?}");
+    let by_identity = KopiaRs::golden("sources", "restore app@media:/data --metrics").arg(&file);
+    by_identity.arg(&target).env("KOPIA_PASSWORD", "wrong").run().exits(1);
+    assert_eq!(metrics(&file)["success{}"], "0");
     let packs = damaged("p");
     let partial = of(&packs, "restore c3bc").arg("--metrics").arg(&file).arg(place.path("partial"));
     partial.run().exits(3);
     let partial = metrics(&file);
     assert_eq!((&*partial["exit_code{}"], &*partial["error{,class=\"Damaged\"}"]), ("3", "1"), "{partial:?}");
     assert_eq!(names(&place.path("")), ["partial", "restore.prom", "target"]);
+}
+
+#[test]
+fn metrics_tell_of_a_signal_while_the_repository_is_opened() {
+    let place = Place::new();
+    // The shell's parent is the command, which waits for a password that does not come.
+    let signal = "kill -TERM $PPID; exec sleep 10 >/dev/null 2>&1";
+    let file = place.path("signal.prom");
+    let text = |command: KopiaRs| {
+        let command = command.arg("--metrics").arg(&file).arg("--password-command").arg(signal);
+        command.run().exits(143).says(&["stopped by SIGTERM"]);
+        fs::read_to_string(&file).unwrap()
+    };
+    let restored = text(KopiaRs::golden("sources", "restore app@media:/data").arg(place.path("target")));
+    let identity = "identity=\"app@media:/data\"";
+    for line in [
+        format!("kopia_rs_restore_exit_code{{{identity}}} 143"),
+        format!("kopia_rs_restore_error{{{identity},class=\"Stopped\"}} 1"),
+    ] {
+        assert!(restored.lines().any(|one| one == line), "{line} is not in {restored}");
+    }
+    let verified = text(KopiaRs::golden("sources", "verify"));
+    let is_error = |line: &str| line.starts_with("kopia_rs_verify_error{") && line.contains("\"Stopped\"");
+    assert!(verified.lines().any(is_error), "{verified}");
+    assert_eq!(names(&place.path("")), ["signal.prom"]);
 }
 
 #[test]

@@ -169,6 +169,29 @@ fn metrics_are_written_whole_at_every_end() {
         inside.env(name, set).run().exits(1);
         assert_eq!(state(&pod.repository()), before);
     }
+    // And where it is called in the wrong way.
+    for arguments in [
+        &["mover", "destroy"][..],
+        &["mover", "restore", "backup"],
+        &["mover", "restore", "--json"],
+        &["mover", "restore", "--frobnicate"],
+    ] {
+        for is_option in [true, false] {
+            fs::remove_file(&file).unwrap();
+            let job = pod.job(APP).arguments(arguments);
+            let job = match is_option {
+                true => job.arg("--metrics-file").arg(&file),
+                false => job.env("KOPIA_RS_METRICS_FILE", &file),
+            };
+            job.run().exits(2);
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.contains("kopia_rs_restore_exit_code 2\n"), "{arguments:?}: {text}");
+        }
+        let inside = pod.repository().join("restore.prom");
+        let refused = pod.job(APP).arguments(arguments).env("KOPIA_RS_METRICS_FILE", &inside);
+        refused.run().exits(2).says(&["would lie in the repository"]);
+        assert!(!inside.exists());
+    }
     assert_eq!(names(&pod.path("")), ["repository", "restore.prom", "termination-log", "volume"]);
 }
 

@@ -1,9 +1,10 @@
 //! `restore --metrics FILE`: how it ended as Prometheus text, also where the repository could not be opened.
 
-use std::cell::{Cell, RefCell};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kopia_rs::Source;
 use kopia_rs::connection::{Connection, Environment, config_file, places};
 use kopia_rs::diagnosis::Class;
 use kopia_rs::restore::is_outside;
@@ -11,55 +12,72 @@ use kopia_rs::restore::is_outside;
 use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
 use crate::terminal::metrics::RestoreMetrics;
+use crate::terminal::metrics_file::MetricsFile;
 use crate::terminal::output::log_line;
-use crate::terminal::replace::{ELSEWHERE, directory, refusal, refusal_by_any, replace};
+use crate::terminal::replace::{ELSEWHERE, directory, refusal, refusal_by_any};
+use crate::terminal::signals::{self, Interrupt};
 
-/// The metrics of one restore, gathered while it runs.
-pub(crate) struct Metrics {
-    file: Option<PathBuf>,
-    known: RefCell<RestoreMetrics>,
-    /// Whether it came out that the file must not be written.
-    is_refused: Cell<bool>,
+/// The metrics of one restore, gathered while it runs; nothing if nobody asked for them.
+pub(crate) struct Metrics(Option<Arc<Gathered>>);
+
+/// What is known, and the file that it goes to.
+struct Gathered {
+    file: MetricsFile,
+    known: Mutex<RestoreMetrics>,
+}
+
+impl Gathered {
+    fn known(&self) -> MutexGuard<'_, RestoreMetrics> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes how it ended.
+    fn write(&self, exit_code: u8, class: Option<Class>) -> io::Result<()> {
+        self.file.write(|seconds| RestoreMetrics { exit_code, class, seconds, ..self.known().clone() }.text())
+    }
 }
 
 impl Metrics {
     /// Gathers nothing that anybody asked for.
-    #[cfg(feature = "terminal-browser")]
     pub(crate) fn none() -> Self {
-        Self { file: None, known: RefCell::default(), is_refused: Cell::default() }
+        Self(None)
     }
 
-    /// Does a restore, and writes how it ended to the file that is asked for, if one is.
+    /// Does a restore, and writes how it ended to the file that is asked for, if one is, also where a signal
+    /// ends it.
     pub(crate) fn write(
         global: &Global,
         args: &args::Restore,
+        interrupt: &Interrupt,
         restore: impl FnOnce(&Self) -> Result<Exit, Failure>,
     ) -> Result<Exit, Failure> {
-        let file = args.metrics.clone();
-        let metrics = Self { file, known: RefCell::default(), is_refused: Cell::default() };
-        let Some(file) = &args.metrics else { return restore(&metrics) };
-        if args.each().len() > 1 {
+        let Some(file) = &args.metrics else { return restore(&Self::none()) };
+        let whats = args.each();
+        if whats.len() > 1 {
             return Err(Failure::usage("--metrics takes one WHAT: its file tells of one restore"));
         }
+        let identity = whats.first().and_then(|what| identity(&what.what));
+        let known = RestoreMetrics { identity, ..RestoreMetrics::default() };
+        let gathered = Arc::new(Gathered { file: MetricsFile::new(file), known: Mutex::new(known) });
+        let metrics = Self(Some(gathered.clone()));
         // What must not be written to is known before the repository is open, as opening may fail.
         metrics.refuse(place(global).as_deref())?;
         metrics.refuse_written(args)?;
         if let Some((why, hint)) = refusal_by_any(file) {
             return Err(refused(file, &why, hint));
         }
-        let start = Instant::now();
+        let at_signal = gathered.clone();
+        interrupt.do_at_the_end(move |signal| {
+            // The process ends, whether it can be written or not.
+            let _ = at_signal.write(signals::status(signal), Some(Class::Stopped));
+        });
         let ended = restore(&metrics);
-        if metrics.is_refused.get() {
-            return ended;
-        }
-        let mut known = metrics.known.into_inner();
-        (known.exit_code, known.class) = match &ended {
+        let (exit_code, class) = match &ended {
             Ok(Exit::Complete) => (0, None),
-            Ok(Exit::Partial) => (Exit::Partial.status(), known.class.or(Some(Class::Other))),
+            Ok(Exit::Partial) => (Exit::Partial.status(), gathered.known().class.or(Some(Class::Other))),
             Err(failure) => (failure.status(), Some(failure.class())),
         };
-        known.seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        let written = replace(file, known.text().as_bytes(), 0o644).map_err(|error| {
+        let written = gathered.write(exit_code, class).map_err(|error| {
             Failure::system(format!("the metrics file {} cannot be written", file.display()), &error)
         });
         match (ended, written) {
@@ -77,17 +95,17 @@ impl Metrics {
 
     /// Refuses a file that must not be written, such as one in the repository.
     pub(super) fn refuse(&self, repository: Option<&Path>) -> Result<(), Failure> {
-        let Some(file) = &self.file else { return Ok(()) };
-        refusal(file, repository).map_or(Ok(()), |(why, hint)| {
-            self.is_refused.set(true);
-            Err(refused(file, &why, hint))
+        let Some(Gathered { file, .. }) = self.0.as_deref() else { return Ok(()) };
+        refusal(file.path(), repository).map_or(Ok(()), |(why, hint)| {
+            file.refuse();
+            Err(refused(file.path(), &why, hint))
         })
     }
 
     /// Refuses a file that the restore itself writes: its target, what lies in that, and its report.
     pub(super) fn refuse_written(&self, args: &args::Restore) -> Result<(), Failure> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let target = &*args.places.target;
+        let Some(Gathered { file: metrics, .. }) = self.0.as_deref() else { return Ok(()) };
+        let (file, target) = (metrics.path(), &*args.places.target);
         // A target that is not there yet holds no folder that a file could be made in.
         let is_in_target = || is_same(file, target) || is_outside(file, target).is_ok_and(|outside| !outside);
         let why = match &args.report {
@@ -95,14 +113,26 @@ impl Metrics {
             _ if is_in_target() => "would be the target, or lie in it",
             _ => return Ok(()),
         };
-        self.is_refused.set(true);
+        metrics.refuse();
         Err(refused(file, why, ELSEWHERE))
     }
 
     /// Adds to what is known.
     pub(super) fn note(&self, add: impl FnOnce(&mut RestoreMetrics)) {
-        add(&mut self.known.borrow_mut());
+        if let Some(gathered) = &self.0 {
+            add(&mut gathered.known());
+        }
     }
+}
+
+/// Returns the identity that WHAT names, which is known even of what cannot be opened; the snapshot's own takes
+/// its place, once it is chosen.
+fn identity(what: &str) -> Option<String> {
+    let source: Source = what.parse().ok()?;
+    let path = source.path.trim_end_matches('/');
+    let path = if path.is_empty() { source.path.clone() } else { path.to_owned() };
+    // In `latest:/a@b:/c` there is no user.
+    (!source.user.contains('/')).then(|| Source { path, ..source }.to_string())
 }
 
 fn refused(file: &Path, why: &str, hint: &str) -> Failure {
@@ -127,4 +157,24 @@ fn place(global: &Global) -> Option<PathBuf> {
         (None, None) => Connection::parse(environment.var_os("KOPIA_REPOSITORY")?).ok(),
     };
     connection?.storage.directory().map(Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_an_identity_or_not() {
+        for (what, expected) in [
+            ("anna@laptop:/home/anna", Some("anna@laptop:/home/anna")),
+            ("anna@laptop:/home/anna//", Some("anna@laptop:/home/anna")),
+            ("root@laptop:/", Some("root@laptop:/")),
+            ("latest", None),
+            ("latest:/a@b:/c", None),
+            ("c3bc/etc", None),
+            ("laptop:/home/anna", None),
+        ] {
+            assert_eq!(identity(what).as_deref(), expected, "{what}");
+        }
+    }
 }

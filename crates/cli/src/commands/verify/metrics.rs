@@ -1,19 +1,20 @@
 //! `verify --metrics FILE`: the result as Prometheus text, for a collector that reads files, or that there is
 //! none.
 
-use std::cell::Cell;
 use std::fmt::Display;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
 
 use kopia_rs::diagnosis::Class;
 
 use super::summary::Summary;
 use crate::error::Failure;
 use crate::session::Choice;
+use crate::terminal::metrics_file::MetricsFile;
 use crate::terminal::output::log_line;
 use crate::terminal::prometheus::{gauge, labels};
 use crate::terminal::replace::refusal_by_any;
+use crate::terminal::signals::Interrupt;
 use crate::terminal::time;
 
 const SUCCESS: &str = "Whether the last run found nothing wrong.";
@@ -21,18 +22,19 @@ const SECONDS: &str = "How long it took.";
 const END: &str = "When it ended, in seconds since 1970.";
 
 /// The metrics of one run.
-pub(super) struct Metrics<'a> {
-    file: Option<&'a Path>,
+pub(super) struct Metrics {
+    file: Option<Arc<MetricsFile>>,
     /// Where the repository is, if that is known.
     place: Option<String>,
-    start: Instant,
-    /// Whether there is a result, of which the file tells.
-    has_result: Cell<bool>,
 }
 
-impl<'a> Metrics<'a> {
-    /// Begins a run, unless the file must not be written.
-    pub(super) fn of(file: Option<&'a Path>, choice: Option<&Choice>) -> Result<Self, Failure> {
+impl Metrics {
+    /// Begins a run, unless the file must not be written. A signal that ends it is told of, too.
+    pub(super) fn of(
+        file: Option<&Path>,
+        choice: Option<&Choice>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
         let connection = choice.map(|choice| &choice.connection);
         if let Some(file) = file {
             let directory = connection.and_then(|connection| connection.storage.directory());
@@ -41,23 +43,33 @@ impl<'a> Metrics<'a> {
             super::refuse("the metrics file", file, refusal_by_any(file))?;
         }
         let place = connection.map(|connection| connection.location());
-        Ok(Self { file, place, start: Instant::now(), has_result: Cell::new(false) })
+        let file = file.map(|file| Arc::new(MetricsFile::new(file)));
+        if let (Some(file), place) = (file.clone(), place.clone()) {
+            interrupt.do_at_the_end(move |_| {
+                // The process ends, whether it can be written or not.
+                let _ = file.write(|seconds| failed(Class::Stopped, place.as_deref(), seconds));
+            });
+        }
+        Ok(Self { file, place })
     }
 
     /// Writes the result.
     pub(super) fn write(&self, summary: &Summary<'_>, place: &str) -> Result<(), Failure> {
-        self.has_result.set(true);
-        self.file.map_or(Ok(()), |file| super::write(file, &text(summary, place)))
+        self.write_once(|_| text(summary, place))
     }
 
     /// Writes that there is no result, if there is none: an old file goes on telling of an earlier run.
     pub(super) fn tell_of(&self, failure: &Failure) {
-        let Some(file) = self.file.filter(|_| !self.has_result.get()) else { return };
-        let seconds = (self.start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        let written = self.write_once(|seconds| failed(failure.class(), self.place.as_deref(), seconds));
         // Why there is no result matters more.
-        if let Err(unwritten) = super::write(file, &failed(failure.class(), self.place.as_deref(), seconds)) {
+        if let Err(unwritten) = written {
             log_line(format_args!("warning: the metrics file {}", unwritten.message()));
         }
+    }
+
+    fn write_once(&self, text: impl FnOnce(f64) -> String) -> Result<(), Failure> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.write(text).map_err(|error| super::unwritten(file.path(), &error))
     }
 }
 
