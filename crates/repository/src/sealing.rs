@@ -90,20 +90,21 @@ impl Sealing {
         self.hasher.is_some()
     }
 
-    /// Returns whether `plain` is the content that `id` names. Where there is no key, nothing says otherwise.
-    pub(crate) fn matches(&self, id: &ContentId, plain: &[u8]) -> bool {
-        self.hasher.as_ref().is_none_or(|hasher| hasher.hash(plain).as_bytes() == id.hash())
+    /// Returns whether `plain` is the content that `id` names; nothing where there is no key, and nobody knows.
+    pub(crate) fn matches(&self, id: &ContentId, plain: &[u8]) -> Option<bool> {
+        Some(self.hasher.as_ref()?.hash(plain).as_bytes() == id.hash())
     }
 
-    /// Returns for each content whether its bytes are the ones its id names.
+    /// Returns for each content whether its bytes are the ones its id names; nothing where nobody knows.
     ///
     /// Hashes of several contents are computed side by side where that is faster.
-    pub(crate) fn match_all(&self, contents: &[(&ContentId, &[u8])]) -> Vec<bool> {
-        let Some(hasher) = &self.hasher else { return vec![true; contents.len()] };
+    pub(crate) fn match_all(&self, contents: &[(&ContentId, &[u8])]) -> Option<Vec<bool>> {
+        let hasher = self.hasher.as_ref()?;
         let plain: Vec<&[u8]> = contents.iter().map(|(_, plain)| *plain).collect();
         let mut digests = Vec::new();
         hasher.hash_many(&plain, &mut digests);
-        std::iter::zip(contents, &digests).map(|((id, _), digest)| digest.as_bytes() == id.hash()).collect()
+        let pairs = std::iter::zip(contents, &digests);
+        Some(pairs.map(|((id, _), digest)| digest.as_bytes() == id.hash()).collect())
     }
 }
 
@@ -130,6 +131,20 @@ pub(crate) fn blob_iv(id: &BlobId) -> Option<[u8; 16]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_the_key_of_the_hash_nobody_knows_what_bytes_are() {
+        let hash = "BLAKE2B-256-128";
+        let known = Sealing::of_server(&Parameters::new(hash, b"secret".to_vec().into())).unwrap();
+        let unknown = Sealing::of_server(&Parameters::without_secret(hash)).unwrap();
+        let hasher = Hasher::new(HashAlgorithm::from_name(hash).unwrap(), b"secret").unwrap();
+        let id = ContentId::new(None, hasher.hash(b"right").as_bytes()).unwrap();
+        let both: [(&ContentId, &[u8]); 2] = [(&id, b"right"), (&id, b"wrong")];
+        assert_eq!(both.map(|(id, plain)| known.matches(id, plain)), [Some(true), Some(false)]);
+        assert_eq!(known.match_all(&both), Some(vec![true, false]));
+        assert_eq!(both.map(|(id, plain)| unknown.matches(id, plain)), [None, None]);
+        assert_eq!(unknown.match_all(&both), None);
+    }
 
     #[test]
     fn initialization_vectors() {

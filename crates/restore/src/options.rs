@@ -34,7 +34,8 @@ pub struct Options {
     /// How many directories may be nested: 10,000 by default.
     pub max_depth: usize,
     /// Whether every content's hash is compared with its id. Off by default, as in kopia: the encryption
-    /// authenticates every content already.
+    /// authenticates every content already. Where nothing
+    /// [can be compared](kopia_repository::Contents::can_compare), nothing is.
     pub verify_hashes: bool,
     /// What is forced to disk before the restore ends.
     pub sync: Durability,

@@ -91,9 +91,16 @@ impl Decoder {
     /// Compares a plain content with its id, where hashes are verified.
     ///
     /// # Errors
-    /// [`Flaw::Corrupt`] if it is another content.
+    /// [`Flaw::Corrupt`] if it is another content; [`Flaw::Unsupported`] if there is no key to compare it with.
     pub fn check(&self, content: &ContentId, plain: &[u8]) -> Result<(), Flaw> {
-        if self.verify_hashes && !self.sealing.matches(content, plain) { Err(other_hash()) } else { Ok(()) }
+        if !self.verify_hashes {
+            return Ok(());
+        }
+        match self.sealing.matches(content, plain) {
+            Some(true) => Ok(()),
+            Some(false) => Err(other_hash()),
+            None => Err(no_hash_key()),
+        }
     }
 
     /// Decodes several contents and gives each to `visit` with its number, in order.
@@ -139,15 +146,13 @@ impl Decoder {
         };
         let named = std::iter::zip(group, &opened).map(|(stored, range)| (&stored.id, plain(range)));
         let matches = self.sealing.match_all(&named.collect::<Vec<_>>());
-        for (number, (range, matches)) in std::iter::zip(opened, matches).enumerate() {
-            visit(
-                number,
-                match range {
-                    Ok(range) if matches => Ok(&kept[range]),
-                    Ok(_) => Err(other_hash()),
-                    Err(flaw) => Err(flaw),
-                },
-            );
+        for (number, range) in opened.into_iter().enumerate() {
+            let compared = range.and_then(|range| match &matches {
+                Some(matches) if matches[number] => Ok(range),
+                Some(_) => Err(other_hash()),
+                None => Err(no_hash_key()),
+            });
+            visit(number, compared.map(|range| &kept[range]));
         }
         self.group = kept;
     }
@@ -263,6 +268,10 @@ fn other_hash() -> Flaw {
     Flaw::Corrupt("its hash is not its id".into())
 }
 
+fn no_hash_key() -> Flaw {
+    Flaw::Unsupported { what: "comparison with its id", found: "no key of the hash".into() }
+}
+
 /// Refuses lengths that no content has; an index of an attacker may say anything.
 pub(super) fn check_lengths(location: &ContentLocation) -> Result<(), Flaw> {
     let ContentLocation { packed_length, original_length, .. } = *location;
@@ -322,6 +331,16 @@ impl fmt::Display for Flaw {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_hashes_are_to_be_compared_and_cannot_be_that_is_no_success() {
+        let parameters = kopia_storage::server::Parameters::without_secret("BLAKE2B-256-128");
+        let mut decoder = Decoder::new(Arc::new(Sealing::of_server(&parameters).unwrap()));
+        let id: ContentId = "0123456789abcdef".parse().unwrap();
+        assert!(decoder.check(&id, b"any").is_ok(), "nobody asks");
+        decoder.set_verify_hashes(true);
+        assert!(matches!(decoder.check(&id, b"any"), Err(Flaw::Unsupported { .. })));
+    }
 
     #[test]
     fn lengths_that_no_content_has_are_refused() {
