@@ -59,9 +59,7 @@ pub(super) fn run(
     let shown = point.display().to_string();
     interrupt.be_patient(PATIENCE);
     interrupt.say_at_the_end(move |signal, _| {
-        let line =
-            format!("{}: ended while {shown} was being unmounted; `umount` frees it", signals::name(signal));
-        log_last(format_args!("error: {}", escape(&line)));
+        log_last(format_args!("error: {}", escape(&cut_short(signal, &shown))));
     });
     interrupt.will_ask();
     let mounted = mount::mount(root, point, &options, tell).map_err(|error| failure(&error))?;
@@ -77,6 +75,11 @@ pub(super) fn run(
             Ok(Exit::Partial)
         }
     }
+}
+
+/// Returns the last words of a process that does not wait until all is unmounted.
+pub(crate) fn cut_short(signal: i32, point: &str) -> String {
+    format!("{}: ended while {point} was being unmounted; `umount` frees it", signals::name(signal))
 }
 
 /// Refuses a mount point that has the repository, or the cache, to do with itself: whoever reads would wait for

@@ -29,7 +29,7 @@ use crate::session::needed::{self, Ahead};
 use crate::terminal::output::{self, count, log_line};
 use crate::terminal::progress::{Kinds, Progress, SHOWN};
 use crate::terminal::report::Report;
-use crate::terminal::signals::Interrupt;
+use crate::terminal::signals::{Interrupt, UNFINISHED_FOLDER};
 use crate::terminal::time;
 use crate::wording::advice::{audience, sentence};
 use crate::wording::attributes;
@@ -121,6 +121,7 @@ fn run_one(
     let progress = Progress::new(job.whole(), report, interrupt.clone(), session.progress)
         .strict(args.strict_attributes)
         .below(job.name.as_deref());
+    interrupt.leaves(UNFINISHED_FOLDER);
     interrupt.will_ask();
     if let Some(snapshot) = &job.selection.snapshot {
         metrics.note(|known| {

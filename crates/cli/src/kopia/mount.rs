@@ -16,7 +16,8 @@ use kopia_rs::restore::is_outside;
 use super::call::{Call, info};
 use super::objects;
 use super::trouble::Trouble;
-use crate::commands::mount::{LOOK, PATIENCE, SHOWN, detach_at_panic};
+use crate::commands::mount::{LOOK, PATIENCE, SHOWN, cut_short, detach_at_panic};
+use crate::terminal::output::log_last;
 
 /// What stands for all snapshots, and for a new folder to mount at.
 const ALL: &str = "all";
@@ -41,6 +42,10 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
         _ => {}
     });
     call.interrupt.be_patient(PATIENCE);
+    let shown = place.path.to_string_lossy().into_owned();
+    call.interrupt.say_at_the_end(move |signal, _| {
+        log_last(format_args!("unmount error: {}", escape(&cut_short(signal, &shown))));
+    });
     call.interrupt.will_ask();
     let mounted = mount::mount(root, &place.path, &options, tell).map_err(|error| refused(&error))?;
     let mounted = Arc::new(mounted);

@@ -59,6 +59,7 @@ pub(super) fn run(call: &Call) -> Result<(), Trouble> {
     ));
     let entry = find(call, &repository, &snapshots, &name)?;
     let observer = Watch { interrupt: call.interrupt, flaws: Mutex::default() };
+    call.interrupt.leaves(signals::UNFINISHED_FOLDER);
     call.interrupt.will_ask();
     let restored = restore::restore_observed(&entry, &target, &options, &observer);
     let outcome = match (restored, call.interrupt.signal()) {

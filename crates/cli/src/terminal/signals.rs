@@ -34,6 +34,10 @@ type LastWords = Arc<dyn Fn(i32, &str) + Send + Sync>;
 /// What else is done before these. Takes the signal.
 type LastWork = Arc<dyn Fn(i32) + Send + Sync>;
 
+/// What a restore to a folder leaves, for [`Interrupt::leaves`].
+pub(crate) const UNFINISHED_FOLDER: &str =
+    "; what was done lies in the folder .kopia-rs-restore-… of the target";
+
 /// The signal that came, and what to do about it.
 #[derive(Default)]
 pub(crate) struct Interrupt {
@@ -43,6 +47,8 @@ pub(crate) struct Interrupt {
     asks: Mutex<bool>,
     last_words: Mutex<Option<LastWords>>,
     last_work: Mutex<Option<LastWork>>,
+    /// What is told of work that a command could not finish.
+    left: OnceLock<&'static str>,
     /// How much time the command has to stop by itself, if that is not the usual.
     patience: OnceLock<Duration>,
 }
@@ -109,6 +115,20 @@ impl Interrupt {
         let _ = self.patience.set(patience);
     }
 
+    /// Sets what the last words tell of work that is not finished, where the command does not stop by itself in
+    /// time. Nothing is told by default: not every command has an unfinished folder.
+    pub(crate) fn leaves(&self, unfinished: &'static str) {
+        let _ = self.left.set(unfinished);
+    }
+
+    /// Returns what is told of unfinished work: nothing has been written where the process is ended at once.
+    fn left_at(&self, stop: Stop) -> &'static str {
+        match stop {
+            Stop::ByCommand => self.left.get().copied().unwrap_or_default(),
+            Stop::AtOnce => "",
+        }
+    }
+
     /// Sets what is written instead of a plain line when a signal ends the process.
     pub(crate) fn say_at_the_end(&self, words: impl Fn(i32, &str) + Send + Sync + 'static) {
         *self.words() = Some(Arc::new(words));
@@ -142,12 +162,12 @@ impl Interrupt {
 
     fn came(self: &Arc<Self>, signal: i32, restore_terminal: fn() -> bool) {
         let start = Instant::now();
-        let (mut unfinished, mut longest) = ("", LONGEST);
-        if self.arrive(signal) == Stop::ByCommand {
+        let (stop, mut longest) = (self.arrive(signal), LONGEST);
+        let unfinished = self.left_at(stop);
+        if stop == Stop::ByCommand {
             let patience = *self.patience.get().unwrap_or(&PATIENCE);
             longest = longest.saturating_sub(PATIENCE).saturating_add(patience);
             thread::sleep(patience);
-            unfinished = "; what was done lies in the folder .kopia-rs-restore-… of the target";
         }
         let line = if restore_terminal() { "\n" } else { "" };
         let (told, wait) = mpsc::channel();
@@ -208,6 +228,18 @@ mod tests {
         assert_eq!(late.arrive(SIGTERM), Stop::AtOnce);
         assert!(!late.may_go_on() && !late.may_go_on());
         assert_eq!(late.arrive(SIGTERM), Stop::AtOnce, "a command that may not go on does not ask");
+    }
+
+    #[test]
+    fn of_unfinished_work_only_that_is_told_which_a_command_has() {
+        let mount = Interrupt::default();
+        assert_eq!(mount.left_at(Stop::ByCommand), "");
+        let restore = Interrupt::default();
+        restore.leaves(UNFINISHED_FOLDER);
+        assert_eq!(
+            [Stop::ByCommand, Stop::AtOnce].map(|stop| restore.left_at(stop)),
+            [UNFINISHED_FOLDER, ""]
+        );
     }
 
     /// Both sides must agree which of them came first: a command that goes on has its time to stop.

@@ -28,6 +28,7 @@ pub(crate) fn restore(
     settings: &Settings,
 ) -> Result<JobOutcome, JobOutcome> {
     let progress = Progress::new(root, None, job.interrupt.clone(), ProgressMode::Log);
+    job.interrupt.leaves(signals::UNFINISHED_FOLDER);
     job.interrupt.will_ask();
     let restored =
         progress.watch(|| restore::restore_observed(root, &settings.target, &settings.options, &progress));
