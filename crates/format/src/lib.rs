@@ -20,6 +20,7 @@
 //! | [`stub`] | files in place of entries that were lost or left out | `snapshot/snapshotfs/dir_rewriter.go` |
 //! | [`postamble`] | the end of a pack | `repo/content/content_index_recovery.go` |
 //! | [`go_json`] | JSON as Go reads it | `encoding/json` of Go |
+//! | [`text`] | numbers and names, as people read them | `internal/units` |
 //! | [`time`] | points in time, to the nanosecond | `fs/utc_timestamp.go` |
 //!
 //! ```
@@ -49,6 +50,7 @@ pub mod manifest;
 pub mod postamble;
 pub mod snapshot;
 pub mod stub;
+pub mod text;
 pub mod time;
 
 pub use error::{Error, Result};

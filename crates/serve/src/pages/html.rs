@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use hyper::StatusCode;
 use kopia_format::Timestamp;
 use kopia_format::snapshot::Source;
+pub(crate) use kopia_format::text::{html as escape, size, thousands as count};
 use kopia_repository::Entry;
 
 use crate::answer::Answer;
@@ -13,30 +14,6 @@ use crate::url;
 
 /// Later times have no four-digit year, which the format of HTTP needs.
 const YEAR_10000: u64 = 253_402_300_800;
-
-/// Writes a text so that it is nothing but text.
-///
-/// What cannot be seen, or turns the direction of what follows, is written out.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c if c.is_control() || is_direction(c) => escaped.extend(c.escape_unicode()),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// Returns whether a character has the text after it run the other way.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
 
 /// Writes a whole page; `trail` and `body` are HTML.
 pub(crate) fn document(title: &str, trail: &str, body: &str) -> String {
@@ -70,33 +47,6 @@ pub(crate) fn name_of(entry: &Entry) -> &str {
     entry.name().rsplit(['/', '\\']).next().unwrap_or_default()
 }
 
-/// Writes a number of bytes for people, in powers of 1000 as kopia does.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let (mut value, mut unit) = (bytes as f64 / 1000.0, 0);
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
-/// Writes a number with commas.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Writes a mode as `ls` does, without the kind.
 pub(crate) fn mode(mode: u32) -> String {
     let mut text = String::new();
@@ -122,20 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_text() {
-        assert_eq!(escape("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
-        assert_eq!(escape("a\nb\u{1b}[0m\u{202e}c ä"), "a\\u{a}b\\u{1b}[0m\\u{202e}c ä");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        let sizes =
-            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB")];
-        for (bytes, text) in sizes {
-            assert_eq!(size(bytes), text);
-        }
-        assert_eq!(size(u64::MAX), "18.4 EB");
-        assert_eq!([count(0), count(999), count(1_234_567)], ["0", "999", "1,234,567"]);
+    fn modes_are_short() {
         assert_eq!([mode(0o644), mode(0o4755)], ["rw-r--r--", "rwxr-xr-x (4755)"]);
     }
 

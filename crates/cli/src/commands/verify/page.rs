@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use kopia_rs::diagnosis::text::chain;
+use kopia_rs::diagnosis::text::{chain, html};
 
 use super::summary::Summary;
-use crate::terminal::output::{self, count, size, thousands};
+use crate::terminal::output::{count, size, thousands};
 use crate::terminal::time;
 
 /// How many lines each table has at most.
@@ -92,22 +92,6 @@ fn table(page: &mut String, title: &str, lines: impl Iterator<Item = (String, St
         let _ = writeln!(page, "<tr><td>… and {} more</td><td></td></tr>", thousands(more));
     }
     page.push_str("</table>\n");
-}
-
-/// Escapes what has a meaning in HTML, and what would not be seen.
-fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in output::escape(text).chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
