@@ -91,7 +91,7 @@ fn no_key_of_a_restore_is_gone() {
     demand(
         sources("restore c3bc").arg(place.path("target")),
         "bytes bytesKept bytesReused deleted extrasKept files folders kept leftAsNew madeWithFailedFiles mountsKept notes.modes \
-         notes.names notes.owners notes.specialBits notes.times object path problemCount problems restoresKept resumed \
+         notes.guessed notes.names notes.owners notes.specialBits notes.times object path problemCount problems restoresKept resumed \
          seconds snapshot.id snapshot.source snapshot.startTime stubCount stubs symlinks target",
     );
 }

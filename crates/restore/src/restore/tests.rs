@@ -18,13 +18,14 @@ const THEN: i64 = 1_577_934_245;
 fn repository(is_directory: bool) -> Repository {
     let mut writer = RepositoryWriter::new();
     let file = writer.file(b"text");
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let (kind, object) = if is_directory {
-        let inner = json!({"name": "f", "type": "f", "mode": "0640", "size": 4, "obj": file});
+        let mut inner = json!({"name": "f", "type": "f", "mode": "0640", "size": 4, "obj": file});
+        (inner["uid"], inner["gid"]) = (user.into(), group.into());
         ("d", writer.directory(&[inner]))
     } else {
         ("f", file)
     };
-    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let root = json!({
         "name": "data", "type": kind, "mode": "0751", "mtime": "2020-01-02T03:04:05Z", "uid": user, "gid": group,
         "size": if is_directory { 0 } else { 4 }, "obj": object,
