@@ -25,7 +25,8 @@ pub struct Options {
     /// How many directories may be nested: 10,000 by default.
     pub max_depth: usize,
     /// Whether every content's hash is compared with its id. Off by default, as in kopia: the encryption
-    /// authenticates every content already.
+    /// authenticates every content already. Where nothing
+    /// [can be compared](kopia_repository::Contents::can_compare), nothing is.
     pub verify_hashes: bool,
     /// Whether a file that has lost pieces is written all the same, with zeros in place of these.
     pub salvage: bool,
