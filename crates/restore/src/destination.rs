@@ -131,6 +131,28 @@ pub(crate) fn look(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::
     }
 }
 
+/// As [`look`], of a name that the file system may not take: then it has no such entry either.
+pub(crate) fn look_for(parent: BorrowedFd<'_>, name: &str) -> io::Result<Option<Stat>> {
+    match look(parent, name) {
+        Err(error) if is_no_name(&error) => Ok(None),
+        looked => looked,
+    }
+}
+
+/// Returns whether the system says that a file system takes no such name.
+pub(crate) fn is_no_name(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG))
+}
+
+/// Takes what is gone for nothing. What is there and cannot be looked at is an error: nobody knows what it is.
+pub(crate) fn unless_gone<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::NOTDIR)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Returns whether an entry is a directory itself, not a link to one.
 pub(crate) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
@@ -142,6 +164,37 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn only_what_is_gone_or_cannot_be_is_taken_for_nothing() {
+        for (errno, is_nothing) in [
+            (Errno::NOENT, true),
+            (Errno::NOTDIR, true),
+            (Errno::ACCESS, false),
+            (Errno::IO, false),
+            (Errno::STALE, false),
+            (Errno::LOOP, false),
+        ] {
+            let looked = unless_gone(Err::<(), _>(errno.into()));
+            assert_eq!(looked.is_ok_and(|found| found.is_none()), is_nothing, "{errno}");
+        }
+        for (errno, expected) in [
+            (Errno::INVAL, true),
+            (Errno::ILSEQ, true),
+            (Errno::NAMETOOLONG, true),
+            (Errno::ACCESS, false),
+            (Errno::IO, false),
+        ] {
+            assert_eq!(is_no_name(&errno.into()), expected, "{errno}");
+        }
+        let place = tempfile::tempdir().unwrap();
+        let parent = fs::File::open(place.path()).unwrap();
+        std::os::unix::fs::symlink("loop", place.path().join("loop")).unwrap();
+        assert!(look_for(parent.as_fd(), &"x".repeat(300)).unwrap().is_none());
+        assert!(look_for(parent.as_fd(), "none").unwrap().is_none());
+        assert!(look_for(parent.as_fd(), "loop").unwrap().is_some());
+        assert!(look_for(parent.as_fd(), "loop/x").is_err());
+    }
 
     #[test]
     fn what_is_opened_to_change_gets_all_rights_of_its_owner_and_keeps_the_others() {

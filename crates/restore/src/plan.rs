@@ -21,6 +21,7 @@ mod visit;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use kopia_format::directory::EntryKind;
@@ -40,7 +41,7 @@ use crate::destination::merge::Merge;
 use crate::destination::metadata::{Attributes, is_newer};
 use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder::Placeholders;
-use crate::destination::{is_directory, look};
+use crate::destination::{is_directory, look_for, unless_gone};
 use crate::reason::{NotDeleted, Reason};
 use crate::{Options, Portion};
 use batch::Batch;
@@ -111,18 +112,31 @@ impl<'a> Planner<'a> {
         match root.kind() {
             EntryKind::File | EntryKind::Symlink => {
                 let name = destination.and_then(|destination| destination.target.name.as_deref());
-                let name = name.unwrap_or(root.name());
-                let there = There { existing: self.existing(&directory), left: self.left(&directory) };
-                let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
-                let found = there.found(&self.context, name, root, left);
-                directory.set_placeholders(vec![name.into()]);
-                self.leaf(&directory, name, root, found);
-                self.child_done(directory);
+                self.single(root, name.unwrap_or(root.name()), directory);
             }
             EntryKind::Directory => self.walk(root, directory),
         }
         self.end_rounds();
         self.merge
+    }
+
+    /// Plans a root that is a file or link and gets this name.
+    fn single(&mut self, root: &Entry, name: &str, directory: Arc<Directory>) {
+        let found = self.look_at(&directory).map_err(Reason::from).and_then(|there| {
+            let left = there.left.as_ref().map_or(Leftover::Nothing, |left| left.of(name, root.kind()));
+            there.found(&self.context, name, root, left)
+        });
+        match found {
+            Ok(found) => {
+                directory.set_placeholders(vec![name.into()]);
+                self.leaf(&directory, name, root, found);
+            }
+            Err(reason) => {
+                self.problem(&directory, name, reason);
+                self.queue_discard(&directory, vec![name.as_bytes().into()]);
+            }
+        }
+        self.child_done(directory);
     }
 
     /// Returns what the target itself gets.
@@ -157,40 +171,65 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Looks at what is there already of a directory.
+    ///
+    /// # Errors
+    /// What the system says of something that is there: what it has is not known, so nothing can be planned.
+    fn look_at(&mut self, directory: &Arc<Directory>) -> io::Result<There> {
+        Ok(There { existing: self.existing(directory)?, left: self.left(directory)? })
+    }
+
     /// Opens the directory of the target, if it was there before.
-    fn existing(&mut self, directory: &Arc<Directory>) -> Option<OwnedFd> {
-        let destination = self.context.destination.filter(|_| !self.context.options.is_shard())?;
-        if directory.kind != DirectoryKind::Existing {
-            return None;
-        }
+    fn existing(&mut self, directory: &Arc<Directory>) -> io::Result<Option<OwnedFd>> {
+        let destination = self.context.destination.filter(|_| !self.context.options.is_shard());
+        let Some(destination) = destination.filter(|_| directory.kind == DirectoryKind::Existing) else {
+            return Ok(None);
+        };
         let root = destination.target.directory.as_fd();
-        match look_into(root, directory, false) {
+        unless_gone(match look_into(root, directory, false) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.open_up(directory, Side::Target);
-                look_into(root, directory, true).ok()
+                look_into(root, directory, true)
             }
-            opened => opened.ok(),
-        }
+            opened => opened,
+        })
     }
 
     /// Lists what an interrupted restore left of the directory.
-    fn left(&mut self, directory: &Arc<Directory>) -> Option<Leftovers> {
+    fn left(&mut self, directory: &Arc<Directory>) -> io::Result<Option<Leftovers>> {
         if directory.left != Leftover::Usable || self.context.options.is_shard() {
-            return None;
+            return Ok(None);
         }
         let folds = !self.context.folding.is_nothing();
-        let opened = match self.staged.as_mut()?.open(directory) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+        let opened = match self.open_staged(directory) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.open_up(directory, Side::Staging);
-                self.staged.as_mut()?.open(directory)
+                self.open_staged(directory)
             }
             opened => opened,
         };
-        let mut left = opened.and_then(|handle| Leftovers::read(handle, folds)).ok()?;
-        if let (None, Some(destination)) = (&directory.parent, self.context.destination) {
-            left.spare(destination.staging.name());
+        let Some(opened) = opened else { return Ok(None) };
+        let left = unless_gone(opened.and_then(|handle| Leftovers::read(handle, folds)))?;
+        Ok(left.map(|mut left| {
+            if let (None, Some(destination)) = (&directory.parent, self.context.destination) {
+                left.spare(destination.staging.name());
+            }
+            left
+        }))
+    }
+
+    fn open_staged(&mut self, directory: &Arc<Directory>) -> Option<io::Result<Rc<OwnedFd>>> {
+        Some(self.staged.as_mut()?.open(directory))
+    }
+
+    /// Reports a directory that cannot be looked at, with all below it. What is left of it in the staging tree
+    /// is not known to be whole, and goes.
+    fn unseen(&mut self, directory: &Arc<Directory>, reason: Reason) {
+        directory.set_unseen();
+        self.context.tally.lost(directory.path_of(""), reason, directory.below);
+        if let Some(parent) = directory.parent.as_ref().filter(|_| directory.left != Leftover::Nothing) {
+            self.queue_discard(parent, vec![directory.name().as_bytes().into()]);
         }
-        Some(left)
     }
 
     /// Queues the opening up of a directory that its owner may not look into, and waits for it.
@@ -238,9 +277,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Lists placeholders of the target's directory. Where extras are deleted, they are some.
-    fn placeholders_of(&self, there: &There) -> Placeholders {
+    fn placeholders_of(&self, directory: &Arc<Directory>, there: &There) -> Placeholders {
         let existing = there.existing.as_ref().filter(|_| !self.context.options.delete_extra);
-        existing.map_or_else(Placeholders::default, |existing| Placeholders::read(existing.as_fd()))
+        let listed =
+            existing.map_or(Ok(Placeholders::default()), |existing| Placeholders::read(existing.as_fd()));
+        listed.unwrap_or_else(|error| {
+            self.problem(directory, "", error.into());
+            Placeholders::default()
+        })
     }
 
     /// Counts down the children of a directory, and has it finished after the last.
@@ -300,9 +344,8 @@ struct Placing {
 impl There {
     /// Decides how a directory gets to its place, and what it gets there besides what is in it.
     fn placing(&self, context: &Context<'_>, parent: &Directory, entry: &Entry) -> Result<Placing, Reason> {
-        let found = self.existing.as_ref().map(|handle| look(handle.as_fd(), entry.name()));
-        let there = found.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
-        let there = there.filter(|stat| is_directory(stat));
+        let found = self.look(entry.name())?;
+        let there = found.as_ref().filter(|stat| is_directory(stat));
         let attributes = if entry.is_implied() {
             // As of any directory that is made on the way: one that is there stays as it is.
             there.map_or_else(|| context.of_directory(entry), Attributes::found)
@@ -320,7 +363,6 @@ impl There {
             Some((directory, device)) => is_boundary(directory, entry.name().as_bytes(), stat, device),
             None => Ok(false),
         };
-        let found = found.and_then(Result::ok).flatten();
         let policy = DirectoryPolicy::decide(found.as_ref(), entry.modified(), is_boundary, context.options)?;
         let (kind, replaces) = match policy {
             DirectoryPolicy::Fill => (DirectoryKind::Existing, false),
@@ -331,9 +373,19 @@ impl There {
     }
 
     /// Returns what is there already of a file or link.
-    fn found(&self, context: &Context<'_>, name: &str, entry: &Entry, left: Leftover) -> Candidates {
-        let stat = self.existing.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
-        let creator = context.creator();
-        Candidates { left, ..Candidates::of(stat.as_ref(), entry, context.options, creator) }
+    fn found(
+        &self,
+        context: &Context<'_>,
+        name: &str,
+        entry: &Entry,
+        left: Leftover,
+    ) -> Result<Candidates, Reason> {
+        let (stat, creator) = (self.look(name)?, context.creator());
+        Ok(Candidates { left, ..Candidates::of(stat.as_ref(), entry, context.options, creator) })
+    }
+
+    /// Looks at what the target has by a name.
+    fn look(&self, name: &str) -> io::Result<Option<Stat>> {
+        self.existing.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name))
     }
 }

@@ -32,6 +32,10 @@ pub enum Call {
     Rename,
     /// Opens a file.
     Open,
+    /// Opens something below a directory by a path of several names.
+    OpenBeneath,
+    /// Looks at an entry of a directory without following links.
+    Look,
     /// Lists a directory.
     List,
     /// Opens a file to make it with another mode than 0600.
@@ -42,7 +46,7 @@ pub enum Call {
     MakeSpecialDirectory,
 }
 
-/// The numbers that a kind of calls has, each with the argument that is the mode.
+/// The numbers that a kind of calls has, each with the argument that is the mode, or the flags.
 fn numbers(call: Call) -> Vec<(c_long, u8)> {
     // Later architectures have no calls by path alone.
     #[cfg(target_arch = "x86_64")]
@@ -76,6 +80,8 @@ fn numbers(call: Call) -> Vec<(c_long, u8)> {
             all.extend([(libc::SYS_renameat, 0), (libc::SYS_rename, 0)]);
         }
         Call::Open => all.push((libc::SYS_openat, 0)),
+        Call::OpenBeneath => all.push((libc::SYS_openat2, 0)),
+        Call::Look => all.push((libc::SYS_newfstatat, 3)),
         Call::List => all.push((libc::SYS_getdents64, 0)),
         Call::CreateWithMode => all.push((libc::SYS_openat, 3)),
         Call::MakeDirectory | Call::MakeSpecialDirectory => {
@@ -104,6 +110,10 @@ fn rules(call: Call, mode: u8) -> Vec<SeccompRule> {
             let create = (libc::O_CREAT | libc::O_EXCL) as u64;
             let create = masked(2, create, create);
             bits(&[0o100, 0o040, 0o020, 0o010, 0o004, 0o002, 0o001], &[create])
+        }
+        Call::Look => {
+            let nofollow = libc::AT_SYMLINK_NOFOLLOW as u64;
+            vec![SeccompRule::new(vec![masked(mode, nofollow, nofollow)]).expect("conditions")]
         }
         _ => Vec::new(),
     }

@@ -10,11 +10,10 @@ use kopia_format::stub::{INVALID_PREFIX, PLACEHOLDER_SUFFIX, Stub, StubKind};
 use kopia_repository::Entry;
 use kopia_repository::choice::Scope;
 use rustix::fs::{Dir, FileType};
-use rustix::io::Errno;
 
 use crate::Options;
 use crate::destination::remove::Spared;
-use crate::destination::{look, staging};
+use crate::destination::{is_no_name, look, staging};
 use crate::kept;
 use crate::reason::NotDeleted;
 
@@ -198,10 +197,6 @@ pub(crate) fn originals(entry: &Entry) -> Vec<String> {
     names
 }
 
-fn is_no_name(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -231,15 +226,6 @@ mod tests {
         assert_eq!(taken("file").unwrap(), 2);
         assert_eq!(taken(&"x".repeat(300)).unwrap(), 3, "the file system cannot have it");
         assert!(taken("loop/x").is_err(), "it may have it");
-        for (errno, expected) in [
-            (Errno::INVAL, true),
-            (Errno::ILSEQ, true),
-            (Errno::NAMETOOLONG, true),
-            (Errno::ACCESS, false),
-            (Errno::IO, false),
-        ] {
-            assert_eq!(is_no_name(&errno.into()), expected, "{errno}");
-        }
     }
 
     #[test]

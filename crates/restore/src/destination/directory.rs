@@ -40,6 +40,8 @@ pub(crate) struct Directory {
     replaces: AtomicBool,
     /// Whether its counterpart in the staging tree was removed when nothing was left in it.
     removed: AtomicBool,
+    /// Whether what is there of it already cannot be looked at: then nothing is restored into it.
+    unseen: AtomicBool,
     /// What few directories have: there may be a million of them.
     rare: OnceLock<Box<Rare>>,
 }
@@ -123,6 +125,7 @@ impl Directory {
             making: Mutex::new(()),
             replaces: AtomicBool::new(false),
             removed: AtomicBool::new(false),
+            unseen: AtomicBool::new(false),
             rare: OnceLock::new(),
         }
     }
@@ -207,6 +210,16 @@ impl Directory {
     /// Notes that its counterpart in the staging tree is gone.
     pub(crate) fn set_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that what is there of it already cannot be looked at, which has been reported.
+    pub(crate) fn set_unseen(&self) {
+        self.unseen.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether what is there of it already cannot be looked at.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.unseen.load(Ordering::Relaxed)
     }
 
     /// Returns whether there is a directory in the staging tree that may have something in it.

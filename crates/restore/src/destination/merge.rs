@@ -97,6 +97,10 @@ impl Publisher<'_> {
             let key = Arc::as_ptr(directory);
             let moved = moved.remove(&key).unwrap_or_default();
             let existing = existing.remove(&key).unwrap_or_default();
+            if directory.is_unseen() {
+                failed.insert(key);
+                continue;
+            }
             let destination = match self.fill(directory, &mut opened, &moved, &existing, &mut waiting) {
                 Ok(destination) => destination,
                 Err(error) => {
@@ -149,7 +153,9 @@ impl Publisher<'_> {
     ) -> io::Result<OwnedFd> {
         let destination = open_existing(self.target.directory.as_fd(), directory)?;
         let is_root = directory.parent.is_none();
-        let mut stuck = HashSet::new();
+        // What could not be looked at stays where it is.
+        let unseen = moved.iter().filter(|child| child.is_unseen());
+        let mut stuck: HashSet<_> = unseen.map(|child| child.name().as_bytes().to_vec()).collect();
         if is_root || directory.is_in_staging() {
             let source = handles.open(directory)?;
             let mut names = Names::read(source.as_fd())?;

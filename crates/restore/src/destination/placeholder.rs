@@ -26,14 +26,17 @@ pub(crate) struct Placeholders {
 }
 
 impl Placeholders {
-    /// Lists a directory; one that cannot be listed has none.
-    pub(crate) fn read(directory: BorrowedFd<'_>) -> Self {
-        let entries = Dir::read_from(directory).into_iter().flatten().map_while(Result::ok);
-        let name = |entry: rustix::fs::DirEntry| {
-            let name = entry.file_name().to_str().ok()?.strip_suffix(PLACEHOLDER_SUFFIX)?;
-            (!name.is_empty()).then(|| name.into())
-        };
-        Self { names: entries.filter_map(name).collect(), ..Self::default() }
+    /// Lists a directory.
+    pub(crate) fn read(directory: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut names = HashSet::new();
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(PLACEHOLDER_SUFFIX));
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                names.insert(name.into());
+            }
+        }
+        Ok(Self { names, ..Self::default() })
     }
 
     /// Notes an entry of the snapshot.

@@ -281,6 +281,8 @@ impl<'a> Worker<'a> {
 
     fn finish_directory(&mut self, directory: &Arc<Directory>) -> io::Result<()> {
         match directory.kind {
+            // Nothing is in it, and that has been reported.
+            _ if directory.is_unseen() => return Ok(()),
             // Others may still write in it; who finishes the restore finishes the directory.
             _ if self.shared.options.is_shard() => {
                 return directory.failure().map_or(Ok(()), |error| Err(handles::copy(error)));

@@ -19,7 +19,7 @@ use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, staging};
 use crate::kept::path_in;
 use crate::outcome::Attribute;
-use crate::reason::{Operation, Reason};
+use crate::reason::{NotDeleted, Operation, Reason};
 
 /// A directory that is being visited.
 #[derive(Default)]
@@ -56,9 +56,13 @@ impl Visitor for Planner<'_> {
     fn enter(&mut self, walked: &mut Walked<Arc<Directory>>) -> ControlFlow<()> {
         self.unless_stopped()?;
         let directory = &walked.attached;
-        let mut there = There { existing: self.existing(directory), left: self.left(directory) };
+        let mut there = self.look_at(directory).unwrap_or_else(|error| {
+            self.unseen(directory, error.into());
+            There::default()
+        });
         self.discard_salvaged(directory, &mut there.left);
-        let (extras, placeholders) = (self.names_of(directory, &there), self.placeholders_of(&there));
+        let (extras, placeholders) =
+            (self.names_of(directory, &there), self.placeholders_of(directory, &there));
         if extras.is_some() && self.context.options.chosen.is_some() {
             directory.set_scope(walked.scope.clone());
         }
@@ -72,9 +76,14 @@ impl Visitor for Planner<'_> {
 
     fn leaf(&mut self, parent: &mut Walked<Arc<Directory>>, entry: Entry) -> ControlFlow<()> {
         self.unless_stopped()?;
+        if parent.attached.is_unseen() {
+            return ControlFlow::Continue(());
+        }
         let left = self.note(&parent.attached, &entry);
-        let found = self.visit.there.found(&self.context, entry.name(), &entry, left);
-        self.leaf(&parent.attached, entry.name(), &entry, found);
+        match self.visit.there.found(&self.context, entry.name(), &entry, left) {
+            Ok(found) => self.leaf(&parent.attached, entry.name(), &entry, found),
+            Err(reason) => self.lose(&parent.attached, &entry, reason),
+        }
         ControlFlow::Continue(())
     }
 
@@ -85,6 +94,9 @@ impl Visitor for Planner<'_> {
         way: Result<&Trail, Defect>,
     ) -> ControlFlow<(), Option<Arc<Directory>>> {
         self.unless_stopped()?;
+        if parent.attached.is_unseen() {
+            return ControlFlow::Continue(None);
+        }
         let left = self.note(&parent.attached, entry);
         let planned = match way {
             Ok(trail) => self.directory(&parent.attached, entry, trail, left),
@@ -108,6 +120,9 @@ impl Visitor for Planner<'_> {
     fn problem(&mut self, parent: &mut Walked<Arc<Directory>>, problem: Problem) -> ControlFlow<()> {
         self.unless_stopped()?;
         let directory = &parent.attached;
+        if directory.is_unseen() {
+            return ControlFlow::Continue(());
+        }
         match problem {
             Problem::Refused(refused) => {
                 self.visit.extras.iter_mut().for_each(|extras| extras.note_refused(&refused.name));
@@ -230,12 +245,14 @@ impl Planner<'_> {
         let is_root = directory.parent.is_none();
         let chosen = (self.context.options, scope);
         let names = extras.settle(existing.as_fd(), summary, is_root, chosen, keep);
-        if let (Some(names), Ok(listed)) = (names, Identity::of(existing)) {
-            directory.set_extras(listed, names);
+        let Some(names) = names else { return };
+        match Identity::of(existing) {
+            Ok(listed) => directory.set_extras(listed, names),
+            Err(error) => self.extra_problem(directory, "", NotDeleted::Unlisted(error.into())),
         }
     }
 
-    /// Reports a directory that is not restored, with all below it.
+    /// Reports an entry that is not restored, with all below it if it is a directory.
     fn lose(&mut self, parent: &Arc<Directory>, entry: &Entry, reason: Reason) {
         let path = parent.path_of(entry.name());
         if self.share.is_some() {

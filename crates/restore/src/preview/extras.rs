@@ -1,17 +1,18 @@
 //! What would be deleted: decided at the end, because nothing is where not all of the snapshot can be
 //! restored.
 
-use crate::reason::{NotDeleted, Reason};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kopia_repository::Entry;
 use rustix::io::Errno;
 
-use super::walk::DryRun;
+use super::walk::{DryRun, is_ours};
 use super::{Action, Change};
 use crate::decide::extras::DirNames;
-use crate::destination::open_directory;
 use crate::destination::remove::{Kept, Spared, would_keep};
+use crate::destination::{look, open_directory};
+use crate::reason::{NotDeleted, Operation, Reason};
 
 /// What would be deleted, as far as all of the snapshot can be restored.
 #[derive(Default)]
@@ -29,8 +30,8 @@ struct Directory {
     in_use: bool,
     /// Whether it refuses this process.
     is_closed: bool,
-    /// Paths, and what stays of each.
-    extras: Vec<(String, Kept)>,
+    /// Paths, and what stays of each, or why that cannot be known.
+    extras: Vec<(String, io::Result<Kept>)>,
 }
 
 /// A directory where a file or link is to be.
@@ -38,7 +39,7 @@ pub(super) struct InTheWay {
     path: String,
     entry: Entry,
     is_empty: bool,
-    kept: Kept,
+    kept: io::Result<Kept>,
 }
 
 impl Extras {
@@ -47,7 +48,7 @@ impl Extras {
         &mut self,
         (directory, spared): (BorrowedFd<'_>, Option<Spared<'_>>),
         path: String,
-        (in_use, is_closed): (bool, bool),
+        (in_use, is_closed, keeps): (bool, bool, bool),
         names: Vec<Box<[u8]>>,
         path_of: impl Fn(&str) -> String,
     ) {
@@ -57,8 +58,11 @@ impl Extras {
         let kept =
             |name: &[u8]| if in_use { Ok(Kept::default()) } else { would_keep(directory, name, spared) };
         let extra = |name: Box<[u8]>| {
-            // What may not be looked at is not known to stay.
-            let kept = below(&path, kept(&name).unwrap_or_default());
+            let kept = match kept(&name) {
+                // Its owner gives itself the right to delete it; only what is kept is looked at first.
+                Err(error) if !keeps && is_closed_and_ours(directory, &name, &error) => Ok(Kept::default()),
+                kept => kept.map(|kept| below(&path, kept)),
+            };
             (path_of(&String::from_utf8_lossy(&name)), kept)
         };
         let extras = names.into_iter().map(extra).collect();
@@ -75,10 +79,16 @@ impl InTheWay {
         spared: Option<Spared<'_>>,
         (path, entry): (String, &Entry),
     ) -> Self {
-        let kept = would_keep(parent.as_fd(), name.as_bytes(), spared).unwrap_or_default();
+        let kept = would_keep(parent.as_fd(), name.as_bytes(), spared).map(|kept| below(directory, kept));
         let is_empty = is_empty(parent, name);
-        Self { path, entry: entry.clone(), is_empty, kept: below(directory, kept) }
+        Self { path, entry: entry.clone(), is_empty, kept }
     }
+}
+
+/// Returns whether an entry could not be looked at because its owner, this process, has not the right.
+fn is_closed_and_ours(parent: BorrowedFd<'_>, name: &[u8], error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+        && look(parent, name).is_ok_and(|stat| stat.is_some_and(|stat| is_ours(&stat)))
 }
 
 /// Returns whether a directory has nothing in it.
@@ -103,6 +113,13 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
         let Extras { directories, in_the_way, problems } = extras;
         let is_whole = self.is_whole(problems);
         for InTheWay { path, entry, is_empty, kept } in in_the_way {
+            let kept = match kept {
+                Err(error) if is_whole => {
+                    self.problem(path, Reason::of(Operation::Move, error));
+                    continue;
+                }
+                kept => kept.unwrap_or_default(),
+            };
             if is_whole && kept.is_nothing() {
                 self.deleted(path.clone());
                 self.written(path, Action::Write, &entry, 0);
@@ -126,10 +143,15 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
                 }
                 (true, false) => {
                     for (path, kept) in extras {
-                        if kept.is_nothing() {
-                            self.deleted(path);
+                        match kept {
+                            Ok(kept) => {
+                                if kept.is_nothing() {
+                                    self.deleted(path);
+                                }
+                                self.note_kept(kept);
+                            }
+                            Err(error) => self.extra_problem(path, NotDeleted::failed(error)),
                         }
-                        self.note_kept(kept);
                     }
                 }
             }

@@ -6,6 +6,7 @@ mod foresee;
 mod leaf;
 mod visit;
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use kopia_repository::{Entry, Trail};
 use rustix::fs::{Mode, OFlags, Stat};
 
 use compare::Waiting;
+pub(super) use foresee::is_ours;
 use visit::{PendingDir, Visited, WalkedDir};
 
 use super::extras::Extras;
@@ -146,10 +148,8 @@ impl<'a, V: FnMut(&Change)> DryRun<'a, V> {
         placeholder.iter().for_each(|name| self.deleted(directory.path_of(name)));
     }
 
-    fn is_boundary(&self, parent: Option<&Arc<OwnedFd>>, name: &str, stat: &Stat) -> bool {
-        let is_boundary = |parent: &Arc<OwnedFd>| {
-            is_boundary(parent.as_fd(), name.as_bytes(), stat, self.device.unwrap_or(stat.st_dev))
-        };
-        parent.is_some_and(|parent| is_boundary(parent).unwrap_or(false))
+    fn is_boundary(&self, parent: Option<&Arc<OwnedFd>>, name: &str, stat: &Stat) -> io::Result<bool> {
+        let device = self.device.unwrap_or(stat.st_dev);
+        parent.map_or(Ok(false), |parent| is_boundary(parent.as_fd(), name.as_bytes(), stat, device))
     }
 }

@@ -5,6 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use kopia_repository::Entry;
 use kopia_restore::{Options, Outcome};
+use kopia_testkit::refuse::{Call, refusing};
+use rustix::io::Errno;
 
 use crate::common::{Place, file, folder, names, problems};
 
@@ -262,4 +264,65 @@ fn what_came_meanwhile_is_not_replaced_where_nothing_may_be() {
     let outcome = kopia_restore::restore_observed(&root, place.path("target"), &options, &observer).unwrap();
     assert_eq!(problems(&outcome), ["f: it exists already"]);
     assert_eq!(fs::read(place.path("target/f")).unwrap(), b"mine");
+}
+
+#[test]
+fn what_cannot_be_looked_into_is_a_problem_and_then_nothing_is_deleted() {
+    let place = Place::new();
+    let root = place.root("repo", |writer| {
+        let bytes = writer.file(b"hello");
+        let inner = writer.directory(&[file("f", &bytes, 5)]);
+        let middle = writer.directory(&[folder("e", &inner), file("f", &bytes, 5)]);
+        folder("data", &writer.directory(&[folder("d", &middle), file("f", &bytes, 5)]))
+    });
+    place.restore(&root, "target");
+    for path in ["extra", "d/extra", "d/e/extra"] {
+        fs::write(place.path("target").join(path), b"mine").unwrap();
+    }
+    // The folder itself can be changed; only the way that leads the planner there is refused.
+    let refused = [(Call::OpenBeneath, Some(Errno::STALE))];
+    let Some(outcome) = refusing(&refused, || mirror(&place, &root, false)) else { return };
+    assert_eq!(problems(&outcome), ["d/e: Stale file handle (os error 116)"]);
+    assert_eq!((outcome.problem_count, outcome.deleted, outcome.extras_kept), (1, 0, 2));
+    assert_eq!((outcome.kept, outcome.files), (2, 0), "what lies in it is not written anew");
+    for path in ["extra", "d/extra", "d/e/extra", "d/e/f"] {
+        assert!(place.path("target").join(path).exists(), "{path}");
+    }
+    let outcome = mirror(&place, &root, false);
+    assert_eq!((outcome.problem_count, outcome.deleted), (0, 3), "{:?}", problems(&outcome));
+}
+
+#[test]
+fn the_preview_promises_nothing_of_what_cannot_be_looked_at() {
+    let place = Place::new();
+    let root = root(&place);
+    place.restore(&root, "target");
+    fs::write(place.path("target/extra"), b"mine").unwrap();
+    for delete_extra in [true, false] {
+        let mut options = Options::default();
+        options.delete_extra = delete_extra;
+        for errno in [Errno::IO, Errno::STALE, Errno::ACCESS, Errno::LOOP] {
+            let target = place.path("target");
+            let look = || kopia_restore::preview(&root, &target, &options, |_| ()).unwrap();
+            let Some(preview) = refusing(&[(Call::Look, Some(errno))], look) else { return };
+            let told: Vec<_> = preview.problems.iter().map(ToString::to_string).collect();
+            let expected = ["d", "f"].map(|name| format!("{name}: {}", std::io::Error::from(errno)));
+            assert_eq!(told, expected);
+            assert_eq!((preview.written, preview.directories, preview.deleted), (0, 0, 0));
+            assert_eq!(preview.extras_kept, u64::from(delete_extra));
+        }
+    }
+    // Where it is not even known what lies in the folder.
+    for (delete_extra, told) in
+        [(true, "the target's folder cannot be listed"), (false, "Input/output error")]
+    {
+        let mut options = Options::default();
+        options.delete_extra = delete_extra;
+        let target = place.path("target");
+        let look = || kopia_restore::compare(&root, &target, &options, |_| ()).unwrap();
+        let Some(compared) = refusing(&[(Call::List, Some(Errno::IO))], look) else { return };
+        let problems: Vec<_> = compared.problems.iter().map(ToString::to_string).collect();
+        assert_eq!((problems.len(), compared.deleted), (2, 0), "{problems:?}");
+        assert!(problems.iter().all(|problem| problem.contains(told)), "{problems:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Deletes what the snapshot does not have, once everything that it has is in its place.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -37,21 +37,22 @@ impl Publisher<'_> {
             }
         }
         let is_whole = self.tally.is_whole() && self.no_room.is_none();
-        let in_use = if is_whole { self.in_use(merge) } else { HashSet::new() };
+        let in_use = if is_whole { self.in_use(merge) } else { HashMap::new() };
         for directory in
             merge.existing.iter().rev().filter(|directory| !failed.contains(&Arc::as_ptr(directory)))
         {
             let opened = open_existing(self.target.directory.as_fd(), directory).map_err(attributes);
             let finished = opened.and_then(|destination| {
-                match directory.extras() {
-                    Some((_, extras)) if !is_whole => self.tally.extras_kept(extras.len() as u64),
-                    Some(_) if in_use.contains(&Arc::as_ptr(directory)) => {
-                        self.tally.restore_kept(directory.path_of(""));
+                match (directory.extras(), in_use.get(&Arc::as_ptr(directory))) {
+                    (Some((_, extras)), _) if !is_whole => self.tally.extras_kept(extras.len() as u64),
+                    (Some(_), Some(None)) => self.tally.restore_kept(directory.path_of("")),
+                    (Some(_), Some(Some(error))) => {
+                        self.tally.extra_problem(directory.path_of(""), NotDeleted::Unlisted(error.clone()));
                     }
-                    Some((listed, extras)) => {
+                    (Some((listed, extras)), None) => {
                         self.delete_extras(destination.as_fd(), directory, listed, extras);
                     }
-                    None => {}
+                    (None, _) => {}
                 }
                 self.finish(directory, destination.as_fd())
             });
@@ -62,11 +63,11 @@ impl Publisher<'_> {
     }
 
     /// Finds the directories that another restore is at work in, or in one that they lie in: what it puts
-    /// there is no extra.
-    fn in_use(&self, merge: &Merge) -> HashSet<*const Directory> {
+    /// there is no extra. Where it cannot be known whether one is, the system has said why.
+    fn in_use(&self, merge: &Merge) -> HashMap<*const Directory, Option<Arc<io::Error>>> {
         let with_extras = merge.existing.iter().filter(|directory| directory.extras().is_some());
         let concerned: HashSet<_> = with_extras.flat_map(Directory::ancestors).map(Arc::as_ptr).collect();
-        let mut in_use = HashSet::new();
+        let mut in_use = HashMap::<_, Option<Arc<io::Error>>>::new();
         // Each comes after those that it lies in. In the target itself nobody else is at work: its lock is
         // ours.
         for directory in merge.existing.iter().filter(|directory| concerned.contains(&Arc::as_ptr(directory)))
@@ -74,10 +75,13 @@ impl Publisher<'_> {
             let Some(parent) = &directory.parent else { continue };
             let is_in_use = || {
                 let opened = open_existing(self.target.directory.as_fd(), directory);
-                opened.and_then(|opened| staging::is_in_use(opened.as_fd())).unwrap_or(true)
+                match opened.and_then(|opened| staging::is_in_use(opened.as_fd())) {
+                    Ok(is_in_use) => is_in_use.then_some(None),
+                    Err(error) => Some(Some(error.into())),
+                }
             };
-            if in_use.contains(&Arc::as_ptr(parent)) || is_in_use() {
-                in_use.insert(Arc::as_ptr(directory));
+            if let Some(why) = in_use.get(&Arc::as_ptr(parent)).cloned().or_else(is_in_use) {
+                in_use.insert(Arc::as_ptr(directory), why);
             }
         }
         in_use

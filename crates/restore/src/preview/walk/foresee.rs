@@ -42,6 +42,6 @@ pub(super) fn is_closed(directory: &OwnedFd, stat: &Stat) -> bool {
     !is_ours(stat) && is_refused()
 }
 
-pub(super) fn is_ours(stat: &Stat) -> bool {
+pub(in crate::preview) fn is_ours(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw()
 }

@@ -1,6 +1,6 @@
 //! Decides about one file or link.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use kopia_format::directory::EntryKind;
 use kopia_repository::Entry;
@@ -9,8 +9,8 @@ use super::compare::{COMPARED, Waiting};
 use super::foresee::refused;
 use super::{DryRun, WalkedDir};
 use crate::decide::existing::{Candidates, ExistingPolicy};
+use crate::destination::is_directory;
 use crate::destination::naming::Made;
-use crate::destination::{is_directory, look};
 use crate::preview::extras::{InTheWay, is_empty};
 use crate::preview::{Action, Change};
 use crate::reason::Reason;
@@ -19,8 +19,10 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     /// Decides about a file or link that gets this name; what only its bytes can tell waits to be compared.
     pub(super) fn leaf(&mut self, directory: &WalkedDir, name: &str, entry: &Entry) {
         let path = directory.path_of(name);
-        let found =
-            directory.attached.handle.as_ref().and_then(|handle| look(handle.as_fd(), name).ok().flatten());
+        let found = match directory.attached.look(name) {
+            Ok(found) => found,
+            Err(error) => return self.problem(path, error.into()),
+        };
         let candidates = Candidates::of(found.as_ref(), entry, self.options, self.creator);
         let frees = candidates.frees.unwrap_or(0);
         match (candidates.existing, &directory.attached.handle) {

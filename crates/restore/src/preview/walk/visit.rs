@@ -18,7 +18,7 @@ use crate::decide::extra_names::ExtraNames;
 use crate::destination::naming::Made;
 use crate::destination::placeholder::{self, Placeholders};
 use crate::destination::remove::Spared;
-use crate::destination::{Identity, look, open_directory, staging};
+use crate::destination::{Identity, look_for, open_directory, staging, unless_gone};
 use crate::preview::{Action, Change, Preview};
 use crate::reason::{NotDeleted, Reason};
 
@@ -46,6 +46,11 @@ pub(super) struct Visited {
 }
 
 impl PendingDir {
+    /// Looks at what the target has by a name.
+    pub(super) fn look(&self, name: &str) -> io::Result<Option<Stat>> {
+        self.handle.as_ref().map_or(Ok(None), |handle| look_for(handle.as_fd(), name))
+    }
+
     /// Foresees that nothing may be put into the place of something that the target has.
     pub(super) fn foresee_in_place(&self, name: &str) -> Option<Reason> {
         cannot_replace(self.is_closed, self.handle.as_deref()?, name)
@@ -100,8 +105,8 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
     fn counterpart(&mut self, parent: &WalkedDir, entry: &Entry) -> Result<PendingDir, Reason> {
         let (name, in_use) = (entry.name(), parent.attached.in_use);
         let handle = parent.attached.handle.as_ref();
-        let stat = handle.and_then(|handle| look(handle.as_fd(), name).ok().flatten());
-        let is_boundary = |stat: &Stat| Ok(self.is_boundary(handle, name, stat));
+        let stat = parent.attached.look(name)?;
+        let is_boundary = |stat: &Stat| self.is_boundary(handle, name, stat);
         let policy = DirectoryPolicy::decide(stat.as_ref(), entry.modified(), is_boundary, self.options)?;
         let (mut opened, mut is_closed) = (None, false);
         match (policy, handle, stat) {
@@ -133,21 +138,22 @@ impl<V: FnMut(&Change)> DryRun<'_, V> {
             let PendingDir { in_use, is_closed, .. } = directory.attached;
             let spared = options.chosen.as_ref().map(|chosen| Spared { chosen, scope: &directory.scope });
             let path = directory.path_of("");
-            self.extras.add((handle.as_fd(), spared), path, (in_use, is_closed), names, path_of);
+            let state = (in_use, is_closed, options.keep_replaced);
+            self.extras.add((handle.as_fd(), spared), path, state, names, path_of);
         }
     }
 }
 
 /// Opens the target's directory, unless it is another one than was found.
-fn open(parent: &OwnedFd, name: &str, stat: &Stat) -> Result<Option<OwnedFd>, Reason> {
-    match open_directory(parent.as_fd(), name) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_ours(stat) => Err(error.into()),
-        opened => {
-            let is_same =
-                |opened: &OwnedFd| Identity::of(opened).is_ok_and(|found| found == Identity::from(stat));
-            Ok(opened.ok().filter(is_same))
-        }
-    }
+fn open(parent: &OwnedFd, name: &str, stat: &Stat) -> io::Result<Option<OwnedFd>> {
+    let opened = match open_directory(parent.as_fd(), name) {
+        // Its owner gives itself the right.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_ours(stat) => return Ok(None),
+        opened => unless_gone(opened)?,
+    };
+    let Some(opened) = opened else { return Ok(None) };
+    let is_same = Identity::of(&opened)? == Identity::from(stat);
+    Ok(Some(opened).filter(|_| is_same))
 }
 
 impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
@@ -158,12 +164,16 @@ impl<V: FnMut(&Change)> Visitor for DryRun<'_, V> {
         let is_root = directory.is_root();
         let PendingDir { handle, in_use, .. } = &mut directory.attached;
         if let Some(handle) = handle.as_ref().filter(|_| self.options.delete_extra && !is_root) {
+            // What cannot be listed is told below.
             *in_use |= staging::is_in_use(handle.as_fd()).unwrap_or(true);
         }
         let extras = self.names_of(directory);
         let shallow = directory.attached.handle.as_ref().filter(|_| !self.options.delete_extra);
-        let placeholders =
-            shallow.map_or_else(Placeholders::default, |handle| Placeholders::read(handle.as_fd()));
+        let listed = shallow.map_or(Ok(Placeholders::default()), |handle| Placeholders::read(handle.as_fd()));
+        let placeholders = listed.unwrap_or_else(|error| {
+            self.problem(directory.path_of(""), error.into());
+            Placeholders::default()
+        });
         self.visited = Visited { extras, placeholders };
         ControlFlow::Continue(())
     }
