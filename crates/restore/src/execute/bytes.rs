@@ -37,13 +37,17 @@ impl Bytes {
     /// Reserves room for a file, where the file system can and has as much: the size is only what an entry
     /// says, and half a reservation would take the room from other files. Whether there is enough, writing
     /// will tell.
+    ///
+    /// The file gets its size by what is written alone. With the final one from the start, a power loss soon
+    /// after the restore could leave zeros under the right size and time, which `Existing::Skip` and
+    /// `Options::newer` would take for done.
     pub(crate) fn reserve(&self, file: impl AsFd, length: u64) {
         if length < RESERVE || self.hole.is_some() || is_in_memory(&file) {
             return;
         }
         let Ok(stat) = rustix::fs::fstatvfs(&file) else { return };
         let fits = length <= stat.f_bavail.saturating_mul(stat.f_frsize);
-        if fits && rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, length).is_err() {
+        if fits && rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, length).is_err() {
             let _ = rustix::fs::ftruncate(file, 0);
         }
     }
@@ -218,6 +222,20 @@ mod tests {
             in_parts(b"x", 0, |_, _| Err(Errno::NOSPC)).unwrap_err().kind(),
             io::ErrorKind::StorageFull
         );
+    }
+
+    #[test]
+    fn what_is_reserved_has_the_size_of_what_is_written() {
+        let writing = Bytes::new(&Options::default(), 4096);
+        let file = tempfile::tempfile().unwrap();
+        let length = || file.metadata().unwrap().len();
+        writing.reserve(&file, 4 * RESERVE);
+        assert_eq!(length(), 0, "nothing is there yet");
+        writing.write(&file, &[7; 5000], 0).unwrap();
+        assert_eq!(length(), 5000, "a restore that is killed now leaves no zeros under the final size");
+        // Pieces come in any order.
+        writing.write(&file, &[7; 5000], RESERVE).unwrap();
+        assert_eq!(length(), RESERVE + 5000);
     }
 
     #[test]
