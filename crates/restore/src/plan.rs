@@ -41,6 +41,7 @@ use crate::destination::merge::Merge;
 use crate::destination::metadata::{Attributes, is_newer};
 use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder::Placeholders;
+use crate::destination::staging::pending::Pending;
 use crate::destination::{is_directory, look_for, unless_gone};
 use crate::reason::{NotDeleted, Reason};
 use crate::{Options, Portion};
@@ -72,6 +73,8 @@ pub(crate) struct Planner<'a> {
     rounds: Rounds,
     /// What falls to this process, if others restore the rest.
     share: Option<Share>,
+    /// What directories get at the end, where a later run could not tell; read once that is asked for.
+    pending: Option<Pending>,
     /// The directory that is being visited.
     visit: Visit,
 }
@@ -93,6 +96,7 @@ impl<'a> Planner<'a> {
             merge: Merge::default(),
             rounds,
             share,
+            pending: None,
             visit: Visit::default(),
         }
     }
@@ -140,11 +144,26 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns what the target itself gets.
-    fn attributes_of_root(&self, root: &Entry) -> Attributes {
+    fn attributes_of_root(&mut self, root: &Entry) -> Attributes {
         let (options, destination) = (self.context.options, self.context.destination);
         let found = destination.and_then(|destination| destination.target.found);
-        let stays = found.filter(|stat| options.newer && !is_newer(root.modified(), stat));
-        stays.map_or_else(|| Attributes::of(root, options), |stat| Attributes::found(&stat))
+        // A run that was interrupted may have made it.
+        let is_new = destination.is_some_and(|destination| destination.target.is_new());
+        let stays = found.filter(|stat| options.newer && !is_new && !is_newer(root.modified(), stat));
+        let attributes = stays.map_or_else(|| Attributes::of(root, options), |stat| Attributes::found(&stat));
+        if options.newer && root.kind() == EntryKind::Directory {
+            return self.settled("", attributes, true);
+        }
+        attributes
+    }
+
+    /// Returns what a directory of the target gets at the end: these attributes, unless a run that was
+    /// interrupted has noted others.
+    fn settled(&mut self, path: &str, attributes: Attributes, may_mislead: bool) -> Attributes {
+        let destination = self.context.destination.filter(|_| !self.context.options.is_shard());
+        let Some(destination) = destination else { return attributes };
+        let pending = self.pending.get_or_insert_with(|| Pending::open(destination.staging));
+        pending.settle(path, attributes, may_mislead)
     }
 
     /// Plans everything below a directory.

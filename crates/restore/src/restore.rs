@@ -242,6 +242,7 @@ fn run(entry: &Entry, target: &Path, options: &Options, observer: &dyn Observer)
                 Error::Stopped { .. } | Error::Problem { .. } | Error::NoRoom { .. } => {}
                 _ => give_up(&target, &staging),
             }
+            shared.close_again();
             settle();
             return Err(error);
         }

@@ -2,6 +2,7 @@
 
 mod leftovers;
 mod ownership;
+pub(crate) mod pending;
 mod proof;
 
 use std::io;
@@ -198,7 +199,8 @@ impl Staging {
         }
     }
 
-    /// Returns whether a name in the directory is that of our tag, or of what proves that a restore made it.
+    /// Returns whether a name in the directory is that of our tag, or of what proves that a restore made it and
+    /// holds its notes.
     /// Where case is folded, it may be listed by another one; the snapshot's root has none that could be taken
     /// for it.
     pub(crate) fn is_our_own(&self, name: &[u8]) -> bool {

@@ -2,15 +2,19 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kopia_repository::Repository;
 use kopia_repository::contents::{Fetcher, Steps};
+use rustix::fs::Mode;
 
 use super::bytes::Bytes;
 use super::large::Copies;
 use super::writers::Writers;
+use crate::destination::directory::Directory;
+use crate::destination::existing::open_existing;
 use crate::destination::folding::Folding;
 use crate::destination::metadata::probe::ProbedDefaults;
 use crate::destination::staging::Staging;
@@ -53,6 +57,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) incomplete: IncompleteFiles,
     /// Where what is replaced is kept, if it is to be.
     pub(crate) kept: Option<&'a Keeping>,
+    /// Directories of the target that were opened up, in this order.
+    opened_up: Mutex<Vec<Arc<Directory>>>,
     stop: AtomicBool,
     fatal: Mutex<Option<Error>>,
 }
@@ -89,6 +95,7 @@ impl<'a> Shared<'a> {
             folding: Folding::probe(staging.handle()),
             open_files,
             bytes,
+            opened_up: Mutex::default(),
             stop: AtomicBool::new(false),
             fatal: Mutex::default(),
         })
@@ -130,6 +137,24 @@ impl<'a> Shared<'a> {
             }
         }
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a directory of the target is about to be opened up.
+    pub(super) fn opens_up(&self, directory: &Arc<Directory>) {
+        lock::lock(&self.opened_up).push(directory.clone());
+    }
+
+    /// Gives directories that were opened up their modes again, where the restore ends before it has moved
+    /// anything into them. Those that others lie in were opened up first.
+    pub(crate) fn close_again(&self) {
+        for directory in std::mem::take(&mut *lock::lock(&self.opened_up)).iter().rev() {
+            let Some(found) = directory.found() else { continue };
+            let opened = open_existing(self.target.directory.as_fd(), directory);
+            let mode = Mode::from_raw_mode(found.st_mode & 0o7777);
+            if let Err(error) = opened.and_then(|opened| Ok(rustix::fs::fchmod(opened, mode)?)) {
+                tracing::debug!(%error, directory = directory.path_of(""), "it stays opened up");
+            }
+        }
     }
 
     /// Ends the restore because of something that would hit every entry.

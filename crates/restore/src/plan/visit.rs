@@ -15,6 +15,7 @@ use super::{Placing, Planner, There};
 use crate::decide::extra_names::ExtraNames;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::leftover::Leftover;
+use crate::destination::metadata::Attributes;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::{Identity, staging};
 use crate::kept::path_in;
@@ -203,8 +204,21 @@ impl Planner<'_> {
         trail: &Trail,
         left: Leftover,
     ) -> Result<Arc<Directory>, Reason> {
-        let Placing { kind, replaces, attributes, found } =
+        let Placing { kind, replaces, mut attributes, mut found } =
             self.visit.there.placing(&self.context, parent, entry)?;
+        let options = self.context.options;
+        // A closed one is opened up as soon as something in it is looked at.
+        let is_closed = |found: &Stat| found.st_mode & 0o700 != 0o700;
+        let keeps_some = options.newer || entry.is_implied();
+        if kind != DirectoryKind::Inner && (keeps_some || options.skip_permissions) {
+            let found_mode = found.filter(|_| options.skip_permissions).map(|found| found.st_mode & 0o7777);
+            let wanted = Attributes { mode: found_mode.unwrap_or(attributes.mode), ..attributes };
+            let may_mislead = keeps_some || found.as_ref().is_some_and(is_closed);
+            attributes = self.settled(&parent.path_of(entry.name()), wanted, may_mislead);
+            if let Some(found) = found.as_mut().filter(|_| options.skip_permissions) {
+                found.st_mode = found.st_mode & !0o7777 | attributes.mode;
+            }
+        }
         self.take_room_for_directory();
         let directory = parent.child(trail.clone(), entry.entries_below(), attributes, kind, left);
         if replaces {
@@ -212,11 +226,7 @@ impl Planner<'_> {
         }
         match kind {
             DirectoryKind::Existing => {
-                // A closed one is opened up as soon as something in it is looked at.
-                let is_closed = |found: &Stat| found.st_mode & 0o700 != 0o700;
-                let options = self.context.options;
-                let is_put_back =
-                    |found: &Stat| options.keep_replaced || options.skip_permissions && is_closed(found);
+                let is_put_back = |found: &Stat| options.keep_replaced || is_closed(found);
                 if let Some(found) = found.filter(is_put_back) {
                     let kept = self.context.destination.as_ref().and_then(|destination| destination.kept);
                     if let Some(kept) = kept.filter(|_| is_closed(&found)) {

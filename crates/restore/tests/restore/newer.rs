@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use kopia_restore::{Action, Error, Existing, Observer, Options, Reason};
@@ -175,4 +176,76 @@ fn a_file_that_is_half_changed_in_place_would_be_the_newest() {
     options.in_place = true;
     let refused = kopia_restore::restore(&root, place.path("target"), &options);
     assert!(matches!(refused, Err(Error::NewerInPlace)) && !place.path("target").exists());
+}
+
+/// Stops as soon as something is written: by then all is planned.
+#[derive(Default)]
+struct Stopping(AtomicBool);
+
+impl Observer for Stopping {
+    fn stop(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn entry(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn folders_that_a_killed_restore_changed_do_not_pass_for_newer_ones() {
+    // What the folder was when the first run began, if it was there, and what it gets at last.
+    for (found, expected) in [(None, (0o755, 0)), (Some(-1), (0o755, 0)), (Some(1), (0o711, 1))] {
+        let place = Place::new();
+        let (root, target) = (root(&place), place.path("target"));
+        let sub = target.join("sub");
+        if let Some(later) = found {
+            fs::create_dir_all(&sub).unwrap();
+            fs::set_permissions(&sub, fs::Permissions::from_mode(0o711)).unwrap();
+            set_time(&sub, later);
+            set_time(&target, -1);
+        }
+        let options = newer(Existing::Verify);
+        let stopped = kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+        assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+        // As if it had been killed when entries had their names, and folders not yet their attributes.
+        let staged = target.join(format!(".kopia-rs-restore-{}", root.object())).join("sub");
+        let _ = fs::remove_dir_all(staged);
+        fs::create_dir_all(&sub).unwrap();
+        fs::write(sub.join("inner"), "text").unwrap();
+        if found.is_none() {
+            fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+        assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+        let time = |later: u32| SystemTime::UNIX_EPOCH + Duration::new(THEN.0, THEN.1 + later);
+        let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+        assert_eq!((mode(&sub), modified(&sub)), (expected.0, time(expected.1)), "{found:?}");
+        assert_eq!((mode(&target), modified(&target)), (0o755, time(0)), "{found:?}");
+    }
+}
+
+#[test]
+fn folders_that_were_opened_up_are_closed_again_however_the_restore_ends() {
+    let place = Place::new();
+    let (root, target) = (root(&place), place.path("target"));
+    let sub = target.join("sub");
+    fs::create_dir_all(&sub).unwrap();
+    fs::set_permissions(&sub, fs::Permissions::from_mode(0o010)).unwrap();
+    let mut options = Options::default();
+    options.skip_permissions = true;
+    let stop = || kopia_restore::restore_observed(&root, &target, &options, &Stopping::default());
+    assert!(matches!(stop(), Err(Error::Stopped { .. })));
+    assert_eq!(mode(&sub), 0o010, "it was told to stop");
+    // As if it had been killed instead.
+    fs::set_permissions(&sub, fs::Permissions::from_mode(0o710)).unwrap();
+    let outcome = kopia_restore::restore(&root, &target, &options).unwrap();
+    assert_eq!(outcome.problem_count, 0, "{:?}", outcome.problems);
+    assert_eq!(mode(&sub), 0o010);
+    fs::set_permissions(&sub, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(fs::read(sub.join("inner")).unwrap(), b"text");
 }

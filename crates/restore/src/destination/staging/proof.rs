@@ -13,7 +13,8 @@ use rustix::io::Errno;
 use super::super::look;
 use super::super::remove::remove_tree;
 
-/// Leaves an empty file of the directory's own name in it.
+/// Leaves an empty file of the directory's own name in it. Notes may be added to it later
+/// ([`pending`](super::pending)).
 ///
 /// No entry of the snapshot has this name: it would have to be in the hash that it is made of.
 pub(super) fn leave(handle: BorrowedFd<'_>, name: &str) -> io::Result<()> {
