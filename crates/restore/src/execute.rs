@@ -4,6 +4,7 @@
 //! wherever the batch needs it. A small file is created, written and finished in one go; a large one is
 //! written in pieces by whoever has them, and finished by whoever wrote the last.
 
+mod attributes;
 mod bytes;
 mod check;
 mod context;

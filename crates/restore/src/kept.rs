@@ -24,7 +24,7 @@ mod undo;
 
 pub(crate) use aside::is_empty;
 pub use folder::{KeptFolder, KeptState, find_kept};
-pub(crate) use keeping::{Change, Keeping, Slot, path_in};
+pub(crate) use keeping::{Change, Keeping, Noted, Slot, path_in};
 pub use undo::Undone;
 
 /// What the names of folders begin with that keep what was replaced.

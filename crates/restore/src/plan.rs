@@ -43,8 +43,9 @@ use crate::destination::mounts::is_boundary;
 use crate::destination::placeholder::Placeholders;
 use crate::destination::staging::pending::Pending;
 use crate::destination::{is_directory, look_for, unless_gone};
+use crate::kept::Keeping;
 use crate::reason::{NotDeleted, Reason};
-use crate::{Options, Portion};
+use crate::{Error, Options, Portion};
 use batch::Batch;
 use context::{Context, Destination};
 use items::{Chore, Side};
@@ -336,9 +337,23 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Has the journal of what is replaced on disk before workers open up closed directories.
+    fn sync_closed(&self) {
+        let Some(destination) = self.context.destination else { return };
+        if let Err(source) = destination.kept.map_or(Ok(()), Keeping::sync_closed) {
+            self.context.crew.give_up(Error::Target {
+                path: destination.target.path.clone(),
+                what: "what is replaced cannot be kept",
+                source,
+                unfinished: Some(destination.unfinished()),
+            });
+        }
+    }
+
     fn hand_over(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         batch.schedule(self.context.repository.contents(), self.context.read_at_least);
+        self.sync_closed();
         self.context.crew.take(batch);
     }
 }

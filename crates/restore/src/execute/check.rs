@@ -143,14 +143,11 @@ impl Worker<'_> {
             let Some(stat) = look(directory, name)?.filter(|stat| self.may_stay(stat, entry, place)) else {
                 return Ok(false);
             };
-            if place == Place::Target {
-                self.keep_attributes(entry, &stat)?;
+            if place == Place::Target && self.correct_later(entry, &stat) {
+                return Ok(true);
             }
-            let corrected = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes);
-            if place == Place::Target {
-                self.note_attributes(&stat, || look(directory, name).ok().flatten());
-            }
-            self.shared.tally.unset(corrected?, || entry.path());
+            let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?;
+            self.shared.tally.unset(unset, || entry.path());
             return Ok(true);
         }
         let (file, stat) = open_file(directory, name, OFlags::RDONLY)?;
@@ -162,41 +159,12 @@ impl Worker<'_> {
             None => length == 0,
             Some(extent) => self.read_and_compare(file.as_fd(), &Extent { length: Some(length), ..extent }),
         };
-        if right {
-            if place == Place::Target {
-                self.keep_attributes(entry, &stat)?;
-            }
-            let corrected = self.metadata.correct_file(file.as_fd(), &entry.attributes);
-            if place == Place::Target {
-                self.note_attributes(&stat, || rustix::fs::fstat(&file).ok());
-            }
-            self.shared.tally.unset(corrected?, || entry.path());
+        if right && !(place == Place::Target && self.correct_later(entry, &stat)) {
+            let unset = self.metadata.correct_file(file.as_fd(), &entry.attributes)?;
+            self.shared.tally.unset(unset, || entry.path());
             self.sync(&file)?;
         }
         Ok(right)
-    }
-
-    /// Notes what a file or link of the target was like that is about to get other attributes.
-    pub(super) fn keep_attributes(&self, entry: &SmallEntry, stat: &Stat) -> io::Result<()> {
-        let Some(kept) = self.shared.kept else { return Ok(()) };
-        let wanted = self.metadata.adjusted(&entry.attributes, stat);
-        let unset = Unset::of(stat, &wanted);
-        // The mode of a link means nothing.
-        if !unset.owner && !unset.time && (entry.symlink || unset == Unset::default()) {
-            return Ok(());
-        }
-        let then = (wanted.modified.seconds(), wanted.modified.nanoseconds());
-        kept.attributes(entry.path().into_bytes(), stat, then)
-    }
-
-    /// Notes that a file or link of the target got other attributes. Who may not give files away changes
-    /// nothing where only the owner is another one.
-    pub(super) fn note_attributes(&self, before: &Stat, now: impl FnOnce() -> Option<Stat>) {
-        let Some(kept) = self.shared.kept else { return };
-        let of = |stat: &Stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtime, stat.st_mtime_nsec);
-        if now().is_none_or(|now| of(&now) != of(before)) {
-            kept.note_change();
-        }
     }
 
     /// Returns whether a file or link with the right bytes may stay the one that it is. Nobody else gets into

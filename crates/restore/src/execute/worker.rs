@@ -11,6 +11,7 @@ use std::time::Instant;
 use kopia_repository::contents::{Decoder, Fetched, ReadStep};
 use rustix::io::Errno;
 
+use super::attributes::Waiting;
 use super::context::Shared;
 use super::is_fatal;
 use super::writers::{self, Gauge, Task, Work, units};
@@ -46,6 +47,8 @@ pub(crate) struct Worker<'a> {
     pub(super) waited_for_others: bool,
     /// How many units were written last for other workers.
     pub(super) units_of_others: f64,
+    /// Files and links of the target that wait for their attributes.
+    pub(super) waiting: Vec<Waiting>,
     /// The step that is worked on; writers have none.
     pub(super) step: Option<Arc<StepDone>>,
 }
@@ -76,6 +79,7 @@ impl<'a> Worker<'a> {
             gauge: None,
             waited_for_others: false,
             units_of_others: 0.0,
+            waiting: Vec::new(),
             step: None,
             in_target: InTarget::default(),
         }
@@ -111,6 +115,7 @@ impl<'a> Worker<'a> {
             worker.step = None;
             shared.fetcher.done(&task, &mut worker.buffer);
         }
+        worker.correct_waiting();
     }
 
     /// Writes what others have decoded until nothing is left to do.
@@ -123,6 +128,7 @@ impl<'a> Worker<'a> {
             worker.work(&task.batch, &task.work);
             done = Some((lane, units(task.bytes()) + worker.units_of_others));
         }
+        worker.correct_waiting();
     }
 
     /// Decodes what a step reads and has it written.

@@ -52,8 +52,25 @@ struct State {
     changes: bool,
     /// Whether directories are opened up, until the restore comes to its end.
     opens: bool,
+    /// Whether something is noted of these that is not known to be on disk.
+    unsynced: bool,
     /// Whether the restore made the target, which is to go again.
     new: bool,
+}
+
+impl State {
+    fn new(journal: Journal, next: u64, changes: bool, new: bool) -> Self {
+        Self { journal, next, changes, opens: false, unsynced: false, new }
+    }
+}
+
+/// A file or link that is about to get other attributes.
+pub(crate) struct Noted {
+    pub(crate) path: Vec<u8>,
+    /// What it is like.
+    pub(crate) found: Stat,
+    /// The time that it gets: seconds and nanoseconds.
+    pub(crate) then: (i64, u32),
 }
 
 /// A place for something that is in the way.
@@ -159,7 +176,7 @@ impl Keeping {
                 // Some network file systems have nothing to sync in directories.
                 let _ = rustix::fs::fsync(directory);
             }
-            let state = Mutex::new(State { journal, next: 0, changes: false, opens: false, new: header.new });
+            let state = Mutex::new(State::new(journal, 0, false, header.new));
             let parent = parent.try_clone()?;
             Ok(Self { path: directory.join(&name), parent, name: name.clone(), folder, store, state })
         };
@@ -178,8 +195,7 @@ impl Keeping {
         let journal = Journal::open(handle.as_fd(), read.length)?;
         // The first says what the target was like, unless it is new, before anything was changed.
         let changes = read.records > u64::from(!read.header.new);
-        let state =
-            Mutex::new(State { journal, next: read.next, changes, opens: false, new: read.header.new });
+        let state = Mutex::new(State::new(journal, read.next, changes, read.header.new));
         Ok(Self { path, parent, name, folder: handle, store, state })
     }
 
@@ -189,9 +205,23 @@ impl Keeping {
     }
 
     /// As [`Self::directory`], of one that is opened up, which stays so if the restore does not come to its end.
+    ///
+    /// [`Self::sync_closed`] has to come before that.
     pub(crate) fn closed_directory(&self, path: Vec<u8>, found: &Stat) -> io::Result<()> {
-        self.state().opens = true;
-        self.directory(path, found)
+        self.directory(path, found)?;
+        let mut state = self.state();
+        (state.opens, state.unsynced) = (true, true);
+        Ok(())
+    }
+
+    /// Forces to disk what is noted of closed directories, if that is still to be done.
+    pub(crate) fn sync_closed(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if state.unsynced {
+            state.journal.sync()?;
+            state.unsynced = false;
+        }
+        Ok(())
     }
 
     /// Notes what all directories were like that are about to be changed, and forces that to disk.
@@ -209,10 +239,16 @@ impl Keeping {
         self.state().changes = true;
     }
 
-    /// Notes what a file or link was like that is about to get other attributes, and this time.
-    pub(crate) fn attributes(&self, path: Vec<u8>, found: &Stat, then: (i64, u32)) -> io::Result<()> {
-        let (inode, then) = (found.st_ino, Moment(then.0, then.1));
-        self.state().journal.record(&Record::Attributes { inode, found: Found::of(found), then, path })
+    /// Notes what files and links were like that are about to get other attributes, and forces that to disk.
+    pub(crate) fn attributes(&self, noted: &[Noted]) -> io::Result<()> {
+        let line = |Noted { path, found, then }: &Noted| {
+            let (inode, then, path) = (found.st_ino, Moment(then.0, then.1), path.clone());
+            Record::Attributes { inode, found: Found::of(found), then, path }.line()
+        };
+        let lines: String = noted.iter().map(line).collect();
+        let mut state = self.state();
+        state.journal.append(&lines)?;
+        state.journal.sync()
     }
 
     /// Writes into the journal what is about to happen, and forces it to disk; returns the places for what is
@@ -360,4 +396,37 @@ fn lies_in_one_mount(parent: &Path, directory: &Path) -> bool {
 fn is_refused(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV | Errno::OPNOTSUPP))
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_testkit::refuse::{Call, refusing};
+    use kopia_testkit::writer::RepositoryWriter;
+
+    use super::*;
+    use crate::testing::root_of;
+
+    #[test]
+    fn attributes_are_noted_on_disk_before_they_change() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("target");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("file"), b"x").unwrap();
+        let root = root_of(RepositoryWriter::new(), &[]);
+        let target = Target::open(&root, &path).unwrap();
+        let keeping = Keeping::begin(&target, "kaa").unwrap();
+        let found = look(target.directory.as_fd(), "file").unwrap().unwrap();
+        let note = || keeping.attributes(&[Noted { path: b"file".to_vec(), found, then: (1, 2) }]);
+        note().unwrap();
+        keeping.sync_closed().unwrap();
+        refusing(&[(Call::Fsync, Some(Errno::IO))], || {
+            assert!(note().is_err(), "nobody knows whether it is on disk");
+            keeping.sync_closed().unwrap();
+            keeping.closed_directory(b"closed".to_vec(), &found).unwrap();
+            assert!(keeping.sync_closed().is_err() && keeping.sync_closed().is_err());
+        });
+        keeping.sync_closed().unwrap();
+        let noted = KeptFolder::open(&keeping.path).unwrap().read;
+        assert!(noted.records >= 3, "{noted:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, StatxFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
 use super::aside::{Aside, move_entry};
@@ -261,8 +261,9 @@ impl Undo<'_> {
     fn remove_directory(&mut self, parent: BorrowedFd<'_>, name: &[u8], put: &Put) -> io::Result<()> {
         let aside = &mut self.aside;
         let above = &put.path[..put.path.len() - name.len()];
+        let born = born(parent, name);
         let mut is_aside = |parent: BorrowedFd<'_>, name: &[u8], stat: &Stat, path: &[u8]| {
-            let is_changed = Moment::changed(stat) > put.clock;
+            let is_changed = !is_of_restore(Moment::changed(stat), born, put.clock);
             if is_changed {
                 aside.put(parent, name, &[above, path].concat())?;
             }
@@ -441,6 +442,21 @@ impl Undo<'_> {
     }
 }
 
+/// Returns when a directory was made, where the file system states that.
+fn born(parent: BorrowedFd<'_>, name: &[u8]) -> Option<Moment> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let found = rustix::fs::statx(parent, name, flags, StatxFlags::BTIME).ok()?;
+    let time = found.stx_btime;
+    (found.stx_mask & StatxFlags::BTIME.bits() != 0).then_some(Moment(time.tv_sec, time.tv_nsec))
+}
+
+/// Returns whether something in a directory that the restore made was changed last by the restore: after that
+/// directory was made, and before the restore noted what it was about to move. A clock that was set back since
+/// gives what is newer a time before both.
+fn is_of_restore(changed: Moment, born: Option<Moment>, noted: Moment) -> bool {
+    changed <= noted && born.is_none_or(|born| changed >= born)
+}
+
 fn not_kept() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "what was there is not kept any more")
 }
@@ -458,5 +474,38 @@ fn times(modified: Moment) -> Timestamps {
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: modified.0, tv_nsec: modified.1.into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn what_has_a_time_before_its_directory_was_made_is_newer_by_a_clock_that_was_set_back() {
+        let (born, noted) = (Moment(100, 5), Moment(200, 5));
+        for (changed, expected) in [
+            (Moment(100, 4), false),
+            (born, true),
+            (Moment(150, 0), true),
+            (noted, true),
+            (Moment(200, 6), false),
+        ] {
+            assert_eq!(is_of_restore(changed, Some(born), noted), expected, "{changed:?}");
+        }
+        assert!(is_of_restore(Moment(1, 0), None, noted), "nobody knows when it was made");
+    }
+
+    #[test]
+    fn a_directory_is_as_old_as_what_is_made_in_it_at_least() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("made")).unwrap();
+        std::fs::write(place.path().join("made/file"), b"").unwrap();
+        let parent = File::open(place.path()).unwrap();
+        let Some(born) = born(parent.as_fd(), b"made") else { return };
+        let file = look(parent.as_fd(), "made/file").unwrap().unwrap();
+        assert!(born <= Moment::changed(&file) && born.0 > 1_600_000_000, "{born:?}");
     }
 }

@@ -218,12 +218,10 @@ impl Worker<'_> {
         if u64::try_from(stat.st_size) != Ok(length) || !self.metadata.may_keep(&stat, wanted) {
             return false;
         }
-        if self.keep_attributes(entry, &stat).is_err() {
-            return false;
+        if self.correct_later(entry, &stat) {
+            return true;
         }
-        let corrected = self.metadata.correct_file(old.as_fd(), wanted);
-        self.note_attributes(&stat, || rustix::fs::fstat(old).ok());
-        let Ok(unset) = corrected else { return false };
+        let Ok(unset) = self.metadata.correct_file(old.as_fd(), wanted) else { return false };
         if self.sync(old).is_err() {
             return false;
         }

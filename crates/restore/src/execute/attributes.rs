@@ -1,0 +1,127 @@
+//! Files and links of the target that have the right bytes and get other attributes, where what they had is
+//! kept: the journal says so, and is on disk, before any of them changes. Each time costs as much for many as
+//! for one, so they wait for each other.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::fs::{OFlags, Stat};
+
+use super::{Worker, is_fatal};
+use crate::destination::compare::open_file;
+use crate::destination::{Identity, handles, look};
+use crate::kept::{Keeping, Noted};
+use crate::outcome::Unset;
+use crate::plan::items::SmallEntry;
+use crate::reason::{Operation, Reason};
+
+/// How many a worker notes at once.
+const NOTED: usize = if cfg!(test) { 2 } else { 1024 };
+
+/// A file or link that waits for its attributes.
+pub(super) struct Waiting {
+    entry: SmallEntry,
+    /// What it was like when its bytes were found to be right.
+    found: Stat,
+}
+
+impl Worker<'_> {
+    /// Leaves a file or link of the target to [`Self::correct_waiting`], if what it has is kept and is to
+    /// change; returns whether it did.
+    pub(super) fn correct_later(&mut self, entry: &SmallEntry, found: &Stat) -> bool {
+        if self.shared.kept.is_none() {
+            return false;
+        }
+        let unset = Unset::of(found, &self.metadata.adjusted(&entry.attributes, found));
+        // The mode of a link means nothing.
+        if !unset.owner && !unset.time && (entry.symlink || unset == Unset::default()) {
+            return false;
+        }
+        self.waiting.push(Waiting { entry: entry.clone(), found: *found });
+        if self.waiting.len() >= NOTED {
+            self.correct_waiting();
+        }
+        true
+    }
+
+    /// Sets the attributes of all that wait for them, once the journal says what they had.
+    pub(super) fn correct_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if let Some(kept) = self.shared.kept.filter(|_| !waiting.is_empty() && !self.shared.stopped()) {
+            self.correct_noted(kept, waiting);
+        }
+    }
+
+    fn correct_noted(&mut self, kept: &Keeping, waiting: Vec<Waiting>) {
+        let noted = |Waiting { entry, found }: &Waiting| {
+            let modified = self.metadata.adjusted(&entry.attributes, found).modified;
+            let then = (modified.seconds(), modified.nanoseconds());
+            Noted { path: entry.path().into_bytes(), found: *found, then }
+        };
+        let noted: Vec<_> = waiting.iter().map(noted).collect();
+        match kept.attributes(&noted) {
+            Ok(()) => {
+                for Waiting { entry, found } in waiting {
+                    if let Err(error) = self.correct_found(kept, &entry, &found) {
+                        self.attributes_failed(&entry, error);
+                    }
+                }
+            }
+            // One of them has too long a path.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput && waiting.len() > 1 => {
+                waiting.into_iter().for_each(|one| self.correct_noted(kept, vec![one]));
+            }
+            Err(error) if is_fatal(&error) => {
+                self.shared.give_up(self.shared.target.error("what is replaced cannot be kept", error));
+            }
+            Err(error) => {
+                waiting.iter().for_each(|one| self.attributes_failed(&one.entry, handles::copy(&error)));
+            }
+        }
+    }
+
+    fn attributes_failed(&self, entry: &SmallEntry, error: io::Error) {
+        self.shared.tally.problem(entry.path(), Reason::of(Operation::SetAttributes, error));
+    }
+
+    /// Sets the attributes of a file or link that is still what was compared.
+    fn correct_found(&mut self, kept: &Keeping, entry: &SmallEntry, found: &Stat) -> io::Result<()> {
+        let directory = self.in_target.open(self.shared.target.directory.as_fd(), &entry.directory)?;
+        let (directory, name) = (directory.as_fd(), &*entry.name);
+        let unset = if entry.symlink {
+            let stat = look(directory, name)?.ok_or(io::ErrorKind::NotFound)?;
+            unless_changed(&stat, found)?;
+            let unset = self.metadata.correct_symlink(directory, name, &stat, &entry.attributes)?;
+            note_change(kept, found, look(directory, name).ok().flatten());
+            unset
+        } else {
+            let (file, stat) = open_file(directory, name, OFlags::RDONLY)?;
+            unless_changed(&stat, found)?;
+            let corrected = self.metadata.correct_file(file.as_fd(), &entry.attributes);
+            note_change(kept, found, rustix::fs::fstat(&file).ok());
+            let unset = corrected?;
+            self.sync(&file)?;
+            unset
+        };
+        self.shared.tally.unset(unset, || entry.path());
+        Ok(())
+    }
+}
+
+/// Refuses what took the place of what was compared, or was changed since.
+fn unless_changed(stat: &Stat, found: &Stat) -> io::Result<()> {
+    let of = |stat: &Stat| (Identity::from(stat), stat.st_ctime, stat.st_ctime_nsec);
+    if of(stat) == of(found) {
+        return Ok(());
+    }
+    Err(io::Error::other("it was changed while the restore ran"))
+}
+
+/// Notes that something got other attributes. Who may not give files away changes nothing where only the owner
+/// is another one.
+fn note_change(kept: &Keeping, before: &Stat, now: Option<Stat>) {
+    let of = |stat: &Stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtime, stat.st_mtime_nsec);
+    if now.is_none_or(|now| of(&now) != of(before)) {
+        kept.note_change();
+    }
+}
