@@ -84,7 +84,7 @@ fn export_roots(
             shared.stop();
             return Err(Error::Threads { source });
         }
-        shared.fetcher.start_readers(scope, workers);
+        shared.fetcher.start_readers(scope, shared.fetcher.readers(workers));
         drop(readers);
         let written = Writer::new(&shared, archive).run(&batches);
         if written.is_err() {

@@ -95,6 +95,7 @@ pub(crate) fn map_by_threads<T: Sync, R: Send>(
 
 /// Returns how many reads one step waits for at once; a single one where the bytes are near.
 pub(crate) fn reads_at_once(profile: ReadProfile) -> usize {
+    let profile = profile.within_open_files();
     match profile.ahead {
         ReadAhead::Hints => 1,
         ReadAhead::Threads => profile.most_reads.max(profile.parallel_reads),

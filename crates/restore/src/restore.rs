@@ -393,7 +393,7 @@ fn work(shared: &Shared<'_>, root: &Entry) -> Result<Merge> {
                 Ok(_) => {}
             }
         }
-        shared.fetcher.start_readers(scope, workers);
+        shared.fetcher.start_readers(scope, shared.open_files.readers);
         drop(readers);
         let merge = Planner::new(shared.for_planner(), root).run(root);
         shared.fetcher.close();

@@ -2,6 +2,8 @@
 //!
 //! Numbers that were measured, so that whoever plans reads need not know what kind of store there is.
 
+use rustix::process::{Resource, getrlimit};
+
 /// How a store is read best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadProfile {
@@ -95,5 +97,34 @@ impl ReadProfile {
     pub fn at_most(self, reads: usize) -> Self {
         let limit = |wanted: usize| wanted.min(reads.max(1));
         Self { parallel_reads: limit(self.parallel_reads), most_reads: limit(self.most_reads), ..self }
+    }
+
+    /// Limits how many threads may read at once to an eighth of the files that this process may have open: each
+    /// of them has a blob or a connection open.
+    #[must_use]
+    pub fn within_open_files(self) -> Self {
+        eighth_of_open_files().map_or(self, |eighth| self.at_most(eighth))
+    }
+}
+
+/// Returns an eighth of the number of files that this process may have open, if there is a limit.
+pub(crate) fn eighth_of_open_files() -> Option<usize> {
+    let limit = getrlimit(Resource::Nofile).current?;
+    usize::try_from(limit / 8).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_reads_are_allowed_and_one_always_is() {
+        let of = |reads| {
+            let ReadProfile { parallel_reads, most_reads, .. } = ReadProfile::NETWORK.at_most(reads);
+            (parallel_reads, most_reads)
+        };
+        assert_eq!([of(1000), of(32), of(8), of(0)], [(16, 64), (16, 32), (8, 8), (1, 1)]);
+        // No process has so few files that a single read is too much.
+        assert_eq!(ReadProfile::SPINNING.within_open_files(), ReadProfile::SPINNING);
     }
 }

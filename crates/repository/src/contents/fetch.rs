@@ -123,12 +123,21 @@ impl<'c, B: Steps> Fetcher<'c, B> {
         Reader(self)
     }
 
-    /// Starts threads that read ahead for so many workers, where that pays.
-    pub fn start_readers<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, workers: usize) {
+    /// Returns how many threads are to read ahead for so many workers; none where that does not pay. Each has a
+    /// pack or a connection open.
+    pub fn readers(&self, workers: usize) -> usize {
+        if !self.threads {
+            return 0;
+        }
+        let ReadProfile { parallel_reads, most_reads, .. } = self.contents.profile();
+        // More threads than may read wait for their turn: how many may, the link decides.
+        most_reads.max(parallel_reads.min(2 * workers.max(8)))
+    }
+
+    /// Starts so many threads that read ahead, as [`Self::readers`] says or fewer; none where that does not pay.
+    pub fn start_readers<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, readers: usize) {
         if self.threads {
-            let ReadProfile { parallel_reads, most_reads, .. } = self.contents.profile();
-            // More threads than may read wait for their turn: how many may, the link decides.
-            self.start_some_readers(scope, most_reads.max(parallel_reads.min(2 * workers.max(8))));
+            self.start_some_readers(scope, readers);
         }
     }
 

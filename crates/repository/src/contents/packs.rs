@@ -21,19 +21,21 @@ pub(crate) struct Packs {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) indexes: Arc<LiveIndex>,
     pub(crate) pace: Pace,
+    /// How packs are read best, where so many files may be open.
+    profile: ReadProfile,
     /// What lies beside metadata that was read; nothing where bytes are near.
     nearby: Option<Nearby>,
 }
 
 impl Packs {
     pub(crate) fn new(store: Arc<dyn BlobStore>, indexes: Arc<LiveIndex>) -> Self {
-        let profile = store.profile();
+        let profile = store.profile().within_open_files();
         let nearby = (profile.ahead == ReadAhead::Threads).then(Nearby::new);
-        Self { store, indexes, pace: Pace::new(profile), nearby }
+        Self { store, indexes, pace: Pace::new(profile), profile, nearby }
     }
 
     pub(super) fn profile(&self) -> ReadProfile {
-        self.store.profile()
+        self.profile
     }
 
     /// Returns whether each read takes long.

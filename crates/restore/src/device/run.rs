@@ -102,7 +102,7 @@ fn write(shared: &Shared<'_>, entry: &Entry) -> Result<()> {
                 Ok(_) => {}
             }
         }
-        shared.fetcher.start_readers(scope, workers);
+        shared.fetcher.start_readers(scope, shared.fetcher.readers(workers));
         drop(readers);
         let planned = plan(shared, entry);
         if planned.is_err() {

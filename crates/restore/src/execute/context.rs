@@ -75,12 +75,14 @@ impl<'a> Shared<'a> {
         let defaults = ProbedDefaults::probe(staging.handle())?;
         let block = rustix::fs::fstat(staging.handle())?.st_blksize;
         let bytes = Bytes::new(options, usize::try_from(block).unwrap_or_default());
-        let open_files = OpenFiles::of_process(options.workers(), options.writers.map(NonZeroUsize::get));
+        let fetcher = repository.contents().fetcher(options.read_ahead);
+        let (workers, writers) = (options.workers(), options.writers.map(NonZeroUsize::get));
+        let open_files = OpenFiles::of_process(workers, fetcher.readers(workers), writers);
         Ok(Self {
             repository,
-            fetcher: repository.contents().fetcher(options.read_ahead),
+            fetcher,
             checks: Arc::default(),
-            writers: Writers::new(open_files.writers, options.writers.map(NonZeroUsize::get)),
+            writers: Writers::new(open_files.writers, writers),
             copies: Copies::new(open_files.workers),
             clones: AtomicBool::new(true),
             incomplete: IncompleteFiles::new(incomplete),

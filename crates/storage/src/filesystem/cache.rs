@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kopia_format::BlobId;
-use rustix::process::{Resource, getrlimit};
 
 use super::OpenBlob;
+use crate::profile::eighth_of_open_files;
 
 /// How many blobs are kept open.
 ///
@@ -25,8 +25,7 @@ pub(super) struct Cache {
 impl Default for Cache {
     /// Keeps at most an eighth of the files that this process may have open.
     fn default() -> Self {
-        let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
-        let capacity = limit.map_or(CAPACITY, |limit| (limit / 8).clamp(1, CAPACITY));
+        let capacity = eighth_of_open_files().map_or(CAPACITY, |eighth| eighth.clamp(1, CAPACITY));
         Self { capacity, blobs: Mutex::default() }
     }
 }
