@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::attributes::Waiting;
 use super::context::Shared;
 use super::is_fatal;
-use super::writers::{self, Gauge, Task, Work, units};
+use super::writers::{Done, Gauge, Task, Work, units};
 use crate::Durability;
 use crate::destination::directory::{Directory, DirectoryKind};
 use crate::destination::existing::InTarget;
@@ -39,7 +39,7 @@ pub(crate) struct Worker<'a> {
     pub(super) metadata: Metadata,
     /// What packs are read into where they are not mapped.
     buffer: Vec<u8>,
-    /// What is read of files that may be right already.
+    /// What is read of files that may be right already. Writers, of which there are many, keep none of it.
     pub(super) compared: Vec<u8>,
     /// Whether the target lets us wait; nothing while writers do the writing.
     gauge: Option<Gauge>,
@@ -126,7 +126,9 @@ impl<'a> Worker<'a> {
         while let Some((lane, task)) = shared.writers.take(done) {
             worker.units_of_others = 0.0;
             worker.work(&task.batch, &task.work);
-            done = Some((lane, units(task.bytes()) + worker.units_of_others));
+            // Its bytes count as long as it is not done, and no longer.
+            worker.compared = Vec::new();
+            done = Some(Done::new(lane, &task, worker.units_of_others));
         }
         worker.correct_waiting();
     }
@@ -170,8 +172,8 @@ impl<'a> Worker<'a> {
         copy: &mut Option<Arc<[u8]>>,
     ) {
         if let Ok(bytes) = plain
-            && bytes.len() <= writers::BYTES
             && self.shared.writers.are_on()
+            && (copy.is_some() || self.shared.writers.have_room(bytes.len()))
         {
             let bytes = copy.get_or_insert_with(|| bytes.into()).clone();
             if self.hand_over(part, Work::Content(*used, bytes)).is_none() {

@@ -3,8 +3,10 @@
 //! Decoding needs cores, writing to a network file system needs many requests under way. On a local disk
 //! those who decode write for themselves: nothing is copied, and nothing handed from thread to thread. Where
 //! they find that they wait most of their time ([`gauge`]), they queue what they have decoded instead, and
-//! threads of their own write it; how many, measured speed decides ([`ramp`]). What is queued is bounded:
-//! once it is full, those who decode write for themselves again, and so decode no more than can be written.
+//! threads of their own write it; how many, measured speed decides ([`ramp`]). What is queued is bounded, and
+//! so are the bytes in memory for it, from when something is queued until it is written ([`queue`]). Where
+//! there is no room, those who decode write for themselves again, and so decode no more than can be written:
+//! nobody waits for room.
 
 mod gauge;
 mod queue;
@@ -23,11 +25,6 @@ use crate::lock;
 use crate::plan::batch::{Batch, ContentRef};
 use crate::plan::checks::StepDone;
 use crate::plan::items::{Chore, Item};
-
-/// The most that waits for writers: the more directories it is in, the better writers can spread. A content of
-/// more bytes is written by who decodes it.
-const TASKS: usize = 4096;
-pub(super) const BYTES: usize = 32 << 20;
 
 /// How many bytes of a write take about as long as what a file needs besides: network file systems cut
 /// longer ones.
@@ -74,11 +71,38 @@ impl Task {
     }
 
     /// Returns how many bytes it writes.
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match &self.work {
             Work::Content(_, bytes) => bytes.len(),
             Work::Chore(_) | Work::Check(_) => 0,
         }
+    }
+
+    /// Returns how many bytes are in memory for it until it is done: those that it writes, or reads to compare
+    /// them.
+    fn held(&self) -> usize {
+        match &self.work {
+            Work::Content(..) | Work::Chore(_) => self.bytes(),
+            Work::Check(number) => usize::try_from(self.batch.checks[*number].length()).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// What a writer has done.
+#[derive(Clone, Copy)]
+pub(super) struct Done {
+    /// The lane that it was taken from.
+    lane: usize,
+    /// How many bytes it held.
+    held: usize,
+    /// How much of the target's time it took.
+    units: f64,
+}
+
+impl Done {
+    /// Notes a task that was taken from a lane, and so many units that were written for others meanwhile.
+    pub(super) fn new(lane: usize, task: &Task, units_of_others: f64) -> Self {
+        Self { lane, held: task.held(), units: units(task.bytes()) + units_of_others }
     }
 }
 
@@ -115,6 +139,18 @@ impl State {
         let limit = self.ramp.limit();
         limit == 0 || self.writing < limit
     }
+
+    /// Returns whether something that holds so many bytes may be queued.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        if self.ramp.limit() == 0 || self.aborted || !Queue::<Task>::fits(bytes) {
+            return false;
+        }
+        let has_room = self.queue.has_room(bytes);
+        if !has_room {
+            self.ramp.was_refused();
+        }
+        has_room
+    }
 }
 
 impl Writers {
@@ -142,6 +178,12 @@ impl Writers {
         self.are_on.load(Ordering::Relaxed)
     }
 
+    /// Returns whether something that holds so many bytes may be queued, for those who would have to copy them
+    /// first. Others may be faster to queue theirs.
+    pub(super) fn have_room(&self, bytes: usize) -> bool {
+        self.lock().has_room(bytes)
+    }
+
     /// Notes one who decodes, until what is returned is dropped.
     pub(super) fn decoder(&self) -> Decoding<'_> {
         self.lock().decoders += 1;
@@ -160,9 +202,9 @@ impl Writers {
     /// Queues a task, unless there is no room: then it comes back. `start` starts a thread that writes, and
     /// says whether it could.
     pub(super) fn offer(&self, task: Task, start: impl Fn() -> bool) -> Option<Task> {
+        let (lane, held) = (task.lane(), task.held());
         let mut state = self.lock();
-        let (tasks, bytes) = state.queue.size();
-        if state.ramp.limit() == 0 || state.aborted || tasks >= TASKS || bytes >= BYTES {
+        if !state.has_room(held) {
             return Some(task);
         }
         while state.threads < state.ramp.limit() && !state.no_more_threads {
@@ -175,8 +217,7 @@ impl Writers {
         if state.threads == 0 {
             return Some(task);
         }
-        let (lane, bytes) = (task.lane(), task.bytes());
-        state.queue.push(lane, task, bytes);
+        state.queue.push(lane, task, held);
         drop(state);
         self.changed.notify_one();
         None
@@ -187,13 +228,13 @@ impl Writers {
         self.lock().wrote(units);
     }
 
-    /// Takes the next task, waiting for one; `None` when nothing is left to do. `done` is the lane that the
-    /// last one was taken from, and how many units it had.
-    pub(super) fn take(&self, done: Option<(usize, f64)>) -> Option<(usize, Task)> {
+    /// Takes the next task, waiting for one; `None` when nothing is left to do. `done` is the last one, whose
+    /// memory was given back.
+    pub(super) fn take(&self, done: Option<Done>) -> Option<(usize, Task)> {
         let mut state = self.lock();
-        if let Some((lane, units)) = done {
+        if let Some(Done { lane, held, units }) = done {
             state.writing -= 1;
-            state.queue.done(lane);
+            state.queue.done(lane, held);
             let before = state.ramp.limit();
             state.wrote(units);
             self.note(&state);
@@ -206,7 +247,7 @@ impl Writers {
                 return None;
             }
             if state.may_write()
-                && let Some(taken) = state.queue.take(done.map(|(lane, _)| lane))
+                && let Some(taken) = state.queue.take(done.map(|done| done.lane))
             {
                 state.writing += 1;
                 return Some(taken);
@@ -246,5 +287,64 @@ impl Drop for Decoding<'_> {
     fn drop(&mut self) {
         self.0.lock().decoders -= 1;
         self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kopia_repository::Trail;
+    use kopia_repository::object::Extent;
+
+    use super::*;
+    use crate::decide::existing::Candidates;
+    use crate::destination::leftover::Leftover;
+    use crate::destination::metadata::Attributes;
+    use crate::plan::items::{Check, SmallEntry};
+
+    const MIB: u64 = 1 << 20;
+
+    /// Files of these sizes that may be there already, and the root that they lie in.
+    fn checks(sizes: &[u64]) -> Arc<Batch> {
+        let directory = Directory::root(Trail::root(None), Attributes::default(), Leftover::Nothing);
+        let content = "00112233445566770011223344556677";
+        let check = |&size: &u64| {
+            let entry = SmallEntry {
+                directory: directory.clone(),
+                name: "file".into(),
+                attributes: Attributes::default(),
+                size,
+                symlink: false,
+                object: content.parse().unwrap(),
+                frees: None,
+                discard: false,
+            };
+            let content = content.parse().unwrap();
+            let extent = Some(Extent { start: 0, length: None, content, compressed: false });
+            Check { item: Item::Small(entry), extent, found: Candidates::default() }
+        };
+        let mut batch = Batch::default();
+        batch.checks.extend(sizes.iter().map(check));
+        Arc::new(batch)
+    }
+
+    #[test]
+    fn what_is_read_to_be_compared_takes_room_until_it_is_done() {
+        let writers = Writers::new(4, Some(4));
+        let batch = checks(&[20 * MIB, 20 * MIB, 33 * MIB, u64::MAX]);
+        let offer = |number| {
+            let step = Arc::new(StepDone(Arc::default()));
+            writers.offer(Task { batch: batch.clone(), work: Work::Check(number), _step: step }, || true)
+        };
+        assert!(offer(0).is_none() && offer(1).is_some(), "both would be 40 MiB");
+        let (lane, task) = writers.take(None).unwrap();
+        assert!(offer(1).is_some(), "the first is being read");
+        let done = Done::new(lane, &task, 0.0);
+        drop(task);
+        assert!(writers.take(Some(done)).is_none(), "nobody decodes, nothing waits");
+        assert!(offer(1).is_none());
+        // Those who decode do what is too large for writers, however little there is besides.
+        let (lane, task) = writers.take(None).unwrap();
+        assert!(writers.take(Some(Done::new(lane, &task, 0.0))).is_none());
+        assert!([2, 3].into_iter().all(|number| offer(number).is_some()));
     }
 }

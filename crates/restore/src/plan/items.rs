@@ -83,3 +83,15 @@ pub(crate) struct Check {
     pub(crate) extent: Option<Extent>,
     pub(crate) found: Candidates,
 }
+
+impl Check {
+    /// Returns how many bytes are read for it at most; nothing for what has none.
+    pub(crate) fn length(&self) -> u64 {
+        match (&self.item, &self.extent) {
+            (_, None) => 0,
+            // A list need not say how long the only content of a file is.
+            (Item::Small(entry), Some(_)) => entry.size,
+            (Item::Large(_), Some(extent)) => extent.length.unwrap_or_default(),
+        }
+    }
+}

@@ -36,6 +36,9 @@ pub(super) struct Ramp {
     units: f64,
     /// Whether something waited for a writer all the time: without that, speed says nothing of the limit.
     was_busy: bool,
+    /// Whether something could not wait for a writer, as too much was under way already: no more writers would
+    /// have had anything to do, so that speed is what this number brings.
+    was_full: bool,
     pause: Duration,
     /// Until when nothing is tried.
     not_before: Option<Instant>,
@@ -54,6 +57,7 @@ impl Ramp {
             writes: 0,
             units: 0.0,
             was_busy: true,
+            was_full: false,
             pause: PAUSE,
             not_before: None,
         }
@@ -85,10 +89,15 @@ impl Ramp {
         if self.limit == 0 || self.writes < 2 * self.limit || time < SHORTEST {
             return;
         }
-        if self.was_busy && !self.is_fixed {
+        if (self.was_busy || self.was_full) && !self.is_fixed {
             self.judge(self.units / time.as_secs_f64(), now);
         }
         self.begin_window(now);
+    }
+
+    /// Notes that something could not wait for a writer.
+    pub(super) fn was_refused(&mut self) {
+        self.was_full = true;
     }
 
     /// Takes the speed of a whole window into account.
@@ -113,7 +122,8 @@ impl Ramp {
     }
 
     fn begin_window(&mut self, now: Instant) {
-        (self.since, self.writes, self.units, self.was_busy) = (now, 0, 0.0, true);
+        (self.since, self.writes, self.units) = (now, 0, 0.0);
+        (self.was_busy, self.was_full) = (true, false);
     }
 }
 
@@ -227,6 +237,22 @@ mod tests {
             ramp.wrote(1.0, false, start + Duration::from_millis(write));
         }
         assert_eq!(ramp.limit(), 8);
+    }
+
+    #[test]
+    fn writers_that_memory_keeps_from_more_work_are_judged() {
+        let start = Instant::now();
+        let mut ramp = Ramp::new(128, None, start);
+        ramp.start(2, 1000.0, start);
+        // All that there is memory for is being written, so nothing waits; each write takes a millisecond as
+        // it does without writers.
+        for write in 1..1000 {
+            ramp.was_refused();
+            ramp.wrote(1.0, false, start + Duration::from_millis(write));
+        }
+        assert_eq!(ramp.limit(), 0, "they bring nothing");
+        ramp.begin_window(start);
+        assert!(!ramp.was_full, "each window is for itself");
     }
 
     #[test]
