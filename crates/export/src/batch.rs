@@ -14,7 +14,7 @@ use kopia_repository::{Defect, Entry};
 use crate::Problem;
 use crate::lock::lock;
 
-/// What an entry counts for in the window beside its bytes: its name, attributes and locations.
+/// What an entry counts for in the window beside its bytes and its path: its attributes and locations.
 const ENTRY: u64 = 512;
 
 /// What an archive says of an entry.
@@ -61,6 +61,20 @@ pub(crate) enum Item {
     Problem(Problem, u64),
     /// A file that stands for another: it comes next.
     Stub(Box<str>, Stub),
+}
+
+impl Item {
+    /// Returns how many bytes its path has.
+    fn path_length(&self) -> usize {
+        match self {
+            Self::Directory(meta) | Self::Symlink(meta, _) | Self::File(meta, _) | Self::Begin(meta, _) => {
+                meta.path.len()
+            }
+            Self::Problem(problem, _) => problem.path.len(),
+            Self::Stub(path, _) => path.len(),
+            Self::Piece(_) | Self::End => 0,
+        }
+    }
 }
 
 /// What was found out about a file that is too long to wait in memory: where the first of its lost bytes
@@ -141,14 +155,15 @@ impl Located for Need {
 /// Entries that are decoded together.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) items: Vec<Item>,
+    items: Vec<Item>,
     /// Sorted by location once the batch is scheduled.
     pub(crate) needs: Vec<Need>,
     pub(crate) slots: Vec<Slot>,
     reads: Vec<ReadStep>,
     /// How many steps are not done.
     remaining: AtomicUsize,
-    /// How many bytes its contents have when they are decoded.
+    /// How many bytes its contents have when they are decoded, and its paths: each may be thousands of names
+    /// long.
     bytes: u64,
     /// What contents are only checked for.
     pub(crate) checked: Option<Arc<Checked>>,
@@ -158,6 +173,17 @@ impl Batch {
     /// Begins with a batch whose contents are only checked.
     pub(crate) fn checking(checked: Arc<Checked>) -> Self {
         Self { checked: Some(checked), ..Self::default() }
+    }
+
+    /// Adds what is to be written next.
+    pub(crate) fn push(&mut self, item: Item) {
+        self.bytes = self.bytes.saturating_add(item.path_length() as u64);
+        self.items.push(item);
+    }
+
+    /// Returns what is to be written, in order.
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
     }
 
     /// Adds a content that is needed, and returns the number of its slot. `size` is what the entry states,
@@ -207,7 +233,7 @@ impl Batch {
         self.items.is_empty() && self.needs.is_empty()
     }
 
-    /// Returns how many bytes its contents have when they are decoded.
+    /// Returns how many bytes its contents have when they are decoded, and its paths.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -273,6 +299,26 @@ mod tests {
             checked.fail(start, Defect::TooDeep { limit: start as usize });
         }
         assert!(matches!(checked.defect(), Some(Defect::TooDeep { limit: 10 })));
+    }
+
+    #[test]
+    fn paths_take_their_part_of_the_window() {
+        let (mut short, mut long) = (Batch::default(), Batch::default());
+        let attributes = Attributes { mode: 0, owner: (0, 0), modified: Timestamp::default() };
+        for (batch, length) in [(&mut short, 1), (&mut long, 400_000)] {
+            let path = || "n".repeat(length);
+            let meta = || Meta { path: path().into(), attributes, size: 0 };
+            batch.push(Item::Directory(meta()));
+            batch.push(Item::Symlink(meta(), 0));
+            batch.push(Item::File(meta(), 0..0));
+            batch.push(Item::Begin(meta(), 0));
+            batch.push(Item::Piece(0));
+            batch.push(Item::End);
+            let problem = Problem { path: path(), defect: Defect::NoPieces, lost: Vec::new() };
+            batch.push(Item::Problem(problem, 0));
+        }
+        assert_eq!((short.bytes(), short.cost()), (5, 5 + 7 * ENTRY));
+        assert_eq!((long.bytes(), long.cost()), (2_000_000, 2_000_000 + 7 * ENTRY));
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub struct Options {
     pub salvage: bool,
     /// Whether the first problem ends the export.
     pub fail_fast: bool,
-    /// How many bytes of files may be decoded and not yet written: 64 MiB by default. A single content, of up
-    /// to 256 MiB, may have more by itself. Files longer than half of it are read twice.
+    /// How many bytes of files may be decoded and not yet written, paths included: 64 MiB by default. A single
+    /// content, of up to 256 MiB, may have more by itself. Files longer than half of it are read twice.
     pub window: u64,
     /// How many stored bytes may be read ahead of those who decode: 64 MiB by default. Only where the store's
     /// reads take long is anything read ahead.

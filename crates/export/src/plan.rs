@@ -20,8 +20,8 @@ use crate::batch::{Attributes, Batch, Checked, Item, Meta};
 use crate::root::Root;
 use crate::shared::{Shared, StopOnPanic};
 
-/// When a batch is handed out: entries, and contents. Where each read takes long, more of them are read
-/// together.
+/// How many entries a batch has at most, if their contents and paths do not fill it before that. Where each
+/// read takes long, more of them are read together.
 const ENTRIES: usize = 4096;
 const FAR_ENTRIES: usize = 16_384;
 
@@ -149,10 +149,10 @@ impl Planner<'_, '_> {
     }
 
     fn add(&mut self, item: Item) {
-        self.batch.items.push(item);
+        self.batch.push(item);
         let is_far = self.shared.repository.contents().is_far();
         let entries = if is_far { FAR_ENTRIES } else { ENTRIES };
-        if self.batch.items.len() >= entries || self.batch.bytes() >= self.shared.options.window / 4 {
+        if self.batch.items().len() >= entries || self.batch.bytes() >= self.shared.options.window / 4 {
             self.hand_out();
         }
     }
@@ -175,7 +175,7 @@ impl Planner<'_, '_> {
     fn leaf_at(&mut self, path: String, entry: &Entry) {
         let (repository, object, size) = (self.shared.repository, entry.object(), entry.size());
         if let Some(stub) = entry.stub() {
-            self.batch.items.push(Item::Stub(path.clone().into(), stub));
+            self.batch.push(Item::Stub(path.clone().into(), stub));
         }
         let attributes = Attributes::of(entry, &self.root.owners);
         let meta = Meta { path: path.into(), attributes, size };

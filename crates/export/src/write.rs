@@ -48,7 +48,7 @@ impl<'s, 'a, 'w> Writer<'s, 'a, 'w> {
             if !self.shared.wait_for(&batch) {
                 return Err(Error::Stopped);
             }
-            for item in &batch.items {
+            for item in batch.items() {
                 if self.shared.observer.stop() {
                     return Err(Error::Stopped);
                 }

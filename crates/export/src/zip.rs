@@ -74,6 +74,16 @@ enum Step {
     End,
 }
 
+impl Step {
+    /// Returns how many bytes its entry's name has.
+    fn name_length(&self) -> usize {
+        match self {
+            Self::Whole(record, _) | Self::Stored(record, _) | Self::Begin(record) => record.name_length(),
+            Self::Chunk(_) | Self::End => 0,
+        }
+    }
+}
+
 impl<W: Write> Zip<W> {
     pub(crate) fn new(codec: Codec, pool: Pool, out: W) -> Self {
         Self {
@@ -95,8 +105,9 @@ impl<W: Write> Zip<W> {
         self.out.write_all(bytes)
     }
 
-    /// Queues a step that holds so many bytes, and writes what comes before it if that is too much.
+    /// Queues a step whose bytes were counted, and writes what comes before it if that is too much.
     fn queue(&mut self, step: Step) -> io::Result<()> {
+        self.queued_bytes += step.name_length();
         self.queue.push_back(step);
         while self.queue.len() > UNDER_WAY || self.queued_bytes > BYTES_UNDER_WAY {
             self.write_one()?;
@@ -118,7 +129,9 @@ impl<W: Write> Zip<W> {
 
     /// Writes the first step.
     fn write_one(&mut self) -> io::Result<()> {
-        match self.queue.pop_front() {
+        let step = self.queue.pop_front();
+        self.queued_bytes -= step.as_ref().map_or(0, Step::name_length);
+        match step {
             Some(Step::Whole(record, chunks)) => {
                 let chunks = chunks.into_iter().map(|pending| self.wait(pending));
                 let chunks = chunks.collect::<io::Result<Vec<_>>>()?;

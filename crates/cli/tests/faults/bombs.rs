@@ -113,9 +113,15 @@ fn long_paths_take_no_memory_for_each_folder_that_waits() {
     });
     let mut ls = place.command("ls");
     ls.args(["-R", NEW]);
-    // 640 MB of paths. No file system here takes such names, which the dry run foresees.
+    let export = |format: &str| {
+        let mut export = place.command("export");
+        export.args([NEW, "--format", format]);
+        export
+    };
+    // 640 MB of paths. No file system here takes such names, which the dry run foresees, and no zip archive.
     let dry_run = place.restore(NEW, &place.path("target"), "--quiet --dry-run");
-    for (command, code) in [(dry_run, 3), (ls, 0), (place.command("verify"), 0)] {
+    let verify = place.command("verify");
+    for (command, code) in [(dry_run, 3), (ls, 0), (verify, 0), (export("tar"), 0), (export("zip"), 3)] {
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -d {DATA}; exec \"$@\""), "sh"]);
         limited.arg(command.get_program()).args(command.get_args());

@@ -78,6 +78,11 @@ impl Record {
         }
     }
 
+    /// Returns how many bytes its name has.
+    pub(super) fn name_length(&self) -> usize {
+        self.name.len()
+    }
+
     /// Returns what comes before its bytes.
     pub(super) fn header(&self) -> Vec<u8> {
         let (sum, packed, length) =
