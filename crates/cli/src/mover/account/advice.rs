@@ -50,11 +50,17 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
     let advice = match error {
         restore::Error::Repository(error) => return repository(what, error),
         restore::Error::Overlap { .. } => "mount the repository and the volume apart",
-        restore::Error::NoRoom { missing: Some(missing), .. } => {
-            let advice = format!("enlarge the volume by at least {}", size(*missing));
+        restore::Error::NoRoom { missing, in_place_helps, .. } => {
+            let by = missing.map(|bytes| format!(" by at least {}", size(bytes))).unwrap_or_default();
+            let or = if *in_place_helps {
+                let in_place = Audience::VolSync.option("--in-place");
+                format!(", or have large files changed in place ({in_place})")
+            } else {
+                String::new()
+            };
+            let advice = format!("enlarge the volume{by}{or}");
             return StatusLine::unable(what, &chain(error), &advice).with_class(Class::Full);
         }
-        restore::Error::NoRoom { .. } => "enlarge the volume",
         restore::Error::Busy { .. } => "wait for the other pod to end",
         restore::Error::NoDevice { .. } => {
             "set KOPIA_RS_DEVICE to the devicePath of the volume's volumeDevices"
@@ -72,4 +78,43 @@ pub(crate) fn target(what: &str, error: &restore::Error) -> StatusLine {
         _ => "",
     };
     StatusLine::unable(what, &chain(error), advice).with_class(Class::of_restore(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_without_room_is_enlarged_or_changed_in_place() {
+        let line = |missing, in_place_helps| {
+            let error = restore::Error::NoRoom {
+                target: "/data".into(),
+                missing,
+                mixed: Vec::new(),
+                in_place_helps,
+                source: ErrorKind::StorageFull.into(),
+                unfinished: "/data/.kopia-rs-restore-k1".into(),
+            };
+            target("restore", &error)
+        };
+        for (missing, in_place_helps, advice) in [
+            (None, false, "enlarge the volume"),
+            (Some(3_000_000), false, "enlarge the volume by at least 3.0 MB"),
+            (
+                None,
+                true,
+                "enlarge the volume, or have large files changed in place (additionalArgs: [--in-place])",
+            ),
+            (
+                Some(3_000_000),
+                true,
+                "by at least 3.0 MB, or have large files changed in place (additionalArgs:",
+            ),
+        ] {
+            let line = line(missing, in_place_helps);
+            assert!(line.as_str().contains(advice), "{}", line.as_str());
+            assert_eq!(line.as_str().contains("--in-place"), in_place_helps);
+            assert_eq!(line.class(), Some(Class::Full));
+        }
+    }
 }
