@@ -112,7 +112,7 @@ fn of_server(error: &kopia_storage::Error) -> Vec<Hint> {
         return Vec::new();
     };
     match Remote::of_location(place) {
-        Some(remote) => store_failure::hints(failure, error.kind(), &remote),
+        Some(remote) => store_failure::hints(failure, error.kind(), &remote, None),
         None if error.kind() == ErrorKind::TryAgain => vec![Hint::TryAgain],
         None => Vec::new(),
     }

@@ -43,6 +43,8 @@ pub enum PasswordSource {
     Command,
     /// The variable KOPIA_PASSWORD.
     Environment,
+    /// The variable KOPIA_SERVER_PASSWORD, by which the web pages of `kopia server` are told theirs.
+    ServerEnvironment,
     /// The file that kopia stored it in when it connected.
     Stored(PathBuf),
     /// The key ring of the system, where kopia stored it when it connected.

@@ -264,7 +264,7 @@ fn of_server(
     let Finding::Failed { hints, message, .. } = &mut finding else { return finding };
     // Which blob was to be read says nothing where the server gives none.
     *message = format!("{}: {reason}", remote.location);
-    *hints = store_failure::hints(reason, error.kind(), remote);
+    *hints = store_failure::hints(reason, error.kind(), remote, failure.source);
     let others = |is_meant: &dyn Fn(&str) -> bool| {
         let all = failure.around.and_then(|around| around.containers().ok()).unwrap_or_default();
         if all.iter().any(|name| is_meant(name)) { Vec::new() } else { all }

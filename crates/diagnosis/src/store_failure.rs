@@ -4,10 +4,17 @@ use kopia_storage::failure::CertificateProblem;
 use kopia_storage::{ErrorKind, Failure, HostKeyProblem};
 
 use crate::finding::{Hint, StoreHint};
+use crate::password::PasswordSource;
 use crate::remote::{Backend, Remote};
 
-/// Returns what can be done, the most helpful first. Nothing is asked.
-pub(crate) fn hints(failure: &Failure, kind: ErrorKind, remote: &Remote) -> Vec<Hint> {
+/// Returns what can be done, the most helpful first. Nothing is asked. `source` is where the password of a
+/// server's user came from, if that is known.
+pub(crate) fn hints(
+    failure: &Failure,
+    kind: ErrorKind,
+    remote: &Remote,
+    source: Option<&PasswordSource>,
+) -> Vec<Hint> {
     if matches!(failure, Failure::Cold { .. }) {
         return vec![Hint::FetchFromArchive];
     }
@@ -26,10 +33,11 @@ pub(crate) fn hints(failure: &Failure, kind: ErrorKind, remote: &Remote) -> Vec<
             certificate(problem, fingerprint.as_ref(), backend)
         }
         Failure::NoCredentials { .. } | Failure::Credentials { .. } => {
-            vec![StoreHint::GiveCredentials(backend)]
+            vec![StoreHint::GiveCredentials { backend, source: source.cloned() }]
         }
         Failure::WrongKey { host, .. } => {
-            [StoreHint::OtherCredentials(backend)].into_iter().chain(at_amazon(backend, host)).collect()
+            let other = StoreHint::OtherCredentials { backend, source: source.cloned() };
+            [other].into_iter().chain(at_amazon(backend, host)).collect()
         }
         Failure::WrongSecret { .. } => vec![StoreHint::RightSecret(backend)],
         Failure::Expired { .. } => vec![StoreHint::RenewCredentials(backend)],

@@ -36,11 +36,8 @@ pub(crate) fn repository(
     let connection = &choice.connection;
     let source = password::source(global.password(), choice.password.as_ref());
     if let Storage::Server(place) = &connection.storage {
-        let password = match environment.var("KOPIA_SERVER_PASSWORD").filter(|_| place.is_rest()) {
-            // As the server itself is told it; nobody is asked for what is there.
-            Some(password) if matches!(source, None | Some(PasswordSource::Prompt)) => password.into(),
-            _ => password::read(source.as_ref(), global.password(), connection.password.as_ref())?,
-        };
+        let source = password::source_of_user(source, &environment, place.is_rest());
+        let password = password::read(source.as_ref(), global.password(), connection.password.as_ref())?;
         return server(connection, (&password, source.as_ref()), environment, global);
     }
     let unopened = |error: Error, store: Option<&dyn BlobStore>, password: Option<&Password>| {
@@ -173,7 +170,9 @@ fn server(
     global: &Global,
 ) -> Result<Repository, Failure> {
     let unopened = |error: Error| match remote(connection) {
-        Some(remote) => Failure::unopened_remote(&error, RemoteFailure::new(&remote, &error)),
+        Some(remote) => {
+            Failure::unopened_remote(&error, RemoteFailure { source, ..RemoteFailure::new(&remote, &error) })
+        }
         None => error.into(),
     };
     let options = options(global, environment);

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use kopia_rs::connection::Environment;
 use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::storage::Failure;
 use kopia_rs::{Error, Password};
@@ -26,6 +27,9 @@ const LONGEST: usize = 1 << 16;
 
 /// The longest line that a terminal gives, in bytes.
 const LINE: usize = 4096;
+
+/// The password of the web pages of `kopia server`, as it is told it itself.
+const SERVER_PASSWORD: &str = "KOPIA_SERVER_PASSWORD";
 
 /// Why there is no password.
 #[derive(Debug)]
@@ -61,6 +65,20 @@ pub(crate) fn source(given: Given<'_>, stored: Option<&PasswordSource>) -> Optio
     stored.cloned().or_else(|| io::stdin().is_terminal().then_some(PasswordSource::Prompt))
 }
 
+/// Returns where the password of a server's user comes from, of which [`source`] found out where another's does.
+/// As a server is told that of its web pages by a variable of its own, nobody is asked for what is there.
+pub(crate) fn source_of_user(
+    source: Option<PasswordSource>,
+    environment: &Environment,
+    is_rest: bool,
+) -> Option<PasswordSource> {
+    let is_set = is_rest && environment.var(SERVER_PASSWORD).is_some();
+    match source {
+        None | Some(PasswordSource::Prompt) if is_set => Some(PasswordSource::ServerEnvironment),
+        source => source,
+    }
+}
+
 /// How the terminal was before it stopped showing what is typed.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
@@ -85,6 +103,9 @@ pub(crate) fn read(
         PasswordSource::File(path) => from_file(path),
         PasswordSource::Environment => {
             Ok(Password::new(std::env::var_os("KOPIA_PASSWORD").unwrap_or_default().into_vec()))
+        }
+        PasswordSource::ServerEnvironment => {
+            Ok(Password::new(std::env::var_os(SERVER_PASSWORD).unwrap_or_default().into_vec()))
         }
         PasswordSource::Stored(_) | PasswordSource::KeyRing | PasswordSource::Connection => {
             stored.cloned().ok_or(NoPassword::NotGiven)

@@ -1,5 +1,6 @@
 //! What can be done about a store over a network, as values.
 
+use crate::password::PasswordSource;
 use crate::remote::Backend;
 
 /// One thing that can be done about a store over a network. Its wording depends on who reads it.
@@ -39,9 +40,19 @@ pub enum StoreHint {
         host: String,
     },
     /// Give credentials.
-    GiveCredentials(Backend),
+    GiveCredentials {
+        /// What is spoken.
+        backend: Backend,
+        /// Where the password of a Kopia repository server's user came from, if that is known.
+        source: Option<PasswordSource>,
+    },
     /// Give other credentials: these are not known there.
-    OtherCredentials(Backend),
+    OtherCredentials {
+        /// What is spoken.
+        backend: Backend,
+        /// Where the password of a Kopia repository server's user came from, if that is known.
+        source: Option<PasswordSource>,
+    },
     /// Give the secret that belongs to the key.
     RightSecret(Backend),
     /// Get credentials that have not expired.

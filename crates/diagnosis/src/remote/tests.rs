@@ -257,6 +257,34 @@ fn whatever_a_server_says_no_with_there_is_a_next_step() {
 }
 
 #[test]
+fn the_password_of_a_servers_user_is_named_by_where_it_came_from() {
+    let remote = remote(Backend::Server);
+    let (host, credentials, message) = (String::from("h"), String::from("c"), String::from("m"));
+    let unknown = Failure::WrongKey { host: host.clone(), credentials, message };
+    let stored = || PasswordSource::Stored("/c/r.config.kopia-password".into());
+    for failure in [unknown, Failure::NoCredentials { host, looked: "l".into() }] {
+        let error = open(failure);
+        for (source, told, before) in [
+            (None, "KOPIA_PASSWORD must be the user's", false),
+            (Some(PasswordSource::Environment), "; KOPIA_PASSWORD must be the user's", false),
+            (Some(PasswordSource::ServerEnvironment), "KOPIA_SERVER_PASSWORD must be", false),
+            (Some(PasswordSource::File("/run/pw".into())), "the password in /run/pw must be", false),
+            (Some(PasswordSource::Command), "what the password command prints must be", false),
+            (Some(PasswordSource::Prompt), "what is typed must be", false),
+            (Some(PasswordSource::KeyRing), "the password in the key ring must be", true),
+            (Some(PasswordSource::Connection), "the password of the token or URL must be", true),
+            (Some(stored()), "the password that kopia stored in /c/r.config.kopia-password must be", true),
+        ] {
+            let failure = RemoteFailure { source: source.as_ref(), ..RemoteFailure::new(&remote, &error) };
+            let texts = hints_of_remote(failure).texts(Audience::Terminal);
+            assert!(texts[0].contains(told), "{texts:?}");
+            assert!(texts[0].contains("not the repository's"), "{texts:?}");
+            assert_eq!(texts[0].contains("KOPIA_PASSWORD goes before it"), before, "{texts:?}");
+        }
+    }
+}
+
+#[test]
 fn an_error_alone_tells_what_is_spoken() {
     for (location, backend) in [
         ("s3://b/k at h", Some(Backend::S3)),

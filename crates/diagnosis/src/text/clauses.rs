@@ -140,10 +140,15 @@ pub(super) fn replicas_fact(replicas: &Replicas) -> String {
     }
 }
 
-pub(super) fn use_replica(replicas: &Replicas) -> &'static str {
+pub(super) fn use_replica(replicas: &Replicas, audience: Audience) -> &'static str {
     match (replicas.searched, replicas.found, replicas.opens) {
         (true, 0, _) => "put kopia.repository.f back from another copy of the repository",
         (true, _, Some(false)) => "give the password that the repository had when those packs were written",
+        // A Job takes no format blob of its own: the repository has to have it.
+        (true, ..) if audience == Audience::VolSync => {
+            "on a desk, kopia-rs doctor --save-format-blob FILE saves it: put that back as kopia.repository, in a \
+             folder as kopia.repository.f"
+        }
         (true, ..) => "save it with doctor --save-format-blob FILE, and read with --format-blob FILE",
         (false, ..) => "put it back from another copy, or let kopia-rs doctor look for a replica in packs",
     }
@@ -178,6 +183,7 @@ pub(super) fn right_password(
         Some(PasswordSource::KeyRing) => "the key ring".into(),
         Some(PasswordSource::Connection) => "the token or URL".into(),
         Some(PasswordSource::Prompt) => "what is typed".into(),
+        Some(PasswordSource::ServerEnvironment) => "KOPIA_SERVER_PASSWORD".into(),
         Some(PasswordSource::Environment) | None => "KOPIA_PASSWORD".into(),
     };
     let Some(variant) = variant else {
@@ -197,7 +203,7 @@ pub(super) fn right_password(
             Some(PasswordSource::Stored(_) | PasswordSource::Connection) => {
                 "set KOPIA_PASSWORD to the password that the backups are made with; it goes before a stored one".into()
             }
-            Some(PasswordSource::Environment) | None => audience
+            Some(PasswordSource::Environment | PasswordSource::ServerEnvironment) | None => audience
                 .choose(
                     "set KOPIA_PASSWORD to the password that the backups are made with",
                     "set KOPIA_PASSWORD in the repository's Secret to the password that the backups are \
@@ -220,6 +226,29 @@ pub(super) fn right_password(
         Variant::WithoutMark => format!("save {from} as UTF-8 without a byte order mark"),
         Variant::FromUtf16 => format!("save {from} as UTF-8; it is UTF-16, as some editors on Windows write"),
     }
+}
+
+/// Says whose the password of a server's user has to be, by where it came from; where that is not known, it is
+/// the variable.
+pub(super) fn users_password(source: Option<&PasswordSource>) -> String {
+    let from = match source {
+        Some(PasswordSource::File(path)) => format!("the password in {}", path.display()),
+        Some(PasswordSource::Stored(path)) => {
+            format!("the password that kopia stored in {}", path.display())
+        }
+        Some(PasswordSource::Command) => "what the password command prints".into(),
+        Some(PasswordSource::KeyRing) => "the password in the key ring".into(),
+        Some(PasswordSource::Connection) => "the password of the token or URL".into(),
+        Some(PasswordSource::Prompt) => "what is typed".into(),
+        Some(PasswordSource::ServerEnvironment) => "KOPIA_SERVER_PASSWORD".into(),
+        Some(PasswordSource::Environment) | None => "KOPIA_PASSWORD".into(),
+    };
+    let stored = matches!(
+        source,
+        Some(PasswordSource::Stored(_) | PasswordSource::KeyRing | PasswordSource::Connection)
+    );
+    let over = if stored { "; KOPIA_PASSWORD goes before it" } else { "" };
+    format!("{from} must be the user's, not the repository's{over}")
 }
 
 /// Returns which identities have snapshots, of so many: the nearest one alone if it is probably meant.

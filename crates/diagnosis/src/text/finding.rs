@@ -159,7 +159,7 @@ impl Finding {
                 "mount the volume or export that backups are written to; or no backup was made yet".into()
             }
             Self::FormatBlobMissing { replicas, .. } | Self::FormatBlobDamaged { replicas, .. } => {
-                use_replica(replicas).into()
+                use_replica(replicas, audience).into()
             }
             Self::ElsewhereInStore { backend, container, found, .. } => {
                 store::give(*backend, container, found, audience)
@@ -274,6 +274,26 @@ fn folded(by_case: bool, by_form: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replicas::Replicas;
+
+    #[test]
+    fn a_job_is_told_of_no_option_that_it_does_not_take() {
+        let opens = Some(true);
+        let replicas = Replicas { searched: true, found: 1, opens, packs: 1, read: 1, ..Replicas::default() };
+        let why = String::new();
+        for finding in [
+            Finding::FormatBlobMissing { given: "/r".into(), replicas: replicas.clone() },
+            Finding::FormatBlobDamaged { given: "/r".into(), why, replicas },
+        ] {
+            for audience in [Audience::Terminal, Audience::Pod] {
+                let told = finding.change(audience);
+                assert!(told.ends_with("read with --format-blob FILE"), "{told}");
+            }
+            let told = finding.change(Audience::VolSync);
+            assert!(told.starts_with("on a desk, ") && !told.contains(" --format-blob"), "{told}");
+            assert!(told.contains("put that back as kopia.repository"), "{told}");
+        }
+    }
 
     #[test]
     fn what_folds_names_is_said_for_what_it_folds() {

@@ -252,6 +252,7 @@ fn empty_password(source: &PasswordSource) -> String {
         PasswordSource::Environment => {
             "KOPIA_PASSWORD is empty, which is a password, too; without it the password is asked for".into()
         }
+        PasswordSource::ServerEnvironment => "KOPIA_SERVER_PASSWORD is empty".into(),
         PasswordSource::Stored(path) => {
             format!("the password that kopia stored in {} is empty", path.display())
         }
@@ -277,6 +278,7 @@ fn password_as_is(source: &PasswordSource) -> String {
             "kopia stored it in the key ring, and the password may have been changed since".into()
         }
         PasswordSource::Connection => "the password of the token or URL may have been changed since".into(),
+        PasswordSource::ServerEnvironment => "KOPIA_SERVER_PASSWORD is tried as it is".into(),
         PasswordSource::Environment | PasswordSource::Prompt => {
             "KOPIA_PASSWORD is tried as it is and, as kopia takes it, without blanks and line breaks around it".into()
         }

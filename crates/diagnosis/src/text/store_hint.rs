@@ -2,8 +2,10 @@
 //!
 //! A command has options, a Job variables: where they differ, both are worded.
 
+use super::clauses::users_password;
 use crate::Audience;
 use crate::finding::StoreHint;
+use crate::password::PasswordSource;
 use crate::remote::Backend;
 
 impl StoreHint {
@@ -49,8 +51,10 @@ impl StoreHint {
             Self::PassProxy { host } => format!(
                 "HTTPS_PROXY or HTTP_PROXY names the proxy; NO_PROXY={host} goes past it"
             ),
-            Self::GiveCredentials(backend) => give_credentials(*backend, is_job).into(),
-            Self::OtherCredentials(backend) => other_credentials(*backend, is_job).into(),
+            Self::GiveCredentials { backend, source } => give_credentials(*backend, source.as_ref(), is_job),
+            Self::OtherCredentials { backend, source } => {
+                other_credentials(*backend, source.as_ref(), is_job)
+            }
             Self::RightSecret(backend) => right_secret(*backend, is_job).into(),
             Self::RenewCredentials(_) => choose(
                 "get new ones (`aws sso login`, or whatever gave these) and run the same command again",
@@ -165,8 +169,8 @@ fn trust_authority(backend: Backend, is_job: bool) -> &'static str {
     }
 }
 
-fn give_credentials(backend: Backend, is_job: bool) -> &'static str {
-    match (backend, is_job) {
+fn give_credentials(backend: Backend, source: Option<&PasswordSource>, is_job: bool) -> String {
+    let text = match (backend, is_job) {
         (Backend::S3, false) => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
         }
@@ -193,31 +197,31 @@ fn give_credentials(backend: Backend, is_job: bool) -> &'static str {
         }
         (Backend::Rclone, _) => "look at the remote's configuration with `rclone config show`",
         (Backend::Server, _) => {
-            "give the user as kopia://USER@HOST@SERVER and the user's password as KOPIA_PASSWORD"
+            return format!("give the user as kopia://USER@HOST@SERVER; {}", users_password(source));
         }
-    }
+    };
+    text.into()
 }
 
-fn other_credentials(backend: Backend, is_job: bool) -> &'static str {
-    match (backend, is_job) {
+fn other_credentials(backend: Backend, source: Option<&PasswordSource>, is_job: bool) -> String {
+    let text = match (backend, is_job) {
         (Backend::S3, _) => {
             "the key may be of another account or server, or was deleted: make a new one where the bucket is"
         }
         (Backend::Azure, _) => {
             "copy the account's key once more: it may be another account's, or was renewed"
         }
-        (Backend::Server, false) => {
-            "the user is one of `kopia server user list`, given as kopia://USER@HOST@SERVER; KOPIA_PASSWORD is the \
-             user's, not the repository's"
-        }
-        (Backend::Server, true) => {
-            "the user is one of `kopia server user list`; KOPIA_PASSWORD is the user's, not the repository's"
+        (Backend::Server, _) => {
+            let given = if is_job { "" } else { ", given as kopia://USER@HOST@SERVER" };
+            let password = users_password(source);
+            return format!("the user is one of `kopia server user list`{given}; {password}");
         }
         (Backend::Sftp, false) => {
             "check the user and the password (--sftp-password), or name another private key with --keyfile FILE"
         }
-        (backend, is_job) => give_credentials(backend, is_job),
-    }
+        (backend, is_job) => return give_credentials(backend, source, is_job),
+    };
+    text.into()
 }
 
 fn right_secret(backend: Backend, is_job: bool) -> &'static str {

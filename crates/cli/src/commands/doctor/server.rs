@@ -2,7 +2,6 @@
 
 use kopia_rs::connect::Opened;
 use kopia_rs::connection::{Environment, Storage};
-use kopia_rs::diagnosis::password::PasswordSource;
 use kopia_rs::diagnosis::{Class, Effort, Finding, RemoteFailure, explain_remote, identity};
 use kopia_rs::{Error, Repository, connect, storage};
 
@@ -27,15 +26,10 @@ pub(super) fn examine(
     }
     let source = password::source(global.password(), choice.password.as_ref());
     let is_rest = matches!(&connection.storage, Storage::Server(place) if place.is_rest());
-    let password = match environment.var("KOPIA_SERVER_PASSWORD").filter(|_| is_rest) {
-        Some(password) if matches!(source, None | Some(PasswordSource::Prompt)) => Some(password.into()),
-        _ => {
-            let stored = connection.password.as_ref();
-            let read = |source| password::read(Some(source), global.password(), stored);
-            source.as_ref().map(read).transpose()?
-        }
-    };
-    let Some(password) = password else {
+    let source = password::source_of_user(source, &environment, is_rest);
+    let stored = connection.password.as_ref();
+    let read = |source| password::read(Some(source), global.password(), stored);
+    let Some(password) = source.as_ref().map(read).transpose()? else {
         report.fatal(Finding::NoPassword);
         return Ok(());
     };
@@ -54,7 +48,10 @@ pub(super) fn examine(
         Err(error) => Err(error),
     };
     let explain = |error: &Error| match remote(connection) {
-        Some(remote) => explain_remote(RemoteFailure::new(&remote, error), Effort::Doctor),
+        Some(remote) => {
+            let failure = RemoteFailure { source: source.as_ref(), ..RemoteFailure::new(&remote, error) };
+            explain_remote(failure, Effort::Doctor)
+        }
         None => vec![Finding::failed(error)],
     };
     let repository = match opened {
