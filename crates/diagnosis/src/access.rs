@@ -143,9 +143,13 @@ impl Survey {
     /// Looks at directories and files of blobs that reading needs, level by level.
     fn blobs(&mut self, root: &Path, budget: &mut Budget) {
         let mut level = vec![root.to_path_buf()];
-        for depth in 0..LEVELS {
+        for _ in 0..LEVELS {
             let mut next = Vec::new();
             for directory in &level {
+                // The names of its directories, joined: what the ids of all blobs in it begin with.
+                let below = directory.strip_prefix(root).unwrap_or(Path::new("")).as_os_str();
+                let joined: Vec<u8> =
+                    below.as_encoded_bytes().iter().copied().filter(|&byte| byte != b'/').collect();
                 if !budget.directory() {
                     return;
                 }
@@ -158,10 +162,11 @@ impl Survey {
                     let Ok(entry) = entry else { break };
                     let name = entry.file_name();
                     let name = name.as_encoded_bytes();
-                    if depth == 0 && !is_needed(name) {
+                    let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                    // No directory of blobs that are read has a dot in its name.
+                    if !is_needed(&[&joined[..], name].concat()) || is_directory && name.contains(&b'.') {
                         continue;
                     }
-                    let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
                     if is_directory && self.look(&entry.path(), READ | PASS) {
                         next.push(entry.path());
                     } else if !is_directory && is_blob(name) && files < FILES_A_DIRECTORY {
@@ -233,7 +238,9 @@ mod tests {
         for name in ["p", "q12f", "n", "x", "xn0_", "xe3", "xw16", "p0a1b2c3d-s5f.f", "m01.f", "n0123.f"] {
             assert!(is_needed(name.as_bytes()), "{name}");
         }
-        for name in ["private", "photos", "nextcloud", "music", "xyz", "_lo", "s01", "kopia.log", ""] {
+        for name in
+            ["private", "photos", "nextcloud", "music", "xyz", "_lo", "s01", "kopia.log", "p06private", ""]
+        {
             assert!(!is_needed(name.as_bytes()), "{name}");
         }
     }

@@ -728,9 +728,13 @@ fn only_what_is_needed_must_be_readable() {
     }
     let shared = Shared::new();
     shared.set(1000, 0o755, 0o644);
-    fs::create_dir(shared.path("documents")).unwrap();
-    fs::set_permissions(shared.path("documents"), fs::Permissions::from_mode(0o700)).unwrap();
+    // Folders of others, also those whose names begin as those of blobs do.
+    for other in ["documents", "mysql", "media", "notes", "xfer", "quarantine", "photos", "p/private"] {
+        fs::create_dir_all(shared.path(other)).unwrap();
+        fs::set_permissions(shared.path(other), fs::Permissions::from_mode(0o700)).unwrap();
+    }
     assert_eq!(shared.run("doctor", NOBODY, NOBODY), (Some(0), String::new()));
+    assert_eq!(shared.run("verify --quiet", NOBODY, NOBODY), (Some(0), String::new()));
     // One pack: what is lost could be read by its owner.
     let packs = kopia_testkit::damage::blobs(&shared.repository, "p");
     packs.iter().for_each(|pack| fs::set_permissions(&pack.path, fs::Permissions::from_mode(0o600)).unwrap());

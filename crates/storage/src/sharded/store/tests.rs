@@ -283,6 +283,36 @@ fn a_layout_that_makes_no_sense_is_told_and_done_without() {
 }
 
 #[test]
+fn closed_directories_of_others_are_passed_over_and_no_other_is() {
+    for (directory, prefix) in [
+        ("mysql", "m"),
+        ("notes", "n"),
+        ("xfer", "x"),
+        ("quarantine", "q"),
+        ("photos", "p"),
+        ("p/photos", "p"),
+        ("p/063/.stfolder", "p"),
+        ("documents", ""),
+        ("m", "m"),
+        ("p/0f3", "p"),
+        ("pdf", "p"),
+        ("xn0_", "x"),
+    ] {
+        let inside = format!("{directory}/another.f");
+        let tree = Files::with(&[SHARDS, (RIGHT, "pack"), (&inside, "another's")]);
+        let store = open(tree.refusing(directory, io::ErrorKind::PermissionDenied));
+        let listed = store.list(prefix).map_err(|error| error.kind());
+        match directory {
+            "m" | "p/0f3" | "pdf" | "xn0_" => assert_eq!(listed, Err(ErrorKind::NotAllowed), "{directory}"),
+            _ => {
+                let expected = usize::from("p".starts_with(prefix));
+                assert_eq!(listed.map(|blobs| blobs.len()), Ok(expected), "{directory}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_listed_is_named() {
     let store = open(Files::with(&[SHARDS, (RIGHT, "1")]).refusing("p/063", io::ErrorKind::TimedOut));
     let error = store.list("p").unwrap_err();
