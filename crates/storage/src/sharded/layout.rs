@@ -23,8 +23,8 @@ use crate::{BlobInfo, ErrorKind, MAX_COPIES};
 /// How many forms are kept. Two or three are usual; a hand-written `.shards` may have one for each prefix.
 const MAX_FORMS: usize = 64;
 
-/// How many searches for a missing blob may find nothing before there are no more: each reads the directories
-/// on the way to it.
+/// How many searches for a missing blob may find nothing before all blobs of its kind are listed: each search
+/// reads the directories on the way to it.
 const MAX_FRUITLESS: usize = 4;
 
 /// The layout of a tree, as far as it is known.
@@ -42,6 +42,8 @@ pub(crate) struct Layout {
     /// The prefixes that were listed: what has them and was not found is not there.
     listed: RwLock<Vec<String>>,
     fruitless: AtomicUsize,
+    /// Kinds of blobs that could not be listed; held while one is.
+    unlistable: Mutex<Vec<char>>,
     /// Paths of blobs of which several copies were asked for.
     copies: Mutex<HashMap<BlobId, Arc<[Vec<u8>]>>>,
 }
@@ -56,6 +58,7 @@ impl Layout {
             has_moved: AtomicBool::new(false),
             listed: RwLock::default(),
             fruitless: AtomicUsize::new(0),
+            unlistable: Mutex::default(),
             copies: Mutex::default(),
         }
     }
@@ -145,9 +148,10 @@ impl Layout {
                     }
                 }
             }
-            if is_searched || !self.search(tree, id)? {
+            if is_searched {
                 return Err(Errno::NOENT.into());
             }
+            self.search(tree, id)?;
             is_searched = true;
             if let Some(path) = self.moved(id) {
                 match work(&path) {
@@ -158,20 +162,33 @@ impl Layout {
         }
     }
 
-    /// Searches for a blob whose kind was not listed yet; returns whether it is there.
+    /// Searches for a blob whose kind was not listed yet, and keeps where it lies. After some searches that
+    /// found nothing, all of the kind are listed, once: then it is known of each whether it is there.
     ///
     /// # Errors
     /// Why the directories on the way to it cannot be listed: it is not known then whether it is there.
-    fn search(&self, tree: &dyn DirectoryTree, id: &BlobId) -> io::Result<bool> {
-        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
-        let is_known = listed.iter().any(|prefix| id.as_str().starts_with(&**prefix));
-        drop(listed);
-        if is_known || self.fruitless.load(Ordering::Relaxed) >= MAX_FRUITLESS {
-            return Ok(false);
+    fn search(&self, tree: &dyn DirectoryTree, id: &BlobId) -> io::Result<()> {
+        if self.is_listed(id) {
+            return Ok(());
+        }
+        if self.fruitless.load(Ordering::Relaxed) >= MAX_FRUITLESS
+            && let Some(kind) = id.as_str().chars().next()
+        {
+            let mut unlistable = self.unlistable.lock().unwrap_or_else(PoisonError::into_inner);
+            // Another thread may have listed them while this one waited for it.
+            if self.is_listed(id) {
+                return Ok(());
+            }
+            if !unlistable.contains(&kind) {
+                if self.list(tree, kind.encode_utf8(&mut [0; 4])).is_ok() {
+                    return Ok(());
+                }
+                // What cannot be looked into may be on the way to others only.
+                unlistable.push(kind);
+            }
         }
         let listing = listing::list(tree, &self.shards, id.as_str()).map_err(|(_, source)| source)?;
-        let is_there = listing.blobs.iter().any(|blob| blob.id == *id);
-        if is_there {
+        if listing.blobs.iter().any(|blob| blob.id == *id) {
             self.learn(listing.forms);
             let mut moved = self.moved.write().unwrap_or_else(PoisonError::into_inner);
             moved.extend(listing.moved);
@@ -179,7 +196,13 @@ impl Layout {
         } else {
             self.fruitless.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(is_there)
+        Ok(())
+    }
+
+    /// Returns whether a blob would have been found by now, as its kind was listed.
+    fn is_listed(&self, id: &BlobId) -> bool {
+        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        listed.iter().any(|prefix| id.as_str().starts_with(&**prefix))
     }
 
     /// Returns the paths of all copies of a blob, the longest first, then the one in the right place.

@@ -73,6 +73,20 @@ fn what_was_listed_is_not_searched_for_again() {
 }
 
 #[test]
+fn blobs_that_are_missing_hide_no_others() {
+    let upper = OTHER.to_ascii_uppercase();
+    let place =
+        Place::new(&[("p06/3/8154a08df93c269693324852cef8c.f", "pack"), (&upper, "copied by a share")]);
+    for number in 0..3 * MAX_FRUITLESS {
+        assert_eq!(place.length(&format!("p{number:032x}")), Err(Errno::NOENT));
+    }
+    assert_eq!((place.length(PACK), place.length(OTHER)), (Ok(4), Ok(17)));
+    // All were listed by now, and are not again.
+    fs::rename(place.path("p06/3"), place.path("p063")).unwrap();
+    assert_eq!(place.length(PACK), Err(Errno::NOENT));
+}
+
+#[test]
 fn an_error_on_the_way_ends_the_search() {
     // In the right place.
     let place = Place::new(&[(PACK, "flat")]);

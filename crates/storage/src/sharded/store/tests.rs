@@ -283,6 +283,28 @@ fn a_layout_that_makes_no_sense_is_told_and_done_without() {
 }
 
 #[test]
+fn many_blobs_that_are_missing_take_few_listings() {
+    // In a form that nobody knows before it was found.
+    let found = "p06/3/8154a08df93c269693324852cef8c.f";
+    for (closed, most) in [(None, 20), (Some("p0f/3"), 250)] {
+        let files = Files::with(&[SHARDS, (found, "whole pack"), ("p0f/3/1.f", "")]);
+        let store = open(match closed {
+            None => files,
+            Some(closed) => files.refusing(closed, io::ErrorKind::PermissionDenied),
+        });
+        for number in 0..100 {
+            assert!(store.read(&id(&format!("p1{number:031x}"))).unwrap_err().is_not_found());
+        }
+        let lists = store.tree().lists.load(Ordering::Relaxed);
+        assert!(lists < most, "{closed:?}: {lists}");
+        assert_eq!(store.read(&id(PACK)).unwrap(), b"whole pack", "{closed:?}");
+        // Whether one lies there is not known.
+        let error = store.read(&id(&format!("p0f3{}", "0".repeat(29)))).unwrap_err();
+        assert_eq!(error.is_not_found(), closed.is_none());
+    }
+}
+
+#[test]
 fn closed_directories_of_others_are_passed_over_and_no_other_is() {
     for (directory, prefix) in [
         ("mysql", "m"),
