@@ -350,6 +350,22 @@ fn snapshots_that_no_index_names_are_said_and_an_incomplete_copy_is_no_first_dep
 }
 
 #[test]
+fn that_newer_snapshots_may_be_lost_with_all_that_named_them_is_said() {
+    let pod = pod();
+    // Epoch 1 has no index blobs, and no packs tell what they named.
+    fs::write(pod.repository().join("xe2.f"), "").unwrap();
+    let unknown = "index blobs are lost: snapshots whose packs are lost too are not known";
+    let ran = pod.job(APP).run().exits(0).says(&["lost: all index blobs of epoch 1", unknown]);
+    ran.ends_with(&[
+        "Snapshot restore completed successfully",
+        "; a newer snapshot may be missing from the list, as index blobs are lost",
+    ]);
+    // One that is named by its time is meant.
+    let ran = pod.job(APP).env("KOPIA_RESTORE_AS_OF", "2026-01-01T00:00:00Z").run();
+    ran.exits(0).never_says(&[unknown, "may be missing"]);
+}
+
+#[test]
 fn an_extra_that_cannot_be_deleted_is_no_entry_that_is_missing() {
     if !is_root() {
         return;

@@ -85,12 +85,16 @@ fn warn_of_newer(
     chosen: &Snapshot,
     wanted: &Wanted,
 ) -> Option<String> {
-    let Newer { hidden, unread } = missing::newer(repository, wanted, chosen)
+    let Newer { hidden, unread, is_unknown } = missing::newer(repository, wanted, chosen)
         .inspect_err(|error| {
             job.log.warn(&format!("whether newer snapshots are missing is not known: {error}"));
         })
         .unwrap_or_default();
     hidden.iter().chain(&unread).for_each(|sentence| job.log.warn(sentence));
+    if is_unknown {
+        job.log.warn(UNKNOWN);
+        return Some("; a newer snapshot may be missing from the list, as index blobs are lost".into());
+    }
     let verb = match (hidden.len(), unread.len()) {
         (0, 0) => return None,
         (0, _) => "may be",

@@ -246,13 +246,16 @@ pub(crate) struct Newer {
     pub(crate) hidden: Vec<String>,
     /// Packs that may hold some.
     pub(crate) unread: Vec<String>,
+    /// Whether index blobs are lost that may have named some of which nothing else is left.
+    pub(crate) is_unknown: bool,
 }
 
-/// Returns what speaks against a snapshot that was chosen from a whole list: newer ones that no index names.
-/// It is no error, as they may be in a sound repository as well; in one that is not, they are found with
-/// `--degraded`.
+/// Returns what speaks against a snapshot that was chosen from a list that can be read: newer ones that no
+/// index names, and index blobs that are lost. It is no error, as there may be such packs in a sound
+/// repository as well; in one that is not, they are asked with `--degraded`.
 pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot) -> kopia_rs::Result<Newer> {
-    if wanted.names(chosen) || repository.hiding_packs()?.is_empty() {
+    let are_indexes_lost = !repository.lost_indexes().is_empty();
+    if wanted.names(chosen) || !are_indexes_lost && repository.hiding_packs()?.is_empty() {
         return Ok(Newer::default());
     }
     let coverage = repository.manifest_coverage()?;
@@ -265,10 +268,13 @@ pub(crate) fn newer(repository: &Repository, wanted: &Wanted, chosen: &Snapshot)
             index names"
         )
     });
+    let hidden: Vec<_> = hidden.collect();
     let unread = coverage.unread_unexpectedly().map(|pack| {
         format!("a newer snapshot may be missing: pack {pack} is named by no index, and damaged")
     });
-    Ok(Newer { hidden: hidden.collect(), unread: unread.collect() })
+    let unread: Vec<_> = unread.collect();
+    let is_unknown = are_indexes_lost && hidden.is_empty() && unread.is_empty();
+    Ok(Newer { hidden, unread, is_unknown })
 }
 
 /// Returns why a list may be incomplete.
