@@ -92,7 +92,8 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
     crate::process::prepare();
     let interrupt = Interrupt::install(crate::terminal::password::show_typing);
     let call = Call::new(given, &interrupt);
-    match end((command.run)(&call)) {
+    let done = (command.run)(&call).and_then(|()| crate::terminal::output::check().map_err(Trouble::from));
+    match end(done) {
         0 => 0,
         failed => interrupt.signal().map_or(failed, crate::terminal::signals::status),
     }

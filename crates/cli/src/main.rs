@@ -59,7 +59,8 @@ fn main() -> ExitCode {
         return ExitCode::from(mover::run(name.as_deref(), &args.global, mover, &interrupt));
     }
     process::prepare();
-    let status = match commands::run(&args, &interrupt) {
+    let ended = commands::run(&args, &interrupt).and_then(|exit| exit.after(terminal::output::check()));
+    let status = match ended {
         Ok(exit) => exit.status(),
         Err(failure) => {
             failure.report();

@@ -182,3 +182,43 @@ fn what_is_to_be_forced_to_disk_is() {
     let Some(files) = counts(&["--sync", "files"]) else { return };
     assert_eq!((count(&files, "syncfs"), count(&files, "fsync")), (2, 1104));
 }
+
+#[test]
+fn what_is_lost_where_a_file_is_closed_is_an_error() {
+    if Command::new("strace").arg("--version").output().is_err() {
+        eprintln!("strace is not on PATH: nothing was tested");
+        return;
+    }
+    let case = golden::case("sources");
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let out = place.path().join("out");
+    let report = place.path().join("report");
+    fs::write(&report, "").expect("a file");
+    let to_report = format!("verify --report {}", report.display());
+    for (arguments, refused, said) in [
+        ("cat c3bc/hello.txt", &out, "error: standard output: Disk quota exceeded"),
+        ("export c3bc", &out, "error: standard output: Disk quota exceeded"),
+        ("export c3bc --format zip", &out, "error: standard output: Disk quota exceeded"),
+        ("ls --json c3bc", &out, "error: standard output: Disk quota exceeded"),
+        ("snapshots", &out, "error: standard output: Disk quota exceeded"),
+        (&*to_report, &report, "report cannot be written: Disk quota exceeded"),
+    ] {
+        let ran = Command::new("strace")
+            .args(["-f", "-qq", "-e", "trace=close", "-e", "inject=close:error=EDQUOT", "-o"])
+            .arg(place.path().join("log"))
+            .arg("-P")
+            .arg(refused)
+            .arg(env!("CARGO_BIN_EXE_kopia-rs"))
+            .args(arguments.split(' '))
+            .arg("--repository")
+            .arg(&case.repository)
+            .env_clear()
+            .env("KOPIA_PASSWORD", &case.password)
+            .stdout(fs::File::create(&out).expect("a file"))
+            .output()
+            .expect("strace runs");
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{arguments}: {stderr}");
+        assert!(stderr.contains(said), "{arguments}: {stderr}");
+    }
+}

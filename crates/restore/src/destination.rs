@@ -116,7 +116,10 @@ fn set_mode(place: &OwnedFd, mode: Mode) -> io::Result<()> {
 
 /// Closes a file that was written and returns what the system says of it: FUSE, NFS, CIFS and CephFS may
 /// report only now that bytes did not get to their place.
-pub(crate) fn close(file: OwnedFd) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says. The descriptor is closed all the same.
+pub fn close(file: OwnedFd) -> io::Result<()> {
     // Not tried again after EINTR either: Linux has closed it by then, and another thread may have its
     // number.
     nix::unistd::close(file).map_err(io::Error::from)

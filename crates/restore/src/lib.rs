@@ -42,6 +42,7 @@ mod tally;
 #[cfg(test)]
 mod testing;
 
+pub use destination::close as close_checked;
 pub use destination::folding::{FoldedNames, folded_names};
 pub use destination::outside::is_outside;
 pub use device::{

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 pub(crate) use kopia_rs::diagnosis::text::{count, escape, size, thousands};
+use kopia_rs::restore::close_checked;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
@@ -18,6 +20,20 @@ pub(crate) type Out = BufWriter<StdoutLock<'static>>;
 /// Opens standard output.
 pub(crate) fn out() -> Out {
     BufWriter::with_capacity(1 << 16, io::stdout().lock())
+}
+
+/// Returns what the system says of all that was written to standard output: that bytes did not get to their
+/// place, some file systems say only where a file is closed.
+pub(crate) fn check() -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.flush()?;
+    check_close(&stdout)
+}
+
+/// Returns what the system says where a file that was written is closed. The file stays open: the system says
+/// it of every descriptor, of which another one is closed here.
+pub(crate) fn check_close(file: &impl AsFd) -> io::Result<()> {
+    close_checked(file.as_fd().try_clone_to_owned()?)
 }
 
 /// Held while lines are written to standard error.

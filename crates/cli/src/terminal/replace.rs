@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use kopia_rs::restore::is_outside;
 
+use super::output::check_close;
+
 /// What blobs of a repository's format are called where blobs are files, with and without kopia's suffix.
 const FORMAT_BLOBS: [&str; 2] = ["kopia.repository.f", "kopia.repository"];
 
@@ -61,6 +63,7 @@ pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let done = written.and_then(|mut opened| {
         opened.write_all(bytes)?;
         opened.sync_all()?;
+        check_close(&opened)?;
         fs::rename(&new, file)
     });
     if done.is_err() {

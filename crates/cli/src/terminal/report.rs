@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::output::check_close;
 use crate::wording::attributes;
 
 /// One entry that is missing, doubled or incomplete.
@@ -244,10 +245,10 @@ impl Report {
         serde_json::to_writer(file, &line)
     }
 
-    /// Writes what is not written yet; fails if a line could not be written.
+    /// Writes what is not written yet; fails if a line could not be written, or did not get to its place.
     pub(crate) fn finish(self) -> Result<(), ReportError> {
         let mut inner = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let flushed = inner.file.flush();
+        let flushed = inner.file.flush().and_then(|()| check_close(inner.file.get_ref()));
         inner.error.take().map_or(flushed, Err).map_err(|error| failure(&self.path, &error))
     }
 }
@@ -256,3 +257,6 @@ fn failure(path: &Path, error: &io::Error) -> ReportError {
     let message = format!("the report {} cannot be written: {error}", path.display());
     ReportError { message, class: Class::of_io(error) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use kopia_rs::restore::is_outside;
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::Failure;
+use crate::terminal::output::check_close;
 
 /// Writes bytes to a new file. Nothing is ever written to a repository, so the file may not lie in its
 /// directory.
@@ -32,5 +33,5 @@ pub(super) fn save(path: &Path, bytes: &[u8], repository: Option<&Path>) -> Resu
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&directory, name, flags, Mode::RUSR | Mode::WUSR);
     let mut file = File::from(file.map_err(|errno| failed(errno.into()))?);
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| check_close(&file)).map_err(failed)
 }

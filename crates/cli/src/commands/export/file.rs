@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::Failure;
-use crate::terminal::output::log_last;
+use crate::terminal::output::{check_close, log_last};
 use crate::terminal::signals::{self, Interrupt};
 
 /// Where an archive goes.
@@ -133,11 +133,15 @@ impl Destination {
         }
     }
 
-    /// Gives the file its name. It is forced to disk first: some file systems say only then that they have no
-    /// room.
+    /// Gives the file its name. It is forced to disk first: some file systems say only then, or where it is
+    /// closed, that they have no room.
     pub(super) fn finish(&self) -> Result<(), Failure> {
-        let Self::File(file) = self else { return Ok(()) };
-        file.file.sync_all().map_err(|error| self.failure(&error))?;
+        let file = match self {
+            Self::Stream(stream) => return check_close(stream).map_err(|error| self.failure(&error)),
+            Self::File(file) => file,
+        };
+        let whole = file.file.sync_all().and_then(|()| check_close(&file.file));
+        whole.map_err(|error| self.failure(&error))?;
         let flags = if file.overwrite { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
         let renamed = match rustix::fs::renameat_with(CWD, &file.temporary, CWD, &file.path, flags) {
             // The file system does not know how.
