@@ -235,6 +235,12 @@ impl Global {
         password::Given { file: self.password_file.as_deref(), command: self.password_command.as_deref() }
     }
 
+    /// Returns the folders that options name and that are written to, each with what messages call it.
+    pub(crate) fn folders(&self) -> Vec<(&'static str, PathBuf)> {
+        let all = [("the cache", &self.cache), ("the index", &self.index_dir)];
+        all.into_iter().filter_map(|(what, folder)| Some((what, folder.clone()?))).collect()
+    }
+
     /// How the repository is opened.
     pub(crate) fn open_options(&self) -> OpenOptions {
         let mut options = OpenOptions::default();

@@ -74,6 +74,7 @@ pub(crate) fn run(args: &Args, interrupt: &Arc<Interrupt>) -> Result<Exit, Failu
         Command::Cat(args) => with(&|session| cat::run(session, args)),
         Command::Restore(args) => {
             restore::target::refuse_stream(&args.places.target)?;
+            restore::beside::refuse_early(args, global)?;
             restore::metrics::Metrics::write(global, args, interrupt, |metrics| {
                 with(&|session| restore::run(session, args, metrics, interrupt))
             })

@@ -11,6 +11,7 @@ mod patterns;
 mod place;
 
 use std::cell::Cell;
+use std::path::PathBuf;
 
 use kopia_rs::cold::ColdBlobs;
 use kopia_rs::connection::Environment;
@@ -62,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) progress: ProgressMode,
     /// What is done about what lies in an archive.
     pub(crate) archive: Archive,
+    /// Folders that options name and that are written to, each with what messages call it.
+    pub(crate) folders: Vec<(&'static str, PathBuf)>,
     /// Whether something was taken from a list of snapshots that is known to be incomplete.
     has_gaps: Cell<bool>,
     /// User and host whose sources a path alone names.
@@ -124,6 +127,7 @@ impl Session {
             quiet: global.quiet,
             progress: ProgressMode::of(global.progress, global.quiet),
             archive,
+            folders: global.folders(),
             has_gaps: Cell::new(false),
             here: here(&Environment::of_process()),
         }

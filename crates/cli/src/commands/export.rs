@@ -23,6 +23,7 @@ use crate::session::Session;
 use crate::session::needed::{self, Ahead};
 use crate::terminal::output::{self, count};
 use crate::terminal::progress::Progress;
+use crate::terminal::replace::{ELSEWHERE, is_same};
 use crate::terminal::report::Report;
 use crate::terminal::signals::Interrupt;
 use crate::wording::attributes::UNTOLD;
@@ -69,6 +70,12 @@ pub(super) fn run(
     let roots: Vec<_> = parts.iter().map(|part| root(part, &owners[part.place], &options)).collect();
     let file = args.named_file().unwrap_or(Path::new("standard output"));
     selections.iter().for_each(|selection| announce(session, selection, "exporting", file));
+    if let (Some(archive), Some(report)) = (args.named_file(), &args.report)
+        && is_same(archive, report)
+    {
+        let text = format!("the report {} would be the archive, too", report.display());
+        return Err(Failure::usage(text).hint(ELSEWHERE));
+    }
     let report = || args.report.as_deref().map(|path| Report::create(path, directory.as_deref())).transpose();
     if args.dry_run {
         return dry_run::run(session, &roots, args, report()?);

@@ -1,5 +1,6 @@
 //! `restore WHAT TARGET`: the main job.
 
+pub(super) mod beside;
 mod device;
 mod disk;
 mod dry_run;
@@ -57,6 +58,7 @@ pub(crate) fn run(
     let selections = selections.collect::<Result<Vec<_>, _>>()?;
     let args = &*disk::with_image(home::with_target(session, args, &selections[0])?)?;
     metrics.refuse_written(args)?;
+    beside::refuse(session, args, &selections)?;
     let is_several = selections.len() > 1;
     if !args.in_original_place
         && (is_several || selections.iter().any(|one| one.entry.kind() == EntryKind::Directory))

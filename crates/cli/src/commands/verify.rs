@@ -25,7 +25,7 @@ use crate::error::{Exit, Failure};
 use crate::session::{Choice, Session, needed};
 use crate::terminal::output::{self, count, escape, log_line, thousands};
 use crate::terminal::progress::{self, Count, ProgressMode, SHOWN, State};
-use crate::terminal::replace::{refusal, replace};
+use crate::terminal::replace::{ELSEWHERE, is_same, refusal, replace};
 use crate::terminal::report::{Report, ReportError};
 use crate::terminal::signals::Interrupt;
 use crate::terminal::time;
@@ -36,6 +36,7 @@ use summary::Summary;
 
 /// Opens the repository and verifies it. Metrics tell also of a repository that cannot be opened, and of a signal.
 pub(crate) fn run(global: &Global, args: &args::Verify, interrupt: &Interrupt) -> Result<Exit, Failure> {
+    refuse_same(args)?;
     // What lies in a cache says nothing of the repository.
     let global = &Global { cache: None, ..global.clone() };
     let environment = Environment::of_process();
@@ -106,6 +107,23 @@ fn verify(session: &Session, args: &args::Verify, metrics: &Metrics) -> Result<E
     kept.transpose().map_err(Failure::told)?;
     written.map_err(Failure::output).or_else(Failure::unless_reader_left)?;
     Ok(exit)
+}
+
+/// Refuses one file for two of what is written.
+fn refuse_same(args: &args::Verify) -> Result<(), Failure> {
+    let files = [
+        ("the report", &args.report),
+        ("the metrics file", &args.metrics),
+        ("the page", &args.page),
+        ("the state", &args.state),
+    ];
+    let files: Vec<_> = files.iter().filter_map(|(what, file)| Some((what, file.as_deref()?))).collect();
+    for (number, (what, file)) in files.iter().enumerate() {
+        if let Some((other, _)) = files[..number].iter().find(|(_, other)| is_same(file, other)) {
+            return refuse(what, file, Some((format!("would be {other}, too"), ELSEWHERE)));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a file may be written beside what it must not touch.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use kopia_rs::restore::is_outside;
@@ -75,4 +75,19 @@ pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Returns the folder that a file lies in.
 pub(crate) fn directory(file: &Path) -> PathBuf {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+}
+
+/// Returns whether two paths name one place, where something is or not.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    resolved(one) == resolved(other) || identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
+/// Returns a path without symlinks, as far as something is there.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    let existing = path.ancestors().find_map(|ancestor| {
+        let named = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
+        Some(named.canonicalize().ok()?.join(path.strip_prefix(ancestor).ok()?))
+    });
+    existing.unwrap_or_else(|| path.into())
 }

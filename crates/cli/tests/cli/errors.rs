@@ -391,3 +391,59 @@ fn metrics_do_not_go_where_the_restore_writes() {
     }
     assert_eq!((names(&place.path("")), names(&there)), (vec!["there".to_string()], vec![]));
 }
+
+#[test]
+fn what_options_name_beside_the_target_is_neither_that_nor_in_it() {
+    let place = Place::new();
+    let (new, there, file) = (place.path("new"), place.path("there"), place.path("file"));
+    fs::create_dir_all(there.join("folder")).unwrap();
+    fs::write(&file, "mine").unwrap();
+    let restore = |arguments: &str, option: &str, beside: &Path, target: &Path| {
+        KopiaRs::golden("sources", &format!("restore {arguments} {option}")).arg(beside).arg(target).run()
+    };
+    for (option, what, inside) in [
+        ("--report", "the report ", there.join("report")),
+        ("--cache", "the cache ", there.join("folder")),
+        ("--index-dir", "the index ", there.join("folder")),
+    ] {
+        for more in ["", " --delete-extra", " --dry-run"] {
+            for (beside, target) in [(&inside, &there), (&new, &new), (&new.join("x/y"), &new)] {
+                // A folder is at rest in a target that nothing is deleted from.
+                if option != "--report" && more != " --delete-extra" && beside != target {
+                    continue;
+                }
+                let ran = restore(&format!("c3bc{more}"), option, beside, target);
+                ran.exits(2).says(&[what, "would be the target, or lie in it"]);
+            }
+        }
+    }
+    assert_eq!(
+        (names(&place.path("")), names(&there)),
+        (vec!["file".into(), "there".into()], vec!["folder".into()])
+    );
+    for arguments in ["c3bc/hello.txt", "c3bc/hello.txt --dry-run"] {
+        restore(arguments, "--report", &file, &file).exits(2).says(&["the report "]);
+        restore(arguments, "--report", &there.join("hello.txt"), &there).exits(2).says(&["the report "]);
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    // One file leaves the folder that it goes into alone.
+    restore("c3bc/hello.txt", "--report", &there.join("report"), &there).exits(0);
+    assert_eq!(names(&there), ["folder", "hello.txt", "report"]);
+    restore("c3bc", "--cache", &there.join("folder"), &there).exits(0);
+}
+
+#[test]
+fn one_file_is_not_for_two_of_what_is_written() {
+    let place = Place::new();
+    let file = place.path("file.tar");
+    fs::write(&file, "mine").unwrap();
+    for more in ["", " --overwrite", " --dry-run"] {
+        let export = KopiaRs::golden("sources", &format!("export c3bc{more}")).arg(&file);
+        export.arg("--report").arg(&file).run().exits(2).says(&["the report ", "would be the archive, too"]);
+    }
+    for option in ["--page", "--metrics", "--rotate 9 --state"] {
+        let verify = KopiaRs::golden("sources", &format!("verify {option}")).arg(&file);
+        verify.arg("--report").arg(&file).run().exits(2).says(&["would be the report, too"]);
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kopia_rs::Source;
 use kopia_rs::connection::{Connection, Environment, config_file, places};
 use kopia_rs::diagnosis::Class;
-use kopia_rs::restore::is_outside;
 
+use super::beside;
 use crate::args::{self, Global};
 use crate::error::{Exit, Failure};
 use crate::terminal::metrics::RestoreMetrics;
 use crate::terminal::metrics_file::MetricsFile;
 use crate::terminal::output::log_line;
-use crate::terminal::replace::{ELSEWHERE, directory, refusal, refusal_by_any};
+use crate::terminal::replace::{ELSEWHERE, is_same, refusal, refusal_by_any};
 use crate::terminal::signals::{self, Interrupt};
 
 /// The metrics of one restore, gathered while it runs; nothing if nobody asked for them.
@@ -105,12 +105,10 @@ impl Metrics {
     /// Refuses a file that the restore itself writes: its target, what lies in that, and its report.
     pub(super) fn refuse_written(&self, args: &args::Restore) -> Result<(), Failure> {
         let Some(Gathered { file: metrics, .. }) = self.0.as_deref() else { return Ok(()) };
-        let (file, target) = (metrics.path(), &*args.places.target);
-        // A target that is not there yet holds no folder that a file could be made in.
-        let is_in_target = || is_same(file, target) || is_outside(file, target).is_ok_and(|outside| !outside);
+        let file = metrics.path();
         let why = match &args.report {
             Some(report) if is_same(file, report) => "would be the report, too",
-            _ if is_in_target() => "would be the target, or lie in it",
+            _ if beside::is_in(file, &args.places.target, true) => beside::WHY,
             _ => return Ok(()),
         };
         metrics.refuse();
@@ -138,12 +136,6 @@ fn identity(what: &str) -> Option<String> {
 fn refused(file: &Path, why: &str, hint: &str) -> Failure {
     let failure = Failure::usage(format!("the metrics file {} {why}", file.display()));
     if hint.is_empty() { failure } else { failure.hint(hint) }
-}
-
-/// Returns whether two paths name one place, where something is or not.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let place = |path: &Path| Some((directory(path).canonicalize().ok()?, path.file_name()?.to_owned()));
-    place(one).is_some_and(|one| place(other) == Some(one))
 }
 
 /// Returns the directory of the repository that options or variables name, if they name one. Whatever is wrong
