@@ -21,6 +21,7 @@ pub use entry::{Entry, EntryKind};
 pub use refused::{Refusal, Refused};
 pub use summary::{FailedEntry, Summary};
 
+use crate::json::Metered;
 use crate::{Error, Result, json};
 
 const WHAT: &str = "directory";
@@ -66,24 +67,6 @@ pub fn read_stream(
         }
         Err(error) if error.is_io() => Err(error.into()),
         document => Ok(finish(document)),
-    }
-}
-
-/// A reader that fails once an entry has used up its `left` bytes.
-struct Metered<'a, R> {
-    reader: R,
-    left: &'a Cell<usize>,
-}
-
-impl<R: io::Read> io::Read for Metered<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.left.get();
-        if left == 0 {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let count = self.reader.by_ref().take(left as u64).read(buffer)?;
-        self.left.set(left.saturating_sub(count));
-        Ok(count)
     }
 }
 

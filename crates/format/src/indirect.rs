@@ -9,11 +9,13 @@
 
 mod document;
 
+use std::cell::Cell;
 use std::io;
 
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
 
+use crate::json::Metered;
 use crate::{Error, ObjectId, Result, json};
 use document::Document;
 
@@ -22,6 +24,10 @@ const WHAT: &str = "list of pieces";
 /// The most pieces with bytes that nested lists may have together while they are read: 16 TiB at kopia's
 /// usual 4 MiB. They take 224 MiB of memory.
 pub const MAX_PIECES: usize = 4 << 20;
+
+/// The longest piece of a stream, key, or value that is not known, in bytes as it is written. A real piece has
+/// some 100.
+const LONGEST: usize = 1 << 20;
 
 /// One piece of a split object. It may be split itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,20 +49,24 @@ pub struct Piece {
 /// bytes.
 pub fn parse(bytes: &[u8], most: usize) -> Result<Vec<Piece>> {
     let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
-    let mut pieces = Pieces::new(most);
-    let stream = Document { pieces: &mut pieces }.deserialize(&mut json);
+    let (left, mut pieces) = (Cell::new(LONGEST), Pieces::new(most));
+    let stream = Document { pieces: &mut pieces, left: &left }.deserialize(&mut json);
     pieces.finish(stream.and_then(|stream| json.end().map(|()| stream)))
 }
 
-/// Parses a list from a stream; slower than [`parse`], but the document is never whole in memory.
+/// Parses a list from a stream; slower than [`parse`], but holds one piece at a time as it is written.
 ///
 /// # Errors
-/// As for [`parse`]; the reader's own errors are returned as they are.
+/// As for [`parse`], and if a piece, or what stands beside the pieces, has more than 1 MiB; the reader's own
+/// errors are returned as they are.
 pub fn parse_stream(reader: impl io::Read, most: usize) -> io::Result<Result<Vec<Piece>>> {
-    let mut json = serde_json::Deserializer::from_reader(reader);
-    let mut pieces = Pieces::new(most);
-    let stream = Document { pieces: &mut pieces }.deserialize(&mut json);
+    let (left, mut pieces) = (Cell::new(LONGEST), Pieces::new(most));
+    let mut json = serde_json::Deserializer::from_reader(Metered { reader, left: &left });
+    let stream = Document { pieces: &mut pieces, left: &left }.deserialize(&mut json);
     match stream.and_then(|stream| json.end().map(|()| stream)) {
+        Err(error) if error.is_io() && left.get() == 0 => {
+            Ok(Err(Error::corrupt(WHAT, format!("a piece has more than {LONGEST} bytes"))))
+        }
         Err(error) if error.is_io() => Err(error.into()),
         stream => Ok(pieces.finish(stream)),
     }

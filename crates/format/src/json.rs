@@ -1,7 +1,8 @@
 //! JSON from a repository: UTF-8 is checked once, fast, so that strings can be borrowed from the bytes.
 
-use std::fmt;
+use std::cell::Cell;
 use std::marker::PhantomData;
+use std::{fmt, io};
 
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
@@ -24,6 +25,25 @@ pub(crate) fn parse_secret<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'
 pub(crate) fn text<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a str> {
     simdutf8::compat::from_utf8(bytes)
         .map_err(|error| Error::corrupt(what, format!("no UTF-8 at offset {}", error.valid_up_to())))
+}
+
+/// A reader that fails with [`io::ErrorKind::FileTooLarge`] once what is parsed at a time has used up its
+/// `left` bytes: `serde_json` gathers a string, or what it skips, until it ends.
+pub(crate) struct Metered<'a, R> {
+    pub(crate) reader: R,
+    pub(crate) left: &'a Cell<usize>,
+}
+
+impl<R: io::Read> io::Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let count = self.reader.by_ref().take(left as u64).read(buffer)?;
+        self.left.set(left.saturating_sub(count));
+        Ok(count)
+    }
 }
 
 /// Deserializes a field that kopia may write as `null` for its zero value.

@@ -1,15 +1,18 @@
 //! The JSON around the pieces, parsed without a list of them as they are written.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Pieces, RawPiece};
+use super::{LONGEST, Pieces, RawPiece};
 
 /// The visitor of the whole; returns what `stream` says.
 pub(super) struct Document<'p> {
     pub(super) pieces: &'p mut Pieces,
+    /// How many bytes may still be read before a piece, or a field beside them, has ended.
+    pub(super) left: &'p Cell<usize>,
 }
 
 impl<'de> DeserializeSeed<'de> for Document<'_> {
@@ -33,9 +36,10 @@ impl<'de> Visitor<'de> for Document<'_> {
             match &*key {
                 "stream" => stream = Some(map.next_value()?),
                 "entries" if self.pieces.number > 0 => return Err(A::Error::duplicate_field("entries")),
-                "entries" => map.next_value_seed(Entries { pieces: self.pieces })?,
+                "entries" => map.next_value_seed(Entries { pieces: self.pieces, left: self.left })?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
+            self.left.set(LONGEST);
         }
         stream.ok_or_else(|| A::Error::missing_field("stream"))
     }
@@ -44,6 +48,7 @@ impl<'de> Visitor<'de> for Document<'_> {
 /// The visitor of the entries, or of `null`.
 struct Entries<'p> {
     pieces: &'p mut Pieces,
+    left: &'p Cell<usize>,
 }
 
 impl<'de> DeserializeSeed<'de> for Entries<'_> {
@@ -67,6 +72,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(raw) = seq.next_element::<Option<RawPiece>>()? {
+            self.left.set(LONGEST);
             if let Some(raw) = raw {
                 self.pieces.add(raw).map_err(A::Error::custom)?;
             }

@@ -38,6 +38,38 @@ fn more_pieces_than_are_wanted_are_refused() {
 }
 
 #[test]
+fn a_stream_holds_one_piece_at_a_time() {
+    /// Counts what is read of it.
+    struct Counted<R>(R, usize);
+    impl<R: io::Read> io::Read for Counted<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read(buffer)?;
+            self.1 += count;
+            Ok(count)
+        }
+    }
+    let endless = |start: &str, byte| {
+        let mut reader = Counted(io::Read::chain(io::Cursor::new(start.to_owned()), io::repeat(byte)), 0);
+        let error = parse_stream(&mut reader, 9).unwrap().unwrap_err().to_string();
+        assert!(error.contains("a piece has more than 1048576 bytes"), "{start}: {error}");
+        assert!(reader.1 <= LONGEST + start.len(), "{start}: {} bytes were read", reader.1);
+    };
+    endless(r#"{"stream":""#, b'A');
+    endless(r#"{""#, b'A');
+    endless(r#"{"other":""#, b'A');
+    endless(r#"{"other":"#, b'[');
+    endless(r#"{"entries":[{"l":5,"o":""#, b'A');
+    endless(r#"{"entries":[{"l":5,"o":"aa"},{""#, b'A');
+    endless(r#"{"stream":"kopia:indirect","entries":[],"other":""#, b'A');
+    // Together pieces, and those that are none, may have more.
+    let (space, piece) = (" ".repeat(LONGEST * 2 / 3), r#"{"l":1,"o":"aa"}"#);
+    let json = format!(
+        r#"{{"stream":"kopia:indirect",{space}"entries":[{piece},{space}null,{space}{{"o":"aa"}}{space}]}}"#
+    );
+    assert_eq!(parse_stream(json.as_bytes(), 9).unwrap().unwrap().len(), 1);
+}
+
+#[test]
 fn errors_of_the_reader_are_returned_as_they_are() {
     struct Broken;
     impl io::Read for Broken {
