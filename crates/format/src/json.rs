@@ -1,13 +1,17 @@
 //! JSON from a repository: UTF-8 is checked once, fast, so that strings can be borrowed from the bytes.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::{fmt, io};
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::{Error, Result};
+
+/// The most labels, tags or pins that something has. In memory a short one takes many times its bytes.
+const MAX_TEXTS: usize = 1000;
 
 /// Parses the whole of `bytes`; `what` names them in errors.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T> {
@@ -49,28 +53,124 @@ impl<R: io::Read> io::Read for Metered<'_, R> {
 /// Deserializes a field that kopia may write as `null` for its zero value.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
 where
-    D: serde::Deserializer<'de>,
+    D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Deserializes a list, or `null`, and drops the `null`s in it, so that they take no memory.
-pub(crate) fn without_nulls<'de, D, T>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    deserializer.deserialize_any(List::<T>::new(usize::MAX))
-}
-
-/// Deserializes as [`without_nulls`], but keeps only the first `N` items and skips the rest.
+/// Deserializes a list, or `null`, without the `null`s in it; keeps only the first `N` items and skips the rest.
 pub(crate) fn first<'de, D, T, const N: usize>(deserializer: D) -> std::result::Result<Vec<T>, D::Error>
 where
-    D: serde::Deserializer<'de>,
+    D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
     deserializer.deserialize_any(List::<T>::new(N))
+}
+
+/// Visits the items of a list, or of `null`, as they are parsed, but for the `null`s in it; why `visit` refuses
+/// one ends the list.
+pub(crate) struct Each<T, F> {
+    visit: F,
+    items: PhantomData<T>,
+}
+
+impl<T, F: FnMut(T) -> std::result::Result<(), String>> Each<T, F> {
+    pub(crate) fn new(visit: F) -> Self {
+        Self { visit, items: PhantomData }
+    }
+}
+
+impl<'de, T, F> DeserializeSeed<'de> for Each<T, F>
+where
+    T: Deserialize<'de>,
+    F: FnMut(T) -> std::result::Result<(), String>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T, F> Visitor<'de> for Each<T, F>
+where
+    T: Deserialize<'de>,
+    F: FnMut(T) -> std::result::Result<(), String>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list or null")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> std::result::Result<(), A::Error> {
+        while let Some(item) = seq.next_element::<Option<T>>()? {
+            if let Some(item) = item {
+                (self.visit)(item).map_err(A::Error::custom)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Deserializes a map of texts, or `null`, that has no more than [`MAX_TEXTS`] of them.
+pub(crate) fn few_by_name<'de, D>(deserializer: D) -> std::result::Result<BTreeMap<String, String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_any(Few)
+}
+
+/// Deserializes a list of texts, or `null`, that has no more than [`MAX_TEXTS`] of them.
+pub(crate) fn few<'de, D>(deserializer: D) -> std::result::Result<Vec<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let mut few = Vec::new();
+    let add = |text: String| {
+        if few.len() == MAX_TEXTS {
+            return Err(too_many());
+        }
+        few.push(text);
+        Ok(())
+    };
+    Each::new(add).deserialize(deserializer)?;
+    Ok(few)
+}
+
+fn too_many() -> String {
+    format!("more than {MAX_TEXTS} labels, tags or pins")
+}
+
+/// The visitor of a map of not too many texts, or of `null`.
+struct Few;
+
+impl<'de> Visitor<'de> for Few {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts or null")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
+        Ok(BTreeMap::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut texts = BTreeMap::new();
+        while let Some((name, text)) = map.next_entry()? {
+            if texts.len() == MAX_TEXTS {
+                return Err(A::Error::custom(too_many()));
+            }
+            texts.insert(name, text);
+        }
+        Ok(texts)
+    }
 }
 
 /// The visitor of a list, or of `null`. Items beyond the `most` that are wanted are skipped.

@@ -4,12 +4,17 @@
 //! `{"entries":[{"id","labels":{…},"modified","deleted":bool,"data":{…}}]}`. Authority:
 //! `repo/manifest/serialized.go`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::{ManifestId, Result, Timestamp, json};
+
+const WHAT: &str = "manifest list";
 
 /// The label whose value says what a manifest is.
 pub const TYPE_LABEL: &str = "type";
@@ -18,21 +23,70 @@ pub const TYPE_LABEL: &str = "type";
 pub const TYPE_SNAPSHOT: &str = "snapshot";
 
 /// One state of a manifest, from one `m` content. Another content may hold a later state of the same id.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Manifest {
     /// The manifest's id; its data may or may not repeat it.
     pub id: ManifestId,
     /// The labels it is looked up by: `type` and, for snapshots, `hostname`, `username`, `path` and tags.
-    #[serde(default, deserialize_with = "json::null_as_default")]
     pub labels: BTreeMap<String, String>,
     /// When this state was written; the latest one of an id counts.
     pub modified: Timestamp,
     /// Whether this state is a deletion.
-    #[serde(default)]
     pub deleted: bool,
     /// The payload: JSON whose shape depends on the type. None for deleted ones.
-    #[serde(default)]
     pub data: Option<Box<RawValue>>,
+}
+
+/// A state of a manifest as it stands in a list: most of it is not copied yet.
+#[derive(Debug, Deserialize)]
+pub struct State<'l> {
+    /// As [`Manifest::id`].
+    pub id: ManifestId,
+    /// As [`Manifest::labels`]; a thousand at most.
+    #[serde(default, deserialize_with = "json::few_by_name")]
+    pub labels: BTreeMap<String, String>,
+    /// As [`Manifest::modified`].
+    pub modified: Timestamp,
+    /// As [`Manifest::deleted`].
+    #[serde(default)]
+    pub deleted: bool,
+    /// As [`Manifest::data`].
+    #[serde(default, borrow)]
+    pub data: Option<&'l RawValue>,
+}
+
+impl State<'_> {
+    /// Returns whether this is a snapshot's manifest.
+    pub fn is_snapshot(&self) -> bool {
+        is_snapshot(&self.labels)
+    }
+
+    /// Returns how many bytes its texts have: its id, labels and payload.
+    pub fn length(&self) -> usize {
+        let labels = self.labels.iter().map(|(name, text)| name.len() + text.len());
+        self.id.as_str().len() + labels.sum::<usize>() + self.data.map_or(0, |data| data.get().len())
+    }
+
+    /// Returns about how many bytes of memory it takes as a [`Manifest`], in a list or in a map by its id.
+    pub fn memory(&self) -> usize {
+        // A node of the standard library's B-trees has room for eleven, and is seldom less than half full.
+        const NODE: usize = 11 * 2 * size_of::<String>() + 2 * size_of::<usize>();
+        const ALLOCATION: usize = 16;
+        let texts = 2 + 2 * self.labels.len() + usize::from(self.data.is_some());
+        let own = 2 * size_of::<Manifest>() + self.labels.len().div_ceil(6) * NODE;
+        own + self.id.as_str().len() + self.length() + texts * ALLOCATION
+    }
+}
+
+impl From<State<'_>> for Manifest {
+    fn from(state: State<'_>) -> Self {
+        let State { id, labels, modified, deleted, data } = state;
+        Self { id, labels, modified, deleted, data: data.map(ToOwned::to_owned) }
+    }
+}
+
+fn is_snapshot(labels: &BTreeMap<String, String>) -> bool {
+    labels.get(TYPE_LABEL).is_some_and(|kind| kind == TYPE_SNAPSHOT)
 }
 
 impl Manifest {
@@ -52,7 +106,7 @@ impl Manifest {
 
     /// Returns whether this is a snapshot's manifest.
     pub fn is_snapshot(&self) -> bool {
-        self.labels.get(TYPE_LABEL).is_some_and(|kind| kind == TYPE_SNAPSHOT)
+        is_snapshot(&self.labels)
     }
 }
 
@@ -61,13 +115,50 @@ impl Manifest {
 /// # Errors
 /// [`crate::Error::Corrupt`] if it is not the JSON that kopia writes.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Manifest>> {
-    #[derive(Deserialize)]
-    struct Raw {
-        #[serde(default, deserialize_with = "json::without_nulls")]
-        entries: Vec<Manifest>,
+    let mut manifests = Vec::new();
+    read(bytes, |state| {
+        manifests.push(state.into());
+        Ok(())
+    })?;
+    Ok(manifests)
+}
+
+/// Parses one `m` content state by state: some bytes of JSON take ten times as many once all are parsed.
+///
+/// # Errors
+/// As for [`parse`]; if `take` refuses a state, with the reason that it gives.
+pub fn read<'l>(bytes: &'l [u8], take: impl FnMut(State<'l>) -> Result<(), String>) -> Result<()> {
+    let corrupt = |error: serde_json::Error| crate::Error::corrupt(WHAT, error.to_string());
+    let mut json = serde_json::Deserializer::from_str(json::text(WHAT, bytes)?);
+    json.deserialize_map(Document { take }).and_then(|()| json.end()).map_err(corrupt)
+}
+
+/// The visitor of a list of manifests.
+struct Document<F> {
+    take: F,
+}
+
+impl<'de, F: FnMut(State<'de>) -> Result<(), String>> Visitor<'de> for Document<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of manifests")
     }
-    let raw: Raw = json::parse("manifest list", bytes)?;
-    Ok(raw.entries)
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut was_there = false;
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "entries" if was_there => return Err(A::Error::duplicate_field("entries")),
+                "entries" => {
+                    was_there = true;
+                    map.next_value_seed(json::Each::<State<'de>, _>::new(&mut self.take))?;
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Keeps the latest state of each id, then drops the deleted ones.
@@ -112,6 +203,56 @@ mod tests {
         let list = format!(r#"{{"entries":[{},{}]}}"#, state(1), state(2));
         let manifests = latest(parse(list.as_bytes()).unwrap());
         assert_eq!(manifests[0].data.as_ref().unwrap().get(), "1");
+    }
+
+    #[test]
+    fn states_are_taken_one_by_one() {
+        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+        let refused = read(LIST.as_bytes(), |state| {
+            if ids.len() == 2 {
+                return Err("no more than two".into());
+            }
+            ids.push(state.id.to_string());
+            lengths.push(state.length());
+            Ok(())
+        });
+        assert_eq!((&ids[..], &lengths[..]), (&["a".into(), "b".into()][..], &[20, 13][..]));
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("manifest list: no more than two at line 5"), "{refused}");
+        let twice = br#"{"entries":[],"entries":[]}"#;
+        assert!(parse(twice).unwrap_err().to_string().contains("duplicate field `entries`"));
+    }
+
+    #[test]
+    fn what_takes_memory_counts() {
+        let memory = |rest: &str| {
+            let mut memory = Vec::new();
+            let list = format!(r#"{{"entries":[{{"id":"a","modified":"2026-01-01T00:00:00Z"{rest}}}]}}"#);
+            read(list.as_bytes(), |state| {
+                memory.push(state.memory());
+                Ok(())
+            })
+            .unwrap();
+            memory[0]
+        };
+        let deleted = memory(r#","deleted":true"#);
+        assert!(deleted >= size_of::<Manifest>());
+        // Names and values of a tree have room for eleven.
+        assert!(memory(r#","labels":{"type":"snapshot"},"data":{}"#) >= deleted + 11 * 48);
+        let data = format!(r#","data":"{}""#, "A".repeat(5000));
+        assert!((5000..6000).contains(&(memory(&data) - deleted)));
+    }
+
+    #[test]
+    fn labels_are_not_without_end() {
+        let list = |count: usize| {
+            let labels: Vec<_> = (0..count).map(|number| format!(r#""{number}":"""#)).collect();
+            let labels = labels.join(",");
+            format!(r#"{{"entries":[{{"id":"a","modified":"2026-01-01T00:00:00Z","labels":{{{labels}}}}}]}}"#)
+        };
+        assert_eq!(parse(list(1000).as_bytes()).unwrap()[0].labels.len(), 1000);
+        let refused = parse(list(1001).as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains("more than 1000 labels"), "{refused}");
     }
 
     #[test]

@@ -32,9 +32,9 @@ pub struct SnapshotManifest {
     incomplete: String,
     #[serde(deserialize_with = "RawEntry::owned")]
     root_entry: Option<RawEntry<'static>>,
-    #[serde(deserialize_with = "json::null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "json::few_by_name", skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
-    #[serde(deserialize_with = "json::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "json::few", skip_serializing_if = "Vec::is_empty")]
     pins: Vec<String>,
 }
 
@@ -189,5 +189,21 @@ mod tests {
         assert_eq!(old.root().unwrap_err().why, Refusal::NoRoot);
         assert!(snapshot("null").is_err());
         assert!(snapshot("[1]").is_err());
+    }
+
+    #[test]
+    fn tags_and_pins_are_not_without_end() {
+        let many = |count: usize, text: &dyn Fn(usize) -> String| -> String {
+            (0..count).map(text).collect::<Vec<_>>().join(",")
+        };
+        let tags =
+            |count| format!(r#"{{"tags":{{{}}}}}"#, many(count, &|number| format!(r#""{number}":"""#)));
+        let pins = |count| format!(r#"{{"pins":[{}]}}"#, many(count, &|_| r#""""#.into()));
+        assert_eq!(snapshot(&tags(1000)).unwrap().tags().len(), 1000);
+        assert_eq!(snapshot(&pins(1000)).unwrap().pins().len(), 1000);
+        for data in [tags(1001), pins(1001)] {
+            let refused = snapshot(&data).unwrap_err().to_string();
+            assert!(refused.contains("more than 1000 labels, tags or pins"), "{refused}");
+        }
     }
 }

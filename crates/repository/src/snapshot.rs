@@ -3,7 +3,7 @@
 mod reader;
 mod served;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kopia_format::manifest::{self, Manifest};
@@ -14,7 +14,7 @@ use crate::index::{ATTEMPTS, Indexes};
 use crate::select::{Filter, Pick};
 use crate::{Entry, Error, Repository, Result};
 use reader::ManifestReader;
-pub(crate) use reader::{LONGEST_LIST, too_long};
+pub(crate) use reader::{LONGEST_LIST, memory_of, too_long, too_many};
 
 /// A snapshot of a repository. What it was made of is in [`Self::manifest`].
 #[derive(Debug, Clone)]
@@ -43,7 +43,8 @@ impl Repository {
     pub fn manifests(&self) -> Result<Vec<Manifest>> {
         let indexes = self.indexes()?.snapshot();
         let read = ManifestReader::of_all(self).read(&indexes.table.manifests().live);
-        Ok(manifest::latest(read.into_iter().collect::<Result<Vec<_>>>()?.concat()))
+        let lists = read.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(manifest::latest(lists.into_iter().flatten()))
     }
 
     /// Reads the list of snapshots: one read for each run of neighbouring manifest contents. A server lists
@@ -82,21 +83,22 @@ impl Repository {
     fn snapshots_of(&self, indexes: &Indexes, degraded: bool) -> Result<Snapshots> {
         let mut lost = Vec::new();
         let manifests = indexes.table.manifests();
-        let mut reader = ManifestReader::new(self);
-        let live: Vec<_> = all_or_some(degraded, reader.read(&manifests.live), &mut lost)?.concat();
-        let tombstones = live.iter().filter(|state| state.deleted).map(|state| state.id.clone()).collect();
-        let mut back = Vec::new();
-        let deleted = !manifests.deleted.is_empty() || live.iter().any(|manifest| manifest.deleted);
+        let reader = ManifestReader::new(self);
+        let live = all_or_some(degraded, reader.read(&manifests.live), &mut lost)?;
+        let tombstones: Vec<_> =
+            live.iter().flatten().filter(|state| state.deleted).map(|state| state.id.clone()).collect();
+        let deleted = !manifests.deleted.is_empty() || !tombstones.is_empty();
         let hides_deleted = deleted && !self.options().deleted;
-        if self.options().deleted {
+        let (live, back) = if self.options().deleted {
             let mut states = reader.read(&manifests.deleted);
             // Packs that hold nothing else are removed sooner or later, as they should be.
             let gone = |error: &Error| matches!(error, Error::Storage(error) if error.is_not_found());
             states.retain(|state| !state.as_ref().is_err_and(gone));
-            back = brought_back(&live, all_or_some(degraded, states, &mut lost)?.concat());
-        }
-        let live = manifest::latest(live).into_iter();
-        let live = live.map(|manifest| (manifest, false));
+            with_brought_back(live, all_or_some(degraded, states, &mut lost)?)
+        } else {
+            (manifest::latest(live.into_iter().flatten()), Vec::new())
+        };
+        let live = live.into_iter().map(|manifest| (manifest, false));
         let all = live.chain(back.into_iter().map(|manifest| (manifest, true)));
         let mut list = all_or_some(degraded, self.parse(all), &mut lost)?;
         sort(&mut list);
@@ -294,12 +296,26 @@ fn all_or_some<T>(degraded: bool, results: Vec<Result<T>>, lost: &mut Vec<Arc<Er
     Ok(results.into_iter().filter_map(keep).collect())
 }
 
-/// Returns the last state of manifests that are deleted: that of a manifest's tombstone counts for nothing.
-fn brought_back(live: &[Manifest], deleted: Vec<Manifest>) -> Vec<Manifest> {
-    let counts: HashSet<ManifestId> =
-        manifest::latest(live.iter().cloned()).into_iter().map(|manifest| manifest.id).collect();
-    let states = live.iter().cloned().chain(deleted).filter(|manifest| !manifest.deleted);
-    manifest::latest(states).into_iter().filter(|manifest| !counts.contains(&manifest.id)).collect()
+/// Returns the last state of the manifests there are, and that of those that are deleted: of these, that of a
+/// tombstone counts for nothing.
+fn with_brought_back(
+    live: Vec<Vec<Manifest>>,
+    deleted: Vec<Vec<Manifest>>,
+) -> (Vec<Manifest>, Vec<Manifest>) {
+    let mut last: HashMap<&ManifestId, &Manifest> = HashMap::new();
+    for state in live.iter().flatten() {
+        let known = last.entry(&state.id).or_insert(state);
+        if known.modified < state.modified {
+            *known = state;
+        }
+    }
+    let last = last.into_values().filter(|state| !state.deleted);
+    let there: HashSet<ManifestId> = last.map(|state| state.id.clone()).collect();
+    let (live, gone): (Vec<_>, Vec<_>) =
+        live.into_iter().flatten().partition(|state| there.contains(&state.id));
+    let gone = gone.into_iter().chain(deleted.into_iter().flatten());
+    let back = gone.filter(|state| !state.deleted && !there.contains(&state.id));
+    (manifest::latest(live), manifest::latest(back))
 }
 
 impl<'a> IntoIterator for &'a Snapshots {

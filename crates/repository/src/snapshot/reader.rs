@@ -1,10 +1,13 @@
 //! Reads the lists of manifests, in bounded memory.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kopia_format::ContentId;
-use kopia_format::manifest::{self, Manifest};
+use kopia_format::manifest::{self, Manifest, State};
 use rayon::prelude::*;
+
+use super::Snapshot;
 
 use crate::contents::{Flaw, MAX_LENGTH};
 use crate::{Error, Repository, Result};
@@ -12,7 +15,7 @@ use crate::{Error, Repository, Result};
 /// The longest manifest of a snapshot that is kept, in bytes. Real ones have some 1,000.
 pub(super) const LONGEST: usize = 1 << 20;
 
-/// How many bytes of manifests are kept in all: those of some 500,000 snapshots.
+/// How many bytes of memory manifests take in all, with the snapshots that they are parsed into: some 200,000.
 const MOST: usize = 512 << 20;
 
 /// How many bytes of lists are in memory at once, apart from what is kept of them: packed, and unpacked. One
@@ -25,15 +28,16 @@ pub(crate) const LONGEST_LIST: u64 = 32 << 20;
 /// Reads lists of manifests and keeps what is said of snapshots.
 pub(super) struct ManifestReader<'a> {
     repository: &'a Repository,
-    /// How many bytes are kept.
-    kept: usize,
+    /// How many bytes of memory those take that are kept, and how many they may take.
+    kept: AtomicUsize,
+    most: usize,
     /// Whether manifests of other things than snapshots are kept, too.
     all: bool,
 }
 
 impl<'a> ManifestReader<'a> {
     pub(super) fn new(repository: &'a Repository) -> Self {
-        Self { repository, kept: 0, all: false }
+        Self { repository, kept: AtomicUsize::new(0), most: MOST, all: false }
     }
 
     /// Makes one that keeps manifests of policies and all else, too.
@@ -42,7 +46,7 @@ impl<'a> ManifestReader<'a> {
     }
 
     /// Reads contents that hold manifests, each as a result of its own.
-    pub(super) fn read(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
+    pub(super) fn read(&self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
         let mut read = Vec::with_capacity(contents.len());
         while read.len() < contents.len() {
             let rest = &contents[read.len()..];
@@ -58,7 +62,7 @@ impl<'a> ManifestReader<'a> {
     }
 
     /// Reads some contents that have few bytes together before gzip is undone.
-    fn read_batch(&mut self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
+    fn read_batch(&self, contents: &[ContentId]) -> Vec<Result<Vec<Manifest>>> {
         let cores = self.repository.cores();
         let packed = self.read_all_packed(contents);
         let mut lists = contents.iter().zip(packed).peekable();
@@ -73,17 +77,7 @@ impl<'a> ManifestReader<'a> {
                 some.push(list);
             }
             let parse = |(content, packed): (&ContentId, Result<Vec<u8>>)| self.parse(content, &packed?);
-            let parsed: Vec<_> = cores.run(|| some.into_par_iter().map(parse).collect());
-            for list in parsed {
-                let kept = list.as_ref().map_or(0, |list| list.iter().map(length_of).sum());
-                self.kept += kept;
-                let content = &contents[read.len()];
-                read.push(if self.kept > MOST && kept > 0 {
-                    self.corrupt(content, too_many())
-                } else {
-                    list
-                });
-            }
+            read.extend(cores.run(|| some.into_par_iter().map(parse).collect::<Vec<_>>()));
         }
         read
     }
@@ -130,16 +124,37 @@ impl<'a> ManifestReader<'a> {
             Ok(json) => json,
             Err(error) => return self.corrupt(content, error.to_string()),
         };
-        let mut manifests =
-            manifest::parse(&json).or_else(|error| self.corrupt(content, error.to_string()))?;
-        manifests.retain(|manifest| self.all || manifest.deleted || manifest.is_snapshot());
-        match manifests.iter().find(|manifest| length_of(manifest) > LONGEST) {
-            None => Ok(manifests),
-            Some(long) => {
-                let (id, length) = (&long.id, length_of(long));
-                self.corrupt(content, format!("manifest {id} has {length} bytes, more than {LONGEST}"))
+        let (mut manifests, mut taken) = (Vec::new(), 0);
+        let read = manifest::read(&json, |state| {
+            if self.all || state.deleted || state.is_snapshot() {
+                let memory = memory_of(&state);
+                taken += memory;
+                self.admit(&state, memory)?;
+                manifests.push(state.into());
+            }
+            Ok(())
+        });
+        match read {
+            Ok(()) => Ok(manifests),
+            Err(error) => {
+                drop(manifests);
+                self.kept.fetch_sub(taken, Ordering::Relaxed);
+                self.corrupt(content, error.to_string())
             }
         }
+    }
+
+    /// Counts a state that is to be kept, and says why it cannot be.
+    fn admit(&self, state: &State<'_>, memory: usize) -> Result<(), String> {
+        let kept = self.kept.fetch_add(memory, Ordering::Relaxed) + memory;
+        if state.length() > LONGEST {
+            let (id, length) = (&state.id, state.length());
+            return Err(format!("manifest {id} has {length} bytes, more than {LONGEST}"));
+        }
+        if kept > self.most {
+            return Err(too_many(self.most));
+        }
+        Ok(())
     }
 
     fn corrupt<T>(&self, content: &ContentId, why: String) -> Result<T, Error> {
@@ -154,8 +169,9 @@ fn unpacked_length(packed: &[u8]) -> usize {
     packed.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
 }
 
-fn length_of(manifest: &Manifest) -> usize {
-    manifest.data.as_ref().map_or(0, |data| data.get().len())
+/// Returns about how many bytes of memory a state takes, and what it is parsed into.
+pub(crate) fn memory_of(state: &State<'_>) -> usize {
+    state.memory() + size_of::<Snapshot>()
 }
 
 /// Words the refusal of a list that is too long.
@@ -163,6 +179,10 @@ pub(crate) fn too_long(length: u64) -> String {
     format!("a list of manifests has {length} bytes, more than {LONGEST_LIST}")
 }
 
-fn too_many() -> String {
-    format!("manifests of snapshots have more than {MOST} bytes in all")
+/// Words the refusal of too many manifests.
+pub(crate) fn too_many(most: usize) -> String {
+    format!("manifests take more than {most} bytes of memory in all")
 }
+
+#[cfg(test)]
+mod tests;

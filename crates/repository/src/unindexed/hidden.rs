@@ -12,13 +12,13 @@ use kopia_storage::BlobInfo;
 use super::{UnindexedPack, held};
 use crate::index::own_index;
 use crate::lock::{into_inner, lock};
-use crate::snapshot::{LONGEST_LIST, too_long};
+use crate::snapshot::{LONGEST_LIST, memory_of, too_long, too_many};
 use crate::{Error, Repository, Result, Snapshots};
 
 /// How many packs are read: where more hide something, the first of them say enough.
 const PACKS: usize = 256;
 
-/// How many bytes of manifests are unpacked in all: those of some 100,000 snapshots.
+/// How many bytes of memory manifests take in all: those of some 50,000 snapshots.
 const MOST: usize = 128 << 20;
 
 /// A snapshot that is not in the list.
@@ -61,11 +61,11 @@ struct States<'a> {
 pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: &Snapshots) -> Hidden {
     let (asked, rest) = packs.split_at(packs.len().min(PACKS));
     let found = Mutex::new((Vec::new(), rest.iter().map(|pack| pack.id.clone()).collect::<Vec<_>>()));
-    let unpacked = AtomicUsize::new(0);
+    let taken = AtomicUsize::new(0);
     let numbers: Vec<usize> = (0..asked.len()).collect();
     repository.cores().for_each(repository.store().profile(), &numbers, |&number| {
         let pack = &asked[number];
-        let read = manifests(repository, pack, &unpacked);
+        let read = manifests(repository, pack, &taken);
         let (states, unread) = &mut *lock(&found);
         match read {
             Ok(manifests) => states.push(States { pack, manifests }),
@@ -109,8 +109,8 @@ pub(super) fn find(repository: &Repository, packs: &[UnindexedPack], snapshots: 
 /// Reads the manifests of a pack that no index has.
 ///
 /// # Errors
-/// Also if more was unpacked by now than is kept.
-fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsize) -> Result<Vec<Manifest>> {
+/// Also if all that were read by now take more memory than they may.
+fn manifests(repository: &Repository, pack: &UnindexedPack, taken: &AtomicUsize) -> Result<Vec<Manifest>> {
     let store = repository.store();
     let info = BlobInfo::new(pack.id.clone(), pack.length);
     let index = own_index(store, repository.sealing(), &info)?;
@@ -132,11 +132,18 @@ fn manifests(repository: &Repository, pack: &UnindexedPack, unpacked: &AtomicUsi
             decoder.gunzip(&plain, LONGEST_LIST as usize)
         });
         let json = json.map_err(|error| corrupt(format!("content {content}: {error}")))?;
-        if unpacked.fetch_add(json.len(), Ordering::Relaxed) + json.len() > MOST {
-            return Err(corrupt(format!("manifests have more than {MOST} bytes in all")));
-        }
-        all.extend(manifest::parse(&json).map_err(|error| corrupt(format!("content {content}: {error}")))?);
+        let read = manifest::read(&json, |state| {
+            if !state.deleted && !state.is_snapshot() {
+                return Ok(());
+            }
+            let memory = memory_of(&state);
+            if taken.fetch_add(memory, Ordering::Relaxed) + memory > MOST {
+                return Err(too_many(MOST));
+            }
+            all.push(state.into());
+            Ok(())
+        });
+        read.map_err(|error| corrupt(format!("content {content}: {error}")))?;
     }
-    all.retain(|manifest| manifest.deleted || manifest.is_snapshot());
     Ok(all)
 }

@@ -1,0 +1,67 @@
+//! What lists of manifests may take.
+
+use kopia_codec::key::Password;
+use kopia_storage::MemoryStore;
+use kopia_testkit::writer::{PASSWORD, RepositoryWriter, gzip};
+use serde_json::json;
+
+use super::*;
+
+/// A repository of one list for each of some texts that its states end with; each has 100 states.
+fn repository(texts: &[&str]) -> Repository {
+    let mut writer = RepositoryWriter::new();
+    for (list, text) in texts.iter().enumerate() {
+        let state =
+            |number| format!(r#"{{"id":"{list}x{number}","modified":"2026-01-01T00:00:00Z",{text}}}"#);
+        let states = (0..100).map(state).collect::<Vec<_>>().join(",");
+        writer.content(Some('m'), &gzip(format!(r#"{{"entries":[{states}]}}"#).as_bytes()));
+    }
+    let store: MemoryStore =
+        writer.finish().into_iter().map(|(name, bytes)| (name.parse().unwrap(), bytes)).collect();
+    Repository::open(store, &Password::from(PASSWORD)).unwrap()
+}
+
+/// How many of some lists are read by a reader within so much memory, and why the others are not.
+fn read(repository: &Repository, all: bool, most: usize) -> (usize, Vec<String>) {
+    let indexes = repository.indexes().unwrap().snapshot();
+    let reader = ManifestReader { most, all, ..ManifestReader::new(repository) };
+    let mut lists = reader.read(&indexes.table.manifests().live);
+    // One has nothing that would be kept; the writer ends with another.
+    lists.retain(|list| !list.as_ref().is_ok_and(Vec::is_empty));
+    let (read, refused): (Vec<_>, Vec<_>) = lists.into_iter().partition(Result::is_ok);
+    let taken: usize = read.iter().flatten().map(Vec::len).sum();
+    assert_eq!(taken, 100 * read.len());
+    // A list that is refused makes room for the next one.
+    assert_eq!(reader.kept.load(Ordering::Relaxed) > 0, taken > 0);
+    (read.len(), refused.into_iter().map(|refused| refused.unwrap_err().to_string()).collect())
+}
+
+#[test]
+fn states_are_counted_with_all_that_they_take() {
+    let snapshot = r#""labels":{"type":"snapshot"},"data":{}"#;
+    let policy = r#""labels":{"type":"policy"},"data":{}"#;
+    let deleted = r#""deleted":true"#;
+    for (text, all, least) in [(snapshot, false, 600), (policy, true, 600), (deleted, false, 100)] {
+        let repository = repository(&[text; 3]);
+        assert_eq!(read(&repository, all, MOST), (3, Vec::new()), "{text}");
+        // 60 bytes of JSON are no measure.
+        let most = 100 * least;
+        let (count, refused) = read(&repository, all, most);
+        assert_eq!((count, refused.len()), (0, 3), "{text}");
+        let why = format!("manifests take more than {most} bytes of memory in all");
+        assert!(refused.iter().all(|refused| refused.contains(&why)), "{refused:?}");
+    }
+    assert_eq!(read(&repository(&[policy]), false, 0), (0, Vec::new()), "what is not kept takes nothing");
+}
+
+#[test]
+fn a_list_is_kept_as_it_stands() {
+    let text = json!({"labels": {"type": "snapshot", "path": "/"}, "data": {"x": [1]}}).to_string();
+    let repository = repository(&[&text[1..text.len() - 1]]);
+    let manifests = repository.manifests().unwrap();
+    assert_eq!(manifests.len(), 100);
+    for manifest in manifests {
+        assert_eq!((manifest.labels.len(), manifest.deleted), (2, false));
+        assert_eq!(manifest.data.unwrap().get(), r#"{"x":[1]}"#);
+    }
+}
